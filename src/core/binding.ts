@@ -1,0 +1,44 @@
+import type { Name } from './identity.ts';
+import type { InstanceId, InstanceState } from './instance.ts';
+
+/** An instance in one of its lives: where an agent's calls are kept in memory. */
+export interface Placement {
+  readonly instance: InstanceId;
+  /** `''` where the incarnation is not known; such a placement never ends by a restart. */
+  readonly incarnation: string;
+}
+
+/** The stored fact: an identity belongs to an instance. */
+export interface Binding extends Placement {
+  /** The name that holds the binding; all other names of the agent point to it. */
+  readonly root: Name;
+  /** Grows by one with every move. A change that expects an older one is refused. */
+  readonly generation: number;
+}
+
+/** What a claim came to. */
+export interface Claim {
+  readonly binding: Binding;
+  /** True for the one caller whose proposal became the binding. */
+  readonly made: boolean;
+  /**
+   * Set where a name of the request was bound elsewhere until now and has been
+   * made to follow: an agent was served by two instances.
+   */
+  readonly conflict?: Placement;
+}
+
+/**
+ * How a binding stands against the instance it names.
+ *
+ * `doubtful`: the binding names a life of the instance that the view does not
+ * know. Either the view has not yet heard of a restart, or the binding is from
+ * before one; only a fresh look at the instance can tell.
+ */
+export type Standing = 'holds' | 'void' | 'doubtful';
+
+export function standingOf(binding: Placement, instance: InstanceState): Standing {
+  if (binding.incarnation === '' || instance.incarnation === '') return 'holds';
+  if (binding.incarnation === instance.incarnation) return 'holds';
+  return instance.past.includes(binding.incarnation) ? 'void' : 'doubtful';
+}

@@ -1,0 +1,85 @@
+/** Whose doing an error is: it decides the SOAP fault code and the log level. */
+export type ErrorSource = 'client' | 'upstream' | 'gateway';
+
+interface ErrorEntry {
+  readonly status: number;
+  readonly source: ErrorSource;
+  /** Sent to the client, so it names no address. */
+  readonly message: string;
+}
+
+/**
+ * Everything the gateway itself answers. The codes are stable: operators alert
+ * on them and support looks them up. README lists the same codes.
+ */
+export const ERRORS = {
+  GW_REQUEST_MALFORMED: { status: 400, source: 'client', message: 'the HTTP request is not well-formed' },
+  GW_HEADER_TOO_LARGE: {
+    status: 431,
+    source: 'client',
+    message: 'the request header is larger than allowed',
+  },
+  GW_BODY_TOO_LARGE: { status: 413, source: 'client', message: 'the request body is larger than allowed' },
+  GW_REQUEST_TIMEOUT: { status: 408, source: 'client', message: 'the request did not arrive in time' },
+  GW_METHOD_UNSUPPORTED: { status: 501, source: 'client', message: 'the request method is not supported' },
+  GW_VERSION_UNSUPPORTED: { status: 505, source: 'client', message: 'the HTTP version is not supported' },
+  GW_POOL_UNKNOWN: { status: 404, source: 'client', message: 'no pool serves this host and path' },
+  GW_IDENTITY_MISSING: { status: 400, source: 'client', message: 'the request names no agent' },
+  GW_IDENTITY_AMBIGUOUS: { status: 400, source: 'client', message: 'the request names more than one agent' },
+  GW_ENVELOPE_MALFORMED: { status: 400, source: 'client', message: 'the SOAP envelope cannot be read' },
+  GW_NO_INSTANCE: { status: 503, source: 'upstream', message: 'no connector instance is available' },
+  GW_UPSTREAM_UNREACHABLE: {
+    status: 503,
+    source: 'upstream',
+    message: 'the connector instance cannot be reached; the request was not sent',
+  },
+  GW_UPSTREAM_BUSY: {
+    status: 503,
+    source: 'upstream',
+    message: 'the connector instance has too many requests in progress; the request was not sent',
+  },
+  GW_OUTCOME_UNKNOWN: {
+    status: 502,
+    source: 'upstream',
+    message: 'the connection to the connector instance broke after the request was sent; outcome unknown',
+  },
+  GW_UPSTREAM_INVALID: {
+    status: 502,
+    source: 'upstream',
+    message: 'the connector instance answered with something that is not HTTP; outcome unknown',
+  },
+  GW_UPSTREAM_TIMEOUT: {
+    status: 504,
+    source: 'upstream',
+    message: 'the connector instance did not answer in time; outcome unknown',
+  },
+  GW_DEADLINE: {
+    status: 504,
+    source: 'gateway',
+    message: 'the request could not be sent within its total deadline',
+  },
+  GW_AFFINITY_UNAVAILABLE: {
+    status: 503,
+    source: 'gateway',
+    message: 'the affinity store is unavailable and the agent is not known here',
+  },
+  GW_OVERLOADED: { status: 503, source: 'gateway', message: 'the gateway holds too many requests already' },
+  GW_INTERNAL: { status: 500, source: 'gateway', message: 'the gateway failed; see its log' },
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** An answer of the gateway's own, on its way to the client. */
+export class GatewayError extends Error {
+  override readonly name = 'GatewayError';
+  readonly code: ErrorCode;
+  readonly statusCode: number;
+  readonly source: ErrorSource;
+
+  constructor(code: ErrorCode, cause?: unknown) {
+    super(ERRORS[code].message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.statusCode = ERRORS[code].status;
+    this.source = ERRORS[code].source;
+  }
+}

@@ -1,0 +1,29 @@
+import type { HealthState } from './instance.ts';
+
+/** How many like results in a row turn an instance up, or down. */
+export interface Thresholds {
+  readonly rise: number;
+  readonly fall: number;
+}
+
+/** The verdict so far, and how many results in a row have spoken against it. */
+export interface HealthRecord {
+  readonly state: HealthState;
+  readonly streak: number;
+}
+
+export const UNOBSERVED: HealthRecord = Object.freeze({ state: 'unknown', streak: 0 });
+
+/**
+ * Folds one probe result into the record. The first result decides at once: a
+ * gateway that starts has nothing to be careful about yet.
+ */
+export function observe(record: HealthRecord, passed: boolean, thresholds: Thresholds): HealthRecord {
+  const observed: HealthState = passed ? 'up' : 'down';
+  if (record.state === 'unknown') return { state: observed, streak: 0 };
+  if (record.state === observed) return record.streak === 0 ? record : { state: observed, streak: 0 };
+
+  const streak = record.streak + 1;
+  const needed = passed ? thresholds.rise : thresholds.fall;
+  return streak >= needed ? { state: observed, streak: 0 } : { state: record.state, streak };
+}
