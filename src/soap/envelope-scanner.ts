@@ -1,0 +1,339 @@
+import type { CompiledName, CompiledRule, ElementRule } from './element-rules.ts';
+import { compileName, compileRules } from './element-rules.ts';
+import type { ByteEncoding } from './encoding.ts';
+import { decodeBytes, openText } from './encoding.ts';
+import { Findings } from './findings.ts';
+import type { SoapVersion } from './media-type.ts';
+import type { ScanProblem, ScanResult } from './scan-result.ts';
+import { failed } from './scan-result.ts';
+import {
+  BANG,
+  BROKEN,
+  CDATA_END_LENGTH,
+  CDATA_START_LENGTH,
+  COLON,
+  declarationAt,
+  endOfCdata,
+  endOfComment,
+  endOfInstruction,
+  endOfTag,
+  GT,
+  hasBytes,
+  isNameByte,
+  isNameStart,
+  isSpaceByte,
+  LT,
+  nextMarkup,
+  QUESTION,
+  RAN_OUT,
+  SLASH,
+  sameBytes,
+} from './xml-markup.ts';
+import { NamespaceScope } from './xml-namespaces.ts';
+
+const ENVELOPE = compileName('Envelope');
+const HEADER = compileName('Header');
+const BODY = compileName('Body');
+
+const VERSIONS: ReadonlyMap<string, SoapVersion> = new Map<string, SoapVersion>([
+  ['http://schemas.xmlsoap.org/soap/envelope/', '1.1'],
+  ['http://www.w3.org/2003/05/soap-envelope', '1.2'],
+]);
+
+interface Plan {
+  readonly user: readonly CompiledRule[];
+  readonly session: readonly CompiledRule[];
+  readonly maxDepth: number;
+  readonly usesNamespaces: boolean;
+}
+
+/**
+ * Finds the names of the agent in a SOAP envelope.
+ *
+ * One pass over the bytes, without a tree: it costs time in proportion to what
+ * is read, and memory in proportion to `maxDepth`. It ends as soon as no rule of
+ * higher precedence is left, or with the Body.
+ *
+ * It asks of a document what it needs to be sure of its place in it: tags that
+ * balance, and down to `maxDepth` by name; attributes that are quoted. The
+ * inside of deeper elements, attributes and what follows the end of the search
+ * are left to the instance to judge.
+ */
+export class EnvelopeScanner {
+  readonly #plan: Plan;
+
+  /**
+   * @param limits.maxDepth how deep an element may stand: the Envelope is 1, Body and Header
+   *   are 2, the operation is 3, its parameters are 4
+   */
+  constructor(rules: readonly ElementRule[], limits: { readonly maxDepth: number }) {
+    this.#plan = {
+      user: compileRules(rules, 'user'),
+      session: compileRules(rules, 'session'),
+      maxDepth: limits.maxDepth,
+      usesNamespaces: rules.some((rule) => rule.namespace !== undefined),
+    };
+  }
+
+  /**
+   * @param charset what the Content-Type says, if it does
+   * @param complete false where the bytes are only the beginning of the body
+   */
+  scan(bytes: Uint8Array, charset: string | undefined, complete: boolean): ScanResult {
+    const buffer = Buffer.isBuffer(bytes)
+      ? bytes
+      : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    // Too little to tell an encoding by.
+    if (!complete && buffer.length < 4) return failed('truncated');
+    const text = openText(buffer, charset, complete);
+    if (text === undefined) return failed('encoding');
+    return new Scan(this.#plan, text.bytes, text.encoding, complete).run();
+  }
+}
+
+/** Where in the Envelope the scan is. */
+type Section = 'none' | 'header' | 'body';
+
+/** One scan of one document. Nothing of it outlives it. */
+class Scan {
+  readonly #plan: Plan;
+  readonly #bytes: Buffer;
+  readonly #encoding: ByteEncoding;
+  readonly #complete: boolean;
+  readonly #scope: NamespaceScope;
+
+  /** Number of open elements. */
+  #depth = 0;
+  /** Where the names of the open elements begin and end, by depth, down to `maxDepth`. */
+  readonly #nameStarts: number[] = [0];
+  readonly #nameEnds: number[] = [0];
+  #section: Section = 'none';
+  /** Local name of the open operation. */
+  #operationStart = 0;
+  #operationEnd = 0;
+
+  #version: SoapVersion | undefined;
+  readonly #findings: Findings;
+
+  #isOver = false;
+  #problem: ScanProblem | undefined;
+
+  constructor(plan: Plan, bytes: Buffer, encoding: ByteEncoding, complete: boolean) {
+    this.#plan = plan;
+    this.#bytes = bytes;
+    this.#encoding = encoding;
+    this.#complete = complete;
+    this.#scope = new NamespaceScope(bytes, encoding);
+    this.#findings = new Findings(bytes, encoding, plan.user.length, plan.session.length);
+  }
+
+  run(): ScanResult {
+    let at = this.#enterProlog();
+    while (at >= 0) {
+      at = this.#passMarkup(at);
+      if (at < 0 || this.#isOver) break;
+      const from = at;
+      at = nextMarkup(this.#bytes, from);
+      if (this.#findings.candidateDepth !== 0 && at > from) this.#findings.addPiece(from, at, 0);
+      if (this.#depth === 0 && at > from && !this.#isBlank(from, at)) this.#problem = 'not-soap';
+      if (this.#problem !== undefined) break;
+    }
+    if (at === BROKEN) this.#problem ??= 'malformed';
+    if (at === RAN_OUT) this.#problem ??= this.#complete ? 'malformed' : 'truncated';
+    if (this.#problem !== undefined && this.#problem !== 'truncated') return failed(this.#problem);
+    const { user, session } = this.#findings;
+    return { user, session, version: this.#version, problem: this.#problem };
+  }
+
+  #enterProlog(): number {
+    const bytes = this.#bytes;
+    let at = 0;
+    while (at < bytes.length && isSpaceByte(bytes[at])) at++;
+    if (at < bytes.length ? bytes[at] !== LT : this.#complete) {
+      this.#problem = 'not-soap';
+    }
+    if (this.#problem !== undefined) return BROKEN;
+    return at < bytes.length ? at : RAN_OUT;
+  }
+
+  /** Reads the markup that begins at `at` and returns where it ends. */
+  #passMarkup(at: number): number {
+    const bytes = this.#bytes;
+    switch (bytes[at + 1]) {
+      case undefined:
+        return RAN_OUT;
+      case SLASH:
+        return this.#passEndTag(at);
+      case QUESTION:
+        return endOfInstruction(bytes, at);
+      case BANG:
+        return this.#passDeclaration(at);
+      default:
+        return this.#passStartTag(at);
+    }
+  }
+
+  #passDeclaration(at: number): number {
+    const bytes = this.#bytes;
+    switch (declarationAt(bytes, at)) {
+      case 'comment':
+        return endOfComment(bytes, at);
+      case 'cdata': {
+        if (this.#depth === 0) return BROKEN;
+        const start = at + CDATA_START_LENGTH;
+        const end = endOfCdata(bytes, start);
+        if (end < 0) return end;
+        if (this.#findings.candidateDepth !== 0) this.#findings.addPiece(start, end, 1);
+        return end + CDATA_END_LENGTH;
+      }
+      case 'doctype':
+        this.#problem = 'doctype';
+        return BROKEN;
+      case 'ran-out':
+        return RAN_OUT;
+      case 'broken':
+        return BROKEN;
+    }
+  }
+
+  #passStartTag(at: number): number {
+    const bytes = this.#bytes;
+    const end = bytes.length;
+    const nameStart = at + 1;
+    if (!isNameStart(bytes[nameStart])) return BROKEN;
+    let localStart = nameStart;
+    let nameEnd = nameStart + 1;
+    for (; nameEnd < end; nameEnd++) {
+      if (isNameByte(bytes[nameEnd])) continue;
+      if (bytes[nameEnd] !== COLON) break;
+      if (localStart !== nameStart || !(nameEnd + 1 === end || isNameStart(bytes[nameEnd + 1])))
+        return BROKEN;
+      localStart = nameEnd + 1;
+    }
+    if (nameEnd === end) return RAN_OUT;
+    const next = bytes[nameEnd];
+    if (next !== GT && next !== SLASH && !isSpaceByte(next)) return BROKEN;
+    const tagEnd = next === GT ? nameEnd : endOfTag(bytes, nameEnd);
+    if (tagEnd < 0) return tagEnd;
+
+    // An element that has a child holds no value.
+    this.#findings.candidateDepth = 0;
+    const depth = ++this.#depth;
+    if (depth <= this.#plan.maxDepth || depth === 1) {
+      this.#nameStarts[depth] = nameStart;
+      this.#nameEnds[depth] = nameEnd;
+      if (depth === 1 || this.#plan.usesNamespaces) {
+        this.#problem = this.#scope.enter(depth, nameEnd, tagEnd);
+        if (this.#problem !== undefined) return BROKEN;
+      }
+      if (!this.#place(depth, nameStart, localStart, nameEnd)) return BROKEN;
+    }
+    if (bytes[tagEnd - 1] === SLASH) this.#leave();
+    return tagEnd + 1;
+  }
+
+  /** Takes note of what an element means by where it stands. Returns false where it may not stand there. */
+  #place(depth: number, nameStart: number, localStart: number, nameEnd: number): boolean {
+    if (depth === 1) {
+      if (!this.#isNamed(ENVELOPE, localStart, nameEnd)) {
+        this.#problem = 'not-soap';
+        return false;
+      }
+      const namespace = this.#scope.resolve(nameStart, Math.max(nameStart, localStart - 1));
+      this.#version = namespace === undefined ? undefined : VERSIONS.get(namespace);
+      if (this.#findings.areBest) this.#isOver = true;
+    } else if (depth === 2) {
+      if (this.#isNamed(BODY, localStart, nameEnd)) this.#section = 'body';
+      else if (this.#isNamed(HEADER, localStart, nameEnd)) this.#section = 'header';
+      else this.#section = 'none';
+    } else if (this.#section !== 'none') {
+      if (depth === 3) {
+        this.#operationStart = localStart;
+        this.#operationEnd = nameEnd;
+      }
+      this.#match(depth, nameStart, localStart, nameEnd);
+    }
+    return true;
+  }
+
+  #match(depth: number, nameStart: number, localStart: number, nameEnd: number): void {
+    const { user, session } = this.#plan;
+    const { userRank, sessionRank } = this.#findings;
+    const userRule = this.#firstMatch(user, userRank, depth, nameStart, localStart, nameEnd);
+    const sessionRule = this.#firstMatch(session, sessionRank, depth, nameStart, localStart, nameEnd);
+    if (userRule !== -1 || sessionRule !== -1) this.#findings.openCandidate(depth, userRule, sessionRule);
+  }
+
+  #firstMatch(
+    rules: readonly CompiledRule[],
+    rank: number,
+    depth: number,
+    nameStart: number,
+    localStart: number,
+    nameEnd: number,
+  ): number {
+    for (let index = 0; index < rank; index++) {
+      const rule = rules[index] as CompiledRule;
+      if (!this.#isNamed(rule.local, localStart, nameEnd)) continue;
+      if (rule.operation !== undefined) {
+        if (depth === 3 || this.#section !== 'body') continue;
+        if (!this.#isNamed(rule.operation, this.#operationStart, this.#operationEnd)) continue;
+      }
+      if (rule.namespace !== undefined) {
+        const prefixEnd = Math.max(nameStart, localStart - 1);
+        if (this.#scope.resolve(nameStart, prefixEnd) !== rule.namespace) continue;
+      }
+      return index;
+    }
+    return -1;
+  }
+
+  #passEndTag(at: number): number {
+    const bytes = this.#bytes;
+    const depth = this.#depth;
+    if (depth === 0) return BROKEN;
+    let tagEnd = at + 2;
+    if (depth <= this.#plan.maxDepth || depth === 1) {
+      const open = this.#nameStarts[depth] as number;
+      const length = (this.#nameEnds[depth] as number) - open;
+      if (!sameBytes(bytes, tagEnd, open, length)) return tagEnd + length > bytes.length ? RAN_OUT : BROKEN;
+      tagEnd += length;
+    } else {
+      while (isNameByte(bytes[tagEnd]) || bytes[tagEnd] === COLON) tagEnd++;
+    }
+    while (isSpaceByte(bytes[tagEnd])) tagEnd++;
+    if (bytes[tagEnd] !== GT) return tagEnd >= bytes.length ? RAN_OUT : BROKEN;
+    this.#leave();
+    return this.#problem === undefined ? tagEnd + 1 : BROKEN;
+  }
+
+  /** Closes the innermost open element. */
+  #leave(): void {
+    const depth = this.#depth--;
+    if (this.#findings.candidateDepth === depth) {
+      this.#problem = this.#findings.closeCandidate();
+      if (this.#findings.areBest) this.#isOver = true;
+    }
+    if (depth > this.#plan.maxDepth && depth > 2) return;
+    if (this.#plan.usesNamespaces) this.#scope.leave(depth);
+    if (depth === 2) {
+      if (this.#section === 'body') this.#isOver = true;
+      this.#section = 'none';
+    } else if (depth === 1) {
+      this.#isOver = true;
+    }
+  }
+
+  #isNamed(name: CompiledName, start: number, end: number): boolean {
+    const bytes = this.#bytes;
+    if (!name.isAscii && this.#encoding !== 'utf-8') {
+      return decodeBytes(bytes, start, end, this.#encoding) === name.text;
+    }
+    return end - start === name.utf8.length && hasBytes(bytes, start, name.utf8);
+  }
+
+  #isBlank(start: number, end: number): boolean {
+    for (let at = start; at < end; at++) if (!isSpaceByte(this.#bytes[at])) return false;
+    return true;
+  }
+}

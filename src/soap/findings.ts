@@ -1,0 +1,93 @@
+import type { ByteEncoding } from './encoding.ts';
+import { decodeBytes } from './encoding.ts';
+import type { ScanProblem } from './scan-result.ts';
+import { expandReferences, isXmlText, trimXml } from './xml-text.ts';
+
+/** Longest values that count, in UTF-16 code units. A longer one is no name of anybody. */
+export const USER_LIMIT = 256;
+export const SESSION_LIMIT = 4096;
+
+// Comments, CDATA sections and the like may cut a value into pieces. Nobody cuts
+// a name into this many, and without a limit a hostile body could.
+const PIECE_LIMIT = 64;
+
+/** What was found in a document so far, and the one element that may yet hold something better. */
+export class Findings {
+  user: string | undefined;
+  session: string | undefined;
+  /** Only rules before these can still better what was found. */
+  userRank: number;
+  sessionRank: number;
+  /** Depth of the open element that a rule matched, 0 where there is none. */
+  candidateDepth = 0;
+
+  readonly #bytes: Buffer;
+  readonly #encoding: ByteEncoding;
+  /** The rules that matched it, -1 for none of the kind. */
+  #userRule = -1;
+  #sessionRule = -1;
+  /** Its text so far: start, end, and 1 for CDATA, of each piece. */
+  readonly #pieces: number[] = [];
+  #pieceCount = 0;
+
+  constructor(bytes: Buffer, encoding: ByteEncoding, userRules: number, sessionRules: number) {
+    this.user = undefined;
+    this.session = undefined;
+    this.userRank = userRules;
+    this.sessionRank = sessionRules;
+    this.#bytes = bytes;
+    this.#encoding = encoding;
+  }
+
+  /** Nothing better can be found any more. */
+  get areBest(): boolean {
+    return this.userRank === 0 && this.sessionRank === 0;
+  }
+
+  openCandidate(depth: number, userRule: number, sessionRule: number): void {
+    this.candidateDepth = depth;
+    this.#userRule = userRule;
+    this.#sessionRule = sessionRule;
+    this.#pieceCount = 0;
+  }
+
+  /** Adds a stretch of the candidate's text. */
+  addPiece(start: number, end: number, isCdata: 0 | 1): void {
+    if (this.#pieceCount === PIECE_LIMIT) {
+      this.candidateDepth = 0;
+      return;
+    }
+    const at = 3 * this.#pieceCount++;
+    this.#pieces[at] = start;
+    this.#pieces[at + 1] = end;
+    this.#pieces[at + 2] = isCdata;
+  }
+
+  /** The candidate has ended and holds text alone: takes its value, or tells why it cannot be read. */
+  closeCandidate(): ScanProblem | undefined {
+    this.candidateDepth = 0;
+    const pieces = this.#pieces;
+    let value = '';
+    for (let index = 0; index < 3 * this.#pieceCount; index += 3) {
+      const start = pieces[index] as number;
+      const end = pieces[index + 1] as number;
+      const raw = decodeBytes(this.#bytes, start, end, this.#encoding);
+      if (raw === undefined) return 'encoding';
+      const text = pieces[index + 2] === 1 ? raw : expandReferences(raw);
+      if (text === undefined) return 'malformed';
+      value += text;
+    }
+    value = trimXml(value);
+    if (value === '' || value.length > SESSION_LIMIT) return undefined;
+    if (!isXmlText(value)) return 'malformed';
+    if (this.#userRule !== -1 && value.length <= USER_LIMIT) {
+      this.user = value;
+      this.userRank = this.#userRule;
+    }
+    if (this.#sessionRule !== -1) {
+      this.session = value;
+      this.sessionRank = this.#sessionRule;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * Finding the ends of XML markup in bytes of an ASCII-compatible encoding.
+ *
+ * Each function returns the index that its name says, {@link RAN_OUT} where the
+ * bytes end before, or {@link BROKEN} where the markup cannot be right.
+ */
+export const RAN_OUT = -1;
+export const BROKEN = -2;
+
+export const LT = 0x3c;
+export const GT = 0x3e;
+export const SLASH = 0x2f;
+export const BANG = 0x21;
+export const QUESTION = 0x3f;
+export const COLON = 0x3a;
+const EQUALS = 0x3d;
+const QUOTE = 0x22;
+const APOSTROPHE = 0x27;
+
+const CDATA_START = Buffer.from('<![CDATA[');
+const CDATA_END = Buffer.from(']]>');
+const COMMENT_END = Buffer.from('-->');
+const INSTRUCTION_END = Buffer.from('?>');
+
+// Any byte above ASCII counts as part of a name: which of those characters XML
+// allows there makes no difference to where the name ends.
+const NAME_BYTES = new Uint8Array(256);
+for (let byte = 0; byte < 256; byte++) {
+  const isName = byte >= 0x80 || /[A-Za-z0-9._-]/.test(String.fromCharCode(byte));
+  NAME_BYTES[byte] = isName ? 1 : 0;
+}
+
+export function isNameByte(byte: number | undefined): boolean {
+  return byte !== undefined && NAME_BYTES[byte] === 1;
+}
+
+export function isNameStart(byte: number | undefined): boolean {
+  // Digits, full stop and hyphen may stand in a name, and not at its beginning.
+  return (
+    isNameByte(byte) &&
+    !(byte === 0x2d || byte === 0x2e || (byte !== undefined && byte >= 0x30 && byte <= 0x39))
+  );
+}
+
+export function isSpaceByte(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+}
+
+// A native search costs about as much to call as looking at this many bytes.
+const NEAR = 8;
+
+/** The next `<`. */
+export function nextMarkup(bytes: Buffer, from: number): number {
+  const near = Math.min(bytes.length, from + NEAR);
+  for (let at = from; at < near; at++) if (bytes[at] === LT) return at;
+  return near === bytes.length ? RAN_OUT : bytes.indexOf(LT, near);
+}
+
+/** The `>` that ends a start tag; `from` is just behind its name. */
+export function endOfTag(bytes: Buffer, from: number): number {
+  const end = bytes.length;
+  let at = from;
+  while (at < end) {
+    const byte = bytes[at] as number;
+    if (byte === GT) return at;
+    if (byte === QUOTE || byte === APOSTROPHE) {
+      at = bytes.indexOf(byte, at + 1);
+      if (at === -1) return RAN_OUT;
+    } else if (byte === LT || (byte === SLASH && at + 1 < end && bytes[at + 1] !== GT)) {
+      return BROKEN;
+    }
+    at++;
+  }
+  return RAN_OUT;
+}
+
+/** The first byte behind the `-->` of the comment that begins at `from`. */
+export function endOfComment(bytes: Buffer, from: number): number {
+  const at = bytes.indexOf(COMMENT_END, from + 4);
+  return at === -1 ? RAN_OUT : at + 3;
+}
+
+/** The first byte behind the `?>` of the processing instruction that begins at `from`. */
+export function endOfInstruction(bytes: Buffer, from: number): number {
+  const at = bytes.indexOf(INSTRUCTION_END, from + 2);
+  return at === -1 ? RAN_OUT : at + 2;
+}
+
+/** The `]]>` of the CDATA section whose content begins at `from`. */
+export function endOfCdata(bytes: Buffer, from: number): number {
+  const at = bytes.indexOf(CDATA_END, from);
+  return at === -1 ? RAN_OUT : at;
+}
+
+export const CDATA_START_LENGTH = CDATA_START.length;
+export const CDATA_END_LENGTH = CDATA_END.length;
+
+export type Declaration = 'comment' | 'cdata' | 'doctype' | 'ran-out' | 'broken';
+
+/** What the `<!` at `from` begins. */
+export function declarationAt(bytes: Buffer, from: number): Declaration {
+  const third = bytes[from + 2];
+  if (third === 0x2d) {
+    const fourth = bytes[from + 3];
+    return fourth === 0x2d ? 'comment' : fourth === undefined ? 'ran-out' : 'broken';
+  }
+  if (third === 0x44) return 'doctype';
+  if (third !== 0x5b) return third === undefined ? 'ran-out' : 'broken';
+  for (let index = 3; index < CDATA_START.length; index++) {
+    const byte = bytes[from + index];
+    if (byte === undefined) return 'ran-out';
+    if (byte !== CDATA_START[index]) return 'broken';
+  }
+  return 'cdata';
+}
+
+/** Where the name of an attribute and its value, without the quotes, begin and end. */
+export interface Attribute {
+  nameStart: number;
+  nameEnd: number;
+  valueStart: number;
+  valueEnd: number;
+}
+
+/**
+ * Reads the next attribute between `from` and `to`, a stretch that {@link endOfTag}
+ * has measured, into `attribute`. Returns the first byte behind it, {@link RAN_OUT}
+ * where there is no further one, or {@link BROKEN}.
+ */
+export function nextAttribute(bytes: Buffer, from: number, to: number, attribute: Attribute): number {
+  let at = from;
+  while (at < to && isSpaceByte(bytes[at])) at++;
+  if (at === to || (bytes[at] === SLASH && at + 1 === to)) return RAN_OUT;
+  attribute.nameStart = at;
+  while (at < to && (isNameByte(bytes[at]) || bytes[at] === COLON)) at++;
+  attribute.nameEnd = at;
+  while (at < to && isSpaceByte(bytes[at])) at++;
+  if (attribute.nameEnd === attribute.nameStart || bytes[at] !== EQUALS) return BROKEN;
+  at++;
+  while (at < to && isSpaceByte(bytes[at])) at++;
+  const quote = bytes[at];
+  if (quote !== QUOTE && quote !== APOSTROPHE) return BROKEN;
+  attribute.valueStart = ++at;
+  while (at < to && bytes[at] !== quote) at++;
+  attribute.valueEnd = at;
+  return at < to ? at + 1 : BROKEN;
+}
+
+/** Whether the bytes at `from` are those of `wanted`. */
+export function hasBytes(bytes: Buffer, from: number, wanted: Buffer): boolean {
+  for (let index = 0; index < wanted.length; index++) {
+    if (bytes[from + index] !== wanted[index]) return false;
+  }
+  return true;
+}
+
+/** Whether two stretches of the same length hold the same bytes. */
+export function sameBytes(bytes: Buffer, one: number, other: number, length: number): boolean {
+  for (let index = 0; index < length; index++) {
+    if (bytes[one + index] !== bytes[other + index]) return false;
+  }
+  return true;
+}
