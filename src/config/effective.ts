@@ -1,0 +1,41 @@
+import { stringify } from 'yaml';
+import { conversionOf } from './expectation.ts';
+import type { OptionNode } from './option.ts';
+import type { Config } from './schema.ts';
+import { OPTIONS } from './schema.ts';
+import { isRecord } from './tree.ts';
+
+/**
+ * The configuration as it could be written into a file: every option, with
+ * units, secrets masked. Loading it again gives the same configuration, but for
+ * the secrets.
+ */
+export function effectiveConfig(config: Config): Record<string, unknown> {
+  return written(OPTIONS, config) as Record<string, unknown>;
+}
+
+export function effectiveYaml(config: Config): string {
+  return stringify(effectiveConfig(config), { version: '1.2', lineWidth: 0 });
+}
+
+function written(schema: OptionNode, value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => written(schema.items ?? {}, item));
+  if (isRecord(value)) {
+    const { properties = {} } = schema.anyOf?.find((one) => one.type === 'object') ?? schema;
+    return Object.fromEntries(
+      Object.entries(value).map(([key, member]) => [key, written(properties[key] ?? {}, member)]),
+    );
+  }
+  if (schema.secret === true) return maskUrl(String(value));
+  const conversion = conversionOf(schema);
+  return conversion === undefined ? value : conversion.format(Number(value));
+}
+
+/** A URL with the password in it replaced, for logs and output. */
+export function maskUrl(text: string): string {
+  if (!URL.canParse(text)) return '***';
+  const url = new URL(text);
+  if (url.password === '') return text;
+  url.password = '***';
+  return url.href;
+}

@@ -1,0 +1,111 @@
+import type { TProperties, TSchemaOptions } from 'typebox';
+import Type from 'typebox';
+import type { ComputedName } from './computed.ts';
+import type { SyntaxName } from './syntax.ts';
+import { SYNTAX } from './syntax.ts';
+import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
+
+/** How the written form becomes the resolved one. */
+export type Unit = 'duration' | 'size' | 'path';
+
+/**
+ * A schema as those see it that walk over all options. Beside JSON Schema's
+ * keywords it has our own, which TypeBox carries along and does not read.
+ */
+export interface OptionNode {
+  readonly type?: 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean';
+  readonly properties?: Readonly<Record<string, OptionNode>>;
+  readonly required?: readonly string[];
+  readonly items?: OptionNode;
+  readonly anyOf?: readonly OptionNode[];
+  readonly enum?: readonly string[];
+  readonly minItems?: number;
+  readonly uniqueItems?: boolean;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly minLength?: number;
+  readonly default?: unknown;
+  readonly description?: string;
+  /** The value is written with a unit, or is a path, and is converted when loading. */
+  readonly unit?: Unit;
+  /** Bounds of a value with a unit, in the written form. */
+  readonly atLeast?: string;
+  readonly atMost?: string;
+  /** A check that a pattern cannot express. */
+  readonly syntax?: SyntaxName;
+  /** Completes "must be …" where `syntax` or the type do not say it. */
+  readonly expects?: string;
+  /** Where the default depends on other options or on the environment. */
+  readonly computed?: ComputedName;
+  /** A plain text stands for a section with just this option. */
+  readonly shorthand?: string;
+  /** Never repeated in messages, and masked when printed. */
+  readonly secret?: boolean;
+}
+
+interface Bounds {
+  readonly default?: string;
+  readonly atLeast?: string;
+  readonly atMost?: string;
+}
+
+// A timer of Node takes 31 bits of milliseconds, and fires at once beyond that.
+const LONGEST_TIMER = '24d';
+
+export function section<Properties extends TProperties>(description: string, properties: Properties) {
+  return Type.Object(properties, { additionalProperties: false, description });
+}
+
+export function duration(description: string, bounds: Bounds = {}) {
+  return Type.Unsafe<number>({
+    type: 'string',
+    pattern: DURATION_PATTERN,
+    unit: 'duration',
+    atLeast: '1ms',
+    atMost: LONGEST_TIMER,
+    ...bounds,
+    description,
+  });
+}
+
+export function size(description: string, bounds: Bounds = {}) {
+  return Type.Unsafe<number>({
+    anyOf: [
+      { type: 'string', pattern: SIZE_PATTERN },
+      { type: 'integer', minimum: 0 },
+    ],
+    unit: 'size',
+    ...bounds,
+    description,
+  });
+}
+
+/** A file or directory. Relative ones are relative to the configuration file that names them. */
+export function path(description: string, options: TSchemaOptions = {}) {
+  return Type.String({ minLength: 1, unit: 'path', ...options, description });
+}
+
+export function text(description: string, options: TSchemaOptions = {}) {
+  return Type.String({ minLength: 1, ...options, description });
+}
+
+/** Text that must follow a syntax of {@link SYNTAX}. */
+export function written(syntax: SyntaxName, description: string, options: TSchemaOptions = {}) {
+  return Type.String({ minLength: 1, syntax, expects: SYNTAX[syntax].expects, ...options, description });
+}
+
+export function flag(description: string, value: boolean) {
+  return Type.Boolean({ default: value, description });
+}
+
+export function count(description: string, minimum: number, maximum: number, value: number) {
+  return Type.Integer({ minimum, maximum, default: value, description });
+}
+
+export function choice<const Values extends string[]>(
+  values: readonly [...Values],
+  description: string,
+  options: { readonly default?: Values[number]; readonly computed?: ComputedName },
+) {
+  return Type.Unsafe<Values[number]>({ type: 'string', enum: [...values], ...options, description });
+}

@@ -1,0 +1,346 @@
+import type { Static } from 'typebox';
+import Type from 'typebox';
+import type { OptionNode } from './option.ts';
+import { choice, count, duration, flag, path, section, size, text, written } from './option.ts';
+import { clientTls, pool } from './schema-pool.ts';
+
+/**
+ * Every option there is. Defaults, bounds and descriptions stand here and
+ * nowhere else: the loader, the JSON Schema for editors and the table in the
+ * README are all made from this.
+ *
+ * Options are written with units (`2s`, `64KB`) and resolve to milliseconds and
+ * bytes; the static type is that of the resolved configuration.
+ */
+
+// RFC 9110 §5.6.2, and RFC 6265 §4.1.1 for the names of cookies.
+const TOKEN = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$";
+const TOKEN_EXPECTS = "a name of letters, digits and !#$%&'*+.^_`|~-";
+
+// NCName of Namespaces in XML 1.0, without a list of all letters of all scripts.
+const XML_NAME = '^[A-Za-z_\\u0080-\\uFFFF][A-Za-z0-9._\\u0080-\\uFFFF-]*$';
+const XML_NAME_EXPECTS = 'the name of an element without prefix, such as userId';
+
+const listen = section('Where SAP CRM connects.', {
+  address: written(
+    'address',
+    'Host and port of the data plane. Port 0 takes any free one; `0.0.0.0` is every IPv4 interface.',
+    {
+      default: '127.0.0.1:8080',
+    },
+  ),
+  tls: Type.Optional(
+    section('TLS towards clients. Without it the data plane speaks plain HTTP.', {
+      certFile: path('PEM file with the certificate of the gateway, followed by its intermediates.'),
+      keyFile: path('PEM file with the private key of `certFile`, readable by the gateway alone.'),
+      clientCaFile: Type.Optional(
+        path(
+          'PEM file with the authorities of client certificates. Given, every client must show a certificate of theirs (mutual TLS), and others are refused in the handshake.',
+        ),
+      ),
+    }),
+  ),
+});
+
+const admin = section('Where operators and monitoring connect.', {
+  address: written(
+    'address',
+    'Host and port of the admin plane: API, metrics, console. It can move and log off agents, so keep it off networks that clients reach. Port 0 takes any free one.',
+    { default: '127.0.0.1:9090' },
+  ),
+});
+
+export interface ElementRule {
+  /** Local name. */
+  readonly name: string;
+  /** Only in this namespace; any without. */
+  readonly namespace?: string;
+  /** Only in this operation, the child of the SOAP Body; any without. */
+  readonly operation?: string;
+}
+
+function elements(description: string, names: readonly string[]) {
+  const name = { pattern: XML_NAME, expects: XML_NAME_EXPECTS };
+  const rule = section('An element of the SOAP message.', {
+    name: text('Local name of the element, whatever its prefix.', name),
+    namespace: Type.Optional(text('Namespace URI of the element. Default: any.')),
+    operation: Type.Optional(
+      text(
+        'Local name of the operation, the first element in the SOAP Body, that the element stands in. Default: any.',
+        name,
+      ),
+    ),
+  });
+  return Type.Array(
+    Type.Unsafe<ElementRule>({
+      anyOf: [text('Local name of the element.', name), rule],
+      shorthand: 'name',
+      expects: XML_NAME_EXPECTS,
+    }),
+    { default: names, description },
+  );
+}
+
+const identity = section('How a request tells which agent it is for.', {
+  order: Type.Array(choice(['header', 'cookie', 'body'], 'An extractor.', {}), {
+    default: ['header', 'cookie', 'body'],
+    minItems: 1,
+    uniqueItems: true,
+    description:
+      'Where to look, in this order. What is not listed is not looked at. The body is searched only where those before it leave a name open.',
+  }),
+  userHeader: text('Header with the user name of the agent (SAP Note 1640673).', {
+    default: 'soapuser',
+    pattern: TOKEN,
+    expects: TOKEN_EXPECTS,
+  }),
+  sessionCookie: text('Cookie with the communication session (SAP Note 1640673). Its letter case matters.', {
+    default: 'WS_SESSION_ID',
+    pattern: TOKEN,
+    expects: TOKEN_EXPECTS,
+  }),
+  userElements: elements(
+    'Elements of the SOAP message that hold the user name, the best first. Each is a local name, or a section with `name`, `namespace` and `operation`.',
+    ['user', 'userId', 'userName', 'agent'],
+  ),
+  sessionElements: elements('Elements of the SOAP message that hold the session, in the same form.', [
+    'sessionId',
+    'appId',
+  ]),
+  onUnreadable: choice(
+    ['anonymous', 'refuse'],
+    'A message that has to be searched and cannot be read (not XML, DOCTYPE, unknown encoding): treated as naming no agent, or answered with a SOAP Fault.',
+    { default: 'anonymous' },
+  ),
+  addressMask: section('How many leading bits of a client address count where agents are bound by address.', {
+    ipv4: count('Bits of an IPv4 address; 24 makes one of a /24 network.', 0, 32, 32),
+    ipv6: count('Bits of an IPv6 address.', 0, 128, 64),
+  }),
+});
+
+const affinity = section('Where it is remembered which agent belongs to which instance.', {
+  store: choice(
+    ['redis', 'embedded'],
+    '`redis`: shared by several gateways. `embedded`: a database of this host, for a single gateway. Gateways with embedded stores do not know of each other and would split agents.',
+    {
+      computed: 'store',
+    },
+  ),
+  idleLifetime: duration(
+    'How long a binding outlives the last request of its agent. Longer than the longest pause of a shift.',
+    {
+      default: '12h',
+      atLeast: '1s',
+    },
+  ),
+  keyPrefix: text(
+    'Start of every key in the store. Gateways with the same prefix and pool names share bindings.',
+    {
+      default: 'ici-gateway',
+      pattern: '^[A-Za-z0-9._:-]{1,64}$',
+      expects: 'up to 64 letters, digits, ".", "_", ":" and "-"',
+    },
+  ),
+  cacheEntries: count(
+    'Names whose binding is kept in memory, per process, about 300 bytes each. Those beyond it cost a round trip to the store per request.',
+    100,
+    10_000_000,
+    200_000,
+  ),
+  onStoreLoss: choice(
+    ['continue', 'refuse'],
+    'While the store is away. `continue`: known agents are served from memory, new ones are placed by rendezvous hashing. `refuse`: agents that are not known here get a SOAP Fault.',
+    { default: 'continue' },
+  ),
+  stateDir: path(
+    'Directory of the embedded store and of what has to survive a restart. Made when missing. Not on a network file system.',
+    { computed: 'stateDir' },
+  ),
+  redis: Type.Optional(
+    section('The Redis server, or one that speaks its protocol, that gateways share.', {
+      url: written(
+        'redisUrl',
+        'redis://host[:port][/database], or rediss:// for TLS. Keep passwords out of it: use `passwordFile`.',
+        { secret: true },
+      ),
+      username: Type.Optional(text('User of the Redis ACL. Default: the default user.')),
+      passwordFile: Type.Optional(path('File that holds the password; white space around it is dropped.')),
+      commandTimeout: duration(
+        'Time for one command. A slow store costs a request this much at most before it counts as away.',
+        {
+          default: '100ms',
+          atLeast: '5ms',
+          atMost: '1m',
+        },
+      ),
+      connectTimeout: duration('Time to connect.', { default: '300ms', atLeast: '10ms', atMost: '1m' }),
+      tls: Type.Optional(clientTls('Redis')),
+    }),
+  ),
+});
+
+const timeouts = section('How long anything may take.', {
+  connect: duration(
+    'Time to connect to an instance, TLS included. When it runs out nothing was sent, so the request may go elsewhere.',
+    { default: '1s' },
+  ),
+  responseHeader: duration('Time from the end of the request to the first byte of the answer.', {
+    default: '30s',
+  }),
+  responseIdle: duration('Longest gap between bytes of an answer.', { default: '30s' }),
+  total: duration('Time for a request, from its header to the end of its answer.', { default: '60s' }),
+  park: duration(
+    'How long an unsent request is held while no instance can take it. `0s` answers at once with a SOAP Fault.',
+    { default: '5s', atLeast: '0s' },
+  ),
+  requestHeader: duration('Time for a client to send the header of a request.', { default: '10s' }),
+  requestBody: duration('Time for a client to send the body of a request.', { default: '30s' }),
+  clientIdle: duration(
+    'How long an idle connection of a client is kept. Longer than the idle timeout of the load balancer in front.',
+    { default: '75s' },
+  ),
+  instanceIdle: duration(
+    "How long an idle connection to an instance is kept. Must stay below the instance's own idle timeout: a POST sent into a closing connection ends as outcome unknown.",
+    {
+      default: '4s',
+    },
+  ),
+});
+
+const limits = section('How much of anything is taken in.', {
+  headerBytes: size('Header of a request; more is answered 431.', {
+    default: '16KB',
+    atLeast: '1KB',
+    atMost: '1MB',
+  }),
+  headers: count('Header fields of a request; more is answered 431.', 10, 2000, 100),
+  bodyBytes: size('Body of a request; more is answered 413.', {
+    default: '100MB',
+    atLeast: '1KB',
+    atMost: '4GB',
+  }),
+  identityBytes: size(
+    'How much of a body is held and searched for the agent. What comes after is streamed.',
+    {
+      default: '64KB',
+      atLeast: '1KB',
+      atMost: '4MB',
+    },
+  ),
+  xmlDepth: count(
+    'Depth at which elements of the SOAP message are still looked at. Envelope is 1, Body 2, the operation 3, its parameters 4.',
+    3,
+    16,
+    4,
+  ),
+  connections: count(
+    'Connections of clients, per process. Further ones wait in the queue of the kernel.',
+    1,
+    1_000_000,
+    10_000,
+  ),
+  inFlight: count('Requests in progress, per process; more is answered 503.', 1, 1_000_000, 2000),
+  queued: count(
+    'Requests that wait for a busy instance, per instance; more is answered 503.',
+    0,
+    1_000_000,
+    200,
+  ),
+  parked: count(
+    'Requests that wait for any instance to come back; more is answered 503.',
+    0,
+    1_000_000,
+    1000,
+  ),
+});
+
+const forwarding = section('What is changed on the way to an instance.', {
+  trustedProxies: Type.Array(written('network', 'A network or an address.'), {
+    default: [],
+    uniqueItems: true,
+    description:
+      'Networks of the load balancers in front, whose `X-Forwarded-*` is believed. From anyone else it is replaced.',
+  }),
+  host: choice(
+    ['client', 'instance'],
+    'Host header that instances see: what the client sent, or host and port of the instance.',
+    { default: 'client' },
+  ),
+  requestIdHeader: text(
+    'Header with the id of the request. Taken over from a trusted proxy, else made; sent to the instance and back to the client.',
+    {
+      default: 'x-request-id',
+      pattern: TOKEN,
+      expects: TOKEN_EXPECTS,
+    },
+  ),
+  via: text('Name of the gateway in `Via` (RFC 9110 §7.6.3).', {
+    default: 'ici-gateway',
+    pattern: TOKEN,
+    expects: TOKEN_EXPECTS,
+  }),
+});
+
+const faults = section('How errors of the gateway itself are answered.', {
+  status: choice(
+    ['exact', 'soap'],
+    'HTTP status of a SOAP Fault. `exact`: that of the error, such as 503. `soap`: 500 as SOAP 1.1 §6.2 has it, 400 for faults of a SOAP 1.2 sender; for clients that read a Fault only then.',
+    { default: 'exact' },
+  ),
+});
+
+const logging = section('What is logged, as JSON lines on standard output.', {
+  level: choice(
+    ['trace', 'debug', 'info', 'warn', 'error', 'silent'],
+    'The least severe level that is logged.',
+    { default: 'info' },
+  ),
+  requests: flag('One line per request, at level `info`.', true),
+  names: choice(
+    ['readable', 'hashed'],
+    'User names in logs: as they are, so that "where is agent MILLER?" can be answered, or as keyed hashes. Sessions are always hashed.',
+    {
+      default: 'readable',
+    },
+  ),
+});
+
+export const ConfigSchema = section('Configuration of ici-gateway.', {
+  listen,
+  admin,
+  pools: Type.Array(pool, { minItems: 1, description: 'The pools. Most installations need one.' }),
+  identity,
+  affinity,
+  timeouts,
+  limits,
+  forwarding,
+  faults,
+  logging,
+});
+
+/** The schema as data, for whoever walks over all options. */
+export const OPTIONS = ConfigSchema as unknown as OptionNode & {
+  readonly properties: Readonly<Record<string, OptionNode>>;
+};
+
+type DeepReadonly<T> = T extends readonly (infer Item)[]
+  ? readonly DeepReadonly<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
+    : T;
+
+/** The resolved configuration: every default filled in, durations in milliseconds, sizes in bytes. Frozen. */
+export type Config = DeepReadonly<Static<typeof ConfigSchema>>;
+export type PoolConfig = Config['pools'][number];
+export type MatchConfig = PoolConfig['match'];
+export type InstanceConfig = PoolConfig['instances'][number];
+export type HealthConfig = PoolConfig['health'];
+export type ClientTlsConfig = NonNullable<InstanceConfig['tls']>;
+export type ListenerTlsConfig = NonNullable<Config['listen']['tls']>;
+export type IdentityConfig = Config['identity'];
+export type AffinityConfig = Config['affinity'];
+export type RedisConfig = NonNullable<AffinityConfig['redis']>;
+export type TimeoutsConfig = Config['timeouts'];
+export type LimitsConfig = Config['limits'];
+export type ForwardingConfig = Config['forwarding'];
+export type LoggingConfig = Config['logging'];

@@ -1,0 +1,109 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { ConnectionOptions, TlsOptions } from 'node:tls';
+import { createSecureContext } from 'node:tls';
+import type { ClientTlsConfig, ListenerTlsConfig, RedisConfig } from './schema.ts';
+
+/** A file that the configuration names cannot serve its purpose. The message says which option and why. */
+export class SecretUnreadable extends Error {
+  override readonly name = 'SecretUnreadable';
+  /** The option of the section that was read. */
+  readonly option: string;
+
+  constructor(option: string, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.option = option;
+  }
+}
+
+/**
+ * Reads the files of the data plane's TLS, as `tls.createServer` wants them.
+ * Throws {@link SecretUnreadable}. Read again after a renewal.
+ */
+export function readListenerTls(tls: ListenerTlsConfig): TlsOptions {
+  const pair = readKeyPair(tls.certFile, tls.keyFile);
+  if (tls.clientCaFile === undefined) return pair;
+  const ca = readCertificates('clientCaFile', tls.clientCaFile);
+  return { ...pair, ca, requestCert: true, rejectUnauthorized: true };
+}
+
+/** The same for connections that the gateway opens, as `tls.connect`, undici and ioredis want them. */
+export function readClientTls(tls: ClientTlsConfig): ConnectionOptions {
+  const options: ConnectionOptions = { rejectUnauthorized: tls.verify };
+  if (tls.serverName !== undefined) options.servername = tls.serverName;
+  if (tls.caFile !== undefined) options.ca = readCertificates('caFile', tls.caFile);
+  if (tls.certFile !== undefined && tls.keyFile !== undefined)
+    Object.assign(options, readKeyPair(tls.certFile, tls.keyFile));
+  return options;
+}
+
+export interface RedisCredentials {
+  readonly username?: string;
+  readonly password?: string;
+}
+
+/** User and password for Redis, whether they stand in options, in a file or in the URL. */
+export function readRedisCredentials(redis: RedisConfig): RedisCredentials {
+  const url = new URL(redis.url);
+  const username = redis.username ?? decodeURIComponent(url.username);
+  const password =
+    redis.passwordFile === undefined
+      ? decodeURIComponent(url.password)
+      : readSecretFile('passwordFile', redis.passwordFile);
+  return { ...(username === '' ? {} : { username }), ...(password === '' ? {} : { password }) };
+}
+
+/** The content of a file that holds one secret, without the white space that editors leave around it. */
+export function readSecretFile(option: string, file: string): string {
+  const secret = read(option, file).trim();
+  if (secret === '') throw new SecretUnreadable(option, `${file} is empty; write the password into it`);
+  return secret;
+}
+
+function readKeyPair(certFile: string, keyFile: string): { cert: string; key: string } {
+  const cert = readCertificates('certFile', certFile);
+  const key = read('keyFile', keyFile);
+  if (!/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/.test(key))
+    throw new SecretUnreadable('keyFile', `${keyFile} holds no private key in PEM form`);
+  try {
+    createSecureContext({ cert, key });
+  } catch (error) {
+    throw new SecretUnreadable(
+      'keyFile',
+      `${keyFile} is not the key of ${certFile}: ${reasonOf(error)}`,
+      error,
+    );
+  }
+  return { cert, key };
+}
+
+function readCertificates(option: string, file: string): string {
+  const pem = read(option, file);
+  try {
+    // Reads the first certificate; what follows is checked in the handshake.
+    new X509Certificate(pem);
+  } catch (error) {
+    throw new SecretUnreadable(option, `${file} holds no certificate in PEM form: ${reasonOf(error)}`, error);
+  }
+  return pem;
+}
+
+function read(option: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new SecretUnreadable(option, `${file} cannot be read: ${reasonOf(error)}`, error);
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  EACCES: 'permission denied',
+  EISDIR: 'it is a directory',
+};
+
+/** Why a file could not be used, in plain words where they are known. */
+export function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return REASONS[code ?? ''] ?? message;
+}

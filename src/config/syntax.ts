@@ -1,0 +1,145 @@
+import { isIP } from 'node:net';
+
+/** What a text came to: its one canonical form, or what is wrong with it. */
+export type Reading = { readonly value: string } | { readonly problem: string };
+
+interface Syntax {
+  /** Completes "must be …". */
+  readonly expects: string;
+  read(text: string): Reading;
+}
+
+const wrong = (problem: string): Reading => ({ problem });
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `host:port` or `[v6]:port`; the host comes without brackets, as `server.listen` wants it. */
+export function parseAddress(text: string): Address | undefined {
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})$/.exec(text);
+  if (match === null) return undefined;
+  const host = match[1] ?? match[2] ?? '';
+  const port = Number(match[3]);
+  if (port > 65_535 || (match[1] !== undefined && isIP(host) !== 6)) return undefined;
+  return { host, port };
+}
+
+export interface StatusRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** `200` or `200-299`, both ends included. */
+export function parseStatusRange(text: string): StatusRange | undefined {
+  const match = /^([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?$/.exec(text);
+  if (match === null) return undefined;
+  const from = Number(match[1]);
+  const to = Number(match[2] ?? match[1]);
+  return from <= to ? { from, to } : undefined;
+}
+
+/** The one way in which patterns of the configuration become regular expressions. */
+export function compilePattern(text: string): RegExp {
+  return new RegExp(text, 'u');
+}
+
+function readPattern(text: string): Reading {
+  try {
+    compilePattern(text);
+    return { value: text };
+  } catch (error) {
+    return wrong(`is no valid regular expression: ${(error as Error).message}`);
+  }
+}
+
+function readCapture(text: string): Reading {
+  const reading = readPattern(text);
+  if ('problem' in reading) return reading;
+  // An empty alternative always matches, and the match has one entry per group.
+  const groups = (compilePattern(`${text}|`).exec('')?.length ?? 1) - 1;
+  if (groups === 1) return reading;
+  return wrong(
+    `must have exactly one capture group, (…), around the value, but has ${groups}; write (?:…) for groups that are not it`,
+  );
+}
+
+function readInstanceUrl(text: string): Reading {
+  const url = parseUrl(text, ['http:', 'https:']);
+  if (url === undefined) return wrong('must be http://host[:port] or https://host[:port]');
+  if (url.username !== '' || url.password !== '')
+    return wrong('must not have a user or password; what the client sends is passed on');
+  if (url.pathname !== '/' || url.search !== '' || url.hash !== '')
+    return wrong(`must end after host and port, as in ${url.origin}; the path of the client is kept`);
+  return { value: url.origin };
+}
+
+// Its messages never repeat the text: it may hold a password.
+function readRedisUrl(text: string): Reading {
+  const url = parseUrl(text, ['redis:', 'rediss:']);
+  if (url === undefined || url.hostname === '')
+    return wrong('must be redis://host[:port][/database] or rediss://…');
+  if (!/^\/?[0-9]*$/.test(url.pathname))
+    return wrong('may have nothing after host and port but a database number');
+  if (url.search !== '' || url.hash !== '')
+    return wrong('must not have a query or fragment; the options under affinity.redis take their place');
+  return { value: text };
+}
+
+function parseUrl(text: string, protocols: readonly string[]): URL | undefined {
+  // URL.parse came with Node 22.1.
+  if (!URL.canParse(text) || /\s/.test(text)) return undefined;
+  const url = new URL(text);
+  return protocols.includes(url.protocol) && text.startsWith(`${url.protocol}//`) ? url : undefined;
+}
+
+function readNetwork(text: string): Reading {
+  const [address = '', bits, ...rest] = text.split('/');
+  const family = isIP(address);
+  const width = family === 6 ? 128 : 32;
+  const known = family !== 0 && rest.length === 0;
+  if (!known || (bits !== undefined && !/^[0-9]{1,3}$/.test(bits)) || Number(bits ?? 0) > width)
+    return wrong('must be a network such as 10.0.0.0/8 or 2001:db8::/32, or one address');
+  return { value: bits === undefined ? `${address}/${width}` : text };
+}
+
+function readHost(text: string): Reading {
+  const host = text.toLowerCase();
+  if (/^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])$/.test(host)) return { value: host };
+  return wrong('must be a host name without scheme, port and path, such as ici.example.com');
+}
+
+export type SyntaxName =
+  | 'address'
+  | 'status'
+  | 'pattern'
+  | 'capture'
+  | 'instanceUrl'
+  | 'redisUrl'
+  | 'network'
+  | 'host';
+
+/** The texts that a pattern alone cannot check. */
+export const SYNTAX: Readonly<Record<SyntaxName, Syntax>> = {
+  address: {
+    expects: 'host:port, such as 127.0.0.1:8080 or [::1]:8080',
+    read: (text) =>
+      parseAddress(text) === undefined
+        ? wrong('must be host:port with a port from 0 to 65535, such as 127.0.0.1:8080 or [::1]:8080')
+        : { value: text },
+  },
+  status: {
+    expects: 'a status such as 200 or a range such as 200-299',
+    read: (text) =>
+      parseStatusRange(text) === undefined
+        ? wrong('must be a status from 100 to 599 such as 200, or a rising range such as 200-299')
+        : { value: text },
+  },
+  pattern: { expects: 'a regular expression', read: readPattern },
+  capture: { expects: 'a regular expression with one capture group', read: readCapture },
+  instanceUrl: { expects: 'http://host[:port] or https://host[:port]', read: readInstanceUrl },
+  redisUrl: { expects: 'redis://host[:port] or rediss://host[:port]', read: readRedisUrl },
+  network: { expects: 'a network such as 10.0.0.0/8', read: readNetwork },
+  host: { expects: 'a host name such as ici.example.com', read: readHost },
+};
