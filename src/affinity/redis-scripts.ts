@@ -1,0 +1,325 @@
+/**
+ * The atomic steps of the Redis store.
+ *
+ * All scripts are called alike, so that they can share the helpers below:
+ *
+ *   KEYS[1]      counts (hash: `<instance>|<end>` -> live roots that end then)
+ *   KEYS[2...]   the bucket of each field from ARGV[8] on
+ *   ARGV[1]      idle lifetime in milliseconds
+ *   ARGV[2]      quantum in milliseconds
+ *   ARGV[3]      channel that moves are published on
+ *   ARGV[4..6]   instance, incarnation, generation, where the script takes them
+ *   ARGV[7]      how many of the fields are the names asked about; the others
+ *                are roots that an earlier call asked for
+ *   ARGV[8...]   fields, and a bucket is a hash: field -> entry (see packing.ts)
+ *
+ * A script that meets a pointer into a bucket that was not declared changes
+ * nothing and returns {'declare', root field...}. The caller adds those fields
+ * and calls again; everything is looked up afresh then.
+ *
+ * Time is Redis's own (TIME), so gateways need not agree about theirs.
+ */
+const SHARED = `
+local time = redis.call('TIME')
+local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
+local QUANTUM = tonumber(ARGV[2])
+local END = string.format('%.0f', (math.floor((NOW + tonumber(ARGV[1])) / QUANTUM) + 1) * QUANTUM)
+local NAMES = tonumber(ARGV[7])
+
+local bucket, undeclared = {}, {}
+for i = 8, #ARGV do bucket[ARGV[i]] = KEYS[i - 6] end
+
+local function name(i)
+  if i <= NAMES then return ARGV[7 + i] end
+end
+
+local function ended(packed)
+  local e = string.match(packed, '^>(%d+)') or string.match(packed, '|(%d+)$')
+  return not e or tonumber(e) <= NOW
+end
+
+-- The live entry of a field: a root has an instance, a pointer has a root.
+local function read(field)
+  local packed = redis.call('HGET', bucket[field], field)
+  if not packed or ended(packed) then return nil end
+  local e, root = string.match(packed, '^>(%d+)|(.*)$')
+  if root then return { e = e, root = root } end
+  local instance, incarnation, generation, e = string.match(packed, '^=([^|]*)|([^|]*)|(%d+)|(%d+)$')
+  return { e = e, instance = instance, incarnation = incarnation, generation = tonumber(generation) }
+end
+
+-- The entry of a field, and the field and entry of the live root that it leads to.
+local function resolve(field)
+  local entry = read(field)
+  if not entry then return nil end
+  if entry.instance then return entry, field, entry end
+  if not bucket[entry.root] then
+    undeclared[#undeclared + 1] = entry.root
+    return entry
+  end
+  local root = read(entry.root)
+  if root and root.instance then return entry, entry.root, root end
+  return entry
+end
+
+local function redirect()
+  if #undeclared > 0 then return { 'declare', unpack(undeclared) } end
+end
+
+-- Only ever further: entries of a longer lifetime than ours may be inside.
+local function keep(key)
+  if redis.call('PEXPIREAT', key, END, 'GT') == 0 then redis.call('PEXPIREAT', key, END, 'NX') end
+end
+
+local function count(instance, e, by)
+  local field = instance .. '|' .. e
+  local total = redis.call('HINCRBY', KEYS[1], field, by)
+  if total <= 0 then
+    redis.call('HDEL', KEYS[1], field)
+  elseif by == 1 and total == 1 then
+    -- A field more, so look at a few others: what has ended never outgrows what lives.
+    for _, other in ipairs(redis.call('HRANDFIELD', KEYS[1], 4)) do
+      if ended(other) then redis.call('HDEL', KEYS[1], other) end
+    end
+    keep(KEYS[1])
+  end
+end
+
+local function write(field, packed)
+  local key = bucket[field]
+  if redis.call('HSET', key, field, packed) == 1 then
+    -- The same bargain as for counts.
+    local some = redis.call('HRANDFIELD', key, 6, 'WITHVALUES')
+    for i = 1, #some, 2 do
+      if ended(some[i + 1]) then redis.call('HDEL', key, some[i]) end
+    end
+  end
+  keep(key)
+end
+
+-- old: the live entry that the field has, if any.
+local function write_root(field, old, instance, incarnation, generation)
+  local was = old and old.instance
+  if was ~= instance or old.e ~= END then
+    if was then count(was, old.e, -1) end
+    count(instance, END, 1)
+  elseif old.incarnation == incarnation and old.generation == generation then
+    return
+  end
+  write(field, string.format('=%s|%s|%d|%s', instance, incarnation, generation, END))
+end
+
+local function write_pointer(field, old, root)
+  if old and old.root == root and old.e == END then return end
+  if old and old.instance then count(old.instance, old.e, -1) end
+  write(field, '>' .. END .. '|' .. root)
+end
+
+local function moved(...)
+  redis.call('PUBLISH', ARGV[3], cjson.encode({ ... }))
+end
+
+-- Flat: root field, instance, incarnation, generation, made, displaced instance and incarnation.
+local function answer(field, root, made, displaced)
+  return { 'holds', field, root.instance, root.incarnation, root.generation, made and 1 or 0,
+    displaced and displaced.instance or '', displaced and displaced.incarnation or '' }
+end
+
+local function same_place(a, b)
+  return a.instance == b.instance and a.incarnation == b.incarnation
+end
+
+local function proposal(generation)
+  return { instance = ARGV[4], incarnation = ARGV[5], generation = generation }
+end
+`;
+
+/**
+ * Finds or makes the binding of one or two names; see AffinityStore.claim. The
+ * first name decides, a second one is made to follow it. A root of the second
+ * name's own is handed to the first, for it is the same agent, known better now.
+ */
+const CLAIM = `
+local first, second = name(1), name(2)
+local entry, field, root = resolve(first)
+local entry2, field2, root2
+if second then entry2, field2, root2 = resolve(second) end
+local again = redirect()
+if again then return again end
+
+local made, displaced = false, nil
+if root then
+  write_root(field, root, root.instance, root.incarnation, root.generation)
+  if field ~= first then write_pointer(first, entry, field) end
+elseif root2 and field2 == second then
+  field, root = first, { instance = root2.instance, incarnation = root2.incarnation, generation = root2.generation + 1 }
+  write_root(first, nil, root.instance, root.incarnation, root.generation)
+else
+  field, root, made = first, proposal(1), true
+  write_root(first, nil, root.instance, root.incarnation, root.generation)
+end
+
+if second and second ~= field then
+  write_pointer(second, entry2, field)
+  if root2 and field2 ~= field then
+    if not same_place(root, root2) then displaced = root2 end
+    moved(second)
+  end
+end
+return answer(field, root, made, displaced)
+`;
+
+/**
+ * Moves a root if its generation is still ARGV[6], or makes it anew where it has
+ * ended; see AffinityStore.rebind. The one name asked about is the root's.
+ */
+const REBIND = `
+local asked = name(1)
+local entry, field, root = resolve(asked)
+local again = redirect()
+if again then return again end
+
+local expected = tonumber(ARGV[6])
+if root and (field ~= asked or root.generation ~= expected) then return answer(field, root, false) end
+local after = proposal(expected + 1)
+write_root(asked, root, after.instance, after.incarnation, after.generation)
+moved(asked)
+return answer(asked, after, true)
+`;
+
+/**
+ * Starts the lifetimes of a binding and of those names that lead to it anew. The
+ * first name that has a binding decides; returns {'none'} where none has.
+ */
+const RENEW = `
+local found = {}
+local field, root
+for i = 1, NAMES do
+  local entry, f, r = resolve(name(i))
+  found[i] = { entry, f }
+  if not root then field, root = f, r end
+end
+local again = redirect()
+if again then return again end
+if not root then return { 'none' } end
+
+write_root(field, root, root.instance, root.incarnation, root.generation)
+for i = 1, NAMES do
+  if found[i][2] == field and name(i) ~= field then write_pointer(name(i), found[i][1], field) end
+end
+return answer(field, root, false)
+`;
+
+/** Removes a name and the root that it leads to. */
+const RELEASE = `
+local asked = name(1)
+local entry, field, root = resolve(asked)
+local again = redirect()
+if again then return again end
+
+redis.call('HDEL', bucket[asked], asked)
+if not root then return { 'none' } end
+count(root.instance, root.e, -1)
+redis.call('HDEL', bucket[field], field)
+if field == asked then moved(asked) else moved(asked, field) end
+return { 'released' }
+`;
+
+/**
+ * Writes back the root named first, with generation ARGV[6], and pointers to it
+ * from the other names; whatever the store holds already stays.
+ */
+const RESTORE = `
+local asked = name(1)
+local entry, field, root = resolve(asked)
+local free = {}
+for i = 2, NAMES do
+  local _, f, r = resolve(name(i))
+  free[i] = not r or f == field
+end
+local again = redirect()
+if again then return again end
+
+local made = not root
+if made then field, root = asked, proposal(tonumber(ARGV[6])) end
+write_root(field, not made and root or nil, root.instance, root.incarnation, root.generation)
+for i = 2, NAMES do
+  if free[i] and name(i) ~= field then write_pointer(name(i), nil, field) end
+end
+return answer(field, root, made)
+`;
+
+/** Adds up the live roots of each instance: flat pairs. Takes no fields. */
+const COUNTS = `
+local totals, order = {}, {}
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  if ended(all[i]) then
+    redis.call('HDEL', KEYS[1], all[i])
+  else
+    local instance = string.match(all[i], '^([^|]*)|')
+    totals[instance] = (totals[instance] or 0) + tonumber(all[i + 1])
+  end
+end
+for instance, total in pairs(totals) do
+  order[#order + 1] = instance
+  order[#order + 1] = total
+end
+return order
+`;
+
+/**
+ * The live roots in some buckets (KEYS[2...], ARGV[7] = 0), of the instance
+ * ARGV[4] or of all: {now, {field, entry...} of the first bucket, ...}
+ */
+const LIST = `
+local pages = { string.format('%.0f', NOW) }
+for i = 2, #KEYS do
+  local page, all = {}, redis.call('HGETALL', KEYS[i])
+  for j = 1, #all, 2 do
+    local instance = string.match(all[j + 1], '^=([^|]*)|')
+    if instance and not ended(all[j + 1]) and (ARGV[4] == '' or ARGV[4] == instance) then
+      page[#page + 1] = all[j]
+      page[#page + 1] = all[j + 1]
+    end
+  end
+  pages[i] = page
+end
+return pages
+`;
+
+/**
+ * The mark of this store's life.
+ *
+ *   KEYS[1]  the mark; made of ARGV[1] where it is missing
+ *   returns  the mark, and the id of the server's replication history. That id
+ *            changes when a replica takes over or the server restarts, which is
+ *            when Redis may have lost its last writes and kept the mark.
+ */
+const MARKER = `
+local mark = redis.call('SET', KEYS[1], ARGV[1], 'NX', 'GET') or ARGV[1]
+-- pcall: the account may not be allowed to ask.
+local info = redis.pcall('INFO', 'replication')
+return { mark, type(info) == 'string' and string.match(info, 'master_replid:(%x+)') or '' }
+`;
+
+/** By the name of the command that the client defines for each. */
+export const SCRIPTS = {
+  gwClaim: SHARED + CLAIM,
+  gwRebind: SHARED + REBIND,
+  gwRenew: SHARED + RENEW,
+  gwRelease: SHARED + RELEASE,
+  gwRestore: SHARED + RESTORE,
+  gwCounts: SHARED + COUNTS,
+  gwList: SHARED + LIST,
+  gwMarker: MARKER,
+} as const;
+
+export type ScriptName = keyof typeof SCRIPTS;
+
+/** Runs one of {@link SCRIPTS}; rejects with `StoreUnavailable`, whatever the reason. */
+export type RunScript = (
+  script: ScriptName,
+  keys: readonly string[],
+  args: readonly string[],
+) => Promise<unknown>;
