@@ -1,0 +1,135 @@
+import { randomBytes } from 'node:crypto';
+import type { AgentEvent, AgentStats } from './agent-stats.ts';
+import { AgentRecord } from './agent-stats.ts';
+import { Pauses } from './pauses.ts';
+import { seededRandom } from './random.ts';
+import type { AgentHabits } from './soap-agent.ts';
+import { SoapAgent } from './soap-agent.ts';
+import { SoapClient } from './soap-client.ts';
+import type { AnsweredBy } from './split-detector.ts';
+
+export interface AgentsOptions {
+  /** Where gateways, or connectors, listen. Every agent uses all of them in turn. */
+  readonly urls: readonly string[];
+  /** At most 5,000. */
+  readonly agents: number;
+  /** How long they work before they log off; at most a day, a minute by default. */
+  readonly forMs?: number;
+  /** Pieces of work per second and agent; 0.5 by default. */
+  readonly ratePerAgent?: number;
+  readonly withHeaders?: boolean;
+  readonly mixedCase?: boolean;
+  readonly bodyBytes?: { readonly min: number; readonly max: number };
+  readonly workPerLogon?: number;
+  /** Over how long the first logons are spread; 4 ms per agent by default. */
+  readonly rampMs?: number;
+  /** For one request; 65 s by default, longer than a gateway takes to say that it gave up. */
+  readonly requestTimeoutMs?: number;
+  /** Same seed, same requests in the same order for each agent; their times are real. */
+  readonly seed?: number;
+  /** Agents are called this and a number; `AGENT` by default. Written in upper case. */
+  readonly userPrefix?: string;
+  /** Load is for one's own machine. Set it to aim at another host, deliberately. */
+  readonly allowRemote?: boolean;
+  readonly signal?: AbortSignal;
+  /** Called as things happen; must not throw. */
+  readonly onEvent?: (event: AgentEvent) => void;
+}
+
+export interface RunningAgents {
+  /** A snapshot; cheap enough for a live display. */
+  stats(): AgentStats;
+  /** Where each agent who is logged on is. */
+  places(): ReadonlyMap<string, AnsweredBy>;
+  /** Lets the agents log off, for at most {@link LOG_OFF_MS}, and breaks off what is left. */
+  stop(): Promise<AgentStats>;
+  /** Resolves when all agents have ended, by time, signal or {@link stop}. */
+  readonly done: Promise<AgentStats>;
+}
+
+export const MAX_AGENTS = 5_000;
+const MAX_FOR_MS = 24 * 3_600_000;
+const LOG_OFF_MS = 5_000;
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+/** Throws an `Error` that names the option where one is out of bounds. */
+export function startAgents(options: AgentsOptions): RunningAgents {
+  const forMs = options.forMs ?? 60_000;
+  bounded('agents', options.agents, 1, MAX_AGENTS);
+  bounded('forMs', forMs, 1, MAX_FOR_MS);
+  const habits = habitsOf(options);
+
+  const client = new SoapClient(options.requestTimeoutMs ?? 65_000);
+  const pauses = new Pauses();
+  const record = new AgentRecord(options.onEvent ?? (() => undefined));
+  const run = randomBytes(4).toString('hex');
+  const rampMs = options.rampMs ?? options.agents * 4;
+  const seed = options.seed ?? 1;
+  const prefix = (options.userPrefix ?? 'AGENT').toUpperCase();
+
+  let stopping = false;
+  let breakOff: NodeJS.Timeout | undefined;
+  const end = (): void => {
+    if (stopping) return;
+    stopping = true;
+    clearTimeout(timeUp);
+    pauses.end();
+    breakOff = setTimeout(() => client.abort(), LOG_OFF_MS);
+  };
+  const timeUp = setTimeout(end, forMs);
+  options.signal?.addEventListener('abort', end, { once: true });
+  if (options.signal?.aborted === true) end();
+
+  const lives = Array.from({ length: options.agents }, async (_, index) => {
+    const user = `${prefix}${String(index + 1).padStart(4, '0')}`;
+    const random = seededRandom(seed * 100_003 + index);
+    const agent = new SoapAgent(user, run, habits, random, { client, record, pauses });
+    await pauses.pause((rampMs * index) / options.agents);
+    await agent.live(() => stopping);
+  });
+  const done = Promise.all(lives).then(() => {
+    end();
+    clearTimeout(breakOff);
+    options.signal?.removeEventListener('abort', end);
+    return record.stats();
+  });
+  return {
+    stats: () => record.stats(),
+    places: () => record.places(),
+    stop: () => {
+      end();
+      return done;
+    },
+    done,
+  };
+}
+
+function habitsOf(options: AgentsOptions): AgentHabits {
+  if (options.urls.length === 0) throw new Error('urls: at least one is needed');
+  const urls = options.urls.map((text) => {
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    if (url?.protocol !== 'http:') throw new Error(`urls: ${text} is not an http URL`);
+    if (options.allowRemote !== true && !LOOPBACK.test(url.hostname)) {
+      throw new Error(`urls: ${text} is not on this machine; allow remote hosts to mean it`);
+    }
+    return url;
+  });
+  const ratePerAgent = options.ratePerAgent ?? 0.5;
+  bounded('ratePerAgent', ratePerAgent, 0.001, 1_000);
+  const bodyBytes = options.bodyBytes ?? { min: 200, max: 4_000 };
+  bounded('bodyBytes.max', bodyBytes.max, 0, 16 * 1024 * 1024);
+  bounded('bodyBytes.min', bodyBytes.min, 0, bodyBytes.max);
+  return {
+    urls,
+    ratePerAgent,
+    withHeaders: options.withHeaders ?? true,
+    mixedCase: options.mixedCase ?? false,
+    bodyBytes,
+    workPerLogon: options.workPerLogon ?? Number.POSITIVE_INFINITY,
+  };
+}
+
+function bounded(name: string, value: number, least: number, most: number): void {
+  if (!(value >= least && value <= most)) throw new Error(`${name} must be from ${least} to ${most}`);
+}

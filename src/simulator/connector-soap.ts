@@ -1,0 +1,125 @@
+import type { Session, Sessions } from './sessions.ts';
+import type { Message, Parameters } from './wire.ts';
+import { LOGGED_OFF, mediaTypeOf, UNKNOWN_SESSION, writeFault, writeMessage } from './wire.ts';
+
+/** One SOAP request, as the connector read it. */
+export interface SoapCall {
+  readonly message: Message;
+  /** From the `soapuser` header, else from the body; `''` where neither names one. */
+  readonly user: string;
+  /** The `WS_SESSION_ID` cookie, or `''`. */
+  readonly sessionId: string;
+  /** SHA-256 of the body as it arrived, in hex. */
+  readonly sha256: string;
+}
+
+export interface SoapReply {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+export interface ConnectorIdentity {
+  readonly name: string;
+  readonly incarnation: string;
+}
+
+/** What an agent may send before it is logged on. */
+const WITHOUT_SESSION: ReadonlySet<string> = new Set([
+  'exchangeProductInformation',
+  'getAttributes',
+  'subscribe',
+]);
+
+/**
+ * Answers one SOAP request and changes the sessions accordingly.
+ *
+ * An agent who is not logged on here gets a Fault, as from a real connector that
+ * has never heard of him: that is how a misrouted request shows. Every answer
+ * says who gave it and what arrived.
+ */
+export function answerSoap(sessions: Sessions, call: SoapCall, self: ConnectorIdentity): SoapReply {
+  const { method, version } = call.message;
+  if (method === '') return fault(call, self, 'not a SOAP message');
+
+  const session = sessions.find(call.user, call.sessionId);
+  if (session === undefined && !WITHOUT_SESSION.has(method)) return fault(call, self, UNKNOWN_SESSION);
+  if (session !== undefined) session.requests += 1;
+
+  const result = perform(sessions, session, call);
+  if (typeof result === 'string') return fault(call, self, result);
+  return {
+    status: 200,
+    contentType: mediaTypeOf(version),
+    body: writeMessage(version, `${method}Response`, [...receipt(call, self), ...result]),
+  };
+}
+
+/** Returns what goes into the answer, or the string of a Fault. */
+function perform(sessions: Sessions, session: Session | undefined, call: SoapCall): Parameters | string {
+  const { message } = call;
+  switch (message.method) {
+    case 'exchangeProductInformation':
+      return [
+        ['product', 'ici-gateway simulated connector'],
+        ['version', '1'],
+      ];
+    case 'getAttributes':
+      return [
+        ['loggedOn', String(session !== undefined)],
+        ['workmode', session?.workMode ?? LOGGED_OFF],
+      ];
+    case 'subscribe': {
+      if (call.user === '') return 'subscribe names no user';
+      const appId = message.parameter('appId') ?? '';
+      const subscribed = sessions.subscribe(
+        call.user,
+        call.sessionId,
+        appId,
+        message.parameter('appUrl') ?? '',
+      );
+      if (subscribed === undefined) return 'too many sessions';
+      if (subscribed !== session) subscribed.requests += 1;
+      return [['appId', appId]];
+    }
+    case 'unsubscribe':
+      session?.subscriptions.delete(message.parameter('appId') ?? '');
+      return [];
+    case 'setCurrentWorkmode': {
+      const workMode = message.parameter('workmode') ?? '';
+      if (session === undefined || workMode === '') return 'setCurrentWorkmode names no work mode';
+      if (workMode === LOGGED_OFF) sessions.end(session);
+      else session.workMode = workMode;
+      return [['workmode', workMode]];
+    }
+    case 'getPresence':
+      return [['users', sessions.users()]];
+    default:
+      // setCurrentQueues, setAttachedData, makeCall and whatever else an agent's work consists of.
+      return [['result', 'OK']];
+  }
+}
+
+export function fault(
+  call: SoapCall,
+  self: ConnectorIdentity,
+  text: string,
+  side: 'client' | 'server' = 'client',
+): SoapReply {
+  const { version } = call.message;
+  return {
+    status: 500,
+    contentType: mediaTypeOf(version),
+    body: writeFault(version, side, text, receipt(call, self)),
+  };
+}
+
+function receipt(call: SoapCall, self: ConnectorIdentity): Parameters {
+  return [
+    ['connector', self.name],
+    ['incarnation', self.incarnation],
+    ['user', call.user],
+    ['session', call.sessionId],
+    ['sha256', call.sha256],
+  ];
+}

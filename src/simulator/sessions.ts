@@ -1,0 +1,84 @@
+/** One agent as a connector knows it. */
+export interface Session {
+  readonly user: string;
+  /** The value of `WS_SESSION_ID` at logon; `''` on systems that do not send it. */
+  readonly sessionId: string;
+  readonly loggedOnAt: string;
+  workMode: string;
+  requests: number;
+  /** Callback URL by application id. */
+  readonly subscriptions: Map<string, string>;
+}
+
+/** More is a mistake of the caller: a connector serves some hundreds of agents. */
+const MAX_SESSIONS = 20_000;
+const MAX_SUBSCRIPTIONS = 32;
+
+/**
+ * The agents who are logged on at one connector. In memory only: what is not
+ * here, no other connector knows, and a restart forgets it.
+ */
+export class Sessions {
+  readonly #byUser = new Map<string, Session>();
+
+  get size(): number {
+    return this.#byUser.size;
+  }
+
+  /** By user, or where the request names none, by session id. */
+  find(user: string, sessionId: string): Session | undefined {
+    if (user !== '') return this.#byUser.get(canonical(user));
+    if (sessionId === '') return undefined;
+    for (const session of this.#byUser.values()) {
+      if (session.sessionId === sessionId) return session;
+    }
+    return undefined;
+  }
+
+  /**
+   * Logs an agent on. Another session id than before is a new logon: the old
+   * subscriptions end with the old session.
+   *
+   * Returns `undefined` where the connector is full.
+   */
+  subscribe(user: string, sessionId: string, appId: string, appUrl: string): Session | undefined {
+    const key = canonical(user);
+    let session = this.#byUser.get(key);
+    if (session === undefined || session.sessionId !== sessionId) {
+      if (session === undefined && this.#byUser.size >= MAX_SESSIONS) return undefined;
+      session = {
+        user: key,
+        sessionId,
+        loggedOnAt: new Date().toISOString(),
+        workMode: '',
+        requests: 0,
+        subscriptions: new Map(),
+      };
+      this.#byUser.set(key, session);
+    }
+    if (session.subscriptions.has(appId) || session.subscriptions.size < MAX_SUBSCRIPTIONS) {
+      session.subscriptions.set(appId, appUrl);
+    }
+    return session;
+  }
+
+  unsubscribe(session: Session, appId: string): void {
+    session.subscriptions.delete(appId);
+  }
+
+  end(session: Session): void {
+    this.#byUser.delete(session.user);
+  }
+
+  users(): string[] {
+    return [...this.#byUser.keys()];
+  }
+
+  all(): Session[] {
+    return [...this.#byUser.values()];
+  }
+}
+
+function canonical(user: string): string {
+  return user.trim().toUpperCase();
+}

@@ -1,0 +1,266 @@
+import { createHash } from 'node:crypto';
+import type { AgentRecord } from './agent-stats.ts';
+import type { Pauses } from './pauses.ts';
+import type { Random } from './random.ts';
+import type { HttpAnswer, SoapClient } from './soap-client.ts';
+import { NoAnswer } from './soap-client.ts';
+import type { AnsweredBy } from './split-detector.ts';
+import type { Parameters } from './wire.ts';
+import {
+  CONNECTOR_HEADER,
+  DELIVERY_HEADER,
+  INCARNATION_HEADER,
+  LOGGED_OFF,
+  mediaTypeOf,
+  NOT_READY,
+  READY,
+  readElement,
+  SESSION_COOKIE,
+  UNKNOWN_SESSION,
+  USER_HEADER,
+  writeMessage,
+} from './wire.ts';
+
+/** How an agent behaves; the same for all agents of a run. */
+export interface AgentHabits {
+  readonly urls: readonly URL[];
+  /** Pieces of work per second, on average; one in five is two requests at the same moment. */
+  readonly ratePerAgent: number;
+  /** With SAP Note 1640673: user and session in the HTTP header. Without: the user in the body only. */
+  readonly withHeaders: boolean;
+  /** Writes the user name in random letter case, as different parts of SAP may. */
+  readonly mixedCase: boolean;
+  /** Size of the attached data. */
+  readonly bodyBytes: { readonly min: number; readonly max: number };
+  /** Pieces of work after which the agent logs off and on again; endless by default. */
+  readonly workPerLogon: number;
+}
+
+type Outcome = 'ok' | 'told' | 'failed';
+
+/** After a logon that failed: long enough not to storm, short enough that a failover is seen to end. */
+const RETRY_LOGON_MS = 250;
+const PARALLEL_SHARE = 0.2;
+
+/** One agent at work: logs on, works, logs on again when told to, and logs off. */
+export class SoapAgent {
+  readonly user: string;
+  readonly #habits: AgentHabits;
+  readonly #client: SoapClient;
+  readonly #record: AgentRecord;
+  readonly #pauses: Pauses;
+  readonly #random: Random;
+  readonly #run: string;
+  #sessionId = '';
+  #logons = 0;
+  #requests = 0;
+  #loggedOn = false;
+
+  /** @param run makes delivery ids of this run unlike those of any other */
+  constructor(
+    user: string,
+    run: string,
+    habits: AgentHabits,
+    random: Random,
+    shared: { client: SoapClient; record: AgentRecord; pauses: Pauses },
+  ) {
+    this.user = user;
+    this.#run = run;
+    this.#habits = habits;
+    this.#random = random;
+    this.#client = shared.client;
+    this.#record = shared.record;
+    this.#pauses = shared.pauses;
+  }
+
+  /** Works until `stopping` is true, then logs off. Ends soon after the pauses were ended. */
+  async live(stopping: () => boolean): Promise<void> {
+    let again = false;
+    let work = 0;
+    while (!stopping()) {
+      if (!this.#loggedOn) {
+        const outcome = await this.#logOn(again);
+        if (outcome !== 'ok') await this.#pauses.pause(RETRY_LOGON_MS * (1 + this.#random()));
+        work = 0;
+        continue;
+      }
+      await this.#pauses.pause(this.#untilNextWork());
+      if (stopping()) break;
+      again = (await this.#work()) === 'told';
+      if (again) continue;
+      work += 1;
+      if (work >= this.#habits.workPerLogon) await this.#logOff();
+    }
+    if (this.#loggedOn) await this.#logOff();
+  }
+
+  /** SAP begins a logon with several requests at the same moment. */
+  async #logOn(again: boolean): Promise<Outcome> {
+    this.#logons += 1;
+    this.#sessionId = this.#newSessionId();
+    this.#record.splits.loggingOn(this.user);
+    const first = await Promise.all([
+      this.#send('exchangeProductInformation', [['product', 'SAP CRM (simulated)']]),
+      this.#send('getAttributes', this.#named()),
+      this.#send('subscribe', this.#subscription('ui')),
+      this.#send('subscribe', this.#subscription('container')),
+    ]);
+    if (first.some((outcome) => outcome === 'failed')) return 'failed';
+    const ready = await this.#send('setCurrentWorkmode', this.#named(['workmode', READY]));
+    if (ready !== 'ok') return ready;
+    const place = this.#record.splits.placeOf(this.user);
+    if (place === undefined) return 'failed';
+    this.#loggedOn = true;
+    this.#record.loggedOn(this.user, place, again);
+    return 'ok';
+  }
+
+  async #logOff(): Promise<void> {
+    this.#loggedOn = false;
+    await Promise.all(
+      ['ui', 'container'].map((name) => this.#send('unsubscribe', this.#named(['appId', this.#appId(name)]))),
+    );
+    await this.#send('setCurrentWorkmode', this.#named(['workmode', LOGGED_OFF]));
+    this.#record.loggedOff(this.user);
+  }
+
+  async #work(): Promise<Outcome> {
+    const count = this.#random() < PARALLEL_SHARE ? 2 : 1;
+    const outcomes = await Promise.all(Array.from({ length: count }, () => this.#workOnce()));
+    if (!outcomes.includes('told')) return 'ok';
+    this.#loggedOn = false;
+    return 'told';
+  }
+
+  #workOnce(): Promise<Outcome> {
+    const choice = this.#random();
+    if (choice < 0.55) return this.#send('setAttachedData', this.#attachedData());
+    if (choice < 0.7) return this.#send('getAttributes', this.#named());
+    if (choice < 0.85) {
+      const workmode = this.#random() < 0.5 ? READY : NOT_READY;
+      return this.#send('setCurrentWorkmode', this.#named(['workmode', workmode]));
+    }
+    if (choice < 0.92) return this.#send('getPresence', this.#named(['pattern', '*']));
+    if (choice < 0.96) return this.#send('setCurrentQueues', this.#named(['queues', ['sales', 'service']]));
+    return this.#send('makeCall', this.#named(['remoteNumber', '+41315550100']));
+  }
+
+  /** Sends one request and takes note of whatever comes of it. Never rejects. */
+  async #send(method: string, parameters: Parameters): Promise<Outcome> {
+    const body = Buffer.from(writeMessage('1.1', method, parameters));
+    const sentUser = this.#spelled();
+    this.#requests += 1;
+    const headers: Record<string, string> = {
+      'content-type': mediaTypeOf('1.1'),
+      accept: 'text/xml',
+      'user-agent': 'SAP NetWeaver Application Server (1.0;753)',
+      soapaction: '""',
+      [DELIVERY_HEADER]: `${this.#run}-${this.user}-${this.#requests}`,
+    };
+    if (this.#habits.withHeaders) {
+      headers[USER_HEADER] = sentUser;
+      headers['cookie'] = `${SESSION_COOKIE}=${this.#sessionId}`;
+    }
+    const begunAt = performance.now();
+    this.#record.begun();
+    try {
+      const answer = await this.#client.post(this.#url(), headers, body);
+      return this.#take(method, parameters, body, answer, begunAt);
+    } catch (error) {
+      this.#record.error(error instanceof NoAnswer ? error.code : String(error));
+      return 'failed';
+    }
+  }
+
+  #take(method: string, parameters: Parameters, body: Buffer, answer: HttpAnswer, begunAt: number): Outcome {
+    const now = performance.now();
+    const code = answer.status === 200 ? undefined : faultCodeOf(answer);
+    if (code === undefined) this.#record.answered(now - begunAt);
+    else this.#record.fault(code, now - begunAt);
+
+    const by = answeredBy(answer);
+    if (by === undefined) return code === undefined ? 'ok' : 'failed';
+    // A request that names nobody may be answered by anybody.
+    const names = this.#habits.withHeaders || parameters.some(([name]) => name === 'user');
+    this.#record.answeredBy(names ? this.user : undefined, by, begunAt, now);
+    this.#compare(names, body, answer.body);
+
+    // Outside a logon, "not logged on" in the agent's attributes says the same as the Fault.
+    const forgotten =
+      code === UNKNOWN_SESSION ||
+      (this.#loggedOn && method === 'getAttributes' && readElement(answer.body, 'loggedOn') === 'false');
+    if (forgotten) {
+      this.#record.told(this.user, by);
+      return 'told';
+    }
+    return code === undefined ? 'ok' : 'failed';
+  }
+
+  /** Holds the connector's receipt against what was sent. */
+  #compare(names: boolean, sent: Buffer, answer: string): void {
+    const arrived = readElement(answer, 'sha256');
+    if (arrived === undefined) return;
+    const user = readElement(answer, 'user') ?? '';
+    const asSent = createHash('sha256').update(sent).digest('hex') === arrived;
+    if (!asSent || (names && user.toUpperCase() !== this.user)) this.#record.corrupted();
+  }
+
+  #named(...more: (readonly [string, string | readonly string[]])[]): Parameters {
+    return [['user', this.#spelled()], ...more];
+  }
+
+  #subscription(name: string): Parameters {
+    const appUrl = `http://crmapp1.example.com:8000/sap/PLACEHOLDER/${name}?sap-client=100&user=${this.user}`;
+    return this.#named(['appId', this.#appId(name)], ['appUrl', appUrl]);
+  }
+
+  #appId(name: string): string {
+    return `${this.#run}-${this.user}-${this.#logons}-${name}`;
+  }
+
+  /** A document within the document, as text; its look-alike of a user must mislead nobody. */
+  #attachedData(): Parameters {
+    const { min, max } = this.#habits.bodyBytes;
+    const filler = 'x'.repeat(Math.floor(min + this.#random() * (max - min)));
+    return this.#named([
+      'attachedData',
+      `<ItemAttachedData><Application id="SAP-IC"><user>NOBODY</user><CV01>${filler}</CV01></Application></ItemAttachedData>`,
+    ]);
+  }
+
+  #spelled(): string {
+    if (!this.#habits.mixedCase || this.#random() < 0.5) return this.user;
+    return Array.from(this.user, (letter) => (this.#random() < 0.5 ? letter.toLowerCase() : letter)).join('');
+  }
+
+  /** In the public form of ABAP session ids: URL-encoded, and to be taken as it is. */
+  #newSessionId(): string {
+    const inner = Array.from({ length: 22 }, () => URL64[Math.floor(this.#random() * URL64.length)]).join('');
+    return `SID%3aANON%3acrmapp1_CRP_00%3a${inner}-NEW`;
+  }
+
+  /** Requests of one agent go through all gateways in turn, those of one moment through different ones. */
+  #url(): URL {
+    const { urls } = this.#habits;
+    return urls[this.#requests % urls.length] as URL;
+  }
+
+  /** Exponentially distributed, as the work of independent people is. */
+  #untilNextWork(): number {
+    return Math.min(60_000, (-Math.log(1 - this.#random()) * 1000) / this.#habits.ratePerAgent);
+  }
+}
+
+const URL64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+function answeredBy(answer: HttpAnswer): AnsweredBy | undefined {
+  const connector = answer.headers[CONNECTOR_HEADER];
+  const incarnation = answer.headers[INCARNATION_HEADER];
+  if (typeof connector !== 'string' || typeof incarnation !== 'string') return undefined;
+  return { connector, incarnation };
+}
+
+function faultCodeOf(answer: HttpAnswer): string {
+  const code = /GW_[A-Z_]+/.exec(answer.body)?.[0];
+  return code ?? readElement(answer.body, 'faultstring') ?? `HTTP ${answer.status}`;
+}

@@ -1,0 +1,82 @@
+import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
+import { request } from 'node:http';
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** No whole answer came. `code` is the system's, or one of ours for what has none. */
+export class NoAnswer extends Error {
+  override readonly name = 'NoAnswer';
+  readonly code: string;
+
+  constructor(code: string, cause?: unknown) {
+    super(`no answer: ${code}`, cause === undefined ? undefined : { cause });
+    this.code = code;
+  }
+}
+
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
+/** Posts as SAP does: a new TCP connection for every request, and none is kept. */
+export class SoapClient {
+  readonly #timeoutMs: number;
+  readonly #inFlight = new Set<ClientRequest>();
+  #aborted = false;
+
+  /** @param timeoutMs for the whole of a request, from the first step of the connection */
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Rejects with {@link NoAnswer} and nothing else. */
+  post(url: URL, headers: Readonly<Record<string, string>>, body: Buffer): Promise<HttpAnswer> {
+    if (this.#aborted) return Promise.reject(new NoAnswer('ABORTED'));
+    return new Promise((resolve, reject) => {
+      const call = request(url, {
+        method: 'POST',
+        agent: false,
+        headers: { ...headers, 'content-length': String(body.length), host: url.host, connection: 'close' },
+      });
+      this.#inFlight.add(call);
+      const timer = setTimeout(() => call.destroy(new NoAnswer('TIMEOUT')), this.#timeoutMs);
+      const fail = (error: unknown): void => {
+        const code = (error as NodeJS.ErrnoException).code;
+        reject(error instanceof NoAnswer ? error : new NoAnswer(code ?? 'UNKNOWN', error));
+      };
+      call.once('close', () => {
+        clearTimeout(timer);
+        this.#inFlight.delete(call);
+        // Whatever else happened was reported before; this settles what nobody reported.
+        fail(new NoAnswer('CLOSED'));
+      });
+      call.on('error', fail);
+      call.once('response', (response) => {
+        const chunks: Buffer[] = [];
+        let bytes = 0;
+        response.on('data', (chunk: Buffer) => {
+          bytes += chunk.length;
+          if (bytes > MAX_ANSWER_BYTES) call.destroy(new NoAnswer('TOO_LARGE'));
+          else chunks.push(chunk);
+        });
+        response.on('error', fail);
+        response.once('end', () => {
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks).toString('utf8'),
+          });
+        });
+      });
+      call.end(body);
+    });
+  }
+
+  /** Breaks off whatever is under way, and begins nothing more. */
+  abort(): void {
+    this.#aborted = true;
+    for (const call of this.#inFlight) call.destroy(new NoAnswer('ABORTED'));
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * What the simulators say to each other. The wire format of ICI is not public:
+ * the methods are those that SAP and connector vendors name in public texts, but
+ * the namespace, the wrapper style and the names of the parameters are
+ * placeholders, chosen here and nowhere else. Nothing outside the simulators may
+ * depend on them.
+ */
+export const NAMESPACE = 'urn:PLACEHOLDER:IciSimulation';
+
+/** The names of SAP Note 1640673, which are public. */
+export const USER_HEADER = 'soapuser';
+export const SESSION_COOKIE = 'WS_SESSION_ID';
+
+/** A client-made id that a proxy passes on untouched: whoever receives it twice was sent it twice. */
+export const DELIVERY_HEADER = 'x-sim-delivery';
+/** Asks the connector to answer with the request body, byte for byte. */
+export const ECHO_HEADER = 'x-sim-echo';
+/** Who answered, and in which of its lives. */
+export const CONNECTOR_HEADER = 'x-connector';
+export const INCARNATION_HEADER = 'x-incarnation';
+
+/** The fault string that makes SAP log an agent on again. */
+export const UNKNOWN_SESSION = 'unknown session';
+
+/** Work modes with a fixed meaning in SAP; all others are configuration. */
+export const LOGGED_OFF = '1';
+export const READY = '2';
+export const NOT_READY = '3';
+
+export type SoapVersion = '1.1' | '1.2';
+
+const ENVELOPE: Readonly<Record<SoapVersion, string>> = {
+  '1.1': 'http://schemas.xmlsoap.org/soap/envelope/',
+  '1.2': 'http://www.w3.org/2003/05/soap-envelope',
+};
+
+/** SOAP 1.1 and 1.2 name the two sides differently (SOAP 1.2 part 1, section 5.4.6). */
+const FAULT_CODES: Readonly<Record<SoapVersion, Readonly<Record<FaultSide, string>>>> = {
+  '1.1': { client: 'Client', server: 'Server' },
+  '1.2': { client: 'Sender', server: 'Receiver' },
+};
+
+export type FaultSide = 'client' | 'server';
+
+/** Parameters in order; a list becomes `item` elements. */
+export type Parameters = readonly (readonly [name: string, value: string | readonly string[]])[];
+
+export function mediaTypeOf(version: SoapVersion): string {
+  return version === '1.2' ? 'application/soap+xml; charset=utf-8' : 'text/xml; charset=utf-8';
+}
+
+export function writeMessage(version: SoapVersion, method: string, parameters: Parameters): string {
+  const elements = parameters.map(([name, value]) => `<${name}>${writeValue(value)}</${name}>`).join('');
+  return envelope(version, `<m:${method} xmlns:m="${NAMESPACE}">${elements}</m:${method}>`);
+}
+
+export function writeFault(
+  version: SoapVersion,
+  side: FaultSide,
+  text: string,
+  detail: Parameters = [],
+): string {
+  const code = `SOAP-ENV:${FAULT_CODES[version][side]}`;
+  const details = detail.map(([name, value]) => `<${name}>${writeValue(value)}</${name}>`).join('');
+  return envelope(
+    version,
+    version === '1.1'
+      ? `<SOAP-ENV:Fault><faultcode>${code}</faultcode><faultstring>${escapeText(text)}</faultstring><detail>${details}</detail></SOAP-ENV:Fault>`
+      : `<SOAP-ENV:Fault><SOAP-ENV:Code><SOAP-ENV:Value>${code}</SOAP-ENV:Value></SOAP-ENV:Code><SOAP-ENV:Reason><SOAP-ENV:Text xml:lang="en">${escapeText(text)}</SOAP-ENV:Text></SOAP-ENV:Reason><SOAP-ENV:Detail>${details}</SOAP-ENV:Detail></SOAP-ENV:Fault>`,
+  );
+}
+
+function envelope(version: SoapVersion, body: string): string {
+  return `<?xml version="1.0" encoding="utf-8"?><SOAP-ENV:Envelope xmlns:SOAP-ENV="${ENVELOPE[version]}"><SOAP-ENV:Body>${body}</SOAP-ENV:Body></SOAP-ENV:Envelope>`;
+}
+
+function writeValue(value: string | readonly string[]): string {
+  if (typeof value === 'string') return escapeText(value);
+  return value.map((item) => `<item>${escapeText(item)}</item>`).join('');
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+
+function escapeText(text: string): string {
+  return text.replace(/[&<>"]/g, (character) => ENTITIES[character] ?? character);
+}
+
+/**
+ * The text of a body in whatever encoding it came: byte order mark first, then
+ * the charset of the media type, then the XML declaration, else UTF-8 (RFC 7303,
+ * section 3). An encoding that Node does not know is read as Latin-1.
+ */
+export function decodeBody(body: Uint8Array, contentType = ''): string {
+  const declared =
+    encodingByMark(body) ??
+    /charset\s*=\s*"?([^\s";]+)/i.exec(contentType)?.[1] ??
+    /^<\?xml[^>]*encoding\s*=\s*["']([^"']+)["']/.exec(
+      Buffer.from(body.subarray(0, 200)).toString('latin1'),
+    )?.[1] ??
+    'utf-8';
+  try {
+    return new TextDecoder(declared).decode(body);
+  } catch {
+    return Buffer.from(body).toString('latin1');
+  }
+}
+
+function encodingByMark(body: Uint8Array): string | undefined {
+  const [first, second, third] = body;
+  if (first === 0xfe && second === 0xff) return 'utf-16be';
+  if (first === 0xff && second === 0xfe) return 'utf-16le';
+  if (first === 0xef && second === 0xbb && third === 0xbf) return 'utf-8';
+  return undefined;
+}
+
+/** What the connector reads of a message. Deliberately not the gateway's reader: each checks the other. */
+export interface Message {
+  readonly version: SoapVersion;
+  /** Local name of the first element in the Body; `''` where there is none. */
+  readonly method: string;
+  parameter(name: string): string | undefined;
+}
+
+const METHOD = /<(?:[^\s<>/:!?]+:)?Body(?:\s[^>]*)?>(?:\s|<!--[\s\S]*?-->)*<(?:[^\s<>/:!?]+:)?([^\s<>/:!?]+)/;
+
+export function readMessage(text: string): Message {
+  const method = METHOD.exec(text)?.[1] ?? '';
+  return {
+    version: text.includes(ENVELOPE['1.2']) ? '1.2' : '1.1',
+    // SAP's texts write `iciUser.getAttributes` for the method getAttributes.
+    method: method.slice(method.lastIndexOf('.') + 1),
+    parameter: (name) => readElement(text, name),
+  };
+}
+
+const elementPatterns = new Map<string, RegExp>();
+
+function elementPattern(name: string): RegExp {
+  let pattern = elementPatterns.get(name);
+  if (pattern === undefined) {
+    pattern = new RegExp(
+      `<(?:[^\\s<>/:!?]+:)?${name}(?:\\s[^>]*)?>\\s*(?:<!\\[CDATA\\[([\\s\\S]*?)\\]\\]>|([^<]*))`,
+    );
+    elementPatterns.set(name, pattern);
+  }
+  return pattern;
+}
+
+/** The text of the first element with this local name, trimmed, its references resolved. */
+export function readElement(text: string, name: string): string | undefined {
+  const found = elementPattern(name).exec(text);
+  if (found === null) return undefined;
+  return (found[1] ?? resolveReferences(found[2] ?? '')).trim();
+}
+
+const CHARACTERS: Readonly<Record<string, string>> = {
+  amp: '&',
+  lt: '<',
+  gt: '>',
+  quot: '"',
+  apos: "'",
+};
+
+function resolveReferences(text: string): string {
+  if (!text.includes('&')) return text;
+  return text.replace(
+    /&(?:(amp|lt|gt|quot|apos)|#(\d{1,7})|#x([\da-f]{1,6}));/gi,
+    (whole, name, decimal, hex) => {
+      if (name !== undefined) return CHARACTERS[name as string] ?? whole;
+      const code = decimal === undefined ? Number.parseInt(hex as string, 16) : Number(decimal);
+      return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+    },
+  );
+}
+
+/** The value of a cookie as it was written: opaque, never decoded. */
+export function readCookie(header: string | undefined, name: string): string | undefined {
+  if (header === undefined) return undefined;
+  for (const pair of header.split(';')) {
+    const equals = pair.indexOf('=');
+    if (equals > 0 && pair.slice(0, equals).trim() === name) return pair.slice(equals + 1).trim();
+  }
+  return undefined;
+}
