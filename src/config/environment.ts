@@ -71,7 +71,8 @@ function findOption(options: OptionNode, name: string, base: unknown, fresh: Map
   let node = sectionOf(options);
   let value = base;
   let spelled = PREFIX;
-  for (const step of name.slice(PREFIX.length).split('__')) {
+  const steps = name.slice(PREFIX.length).split('__');
+  for (const [depth, step] of steps.entries()) {
     if (node.type === 'array') {
       const length = Math.max(Array.isArray(value) ? value.length : 0, fresh.get(formatPath(path)) ?? 0);
       const index = /^[0-9]{1,6}$/.test(step) ? Number(step) : Number.NaN;
@@ -86,7 +87,8 @@ function findOption(options: OptionNode, name: string, base: unknown, fresh: Map
     }
     const known = new Map(Object.keys(node.properties ?? {}).map((key) => [upperSnake(key), key]));
     const key = known.get(step);
-    if (key === undefined) return { message: unknownVariable(spelled, step, [...known.keys()]) };
+    if (key === undefined)
+      return { message: unknownVariable(spelled, step, [...known.keys()], steps.slice(depth + 1)) };
     path.push(key);
     value = isRecord(value) ? value[key] : undefined;
     node = sectionOf(node.properties?.[key] ?? {});
@@ -100,10 +102,15 @@ function sectionOf(node: OptionNode): OptionNode {
   return node.anyOf?.find((one) => one.type === 'object') ?? node;
 }
 
-function unknownVariable(spelled: string, step: string, known: readonly string[]): string {
+function unknownVariable(
+  spelled: string,
+  step: string,
+  known: readonly string[],
+  rest: readonly string[],
+): string {
   if (known.length === 0) return `is no option; ${spelled.slice(0, -2)} has no options of its own`;
   const near = nearest(step, known);
-  if (near !== undefined) return `is no option; did you mean ${spelled}${near}?`;
+  if (near !== undefined) return `is no option; did you mean ${spelled}${[near, ...rest].join('__')}?`;
   return `is no option; after ${spelled} can stand: ${known.join(', ')}`;
 }
 

@@ -308,7 +308,11 @@ const logging = section('What is logged, as JSON lines on standard output.', {
 export const ConfigSchema = section('Configuration of ici-gateway.', {
   listen,
   admin,
-  pools: Type.Array(pool, { minItems: 1, description: 'The pools. Most installations need one.' }),
+  pools: Type.Array(pool, {
+    minItems: 1,
+    expects: 'a list of one or more pools, each with a name and instances',
+    description: 'The pools. Most installations need one.',
+  }),
   identity,
   affinity,
   timeouts,

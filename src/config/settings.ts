@@ -62,6 +62,8 @@ export class Layers {
       const held = holder[step];
       const list = typeof path[depth + 1] === 'number';
       const fits = list ? Array.isArray(held) : isRecord(held);
+      // Something that is no section is a mistake of the file. It stays, to be told.
+      if (!fits && held !== undefined && held !== null) return;
       const next = fits ? held : list ? [] : {};
       holder[step] = next;
       holder = next as Tree;

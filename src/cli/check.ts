@@ -1,0 +1,42 @@
+import type { Environment } from '../config/computed.ts';
+import { effectiveYaml } from '../config/effective.ts';
+import { jsonSchema } from '../config/json-schema.ts';
+import { formatProblem } from '../config/problem.ts';
+import type { Config, PoolConfig } from '../config/schema.ts';
+import type { Output } from './output.ts';
+import type { StartFlags } from './start-options.ts';
+import { loadFromFlags } from './start-options.ts';
+
+export interface CheckFlags extends StartFlags {
+  readonly print?: boolean;
+  readonly schema?: boolean;
+}
+
+/** `ici-gateway check`. Throws `ConfigInvalid`, whose problems the program prints. */
+export function runCheck(flags: CheckFlags, env: Environment, output: Output): void {
+  if (flags.schema === true) {
+    output.out(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
+    return;
+  }
+  const { config, warnings } = loadFromFlags(flags, env);
+  for (const warning of warnings) output.err(`warning: ${formatProblem(warning)}\n`);
+  output.out(flags.print === true ? effectiveYaml(config) : summary(config, warnings.length));
+}
+
+function summary(config: Config, warnings: number): string {
+  const { listen, admin, affinity } = config;
+  const lines = [
+    `listens on ${listen.address}${listen.tls === undefined ? '' : ' with TLS'}, admin plane on ${admin.address}`,
+    ...config.pools.map(poolLine),
+    `store: ${affinity.store === 'redis' ? 'redis' : `embedded in ${affinity.stateDir}`}`,
+    `configuration is valid, ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`,
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function poolLine(pool: PoolConfig): string {
+  const hosts = pool.match.hosts.length === 0 ? 'every host' : pool.match.hosts.join(', ');
+  const ids = pool.instances.map((instance) => instance.id).join(', ');
+  const instances = pool.instances.length === 1 ? '1 instance' : `${pool.instances.length} instances`;
+  return `pool ${pool.name}: ${pool.mode}, ${instances} (${ids}), ${hosts}, ${pool.match.paths.join(', ')}`;
+}

@@ -1,0 +1,244 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import type { Environment } from '../config/computed.ts';
+import { ConfigInvalid, formatProblem } from '../config/problem.ts';
+import { parseDuration, parseSize } from '../config/units.ts';
+import type { CheckFlags } from './check.ts';
+import type { Output } from './output.ts';
+import type { StartFlags } from './start-options.ts';
+import { addStartFlags, loadFromFlags, repeatable } from './start-options.ts';
+
+const EXIT_FAILED = 1;
+/** The command line itself is wrong, as distinct from what it asks for. */
+const EXIT_USAGE = 2;
+
+interface ConnectorFlags {
+  readonly name: string;
+  readonly port: number;
+  readonly host: string;
+  readonly latency: number;
+  readonly maxBody: number;
+}
+
+interface AgentsFlags {
+  readonly url?: readonly string[];
+  readonly agents: number;
+  readonly for: number;
+  readonly rate: number;
+  readonly withoutHeaders?: boolean;
+  readonly json?: boolean;
+}
+
+interface DemoFlags {
+  readonly once?: boolean;
+  readonly agents: number;
+  readonly for?: number;
+}
+
+/**
+ * Runs one command and returns the exit code: 0 for success, 1 when the command
+ * failed, 2 when the command line was wrong.
+ */
+export async function runProgram(argv: readonly string[], env: Environment, output: Output): Promise<number> {
+  let exitCode = 0;
+  const program = buildProgram(env, output, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync([...argv]);
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    output.err(explain(error, env));
+    return EXIT_FAILED;
+  }
+}
+
+function explain(error: unknown, env: Environment): string {
+  if (error instanceof ConfigInvalid) {
+    const { problems } = error;
+    const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+    return `${problems.map(formatProblem).join('\n')}\nconfiguration is invalid, ${count}\n`;
+  }
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  if (env['DEBUG']) return `${stack ?? message}\n`;
+  return `ici-gateway: ${message} (set DEBUG=1 to see where)\n`;
+}
+
+function buildProgram(env: Environment, output: Output, exitWith: (code: number) => void): Command {
+  const program = new Command('ici-gateway')
+    .description('Reverse proxy between SAP CRM and the instances of an ICI connector.')
+    .version(version(), '-V, --version')
+    .showHelpAfterError('Run "ici-gateway --help", or "ici-gateway <command> --help", to see what there is.')
+    .configureOutput({ writeOut: output.out, writeErr: output.err })
+    .exitOverride();
+  program.addHelpText(
+    'after',
+    examples([
+      'ici-gateway start --config /etc/ici-gateway/gateway.yaml',
+      'ici-gateway start --instance a=http://10.0.0.1:8080 --instance b=http://10.0.0.2:8080',
+      'ici-gateway check --config gateway.yaml',
+      'ici-gateway demo',
+    ]),
+  );
+  addStart(program, env, output);
+  addCheck(program, env, output);
+  addSimulate(program, exitWith);
+  addDemo(program, exitWith);
+  return program;
+}
+
+// Each command loads only what it needs: `check` neither the data plane nor the simulators.
+
+function addStart(program: Command, env: Environment, output: Output): void {
+  addStartFlags(program.command('start').description('Start the gateway.'))
+    .addHelpText(
+      'after',
+      `
+Flags are stronger than environment variables (ICI_GATEWAY_TIMEOUTS__PARK=3s,
+ICI_GATEWAY_POOLS__0__MODE=sticky), and those are stronger than the file.
+${examples([
+  'ici-gateway start --config gateway.yaml --log-level debug',
+  'ici-gateway start --instance a=http://10.0.0.1:8080 --instance b=http://10.0.0.2:8080 --health-path /health',
+  'ici-gateway start --mode sticky --redis redis://10.0.0.9 --instance a=http://10.0.0.1:8080 --instance b=http://10.0.0.2:8080',
+])}`,
+    )
+    .action(async (flags: StartFlags) => {
+      const { config, warnings } = loadFromFlags(flags, env);
+      for (const warning of warnings) output.err(`warning: ${formatProblem(warning)}\n`);
+      const { runStart } = await import('./start.ts');
+      await runStart(config);
+    });
+}
+
+function addCheck(program: Command, env: Environment, output: Output): void {
+  const command = program.command('check').description('Check a configuration without starting anything.');
+  addStartFlags(command)
+    .option('--print', 'print the effective configuration as YAML, secrets masked')
+    .option('--schema', 'print the JSON Schema of the configuration file, for editors')
+    .addHelpText(
+      'after',
+      `
+Exit code: 0 valid, 1 invalid, with every problem on standard error.
+${examples([
+  'ici-gateway check --config gateway.yaml',
+  'ici-gateway check --config gateway.yaml --print',
+  'ici-gateway check --schema > gateway.schema.json',
+])}`,
+    )
+    .action(async (flags: CheckFlags) => {
+      const { runCheck } = await import('./check.ts');
+      runCheck(flags, env, output);
+    });
+}
+
+function addSimulate(program: Command, exitWith: (code: number) => void): void {
+  const simulate = program
+    .command('simulate')
+    .description('Play a connector, or SAP with its agents, for trials and sizing.');
+  simulate
+    .command('connector')
+    .description('Run a simulated connector until it is stopped.')
+    .option('--name <name>', 'name it answers with', 'connector')
+    .option('--host <host>', 'address to listen on', '127.0.0.1')
+    .option('--port <port>', 'port to listen on; 0 takes any free one', integer(0, 65_535), 0)
+    .option('--latency <ms>', 'milliseconds before each answer', integer(0, 600_000), 0)
+    .option('--max-body <size>', 'largest request body it takes', size, 100 * 1024 * 1024)
+    .addHelpText(
+      'after',
+      examples([
+        'ici-gateway simulate connector --name a --port 9001',
+        'ici-gateway simulate connector --latency 20',
+      ]),
+    )
+    .action(async ({ latency, maxBody, ...flags }: ConnectorFlags) => {
+      const { runSimulateConnector } = await import('./simulate.ts');
+      exitWith((await runSimulateConnector({ ...flags, latencyMs: latency, maxBodyBytes: maxBody })) ?? 0);
+    });
+  simulate
+    .command('agents')
+    .description('Run simulated agents against one or more gateways and report what they saw.')
+    .option(
+      '--url <url>',
+      'a gateway, once for each; agents are spread over them (http://127.0.0.1:8080)',
+      repeatable,
+    )
+    .option('--agents <n>', 'how many agents', integer(1, 100_000), 50)
+    .option('--for <duration>', 'how long, such as 30s or 5m', duration, 30_000)
+    .option('--rate <n>', 'requests per second and agent', positive, 0.5)
+    .option('--without-headers', 'name the agent in the SOAP body only, as without SAP Note 1640673')
+    .option('--json', 'print the summary as JSON')
+    .addHelpText(
+      'after',
+      `
+Exit code: 1 when an agent was answered by two instances.
+${examples([
+  'ici-gateway simulate agents --url http://127.0.0.1:8080 --agents 200 --for 1m',
+  'ici-gateway simulate agents --url http://gw1:8080 --url http://gw2:8080 --json',
+])}`,
+    )
+    .action(async (flags: AgentsFlags) => {
+      const { runSimulateAgents } = await import('./simulate.ts');
+      const code = await runSimulateAgents({
+        urls: [...(flags.url ?? ['http://127.0.0.1:8080'])],
+        agents: flags.agents,
+        forMs: flags.for,
+        ratePerAgent: flags.rate,
+        withHeaders: flags.withoutHeaders !== true,
+        json: flags.json === true,
+      });
+      exitWith(code ?? 0);
+    });
+}
+
+function addDemo(program: Command, exitWith: (code: number) => void): void {
+  program
+    .command('demo')
+    .description('Show a gateway, three connectors and their agents while a connector dies.')
+    .option('--once', 'one short round; exit code 0 only if every promise was kept')
+    .option('--agents <n>', 'how many agents', integer(1, 1000), 30)
+    .option('--for <duration>', 'stop after this time, such as 2m', duration)
+    .addHelpText(
+      'after',
+      examples(['ici-gateway demo', 'ici-gateway demo --once', 'ici-gateway demo --agents 100 --for 2m']),
+    )
+    .action(async ({ once, agents, for: forMs }: DemoFlags) => {
+      const { runDemo } = await import('./demo.ts');
+      exitWith(await runDemo({ once: once === true, agents, ...(forMs === undefined ? {} : { forMs }) }));
+    });
+}
+
+function examples(lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
+}
+
+function integer(least: number, most: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (/^[0-9]+$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+  };
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (/^[0-9]+(\.[0-9]+)?$/.test(text) && value > 0 && value <= 1000) return value;
+  throw new InvalidArgumentError('It must be a number above 0, up to 1000.');
+}
+
+function duration(text: string): number {
+  const value = parseDuration(text);
+  if (value !== undefined && value > 0) return value;
+  throw new InvalidArgumentError('It must be a duration such as 30s, 5m or 1h.');
+}
+
+function size(text: string): number {
+  const value = parseSize(text);
+  if (value !== undefined) return value;
+  throw new InvalidArgumentError('It must be a size such as 64KB or 50MB.');
+}
+
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

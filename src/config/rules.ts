@@ -1,0 +1,242 @@
+import type { Path } from './problem.ts';
+import type { ClientTlsConfig, Config, InstanceConfig, PoolConfig, RedisConfig } from './schema.ts';
+import { readClientTls, readListenerTls, readSecretFile, SecretUnreadable } from './secrets.ts';
+import { formatDuration, formatSize } from './units.ts';
+
+export interface CheckContext {
+  readonly config: Config;
+  /** True where somebody gave the option, false where it has its default. */
+  given(path: Path): boolean;
+  error(path: Path, message: string): void;
+  warn(path: Path, message: string): void;
+}
+
+/** A check of one subject, which stands at the path `at`. */
+export interface Rule<Subject> {
+  /** What the rule reads, relative to the subject; `'*'` is every position of a list. */
+  readonly reads: readonly Path[];
+  check(subject: Subject, at: Path, context: CheckContext): void;
+}
+
+export const CONFIG_RULES: readonly Rule<Config>[] = [
+  {
+    reads: [
+      ['listen', 'address'],
+      ['admin', 'address'],
+    ],
+    check: addressesDiffer,
+  },
+  { reads: [['listen', 'tls']], check: listenerFiles },
+  { reads: [['pools', '*', 'name']], check: poolNamesDiffer },
+  { reads: [['pools', '*', 'match']], check: matchesDiffer },
+  {
+    reads: [
+      ['affinity', 'store'],
+      ['affinity', 'redis'],
+    ],
+    check: storeHasRedis,
+  },
+  { reads: [['affinity', 'redis']], check: redis },
+  {
+    reads: [
+      ['timeouts', 'park'],
+      ['timeouts', 'total'],
+    ],
+    check: withinTotal('park'),
+  },
+  {
+    reads: [
+      ['timeouts', 'connect'],
+      ['timeouts', 'total'],
+    ],
+    check: withinTotal('connect'),
+  },
+  {
+    reads: [
+      ['limits', 'identityBytes'],
+      ['limits', 'bodyBytes'],
+    ],
+    check: identityFitsBody,
+  },
+];
+
+export const POOL_RULES: readonly Rule<PoolConfig>[] = [
+  { reads: [['instances', '*', 'id']], check: instanceIdsDiffer },
+  { reads: [['instances', '*', 'url']], check: instanceUrlsDiffer },
+  { reads: [['mode'], ['instances', '*', 'weight']], check: someWeight },
+  { reads: [['mode'], ['balancer']], check: balancerIsUsed },
+  {
+    reads: [
+      ['health', 'interval'],
+      ['health', 'fastInterval'],
+    ],
+    check: fastIsFaster,
+  },
+];
+
+export const INSTANCE_RULES: readonly Rule<InstanceConfig>[] = [
+  { reads: [['url'], ['tls']], check: instanceSpeaksTls },
+  { reads: [['id'], ['tls']], check: instanceTls },
+];
+
+function addressesDiffer(config: Config, _: Path, { error }: CheckContext): void {
+  const { address } = config.admin;
+  if (address === config.listen.address && !address.endsWith(':0'))
+    error(['admin', 'address'], `is ${address}, which listen.address has already; give another port`);
+}
+
+function listenerFiles({ listen: { tls } }: Config, _: Path, { error }: CheckContext): void {
+  if (tls !== undefined) readable(error, ['listen', 'tls'], () => readListenerTls(tls));
+}
+
+function poolNamesDiffer({ pools }: Config, _: Path, { error }: CheckContext): void {
+  for (const [index, first] of repeats(pools.map((pool) => pool.name)))
+    error(['pools', index, 'name'], `is the name of pools[${first}] already; give each pool its own`);
+}
+
+/** Two pools that want the same requests. Each pair of host and path is one claim. */
+function matchesDiffer({ pools }: Config, _: Path, { error }: CheckContext): void {
+  const claims = new Map<string, number>();
+  for (const [index, { match }] of pools.entries()) {
+    for (const host of match.hosts.length === 0 ? ['*'] : match.hosts) {
+      for (const path of match.paths) {
+        const claim = `${host} ${path}`;
+        const first = claims.get(claim) ?? index;
+        claims.set(claim, first);
+        if (first === index) continue;
+        const where = host === '*' ? `${path} of every host` : `${host}${path}`;
+        const remedy = `which pools[${first}] has already; give it other hosts or paths`;
+        error(['pools', index, 'match'], `wants ${where}, ${remedy}`);
+      }
+    }
+  }
+}
+
+function storeHasRedis({ affinity }: Config, _: Path, { error, warn }: CheckContext): void {
+  if (affinity.store === 'redis' && affinity.redis === undefined)
+    error(['affinity', 'redis'], 'is missing, and store is redis; give affinity.redis.url');
+  if (affinity.store === 'embedded' && affinity.redis !== undefined)
+    warn(['affinity', 'redis'], 'has no effect while store is embedded; remove one of the two');
+}
+
+function redis(config: Config, _: Path, context: CheckContext): void {
+  const { redis } = config.affinity;
+  if (redis === undefined) return;
+  const path: Path = ['affinity', 'redis'];
+  const url = new URL(redis.url);
+  redisCredentials(redis, url, path, context);
+  if (redis.tls === undefined) return;
+  if (url.protocol !== 'rediss:') plainUrl(context, [...path, 'tls'], 'rediss');
+  clientTls(redis.tls, [...path, 'tls'], 'Redis', context);
+}
+
+function redisCredentials(
+  { passwordFile, username }: RedisConfig,
+  url: URL,
+  path: Path,
+  { error }: CheckContext,
+): void {
+  if (passwordFile !== undefined) {
+    if (url.password !== '')
+      error([...path, 'passwordFile'], 'is given, and the url has a password too; remove that from the url');
+    readable(error, path, () => readSecretFile('passwordFile', passwordFile));
+  }
+  if (username !== undefined && url.username !== '')
+    error([...path, 'username'], 'is given, and the url has a user too; remove that from the url');
+}
+
+function withinTotal(part: 'park' | 'connect'): Rule<Config>['check'] {
+  return ({ timeouts }, _, { error }) => {
+    if (timeouts[part] > timeouts.total)
+      error(['timeouts', part], longer(timeouts[part], 'total', timeouts.total));
+  };
+}
+
+function identityFitsBody({ limits }: Config, _: Path, { error }: CheckContext): void {
+  const { identityBytes, bodyBytes } = limits;
+  if (identityBytes > bodyBytes)
+    error(
+      ['limits', 'identityBytes'],
+      `is ${formatSize(identityBytes)}, more than bodyBytes (${formatSize(bodyBytes)}); make it smaller`,
+    );
+}
+
+function instanceIdsDiffer({ instances }: PoolConfig, at: Path, { error }: CheckContext): void {
+  for (const [index, first] of repeats(instances.map((instance) => instance.id)))
+    error([...at, 'instances', index, 'id'], `is the id of instances[${first}] already; give each its own`);
+}
+
+function instanceUrlsDiffer({ instances }: PoolConfig, at: Path, { warn }: CheckContext): void {
+  for (const [index, first] of repeats(instances.map((instance) => instance.url)))
+    warn(
+      [...at, 'instances', index, 'url'],
+      `is the url of instances[${first}] too; a connector listed twice cannot take over from itself`,
+    );
+}
+
+function someWeight({ mode, instances }: PoolConfig, at: Path, { error }: CheckContext): void {
+  if (mode === 'sticky' && instances.every((instance) => instance.weight === 0))
+    error([...at, 'instances'], 'have no weight above 0, so no new agent could be placed; give one a weight');
+}
+
+function balancerIsUsed({ mode }: PoolConfig, at: Path, { given, warn }: CheckContext): void {
+  if (mode === 'failover' && given([...at, 'balancer']))
+    warn([...at, 'balancer'], 'has no effect in a failover pool; remove it, or set mode to sticky');
+}
+
+function fastIsFaster(
+  { health: { fastInterval, interval } }: PoolConfig,
+  at: Path,
+  { error }: CheckContext,
+): void {
+  if (fastInterval > interval)
+    error([...at, 'health', 'fastInterval'], longer(fastInterval, 'interval', interval));
+}
+
+function instanceSpeaksTls({ url, tls }: InstanceConfig, at: Path, context: CheckContext): void {
+  if (tls !== undefined && !url.startsWith('https:')) plainUrl(context, [...at, 'tls'], 'https');
+}
+
+function instanceTls({ id, tls }: InstanceConfig, at: Path, context: CheckContext): void {
+  if (tls !== undefined) clientTls(tls, [...at, 'tls'], `instance "${id}"`, context);
+}
+
+function plainUrl({ error }: CheckContext, path: Path, scheme: string): void {
+  error(
+    path,
+    `has no effect because the url does not start with ${scheme}://; change the url, or remove tls`,
+  );
+}
+
+function clientTls(tls: ClientTlsConfig, path: Path, peer: string, { error, warn }: CheckContext): void {
+  if (!tls.verify)
+    warn(
+      [...path, 'verify'],
+      `is false: the certificate of ${peer} is not checked, so anyone in between can pose as it`,
+    );
+  if (tls.certFile === undefined && tls.keyFile !== undefined)
+    error(path, 'has keyFile but no certFile; give both');
+  if (tls.certFile !== undefined && tls.keyFile === undefined)
+    error(path, 'has certFile but no keyFile; give both');
+  readable(error, path, () => readClientTls(tls));
+}
+
+function readable(error: CheckContext['error'], path: Path, read: () => unknown): void {
+  try {
+    read();
+  } catch (failure) {
+    if (!(failure instanceof SecretUnreadable)) throw failure;
+    error([...path, failure.option], failure.message);
+  }
+}
+
+function longer(ms: number, bound: string, boundMs: number): string {
+  return `is ${formatDuration(ms)}, longer than ${bound} (${formatDuration(boundMs)}); make it shorter`;
+}
+
+/** Positions of values that stood before, with the position where. */
+function repeats(values: readonly string[]): [index: number, first: number][] {
+  return values
+    .map((value, index): [number, number] => [index, values.indexOf(value)])
+    .filter(([index, first]) => first < index);
+}
