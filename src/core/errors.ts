@@ -22,12 +22,22 @@ export const ERRORS = {
   GW_BODY_TOO_LARGE: { status: 413, source: 'client', message: 'the request body is larger than allowed' },
   GW_REQUEST_TIMEOUT: { status: 408, source: 'client', message: 'the request did not arrive in time' },
   GW_METHOD_UNSUPPORTED: { status: 501, source: 'client', message: 'the request method is not supported' },
+  GW_TRANSFER_CODING_UNSUPPORTED: {
+    status: 501,
+    source: 'client',
+    message: 'the transfer coding is not supported',
+  },
   GW_VERSION_UNSUPPORTED: { status: 505, source: 'client', message: 'the HTTP version is not supported' },
   GW_POOL_UNKNOWN: { status: 404, source: 'client', message: 'no pool serves this host and path' },
   GW_IDENTITY_MISSING: { status: 400, source: 'client', message: 'the request names no agent' },
   GW_IDENTITY_AMBIGUOUS: { status: 400, source: 'client', message: 'the request names more than one agent' },
   GW_ENVELOPE_MALFORMED: { status: 400, source: 'client', message: 'the SOAP envelope cannot be read' },
   GW_NO_INSTANCE: { status: 503, source: 'upstream', message: 'no connector instance is available' },
+  GW_STARTING: {
+    status: 503,
+    source: 'gateway',
+    message: 'the gateway has not yet seen the state of its instances',
+  },
   GW_UPSTREAM_UNREACHABLE: {
     status: 503,
     source: 'upstream',

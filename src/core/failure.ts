@@ -13,6 +13,7 @@ export type FailureKind =
   | 'junk-response' // sent, and what came back was not HTTP
   | 'response-timeout' // sent, and no response header arrived in time
   | 'response-aborted' // the response started and then broke off
+  | 'unsendable' // undici refuses to write it, so no instance can be given it
   | 'client-aborted'; // the client left; nobody's fault
 
 export interface FailurePolicy {
@@ -30,5 +31,6 @@ export const FAILURES: Readonly<Record<FailureKind, FailurePolicy>> = {
   'junk-response': { mayRetry: false, hastensProbe: true, answer: 'GW_UPSTREAM_INVALID' },
   'response-timeout': { mayRetry: false, hastensProbe: true, answer: 'GW_UPSTREAM_TIMEOUT' },
   'response-aborted': { mayRetry: false, hastensProbe: true, answer: undefined },
+  unsendable: { mayRetry: false, hastensProbe: false, answer: 'GW_REQUEST_MALFORMED' },
   'client-aborted': { mayRetry: false, hastensProbe: false, answer: undefined },
 };

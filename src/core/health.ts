@@ -6,6 +6,15 @@ export interface Thresholds {
   readonly fall: number;
 }
 
+/** What a probe saw. */
+export interface Observation {
+  readonly passed: boolean;
+  /** The incarnation that the health page showed; `''` where it shows none. */
+  readonly incarnation: string;
+  /** For the log: why it did not pass. */
+  readonly reason?: string;
+}
+
 /** The verdict so far, and how many results in a row have spoken against it. */
 export interface HealthRecord {
   readonly state: HealthState;

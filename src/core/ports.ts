@@ -113,8 +113,19 @@ export interface Coordinator {
   /** Real traffic failed at the instance. Hastens its next probe and does nothing else. */
   suspect(pool: string, instance: InstanceId): void;
   /**
-   * Looks at the instance afresh. Resolves once a probe that began after this
-   * call has ended, with whatever view then holds; never rejects.
+   * Looks at the instance afresh, because a binding names a life of it that the
+   * view does not know. Resolves once a probe that began after this call has
+   * ended, with whatever view then holds; never rejects.
+   *
+   * @param doubted the incarnation in the binding
    */
-  refresh(pool: string, instance: InstanceId): Promise<View>;
+  refresh(pool: string, instance: InstanceId, doubted: string): Promise<View>;
+}
+
+/** What a pool's prober lets the coordinator ask for. */
+export interface ProbeControl {
+  /** Brings the instance's next probe forward. */
+  hasten(instance: InstanceId): void;
+  /** Tells whether a probe of the instance that begins from now on has passed. Never rejects. */
+  probeNow(instance: InstanceId): Promise<boolean>;
 }

@@ -1,0 +1,349 @@
+import type { Binding, Claim, Placement } from '../core/binding.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { Name } from '../core/identity.ts';
+import { nameKey } from '../core/identity.ts';
+import type { InstanceId } from '../core/instance.ts';
+import type { AffinityStore, KnownBinding } from '../core/ports.ts';
+import { StoreUnavailable } from '../core/ports.ts';
+import type { BindingCache, CachedBinding } from './binding-cache.ts';
+import { storedForm } from './stored-name.ts';
+
+/** How a request came by its binding; the `decision` of logs and metrics. */
+export type Decision = 'bound' | 'claimed' | 'rebound' | 'storeless';
+
+export interface Bound {
+  readonly binding: Binding;
+  readonly decision: Decision;
+}
+
+export interface BindingsEvents {
+  onStoreState(state: 'available' | 'away', detail: string): void;
+  /** An agent had been served by `was` under one of these names, and from now on is by `now`. */
+  onConflict(names: readonly Name[], was: Placement, now: Placement): void;
+  onOperation(operation: string, outcome: 'ok' | 'unavailable', seconds: number): void;
+}
+
+export interface BindingsOptions {
+  readonly store: AffinityStore;
+  readonly cache: BindingCache;
+  readonly onStoreLoss: 'continue' | 'refuse';
+  /**
+   * True where a session that was seen alone may turn out to be an agent's who is
+   * bound elsewhere. Such a binding is then asked for every time: nothing but the
+   * store can tell that the user has been seen with it.
+   */
+  readonly sessionsAreProvisional: boolean;
+  readonly events: BindingsEvents;
+}
+
+interface JournalEntry extends KnownBinding {
+  /** The stored binding that was moved; `undefined` if there was none. */
+  readonly from: Binding | undefined;
+}
+
+const HEARTBEAT_MS = 1_000;
+const AWAY_RETRY_MS = 250;
+const RESTORE_CHUNK = 500;
+// Names whose move was heard lately; see #isOutdated.
+const REMEMBERED_MOVES = 10_000;
+
+/**
+ * The bindings of one pool as the data plane sees them: a cache in front of the
+ * store, and a way to go on when the store is away.
+ *
+ * While the store is away, known agents are routed by the cache, unknown ones as
+ * the caller proposes, and both are written down. When it is back, what was
+ * written down goes to the store before the store is used for anything else;
+ * where the store holds something different, the store wins.
+ */
+export class Bindings {
+  readonly #options: BindingsOptions;
+  readonly #store: AffinityStore;
+  readonly #cache: BindingCache;
+  readonly #journal = new Map<string, JournalEntry>();
+  readonly #moves = new Map<string, number>();
+  #counts: ReadonlyMap<InstanceId, number> = new Map();
+  #available = false;
+  #marker: string | undefined;
+  #trustedSince = Number.NEGATIVE_INFINITY;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #beating = false;
+  #closed = false;
+
+  constructor(options: BindingsOptions) {
+    this.#options = options;
+    this.#store = options.store;
+    this.#cache = options.cache;
+    options.store.listen({
+      onMoved: (names) => this.#onMoved(names),
+      onGap: () => {
+        this.#trustedSince = performance.now();
+      },
+    });
+  }
+
+  /** Asks the store once, so that the first request need not; resolves whether or not it answers. */
+  async start(): Promise<void> {
+    await this.#beat();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#heartbeat);
+    await this.#store.close();
+  }
+
+  get available(): boolean {
+    return this.#available;
+  }
+
+  /** Live bindings per instance, at most a second old; what was last known while the store is away. */
+  get counts(): ReadonlyMap<InstanceId, number> {
+    return this.#counts;
+  }
+
+  get cached(): number {
+    return this.#cache.size;
+  }
+
+  /** Told by the store's connection as soon as it breaks, so that no request has to find out. */
+  storeIsDown(detail: string): void {
+    this.#markAway(detail);
+  }
+
+  /** What is known of these names here, without asking anyone. */
+  find(user: string | undefined, session: string | undefined): CachedBinding | undefined {
+    return this.#cache.find(user, session);
+  }
+
+  get(name: Name): CachedBinding | undefined {
+    return this.#cache.get(nameKey(name.kind, name.value));
+  }
+
+  /** May the cached binding be acted on without asking the store? Renews it in the background when due. */
+  isTrusted(entry: CachedBinding): boolean {
+    if (!this.#available) return true;
+    const now = performance.now();
+    if (entry.checkedAt < this.#trustedSince || !this.#cache.isTrusted(entry, now)) return false;
+    if (this.#options.sessionsAreProvisional && entry.binding.root.kind === 'session') return false;
+    if (this.#cache.needsRenewal(entry, now) && !entry.renewing) void this.#renew(entry);
+    return true;
+  }
+
+  /** Makes the next request of this agent ask the store. */
+  distrust(entry: CachedBinding): void {
+    entry.checkedAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /**
+   * Learns the binding that holds for the names, or makes `proposal` that binding.
+   *
+   * @param storeless what to propose when the store is away: it must not depend on anything but the name
+   * @throws GatewayError `GW_AFFINITY_UNAVAILABLE` if the store is away and the pool is told to refuse
+   */
+  async claim(names: readonly Name[], proposal: Placement, storeless: Placement): Promise<Bound> {
+    if (this.#available) {
+      const begunAt = performance.now();
+      try {
+        const claim = await this.#timed('claim', this.#store.claim(names, proposal));
+        this.#learn(names, claim, begunAt);
+        return { binding: claim.binding, decision: claim.made ? 'claimed' : 'bound' };
+      } catch (error) {
+        this.#absorb(error);
+      }
+    }
+    return this.#claimStoreless(names, storeless);
+  }
+
+  /** Learns the binding that holds for the names, if there is one. Makes none. */
+  async lookup(names: readonly Name[]): Promise<Binding | undefined> {
+    if (this.#available) {
+      const begunAt = performance.now();
+      try {
+        const binding = await this.#timed('lookup', this.#store.renew(names));
+        if (binding !== undefined) this.#learn(names, { binding, made: false }, begunAt);
+        return binding;
+      } catch (error) {
+        this.#absorb(error);
+      }
+    }
+    return this.#known(names)?.binding;
+  }
+
+  /** Moves the binding, unless somebody has already; returns the one that holds. */
+  async rebind(names: readonly Name[], expected: Binding, proposal: Placement): Promise<Bound> {
+    if (this.#available) {
+      const begunAt = performance.now();
+      try {
+        const claim = await this.#timed('rebind', this.#store.rebind(expected, proposal));
+        this.#learn(names, claim, begunAt);
+        return { binding: claim.binding, decision: claim.made ? 'rebound' : 'bound' };
+      } catch (error) {
+        this.#absorb(error);
+      }
+    }
+    // The same proposal: should the store have done it after all, both agree.
+    const binding: Binding = { ...proposal, root: expected.root, generation: expected.generation + 1 };
+    const written = this.#journal.get(keyOf(expected.root));
+    this.#write(names, binding, written === undefined ? expected : written.from);
+    return { binding, decision: 'rebound' };
+  }
+
+  #claimStoreless(names: readonly Name[], placement: Placement): Bound {
+    const known = this.#known(names);
+    if (known !== undefined) return { binding: known.binding, decision: 'bound' };
+    if (this.#options.onStoreLoss === 'refuse') throw new GatewayError('GW_AFFINITY_UNAVAILABLE');
+    const root = names[0] as Name;
+    const binding: Binding = { ...placement, root, generation: 0 };
+    this.#write(names, binding, undefined);
+    return { binding, decision: 'storeless' };
+  }
+
+  #known(names: readonly Name[]): CachedBinding | undefined {
+    for (const name of names) {
+      const entry = this.get(name);
+      if (entry !== undefined) return entry;
+    }
+    return undefined;
+  }
+
+  #write(names: readonly Name[], binding: Binding, from: Binding | undefined): void {
+    const root = keyOf(binding.root);
+    this.#journal.set(root, { binding, aliases: names.filter((name) => keyOf(name) !== root), from });
+    this.#cache.put(names, binding, performance.now());
+  }
+
+  #learn(names: readonly Name[], claim: Claim, begunAt: number): void {
+    if (claim.conflict !== undefined) {
+      this.#options.events.onConflict(names, claim.conflict, claim.binding);
+    }
+    // Not what was overtaken: the news of a move can arrive before the older answer.
+    if (!this.#isOutdated(names, begunAt)) this.#cache.put(names, claim.binding, performance.now());
+  }
+
+  async #renew(entry: CachedBinding): Promise<void> {
+    entry.renewing = true;
+    const begunAt = performance.now();
+    try {
+      const binding = await this.#timed('renew', this.#store.renew(entry.names));
+      if (binding === undefined) this.distrust(entry);
+      else this.#learn(entry.names, { binding, made: false }, begunAt);
+    } catch (error) {
+      // Nobody waits for a renewal, so whatever it was, it shows as a store that is away.
+      this.#markAway(String(error));
+    } finally {
+      entry.renewing = false;
+    }
+  }
+
+  #onMoved(names: readonly Name[]): void {
+    const now = performance.now();
+    for (const name of names) {
+      this.#cache.forget(name);
+      const key = keyOf(name);
+      this.#moves.delete(key);
+      this.#moves.set(key, now);
+    }
+    for (const oldest of this.#moves.keys()) {
+      if (this.#moves.size <= REMEMBERED_MOVES) break;
+      this.#moves.delete(oldest);
+    }
+  }
+
+  #isOutdated(names: readonly Name[], begunAt: number): boolean {
+    if (this.#moves.size === 0) return false;
+    return names.some((name) => (this.#moves.get(keyOf(storedForm(name))) ?? -1) >= begunAt);
+  }
+
+  #absorb(error: unknown): void {
+    if (!(error instanceof StoreUnavailable)) throw error;
+    this.#markAway(error.message);
+  }
+
+  #markAway(detail: string): void {
+    if (!this.#available || this.#closed) return;
+    this.#available = false;
+    this.#options.events.onStoreState('away', detail);
+    this.#schedule(AWAY_RETRY_MS);
+  }
+
+  #schedule(delayMs: number): void {
+    clearTimeout(this.#heartbeat);
+    if (!this.#closed) this.#heartbeat = setTimeout(() => void this.#beat(), delayMs);
+  }
+
+  /** Finds out whether the store is there and has lost nothing, and brings it up to date if it was not. */
+  async #beat(): Promise<void> {
+    if (this.#beating) return;
+    this.#beating = true;
+    try {
+      const marker = await this.#store.marker();
+      if (!this.#available || marker !== this.#marker) await this.#reconcile(marker);
+      this.#counts = await this.#store.counts();
+    } catch (error) {
+      this.#markAway(String(error));
+    } finally {
+      this.#beating = false;
+      this.#schedule(this.#available ? HEARTBEAT_MS : AWAY_RETRY_MS);
+    }
+  }
+
+  async #reconcile(marker: string): Promise<void> {
+    const lost = this.#marker !== undefined && marker !== this.#marker;
+    if (lost) {
+      // The cache is the mirror of what the store has forgotten.
+      this.#available = false;
+      for (const entry of this.#cache.entries()) {
+        const root = keyOf(entry.binding.root);
+        if (this.#journal.has(root)) continue;
+        const aliases = entry.names.filter((name) => keyOf(name) !== root);
+        this.#journal.set(root, { binding: entry.binding, aliases, from: undefined });
+      }
+    }
+    const written = this.#journal.size;
+    while (this.#journal.size > 0) await this.#writeBack([...this.#journal].slice(0, RESTORE_CHUNK));
+    this.#marker = marker;
+    this.#available = true;
+    const what = lost ? 'the store had lost its data; ' : '';
+    this.#options.events.onStoreState('available', `${what}${written} bindings written back`);
+  }
+
+  async #writeBack(entries: readonly [string, JournalEntry][]): Promise<void> {
+    const made = entries.filter(([, entry]) => entry.from === undefined);
+    const held = await this.#store.restore(made.map(([, entry]) => entry));
+    made.forEach(([key, entry], i) => {
+      this.#settle(key, entry, held[i] as Binding);
+    });
+    for (const [key, entry] of entries) {
+      if (entry.from === undefined) continue;
+      const { binding } = await this.#store.rebind(entry.from, entry.binding);
+      this.#settle(key, entry, binding);
+    }
+  }
+
+  #settle(key: string, entry: JournalEntry, held: Binding): void {
+    // Written again while the store was asked: that is for the next round.
+    if (this.#journal.get(key) === entry) this.#journal.delete(key);
+    const names = [entry.binding.root, ...entry.aliases];
+    if (held.instance !== entry.binding.instance || held.incarnation !== entry.binding.incarnation) {
+      this.#options.events.onConflict(names, entry.binding, held);
+    }
+    this.#cache.put(names, held, performance.now());
+  }
+
+  async #timed<T>(operation: string, running: Promise<T>): Promise<T> {
+    const begunAt = performance.now();
+    try {
+      const result = await running;
+      this.#options.events.onOperation(operation, 'ok', (performance.now() - begunAt) / 1_000);
+      return result;
+    } catch (error) {
+      this.#options.events.onOperation(operation, 'unavailable', (performance.now() - begunAt) / 1_000);
+      throw error;
+    }
+  }
+}
+
+function keyOf(name: Name): string {
+  return nameKey(name.kind, name.value);
+}

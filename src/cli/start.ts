@@ -1,0 +1,55 @@
+import { constants } from 'node:os';
+import type { Config } from '../config/schema.ts';
+import type { Gateway } from '../gateway.ts';
+import { startGateway } from '../gateway.ts';
+import { openProcessLog } from '../telemetry/logger.ts';
+
+// What a request may still take when the process is asked to end; a second signal ends it at once.
+const GRACE_MS = 10_000;
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
+
+/** Runs a gateway until a signal ends it. Rejects when it cannot start. */
+export async function runStart(config: Config): Promise<void> {
+  const log = openProcessLog(config.logging.level);
+  process.on('exit', () => log.close());
+  let gateway: Gateway;
+  try {
+    gateway = await startGateway(config, log.logger);
+  } catch (error) {
+    throw explained(error, config);
+  }
+  process.stderr.write(`ici-gateway listens on ${gateway.url}, admin on ${gateway.adminUrl}\n`);
+
+  const signal = await nextSignal();
+  for (const name of SIGNALS) process.once(name, (again) => process.exit(128 + constants.signals[again]));
+  process.stderr.write(`ici-gateway ends on ${signal}; once more ends it at once\n`);
+  await gateway.close(GRACE_MS);
+  log.close();
+}
+
+function nextSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    const onSignal = (signal: NodeJS.Signals): void => {
+      for (const name of SIGNALS) process.off(name, onSignal);
+      resolve(signal);
+    };
+    for (const name of SIGNALS) process.on(name, onSignal);
+  });
+}
+
+function explained(error: unknown, config: Config): unknown {
+  const { code, port, address } = error as NodeJS.ErrnoException & { port?: number; address?: string };
+  const where = port === undefined ? config.listen.address : `${address}:${port}`;
+  switch (code) {
+    case 'EADDRINUSE':
+      return new Error(`${where} is in use: stop what listens there or choose another port`, {
+        cause: error,
+      });
+    case 'EACCES':
+      return new Error(`${where} may not be bound by this user: choose a port above 1023`, { cause: error });
+    case 'EADDRNOTAVAIL':
+      return new Error(`${where} is no address of this host`, { cause: error });
+    default:
+      return error;
+  }
+}

@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto';
+import type { InstanceId, InstanceState } from './instance.ts';
+
+export type BalancerName = 'rendezvous' | 'round-robin' | 'least-bound' | 'least-in-flight' | 'random';
+
+/** How busy the instances are, as far as the caller knows. */
+export interface Load {
+  boundAgents(instance: InstanceId): number;
+  inFlight(instance: InstanceId): number;
+}
+
+/**
+ * Proposes an instance for an agent that has none. Only a proposal: the store
+ * decides which of several simultaneous ones becomes the binding.
+ *
+ * @param candidates assignable instances, so every weight is above zero
+ * @param key the name that decides; equal keys meet equal instances where the policy is a hash
+ */
+export type Balancer = (
+  candidates: readonly InstanceState[],
+  key: string,
+  load: Load,
+) => InstanceState | undefined;
+
+/** Some balancers remember what they proposed, so each pool has its own. */
+export function createBalancer(name: BalancerName, random: () => number = Math.random): Balancer {
+  switch (name) {
+    case 'rendezvous':
+      return rendezvous;
+    case 'round-robin':
+      return smoothRoundRobin();
+    case 'least-bound':
+      return (candidates, key, load) => leastPerWeight(candidates, key, (id) => load.boundAgents(id));
+    case 'least-in-flight':
+      return (candidates, key, load) => leastPerWeight(candidates, key, (id) => load.inFlight(id));
+    case 'random':
+      return (candidates) => weightedRandom(candidates, random);
+  }
+}
+
+/**
+ * Weighted rendezvous hashing (Thaler and Ravishankar 1998; weights after
+ * Schindelhauer and Schomaker 2005): every instance draws a score from the key
+ * and the highest wins. Gateways agree without talking, and when an instance
+ * leaves, only its own agents move.
+ */
+export function rendezvous(candidates: readonly InstanceState[], key: string): InstanceState | undefined {
+  let best: InstanceState | undefined;
+  let bestScore = Number.NEGATIVE_INFINITY;
+  for (const candidate of candidates) {
+    const score = -candidate.weight / Math.log(uniform(key, candidate.id));
+    if (score > bestScore) {
+      best = candidate;
+      bestScore = score;
+    }
+  }
+  return best;
+}
+
+/** A number in (0, 1) that depends on nothing but the two strings. */
+function uniform(key: string, id: InstanceId): number {
+  // The id's length stands in front so that no two pairs concatenate alike.
+  const digest = createHash('sha256').update(`${id.length}:${id}${key}`).digest();
+  return (digest.readUIntBE(0, 6) + 0.5) / 2 ** 48;
+}
+
+/**
+ * Smooth weighted round robin, as nginx has it: each turn every candidate gains
+ * its weight, the richest is chosen and pays the sum. Turns of a heavy instance
+ * are spread out instead of coming in a row.
+ */
+function smoothRoundRobin(): Balancer {
+  const credit = new Map<InstanceId, number>();
+  return (candidates) => {
+    let chosen: InstanceState | undefined;
+    let highest = Number.NEGATIVE_INFINITY;
+    let total = 0;
+    for (const candidate of candidates) {
+      const gained = (credit.get(candidate.id) ?? 0) + candidate.weight;
+      credit.set(candidate.id, gained);
+      total += candidate.weight;
+      if (gained > highest) {
+        chosen = candidate;
+        highest = gained;
+      }
+    }
+    if (chosen === undefined) return undefined;
+    credit.set(chosen.id, highest - total);
+    // Those who cannot be chosen now must not come back with old claims.
+    if (credit.size > candidates.length) {
+      const present = new Set(candidates.map((candidate) => candidate.id));
+      for (const id of credit.keys()) if (!present.has(id)) credit.delete(id);
+    }
+    return chosen;
+  };
+}
+
+/** Ties go by rendezvous, so that equal gateways do not all prefer the first in the list. */
+function leastPerWeight(
+  candidates: readonly InstanceState[],
+  key: string,
+  amount: (id: InstanceId) => number,
+): InstanceState | undefined {
+  let least = Number.POSITIVE_INFINITY;
+  let tied: InstanceState[] = [];
+  for (const candidate of candidates) {
+    // One more than there are: so an empty heavy instance precedes an empty light one.
+    const share = (amount(candidate.id) + 1) / candidate.weight;
+    if (share < least) {
+      least = share;
+      tied = [candidate];
+    } else if (share === least) {
+      tied.push(candidate);
+    }
+  }
+  return tied.length > 1 ? rendezvous(tied, key) : tied[0];
+}
+
+function weightedRandom(
+  candidates: readonly InstanceState[],
+  random: () => number,
+): InstanceState | undefined {
+  let total = 0;
+  for (const candidate of candidates) total += candidate.weight;
+  let ticket = random() * total;
+  for (const candidate of candidates) {
+    ticket -= candidate.weight;
+    if (ticket < 0) return candidate;
+  }
+  return candidates.at(-1);
+}

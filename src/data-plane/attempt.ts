@@ -1,0 +1,155 @@
+import type { Dispatcher } from 'undici';
+import { errors } from 'undici';
+import type { ErrorCode } from '../core/errors.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { FailureKind } from '../core/failure.ts';
+import type { Upstream } from './upstream.ts';
+
+export type AttemptOutcome = 'answered' | FailureKind;
+
+/** What an attempt sends. */
+export interface AttemptRequest {
+  readonly path: string;
+  readonly headers: string[];
+  readonly body: Buffer | AsyncIterable<Buffer> | null;
+  /** Asked right before the first byte: may it still go to this instance? */
+  maySend(): boolean;
+}
+
+/** undici's callbacks of version 7, the ones that reply-from's own request handler has. */
+interface InnerHandler {
+  onConnect(abort: (reason?: Error) => void, context: object): void;
+  onHeaders(statusCode: number, headers: Buffer[], resume: () => void, statusText: string): boolean;
+  onData(chunk: Buffer): boolean;
+  onComplete(trailers: string[] | null): void;
+  onError(error: Error): void;
+}
+
+/**
+ * One try at one instance for one request. Sits between undici and reply-from's
+ * handler, and so knows exactly what error codes cannot tell: whether a byte
+ * was handed to a connection. undici calls {@link onConnect} synchronously
+ * before it writes, and a request that is aborted there is not written.
+ */
+export class Attempt implements InnerHandler {
+  readonly outcome: Promise<AttemptOutcome>;
+  readonly request: AttemptRequest;
+  readonly upstream: Upstream;
+  /** Monotonic ms; `undefined` as long as nothing was sent: the proof. */
+  sentAt: number | undefined;
+  /** Monotonic ms at which the response header came. */
+  headerAt: number | undefined;
+  responseBytes = 0;
+  /** Set where the request itself was at fault after all: its streamed body grew too large. */
+  refusal: ErrorCode | undefined;
+  /** Set where the response began and broke off. */
+  brokeOff = false;
+  #settle: (outcome: AttemptOutcome) => void = () => {};
+  #settled = false;
+  #cancelledAs: FailureKind | undefined;
+  #inner: InnerHandler | undefined;
+  #abort: ((reason?: Error) => void) | undefined;
+  #over = false;
+
+  constructor(upstream: Upstream, request: AttemptRequest) {
+    this.upstream = upstream;
+    this.request = request;
+    this.outcome = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  settle(outcome: AttemptOutcome): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#settle(outcome);
+  }
+
+  /** Ends the attempt from our side, at whatever stage it is. */
+  cancel(as: FailureKind): void {
+    if (this.#over) return;
+    this.#cancelledAs ??= this.sentAt === undefined && as !== 'client-aborted' ? 'connect-failure' : as;
+    this.settle(this.#cancelledAs);
+    this.#abort?.(new Error('withdrawn by the gateway'));
+  }
+
+  /** Makes undici send it. `inner` gets the response. */
+  dispatch(options: Dispatcher.DispatchOptions, inner: Dispatcher.DispatchHandler): boolean {
+    const { request, upstream } = this;
+    this.#inner = inner as unknown as InnerHandler;
+    options.origin = upstream.origin;
+    options.path = request.path;
+    options.headers = request.headers;
+    // undici sends any async iterable; its types name streams only.
+    options.body = request.body as Buffer | null;
+    if (upstream.closeAfterEach) options.reset = true;
+    // Constant, so that undici keeps its TLS connections whatever Host the requests bear.
+    (options as { servername?: string }).servername = upstream.authority;
+    return upstream.dispatch(options, this as unknown as Dispatcher.DispatchHandler);
+  }
+
+  onConnect(abort: (reason?: Error) => void, context: object): void {
+    if (this.#cancelledAs !== undefined || !this.request.maySend()) {
+      abort(new Error('withdrawn by the gateway'));
+      return;
+    }
+    this.#abort = abort;
+    this.sentAt = performance.now();
+    this.upstream.sent(this.sentAt);
+    this.#inner?.onConnect(abort, context);
+  }
+
+  onHeaders(statusCode: number, headers: Buffer[], resume: () => void, statusText: string): boolean {
+    if (statusCode >= 200 && this.headerAt === undefined) {
+      this.headerAt = performance.now();
+      this.upstream.headerEnded(this.headerAt, true);
+    }
+    return this.#inner?.onHeaders(statusCode, headers, resume, statusText) ?? true;
+  }
+
+  onData(chunk: Buffer): boolean {
+    this.responseBytes += chunk.length;
+    return this.#inner?.onData(chunk) ?? true;
+  }
+
+  onComplete(trailers: string[] | null): void {
+    this.#end();
+    this.#inner?.onComplete(trailers);
+  }
+
+  onError(error: Error): void {
+    if (this.headerAt !== undefined && this.#cancelledAs === undefined) this.brokeOff = true;
+    this.#end();
+    this.#inner?.onError(error);
+  }
+
+  /** What an error of this attempt means, by what is known and only then by what it is called. */
+  classify(error: unknown): FailureKind {
+    if (this.#cancelledAs !== undefined) return this.#cancelledAs;
+    if (this.sentAt === undefined) {
+      return error instanceof errors.InvalidArgumentError ? 'unsendable' : 'connect-failure';
+    }
+    if (error instanceof GatewayError) {
+      this.refusal = error.code;
+      return 'client-aborted';
+    }
+    if (error instanceof errors.HeadersTimeoutError) return 'response-timeout';
+    if (error instanceof errors.HTTPParserError || error instanceof errors.HeadersOverflowError) {
+      return 'junk-response';
+    }
+    return this.headerAt === undefined ? 'empty-response' : 'junk-response';
+  }
+
+  #end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.sentAt !== undefined && this.headerAt === undefined) {
+      this.upstream.headerEnded(performance.now(), false);
+    }
+    this.upstream.leave();
+  }
+}

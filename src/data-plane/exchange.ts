@@ -1,0 +1,121 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Decision } from '../affinity/bindings.ts';
+import type { ErrorCode } from '../core/errors.ts';
+import type { FailureKind } from '../core/failure.ts';
+import type { InstanceId } from '../core/instance.ts';
+import type { SoapVersion } from '../soap/media-type.ts';
+import type { Attempt } from './attempt.ts';
+import type { Pool } from './pools.ts';
+import type { RequestBody } from './request-body.ts';
+import type { Waiter, WaitingRoom, Woken } from './waiting-room.ts';
+
+/** How a request was routed, for logs and metrics (DESIGN: life of a request). */
+export type RouteDecision = Decision | 'anonymous' | 'parked' | 'refused';
+
+/**
+ * One request from its header to the last byte of its answer: what is known of
+ * it, what is under way for it, and what has to end when it ends.
+ */
+export class Exchange {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  /** Monotonic ms. */
+  readonly startedAt: number;
+  pool: Pool | undefined;
+  /** Origin form of the target, exactly as it came. */
+  path = '/';
+  host: string | undefined;
+  body: RequestBody | undefined;
+  soapVersion: SoapVersion | undefined;
+  user: string | undefined;
+  session: string | undefined;
+  address: string | undefined;
+
+  decision: RouteDecision = 'refused';
+  instance: InstanceId | undefined;
+  epoch = 0;
+  attempts = 0;
+  attempt: Attempt | undefined;
+  failure: FailureKind | undefined;
+  error: ErrorCode | undefined;
+  parkedMs = 0;
+  /** The total deadline has passed. */
+  expired = false;
+  /** The connection to the client is gone, or the answer is complete. */
+  closed = false;
+  /** More header fields than allowed; those beyond were dropped by the parser. */
+  tooManyHeaders = false;
+  readonly #deadline: NodeJS.Timeout;
+  readonly #totalMs: number;
+  #waiter: Waiter | undefined;
+
+  constructor(request: FastifyRequest, reply: FastifyReply, totalMs: number) {
+    this.request = request;
+    this.reply = reply;
+    this.startedAt = performance.now();
+    this.#totalMs = totalMs;
+    this.#deadline = setTimeout(expire, totalMs, this);
+  }
+
+  get raw(): IncomingMessage {
+    return this.request.raw;
+  }
+
+  get response(): ServerResponse {
+    return this.reply.raw;
+  }
+
+  get elapsedMs(): number {
+    return performance.now() - this.startedAt;
+  }
+
+  get remainingMs(): number {
+    return this.#totalMs - this.elapsedMs;
+  }
+
+  /** Neither ended nor out of time: it is worth going on. */
+  get isLive(): boolean {
+    return !this.closed && !this.expired;
+  }
+
+  /**
+   * Waits in the room, no longer than `maxMs`, the deadline or the client.
+   * Returns `'full'` at once where the room is full.
+   */
+  async wait(room: WaitingRoom, maxMs: number): Promise<Woken | 'full'> {
+    if (!this.isLive) return 'cancelled';
+    const waiter = room.enter(Math.max(0, Math.min(maxMs, this.remainingMs)));
+    if (waiter === undefined) return 'full';
+    this.#waiter = waiter;
+    const begunAt = performance.now();
+    const how = await waiter.promise;
+    this.#waiter = undefined;
+    this.parkedMs += performance.now() - begunAt;
+    return how;
+  }
+
+  /** The total deadline: ends whatever the request is in. */
+  expire(): void {
+    if (this.closed) return;
+    this.expired = true;
+    this.#waiter?.cancel();
+    this.attempt?.cancel('response-timeout');
+    // An answer that has begun cannot become another one; only its end can be told.
+    if (this.response.headersSent) this.response.destroy();
+  }
+
+  /** The client left, or has its answer. */
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.#deadline);
+    this.#waiter?.cancel();
+    if (this.response.writableFinished) return;
+    this.failure = this.attempt?.brokeOff === true ? 'response-aborted' : 'client-aborted';
+    this.attempt?.cancel('client-aborted');
+  }
+}
+
+function expire(exchange: Exchange): void {
+  exchange.expire();
+}

@@ -1,0 +1,119 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
+/**
+ * Hop-by-hop fields (RFC 9110 §7.6.1) and those that the gateway writes itself.
+ * `expect` is answered by the gateway: undici refuses to send it.
+ */
+const NEVER_FORWARDED: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+  'expect',
+  'content-length',
+  'host',
+]);
+
+/** Told by the gateway. What a client says of them is kept only where the client is a trusted proxy. */
+const TOLD_BY_PROXIES: ReadonlySet<string> = new Set([
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'forwarded',
+]);
+
+export interface RequestHeaderFacts {
+  readonly rawHeaders: readonly string[];
+  /** Names listed in Connection, lower case, or `undefined`. */
+  readonly connectionTokens: readonly string[] | undefined;
+  readonly host: string;
+  /** Written where the body's length is known and undici cannot tell it. */
+  readonly contentLength: number | undefined;
+  readonly peerAddress: string;
+  readonly peerTrusted: boolean;
+  readonly scheme: 'http' | 'https';
+  readonly clientHost: string | undefined;
+  readonly requestIdHeader: string;
+  readonly requestId: string;
+  readonly via: string;
+}
+
+/**
+ * The header that goes to the instance, as a flat list: the client's own fields
+ * in their order and spelling, repeated ones kept apart, hop-by-hop ones left out.
+ */
+export function requestHeaders(facts: RequestHeaderFacts): string[] {
+  const { rawHeaders, connectionTokens, requestIdHeader } = facts;
+  const headers: string[] = ['host', facts.host];
+  let forwardedFor = facts.peerAddress;
+  let forwardedProto: string = facts.scheme;
+  let forwardedHost = facts.clientHost;
+
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    const value = rawHeaders[i + 1] as string;
+    const lower = name.toLowerCase();
+    if (NEVER_FORWARDED.has(lower) || lower === requestIdHeader) continue;
+    if (connectionTokens?.includes(lower) === true) continue;
+    if (TOLD_BY_PROXIES.has(lower)) {
+      if (!facts.peerTrusted) continue;
+      if (lower === 'x-forwarded-for') {
+        forwardedFor = `${value}, ${facts.peerAddress}`;
+        continue;
+      }
+      if (lower === 'x-forwarded-proto') {
+        forwardedProto = value;
+        continue;
+      }
+      if (lower === 'x-forwarded-host') {
+        forwardedHost = value;
+        continue;
+      }
+    }
+    headers.push(name, value);
+  }
+
+  if (facts.contentLength !== undefined) headers.push('content-length', String(facts.contentLength));
+  headers.push('x-forwarded-for', forwardedFor, 'x-forwarded-proto', forwardedProto);
+  if (forwardedHost !== undefined) headers.push('x-forwarded-host', forwardedHost);
+  headers.push('via', facts.via, requestIdHeader, facts.requestId);
+  return headers;
+}
+
+/** The names that a Connection header lists, lower case; `undefined` where there are none but the usual two. */
+export function connectionTokens(connection: string | undefined): string[] | undefined {
+  if (connection === undefined || connection === 'close' || connection === 'keep-alive') return undefined;
+  const tokens = connection
+    .toLowerCase()
+    .split(',')
+    .map((token) => token.trim())
+    .filter((token) => token !== '');
+  return tokens.length === 0 ? undefined : tokens;
+}
+
+/**
+ * Removes from an instance's response header, in place, what is only between
+ * the instance and the gateway. Node frames the response anew for the client.
+ */
+export function stripResponseHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const listed = connectionTokens(headers.connection);
+  if (listed !== undefined) {
+    for (const name of listed) delete headers[name];
+  }
+  delete headers.connection;
+  delete headers['keep-alive'];
+  delete headers['proxy-authenticate'];
+  delete headers['proxy-connection'];
+  delete headers['te'];
+  delete headers.trailer;
+  delete headers.upgrade;
+  delete headers['transfer-encoding'];
+  return headers;
+}

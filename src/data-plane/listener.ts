@@ -1,0 +1,183 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { STATUS_CODES } from 'node:http';
+import type { BlockList } from 'node:net';
+import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TlsOptions } from 'node:tls';
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
+import Fastify from 'fastify';
+import type { ErrorCode } from '../core/errors.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { Exchange } from './exchange.ts';
+import type { Carrier, Forwarder } from './forwarder.ts';
+import { createForwarder, EXCHANGE } from './forwarder.ts';
+import type { Recorder } from './record.ts';
+import { ownAnswer } from './reply-with-fault.ts';
+import type { Server } from './serve.ts';
+
+export interface ListenerOptions {
+  readonly tls: TlsOptions | undefined;
+  readonly headerBytes: number;
+  readonly headers: number;
+  readonly connections: number;
+  readonly headerTimeoutMs: number;
+  readonly bodyTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly totalTimeoutMs: number;
+  readonly trustedProxies: BlockList;
+  readonly trustedNetworks: readonly string[];
+  readonly requestIdHeader: string;
+  readonly metrics: Metrics;
+  readonly recorder: Recorder;
+}
+
+// How often Node looks for clients that send too slowly: the grain of both limits.
+const SLOWNESS_CHECK_MS = 500;
+// What a client that was refused may still send before its connection is cut, so that it can read why.
+const LINGER_MS = 1_000;
+// A request id from outside ends up in logs and headers.
+const ACCEPTABLE_ID = /^[\w.:@/+=-]{1,128}$/;
+
+export interface Listener {
+  readonly fastify: FastifyInstance;
+  readonly forwarder: Forwarder;
+  /** Given once, before listening: server and forwarder know each other. */
+  attach(server: Server): void;
+}
+
+/**
+ * The data plane's HTTP server: limits, and nothing that reads a request. What
+ * Fastify would do with one (parse the body, refuse odd media types) must not be
+ * done to traffic that is only passed on, so requests are served in `onRequest`.
+ */
+export async function createListener(options: ListenerOptions): Promise<Listener> {
+  const fastify = Fastify(serverOptions(options)) as unknown as FastifyInstance;
+  const { server } = fastify;
+  server.maxConnections = options.connections;
+  server.maxHeadersCount = options.headers + 1;
+  server.on('drop', () => options.metrics.connectionsDropped.inc());
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
+    refuseSocket(socket, 'GW_METHOD_UNSUPPORTED'),
+  );
+
+  const forwarder = await createForwarder(fastify, (exchange, headers) => {
+    headers[options.requestIdHeader] ??= exchange.request.id;
+  });
+  let serve: Server | undefined;
+  const onRequest = (request: FastifyRequest, reply: FastifyReply): void => {
+    const exchange = new Exchange(request, reply, options.totalTimeoutMs);
+    (request as unknown as Carrier)[EXCHANGE] = exchange;
+    const response = reply.raw as ServerResponse & Carrier;
+    response[EXCHANGE] = exchange;
+    response.on('close', onClose);
+    if (request.raw.rawHeaders.length / 2 > options.headers) exchange.tooManyHeaders = true;
+    void serve?.serve(exchange);
+  };
+  function onClose(this: ServerResponse & Carrier): void {
+    const exchange = this[EXCHANGE] as Exchange;
+    exchange.close();
+    options.recorder.ended(exchange);
+  }
+
+  fastify.addHook('onRequest', onRequest as Parameters<typeof fastify.addHook>[1] as never);
+  fastify.all('/*', neverReached);
+  fastify.setNotFoundHandler(neverReached);
+  return {
+    fastify,
+    forwarder,
+    attach(server) {
+      serve = server;
+    },
+  };
+}
+
+function neverReached(): never {
+  throw new Error('a request got past onRequest');
+}
+
+function serverOptions(options: ListenerOptions): FastifyServerOptions {
+  const { tls } = options;
+  const http = {
+    maxHeaderSize: options.headerBytes,
+    headersTimeout: options.headerTimeoutMs,
+    requestTimeout: options.headerTimeoutMs + options.bodyTimeoutMs,
+    connectionsCheckingInterval: SLOWNESS_CHECK_MS,
+    keepAliveTimeout: options.idleTimeoutMs,
+    insecureHTTPParser: false,
+    requireHostHeader: false,
+    noDelay: true,
+  };
+  const shared = {
+    logger: false,
+    // The path is matched by the pools; the router must not judge it.
+    rewriteUrl: () => '/',
+    exposeHeadRoutes: false,
+    genReqId: (request: IncomingMessage) => requestId(request, options),
+    requestIdHeader: false as const,
+    trustProxy: options.trustedNetworks.length > 0 ? [...options.trustedNetworks] : false,
+    requestTimeout: http.requestTimeout,
+    keepAliveTimeout: options.idleTimeoutMs,
+    clientErrorHandler: onClientError,
+    forceCloseConnections: 'idle' as const,
+  };
+  if (tls === undefined) return { ...shared, http } as unknown as FastifyServerOptions;
+  return {
+    ...shared,
+    https: { ...http, ...tls, minVersion: 'TLSv1.2' },
+  } as unknown as FastifyServerOptions;
+}
+
+function requestId(request: IncomingMessage, options: ListenerOptions): string {
+  const given = request.headers[options.requestIdHeader];
+  const peer = request.socket.remoteAddress ?? '';
+  if (typeof given === 'string' && ACCEPTABLE_ID.test(given) && peer !== '') {
+    if (options.trustedProxies.check(peer, isIP(peer) === 6 ? 'ipv6' : 'ipv4')) return given;
+  }
+  return randomUUID();
+}
+
+interface ParserError extends Error {
+  readonly code?: string;
+  readonly rawPacket?: Buffer;
+}
+
+/** What the parser refused: there is no request, so the answer is a line of text and the end of the connection. */
+function onClientError(error: ParserError, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  refuseSocket(socket, codeOf(error));
+}
+
+function codeOf(error: ParserError): ErrorCode {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return 'GW_HEADER_TOO_LARGE';
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 'GW_REQUEST_TIMEOUT';
+    case 'HPE_INVALID_VERSION':
+      return /^[^\r\n]* HTTP\/\d+\.\d+\r\n/.test(error.rawPacket?.toString('latin1') ?? '')
+        ? 'GW_VERSION_UNSUPPORTED'
+        : 'GW_REQUEST_MALFORMED';
+    default:
+      return 'GW_REQUEST_MALFORMED';
+  }
+}
+
+function refuseSocket(socket: Duplex, code: ErrorCode): void {
+  // An answer that has begun on this connection must not be continued by another one.
+  const pending = (socket as Duplex & { _httpMessage?: ServerResponse })._httpMessage;
+  if (pending?.headersSent === true) {
+    socket.destroy();
+    return;
+  }
+  const answer = ownAnswer(code, undefined, randomUUID(), 'exact');
+  const body = Buffer.from(answer.body);
+  socket.end(
+    `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}\r\ncontent-type: ${answer.contentType}\r\n` +
+      `content-length: ${body.length}\r\nconnection: close\r\n\r\n${answer.body}`,
+  );
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
+}

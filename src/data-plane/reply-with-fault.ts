@@ -1,0 +1,58 @@
+import type { ServerResponse } from 'node:http';
+import type { ErrorCode } from '../core/errors.ts';
+import { ERRORS } from '../core/errors.ts';
+import { renderFault } from '../soap/fault.ts';
+import type { SoapVersion } from '../soap/media-type.ts';
+
+/**
+ * With which status a SOAP Fault travels. `exact`: the error's own. `soap`: as
+ * the binding demands it, 500, and 400 where SOAP 1.2 blames the sender (SOAP 1.1
+ * §6.2, SOAP 1.2 part 2 §7.5.2.2).
+ */
+export type FaultStatus = 'exact' | 'soap';
+
+export interface OwnAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** The gateway's own answer to an error: a Fault for a SOAP caller, one line of text for any other. */
+export function ownAnswer(
+  code: ErrorCode,
+  soapVersion: SoapVersion | undefined,
+  requestId: string,
+  faultStatus: FaultStatus,
+): OwnAnswer {
+  const { status, source, message } = ERRORS[code];
+  if (soapVersion === undefined) {
+    return {
+      status,
+      contentType: 'text/plain; charset=utf-8',
+      body: `${code}: ${message} (request ${requestId})\n`,
+    };
+  }
+  const fault = renderFault({ version: soapVersion, code, message, source, requestId });
+  const bound = soapVersion === '1.2' && source === 'client' ? 400 : 500;
+  return { ...fault, status: faultStatus === 'soap' ? bound : status };
+}
+
+/** Writes it, if anything can still be written. `close`: the rest of the request cannot be trusted or is unread. */
+export function sendOwnAnswer(
+  response: ServerResponse,
+  answer: OwnAnswer,
+  requestId: string,
+  close: boolean,
+): void {
+  if (response.headersSent || response.destroyed) return;
+  const body = Buffer.from(answer.body);
+  response.writeHead(answer.status, {
+    'content-type': answer.contentType,
+    'content-length': body.length,
+    'cache-control': 'no-store',
+    'x-request-id': requestId,
+    ...(close ? { connection: 'close' } : {}),
+    ...(answer.status === 503 ? { 'retry-after': '1' } : {}),
+  });
+  response.end(body);
+}

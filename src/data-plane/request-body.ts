@@ -1,0 +1,108 @@
+import type { IncomingMessage } from 'node:http';
+import { GatewayError } from '../core/errors.ts';
+
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * A request's body on its way through: a beginning that is held in memory, so
+ * that it can be searched and sent again while nothing was sent, and a rest that
+ * streams. Small bodies are all beginning.
+ */
+export class RequestBody {
+  readonly #raw: IncomingMessage;
+  readonly #maxBytes: number;
+  /** Told by Content-Length; `undefined` for a chunked body. */
+  readonly #length: number | undefined;
+  #head: Buffer = NOTHING;
+  #complete: boolean;
+  #begun = false;
+
+  /** @param maxBytes a longer body is refused with `GW_BODY_TOO_LARGE`, at once where its length is told */
+  constructor(raw: IncomingMessage, contentLength: number | undefined, chunked: boolean, maxBytes: number) {
+    if (contentLength !== undefined && contentLength > maxBytes) throw new GatewayError('GW_BODY_TOO_LARGE');
+    this.#raw = raw;
+    this.#maxBytes = maxBytes;
+    this.#length = contentLength;
+    this.#complete = !chunked && (contentLength ?? 0) === 0;
+  }
+
+  /** What {@link collect} has read. */
+  get head(): Buffer {
+    return this.#head;
+  }
+
+  /** True if the head is the whole body. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  /** True if the body is known to fit into `bytes`, or to be of unknown length. */
+  mayFit(bytes: number): boolean {
+    return this.#length === undefined || this.#length <= bytes;
+  }
+
+  /** What to send as Content-Length where the body itself does not tell: a streamed one of known length. */
+  get declaredLength(): number | undefined {
+    return this.#complete ? undefined : this.#length;
+  }
+
+  /**
+   * Reads until the end or until at least `bytes` have come, whichever is first.
+   * Rejects with `GW_BODY_TOO_LARGE`, or with the connection's error when the
+   * client leaves or the chunks are malformed.
+   */
+  collect(bytes: number): Promise<void> {
+    if (this.#complete || this.#head.length >= bytes) return Promise.resolve();
+    const raw = this.#raw;
+    const chunks: Buffer[] = [];
+    let size = 0;
+    return new Promise<void>((resolve, reject) => {
+      const settle = (error?: Error): void => {
+        raw.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
+        this.#head = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      const onData = (chunk: Buffer): void => {
+        chunks.push(chunk);
+        size += chunk.length;
+        if (size > this.#maxBytes) {
+          settle(new GatewayError('GW_BODY_TOO_LARGE'));
+        } else if (size >= bytes && size !== this.#length) {
+          raw.pause();
+          settle();
+        }
+      };
+      const onEnd = (): void => {
+        this.#complete = true;
+        settle();
+      };
+      const onError = (error: Error): void => settle(error);
+      const onClose = (): void => settle(new Error('the client left while it sent the body'));
+      raw.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
+      raw.resume();
+    });
+  }
+
+  /**
+   * The body for one attempt. Nothing of the rest is read before the attempt
+   * begins to send, so another attempt can follow one that sent nothing.
+   */
+  payload(): Buffer | AsyncIterable<Buffer> | null {
+    if (this.#complete) return this.#head.length === 0 ? null : this.#head;
+    return this.#stream();
+  }
+
+  async *#stream(): AsyncGenerator<Buffer> {
+    if (this.#begun) throw new Error('a streamed body can be sent once only');
+    this.#begun = true;
+    let size = this.#head.length;
+    if (size > 0) yield this.#head;
+    this.#head = NOTHING;
+    for await (const chunk of this.#raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > this.#maxBytes) throw new GatewayError('GW_BODY_TOO_LARGE');
+      yield chunk;
+    }
+  }
+}

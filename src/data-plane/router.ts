@@ -1,0 +1,145 @@
+import type { CachedBinding } from '../affinity/binding-cache.ts';
+import { rendezvous } from '../core/balancers.ts';
+import type { Binding, Placement } from '../core/binding.ts';
+import type { ErrorCode } from '../core/errors.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { Name } from '../core/identity.ts';
+import { aliasesOf, nameKey, POOL_NAME } from '../core/identity.ts';
+import type { InstanceId, InstanceState } from '../core/instance.ts';
+import type { Coordinator } from '../core/ports.ts';
+import { judge, nextInLine } from '../core/route.ts';
+import type { View } from '../core/view.ts';
+import { placementAt } from '../core/view.ts';
+import type { Exchange } from './exchange.ts';
+import type { Pool } from './pools.ts';
+
+const POOL_NAMES: readonly Name[] = [POOL_NAME];
+
+/** Where a request may go now, or why it has to wait. */
+export type Route =
+  | { readonly to: InstanceId; readonly entry: CachedBinding | undefined }
+  | { readonly wait: 'starting' | 'no-instance' };
+
+const STARTING: Route = { wait: 'starting' };
+const NO_INSTANCE: Route = { wait: 'no-instance' };
+
+/**
+ * Finds the instance of a request: by its binding, or by making one before the
+ * request leaves. Changes nothing but the exchange's own record and the binding.
+ */
+export class Router {
+  readonly #coordinator: Coordinator;
+
+  constructor(coordinator: Coordinator) {
+    this.#coordinator = coordinator;
+  }
+
+  /** What is known of the request's agent here, without asking anyone. */
+  known(pool: Pool, exchange: Exchange): CachedBinding | undefined {
+    return pool.mode === 'failover'
+      ? pool.bindings.get(POOL_NAME)
+      : pool.bindings.find(exchange.user, exchange.session);
+  }
+
+  /** @throws GatewayError where the request must be refused */
+  async route(pool: Pool, exchange: Exchange): Promise<Route> {
+    const view = pool.view();
+    exchange.epoch = view.epoch;
+    if (!view.settled) return STARTING;
+
+    const entry = this.known(pool, exchange);
+    if (entry !== undefined && pool.bindings.isTrusted(entry) && judge(view, entry.binding) === 'forward') {
+      // The hot path: nothing was asked and nothing was made.
+      exchange.decision = exchange.decision === 'refused' ? 'bound' : exchange.decision;
+      return { to: entry.binding.instance, entry };
+    }
+    const names = pool.mode === 'failover' ? POOL_NAMES : this.#names(pool, exchange);
+    return names.length === 0
+      ? this.#routeAnonymous(pool, exchange, view)
+      : this.#bind(pool, exchange, names);
+  }
+
+  #names(pool: Pool, exchange: Exchange): readonly Name[] {
+    const names = aliasesOf(exchange);
+    if (names.length === 0 && pool.anonymous === 'refuse') throw new GatewayError('GW_IDENTITY_MISSING');
+    return names;
+  }
+
+  #routeAnonymous(pool: Pool, exchange: Exchange, view: View): Route {
+    const chosen = pool.anonymousBalancer(view.assignable, exchange.request.id, pool.load);
+    if (chosen === undefined) return NO_INSTANCE;
+    exchange.decision = 'anonymous';
+    return { to: chosen.id, entry: undefined };
+  }
+
+  async #bind(pool: Pool, exchange: Exchange, names: readonly Name[]): Promise<Route> {
+    const first = names[0] as Name;
+    const key = nameKey(first.kind, first.value);
+    let view = pool.view();
+    const proposal = this.#propose(pool, view, key);
+    const binding = await this.#claim(pool, exchange, names, view, proposal);
+    if (binding === undefined) return NO_INSTANCE;
+
+    // The store was asked meanwhile, so the view may have moved on.
+    view = pool.view();
+    let verdict = judge(view, binding);
+    if (verdict === 'refresh') {
+      view = await this.#coordinator.refresh(pool.name, binding.instance, binding.incarnation);
+      verdict = judge(view, binding);
+      // The instance could not be looked at; whether it still knows the agent will show.
+      if (verdict === 'refresh') return NO_INSTANCE;
+    }
+    if (verdict === 'forward') return this.#to(binding, pool, exchange);
+
+    const next = this.#propose(pool, view, key);
+    if (next === undefined) return NO_INSTANCE;
+    const rebound = await pool.bindings.rebind(names, binding, placementAt(next));
+    exchange.decision = rebound.decision === 'rebound' ? 'rebound' : exchange.decision;
+    // Somebody else may have moved it first, to where our view has not followed yet.
+    return judge(pool.view(), rebound.binding) === 'forward'
+      ? this.#to(rebound.binding, pool, exchange)
+      : NO_INSTANCE;
+  }
+
+  async #claim(
+    pool: Pool,
+    exchange: Exchange,
+    names: readonly Name[],
+    view: View,
+    proposal: InstanceState | undefined,
+  ): Promise<Binding | undefined> {
+    if (proposal === undefined) {
+      // Nobody takes new agents, but those of a draining instance are still at home there.
+      const held = await pool.bindings.lookup(names);
+      if (held !== undefined) exchange.decision = 'bound';
+      return held;
+    }
+    const claimed = await pool.bindings.claim(
+      names,
+      placementAt(proposal),
+      this.#storelessPlacement(pool, view, names, proposal),
+    );
+    exchange.decision = claimed.decision;
+    return claimed.binding;
+  }
+
+  #to(binding: Binding, pool: Pool, exchange: Exchange): Route {
+    return { to: binding.instance, entry: this.known(pool, exchange) };
+  }
+
+  #propose(pool: Pool, view: View, key: string): InstanceState | undefined {
+    return pool.mode === 'failover' ? nextInLine(view) : pool.balancer(view.assignable, key, pool.load);
+  }
+
+  /** Without the store gateways cannot talk, but they can all come to the same conclusion. */
+  #storelessPlacement(pool: Pool, view: View, names: readonly Name[], proposal: InstanceState): Placement {
+    if (pool.mode === 'failover') return placementAt(proposal);
+    const first = names[0] as Name;
+    return placementAt(rendezvous(view.assignable, nameKey(first.kind, first.value)) ?? proposal);
+  }
+}
+
+/** What a client is told whose request waited in vain. */
+export function waitedInVain(route: Route & { wait: string }): ErrorCode {
+  return route.wait === 'starting' ? 'GW_STARTING' : 'GW_NO_INSTANCE';
+}

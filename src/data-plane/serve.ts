@@ -1,0 +1,239 @@
+import type { BlockList } from 'node:net';
+import { isIP } from 'node:net';
+import type { ErrorCode } from '../core/errors.ts';
+import { ERRORS, GatewayError } from '../core/errors.ts';
+import { FAILURES } from '../core/failure.ts';
+import { isUsable } from '../core/instance.ts';
+import type { Coordinator } from '../core/ports.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { AttemptOutcome } from './attempt.ts';
+import { Attempt } from './attempt.ts';
+import type { Exchange } from './exchange.ts';
+import type { Forwarder } from './forwarder.ts';
+import { checkFraming, originForm } from './framing.ts';
+import { connectionTokens, requestHeaders } from './headers.ts';
+import type { Identifier } from './identify.ts';
+import type { Pool, PoolTable } from './pools.ts';
+import type { FaultStatus } from './reply-with-fault.ts';
+import { ownAnswer, sendOwnAnswer } from './reply-with-fault.ts';
+import { RequestBody } from './request-body.ts';
+import type { Router } from './router.ts';
+import { waitedInVain } from './router.ts';
+import type { Upstream } from './upstream.ts';
+
+export interface ServeOptions {
+  readonly pools: PoolTable<Pool>;
+  readonly identifier: Identifier;
+  readonly router: Router;
+  readonly coordinator: Coordinator;
+  readonly forwarder: Forwarder;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly faultStatus: FaultStatus;
+  readonly parkMs: number;
+  readonly maxInFlight: number;
+  readonly maxBodyBytes: number;
+  /** Bodies up to this size are read whole before anything is forwarded. */
+  readonly heldBytes: number;
+  readonly trustedProxies: BlockList;
+  readonly keepClientHost: boolean;
+  readonly requestIdHeader: string;
+  readonly via: string;
+  readonly scheme: 'http' | 'https';
+}
+
+// Reached only where an instance refuses connections and passes its probes in turn.
+const MAX_ATTEMPTS = 50;
+
+/** The life of a request, from top to bottom. */
+export class Server {
+  readonly #o: ServeOptions;
+  #inFlight = 0;
+
+  constructor(options: ServeOptions) {
+    this.#o = options;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Answers the request, whatever happens. Never rejects. */
+  async serve(exchange: Exchange): Promise<void> {
+    this.#inFlight += 1;
+    try {
+      const refusal =
+        (await this.#accept(exchange)) ?? (await this.#deliver(exchange, exchange.pool as Pool));
+      if (refusal !== undefined) this.#refuse(exchange, refusal);
+    } catch (error) {
+      if (exchange.closed) return;
+      if (error instanceof GatewayError) {
+        this.#refuse(exchange, error.code);
+      } else if (exchange.raw.destroyed && !exchange.raw.complete) {
+        // The client left, or its body was malformed and the parser has answered already.
+        exchange.failure ??= 'client-aborted';
+      } else {
+        this.#o.logger.error({ err: error, requestId: exchange.request.id }, 'request failed in the gateway');
+        this.#refuse(exchange, 'GW_INTERNAL');
+      }
+    } finally {
+      this.#inFlight -= 1;
+    }
+  }
+
+  /** Everything that can be said against a request before anybody is asked. */
+  async #accept(exchange: Exchange): Promise<ErrorCode | undefined> {
+    const { raw } = exchange;
+    const framing = checkFraming(raw);
+    const target = originForm(exchange.request.originalUrl);
+    // Known first, so that even a refusal reaches a SOAP caller as a Fault.
+    const ambiguity = this.#o.identifier.readHeader(exchange);
+    if (exchange.tooManyHeaders) return 'GW_HEADER_TOO_LARGE';
+    if (framing.refusal !== undefined) return framing.refusal;
+    // TRACE would show the cookies that it was sent with to whoever reads the answer.
+    if (raw.method === 'TRACE') return 'GW_METHOD_UNSUPPORTED';
+    if (target === undefined) return 'GW_REQUEST_MALFORMED';
+    if (this.#inFlight > this.#o.maxInFlight) return 'GW_OVERLOADED';
+    exchange.path = target.path;
+    exchange.host = target.host ?? framing.host;
+    exchange.pool = this.#o.pools.find(exchange.host, exchange.path);
+    if (exchange.pool === undefined) return 'GW_POOL_UNKNOWN';
+    if (ambiguity !== undefined) return ambiguity;
+
+    const body = new RequestBody(raw, framing.contentLength, framing.chunked, this.#o.maxBodyBytes);
+    exchange.body = body;
+    // A small body is read first: then it can be sent again, and half a body is never forwarded.
+    if (body.mayFit(this.#o.heldBytes)) await body.collect(this.#o.heldBytes);
+    return this.#identify(exchange, exchange.pool);
+  }
+
+  async #identify(exchange: Exchange, pool: Pool): Promise<ErrorCode | undefined> {
+    if (pool.mode === 'failover') return undefined;
+    const { identifier, router } = this.#o;
+    if (identifier.needsBody(exchange, this.#isKnown(pool, exchange, router))) {
+      const refusal = await identifier.readBody(exchange);
+      if (refusal !== undefined) return refusal;
+    }
+    if (exchange.user === undefined && exchange.session === undefined && pool.anonymous === 'address') {
+      identifier.readAddress(exchange);
+    }
+    return undefined;
+  }
+
+  #isKnown(pool: Pool, exchange: Exchange, router: Router): boolean {
+    if (exchange.session === undefined || exchange.user !== undefined) return false;
+    const entry = router.known(pool, exchange);
+    return entry !== undefined && pool.bindings.isTrusted(entry);
+  }
+
+  /**
+   * Routes and sends, and again as long as nothing was sent. Returns what to
+   * refuse the request with, or `undefined` when it has its answer.
+   */
+  async #deliver(exchange: Exchange, pool: Pool): Promise<ErrorCode | undefined> {
+    let parkUntil = Number.POSITIVE_INFINITY;
+    let inVain: ErrorCode = 'GW_NO_INSTANCE';
+    while (exchange.isLive && exchange.attempts < MAX_ATTEMPTS) {
+      const route = await this.#o.router.route(pool, exchange);
+      if ('wait' in route) {
+        inVain = waitedInVain(route);
+      } else {
+        const upstream = pool.upstreams.get(route.to) as Upstream;
+        if (!upstream.tryEnter()) {
+          const refusal = await this.#queue(exchange, upstream);
+          if (refusal !== undefined) return refusal;
+          continue;
+        }
+        const outcome = await this.#attempt(exchange, pool, upstream);
+        if (outcome === 'answered') return undefined;
+        const { mayRetry, hastensProbe, answer } = FAILURES[outcome];
+        if (hastensProbe) this.#o.coordinator.suspect(pool.name, upstream.id);
+        if (route.entry !== undefined) pool.bindings.distrust(route.entry);
+        if (!mayRetry) return exchange.attempt?.refusal ?? answer;
+        inVain = answer ?? inVain;
+      }
+      const now = performance.now();
+      if (parkUntil === Number.POSITIVE_INFINITY) parkUntil = now + this.#o.parkMs;
+      const how = await this.#park(exchange, pool, parkUntil - now);
+      if (how === 'full') return 'GW_OVERLOADED';
+      if (how === 'timeout') {
+        exchange.decision = 'parked';
+        return exchange.expired ? 'GW_DEADLINE' : inVain;
+      }
+    }
+    return exchange.expired ? 'GW_DEADLINE' : inVain;
+  }
+
+  /** Waits for a place at an instance that has as many requests as it may have. */
+  async #queue(exchange: Exchange, upstream: Upstream): Promise<ErrorCode | undefined> {
+    const how = await exchange.wait(upstream.queue, this.#o.parkMs);
+    this.#o.metrics.parked.inc({ pool: exchange.pool?.name ?? '', outcome: `queue-${how}` });
+    return how === 'full' || how === 'timeout' ? 'GW_UPSTREAM_BUSY' : undefined;
+  }
+
+  async #park(
+    exchange: Exchange,
+    pool: Pool,
+    maxMs: number,
+  ): Promise<'changed' | 'timeout' | 'cancelled' | 'full'> {
+    const how = await exchange.wait(pool.parking, maxMs);
+    this.#o.metrics.parked.inc({ pool: pool.name, outcome: how });
+    return how;
+  }
+
+  async #attempt(exchange: Exchange, pool: Pool, upstream: Upstream): Promise<AttemptOutcome> {
+    const { body } = exchange;
+    exchange.attempts += 1;
+    exchange.instance = upstream.id;
+    exchange.failure = undefined;
+    const attempt = new Attempt(upstream, {
+      path: exchange.path,
+      headers: this.#headers(exchange, upstream),
+      body: body?.payload() ?? null,
+      maySend: () => maySend(exchange, pool, upstream),
+    });
+    const outcome = await this.#o.forwarder.forward(exchange, attempt);
+    this.#o.metrics.attempts.inc({ pool: pool.name, instance: upstream.id, outcome });
+    if (outcome !== 'answered') exchange.failure = outcome;
+    return outcome;
+  }
+
+  #headers(exchange: Exchange, upstream: Upstream): string[] {
+    const { raw } = exchange;
+    const peerAddress = raw.socket.remoteAddress ?? '';
+    const family = isIP(peerAddress) === 6 ? 'ipv6' : 'ipv4';
+    return requestHeaders({
+      rawHeaders: raw.rawHeaders,
+      connectionTokens: connectionTokens(raw.headers.connection),
+      host: this.#o.keepClientHost ? (exchange.host ?? upstream.authority) : upstream.authority,
+      contentLength: exchange.body?.declaredLength,
+      peerAddress,
+      peerTrusted: peerAddress !== '' && this.#o.trustedProxies.check(peerAddress, family),
+      scheme: this.#o.scheme,
+      clientHost: exchange.host,
+      requestIdHeader: this.#o.requestIdHeader,
+      requestId: exchange.request.id,
+      via: this.#o.via,
+    });
+  }
+
+  #refuse(exchange: Exchange, code: ErrorCode): void {
+    const { response, raw, request } = exchange;
+    if (exchange.closed || response.headersSent) return;
+    exchange.error = code;
+    const answer = ownAnswer(code, exchange.soapVersion, request.id, this.#o.faultStatus);
+    // What is left of a body that nobody reads, or a framing that is not trusted, must not be taken for a request.
+    const close = !raw.complete || ERRORS[code].source === 'client';
+    sendOwnAnswer(response, answer, request.id, close);
+  }
+}
+
+/** Asked right before the first byte: the view may have changed since the route was found. */
+function maySend(exchange: Exchange, pool: Pool, upstream: Upstream): boolean {
+  if (!exchange.isLive) return false;
+  const view = pool.view();
+  if (view.epoch === exchange.epoch) return true;
+  const instance = view.instances.get(upstream.id);
+  return instance !== undefined && isUsable(instance);
+}

@@ -1,0 +1,274 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { BlockList, isIP } from 'node:net';
+import { bindingsEvents, reportTransition } from './composition/events.ts';
+import type { RunningPool } from './composition/pool.ts';
+import { composePool, localPool } from './composition/pool.ts';
+import { openStores } from './composition/stores.ts';
+import type { Config } from './config/schema.ts';
+import { readListenerTls } from './config/secrets.ts';
+import { parseAddress } from './config/syntax.ts';
+import { createAdminServer } from './control-plane/admin-server.ts';
+import type { GatewayState, GatewayStatus } from './control-plane/status.ts';
+import { poolStatus } from './control-plane/status.ts';
+import { LocalCoordinator } from './coordination/local-coordinator.ts';
+import { Identifier } from './data-plane/identify.ts';
+import type { Listener } from './data-plane/listener.ts';
+import { createListener } from './data-plane/listener.ts';
+import { PoolTable } from './data-plane/pools.ts';
+import { Recorder } from './data-plane/record.ts';
+import { Router } from './data-plane/router.ts';
+import { Server } from './data-plane/serve.ts';
+import { MetadataExtractor } from './identity/metadata.ts';
+import { BodySearch } from './soap/body-search.ts';
+import type { Logger } from './telemetry/logger.ts';
+import { Metrics } from './telemetry/metrics.ts';
+import { VERSION } from './version.ts';
+
+export interface Gateway {
+  /** Where clients connect, such as `http://127.0.0.1:41234`. */
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly metrics: Metrics;
+  status(): GatewayStatus;
+  /** Resolves once every pool's first round of probes is over, or its time is. */
+  readonly running: Promise<void>;
+  /** Takes no new connection, lets what is under way finish for up to `graceMs`, then ends everything. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/**
+ * Puts a gateway together and starts it, all in this process. Rejects, with
+ * nothing left behind, when an address cannot be bound or the store cannot be
+ * opened; a Redis that is away is no reason to reject.
+ */
+export async function startGateway(config: Config, logger: Logger): Promise<Gateway> {
+  const metrics = new Metrics();
+  const startedAt = new Date();
+  const coordinator = new LocalCoordinator(config.pools.map(localPool), (transition) =>
+    reportTransition(logger, metrics, transition),
+  );
+  const showName = nameDisplay(config.logging.names);
+  const running: RunningPool[] = [];
+  const stores = openStores(config.affinity, (detail) => {
+    for (const { bindings } of running) bindings.storeIsDown(detail);
+  });
+  const closers: (() => Promise<unknown>)[] = [() => stores.close()];
+  let state: GatewayState = 'Starting';
+  let inFlight = (): number => 0;
+
+  const status = (): GatewayStatus => ({
+    state,
+    version: VERSION,
+    startedAt: startedAt.toISOString(),
+    inFlight: inFlight(),
+    pools: running.map(({ source }) => poolStatus(source)),
+  });
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.reverse()) {
+      await close().catch((error: unknown) => logger.error({ err: error }, 'could not close a part'));
+    }
+  };
+
+  try {
+    for (const pool of config.pools) {
+      const events = bindingsEvents(
+        pool.name,
+        logger,
+        metrics,
+        ({ kind, value }) => `${kind}:${showName(value)}`,
+      );
+      running.push(composePool(pool, config, coordinator, stores.open(pool.name), events));
+    }
+    closers.push(async () => {
+      for (const pool of running) await pool.close();
+    });
+
+    const admin = createAdminServer({
+      metrics,
+      status,
+      beforeScrape: () => {
+        metrics.inFlight.set(inFlight());
+        readGauges(metrics, status());
+      },
+    });
+    closers.push(() => admin.close());
+    await admin.listen(bindOptions(config.admin.address));
+    const adminUrl = urlOf('http', admin.server.address() as AddressInfo);
+    logger.info({ address: adminUrl }, 'admin listening');
+
+    const { listener, server } = await composeListener(
+      config,
+      running,
+      coordinator,
+      metrics,
+      logger,
+      showName,
+    );
+    inFlight = () => server.inFlight;
+    closers.push(() => listener.fastify.close());
+    const settled = Promise.all(running.map(({ pool }) => settledOf(coordinator, pool.name)));
+    // The store is asked before the port opens, so that the first request finds it, if it is there.
+    await Promise.all(running.map((pool) => pool.start()));
+    await listener.fastify.listen({ ...bindOptions(config.listen.address), backlog: 4_096 });
+    const scheme = config.listen.tls === undefined ? 'http' : 'https';
+    const url = urlOf(scheme, listener.fastify.server.address() as AddressInfo);
+    logger.info({ address: url }, 'listening');
+
+    return {
+      url,
+      adminUrl,
+      metrics,
+      status,
+      running: settled.then(() => {
+        if (state !== 'Starting') return;
+        state = 'Running';
+        logger.info({ state }, 'running');
+      }),
+      close: async (graceMs = 0) => {
+        state = 'Stopping';
+        logger.info({ state, graceMs }, 'stopping');
+        await closeListener(listener, graceMs);
+        await closeAll();
+      },
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+async function composeListener(
+  config: Config,
+  running: readonly RunningPool[],
+  coordinator: LocalCoordinator,
+  metrics: Metrics,
+  logger: Logger,
+  showName: (name: string) => string,
+): Promise<{ listener: Listener; server: Server }> {
+  const { limits, timeouts, forwarding, listen, logging } = config;
+  const trustedProxies = blockList(forwarding.trustedProxies);
+  const requestIdHeader = forwarding.requestIdHeader.toLowerCase();
+  const listener = await createListener({
+    tls: listen.tls === undefined ? undefined : readListenerTls(listen.tls),
+    headerBytes: limits.headerBytes,
+    headers: limits.headers,
+    connections: limits.connections,
+    headerTimeoutMs: timeouts.requestHeader,
+    bodyTimeoutMs: timeouts.requestBody,
+    idleTimeoutMs: timeouts.clientIdle,
+    totalTimeoutMs: timeouts.total,
+    trustedProxies,
+    trustedNetworks: forwarding.trustedProxies,
+    requestIdHeader,
+    metrics,
+    recorder: new Recorder({ metrics, logger, logRequests: logging.requests, showName }),
+  });
+  const server = new Server({
+    pools: new PoolTable(running.map(({ pool }, i) => ({ match: config.pools[i]?.match ?? ANY, pool }))),
+    identifier: composeIdentifier(config),
+    router: new Router(coordinator),
+    coordinator,
+    forwarder: listener.forwarder,
+    metrics,
+    logger,
+    faultStatus: config.faults.status,
+    parkMs: timeouts.park,
+    maxInFlight: limits.inFlight,
+    maxBodyBytes: limits.bodyBytes,
+    heldBytes: limits.identityBytes,
+    trustedProxies,
+    keepClientHost: forwarding.host === 'client',
+    requestIdHeader,
+    via: `1.1 ${forwarding.via}`,
+    scheme: listen.tls === undefined ? 'http' : 'https',
+  });
+  listener.attach(server);
+  return { listener, server };
+}
+
+const ANY = { hosts: [], paths: ['/'] };
+
+function composeIdentifier({ identity, limits }: Config): Identifier {
+  const { order } = identity;
+  const asks = (source: 'header' | 'cookie' | 'body'): boolean => order.includes(source);
+  const rules = [
+    ...identity.userElements.map(({ name, ...rest }) => ({ kind: 'user' as const, local: name, ...rest })),
+    ...identity.sessionElements.map(({ name, ...rest }) => ({
+      kind: 'session' as const,
+      local: name,
+      ...rest,
+    })),
+  ];
+  const before = (a: 'header' | 'cookie' | 'body', b: 'header' | 'cookie' | 'body'): boolean =>
+    asks(a) && (!asks(b) || order.indexOf(a) < order.indexOf(b));
+  return new Identifier({
+    metadata: new MetadataExtractor({
+      userHeader: asks('header') ? identity.userHeader : undefined,
+      sessionCookie: asks('cookie') ? identity.sessionCookie : undefined,
+    }),
+    search: asks('body')
+      ? new BodySearch(rules, { maxBytes: limits.identityBytes, maxDepth: limits.xmlDepth })
+      : undefined,
+    bodyFirst: before('body', 'header'),
+    searchBytes: limits.identityBytes,
+    onUnreadable: identity.onUnreadable,
+    addressMask: identity.addressMask,
+  });
+}
+
+function settledOf(coordinator: LocalCoordinator, pool: string): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = coordinator.onChange(pool, (view) => {
+      if (!view.settled) return;
+      stop();
+      resolve();
+    });
+  });
+}
+
+async function closeListener({ fastify }: Listener, graceMs: number): Promise<void> {
+  const closed = fastify.close();
+  const cut = setTimeout(() => fastify.server.closeAllConnections(), graceMs);
+  await closed;
+  clearTimeout(cut);
+}
+
+function readGauges(metrics: Metrics, { pools }: GatewayStatus): void {
+  for (const { name: pool, epoch, instances } of pools) {
+    metrics.viewEpoch.set({ pool }, epoch);
+    for (const { id: instance, health, boundAgents, inFlight } of instances) {
+      metrics.instanceUp.set({ pool, instance }, health === 'up' ? 1 : 0);
+      metrics.bindings.set({ pool, instance }, boundAgents);
+      metrics.instanceInFlight.set({ pool, instance }, inFlight);
+    }
+  }
+}
+
+/** Hashed names can be told apart within one run of the gateway and, without its key, not be guessed. */
+function nameDisplay(names: 'readable' | 'hashed'): (name: string) => string {
+  if (names === 'readable') return (name) => name;
+  const key = randomBytes(32);
+  return (name) => createHmac('sha256', key).update(name).digest('base64url').slice(0, 12);
+}
+
+function bindOptions(address: string): { host: string; port: number } {
+  const parsed = parseAddress(address);
+  if (parsed === undefined) throw new Error(`cannot listen on ${address}: write host:port`);
+  return parsed;
+}
+
+function urlOf(scheme: string, { address, port, family }: AddressInfo): string {
+  return `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+}
+
+function blockList(networks: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const network of networks) {
+    const [address = '', bits] = network.split('/');
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+    if (bits === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(bits), family);
+  }
+  return list;
+}

@@ -1,0 +1,106 @@
+import type { buildConnector } from 'undici';
+import { Client } from 'undici';
+import type { Observation } from '../core/health.ts';
+
+/** How one instance is probed: always GET, because a HEAD makes undici close the connection. */
+export interface ProbeTarget {
+  /** Scheme, host and port. */
+  readonly origin: string;
+  readonly path: string;
+  /** Value of the Host header, where the health page wants another one than the origin's. */
+  readonly host: string | undefined;
+  readonly connect: buildConnector.connector;
+}
+
+/** What makes an answer a good one. */
+export interface ProbeExpectation {
+  readonly timeoutMs: number;
+  readonly status: (status: number) => boolean;
+  readonly bodyMatches: RegExp | undefined;
+  readonly bodyRejects: RegExp | undefined;
+  /** The one capture group is the incarnation. */
+  readonly incarnation: RegExp | undefined;
+}
+
+export type Probe = () => Promise<Observation>;
+
+// A health page is a few hundred bytes; what matters must stand within this.
+const MAX_PAGE_BYTES = 64 * 1024;
+
+/**
+ * Probes one instance once per call, each time over a new connection: an idle
+ * one that still works proves nothing about the listener behind it.
+ *
+ * @param compact brings a captured incarnation into the form in which bindings hold it
+ */
+export function createProbe(
+  target: ProbeTarget,
+  expectation: ProbeExpectation,
+  compact: (incarnation: string) => string,
+): Probe {
+  return async () => {
+    const client = new Client(target.origin, { connect: target.connect, pipelining: 1 });
+    const abort = new AbortController();
+    // One limit for connect, header and body together.
+    const timer = setTimeout(
+      () => abort.abort(new Error(`no answer within ${expectation.timeoutMs} ms`)),
+      expectation.timeoutMs,
+    );
+    try {
+      const response = await client.request({
+        method: 'GET',
+        path: target.path,
+        headers: {
+          'user-agent': 'ici-gateway-probe',
+          accept: '*/*',
+          ...(target.host === undefined ? {} : { host: target.host }),
+        },
+        signal: abort.signal,
+      });
+      if (!expectation.status(response.statusCode)) {
+        return failed(`health page answered status ${response.statusCode}`);
+      }
+      return judgePage(await readPage(response.body), expectation, compact);
+    } catch (error) {
+      return failed(abort.signal.aborted ? String(abort.signal.reason?.message) : describe(error));
+    } finally {
+      clearTimeout(timer);
+      await client.destroy();
+    }
+  };
+}
+
+async function readPage(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size >= MAX_PAGE_BYTES) break;
+  }
+  return Buffer.concat(chunks).subarray(0, MAX_PAGE_BYTES).toString('utf8');
+}
+
+function judgePage(
+  page: string,
+  expectation: ProbeExpectation,
+  compact: (incarnation: string) => string,
+): Observation {
+  if (expectation.bodyMatches !== undefined && !expectation.bodyMatches.test(page)) {
+    return failed('health page lacks what bodyMatches asks for');
+  }
+  if (expectation.bodyRejects?.test(page) === true)
+    return failed('health page shows what bodyRejects forbids');
+  const captured = expectation.incarnation?.exec(page)?.[1] ?? '';
+  return { passed: true, incarnation: captured === '' ? '' : compact(captured) };
+}
+
+function failed(reason: string): Observation {
+  return { passed: false, incarnation: '', reason };
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === undefined ? error.message : `${code}: ${error.message}`;
+}

@@ -1,0 +1,154 @@
+import type { HealthRecord, Observation } from '../core/health.ts';
+import type { InstanceId } from '../core/instance.ts';
+import type { ProbeControl } from '../core/ports.ts';
+import type { Probe } from './probe.ts';
+
+export interface ProberOptions {
+  readonly intervalMs: number;
+  /** Between probes while a verdict is in doubt, and the least distance of any two. */
+  readonly fastIntervalMs: number;
+  readonly timeoutMs: number;
+  /** Each interval is lengthened or shortened by up to this share, so that gateways do not probe in step. */
+  readonly jitter: number;
+  /** When the first round counts as over although some instance has not answered yet. */
+  readonly settleTimeoutMs: number;
+  readonly probes: ReadonlyMap<InstanceId, Probe>;
+  readonly onObservation: (instance: InstanceId, observation: Observation) => HealthRecord;
+  readonly onSettled: () => void;
+  /** After a passed probe of an instance that real traffic had called into question. */
+  readonly onReassured: (instance: InstanceId) => void;
+  /** How long real traffic has been waiting for any sign of life of the instance, in ms; 0 if it is not. */
+  readonly silenceOf: (instance: InstanceId) => number;
+  readonly random?: () => number;
+}
+
+interface Subject {
+  readonly id: InstanceId;
+  readonly probe: Probe;
+  timer: NodeJS.Timeout | undefined;
+  /** The probe under way; never more than one. Tells whether it passed. */
+  running: Promise<boolean> | undefined;
+  startedAt: number;
+  suspected: boolean;
+  seen: boolean;
+}
+
+/**
+ * Probes the instances of one pool, each on its own schedule. Real traffic only
+ * brings a probe forward; the verdict is always the probes'.
+ */
+export class Prober implements ProbeControl {
+  readonly #options: ProberOptions;
+  readonly #subjects = new Map<InstanceId, Subject>();
+  #settleTimer: NodeJS.Timeout | undefined;
+  #watch: NodeJS.Timeout | undefined;
+  #unseen: number;
+  #stopped = false;
+
+  constructor(options: ProberOptions) {
+    this.#options = options;
+    for (const [id, probe] of options.probes) {
+      this.#subjects.set(id, {
+        id,
+        probe,
+        timer: undefined,
+        running: undefined,
+        startedAt: Number.NEGATIVE_INFINITY,
+        suspected: false,
+        seen: false,
+      });
+    }
+    this.#unseen = this.#subjects.size;
+  }
+
+  start(): void {
+    this.#settleTimer = setTimeout(this.#options.onSettled, this.#options.settleTimeoutMs);
+    this.#watch = setInterval(() => this.#watchSilence(), this.#options.fastIntervalMs);
+    for (const subject of this.#subjects.values()) void this.#run(subject);
+  }
+
+  /** Ends all timers. A probe under way ends by its own limit and is not reported. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#settleTimer);
+    clearInterval(this.#watch);
+    for (const subject of this.#subjects.values()) clearTimeout(subject.timer);
+  }
+
+  hasten(id: InstanceId): void {
+    const subject = this.#subjects.get(id);
+    if (subject === undefined || this.#stopped) return;
+    subject.suspected = true;
+    if (subject.running === undefined) this.#schedule(subject, this.#untilFast(subject));
+  }
+
+  async probeNow(id: InstanceId): Promise<boolean> {
+    const subject = this.#subjects.get(id);
+    if (subject === undefined || this.#stopped) return false;
+    // The one under way began before this call and may have seen the past.
+    await subject.running;
+    return subject.running ?? this.#run(subject);
+  }
+
+  #run(subject: Subject): Promise<boolean> {
+    clearTimeout(subject.timer);
+    subject.startedAt = performance.now();
+    subject.running = this.#observe(subject);
+    return subject.running;
+  }
+
+  async #observe(subject: Subject): Promise<boolean> {
+    const observation = await subject.probe();
+    subject.running = undefined;
+    if (this.#stopped) return false;
+
+    if (!observation.passed && this.#wasPaused(subject)) {
+      // The limit ran out while this process stood still: that says nothing about the instance.
+      this.#schedule(subject, 0);
+      return false;
+    }
+    const record = this.#options.onObservation(subject.id, observation);
+    const inDoubt = record.streak > 0 || (subject.suspected && !observation.passed && record.state === 'up');
+    if (observation.passed) {
+      if (subject.suspected) this.#options.onReassured(subject.id);
+      subject.suspected = false;
+    }
+    this.#schedule(subject, inDoubt ? this.#untilFast(subject) : this.#interval());
+    this.#settle(subject);
+    return observation.passed;
+  }
+
+  #wasPaused(subject: Subject): boolean {
+    const { timeoutMs } = this.#options;
+    return performance.now() - subject.startedAt > timeoutMs * 1.5 + 100;
+  }
+
+  #settle(subject: Subject): void {
+    if (subject.seen) return;
+    subject.seen = true;
+    this.#unseen -= 1;
+    if (this.#unseen > 0) return;
+    clearTimeout(this.#settleTimer);
+    this.#options.onSettled();
+  }
+
+  #watchSilence(): void {
+    for (const subject of this.#subjects.values()) {
+      if (this.#options.silenceOf(subject.id) >= this.#options.fastIntervalMs) this.hasten(subject.id);
+    }
+  }
+
+  #schedule(subject: Subject, delayMs: number): void {
+    clearTimeout(subject.timer);
+    subject.timer = setTimeout(() => void this.#run(subject), delayMs);
+  }
+
+  #untilFast(subject: Subject): number {
+    return Math.max(0, subject.startedAt + this.#options.fastIntervalMs - performance.now());
+  }
+
+  #interval(): number {
+    const { intervalMs, jitter, random = Math.random } = this.#options;
+    return intervalMs * (1 + jitter * (2 * random() - 1));
+  }
+}

@@ -1,0 +1,103 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/**
+ * Every metric of the gateway, in one place. Labels come from closed sets only:
+ * pools, instances, decisions, kinds; never an agent, a session or a path.
+ */
+export class Metrics {
+  readonly registry = new Registry();
+
+  readonly requests = this.#counter(
+    'gateway_requests_total',
+    'Requests ended, by how they were routed and the class of the status sent',
+    ['pool', 'decision', 'status_class'],
+  );
+  readonly requestDuration = this.#histogram(
+    'gateway_request_duration_seconds',
+    'From the request header to the last byte of the response',
+    ['pool'],
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+  );
+  readonly attempts = this.#counter(
+    'gateway_attempts_total',
+    'Tries at an instance, by outcome: answered, or the kind of failure',
+    ['pool', 'instance', 'outcome'],
+  );
+  readonly errors = this.#counter('gateway_errors_total', 'Answers of the gateway itself, by error code', [
+    'code',
+  ]);
+  readonly parked = this.#counter('gateway_parked_total', 'Waits of unsent requests, by how each ended', [
+    'pool',
+    'outcome',
+  ]);
+  readonly rebinds = this.#counter(
+    'gateway_rebinds_total',
+    'Bindings that were moved because their instance or incarnation was gone',
+    ['pool'],
+  );
+  readonly conflicts = this.#counter(
+    'gateway_affinity_conflicts_total',
+    'Agents that turned out to be bound to two instances and were brought together',
+    ['pool'],
+  );
+  readonly affinityOperations = this.#counter(
+    'gateway_affinity_operations_total',
+    'Operations on the affinity store, by outcome',
+    ['pool', 'operation', 'outcome'],
+  );
+  readonly affinityDuration = this.#histogram(
+    'gateway_affinity_operation_duration_seconds',
+    'Duration of operations on the affinity store',
+    ['pool', 'operation'],
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25],
+  );
+  readonly affinityAvailable = this.#gauge(
+    'gateway_affinity_available',
+    '1 while the affinity store answers, 0 while the gateway goes on without it',
+    ['pool'],
+  );
+  readonly bindings = this.#gauge('gateway_bindings', 'Live bindings in the store', ['pool', 'instance']);
+  readonly instanceUp = this.#gauge(
+    'gateway_instance_up',
+    '1 if the instance is up, 0 if it is down or not yet known',
+    ['pool', 'instance'],
+  );
+  readonly instanceTransitions = this.#counter(
+    'gateway_instance_transitions_total',
+    'Changes of an instance between up and down, or to a new incarnation',
+    ['pool', 'instance', 'to'],
+  );
+  readonly instanceInFlight = this.#gauge(
+    'gateway_instance_in_flight',
+    'Requests at the instance, the ones being connected included',
+    ['pool', 'instance'],
+  );
+  readonly inFlight = this.#gauge('gateway_in_flight', 'Requests in the gateway', []);
+  readonly connectionsDropped = this.#counter(
+    'gateway_connections_dropped_total',
+    'Connections closed at once because limits.connections was reached',
+    [],
+  );
+  readonly viewEpoch = this.#gauge('gateway_view_epoch', 'Epoch of the view of the pool', ['pool']);
+
+  constructor({ processMetrics = true } = {}) {
+    if (processMetrics) collectDefaultMetrics({ register: this.registry });
+  }
+
+  #counter<const L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {
+    return new Counter({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  #gauge<const L extends string>(name: string, help: string, labelNames: readonly L[]): Gauge<L> {
+    return new Gauge({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  #histogram<const L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    buckets: number[],
+  ): Histogram<L> {
+    return new Histogram({ name, help, labelNames, buckets, registers: [this.registry] });
+  }
+}
