@@ -106,9 +106,10 @@ export class RedisStore implements AffinityStore {
     const limit = Math.max(1, query.limit ?? DEFAULT_PAGE);
     const bindings: ListedBinding[] = [];
     let [bucket, after] = parseCursor(query.cursor);
-    // Grows while pages come out empty, so that a sparse store takes few round trips.
+    // Grows while nothing is found, so that a sparse store takes few round trips.
     let scripts = 1;
     while (bucket < BUCKETS) {
+      const foundBefore = bindings.length;
       for (const found of await this.#listBuckets(bucket, scripts, query.instance ?? '')) {
         for (const [field, listed] of found) {
           if (after !== undefined && field <= after) continue;
@@ -118,7 +119,7 @@ export class RedisStore implements AffinityStore {
         after = undefined;
         bucket += 1;
       }
-      scripts = Math.min(scripts * 2, SCRIPTS_LISTED_AT_ONCE);
+      scripts = bindings.length > foundBefore ? 1 : Math.min(scripts * 2, SCRIPTS_LISTED_AT_ONCE);
     }
     return { bindings, cursor: undefined };
   }

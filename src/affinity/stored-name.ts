@@ -4,12 +4,12 @@ import { nameKey } from '../core/identity.ts';
 
 // Longer names would push their bucket out of Redis's compact encoding, whose limit is 64 bytes a field.
 const LONGEST_READABLE = 48;
-const DIGEST = /^~[A-Za-z0-9_-]{22}$/;
+const DIGEST = /^~[A-Za-z0-9_-]{21}[AQgw]$/;
 const INCARNATION = /^[A-Za-z0-9_.:+-]{0,40}$/;
 
-/** 132 bits of SHA-256: no two names of one pool will ever share them by chance. */
+/** 16 bytes of SHA-256, which no two names of a pool will ever share by chance, in base64url. */
 function digest(value: string): string {
-  return hash('sha256', value, 'base64url').slice(0, 22);
+  return hash('sha256', value, 'buffer').subarray(0, 16).toString('base64url');
 }
 
 /**

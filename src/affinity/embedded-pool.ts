@@ -1,0 +1,237 @@
+import { randomUUID } from 'node:crypto';
+import type { Database, RootDatabase } from 'lmdb';
+import type { Binding, Claim, Placement } from '../core/binding.ts';
+import type { Name } from '../core/identity.ts';
+import { parseNameKey } from '../core/identity.ts';
+import type { AffinityStore, BindingPage, KnownBinding, ListedBinding } from '../core/ports.ts';
+import { StoreUnavailable } from '../core/ports.ts';
+import { EmbeddedTables } from './embedded-tables.ts';
+import type { RootEntry } from './packing.ts';
+import { endOf, packable, quantumOf } from './packing.ts';
+import { storedKey } from './stored-name.ts';
+
+export interface EmbeddedPoolOptions {
+  /** How long a binding lives after it was last claimed or renewed. */
+  readonly idleLifetimeMs: number;
+}
+
+// A step takes a fraction of a millisecond, and a million bindings are gone through in well under an hour.
+const SWEEP_EVERY_MS = 250;
+const SWEPT_AT_ONCE = 250;
+// Other requests are served in between.
+const LISTED_AT_ONCE = 1_000;
+const RESTORED_AT_ONCE = 100;
+const DEFAULT_PAGE = 100;
+
+/**
+ * The bindings of one pool in the store of a single host. The steps are those of
+ * redis-scripts.ts, and each is a transaction. Nobody else can move a binding, so
+ * there is nothing to tell a listener.
+ */
+export class EmbeddedPool implements AffinityStore {
+  readonly #environment: RootDatabase;
+  readonly #tables: EmbeddedTables;
+  readonly #marks: Database<string, string>;
+  readonly #pool: string;
+  readonly #idleLifetimeMs: number;
+  readonly #quantum: number;
+  readonly #clock: () => number;
+  readonly #sweeper: NodeJS.Timeout;
+  #closed = false;
+
+  constructor(environment: RootDatabase, pool: string, options: EmbeddedPoolOptions, clock: () => number) {
+    this.#environment = environment;
+    this.#tables = new EmbeddedTables(environment, pool);
+    this.#marks = environment.openDB({ name: 'marks', encoding: 'string', cache: false });
+    this.#pool = pool;
+    this.#idleLifetimeMs = options.idleLifetimeMs;
+    this.#quantum = quantumOf(options.idleLifetimeMs);
+    this.#clock = clock;
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_EVERY_MS).unref();
+  }
+
+  async claim(names: readonly Name[], proposal: Placement): Promise<Claim> {
+    const place = packable(proposal);
+    const [first, second] = names.map(storedKey) as [string, string | undefined];
+    return this.#step((now, end) => this.#claim(first, second, place, now, end));
+  }
+
+  async rebind(expected: Binding, proposal: Placement): Promise<Claim> {
+    const place = packable(proposal);
+    const asked = storedKey(expected.root);
+    return this.#step((now, end) => {
+      const { entry, field, root } = this.#tables.resolve(asked, now);
+      if (root !== undefined && (field !== asked || root.generation !== expected.generation)) {
+        return { binding: toBinding(field as string, root), made: false };
+      }
+      const moved: RootEntry = { ...place, generation: expected.generation + 1, end };
+      this.#tables.writeRoot(asked, entry, moved, now);
+      return { binding: toBinding(asked, moved), made: true };
+    });
+  }
+
+  async renew(names: readonly Name[]): Promise<Binding | undefined> {
+    const fields = names.map(storedKey);
+    return this.#step((now, end) => {
+      const found = fields.map((name) => this.#tables.resolve(name, now));
+      const holds = found.find(({ root }) => root !== undefined);
+      if (holds?.root === undefined || holds.field === undefined) return undefined;
+      const { field, root } = holds;
+      this.#tables.writeRoot(field, root, { ...root, end }, now);
+      fields.forEach((name, i) => {
+        const leads = found[i];
+        if (leads?.field === field && name !== field) {
+          this.#tables.writePointer(name, leads.entry, field, end, now);
+        }
+      });
+      return toBinding(field, root);
+    });
+  }
+
+  async release(name: Name): Promise<void> {
+    const asked = storedKey(name);
+    this.#step((now) => {
+      const { entry, field, root } = this.#tables.resolve(asked, now);
+      this.#tables.remove(asked, entry);
+      if (field !== undefined && field !== asked) this.#tables.remove(field, root);
+    });
+  }
+
+  /** Atomic for each part of a hundred, not for all of them together. */
+  async restore(entries: readonly KnownBinding[]): Promise<Binding[]> {
+    const held: Binding[] = [];
+    for (let start = 0; start < entries.length; start += RESTORED_AT_ONCE) {
+      if (start > 0) await nextTurn();
+      const part = entries.slice(start, start + RESTORED_AT_ONCE);
+      held.push(...this.#step((now, end) => part.map((entry) => this.#restore(entry, now, end))));
+    }
+    return held;
+  }
+
+  async counts(): Promise<ReadonlyMap<string, number>> {
+    return this.#step((now) => this.#tables.counts(now));
+  }
+
+  async list(query: { instance?: string; cursor?: string; limit?: number }): Promise<BindingPage> {
+    const limit = Math.max(1, query.limit ?? DEFAULT_PAGE);
+    const bindings: ListedBinding[] = [];
+    let after = query.cursor;
+    do {
+      if (bindings.length > 0 || after !== query.cursor) await nextTurn();
+      const from = after;
+      const { now, roots, last } = this.#step((now) => ({
+        now,
+        ...this.#tables.slice(from, LISTED_AT_ONCE, now),
+      }));
+      for (const [field, root] of roots) {
+        if (query.instance !== undefined && root.instance !== query.instance) continue;
+        bindings.push({ binding: toBinding(field, root), expiresInMs: root.end - now });
+        if (bindings.length === limit) return { bindings, cursor: field };
+      }
+      after = last;
+    } while (after !== undefined);
+    return { bindings, cursor: undefined };
+  }
+
+  async marker(): Promise<string> {
+    return this.#step(() => {
+      const mark = this.#marks.get(this.#pool);
+      if (mark !== undefined) return mark;
+      const made = randomUUID();
+      this.#marks.putSync(this.#pool, made);
+      return made;
+    });
+  }
+
+  listen(): void {
+    // One process alone uses the store, and it knows what it did.
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#sweeper);
+  }
+
+  #claim(first: string, second: string | undefined, place: Placement, now: number, end: number): Claim {
+    const tables = this.#tables;
+    const one = tables.resolve(first, now);
+    const two = second === undefined ? undefined : tables.resolve(second, now);
+
+    let field = first;
+    let root: RootEntry;
+    let made = false;
+    if (one.root !== undefined && one.field !== undefined) {
+      field = one.field;
+      root = { ...one.root, end };
+      tables.writeRoot(field, one.root, root, now);
+      if (field !== first) tables.writePointer(first, one.entry, field, end, now);
+    } else if (two?.root !== undefined && two.field === second) {
+      root = { ...two.root, generation: two.root.generation + 1, end };
+      tables.writeRoot(first, undefined, root, now);
+    } else {
+      made = true;
+      root = { ...place, generation: 1, end };
+      tables.writeRoot(first, undefined, root, now);
+    }
+    const binding = toBinding(field, root);
+    if (second === undefined || second === field) return { binding, made };
+
+    tables.writePointer(second, two?.entry, field, end, now);
+    const displaced = two?.root;
+    if (displaced === undefined || two?.field === field || samePlace(displaced, root))
+      return { binding, made };
+    return { binding, made, conflict: { instance: displaced.instance, incarnation: displaced.incarnation } };
+  }
+
+  #restore({ binding, aliases }: KnownBinding, now: number, end: number): Binding {
+    const asked = storedKey(binding.root);
+    const held = this.#tables.resolve(asked, now);
+    const field = held.field ?? asked;
+    const root = { ...(held.root ?? { ...packable(binding), generation: binding.generation }), end };
+    const followers = aliases.map(storedKey).filter((alias) => {
+      const leads = this.#tables.resolve(alias, now);
+      return alias !== field && (leads.root === undefined || leads.field === field);
+    });
+    this.#tables.writeRoot(field, held.root, root, now);
+    for (const alias of followers) this.#tables.writePointer(alias, undefined, field, end, now);
+    return toBinding(field, root);
+  }
+
+  #sweep(): void {
+    try {
+      this.#step((now) => this.#tables.sweep(SWEPT_AT_ONCE, now));
+    } catch {
+      // What is wrong with the store shows with the next request; ended entries can wait.
+    }
+  }
+
+  #step<T>(transition: (now: number, end: number) => T): T {
+    if (this.#closed) throw new StoreUnavailable('the affinity store is closed');
+    const now = this.#clock();
+    const end = endOf(now, this.#idleLifetimeMs, this.#quantum);
+    try {
+      return this.#environment.transactionSync(() => transition(now, end));
+    } catch (cause) {
+      throw new StoreUnavailable(
+        `embedded store: ${cause instanceof Error ? cause.message : String(cause)}`,
+        cause,
+      );
+    }
+  }
+}
+
+function samePlace(a: Placement, b: Placement): boolean {
+  return a.instance === b.instance && a.incarnation === b.incarnation;
+}
+
+function toBinding(field: string, { instance, incarnation, generation }: RootEntry): Binding {
+  const root = parseNameKey(field);
+  if (root === undefined) throw new Error(`not a name of the affinity store: ${field}`);
+  return { root, instance, incarnation, generation };
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

@@ -1,0 +1,177 @@
+import type { Database, RootDatabase } from 'lmdb';
+import type { PlacementNumbers } from './embedded-packing.ts';
+import { endOfBytes, fieldOf, keyBytes, packBytes, unpackBytes } from './embedded-packing.ts';
+import type { Entry, RootEntry } from './packing.ts';
+import { isRoot } from './packing.ts';
+
+/** What a name leads to. */
+export interface Found {
+  /** The live entry of the name itself. */
+  readonly entry: Entry | undefined;
+  /** The field and entry of the live root. */
+  readonly field: string | undefined;
+  readonly root: RootEntry | undefined;
+}
+
+const NOTHING: Found = { entry: undefined, field: undefined, root: undefined };
+
+/**
+ * The tables of one pool, and the few writes that keep counts and entries in
+ * step. Everything that writes must run inside a transaction of the caller's.
+ */
+export class EmbeddedTables {
+  readonly #entries: Database<Buffer, Buffer>;
+  readonly #counts: Database<string, string>;
+  readonly #placements: StoredPlacements;
+  #sweptTo: Buffer | undefined;
+
+  constructor(environment: RootDatabase, pool: string) {
+    this.#entries = environment.openDB({
+      name: `${pool}/entries`,
+      encoding: 'binary',
+      keyEncoding: 'binary',
+      cache: false,
+    });
+    this.#counts = environment.openDB({ name: `${pool}/counts`, encoding: 'string', cache: false });
+    this.#placements = new StoredPlacements(
+      environment.openDB({ name: `${pool}/placements`, encoding: 'string', cache: false }),
+    );
+  }
+
+  /** Follows a name to its live root; a pointer whose root has ended leads nowhere. */
+  resolve(field: string, now: number): Found {
+    const entry = this.#read(field, now);
+    if (entry === undefined) return NOTHING;
+    if (isRoot(entry)) return { entry, field, root: entry };
+    const root = this.#read(entry.root, now);
+    if (root === undefined || !isRoot(root)) return { entry, field: undefined, root: undefined };
+    return { entry, field: entry.root, root };
+  }
+
+  /** @param old the live entry that the field has */
+  writeRoot(field: string, old: Entry | undefined, root: RootEntry, now: number): void {
+    const was = old !== undefined && isRoot(old) ? old : undefined;
+    const sameCount = was?.instance === root.instance && was.end === root.end;
+    if (sameCount && was.incarnation === root.incarnation && was.generation === root.generation) return;
+    if (!sameCount) {
+      if (was !== undefined) this.#count(was, -1);
+      this.#count(root, 1);
+    }
+    this.#write(field, old, root, now);
+  }
+
+  /** @param old the live entry that the field has */
+  writePointer(field: string, old: Entry | undefined, root: string, end: number, now: number): void {
+    if (old !== undefined) {
+      if (isRoot(old)) this.#count(old, -1);
+      else if (old.root === root && old.end === end) return;
+    }
+    this.#write(field, old, { root, end }, now);
+  }
+
+  remove(field: string, old: Entry | undefined): void {
+    if (old !== undefined && isRoot(old)) this.#count(old, -1);
+    this.#entries.removeSync(keyBytes(field));
+  }
+
+  counts(now: number): Map<string, number> {
+    const totals = new Map<string, number>();
+    const ended: string[] = [];
+    for (const { key, value } of this.#counts.getRange({})) {
+      const [instance, end] = key.split('|') as [string, string];
+      if (Number(end) > now) totals.set(instance, (totals.get(instance) ?? 0) + Number(value));
+      else ended.push(key);
+    }
+    for (const key of ended) this.#counts.removeSync(key);
+    return totals;
+  }
+
+  /** Up to `limit` entries that follow `after` in the order of their keys, and where they end. */
+  slice(
+    after: string | undefined,
+    limit: number,
+    now: number,
+  ): { roots: [string, RootEntry][]; last: string | undefined } {
+    const start = after === undefined ? {} : { start: keyBytes(after), exclusiveStart: true };
+    const roots: [string, RootEntry][] = [];
+    let seen = 0;
+    let last: string | undefined;
+    for (const { key, value } of this.#entries.getRange({ ...start, limit })) {
+      seen += 1;
+      last = fieldOf(key);
+      const entry = unpackBytes(value, this.#placements);
+      if (isRoot(entry) && entry.end > now) roots.push([last, entry]);
+    }
+    return { roots, last: seen === limit ? last : undefined };
+  }
+
+  /** Removes what has ended among the next `limit` entries, around and around. */
+  sweep(limit: number, now: number): void {
+    const start = this.#sweptTo === undefined ? {} : { start: this.#sweptTo, exclusiveStart: true };
+    const ended: Buffer[] = [];
+    let seen = 0;
+    let last: Buffer | undefined;
+    for (const { key, value } of this.#entries.getRange({ ...start, limit })) {
+      seen += 1;
+      last = key;
+      if (endOfBytes(value) <= now) ended.push(key);
+    }
+    // Their counts end with them.
+    for (const key of ended) this.#entries.removeSync(key);
+    this.#sweptTo = seen === limit ? last : undefined;
+  }
+
+  #read(field: string, now: number): Entry | undefined {
+    const bytes = this.#entries.get(keyBytes(field));
+    if (bytes === undefined || endOfBytes(bytes) <= now) return undefined;
+    return unpackBytes(bytes, this.#placements);
+  }
+
+  #write(field: string, old: Entry | undefined, entry: Entry, now: number): void {
+    this.#entries.putSync(keyBytes(field), packBytes(entry, this.#placements));
+    // An entry more, so look at two others: what has ended never outgrows what lives.
+    if (old === undefined) this.sweep(2, now);
+  }
+
+  #count({ instance, end }: RootEntry, by: number): void {
+    const key = `${instance}|${end}`;
+    const total = Number(this.#counts.get(key) ?? 0) + by;
+    if (total > 0) this.#counts.putSync(key, String(total));
+    else this.#counts.removeSync(key);
+  }
+}
+
+/** Grows by one for every life of an instance, and by nothing else. */
+class StoredPlacements implements PlacementNumbers {
+  readonly #table: Database<string, number>;
+  readonly #numbers = new Map<string, number>();
+  readonly #placements: { instance: string; incarnation: string }[] = [];
+
+  constructor(table: Database<string, number>) {
+    this.#table = table;
+    for (const { key, value } of table.getRange({})) this.#learn(key, value);
+  }
+
+  numberOf(instance: string, incarnation: string): number {
+    const text = `${instance}|${incarnation}`;
+    const known = this.#numbers.get(text);
+    if (known !== undefined) return known;
+    const number = this.#placements.length;
+    this.#table.putSync(number, text);
+    this.#learn(number, text);
+    return number;
+  }
+
+  placementOf(number: number): { instance: string; incarnation: string } {
+    const placement = this.#placements[number];
+    if (placement === undefined)
+      throw new Error(`the embedded store names placement ${number}, and has none`);
+    return placement;
+  }
+
+  #learn(number: number, text: string): void {
+    const bar = text.indexOf('|');
+    this.#numbers.set(text, number);
+    this.#placements[number] = { instance: text.slice(0, bar), incarnation: text.slice(bar + 1) };
+  }
+}

@@ -1,0 +1,105 @@
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A directory that one process has to itself. */
+export interface OwnerLock {
+  release(): void;
+}
+
+const LOCK_FILE = 'owner';
+
+/**
+ * Takes the directory for this process. The lock of a process that has ended is
+ * taken over. Processes of other hosts, or of containers that do not see each
+ * other's processes, cannot be told from ended ones: do not share the directory.
+ *
+ * @throws Error if another process has it
+ */
+export function lockDirectory(directory: string): OwnerLock {
+  const path = join(directory, LOCK_FILE);
+  const mine = describe(process.pid);
+  const draft = `${path}.${process.pid}`;
+  writeFileSync(draft, mine);
+  try {
+    // A few rounds, for another process may take or leave it between any two of these steps.
+    for (let round = 0; round < 5; round += 1) {
+      if (tryLink(draft, path)) return { release: () => releaseOwn(path, mine) };
+      const owner = read(path);
+      if (owner === undefined) continue;
+      if (owner !== '' && describe(Number.parseInt(owner, 10)) === owner) throw inUse(directory, owner);
+      takeAway(path, owner);
+    }
+  } finally {
+    rmSync(draft, { force: true });
+  }
+  throw inUse(directory, read(path) ?? '');
+}
+
+function inUse(directory: string, owner: string): Error {
+  const pid = Number.parseInt(owner, 10);
+  return new Error(
+    `the affinity store in ${directory} is in use by process ${pid}; ` +
+      'stop that process or configure another directory, the embedded store serves one process only',
+  );
+}
+
+/** Appears whole or not at all, unlike a file that is created and then written. */
+function tryLink(draft: string, path: string): boolean {
+  try {
+    linkSync(draft, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** Only one of several processes can rename a file away; it gives back what turns out to be newer. */
+function takeAway(path: string, stale: string): void {
+  const aside = `${path}.${process.pid}.stale`;
+  try {
+    renameSync(path, aside);
+  } catch {
+    return;
+  }
+  if (read(aside) !== stale) tryLink(aside, path);
+  rmSync(aside, { force: true });
+}
+
+function releaseOwn(path: string, mine: string): void {
+  if (read(path) === mine) rmSync(path, { force: true });
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * `<pid> <start time>`, or what cannot be any owner's if there is no such process.
+ * The start time tells a process from a later one with the same id: in a
+ * container, the process after a crash has the id of the one before.
+ */
+function describe(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // proc(5): the 22nd field; the second is in parentheses and may contain anything.
+    const startTime = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    return `${pid} ${startTime}`;
+  } catch {
+    return isAlive(pid) ? `${pid}` : '';
+  }
+}
+
+/** For systems without /proc. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
