@@ -50,7 +50,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   );
   const showName = nameDisplay(config.logging.names);
   const running: RunningPool[] = [];
-  const stores = openStores(config.affinity, (detail) => {
+  const stores = await openStores(config.affinity, (detail) => {
     for (const { bindings } of running) bindings.storeIsDown(detail);
   });
   const closers: (() => Promise<unknown>)[] = [() => stores.close()];

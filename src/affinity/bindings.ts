@@ -85,6 +85,7 @@ export class Bindings {
   /** Asks the store once, so that the first request need not; resolves whether or not it answers. */
   async start(): Promise<void> {
     await this.#beat();
+    if (!this.#available) this.#options.events.onStoreState('away', 'it has not answered since the start');
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,60 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import { loadConfig } from '../../src/config/load.ts';
+import type { Gateway } from '../../src/gateway.ts';
+import { startGateway } from '../../src/gateway.ts';
+
+export interface LogLine {
+  readonly msg: string;
+  readonly level: number;
+  readonly [field: string]: unknown;
+}
+
+export interface TestGateway extends Gateway {
+  /** What it has logged, the oldest first. */
+  readonly log: LogLine[];
+  readonly port: number;
+  /** The log lines of ended requests. */
+  requests(): LogLine[];
+}
+
+/**
+ * A gateway in the test's own process, on free ports, made from a configuration
+ * in YAML like any other. Without a `redis` section it has an embedded store in a
+ * directory of its own, which goes when it is closed.
+ */
+export async function startTestGateway(yaml: string): Promise<TestGateway> {
+  const stateDir = mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
+  const text = `listen: { address: '127.0.0.1:0' }\nadmin: { address: '127.0.0.1:0' }\n${yaml}`;
+  const { config } = loadConfig({
+    text,
+    env: { XDG_STATE_HOME: stateDir, HOME: stateDir },
+  });
+  const log: LogLine[] = [];
+  const sink = new Writable({
+    write(chunk, _encoding, done) {
+      log.push(JSON.parse(String(chunk)));
+      done();
+    },
+  });
+  try {
+    const gateway = await startGateway(config, pino({ level: config.logging.level, base: null }, sink));
+    await gateway.running;
+    return {
+      ...gateway,
+      log,
+      port: Number(new URL(gateway.url).port),
+      requests: () => log.filter(({ msg }) => msg === 'request'),
+      close: async (graceMs) => {
+        await gateway.close(graceMs);
+        rmSync(stateDir, { recursive: true, force: true });
+      },
+    };
+  } catch (error) {
+    rmSync(stateDir, { recursive: true, force: true });
+    throw error;
+  }
+}
