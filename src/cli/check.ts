@@ -3,9 +3,9 @@ import { effectiveYaml } from '../config/effective.ts';
 import { jsonSchema } from '../config/json-schema.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config, PoolConfig } from '../config/schema.ts';
+import { loadFromFlags } from './load-flags.ts';
 import type { Output } from './output.ts';
 import type { StartFlags } from './start-options.ts';
-import { loadFromFlags } from './start-options.ts';
 
 export interface CheckFlags extends StartFlags {
   readonly print?: boolean;

@@ -1,12 +1,12 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import type { Environment } from '../config/computed.ts';
 import { ConfigInvalid, formatProblem } from '../config/problem.ts';
 import { parseDuration, parseSize } from '../config/units.ts';
+import { VERSION } from '../version.ts';
 import type { CheckFlags } from './check.ts';
 import type { Output } from './output.ts';
 import type { StartFlags } from './start-options.ts';
-import { addStartFlags, loadFromFlags, repeatable } from './start-options.ts';
+import { addStartFlags, repeatable } from './start-options.ts';
 
 const EXIT_FAILED = 1;
 /** The command line itself is wrong, as distinct from what it asks for. */
@@ -27,6 +27,7 @@ interface AgentsFlags {
   readonly rate: number;
   readonly withoutHeaders?: boolean;
   readonly json?: boolean;
+  readonly allowRemote?: boolean;
 }
 
 interface DemoFlags {
@@ -48,7 +49,12 @@ export async function runProgram(argv: readonly string[], env: Environment, outp
     await program.parseAsync([...argv]);
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    if (error instanceof CommanderError) {
+      // Most likely `check gateway.yaml`: no command takes arguments.
+      if (error.code === 'commander.excessArguments')
+        output.err('A configuration file is given with --config FILE.\n');
+      return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    }
     output.err(explain(error, env));
     return EXIT_FAILED;
   }
@@ -58,7 +64,10 @@ function explain(error: unknown, env: Environment): string {
   if (error instanceof ConfigInvalid) {
     const { problems } = error;
     const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
-    return `${problems.map(formatProblem).join('\n')}\nconfiguration is invalid, ${count}\n`;
+    // Nobody said anything about pools: the least that a start needs is said instead.
+    const bare = problems.some(({ path, source }) => path === 'pools' && source === undefined);
+    const remedy = bare ? '\ngive --config FILE, or --instance ID=URL for each instance' : '';
+    return `${problems.map(formatProblem).join('\n')}${remedy}\nconfiguration is invalid, ${count}\n`;
   }
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
   if (env['DEBUG']) return `${stack ?? message}\n`;
@@ -68,7 +77,7 @@ function explain(error: unknown, env: Environment): string {
 function buildProgram(env: Environment, output: Output, exitWith: (code: number) => void): Command {
   const program = new Command('ici-gateway')
     .description('Reverse proxy between SAP CRM and the instances of an ICI connector.')
-    .version(version(), '-V, --version')
+    .version(VERSION, '-V, --version')
     .showHelpAfterError('Run "ici-gateway --help", or "ici-gateway <command> --help", to see what there is.')
     .configureOutput({ writeOut: output.out, writeErr: output.err })
     .exitOverride();
@@ -104,6 +113,7 @@ ${examples([
 ])}`,
     )
     .action(async (flags: StartFlags) => {
+      const { loadFromFlags } = await import('./load-flags.ts');
       const { config, warnings } = loadFromFlags(flags, env);
       for (const warning of warnings) output.err(`warning: ${formatProblem(warning)}\n`);
       const { runStart } = await import('./start.ts');
@@ -167,14 +177,15 @@ function addSimulate(program: Command, exitWith: (code: number) => void): void {
     .option('--for <duration>', 'how long, such as 30s or 5m', duration, 30_000)
     .option('--rate <n>', 'requests per second and agent', positive, 0.5)
     .option('--without-headers', 'name the agent in the SOAP body only, as without SAP Note 1640673')
-    .option('--json', 'print the summary as JSON')
+    .option('--json', 'print nothing but the summary, as JSON')
+    .option('--allow-remote', 'aim at hosts other than this one, which is load on them')
     .addHelpText(
       'after',
       `
 Exit code: 1 when an agent was answered by two instances.
 ${examples([
   'ici-gateway simulate agents --url http://127.0.0.1:8080 --agents 200 --for 1m',
-  'ici-gateway simulate agents --url http://gw1:8080 --url http://gw2:8080 --json',
+  'ici-gateway simulate agents --allow-remote --url http://gw1:8080 --url http://gw2:8080',
 ])}`,
     )
     .action(async (flags: AgentsFlags) => {
@@ -186,6 +197,7 @@ ${examples([
         ratePerAgent: flags.rate,
         withHeaders: flags.withoutHeaders !== true,
         json: flags.json === true,
+        allowRemote: flags.allowRemote === true,
       });
       exitWith(code ?? 0);
     });
@@ -236,9 +248,4 @@ function size(text: string): number {
   const value = parseSize(text);
   if (value !== undefined) return value;
   throw new InvalidArgumentError('It must be a size such as 64KB or 50MB.');
-}
-
-function version(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

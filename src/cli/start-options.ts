@@ -1,8 +1,6 @@
 import type { Command } from 'commander';
-import type { Environment } from '../config/computed.ts';
 import { CONFIG_VARIABLE } from '../config/environment.ts';
-import type { Loaded, Overlay, OverlayResult } from '../config/load.ts';
-import { loadConfig } from '../config/load.ts';
+import type { Overlay, OverlayResult } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import type { Setting } from '../config/settings.ts';
 import type { Tree } from '../config/tree.ts';
@@ -56,12 +54,6 @@ export function addStartFlags(command: Command): Command {
     )
     .option('--state-dir <dir>', 'directory of the embedded store (affinity.stateDir)')
     .option('--log-level <level>', 'trace, debug, info, warn, error or silent (logging.level)');
-}
-
-/** Loads what the flags ask for. Throws `ConfigInvalid`. */
-export function loadFromFlags(flags: StartFlags, env: Environment): Loaded {
-  const file = flags.config ?? (env[CONFIG_VARIABLE] || undefined);
-  return loadConfig({ file, env, overlay: overlayOf(flags) });
 }
 
 /** The flags as the topmost layer of the configuration. */
@@ -123,7 +115,7 @@ function poolSettings(flags: StartFlags, given: Tree): OverlayResult {
   add('--mode', flags.mode, 'mode');
   add('--balancer', flags.balancer, 'balancer');
   add('--health-path', flags.healthPath, 'health', 'path');
-  return { settings, problems };
+  return { settings, problems: instances.problems };
 }
 
 type PoolChoice = { readonly index: number; readonly isNew: boolean } | { readonly problem: Problem };

@@ -1,6 +1,7 @@
 import type { Path } from './problem.ts';
 import type { ClientTlsConfig, Config, InstanceConfig, PoolConfig, RedisConfig } from './schema.ts';
-import { readClientTls, readListenerTls, readSecretFile, SecretUnreadable } from './secrets.ts';
+import type { SecretUnreadable } from './secrets.ts';
+import { secretFileProblems, tlsFileProblems } from './secrets.ts';
 import { formatDuration, formatSize } from './units.ts';
 
 export interface CheckContext {
@@ -86,7 +87,7 @@ function addressesDiffer(config: Config, _: Path, { error }: CheckContext): void
 }
 
 function listenerFiles({ listen: { tls } }: Config, _: Path, { error }: CheckContext): void {
-  if (tls !== undefined) readable(error, ['listen', 'tls'], () => readListenerTls(tls));
+  if (tls !== undefined) reportFiles(error, ['listen', 'tls'], tlsFileProblems(tls));
 }
 
 function poolNamesDiffer({ pools }: Config, _: Path, { error }: CheckContext): void {
@@ -139,7 +140,7 @@ function redisCredentials(
   if (passwordFile !== undefined) {
     if (url.password !== '')
       error([...path, 'passwordFile'], 'is given, and the url has a password too; remove that from the url');
-    readable(error, path, () => readSecretFile('passwordFile', passwordFile));
+    reportFiles(error, path, secretFileProblems('passwordFile', passwordFile));
   }
   if (username !== undefined && url.username !== '')
     error([...path, 'username'], 'is given, and the url has a user too; remove that from the url');
@@ -218,16 +219,11 @@ function clientTls(tls: ClientTlsConfig, path: Path, peer: string, { error, warn
     error(path, 'has keyFile but no certFile; give both');
   if (tls.certFile !== undefined && tls.keyFile === undefined)
     error(path, 'has certFile but no keyFile; give both');
-  readable(error, path, () => readClientTls(tls));
+  reportFiles(error, path, tlsFileProblems(tls));
 }
 
-function readable(error: CheckContext['error'], path: Path, read: () => unknown): void {
-  try {
-    read();
-  } catch (failure) {
-    if (!(failure instanceof SecretUnreadable)) throw failure;
-    error([...path, failure.option], failure.message);
-  }
+function reportFiles(error: CheckContext['error'], path: Path, problems: readonly SecretUnreadable[]): void {
+  for (const { option, message } of problems) error([...path, option], message);
 }
 
 function longer(ms: number, bound: string, boundMs: number): string {

@@ -86,7 +86,7 @@ const instance = section('One connector process.', {
   ),
   admin: choice(
     ['enabled', 'draining', 'disabled'],
-    'State at the first start: `draining` keeps its agents and takes no new ones, `disabled` gets nothing. Later the admin plane decides.',
+    'State at the start of the gateway: `draining` keeps its agents and takes no new ones, `disabled` gets nothing. The admin plane can change it.',
     {
       default: 'enabled',
     },

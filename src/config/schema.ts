@@ -142,7 +142,7 @@ const affinity = section('Where it is remembered which agent belongs to which in
     },
   ),
   cacheEntries: count(
-    'Names whose binding is kept in memory, per process, about 300 bytes each. Those beyond it cost a round trip to the store per request.',
+    'Bindings kept in memory, per process and pool. An agent beyond them costs a round trip to the store per request.',
     100,
     10_000_000,
     200_000,
@@ -247,7 +247,7 @@ const limits = section('How much of anything is taken in.', {
     200,
   ),
   parked: count(
-    'Requests that wait for any instance to come back; more is answered 503.',
+    'Requests that wait for an instance to come back, per pool; more is answered 503.',
     0,
     1_000_000,
     1000,

@@ -37,6 +37,28 @@ export function readClientTls(tls: ClientTlsConfig): ConnectionOptions {
   return options;
 }
 
+/**
+ * Every problem of the files in a TLS section, where the readers above stop at
+ * the first.
+ */
+export function tlsFileProblems(
+  tls: Partial<ListenerTlsConfig> & Partial<ClientTlsConfig>,
+): SecretUnreadable[] {
+  const { caFile, clientCaFile, certFile, keyFile } = tls;
+  const problems: SecretUnreadable[] = [];
+  const attempt = (read: () => unknown): void => {
+    problems.push(...problemsOf(read));
+  };
+  if (caFile !== undefined) attempt(() => readCertificates('caFile', caFile));
+  if (clientCaFile !== undefined) attempt(() => readCertificates('clientCaFile', clientCaFile));
+  const before = problems.length;
+  if (certFile !== undefined) attempt(() => readCertificates('certFile', certFile));
+  if (keyFile !== undefined) attempt(() => readKey(keyFile));
+  if (problems.length === before && certFile !== undefined && keyFile !== undefined)
+    attempt(() => readKeyPair(certFile, keyFile));
+  return problems;
+}
+
 export interface RedisCredentials {
   readonly username?: string;
   readonly password?: string;
@@ -60,11 +82,24 @@ export function readSecretFile(option: string, file: string): string {
   return secret;
 }
 
+/** The same for a file that holds one secret. */
+export function secretFileProblems(option: string, file: string): SecretUnreadable[] {
+  return problemsOf(() => readSecretFile(option, file));
+}
+
+function problemsOf(read: () => unknown): SecretUnreadable[] {
+  try {
+    read();
+    return [];
+  } catch (error) {
+    if (error instanceof SecretUnreadable) return [error];
+    throw error;
+  }
+}
+
 function readKeyPair(certFile: string, keyFile: string): { cert: string; key: string } {
   const cert = readCertificates('certFile', certFile);
-  const key = read('keyFile', keyFile);
-  if (!/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/.test(key))
-    throw new SecretUnreadable('keyFile', `${keyFile} holds no private key in PEM form`);
+  const key = readKey(keyFile);
   try {
     createSecureContext({ cert, key });
   } catch (error) {
@@ -75,6 +110,12 @@ function readKeyPair(certFile: string, keyFile: string): { cert: string; key: st
     );
   }
   return { cert, key };
+}
+
+function readKey(file: string): string {
+  const key = read('keyFile', file);
+  if (/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/.test(key)) return key;
+  throw new SecretUnreadable('keyFile', `${file} holds no private key in PEM form`);
 }
 
 function readCertificates(option: string, file: string): string {

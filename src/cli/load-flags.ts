@@ -1,0 +1,12 @@
+import type { Environment } from '../config/computed.ts';
+import { CONFIG_VARIABLE } from '../config/environment.ts';
+import type { Loaded } from '../config/load.ts';
+import { loadConfig } from '../config/load.ts';
+import type { StartFlags } from './start-options.ts';
+import { overlayOf } from './start-options.ts';
+
+/** Loads what the flags and the environment ask for. Throws `ConfigInvalid`. */
+export function loadFromFlags(flags: StartFlags, env: Environment): Loaded {
+  const file = flags.config ?? (env[CONFIG_VARIABLE] || undefined);
+  return loadConfig({ file, env, overlay: overlayOf(flags) });
+}
