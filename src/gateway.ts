@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { BlockList, isIP } from 'node:net';
+import { storedForm } from './affinity/stored-name.ts';
 import { bindingsEvents, reportTransition } from './composition/events.ts';
 import type { RunningPool } from './composition/pool.ts';
 import { composePool, localPool } from './composition/pool.ts';
@@ -12,6 +13,7 @@ import { createAdminServer } from './control-plane/admin-server.ts';
 import type { GatewayState, GatewayStatus } from './control-plane/status.ts';
 import { poolStatus } from './control-plane/status.ts';
 import { LocalCoordinator } from './coordination/local-coordinator.ts';
+import type { Name } from './core/identity.ts';
 import { Identifier } from './data-plane/identify.ts';
 import type { Listener } from './data-plane/listener.ts';
 import { createListener } from './data-plane/listener.ts';
@@ -72,12 +74,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
 
   try {
     for (const pool of config.pools) {
-      const events = bindingsEvents(
-        pool.name,
-        logger,
-        metrics,
-        ({ kind, value }) => `${kind}:${showName(value)}`,
-      );
+      const events = bindingsEvents(pool.name, logger, metrics, (name) => displayed(name, showName));
       running.push(composePool(pool, config, coordinator, stores.open(pool.name), events));
     }
     closers.push(async () => {
@@ -250,6 +247,11 @@ function nameDisplay(names: 'readable' | 'hashed'): (name: string) => string {
   if (names === 'readable') return (name) => name;
   const key = randomBytes(32);
   return (name) => createHmac('sha256', key).update(name).digest('base64url').slice(0, 12);
+}
+
+/** A session value opens the session to whoever reads it, so its stored form, a digest, stands for it. */
+function displayed(name: Name, showName: (name: string) => string): string {
+  return `${name.kind}:${name.kind === 'session' ? storedForm(name).value : showName(name.value)}`;
 }
 
 function bindOptions(address: string): { host: string; port: number } {

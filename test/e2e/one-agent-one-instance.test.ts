@@ -1,0 +1,166 @@
+import { randomBytes } from 'node:crypto';
+import { Pool } from 'undici';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import type { SimulatedConnector } from '../../src/simulator/connector.ts';
+import { startConnector } from '../../src/simulator/connector.ts';
+import { eventually } from '../support/eventually.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
+import { startGatewayProcess } from '../support/gateway-process.ts';
+import { subscribeEnvelope } from '../support/soap.ts';
+
+const AGENTS = 10_000;
+// Agents whose first requests are under way at the same time.
+const AT_ONCE = 40;
+
+interface Names {
+  user?: string;
+  session?: string;
+  /** Named in the header, as with SAP Note 1640673, or in the body, as without. */
+  by: 'header' | 'body';
+}
+
+let connectors: SimulatedConnector[];
+let gateways: GatewayProcess[];
+let clients: Pool[];
+
+beforeAll(async () => {
+  connectors = await Promise.all(['a', 'b', 'c'].map((name) => startConnector({ name })));
+  const config = {
+    pools: [
+      {
+        name: 'ici',
+        mode: 'sticky',
+        // Proposals that no two gateways make alike, so that only the store can bring them together.
+        balancer: 'random',
+        health: { path: '/health' },
+        instances: connectors.map(({ name, url }) => ({ id: name, url })),
+      },
+    ],
+    affinity: {
+      keyPrefix: `one-agent-${randomBytes(4).toString('hex')}`,
+      redis: { url: inject('redisUrl'), commandTimeout: '2s' },
+    },
+    logging: { requests: false },
+  };
+  gateways = await Promise.all([startGatewayProcess(config), startGatewayProcess(config)]);
+  clients = gateways.map(({ url }) => new Pool(url, { connections: 2 * AT_ONCE }));
+});
+
+afterAll(async () => {
+  await Promise.all(clients.map((client) => client.destroy()));
+  await Promise.all(gateways.map((gateway) => gateway.close()));
+  await Promise.all(connectors.map((connector) => connector.close()));
+});
+
+/** Sends a request through the gateway of that number and returns the connector that answered. */
+async function send(gateway: number, { user, session, by }: Names): Promise<string> {
+  const headers: Record<string, string> = { 'content-type': 'text/xml; charset=utf-8' };
+  if (by === 'header' && user !== undefined) headers['soapuser'] = user;
+  if (by === 'header' && session !== undefined) headers['cookie'] = `WS_SESSION_ID=${session}`;
+  const body = subscribeEnvelope(by === 'body' ? { ...(user && { user }), ...(session && { session }) } : {});
+  const response = await (clients[gateway] as Pool).request({ method: 'POST', path: '/ici', headers, body });
+  const text = await response.body.text();
+  const connector = response.headers['x-connector'];
+  if (typeof connector !== 'string') throw new Error(`no connector answered: ${response.statusCode} ${text}`);
+  return connector;
+}
+
+/** How many of the agents had answers of more than one connector. */
+async function splitAgents(
+  agents: number,
+  firstRequests: (agent: string) => Promise<string>[],
+): Promise<number> {
+  let next = 0;
+  let split = 0;
+  const run = randomBytes(4).toString('hex').toUpperCase();
+  const lane = async (): Promise<void> => {
+    while (next < agents) {
+      next += 1;
+      const answeredBy = await Promise.all(firstRequests(`${run}${next}`));
+      if (new Set(answeredBy).size > 1) split += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  return split;
+}
+
+const conflicts = async (): Promise<number> => {
+  const totals = await Promise.all(
+    gateways.map(async (gateway) =>
+      Number(/^gateway_affinity_conflicts_total\{[^}]*\} (\d+)$/m.exec(await gateway.metrics())?.[1] ?? 0),
+    ),
+  );
+  return totals.reduce((sum, total) => sum + total, 0);
+};
+
+describe('two gateways on one Redis', () => {
+  test(`of ${AGENTS} new agents none is split by two first requests at once`, {
+    timeout: 120_000,
+  }, async () => {
+    const split = await splitAgents(AGENTS, (agent) => [
+      send(0, { user: agent, by: 'header' }),
+      send(1, { user: agent, by: 'header' }),
+    ]);
+    expect(split).toBe(0);
+  });
+
+  test(`of ${AGENTS} new agents none is split by four first requests whose names overlap`, {
+    timeout: 120_000,
+  }, async () => {
+    const split = await splitAgents(AGENTS, (agent) => [
+      send(0, { user: agent, by: 'header' }),
+      send(1, { user: agent, session: `S-${agent}`, by: 'header' }),
+      send(0, { user: agent.toLowerCase(), by: 'body' }),
+      send(1, { user: agent, session: `S-${agent}`, by: 'body' }),
+    ]);
+    expect(split).toBe(0);
+  });
+
+  test('a session alone finds its agent through either gateway once it was seen beside the user', async () => {
+    const split = await splitAgents(200, (agent) => {
+      const session = `SID%3aANON%3a${agent}-NEW`;
+      const together = send(0, { user: agent, session, by: 'header' });
+      return [
+        together,
+        together.then(() => send(1, { session, by: 'header' })),
+        together.then(() => send(0, { session, by: 'header' })),
+        together.then(() => send(1, { session, by: 'body' })),
+      ];
+    });
+    expect(split).toBe(0);
+  });
+
+  test('a session first seen alone follows the user as soon as both are seen together, and that is counted', async () => {
+    const before = await conflicts();
+    let conflicting = 0;
+    const split = await splitAgents(200, (agent) => {
+      const session = `S-${agent}`;
+      const joined = (async () => {
+        const alone = await send(1, { session, by: 'header' });
+        const user = await send(0, { user: agent, by: 'header' });
+        if (alone !== user) conflicting += 1;
+        const together = await send(0, { user: agent, session, by: 'header' });
+        return { user, together };
+      })();
+      return [
+        joined.then(({ user }) => user),
+        joined.then(({ together }) => together),
+        // Through the gateway that had bound the session alone, and at once.
+        joined.then(() => send(1, { session, by: 'header' })),
+        joined.then(() => send(1, { user: agent, session, by: 'body' })),
+      ];
+    });
+
+    expect(split).toBe(0);
+    expect(conflicting).toBeGreaterThan(0);
+    expect((await conflicts()) - before).toBe(conflicting);
+    await eventually(() => {
+      const logged = gateways
+        .flatMap(({ log }) => log)
+        .filter(({ msg }) => msg.startsWith('binding conflict'));
+      expect(logged.length).toBeGreaterThanOrEqual(conflicting);
+      // A session value opens the session to whoever reads it.
+      expect(logged.some((line) => JSON.stringify(line).includes('S-'))).toBe(false);
+    });
+  });
+});

@@ -1,0 +1,78 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Child } from '../../src/simulator/child.ts';
+import { eventually } from './eventually.ts';
+import type { LogLine } from './test-gateway.ts';
+
+const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+/** The built gateway as a process of its own, so that it can be stopped and killed like a real one. */
+export interface GatewayProcess {
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly pid: number;
+  /** What it has logged so far, the oldest first. */
+  readonly log: LogLine[];
+  signal(name: NodeJS.Signals): void;
+  status(): Promise<{
+    pools: { affinity: { available: boolean }; instances: { id: string; health: string }[] }[];
+  }>;
+  metrics(): Promise<string>;
+  kill(): Promise<void>;
+  /** SIGTERM, and what it left behind is removed. */
+  close(): Promise<void>;
+}
+
+/** Starts `ici-gateway start` with this configuration on free ports, and waits until it is ready. */
+export async function startGatewayProcess(config: Record<string, unknown>): Promise<GatewayProcess> {
+  const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
+  const file = join(directory, 'gateway.yaml');
+  // JSON is YAML too.
+  const free = { address: '127.0.0.1:0' };
+  writeFileSync(file, JSON.stringify({ listen: free, admin: free, ...config }));
+  const log: LogLine[] = [];
+  let url = '';
+  let adminUrl = '';
+  const child = new Child({
+    program: [process.execPath, MAIN],
+    args: ['start', '--config', file],
+    env: { XDG_STATE_HOME: directory },
+    bond: 'group',
+    onLine: (text) => {
+      const line = JSON.parse(text) as LogLine;
+      log.push(line);
+      if (line.msg === 'listening') url = String(line['address']);
+      if (line.msg === 'admin listening') adminUrl = String(line['address']);
+    },
+  });
+  const get = async (path: string): Promise<string> => {
+    const response = await fetch(`${adminUrl}${path}`);
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);
+    return text;
+  };
+  const ready = eventually(
+    async () => {
+      if (url === '' || adminUrl === '') throw new Error('the gateway does not listen');
+      await get('/readyz');
+    },
+    { within: 15_000 },
+  );
+  await child.until(ready, 15_000, 'the gateway');
+  return {
+    url,
+    adminUrl,
+    pid: child.pid,
+    log,
+    signal: (name) => child.signal(name),
+    status: async () => JSON.parse(await get('/status')),
+    metrics: () => get('/metrics'),
+    kill: () => child.kill(),
+    close: async () => {
+      await child.stop(5_000);
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
