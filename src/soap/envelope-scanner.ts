@@ -11,16 +11,15 @@ import {
   BROKEN,
   CDATA_END_LENGTH,
   CDATA_START_LENGTH,
-  COLON,
   declarationAt,
   endOfCdata,
   endOfComment,
+  endOfEndTag,
   endOfInstruction,
+  endOfName,
+  endOfSpace,
   endOfTag,
-  GT,
   hasBytes,
-  isNameByte,
-  isNameStart,
   isSpaceByte,
   LT,
   nextMarkup,
@@ -28,6 +27,7 @@ import {
   RAN_OUT,
   SLASH,
   sameBytes,
+  startOfLocalName,
 } from './xml-markup.ts';
 import { NamespaceScope } from './xml-namespaces.ts';
 
@@ -198,22 +198,10 @@ class Scan {
 
   #passStartTag(at: number): number {
     const bytes = this.#bytes;
-    const end = bytes.length;
     const nameStart = at + 1;
-    if (!isNameStart(bytes[nameStart])) return BROKEN;
-    let localStart = nameStart;
-    let nameEnd = nameStart + 1;
-    for (; nameEnd < end; nameEnd++) {
-      if (isNameByte(bytes[nameEnd])) continue;
-      if (bytes[nameEnd] !== COLON) break;
-      if (localStart !== nameStart || !(nameEnd + 1 === end || isNameStart(bytes[nameEnd + 1])))
-        return BROKEN;
-      localStart = nameEnd + 1;
-    }
-    if (nameEnd === end) return RAN_OUT;
-    const next = bytes[nameEnd];
-    if (next !== GT && next !== SLASH && !isSpaceByte(next)) return BROKEN;
-    const tagEnd = next === GT ? nameEnd : endOfTag(bytes, nameEnd);
+    const nameEnd = endOfName(bytes, nameStart);
+    if (nameEnd < 0) return nameEnd;
+    const tagEnd = endOfTag(bytes, nameEnd);
     if (tagEnd < 0) return tagEnd;
 
     // An element that has a child holds no value.
@@ -226,6 +214,7 @@ class Scan {
         this.#problem = this.#scope.enter(depth, nameEnd, tagEnd);
         if (this.#problem !== undefined) return BROKEN;
       }
+      const localStart = startOfLocalName(bytes, nameStart, nameEnd);
       if (!this.#place(depth, nameStart, localStart, nameEnd)) return BROKEN;
     }
     if (bytes[tagEnd - 1] === SLASH) this.#leave();
@@ -292,17 +281,17 @@ class Scan {
     const bytes = this.#bytes;
     const depth = this.#depth;
     if (depth === 0) return BROKEN;
-    let tagEnd = at + 2;
+    const start = at + 2;
+    let tagEnd: number;
     if (depth <= this.#plan.maxDepth || depth === 1) {
       const open = this.#nameStarts[depth] as number;
       const length = (this.#nameEnds[depth] as number) - open;
-      if (!sameBytes(bytes, tagEnd, open, length)) return tagEnd + length > bytes.length ? RAN_OUT : BROKEN;
-      tagEnd += length;
+      if (!sameBytes(bytes, start, open, length)) return start + length > bytes.length ? RAN_OUT : BROKEN;
+      tagEnd = endOfSpace(bytes, start + length);
     } else {
-      while (isNameByte(bytes[tagEnd]) || bytes[tagEnd] === COLON) tagEnd++;
+      tagEnd = endOfEndTag(bytes, start);
     }
-    while (isSpaceByte(bytes[tagEnd])) tagEnd++;
-    if (bytes[tagEnd] !== GT) return tagEnd >= bytes.length ? RAN_OUT : BROKEN;
+    if (tagEnd < 0) return tagEnd;
     this.#leave();
     return this.#problem === undefined ? tagEnd + 1 : BROKEN;
   }

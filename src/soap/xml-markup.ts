@@ -30,11 +30,11 @@ for (let byte = 0; byte < 256; byte++) {
   NAME_BYTES[byte] = isName ? 1 : 0;
 }
 
-export function isNameByte(byte: number | undefined): boolean {
+function isNameByte(byte: number | undefined): boolean {
   return byte !== undefined && NAME_BYTES[byte] === 1;
 }
 
-export function isNameStart(byte: number | undefined): boolean {
+function isNameStart(byte: number | undefined): boolean {
   // Digits, full stop and hyphen may stand in a name, and not at its beginning.
   return (
     isNameByte(byte) &&
@@ -54,6 +54,43 @@ export function nextMarkup(bytes: Buffer, from: number): number {
   const near = Math.min(bytes.length, from + NEAR);
   for (let at = from; at < near; at++) if (bytes[at] === LT) return at;
   return near === bytes.length ? RAN_OUT : bytes.indexOf(LT, near);
+}
+
+/** The first byte behind the name, with or without a prefix, that a start tag has at `from`. */
+export function endOfName(bytes: Buffer, from: number): number {
+  const end = bytes.length;
+  if (!isNameStart(bytes[from])) return from < end ? BROKEN : RAN_OUT;
+  let at = from + 1;
+  let hasPrefix = false;
+  for (; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (NAME_BYTES[byte] === 1) continue;
+    if (byte !== COLON) return byte === GT || byte === SLASH || isSpaceByte(byte) ? at : BROKEN;
+    if (hasPrefix || !(at + 1 === end || isNameStart(bytes[at + 1]))) return BROKEN;
+    hasPrefix = true;
+  }
+  return RAN_OUT;
+}
+
+/** Where the local part of the name between `from` and `to` begins. */
+export function startOfLocalName(bytes: Buffer, from: number, to: number): number {
+  for (let at = from; at < to; at++) if (bytes[at] === COLON) return at + 1;
+  return from;
+}
+
+/** The `>` that ends an end tag whose name begins at `from`, whatever that name is. */
+export function endOfEndTag(bytes: Buffer, from: number): number {
+  let at = from;
+  while (isNameByte(bytes[at]) || bytes[at] === COLON) at++;
+  return at === from && at < bytes.length ? BROKEN : endOfSpace(bytes, at);
+}
+
+/** The `>` that only white space stands before. */
+export function endOfSpace(bytes: Buffer, from: number): number {
+  let at = from;
+  while (isSpaceByte(bytes[at])) at++;
+  if (bytes[at] === GT) return at;
+  return at < bytes.length ? BROKEN : RAN_OUT;
 }
 
 /** The `>` that ends a start tag; `from` is just behind its name. */
