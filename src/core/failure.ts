@@ -12,7 +12,7 @@ export type FailureKind =
   | 'empty-response' // sent, then the connection ended without a response
   | 'junk-response' // sent, and what came back was not HTTP
   | 'response-timeout' // sent, and no response header arrived in time
-  | 'response-aborted' // the response started and then broke off
+  | 'response-aborted' // the response started and then broke off; past the first 64 KB all that is left is to cut the connection
   | 'unsendable' // undici refuses to write it, so no instance can be given it
   | 'client-aborted'; // the client left; nobody's fault
 
@@ -30,7 +30,7 @@ export const FAILURES: Readonly<Record<FailureKind, FailurePolicy>> = {
   'empty-response': { mayRetry: false, hastensProbe: true, answer: 'GW_OUTCOME_UNKNOWN' },
   'junk-response': { mayRetry: false, hastensProbe: true, answer: 'GW_UPSTREAM_INVALID' },
   'response-timeout': { mayRetry: false, hastensProbe: true, answer: 'GW_UPSTREAM_TIMEOUT' },
-  'response-aborted': { mayRetry: false, hastensProbe: true, answer: undefined },
+  'response-aborted': { mayRetry: false, hastensProbe: true, answer: 'GW_OUTCOME_UNKNOWN' },
   unsendable: { mayRetry: false, hastensProbe: false, answer: 'GW_REQUEST_MALFORMED' },
   'client-aborted': { mayRetry: false, hastensProbe: false, answer: undefined },
 };

@@ -16,6 +16,18 @@ export interface AttemptRequest {
   maySend(): boolean;
 }
 
+// Answers up to this size are passed on once they are whole: nearly all of ICI's are. One that breaks off
+// before can then be answered with a Fault instead of a broken connection, and goes out in one write.
+const HELD_BYTES = 64 * 1_024;
+
+/** The header of a response that is held until it is whole, as undici gave it. */
+interface HeldHeader {
+  readonly statusCode: number;
+  readonly headers: Buffer[];
+  readonly resume: () => void;
+  readonly statusText: string;
+}
+
 /** undici's callbacks of version 7, the ones that reply-from's own request handler has. */
 interface InnerHandler {
   onConnect(abort: (reason?: Error) => void, context: object): void;
@@ -40,6 +52,8 @@ export class Attempt implements InnerHandler {
   /** Monotonic ms at which the response header came. */
   headerAt: number | undefined;
   responseBytes = 0;
+  /** The whole body of the response, where it was small enough to be held. */
+  whole: Buffer | undefined;
   /** Set where the request itself was at fault after all: its streamed body grew too large. */
   refusal: ErrorCode | undefined;
   /** Set where the response began and broke off. */
@@ -50,6 +64,8 @@ export class Attempt implements InnerHandler {
   #inner: InnerHandler | undefined;
   #abort: ((reason?: Error) => void) | undefined;
   #over = false;
+  #held: HeldHeader | undefined;
+  #chunks: Buffer[] = [];
 
   constructor(upstream: Upstream, request: AttemptRequest) {
     this.upstream = upstream;
@@ -104,27 +120,46 @@ export class Attempt implements InnerHandler {
   }
 
   onHeaders(statusCode: number, headers: Buffer[], resume: () => void, statusText: string): boolean {
-    if (statusCode >= 200 && this.headerAt === undefined) {
-      this.headerAt = performance.now();
-      this.upstream.headerEnded(this.headerAt, true);
-    }
-    return this.#inner?.onHeaders(statusCode, headers, resume, statusText) ?? true;
+    if (statusCode < 200) return this.#inner?.onHeaders(statusCode, headers, resume, statusText) ?? true;
+    this.headerAt = performance.now();
+    this.upstream.headerEnded(this.headerAt, true);
+    this.#held = { statusCode, headers, resume, statusText };
+    return true;
   }
 
   onData(chunk: Buffer): boolean {
     this.responseBytes += chunk.length;
-    return this.#inner?.onData(chunk) ?? true;
+    if (this.#held === undefined) return this.#inner?.onData(chunk) ?? true;
+    this.#chunks.push(chunk);
+    return this.responseBytes <= HELD_BYTES || this.#release();
   }
 
   onComplete(trailers: string[] | null): void {
     this.#end();
+    if (this.#held !== undefined) {
+      this.whole = this.#chunks.length === 1 ? this.#chunks[0] : Buffer.concat(this.#chunks);
+      this.#chunks = [];
+      this.#release();
+    }
     this.#inner?.onComplete(trailers);
   }
 
   onError(error: Error): void {
     if (this.headerAt !== undefined && this.#cancelledAs === undefined) this.brokeOff = true;
+    this.#chunks = [];
     this.#end();
     this.#inner?.onError(error);
+  }
+
+  /** Passes on what was held, and from now on everything as it comes. Returns false where the client is slower. */
+  #release(): boolean {
+    const held = this.#held as HeldHeader;
+    const chunks = this.#chunks;
+    this.#held = undefined;
+    this.#chunks = [];
+    let flowing = this.#inner?.onHeaders(held.statusCode, held.headers, held.resume, held.statusText) ?? true;
+    for (const chunk of chunks) flowing = this.#inner?.onData(chunk) ?? true;
+    return flowing;
   }
 
   /** What an error of this attempt means, by what is known and only then by what it is called. */
@@ -138,10 +173,12 @@ export class Attempt implements InnerHandler {
       return 'client-aborted';
     }
     if (error instanceof errors.HeadersTimeoutError) return 'response-timeout';
+    // A body that stops being HTTP is one that breaks off.
+    if (this.brokeOff) return 'response-aborted';
     if (error instanceof errors.HTTPParserError || error instanceof errors.HeadersOverflowError) {
       return 'junk-response';
     }
-    return this.headerAt === undefined ? 'empty-response' : 'junk-response';
+    return 'empty-response';
   }
 
   #end(): void {

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import replyFrom from '@fastify/reply-from';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Dispatcher } from 'undici';
@@ -9,9 +9,9 @@ import { stripResponseHeaders } from './headers.ts';
 /** Sends one attempt and passes its answer on to the client. */
 export interface Forwarder {
   /**
-   * Resolves with `answered` as soon as the response header has been passed on
-   * (the body then streams by itself), else with the kind of failure; the client
-   * has then been told nothing. Never rejects.
+   * Resolves with `answered` once the response is passed on: a small one as a
+   * whole, of a large one the beginning, while the rest streams by itself. Else
+   * with the kind of failure; the client has then been told nothing. Never rejects.
    */
   forward(exchange: Exchange, attempt: Attempt): Promise<AttemptOutcome>;
 }
@@ -85,7 +85,8 @@ export async function createForwarder(
         return;
       }
       attempt.settle('answered');
-      reply.send(response.stream);
+      if (attempt.whole === undefined) reply.send(response.stream);
+      else sendWhole(reply, attempt.whole);
     },
     onError: (reply: FastifyReply, { error }: { error: Error }) => {
       const { attempt } = exchangeOf(reply.request);
@@ -101,6 +102,16 @@ export async function createForwarder(
       return attempt.outcome;
     },
   };
+}
+
+/** Past Fastify, which would give a response without a Content-Type one of its own. */
+function sendWhole(reply: FastifyReply, body: Buffer): void {
+  const headers = reply.getHeaders() as OutgoingHttpHeaders;
+  // It came in chunks or up to the end of the connection; its length is known by now.
+  if (body.length > 0) headers['content-length'] ??= body.length;
+  reply.hijack();
+  reply.raw.writeHead(reply.statusCode, headers);
+  reply.raw.end(body);
 }
 
 function exchangeOf(request: FastifyRequest): Exchange {
