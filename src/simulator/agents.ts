@@ -41,6 +41,8 @@ export interface RunningAgents {
   stats(): AgentStats;
   /** Where each agent who is logged on is. */
   places(): ReadonlyMap<string, AnsweredBy>;
+  /** Lets more agents come to work, spread over `rampMs`. Nobody comes once the run has ended. */
+  join(agents: number, rampMs: number): void;
   /** Lets the agents log off, for at most {@link LOG_OFF_MS}, and breaks off what is left. */
   stop(): Promise<AgentStats>;
   /** Resolves when all agents have ended, by time, signal or {@link stop}. */
@@ -64,32 +66,45 @@ export function startAgents(options: AgentsOptions): RunningAgents {
   const pauses = new Pauses();
   const record = new AgentRecord(options.onEvent ?? (() => undefined));
   const run = randomBytes(4).toString('hex');
-  const rampMs = options.rampMs ?? options.agents * 4;
   const seed = options.seed ?? 1;
   const prefix = (options.userPrefix ?? 'AGENT').toUpperCase();
 
   let stopping = false;
   let breakOff: NodeJS.Timeout | undefined;
+  let markEnded: () => void = () => undefined;
+  const ended = new Promise<void>((resolve) => {
+    markEnded = resolve;
+  });
   const end = (): void => {
     if (stopping) return;
     stopping = true;
     clearTimeout(timeUp);
     pauses.end();
     breakOff = setTimeout(() => client.abort(), LOG_OFF_MS);
+    markEnded();
   };
   const timeUp = setTimeout(end, forMs);
   options.signal?.addEventListener('abort', end, { once: true });
   if (options.signal?.aborted === true) end();
 
-  const lives = Array.from({ length: options.agents }, async (_, index) => {
+  const lives: Promise<void>[] = [];
+  const live = async (index: number, afterMs: number): Promise<void> => {
     const user = `${prefix}${String(index + 1).padStart(4, '0')}`;
     const random = seededRandom(seed * 100_003 + index);
     const agent = new SoapAgent(user, run, habits, random, { client, record, pauses });
-    await pauses.pause((rampMs * index) / options.agents);
+    await pauses.pause(afterMs);
     await agent.live(() => stopping);
-  });
-  const done = Promise.all(lives).then(() => {
-    end();
+  };
+  const join = (count: number, rampMs: number): void => {
+    if (stopping) return;
+    bounded('agents', lives.length + count, 1, MAX_AGENTS);
+    for (let joined = 0; joined < count; joined += 1) {
+      lives.push(live(lives.length, (rampMs * joined) / count));
+    }
+  };
+  join(options.agents, options.rampMs ?? options.agents * 4);
+  const done = ended.then(async () => {
+    await Promise.all(lives);
     clearTimeout(breakOff);
     options.signal?.removeEventListener('abort', end);
     return record.stats();
@@ -97,6 +112,7 @@ export function startAgents(options: AgentsOptions): RunningAgents {
   return {
     stats: () => record.stats(),
     places: () => record.places(),
+    join,
     stop: () => {
       end();
       return done;

@@ -29,6 +29,8 @@ export interface ConnectorOptions {
   readonly port?: number;
   /** Before every SOAP answer. */
   readonly latencyMs?: number;
+  /** A larger body is answered 413; 100 MiB by default. */
+  readonly maxBodyBytes?: number;
   /** Ids that are counted before the oldest is forgotten; 200,000 by default. */
   readonly maxDeliveries?: number;
   /** Appends a line per header and per body to this file, so that the count survives a SIGKILL. */
@@ -60,7 +62,7 @@ export interface SimulatedConnector {
 /** Above any backlog a kernel grants by default: SAP opens a connection per request. */
 const BACKLOG = 4096;
 const MAX_CONNECTIONS = 10_000;
-const MAX_BODY_BYTES = 64 * 1024 * 1024;
+const MAX_BODY_BYTES = 100 * 1024 * 1024;
 /** Longer than a proxy in front keeps idle connections, so that the proxy ends them. */
 const KEEP_ALIVE_MS = 65_000;
 
@@ -80,6 +82,7 @@ class Connector implements SimulatedConnector {
   port = 0;
 
   readonly #latencyMs: number;
+  readonly #maxBodyBytes: number;
   readonly #random: Random;
   readonly #log: (line: string) => void;
   readonly #journal: number | undefined;
@@ -98,6 +101,7 @@ class Connector implements SimulatedConnector {
     this.host = options.host ?? '127.0.0.1';
     this.deliveries = new Deliveries(options.maxDeliveries ?? 200_000);
     this.#latencyMs = options.latencyMs ?? 0;
+    this.#maxBodyBytes = options.maxBodyBytes ?? MAX_BODY_BYTES;
     this.#random = options.random ?? Math.random;
     this.#log = options.log ?? (() => undefined);
     this.#journal = options.journal === undefined ? undefined : openSync(options.journal, 'a');
@@ -279,7 +283,7 @@ class Connector implements SimulatedConnector {
     let bytes = 0;
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > MAX_BODY_BYTES) {
+      if (bytes > this.#maxBodyBytes) {
         request.removeAllListeners('data').removeAllListeners('end');
         response.shouldKeepAlive = false;
         this.#send(response, text(413, 'too large'));

@@ -160,6 +160,13 @@ describe('a simulated connector', () => {
     rmSync(journal);
   });
 
+  test('answers 413 to a body that is larger than it takes', async () => {
+    await connector.close();
+    connector = await startConnector({ name: 'a', maxBodyBytes: 10 });
+    expect((await send('/', { body: '12345678901' })).status).toBe(413);
+    expect((await send('/', { body: '1234567890' })).status).toBe(500);
+  });
+
   test('keeps a connection for the next request of a client that wants it', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     await send('/health', { method: 'GET', agent });

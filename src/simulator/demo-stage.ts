@@ -1,0 +1,69 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ConnectorProcess } from './connector-process.ts';
+import { startConnectorProcess } from './connector-process.ts';
+import type { GatewayProcess } from './gateway-process.ts';
+import { startGatewayProcess } from './gateway-process.ts';
+
+/** The processes of a demo: three connectors and a gateway in front of them. */
+export interface DemoStage {
+  readonly connectors: readonly ConnectorProcess[];
+  readonly gateway: GatewayProcess;
+  /** What reached the connectors, over all of them and all their lives. */
+  deliveries(): Promise<{ delivered: number; duplicates: string[] }>;
+  /** Ends every process and removes every file. */
+  close(): Promise<void>;
+  /** The same at once and without waiting, for when this process must end. */
+  abandon(): void;
+}
+
+const NAMES = ['a', 'b', 'c'];
+
+/** Leaves nothing behind when it rejects. */
+export async function setStage(program?: readonly string[]): Promise<DemoStage> {
+  const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-demo-'));
+  const connectors: ConnectorProcess[] = [];
+  let gateway: GatewayProcess | undefined;
+  const removeFiles = (): void => rmSync(directory, { recursive: true, force: true });
+  const close = async (): Promise<void> => {
+    await gateway?.stop();
+    await Promise.all(connectors.map((connector) => connector.close()));
+    removeFiles();
+  };
+  const own = program === undefined ? {} : { program };
+  try {
+    const started = await Promise.allSettled(NAMES.map((name) => startConnectorProcess({ name, ...own })));
+    for (const outcome of started) if (outcome.status === 'fulfilled') connectors.push(outcome.value);
+    for (const outcome of started) if (outcome.status === 'rejected') throw outcome.reason;
+    const instances = connectors.flatMap(({ name, url }) => ['--instance', `${name}=${url}`]);
+    gateway = await startGatewayProcess({
+      args: ['--mode', 'sticky', ...instances, '--health-path', '/health', '--state-dir', directory],
+      ...own,
+    });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const running = gateway;
+  return {
+    connectors,
+    gateway: running,
+    deliveries: async () => {
+      const times = new Map<string, number>();
+      let delivered = 0;
+      for (const connector of connectors) {
+        const { total, ids = {} } = await connector.deliveries();
+        delivered += total;
+        for (const [id, { started }] of Object.entries(ids)) times.set(id, (times.get(id) ?? 0) + started);
+      }
+      return { delivered, duplicates: [...times].filter(([, count]) => count > 1).map(([id]) => id) };
+    },
+    close,
+    abandon: () => {
+      running.abandon();
+      for (const connector of connectors) connector.abandon();
+      removeFiles();
+    },
+  };
+}

@@ -1,0 +1,133 @@
+import { Child } from './child.ts';
+import { builtProgram } from './program.ts';
+
+export interface GatewayProcessOptions {
+  /** Arguments of `start`, without the two addresses, which are always on free ports of this machine. */
+  readonly args: readonly string[];
+  /** Takes the place of `node dist/main.js`. */
+  readonly program?: readonly string[];
+}
+
+/** A gateway as a process of its own. */
+export interface GatewayProcess {
+  /** Where SAP connects. */
+  readonly url: string;
+  /** Where operators connect. */
+  readonly adminUrl: string;
+  /** Resolves, with why, when it has ended although nobody stopped it. */
+  readonly died: Promise<string>;
+  /** SIGTERM, and SIGKILL to the whole group after some seconds. */
+  stop(): Promise<void>;
+  /** SIGKILL at once, without waiting: for when this process itself must end. */
+  abandon(): void;
+}
+
+const READY_WITHIN_MS = 20_000;
+const STOP_GRACE_MS = 5_000;
+
+/** Starts a gateway, and resolves when it is ready to take traffic. */
+export async function startGatewayProcess(options: GatewayProcessOptions): Promise<GatewayProcess> {
+  let stopped = false;
+  const addresses: { data?: string; admin?: string } = {};
+  let known: (both: { data: string; admin: string }) => void = () => undefined;
+  const listening = new Promise<{ data: string; admin: string }>((resolve) => {
+    known = resolve;
+  });
+  const child = new Child({
+    program: options.program ?? builtProgram(),
+    args: ['start', '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', ...options.args],
+    bond: 'group',
+    onLine: (line) => {
+      const entry = parseLine(line);
+      if (typeof entry?.['address'] !== 'string') return;
+      if (entry['msg'] === 'listening') addresses.data = entry['address'];
+      if (entry['msg'] === 'admin listening') addresses.admin = entry['address'];
+      const { data, admin } = addresses;
+      if (data !== undefined && admin !== undefined) known({ data, admin });
+    },
+  });
+  // Gives up when the child did: `until` kills it then.
+  const ready = listening.then(async (both) => {
+    while (!child.ended && !(await isReady(both.admin))) {
+      await new Promise<void>((resolve) => {
+        setTimeout(resolve, 50);
+      });
+    }
+    return both;
+  });
+  const { data, admin } = await child.until(ready, READY_WITHIN_MS, 'gateway');
+  return {
+    url: data,
+    adminUrl: admin,
+    died: new Promise((resolve) => {
+      void child.exited.then(() => {
+        if (!stopped) resolve(child.reason);
+      });
+    }),
+    stop: async () => {
+      stopped = true;
+      await child.stop(STOP_GRACE_MS);
+      // What its own shutdown may have left of the group.
+      child.signal('SIGKILL');
+    },
+    abandon: () => {
+      stopped = true;
+      child.signal('SIGKILL');
+    },
+  };
+}
+
+function parseLine(line: string): Record<string, unknown> | undefined {
+  if (!line.startsWith('{')) return undefined;
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+}
+
+async function isReady(adminUrl: string): Promise<boolean> {
+  return (await get(`${adminUrl}/readyz`)) !== undefined;
+}
+
+/** What the demo shows of the gateway; empty where the gateway did not tell. */
+export interface GatewayReport {
+  /** Health by instance. */
+  readonly health: ReadonlyMap<string, string>;
+  /** Requests by decision, since its start. */
+  readonly decisions: ReadonlyMap<string, number>;
+}
+
+/** Asks the admin listener. Never rejects: a display must not fail because its source does. */
+export async function observeGateway(adminUrl: string): Promise<GatewayReport> {
+  const [status, metrics] = await Promise.all([get(`${adminUrl}/status`), get(`${adminUrl}/metrics`)]);
+  return { health: healthIn(status ?? '{}'), decisions: decisionsIn(metrics ?? '') };
+}
+
+async function get(url: string): Promise<string | undefined> {
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(1_000), headers: { connection: 'close' } });
+    const text = await answer.text();
+    return answer.ok ? text : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function healthIn(status: string): Map<string, string> {
+  const { pools = [] } = JSON.parse(status) as {
+    pools?: { instances: { id: string; health: string }[] }[];
+  };
+  return new Map(pools.flatMap(({ instances }) => instances.map(({ id, health }) => [id, health])));
+}
+
+/** Sums `gateway_requests_total` by its label `decision` (Prometheus text format 0.0.4). */
+export function decisionsIn(metrics: string): Map<string, number> {
+  const decisions = new Map<string, number>();
+  const sample = /^gateway_requests_total\{([^}]*)\} (\S+)/gm;
+  for (const [, labels = '', value = '0'] of metrics.matchAll(sample)) {
+    const decision = /(?:^|,)decision="([^"]*)"/.exec(labels)?.[1];
+    if (decision !== undefined) decisions.set(decision, (decisions.get(decision) ?? 0) + Number(value));
+  }
+  return decisions;
+}

@@ -1,0 +1,79 @@
+/** The part of a terminal, or of whatever stdout is, that is used here. */
+export interface Output {
+  readonly isTTY?: boolean;
+  write(text: string): unknown;
+}
+
+export type Colour = 'red' | 'green' | 'yellow' | 'dim' | 'bold';
+
+const CODES: Readonly<Record<Colour, string>> = {
+  red: '31',
+  green: '32',
+  yellow: '33',
+  dim: '2',
+  bold: '1',
+};
+
+const HIDE_CURSOR = '\u001b[?25l';
+const SHOW_CURSOR = '\u001b[?25h';
+const NO_WRAP = '\u001b[?7l';
+const WRAP = '\u001b[?7h';
+
+/**
+ * Lines that stay, and below them, on a terminal, a block that is drawn over and
+ * over. Without a terminal only the lines that stay are written, without colours.
+ */
+export class LiveScreen {
+  readonly live: boolean;
+  readonly #colours: boolean;
+  readonly #output: Output;
+  #block: readonly string[] = [];
+  #opened = false;
+  readonly #restore = (): void => this.close();
+
+  /** Colours follow the NO_COLOR convention (no-color.org): any value that is not empty turns them off. */
+  constructor(output: Output, environment: Readonly<Record<string, string | undefined>> = process.env) {
+    this.#output = output;
+    this.live = output.isTTY === true;
+    this.#colours = this.live && (environment['NO_COLOR'] ?? '') === '';
+  }
+
+  paint(colour: Colour, text: string): string {
+    return this.#colours ? `\u001b[${CODES[colour]}m${text}\u001b[0m` : text;
+  }
+
+  /** Writes a line that stays, above the block. */
+  line(text: string): void {
+    const block = this.#block;
+    this.#erase();
+    this.#output.write(`${text}\n`);
+    if (block.length > 0) this.frame(block);
+  }
+
+  /** Draws the block anew. Does nothing without a terminal. */
+  frame(lines: readonly string[]): void {
+    if (!this.live) return;
+    if (!this.#opened) {
+      this.#opened = true;
+      process.once('exit', this.#restore);
+      this.#output.write(HIDE_CURSOR + NO_WRAP);
+    }
+    this.#erase();
+    this.#output.write(lines.map((line) => `${line}\n`).join(''));
+    this.#block = lines;
+  }
+
+  /** Removes the block and gives the terminal back as it was. */
+  close(): void {
+    this.#erase();
+    if (!this.#opened) return;
+    this.#opened = false;
+    process.off('exit', this.#restore);
+    this.#output.write(WRAP + SHOW_CURSOR);
+  }
+
+  #erase(): void {
+    if (this.#block.length > 0) this.#output.write(`\u001b[${this.#block.length}A\u001b[J`);
+    this.#block = [];
+  }
+}
