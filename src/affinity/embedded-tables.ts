@@ -13,6 +13,13 @@ export interface Found {
   readonly root: RootEntry | undefined;
 }
 
+/** A part of a listing. */
+export interface Slice {
+  readonly roots: readonly [string, RootEntry][];
+  /** Where the next part begins; `undefined` after the last. */
+  readonly last: string | undefined;
+}
+
 const NOTHING: Found = { entry: undefined, field: undefined, root: undefined };
 
 /**
@@ -20,18 +27,15 @@ const NOTHING: Found = { entry: undefined, field: undefined, root: undefined };
  * step. Everything that writes must run inside a transaction of the caller's.
  */
 export class EmbeddedTables {
-  readonly #entries: Database<Buffer, Buffer>;
+  /** Apart from the pointers, so that listings need not step over those. A name is in one of the two. */
+  readonly #roots: SweptTable;
+  readonly #pointers: SweptTable;
   readonly #counts: Database<string, string>;
   readonly #placements: StoredPlacements;
-  #sweptTo: Buffer | undefined;
 
   constructor(environment: RootDatabase, pool: string) {
-    this.#entries = environment.openDB({
-      name: `${pool}/entries`,
-      encoding: 'binary',
-      keyEncoding: 'binary',
-      cache: false,
-    });
+    this.#roots = new SweptTable(environment, `${pool}/roots`);
+    this.#pointers = new SweptTable(environment, `${pool}/pointers`);
     this.#counts = environment.openDB({ name: `${pool}/counts`, encoding: 'string', cache: false });
     this.#placements = new StoredPlacements(
       environment.openDB({ name: `${pool}/placements`, encoding: 'string', cache: false }),
@@ -71,7 +75,9 @@ export class EmbeddedTables {
 
   remove(field: string, old: Entry | undefined): void {
     if (old !== undefined && isRoot(old)) this.#count(old, -1);
-    this.#entries.removeSync(keyBytes(field));
+    const key = keyBytes(field);
+    this.#roots.table.removeSync(key);
+    this.#pointers.table.removeSync(key);
   }
 
   counts(now: number): Map<string, number> {
@@ -86,17 +92,13 @@ export class EmbeddedTables {
     return totals;
   }
 
-  /** Up to `limit` entries that follow `after` in the order of their keys, and where they end. */
-  slice(
-    after: string | undefined,
-    limit: number,
-    now: number,
-  ): { roots: [string, RootEntry][]; last: string | undefined } {
+  /** Up to `limit` live roots that follow `after`, in the order of their keys. */
+  slice(after: string | undefined, limit: number, now: number): Slice {
     const start = after === undefined ? {} : { start: keyBytes(after), exclusiveStart: true };
     const roots: [string, RootEntry][] = [];
     let seen = 0;
     let last: string | undefined;
-    for (const { key, value } of this.#entries.getRange({ ...start, limit })) {
+    for (const { key, value } of this.#roots.table.getRange({ ...start, limit })) {
       seen += 1;
       last = fieldOf(key);
       const entry = unpackBytes(value, this.#placements);
@@ -105,32 +107,27 @@ export class EmbeddedTables {
     return { roots, last: seen === limit ? last : undefined };
   }
 
-  /** Removes what has ended among the next `limit` entries, around and around. */
+  /** Removes what has ended among the next `limit` roots and pointers, around and around. Counts end by themselves. */
   sweep(limit: number, now: number): void {
-    const start = this.#sweptTo === undefined ? {} : { start: this.#sweptTo, exclusiveStart: true };
-    const ended: Buffer[] = [];
-    let seen = 0;
-    let last: Buffer | undefined;
-    for (const { key, value } of this.#entries.getRange({ ...start, limit })) {
-      seen += 1;
-      last = key;
-      if (endOfBytes(value) <= now) ended.push(key);
-    }
-    // Their counts end with them.
-    for (const key of ended) this.#entries.removeSync(key);
-    this.#sweptTo = seen === limit ? last : undefined;
+    this.#roots.sweep(limit, now);
+    this.#pointers.sweep(limit, now);
   }
 
   #read(field: string, now: number): Entry | undefined {
-    const bytes = this.#entries.get(keyBytes(field));
-    if (bytes === undefined || endOfBytes(bytes) <= now) return undefined;
-    return unpackBytes(bytes, this.#placements);
+    const key = keyBytes(field);
+    const bytes = this.#roots.live(key, now) ?? this.#pointers.live(key, now);
+    return bytes && unpackBytes(bytes, this.#placements);
   }
 
   #write(field: string, old: Entry | undefined, entry: Entry, now: number): void {
-    this.#entries.putSync(keyBytes(field), packBytes(entry, this.#placements));
+    const key = keyBytes(field);
+    const [table, other] = isRoot(entry) ? [this.#roots, this.#pointers] : [this.#pointers, this.#roots];
+    table.table.putSync(key, packBytes(entry, this.#placements));
+    if (old !== undefined && isRoot(old) === isRoot(entry)) return;
+    // Live or not: what a name was before must not be found again.
+    other.table.removeSync(key);
     // An entry more, so look at two others: what has ended never outgrows what lives.
-    if (old === undefined) this.sweep(2, now);
+    table.sweep(2, now);
   }
 
   #count({ instance, end }: RootEntry, by: number): void {
@@ -138,6 +135,35 @@ export class EmbeddedTables {
     const total = Number(this.#counts.get(key) ?? 0) + by;
     if (total > 0) this.#counts.putSync(key, String(total));
     else this.#counts.removeSync(key);
+  }
+}
+
+/** Names and entries as bytes, and how far the ended ones were looked for. */
+class SweptTable {
+  readonly table: Database<Buffer, Buffer>;
+  #sweptTo: Buffer | undefined;
+
+  constructor(environment: RootDatabase, name: string) {
+    this.table = environment.openDB({ name, encoding: 'binary', keyEncoding: 'binary', cache: false });
+  }
+
+  live(key: Buffer, now: number): Buffer | undefined {
+    const bytes = this.table.get(key);
+    return bytes !== undefined && endOfBytes(bytes) > now ? bytes : undefined;
+  }
+
+  sweep(limit: number, now: number): void {
+    const start = this.#sweptTo === undefined ? {} : { start: this.#sweptTo, exclusiveStart: true };
+    const ended: Buffer[] = [];
+    let seen = 0;
+    let last: Buffer | undefined;
+    for (const { key, value } of this.table.getRange({ ...start, limit })) {
+      seen += 1;
+      last = key;
+      if (endOfBytes(value) <= now) ended.push(key);
+    }
+    for (const key of ended) this.table.removeSync(key);
+    this.#sweptTo = seen === limit ? last : undefined;
   }
 }
 

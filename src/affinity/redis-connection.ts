@@ -19,6 +19,8 @@ const LONGEST_RECONNECT_DELAY_MS = 500;
 export interface RedisConnectionOptions {
   /** `redis://host:port/db`, or `rediss://` for TLS. */
   readonly url: string;
+  /** Overrides what the URL says. */
+  readonly username?: string;
   readonly password?: string;
   readonly tls?: ConnectionOptions;
   /** How long any command may take; 100 by default. */
@@ -77,6 +79,7 @@ function clientOptions(options: RedisConnectionOptions) {
     retryStrategy: (attempt: number) => Math.min(attempt * 50, LONGEST_RECONNECT_DELAY_MS),
     // A master that was demoted keeps its connections: leave it, the name may lead to the new one by now.
     reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 2 : false),
+    ...(options.username === undefined ? {} : { username: options.username }),
     ...(options.password === undefined ? {} : { password: options.password }),
     ...(options.tls === undefined ? {} : { tls: options.tls }),
   } satisfies RedisOptions;
