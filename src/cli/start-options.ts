@@ -95,15 +95,11 @@ function poolSettings(flags: StartFlags, given: Tree): OverlayResult {
   const choice = choosePool(flags, given, first[0]);
   if ('problem' in choice) return { settings: [], problems: [choice.problem] };
   const { index, isNew } = choice;
+  if (isNew && flags.instance === undefined) {
+    const message = 'has no pool to apply to; give --instance ID=URL for each instance, or --config FILE';
+    return { settings: [], problems: [complaint(first[0], message)] };
+  }
   const instances = parseInstances(flags.instance ?? []);
-  const problems = [...instances.problems];
-  if (isNew && flags.instance === undefined)
-    problems.push(
-      complaint(
-        first[0],
-        'has no pool to apply to; give --instance ID=URL for each instance, or --config FILE',
-      ),
-    );
 
   const settings: Setting[] = [];
   const add = (source: string, value: unknown, ...path: string[]): void => {

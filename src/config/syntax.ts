@@ -91,7 +91,9 @@ function parseUrl(text: string, protocols: readonly string[]): URL | undefined {
   // URL.parse came with Node 22.1.
   if (!URL.canParse(text) || /\s/.test(text)) return undefined;
   const url = new URL(text);
-  return protocols.includes(url.protocol) && text.startsWith(`${url.protocol}//`) ? url : undefined;
+  return protocols.includes(url.protocol) && text.toLowerCase().startsWith(`${url.protocol}//`)
+    ? url
+    : undefined;
 }
 
 function readNetwork(text: string): Reading {

@@ -1,0 +1,210 @@
+import { describe, expect, test } from 'vitest';
+import { MINIMAL, problemsOf, warningsOf } from './config-support.ts';
+
+function pool(more: string, name = 'p'): string {
+  return `  - { name: ${name}, ${more} }\n`;
+}
+
+const A = "{ id: a, url: 'http://a' }";
+
+describe('what several options say must go together', () => {
+  test.each([
+    [
+      'pools with the same name',
+      `pools:\n${pool(`instances: [${A}]`)}${pool(`instances: [${A}], match: { paths: [/x] }`)}`,
+      'pools[1].name: is the name of pools[0] already; give each pool its own',
+    ],
+    [
+      'pools that want the same requests',
+      `pools:\n${pool(`instances: [${A}], match: { hosts: [h], paths: [/x, /y] }`)}${pool(`instances: [${A}], match: { hosts: [g, H], paths: [/y] }`, 'q')}`,
+      'pools[1].match: wants h/y, which pools[0] has already; give it other hosts or paths',
+    ],
+    [
+      'two pools for everything',
+      `pools:\n${pool(`instances: [${A}]`)}${pool(`instances: [${A}]`, 'q')}`,
+      'pools[1].match: wants / of every host, which pools[0] has already; give it other hosts or paths',
+    ],
+    [
+      'instances with the same id',
+      `pools:\n${pool(`instances: [${A}, { id: a, url: 'http://b' }]`)}`,
+      'pools[0].instances[1].id: is the id of instances[0] already; give each its own',
+    ],
+    [
+      'a sticky pool without weight',
+      `pools:\n${pool(`mode: sticky, instances: [{ id: a, url: 'http://a', weight: 0 }]`)}`,
+      'pools[0].instances: have no weight above 0, so no new agent could be placed; give one a weight',
+    ],
+    [
+      'a fast interval that is slow',
+      `pools:\n${pool(`instances: [${A}], health: { fastInterval: 3s }`)}`,
+      'pools[0].health.fastInterval: is 3s, longer than interval (2s); make it shorter',
+    ],
+    [
+      'parking beyond the deadline',
+      `${MINIMAL}timeouts: { park: 90s }`,
+      'timeouts.park: is 90s, longer than total (1m); make it shorter',
+    ],
+    [
+      'connecting beyond the deadline',
+      `${MINIMAL}timeouts: { connect: 6s, total: 5s }`,
+      'timeouts.connect: is 6s, longer than total (5s); make it shorter',
+    ],
+    [
+      'searching more than is taken in',
+      `${MINIMAL}limits: { bodyBytes: 32KB }`,
+      'limits.identityBytes: is 64KB, more than bodyBytes (32KB); make it smaller',
+    ],
+    [
+      'Redis without address',
+      `${MINIMAL}affinity: { store: redis }`,
+      'affinity.redis: is missing, and store is redis; give affinity.redis.url',
+    ],
+    [
+      'both planes at one address',
+      `${MINIMAL}admin: { address: '127.0.0.1:8080' }`,
+      'admin.address: is 127.0.0.1:8080, which listen.address has already; give another port',
+    ],
+    [
+      'TLS to a plain instance',
+      `pools:\n${pool(`instances: [{ id: a, url: 'http://a', tls: {} }]`)}`,
+      'pools[0].instances[0].tls: has no effect because the url does not start with https://; change the url, or remove tls',
+    ],
+    [
+      'TLS to a plain Redis',
+      `${MINIMAL}affinity: { redis: { url: 'redis://r', tls: {} } }`,
+      'affinity.redis.tls: has no effect because the url does not start with rediss://; change the url, or remove tls',
+    ],
+    [
+      'two users for Redis',
+      `${MINIMAL}affinity: { redis: { url: 'redis://u@r', username: v } }`,
+      'affinity.redis.username: is given, and the url has a user too; remove that from the url',
+    ],
+  ])('%s are refused', (_, text, problem) => {
+    expect(problemsOf(text).map((line) => line.replace(/^gateway\.yaml:\d+:\d+ /, ''))).toContain(problem);
+  });
+
+  test('both planes may take any free port', () => {
+    expect(
+      warningsOf(`${MINIMAL}listen: { address: '127.0.0.1:0' }\nadmin: { address: '127.0.0.1:0' }`),
+    ).toEqual([]);
+  });
+
+  test('a problem in one place does not hide those that concern others', () => {
+    const problems = problemsOf(`pools:
+  - name: p
+    mode: sticki
+    instances:
+      - { id: a, url: nowhere, tls: { certFile: /nonexistent/a.crt } }
+      - { id: a, url: 'http://b' }
+    health: { fastInterval: 3s }
+timeouts: { park: 90s }
+`);
+    expect(problems.map((problem) => problem.split(' ')[1])).toEqual([
+      'pools[0].mode:',
+      'pools[0].instances[0].url:',
+      'pools[0].instances[0].tls:',
+      'pools[0].instances[0].tls.certFile:',
+      'pools[0].instances[1].id:',
+      'pools[0].health.fastInterval:',
+      'timeouts.park:',
+    ]);
+  });
+
+  test('nothing is said of values that are not known for being wrong themselves', () => {
+    expect(problemsOf(`${MINIMAL}timeouts: { park: 90s, total: never }`)).toEqual([
+      expect.stringMatching(/timeouts\.total: must be a duration/),
+    ]);
+    expect(problemsOf('pools: 3')).toEqual([expect.stringMatching(/pools: must be a list/)]);
+    expect(problemsOf('pools: [3]')).toEqual([expect.stringMatching(/pools\[0\]: must be a section/)]);
+    expect(problemsOf('pools: [{ name: p, instances: a }]')).toEqual([
+      expect.stringMatching(/instances: must be a list/),
+    ]);
+  });
+});
+
+describe('the syntax of single values', () => {
+  const health = (option: string): string => `${MINIMAL}    health: { ${option} }`;
+
+  test.each([
+    ["incarnation: 'start=\\d+'", 'must have exactly one capture group, (…), around the value, but has 0'],
+    ["incarnation: '(a)(b)'", 'has 2'],
+    ["incarnation: '('", 'is no valid regular expression'],
+    ["bodyMatches: '['", 'is no valid regular expression'],
+    ['expectedStatus: [299-200]', 'rising range'],
+    ['expectedStatus: [600]', 'must be a status'],
+    ['expectedStatus: []', 'must have at least 1 entry'],
+    [
+      'expectedStatus: "200"',
+      'must be a list; each entry is a status such as 200 or a range such as 200-299, but is "200"; write ["200"]',
+    ],
+    ['fall: 0', 'must be a whole number from 1 to 100'],
+    ['jitter: 0.6', 'must be a number from 0 to 0.5'],
+    ['path: health', 'must be a path that starts with "/"'],
+  ])('health.%s is refused', (option, message) => {
+    expect(problemsOf(health(option))).toEqual([expect.stringContaining(message)]);
+  });
+
+  test.each(["incarnation: '(?:a|b)=(?<start>\\d+)'", 'expectedStatus: [200, 204-299, "301"]', 'jitter: 0'])(
+    'health.%s is accepted',
+    (option) => {
+      expect(warningsOf(health(option))).toEqual([]);
+    },
+  );
+
+  test.each([
+    'http://h/path',
+    'http://h?q',
+    'http://u@h',
+    'h:80',
+    'http:h',
+    'http://',
+    'http://h:99999',
+    'ws://h',
+  ])('%s is no url of an instance', (url) => {
+    expect(problemsOf(`pools: [{ name: p, instances: [{ id: a, url: '${url}' }] }]`)).toHaveLength(1);
+  });
+
+  test.each(['10.0.0.0/33', '10.0.0/8', '::/129', 'any', '10.0.0.0/8/8', '10.0.0.0/'])(
+    '%s is no network',
+    (network) => {
+      expect(problemsOf(`${MINIMAL}forwarding: { trustedProxies: ['${network}'] }`)).toHaveLength(1);
+    },
+  );
+
+  test.each(['8080', ':8080', 'h:65536', '[h]:1', '::1:80', 'h:'])('%s is no address', (address) => {
+    expect(problemsOf(`${MINIMAL}listen: { address: '${address}' }`)).toHaveLength(1);
+  });
+
+  test.each(['[::1]:8080', '0.0.0.0:0', 'gateway.example.com:80'])('%s is an address', (address) => {
+    expect(warningsOf(`${MINIMAL}listen: { address: '${address}' }`)).toEqual([]);
+  });
+});
+
+describe('dubious, but no reason not to start', () => {
+  test('a balancer in a failover pool', () => {
+    expect(warningsOf(`${MINIMAL}    balancer: random`)).toEqual([
+      'gateway.yaml:6:15 pools[0].balancer: has no effect in a failover pool; remove it, or set mode to sticky',
+    ]);
+  });
+
+  test('certificates that are not checked, with the name of whose', () => {
+    const text = `pools: [{ name: p, instances: [{ id: conn-7, url: 'https://a', tls: { verify: false } }] }]`;
+    expect(warningsOf(text)).toEqual([
+      expect.stringMatching(
+        /instances\[0\]\.tls\.verify: is false: the certificate of instance "conn-7" is not checked/,
+      ),
+    ]);
+  });
+
+  test('a connector that is listed twice', () => {
+    expect(warningsOf(`${MINIMAL}      - { id: b, url: 'http://10.0.0.1:8080/' }`)).toEqual([
+      expect.stringMatching(/instances\[1\]\.url: is the url of instances\[0\] too/),
+    ]);
+  });
+
+  test('a Redis that is not used', () => {
+    expect(warningsOf(`${MINIMAL}affinity: { store: embedded, redis: { url: redis://r } }`)).toEqual([
+      expect.stringMatching(/affinity\.redis: has no effect while store is embedded/),
+    ]);
+  });
+});
