@@ -32,6 +32,10 @@ interface Tempo {
 const WATCHED: Tempo = { steadyMs: 6_000, deadMs: 5_000, newcomersMs: 4_000 };
 const BRISK: Tempo = { steadyMs: 2_000, deadMs: 1_000, newcomersMs: 1_500 };
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** As shells count it: 128 and the number of SIGINT. */
+const EXIT_INTERRUPTED = 130;
+
 const DEFAULT_FOR_MS = 60_000;
 const MAX_FOR_MS = 3_600_000;
 const RATE_PER_AGENT = 2;
@@ -54,32 +58,33 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   const screen = new LiveScreen(process.stdout);
   const pauses = new Pauses();
   let stage: DemoStage | undefined;
-  let interrupted = false;
+  const interruption = new AbortController();
+  const { signal: interrupted } = interruption;
   const interrupt = (): void => {
-    if (interrupted) {
+    if (interrupted.aborted) {
       // Whoever asks twice wants the end at once.
       stage?.abandon();
-      process.exit(130);
+      process.exit(EXIT_INTERRUPTED);
     }
-    interrupted = true;
+    interruption.abort();
     pauses.end();
   };
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, interrupt);
+  for (const signal of SIGNALS) process.on(signal, interrupt);
   const abandon = (): void => stage?.abandon();
   process.once('exit', abandon);
   try {
     screen.line('starting three connectors and a gateway …');
-    stage = await setStage(options.program);
-    if (interrupted) return 130;
-    const demo = new Demo(options, stage, screen, pauses, () => interrupted);
-    const kept = await demo.run();
-    return kept && !(options.once && interrupted) ? 0 : 1;
+    stage = await setStage(options.program, interrupted);
+    const kept = await new Demo(options, stage, screen, pauses, interrupted).run();
+    return kept && !(options.once && interrupted.aborted) ? 0 : 1;
+  } catch (error) {
+    if (interrupted.aborted) return EXIT_INTERRUPTED;
+    throw error;
   } finally {
     screen.close();
     await stage?.close();
     process.off('exit', abandon);
-    for (const signal of signals) process.off(signal, interrupt);
+    for (const signal of SIGNALS) process.off(signal, interrupt);
   }
 }
 
@@ -88,7 +93,7 @@ class Demo {
   readonly #stage: DemoStage;
   readonly #screen: LiveScreen;
   readonly #pauses: Pauses;
-  readonly #interrupted: () => boolean;
+  readonly #interrupted: AbortSignal;
   readonly #tempo: Tempo;
   readonly #startedAt = performance.now();
   readonly #endsAt: number;
@@ -105,7 +110,7 @@ class Demo {
     stage: DemoStage,
     screen: LiveScreen,
     pauses: Pauses,
-    interrupted: () => boolean,
+    interrupted: AbortSignal,
   ) {
     this.#options = options;
     this.#stage = stage;
@@ -265,7 +270,9 @@ class Demo {
 
   /** There is nothing more to be seen: the acts end where they are. */
   get #cut(): boolean {
-    return this.#interrupted() || this.#gatewayDied !== undefined || (this.#options.once && this.#broken);
+    return (
+      this.#interrupted.aborted || this.#gatewayDied !== undefined || (this.#options.once && this.#broken)
+    );
   }
 
   /** No further act begins. */

@@ -20,8 +20,8 @@ export interface DemoStage {
 
 const NAMES = ['a', 'b', 'c'];
 
-/** Leaves nothing behind when it rejects. */
-export async function setStage(program?: readonly string[]): Promise<DemoStage> {
+/** Leaves nothing behind when it rejects, which it does soon after the signal is aborted. */
+export async function setStage(program?: readonly string[], signal?: AbortSignal): Promise<DemoStage> {
   const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-demo-'));
   const connectors: ConnectorProcess[] = [];
   let gateway: GatewayProcess | undefined;
@@ -40,6 +40,7 @@ export async function setStage(program?: readonly string[]): Promise<DemoStage> 
     gateway = await startGatewayProcess({
       args: ['--mode', 'sticky', ...instances, '--health-path', '/health', '--state-dir', directory],
       ...own,
+      signal,
     });
   } catch (error) {
     await close();

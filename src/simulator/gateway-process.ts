@@ -6,6 +6,8 @@ export interface GatewayProcessOptions {
   readonly args: readonly string[];
   /** Takes the place of `node dist/main.js`. */
   readonly program?: readonly string[];
+  /** Breaks off the start. Of no effect once the gateway is ready. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A gateway as a process of its own. */
@@ -55,7 +57,11 @@ export async function startGatewayProcess(options: GatewayProcessOptions): Promi
     }
     return both;
   });
+  const breakOff = (): void => child.signal('SIGKILL');
+  if (options.signal?.aborted === true) breakOff();
+  options.signal?.addEventListener('abort', breakOff, { once: true });
   const { data, admin } = await child.until(ready, READY_WITHIN_MS, 'gateway');
+  options.signal?.removeEventListener('abort', breakOff);
   return {
     url: data,
     adminUrl: admin,
