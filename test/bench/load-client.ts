@@ -1,0 +1,60 @@
+/**
+ * The load generator where `wrk` is not installed: a closed loop of as many
+ * requests as the plan wants at a time, in a process of its own. Prints one line
+ * of JSON, a `LoadResult`.
+ */
+import { Agent, request } from 'node:http';
+import { quantile } from './figures.ts';
+import type { LoadPlan } from './load.ts';
+import { numbered, PATH, requestParts } from './load.ts';
+
+const plan = JSON.parse(process.argv[2] ?? '') as LoadPlan;
+const { headers, body } = requestParts(plan);
+const agent = new Agent({ keepAlive: plan.connections === 'kept', maxSockets: plan.concurrency });
+const begunAt = performance.now();
+const until = begunAt + plan.seconds * 1_000;
+const durations: number[] = [];
+let errors = 0;
+let sent = 0;
+
+function once(): Promise<void> {
+  sent += 1;
+  const number = plan.naming === 'new' ? sent : 1 + (sent % plan.agents);
+  const payload = Buffer.from(numbered(body, number));
+  const fields: Record<string, string | number> = { 'Content-Length': payload.length };
+  for (const [name, value] of Object.entries(headers)) fields[name] = numbered(value, number);
+  const startedAt = performance.now();
+  return new Promise((resolve) => {
+    const fail = (): void => {
+      errors += 1;
+      resolve();
+    };
+    request(`${plan.url}${PATH}`, { method: 'POST', agent, headers: fields }, (response) => {
+      response.once('error', fail).resume();
+      response.once('end', () => {
+        durations.push(performance.now() - startedAt);
+        if ((response.statusCode ?? 500) >= 400) errors += 1;
+        resolve();
+      });
+    })
+      .once('error', fail)
+      .end(payload);
+  });
+}
+
+async function loop(): Promise<void> {
+  while (performance.now() < until) await once();
+}
+
+await Promise.all(Array.from({ length: plan.concurrency }, loop));
+const seconds = (performance.now() - begunAt) / 1_000;
+const sorted = Float64Array.from(durations).sort();
+const result = {
+  requests: sorted.length,
+  seconds,
+  p50Ms: quantile(sorted, 0.5),
+  p99Ms: quantile(sorted, 0.99),
+  errors,
+};
+agent.destroy();
+process.stdout.write(`${JSON.stringify(result)}\n`);
