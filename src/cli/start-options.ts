@@ -140,7 +140,7 @@ function parseInstances(texts: readonly string[]): { value: Tree[]; problems: Pr
   for (const text of texts) {
     const [, id, url] = /^([^=/]+)=(.+)$/.exec(text) ?? [];
     if (id === undefined) {
-      const shown = text.replace(/\/\/[^/@]*@/, '//***@');
+      const shown = text.replace(/\/\/.*@/, '//***@');
       problems.push(
         complaint('--instance', `must be id=url, such as a=http://10.0.0.1:8080, but is "${shown}"`),
       );

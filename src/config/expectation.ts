@@ -54,6 +54,6 @@ export function describe(value: unknown): string {
   if (typeof value === 'object' && value !== null) return 'a section';
   if (typeof value !== 'string') return String(value);
   // A URL with a password may stand where none belongs.
-  const shown = value.replace(/\/\/[^/@]*@/, '//***@');
+  const shown = value.replace(/\/\/.*@/, '//***@');
   return JSON.stringify(shown.length > SHOWN_LENGTH ? `${shown.slice(0, SHOWN_LENGTH)}…` : shown);
 }

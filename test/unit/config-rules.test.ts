@@ -164,6 +164,23 @@ describe('the syntax of single values', () => {
     expect(problemsOf(`pools: [{ name: p, instances: [{ id: a, url: '${url}' }] }]`)).toHaveLength(1);
   });
 
+  test.each([
+    ['affinity: { idleLifetime: 999ms }', 'from 1s to 24d'],
+    ['timeouts: { connect: 0s }', 'from 1ms to 24d'],
+    ['timeouts: { total: 25d }', 'from 1ms to 24d'],
+    ['limits: { identityBytes: 5MB }', 'from 1KB to 4MB'],
+    ['limits: { headerBytes: 1023 }', 'from 1KB to 1MB'],
+  ])('%s is out of bounds', (option, bounds) => {
+    expect(problemsOf(`${MINIMAL}${option}`)).toEqual([expect.stringContaining(bounds)]);
+  });
+
+  test.each(['timeouts: { park: 0s }', 'limits: { identityBytes: 4MB }', 'affinity: { idleLifetime: 1s }'])(
+    '%s is on the bound',
+    (option) => {
+      expect(warningsOf(`${MINIMAL}${option}`)).toEqual([]);
+    },
+  );
+
   test.each(['10.0.0.0/33', '10.0.0/8', '::/129', 'any', '10.0.0.0/8/8', '10.0.0.0/'])(
     '%s is no network',
     (network) => {
