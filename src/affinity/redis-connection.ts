@@ -16,6 +16,9 @@ const CONNECT_TIMEOUT_MS = 300;
 const SOCKET_TIMEOUT_MS = 300;
 const LONGEST_RECONNECT_DELAY_MS = 500;
 
+/** @param detail the reason, as ioredis words it */
+export type StateListener = (state: 'up' | 'down', detail: string) => void;
+
 export interface RedisConnectionOptions {
   /** `redis://host:port/db`, or `rediss://` for TLS. */
   readonly url: string;
@@ -27,8 +30,10 @@ export interface RedisConnectionOptions {
   readonly commandTimeoutMs?: number;
   /** How long connecting may take; 300 by default. */
   readonly connectTimeoutMs?: number;
-  /** Told of every change, with the reason; it is `down` before the first call. Must not throw. */
-  readonly onState?: (state: 'up' | 'down', detail: string) => void;
+  /** Told when the connection for commands comes and goes, and once if it does not come at first. Must not throw. */
+  readonly onState?: StateListener;
+  /** The same for the connection that moves are heard on. Its loss costs freshness of caches, not answers. */
+  readonly onHearingState?: StateListener;
 }
 
 /** A process's way to Redis, shared by its pools: one connection for commands, one to hear of moves. */
@@ -45,9 +50,17 @@ export interface RedisConnection {
  */
 export function openRedis(options: RedisConnectionOptions): RedisConnection {
   const client = new Redis(options.url, clientOptions(options));
-  const subscriber = new RedisSubscriber(client.duplicate({ autoResubscribe: false }));
+  const hearing = client.duplicate({ autoResubscribe: false });
+  const subscriber = new RedisSubscriber(hearing);
   for (const [name, lua] of Object.entries(SCRIPTS)) client.defineCommand(name, { lua });
-  reportState(client, options.onState);
+  let closed = false;
+  const unlessClosed = (listener: StateListener | undefined): StateListener => {
+    return (state, detail) => {
+      if (!closed) listener?.(state, detail);
+    };
+  };
+  reportState(client, unlessClosed(options.onState));
+  reportState(hearing, unlessClosed(options.onHearingState));
 
   const run: RunScript = (script, keys, args) => {
     const command = client[script as keyof Redis] as unknown as (...args: unknown[]) => Promise<unknown>;
@@ -61,6 +74,7 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
     store: (pool, storeOptions) => new RedisStore(pool, storeOptions, run, subscriber),
     ping: async () => void (await available(client.ping())),
     close: async () => {
+      closed = true;
       subscriber.close();
       client.disconnect();
     },
@@ -94,22 +108,30 @@ async function available<T>(reply: Promise<T>): Promise<T> {
   }
 }
 
-function reportState(client: Redis, onState: RedisConnectionOptions['onState']): void {
-  let state: 'up' | 'down' = 'down';
-  let reason = '';
-  const change = (next: 'up' | 'down', detail: string): void => {
-    if (state === next) return;
-    state = next;
-    onState?.(next, detail);
+/** Also the `error` listener without which ioredis writes to the console. */
+function reportState(client: Redis, onState: StateListener): void {
+  let up = false;
+  let toldOfLoss = false;
+  let reason = 'connection lost';
+  const tellOfLoss = (): void => {
+    if (toldOfLoss) return;
+    toldOfLoss = true;
+    onState('down', reason);
   };
-  client.on('error', (error: Error) => {
-    // While it is down every attempt fails in its own way; the first reason was told with the change.
-    if (state === 'down' && reason !== error.message) onState?.('down', error.message);
-    reason = error.message;
-  });
   client.on('ready', () => {
-    reason = '';
-    change('up', 'connected');
+    up = true;
+    toldOfLoss = false;
+    reason = 'connection lost';
+    onState('up', 'connected');
   });
-  client.on('close', () => change('down', reason === '' ? 'connection lost' : reason));
+  client.on('error', (error: Error) => {
+    reason = error.message;
+    // On a connection that is up, `close` follows if the error ends it.
+    if (!up) tellOfLoss();
+  });
+  client.on('close', () => {
+    if (!up) return;
+    up = false;
+    tellOfLoss();
+  });
 }

@@ -18,7 +18,7 @@ import { storedKey } from './stored-name.ts';
 // A pointer found in one round can lead elsewhere in the next only if it was moved in between.
 const MOST_ROUNDS = 4;
 // Written before an answer is awaited: enough to hide the round trips, few enough to answer within the timeout.
-const RESTORED_AT_ONCE = 128;
+const RESTORED_AT_ONCE = 64;
 // Redis serves nobody else during a script; these take well under a millisecond.
 const BUCKETS_LISTED_AT_ONCE = 16;
 const SCRIPTS_LISTED_AT_ONCE = 32;

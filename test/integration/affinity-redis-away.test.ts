@@ -1,0 +1,172 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { RedisConnection } from '../../src/affinity/redis-connection.ts';
+import { openRedis } from '../../src/affinity/redis-connection.ts';
+import type { AffinityStore } from '../../src/core/ports.ts';
+import { StoreUnavailable } from '../../src/core/ports.ts';
+import { at, session, user } from '../contract/affinity-store.ts';
+import { eventually } from '../support/eventually.ts';
+import { redisCommand } from '../support/redis-command.ts';
+import type { RedisServer } from '../support/redis-server.ts';
+import { startRedis } from '../support/redis-server.ts';
+
+// The command timeout is 100 ms; the rest is for a busy machine.
+const SETTLED_WITHIN_MS = 150;
+
+describe('the Redis store when Redis is away', () => {
+  let server: RedisServer;
+  let redis: RedisConnection;
+  let store: AffinityStore;
+  let states: string[];
+
+  beforeEach(async () => {
+    server = await startRedis();
+    states = [];
+    redis = openRedis({ url: server.url, onState: (state) => states.push(state) });
+    store = redis.store('crm', { keyPrefix: 'gw', idleLifetimeMs: 3_600_000 });
+    await eventually(() => redis.ping());
+  });
+  afterEach(async () => {
+    await redis.close();
+    server.resume();
+    await server.stop();
+  });
+
+  /** Every operation at once: none may hang, and none may fail in a way of its own. */
+  async function expectUnavailable(): Promise<void> {
+    const binding = { root: user('A'), ...at('a'), generation: 1 };
+    const operations = [
+      store.claim([user('A'), session('1')], at('a')),
+      store.rebind(binding, at('b')),
+      store.renew([user('A')]),
+      store.release(user('A')),
+      store.restore([{ binding, aliases: [] }]),
+      store.counts(),
+      store.list({}),
+      store.marker(),
+      redis.ping(),
+    ];
+    const begun = performance.now();
+    const outcomes = await Promise.allSettled(operations);
+    expect(performance.now() - begun).toBeLessThan(SETTLED_WITHIN_MS);
+    for (const outcome of outcomes) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(StoreUnavailable) });
+    }
+  }
+
+  async function expectAvailable(): Promise<void> {
+    await eventually(async () => {
+      expect((await store.claim([user('A')], at('a'))).binding.instance).toBe('a');
+    });
+  }
+
+  test('a process opens its stores while Redis is down, and uses them when it comes', async () => {
+    await redis.close();
+    await server.kill();
+    states = [];
+    redis = openRedis({ url: server.url, onState: (state, detail) => states.push(`${state}: ${detail}`) });
+    store = redis.store('crm', { keyPrefix: 'gw', idleLifetimeMs: 3_600_000 });
+    await expectUnavailable();
+    await eventually(() => expect(states).toEqual([expect.stringMatching(/^down: .*ECONNREFUSED/)]));
+
+    await server.start();
+
+    await expectAvailable();
+    expect(states.at(-1)).toBe('up: connected');
+  });
+
+  test('a killed Redis fails every call at once, and is used again after its return', async () => {
+    await store.claim([user('A')], at('a'));
+    const marker = await store.marker();
+    await server.kill();
+    await eventually(() => expect(states).toEqual(['up', 'down']));
+    await expectUnavailable();
+
+    await server.start();
+
+    await expectAvailable();
+    expect(await store.marker()).not.toBe(marker);
+  });
+
+  test('calls that wait when Redis is killed settle', async () => {
+    server.pause();
+    const waiting = Promise.allSettled([store.claim([user('A')], at('a')), store.counts()]);
+    await server.kill();
+
+    for (const outcome of await waiting) expect(outcome.status).toBe('rejected');
+  });
+
+  test('a Redis that hangs fails every call in time, again and again, and is used when it wakes', async () => {
+    await store.claim([user('A')], at('a'));
+    server.pause();
+    for (let round = 0; round < 6; round += 1) await expectUnavailable();
+
+    server.resume();
+
+    await expectAvailable();
+    expect(await store.counts()).toEqual(new Map([['a', 1]]));
+  });
+
+  test('a listener is told of the gap when its connection was lost and is back', async () => {
+    const heard: string[] = [];
+    store.listen({
+      onMoved: (names) => heard.push(...names.map((name) => name.value)),
+      onGap: () => heard.push('(gap)'),
+    });
+    await store.claim([user('A')], at('a'));
+    await eventually(async () => {
+      await store.claim([user('B')], at('a'));
+      await store.release(user('B'));
+      expect(heard).toContain('B');
+    });
+    heard.length = 0;
+
+    await redisCommand(server.port, 'CLIENT', 'KILL', 'TYPE', 'pubsub');
+
+    await eventually(() => expect(heard).toContain('(gap)'));
+    await store.release(user('A'));
+    await eventually(() => expect(heard).toContain('A'));
+  });
+
+  test('a listener finds out that its silent connection is dead', async () => {
+    let gaps = 0;
+    store.listen({ onMoved: () => {}, onGap: () => (gaps += 1) });
+    await store.claim([user('A')], at('a'));
+    server.pause();
+    // Longer than the heartbeat and its timeout, which is what this is about.
+    const pausedAt = performance.now();
+    await eventually(() => expect(performance.now() - pausedAt).toBeGreaterThan(1_500));
+    gaps = 0;
+
+    server.resume();
+
+    await eventually(() => expect(gaps).toBeGreaterThan(0));
+  });
+
+  test('a master that was demoted is unavailable, and used again once it is master', async () => {
+    await store.claim([user('A')], at('a'));
+    await redisCommand(server.port, 'REPLICAOF', '127.0.0.1', '1');
+    const begun = performance.now();
+    await expect(store.claim([user('B')], at('a'))).rejects.toBeInstanceOf(StoreUnavailable);
+    expect(performance.now() - begun).toBeLessThan(SETTLED_WITHIN_MS);
+
+    await redisCommand(server.port, 'REPLICAOF', 'NO', 'ONE');
+
+    await expectAvailable();
+  });
+
+  test('a takeover changes the marker, because the last writes may be lost', async () => {
+    const marker = await store.marker();
+    await redisCommand(server.port, 'REPLICAOF', '127.0.0.1', '1');
+    await redisCommand(server.port, 'REPLICAOF', 'NO', 'ONE');
+
+    await eventually(async () => expect(await store.marker()).not.toBe(marker));
+  });
+
+  test('a Redis without memory left is unavailable, and says so', async () => {
+    await redisCommand(server.port, 'CONFIG', 'SET', 'maxmemory', '1');
+
+    await expect(store.claim([user('A')], at('a'))).rejects.toThrow(/OOM/);
+    await redisCommand(server.port, 'CONFIG', 'SET', 'maxmemory', '0');
+    await expectAvailable();
+  });
+});

@@ -1,0 +1,18 @@
+import { createConnection } from 'node:net';
+
+/** Sends one command over a connection of its own; resolves with the reply as it came (RESP2). */
+export function redisCommand(port: number, ...command: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection(port, '127.0.0.1');
+    let reply = '';
+    socket.once('error', reject);
+    socket.on('data', (data) => {
+      reply += data.toString();
+    });
+    socket.once('end', () => resolve(reply.trimEnd()));
+    const parts = command.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`);
+    // Redis answers all that was sent before it closes.
+    socket.write(`*${command.length}\r\n${parts.join('')}*1\r\n$4\r\nQUIT\r\n`);
+    socket.setTimeout(5_000, () => socket.destroy(new Error('redis does not answer')));
+  });
+}
