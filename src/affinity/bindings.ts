@@ -139,7 +139,8 @@ export class Bindings {
   /**
    * Learns the binding that holds for the names, or makes `proposal` that binding.
    *
-   * @param storeless what to propose when the store is away: it must not depend on anything but the name
+   * @param storeless what to propose while the store is known to be away: depends on nothing but the name,
+   *   so that gateways that cannot talk agree
    * @throws GatewayError `GW_AFFINITY_UNAVAILABLE` if the store is away and the pool is told to refuse
    */
   async claim(names: readonly Name[], proposal: Placement, storeless: Placement): Promise<Bound> {
@@ -151,6 +152,8 @@ export class Bindings {
         return { binding: claim.binding, decision: claim.made ? 'claimed' : 'bound' };
       } catch (error) {
         this.#absorb(error);
+        // It may have been done all the same; then both agree on what was proposed.
+        return this.#claimStoreless(names, proposal);
       }
     }
     return this.#claimStoreless(names, storeless);

@@ -1,0 +1,220 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import type { ConnectorProcess } from '../../src/simulator/connector-process.ts';
+import { startConnectorProcess } from '../../src/simulator/connector-process.ts';
+import { eventually } from '../support/eventually.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
+import { startGatewayProcess } from '../support/gateway-process.ts';
+import type { Outcome, RunningLoad } from '../support/load.ts';
+import { startLoad, startOpenLoad, users } from '../support/load.ts';
+import { report } from '../support/report.ts';
+
+const TOTAL_MS = 10_000;
+// Defaults of the configuration.
+const PROBE_TIMEOUT_MS = 1_000;
+const FALL = 3;
+
+let connectors: ConnectorProcess[];
+let gateways: GatewayProcess[];
+let load: RunningLoad | undefined;
+
+beforeEach(async () => {
+  connectors = await Promise.all(['a', 'b', 'c'].map((name) => startConnectorProcess({ name })));
+  const config = {
+    pools: [
+      {
+        name: 'ici',
+        mode: 'sticky',
+        // Intervals, thresholds and timeouts of the probes are the defaults.
+        health: { path: '/health', incarnation: '"incarnation":"([^"]+)"' },
+        instances: connectors.map(({ name, url }) => ({ id: name, url })),
+      },
+    ],
+    affinity: {
+      keyPrefix: `fault-${randomBytes(4).toString('hex')}`,
+      redis: { url: inject('redisUrl'), commandTimeout: '1s' },
+    },
+    timeouts: { responseHeader: '5s', total: `${TOTAL_MS}ms` },
+  };
+  gateways = await Promise.all([startGatewayProcess(config), startGatewayProcess(config)]);
+});
+
+afterEach(async () => {
+  await load?.stop();
+  load = undefined;
+  await Promise.all(gateways.map((gateway) => gateway.close()));
+  await Promise.all(connectors.map((connector) => connector.close()));
+});
+
+const urls = (): string[] => gateways.map(({ url }) => url);
+
+/** The connector at which each agent was answered last. */
+function places(outcomes: readonly Outcome[]): Map<string, string> {
+  const placed = new Map<string, string>();
+  for (const { user, connector } of outcomes) if (connector !== undefined) placed.set(user, connector);
+  return placed;
+}
+
+async function loadOn(agents: number, pauseMs: number): Promise<RunningLoad> {
+  const running = startLoad(urls(), users(agents, 'AGENT'), pauseMs);
+  load = running;
+  await eventually(() => expect(places(running.outcomes).size).toBe(agents));
+  await eventually(() => expect(new Set(places(running.outcomes).values()).size).toBe(3));
+  return running;
+}
+
+/** Deliveries of every connector together, by id. */
+async function deliveries(): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  for (const connector of connectors) {
+    const { ids = {} } = await connector.deliveries();
+    for (const [id, { started }] of Object.entries(ids)) counts.set(id, (counts.get(id) ?? 0) + started);
+  }
+  return counts;
+}
+
+function expectAllAnswered(outcomes: readonly Outcome[]): void {
+  expect(outcomes.filter(({ status }) => status === 0)).toEqual([]);
+  expect(Math.max(...outcomes.map(({ durationMs }) => durationMs))).toBeLessThan(TOTAL_MS + 1_000);
+}
+
+/** The ids under which `post` and the gateway itself counted; only those of `post` can show a repetition. */
+async function expectNothingTwice(outcomes: readonly Outcome[]): Promise<void> {
+  const counts = await deliveries();
+  const twice = outcomes.filter(({ id }) => (counts.get(id) ?? 0) > 1);
+  expect(twice).toEqual([]);
+  // Else the count would prove nothing.
+  const answered = outcomes.find(({ status }) => status === 200) as Outcome;
+  expect(counts.get(answered.id)).toBe(1);
+}
+
+describe('an instance that is killed under load', () => {
+  test('costs none of its agents an error for an unsent request, and they are served elsewhere within 1 s', async () => {
+    const running = await loadOn(60, 20);
+    const [a] = connectors as [ConnectorProcess, ConnectorProcess, ConnectorProcess];
+    const before = places(running.outcomes);
+    const bereft = [...before].filter(([, connector]) => connector === 'a').map(([user]) => user);
+    expect(bereft.length).toBeGreaterThan(5);
+
+    const killedAt = performance.now();
+    await a.kill();
+    const moved = (user: string): Outcome | undefined =>
+      running.outcomes.find((o) => o.user === user && o.startedAt > killedAt && o.status === 200);
+    await eventually(() => expect(bereft.filter((user) => moved(user) === undefined)).toEqual([]));
+    await running.stop();
+
+    const backAfter = bereft.map((user) => {
+      const first = moved(user) as Outcome;
+      return first.startedAt + first.durationMs - killedAt;
+    });
+    const slowest = Math.max(...backAfter);
+    expect(slowest).toBeLessThan(1_000);
+
+    expectAllAnswered(running.outcomes);
+    await expectNothingTwice(running.outcomes);
+    // What had been sent when the instance died is answered "outcome unknown"; all else succeeded.
+    const failed = running.outcomes.filter(({ status }) => status !== 200);
+    expect(failed.filter(({ code }) => code !== 'GW_OUTCOME_UNKNOWN')).toEqual([]);
+    expect(failed.every(({ startedAt }) => startedAt <= killedAt + 50)).toBe(true);
+    // Nobody else has moved.
+    const after = places(running.outcomes);
+    for (const [user, connector] of before) if (connector !== 'a') expect(after.get(user)).toBe(connector);
+    report(`back in service after a kill: slowest of ${bereft.length} agents ${slowest.toFixed(0)} ms`);
+  });
+});
+
+describe('an instance that hangs under load', () => {
+  test('is left within three probe timeouts and a second', async () => {
+    const running = await loadOn(40, 50);
+    const [a] = connectors as [ConnectorProcess, ConnectorProcess, ConnectorProcess];
+    const bereft = [...places(running.outcomes)].filter(([, c]) => c === 'a').map(([user]) => user);
+
+    const hungAt = performance.now();
+    a.stop();
+    // The agents' own lanes wait for answers that will not come; these ask anew all the time.
+    const asking = startOpenLoad(urls(), bereft, 100);
+    const served = (user: string): Outcome | undefined =>
+      asking.outcomes.find((o) => o.user === user && o.status === 200);
+    await eventually(() => expect(bereft.filter((user) => served(user) === undefined)).toEqual([]), {
+      within: 8_000,
+    });
+    const slowest = Math.max(
+      ...bereft.map((user) => {
+        const first = served(user) as Outcome;
+        return first.startedAt + first.durationMs - hungAt;
+      }),
+    );
+    expect(slowest).toBeLessThan(PROBE_TIMEOUT_MS * FALL + 1_000);
+    expect(bereft.map((user) => served(user)?.connector)).not.toContain('a');
+
+    const asked = await asking.stop();
+    a.cont();
+    const outcomes = [...asked, ...(await running.stop())];
+    expectAllAnswered(outcomes);
+    await expectNothingTwice(outcomes);
+    const failed = outcomes.filter(({ status }) => status !== 200);
+    // Sent into the silence, so nobody knows what became of them.
+    expect(failed.every(({ code }) => code === 'GW_UPSTREAM_TIMEOUT' || code === 'GW_OUTCOME_UNKNOWN')).toBe(
+      true,
+    );
+    report(`back in service after a hang: slowest of ${bereft.length} agents ${slowest.toFixed(0)} ms`);
+  });
+});
+
+describe('instances that are killed, hung, reset and restarted under load', () => {
+  test('no POST is delivered twice and every request is answered within its total deadline', async () => {
+    const running = await loadOn(60, 30);
+    const [a, b, c] = connectors as [ConnectorProcess, ConnectorProcess, ConnectorProcess];
+    const answeredAfter = async (from: number, count: number): Promise<void> =>
+      eventually(
+        () => {
+          const since = running.outcomes.filter((o) => o.startedAt > from && o.status === 200);
+          expect(since.length).toBeGreaterThan(count);
+        },
+        { within: 15_000 },
+      );
+    const allUp = (): Promise<void> =>
+      eventually(
+        async () => {
+          for (const gateway of gateways) {
+            const { pools } = await gateway.status();
+            expect(pools[0]?.instances.map(({ health }) => health)).toEqual(['up', 'up', 'up']);
+          }
+        },
+        { within: 15_000, every: 50 },
+      );
+
+    await a.kill();
+    await answeredAfter(performance.now(), 300);
+    await a.restart();
+    await allUp();
+    b.stop();
+    await answeredAfter(performance.now(), 300);
+    b.cont();
+    await allUp();
+    await behave(c, { mode: 'reset-mid-response', appliesTo: 'soap', probability: 0.3, forMs: 1_000 });
+    await answeredAfter(performance.now(), 300);
+    await behave(a, { mode: 'reset', appliesTo: 'soap', probability: 0.3, forMs: 1_000 });
+    await answeredAfter(performance.now(), 300);
+    // Too short for a probe to notice: the instance is a new one, and nothing says so but its page.
+    await c.restart();
+    await answeredAfter(performance.now(), 300);
+    const outcomes = await running.stop();
+
+    expectAllAnswered(outcomes);
+    await expectNothingTwice(outcomes);
+    const codes = new Set(outcomes.map(({ code }) => code).filter((code) => code !== undefined));
+    // Each of these faults was met, and every one was met with a Fault that says what is known.
+    expect([...codes].sort()).toEqual(expect.arrayContaining(['GW_OUTCOME_UNKNOWN']));
+    report(`${outcomes.length} requests, faults: ${JSON.stringify([...codes])}`);
+  });
+});
+
+async function behave(connector: ConnectorProcess, behaviour: Record<string, unknown>): Promise<void> {
+  const response = await fetch(`${connector.url}/sim/behave`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(behaviour),
+  });
+  if (!response.ok) throw new Error(`${connector.name} refuses to behave so: ${await response.text()}`);
+}

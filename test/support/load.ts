@@ -1,0 +1,125 @@
+import { Agent, request } from 'node:http';
+import { subscribeEnvelope } from './soap.ts';
+
+/** How one request ended, as the client saw it. */
+export interface Outcome {
+  /** `x-sim-delivery`, by which simulated connectors count deliveries. */
+  readonly id: string;
+  readonly user: string;
+  /** 0 where no whole answer came. */
+  readonly status: number;
+  readonly connector: string | undefined;
+  /** The gateway's code, where the answer is its own. */
+  readonly code: string | undefined;
+  readonly error: string | undefined;
+  readonly startedAt: number;
+  readonly durationMs: number;
+}
+
+let sequence = 0;
+
+/** One `subscribe` of the user over a new TCP connection, as SAP sends it. Never rejects. */
+export function post(url: string, user: string, headers: Record<string, string> = {}): Promise<Outcome> {
+  sequence += 1;
+  const id = `${process.pid}-${sequence}`;
+  const startedAt = performance.now();
+  return new Promise((resolve) => {
+    const end = (status: number, rest: Partial<Outcome> = {}): void =>
+      resolve({
+        id,
+        user,
+        status,
+        connector: undefined,
+        code: undefined,
+        error: undefined,
+        startedAt,
+        durationMs: performance.now() - startedAt,
+        ...rest,
+      });
+    const outgoing = request(`${url}/ici`, {
+      method: 'POST',
+      agent: new Agent({ keepAlive: false }),
+      headers: { 'content-type': 'text/xml', soapuser: user, 'x-sim-delivery': id, ...headers },
+    });
+    outgoing.on('error', (error: NodeJS.ErrnoException) => end(0, { error: error.code ?? error.message }));
+    outgoing.on('response', (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (text: string) => {
+        body += text;
+      });
+      response.on('error', (error: NodeJS.ErrnoException) => end(0, { error: error.code ?? error.message }));
+      response.on('end', () =>
+        end(response.statusCode ?? 0, {
+          connector: response.headers['x-connector'] as string | undefined,
+          code: /<gw:code>(GW_\w+)<\/gw:code>/.exec(body)?.[1],
+        }),
+      );
+    });
+    outgoing.end(subscribeEnvelope({ user }));
+  });
+}
+
+export interface RunningLoad {
+  /** Ended requests, in the order in which they ended. */
+  readonly outcomes: Outcome[];
+  /** No further request; resolves when the last one has ended. */
+  stop(): Promise<Outcome[]>;
+}
+
+/**
+ * Each agent sends one request after the other, `pauseMs` apart, through the
+ * gateways in turn.
+ */
+export function startLoad(urls: readonly string[], users: readonly string[], pauseMs: number): RunningLoad {
+  const outcomes: Outcome[] = [];
+  let stopping = false;
+  const lanes = users.map(async (user, lane) => {
+    for (let turn = lane; !stopping; turn += 1) {
+      outcomes.push(await post(urls[turn % urls.length] as string, user));
+      await new Promise((next) => {
+        setTimeout(next, pauseMs);
+      });
+    }
+  });
+  return {
+    outcomes,
+    stop: async () => {
+      stopping = true;
+      await Promise.all(lanes);
+      return outcomes;
+    },
+  };
+}
+
+/** Each agent sends a request every `everyMs`, whether or not the earlier ones have ended. */
+export function startOpenLoad(
+  urls: readonly string[],
+  users: readonly string[],
+  everyMs: number,
+): RunningLoad {
+  const outcomes: Outcome[] = [];
+  const underWay = new Set<Promise<void>>();
+  let turn = 0;
+  const timer = setInterval(() => {
+    turn += 1;
+    for (const [i, user] of users.entries()) {
+      const running = post(urls[(turn + i) % urls.length] as string, user).then((outcome) => {
+        outcomes.push(outcome);
+        underWay.delete(running);
+      });
+      underWay.add(running);
+    }
+  }, everyMs);
+  return {
+    outcomes,
+    stop: async () => {
+      clearInterval(timer);
+      await Promise.all(underWay);
+      return outcomes;
+    },
+  };
+}
+
+export function users(count: number, prefix: string): string[] {
+  return Array.from({ length: count }, (_, i) => `${prefix}${i + 1}`);
+}
