@@ -115,7 +115,7 @@ describe('probes of one instance', () => {
     await advance(601);
     expect(gaps()).toEqual([2_000, 250, 250]);
     expect(record.state).toBe('down');
-    await advance(3_900);
+    await advance(3_800);
     expect(gaps().slice(3)).toEqual([2_000]);
   });
 
