@@ -115,13 +115,14 @@ export class EmbeddedPool implements AffinityStore {
   async list(query: { instance?: string; cursor?: string; limit?: number }): Promise<BindingPage> {
     const limit = Math.max(1, query.limit ?? DEFAULT_PAGE);
     const bindings: ListedBinding[] = [];
+    const atOnce = query.instance === undefined ? Math.min(limit, LISTED_AT_ONCE) : LISTED_AT_ONCE;
     let after = query.cursor;
     do {
       if (bindings.length > 0 || after !== query.cursor) await nextTurn();
       const from = after;
       const { now, roots, last } = this.#step((now) => ({
         now,
-        ...this.#tables.slice(from, LISTED_AT_ONCE, now),
+        ...this.#tables.slice(from, atOnce, now),
       }));
       for (const [field, root] of roots) {
         if (query.instance !== undefined && root.instance !== query.instance) continue;
