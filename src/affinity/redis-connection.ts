@@ -13,7 +13,8 @@ import { RedisSubscriber } from './redis-subscriber.ts';
 const COMMAND_TIMEOUT_MS = 100;
 const CONNECT_TIMEOUT_MS = 300;
 // A connection that owed an answer and heard nothing for so long is given up; must exceed the command timeout.
-const SOCKET_TIMEOUT_MS = 300;
+const SOCKET_TIMEOUT_MS = 1_000;
+const COMMAND_BACKSTOP = 5;
 const LONGEST_RECONNECT_DELAY_MS = 500;
 
 /** @param detail the reason, as ioredis words it */
@@ -62,9 +63,10 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
   reportState(client, unlessClosed(options.onState));
   reportState(hearing, unlessClosed(options.onHearingState));
 
+  const limitMs = options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS;
   const run: RunScript = (script, keys, args) => {
     const command = client[script as keyof Redis] as unknown as (...args: unknown[]) => Promise<unknown>;
-    return available(command.call(client, keys.length, ...keys, ...args));
+    return available(command.call(client, keys.length, ...keys, ...args), limitMs);
   };
   client.connect().catch(() => {
     // The client keeps trying by itself, and tells its `error` listener why.
@@ -72,7 +74,7 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
 
   return {
     store: (pool, storeOptions) => new RedisStore(pool, storeOptions, run, subscriber),
-    ping: async () => void (await available(client.ping())),
+    ping: async () => void (await available(client.ping(), limitMs)),
     close: async () => {
       closed = true;
       subscriber.close();
@@ -87,9 +89,13 @@ function clientOptions(options: RedisConnectionOptions) {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    commandTimeout: options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS,
+    // Far beyond our own limit, for the connection's own handshake commands.
+    commandTimeout: COMMAND_BACKSTOP * (options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS),
     connectTimeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
-    socketTimeout: Math.max(SOCKET_TIMEOUT_MS, 2 * (options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS)),
+    socketTimeout: Math.max(
+      SOCKET_TIMEOUT_MS,
+      COMMAND_BACKSTOP * (options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS),
+    ),
     retryStrategy: (attempt: number) => Math.min(attempt * 50, LONGEST_RECONNECT_DELAY_MS),
     // A master that was demoted keeps its connections: leave it, the name may lead to the new one by now.
     reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 2 : false),
@@ -100,12 +106,28 @@ function clientOptions(options: RedisConnectionOptions) {
 }
 
 /** ioredis rejects with plain errors of many wordings, and what to do about any of them is the same. */
-async function available<T>(reply: Promise<T>): Promise<T> {
+async function available<T>(reply: Promise<T>, limitMs: number): Promise<T> {
   try {
-    return await reply;
+    return await inTime(reply, limitMs);
   } catch (cause) {
     throw new StoreUnavailable(`redis: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
   }
+}
+
+/**
+ * Rejects when the reply takes longer than the limit. When the time is up, what
+ * has arrived is read before the verdict: after a pause of this process, timers
+ * run first, and would call a Redis slow that has answered long ago. ioredis's
+ * own limit does.
+ */
+function inTime<T>(reply: Promise<T>, limitMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      // Runs after the next look at the sockets.
+      setImmediate(() => reject(new Error(`no answer within ${limitMs} ms`)));
+    }, limitMs);
+    reply.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 /** Also the `error` listener without which ioredis writes to the console. */
