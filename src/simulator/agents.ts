@@ -21,7 +21,7 @@ export interface AgentsOptions {
   readonly mixedCase?: boolean;
   readonly bodyBytes?: { readonly min: number; readonly max: number };
   readonly workPerLogon?: number;
-  /** Over how long the first logons are spread; 4 ms per agent by default. */
+  /** Over how long the first logons are spread; 10 ms per agent by default. */
   readonly rampMs?: number;
   /** For one request; 65 s by default, longer than a gateway takes to say that it gave up. */
   readonly requestTimeoutMs?: number;
@@ -43,7 +43,10 @@ export interface RunningAgents {
   places(): ReadonlyMap<string, AnsweredBy>;
   /** Lets more agents come to work, spread over `rampMs`. Nobody comes once the run has ended. */
   join(agents: number, rampMs: number): void;
-  /** Lets the agents log off, for at most {@link LOG_OFF_MS}, and breaks off what is left. */
+  /**
+   * Lets the agents log off one after the other, and breaks off what has not
+   * ended 5 s after the last should have: at most 15 s from now.
+   */
   stop(): Promise<AgentStats>;
   /** Resolves when all agents have ended, by time, signal or {@link stop}. */
   readonly done: Promise<AgentStats>;
@@ -51,7 +54,11 @@ export interface RunningAgents {
 
 export const MAX_AGENTS = 5_000;
 const MAX_FOR_MS = 24 * 3_600_000;
+/** How long the agents may take to log off, from the moment that the last one begins to. */
 const LOG_OFF_MS = 5_000;
+/** All at once, they would be a storm that no working day ends with. */
+const LEAVING_MS_PER_AGENT = 5;
+const MAX_LEAVING_MS = 10_000;
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
@@ -64,6 +71,7 @@ export function startAgents(options: AgentsOptions): RunningAgents {
 
   const client = new SoapClient(options.requestTimeoutMs ?? 65_000);
   const pauses = new Pauses();
+  const leaving = new Pauses();
   const record = new AgentRecord(options.onEvent ?? (() => undefined));
   const run = randomBytes(4).toString('hex');
   const seed = options.seed ?? 1;
@@ -80,20 +88,21 @@ export function startAgents(options: AgentsOptions): RunningAgents {
     stopping = true;
     clearTimeout(timeUp);
     pauses.end();
-    breakOff = setTimeout(() => client.abort(), LOG_OFF_MS);
+    breakOff = setTimeout(() => client.abort(), leavingMs() + LOG_OFF_MS);
     markEnded();
   };
   const timeUp = setTimeout(end, forMs);
-  options.signal?.addEventListener('abort', end, { once: true });
-  if (options.signal?.aborted === true) end();
 
   const lives: Promise<void>[] = [];
+  const leavingMs = (): number => Math.min(MAX_LEAVING_MS, lives.length * LEAVING_MS_PER_AGENT);
   const live = async (index: number, afterMs: number): Promise<void> => {
     const user = `${prefix}${String(index + 1).padStart(4, '0')}`;
     const random = seededRandom(seed * 100_003 + index);
     const agent = new SoapAgent(user, run, habits, random, { client, record, pauses });
     await pauses.pause(afterMs);
-    await agent.live(() => stopping);
+    await agent.work(() => stopping);
+    await leaving.pause(random() * leavingMs());
+    await agent.logOff();
   };
   const join = (count: number, rampMs: number): void => {
     if (stopping) return;
@@ -102,7 +111,9 @@ export function startAgents(options: AgentsOptions): RunningAgents {
       lives.push(live(lives.length, (rampMs * joined) / count));
     }
   };
-  join(options.agents, options.rampMs ?? options.agents * 4);
+  options.signal?.addEventListener('abort', end, { once: true });
+  if (options.signal?.aborted === true) end();
+  join(options.agents, options.rampMs ?? options.agents * 10);
   const done = ended.then(async () => {
     await Promise.all(lives);
     clearTimeout(breakOff);

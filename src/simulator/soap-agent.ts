@@ -73,8 +73,8 @@ export class SoapAgent {
     this.#pauses = shared.pauses;
   }
 
-  /** Works until `stopping` is true, then logs off. Ends soon after the pauses were ended. */
-  async live(stopping: () => boolean): Promise<void> {
+  /** Logs on, and works until `stopping` is true. Ends soon after the pauses were ended. */
+  async work(stopping: () => boolean): Promise<void> {
     let again = false;
     let work = 0;
     while (!stopping()) {
@@ -86,12 +86,11 @@ export class SoapAgent {
       }
       await this.#pauses.pause(this.#untilNextWork());
       if (stopping()) break;
-      again = (await this.#work()) === 'told';
+      again = (await this.#workOnce()) === 'told';
       if (again) continue;
       work += 1;
-      if (work >= this.#habits.workPerLogon) await this.#logOff();
+      if (work >= this.#habits.workPerLogon) await this.logOff();
     }
-    if (this.#loggedOn) await this.#logOff();
   }
 
   /** SAP begins a logon with several requests at the same moment. */
@@ -115,7 +114,9 @@ export class SoapAgent {
     return 'ok';
   }
 
-  async #logOff(): Promise<void> {
+  /** Does nothing where the agent is not logged on. */
+  async logOff(): Promise<void> {
+    if (!this.#loggedOn) return;
     this.#loggedOn = false;
     await Promise.all(
       ['ui', 'container'].map((name) => this.#send('unsubscribe', this.#named(['appId', this.#appId(name)]))),
@@ -124,15 +125,15 @@ export class SoapAgent {
     this.#record.loggedOff(this.user);
   }
 
-  async #work(): Promise<Outcome> {
+  async #workOnce(): Promise<Outcome> {
     const count = this.#random() < PARALLEL_SHARE ? 2 : 1;
-    const outcomes = await Promise.all(Array.from({ length: count }, () => this.#workOnce()));
+    const outcomes = await Promise.all(Array.from({ length: count }, () => this.#sendWork()));
     if (!outcomes.includes('told')) return 'ok';
     this.#loggedOn = false;
     return 'told';
   }
 
-  #workOnce(): Promise<Outcome> {
+  #sendWork(): Promise<Outcome> {
     const choice = this.#random();
     if (choice < 0.55) return this.#send('setAttachedData', this.#attachedData());
     if (choice < 0.7) return this.#send('getAttributes', this.#named());

@@ -42,15 +42,17 @@ export class SoapClient {
       });
       this.#inFlight.add(call);
       const timer = setTimeout(() => call.destroy(new NoAnswer('TIMEOUT')), this.#timeoutMs);
+      let settled = false;
       const fail = (error: unknown): void => {
+        settled = true;
         const code = (error as NodeJS.ErrnoException).code;
         reject(error instanceof NoAnswer ? error : new NoAnswer(code ?? 'UNKNOWN', error));
       };
       call.once('close', () => {
         clearTimeout(timer);
         this.#inFlight.delete(call);
-        // Whatever else happened was reported before; this settles what nobody reported.
-        fail(new NoAnswer('CLOSED'));
+        // For what ended without a word.
+        if (!settled) fail(new NoAnswer('CLOSED'));
       });
       call.on('error', fail);
       call.once('response', (response) => {
@@ -63,6 +65,7 @@ export class SoapClient {
         });
         response.on('error', fail);
         response.once('end', () => {
+          settled = true;
           resolve({
             status: response.statusCode ?? 0,
             headers: response.headers,

@@ -194,6 +194,31 @@ describe('simulated agents', () => {
     expect((await running.done).logoffs).toBe(2);
   });
 
+  test('send nothing when the signal was aborted before they began', async () => {
+    const [a] = await connectors('a');
+    const stats = await agents({ urls: [a?.url ?? ''], agents: 2, signal: AbortSignal.abort() }).done;
+    expect(stats.requests).toBe(0);
+  });
+
+  test('end within their bounds when nobody answers', async () => {
+    const [a] = await connectors('a');
+    await a?.behave({ mode: 'hang' });
+    const running = agents({ urls: [a?.url ?? ''], agents: 2, requestTimeoutMs: 200 });
+    await eventually(() => expect(running.stats().errors).toEqual({ TIMEOUT: 8 }));
+    expect((await running.stop()).answers).toBe(0);
+  });
+
+  test('may be joined by more agents, who are told apart from the first', async () => {
+    const [a] = await connectors('a');
+    const running = agents({ urls: [a?.url ?? ''], agents: 2 });
+    running.join(3, 0);
+    await eventually(() => expect(running.stats().loggedOn).toBe(5));
+    const stats = await running.stop();
+    expect(stats).toMatchObject({ logons: 5, logoffs: 5, relogons: 0 });
+    running.join(1, 0);
+    expect(running.stats().requests).toBe(stats.requests);
+  });
+
   test('send the same bytes in the same order for the same seed', async () => {
     const transcript = async (seed: number) => {
       const bodies: string[] = [];
