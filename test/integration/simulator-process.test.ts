@@ -105,13 +105,20 @@ describe('a simulated connector as a process', () => {
   });
 
   test('ends by itself when the process that started it is killed', async () => {
-    const parent = run('--input-type=module', [
-      '-e',
-      `import { startConnectorProcess } from ${JSON.stringify(DEMO.replace('cli/demo', 'simulator/connector-process'))};
+    // Nobody is left to remove its files.
+    const directory = mkdtempSync(join(tmpdir(), 'ici-orphan-test-'));
+    open.push(() => rmSync(directory, { recursive: true, force: true }));
+    const parent = run(
+      '--input-type=module',
+      [
+        '-e',
+        `import { startConnectorProcess } from ${JSON.stringify(DEMO.replace('cli/demo', 'simulator/connector-process'))};
        const { pid, url } = await startConnectorProcess({ name: 'a' });
        process.stdout.write(pid + '\\n');
        setInterval(() => {}, 1000);`,
-    ]);
+      ],
+      { TMPDIR: directory },
+    );
     const pid = await eventually(() => {
       expect(parent.output()).toMatch(/^\d+\n/);
       return Number.parseInt(parent.output(), 10);
