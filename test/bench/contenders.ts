@@ -117,17 +117,18 @@ export async function startUpstream(bench: Workbench): Promise<Started> {
  * pool, each request logged, to a file.
  *
  * @param name of its state directory
- * @param nodeFlags for node itself, such as `--cpu-prof`
  */
 export async function startGateway(
   bench: Workbench,
   upstream: string,
   name: string,
   flags: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Started & { readonly adminUrl: string }> {
   const addresses = ['--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'];
   const pool = ['--mode', 'sticky', '--instance', `a=${upstream}`];
   const program = bench.start([process.execPath, MAIN, 'start', ...addresses, ...pool, ...flags], {
+    ...env,
     XDG_STATE_HOME: `${bench.directory}/${name}`,
   });
   const url = await printedUrl(program, /"address":"([^"]+)","msg":"listening"/);

@@ -19,7 +19,7 @@ let sent = 0;
 
 function once(): Promise<void> {
   sent += 1;
-  const number = plan.naming === 'new' ? sent : 1 + (sent % plan.agents);
+  const number = 1 + (sent % plan.agents);
   const payload = Buffer.from(numbered(body, number));
   const fields: Record<string, string | number> = { 'Content-Length': payload.length };
   for (const [name, value] of Object.entries(headers)) fields[name] = numbered(value, number);

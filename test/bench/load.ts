@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** How requests name their agent: in the header, in the body only, or in the header and never twice the same. */
+/** How requests name their agent: in the header, in the body only, or in the header and as others in each run. */
 export type Naming = 'header' | 'body' | 'new';
 
 /** A new TCP connection for each request, as SAP CRM does, or kept-alive ones. */
@@ -15,9 +15,9 @@ export interface LoadPlan {
   readonly connections: Connections;
   readonly concurrency: number;
   readonly seconds: number;
-  /** Makes the names of `new` agents differ from those of other runs. */
+  /** Makes the names of `new` agents differ from those of runs of another name. */
   readonly run: string;
-  /** How many agents there are, for `header` and `body`. */
+  /** How many agents there are; they take turns. */
   readonly agents: number;
 }
 
@@ -119,7 +119,7 @@ function wrkCommand(plan: LoadPlan, directory: string): string[] {
   ];
 }
 
-/** Requests are made ready before the load begins, but for those of agents that come once only. */
+/** Requests are made ready before the load begins, but for those of new agents, who may be too many for that. */
 function wrkScript(plan: LoadPlan): string {
   const { headers, body } = requestParts(plan);
   const entries = Object.entries(headers).map(([name, value]) => `[ ${lua(name)} ] = ${lua(value)}`);
@@ -132,7 +132,7 @@ end`;
   const supply =
     plan.naming === 'new'
       ? `local n = 0
-function request() n = n + 1 return make(n) end`
+function request() n = n % ${plan.agents} + 1 return make(n) end`
       : `local ready, n = {}, 0
 function init(args)
   for i = 1, ${plan.agents} do ready[i] = make(i) end

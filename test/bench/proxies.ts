@@ -29,6 +29,8 @@ type Samples = ReadonlyMap<string, Sample[]>;
 
 const CONCURRENCY = 16;
 const AGENTS = 500;
+// More than one run can get through, so that each request is another's.
+const ENDLESS = 10_000_000;
 const TARGETS: readonly {
   readonly of: ContenderName;
   readonly over: ContenderName;
@@ -91,7 +93,8 @@ async function sample(
   seconds: number,
   run: string,
 ): Promise<Sample> {
-  const one: LoadPlan = { url, naming, connections, seconds, run, concurrency: CONCURRENCY, agents: AGENTS };
+  const agents = naming === 'new' ? ENDLESS : AGENTS;
+  const one: LoadPlan = { url, naming, connections, seconds, run, agents, concurrency: CONCURRENCY };
   const before = cpuSeconds(group);
   const result = await load(one, generator, bench.directory);
   const cpu = cpuSeconds(group) - before;
