@@ -3,6 +3,7 @@ import { errors } from 'undici';
 import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { FailureKind } from '../core/failure.ts';
+import { BodyBrokeOff } from './request-body.ts';
 import type { Upstream } from './upstream.ts';
 
 export type AttemptOutcome = 'answered' | FailureKind;
@@ -14,6 +15,8 @@ export interface AttemptRequest {
   readonly body: Buffer | AsyncIterable<Buffer> | null;
   /** Asked right before the first byte: may it still go to this instance? */
   maySend(): boolean;
+  /** Asked right before the answer is passed on: is there still a client to take it? */
+  isAwaited(): boolean;
 }
 
 // Answers up to this size are passed on once they are whole: nearly all of ICI's are. One that breaks off
@@ -52,6 +55,8 @@ export class Attempt implements InnerHandler {
   /** Monotonic ms at which the response header came. */
   headerAt: number | undefined;
   responseBytes = 0;
+  /** Names and values of the response's fields in turn, byte for byte as they came. */
+  responseHeaders: readonly Buffer[] = [];
   /** The whole body of the response, where it was small enough to be held. */
   whole: Buffer | undefined;
   /** Set where the request itself was at fault after all: its streamed body grew too large. */
@@ -123,6 +128,7 @@ export class Attempt implements InnerHandler {
     if (statusCode < 200) return this.#inner?.onHeaders(statusCode, headers, resume, statusText) ?? true;
     this.headerAt = performance.now();
     this.upstream.headerEnded(this.headerAt, true);
+    this.responseHeaders = headers;
     this.#held = { statusCode, headers, resume, statusText };
     return true;
   }
@@ -141,7 +147,7 @@ export class Attempt implements InnerHandler {
       this.#chunks = [];
       this.#release();
     }
-    this.#inner?.onComplete(trailers);
+    if (this.#held === undefined) this.#inner?.onComplete(trailers);
   }
 
   onError(error: Error): void {
@@ -153,6 +159,12 @@ export class Attempt implements InnerHandler {
 
   /** Passes on what was held, and from now on everything as it comes. Returns false where the client is slower. */
   #release(): boolean {
+    // reply-from would drop the response by way of an error event that nobody listens to.
+    if (!this.request.isAwaited()) {
+      this.settle('client-aborted');
+      this.cancel('client-aborted');
+      return false;
+    }
     const held = this.#held as HeldHeader;
     const chunks = this.#chunks;
     this.#held = undefined;
@@ -172,13 +184,14 @@ export class Attempt implements InnerHandler {
       this.refusal = error.code;
       return 'client-aborted';
     }
+    if (error instanceof BodyBrokeOff) return 'client-aborted';
     if (error instanceof errors.HeadersTimeoutError) return 'response-timeout';
     // A body that stops being HTTP is one that breaks off.
     if (this.brokeOff) return 'response-aborted';
     if (error instanceof errors.HTTPParserError || error instanceof errors.HeadersOverflowError) {
       return 'junk-response';
     }
-    return 'empty-response';
+    return this.headerAt === undefined ? 'empty-response' : 'junk-response';
   }
 
   #end(): void {

@@ -8,6 +8,7 @@ import type { SoapVersion } from '../soap/media-type.ts';
 import type { Attempt } from './attempt.ts';
 import type { Pool } from './pools.ts';
 import type { RequestBody } from './request-body.ts';
+import type { Upstream } from './upstream.ts';
 import type { Waiter, WaitingRoom, Woken } from './waiting-room.ts';
 
 /** How a request was routed, for logs and metrics (DESIGN: life of a request). */
@@ -40,21 +41,23 @@ export class Exchange {
   failure: FailureKind | undefined;
   error: ErrorCode | undefined;
   parkedMs = 0;
+  /** A place at an instance that was kept for this request while it waited for one. */
+  place: Upstream | undefined;
   /** The total deadline has passed. */
   expired = false;
+  /** Set where the rest of the request turned out to be malformed or too slow. */
+  refusal: ErrorCode | undefined;
   /** The connection to the client is gone, or the answer is complete. */
   closed = false;
   /** More header fields than allowed; those beyond were dropped by the parser. */
   tooManyHeaders = false;
   readonly #deadline: NodeJS.Timeout;
-  readonly #totalMs: number;
   #waiter: Waiter | undefined;
 
   constructor(request: FastifyRequest, reply: FastifyReply, totalMs: number) {
     this.request = request;
     this.reply = reply;
     this.startedAt = performance.now();
-    this.#totalMs = totalMs;
     this.#deadline = setTimeout(expire, totalMs, this);
   }
 
@@ -70,22 +73,18 @@ export class Exchange {
     return performance.now() - this.startedAt;
   }
 
-  get remainingMs(): number {
-    return this.#totalMs - this.elapsedMs;
-  }
-
-  /** Neither ended nor out of time: it is worth going on. */
+  /** Neither ended nor out of time nor malformed: it is worth going on. */
   get isLive(): boolean {
-    return !this.closed && !this.expired;
+    return !this.closed && !this.expired && this.refusal === undefined;
   }
 
   /**
-   * Waits in the room, no longer than `maxMs`, the deadline or the client.
+   * Waits in the room, no longer than `maxMs`; the deadline and the client's leaving cancel the wait.
    * Returns `'full'` at once where the room is full.
    */
   async wait(room: WaitingRoom, maxMs: number): Promise<Woken | 'full'> {
     if (!this.isLive) return 'cancelled';
-    const waiter = room.enter(Math.max(0, Math.min(maxMs, this.remainingMs)));
+    const waiter = room.enter(Math.max(0, maxMs));
     if (waiter === undefined) return 'full';
     this.#waiter = waiter;
     const begunAt = performance.now();
@@ -100,8 +99,19 @@ export class Exchange {
     if (this.closed) return;
     this.expired = true;
     this.#waiter?.cancel();
+    this.body?.abandon('GW_REQUEST_TIMEOUT');
     this.attempt?.cancel('response-timeout');
     // An answer that has begun cannot become another one; only its end can be told.
+    if (this.response.headersSent) this.response.destroy();
+  }
+
+  /** The rest of the request will not come as it should: ends whatever the request is in. */
+  abandon(code: ErrorCode): void {
+    if (this.closed) return;
+    this.refusal ??= code;
+    this.#waiter?.cancel();
+    this.body?.abandon(code);
+    this.attempt?.cancel('client-aborted');
     if (this.response.headersSent) this.response.destroy();
   }
 

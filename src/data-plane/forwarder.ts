@@ -1,10 +1,13 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream';
 import replyFrom from '@fastify/reply-from';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Dispatcher } from 'undici';
 import type { Attempt, AttemptOutcome } from './attempt.ts';
 import type { Exchange } from './exchange.ts';
-import { stripResponseHeaders } from './headers.ts';
+import { responseHeaders } from './headers.ts';
+import { lingerAtEnd } from './linger.ts';
 
 /** Sends one attempt and passes its answer on to the client. */
 export interface Forwarder {
@@ -50,10 +53,7 @@ class AttemptDispatcher extends Dispatcher {
 }
 
 /** Registers reply-from and returns it behind the one method that the gateway uses. */
-export async function createForwarder(
-  fastify: FastifyInstance,
-  onResponseHeaders: (exchange: Exchange, headers: IncomingHttpHeaders) => void,
-): Promise<Forwarder> {
+export async function createForwarder(fastify: FastifyInstance, requestIdHeader: string): Promise<Forwarder> {
   await fastify.register(replyFrom, {
     undici: new AttemptDispatcher(),
     disableRequestLogging: true,
@@ -69,24 +69,29 @@ export async function createForwarder(
     getUpstream: () => 'http://instance.invalid',
     rewriteRequestHeaders: (request: FastifyRequest) =>
       ({ [ATTEMPT]: exchangeOf(request).attempt }) as unknown as IncomingHttpHeaders,
-    rewriteHeaders: (headers: IncomingHttpHeaders, request: FastifyRequest) => {
-      const kept = stripResponseHeaders(headers);
-      onResponseHeaders(exchangeOf(request), kept);
-      return kept;
-    },
+    // Taken from the attempt instead, byte for byte.
+    rewriteHeaders: () => ({}),
     onResponse: (
       request: FastifyRequest,
       reply: FastifyReply,
-      response: { stream: NodeJS.ReadableStream },
+      response: { statusCode: number; stream: Readable },
     ) => {
-      const { attempt } = exchangeOf(request);
-      if (attempt === undefined || attempt.settled) {
-        (response.stream as unknown as { destroy(): void }).destroy();
-        return;
+      const exchange = exchangeOf(request);
+      const { attempt } = exchange;
+      response.stream.on('error', ignore);
+      try {
+        if (attempt === undefined || attempt.settled) {
+          response.stream.destroy();
+          return;
+        }
+        reply.hijack();
+        passOn(exchange, attempt, response.statusCode, response.stream, requestIdHeader);
+        attempt.settle('answered');
+      } catch (error) {
+        // Thrown from here it would be an uncaught exception, and the end of the process.
+        response.stream.destroy();
+        attempt?.settle(attempt.classify(error));
       }
-      attempt.settle('answered');
-      if (attempt.whole === undefined) reply.send(response.stream);
-      else sendWhole(reply, attempt.whole);
     },
     onError: (reply: FastifyReply, { error }: { error: Error }) => {
       const { attempt } = exchangeOf(reply.request);
@@ -104,15 +109,41 @@ export async function createForwarder(
   };
 }
 
-/** Past Fastify, which would give a response without a Content-Type one of its own. */
-function sendWhole(reply: FastifyReply, body: Buffer): void {
-  const headers = reply.getHeaders() as OutgoingHttpHeaders;
+/**
+ * Writes the answer past Fastify, which would give it a Content-Type of its own,
+ * spell its fields anew and throw in mid-header at bytes that it does not like.
+ */
+function passOn(
+  exchange: Exchange,
+  { responseHeaders: raw, whole }: Attempt,
+  status: number,
+  stream: Readable,
+  requestIdHeader: string,
+): void {
+  const { response } = exchange;
+  const headers = responseHeaders(raw, requestIdHeader, exchange.request.id);
   // It came in chunks or up to the end of the connection; its length is known by now.
-  if (body.length > 0) headers['content-length'] ??= body.length;
-  reply.hijack();
-  reply.raw.writeHead(reply.statusCode, headers);
-  reply.raw.end(body);
+  if (whole !== undefined && whole.length > 0 && !hasLength(headers)) {
+    headers.push('content-length', String(whole.length));
+  }
+  if (!exchange.raw.complete) {
+    // Answered before the whole request was read: the rest must not be taken for the next one.
+    headers.push('connection', 'close');
+    if (response.socket !== null) lingerAtEnd(response.socket);
+  }
+  response.writeHead(status, headers);
+  if (whole === undefined) pipeline(stream, response, ignore);
+  else response.end(whole);
 }
+
+function hasLength(headers: readonly string[]): boolean {
+  for (let i = 0; i < headers.length; i += 2) {
+    if ((headers[i] as string).toLowerCase() === 'content-length') return true;
+  }
+  return false;
+}
+
+function ignore(): void {}
 
 function exchangeOf(request: FastifyRequest): Exchange {
   const exchange = (request as unknown as Carrier)[EXCHANGE];

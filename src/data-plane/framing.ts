@@ -43,7 +43,11 @@ export function checkFraming(raw: IncomingMessage): Framing {
         if (name.toLowerCase() === 'content-length') contentLength = Number(value);
         break;
       case 17:
-        if (name.toLowerCase() === 'transfer-encoding') transferEncoding = value.trim().toLowerCase();
+        if (name.toLowerCase() === 'transfer-encoding') {
+          // Several lines are one list (RFC 9110 §5.3); whoever looked at one alone would see another framing.
+          const codings = value.trim().toLowerCase();
+          transferEncoding = transferEncoding === undefined ? codings : `${transferEncoding}, ${codings}`;
+        }
         break;
     }
   }
@@ -71,7 +75,8 @@ function bodyMeansNothing(method: string): boolean {
 }
 
 // A "." or ".." segment, plain or percent-encoded: would let a path leave the prefix that it was matched by.
-const DOT_SEGMENT = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:$|[/\\?]|%2f|%5c)/i;
+// Servlet containers cut a segment at ";", so to them "..;x" is ".." as well.
+const DOT_SEGMENT = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:$|[/\\?;]|%2f|%5c|%3b)/i;
 
 /**
  * The origin form (RFC 9112 §3.2.1) of a request target, exactly as it came, or

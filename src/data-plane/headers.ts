@@ -1,5 +1,3 @@
-import type { IncomingHttpHeaders } from 'node:http';
-
 /**
  * Hop-by-hop fields (RFC 9110 §7.6.1) and those that the gateway writes itself.
  * `expect` is answered by the gateway: undici refuses to send it.
@@ -52,7 +50,7 @@ export interface RequestHeaderFacts {
 export function requestHeaders(facts: RequestHeaderFacts): string[] {
   const { rawHeaders, connectionTokens, requestIdHeader } = facts;
   const headers: string[] = ['host', facts.host];
-  let forwardedFor = facts.peerAddress;
+  const cameThrough: string[] = [];
   let forwardedProto: string = facts.scheme;
   let forwardedHost = facts.clientHost;
 
@@ -65,7 +63,8 @@ export function requestHeaders(facts: RequestHeaderFacts): string[] {
     if (TOLD_BY_PROXIES.has(lower)) {
       if (!facts.peerTrusted) continue;
       if (lower === 'x-forwarded-for') {
-        forwardedFor = `${value}, ${facts.peerAddress}`;
+        // Several lines are one list (RFC 9110 §5.3).
+        cameThrough.push(value);
         continue;
       }
       if (lower === 'x-forwarded-proto') {
@@ -81,7 +80,8 @@ export function requestHeaders(facts: RequestHeaderFacts): string[] {
   }
 
   if (facts.contentLength !== undefined) headers.push('content-length', String(facts.contentLength));
-  headers.push('x-forwarded-for', forwardedFor, 'x-forwarded-proto', forwardedProto);
+  cameThrough.push(facts.peerAddress);
+  headers.push('x-forwarded-for', cameThrough.join(', '), 'x-forwarded-proto', forwardedProto);
   if (forwardedHost !== undefined) headers.push('x-forwarded-host', forwardedHost);
   headers.push('via', facts.via, requestIdHeader, facts.requestId);
   return headers;
@@ -98,22 +98,51 @@ export function connectionTokens(connection: string | undefined): string[] | und
   return tokens.length === 0 ? undefined : tokens;
 }
 
+/** Hop-by-hop fields of a response. Node frames it anew for the client. */
+const NEVER_RETURNED: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
 /**
- * Removes from an instance's response header, in place, what is only between
- * the instance and the gateway. Node frames the response anew for the client.
+ * The header that goes to the client, as a flat list: the instance's own fields
+ * in their order and spelling, byte for byte, repeated ones kept apart,
+ * hop-by-hop ones left out.
+ *
+ * @param raw names and values in turn, as undici gives them
  */
-export function stripResponseHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
-  const listed = connectionTokens(headers.connection);
-  if (listed !== undefined) {
-    for (const name of listed) delete headers[name];
+export function responseHeaders(
+  raw: readonly Buffer[],
+  requestIdHeader: string,
+  requestId: string,
+): string[] {
+  const headers: string[] = [];
+  let listed: string[] | undefined;
+  let hasRequestId = false;
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = (raw[i] as Buffer).toString('latin1');
+    const value = (raw[i + 1] as Buffer).toString('latin1');
+    const lower = name.toLowerCase();
+    if (lower === 'connection') listed = [...(listed ?? []), ...(connectionTokens(value) ?? [])];
+    if (NEVER_RETURNED.has(lower)) continue;
+    if (lower === requestIdHeader) hasRequestId = true;
+    headers.push(name, value);
   }
-  delete headers.connection;
-  delete headers['keep-alive'];
-  delete headers['proxy-authenticate'];
-  delete headers['proxy-connection'];
-  delete headers['te'];
-  delete headers.trailer;
-  delete headers.upgrade;
-  delete headers['transfer-encoding'];
-  return headers;
+  if (!hasRequestId) headers.push(requestIdHeader, requestId);
+  return listed === undefined || listed.length === 0 ? headers : without(headers, listed);
+}
+
+function without(headers: readonly string[], names: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (!names.includes(name.toLowerCase())) kept.push(name, headers[i + 1] as string);
+  }
+  return kept;
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { STATUS_CODES } from 'node:http';
-import type { BlockList } from 'node:net';
+import type { BlockList, Socket } from 'node:net';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TlsOptions } from 'node:tls';
@@ -12,6 +12,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { Exchange } from './exchange.ts';
 import type { Carrier, Forwarder } from './forwarder.ts';
 import { createForwarder, EXCHANGE } from './forwarder.ts';
+import { isLingering, lingerAtEnd } from './linger.ts';
 import type { Recorder } from './record.ts';
 import { ownAnswer } from './reply-with-fault.ts';
 import type { Server } from './serve.ts';
@@ -34,8 +35,6 @@ export interface ListenerOptions {
 
 // How often Node looks for clients that send too slowly: the grain of both limits.
 const SLOWNESS_CHECK_MS = 500;
-// What a client that was refused may still send before its connection is cut, so that it can read why.
-const LINGER_MS = 1_000;
 // A request id from outside ends up in logs and headers.
 const ACCEPTABLE_ID = /^[\w.:@/+=-]{1,128}$/;
 
@@ -58,14 +57,18 @@ export async function createListener(options: ListenerOptions): Promise<Listener
   server.maxHeadersCount = options.headers + 1;
   server.on('drop', () => options.metrics.connectionsDropped.inc());
   server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
-    refuseSocket(socket, 'GW_METHOD_UNSUPPORTED'),
+    refuseSocket(socket as Socket, 'GW_METHOD_UNSUPPORTED'),
   );
 
-  const forwarder = await createForwarder(fastify, (exchange, headers) => {
-    headers[options.requestIdHeader] ??= exchange.request.id;
-  });
+  const forwarder = await createForwarder(fastify, options.requestIdHeader);
   let serve: Server | undefined;
   const onRequest = (request: FastifyRequest, reply: FastifyReply): void => {
+    // Node hands out pipelined requests at once. Each begins when it is its turn to be answered: in order,
+    // and not at all behind one that ends the connection, which may be how it was smuggled in.
+    if (reply.raw.socket === null) reply.raw.once('socket', () => begin(request, reply));
+    else begin(request, reply);
+  };
+  const begin = (request: FastifyRequest, reply: FastifyReply): void => {
     const exchange = new Exchange(request, reply, options.totalTimeoutMs);
     (request as unknown as Carrier)[EXCHANGE] = exchange;
     const response = reply.raw as ServerResponse & Carrier;
@@ -124,7 +127,7 @@ function serverOptions(options: ListenerOptions): FastifyServerOptions {
   if (tls === undefined) return { ...shared, http } as unknown as FastifyServerOptions;
   return {
     ...shared,
-    https: { ...http, ...tls, minVersion: 'TLSv1.2' },
+    https: { ...http, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: options.headerTimeoutMs },
   } as unknown as FastifyServerOptions;
 }
 
@@ -139,16 +142,32 @@ function requestId(request: IncomingMessage, options: ListenerOptions): string {
 
 interface ParserError extends Error {
   readonly code?: string;
-  readonly rawPacket?: Buffer;
+  /** The parser's own words. */
+  readonly reason?: string;
 }
 
-/** What the parser refused: there is no request, so the answer is a line of text and the end of the connection. */
-function onClientError(error: ParserError, socket: Duplex): void {
+type Connection = Socket & { _httpMessage?: (ServerResponse & Carrier) | null };
+
+/** What the parser refused, or what took too long. Nothing that comes after it on the connection can be trusted. */
+function onClientError(error: ParserError, connection: Duplex): void {
+  const socket = connection as Connection;
+  // The parser says it again for every piece that comes after.
+  if (isLingering(socket) && error.code !== 'ECONNRESET') return;
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
-  refuseSocket(socket, codeOf(error));
+  const pending = socket._httpMessage;
+  const exchange = pending?.[EXCHANGE];
+  if (pending === undefined || pending === null) {
+    refuseSocket(socket, codeOf(error));
+  } else if (!pending.req.complete && exchange !== undefined) {
+    exchange.abandon(codeOf(error));
+  } else {
+    // The request before it was complete: it gets its own answer, and that is the last one.
+    pending.shouldKeepAlive = false;
+    pending.once('finish', () => socket.destroySoon());
+  }
 }
 
 function codeOf(error: ParserError): ErrorCode {
@@ -158,26 +177,21 @@ function codeOf(error: ParserError): ErrorCode {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return 'GW_REQUEST_TIMEOUT';
     case 'HPE_INVALID_VERSION':
-      return /^[^\r\n]* HTTP\/\d+\.\d+\r\n/.test(error.rawPacket?.toString('latin1') ?? '')
-        ? 'GW_VERSION_UNSUPPORTED'
-        : 'GW_REQUEST_MALFORMED';
+      // A version, though none that is spoken here; other reasons tell of what is no version at all.
+      return error.reason === 'Invalid HTTP version' ? 'GW_VERSION_UNSUPPORTED' : 'GW_REQUEST_MALFORMED';
     default:
       return 'GW_REQUEST_MALFORMED';
   }
 }
 
-function refuseSocket(socket: Duplex, code: ErrorCode): void {
-  // An answer that has begun on this connection must not be continued by another one.
-  const pending = (socket as Duplex & { _httpMessage?: ServerResponse })._httpMessage;
-  if (pending?.headersSent === true) {
-    socket.destroy();
-    return;
-  }
+/** There is no request, so the answer is a line of text and the end of the connection. */
+function refuseSocket(socket: Socket, code: ErrorCode): void {
   const answer = ownAnswer(code, undefined, randomUUID(), 'exact');
   const body = Buffer.from(answer.body);
-  socket.end(
+  lingerAtEnd(socket);
+  socket.write(
     `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}\r\ncontent-type: ${answer.contentType}\r\n` +
       `content-length: ${body.length}\r\nconnection: close\r\n\r\n${answer.body}`,
   );
-  setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  socket.destroySoon();
 }

@@ -3,6 +3,7 @@ import type { ErrorCode } from '../core/errors.ts';
 import { ERRORS } from '../core/errors.ts';
 import { renderFault } from '../soap/fault.ts';
 import type { SoapVersion } from '../soap/media-type.ts';
+import { lingerAtEnd } from './linger.ts';
 
 /**
  * With which status a SOAP Fault travels. `exact`: the error's own. `soap`: as
@@ -41,16 +42,17 @@ export function ownAnswer(
 export function sendOwnAnswer(
   response: ServerResponse,
   answer: OwnAnswer,
-  requestId: string,
+  requestId: readonly [header: string, value: string],
   close: boolean,
 ): void {
   if (response.headersSent || response.destroyed) return;
+  if (close && !response.req.complete && response.socket !== null) lingerAtEnd(response.socket);
   const body = Buffer.from(answer.body);
   response.writeHead(answer.status, {
     'content-type': answer.contentType,
     'content-length': body.length,
     'cache-control': 'no-store',
-    'x-request-id': requestId,
+    [requestId[0]]: requestId[1],
     ...(close ? { connection: 'close' } : {}),
     ...(answer.status === 503 ? { 'retry-after': '1' } : {}),
   });

@@ -1,7 +1,13 @@
 import type { IncomingMessage } from 'node:http';
+import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
 
 const NOTHING = Buffer.alloc(0);
+
+/** The body broke off while it was passed on: the client's doing, whatever undici makes of it. */
+export class BodyBrokeOff extends Error {
+  override readonly name = 'BodyBrokeOff';
+}
 
 /**
  * A request's body on its way through: a beginning that is held in memory, so
@@ -16,6 +22,7 @@ export class RequestBody {
   #head: Buffer = NOTHING;
   #complete: boolean;
   #begun = false;
+  #stopCollecting: ((error: Error) => void) | undefined;
 
   /** @param maxBytes a longer body is refused with `GW_BODY_TOO_LARGE`, at once where its length is told */
   constructor(raw: IncomingMessage, contentLength: number | undefined, chunked: boolean, maxBytes: number) {
@@ -59,6 +66,7 @@ export class RequestBody {
     return new Promise<void>((resolve, reject) => {
       const settle = (error?: Error): void => {
         raw.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
+        this.#stopCollecting = undefined;
         this.#head = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
         if (error === undefined) resolve();
         else reject(error);
@@ -79,9 +87,15 @@ export class RequestBody {
       };
       const onError = (error: Error): void => settle(error);
       const onClose = (): void => settle(new Error('the client left while it sent the body'));
+      this.#stopCollecting = settle;
       raw.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
       raw.resume();
     });
+  }
+
+  /** Ends {@link collect} with this error, where it is under way: what is missing will not come. */
+  abandon(code: ErrorCode): void {
+    this.#stopCollecting?.(new GatewayError(code));
   }
 
   /**
@@ -99,10 +113,16 @@ export class RequestBody {
     let size = this.#head.length;
     if (size > 0) yield this.#head;
     this.#head = NOTHING;
-    for await (const chunk of this.#raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > this.#maxBytes) throw new GatewayError('GW_BODY_TOO_LARGE');
-      yield chunk;
+    try {
+      for await (const chunk of this.#raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+        size += chunk.length;
+        if (size > this.#maxBytes) throw new GatewayError('GW_BODY_TOO_LARGE');
+        yield chunk;
+      }
+    } catch (error) {
+      throw error instanceof GatewayError
+        ? error
+        : new BodyBrokeOff('the client left while it sent the body', { cause: error });
     }
   }
 }

@@ -79,6 +79,7 @@ export class Server {
       }
     } finally {
       this.#inFlight -= 1;
+      exchange.place?.leave();
     }
   }
 
@@ -138,9 +139,10 @@ export class Server {
       const route = await this.#o.router.route(pool, exchange);
       if ('wait' in route) {
         inVain = waitedInVain(route);
+        takePlace(exchange, undefined);
       } else {
         const upstream = pool.upstreams.get(route.to) as Upstream;
-        if (!upstream.tryEnter()) {
+        if (!takePlace(exchange, upstream)) {
           const refusal = await this.#queue(exchange, upstream);
           if (refusal !== undefined) return refusal;
           continue;
@@ -150,7 +152,7 @@ export class Server {
         const { mayRetry, hastensProbe, answer } = FAILURES[outcome];
         if (hastensProbe) this.#o.coordinator.suspect(pool.name, upstream.id);
         if (route.entry !== undefined) pool.bindings.distrust(route.entry);
-        if (!mayRetry) return exchange.attempt?.refusal ?? answer;
+        if (!mayRetry) return exchange.refusal ?? exchange.attempt?.refusal ?? answer;
         inVain = answer ?? inVain;
       }
       const now = performance.now();
@@ -159,15 +161,16 @@ export class Server {
       if (how === 'full') return 'GW_OVERLOADED';
       if (how === 'timeout') {
         exchange.decision = 'parked';
-        return exchange.expired ? 'GW_DEADLINE' : inVain;
+        return inVain;
       }
     }
-    return exchange.expired ? 'GW_DEADLINE' : inVain;
+    return exchange.refusal ?? (exchange.expired ? 'GW_DEADLINE' : inVain);
   }
 
   /** Waits for a place at an instance that has as many requests as it may have. */
   async #queue(exchange: Exchange, upstream: Upstream): Promise<ErrorCode | undefined> {
     const how = await exchange.wait(upstream.queue, this.#o.parkMs);
+    if (how === 'changed') exchange.place = upstream;
     this.#o.metrics.parked.inc({ pool: exchange.pool?.name ?? '', outcome: `queue-${how}` });
     return how === 'full' || how === 'timeout' ? 'GW_UPSTREAM_BUSY' : undefined;
   }
@@ -192,6 +195,7 @@ export class Server {
       headers: this.#headers(exchange, upstream),
       body: body?.payload() ?? null,
       maySend: () => maySend(exchange, pool, upstream),
+      isAwaited: () => !exchange.closed && !exchange.raw.aborted,
     });
     const outcome = await this.#o.forwarder.forward(exchange, attempt);
     this.#o.metrics.attempts.inc({ pool: pool.name, instance: upstream.id, outcome });
@@ -225,8 +229,17 @@ export class Server {
     const answer = ownAnswer(code, exchange.soapVersion, request.id, this.#o.faultStatus);
     // What is left of a body that nobody reads, or a framing that is not trusted, must not be taken for a request.
     const close = !raw.complete || ERRORS[code].source === 'client';
-    sendOwnAnswer(response, answer, request.id, close);
+    sendOwnAnswer(response, answer, [this.#o.requestIdHeader, request.id], close);
   }
+}
+
+/** True if the request has a place at the upstream: one that was kept for it, or a free one. Gives up any other. */
+function takePlace(exchange: Exchange, upstream: Upstream | undefined): boolean {
+  const kept = exchange.place;
+  exchange.place = undefined;
+  if (kept !== undefined && kept === upstream) return true;
+  kept?.leave();
+  return upstream?.tryEnter() ?? false;
 }
 
 /** Asked right before the first byte: the view may have changed since the route was found. */

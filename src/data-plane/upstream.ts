@@ -62,9 +62,9 @@ export class Upstream {
     return true;
   }
 
+  /** Gives the place back: to the request that has waited longest, which then has it, else to whoever comes. */
   leave(): void {
-    this.#inFlight -= 1;
-    this.queue.wakeOne();
+    if (!this.queue.wakeOne()) this.#inFlight -= 1;
   }
 
   /** A request was handed to a connection. */

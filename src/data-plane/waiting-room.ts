@@ -39,12 +39,13 @@ export class WaitingRoom {
     return { promise, cancel: () => leave('cancelled') };
   }
 
-  /** Wakes the one that has waited longest. */
-  wakeOne(): void {
+  /** Wakes the one that has waited longest, or returns false where nobody waits. */
+  wakeOne(): boolean {
     for (const leave of this.#waiting) {
       leave('changed');
-      return;
+      return true;
     }
+    return false;
   }
 
   wakeAll(): void {

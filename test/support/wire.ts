@@ -1,0 +1,379 @@
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
+import type { ConnectionOptions, TlsOptions } from 'node:tls';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+
+/**
+ * Both ends of a proxy at the level of bytes: a client that writes whatever it
+ * is told to, and an upstream that keeps whatever it was sent. Neither goes
+ * through Node's HTTP, which would correct the very mistakes that are tested.
+ */
+
+export interface WireMessage {
+  /** Request or status line. */
+  readonly start: string;
+  /** Fields as they were written, in order. */
+  readonly fields: readonly (readonly [name: string, value: string])[];
+  readonly body: Buffer;
+  /** Values of a field, whatever its letter case. */
+  all(name: string): string[];
+  get(name: string): string | undefined;
+}
+
+export interface WireResponse extends WireMessage {
+  readonly status: number;
+}
+
+/** A client of one connection. */
+export class WireClient {
+  readonly socket: Socket;
+  /** Resolves when the connection is over, whoever ended it and however. */
+  readonly closed: Promise<void>;
+  isClosed = false;
+  #received: Buffer[] = [];
+  #length = 0;
+  #wake: () => void = () => {};
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => {
+      this.#received.push(chunk);
+      this.#length += chunk.length;
+      this.#wake();
+    });
+    socket.on('error', () => undefined);
+    this.closed = new Promise((resolve) => {
+      socket.once('close', () => {
+        this.isClosed = true;
+        this.#wake();
+        resolve();
+      });
+    });
+  }
+
+  static open(port: number, tls?: ConnectionOptions): Promise<WireClient> {
+    return new Promise((resolve, reject) => {
+      const opened = (): void => {
+        socket.off('error', reject);
+        resolve(new WireClient(socket));
+      };
+      const to = { port, host: '127.0.0.1', allowHalfOpen: true };
+      const socket = tls === undefined ? connect(to, opened) : connectTls({ ...to, ...tls }, opened);
+      socket.once('error', reject);
+    });
+  }
+
+  get bytes(): Buffer {
+    if (this.#received.length > 1) this.#received = [Buffer.concat(this.#received)];
+    return this.#received[0] ?? Buffer.alloc(0);
+  }
+
+  get text(): string {
+    return this.bytes.toString('latin1');
+  }
+
+  send(data: string | Uint8Array): this {
+    if (this.socket.writable)
+      this.socket.write(typeof data === 'string' ? Buffer.from(data, 'latin1') : data);
+    return this;
+  }
+
+  /** Each byte in a segment of its own, as far as the kernel lets them be. */
+  async sendByteByByte(data: string): Promise<void> {
+    for (const byte of Buffer.from(data, 'latin1')) {
+      if (!this.socket.writable) return;
+      this.socket.write(Buffer.of(byte));
+      await new Promise(setImmediate);
+    }
+  }
+
+  /** Resolves once `isThere` holds of what has come; rejects when the connection ends without. */
+  async until(isThere: (bytes: Buffer) => boolean, within = 5_000): Promise<void> {
+    const deadline = performance.now() + within;
+    let examined = -1;
+    for (;;) {
+      if (this.#length !== examined) {
+        examined = this.#length;
+        if (isThere(this.bytes)) return;
+      }
+      const left = deadline - performance.now();
+      if (this.isClosed)
+        throw new Error(`the connection ended after ${JSON.stringify(this.text.slice(0, 500))}`);
+      if (left <= 0) throw new Error(`nothing more came after ${JSON.stringify(this.text.slice(0, 500))}`);
+      let timer: NodeJS.Timeout | undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        timer = setTimeout(resolve, left);
+        if (this.isClosed) resolve();
+      });
+      clearTimeout(timer);
+    }
+  }
+
+  /** The first `count` final responses, complete. */
+  async responses(count: number, methods: readonly string[] = []): Promise<WireResponse[]> {
+    let found: WireResponse[] = [];
+    await this.until((bytes) => {
+      found = parseResponses(bytes, this.socket.readableEnded || this.isClosed, methods).filter(isFinal);
+      return found.length >= count;
+    });
+    return found;
+  }
+
+  async response(method = 'POST'): Promise<WireResponse> {
+    const [first] = await this.responses(1, [method]);
+    return first as WireResponse;
+  }
+
+  /** Everything until the peer ended its side or the connection is gone. */
+  async untilEnd(within = 5_000): Promise<Buffer> {
+    const deadline = performance.now() + within;
+    while (!this.isClosed && !this.socket.readableEnded) {
+      if (performance.now() > deadline) throw new Error(`still open after ${JSON.stringify(this.text)}`);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    return this.bytes;
+  }
+
+  /** Ends the connection at once, as a client does that gives up. */
+  leave(): void {
+    this.socket.destroy();
+  }
+
+  reset(): void {
+    this.socket.resetAndDestroy();
+  }
+}
+
+function isFinal(response: WireResponse): boolean {
+  return response.status >= 200;
+}
+
+/** Complete responses in what came. One without a length is complete when the connection has ended. */
+export function parseResponses(
+  bytes: Buffer,
+  ended: boolean,
+  methods: readonly string[] = [],
+): WireResponse[] {
+  const found: WireResponse[] = [];
+  let at = 0;
+  let finals = 0;
+  while (at < bytes.length) {
+    const head = parseHead(bytes, at);
+    if (head === undefined) break;
+    const status = Number(head.start.split(' ')[1]);
+    const isEmpty = status < 200 || status === 204 || status === 304 || methods[finals] === 'HEAD';
+    const body = isEmpty ? { body: Buffer.alloc(0), end: head.end } : parseBody(bytes, head, ended);
+    if (body === undefined) break;
+    if (status >= 200) finals += 1;
+    found.push({ ...message(head, body.body), status });
+    at = body.end;
+  }
+  return found;
+}
+
+interface Head {
+  readonly start: string;
+  readonly fields: [string, string][];
+  readonly end: number;
+}
+
+function parseHead(bytes: Buffer, from: number): Head | undefined {
+  const end = bytes.indexOf('\r\n\r\n', from);
+  if (end < 0) return undefined;
+  const [start = '', ...lines] = bytes.toString('latin1', from, end).split('\r\n');
+  const fields = lines.map((line): [string, string] => {
+    const colon = line.indexOf(':');
+    return [line.slice(0, colon), line.slice(colon + 1).trim()];
+  });
+  return { start, fields, end: end + 4 };
+}
+
+function message(head: Head, body: Buffer): WireMessage {
+  const all = (name: string): string[] =>
+    head.fields.filter(([field]) => field.toLowerCase() === name.toLowerCase()).map(([, value]) => value);
+  return { start: head.start, fields: head.fields, body, all, get: (name) => all(name)[0] };
+}
+
+function parseBody(
+  bytes: Buffer,
+  head: Head,
+  endsWithConnection: boolean | 'empty',
+): { body: Buffer; end: number } | undefined {
+  const field = (name: string): string | undefined =>
+    head.fields.find(([key]) => key.toLowerCase() === name)?.[1];
+  if (field('transfer-encoding') !== undefined) return parseChunks(bytes, head.end);
+  const length = field('content-length');
+  if (length !== undefined) {
+    const end = head.end + Number(length);
+    return bytes.length < end ? undefined : { body: bytes.subarray(head.end, end), end };
+  }
+  if (endsWithConnection === 'empty') return { body: Buffer.alloc(0), end: head.end };
+  return endsWithConnection ? { body: bytes.subarray(head.end), end: bytes.length } : undefined;
+}
+
+function parseChunks(bytes: Buffer, from: number): { body: Buffer; end: number } | undefined {
+  const chunks: Buffer[] = [];
+  let at = from;
+  for (;;) {
+    const line = bytes.indexOf('\r\n', at);
+    if (line < 0) return undefined;
+    const size = Number.parseInt(bytes.toString('latin1', at, line), 16);
+    const data = line + 2;
+    if (bytes.length < data + size + 2) return undefined;
+    if (size === 0) {
+      // Trailers, if any, end with an empty line as well.
+      const end = bytes.indexOf('\r\n\r\n', line);
+      return end < 0 ? undefined : { body: Buffer.concat(chunks), end: end + 4 };
+    }
+    chunks.push(bytes.subarray(data, data + size));
+    at = data + size + 2;
+  }
+}
+
+export interface ReceivedRequest extends WireMessage {
+  readonly method: string;
+  readonly target: string;
+}
+
+/** What the upstream does with a request; the default answers 200 with a short text. */
+export type Answer = (request: ReceivedRequest, socket: Socket) => void;
+
+export const OK: Answer = (_request, socket) => {
+  socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok');
+};
+
+export interface UpstreamOptions {
+  readonly answer?: Answer;
+  readonly port?: number;
+  readonly tls?: TlsOptions;
+  /** Called for each connection; return true to keep it from being read. */
+  readonly onConnection?: (socket: Socket) => boolean;
+}
+
+/** An instance that notes each request, byte by byte. Probes of `/health` are answered and not noted. */
+export class WireUpstream {
+  readonly requests: ReceivedRequest[] = [];
+  /** Raw bytes that came for anything but probes, complete requests or not. */
+  unparsed = 0;
+  /** Connections on which anything but a probe has come. */
+  readonly trafficSockets = new Set<Socket>();
+  readonly sockets = new Set<Socket>();
+  answer: Answer;
+  onConnection: ((socket: Socket) => boolean) | undefined;
+  port = 0;
+  readonly #server: Server;
+  readonly #scheme: string;
+
+  private constructor(options: UpstreamOptions) {
+    this.answer = options.answer ?? OK;
+    this.onConnection = options.onConnection;
+    this.#scheme = options.tls === undefined ? 'http' : 'https';
+    const accept = (socket: Socket): void => this.#accept(socket);
+    this.#server = options.tls === undefined ? createServer(accept) : createTlsServer(options.tls, accept);
+    this.#server.on('tlsClientError', () => undefined);
+  }
+
+  static async start(options: UpstreamOptions | Answer = {}): Promise<WireUpstream> {
+    const upstream = new WireUpstream(typeof options === 'function' ? { answer: options } : options);
+    await upstream.listen(typeof options === 'function' ? 0 : (options.port ?? 0));
+    return upstream;
+  }
+
+  get url(): string {
+    return `${this.#scheme}://127.0.0.1:${this.port}`;
+  }
+
+  async listen(port: number): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject).listen({ port, host: '127.0.0.1' }, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+    this.port = (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Refuses connections from now on; those that are open end. */
+  async refuse(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    for (const socket of this.sockets) socket.destroy();
+    await closed;
+  }
+
+  async close(): Promise<void> {
+    if (this.#server.listening) await this.refuse();
+    for (const socket of this.sockets) socket.destroy();
+  }
+
+  #accept(socket: Socket): void {
+    this.sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('close', () => this.sockets.delete(socket));
+    if (this.onConnection?.(socket) === true) return;
+    let pending = Buffer.alloc(0);
+    let chunks: Buffer[] = [];
+    let needed = 0;
+    socket.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      needed -= chunk.length;
+      if (needed > 0) return;
+      pending = Buffer.concat([pending, ...chunks]);
+      chunks = [];
+      for (;;) {
+        const head = parseHead(pending, 0);
+        if (head === undefined || !head.start.startsWith('GET /health ')) {
+          if (pending.length > 0) this.trafficSockets.add(socket);
+        }
+        const body = head === undefined ? undefined : parseBody(pending, head, 'empty');
+        if (head === undefined || body === undefined) {
+          // A long body is not put together anew for each of its pieces.
+          const length = head?.fields.find(([name]) => name.toLowerCase() === 'content-length')?.[1];
+          needed =
+            head === undefined || length === undefined ? 0 : head.end + Number(length) - pending.length;
+          return;
+        }
+        pending = pending.subarray(body.end);
+        if (head.start.startsWith('GET /health ')) {
+          OK(request(head, body.body), socket);
+          continue;
+        }
+        const received = request(head, Buffer.from(body.body));
+        this.requests.push(received);
+        this.answer(received, socket);
+        if (pending.length === 0) return;
+      }
+    });
+  }
+}
+
+function request(head: Head, body: Buffer): ReceivedRequest {
+  const [method = '', target = ''] = head.start.split(' ');
+  return { ...message(head, body), method, target };
+}
+
+/** A pool over one or several upstreams, as YAML; the options of the pool are indented by four. */
+export function poolOf(urls: readonly string[], options = '', instanceOptions = ''): string {
+  const instances = urls
+    .map(
+      (url, i) =>
+        `      - { id: i${i + 1}, url: '${url}'${instanceOptions === '' ? '' : `, ${instanceOptions}`} }`,
+    )
+    .join('\n');
+  return `pools:\n  - name: ici\n    mode: sticky\n    health: { path: /health, interval: 200ms, fastInterval: 20ms, timeout: 500ms }\n${options === '' ? '' : `    ${options}\n`}    instances:\n${instances}\n`;
+}
+
+export function soapPost(path: string, body: string, fields: readonly string[] = []): string {
+  const lines = [
+    `POST ${path} HTTP/1.1`,
+    'Host: ici.example',
+    'Content-Type: text/xml; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    ...fields,
+  ];
+  return `${lines.join('\r\n')}\r\n\r\n${body}`;
+}
+
+export const ENVELOPE =
+  '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><ping/></e:Body></e:Envelope>';
