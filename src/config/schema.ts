@@ -45,7 +45,7 @@ const listen = section('Where SAP CRM connects.', {
 const admin = section('Where operators and monitoring connect.', {
   address: written(
     'address',
-    'Host and port of the admin plane: API, metrics, console. It can move and log off agents, so keep it off networks that clients reach. Port 0 takes any free one.',
+    'Host and port of the admin plane: metrics, probes, status. It shows addresses of instances and asks for no password, so keep it off networks that clients reach. Port 0 takes any free one.',
     { default: '127.0.0.1:9090' },
   ),
 });
@@ -234,12 +234,12 @@ const limits = section('How much of anything is taken in.', {
     4,
   ),
   connections: count(
-    'Connections of clients, per process. Further ones wait in the queue of the kernel.',
+    'Connections of clients. Further ones are closed at once and counted.',
     1,
     1_000_000,
     10_000,
   ),
-  inFlight: count('Requests in progress, per process; more is answered 503.', 1, 1_000_000, 2000),
+  inFlight: count('Requests in progress; more is answered 503.', 1, 1_000_000, 2000),
   queued: count(
     'Requests that wait for a busy instance, per instance; more is answered 503.',
     0,
