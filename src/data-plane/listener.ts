@@ -63,6 +63,11 @@ export async function createListener(options: ListenerOptions): Promise<Listener
   const forwarder = await createForwarder(fastify, options.requestIdHeader);
   let serve: Server | undefined;
   const onRequest = (request: FastifyRequest, reply: FastifyReply): void => {
+    // Whatever still comes from a client that was refused is read and dropped.
+    if (isLingering(request.raw.socket)) {
+      request.raw.resume();
+      return;
+    }
     // Node hands out pipelined requests at once. Each begins when it is its turn to be answered: in order,
     // and not at all behind one that ends the connection, which may be how it was smuggled in.
     if (reply.raw.socket === null) reply.raw.once('socket', () => begin(request, reply));

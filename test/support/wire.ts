@@ -136,6 +136,12 @@ export class WireClient {
     return this.bytes;
   }
 
+  /** Waits for the peer to end its side, then ends this one. */
+  async end(within = 2_000): Promise<void> {
+    await this.untilEnd(within);
+    this.leave();
+  }
+
   /** Ends the connection at once, as a client does that gives up. */
   leave(): void {
     this.socket.destroy();
