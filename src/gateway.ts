@@ -52,8 +52,14 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   );
   const showName = nameDisplay(config.logging.names);
   const running: RunningPool[] = [];
-  const stores = await openStores(config.affinity, (detail) => {
-    for (const { bindings } of running) bindings.storeIsDown(detail);
+  const stores = await openStores(config.affinity, {
+    onDown: (detail) => {
+      for (const { bindings } of running) bindings.storeIsDown(detail);
+    },
+    onHearing: (state, detail) => {
+      for (const { bindings } of running) bindings.hearing(state);
+      logger.info({ state, detail }, 'connection for news of moved bindings');
+    },
   });
   const closers: (() => Promise<unknown>)[] = [() => stores.close()];
   let state: GatewayState = 'Starting';

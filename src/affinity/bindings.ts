@@ -112,6 +112,11 @@ export class Bindings {
     this.#markAway(detail);
   }
 
+  /** Told by the store's connection: while it brings no news of moves, the cache is trusted for nothing. */
+  hearing(state: 'up' | 'down'): void {
+    this.#trustedSince = state === 'down' ? Number.POSITIVE_INFINITY : performance.now();
+  }
+
   /** What is known of these names here, without asking anyone. */
   find(user: string | undefined, session: string | undefined): CachedBinding | undefined {
     return this.#cache.find(user, session);

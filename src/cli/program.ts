@@ -173,7 +173,7 @@ function addSimulate(program: Command, exitWith: (code: number) => void): void {
       'a gateway, once for each; agents are spread over them (http://127.0.0.1:8080)',
       repeatable,
     )
-    .option('--agents <n>', 'how many agents', integer(1, 100_000), 50)
+    .option('--agents <n>', 'how many agents', integer(1, 5_000), 50)
     .option('--for <duration>', 'how long, such as 30s or 5m', duration, 30_000)
     .option('--rate <n>', 'requests per second and agent', positive, 0.5)
     .option('--without-headers', 'name the agent in the SOAP body only, as without SAP Note 1640673')

@@ -8,8 +8,15 @@ export interface Stores {
   close(): Promise<void>;
 }
 
-/** Opens the store that the configuration asks for; `onDown` hears when its connection breaks. */
-export async function openStores(config: AffinityConfig, onDown: (detail: string) => void): Promise<Stores> {
+export interface StoreEvents {
+  /** The connection for commands broke. */
+  onDown(detail: string): void;
+  /** The connection that tells of moves broke or came back; while it is gone cached bindings are asked for anew. */
+  onHearing(state: 'up' | 'down', detail: string): void;
+}
+
+/** Opens the store that the configuration asks for. Waits for a Redis, but not for long. */
+export async function openStores(config: AffinityConfig, events: StoreEvents): Promise<Stores> {
   const { idleLifetime, keyPrefix, redis } = config;
   if (config.store === 'redis' && redis !== undefined) {
     let connected: () => void = () => {};
@@ -24,9 +31,10 @@ export async function openStores(config: AffinityConfig, onDown: (detail: string
       commandTimeoutMs: redis.commandTimeout,
       connectTimeoutMs: redis.connectTimeout,
       onState: (state, detail) => {
-        if (state === 'down') onDown(detail);
+        if (state === 'down') events.onDown(detail);
         else connected();
       },
+      onHearingState: events.onHearing,
     });
     // Commands do not wait for a connection, so whoever opened the stores now would find Redis away.
     await firstContact;

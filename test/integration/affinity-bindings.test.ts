@@ -115,6 +115,19 @@ describe('a known agent', () => {
     expect(await claim(one, [user('U')], A)).toBe('c');
   });
 
+  test('is asked for each time while the gateway would not hear of a move', async () => {
+    const one = await open();
+    await known(one, 'U', A);
+    const entry = one.bindings.find('U', undefined);
+    one.bindings.hearing('down');
+    expect(entry !== undefined && one.bindings.isTrusted(entry)).toBe(false);
+    one.bindings.hearing('up');
+    // What was cached before may have moved meanwhile; what the store tells from now on is trusted.
+    expect(entry !== undefined && one.bindings.isTrusted(entry)).toBe(false);
+    await claim(one, [user('U')], B);
+    expect(one.bindings.isTrusted(one.bindings.find('U', undefined) as typeof entry & object)).toBe(true);
+  });
+
   test('with a session that is new needs the store once, which links them', async () => {
     const one = await open();
     await claim(one, [user('U')], A);
