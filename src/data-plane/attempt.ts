@@ -23,6 +23,9 @@ export interface AttemptRequest {
 // before can then be answered with a Fault instead of a broken connection, and goes out in one write.
 const HELD_BYTES = 64 * 1_024;
 
+// The last is what undici calls contradicting lengths in a header.
+const JUNK = [errors.HTTPParserError, errors.HeadersOverflowError, errors.ResponseContentLengthMismatchError];
+
 /** The header of a response that is held until it is whole, as undici gave it. */
 interface HeldHeader {
   readonly statusCode: number;
@@ -188,9 +191,7 @@ export class Attempt implements InnerHandler {
     if (error instanceof errors.HeadersTimeoutError) return 'response-timeout';
     // A body that stops being HTTP is one that breaks off.
     if (this.brokeOff) return 'response-aborted';
-    if (error instanceof errors.HTTPParserError || error instanceof errors.HeadersOverflowError) {
-      return 'junk-response';
-    }
+    if (JUNK.some((junk) => error instanceof junk)) return 'junk-response';
     return this.headerAt === undefined ? 'empty-response' : 'junk-response';
   }
 
