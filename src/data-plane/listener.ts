@@ -158,12 +158,14 @@ function onClientError(error: ParserError, connection: Duplex): void {
   const socket = connection as Connection;
   // The parser says it again for every piece that comes after.
   if (isLingering(socket) && error.code !== 'ECONNRESET') return;
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  const pending = socket._httpMessage;
+  const exchange = pending?.[EXCHANGE];
+  // Ended in the middle of a body: whoever sent it has left.
+  const hasLeft = error.code === 'HPE_INVALID_EOF_STATE' && pending?.req.complete === false;
+  if (error.code === 'ECONNRESET' || hasLeft || !socket.writable) {
     socket.destroy();
     return;
   }
-  const pending = socket._httpMessage;
-  const exchange = pending?.[EXCHANGE];
   if (pending === undefined || pending === null) {
     refuseSocket(socket, codeOf(error));
   } else if (!pending.req.complete && exchange !== undefined) {

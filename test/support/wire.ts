@@ -43,6 +43,7 @@ export class WireClient {
       this.#wake();
     });
     socket.on('error', () => undefined);
+    socket.once('end', () => this.#wake());
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {
         this.isClosed = true;
@@ -62,6 +63,11 @@ export class WireClient {
       const socket = tls === undefined ? connect(to, opened) : connectTls({ ...to, ...tls }, opened);
       socket.once('error', reject);
     });
+  }
+
+  /** Nothing more will come. */
+  get isOver(): boolean {
+    return this.isClosed || this.socket.readableEnded;
   }
 
   get bytes(): Buffer {
@@ -98,14 +104,14 @@ export class WireClient {
         if (isThere(this.bytes)) return;
       }
       const left = deadline - performance.now();
-      if (this.isClosed)
+      if (this.isOver)
         throw new Error(`the connection ended after ${JSON.stringify(this.text.slice(0, 500))}`);
       if (left <= 0) throw new Error(`nothing more came after ${JSON.stringify(this.text.slice(0, 500))}`);
       let timer: NodeJS.Timeout | undefined;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
         timer = setTimeout(resolve, left);
-        if (this.isClosed) resolve();
+        if (this.isOver) resolve();
       });
       clearTimeout(timer);
     }
@@ -115,7 +121,7 @@ export class WireClient {
   async responses(count: number, methods: readonly string[] = []): Promise<WireResponse[]> {
     let found: WireResponse[] = [];
     await this.until((bytes) => {
-      found = parseResponses(bytes, this.socket.readableEnded || this.isClosed, methods).filter(isFinal);
+      found = parseResponses(bytes, this.isOver, methods).filter(isFinal);
       return found.length >= count;
     });
     return found;
@@ -129,7 +135,7 @@ export class WireClient {
   /** Everything until the peer ended its side or the connection is gone. */
   async untilEnd(within = 5_000): Promise<Buffer> {
     const deadline = performance.now() + within;
-    while (!this.isClosed && !this.socket.readableEnded) {
+    while (!this.isOver) {
       if (performance.now() > deadline) throw new Error(`still open after ${JSON.stringify(this.text)}`);
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
