@@ -1,6 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { BlockList, isIP } from 'node:net';
 import { storedForm } from './affinity/stored-name.ts';
 import { bindingsEvents, reportTransition } from './composition/events.ts';
 import type { RunningPool } from './composition/pool.ts';
@@ -21,6 +20,7 @@ import { PoolTable } from './data-plane/pools.ts';
 import { Recorder } from './data-plane/record.ts';
 import { Router } from './data-plane/router.ts';
 import { Server } from './data-plane/serve.ts';
+import { TrustedProxies } from './data-plane/trusted-proxies.ts';
 import { MetadataExtractor } from './identity/metadata.ts';
 import { BodySearch } from './soap/body-search.ts';
 import type { Logger } from './telemetry/logger.ts';
@@ -150,7 +150,7 @@ async function composeListener(
   showName: (name: string) => string,
 ): Promise<{ listener: Listener; server: Server }> {
   const { limits, timeouts, forwarding, listen, logging } = config;
-  const trustedProxies = blockList(forwarding.trustedProxies);
+  const trustedProxies = new TrustedProxies(forwarding.trustedProxies);
   const requestIdHeader = forwarding.requestIdHeader.toLowerCase();
   const listener = await createListener({
     tls: listen.tls === undefined ? undefined : readListenerTls(listen.tls),
@@ -162,7 +162,6 @@ async function composeListener(
     idleTimeoutMs: timeouts.clientIdle,
     totalTimeoutMs: timeouts.total,
     trustedProxies,
-    trustedNetworks: forwarding.trustedProxies,
     requestIdHeader,
     metrics,
     recorder: new Recorder({ metrics, logger, logRequests: logging.requests, showName }),
@@ -268,15 +267,4 @@ function bindOptions(address: string): { host: string; port: number } {
 
 function urlOf(scheme: string, { address, port, family }: AddressInfo): string {
   return `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
-}
-
-function blockList(networks: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const network of networks) {
-    const [address = '', bits] = network.split('/');
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-    if (bits === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(bits), family);
-  }
-  return list;
 }

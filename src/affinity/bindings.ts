@@ -20,6 +20,8 @@ export interface BindingsEvents {
   onStoreState(state: 'available' | 'away', detail: string): void;
   /** An agent had been served by `was` under one of these names, and from now on is by `now`. */
   onConflict(names: readonly Name[], was: Placement, now: Placement): void;
+  /** A binding was moved from here, because its instance or incarnation was gone. */
+  onRebound(): void;
   onOperation(operation: string, outcome: 'ok' | 'unavailable', seconds: number): void;
 }
 
@@ -186,6 +188,7 @@ export class Bindings {
       try {
         const claim = await this.#timed('rebind', this.#store.rebind(expected, proposal));
         this.#learn(names, claim, begunAt);
+        if (claim.made) this.#options.events.onRebound();
         return { binding: claim.binding, decision: claim.made ? 'rebound' : 'bound' };
       } catch (error) {
         this.#absorb(error);
@@ -195,6 +198,7 @@ export class Bindings {
     const binding: Binding = { ...proposal, root: expected.root, generation: expected.generation + 1 };
     const written = this.#journal.get(keyOf(expected.root));
     this.#write(names, binding, written === undefined ? expected : written.from);
+    this.#options.events.onRebound();
     return { binding, decision: 'rebound' };
   }
 

@@ -49,10 +49,10 @@ export function bindingsEvents(
         'binding conflict: an agent was bound to two instances and follows one of them from now on',
       );
     },
+    onRebound: () => metrics.rebinds.inc({ pool }),
     onOperation: (operation, outcome, seconds) => {
       metrics.affinityOperations.inc({ pool, operation, outcome });
       metrics.affinityDuration.observe({ pool, operation }, seconds);
-      if (operation === 'rebind' && outcome === 'ok') metrics.rebinds.inc({ pool });
     },
   };
 }

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { STATUS_CODES } from 'node:http';
-import type { BlockList, Socket } from 'node:net';
-import { isIP } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TlsOptions } from 'node:tls';
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
@@ -16,6 +15,7 @@ import { isLingering, lingerAtEnd } from './linger.ts';
 import type { Recorder } from './record.ts';
 import { ownAnswer } from './reply-with-fault.ts';
 import type { Server } from './serve.ts';
+import type { TrustedProxies } from './trusted-proxies.ts';
 
 export interface ListenerOptions {
   readonly tls: TlsOptions | undefined;
@@ -26,8 +26,7 @@ export interface ListenerOptions {
   readonly bodyTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly totalTimeoutMs: number;
-  readonly trustedProxies: BlockList;
-  readonly trustedNetworks: readonly string[];
+  readonly trustedProxies: TrustedProxies;
   readonly requestIdHeader: string;
   readonly metrics: Metrics;
   readonly recorder: Recorder;
@@ -123,7 +122,7 @@ function serverOptions(options: ListenerOptions): FastifyServerOptions {
     exposeHeadRoutes: false,
     genReqId: (request: IncomingMessage) => requestId(request, options),
     requestIdHeader: false as const,
-    trustProxy: options.trustedNetworks.length > 0 ? [...options.trustedNetworks] : false,
+    trustProxy: options.trustedProxies.networks.length > 0 ? [...options.trustedProxies.networks] : false,
     requestTimeout: http.requestTimeout,
     keepAliveTimeout: options.idleTimeoutMs,
     clientErrorHandler: onClientError,
@@ -138,9 +137,8 @@ function serverOptions(options: ListenerOptions): FastifyServerOptions {
 
 function requestId(request: IncomingMessage, options: ListenerOptions): string {
   const given = request.headers[options.requestIdHeader];
-  const peer = request.socket.remoteAddress ?? '';
-  if (typeof given === 'string' && ACCEPTABLE_ID.test(given) && peer !== '') {
-    if (options.trustedProxies.check(peer, isIP(peer) === 6 ? 'ipv6' : 'ipv4')) return given;
+  if (typeof given === 'string' && ACCEPTABLE_ID.test(given)) {
+    if (options.trustedProxies.includes(request.socket.remoteAddress ?? '')) return given;
   }
   return randomUUID();
 }

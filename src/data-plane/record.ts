@@ -1,7 +1,9 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { FAILURES } from '../core/failure.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { RequestLog } from '../telemetry/request-log.ts';
 import type { Exchange } from './exchange.ts';
 
 export interface RecordOptions {
@@ -14,73 +16,78 @@ export interface RecordOptions {
 
 /** The status in logs of a request whose client left before it was answered, after nginx. */
 const CLIENT_CLOSED = 499;
+const CLASSES = ['0xx', '1xx', '2xx', '3xx', '4xx', '5xx'];
+// Sessions whose hash is at hand; those of a full pool.
+const REMEMBERED_SESSIONS = 10_000;
 
 /** Writes the one log line and the one set of counters of each request, when it has ended. */
 export class Recorder {
   readonly #options: RecordOptions;
+  readonly #log: RequestLog;
+  readonly #sessions = new LRUCache<string, string>({ max: REMEMBERED_SESSIONS });
 
   constructor(options: RecordOptions) {
     this.#options = options;
+    this.#log = new RequestLog(options.logger);
   }
 
   ended(exchange: Exchange): void {
     const { metrics, logger, logRequests } = this.#options;
-    const { pool, response, attempt } = exchange;
+    const { response } = exchange;
+    const pool = exchange.pool?.name ?? '';
     const durationMs = exchange.elapsedMs;
     const status = response.headersSent ? response.statusCode : CLIENT_CLOSED;
-    const poolName = pool?.name ?? '';
 
-    metrics.requests.inc({
-      pool: poolName,
-      decision: exchange.decision,
-      status_class: `${Math.floor(status / 100)}xx`,
-    });
-    metrics.requestDuration.observe({ pool: poolName }, durationMs / 1_000);
+    metrics.requests.inc(pool, exchange.decision, CLASSES[Math.floor(status / 100)] ?? '0xx');
+    metrics.requestDuration.observe(pool, durationMs / 1_000);
     if (exchange.error !== undefined) metrics.errors.inc({ code: exchange.error });
-    if (!logRequests || !logger.isLevelEnabled('info')) return;
+    if (logRequests && logger.isLevelEnabled('info')) this.#write(exchange, pool, status, durationMs);
+  }
 
-    const user = exchange.user;
-    logger.info(
-      {
-        requestId: exchange.request.id,
-        method: exchange.raw.method,
-        path: exchange.path,
-        status,
-        pool: poolName,
-        decision: exchange.decision,
-        instance: exchange.instance,
-        user: user === undefined ? undefined : this.#options.showName(user),
-        // A session value opens the session to whoever reads it.
-        session: exchange.session === undefined ? undefined : shortHash(exchange.session),
-        epoch: exchange.epoch,
-        attempts: exchange.attempts,
-        durationMs: round(durationMs),
-        instanceMs:
-          attempt?.sentAt === undefined || attempt.headerAt === undefined
-            ? undefined
-            : round(attempt.headerAt - attempt.sentAt),
-        parkedMs: exchange.parkedMs === 0 ? undefined : round(exchange.parkedMs),
-        responseBytes: attempt?.responseBytes,
-        failure: exchange.failure,
-        sent: exchange.failure === undefined ? undefined : attempt?.sentAt !== undefined,
-        error: exchange.error,
-        outcomeUnknown:
-          exchange.failure !== undefined &&
-          !FAILURES[exchange.failure].mayRetry &&
-          attempt?.sentAt !== undefined
-            ? true
-            : undefined,
-      },
-      'request',
-    );
+  #write(exchange: Exchange, pool: string, status: number, durationMs: number): void {
+    const { attempt, user, session, parkedMs, failure, error } = exchange;
+    this.#log.write({
+      requestId: exchange.request.id,
+      method: exchange.raw.method ?? '',
+      path: exchange.path,
+      status,
+      pool,
+      decision: exchange.decision,
+      instance: exchange.instance,
+      user: user === undefined ? undefined : this.#options.showName(user),
+      session: session === undefined ? undefined : this.#sessionHash(session),
+      epoch: exchange.epoch,
+      attempts: exchange.attempts,
+      durationMs,
+      instanceMs:
+        attempt?.sentAt === undefined || attempt.headerAt === undefined
+          ? undefined
+          : attempt.headerAt - attempt.sentAt,
+      parkedMs: parkedMs === 0 ? undefined : parkedMs,
+      responseBytes: attempt?.responseBytes,
+      trouble: failure === undefined && error === undefined ? '' : trouble(exchange),
+    });
+  }
+
+  /** A session value opens the session to whoever reads it. */
+  #sessionHash(session: string): string {
+    let shown = this.#sessions.get(session);
+    if (shown === undefined) {
+      shown = hash('sha256', session, 'base64url').slice(0, 12);
+      this.#sessions.set(session, shown);
+    }
+    return shown;
   }
 }
 
-function shortHash(value: string): string {
-  return createHash('sha256').update(value).digest('base64url').slice(0, 12);
-}
-
-/** Hundredths of a millisecond are below the noise. */
-function round(ms: number): number {
-  return Math.round(ms * 100) / 100;
+function trouble({ failure, error, attempt }: Exchange): string {
+  const sent = attempt?.sentAt !== undefined;
+  const fields = {
+    failure,
+    sent: failure === undefined ? undefined : sent,
+    // Whether the instance has acted on it is not known.
+    outcomeUnknown: failure !== undefined && sent && !FAILURES[failure].mayRetry ? true : undefined,
+    error,
+  };
+  return `,${JSON.stringify(fields).slice(1, -1)}`;
 }

@@ -1,5 +1,3 @@
-import type { BlockList } from 'node:net';
-import { isIP } from 'node:net';
 import type { ErrorCode } from '../core/errors.ts';
 import { ERRORS, GatewayError } from '../core/errors.ts';
 import { FAILURES } from '../core/failure.ts';
@@ -20,6 +18,7 @@ import { ownAnswer, sendOwnAnswer } from './reply-with-fault.ts';
 import { RequestBody } from './request-body.ts';
 import type { Router } from './router.ts';
 import { waitedInVain } from './router.ts';
+import type { TrustedProxies } from './trusted-proxies.ts';
 import type { Upstream } from './upstream.ts';
 
 export interface ServeOptions {
@@ -36,7 +35,7 @@ export interface ServeOptions {
   readonly maxBodyBytes: number;
   /** Bodies up to this size are read whole before anything is forwarded. */
   readonly heldBytes: number;
-  readonly trustedProxies: BlockList;
+  readonly trustedProxies: TrustedProxies;
   readonly keepClientHost: boolean;
   readonly requestIdHeader: string;
   readonly via: string;
@@ -198,7 +197,7 @@ export class Server {
       isAwaited: () => !exchange.closed && !exchange.raw.aborted,
     });
     const outcome = await this.#o.forwarder.forward(exchange, attempt);
-    this.#o.metrics.attempts.inc({ pool: pool.name, instance: upstream.id, outcome });
+    this.#o.metrics.attempts.inc(pool.name, upstream.id, outcome);
     if (outcome !== 'answered') exchange.failure = outcome;
     return outcome;
   }
@@ -206,14 +205,13 @@ export class Server {
   #headers(exchange: Exchange, upstream: Upstream): string[] {
     const { raw } = exchange;
     const peerAddress = raw.socket.remoteAddress ?? '';
-    const family = isIP(peerAddress) === 6 ? 'ipv6' : 'ipv4';
     return requestHeaders({
       rawHeaders: raw.rawHeaders,
       connectionTokens: connectionTokens(raw.headers.connection),
       host: this.#o.keepClientHost ? (exchange.host ?? upstream.authority) : upstream.authority,
       contentLength: exchange.body?.declaredLength,
       peerAddress,
-      peerTrusted: peerAddress !== '' && this.#o.trustedProxies.check(peerAddress, family),
+      peerTrusted: this.#o.trustedProxies.includes(peerAddress),
       scheme: this.#o.scheme,
       clientHost: exchange.host,
       requestIdHeader: this.#o.requestIdHeader,

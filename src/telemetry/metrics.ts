@@ -1,4 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Durations } from './durations.ts';
+import { Tally } from './tally.ts';
 
 /**
  * Every metric of the gateway, in one place. Labels come from closed sets only:
@@ -7,18 +9,20 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 export class Metrics {
   readonly registry = new Registry();
 
-  readonly requests = this.#counter(
+  readonly requests = new Tally(
+    this.registry,
     'gateway_requests_total',
     'Requests ended, by how they were routed and the class of the status sent',
     ['pool', 'decision', 'status_class'],
   );
-  readonly requestDuration = this.#histogram(
+  readonly requestDuration = new Durations(
+    this.registry,
     'gateway_request_duration_seconds',
     'From the request header to the last byte of the response',
-    ['pool'],
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
   );
-  readonly attempts = this.#counter(
+  readonly attempts = new Tally(
+    this.registry,
     'gateway_attempts_total',
     'Tries at an instance, by outcome: answered, or the kind of failure',
     ['pool', 'instance', 'outcome'],

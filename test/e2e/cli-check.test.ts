@@ -120,7 +120,7 @@ describe('the command line', () => {
     [['chek'], '(Did you mean check?)'],
     [['check', '--confg', 'x'], '(Did you mean --config?)'],
     [['check', 'gateway.yaml'], 'A configuration file is given with --config FILE.'],
-    [['simulate', 'agents', '--agents', 'many'], 'It must be a whole number from 1 to 100000.'],
+    [['simulate', 'agents', '--agents', 'many'], 'It must be a whole number from 1 to 5000.'],
     [['simulate', 'agents', '--for', '5'], 'It must be a duration such as 30s, 5m or 1h.'],
   ])('%j ends with 2 and a remedy', async (args, remedy) => {
     const { code, out, err } = await run(args);

@@ -52,6 +52,7 @@ async function open({
     sessionsAreProvisional,
     events: {
       onStoreState: () => {},
+      onRebound: () => {},
       onConflict: (names, was, now) =>
         conflicts.push(`${names.map(({ value }) => value).join('+')}: ${was.instance} -> ${now.instance}`),
       onOperation: (operation) => operations.push(operation),
