@@ -1,0 +1,265 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
+import { createServer as createTlsServer } from 'node:tls';
+import { pino } from 'pino';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { startGateway } from '../../src/gateway.ts';
+import { eventually } from '../support/eventually.ts';
+import type { TestGateway } from '../support/test-gateway.ts';
+import { startTestGateway } from '../support/test-gateway.ts';
+import type { WireResponse } from '../support/wire.ts';
+import { ENVELOPE, OK, poolOf, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
+
+/** TLS on both sides: who is believed, who is refused, and that a refusal is proven to be unsent. */
+
+const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-tls-'));
+const at = (name: string): string => join(directory, name);
+const pem = (name: string): string => readFileSync(at(name), 'utf8');
+
+function certify(name: string, names: string, authority?: string): void {
+  execFileSync(
+    'openssl',
+    [
+      ...'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2'.split(' '),
+      ...['-keyout', at(`${name}.key`), '-out', at(`${name}.pem`), '-subj', `/CN=${name}`],
+      ...(names === '' ? [] : ['-addext', `subjectAltName=${names}`]),
+      ...(authority === undefined
+        ? []
+        : [
+            '-CA',
+            at(`${authority}.pem`),
+            '-CAkey',
+            at(`${authority}.key`),
+            '-addext',
+            'basicConstraints=CA:FALSE',
+          ]),
+    ],
+    { stdio: 'ignore' },
+  );
+}
+
+const opened: { close(): Promise<unknown> }[] = [];
+beforeAll(() => {
+  certify('ca', '');
+  certify('instance', 'IP:127.0.0.1', 'ca');
+  certify('named', 'DNS:ici.internal', 'ca');
+  certify('client', '', 'ca');
+  certify('stranger', 'IP:127.0.0.1');
+});
+afterEach(async () => {
+  for (const one of opened.splice(0).reverse()) await one.close();
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+interface Seen {
+  readonly upstream: WireUpstream;
+  /** Names that were asked for in handshakes. */
+  readonly serverNames: (string | false)[];
+}
+
+async function instance(certificate: string, options: object = {}): Promise<Seen> {
+  const serverNames: (string | false)[] = [];
+  const upstream = await WireUpstream.start({
+    tls: { cert: pem(`${certificate}.pem`), key: pem(`${certificate}.key`), ...options },
+    onConnection: (socket) => {
+      serverNames.push((socket as TLSSocket & { servername: string | false }).servername);
+      return false;
+    },
+  });
+  opened.push(upstream);
+  return { upstream, serverNames };
+}
+
+async function gatewayTo(url: string, tls: string, rest = ''): Promise<TestGateway> {
+  const gateway = await startTestGateway(
+    `${poolOf([url], '', tls === '' ? '' : `tls: { ${tls} }`)}timeouts: { connect: 300ms, park: 50ms }\n${rest}`,
+  );
+  opened.push(gateway);
+  return gateway;
+}
+
+async function call(gateway: TestGateway, host = 'ici.example'): Promise<WireResponse> {
+  const client = await WireClient.open(gateway.port);
+  client.send(soapPost('/', ENVELOPE).replace('ici.example', host));
+  const response = await client.response();
+  client.leave();
+  return response;
+}
+
+describe('TLS to an instance', () => {
+  test.each([
+    ['has signed its certificate itself', 'stranger', () => ''],
+    ['has a certificate of an unknown authority', 'instance', () => ''],
+    [
+      'has a certificate of another authority than the configured one',
+      'stranger',
+      () => `caFile: ${at('ca.pem')}`,
+    ],
+    ['has a certificate for another name', 'named', () => `caFile: ${at('ca.pem')}`],
+    [
+      'has a certificate that does not bear serverName',
+      'instance',
+      () => `caFile: ${at('ca.pem')}, serverName: other.internal`,
+    ],
+  ])('is refused and nothing is sent when the instance %s', async (_what, certificate, tls) => {
+    const { upstream } = await instance(certificate);
+    const gateway = await gatewayTo(upstream.url, tls());
+    const response = await call(gateway);
+    expect(response.status).toBe(503);
+    expect(response.body.toString()).toContain('GW_NO_INSTANCE');
+    expect(response.body.toString()).not.toMatch(/certificate|127\.0\.0\.1/);
+    expect(upstream.requests).toHaveLength(0);
+    expect(upstream.trafficSockets.size).toBe(0);
+  });
+
+  test('is refused for requests as well as for probes', async () => {
+    // Trusted while it is probed first, then replaced by a stranger on the same port.
+    const { upstream } = await instance('instance');
+    const gateway = await gatewayTo(upstream.url, `caFile: ${at('ca.pem')}`);
+    await upstream.refuse();
+    const stranger = await WireUpstream.start({
+      port: upstream.port,
+      tls: { cert: pem('stranger.pem'), key: pem('stranger.key') },
+    });
+    opened.push(stranger);
+    expect((await call(gateway)).status).toBe(503);
+    await eventually(() =>
+      expect(gateway.requests()[0]).toMatchObject({ failure: 'connect-failure', sent: false, status: 503 }),
+    );
+    expect(stranger.trafficSockets.size).toBe(0);
+  });
+
+  test('is accepted when caFile names its authority, and no name is sent for an address', async () => {
+    const { upstream, serverNames } = await instance('instance');
+    const gateway = await gatewayTo(upstream.url, `caFile: ${at('ca.pem')}`);
+    expect((await call(gateway)).status).toBe(200);
+    expect(new Set(serverNames)).toEqual(new Set([false]));
+  });
+
+  test('is accepted unverified when verify is false', async () => {
+    const { upstream } = await instance('stranger');
+    const gateway = await gatewayTo(upstream.url, 'verify: false');
+    expect((await call(gateway)).status).toBe(200);
+  });
+
+  test('asks for and verifies serverName, whatever Host the requests bear, over one connection', async () => {
+    const { upstream, serverNames } = await instance('named');
+    const gateway = await gatewayTo(upstream.url, `caFile: ${at('ca.pem')}, serverName: ici.internal`);
+    for (const host of ['a.example', 'b.example', '10.0.0.1']) {
+      expect((await call(gateway, host)).status).toBe(200);
+    }
+    expect(upstream.requests.map((request) => request.get('host'))).toEqual([
+      'a.example',
+      'b.example',
+      '10.0.0.1',
+    ]);
+    expect(upstream.trafficSockets.size).toBe(1);
+    expect(new Set(serverNames)).toEqual(new Set(['ici.internal']));
+  });
+
+  test('shows the certificate of the gateway to an instance that asks for one', async () => {
+    const demanding = { requestCert: true, rejectUnauthorized: true, ca: pem('ca.pem') };
+    const { upstream } = await instance('instance', demanding);
+    const shown = `certFile: ${at('client.pem')}, keyFile: ${at('client.key')}, caFile: ${at('ca.pem')}`;
+    const known = await gatewayTo(upstream.url, shown);
+    expect((await call(known)).status).toBe(200);
+    const unknown = await gatewayTo(upstream.url, `caFile: ${at('ca.pem')}`);
+    expect((await call(unknown)).status).toBe(503);
+    expect(upstream.requests).toHaveLength(1);
+  });
+
+  test('that hangs in the handshake is unsent: the request may go elsewhere', async () => {
+    let hangs = false;
+    const sockets = new Set<Socket>();
+    const tls = createTlsServer({ cert: pem('instance.pem'), key: pem('instance.key') }, (socket) => {
+      socket.on('error', () => undefined).once('data', () => OK({} as never, socket));
+    });
+    const server = createServer((socket) => {
+      sockets.add(socket.on('error', () => undefined));
+      if (!hangs) tls.emit('connection', socket);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    opened.push({
+      close: async () => {
+        for (const socket of sockets) socket.destroy();
+        await new Promise((resolve) => server.close(resolve));
+      },
+    });
+    const { port } = server.address() as { port: number };
+    const gateway = await gatewayTo(`https://127.0.0.1:${port}`, `caFile: ${at('ca.pem')}`);
+    hangs = true;
+    expect((await call(gateway)).status).toBe(503);
+    await eventually(() =>
+      expect(gateway.requests()[0]).toMatchObject({ failure: 'connect-failure', sent: false, status: 503 }),
+    );
+    await eventually(() => expect(gateway.status().pools[0]?.instances[0]?.inFlight).toBe(0));
+  });
+});
+
+describe('TLS to clients', () => {
+  async function secureGateway(extra = ''): Promise<{ upstream: WireUpstream; port: number }> {
+    const upstream = await WireUpstream.start();
+    const { config } = loadConfig({
+      text: `listen: { address: '127.0.0.1:0', tls: { certFile: ${at('instance.pem')}, keyFile: ${at('instance.key')}${extra} } }
+admin: { address: '127.0.0.1:0' }
+affinity: { stateDir: ${at(`state-${upstream.port}`)} }
+${poolOf([upstream.url])}`,
+      env: {},
+    });
+    const gateway = await startGateway(config, pino({ level: 'silent' }));
+    opened.push(upstream, gateway);
+    await gateway.running;
+    return { upstream, port: Number(new URL(gateway.url).port) };
+  }
+
+  test('carries requests, which are told to instances as https', async () => {
+    const { upstream, port } = await secureGateway();
+    const client = await WireClient.open(port, { ca: pem('ca.pem') });
+    client.send(soapPost('/', ENVELOPE, ['Connection: close']));
+    expect((await client.response()).status).toBe(200);
+    await client.end();
+    expect(upstream.requests[0]?.get('x-forwarded-proto')).toBe('https');
+  });
+
+  test('with clientCaFile serves clients with a certificate and nobody else', async () => {
+    const { upstream, port } = await secureGateway(`, clientCaFile: ${at('ca.pem')}`);
+    const call = async (credentials: object): Promise<string> => {
+      const client = await WireClient.open(port, { ca: pem('ca.pem'), ...credentials });
+      client.send(soapPost('/', ENVELOPE, ['Connection: close']));
+      await client.untilEnd();
+      client.leave();
+      return client.text;
+    };
+    expect(await call({ cert: pem('client.pem'), key: pem('client.key') })).toMatch(/^HTTP\/1.1 200/);
+    expect(await call({})).toBe('');
+    expect(await call({ cert: pem('stranger.pem'), key: pem('stranger.key') })).toBe('');
+    expect(upstream.requests).toHaveLength(1);
+  });
+
+  test('refuses versions before 1.2', async () => {
+    const { port } = await secureGateway();
+    const old = {
+      ca: pem('ca.pem'),
+      minVersion: 'TLSv1',
+      maxVersion: 'TLSv1.1',
+      ciphers: 'ALL:@SECLEVEL=0',
+    } as const;
+    await expect(WireClient.open(port, old)).rejects.toThrow(/protocol version|EPROTO|alert/i);
+  });
+
+  test('ends a connection that speaks plain HTTP', async () => {
+    const { upstream, port } = await secureGateway();
+    const client = await WireClient.open(port);
+    client.send(soapPost('/', ENVELOPE));
+    await client.untilEnd();
+    client.leave();
+    expect(client.text).not.toContain('200 OK');
+    expect(upstream.requests).toHaveLength(0);
+  });
+});
