@@ -159,6 +159,10 @@ function print(line: string): void {
 }
 
 const asked = process.argv.slice(2);
+if (asked.includes('--help')) {
+  print('Size and speed of the stores up to a million bindings: [redis|embedded] [user-only]');
+  process.exit(0);
+}
 const withSession = !asked.includes('user-only');
 if (!asked.includes('embedded')) await benchRedis(withSession);
 if (!asked.includes('redis')) await benchEmbedded(withSession);

@@ -6,9 +6,10 @@
  * Loads a gateway by turns with agents it knows, by header and by body, on new and
  * on kept-alive connections, and with new agents. Bindings live for half a minute
  * here, and new agents come from a population that is gone through once a minute:
- * so each of them is new, and there are never more than so many. After the first minute resident memory may grow by less than 5 %
- * to the end, measured along the least-squares line, since single samples depend
- * on where the garbage collector is. Exit code 1 if it grew more.
+ * so each of them is new, and there are never more than so many. After the first
+ * minute resident memory may grow by less than 5 % to the end, measured along the
+ * least-squares line, since single samples depend on where the garbage collector
+ * is. Exit code 1 if it grew more.
  */
 import { parseArgs } from 'node:util';
 import { startGateway, startUpstream } from './contenders.ts';
@@ -40,7 +41,15 @@ const TURNS: readonly Pick<LoadPlan, 'naming' | 'connections' | 'agents'>[] = [
 const POPULATIONS = Math.ceil(WARM_UP_SECONDS / (TURNS.length * TURN_SECONDS));
 const IDLE_LIFETIME = { ICI_GATEWAY_AFFINITY__IDLE_LIFETIME: '30s' };
 
-const { values } = parseArgs({ options: { minutes: { type: 'string', default: '10' } } });
+const { values } = parseArgs({
+  options: { minutes: { type: 'string', default: '10' }, help: { type: 'boolean', default: false } },
+});
+if (values.help) {
+  process.stdout.write(
+    'Memory of the gateway under load.\n\n  --minutes <n>  how long, at least 2; 10 without it\n',
+  );
+  process.exit(0);
+}
 const minutes = Number(values.minutes);
 // Too few samples after warm-up make no line.
 if (!(minutes >= 2)) throw new Error('--minutes is a number of at least 2');

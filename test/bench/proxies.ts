@@ -44,13 +44,25 @@ const TITLES: Readonly<Record<Connections, string>> = {
   kept: 'Kept-alive connections',
 };
 
+const HELP = `The gateway beside other proxies, in one run on loopback.
+
+  --quick              fewer and shorter rounds, about a minute
+  --only <a,b,…>       of ${Object.keys(CONTENDERS).join(', ')}
+  --connections <how>  new (one TCP connection per request) or kept; both without it
+`;
+
 const { values: flags } = parseArgs({
   options: {
+    help: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
     connections: { type: 'string' },
   },
 });
+if (flags.help) {
+  print(HELP);
+  process.exit(0);
+}
 const wanted = wantedContenders(flags.only);
 const modes = wantedModes(flags.connections);
 const plan = flags.quick ? { rounds: 3, seconds: 1, warmUp: 3 } : { rounds: 5, seconds: 2, warmUp: 5 };
