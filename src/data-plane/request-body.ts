@@ -61,6 +61,8 @@ export class RequestBody {
   collect(bytes: number): Promise<void> {
     if (this.#complete || this.#head.length >= bytes) return Promise.resolve();
     const raw = this.#raw;
+    // Nothing more would be heard of it.
+    if (raw.destroyed) return Promise.reject(new Error('the client left while it sent the body'));
     const chunks: Buffer[] = [];
     let size = 0;
     return new Promise<void>((resolve, reject) => {
