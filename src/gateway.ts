@@ -10,7 +10,7 @@ import { readListenerTls } from './config/secrets.ts';
 import { parseAddress } from './config/syntax.ts';
 import { createAdminServer } from './control-plane/admin-server.ts';
 import type { GatewayState, GatewayStatus } from './control-plane/status.ts';
-import { poolStatus } from './control-plane/status.ts';
+import { bindingListing, poolStatus } from './control-plane/status.ts';
 import { LocalCoordinator } from './coordination/local-coordinator.ts';
 import type { Name } from './core/identity.ts';
 import { Identifier } from './data-plane/identify.ts';
@@ -90,6 +90,11 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     const admin = createAdminServer({
       metrics,
       status,
+      bindings: (name, query) =>
+        running
+          .find(({ source }) => source.name === name)
+          ?.source.listBindings(query)
+          .then(bindingListing),
       beforeScrape: () => {
         metrics.inFlight.set(inFlight());
         readGauges(metrics, status());

@@ -3,7 +3,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { Name } from '../core/identity.ts';
 import { nameKey } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
-import type { AffinityStore, KnownBinding } from '../core/ports.ts';
+import type { AffinityStore, BindingPage, BindingQuery, KnownBinding } from '../core/ports.ts';
 import { StoreUnavailable } from '../core/ports.ts';
 import type { BindingCache, CachedBinding } from './binding-cache.ts';
 import { storedForm } from './stored-name.ts';
@@ -117,6 +117,15 @@ export class Bindings {
   /** Told by the store's connection: while it brings no news of moves, the cache is trusted for nothing. */
   hearing(state: 'up' | 'down'): void {
     this.#trustedSince = state === 'down' ? Number.POSITIVE_INFINITY : performance.now();
+  }
+
+  /**
+   * Live bindings as the store has them, for operators.
+   *
+   * @throws StoreUnavailable while the store is away
+   */
+  list(query: BindingQuery): Promise<BindingPage> {
+    return this.#store.list(query);
   }
 
   /** What is known of these names here, without asking anyone. */

@@ -91,6 +91,7 @@ export function composePool(
       parked: () => parking.size,
       storeAvailable: () => bindings.available,
       cachedBindings: () => bindings.cached,
+      listBindings: (query) => bindings.list(query),
     },
     start: async () => {
       prober.start();

@@ -1,4 +1,5 @@
 import type { InstanceId, InstanceState } from '../core/instance.ts';
+import type { BindingPage, BindingQuery } from '../core/ports.ts';
 import type { View } from '../core/view.ts';
 
 /** What the status needs to know of a pool; read at the moment it is asked for. */
@@ -15,6 +16,23 @@ export interface PoolSource {
   parked(): number;
   storeAvailable(): boolean;
   cachedBindings(): number;
+  listBindings(query: BindingQuery): Promise<BindingPage>;
+}
+
+/** One line of the listing of bindings. */
+export interface BindingStatus {
+  /** A user name as it stands in the store; sessions and addresses with their kind before them. */
+  readonly name: string;
+  readonly instance: InstanceId;
+  readonly incarnation: string | null;
+  readonly generation: number;
+  readonly expiresInSeconds: number;
+}
+
+export interface BindingListing {
+  readonly bindings: readonly BindingStatus[];
+  /** Given as `cursor` it leads to the next page; `null` on the last. */
+  readonly next: string | null;
 }
 
 export interface InstanceStatus {
@@ -75,5 +93,18 @@ export function poolStatus(pool: PoolSource): PoolStatus {
       inFlight: pool.inFlight(instance.id),
       queued: pool.queued(instance.id),
     })),
+  };
+}
+
+export function bindingListing({ bindings, cursor }: BindingPage): BindingListing {
+  return {
+    bindings: bindings.map(({ binding, expiresInMs }) => ({
+      name: binding.root.kind === 'user' ? binding.root.value : `${binding.root.kind}:${binding.root.value}`,
+      instance: binding.instance,
+      incarnation: binding.incarnation === '' ? null : binding.incarnation,
+      generation: binding.generation,
+      expiresInSeconds: Math.round(expiresInMs / 1_000),
+    })),
+    next: cursor ?? null,
   };
 }

@@ -17,6 +17,13 @@ export interface ListedBinding {
   readonly expiresInMs: number;
 }
 
+export interface BindingQuery {
+  readonly instance?: InstanceId;
+  /** Where the last page ended. */
+  readonly cursor?: string;
+  readonly limit?: number;
+}
+
 export interface BindingPage {
   readonly bindings: readonly ListedBinding[];
   /** Pass it to get the next page; `undefined` after the last. */
@@ -74,11 +81,7 @@ export interface AffinityStore {
   counts(): Promise<ReadonlyMap<InstanceId, number>>;
 
   /** Live bindings, of one instance or of all, page by page, in no particular order. */
-  list(query: {
-    readonly instance?: InstanceId;
-    readonly cursor?: string;
-    readonly limit?: number;
-  }): Promise<BindingPage>;
+  list(query: BindingQuery): Promise<BindingPage>;
 
   /**
    * A value that stays the same as long as the store has lost nothing. Made when
