@@ -154,6 +154,11 @@ export class Attempt implements InnerHandler {
   }
 
   onError(error: Error): void {
+    if (this.#held?.statusCode === 304 && error instanceof errors.ResponseContentLengthMismatchError) {
+      // Its Content-Length is that of what was not sent (RFC 9110 §8.6), which undici waits for in vain.
+      this.onComplete([]);
+      return;
+    }
     if (this.headerAt !== undefined && this.#cancelledAs === undefined) this.brokeOff = true;
     this.#chunks = [];
     this.#end();

@@ -99,9 +99,11 @@ export class WireClient {
     const deadline = performance.now() + within;
     let examined = -1;
     for (;;) {
-      if (this.#length !== examined) {
+      const { isOver } = this;
+      if (this.#length !== examined || isOver) {
         examined = this.#length;
         if (isThere(this.bytes)) return;
+        if (isOver) throw new Error(`the connection ended after ${JSON.stringify(this.text.slice(0, 500))}`);
       }
       const left = deadline - performance.now();
       if (this.isOver)
