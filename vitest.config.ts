@@ -21,6 +21,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'e2e',
+          // After the others: processes of their own and thousands of requests want both cores.
+          sequence: { groupOrder: 1 },
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: ['test/support/redis-global-setup.ts'],
           testTimeout: 60_000,
@@ -35,7 +37,8 @@ export default defineConfig({
           globalSetup: ['test/support/redis-global-setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 30_000,
-          // Faults are timed; two such files at once on two cores would time each other.
+          // Faults are timed; whatever ran beside them would be timed too.
+          sequence: { groupOrder: 2 },
           fileParallelism: false,
         },
       },

@@ -90,7 +90,7 @@ async function expectNothingTwice(outcomes: readonly Outcome[]): Promise<void> {
 
 describe('an instance that is killed under load', () => {
   test('costs none of its agents an error for an unsent request, and they are served elsewhere within 1 s', async () => {
-    const running = await loadOn(60, 20);
+    const running = await loadOn(60, 100);
     const [a] = connectors as [ConnectorProcess, ConnectorProcess, ConnectorProcess];
     const before = places(running.outcomes);
     const bereft = [...before].filter(([, connector]) => connector === 'a').map(([user]) => user);
@@ -125,14 +125,14 @@ describe('an instance that is killed under load', () => {
 
 describe('an instance that hangs under load', () => {
   test('is left within three probe timeouts and a second', async () => {
-    const running = await loadOn(40, 50);
+    const running = await loadOn(40, 100);
     const [a] = connectors as [ConnectorProcess, ConnectorProcess, ConnectorProcess];
     const bereft = [...places(running.outcomes)].filter(([, c]) => c === 'a').map(([user]) => user);
 
     const hungAt = performance.now();
     a.stop();
     // The agents' own lanes wait for answers that will not come; these ask anew all the time.
-    const asking = startOpenLoad(urls(), bereft, 100);
+    const asking = startOpenLoad(urls(), bereft, 200);
     const served = (user: string): Outcome | undefined =>
       asking.outcomes.find((o) => o.user === user && o.status === 200);
     await eventually(() => expect(bereft.filter((user) => served(user) === undefined)).toEqual([]), {
@@ -163,7 +163,7 @@ describe('an instance that hangs under load', () => {
 
 describe('instances that are killed, hung, reset and restarted under load', () => {
   test('no POST is delivered twice and every request is answered within its total deadline', async () => {
-    const running = await loadOn(60, 30);
+    const running = await loadOn(60, 60);
     const [a, b, c] = connectors as [ConnectorProcess, ConnectorProcess, ConnectorProcess];
     const answeredAfter = async (from: number, count: number): Promise<void> =>
       eventually(
@@ -194,7 +194,8 @@ describe('instances that are killed, hung, reset and restarted under load', () =
     await allUp();
     await behave(c, { mode: 'reset-mid-response', appliesTo: 'soap', probability: 0.3, forMs: 1_000 });
     await answeredAfter(performance.now(), 300);
-    await behave(a, { mode: 'reset', appliesTo: 'soap', probability: 0.3, forMs: 1_000 });
+    // Not a, whose agents have left it for good.
+    await behave(b, { mode: 'reset', appliesTo: 'soap', probability: 0.3, forMs: 1_000 });
     await answeredAfter(performance.now(), 300);
     // Too short for a probe to notice: the instance is a new one, and nothing says so but its page.
     await c.restart();
@@ -203,10 +204,18 @@ describe('instances that are killed, hung, reset and restarted under load', () =
 
     expectAllAnswered(outcomes);
     await expectNothingTwice(outcomes);
-    const codes = new Set(outcomes.map(({ code }) => code).filter((code) => code !== undefined));
-    // Each of these faults was met, and every one was met with a Fault that says what is known.
-    expect([...codes].sort()).toEqual(expect.arrayContaining(['GW_OUTCOME_UNKNOWN']));
-    report(`${outcomes.length} requests, faults: ${JSON.stringify([...codes])}`);
+    // Each of these faults was met, or the run would have proved nothing.
+    await eventually(() => {
+      const requests = gateways.flatMap(({ log }) => log).filter(({ msg }) => msg === 'request');
+      const kinds = new Set(requests.map(({ failure }) => failure));
+      expect([...kinds]).toEqual(expect.arrayContaining(['empty-response', 'response-aborted']));
+      expect(requests.some(({ attempts }) => Number(attempts) > 1)).toBe(true);
+    });
+    const codes = new Map<string, number>();
+    for (const { code = 'answered' } of outcomes) codes.set(code, (codes.get(code) ?? 0) + 1);
+    report(
+      `${outcomes.length} requests: ${[...codes].map(([code, count]) => `${code} ${count}`).join(', ')}`,
+    );
   });
 });
 

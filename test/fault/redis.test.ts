@@ -90,7 +90,7 @@ function hashedPlace(user: string): string | undefined {
 }
 
 async function loadOn(agents: number): Promise<RunningLoad> {
-  const running = startLoad(urls(), users(agents, 'KNOWN'), 20);
+  const running = startLoad(urls(), users(agents, 'KNOWN'), 50);
   load = running;
   // Each of them known to both gateways, which take turns.
   await eventually(
