@@ -27,13 +27,17 @@ export async function runStart(config: Config): Promise<void> {
   log.close();
 }
 
+/** A signal, or the end of a parent that started this process with a channel to it. */
 function nextSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     const onSignal = (signal: NodeJS.Signals): void => {
       for (const name of SIGNALS) process.off(name, onSignal);
+      process.off('disconnect', onDisconnect);
       resolve(signal);
     };
+    const onDisconnect = (): void => onSignal('SIGTERM');
     for (const name of SIGNALS) process.on(name, onSignal);
+    process.on('disconnect', onDisconnect);
   });
 }
 

@@ -39,7 +39,8 @@ export async function startGatewayProcess(config: Record<string, unknown>): Prom
     program: [process.execPath, MAIN],
     args: ['start', '--config', file],
     env: { XDG_STATE_HOME: directory },
-    bond: 'group',
+    // Ends with the test, however that ends.
+    bond: 'tied',
     onLine: (text) => {
       const line = JSON.parse(text) as LogLine;
       log.push(line);
