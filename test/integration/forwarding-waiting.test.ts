@@ -298,18 +298,21 @@ describe('a client that leaves', () => {
     expect(upstream.trafficSockets.size).toBe(0);
   });
 
-  test('while its large body streams breaks the call off, and that is not the fault of the instance', async () => {
-    const { upstream } = await holdingInstance();
-    const gateway = await gatewayTo([upstream.url]);
-    const client = await WireClient.open(gateway.port);
-    client.send(soapPost('/left', 'x'.repeat(1_000_000)).slice(0, -100_000));
-    await eventually(() => expect(upstream.trafficSockets.size).toBe(1));
-    client.leave();
-    const [socket] = upstream.trafficSockets;
-    await eventually(() => expect(socket?.destroyed).toBe(true), { within: 500 });
-    await leftBehind(gateway);
-    expect(upstream.requests).toHaveLength(0);
-  });
+  test.each(['leave', 'reset'] as const)(
+    'while its large body streams (%s) breaks the call off, and that is not the fault of the instance',
+    async (how) => {
+      const { upstream } = await holdingInstance();
+      const gateway = await gatewayTo([upstream.url]);
+      const client = await WireClient.open(gateway.port);
+      client.send(soapPost('/left', 'x'.repeat(1_000_000)).slice(0, -100_000));
+      await eventually(() => expect(upstream.trafficSockets.size).toBe(1));
+      client[how]();
+      const [socket] = upstream.trafficSockets;
+      await eventually(() => expect(socket?.destroyed).toBe(true), { within: 500 });
+      await leftBehind(gateway);
+      expect(upstream.requests).toHaveLength(0);
+    },
+  );
 
   test('while it waits for a place is not forwarded', async () => {
     const { upstream, held } = await holdingInstance();
@@ -362,10 +365,11 @@ describe('a client that leaves', () => {
     const { upstream, held } = await holdingInstance();
     const gateway = await gatewayTo([upstream.url]);
     for (let i = 0; i < 20; i += 1) {
-      const client = await begin(gateway, '/left');
+      const client = await WireClient.open(gateway.port);
+      client.send('GET /left HTTP/1.1\r\nHost: a\r\n\r\n');
       await eventually(() => expect(held).toHaveLength(i + 1), { every: 1 });
       // Half-closed: the gateway knows that the client has left before its connection is gone.
-      if (i % 2 === 0) client.socket.end();
+      if (i % 2 === 0) client.socket.end(() => held[i]?.answer());
       else client.leave();
       held[i]?.answer();
     }

@@ -1,0 +1,96 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Attempt } from '../../src/data-plane/attempt.ts';
+import { instanceConnector } from '../../src/data-plane/instance-connector.ts';
+import { Upstream } from '../../src/data-plane/upstream.ts';
+import { eventually } from '../support/eventually.ts';
+import { OK, WireUpstream } from '../support/wire.ts';
+
+/** What an attempt asks right before it acts, where an answer in the negative comes too rarely to wait for it. */
+
+let wire: WireUpstream;
+let upstream: Upstream;
+let passedOn: string[];
+
+beforeEach(async () => {
+  wire = await WireUpstream.start();
+  upstream = new Upstream({
+    id: 'i1',
+    origin: wire.url,
+    connect: instanceConnector(new URL(wire.url), {}, 1_000),
+    maxInFlight: 1,
+    maxQueued: 1,
+    closeAfterEach: false,
+    idleTimeoutMs: 1_000,
+    responseHeaderTimeoutMs: 1_000,
+    responseIdleTimeoutMs: 1_000,
+  });
+  passedOn = [];
+});
+afterEach(async () => {
+  await upstream.close();
+  await wire.close();
+});
+
+function dispatch(answers: { maySend: boolean; isAwaited: boolean }): Attempt {
+  expect(upstream.tryEnter()).toBe(true);
+  const attempt = new Attempt(upstream, {
+    path: '/',
+    headers: ['host', 'a'],
+    body: null,
+    maySend: () => answers.maySend,
+    isAwaited: () => answers.isAwaited,
+  });
+  const note = (what: string) => (): boolean => {
+    passedOn.push(what);
+    return true;
+  };
+  const inner = {
+    onConnect: () => undefined,
+    onHeaders: note('header'),
+    onData: note('data'),
+    onComplete: note('end'),
+    onError: (error: Error) => attempt.settle(attempt.classify(error)),
+  };
+  attempt.dispatch({ method: 'GET', path: '', origin: '' }, inner as never);
+  return attempt;
+}
+
+describe('an attempt', () => {
+  test('that may not be sent after all sends nothing, and another one may follow', async () => {
+    const attempt = dispatch({ maySend: false, isAwaited: true });
+    expect(await attempt.outcome).toBe('connect-failure');
+    expect(attempt.sentAt).toBeUndefined();
+    expect(wire.requests).toHaveLength(0);
+    expect(await settled(dispatch({ maySend: true, isAwaited: true }))).toEqual(['header', 'end']);
+    expect(wire.requests).toHaveLength(1);
+  });
+
+  test.each([2, 200_000])(
+    'whose answer of %d bytes nobody awaits any more passes none of it on, and frees its place',
+    async (size) => {
+      wire.answer = (_request, socket) =>
+        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n${'x'.repeat(size)}`);
+      const attempt = dispatch({ maySend: true, isAwaited: false });
+      expect(await attempt.outcome).toBe('client-aborted');
+      await eventually(() => expect(upstream.inFlight).toBe(0));
+      expect(passedOn).toEqual([]);
+      wire.answer = OK;
+      expect(await settled(dispatch({ maySend: true, isAwaited: true }))).toEqual(['header', 'end']);
+    },
+  );
+
+  test('that is withdrawn while it connects is not sent', async () => {
+    const attempt = dispatch({ maySend: true, isAwaited: true });
+    attempt.cancel('client-aborted');
+    expect(await attempt.outcome).toBe('client-aborted');
+    await eventually(() => expect(upstream.inFlight).toBe(0));
+    expect(wire.requests).toHaveLength(0);
+  });
+});
+
+/** What has been passed on once the attempt has left its place. */
+async function settled(attempt: Attempt): Promise<string[]> {
+  await eventually(() => expect(upstream.inFlight).toBe(0));
+  expect(attempt.whole?.toString()).toBe('ok');
+  return passedOn;
+}
