@@ -134,14 +134,23 @@ describe('the total deadline', () => {
       rest: 'timeouts: { total: 300ms, park: 300ms, connect: 200ms }\n',
     });
     const begun = performance.now();
-    const clients = await Promise.all(['/1', '/2', '/3'].map((path) => begin(gateway, path)));
+    const clients = [await begin(gateway, '/1')];
+    await eventually(() => expect(held).toHaveLength(1));
+    clients.push(await begin(gateway, '/2'), await begin(gateway, '/3'));
     const answers = await Promise.all(clients.map((client) => client.response()));
     // One after the other they would need 300, 600 and 900 ms.
-    expect(performance.now() - begun).toBeLessThan(550);
+    expect(performance.now() - begun).toBeLessThan(850);
     expect(answers.map(({ status }) => status)).toEqual([504, 504, 504]);
-    const codes = answers.map(({ body }) => /GW_[A-Z_]+/.exec(body.toString())?.[0]).sort();
-    expect(codes).toEqual(['GW_DEADLINE', 'GW_DEADLINE', 'GW_UPSTREAM_TIMEOUT']);
-    expect(held).toHaveLength(1);
+    // The place of the first may still reach another before its own time is over: then that is told so.
+    const codes = answers.map(({ body }) => /GW_[A-Z_]+/.exec(body.toString())?.[0]);
+    const lines = await eventually(() => {
+      expect(gateway.requests()).toHaveLength(3);
+      return gateway.requests();
+    });
+    for (const line of lines) {
+      expect(line['error']).toBe(line['sent'] === true ? 'GW_UPSTREAM_TIMEOUT' : 'GW_DEADLINE');
+    }
+    expect(codes[0]).toBe('GW_UPSTREAM_TIMEOUT');
   });
 
   test('holds while the body is being sent by a slow client', async () => {
@@ -280,7 +289,7 @@ describe('a client that leaves', () => {
       const client = await begin(gateway, '/left');
       await eventually(() => expect(held).toHaveLength(1));
       client[how]();
-      await eventually(() => expect(held[0]?.socket.destroyed).toBe(true), { within: 500 });
+      await eventually(() => expect(held[0]?.socket.destroyed).toBe(true), { within: 1_500 });
       await leftBehind(gateway);
       expect(gateway.requests()[0]).toMatchObject({ status: 499, sent: true });
     },
@@ -308,7 +317,7 @@ describe('a client that leaves', () => {
       await eventually(() => expect(upstream.trafficSockets.size).toBe(1));
       client[how]();
       const [socket] = upstream.trafficSockets;
-      await eventually(() => expect(socket?.destroyed).toBe(true), { within: 500 });
+      await eventually(() => expect(socket?.destroyed).toBe(true), { within: 1_500 });
       await leftBehind(gateway);
       expect(upstream.requests).toHaveLength(0);
     },
@@ -357,7 +366,7 @@ describe('a client that leaves', () => {
     await client.until((bytes) => bytes.length > 500_000);
     client.leave();
     const [socket] = upstream.trafficSockets;
-    await eventually(() => expect(socket?.destroyed).toBe(true), { within: 500 });
+    await eventually(() => expect(socket?.destroyed).toBe(true), { within: 1_500 });
     await leftBehind(gateway);
   });
 

@@ -67,7 +67,7 @@ describe('an answer', () => {
     const client = await WireClient.open(gateway.port);
     client.send(bytes);
     expect((await client.response()).get('connection')).toBe('close');
-    await client.end(200);
+    await client.end(1_000);
   });
 
   test('keeps the spelling, order and repetition of its fields, and bytes above ASCII', async () => {

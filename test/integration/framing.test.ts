@@ -283,7 +283,7 @@ describe('a connection keeps working', () => {
     const client = await WireClient.open(gateway.port);
     client.send('GET /old HTTP/1.0\r\nHost: ici.example\r\n\r\n');
     expect((await client.response('GET')).body.toString()).toBe('ok');
-    await client.untilEnd(500);
+    await client.untilEnd(1_000);
     expect(upstream.requests[0]?.get('host')).toBe('ici.example');
     client.leave();
   });
