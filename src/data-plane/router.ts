@@ -20,6 +20,9 @@ export type Route =
   | { readonly to: InstanceId; readonly entry: CachedBinding | undefined }
   | { readonly wait: 'starting' | 'no-instance' };
 
+// Gateways whose views differ may pull a binding to and fro; whoever waits for the next view lets go.
+const MOST_MOVES = 5;
+
 const STARTING: Route = { wait: 'starting' };
 const NO_INSTANCE: Route = { wait: 'no-instance' };
 
@@ -91,14 +94,25 @@ export class Router {
     }
     if (verdict === 'forward') return this.#to(binding, pool, exchange);
 
-    const next = this.#propose(pool, view, key);
-    if (next === undefined) return NO_INSTANCE;
-    const rebound = await pool.bindings.rebind(names, binding, placementAt(next));
-    exchange.decision = rebound.decision === 'rebound' ? 'rebound' : exchange.decision;
-    // Somebody else may have moved it first, to where our view has not followed yet.
-    return judge(pool.view(), rebound.binding) === 'forward'
-      ? this.#to(rebound.binding, pool, exchange)
-      : NO_INSTANCE;
+    return this.#move(pool, exchange, names, binding);
+  }
+
+  /**
+   * Moves the binding until it is where the request may go. One step, unless the
+   * view changes meanwhile or a gateway with another view moves it too.
+   */
+  async #move(pool: Pool, exchange: Exchange, names: readonly Name[], from: Binding): Promise<Route> {
+    const first = names[0] as Name;
+    let binding = from;
+    for (let moves = 0; moves < MOST_MOVES; moves += 1) {
+      const next = this.#propose(pool, pool.view(), nameKey(first.kind, first.value));
+      if (next === undefined) return NO_INSTANCE;
+      const rebound = await pool.bindings.rebind(names, binding, placementAt(next));
+      if (rebound.decision === 'rebound') exchange.decision = 'rebound';
+      binding = rebound.binding;
+      if (judge(pool.view(), binding) === 'forward') return this.#to(binding, pool, exchange);
+    }
+    return NO_INSTANCE;
   }
 
   async #claim(

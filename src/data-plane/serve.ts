@@ -154,6 +154,8 @@ export class Server {
         if (!mayRetry) return exchange.refusal ?? exchange.attempt?.refusal ?? answer;
         inVain = answer ?? inVain;
       }
+      // What it would wait for has happened since its route was found.
+      if (pool.view().epoch !== exchange.epoch) continue;
       const now = performance.now();
       if (parkUntil === Number.POSITIVE_INFINITY) parkUntil = now + this.#o.parkMs;
       const how = await this.#park(exchange, pool, parkUntil - now);
