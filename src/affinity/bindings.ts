@@ -4,7 +4,7 @@ import type { Name } from '../core/identity.ts';
 import { nameKey } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { AffinityStore, BindingPage, BindingQuery, KnownBinding } from '../core/ports.ts';
-import { StoreUnavailable } from '../core/ports.ts';
+import { StoreLost, StoreUnavailable } from '../core/ports.ts';
 import type { BindingCache, CachedBinding } from './binding-cache.ts';
 import { storedForm } from './stored-name.ts';
 
@@ -46,6 +46,11 @@ interface JournalEntry extends KnownBinding {
 const HEARTBEAT_MS = 1_000;
 const AWAY_RETRY_MS = 250;
 const RESTORE_CHUNK = 500;
+// Told of one outage.
+const MOST_REASONS = 4;
+// After a loss every gateway writes back what it knows, and finds out within a heartbeat that it has to. Until then
+// a gateway that does not know an agent must not take him for new.
+const RECOVERY_MS = 1_500;
 // Names whose move was heard lately; see #isOutdated.
 const REMEMBERED_MOVES = 10_000;
 
@@ -66,10 +71,14 @@ export class Bindings {
   readonly #moves = new Map<string, number>();
   #counts: ReadonlyMap<InstanceId, number> = new Map();
   #available = false;
+  /** Why the store is away, as far as it was told. */
+  readonly #reasons = new Set<string>();
+  /** The store has lost data that is being written back. */
+  #recovering = false;
   #marker: string | undefined;
   #trustedSince = Number.NEGATIVE_INFINITY;
   #heartbeat: NodeJS.Timeout | undefined;
-  #beating = false;
+  #beating: Promise<void> | undefined;
   #closed = false;
 
   constructor(options: BindingsOptions) {
@@ -87,7 +96,6 @@ export class Bindings {
   /** Asks the store once, so that the first request need not; resolves whether or not it answers. */
   async start(): Promise<void> {
     await this.#beat();
-    if (!this.#available) this.#options.events.onStoreState('away', 'it has not answered since the start');
   }
 
   async close(): Promise<void> {
@@ -160,6 +168,7 @@ export class Bindings {
    * @throws GatewayError `GW_AFFINITY_UNAVAILABLE` if the store is away and the pool is told to refuse
    */
   async claim(names: readonly Name[], proposal: Placement, storeless: Placement): Promise<Bound> {
+    if (this.#recovering) return this.#claimAfterLoss(names, proposal, storeless);
     if (this.#available) {
       const begunAt = performance.now();
       try {
@@ -168,11 +177,20 @@ export class Bindings {
         return { binding: claim.binding, decision: claim.made ? 'claimed' : 'bound' };
       } catch (error) {
         this.#absorb(error);
+        if (error instanceof StoreLost) return this.#claimAfterLoss(names, proposal, storeless);
         // It may have been done all the same; then both agree on what was proposed.
         return this.#claimStoreless(names, proposal);
       }
     }
     return this.#claimStoreless(names, storeless);
+  }
+
+  /** Agents that are known go on; whether the others are new shows when all gateways have written back. */
+  async #claimAfterLoss(names: readonly Name[], proposal: Placement, storeless: Placement): Promise<Bound> {
+    if (this.#known(names) !== undefined) return this.#claimStoreless(names, storeless);
+    await this.#beat();
+    if (!this.#available || this.#recovering) return this.#claimStoreless(names, storeless);
+    return this.claim(names, proposal, storeless);
   }
 
   /** Learns the binding that holds for the names, if there is one. Makes none. */
@@ -190,8 +208,18 @@ export class Bindings {
     return this.#known(names)?.binding;
   }
 
-  /** Moves the binding, unless somebody has already; returns the one that holds. */
-  async rebind(names: readonly Name[], expected: Binding, proposal: Placement): Promise<Bound> {
+  /**
+   * Moves the binding, unless somebody has already; returns the one that holds.
+   *
+   * @param storeless where to move it while the store is known to be away; as for {@link claim}
+   */
+  async rebind(
+    names: readonly Name[],
+    expected: Binding,
+    proposal: Placement,
+    storeless: Placement,
+  ): Promise<Bound> {
+    let placement = storeless;
     if (this.#available) {
       const begunAt = performance.now();
       try {
@@ -201,10 +229,11 @@ export class Bindings {
         return { binding: claim.binding, decision: claim.made ? 'rebound' : 'bound' };
       } catch (error) {
         this.#absorb(error);
+        // Should the store have done it after all, both agree.
+        if (!(error instanceof StoreLost)) placement = proposal;
       }
     }
-    // The same proposal: should the store have done it after all, both agree.
-    const binding: Binding = { ...proposal, root: expected.root, generation: expected.generation + 1 };
+    const binding: Binding = { ...placement, root: expected.root, generation: expected.generation + 1 };
     const written = this.#journal.get(keyOf(expected.root));
     this.#write(names, binding, written === undefined ? expected : written.from);
     this.#options.events.onRebound();
@@ -213,12 +242,35 @@ export class Bindings {
 
   #claimStoreless(names: readonly Name[], placement: Placement): Bound {
     const known = this.#known(names);
-    if (known !== undefined) return { binding: known.binding, decision: 'bound' };
+    if (known !== undefined) {
+      this.#join(names, known);
+      return { binding: known.binding, decision: 'bound' };
+    }
     if (this.#options.onStoreLoss === 'refuse') throw new GatewayError('GW_AFFINITY_UNAVAILABLE');
     const root = names[0] as Name;
     const binding: Binding = { ...placement, root, generation: 0 };
     this.#write(names, binding, undefined);
     return { binding, decision: 'storeless' };
+  }
+
+  /** What the store would do in a claim: the name that decides first is right, and the others follow it. */
+  #join(names: readonly Name[], known: CachedBinding): void {
+    const leaders = names.map((name) => this.get(name));
+    if (leaders.every((entry) => entry === known)) return;
+    const displaced = leaders.find((entry) => entry !== undefined && entry !== known);
+    if (displaced !== undefined && displaced.binding.instance !== known.binding.instance) {
+      this.#options.events.onConflict(names, displaced.binding, known.binding);
+    }
+    const root = keyOf(known.binding.root);
+    const written = this.#journal.get(root);
+    const aliases = new Map([...(written?.aliases ?? []), ...names].map((name) => [keyOf(name), name]));
+    aliases.delete(root);
+    this.#journal.set(root, {
+      binding: known.binding,
+      aliases: [...aliases.values()],
+      from: written?.from,
+    });
+    this.#cache.put(names, known.binding, known.checkedAt);
   }
 
   #known(names: readonly Name[]): CachedBinding | undefined {
@@ -240,7 +292,9 @@ export class Bindings {
       this.#options.events.onConflict(names, claim.conflict, claim.binding);
     }
     // Not what was overtaken: the news of a move can arrive before the older answer.
-    if (!this.#isOutdated(names, begunAt)) this.#cache.put(names, claim.binding, performance.now());
+    if (!this.#isOutdated([...names, claim.binding.root], begunAt)) {
+      this.#cache.put(names, claim.binding, performance.now());
+    }
   }
 
   async #renew(entry: CachedBinding): Promise<void> {
@@ -283,10 +337,14 @@ export class Bindings {
   }
 
   #markAway(detail: string): void {
-    if (!this.#available || this.#closed) return;
+    if (this.#closed) return;
+    const wasAvailable = this.#available;
     this.#available = false;
+    if (wasAvailable) this.#schedule(AWAY_RETRY_MS);
+    // The first reason is often the least telling: a connection that ended. Not every one of a long outage is news.
+    if (this.#reasons.has(detail) || this.#reasons.size >= MOST_REASONS) return;
+    this.#reasons.add(detail);
     this.#options.events.onStoreState('away', detail);
-    this.#schedule(AWAY_RETRY_MS);
   }
 
   #schedule(delayMs: number): void {
@@ -295,39 +353,75 @@ export class Bindings {
   }
 
   /** Finds out whether the store is there and has lost nothing, and brings it up to date if it was not. */
-  async #beat(): Promise<void> {
-    if (this.#beating) return;
-    this.#beating = true;
+  #beat(): Promise<void> {
+    this.#beating ??= this.#look().finally(() => {
+      this.#beating = undefined;
+      this.#schedule(this.#available ? HEARTBEAT_MS : AWAY_RETRY_MS);
+    });
+    return this.#beating;
+  }
+
+  async #look(): Promise<void> {
     try {
       const marker = await this.#store.marker();
       if (!this.#available || marker !== this.#marker) await this.#reconcile(marker);
       this.#counts = await this.#store.counts();
     } catch (error) {
-      this.#markAway(String(error));
+      this.#markAway(error instanceof Error ? error.message : String(error));
     } finally {
-      this.#beating = false;
-      this.#schedule(this.#available ? HEARTBEAT_MS : AWAY_RETRY_MS);
+      this.#recovering = false;
     }
   }
 
   async #reconcile(marker: string): Promise<void> {
-    const lost = this.#marker !== undefined && marker !== this.#marker;
-    if (lost) {
-      // The cache is the mirror of what the store has forgotten.
-      this.#available = false;
-      for (const entry of this.#cache.entries()) {
-        const root = keyOf(entry.binding.root);
-        if (this.#journal.has(root)) continue;
-        const aliases = entry.names.filter((name) => keyOf(name) !== root);
-        this.#journal.set(root, { binding: entry.binding, aliases, from: undefined });
-      }
+    if (this.#marker === undefined || marker === this.#marker) {
+      const written = await this.#emptyJournal();
+      this.#resume(marker, `${written} bindings written back`);
+      return;
     }
-    const written = this.#journal.size;
-    while (this.#journal.size > 0) await this.#writeBack([...this.#journal].slice(0, RESTORE_CHUNK));
+    this.#recovering = true;
+    this.#markAway('the store has lost its data');
+    await this.#recover(marker);
+  }
+
+  /** The caches of the gateways are the mirror of what the store has forgotten. */
+  async #recover(marker: string): Promise<void> {
+    const begunAt = performance.now();
+    for (const entry of this.#cache.entries()) {
+      const root = keyOf(entry.binding.root);
+      if (this.#journal.has(root)) continue;
+      const aliases = entry.names.filter((name) => keyOf(name) !== root);
+      this.#journal.set(root, { binding: entry.binding, aliases, from: undefined });
+    }
+    let written = await this.#emptyJournal();
+    await new Promise<void>((resolve) => {
+      setTimeout(resolve, begunAt + RECOVERY_MS - performance.now());
+    });
+    // What was placed while the others wrote back.
+    written += await this.#emptyJournal();
+    this.#resume(marker, `the store had lost its data; ${written} bindings written back`);
+  }
+
+  #resume(marker: string, detail: string): void {
     this.#marker = marker;
     this.#available = true;
-    const what = lost ? 'the store had lost its data; ' : '';
-    this.#options.events.onStoreState('available', `${what}${written} bindings written back`);
+    this.#recovering = false;
+    this.#reasons.clear();
+    this.#options.events.onStoreState('available', detail);
+  }
+
+  async #emptyJournal(): Promise<number> {
+    let written = 0;
+    while (this.#journal.size > 0) {
+      const chunk: [string, JournalEntry][] = [];
+      for (const entry of this.#journal) {
+        if (chunk.length === RESTORE_CHUNK) break;
+        chunk.push(entry);
+      }
+      await this.#writeBack(chunk);
+      written += chunk.length;
+    }
+    return written;
   }
 
   async #writeBack(entries: readonly [string, JournalEntry][]): Promise<void> {

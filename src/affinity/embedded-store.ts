@@ -37,7 +37,7 @@ const MOST_TABLES = 512;
  * to save bindings to connectors that went down with the host.
  */
 export function openEmbedded({ directory, clock = Date.now }: EmbeddedOptions): Embedded {
-  mkdirSync(directory, { recursive: true });
+  makeDirectory(directory);
   const lock = lockDirectory(directory);
   let environment: RootDatabase;
   try {
@@ -127,4 +127,17 @@ function readMeta(file: number, position: number): Buffer | undefined {
   const meta = Buffer.alloc(META_BYTES);
   if (readSync(file, meta, 0, META_BYTES, position) < META_BYTES) return undefined;
   return meta.readUInt32LE(MAGIC_AT) === MAGIC ? meta : undefined;
+}
+
+function makeDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === 'EEXIST' || code === 'ENOTDIR' ? 'it is a file, or lies below one' : code;
+    throw new Error(
+      `the state directory ${directory} cannot be made (${why}): name another with --state-dir or affinity.stateDir`,
+      { cause: error },
+    );
+  }
 }

@@ -4,22 +4,29 @@
  * All scripts are called alike, so that they can share the helpers below:
  *
  *   KEYS[1]      counts (hash: `<instance>|<end>` -> live roots that end then)
- *   KEYS[2...]   the bucket of each field from ARGV[8] on
+ *   KEYS[2]      the mark of the store's life, see MARKER
+ *   KEYS[3...]   the bucket of each field from ARGV[9] on
  *   ARGV[1]      idle lifetime in milliseconds
  *   ARGV[2]      quantum in milliseconds
  *   ARGV[3]      channel that moves are published on
  *   ARGV[4..6]   instance, incarnation, generation, where the script takes them
  *   ARGV[7]      how many of the fields are the names asked about; the others
  *                are roots that an earlier call asked for
- *   ARGV[8...]   fields, and a bucket is a hash: field -> entry (see packing.ts)
+ *   ARGV[8]      the mark that the caller knows, or '' where that does not matter
+ *   ARGV[9...]   fields, and a bucket is a hash: field -> entry (see packing.ts)
  *
  * A script that meets a pointer into a bucket that was not declared changes
  * nothing and returns {'declare', root field...}. The caller adds those fields
  * and calls again; everything is looked up afresh then.
  *
+ * A script that finds another mark than the caller knows changes nothing and
+ * returns {'lost'}: bindings are gone that the gateways must bring back first.
+ *
  * Time is Redis's own (TIME), so gateways need not agree about theirs.
  */
 const SHARED = `
+if ARGV[8] ~= '' and redis.call('GET', KEYS[2]) ~= ARGV[8] then return { 'lost' } end
+
 local time = redis.call('TIME')
 local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
 local QUANTUM = tonumber(ARGV[2])
@@ -27,10 +34,10 @@ local END = string.format('%.0f', (math.floor((NOW + tonumber(ARGV[1])) / QUANTU
 local NAMES = tonumber(ARGV[7])
 
 local bucket, undeclared = {}, {}
-for i = 8, #ARGV do bucket[ARGV[i]] = KEYS[i - 6] end
+for i = 9, #ARGV do bucket[ARGV[i]] = KEYS[i - 6] end
 
 local function name(i)
-  if i <= NAMES then return ARGV[7 + i] end
+  if i <= NAMES then return ARGV[8 + i] end
 end
 
 local function ended(packed)
@@ -269,12 +276,12 @@ return order
 `;
 
 /**
- * The live roots in some buckets (KEYS[2...], ARGV[7] = 0), of the instance
+ * The live roots in some buckets (KEYS[3...], ARGV[7] = 0), of the instance
  * ARGV[4] or of all: {now, {field, entry...} of the first bucket, ...}
  */
 const LIST = `
 local pages = { string.format('%.0f', NOW) }
-for i = 2, #KEYS do
+for i = 3, #KEYS do
   local page, all = {}, redis.call('HGETALL', KEYS[i])
   for j = 1, #all, 2 do
     local instance = string.match(all[j + 1], '^=([^|]*)|')
@@ -283,7 +290,7 @@ for i = 2, #KEYS do
       page[#page + 1] = all[j + 1]
     end
   end
-  pages[i] = page
+  pages[i - 1] = page
 end
 return pages
 `;

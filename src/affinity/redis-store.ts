@@ -9,7 +9,7 @@ import type {
   KnownBinding,
   ListedBinding,
 } from '../core/ports.ts';
-import { StoreUnavailable } from '../core/ports.ts';
+import { StoreLost, StoreUnavailable } from '../core/ports.ts';
 import { BUCKETS, bucketOf, isRoot, packable, quantumOf, unpack } from './packing.ts';
 import type { RunScript, ScriptName } from './redis-scripts.ts';
 import type { RedisSubscriber } from './redis-subscriber.ts';
@@ -23,6 +23,8 @@ const RESTORED_AT_ONCE = 64;
 const BUCKETS_LISTED_AT_ONCE = 16;
 const SCRIPTS_LISTED_AT_ONCE = 32;
 const DEFAULT_PAGE = 100;
+// What brings a store up to date that has lost its data, or takes away from it, must not be refused because it has.
+const WRITES_BACK: ReadonlySet<ScriptName> = new Set(['gwRestore', 'gwRelease']);
 
 export interface RedisStoreOptions {
   /** What the names of all keys and channels begin with. */
@@ -43,17 +45,21 @@ export class RedisStore implements AffinityStore {
   readonly #subscriber: RedisSubscriber;
   readonly #keys: string;
   readonly #counts: string;
+  readonly #marker: string;
   readonly #channel: string;
   readonly #lifetime: readonly [string, string, string];
   /** Bindings were told, so a cache of them may exist. */
   #told = false;
   #closed = false;
+  /** The mark that was told last. */
+  #mark = '';
 
   constructor(pool: string, options: RedisStoreOptions, run: RunScript, subscriber: RedisSubscriber) {
     this.#run = run;
     this.#subscriber = subscriber;
     this.#keys = `${options.keyPrefix}:{${pool}}:`;
     this.#counts = `${this.#keys}counts`;
+    this.#marker = `${this.#keys}marker`;
     this.#channel = `${this.#keys}moved`;
     const quantum = quantumOf(options.idleLifetimeMs);
     this.#lifetime = [String(options.idleLifetimeMs), String(quantum), this.#channel];
@@ -92,7 +98,10 @@ export class RedisStore implements AffinityStore {
   }
 
   async counts(): Promise<ReadonlyMap<string, number>> {
-    const flat = (await this.#call('gwCounts', [this.#counts], this.#arguments(''))) as (string | number)[];
+    const flat = (await this.#call('gwCounts', [this.#counts, this.#marker], this.#arguments(''))) as (
+      | string
+      | number
+    )[];
     const counts = new Map<string, number>();
     for (let i = 0; i < flat.length; i += 2) counts.set(String(flat[i]), Number(flat[i + 1]));
     return counts;
@@ -125,7 +134,8 @@ export class RedisStore implements AffinityStore {
   }
 
   async marker(): Promise<string> {
-    const reply = (await this.#call('gwMarker', [`${this.#keys}marker`], [randomUUID()])) as string[];
+    const reply = (await this.#call('gwMarker', [this.#marker], [randomUUID()])) as string[];
+    this.#mark = reply[0] ?? '';
     return reply.join('.');
   }
 
@@ -156,15 +166,17 @@ export class RedisStore implements AffinityStore {
     const proposal = placement === undefined ? undefined : packable(placement);
     const fields = [...names];
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
-      const keys = [this.#counts, ...fields.map((field) => this.#bucketKey(bucketOf(field)))];
+      const keys = [this.#counts, this.#marker, ...fields.map((field) => this.#bucketKey(bucketOf(field)))];
       const reply = (await this.#call(script, keys, [
         ...this.#lifetime,
         proposal?.instance ?? '',
         proposal?.incarnation ?? '',
         String(generation),
         String(names.length),
+        WRITES_BACK.has(script) ? '' : this.#mark,
         ...fields,
       ])) as (string | number)[];
+      if (reply[0] === 'lost') throw new StoreLost('redis: the store has lost its data');
       if (reply[0] !== 'declare') {
         this.#told = true;
         return reply;
@@ -188,7 +200,7 @@ export class RedisStore implements AffinityStore {
     const replies = await Promise.all(
       starts.map((start) => {
         const end = Math.min(start + BUCKETS_LISTED_AT_ONCE, BUCKETS);
-        const keys = [this.#counts];
+        const keys = [this.#counts, this.#marker];
         for (let bucket = start; bucket < end; bucket += 1) keys.push(this.#bucketKey(bucket));
         return this.#call('gwList', keys, this.#arguments(instance));
       }),
@@ -200,7 +212,7 @@ export class RedisStore implements AffinityStore {
 
   /** For the scripts that take no fields. */
   #arguments(instance: string): string[] {
-    return [...this.#lifetime, instance, '', '0', '0'];
+    return [...this.#lifetime, instance, '', '0', '0', ''];
   }
 
   #bucketKey(bucket: number): string {

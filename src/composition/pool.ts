@@ -10,6 +10,7 @@ import type { LocalCoordinator, LocalPool } from '../coordination/local-coordina
 import { createBalancer } from '../core/balancers.ts';
 import { POOL_NAME } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
+import { isUsable } from '../core/instance.ts';
 import type { AffinityStore } from '../core/ports.ts';
 import { instanceConnector } from '../data-plane/instance-connector.ts';
 import type { Pool } from '../data-plane/pools.ts';
@@ -58,7 +59,14 @@ export function composePool(
     events,
   });
   const parking = new WaitingRoom(limits.parked);
-  coordinator.onChange(name, () => parking.wakeAll());
+  coordinator.onChange(name, (view) => {
+    parking.wakeAll();
+    for (const [id, upstream] of upstreams) {
+      const instance = view.instances.get(id);
+      // Whoever waits for a place there is better served elsewhere.
+      if (instance === undefined || !isUsable(instance)) upstream.queue.dismissAll();
+    }
+  });
   const inFlight = (id: InstanceId): number => upstreams.get(id)?.inFlight ?? 0;
   const boundAgents = (id: InstanceId): number => bindings.counts.get(id) ?? 0;
   const pool: Pool = {

@@ -97,12 +97,20 @@ export interface AffinityStore {
 
 /** The store did not answer, or not in time. The operation may or may not have happened. */
 export class StoreUnavailable extends Error {
-  override readonly name = 'StoreUnavailable';
+  override readonly name: string = 'StoreUnavailable';
   readonly code = 'GW_AFFINITY_UNAVAILABLE';
 
   constructor(message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
   }
+}
+
+/**
+ * The store answered, but it has lost what it knew. Nothing was done: a claim now
+ * would take for new whom it only has forgotten.
+ */
+export class StoreLost extends StoreUnavailable {
+  override readonly name = 'StoreLost';
 }
 
 /**

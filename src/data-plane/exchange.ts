@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Decision } from '../affinity/bindings.ts';
+import type { Placement } from '../core/binding.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { FailureKind } from '../core/failure.ts';
 import type { InstanceId } from '../core/instance.ts';
@@ -35,6 +36,8 @@ export class Exchange {
 
   decision: RouteDecision = 'refused';
   instance: InstanceId | undefined;
+  /** By what it goes to that instance; `undefined` for a request that names nobody. */
+  binding: Placement | undefined;
   epoch = 0;
   attempts = 0;
   attempt: Attempt | undefined;

@@ -69,11 +69,19 @@ export async function createListener(options: ListenerOptions): Promise<Listener
     }
     // Node hands out pipelined requests at once. Each begins when it is its turn to be answered: in order,
     // and not at all behind one that ends the connection, which may be how it was smuggled in.
-    if (reply.raw.socket === null) reply.raw.once('socket', () => begin(request, reply));
-    else begin(request, reply);
+    if (reply.raw.socket !== null) begin(request, reply);
+    else if (isCrowded(request.raw.socket)) request.raw.socket.destroy();
+    else {
+      reply.raw.once('socket', (socket: Socket) => {
+        ahead.set(socket, (ahead.get(socket) ?? 1) - 1);
+        begin(request, reply);
+      });
+    }
   };
   const begin = (request: FastifyRequest, reply: FastifyReply): void => {
     const exchange = new Exchange(request, reply, options.totalTimeoutMs);
+    // Of a connection that is to end soon, this is the last request.
+    if (!server.listening) exchange.response.shouldKeepAlive = false;
     (request as unknown as Carrier)[EXCHANGE] = exchange;
     const response = reply.raw as ServerResponse & Carrier;
     response[EXCHANGE] = exchange;
@@ -85,6 +93,8 @@ export async function createListener(options: ListenerOptions): Promise<Listener
     const exchange = this[EXCHANGE] as Exchange;
     exchange.close();
     options.recorder.ended(exchange);
+    // Kept-alive connections would hold up the end of the process until it is cut off.
+    if (!server.listening) setImmediate(() => server.closeIdleConnections());
   }
 
   fastify.addHook('onRequest', onRequest as Parameters<typeof fastify.addHook>[1] as never);
@@ -97,6 +107,18 @@ export async function createListener(options: ListenerOptions): Promise<Listener
       serve = server;
     },
   };
+}
+
+// Nobody needs to send so many requests ahead of their answers, and Node would take in any number of them.
+const MOST_PIPELINED = 32;
+/** How many requests of a connection wait for their turn. */
+const ahead = new WeakMap<Socket, number>();
+
+/** Counts a request that came before its turn; true where there are too many of them. */
+function isCrowded(socket: Socket): boolean {
+  const count = (ahead.get(socket) ?? 0) + 1;
+  ahead.set(socket, count);
+  return count > MOST_PIPELINED;
 }
 
 function neverReached(): never {
@@ -127,6 +149,8 @@ function serverOptions(options: ListenerOptions): FastifyServerOptions {
     keepAliveTimeout: options.idleTimeoutMs,
     clientErrorHandler: onClientError,
     forceCloseConnections: 'idle' as const,
+    // What still comes on an open connection is served, not refused in Fastify's own words.
+    return503OnClosing: false,
   };
   if (tls === undefined) return { ...shared, http } as unknown as FastifyServerOptions;
   return {

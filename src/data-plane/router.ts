@@ -1,10 +1,11 @@
 import type { CachedBinding } from '../affinity/binding-cache.ts';
+import { storedKey } from '../affinity/stored-name.ts';
 import { rendezvous } from '../core/balancers.ts';
 import type { Binding, Placement } from '../core/binding.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Name } from '../core/identity.ts';
-import { aliasesOf, nameKey, POOL_NAME } from '../core/identity.ts';
+import { aliasesOf, POOL_NAME } from '../core/identity.ts';
 import type { InstanceId, InstanceState } from '../core/instance.ts';
 import type { Coordinator } from '../core/ports.ts';
 import { judge, nextInLine } from '../core/route.ts';
@@ -17,7 +18,12 @@ const POOL_NAMES: readonly Name[] = [POOL_NAME];
 
 /** Where a request may go now, or why it has to wait. */
 export type Route =
-  | { readonly to: InstanceId; readonly entry: CachedBinding | undefined }
+  | {
+      readonly to: InstanceId;
+      /** What it goes there by; `undefined` for a request that names nobody. */
+      readonly binding: Placement | undefined;
+      readonly entry: CachedBinding | undefined;
+    }
   | { readonly wait: 'starting' | 'no-instance' };
 
 // Gateways whose views differ may pull a binding to and fro; whoever waits for the next view lets go.
@@ -54,7 +60,7 @@ export class Router {
     if (entry !== undefined && pool.bindings.isTrusted(entry) && judge(view, entry.binding) === 'forward') {
       // The hot path: nothing was asked and nothing was made.
       exchange.decision = exchange.decision === 'refused' ? 'bound' : exchange.decision;
-      return { to: entry.binding.instance, entry };
+      return { to: entry.binding.instance, binding: entry.binding, entry };
     }
     const names = pool.mode === 'failover' ? POOL_NAMES : this.#names(pool, exchange);
     return names.length === 0
@@ -72,14 +78,12 @@ export class Router {
     const chosen = pool.anonymousBalancer(view.assignable, exchange.request.id, pool.load);
     if (chosen === undefined) return NO_INSTANCE;
     exchange.decision = 'anonymous';
-    return { to: chosen.id, entry: undefined };
+    return { to: chosen.id, binding: undefined, entry: undefined };
   }
 
   async #bind(pool: Pool, exchange: Exchange, names: readonly Name[]): Promise<Route> {
-    const first = names[0] as Name;
-    const key = nameKey(first.kind, first.value);
     let view = pool.view();
-    const proposal = this.#propose(pool, view, key);
+    const proposal = this.#propose(pool, view, storedKey(names[0] as Name));
     const binding = await this.#claim(pool, exchange, names, view, proposal);
     if (binding === undefined) return NO_INSTANCE;
 
@@ -102,12 +106,19 @@ export class Router {
    * view changes meanwhile or a gateway with another view moves it too.
    */
   async #move(pool: Pool, exchange: Exchange, names: readonly Name[], from: Binding): Promise<Route> {
-    const first = names[0] as Name;
+    // The root, not the request's first name: whatever an agent is called by, all gateways propose alike.
+    const key = storedKey(from.root);
     let binding = from;
     for (let moves = 0; moves < MOST_MOVES; moves += 1) {
-      const next = this.#propose(pool, pool.view(), nameKey(first.kind, first.value));
+      const view = pool.view();
+      const next = this.#propose(pool, view, key);
       if (next === undefined) return NO_INSTANCE;
-      const rebound = await pool.bindings.rebind(names, binding, placementAt(next));
+      const rebound = await pool.bindings.rebind(
+        names,
+        binding,
+        placementAt(next),
+        this.#storelessPlacement(pool, view, key, next),
+      );
       if (rebound.decision === 'rebound') exchange.decision = 'rebound';
       binding = rebound.binding;
       if (judge(pool.view(), binding) === 'forward') return this.#to(binding, pool, exchange);
@@ -131,14 +142,14 @@ export class Router {
     const claimed = await pool.bindings.claim(
       names,
       placementAt(proposal),
-      this.#storelessPlacement(pool, view, names, proposal),
+      this.#storelessPlacement(pool, view, storedKey(names[0] as Name), proposal),
     );
     exchange.decision = claimed.decision;
     return claimed.binding;
   }
 
   #to(binding: Binding, pool: Pool, exchange: Exchange): Route {
-    return { to: binding.instance, entry: this.known(pool, exchange) };
+    return { to: binding.instance, binding, entry: this.known(pool, exchange) };
   }
 
   #propose(pool: Pool, view: View, key: string): InstanceState | undefined {
@@ -146,10 +157,9 @@ export class Router {
   }
 
   /** Without the store gateways cannot talk, but they can all come to the same conclusion. */
-  #storelessPlacement(pool: Pool, view: View, names: readonly Name[], proposal: InstanceState): Placement {
+  #storelessPlacement(pool: Pool, view: View, key: string, proposal: InstanceState): Placement {
     if (pool.mode === 'failover') return placementAt(proposal);
-    const first = names[0] as Name;
-    return placementAt(rendezvous(view.assignable, nameKey(first.kind, first.value)) ?? proposal);
+    return placementAt(rendezvous(view.assignable, key) ?? proposal);
   }
 }
 

@@ -3,6 +3,7 @@ import { ERRORS, GatewayError } from '../core/errors.ts';
 import { FAILURES } from '../core/failure.ts';
 import { isUsable } from '../core/instance.ts';
 import type { Coordinator } from '../core/ports.ts';
+import { judge } from '../core/route.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { AttemptOutcome } from './attempt.ts';
@@ -20,6 +21,7 @@ import type { Router } from './router.ts';
 import { waitedInVain } from './router.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import type { Upstream } from './upstream.ts';
+import type { Woken } from './waiting-room.ts';
 
 export interface ServeOptions {
   readonly pools: PoolTable<Pool>;
@@ -146,6 +148,7 @@ export class Server {
           if (refusal !== undefined) return refusal;
           continue;
         }
+        exchange.binding = route.binding;
         const outcome = await this.#attempt(exchange, pool, upstream);
         if (outcome === 'answered') return undefined;
         const { mayRetry, hastensProbe, answer } = FAILURES[outcome];
@@ -171,16 +174,13 @@ export class Server {
   /** Waits for a place at an instance that has as many requests as it may have. */
   async #queue(exchange: Exchange, upstream: Upstream): Promise<ErrorCode | undefined> {
     const how = await exchange.wait(upstream.queue, this.#o.parkMs);
+    // Dismissed: the instance is lost, and a place has to be found elsewhere.
     if (how === 'changed') exchange.place = upstream;
     this.#o.metrics.parked.inc({ pool: exchange.pool?.name ?? '', outcome: `queue-${how}` });
     return how === 'full' || how === 'timeout' ? 'GW_UPSTREAM_BUSY' : undefined;
   }
 
-  async #park(
-    exchange: Exchange,
-    pool: Pool,
-    maxMs: number,
-  ): Promise<'changed' | 'timeout' | 'cancelled' | 'full'> {
+  async #park(exchange: Exchange, pool: Pool, maxMs: number): Promise<Woken | 'full'> {
     const how = await exchange.wait(pool.parking, maxMs);
     this.#o.metrics.parked.inc({ pool: pool.name, outcome: how });
     return how;
@@ -247,6 +247,7 @@ function maySend(exchange: Exchange, pool: Pool, upstream: Upstream): boolean {
   if (!exchange.isLive) return false;
   const view = pool.view();
   if (view.epoch === exchange.epoch) return true;
+  if (exchange.binding !== undefined) return judge(view, exchange.binding) === 'forward';
   const instance = view.instances.get(upstream.id);
   return instance !== undefined && isUsable(instance);
 }

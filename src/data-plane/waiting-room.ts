@@ -1,5 +1,5 @@
-/** How a wait ended. */
-export type Woken = 'changed' | 'timeout' | 'cancelled';
+/** How a wait ended; `dismissed`: what was waited for here will not come. */
+export type Woken = 'changed' | 'dismissed' | 'timeout' | 'cancelled';
 
 /** One request that waits. */
 export interface Waiter {
@@ -50,5 +50,10 @@ export class WaitingRoom {
 
   wakeAll(): void {
     for (const leave of [...this.#waiting]) leave('changed');
+  }
+
+  /** Sends all away. */
+  dismissAll(): void {
+    for (const leave of [...this.#waiting]) leave('dismissed');
   }
 }

@@ -9,10 +9,16 @@ const FLUSH_MS = 100;
 // What may pile up while nobody reads standard output; beyond it lines are dropped, not memory taken.
 const MAX_PENDING_BYTES = 16 * 1_024 * 1_024;
 
+const LAST_WORDS_MS = 500;
+
 export interface ProcessLog {
   readonly logger: Logger;
-  /** Writes out what is pending and stops the timer. */
-  close(): void;
+  /**
+   * Writes out what is pending. Resolves with false where nobody has read it for
+   * {@link LAST_WORDS_MS}: then a thread of this process hangs in a write, and an
+   * ordinary exit would wait for it without end.
+   */
+  close(): Promise<boolean>;
 }
 
 /** JSON lines on standard output, at most {@link FLUSH_MS} late. */
@@ -30,7 +36,13 @@ export function openProcessLog(level: string): ProcessLog {
     logger,
     close: () => {
       clearInterval(timer);
-      destination.flushSync();
+      return new Promise((resolve) => {
+        const givenUp = setTimeout(() => resolve(false), LAST_WORDS_MS);
+        destination.flush(() => {
+          clearTimeout(givenUp);
+          resolve(true);
+        });
+      });
     },
   };
 }

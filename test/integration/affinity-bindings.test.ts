@@ -8,6 +8,7 @@ import type { Placement } from '../../src/core/binding.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import type { Name } from '../../src/core/identity.ts';
 import { eventually } from '../support/eventually.ts';
+import { redisCommand } from '../support/redis-command.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { startRedis } from '../support/redis-server.ts';
 
@@ -20,6 +21,7 @@ const session = (value: string): Name => ({ kind: 'session', value });
 interface Side {
   readonly bindings: Bindings;
   readonly conflicts: string[];
+  readonly states: string[];
   /** Operations that reached for the store. */
   readonly operations: string[];
   readonly connection: RedisConnection;
@@ -38,6 +40,7 @@ async function open({
     connected = resolve;
   });
   const conflicts: string[] = [];
+  const states: string[] = [];
   const operations: string[] = [];
   let bindings: Bindings | undefined;
   const connection = openRedis({
@@ -51,7 +54,7 @@ async function open({
     onStoreLoss,
     sessionsAreProvisional,
     events: {
-      onStoreState: () => {},
+      onStoreState: (state, detail) => states.push(`${state}: ${detail}`),
       onRebound: () => {},
       onConflict: (names, was, now) =>
         conflicts.push(`${names.map(({ value }) => value).join('+')}: ${was.instance} -> ${now.instance}`),
@@ -59,7 +62,7 @@ async function open({
     },
   });
   await bindings.start();
-  const side = { bindings, conflicts, operations, connection };
+  const side = { bindings, conflicts, states, operations, connection };
   sides.push(side);
   return side;
 }
@@ -111,7 +114,7 @@ describe('a known agent', () => {
     const [one, two] = [await open(), await open()];
     await claim(one, [user('U')], A);
     const held = (await two.bindings.claim([user('U')], B, B)).binding;
-    await two.bindings.rebind([user('U')], held, C);
+    await two.bindings.rebind([user('U')], held, C, C);
     await eventually(() => expect(one.bindings.find('U', undefined)).toBeUndefined());
     expect(await claim(one, [user('U')], A)).toBe('c');
   });
@@ -208,6 +211,48 @@ describe('while the store is away', () => {
     expect(one.conflicts).toEqual([]);
   });
 
+  test('a new session of a known agent is his from then on, and stays his when the store is back', async () => {
+    const [one, two] = [await open(), await open()];
+    await claim(one, [user('KNOWN')], A);
+    await redis.kill();
+    await eventually(() => expect([one.bindings.available, two.bindings.available]).toEqual([false, false]));
+
+    expect(await claim(one, [user('KNOWN'), session('RELOGON')], B)).toBe('a');
+    expect(await claim(one, [session('RELOGON')], B)).toBe('a');
+    expect(one.bindings.find('KNOWN', 'RELOGON')?.binding.instance).toBe('a');
+    await redis.start();
+    await available(one, two);
+    expect(await claim(two, [session('RELOGON')], B)).toBe('a');
+  });
+
+  test('a session that was placed alone and its user stay together once they were seen together', async () => {
+    const one = await open();
+    await redis.kill();
+    await eventually(() => expect(one.bindings.available).toBe(false));
+    await claim(one, [session('S')], A);
+    const together = await claim(one, [user('U'), session('S')], B);
+    expect(await claim(one, [user('U')], C)).toBe(together);
+    expect(await claim(one, [session('S')], C)).toBe(together);
+  });
+
+  test('a move goes where every gateway would move it', async () => {
+    const one = await open();
+    const held = (await one.bindings.claim([user('U')], A, A)).binding;
+    await redis.kill();
+    await eventually(() => expect(one.bindings.available).toBe(false));
+    const moved = await one.bindings.rebind([user('U')], held, B, C);
+    expect(moved.binding.instance).toBe('c');
+  });
+
+  test('the reason is told, and told again when it changes', async () => {
+    const one = await open();
+    await redis.kill();
+    await eventually(() => expect(one.states.some((state) => state.startsWith('away: '))).toBe(true));
+    const told = one.states.filter((state) => state.startsWith('away: '));
+    expect(new Set(told).size).toBe(told.length);
+    expect(told.length).toBeLessThan(6);
+  });
+
   test('where two gateways placed one agent differently, the store decides and it is counted', async () => {
     const [one, two] = [await open(), await open()];
     await redis.kill();
@@ -225,7 +270,7 @@ describe('while the store is away', () => {
     const [one, two] = [await open(), await open()];
     const held = (await one.bindings.claim([user('U')], A, A)).binding;
     redis.pause();
-    const moved = await one.bindings.rebind([user('U')], held, B);
+    const moved = await one.bindings.rebind([user('U')], held, B, C);
     expect(moved.binding.instance).toBe('b');
     redis.resume();
     await available(one, two);
@@ -259,6 +304,28 @@ describe('while the store is away', () => {
 });
 
 describe('a store that has lost everything', () => {
+  test('while its connection stayed up takes no agent for new whom another gateway knows', async () => {
+    const [one, two] = [await open(), await open()];
+    const names = Array.from({ length: 40 }, (_, i) => user(`U${i}`));
+    await Promise.all(names.map((name) => claim(one, [name], A)));
+
+    await redisCommand(redis.port, 'FLUSHALL');
+    // At once, before any heartbeat could tell either of them.
+    const atTwo = await Promise.all(names.map((name) => claim(two, [name], B)));
+    const atOne = await Promise.all(names.map((name) => claim(one, [name], C)));
+    expect(new Set([...atTwo, ...atOne])).toEqual(new Set(['a']));
+    expect(one.states.some((state) => state.startsWith('away: ') && state.includes('lost'))).toBe(true);
+  });
+
+  test('keeps no known agent waiting', async () => {
+    const one = await open();
+    await known(one, 'KNOWN', A);
+    await redisCommand(redis.port, 'FLUSHALL');
+    const begunAt = performance.now();
+    expect(await claim(one, [user('KNOWN'), session('NEW')], B)).toBe('a');
+    expect(performance.now() - begunAt).toBeLessThan(1_000);
+  });
+
   test('is given back what the gateways know before they ask it for anything', async () => {
     const [one, two] = [await open(), await open()];
     const names = Array.from({ length: 1_200 }, (_, i) => user(`U${i}`));

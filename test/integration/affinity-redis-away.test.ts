@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { RedisConnection } from '../../src/affinity/redis-connection.ts';
 import { openRedis } from '../../src/affinity/redis-connection.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
-import { StoreUnavailable } from '../../src/core/ports.ts';
+import { StoreLost, StoreUnavailable } from '../../src/core/ports.ts';
 import { at, session, user } from '../contract/affinity-store.ts';
 import { eventually } from '../support/eventually.ts';
 import { redisCommand } from '../support/redis-command.ts';
@@ -83,8 +83,22 @@ describe('the Redis store when Redis is away', () => {
 
     await server.start();
 
+    await eventually(async () => expect(await store.marker()).not.toBe(marker));
     await expectAvailable();
-    expect(await store.marker()).not.toBe(marker);
+  });
+
+  test('a Redis that has lost its data takes nobody for new before it is asked for its new marker', async () => {
+    await store.marker();
+    const held = (await store.claim([user('A')], at('a'))).binding;
+    await redisCommand(server.port, 'FLUSHALL');
+
+    await expect(store.claim([user('A')], at('b'))).rejects.toThrow(StoreLost);
+    await expect(store.rebind(held, at('b'))).rejects.toThrow(StoreLost);
+    await expect(store.renew([user('A')])).rejects.toThrow(StoreLost);
+
+    await store.marker();
+    await store.restore([{ binding: held, aliases: [] }]);
+    expect((await store.claim([user('A')], at('b'))).binding.instance).toBe('a');
   });
 
   test('calls that wait when Redis is killed settle', async () => {
