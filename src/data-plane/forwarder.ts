@@ -7,7 +7,7 @@ import { Dispatcher } from 'undici';
 import type { Attempt, AttemptOutcome } from './attempt.ts';
 import type { Exchange } from './exchange.ts';
 import { responseHeaders } from './headers.ts';
-import { lingerAtEnd } from './linger.ts';
+import { closeIfEnding, lingerAtEnd } from './linger.ts';
 
 /** Sends one attempt and passes its answer on to the client. */
 export interface Forwarder {
@@ -131,6 +131,7 @@ function passOn(
     headers.push('connection', 'close');
     if (response.socket !== null) lingerAtEnd(response.socket);
   }
+  closeIfEnding(response);
   response.writeHead(status, headers);
   if (whole === undefined) pipeline(stream, response, ignore);
   else response.end(whole);

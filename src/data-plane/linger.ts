@@ -1,4 +1,5 @@
-import type { Socket } from 'node:net';
+import type { ServerResponse } from 'node:http';
+import type { Server, Socket } from 'node:net';
 
 // How long a client that was refused may go on sending, so that it can read why.
 const LINGER_MS = 1_000;
@@ -24,4 +25,10 @@ export function lingerAtEnd(socket: Socket): void {
     socket.resume();
     setTimeout(() => socket.destroy(), LINGER_MS).unref();
   };
+}
+
+/** Makes this the last response of its connection where the gateway is about to end and takes no new ones. */
+export function closeIfEnding(response: ServerResponse): void {
+  const server = (response.socket as (Socket & { readonly server?: Server }) | null)?.server;
+  if (server?.listening === false) response.shouldKeepAlive = false;
 }

@@ -80,8 +80,6 @@ export async function createListener(options: ListenerOptions): Promise<Listener
   };
   const begin = (request: FastifyRequest, reply: FastifyReply): void => {
     const exchange = new Exchange(request, reply, options.totalTimeoutMs);
-    // Of a connection that is to end soon, this is the last request.
-    if (!server.listening) exchange.response.shouldKeepAlive = false;
     (request as unknown as Carrier)[EXCHANGE] = exchange;
     const response = reply.raw as ServerResponse & Carrier;
     response[EXCHANGE] = exchange;

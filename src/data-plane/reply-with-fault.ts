@@ -3,7 +3,7 @@ import type { ErrorCode } from '../core/errors.ts';
 import { ERRORS } from '../core/errors.ts';
 import { renderFault } from '../soap/fault.ts';
 import type { SoapVersion } from '../soap/media-type.ts';
-import { lingerAtEnd } from './linger.ts';
+import { closeIfEnding, lingerAtEnd } from './linger.ts';
 
 /**
  * With which status a SOAP Fault travels. `exact`: the error's own. `soap`: as
@@ -47,6 +47,7 @@ export function sendOwnAnswer(
 ): void {
   if (response.headersSent || response.destroyed) return;
   if (close && !response.req.complete && response.socket !== null) lingerAtEnd(response.socket);
+  closeIfEnding(response);
   const body = Buffer.from(answer.body);
   response.writeHead(answer.status, {
     'content-type': answer.contentType,

@@ -1,0 +1,142 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { SimulatedConnector } from '../../src/simulator/connector.ts';
+import { startConnector } from '../../src/simulator/connector.ts';
+import { eventually } from '../support/eventually.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
+import { startGatewayProcess } from '../support/gateway-process.ts';
+import { subscribeEnvelope } from '../support/soap.ts';
+
+const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+let connector: SimulatedConnector;
+let gateway: GatewayProcess;
+let agent: Agent;
+
+beforeEach(async () => {
+  connector = await startConnector({ name: 'a', latencyMs: 300 });
+  gateway = await startGatewayProcess({
+    pools: [
+      {
+        name: 'ici',
+        mode: 'sticky',
+        health: { path: '/health' },
+        instances: [{ id: 'a', url: connector.url }],
+      },
+    ],
+  });
+  agent = new Agent({ keepAlive: true, maxSockets: 1 });
+});
+
+afterEach(async () => {
+  agent.destroy();
+  await gateway.close();
+  await connector.close();
+});
+
+interface Answer {
+  readonly status: number;
+  readonly connection: string | undefined;
+  readonly body: string;
+}
+
+function send(): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(`${gateway.url}/ici`, {
+      method: 'POST',
+      agent,
+      headers: { 'content-type': 'text/xml', soapuser: 'MILLER' },
+    });
+    outgoing.on('error', reject);
+    outgoing.on('response', (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (text: string) => {
+        body += text;
+      });
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, connection: response.headers.connection, body }),
+      );
+    });
+    outgoing.end(subscribeEnvelope({ user: 'MILLER' }));
+  });
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+describe('a gateway that is asked to end', () => {
+  test('answers what is under way, tells kept-alive clients that it was the last, and ends without delay', async () => {
+    expect(await send()).toMatchObject({ status: 200, connection: 'keep-alive' });
+    const underWay = send();
+    await eventually(() => expect(connector.deliveries.report(false).total).toBe(2));
+    gateway.signal('SIGTERM');
+    await eventually(() => expect(gateway.log.some(({ msg }) => msg === 'stopping')).toBe(true));
+    const askedAt = performance.now();
+
+    expect(await underWay).toMatchObject({ status: 200, connection: 'close' });
+    await eventually(() => expect(isAlive(gateway.pid)).toBe(false), { within: 8_000 });
+    expect(performance.now() - askedAt).toBeLessThan(5_000);
+  });
+});
+
+describe('a gateway whose log nobody reads', () => {
+  test('serves, and ends when it is asked to', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
+    // Standard output is a pipe that is never read.
+    const child = spawn(
+      process.execPath,
+      [
+        MAIN,
+        'start',
+        '--listen',
+        '127.0.0.1:0',
+        '--admin',
+        '127.0.0.1:0',
+        '--mode',
+        'sticky',
+        '--instance',
+      ].concat([`a=${connector.url}`, '--health-path', '/health', '--state-dir', directory]),
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    try {
+      let said = '';
+      child.stderr.setEncoding('utf8').on('data', (text: string) => {
+        said += text;
+      });
+      const url = await eventually(
+        () => {
+          const found = /listens on (\S+),/.exec(said)?.[1];
+          if (found === undefined) throw new Error(`it says ${said}`);
+          return found;
+        },
+        { within: 15_000 },
+      );
+      // Far more lines than a pipe holds.
+      const path = `/${'x'.repeat(4_000)}`;
+      for (let round = 0; round < 20; round += 1) {
+        const answers = await Promise.all(Array.from({ length: 20 }, () => fetch(`${url}${path}`)));
+        for (const answer of answers) {
+          expect(answer.status).toBeLessThan(600);
+          await answer.arrayBuffer();
+        }
+      }
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGTERM');
+      await ended;
+    } finally {
+      child.kill('SIGKILL');
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+});
