@@ -3,10 +3,11 @@ import { GatewayError } from '../core/errors.ts';
 import type { Name } from '../core/identity.ts';
 import { nameKey } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
-import type { AffinityStore, BindingPage, BindingQuery, KnownBinding } from '../core/ports.ts';
+import type { AffinityStore, BindingPage, BindingQuery } from '../core/ports.ts';
 import { StoreLost, StoreUnavailable } from '../core/ports.ts';
 import type { BindingCache, CachedBinding } from './binding-cache.ts';
-import { storedForm } from './stored-name.ts';
+import { Journal } from './journal.ts';
+import { storedKey } from './stored-name.ts';
 
 /** How a request came by its binding; the `decision` of logs and metrics. */
 export type Decision = 'bound' | 'claimed' | 'rebound' | 'storeless';
@@ -38,14 +39,8 @@ export interface BindingsOptions {
   readonly events: BindingsEvents;
 }
 
-interface JournalEntry extends KnownBinding {
-  /** The stored binding that was moved; `undefined` if there was none. */
-  readonly from: Binding | undefined;
-}
-
 const HEARTBEAT_MS = 1_000;
 const AWAY_RETRY_MS = 250;
-const RESTORE_CHUNK = 500;
 // Told of one outage.
 const MOST_REASONS = 4;
 // After a loss every gateway writes back what it knows, and finds out within a heartbeat that it has to. Until then
@@ -67,7 +62,7 @@ export class Bindings {
   readonly #options: BindingsOptions;
   readonly #store: AffinityStore;
   readonly #cache: BindingCache;
-  readonly #journal = new Map<string, JournalEntry>();
+  readonly #journal = new Journal();
   readonly #moves = new Map<string, number>();
   #counts: ReadonlyMap<InstanceId, number> = new Map();
   #available = false;
@@ -234,8 +229,7 @@ export class Bindings {
       }
     }
     const binding: Binding = { ...placement, root: expected.root, generation: expected.generation + 1 };
-    const written = this.#journal.get(keyOf(expected.root));
-    this.#write(names, binding, written === undefined ? expected : written.from);
+    this.#write(names, binding, expected);
     this.#options.events.onRebound();
     return { binding, decision: 'rebound' };
   }
@@ -261,15 +255,7 @@ export class Bindings {
     if (displaced !== undefined && displaced.binding.instance !== known.binding.instance) {
       this.#options.events.onConflict(names, displaced.binding, known.binding);
     }
-    const root = keyOf(known.binding.root);
-    const written = this.#journal.get(root);
-    const aliases = new Map([...(written?.aliases ?? []), ...names].map((name) => [keyOf(name), name]));
-    aliases.delete(root);
-    this.#journal.set(root, {
-      binding: known.binding,
-      aliases: [...aliases.values()],
-      from: written?.from,
-    });
+    this.#journal.join(names, known.binding);
     this.#cache.put(names, known.binding, known.checkedAt);
   }
 
@@ -282,8 +268,7 @@ export class Bindings {
   }
 
   #write(names: readonly Name[], binding: Binding, from: Binding | undefined): void {
-    const root = keyOf(binding.root);
-    this.#journal.set(root, { binding, aliases: names.filter((name) => keyOf(name) !== root), from });
+    this.#journal.write(names, binding, from);
     this.#cache.put(names, binding, performance.now());
   }
 
@@ -316,7 +301,7 @@ export class Bindings {
     const now = performance.now();
     for (const name of names) {
       this.#cache.forget(name);
-      const key = keyOf(name);
+      const key = storedKey(name);
       this.#moves.delete(key);
       this.#moves.set(key, now);
     }
@@ -328,7 +313,7 @@ export class Bindings {
 
   #isOutdated(names: readonly Name[], begunAt: number): boolean {
     if (this.#moves.size === 0) return false;
-    return names.some((name) => (this.#moves.get(keyOf(storedForm(name))) ?? -1) >= begunAt);
+    return names.some((name) => (this.#moves.get(storedKey(name)) ?? -1) >= begunAt);
   }
 
   #absorb(error: unknown): void {
@@ -387,12 +372,7 @@ export class Bindings {
   /** The caches of the gateways are the mirror of what the store has forgotten. */
   async #recover(marker: string): Promise<void> {
     const begunAt = performance.now();
-    for (const entry of this.#cache.entries()) {
-      const root = keyOf(entry.binding.root);
-      if (this.#journal.has(root)) continue;
-      const aliases = entry.names.filter((name) => keyOf(name) !== root);
-      this.#journal.set(root, { binding: entry.binding, aliases, from: undefined });
-    }
+    for (const { binding, names } of this.#cache.entries()) this.#journal.remember(names, binding);
     let written = await this.#emptyJournal();
     await new Promise<void>((resolve) => {
       setTimeout(resolve, begunAt + RECOVERY_MS - performance.now());
@@ -410,41 +390,13 @@ export class Bindings {
     this.#options.events.onStoreState('available', detail);
   }
 
-  async #emptyJournal(): Promise<number> {
-    let written = 0;
-    while (this.#journal.size > 0) {
-      const chunk: [string, JournalEntry][] = [];
-      for (const entry of this.#journal) {
-        if (chunk.length === RESTORE_CHUNK) break;
-        chunk.push(entry);
+  #emptyJournal(): Promise<number> {
+    return this.#journal.writeBack(this.#store, (names, written, held) => {
+      if (held.instance !== written.instance || held.incarnation !== written.incarnation) {
+        this.#options.events.onConflict(names, written, held);
       }
-      await this.#writeBack(chunk);
-      written += chunk.length;
-    }
-    return written;
-  }
-
-  async #writeBack(entries: readonly [string, JournalEntry][]): Promise<void> {
-    const made = entries.filter(([, entry]) => entry.from === undefined);
-    const held = await this.#store.restore(made.map(([, entry]) => entry));
-    made.forEach(([key, entry], i) => {
-      this.#settle(key, entry, held[i] as Binding);
+      this.#cache.put(names, held, performance.now());
     });
-    for (const [key, entry] of entries) {
-      if (entry.from === undefined) continue;
-      const { binding } = await this.#store.rebind(entry.from, entry.binding);
-      this.#settle(key, entry, binding);
-    }
-  }
-
-  #settle(key: string, entry: JournalEntry, held: Binding): void {
-    // Written again while the store was asked: that is for the next round.
-    if (this.#journal.get(key) === entry) this.#journal.delete(key);
-    const names = [entry.binding.root, ...entry.aliases];
-    if (held.instance !== entry.binding.instance || held.incarnation !== entry.binding.incarnation) {
-      this.#options.events.onConflict(names, entry.binding, held);
-    }
-    this.#cache.put(names, held, performance.now());
   }
 
   async #timed<T>(operation: string, running: Promise<T>): Promise<T> {
@@ -458,8 +410,4 @@ export class Bindings {
       throw error;
     }
   }
-}
-
-function keyOf(name: Name): string {
-  return nameKey(name.kind, name.value);
 }

@@ -244,6 +244,22 @@ describe('while the store is away', () => {
     expect(moved.binding.instance).toBe('c');
   });
 
+  test('a move of an agent who came with a new session before is made at the store all the same', async () => {
+    const [one, two] = [await open(), await open()];
+    const held = (await one.bindings.claim([user('U')], A, A)).binding;
+    redis.pause();
+    await eventually(async () => {
+      await claim(one, [user('PROBE')], A);
+      expect(one.bindings.available).toBe(false);
+    });
+    await claim(one, [user('U'), session('NEW')], A);
+    await one.bindings.rebind([user('U')], held, B, B);
+    redis.resume();
+    await available(one, two);
+    await eventually(async () => expect(await claim(two, [user('U')], C)).toBe('b'));
+    expect(one.conflicts).toEqual([]);
+  });
+
   test('the reason is told, and told again when it changes', async () => {
     const one = await open();
     await redis.kill();
