@@ -29,16 +29,13 @@ export interface Claim {
 }
 
 /**
- * How a binding stands against the instance it names.
- *
- * `doubtful`: the binding names a life of the instance that the view does not
- * know. Either the view has not yet heard of a restart, or the binding is from
- * before one; only a fresh look at the instance can tell.
+ * How a binding stands against the instance it names. It is `void` where it
+ * names another life of the instance: claims bear the epoch, so a binding to a
+ * life that the view does not know yet cannot be met while the view is acted on.
  */
-export type Standing = 'holds' | 'void' | 'doubtful';
+export type BindingStanding = 'holds' | 'void';
 
-export function standingOf(binding: Placement, instance: InstanceState): Standing {
+export function standingOf(binding: Placement, instance: InstanceState): BindingStanding {
   if (binding.incarnation === '' || instance.incarnation === '') return 'holds';
-  if (binding.incarnation === instance.incarnation) return 'holds';
-  return instance.past.includes(binding.incarnation) ? 'void' : 'doubtful';
+  return binding.incarnation === instance.incarnation ? 'holds' : 'void';
 }

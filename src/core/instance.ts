@@ -3,7 +3,7 @@ export type InstanceId = string;
 /** What the operator wants of an instance. */
 export type AdminState = 'enabled' | 'draining' | 'disabled';
 
-/** What the health checks last concluded. `unknown` until the first verdict. */
+/** What the replicas concluded. `unknown` until the first verdict. */
 export type HealthState = 'unknown' | 'up' | 'down';
 
 /** One instance as the view shows it: a fact sheet, replaced and never changed. */
@@ -17,11 +17,15 @@ export interface InstanceState {
   readonly health: HealthState;
   /** The life it is in, as its health page tells; `''` where the page does not tell. */
   readonly incarnation: string;
-  /** Earlier lives that this gateway has seen end, the latest last. Bounded. */
+  /** Earlier lives that were seen to end, the latest last. Bounded. */
   readonly past: readonly string[];
+  /** Up again, but not yet proven to have forgotten its old agents. */
+  readonly quarantined: boolean;
+  /** The last epoch in which bindings to it could be moved; what was learnt of one by then may be outdated. */
+  readonly lostAt: number;
 }
 
-/** May take agents that have no binding yet. */
+/** May take agents that have no binding yet, if it is not quarantined, or if all are. */
 export function isAssignable(instance: InstanceState): boolean {
   return instance.admin === 'enabled' && instance.health === 'up' && instance.weight > 0;
 }

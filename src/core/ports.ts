@@ -1,7 +1,14 @@
+import type {
+  LoggedEvent,
+  PolicyRequest,
+  ProposeRequest,
+  SyncReply,
+  SyncRequest,
+} from './agreement/ledger.ts';
+import type { Standing } from './agreement/replica.ts';
 import type { Binding, Claim, Placement } from './binding.ts';
 import type { Name } from './identity.ts';
 import type { InstanceId } from './instance.ts';
-import type { View } from './view.ts';
 
 /** A binding and every name of it that the caller knows, for {@link AffinityStore.restore}. */
 export interface KnownBinding {
@@ -32,6 +39,8 @@ export interface BindingPage {
 
 /** Tells of changes that somebody else made. Calls must return quickly and not throw. */
 export interface AffinityListener {
+  /** Somebody made or moved this binding in `epoch`; `aliases` lead to it too. */
+  onBound(binding: Binding, aliases: readonly Name[], epoch: number): void;
   /** These names no longer mean what they meant: forget what was cached for them. */
   onMoved(names: readonly Name[]): void;
   /** Changes may have been missed: forget everything that was cached. */
@@ -54,15 +63,19 @@ export interface AffinityStore {
    * lifetime of all starts anew.
    *
    * @param names one or two names, the one that decides first
+   * @param fence stands for the view that the proposal was made from
+   * @throws StaleView if that view is not in effect; nothing was done then
    */
-  claim(names: readonly Name[], proposal: Placement): Promise<Claim>;
+  claim(names: readonly Name[], proposal: Placement, fence: string): Promise<Claim>;
 
   /**
    * Moves the binding that `expected` describes to `proposal`, if its generation
    * is still the expected one or it has ended meanwhile. Else changes nothing.
    * Returns the binding that holds afterwards; `made` tells whether it is ours.
+   *
+   * @throws StaleView as for {@link claim}
    */
-  rebind(expected: Binding, proposal: Placement): Promise<Claim>;
+  rebind(expected: Binding, proposal: Placement, fence: string): Promise<Claim>;
 
   /** Starts the lifetime of the names anew. Returns the binding that holds, or `undefined`. */
   renew(names: readonly Name[]): Promise<Binding | undefined>;
@@ -83,12 +96,6 @@ export interface AffinityStore {
   /** Live bindings, of one instance or of all, page by page, in no particular order. */
   list(query: BindingQuery): Promise<BindingPage>;
 
-  /**
-   * A value that stays the same as long as the store has lost nothing. Made when
-   * it is missing; a change means that bindings may be gone.
-   */
-  marker(): Promise<string>;
-
   /** At most one listener; a second call replaces the first. */
   listen(listener: AffinityListener): void;
 
@@ -105,38 +112,58 @@ export class StoreUnavailable extends Error {
   }
 }
 
+/** The view on which a claim or a move was based is not the one in effect. Nothing was done. */
+export class StaleView extends Error {
+  override readonly name = 'StaleView';
+}
+
+/** What a ledger tells without being asked. Calls must return quickly and not throw. */
+export interface LedgerListener {
+  /**
+   * Something has changed: worth a sync. `urgent` where requests may be waiting for it.
+   */
+  onNews(urgent: boolean): void;
+  /** Another replica has reason to doubt the instance. */
+  onSuspect(instance: InstanceId): void;
+}
+
 /**
- * The store answered, but it has lost what it knew. Nothing was done: a claim now
- * would take for new whom it only has forgotten.
+ * One pool's ledger, wherever it is kept. Each method is one atomic step, as
+ * `agreement/ledger.ts` defines it. Methods reject with {@link StoreUnavailable}
+ * when the ledger cannot answer in time.
  */
-export class StoreLost extends StoreUnavailable {
-  override readonly name = 'StoreLost';
+export interface LedgerClient {
+  sync(request: SyncRequest): Promise<SyncReply>;
+  /** Resolves to whether it was taken. */
+  propose(request: ProposeRequest): Promise<boolean>;
+  decree(request: PolicyRequest): Promise<boolean>;
+  leave(replica: string): Promise<void>;
+  /** The event log, the newest first. */
+  events(limit: number): Promise<readonly LoggedEvent[]>;
+  /** Tells the other replicas to look at the instance. Never rejects, and may be lost. */
+  suspect(instance: InstanceId): void;
+  /** At most one listener; a second call replaces the first. */
+  listen(listener: LedgerListener): void;
+  close(): Promise<void>;
 }
 
 /**
  * Tells what is agreed about the instances of each pool. The data plane reads
- * views and reports what it saw; it never decides one.
+ * standings and reports what it saw; it never decides a view.
  */
 export interface Coordinator {
-  view(pool: string): View;
-  /** Calls back after every new view of the pool; returns the way to stop that. */
-  onChange(pool: string, listener: (view: View) => void): () => void;
-  /** Real traffic failed at the instance. Hastens its next probe and does nothing else. */
+  /** The same object for as long as the gateway runs. */
+  standing(pool: string): Standing;
+  /** Calls back after every change for which a waiting request may have waited; returns the way to stop that. */
+  onChange(pool: string, listener: () => void): () => void;
+  /** Real traffic failed at the instance. Hastens its next probe, here and at the peers, and does nothing else. */
   suspect(pool: string, instance: InstanceId): void;
-  /**
-   * Looks at the instance afresh, because a binding names a life of it that the
-   * view does not know. Resolves once a probe that began after this call has
-   * ended, with whatever view then holds; never rejects.
-   *
-   * @param doubted the incarnation in the binding
-   */
-  refresh(pool: string, instance: InstanceId, doubted: string): Promise<View>;
+  /** Asks the ledger now. Resolves once it has answered, or has not in time; never rejects. */
+  renew(pool: string): Promise<void>;
 }
 
 /** What a pool's prober lets the coordinator ask for. */
 export interface ProbeControl {
   /** Brings the instance's next probe forward. */
   hasten(instance: InstanceId): void;
-  /** Tells whether a probe of the instance that begins from now on has passed. Never rejects. */
-  probeNow(instance: InstanceId): Promise<boolean>;
 }

@@ -1,42 +1,80 @@
+import type { Standing } from './agreement/replica.ts';
 import type { Placement } from './binding.ts';
 import { standingOf } from './binding.ts';
-import type { InstanceState } from './instance.ts';
+import type { InstanceId } from './instance.ts';
 import { isUsable } from './instance.ts';
 import type { View } from './view.ts';
 
 /**
- * What is to be done with a bound request.
+ * What is to be done with a request that is bound to an instance.
  *
- * `forward`: to the bound instance. `rebind`: the binding has lost its instance
- * or its incarnation, so it must move first. `refresh`: the view may be older
- * than the binding; look at the instance before judging.
+ * - `forward`: to the bound instance.
+ * - `move`: the binding has lost its instance or its incarnation.
+ * - `wait`: a new view is not in effect yet, and it matters here.
+ * - `renew`: the lease has ended; ask the ledger before anything else.
+ * - `cut-off`: this replica alone cannot reach the instance; nobody is moved for that.
  */
-export type Verdict = 'forward' | 'rebind' | 'refresh';
+export type Verdict = 'forward' | 'move' | 'wait' | 'renew' | 'cut-off';
 
-/** The one place that says whether a binding may be acted on. */
-export function judge(view: View, binding: Placement): Verdict {
-  const instance = view.instances.get(binding.instance);
-  if (instance === undefined || !isUsable(instance)) return 'rebind';
-  switch (standingOf(binding, instance)) {
-    case 'holds':
-      return 'forward';
-    case 'void':
-      return 'rebind';
-    case 'doubtful':
-      return 'refresh';
-  }
+/** A binding, or where a request goes that needs none. */
+export interface RoutedBinding extends Placement {
+  /** The key of the binding's root, in stored form. */
+  readonly key?: string;
 }
 
 /**
- * The next instance of a failover pool: the lowest priority number among those
- * that may take over. Weights spread agents, so they mean nothing where one
- * instance takes all.
+ * The one place that says whether a binding may be acted on, now. Asked when a
+ * route is found, and again right before the first byte is sent.
  */
-export function nextInLine(view: View): InstanceState | undefined {
-  let first: InstanceState | undefined;
-  for (const instance of view.instances.values()) {
-    if (instance.admin !== 'enabled' || instance.health !== 'up') continue;
-    if (first === undefined || instance.priority < first.priority) first = instance;
+export function judge(standing: Standing, binding: RoutedBinding, mono: number, wall: number): Verdict {
+  switch (standing.modeAt(mono, wall)) {
+    case 'waiting':
+      return 'renew';
+    case 'storeless':
+      return allows(standing.view, binding) ? 'forward' : 'move';
+    case 'leased':
+      break;
   }
-  return first;
+  if (standing.isBlocked) return 'wait';
+  const allowed = allows(standing.view, binding);
+  // Until every replica knows the new view, only what both allow is safe.
+  if (standing.before !== undefined && !(allowed && allows(standing.before, binding))) return 'wait';
+  if (!allowed) return 'move';
+  return standing.cutOff.has(binding.instance) ? 'cut-off' : 'forward';
+}
+
+/** May the instance, in the life that the binding names, take the request? */
+export function allows(view: View, binding: RoutedBinding): boolean {
+  if (view.moving.size > 0 && !mayBeServedBy(view, binding.key, binding.instance)) return false;
+  const instance = view.instances.get(binding.instance);
+  if (instance === undefined || !isUsable(instance)) return false;
+  if (view.mode === 'failover' && view.active !== binding.instance) return false;
+  return standingOf(binding, instance) === 'holds';
+}
+
+/** False for an agent who is on his way to another instance. */
+export function mayBeServedBy(view: View, key: string | undefined, instance: InstanceId): boolean {
+  const to = key === undefined ? undefined : view.moving.get(key);
+  return to === undefined || to === instance;
+}
+
+/**
+ * May what was learnt of a binding in `epoch` be acted on without asking the
+ * store again? Bindings to an instance move only in epochs in which it cannot
+ * serve.
+ */
+export function isCurrent(view: View, instance: InstanceId, epoch: number): boolean {
+  const state = view.instances.get(instance);
+  return state !== undefined && epoch > state.lostAt;
+}
+
+/** How a binding may be made or moved, now. `storeless`: by this replica alone, to be written down later. */
+export type WayToBind = 'claim' | 'storeless' | 'wait' | 'renew';
+
+export function wayToBind(standing: Standing, mono: number, wall: number): WayToBind {
+  const mode = standing.modeAt(mono, wall);
+  if (mode === 'storeless') return 'storeless';
+  if (mode === 'waiting') return 'renew';
+  if (standing.fence !== '') return 'claim';
+  return standing.placesAlone ? 'storeless' : 'wait';
 }

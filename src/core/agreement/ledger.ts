@@ -1,0 +1,270 @@
+import type { AgreedView, PoolEvent } from './agreed-view.ts';
+import { NO_VIEW } from './agreed-view.ts';
+import type { Ballot, Opinion } from './opinion.ts';
+import type { Policy } from './policy.ts';
+import { NO_POLICY } from './policy.ts';
+
+/** What a replica tells the ledger, about once a second and whenever it has news. */
+export interface SyncRequest {
+  readonly replica: string;
+  /** The view that it has adopted: it does nothing any more that this view forbids. An acknowledgement. */
+  readonly epoch: number;
+  readonly viewId: string;
+  /** Its lease holds at the moment of sending. */
+  readonly held: boolean;
+  /** The life of the store for which its bindings are written back; `''` for none. */
+  readonly restored: string;
+  /** `undefined` is an abstention. */
+  readonly opinion: Opinion | undefined;
+  /** The state of the ballots that it knows. */
+  readonly ballotsKnown: number;
+  /** The version of the policy that it knows. */
+  readonly policyKnown: number;
+  /** Its view, where the ledger asked for it. */
+  readonly view?: AgreedView;
+}
+
+export interface SyncReply {
+  /** Milliseconds since the Unix epoch, by the ledger's clock. */
+  readonly now: number;
+  /** The store's life: changes when it may have lost something. */
+  readonly life: string;
+  /** Who may have held a lease in an earlier life has been heard of, or has lost it: views may change again. */
+  readonly open: boolean;
+  /** The caller has a lease, from the moment at which it sent the request. */
+  readonly granted: boolean;
+  readonly epoch: number;
+  readonly viewId: string;
+  /** Every live replica has acknowledged the view. */
+  readonly effective: boolean;
+  /** What claims must bear; `''` while none may be made. */
+  readonly fence: string;
+  /** Where it is not the one that the caller knows. */
+  readonly view: AgreedView | undefined;
+  /** The ledger has lost views: it asks for the caller's. */
+  readonly wantsView: boolean;
+  readonly ballotsState: number;
+  readonly ballots: readonly Ballot[] | undefined;
+  /** Live replicas. */
+  readonly replicas: number;
+  readonly policy: Policy | undefined;
+}
+
+export interface ProposeRequest {
+  readonly replica: string;
+  /** The id of the view that the new one was made from. */
+  readonly base: string;
+  readonly view: AgreedView;
+  readonly events: readonly PoolEvent[];
+}
+
+export interface PolicyRequest {
+  /** The version that the new one was made from. */
+  readonly base: number;
+  readonly policy: Policy;
+  readonly events: readonly PoolEvent[];
+}
+
+/** An event as the log keeps it. */
+export interface LoggedEvent extends PoolEvent {
+  /** Milliseconds since the Unix epoch. */
+  readonly at: number;
+  readonly epoch: number;
+}
+
+interface Registration {
+  readonly end: number;
+  readonly joined: number;
+  readonly acknowledged: string;
+  readonly restored: string;
+  readonly opinion: string;
+}
+
+/** @param unique what no other view of the epoch can have */
+export function viewId(epoch: number, unique: string): string {
+  return `${epoch}.${unique}`;
+}
+
+/** The epoch that a fence stands for. */
+export function epochOf(fence: string): number {
+  return Number.parseInt(fence, 10);
+}
+
+const MOST_EVENTS = 1_000;
+
+/**
+ * The ledger of one pool: what the replicas have in common, and the rules by
+ * which it changes. Each method is one atomic step. This is the reference: the
+ * local ledger is made of it, the scripts of the Redis ledger do the same, and a
+ * contract holds them to it.
+ *
+ * Why no two replicas ever act on contradicting views:
+ *
+ * - A view takes effect when every registered replica has acknowledged it. A
+ *   registration outlives the lease that its replica believes in, because the
+ *   lease counts from when the request was sent and the registration from when
+ *   it arrived. So whoever has not acknowledged has no lease.
+ * - In a new life of the store, which may have lost registrations and views, no
+ *   view changes until every replica of the earlier life was heard of, or a
+ *   lease's time has passed. Until then those that hold a lease keep it: nothing
+ *   can change behind their backs.
+ * - A replica that has just joined waits for its first lease for longer than a
+ *   store may lose on a failover (`joinMs`), so the one registration that could
+ *   be lost without a trace never had a lease.
+ */
+export class Ledger {
+  readonly #leaseMs: number;
+  readonly #joinMs: number;
+  #life = '';
+  #since = 0;
+  #isOpen = false;
+  /** In an earlier life somebody was registered who survived the loss. */
+  #hasSurvivors = false;
+  #view: AgreedView = NO_VIEW;
+  #isEffective = true;
+  #policy: Policy = NO_POLICY;
+  #ballotsState = 1;
+  #replicas = new Map<string, Registration>();
+  #events: LoggedEvent[] = [];
+
+  constructor(options: { readonly leaseMs: number; readonly joinMs: number }) {
+    this.#leaseMs = options.leaseMs;
+    this.#joinMs = options.joinMs;
+  }
+
+  get fence(): string {
+    return this.#isOpen && this.#isEffective ? `${this.#view.id}:${this.#life}` : '';
+  }
+
+  get events(): readonly LoggedEvent[] {
+    return this.#events;
+  }
+
+  /** @param life what stands for the store's life at this moment */
+  sync(request: SyncRequest, life: string, now: number): SyncReply {
+    this.#enterLife(life, now);
+    this.#sweep(now);
+    const wantsView = this.#reconcileViews(request);
+    const registration = this.#register(request, wantsView ? '' : request.restored, now);
+    if (!this.#isOpen) this.#tryOpen(life, now);
+    this.#tryEffect();
+
+    const isSeasoned = now - registration.joined >= this.#joinMs;
+    const isCurrent = request.restored === life;
+    const ballotsDiffer = request.ballotsKnown !== this.#ballotsState;
+    return {
+      now,
+      life,
+      open: this.#isOpen,
+      granted: this.#isOpen ? isSeasoned && isCurrent : request.held,
+      epoch: this.#view.epoch,
+      viewId: this.#view.id,
+      effective: this.#isEffective,
+      fence: this.fence,
+      view: request.viewId === this.#view.id ? undefined : this.#view,
+      wantsView,
+      ballotsState: this.#ballotsState,
+      ballots: ballotsDiffer ? this.#ballots() : undefined,
+      replicas: this.#replicas.size,
+      policy: request.policyKnown === this.#policy.version ? undefined : this.#policy,
+    };
+  }
+
+  /** Writes the next view if the present one is still what it was made from, and in effect. */
+  propose(request: ProposeRequest, life: string, now: number): boolean {
+    if (life !== this.#life || !this.#isOpen || !this.#isEffective) return false;
+    if (request.base !== this.#view.id) return false;
+    this.#view = request.view;
+    this.#isEffective = false;
+    this.#log(request.events, now);
+    return true;
+  }
+
+  /** Writes the next policy if the present one is still what it was made from. */
+  decree(request: PolicyRequest, now: number): boolean {
+    if (request.base !== this.#policy.version) return false;
+    this.#policy = request.policy;
+    this.#log(request.events, now);
+    return true;
+  }
+
+  /** A replica stops, and acts on nothing any more: the others need not wait for its lease to end. */
+  leave(replica: string): void {
+    if (this.#replicas.delete(replica)) this.#ballotsState += 1;
+    this.#tryEffect();
+  }
+
+  #enterLife(life: string, now: number): void {
+    if (life === this.#life) return;
+    this.#life = life;
+    this.#since = now;
+    this.#isOpen = false;
+    this.#hasSurvivors = this.#replicas.size > 0;
+  }
+
+  /** In a new life those of the earlier one are kept until it is open: it is for them that it waits. */
+  #sweep(now: number): void {
+    if (!this.#isOpen && now < this.#since + this.#leaseMs) return;
+    for (const [id, { end }] of this.#replicas) {
+      if (end > now) continue;
+      this.#replicas.delete(id);
+      this.#ballotsState += 1;
+    }
+  }
+
+  /** @param restored not yet the present life, as long as something is wanted of the caller */
+  #register(request: SyncRequest, restored: string, now: number): Registration {
+    const before = this.#replicas.get(request.replica);
+    const opinion = JSON.stringify(request.opinion ?? null);
+    const registration: Registration = {
+      end: now + this.#leaseMs,
+      joined: before?.joined ?? now,
+      acknowledged: request.viewId,
+      restored,
+      opinion,
+    };
+    this.#replicas.set(request.replica, registration);
+    if (before?.opinion !== opinion) this.#ballotsState += 1;
+    return registration;
+  }
+
+  /** Epochs never go back, whatever a store has lost. Returns true where the caller's view is wanted. */
+  #reconcileViews({ epoch, viewId: id, view }: SyncRequest): boolean {
+    if (epoch <= this.#view.epoch) return false;
+    if (this.#isOpen) {
+      // Others have gone on without it: what they decided holds, under a number that the caller has not seen.
+      this.#view = { ...this.#view, epoch: epoch + 1, id: viewId(epoch + 1, this.#life) };
+      this.#isEffective = false;
+      return false;
+    }
+    if (view === undefined || view.id !== id) return true;
+    this.#view = view;
+    this.#isEffective = false;
+    return false;
+  }
+
+  #tryOpen(life: string, now: number): void {
+    const all = [...this.#replicas.values()];
+    const allHeard = this.#hasSurvivors && all.every(({ restored }) => restored === life);
+    if (allHeard || now >= this.#since + this.#leaseMs) this.#isOpen = true;
+  }
+
+  #tryEffect(): void {
+    if (this.#isEffective || !this.#isOpen) return;
+    this.#isEffective = [...this.#replicas.values()].every(
+      ({ acknowledged }) => acknowledged === this.#view.id,
+    );
+  }
+
+  #ballots(): Ballot[] {
+    return [...this.#replicas].map(([replica, { opinion }]) => ({
+      replica,
+      opinion: (JSON.parse(opinion) as Opinion | null) ?? undefined,
+    }));
+  }
+
+  #log(events: readonly PoolEvent[], now: number): void {
+    for (const event of events) this.#events.push({ ...event, at: now, epoch: this.#view.epoch });
+    this.#events = this.#events.slice(-MOST_EVENTS);
+  }
+}

@@ -1,0 +1,356 @@
+import type { AdminState, InstanceId } from '../instance.ts';
+import type { PoolMode } from '../view.ts';
+import type { AgreedInstance, AgreedView, Moving, PoolEvent } from './agreed-view.ts';
+import type { Ballot, Quorum, Verdict } from './opinion.ts';
+import { votesNeeded } from './opinion.ts';
+import type { Policy } from './policy.ts';
+import { isFailbackTime } from './policy.ts';
+
+/** What the configuration of a replica says of a pool. */
+export interface PoolRules {
+  readonly mode: PoolMode;
+  readonly quorum: Quorum;
+  /** An instance that lost its agents stays out until it is shown to be new or empty. */
+  readonly quarantines: boolean;
+  /** A return from down is a new life where the health page does not tell. */
+  readonly countsLives: boolean;
+  readonly instances: readonly { id: InstanceId; priority: number; admin: AdminState }[];
+}
+
+export interface Circumstances {
+  /** One for each live replica. */
+  readonly ballots: readonly Ballot[];
+  readonly policy: Policy;
+  readonly rules: PoolRules;
+  /** Milliseconds since the Unix epoch, by the store's clock. */
+  readonly now: number;
+  /** Live bindings of an instance, or `undefined` where that is not known. */
+  readonly boundAgents: (instance: InstanceId) => number | undefined;
+}
+
+export interface Decision {
+  /** All but its epoch and id, which whoever proposes it gives it. */
+  readonly view: AgreedView;
+  /** What it changes; the proposer's name is added when it is written. */
+  readonly events: readonly Omit<PoolEvent, 'by'>[];
+}
+
+// Lives that ended within the time a binding can outlive them; more only cost memory.
+const PAST_LIVES = 16;
+
+/**
+ * The view that follows from what the live replicas say and the operators want,
+ * or `undefined` where the present one holds.
+ *
+ * Any replica may compute it and all come to the same result from the same
+ * circumstances, so there is no leader. Reality is never far off: what was not
+ * decided this time is decided the next.
+ */
+export function nextView(view: AgreedView, circumstances: Circumstances): Decision | undefined {
+  const fold = new Fold(view, circumstances);
+  return fold.decide();
+}
+
+/** One computation of {@link nextView}: the instances as they become, and what changed on the way. */
+class Fold {
+  readonly #view: AgreedView;
+  readonly #c: Circumstances;
+  readonly #instances: Record<InstanceId, AgreedInstance> = {};
+  readonly #events: Omit<PoolEvent, 'by'>[] = [];
+  #changed = false;
+
+  constructor(view: AgreedView, circumstances: Circumstances) {
+    this.#view = view;
+    this.#c = circumstances;
+  }
+
+  decide(): Decision | undefined {
+    for (const id of this.#known()) this.#instances[id] = this.#instance(id);
+    const settled = this.#view.settled || this.#isSettled();
+    const { active, activated } = this.#c.rules.mode === 'failover' ? this.#elect(settled) : this.#view;
+    if (active !== this.#view.active || settled !== this.#view.settled || activated !== this.#view.activated)
+      this.#changed = true;
+    const moving = this.#moving();
+    if (!this.#changed) return undefined;
+    this.#noteLosses(active, moving);
+    const activeSince = active === this.#view.active ? this.#view.activeSince : this.#c.now;
+    return {
+      view: { ...this.#view, settled, instances: this.#instances, active, activeSince, activated, moving },
+      events: this.#events,
+    };
+  }
+
+  #moving(): readonly Moving[] {
+    const moving = this.#c.policy.moves.filter(({ until }) => this.#c.now < until);
+    const before = this.#view.moving;
+    const isSame =
+      moving.length === before.length &&
+      moving.every(
+        ({ key, to, until }, i) =>
+          key === before[i]?.key && to === before[i]?.to && until === before[i]?.until,
+      );
+    if (isSame) return before;
+    this.#changed = true;
+    return moving;
+  }
+
+  /** Where bindings could be moved away until now and cannot any more, what was learnt before is outdated. */
+  #noteLosses(active: InstanceId | '', moving: readonly Moving[]): void {
+    for (const [id, instance] of Object.entries(this.#instances)) {
+      const before = this.#view.instances[id];
+      const couldServe = before !== undefined && this.#serves(before, id, this.#view.active);
+      const moveEnded = this.#view.moving.some((move) => move.from === id && !moving.includes(move));
+      if ((this.#serves(instance, id, active) && !couldServe) || moveEnded) {
+        this.#instances[id] = { ...instance, lostAt: this.#view.epoch };
+      }
+    }
+  }
+
+  #serves({ health, admin }: AgreedInstance, id: InstanceId, active: InstanceId | ''): boolean {
+    return health === 'up' && admin !== 'disabled' && (this.#c.rules.mode === 'sticky' || id === active);
+  }
+
+  /** Those of the present view that somebody still knows, and those of the configuration. */
+  #known(): Set<InstanceId> {
+    const known = new Set(this.#c.rules.instances.map(({ id }) => id));
+    const { ballots } = this.#c;
+    // While a replica abstains it may be the one that knows it.
+    const allSpeak = ballots.every(({ opinion }) => opinion?.settled === true);
+    for (const id of Object.keys(this.#view.instances)) {
+      const isNamed = ballots.some(({ opinion }) => opinion?.verdicts[id] !== undefined);
+      if (isNamed || !allSpeak) known.add(id);
+      else if (!known.has(id)) this.#changed = true;
+    }
+    return known;
+  }
+
+  #instance(id: InstanceId): AgreedInstance {
+    const before = this.#view.instances[id];
+    let next = before ?? this.#firstSeen(id);
+    if (before === undefined) this.#changed = true;
+    next = this.#withAdmin(id, next);
+    const verdicts = this.#verdictsOn(id);
+    const life = newLife(next, verdicts, this.#c.ballots.length);
+    if (life !== undefined) next = this.#reborn(id, next, life);
+    next = this.#withHealth(id, next, verdicts);
+    next = this.#withQuarantine(id, next, verdicts);
+    if (next !== before) this.#changed = true;
+    return next;
+  }
+
+  #firstSeen(id: InstanceId): AgreedInstance {
+    return {
+      health: 'unknown',
+      admin: this.#c.rules.instances.find((instance) => instance.id === id)?.admin ?? 'enabled',
+      act: '',
+      incarnation: '',
+      past: [],
+      lives: 0,
+      quarantinedAt: 0,
+      lostAt: 0,
+    };
+  }
+
+  #verdictsOn(id: InstanceId): Verdict[] {
+    return this.#c.ballots.flatMap(({ opinion }) => opinion?.verdicts[id] ?? []);
+  }
+
+  #withAdmin(id: InstanceId, instance: AgreedInstance): AgreedInstance {
+    const act = this.#c.policy.instances[id];
+    let next = instance;
+    if (act !== undefined && act.id !== instance.act) next = { ...next, admin: act.state, act: act.id };
+    if (next.admin !== 'draining') return next;
+
+    const deadline = act?.deadline ?? 0;
+    const isLate = deadline > 0 && this.#c.now >= deadline;
+    if (!isLate && !this.#isDrained(id)) return next;
+    this.#events.push({
+      kind: 'drained',
+      instance: id,
+      from: 'draining',
+      to: 'disabled',
+      why: isLate ? 'its deadline has passed' : 'nobody is bound to it any more',
+    });
+    return { ...next, admin: 'disabled' };
+  }
+
+  #isDrained(id: InstanceId): boolean {
+    // Before the first round is over, nobody knows whom it serves.
+    if (!this.#view.settled) return false;
+    if (this.#c.rules.mode === 'sticky') return this.#c.boundAgents(id) === 0;
+    return this.#view.active !== id || this.#isIdle();
+  }
+
+  #isIdle(): boolean {
+    const { ballots } = this.#c;
+    return ballots.length > 0 && ballots.every(({ opinion }) => opinion?.idle === true);
+  }
+
+  #reborn(id: InstanceId, instance: AgreedInstance, incarnation: string): AgreedInstance {
+    if (instance.incarnation !== '') {
+      const { incarnation: from } = instance;
+      const why = 'its health page shows a new life; bindings to the earlier one are void';
+      this.#events.push({ kind: 'restarted', instance: id, from, to: incarnation, why });
+    }
+    return { ...inLife(instance, incarnation), lives: instance.lives + 1, quarantinedAt: 0 };
+  }
+
+  #withHealth(id: InstanceId, instance: AgreedInstance, verdicts: readonly Verdict[]): AgreedInstance {
+    const { ballots, rules } = this.#c;
+    const live = ballots.length;
+    const up = verdicts.filter(({ health }) => health === 'up').length;
+    const down = verdicts.length - up;
+    const saysUp = up > 0 && up >= votesNeeded(rules.quorum, 'up', live);
+    const saysDown = down > 0 && down >= votesNeeded(rules.quorum, 'down', live);
+    const votes = `${up} of ${live} gateways reach it`;
+
+    if (instance.health === 'unknown') {
+      // At the beginning one that reaches it will do, once all have spoken: there is nobody to move yet.
+      const health = saysDown ? 'down' : saysUp || (up > 0 && verdicts.length === live) ? 'up' : 'unknown';
+      if (health === 'unknown') return instance;
+      this.#events.push({ kind: health, instance: id, from: 'unknown', to: health, why: votes });
+      return health === 'up' ? this.#counted({ ...instance, health }, verdicts) : { ...instance, health };
+    }
+    if (instance.health === 'up' && saysDown) {
+      this.#events.push({ kind: 'down', instance: id, from: 'up', to: 'down', why: votes });
+      return { ...instance, health: 'down' };
+    }
+    if (instance.health === 'down' && saysUp && !saysDown) {
+      this.#events.push({ kind: 'up', instance: id, from: 'down', to: 'up', why: votes });
+      return this.#counted({ ...instance, health: 'up' }, verdicts);
+    }
+    return instance;
+  }
+
+  /** Begins a counted life where the health page tells of none. */
+  #counted(instance: AgreedInstance, verdicts: readonly Verdict[]): AgreedInstance {
+    if (!this.#c.rules.countsLives || verdicts.some(({ incarnation }) => incarnation !== '')) return instance;
+    const lives = instance.lives + 1;
+    return { ...inLife(instance, `+${lives}`), lives };
+  }
+
+  #withQuarantine(id: InstanceId, instance: AgreedInstance, verdicts: readonly Verdict[]): AgreedInstance {
+    const { rules, policy } = this.#c;
+    if (!rules.quarantines)
+      return instance.quarantinedAt === 0 ? instance : { ...instance, quarantinedAt: 0 };
+
+    const before = this.#view.instances[id];
+    const lost = rules.mode === 'sticky' && before?.health === 'up' && instance.health === 'down';
+    if (lost) {
+      const why = 'its agents are served elsewhere, and it may not know that';
+      this.#events.push({ kind: 'quarantined', instance: id, from: '', to: 'quarantined', why });
+      return { ...instance, quarantinedAt: this.#view.epoch + 1 };
+    }
+    const since = instance.quarantinedAt;
+    if (since === 0) return instance;
+    const isReleased = (policy.released[id] ?? 0) >= since;
+    if (!isReleased && !verdicts.some(({ health, emptyAt }) => health === 'up' && emptyAt >= since)) {
+      return instance;
+    }
+    const why = isReleased ? 'released by an operator' : 'its health page shows no sessions';
+    this.#events.push({ kind: 'cleared', instance: id, from: 'quarantined', to: '', why });
+    return { ...instance, quarantinedAt: 0 };
+  }
+
+  #isSettled(): boolean {
+    const instances = Object.values(this.#instances);
+    if (instances.length > 0 && instances.every(({ health }) => health !== 'unknown')) return true;
+    const { ballots } = this.#c;
+    return ballots.length > 0 && ballots.every(({ opinion }) => opinion?.settled === true);
+  }
+
+  /** The incumbent stays while it is usable; nobody is active before the first round is over. */
+  #elect(settled: boolean): { active: InstanceId | ''; activated: string } {
+    const { policy } = this.#c;
+    const { active, activated } = this.#view;
+    if (!settled) return { active, activated };
+    const incumbent = this.#instances[active];
+    const first = this.#firstInLine(active);
+
+    if (incumbent === undefined || incumbent.health !== 'up' || incumbent.admin === 'disabled') {
+      if (first === undefined) return { active: incumbent === undefined ? '' : active, activated };
+      return { active: this.#activate(first, 'the active instance is lost', active), activated };
+    }
+    const wish = policy.activate;
+    if (wish !== undefined && wish.id !== activated) {
+      const wished = this.#instances[wish.instance];
+      const canServe = wished?.health === 'up' && wished.admin === 'enabled';
+      const next = canServe && wish.instance !== active;
+      return {
+        active: next ? this.#activate(wish.instance, 'wished by an operator', active) : active,
+        activated: wish.id,
+      };
+    }
+    if (first !== undefined && this.#mayFailBack(active, first)) {
+      return { active: this.#activate(first, `failback ${policy.failback.kind}`, active), activated };
+    }
+    return { active, activated };
+  }
+
+  #mayFailBack(active: InstanceId, first: InstanceId): boolean {
+    if (this.#instances[first]?.quarantinedAt !== 0) return false;
+    if (this.#priority(first) >= this.#priority(active)) return false;
+    const { failback } = this.#c.policy;
+    switch (failback.kind) {
+      case 'never':
+        return false;
+      case 'immediate':
+        return true;
+      case 'when-idle':
+        return this.#isIdle();
+      case 'at':
+        return isFailbackTime(failback.time, failback.zone, this.#c.now);
+    }
+  }
+
+  #activate(id: InstanceId, why: string, from: InstanceId | ''): InstanceId {
+    this.#events.push({ kind: 'active', instance: id, from, to: id, why });
+    const loser = this.#instances[from];
+    if (from !== '' && loser !== undefined && this.#c.rules.quarantines && loser.quarantinedAt === 0) {
+      this.#instances[from] = { ...loser, quarantinedAt: this.#view.epoch + 1 };
+      const still = 'its agents are served elsewhere, and it may not know that';
+      this.#events.push({ kind: 'quarantined', instance: from, from: '', to: 'quarantined', why: still });
+    }
+    return id;
+  }
+
+  /**
+   * The lowest priority number among those that may take over from `active`.
+   * One in quarantine is better than none: its agents would otherwise reach nobody.
+   */
+  #firstInLine(active: InstanceId | ''): InstanceId | undefined {
+    const able = Object.keys(this.#instances).filter((id) => {
+      const instance = this.#instances[id];
+      return id !== active && instance?.health === 'up' && instance.admin === 'enabled';
+    });
+    const clear = able.filter((id) => this.#instances[id]?.quarantinedAt === 0);
+    const line = clear.length > 0 ? clear : able;
+    return line.sort((a, b) => this.#priority(a) - this.#priority(b) || (a < b ? -1 : 1))[0];
+  }
+
+  #priority(id: InstanceId): number {
+    return (
+      this.#c.rules.instances.find((instance) => instance.id === id)?.priority ?? Number.MAX_SAFE_INTEGER
+    );
+  }
+}
+
+function inLife(instance: AgreedInstance, incarnation: string): AgreedInstance {
+  const { incarnation: ended } = instance;
+  const past = ended === '' ? instance.past : [...instance.past, ended].slice(-PAST_LIVES);
+  return { ...instance, incarnation, past: past.filter((life) => life !== incarnation) };
+}
+
+/**
+ * The life that the probes show and the view does not know. To have seen it once
+ * is proof, so no quorum is asked. A life that has ended is what a replica says
+ * that has not probed since; only a majority of them can be right about it.
+ */
+function newLife(instance: AgreedInstance, verdicts: readonly Verdict[], live: number): string | undefined {
+  const seen = verdicts.flatMap(({ incarnation }) => (incarnation === '' ? [] : [incarnation]));
+  const unheard = seen.find((life) => life !== instance.incarnation && !instance.past.includes(life));
+  if (unheard !== undefined || seen.includes(instance.incarnation)) return unheard;
+  return seen.find(
+    (life) => seen.filter((other) => other === life).length >= votesNeeded('majority', 'up', live),
+  );
+}

@@ -1,0 +1,414 @@
+import type { InstanceId, InstanceState } from '../instance.ts';
+import type { View } from '../view.ts';
+import { makeView } from '../view.ts';
+import type { AgreedInstance, AgreedView, PoolEvent } from './agreed-view.ts';
+import { NO_VIEW } from './agreed-view.ts';
+import type { ProposeRequest, SyncReply, SyncRequest } from './ledger.ts';
+import { viewId } from './ledger.ts';
+import type { Decision, PoolRules } from './next-view.ts';
+import { nextView } from './next-view.ts';
+import type { Ballot, Opinion } from './opinion.ts';
+import type { Policy } from './policy.ts';
+import { NO_POLICY } from './policy.ts';
+
+/**
+ * What a replica may do with its view.
+ *
+ * `leased`: act on it. `waiting`: nothing, until the ledger has answered.
+ * `storeless`: the store is away, and the pool is told to go on: act on what
+ * was known last and on what this replica sees itself.
+ */
+export type Mode = 'leased' | 'waiting' | 'storeless';
+
+/** A moment on two clocks: one that never jumps, and one that goes on while the machine is suspended. */
+export interface Moment {
+  /** Monotonic milliseconds. */
+  readonly mono: number;
+  /** Milliseconds since the Unix epoch, by this machine's clock. */
+  readonly wall: number;
+}
+
+/** What the data plane acts on. The object stays the same for the life of a pool; what it says changes. */
+export interface Standing {
+  /** The newest view. Where it has not taken effect, {@link before} must allow the same. */
+  readonly view: View;
+  /** Set while {@link view} waits for acknowledgements: the view that is still in effect. */
+  readonly before: View | undefined;
+  /** Nothing is in effect that this replica knows. */
+  readonly isBlocked: boolean;
+  /** What claims and moves must bear; `''` while none may be made. */
+  readonly fence: string;
+  /** Instances that this replica alone cannot reach, though the view calls them up. */
+  readonly unreachable: ReadonlySet<InstanceId>;
+  /** Those of the view's assignable instances that this replica can reach. */
+  readonly candidates: readonly InstanceState[];
+  /** Those of {@link unreachable} for which the peers had time enough to come to the same conclusion, and did not. */
+  readonly cutOff: ReadonlySet<InstanceId>;
+  /** The store is away, and who is not known is to be placed by this replica alone. */
+  readonly placesAlone: boolean;
+  /**
+   * @param mono monotonic milliseconds
+   * @param wall milliseconds since the Unix epoch, by this machine's clock
+   */
+  modeAt(mono: number, wall: number): Mode;
+}
+
+export interface ReplicaOptions {
+  readonly id: string;
+  readonly pool: string;
+  readonly rules: PoolRules;
+  /** Weight of each instance in this replica's configuration. */
+  readonly weights: ReadonlyMap<InstanceId, number>;
+  readonly leaseMs: number;
+  readonly onStoreLoss: 'continue' | 'refuse';
+  /** How long the store must have failed to answer before it counts as away. */
+  readonly awayMs: number;
+  /** How long an instance must be out of reach here alone before its agents are told. */
+  readonly cutOffMs: number;
+  /** What makes the id of a view unique; must never repeat. */
+  readonly newId: () => string;
+}
+
+// The registration at the store runs by another clock; no two crystals differ by so much.
+const LEASE_SHARE = 0.95;
+const NEVER: Moment = { mono: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY };
+// One lost message is not an outage.
+const FAILURES_UNTIL_AWAY = 2;
+
+/**
+ * One replica's part in the agreement about one pool: what it knows, for how
+ * long it may act on it, and what it proposes. Pure: whoever drives it brings
+ * the answers of the ledger, the verdicts of the probes and the time.
+ */
+export class Replica implements Standing {
+  readonly #o: ReplicaOptions;
+  #agreed: AgreedView = NO_VIEW;
+  #view: View;
+  #before: View | undefined;
+  #isBlocked = true;
+  #isEffective = false;
+  #fence = '';
+  #life = '';
+  #restored = '';
+  #wantsView = false;
+  #open = false;
+  #leaseEnd: Moment = NEVER;
+  #ballotsState = 0;
+  #ballots: readonly Ballot[] = [];
+  #replicas = 0;
+  #policy: Policy = NO_POLICY;
+  #opinion: Opinion | undefined;
+  #storeClock = 0;
+  #failures = 0;
+  #failingSince: number | undefined;
+  #isAway = false;
+  /** What this replica makes of the last view by itself, while the store is away. */
+  #solo: AgreedView | undefined;
+  #unreachable: ReadonlySet<InstanceId> = new Set();
+  #candidates: readonly InstanceState[] = [];
+  #unreachableSince: ReadonlyMap<InstanceId, number> = new Map();
+  #cutOff: ReadonlySet<InstanceId> = new Set();
+  /** The view that the ledger knows this replica has adopted. */
+  #acknowledged = '';
+
+  constructor(options: ReplicaOptions) {
+    this.#o = options;
+    this.#view = this.#materialize(NO_VIEW);
+  }
+
+  get view(): View {
+    return this.#view;
+  }
+
+  get before(): View | undefined {
+    return this.#before;
+  }
+
+  get isBlocked(): boolean {
+    return this.#isBlocked;
+  }
+
+  get fence(): string {
+    return this.#fence;
+  }
+
+  get unreachable(): ReadonlySet<InstanceId> {
+    return this.#unreachable;
+  }
+
+  get cutOff(): ReadonlySet<InstanceId> {
+    return this.#cutOff;
+  }
+
+  get candidates(): readonly InstanceState[] {
+    return this.#candidates;
+  }
+
+  get agreed(): AgreedView {
+    return this.#agreed;
+  }
+
+  get policy(): Policy {
+    return this.#policy;
+  }
+
+  get ballots(): readonly Ballot[] {
+    return this.#ballots;
+  }
+
+  /** Live replicas, as far as is known. */
+  get replicas(): number {
+    return this.#replicas;
+  }
+
+  /** The store's life, and whether this replica's bindings are written back in it. */
+  get life(): string {
+    return this.#life;
+  }
+
+  get isRestored(): boolean {
+    return this.#restored === this.#life;
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  get isEffective(): boolean {
+    return this.#isEffective;
+  }
+
+  get placesAlone(): boolean {
+    return this.#isAway && this.#o.onStoreLoss === 'continue';
+  }
+
+  /** The store has not answered for so long that it counts as away. */
+  get isAway(): boolean {
+    return this.#isAway;
+  }
+
+  /** True when a reply is owed at once: something was learnt that the ledger waits to hear. */
+  get hasNews(): boolean {
+    return this.#wantsView || (this.#acknowledged !== this.#agreed.id && this.#agreed.id !== '');
+  }
+
+  holdsLease(mono: number, wall: number): boolean {
+    return mono < this.#leaseEnd.mono && wall < this.#leaseEnd.wall;
+  }
+
+  modeAt(mono: number, wall: number): Mode {
+    if (this.holdsLease(mono, wall)) return 'leased';
+    return this.placesAlone ? 'storeless' : 'waiting';
+  }
+
+  /** The bindings known here have been written back to the store, in this life of it. */
+  restored(life: string): void {
+    this.#restored = life;
+  }
+
+  /** What the probes say; `undefined` abstains. */
+  vote(opinion: Opinion | undefined): void {
+    this.#opinion = opinion;
+    this.#see();
+    this.#goOnAlone();
+  }
+
+  request(now: Moment): SyncRequest {
+    return {
+      replica: this.#o.id,
+      epoch: this.#agreed.epoch,
+      viewId: this.#agreed.id,
+      held: this.holdsLease(now.mono, now.wall),
+      restored: this.#restored,
+      opinion: this.#opinion,
+      ballotsKnown: this.#ballotsState,
+      policyKnown: this.#policy.version,
+      ...(this.#wantsView ? { view: this.#agreed } : {}),
+    };
+  }
+
+  /** @param sent when `request`, to which this is the answer, was made */
+  accept(request: SyncRequest, reply: SyncReply, sent: Moment): void {
+    this.#failures = 0;
+    this.#failingSince = undefined;
+    this.#storeClock = reply.now;
+    if (reply.life !== this.#life) {
+      this.#life = reply.life;
+      this.#restored = '';
+    }
+    this.#open = reply.open;
+    this.#wantsView = reply.wantsView;
+    this.#acknowledged = request.viewId;
+    this.#fence = reply.fence;
+    this.#replicas = reply.replicas;
+    if (reply.policy !== undefined) this.#policy = reply.policy;
+    if (reply.ballots !== undefined) {
+      this.#ballots = reply.ballots;
+      this.#ballotsState = reply.ballotsState;
+    }
+    if (reply.view !== undefined) this.#adopt(reply.view, request.held);
+    if (reply.viewId === this.#agreed.id) {
+      if (reply.effective) this.#takeEffect();
+      // What was in effect while it held no lease, it cannot know.
+      else if (!request.held) this.#block();
+    }
+    if (!this.#isEffective || reply.viewId !== this.#agreed.id) this.#fence = '';
+
+    this.#leaseEnd = reply.granted ? this.#leaseFrom(sent) : NEVER;
+    if (reply.granted) {
+      this.#isAway = false;
+      if (this.#solo !== undefined) {
+        this.#solo = undefined;
+        this.#show(this.#agreed);
+      }
+    }
+    this.#see();
+  }
+
+  /** The ledger did not answer. */
+  failed(now: Moment): void {
+    this.#failures += 1;
+    this.#failingSince ??= now.mono;
+    // Bindings may have been placed by others meanwhile, or the store may come back as another.
+    this.#fence = '';
+    this.#isAway ||= this.#failures >= FAILURES_UNTIL_AWAY && now.mono - this.#failingSince >= this.#o.awayMs;
+    // What is placed from now on has to be written back before anything is claimed.
+    if (this.#isAway) this.#restored = '';
+    if (!this.#isAway || this.holdsLease(now.mono, now.wall) || this.#solo !== undefined) return;
+    this.#solo = this.#agreed;
+    this.#goOnAlone();
+  }
+
+  /** A machine that stood still does not know what it missed. */
+  dropLease(): void {
+    this.#leaseEnd = NEVER;
+  }
+
+  /** The next view, where this replica sees a reason for one. */
+  proposal(boundAgents: (instance: InstanceId) => number | undefined): ProposeRequest | undefined {
+    if (!this.#open || !this.#isEffective) return undefined;
+    const decision = nextView(this.#agreed, {
+      ballots: this.#ballots,
+      policy: this.#policy,
+      rules: this.#o.rules,
+      now: this.#storeClock,
+      boundAgents,
+    });
+    if (decision === undefined) return undefined;
+    const { id: replica } = this.#o;
+    const events = decision.events.map((event): PoolEvent => ({ ...event, by: replica }));
+    return { replica, base: this.#agreed.id, view: this.#numbered(this.#agreed, decision), events };
+  }
+
+  /** The ledger has taken the proposal: it is the view now, and waits for acknowledgements. */
+  proposed(view: AgreedView, now: Moment): void {
+    this.#adopt(view, this.holdsLease(now.mono, now.wall));
+    this.#fence = '';
+    this.#see();
+  }
+
+  #leaseFrom({ mono, wall }: Moment): Moment {
+    const lease = this.#o.leaseMs * LEASE_SHARE;
+    return { mono: mono + lease, wall: wall + lease };
+  }
+
+  #adopt(view: AgreedView, held: boolean): void {
+    const isOlder = view.epoch < this.#agreed.epoch;
+    if (isOlder || view.id === this.#agreed.id) return;
+    // Only who has held a lease all along knows which view is in effect: the last one it acknowledged.
+    const follows = held && !this.#isBlocked && view.epoch === this.#agreed.epoch + 1;
+    const before = this.#view;
+    this.#block();
+    this.#agreed = view;
+    if (this.#solo === undefined) this.#show(view);
+    if (!follows) return;
+    this.#before = before;
+    this.#isBlocked = false;
+  }
+
+  #block(): void {
+    this.#before = undefined;
+    this.#isBlocked = true;
+    this.#isEffective = false;
+  }
+
+  #takeEffect(): void {
+    this.#before = undefined;
+    this.#isBlocked = false;
+    this.#isEffective = true;
+  }
+
+  /** While the store is away nobody agrees, so each replica alone skips what it finds lost. */
+  #goOnAlone(): void {
+    if (this.#solo === undefined || !this.placesAlone || this.#opinion === undefined) return;
+    const decision = nextView(this.#solo, {
+      ballots: [{ replica: this.#o.id, opinion: this.#opinion }],
+      policy: this.#policy,
+      rules: this.#o.rules,
+      now: this.#storeClock,
+      boundAgents: () => undefined,
+    });
+    if (decision === undefined) return;
+    this.#solo = this.#numbered(this.#solo, decision);
+    this.#show(this.#solo);
+  }
+
+  #numbered(from: AgreedView, { view }: Decision): AgreedView {
+    const epoch = from.epoch + 1;
+    return { ...view, epoch, id: viewId(epoch, this.#o.newId()) };
+  }
+
+  #show(view: AgreedView): void {
+    this.#view = this.#materialize(view);
+    this.#see();
+  }
+
+  /** What of the view this replica cannot reach itself. */
+  #see(): void {
+    const unreachable = new Set<InstanceId>();
+    for (const [id, verdict] of Object.entries(this.#opinion?.verdicts ?? {})) {
+      if (verdict.health === 'down' && this.#view.instances.get(id)?.health === 'up') unreachable.add(id);
+    }
+    this.#unreachable = unreachable;
+    const { assignable } = this.#view;
+    this.#candidates =
+      unreachable.size === 0 ? assignable : assignable.filter(({ id }) => !unreachable.has(id));
+  }
+
+  /** Lets time pass: for how long has what been out of reach? Returns true where {@link cutOff} changed. */
+  tick(mono: number): boolean {
+    const since = new Map<InstanceId, number>();
+    for (const id of this.#unreachable) since.set(id, this.#unreachableSince.get(id) ?? mono);
+    this.#unreachableSince = since;
+    const cutOff = [...since].filter(([, from]) => mono - from >= this.#o.cutOffMs).map(([id]) => id);
+    if (cutOff.length === this.#cutOff.size && cutOff.every((id) => this.#cutOff.has(id))) return false;
+    this.#cutOff = new Set(cutOff);
+    return true;
+  }
+
+  #materialize(view: AgreedView): View {
+    const instances = this.#o.rules.instances.map(({ id, priority, admin }): InstanceState => {
+      const agreed: AgreedInstance | undefined = view.instances[id];
+      return {
+        id,
+        priority,
+        weight: this.#o.weights.get(id) ?? 1,
+        admin: agreed?.admin ?? admin,
+        health: agreed?.health ?? 'unknown',
+        incarnation: agreed?.incarnation ?? '',
+        past: agreed?.past ?? [],
+        quarantined: (agreed?.quarantinedAt ?? 0) > 0,
+        lostAt: agreed?.lostAt ?? 0,
+      };
+    });
+    return makeView({
+      pool: this.#o.pool,
+      mode: this.#o.rules.mode,
+      epoch: view.epoch,
+      settled: view.settled,
+      instances,
+      active: view.active,
+      moving: new Map(view.moving.map(({ key, to }) => [key, to])),
+    });
+  }
+}
