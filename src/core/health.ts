@@ -11,6 +11,8 @@ export interface Observation {
   readonly passed: boolean;
   /** The incarnation that the health page showed; `''` where it shows none. */
   readonly incarnation: string;
+  /** The health page shows that the instance has no session. */
+  readonly isEmpty?: boolean;
   /** For the log: why it did not pass. */
   readonly reason?: string;
 }

@@ -18,8 +18,10 @@ export interface ProbeExpectation {
   readonly status: (status: number) => boolean;
   readonly bodyMatches: RegExp | undefined;
   readonly bodyRejects: RegExp | undefined;
-  /** The one capture group is the incarnation. */
-  readonly incarnation: RegExp | undefined;
+  /** Finds on the page what is different in each life of the instance; `''` where it is not there. */
+  readonly incarnation: ((page: string) => string) | undefined;
+  /** Matches the page of an instance that has no session. */
+  readonly emptyMatches: RegExp | undefined;
 }
 
 export type Probe = () => Promise<Observation>;
@@ -91,8 +93,12 @@ function judgePage(
   }
   if (expectation.bodyRejects?.test(page) === true)
     return failed('health page shows what bodyRejects forbids');
-  const captured = expectation.incarnation?.exec(page)?.[1] ?? '';
-  return { passed: true, incarnation: captured === '' ? '' : compact(captured) };
+  const found = expectation.incarnation?.(page) ?? '';
+  return {
+    passed: true,
+    incarnation: found === '' ? '' : compact(found),
+    isEmpty: expectation.emptyMatches?.test(page) === true,
+  };
 }
 
 function failed(reason: string): Observation {

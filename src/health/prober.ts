@@ -13,7 +13,9 @@ export interface ProberOptions {
   /** When the first round counts as over although some instance has not answered yet. */
   readonly settleTimeoutMs: number;
   readonly probes: ReadonlyMap<InstanceId, Probe>;
-  readonly onObservation: (instance: InstanceId, observation: Observation) => HealthRecord;
+  /** @param epoch the one in effect when the probe began */
+  readonly onObservation: (instance: InstanceId, observation: Observation, epoch: number) => HealthRecord;
+  readonly epoch: () => number;
   readonly onSettled: () => void;
   /** After a passed probe of an instance that real traffic had called into question. */
   readonly onReassured: (instance: InstanceId) => void;
@@ -26,8 +28,8 @@ interface Subject {
   readonly id: InstanceId;
   readonly probe: Probe;
   timer: NodeJS.Timeout | undefined;
-  /** The probe under way; never more than one. Tells whether it passed. */
-  running: Promise<boolean> | undefined;
+  /** A probe is under way; never more than one. */
+  isRunning: boolean;
   startedAt: number;
   suspected: boolean;
   seen: boolean;
@@ -52,7 +54,7 @@ export class Prober implements ProbeControl {
         id,
         probe,
         timer: undefined,
-        running: undefined,
+        isRunning: false,
         startedAt: Number.NEGATIVE_INFINITY,
         suspected: false,
         seen: false,
@@ -79,35 +81,24 @@ export class Prober implements ProbeControl {
     const subject = this.#subjects.get(id);
     if (subject === undefined || this.#stopped) return;
     subject.suspected = true;
-    if (subject.running === undefined) this.#schedule(subject, this.#untilFast(subject));
+    if (!subject.isRunning) this.#schedule(subject, this.#untilFast(subject));
   }
 
-  async probeNow(id: InstanceId): Promise<boolean> {
-    const subject = this.#subjects.get(id);
-    if (subject === undefined || this.#stopped) return false;
-    // The one under way began before this call and may have seen the past.
-    await subject.running;
-    return subject.running ?? this.#run(subject);
-  }
-
-  #run(subject: Subject): Promise<boolean> {
+  async #run(subject: Subject): Promise<void> {
     clearTimeout(subject.timer);
     subject.startedAt = performance.now();
-    subject.running = this.#observe(subject);
-    return subject.running;
-  }
-
-  async #observe(subject: Subject): Promise<boolean> {
+    subject.isRunning = true;
+    const epoch = this.#options.epoch();
     const observation = await subject.probe();
-    subject.running = undefined;
-    if (this.#stopped) return false;
+    subject.isRunning = false;
+    if (this.#stopped) return;
 
     if (!observation.passed && this.#wasPaused(subject)) {
       // The limit ran out while this process stood still: that says nothing about the instance.
       this.#schedule(subject, 0);
-      return false;
+      return;
     }
-    const record = this.#options.onObservation(subject.id, observation);
+    const record = this.#options.onObservation(subject.id, observation, epoch);
     const inDoubt = record.streak > 0 || (subject.suspected && !observation.passed && record.state === 'up');
     if (observation.passed) {
       if (subject.suspected) this.#options.onReassured(subject.id);
@@ -115,7 +106,6 @@ export class Prober implements ProbeControl {
     }
     this.#schedule(subject, inDoubt ? this.#untilFast(subject) : this.#interval());
     this.#settle(subject);
-    return observation.passed;
   }
 
   #wasPaused(subject: Subject): boolean {

@@ -72,6 +72,13 @@ export interface LoggedEvent extends PoolEvent {
   readonly epoch: number;
 }
 
+/** What of a ledger has to survive the process that holds it. */
+export interface LedgerState {
+  readonly view: AgreedView;
+  readonly policy: Policy;
+  readonly events: readonly LoggedEvent[];
+}
+
 interface Registration {
   readonly end: number;
   readonly joined: number;
@@ -127,9 +134,17 @@ export class Ledger {
   #replicas = new Map<string, Registration>();
   #events: LoggedEvent[] = [];
 
-  constructor(options: { readonly leaseMs: number; readonly joinMs: number }) {
+  constructor(options: { readonly leaseMs: number; readonly joinMs: number; readonly state?: LedgerState }) {
     this.#leaseMs = options.leaseMs;
     this.#joinMs = options.joinMs;
+    if (options.state === undefined) return;
+    this.#view = options.state.view;
+    this.#policy = options.state.policy;
+    this.#events = [...options.state.events];
+  }
+
+  get state(): LedgerState {
+    return { view: this.#view, policy: this.#policy, events: this.#events };
   }
 
   get fence(): string {

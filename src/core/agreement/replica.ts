@@ -99,6 +99,8 @@ export class Replica implements Standing {
   #policy: Policy = NO_POLICY;
   #opinion: Opinion | undefined;
   #storeClock = 0;
+  /** Monotonic ms at which {@link #storeClock} was asked for. */
+  #heardAt = 0;
   #failures = 0;
   #failingSince: number | undefined;
   #isAway = false;
@@ -170,6 +172,11 @@ export class Replica implements Standing {
     return this.#restored === this.#life;
   }
 
+  /** The last attempt to hear from the ledger failed. */
+  get isFailing(): boolean {
+    return this.#failures > 0;
+  }
+
   get isOpen(): boolean {
     return this.#open;
   }
@@ -199,6 +206,16 @@ export class Replica implements Standing {
   modeAt(mono: number, wall: number): Mode {
     if (this.holdsLease(mono, wall)) return 'leased';
     return this.placesAlone ? 'storeless' : 'waiting';
+  }
+
+  /** Milliseconds until the lease ends; 0 without one. */
+  leaseRemaining(now: Moment): number {
+    return Math.max(0, Math.min(this.#leaseEnd.mono - now.mono, this.#leaseEnd.wall - now.wall));
+  }
+
+  /** The store's clock, as of its last answer. */
+  storeNow(now: Moment): number {
+    return this.#storeClock + now.mono - this.#heardAt;
   }
 
   /** The bindings known here have been written back to the store, in this life of it. */
@@ -232,6 +249,7 @@ export class Replica implements Standing {
     this.#failures = 0;
     this.#failingSince = undefined;
     this.#storeClock = reply.now;
+    this.#heardAt = sent.mono;
     if (reply.life !== this.#life) {
       this.#life = reply.life;
       this.#restored = '';

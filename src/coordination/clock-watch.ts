@@ -1,0 +1,62 @@
+export interface ClockWatchOptions {
+  /** A delay of the event loop that makes what was measured meanwhile worthless, in ms. */
+  readonly lagMs: number;
+  /** After a lag or a jump, how long until what is measured counts again, in ms. */
+  readonly calmMs: number;
+  /** The loop has lagged, or the wall clock jumped; and it has been calm again. */
+  readonly onChange: (isTrustworthy: boolean, reason: string) => void;
+}
+
+const LOOK_EVERY_MS = 100;
+// Daylight saving does not touch it, and NTP slews; more is a step, or a machine that was suspended.
+const JUMP_MS = 500;
+
+/**
+ * Notices that this process cannot trust its own measures of time: its event
+ * loop stood still, or the wall clock was set.
+ */
+export class ClockWatch {
+  readonly #o: ClockWatchOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #mono = performance.now();
+  #wall = Date.now();
+  #calmAt = Number.NEGATIVE_INFINITY;
+  #isTrustworthy = true;
+
+  constructor(options: ClockWatchOptions) {
+    this.#o = options;
+  }
+
+  start(): void {
+    this.#mono = performance.now();
+    this.#wall = Date.now();
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #look(): void {
+    const mono = performance.now();
+    const wall = Date.now();
+    const elapsed = mono - this.#mono;
+    const lag = elapsed - LOOK_EVERY_MS;
+    const jump = wall - this.#wall - elapsed;
+    this.#mono = mono;
+    this.#wall = wall;
+    if (lag > this.#o.lagMs) this.#distrust(mono, `the event loop stood still for ${Math.round(lag)} ms`);
+    else if (Math.abs(jump) > JUMP_MS)
+      this.#distrust(mono, `the wall clock jumped by ${Math.round(jump)} ms`);
+    else if (!this.#isTrustworthy && mono >= this.#calmAt) {
+      this.#isTrustworthy = true;
+      this.#o.onChange(true, 'calm again');
+    }
+  }
+
+  #distrust(mono: number, reason: string): void {
+    this.#calmAt = mono + this.#o.calmMs;
+    this.#isTrustworthy = false;
+    this.#o.onChange(false, reason);
+  }
+}

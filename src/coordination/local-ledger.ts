@@ -1,0 +1,103 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type {
+  LedgerState,
+  LoggedEvent,
+  PolicyRequest,
+  ProposeRequest,
+  SyncReply,
+  SyncRequest,
+} from '../core/agreement/ledger.ts';
+import { Ledger } from '../core/agreement/ledger.ts';
+import type { LedgerClient, LedgerListener } from '../core/ports.ts';
+
+export interface LocalLedgerOptions {
+  /** 0 where the gateway is alone: there is nobody whose lease could be waited for. */
+  readonly leaseMs: number;
+  readonly joinMs: number;
+  /** Where views and operators' acts survive a restart; kept in memory only without it. */
+  readonly file?: string;
+}
+
+// The process is the store: nothing is lost while it lives.
+const LIFE = 'local';
+
+/** The ledger of a gateway that shares its agents with no other. */
+export class LocalLedger implements LedgerClient {
+  readonly #ledger: Ledger;
+  readonly #file: string | undefined;
+  #saved: LedgerState;
+  #listener: LedgerListener | undefined;
+
+  /** @throws Error where the file exists and cannot be read */
+  constructor({ leaseMs, joinMs, file }: LocalLedgerOptions) {
+    const state = file === undefined ? undefined : load(file);
+    this.#file = file;
+    this.#ledger = new Ledger({ leaseMs, joinMs, ...(state === undefined ? {} : { state }) });
+    this.#saved = this.#ledger.state;
+  }
+
+  async sync(request: SyncRequest): Promise<SyncReply> {
+    const reply = this.#ledger.sync(request, LIFE, Date.now());
+    this.#save();
+    return reply;
+  }
+
+  async propose(request: ProposeRequest): Promise<boolean> {
+    const taken = this.#ledger.propose(request, LIFE, Date.now());
+    this.#save();
+    return taken;
+  }
+
+  async decree(request: PolicyRequest): Promise<boolean> {
+    const taken = this.#ledger.decree(request, Date.now());
+    this.#save();
+    if (taken) this.#listener?.onNews(true);
+    return taken;
+  }
+
+  async leave(replica: string): Promise<void> {
+    this.#ledger.leave(replica);
+  }
+
+  async events(limit: number): Promise<readonly LoggedEvent[]> {
+    return this.#ledger.events.slice(-limit).reverse();
+  }
+
+  suspect(): void {
+    // There is no other replica to tell.
+  }
+
+  listen(listener: LedgerListener): void {
+    this.#listener = listener;
+  }
+
+  async close(): Promise<void> {
+    this.#listener = undefined;
+  }
+
+  #save(): void {
+    const { state } = this.#ledger;
+    const isSame = state.view === this.#saved.view && state.policy === this.#saved.policy;
+    if (isSame) return;
+    this.#saved = state;
+    if (this.#file === undefined) return;
+    // Renamed into place, so that a crash leaves the one or the other.
+    writeFileSync(`${this.#file}.new`, JSON.stringify(state), { mode: 0o600 });
+    renameSync(`${this.#file}.new`, this.#file);
+  }
+}
+
+function load(file: string): LedgerState | undefined {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    return JSON.parse(text) as LedgerState;
+  } catch (cause) {
+    throw new Error(`${file} is damaged: remove it to start with the configuration's states`, { cause });
+  }
+}

@@ -1,0 +1,359 @@
+import type { AgreedView, PoolEvent } from '../core/agreement/agreed-view.ts';
+import type { LoggedEvent } from '../core/agreement/ledger.ts';
+import type { Ballot, Verdict } from '../core/agreement/opinion.ts';
+import type { Policy } from '../core/agreement/policy.ts';
+import type { Moment, ReplicaOptions, Standing } from '../core/agreement/replica.ts';
+import { Replica } from '../core/agreement/replica.ts';
+import type { HealthRecord, Observation, Thresholds } from '../core/health.ts';
+import { observe, UNOBSERVED } from '../core/health.ts';
+import type { InstanceId } from '../core/instance.ts';
+import type { LedgerClient, ProbeControl } from '../core/ports.ts';
+import { StoreUnavailable } from '../core/ports.ts';
+import type { View } from '../core/view.ts';
+
+export interface CoordinatorEvents {
+  /** The view acted on has changed. */
+  onView(before: View, after: View): void;
+  onStoreState(state: 'away' | 'available', detail: string): void;
+  /** What this replica alone cannot reach, though its peers can, has changed. */
+  onCutOff(instances: ReadonlySet<InstanceId>): void;
+  onAbstention(abstains: boolean, reason: string): void;
+  onOperation(operation: 'sync' | 'propose' | 'decree', outcome: 'ok' | 'unavailable'): void;
+}
+
+export interface PoolCoordinatorOptions {
+  readonly replica: ReplicaOptions;
+  readonly thresholds: Thresholds;
+  readonly ledger: LedgerClient;
+  /** Between syncs when there is no news, in ms. */
+  readonly renewMs: number;
+  /** Between announcements of one suspect, in ms. */
+  readonly suspectEveryMs: number;
+  /** Brings the store's bindings up to date after it was away or lost data. Rejects while it cannot. */
+  readonly writeBack: () => Promise<unknown>;
+  readonly boundAgents: (instance: InstanceId) => number | undefined;
+  /** Has the pool been without requests here for as long as it takes to count as idle? */
+  readonly isIdle: () => boolean;
+  readonly events: CoordinatorEvents;
+}
+
+const RETRY_MS = 100;
+const AWAY_RETRY_MS = 250;
+// For news that nobody waits for, so that many replicas do not all ask at once.
+const SPREAD_MS_PER_REPLICA = 2;
+// Each lost race means that somebody else's act was written.
+const MOST_RACES = 10;
+
+/**
+ * Drives one pool's {@link Replica}: asks the ledger in time and on news, brings
+ * it the verdicts of the probes, and tells what has changed.
+ */
+export class PoolCoordinator {
+  readonly #o: PoolCoordinatorOptions;
+  readonly #replica: Replica;
+  readonly #records = new Map<InstanceId, HealthRecord>();
+  readonly #verdicts: Record<InstanceId, Verdict> = {};
+  readonly #listeners = new Set<() => void>();
+  readonly #announcedAt = new Map<InstanceId, number>();
+  #probes: ProbeControl | undefined;
+  #isSettled = false;
+  #abstains = false;
+  #timer: NodeJS.Timeout | undefined;
+  #syncing: Promise<void> | undefined;
+  #isDue = false;
+  #restoring = false;
+  #isClosed = false;
+  #wasAway = false;
+  /** What the listeners were told of last. */
+  #told = '';
+  #toldView: View;
+  #detail = '';
+
+  constructor(options: PoolCoordinatorOptions) {
+    this.#o = options;
+    this.#replica = new Replica(options.replica);
+    this.#toldView = this.#replica.view;
+    options.ledger.listen({
+      onNews: (urgent) =>
+        this.#syncWithin(urgent ? 0 : Math.random() * SPREAD_MS_PER_REPLICA * this.replicas),
+      onSuspect: (instance) => this.#probes?.hasten(instance),
+    });
+  }
+
+  get standing(): Standing {
+    return this.#replica;
+  }
+
+  get agreed(): AgreedView {
+    return this.#replica.agreed;
+  }
+
+  get isEffective(): boolean {
+    return this.#replica.isEffective;
+  }
+
+  get policy(): Policy {
+    return this.#replica.policy;
+  }
+
+  get ballots(): readonly Ballot[] {
+    return this.#replica.ballots;
+  }
+
+  get replicas(): number {
+    return this.#replica.replicas;
+  }
+
+  /** Monotonic ms until the lease ends; 0 without one. */
+  get leaseRemaining(): number {
+    return this.#replica.leaseRemaining(now());
+  }
+
+  /** Milliseconds since the Unix epoch, by the store's clock as far as it is known. */
+  get storeNow(): number {
+    return this.#replica.storeNow(now());
+  }
+
+  /** Resolves once this replica's first round of probes is over and the view may be acted on. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (!this.#isSettled || !this.#replica.view.settled || this.#mode() === 'waiting') return;
+        stop();
+        resolve();
+      };
+      const stop = this.onChange(look);
+      look();
+    });
+  }
+
+  /** Given once, after construction: prober and coordinator know each other. */
+  attach(probes: ProbeControl): void {
+    this.#probes = probes;
+  }
+
+  /** Resolves once the ledger was asked for the first time, whether or not it answered. */
+  async start(): Promise<void> {
+    await this.renew();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await this.#syncing;
+    await this.#o.ledger.leave(this.#o.replica.id).catch(() => {
+      // The others wait for the end of the lease then.
+    });
+    await this.#o.ledger.close();
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Asks the ledger, with whatever is news here. Never rejects. */
+  renew(): Promise<void> {
+    this.#isDue = true;
+    this.#syncing ??= this.#sync().finally(() => {
+      this.#syncing = undefined;
+    });
+    return this.#syncing;
+  }
+
+  /** Real traffic failed at the instance. */
+  suspect(instance: InstanceId): void {
+    this.#probes?.hasten(instance);
+    const last = this.#announcedAt.get(instance) ?? Number.NEGATIVE_INFINITY;
+    if (performance.now() - last < this.#o.suspectEveryMs) return;
+    this.#announcedAt.set(instance, performance.now());
+    this.#o.ledger.suspect(instance);
+  }
+
+  /** Folds one observation in. `epoch`: the one in which the probe began. */
+  observed(id: InstanceId, observation: Observation, epoch: number): HealthRecord {
+    const before = this.#records.get(id) ?? UNOBSERVED;
+    const record = observe(before, observation.passed, this.#o.thresholds);
+    this.#records.set(id, record);
+    // The peers should look too, before this one has made up its mind.
+    if (!observation.passed && before.streak === 0 && record.streak > 0) this.suspect(id);
+    if (record.state === 'unknown') return record;
+    const verdict: Verdict = {
+      health: record.state,
+      incarnation: observation.passed ? observation.incarnation : '',
+      emptyAt: observation.passed && observation.isEmpty === true ? epoch : 0,
+    };
+    if (!isSame(this.#verdicts[id], verdict)) {
+      this.#verdicts[id] = verdict;
+      this.#vote();
+    }
+    return record;
+  }
+
+  /** The first full round of probes is over, or its time is. */
+  settle(): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.#vote();
+    this.#tell();
+  }
+
+  /** Whether this process's measures of time can be trusted. */
+  trustClock(isTrustworthy: boolean, reason: string): void {
+    if (!isTrustworthy) this.#replica.dropLease();
+    if (this.#abstains === !isTrustworthy) return;
+    this.#abstains = !isTrustworthy;
+    this.#o.events.onAbstention(this.#abstains, reason);
+    this.#vote();
+  }
+
+  /**
+   * Writes what an operator decided. `change` may be called again where somebody
+   * else's act came first.
+   *
+   * @throws StoreUnavailable
+   */
+  async decree(change: (policy: Policy) => Policy, events: readonly PoolEvent[]): Promise<Policy> {
+    for (let race = 0; race < MOST_RACES; race += 1) {
+      const { policy } = this.#replica;
+      const next: Policy = { ...change(policy), version: policy.version + 1 };
+      const isTaken = await this.#ask(
+        'decree',
+        this.#o.ledger.decree({ base: policy.version, policy: next, events }),
+      );
+      await this.renew();
+      if (isTaken) return next;
+    }
+    throw new StoreUnavailable(`the policy was changed by others during each of ${MOST_RACES} tries`);
+  }
+
+  events(limit: number): Promise<readonly LoggedEvent[]> {
+    return this.#o.ledger.events(limit);
+  }
+
+  #vote(): void {
+    this.#replica.vote(
+      this.#abstains
+        ? undefined
+        : { verdicts: { ...this.#verdicts }, settled: this.#isSettled, idle: this.#o.isIdle() },
+    );
+    void this.renew();
+  }
+
+  #syncWithin(delayMs: number): void {
+    if (delayMs === 0) void this.renew();
+    else setTimeout(() => void this.renew(), delayMs).unref();
+  }
+
+  /** Asks until there is nothing more to tell. One run at a time. */
+  async #sync(): Promise<void> {
+    clearTimeout(this.#timer);
+    while (this.#isDue && !this.#isClosed) {
+      this.#isDue = false;
+      try {
+        await this.#turn();
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error;
+        this.#detail = error.message;
+        this.#replica.failed(now());
+      }
+      this.#tell();
+    }
+    this.#schedule();
+  }
+
+  async #turn(): Promise<void> {
+    const sent = now();
+    if (!this.#abstains) this.#refreshIdle();
+    const request = this.#replica.request(sent);
+    this.#replica.accept(request, await this.#ask('sync', this.#o.ledger.sync(request)), sent);
+    if (this.#replica.life !== '' && !this.#replica.isRestored) void this.#restore(this.#replica.life);
+    const proposal = this.#replica.proposal(this.#o.boundAgents);
+    if (proposal !== undefined) {
+      const isTaken = await this.#ask('propose', this.#o.ledger.propose(proposal));
+      if (isTaken) this.#replica.proposed(proposal.view, now());
+      this.#isDue = true;
+    }
+    if (this.#replica.hasNews) this.#isDue = true;
+  }
+
+  /** The one part of the opinion that changes by itself. */
+  #refreshIdle(): void {
+    this.#replica.vote({ verdicts: { ...this.#verdicts }, settled: this.#isSettled, idle: this.#o.isIdle() });
+  }
+
+  async #restore(life: string): Promise<void> {
+    if (this.#restoring) return;
+    this.#restoring = true;
+    try {
+      await this.#o.writeBack();
+      this.#replica.restored(life);
+    } catch (error) {
+      // The next sync tries again.
+      if (!(error instanceof StoreUnavailable)) throw error;
+      return;
+    } finally {
+      this.#restoring = false;
+    }
+    void this.renew();
+  }
+
+  async #ask<T>(operation: 'sync' | 'propose' | 'decree', answer: Promise<T>): Promise<T> {
+    try {
+      const result = await answer;
+      this.#o.events.onOperation(operation, 'ok');
+      return result;
+    } catch (error) {
+      this.#o.events.onOperation(operation, 'unavailable');
+      throw error;
+    }
+  }
+
+  #schedule(): void {
+    if (this.#isClosed) return;
+    clearTimeout(this.#timer);
+    const { isAway, isFailing } = this.#replica;
+    const delay = isAway ? AWAY_RETRY_MS : isFailing ? RETRY_MS : this.#o.renewMs;
+    this.#timer = setTimeout(() => void this.renew(), delay);
+  }
+
+  #mode(): string {
+    const { mono, wall } = now();
+    return this.#replica.modeAt(mono, wall);
+  }
+
+  /** Tells the listeners when something has changed that a waiting request may have waited for. */
+  #tell(): void {
+    const replica = this.#replica;
+    if (replica.tick(performance.now())) this.#o.events.onCutOff(replica.cutOff);
+    if (replica.isAway !== this.#wasAway) {
+      this.#wasAway = replica.isAway;
+      this.#o.events.onStoreState(replica.isAway ? 'away' : 'available', this.#detail);
+      this.#detail = '';
+    }
+    const { view } = replica;
+    const state = [
+      this.#mode(),
+      replica.isBlocked,
+      replica.before?.epoch,
+      replica.fence,
+      replica.placesAlone,
+      this.#isSettled,
+      ...replica.cutOff,
+    ].join();
+    if (view === this.#toldView && state === this.#told) return;
+    const before = this.#toldView;
+    this.#toldView = view;
+    this.#told = state;
+    if (view !== before) this.#o.events.onView(before, view);
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
+
+function now(): Moment {
+  return { mono: performance.now(), wall: Date.now() };
+}
+
+function isSame(a: Verdict | undefined, b: Verdict): boolean {
+  return a?.health === b.health && a.incarnation === b.incarnation && a.emptyAt === b.emptyAt;
+}
