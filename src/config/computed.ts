@@ -18,7 +18,7 @@ interface Computed {
   compute(context: ComputeContext): unknown;
 }
 
-export type ComputedName = 'position' | 'store' | 'stateDir';
+export type ComputedName = 'position' | 'store' | 'stateDir' | 'zone';
 
 /** Defaults that depend on other options or on the environment. */
 export const COMPUTED: Readonly<Record<ComputedName, Computed>> = {
@@ -29,6 +29,10 @@ export const COMPUTED: Readonly<Record<ComputedName, Computed>> = {
   store: {
     label: '`redis` where `affinity.redis` is given, else `embedded`',
     compute: ({ around }) => (isRecord(around) && isRecord(around['redis']) ? 'redis' : 'embedded'),
+  },
+  zone: {
+    label: "the host's",
+    compute: () => new Intl.DateTimeFormat().resolvedOptions().timeZone,
   },
   // XDG Base Directory Specification: state that outlives a restart; an unset,
   // empty or relative variable counts as not given.

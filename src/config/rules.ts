@@ -1,7 +1,7 @@
 import type { Path } from './problem.ts';
 import type { ClientTlsConfig, Config, InstanceConfig, PoolConfig, RedisConfig } from './schema.ts';
 import type { SecretUnreadable } from './secrets.ts';
-import { secretFileProblems, tlsFileProblems } from './secrets.ts';
+import { adminTokenProblems, secretFileProblems, tlsFileProblems } from './secrets.ts';
 import { formatDuration, formatSize } from './units.ts';
 
 export interface CheckContext {
@@ -28,6 +28,7 @@ export const CONFIG_RULES: readonly Rule<Config>[] = [
     check: addressesDiffer,
   },
   { reads: [['listen', 'tls']], check: listenerFiles },
+  { reads: [['admin', 'tokenFile']], check: adminToken },
   { reads: [['pools', '*', 'name']], check: poolNamesDiffer },
   { reads: [['pools', '*', 'match']], check: matchesDiffer },
   {
@@ -38,6 +39,13 @@ export const CONFIG_RULES: readonly Rule<Config>[] = [
     check: storeHasRedis,
   },
   { reads: [['affinity', 'redis']], check: redis },
+  {
+    reads: [
+      ['coordination', 'lease'],
+      ['affinity', 'redis'],
+    ],
+    check: leaseOutlastsCommands,
+  },
   {
     reads: [
       ['timeouts', 'park'],
@@ -65,7 +73,19 @@ export const POOL_RULES: readonly Rule<PoolConfig>[] = [
   { reads: [['instances', '*', 'id']], check: instanceIdsDiffer },
   { reads: [['instances', '*', 'url']], check: instanceUrlsDiffer },
   { reads: [['mode'], ['instances', '*', 'weight']], check: someWeight },
-  { reads: [['mode'], ['balancer']], check: balancerIsUsed },
+  { reads: [['mode'], ['balancer']], check: isUsedIn('sticky', 'balancer') },
+  { reads: [['mode'], ['failback']], check: isUsedIn('failover', 'failback') },
+  { reads: [['mode'], ['failbackZone']], check: isUsedIn('failover', 'failbackZone') },
+  { reads: [['mode'], ['idleAfter']], check: isUsedIn('failover', 'idleAfter') },
+  {
+    reads: [
+      ['health', 'incarnation'],
+      ['health', 'incarnationPointer'],
+    ],
+    check: oneIncarnation,
+  },
+  { reads: [['quarantine'], ['health']], check: quarantineEnds },
+  { reads: [['sessionLost']], check: someLogon },
   {
     reads: [
       ['health', 'interval'],
@@ -88,6 +108,10 @@ function addressesDiffer(config: Config, _: Path, { error }: CheckContext): void
 
 function listenerFiles({ listen: { tls } }: Config, _: Path, { error }: CheckContext): void {
   if (tls !== undefined) reportFiles(error, ['listen', 'tls'], tlsFileProblems(tls));
+}
+
+function adminToken({ admin: { tokenFile } }: Config, _: Path, { error }: CheckContext): void {
+  if (tokenFile !== undefined) reportFiles(error, ['admin'], adminTokenProblems(tokenFile));
 }
 
 function poolNamesDiffer({ pools }: Config, _: Path, { error }: CheckContext): void {
@@ -129,6 +153,19 @@ function redis(config: Config, _: Path, context: CheckContext): void {
   if (redis.tls === undefined) return;
   if (url.protocol !== 'rediss:') plainUrl(context, [...path, 'tls'], 'rediss');
   clientTls(redis.tls, [...path, 'tls'], 'Redis', context);
+}
+
+function leaseOutlastsCommands(
+  { affinity: { redis }, coordination: { lease } }: Config,
+  _: Path,
+  { warn }: CheckContext,
+): void {
+  const third = Math.floor(lease / 3);
+  if (redis !== undefined && redis.commandTimeout > third)
+    warn(
+      ['affinity', 'redis', 'commandTimeout'],
+      `${longer(redis.commandTimeout, 'a third of coordination.lease', third)}, or one slow answer can cost the lease`,
+    );
 }
 
 function redisCredentials(
@@ -180,9 +217,40 @@ function someWeight({ mode, instances }: PoolConfig, at: Path, { error }: CheckC
     error([...at, 'instances'], 'have no weight above 0, so no new agent could be placed; give one a weight');
 }
 
-function balancerIsUsed({ mode }: PoolConfig, at: Path, { given, warn }: CheckContext): void {
-  if (mode === 'failover' && given([...at, 'balancer']))
-    warn([...at, 'balancer'], 'has no effect in a failover pool; remove it, or set mode to sticky');
+function isUsedIn(
+  mode: PoolConfig['mode'],
+  option: 'balancer' | 'failback' | 'failbackZone' | 'idleAfter',
+): Rule<PoolConfig>['check'] {
+  return (pool, at, { given, warn }) => {
+    if (pool.mode !== mode && given([...at, option]))
+      warn([...at, option], `has no effect in a ${pool.mode} pool; remove it, or set mode to ${mode}`);
+  };
+}
+
+function oneIncarnation({ health }: PoolConfig, at: Path, { error }: CheckContext): void {
+  if (health.incarnation !== undefined && health.incarnationPointer !== undefined)
+    error([...at, 'health', 'incarnationPointer'], 'is given, and incarnation too; remove one of the two');
+}
+
+function quarantineEnds({ quarantine, health }: PoolConfig, at: Path, { warn }: CheckContext): void {
+  const { incarnation, incarnationPointer, emptyMatches } = health;
+  const canTell = [incarnation, incarnationPointer, emptyMatches].some((option) => option !== undefined);
+  if (quarantine === 'always' && !canTell)
+    warn(
+      [...at, 'quarantine'],
+      'is always, and no page shows what would end it, so every instance that comes back waits for an operator; give health.incarnation or health.emptyMatches',
+    );
+}
+
+function someLogon({ sessionLost }: PoolConfig, at: Path, { error, warn }: CheckContext): void {
+  const { answer, logonOperations } = sessionLost;
+  if (answer === 'fault' && logonOperations.length === 0)
+    error(
+      [...at, 'sessionLost', 'logonOperations'],
+      'is empty, so no agent who lost his session could ever log on again; name the operations of a logon',
+    );
+  if (answer === 'pass' && logonOperations.length > 0)
+    warn([...at, 'sessionLost', 'logonOperations'], 'has no effect while answer is pass; set it to fault');
 }
 
 function fastIsFaster(

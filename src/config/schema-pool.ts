@@ -1,8 +1,12 @@
 import Type from 'typebox';
 import { choice, count, duration, flag, path, section, text, written } from './option.ts';
 
-const NAME = '^[A-Za-z0-9._-]{1,64}$';
-const NAME_EXPECTS = 'a name of 1 to 64 letters, digits, ".", "_" and "-"';
+export const NAME = '^[A-Za-z0-9._-]{1,64}$';
+export const NAME_EXPECTS = 'a name of 1 to 64 letters, digits, ".", "_" and "-"';
+
+// NCName of Namespaces in XML 1.0, without a list of all letters of all scripts.
+export const XML_NAME = '^[A-Za-z_\\u0080-\\uFFFF][A-Za-z0-9._\\u0080-\\uFFFF-]*$';
+export const XML_NAME_EXPECTS = 'the name of an element without prefix, such as userId';
 
 /** TLS towards someone whom the gateway calls. */
 export function clientTls(peer: string) {
@@ -86,7 +90,7 @@ const instance = section('One connector process.', {
   ),
   admin: choice(
     ['enabled', 'draining', 'disabled'],
-    'State at the start of the gateway: `draining` keeps its agents and takes no new ones, `disabled` gets nothing. The admin plane can change it.',
+    'What the instance may do until an operator decides otherwise through the admin plane: `draining` keeps its agents and takes no new ones, `disabled` gets nothing. What an operator decided is kept in the store, and holds for every gateway, from then on.',
     {
       default: 'enabled',
     },
@@ -165,11 +169,43 @@ const health = section('How instances are probed.', {
       'Regular expression with exactly one capture group, which finds on the health page what is different after each start, such as a start time. Without it a restart between two probes goes unnoticed and its agents meet an instance that has forgotten them.',
     ),
   ),
+  incarnationPointer: Type.Optional(
+    written(
+      'pointer',
+      'The same for a health page in JSON: a JSON Pointer (RFC 6901) to a text or a number, such as `/process/started`. Instead of `incarnation`.',
+    ),
+  ),
+  emptyMatches: Type.Optional(
+    written(
+      'pattern',
+      'Regular expression that the health page matches while the instance has no session of any agent. Then an instance that was cut off and comes back need not wait for an operator.',
+    ),
+  ),
   settleTimeout: duration(
     'How long after start the gateway waits for a first verdict on every instance before it serves without.',
     { default: '10s' },
   ),
 });
+
+const sessionLost = section(
+  'What an agent is told whose instance has lost him: the instance restarted, or he was moved.',
+  {
+    answer: choice(
+      ['pass', 'fault'],
+      '`pass`: the request goes to his new instance, which answers as it does to an agent who is not logged on. `fault`: any request but a logon is answered with a SOAP Fault that asks him to log on again. A failover pool then binds its agents too, to know whom it has to tell.',
+      { default: 'pass' },
+    ),
+    logonOperations: Type.Array(
+      text('Local name of an operation.', { pattern: XML_NAME, expects: XML_NAME_EXPECTS }),
+      {
+        default: [],
+        uniqueItems: true,
+        description:
+          'Local names of the operations, the first element in the SOAP Body, with which an agent logs on. They are let through where `answer` is `fault`.',
+      },
+    ),
+  },
+);
 
 export const pool = section('Instances that serve one ICI endpoint.', {
   name: text('Name of the pool, in metrics, logs and keys of the store.', {
@@ -204,4 +240,26 @@ export const pool = section('Instances that serve one ICI endpoint.', {
     description: 'The instances of the pool, the preferred one first.',
   }),
   health,
+  failback: written(
+    'failback',
+    'When a failover pool goes back to an instance that is preferred to the active one and up again: `never`, `when-idle` (no request for `idleAfter`, at any gateway), `immediate`, or once a day, as in `at 03:30`. Whoever is logged on at the active instance has to log on again. It holds until an operator decides otherwise through the admin plane.',
+    { default: 'never' },
+  ),
+  failbackZone: written('zone', 'IANA time zone in which the time of day of `failback` is meant.', {
+    computed: 'zone',
+  }),
+  idleAfter: duration('How long a failover pool must have had no request to count as idle.', {
+    default: '5m',
+    atLeast: '1s',
+  }),
+  quarantine: choice(
+    ['auto', 'always', 'never'],
+    'An instance that was merely cut off may still believe that its old agents are logged on, and sends SAP events for them. So an instance that comes back takes no agents until its health page shows that it is new or empty, or an operator releases it. `auto`: where `health` says how to tell one of the two; `always`: also where only an operator can; `never`: it takes agents at once.',
+    { default: 'auto' },
+  ),
+  countRestarts: flag(
+    'Where the health page does not show an incarnation, a return from down counts as a restart, and voids the bindings to the instance.',
+    true,
+  ),
+  sessionLost,
 });

@@ -2,7 +2,8 @@ import type { Static } from 'typebox';
 import Type from 'typebox';
 import type { OptionNode } from './option.ts';
 import { choice, count, duration, flag, path, section, size, text, written } from './option.ts';
-import { clientTls, pool } from './schema-pool.ts';
+import { coordination } from './schema-coordination.ts';
+import { clientTls, pool, XML_NAME, XML_NAME_EXPECTS } from './schema-pool.ts';
 
 /**
  * Every option there is. Defaults, bounds and descriptions stand here and
@@ -16,10 +17,6 @@ import { clientTls, pool } from './schema-pool.ts';
 // RFC 9110 §5.6.2, and RFC 6265 §4.1.1 for the names of cookies.
 const TOKEN = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$";
 const TOKEN_EXPECTS = "a name of letters, digits and !#$%&'*+.^_`|~-";
-
-// NCName of Namespaces in XML 1.0, without a list of all letters of all scripts.
-const XML_NAME = '^[A-Za-z_\\u0080-\\uFFFF][A-Za-z0-9._\\u0080-\\uFFFF-]*$';
-const XML_NAME_EXPECTS = 'the name of an element without prefix, such as userId';
 
 const listen = section('Where SAP CRM connects.', {
   address: written(
@@ -45,8 +42,13 @@ const listen = section('Where SAP CRM connects.', {
 const admin = section('Where operators and monitoring connect.', {
   address: written(
     'address',
-    'Host and port of the admin plane: metrics, probes, status. It shows addresses of instances and asks for no password, so keep it off networks that clients reach. Port 0 takes any free one.',
+    'Host and port of the admin plane: metrics, probes, status, operation. It shows addresses of instances and names of agents to whoever asks, so keep it off networks that clients reach. Port 0 takes any free one.',
     { default: '127.0.0.1:9090' },
+  ),
+  tokenFile: Type.Optional(
+    path(
+      'File that holds the token which whoever changes something must show, as `Authorization: Bearer`: 16 or more letters, digits and `-._~+/`. White space around it is dropped. Without it the admin plane is read-only.',
+    ),
   ),
 });
 
@@ -149,7 +151,7 @@ const affinity = section('Where it is remembered which agent belongs to which in
   ),
   onStoreLoss: choice(
     ['continue', 'refuse'],
-    'While the store is away. `continue`: known agents are served from memory, new ones are placed by rendezvous hashing. `refuse`: agents that are not known here get a SOAP Fault.',
+    'While the store is away. `continue`: known agents are served from memory, new ones are placed by rendezvous hashing. `refuse`: known agents are served for as long as the lease holds (`coordination.lease`), then every request of the pool gets a SOAP Fault until the store is back.',
     { default: 'continue' },
   ),
   stateDir: path(
@@ -315,6 +317,7 @@ export const ConfigSchema = section('Configuration of ici-gateway.', {
   }),
   identity,
   affinity,
+  coordination,
   timeouts,
   limits,
   forwarding,
@@ -343,6 +346,8 @@ export type ClientTlsConfig = NonNullable<InstanceConfig['tls']>;
 export type ListenerTlsConfig = NonNullable<Config['listen']['tls']>;
 export type IdentityConfig = Config['identity'];
 export type AffinityConfig = Config['affinity'];
+export type CoordinationConfig = Config['coordination'];
+export type AdminConfig = Config['admin'];
 export type RedisConfig = NonNullable<AffinityConfig['redis']>;
 export type TimeoutsConfig = Config['timeouts'];
 export type LimitsConfig = Config['limits'];

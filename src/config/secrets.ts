@@ -75,16 +75,34 @@ export function readRedisCredentials(redis: RedisConfig): RedisCredentials {
   return { ...(username === '' ? {} : { username }), ...(password === '' ? {} : { password }) };
 }
 
+// What stands after "Bearer" (RFC 6750 §2.1), long enough not to be guessed.
+const TOKEN = /^[A-Za-z0-9._~+/-]{16,}=*$/;
+
+/** The token of the admin plane. Throws {@link SecretUnreadable}. */
+export function readAdminToken(file: string): string {
+  const token = readSecretFile('tokenFile', file);
+  if (TOKEN.test(token)) return token;
+  throw new SecretUnreadable(
+    'tokenFile',
+    `${file} must hold 16 or more letters, digits and -._~+/, and nothing else; make one with: openssl rand -hex 32`,
+  );
+}
+
 /** The content of a file that holds one secret, without the white space that editors leave around it. */
 export function readSecretFile(option: string, file: string): string {
   const secret = read(option, file).trim();
-  if (secret === '') throw new SecretUnreadable(option, `${file} is empty; write the password into it`);
+  if (secret === '') throw new SecretUnreadable(option, `${file} is empty; write the secret into it`);
   return secret;
 }
 
 /** The same for a file that holds one secret. */
 export function secretFileProblems(option: string, file: string): SecretUnreadable[] {
   return problemsOf(() => readSecretFile(option, file));
+}
+
+/** The same for the token of the admin plane. */
+export function adminTokenProblems(file: string): SecretUnreadable[] {
+  return problemsOf(() => readAdminToken(file));
 }
 
 function problemsOf(read: () => unknown): SecretUnreadable[] {

@@ -112,6 +112,36 @@ function readHost(text: string): Reading {
   return wrong('must be a host name without scheme, port and path, such as ici.example.com');
 }
 
+/** The tokens of a JSON Pointer (RFC 6901), unescaped; `undefined` for what is none. */
+export function parsePointer(text: string): string[] | undefined {
+  if (text !== '' && !text.startsWith('/')) return undefined;
+  if (/~(?![01])/.test(text)) return undefined;
+  const tokens = text.split('/').slice(1);
+  return tokens.map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
+}
+
+const FAILBACK_EXPECTS = 'never, when-idle, immediate, or a time of day as in "at 03:30"';
+
+export type FailbackTime =
+  | { readonly kind: 'never' | 'when-idle' | 'immediate' }
+  | { readonly kind: 'at'; readonly time: string };
+
+/** `undefined` for what is none. The time of day comes as `HH:MM`. */
+export function parseFailback(text: string): FailbackTime | undefined {
+  if (text === 'never' || text === 'when-idle' || text === 'immediate') return { kind: text };
+  const time = /^at +((?:[01][0-9]|2[0-3]):[0-5][0-9])$/.exec(text)?.[1];
+  return time === undefined ? undefined : { kind: 'at', time };
+}
+
+export function isTimeZone(text: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: text });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export type SyntaxName =
   | 'address'
   | 'status'
@@ -120,7 +150,10 @@ export type SyntaxName =
   | 'instanceUrl'
   | 'redisUrl'
   | 'network'
-  | 'host';
+  | 'host'
+  | 'pointer'
+  | 'failback'
+  | 'zone';
 
 /** The texts that a pattern alone cannot check. */
 export const SYNTAX: Readonly<Record<SyntaxName, Syntax>> = {
@@ -144,4 +177,23 @@ export const SYNTAX: Readonly<Record<SyntaxName, Syntax>> = {
   redisUrl: { expects: 'redis://host[:port] or rediss://host[:port]', read: readRedisUrl },
   network: { expects: 'a network such as 10.0.0.0/8', read: readNetwork },
   host: { expects: 'a host name such as ici.example.com', read: readHost },
+  pointer: {
+    expects: 'a JSON Pointer such as /process/started',
+    read: (text) =>
+      parsePointer(text) === undefined
+        ? wrong(
+            'must be a JSON Pointer: each step after a "/", as in /process/started, with ~1 for "/" and ~0 for "~"',
+          )
+        : { value: text },
+  },
+  failback: {
+    expects: FAILBACK_EXPECTS,
+    read: (text) =>
+      parseFailback(text) === undefined ? wrong(`must be ${FAILBACK_EXPECTS}`) : { value: text },
+  },
+  zone: {
+    expects: 'an IANA time zone such as Europe/Berlin',
+    read: (text) =>
+      isTimeZone(text) ? { value: text } : wrong('must be an IANA time zone such as Europe/Berlin, or UTC'),
+  },
 };

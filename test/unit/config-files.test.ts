@@ -124,7 +124,7 @@ describe('the password of Redis', () => {
 
   test('is not empty', () => {
     expect(problemsHere(`${MINIMAL}affinity: { redis: { url: 'redis://r', passwordFile: empty } }`)).toEqual([
-      expect.stringMatching(/passwordFile: empty is empty; write the password into it/),
+      expect.stringMatching(/passwordFile: empty is empty; write the secret into it/),
     ]);
     expect(() => readSecretFile('passwordFile', join(directory, 'empty'))).toThrow('is empty');
   });
