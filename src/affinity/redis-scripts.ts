@@ -323,10 +323,3 @@ export const SCRIPTS = {
 } as const;
 
 export type ScriptName = keyof typeof SCRIPTS;
-
-/** Runs one of {@link SCRIPTS}; rejects with `StoreUnavailable`, whatever the reason. */
-export type RunScript = (
-  script: ScriptName,
-  keys: readonly string[],
-  args: readonly string[],
-) => Promise<unknown>;

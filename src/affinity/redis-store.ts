@@ -10,9 +10,11 @@ import type {
   ListedBinding,
 } from '../core/ports.ts';
 import { StoreLost, StoreUnavailable } from '../core/ports.ts';
+import type { RedisCommands, RedisConnection } from '../redis/connection.ts';
+import type { RedisSubscriber } from '../redis/subscriber.ts';
 import { BUCKETS, bucketOf, isRoot, packable, quantumOf, unpack } from './packing.ts';
-import type { RunScript, ScriptName } from './redis-scripts.ts';
-import type { RedisSubscriber } from './redis-subscriber.ts';
+import type { ScriptName } from './redis-scripts.ts';
+import { SCRIPTS } from './redis-scripts.ts';
 import { storedKey } from './stored-name.ts';
 
 // A pointer found in one round can lead elsewhere in the next only if it was moved in between.
@@ -41,7 +43,7 @@ export interface RedisStoreOptions {
  * redis-scripts.ts. All keys share the hash tag of the pool.
  */
 export class RedisStore implements AffinityStore {
-  readonly #run: RunScript;
+  readonly #redis: RedisCommands;
   readonly #subscriber: RedisSubscriber;
   readonly #keys: string;
   readonly #counts: string;
@@ -54,9 +56,10 @@ export class RedisStore implements AffinityStore {
   /** The mark that was told last. */
   #mark = '';
 
-  constructor(pool: string, options: RedisStoreOptions, run: RunScript, subscriber: RedisSubscriber) {
-    this.#run = run;
-    this.#subscriber = subscriber;
+  constructor(redis: RedisConnection, pool: string, options: RedisStoreOptions) {
+    this.#redis = redis.claims;
+    this.#redis.define(SCRIPTS);
+    this.#subscriber = redis.subscriber;
     this.#keys = `${options.keyPrefix}:{${pool}}:`;
     this.#counts = `${this.#keys}counts`;
     this.#marker = `${this.#keys}marker`;
@@ -188,7 +191,7 @@ export class RedisStore implements AffinityStore {
 
   #call(script: ScriptName, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     if (this.#closed) return Promise.reject(new StoreUnavailable('the affinity store is closed'));
-    return this.#run(script, keys, args);
+    return this.#redis.run(script, keys, args);
   }
 
   async #listBuckets(first: number, scripts: number, instance: string): Promise<[string, ListedBinding][][]> {

@@ -1,7 +1,8 @@
-import { openRedis } from '../affinity/redis-connection.ts';
+import { RedisStore } from '../affinity/redis-store.ts';
 import type { AffinityConfig } from '../config/schema.ts';
 import { readClientTls, readRedisCredentials } from '../config/secrets.ts';
 import type { AffinityStore } from '../core/ports.ts';
+import { openRedis } from '../redis/connection.ts';
 
 export interface Stores {
   open(pool: string): AffinityStore;
@@ -30,16 +31,16 @@ export async function openStores(config: AffinityConfig, events: StoreEvents): P
       ...(redis.tls === undefined ? {} : { tls: readClientTls(redis.tls) }),
       commandTimeoutMs: redis.commandTimeout,
       connectTimeoutMs: redis.connectTimeout,
-      onState: (state, detail) => {
-        if (state === 'down') events.onDown(detail);
-        else connected();
+      onState: (link, state, detail) => {
+        if (link === 'hearing') events.onHearing(state, detail);
+        else if (link === 'claims' && state === 'up') connected();
+        else if (link === 'claims') events.onDown(detail);
       },
-      onHearingState: events.onHearing,
     });
     // Commands do not wait for a connection, so whoever opened the stores now would find Redis away.
     await firstContact;
     return {
-      open: (pool) => connection.store(pool, { keyPrefix, idleLifetimeMs: idleLifetime }),
+      open: (pool) => new RedisStore(connection, pool, { keyPrefix, idleLifetimeMs: idleLifetime }),
       close: () => connection.close(),
     };
   }

@@ -12,9 +12,10 @@ import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openEmbedded } from '../../src/affinity/embedded-store.ts';
-import { openRedis } from '../../src/affinity/redis-connection.ts';
+import { RedisStore } from '../../src/affinity/redis-store.ts';
 import type { Name } from '../../src/core/identity.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
+import { openRedis } from '../../src/redis/connection.ts';
 import { eventually } from '../support/eventually.ts';
 import { startRedis } from '../support/redis-server.ts';
 
@@ -128,7 +129,7 @@ async function benchRedis(withSession: boolean): Promise<void> {
   };
   await measure(
     'redis',
-    redis.store('crm', { keyPrefix: 'gw', idleLifetimeMs: LIFETIME_MS }),
+    new RedisStore(redis, 'crm', { keyPrefix: 'gw', idleLifetimeMs: LIFETIME_MS }),
     sizes,
     withSession,
   );

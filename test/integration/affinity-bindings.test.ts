@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BindingCache } from '../../src/affinity/binding-cache.ts';
 import { Bindings } from '../../src/affinity/bindings.ts';
-import type { RedisConnection } from '../../src/affinity/redis-connection.ts';
-import { openRedis } from '../../src/affinity/redis-connection.ts';
+import { RedisStore } from '../../src/affinity/redis-store.ts';
 import type { Placement } from '../../src/core/binding.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import type { Name } from '../../src/core/identity.ts';
+import type { RedisConnection } from '../../src/redis/connection.ts';
+import { openRedis } from '../../src/redis/connection.ts';
 import { eventually } from '../support/eventually.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import type { RedisServer } from '../support/redis-server.ts';
@@ -45,11 +46,15 @@ async function open({
   let bindings: Bindings | undefined;
   const connection = openRedis({
     url: redis.url,
-    onState: (state, detail) => (state === 'up' ? connected() : bindings?.storeIsDown(detail)),
+    onState: (link, state, detail) => {
+      if (link !== 'claims') return;
+      if (state === 'up') connected();
+      else bindings?.storeIsDown(detail);
+    },
   });
   await up;
   bindings = new Bindings({
-    store: connection.store('ici', { keyPrefix: 'test', idleLifetimeMs }),
+    store: new RedisStore(connection, 'ici', { keyPrefix: 'test', idleLifetimeMs }),
     cache: new BindingCache({ maxEntries: 1_000, idleLifetimeMs }),
     onStoreLoss,
     sessionsAreProvisional,

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { RedisConnection } from '../../src/affinity/redis-connection.ts';
-import { openRedis } from '../../src/affinity/redis-connection.ts';
+import { RedisStore } from '../../src/affinity/redis-store.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
 import { StoreLost, StoreUnavailable } from '../../src/core/ports.ts';
+import type { RedisConnection } from '../../src/redis/connection.ts';
+import { openRedis } from '../../src/redis/connection.ts';
 import { at, session, user } from '../contract/affinity-store.ts';
 import { eventually } from '../support/eventually.ts';
 import { redisCommand } from '../support/redis-command.ts';
@@ -21,8 +22,8 @@ describe('the Redis store when Redis is away', () => {
   beforeEach(async () => {
     server = await startRedis();
     states = [];
-    redis = openRedis({ url: server.url, onState: (state) => states.push(state) });
-    store = redis.store('crm', { keyPrefix: 'gw', idleLifetimeMs: 3_600_000 });
+    redis = openRedis({ url: server.url, onState: (link, state) => link === 'claims' && states.push(state) });
+    store = new RedisStore(redis, 'crm', { keyPrefix: 'gw', idleLifetimeMs: 3_600_000 });
     await eventually(() => redis.ping());
   });
   afterEach(async () => {
@@ -63,8 +64,11 @@ describe('the Redis store when Redis is away', () => {
     await redis.close();
     await server.kill();
     states = [];
-    redis = openRedis({ url: server.url, onState: (state, detail) => states.push(`${state}: ${detail}`) });
-    store = redis.store('crm', { keyPrefix: 'gw', idleLifetimeMs: 3_600_000 });
+    redis = openRedis({
+      url: server.url,
+      onState: (link, state, detail) => link === 'claims' && states.push(`${state}: ${detail}`),
+    });
+    store = new RedisStore(redis, 'crm', { keyPrefix: 'gw', idleLifetimeMs: 3_600_000 });
     await expectUnavailable();
     await eventually(() => expect(states).toEqual([expect.stringMatching(/^down: .*ECONNREFUSED/)]));
 

@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, inject, test } from 'vitest';
 import { bucketOf } from '../../src/affinity/packing.ts';
-import type { RedisConnection } from '../../src/affinity/redis-connection.ts';
-import { openRedis } from '../../src/affinity/redis-connection.ts';
+import { RedisStore } from '../../src/affinity/redis-store.ts';
 import { storedForm } from '../../src/affinity/stored-name.ts';
 import type { Name } from '../../src/core/identity.ts';
+import type { RedisConnection } from '../../src/redis/connection.ts';
+import { openRedis } from '../../src/redis/connection.ts';
 import { behavesLikeTheModel, listsLikeTheModel } from '../contract/affinity-model.ts';
 import { affinityStoreContract, at, session, uniquePrefix, user } from '../contract/affinity-store.ts';
 import { eventually } from '../support/eventually.ts';
@@ -20,7 +21,7 @@ async function connect(): Promise<RedisConnection> {
 
 affinityStoreContract('the Redis store', async (idleLifetimeMs) => {
   const redis = await connect();
-  const store = redis.store('crm', { keyPrefix: uniquePrefix(), idleLifetimeMs });
+  const store = new RedisStore(redis, 'crm', { keyPrefix: uniquePrefix(), idleLifetimeMs });
   return {
     store,
     close: async () => {
@@ -46,7 +47,7 @@ describe('the Redis store', () => {
   test('behaves like the model in any history', async () => {
     const redis = await connected();
     await behavesLikeTheModel(
-      () => redis.store('crm', { keyPrefix: uniquePrefix(), idleLifetimeMs: HOUR_MS }),
+      () => new RedisStore(redis, 'crm', { keyPrefix: uniquePrefix(), idleLifetimeMs: HOUR_MS }),
       100,
     );
   });
@@ -54,15 +55,15 @@ describe('the Redis store', () => {
   test('lists like the model after any history', async () => {
     const redis = await connected();
     await listsLikeTheModel(
-      () => redis.store('crm', { keyPrefix: uniquePrefix(), idleLifetimeMs: HOUR_MS }),
+      () => new RedisStore(redis, 'crm', { keyPrefix: uniquePrefix(), idleLifetimeMs: HOUR_MS }),
       4,
     );
   });
 
   test('never gives one agent two placements, whatever two gateways propose at once', async () => {
     const keyPrefix = uniquePrefix();
-    const stores = [await connected(), await connected()].map((redis) =>
-      redis.store('crm', { keyPrefix, idleLifetimeMs: HOUR_MS }),
+    const stores = [await connected(), await connected()].map(
+      (redis) => new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS }),
     );
     const agents = Array.from({ length: 200 }, (_, i) => i);
 
@@ -93,8 +94,8 @@ describe('the Redis store', () => {
 
   test('tells the other gateways which names have moved, in stored form', async () => {
     const keyPrefix = uniquePrefix();
-    const ours = (await connected()).store('crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
-    const theirs = (await connected()).store('crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
+    const ours = new RedisStore(await connected(), 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
+    const theirs = new RedisStore(await connected(), 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
     const heard: string[] = [];
     theirs.listen({ onMoved: (names) => heard.push(names.map((n) => n.value).join(',')), onGap: () => {} });
     const { binding } = await ours.claim([user('MILLER')], at('a'));
@@ -117,7 +118,7 @@ describe('the Redis store', () => {
 
   test('does not tell of claims that move nothing', async () => {
     const redis = await connected();
-    const store = redis.store('crm', { keyPrefix: uniquePrefix(), idleLifetimeMs: HOUR_MS });
+    const store = new RedisStore(redis, 'crm', { keyPrefix: uniquePrefix(), idleLifetimeMs: HOUR_MS });
     const heard: string[] = [];
     store.listen({ onMoved: (names) => heard.push(names.map((n) => n.value).join(',')), onGap: () => {} });
     await eventually(async () => {
@@ -140,8 +141,8 @@ describe('the Redis store', () => {
   test('keeps bindings of one pool under one hash tag, apart from those of others', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
-    const crm = redis.store('crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
-    const mail = redis.store('mail', { keyPrefix, idleLifetimeMs: HOUR_MS });
+    const crm = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
+    const mail = new RedisStore(redis, 'mail', { keyPrefix, idleLifetimeMs: HOUR_MS });
     await crm.claim([user('MILLER'), session('s1')], at('a'));
     await mail.claim([user('MILLER')], at('b'));
     await crm.marker();
@@ -159,7 +160,7 @@ describe('the Redis store', () => {
   test('leaves nothing but its marker in Redis when nobody uses it any more', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
-    const store = redis.store('crm', { keyPrefix, idleLifetimeMs: 100 });
+    const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: 100 });
     await store.marker();
     for (let i = 0; i < 50; i += 1) await store.claim([user(`U${i}`), session(`s${i}`)], at('a'));
 
@@ -172,7 +173,7 @@ describe('the Redis store', () => {
   test('removes ended names as new ones come, so that a busy store does not fill with them', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
-    const store = redis.store('crm', { keyPrefix, idleLifetimeMs: 20 });
+    const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: 20 });
     // All in one bucket, so that it never expires as a whole.
     const names = sameBucket(200);
     let longest = 0;
@@ -187,7 +188,7 @@ describe('the Redis store', () => {
 
   test('survives a server that has forgotten its scripts', async () => {
     const redis = await connected();
-    const store = redis.store('crm', { keyPrefix: uniquePrefix(), idleLifetimeMs: HOUR_MS });
+    const store = new RedisStore(redis, 'crm', { keyPrefix: uniquePrefix(), idleLifetimeMs: HOUR_MS });
     await store.claim([user('A')], at('a'));
 
     await redisCommand(port, 'SCRIPT', 'FLUSH');
@@ -198,8 +199,8 @@ describe('the Redis store', () => {
   test('understands entries that were written with another lifetime', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
-    const longer = redis.store('crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
-    const shorter = redis.store('crm', { keyPrefix, idleLifetimeMs: HOUR_MS / 2 });
+    const longer = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
+    const shorter = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS / 2 });
     const { binding } = await longer.claim([user('MILLER'), session('s1')], at('a'));
     expect(await shorter.counts()).toEqual(new Map([['a', 1]]));
 

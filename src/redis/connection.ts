@@ -1,13 +1,8 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { RedisOptions } from 'ioredis';
 import { Redis } from 'ioredis';
-import type { AffinityStore } from '../core/ports.ts';
 import { StoreUnavailable } from '../core/ports.ts';
-import type { RunScript } from './redis-scripts.ts';
-import { SCRIPTS } from './redis-scripts.ts';
-import type { RedisStoreOptions } from './redis-store.ts';
-import { RedisStore } from './redis-store.ts';
-import { RedisSubscriber } from './redis-subscriber.ts';
+import { RedisSubscriber } from './subscriber.ts';
 
 // Shorter than any client timeout we know of: a slow Redis must cost a request its wait for affinity, no more.
 const COMMAND_TIMEOUT_MS = 100;
@@ -17,8 +12,15 @@ const SOCKET_TIMEOUT_MS = 1_000;
 const COMMAND_BACKSTOP = 5;
 const LONGEST_RECONNECT_DELAY_MS = 500;
 
+/**
+ * The connections of a process. `claims` carries what requests wait for,
+ * `ledger` what leases depend on and must not queue behind claims, and on
+ * `hearing` news and moves are heard.
+ */
+export type RedisLink = 'claims' | 'ledger' | 'hearing';
+
 /** @param detail the reason, as ioredis words it */
-export type StateListener = (state: 'up' | 'down', detail: string) => void;
+export type StateListener = (link: RedisLink, state: 'up' | 'down', detail: string) => void;
 
 export interface RedisConnectionOptions {
   /** `redis://host:port/db`, or `rediss://` for TLS. */
@@ -31,16 +33,26 @@ export interface RedisConnectionOptions {
   readonly commandTimeoutMs?: number;
   /** How long connecting may take; 300 by default. */
   readonly connectTimeoutMs?: number;
-  /** Told when the connection for commands comes and goes, and once if it does not come at first. Must not throw. */
+  /** Told when a connection comes and goes, and once if it does not come at first. Must not throw. */
   readonly onState?: StateListener;
-  /** The same for the connection that moves are heard on. Its loss costs freshness of caches, not answers. */
-  readonly onHearingState?: StateListener;
 }
 
-/** A process's way to Redis, shared by its pools: one connection for commands, one to hear of moves. */
+/** A connection for commands. What it rejects with is always {@link StoreUnavailable}, whatever the reason. */
+export interface RedisCommands {
+  /** Makes scripts known by name; those known already stay. */
+  define(scripts: Readonly<Record<string, string>>): void;
+  /** Runs a script that was defined. */
+  run(script: string, keys: readonly string[], args: readonly string[]): Promise<unknown>;
+  /** Rejects unless Redis answers in time. */
+  ping(): Promise<void>;
+}
+
+/** A process's way to Redis, shared by its pools. */
 export interface RedisConnection {
-  store(pool: string, options: RedisStoreOptions): AffinityStore;
-  /** Rejects with {@link StoreUnavailable} unless Redis answers in time. */
+  readonly claims: RedisCommands;
+  readonly ledger: RedisCommands;
+  readonly subscriber: RedisSubscriber;
+  /** Rejects with {@link StoreUnavailable} unless Redis answers on both connections for commands in time. */
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -50,36 +62,53 @@ export interface RedisConnection {
  * starts and serves while Redis is away. Commands never wait for a connection.
  */
 export function openRedis(options: RedisConnectionOptions): RedisConnection {
-  const client = new Redis(options.url, clientOptions(options));
-  const hearing = client.duplicate({ autoResubscribe: false });
-  const subscriber = new RedisSubscriber(hearing);
-  for (const [name, lua] of Object.entries(SCRIPTS)) client.defineCommand(name, { lua });
-  let closed = false;
-  const unlessClosed = (listener: StateListener | undefined): StateListener => {
-    return (state, detail) => {
-      if (!closed) listener?.(state, detail);
-    };
-  };
-  reportState(client, unlessClosed(options.onState));
-  reportState(hearing, unlessClosed(options.onHearingState));
-
   const limitMs = options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS;
-  const run: RunScript = (script, keys, args) => {
-    const command = client[script as keyof Redis] as unknown as (...args: unknown[]) => Promise<unknown>;
-    return available(command.call(client, keys.length, ...keys, ...args), limitMs);
+  const clients: Redis[] = [];
+  let closed = false;
+  const open = (link: RedisLink): Redis => {
+    const client = new Redis(options.url, clientOptions(options));
+    reportState(client, (state, detail) => {
+      if (!closed) options.onState?.(link, state, detail);
+    });
+    clients.push(client);
+    return client;
   };
-  client.connect().catch(() => {
-    // The client keeps trying by itself, and tells its `error` listener why.
-  });
+  const openCommands = (link: RedisLink): RedisCommands => {
+    const client = open(link);
+    client.connect().catch(() => {
+      // The client keeps trying by itself, and tells its `error` listener why.
+    });
+    return commandsOf(client, limitMs);
+  };
+  const claims = openCommands('claims');
+  const ledger = openCommands('ledger');
+  const subscriber = new RedisSubscriber(open('hearing'));
 
   return {
-    store: (pool, storeOptions) => new RedisStore(pool, storeOptions, run, subscriber),
-    ping: async () => void (await available(client.ping(), limitMs)),
+    claims,
+    ledger,
+    subscriber,
+    ping: async () => void (await Promise.all([claims.ping(), ledger.ping()])),
     close: async () => {
       closed = true;
       subscriber.close();
-      client.disconnect();
+      for (const client of clients) client.disconnect();
     },
+  };
+}
+
+function commandsOf(client: Redis, limitMs: number): RedisCommands {
+  return {
+    define: (scripts) => {
+      for (const [name, lua] of Object.entries(scripts)) {
+        if (!(name in client)) client.defineCommand(name, { lua });
+      }
+    },
+    run: (script, keys, args) => {
+      const command = client[script as keyof Redis] as unknown as (...args: unknown[]) => Promise<unknown>;
+      return available(command.call(client, keys.length, ...keys, ...args), limitMs);
+    },
+    ping: async () => void (await available(client.ping(), limitMs)),
   };
 }
 
@@ -89,6 +118,8 @@ function clientOptions(options: RedisConnectionOptions) {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
+    // RedisSubscriber subscribes itself, for it has to tell when it is done.
+    autoResubscribe: false,
     // Far beyond our own limit, for the connection's own handshake commands.
     commandTimeout: COMMAND_BACKSTOP * (options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS),
     connectTimeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
@@ -131,7 +162,7 @@ function inTime<T>(reply: Promise<T>, limitMs: number): Promise<T> {
 }
 
 /** Also the `error` listener without which ioredis writes to the console. */
-function reportState(client: Redis, onState: StateListener): void {
+function reportState(client: Redis, onState: (state: 'up' | 'down', detail: string) => void): void {
   let up = false;
   let toldOfLoss = false;
   let reason = 'connection lost';
