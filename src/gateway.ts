@@ -1,9 +1,10 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
 import { storedForm } from './affinity/stored-name.ts';
-import { bindingsEvents, reportTransition } from './composition/events.ts';
+import { bindingsEvents, coordinatorEvents } from './composition/events.ts';
 import type { RunningPool } from './composition/pool.ts';
-import { composePool, localPool } from './composition/pool.ts';
+import { composePool } from './composition/pool.ts';
 import { openStores } from './composition/stores.ts';
 import type { Config } from './config/schema.ts';
 import { readListenerTls } from './config/secrets.ts';
@@ -11,7 +12,8 @@ import { parseAddress } from './config/syntax.ts';
 import { createAdminServer } from './control-plane/admin-server.ts';
 import type { GatewayState, GatewayStatus } from './control-plane/status.ts';
 import { bindingListing, poolStatus } from './control-plane/status.ts';
-import { LocalCoordinator } from './coordination/local-coordinator.ts';
+import { ClockWatch } from './coordination/clock-watch.ts';
+import { Coordinators } from './coordination/coordinators.ts';
 import type { Name } from './core/identity.ts';
 import { Identifier } from './data-plane/identify.ts';
 import type { Listener } from './data-plane/listener.ts';
@@ -47,14 +49,14 @@ export interface Gateway {
 export async function startGateway(config: Config, logger: Logger): Promise<Gateway> {
   const metrics = new Metrics();
   const startedAt = new Date();
-  const coordinator = new LocalCoordinator(config.pools.map(localPool), (transition) =>
-    reportTransition(logger, metrics, transition),
-  );
+  const replica =
+    config.coordination.replica ?? `${hostname().slice(0, 50)}-${randomBytes(3).toString('hex')}`;
   const showName = nameDisplay(config.logging.names);
   const running: RunningPool[] = [];
-  const stores = await openStores(config.affinity, {
-    onDown: (detail) => {
-      for (const { bindings } of running) bindings.storeIsDown(detail);
+  const stores = await openStores(config, {
+    onDown: () => {
+      // Whether it is away for all, the ledger's answer tells, or its silence.
+      for (const { coordinator } of running) void coordinator.renew();
     },
     onHearing: (state, detail) => {
       for (const { bindings } of running) bindings.hearing(state);
@@ -81,11 +83,24 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   try {
     for (const pool of config.pools) {
       const events = bindingsEvents(pool.name, logger, metrics, (name) => displayed(name, showName));
-      running.push(composePool(pool, config, coordinator, stores.open(pool.name), events));
+      running.push(
+        composePool(pool, config, {
+          store: stores.open(pool.name),
+          ledger: stores.ledger(pool.name),
+          leaseMs: stores.isShared ? config.coordination.lease : Number.POSITIVE_INFINITY,
+          replica,
+          bindingsEvents: events,
+          coordinatorEvents: coordinatorEvents(pool.name, logger, metrics),
+          newId: randomUUID,
+        }),
+      );
     }
     closers.push(async () => {
       for (const pool of running) await pool.close();
     });
+    const coordinators = new Coordinators(running.map(({ pool, coordinator }) => [pool.name, coordinator]));
+    const clock = watchClock(config, running);
+    closers.push(async () => clock.stop());
 
     const admin = createAdminServer({
       metrics,
@@ -108,16 +123,17 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     const { listener, server } = await composeListener(
       config,
       running,
-      coordinator,
+      coordinators,
       metrics,
       logger,
       showName,
     );
     inFlight = () => server.inFlight;
     closers.push(() => listener.fastify.close());
-    const settled = Promise.all(running.map(({ pool }) => settledOf(coordinator, pool.name)));
-    // The store is asked before the port opens, so that the first request finds it, if it is there.
+    const settled = Promise.all(running.map(({ coordinator }) => coordinator.settled()));
+    // The ledger is asked before the port opens, so that the first request finds it, if it is there.
     await Promise.all(running.map((pool) => pool.start()));
+    clock.start();
     await listener.fastify.listen({ ...bindOptions(config.listen.address), backlog: 4_096 });
     const scheme = config.listen.tls === undefined ? 'http' : 'https';
     const url = urlOf(scheme, listener.fastify.server.address() as AddressInfo);
@@ -149,7 +165,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
 async function composeListener(
   config: Config,
   running: readonly RunningPool[],
-  coordinator: LocalCoordinator,
+  coordinator: Coordinators,
   metrics: Metrics,
   logger: Logger,
   showName: (name: string) => string,
@@ -224,13 +240,14 @@ function composeIdentifier({ identity, limits }: Config): Identifier {
   });
 }
 
-function settledOf(coordinator: LocalCoordinator, pool: string): Promise<void> {
-  return new Promise((resolve) => {
-    const stop = coordinator.onChange(pool, (view) => {
-      if (!view.settled) return;
-      stop();
-      resolve();
-    });
+/** A process that stood still, or whose clock jumped, has no opinion until it has measured again. */
+function watchClock({ pools }: Config, running: readonly RunningPool[]): ClockWatch {
+  return new ClockWatch({
+    lagMs: Math.min(...pools.map(({ health }) => health.timeout)) / 2,
+    calmMs: Math.max(...pools.map(({ health }) => health.fastInterval)) * 2,
+    onChange: (isTrustworthy, reason) => {
+      for (const { coordinator } of running) coordinator.trustClock(isTrustworthy, reason);
+    },
   });
 }
 

@@ -1,6 +1,7 @@
 import type { BindingsEvents } from '../affinity/bindings.ts';
-import type { Transition } from '../coordination/local-coordinator.ts';
+import type { CoordinatorEvents } from '../coordination/pool-coordinator.ts';
 import type { Name } from '../core/identity.ts';
+import type { View } from '../core/view.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
@@ -9,20 +10,60 @@ import type { Metrics } from '../telemetry/metrics.ts';
  * nothing here needs a person at once, since the gateway goes on.
  */
 
-export function reportTransition(logger: Logger, metrics: Metrics, transition: Transition): void {
-  const { pool, before, after, epoch, reason } = transition;
-  if (before.health !== after.health) {
-    metrics.instanceTransitions.inc({ pool, instance: after.id, to: after.health });
-    const fields = { pool, instance: after.id, before: before.health, after: after.health, epoch, reason };
-    if (after.health === 'down') logger.warn(fields, 'instance down');
-    else logger.info(fields, 'instance up');
+export function coordinatorEvents(pool: string, logger: Logger, metrics: Metrics): CoordinatorEvents {
+  return {
+    onView: (before, after) => reportView(pool, logger, metrics, before, after),
+    onStoreState: (state, detail) => {
+      metrics.affinityAvailable.set({ pool }, state === 'available' ? 1 : 0);
+      const fields = { pool, store: state, ...(detail === '' ? {} : { detail }) };
+      if (state === 'away') logger.warn(fields, 'affinity store away');
+      else logger.info(fields, 'affinity store available');
+    },
+    onCutOff: (instances) => {
+      const fields = { pool, instances: [...instances] };
+      if (instances.size > 0) {
+        logger.warn(
+          fields,
+          'instances cannot be reached from here, though other gateways reach them: not ready',
+        );
+      } else {
+        logger.info(fields, 'all instances that others reach are reached from here again');
+      }
+    },
+    onAbstention: (abstains, reason) => {
+      if (abstains) metrics.abstentions.inc({ pool });
+      logger.info({ pool, abstains, reason }, 'opinion on the instances');
+    },
+    onOperation: (operation, outcome) => metrics.ledgerOperations.inc({ pool, operation, outcome }),
+  };
+}
+
+function reportView(pool: string, logger: Logger, metrics: Metrics, before: View, after: View): void {
+  const { epoch } = after;
+  for (const instance of after.instances.values()) {
+    const was = before.instances.get(instance.id);
+    if (was === undefined || was === instance) continue;
+    const fields = { pool, instance: instance.id, epoch };
+    if (was.health !== instance.health) {
+      metrics.instanceTransitions.inc({ pool, instance: instance.id, to: instance.health });
+      const change = { ...fields, before: was.health, after: instance.health };
+      if (instance.health === 'down') logger.warn(change, 'instance down');
+      else logger.info(change, 'instance up');
+    }
+    if (was.incarnation !== instance.incarnation && was.incarnation !== '') {
+      metrics.instanceTransitions.inc({ pool, instance: instance.id, to: 'restarted' });
+      const change = { ...fields, before: was.incarnation, after: instance.incarnation };
+      logger.warn(change, 'instance restarted: it has forgotten its agents, so their bindings are void');
+    }
+    if (was.admin !== instance.admin) {
+      logger.info({ ...fields, before: was.admin, after: instance.admin }, 'admin state of an instance');
+    }
+    if (was.quarantined !== instance.quarantined) {
+      logger.info({ ...fields, quarantined: instance.quarantined }, 'quarantine of an instance');
+    }
   }
-  if (before.incarnation !== after.incarnation && before.incarnation !== '') {
-    metrics.instanceTransitions.inc({ pool, instance: after.id, to: 'restarted' });
-    logger.warn(
-      { pool, instance: after.id, before: before.incarnation, after: after.incarnation, epoch },
-      'instance restarted: it has forgotten its agents, so their bindings are void',
-    );
+  if (before.active !== after.active) {
+    logger.warn({ pool, before: before.active, after: after.active, epoch }, 'active instance');
   }
 }
 
@@ -33,15 +74,6 @@ export function bindingsEvents(
   showName: (name: Name) => string,
 ): BindingsEvents {
   return {
-    onStoreState: (state, detail) => {
-      metrics.affinityAvailable.set({ pool }, state === 'available' ? 1 : 0);
-      const fields = { pool, store: state, detail };
-      if (state === 'away') {
-        logger.warn(fields, 'affinity store away: known agents go on, new ones are placed by hashing');
-      } else {
-        logger.info(fields, 'affinity store available');
-      }
-    },
     onConflict: (names, was, now) => {
       metrics.conflicts.inc({ pool });
       logger.warn(

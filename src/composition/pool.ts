@@ -4,18 +4,21 @@ import { Bindings } from '../affinity/bindings.ts';
 import { compactIncarnation } from '../affinity/stored-name.ts';
 import type { Config, HealthConfig, InstanceConfig, PoolConfig } from '../config/schema.ts';
 import { readClientTls } from '../config/secrets.ts';
-import { compilePattern, parseStatusRange } from '../config/syntax.ts';
+import { compilePattern, parseFailback, parsePointer, parseStatusRange } from '../config/syntax.ts';
 import type { PoolSource } from '../control-plane/status.ts';
-import type { LocalCoordinator, LocalPool } from '../coordination/local-coordinator.ts';
+import type { CoordinatorEvents } from '../coordination/pool-coordinator.ts';
+import { PoolCoordinator } from '../coordination/pool-coordinator.ts';
+import type { PoolRules } from '../core/agreement/next-view.ts';
+import type { Failback } from '../core/agreement/policy.ts';
 import { createBalancer } from '../core/balancers.ts';
-import { POOL_NAME } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { isUsable } from '../core/instance.ts';
-import type { AffinityStore } from '../core/ports.ts';
+import type { AffinityStore, LedgerClient } from '../core/ports.ts';
 import { instanceConnector } from '../data-plane/instance-connector.ts';
 import type { Pool } from '../data-plane/pools.ts';
 import { Upstream } from '../data-plane/upstream.ts';
 import { WaitingRoom } from '../data-plane/waiting-room.ts';
+import { byPattern, byPointer } from '../health/incarnation.ts';
 import type { Probe } from '../health/probe.ts';
 import { createProbe } from '../health/probe.ts';
 import { Prober } from '../health/prober.ts';
@@ -25,92 +28,165 @@ export interface RunningPool {
   readonly pool: Pool;
   readonly source: PoolSource;
   readonly bindings: Bindings;
-  /** Resolves once the store was asked and the first round of probes is under way. */
+  readonly coordinator: PoolCoordinator;
+  /** Resolves once the ledger was asked and the first round of probes is under way. */
   start(): Promise<void>;
-  stopProbing(): void;
   close(): Promise<void>;
 }
 
-export function localPool(config: PoolConfig): LocalPool {
-  return {
-    name: config.name,
-    thresholds: { rise: config.health.rise, fall: config.health.fall },
-    instances: config.instances.map(({ id, weight, priority, admin }) => ({ id, weight, priority, admin })),
-  };
+export interface PoolParts {
+  readonly store: AffinityStore;
+  readonly ledger: LedgerClient;
+  /** Infinite where the gateway is alone. */
+  readonly leaseMs: number;
+  /** This gateway's name towards the others; unique among the live ones. */
+  readonly replica: string;
+  readonly bindingsEvents: BindingsEvents;
+  readonly coordinatorEvents: CoordinatorEvents;
+  /** Makes what no other view will be called. */
+  readonly newId: () => string;
 }
 
-export function composePool(
-  poolConfig: PoolConfig,
-  config: Config,
-  coordinator: LocalCoordinator,
-  store: AffinityStore,
-  events: BindingsEvents,
-): RunningPool {
+// How often a lease is renewed before it ends.
+const RENEWALS_PER_LEASE = 3;
+const LONGEST_RENEWAL_MS = 1_000;
+const COUNT_EVERY_MS = 1_000;
+// The store has failed for so long that new agents need not wait for it any more.
+const STORE_AWAY_MS = 300;
+
+export function composePool(poolConfig: PoolConfig, config: Config, parts: PoolParts): RunningPool {
   const { name, mode } = poolConfig;
   const { affinity, identity, limits } = config;
   const upstreams = new Map(
     poolConfig.instances.map((instance) => [instance.id, composeUpstream(instance, poolConfig, config)]),
   );
   const bindings = new Bindings({
-    store,
+    store: parts.store,
     cache: new BindingCache({ maxEntries: affinity.cacheEntries, idleLifetimeMs: affinity.idleLifetime }),
-    onStoreLoss: affinity.onStoreLoss,
     sessionsAreProvisional: identity.order.some((source) => source === 'header' || source === 'body'),
-    events,
+    events: parts.bindingsEvents,
   });
   const parking = new WaitingRoom(limits.parked);
-  coordinator.onChange(name, (view) => {
-    parking.wakeAll();
-    for (const [id, upstream] of upstreams) {
-      const instance = view.instances.get(id);
-      // Whoever waits for a place there is better served elsewhere.
-      if (instance === undefined || !isUsable(instance)) upstream.queue.dismissAll();
-    }
-  });
   const inFlight = (id: InstanceId): number => upstreams.get(id)?.inFlight ?? 0;
-  const boundAgents = (id: InstanceId): number => bindings.counts.get(id) ?? 0;
+  const boundAgents = (id: InstanceId): number => bindings.counts?.get(id) ?? 0;
+  const coordinator = composeCoordinator(poolConfig, config, parts, {
+    writeBack: () => bindings.writeBack(),
+    boundAgents: (id) => bindings.counts && (bindings.counts.get(id) ?? 0),
+    isIdle: () => pool.lastRequestAt + poolConfig.idleAfter <= performance.now(),
+  });
   const pool: Pool = {
     name,
     mode,
     anonymous: poolConfig.anonymous,
+    sessionLost: poolConfig.sessionLost,
+    onStoreLoss: affinity.onStoreLoss,
     balancer: createBalancer(poolConfig.balancer),
     anonymousBalancer: createBalancer('round-robin'),
     load: { inFlight, boundAgents },
     bindings,
     upstreams,
     parking,
-    view: () => coordinator.view(name),
+    standing: coordinator.standing,
+    changes: 0,
+    lastRequestAt: performance.now(),
   };
+  coordinator.onChange(() => {
+    pool.changes += 1;
+    parking.wakeAll();
+    for (const [id, upstream] of upstreams) {
+      const instance = pool.standing.view.instances.get(id);
+      // Whoever waits for a place there is better served elsewhere.
+      if (instance === undefined || !isUsable(instance)) upstream.queue.dismissAll();
+    }
+  });
   const prober = composeProber(poolConfig, config, coordinator, pool);
-  coordinator.attach(name, prober);
+  coordinator.attach(prober);
+  let counting: NodeJS.Timeout | undefined;
 
   return {
     pool,
     bindings,
+    coordinator,
     source: {
       name,
       mode,
-      view: pool.view,
-      activeInstance: () => bindings.get(POOL_NAME)?.binding.instance,
+      operations: coordinator,
       url: (id) => upstreams.get(id)?.origin ?? '',
       inFlight,
       queued: (id) => upstreams.get(id)?.queue.size ?? 0,
       boundAgents,
       parked: () => parking.size,
-      storeAvailable: () => bindings.available,
-      cachedBindings: () => bindings.cached,
-      listBindings: (query) => bindings.list(query),
+      bindings,
     },
     start: async () => {
       prober.start();
-      await bindings.start();
+      await coordinator.start();
+      bindings.start();
+      counting = setInterval(() => void bindings.refreshCounts(), COUNT_EVERY_MS);
     },
-    stopProbing: () => prober.stop(),
     close: async () => {
+      clearInterval(counting);
       prober.stop();
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
+      await coordinator.close();
       await bindings.close();
     },
+  };
+}
+
+function composeCoordinator(
+  poolConfig: PoolConfig,
+  { coordination, affinity }: Config,
+  parts: PoolParts,
+  does: {
+    writeBack: () => Promise<unknown>;
+    boundAgents: (id: InstanceId) => number | undefined;
+    isIdle: () => boolean;
+  },
+): PoolCoordinator {
+  const { name, instances, health } = poolConfig;
+  return new PoolCoordinator({
+    replica: {
+      id: parts.replica,
+      pool: name,
+      rules: poolRules(poolConfig, coordination.quorum),
+      weights: new Map(instances.map(({ id, weight }) => [id, weight])),
+      leaseMs: parts.leaseMs,
+      onStoreLoss: affinity.onStoreLoss,
+      awayMs: STORE_AWAY_MS,
+      // Longer than peers can take to notice what this one has noticed.
+      cutOffMs: health.fall * health.fastInterval + health.timeout,
+      newId: parts.newId,
+    },
+    thresholds: { rise: health.rise, fall: health.fall },
+    ledger: parts.ledger,
+    renewMs: Math.min(parts.leaseMs / RENEWALS_PER_LEASE, LONGEST_RENEWAL_MS),
+    suspectEveryMs: health.fastInterval,
+    ...does,
+    configuredFailback: failbackOf(poolConfig),
+    events: parts.coordinatorEvents,
+  });
+}
+
+function failbackOf({ failback, failbackZone }: PoolConfig): Failback {
+  const parsed = parseFailback(failback);
+  // Refused long before, with a message.
+  if (parsed === undefined) throw new Error(`not a failback: ${failback}`);
+  return parsed.kind === 'at' ? { ...parsed, zone: failbackZone } : parsed;
+}
+
+function poolRules(pool: PoolConfig, quorum: PoolRules['quorum']): PoolRules {
+  const { health, mode, instances } = pool;
+  const canTell =
+    health.incarnation !== undefined ||
+    health.incarnationPointer !== undefined ||
+    health.emptyMatches !== undefined;
+  return {
+    mode,
+    quorum,
+    quarantines: pool.quarantine === 'always' || (pool.quarantine === 'auto' && canTell),
+    countsLives: pool.countRestarts,
+    instances: instances.map(({ id, priority, admin }) => ({ id, priority, admin })),
   };
 }
 
@@ -133,10 +209,10 @@ function composeUpstream(instance: InstanceConfig, pool: PoolConfig, config: Con
 function composeProber(
   poolConfig: PoolConfig,
   config: Config,
-  coordinator: LocalCoordinator,
+  coordinator: PoolCoordinator,
   pool: Pool,
 ): Prober {
-  const { name, health } = poolConfig;
+  const { health } = poolConfig;
   return new Prober({
     intervalMs: health.interval,
     fastIntervalMs: health.fastInterval,
@@ -146,8 +222,9 @@ function composeProber(
     probes: new Map(
       poolConfig.instances.map((instance) => [instance.id, composeProbe(instance, health, config)]),
     ),
-    onObservation: (id, observation) => coordinator.observed(name, id, observation),
-    onSettled: () => coordinator.settle(name),
+    epoch: () => coordinator.agreed.epoch,
+    onObservation: (id, observation, epoch) => coordinator.observed(id, observation, epoch),
+    onSettled: () => coordinator.settle(),
     onReassured: () => pool.parking.wakeAll(),
     silenceOf: (id) => pool.upstreams.get(id)?.silence(performance.now()) ?? 0,
   });
@@ -170,10 +247,20 @@ function composeProbe(instance: InstanceConfig, health: HealthConfig, config: Co
       status: (status) => ranges.some(({ from, to }) => status >= from && status <= to),
       bodyMatches: pattern(health.bodyMatches),
       bodyRejects: pattern(health.bodyRejects),
-      incarnation: pattern(health.incarnation),
+      incarnation: incarnationOf(health),
+      emptyMatches: pattern(health.emptyMatches),
     },
     compactIncarnation,
   );
+}
+
+function incarnationOf({
+  incarnation,
+  incarnationPointer,
+}: HealthConfig): ((page: string) => string) | undefined {
+  if (incarnation !== undefined) return byPattern(compilePattern(incarnation));
+  const tokens = incarnationPointer === undefined ? undefined : parsePointer(incarnationPointer);
+  return tokens && byPointer(tokens);
 }
 
 function tlsOf(instance: InstanceConfig): ReturnType<typeof readClientTls> {

@@ -1,11 +1,17 @@
+import { join } from 'node:path';
 import { RedisStore } from '../affinity/redis-store.ts';
-import type { AffinityConfig } from '../config/schema.ts';
+import type { Config } from '../config/schema.ts';
 import { readClientTls, readRedisCredentials } from '../config/secrets.ts';
-import type { AffinityStore } from '../core/ports.ts';
+import { LocalLedger } from '../coordination/local-ledger.ts';
+import { RedisLedger } from '../coordination/redis-ledger.ts';
+import type { AffinityStore, LedgerClient } from '../core/ports.ts';
 import { openRedis } from '../redis/connection.ts';
 
 export interface Stores {
+  /** Several gateways may use them. */
+  readonly isShared: boolean;
   open(pool: string): AffinityStore;
+  ledger(pool: string): LedgerClient;
   close(): Promise<void>;
 }
 
@@ -16,8 +22,14 @@ export interface StoreEvents {
   onHearing(state: 'up' | 'down', detail: string): void;
 }
 
+// A gateway that joins waits for its first lease for longer than a Redis may lose when it fails over.
+const JOIN_SHARE = 1 / 3;
+
 /** Opens the store that the configuration asks for. Waits for a Redis, but not for long. */
-export async function openStores(config: AffinityConfig, events: StoreEvents): Promise<Stores> {
+export async function openStores(
+  { affinity: config, coordination }: Config,
+  events: StoreEvents,
+): Promise<Stores> {
   const { idleLifetime, keyPrefix, redis } = config;
   if (config.store === 'redis' && redis !== undefined) {
     let connected: () => void = () => {};
@@ -39,8 +51,17 @@ export async function openStores(config: AffinityConfig, events: StoreEvents): P
     });
     // Commands do not wait for a connection, so whoever opened the stores now would find Redis away.
     await firstContact;
+    const { lease: leaseMs } = coordination;
     return {
+      isShared: true,
       open: (pool) => new RedisStore(connection, pool, { keyPrefix, idleLifetimeMs: idleLifetime }),
+      ledger: (pool) =>
+        new RedisLedger(connection, pool, {
+          keyPrefix,
+          leaseMs,
+          joinMs: leaseMs * JOIN_SHARE,
+          confirmedBy: redis.confirmedBy,
+        }),
       close: () => connection.close(),
     };
   }
@@ -48,7 +69,10 @@ export async function openStores(config: AffinityConfig, events: StoreEvents): P
   const { openEmbedded } = await import('../affinity/embedded-store.ts');
   const embedded = openEmbedded({ directory: config.stateDir });
   return {
+    isShared: false,
     open: (pool) => embedded.store(pool, { idleLifetimeMs: idleLifetime }),
+    ledger: (pool) =>
+      new LocalLedger({ leaseMs: 0, joinMs: 0, file: join(config.stateDir, `agreement-${pool}.json`) }),
     close: () => embedded.close(),
   };
 }

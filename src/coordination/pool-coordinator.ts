@@ -1,7 +1,8 @@
 import type { AgreedView, PoolEvent } from '../core/agreement/agreed-view.ts';
 import type { LoggedEvent } from '../core/agreement/ledger.ts';
 import type { Ballot, Verdict } from '../core/agreement/opinion.ts';
-import type { Policy } from '../core/agreement/policy.ts';
+import type { Failback, Policy } from '../core/agreement/policy.ts';
+import { isSameFailback } from '../core/agreement/policy.ts';
 import type { Moment, ReplicaOptions, Standing } from '../core/agreement/replica.ts';
 import { Replica } from '../core/agreement/replica.ts';
 import type { HealthRecord, Observation, Thresholds } from '../core/health.ts';
@@ -32,6 +33,8 @@ export interface PoolCoordinatorOptions {
   /** Brings the store's bindings up to date after it was away or lost data. Rejects while it cannot. */
   readonly writeBack: () => Promise<unknown>;
   readonly boundAgents: (instance: InstanceId) => number | undefined;
+  /** Holds for the pool until an operator decides otherwise. */
+  readonly configuredFailback: Failback;
   /** Has the pool been without requests here for as long as it takes to count as idle? */
   readonly isIdle: () => boolean;
   readonly events: CoordinatorEvents;
@@ -63,6 +66,7 @@ export class PoolCoordinator {
   #isDue = false;
   #restoring = false;
   #isClosed = false;
+  #isConfigured = false;
   #wasAway = false;
   /** What the listeners were told of last. */
   #told = '';
@@ -275,6 +279,28 @@ export class PoolCoordinator {
       this.#isDue = true;
     }
     if (this.#replica.hasNews) this.#isDue = true;
+    if (!this.#isConfigured && this.#replica.isOpen) this.#configure();
+  }
+
+  /** The gateway that started last with another configuration is believed, so that all hold to the same. */
+  #configure(): void {
+    this.#isConfigured = true;
+    const { configuredFailback: failback, replica } = this.#o;
+    const { policy } = this.#replica;
+    if (policy.failbackBy === 'operator' || isSameFailback(policy.failback, failback)) return;
+    const event: PoolEvent = {
+      kind: 'failback-policy',
+      instance: '',
+      from: policy.failback.kind,
+      to: failback.kind,
+      by: replica.id,
+      why: 'configured',
+    };
+    const change = (now: Policy): Policy => (now.failbackBy === 'operator' ? now : { ...now, failback });
+    // Should the store be gone at this moment, the next sync tries again.
+    this.decree(change, [event]).catch(() => {
+      this.#isConfigured = false;
+    });
   }
 
   /** The one part of the opinion that changes by itself. */

@@ -4,14 +4,12 @@ export function byPattern(pattern: RegExp): (page: string) => string {
 }
 
 /**
- * Finds an incarnation in a JSON page by a JSON pointer (RFC 6901). What is
- * neither text nor a number, and a page that is not JSON, tell nothing.
+ * Finds an incarnation in a JSON page. What is neither text nor a number, and a
+ * page that is not JSON, tell nothing.
+ *
+ * @param tokens of a JSON pointer (RFC 6901), unescaped
  */
-export function byPointer(pointer: string): (page: string) => string {
-  const path = pointer
-    .split('/')
-    .slice(1)
-    .map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
+export function byPointer(tokens: readonly string[]): (page: string) => string {
   return (page) => {
     let value: unknown;
     try {
@@ -19,7 +17,7 @@ export function byPointer(pointer: string): (page: string) => string {
     } catch {
       return '';
     }
-    for (const token of path) {
+    for (const token of tokens) {
       if (typeof value !== 'object' || value === null || !Object.hasOwn(value, token)) return '';
       value = (value as Record<string, unknown>)[token];
     }

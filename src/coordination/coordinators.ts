@@ -1,0 +1,35 @@
+import type { Standing } from '../core/agreement/replica.ts';
+import type { InstanceId } from '../core/instance.ts';
+import type { Coordinator } from '../core/ports.ts';
+import type { PoolCoordinator } from './pool-coordinator.ts';
+
+/** The coordinators of all pools, as the data plane asks for them. */
+export class Coordinators implements Coordinator {
+  readonly #pools: ReadonlyMap<string, PoolCoordinator>;
+
+  constructor(pools: Iterable<readonly [string, PoolCoordinator]>) {
+    this.#pools = new Map(pools);
+  }
+
+  standing(pool: string): Standing {
+    return this.#pool(pool).standing;
+  }
+
+  onChange(pool: string, listener: () => void): () => void {
+    return this.#pool(pool).onChange(listener);
+  }
+
+  suspect(pool: string, instance: InstanceId): void {
+    this.#pool(pool).suspect(instance);
+  }
+
+  renew(pool: string): Promise<void> {
+    return this.#pool(pool).renew();
+  }
+
+  #pool(name: string): PoolCoordinator {
+    const coordinator = this.#pools.get(name);
+    if (coordinator === undefined) throw new Error(`no pool is named ${name}`);
+    return coordinator;
+  }
+}
