@@ -1,5 +1,5 @@
-import type { InstanceState } from '../../src/core/instance.ts';
-import type { View } from '../../src/core/view.ts';
+import type { InstanceId, InstanceState } from '../../src/core/instance.ts';
+import type { PoolMode, View } from '../../src/core/view.ts';
 import { makeView } from '../../src/core/view.ts';
 
 /** An instance that is up, enabled and like any other, but for what is given. */
@@ -12,10 +12,21 @@ export function anInstance(given: Partial<InstanceState> = {}): InstanceState {
     health: 'up',
     incarnation: '',
     past: [],
+    quarantined: false,
+    lostAt: 0,
     ...given,
   };
 }
 
 export function aView(...instances: InstanceState[]): View {
-  return makeView('ici', 1, true, instances);
+  return aViewOf('sticky', '', instances);
+}
+
+/** The view of a failover pool in which `active` serves. */
+export function aFailoverView(active: InstanceId | '', ...instances: InstanceState[]): View {
+  return aViewOf('failover', active, instances);
+}
+
+function aViewOf(mode: PoolMode, active: InstanceId | '', instances: InstanceState[]): View {
+  return makeView({ pool: 'ici', mode, epoch: 1, settled: true, instances, active, moving: new Map() });
 }

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { standingOf } from '../../src/core/binding.ts';
 import { ERRORS } from '../../src/core/errors.ts';
 import type { FailureKind } from '../../src/core/failure.ts';
 import { FAILURES } from '../../src/core/failure.ts';
 import { observe, UNOBSERVED } from '../../src/core/health.ts';
 import { aliasesOf, nameKey, parseNameKey } from '../../src/core/identity.ts';
+import type { InstanceState } from '../../src/core/instance.ts';
 import { isAssignable, isUsable } from '../../src/core/instance.ts';
-import { judge, nextInLine } from '../../src/core/route.ts';
-import { anInstance, aView } from '../support/instances.ts';
+import { allows, isCurrent } from '../../src/core/route.ts';
+import { aFailoverView, anInstance, aView } from '../support/instances.ts';
 
 describe('health', () => {
   const thresholds = { rise: 2, fall: 3 };
@@ -72,53 +72,66 @@ describe('what an instance may take', () => {
 });
 
 describe('a binding against the view', () => {
-  const bound = (incarnation = '') => ({ instance: 'a', incarnation });
+  const bound = (incarnation = '', key?: string) => ({
+    instance: 'a',
+    incarnation,
+    ...(key === undefined ? {} : { key }),
+  });
 
   test('a bound agent goes to its instance while that is usable', () => {
-    expect(judge(aView(anInstance()), bound())).toBe('forward');
-    expect(judge(aView(anInstance({ admin: 'draining' })), bound())).toBe('forward');
+    expect(allows(aView(anInstance()), bound())).toBe(true);
+    expect(allows(aView(anInstance({ admin: 'draining' })), bound())).toBe(true);
+    expect(allows(aView(anInstance({ quarantined: true })), bound())).toBe(true);
   });
 
   test('a bound agent moves when its instance is down, disabled or gone', () => {
-    expect(judge(aView(anInstance({ health: 'down' })), bound())).toBe('rebind');
-    expect(judge(aView(anInstance({ admin: 'disabled' })), bound())).toBe('rebind');
-    expect(judge(aView(anInstance({ id: 'b' })), bound())).toBe('rebind');
+    expect(allows(aView(anInstance({ health: 'down' })), bound())).toBe(false);
+    expect(allows(aView(anInstance({ admin: 'disabled' })), bound())).toBe(false);
+    expect(allows(aView(anInstance({ id: 'b' })), bound())).toBe(false);
   });
 
-  test('a binding to a life that has ended is void', () => {
+  test('a binding to another life of the instance is void', () => {
     const restarted = anInstance({ incarnation: '2', past: ['1'] });
-    expect(judge(aView(restarted), bound('1'))).toBe('rebind');
-    expect(judge(aView(restarted), bound('2'))).toBe('forward');
-  });
-
-  test('a binding to a life that the view has not heard of calls for a fresh look, not for a move', () => {
-    expect(standingOf(bound('3'), anInstance({ incarnation: '2', past: ['1'] }))).toBe('doubtful');
-    expect(judge(aView(anInstance({ incarnation: '2' })), bound('3'))).toBe('refresh');
+    expect(allows(aView(restarted), bound('1'))).toBe(false);
+    expect(allows(aView(restarted), bound('2'))).toBe(true);
   });
 
   test('where the life is not known on either side, nothing is void', () => {
-    expect(judge(aView(anInstance({ incarnation: '2' })), bound(''))).toBe('forward');
-    expect(judge(aView(anInstance()), bound('1'))).toBe('forward');
+    expect(allows(aView(anInstance({ incarnation: '2' })), bound(''))).toBe(true);
+    expect(allows(aView(anInstance()), bound('1'))).toBe(true);
+  });
+
+  test('in a failover pool nothing but the active instance is right', () => {
+    const both = [anInstance(), anInstance({ id: 'b' })];
+    expect(allows(aFailoverView('a', ...both), bound())).toBe(true);
+    expect(allows(aFailoverView('b', ...both), bound())).toBe(false);
+  });
+
+  test('an agent who is moved may go nowhere but to where he is moved', () => {
+    const view = { ...aView(anInstance(), anInstance({ id: 'b' })), moving: new Map([['uMILLER', 'b']]) };
+    expect(allows(view, bound('', 'uMILLER'))).toBe(false);
+    expect(allows(view, { instance: 'b', incarnation: '', key: 'uMILLER' })).toBe(true);
+    expect(allows(view, bound('', 'uSMITH'))).toBe(true);
+  });
+
+  test('what was learnt of a binding is outdated once its instance could not serve', () => {
+    const view = aView(anInstance({ lostAt: 7 }));
+    expect([7, 8].map((epoch) => isCurrent(view, 'a', epoch))).toEqual([false, true]);
+    expect(isCurrent(view, 'gone', 8)).toBe(false);
   });
 });
 
-describe('the next in line of a failover pool', () => {
-  test('is the lowest priority number among those that are up and enabled', () => {
-    const view = aView(
-      anInstance({ id: 'a', priority: 1, health: 'down' }),
-      anInstance({ id: 'b', priority: 3 }),
-      anInstance({ id: 'c', priority: 2 }),
-      anInstance({ id: 'd', priority: 0, admin: 'draining' }),
-    );
-    expect(nextInLine(view)?.id).toBe('c');
+describe('who may take new agents', () => {
+  test('those in quarantine only while there is nobody else', () => {
+    const returned = anInstance({ quarantined: true });
+    const ids = (...instances: InstanceState[]) => aView(...instances).assignable.map(({ id }) => id);
+    expect(ids(returned, anInstance({ id: 'b' }))).toEqual(['b']);
+    expect(ids(returned, anInstance({ id: 'b', health: 'down' }))).toEqual(['a']);
   });
 
-  test('may be an instance without weight, since weights only spread', () => {
-    expect(nextInLine(aView(anInstance({ weight: 0 })))?.id).toBe('a');
-  });
-
-  test('is nobody when nobody is up', () => {
-    expect(nextInLine(aView(anInstance({ health: 'unknown' })))).toBeUndefined();
+  test('in a failover pool the active instance, whatever its weight', () => {
+    const view = aFailoverView('b', anInstance(), anInstance({ id: 'b', weight: 0 }));
+    expect(view.assignable.map(({ id }) => id)).toEqual(['b']);
   });
 });
 

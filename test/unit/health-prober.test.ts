@@ -45,6 +45,7 @@ beforeEach(() => {
         },
       ],
     ]),
+    epoch: () => 1,
     onObservation: (_id, { passed }) => {
       record = observe(record, passed, { rise: 2, fall: 3 });
       return record;
@@ -97,6 +98,7 @@ describe('probes of one instance', () => {
           },
         ],
       ]),
+      epoch: () => 1,
       onObservation: () => UNOBSERVED,
       onSettled: () => {},
       onReassured: () => {},
@@ -211,28 +213,5 @@ describe('the first round', () => {
     expect(settledAt).toBeUndefined();
     await advance(1);
     expect(settledAt).toBeDefined();
-  });
-});
-
-describe('a fresh look', () => {
-  test('is one that began after it was asked for', async () => {
-    answer = until(100, PASS);
-    prober.start();
-    await advance(50);
-    const asked = performance.now();
-    const looked = prober.probeNow('a');
-    await advance(300);
-    expect(await looked).toBe(true);
-    expect(startedAt.at(-1)).toBeGreaterThan(asked);
-  });
-
-  test('is shared by all who ask at the same time', async () => {
-    prober.start();
-    await advance(500);
-    answer = until(100, PASS);
-    const looked = Promise.all(Array.from({ length: 20 }, () => prober.probeNow('a')));
-    await advance(200);
-    await looked;
-    expect(startedAt.length).toBe(2);
   });
 });

@@ -1,0 +1,398 @@
+import { describe, expect, test } from 'vitest';
+import type { AgreedView } from '../../src/core/agreement/agreed-view.ts';
+import type { SyncReply } from '../../src/core/agreement/ledger.ts';
+import { epochOf, Ledger } from '../../src/core/agreement/ledger.ts';
+import type { PoolRules } from '../../src/core/agreement/next-view.ts';
+import type { Opinion, Verdict } from '../../src/core/agreement/opinion.ts';
+import type { ReplicaOptions } from '../../src/core/agreement/replica.ts';
+import { Replica } from '../../src/core/agreement/replica.ts';
+import { judge, wayToBind } from '../../src/core/route.ts';
+
+const LEASE = 3_000;
+const JOIN = 1_000;
+const RULES: PoolRules = {
+  mode: 'failover',
+  quorum: 'majority',
+  quarantines: false,
+  countsLives: false,
+  instances: [
+    { id: 'a', priority: 1, admin: 'enabled' },
+    { id: 'b', priority: 2, admin: 'enabled' },
+  ],
+};
+const OPTIONS: Omit<ReplicaOptions, 'id' | 'newId'> = {
+  pool: 'ici',
+  rules: RULES,
+  weights: new Map(),
+  leaseMs: LEASE,
+  onStoreLoss: 'continue',
+  awayMs: 300,
+  cutOffMs: 1_750,
+};
+
+const verdict = (health: 'up' | 'down'): Verdict => ({ health, incarnation: '', emptyAt: 0 });
+const says = (a: 'up' | 'down', b: 'up' | 'down' = 'up'): Opinion => ({
+  verdicts: { a: verdict(a), b: verdict(b) },
+  settled: true,
+  idle: false,
+});
+
+/** A ledger, its replicas and one clock for all of them. */
+class Cluster {
+  now = 1_000_000;
+  life = 'L1';
+  readonly ledger = new Ledger({ leaseMs: LEASE, joinMs: JOIN });
+  #ids = 0;
+
+  replica(id: string, options: Partial<ReplicaOptions> = {}): Replica {
+    const replica = new Replica({
+      ...OPTIONS,
+      id,
+      newId: () => {
+        this.#ids += 1;
+        return String(this.#ids);
+      },
+      ...options,
+    });
+    replica.vote(says('up'));
+    return replica;
+  }
+
+  get moment() {
+    return { mono: this.now, wall: this.now };
+  }
+
+  /** One exchange with the ledger, after which the replica's bindings are written back. */
+  sync(replica: Replica): SyncReply {
+    const request = replica.request(this.moment);
+    const reply = this.ledger.sync(request, this.life, this.now);
+    replica.accept(request, reply, this.moment);
+    if (!replica.isRestored) replica.restored(reply.life);
+    return reply;
+  }
+
+  /** Proposes what the replica sees a reason for, if anything, and tells whether it was taken. */
+  propose(replica: Replica): boolean {
+    const proposal = replica.proposal(() => undefined);
+    if (proposal === undefined || !this.ledger.propose(proposal, this.life, this.now)) return false;
+    replica.proposed(proposal.view, this.moment);
+    return true;
+  }
+
+  /** Lets every replica speak until nobody has anything to say. */
+  settle(...replicas: Replica[]): void {
+    for (let round = 0; round < 6; round += 1) {
+      for (const replica of replicas) {
+        this.sync(replica);
+        this.propose(replica);
+      }
+    }
+  }
+
+  /** Past the wait on an empty ledger, with everybody leased. */
+  begin(...replicas: Replica[]): void {
+    this.pass(LEASE, ...replicas);
+  }
+
+  /** Lets time pass, in which these replicas renew their leases. */
+  pass(ms: number, ...replicas: Replica[]): void {
+    this.settle(...replicas);
+    for (let rest = ms; rest > 0; rest -= JOIN) {
+      this.now += Math.min(rest, JOIN);
+      this.settle(...replicas);
+    }
+  }
+
+  mode(replica: Replica): string {
+    return replica.modeAt(this.now, this.now);
+  }
+
+  /** Where a replica would send a request now; `undefined` where it would not. */
+  target(replica: Replica): string | undefined {
+    const { active, instances } = replica.view;
+    const incarnation = instances.get(active)?.incarnation ?? '';
+    const verdictOf = judge(replica, { instance: active, incarnation }, this.now, this.now);
+    return verdictOf === 'forward' ? active : undefined;
+  }
+}
+
+describe('a lease', () => {
+  test('on an empty ledger is given after the time of one, since somebody may still hold one', () => {
+    const cluster = new Cluster();
+    const g1 = cluster.replica('g1');
+    cluster.settle(g1);
+    cluster.now += LEASE - 1;
+    cluster.settle(g1);
+    expect(cluster.mode(g1)).toBe('waiting');
+    cluster.now += 1;
+    cluster.settle(g1);
+    expect(cluster.mode(g1)).toBe('leased');
+    expect(cluster.target(g1)).toBe('a');
+  });
+
+  test('of one who joins comes later than a store may forget on a failover', () => {
+    const cluster = new Cluster();
+    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
+    cluster.begin(g1);
+    cluster.settle(g1, g2);
+    cluster.now += JOIN - 1;
+    cluster.settle(g1, g2);
+    expect(cluster.mode(g2)).toBe('waiting');
+    cluster.now += 1;
+    cluster.settle(g1, g2);
+    expect(cluster.mode(g2)).toBe('leased');
+  });
+
+  test('ends before the registration does', () => {
+    const cluster = new Cluster();
+    const g1 = cluster.replica('g1');
+    cluster.begin(g1);
+    cluster.now += LEASE * 0.95;
+    expect(cluster.target(g1)).toBeUndefined();
+    expect(cluster.mode(g1)).toBe('waiting');
+  });
+
+  test('ends on the wall clock too, which goes on while a machine is suspended', () => {
+    const cluster = new Cluster();
+    const g1 = cluster.replica('g1');
+    cluster.begin(g1);
+    expect(g1.modeAt(cluster.now, cluster.now + LEASE)).toBe('waiting');
+    expect(g1.modeAt(cluster.now + LEASE, cluster.now)).toBe('waiting');
+  });
+});
+
+describe('a new view', () => {
+  test('takes effect when every live replica has acknowledged it', () => {
+    const cluster = new Cluster();
+    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
+    cluster.begin(g1, g2);
+    g1.vote(says('down'));
+    g2.vote(says('down'));
+    cluster.sync(g2);
+    cluster.sync(g1);
+    expect(cluster.propose(g1)).toBe(true);
+    // g2 does not know yet and may still serve the old one; so g1 serves nobody.
+    expect(cluster.target(g2)).toBe('a');
+    expect(cluster.sync(g1).effective).toBe(false);
+    expect(cluster.target(g1)).toBeUndefined();
+    expect(g1.fence).toBe('');
+    // g2 hears of it, and stops; its acknowledgement puts it into effect.
+    cluster.sync(g2);
+    expect(cluster.target(g2)).toBeUndefined();
+    expect(cluster.sync(g2).effective).toBe(true);
+    expect(cluster.target(g2)).toBe('b');
+    cluster.sync(g1);
+    expect(cluster.target(g1)).toBe('b');
+  });
+
+  test('waits for the lease of a replica that has died, and no longer', () => {
+    const cluster = new Cluster();
+    const [g1, g2, g3] = [cluster.replica('g1'), cluster.replica('g2'), cluster.replica('g3')];
+    cluster.begin(g1, g2, g3);
+    for (const replica of [g1, g2]) replica.vote(says('down'));
+    cluster.settle(g1, g2);
+    expect([g1, g2].map((replica) => cluster.target(replica))).toEqual([undefined, undefined]);
+    expect(cluster.target(g3)).toBe('a');
+    cluster.pass(LEASE - 1, g1, g2);
+    expect([g1, g2, g3].map((replica) => cluster.target(replica))).toEqual([undefined, undefined, undefined]);
+    cluster.pass(1, g1, g2);
+    expect([g1, g2].map((replica) => cluster.target(replica))).toEqual(['b', 'b']);
+  });
+
+  test('does not wait for one who has taken his leave', () => {
+    const cluster = new Cluster();
+    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
+    cluster.begin(g1, g2);
+    cluster.ledger.leave('g2');
+    g1.vote(says('down'));
+    cluster.settle(g1);
+    expect(cluster.target(g1)).toBe('b');
+  });
+
+  test('is written once when two propose at the same time', () => {
+    const cluster = new Cluster();
+    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
+    cluster.begin(g1, g2);
+    for (const replica of [g1, g2]) replica.vote(says('down'));
+    for (const replica of [g1, g2, g1]) cluster.sync(replica);
+    const before = g1.agreed.epoch;
+    expect([cluster.propose(g1), cluster.propose(g2)]).toEqual([true, false]);
+    cluster.settle(g1, g2);
+    expect([g1.agreed.epoch, g2.agreed.id]).toEqual([before + 1, g1.agreed.id]);
+    const events = cluster.ledger.events.filter(({ epoch }) => epoch === before + 1);
+    expect(events.map(({ kind, instance, by }) => `${kind} ${instance} ${by}`)).toEqual([
+      'down a g1',
+      'active b g1',
+    ]);
+  });
+
+  test('does not touch a request that it and the one before both allow', () => {
+    const cluster = new Cluster();
+    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
+    cluster.begin(g1, g2);
+    for (const replica of [g1, g2]) replica.vote(says('up', 'down'));
+    for (const replica of [g1, g2, g1]) cluster.sync(replica);
+    expect(cluster.propose(g1)).toBe(true);
+    expect(cluster.target(g1)).toBe('a');
+  });
+
+  test('that is met without a lease is not acted on until it is in effect', () => {
+    const cluster = new Cluster();
+    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
+    cluster.begin(g1, g2);
+    g1.vote(says('down'));
+    cluster.pass(LEASE + 1, g1);
+    expect(cluster.target(g1)).toBe('b');
+    expect(cluster.target(g2)).toBeUndefined();
+    cluster.sync(g2);
+    expect(cluster.target(g2)).not.toBe('a');
+  });
+});
+
+describe('a replica that joins a view under way', () => {
+  test('does not act on it before it is in effect, for it knows no view before', () => {
+    const cluster = new Cluster();
+    const [g1, g2, g3] = [cluster.replica('g1'), cluster.replica('g2'), cluster.replica('g3')];
+    cluster.begin(g1, g2);
+    cluster.sync(g3);
+    cluster.pass(JOIN, g1, g2);
+    for (const replica of [g1, g2, g3]) replica.vote(says('down'));
+    for (const replica of [g1, g2, g1]) cluster.sync(replica);
+    cluster.propose(g1);
+    cluster.sync(g3);
+    expect(g3.isBlocked).toBe(true);
+    expect(cluster.target(g3)).toBeUndefined();
+  });
+});
+
+describe('a store that has lost what was written last', () => {
+  test('goes on under the view that the replicas remember', () => {
+    const cluster = new Cluster();
+    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
+    cluster.begin(g1, g2);
+    for (const replica of [g1, g2]) replica.vote(says('down'));
+    cluster.settle(g1, g2);
+    const { epoch, id } = g1.agreed;
+
+    const emptied = new Ledger({ leaseMs: LEASE, joinMs: JOIN });
+    Object.assign(cluster, { ledger: emptied, life: 'L2' });
+    cluster.settle(g1, g2);
+    // It waits for whoever might hold a lease still; those who do hold one go on meanwhile.
+    expect([g1.agreed.id, g1.fence]).toEqual([id, '']);
+    expect([g1, g2].map((replica) => cluster.target(replica))).toEqual(['b', 'b']);
+    expect(wayToBind(g1, cluster.now, cluster.now)).toBe('wait');
+    cluster.pass(LEASE, g1, g2);
+    expect([g1.agreed.epoch, g2.agreed.id]).toEqual([epoch, id]);
+    expect(epochOf(g1.fence)).toBe(epoch);
+  });
+
+  test('opens as soon as all whom it remembers were heard', () => {
+    const cluster = new Cluster();
+    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
+    cluster.begin(g1, g2);
+    cluster.life = 'L2';
+    cluster.sync(g1);
+    expect(cluster.sync(g1)).toMatchObject({ open: false, granted: true, fence: '' });
+    cluster.sync(g2);
+    expect(cluster.sync(g2).open).toBe(true);
+    expect(cluster.sync(g1).fence).not.toBe('');
+  });
+
+  test('gives no fence to one whose bindings are not written back', () => {
+    const cluster = new Cluster();
+    const g1 = cluster.replica('g1');
+    cluster.begin(g1);
+    cluster.life = 'L2';
+    cluster.now += 1_000;
+    const request = g1.request(cluster.moment);
+    expect(cluster.ledger.sync(request, 'L2', cluster.now).open).toBe(false);
+  });
+
+  test('never goes back to an epoch that somebody has seen', () => {
+    const cluster = new Cluster();
+    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
+    cluster.begin(g1, g2);
+    for (const replica of [g1, g2]) replica.vote(says('down'));
+    cluster.settle(g1, g2);
+    const seen = g1.agreed.epoch;
+    const emptied = new Ledger({ leaseMs: LEASE, joinMs: JOIN });
+    Object.assign(cluster, { ledger: emptied, life: 'L2' });
+    const g3 = cluster.replica('g3');
+    cluster.begin(g3);
+    expect(g3.agreed.epoch).toBeLessThanOrEqual(seen);
+    cluster.settle(g3, g1);
+    expect(g3.agreed.epoch).toBeGreaterThan(seen);
+    expect(g1.agreed.id).toBe(g3.agreed.id);
+  });
+});
+
+describe('a replica without the store', () => {
+  const fail = (cluster: Cluster, replica: Replica, forMs: number): void => {
+    for (let passed = 0; passed <= forMs; passed += 100) {
+      replica.failed(cluster.moment);
+      cluster.now += 100;
+    }
+  };
+
+  test('acts on its lease, then goes on alone and skips what it finds lost', () => {
+    const cluster = new Cluster();
+    const g1 = cluster.replica('g1');
+    cluster.begin(g1);
+    fail(cluster, g1, 500);
+    expect([cluster.mode(g1), g1.placesAlone]).toEqual(['leased', true]);
+    fail(cluster, g1, LEASE);
+    expect([cluster.mode(g1), cluster.target(g1)]).toEqual(['storeless', 'a']);
+    g1.vote(says('down'));
+    expect(cluster.target(g1)).toBe('b');
+    // When the store is back, what is agreed counts.
+    cluster.now += 10_000;
+    g1.vote(says('up'));
+    cluster.pass(JOIN, g1);
+    expect([cluster.mode(g1), cluster.target(g1)]).toEqual(['leased', 'a']);
+  });
+
+  test('that is told to refuse does nothing after its lease', () => {
+    const cluster = new Cluster();
+    const g1 = cluster.replica('g1', { onStoreLoss: 'refuse' });
+    cluster.begin(g1);
+    fail(cluster, g1, LEASE);
+    expect([cluster.mode(g1), cluster.target(g1), g1.placesAlone]).toEqual(['waiting', undefined, false]);
+  });
+
+  test('does not take one lost message for an outage, nor a pause of its own', () => {
+    const cluster = new Cluster();
+    const g1 = cluster.replica('g1');
+    cluster.begin(g1);
+    cluster.now += 60_000;
+    g1.failed(cluster.moment);
+    expect([g1.isAway, cluster.mode(g1)]).toEqual([false, 'waiting']);
+  });
+});
+
+describe('an instance that one replica alone cannot reach', () => {
+  test('is cut off for it after a while, moves nobody, and takes none of its new agents', () => {
+    const cluster = new Cluster();
+    const replicas = ['g1', 'g2', 'g3'].map((id) => cluster.replica(id));
+    const [g1, g2] = replicas as [Replica, Replica];
+    cluster.begin(...replicas);
+    g1.vote(says('down'));
+    g1.tick(cluster.now);
+    cluster.settle(...replicas);
+    expect([g1.agreed.active, [...g1.unreachable], g1.candidates.length]).toEqual(['a', ['a'], 0]);
+    expect(cluster.target(g1)).toBe('a');
+    cluster.now += 1_750;
+    expect(g1.tick(cluster.now)).toBe(true);
+    const bound = { instance: 'a', incarnation: '' };
+    expect(judge(g1, bound, cluster.now, cluster.now)).toBe('cut-off');
+    expect(judge(g2, bound, cluster.now, cluster.now)).toBe('forward');
+  });
+});
+
+test('a policy is written by compare-and-set on its version', () => {
+  const { ledger } = new Cluster();
+  const policy = { ...ledger.state.policy, version: 1 };
+  const view: AgreedView = ledger.state.view;
+  expect(ledger.decree({ base: 0, policy, events: [] }, 1)).toBe(true);
+  expect(ledger.decree({ base: 0, policy, events: [] }, 1)).toBe(false);
+  expect(ledger.state).toMatchObject({ policy: { version: 1 }, view });
+});
