@@ -12,14 +12,17 @@ import type { View } from './view.ts';
  * - `move`: the binding has lost its instance or its incarnation.
  * - `wait`: a new view is not in effect yet, and it matters here.
  * - `renew`: the lease has ended; ask the ledger before anything else.
+ * - `outdated`: the binding may have been moved since it was learnt; ask the store.
  * - `cut-off`: this replica alone cannot reach the instance; nobody is moved for that.
  */
-export type Verdict = 'forward' | 'move' | 'wait' | 'renew' | 'cut-off';
+export type Verdict = 'forward' | 'move' | 'wait' | 'renew' | 'outdated' | 'cut-off';
 
 /** A binding, or where a request goes that needs none. */
 export interface RoutedBinding extends Placement {
   /** The key of the binding's root, in stored form. */
   readonly key?: string;
+  /** The epoch in which the store confirmed it. */
+  readonly epoch?: number;
 }
 
 /**
@@ -40,7 +43,9 @@ export function judge(standing: Standing, binding: RoutedBinding, mono: number, 
   // Until every replica knows the new view, only what both allow is safe.
   if (standing.before !== undefined && !(allowed && allows(standing.before, binding))) return 'wait';
   if (!allowed) return 'move';
-  return standing.cutOff.has(binding.instance) ? 'cut-off' : 'forward';
+  const { instance, epoch } = binding;
+  if (epoch !== undefined && !isCurrent(standing.view, instance, epoch)) return 'outdated';
+  return standing.cutOff.has(instance) ? 'cut-off' : 'forward';
 }
 
 /** May the instance, in the life that the binding names, take the request? */

@@ -334,3 +334,10 @@ test('what was learnt of an instance while it was away is outdated when it is ba
   expect(story.say(both).of('a').lostAt).toBe(away);
   expect(story.of('b').lostAt).toBe(0);
 });
+
+test('what was learnt of an earlier life of an instance is outdated, even if the life seems to return', () => {
+  const life = (incarnation: string): Record<string, Verdict> => ({ a: { ...UP, incarnation }, b: UP });
+  const story = new Story().say(life('1')).say(life('2'));
+  const second = story.view.epoch;
+  expect(story.say(life('1')).of('a')).toMatchObject({ incarnation: '1', lostAt: second });
+});

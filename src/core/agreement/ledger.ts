@@ -220,10 +220,14 @@ export class Ledger {
   /** In a new life those of the earlier one are kept until it is open: it is for them that it waits. */
   #sweep(now: number): void {
     if (!this.#isOpen && now < this.#since + this.#leaseMs) return;
-    for (const [id, { end }] of this.#replicas) {
-      if (end > now) continue;
-      this.#replicas.delete(id);
-      this.#ballotsState += 1;
+    for (const [id, registration] of this.#replicas) {
+      if (registration.end <= now) {
+        this.#replicas.delete(id);
+        this.#ballotsState += 1;
+      } else if (registration.end > now + this.#leaseMs) {
+        // Written by the clock of another machine, which was ahead: no lease can be longer than one.
+        this.#replicas.set(id, { ...registration, end: now + this.#leaseMs });
+      }
     }
   }
 

@@ -100,7 +100,8 @@ class Fold {
       const before = this.#view.instances[id];
       const couldServe = before !== undefined && this.#serves(before, id, this.#view.active);
       const moveEnded = this.#view.moving.some((move) => move.from === id && !moving.includes(move));
-      if ((this.#serves(instance, id, active) && !couldServe) || moveEnded) {
+      const isReborn = before !== undefined && instance.incarnation !== before.incarnation;
+      if ((this.#serves(instance, id, active) && !couldServe) || moveEnded || isReborn) {
         this.#instances[id] = { ...instance, lostAt: this.#view.epoch };
       }
     }
