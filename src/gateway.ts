@@ -2,6 +2,8 @@ import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { storedForm } from './affinity/stored-name.ts';
+import type { Admin } from './composition/admin.ts';
+import { composeAdmin } from './composition/admin.ts';
 import { bindingsEvents, coordinatorEvents } from './composition/events.ts';
 import type { RunningPool } from './composition/pool.ts';
 import { composePool } from './composition/pool.ts';
@@ -9,9 +11,7 @@ import { openStores } from './composition/stores.ts';
 import type { Config } from './config/schema.ts';
 import { readListenerTls } from './config/secrets.ts';
 import { parseAddress } from './config/syntax.ts';
-import { createAdminServer } from './control-plane/admin-server.ts';
 import type { GatewayState, GatewayStatus } from './control-plane/status.ts';
-import { bindingListing, poolStatus } from './control-plane/status.ts';
 import { ClockWatch } from './coordination/clock-watch.ts';
 import { Coordinators } from './coordination/coordinators.ts';
 import type { Name } from './core/identity.ts';
@@ -27,7 +27,6 @@ import { MetadataExtractor } from './identity/metadata.ts';
 import { BodySearch } from './soap/body-search.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
-import { VERSION } from './version.ts';
 
 export interface Gateway {
   /** Where clients connect, such as `http://127.0.0.1:41234`. */
@@ -67,13 +66,6 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   let state: GatewayState = 'Starting';
   let inFlight = (): number => 0;
 
-  const status = (): GatewayStatus => ({
-    state,
-    version: VERSION,
-    startedAt: startedAt.toISOString(),
-    inFlight: inFlight(),
-    pools: running.map(({ source }) => poolStatus(source)),
-  });
   const closeAll = async (): Promise<void> => {
     for (const close of closers.reverse()) {
       await close().catch((error: unknown) => logger.error({ err: error }, 'could not close a part'));
@@ -102,22 +94,17 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     const clock = watchClock(config, running);
     closers.push(async () => clock.stop());
 
-    const admin = createAdminServer({
+    const admin = composeAdmin(config, {
+      pools: running.map(({ source }) => source),
       metrics,
-      status,
-      bindings: (name, query) =>
-        running
-          .find(({ source }) => source.name === name)
-          ?.source.listBindings(query)
-          .then(bindingListing),
-      beforeScrape: () => {
-        metrics.inFlight.set(inFlight());
-        readGauges(metrics, status());
-      },
+      logger,
+      replica,
+      startedAt,
+      state: () => state,
+      inFlight: () => inFlight(),
+      showName: (name) => displayed(name, showName),
     });
-    closers.push(() => admin.close());
-    await admin.listen(bindOptions(config.admin.address));
-    const adminUrl = urlOf('http', admin.server.address() as AddressInfo);
+    const adminUrl = await listenAdmin(admin, config, closers);
     logger.info({ address: adminUrl }, 'admin listening');
 
     const { listener, server } = await composeListener(
@@ -143,7 +130,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       url,
       adminUrl,
       metrics,
-      status,
+      status: () => admin.status(),
       running: settled.then(() => {
         if (state !== 'Starting') return;
         state = 'Running';
@@ -251,22 +238,21 @@ function watchClock({ pools }: Config, running: readonly RunningPool[]): ClockWa
   });
 }
 
+async function listenAdmin(
+  { server }: Admin,
+  config: Config,
+  closers: (() => Promise<unknown>)[],
+): Promise<string> {
+  closers.push(() => server.close());
+  await server.listen(bindOptions(config.admin.address));
+  return urlOf('http', server.server.address() as AddressInfo);
+}
+
 async function closeListener({ fastify }: Listener, graceMs: number): Promise<void> {
   const closed = fastify.close();
   const cut = setTimeout(() => fastify.server.closeAllConnections(), graceMs);
   await closed;
   clearTimeout(cut);
-}
-
-function readGauges(metrics: Metrics, { pools }: GatewayStatus): void {
-  for (const { name: pool, epoch, instances } of pools) {
-    metrics.viewEpoch.set({ pool }, epoch);
-    for (const { id: instance, health, boundAgents, inFlight } of instances) {
-      metrics.instanceUp.set({ pool, instance }, health === 'up' ? 1 : 0);
-      metrics.bindings.set({ pool, instance }, boundAgents);
-      metrics.instanceInFlight.set({ pool, instance }, inFlight);
-    }
-  }
 }
 
 /** Hashed names can be told apart within one run of the gateway and, without its key, not be guessed. */

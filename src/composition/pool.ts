@@ -4,10 +4,11 @@ import { Bindings } from '../affinity/bindings.ts';
 import { compactIncarnation } from '../affinity/stored-name.ts';
 import type { Config, HealthConfig, InstanceConfig, PoolConfig } from '../config/schema.ts';
 import { readClientTls } from '../config/secrets.ts';
-import { compilePattern, parseFailback, parsePointer, parseStatusRange } from '../config/syntax.ts';
-import type { PoolSource } from '../control-plane/status.ts';
+import { compilePattern, parsePointer, parseStatusRange } from '../config/syntax.ts';
+import type { PoolSource } from '../control-plane/pool-source.ts';
 import type { CoordinatorEvents } from '../coordination/pool-coordinator.ts';
 import { PoolCoordinator } from '../coordination/pool-coordinator.ts';
+import { parseFailback } from '../core/agreement/failback.ts';
 import type { PoolRules } from '../core/agreement/next-view.ts';
 import type { Failback } from '../core/agreement/policy.ts';
 import { createBalancer } from '../core/balancers.ts';
@@ -117,6 +118,8 @@ export function composePool(poolConfig: PoolConfig, config: Config, parts: PoolP
       boundAgents,
       parked: () => parking.size,
       bindings,
+      idleLifetimeMs: affinity.idleLifetime,
+      zone: poolConfig.failbackZone,
     },
     start: async () => {
       prober.start();

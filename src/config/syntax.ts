@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { FAILBACK_EXPECTS, isTimeZone, parseFailback, ZONE_EXPECTS } from '../core/agreement/failback.ts';
 
 /** What a text came to: its one canonical form, or what is wrong with it. */
 export type Reading = { readonly value: string } | { readonly problem: string };
@@ -120,28 +121,6 @@ export function parsePointer(text: string): string[] | undefined {
   return tokens.map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
-const FAILBACK_EXPECTS = 'never, when-idle, immediate, or a time of day as in "at 03:30"';
-
-export type FailbackTime =
-  | { readonly kind: 'never' | 'when-idle' | 'immediate' }
-  | { readonly kind: 'at'; readonly time: string };
-
-/** `undefined` for what is none. The time of day comes as `HH:MM`. */
-export function parseFailback(text: string): FailbackTime | undefined {
-  if (text === 'never' || text === 'when-idle' || text === 'immediate') return { kind: text };
-  const time = /^at +((?:[01][0-9]|2[0-3]):[0-5][0-9])$/.exec(text)?.[1];
-  return time === undefined ? undefined : { kind: 'at', time };
-}
-
-export function isTimeZone(text: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: text });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 export type SyntaxName =
   | 'address'
   | 'status'
@@ -192,8 +171,7 @@ export const SYNTAX: Readonly<Record<SyntaxName, Syntax>> = {
       parseFailback(text) === undefined ? wrong(`must be ${FAILBACK_EXPECTS}`) : { value: text },
   },
   zone: {
-    expects: 'an IANA time zone such as Europe/Berlin',
-    read: (text) =>
-      isTimeZone(text) ? { value: text } : wrong('must be an IANA time zone such as Europe/Berlin, or UTC'),
+    expects: ZONE_EXPECTS,
+    read: (text) => (isTimeZone(text) ? { value: text } : wrong(`must be ${ZONE_EXPECTS}`)),
   },
 };

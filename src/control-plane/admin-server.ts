@@ -2,14 +2,14 @@ import type { FastifyInstance } from 'fastify';
 import Fastify from 'fastify';
 import type { BindingQuery } from '../core/ports.ts';
 import { StoreUnavailable } from '../core/ports.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
-import type { BindingListing, GatewayStatus } from './status.ts';
+import type { ActsOptions } from './admin-acts.ts';
+import { addActs } from './admin-acts.ts';
+import { bindingListing } from './listing.ts';
+import type { GatewayStatus } from './status.ts';
+import { cutOffOf } from './status.ts';
 
-export interface AdminServerOptions {
-  readonly metrics: Metrics;
+export interface AdminServerOptions extends ActsOptions {
   readonly status: () => GatewayStatus;
-  /** `undefined` where there is no such pool. Rejects with `StoreUnavailable` while the store is away. */
-  readonly bindings: (pool: string, query: BindingQuery) => Promise<BindingListing> | undefined;
   /** Brings gauges up to date that are read rather than counted. */
   readonly beforeScrape: () => void;
 }
@@ -28,8 +28,8 @@ const BINDINGS_QUERY = {
 };
 
 /**
- * The admin plane: read-only, on a port of its own, so that a scrape or a probe
- * never stands in a queue with traffic.
+ * The admin plane, on a port of its own, so that a scrape or a probe never stands
+ * in a queue with traffic. What changes something is in `admin-acts.ts`.
  *
  *   GET /metrics  Prometheus text
  *   GET /livez    200 as long as the process answers
@@ -38,13 +38,15 @@ const BINDINGS_QUERY = {
  *   GET /bindings?pool=…  who is bound where, page by page; also `instance`, `limit`, `cursor`
  */
 export function createAdminServer(options: AdminServerOptions): FastifyInstance {
-  const { metrics, status, bindings, beforeScrape } = options;
+  const { metrics, status, pools, beforeScrape } = options;
   const fastify = Fastify({
     logger: false,
-    bodyLimit: 1_024,
+    bodyLimit: 8 * 1_024,
     requestTimeout: 10_000,
     connectionTimeout: 30_000,
     forceCloseConnections: true,
+    // A misspelled field is told of, not dropped.
+    ajv: { customOptions: { removeAdditional: false } },
   });
 
   fastify.get('/metrics', async (_request, reply) => {
@@ -54,33 +56,36 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
   fastify.get('/livez', async (_request, reply) => reply.type('text/plain').send('ok\n'));
   fastify.get('/readyz', async (_request, reply) => {
     const { state } = status();
+    const cutOff = state === 'Isolated' ? `cut off from ${cutOffOf(pools).join(', ')}\n` : '';
     return reply
       .code(state === 'Running' ? 200 : 503)
       .type('text/plain')
-      .send(`${state}\n`);
+      .send(`${state}\n${cutOff}`);
   });
   fastify.get('/status', async () => status());
   fastify.get<{ Querystring: BindingsQuery }>(
     '/bindings',
     { schema: { querystring: BINDINGS_QUERY } },
-    async ({ query: { pool, ...query } }, reply) => {
-      const only = status().pools.length === 1 ? status().pools[0]?.name : undefined;
-      const asked = pool ?? only;
-      if (asked === undefined) return reply.code(400).type('text/plain').send('name a pool: ?pool=…\n');
+    async ({ query: { pool: asked, ...query } }, reply) => {
+      const only = pools.length === 1 ? pools[0]?.name : undefined;
+      const name = asked ?? only;
+      if (name === undefined) return reply.code(400).type('text/plain').send('name a pool: ?pool=…\n');
+      const pool = pools.find((one) => one.name === name);
+      if (pool === undefined) return reply.code(404).type('text/plain').send(`no pool is named ${name}\n`);
       try {
-        const listing = await bindings(asked, query);
-        return listing ?? reply.code(404).type('text/plain').send(`no pool is named ${asked}\n`);
+        return await bindingListing(pool, query);
       } catch (error) {
         if (!(error instanceof StoreUnavailable)) throw error;
         return reply.code(503).type('text/plain').send('the affinity store is away\n');
       }
     },
   );
+  addActs(fastify, options);
   fastify.setNotFoundHandler((_request, reply) =>
     reply
       .code(404)
       .type('text/plain')
-      .send('not found: this port has /metrics, /livez, /readyz, /status and /bindings\n'),
+      .send('not found: this port has /metrics, /livez, /readyz, /status, /bindings and /pools/…\n'),
   );
   return fastify;
 }

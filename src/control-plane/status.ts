@@ -1,46 +1,33 @@
+import { formatFailback } from '../core/agreement/failback.ts';
+import type { Ballot } from '../core/agreement/opinion.ts';
+import type { Mode } from '../core/agreement/replica.ts';
 import type { InstanceId, InstanceState } from '../core/instance.ts';
-import type { BindingPage, BindingQuery } from '../core/ports.ts';
-import type { View } from '../core/view.ts';
+import type { PoolSource } from './pool-source.ts';
 
-/** What the status needs to know of a pool; read at the moment it is asked for. */
-export interface PoolSource {
-  readonly name: string;
-  readonly mode: 'failover' | 'sticky';
-  view(): View;
-  /** The instance that a failover pool sends everything to; `undefined` before the first request and in sticky pools. */
-  activeInstance(): InstanceId | undefined;
-  url(instance: InstanceId): string;
-  inFlight(instance: InstanceId): number;
-  queued(instance: InstanceId): number;
-  boundAgents(instance: InstanceId): number;
-  parked(): number;
-  storeAvailable(): boolean;
-  cachedBindings(): number;
-  listBindings(query: BindingQuery): Promise<BindingPage>;
-}
-
-/** One line of the listing of bindings. */
-export interface BindingStatus {
-  /** A user name as it stands in the store; sessions and addresses with their kind before them. */
-  readonly name: string;
-  readonly instance: InstanceId;
-  readonly incarnation: string | null;
-  readonly generation: number;
-  readonly expiresInSeconds: number;
-}
-
-export interface BindingListing {
-  readonly bindings: readonly BindingStatus[];
-  /** Given as `cursor` it leads to the next page; `null` on the last. */
-  readonly next: string | null;
+/** The operator's act that the state of an instance follows. */
+export interface ActStatus {
+  readonly by: string;
+  readonly why: string;
+  readonly at: string;
+  /** When a drain ends at the latest; `null` without a deadline. */
+  readonly deadline: string | null;
 }
 
 export interface InstanceStatus {
   readonly id: InstanceId;
   readonly url: string;
   readonly admin: InstanceState['admin'];
+  /** `null` while the configuration's word holds. */
+  readonly act: ActStatus | null;
   readonly health: InstanceState['health'];
+  readonly quarantined: boolean;
   readonly incarnation: string | null;
+  /** Lives of it that were seen to begin. */
+  readonly lives: number;
+  /** This gateway cannot reach it, though the view calls it up. */
+  readonly unreachableHere: boolean;
+  /** The same for so long that its peers would have noticed too: it is this gateway that is cut off. */
+  readonly cutOffHere: boolean;
   readonly weight: number;
   readonly priority: number;
   readonly active: boolean;
@@ -49,62 +36,163 @@ export interface InstanceStatus {
   readonly queued: number;
 }
 
+/** What one live gateway says. */
+export interface ReplicaStatus {
+  readonly replica: string;
+  /** It withholds its opinion: its event loop lagged, or its clock jumped. */
+  readonly abstains: boolean;
+  readonly down: readonly InstanceId[];
+}
+
+export interface ViewStatus {
+  /** Tells apart what may have the same epoch, where a store lost one of them. */
+  readonly id: string;
+  /** Every live gateway acts on it. */
+  readonly effective: boolean;
+  /** Since when this gateway has waited for that; `null` while it is in effect. */
+  readonly pendingSince: string | null;
+}
+
 export interface PoolStatus {
   readonly name: string;
   readonly mode: 'failover' | 'sticky';
   readonly epoch: number;
+  /** False until every instance has a verdict, or the time for that ran out. */
   readonly settled: boolean;
+  readonly view: ViewStatus;
+  /** Failover pools: who serves all, and since when; `null` where nobody does. */
+  readonly active: { readonly instance: InstanceId; readonly since: string } | null;
+  readonly failback: {
+    readonly policy: string;
+    readonly zone: string | null;
+    readonly by: 'configuration' | 'operator';
+  } | null;
+  readonly standing: Mode;
+  /** Milliseconds that are left to act without hearing from the store; `null` where the gateway is alone. */
+  readonly leaseRemainingMs: number | null;
+  readonly replicas: readonly ReplicaStatus[];
   readonly parked: number;
   readonly affinity: { readonly available: boolean; readonly cachedBindings: number };
   readonly instances: readonly InstanceStatus[];
 }
 
-/** The gateway's own condition. Instances do not count: a balancer in front must not act on them. */
-export type GatewayState = 'Starting' | 'Running' | 'Stopping';
+/**
+ * The gateway's own condition. That instances are down does not count: a balancer
+ * in front must not act on it. `Isolated` is it from an instance that its peers
+ * reach, so that the balancer prefers them.
+ */
+export type GatewayState = 'Starting' | 'Running' | 'Isolated' | 'Stopping';
 
 export interface GatewayStatus {
   readonly state: GatewayState;
   readonly version: string;
+  /** This gateway's name towards the others. */
+  readonly replica: string;
   readonly startedAt: string;
   readonly inFlight: number;
   readonly pools: readonly PoolStatus[];
 }
 
-export function poolStatus(pool: PoolSource): PoolStatus {
-  const view = pool.view();
-  const active = pool.activeInstance();
+/** The instances that only this gateway cannot reach, as `pool/instance`. */
+export function cutOffOf(pools: readonly PoolSource[]): string[] {
+  return pools.flatMap(({ name, operations }) =>
+    [...operations.standing.cutOff].map((instance) => `${name}/${instance}`),
+  );
+}
+
+/** Tells since when a view has been waiting for its effect. */
+export class PendingWatch {
+  readonly #since = new Map<string, number>();
+
+  watch({ name, operations }: PoolSource): void {
+    const look = (): void => {
+      if (operations.isEffective) this.#since.delete(name);
+      else if (!this.#since.has(name)) this.#since.set(name, Date.now());
+    };
+    look();
+    operations.onChange(look);
+  }
+
+  /** Milliseconds since the Unix epoch, or `undefined` for a view in effect. */
+  since(pool: string): number | undefined {
+    return this.#since.get(pool);
+  }
+}
+
+export function poolStatus(pool: PoolSource, pendingSince: number | undefined): PoolStatus {
+  const { operations, bindings } = pool;
+  const { agreed, policy, standing, isEffective, leaseRemaining, isStoreAway } = operations;
+  const { failback, failbackBy } = policy;
+  const isFailover = pool.mode === 'failover';
   return {
     name: pool.name,
     mode: pool.mode,
-    epoch: view.epoch,
-    settled: view.settled,
+    epoch: standing.view.epoch,
+    settled: standing.view.settled,
+    view: {
+      id: agreed.id,
+      effective: isEffective,
+      pendingSince: isEffective || pendingSince === undefined ? null : iso(pendingSince),
+    },
+    active:
+      isFailover && agreed.active !== '' ? { instance: agreed.active, since: iso(agreed.activeSince) } : null,
+    failback: isFailover
+      ? {
+          policy: formatFailback(failback),
+          zone: failback.kind === 'at' ? failback.zone : null,
+          by: failbackBy,
+        }
+      : null,
+    standing: standing.modeAt(performance.now(), Date.now()),
+    leaseRemainingMs: Number.isFinite(leaseRemaining) ? Math.round(leaseRemaining) : null,
+    replicas: operations.ballots.map(replicaStatus),
     parked: pool.parked(),
-    affinity: { available: pool.storeAvailable(), cachedBindings: pool.cachedBindings() },
-    instances: [...view.instances.values()].map((instance) => ({
-      id: instance.id,
-      url: pool.url(instance.id),
-      admin: instance.admin,
-      health: instance.health,
-      incarnation: instance.incarnation === '' ? null : instance.incarnation,
-      weight: instance.weight,
-      priority: instance.priority,
-      active: pool.mode === 'sticky' || instance.id === active,
-      boundAgents: pool.boundAgents(instance.id),
-      inFlight: pool.inFlight(instance.id),
-      queued: pool.queued(instance.id),
-    })),
+    affinity: { available: !isStoreAway, cachedBindings: bindings.cached },
+    instances: [...standing.view.instances.values()].map((instance) => instanceStatus(pool, instance)),
   };
 }
 
-export function bindingListing({ bindings, cursor }: BindingPage): BindingListing {
+function replicaStatus({ replica, opinion }: Ballot): ReplicaStatus {
+  const verdicts = Object.entries(opinion?.verdicts ?? {});
   return {
-    bindings: bindings.map(({ binding, expiresInMs }) => ({
-      name: binding.root.kind === 'user' ? binding.root.value : `${binding.root.kind}:${binding.root.value}`,
-      instance: binding.instance,
-      incarnation: binding.incarnation === '' ? null : binding.incarnation,
-      generation: binding.generation,
-      expiresInSeconds: Math.round(expiresInMs / 1_000),
-    })),
-    next: cursor ?? null,
+    replica,
+    abstains: opinion === undefined,
+    down: verdicts.filter(([, { health }]) => health === 'down').map(([id]) => id),
   };
+}
+
+export function instanceStatus(pool: PoolSource, instance: InstanceState): InstanceStatus {
+  const { standing, agreed, policy } = pool.operations;
+  const { id } = instance;
+  const act = policy.instances[id];
+  return {
+    id,
+    url: pool.url(id),
+    admin: instance.admin,
+    act:
+      act === undefined
+        ? null
+        : {
+            by: act.by,
+            why: act.why,
+            at: iso(act.at),
+            deadline: act.deadline === 0 ? null : iso(act.deadline),
+          },
+    health: instance.health,
+    quarantined: instance.quarantined,
+    incarnation: instance.incarnation === '' ? null : instance.incarnation,
+    lives: agreed.instances[id]?.lives ?? 0,
+    unreachableHere: standing.unreachable.has(id),
+    cutOffHere: standing.cutOff.has(id),
+    weight: instance.weight,
+    priority: instance.priority,
+    active: pool.mode === 'sticky' || id === standing.view.active,
+    boundAgents: pool.boundAgents(id),
+    inFlight: pool.inFlight(id),
+    queued: pool.queued(id),
+  };
+}
+
+export function iso(ms: number): string {
+  return new Date(ms).toISOString();
 }

@@ -108,6 +108,10 @@ export class PoolCoordinator {
     return this.#replica.replicas;
   }
 
+  get isStoreAway(): boolean {
+    return this.#replica.isAway;
+  }
+
   /** Monotonic ms until the lease ends; 0 without one. */
   get leaseRemaining(): number {
     return this.#replica.leaseRemaining(now());

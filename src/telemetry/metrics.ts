@@ -83,6 +83,51 @@ export class Metrics {
     [],
   );
   readonly viewEpoch = this.#gauge('gateway_view_epoch', 'Epoch of the view of the pool', ['pool']);
+  readonly viewEffective = this.#gauge(
+    'gateway_view_effective',
+    '1 while every live gateway acts on the newest view, 0 while one has yet to acknowledge it',
+    ['pool'],
+  );
+  readonly leaseSeconds = this.#gauge(
+    'gateway_lease_seconds',
+    'Time left to act on the view without hearing from the store; 0 without a lease, +Inf where the gateway is alone',
+    ['pool'],
+  );
+  readonly replicas = this.#gauge(
+    'gateway_replicas',
+    'Live gateways that share the pool, this one included',
+    ['pool'],
+  );
+  readonly abstentions = this.#counter(
+    'gateway_abstentions_total',
+    'Times this gateway began to withhold its opinion, because its event loop lagged or its clock jumped',
+    ['pool'],
+  );
+  readonly instanceActive = this.#gauge(
+    'gateway_active_instance',
+    '1 for the active instance of a failover pool, 0 for the others',
+    ['pool', 'instance'],
+  );
+  readonly instanceQuarantined = this.#gauge(
+    'gateway_instance_quarantined',
+    '1 while the instance is kept from new agents because it may still hold old ones',
+    ['pool', 'instance'],
+  );
+  readonly instanceCutOff = this.#gauge(
+    'gateway_instance_cut_off',
+    '1 while this gateway cannot reach the instance though its peers can',
+    ['pool', 'instance'],
+  );
+  readonly ledgerOperations = this.#counter(
+    'gateway_ledger_operations_total',
+    'Operations on what the gateways agree on, by outcome',
+    ['pool', 'operation', 'outcome'],
+  );
+  readonly adminActs = this.#counter(
+    'gateway_admin_acts_total',
+    'Changes that operators asked this gateway for, by outcome',
+    ['pool', 'act', 'outcome'],
+  );
 
   constructor({ processMetrics = true } = {}) {
     if (processMetrics) collectDefaultMetrics({ register: this.registry });

@@ -1,0 +1,83 @@
+import { storedKey } from '../affinity/stored-name.ts';
+import type { Config } from '../config/schema.ts';
+import { readAdminToken } from '../config/secrets.ts';
+import { parseDuration } from '../config/units.ts';
+import { createAdminServer } from '../control-plane/admin-server.ts';
+import type { PoolSource } from '../control-plane/pool-source.ts';
+import type { GatewayState, GatewayStatus } from '../control-plane/status.ts';
+import { cutOffOf, PendingWatch, poolStatus } from '../control-plane/status.ts';
+import type { Name } from '../core/identity.ts';
+import { canonicalUser } from '../identity/user-name.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { VERSION } from '../version.ts';
+
+export interface AdminParts {
+  readonly pools: readonly PoolSource[];
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  /** This gateway's name towards the others. */
+  readonly replica: string;
+  readonly startedAt: Date;
+  /** As far as the process knows; whether it is isolated shows in the pools. */
+  readonly state: () => GatewayState;
+  readonly inFlight: () => number;
+  readonly showName: (name: Name) => string;
+}
+
+export interface Admin {
+  readonly server: ReturnType<typeof createAdminServer>;
+  status(): GatewayStatus;
+}
+
+/** @throws SecretUnreadable where the token of the admin plane cannot be read */
+export function composeAdmin({ admin }: Config, parts: AdminParts): Admin {
+  const { pools, metrics, logger, replica, startedAt, state, inFlight, showName } = parts;
+  const pending = new PendingWatch();
+  for (const pool of pools) pending.watch(pool);
+  const status = (): GatewayStatus => ({
+    state: state() === 'Running' && cutOffOf(pools).length > 0 ? 'Isolated' : state(),
+    version: VERSION,
+    replica,
+    startedAt: startedAt.toISOString(),
+    inFlight: inFlight(),
+    pools: pools.map((pool) => poolStatus(pool, pending.since(pool.name))),
+  });
+  const server = createAdminServer({
+    metrics,
+    logger,
+    status,
+    pools,
+    token: admin.tokenFile === undefined ? undefined : readAdminToken(admin.tokenFile),
+    readers: { name: readName, key: storedKey, show: showName, duration: parseDuration },
+    beforeScrape: () => readGauges(metrics, pools, status()),
+  });
+  return { server, status };
+}
+
+function readName(kind: 'user' | 'session', text: string): Name | undefined {
+  // A session is opaque: it is compared as it comes.
+  const value = kind === 'user' ? canonicalUser(text) : text;
+  return value === undefined ? undefined : { kind, value };
+}
+
+function readGauges(metrics: Metrics, sources: readonly PoolSource[], status: GatewayStatus): void {
+  metrics.inFlight.set(status.inFlight);
+  for (const { name: pool, operations } of sources) {
+    metrics.viewEffective.set({ pool }, operations.isEffective ? 1 : 0);
+    metrics.leaseSeconds.set({ pool }, operations.leaseRemaining / 1_000);
+    metrics.replicas.set({ pool }, operations.replicas);
+  }
+  for (const { name: pool, mode, epoch, instances } of status.pools) {
+    metrics.viewEpoch.set({ pool }, epoch);
+    for (const instance of instances) {
+      const labels = { pool, instance: instance.id };
+      metrics.instanceUp.set(labels, instance.health === 'up' ? 1 : 0);
+      metrics.instanceQuarantined.set(labels, instance.quarantined ? 1 : 0);
+      metrics.instanceCutOff.set(labels, instance.cutOffHere ? 1 : 0);
+      if (mode === 'failover') metrics.instanceActive.set(labels, instance.active ? 1 : 0);
+      metrics.bindings.set(labels, instance.boundAgents);
+      metrics.instanceInFlight.set(labels, instance.inFlight);
+    }
+  }
+}
