@@ -1,16 +1,7 @@
-import type { ConnectionOptions } from 'node:tls';
-import type { RedisOptions } from 'ioredis';
-import { Redis } from 'ioredis';
-import { StoreUnavailable } from '../core/ports.ts';
+import type { ClientOptions, CommandClient } from './clients.ts';
+import { commandClient, commandTimeoutOf, hearingClient } from './clients.ts';
 import { RedisSubscriber } from './subscriber.ts';
-
-// Shorter than any client timeout we know of: a slow Redis must cost a request its wait for affinity, no more.
-const COMMAND_TIMEOUT_MS = 100;
-const CONNECT_TIMEOUT_MS = 300;
-// A connection that owed an answer and heard nothing for so long is given up; must exceed the command timeout.
-const SOCKET_TIMEOUT_MS = 1_000;
-const COMMAND_BACKSTOP = 5;
-const LONGEST_RECONNECT_DELAY_MS = 500;
+import { isDemoted, unavailable } from './unavailable.ts';
 
 /**
  * The connections of a process. `claims` carries what requests wait for,
@@ -22,27 +13,28 @@ export type RedisLink = 'claims' | 'ledger' | 'hearing';
 /** @param detail the reason, as ioredis words it */
 export type StateListener = (link: RedisLink, state: 'up' | 'down', detail: string) => void;
 
-export interface RedisConnectionOptions {
-  /** `redis://host:port/db`, or `rediss://` for TLS. */
-  readonly url: string;
-  /** Overrides what the URL says. */
-  readonly username?: string;
-  readonly password?: string;
-  readonly tls?: ConnectionOptions;
-  /** How long any command may take; 100 by default. */
-  readonly commandTimeoutMs?: number;
-  /** How long connecting may take; 300 by default. */
-  readonly connectTimeoutMs?: number;
+export type RedisConnectionOptions = ClientOptions & {
   /** Told when a connection comes and goes, and once if it does not come at first. Must not throw. */
   readonly onState?: StateListener;
-}
+};
 
-/** A connection for commands. What it rejects with is always {@link StoreUnavailable}, whatever the reason. */
+/** A connection for commands. What it rejects with is always `StoreUnavailable`, whatever the reason. */
 export interface RedisCommands {
   /** Makes scripts known by name; those known already stay. */
   define(scripts: Readonly<Record<string, string>>): void;
   /** Runs a script that was defined. */
   run(script: string, keys: readonly string[], args: readonly string[]): Promise<unknown>;
+  /**
+   * The same, and waits until so many replicas have what was written, or half of
+   * a command's time is over.
+   */
+  runConfirmed(
+    script: string,
+    keys: readonly string[],
+    args: readonly string[],
+    replicas: number,
+  ): Promise<{ readonly reply: unknown; readonly confirmations: number }>;
+  publish(channel: string, message: string): Promise<void>;
   /** Rejects unless Redis answers in time. */
   ping(): Promise<void>;
 }
@@ -52,7 +44,7 @@ export interface RedisConnection {
   readonly claims: RedisCommands;
   readonly ledger: RedisCommands;
   readonly subscriber: RedisSubscriber;
-  /** Rejects with {@link StoreUnavailable} unless Redis answers on both connections for commands in time. */
+  /** Rejects with `StoreUnavailable` unless Redis answers on both connections for commands in time. */
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -62,19 +54,24 @@ export interface RedisConnection {
  * starts and serves while Redis is away. Commands never wait for a connection.
  */
 export function openRedis(options: RedisConnectionOptions): RedisConnection {
-  const limitMs = options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS;
-  const clients: Redis[] = [];
+  const limitMs = commandTimeoutOf(options);
+  const clients: CommandClient[] = [];
   let closed = false;
-  const open = (link: RedisLink): Redis => {
-    const client = new Redis(options.url, clientOptions(options));
+  const watch = <Client extends CommandClient>(link: RedisLink, client: Client): Client => {
     reportState(client, (state, detail) => {
       if (!closed) options.onState?.(link, state, detail);
     });
     clients.push(client);
     return client;
   };
+  // The other connections lead to the same server, and may not write for a long time.
+  const onReadOnly = (error: Error): boolean => {
+    if (!isDemoted(error.message)) return false;
+    for (const client of clients) if (client.status === 'ready') client.disconnect(true);
+    return true;
+  };
   const openCommands = (link: RedisLink): RedisCommands => {
-    const client = open(link);
+    const client = watch(link, commandClient(options, onReadOnly));
     client.connect().catch(() => {
       // The client keeps trying by itself, and tells its `error` listener why.
     });
@@ -82,7 +79,7 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
   };
   const claims = openCommands('claims');
   const ledger = openCommands('ledger');
-  const subscriber = new RedisSubscriber(open('hearing'));
+  const subscriber = new RedisSubscriber(watch('hearing', hearingClient(options)));
 
   return {
     claims,
@@ -97,7 +94,9 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
   };
 }
 
-function commandsOf(client: Redis, limitMs: number): RedisCommands {
+type Script = (...args: readonly (string | number)[]) => unknown;
+
+function commandsOf(client: CommandClient, limitMs: number): RedisCommands {
   return {
     define: (scripts) => {
       for (const [name, lua] of Object.entries(scripts)) {
@@ -105,43 +104,30 @@ function commandsOf(client: Redis, limitMs: number): RedisCommands {
       }
     },
     run: (script, keys, args) => {
-      const command = client[script as keyof Redis] as unknown as (...args: unknown[]) => Promise<unknown>;
-      return available(command.call(client, keys.length, ...keys, ...args), limitMs);
+      const command = client[script as keyof CommandClient] as unknown as Script;
+      return available(command.call(client, keys.length, ...keys, ...args) as Promise<unknown>, limitMs);
     },
+    runConfirmed: async (script, keys, args, replicas) => {
+      // One pipeline, so that on a cluster both go to the same node.
+      const pipeline = client.pipeline();
+      const command = pipeline[script as keyof typeof pipeline] as unknown as Script;
+      command.call(pipeline, keys.length, ...keys, ...args);
+      pipeline.wait(replicas, Math.ceil(limitMs / 2));
+      const replies = (await available(pipeline.exec(), limitMs)) ?? [];
+      for (const [error] of replies) if (error !== null) throw unavailable(error);
+      const [reply, confirmations] = replies.map(([, result]) => result);
+      return { reply, confirmations: Number(confirmations) };
+    },
+    publish: async (channel, message) => void (await available(client.publish(channel, message), limitMs)),
     ping: async () => void (await available(client.ping(), limitMs)),
   };
 }
 
-function clientOptions(options: RedisConnectionOptions) {
-  return {
-    lazyConnect: true,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    autoResendUnfulfilledCommands: false,
-    // RedisSubscriber subscribes itself, for it has to tell when it is done.
-    autoResubscribe: false,
-    // Far beyond our own limit, for the connection's own handshake commands.
-    commandTimeout: COMMAND_BACKSTOP * (options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS),
-    connectTimeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
-    socketTimeout: Math.max(
-      SOCKET_TIMEOUT_MS,
-      COMMAND_BACKSTOP * (options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS),
-    ),
-    retryStrategy: (attempt: number) => Math.min(attempt * 50, LONGEST_RECONNECT_DELAY_MS),
-    // A master that was demoted keeps its connections: leave it, the name may lead to the new one by now.
-    reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 2 : false),
-    ...(options.username === undefined ? {} : { username: options.username }),
-    ...(options.password === undefined ? {} : { password: options.password }),
-    ...(options.tls === undefined ? {} : { tls: options.tls }),
-  } satisfies RedisOptions;
-}
-
-/** ioredis rejects with plain errors of many wordings, and what to do about any of them is the same. */
 async function available<T>(reply: Promise<T>, limitMs: number): Promise<T> {
   try {
     return await inTime(reply, limitMs);
   } catch (cause) {
-    throw new StoreUnavailable(`redis: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+    throw unavailable(cause);
   }
 }
 
@@ -162,7 +148,7 @@ function inTime<T>(reply: Promise<T>, limitMs: number): Promise<T> {
 }
 
 /** Also the `error` listener without which ioredis writes to the console. */
-function reportState(client: Redis, onState: (state: 'up' | 'down', detail: string) => void): void {
+function reportState(client: CommandClient, onState: (state: 'up' | 'down', detail: string) => void): void {
   let up = false;
   let toldOfLoss = false;
   let reason = 'connection lost';

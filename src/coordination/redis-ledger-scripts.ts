@@ -1,0 +1,270 @@
+import { REPLICATION } from '../redis/keys.ts';
+
+/**
+ * The ledger's steps as scripts: what core/agreement/ledger.ts does, which is
+ * where the reasons stand. View, policy and opinions are JSON that only the
+ * gateways read; what the rules need of them stands beside it.
+ *
+ *   KEYS[1]   ledger (hash): mark, life, since, open, survivors, epoch, id,
+ *             effective, view, ballots, version, policy
+ *   KEYS[2]   replicas (hash): id -> end|joined|restored|acknowledged
+ *   KEYS[3]   opinions (hash): id -> JSON
+ *   KEYS[4]   fence (string)
+ *   KEYS[5]   events (list), each at|epoch|JSON
+ *   ARGV[1]   a random text, for the mark where there is none
+ *   ARGV[2]   lease in milliseconds
+ *   ARGV[3]   channel that news are published on
+ *   ARGV[4]   who calls, so as not to take its own news for another's
+ *   ARGV[5..] see each script
+ *
+ * Time is Redis's own. Flags are '1' and ''.
+ */
+const SHARED = `
+${REPLICATION}
+local time = redis.call('TIME')
+local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
+local LEASE = tonumber(ARGV[2])
+
+local held = redis.call('HMGET', KEYS[1], 'mark', 'life', 'since', 'open', 'survivors', 'epoch', 'id',
+  'effective', 'ballots', 'version')
+local written = {}
+local function write(field, value)
+  written[#written + 1] = field
+  written[#written + 1] = value
+end
+
+local function text(number) return string.format('%.0f', number) end
+local function flag(value) return value and '1' or '' end
+
+local mark = held[1]
+if not mark then
+  mark = ARGV[1]
+  write('mark', mark)
+end
+-- The mark is lost with the data; the history changes where only the last writes may be.
+local LIFE = mark .. '.' .. replication()
+
+local life = held[2] or ''
+local since = tonumber(held[3] or 0)
+local open = held[4] == '1'
+local survivors = held[5] == '1'
+local epoch = tonumber(held[6] or 0)
+local id = held[7] or ''
+local effective = held[8] ~= ''
+local ballots = tonumber(held[9] or 1)
+local version = tonumber(held[10] or 0)
+
+-- Read by those scripts that need it; 'order' is for walking.
+local replicas, order = {}, {}
+local function read_replicas()
+  local all = redis.call('HGETALL', KEYS[2])
+  for i = 1, #all, 2 do
+    local e, joined, restored, acknowledged = string.match(all[i + 1], '^(%d+)|(%d+)|([^|]*)|(.*)$')
+    order[#order + 1] = all[i]
+    replicas[all[i]] = { e = tonumber(e), joined = tonumber(joined), restored = restored, acknowledged = acknowledged }
+  end
+end
+
+local function write_replica(replica)
+  local r = replicas[replica]
+  local packed = table.concat({ text(r.e), text(r.joined), r.restored, r.acknowledged }, '|')
+  redis.call('HSET', KEYS[2], replica, packed)
+end
+
+local function remove_replica(replica)
+  redis.call('HDEL', KEYS[2], replica)
+  redis.call('HDEL', KEYS[3], replica)
+  replicas[replica] = nil
+  ballots = ballots + 1
+end
+
+local function try_effect()
+  if effective or not open then return end
+  for _, replica in pairs(replicas) do
+    if replica.acknowledged ~= id then return end
+  end
+  effective = true
+end
+
+local function log(first)
+  for i = first, #ARGV do redis.call('RPUSH', KEYS[5], text(NOW) .. '|' .. text(epoch) .. '|' .. ARGV[i]) end
+  if #ARGV >= first then redis.call('LTRIM', KEYS[5], -1000, -1) end
+end
+
+local function fence()
+  return open and effective and id .. ':' .. life or ''
+end
+
+-- The key tells those that place agents why they may not: missing, the ledger is closed; '-', no view is in effect.
+local function write_fence()
+  local now, before = fence(), redis.call('GET', KEYS[4]) or ''
+  if open and now == '' then now = '-' end
+  if now == before then return end
+  if now == '' then redis.call('DEL', KEYS[4]) else redis.call('SET', KEYS[4], now) end
+end
+
+-- Writes what has changed, and tells the others. urgent: even if nothing of the below has.
+local function save(urgent)
+  if held[2] ~= life then write('life', life) end
+  if held[3] ~= text(since) then write('since', text(since)) end
+  if held[4] ~= flag(open) then write('open', flag(open)) end
+  if held[5] ~= flag(survivors) then write('survivors', flag(survivors)) end
+  if held[6] ~= text(epoch) then write('epoch', text(epoch)) end
+  if held[7] ~= id then write('id', id) end
+  if held[8] ~= flag(effective) then write('effective', flag(effective)) end
+  if held[9] ~= text(ballots) then write('ballots', text(ballots)) end
+  if held[10] ~= text(version) then write('version', text(version)) end
+  if #written > 0 then redis.call('HSET', KEYS[1], unpack(written)) end
+
+  write_fence()
+
+  if urgent or held[2] ~= life or held[4] ~= flag(open) or held[7] ~= id or held[8] ~= flag(effective) then
+    redis.call('PUBLISH', ARGV[3], ARGV[4] .. ' urgent')
+  elseif held[9] ~= text(ballots) then
+    redis.call('PUBLISH', ARGV[3], ARGV[4] .. ' ballots')
+  end
+end
+`;
+
+/**
+ *   ARGV[5]   joinMs
+ *   ARGV[6]   replica
+ *   ARGV[7,8] epoch and id of the view that it has adopted
+ *   ARGV[9]   its lease holds
+ *   ARGV[10]  the life for which its bindings are written back
+ *   ARGV[11]  its opinion
+ *   ARGV[12]  state of the ballots that it knows
+ *   ARGV[13]  version of the policy that it knows
+ *   ARGV[14]  the life in which it learnt those
+ *   ARGV[15..17] epoch, id and JSON of its view; the JSON is '' where it is not given
+ */
+const SYNC = `
+local REPLICA, ADOPTED, OPINION = ARGV[6], ARGV[8], ARGV[11]
+local adopted_epoch = tonumber(ARGV[7])
+read_replicas()
+
+if life ~= LIFE then
+  life, since, open, survivors = LIFE, NOW, false, #order > 0
+end
+local waited = NOW >= since + LEASE
+
+if open or waited then
+  for _, replica in ipairs(order) do
+    local r = replicas[replica]
+    if r.e <= NOW then
+      remove_replica(replica)
+    elseif r.e > NOW + LEASE then
+      r.e = NOW + LEASE
+      write_replica(replica)
+    end
+  end
+end
+
+local wants_view = false
+if adopted_epoch > epoch then
+  if open then
+    epoch = adopted_epoch + 1
+    id, effective = text(epoch) .. '.' .. life, false
+  elseif ARGV[17] == '' or ARGV[16] ~= ADOPTED then
+    wants_view = true
+  else
+    epoch, id, effective = tonumber(ARGV[15]), ARGV[16], false
+    write('view', ARGV[17])
+  end
+end
+
+local before = replicas[REPLICA]
+local mine = {
+  e = NOW + LEASE,
+  joined = before and before.joined or NOW,
+  restored = wants_view and '' or ARGV[10],
+  acknowledged = ADOPTED,
+}
+replicas[REPLICA] = mine
+write_replica(REPLICA)
+if redis.call('HGET', KEYS[3], REPLICA) ~= OPINION then
+  redis.call('HSET', KEYS[3], REPLICA, OPINION)
+  ballots = ballots + 1
+end
+
+local count, all_heard = 0, survivors
+for _, replica in pairs(replicas) do
+  count = count + 1
+  if replica.restored ~= life then all_heard = false end
+end
+if not open and (all_heard or waited) then open = true end
+try_effect()
+save(false)
+
+local granted = ARGV[9] == '1'
+if open then granted = NOW - mine.joined >= tonumber(ARGV[5]) and ARGV[10] == life end
+local is_new = ARGV[14] ~= life
+local reply = { text(NOW), life, flag(open), flag(granted), text(epoch), id, flag(effective), fence(),
+  flag(wants_view), text(ballots), text(count) }
+if is_new or tonumber(ARGV[12]) ~= ballots then
+  reply[#reply + 1] = 'ballots'
+  reply[#reply + 1] = redis.call('HGETALL', KEYS[3])
+end
+if ADOPTED ~= id then
+  reply[#reply + 1] = 'view'
+  reply[#reply + 1] = redis.call('HGET', KEYS[1], 'view') or ''
+end
+if is_new or tonumber(ARGV[13]) ~= version then
+  reply[#reply + 1] = 'policy'
+  reply[#reply + 1] = redis.call('HGET', KEYS[1], 'policy') or ''
+end
+return reply
+`;
+
+/**
+ *   ARGV[5]   id of the view that this one was made from
+ *   ARGV[6..8] epoch, id and JSON of the new one
+ *   ARGV[9..] events
+ */
+const PROPOSE = `
+if life ~= LIFE or not open or not effective or ARGV[5] ~= id then return 0 end
+epoch, id, effective = tonumber(ARGV[6]), ARGV[7], false
+write('view', ARGV[8])
+log(9)
+save(false)
+return 1
+`;
+
+/**
+ *   ARGV[5]   version of the policy that this one was made from
+ *   ARGV[6,7] version and JSON of the new one
+ *   ARGV[8..] events
+ */
+const DECREE = `
+if tonumber(ARGV[5]) ~= version then return 0 end
+version = tonumber(ARGV[6])
+write('policy', ARGV[7])
+log(8)
+save(true)
+return 1
+`;
+
+/** ARGV[5]: replica */
+const LEAVE = `
+read_replicas()
+if replicas[ARGV[5]] then remove_replica(ARGV[5]) end
+try_effect()
+save(false)
+return 1
+`;
+
+/** ARGV[5]: how many of the last events */
+const EVENTS = `
+return redis.call('LRANGE', KEYS[5], -tonumber(ARGV[5]), -1)
+`;
+
+/** By the name of the command that the client defines for each. */
+export const LEDGER_SCRIPTS = {
+  gwSync: SHARED + SYNC,
+  gwPropose: SHARED + PROPOSE,
+  gwDecree: SHARED + DECREE,
+  gwLeave: SHARED + LEAVE,
+  gwEvents: EVENTS,
+} as const;
+
+export type LedgerScript = keyof typeof LEDGER_SCRIPTS;

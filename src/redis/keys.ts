@@ -1,0 +1,24 @@
+/**
+ * The name of a pool's key or channel. All of a pool share a hash tag, so that
+ * one script may touch any of them on a Redis Cluster.
+ */
+export function poolKey(keyPrefix: string, pool: string, name: string): string {
+  return `${keyPrefix}:{${pool}}:${name}`;
+}
+
+/** Where the ledger's scripts keep the fence, for those that place agents. */
+export function fenceKey(keyPrefix: string, pool: string): string {
+  return poolKey(keyPrefix, pool, 'fence');
+}
+
+/**
+ * Lua: the id of the server's replication history. It changes when a replica
+ * takes over or the server restarts, which is when Redis may have lost its last
+ * writes. `''` where the account may not ask.
+ */
+export const REPLICATION = `
+local function replication()
+  local info = redis.pcall('INFO', 'replication')
+  return type(info) == 'string' and string.match(info, 'master_replid:(%x+)') or ''
+end
+`;

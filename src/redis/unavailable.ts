@@ -1,0 +1,36 @@
+import { StoreUnavailable } from '../core/ports.ts';
+
+/**
+ * What an operator can do about what Redis says. A script's errors come wrapped
+ * in words of their own, so the codes are looked for anywhere.
+ */
+const REMEDIES: readonly (readonly [RegExp, string])[] = [
+  [
+    /\bREADONLY\b/,
+    'this Redis is a replica; give the address of the master, or affinity.redis.sentinels to follow it',
+  ],
+  [
+    /\bMOVED\b|\bCROSSSLOT\b|Cluster redirections/,
+    'this Redis is part of a cluster; give affinity.redis.cluster in place of the url',
+  ],
+  [/\bCLUSTERDOWN\b/, 'slots of the cluster have no master; see CLUSTER INFO'],
+  [/\bNOAUTH\b/, 'give affinity.redis.passwordFile'],
+  [/\bWRONGPASS\b/, 'check affinity.redis.username and passwordFile'],
+  [/\bNOPERM\b|can't run this command|No permissions/i, 'the ACL user lacks a right; see ACL LOG'],
+  [/\bOOM\b/, 'raise maxmemory, with maxmemory-policy noeviction'],
+  [/\bNOREPLICAS\b/, 'fewer replicas are connected than min-replicas-to-write asks for'],
+  [/\bMISCONF\b/, 'Redis cannot save to its disk; see its log'],
+  [/cluster support disabled/i, 'this Redis is no cluster; give affinity.redis.url in place of the cluster'],
+];
+
+/** ioredis rejects with plain errors of many wordings, and a caller does the same about any of them. */
+export function unavailable(cause: unknown): StoreUnavailable {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const remedy = REMEDIES.find(([pattern]) => pattern.test(message))?.[1];
+  return new StoreUnavailable(`redis: ${message}${remedy === undefined ? '' : ` (${remedy})`}`, cause);
+}
+
+/** A master that was demoted keeps its connections, and says so only when it is to write. */
+export function isDemoted(message: string): boolean {
+  return /\bREADONLY\b/.test(message);
+}
