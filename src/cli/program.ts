@@ -3,8 +3,10 @@ import type { Environment } from '../config/computed.ts';
 import { ConfigInvalid, formatProblem } from '../config/problem.ts';
 import { parseDuration, parseSize } from '../config/units.ts';
 import { VERSION } from '../version.ts';
+import { addAdmin } from './admin.ts';
 import type { CheckFlags } from './check.ts';
 import type { Output } from './output.ts';
+import { examples } from './output.ts';
 import type { StartFlags } from './start-options.ts';
 import { addStartFlags, repeatable } from './start-options.ts';
 
@@ -50,8 +52,8 @@ export async function runProgram(argv: readonly string[], env: Environment, outp
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) {
-      // Most likely `check gateway.yaml`: no command takes arguments.
-      if (error.code === 'commander.excessArguments')
+      // Most likely `check gateway.yaml`: only `admin` takes arguments.
+      if (error.code === 'commander.excessArguments' && argv[2] !== 'admin')
         output.err('A configuration file is given with --config FILE.\n');
       return error.exitCode === 0 ? 0 : EXIT_USAGE;
     }
@@ -94,6 +96,7 @@ function buildProgram(env: Environment, output: Output, exitWith: (code: number)
   addCheck(program, env, output);
   addSimulate(program, exitWith);
   addDemo(program, exitWith);
+  addAdmin(program, env, output);
   return program;
 }
 
@@ -218,10 +221,6 @@ function addDemo(program: Command, exitWith: (code: number) => void): void {
       const { runDemo } = await import('./demo.ts');
       exitWith(await runDemo({ once: once === true, agents, ...(forMs === undefined ? {} : { forMs }) }));
     });
-}
-
-function examples(lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
 }
 
 function integer(least: number, most: number) {

@@ -1,0 +1,166 @@
+import type { Command } from 'commander';
+import type { Environment } from '../config/computed.ts';
+import { readAdminToken } from '../config/secrets.ts';
+import type { Output } from './output.ts';
+import { examples } from './output.ts';
+
+interface AdminFlags {
+  readonly admin: string;
+  readonly tokenFile?: string;
+  readonly by?: string;
+  readonly why?: string;
+  readonly deadline?: string;
+  readonly zone?: string;
+  readonly limit?: string;
+  readonly session?: boolean;
+}
+
+interface Question {
+  readonly method: 'GET' | 'POST' | 'PUT';
+  readonly path: string;
+  readonly body?: Readonly<Record<string, unknown>>;
+}
+
+// A move may have to wait for other gateways more than once.
+const ANSWER_MS = 30_000;
+const TOKEN_FILE = 'ICI_GATEWAY_ADMIN__TOKEN_FILE';
+
+/** `ici-gateway admin`: the admin plane of a running gateway, from the command line. */
+export function addAdmin(program: Command, env: Environment, output: Output): void {
+  const admin = program
+    .command('admin')
+    .description('Operate a running gateway. What is decided holds for every gateway of its store.')
+    .addHelpText(
+      'after',
+      examples([
+        'ici-gateway admin status',
+        'ici-gateway admin drain ici a --why "patch the host" --deadline 30m --token-file admin.token',
+        'ici-gateway admin move ici MILLER b --why "complains of echo" --token-file admin.token',
+        'ici-gateway admin failback-policy ici "at 03:30" --zone Europe/Berlin --why "quiet then" --token-file admin.token',
+      ]),
+    );
+  const ask = (flags: AdminFlags, question: Question): Promise<void> => run(flags, question, env, output);
+  const change = (
+    flags: AdminFlags,
+    path: string,
+    body: Readonly<Record<string, unknown>> = {},
+    method: 'POST' | 'PUT' = 'POST',
+  ): Promise<void> => {
+    const by = flags.by ?? env['USER'];
+    return ask(flags, { method, path, body: { why: flags.why, ...(by ? { by } : {}), ...body } });
+  };
+
+  const INSTANCE_VERBS: readonly [verb: string, description: string][] = [
+    ['enable', 'Let an instance take agents again.'],
+    [
+      'drain',
+      'Let an instance keep its agents and take no new ones; it is disabled when the last one has gone.',
+    ],
+    ['disable', 'Take an instance out at once; its agents are moved.'],
+    ['release', 'End the quarantine of an instance of which you know that it holds none of its old agents.'],
+  ];
+  for (const [verb, description] of INSTANCE_VERBS) {
+    const command = changing(admin, `${verb} <pool> <instance>`, description);
+    if (verb === 'drain')
+      command.option('--deadline <when>', 'when it ends at the latest: 30m, or 2026-03-01T22:00:00Z');
+    command.action((pool: string, instance: string, flags: AdminFlags) =>
+      change(flags, `${poolPath(pool)}/instances/${encodeURIComponent(instance)}/${verb}`, {
+        deadline: flags.deadline,
+      }),
+    );
+  }
+  changing(
+    admin,
+    'activate <pool> <instance>',
+    'Make an instance of a failover pool the active one, now.',
+  ).action((pool: string, instance: string, flags: AdminFlags) =>
+    change(flags, `${poolPath(pool)}/activate`, { instance }),
+  );
+  changing(admin, 'failback <pool>', 'Go back to the preferred instance of a failover pool, now.').action(
+    (pool: string, flags: AdminFlags) => change(flags, `${poolPath(pool)}/failback`),
+  );
+  changing(
+    admin,
+    'failback-policy <pool> <policy>',
+    'When a failover pool goes back by itself: never, when-idle, immediate, or "at HH:MM".',
+  )
+    .option('--zone <zone>', 'time zone of the time of day, such as Europe/Berlin (that of the gateway)')
+    .action((pool: string, policy: string, flags: AdminFlags) =>
+      change(flags, `${poolPath(pool)}/failback-policy`, { policy, zone: flags.zone }, 'PUT'),
+    );
+  changing(admin, 'move <pool> <agent> <instance>', 'Move one agent of a sticky pool to another instance.')
+    .option('--session', 'the agent is named by his session instead of his user name')
+    .action((pool: string, agent: string, instance: string, flags: AdminFlags) =>
+      change(flags, `${poolPath(pool)}/agents/move`, {
+        instance,
+        [flags.session === true ? 'session' : 'agent']: agent,
+      }),
+    );
+  asking(admin, 'events <pool>', 'Show what has changed in a pool, and by whom, the newest first.')
+    .option('--limit <n>', 'how many', '20')
+    .action((pool: string, flags: AdminFlags) =>
+      ask(flags, {
+        method: 'GET',
+        path: `${poolPath(pool)}/events?limit=${encodeURIComponent(flags.limit ?? '')}`,
+      }),
+    );
+  asking(admin, 'status', 'Show the condition of the gateway and of its pools.').action((flags: AdminFlags) =>
+    ask(flags, { method: 'GET', path: '/status' }),
+  );
+}
+
+function asking(admin: Command, usage: string, description: string): Command {
+  return admin
+    .command(usage)
+    .description(description)
+    .option(
+      '--admin <url>',
+      'admin plane of a gateway, any of those that share the store',
+      'http://127.0.0.1:9090',
+    );
+}
+
+function changing(admin: Command, usage: string, description: string): Command {
+  return asking(admin, usage, description)
+    .requiredOption('--why <reason>', 'the reason, for whoever reads the event log')
+    .option('--by <name>', 'who does it ($USER)')
+    .option('--token-file <file>', `file with the token of the admin plane ($${TOKEN_FILE})`);
+}
+
+function poolPath(pool: string): string {
+  return `/pools/${encodeURIComponent(pool)}`;
+}
+
+/** Asks and prints the answer, which is JSON. Throws an Error that says what was wrong. */
+async function run(flags: AdminFlags, question: Question, env: Environment, output: Output): Promise<void> {
+  const { method, path, body } = question;
+  if (!URL.canParse(flags.admin)) throw new Error(`--admin must be a URL such as http://127.0.0.1:9090`);
+  const tokenFile = flags.tokenFile ?? env[TOKEN_FILE];
+  const answer = await fetch(new URL(path, flags.admin), {
+    method,
+    headers: {
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(body === undefined || tokenFile === undefined
+        ? {}
+        : { authorization: `Bearer ${readAdminToken(tokenFile)}` }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(ANSWER_MS),
+  }).catch((error: Error) => {
+    const { cause } = error as { cause?: { code?: string } };
+    throw new Error(`no answer from the admin plane at ${flags.admin}: ${cause?.code ?? error.message}`);
+  });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`${refusal(text)} (status ${answer.status})`);
+  output.out(`${JSON.stringify(JSON.parse(text), null, 2)}\n`);
+  if (answer.status === 202)
+    output.err('decided, but not every gateway has acknowledged it yet: see status\n');
+}
+
+function refusal(text: string): string {
+  try {
+    return String((JSON.parse(text) as { error?: unknown }).error);
+  } catch {
+    return text.trim();
+  }
+}
