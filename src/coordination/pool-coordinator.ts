@@ -126,7 +126,9 @@ export class PoolCoordinator {
   settled(): Promise<void> {
     return new Promise((resolve) => {
       const look = (): void => {
-        if (!this.#isSettled || !this.#replica.view.settled || this.#mode() === 'waiting') return;
+        const mode = this.#mode();
+        const mayAct = mode === 'storeless' || (mode === 'leased' && this.#replica.isEffective);
+        if (!this.#isSettled || !this.#replica.view.settled || !mayAct) return;
         stop();
         resolve();
       };
@@ -162,10 +164,9 @@ export class PoolCoordinator {
 
   /** Asks the ledger, with whatever is news here. Never rejects. */
   renew(): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
     this.#isDue = true;
-    this.#syncing ??= this.#sync().finally(() => {
-      this.#syncing = undefined;
-    });
+    this.#syncing ??= this.#sync();
     return this.#syncing;
   }
 
@@ -261,12 +262,14 @@ export class PoolCoordinator {
       try {
         await this.#turn();
       } catch (error) {
-        if (!(error instanceof StoreUnavailable)) throw error;
-        this.#detail = error.message;
+        // Whatever it was, it was no answer, and the next turn may have more luck.
+        this.#detail = error instanceof Error ? error.message : String(error);
         this.#replica.failed(now());
       }
       this.#tell();
     }
+    // In the same step as the last look at what is due, so that no call falls between.
+    this.#syncing = undefined;
     this.#schedule();
   }
 
@@ -343,7 +346,8 @@ export class PoolCoordinator {
     if (this.#isClosed) return;
     clearTimeout(this.#timer);
     const { isAway, isFailing } = this.#replica;
-    const delay = isAway ? AWAY_RETRY_MS : isFailing ? RETRY_MS : this.#o.renewMs;
+    const retry = isAway ? AWAY_RETRY_MS : RETRY_MS;
+    const delay = isFailing ? retry : this.#o.renewMs;
     this.#timer = setTimeout(() => void this.renew(), delay);
   }
 

@@ -1,0 +1,219 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { LocalLedger } from '../../src/coordination/local-ledger.ts';
+import type { PoolCoordinatorOptions } from '../../src/coordination/pool-coordinator.ts';
+import { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
+import type { Observation } from '../../src/core/health.ts';
+import type { LedgerClient } from '../../src/core/ports.ts';
+import { StoreUnavailable } from '../../src/core/ports.ts';
+import { judge } from '../../src/core/route.ts';
+import { eventually } from '../support/eventually.ts';
+
+const PASS: Observation = { passed: true, incarnation: '1' };
+const FAIL: Observation = { passed: false, incarnation: '' };
+
+let directory: string;
+const open: PoolCoordinator[] = [];
+const told: string[] = [];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'ici-gateway-coordination-'));
+  told.length = 0;
+});
+
+afterEach(async () => {
+  for (const coordinator of open.splice(0)) await coordinator.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function aCoordinator(
+  id: string,
+  ledger: LedgerClient,
+  given: { leaseMs?: number; writeBack?: () => Promise<unknown> } & Partial<PoolCoordinatorOptions> = {},
+): PoolCoordinator {
+  const { leaseMs = Number.POSITIVE_INFINITY, ...options } = given;
+  let ids = 0;
+  const coordinator = new PoolCoordinator({
+    replica: {
+      id,
+      pool: 'ici',
+      rules: {
+        mode: 'failover',
+        quorum: 'majority',
+        quarantines: false,
+        countsLives: false,
+        instances: ['a', 'b'].map((name, i) => ({ id: name, priority: i + 1, admin: 'enabled' as const })),
+      },
+      weights: new Map(),
+      leaseMs,
+      onStoreLoss: 'continue',
+      awayMs: 50,
+      cutOffMs: 1_000,
+      newId: () => {
+        ids += 1;
+        return `${id}-${ids}`;
+      },
+    },
+    thresholds: { rise: 1, fall: 1 },
+    ledger,
+    renewMs: 20,
+    suspectEveryMs: 10,
+    writeBack: async () => {},
+    boundAgents: () => undefined,
+    configuredFailback: { kind: 'never' },
+    isIdle: () => false,
+    events: {
+      onView: (before, after) => told.push(`${id}: ${before.active} to ${after.active}`),
+      onStoreState: (state) => told.push(`${id}: store ${state}`),
+      onCutOff: () => {},
+      onAbstention: (abstains) => told.push(`${id}: abstains ${abstains}`),
+      onOperation: () => {},
+    },
+    ...options,
+  });
+  open.push(coordinator);
+  return coordinator;
+}
+
+function observeBoth(coordinator: PoolCoordinator, a: Observation, b: Observation = PASS): void {
+  coordinator.observed('a', a, coordinator.agreed.epoch);
+  coordinator.observed('b', b, coordinator.agreed.epoch);
+  coordinator.settle();
+}
+
+function target({ standing }: PoolCoordinator): string {
+  const { active, instances } = standing.view;
+  const binding = { instance: active, incarnation: instances.get(active)?.incarnation ?? '' };
+  return judge(standing, binding, performance.now(), Date.now()) === 'forward' ? active : '';
+}
+
+describe('a gateway that is alone', () => {
+  const alone = (): LocalLedger =>
+    new LocalLedger({ leaseMs: 0, joinMs: 0, file: join(directory, 'agreement-ici.json') });
+
+  test('acts on what it sees at once, and fails over by itself', async () => {
+    const coordinator = aCoordinator('g1', alone());
+    await coordinator.start();
+    observeBoth(coordinator, PASS);
+    await coordinator.settled();
+    expect(target(coordinator)).toBe('a');
+    coordinator.observed('a', FAIL, 1);
+    await coordinator.renew();
+    expect(target(coordinator)).toBe('b');
+  });
+
+  test('remembers over a restart who was active, and what an operator decided', async () => {
+    const before = aCoordinator('g1', alone());
+    await before.start();
+    observeBoth(before, FAIL);
+    await before.settled();
+    await before.decree((policy) => ({ ...policy, failbackBy: 'operator' }), []);
+    await before.close();
+
+    const after = aCoordinator('g2', alone());
+    await after.start();
+    observeBoth(after, PASS);
+    await after.settled();
+    expect([target(after), after.policy.failbackBy]).toEqual(['b', 'operator']);
+    await eventually(() => expect(after.standing.view.instances.get('a')?.health).toBe('up'));
+    expect(after.agreed.epoch).toBeGreaterThan(before.agreed.epoch);
+  });
+
+  test('says which file is damaged, rather than to start as if nothing had been decided', () => {
+    const file = join(directory, 'agreement-ici.json');
+    writeFileSync(file, readFileSync(import.meta.filename).subarray(0, 40));
+    expect(() => alone()).toThrow(`${file} is damaged: remove it`);
+  });
+});
+
+describe('several gateways on one ledger', () => {
+  test('agree, and keep an instance that only one of them has lost', async () => {
+    const ledger = new LocalLedger({ leaseMs: 300, joinMs: 100 });
+    const all = ['g1', 'g2', 'g3'].map((id) => aCoordinator(id, ledger, { leaseMs: 300 }));
+    for (const coordinator of all) {
+      await coordinator.start();
+      observeBoth(coordinator, PASS);
+    }
+    await Promise.all(all.map((coordinator) => coordinator.settled()));
+    await eventually(() => expect(all.map(target)).toEqual(['a', 'a', 'a']));
+
+    all[0]?.observed('a', FAIL, 1);
+    await eventually(() =>
+      expect(all[1]?.ballots.filter(({ opinion }) => opinion?.verdicts['a']?.health === 'down')).toHaveLength(
+        1,
+      ),
+    );
+    expect(all.map(({ agreed }) => agreed.active)).toEqual(['a', 'a', 'a']);
+
+    all[1]?.observed('a', FAIL, 1);
+    await eventually(() => expect(all.map(target)).toEqual(['b', 'b', 'b']));
+  });
+
+  test('do not count who cannot trust its clock', async () => {
+    const ledger = new LocalLedger({ leaseMs: 300, joinMs: 100 });
+    const [g1, g2] = ['g1', 'g2'].map((id) => aCoordinator(id, ledger, { leaseMs: 300 })) as [
+      PoolCoordinator,
+      PoolCoordinator,
+    ];
+    for (const coordinator of [g1, g2]) {
+      await coordinator.start();
+      observeBoth(coordinator, PASS);
+    }
+    await Promise.all([g1.settled(), g2.settled()]);
+    g2.trustClock(false, 'the event loop stood still');
+    g2.observed('a', FAIL, 1);
+    g1.observed('a', FAIL, 1);
+    await eventually(() =>
+      expect(g1.ballots.find(({ replica }) => replica === 'g2')?.opinion).toBeUndefined(),
+    );
+    expect(g1.agreed.active).toBe('a');
+    g2.trustClock(true, 'calm again');
+    await eventually(() => expect([target(g1), target(g2)]).toEqual(['b', 'b']));
+  });
+});
+
+describe('a ledger that fails', () => {
+  test('is away after a while; when it is back, bindings are written back before anything else', async () => {
+    const ledger = new LocalLedger({ leaseMs: 200, joinMs: 60 });
+    let isAway = false;
+    const order: string[] = [];
+    const failing: LedgerClient = {
+      sync: async (request) => {
+        if (isAway) throw new StoreUnavailable('away');
+        return ledger.sync(request);
+      },
+      propose: (request) => ledger.propose(request),
+      decree: (request) => ledger.decree(request),
+      leave: (replica) => ledger.leave(replica),
+      events: (limit) => ledger.events(limit),
+      suspect: () => {},
+      listen: (listener) => ledger.listen(listener),
+      close: () => ledger.close(),
+    };
+    const coordinator = aCoordinator('g1', failing, {
+      leaseMs: 200,
+      writeBack: async () => void order.push('written back'),
+    });
+    coordinator.onChange(() => {
+      if (coordinator.standing.fence !== '' && order.at(-1) !== 'fence') order.push('fence');
+    });
+    await coordinator.start();
+    observeBoth(coordinator, PASS);
+    await coordinator.settled();
+    expect(order).toEqual(['written back', 'fence']);
+
+    isAway = true;
+    await eventually(() => expect(told).toContain('g1: store away'));
+    await eventually(() =>
+      expect(coordinator.standing.modeAt(performance.now(), Date.now())).toBe('storeless'),
+    );
+    expect(target(coordinator)).toBe('a');
+    isAway = false;
+    await eventually(() => expect(told).toContain('g1: store available'));
+
+    await eventually(() => expect(coordinator.standing.fence).not.toBe(''));
+    expect(order).toEqual(['written back', 'fence', 'written back', 'fence']);
+  });
+});
