@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { RedisStore } from '../affinity/redis-store.ts';
 import type { Config } from '../config/schema.ts';
-import { readClientTls, readRedisCredentials } from '../config/secrets.ts';
 import { LocalLedger } from '../coordination/local-ledger.ts';
 import { RedisLedger } from '../coordination/redis-ledger.ts';
 import type { AffinityStore, LedgerClient } from '../core/ports.ts';
 import { openRedis } from '../redis/connection.ts';
+import { redisOptions } from './redis-options.ts';
 
 export interface Stores {
   /** Several gateways may use them. */
@@ -38,11 +38,7 @@ export async function openStores(
       setTimeout(resolve, redis.connectTimeout).unref();
     });
     const connection = openRedis({
-      url: redis.url,
-      ...readRedisCredentials(redis),
-      ...(redis.tls === undefined ? {} : { tls: readClientTls(redis.tls) }),
-      commandTimeoutMs: redis.commandTimeout,
-      connectTimeoutMs: redis.connectTimeout,
+      ...redisOptions(redis),
       onState: (link, state, detail) => {
         if (link === 'hearing') events.onHearing(state, detail);
         else if (link === 'claims' && state === 'up') connected();

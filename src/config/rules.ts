@@ -139,20 +139,40 @@ function matchesDiffer({ pools }: Config, _: Path, { error }: CheckContext): voi
 
 function storeHasRedis({ affinity }: Config, _: Path, { error, warn }: CheckContext): void {
   if (affinity.store === 'redis' && affinity.redis === undefined)
-    error(['affinity', 'redis'], 'is missing, and store is redis; give affinity.redis.url');
+    error(
+      ['affinity', 'redis'],
+      'is missing, and store is redis; give affinity.redis.url, sentinels or cluster',
+    );
   if (affinity.store === 'embedded' && affinity.redis !== undefined)
     warn(['affinity', 'redis'], 'has no effect while store is embedded; remove one of the two');
 }
 
-function redis(config: Config, _: Path, context: CheckContext): void {
-  const { redis } = config.affinity;
+function redis({ affinity: { redis } }: Config, _: Path, context: CheckContext): void {
   if (redis === undefined) return;
   const path: Path = ['affinity', 'redis'];
-  const url = new URL(redis.url);
+  const { url: text, tls } = redis;
+  const url = text === undefined ? undefined : new URL(text);
+  redisAddress(redis, path, context);
   redisCredentials(redis, url, path, context);
-  if (redis.tls === undefined) return;
-  if (url.protocol !== 'rediss:') plainUrl(context, [...path, 'tls'], 'rediss');
-  clientTls(redis.tls, [...path, 'tls'], 'Redis', context);
+  if (tls === undefined) return;
+  if (url !== undefined && url.protocol !== 'rediss:') plainUrl(context, [...path, 'tls'], 'rediss');
+  clientTls(tls, [...path, 'tls'], 'Redis', context);
+}
+
+function redisAddress(redis: RedisConfig, path: Path, { error }: CheckContext): void {
+  const [first, second] = (['url', 'sentinels', 'cluster'] as const).filter(
+    (option) => redis[option] !== undefined,
+  );
+  if (first === undefined) error(path, 'says not where Redis is; give url, sentinels or cluster');
+  if (second !== undefined)
+    error([...path, second], `is given, and ${first} too; remove one of the two, for each is another Redis`);
+  if (redis.sentinels !== undefined && redis.masterName === undefined)
+    error([...path, 'masterName'], 'is missing, and sentinels are given; give the name they call it by');
+  if (redis.sentinels !== undefined) return;
+  for (const option of ['masterName', 'sentinelUsername', 'sentinelPasswordFile'] as const) {
+    if (redis[option] !== undefined)
+      error([...path, option], 'has no effect without sentinels; give those, or remove it');
+  }
 }
 
 function leaseOutlastsCommands(
@@ -169,17 +189,19 @@ function leaseOutlastsCommands(
 }
 
 function redisCredentials(
-  { passwordFile, username }: RedisConfig,
-  url: URL,
+  { passwordFile, sentinelPasswordFile, username }: RedisConfig,
+  url: URL | undefined,
   path: Path,
   { error }: CheckContext,
 ): void {
   if (passwordFile !== undefined) {
-    if (url.password !== '')
+    if (url !== undefined && url.password !== '')
       error([...path, 'passwordFile'], 'is given, and the url has a password too; remove that from the url');
     reportFiles(error, path, secretFileProblems('passwordFile', passwordFile));
   }
-  if (username !== undefined && url.username !== '')
+  if (sentinelPasswordFile !== undefined)
+    reportFiles(error, path, secretFileProblems('sentinelPasswordFile', sentinelPasswordFile));
+  if (username !== undefined && url !== undefined && url.username !== '')
     error([...path, 'username'], 'is given, and the url has a user too; remove that from the url');
 }
 

@@ -3,7 +3,8 @@ import Type from 'typebox';
 import type { OptionNode } from './option.ts';
 import { choice, count, duration, flag, path, section, size, text, written } from './option.ts';
 import { coordination } from './schema-coordination.ts';
-import { clientTls, pool, XML_NAME, XML_NAME_EXPECTS } from './schema-pool.ts';
+import { pool, XML_NAME, XML_NAME_EXPECTS } from './schema-pool.ts';
+import { redis } from './schema-redis.ts';
 
 /**
  * Every option there is. Defaults, bounds and descriptions stand here and
@@ -158,27 +159,7 @@ const affinity = section('Where it is remembered which agent belongs to which in
     'Directory of the embedded store and of what has to survive a restart. Made when missing. Not on a network file system.',
     { computed: 'stateDir' },
   ),
-  redis: Type.Optional(
-    section('The Redis server, or one that speaks its protocol, that gateways share.', {
-      url: written(
-        'redisUrl',
-        'redis://host[:port][/database], or rediss:// for TLS. Keep passwords out of it: use `passwordFile`.',
-        { secret: true },
-      ),
-      username: Type.Optional(text('User of the Redis ACL. Default: the default user.')),
-      passwordFile: Type.Optional(path('File that holds the password; white space around it is dropped.')),
-      commandTimeout: duration(
-        'Time for one command. A slow store costs a request this much at most before it counts as away.',
-        {
-          default: '100ms',
-          atLeast: '5ms',
-          atMost: '1m',
-        },
-      ),
-      connectTimeout: duration('Time to connect.', { default: '300ms', atLeast: '10ms', atMost: '1m' }),
-      tls: Type.Optional(clientTls('Redis')),
-    }),
-  ),
+  redis: Type.Optional(redis),
 });
 
 const timeouts = section('How long anything may take.', {

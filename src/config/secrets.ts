@@ -66,11 +66,11 @@ export interface RedisCredentials {
 
 /** User and password for Redis, whether they stand in options, in a file or in the URL. */
 export function readRedisCredentials(redis: RedisConfig): RedisCredentials {
-  const url = new URL(redis.url);
-  const username = redis.username ?? decodeURIComponent(url.username);
+  const url = redis.url === undefined ? undefined : new URL(redis.url);
+  const username = redis.username ?? decodeURIComponent(url?.username ?? '');
   const password =
     redis.passwordFile === undefined
-      ? decodeURIComponent(url.password)
+      ? decodeURIComponent(url?.password ?? '')
       : readSecretFile('passwordFile', redis.passwordFile);
   return { ...(username === '' ? {} : { username }), ...(password === '' ? {} : { password }) };
 }

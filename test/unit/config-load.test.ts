@@ -236,6 +236,7 @@ limits: { identityBytes: 3000 }
     >;
     expect(affinity?.['redis']).toEqual({
       url: 'redis://user:***@r:1/2',
+      confirmedBy: 0,
       commandTimeout: '1500ms',
       connectTimeout: '300ms',
     });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MINIMAL, problemsOf, warningsOf } from './config-support.ts';
+import { load, MINIMAL, problemsOf, warningsOf } from './config-support.ts';
 
 function pool(more: string, name = 'p'): string {
   return `  - { name: ${name}, ${more} }\n`;
@@ -57,7 +57,7 @@ describe('what several options say must go together', () => {
     [
       'Redis without address',
       `${MINIMAL}affinity: { store: redis }`,
-      'affinity.redis: is missing, and store is redis; give affinity.redis.url',
+      'affinity.redis: is missing, and store is redis; give affinity.redis.url, sentinels or cluster',
     ],
     [
       'both planes at one address',
@@ -75,9 +75,49 @@ describe('what several options say must go together', () => {
       'affinity.redis.tls: has no effect because the url does not start with rediss://; change the url, or remove tls',
     ],
     [
+      'Redis nowhere',
+      `${MINIMAL}affinity: { redis: { username: v } }`,
+      'affinity.redis: says not where Redis is; give url, sentinels or cluster',
+    ],
+    [
+      'two addresses of Redis',
+      `${MINIMAL}affinity: { redis: { url: 'redis://r', cluster: ['n:7000'] } }`,
+      'affinity.redis.cluster: is given, and url too; remove one of the two, for each is another Redis',
+    ],
+    [
+      'Sentinels without a name to ask them for',
+      `${MINIMAL}affinity: { redis: { sentinels: ['s:26379'] } }`,
+      'affinity.redis.masterName: is missing, and sentinels are given; give the name they call it by',
+    ],
+    [
+      'a name to ask nobody for',
+      `${MINIMAL}affinity: { redis: { url: 'redis://r', masterName: m } }`,
+      'affinity.redis.masterName: has no effect without sentinels; give those, or remove it',
+    ],
+    [
+      'a password of Sentinels that cannot be read',
+      `${MINIMAL}affinity: { redis: { sentinels: ['s:1'], masterName: m, sentinelPasswordFile: /nowhere } }`,
+      'affinity.redis.sentinelPasswordFile: /nowhere cannot be read: no such file',
+    ],
+    [
       'two users for Redis',
       `${MINIMAL}affinity: { redis: { url: 'redis://u@r', username: v } }`,
       'affinity.redis.username: is given, and the url has a user too; remove that from the url',
+    ],
+    [
+      'two ways to read an incarnation',
+      `${MINIMAL}    health: { incarnation: 'start=(.*)', incarnationPointer: /start }`,
+      'pools[0].health.incarnationPointer: is given, and incarnation too; remove one of the two',
+    ],
+    [
+      'a logon that nobody could make',
+      `${MINIMAL}    sessionLost: { answer: fault }`,
+      'pools[0].sessionLost.logonOperations: is empty, so no agent who lost his session could ever log on again; name the operations of a logon',
+    ],
+    [
+      'a token that is not there',
+      `${MINIMAL}admin: { tokenFile: /nonexistent/token }`,
+      'admin.tokenFile: /nonexistent/token cannot be read: no such file',
     ],
   ])('%s are refused', (_, text, problem) => {
     expect(problemsOf(text).map((line) => line.replace(/^gateway\.yaml:\d+:\d+ /, ''))).toContain(problem);
@@ -139,17 +179,43 @@ describe('the syntax of single values', () => {
     ],
     ['fall: 0', 'must be a whole number from 1 to 100'],
     ['jitter: 0.6', 'must be a number from 0 to 0.5'],
+    ['incarnationPointer: start', 'must be a JSON Pointer: each step after a "/"'],
+    ['incarnationPointer: /a~2b', 'must be a JSON Pointer'],
+    ["emptyMatches: '('", 'is no valid regular expression'],
     ['path: health', 'must be a path that starts with "/"'],
   ])('health.%s is refused', (option, message) => {
     expect(problemsOf(health(option))).toEqual([expect.stringContaining(message)]);
   });
 
-  test.each(["incarnation: '(?:a|b)=(?<start>\\d+)'", 'expectedStatus: [200, 204-299, "301"]', 'jitter: 0'])(
+  test.each([
+    'incarnationPointer: /process/started',
+    'incarnationPointer: /a~1b/0/~0',
+    "incarnation: '(?:a|b)=(?<start>\\d+)'", 'expectedStatus: [200, 204-299, "301"]', 'jitter: 0'])(
     'health.%s is accepted',
     (option) => {
       expect(warningsOf(health(option))).toEqual([]);
     },
   );
+
+  test.each(['never', 'when-idle', 'immediate', 'at 00:00', 'at 23:59'])('failback: %s is accepted', (policy) => {
+    expect(warningsOf(`${MINIMAL}    failback: ${policy}`)).toEqual([]);
+  });
+
+  test.each(['at 24:00', 'at 3:30', 'at 03:60', '03:30', 'always', 'idle'])('failback: %s is refused', (policy) => {
+    expect(problemsOf(`${MINIMAL}    failback: '${policy}'`)).toEqual([
+      expect.stringContaining(
+        `failback: must be never, when-idle, immediate, or a time of day as in "at 03:30"; it is "${policy}"`,
+      ),
+    ]);
+  });
+
+  test('a time zone is one that this host knows, and by default its own', () => {
+    expect(load(`${MINIMAL}    failbackZone: Asia/Tokyo`).config.pools[0]?.failbackZone).toBe('Asia/Tokyo');
+    expect(load(MINIMAL).config.pools[0]?.failbackZone).toBe(Intl.DateTimeFormat().resolvedOptions().timeZone);
+    expect(problemsOf(`${MINIMAL}    failbackZone: Mars/Olympus`)).toEqual([
+      expect.stringContaining('must be an IANA time zone such as Europe/Berlin or UTC; it is "Mars/Olympus"'),
+    ]);
+  });
 
   test.each([
     'http://h/path',
@@ -166,6 +232,8 @@ describe('the syntax of single values', () => {
 
   test.each([
     ['affinity: { idleLifetime: 999ms }', 'from 1s to 24d'],
+    ['coordination: { lease: 299ms }', 'from 300ms to 1m'],
+    ['coordination: { lease: 61s }', 'from 300ms to 1m'],
     ['timeouts: { connect: 0s }', 'from 1ms to 24d'],
     ['timeouts: { total: 25d }', 'from 1ms to 24d'],
     ['limits: { identityBytes: 5MB }', 'from 1KB to 4MB'],
@@ -201,6 +269,36 @@ describe('dubious, but no reason not to start', () => {
   test('a balancer in a failover pool', () => {
     expect(warningsOf(`${MINIMAL}    balancer: random`)).toEqual([
       'gateway.yaml:6:15 pools[0].balancer: has no effect in a failover pool; remove it, or set mode to sticky',
+    ]);
+  });
+
+  test.each(['failback: immediate', 'failbackZone: UTC', 'idleAfter: 1m'])('%s in a sticky pool', (option) => {
+    expect(warningsOf(`${MINIMAL}    mode: sticky\n    ${option}`)).toEqual([
+      expect.stringMatching(/has no effect in a sticky pool; remove it, or set mode to failover/),
+    ]);
+    expect(warningsOf(`${MINIMAL}    ${option}`)).toEqual([]);
+  });
+
+  test('a quarantine that only an operator can end', () => {
+    expect(warningsOf(`${MINIMAL}    quarantine: always`)).toEqual([
+      expect.stringMatching(/quarantine: is always, and no page shows what would end it/),
+    ]);
+    expect(
+      warningsOf(`${MINIMAL}    quarantine: always\n    health: { emptyMatches: 'sessions: 0' }`),
+    ).toEqual([]);
+  });
+
+  test('logons that nobody looks for', () => {
+    expect(warningsOf(`${MINIMAL}    sessionLost: { logonOperations: [subscribe] }`)).toEqual([
+      expect.stringMatching(/logonOperations: has no effect while answer is pass/),
+    ]);
+  });
+
+  test('a command that may take longer than a lease can wait for', () => {
+    const redis = 'redis: { url: redis://r, commandTimeout: 500ms }';
+    expect(warningsOf(`${MINIMAL}affinity: { ${redis} }\ncoordination: { lease: 1500ms }`)).toEqual([]);
+    expect(warningsOf(`${MINIMAL}affinity: { ${redis} }\ncoordination: { lease: 1499ms }`)).toEqual([
+      expect.stringMatching(/commandTimeout: is 500ms, longer than a third of coordination\.lease \(499ms\)/),
     ]);
   });
 
