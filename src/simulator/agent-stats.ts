@@ -35,6 +35,19 @@ export interface AgentStats {
 }
 
 export type AgentEvent =
+  | {
+      readonly type: 'request';
+      readonly agent: string;
+      /** Under which connectors count its deliveries. */
+      readonly id: string;
+      /** Both on the clock of `performance.now()`. */
+      readonly begunAt: number;
+      readonly endedAt: number;
+      /** The connector that answered, be it with a Fault. */
+      readonly by: AnsweredBy | undefined;
+      /** Where no connector did: the gateway's code, or that of the error. */
+      readonly failure: string | undefined;
+    }
   | { readonly type: 'logon'; readonly agent: string; readonly at: AnsweredBy; readonly again: boolean }
   /** The connector at `at` does not know the agent, who was at `from`. */
   | {
@@ -92,6 +105,10 @@ export class AgentRecord {
 
   corrupted(): void {
     this.#corrupted += 1;
+  }
+
+  ended(request: Omit<Extract<AgentEvent, { type: 'request' }>, 'type' | 'endedAt'>): void {
+    this.#onEvent({ type: 'request', endedAt: performance.now(), ...request });
   }
 
   /**

@@ -10,6 +10,8 @@ import { builtProgram } from './program.ts';
 export interface ConnectorProcessOptions {
   readonly name: string;
   readonly port?: number;
+  /** Where it listens; 127.0.0.1 by default. */
+  readonly host?: string;
   /** Takes the place of `node dist/main.js`. */
   readonly program?: readonly string[];
 }
@@ -49,6 +51,7 @@ export async function startConnectorProcess(options: ConnectorProcessOptions): P
   const directory = mkdtempSync(join(tmpdir(), 'ici-simulator-'));
   const journal = join(directory, 'deliveries');
   const program = options.program ?? builtProgram();
+  const host = options.host === undefined ? [] : ['--host', options.host];
 
   const start = async (port: number): Promise<{ child: Child; url: string }> => {
     let listening: (url: string) => void = () => undefined;
@@ -57,7 +60,7 @@ export async function startConnectorProcess(options: ConnectorProcessOptions): P
     });
     const child = new Child({
       program,
-      args: ['simulate', 'connector', '--name', options.name, '--port', String(port)],
+      args: ['simulate', 'connector', '--name', options.name, '--port', String(port), ...host],
       env: { [JOURNAL_VARIABLE]: journal },
       bond: 'tied',
       onLine: (line) => {

@@ -151,12 +151,13 @@ export class SoapAgent {
     const body = Buffer.from(writeMessage('1.1', method, parameters));
     const sentUser = this.#spelled();
     this.#requests += 1;
+    const id = `${this.#run}-${this.user}-${this.#requests}`;
     const headers: Record<string, string> = {
       'content-type': mediaTypeOf('1.1'),
       accept: 'text/xml',
       'user-agent': 'SAP NetWeaver Application Server (1.0;753)',
       soapaction: '""',
-      [DELIVERY_HEADER]: `${this.#run}-${this.user}-${this.#requests}`,
+      [DELIVERY_HEADER]: id,
     };
     if (this.#habits.withHeaders) {
       headers[USER_HEADER] = sentUser;
@@ -166,9 +167,14 @@ export class SoapAgent {
     this.#record.begun();
     try {
       const answer = await this.#client.post(this.#url(), headers, body);
+      const by = answeredBy(answer);
+      const failure = by === undefined ? faultCodeOf(answer) : undefined;
+      this.#record.ended({ agent: this.user, id, begunAt, by, failure });
       return this.#take(method, parameters, body, answer, begunAt);
     } catch (error) {
-      this.#record.error(error instanceof NoAnswer ? error.code : String(error));
+      const failure = error instanceof NoAnswer ? error.code : String(error);
+      this.#record.error(failure);
+      this.#record.ended({ agent: this.user, id, begunAt, by: undefined, failure });
       return 'failed';
     }
   }

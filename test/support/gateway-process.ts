@@ -2,11 +2,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { GatewayStatus } from '../../src/control-plane/status.ts';
 import { Child } from '../../src/simulator/child.ts';
 import { eventually } from './eventually.ts';
 import type { LogLine } from './test-gateway.ts';
 
-const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+// Compiled, this file lies one folder deeper.
+const MAIN = fileURLToPath(
+  new URL(`${import.meta.url.endsWith('.ts') ? '' : '../'}../../dist/main.js`, import.meta.url),
+);
 
 /** The built gateway as a process of its own, so that it can be stopped and killed like a real one. */
 export interface GatewayProcess {
@@ -16,17 +20,22 @@ export interface GatewayProcess {
   /** What it has logged so far, the oldest first. */
   readonly log: LogLine[];
   signal(name: NodeJS.Signals): void;
-  status(): Promise<{
-    pools: { affinity: { available: boolean }; instances: { id: string; health: string }[] }[];
-  }>;
+  status(): Promise<GatewayStatus>;
   metrics(): Promise<string>;
   kill(): Promise<void>;
   /** SIGTERM, and what it left behind is removed. */
   close(): Promise<void>;
 }
 
-/** Starts `ici-gateway start` with this configuration on free ports, and waits until it is ready. */
-export async function startGatewayProcess(config: Record<string, unknown>): Promise<GatewayProcess> {
+/**
+ * Starts `ici-gateway start` with this configuration on free ports, and waits until it is ready.
+ *
+ * @param prefix what the command line begins with, to run it in another place
+ */
+export async function startGatewayProcess(
+  config: Record<string, unknown>,
+  prefix: readonly string[] = [],
+): Promise<GatewayProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
   const file = join(directory, 'gateway.yaml');
   // JSON is YAML too.
@@ -36,7 +45,7 @@ export async function startGatewayProcess(config: Record<string, unknown>): Prom
   let url = '';
   let adminUrl = '';
   const child = new Child({
-    program: [process.execPath, MAIN],
+    program: [...prefix, process.execPath, MAIN],
     args: ['start', '--config', file],
     env: { XDG_STATE_HOME: directory },
     // Ends with the test, however that ends.
