@@ -188,7 +188,7 @@ const health = section('How instances are probed.', {
 });
 
 const sessionLost = section(
-  'What an agent is told whose instance has lost him: the instance restarted, or he was moved.',
+  'What an agent is told whose session was lost with his instance: it restarted, or it is gone and he was moved.',
   {
     answer: choice(
       ['pass', 'fault'],

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
+  readAdminToken,
   readClientTls,
   readListenerTls,
   readRedisCredentials,
@@ -127,6 +128,37 @@ describe('the password of Redis', () => {
       expect.stringMatching(/passwordFile: empty is empty; write the secret into it/),
     ]);
     expect(() => readSecretFile('passwordFile', join(directory, 'empty'))).toThrow('is empty');
+  });
+});
+
+describe('the token of the admin plane', () => {
+  const TOKEN = '0123456789abcdef';
+  const tokenFile = (text: string): string => {
+    writeFileSync(join(directory, 'token'), text);
+    return `${MINIMAL}admin: { tokenFile: token }`;
+  };
+
+  test('comes from its file, without the white space around it', () => {
+    const file = loadHere(tokenFile(`  ${TOKEN}\n`)).admin.tokenFile;
+    expect(file && readAdminToken(file)).toBe(TOKEN);
+  });
+
+  test.each([
+    ['short', TOKEN.slice(1)],
+    ['what no header can carry', `${TOKEN} ä`],
+    ['two', `${TOKEN}\n${TOKEN}`],
+  ])('is not %s', (_, text) => {
+    const problems = problemsHere(tokenFile(text));
+    expect(problems).toEqual([
+      expect.stringMatching(
+        /admin\.tokenFile: token must hold 16 or more letters, digits and -\._~\+\/, and nothing else; make one with: openssl rand -hex 32/,
+      ),
+    ]);
+    expect(problems.join()).not.toContain(text);
+  });
+
+  test('may be absent: then nothing can be changed', () => {
+    expect(loadHere(MINIMAL).admin.tokenFile).toBeUndefined();
   });
 });
 

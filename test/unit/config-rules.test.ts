@@ -190,28 +190,36 @@ describe('the syntax of single values', () => {
   test.each([
     'incarnationPointer: /process/started',
     'incarnationPointer: /a~1b/0/~0',
-    "incarnation: '(?:a|b)=(?<start>\\d+)'", 'expectedStatus: [200, 204-299, "301"]', 'jitter: 0'])(
-    'health.%s is accepted',
-    (option) => {
-      expect(warningsOf(health(option))).toEqual([]);
+    "incarnation: '(?:a|b)=(?<start>\\d+)'",
+    'expectedStatus: [200, 204-299, "301"]',
+    'jitter: 0',
+  ])('health.%s is accepted', (option) => {
+    expect(warningsOf(health(option))).toEqual([]);
+  });
+
+  test.each(['never', 'when-idle', 'immediate', 'at 00:00', 'at 23:59'])(
+    'failback: %s is accepted',
+    (policy) => {
+      expect(warningsOf(`${MINIMAL}    failback: ${policy}`)).toEqual([]);
     },
   );
 
-  test.each(['never', 'when-idle', 'immediate', 'at 00:00', 'at 23:59'])('failback: %s is accepted', (policy) => {
-    expect(warningsOf(`${MINIMAL}    failback: ${policy}`)).toEqual([]);
-  });
-
-  test.each(['at 24:00', 'at 3:30', 'at 03:60', '03:30', 'always', 'idle'])('failback: %s is refused', (policy) => {
-    expect(problemsOf(`${MINIMAL}    failback: '${policy}'`)).toEqual([
-      expect.stringContaining(
-        `failback: must be never, when-idle, immediate, or a time of day as in "at 03:30"; it is "${policy}"`,
-      ),
-    ]);
-  });
+  test.each(['at 24:00', 'at 3:30', 'at 03:60', '03:30', 'always', 'idle'])(
+    'failback: %s is refused',
+    (policy) => {
+      expect(problemsOf(`${MINIMAL}    failback: '${policy}'`)).toEqual([
+        expect.stringContaining(
+          `failback: must be never, when-idle, immediate, or a time of day as in "at 03:30"; it is "${policy}"`,
+        ),
+      ]);
+    },
+  );
 
   test('a time zone is one that this host knows, and by default its own', () => {
     expect(load(`${MINIMAL}    failbackZone: Asia/Tokyo`).config.pools[0]?.failbackZone).toBe('Asia/Tokyo');
-    expect(load(MINIMAL).config.pools[0]?.failbackZone).toBe(Intl.DateTimeFormat().resolvedOptions().timeZone);
+    expect(load(MINIMAL).config.pools[0]?.failbackZone).toBe(
+      Intl.DateTimeFormat().resolvedOptions().timeZone,
+    );
     expect(problemsOf(`${MINIMAL}    failbackZone: Mars/Olympus`)).toEqual([
       expect.stringContaining('must be an IANA time zone such as Europe/Berlin or UTC; it is "Mars/Olympus"'),
     ]);
@@ -272,12 +280,15 @@ describe('dubious, but no reason not to start', () => {
     ]);
   });
 
-  test.each(['failback: immediate', 'failbackZone: UTC', 'idleAfter: 1m'])('%s in a sticky pool', (option) => {
-    expect(warningsOf(`${MINIMAL}    mode: sticky\n    ${option}`)).toEqual([
-      expect.stringMatching(/has no effect in a sticky pool; remove it, or set mode to failover/),
-    ]);
-    expect(warningsOf(`${MINIMAL}    ${option}`)).toEqual([]);
-  });
+  test.each(['failback: immediate', 'failbackZone: UTC', 'idleAfter: 1m'])(
+    '%s in a sticky pool',
+    (option) => {
+      expect(warningsOf(`${MINIMAL}    mode: sticky\n    ${option}`)).toEqual([
+        expect.stringMatching(/has no effect in a sticky pool; remove it, or set mode to failover/),
+      ]);
+      expect(warningsOf(`${MINIMAL}    ${option}`)).toEqual([]);
+    },
+  );
 
   test('a quarantine that only an operator can end', () => {
     expect(warningsOf(`${MINIMAL}    quarantine: always`)).toEqual([
