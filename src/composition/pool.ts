@@ -80,7 +80,6 @@ export function composePool(poolConfig: PoolConfig, config: Config, parts: PoolP
     mode,
     anonymous: poolConfig.anonymous,
     sessionLost: poolConfig.sessionLost,
-    onStoreLoss: affinity.onStoreLoss,
     balancer: createBalancer(poolConfig.balancer),
     anonymousBalancer: createBalancer('round-robin'),
     load: { inFlight, boundAgents },

@@ -43,6 +43,12 @@ export const ERRORS = {
     source: 'upstream',
     message: 'the connector instance cannot be reached; the request was not sent',
   },
+  GW_INSTANCE_CUT_OFF: {
+    status: 503,
+    source: 'gateway',
+    message:
+      'this gateway cannot reach the connector instance of the agent, other gateways can; the request was not sent',
+  },
   GW_UPSTREAM_BUSY: {
     status: 503,
     source: 'upstream',
@@ -63,6 +69,13 @@ export const ERRORS = {
     source: 'upstream',
     message: 'the connector instance did not answer in time; outcome unknown',
   },
+  // Stands in for the answer of an instance that does not know the agent. Not a 503, which a balancer in front may
+  // send again on its own, so that the agent would never hear of it.
+  GW_SESSION_LOST: {
+    status: 500,
+    source: 'upstream',
+    message: "the agent's session was lost with its connector instance; log on again",
+  },
   GW_DEADLINE: {
     status: 504,
     source: 'gateway',
@@ -71,7 +84,7 @@ export const ERRORS = {
   GW_AFFINITY_UNAVAILABLE: {
     status: 503,
     source: 'gateway',
-    message: 'the affinity store is unavailable and the agent is not known here',
+    message: 'the affinity store is unavailable; the request was not sent',
   },
   GW_OVERLOADED: { status: 503, source: 'gateway', message: 'the gateway holds too many requests already' },
   GW_INTERNAL: { status: 500, source: 'gateway', message: 'the gateway failed; see its log' },

@@ -64,6 +64,8 @@ export class Attempt implements InnerHandler {
   whole: Buffer | undefined;
   /** Set where the request itself was at fault after all: its streamed body grew too large. */
   refusal: ErrorCode | undefined;
+  /** Set where it may not go to the instance any more: nothing was sent, and nothing speaks against the instance. */
+  withdrawn = false;
   /** Set where the response began and broke off. */
   brokeOff = false;
   #settle: (outcome: AttemptOutcome) => void = () => {};
@@ -117,7 +119,8 @@ export class Attempt implements InnerHandler {
   }
 
   onConnect(abort: (reason?: Error) => void, context: object): void {
-    if (this.#cancelledAs !== undefined || !this.request.maySend()) {
+    this.withdrawn = this.#cancelledAs === undefined && !this.request.maySend();
+    if (this.#cancelledAs !== undefined || this.withdrawn) {
       abort(new Error('withdrawn by the gateway'));
       return;
     }

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Decision } from '../affinity/bindings.ts';
-import type { Placement } from '../core/binding.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { FailureKind } from '../core/failure.ts';
 import type { InstanceId } from '../core/instance.ts';
@@ -9,6 +8,7 @@ import type { SoapVersion } from '../soap/media-type.ts';
 import type { Attempt } from './attempt.ts';
 import type { Pool } from './pools.ts';
 import type { RequestBody } from './request-body.ts';
+import type { Way } from './router.ts';
 import type { Upstream } from './upstream.ts';
 import type { Waiter, WaitingRoom, Woken } from './waiting-room.ts';
 
@@ -36,8 +36,10 @@ export class Exchange {
 
   decision: RouteDecision = 'refused';
   instance: InstanceId | undefined;
-  /** By what it goes to that instance; `undefined` for a request that names nobody. */
-  binding: Placement | undefined;
+  /** By what it goes to that instance. */
+  way: Way | undefined;
+  /** The agent was moved for this request: the instance that he goes to now does not know him. */
+  sessionLost = false;
   epoch = 0;
   attempts = 0;
   attempt: Attempt | undefined;

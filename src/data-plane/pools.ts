@@ -1,18 +1,28 @@
 import type { Bindings } from '../affinity/bindings.ts';
+import type { Standing } from '../core/agreement/replica.ts';
 import type { Balancer, Load } from '../core/balancers.ts';
 import type { InstanceId } from '../core/instance.ts';
-import type { PoolMode, View } from '../core/view.ts';
+import type { PoolMode } from '../core/view.ts';
 import type { Upstream } from './upstream.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 
 /** Who takes requests that name nobody. */
 export type AnonymousPolicy = 'any' | 'address' | 'refuse';
 
+/** What an agent is told whose instance has lost him. */
+export interface SessionLostPolicy {
+  /** `fault`: to log on again. `pass`: nothing, his request goes to the instance that he is bound to now. */
+  readonly answer: 'pass' | 'fault';
+  /** Local names of the operations with which an agent logs on; they go through in any case. */
+  readonly logonOperations: readonly string[];
+}
+
 /** Everything that serving a pool takes, put together once. */
 export interface Pool {
   readonly name: string;
   readonly mode: PoolMode;
   readonly anonymous: AnonymousPolicy;
+  readonly sessionLost: SessionLostPolicy;
   readonly balancer: Balancer;
   /** Spreads requests that are bound to nobody. */
   readonly anonymousBalancer: Balancer;
@@ -20,7 +30,19 @@ export interface Pool {
   readonly bindings: Bindings;
   readonly upstreams: ReadonlyMap<InstanceId, Upstream>;
   readonly parking: WaitingRoom;
-  view(): View;
+  readonly standing: Standing;
+  /** Counted up with every change for which a request may wait. */
+  changes: number;
+  /** When the last request came, in monotonic ms. */
+  lastRequestAt: number;
+}
+
+/**
+ * Are requests bound to agents? Where one instance serves all, only in order to
+ * know whom its loss cost his session.
+ */
+export function bindsAgents({ mode, sessionLost }: Pool): boolean {
+  return mode === 'sticky' || sessionLost.answer === 'fault';
 }
 
 export interface PoolMatch {

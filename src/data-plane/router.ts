@@ -1,36 +1,64 @@
 import type { CachedBinding } from '../affinity/binding-cache.ts';
+import type { Bound, Decision } from '../affinity/bindings.ts';
 import { storedKey } from '../affinity/stored-name.ts';
+import type { Standing } from '../core/agreement/replica.ts';
 import { rendezvous } from '../core/balancers.ts';
-import type { Binding, Placement } from '../core/binding.ts';
+import type { Binding } from '../core/binding.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Name } from '../core/identity.ts';
-import { aliasesOf, POOL_NAME } from '../core/identity.ts';
-import type { InstanceId, InstanceState } from '../core/instance.ts';
+import { aliasesOf } from '../core/identity.ts';
+import type { InstanceState } from '../core/instance.ts';
+import { isUsable } from '../core/instance.ts';
 import type { Coordinator } from '../core/ports.ts';
-import { judge, nextInLine } from '../core/route.ts';
-import type { View } from '../core/view.ts';
+import { StaleView, StoreUnavailable } from '../core/ports.ts';
+import type { RoutedBinding, Verdict, WayToBind } from '../core/route.ts';
+import { judge, wayToBind } from '../core/route.ts';
 import { placementAt } from '../core/view.ts';
 import type { Exchange } from './exchange.ts';
 import type { Pool } from './pools.ts';
+import { bindsAgents } from './pools.ts';
 
-const POOL_NAMES: readonly Name[] = [POOL_NAME];
+/**
+ * What a request waits for.
+ *
+ * `starting`: the first verdict on every instance. `no-instance`: one that may
+ * take it. `view`: that the new view is in effect. `lease`: that the view may be
+ * acted on again. `store`: that bindings can be made again.
+ */
+export type WaitReason = 'starting' | 'no-instance' | 'view' | 'lease' | 'store';
 
-/** Where a request may go now, or why it has to wait. */
-export type Route =
-  | {
-      readonly to: InstanceId;
-      /** What it goes there by; `undefined` for a request that names nobody. */
-      readonly binding: Placement | undefined;
-      readonly entry: CachedBinding | undefined;
-    }
-  | { readonly wait: 'starting' | 'no-instance' };
+export interface Wait {
+  readonly wait: WaitReason;
+  /** When to look again although nothing was heard, in ms. */
+  readonly againMs: number;
+}
 
-// Gateways whose views differ may pull a binding to and fro; whoever waits for the next view lets go.
+/** Where a request may go now, and by what: the agent's binding, or as those go that need none. */
+export interface Way extends RoutedBinding {
+  /** The name that holds the binding, if there is one. */
+  readonly root: Name | undefined;
+  readonly entry: CachedBinding | undefined;
+}
+
+/** A binding, and the epoch in which it was learnt; 0 where no store confirmed it. */
+interface Learnt {
+  readonly binding: Binding;
+  readonly epoch: number;
+}
+
+export type Route = Way | Wait;
+
+// Each turn but the first follows news of the ledger, each move an act of another gateway; whoever waits lets go.
+const MOST_TURNS = 5;
 const MOST_MOVES = 5;
 
-const STARTING: Route = { wait: 'starting' };
-const NO_INSTANCE: Route = { wait: 'no-instance' };
+const STARTING: Wait = { wait: 'starting', againMs: Number.POSITIVE_INFINITY };
+const NO_INSTANCE: Wait = { wait: 'no-instance', againMs: Number.POSITIVE_INFINITY };
+const VIEW: Wait = { wait: 'view', againMs: Number.POSITIVE_INFINITY };
+const LEASE: Wait = { wait: 'lease', againMs: Number.POSITIVE_INFINITY };
+// Nobody tells when a store is quick enough again that was too slow for a claim.
+const STORE: Wait = { wait: 'store', againMs: 250 };
 
 /**
  * Finds the instance of a request: by its binding, or by making one before the
@@ -45,125 +73,211 @@ export class Router {
 
   /** What is known of the request's agent here, without asking anyone. */
   known(pool: Pool, exchange: Exchange): CachedBinding | undefined {
-    return pool.mode === 'failover'
-      ? pool.bindings.get(POOL_NAME)
-      : pool.bindings.find(exchange.user, exchange.session);
+    return bindsAgents(pool) ? pool.bindings.find(exchange.user, exchange.session) : undefined;
   }
 
   /** @throws GatewayError where the request must be refused */
   async route(pool: Pool, exchange: Exchange): Promise<Route> {
-    const view = pool.view();
-    exchange.epoch = view.epoch;
-    if (!view.settled) return STARTING;
+    let trouble: Wait | undefined;
+    for (let turn = 0; turn < MOST_TURNS; turn += 1) {
+      const before = trouble;
+      try {
+        const route = this.#atHand(pool, exchange) ?? (await this.#bind(pool, exchange, aliasesOf(exchange)));
+        if (route !== LEASE) return route;
+        trouble = LEASE;
+      } catch (error) {
+        if (error instanceof StaleView) trouble = VIEW;
+        else if (error instanceof StoreUnavailable) trouble = STORE;
+        else throw error;
+      }
+      // What did not answer twice will not the third time; a view that was overtaken is the sign of a new one.
+      if (trouble === before && trouble !== VIEW) return trouble;
+      await this.#coordinator.renew(pool.name);
+    }
+    return trouble ?? VIEW;
+  }
+
+  /** The route, as far as nothing has to be asked or made for it; `undefined` where it has. */
+  #atHand(pool: Pool, exchange: Exchange): Route | undefined {
+    const { standing, bindings } = pool;
+    exchange.epoch = standing.view.epoch;
+    if (!standing.view.settled) return STARTING;
 
     const entry = this.known(pool, exchange);
-    if (entry !== undefined && pool.bindings.isTrusted(entry) && judge(view, entry.binding) === 'forward') {
-      // The hot path: nothing was asked and nothing was made.
-      exchange.decision = exchange.decision === 'refused' ? 'bound' : exchange.decision;
-      return { to: entry.binding.instance, binding: entry.binding, entry };
-    }
-    const names = pool.mode === 'failover' ? POOL_NAMES : this.#names(pool, exchange);
-    return names.length === 0
-      ? this.#routeAnonymous(pool, exchange, view)
-      : this.#bind(pool, exchange, names);
+    if (entry === undefined) return isBound(pool, exchange) ? undefined : this.#routeUnbound(pool, exchange);
+    const mono = performance.now();
+    const wall = Date.now();
+    if (!bindings.isTrusted(entry, standing, standing.modeAt(mono, wall) === 'storeless')) return undefined;
+    const way = wayBy(entry.binding, entry.epoch, entry);
+    const verdict = judgeWay(standing, way, mono, wall);
+    if (verdict === 'move' || verdict === 'outdated') return undefined;
+    if (verdict !== 'forward') return stay(verdict);
+    // The hot path.
+    decide(exchange, 'bound');
+    return way;
   }
 
-  #names(pool: Pool, exchange: Exchange): readonly Name[] {
-    const names = aliasesOf(exchange);
-    if (names.length === 0 && pool.anonymous === 'refuse') throw new GatewayError('GW_IDENTITY_MISSING');
-    return names;
-  }
-
-  #routeAnonymous(pool: Pool, exchange: Exchange, view: View): Route {
-    const chosen = pool.anonymousBalancer(view.assignable, exchange.request.id, pool.load);
-    if (chosen === undefined) return NO_INSTANCE;
-    exchange.decision = 'anonymous';
-    return { to: chosen.id, binding: undefined, entry: undefined };
-  }
-
-  async #bind(pool: Pool, exchange: Exchange, names: readonly Name[]): Promise<Route> {
-    let view = pool.view();
-    const proposal = this.#propose(pool, view, storedKey(names[0] as Name));
-    const binding = await this.#claim(pool, exchange, names, view, proposal);
-    if (binding === undefined) return NO_INSTANCE;
-
-    // The store was asked meanwhile, so the view may have moved on.
-    view = pool.view();
-    let verdict = judge(view, binding);
-    if (verdict === 'refresh') {
-      view = await this.#coordinator.refresh(pool.name, binding.instance, binding.incarnation);
-      verdict = judge(view, binding);
-      // The instance could not be looked at; whether it still knows the agent will show.
-      if (verdict === 'refresh') return NO_INSTANCE;
-    }
-    if (verdict === 'forward') return this.#to(binding, pool, exchange);
-
-    return this.#move(pool, exchange, names, binding);
+  /** For requests that name nobody, and where the active instance serves everybody. */
+  #routeUnbound(pool: Pool, exchange: Exchange): Route {
+    const { standing, mode } = pool;
+    const { view, candidates } = standing;
+    const chosen =
+      mode === 'failover'
+        ? view.instances.get(view.active)
+        : pool.anonymousBalancer(candidates, exchange.request.id, pool.load);
+    if (chosen === undefined) return nobody(standing);
+    const { id: instance, incarnation } = chosen;
+    const way: Way = { instance, incarnation, root: undefined, entry: undefined };
+    const verdict = judgeWay(standing, way, performance.now(), Date.now());
+    // An active instance that is down, and nobody to take over.
+    if (verdict === 'move' || verdict === 'outdated') return NO_INSTANCE;
+    if (verdict !== 'forward') return stay(verdict);
+    decide(exchange, mode === 'failover' ? 'bound' : 'anonymous');
+    return way;
   }
 
   /**
-   * Moves the binding until it is where the request may go. One step, unless the
-   * view changes meanwhile or a gateway with another view moves it too.
+   * Learns or makes the binding, and moves it until it is where the request may
+   * go. One step each, unless the view changes meanwhile or another gateway
+   * moves it too.
    */
-  async #move(pool: Pool, exchange: Exchange, names: readonly Name[], from: Binding): Promise<Route> {
-    // The root, not the request's first name: whatever an agent is called by, all gateways propose alike.
-    const key = storedKey(from.root);
-    let binding = from;
-    for (let moves = 0; moves < MOST_MOVES; moves += 1) {
-      const view = pool.view();
-      const next = this.#propose(pool, view, key);
-      if (next === undefined) return NO_INSTANCE;
-      const rebound = await pool.bindings.rebind(
-        names,
-        binding,
-        placementAt(next),
-        this.#storelessPlacement(pool, view, key, next),
-      );
-      if (rebound.decision === 'rebound') exchange.decision = 'rebound';
-      binding = rebound.binding;
-      if (judge(pool.view(), binding) === 'forward') return this.#to(binding, pool, exchange);
+  async #bind(pool: Pool, exchange: Exchange, names: readonly Name[]): Promise<Route> {
+    const { standing } = pool;
+    let learnt = await this.#claim(pool, exchange, names);
+    for (let moves = 0; moves <= MOST_MOVES; moves += 1) {
+      if ('wait' in learnt) return learnt;
+      // While the store was asked, the view may have moved on.
+      exchange.epoch = standing.view.epoch;
+      const way = wayBy(learnt.binding, learnt.epoch, this.known(pool, exchange));
+      const verdict = judgeWay(standing, way, performance.now(), Date.now());
+      if (verdict === 'forward') return way;
+      if (verdict === 'outdated') learnt = await this.#claim(pool, exchange, names);
+      else if (verdict === 'move') learnt = await this.#move(pool, exchange, names, learnt.binding);
+      else return stay(verdict);
     }
-    return NO_INSTANCE;
+    return VIEW;
   }
 
-  async #claim(
-    pool: Pool,
-    exchange: Exchange,
-    names: readonly Name[],
-    view: View,
-    proposal: InstanceState | undefined,
-  ): Promise<Binding | undefined> {
+  async #claim(pool: Pool, exchange: Exchange, names: readonly Name[]): Promise<Learnt | Wait> {
+    const { standing, bindings } = pool;
+    const { way, epoch } = howToBind(standing);
+    if (way === 'renew' || way === 'wait') return noWay(standing, way);
+    const proposal = this.#propose(pool, storedKey(names[0] as Name), way);
+    let bound: Bound;
     if (proposal === undefined) {
       // Nobody takes new agents, but those of a draining instance are still at home there.
-      const held = await pool.bindings.lookup(names);
-      if (held !== undefined) exchange.decision = 'bound';
-      return held;
+      const held = way === 'claim' ? await bindings.lookup(names) : knownAs(pool, names)?.binding;
+      if (held === undefined) return nobody(standing);
+      bound = { binding: held, decision: 'bound' };
+    } else if (way === 'claim') {
+      bound = await bindings.claim(names, placementAt(proposal), standing.fence);
+    } else {
+      bound = bindings.claimAlone(names, placementAt(proposal));
     }
-    const claimed = await pool.bindings.claim(
-      names,
-      placementAt(proposal),
-      this.#storelessPlacement(pool, view, storedKey(names[0] as Name), proposal),
-    );
-    exchange.decision = claimed.decision;
-    return claimed.binding;
+    decide(exchange, bound.decision);
+    return { binding: bound.binding, epoch };
   }
 
-  #to(binding: Binding, pool: Pool, exchange: Exchange): Route {
-    return { to: binding.instance, binding, entry: this.known(pool, exchange) };
+  async #move(pool: Pool, exchange: Exchange, names: readonly Name[], from: Binding): Promise<Learnt | Wait> {
+    const { standing, bindings } = pool;
+    const { way, epoch } = howToBind(standing);
+    if (way === 'renew' || way === 'wait') return noWay(standing, way);
+    // The root, not the request's first name: whatever an agent is called by, all gateways propose alike.
+    const next = this.#propose(pool, storedKey(from.root), way);
+    if (next === undefined) return nobody(standing);
+    const moved =
+      way === 'claim'
+        ? await bindings.rebind(names, from, placementAt(next), standing.fence)
+        : bindings.moveAlone(names, from, placementAt(next));
+    if (moved.decision === 'rebound') exchange.sessionLost = true;
+    decide(exchange, moved.decision);
+    return { binding: moved.binding, epoch };
   }
 
-  #propose(pool: Pool, view: View, key: string): InstanceState | undefined {
-    return pool.mode === 'failover' ? nextInLine(view) : pool.balancer(view.assignable, key, pool.load);
-  }
-
-  /** Without the store gateways cannot talk, but they can all come to the same conclusion. */
-  #storelessPlacement(pool: Pool, view: View, key: string, proposal: InstanceState): Placement {
-    if (pool.mode === 'failover') return placementAt(proposal);
-    return placementAt(rendezvous(view.assignable, key) ?? proposal);
+  #propose(pool: Pool, key: string, way: WayToBind): InstanceState | undefined {
+    const { view, candidates } = pool.standing;
+    const to = view.moving.get(key);
+    if (to !== undefined) {
+      const target = view.instances.get(to);
+      return target !== undefined && isUsable(target) ? target : undefined;
+    }
+    // Without the store gateways cannot talk, but they can all come to the same conclusion.
+    return way === 'storeless' ? rendezvous(candidates, key) : pool.balancer(candidates, key, pool.load);
   }
 }
 
+/** {@link judge}. The key of the root is worth computing only while somebody is on his way elsewhere. */
+export function judgeWay(standing: Standing, way: Way, mono: number, wall: number): Verdict {
+  const isMoving = standing.view.moving.size > 0 || (standing.before?.moving.size ?? 0) > 0;
+  const routed = isMoving && way.root !== undefined ? { ...way, key: storedKey(way.root) } : way;
+  return judge(standing, routed, mono, wall);
+}
+
 /** What a client is told whose request waited in vain. */
-export function waitedInVain(route: Route & { wait: string }): ErrorCode {
-  return route.wait === 'starting' ? 'GW_STARTING' : 'GW_NO_INSTANCE';
+export function waitedInVain({ wait }: Wait): ErrorCode {
+  switch (wait) {
+    case 'starting':
+      return 'GW_STARTING';
+    case 'no-instance':
+    case 'view':
+      return 'GW_NO_INSTANCE';
+    case 'lease':
+    case 'store':
+      return 'GW_AFFINITY_UNAVAILABLE';
+  }
+}
+
+/** @throws GatewayError where waiting would not help */
+function stay(verdict: 'wait' | 'renew' | 'cut-off'): Wait {
+  if (verdict === 'cut-off') throw new GatewayError('GW_INSTANCE_CUT_OFF');
+  return verdict === 'renew' ? LEASE : VIEW;
+}
+
+function wayBy(binding: Binding, epoch: number, entry: CachedBinding | undefined): Way {
+  const { instance, incarnation, root } = binding;
+  return { instance, incarnation, epoch, root, entry };
+}
+
+/** What is agreed without the store, or by views that it never had, is asked for again once it is back. */
+function howToBind(standing: Standing): { way: WayToBind; epoch: number } {
+  const mono = performance.now();
+  const wall = Date.now();
+  const epoch = standing.modeAt(mono, wall) === 'leased' ? standing.view.epoch : 0;
+  return { way: wayToBind(standing, mono, wall), epoch };
+}
+
+function noWay(standing: Standing, way: 'renew' | 'wait'): Wait {
+  if (way === 'renew') return LEASE;
+  return standing.isBlocked || standing.before !== undefined ? VIEW : STORE;
+}
+
+/**
+ * Nobody takes new agents here.
+ *
+ * @throws GatewayError where the other gateways could place him
+ */
+function nobody({ view, cutOff }: Standing): Wait {
+  const isCutOff = view.assignable.length > 0 && view.assignable.every(({ id }) => cutOff.has(id));
+  return isCutOff ? stay('cut-off') : NO_INSTANCE;
+}
+
+/** @throws GatewayError where a request that names nobody is refused */
+function isBound(pool: Pool, { user, session, address }: Exchange): boolean {
+  if (!bindsAgents(pool)) return false;
+  if (user !== undefined || session !== undefined || address !== undefined) return true;
+  if (pool.mode === 'sticky' && pool.anonymous === 'refuse') throw new GatewayError('GW_IDENTITY_MISSING');
+  return false;
+}
+
+function knownAs({ bindings }: Pool, names: readonly Name[]): CachedBinding | undefined {
+  for (const name of names) {
+    const entry = bindings.get(name);
+    if (entry !== undefined) return entry;
+  }
+  return undefined;
+}
+
+/** That a binding was found says less than that it was made or moved. */
+function decide(exchange: Exchange, decision: Decision | 'anonymous'): void {
+  if (decision !== 'bound' || exchange.decision === 'refused') exchange.decision = decision;
 }

@@ -1,9 +1,7 @@
 import type { ErrorCode } from '../core/errors.ts';
 import { ERRORS, GatewayError } from '../core/errors.ts';
 import { FAILURES } from '../core/failure.ts';
-import { isUsable } from '../core/instance.ts';
 import type { Coordinator } from '../core/ports.ts';
-import { judge } from '../core/route.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { AttemptOutcome } from './attempt.ts';
@@ -13,12 +11,14 @@ import type { Forwarder } from './forwarder.ts';
 import { checkFraming, originForm } from './framing.ts';
 import { connectionTokens, requestHeaders } from './headers.ts';
 import type { Identifier } from './identify.ts';
+import { LogonSearch } from './logon.ts';
 import type { Pool, PoolTable } from './pools.ts';
+import { bindsAgents } from './pools.ts';
 import type { FaultStatus } from './reply-with-fault.ts';
 import { ownAnswer, sendOwnAnswer } from './reply-with-fault.ts';
 import { RequestBody } from './request-body.ts';
-import type { Router } from './router.ts';
-import { waitedInVain } from './router.ts';
+import type { Router, Wait, WaitReason } from './router.ts';
+import { judgeWay, waitedInVain } from './router.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import type { Upstream } from './upstream.ts';
 import type { Woken } from './waiting-room.ts';
@@ -44,16 +44,24 @@ export interface ServeOptions {
   readonly scheme: 'http' | 'https';
 }
 
+/** What a parked request waits for: to find a way, or for an instance that did not take it. */
+interface ParkedFor extends Omit<Wait, 'wait'> {
+  readonly wait: WaitReason | 'refused';
+}
+
+const REFUSED: ParkedFor = { wait: 'refused', againMs: Number.POSITIVE_INFINITY };
 // Reached only where an instance refuses connections and passes its probes in turn.
 const MAX_ATTEMPTS = 50;
 
 /** The life of a request, from top to bottom. */
 export class Server {
   readonly #o: ServeOptions;
+  readonly #logons: LogonSearch;
   #inFlight = 0;
 
   constructor(options: ServeOptions) {
     this.#o = options;
+    this.#logons = new LogonSearch(options.heldBytes);
   }
 
   get inFlight(): number {
@@ -101,6 +109,7 @@ export class Server {
     exchange.host = target.host ?? framing.host;
     exchange.pool = this.#o.pools.find(exchange.host, exchange.path);
     if (exchange.pool === undefined) return 'GW_POOL_UNKNOWN';
+    exchange.pool.lastRequestAt = exchange.startedAt;
     if (ambiguity !== undefined) return ambiguity;
 
     const body = new RequestBody(raw, framing.contentLength, framing.chunked, this.#o.maxBodyBytes);
@@ -111,9 +120,9 @@ export class Server {
   }
 
   async #identify(exchange: Exchange, pool: Pool): Promise<ErrorCode | undefined> {
-    if (pool.mode === 'failover') return undefined;
+    if (!bindsAgents(pool)) return undefined;
     const { identifier, router } = this.#o;
-    if (identifier.needsBody(exchange, this.#isKnown(pool, exchange, router))) {
+    if (identifier.needsBody(exchange, isKnown(pool, exchange, router))) {
       const refusal = await identifier.readBody(exchange);
       if (refusal !== undefined) return refusal;
     }
@@ -123,45 +132,45 @@ export class Server {
     return undefined;
   }
 
-  #isKnown(pool: Pool, exchange: Exchange, router: Router): boolean {
-    if (exchange.session === undefined || exchange.user !== undefined) return false;
-    const entry = router.known(pool, exchange);
-    return entry !== undefined && pool.bindings.isTrusted(entry);
-  }
-
   /**
    * Routes and sends, and again as long as nothing was sent. Returns what to
    * refuse the request with, or `undefined` when it has its answer.
    */
   async #deliver(exchange: Exchange, pool: Pool): Promise<ErrorCode | undefined> {
-    let parkUntil = Number.POSITIVE_INFINITY;
+    let parkUntil: number | undefined;
     let inVain: ErrorCode = 'GW_NO_INSTANCE';
     while (exchange.isLive && exchange.attempts < MAX_ATTEMPTS) {
+      const { changes } = pool;
       const route = await this.#o.router.route(pool, exchange);
+      if (exchange.sessionLost && (await this.#mustBeTold(exchange, pool))) return 'GW_SESSION_LOST';
+      let wait = REFUSED;
       if ('wait' in route) {
         inVain = waitedInVain(route);
+        wait = route;
         takePlace(exchange, undefined);
       } else {
-        const upstream = pool.upstreams.get(route.to) as Upstream;
+        const upstream = pool.upstreams.get(route.instance) as Upstream;
         if (!takePlace(exchange, upstream)) {
           const refusal = await this.#queue(exchange, upstream);
           if (refusal !== undefined) return refusal;
           continue;
         }
-        exchange.binding = route.binding;
+        exchange.way = route;
         const outcome = await this.#attempt(exchange, pool, upstream);
         if (outcome === 'answered') return undefined;
+        // What it was sent by has changed meanwhile.
+        if (exchange.attempt?.withdrawn === true) continue;
         const { mayRetry, hastensProbe, answer } = FAILURES[outcome];
         if (hastensProbe) this.#o.coordinator.suspect(pool.name, upstream.id);
         if (route.entry !== undefined) pool.bindings.distrust(route.entry);
         if (!mayRetry) return exchange.refusal ?? exchange.attempt?.refusal ?? answer;
         inVain = answer ?? inVain;
       }
-      // What it would wait for has happened since its route was found.
-      if (pool.view().epoch !== exchange.epoch) continue;
+      // What it would wait for has happened since its route was looked for.
+      if (pool.changes !== changes) continue;
       const now = performance.now();
-      if (parkUntil === Number.POSITIVE_INFINITY) parkUntil = now + this.#o.parkMs;
-      const how = await this.#park(exchange, pool, parkUntil - now);
+      parkUntil ??= now + this.#o.parkMs;
+      const how = await this.#park(exchange, pool, wait, parkUntil - now);
       if (how === 'full') return 'GW_OVERLOADED';
       if (how === 'timeout') {
         exchange.decision = 'parked';
@@ -171,18 +180,31 @@ export class Server {
     return exchange.refusal ?? (exchange.expired ? 'GW_DEADLINE' : inVain);
   }
 
+  /** An agent who goes on as if nothing had happened is told that his session is gone; once, as he has been moved. */
+  async #mustBeTold(exchange: Exchange, { sessionLost }: Pool): Promise<boolean> {
+    if (sessionLost.answer === 'pass') return false;
+    return !(await this.#logons.isLogon(exchange, sessionLost.logonOperations));
+  }
+
   /** Waits for a place at an instance that has as many requests as it may have. */
   async #queue(exchange: Exchange, upstream: Upstream): Promise<ErrorCode | undefined> {
     const how = await exchange.wait(upstream.queue, this.#o.parkMs);
     // Dismissed: the instance is lost, and a place has to be found elsewhere.
     if (how === 'changed') exchange.place = upstream;
-    this.#o.metrics.parked.inc({ pool: exchange.pool?.name ?? '', outcome: `queue-${how}` });
+    this.#o.metrics.parked.inc({ pool: exchange.pool?.name ?? '', reason: 'place', outcome: how });
     return how === 'full' || how === 'timeout' ? 'GW_UPSTREAM_BUSY' : undefined;
   }
 
-  async #park(exchange: Exchange, pool: Pool, maxMs: number): Promise<Woken | 'full'> {
-    const how = await exchange.wait(pool.parking, maxMs);
-    this.#o.metrics.parked.inc({ pool: pool.name, outcome: how });
+  /** Waits for a change, for no longer than `maxMs`; `again` where it is time to look without one. */
+  async #park(
+    exchange: Exchange,
+    pool: Pool,
+    { wait: reason, againMs }: ParkedFor,
+    maxMs: number,
+  ): Promise<Woken | 'full' | 'again'> {
+    const woken = await exchange.wait(pool.parking, Math.min(maxMs, againMs));
+    const how = woken === 'timeout' && againMs < maxMs ? 'again' : woken;
+    this.#o.metrics.parked.inc({ pool: pool.name, reason, outcome: how });
     return how;
   }
 
@@ -195,12 +217,13 @@ export class Server {
       path: exchange.path,
       headers: this.#headers(exchange, upstream),
       body: body?.payload() ?? null,
-      maySend: () => maySend(exchange, pool, upstream),
+      maySend: () => maySend(exchange, pool),
       isAwaited: () => !exchange.closed && !exchange.raw.aborted,
     });
     const outcome = await this.#o.forwarder.forward(exchange, attempt);
-    this.#o.metrics.attempts.inc(pool.name, upstream.id, outcome);
-    if (outcome !== 'answered') exchange.failure = outcome;
+    const { withdrawn } = attempt;
+    this.#o.metrics.attempts.inc(pool.name, upstream.id, withdrawn ? 'withdrawn' : outcome);
+    if (outcome !== 'answered' && !withdrawn) exchange.failure = outcome;
     return outcome;
   }
 
@@ -242,12 +265,17 @@ function takePlace(exchange: Exchange, upstream: Upstream | undefined): boolean 
   return upstream?.tryEnter() ?? false;
 }
 
-/** Asked right before the first byte: the view may have changed since the route was found. */
-function maySend(exchange: Exchange, pool: Pool, upstream: Upstream): boolean {
-  if (!exchange.isLive) return false;
-  const view = pool.view();
-  if (view.epoch === exchange.epoch) return true;
-  if (exchange.binding !== undefined) return judge(view, exchange.binding) === 'forward';
-  const instance = view.instances.get(upstream.id);
-  return instance !== undefined && isUsable(instance);
+function isKnown(pool: Pool, exchange: Exchange, router: Router): boolean {
+  if (exchange.session === undefined || exchange.user !== undefined) return false;
+  const entry = router.known(pool, exchange);
+  if (entry === undefined) return false;
+  const { standing, bindings } = pool;
+  return bindings.isTrusted(entry, standing, standing.modeAt(performance.now(), Date.now()) === 'storeless');
+}
+
+/** Asked right before the first byte: the lease may have ended or the view changed since the route was found. */
+function maySend(exchange: Exchange, { standing }: Pool): boolean {
+  const { way } = exchange;
+  if (!exchange.isLive || way === undefined) return false;
+  return judgeWay(standing, way, performance.now(), Date.now()) === 'forward';
 }

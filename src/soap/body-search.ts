@@ -17,6 +17,8 @@ export interface BodySearchLimits {
   readonly maxBytes: number;
   /** See {@link EnvelopeScanner}. */
   readonly maxDepth: number;
+  /** See {@link EnvelopeScanner}. */
+  readonly wantsOperation?: boolean;
 }
 
 /**
@@ -27,9 +29,9 @@ export class BodySearch {
   readonly #scanner: EnvelopeScanner;
   readonly #maxBytes: number;
 
-  constructor(rules: readonly ElementRule[], { maxBytes, maxDepth }: BodySearchLimits) {
-    this.#scanner = new EnvelopeScanner(rules, { maxDepth });
-    this.#maxBytes = maxBytes;
+  constructor(rules: readonly ElementRule[], limits: BodySearchLimits) {
+    this.#scanner = new EnvelopeScanner(rules, limits);
+    this.#maxBytes = limits.maxBytes;
   }
 
   /**

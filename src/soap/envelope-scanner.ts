@@ -45,10 +45,11 @@ interface Plan {
   readonly session: readonly CompiledRule[];
   readonly maxDepth: number;
   readonly usesNamespaces: boolean;
+  readonly wantsOperation: boolean;
 }
 
 /**
- * Finds the names of the agent in a SOAP envelope.
+ * Finds the names of the agent in a SOAP envelope, and what he wants.
  *
  * One pass over the bytes, without a tree: it costs time in proportion to what
  * is read, and memory in proportion to `maxDepth`. It ends as soon as no rule of
@@ -65,13 +66,18 @@ export class EnvelopeScanner {
   /**
    * @param limits.maxDepth how deep an element may stand: the Envelope is 1, Body and Header
    *   are 2, the operation is 3, its parameters are 4
+   * @param limits.wantsOperation the operation is looked for as well; needs a depth of 3
    */
-  constructor(rules: readonly ElementRule[], limits: { readonly maxDepth: number }) {
+  constructor(
+    rules: readonly ElementRule[],
+    limits: { readonly maxDepth: number; readonly wantsOperation?: boolean },
+  ) {
     this.#plan = {
       user: compileRules(rules, 'user'),
       session: compileRules(rules, 'session'),
       maxDepth: limits.maxDepth,
       usesNamespaces: rules.some((rule) => rule.namespace !== undefined),
+      wantsOperation: limits.wantsOperation ?? false,
     };
   }
 
@@ -113,6 +119,7 @@ class Scan {
   #operationEnd = 0;
 
   #version: SoapVersion | undefined;
+  #operation: string | undefined;
   readonly #findings: Findings;
 
   #isOver = false;
@@ -142,7 +149,13 @@ class Scan {
     if (at === RAN_OUT) this.#problem ??= this.#complete ? 'malformed' : 'truncated';
     if (this.#problem !== undefined && this.#problem !== 'truncated') return failed(this.#problem);
     const { user, session } = this.#findings;
-    return { user, session, version: this.#version, problem: this.#problem };
+    return {
+      user,
+      session,
+      operation: this.#operation,
+      version: this.#version,
+      problem: this.#problem,
+    };
   }
 
   #enterProlog(): number {
@@ -230,7 +243,7 @@ class Scan {
       }
       const namespace = this.#scope.resolve(nameStart, Math.max(nameStart, localStart - 1));
       this.#version = namespace === undefined ? undefined : VERSIONS.get(namespace);
-      if (this.#findings.areBest) this.#isOver = true;
+      this.#isOver = this.#hasAll();
     } else if (depth === 2) {
       if (this.#isNamed(BODY, localStart, nameEnd)) this.#section = 'body';
       else if (this.#isNamed(HEADER, localStart, nameEnd)) this.#section = 'header';
@@ -239,10 +252,21 @@ class Scan {
       if (depth === 3) {
         this.#operationStart = localStart;
         this.#operationEnd = nameEnd;
+        if (this.#plan.wantsOperation && this.#section === 'body') this.#takeOperation();
       }
       this.#match(depth, nameStart, localStart, nameEnd);
     }
     return true;
+  }
+
+  #takeOperation(): void {
+    this.#operation ??= decodeBytes(this.#bytes, this.#operationStart, this.#operationEnd, this.#encoding);
+    if (this.#hasAll()) this.#isOver = true;
+  }
+
+  /** Nothing is left to look for. */
+  #hasAll(): boolean {
+    return this.#findings.areBest && (!this.#plan.wantsOperation || this.#operation !== undefined);
   }
 
   #match(depth: number, nameStart: number, localStart: number, nameEnd: number): void {
@@ -301,7 +325,7 @@ class Scan {
     const depth = this.#depth--;
     if (this.#findings.candidateDepth === depth) {
       this.#problem = this.#findings.closeCandidate();
-      if (this.#findings.areBest) this.#isOver = true;
+      if (this.#hasAll()) this.#isOver = true;
     }
     if (depth > this.#plan.maxDepth && depth > 2) return;
     if (this.#plan.usesNamespaces) this.#scope.leave(depth);

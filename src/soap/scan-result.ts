@@ -19,6 +19,8 @@ export type ScanProblem =
 export interface ScanResult {
   readonly user?: string | undefined;
   readonly session?: string | undefined;
+  /** Local name of the first element in the Body, where it was asked for. */
+  readonly operation?: string | undefined;
   /** By the namespace of the Envelope. */
   readonly version?: SoapVersion | undefined;
   readonly problem?: ScanProblem | undefined;

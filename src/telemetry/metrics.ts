@@ -30,10 +30,11 @@ export class Metrics {
   readonly errors = this.#counter('gateway_errors_total', 'Answers of the gateway itself, by error code', [
     'code',
   ]);
-  readonly parked = this.#counter('gateway_parked_total', 'Waits of unsent requests, by how each ended', [
-    'pool',
-    'outcome',
-  ]);
+  readonly parked = this.#counter(
+    'gateway_parked_total',
+    'Waits of unsent requests, by what they waited for and how each ended',
+    ['pool', 'reason', 'outcome'],
+  );
   readonly rebinds = this.#counter(
     'gateway_rebinds_total',
     'Bindings that were moved because their instance or incarnation was gone',
