@@ -21,17 +21,30 @@ export interface TestGateway extends Gateway {
   requests(): LogLine[];
 }
 
+export interface TestGatewayOptions {
+  /** Options of the configuration, as environment variables. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Kept when the gateway is closed, so that another one can go on with it. */
+  readonly stateDir?: string;
+}
+
 /**
  * A gateway in the test's own process, on free ports, made from a configuration
- * in YAML like any other. Without a `redis` section it has an embedded store in a
- * directory of its own, which goes when it is closed.
+ * in YAML like any other. Without a `redis` section it has an embedded store, in a
+ * directory of its own which goes when it is closed, unless another one is given.
  */
-export async function startTestGateway(yaml: string): Promise<TestGateway> {
-  const stateDir = mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
+export async function startTestGateway(
+  yaml: string,
+  { env = {}, stateDir: kept }: TestGatewayOptions = {},
+): Promise<TestGateway> {
+  const stateDir = kept ?? mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
+  const removeState = (): void => {
+    if (kept === undefined) rmSync(stateDir, { recursive: true, force: true });
+  };
   const text = `listen: { address: '127.0.0.1:0' }\nadmin: { address: '127.0.0.1:0' }\n${yaml}`;
   const { config } = loadConfig({
     text,
-    env: { XDG_STATE_HOME: stateDir, HOME: stateDir },
+    env: { XDG_STATE_HOME: stateDir, HOME: stateDir, ...env },
   });
   const log: LogLine[] = [];
   const sink = new Writable({
@@ -50,11 +63,11 @@ export async function startTestGateway(yaml: string): Promise<TestGateway> {
       requests: () => log.filter(({ msg }) => msg === 'request'),
       close: async (graceMs) => {
         await gateway.close(graceMs);
-        rmSync(stateDir, { recursive: true, force: true });
+        removeState();
       },
     };
   } catch (error) {
-    rmSync(stateDir, { recursive: true, force: true });
+    removeState();
     throw error;
   }
 }
