@@ -325,6 +325,20 @@ export function sharedLedgerContract(name: string, open: OpenLedgerWith): void {
       expect(await one.propose(proposal)).toBe(false);
     });
 
+    test('a ledger that has lost views stays closed until it has them again', async () => {
+      await opened();
+      await ledger.beginLife?.();
+      const { life } = await one.sync(request('r1'));
+      await one.sync(request('r1', { restored: life }));
+      const view = viewOf(3, 'x');
+      const knows = request('r2', { epoch: 3, viewId: view.id, restored: life });
+
+      expect(await two.sync(knows)).toMatchObject({ wantsView: true, open: false });
+
+      const reply = await two.sync({ ...knows, view });
+      expect(reply).toMatchObject({ wantsView: false, open: true, effective: false, epoch: 3 });
+    });
+
     test('in a new life everybody is told the ballots and the policy again', async () => {
       const life = await opened();
       await one.decree({ base: 0, policy: policyOf(1), events: [] });

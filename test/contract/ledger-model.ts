@@ -12,6 +12,8 @@ import { eventOf, OPINION, policyOf, request, viewOf } from './ledger-client.ts'
 export interface ComparableLedger {
   connect(): LedgerClient;
   beginLife(): Promise<void>;
+  /** Loses all that it holds. */
+  lose(): Promise<void>;
   /** The fence as those find it who place agents; `''` where they find none. */
   fence(): Promise<string>;
 }
@@ -22,7 +24,7 @@ const REPLICAS = ['r1', 'r2', 'r3'] as const;
 
 /** A ledger and the reference, taken through the same steps. */
 class Pair {
-  readonly reference = new Ledger(TIMES);
+  reference = new Ledger(TIMES);
   readonly #ledger: ComparableLedger;
   readonly #clients: readonly LedgerClient[];
   readonly #lives: string[] = REPLICAS.map(() => '');
@@ -32,6 +34,7 @@ class Pair {
   #policies = 0;
   #life = '';
   #now = 0;
+  #hasBegun = false;
 
   constructor(ledger: ComparableLedger) {
     this.#ledger = ledger;
@@ -90,14 +93,19 @@ class Pair {
     expect(await this.#ledger.fence()).toBe(this.reference.fence);
   }
 
-  #hasBegun = false;
-
   async beginLife(): Promise<void> {
     await this.#ledger.beginLife();
     this.#hasBegun = true;
     // Somebody notices, or the reference would go on in the old one.
     await this.sync(0, QUIET);
     this.#hasBegun = false;
+  }
+
+  async lose(): Promise<void> {
+    await this.#ledger.lose();
+    this.reference = new Ledger(TIMES);
+    this.#policies = 0;
+    await this.sync(0, QUIET);
   }
 
   async letLeaseEnd(): Promise<void> {
@@ -183,11 +191,15 @@ const steps: fc.Arbitrary<[string, Step]> = fc.oneof(
     arbitrary: who.map((r): [string, Step] => [`leave r${r + 1}`, (pair) => pair.leave(r)]),
   },
   {
-    weight: 1,
+    weight: 2,
     arbitrary: fc.constant<[string, Step]>(['begin another life', (pair) => pair.beginLife()]),
   },
   {
     weight: 1,
+    arbitrary: fc.constant<[string, Step]>(['lose everything', (pair) => pair.lose()]),
+  },
+  {
+    weight: 2,
     arbitrary: fc.constant<[string, Step]>(['let the lease end', (pair) => pair.letLeaseEnd()]),
   },
 );

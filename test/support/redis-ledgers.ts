@@ -20,6 +20,10 @@ export function ledgerOn(
   return {
     connect: () => new RedisLedger(redis, POOL, { keyPrefix, ...times, confirmedBy }),
     beginLife: async () => void (await redis.claims.run('testMark', [key('ledger')], [randomUUID()])),
+    lose: async () => {
+      const keys = ['ledger', 'replicas', 'opinions', 'fence', 'events'].map(key);
+      await redis.claims.run('testDelete', keys, []);
+    },
     fence: async () => {
       const fence = await redis.claims.run('testGet', [key('fence')], []);
       return typeof fence === 'string' && fence !== '-' ? fence : '';
@@ -30,5 +34,6 @@ export function ledgerOn(
 
 const PEEKS = {
   testMark: `return redis.call('HSET', KEYS[1], 'mark', ARGV[1])`,
+  testDelete: `return redis.call('DEL', unpack(KEYS))`,
   testGet: `return redis.call('GET', KEYS[1])`,
 };
