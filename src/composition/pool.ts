@@ -70,9 +70,22 @@ export function composePool(poolConfig: PoolConfig, config: Config, parts: PoolP
   const parking = new WaitingRoom(limits.parked);
   const inFlight = (id: InstanceId): number => upstreams.get(id)?.inFlight ?? 0;
   const boundAgents = (id: InstanceId): number => bindings.counts?.get(id) ?? 0;
+  // The view that was in effect when the agents were counted last.
+  let countedIn = '';
+  let isCounting = false;
+  const count = async (): Promise<void> => {
+    if (isCounting) return;
+    isCounting = true;
+    const view = coordinator.isEffective ? coordinator.agreed.id : '';
+    const { counts } = bindings;
+    await bindings.refreshCounts();
+    isCounting = false;
+    // While the store is away the last counts stand.
+    if (bindings.counts !== counts) countedIn = view;
+  };
   const coordinator = composeCoordinator(poolConfig, config, parts, {
     writeBack: () => bindings.writeBack(),
-    boundAgents: (id) => bindings.counts && (bindings.counts.get(id) ?? 0),
+    boundAgents: (id) => (countedIn === coordinator.agreed.id ? boundAgents(id) : undefined),
     isIdle: () => pool.lastRequestAt + poolConfig.idleAfter <= performance.now(),
   });
   const pool: Pool = {
@@ -124,7 +137,7 @@ export function composePool(poolConfig: PoolConfig, config: Config, parts: PoolP
       prober.start();
       await coordinator.start();
       bindings.start();
-      counting = setInterval(() => void bindings.refreshCounts(), COUNT_EVERY_MS);
+      counting = setInterval(() => void count(), COUNT_EVERY_MS);
     },
     close: async () => {
       clearInterval(counting);

@@ -296,6 +296,19 @@ describe('what operators want', () => {
     expect(story.say(both).of('a').admin).toBe('disabled');
   });
 
+  test('a drain does not end by a count from before it began', () => {
+    const story = new Story().say(both);
+    story.act('a', 'draining');
+    const next = nextView(story.view, {
+      ballots: [],
+      policy: story.policy,
+      rules: story.rules,
+      now: story.now,
+      boundAgents: () => 0,
+    });
+    expect(next?.view.instances['a']?.admin).toBe('draining');
+  });
+
   test('a drain ends at its deadline, whoever is still bound', () => {
     const story = new Story().say(both);
     story.bound = 3;

@@ -24,7 +24,7 @@ export interface Circumstances {
   readonly rules: PoolRules;
   /** Milliseconds since the Unix epoch, by the store's clock. */
   readonly now: number;
-  /** Live bindings of an instance, or `undefined` where that is not known. */
+  /** Live bindings of an instance, counted while the present view was in effect; `undefined` where that was not done. */
   readonly boundAgents: (instance: InstanceId) => number | undefined;
 }
 
@@ -164,7 +164,9 @@ class Fold {
 
     const deadline = act?.deadline ?? 0;
     const isLate = deadline > 0 && this.#c.now >= deadline;
-    if (!isLate && !this.#isDrained(id)) return next;
+    // Who was counted before it drained, others may have followed.
+    const isDraining = this.#view.instances[id]?.admin === 'draining';
+    if (!isLate && !(isDraining && this.#isDrained(id))) return next;
     this.#events.push({
       kind: 'drained',
       instance: id,
