@@ -426,3 +426,47 @@ describe('whatever a body holds, the search is quick', () => {
     expect(blockedMs(document, [{ kind: 'user', local: 'user', namespace: 'urn:none' }])).toBeLessThan(50);
   });
 });
+
+describe('the operation', () => {
+  const operation = (document: string | Buffer, complete = true) =>
+    new EnvelopeScanner([], { maxDepth: 3, wantsOperation: true }).scan(
+      Buffer.from(document),
+      undefined,
+      complete,
+    ).operation;
+
+  test.each([
+    ['subscribe-1.1.xml', 'subscribe'],
+    ['set-workmode-1.2.xml', 'setCurrentWorkmode'],
+  ])('of %s is the local name of the first element in the Body', (name, expected) => {
+    expect(operation(fixture(name))).toBe(expected);
+  });
+
+  test('is no block of the Header, no parameter and no second element', () => {
+    const header = '<s:Header><m:logon xmlns:m="urn:m"><x/></m:logon></s:Header>';
+    expect(operation(envelope('<logon/>', { header }))).toBe('op');
+    expect(operation(`<Envelope xmlns="${SOAP_11}"><Body><a/><b/></Body></Envelope>`)).toBe('a');
+  });
+
+  test('is not there in an empty Body, nor in what is no envelope', () => {
+    expect(operation(`<Envelope xmlns="${SOAP_11}"><Body/></Envelope>`)).toBeUndefined();
+    expect(operation('<logon/>')).toBeUndefined();
+    expect(operation('logon')).toBeUndefined();
+  });
+
+  test('is found in the beginning of a body, as soon as its name is there', () => {
+    const document = envelope('<user>A</user>');
+    const end = document.indexOf('m:op') + 'm:op xmlns:m="urn:m">'.length;
+    expect(operation(document.slice(0, end - 1), false)).toBeUndefined();
+    expect(operation(document.slice(0, end), false)).toBe('op');
+  });
+
+  test('is found beside the names, wherever those stand', () => {
+    const header = '<s:Header><user>A</user></s:Header>';
+    const rules: ElementRule[] = [{ kind: 'user', local: 'user' }];
+    const scanner = new EnvelopeScanner(rules, { maxDepth: 4, wantsOperation: true });
+    const found = { user: 'A', operation: 'op' };
+    expect(scanner.scan(Buffer.from(envelope('', { header })), undefined, true)).toMatchObject(found);
+    expect(scanner.scan(Buffer.from(envelope('<user>A</user>')), undefined, true)).toMatchObject(found);
+  });
+});

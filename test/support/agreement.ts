@@ -1,0 +1,116 @@
+import type { SyncReply } from '../../src/core/agreement/ledger.ts';
+import { Ledger } from '../../src/core/agreement/ledger.ts';
+import type { PoolRules } from '../../src/core/agreement/next-view.ts';
+import type { Verdict } from '../../src/core/agreement/opinion.ts';
+import type { Policy } from '../../src/core/agreement/policy.ts';
+import type { Moment } from '../../src/core/agreement/replica.ts';
+import { Replica } from '../../src/core/agreement/replica.ts';
+import type { InstanceId } from '../../src/core/instance.ts';
+import { StoreUnavailable } from '../../src/core/ports.ts';
+import type { PoolMode } from '../../src/core/view.ts';
+
+const LEASE_MS = 60_000;
+const LIFE = 'life';
+export const UP: Verdict = { health: 'up', incarnation: '', emptyAt: 0 };
+export const DOWN: Verdict = { health: 'down', incarnation: '', emptyAt: 0 };
+
+export type Verdicts = Readonly<Record<InstanceId, Verdict>>;
+
+const now = (): Moment => ({ mono: performance.now(), wall: Date.now() });
+
+/** Replicas that agree about one pool, by the real engine and the real ledger; tests say who hears what, and when. */
+export class Agreement {
+  readonly ledger = new Ledger({ leaseMs: LEASE_MS, joinMs: 0 });
+  readonly replicas: readonly Replica[];
+  /** Nobody reaches the ledger. */
+  isAway = false;
+  #now = 0;
+  #ids = 0;
+
+  constructor(options: {
+    readonly mode?: PoolMode;
+    readonly instances: readonly InstanceId[];
+    readonly replicas?: number;
+    readonly onStoreLoss?: 'continue' | 'refuse';
+  }) {
+    const rules: PoolRules = {
+      mode: options.mode ?? 'sticky',
+      quorum: 'majority',
+      quarantines: false,
+      countsLives: false,
+      instances: options.instances.map((id, i) => ({ id, priority: i + 1, admin: 'enabled' })),
+    };
+    this.replicas = Array.from(
+      { length: options.replicas ?? 1 },
+      (_, i) =>
+        new Replica({
+          id: `r${i}`,
+          pool: 'ici',
+          rules,
+          weights: new Map(),
+          leaseMs: LEASE_MS,
+          onStoreLoss: options.onStoreLoss ?? 'continue',
+          awayMs: 0,
+          cutOffMs: 0,
+          newId: () => `v${this.#ids++}`,
+        }),
+    );
+    const all = Object.fromEntries(options.instances.map((id) => [id, UP]));
+    for (const replica of this.replicas) this.sees(replica, all);
+    this.agree();
+    // A ledger that knows nobody waits for the end of any lease that there may have been.
+    this.#now += LEASE_MS;
+    this.agree();
+  }
+
+  sees(replica: Replica, verdicts: Verdicts): void {
+    replica.vote({ verdicts, settled: true, idle: false });
+    replica.tick(performance.now());
+  }
+
+  /** Everybody comes to see this, and agrees on what follows from it. */
+  agreeOn(verdicts: Verdicts): void {
+    for (const replica of this.replicas) this.sees(replica, verdicts);
+    this.agree();
+  }
+
+  decree(change: (policy: Policy) => Policy): void {
+    const [{ policy }] = this.replicas as [Replica];
+    this.ledger.decree(
+      { base: policy.version, policy: { ...change(policy), version: policy.version + 1 }, events: [] },
+      this.#now,
+    );
+    this.agree();
+  }
+
+  /** Until nobody has anything to say. */
+  agree(): void {
+    for (let round = 0; round < 6; round += 1) {
+      for (const replica of this.replicas) this.sync(replica);
+    }
+  }
+
+  /** One exchange of one replica with the ledger, and what it proposes thereupon. */
+  sync(replica: Replica): void {
+    const sent = now();
+    const request = replica.request(sent);
+    let reply: SyncReply;
+    try {
+      reply = this.#answer(() => this.ledger.sync(request, LIFE, this.#now));
+    } catch {
+      replica.failed(now());
+      return;
+    }
+    replica.accept(request, reply, sent);
+    replica.restored(LIFE);
+    replica.tick(performance.now());
+    const proposal = replica.proposal(() => undefined);
+    if (proposal === undefined) return;
+    if (this.ledger.propose(proposal, LIFE, this.#now)) replica.proposed(proposal.view, now());
+  }
+
+  #answer<T>(ask: () => T): T {
+    if (this.isAway) throw new StoreUnavailable('away');
+    return ask();
+  }
+}

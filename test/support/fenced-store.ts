@@ -1,0 +1,78 @@
+import { storedKey } from '../../src/affinity/stored-name.ts';
+import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
+import type { Name } from '../../src/core/identity.ts';
+import type { InstanceId } from '../../src/core/instance.ts';
+import type { AffinityStore, BindingPage, KnownBinding } from '../../src/core/ports.ts';
+import { StaleView, StoreUnavailable } from '../../src/core/ports.ts';
+
+/** A store in memory, of names that are roots alone, that can be away and tells what it was asked. */
+export class FencedStore implements AffinityStore {
+  readonly bindings = new Map<string, Binding>();
+  readonly asked: string[] = [];
+  isAway = false;
+  /** Happens while it is asked, before it answers. */
+  meanwhile: (() => void)[] = [];
+  readonly #fence: () => string;
+
+  /** @param fence the one that holds at this moment */
+  constructor(fence: () => string) {
+    this.#fence = fence;
+  }
+
+  async claim([name]: readonly Name[], proposal: Placement, fence: string): Promise<Claim> {
+    this.#ask('claim', fence);
+    const held = this.bindings.get(storedKey(name as Name));
+    if (held !== undefined) return { binding: held, made: false };
+    return { binding: this.hold(name as Name, proposal, 1), made: true };
+  }
+
+  async rebind(expected: Binding, proposal: Placement, fence: string): Promise<Claim> {
+    this.#ask('rebind', fence);
+    const held = this.bindings.get(storedKey(expected.root));
+    if (held !== undefined && held.generation !== expected.generation) return { binding: held, made: false };
+    return { binding: this.hold(expected.root, proposal, expected.generation + 1), made: true };
+  }
+
+  async renew([name]: readonly Name[]): Promise<Binding | undefined> {
+    this.#ask('renew');
+    return this.bindings.get(storedKey(name as Name));
+  }
+
+  async restore(entries: readonly KnownBinding[]): Promise<Binding[]> {
+    this.#ask('restore');
+    return entries.map(({ binding }) => {
+      const held = this.bindings.get(storedKey(binding.root));
+      return held ?? this.hold(binding.root, binding, binding.generation);
+    });
+  }
+
+  async release(name: Name): Promise<void> {
+    this.#ask('release');
+    this.bindings.delete(storedKey(name));
+  }
+
+  async counts(): Promise<ReadonlyMap<InstanceId, number>> {
+    return new Map();
+  }
+
+  async list(): Promise<BindingPage> {
+    return { bindings: [], cursor: undefined };
+  }
+
+  listen(): void {}
+
+  async close(): Promise<void> {}
+
+  hold(root: Name, { instance, incarnation }: Placement, generation: number): Binding {
+    const binding: Binding = { instance, incarnation, root, generation };
+    this.bindings.set(storedKey(root), binding);
+    return binding;
+  }
+
+  #ask(what: string, fence?: string): void {
+    this.asked.push(what);
+    this.meanwhile.shift()?.();
+    if (this.isAway) throw new StoreUnavailable('away');
+    if (fence !== undefined && fence !== this.#fence()) throw new StaleView('the fence has moved');
+  }
+}
