@@ -4,15 +4,33 @@ import type { Name } from '../core/identity.ts';
 import { nameKey, parseNameKey } from '../core/identity.ts';
 import { storedForm, storedKey } from './stored-name.ts';
 
-/** A binding as this process last saw it, shared by all its names. */
+/** A binding as this process last saw it, shared by all its names. Times are monotonic milliseconds. */
 export interface CachedBinding {
+  /** The key of its root, in stored form. */
+  readonly key: string;
   binding: Binding;
   /** The names known to lead to it, in stored form, its root first. */
   readonly names: readonly Name[];
-  /** When the store last confirmed it, in monotonic milliseconds. */
+  /** When the store was asked, or was heard of it, last; minus infinity where it has to be asked. */
   checkedAt: number;
+  /** When its lifetime in the store last began anew, at the earliest. */
+  renewedAt: number;
+  /** When it was last acted on without the store. */
+  usedAt: number;
+  /** The epoch in which the store confirmed it; 0 where it never did. */
+  epoch: number;
   /** Set by whoever renews it in the background, so that nobody else does. */
   renewing: boolean;
+}
+
+/** What the store tells of a binding, and what that is worth. */
+export interface Confirmation {
+  /** When it was asked; what it told at that time, or later, is true. */
+  readonly askedAt: number;
+  /** When the binding's lifetime began anew, at the earliest; `askedAt` if the question did that. */
+  readonly renewedAt?: number;
+  /** The epoch that was known to be in effect, or pending, when it was asked; 0 if that is not known. */
+  readonly epoch: number;
 }
 
 export interface BindingCacheOptions {
@@ -23,10 +41,8 @@ export interface BindingCacheOptions {
 
 interface Entry extends CachedBinding {
   names: Name[];
-  /** The key of its root, in stored form. */
-  readonly key: string;
-  /** Its keys in the index of names as requests bear them, each with the key of its stored form. */
-  readonly raw: Map<string, string>;
+  /** Its names as requests bear them, where that is not their stored form, each with the key of that form. */
+  raw: Map<string, string> | undefined;
 }
 
 // Sessions of one agent that are known at a time; a re-logon adds one, and the oldest is forgotten.
@@ -34,23 +50,32 @@ const MOST_NAMES = 8;
 
 /**
  * The bindings that this process knows, so that a known agent's request needs no
- * store. Two indexes lead to an entry: one by names as requests bear them, which
+ * store: those served here, and as many of the others as there is room for. Two indexes lead to an entry: one by names as requests bear them, which
  * is looked up without hashing anything, and one by names in stored form, which
  * is how a store tells of moves. There is one entry for each root.
  */
 export class BindingCache {
+  readonly idleLifetimeMs: number;
   readonly #entries: LRUCache<string, Entry>;
   readonly #byRaw = new Map<string, Entry>();
   readonly #byStored = new Map<string, Entry>();
+  readonly #maxEntries: number;
   readonly #trustedMs: number;
   readonly #renewedMs: number;
 
   constructor({ maxEntries, idleLifetimeMs }: BindingCacheOptions) {
     this.#entries = new LRUCache({ max: maxEntries, dispose: (entry) => this.#unlink(entry) });
+    this.#maxEntries = maxEntries;
+    this.idleLifetimeMs = idleLifetimeMs;
     // A binding that is used is renewed ten times before it would cease to be trusted,
     // and ceases to be trusted long before the store could forget it.
     this.#trustedMs = idleLifetimeMs / 2;
     this.#renewedMs = idleLifetimeMs / 20;
+  }
+
+  /** Another binding would drive one out. */
+  get isFull(): boolean {
+    return this.#entries.size >= this.#maxEntries;
   }
 
   /** Bindings, not names. */
@@ -75,58 +100,116 @@ export class BindingCache {
     return name && this.#find(name.kind, name.value);
   }
 
-  /** Tells what the store said of these names, at `now` in monotonic milliseconds. */
-  put(names: readonly Name[], binding: Binding, now: number): CachedBinding {
-    const entry = this.#entries.get(storedKey(binding.root)) ?? this.#add(binding, now);
-    entry.binding = binding;
-    entry.checkedAt = now;
+  /** The same of the key in stored form, and not as a use of it. */
+  peek(key: string): CachedBinding | undefined {
+    return this.#byStored.get(key);
+  }
+
+  /**
+   * Tells what the store answered about these names. An answer that was
+   * overtaken by news of a move is dropped.
+   */
+  put(names: readonly Name[], binding: Binding, told: Confirmation): CachedBinding {
+    const key = storedKey(binding.root);
+    const entry = this.#entries.peek(key) ?? this.#add(key, binding);
+    const knownSince = Math.max(entry.checkedAt, entry.renewedAt);
+    const isOvertaken = entry.binding.generation > binding.generation && knownSince > told.askedAt;
+    if (!isOvertaken) confirm(entry, binding, told);
     for (const name of names) this.#link(name, entry);
     return entry;
   }
 
   /**
-   * Drops the binding that a name leads to, with all its names.
+   * Tells what was heard of a binding that somebody made or moved. News may be
+   * older than what is known: answers come on another connection. It is newer if
+   * its generation is later, or its epoch; or if what is known has ended.
+   */
+  hear(binding: Binding, aliases: readonly Name[], epoch: number, now: number): void {
+    const key = storedKey(binding.root);
+    const known = this.#entries.peek(key);
+    if (known !== undefined && !this.hasEnded(known, now)) {
+      const { generation } = known.binding;
+      if (binding.generation < generation ? epoch <= known.epoch : isOlderTwin(binding, epoch, known)) return;
+    }
+    const entry = known ?? this.#add(key, binding);
+    confirm(entry, binding, { askedAt: now, epoch });
+    for (const name of aliases) this.#link(name, entry);
+  }
+
+  /** Tells what was decided here without the store: to be acted on while the store is away, and asked for afterwards. */
+  decide(names: readonly Name[], binding: Binding, now: number): CachedBinding {
+    const key = storedKey(binding.root);
+    const entry = this.#entries.peek(key) ?? this.#add(key, binding);
+    entry.binding = binding;
+    entry.epoch = 0;
+    entry.checkedAt = Number.NEGATIVE_INFINITY;
+    entry.usedAt = now;
+    this.join(names, entry);
+    return entry;
+  }
+
+  /** These names lead to the binding too. */
+  join(names: readonly Name[], { key }: CachedBinding): void {
+    const entry = this.#byStored.get(key);
+    if (entry === undefined) return;
+    for (const name of names) this.#link(name, entry);
+  }
+
+  /**
+   * The name does not mean any more what it meant. A binding goes with its root.
    *
    * @param name in either form
    */
   forget(name: Name): void {
-    const entry = this.#byStored.get(storedKey(name));
-    if (entry !== undefined) this.#entries.delete(entry.key);
+    const key = storedKey(name);
+    const entry = this.#byStored.get(key);
+    if (entry !== undefined) this.#part(key, entry);
   }
 
-  clear(): void {
-    this.#entries.clear();
+  /** Every name in stored form with its binding, each binding under its own key too. May change on the way. */
+  entries(): IterableIterator<[string, CachedBinding]> {
+    return this.#byStored.entries();
   }
 
-  /** Every binding, the last used first. */
-  entries(): IterableIterator<CachedBinding> {
-    return this.#entries.values();
-  }
-
-  /** May be acted on, while the lease on the view holds, without asking the store. */
-  isTrusted(entry: CachedBinding, now: number): boolean {
-    return now - entry.checkedAt < this.#trustedMs;
+  /** Cannot have ended in the store unnoticed, nor is about to. */
+  isAlive(entry: CachedBinding, now: number): boolean {
+    return now - entry.renewedAt < this.#trustedMs;
   }
 
   /** Should be renewed in the store, without anybody waiting for it. */
   needsRenewal(entry: CachedBinding, now: number): boolean {
-    return now - entry.checkedAt >= this.#renewedMs;
+    return now - entry.renewedAt >= this.#renewedMs;
   }
 
-  #add(binding: Binding, now: number): Entry {
+  /** Has ended in the store, if nobody else has renewed it there; nor was it acted on without the store. */
+  hasEnded(entry: CachedBinding, now: number): boolean {
+    return now - Math.max(entry.renewedAt, entry.usedAt) >= this.idleLifetimeMs;
+  }
+
+  #add(key: string, binding: Binding): Entry {
     const root = storedForm(binding.root);
-    const key = nameKey(root.kind, root.value);
     // Until now it may have been another binding's alias.
     const before = this.#byStored.get(key);
     if (before !== undefined) this.#part(key, before);
-    const entry = { binding, names: [root], key, raw: new Map(), checkedAt: now, renewing: false };
+    const entry: Entry = {
+      key,
+      binding,
+      names: [root],
+      checkedAt: Number.NEGATIVE_INFINITY,
+      renewedAt: Number.NEGATIVE_INFINITY,
+      usedAt: Number.NEGATIVE_INFINITY,
+      epoch: 0,
+      renewing: false,
+      raw: undefined,
+    };
     this.#entries.set(key, entry);
     this.#byStored.set(key, entry);
     return entry;
   }
 
   #find(kind: Name['kind'], value: string): Entry | undefined {
-    const entry = this.#byRaw.get(nameKey(kind, value)) ?? this.#adopt({ kind, value });
+    const key = nameKey(kind, value);
+    const entry = this.#byStored.get(key) ?? this.#byRaw.get(key) ?? this.#adopt({ kind, value });
     // For the order of use alone.
     if (entry !== undefined) this.#entries.get(entry.key);
     return entry;
@@ -157,7 +240,9 @@ export class BindingCache {
   }
 
   #linkRaw(raw: string, key: string, entry: Entry): void {
+    if (raw === key) return;
     this.#byRaw.set(raw, entry);
+    entry.raw ??= new Map();
     entry.raw.set(raw, key);
   }
 
@@ -169,15 +254,35 @@ export class BindingCache {
     }
     this.#byStored.delete(key);
     entry.names = entry.names.filter((name) => nameKey(name.kind, name.value) !== key);
-    for (const [raw, stored] of entry.raw) {
+    for (const [raw, stored] of entry.raw ?? []) {
       if (stored !== key) continue;
       this.#byRaw.delete(raw);
-      entry.raw.delete(raw);
+      entry.raw?.delete(raw);
     }
   }
 
   #unlink(entry: Entry): void {
     for (const { kind, value } of entry.names) this.#byStored.delete(nameKey(kind, value));
-    for (const raw of entry.raw.keys()) this.#byRaw.delete(raw);
+    for (const raw of entry.raw?.keys() ?? []) this.#byRaw.delete(raw);
   }
+}
+
+function confirm(
+  entry: Entry,
+  binding: Binding,
+  { askedAt, renewedAt = askedAt, epoch }: Confirmation,
+): void {
+  // What was true in a later epoch is not less true for being asked about in an earlier one.
+  entry.epoch = isSame(entry.binding, binding) ? Math.max(entry.epoch, epoch) : epoch;
+  entry.binding = binding;
+  entry.checkedAt = Math.max(entry.checkedAt, askedAt);
+  entry.renewedAt = Math.max(entry.renewedAt, renewedAt);
+}
+
+function isSame(a: Binding, b: Binding): boolean {
+  return a.generation === b.generation && a.instance === b.instance && a.incarnation === b.incarnation;
+}
+
+function isOlderTwin(binding: Binding, epoch: number, known: CachedBinding): boolean {
+  return binding.generation === known.binding.generation && epoch < known.epoch;
 }

@@ -1,13 +1,17 @@
+import { epochOf } from '../core/agreement/ledger.ts';
+import type { Standing } from '../core/agreement/replica.ts';
 import type { Binding, Claim, Placement } from '../core/binding.ts';
-import { GatewayError } from '../core/errors.ts';
 import type { Name } from '../core/identity.ts';
 import { nameKey } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
-import type { AffinityStore, BindingPage, BindingQuery } from '../core/ports.ts';
-import { StoreLost, StoreUnavailable } from '../core/ports.ts';
+import type { AffinityStore, BindingPage, BindingQuery, KnownBinding } from '../core/ports.ts';
+import { StaleView, StoreUnavailable } from '../core/ports.ts';
+import { isCurrent } from '../core/route.ts';
 import type { BindingCache, CachedBinding } from './binding-cache.ts';
 import { Journal } from './journal.ts';
-import { storedKey } from './stored-name.ts';
+import { Mirror } from './mirror.ts';
+import { storedForm, storedKey } from './stored-name.ts';
+import { WriteBack } from './write-back.ts';
 
 /** How a request came by its binding; the `decision` of logs and metrics. */
 export type Decision = 'bound' | 'claimed' | 'rebound' | 'storeless';
@@ -18,34 +22,27 @@ export interface Bound {
 }
 
 export interface BindingsEvents {
-  onStoreState(state: 'available' | 'away', detail: string): void;
   /** An agent had been served by `was` under one of these names, and from now on is by `now`. */
   onConflict(names: readonly Name[], was: Placement, now: Placement): void;
   /** A binding was moved from here, because its instance or incarnation was gone. */
   onRebound(): void;
-  onOperation(operation: string, outcome: 'ok' | 'unavailable', seconds: number): void;
+  onOperation(operation: string, outcome: 'ok' | 'stale' | 'unavailable', seconds: number): void;
 }
 
 export interface BindingsOptions {
   readonly store: AffinityStore;
   readonly cache: BindingCache;
-  readonly onStoreLoss: 'continue' | 'refuse';
   /**
    * True where a session that was seen alone may turn out to be an agent's who is
    * bound elsewhere. Such a binding is then asked for every time: nothing but the
    * store can tell that the user has been seen with it.
    */
   readonly sessionsAreProvisional: boolean;
+  /** The epoch of the newest agreed view that is known here, whether or not it is acted on. */
+  readonly epoch: () => number;
   readonly events: BindingsEvents;
 }
 
-const HEARTBEAT_MS = 1_000;
-const AWAY_RETRY_MS = 250;
-// Told of one outage.
-const MOST_REASONS = 4;
-// After a loss every gateway writes back what it knows, and finds out within a heartbeat that it has to. Until then
-// a gateway that does not know an agent must not take him for new.
-const RECOVERY_MS = 1_500;
 // Names whose move was heard lately; see #isOutdated.
 const REMEMBERED_MOVES = 10_000;
 
@@ -53,58 +50,63 @@ const REMEMBERED_MOVES = 10_000;
  * The bindings of one pool as the data plane sees them: a cache in front of the
  * store, and a way to go on when the store is away.
  *
- * While the store is away, known agents are routed by the cache, unknown ones as
- * the caller proposes, and both are written down. When it is back, what was
- * written down goes to the store before the store is used for anything else;
- * where the store holds something different, the store wins.
+ * Which way is to be gone, the caller decides by the agreed view. While it acts
+ * alone, known agents are where the cache says, unknown ones where it places
+ * them, and what it decides is written down. That goes to the store before the
+ * store is used for anything else; where the store holds something different, the
+ * store wins.
  */
 export class Bindings {
   readonly #options: BindingsOptions;
   readonly #store: AffinityStore;
   readonly #cache: BindingCache;
   readonly #journal = new Journal();
+  readonly #writer: WriteBack;
+  readonly #mirror: Mirror;
   readonly #moves = new Map<string, number>();
-  #counts: ReadonlyMap<InstanceId, number> = new Map();
-  #available = false;
-  /** Why the store is away, as far as it was told. */
-  readonly #reasons = new Set<string>();
-  /** The store has lost data that is being written back. */
-  #recovering = false;
-  #marker: string | undefined;
+  #counts: ReadonlyMap<InstanceId, number> | undefined;
+  /** Before this moment, in monotonic milliseconds, news may have been missed. */
   #trustedSince = Number.NEGATIVE_INFINITY;
-  #heartbeat: NodeJS.Timeout | undefined;
-  #beating: Promise<void> | undefined;
-  #closed = false;
+  #writingBack: { readonly life: string | undefined; readonly run: Promise<number> } | undefined;
+  /** The life of the store in which everything was written back last. */
+  #writtenLife: string | undefined;
+  #refreshing: Promise<void> | undefined;
 
   constructor(options: BindingsOptions) {
+    const { store, cache, epoch } = options;
     this.#options = options;
-    this.#store = options.store;
-    this.#cache = options.cache;
-    options.store.listen({
+    this.#store = store;
+    this.#cache = cache;
+    this.#writer = new WriteBack({
+      store,
+      cache,
+      journal: this.#journal,
+      onWrittenBack: (...written) => this.#onWrittenBack(...written),
+    });
+    this.#mirror = new Mirror({
+      store,
+      cache,
+      epoch,
+      isOutdated: (names, askedAt) => this.#isOutdated(names, askedAt),
+    });
+    store.listen({
+      onBound: (binding, aliases, heardEpoch) =>
+        this.#cache.hear(binding, aliases, heardEpoch, performance.now()),
       onMoved: (names) => this.#onMoved(names),
       onGap: () => {
         this.#trustedSince = performance.now();
+        this.#mirror.mayHaveMissed();
       },
     });
   }
 
-  /** Asks the store once, so that the first request need not; resolves whether or not it answers. */
-  async start(): Promise<void> {
-    await this.#beat();
-  }
-
   async close(): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#heartbeat);
+    await this.#mirror.close();
     await this.#store.close();
   }
 
-  get available(): boolean {
-    return this.#available;
-  }
-
-  /** Live bindings per instance, at most a second old; what was last known while the store is away. */
-  get counts(): ReadonlyMap<InstanceId, number> {
+  /** Live bindings per instance, about a second old, or as they were when the store was last asked; `undefined` before. */
+  get counts(): ReadonlyMap<InstanceId, number> | undefined {
     return this.#counts;
   }
 
@@ -112,20 +114,19 @@ export class Bindings {
     return this.#cache.size;
   }
 
-  /** Told by the store's connection as soon as it breaks, so that no request has to find out. */
-  storeIsDown(detail: string): void {
-    this.#markAway(detail);
-  }
-
-  /** Told by the store's connection: while it brings no news of moves, the cache is trusted for nothing. */
+  /**
+   * Told by the store's connection: while it brings no news of moves, the cache is
+   * trusted for nothing. That it is up again is not enough; the store says when
+   * its news are heard again.
+   */
   hearing(state: 'up' | 'down'): void {
-    this.#trustedSince = state === 'down' ? Number.POSITIVE_INFINITY : performance.now();
+    if (state === 'down') this.#trustedSince = Number.POSITIVE_INFINITY;
   }
 
   /**
    * Live bindings as the store has them, for operators.
    *
-   * @throws StoreUnavailable while the store is away
+   * @throws StoreUnavailable
    */
   list(query: BindingQuery): Promise<BindingPage> {
     return this.#store.list(query);
@@ -140,11 +141,20 @@ export class Bindings {
     return this.#cache.get(nameKey(name.kind, name.value));
   }
 
-  /** May the cached binding be acted on without asking the store? Renews it in the background when due. */
-  isTrusted(entry: CachedBinding): boolean {
-    if (!this.#available) return true;
+  /**
+   * May the cached binding be acted on without asking the store? Renews it in the
+   * background when due.
+   *
+   * @param alone the caller acts without the store: then there is nothing better than the cache
+   */
+  isTrusted(entry: CachedBinding, standing: Standing, alone: boolean): boolean {
     const now = performance.now();
-    if (entry.checkedAt < this.#trustedSince || !this.#cache.isTrusted(entry, now)) return false;
+    if (alone) {
+      entry.usedAt = now;
+      return true;
+    }
+    if (entry.checkedAt < this.#trustedSince || !this.#cache.isAlive(entry, now)) return false;
+    if (!isCurrent(standing.view, entry.binding.instance, entry.epoch)) return false;
     if (this.#options.sessionsAreProvisional && entry.binding.root.kind === 'session') return false;
     if (this.#cache.needsRenewal(entry, now) && !entry.renewing) void this.#renew(entry);
     return true;
@@ -158,93 +168,132 @@ export class Bindings {
   /**
    * Learns the binding that holds for the names, or makes `proposal` that binding.
    *
-   * @param storeless what to propose while the store is known to be away: depends on nothing but the name,
-   *   so that gateways that cannot talk agree
-   * @throws GatewayError `GW_AFFINITY_UNAVAILABLE` if the store is away and the pool is told to refuse
+   * @throws StaleView | StoreUnavailable
    */
-  async claim(names: readonly Name[], proposal: Placement, storeless: Placement): Promise<Bound> {
-    if (this.#recovering) return this.#claimAfterLoss(names, proposal, storeless);
-    if (this.#available) {
-      const begunAt = performance.now();
-      try {
-        const claim = await this.#timed('claim', this.#store.claim(names, proposal));
-        this.#learn(names, claim, begunAt);
-        return { binding: claim.binding, decision: claim.made ? 'claimed' : 'bound' };
-      } catch (error) {
-        this.#absorb(error);
-        if (error instanceof StoreLost) return this.#claimAfterLoss(names, proposal, storeless);
-        // It may have been done all the same; then both agree on what was proposed.
-        return this.#claimStoreless(names, proposal);
-      }
-    }
-    return this.#claimStoreless(names, storeless);
-  }
-
-  /** Agents that are known go on; whether the others are new shows when all gateways have written back. */
-  async #claimAfterLoss(names: readonly Name[], proposal: Placement, storeless: Placement): Promise<Bound> {
-    if (this.#known(names) !== undefined) return this.#claimStoreless(names, storeless);
-    await this.#beat();
-    if (!this.#available || this.#recovering) return this.#claimStoreless(names, storeless);
-    return this.claim(names, proposal, storeless);
-  }
-
-  /** Learns the binding that holds for the names, if there is one. Makes none. */
-  async lookup(names: readonly Name[]): Promise<Binding | undefined> {
-    if (this.#available) {
-      const begunAt = performance.now();
-      try {
-        const binding = await this.#timed('lookup', this.#store.renew(names));
-        if (binding !== undefined) this.#learn(names, { binding, made: false }, begunAt);
-        return binding;
-      } catch (error) {
-        this.#absorb(error);
-      }
-    }
-    return this.#known(names)?.binding;
+  async claim(names: readonly Name[], proposal: Placement, fence: string): Promise<Bound> {
+    await this.#emptyJournal();
+    const askedAt = performance.now();
+    const claim = await this.#timed('claim', this.#store.claim(names, proposal, fence));
+    this.#learn(names, claim, askedAt, epochOf(fence));
+    return { binding: claim.binding, decision: claim.made ? 'claimed' : 'bound' };
   }
 
   /**
    * Moves the binding, unless somebody has already; returns the one that holds.
    *
-   * @param storeless where to move it while the store is known to be away; as for {@link claim}
+   * @throws StaleView | StoreUnavailable
    */
   async rebind(
     names: readonly Name[],
     expected: Binding,
     proposal: Placement,
-    storeless: Placement,
+    fence: string,
   ): Promise<Bound> {
-    let placement = storeless;
-    if (this.#available) {
-      const begunAt = performance.now();
-      try {
-        const claim = await this.#timed('rebind', this.#store.rebind(expected, proposal));
-        this.#learn(names, claim, begunAt);
-        if (claim.made) this.#options.events.onRebound();
-        return { binding: claim.binding, decision: claim.made ? 'rebound' : 'bound' };
-      } catch (error) {
-        this.#absorb(error);
-        // Should the store have done it after all, both agree.
-        if (!(error instanceof StoreLost)) placement = proposal;
-      }
+    await this.#emptyJournal();
+    const askedAt = performance.now();
+    const claim = await this.#timed('rebind', this.#store.rebind(expected, proposal, fence));
+    this.#learn(names, claim, askedAt, epochOf(fence));
+    if (claim.made) this.#options.events.onRebound();
+    return { binding: claim.binding, decision: claim.made ? 'rebound' : 'bound' };
+  }
+
+  /**
+   * Learns the binding that holds for the names, if there is one. Makes none.
+   *
+   * @throws StoreUnavailable
+   */
+  async lookup(names: readonly Name[]): Promise<Binding | undefined> {
+    await this.#emptyJournal();
+    return this.#ask('lookup', names);
+  }
+
+  /** {@link claim} without the store: who is known stays, who is not is placed. */
+  claimAlone(names: readonly Name[], placement: Placement): Bound {
+    for (const name of names) {
+      const known = this.get(name);
+      if (known === undefined) continue;
+      this.#join(names, known);
+      return { binding: known.binding, decision: 'bound' };
     }
-    const binding: Binding = { ...placement, root: expected.root, generation: expected.generation + 1 };
-    this.#write(names, binding, expected);
+    return { binding: this.#decide(names, names[0] as Name, placement), decision: 'storeless' };
+  }
+
+  /** {@link rebind} without the store. */
+  moveAlone(names: readonly Name[], expected: Binding, placement: Placement): Bound {
+    const binding = this.#decide(names, expected.root, placement);
     this.#options.events.onRebound();
     return { binding, decision: 'rebound' };
   }
 
-  #claimStoreless(names: readonly Name[], placement: Placement): Bound {
-    const known = this.#known(names);
-    if (known !== undefined) {
-      this.#join(names, known);
-      return { binding: known.binding, decision: 'bound' };
+  /**
+   * Brings the store up to date after it was away or has lost data: with what was
+   * decided without it, also while this runs, and with all that is known here,
+   * unless that was written back in this life of the store before. Resolves to
+   * the number of bindings written.
+   *
+   * @param life the store's; without it everything is written
+   * @throws StoreUnavailable
+   */
+  writeBack(life?: string): Promise<number> {
+    const before = this.#writingBack;
+    if (before !== undefined && before.life === life) return before.run;
+    const begin = (): Promise<number> => this.#writeAllBack(life);
+    const run = before === undefined ? begin() : before.run.then(begin, begin);
+    const writing = { life, run };
+    this.#writingBack = writing;
+    const end = (): void => {
+      if (this.#writingBack === writing) this.#writingBack = undefined;
+    };
+    run.then(end, end);
+    return run;
+  }
+
+  /**
+   * To be called about once a second: learns the counts, writes down what was
+   * decided while the store failed for a moment, and lets the mirror go on. Never
+   * rejects.
+   */
+  refreshCounts(): Promise<void> {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  async #refresh(): Promise<void> {
+    try {
+      await this.#emptyJournal();
+      this.#counts = await this.#store.counts();
+      this.#mirror.tick();
+    } catch (error) {
+      // What was known last stands.
+      if (!(error instanceof StoreUnavailable)) throw error;
     }
-    if (this.#options.onStoreLoss === 'refuse') throw new GatewayError('GW_AFFINITY_UNAVAILABLE');
-    const root = names[0] as Name;
-    const binding: Binding = { ...placement, root, generation: 0 };
-    this.#write(names, binding, undefined);
-    return { binding, decision: 'storeless' };
+  }
+
+  async #writeAllBack(life: string | undefined): Promise<number> {
+    let written = 0;
+    if (life === undefined || life !== this.#writtenLife) written += await this.#writer.mirror();
+    written += await this.#writer.journal();
+    this.#writtenLife = life;
+    return written;
+  }
+
+  /** What was decided here must not be unknown to the store when it is asked. */
+  async #emptyJournal(): Promise<void> {
+    if (this.#journal.size > 0) await this.#writer.journal();
+  }
+
+  /**
+   * Places an agent without the store. Nobody has agreed to it, so it has no
+   * generation, and loses against whatever anybody has of him from the store.
+   */
+  #decide(names: readonly Name[], root: Name, placement: Placement): Binding {
+    const { instance, incarnation } = placement;
+    const binding: Binding = { root: storedForm(root), instance, incarnation, generation: 0 };
+    const entry = this.#cache.decide(names, binding, performance.now());
+    this.#journal.write(entry.names, binding, 0);
+    return binding;
   }
 
   /** What the store would do in a claim: the name that decides first is right, and the others follow it. */
@@ -255,46 +304,48 @@ export class Bindings {
     if (displaced !== undefined && displaced.binding.instance !== known.binding.instance) {
       this.#options.events.onConflict(names, displaced.binding, known.binding);
     }
-    this.#journal.join(names, known.binding);
-    this.#cache.put(names, known.binding, known.checkedAt);
+    this.#cache.join(names, known);
+    this.#journal.write(known.names, known.binding, known.epoch);
   }
 
-  #known(names: readonly Name[]): CachedBinding | undefined {
-    for (const name of names) {
-      const entry = this.get(name);
-      if (entry !== undefined) return entry;
-    }
-    return undefined;
-  }
-
-  #write(names: readonly Name[], binding: Binding, from: Binding | undefined): void {
-    this.#journal.write(names, binding, from);
-    this.#cache.put(names, binding, performance.now());
-  }
-
-  #learn(names: readonly Name[], claim: Claim, begunAt: number): void {
+  #learn(names: readonly Name[], claim: Claim, askedAt: number, epoch: number): void {
     if (claim.conflict !== undefined) {
       this.#options.events.onConflict(names, claim.conflict, claim.binding);
     }
-    // Not what was overtaken: the news of a move can arrive before the older answer.
-    if (!this.#isOutdated([...names, claim.binding.root], begunAt)) {
-      this.#cache.put(names, claim.binding, performance.now());
-    }
+    if (this.#isOutdated([...names, claim.binding.root], askedAt)) return;
+    this.#cache.put(names, claim.binding, { askedAt, epoch });
+  }
+
+  /** Asks the store who holds, as of the epoch that is known when it is asked. */
+  async #ask(operation: 'lookup' | 'renew', names: readonly Name[]): Promise<Binding | undefined> {
+    const askedAt = performance.now();
+    const epoch = this.#options.epoch();
+    const binding = await this.#timed(operation, this.#store.renew(names));
+    if (binding !== undefined) this.#learn(names, { binding, made: false }, askedAt, epoch);
+    return binding;
   }
 
   async #renew(entry: CachedBinding): Promise<void> {
     entry.renewing = true;
-    const begunAt = performance.now();
     try {
-      const binding = await this.#timed('renew', this.#store.renew(entry.names));
+      const binding = await this.#ask('renew', entry.names);
       if (binding === undefined) this.distrust(entry);
-      else this.#learn(entry.names, { binding, made: false }, begunAt);
     } catch (error) {
-      // Nobody waits for a renewal, so whatever it was, it shows as a store that is away.
-      this.#markAway(String(error));
+      // Nobody waits for a renewal; the next request tries again.
+      if (!(error instanceof StoreUnavailable)) throw error;
     } finally {
       entry.renewing = false;
     }
+  }
+
+  #onWrittenBack(written: KnownBinding, held: Binding, wasDecidedHere: boolean, askedAt: number): void {
+    const { binding, aliases } = written;
+    const names = [binding.root, ...aliases];
+    const isSamePlace = held.instance === binding.instance && held.incarnation === binding.incarnation;
+    if (wasDecidedHere && !isSamePlace) this.#options.events.onConflict(names, binding, held);
+    if (this.#isOutdated(names, askedAt)) return;
+    // Restoring was not asking on behalf of a view: what is the same stays worth what it was worth, all else is worth nothing yet.
+    this.#cache.put(names, held, { askedAt, epoch: 0 });
   }
 
   #onMoved(names: readonly Name[]): void {
@@ -311,102 +362,22 @@ export class Bindings {
     }
   }
 
-  #isOutdated(names: readonly Name[], begunAt: number): boolean {
+  /** News of a move can arrive before an answer that is older. */
+  #isOutdated(names: readonly Name[], askedAt: number): boolean {
     if (this.#moves.size === 0) return false;
-    return names.some((name) => (this.#moves.get(storedKey(name)) ?? -1) >= begunAt);
-  }
-
-  #absorb(error: unknown): void {
-    if (!(error instanceof StoreUnavailable)) throw error;
-    this.#markAway(error.message);
-  }
-
-  #markAway(detail: string): void {
-    if (this.#closed) return;
-    const wasAvailable = this.#available;
-    this.#available = false;
-    if (wasAvailable) this.#schedule(AWAY_RETRY_MS);
-    // The first reason is often the least telling: a connection that ended. Not every one of a long outage is news.
-    if (this.#reasons.has(detail) || this.#reasons.size >= MOST_REASONS) return;
-    this.#reasons.add(detail);
-    this.#options.events.onStoreState('away', detail);
-  }
-
-  #schedule(delayMs: number): void {
-    clearTimeout(this.#heartbeat);
-    if (!this.#closed) this.#heartbeat = setTimeout(() => void this.#beat(), delayMs);
-  }
-
-  /** Finds out whether the store is there and has lost nothing, and brings it up to date if it was not. */
-  #beat(): Promise<void> {
-    this.#beating ??= this.#look().finally(() => {
-      this.#beating = undefined;
-      this.#schedule(this.#available ? HEARTBEAT_MS : AWAY_RETRY_MS);
-    });
-    return this.#beating;
-  }
-
-  async #look(): Promise<void> {
-    try {
-      const marker = await this.#store.marker();
-      if (!this.#available || marker !== this.#marker) await this.#reconcile(marker);
-      this.#counts = await this.#store.counts();
-    } catch (error) {
-      this.#markAway(error instanceof Error ? error.message : String(error));
-    } finally {
-      this.#recovering = false;
-    }
-  }
-
-  async #reconcile(marker: string): Promise<void> {
-    if (this.#marker === undefined || marker === this.#marker) {
-      const written = await this.#emptyJournal();
-      this.#resume(marker, `${written} bindings written back`);
-      return;
-    }
-    this.#recovering = true;
-    this.#markAway('the store has lost its data');
-    await this.#recover(marker);
-  }
-
-  /** The caches of the gateways are the mirror of what the store has forgotten. */
-  async #recover(marker: string): Promise<void> {
-    const begunAt = performance.now();
-    for (const { binding, names } of this.#cache.entries()) this.#journal.remember(names, binding);
-    let written = await this.#emptyJournal();
-    await new Promise<void>((resolve) => {
-      setTimeout(resolve, begunAt + RECOVERY_MS - performance.now());
-    });
-    // What was placed while the others wrote back.
-    written += await this.#emptyJournal();
-    this.#resume(marker, `the store had lost its data; ${written} bindings written back`);
-  }
-
-  #resume(marker: string, detail: string): void {
-    this.#marker = marker;
-    this.#available = true;
-    this.#recovering = false;
-    this.#reasons.clear();
-    this.#options.events.onStoreState('available', detail);
-  }
-
-  #emptyJournal(): Promise<number> {
-    return this.#journal.writeBack(this.#store, (names, written, held) => {
-      if (held.instance !== written.instance || held.incarnation !== written.incarnation) {
-        this.#options.events.onConflict(names, written, held);
-      }
-      this.#cache.put(names, held, performance.now());
-    });
+    return names.some((name) => (this.#moves.get(storedKey(name)) ?? -1) >= askedAt);
   }
 
   async #timed<T>(operation: string, running: Promise<T>): Promise<T> {
     const begunAt = performance.now();
+    const tell = (outcome: 'ok' | 'stale' | 'unavailable'): void =>
+      this.#options.events.onOperation(operation, outcome, (performance.now() - begunAt) / 1_000);
     try {
       const result = await running;
-      this.#options.events.onOperation(operation, 'ok', (performance.now() - begunAt) / 1_000);
+      tell('ok');
       return result;
     } catch (error) {
-      this.#options.events.onOperation(operation, 'unavailable', (performance.now() - begunAt) / 1_000);
+      tell(error instanceof StaleView ? 'stale' : 'unavailable');
       throw error;
     }
   }

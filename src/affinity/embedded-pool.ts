@@ -1,9 +1,15 @@
-import { randomUUID } from 'node:crypto';
-import type { Database, RootDatabase } from 'lmdb';
+import type { RootDatabase } from 'lmdb';
 import type { Binding, Claim, Placement } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
 import { parseNameKey } from '../core/identity.ts';
-import type { AffinityStore, BindingPage, KnownBinding, ListedBinding } from '../core/ports.ts';
+import type {
+  AffinityStore,
+  BindingPage,
+  BindingQuery,
+  KnownBinding,
+  ListedAlias,
+  ListedBinding,
+} from '../core/ports.ts';
 import { StoreUnavailable } from '../core/ports.ts';
 import { EmbeddedTables } from './embedded-tables.ts';
 import type { RootEntry } from './packing.ts';
@@ -22,17 +28,19 @@ const SWEPT_AT_ONCE = 250;
 const LISTED_AT_ONCE = 1_000;
 const RESTORED_AT_ONCE = 100;
 const DEFAULT_PAGE = 100;
+// What no name's key begins with: the cursor of a listing that has told all roots, and goes on with the aliases.
+const BEYOND_ROOTS = '>';
 
 /**
  * The bindings of one pool in the store of a single host. The steps are those of
  * redis-scripts.ts, and each is a transaction. Nobody else can move a binding, so
- * there is nothing to tell a listener.
+ * there is nothing to tell a listener. Fences are accepted and not compared: the
+ * one process that uses the store keeps the ledger too, and reads its fence in
+ * the same turn in which it claims.
  */
 export class EmbeddedPool implements AffinityStore {
   readonly #environment: RootDatabase;
   readonly #tables: EmbeddedTables;
-  readonly #marks: Database<string, string>;
-  readonly #pool: string;
   readonly #idleLifetimeMs: number;
   readonly #quantum: number;
   readonly #clock: () => number;
@@ -42,8 +50,6 @@ export class EmbeddedPool implements AffinityStore {
   constructor(environment: RootDatabase, pool: string, options: EmbeddedPoolOptions, clock: () => number) {
     this.#environment = environment;
     this.#tables = new EmbeddedTables(environment, pool);
-    this.#marks = environment.openDB({ name: 'marks', encoding: 'string', cache: false });
-    this.#pool = pool;
     this.#idleLifetimeMs = options.idleLifetimeMs;
     this.#quantum = quantumOf(options.idleLifetimeMs);
     this.#clock = clock;
@@ -112,8 +118,25 @@ export class EmbeddedPool implements AffinityStore {
     return this.#step((now) => this.#tables.counts(now));
   }
 
-  async list(query: { instance?: string; cursor?: string; limit?: number }): Promise<BindingPage> {
+  async list(query: BindingQuery): Promise<BindingPage> {
     const limit = Math.max(1, query.limit ?? DEFAULT_PAGE);
+    const isBeyondRoots = query.cursor?.startsWith(BEYOND_ROOTS) === true;
+    if (isBeyondRoots) return { bindings: [], ...(await this.#listAliases(limit, query.cursor ?? '')) };
+    const page = await this.#listRoots(limit, query);
+    if (query.aliases !== true) return page;
+    return { ...page, aliases: [], cursor: page.cursor ?? BEYOND_ROOTS };
+  }
+
+  listen(): void {
+    // One process alone uses the store, and it knows what it did.
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#sweeper);
+  }
+
+  async #listRoots(limit: number, query: BindingQuery): Promise<BindingPage> {
     const bindings: ListedBinding[] = [];
     const atOnce = query.instance === undefined ? Math.min(limit, LISTED_AT_ONCE) : LISTED_AT_ONCE;
     let after = query.cursor;
@@ -134,23 +157,16 @@ export class EmbeddedPool implements AffinityStore {
     return { bindings, cursor: undefined };
   }
 
-  async marker(): Promise<string> {
-    return this.#step(() => {
-      const mark = this.#marks.get(this.#pool);
-      if (mark !== undefined) return mark;
-      const made = randomUUID();
-      this.#marks.putSync(this.#pool, made);
-      return made;
-    });
-  }
-
-  listen(): void {
-    // One process alone uses the store, and it knows what it did.
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-    clearInterval(this.#sweeper);
+  async #listAliases(
+    limit: number,
+    cursor: string,
+  ): Promise<{ aliases: ListedAlias[]; cursor: string | undefined }> {
+    const after = cursor.slice(BEYOND_ROOTS.length);
+    const { pointers, last } = this.#step((now) =>
+      this.#tables.slicePointers(after === '' ? undefined : after, Math.min(limit, LISTED_AT_ONCE), now),
+    );
+    const aliases = pointers.map(([field, root]) => ({ name: toName(field), root: toName(root) }));
+    return { aliases, cursor: last === undefined ? undefined : BEYOND_ROOTS + last };
   }
 
   #claim(first: string, second: string | undefined, place: Placement, now: number, end: number): Claim {
@@ -225,10 +241,14 @@ function samePlace(a: Placement, b: Placement): boolean {
   return a.instance === b.instance && a.incarnation === b.incarnation;
 }
 
+function toName(field: string): Name {
+  const name = parseNameKey(field);
+  if (name === undefined) throw new Error(`not a name of the affinity store: ${field}`);
+  return name;
+}
+
 function toBinding(field: string, { instance, incarnation, generation }: RootEntry): Binding {
-  const root = parseNameKey(field);
-  if (root === undefined) throw new Error(`not a name of the affinity store: ${field}`);
-  return { root, instance, incarnation, generation };
+  return { root: toName(field), instance, incarnation, generation };
 }
 
 function nextTurn(): Promise<void> {

@@ -24,7 +24,7 @@ export interface Embedded {
 const DATA_FILE = 'data.mdb';
 // Address space, not memory: growing the map later would count the same pages twice.
 const MAP_BYTES = 1024 ** 3;
-// Four tables a pool, and the marks.
+// Four tables a pool.
 const MOST_TABLES = 512;
 
 /**

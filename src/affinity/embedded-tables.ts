@@ -20,6 +20,12 @@ export interface Slice {
   readonly last: string | undefined;
 }
 
+/** The same of pointers, each with the field of its root. */
+export interface PointerSlice {
+  readonly pointers: readonly [string, string][];
+  readonly last: string | undefined;
+}
+
 const NOTHING: Found = { entry: undefined, field: undefined, root: undefined };
 
 /**
@@ -94,17 +100,24 @@ export class EmbeddedTables {
 
   /** Up to `limit` live roots that follow `after`, in the order of their keys. */
   slice(after: string | undefined, limit: number, now: number): Slice {
-    const start = after === undefined ? {} : { start: keyBytes(after), exclusiveStart: true };
+    const { entries, last } = this.#roots.slice(after, limit);
     const roots: [string, RootEntry][] = [];
-    let seen = 0;
-    let last: string | undefined;
-    for (const { key, value } of this.#roots.table.getRange({ ...start, limit })) {
-      seen += 1;
-      last = fieldOf(key);
-      const entry = unpackBytes(value, this.#placements);
-      if (isRoot(entry) && entry.end > now) roots.push([last, entry]);
+    for (const [field, bytes] of entries) {
+      const entry = unpackBytes(bytes, this.#placements);
+      if (isRoot(entry) && entry.end > now) roots.push([field, entry]);
     }
-    return { roots, last: seen === limit ? last : undefined };
+    return { roots, last };
+  }
+
+  /** Up to `limit` live pointers that follow `after`, in the order of their keys. */
+  slicePointers(after: string | undefined, limit: number, now: number): PointerSlice {
+    const { entries, last } = this.#pointers.slice(after, limit);
+    const pointers: [string, string][] = [];
+    for (const [field, bytes] of entries) {
+      const entry = unpackBytes(bytes, this.#placements);
+      if (!isRoot(entry) && entry.end > now) pointers.push([field, entry.root]);
+    }
+    return { pointers, last };
   }
 
   /** Removes what has ended among the next `limit` roots and pointers, around and around. Counts end by themselves. */
@@ -150,6 +163,15 @@ class SweptTable {
   live(key: Buffer, now: number): Buffer | undefined {
     const bytes = this.table.get(key);
     return bytes !== undefined && endOfBytes(bytes) > now ? bytes : undefined;
+  }
+
+  /** The entries that follow `after`, live or not, and where the next slice begins. */
+  slice(after: string | undefined, limit: number): { entries: [string, Buffer][]; last: string | undefined } {
+    const start = after === undefined ? {} : { start: keyBytes(after), exclusiveStart: true };
+    const entries: [string, Buffer][] = [];
+    for (const { key, value } of this.table.getRange({ ...start, limit }))
+      entries.push([fieldOf(key), value]);
+    return { entries, last: entries.length === limit ? entries.at(-1)?.[0] : undefined };
   }
 
   sweep(limit: number, now: number): void {

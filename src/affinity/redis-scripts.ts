@@ -1,31 +1,40 @@
+import { REPLICATION } from '../redis/keys.ts';
+
 /**
  * The atomic steps of the Redis store.
  *
  * All scripts are called alike, so that they can share the helpers below:
  *
  *   KEYS[1]      counts (hash: `<instance>|<end>` -> live roots that end then)
- *   KEYS[2]      the mark of the store's life, see MARKER
- *   KEYS[3...]   the bucket of each field from ARGV[9] on
+ *   KEYS[2]      the fence, which stands for the view in effect; the ledger's own
+ *                scripts keep it. For RESTORE, the ledger
+ *   KEYS[3...]   the bucket of each field from ARGV[10] on
  *   ARGV[1]      idle lifetime in milliseconds
  *   ARGV[2]      quantum in milliseconds
- *   ARGV[3]      channel that moves are published on
+ *   ARGV[3]      channel that news of bindings are published on
  *   ARGV[4..6]   instance, incarnation, generation, where the script takes them
  *   ARGV[7]      how many of the fields are the names asked about; the others
  *                are roots that an earlier call asked for
- *   ARGV[8]      the mark that the caller knows, or '' where that does not matter
- *   ARGV[9...]   fields, and a bucket is a hash: field -> entry (see packing.ts)
+ *   ARGV[8]      the fence that the step bears, or '' for a step that needs none
+ *   ARGV[9]      the epoch that those are told who hear of the step
+ *   ARGV[10...]  fields, and a bucket is a hash: field -> entry (see packing.ts)
  *
  * A script that meets a pointer into a bucket that was not declared changes
  * nothing and returns {'declare', root field...}. The caller adds those fields
  * and calls again; everything is looked up afresh then.
  *
- * A script that finds another mark than the caller knows changes nothing and
- * returns {'lost'}: bindings are gone that the gateways must bring back first.
+ * A script that bears a fence which does not hold changes nothing and returns
+ * {'stale'}.
  *
  * Time is Redis's own (TIME), so gateways need not agree about theirs.
  */
 const SHARED = `
-if ARGV[8] ~= '' and redis.call('GET', KEYS[2]) ~= ARGV[8] then return { 'lost' } end
+${REPLICATION}
+-- The key alone does not tell: a server that has just taken over may hold it too.
+local function fence_holds(fence)
+  return redis.call('GET', KEYS[2]) == fence and string.match(fence, '%.(%x*)$') == replication()
+end
+if ARGV[8] ~= '' and not fence_holds(ARGV[8]) then return { 'stale' } end
 
 local time = redis.call('TIME')
 local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -34,10 +43,10 @@ local END = string.format('%.0f', (math.floor((NOW + tonumber(ARGV[1])) / QUANTU
 local NAMES = tonumber(ARGV[7])
 
 local bucket, undeclared = {}, {}
-for i = 9, #ARGV do bucket[ARGV[i]] = KEYS[i - 6] end
+for i = 10, #ARGV do bucket[ARGV[i]] = KEYS[i - 7] end
 
 local function name(i)
-  if i <= NAMES then return ARGV[8 + i] end
+  if i <= NAMES then return ARGV[9 + i] end
 end
 
 local function ended(packed)
@@ -122,8 +131,18 @@ local function write_pointer(field, old, root)
   write(field, '>' .. END .. '|' .. root)
 end
 
+-- These names no longer mean what they meant.
 local function moved(...)
-  redis.call('PUBLISH', ARGV[3], cjson.encode({ ... }))
+  redis.call('PUBLISH', ARGV[3], cjson.encode({ 'moved', ... }))
+end
+
+-- The root is new, or was moved, or a name leads to it that did not.
+local function bound(field, root)
+  local news = { 'bound', ARGV[9], field, root.instance, root.incarnation, root.generation }
+  for i = 1, NAMES do
+    if name(i) ~= field then news[#news + 1] = name(i) end
+  end
+  redis.call('PUBLISH', ARGV[3], cjson.encode(news))
 end
 
 -- Flat: root field, instance, incarnation, generation, made, displaced instance and incarnation.
@@ -154,25 +173,28 @@ if second then entry2, field2, root2 = resolve(second) end
 local again = redirect()
 if again then return again end
 
-local made, displaced = false, nil
+local made, isNews, displaced = false, false, nil
 if root then
   write_root(field, root, root.instance, root.incarnation, root.generation)
   if field ~= first then write_pointer(first, entry, field) end
 elseif root2 and field2 == second then
+  isNews = true
   field, root = first, { instance = root2.instance, incarnation = root2.incarnation, generation = root2.generation + 1 }
   write_root(first, nil, root.instance, root.incarnation, root.generation)
 else
-  field, root, made = first, proposal(1), true
+  field, root, made, isNews = first, proposal(1), true, true
   write_root(first, nil, root.instance, root.incarnation, root.generation)
 end
 
 if second and second ~= field then
+  isNews = isNews or not entry2 or entry2.root ~= field
   write_pointer(second, entry2, field)
   if root2 and field2 ~= field then
     if not same_place(root, root2) then displaced = root2 end
     moved(second)
   end
 end
+if isNews then bound(field, root) end
 return answer(field, root, made, displaced)
 `;
 
@@ -190,7 +212,7 @@ local expected = tonumber(ARGV[6])
 if root and (field ~= asked or root.generation ~= expected) then return answer(field, root, false) end
 local after = proposal(expected + 1)
 write_root(asked, root, after.instance, after.incarnation, after.generation)
-moved(asked)
+bound(asked, after)
 return answer(asked, after, true)
 `;
 
@@ -234,26 +256,33 @@ return { 'released' }
 
 /**
  * Writes back the root named first, with generation ARGV[6], and pointers to it
- * from the other names; whatever the store holds already stays.
+ * from the other names; whatever the store holds already stays. While the ledger
+ * is closed, a later generation takes the place of an earlier one: the store has
+ * lost a move. Afterwards somebody may act on what the store holds.
  */
 const RESTORE = `
 local asked = name(1)
 local entry, field, root = resolve(asked)
-local free = {}
+local free, isNews = {}, false
 for i = 2, NAMES do
   local _, f, r = resolve(name(i))
   free[i] = not r or f == field
+  isNews = isNews or not r
 end
 local again = redirect()
 if again then return again end
 
-local made = not root
-if made then field, root = asked, proposal(tonumber(ARGV[6])) end
-write_root(field, not made and root or nil, root.instance, root.incarnation, root.generation)
+local isClosed = redis.call('HGET', KEYS[2], 'open') ~= '1'
+local after, made = root, not root
+if made or (isClosed and field == asked and root.generation < tonumber(ARGV[6])) then
+  field, after, isNews = asked, proposal(tonumber(ARGV[6])), true
+end
+write_root(field, root, after.instance, after.incarnation, after.generation)
 for i = 2, NAMES do
   if free[i] and name(i) ~= field then write_pointer(name(i), nil, field) end
 end
-return answer(field, root, made)
+if isNews then bound(field, after) end
+return answer(field, after, made)
 `;
 
 /** Adds up the live roots of each instance: flat pairs. Takes no fields. */
@@ -277,7 +306,8 @@ return order
 
 /**
  * The live roots in some buckets (KEYS[3...], ARGV[7] = 0), of the instance
- * ARGV[4] or of all: {now, {field, entry...} of the first bucket, ...}
+ * ARGV[4] or of all, and with ARGV[6] = 1 the pointers too:
+ * {now, {field, entry...} of the first bucket, ...}
  */
 const LIST = `
 local pages = { string.format('%.0f', NOW) }
@@ -285,7 +315,9 @@ for i = 3, #KEYS do
   local page, all = {}, redis.call('HGETALL', KEYS[i])
   for j = 1, #all, 2 do
     local instance = string.match(all[j + 1], '^=([^|]*)|')
-    if instance and not ended(all[j + 1]) and (ARGV[4] == '' or ARGV[4] == instance) then
+    local isWanted = ARGV[6] == '1'
+    if instance then isWanted = ARGV[4] == '' or ARGV[4] == instance end
+    if isWanted and not ended(all[j + 1]) then
       page[#page + 1] = all[j]
       page[#page + 1] = all[j + 1]
     end
@@ -293,21 +325,6 @@ for i = 3, #KEYS do
   pages[i - 1] = page
 end
 return pages
-`;
-
-/**
- * The mark of this store's life.
- *
- *   KEYS[1]  the mark; made of ARGV[1] where it is missing
- *   returns  the mark, and the id of the server's replication history. That id
- *            changes when a replica takes over or the server restarts, which is
- *            when Redis may have lost its last writes and kept the mark.
- */
-const MARKER = `
-local mark = redis.call('SET', KEYS[1], ARGV[1], 'NX', 'GET') or ARGV[1]
--- pcall: the account may not be allowed to ask.
-local info = redis.pcall('INFO', 'replication')
-return { mark, type(info) == 'string' and string.match(info, 'master_replid:(%x+)') or '' }
 `;
 
 /** By the name of the command that the client defines for each. */
@@ -319,7 +336,6 @@ export const SCRIPTS = {
   gwRestore: SHARED + RESTORE,
   gwCounts: SHARED + COUNTS,
   gwList: SHARED + LIST,
-  gwMarker: MARKER,
 } as const;
 
 export type ScriptName = keyof typeof SCRIPTS;

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { epochOf } from '../core/agreement/ledger.ts';
 import type { Binding, Claim, Placement } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
 import { parseNameKey } from '../core/identity.ts';
@@ -6,11 +6,14 @@ import type {
   AffinityListener,
   AffinityStore,
   BindingPage,
+  BindingQuery,
   KnownBinding,
+  ListedAlias,
   ListedBinding,
 } from '../core/ports.ts';
-import { StoreLost, StoreUnavailable } from '../core/ports.ts';
+import { StaleView, StoreUnavailable } from '../core/ports.ts';
 import type { RedisCommands, RedisConnection } from '../redis/connection.ts';
+import { fenceKey, poolKey } from '../redis/keys.ts';
 import type { RedisSubscriber } from '../redis/subscriber.ts';
 import { BUCKETS, bucketOf, isRoot, packable, quantumOf, unpack } from './packing.ts';
 import type { ScriptName } from './redis-scripts.ts';
@@ -25,14 +28,20 @@ const RESTORED_AT_ONCE = 64;
 const BUCKETS_LISTED_AT_ONCE = 16;
 const SCRIPTS_LISTED_AT_ONCE = 32;
 const DEFAULT_PAGE = 100;
-// What brings a store up to date that has lost its data, or takes away from it, must not be refused because it has.
-const WRITES_BACK: ReadonlySet<ScriptName> = new Set(['gwRestore', 'gwRelease']);
 
 export interface RedisStoreOptions {
   /** What the names of all keys and channels begin with. */
   readonly keyPrefix: string;
   /** How long a binding lives after it was last claimed or renewed. */
   readonly idleLifetimeMs: number;
+}
+
+/** What a script is called with besides names. */
+interface Step {
+  readonly placement?: Placement;
+  readonly generation?: number;
+  readonly fence?: string;
+  readonly epoch?: number;
 }
 
 /**
@@ -47,42 +56,41 @@ export class RedisStore implements AffinityStore {
   readonly #subscriber: RedisSubscriber;
   readonly #keys: string;
   readonly #counts: string;
-  readonly #marker: string;
+  readonly #fence: string;
+  readonly #ledger: string;
   readonly #channel: string;
   readonly #lifetime: readonly [string, string, string];
-  /** Bindings were told, so a cache of them may exist. */
-  #told = false;
   #closed = false;
-  /** The mark that was told last. */
-  #mark = '';
 
   constructor(redis: RedisConnection, pool: string, options: RedisStoreOptions) {
+    const key = (name: string): string => poolKey(options.keyPrefix, pool, name);
     this.#redis = redis.claims;
     this.#redis.define(SCRIPTS);
     this.#subscriber = redis.subscriber;
-    this.#keys = `${options.keyPrefix}:{${pool}}:`;
-    this.#counts = `${this.#keys}counts`;
-    this.#marker = `${this.#keys}marker`;
-    this.#channel = `${this.#keys}moved`;
+    this.#keys = key('');
+    this.#counts = key('counts');
+    this.#fence = fenceKey(options.keyPrefix, pool);
+    this.#ledger = key('ledger');
+    this.#channel = key('bindings');
     const quantum = quantumOf(options.idleLifetimeMs);
     this.#lifetime = [String(options.idleLifetimeMs), String(quantum), this.#channel];
   }
 
-  async claim(names: readonly Name[], proposal: Placement): Promise<Claim> {
-    return toClaim(await this.#step('gwClaim', names.map(storedKey), proposal));
+  async claim(names: readonly Name[], proposal: Placement, fence: string): Promise<Claim> {
+    return this.#fenced('gwClaim', names.map(storedKey), proposal, 0, fence);
   }
 
-  async rebind(expected: Binding, proposal: Placement): Promise<Claim> {
-    return toClaim(await this.#step('gwRebind', [storedKey(expected.root)], proposal, expected.generation));
+  async rebind(expected: Binding, proposal: Placement, fence: string): Promise<Claim> {
+    return this.#fenced('gwRebind', [storedKey(expected.root)], proposal, expected.generation, fence);
   }
 
   async renew(names: readonly Name[]): Promise<Binding | undefined> {
-    const reply = await this.#step('gwRenew', names.map(storedKey));
+    const reply = await this.#step('gwRenew', names.map(storedKey), {});
     return reply[0] === 'none' ? undefined : toClaim(reply).binding;
   }
 
   async release(name: Name): Promise<void> {
-    await this.#step('gwRelease', [storedKey(name)]);
+    await this.#step('gwRelease', [storedKey(name)], {});
   }
 
   /** Atomic for each entry, not for all of them together. */
@@ -90,9 +98,10 @@ export class RedisStore implements AffinityStore {
     const bindings: Binding[] = [];
     for (let start = 0; start < entries.length; start += RESTORED_AT_ONCE) {
       const replies = await Promise.all(
-        entries.slice(start, start + RESTORED_AT_ONCE).map(({ binding, aliases }) => {
+        entries.slice(start, start + RESTORED_AT_ONCE).map(({ binding, aliases, epoch }) => {
           const fields = [binding.root, ...aliases].map(storedKey);
-          return this.#step('gwRestore', fields, binding, binding.generation);
+          const { generation } = binding;
+          return this.#step('gwRestore', fields, { placement: binding, generation, epoch });
         }),
       );
       for (const reply of replies) bindings.push(toClaim(reply).binding);
@@ -101,7 +110,7 @@ export class RedisStore implements AffinityStore {
   }
 
   async counts(): Promise<ReadonlyMap<string, number>> {
-    const flat = (await this.#call('gwCounts', [this.#counts, this.#marker], this.#arguments(''))) as (
+    const flat = (await this.#call('gwCounts', [this.#counts, this.#fence], this.#arguments())) as (
       | string
       | number
     )[];
@@ -114,43 +123,38 @@ export class RedisStore implements AffinityStore {
    * Walks the buckets in order, and each bucket in the order of its fields, so a
    * binding that lives throughout the walk is told exactly once.
    */
-  async list(query: { instance?: string; cursor?: string; limit?: number }): Promise<BindingPage> {
+  async list(query: BindingQuery): Promise<BindingPage> {
     const limit = Math.max(1, query.limit ?? DEFAULT_PAGE);
     const bindings: ListedBinding[] = [];
+    const aliases: ListedAlias[] = [];
+    const page = (cursor: string | undefined): BindingPage =>
+      query.aliases === true ? { bindings, aliases, cursor } : { bindings, cursor };
     let [bucket, after] = parseCursor(query.cursor);
+    let told = 0;
     // Grows while nothing is found, so that a sparse store takes few round trips.
     let scripts = 1;
     while (bucket < BUCKETS) {
-      const foundBefore = bindings.length;
-      for (const found of await this.#listBuckets(bucket, scripts, query.instance ?? '')) {
-        for (const [field, listed] of found) {
+      const toldBefore = told;
+      for (const found of await this.#listBuckets(bucket, scripts, query)) {
+        for (const [field, line] of found) {
           if (after !== undefined && field <= after) continue;
-          bindings.push(listed);
-          if (bindings.length === limit) return { bindings, cursor: `${bucket}.${field}` };
+          if ('binding' in line) bindings.push(line);
+          else aliases.push(line);
+          told += 1;
+          if (told === limit) return page(`${bucket}.${field}`);
         }
         after = undefined;
         bucket += 1;
       }
-      scripts = bindings.length > foundBefore ? 1 : Math.min(scripts * 2, SCRIPTS_LISTED_AT_ONCE);
+      scripts = told > toldBefore ? 1 : Math.min(scripts * 2, SCRIPTS_LISTED_AT_ONCE);
     }
-    return { bindings, cursor: undefined };
-  }
-
-  async marker(): Promise<string> {
-    const reply = (await this.#call('gwMarker', [this.#marker], [randomUUID()])) as string[];
-    this.#mark = reply[0] ?? '';
-    return reply.join('.');
+    return page(undefined);
   }
 
   listen(listener: AffinityListener): void {
     this.#subscriber.listen(this.#channel, {
-      onMessage: (message) => {
-        const fields = JSON.parse(message) as string[];
-        listener.onMoved(fields.map(toName));
-      },
-      onHeard: () => {
-        if (this.#told) listener.onGap();
-      },
+      onMessage: (message) => tell(listener, JSON.parse(message) as string[]),
+      onHeard: () => listener.onGap(),
     });
   }
 
@@ -159,31 +163,37 @@ export class RedisStore implements AffinityStore {
     this.#subscriber.forget(this.#channel);
   }
 
-  /** Runs a script over fields, and again with what it asks to be declared. */
-  async #step(
+  async #fenced(
     script: ScriptName,
     names: readonly string[],
-    placement?: Placement,
-    generation = 0,
-  ): Promise<(string | number)[]> {
-    const proposal = placement === undefined ? undefined : packable(placement);
+    placement: Placement,
+    generation: number,
+    fence: string,
+  ): Promise<Claim> {
+    // An empty one would be no fence at all.
+    if (fence === '') throw new StaleView('no view is in effect');
+    return toClaim(await this.#step(script, names, { placement, generation, fence, epoch: epochOf(fence) }));
+  }
+
+  /** Runs a script over fields, and again with what it asks to be declared. */
+  async #step(script: ScriptName, names: readonly string[], step: Step): Promise<(string | number)[]> {
+    const proposal = step.placement === undefined ? undefined : packable(step.placement);
     const fields = [...names];
+    const second = script === 'gwRestore' ? this.#ledger : this.#fence;
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
-      const keys = [this.#counts, this.#marker, ...fields.map((field) => this.#bucketKey(bucketOf(field)))];
+      const keys = [this.#counts, second, ...fields.map((field) => this.#bucketKey(bucketOf(field)))];
       const reply = (await this.#call(script, keys, [
         ...this.#lifetime,
         proposal?.instance ?? '',
         proposal?.incarnation ?? '',
-        String(generation),
+        String(step.generation ?? 0),
         String(names.length),
-        WRITES_BACK.has(script) ? '' : this.#mark,
+        step.fence ?? '',
+        String(step.epoch ?? 0),
         ...fields,
       ])) as (string | number)[];
-      if (reply[0] === 'lost') throw new StoreLost('redis: the store has lost its data');
-      if (reply[0] !== 'declare') {
-        this.#told = true;
-        return reply;
-      }
+      if (reply[0] === 'stale') throw new StaleView('the view has changed');
+      if (reply[0] !== 'declare') return reply;
       fields.push(...(reply.slice(1) as string[]));
     }
     throw new StoreUnavailable(`redis: a name was moved during each of ${MOST_ROUNDS} looks at it`);
@@ -194,7 +204,11 @@ export class RedisStore implements AffinityStore {
     return this.#redis.run(script, keys, args);
   }
 
-  async #listBuckets(first: number, scripts: number, instance: string): Promise<[string, ListedBinding][][]> {
+  async #listBuckets(
+    first: number,
+    scripts: number,
+    query: BindingQuery,
+  ): Promise<[string, ListedBinding | ListedAlias][][]> {
     const starts: number[] = [];
     for (let i = 0; i < scripts; i += 1) {
       const start = first + i * BUCKETS_LISTED_AT_ONCE;
@@ -203,9 +217,9 @@ export class RedisStore implements AffinityStore {
     const replies = await Promise.all(
       starts.map((start) => {
         const end = Math.min(start + BUCKETS_LISTED_AT_ONCE, BUCKETS);
-        const keys = [this.#counts, this.#marker];
+        const keys = [this.#counts, this.#fence];
         for (let bucket = start; bucket < end; bucket += 1) keys.push(this.#bucketKey(bucket));
-        return this.#call('gwList', keys, this.#arguments(instance));
+        return this.#call('gwList', keys, this.#arguments(query));
       }),
     );
     return (replies as [string, ...string[][]][]).flatMap(([now, ...buckets]) =>
@@ -214,13 +228,24 @@ export class RedisStore implements AffinityStore {
   }
 
   /** For the scripts that take no fields. */
-  #arguments(instance: string): string[] {
-    return [...this.#lifetime, instance, '', '0', '0', ''];
+  #arguments({ instance = '', aliases = false }: BindingQuery = {}): string[] {
+    return [...this.#lifetime, instance, '', aliases ? '1' : '0', '0', '', '0'];
   }
 
   #bucketKey(bucket: number): string {
     return `${this.#keys}b:${bucket}`;
   }
+}
+
+/** A message of the scripts' `moved` or `bound`. */
+function tell(listener: AffinityListener, [kind, ...rest]: readonly string[]): void {
+  if (kind === 'moved') {
+    listener.onMoved(rest.map(toName));
+    return;
+  }
+  const [epoch, field = '', instance = '', incarnation = '', generation, ...aliases] = rest;
+  const binding = { root: toName(field), instance, incarnation, generation: Number(generation) };
+  listener.onBound(binding, aliases.map(toName), Number(epoch));
 }
 
 /** The reply of a script's `answer`. */
@@ -243,14 +268,18 @@ function toName(field: string): Name {
   return name;
 }
 
-function toListed(flat: readonly string[], now: number): [string, ListedBinding][] {
-  const listed: [string, ListedBinding][] = [];
+function toListed(flat: readonly string[], now: number): [string, ListedBinding | ListedAlias][] {
+  const listed: [string, ListedBinding | ListedAlias][] = [];
   for (let i = 0; i < flat.length; i += 2) {
     const field = flat[i] as string;
+    const name = toName(field);
     const entry = unpack(flat[i + 1] as string);
-    if (!isRoot(entry)) continue;
-    const { end, ...holds } = entry;
-    listed.push([field, { binding: { root: toName(field), ...holds }, expiresInMs: end - now }]);
+    if (isRoot(entry)) {
+      const { end, ...holds } = entry;
+      listed.push([field, { binding: { root: name, ...holds }, expiresInMs: end - now }]);
+    } else {
+      listed.push([field, { name, root: toName(entry.root) }]);
+    }
   }
   return listed.sort(([a], [b]) => (a < b ? -1 : 1));
 }

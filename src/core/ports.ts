@@ -15,6 +15,8 @@ export interface KnownBinding {
   readonly binding: Binding;
   /** Names other than the root. */
   readonly aliases: readonly Name[];
+  /** The epoch in which the store confirmed it last; 0 for what was decided without the store. */
+  readonly epoch: number;
 }
 
 /** One line of {@link AffinityStore.list}. */
@@ -24,8 +26,16 @@ export interface ListedBinding {
   readonly expiresInMs: number;
 }
 
+/** A name that is no root, and the root that it leads to. */
+export interface ListedAlias {
+  readonly name: Name;
+  readonly root: Name;
+}
+
 export interface BindingQuery {
   readonly instance?: InstanceId;
+  /** Tell the aliases too, of whatever instance. They count as lines of the page, and may come before their roots. */
+  readonly aliases?: boolean;
   /** Where the last page ended. */
   readonly cursor?: string;
   readonly limit?: number;
@@ -33,17 +43,22 @@ export interface BindingQuery {
 
 export interface BindingPage {
   readonly bindings: readonly ListedBinding[];
+  /** Set where they were asked for. */
+  readonly aliases?: readonly ListedAlias[];
   /** Pass it to get the next page; `undefined` after the last. */
   readonly cursor: string | undefined;
 }
 
 /** Tells of changes that somebody else made. Calls must return quickly and not throw. */
 export interface AffinityListener {
-  /** Somebody made or moved this binding in `epoch`; `aliases` lead to it too. */
+  /**
+   * Somebody made or moved this binding in `epoch`, or gave it a new alias;
+   * `aliases` lead to it too. Other aliases of it stay.
+   */
   onBound(binding: Binding, aliases: readonly Name[], epoch: number): void;
   /** These names no longer mean what they meant: forget what was cached for them. */
   onMoved(names: readonly Name[]): void;
-  /** Changes may have been missed: forget everything that was cached. */
+  /** Changes may have been missed until now. Also told when listening begins. */
   onGap(): void;
 }
 
@@ -85,8 +100,9 @@ export interface AffinityStore {
 
   /**
    * Writes back what the caller knows and the store may have lost. Where the
-   * store holds something else, the store wins. Returns the binding that holds
-   * for each entry, in order.
+   * store holds something else, the store wins; but as long as its ledger is
+   * closed, so that nobody can claim, the later generation does. Returns the
+   * binding that holds for each entry, in order.
    */
   restore(entries: readonly KnownBinding[]): Promise<Binding[]>;
 

@@ -77,7 +77,10 @@ class Model {
   }
 }
 
-type Step = (model: Model, store: AffinityStore) => Promise<void>;
+type Step = (model: Model, store: AffinityStore, fence: string) => Promise<void>;
+
+/** An empty pool, and a fence that holds there. */
+export type OpenPool = () => Promise<{ readonly store: AffinityStore; readonly fence: string }>;
 
 const users = fc.constantFrom('A', 'B', 'C').map(user);
 const sessions = fc.constantFrom('1', '2', '3').map(session);
@@ -102,17 +105,18 @@ const steps: fc.Arbitrary<[string, Step]> = fc.oneof(
 function claimStep(names: readonly Name[], place: Placement): [string, Step] {
   return [
     `claim ${names.map(keyOf)} ${place.instance}/${place.incarnation}`,
-    async (model, store) => expect(await store.claim(names, place)).toEqual(model.claim(names, place)),
+    async (model, store, fence) =>
+      expect(await store.claim(names, place, fence)).toEqual(model.claim(names, place)),
   ];
 }
 
 function rebindStep(which: number, place: Placement): [string, Step] {
   return [
     `rebind #${which} ${place.instance}/${place.incarnation}`,
-    async (model, store) => {
+    async (model, store, fence) => {
       const expected = model.seen[which % (model.seen.length || 1)];
       if (expected === undefined) return;
-      expect(await store.rebind(expected, place)).toEqual(model.rebind(expected, place));
+      expect(await store.rebind(expected, place, fence)).toEqual(model.rebind(expected, place));
     },
   ];
 }
@@ -143,18 +147,19 @@ function restoreStep(which: number, aliases: readonly Name[]): [string, Step] {
     async (model, store) => {
       const binding = model.seen[which % (model.seen.length || 1)];
       if (binding === undefined) return;
-      expect(await store.restore([{ binding, aliases }])).toEqual([model.restore({ binding, aliases })]);
+      const known = { binding, aliases, epoch: 1 };
+      expect(await store.restore([known])).toEqual([model.restore(known)]);
     },
   ];
 }
 
 /** Any history of steps leaves the store telling what the model tells. `open` gives an empty pool. */
-export async function behavesLikeTheModel(open: () => AffinityStore, runs: number): Promise<void> {
+export async function behavesLikeTheModel(open: OpenPool, runs: number): Promise<void> {
   await fc.assert(
     fc.asyncProperty(fc.array(steps, { maxLength: 30 }), async (history) => {
-      const store = open();
+      const { store, fence } = await open();
       const model = new Model();
-      for (const [, step] of history) await step(model, store);
+      for (const [, step] of history) await step(model, store, fence);
       expect(new Map(await store.counts())).toEqual(model.counts());
       for (const name of [...model.roots.values()].map((binding) => binding.root)) {
         expect(await store.renew([name])).toEqual(model.resolve(name));
@@ -166,12 +171,12 @@ export async function behavesLikeTheModel(open: () => AffinityStore, runs: numbe
 }
 
 /** The same for listings, which take longer. */
-export async function listsLikeTheModel(open: () => AffinityStore, runs: number): Promise<void> {
+export async function listsLikeTheModel(open: OpenPool, runs: number): Promise<void> {
   await fc.assert(
     fc.asyncProperty(fc.array(steps, { minLength: 10, maxLength: 30 }), async (history) => {
-      const store = open();
+      const { store, fence } = await open();
       const model = new Model();
-      for (const [, step] of history) await step(model, store);
+      for (const [, step] of history) await step(model, store, fence);
       const listed = (await listAll(store, { limit: 2 })).map(({ binding }) => binding);
       const byKey = (a: Binding, b: Binding): number => (keyOf(a.root) < keyOf(b.root) ? -1 : 1);
       expect(listed.sort(byKey)).toEqual([...model.roots.values()].sort(byKey));

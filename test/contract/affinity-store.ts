@@ -8,6 +8,8 @@ import { eventually } from '../support/eventually.ts';
 
 export interface OpenStore {
   readonly store: AffinityStore;
+  /** Holds at the store. */
+  readonly fence: string;
   close(): Promise<void>;
 }
 
@@ -25,10 +27,12 @@ export function affinityStoreContract(
   describe(`${name} as an AffinityStore`, () => {
     const opened: OpenStore[] = [];
     let store: AffinityStore;
+    let fence: string;
 
     async function openFor(idleLifetimeMs: number): Promise<AffinityStore> {
       const one = await open(idleLifetimeMs);
       opened.push(one);
+      fence = one.fence;
       return one.store;
     }
 
@@ -40,8 +44,8 @@ export function affinityStoreContract(
     });
 
     test('the first claim makes the binding, and every later one learns it', async () => {
-      const first = await store.claim([user('MILLER')], at('a'));
-      const second = await store.claim([user('MILLER')], at('b'));
+      const first = await store.claim([user('MILLER')], at('a'), fence);
+      const second = await store.claim([user('MILLER')], at('b'), fence);
 
       expect(first).toEqual({
         binding: { root: user('MILLER'), instance: 'a', incarnation: '1', generation: 1 },
@@ -52,16 +56,16 @@ export function affinityStoreContract(
 
     test('of simultaneous claims exactly one makes the binding', async () => {
       const proposals = ['a', 'b', 'c', 'd'];
-      const claims = await Promise.all(proposals.map((id) => store.claim([user('MILLER')], at(id))));
+      const claims = await Promise.all(proposals.map((id) => store.claim([user('MILLER')], at(id), fence)));
 
       expect(claims.filter((claim) => claim.made)).toHaveLength(1);
       expect(new Set(claims.map((claim) => claim.binding.instance)).size).toBe(1);
     });
 
     test('a session claimed with its user leads to the user’s binding when it comes alone', async () => {
-      await store.claim([user('MILLER'), session('s1')], at('a'));
+      await store.claim([user('MILLER'), session('s1')], at('a'), fence);
 
-      const alone = await store.claim([session('s1')], at('b'));
+      const alone = await store.claim([session('s1')], at('b'), fence);
 
       expect(alone).toEqual({
         binding: { root: user('MILLER'), instance: 'a', incarnation: '1', generation: 1 },
@@ -70,63 +74,63 @@ export function affinityStoreContract(
     });
 
     test('a new session of a known user stays where the user is', async () => {
-      await store.claim([user('MILLER'), session('s1')], at('a'));
+      await store.claim([user('MILLER'), session('s1')], at('a'), fence);
 
-      const relogon = await store.claim([user('MILLER'), session('s2')], at('b'));
+      const relogon = await store.claim([user('MILLER'), session('s2')], at('b'), fence);
 
       expect(relogon.binding.instance).toBe('a');
       expect(relogon.conflict).toBeUndefined();
-      expect((await store.claim([session('s2')], at('b'))).binding.instance).toBe('a');
+      expect((await store.claim([session('s2')], at('b'), fence)).binding.instance).toBe('a');
     });
 
     test('a session without a user holds a binding of its own, under a name that does not show it', async () => {
-      const { binding } = await store.claim([session('secret-value')], at('a'));
+      const { binding } = await store.claim([session('secret-value')], at('a'), fence);
 
       expect(binding.root).toEqual(storedForm(session('secret-value')));
       expect(JSON.stringify(await store.list({}))).not.toContain('secret');
     });
 
     test('a user takes over what its session was bound to, and nobody is moved by that', async () => {
-      await store.claim([session('s1')], at('a', '7'));
+      await store.claim([session('s1')], at('a', '7'), fence);
 
-      const known = await store.claim([user('MILLER'), session('s1')], at('b'));
+      const known = await store.claim([user('MILLER'), session('s1')], at('b'), fence);
 
       expect(known).toEqual({
         binding: { root: user('MILLER'), instance: 'a', incarnation: '7', generation: 2 },
         made: false,
       });
-      expect((await store.claim([session('s1')], at('b'))).binding).toEqual(known.binding);
+      expect((await store.claim([session('s1')], at('b'), fence)).binding).toEqual(known.binding);
       expect(await store.counts()).toEqual(new Map([['a', 1]]));
     });
 
     test('a session bound elsewhere follows its user, and the caller is told from where', async () => {
-      await store.claim([user('MILLER')], at('a'));
-      await store.claim([session('s1')], at('b', '5'));
+      await store.claim([user('MILLER')], at('a'), fence);
+      await store.claim([session('s1')], at('b', '5'), fence);
 
-      const claim = await store.claim([user('MILLER'), session('s1')], at('c'));
+      const claim = await store.claim([user('MILLER'), session('s1')], at('c'), fence);
 
       expect(claim.binding).toMatchObject({ root: user('MILLER'), instance: 'a', generation: 1 });
       expect(claim.conflict).toEqual(at('b', '5'));
       expect(await store.counts()).toEqual(new Map([['a', 1]]));
-      expect((await store.claim([user('MILLER'), session('s1')], at('c'))).conflict).toBeUndefined();
+      expect((await store.claim([user('MILLER'), session('s1')], at('c'), fence)).conflict).toBeUndefined();
     });
 
     test('a session of one user that comes with another known user follows that one', async () => {
-      await store.claim([user('MILLER'), session('s1')], at('a'));
-      await store.claim([user('SMITH')], at('b'));
+      await store.claim([user('MILLER'), session('s1')], at('a'), fence);
+      await store.claim([user('SMITH')], at('b'), fence);
 
-      const claim = await store.claim([user('SMITH'), session('s1')], at('c'));
+      const claim = await store.claim([user('SMITH'), session('s1')], at('c'), fence);
 
       expect(claim.binding.instance).toBe('b');
       expect(claim.conflict).toEqual(at('a'));
-      expect((await store.claim([session('s1')], at('c'))).binding.root).toEqual(user('SMITH'));
-      expect((await store.claim([user('MILLER')], at('c'))).binding.instance).toBe('a');
+      expect((await store.claim([session('s1')], at('c'), fence)).binding.root).toEqual(user('SMITH'));
+      expect((await store.claim([user('MILLER')], at('c'), fence)).binding.instance).toBe('a');
     });
 
     test('a session of one user that comes with an unknown user follows the new binding', async () => {
-      await store.claim([user('MILLER'), session('s1')], at('a'));
+      await store.claim([user('MILLER'), session('s1')], at('a'), fence);
 
-      const claim = await store.claim([user('SMITH'), session('s1')], at('b'));
+      const claim = await store.claim([user('SMITH'), session('s1')], at('b'), fence);
 
       expect(claim.made).toBe(true);
       expect(claim.binding).toMatchObject({ root: user('SMITH'), instance: 'b', generation: 1 });
@@ -134,53 +138,56 @@ export function affinityStoreContract(
     });
 
     test('a session that follows to the same place is no conflict', async () => {
-      await store.claim([user('MILLER'), session('s1')], at('a'));
+      await store.claim([user('MILLER'), session('s1')], at('a'), fence);
 
-      const claim = await store.claim([user('SMITH'), session('s1')], at('a'));
+      const claim = await store.claim([user('SMITH'), session('s1')], at('a'), fence);
 
       expect(claim.conflict).toBeUndefined();
-      expect((await store.claim([session('s1')], at('b'))).binding.root).toEqual(user('SMITH'));
+      expect((await store.claim([session('s1')], at('b'), fence)).binding.root).toEqual(user('SMITH'));
     });
 
     test('another incarnation of the same instance is another place', async () => {
-      await store.claim([session('s1')], at('a', '1'));
-      await store.claim([user('MILLER')], at('a', '2'));
+      await store.claim([session('s1')], at('a', '1'), fence);
+      await store.claim([user('MILLER')], at('a', '2'), fence);
 
-      const claim = await store.claim([user('MILLER'), session('s1')], at('a', '2'));
+      const claim = await store.claim([user('MILLER'), session('s1')], at('a', '2'), fence);
 
       expect(claim.conflict).toEqual(at('a', '1'));
     });
 
     test('rebind moves a binding once when two gateways fail over together', async () => {
-      const { binding } = await store.claim([user('MILLER'), session('s1')], at('a'));
+      const { binding } = await store.claim([user('MILLER'), session('s1')], at('a'), fence);
 
-      const [x, y] = await Promise.all([store.rebind(binding, at('b')), store.rebind(binding, at('c'))]);
+      const [x, y] = await Promise.all([
+        store.rebind(binding, at('b'), fence),
+        store.rebind(binding, at('c'), fence),
+      ]);
 
       expect(x.binding).toEqual(y.binding);
       expect(x.binding.generation).toBe(2);
       expect([x.made, y.made].sort()).toEqual([false, true]);
-      expect((await store.claim([session('s1')], at('d'))).binding).toEqual(x.binding);
+      expect((await store.claim([session('s1')], at('d'), fence)).binding).toEqual(x.binding);
       expect(await store.counts()).toEqual(new Map([[x.binding.instance, 1]]));
     });
 
     test('rebind makes a binding that has ended meanwhile, one generation on', async () => {
-      const { binding } = await store.claim([user('MILLER')], at('a'));
+      const { binding } = await store.claim([user('MILLER')], at('a'), fence);
       await store.release(user('MILLER'));
 
-      const claim = await store.rebind(binding, at('b'));
+      const claim = await store.rebind(binding, at('b'), fence);
 
       expect(claim).toEqual({ binding: { ...binding, instance: 'b', generation: 2 }, made: true });
     });
 
     test('rebind of a session that has become a user’s returns the user’s binding', async () => {
-      const { binding } = await store.claim([session('s1')], at('a'));
-      const known = await store.claim([user('MILLER'), session('s1')], at('a'));
+      const { binding } = await store.claim([session('s1')], at('a'), fence);
+      const known = await store.claim([user('MILLER'), session('s1')], at('a'), fence);
 
-      expect(await store.rebind(binding, at('b'))).toEqual({ binding: known.binding, made: false });
+      expect(await store.rebind(binding, at('b'), fence)).toEqual({ binding: known.binding, made: false });
     });
 
     test('renew returns the binding that holds and makes none', async () => {
-      const { binding } = await store.claim([user('MILLER'), session('s1')], at('a'));
+      const { binding } = await store.claim([user('MILLER'), session('s1')], at('a'), fence);
 
       expect(await store.renew([user('MILLER'), session('s1'), session('s2')])).toEqual(binding);
       expect(await store.renew([session('s1')])).toEqual(binding);
@@ -189,13 +196,13 @@ export function affinityStoreContract(
     });
 
     test('renew takes names in the form in which the store told them', async () => {
-      const { binding } = await store.claim([session('s1')], at('a'));
+      const { binding } = await store.claim([session('s1')], at('a'), fence);
 
       expect(await store.renew([binding.root])).toEqual(binding);
     });
 
     test('release ends a binding by any of its names', async () => {
-      await store.claim([user('MILLER'), session('s1')], at('a'));
+      await store.claim([user('MILLER'), session('s1')], at('a'), fence);
       await store.release(session('s1'));
 
       expect(await store.renew([user('MILLER')])).toBeUndefined();
@@ -205,33 +212,34 @@ export function affinityStoreContract(
     });
 
     test('restore writes back what is missing, and what the store holds wins', async () => {
-      await store.claim([user('SMITH')], at('b'));
+      await store.claim([user('SMITH')], at('b'), fence);
       const lost: Binding = { root: user('MILLER'), instance: 'a', incarnation: '1', generation: 4 };
       const stale: Binding = { root: user('SMITH'), instance: 'a', incarnation: '1', generation: 9 };
 
       const held = await store.restore([
-        { binding: lost, aliases: [session('s1')] },
-        { binding: stale, aliases: [session('s2')] },
+        { binding: lost, aliases: [session('s1')], epoch: 1 },
+        { binding: stale, aliases: [session('s2')], epoch: 1 },
       ]);
 
       expect(held).toEqual([lost, { root: user('SMITH'), instance: 'b', incarnation: '1', generation: 1 }]);
-      expect((await store.claim([session('s1')], at('c'))).binding).toEqual(lost);
-      expect((await store.claim([session('s2')], at('c'))).binding.instance).toBe('b');
+      expect((await store.claim([session('s1')], at('c'), fence)).binding).toEqual(lost);
+      expect((await store.claim([session('s2')], at('c'), fence)).binding.instance).toBe('b');
     });
 
     test('restore leaves an alias that means something else by now', async () => {
-      await store.claim([user('SMITH'), session('s1')], at('b'));
+      await store.claim([user('SMITH'), session('s1')], at('b'), fence);
       const lost: Binding = { root: user('MILLER'), instance: 'a', incarnation: '1', generation: 1 };
 
-      await store.restore([{ binding: lost, aliases: [session('s1')] }]);
+      await store.restore([{ binding: lost, aliases: [session('s1')], epoch: 1 }]);
 
-      expect((await store.claim([session('s1')], at('c'))).binding.root).toEqual(user('SMITH'));
+      expect((await store.claim([session('s1')], at('c'), fence)).binding.root).toEqual(user('SMITH'));
     });
 
     test('restore takes hundreds of bindings at once', async () => {
       const entries = Array.from({ length: 300 }, (_, i) => ({
         binding: { root: user(`U${i}`), ...at(i % 2 === 0 ? 'a' : 'b'), generation: 1 },
         aliases: [],
+        epoch: 1,
       }));
 
       expect(await store.restore(entries)).toEqual(entries.map((entry) => entry.binding));
@@ -245,7 +253,7 @@ export function affinityStoreContract(
 
     test('counts and listings tell the live bindings of each instance', async () => {
       for (let i = 0; i < 30; i += 1) {
-        await store.claim([user(`U${i}`), session(`s${i}`)], at(i % 3 === 0 ? 'a' : 'b'));
+        await store.claim([user(`U${i}`), session(`s${i}`)], at(i % 3 === 0 ? 'a' : 'b'), fence);
       }
 
       expect(new Map(await store.counts())).toEqual(
@@ -266,7 +274,7 @@ export function affinityStoreContract(
     });
 
     test('a page is no longer than its limit and the last has no cursor', async () => {
-      for (let i = 0; i < 5; i += 1) await store.claim([user(`U${i}`)], at('a'));
+      for (let i = 0; i < 5; i += 1) await store.claim([user(`U${i}`)], at('a'), fence);
 
       const first = await store.list({ limit: 3 });
       const second = await store.list({
@@ -280,20 +288,37 @@ export function affinityStoreContract(
       expect(second.cursor).toBeUndefined();
     });
 
+    test('a listing tells the aliases too where they are asked for, each with its root', async () => {
+      for (let i = 0; i < 12; i += 1) await store.claim([user(`U${i}`), session(`s${i}`)], at('a'), fence);
+      await store.claim([user('U3'), session('again')], at('b'), fence);
+      await store.claim([session('alone')], at('b'), fence);
+
+      const told = await tellAll(store, 5);
+
+      const of = (value: string): string => storedForm(session(value)).value;
+      expect(told.roots.sort()).toEqual(
+        [...Array.from({ length: 12 }, (_, i) => `U${i}`), of('alone')].sort(),
+      );
+      expect(told.aliases.sort()).toEqual(
+        [...Array.from({ length: 12 }, (_, i) => `${of(`s${i}`)} U${i}`), `${of('again')} U3`].sort(),
+      );
+      expect((await store.list({})).aliases).toBeUndefined();
+    });
+
     test('names keep every character that they have', async () => {
       const odd = ['A|B', 'Ä Ö\nÜ', '=x', '>1|y', '{z}', '', 'L'.repeat(300), '"\\"', 'N\u0000L'];
       for (const [i, value] of odd.entries()) {
-        const { binding } = await store.claim([user(value), session(`s${i}`)], at('a'));
+        const { binding } = await store.claim([user(value), session(`s${i}`)], at('a'), fence);
         expect(binding.root).toEqual(storedForm(user(value)));
-        expect((await store.claim([session(`s${i}`)], at('b'))).binding).toEqual(binding);
+        expect((await store.claim([session(`s${i}`)], at('b'), fence)).binding).toEqual(binding);
       }
       expect(await listAll(store, { limit: 3 })).toHaveLength(odd.length);
     });
 
     test('kinds of names do not mix', async () => {
-      await store.claim([user('X')], at('a'));
-      await store.claim([{ kind: 'address', value: 'X' }], at('b'));
-      await store.claim([{ kind: 'pool', value: '' }], at('c'));
+      await store.claim([user('X')], at('a'), fence);
+      await store.claim([{ kind: 'address', value: 'X' }], at('b'), fence);
+      await store.claim([session('X')], at('c'), fence);
 
       expect(await store.counts()).toEqual(
         new Map([
@@ -305,9 +330,13 @@ export function affinityStoreContract(
     });
 
     test('an unknown or unwieldy incarnation is kept in a form that can be compared', async () => {
-      const unknown = await store.claim([user('A')], at('a', ''));
-      const unwieldy = await store.claim([user('B')], at('a', 'Sun Nov 22 01:36:00 UTC 2026 | pid 4711'));
-      const again = await store.claim([user('B')], at('a', unwieldy.binding.incarnation));
+      const unknown = await store.claim([user('A')], at('a', ''), fence);
+      const unwieldy = await store.claim(
+        [user('B')],
+        at('a', 'Sun Nov 22 01:36:00 UTC 2026 | pid 4711'),
+        fence,
+      );
+      const again = await store.claim([user('B')], at('a', unwieldy.binding.incarnation), fence);
 
       expect(unknown.binding.incarnation).toBe('');
       expect(unwieldy.binding.incarnation).toMatch(/^[A-Za-z0-9_-]{22}$/);
@@ -315,23 +344,14 @@ export function affinityStoreContract(
     });
 
     test('an instance id that configuration would not allow is refused', async () => {
-      await expect(store.claim([user('A')], at('a|b'))).rejects.toThrow(TypeError);
-    });
-
-    test('the marker stays the same', async () => {
-      const marker = await store.marker();
-
-      await store.claim([user('A')], at('a'));
-
-      expect(marker).not.toBe('');
-      expect(await store.marker()).toBe(marker);
+      await expect(store.claim([user('A')], at('a|b'), fence)).rejects.toThrow(TypeError);
     });
 
     test('a binding that nobody renews ends, and counts and listings agree with that', async () => {
       const short = await openFor(200);
       const begun = performance.now();
-      await short.claim([user('MILLER'), session('s1')], at('a'));
-      await short.claim([user('SMITH')], at('b'));
+      await short.claim([user('MILLER'), session('s1')], at('a'), fence);
+      await short.claim([user('SMITH')], at('b'), fence);
 
       await eventually(async () => {
         expect(await short.counts()).toEqual(new Map());
@@ -340,7 +360,7 @@ export function affinityStoreContract(
       expect(performance.now() - begun).toBeGreaterThanOrEqual(195);
       expect((await short.list({})).bindings).toEqual([]);
       expect(await short.renew([user('MILLER')])).toBeUndefined();
-      expect(await short.claim([session('s1')], at('c'))).toMatchObject({
+      expect(await short.claim([session('s1')], at('c'), fence)).toMatchObject({
         made: true,
         binding: { instance: 'c', generation: 1 },
       });
@@ -349,7 +369,7 @@ export function affinityStoreContract(
 
     test('renewing keeps a binding and its session beyond their lifetime', async () => {
       const short = await openFor(200);
-      const { binding } = await short.claim([user('MILLER'), session('s1')], at('a'));
+      const { binding } = await short.claim([user('MILLER'), session('s1')], at('a'), fence);
       const begun = performance.now();
 
       await eventually(
@@ -365,10 +385,10 @@ export function affinityStoreContract(
 
     test('a session whose user’s binding has ended is free', async () => {
       const short = await openFor(400);
-      const first = await short.claim([user('MILLER'), session('s1')], at('a'));
+      const first = await short.claim([user('MILLER'), session('s1')], at('a'), fence);
       await short.release(user('MILLER'));
 
-      const claim = await short.claim([session('s1')], at('b'));
+      const claim = await short.claim([session('s1')], at('b'), fence);
 
       expect(first.made).toBe(true);
       expect(claim).toMatchObject({
@@ -377,6 +397,21 @@ export function affinityStoreContract(
       });
     });
   });
+}
+
+/** Every root, and every alias with its root, from pages of `limit` lines. */
+async function tellAll(store: AffinityStore, limit: number): Promise<{ roots: string[]; aliases: string[] }> {
+  const roots: string[] = [];
+  const aliases: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await store.list({ aliases: true, limit, ...(cursor === undefined ? {} : { cursor }) });
+    expect(page.bindings.length + (page.aliases?.length ?? 0)).toBeLessThanOrEqual(limit);
+    roots.push(...page.bindings.map(({ binding }) => binding.root.value));
+    aliases.push(...(page.aliases ?? []).map(({ name, root }) => `${name.value} ${root.value}`));
+    cursor = page.cursor;
+  } while (cursor !== undefined);
+  return { roots, aliases };
 }
 
 export async function listAll(

@@ -1,0 +1,119 @@
+import type { Name } from '../core/identity.ts';
+import type { AffinityStore, BindingPage } from '../core/ports.ts';
+import { StoreUnavailable } from '../core/ports.ts';
+import type { BindingCache } from './binding-cache.ts';
+import { storedKey } from './stored-name.ts';
+
+export interface MirrorOptions {
+  readonly store: AffinityStore;
+  readonly cache: BindingCache;
+  /** The epoch of the newest agreed view that is known here. */
+  readonly epoch: () => number;
+  /** Was news heard of these names since then, in monotonic milliseconds? */
+  readonly isOutdated: (names: readonly Name[], askedAt: number) => boolean;
+}
+
+const PAGE = 500;
+// At most a third of the time of a core, here and at the store.
+const PAUSES_PER_PAGE = 2;
+const SHORTEST_PAUSE_MS = 2;
+// Others' renewals are not heard of, so what is known of their bindings ages.
+const WALKS_PER_LIFETIME = 4;
+
+/**
+ * Feeds the cache with bindings that other gateways made, so that their agents
+ * are known here too: at once where an agent comes by another way, and at all
+ * while the store is away. New bindings are heard of; what was there before, or
+ * was missed, is found by walking the store, page by page in the background.
+ * Nothing is driven out of the cache for it.
+ */
+export class Mirror {
+  readonly #o: MirrorOptions;
+  #isDue = false;
+  #walkedAt = Number.NEGATIVE_INFINITY;
+  #walking: Promise<void> | undefined;
+  #wake: (() => void) | undefined;
+  #isClosed = false;
+
+  constructor(options: MirrorOptions) {
+    this.#o = options;
+  }
+
+  /** There may be bindings that were not heard of. */
+  mayHaveMissed(): void {
+    this.#isDue = true;
+  }
+
+  /** To be called every now and then while the store answers: begins a walk if one is due. */
+  tick(): void {
+    const isOld = performance.now() - this.#walkedAt >= this.#o.cache.idleLifetimeMs / WALKS_PER_LIFETIME;
+    if (this.#isClosed || this.#walking !== undefined || !(this.#isDue || isOld)) return;
+    this.#walking = this.#walk().finally(() => {
+      this.#walking = undefined;
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#wake?.();
+    await this.#walking;
+  }
+
+  async #walk(): Promise<void> {
+    this.#isDue = false;
+    this.#walkedAt = performance.now();
+    /** Aliases that were told before their roots. */
+    const waiting = new Map<string, Name[]>();
+    let cursor: string | undefined;
+    try {
+      do {
+        const askedAt = performance.now();
+        const epoch = this.#o.epoch();
+        const page = await this.#o.store.list({
+          aliases: true,
+          limit: PAGE,
+          ...(cursor === undefined ? {} : { cursor }),
+        });
+        if (!this.#take(page, waiting, askedAt, epoch)) return;
+        cursor = page.cursor;
+        if (cursor !== undefined) await this.#pause((performance.now() - askedAt) * PAUSES_PER_PAGE);
+      } while (cursor !== undefined && !this.#isClosed);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      this.#isDue = true;
+    }
+  }
+
+  /** Returns false where the cache has no room for more. */
+  #take(page: BindingPage, waiting: Map<string, Name[]>, askedAt: number, epoch: number): boolean {
+    const { cache, isOutdated } = this.#o;
+    for (const { binding, expiresInMs } of page.bindings) {
+      const key = storedKey(binding.root);
+      if (isOutdated([binding.root], askedAt)) continue;
+      if (cache.isFull && cache.peek(key)?.key !== key) return false;
+      const aliases = waiting.get(key) ?? [];
+      waiting.delete(key);
+      const renewedAt = Math.min(askedAt, askedAt + expiresInMs - cache.idleLifetimeMs);
+      const names = aliases.filter((alias) => !isOutdated([alias], this.#walkedAt));
+      cache.put(names, binding, { askedAt, renewedAt, epoch });
+    }
+    for (const { name, root } of page.aliases ?? []) {
+      if (isOutdated([name, root], askedAt)) continue;
+      const key = storedKey(root);
+      const entry = cache.peek(key);
+      if (entry?.key === key) cache.join([name], entry);
+      else waiting.set(key, [...(waiting.get(key) ?? []), name]);
+    }
+    return true;
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, Math.max(ms, SHORTEST_PAUSE_MS));
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

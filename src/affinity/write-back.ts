@@ -1,0 +1,101 @@
+import type { Binding } from '../core/binding.ts';
+import type { AffinityStore, KnownBinding } from '../core/ports.ts';
+import type { BindingCache, CachedBinding } from './binding-cache.ts';
+import type { Journal } from './journal.ts';
+
+/**
+ * Told of each binding that was written back, and what the store holds now.
+ *
+ * @param wasDecidedHere without the store, so that the store could not know it
+ * @param askedAt when the store was asked, in monotonic milliseconds
+ */
+export type OnWrittenBack = (
+  written: KnownBinding,
+  held: Binding,
+  wasDecidedHere: boolean,
+  askedAt: number,
+) => void;
+
+export interface WriteBackOptions {
+  readonly store: AffinityStore;
+  readonly cache: BindingCache;
+  readonly journal: Journal;
+  readonly onWrittenBack: OnWrittenBack;
+}
+
+const WRITTEN_AT_ONCE = 256;
+// Requests are served in between.
+const SEEN_AT_ONCE = 2_000;
+// What is placed while the journal is written down is written down too, unless there is no end to it.
+const MOST_ROUNDS = 1_000;
+
+/** Brings the store up to date with what this process knows and the store may not. */
+export class WriteBack {
+  readonly #o: WriteBackOptions;
+  #emptying: Promise<number> | undefined;
+
+  constructor(options: WriteBackOptions) {
+    this.#o = options;
+  }
+
+  /** Writes every cached binding that can still be live. Returns how many. */
+  async mirror(): Promise<number> {
+    const { cache, journal } = this.#o;
+    let written = 0;
+    let seen = 0;
+    let chunk: KnownBinding[] = [];
+    for (const [key, entry] of cache.entries()) {
+      seen += 1;
+      if (seen % SEEN_AT_ONCE === 0) await nextTurn();
+      // One in the journal was changed here, and its turn comes with the journal.
+      if (key !== entry.key || journal.has(key) || cache.hasEnded(entry, performance.now())) continue;
+      chunk.push(knownOf(entry));
+      if (chunk.length < WRITTEN_AT_ONCE) continue;
+      written += await this.#restore(chunk, false);
+      chunk = [];
+    }
+    return written + (await this.#restore(chunk, false));
+  }
+
+  /** Empties the journal into the store. One run at a time, which all callers share. Returns how many bindings it had. */
+  journal(): Promise<number> {
+    this.#emptying ??= this.#empty().finally(() => {
+      this.#emptying = undefined;
+    });
+    return this.#emptying;
+  }
+
+  async #empty(): Promise<number> {
+    const { journal } = this.#o;
+    let written = 0;
+    for (let round = 0; journal.size > 0 && round < MOST_ROUNDS; round += 1) {
+      const chunk = journal.first(WRITTEN_AT_ONCE);
+      written += await this.#restore(
+        chunk.map(([, entry]) => entry),
+        true,
+      );
+      for (const [key, entry] of chunk) journal.settle(key, entry);
+    }
+    return written;
+  }
+
+  async #restore(entries: readonly KnownBinding[], wereDecidedHere: boolean): Promise<number> {
+    if (entries.length === 0) return 0;
+    const askedAt = performance.now();
+    const held = await this.#o.store.restore(entries);
+    for (const [i, entry] of entries.entries()) {
+      this.#o.onWrittenBack(entry, held[i] as Binding, wereDecidedHere, askedAt);
+    }
+    return entries.length;
+  }
+}
+
+function knownOf({ binding, names, epoch }: CachedBinding): KnownBinding {
+  return { binding, aliases: names.slice(1), epoch };
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
