@@ -71,16 +71,18 @@ const AGENTS = 100;
  *   GET  /pools/:pool/drain/:instance
  */
 export function addActs(server: FastifyInstance, options: ActsOptions): void {
-  void server.register(async (scope) => {
+  void server.register((scope, _, done) => {
     scope.setErrorHandler<FastifyError>((error, _request, reply) =>
       answerError(error, reply, options.logger),
     );
     addReads(scope, options);
-    await scope.register(async (guarded) => {
+    void scope.register((guarded, __, guardedDone) => {
       guarded.addHook('onRequest', demandToken(options.token));
       addInstanceActs(guarded, options);
       addPoolActs(guarded, options);
+      guardedDone();
     });
+    done();
   });
 }
 
@@ -250,9 +252,7 @@ function answerError(error: FastifyError, reply: FastifyReply, logger: Logger): 
   if (error.validation !== undefined)
     return reply.code(400).send({ error: explain(error.validation, error.validationContext ?? 'body') });
   if (error instanceof StoreUnavailable)
-    return reply
-      .code(503)
-      .send({ error: `the store is away, so nothing can be decided for all: ${error.message}` });
+    return reply.code(503).send({ error: `the store is away: ${error.message}` });
   const status = error.statusCode ?? 500;
   if (status < 500) return reply.code(status).send({ error: error.message });
   logger.error({ err: error }, 'the admin plane failed');

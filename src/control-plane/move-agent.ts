@@ -46,7 +46,7 @@ export async function moveAgent(
       `pool ${pool.name} is failover: all its agents are at the active instance together`,
     );
   demandsAssignable(pool, to);
-  const bound = await pool.bindings.lookup([agent.name], operations.standing.view.epoch);
+  const bound = await pool.bindings.lookup([agent.name]);
   if (bound === undefined)
     throw new ActRefused(
       404,

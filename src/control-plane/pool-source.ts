@@ -43,7 +43,7 @@ export interface PoolBindings {
   /** Bindings that this gateway knows without asking. */
   readonly cached: number;
   list(query: BindingQuery): Promise<BindingPage>;
-  lookup(names: readonly Name[], epoch: number): Promise<Binding | undefined>;
+  lookup(names: readonly Name[]): Promise<Binding | undefined>;
   /** @throws StaleView where `fence` does not stand for the view in effect; nothing was done then */
   rebind(
     names: readonly Name[],
