@@ -12,6 +12,9 @@ const MAIN = fileURLToPath(
   new URL(`${import.meta.url.endsWith('.ts') ? '' : '../'}../../dist/main.js`, import.meta.url),
 );
 
+/** The command line of the built program, without arguments. */
+export const PROGRAM: readonly string[] = [process.execPath, MAIN];
+
 /** The built gateway as a process of its own, so that it can be stopped and killed like a real one. */
 export interface GatewayProcess {
   readonly url: string;
@@ -45,7 +48,7 @@ export async function startGatewayProcess(
   let url = '';
   let adminUrl = '';
   const child = new Child({
-    program: [...prefix, process.execPath, MAIN],
+    program: [...prefix, ...PROGRAM],
     args: ['start', '--config', file],
     env: { XDG_STATE_HOME: directory },
     // Ends with the test, however that ends.

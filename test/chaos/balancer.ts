@@ -1,0 +1,100 @@
+import type { AddressInfo, Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
+import type { Address } from './fault-proxy.ts';
+
+export interface Backend {
+  readonly address: Address;
+  /** Answers 2xx while the backend wants new connections. */
+  readonly readyUrl: string;
+}
+
+/** What stands in front of several gateways: forwards TCP connections, and looks into none. */
+export interface Balancer {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+const CHECK_EVERY_MS = 500;
+const FALL = 2;
+/** As `timeout connect` of a balancer on the same network. */
+const CONNECT_MS = 500;
+
+/**
+ * New connections go to the backends in turn, leaving out those that two checks
+ * in a row found unready. One that cannot be connected to is passed over, since
+ * nothing was sent to it; what has been sent stays where it is.
+ */
+export async function startBalancer(backends: readonly Backend[]): Promise<Balancer> {
+  const failures = backends.map(() => 0);
+  const sockets = new Set<Socket>();
+  let turn = 0;
+
+  const inTurn = (): Backend[] => {
+    turn += 1;
+    const order = backends.map((_, i) => (turn + i) % backends.length);
+    const ready = order.filter((i) => (failures[i] ?? 0) < FALL);
+    // With nobody ready, all are as good as each other.
+    return (ready.length > 0 ? ready : order).map((i) => backends[i] as Backend);
+  };
+  const check = async (i: number): Promise<void> => {
+    const { readyUrl } = backends[i] as Backend;
+    try {
+      const answer = await fetch(readyUrl, {
+        signal: AbortSignal.timeout(CHECK_EVERY_MS),
+        headers: { connection: 'close' },
+      });
+      await answer.arrayBuffer();
+      failures[i] = answer.ok ? 0 : (failures[i] ?? 0) + 1;
+    } catch {
+      failures[i] = (failures[i] ?? 0) + 1;
+    }
+  };
+  const timer = setInterval(() => {
+    for (const i of backends.keys()) void check(i);
+  }, CHECK_EVERY_MS);
+
+  const track = (socket: Socket): void => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    socket.on('error', () => undefined);
+  };
+  const forward = (client: Socket, [first, ...others]: readonly Backend[]): void => {
+    if (first === undefined || client.destroyed) {
+      client.resetAndDestroy();
+      return;
+    }
+    const server = connect({ ...first.address, noDelay: true, allowHalfOpen: true });
+    track(server);
+    const late = setTimeout(() => server.destroy(new Error('connect timeout')), CONNECT_MS);
+    const passOver = (): void => {
+      clearTimeout(late);
+      forward(client, others);
+    };
+    server.once('error', passOver);
+    server.once('connect', () => {
+      clearTimeout(late);
+      server.off('error', passOver);
+      server.on('error', () => client.resetAndDestroy());
+      client.on('error', () => server.resetAndDestroy());
+      client.once('close', () => server.destroy());
+      client.pipe(server);
+      server.pipe(client);
+    });
+  };
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (client) => {
+    track(client);
+    forward(client, inTurn());
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen({ port: 0, host: '127.0.0.1', backlog: 1_024 }, resolve);
+  });
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close: async () => {
+      clearInterval(timer);
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}

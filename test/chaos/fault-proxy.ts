@@ -1,0 +1,134 @@
+import type { AddressInfo, Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * A TCP relay that stands for the network between two hosts.
+ *
+ * Unlike a network it answers every handshake, so bytes can be sent into a
+ * silence that a lost SYN would have prevented: the harder case for whoever has
+ * to say whether a request was sent.
+ */
+export interface FaultProxy extends Address {
+  /** Resets every connection, and each new one. */
+  cut(): void;
+  /** Nothing passes any more, and nobody is told. */
+  silence(): void;
+  /** Everything passes again; after a silence, also what was held back meanwhile. */
+  heal(): void;
+  close(): Promise<void>;
+}
+
+type State = 'open' | 'cut' | 'silent';
+
+/** @param target asked for each connection; a promise may take its time, the client waits */
+export async function startFaultProxy(target: () => Address | Promise<Address>): Promise<FaultProxy> {
+  let state: State = 'open';
+  const pairs = new Set<Pair>();
+  const waiting = new Set<Socket>();
+
+  const relay = async (client: Socket): Promise<void> => {
+    let address: Address;
+    try {
+      address = await target();
+    } catch {
+      client.resetAndDestroy();
+      return;
+    }
+    // It may have changed meanwhile.
+    if (state === 'cut') client.resetAndDestroy();
+    else if (state === 'silent') waiting.add(client);
+    if (client.destroyed || state !== 'open') return;
+    const pair = new Pair(client, connect(address));
+    pairs.add(pair);
+    pair.onEnd = () => pairs.delete(pair);
+  };
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (client) => {
+    // Errors of a connection end it; what is left of it is somebody else's to notice.
+    client.on('error', () => undefined);
+    if (state === 'cut') client.resetAndDestroy();
+    else if (state === 'silent') waiting.add(client);
+    else void relay(client);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(0, '127.0.0.1', resolve);
+  });
+  const reset = (): void => {
+    for (const pair of pairs) pair.reset();
+    for (const client of waiting) client.resetAndDestroy();
+    waiting.clear();
+  };
+  return {
+    host: '127.0.0.1',
+    port: (server.address() as AddressInfo).port,
+    cut: () => {
+      state = 'cut';
+      reset();
+    },
+    silence: () => {
+      state = 'silent';
+      for (const pair of pairs) pair.hold();
+    },
+    heal: () => {
+      state = 'open';
+      for (const pair of pairs) pair.release();
+      for (const client of waiting) void relay(client);
+      waiting.clear();
+    },
+    close: async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      reset();
+      await closed;
+    },
+  };
+}
+
+/** One connection of a client, and the one that was made for it. */
+class Pair {
+  onEnd: () => void = () => undefined;
+  readonly #ends: readonly [Socket, Socket];
+  #held = false;
+
+  constructor(client: Socket, server: Socket) {
+    this.#ends = [client, server];
+    server.allowHalfOpen = true;
+    server.setNoDelay(true);
+    this.#pass(client, server);
+    this.#pass(server, client);
+    client.resume();
+  }
+
+  hold(): void {
+    this.#held = true;
+    for (const end of this.#ends) end.pause();
+  }
+
+  release(): void {
+    this.#held = false;
+    for (const end of this.#ends) end.resume();
+  }
+
+  reset(): void {
+    for (const end of this.#ends) end.resetAndDestroy();
+  }
+
+  #pass(from: Socket, to: Socket): void {
+    from.on('data', (chunk) => {
+      if (!to.write(chunk)) from.pause();
+    });
+    to.on('drain', () => {
+      if (!this.#held) from.resume();
+    });
+    from.once('end', () => to.end());
+    from.on('error', () => to.resetAndDestroy());
+    from.once('close', () => {
+      if (to.destroyed) this.onEnd();
+      // What was written to it may still be on its way.
+      else to.destroySoon();
+    });
+  }
+}

@@ -1,0 +1,100 @@
+import type { AgentEvent } from '../../src/simulator/agent-stats.ts';
+
+export type EndedRequest = Extract<AgentEvent, { type: 'request' }>;
+
+/** A fault's time, on the clock of `performance.now()`. */
+export interface FaultTimes {
+  /** Right before it was brought about. */
+  readonly from: number;
+  /** Right after: what was begun later, met it. */
+  readonly done: number;
+}
+
+export interface Measures {
+  /** Requests that were under way when the fault came, or begun later. */
+  readonly requests: number;
+  /** Of those, the ones that no instance answered. */
+  readonly failed: number;
+  /** Of the failed, the ones that were under way when the fault came. */
+  readonly underWay: number;
+  /** What was said of the failed, and how often. */
+  readonly failures: Readonly<Record<string, number>>;
+  /** Agents whom the fault entitled to another instance. */
+  readonly bereft: number;
+  /** Of those, the ones who were answered by another one. */
+  readonly moved: number;
+  /** Agents who were answered by another instance although theirs was fine. */
+  readonly movedInVain: number;
+  /** From the fault until the last agent who was bereft, or met a failure, was answered again. `undefined`: nobody was. */
+  readonly recoveryMs: number | undefined;
+  /** Of those, the ones who were not answered again. */
+  readonly lost: number;
+  /** The longest that a request took which was answered. */
+  readonly slowestMs: number;
+}
+
+/**
+ * What the agents of one pool saw of a fault.
+ *
+ * @param requests all that have ended, in any order
+ * @param victim the instance whose agents may be moved, if any
+ */
+export function measure(
+  requests: readonly EndedRequest[],
+  { from, done }: FaultTimes,
+  victim: string | undefined,
+): Measures {
+  const homes = homesAt(requests, from);
+  const affected = requests.filter(({ endedAt }) => endedAt >= from);
+  const failed = affected.filter(({ failure }) => failure !== undefined);
+  const isBereft = (agent: string): boolean => victim !== undefined && homes.get(agent) === victim;
+
+  const strangers = new Set<string>();
+  for (const { agent, begunAt, by } of affected) {
+    const home = homes.get(agent);
+    if (home !== undefined && by !== undefined && by.connector !== home && begunAt >= from)
+      strangers.add(agent);
+  }
+  const failures: Record<string, number> = {};
+  for (const { failure = '' } of failed) failures[failure] = (failures[failure] ?? 0) + 1;
+
+  const hurt = new Set(failed.map(({ agent }) => agent));
+  for (const agent of homes.keys()) if (isBereft(agent)) hurt.add(agent);
+  const backAt = [...hurt].map((agent) => servedAgain(affected, agent, from));
+  const back = backAt.filter((at) => at !== undefined);
+  const answered = affected.filter(({ by }) => by !== undefined);
+  return {
+    requests: affected.length,
+    failed: failed.length,
+    underWay: failed.filter(({ begunAt }) => begunAt <= done).length,
+    failures,
+    bereft: [...homes.keys()].filter(isBereft).length,
+    moved: [...strangers].filter(isBereft).length,
+    movedInVain: [...strangers].filter((agent) => !isBereft(agent)).length,
+    recoveryMs: back.length === 0 ? undefined : Math.max(...back) - from,
+    lost: backAt.length - back.length,
+    slowestMs: answered.reduce((slowest, { begunAt, endedAt }) => Math.max(slowest, endedAt - begunAt), 0),
+  };
+}
+
+/** Where each agent was answered last before this moment. */
+export function homesAt(requests: readonly EndedRequest[], moment: number): Map<string, string> {
+  const latest = new Map<string, EndedRequest>();
+  for (const request of requests) {
+    const { agent, by, endedAt } = request;
+    if (by === undefined || endedAt >= moment) continue;
+    if (endedAt > (latest.get(agent)?.endedAt ?? Number.NEGATIVE_INFINITY)) latest.set(agent, request);
+  }
+  return new Map([...latest].map(([agent, { by }]) => [agent, by?.connector ?? '']));
+}
+
+/** When the agent's first request was answered that he began after his last failure. */
+function servedAgain(requests: readonly EndedRequest[], agent: string, from: number): number | undefined {
+  const own = requests.filter((request) => request.agent === agent);
+  const lastFailure = Math.max(
+    from,
+    ...own.filter(({ failure }) => failure !== undefined).map(({ begunAt }) => begunAt),
+  );
+  const answers = own.filter(({ by, begunAt }) => by !== undefined && begunAt >= lastFailure);
+  return answers.length === 0 ? undefined : Math.min(...answers.map(({ endedAt }) => endedAt));
+}

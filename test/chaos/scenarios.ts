@@ -1,0 +1,229 @@
+import type { PoolStatus } from '../../src/control-plane/status.ts';
+import { eventually } from '../support/eventually.ts';
+import { post } from '../support/load.ts';
+import type { Mode, Stage, StagedGateway } from './stage.ts';
+import { MODES, statusOf } from './stage.ts';
+
+/** What a scenario found out beside what the agents saw. */
+export interface Findings {
+  /** When the sentinels had another master, on the clock of `performance.now()`. */
+  promotedAt?: number;
+  /** From then until every gateway held a lease on a view in effect, in ms. */
+  recoveredAfterPromotionMs?: number;
+  /** Requests that an instance received although it had been left, through a gateway that did not know. */
+  readonly stale: Partial<Record<Mode, number>>;
+}
+
+export interface Scenario {
+  readonly name: string;
+  readonly title: string;
+  /** The first instance loses its agents. */
+  readonly bereaves?: boolean;
+  /** It comes back as another, to which its agents may return. */
+  readonly restarts?: boolean;
+  /** The first gateway does not come back. */
+  readonly losesGateway?: boolean;
+  /** Who will notice: the gateway that is struck, or one of the others. */
+  readonly witness: 'struck' | 'peer';
+  /** New agents log on while the fault lasts. */
+  readonly newcomers?: boolean;
+  strike(stage: Stage): Promise<void>;
+  /** Whether the witness shows the fault; absent where there is nothing to be seen. */
+  readonly shows?: (now: PoolStatus, before: PoolStatus) => boolean;
+  /** What follows while the fault lasts. */
+  goOn?(stage: Stage, findings: Findings): Promise<void>;
+  heal(stage: Stage): Promise<void>;
+}
+
+const nothing = async (): Promise<void> => undefined;
+const first = (status: PoolStatus) => status.instances.find(({ id }) => id === 'a');
+const isDown = (now: PoolStatus): boolean => first(now)?.health === 'down';
+const storeIsAway = (now: PoolStatus): boolean => !now.affinity.available;
+const lacksOne = (now: PoolStatus): boolean => now.replicas.length === 2;
+
+export const SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'gateway-cut-from-instance',
+    title: 'a gateway cut off from one instance',
+    witness: 'struck',
+    shows: (now) => first(now)?.cutOffHere === true,
+    strike: ({ network, gateways: [g1], instances: [a] }) => network.cut(g1.host, a.host),
+    heal: ({ network, gateways: [g1], instances: [a] }) => network.heal(g1.host, a.host),
+  },
+  {
+    name: 'gateway-cut-from-redis',
+    title: 'a gateway cut off from Redis',
+    witness: 'struck',
+    newcomers: true,
+    shows: storeIsAway,
+    strike: (stage) => stage.cutFromStore(stage.gateways[0]),
+    heal: (stage) => stage.healToStore(stage.gateways[0]),
+  },
+  {
+    name: 'gateway-cut-from-gateways',
+    title: 'a gateway cut off from the other gateways (there is no link between them)',
+    witness: 'peer',
+    strike: async ({ network, gateways: [g1, ...others] }) => {
+      for (const { host } of others) await network.cut(g1.host, host);
+    },
+    heal: async ({ network, gateways: [g1, ...others] }) => {
+      for (const { host } of others) await network.heal(g1.host, host);
+    },
+  },
+  {
+    name: 'master-killed',
+    title: 'Redis master killed',
+    witness: 'peer',
+    newcomers: true,
+    shows: storeIsAway,
+    strike: ({ redis }) => redis.nodes[0].kill(),
+    goOn: promotion,
+    heal: ({ redis }) => redis.nodes[0].start(),
+  },
+  {
+    name: 'master-stopped',
+    title: 'Redis master stopped, and continued when another has been promoted',
+    witness: 'peer',
+    newcomers: true,
+    shows: storeIsAway,
+    strike: async ({ redis }) => redis.nodes[0].signal('SIGSTOP'),
+    goOn: async (stage, findings) => {
+      await promotion(stage, findings);
+      stage.redis.nodes[0].signal('SIGCONT');
+    },
+    heal: nothing,
+  },
+  {
+    name: 'instance-killed',
+    title: 'an instance killed',
+    bereaves: true,
+    witness: 'peer',
+    shows: isDown,
+    strike: ({ instances: [a] }) => a.kill(),
+    heal: nothing,
+  },
+  {
+    name: 'instance-stopped',
+    title: 'an instance stopped, and continued',
+    bereaves: true,
+    witness: 'peer',
+    shows: isDown,
+    strike: async ({ instances: [a] }) => a.stop(),
+    heal: async ({ instances: [a] }) => a.cont(),
+  },
+  {
+    name: 'instance-restarted',
+    title: 'an instance killed and started again at once',
+    bereaves: true,
+    restarts: true,
+    witness: 'peer',
+    shows: (now, before) => isDown(now) || first(now)?.incarnation !== first(before)?.incarnation,
+    strike: ({ instances: [a] }) => a.restart(),
+    heal: nothing,
+  },
+  {
+    name: 'gateway-killed',
+    title: 'a gateway killed',
+    losesGateway: true,
+    witness: 'peer',
+    shows: lacksOne,
+    strike: ({ gateways: [g1] }) => g1.kill(),
+    heal: nothing,
+  },
+  {
+    name: 'gateway-stopped',
+    title: 'a gateway stopped; an instance lost to the others meanwhile; the gateway continued',
+    bereaves: true,
+    witness: 'peer',
+    shows: isDown,
+    // The instance goes on serving whoever reaches it, so nothing but the lease keeps the gateway from using it.
+    strike: async ({ network, gateways: [g1, ...others], instances: [a] }) => {
+      g1.signal('SIGSTOP');
+      for (const { host } of others) await network.cut(host, a.host);
+    },
+    goOn: continueStale,
+    heal: async ({ network, gateways: [, ...others], instances: [a] }) => {
+      for (const { host } of others) await network.heal(host, a.host);
+    },
+  },
+];
+
+const PROMOTION_MS = 15_000;
+const RECOVERY_MS = 10_000;
+const LOSS_MS = 12_000;
+/** After it was continued, what it had accepted while it stood is served. */
+const STALE_WATCH_MS = 4_000;
+const STALE_REQUESTS = 12;
+
+async function promotion({ redis, gateways }: Stage, findings: Findings): Promise<void> {
+  const [{ address: lost }] = redis.nodes;
+  await eventually(
+    async () => {
+      const { host, port } = await redis.master();
+      if (host === lost.host && port === lost.port) throw new Error('no other master was promoted');
+    },
+    { within: PROMOTION_MS, every: 20 },
+  );
+  const promotedAt = performance.now();
+  findings.promotedAt = promotedAt;
+  await eventually(
+    async () => {
+      for (const gateway of gateways) for (const mode of MODES) await isAtWork(gateway, mode);
+    },
+    { within: RECOVERY_MS, every: 20 },
+  ).catch(() => undefined);
+  const isRecovered = performance.now() - promotedAt < RECOVERY_MS;
+  findings.recoveredAfterPromotionMs = isRecovered
+    ? performance.now() - promotedAt
+    : Number.POSITIVE_INFINITY;
+}
+
+/** Throws unless the gateway acts with the store, on a view in effect. */
+export async function isAtWork(gateway: StagedGateway, mode: Mode): Promise<PoolStatus> {
+  const status = await statusOf(gateway, mode);
+  if (status === undefined) throw new Error(`${gateway.name} does not tell`);
+  const { standing, view, affinity } = status;
+  if (standing === 'leased' && view.effective && affinity.available) return status;
+  throw new Error(`${gateway.name}, pool ${mode}: ${standing}, ${JSON.stringify(view)}`);
+}
+
+/** Lets the stopped gateway go on when the others have given up the instance, with requests waiting in it. */
+async function continueStale(
+  { gateways: [g1, g2], instances: [a] }: Stage,
+  findings: Findings,
+): Promise<void> {
+  for (const mode of MODES) {
+    await eventually(
+      async () => {
+        const status = await isAtWork(g2, mode);
+        if (!isDown(status)) throw new Error(`instance a is still up for ${g2.name} in pool ${mode}`);
+      },
+      { within: LOSS_MS, every: 20 },
+    );
+  }
+  const before = new Set(Object.keys((await a.deliveries()).ids ?? {}));
+  const waiting = MODES.flatMap((mode) =>
+    Array.from({ length: STALE_REQUESTS }, (_, i) =>
+      post(`${g1.url}/${mode}`, agentName(mode, i)).then(({ id }) => ({ id, mode })),
+    ),
+  );
+  g1.signal('SIGCONT');
+  const direct = new Map((await Promise.all(waiting)).map(({ id, mode }) => [id, mode]));
+  await new Promise((done) => {
+    setTimeout(done, STALE_WATCH_MS);
+  });
+  for (const id of Object.keys((await a.deliveries()).ids ?? {})) {
+    if (before.has(id)) continue;
+    const mode = direct.get(id) ?? modeOf(id);
+    if (mode !== undefined) findings.stale[mode] = (findings.stale[mode] ?? 0) + 1;
+  }
+}
+
+/** The pool whose agents sent a request, by the id of its delivery. */
+export function modeOf(id: string): Mode | undefined {
+  return MODES.find((mode) => id.includes(`-${mode.toUpperCase()}`));
+}
+
+export function agentName(mode: Mode, index: number): string {
+  return `${mode.toUpperCase()}${String(index + 1).padStart(4, '0')}`;
+}

@@ -1,0 +1,158 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { Child } from '../../src/simulator/child.ts';
+import { eventually } from '../support/eventually.ts';
+import { findRedisProgram, freePort } from '../support/redis-server.ts';
+import type { Address } from './fault-proxy.ts';
+import type { Host, Network } from './network.ts';
+
+export interface RedisNode {
+  readonly host: Host;
+  readonly address: Address;
+  signal(name: NodeJS.Signals): void;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  /** Again on the same address, with nothing of what it knew. */
+  start(): Promise<void>;
+}
+
+/** A master, a replica and three sentinels, each a process on a host of its own. */
+export interface WatchedRedis {
+  readonly masterName: string;
+  readonly nodes: readonly [RedisNode, RedisNode];
+  readonly sentinels: readonly RedisNode[];
+  /** Where a majority of the sentinels says that the master is. */
+  master(): Promise<Address>;
+  close(): Promise<void>;
+}
+
+const MASTER_NAME = 'main';
+/** How long a sentinel waits before it calls a silent master down. */
+export const DOWN_AFTER_MS = 1_000;
+const READY_MS = 15_000;
+const ANSWER_MS = 500;
+
+export async function startWatchedRedis(network: Network): Promise<WatchedRedis> {
+  const program = findRedisProgram();
+  if (program === undefined) {
+    throw new Error('no redis-server found: install it, e.g. apt-get install redis-server');
+  }
+  const directory = mkdtempSync(join(tmpdir(), 'ici-chaos-redis-'));
+  const started: RedisNode[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(started.map((node) => node.kill()));
+    rmSync(directory, { recursive: true, force: true });
+  };
+
+  const startNode = async (
+    name: string,
+    args: (host: Host, port: number) => string[],
+  ): Promise<RedisNode> => {
+    const host = await network.host(name);
+    const address = { host: host.address, port: await freePort() };
+    let child: Child | undefined;
+    const node: RedisNode = {
+      host,
+      address,
+      signal: (signal) => child?.signal(signal),
+      kill: async () => child?.kill(),
+      start: async () => {
+        const life = new Child({
+          program: [...host.prefix, program],
+          args: args(host, address.port),
+          // Redis knows no channel; `group` keeps a Ctrl-C from it, which is ours to handle.
+          bond: 'group',
+          onLine: () => undefined,
+        });
+        const answers = eventually(() => ask(address, 'PING'), { within: READY_MS });
+        child = life;
+        await life.until(answers, READY_MS, name);
+      },
+    };
+    started.push(node);
+    await node.start();
+    return node;
+  };
+  const server = (of: Address | undefined) => (host: Host, port: number) => [
+    ...['--bind', host.address, '--port', String(port), '--dir', directory],
+    ...['--save', '', '--appendonly', 'no', '--protected-mode', 'no', '--repl-diskless-sync-delay', '0'],
+    ...(of === undefined ? [] : ['--replicaof', of.host, String(of.port)]),
+  ];
+  const sentinel = (name: string, master: Address) => (host: Host, port: number) => {
+    const file = join(directory, `${name}.conf`);
+    const lines = [
+      `bind ${host.address}`,
+      `port ${port}`,
+      `dir ${directory}`,
+      'protected-mode no',
+      `sentinel monitor ${MASTER_NAME} ${master.host} ${master.port} 2`,
+      `sentinel down-after-milliseconds ${MASTER_NAME} ${DOWN_AFTER_MS}`,
+      `sentinel failover-timeout ${MASTER_NAME} 5000`,
+    ];
+    writeFileSync(file, `${lines.join('\n')}\n`);
+    return [file, '--sentinel'];
+  };
+
+  try {
+    const master = await startNode('r1', server(undefined));
+    const replica = await startNode('r2', server(master.address));
+    const sentinels = await Promise.all(
+      ['s1', 's2', 's3'].map((name) => startNode(name, sentinel(name, master.address))),
+    );
+    await eventually(
+      async () => {
+        const info = String(await ask(replica.address, 'INFO', 'replication'));
+        if (!info.includes('master_link_status:up')) throw new Error('the replica does not follow yet');
+        for (const { address } of sentinels) {
+          const known = String(await ask(address, 'INFO', 'sentinel'));
+          if (!/status=ok,.*slaves=1,sentinels=3/.test(known)) throw new Error(`sentinel: ${known}`);
+        }
+      },
+      { within: READY_MS, every: 50 },
+    );
+    return {
+      masterName: MASTER_NAME,
+      nodes: [master, replica],
+      sentinels,
+      master: () => masterOf(sentinels),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function masterOf(sentinels: readonly RedisNode[]): Promise<Address> {
+  const said = await Promise.all(
+    sentinels.map(({ address }) =>
+      ask(address, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER_NAME).catch(() => ''),
+    ),
+  );
+  const answers = said.map(String);
+  const agreed = answers.find((one) => answers.filter((other) => other === one).length > said.length / 2);
+  const [host = '', port] = (agreed ?? '').split(',');
+  if (host === '') throw new Error('the sentinels do not agree on a master');
+  return { host, port: Number(port) };
+}
+
+/** One command over a connection of its own. */
+async function ask(address: Address, command: string, ...args: string[]): Promise<unknown> {
+  const client = new Redis({
+    ...address,
+    lazyConnect: true,
+    retryStrategy: () => null,
+    connectTimeout: ANSWER_MS,
+    commandTimeout: ANSWER_MS,
+  });
+  // The command fails too, and tells.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return await client.call(command, ...args);
+  } finally {
+    client.disconnect();
+  }
+}

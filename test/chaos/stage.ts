@@ -1,0 +1,171 @@
+import { randomBytes } from 'node:crypto';
+import type { PoolStatus } from '../../src/control-plane/status.ts';
+import type { ConnectorProcess } from '../../src/simulator/connector-process.ts';
+import { startConnectorProcess } from '../../src/simulator/connector-process.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
+import { PROGRAM, startGatewayProcess } from '../support/gateway-process.ts';
+import type { Balancer } from './balancer.ts';
+import { startBalancer } from './balancer.ts';
+import type { Address } from './fault-proxy.ts';
+import type { Host, Network } from './network.ts';
+import type { WatchedRedis } from './sentinels.ts';
+import { startWatchedRedis } from './sentinels.ts';
+
+/** Both ways to operate a pool, over the same three instances. */
+export const MODES = ['sticky', 'failover'] as const;
+export type Mode = (typeof MODES)[number];
+
+export interface StagedGateway extends GatewayProcess {
+  readonly name: string;
+  readonly host: Host;
+}
+
+export interface StagedInstance extends ConnectorProcess {
+  readonly host: Host;
+}
+
+/** Three gateways with a balancer in front, three instances, and Redis under Sentinel: all processes. */
+export interface Stage {
+  readonly network: Network;
+  readonly gateways: readonly [StagedGateway, StagedGateway, StagedGateway];
+  /** The first is the preferred one of the failover pool. */
+  readonly instances: readonly [StagedInstance, StagedInstance, StagedInstance];
+  readonly redis: WatchedRedis;
+  readonly balancer: Balancer;
+  /** Between a gateway and whatever Redis consists of. */
+  cutFromStore(gateway: StagedGateway): Promise<void>;
+  healToStore(gateway: StagedGateway): Promise<void>;
+  close(): Promise<void>;
+}
+
+type Three<T> = [T, T, T];
+
+/** Gateways have the default settings. Leaves nothing behind when it rejects. */
+export async function setStage(openNetwork: () => Promise<Network>): Promise<Stage> {
+  const closers: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const network = await openNetwork();
+    closers.push(network.close);
+    const redis = await startWatchedRedis(network);
+    closers.push(redis.close);
+    const instances = await three(['a', 'b', 'c'], (name) => startInstance(name, network, closers));
+    // Where a proxy is between a gateway and Redis, it is this that is cut.
+    const store = network.kind === 'proxy' ? await network.host('store') : undefined;
+    const keyPrefix = `chaos-${randomBytes(4).toString('hex')}`;
+    const gateways = await three(['g1', 'g2', 'g3'], async (name) => {
+      const host = await network.host(name);
+      const redisOptions = store === undefined ? watched(redis) : await relayed(network, host, store, redis);
+      const pools = await poolsOf(network, host, instances);
+      const free = { address: `${host.address}:0` };
+      const config = {
+        listen: free,
+        admin: free,
+        pools,
+        affinity: { keyPrefix, redis: redisOptions },
+        coordination: { replica: name },
+      };
+      const gateway = await startGatewayProcess(config, host.prefix);
+      closers.push(() => gateway.close());
+      return Object.assign(gateway, { name, host });
+    });
+    const balancer = await startBalancer(
+      gateways.map(({ url, adminUrl }) => ({ address: addressOf(url), readyUrl: `${adminUrl}/readyz` })),
+    );
+    closers.push(balancer.close);
+    const storeHosts =
+      store === undefined ? [...redis.nodes, ...redis.sentinels].map(({ host }) => host) : [store];
+    return {
+      network,
+      gateways,
+      instances,
+      redis,
+      balancer,
+      cutFromStore: async ({ host }) => {
+        await Promise.all(storeHosts.map((other) => network.cut(host, other)));
+      },
+      healToStore: async ({ host }) => {
+        await Promise.all(storeHosts.map((other) => network.heal(host, other)));
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** What a gateway says of a pool; `undefined` while it says nothing. */
+export async function statusOf(gateway: StagedGateway, pool: string): Promise<PoolStatus | undefined> {
+  try {
+    const { pools } = await gateway.status();
+    return pools.find(({ name }) => name === pool);
+  } catch {
+    return undefined;
+  }
+}
+
+async function startInstance(
+  name: string,
+  network: Network,
+  closers: (() => Promise<unknown>)[],
+): Promise<StagedInstance> {
+  const host = await network.host(`i-${name}`);
+  const instance = await startConnectorProcess({
+    name,
+    host: host.address,
+    program: [...host.prefix, ...PROGRAM],
+  });
+  closers.push(() => instance.close());
+  // Its getters must stay getters: a restarted process has another id.
+  return Object.defineProperty(instance, 'host', { value: host }) as StagedInstance;
+}
+
+function watched({ sentinels, masterName }: WatchedRedis): Record<string, unknown> {
+  return { sentinels: sentinels.map(({ address }) => `${address.host}:${address.port}`), masterName };
+}
+
+/** As through a proxy that asks the sentinels: the gateway knows one address, which leads to the master. */
+async function relayed(
+  network: Network,
+  gateway: Host,
+  store: Host,
+  redis: WatchedRedis,
+): Promise<Record<string, unknown>> {
+  const { host, port } = await network.path(gateway, store, redis.master);
+  return { url: `redis://${host}:${port}/0` };
+}
+
+async function poolsOf(
+  network: Network,
+  gateway: Host,
+  instances: readonly StagedInstance[],
+): Promise<Record<string, unknown>[]> {
+  const reached = await Promise.all(
+    instances.map(async (instance) => {
+      const { host, port } = await network.path(gateway, instance.host, () => addressOf(instance.url));
+      return { id: instance.name, url: `http://${host}:${port}` };
+    }),
+  );
+  return MODES.map((mode) => ({
+    name: mode,
+    mode,
+    match: { paths: [`/${mode}`] },
+    health: { path: '/health', incarnation: '"incarnation":"([^"]+)"' },
+    instances: reached,
+  }));
+}
+
+function addressOf(url: string): Address {
+  const { hostname: host, port } = new URL(url);
+  return { host, port: Number(port) };
+}
+
+/** All at once; waits for all of them, so that what has been started can be closed. */
+async function three<T>(names: Three<string>, start: (name: string) => Promise<T>): Promise<Three<T>> {
+  const started = await Promise.allSettled(names.map(start));
+  for (const outcome of started) if (outcome.status === 'rejected') throw outcome.reason;
+  return started.map((outcome) => (outcome as PromiseFulfilledResult<T>).value) as Three<T>;
+}

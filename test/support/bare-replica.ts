@@ -1,0 +1,63 @@
+import { randomUUID } from 'node:crypto';
+import { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
+import { RedisLedger } from '../../src/coordination/redis-ledger.ts';
+import type { InstanceId } from '../../src/core/instance.ts';
+import type { RedisConnection } from '../../src/redis/connection.ts';
+
+export interface BareReplicaOptions {
+  readonly id: string;
+  readonly pool: string;
+  readonly keyPrefix: string;
+  readonly instances: readonly InstanceId[];
+  readonly leaseMs?: number;
+}
+
+/**
+ * What a gateway is to its peers, without the gateway: the driver of the
+ * agreement on a real ledger, to which all instances always look well.
+ */
+export async function startBareReplica(
+  redis: RedisConnection,
+  { id, pool, keyPrefix, instances, leaseMs = 3_000 }: BareReplicaOptions,
+): Promise<PoolCoordinator> {
+  const coordinator = new PoolCoordinator({
+    replica: {
+      id,
+      pool,
+      rules: {
+        mode: 'sticky',
+        quorum: 'majority',
+        quarantines: true,
+        countsLives: true,
+        instances: instances.map((instance, i) => ({ id: instance, priority: i + 1, admin: 'enabled' })),
+      },
+      weights: new Map(),
+      leaseMs,
+      onStoreLoss: 'refuse',
+      awayMs: 300,
+      cutOffMs: 1_750,
+      newId: randomUUID,
+    },
+    thresholds: { rise: 2, fall: 3 },
+    ledger: new RedisLedger(redis, pool, { keyPrefix, leaseMs, joinMs: leaseMs / 3, confirmedBy: 0 }),
+    renewMs: leaseMs / 3,
+    suspectEveryMs: 250,
+    writeBack: async () => undefined,
+    boundAgents: () => undefined,
+    configuredFailback: { kind: 'never' },
+    isIdle: () => false,
+    events: {
+      onView: () => undefined,
+      onStoreState: () => undefined,
+      onCutOff: () => undefined,
+      onAbstention: () => undefined,
+      onOperation: () => undefined,
+    },
+  });
+  await coordinator.start();
+  for (const instance of instances) {
+    coordinator.observed(instance, { passed: true, incarnation: `${instance}-1` }, coordinator.agreed.epoch);
+  }
+  coordinator.settle();
+  return coordinator;
+}
