@@ -7,7 +7,7 @@ import type { InstanceId } from '../core/instance.ts';
 import type { AffinityStore, BindingPage, BindingQuery, KnownBinding } from '../core/ports.ts';
 import { StaleView, StoreUnavailable } from '../core/ports.ts';
 import { isCurrent } from '../core/route.ts';
-import type { BindingCache, CachedBinding } from './binding-cache.ts';
+import type { BindingCache, CachedBinding, Confirmation } from './binding-cache.ts';
 import { Journal } from './journal.ts';
 import { Mirror } from './mirror.ts';
 import { storedForm, storedKey } from './stored-name.ts';
@@ -43,6 +43,11 @@ export interface BindingsOptions {
   readonly events: BindingsEvents;
 }
 
+/** When a question was sent to the store, and in which epoch and life of it. */
+interface Asked extends Confirmation {
+  readonly life: string | undefined;
+}
+
 // Names whose move was heard lately; see #isOutdated.
 const REMEMBERED_MOVES = 10_000;
 
@@ -68,6 +73,8 @@ export class Bindings {
   /** Before this moment, in monotonic milliseconds, news may have been missed. */
   #trustedSince = Number.NEGATIVE_INFINITY;
   #writingBack: { readonly life: string | undefined; readonly run: Promise<number> } | undefined;
+  /** The life of the store that was told last. */
+  #life: string | undefined;
   /** The life of the store in which everything was written back last. */
   #writtenLife: string | undefined;
   #refreshing: Promise<void> | undefined;
@@ -172,9 +179,9 @@ export class Bindings {
    */
   async claim(names: readonly Name[], proposal: Placement, fence: string): Promise<Bound> {
     await this.#emptyJournal();
-    const askedAt = performance.now();
+    const asked = this.#asking(epochOf(fence));
     const claim = await this.#timed('claim', this.#store.claim(names, proposal, fence));
-    this.#learn(names, claim, askedAt, epochOf(fence));
+    this.#learn(names, claim, asked);
     return { binding: claim.binding, decision: claim.made ? 'claimed' : 'bound' };
   }
 
@@ -190,9 +197,9 @@ export class Bindings {
     fence: string,
   ): Promise<Bound> {
     await this.#emptyJournal();
-    const askedAt = performance.now();
+    const asked = this.#asking(epochOf(fence));
     const claim = await this.#timed('rebind', this.#store.rebind(expected, proposal, fence));
-    this.#learn(names, claim, askedAt, epochOf(fence));
+    this.#learn(names, claim, asked);
     if (claim.made) this.#options.events.onRebound();
     return { binding: claim.binding, decision: claim.made ? 'rebound' : 'bound' };
   }
@@ -237,6 +244,7 @@ export class Bindings {
   writeBack(life?: string): Promise<number> {
     const before = this.#writingBack;
     if (before !== undefined && before.life === life) return before.run;
+    this.#life = life;
     const begin = (): Promise<number> => this.#writeAllBack(life);
     const run = before === undefined ? begin() : before.run.then(begin, begin);
     const writing = { life, run };
@@ -308,20 +316,24 @@ export class Bindings {
     this.#journal.write(known.names, known.binding, known.epoch);
   }
 
-  #learn(names: readonly Name[], claim: Claim, askedAt: number, epoch: number): void {
+  #asking(epoch: number): Asked {
+    return { askedAt: performance.now(), epoch, life: this.#life };
+  }
+
+  #learn(names: readonly Name[], claim: Claim, { askedAt, epoch, life }: Asked): void {
     if (claim.conflict !== undefined) {
       this.#options.events.onConflict(names, claim.conflict, claim.binding);
     }
     if (this.#isOutdated([...names, claim.binding.root], askedAt)) return;
-    this.#cache.put(names, claim.binding, { askedAt, epoch });
+    // What the store said in an earlier life it may have forgotten since, and it may have been too late to write it back.
+    this.#cache.put(names, claim.binding, { askedAt, epoch: life === this.#life ? epoch : 0 });
   }
 
   /** Asks the store who holds, as of the epoch that is known when it is asked. */
   async #ask(operation: 'lookup' | 'renew', names: readonly Name[]): Promise<Binding | undefined> {
-    const askedAt = performance.now();
-    const epoch = this.#options.epoch();
+    const asked = this.#asking(this.#options.epoch());
     const binding = await this.#timed(operation, this.#store.renew(names));
-    if (binding !== undefined) this.#learn(names, { binding, made: false }, askedAt, epoch);
+    if (binding !== undefined) this.#learn(names, { binding, made: false }, asked);
     return binding;
   }
 

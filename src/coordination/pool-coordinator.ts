@@ -31,7 +31,7 @@ export interface PoolCoordinatorOptions {
   /** Between announcements of one suspect, in ms. */
   readonly suspectEveryMs: number;
   /** Brings the store's bindings up to date after it was away or lost data. Rejects while it cannot. */
-  readonly writeBack: () => Promise<unknown>;
+  readonly writeBack: (life: string) => Promise<unknown>;
   readonly boundAgents: (instance: InstanceId) => number | undefined;
   /** Holds for the pool until an operator decides otherwise. */
   readonly configuredFailback: Failback;
@@ -319,7 +319,7 @@ export class PoolCoordinator {
     if (this.#restoring) return;
     this.#restoring = true;
     try {
-      await this.#o.writeBack();
+      await this.#o.writeBack(life);
       this.#replica.restored(life);
     } catch (error) {
       // The next sync tries again.
