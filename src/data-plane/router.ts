@@ -1,5 +1,5 @@
 import type { CachedBinding } from '../affinity/binding-cache.ts';
-import type { Bound, Decision } from '../affinity/bindings.ts';
+import type { Decision } from '../affinity/bindings.ts';
 import { storedKey } from '../affinity/stored-name.ts';
 import type { Standing } from '../core/agreement/replica.ts';
 import { rendezvous } from '../core/balancers.ts';
@@ -151,6 +151,7 @@ export class Router {
       const way = wayBy(learnt.binding, learnt.epoch, this.known(pool, exchange));
       const verdict = judgeWay(standing, way, performance.now(), Date.now());
       if (verdict === 'forward') return way;
+      if (verdict === 'outdated' && standing.fence === '') return STORE;
       if (verdict === 'outdated') learnt = await this.#claim(pool, exchange, names);
       else if (verdict === 'move') learnt = await this.#move(pool, exchange, names, learnt.binding);
       else return stay(verdict);
@@ -163,19 +164,21 @@ export class Router {
     const { way, epoch } = howToBind(standing);
     if (way === 'renew' || way === 'wait') return noWay(standing, way);
     const proposal = this.#propose(pool, storedKey(names[0] as Name), way);
-    let bound: Bound;
+    if (way === 'storeless') {
+      const bound = proposal && bindings.claimAlone(names, placementAt(proposal));
+      if (bound !== undefined) decide(exchange, bound.decision);
+      return knownHere(pool, names, epoch) ?? nobody(standing);
+    }
     if (proposal === undefined) {
       // Nobody takes new agents, but those of a draining instance are still at home there.
-      const held = way === 'claim' ? await bindings.lookup(names) : knownAs(pool, names)?.binding;
-      if (held === undefined) return nobody(standing);
-      bound = { binding: held, decision: 'bound' };
-    } else if (way === 'claim') {
-      bound = await bindings.claim(names, placementAt(proposal), standing.fence);
-    } else {
-      bound = bindings.claimAlone(names, placementAt(proposal));
+      const binding = await bindings.lookup(names);
+      if (binding === undefined) return nobody(standing);
+      decide(exchange, 'bound');
+      return { binding, epoch };
     }
-    decide(exchange, bound.decision);
-    return { binding: bound.binding, epoch };
+    const { binding, decision } = await bindings.claim(names, placementAt(proposal), standing.fence);
+    decide(exchange, decision);
+    return { binding, epoch };
   }
 
   async #move(pool: Pool, exchange: Exchange, names: readonly Name[], from: Binding): Promise<Learnt | Wait> {
@@ -269,10 +272,12 @@ function isBound(pool: Pool, { user, session, address }: Exchange): boolean {
   return false;
 }
 
-function knownAs({ bindings }: Pool, names: readonly Name[]): CachedBinding | undefined {
+/** What the store said of an agent may be outdated; what was decided here, without it, bears no epoch and cannot be. */
+function knownHere({ bindings }: Pool, names: readonly Name[], epoch: number): Learnt | undefined {
   for (const name of names) {
     const entry = bindings.get(name);
-    if (entry !== undefined) return entry;
+    if (entry !== undefined)
+      return { binding: entry.binding, epoch: entry.epoch === 0 ? epoch : entry.epoch };
   }
   return undefined;
 }

@@ -32,6 +32,7 @@ export class Agreement {
     readonly instances: readonly InstanceId[];
     readonly replicas?: number;
     readonly onStoreLoss?: 'continue' | 'refuse';
+    readonly cutOffMs?: number;
   }) {
     const rules: PoolRules = {
       mode: options.mode ?? 'sticky',
@@ -51,7 +52,7 @@ export class Agreement {
           leaseMs: LEASE_MS,
           onStoreLoss: options.onStoreLoss ?? 'continue',
           awayMs: 0,
-          cutOffMs: 0,
+          cutOffMs: options.cutOffMs ?? Number.POSITIVE_INFINITY,
           newId: () => `v${this.#ids++}`,
         }),
     );

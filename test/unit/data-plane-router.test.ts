@@ -47,6 +47,7 @@ class Side {
         store,
         cache: new BindingCache({ maxEntries: 100, idleLifetimeMs: 3_600_000 }),
         sessionsAreProvisional: false,
+        epoch: () => this.replica.agreed.epoch,
         events: { onConflict: () => {}, onRebound: () => {}, onOperation: () => {} },
       }),
       standing: this.replica,
@@ -91,6 +92,7 @@ function begin(
     mode?: PoolMode;
     replicas?: number;
     onStoreLoss?: 'continue' | 'refuse';
+    cutOffMs?: number;
     answer?: SessionLostPolicy['answer'];
   } = {},
 ): Side[] {
@@ -291,7 +293,7 @@ describe('a view that is not in effect yet', () => {
 
 describe('an instance that this gateway alone cannot reach', () => {
   test('keeps its agents: they are told, and nobody is moved', async () => {
-    const [side, ...peers] = begin({ replicas: 3 }) as [Side, Side, Side];
+    const [side, ...peers] = begin({ replicas: 3, cutOffMs: 0 }) as [Side, Side, Side];
     const before = await side.route(request('U'));
     agreement.sees(side.replica, { ...ALL_UP, a: DOWN });
     agreement.agree();
@@ -302,7 +304,7 @@ describe('an instance that this gateway alone cannot reach', () => {
   });
 
   test('is given no new agents from here, nor requests that name nobody', async () => {
-    const [side] = begin({ replicas: 3 }) as [Side];
+    const [side] = begin({ replicas: 3, cutOffMs: 0 }) as [Side];
     agreement.sees(side.replica, { ...ALL_UP, a: DOWN });
     agreement.agree();
     expect(await side.to('NEW')).not.toBe('a');
@@ -310,7 +312,7 @@ describe('an instance that this gateway alone cannot reach', () => {
   });
 
   test('may be all there are: then the other gateways can place whom this one cannot', async () => {
-    const [side] = begin({ replicas: 3 }) as [Side];
+    const [side] = begin({ replicas: 3, cutOffMs: 0 }) as [Side];
     agreement.sees(side.replica, { a: DOWN, b: DOWN, c: DOWN });
     agreement.agree();
     for (const user of ['NEW', undefined]) {
@@ -319,7 +321,7 @@ describe('an instance that this gateway alone cannot reach', () => {
   });
 
   test('is the active one of a failover pool: all are told, and it stays active', async () => {
-    const [side, peer] = begin({ mode: 'failover', replicas: 3 }) as [Side, Side];
+    const [side, peer] = begin({ mode: 'failover', replicas: 3, cutOffMs: 0 }) as [Side, Side];
     agreement.sees(side.replica, { ...ALL_UP, a: DOWN });
     agreement.agree();
     await expect(side.to('U')).rejects.toMatchObject({ code: 'GW_INSTANCE_CUT_OFF' });
@@ -366,12 +368,25 @@ describe('a store that does not answer', () => {
       expect(await one.to('KNOWN')).toBe('a');
       for (const user of ['U1', 'U2', 'U3', 'U4', 'U5', 'U6']) {
         const expected = rendezvous(one.replica.candidates, `u${user}`)?.id;
-        expect([await one.to(user), await other.to(user)]).toEqual([expected, expected]);
+        for (const side of [one, other, one]) expect(await side.to(user)).toBe(expected);
       }
     }
     const exchange = request('ONE-MORE');
     await one.route(exchange);
     expect(exchange.decision).toBe('storeless');
+  });
+
+  test('lets nobody go where he may have been moved from, as long as others may act on their leases', async () => {
+    const [one, other] = begin({ replicas: 2 }) as [Side, Side];
+    await one.to('U');
+    agreement.agreeOn({ ...ALL_UP, a: DOWN });
+    preferred = 'b';
+    await other.to('U');
+    agreement.agreeOn(ALL_UP);
+    away(one);
+    expect(await one.waitsFor('U')).toBe('store');
+    one.replica.dropLease();
+    expect(await one.to('U')).toBe('a');
   });
 
   test('does not keep the agents of an instance that this gateway finds lost', async () => {
