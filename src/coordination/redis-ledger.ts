@@ -40,6 +40,7 @@ export class RedisLedger implements LedgerClient {
   readonly #origin = randomUUID();
   /** In which the last reply was given. */
   #life = '';
+  #listens = false;
   #closed = false;
 
   constructor(redis: RedisConnection, pool: string, options: RedisLedgerOptions) {
@@ -108,6 +109,7 @@ export class RedisLedger implements LedgerClient {
   }
 
   listen(listener: LedgerListener): void {
+    this.#listens = true;
     this.#subscriber.listen(this.#channel, {
       onMessage: (message) => {
         const [origin, kind, ...rest] = message.split(' ');
@@ -122,7 +124,8 @@ export class RedisLedger implements LedgerClient {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#subscriber.forget(this.#channel);
+    // Another ledger's listener may be on the channel.
+    if (this.#listens) this.#subscriber.forget(this.#channel);
   }
 
   #run(script: LedgerScript, args: readonly string[]): Promise<unknown> {

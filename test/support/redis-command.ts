@@ -11,8 +11,8 @@ export function redisCommand(port: number, ...command: readonly string[]): Promi
     });
     socket.once('end', () => resolve(reply.trimEnd()));
     const parts = command.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`);
-    // Redis answers all that was sent before it closes.
-    socket.write(`*${command.length}\r\n${parts.join('')}*1\r\n$4\r\nQUIT\r\n`);
+    // Redis answers what was sent before it closes too. Sentinels do not know QUIT.
+    socket.end(`*${command.length}\r\n${parts.join('')}`);
     socket.setTimeout(5_000, () => socket.destroy(new Error('redis does not answer')));
   });
 }

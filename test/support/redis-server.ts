@@ -38,7 +38,19 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-export async function startRedis({ persistent = false } = {}): Promise<RedisServer> {
+export interface RedisServerOptions {
+  readonly persistent?: boolean;
+  /** More options of the server, such as `['--requirepass', 'x']`. */
+  readonly args?: readonly string[];
+  /** Rejects while the server does not answer; a plain PING by default. */
+  readonly isReady?: (port: number) => Promise<unknown>;
+}
+
+export async function startRedis({
+  persistent = false,
+  args = [],
+  isReady = ping,
+}: RedisServerOptions = {}): Promise<RedisServer> {
   const program = findRedisProgram();
   if (program === undefined)
     throw new Error('no redis-server found: install it, e.g. apt-get install redis-server');
@@ -52,10 +64,14 @@ export async function startRedis({ persistent = false } = {}): Promise<RedisServ
       : ['--appendonly', 'no'];
     child = spawn(
       program,
-      ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', directory, ...persistence],
+      [
+        ...['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', directory],
+        ...persistence,
+        ...args,
+      ],
       { stdio: 'ignore' },
     );
-    await eventually(() => ping(port), { within: 10_000 });
+    await eventually(() => isReady(port), { within: 10_000 });
   };
   const kill = async (): Promise<void> => {
     const victim = child;

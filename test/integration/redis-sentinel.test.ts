@@ -1,0 +1,111 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { RedisLedger } from '../../src/coordination/redis-ledger.ts';
+import type { LedgerClient } from '../../src/core/ports.ts';
+import { StoreUnavailable } from '../../src/core/ports.ts';
+import type { RedisConnection, RedisLink } from '../../src/redis/connection.ts';
+import { openRedis } from '../../src/redis/connection.ts';
+import { policyOf, request } from '../contract/ledger-client.ts';
+import { eventually } from '../support/eventually.ts';
+import { redisCommand } from '../support/redis-command.ts';
+import type { RedisSentinel } from '../support/redis-sentinel.ts';
+import { startSentinel } from '../support/redis-sentinel.ts';
+
+// Promotion takes the Sentinels a second or two; the client has to find the new master right after.
+const FAILED_OVER_WITHIN_MS = 10_000;
+
+describe('a Redis that Sentinels watch', () => {
+  let sentinel: RedisSentinel;
+  let redis: RedisConnection;
+  let ledger: LedgerClient;
+  let heard: string[];
+  let down: Set<RedisLink>;
+
+  beforeEach(async () => {
+    sentinel = await startSentinel();
+    down = new Set();
+    redis = openRedis({
+      sentinels: sentinel.sentinels,
+      masterName: sentinel.masterName,
+      onState: (link, state) => (state === 'down' ? down.add(link) : down.delete(link)),
+    });
+    ledger = open(0);
+    heard = [];
+    ledger.listen({
+      onNews: (urgent) => heard.push(urgent ? 'urgent' : 'ballots'),
+      onSuspect: (instance) => heard.push(instance),
+    });
+    await eventually(() => redis.ping());
+    await eventually(() => expect(heard).toEqual(['urgent']));
+  });
+  afterEach(async () => {
+    await redis.close();
+    await sentinel.stop();
+  });
+
+  function open(confirmedBy: number): LedgerClient {
+    return new RedisLedger(redis, 'ici', { keyPrefix: 'gw', leaseMs: 60_000, joinMs: 0, confirmedBy });
+  }
+
+  /** Everything works again: both connections for commands, and the one that hears. */
+  async function expectAvailable(): Promise<void> {
+    const other = open(0);
+    await eventually(
+      async () => {
+        await redis.ping();
+        await ledger.sync(request('r1'));
+        other.suspect('b');
+        expect(heard.splice(0)).toContain('b');
+      },
+      { within: FAILED_OVER_WITHIN_MS },
+    );
+    await other.close();
+  }
+
+  test('is followed to the new master when the old one is killed', async () => {
+    const { life } = await ledger.sync(request('r1'));
+    const old = await sentinel.killMaster();
+    await expect(ledger.sync(request('r1'))).rejects.toBeInstanceOf(StoreUnavailable);
+    await sentinel.promoted(old);
+
+    await expectAvailable();
+
+    expect((await ledger.sync(request('r1'))).life).not.toBe(life);
+    expect(down).toEqual(new Set());
+  });
+
+  test('is followed to the new master when the old one hangs, and not back when it wakes', async () => {
+    const { life } = await ledger.sync(request('r1'));
+    const old = await sentinel.pauseMaster();
+    await expect(ledger.sync(request('r1'))).rejects.toBeInstanceOf(StoreUnavailable);
+    await sentinel.promoted(old);
+    await expectAvailable();
+    const after = await ledger.sync(request('r1'));
+    expect(after.life).not.toBe(life);
+
+    old.resume();
+
+    await eventually(async () => expect(await redisCommand(old.port, 'ROLE')).toMatch(/slave/), {
+      within: FAILED_OVER_WITHIN_MS,
+    });
+    await expectAvailable();
+    expect((await ledger.sync(request('r1'))).life).toBe(after.life);
+  });
+
+  test('a sync or a decree that too few replicas confirm does not count', async () => {
+    const careful = open(1);
+    expect((await careful.sync(request('r1'))).replicas).toBe(1);
+    expect(await careful.decree({ base: 0, policy: policyOf(1), events: [] })).toBe(true);
+    const master = await sentinel.masterPort();
+    const replica = sentinel.servers.find(({ port }) => port !== master);
+    replica?.pause();
+
+    await expect(careful.sync(request('r1'))).rejects.toThrow(
+      /0 of 1 replicas confirmed in time \(affinity\.redis\.confirmedBy\)/,
+    );
+    expect((await ledger.sync(request('r1'))).replicas).toBe(1);
+
+    replica?.resume();
+    await eventually(async () => expect((await careful.sync(request('r1'))).replicas).toBe(1));
+    await careful.close();
+  });
+});

@@ -1,0 +1,147 @@
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { eventually } from './eventually.ts';
+import { redisCommand } from './redis-command.ts';
+import type { RedisServer } from './redis-server.ts';
+import { findRedisProgram, freePort, startRedis } from './redis-server.ts';
+
+/** A master, a replica, and three Sentinels that promote it, as processes. */
+export interface RedisSentinel {
+  readonly masterName: string;
+  readonly sentinels: readonly { readonly host: string; readonly port: number }[];
+  /** The two servers; which of them is master may change. */
+  readonly servers: readonly RedisServer[];
+  /** Of the server that the Sentinels call master now. */
+  masterPort(): Promise<number>;
+  /** Kills or stops the present master; returns it, to be started or continued. */
+  killMaster(): Promise<RedisServer>;
+  pauseMaster(): Promise<RedisServer>;
+  /** Resolves once the Sentinels call another server master than that one, and it takes writes. */
+  promoted(before: RedisServer): Promise<RedisServer>;
+  stop(): Promise<void>;
+}
+
+export interface RedisSentinelOptions {
+  /** How long the master must be silent before a Sentinel gives it up. */
+  readonly downAfterMs?: number;
+}
+
+const MASTER_NAME = 'gw';
+const QUORUM = 2;
+// Replicas are sent their copy at once, rather than after others may have come too.
+const SERVER_ARGS = ['--repl-diskless-sync', 'yes', '--repl-diskless-sync-delay', '0'];
+// Sentinels look and tell often, so that what takes them 10 s by default does not set the pace of the tests.
+const PERIODS = ['info-period', '100', 'publish-period', '100', 'ask-period', '100'];
+
+export async function startSentinel({
+  downAfterMs = 500,
+}: RedisSentinelOptions = {}): Promise<RedisSentinel> {
+  const first = await startRedis({ args: SERVER_ARGS });
+  const second = await startRedis({ args: [...SERVER_ARGS, '--replicaof', `127.0.0.1 ${first.port}`] });
+  const servers = [first, second];
+  const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-sentinel-'));
+  const nodes = await Promise.all(
+    [0, 1, 2].map(async () => ({ port: await freePort(), id: randomBytes(20).toString('hex') })),
+  );
+  const children = nodes.map((node) => {
+    const others = nodes.filter((other) => other !== node);
+    const file = join(directory, `${node.port}.conf`);
+    // They know each other from the start; to find each other would take them seconds.
+    const lines = [
+      `port ${node.port}`,
+      'bind 127.0.0.1',
+      `dir ${directory}`,
+      `sentinel myid ${node.id}`,
+      `sentinel monitor ${MASTER_NAME} 127.0.0.1 ${first.port} ${QUORUM}`,
+      `sentinel down-after-milliseconds ${MASTER_NAME} ${downAfterMs}`,
+      `sentinel failover-timeout ${MASTER_NAME} 2000`,
+      `sentinel known-replica ${MASTER_NAME} 127.0.0.1 ${second.port}`,
+      ...others.map(({ port, id }) => `sentinel known-sentinel ${MASTER_NAME} 127.0.0.1 ${port} ${id}`),
+    ];
+    writeFileSync(file, `${lines.join('\n')}\n`);
+    return spawn(findRedisProgram() ?? '', [file, '--sentinel'], { stdio: 'ignore' });
+  });
+  const stop = async (): Promise<void> => {
+    await Promise.all(children.map(end));
+    for (const server of servers) {
+      server.resume();
+      await server.stop();
+    }
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    for (const { port } of nodes) await watches(port);
+    await eventually(async () => {
+      expect(await redisCommand(first.port, 'INFO', 'replication')).toMatch(/state=online/);
+    });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+
+  /** A Sentinel that hangs is passed over. */
+  const masterPort = async (): Promise<number> => {
+    const replies = nodes.map(({ port }) =>
+      redisCommand(port, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER_NAME),
+    );
+    return Number((await Promise.any(replies)).split('\r\n')[4]);
+  };
+  const master = async (): Promise<RedisServer> => {
+    const port = await masterPort();
+    const server = servers.find((one) => one.port === port);
+    if (server === undefined) throw new Error(`no server has the port of the master, ${port}`);
+    return server;
+  };
+  return {
+    masterName: MASTER_NAME,
+    sentinels: nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
+    servers,
+    masterPort,
+    killMaster: async () => {
+      const server = await master();
+      await server.kill();
+      return server;
+    },
+    pauseMaster: async () => {
+      const server = await master();
+      server.pause();
+      return server;
+    },
+    promoted: (before) =>
+      eventually(
+        async () => {
+          const server = await master();
+          expect(server).not.toBe(before);
+          expect(await redisCommand(server.port, 'ROLE')).toMatch(/master/);
+          return server;
+        },
+        { within: 15_000 },
+      ),
+    stop,
+  };
+}
+
+/** Resolves once the Sentinel at the port knows the other two, and a replica that is up to date. */
+async function watches(port: number): Promise<void> {
+  await eventually(() => redisCommand(port, 'SENTINEL', 'DEBUG', ...PERIODS), { within: 10_000 });
+  await eventually(
+    async () => {
+      expect(await redisCommand(port, 'SENTINEL', 'CKQUORUM', MASTER_NAME)).toMatch(/OK 3/);
+      const replicas = await redisCommand(port, 'SENTINEL', 'REPLICAS', MASTER_NAME);
+      expect(replicas).toMatch(/master-link-status\r\n\$2\r\nok/);
+    },
+    { within: 10_000 },
+  );
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await gone;
+}
