@@ -65,6 +65,7 @@ export function composePool(poolConfig: PoolConfig, config: Config, parts: PoolP
     store: parts.store,
     cache: new BindingCache({ maxEntries: affinity.cacheEntries, idleLifetimeMs: affinity.idleLifetime }),
     sessionsAreProvisional: identity.order.some((source) => source === 'header' || source === 'body'),
+    epoch: () => coordinator.agreed.epoch,
     events: parts.bindingsEvents,
   });
   const parking = new WaitingRoom(limits.parked);
@@ -84,7 +85,7 @@ export function composePool(poolConfig: PoolConfig, config: Config, parts: PoolP
     if (bindings.counts !== counts) countedIn = view;
   };
   const coordinator = composeCoordinator(poolConfig, config, parts, {
-    writeBack: () => bindings.writeBack(),
+    writeBack: (life) => bindings.writeBack(life),
     boundAgents: (id) => (countedIn === coordinator.agreed.id ? boundAgents(id) : undefined),
     isIdle: () => pool.lastRequestAt + poolConfig.idleAfter <= performance.now(),
   });
@@ -136,7 +137,6 @@ export function composePool(poolConfig: PoolConfig, config: Config, parts: PoolP
     start: async () => {
       prober.start();
       await coordinator.start();
-      bindings.start();
       counting = setInterval(() => void count(), COUNT_EVERY_MS);
     },
     close: async () => {
@@ -154,7 +154,7 @@ function composeCoordinator(
   { coordination, affinity }: Config,
   parts: PoolParts,
   does: {
-    writeBack: () => Promise<unknown>;
+    writeBack: (life: string) => Promise<unknown>;
     boundAgents: (id: InstanceId) => number | undefined;
     isIdle: () => boolean;
   },

@@ -44,13 +44,17 @@ export async function setAdmin(
   const { operations } = pool;
   const before = instanceOf(pool, id);
   const done = { ...act, id: randomUUID(), state, at: operations.storeNow, deadline };
-  await decree(operations, (policy) => withAdmin(policy, id, done), {
+  const { version } = await decree(operations, (policy) => withAdmin(policy, id, done), {
     ...event('admin', act),
     instance: id,
     from: before.admin,
     to: state,
   });
-  return takesEffect(operations, () => operations.agreed.instances[id]?.act === done.id);
+  // Another act may have come right after this one, and taken its place.
+  return takesEffect(operations, () => {
+    const { agreed, policy } = operations;
+    return policy.version >= version && agreed.instances[id]?.act === policy.instances[id]?.id;
+  });
 }
 
 /** Ends the instance's quarantine. */
@@ -76,15 +80,21 @@ export async function activate(pool: PoolSource, id: InstanceId, act: Act): Prom
   if (operations.agreed.active === id) throw new ActRefused(409, `${id} is the active instance already`);
   demandsAble(instance);
   const wish = randomUUID();
-  await decree(operations, (policy) => withActive(policy, id, wish), {
+  const { version } = await decree(operations, (policy) => withActive(policy, id, wish), {
     ...event('activate', act),
     instance: id,
     from: operations.agreed.active,
     to: id,
   });
-  const isInEffect = await takesEffect(operations, () => operations.agreed.activated === wish);
+  const isInEffect = await takesEffect(operations, () => {
+    const { agreed, policy } = operations;
+    return policy.version >= version && agreed.activated === policy.activate?.id;
+  });
   if (isInEffect && operations.agreed.active !== id)
-    throw new ActRefused(409, `${id} could not take over: it went down, or was drained, in the same moment`);
+    throw new ActRefused(
+      409,
+      `${id} could not take over: it was lost, or another wanted, in the same moment`,
+    );
   return isInEffect;
 }
 
@@ -142,12 +152,12 @@ export function event(kind: PoolEvent['kind'], { by, why }: Act): PoolEvent {
   return { kind, instance: '', from: '', to: '', by, why };
 }
 
-async function decree(
+function decree(
   operations: PoolOperations,
   change: (policy: Policy) => Policy,
   logged: PoolEvent,
-): Promise<void> {
-  await operations.decree(change, [logged]);
+): Promise<Policy> {
+  return operations.decree(change, [logged]);
 }
 
 function demandsFailover({ name, mode }: PoolSource, reason: string): void {

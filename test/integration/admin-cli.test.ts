@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runProgram } from '../../src/cli/program.ts';
+import type { SimulatedConnector } from '../../src/simulator/connector.ts';
+import { startConnector } from '../../src/simulator/connector.ts';
+import { post, users } from '../support/load.ts';
+import type { TokenFile } from '../support/operator.ts';
+import { writeTokenFile } from '../support/operator.ts';
+import { freePort } from '../support/redis-server.ts';
+import type { TestGateway } from '../support/test-gateway.ts';
+import { startTestGateway } from '../support/test-gateway.ts';
+
+let token: TokenFile;
+let connectors: SimulatedConnector[];
+let gateway: TestGateway;
+
+beforeAll(async () => {
+  token = writeTokenFile();
+  connectors = await Promise.all(['a', 'b'].map((name) => startConnector({ name })));
+  const instances = connectors.map(({ name, url }) => `{ id: ${name}, url: '${url}' }`).join(', ');
+  const health = '{ path: /health, interval: 200ms, fastInterval: 50ms }';
+  gateway = await startTestGateway(
+    `
+pools:
+  - { name: spread, mode: sticky, match: { paths: [/ici] }, health: ${health}, instances: [${instances}] }
+  - { name: one, match: { paths: [/one] }, health: ${health}, instances: [${instances}] }
+`,
+    { env: token.env },
+  );
+});
+afterAll(async () => {
+  await gateway.close();
+  await Promise.all(connectors.map((connector) => connector.close()));
+  token.remove();
+});
+
+interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function run(args: readonly string[], env: Record<string, string> = { USER: 'ops' }): Promise<Ended> {
+  let out = '';
+  let err = '';
+  const output = {
+    out: (text: string) => {
+      out += text;
+    },
+    err: (text: string) => {
+      err += text;
+    },
+  };
+  return { code: await runProgram(['node', 'ici-gateway', 'admin', ...args], env, output), out, err };
+}
+
+const at = (): string[] => ['--admin', gateway.adminUrl];
+const why = (): string[] => [...at(), '--token-file', token.path, '--why', 'patch'];
+
+describe('ici-gateway admin', () => {
+  test('drains and enables an instance, and shows who did', async () => {
+    const agents = await Promise.all(users(8, 'CLI').map((user) => post(gateway.url, user)));
+    expect(agents.map(({ connector }) => connector)).toContain('a');
+    const drained = await run(['drain', 'spread', 'a', '--deadline', '30m', ...why()]);
+    expect(drained).toMatchObject({ code: 0, err: '' });
+    expect(JSON.parse(drained.out).instance).toMatchObject({
+      admin: 'draining',
+      act: { by: 'ops', why: 'patch' },
+    });
+    const enabled = await run(['enable', 'spread', 'a', '--by', 'me', ...why()]);
+    expect(JSON.parse(enabled.out).instance).toMatchObject({ admin: 'enabled', act: { by: 'me' } });
+    const { events } = JSON.parse((await run(['events', 'spread', '--limit', '2', ...at()])).out);
+    expect(events).toMatchObject([
+      { kind: 'admin', instance: 'a', from: 'draining', to: 'enabled', by: 'me' },
+      { kind: 'admin', instance: 'a', from: 'enabled', to: 'draining', by: 'ops' },
+    ]);
+  });
+
+  test('takes the token from where the gateway takes it', async () => {
+    const ended = await run(['disable', 'spread', 'a', ...at(), '--why', 'patch'], token.env);
+    expect(JSON.parse(ended.out).instance).toMatchObject({ admin: 'disabled', act: { by: 'admin' } });
+    expect((await run(['enable', 'spread', 'a', ...why()])).code).toBe(0);
+  });
+
+  test('moves an agent, by his name or by his session', async () => {
+    const { connector: from } = await post(gateway.url, 'MILLER', { cookie: 'WS_SESSION_ID=abc' });
+    const to = from === 'a' ? 'b' : 'a';
+    expect(JSON.parse((await run(['move', 'spread', 'miller', to, ...why()])).out)).toMatchObject({
+      instance: to,
+    });
+    expect((await post(gateway.url, 'MILLER')).connector).toBe(to);
+    expect((await run(['move', 'spread', 'abc', from ?? '', '--session', ...why()])).code).toBe(0);
+    expect((await post(gateway.url, 'MILLER')).connector).toBe(from);
+  });
+
+  test('activates, fails back, and sets when that is done', async () => {
+    expect(JSON.parse((await run(['activate', 'one', 'b', ...why()])).out)).toMatchObject({ active: 'b' });
+    expect(JSON.parse((await run(['failback', 'one', ...why()])).out)).toMatchObject({ active: 'a' });
+    const policy = await run(['failback-policy', 'one', 'at 03:30', '--zone', 'UTC', ...why()]);
+    expect(JSON.parse(policy.out)).toEqual({ failback: 'at 03:30', zone: 'UTC' });
+    const { pools } = JSON.parse((await run(['status', ...at()])).out);
+    expect(pools[1]).toMatchObject({
+      active: { instance: 'a' },
+      failback: { policy: 'at 03:30', by: 'operator' },
+    });
+  });
+
+  test('says what was wrong: 1 for what the gateway refuses, 2 for the command line', async () => {
+    const refused = await run(['release', 'spread', 'a', ...why()]);
+    expect(refused).toMatchObject({ code: 1, out: '' });
+    expect(refused.err).toContain('a is not in quarantine (status 409)');
+    const bare = await run(['drain', 'spread', 'a', ...at(), '--why', 'patch']);
+    expect([bare.code, bare.err]).toEqual([1, expect.stringContaining('changes need the token')]);
+    const nobody = await run(['status', '--admin', `http://127.0.0.1:${await freePort()}`]);
+    expect([nobody.code, nobody.err]).toEqual([1, expect.stringContaining('ECONNREFUSED')]);
+    const fileless = await run([
+      'drain',
+      'spread',
+      'a',
+      ...at(),
+      '--why',
+      'x',
+      '--token-file',
+      '/nonexistent/t',
+    ]);
+    expect([fileless.code, fileless.err]).toEqual([1, expect.stringContaining('no such file')]);
+    const reasonless = await run(['drain', 'spread', 'a', ...at()]);
+    expect([reasonless.code, reasonless.err]).toEqual([2, expect.stringContaining('--why')]);
+    const excess = await run(['status', 'spread']);
+    expect(excess.code).toBe(2);
+    expect(excess.err).not.toContain('--config');
+  });
+
+  test('explains itself', async () => {
+    const { code, out } = await run(['--help']);
+    expect(code).toBe(0);
+    for (const verb of [
+      'enable',
+      'drain',
+      'disable',
+      'release',
+      'activate',
+      'failback',
+      'move',
+      'events',
+      'status',
+    ])
+      expect(out).toContain(verb);
+  });
+});
