@@ -1,0 +1,125 @@
+import { epochOf } from '../../src/core/agreement/ledger.ts';
+import type { Replica } from '../../src/core/agreement/replica.ts';
+import type { Binding, Placement } from '../../src/core/binding.ts';
+import { nameKey } from '../../src/core/identity.ts';
+import type { RoutedBinding } from '../../src/core/route.ts';
+import type { Remembered } from './store.ts';
+import { lifeOf } from './store.ts';
+
+/** A binding as one gateway knows it. */
+export interface Entry {
+  readonly binding: Binding;
+  /** The epoch in which the store has confirmed it; 0 for never. */
+  readonly epoch: number;
+  /** Placed or moved by this gateway while the store was away. */
+  readonly alone: boolean;
+  /** The binding as `judge` wants it. */
+  readonly routed: RoutedBinding;
+}
+
+/**
+ * What one gateway knows of bindings: the cache that the hot path trusts, and
+ * the mirror that is written back. The rules of `affinity/bindings.ts`, without
+ * time and names.
+ */
+export class KnownBindings {
+  readonly #entries = new Map<string, Entry>();
+  protected readonly replica: Replica;
+
+  constructor(replica: Replica) {
+    this.replica = replica;
+  }
+
+  /** Something here has not been told to the store. */
+  get hasPlacedAlone(): boolean {
+    for (const { alone } of this.#entries.values()) if (alone) return true;
+    return false;
+  }
+
+  get(agent: string): Entry | undefined {
+    return this.#entries.get(agent);
+  }
+
+  /**
+   * What the store said, in answer to a command with this fence or by itself. What
+   * it said in another life it may have forgotten, so that is known but not trusted.
+   */
+  learn(binding: Binding, fence: string): void {
+    const epoch = this.epochIn(fence);
+    const agent = binding.root.value;
+    const before = this.#entries.get(agent);
+    // News and answers overtake each other.
+    if (before !== undefined && !before.alone && isOlder(binding, epoch, before)) return;
+    this.#entries.set(agent, this.entryOf(binding, epoch, false));
+  }
+
+  /** A write-back made it the one that holds. Not forgotten, for the store may lose it once more. */
+  learnRestored(binding: Binding): void {
+    const agent = binding.root.value;
+    const before = this.#entries.get(agent);
+    if (before !== undefined && before.binding.generation >= binding.generation) return;
+    this.#entries.set(agent, this.entryOf(binding, 0, false));
+  }
+
+  /** Where the store is away. Whoever is known stays. */
+  placeAlone(agent: string, placement: Placement): Entry {
+    const known = this.#entries.get(agent);
+    if (known !== undefined) return known;
+    const binding: Binding = { ...placement, root: { kind: 'user', value: agent }, generation: 0 };
+    return this.#write(binding);
+  }
+
+  moveAlone({ binding: { root, generation } }: Entry, placement: Placement): Entry {
+    return this.#write({ ...placement, root, generation });
+  }
+
+  /** Everything that the store may have lost. */
+  remembered(): Remembered[] {
+    return [...this.#entries.values()];
+  }
+
+  /** What the store holds after a write-back. Its word alone does not make a binding more recent than it was. */
+  restored(written: readonly Remembered[], held: readonly Binding[]): void {
+    for (const [i, { binding }] of written.entries()) {
+      const now = held[i] as Binding;
+      const agent = binding.root.value;
+      const entry = this.#entries.get(agent);
+      if (entry === undefined || entry.binding !== binding) continue;
+      const isSame = isSamePlace(now, binding) && now.generation === binding.generation && !entry.alone;
+      this.#entries.set(agent, this.entryOf(now, this.epochAfterWriteBack(isSame ? entry.epoch : 0), false));
+    }
+  }
+
+  protected epochIn(fence: string): number {
+    return lifeOf(fence) === this.replica.life ? epochOf(fence) : 0;
+  }
+
+  protected epochAfterWriteBack(before: number): number {
+    return before;
+  }
+
+  protected entryOf(binding: Binding, epoch: number, alone: boolean): Entry {
+    const { instance, incarnation, root } = binding;
+    const placed = { instance, incarnation, key: keyOf(root.value) };
+    return { binding, epoch, alone, routed: { ...placed, epoch } };
+  }
+
+  #write(binding: Binding): Entry {
+    const entry = this.entryOf(binding, 0, true);
+    this.#entries.set(binding.root.value, entry);
+    return entry;
+  }
+}
+
+/** The key of an agent's binding, as views name it. */
+export function keyOf(agent: string): string {
+  return nameKey('user', agent);
+}
+
+function isOlder(binding: Binding, epoch: number, known: Entry): boolean {
+  return epoch < known.epoch || (epoch === known.epoch && binding.generation < known.binding.generation);
+}
+
+export function isSamePlace(a: Placement, b: Placement): boolean {
+  return a.instance === b.instance && a.incarnation === b.incarnation;
+}

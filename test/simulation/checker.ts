@@ -1,0 +1,236 @@
+import type { AgreedView } from '../../src/core/agreement/agreed-view.ts';
+import type { Binding, Placement } from '../../src/core/binding.ts';
+import type { RoutedBinding } from '../../src/core/route.ts';
+import { isCurrent, judge } from '../../src/core/route.ts';
+import { isSamePlace, keyOf } from './bindings.ts';
+import type { Gateway } from './gateway.ts';
+import type { Request } from './requests.ts';
+import { activeRoute } from './requests.ts';
+import { CONVERGENCE_MS, DETECTION_MS, LEASE_MS, PARK_MS } from './times.ts';
+import type { World } from './world.ts';
+
+export type Invariant =
+  | 'one instance at a time'
+  | 'epochs do not overlap'
+  | 'moves for a reason'
+  | 'nothing is forgotten'
+  | 'never sent twice'
+  | 'every request is answered'
+  | 'all come to agree';
+
+export interface Violation {
+  readonly invariant: Invariant;
+  /** True time in ms. */
+  readonly at: number;
+  readonly what: string;
+}
+
+/** Where a subject's requests went last, and the greatest epoch in which they did. */
+interface History {
+  readonly placement: Placement;
+  epoch: number;
+}
+
+// The subject of a failover pool's history: all agents together.
+const EVERYBODY = 'everybody';
+
+/**
+ * Watches everything, knows everything, and says when a promise is broken. What a
+ * gateway does by itself, because the store is away and it was told to go on
+ * (`storeless`, or placed alone), promises nothing.
+ */
+export class Checker {
+  violation: Violation | undefined;
+  readonly #world: World;
+  readonly #histories = new Map<string, History>();
+  readonly #sent = new Set<number>();
+  readonly #delivered = new Set<number>();
+  #hasConverged = false;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** 1, by epochs: whoever goes elsewhere goes there in a later epoch than any in which he was where he was. */
+  onSend(gateway: Gateway, agent: string, request: number, routed: RoutedBinding, alone: boolean): void {
+    // 3, at the source: what was sent is never sent again.
+    if (this.#sent.has(request)) this.#violated('never sent twice', `request ${request} is sent again`);
+    this.#sent.add(request);
+    const { replica, host } = gateway;
+    // As the mode is for whoever asked, so that a gateway that forgot to ask for its lease is not excused.
+    if (alone || replica.modeAt(host.mono, host.wall) === 'storeless') return;
+    const subject = this.#world.setup.mode === 'failover' ? EVERYBODY : agent;
+    const { epoch } = replica.view;
+    const history = this.#histories.get(subject);
+    if (history !== undefined && isSameLife(history.placement, routed)) {
+      history.epoch = Math.max(history.epoch, epoch);
+      return;
+    }
+    if (history !== undefined && epoch <= history.epoch) {
+      const was = `${place(history.placement)} until epoch ${history.epoch}`;
+      const now = `${gateway.id} sends to ${place(routed)} in epoch ${epoch}`;
+      this.#violated('epochs do not overlap', `${subject}: was at ${was}; ${now}`);
+    }
+    this.#histories.set(subject, { placement: routed, epoch });
+  }
+
+  /** 3 */
+  onDelivered(request: number): void {
+    if (this.#delivered.has(request))
+      this.#violated('never sent twice', `request ${request} is delivered again`);
+    this.#delivered.add(request);
+  }
+
+  /** 2 */
+  onMoved(from: Binding, to: Binding, view: AgreedView): void {
+    const agent = from.root.value;
+    if (isSamePlace(from, to) || !isServedBy(view, from, agent)) return;
+    const what = `${agent} is moved from ${place(from)} to ${place(to)}, but view ${view.id} has him served there`;
+    this.#violated('moves for a reason', what);
+  }
+
+  /**
+   * The store may have lost bindings. What a replica that never lost its lease has acted on must be there again before
+   * anything is claimed; what nobody knows any more is new.
+   */
+  onOpen(): void {
+    const world = this.#world;
+    for (const agent of world.agents) {
+      const held = world.store.bindings.get(agent);
+      for (const gateway of world.gateways) {
+        const where = this.#servedBy(gateway, agent);
+        if (where === undefined || world.setup.mode === 'failover') continue;
+        if (held !== undefined && isSameLife(held, where)) continue;
+        const what = `${gateway.id} serves ${agent} at ${place(where)}, and the store opens with ${held && place(held)}`;
+        this.#violated('nothing is forgotten', what);
+      }
+      const history = this.#histories.get(agent);
+      if (history !== undefined && !(held && isSameLife(held, history.placement)))
+        this.#histories.delete(agent);
+    }
+  }
+
+  /** 1, by time: no two gateways would forward one agent to different places now. */
+  check(): void {
+    const { agents, gateways, setup } = this.#world;
+    const subjects = setup.mode === 'failover' ? 1 : agents.length;
+    for (let i = 0; i < subjects; i += 1) {
+      const agent = agents[i] as string;
+      let first: RoutedBinding | undefined;
+      let who = '';
+      for (const gateway of gateways) {
+        const where = this.#servedBy(gateway, agent);
+        if (where === undefined) continue;
+        if (first === undefined) {
+          first = where;
+          who = gateway.id;
+        } else if (!isSameLife(first, where)) {
+          const what = `${agent}: ${who} would send to ${place(first)}, ${gateway.id} to ${place(where)}`;
+          this.#violated('one instance at a time', what);
+        }
+      }
+    }
+  }
+
+  /** 4 */
+  onEnd(request: Request): void {
+    const { healed, store } = this.#world;
+    if (request.outcome === 'answered' || request.begunAt < healed + DETECTION_MS + LEASE_MS) return;
+    if (!this.#canBeServed(store.view, request.agent)) return;
+    const waited = Math.round(request.endedAt - request.begunAt);
+    const what = `request ${request.id} of ${request.agent} at ${request.gateway.id} is ${request.outcome} after ${waited} ms`;
+    this.#violated('every request is answered', what);
+  }
+
+  /** 5, asked from time to time once all is healed. */
+  sample(): void {
+    const { now } = this.#world.scheduler;
+    const gap = this.#disagreement();
+    if (gap === '') this.#hasConverged = true;
+    if (this.#hasConverged || now < this.#world.healed + CONVERGENCE_MS) return;
+    this.#violated('all come to agree', gap);
+  }
+
+  /** What is left to be said at the end. */
+  finish(open: Iterable<Request>): void {
+    const gap = this.#disagreement();
+    if (gap !== '') this.#violated('all come to agree', `in the end: ${gap}`);
+    for (const { id, begunAt } of open) {
+      if (this.#world.scheduler.now - begunAt <= PARK_MS + LEASE_MS) continue;
+      this.#violated('every request is answered', `request ${id} has no end`);
+    }
+  }
+
+  /** The one place that would get the agent's request from this gateway at this moment, if there is one. */
+  #servedBy(gateway: Gateway, agent: string): RoutedBinding | undefined {
+    const { replica, host, bindings } = gateway;
+    const { mono, wall } = host;
+    if (!host.isRunning || replica.modeAt(mono, wall) !== 'leased') return undefined;
+    if (this.#world.setup.mode === 'failover') {
+      const active = activeRoute(replica)?.routed;
+      return active && judge(replica, active, mono, wall) === 'forward' ? active : undefined;
+    }
+    const entry = bindings.get(agent);
+    if (entry === undefined || entry.alone) return undefined;
+    return judge(replica, entry.routed, mono, wall) === 'forward' ? entry.routed : undefined;
+  }
+
+  /** In what way not all show the same; `''` where they do. */
+  #disagreement(): string {
+    const { gateways, store, agents, setup } = this.#world;
+    if (!store.isOpen) return 'the ledger is not open';
+    for (const { id, replica, host, bindings } of gateways) {
+      if (!replica.holdsLease(host.mono, host.wall)) return `${id} has no lease`;
+      if (replica.view.epoch !== replica.agreed.epoch) return `${id} acts alone`;
+      if (replica.agreed.id !== store.view.id)
+        return `${id} has view ${replica.agreed.id}, not ${store.view.id}`;
+      if (!replica.isEffective || !replica.isRestored)
+        return `${id}: view ${replica.agreed.id} is not in effect`;
+      if (setup.mode === 'failover') continue;
+      for (const agent of agents) {
+        const entry = bindings.get(agent);
+        if (entry === undefined) continue;
+        if (entry.alone) return `${id} has not written back ${agent}`;
+        const held = store.bindings.get(agent);
+        const isTrusted = isCurrent(replica.view, entry.binding.instance, entry.epoch);
+        if (isTrusted && !(held && isSamePlace(held, entry.binding)))
+          return `${id} has another binding of ${agent}`;
+      }
+    }
+    return '';
+  }
+
+  #canBeServed(view: AgreedView, agent: string): boolean {
+    const isUp = (id: string): boolean =>
+      view.instances[id]?.health === 'up' && view.instances[id].admin !== 'disabled';
+    if (this.#world.setup.mode === 'failover') return isUp(view.active);
+    const held = this.#world.store.bindings.get(agent);
+    const to = view.moving.find(({ key }) => key === keyOf(agent))?.to;
+    if (to !== undefined) return isUp(to) && view.instances[to]?.admin === 'enabled';
+    if (held !== undefined && isServedBy(view, held, agent)) return true;
+    return Object.values(view.instances).some(({ health, admin }) => health === 'up' && admin === 'enabled');
+  }
+
+  #violated(invariant: Invariant, what: string): void {
+    this.violation ??= { invariant, at: this.#world.scheduler.now, what };
+  }
+}
+
+/** Does the view let the instance serve the agent, in the life to which he is bound? */
+function isServedBy(view: AgreedView, { instance, incarnation }: Placement, agent: string): boolean {
+  const state = view.instances[instance];
+  if (state === undefined || state.health !== 'up' || state.admin === 'disabled') return false;
+  const key = keyOf(agent);
+  if (view.moving.some((move) => move.key === key && move.to !== instance)) return false;
+  return incarnation === '' || state.incarnation === '' || state.incarnation === incarnation;
+}
+
+/** Where a life is not known, it may be the same. */
+function isSameLife(a: Placement, b: Placement): boolean {
+  if (a.instance !== b.instance) return false;
+  return a.incarnation === b.incarnation || a.incarnation === '' || b.incarnation === '';
+}
+
+function place({ instance, incarnation }: Placement): string {
+  return incarnation === '' ? instance : `${instance} ${incarnation}`;
+}

@@ -1,0 +1,254 @@
+import type { PoolRules } from '../../src/core/agreement/next-view.ts';
+import type { Policy } from '../../src/core/agreement/policy.ts';
+import type { Replica, ReplicaOptions } from '../../src/core/agreement/replica.ts';
+import type { InstanceId } from '../../src/core/instance.ts';
+import type { View } from '../../src/core/view.ts';
+import type { KnownBindings } from './bindings.ts';
+import type { Host } from './host.ts';
+import type { Link } from './link.ts';
+import { Prober } from './prober.ts';
+import type { Rules } from './rules.ts';
+import { AWAY_MS, AWAY_RETRY_MS, CUT_OFF_MS, LEASE_MS, RENEW_MS, RETRY_MS } from './times.ts';
+import type { World } from './world.ts';
+
+export interface GatewayOptions {
+  /** Of the replica's place; a successor has the same. */
+  readonly number: number;
+  /** Of this process alone. */
+  readonly id: string;
+  readonly host: Host;
+  readonly link: Link;
+  readonly rules: PoolRules;
+  readonly onStoreLoss: 'continue' | 'refuse';
+}
+
+/**
+ * One gateway process: a real {@link Replica}, driven as `coordination/pool-coordinator.ts`
+ * drives it, but by simulated time and messages.
+ */
+export class Gateway {
+  readonly id: string;
+  readonly number: number;
+  readonly host: Host;
+  readonly link: Link;
+  readonly replica: Replica;
+  readonly bindings: KnownBindings;
+  readonly prober: Prober;
+  readonly rules: Rules;
+  readonly world: World;
+  /** Counts what a waiting request may have waited for. */
+  changes = 0;
+  /** Requests that wait for a change. */
+  readonly parked = new Set<() => void>();
+  readonly #renewals: (() => void)[] = [];
+  #isSyncing = false;
+  #isDue = false;
+  #isRestoring = false;
+  #timer = 0;
+  #toldView: View;
+  #told = '';
+  lastRequestAt = Number.NEGATIVE_INFINITY;
+
+  constructor(world: World, options: GatewayOptions) {
+    this.world = world;
+    this.rules = world.rules;
+    this.id = options.id;
+    this.number = options.number;
+    this.host = options.host;
+    this.link = options.link;
+    this.replica = this.rules.createReplica(replicaOptions(world, options));
+    this.bindings = this.rules.createBindings(this.replica);
+    this.#toldView = this.replica.view;
+    this.prober = new Prober(this);
+  }
+
+  start(): void {
+    this.prober.start();
+    this.sync();
+  }
+
+  leave(): void {
+    const { link, host } = this;
+    link.ask(
+      host,
+      { kind: 'leave', replica: this.id },
+      () => {},
+      () => {},
+    );
+  }
+
+  /** Asks the ledger now; `onDone` is called once it has answered, or has not in time. */
+  renew(onDone: () => void): void {
+    this.#renewals.push(onDone);
+    this.sync();
+  }
+
+  onNews(): void {
+    this.sync();
+  }
+
+  /** Real traffic failed there, or a peer says so. */
+  suspect(instance: InstanceId): void {
+    this.prober.hasten(instance);
+    this.world.announceSuspect(this, instance);
+  }
+
+  vote(): void {
+    this.replica.vote(this.prober.opinion());
+    this.tell();
+    this.sync();
+  }
+
+  /** It has noticed that it stood still. */
+  noticeGap(): void {
+    this.replica.dropLease();
+    this.prober.abstain();
+    this.vote();
+  }
+
+  decree(change: (policy: Policy) => Policy, tries = 5): void {
+    const { policy } = this.replica;
+    const again = (): void => {
+      if (tries > 1) this.host.after(RETRY_MS, () => this.decree(change, tries - 1));
+    };
+    const next = { ...change(policy), version: policy.version + 1 };
+    const request = { base: policy.version, policy: next, events: [] };
+    this.link.ask(
+      this.host,
+      { kind: 'decree', request },
+      (taken) => {
+        this.sync();
+        if (!taken) again();
+      },
+      again,
+    );
+  }
+
+  sync(): void {
+    this.#isDue = true;
+    if (!this.#isSyncing) this.#turn();
+  }
+
+  #turn(): void {
+    this.#isSyncing = true;
+    this.#isDue = false;
+    this.#timer += 1;
+    const { replica, host, link } = this;
+    replica.vote(this.prober.opinion());
+    const sent = host.moment;
+    const request = replica.request(sent);
+    link.ask(
+      host,
+      { kind: 'sync', request },
+      (reply) => {
+        replica.accept(request, reply, sent);
+        const isDue = !replica.isRestored || this.bindings.hasPlacedAlone;
+        if (replica.life !== '' && isDue) this.#restore(replica.life);
+        this.#propose();
+      },
+      () => this.#fail(),
+    );
+  }
+
+  #propose(): void {
+    const { replica, host, link } = this;
+    const proposal = replica.proposal((instance) => this.world.boundAgents(instance));
+    if (proposal === undefined) {
+      this.#endTurn();
+      return;
+    }
+    link.ask(
+      host,
+      { kind: 'propose', request: proposal },
+      (taken) => {
+        if (taken) replica.proposed(proposal.view, host.moment);
+        this.#isDue = true;
+        this.#endTurn();
+      },
+      () => this.#fail(),
+    );
+  }
+
+  #fail(): void {
+    this.replica.failed(this.host.moment);
+    this.#endTurn();
+  }
+
+  #endTurn(): void {
+    this.world.touch();
+    if (this.replica.hasNews) this.#isDue = true;
+    this.tell();
+    if (this.#isDue && !this.replica.isFailing) {
+      this.#turn();
+      return;
+    }
+    this.#isSyncing = false;
+    const done = this.#renewals.splice(0);
+    this.#schedule();
+    for (const onDone of done) onDone();
+  }
+
+  #schedule(): void {
+    const { isAway, isFailing } = this.replica;
+    const timer = this.#timer;
+    this.host.after(isAway ? AWAY_RETRY_MS : isFailing ? RETRY_MS : RENEW_MS, () => {
+      if (timer === this.#timer && !this.#isSyncing) this.sync();
+    });
+  }
+
+  #restore(life: string): void {
+    if (this.#isRestoring) return;
+    this.#isRestoring = true;
+    const entries = this.bindings.remembered();
+    this.link.ask(
+      this.host,
+      { kind: 'restore', entries },
+      (held) => {
+        this.#isRestoring = false;
+        this.bindings.restored(entries, held);
+        this.world.touch();
+        // What was placed while the store wrote is for the store too.
+        if (this.bindings.hasPlacedAlone) this.#restore(life);
+        else {
+          this.replica.restored(life);
+          this.sync();
+        }
+      },
+      () => {
+        this.#isRestoring = false;
+      },
+    );
+  }
+
+  /** Wakes whoever waits, when something has changed that he may wait for. */
+  tell(): void {
+    const { replica, host } = this;
+    const { mono, wall } = host.moment;
+    replica.tick(mono);
+    const { view, before, isBlocked, fence, placesAlone, cutOff } = replica;
+    const mode = replica.modeAt(mono, wall);
+    const state = `${mode} ${isBlocked} ${before?.epoch} ${fence} ${placesAlone} ${[...cutOff]}`;
+    if (view === this.#toldView && state === this.#told) return;
+    this.#toldView = view;
+    this.#told = state;
+    this.changes += 1;
+    this.world.touch();
+    const woken = [...this.parked];
+    this.parked.clear();
+    for (const wake of woken) wake();
+  }
+}
+
+function replicaOptions(world: World, options: GatewayOptions): ReplicaOptions {
+  return {
+    id: options.id,
+    pool: 'pool',
+    rules: options.rules,
+    weights: new Map(),
+    leaseMs: LEASE_MS,
+    onStoreLoss: options.onStoreLoss,
+    awayMs: AWAY_MS,
+    cutOffMs: CUT_OFF_MS,
+    newId: () => world.newId(),
+  };
+}

@@ -1,0 +1,169 @@
+import type { Random } from '../../src/simulator/random.ts';
+import { seededRandom } from '../../src/simulator/random.ts';
+import type { Setup, Story, StoryEvent } from './story.ts';
+import { endOf, healedAt } from './story.ts';
+import { JOIN_MS, LEASE_MS } from './times.ts';
+
+const REPLICAS = 3;
+// Who are there from the beginning. Each fault brings another one, whom nobody knows yet.
+const AGENTS = 3;
+const FAULTS_FROM = 1_500;
+const FAULTS_UNTIL = 9_000;
+const REQUESTS = 24;
+// Requests that show whether all is well again.
+const LATE_REQUESTS = 8;
+const NEWCOMER_REQUESTS = 4;
+const NEWCOMER_MS = 600;
+
+type Kind = StoryEvent['kind'];
+
+// How likely each kind is, relative to the others.
+const WEIGHTS: readonly (readonly [Kind, number])[] = [
+  ['store-cut', 3],
+  ['store-lossy', 1],
+  ['store-slow', 2],
+  ['deaf', 2],
+  ['instance-cut', 2],
+  ['instance-restart', 3],
+  ['instance-hang', 3],
+  ['stop', 3],
+  ['suspend', 1],
+  ['kill', 1],
+  ['leave', 0.5],
+  ['wall-jump', 0.5],
+  ['store-hang', 1],
+  ['store-crash', 3],
+  ['store-empty', 1.5],
+  ['admin', 2],
+  ['activate', 1],
+  ['failback', 0.5],
+  ['move', 1.5],
+  ['release', 0.3],
+];
+const TOTAL = WEIGHTS.reduce((sum, [, weight]) => sum + weight, 0);
+
+/** The story of a seed: always the same one. */
+export function generate(seed: number): Story {
+  const random = seededRandom(seed);
+  const setup = setUp(random);
+  const faults: StoryEvent[] = [];
+  const count = 1 + Math.floor(random() * 5);
+  for (let i = 0; i < count; i += 1)
+    faults.push(faultAt(moment(random, faults), kindOf(random), setup, random));
+  const healed = healedAt(faults);
+  const events = [...faults, ...requests(random, faults, healed)];
+  const agents = AGENTS + faults.length;
+  return { seed, setup: { ...setup, agents }, events: events.sort((a, b) => a.at - b.at), healed };
+}
+
+function setUp(random: Random): Setup {
+  const clocks = Array.from({ length: REPLICAS }, () => ({
+    rate: 1 + (random() - 0.5) / 50,
+    mono: random() * 1e6,
+    wall: (random() - 0.5) * 1e7,
+  }));
+  return {
+    mode: random() < 0.6 ? 'sticky' : 'failover',
+    onStoreLoss: random() < 0.5 ? 'refuse' : 'continue',
+    quorum: random() < 0.7 ? 'majority' : pick(random, ['any', 'all'] as const),
+    quarantines: random() < 0.7,
+    lives: pick(random, ['shown', 'shown', 'counted', 'unknown'] as const),
+    instances: 2 + Math.floor(random() * 2),
+    agents: AGENTS,
+    clocks,
+  };
+}
+
+/** Faults that come together do more harm than those that come alone. */
+function moment(random: Random, faults: readonly StoryEvent[]): number {
+  const before = faults.at(-1);
+  if (before !== undefined && random() < 0.6) {
+    const near = random() < 0.5 ? before.at : endOf(before);
+    return Math.max(FAULTS_FROM, Math.round(Math.min(FAULTS_UNTIL, near + (random() - 0.3) * 1_500)));
+  }
+  return Math.round(FAULTS_FROM + random() * (FAULTS_UNTIL - FAULTS_FROM));
+}
+
+function kindOf(random: Random): Kind {
+  let ticket = random() * TOTAL;
+  for (const [kind, weight] of WEIGHTS) {
+    ticket -= weight;
+    if (ticket < 0) return kind;
+  }
+  return 'stop';
+}
+
+function faultAt(at: number, kind: Kind, setup: Setup, random: Random): StoryEvent {
+  const replica = Math.floor(random() * REPLICAS);
+  const instance = Math.floor(random() * setup.instances);
+  // Shorter than a lease, about as long, and longer.
+  const ms = Math.round(random() < 0.4 ? random() * 600 : random() * 1.7 * LEASE_MS);
+  switch (kind) {
+    case 'store-cut':
+      return { at, kind, replica, ms, lost: pick(random, ['both', 'both', 'requests', 'replies'] as const) };
+    case 'store-lossy':
+      return { at, kind, replica, ms, share: Math.round(random() * 80) / 100 };
+    case 'store-slow':
+      return { at, kind, replica, ms, delay: Math.round(random() * 800) };
+    case 'deaf':
+    case 'stop':
+    case 'suspend':
+    case 'kill':
+    case 'leave':
+      return { at, kind, replica, ms };
+    case 'instance-cut':
+      return { at, kind, replica, instance, ms };
+    case 'instance-restart':
+    case 'instance-hang':
+      return { at, kind, instance, ms };
+    case 'wall-jump':
+      return { at, kind, replica, by: Math.round((random() - 0.5) * 1e5) };
+    case 'store-hang':
+    case 'store-empty':
+      return { at, kind, ms };
+    case 'store-crash':
+      return { at, kind, ms: Math.round(random() * 500), lost: Math.round(random() * 0.95 * JOIN_MS) };
+    case 'admin':
+      return { at, kind, instance, state: pick(random, ['draining', 'disabled', 'enabled'] as const) };
+    case 'failback':
+      return { at, kind, how: pick(random, ['never', 'immediate', 'when-idle'] as const) };
+    case 'move':
+      return { at, kind, agent: Math.floor(random() * setup.agents), instance };
+    case 'request':
+      return { at, kind, agent: Math.floor(random() * setup.agents), replica };
+    case 'activate':
+    case 'release':
+      return { at, kind, instance };
+  }
+}
+
+/** Some at any time, most around the faults, some in pairs at different replicas. */
+function requests(random: Random, faults: readonly StoryEvent[], healed: number): StoryEvent[] {
+  const events: StoryEvent[] = [];
+  const add = (at: number, agent: number): void => {
+    const replica = Math.floor(random() * REPLICAS);
+    events.push({ at: Math.round(at), kind: 'request', agent, replica });
+  };
+  for (let i = 0; i < REQUESTS; i += 1) {
+    const agent = Math.floor(random() * AGENTS);
+    const fault = pick(random, faults);
+    const near = random() < 0.4 ? fault.at : endOf(fault);
+    const at = random() < 0.4 ? 1_000 + random() * healed : near + (random() - 0.2) * 3_000;
+    add(Math.max(500, at), agent);
+    if (random() < 0.3) add(Math.max(500, at + random() * 30), agent);
+  }
+  for (const [i, fault] of faults.entries()) {
+    for (let j = 0; j < NEWCOMER_REQUESTS; j += 1) {
+      const at = random() < 0.5 ? fault.at - random() * NEWCOMER_MS : endOf(fault) + random() * NEWCOMER_MS;
+      add(at, AGENTS + i);
+    }
+  }
+  for (let i = 0; i < LATE_REQUESTS; i += 1) {
+    add(healed + 5_000 + random() * 3_000, Math.floor(random() * (AGENTS + faults.length)));
+  }
+  return events;
+}
+
+function pick<T>(random: Random, choices: readonly T[]): T {
+  return choices[Math.floor(random() * choices.length)] as T;
+}

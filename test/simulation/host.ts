@@ -1,0 +1,76 @@
+import type { Moment } from '../../src/core/agreement/replica.ts';
+import type { Scheduler } from './scheduler.ts';
+
+interface Clocks {
+  readonly rate: number;
+  readonly mono: number;
+  readonly wall: number;
+}
+
+/**
+ * One process on one machine: its clocks, and whether it is running at all. What
+ * happens to a process that stands still happens when it goes on.
+ */
+export class Host {
+  readonly #scheduler: Scheduler;
+  readonly #clocks: Clocks;
+  /** For how long the machine has stood still in all. */
+  #frozen = 0;
+  #jumped = 0;
+  #stoppedUntil = 0;
+  #isAlive = true;
+
+  constructor(scheduler: Scheduler, clocks: Clocks) {
+    this.#scheduler = scheduler;
+    this.#clocks = clocks;
+  }
+
+  get isAlive(): boolean {
+    return this.#isAlive;
+  }
+
+  get isRunning(): boolean {
+    return this.#isAlive && this.#scheduler.now >= this.#stoppedUntil;
+  }
+
+  get mono(): number {
+    return this.#clocks.mono + this.#scheduler.now * this.#clocks.rate - this.#frozen;
+  }
+
+  get wall(): number {
+    return this.#clocks.wall + this.#scheduler.now * this.#clocks.rate + this.#jumped;
+  }
+
+  get moment(): Moment {
+    return { mono: this.mono, wall: this.wall };
+  }
+
+  at(time: number, run: () => void): void {
+    this.#scheduler.at(time, () => {
+      if (!this.#isAlive) return;
+      if (this.#scheduler.now < this.#stoppedUntil) this.at(this.#stoppedUntil, run);
+      else run();
+    });
+  }
+
+  /** @param delay by this machine's clock */
+  after(delay: number, run: () => void): void {
+    this.at(this.#scheduler.now + delay / this.#clocks.rate, run);
+  }
+
+  /** Stands still until then. `freezes` where the monotonic clock does too. */
+  stop(until: number, freezes: boolean): void {
+    if (until <= this.#stoppedUntil) return;
+    if (freezes)
+      this.#frozen += (until - Math.max(this.#scheduler.now, this.#stoppedUntil)) * this.#clocks.rate;
+    this.#stoppedUntil = until;
+  }
+
+  jump(by: number): void {
+    this.#jumped += by;
+  }
+
+  die(): void {
+    this.#isAlive = false;
+  }
+}

@@ -1,0 +1,36 @@
+import type { InstanceId } from '../../src/core/instance.ts';
+
+/** A simulated connector instance: there or not, in which life, and for whom it can be reached. */
+export class Instance {
+  readonly id: InstanceId;
+  life = 1;
+  isUp = true;
+  hangsUntil = 0;
+  /** Agents that it has served in this life. */
+  readonly sessions = new Set<string>();
+  /** Until when each replica cannot reach it, by the replica's number. */
+  readonly cutUntil: number[];
+
+  constructor(id: InstanceId, replicas: number) {
+    this.id = id;
+    this.cutUntil = Array.from({ length: replicas }, () => 0);
+  }
+
+  stop(): void {
+    this.isUp = false;
+    this.sessions.clear();
+  }
+
+  start(): void {
+    if (this.isUp) return;
+    this.isUp = true;
+    this.life += 1;
+  }
+
+  /** `refused` shows at once, `silent` only by a time limit. */
+  reachedBy(replica: number, now: number): 'answers' | 'refused' | 'silent' {
+    if (now < (this.cutUntil[replica] ?? 0)) return 'silent';
+    if (!this.isUp) return 'refused';
+    return now < this.hangsUntil ? 'silent' : 'answers';
+  }
+}

@@ -1,0 +1,118 @@
+import type { Random } from '../../src/simulator/random.ts';
+import type { Host } from './host.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { Answers, Command, Store } from './store.ts';
+import { STORE_TIMEOUT_MS } from './times.ts';
+
+/** What is wrong between one replica and the store, until when. */
+export interface LinkFaults {
+  requestsLostUntil: number;
+  repliesLostUntil: number;
+  lossyUntil: number;
+  lossShare: number;
+  slowUntil: number;
+  slowBy: number;
+  deafUntil: number;
+}
+
+export function noLinkFaults(): LinkFaults {
+  return {
+    requestsLostUntil: 0,
+    repliesLostUntil: 0,
+    lossyUntil: 0,
+    lossShare: 0,
+    slowUntil: 0,
+    slowBy: 0,
+    deafUntil: 0,
+  };
+}
+
+const REFUSED_MS = 1;
+
+/**
+ * The way from one replica to the store and back: messages take time, get lost,
+ * overtake each other, and may be carried out long after the sender has given up.
+ */
+export class Link {
+  readonly faults = noLinkFaults();
+  readonly #scheduler: Scheduler;
+  readonly #store: Store;
+  readonly #random: Random;
+
+  constructor(scheduler: Scheduler, store: Store, random: Random) {
+    this.#scheduler = scheduler;
+    this.#store = store;
+    this.#random = random;
+  }
+
+  /** Calls either `onReply` or `onFail`, once, unless the host dies before. */
+  ask<C extends Command>(
+    host: Host,
+    command: C,
+    onReply: (reply: Answers[C['kind']]) => void,
+    onFail: () => void,
+  ): void {
+    const sentAt = this.#scheduler.now;
+    const { incarnation } = this.#store;
+    let isOver = false;
+    const fail = (at: number): void => {
+      host.at(at, () => {
+        if (isOver) return;
+        isOver = true;
+        onFail();
+      });
+    };
+    const timeout = sentAt + STORE_TIMEOUT_MS;
+    if (this.#isLost(this.faults.requestsLostUntil)) {
+      fail(timeout);
+      return;
+    }
+    if (this.#store.isDown) {
+      fail(sentAt + REFUSED_MS);
+      return;
+    }
+    const arrive = (): void => {
+      const now = this.#scheduler.now;
+      if (this.#store.isDown || this.#store.incarnation !== incarnation) {
+        // The connection broke; who is cut off does not even hear of that.
+        fail(now < this.faults.repliesLostUntil ? Math.max(now, timeout) : now + REFUSED_MS);
+        return;
+      }
+      if (now < this.#store.hangsUntil) {
+        if (now < timeout) fail(timeout);
+        this.#scheduler.at(this.#store.hangsUntil, arrive);
+        return;
+      }
+      const reply = this.#store.execute(command, now);
+      const back = now + this.#delay();
+      if (this.#isLost(this.faults.repliesLostUntil) || back > timeout) {
+        fail(Math.max(now, timeout));
+        return;
+      }
+      host.at(back, () => {
+        if (isOver) return;
+        isOver = true;
+        onReply(reply);
+      });
+    };
+    this.#scheduler.after(this.#delay(), arrive);
+  }
+
+  /** What the store publishes, on its way to the host. */
+  hear(host: Host, deliver: () => void): void {
+    const now = this.#scheduler.now;
+    if (now < this.faults.deafUntil || this.#isLost(this.faults.repliesLostUntil)) return;
+    host.at(now + this.#delay(), deliver);
+  }
+
+  #isLost(until: number): boolean {
+    const now = this.#scheduler.now;
+    return now < until || (now < this.faults.lossyUntil && this.#random() < this.faults.lossShare);
+  }
+
+  #delay(): number {
+    const { slowUntil, slowBy } = this.faults;
+    const usual = 1 + this.#random() * 3;
+    return this.#scheduler.now < slowUntil ? usual + this.#random() * slowBy : usual;
+  }
+}

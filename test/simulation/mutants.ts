@@ -1,0 +1,113 @@
+import type { Mode } from '../../src/core/agreement/replica.ts';
+import { Replica } from '../../src/core/agreement/replica.ts';
+import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
+import type { View } from '../../src/core/view.ts';
+import type { Entry } from './bindings.ts';
+import { KnownBindings } from './bindings.ts';
+import type { Rules } from './rules.ts';
+import { RULES } from './rules.ts';
+import { Store } from './store.ts';
+import { LEASE_MS } from './times.ts';
+
+/** Acts on its view for as long as it has ever had a lease. */
+class SkipsLeaseCheck extends Replica {
+  #hasHeld = false;
+
+  override modeAt(mono: number, wall: number): Mode {
+    const mode = super.modeAt(mono, wall);
+    if (mode === 'leased') this.#hasHeld = true;
+    return mode === 'waiting' && this.#hasHeld ? 'leased' : mode;
+  }
+}
+
+/** Acts on a new view before the others know it. */
+class IgnoresBefore extends Replica {
+  override get before(): View | undefined {
+    return undefined;
+  }
+}
+
+class SkipsEpochCheck extends Store {
+  protected override isStale(): boolean {
+    return false;
+  }
+}
+
+/** Does not notice that the fence is of an earlier life, until somebody syncs. */
+class SkipsLifeCheck extends Store {
+  protected override isStale(fence: string): boolean {
+    return fence !== this.fence;
+  }
+}
+
+class ClaimsWithoutCompare extends Store {
+  protected override claim(agent: string, proposal: Placement, fence: string): Claim | 'stale' {
+    if (this.isStale(fence)) return 'stale';
+    const root = { kind: 'user', value: agent } as const;
+    return this.put({ ...proposal, root, generation: 1 }, this.held(agent), fence);
+  }
+}
+
+class RebindsWithoutGeneration extends Store {
+  protected override rebind(expected: Binding, proposal: Placement, fence: string): Claim | 'stale' {
+    if (this.isStale(fence)) return 'stale';
+    const { root, generation } = expected;
+    const held = this.held(root.value);
+    return this.put({ ...proposal, root, generation: generation + 1 }, held, fence);
+  }
+}
+
+/** Whoever writes back first is right. */
+class RestoresEarlier extends Store {
+  protected override restoresLater(): boolean {
+    return false;
+  }
+}
+
+/** A new life of the store begins where the earlier one ended. */
+class OpensAtOnce extends Store {
+  override restart(now: number): void {
+    super.restart(now);
+    this.haveOpened(now - 2 * LEASE_MS);
+  }
+}
+
+/** Takes its cache for current, whatever has happened since. */
+class TrustsForever extends KnownBindings {
+  protected override entryOf(binding: Binding, epoch: number, alone: boolean): Entry {
+    const entry = super.entryOf(binding, epoch, alone);
+    return { ...entry, routed: { ...entry.routed, epoch: Number.POSITIVE_INFINITY } };
+  }
+}
+
+/** Believes what the store said before it lost it. */
+class TrustsEarlierLives extends KnownBindings {
+  protected override epochIn(fence: string): number {
+    return Number.parseInt(fence, 10);
+  }
+}
+
+/** Takes what it has written back for more recent than it was. */
+class RefreshesByWriteBack extends KnownBindings {
+  protected override epochAfterWriteBack(): number {
+    return this.replica.view.epoch;
+  }
+}
+
+/** Planted bugs, by name. The simulation has to find each. */
+export const MUTANTS: Readonly<Record<string, Rules>> = {
+  'skip the lease check': { ...RULES, createReplica: (options) => new SkipsLeaseCheck(options) },
+  'skip the epoch check': { ...RULES, createStore: (events) => new SkipsEpochCheck(events) },
+  'claim without compare': { ...RULES, createStore: (events) => new ClaimsWithoutCompare(events) },
+  'rebind without generation': { ...RULES, createStore: (events) => new RebindsWithoutGeneration(events) },
+  'act on a pending view': { ...RULES, createReplica: (options) => new IgnoresBefore(options) },
+  'open a new life at once': { ...RULES, createStore: (events) => new OpensAtOnce(events) },
+  'trust the cache in any epoch': { ...RULES, createBindings: (replica) => new TrustsForever(replica) },
+  'claim in an unknown life': { ...RULES, createStore: (events) => new SkipsLifeCheck(events) },
+  'trust answers of an earlier life': {
+    ...RULES,
+    createBindings: (replica) => new TrustsEarlierLives(replica),
+  },
+  'restore the first, not the latest': { ...RULES, createStore: (events) => new RestoresEarlier(events) },
+  'refresh by write-back': { ...RULES, createBindings: (replica) => new RefreshesByWriteBack(replica) },
+};

@@ -1,0 +1,113 @@
+import type { Opinion, Verdict } from '../../src/core/agreement/opinion.ts';
+import type { HealthRecord } from '../../src/core/health.ts';
+import { observe, UNOBSERVED } from '../../src/core/health.ts';
+import type { InstanceId } from '../../src/core/instance.ts';
+import type { Gateway } from './gateway.ts';
+import type { Instance } from './instances.ts';
+import { PROBE_FAST_MS, PROBE_MS, PROBE_TIMEOUT_MS, THRESHOLDS } from './times.ts';
+
+// How long a gateway that stood still looks on before it has an opinion again.
+const ABSTENTION_MS = 1_000;
+const IDLE_MS = 1_000;
+
+interface Probed {
+  readonly instance: Instance;
+  record: HealthRecord;
+  verdict: Verdict | undefined;
+  startedAt: number;
+  isRunning: boolean;
+  /** Of the planned probe; a newer plan makes an older one void. */
+  plan: number;
+}
+
+/** One gateway's probes of all instances. */
+export class Prober {
+  readonly #gateway: Gateway;
+  readonly #probed = new Map<InstanceId, Probed>();
+  #abstainsUntil = Number.NEGATIVE_INFINITY;
+
+  constructor(gateway: Gateway) {
+    this.#gateway = gateway;
+    for (const instance of gateway.world.instances) {
+      this.#probed.set(instance.id, {
+        instance,
+        record: UNOBSERVED,
+        verdict: undefined,
+        startedAt: Number.NEGATIVE_INFINITY,
+        isRunning: false,
+        plan: 0,
+      });
+    }
+  }
+
+  start(): void {
+    for (const probed of this.#probed.values()) this.#probe(probed);
+  }
+
+  /** Brings the instance's next probe forward. */
+  hasten(id: InstanceId): void {
+    const probed = this.#probed.get(id);
+    if (probed === undefined || probed.isRunning) return;
+    const since = this.#gateway.host.mono - probed.startedAt;
+    this.#plan(probed, Math.max(0, PROBE_FAST_MS - since));
+  }
+
+  /** What it saw before it stood still is worth nothing for a while. */
+  abstain(): void {
+    this.#abstainsUntil = this.#gateway.host.mono + ABSTENTION_MS;
+    this.#gateway.host.after(ABSTENTION_MS + 1, () => this.#gateway.vote());
+  }
+
+  opinion(): Opinion | undefined {
+    const { host, lastRequestAt } = this.#gateway;
+    if (host.mono < this.#abstainsUntil) return undefined;
+    const verdicts: Record<InstanceId, Verdict> = {};
+    let settled = true;
+    for (const [id, { verdict }] of this.#probed) {
+      if (verdict === undefined) settled = false;
+      else verdicts[id] = verdict;
+    }
+    return { verdicts, settled, idle: host.mono - lastRequestAt > IDLE_MS };
+  }
+
+  #probe(probed: Probed): void {
+    const { host, replica, number, world } = this.#gateway;
+    probed.isRunning = true;
+    probed.startedAt = host.mono;
+    const { epoch } = replica.view;
+    const reached = probed.instance.reachedBy(number, world.scheduler.now);
+    const incarnation = world.setup.lives === 'shown' ? `#${probed.instance.life}` : '';
+    const isEmpty = probed.instance.sessions.size === 0;
+    host.after(reached === 'silent' ? PROBE_TIMEOUT_MS : 2, () => {
+      probed.isRunning = false;
+      if (reached === 'answers')
+        this.#observed(probed, { health: 'up', incarnation, emptyAt: isEmpty ? epoch : 0 });
+      else this.#observed(probed, { health: 'down', incarnation: '', emptyAt: 0 });
+    });
+  }
+
+  #observed(probed: Probed, seen: Verdict): void {
+    const before = probed.record;
+    const passed = seen.health === 'up';
+    probed.record = observe(before, passed, THRESHOLDS);
+    const { state, streak } = probed.record;
+    this.#plan(probed, streak > 0 || state === 'down' ? PROBE_FAST_MS : PROBE_MS);
+    if (!passed && before.streak === 0 && streak > 0) this.#gateway.suspect(probed.instance.id);
+    const verdict: Verdict = { ...seen, health: state === 'up' ? 'up' : 'down' };
+    const last = probed.verdict;
+    const isNews =
+      last?.health !== verdict.health ||
+      last.incarnation !== verdict.incarnation ||
+      last.emptyAt !== verdict.emptyAt;
+    probed.verdict = verdict;
+    if (isNews) this.#gateway.vote();
+  }
+
+  #plan(probed: Probed, delay: number): void {
+    probed.plan += 1;
+    const { plan } = probed;
+    this.#gateway.host.after(delay, () => {
+      if (plan === probed.plan && !probed.isRunning) this.#probe(probed);
+    });
+  }
+}

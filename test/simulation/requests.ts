@@ -1,0 +1,318 @@
+import type { Replica } from '../../src/core/agreement/replica.ts';
+import type { Binding, Placement } from '../../src/core/binding.ts';
+import type { InstanceId } from '../../src/core/instance.ts';
+import type { RoutedBinding } from '../../src/core/route.ts';
+import { judge, wayToBind } from '../../src/core/route.ts';
+import { placementAt } from '../../src/core/view.ts';
+import type { Random } from '../../src/simulator/random.ts';
+import type { Entry } from './bindings.ts';
+import { keyOf } from './bindings.ts';
+import type { Gateway } from './gateway.ts';
+import type { Answers } from './store.ts';
+import { PARK_MS, RETRY_MS } from './times.ts';
+
+export type Outcome = 'answered' | 'refused' | 'unknown';
+
+/** What a request goes to its instance by. */
+interface Route {
+  readonly routed: RoutedBinding;
+  /** This gateway has decided it by itself. */
+  readonly alone: boolean;
+}
+
+const CONNECT_TIMEOUT_MS = 1_000;
+const MOST_ROUNDS = 60;
+
+/**
+ * One request's way through a gateway: `data-plane/router.ts` and what is around
+ * it, in simulated time. Whatever is learnt from the store is put into the cache
+ * and the route is found anew from there.
+ */
+export class Request {
+  readonly id: number;
+  readonly agent: string;
+  readonly gateway: Gateway;
+  readonly begunAt: number;
+  outcome: Outcome | undefined;
+  endedAt = 0;
+  readonly #key: string;
+  readonly #random: Random;
+  #rounds = 0;
+  #renewed = false;
+  #deadline = Number.POSITIVE_INFINITY;
+  #seen = 0;
+
+  constructor(id: number, agent: string, gateway: Gateway, random: Random) {
+    this.id = id;
+    this.#random = random;
+    this.agent = agent;
+    this.gateway = gateway;
+    this.begunAt = gateway.world.scheduler.now;
+    this.#key = keyOf(agent);
+  }
+
+  start(): void {
+    this.gateway.lastRequestAt = this.gateway.host.mono;
+    this.#route();
+  }
+
+  #route(): void {
+    const { gateway } = this;
+    this.#rounds += 1;
+    if (this.#rounds > MOST_ROUNDS) {
+      this.#end('refused');
+      return;
+    }
+    this.#seen = gateway.changes;
+    const { view } = gateway.replica;
+    if (!view.settled) {
+      this.#park();
+    } else if (view.mode === 'failover') {
+      const route = activeRoute(gateway.replica);
+      if (route === undefined) this.#park();
+      else if (!this.#follow(route)) this.#park();
+    } else {
+      this.#routeBound();
+    }
+  }
+
+  #routeBound(): void {
+    const { bindings, replica, host } = this.gateway;
+    const entry = bindings.get(this.agent);
+    const isStoreless = replica.modeAt(host.mono, host.wall) === 'storeless';
+    // What was placed alone is asked for as soon as there is somebody to ask.
+    if (entry === undefined || (entry.alone && !isStoreless)) this.#claim();
+    else if (!this.#follow({ routed: entry.routed, alone: entry.alone })) this.#move(entry);
+  }
+
+  /** Returns false where the binding has to be moved first. */
+  #follow(route: Route): boolean {
+    const { replica, host } = this.gateway;
+    const verdict = judge(replica, route.routed, host.mono, host.wall);
+    switch (verdict) {
+      case 'renew':
+      case 'wait':
+        this.#stay(verdict);
+        return true;
+      case 'forward':
+        this.#attempt(route);
+        return true;
+      case 'outdated':
+        this.#claim();
+        return true;
+      case 'cut-off':
+        this.#end('refused');
+        return true;
+      case 'move':
+        return false;
+    }
+  }
+
+  /** Once at a time; what it does not bring has to be waited for. */
+  #renew(): void {
+    if (this.#renewed) {
+      this.#park();
+      return;
+    }
+    this.#renewed = true;
+    this.gateway.renew(() => this.#route());
+  }
+
+  #stay(why: 'renew' | 'wait'): void {
+    if (why === 'renew') this.#renew();
+    else this.#park();
+  }
+
+  #claim(): void {
+    const { gateway, agent } = this;
+    const { replica, host, bindings, world } = gateway;
+    const way = wayToBind(replica, host.mono, host.wall);
+    if (way === 'renew' || way === 'wait') {
+      this.#stay(way);
+      return;
+    }
+    const to = this.#propose();
+    if (way === 'storeless') {
+      if (to === undefined) {
+        this.#park();
+        return;
+      }
+      const entry = bindings.placeAlone(agent, to);
+      world.touch();
+      if (!this.#follow(routeAlone(entry))) this.#move(entry);
+      return;
+    }
+    const { fence } = replica;
+    if (to === undefined) {
+      this.#ask({ kind: 'lookup', agent }, (binding) => {
+        if (binding === undefined) this.#park();
+        else this.#learn({ binding, made: false }, fence);
+      });
+      return;
+    }
+    this.#ask({ kind: 'claim', agent, proposal: to, fence }, (reply) => this.#learn(reply, fence));
+  }
+
+  #move(entry: Entry): void {
+    const { replica, host, bindings, world } = this.gateway;
+    const way = wayToBind(replica, host.mono, host.wall);
+    if (way === 'renew' || way === 'wait') {
+      this.#stay(way);
+      return;
+    }
+    const proposal = this.#propose();
+    if (proposal === undefined) {
+      this.#park();
+      return;
+    }
+    if (way === 'storeless') {
+      const moved = bindings.moveAlone(entry, proposal);
+      world.touch();
+      if (!this.#follow(routeAlone(moved))) this.#park();
+      return;
+    }
+    const { fence } = replica;
+    const expected: Binding = entry.binding;
+    this.#ask({ kind: 'rebind', expected, proposal, fence }, (reply) => this.#learn(reply, fence));
+  }
+
+  #learn(reply: Answers['claim'], fence: string): void {
+    if (reply === 'stale') {
+      this.#renewFor();
+      return;
+    }
+    this.gateway.bindings.learn(reply.binding, fence);
+    this.gateway.world.touch();
+    this.#renewed = false;
+    this.#route();
+  }
+
+  /** The view has changed; asks for the new one, and tries again in any case. */
+  #renewFor(): void {
+    this.gateway.renew(() => this.#route());
+  }
+
+  #ask<K extends 'lookup' | 'claim' | 'rebind'>(
+    command: Parameters<Gateway['link']['ask']>[1] & { kind: K },
+    onReply: (reply: Answers[K]) => void,
+  ): void {
+    const { link, host } = this.gateway;
+    link.ask(
+      host,
+      command,
+      (reply) => onReply(reply as Answers[K]),
+      () => host.after(RETRY_MS, () => this.#renewFor()),
+    );
+  }
+
+  /** Any would do, so gateways propose differently whenever they can; but not where they cannot talk. */
+  #propose(): Placement | undefined {
+    const { replica } = this.gateway;
+    const { candidates, view } = replica;
+    const to: InstanceId | undefined = view.moving.get(this.#key);
+    if (to !== undefined) {
+      const wanted = candidates.find(({ id }) => id === to);
+      return wanted && placementAt(wanted);
+    }
+    const which = replica.placesAlone ? 0 : Math.floor(this.#random() * candidates.length);
+    const chosen = candidates[which];
+    return chosen && placementAt(chosen);
+  }
+
+  #attempt(route: Route): void {
+    const { host, world, number } = this.gateway;
+    // A connection has to be opened, or a slow client's body to be read.
+    const delay = this.#random() < 0.85 ? 1 : this.#random() * 3_000;
+    host.after(delay, () => {
+      const instance = world.instance(route.routed.instance);
+      switch (instance.reachedBy(number, world.scheduler.now)) {
+        case 'answers':
+          this.#send(route);
+          return;
+        case 'refused':
+          this.#unsent(route, 1);
+          return;
+        case 'silent':
+          this.#unsent(route, CONNECT_TIMEOUT_MS);
+      }
+    });
+  }
+
+  #unsent({ routed }: Route, after: number): void {
+    this.gateway.host.after(after, () => {
+      this.gateway.suspect(routed.instance);
+      this.#park();
+    });
+  }
+
+  /** Asked right before the first byte, when anything may have happened since the route was found. */
+  #send(route: Route): void {
+    const { gateway, agent, id } = this;
+    const { host, world } = gateway;
+    if (!maySend(gateway, route)) {
+      this.#renewed = false;
+      this.#route();
+      return;
+    }
+    const instance = world.instance(route.routed.instance);
+    const { life } = instance;
+    world.checker.onSend(gateway, agent, id, route.routed, route.alone);
+    world.scheduler.after(2, () => {
+      const { now } = world.scheduler;
+      if (instance.life !== life || instance.reachedBy(gateway.number, now) !== 'answers') {
+        host.after(1, () => this.#end('unknown'));
+        return;
+      }
+      world.checker.onDelivered(id);
+      instance.sessions.add(agent);
+      host.after(2, () => this.#end('answered'));
+    });
+  }
+
+  /** Waits for a change; looks again from time to time, for the instance may be back without one. */
+  #park(): void {
+    const { gateway } = this;
+    const { host, world } = gateway;
+    this.#renewed = false;
+    if (gateway.changes !== this.#seen) {
+      this.#route();
+      return;
+    }
+    const { now } = world.scheduler;
+    if (this.#deadline === Number.POSITIVE_INFINITY) this.#deadline = now + PARK_MS;
+    if (now >= this.#deadline) {
+      this.#end('refused');
+      return;
+    }
+    let isOver = false;
+    const wake = (): void => {
+      if (isOver) return;
+      isOver = true;
+      gateway.parked.delete(wake);
+      this.#route();
+    };
+    gateway.parked.add(wake);
+    host.at(Math.min(this.#deadline, now + RETRY_MS * 5), wake);
+  }
+
+  #end(outcome: Outcome): void {
+    this.outcome = outcome;
+    this.endedAt = this.gateway.world.scheduler.now;
+    this.gateway.world.ended(this);
+  }
+}
+
+/** Nobody is there to ask whether the binding is still the one. */
+function routeAlone({ routed: { instance, incarnation, key } }: Entry): Route {
+  return { routed: { instance, incarnation, ...(key === undefined ? {} : { key }) }, alone: true };
+}
+
+/** Where every request of a failover pool goes. */
+export function activeRoute({ view }: Replica): Route | undefined {
+  const active = view.instances.get(view.active);
+  return active && { routed: placementAt(active), alone: false };
+}
+
+function maySend({ replica, host }: Gateway, { routed }: Route): boolean {
+  return judge(replica, routed, host.mono, host.wall) === 'forward';
+}

@@ -1,0 +1,18 @@
+import type { ReplicaOptions } from '../../src/core/agreement/replica.ts';
+import { Replica } from '../../src/core/agreement/replica.ts';
+import { KnownBindings } from './bindings.ts';
+import type { StoreEvents } from './store.ts';
+import { Store } from './store.ts';
+
+/** What the world is made of. A mutant has one of them replaced. */
+export interface Rules {
+  createReplica(options: ReplicaOptions): Replica;
+  createStore(events: StoreEvents): Store;
+  createBindings(replica: Replica): KnownBindings;
+}
+
+export const RULES: Rules = {
+  createReplica: (options) => new Replica(options),
+  createStore: (events) => new Store(events),
+  createBindings: (replica) => new KnownBindings(replica),
+};

@@ -1,0 +1,273 @@
+import type { AgreedView } from '../../src/core/agreement/agreed-view.ts';
+import { NO_VIEW } from '../../src/core/agreement/agreed-view.ts';
+import type {
+  PolicyRequest,
+  ProposeRequest,
+  SyncReply,
+  SyncRequest,
+} from '../../src/core/agreement/ledger.ts';
+import { Ledger } from '../../src/core/agreement/ledger.ts';
+import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
+import { JOIN_MS, LEASE_MS } from './times.ts';
+
+/** What a replica knows of a binding when it writes it back. */
+export interface Remembered {
+  readonly binding: Binding;
+  /** Placed or moved while the store was away: it has nobody's agreement. */
+  readonly alone: boolean;
+}
+
+/** One command. Each is one atomic step. */
+export type Command =
+  | { readonly kind: 'sync'; readonly request: SyncRequest }
+  | { readonly kind: 'propose'; readonly request: ProposeRequest }
+  | { readonly kind: 'decree'; readonly request: PolicyRequest }
+  | { readonly kind: 'leave'; readonly replica: string }
+  | { readonly kind: 'claim'; readonly agent: string; readonly proposal: Placement; readonly fence: string }
+  | {
+      readonly kind: 'rebind';
+      readonly expected: Binding;
+      readonly proposal: Placement;
+      readonly fence: string;
+    }
+  | { readonly kind: 'lookup'; readonly agent: string }
+  | { readonly kind: 'restore'; readonly entries: readonly Remembered[] };
+
+/** What comes back from each command; a claim or rebind may be `stale`. */
+export interface Answers {
+  sync: SyncReply;
+  propose: boolean;
+  decree: boolean;
+  leave: undefined;
+  claim: Claim | 'stale';
+  rebind: Claim | 'stale';
+  lookup: Binding | undefined;
+  restore: readonly Binding[];
+}
+
+/** What the store is made of; bindings have one name each, for aliases are the affinity contract's matter. */
+export interface State {
+  readonly ledger: Ledger;
+  readonly bindings: Map<string, Binding>;
+}
+
+interface Logged {
+  readonly at: number;
+  readonly life: string;
+  readonly command: Command;
+}
+
+/** Tells what has happened at the store, for whoever watches or is subscribed. */
+export interface StoreEvents {
+  onBound(binding: Binding, fence: string): void;
+  /** What was bound is bound elsewhere now, not by a request but by a write-back. */
+  onReplaced(binding: Binding): void;
+  onMoved(from: Binding, to: Binding, view: AgreedView): void;
+  onNews(): void;
+  onOpen(): void;
+}
+
+// By the store's clock, which is nobody else's.
+const EPOCH_OF_STORE = 1_000_000;
+
+/**
+ * The store that the replicas share: the reference ledger and the bindings. It
+ * remembers its commands, so that it can be brought back to what it was a
+ * moment ago, as a failover does.
+ */
+export class Store {
+  readonly #events: StoreEvents;
+  readonly #open: () => State;
+  #state: State;
+  #log: Logged[] = [];
+  #news = '';
+  #opened = false;
+  #isReplaying = false;
+  #view: AgreedView = NO_VIEW;
+  /** What stands for it in the ledger. */
+  life = 'L1';
+  /** Changes with every restart; connections do not outlive it. */
+  incarnation = 1;
+  /** Between a crash and the restart. */
+  isDown = false;
+  hangsUntil = 0;
+
+  constructor(events: StoreEvents, open: () => State = openState) {
+    this.#events = events;
+    this.#open = open;
+    this.#state = open();
+  }
+
+  get bindings(): ReadonlyMap<string, Binding> {
+    return this.#state.bindings;
+  }
+
+  get view(): AgreedView {
+    return this.#view;
+  }
+
+  get isOpen(): boolean {
+    return this.#opened;
+  }
+
+  clockAt(time: number): number {
+    return EPOCH_OF_STORE + time;
+  }
+
+  /** Writes of the last `lost` ms are gone. */
+  crash(now: number, lost: number): void {
+    this.isDown = true;
+    this.#log = this.#log.filter(({ at }) => at <= now - lost);
+  }
+
+  restart(_now: number): void {
+    this.isDown = false;
+    this.incarnation += 1;
+    this.#state = this.#open();
+    this.#view = NO_VIEW;
+    this.#isReplaying = true;
+    const next = `L${this.incarnation}`;
+    for (const { at, life, command } of this.#log) {
+      this.life = life;
+      this.#execute(command, at, life);
+    }
+    this.life = next;
+    this.#isReplaying = false;
+    this.#opened = false;
+    this.#news = '';
+  }
+
+  /** As if this life of it had begun so long ago that everybody has been waited for. */
+  haveOpened(since: number): void {
+    const request = {
+      replica: 'earlier',
+      epoch: 0,
+      viewId: '',
+      held: false,
+      restored: '',
+      opinion: undefined,
+      ballotsKnown: 0,
+      policyKnown: 0,
+    };
+    this.execute({ kind: 'sync', request }, since);
+    this.execute({ kind: 'leave', replica: 'earlier' }, since);
+  }
+
+  execute<C extends Command>(command: C, now: number): Answers[C['kind']] {
+    this.#log.push({ at: now, life: this.life, command });
+    return this.#execute(command, now, this.life) as Answers[C['kind']];
+  }
+
+  #execute(command: Command, now: number, life: string): Answers[Command['kind']] {
+    const { ledger } = this.#state;
+    const clock = this.clockAt(now);
+    switch (command.kind) {
+      case 'sync': {
+        const reply = ledger.sync(command.request, life, clock);
+        // Where it has lost its own, it may have taken the caller's.
+        const view = reply.view ?? command.request.view;
+        if (view?.id === reply.viewId) this.#view = view;
+        this.#tellNews(reply);
+        return reply;
+      }
+      case 'propose': {
+        const taken = ledger.propose(command.request, life, clock);
+        if (taken) this.#view = command.request.view;
+        if (taken && !this.#isReplaying) this.#events.onNews();
+        return taken;
+      }
+      case 'decree': {
+        const taken = ledger.decree(command.request, clock);
+        if (taken && !this.#isReplaying) this.#events.onNews();
+        return taken;
+      }
+      case 'leave':
+        ledger.leave(command.replica);
+        if (!this.#isReplaying) this.#events.onNews();
+        return undefined;
+      case 'claim':
+        return this.claim(command.agent, command.proposal, command.fence);
+      case 'rebind':
+        return this.rebind(command.expected, command.proposal, command.fence);
+      case 'lookup':
+        return this.#state.bindings.get(command.agent);
+      case 'restore':
+        return command.entries.map((entry) => this.#restore(entry));
+    }
+  }
+
+  protected get fence(): string {
+    return this.#state.ledger.fence;
+  }
+
+  /** After a failover the ledger keeps the fence of its earlier life until somebody syncs. */
+  protected isStale(fence: string): boolean {
+    return fence !== this.fence || lifeOf(fence) !== this.life;
+  }
+
+  protected claim(agent: string, proposal: Placement, fence: string): Claim | 'stale' {
+    if (this.isStale(fence)) return 'stale';
+    const held = this.#state.bindings.get(agent);
+    if (held !== undefined) return { binding: held, made: false };
+    return this.put({ ...proposal, root: { kind: 'user', value: agent }, generation: 1 }, undefined, fence);
+  }
+
+  protected rebind(expected: Binding, proposal: Placement, fence: string): Claim | 'stale' {
+    if (this.isStale(fence)) return 'stale';
+    const held = this.#state.bindings.get(expected.root.value);
+    if (held !== undefined && held.generation !== expected.generation) return { binding: held, made: false };
+    return this.put({ ...proposal, root: expected.root, generation: expected.generation + 1 }, held, fence);
+  }
+
+  protected held(agent: string): Binding | undefined {
+    return this.#state.bindings.get(agent);
+  }
+
+  protected put(binding: Binding, from: Binding | undefined, fence: string): Claim {
+    this.#state.bindings.set(binding.root.value, binding);
+    if (!this.#isReplaying) {
+      this.#events.onBound(binding, fence);
+      if (from !== undefined) this.#events.onMoved(from, binding, this.#view);
+    }
+    return { binding, made: true };
+  }
+
+  /**
+   * While nothing may be claimed, nobody has acted on what the store holds, and
+   * the later of two bindings is the one that is acted on. After that the store wins.
+   */
+  #restore({ binding, alone }: Remembered): Binding {
+    const agent = binding.root.value;
+    const held = this.#state.bindings.get(agent);
+    const known = alone ? { ...binding, generation: 0 } : binding;
+    const wins = held === undefined || (this.restoresLater() && known.generation > held.generation);
+    if (!wins) return held;
+    this.#state.bindings.set(agent, known);
+    if (held !== undefined && !this.#isReplaying) this.#events.onReplaced(known);
+    return known;
+  }
+
+  protected restoresLater(): boolean {
+    return !this.#opened;
+  }
+
+  #tellNews(reply: SyncReply): void {
+    const opens = reply.open && !this.#opened;
+    this.#opened = reply.open;
+    const news = `${reply.viewId} ${reply.effective} ${reply.open} ${reply.ballotsState}`;
+    if (news === this.#news) return;
+    this.#news = news;
+    if (this.#isReplaying) return;
+    if (opens) this.#events.onOpen();
+    this.#events.onNews();
+  }
+}
+
+/** The life of the store for which a fence was given out. */
+export function lifeOf(fence: string): string {
+  return fence.slice(fence.lastIndexOf(':') + 1);
+}
+
+export function openState(): State {
+  return { ledger: new Ledger({ leaseMs: LEASE_MS, joinMs: JOIN_MS }), bindings: new Map() };
+}

@@ -1,0 +1,105 @@
+import type { Quorum } from '../../src/core/agreement/opinion.ts';
+import type { AdminState } from '../../src/core/instance.ts';
+import type { PoolMode } from '../../src/core/view.ts';
+
+/** Something that happens to the system from outside. Replicas, instances and agents go by number. */
+export type StoryEvent = { readonly at: number } & (
+  | { readonly kind: 'request'; readonly agent: number; readonly replica: number }
+  /** Messages between replica and store are lost, one way or both. */
+  | {
+      readonly kind: 'store-cut';
+      readonly replica: number;
+      readonly ms: number;
+      readonly lost: 'both' | 'requests' | 'replies';
+    }
+  /** Each of them is lost with some likelihood. */
+  | { readonly kind: 'store-lossy'; readonly replica: number; readonly ms: number; readonly share: number }
+  /** They take up to `delay` longer, each by itself, so they overtake each other. */
+  | { readonly kind: 'store-slow'; readonly replica: number; readonly ms: number; readonly delay: number }
+  /** What the store publishes does not arrive. */
+  | { readonly kind: 'deaf'; readonly replica: number; readonly ms: number }
+  | {
+      readonly kind: 'instance-cut';
+      readonly replica: number;
+      readonly instance: number;
+      readonly ms: number;
+    }
+  /** Ends, and begins a new life after `ms`. */
+  | { readonly kind: 'instance-restart'; readonly instance: number; readonly ms: number }
+  /** Answers nobody for `ms`, and goes on in the same life. */
+  | { readonly kind: 'instance-hang'; readonly instance: number; readonly ms: number }
+  /** The process stands still; its clocks do not. */
+  | { readonly kind: 'stop'; readonly replica: number; readonly ms: number }
+  /** The machine stands still, and its monotonic clock too. */
+  | { readonly kind: 'suspend'; readonly replica: number; readonly ms: number }
+  /** The process dies, and another one starts after `ms`. */
+  | { readonly kind: 'kill'; readonly replica: number; readonly ms: number }
+  /** As `kill`, but it takes its leave from the ledger. */
+  | { readonly kind: 'leave'; readonly replica: number; readonly ms: number }
+  | { readonly kind: 'wall-jump'; readonly replica: number; readonly by: number }
+  | { readonly kind: 'store-hang'; readonly ms: number }
+  /** Dies, and comes back after `ms` without what was written in the last `lost` ms. */
+  | { readonly kind: 'store-crash'; readonly ms: number; readonly lost: number }
+  | { readonly kind: 'store-empty'; readonly ms: number }
+  | { readonly kind: 'admin'; readonly instance: number; readonly state: AdminState }
+  | { readonly kind: 'activate'; readonly instance: number }
+  | { readonly kind: 'failback'; readonly how: 'never' | 'immediate' | 'when-idle' }
+  | { readonly kind: 'move'; readonly agent: number; readonly instance: number }
+  | { readonly kind: 'release'; readonly instance: number }
+);
+
+/** What is the same from beginning to end. */
+export interface Setup {
+  readonly mode: PoolMode;
+  readonly onStoreLoss: 'continue' | 'refuse';
+  readonly quorum: Quorum;
+  readonly quarantines: boolean;
+  /** How a life of an instance is told from another. */
+  readonly lives: 'shown' | 'counted' | 'unknown';
+  readonly instances: number;
+  readonly agents: number;
+  /** How each replica's clocks differ from true time; `rate` is near 1. */
+  readonly clocks: readonly { readonly rate: number; readonly mono: number; readonly wall: number }[];
+}
+
+export interface Story {
+  readonly seed: number;
+  readonly setup: Setup;
+  /** By time. */
+  readonly events: readonly StoryEvent[];
+  /** When the last fault has ended. */
+  readonly healed: number;
+}
+
+/** When the event is over, and all is as it was before. */
+export function endOf(event: StoryEvent): number {
+  return 'ms' in event ? event.at + event.ms : event.at;
+}
+
+/** The last moment at which something is wrong. Requests and operators are no faults. */
+export function healedAt(events: readonly StoryEvent[]): number {
+  let healed = 0;
+  for (const event of events) if (event.kind !== 'request') healed = Math.max(healed, endOf(event));
+  return healed;
+}
+
+/** For people: one line for each event. */
+export function tell({ setup, events, seed }: Story): string {
+  const { mode, onStoreLoss, quorum, lives, instances, clocks } = setup;
+  const head = [
+    `seed ${seed}: ${mode} pool of ${instances} instances, ${clocks.length} replicas, quorum ${quorum}`,
+    `  onStoreLoss ${onStoreLoss}, lives ${lives}, quarantine ${setup.quarantines ? 'on' : 'off'}`,
+  ];
+  return [...head, ...events.map((event) => `  ${clock(event.at)}  ${line(event)}`)].join('\n');
+}
+
+/** Seconds with milliseconds. */
+export function clock(ms: number): string {
+  return `${(ms / 1_000).toFixed(3)} s`.padStart(9);
+}
+
+function line(event: StoryEvent): string {
+  const { at: _, kind, ...rest } = event;
+  const facts = Object.entries(rest).map(([name, value]) => `${name} ${value}`);
+  return [kind, ...facts].join(', ');
+}

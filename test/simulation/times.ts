@@ -1,0 +1,21 @@
+// The defaults of the configuration, all in ms; see DESIGN §4.
+export const LEASE_MS = 3_000;
+export const RENEW_MS = LEASE_MS / 3;
+/** How long a new replica waits for its first lease; a store may lose less than that on a failover. */
+export const JOIN_MS = LEASE_MS / 3;
+export const PARK_MS = 5_000;
+export const PROBE_MS = 2_000;
+export const PROBE_FAST_MS = 250;
+export const PROBE_TIMEOUT_MS = 1_000;
+export const THRESHOLDS = { rise: 2, fall: 3 } as const;
+export const AWAY_MS = 300;
+export const CUT_OFF_MS = 1_750;
+/** A command of the store that was not answered by then has failed. */
+export const STORE_TIMEOUT_MS = 500;
+export const RETRY_MS = 100;
+export const AWAY_RETRY_MS = 250;
+
+/** An instance is up again, until every replica has seen that. */
+export const DETECTION_MS = PROBE_MS + PROBE_FAST_MS * THRESHOLDS.rise + 250;
+/** From the last fault's end until all replicas show the same. */
+export const CONVERGENCE_MS = 5_000;

@@ -1,0 +1,317 @@
+import type { PoolRules } from '../../src/core/agreement/next-view.ts';
+import type { Policy } from '../../src/core/agreement/policy.ts';
+import type { InstanceId } from '../../src/core/instance.ts';
+import type { Random } from '../../src/simulator/random.ts';
+import { seededRandom } from '../../src/simulator/random.ts';
+import { keyOf } from './bindings.ts';
+import type { Violation } from './checker.ts';
+import { Checker } from './checker.ts';
+import { Gateway } from './gateway.ts';
+import { Host } from './host.ts';
+import { Instance } from './instances.ts';
+import { Link } from './link.ts';
+import { Request } from './requests.ts';
+import type { Rules } from './rules.ts';
+import { RULES } from './rules.ts';
+import { Scheduler } from './scheduler.ts';
+import type { Store } from './store.ts';
+import type { Setup, Story, StoryEvent } from './story.ts';
+import { LEASE_MS } from './times.ts';
+
+// What happens after that has nothing to do with the faults any more.
+const CALM_MS = 8_500;
+const SAMPLE_MS = 250;
+// Agents who are moved, and do not call, are let go after that.
+const MOVE_MS = 1_500;
+
+type EventOf<K extends StoryEvent['kind']> = Extract<StoryEvent, { kind: K }>;
+
+/** Everything that takes part in one story. */
+export class World {
+  readonly scheduler = new Scheduler();
+  readonly random: Random;
+  readonly rules: Rules;
+  readonly setup: Setup;
+  readonly healed: number;
+  readonly store: Store;
+  readonly instances: readonly Instance[];
+  readonly agents: readonly string[];
+  readonly gateways: Gateway[] = [];
+  readonly checker: Checker;
+  readonly #story: Story;
+  readonly #links: readonly Link[];
+  readonly #poolRules: PoolRules;
+  readonly #open = new Set<Request>();
+  #ids = 0;
+  #isTouched = false;
+
+  constructor(story: Story, rules: Rules) {
+    this.rules = rules;
+    this.#story = story;
+    this.setup = story.setup;
+    this.healed = story.healed;
+    this.random = seededRandom(story.seed ^ 0x5eed);
+    this.store = rules.createStore({
+      onBound: (binding, fence) =>
+        this.#publish(({ bindings }) => {
+          bindings.learn(binding, fence);
+        }),
+      onReplaced: (binding) => this.#publish(({ bindings }) => bindings.learnRestored(binding)),
+      onMoved: (from, to, view) => this.checker.onMoved(from, to, view),
+      onNews: () => this.#publish((gateway) => gateway.onNews()),
+      onOpen: () => this.checker.onOpen(),
+    });
+    const { instances, agents, clocks } = this.setup;
+    this.instances = Array.from({ length: instances }, (_, i) => new Instance(`i${i}`, clocks.length));
+    this.agents = Array.from({ length: agents }, (_, i) => `AGENT${i}`);
+    this.#links = clocks.map(
+      (_, i) => new Link(this.scheduler, this.store, seededRandom(story.seed + i + 1)),
+    );
+    this.#poolRules = this.#rulesOfPool();
+    this.checker = new Checker(this);
+  }
+
+  run(): Violation | undefined {
+    // Not every story is to begin with waiting for the ledger to open.
+    this.store.haveOpened(-LEASE_MS);
+    for (let number = 0; number < this.setup.clocks.length; number += 1) {
+      this.scheduler.at(number * 100, () => this.#startGateway(number));
+    }
+    for (const event of this.#story.events) this.scheduler.at(event.at, () => this.#happen(event));
+    const end = this.healed + CALM_MS;
+    for (let at = this.healed + SAMPLE_MS; at < end; at += SAMPLE_MS) {
+      this.scheduler.at(at, () => this.checker.sample());
+    }
+    while (this.checker.violation === undefined && this.scheduler.step(end)) {
+      if (!this.#isTouched) continue;
+      this.#isTouched = false;
+      this.checker.check();
+    }
+    if (this.checker.violation === undefined) this.checker.finish(this.#open);
+    return this.checker.violation;
+  }
+
+  /** Something changed on which a route may depend. */
+  touch(): void {
+    this.#isTouched = true;
+  }
+
+  newId(): string {
+    this.#ids += 1;
+    return `v${this.#ids}`;
+  }
+
+  instance(id: InstanceId): Instance {
+    return this.instances.find((instance) => instance.id === id) as Instance;
+  }
+
+  boundAgents(id: InstanceId): number {
+    let count = 0;
+    for (const { instance } of this.store.bindings.values()) if (instance === id) count += 1;
+    return count;
+  }
+
+  /** One gateway tells the others that it doubts an instance. */
+  announceSuspect(from: Gateway, instance: InstanceId): void {
+    for (const gateway of this.gateways) {
+      if (gateway === from) continue;
+      gateway.link.hear(gateway.host, () => gateway.prober.hasten(instance));
+    }
+  }
+
+  #publish(deliver: (gateway: Gateway) => void): void {
+    for (const gateway of this.gateways) {
+      gateway.link.hear(gateway.host, () => {
+        deliver(gateway);
+        this.#isTouched = true;
+      });
+    }
+  }
+
+  #rulesOfPool(): PoolRules {
+    const { mode, quorum, quarantines, lives } = this.setup;
+    return {
+      mode,
+      quorum,
+      quarantines,
+      countsLives: lives === 'counted',
+      instances: this.instances.map(({ id }, priority) => ({ id, priority, admin: 'enabled' })),
+    };
+  }
+
+  #startGateway(number: number): void {
+    this.#ids += 1;
+    const link = this.#links[number] as Link;
+    const clocks = this.setup.clocks[number] as Setup['clocks'][number];
+    const gateway = new Gateway(this, {
+      number,
+      id: `g${number}.${this.#ids}`,
+      host: new Host(this.scheduler, clocks),
+      link,
+      rules: this.#poolRules,
+      onStoreLoss: this.setup.onStoreLoss,
+    });
+    this.gateways.push(gateway);
+    gateway.start();
+  }
+
+  #happen(event: StoryEvent): void {
+    switch (event.kind) {
+      case 'request':
+        this.#request(event.agent, event.replica);
+        break;
+      case 'store-cut':
+      case 'store-lossy':
+      case 'store-slow':
+      case 'deaf':
+        this.#impair(event, (this.#links[event.replica] as Link).faults);
+        break;
+      case 'instance-cut':
+      case 'instance-restart':
+      case 'instance-hang':
+        this.#disturbInstance(event, this.instances[event.instance] as Instance);
+        break;
+      case 'store-hang':
+        this.store.hangsUntil = Math.max(this.store.hangsUntil, this.scheduler.now + event.ms);
+        break;
+      case 'store-crash':
+        this.#crashStore(event.ms, event.lost);
+        break;
+      case 'store-empty':
+        this.#crashStore(event.ms, Number.POSITIVE_INFINITY);
+        break;
+      case 'stop':
+      case 'suspend':
+      case 'kill':
+      case 'leave':
+      case 'wall-jump':
+        this.#disturb(event, event.replica);
+        break;
+      case 'admin':
+      case 'activate':
+      case 'failback':
+      case 'move':
+      case 'release':
+        this.gateways.find(({ host }) => host.isRunning)?.decree((policy) => this.#amend(policy, event));
+    }
+  }
+
+  #disturbInstance(
+    event: EventOf<'instance-cut' | 'instance-restart' | 'instance-hang'>,
+    instance: Instance,
+  ): void {
+    const until = this.scheduler.now + event.ms;
+    switch (event.kind) {
+      case 'instance-cut':
+        instance.cutUntil[event.replica] = Math.max(instance.cutUntil[event.replica] as number, until);
+        break;
+      case 'instance-restart':
+        instance.stop();
+        this.scheduler.at(until, () => instance.start());
+        break;
+      case 'instance-hang':
+        instance.hangsUntil = Math.max(instance.hangsUntil, until);
+    }
+  }
+
+  #request(agent: number, replica: number): void {
+    const gateway = this.gateways.find(({ number }) => number === replica);
+    if (gateway === undefined) return;
+    this.#ids += 1;
+    const now = this.scheduler.now;
+    // Of its own, so that nothing changes for the others where a shorter story leaves it out.
+    const random = seededRandom(this.#story.seed ^ (now * 16 + agent * 4 + replica));
+    const request = new Request(this.#ids, this.agents[agent] as string, gateway, random);
+    this.#open.add(request);
+    gateway.host.at(now, () => request.start());
+  }
+
+  /** Tells that a request is over. */
+  ended(request: Request): void {
+    this.#open.delete(request);
+    this.checker.onEnd(request);
+  }
+
+  #impair(event: EventOf<'store-cut' | 'store-lossy' | 'store-slow' | 'deaf'>, faults: Link['faults']): void {
+    const until = this.scheduler.now + event.ms;
+    const later = (before: number): number => Math.max(before, until);
+    switch (event.kind) {
+      case 'store-cut':
+        if (event.lost !== 'replies') faults.requestsLostUntil = later(faults.requestsLostUntil);
+        if (event.lost !== 'requests') faults.repliesLostUntil = later(faults.repliesLostUntil);
+        return;
+      case 'store-lossy':
+        faults.lossyUntil = later(faults.lossyUntil);
+        faults.lossShare = event.share;
+        return;
+      case 'store-slow':
+        faults.slowUntil = later(faults.slowUntil);
+        faults.slowBy = event.delay;
+        return;
+      case 'deaf':
+        faults.deafUntil = later(faults.deafUntil);
+    }
+  }
+
+  #crashStore(ms: number, lost: number): void {
+    if (this.store.isDown) return;
+    this.store.crash(this.scheduler.now, lost);
+    this.scheduler.after(ms, () => this.store.restart(this.scheduler.now));
+  }
+
+  #disturb(event: EventOf<'stop' | 'suspend' | 'kill' | 'leave' | 'wall-jump'>, number: number): void {
+    const gateway = this.gateways.find((candidate) => candidate.number === number);
+    if (gateway === undefined) return;
+    const { now } = this.scheduler;
+    switch (event.kind) {
+      case 'wall-jump':
+        gateway.host.jump(event.by);
+        gateway.host.after(this.random() * 100, () => gateway.noticeGap());
+        return;
+      case 'stop':
+      case 'suspend':
+        gateway.host.stop(now + event.ms, event.kind === 'suspend');
+        // What has piled up may be dealt with before anybody looks at the clock.
+        gateway.host.at(now + event.ms + this.random() * 100, () => gateway.noticeGap());
+        return;
+      case 'leave':
+      case 'kill':
+        if (event.kind === 'leave') gateway.leave();
+        gateway.host.die();
+        this.gateways.splice(this.gateways.indexOf(gateway), 1);
+        for (const request of this.#open) if (request.gateway === gateway) this.#open.delete(request);
+        this.scheduler.after(event.ms, () => this.#startGateway(number));
+    }
+  }
+
+  /** The policy after an operator's act. */
+  #amend(policy: Policy, event: EventOf<'admin' | 'activate' | 'failback' | 'move' | 'release'>): Policy {
+    const id = this.newId();
+    const at = this.store.clockAt(this.scheduler.now);
+    switch (event.kind) {
+      case 'admin': {
+        const act = { id, state: event.state, by: 'operator', at, why: 'story', deadline: 0 };
+        return { ...policy, instances: { ...policy.instances, [`i${event.instance}`]: act } };
+      }
+      case 'activate':
+        return { ...policy, activate: { id, instance: `i${event.instance}` } };
+      case 'failback':
+        return { ...policy, failback: { kind: event.how }, failbackBy: 'operator' };
+      case 'release':
+        return { ...policy, released: { ...policy.released, [`i${event.instance}`]: this.store.view.epoch } };
+      case 'move': {
+        const agent = this.agents[event.agent] as string;
+        const from = this.store.bindings.get(agent)?.instance;
+        const to = `i${event.instance}`;
+        if (from === undefined || from === to) return policy;
+        const moves = policy.moves.filter(({ key }) => key !== keyOf(agent));
+        return { ...policy, moves: [...moves, { key: keyOf(agent), from, to, until: at + MOVE_MS }] };
+      }
+    }
+  }
+}
+
+/** Lets a story happen, and tells what went wrong in it. */
+export function runStory(story: Story, rules: Rules = RULES): Violation | undefined {
+  return new World(story, rules).run();
+}
