@@ -9,7 +9,7 @@ import { REPLICATION } from '../redis/keys.ts';
  *             effective, view, ballots, version, policy
  *   KEYS[2]   replicas (hash): id -> end|joined|restored|acknowledged
  *   KEYS[3]   opinions (hash): id -> JSON
- *   KEYS[4]   fence (string)
+ *   KEYS[4]   fence (string); missing while agents may not be placed
  *   KEYS[5]   events (list), each at|epoch|JSON
  *   ARGV[1]   a random text, for the mark where there is none
  *   ARGV[2]   lease in milliseconds
@@ -95,10 +95,8 @@ local function fence()
   return open and effective and id .. ':' .. life or ''
 end
 
--- The key tells those that place agents why they may not: missing, the ledger is closed; '-', no view is in effect.
 local function write_fence()
   local now, before = fence(), redis.call('GET', KEYS[4]) or ''
-  if open and now == '' then now = '-' end
   if now == before then return end
   if now == '' then redis.call('DEL', KEYS[4]) else redis.call('SET', KEYS[4], now) end
 end
@@ -258,6 +256,15 @@ const EVENTS = `
 return redis.call('LRANGE', KEYS[5], -tonumber(ARGV[5]), -1)
 `;
 
+/**
+ * By script, so that on a cluster it goes the way of all other news.
+ *
+ *   ARGV[5]   what the others are told
+ */
+const TELL = `
+return redis.call('PUBLISH', ARGV[3], ARGV[4] .. ' ' .. ARGV[5])
+`;
+
 /** By the name of the command that the client defines for each. */
 export const LEDGER_SCRIPTS = {
   gwSync: SHARED + SYNC,
@@ -265,6 +272,7 @@ export const LEDGER_SCRIPTS = {
   gwDecree: SHARED + DECREE,
   gwLeave: SHARED + LEAVE,
   gwEvents: EVENTS,
+  gwTell: TELL,
 } as const;
 
 export type LedgerScript = keyof typeof LEDGER_SCRIPTS;

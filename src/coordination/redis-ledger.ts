@@ -102,8 +102,7 @@ export class RedisLedger implements LedgerClient {
   }
 
   suspect(instance: InstanceId): void {
-    if (this.#closed) return;
-    this.#redis.publish(this.#channel, `${this.#origin} suspect ${instance}`).catch(() => {
+    this.#run('gwTell', [`suspect ${instance}`]).catch(() => {
       // The others find out by themselves, only later.
     });
   }

@@ -34,7 +34,6 @@ export interface RedisCommands {
     args: readonly string[],
     replicas: number,
   ): Promise<{ readonly reply: unknown; readonly confirmations: number }>;
-  publish(channel: string, message: string): Promise<void>;
   /** Rejects unless Redis answers in time. */
   ping(): Promise<void>;
 }
@@ -118,7 +117,6 @@ function commandsOf(client: CommandClient, limitMs: number): RedisCommands {
       const [reply, confirmations] = replies.map(([, result]) => result);
       return { reply, confirmations: Number(confirmations) };
     },
-    publish: async (channel, message) => void (await available(client.publish(channel, message), limitMs)),
     ping: async () => void (await available(client.ping(), limitMs)),
   };
 }

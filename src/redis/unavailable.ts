@@ -9,8 +9,9 @@ const REMEDIES: readonly (readonly [RegExp, string])[] = [
     /\bREADONLY\b/,
     'this Redis is a replica; give the address of the master, or affinity.redis.sentinels to follow it',
   ],
+  [/Cluster redirections/, 'the master of the slot is away; see CLUSTER NODES'],
   [
-    /\bMOVED\b|\bCROSSSLOT\b|Cluster redirections/,
+    /\bMOVED\b|\bCROSSSLOT\b/,
     'this Redis is part of a cluster; give affinity.redis.cluster in place of the url',
   ],
   [/\bCLUSTERDOWN\b/, 'slots of the cluster have no master; see CLUSTER INFO'],

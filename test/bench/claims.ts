@@ -24,7 +24,7 @@ if (!(Number.isInteger(pairs) && pairs > 0)) throw new Error('--pairs is a numbe
 const redis = await startRedis();
 try {
   const result = await raceClaims({
-    redisUrl: redis.url,
+    redis: { url: redis.url },
     pairs,
     onProgress: (done) => void (process.stderr.isTTY && process.stderr.write(`\r${done} pairs`)),
   });

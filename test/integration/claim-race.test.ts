@@ -3,7 +3,7 @@ import { raceClaims } from '../support/claim-race.ts';
 import { report } from '../support/report.ts';
 
 test('of 20,000 agents whose first two requests come together through two of three replicas, none is split', async () => {
-  const result = await raceClaims({ redisUrl: inject('redisUrl'), pairs: 20_000 });
+  const result = await raceClaims({ redis: { url: inject('redisUrl') }, pairs: 20_000 });
   report(`claim race: ${JSON.stringify(result)}`);
   expect(result.splits).toBe(0);
   // Else there was nothing to win, and no fence to be refused by.

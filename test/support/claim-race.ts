@@ -6,6 +6,7 @@ import type { Claim } from '../../src/core/binding.ts';
 import type { Name } from '../../src/core/identity.ts';
 import { StaleView } from '../../src/core/ports.ts';
 import { placementAt } from '../../src/core/view.ts';
+import type { RedisAddress } from '../../src/redis/clients.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { Histogram } from '../../src/simulator/histogram.ts';
@@ -28,7 +29,7 @@ export interface RaceResult {
 }
 
 export interface RaceOptions {
-  readonly redisUrl: string;
+  readonly redis: RedisAddress;
   readonly pairs: number;
   /** Called now and then with the number of pairs that are done. */
   readonly onProgress?: (pairs: number) => void;
@@ -55,7 +56,7 @@ const MOST_REFUSALS = 100;
  * with a proposal of its own, many times, while instances begin and end to drain
  * and the fence changes with that.
  */
-export async function raceClaims({ redisUrl, pairs, onProgress }: RaceOptions): Promise<RaceResult> {
+export async function raceClaims({ redis: address, pairs, onProgress }: RaceOptions): Promise<RaceResult> {
   const keyPrefix = `race-${randomBytes(4).toString('hex')}`;
   const racers: Racer[] = [];
   const latencies = new Histogram();
@@ -109,11 +110,12 @@ export async function raceClaims({ redisUrl, pairs, onProgress }: RaceOptions): 
   };
 
   try {
-    for (let i = 0; i < REPLICAS; i += 1) racers.push(await startRacer(redisUrl, keyPrefix, `r${i}`));
+    for (let i = 0; i < REPLICAS; i += 1) racers.push(await startRacer(address, keyPrefix, `r${i}`));
     await eventually(
       () => {
         for (const { coordinator } of racers) {
-          if (coordinator.standing.fence === '') throw new Error('a replica may not claim yet');
+          const { fence, view } = coordinator.standing;
+          if (fence === '' || view.assignable.length === 0) throw new Error('a replica may not claim yet');
         }
       },
       { within: 15_000 },
@@ -137,9 +139,9 @@ export async function raceClaims({ redisUrl, pairs, onProgress }: RaceOptions): 
   }
 }
 
-async function startRacer(url: string, keyPrefix: string, id: string): Promise<Racer> {
+async function startRacer(address: RedisAddress, keyPrefix: string, id: string): Promise<Racer> {
   // Everything runs on this machine, and the race itself is its load.
-  const redis = openRedis({ url, commandTimeoutMs: 5_000 });
+  const redis = openRedis({ ...address, commandTimeoutMs: 5_000 });
   await eventually(() => redis.ping());
   const coordinator = await startBareReplica(redis, {
     id,

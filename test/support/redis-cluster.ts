@@ -23,6 +23,8 @@ export async function startCluster(): Promise<RedisCluster> {
         'yes',
         '--cluster-port',
         String(busPort),
+        '--cluster-require-full-coverage',
+        'no',
         '--cluster-node-timeout',
         '2000',
       ];

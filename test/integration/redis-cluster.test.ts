@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { RedisStore } from '../../src/affinity/redis-store.ts';
+import { StoreUnavailable } from '../../src/core/ports.ts';
+import type { RedisConnection } from '../../src/redis/connection.ts';
+import { openRedis } from '../../src/redis/connection.ts';
+import { affinityStoreContract, at, uniquePrefix, user } from '../contract/affinity-store.ts';
+import { ledgerClientContract, request, sharedLedgerContract } from '../contract/ledger-client.ts';
+import { raceClaims } from '../support/claim-race.ts';
+import { eventually } from '../support/eventually.ts';
+import type { RedisCluster } from '../support/redis-cluster.ts';
+import { startCluster } from '../support/redis-cluster.ts';
+import { redisCommand } from '../support/redis-command.ts';
+import { fenceOn, ledgerOn } from '../support/redis-ledgers.ts';
+
+const HOUR_MS = 3_600_000;
+const TIMES = { leaseMs: 1_000, joinMs: 0 };
+
+let cluster: RedisCluster;
+let redis: RedisConnection;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+  redis = openRedis({ cluster: cluster.nodes, commandTimeoutMs: 5_000 });
+  await eventually(() => redis.ping());
+});
+afterAll(async () => {
+  await redis.close();
+  await cluster.stop();
+});
+
+ledgerClientContract('the ledger on a Redis Cluster', async (times) => ledgerOn(redis, times));
+sharedLedgerContract('the ledger on a Redis Cluster', async (times) => ledgerOn(redis, times));
+
+affinityStoreContract('the store on a Redis Cluster', async (idleLifetimeMs) => {
+  const keyPrefix = uniquePrefix();
+  const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs });
+  return { store, fence: await fenceOn(redis, keyPrefix), close: () => store.close() };
+});
+
+describe('a Redis Cluster', () => {
+  test('gives two gateways that claim the same new agent one answer', async () => {
+    const result = await raceClaims({ redis: { cluster: cluster.nodes }, pairs: 3_000 });
+
+    expect(result).toMatchObject({ pairs: 3_000, splits: 0 });
+    expect(result.contested).toBeGreaterThan(1_000);
+  });
+
+  test('keeps pools on all its masters', async () => {
+    const keyPrefix = uniquePrefix();
+    for (let i = 0; i < 20; i += 1) {
+      const store = new RedisStore(redis, `pool${i}`, { keyPrefix, idleLifetimeMs: HOUR_MS });
+      const fence = await fenceOn(redis, keyPrefix, `pool${i}`);
+      expect((await store.claim([user('A')], at('a'), fence)).made).toBe(true);
+      await store.close();
+    }
+
+    for (const { port } of cluster.servers) expect(await ledgersAt(port, keyPrefix)).toBeGreaterThan(0);
+  });
+
+  test('that is told to confirm what it has no replicas for is unavailable, and says why', async () => {
+    const ledger = ledgerOn(redis, TIMES, { confirmedBy: 1 }).connect();
+    await expect(ledger.sync(request('r1'))).rejects.toThrow(/0 of 1 replicas confirmed/);
+    await ledger.close();
+  });
+
+  test('is reached through any node that is left, and one that is back is used again', async () => {
+    const [gone] = cluster.servers as [RedisCluster['servers'][number]];
+    await gone.kill();
+    const late = openRedis({ cluster: cluster.nodes });
+    const ledgers = Array.from({ length: 20 }, (_, i) =>
+      ledgerOn(late, TIMES, { pool: `pool${i}` }).connect(),
+    );
+    const sync = (): Promise<PromiseSettledResult<unknown>[]> =>
+      Promise.allSettled(ledgers.map((ledger) => ledger.sync(request('r1'))));
+    // Its own pools have to wait for it; the others are not concerned.
+    await eventually(async () => {
+      const outcomes = await sync();
+      expect(outcomes).toContainEqual(expect.objectContaining({ status: 'fulfilled' }));
+      for (const outcome of outcomes) {
+        if (outcome.status === 'fulfilled') continue;
+        expect(outcome.reason).toBeInstanceOf(StoreUnavailable);
+        expect(outcome.reason.message).toMatch(/the master of the slot is away|no answer within/);
+      }
+    });
+
+    await gone.start();
+
+    await eventually(async () => {
+      for (const { status } of await sync()) expect(status).toBe('fulfilled');
+    });
+    for (const ledger of ledgers) await ledger.close();
+    await late.close();
+  });
+});
+
+async function ledgersAt(port: number, keyPrefix: string): Promise<number> {
+  const keys = await redisCommand(port, 'KEYS', `${keyPrefix}:*:ledger`);
+  return Number(/^\*(\d+)/.exec(keys)?.[1]);
+}
