@@ -18,8 +18,13 @@ export interface Outcome {
 
 let sequence = 0;
 
-/** One `subscribe` of the user over a new TCP connection, as SAP sends it. Never rejects. */
-export function post(url: string, user: string, headers: Record<string, string> = {}): Promise<Outcome> {
+/** One `subscribe` of the user, or another operation, over a new TCP connection, as SAP sends it. Never rejects. */
+export function post(
+  url: string,
+  user: string,
+  headers: Record<string, string> = {},
+  operation = 'subscribe',
+): Promise<Outcome> {
   sequence += 1;
   const id = `${process.pid}-${sequence}`;
   const startedAt = performance.now();
@@ -55,7 +60,7 @@ export function post(url: string, user: string, headers: Record<string, string> 
         }),
       );
     });
-    outgoing.end(subscribeEnvelope({ user }));
+    outgoing.end(subscribeEnvelope({ user }, operation));
   });
 }
 
