@@ -65,6 +65,7 @@ export class Bindings {
   readonly #options: BindingsOptions;
   readonly #store: AffinityStore;
   readonly #cache: BindingCache;
+  /** Emptied before the store is asked, so that the store knows what was decided here. */
   readonly #journal = new Journal();
   readonly #writer: WriteBack;
   readonly #mirror: Mirror;
@@ -154,14 +155,14 @@ export class Bindings {
    *
    * @param alone the caller acts without the store: then there is nothing better than the cache
    */
-  isTrusted(entry: CachedBinding, standing: Standing, alone: boolean): boolean {
+  isTrusted(entry: CachedBinding, { view }: Pick<Standing, 'view'>, alone: boolean): boolean {
     const now = performance.now();
     if (alone) {
       entry.usedAt = now;
       return true;
     }
     if (entry.checkedAt < this.#trustedSince || !this.#cache.isAlive(entry, now)) return false;
-    if (!isCurrent(standing.view, entry.binding.instance, entry.epoch)) return false;
+    if (!isCurrent(view, entry.binding.instance, entry.epoch)) return false;
     if (this.#options.sessionsAreProvisional && entry.binding.root.kind === 'session') return false;
     if (this.#cache.needsRenewal(entry, now) && !entry.renewing) void this.#renew(entry);
     return true;
@@ -178,7 +179,7 @@ export class Bindings {
    * @throws StaleView | StoreUnavailable
    */
   async claim(names: readonly Name[], proposal: Placement, fence: string): Promise<Bound> {
-    await this.#emptyJournal();
+    if (this.#journal.size > 0) await this.#writer.journal();
     const asked = this.#asking(epochOf(fence));
     const claim = await this.#timed('claim', this.#store.claim(names, proposal, fence));
     this.#learn(names, claim, asked);
@@ -196,7 +197,7 @@ export class Bindings {
     proposal: Placement,
     fence: string,
   ): Promise<Bound> {
-    await this.#emptyJournal();
+    if (this.#journal.size > 0) await this.#writer.journal();
     const asked = this.#asking(epochOf(fence));
     const claim = await this.#timed('rebind', this.#store.rebind(expected, proposal, fence));
     this.#learn(names, claim, asked);
@@ -210,7 +211,7 @@ export class Bindings {
    * @throws StoreUnavailable
    */
   async lookup(names: readonly Name[]): Promise<Binding | undefined> {
-    await this.#emptyJournal();
+    if (this.#journal.size > 0) await this.#writer.journal();
     return this.#ask('lookup', names);
   }
 
@@ -270,7 +271,7 @@ export class Bindings {
 
   async #refresh(): Promise<void> {
     try {
-      await this.#emptyJournal();
+      if (this.#journal.size > 0) await this.#writer.journal();
       this.#counts = await this.#store.counts();
       this.#mirror.tick();
     } catch (error) {
@@ -285,11 +286,6 @@ export class Bindings {
     written += await this.#writer.journal();
     this.#writtenLife = life;
     return written;
-  }
-
-  /** What was decided here must not be unknown to the store when it is asked. */
-  async #emptyJournal(): Promise<void> {
-    if (this.#journal.size > 0) await this.#writer.journal();
   }
 
   /**

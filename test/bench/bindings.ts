@@ -17,6 +17,7 @@ import type { Name } from '../../src/core/identity.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { eventually } from '../support/eventually.ts';
+import { setFence } from '../support/fence.ts';
 import { startRedis } from '../support/redis-server.ts';
 
 const SIZES = [1_000, 100_000, 1_000_000];
@@ -41,6 +42,7 @@ function placementOf(agent: number) {
 async function measure(
   title: string,
   store: AffinityStore,
+  fence: string,
   sizes: () => Promise<Size[]>,
   withSession: boolean,
 ): Promise<void> {
@@ -51,7 +53,7 @@ async function measure(
     while (agents < size) {
       const batch: Promise<unknown>[] = [];
       for (let i = 0; i < IN_FLIGHT && agents < size; i += 1, agents += 1) {
-        batch.push(store.claim(namesOf(agents, withSession), placementOf(agents)));
+        batch.push(store.claim(namesOf(agents, withSession), placementOf(agents), fence));
       }
       await Promise.all(batch);
       // As between requests: what the embedded store frees, it frees between turns of the event loop.
@@ -74,15 +76,16 @@ async function measure(
           { kind: 'session', value: `${newcomer}${i}` },
         ],
         placementOf(i),
+        fence,
       ),
     );
     await probe('  claim of a known agent   ', () =>
-      store.claim(namesOf(Math.floor(Math.random() * size), withSession), placementOf(0)),
+      store.claim(namesOf(Math.floor(Math.random() * size), withSession), placementOf(0), fence),
     );
     const kind = withSession ? 1 : 0;
     await probe('  claim by the session only', () => {
       const name = namesOf(Math.floor(Math.random() * size), withSession)[kind] as Name;
-      return store.claim([name], placementOf(0));
+      return store.claim([name], placementOf(0), fence);
     });
     await probe('  counts                   ', () => store.counts(), 50);
     await probe('  page of 100              ', () => store.list({ limit: 100 }), 50);
@@ -130,6 +133,7 @@ async function benchRedis(withSession: boolean): Promise<void> {
   await measure(
     'redis',
     new RedisStore(redis, 'crm', { keyPrefix: 'gw', idleLifetimeMs: LIFETIME_MS }),
+    await setFence(server.port, 'gw'),
     sizes,
     withSession,
   );
@@ -150,7 +154,13 @@ async function benchEmbedded(withSession: boolean): Promise<void> {
       { label: 'of that mapped files', bytes: Number(mapped) * 1_024 },
     ];
   };
-  await measure('embedded', embedded.store('crm', { idleLifetimeMs: LIFETIME_MS }), sizes, withSession);
+  await measure(
+    'embedded',
+    embedded.store('crm', { idleLifetimeMs: LIFETIME_MS }),
+    '1.view:local',
+    sizes,
+    withSession,
+  );
   await embedded.close();
   rmSync(directory, { recursive: true });
 }

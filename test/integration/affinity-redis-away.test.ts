@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RedisStore } from '../../src/affinity/redis-store.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
-import { StoreLost, StoreUnavailable } from '../../src/core/ports.ts';
+import { StoreUnavailable } from '../../src/core/ports.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { at, session, user } from '../contract/affinity-store.ts';
 import { eventually } from '../support/eventually.ts';
+import { setFence } from '../support/fence.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { startRedis } from '../support/redis-server.ts';
@@ -18,6 +19,7 @@ describe('the Redis store when Redis is away', () => {
   let redis: RedisConnection;
   let store: AffinityStore;
   let states: string[];
+  let fence: string;
 
   beforeEach(async () => {
     server = await startRedis();
@@ -25,6 +27,7 @@ describe('the Redis store when Redis is away', () => {
     redis = openRedis({ url: server.url, onState: (link, state) => link === 'claims' && states.push(state) });
     store = new RedisStore(redis, 'crm', { keyPrefix: 'gw', idleLifetimeMs: 3_600_000 });
     await eventually(() => redis.ping());
+    fence = await setFence(server.port, 'gw');
   });
   afterEach(async () => {
     await redis.close();
@@ -36,14 +39,13 @@ describe('the Redis store when Redis is away', () => {
   async function expectUnavailable(): Promise<void> {
     const binding = { root: user('A'), ...at('a'), generation: 1 };
     const operations = [
-      store.claim([user('A'), session('1')], at('a')),
-      store.rebind(binding, at('b')),
+      store.claim([user('A'), session('1')], at('a'), fence),
+      store.rebind(binding, at('b'), fence),
       store.renew([user('A')]),
       store.release(user('A')),
-      store.restore([{ binding, aliases: [] }]),
+      store.restore([{ binding, aliases: [], epoch: 1 }]),
       store.counts(),
       store.list({}),
-      store.marker(),
       redis.ping(),
     ];
     const begun = performance.now();
@@ -54,9 +56,11 @@ describe('the Redis store when Redis is away', () => {
     }
   }
 
+  /** As the ledger would give one when Redis is back. */
   async function expectAvailable(): Promise<void> {
     await eventually(async () => {
-      expect((await store.claim([user('A')], at('a'))).binding.instance).toBe('a');
+      fence = await setFence(server.port, 'gw');
+      expect((await store.claim([user('A')], at('a'), fence)).binding.instance).toBe('a');
     });
   }
 
@@ -79,42 +83,26 @@ describe('the Redis store when Redis is away', () => {
   });
 
   test('a killed Redis fails every call at once, and is used again after its return', async () => {
-    await store.claim([user('A')], at('a'));
-    const marker = await store.marker();
+    await store.claim([user('A')], at('a'), fence);
     await server.kill();
     await eventually(() => expect(states).toEqual(['up', 'down']));
     await expectUnavailable();
 
     await server.start();
 
-    await eventually(async () => expect(await store.marker()).not.toBe(marker));
     await expectAvailable();
-  });
-
-  test('a Redis that has lost its data takes nobody for new before it is asked for its new marker', async () => {
-    await store.marker();
-    const held = (await store.claim([user('A')], at('a'))).binding;
-    await redisCommand(server.port, 'FLUSHALL');
-
-    await expect(store.claim([user('A')], at('b'))).rejects.toThrow(StoreLost);
-    await expect(store.rebind(held, at('b'))).rejects.toThrow(StoreLost);
-    await expect(store.renew([user('A')])).rejects.toThrow(StoreLost);
-
-    await store.marker();
-    await store.restore([{ binding: held, aliases: [] }]);
-    expect((await store.claim([user('A')], at('b'))).binding.instance).toBe('a');
   });
 
   test('calls that wait when Redis is killed settle', async () => {
     server.pause();
-    const waiting = Promise.allSettled([store.claim([user('A')], at('a')), store.counts()]);
+    const waiting = Promise.allSettled([store.claim([user('A')], at('a'), fence), store.counts()]);
     await server.kill();
 
     for (const outcome of await waiting) expect(outcome.status).toBe('rejected');
   });
 
   test('a Redis that hangs fails every call in time, again and again, and is used when it wakes', async () => {
-    await store.claim([user('A')], at('a'));
+    await store.claim([user('A')], at('a'), fence);
     server.pause();
     for (let round = 0; round < 6; round += 1) await expectUnavailable();
 
@@ -127,12 +115,13 @@ describe('the Redis store when Redis is away', () => {
   test('a listener is told of the gap when its connection was lost and is back', async () => {
     const heard: string[] = [];
     store.listen({
+      onBound: () => {},
       onMoved: (names) => heard.push(...names.map((name) => name.value)),
       onGap: () => heard.push('(gap)'),
     });
-    await store.claim([user('A')], at('a'));
+    await store.claim([user('A')], at('a'), fence);
     await eventually(async () => {
-      await store.claim([user('B')], at('a'));
+      await store.claim([user('B')], at('a'), fence);
       await store.release(user('B'));
       expect(heard).toContain('B');
     });
@@ -147,8 +136,8 @@ describe('the Redis store when Redis is away', () => {
 
   test('a listener finds out that its silent connection is dead', async () => {
     let gaps = 0;
-    store.listen({ onMoved: () => {}, onGap: () => (gaps += 1) });
-    await store.claim([user('A')], at('a'));
+    store.listen({ onBound: () => {}, onMoved: () => {}, onGap: () => (gaps += 1) });
+    await store.claim([user('A')], at('a'), fence);
     server.pause();
     // Longer than the heartbeat and its timeout, which is what this is about.
     const pausedAt = performance.now();
@@ -161,10 +150,10 @@ describe('the Redis store when Redis is away', () => {
   });
 
   test('a master that was demoted is unavailable, and used again once it is master', async () => {
-    await store.claim([user('A')], at('a'));
+    await store.claim([user('A')], at('a'), fence);
     await redisCommand(server.port, 'REPLICAOF', '127.0.0.1', '1');
     const begun = performance.now();
-    await expect(store.claim([user('B')], at('a'))).rejects.toBeInstanceOf(StoreUnavailable);
+    await expect(store.claim([user('B')], at('a'), fence)).rejects.toBeInstanceOf(StoreUnavailable);
     expect(performance.now() - begun).toBeLessThan(SETTLED_WITHIN_MS);
 
     await redisCommand(server.port, 'REPLICAOF', 'NO', 'ONE');
@@ -172,18 +161,10 @@ describe('the Redis store when Redis is away', () => {
     await expectAvailable();
   });
 
-  test('a takeover changes the marker, because the last writes may be lost', async () => {
-    const marker = await store.marker();
-    await redisCommand(server.port, 'REPLICAOF', '127.0.0.1', '1');
-    await redisCommand(server.port, 'REPLICAOF', 'NO', 'ONE');
-
-    await eventually(async () => expect(await store.marker()).not.toBe(marker));
-  });
-
   test('a Redis without memory left is unavailable, and says so', async () => {
     await redisCommand(server.port, 'CONFIG', 'SET', 'maxmemory', '1');
 
-    await expect(store.claim([user('A')], at('a'))).rejects.toThrow(/OOM/);
+    await expect(store.claim([user('A')], at('a'), fence)).rejects.toThrow(/OOM/);
     await redisCommand(server.port, 'CONFIG', 'SET', 'maxmemory', '0');
     await expectAvailable();
   });

@@ -3,14 +3,19 @@ import { bucketOf } from '../../src/affinity/packing.ts';
 import { RedisStore } from '../../src/affinity/redis-store.ts';
 import { storedForm } from '../../src/affinity/stored-name.ts';
 import type { Name } from '../../src/core/identity.ts';
+import type { AffinityStore, KnownBinding } from '../../src/core/ports.ts';
+import { StaleView } from '../../src/core/ports.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { behavesLikeTheModel, listsLikeTheModel } from '../contract/affinity-model.ts';
 import { affinityStoreContract, at, session, uniquePrefix, user } from '../contract/affinity-store.ts';
 import { eventually } from '../support/eventually.ts';
+import { openLedger, setFence } from '../support/fence.ts';
 import { redisCommand } from '../support/redis-command.ts';
+import { startRedis } from '../support/redis-server.ts';
 
 const HOUR_MS = 3_600_000;
+const port = Number(new URL(inject('redisUrl')).port);
 
 /** Patient, for the tests are about what is answered; test/integration/affinity-redis-away.test.ts is about when. */
 async function connect(): Promise<RedisConnection> {
@@ -21,9 +26,13 @@ async function connect(): Promise<RedisConnection> {
 
 affinityStoreContract('the Redis store', async (idleLifetimeMs) => {
   const redis = await connect();
-  const store = new RedisStore(redis, 'crm', { keyPrefix: uniquePrefix(), idleLifetimeMs });
+  const keyPrefix = uniquePrefix();
+  const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs });
+  // As in ordinary times: nobody's bindings are about to be written back.
+  await openLedger(port, keyPrefix);
   return {
     store,
+    fence: await setFence(port, keyPrefix),
     close: async () => {
       await store.close();
       await redis.close();
@@ -33,35 +42,37 @@ affinityStoreContract('the Redis store', async (idleLifetimeMs) => {
 
 describe('the Redis store', () => {
   const connections: RedisConnection[] = [];
-  const port = Number(new URL(inject('redisUrl')).port);
 
   async function connected(): Promise<RedisConnection> {
     const redis = await connect();
     connections.push(redis);
     return redis;
   }
+
+  async function openPool(redis: RedisConnection): Promise<{ store: AffinityStore; fence: string }> {
+    const keyPrefix = uniquePrefix();
+    await openLedger(port, keyPrefix);
+    const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
+    return { store, fence: await setFence(port, keyPrefix) };
+  }
+
   afterEach(async () => {
     for (const redis of connections.splice(0)) await redis.close();
   });
 
   test('behaves like the model in any history', async () => {
     const redis = await connected();
-    await behavesLikeTheModel(
-      () => new RedisStore(redis, 'crm', { keyPrefix: uniquePrefix(), idleLifetimeMs: HOUR_MS }),
-      100,
-    );
+    await behavesLikeTheModel(() => openPool(redis), 100);
   });
 
   test('lists like the model after any history', async () => {
     const redis = await connected();
-    await listsLikeTheModel(
-      () => new RedisStore(redis, 'crm', { keyPrefix: uniquePrefix(), idleLifetimeMs: HOUR_MS }),
-      4,
-    );
+    await listsLikeTheModel(() => openPool(redis), 4);
   });
 
   test('never gives one agent two placements, whatever two gateways propose at once', async () => {
     const keyPrefix = uniquePrefix();
+    const fence = await setFence(port, keyPrefix);
     const stores = [await connected(), await connected()].map(
       (redis) => new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS }),
     );
@@ -76,7 +87,11 @@ describe('the Redis store', () => {
           [session(`s${i}`)],
         ].map(async (names, j) => {
           const store = stores[j % 2];
-          return { i, names, claim: await store?.claim(names, at(`i${Math.floor(Math.random() * 5)}`)) };
+          return {
+            i,
+            names,
+            claim: await store?.claim(names, at(`i${Math.floor(Math.random() * 5)}`), fence),
+          };
         }),
       ),
     );
@@ -84,7 +99,7 @@ describe('the Redis store', () => {
     for (const i of agents) {
       const ofUser = claims.filter((one) => one.i === i && one.names[0]?.kind === 'user');
       expect(new Set(ofUser.map(({ claim }) => claim?.binding.instance)).size).toBe(1);
-      const settled = await stores[0]?.claim([session(`s${i}`)], at('other'));
+      const settled = await stores[0]?.claim([session(`s${i}`)], at('other'), fence);
       expect(settled?.binding.root).toEqual(user(`U${i}`));
       expect(settled?.binding.instance).toBe(ofUser[0]?.claim?.binding.instance);
     }
@@ -92,60 +107,163 @@ describe('the Redis store', () => {
     expect(total).toBe(200);
   });
 
-  test('tells the other gateways which names have moved, in stored form', async () => {
-    const keyPrefix = uniquePrefix();
-    const ours = new RedisStore(await connected(), 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
-    const theirs = new RedisStore(await connected(), 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
+  /** What a listener of the store hears from now on, each as one line. */
+  async function hear(store: AffinityStore, fence: string): Promise<string[]> {
     const heard: string[] = [];
-    theirs.listen({ onMoved: (names) => heard.push(names.map((n) => n.value).join(',')), onGap: () => {} });
-    const { binding } = await ours.claim([user('MILLER')], at('a'));
-    // Hearing begins some moments after the call.
-    await eventually(async () => {
-      await ours.release(user('MILLER'));
-      await ours.claim([user('MILLER')], at('a'));
-      expect(heard).toContain('MILLER');
+    const of = (names: readonly Name[]): string => names.map((name) => name.value).join(',');
+    store.listen({
+      onBound: ({ root, instance, generation }, aliases, epoch) =>
+        heard.push(`${root.value} at ${instance} #${generation} in ${epoch}: ${of(aliases)}`),
+      onMoved: (names) => heard.push(`forget ${of(names)}`),
+      onGap: () => heard.push('gap'),
     });
+    await eventually(() => expect(heard).toEqual(['gap']));
+    // Also that the claim was not heard of before, so that the order of what follows is certain.
+    await store.claim([user('PROBE')], at('p'), fence);
+    await eventually(() => expect(heard).toHaveLength(2));
     heard.length = 0;
+    return heard;
+  }
 
-    await ours.rebind(binding, at('b'));
-    await ours.claim([session('s1')], at('c'));
-    await ours.claim([user('MILLER'), session('s1')], at('c'));
-    await ours.release(session('s1'));
+  test('tells the other gateways what was bound and moved, and which names mean something else, in stored form', async () => {
+    const keyPrefix = uniquePrefix();
+    const [ours, theirs] = [await connected(), await connected()].map(
+      (redis) => new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS }),
+    ) as [RedisStore, RedisStore];
+    const fence = await setFence(port, keyPrefix, { epoch: 7 });
+    const heard = await hear(theirs, fence);
 
-    const s1 = storedForm(session('s1')).value;
-    await eventually(() => expect(heard.slice(-3)).toEqual(['MILLER', s1, `${s1},MILLER`]));
+    const { binding } = await ours.claim([user('MILLER'), session('s0')], at('a'), fence);
+    await ours.claim([user('MILLER'), session('s1')], at('b'), fence);
+    await ours.rebind(binding, at('b'), fence);
+    await ours.claim([session('s2')], at('c'), fence);
+    await ours.claim([user('MILLER'), session('s2')], at('c'), fence);
+    await ours.claim([session('s3')], at('c'), fence);
+    await ours.claim([user('SMITH'), session('s3')], at('a'), fence);
+    await ours.release(session('s3'));
+
+    const [s0, s1, s2, s3] = ['s0', 's1', 's2', 's3'].map((value) => storedForm(session(value)).value);
+    await eventually(() =>
+      expect(heard).toEqual([
+        `MILLER at a #1 in 7: ${s0}`,
+        `MILLER at a #1 in 7: ${s1}`,
+        'MILLER at b #2 in 7: ',
+        `${s2} at c #1 in 7: `,
+        `forget ${s2}`,
+        `MILLER at b #2 in 7: ${s2}`,
+        `${s3} at c #1 in 7: `,
+        `forget ${s3}`,
+        `SMITH at c #2 in 7: ${s3}`,
+        `forget ${s3},SMITH`,
+      ]),
+    );
   });
 
-  test('does not tell of claims that move nothing', async () => {
-    const redis = await connected();
-    const store = new RedisStore(redis, 'crm', { keyPrefix: uniquePrefix(), idleLifetimeMs: HOUR_MS });
-    const heard: string[] = [];
-    store.listen({ onMoved: (names) => heard.push(names.map((n) => n.value).join(',')), onGap: () => {} });
-    await eventually(async () => {
-      await store.claim([user('PROBE')], at('a'));
-      await store.release(user('PROBE'));
-      expect(heard).toContain('PROBE');
-    });
-    heard.length = 0;
+  test('tells of what was written back, once', async () => {
+    const { store, fence } = await openPool(await connected());
+    const heard = await hear(store, fence);
+    const known = {
+      binding: { root: user('U'), ...at('a'), generation: 3 },
+      aliases: [storedForm(session('s'))],
+    };
 
-    await store.claim([user('A'), session('1')], at('a'));
-    await store.claim([user('A'), session('2')], at('b'));
+    await store.restore([{ ...known, epoch: 5 }]);
+    await store.restore([{ ...known, epoch: 5 }]);
+    await store.claim([user('LAST')], at('a'), fence);
+
+    await eventually(() => expect(heard.at(-1)).toMatch(/^LAST/));
+    expect(heard).toEqual([
+      `U at a #3 in 5: ${storedForm(session('s')).value}`,
+      expect.stringMatching(/^LAST/),
+    ]);
+  });
+
+  test('does not tell of claims that change nothing', async () => {
+    const { store, fence } = await openPool(await connected());
+    await store.claim([user('A'), session('1')], at('a'), fence);
+    const heard = await hear(store, fence);
+
+    await store.claim([user('A'), session('1')], at('b'), fence);
+    await store.claim([session('1')], at('b'), fence);
+    await store.claim([user('A')], at('b'), fence);
     await store.renew([user('A'), session('1')]);
-    await store.claim([user('LAST')], at('a'));
-    await store.release(user('LAST'));
+    await store.claim([user('LAST')], at('a'), fence);
 
-    await eventually(() => expect(heard.at(-1)).toBe('LAST'));
-    expect(heard.filter((names) => names !== 'PROBE')).toEqual(['LAST']);
+    await eventually(() => expect(heard).toEqual([expect.stringMatching(/^LAST/)]));
+  });
+
+  test('refuses claims and moves that bear another fence than the present one, however many, and changes nothing', async () => {
+    const redis = await connected();
+    const keyPrefix = uniquePrefix();
+    const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
+    const old = await setFence(port, keyPrefix, { epoch: 1 });
+    const { binding } = await store.claim([user('KNOWN')], at('a'), old);
+    const fence = await setFence(port, keyPrefix, { epoch: 2 });
+
+    const outcomes = await Promise.allSettled([
+      ...Array.from({ length: 200 }, (_, i) => store.claim([user(`U${i}`), session(`s${i}`)], at('a'), old)),
+      store.rebind(binding, at('b'), old),
+      store.claim([user('U0')], at('a'), ''),
+    ]);
+
+    for (const outcome of outcomes) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(StaleView) });
+    }
+    expect(await store.counts()).toEqual(new Map([['a', 1]]));
+    expect(await store.rebind(binding, at('b'), fence)).toMatchObject({ made: true });
+  });
+
+  test('refuses a fence of another life of the server, which a replica that takes over brings along', async () => {
+    const server = await startRedis();
+    const redis = openRedis({ url: server.url, commandTimeoutMs: 5_000 });
+    connections.push(redis);
+    try {
+      await eventually(() => redis.ping());
+      const store = new RedisStore(redis, 'crm', { keyPrefix: 'test', idleLifetimeMs: HOUR_MS });
+      const fence = await setFence(server.port, 'test');
+      await store.claim([user('A')], at('a'), fence);
+
+      await redisCommand(server.port, 'REPLICAOF', '127.0.0.1', '1');
+      await redisCommand(server.port, 'REPLICAOF', 'NO', 'ONE');
+
+      await eventually(async () => {
+        await expect(store.claim([user('B')], at('a'), fence)).rejects.toBeInstanceOf(StaleView);
+      });
+      expect(await store.counts()).toEqual(new Map([['a', 1]]));
+    } finally {
+      await server.stop();
+    }
+  });
+
+  test('takes the later generation of what is written back while its ledger is closed, and keeps its own afterwards', async () => {
+    const redis = await connected();
+    const keyPrefix = uniquePrefix();
+    const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
+    const of = (instance: string, generation: number): KnownBinding => ({
+      binding: { root: user('U'), ...at(instance), generation },
+      aliases: [],
+      epoch: 3,
+    });
+
+    const [outdated] = await store.restore([of('x', 1)]);
+    const [moved] = await store.restore([of('y', 2)]);
+    const [late] = await store.restore([of('x', 1)]);
+    await openLedger(port, keyPrefix);
+    const [tooLate] = await store.restore([of('z', 9)]);
+
+    expect(outdated).toMatchObject({ instance: 'x', generation: 1 });
+    for (const held of [moved, late, tooLate]) expect(held).toMatchObject({ instance: 'y', generation: 2 });
+    expect(await store.counts()).toEqual(new Map([['y', 1]]));
   });
 
   test('keeps bindings of one pool under one hash tag, apart from those of others', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
+    const fence = await setFence(port, keyPrefix);
     const crm = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
     const mail = new RedisStore(redis, 'mail', { keyPrefix, idleLifetimeMs: HOUR_MS });
-    await crm.claim([user('MILLER'), session('s1')], at('a'));
-    await mail.claim([user('MILLER')], at('b'));
-    await crm.marker();
+    await crm.claim([user('MILLER'), session('s1')], at('a'), fence);
+    await mail.claim([user('MILLER')], at('b'), await setFence(port, keyPrefix, { pool: 'mail' }));
 
     const keys = (await redisCommand(port, 'KEYS', `${keyPrefix}:*`))
       .split('\r\n')
@@ -153,32 +271,33 @@ describe('the Redis store', () => {
 
     expect(keys.length).toBeGreaterThanOrEqual(6);
     for (const key of keys)
-      expect(key).toMatch(new RegExp(`^${keyPrefix}:\\{(crm|mail)\\}:(b:\\d+|counts|marker)$`));
+      expect(key).toMatch(new RegExp(`^${keyPrefix}:\\{(crm|mail)\\}:(b:\\d+|counts|fence)$`));
     expect(await crm.counts()).toEqual(new Map([['a', 1]]));
   });
 
-  test('leaves nothing but its marker in Redis when nobody uses it any more', async () => {
+  test('leaves nothing of its own in Redis when nobody uses it any more', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
+    const fence = await setFence(port, keyPrefix);
     const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: 100 });
-    await store.marker();
-    for (let i = 0; i < 50; i += 1) await store.claim([user(`U${i}`), session(`s${i}`)], at('a'));
+    for (let i = 0; i < 50; i += 1) await store.claim([user(`U${i}`), session(`s${i}`)], at('a'), fence);
 
     await eventually(async () => {
       const keys = await redisCommand(port, 'KEYS', `${keyPrefix}:*`);
-      expect(keys.split('\r\n').filter((line) => line.includes(':{'))).toEqual([`${keyPrefix}:{crm}:marker`]);
+      expect(keys.split('\r\n').filter((line) => line.includes(':{'))).toEqual([`${keyPrefix}:{crm}:fence`]);
     });
   });
 
   test('removes ended names as new ones come, so that a busy store does not fill with them', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
+    const fence = await setFence(port, keyPrefix);
     const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: 20 });
     // All in one bucket, so that it never expires as a whole.
     const names = sameBucket(200);
     let longest = 0;
     for (const name of names) {
-      await store.claim([name], at('a'));
+      await store.claim([name], at('a'), fence);
       const info = await redisCommand(port, 'HLEN', `${keyPrefix}:{crm}:b:${bucketOf(`u${name.value}`)}`);
       longest = Math.max(longest, Number.parseInt(info.slice(1), 10));
     }
@@ -188,23 +307,24 @@ describe('the Redis store', () => {
 
   test('survives a server that has forgotten its scripts', async () => {
     const redis = await connected();
-    const store = new RedisStore(redis, 'crm', { keyPrefix: uniquePrefix(), idleLifetimeMs: HOUR_MS });
-    await store.claim([user('A')], at('a'));
+    const { store, fence } = await openPool(redis);
+    await store.claim([user('A')], at('a'), fence);
 
     await redisCommand(port, 'SCRIPT', 'FLUSH');
 
-    expect((await store.claim([user('A')], at('b'))).binding.instance).toBe('a');
+    expect((await store.claim([user('A')], at('b'), fence)).binding.instance).toBe('a');
   });
 
   test('understands entries that were written with another lifetime', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
+    const fence = await setFence(port, keyPrefix);
     const longer = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
     const shorter = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS / 2 });
-    const { binding } = await longer.claim([user('MILLER'), session('s1')], at('a'));
+    const { binding } = await longer.claim([user('MILLER'), session('s1')], at('a'), fence);
     expect(await shorter.counts()).toEqual(new Map([['a', 1]]));
 
-    expect((await shorter.claim([session('s1')], at('b'))).binding).toEqual(binding);
+    expect((await shorter.claim([session('s1')], at('b'), fence)).binding).toEqual(binding);
 
     expect(await longer.counts()).toEqual(new Map([['a', 1]]));
     const [listed] = (await longer.list({})).bindings;

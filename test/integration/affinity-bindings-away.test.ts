@@ -1,0 +1,259 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { StaleView, StoreUnavailable } from '../../src/core/ports.ts';
+import { eventually } from '../support/eventually.ts';
+import { openLedger } from '../support/fence.ts';
+import type { Side } from './affinity-bindings-support.ts';
+import { A, B, C, Site, session, user } from './affinity-bindings-support.ts';
+
+let site: Site;
+let one: Side;
+let two: Side;
+
+beforeEach(async () => {
+  site = await Site.start();
+  one = await site.open();
+  two = await site.open();
+});
+
+afterEach(async () => {
+  await site.close();
+});
+
+/** Redis comes back as another, without its data; each gateway writes back before anything may be claimed. */
+async function comeBackEmpty(...sides: Side[]): Promise<void> {
+  await site.redis.start();
+  for (const side of sides) await eventually(() => side.bindings.writeBack());
+  await site.agree(site.epoch);
+}
+
+const alone = (side: Side, ...[names, place]: Parameters<Side['bindings']['claimAlone']>): string =>
+  side.bindings.claimAlone(names, place).binding.instance;
+
+describe('while the store is away', () => {
+  test('claims and moves are refused, and nothing is lost by that', async () => {
+    const { binding } = await one.bindings.claim([user('U')], A, site.fence);
+    await site.redis.kill();
+
+    await expect(one.bindings.claim([user('V')], A, site.fence)).rejects.toBeInstanceOf(StoreUnavailable);
+    await expect(one.bindings.rebind([user('U')], binding, B, site.fence)).rejects.toBeInstanceOf(
+      StoreUnavailable,
+    );
+    await expect(one.bindings.lookup([user('U')])).rejects.toBeInstanceOf(StoreUnavailable);
+    expect(one.bindings.find('U', undefined)?.binding).toEqual(binding);
+    expect(one.operations).toEqual([
+      'claim ok',
+      'claim unavailable',
+      'rebind unavailable',
+      'lookup unavailable',
+    ]);
+  });
+
+  test('who acts alone trusts what he knows, whatever it is worth otherwise', async () => {
+    await site.claim(one, [user('U')], A);
+    await site.redis.kill();
+    await site.redis.start();
+    const entry = one.bindings.find('U', undefined);
+    if (entry === undefined) throw new Error('not known');
+
+    await eventually(() => expect(one.bindings.isTrusted(entry, site, false)).toBe(false));
+
+    expect(one.bindings.isTrusted(entry, site, true)).toBe(true);
+  });
+
+  test('agents known to any gateway stay, new ones are placed as asked, and all are written back', async () => {
+    await site.claim(one, [user('KNOWN')], A);
+    await eventually(() => expect(two.bindings.find('KNOWN', undefined)).toBeDefined());
+    await site.redis.kill();
+
+    expect(alone(two, [user('KNOWN')], B)).toBe('a');
+    const placed = one.bindings.claimAlone([user('NEW'), session('S')], C);
+    expect([placed.binding.instance, placed.decision]).toEqual(['c', 'storeless']);
+    expect(alone(one, [user('NEW')], B)).toBe('c');
+
+    await comeBackEmpty(one, two);
+    expect(await site.claim(two, [user('KNOWN')], B)).toBe('a');
+    expect(await site.claim(two, [session('S')], B)).toBe('c');
+    expect([...one.conflicts, ...two.conflicts]).toEqual([]);
+  });
+
+  test('a new session of a known agent is his from then on, and stays his when the store is back', async () => {
+    await site.claim(one, [user('KNOWN'), session('OLD')], A);
+    await site.redis.kill();
+
+    expect(alone(one, [user('KNOWN'), session('RELOGON')], B)).toBe('a');
+    expect(alone(one, [session('RELOGON')], B)).toBe('a');
+    await comeBackEmpty(one);
+
+    expect(await site.claim(two, [session('RELOGON')], B)).toBe('a');
+    expect(await site.claim(two, [session('OLD')], B)).toBe('a');
+  });
+
+  test('a session that was placed alone and its user stay together once they were seen together', async () => {
+    alone(one, [session('S')], A);
+    const together = alone(one, [user('U'), session('S')], B);
+    expect(alone(one, [user('U')], C)).toBe(together);
+    expect(alone(one, [session('S')], C)).toBe(together);
+  });
+
+  test('who was moved alone stays there, also in a store that has lost him', async () => {
+    const { binding } = await one.bindings.claim([user('U'), session('S')], A, site.fence);
+    await site.redis.kill();
+
+    expect(one.bindings.moveAlone([user('U')], binding, C).decision).toBe('rebound');
+    expect(alone(one, [user('U')], B)).toBe('c');
+
+    await comeBackEmpty(one);
+    expect(await site.claim(two, [session('S')], B)).toBe('c');
+  });
+
+  test('where the store kept him, it wins over a move that nobody agreed to, and that is counted', async () => {
+    const { binding } = await one.bindings.claim([user('U')], A, site.fence);
+    one.bindings.moveAlone([user('U')], binding, C);
+
+    await one.bindings.writeBack();
+
+    expect(await site.claim(two, [user('U')], B)).toBe('a');
+    expect(one.conflicts).toEqual(['U: c -> a']);
+  });
+
+  test('so does a gateway that knows him from the store, if his agent was moved alone by another', async () => {
+    const { binding } = await one.bindings.claim([user('U')], A, site.fence);
+    await eventually(() => expect(two.bindings.find('U', undefined)).toBeDefined());
+    await site.redis.kill();
+    one.bindings.moveAlone([user('U')], binding, C);
+
+    await comeBackEmpty(one, two);
+
+    expect(await site.claim(one, [user('U')], B)).toBe('a');
+  });
+
+  test('where two gateways placed one agent differently, the store decides and it is counted once', async () => {
+    await site.redis.kill();
+    alone(one, [user('U')], A);
+    alone(two, [user('U')], B);
+
+    await comeBackEmpty(one, two);
+
+    expect(await site.claim(one, [user('U')], C)).toBe('a');
+    expect(await site.claim(two, [user('U')], C)).toBe('a');
+    expect([...one.conflicts, ...two.conflicts]).toEqual(['U: b -> a']);
+  });
+
+  test('what was placed alone must be asked for when the store is back', async () => {
+    await site.redis.kill();
+    alone(one, [user('U')], A);
+    await comeBackEmpty(one);
+    await site.hears(one);
+
+    expect(site.trusted(one, 'U')).toBeUndefined();
+    await site.claim(one, [user('U')], B);
+    expect(site.trusted(one, 'U')).toBe('a');
+  });
+
+  test('the others hear of what is written back', async () => {
+    await site.redis.kill();
+    alone(one, [user('U'), session('S')], C);
+    await site.redis.start();
+    await site.hears(two);
+
+    await eventually(() => one.bindings.writeBack());
+
+    await eventually(() => expect(two.bindings.find('U', 'S')?.binding.instance).toBe('c'));
+  });
+
+  test('what was placed while the store failed for a moment is written down before it is asked again', async () => {
+    alone(one, [user('U')], A);
+    alone(one, [user('V')], B);
+
+    // Its own proposal would be another.
+    expect(await site.claim(one, [user('U')], C)).toBe('a');
+
+    expect(await site.claim(two, [user('V')], C)).toBe('b');
+    expect(one.conflicts).toEqual([]);
+  });
+
+  test('it is written down without a question too, with the counts', async () => {
+    alone(one, [user('U')], B);
+
+    await one.bindings.refreshCounts();
+
+    expect(one.bindings.counts).toEqual(new Map([['b', 1]]));
+    await site.redis.kill();
+    await one.bindings.refreshCounts();
+    expect(one.bindings.counts).toEqual(new Map([['b', 1]]));
+  });
+});
+
+describe('a store that has lost everything', () => {
+  test('while its connections stayed up takes no agent for new whom a gateway knows', async () => {
+    const names = Array.from({ length: 40 }, (_, i) => user(`U${i}`));
+    await Promise.all(names.map((name) => site.claim(one, [name], A)));
+    await site.command('FLUSHALL');
+
+    await expect(site.claim(two, [user('U0')], B)).rejects.toBeInstanceOf(StaleView);
+    await one.bindings.writeBack();
+    await site.agree(1);
+
+    const atTwo = await Promise.all(names.map((name) => site.claim(two, [name], B)));
+    expect(new Set(atTwo)).toEqual(new Set(['a']));
+  });
+
+  test('is given back what the gateways know, their sessions too, and it is worth to each what it was worth', async () => {
+    await Promise.all(
+      Array.from({ length: 900 }, (_, i) => site.claim(one, [user(`U${i}`), session(`S${i}`)], A)),
+    );
+    await site.command('FLUSHALL');
+
+    expect(await one.bindings.writeBack('life-2')).toBeGreaterThanOrEqual(900);
+    await site.agree(1);
+
+    expect(site.trusted(one, 'U7', 'S7')).toBe('a');
+    const asked = await Promise.all(
+      Array.from({ length: 900 }, (_, i) => site.claim(two, [session(`S${i}`)], B)),
+    );
+    expect(new Set(asked)).toEqual(new Set(['a']));
+  });
+
+  test('is told of a move that it has lost, though who did not hear of it writes back first', async () => {
+    const { binding } = await one.bindings.claim([user('U')], A, site.fence);
+    await eventually(() => expect(two.bindings.find('U', undefined)).toBeDefined());
+    // It takes the gateway some 50 ms to connect again, and the move one.
+    await site.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await site.move(one, [user('U')], binding, B);
+    await site.command('FLUSHALL');
+
+    await two.bindings.writeBack();
+    await one.bindings.writeBack();
+    await openLedger(site.redis.port, 'test', 'ici');
+    await site.agree(1);
+
+    expect(await site.claim(two, [user('U')], C)).toBe('b');
+  });
+
+  test('is written to once in each of its lives, but for what was decided since', async () => {
+    await site.claim(one, [user('U')], A);
+    expect(await one.bindings.writeBack('life-1')).toBeGreaterThanOrEqual(1);
+    alone(one, [user('V')], B);
+
+    expect(await one.bindings.writeBack('life-1')).toBe(1);
+    expect(await one.bindings.writeBack('life-2')).toBeGreaterThanOrEqual(2);
+  });
+
+  test('what it said in its former life is not trusted if the answer came too late to be written back', async () => {
+    await site.claim(one, [user('U')], A);
+    const late = await site.open();
+    await late.bindings.writeBack('life-1');
+
+    const answered = late.bindings.lookup([user('U')]);
+    await Promise.all([answered, late.bindings.writeBack('life-2')]);
+
+    expect(late.bindings.find('U', undefined)?.binding.instance).toBe('a');
+    expect(site.trusted(late, 'U')).toBeUndefined();
+  });
+
+  test('several callers share one run', async () => {
+    await site.claim(one, [user('U')], A);
+    const [first, second] = await Promise.all([one.bindings.writeBack('x'), one.bindings.writeBack('x')]);
+    expect(second).toBe(first);
+  });
+});

@@ -1,0 +1,161 @@
+import { expect } from 'vitest';
+import { BindingCache } from '../../src/affinity/binding-cache.ts';
+import { Bindings } from '../../src/affinity/bindings.ts';
+import { RedisStore } from '../../src/affinity/redis-store.ts';
+import type { Binding, Placement } from '../../src/core/binding.ts';
+import type { Name } from '../../src/core/identity.ts';
+import type { InstanceState } from '../../src/core/instance.ts';
+import type { View } from '../../src/core/view.ts';
+import { makeView } from '../../src/core/view.ts';
+import { openRedis } from '../../src/redis/connection.ts';
+import { eventually } from '../support/eventually.ts';
+import { setFence } from '../support/fence.ts';
+import { redisCommand } from '../support/redis-command.ts';
+import type { RedisServer } from '../support/redis-server.ts';
+import { startRedis } from '../support/redis-server.ts';
+
+export const A: Placement = { instance: 'a', incarnation: '1' };
+export const B: Placement = { instance: 'b', incarnation: '1' };
+export const C: Placement = { instance: 'c', incarnation: '1' };
+export const user = (value: string): Name => ({ kind: 'user', value });
+export const session = (value: string): Name => ({ kind: 'session', value });
+
+/** The bindings of one gateway, and what it told. */
+export interface Side {
+  readonly bindings: Bindings;
+  readonly conflicts: string[];
+  /** Operations that reached for the store, with their outcomes. */
+  readonly operations: string[];
+  close(): Promise<void>;
+}
+
+export interface SideOptions {
+  readonly idleLifetimeMs?: number;
+  readonly sessionsAreProvisional?: boolean;
+  readonly maxEntries?: number;
+}
+
+/** Several gateways on one Redis, which agree on a view as the test says. */
+export class Site {
+  readonly redis: RedisServer;
+  readonly #sides: Side[] = [];
+  fence: string;
+  epoch = 1;
+  view: View = viewOf(1);
+
+  private constructor(redis: RedisServer, fence: string) {
+    this.redis = redis;
+    this.fence = fence;
+  }
+
+  static async start(): Promise<Site> {
+    const redis = await startRedis();
+    return new Site(redis, await setFence(redis.port, 'test', { pool: 'ici' }));
+  }
+
+  /** The view of a later epoch is in effect. `lostAt`: see InstanceState, for instance `a`. */
+  async agree(epoch: number, lostAt = 0): Promise<void> {
+    this.epoch = epoch;
+    this.view = viewOf(epoch, lostAt);
+    this.fence = await setFence(this.redis.port, 'test', { epoch, pool: 'ici' });
+  }
+
+  async open({
+    idleLifetimeMs = 60_000,
+    sessionsAreProvisional = true,
+    maxEntries = 1_000,
+  }: SideOptions = {}): Promise<Side> {
+    const conflicts: string[] = [];
+    const operations: string[] = [];
+    const connection = openRedis({
+      url: this.redis.url,
+      onState: (link, state) => {
+        if (link === 'hearing') bindings?.hearing(state);
+      },
+    });
+    await eventually(() => connection.ping());
+    const bindings = new Bindings({
+      store: new RedisStore(connection, 'ici', { keyPrefix: 'test', idleLifetimeMs }),
+      cache: new BindingCache({ maxEntries, idleLifetimeMs }),
+      sessionsAreProvisional,
+      epoch: () => this.epoch,
+      events: {
+        onRebound: () => {},
+        onConflict: (names, was, now) =>
+          conflicts.push(`${names[0]?.value}: ${was.instance} -> ${now.instance}`),
+        onOperation: (operation, outcome) => operations.push(`${operation} ${outcome}`),
+      },
+    });
+    const close = async (): Promise<void> => {
+      await bindings.close();
+      await connection.close();
+    };
+    const side = { bindings, conflicts, operations, close };
+    this.#sides.push(side);
+    await this.hears(side);
+    return side;
+  }
+
+  /** Resolves once the gateway hears of what is bound at the store. */
+  async hears({ bindings }: Side): Promise<void> {
+    const probe = `PROBE${Math.random()}`;
+    await eventually(async () => {
+      await this.command(
+        'PUBLISH',
+        'test:{ici}:bindings',
+        JSON.stringify(['bound', '1', `u${probe}`, 'a', '', 1]),
+      );
+      expect(bindings.find(probe, undefined)).toBeDefined();
+    });
+  }
+
+  async claim({ bindings }: Side, names: readonly Name[], proposal: Placement): Promise<string> {
+    return (await bindings.claim(names, proposal, this.fence)).binding.instance;
+  }
+
+  async move({ bindings }: Side, names: readonly Name[], from: Binding, to: Placement): Promise<string> {
+    return (await bindings.rebind(names, from, to, this.fence)).binding.instance;
+  }
+
+  /** Where the agent is, if that may be acted on without asking anyone. */
+  trusted({ bindings }: Side, agent: string | undefined, ofSession?: string): string | undefined {
+    const entry = bindings.find(agent, ofSession);
+    if (entry === undefined || !bindings.isTrusted(entry, this, false)) return undefined;
+    return entry.binding.instance;
+  }
+
+  command(...command: readonly string[]): Promise<string> {
+    return redisCommand(this.redis.port, ...command);
+  }
+
+  async close(): Promise<void> {
+    for (const side of this.#sides) await side.close();
+    this.redis.resume();
+    await this.redis.stop();
+  }
+}
+
+function viewOf(epoch: number, lostAt = 0): View {
+  const instances = ['a', 'b', 'c'].map(
+    (id): InstanceState => ({
+      id,
+      weight: 1,
+      priority: 1,
+      admin: 'enabled',
+      health: 'up',
+      incarnation: '1',
+      past: [],
+      quarantined: false,
+      lostAt: id === 'a' ? lostAt : 0,
+    }),
+  );
+  return makeView({
+    pool: 'ici',
+    mode: 'sticky',
+    epoch,
+    settled: true,
+    instances,
+    active: '',
+    moving: new Map(),
+  });
+}
