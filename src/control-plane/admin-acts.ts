@@ -72,8 +72,8 @@ const AGENTS = 100;
  */
 export function addActs(server: FastifyInstance, options: ActsOptions): void {
   void server.register((scope, _, done) => {
-    scope.setErrorHandler<FastifyError>((error, _request, reply) =>
-      answerError(error, reply, options.logger),
+    scope.setErrorHandler<FastifyError>((error, { method }, reply) =>
+      answerError(error, reply, options.logger, method !== 'GET'),
     );
     addReads(scope, options);
     void scope.register((guarded, __, guardedDone) => {
@@ -248,11 +248,19 @@ function answer(
   return reply.code(inEffect ? 200 : 202).send({ inEffect, epoch: operations.agreed.epoch, ...state });
 }
 
-function answerError(error: FastifyError, reply: FastifyReply, logger: Logger): FastifyReply {
+function answerError(
+  error: FastifyError,
+  reply: FastifyReply,
+  logger: Logger,
+  isChange: boolean,
+): FastifyReply {
   if (error.validation !== undefined)
     return reply.code(400).send({ error: explain(error.validation, error.validationContext ?? 'body') });
-  if (error instanceof StoreUnavailable)
-    return reply.code(503).send({ error: `the store is away: ${error.message}` });
+  if (error instanceof StoreUnavailable) {
+    // Its answer may be all that was lost.
+    const doubt = isChange ? '; whether the change was made, the event log tells when it is back' : '';
+    return reply.code(503).send({ error: `the store is away: ${error.message}${doubt}` });
+  }
   const status = error.statusCode ?? 500;
   if (status < 500) return reply.code(status).send({ error: error.message });
   logger.error({ err: error }, 'the admin plane failed');

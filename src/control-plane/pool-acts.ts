@@ -24,7 +24,7 @@ export class ActRefused extends Error {
 }
 
 // How long an answer waits for all gateways to act on what was decided. A gateway that died holds it up for a lease.
-const EFFECT_MS = 5_000;
+export const EFFECT_MS = 5_000;
 
 /**
  * What operators do to a pool. Each act is written into the policy, which holds
@@ -132,7 +132,10 @@ export function instanceOf(pool: PoolSource, id: InstanceId): InstanceState {
 }
 
 /** Resolves to whether the agreed view is as wanted and in effect, within a few seconds. */
-export function takesEffect(operations: PoolOperations, isSo: () => boolean): Promise<boolean> {
+export function takesEffect(
+  operations: Pick<PoolOperations, 'isEffective' | 'onChange'>,
+  isSo: () => boolean,
+): Promise<boolean> {
   const isInEffect = (): boolean => isSo() && operations.isEffective;
   if (isInEffect()) return Promise.resolve(true);
   return new Promise((resolve) => {
