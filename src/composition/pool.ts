@@ -52,8 +52,8 @@ export interface PoolParts {
 const RENEWALS_PER_LEASE = 3;
 const LONGEST_RENEWAL_MS = 1_000;
 const COUNT_EVERY_MS = 1_000;
-// The store has failed for so long that new agents need not wait for it any more.
-const STORE_AWAY_MS = 300;
+// The store has failed for so long that new agents need not wait for it any more: one command's time.
+const STORE_AWAY_MS = 100;
 
 export function composePool(poolConfig: PoolConfig, config: Config, parts: PoolParts): RunningPool {
   const { name, mode } = poolConfig;

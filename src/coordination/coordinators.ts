@@ -27,6 +27,10 @@ export class Coordinators implements Coordinator {
     return this.#pool(pool).renew();
   }
 
+  storeFailed(pool: string, since: number): Promise<void> {
+    return this.#pool(pool).storeFailed(since);
+  }
+
   #pool(name: string): PoolCoordinator {
     const coordinator = this.#pools.get(name);
     if (coordinator === undefined) throw new Error(`no pool is named ${name}`);

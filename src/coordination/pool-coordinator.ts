@@ -170,6 +170,13 @@ export class PoolCoordinator {
     return this.#syncing;
   }
 
+  /** A claim was not answered, which the ledger is kept with: two such silences are an outage. */
+  storeFailed(since: number): Promise<void> {
+    this.#replica.failed(now(), since);
+    this.#tell();
+    return this.renew();
+  }
+
   /** Real traffic failed at the instance. */
   suspect(instance: InstanceId): void {
     this.#probes?.hasten(instance);
@@ -259,12 +266,13 @@ export class PoolCoordinator {
     clearTimeout(this.#timer);
     while (this.#isDue && !this.#isClosed) {
       this.#isDue = false;
+      const begunAt = performance.now();
       try {
         await this.#turn();
       } catch (error) {
         // Whatever it was, it was no answer, and the next turn may have more luck.
         this.#detail = error instanceof Error ? error.message : String(error);
-        this.#replica.failed(now());
+        this.#replica.failed(now(), begunAt);
       }
       this.#tell();
     }

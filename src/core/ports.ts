@@ -176,6 +176,12 @@ export interface Coordinator {
   suspect(pool: string, instance: InstanceId): void;
   /** Asks the ledger now. Resolves once it has answered, or has not in time; never rejects. */
   renew(pool: string): Promise<void>;
+  /**
+   * The affinity store did not answer a claim. The ledger, which it is kept with, is asked at once.
+   *
+   * @param since monotonic ms at which the claim was made
+   */
+  storeFailed(pool: string, since: number): Promise<void>;
 }
 
 /** What a pool's prober lets the coordinator ask for. */

@@ -283,10 +283,14 @@ export class Replica implements Standing {
     this.#see();
   }
 
-  /** The ledger did not answer. */
-  failed(now: Moment): void {
+  /**
+   * The store did not answer.
+   *
+   * @param since monotonic ms at which it was asked
+   */
+  failed(now: Moment, since = now.mono): void {
     this.#failures += 1;
-    this.#failingSince ??= now.mono;
+    this.#failingSince ??= since;
     // Bindings may have been placed by others meanwhile, or the store may come back as another.
     this.#fence = '';
     this.#isAway ||= this.#failures >= FAILURES_UNTIL_AWAY && now.mono - this.#failingSince >= this.#o.awayMs;
