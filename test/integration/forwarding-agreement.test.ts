@@ -1,0 +1,156 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, describe, expect, inject, test } from 'vitest';
+import { rendezvous } from '../../src/core/balancers.ts';
+import { nameKey } from '../../src/core/identity.ts';
+import type { SimulatedConnector } from '../../src/simulator/connector.ts';
+import { startConnector } from '../../src/simulator/connector.ts';
+import type { FaultProxy } from '../chaos/fault-proxy.ts';
+import { startFaultProxy } from '../chaos/fault-proxy.ts';
+import { eventually } from '../support/eventually.ts';
+import { anInstance } from '../support/instances.ts';
+import { post, users } from '../support/load.ts';
+import { startRedis } from '../support/redis-server.ts';
+import type { TestGateway } from '../support/test-gateway.ts';
+import { startTestGateway } from '../support/test-gateway.ts';
+
+let connectors: SimulatedConnector[] = [];
+let gateways: TestGateway[] = [];
+/** Between the first gateway and connector a. */
+let link: FaultProxy | undefined;
+let closers: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  await Promise.all(gateways.map((gateway) => gateway.close()));
+  await Promise.all(connectors.map((connector) => connector.close()));
+  await link?.close();
+  for (const close of closers) await close();
+  connectors = [];
+  gateways = [];
+  link = undefined;
+  closers = [];
+});
+
+async function start(count: number, mode: string, redisUrl: string, onStoreLoss = 'continue'): Promise<void> {
+  connectors = await Promise.all(['a', 'b'].map((name) => startConnector({ name })));
+  const [a, b] = connectors as [SimulatedConnector, SimulatedConnector];
+  link = await startFaultProxy(() => ({ host: a.host, port: a.port }));
+  const keyPrefix = `agreement-${randomBytes(4).toString('hex')}`;
+  const config = (urlOfA: string): string => `
+pools:
+  - name: ici
+    mode: ${mode}
+    balancer: least-bound
+    health: { path: /health, interval: 200ms, fastInterval: 50ms, timeout: 300ms, fall: 2 }
+    instances: [{ id: a, url: '${urlOfA}' }, { id: b, url: '${b.url}' }]
+coordination: { lease: 600ms }
+affinity: { onStoreLoss: ${onStoreLoss}, keyPrefix: ${keyPrefix}, redis: { url: '${redisUrl}' } }
+timeouts: { park: 2s }
+`;
+  const throughLink = `http://${link.host}:${link.port}`;
+  gateways = await Promise.all(
+    Array.from({ length: count }, (_, i) => startTestGateway(config(i === 0 ? throughLink : a.url))),
+  );
+}
+
+const urlOf = (index: number): string => (gateways[index] as TestGateway).url;
+
+/** Sends for all of them through one gateway; returns where each was answered, or by which code of the gateway's. */
+async function answers(gateway: number, agents: readonly string[]): Promise<Map<string, string | undefined>> {
+  const outcomes = await Promise.all(agents.map((user) => post(urlOf(gateway), user)));
+  return new Map(outcomes.map(({ user, connector, code }) => [user, code ?? connector]));
+}
+
+async function metric(gateway: number, name: string): Promise<number> {
+  const text = await (await fetch(`${(gateways[gateway] as TestGateway).adminUrl}/metrics`)).text();
+  return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
+}
+
+describe('a gateway that alone cannot reach an instance', () => {
+  test('moves none of its agents, tells them, and serves them as soon as it can', async () => {
+    await start(3, 'sticky', inject('redisUrl'));
+    const agents = users(20, 'AGENT');
+    const places = await answers(1, agents);
+    const atA = agents.filter((agent) => places.get(agent) === 'a');
+    const atB = agents.filter((agent) => places.get(agent) === 'b');
+    expect([atA.length, atB.length].every((length) => length > 0)).toBe(true);
+    expect(await answers(0, agents)).toEqual(places);
+
+    link?.cut();
+    const [known] = atA as [string];
+    await eventually(async () => {
+      expect((await answers(0, [known])).get(known)).toBe('GW_INSTANCE_CUT_OFF');
+    });
+    // Those who came first were held until it was clear; now nobody is.
+    const gateway = gateways[0] as TestGateway;
+    const before = gateway.requests().length;
+    expect([...new Set((await answers(0, atA)).values())]).toEqual(['GW_INSTANCE_CUT_OFF']);
+    await eventually(() => {
+      const lines = gateway.requests().slice(before);
+      expect(lines.map(({ error, parkedMs }) => [error, parkedMs])).toEqual(
+        atA.map(() => ['GW_INSTANCE_CUT_OFF', undefined]),
+      );
+    });
+    expect(await answers(0, atB)).toEqual(new Map(atB.map((agent) => [agent, 'b'])));
+    expect([...new Set((await answers(0, users(10, 'NEW'))).values())]).toEqual(['b']);
+    for (const peer of [1, 2]) expect(await answers(peer, agents)).toEqual(places);
+
+    link?.heal();
+    await eventually(async () => expect(await answers(0, agents)).toEqual(places));
+    for (const gateway of [0, 1, 2]) expect(await metric(gateway, 'gateway_rebinds_total')).toBe(0);
+  });
+
+  test('leaves the active instance of a failover pool active', async () => {
+    await start(3, 'failover', inject('redisUrl'));
+    const everyone = users(5, 'AGENT');
+    const allAt = (answer: string) => new Map(everyone.map((agent) => [agent, answer]));
+    expect(await answers(0, everyone)).toEqual(allAt('a'));
+    link?.cut();
+    await eventually(async () => expect(await answers(0, everyone)).toEqual(allAt('GW_INSTANCE_CUT_OFF')));
+    for (const peer of [1, 2]) expect(await answers(peer, everyone)).toEqual(allAt('a'));
+    link?.heal();
+    await eventually(async () => expect(await answers(0, everyone)).toEqual(allAt('a')));
+  });
+});
+
+describe('gateways without their store', () => {
+  async function startWithRedisOfItsOwn(onStoreLoss: string) {
+    const redis = await startRedis();
+    closers.push(() => redis.stop());
+    await start(2, 'sticky', redis.url, onStoreLoss);
+    const known = users(10, 'KNOWN');
+    const places = await answers(0, known);
+    expect(await answers(1, known)).toEqual(places);
+    return { redis, known, places };
+  }
+
+  test('that are to go on serve those they know, and place the others alike', async () => {
+    const { redis, known, places } = await startWithRedisOfItsOwn('continue');
+    await redis.kill();
+    const newcomers = users(10, 'NEW');
+    const placed = await Promise.all([answers(0, newcomers), answers(1, newcomers)]);
+    const candidates = ['a', 'b'].map((id) => anInstance({ id }));
+    const hashed = new Map(
+      newcomers.map((agent) => [agent, rendezvous(candidates, nameKey('user', agent))?.id]),
+    );
+    expect(placed).toEqual([hashed, hashed]);
+    for (const gateway of [0, 1]) expect(await answers(gateway, known)).toEqual(places);
+
+    await redis.start();
+    // All that was decided alone is written back, and nobody is anywhere else for it.
+    await eventually(async () => expect(await metric(0, 'gateway_affinity_available')).toBe(1));
+    for (const gateway of [0, 1]) {
+      expect(await answers(gateway, known)).toEqual(places);
+      expect(await answers(gateway, newcomers)).toEqual(hashed);
+    }
+  });
+
+  test('that are to refuse serve nobody, known or not, once their lease has ended', async () => {
+    const { redis, known, places } = await startWithRedisOfItsOwn('refuse');
+    await redis.kill();
+    expect((await answers(0, ['NEW'])).get('NEW')).toBe('GW_AFFINITY_UNAVAILABLE');
+    const told = await answers(0, known);
+    expect([...new Set(told.values())]).toEqual(['GW_AFFINITY_UNAVAILABLE']);
+    await redis.start();
+    await eventually(async () => expect(await answers(0, known)).toEqual(places));
+  });
+});
