@@ -28,6 +28,7 @@ beforeEach(async () => {
         instances: connectors.map(({ name, url }, i) => ({ id: name, url, priority: [2, 1, 3][i] })),
       },
     ],
+    coordination: { lease: '600ms' },
     affinity: { keyPrefix: `failover-${randomBytes(4).toString('hex')}`, redis: { url: inject('redisUrl') } },
   };
   gateways = await Promise.all([startGatewayProcess(config), startGatewayProcess(config)]);

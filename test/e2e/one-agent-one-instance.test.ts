@@ -36,6 +36,7 @@ beforeAll(async () => {
         instances: connectors.map(({ name, url }) => ({ id: name, url })),
       },
     ],
+    coordination: { lease: '600ms' },
     affinity: {
       keyPrefix: `one-agent-${randomBytes(4).toString('hex')}`,
       redis: { url: inject('redisUrl'), commandTimeout: '2s' },

@@ -1,0 +1,97 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, describe, expect, inject, test } from 'vitest';
+import type { PoolStatus } from '../../src/control-plane/status.ts';
+import type { SimulatedConnector } from '../../src/simulator/connector.ts';
+import { startConnector } from '../../src/simulator/connector.ts';
+import { eventually } from '../support/eventually.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
+import { startGatewayProcess } from '../support/gateway-process.ts';
+import { post, users } from '../support/load.ts';
+
+let connectors: SimulatedConnector[] = [];
+let gateways: GatewayProcess[] = [];
+
+afterEach(async () => {
+  for (const gateway of gateways) gateway.signal('SIGCONT');
+  await Promise.all(gateways.map((gateway) => gateway.close()));
+  await Promise.all(connectors.map((connector) => connector.close()));
+});
+
+async function start(mode: 'sticky' | 'failover', lease: string): Promise<void> {
+  connectors = await Promise.all(['a', 'b'].map((name) => startConnector({ name })));
+  const config = {
+    pools: [
+      {
+        name: 'ici',
+        mode,
+        balancer: 'least-bound',
+        health: { path: '/health', interval: '300ms', fastInterval: '100ms' },
+        instances: connectors.map(({ name, url }) => ({ id: name, url })),
+      },
+    ],
+    coordination: { lease },
+    affinity: { keyPrefix: `stopped-${randomBytes(4).toString('hex')}`, redis: { url: inject('redisUrl') } },
+  };
+  gateways = await Promise.all([0, 1, 2].map(() => startGatewayProcess(config)));
+}
+
+async function poolAt(gateway: GatewayProcess): Promise<PoolStatus> {
+  const { pools } = (await (await fetch(`${gateway.adminUrl}/status`)).json()) as { pools: PoolStatus[] };
+  return pools[0] as PoolStatus;
+}
+
+/** To the probes alone: whoever sends it an agent's request is served. */
+const seemsDown = (connector: SimulatedConnector): Promise<void> =>
+  connector.behave({ mode: 'unavailable', appliesTo: 'health' });
+
+describe('a gateway that stands still', () => {
+  test('for longer than its lease sends nothing to the instance that was active when it stopped', async () => {
+    await start('failover', '600ms');
+    const [one, , stopped] = gateways as [GatewayProcess, GatewayProcess, GatewayProcess];
+    const [a] = connectors as [SimulatedConnector];
+    // Connections that are kept alive: with them it could send at once.
+    const before = await Promise.all(users(10, 'AGENT').map((user) => post(stopped.url, user)));
+    expect(before.every(({ connector }) => connector === 'a')).toBe(true);
+
+    stopped.signal('SIGSTOP');
+    // The kernel takes them; they are all there when it goes on.
+    const waiting = users(10, 'AGENT').map((user) => post(stopped.url, user));
+    await seemsDown(a);
+    await eventually(
+      async () => {
+        const { active, view } = await poolAt(one);
+        expect([active?.instance, view.effective]).toEqual(['b', true]);
+      },
+      { within: 15_000 },
+    );
+    const { total } = a.deliveries.report(false);
+    stopped.signal('SIGCONT');
+    const after = await Promise.all(waiting);
+    expect(after.map(({ status, connector }) => [status, connector])).toEqual(waiting.map(() => [200, 'b']));
+    expect(a.deliveries.report(false).total).toBe(total);
+  });
+
+  test('holds up a new view until its lease has ended, and so only those whom the view moves', async () => {
+    await start('sticky', '5s');
+    const [one, , stopped] = gateways as [GatewayProcess, GatewayProcess, GatewayProcess];
+    const [a] = connectors as [SimulatedConnector];
+    const placed = await Promise.all(users(10, 'AGENT').map((user) => post(one.url, user)));
+    const at = (name: string): string =>
+      placed.find(({ connector }) => connector === name)?.user ?? `nobody is at ${name}`;
+
+    stopped.signal('SIGSTOP');
+    await seemsDown(a);
+    await eventually(async () => expect((await poolAt(one)).view.effective).toBe(false), { within: 10_000 });
+    let isServed = false;
+    const moved = post(one.url, at('a')).finally(() => {
+      isServed = true;
+    });
+    expect(await post(one.url, at('b'))).toMatchObject({ status: 200, connector: 'b' });
+    await eventually(async () => expect((await poolAt(one)).parked).toBe(1));
+    expect(isServed).toBe(false);
+
+    stopped.signal('SIGCONT');
+    expect(await moved).toMatchObject({ status: 200, connector: 'b' });
+    expect(await post(stopped.url, at('a'))).toMatchObject({ status: 200, connector: 'b' });
+  });
+});
