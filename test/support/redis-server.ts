@@ -40,8 +40,8 @@ export async function freePort(): Promise<number> {
 
 export interface RedisServerOptions {
   readonly persistent?: boolean;
-  /** More options of the server, such as `['--requirepass', 'x']`. */
-  readonly args?: readonly string[];
+  /** More options of the server, such as `['--requirepass', 'x']`; they win over those given here. */
+  readonly args?: readonly string[] | ((port: number) => readonly string[]);
   /** Rejects while the server does not answer; a plain PING by default. */
   readonly isReady?: (port: number) => Promise<unknown>;
 }
@@ -67,7 +67,7 @@ export async function startRedis({
       [
         ...['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', directory],
         ...persistence,
-        ...args,
+        ...(typeof args === 'function' ? args(port) : args),
       ],
       { stdio: 'ignore' },
     );

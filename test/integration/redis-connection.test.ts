@@ -1,0 +1,198 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect } from 'node:tls';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { RedisStore } from '../../src/affinity/redis-store.ts';
+import { RedisLedger } from '../../src/coordination/redis-ledger.ts';
+import { StoreUnavailable } from '../../src/core/ports.ts';
+import type { RedisConnection, RedisConnectionOptions, RedisLink } from '../../src/redis/connection.ts';
+import { openRedis } from '../../src/redis/connection.ts';
+import { at, session, user } from '../contract/affinity-store.ts';
+import { eventOf, policyOf, request } from '../contract/ledger-client.ts';
+import { eventually } from '../support/eventually.ts';
+import { redisCommand } from '../support/redis-command.ts';
+import { fenceOn, ledgerOn } from '../support/redis-ledgers.ts';
+import type { RedisServer } from '../support/redis-server.ts';
+import { startRedis } from '../support/redis-server.ts';
+import { CERTIFICATE, KEY } from '../unit/config-tls-fixture.ts';
+
+// Where a test is about what is answered, not when.
+const PATIENT_MS = 5_000;
+const TIMES = { leaseMs: 60_000, joinMs: 0 };
+// What the README tells operators to give the gateway's user, for keys that begin with gw.
+const RIGHTS = [
+  ...['~gw:*', '&gw:*', '+@read', '+@write', '+@connection', '+@pubsub', '+@scripting', '-@dangerous'],
+  ...['+info', '+time', '+wait'],
+];
+const LINKS: readonly RedisLink[] = ['claims', 'ledger', 'hearing'];
+
+let server: RedisServer;
+let redis: RedisConnection;
+let states: string[];
+
+function open(options: RedisConnectionOptions): void {
+  states = [];
+  redis = openRedis({ ...options, onState: (link, state) => states.push(`${link} ${state}`) });
+}
+
+/** Listens to a ledger, as a gateway does; resolves once it hears. */
+async function hear(heard: string[] = []): Promise<void> {
+  const ledger = ledgerOn(redis, TIMES).connect();
+  ledger.listen({ onNews: () => heard.push('news'), onSuspect: () => undefined });
+  await eventually(() => expect(heard).toContain('news'));
+}
+
+afterEach(async () => {
+  await redis.close();
+  await server.stop();
+});
+
+describe('the connections to a Redis', () => {
+  beforeEach(async () => {
+    server = await startRedis();
+    open({ url: server.url });
+    await eventually(() => redis.ping());
+    await hear();
+  });
+
+  test('are told apart when they come and go', async () => {
+    expect([...states].sort()).toEqual(['claims up', 'hearing up', 'ledger up']);
+    states.length = 0;
+
+    await redisCommand(server.port, 'CLIENT', 'KILL', 'TYPE', 'pubsub');
+
+    await eventually(() => expect(states).toEqual(['hearing down', 'hearing up']));
+    await server.kill();
+    await eventually(() =>
+      expect(states.slice(2).sort()).toEqual(LINKS.map((link) => `${link} down`).sort()),
+    );
+  });
+
+  test.each(['claims', 'ledger'] as const)(
+    'all leave a master that was demoted, though only that for %s was to write',
+    async (writer) => {
+      states.length = 0;
+      await redisCommand(server.port, 'REPLICAOF', '127.0.0.1', '1');
+      redis[writer].define({ testWrite: `return redis.call('SET', KEYS[1], '1')` });
+
+      await expect(redis[writer].run('testWrite', ['k'], [])).rejects.toThrow(
+        /READONLY.*affinity\.redis\.sentinels/,
+      );
+
+      await eventually(() => {
+        for (const link of LINKS)
+          expect(states).toEqual(expect.arrayContaining([`${link} down`, `${link} up`]));
+      });
+    },
+  );
+
+  test('do not wait for each other: a ledger answers while claims are slow', async () => {
+    await redis.close();
+    open({ url: server.url, commandTimeoutMs: PATIENT_MS });
+    await eventually(() => redis.ping());
+    redis.claims.define({ testBusy: `for i = 1, 20 do redis.call('SET', KEYS[1], i) end return 1` });
+    const ledger = ledgerOn(redis, TIMES).connect();
+    await ledger.sync(request('r1'));
+    const order: string[] = [];
+    const claims = Array.from({ length: 3_000 }, () => redis.claims.run('testBusy', ['k'], []));
+    const all = Promise.allSettled(claims).then(() => order.push('claims'));
+
+    await ledger.sync(request('r1')).then(() => order.push('ledger'));
+
+    await all;
+    expect(order).toEqual(['ledger', 'claims']);
+  });
+});
+
+describe('a Redis with TLS and an ACL user', () => {
+  const username = 'gateway';
+  const password = 'p ss:@/';
+  const tls = { ca: CERTIFICATE, servername: 'one.example.com' };
+  let directory: string;
+
+  beforeEach(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'ici-gateway-tls-'));
+    const [certFile, keyFile] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
+    writeFileSync(certFile, CERTIFICATE);
+    writeFileSync(keyFile, KEY);
+    const hash = createHash('sha256').update(password).digest('hex');
+    server = await startRedis({
+      args: (port) => [
+        ...['--port', '0', '--tls-port', String(port), '--tls-auth-clients', 'no'],
+        ...['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-ca-cert-file', certFile],
+        ...['--user', 'default', 'off', '--user', username, 'on', `#${hash}`, ...RIGHTS],
+      ],
+      isReady: shakesHands,
+    });
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  test('keeps a store and a ledger, for a user who has no right but those to it', async () => {
+    const url = server.url.replace('redis:', 'rediss:');
+    open({ url, username, password, tls, commandTimeoutMs: PATIENT_MS });
+    await eventually(() => redis.ping());
+    const fence = await fenceOn(redis, 'gw', 'ici');
+    const store = new RedisStore(redis, 'ici', { keyPrefix: 'gw', idleLifetimeMs: 60_000 });
+    const heard: string[] = [];
+    store.listen({
+      onBound: () => heard.push('bound'),
+      onMoved: () => heard.push('moved'),
+      onGap: () => heard.push('gap'),
+    });
+
+    const { binding } = await store.claim([user('A'), session('1')], at('a'), fence);
+    expect((await store.rebind(binding, at('b'), fence)).made).toBe(true);
+    await store.renew([user('A')]);
+    expect(await store.counts()).toEqual(new Map([['b', 1]]));
+    expect((await store.list({})).bindings).toHaveLength(1);
+    await eventually(async () => {
+      await store.release(user('A'));
+      expect(heard).toContain('moved');
+    });
+
+    const [one, two] = ['ici', 'ici'].map(
+      (pool) => new RedisLedger(redis, pool, { keyPrefix: 'gw', ...TIMES, confirmedBy: 0 }),
+    ) as [RedisLedger, RedisLedger];
+    one.listen({ onNews: () => undefined, onSuspect: (instance) => heard.push(instance) });
+    await eventually(() => {
+      two.suspect('b');
+      expect(heard).toContain('b');
+    });
+    const { life } = await one.sync(request('r1'));
+    // Without the right to ask, a takeover would go unnoticed.
+    expect(life).toMatch(/\.[0-9a-f]{40}$/);
+    expect(await one.decree({ base: 0, policy: policyOf(1), events: [eventOf('act')] })).toBe(true);
+    expect(await two.events(1)).toHaveLength(1);
+    await one.leave('r1');
+  });
+
+  test.each([
+    ['a wrong password', { username, password: 'x', tls }, /WRONGPASS|NOAUTH|isn't writeable/],
+    ['a certificate that nobody vouches for', { username, password, tls: {} }, /isn't writeable/],
+  ])('is unavailable with %s', async (_, login, message) => {
+    const details: string[] = [];
+    redis = openRedis({
+      url: server.url.replace('redis:', 'rediss:'),
+      ...login,
+      onState: (_link, state, detail) => details.push(`${state} ${detail}`),
+    });
+    await eventually(() =>
+      expect(details).toContainEqual(expect.stringMatching(/^down .*(WRONGPASS|self-signed)/)),
+    );
+    await expect(redis.ping()).rejects.toThrow(StoreUnavailable);
+    await expect(redis.ping()).rejects.toThrow(message);
+  });
+});
+
+/** Resolves once a server that speaks TLS has answered. */
+function shakesHands(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.once('error', reject);
+  });
+}
