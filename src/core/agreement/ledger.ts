@@ -84,7 +84,9 @@ interface Registration {
   readonly joined: number;
   readonly acknowledged: string;
   readonly restored: string;
-  readonly opinion: string;
+  readonly opinion: Opinion | undefined;
+  /** The opinion as text, to tell whether it has changed. */
+  readonly said: string;
 }
 
 /** @param unique what no other view of the epoch can have */
@@ -234,16 +236,17 @@ export class Ledger {
   /** @param restored not yet the present life, as long as something is wanted of the caller */
   #register(request: SyncRequest, restored: string, now: number): Registration {
     const before = this.#replicas.get(request.replica);
-    const opinion = JSON.stringify(request.opinion ?? null);
+    const said = JSON.stringify(request.opinion ?? null);
     const registration: Registration = {
       end: now + this.#leaseMs,
       joined: before?.joined ?? now,
       acknowledged: request.viewId,
       restored,
-      opinion,
+      opinion: request.opinion,
+      said,
     };
     this.#replicas.set(request.replica, registration);
-    if (before?.opinion !== opinion) this.#ballotsState += 1;
+    if (before?.said !== said) this.#ballotsState += 1;
     return registration;
   }
 
@@ -276,10 +279,7 @@ export class Ledger {
   }
 
   #ballots(): Ballot[] {
-    return [...this.#replicas].map(([replica, { opinion }]) => ({
-      replica,
-      opinion: (JSON.parse(opinion) as Opinion | null) ?? undefined,
-    }));
+    return [...this.#replicas].map(([replica, { opinion }]) => ({ replica, opinion }));
   }
 
   #log(events: readonly PoolEvent[], now: number): void {
