@@ -45,7 +45,7 @@ export class KnownBindings {
    * it said in another life it may have forgotten, so that is known but not trusted.
    */
   learn(binding: Binding, fence: string): void {
-    const epoch = this.epochIn(fence);
+    const epoch = lifeOf(fence) === this.replica.life ? epochOf(fence) : 0;
     const agent = binding.root.value;
     const before = this.#entries.get(agent);
     // News and answers overtake each other.
@@ -88,10 +88,6 @@ export class KnownBindings {
       const isSame = isSamePlace(now, binding) && now.generation === binding.generation && !entry.alone;
       this.#entries.set(agent, this.entryOf(now, this.epochAfterWriteBack(isSame ? entry.epoch : 0), false));
     }
-  }
-
-  protected epochIn(fence: string): number {
-    return lifeOf(fence) === this.replica.life ? epochOf(fence) : 0;
   }
 
   protected epochAfterWriteBack(before: number): number {

@@ -231,8 +231,13 @@ export class Gateway {
     if (view === this.#toldView && state === this.#told) return;
     this.#toldView = view;
     this.#told = state;
-    this.changes += 1;
     this.world.touch();
+    this.wakeAll();
+  }
+
+  /** Lets all parked requests look again. */
+  wakeAll(): void {
+    this.changes += 1;
     const woken = [...this.parked];
     this.parked.clear();
     for (const wake of woken) wake();

@@ -80,13 +80,6 @@ class TrustsForever extends KnownBindings {
   }
 }
 
-/** Believes what the store said before it lost it. */
-class TrustsEarlierLives extends KnownBindings {
-  protected override epochIn(fence: string): number {
-    return Number.parseInt(fence, 10);
-  }
-}
-
 /** Takes what it has written back for more recent than it was. */
 class RefreshesByWriteBack extends KnownBindings {
   protected override epochAfterWriteBack(): number {
@@ -104,10 +97,6 @@ export const MUTANTS: Readonly<Record<string, Rules>> = {
   'open a new life at once': { ...RULES, createStore: (events) => new OpensAtOnce(events) },
   'trust the cache in any epoch': { ...RULES, createBindings: (replica) => new TrustsForever(replica) },
   'claim in an unknown life': { ...RULES, createStore: (events) => new SkipsLifeCheck(events) },
-  'trust answers of an earlier life': {
-    ...RULES,
-    createBindings: (replica) => new TrustsEarlierLives(replica),
-  },
   'restore the first, not the latest': { ...RULES, createStore: (events) => new RestoresEarlier(events) },
   'refresh by write-back': { ...RULES, createBindings: (replica) => new RefreshesByWriteBack(replica) },
 };

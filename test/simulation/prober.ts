@@ -16,6 +16,10 @@ interface Probed {
   verdict: Verdict | undefined;
   startedAt: number;
   isRunning: boolean;
+  /** Real traffic failed there, and no probe has passed that began after that. */
+  isSuspected: boolean;
+  /** The doubt came up while a probe was under way, which proves nothing then. */
+  isStale: boolean;
   /** Of the planned probe; a newer plan makes an older one void. */
   plan: number;
 }
@@ -35,6 +39,8 @@ export class Prober {
         verdict: undefined,
         startedAt: Number.NEGATIVE_INFINITY,
         isRunning: false,
+        isSuspected: false,
+        isStale: false,
         plan: 0,
       });
     }
@@ -47,7 +53,12 @@ export class Prober {
   /** Brings the instance's next probe forward. */
   hasten(id: InstanceId): void {
     const probed = this.#probed.get(id);
-    if (probed === undefined || probed.isRunning) return;
+    if (probed === undefined) return;
+    probed.isSuspected = true;
+    if (probed.isRunning) {
+      probed.isStale = true;
+      return;
+    }
     const since = this.#gateway.host.mono - probed.startedAt;
     this.#plan(probed, Math.max(0, PROBE_FAST_MS - since));
   }
@@ -87,8 +98,17 @@ export class Prober {
   }
 
   #observed(probed: Probed, seen: Verdict): void {
+    if (probed.isStale) {
+      probed.isStale = false;
+      this.#plan(probed, 0);
+      return;
+    }
     const before = probed.record;
     const passed = seen.health === 'up';
+    if (passed && probed.isSuspected) {
+      probed.isSuspected = false;
+      this.#gateway.wakeAll();
+    }
     probed.record = observe(before, passed, THRESHOLDS);
     const { state, streak } = probed.record;
     this.#plan(probed, streak > 0 || state === 'down' ? PROBE_FAST_MS : PROBE_MS);

@@ -21,6 +21,7 @@ interface Route {
 }
 
 const CONNECT_TIMEOUT_MS = 1_000;
+const STORE_AGAIN_MS = 250;
 const MOST_ROUNDS = 60;
 
 /**
@@ -119,8 +120,13 @@ export class Request {
   }
 
   #stay(why: 'renew' | 'wait'): void {
-    if (why === 'renew') this.#renew();
-    else this.#park();
+    if (why === 'renew') {
+      this.#renew();
+      return;
+    }
+    const { isBlocked, before } = this.gateway.replica;
+    // Nobody tells when a store is quick enough again that was too slow for a claim.
+    this.#park(isBlocked || before !== undefined ? undefined : STORE_AGAIN_MS);
   }
 
   #claim(): void {
@@ -269,8 +275,8 @@ export class Request {
     });
   }
 
-  /** Waits for a change; looks again from time to time, for the instance may be back without one. */
-  #park(): void {
+  /** Waits for a change, or for as long. */
+  #park(again = PARK_MS): void {
     const { gateway } = this;
     const { host, world } = gateway;
     this.#renewed = false;
@@ -292,7 +298,7 @@ export class Request {
       this.#route();
     };
     gateway.parked.add(wake);
-    host.at(Math.min(this.#deadline, now + RETRY_MS * 5), wake);
+    host.at(Math.min(this.#deadline, now + again), wake);
   }
 
   #end(outcome: Outcome): void {
