@@ -136,11 +136,11 @@ local function moved(...)
   redis.call('PUBLISH', ARGV[3], cjson.encode({ 'moved', ... }))
 end
 
--- The root is new, or was moved, or a name leads to it that did not.
-local function bound(field, root)
-  local news = { 'bound', ARGV[9], field, root.instance, root.incarnation, root.generation }
-  for i = 1, NAMES do
-    if name(i) ~= field then news[#news + 1] = name(i) end
+-- The root is new, or was moved, or one of the names ARGV[first...last] leads to it that did not.
+local function bound(field, root, epoch, first, last)
+  local news = { 'bound', epoch, field, root.instance, root.incarnation, root.generation }
+  for i = first, last do
+    if ARGV[i] ~= field then news[#news + 1] = ARGV[i] end
   end
   redis.call('PUBLISH', ARGV[3], cjson.encode(news))
 end
@@ -194,7 +194,7 @@ if second and second ~= field then
     moved(second)
   end
 end
-if isNews then bound(field, root) end
+if isNews then bound(field, root, ARGV[9], 10, 9 + NAMES) end
 return answer(field, root, made, displaced)
 `;
 
@@ -212,7 +212,7 @@ local expected = tonumber(ARGV[6])
 if root and (field ~= asked or root.generation ~= expected) then return answer(field, root, false) end
 local after = proposal(expected + 1)
 write_root(asked, root, after.instance, after.incarnation, after.generation)
-bound(asked, after)
+bound(asked, after, ARGV[9], 10, 10)
 return answer(asked, after, true)
 `;
 
@@ -255,34 +255,51 @@ return { 'released' }
 `;
 
 /**
- * Writes back the root named first, with generation ARGV[6], and pointers to it
- * from the other names; whatever the store holds already stays. While the ledger
- * is closed, a later generation takes the place of an earlier one: the store has
+ * Writes back some roots, and pointers to them from their other names; whatever
+ * the store holds already stays, and its lifetime goes on. While the ledger is
+ * closed, a later generation takes the place of an earlier one: the store has
  * lost a move. Afterwards somebody may act on what the store holds.
+ *
+ *   ARGV[4]   JSON: [instance, incarnation, generation, epoch, how many names]
+ *             of each root; the names are the fields in that order, root first
+ *   returns   {roots to declare, one result for each}: 1 where the root is held
+ *             as it was given, '' where nothing was done for want of a
+ *             declaration, else what holds
  */
 const RESTORE = `
-local asked = name(1)
-local entry, field, root = resolve(asked)
-local free, isNews = {}, false
-for i = 2, NAMES do
-  local _, f, r = resolve(name(i))
-  free[i] = not r or f == field
-  isNews = isNews or not r
-end
-local again = redirect()
-if again then return again end
-
 local isClosed = redis.call('HGET', KEYS[2], 'open') ~= '1'
-local after, made = root, not root
-if made or (isClosed and field == asked and root.generation < tonumber(ARGV[6])) then
-  field, after, isNews = asked, proposal(tonumber(ARGV[6])), true
+local first, results = 10, {}
+for i, known in ipairs(cjson.decode(ARGV[4])) do
+  local mine = { instance = known[1], incarnation = known[2], generation = known[3] }
+  local last = first + known[5] - 1
+  local asked, declared = ARGV[first], #undeclared
+  local _, field, root = resolve(asked)
+  local leads = {}
+  for j = first + 1, last do
+    local entry, _, r = resolve(ARGV[j])
+    leads[j] = { entry = entry, isLive = r ~= nil }
+  end
+  if #undeclared > declared then
+    results[i] = ''
+  else
+    local holds, isNews = root, false
+    if not root or (isClosed and field == asked and root.generation < mine.generation) then
+      field, holds, isNews = asked, mine, true
+      write_root(asked, root, mine.instance, mine.incarnation, mine.generation)
+    end
+    for j = first + 1, last do
+      if not leads[j].isLive and ARGV[j] ~= field then
+        write_pointer(ARGV[j], leads[j].entry, field)
+        isNews = true
+      end
+    end
+    if isNews then bound(field, holds, known[4], first, last) end
+    local isAsGiven = field == asked and same_place(holds, mine) and holds.generation == mine.generation
+    results[i] = isAsGiven and 1 or answer(field, holds, false)
+  end
+  first = last + 1
 end
-write_root(field, root, after.instance, after.incarnation, after.generation)
-for i = 2, NAMES do
-  if free[i] and name(i) ~= field then write_pointer(name(i), nil, field) end
-end
-if isNews then bound(field, after) end
-return answer(field, after, made)
+return { undeclared, results }
 `;
 
 /** Adds up the live roots of each instance: flat pairs. Takes no fields. */

@@ -18,12 +18,13 @@ import type { RedisSubscriber } from '../redis/subscriber.ts';
 import { BUCKETS, bucketOf, isRoot, packable, quantumOf, unpack } from './packing.ts';
 import type { ScriptName } from './redis-scripts.ts';
 import { SCRIPTS } from './redis-scripts.ts';
-import { storedKey } from './stored-name.ts';
+import { storedForm, storedKey } from './stored-name.ts';
 
 // A pointer found in one round can lead elsewhere in the next only if it was moved in between.
 const MOST_ROUNDS = 4;
 // Written before an answer is awaited: enough to hide the round trips, few enough to answer within the timeout.
-const RESTORED_AT_ONCE = 64;
+const RESTORED_BY_SCRIPT = 32;
+const SCRIPTS_RESTORING_AT_ONCE = 4;
 // Redis serves nobody else during a script; these take well under a millisecond.
 const BUCKETS_LISTED_AT_ONCE = 16;
 const SCRIPTS_LISTED_AT_ONCE = 32;
@@ -43,6 +44,9 @@ interface Step {
   readonly fence?: string;
   readonly epoch?: number;
 }
+
+/** Roots to declare, and a result for each binding. */
+type RestoreReply = readonly [readonly string[], readonly (1 | '' | readonly (string | number)[])[]];
 
 /**
  * The bindings of one pool in Redis.
@@ -95,18 +99,16 @@ export class RedisStore implements AffinityStore {
 
   /** Atomic for each entry, not for all of them together. */
   async restore(entries: readonly KnownBinding[]): Promise<Binding[]> {
-    const bindings: Binding[] = [];
-    for (let start = 0; start < entries.length; start += RESTORED_AT_ONCE) {
-      const replies = await Promise.all(
-        entries.slice(start, start + RESTORED_AT_ONCE).map(({ binding, aliases, epoch }) => {
-          const fields = [binding.root, ...aliases].map(storedKey);
-          const { generation } = binding;
-          return this.#step('gwRestore', fields, { placement: binding, generation, epoch });
-        }),
-      );
-      for (const reply of replies) bindings.push(toClaim(reply).binding);
+    const held: Binding[] = [];
+    const atOnce = RESTORED_BY_SCRIPT * SCRIPTS_RESTORING_AT_ONCE;
+    for (let start = 0; start < entries.length; start += atOnce) {
+      const parts: Promise<Binding[]>[] = [];
+      for (let i = start; i < Math.min(start + atOnce, entries.length); i += RESTORED_BY_SCRIPT) {
+        parts.push(this.#restore(entries.slice(i, i + RESTORED_BY_SCRIPT)));
+      }
+      for (const part of await Promise.all(parts)) held.push(...part);
     }
-    return bindings;
+    return held;
   }
 
   async counts(): Promise<ReadonlyMap<string, number>> {
@@ -179,9 +181,8 @@ export class RedisStore implements AffinityStore {
   async #step(script: ScriptName, names: readonly string[], step: Step): Promise<(string | number)[]> {
     const proposal = step.placement === undefined ? undefined : packable(step.placement);
     const fields = [...names];
-    const second = script === 'gwRestore' ? this.#ledger : this.#fence;
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
-      const keys = [this.#counts, second, ...fields.map((field) => this.#bucketKey(bucketOf(field)))];
+      const keys = [this.#counts, this.#fence, ...fields.map((field) => this.#bucketKey(bucketOf(field)))];
       const reply = (await this.#call(script, keys, [
         ...this.#lifetime,
         proposal?.instance ?? '',
@@ -196,7 +197,36 @@ export class RedisStore implements AffinityStore {
       if (reply[0] !== 'declare') return reply;
       fields.push(...(reply.slice(1) as string[]));
     }
-    throw new StoreUnavailable(`redis: a name was moved during each of ${MOST_ROUNDS} looks at it`);
+    throw movedTooOften();
+  }
+
+  /** As many bindings as one script writes back, and again those for which it asks more to be declared. */
+  async #restore(entries: readonly KnownBinding[]): Promise<Binding[]> {
+    const held: Binding[] = [];
+    const names = entries.map(({ binding, aliases }) => [binding.root, ...aliases].map(storedKey));
+    let todo = entries.map((_, i) => i);
+    const declared: string[] = [];
+    for (let round = 0; round < MOST_ROUNDS; round += 1) {
+      const fields = [...todo.flatMap((i) => names[i] as string[]), ...declared];
+      const known = todo.map((i) => {
+        const { binding, epoch } = entries[i] as KnownBinding;
+        const { instance, incarnation } = packable(binding);
+        return [instance, incarnation, binding.generation, epoch, names[i]?.length];
+      });
+      const keys = [this.#counts, this.#ledger, ...fields.map((field) => this.#bucketKey(bucketOf(field)))];
+      const args = [...this.#lifetime, JSON.stringify(known), '', '0', '0', '', '0', ...fields];
+      const [undeclared, results] = (await this.#call('gwRestore', keys, args)) as RestoreReply;
+      const left: number[] = [];
+      for (const [j, i] of todo.entries()) {
+        const result = results[j] as RestoreReply[1][number];
+        if (result === '') left.push(i);
+        else held[i] = result === 1 ? asGiven(entries[i] as KnownBinding) : toClaim(result).binding;
+      }
+      if (left.length === 0) return held;
+      todo = left;
+      declared.push(...undeclared);
+    }
+    throw movedTooOften();
   }
 
   #call(script: ScriptName, keys: readonly string[], args: readonly string[]): Promise<unknown> {
@@ -235,6 +265,14 @@ export class RedisStore implements AffinityStore {
   #bucketKey(bucket: number): string {
     return `${this.#keys}b:${bucket}`;
   }
+}
+
+function movedTooOften(): StoreUnavailable {
+  return new StoreUnavailable(`redis: a name was moved during each of ${MOST_ROUNDS} looks at it`);
+}
+
+function asGiven({ binding }: KnownBinding): Binding {
+  return { root: storedForm(binding.root), ...packable(binding), generation: binding.generation };
 }
 
 /** A message of the scripts' `moved` or `bound`. */
