@@ -131,7 +131,8 @@ async function warm({ mode, agents, requests }: Crowd): Promise<void> {
       const { loggedOn, faults, errors } = agents.stats();
       if (loggedOn === AGENTS[mode] && requests.length >= AGENTS[mode] * WARM_REQUESTS) return;
       const met = JSON.stringify({ ...faults, ...errors });
-      throw new Error(`${loggedOn} of ${AGENTS[mode]} agents of pool ${mode} are logged on; they met ${met}`);
+      const done = `${requests.length} requests, ${loggedOn} of ${AGENTS[mode]} agents logged on`;
+      throw new Error(`pool ${mode} does not get going: ${done}; they met ${met}`);
     },
     { within: WARM_MS, every: 50 },
   );
