@@ -3,6 +3,8 @@ import { commandClient, commandTimeoutOf, hearingClient } from './clients.ts';
 import { RedisSubscriber } from './subscriber.ts';
 import { isDemoted, unavailable } from './unavailable.ts';
 
+const REVIVED_AFTER_MS = 50;
+
 /**
  * The connections of a process. `claims` carries what requests wait for,
  * `ledger` what leases depend on and must not queue behind claims, and on
@@ -60,6 +62,12 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
     reportState(client, (state, detail) => {
       if (!closed) options.onState?.(link, state, detail);
     });
+    // ioredis gives up for good where a Sentinel tells of a new master while it is looking for the old one.
+    client.on('end', () => {
+      setTimeout(() => {
+        if (!closed) begin(client);
+      }, REVIVED_AFTER_MS).unref();
+    });
     clients.push(client);
     return client;
   };
@@ -71,9 +79,7 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
   };
   const openCommands = (link: RedisLink): RedisCommands => {
     const client = watch(link, commandClient(options, onReadOnly));
-    client.connect().catch(() => {
-      // The client keeps trying by itself, and tells its `error` listener why.
-    });
+    begin(client);
     return commandsOf(client, limitMs);
   };
   const claims = openCommands('claims');
@@ -91,6 +97,12 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
       for (const client of clients) client.disconnect();
     },
   };
+}
+
+function begin(client: CommandClient): void {
+  client.connect().catch(() => {
+    // The client keeps trying by itself, and tells its `error` listener why.
+  });
 }
 
 type Script = (...args: readonly (string | number)[]) => unknown;

@@ -106,7 +106,7 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
 
       test('an empty ledger opens when a lease has passed, and grants one only then', async () => {
         const first = await one.sync(request('r1'));
-        expect(first).toMatchObject({ open: false, granted: false, wantsView: false, replicas: 1 });
+        expect(first).toMatchObject({ open: false, granted: false, wantsState: false, replicas: 1 });
         expect(first).toMatchObject({ epoch: 0, viewId: '', effective: true, fence: '' });
         expect(first.life).not.toBe('');
 
@@ -190,7 +190,7 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
 
         const reply = await one.sync(request('r1', { epoch: 7, viewId: '7.lost', restored: life }));
 
-        expect(reply).toMatchObject({ epoch: 8, viewId: `8.${life}`, effective: false, wantsView: false });
+        expect(reply).toMatchObject({ epoch: 8, viewId: `8.${life}`, effective: false, wantsState: false });
         expect(reply.view).toEqual({ ...NO_VIEW, epoch: 8, id: `8.${life}` });
       });
     });
@@ -209,13 +209,13 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         const [older, newer] = [viewOf(5, 'x'), viewOf(6, 'y')];
         const knows = (view: AgreedView): Partial<SyncRequest> => ({ epoch: view.epoch, viewId: view.id });
 
-        expect(await one.sync(request('r1', knows(older)))).toMatchObject({ epoch: 0, wantsView: true });
+        expect(await one.sync(request('r1', knows(older)))).toMatchObject({ epoch: 0, wantsState: true });
         const given = await one.sync(request('r1', { ...knows(older), view: older }));
-        expect(given).toMatchObject({ epoch: 5, viewId: older.id, wantsView: false, effective: false });
+        expect(given).toMatchObject({ epoch: 5, viewId: older.id, wantsState: false, effective: false });
         await two.sync(request('r2', { ...knows(newer), view: newer }));
 
         const reply = await one.sync(request('r1', knows(older)));
-        expect(reply).toMatchObject({ epoch: 6, viewId: newer.id, wantsView: false });
+        expect(reply).toMatchObject({ epoch: 6, viewId: newer.id, wantsState: false });
         expect(reply.view).toEqual(newer);
       });
 
@@ -266,147 +266,6 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         expect(all).toHaveLength(1_000);
         expect(all.at(-1)).toMatchObject({ why: '2/0 "|"' });
         expect(await one.events(0)).toEqual([]);
-      });
-    });
-  });
-}
-
-/** What every ledger must do that can begin another life, or be shared by several processes. */
-export function sharedLedgerContract(name: string, open: OpenLedgerWith): void {
-  describe(`${name} as a ledger that gateways share`, () => {
-    let ledger: OpenLedger;
-    let one: LedgerClient;
-    let two: LedgerClient;
-
-    beforeEach(async () => {
-      ledger = await open(LONG);
-      [one, two] = [ledger.connect(), ledger.connect()];
-    });
-    afterEach(async () => {
-      await one.close();
-      await two.close();
-      await ledger.close();
-    });
-
-    /** Makes it open without a wait for a lease to pass: one life after another, with all heard. */
-    const opened = async (): Promise<string> => {
-      await one.sync(request('r1'));
-      await two.sync(request('r2'));
-      await ledger.beginLife?.();
-      const { life } = await one.sync(request('r1'));
-      await one.sync(request('r1', { restored: life }));
-      expect((await two.sync(request('r2', { restored: life }))).open).toBe(true);
-      return life;
-    };
-
-    test('in a new life leases are kept, and nothing changes until all were heard', async () => {
-      const before = await opened();
-      await ledger.beginLife?.();
-
-      const first = await one.sync(request('r1', { held: true, restored: before }));
-      expect(first.life).not.toBe(before);
-      expect(first).toMatchObject({ open: false, granted: true, fence: '' });
-      const { life } = first;
-      expect(await two.sync(request('r2', { restored: before }))).toMatchObject({ granted: false });
-      const proposal = { replica: 'r1', base: '', view: viewOf(1, 'x'), events: [] };
-      expect(await one.propose(proposal)).toBe(false);
-      expect(await one.sync(request('r1', { held: true, restored: life }))).toMatchObject({ open: false });
-
-      const last = await two.sync(request('r2', { restored: life }));
-
-      expect(last).toMatchObject({ open: true, granted: true, fence: `:${life}` });
-      expect(await one.propose(proposal)).toBe(true);
-    });
-
-    test('nothing is proposed after the store has begun a new life, before anybody has noticed', async () => {
-      await opened();
-      await ledger.beginLife?.();
-      const proposal = { replica: 'r1', base: '', view: viewOf(1, 'x'), events: [] };
-      expect(await one.propose(proposal)).toBe(false);
-    });
-
-    test('a ledger that has lost views stays closed until it has them again', async () => {
-      await opened();
-      await ledger.beginLife?.();
-      const { life } = await one.sync(request('r1'));
-      await one.sync(request('r1', { restored: life }));
-      const view = viewOf(3, 'x');
-      const knows = request('r2', { epoch: 3, viewId: view.id, restored: life });
-
-      expect(await two.sync(knows)).toMatchObject({ wantsView: true, open: false });
-
-      const reply = await two.sync({ ...knows, view });
-      expect(reply).toMatchObject({ wantsView: false, open: true, effective: false, epoch: 3 });
-    });
-
-    test('in a new life everybody is told the ballots and the policy again', async () => {
-      const life = await opened();
-      await one.decree({ base: 0, policy: policyOf(1), events: [] });
-      const { ballotsState } = await one.sync(request('r1', { restored: life }));
-      const known = { ballotsKnown: ballotsState, policyKnown: 1 };
-      expect((await one.sync(request('r1', { restored: life, ...known }))).policy).toBeUndefined();
-      await ledger.beginLife?.();
-
-      const reply = await one.sync(request('r1', { restored: life, ...known }));
-
-      expect(reply.policy).toEqual(policyOf(1));
-      expect(reply.ballots).toHaveLength(2);
-    });
-
-    describe('news', () => {
-      let heard: string[];
-
-      beforeEach(async () => {
-        heard = [];
-        let hears = false;
-        const listening = new Promise<void>((resolve) => {
-          two.listen({
-            onNews: (urgent) => {
-              if (hears) heard.push(urgent ? 'urgent' : 'ballots');
-              hears = true;
-              resolve();
-            },
-            onSuspect: (instance) => heard.push(`suspect ${instance}`),
-          });
-        });
-        await listening;
-      });
-
-      /** Messages come in order, so what was published before this one has been heard when it is. */
-      const heardUntilNow = async (): Promise<string[]> => {
-        one.suspect('(end)');
-        await eventually(() => expect(heard.at(-1)).toBe('suspect (end)'));
-        return heard.splice(0).slice(0, -1);
-      };
-
-      test('of views and policies are urgent, of ballots they are not', async () => {
-        await one.sync(request('r1'));
-        expect(await heardUntilNow()).toEqual(['urgent']);
-        await one.sync(request('r1'));
-        expect(await heardUntilNow()).toEqual([]);
-        await one.sync(request('r1', { opinion: OPINION }));
-        expect(await heardUntilNow()).toEqual(['ballots']);
-        await one.decree({ base: 0, policy: policyOf(1), events: [] });
-        expect(await heardUntilNow()).toEqual(['urgent']);
-
-        await two.sync(request('r2'));
-        await ledger.beginLife?.();
-        const { life } = await one.sync(request('r1'));
-        await one.sync(request('r1', { restored: life }));
-        await two.sync(request('r2', { restored: life }));
-        await heardUntilNow();
-        const view = viewOf(1, 'x');
-        await one.propose({ replica: 'r1', base: '', view, events: [] });
-        expect(await heardUntilNow()).toEqual(['urgent']);
-        await two.sync(request('r2', { epoch: 1, viewId: view.id, restored: life }));
-        await one.sync(request('r1', { epoch: 1, viewId: view.id, restored: life }));
-        expect(await heardUntilNow()).toEqual(['urgent']);
-      });
-
-      test('of a suspect reach the others, whatever it is called, and not the one who told', async () => {
-        two.suspect('mine');
-        one.suspect('ici 1/ä');
-        expect(await heardUntilNow()).toEqual(['suspect ici 1/ä']);
       });
     });
   });

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, inject, test } from 'vitest';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
-import { ledgerClientContract, sharedLedgerContract } from '../contract/ledger-client.ts';
+import { ledgerClientContract } from '../contract/ledger-client.ts';
 import { behavesLikeTheLedger } from '../contract/ledger-model.ts';
+import { sharedLedgerContract } from '../contract/ledger-shared.ts';
 import { eventually } from '../support/eventually.ts';
 import { ledgerOn } from '../support/redis-ledgers.ts';
 

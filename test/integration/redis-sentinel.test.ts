@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { RedisLedger } from '../../src/coordination/redis-ledger.ts';
 import type { LedgerClient } from '../../src/core/ports.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
@@ -6,12 +6,16 @@ import type { RedisConnection, RedisLink } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { policyOf, request } from '../contract/ledger-client.ts';
 import { eventually } from '../support/eventually.ts';
+import { startFakeSentinel } from '../support/fake-sentinel.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import type { RedisSentinel } from '../support/redis-sentinel.ts';
 import { startSentinel } from '../support/redis-sentinel.ts';
+import { startRedis } from '../support/redis-server.ts';
 
 // Promotion takes the Sentinels a second or two; the client has to find the new master right after.
 const FAILED_OVER_WITHIN_MS = 10_000;
+// Where a test is about what is answered, not when.
+const PATIENT_MS = 1_500;
 
 describe('a Redis that Sentinels watch', () => {
   let sentinel: RedisSentinel;
@@ -92,6 +96,10 @@ describe('a Redis that Sentinels watch', () => {
   });
 
   test('a sync or a decree that too few replicas confirm does not count', async () => {
+    await redis.close();
+    redis = openRedis({ ...sentinel, commandTimeoutMs: PATIENT_MS });
+    await eventually(() => redis.ping());
+    ledger = open(0);
     const careful = open(1);
     expect((await careful.sync(request('r1'))).replicas).toBe(1);
     expect(await careful.decree({ base: 0, policy: policyOf(1), events: [] })).toBe(true);
@@ -107,5 +115,35 @@ describe('a Redis that Sentinels watch', () => {
     replica?.resume();
     await eventually(async () => expect((await careful.sync(request('r1'))).replicas).toBe(1));
     await careful.close();
+  });
+});
+
+describe('a Sentinel that tells of a new master while the client is looking for the old one', () => {
+  test('does not end the connections for good', async () => {
+    const server = await startRedis();
+    const sentinel = await startFakeSentinel(server);
+    const redis = openRedis({
+      sentinels: [{ host: '127.0.0.1', port: sentinel.port }],
+      masterName: 'gw',
+      commandTimeoutMs: PATIENT_MS,
+      // Longer than the Sentinel is held.
+      connectTimeoutMs: 20_000,
+    });
+    onTestFinished(async () => {
+      await redis.close();
+      await sentinel.stop();
+      await server.stop();
+    });
+    await eventually(() => redis.ping());
+    sentinel.hold();
+    await server.kill();
+    await eventually(() => expect(sentinel.asking).toBe(2));
+
+    sentinel.tellOfSwitch();
+    await eventually(() => expect(sentinel.subscribers).toBe(0));
+    sentinel.answer();
+    await server.start();
+
+    await eventually(() => redis.ping());
   });
 });
