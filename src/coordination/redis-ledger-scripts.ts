@@ -116,7 +116,7 @@ local function save(urgent)
 
   write_fence()
 
-  if urgent or held[2] ~= life or held[4] ~= flag(open) or held[7] ~= id or held[8] ~= flag(effective) then
+  if urgent or held[2] ~= life or held[10] ~= text(version) or held[4] ~= flag(open) or held[7] ~= id or held[8] ~= flag(effective) then
     redis.call('PUBLISH', ARGV[3], ARGV[4] .. ' urgent')
   elseif held[9] ~= text(ballots) then
     redis.call('PUBLISH', ARGV[3], ARGV[4] .. ' ballots')
@@ -135,6 +135,7 @@ end
  *   ARGV[13]  version of the policy that it knows
  *   ARGV[14]  the life in which it learnt those
  *   ARGV[15..17] epoch, id and JSON of its view; the JSON is '' where it is not given
+ *   ARGV[18,19] version and JSON of its policy, the same
  */
 const SYNC = `
 local REPLICA, ADOPTED, OPINION = ARGV[6], ARGV[8], ARGV[11]
@@ -158,24 +159,30 @@ if open or waited then
   end
 end
 
-local wants_view = false
-if adopted_epoch > epoch then
-  if open then
+local known_version = tonumber(ARGV[13])
+local wants_state = false
+if open then
+  if adopted_epoch > epoch then
     epoch = adopted_epoch + 1
     id, effective = text(epoch) .. '.' .. life, false
-  elseif ARGV[17] == '' or ARGV[16] ~= ADOPTED then
-    wants_view = true
-  else
+  end
+else
+  if adopted_epoch > epoch and ARGV[17] ~= '' and ARGV[16] == ADOPTED then
     epoch, id, effective = tonumber(ARGV[15]), ARGV[16], false
     write('view', ARGV[17])
   end
+  if known_version > version and ARGV[19] ~= '' and ARGV[18] == ARGV[13] then
+    version = known_version
+    write('policy', ARGV[19])
+  end
+  wants_state = adopted_epoch > epoch or known_version > version
 end
 
 local before = replicas[REPLICA]
 local mine = {
   e = NOW + LEASE,
   joined = before and before.joined or NOW,
-  restored = wants_view and '' or ARGV[10],
+  restored = wants_state and '' or ARGV[10],
   acknowledged = ADOPTED,
 }
 replicas[REPLICA] = mine
@@ -198,7 +205,7 @@ local granted = ARGV[9] == '1'
 if open then granted = NOW - mine.joined >= tonumber(ARGV[5]) and ARGV[10] == life end
 local is_new = ARGV[14] ~= life
 local reply = { text(NOW), life, flag(open), flag(granted), text(epoch), id, flag(effective), fence(),
-  flag(wants_view), text(ballots), text(count) }
+  flag(wants_state), text(ballots), text(count) }
 if is_new or tonumber(ARGV[12]) ~= ballots then
   reply[#reply + 1] = 'ballots'
   reply[#reply + 1] = redis.call('HGETALL', KEYS[3])
@@ -207,7 +214,7 @@ if ADOPTED ~= id then
   reply[#reply + 1] = 'view'
   reply[#reply + 1] = redis.call('HGET', KEYS[1], 'view') or ''
 end
-if is_new or tonumber(ARGV[13]) ~= version then
+if is_new or known_version ~= version then
   reply[#reply + 1] = 'policy'
   reply[#reply + 1] = redis.call('HGET', KEYS[1], 'policy') or ''
 end

@@ -60,7 +60,7 @@ export class RedisLedger implements LedgerClient {
   }
 
   async sync(request: SyncRequest): Promise<SyncReply> {
-    const { view } = request;
+    const { view, policy } = request;
     const reply = await this.#write('gwSync', [
       String(this.#options.joinMs),
       request.replica,
@@ -75,6 +75,8 @@ export class RedisLedger implements LedgerClient {
       String(view?.epoch ?? 0),
       view?.id ?? '',
       view === undefined ? '' : JSON.stringify(view),
+      String(policy?.version ?? 0),
+      policy === undefined ? '' : JSON.stringify(policy),
     ]);
     const answer = toReply(reply as readonly ReplyPart[]);
     this.#life = answer.life;
@@ -156,7 +158,7 @@ export class RedisLedger implements LedgerClient {
 type ReplyPart = string | readonly string[];
 
 function toReply(parts: readonly ReplyPart[]): SyncReply {
-  const [now, life, open, granted, epoch, id, effective, fence, wantsView, state, replicas] =
+  const [now, life, open, granted, epoch, id, effective, fence, wantsState, state, replicas] =
     parts as readonly string[];
   const more = new Map<string, ReplyPart>();
   for (let i = 11; i < parts.length; i += 2) more.set(parts[i] as string, parts[i + 1] as ReplyPart);
@@ -172,7 +174,7 @@ function toReply(parts: readonly ReplyPart[]): SyncReply {
     fence: fence ?? '',
     // The ledger may have given the view another number.
     view: more.has('view') ? { ...parse<AgreedView>(more.get('view'), NO_VIEW), ...place } : undefined,
-    wantsView: wantsView === '1',
+    wantsState: wantsState === '1',
     ballotsState: Number(state),
     ballots: more.has('ballots') ? toBallots(more.get('ballots') as readonly string[]) : undefined,
     replicas: Number(replicas),

@@ -1,9 +1,5 @@
-/**
- * The kinds of name under which a request's agent is known, in order of
- * precedence. `pool` is the one name that every request of a failover pool
- * bears: there, the whole pool is bound as if it were a single agent.
- */
-export type NameKind = 'user' | 'session' | 'address' | 'pool';
+/** The kinds of name under which a request's agent is known, in order of precedence. */
+export type NameKind = 'user' | 'session' | 'address';
 
 /** One name, already in canonical form: equal names are equal strings. */
 export interface Name {
@@ -18,10 +14,7 @@ export interface Names {
   address: string | undefined;
 }
 
-/** The name that every request of a failover pool bears. */
-export const POOL_NAME: Name = Object.freeze({ kind: 'pool', value: '' });
-
-const LETTER: Readonly<Record<NameKind, string>> = { user: 'u', session: 's', address: 'a', pool: 'p' };
+const LETTER: Readonly<Record<NameKind, string>> = { user: 'u', session: 's', address: 'a' };
 const KIND: ReadonlyMap<string, NameKind> = new Map(
   Object.entries(LETTER).map(([kind, letter]) => [letter, kind as NameKind]),
 );

@@ -286,6 +286,21 @@ describe('a store that has lost what was written last', () => {
     expect(epochOf(g1.fence)).toBe(epoch);
   });
 
+  test('keeps what operators decided, as long as one replica knows it', () => {
+    const cluster = new Cluster();
+    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
+    cluster.begin(g1, g2);
+    const policy = { ...g1.policy, version: 1, failback: { kind: 'immediate' as const } };
+    cluster.ledger.decree({ base: 0, policy, events: [] }, cluster.now);
+    cluster.sync(g1);
+    Object.assign(cluster, { ledger: new Ledger({ leaseMs: LEASE, joinMs: JOIN }), life: 'L2' });
+    cluster.sync(g2);
+    expect([g1.policy.version, g2.policy.version]).toEqual([1, 0]);
+    cluster.pass(LEASE, g1, g2);
+    expect([g1.policy, g2.policy, cluster.ledger.state.policy]).toEqual([policy, policy, policy]);
+    expect(g1.fence).not.toBe('');
+  });
+
   test('opens as soon as all whom it remembers were heard', () => {
     const cluster = new Cluster();
     const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];

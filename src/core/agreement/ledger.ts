@@ -20,8 +20,9 @@ export interface SyncRequest {
   readonly ballotsKnown: number;
   /** The version of the policy that it knows. */
   readonly policyKnown: number;
-  /** Its view, where the ledger asked for it. */
+  /** Its view and its policy, where the ledger asked for them. */
   readonly view?: AgreedView;
+  readonly policy?: Policy;
 }
 
 export interface SyncReply {
@@ -41,8 +42,8 @@ export interface SyncReply {
   readonly fence: string;
   /** Where it is not the one that the caller knows. */
   readonly view: AgreedView | undefined;
-  /** The ledger has lost views: it asks for the caller's. */
-  readonly wantsView: boolean;
+  /** The ledger has lost a view or a policy: it asks for the caller's. */
+  readonly wantsState: boolean;
   readonly ballotsState: number;
   readonly ballots: readonly Ballot[] | undefined;
   /** Live replicas. */
@@ -161,8 +162,8 @@ export class Ledger {
   sync(request: SyncRequest, life: string, now: number): SyncReply {
     this.#enterLife(life, now);
     this.#sweep(now);
-    const wantsView = this.#reconcileViews(request);
-    const registration = this.#register(request, wantsView ? '' : request.restored, now);
+    const wantsState = this.#reconcile(request);
+    const registration = this.#register(request, wantsState ? '' : request.restored, now);
     if (!this.#isOpen) this.#tryOpen(life, now);
     this.#tryEffect();
 
@@ -179,7 +180,7 @@ export class Ledger {
       effective: this.#isEffective,
       fence: this.fence,
       view: request.viewId === this.#view.id ? undefined : this.#view,
-      wantsView,
+      wantsState,
       ballotsState: this.#ballotsState,
       ballots: ballotsDiffer ? this.#ballots() : undefined,
       replicas: this.#replicas.size,
@@ -250,19 +251,21 @@ export class Ledger {
     return registration;
   }
 
-  /** Epochs never go back, whatever a store has lost. Returns true where the caller's view is wanted. */
-  #reconcileViews({ epoch, viewId: id, view }: SyncRequest): boolean {
-    if (epoch <= this.#view.epoch) return false;
+  /** Epochs never go back, whatever a store has lost. Returns true where the caller's state is wanted. */
+  #reconcile({ epoch, viewId: id, policyKnown, view, policy }: SyncRequest): boolean {
     if (this.#isOpen) {
+      if (epoch <= this.#view.epoch) return false;
       // Others have gone on without it: what they decided holds, under a number that the caller has not seen.
       this.#view = { ...this.#view, epoch: epoch + 1, id: viewId(epoch + 1, this.#life) };
       this.#isEffective = false;
       return false;
     }
-    if (view === undefined || view.id !== id) return true;
-    this.#view = view;
-    this.#isEffective = false;
-    return false;
+    if (epoch > this.#view.epoch && view?.id === id) {
+      this.#view = view;
+      this.#isEffective = false;
+    }
+    if (policyKnown > this.#policy.version && policy?.version === policyKnown) this.#policy = policy;
+    return epoch > this.#view.epoch || policyKnown > this.#policy.version;
   }
 
   #tryOpen(life: string, now: number): void {

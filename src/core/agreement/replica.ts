@@ -90,7 +90,7 @@ export class Replica implements Standing {
   #fence = '';
   #life = '';
   #restored = '';
-  #wantsView = false;
+  #wantsState = false;
   #open = false;
   #leaseEnd: Moment = NEVER;
   #ballotsState = 0;
@@ -196,7 +196,7 @@ export class Replica implements Standing {
 
   /** True when a reply is owed at once: something was learnt that the ledger waits to hear. */
   get hasNews(): boolean {
-    return this.#wantsView || (this.#acknowledged !== this.#agreed.id && this.#agreed.id !== '');
+    return this.#wantsState || (this.#acknowledged !== this.#agreed.id && this.#agreed.id !== '');
   }
 
   holdsLease(mono: number, wall: number): boolean {
@@ -240,7 +240,7 @@ export class Replica implements Standing {
       opinion: this.#opinion,
       ballotsKnown: this.#ballotsState,
       policyKnown: this.#policy.version,
-      ...(this.#wantsView ? { view: this.#agreed } : {}),
+      ...(this.#wantsState ? { view: this.#agreed, policy: this.#policy } : {}),
     };
   }
 
@@ -255,11 +255,14 @@ export class Replica implements Standing {
       this.#restored = '';
     }
     this.#open = reply.open;
-    this.#wantsView = reply.wantsView;
+    this.#wantsState = reply.wantsState;
     this.#acknowledged = request.viewId;
     this.#fence = reply.fence;
     this.#replicas = reply.replicas;
-    if (reply.policy !== undefined) this.#policy = reply.policy;
+    // An older one is what a store remembers that has lost the last; it will ask.
+    if (reply.policy !== undefined && (reply.open || reply.policy.version > this.#policy.version)) {
+      this.#policy = reply.policy;
+    }
     if (reply.ballots !== undefined) {
       this.#ballots = reply.ballots;
       this.#ballotsState = reply.ballotsState;
