@@ -6,11 +6,11 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { describe } from './first-failure.ts';
 import { generate } from './generate.ts';
 import { MUTANTS } from './mutants.ts';
 import { RULES } from './rules.ts';
 import { shrink } from './shrink.ts';
-import { clock, tell } from './story.ts';
 import { runStory } from './world.ts';
 
 const USAGE = `Runs the pure core of several gateways through seeded schedules of faults, and checks what it promises.
@@ -104,11 +104,9 @@ function report(seed: number, mutant: string | undefined): void {
   const story = generate(seed);
   const violation = runStory(story, rules);
   if (violation === undefined) throw new Error(`seed ${seed} does not fail a second time`);
-  const found = shrink(story, violation, rules);
-  print(tell(found.story));
-  print(`${clock(found.violation.at)}  violated: ${found.violation.invariant}`);
-  print(`  ${found.violation.what}`);
-  print(`\nall of it: npm run simulate -- --seed ${seed} --schedules 1`);
+  print(describe(shrink(story, violation, rules)));
+  const planted = mutant === undefined ? '' : ` --mutant '${mutant}'`;
+  print(`\nagain: npm run simulate -- --seed ${seed} --schedules 1${planted}`);
 }
 
 function print(line: string): void {

@@ -1,0 +1,20 @@
+import { generate } from './generate.ts';
+import type { Rules } from './rules.ts';
+import type { Found } from './shrink.ts';
+import { shrink } from './shrink.ts';
+import { clock, tell } from './story.ts';
+import { runStory } from './world.ts';
+
+/** The first of the stories in which a promise is broken, made short, for people. */
+export function firstFailure(rules: Rules, schedules: number): string | undefined {
+  for (let seed = 1; seed <= schedules; seed += 1) {
+    const story = generate(seed);
+    const violation = runStory(story, rules);
+    if (violation !== undefined) return describe(shrink(story, violation, rules));
+  }
+  return undefined;
+}
+
+export function describe({ story, violation }: Found): string {
+  return `${tell(story)}\n${clock(violation.at)}  violated: ${violation.invariant}\n  ${violation.what}`;
+}
