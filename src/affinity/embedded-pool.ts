@@ -149,6 +149,8 @@ export class EmbeddedPool implements AffinityStore {
       }));
       for (const [field, root] of roots) {
         if (query.instance !== undefined && root.instance !== query.instance) continue;
+        // Earlier versions knew another kind of name, and what they stored ends by itself.
+        if (parseNameKey(field) === undefined) continue;
         bindings.push({ binding: toBinding(field, root), expiresInMs: root.end - now });
         if (bindings.length === limit) return { bindings, cursor: field };
       }

@@ -310,7 +310,9 @@ function toListed(flat: readonly string[], now: number): [string, ListedBinding 
   const listed: [string, ListedBinding | ListedAlias][] = [];
   for (let i = 0; i < flat.length; i += 2) {
     const field = flat[i] as string;
-    const name = toName(field);
+    const name = parseNameKey(field);
+    // Earlier versions knew another kind of name, and what they stored ends by itself.
+    if (name === undefined) continue;
     const entry = unpack(flat[i + 1] as string);
     if (isRoot(entry)) {
       const { end, ...holds } = entry;

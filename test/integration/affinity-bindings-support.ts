@@ -33,6 +33,8 @@ export interface SideOptions {
   readonly idleLifetimeMs?: number;
   readonly sessionsAreProvisional?: boolean;
   readonly maxEntries?: number;
+  /** Patient by default, for a busy machine. */
+  readonly commandTimeoutMs?: number;
 }
 
 /** Several gateways on one Redis, which agree on a view as the test says. */
@@ -64,11 +66,13 @@ export class Site {
     idleLifetimeMs = 60_000,
     sessionsAreProvisional = true,
     maxEntries = 1_000,
+    commandTimeoutMs = 3_000,
   }: SideOptions = {}): Promise<Side> {
     const conflicts: string[] = [];
     const operations: string[] = [];
     const connection = openRedis({
       url: this.redis.url,
+      commandTimeoutMs,
       onState: (link, state) => {
         if (link === 'hearing') bindings?.hearing(state);
       },

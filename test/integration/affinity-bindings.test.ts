@@ -225,7 +225,7 @@ describe('the mirror', () => {
 
 describe('a process that stood still', () => {
   test('does not take its own pause for a slow Redis', async () => {
-    const one = await site.open();
+    const one = await site.open({ commandTimeoutMs: 100 });
     const claimed = site.claim(one, [user('U')], A);
     const until = performance.now() + 400;
     while (performance.now() < until);
