@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts';
 import { LocalLedger } from '../coordination/local-ledger.ts';
 import { RedisLedger } from '../coordination/redis-ledger.ts';
 import type { AffinityStore, LedgerClient } from '../core/ports.ts';
+import type { RedisLink } from '../redis/connection.ts';
 import { openRedis } from '../redis/connection.ts';
 import { redisOptions } from './redis-options.ts';
 
@@ -37,12 +38,15 @@ export async function openStores(
       connected = resolve;
       setTimeout(resolve, redis.connectTimeout).unref();
     });
+    const awaited = new Set<RedisLink>(['claims', 'ledger']);
     const connection = openRedis({
       ...redisOptions(redis),
       onState: (link, state, detail) => {
         if (link === 'hearing') events.onHearing(state, detail);
-        else if (link === 'claims' && state === 'up') connected();
+        else if (state === 'up') awaited.delete(link);
+        // Of the other the coordinators tell, by what comes of it.
         else if (link === 'claims') events.onDown(detail);
+        if (awaited.size === 0) connected();
       },
     });
     // Commands do not wait for a connection, so whoever opened the stores now would find Redis away.
