@@ -270,6 +270,21 @@ describe('a view that is not in effect yet', () => {
     expect(await side.to('AT-A')).toBe('b');
   });
 
+  test('makes nobody active in a failover pool: not the one that was, and not yet the one that will be', async () => {
+    const [side, other] = begin({ mode: 'failover', replicas: 2 }) as [Side, Side];
+    for (const { replica } of [side, other]) agreement.sees(replica, { ...ALL_UP, a: DOWN });
+    agreement.sync(side.replica);
+    agreement.sync(other.replica);
+    // The first has not heard of it, and could still send to the one that was.
+    expect(await side.to('U')).toBe('a');
+    expect(other.replica.view.active).toBe('b');
+    expect(await other.waitsFor('U')).toBe('view');
+    agreement.sync(side.replica);
+    expect(await side.waitsFor('U')).toBe('view');
+    agreement.agree();
+    for (const one of [side, other]) expect(await one.to('U')).toBe('b');
+  });
+
   test('makes a claim stale, which is then made on it', async () => {
     const [side] = begin() as [Side];
     store.meanwhile = [() => agreement.agreeOn({ ...ALL_UP, a: DOWN })];
