@@ -35,6 +35,10 @@ class Side {
         this.renewals += 1;
         agreement.sync(this.replica);
       },
+      storeFailed: async (_pool: string, since: number) => {
+        this.replica.failed({ mono: performance.now(), wall: Date.now() }, since);
+        agreement.sync(this.replica);
+      },
     } as Partial<Coordinator> as Coordinator);
     this.pool = {
       name: 'ici',
