@@ -39,6 +39,8 @@ const WARM_MS = 20_000;
 const WARM_REQUESTS = 15;
 const LOOK_EVERY_MS = 40;
 const AGREE_MS = 15_000;
+/** Longer than a gateway waits for an answer. */
+const GIVE_UP_MS = 35_000;
 
 interface Crowd {
   readonly mode: Mode;
@@ -77,7 +79,9 @@ export async function runExperiment(
     const placed = new Map(crowds.map((crowd) => [crowd.mode, crowd.agents.stats().loggedOn]));
 
     await scenario.heal(stage);
+    const healedAt = performance.now();
     const agreedMs = await untilAgreed(stage, scenario, modes);
+    await Promise.all(crowds.map((crowd) => untilFree(crowd, healedAt)));
     const ended = await Promise.all(crowds.map(({ agents }) => agents.stop()));
     const deliveries = await deliveriesOf(stage);
 
@@ -211,6 +215,17 @@ async function untilAgreed(stage: Stage, scenario: Scenario, modes: readonly Mod
   } catch {
     return Number.POSITIVE_INFINITY;
   }
+}
+
+/** What was sent into a silence ends when the gateway gives up, or the network repeats it. */
+async function untilFree({ mode, requests }: Crowd, moment: number): Promise<void> {
+  await eventually(
+    () => {
+      const free = new Set(requests.filter(({ begunAt }) => begunAt > moment).map(({ agent }) => agent));
+      if (free.size < AGENTS[mode]) throw new Error(`${free.size} of ${AGENTS[mode]} agents are at work`);
+    },
+    { within: GIVE_UP_MS, every: 100 },
+  ).catch(() => undefined);
 }
 
 async function deliveriesOf(stage: Stage): Promise<{ first: Set<string>; twice: string[] }> {

@@ -38,6 +38,9 @@ export interface Stage {
   close(): Promise<void>;
 }
 
+/** Two leases, a first round of probes, and room for a busy machine. */
+const READY_MS = 30_000;
+
 type Three<T> = [T, T, T];
 
 /** Gateways have the default settings. Leaves nothing behind when it rejects. */
@@ -67,7 +70,7 @@ export async function setStage(openNetwork: () => Promise<Network>): Promise<Sta
         affinity: { keyPrefix, redis: redisOptions },
         coordination: { replica: name },
       };
-      const gateway = await startGatewayProcess(config, host.prefix);
+      const gateway = await startGatewayProcess(config, { prefix: host.prefix, readyMs: READY_MS });
       closers.push(() => gateway.close());
       return Object.assign(gateway, { name, host });
     });

@@ -34,10 +34,11 @@ export interface GatewayProcess {
  * Starts `ici-gateway start` with this configuration on free ports, and waits until it is ready.
  *
  * @param prefix what the command line begins with, to run it in another place
+ * @param readyMs how long it may take to be ready
  */
 export async function startGatewayProcess(
   config: Record<string, unknown>,
-  prefix: readonly string[] = [],
+  { prefix = [], readyMs = 15_000 }: { readonly prefix?: readonly string[]; readonly readyMs?: number } = {},
 ): Promise<GatewayProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
   const file = join(directory, 'gateway.yaml');
@@ -71,9 +72,9 @@ export async function startGatewayProcess(
       if (url === '' || adminUrl === '') throw new Error('the gateway does not listen');
       await get('/readyz');
     },
-    { within: 15_000 },
+    { within: readyMs },
   );
-  await child.until(ready, 15_000, 'the gateway');
+  await child.until(ready, readyMs, 'the gateway');
   return {
     url,
     adminUrl,
