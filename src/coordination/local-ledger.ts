@@ -49,7 +49,7 @@ export class LocalLedger implements LedgerClient {
   }
 
   async decree(request: PolicyRequest): Promise<boolean> {
-    const taken = this.#ledger.decree(request, Date.now());
+    const taken = this.#ledger.decree(request, LIFE, Date.now());
     this.#save();
     if (taken) this.#listener?.onNews(true);
     return taken;

@@ -170,10 +170,9 @@ export class PoolCoordinator {
     return this.#syncing;
   }
 
-  /** A claim was not answered, which the ledger is kept with: two such silences are an outage. */
+  /** A claim was not answered: is the ledger, which is kept with the bindings, silent too? */
   storeFailed(since: number): Promise<void> {
-    this.#replica.failed(now(), since);
-    this.#tell();
+    this.#replica.doubtStore(since);
     return this.renew();
   }
 

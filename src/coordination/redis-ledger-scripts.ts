@@ -5,7 +5,7 @@ import { REPLICATION } from '../redis/keys.ts';
  * where the reasons stand. View, policy and opinions are JSON that only the
  * gateways read; what the rules need of them stands beside it.
  *
- *   KEYS[1]   ledger (hash): mark, life, since, open, survivors, epoch, id,
+ *   KEYS[1]   ledger (hash): mark, life, since, last, open, survivors, epoch, id,
  *             effective, view, ballots, version, policy
  *   KEYS[2]   replicas (hash): id -> end|joined|restored|acknowledged
  *   KEYS[3]   opinions (hash): id -> JSON
@@ -26,7 +26,7 @@ local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
 local LEASE = tonumber(ARGV[2])
 
 local held = redis.call('HMGET', KEYS[1], 'mark', 'life', 'since', 'open', 'survivors', 'epoch', 'id',
-  'effective', 'ballots', 'version')
+  'effective', 'ballots', 'version', 'last')
 local written = {}
 local function write(field, value)
   written[#written + 1] = field
@@ -53,6 +53,7 @@ local id = held[7] or ''
 local effective = held[8] ~= ''
 local ballots = tonumber(held[9] or 1)
 local version = tonumber(held[10] or 0)
+local last = tonumber(held[11] or 0)
 
 -- Read by those scripts that need it; 'order' is for walking.
 local replicas, order = {}, {}
@@ -92,7 +93,7 @@ local function log(first)
 end
 
 local function fence()
-  return open and effective and id .. ':' .. life or ''
+  return open and effective and id ~= '' and id .. ':' .. life or ''
 end
 
 local function write_fence()
@@ -142,7 +143,9 @@ local REPLICA, ADOPTED, OPINION = ARGV[6], ARGV[8], ARGV[11]
 local adopted_epoch = tonumber(ARGV[7])
 read_replicas()
 
-if life ~= LIFE then
+local stepped = #order > 0 and (NOW < last or NOW > last + LEASE / 2)
+write('last', text(NOW))
+if life ~= LIFE or stepped then
   life, since, open, survivors = LIFE, NOW, false, #order > 0
 end
 local waited = NOW >= since + LEASE
@@ -179,9 +182,11 @@ else
 end
 
 local before = replicas[REPLICA]
+local joined = before and before.joined or NOW
+if joined > NOW then joined = NOW - tonumber(ARGV[5]) end
 local mine = {
   e = NOW + LEASE,
-  joined = before and before.joined or NOW,
+  joined = joined,
   restored = wants_state and '' or ARGV[10],
   acknowledged = ADOPTED,
 }
@@ -192,12 +197,13 @@ if redis.call('HGET', KEYS[3], REPLICA) ~= OPINION then
   ballots = ballots + 1
 end
 
-local count, all_heard = 0, survivors
+local count, all_heard = 0, true
 for _, replica in pairs(replicas) do
   count = count + 1
   if replica.restored ~= life then all_heard = false end
 end
-if not open and (all_heard or waited) then open = true end
+if not open and all_heard and (survivors or waited) then open = true end
+if NOW >= since + LEASE * 10 then open = true end
 try_effect()
 save(false)
 
@@ -241,7 +247,7 @@ return 1
  *   ARGV[8..] events
  */
 const DECREE = `
-if tonumber(ARGV[5]) ~= version then return 0 end
+if life ~= LIFE or not open or tonumber(ARGV[5]) ~= version then return 0 end
 version = tonumber(ARGV[6])
 write('policy', ARGV[7])
 log(8)

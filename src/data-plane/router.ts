@@ -53,6 +53,9 @@ export type Route = Way | Wait;
 const MOST_TURNS = 5;
 const MOST_MOVES = 5;
 
+// Far longer than a claim takes, and far shorter than it may.
+const LATE_MS = 25;
+
 const STARTING: Wait = { wait: 'starting', againMs: Number.POSITIVE_INFINITY };
 const NO_INSTANCE: Wait = { wait: 'no-instance', againMs: Number.POSITIVE_INFINITY };
 const VIEW: Wait = { wait: 'view', againMs: Number.POSITIVE_INFINITY };
@@ -81,6 +84,7 @@ export class Router {
     let trouble: Wait | undefined;
     for (let turn = 0; turn < MOST_TURNS; turn += 1) {
       const before = trouble;
+      const begunAt = performance.now();
       try {
         const route = this.#atHand(pool, exchange) ?? (await this.#bind(pool, exchange, aliasesOf(exchange)));
         if (route !== LEASE) return route;
@@ -92,7 +96,8 @@ export class Router {
       }
       // What did not answer twice will not the third time; a view that was overtaken is the sign of a new one.
       if (trouble === before && trouble !== VIEW) return trouble;
-      await this.#coordinator.renew(pool.name);
+      if (trouble === STORE) await this.#coordinator.storeFailed(pool.name, begunAt);
+      else await this.#coordinator.renew(pool.name);
     }
     return trouble ?? VIEW;
   }
@@ -176,7 +181,11 @@ export class Router {
       decide(exchange, 'bound');
       return { binding, epoch };
     }
-    const { binding, decision } = await bindings.claim(names, placementAt(proposal), standing.fence);
+    // A store that is late may be away: the ledger is asked meanwhile, so that this is known when the claim fails.
+    const late = setTimeout(() => void this.#coordinator.renew(pool.name), LATE_MS);
+    const { binding, decision } = await bindings
+      .claim(names, placementAt(proposal), standing.fence)
+      .finally(() => clearTimeout(late));
     decide(exchange, decision);
     return { binding, epoch };
   }

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { rendezvous } from '../../src/core/balancers.ts';
 import { nameKey } from '../../src/core/identity.ts';
-import type { InstanceState } from '../../src/core/instance.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 import { eventually } from '../support/eventually.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
+import { anInstance } from '../support/instances.ts';
 import type { Outcome, RunningLoad } from '../support/load.ts';
 import { post, startLoad, users } from '../support/load.ts';
 import type { RedisServer } from '../support/redis-server.ts';
@@ -75,17 +75,7 @@ function placesOf(outcomes: readonly Outcome[]): Map<string, string> {
 }
 
 function hashedPlace(user: string): string | undefined {
-  const candidates = ['a', 'b', 'c'].map(
-    (id): InstanceState => ({
-      id,
-      weight: 1,
-      priority: 1,
-      admin: 'enabled',
-      health: 'up',
-      incarnation: '',
-      past: [],
-    }),
-  );
+  const candidates = ['a', 'b', 'c'].map((id) => anInstance({ id }));
   return rendezvous(candidates, nameKey('user', user))?.id;
 }
 

@@ -79,6 +79,7 @@ export class Agreement {
     const [{ policy }] = this.replicas as [Replica];
     this.ledger.decree(
       { base: policy.version, policy: { ...change(policy), version: policy.version + 1 }, events: [] },
+      LIFE,
       this.#now,
     );
     this.agree();

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import type { AgreedView } from '../../src/core/agreement/agreed-view.ts';
 import type { SyncReply } from '../../src/core/agreement/ledger.ts';
 import { epochOf, Ledger } from '../../src/core/agreement/ledger.ts';
 import type { PoolRules } from '../../src/core/agreement/next-view.ts';
@@ -120,12 +119,9 @@ describe('a lease', () => {
   test('on an empty ledger is given after the time of one, since somebody may still hold one', () => {
     const cluster = new Cluster();
     const g1 = cluster.replica('g1');
-    cluster.settle(g1);
-    cluster.now += LEASE - 1;
-    cluster.settle(g1);
+    cluster.pass(LEASE - 1, g1);
     expect(cluster.mode(g1)).toBe('waiting');
-    cluster.now += 1;
-    cluster.settle(g1);
+    cluster.pass(1, g1);
     expect(cluster.mode(g1)).toBe('leased');
     expect(cluster.target(g1)).toBe('a');
   });
@@ -291,7 +287,7 @@ describe('a store that has lost what was written last', () => {
     const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
     cluster.begin(g1, g2);
     const policy = { ...g1.policy, version: 1, failback: { kind: 'immediate' as const } };
-    cluster.ledger.decree({ base: 0, policy, events: [] }, cluster.now);
+    cluster.ledger.decree({ base: 0, policy, events: [] }, cluster.life, cluster.now);
     cluster.sync(g1);
     Object.assign(cluster, { ledger: new Ledger({ leaseMs: LEASE, joinMs: JOIN }), life: 'L2' });
     cluster.sync(g2);
@@ -403,11 +399,77 @@ describe('an instance that one replica alone cannot reach', () => {
   });
 });
 
-test('a policy is written by compare-and-set on its version', () => {
-  const { ledger } = new Cluster();
+test('a policy is written by compare-and-set on its version, and not while one may be missing', () => {
+  const cluster = new Cluster();
+  const { ledger, life } = cluster;
   const policy = { ...ledger.state.policy, version: 1 };
-  const view: AgreedView = ledger.state.view;
-  expect(ledger.decree({ base: 0, policy, events: [] }, 1)).toBe(true);
-  expect(ledger.decree({ base: 0, policy, events: [] }, 1)).toBe(false);
-  expect(ledger.state).toMatchObject({ policy: { version: 1 }, view });
+  const decree = { base: 0, policy, events: [] };
+  expect(ledger.decree(decree, life, cluster.now)).toBe(false);
+  cluster.begin(cluster.replica('g1'));
+  expect(ledger.decree(decree, 'another', cluster.now)).toBe(false);
+  expect(ledger.decree(decree, life, cluster.now)).toBe(true);
+  expect(ledger.decree(decree, life, cluster.now)).toBe(false);
+  expect(ledger.state.policy.version).toBe(1);
+});
+
+describe('a clock of the store that is set', () => {
+  test('forward, ends no registration whose lease may hold', () => {
+    const cluster = new Cluster();
+    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
+    cluster.begin(g1, g2);
+    for (const replica of [g1, g2]) replica.vote(says('down'));
+    const ahead = 60_000;
+    // The replicas' own clocks go on as before.
+    const sync = (replica: Replica): SyncReply => {
+      const request = replica.request(cluster.moment);
+      const reply = cluster.ledger.sync(request, cluster.life, cluster.now + ahead);
+      replica.accept(request, reply, cluster.moment);
+      return reply;
+    };
+    expect(sync(g1).replicas).toBe(2);
+    const proposal = g1.proposal(() => undefined);
+    const taken = proposal && cluster.ledger.propose(proposal, cluster.life, cluster.now + ahead);
+    expect(taken ?? false).toBe(false);
+    expect([g1, g2].map((replica) => cluster.target(replica))).toEqual(['a', 'a']);
+    sync(g2);
+    expect(sync(g1)).toMatchObject({ open: true, granted: true });
+  });
+
+  test('back, makes nobody wait for the time to come again', () => {
+    const cluster = new Cluster();
+    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
+    cluster.begin(g1, g2);
+    cluster.now -= 3_600_000;
+    cluster.settle(g1, g2);
+    expect(cluster.sync(g1)).toMatchObject({ open: true, granted: true, replicas: 2 });
+    cluster.ledger.leave('g2');
+    g1.vote(says('down'));
+    cluster.settle(g1);
+    expect(g1.agreed.active).toBe('b');
+  });
+});
+
+test('a ledger waits for a live replica that has much to write back, but not for ever', () => {
+  const cluster = new Cluster();
+  const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
+  cluster.begin(g1, g2);
+  cluster.life = 'L2';
+  const sync = (replica: Replica): SyncReply => {
+    const request = replica.request(cluster.moment);
+    const reply = cluster.ledger.sync(request, cluster.life, cluster.now);
+    replica.accept(request, reply, cluster.moment);
+    return reply;
+  };
+  for (let s = 0; s < 10; s += 1) {
+    cluster.sync(g1);
+    expect(sync(g2)).toMatchObject({ open: false, granted: true });
+    cluster.now += JOIN;
+  }
+  for (let s = 0; s < 25; s += 1) {
+    cluster.sync(g1);
+    sync(g2);
+    cluster.now += JOIN;
+  }
+  expect(cluster.sync(g1)).toMatchObject({ open: true, granted: true });
+  expect(sync(g2)).toMatchObject({ open: true, granted: false });
 });

@@ -100,6 +100,8 @@ export function epochOf(fence: string): number {
   return Number.parseInt(fence, 10);
 }
 
+// For how many leases a replica that has much to write back may hold up the others.
+const MOST_LEASES_CLOSED = 10;
 const MOST_EVENTS = 1_000;
 
 /**
@@ -116,8 +118,9 @@ const MOST_EVENTS = 1_000;
  *   it arrived. So whoever has not acknowledged has no lease.
  * - In a new life of the store, which may have lost registrations and views, no
  *   view changes until every replica of the earlier life was heard of, or a
- *   lease's time has passed. Until then those that hold a lease keep it: nothing
- *   can change behind their backs.
+ *   lease's time has passed, and those that were heard have written back what
+ *   they know. Until then those that hold a lease keep it: nothing can change
+ *   behind their backs.
  * - A replica that has just joined waits for its first lease for longer than a
  *   store may lose on a failover (`joinMs`), so the one registration that could
  *   be lost without a trace never had a lease.
@@ -127,6 +130,8 @@ export class Ledger {
   readonly #joinMs: number;
   #life = '';
   #since = 0;
+  /** When it was asked last. */
+  #last = 0;
   #isOpen = false;
   /** In an earlier life somebody was registered who survived the loss. */
   #hasSurvivors = false;
@@ -151,7 +156,8 @@ export class Ledger {
   }
 
   get fence(): string {
-    return this.#isOpen && this.#isEffective ? `${this.#view.id}:${this.#life}` : '';
+    const holds = this.#isOpen && this.#isEffective && this.#view.id !== '';
+    return holds ? `${this.#view.id}:${this.#life}` : '';
   }
 
   get events(): readonly LoggedEvent[] {
@@ -198,9 +204,9 @@ export class Ledger {
     return true;
   }
 
-  /** Writes the next policy if the present one is still what it was made from. */
-  decree(request: PolicyRequest, now: number): boolean {
-    if (request.base !== this.#policy.version) return false;
+  /** Writes the next policy if the present one is still what it was made from, and not what a store forgot. */
+  decree(request: PolicyRequest, life: string, now: number): boolean {
+    if (life !== this.#life || !this.#isOpen || request.base !== this.#policy.version) return false;
     this.#policy = request.policy;
     this.#log(request.events, now);
     return true;
@@ -213,7 +219,10 @@ export class Ledger {
   }
 
   #enterLife(life: string, now: number): void {
-    if (life === this.#life) return;
+    // A clock that was set may have ended registrations before their leases. Whoever is there is heard within a third.
+    const stepped = this.#replicas.size > 0 && (now < this.#last || now > this.#last + this.#leaseMs / 2);
+    this.#last = now;
+    if (life === this.#life && !stepped) return;
     this.#life = life;
     this.#since = now;
     this.#isOpen = false;
@@ -240,7 +249,7 @@ export class Ledger {
     const said = JSON.stringify(request.opinion ?? null);
     const registration: Registration = {
       end: now + this.#leaseMs,
-      joined: before?.joined ?? now,
+      joined: this.#joined(before, now),
       acknowledged: request.viewId,
       restored,
       opinion: request.opinion,
@@ -249,6 +258,12 @@ export class Ledger {
     this.#replicas.set(request.replica, registration);
     if (before?.said !== said) this.#ballotsState += 1;
     return registration;
+  }
+
+  #joined(before: Registration | undefined, now: number): number {
+    if (before === undefined) return now;
+    // In the future: it was there before the clock was set back.
+    return before.joined > now ? now - this.#joinMs : before.joined;
   }
 
   /** Epochs never go back, whatever a store has lost. Returns true where the caller's state is wanted. */
@@ -269,9 +284,11 @@ export class Ledger {
   }
 
   #tryOpen(life: string, now: number): void {
-    const all = [...this.#replicas.values()];
-    const allHeard = this.#hasSurvivors && all.every(({ restored }) => restored === life);
-    if (allHeard || now >= this.#since + this.#leaseMs) this.#isOpen = true;
+    const allHeard = [...this.#replicas.values()].every(({ restored }) => restored === life);
+    const waited = now - this.#since;
+    if (allHeard && (this.#hasSurvivors || waited >= this.#leaseMs)) this.#isOpen = true;
+    // Whoever is still writing back then has to do without a lease until it is done.
+    if (waited >= this.#leaseMs * MOST_LEASES_CLOSED) this.#isOpen = true;
   }
 
   #tryEffect(): void {

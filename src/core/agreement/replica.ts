@@ -253,6 +253,8 @@ export class Replica implements Standing {
     if (reply.life !== this.#life) {
       this.#life = reply.life;
       this.#restored = '';
+      // What it counts may have been counted before.
+      this.#ballotsState = 0;
     }
     this.#open = reply.open;
     this.#wantsState = reply.wantsState;
@@ -287,7 +289,18 @@ export class Replica implements Standing {
   }
 
   /**
-   * The store did not answer.
+   * A claim was not answered. That alone is no outage; if the ledger does not answer either, it is one.
+   *
+   * @param since monotonic ms at which it was made
+   */
+  doubtStore(since: number): void {
+    if (this.#failures > 0) return;
+    this.#failures = 1;
+    this.#failingSince = since;
+  }
+
+  /**
+   * The ledger did not answer.
    *
    * @param since monotonic ms at which it was asked
    */
