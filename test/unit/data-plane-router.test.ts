@@ -36,7 +36,7 @@ class Side {
         agreement.sync(this.replica);
       },
       storeFailed: async (_pool: string, since: number) => {
-        this.replica.failed({ mono: performance.now(), wall: Date.now() }, since);
+        this.replica.doubtStore(since);
         agreement.sync(this.replica);
       },
     } as Partial<Coordinator> as Coordinator);
