@@ -264,12 +264,12 @@ function quarantineEnds({ quarantine, health }: PoolConfig, at: Path, { warn }: 
     );
 }
 
-function someLogon({ sessionLost }: PoolConfig, at: Path, { error, warn }: CheckContext): void {
+function someLogon({ sessionLost }: PoolConfig, at: Path, { warn }: CheckContext): void {
   const { answer, logonOperations } = sessionLost;
   if (answer === 'fault' && logonOperations.length === 0)
-    error(
+    warn(
       [...at, 'sessionLost', 'logonOperations'],
-      'is empty, so no agent who lost his session could ever log on again; name the operations of a logon',
+      'is empty, so even the logon of an agent who lost his session is answered with a Fault once; name the operations of a logon',
     );
   if (answer === 'pass' && logonOperations.length > 0)
     warn([...at, 'sessionLost', 'logonOperations'], 'has no effect while answer is pass; set it to fault');

@@ -110,11 +110,6 @@ describe('what several options say must go together', () => {
       'pools[0].health.incarnationPointer: is given, and incarnation too; remove one of the two',
     ],
     [
-      'a logon that nobody could make',
-      `${MINIMAL}    sessionLost: { answer: fault }`,
-      'pools[0].sessionLost.logonOperations: is empty, so no agent who lost his session could ever log on again; name the operations of a logon',
-    ],
-    [
       'a token that is not there',
       `${MINIMAL}admin: { tokenFile: /nonexistent/token }`,
       'admin.tokenFile: /nonexistent/token cannot be read: no such file',
@@ -297,6 +292,12 @@ describe('dubious, but no reason not to start', () => {
     expect(
       warningsOf(`${MINIMAL}    quarantine: always\n    health: { emptyMatches: 'sessions: 0' }`),
     ).toEqual([]);
+  });
+
+  test('logons that cannot be told from other requests', () => {
+    expect(warningsOf(`${MINIMAL}    sessionLost: { answer: fault }`)).toEqual([
+      expect.stringMatching(/logonOperations: is empty, so even the logon of an agent/),
+    ]);
   });
 
   test('logons that nobody looks for', () => {
