@@ -31,6 +31,7 @@ const WEIGHTS: readonly (readonly [Kind, number])[] = [
   ['kill', 1],
   ['leave', 0.5],
   ['wall-jump', 0.5],
+  ['store-clock', 0.5],
   ['store-hang', 1],
   ['store-crash', 3],
   ['store-empty', 1.5],
@@ -118,6 +119,8 @@ function faultAt(at: number, kind: Kind, setup: Setup, random: Random): StoryEve
       return { at, kind, instance, ms };
     case 'wall-jump':
       return { at, kind, replica, by: Math.round((random() - 0.5) * 1e5) };
+    case 'store-clock':
+      return { at, kind, by: Math.round((random() < 0.5 ? -1 : 1) * (0.6 + random() * 5) * LEASE_MS) };
     case 'store-hang':
     case 'store-empty':
       return { at, kind, ms };

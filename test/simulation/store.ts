@@ -53,6 +53,8 @@ export interface State {
 
 interface Logged {
   readonly at: number;
+  /** What its clock showed. */
+  readonly clock: number;
   readonly life: string;
   readonly command: Command;
 }
@@ -80,6 +82,8 @@ export class Store {
   readonly #open: () => State;
   #state: State;
   #log: Logged[] = [];
+  /** By how much its clock was set. */
+  #set = 0;
   #news = '';
   #opened = false;
   #isReplaying = false;
@@ -110,8 +114,13 @@ export class Store {
     return this.#opened;
   }
 
+  /** What its clock shows then, if nobody sets it. */
   clockAt(time: number): number {
-    return EPOCH_OF_STORE + time;
+    return EPOCH_OF_STORE + time + this.#set;
+  }
+
+  setClock(by: number): void {
+    this.#set += by;
   }
 
   /** Writes of the last `lost` ms are gone. */
@@ -127,9 +136,9 @@ export class Store {
     this.#view = NO_VIEW;
     this.#isReplaying = true;
     const next = `L${this.incarnation}`;
-    for (const { at, life, command } of this.#log) {
+    for (const { clock, life, command } of this.#log) {
       this.life = life;
-      this.#execute(command, at, life);
+      this.#execute(command, clock, life);
     }
     this.life = next;
     this.#isReplaying = false;
@@ -154,13 +163,13 @@ export class Store {
   }
 
   execute<C extends Command>(command: C, now: number): Answers[C['kind']] {
-    this.#log.push({ at: now, life: this.life, command });
-    return this.#execute(command, now, this.life) as Answers[C['kind']];
+    const clock = this.clockAt(now);
+    this.#log.push({ at: now, clock, life: this.life, command });
+    return this.#execute(command, clock, this.life) as Answers[C['kind']];
   }
 
-  #execute(command: Command, now: number, life: string): Answers[Command['kind']] {
+  #execute(command: Command, clock: number, life: string): Answers[Command['kind']] {
     const { ledger } = this.#state;
-    const clock = this.clockAt(now);
     switch (command.kind) {
       case 'sync': {
         const reply = ledger.sync(command.request, life, clock);
@@ -177,7 +186,7 @@ export class Store {
         return taken;
       }
       case 'decree': {
-        const taken = ledger.decree(command.request, clock);
+        const taken = ledger.decree(command.request, life, clock);
         if (taken && !this.#isReplaying) this.#events.onNews();
         return taken;
       }

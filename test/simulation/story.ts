@@ -37,6 +37,8 @@ export type StoryEvent = { readonly at: number } & (
   /** As `kill`, but it takes its leave from the ledger. */
   | { readonly kind: 'leave'; readonly replica: number; readonly ms: number }
   | { readonly kind: 'wall-jump'; readonly replica: number; readonly by: number }
+  /** Its clock is set, by more than the ledger can take for a time without questions. */
+  | { readonly kind: 'store-clock'; readonly by: number }
   | { readonly kind: 'store-hang'; readonly ms: number }
   /** Dies, and comes back after `ms` without what was written in the last `lost` ms. */
   | { readonly kind: 'store-crash'; readonly ms: number; readonly lost: number }

@@ -171,6 +171,9 @@ export class World {
       case 'instance-hang':
         this.#disturbInstance(event, this.instances[event.instance] as Instance);
         break;
+      case 'store-clock':
+        this.store.setClock(event.by);
+        break;
       case 'store-hang':
         this.store.hangsUntil = Math.max(this.store.hangsUntil, this.scheduler.now + event.ms);
         break;
