@@ -146,7 +146,11 @@ read_replicas()
 local stepped = #order > 0 and (NOW < last or NOW > last + LEASE / 2)
 write('last', text(NOW))
 if life ~= LIFE or stepped then
-  life, since, open, survivors = LIFE, NOW, false, #order > 0
+  life, since, open, survivors = LIFE, NOW, false, #order > 0 and (open or survivors)
+  for _, replica in ipairs(order) do
+    replicas[replica].restored = ''
+    write_replica(replica)
+  end
 end
 local waited = NOW >= since + LEASE
 

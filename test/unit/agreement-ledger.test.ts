@@ -426,10 +426,14 @@ describe('a clock of the store that is set', () => {
       replica.accept(request, reply, cluster.moment);
       return reply;
     };
-    expect(sync(g1).replicas).toBe(2);
-    const proposal = g1.proposal(() => undefined);
-    const taken = proposal && cluster.ledger.propose(proposal, cluster.life, cluster.now + ahead);
-    expect(taken ?? false).toBe(false);
+    // It hears one of them again and again, and waits for the other.
+    for (let s = 0; s < 3; s += 1) {
+      expect(sync(g1)).toMatchObject({ open: false, granted: true, replicas: 2, fence: '' });
+      cluster.now += 10;
+    }
+    const view = { ...g1.agreed, epoch: g1.agreed.epoch + 1, id: 'next' };
+    const proposal = { replica: 'g1', base: g1.agreed.id, view, events: [] };
+    expect(cluster.ledger.propose(proposal, cluster.life, cluster.now + ahead)).toBe(false);
     expect([g1, g2].map((replica) => cluster.target(replica))).toEqual(['a', 'a']);
     sync(g2);
     expect(sync(g1)).toMatchObject({ open: true, granted: true });
@@ -446,6 +450,32 @@ describe('a clock of the store that is set', () => {
     g1.vote(says('down'));
     cluster.settle(g1);
     expect(g1.agreed.active).toBe('b');
+  });
+});
+
+describe('a ledger that was emptied', () => {
+  /** Another replica holds a lease of which nothing is known any more; a newcomer is all that there is. */
+  const emptied = (): [Cluster, Replica] => {
+    const cluster = new Cluster();
+    const newcomer = cluster.replica('g1');
+    cluster.sync(newcomer);
+    return [cluster, newcomer];
+  };
+
+  test('does not take a newcomer for all there were when its clock is set', () => {
+    const [cluster, newcomer] = emptied();
+    cluster.now += LEASE / 2 + 1;
+    cluster.sync(newcomer);
+    expect(cluster.sync(newcomer)).toMatchObject({ open: false, granted: false });
+    cluster.pass(LEASE, newcomer);
+    expect(cluster.sync(newcomer)).toMatchObject({ open: true, granted: true });
+  });
+
+  test('does not take a newcomer for all there were when one more life begins', () => {
+    const [cluster, newcomer] = emptied();
+    cluster.life = 'L2';
+    cluster.sync(newcomer);
+    expect(cluster.sync(newcomer)).toMatchObject({ open: false, granted: false });
   });
 });
 

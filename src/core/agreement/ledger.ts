@@ -133,7 +133,7 @@ export class Ledger {
   /** When it was asked last. */
   #last = 0;
   #isOpen = false;
-  /** In an earlier life somebody was registered who survived the loss. */
+  /** All who were registered in an earlier life have survived the loss, or their leases ended. */
   #hasSurvivors = false;
   #view: AgreedView = NO_VIEW;
   #isEffective = true;
@@ -223,10 +223,14 @@ export class Ledger {
     const stepped = this.#replicas.size > 0 && (now < this.#last || now > this.#last + this.#leaseMs / 2);
     this.#last = now;
     if (life === this.#life && !stepped) return;
+    // Closed and without survivors, it knows only those that have come since: others may hold a lease still.
+    this.#hasSurvivors = this.#replicas.size > 0 && (this.#isOpen || this.#hasSurvivors);
     this.#life = life;
     this.#since = now;
     this.#isOpen = false;
-    this.#hasSurvivors = this.#replicas.size > 0;
+    // What they said before does not count as being heard: after a step of the clock the life is still the same.
+    for (const [id, registration] of this.#replicas)
+      this.#replicas.set(id, { ...registration, restored: '' });
   }
 
   /** In a new life those of the earlier one are kept until it is open: it is for them that it waits. */
