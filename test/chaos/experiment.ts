@@ -27,6 +27,8 @@ export interface Row extends Measures {
   readonly stale: number;
   /** From the end of the fault until all gateways showed the same view, in effect. */
   readonly agreedMs: number;
+  /** What was in the way, where they did not come to that. */
+  readonly disagreement: string | undefined;
 }
 
 const AGENTS: Readonly<Record<Mode, number>> = { sticky: 15, failover: 9 };
@@ -38,6 +40,8 @@ const WARM_MS = 20_000;
 /** Requests per agent until every gateway knows him. */
 const WARM_REQUESTS = 15;
 const LOOK_EVERY_MS = 40;
+/** Between a change of the view and a look that shows it, on a busy machine. */
+const BACK_MARGIN_MS = 500;
 const AGREE_MS = 15_000;
 /** Longer than a gateway waits for an answer. */
 const GIVE_UP_MS = 35_000;
@@ -78,9 +82,10 @@ export async function runExperiment(
     await observer.end();
     const placed = new Map(crowds.map((crowd) => [crowd.mode, crowd.agents.stats().loggedOn]));
 
+    const healing = performance.now();
     await scenario.heal(stage);
     const healedAt = performance.now();
-    const agreedMs = await untilAgreed(stage, scenario, modes);
+    const { agreedMs, disagreement } = await untilAgreed(stage, scenario, modes);
     await Promise.all(crowds.map((crowd) => untilFree(crowd, healedAt)));
     const ended = await Promise.all(crowds.map(({ agents }) => agents.stop()));
     const deliveries = await deliveriesOf(stage);
@@ -88,9 +93,11 @@ export async function runExperiment(
     return crowds.map(({ mode, requests }, i): Row => {
       const known = requests.filter(({ agent }) => Number(agent.slice(-4)) <= AGENTS[mode]);
       const newcomers = scenario.newcomers === true ? NEWCOMERS : 0;
-      const leftAt = scenario.restarts === true && mode === 'sticky' ? undefined : observer.leftAt(mode);
+      const leftAt = observer.leftAt(mode) ?? Number.POSITIVE_INFINITY;
+      // A sticky instance that is back may serve those again who sent nothing while it was away.
+      const backAt = mode === 'sticky' ? observer.backAt(mode, healing) : Number.POSITIVE_INFINITY;
       const late = requests.filter(
-        ({ id, begunAt }) => begunAt > (leftAt ?? Infinity) && deliveries.first.has(id),
+        ({ id, begunAt }) => begunAt > leftAt && begunAt < backAt && deliveries.first.has(id),
       );
       return {
         ...measure(known, times, scenario.bereaves === true ? 'a' : undefined),
@@ -105,6 +112,7 @@ export async function runExperiment(
         duplicates: deliveries.twice.filter((id) => modeOf(id) === mode).length,
         stale: Math.max(late.length, findings.stale[mode] ?? 0),
         agreedMs,
+        disagreement,
       };
     });
   } finally {
@@ -148,6 +156,7 @@ class Observer {
   readonly #before: ReadonlyMap<Mode, PoolStatus>;
   readonly #shownAt = new Map<Mode, number>();
   readonly #leftAt = new Map<Mode, number>();
+  readonly #backAt = new Map<Mode, number>();
   readonly #done: Promise<void>;
   #ended = false;
 
@@ -176,6 +185,11 @@ class Observer {
     return this.#leftAt.get(mode);
   }
 
+  /** Until when it did not, for certain: it may have been seen late that it could again. */
+  backAt(mode: Mode, latest: number): number {
+    return Math.min(this.#backAt.get(mode) ?? latest, latest);
+  }
+
   async #watch(look: () => Promise<ReadonlyMap<Mode, PoolStatus>>): Promise<void> {
     while (!this.#ended) {
       for (const [mode, status] of await look()) this.#take(mode, status, performance.now());
@@ -192,11 +206,17 @@ class Observer {
         ? now.active !== null && now.active.instance !== 'a'
         : now.instances.some(({ id, health }) => id === 'a' && health === 'down');
     if (isLeft && now.view.effective && !this.#leftAt.has(mode)) this.#leftAt.set(mode, at);
+    if (isLeft || !this.#leftAt.has(mode) || this.#backAt.has(mode)) return;
+    this.#backAt.set(mode, at - BACK_MARGIN_MS);
   }
 }
 
 /** Resolves with the time it took; infinite where it took too long. */
-async function untilAgreed(stage: Stage, scenario: Scenario, modes: readonly Mode[]): Promise<number> {
+async function untilAgreed(
+  stage: Stage,
+  scenario: Scenario,
+  modes: readonly Mode[],
+): Promise<Pick<Row, 'agreedMs' | 'disagreement'>> {
   const begunAt = performance.now();
   const alive = scenario.losesGateway === true ? stage.gateways.slice(1) : stage.gateways;
   try {
@@ -211,9 +231,9 @@ async function untilAgreed(stage: Stage, scenario: Scenario, modes: readonly Mod
       },
       { within: AGREE_MS, every: 30 },
     );
-    return performance.now() - begunAt;
-  } catch {
-    return Number.POSITIVE_INFINITY;
+    return { agreedMs: performance.now() - begunAt, disagreement: undefined };
+  } catch (error) {
+    return { agreedMs: Number.POSITIVE_INFINITY, disagreement: String(error) };
   }
 }
 

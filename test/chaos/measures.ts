@@ -1,4 +1,5 @@
 import type { AgentEvent } from '../../src/simulator/agent-stats.ts';
+import type { AnsweredBy } from '../../src/simulator/split-detector.ts';
 
 export type EndedRequest = Extract<AgentEvent, { type: 'request' }>;
 
@@ -47,20 +48,19 @@ export function measure(
   const homes = homesAt(requests, from);
   const affected = requests.filter(({ endedAt }) => endedAt >= from);
   const failed = affected.filter(({ failure }) => failure !== undefined);
-  const isBereft = (agent: string): boolean => victim !== undefined && homes.get(agent) === victim;
+  const isBereft = (agent: string): boolean => victim !== undefined && homes.get(agent)?.connector === victim;
 
   const strangers = new Set<string>();
-  for (const { agent, begunAt, by } of affected) {
+  for (const { agent, by } of affected) {
     const home = homes.get(agent);
-    if (home !== undefined && by !== undefined && by.connector !== home && begunAt >= from)
-      strangers.add(agent);
+    if (home !== undefined && by !== undefined && by.connector !== home.connector) strangers.add(agent);
   }
   const failures: Record<string, number> = {};
   for (const { failure = '' } of failed) failures[failure] = (failures[failure] ?? 0) + 1;
 
   const hurt = new Set(failed.map(({ agent }) => agent));
   for (const agent of homes.keys()) if (isBereft(agent)) hurt.add(agent);
-  const backAt = [...hurt].map((agent) => servedAgain(affected, agent, from));
+  const backAt = [...hurt].map((agent) => servedAgain(affected, agent, homes.get(agent), from));
   const back = backAt.filter((at) => at !== undefined);
   const answered = affected.filter(({ by }) => by !== undefined);
   return {
@@ -78,23 +78,36 @@ export function measure(
 }
 
 /** Where each agent was answered last before this moment. */
-export function homesAt(requests: readonly EndedRequest[], moment: number): Map<string, string> {
-  const latest = new Map<string, EndedRequest>();
-  for (const request of requests) {
-    const { agent, by, endedAt } = request;
+function homesAt(requests: readonly EndedRequest[], moment: number): Map<string, AnsweredBy> {
+  const latest = new Map<string, { by: AnsweredBy; endedAt: number }>();
+  for (const { agent, by, endedAt } of requests) {
     if (by === undefined || endedAt >= moment) continue;
-    if (endedAt > (latest.get(agent)?.endedAt ?? Number.NEGATIVE_INFINITY)) latest.set(agent, request);
+    if (endedAt > (latest.get(agent)?.endedAt ?? Number.NEGATIVE_INFINITY))
+      latest.set(agent, { by, endedAt });
   }
-  return new Map([...latest].map(([agent, { by }]) => [agent, by?.connector ?? '']));
+  return new Map([...latest].map(([agent, { by }]) => [agent, by]));
 }
 
-/** When the agent's first request was answered that he began after his last failure. */
-function servedAgain(requests: readonly EndedRequest[], agent: string, from: number): number | undefined {
-  const own = requests.filter((request) => request.agent === agent);
-  const lastFailure = Math.max(
-    from,
-    ...own.filter(({ failure }) => failure !== undefined).map(({ begunAt }) => begunAt),
-  );
-  const answers = own.filter(({ by, begunAt }) => by !== undefined && begunAt >= lastFailure);
-  return answers.length === 0 ? undefined : Math.min(...answers.map(({ endedAt }) => endedAt));
+/**
+ * When the agent was answered after the fault and his last failure: a request
+ * that he began since, or one that was waiting and was answered by another
+ * instance, or by another life of his own.
+ */
+function servedAgain(
+  requests: readonly EndedRequest[],
+  agent: string,
+  home: AnsweredBy | undefined,
+  from: number,
+): number | undefined {
+  let since = from;
+  for (const { agent: who, failure, endedAt } of requests) {
+    if (who === agent && failure !== undefined) since = Math.max(since, endedAt);
+  }
+  let first: number | undefined;
+  for (const { agent: who, by, begunAt, endedAt } of requests) {
+    if (who !== agent || by === undefined || endedAt < since) continue;
+    const isElsewhere = by.connector !== home?.connector || by.incarnation !== home.incarnation;
+    if (begunAt >= since || isElsewhere) first = Math.min(first ?? endedAt, endedAt);
+  }
+  return first;
 }

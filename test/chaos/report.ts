@@ -67,6 +67,7 @@ export function remarks(row: Row): string[] {
   const missed = targetsOf(row)
     .filter(({ met }) => !met)
     .map(({ text }) => `${where}: MISSED ${text}`);
+  if (row.disagreement !== undefined) missed.push(`${where}: ${row.disagreement}`);
   const told = Object.entries(row.failures).map(([code, count]) => `${count} ${code}`);
   return told.length === 0 ? missed : [...missed, `${where}: failed with ${told.join(', ')}`];
 }

@@ -35,9 +35,6 @@ function ownTargets(row: Row): Target[] {
   switch (row.scenario.name) {
     case 'instance-killed':
       return [avoidable, allMoved, atMost('recovery', row.recoveryMs ?? Infinity, KILLED_RECOVERY_MS)];
-    case 'instance-stopped':
-    case 'gateway-stopped':
-      return [allMoved];
     case 'master-killed':
     case 'master-stopped': {
       const recovery = row.recoveredAfterPromotionMs ?? Infinity;
