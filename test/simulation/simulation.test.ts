@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest';
+import type { PoolMode } from '../../src/core/view.ts';
 import { firstFailure } from './first-failure.ts';
 import { generate } from './generate.ts';
 import { MUTANTS } from './mutants.ts';
 import { RULES } from './rules.ts';
 import { shrink } from './shrink.ts';
+import type { Setup, Story, StoryEvent } from './story.ts';
+import { healedAt } from './story.ts';
 import { runStory } from './world.ts';
 
 const SCHEDULES = 2_000;
@@ -28,4 +31,39 @@ test('a story that fails is made short, and still fails', () => {
   expect(found.story.events.length).toBeLessThan(story.events.length / 2);
   expect(runStory(found.story, PLANTED)).toEqual(found.violation);
   expect(found.violation.invariant).toBe(violation.invariant);
+});
+
+/** Three gateways whose clocks are right, and one promise that was broken once. */
+function storyOf(mode: PoolMode, events: readonly StoryEvent[]): Story {
+  const clocks = [0, 1, 2].map(() => ({ rate: 1, mono: 0, wall: 0 }));
+  const setup: Setup = {
+    mode,
+    onStoreLoss: 'refuse',
+    quorum: 'majority',
+    quarantines: false,
+    lives: 'shown',
+    instances: 2,
+    agents: 1,
+    clocks,
+  };
+  return { seed: 1, setup, events, healed: healedAt(events) };
+}
+
+test('a clock of the store that is set ends no lease that a gateway still believes in', () => {
+  const story = storyOf('failover', [
+    { at: 5_000, kind: 'store-cut', replica: 1, ms: 2_900, lost: 'both' },
+    { at: 5_200, kind: 'store-clock', by: 5_000 },
+    { at: 5_210, kind: 'activate', instance: 1 },
+  ]);
+  expect(runStory(story)).toBeUndefined();
+});
+
+test('an act that the store lost, and was done again, does not make views flip for ever', () => {
+  const story = storyOf('sticky', [
+    { at: 2_863, kind: 'store-cut', replica: 0, ms: 559, lost: 'requests' },
+    { at: 2_917, kind: 'admin', instance: 0, state: 'disabled' },
+    { at: 3_463, kind: 'admin', instance: 0, state: 'disabled' },
+    { at: 3_662, kind: 'store-crash', ms: 6, lost: 368 },
+  ]);
+  expect(runStory(story)).toBeUndefined();
 });
