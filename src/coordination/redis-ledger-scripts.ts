@@ -148,7 +148,8 @@ write('last', text(NOW))
 if life ~= LIFE or stepped then
   life, since, open, survivors = LIFE, NOW, false, #order > 0 and (open or survivors)
   for _, replica in ipairs(order) do
-    replicas[replica].restored = ''
+    local r = replicas[replica]
+    r.e, r.restored = math.min(r.e, NOW + LEASE), ''
     write_replica(replica)
   end
 end
@@ -157,12 +158,7 @@ local waited = NOW >= since + LEASE
 if open or waited then
   for _, replica in ipairs(order) do
     local r = replicas[replica]
-    if r.e <= NOW then
-      remove_replica(replica)
-    elseif r.e > NOW + LEASE then
-      r.e = NOW + LEASE
-      write_replica(replica)
-    end
+    if r.e <= NOW then remove_replica(replica) end
   end
 end
 
@@ -224,7 +220,7 @@ if ADOPTED ~= id then
   reply[#reply + 1] = 'view'
   reply[#reply + 1] = redis.call('HGET', KEYS[1], 'view') or ''
 end
-if is_new or known_version ~= version then
+if is_new or known_version ~= version or (open and ARGV[10] ~= life) then
   reply[#reply + 1] = 'policy'
   reply[#reply + 1] = redis.call('HGET', KEYS[1], 'policy') or ''
 end

@@ -6,12 +6,13 @@ import type { Opinion } from '../../src/core/agreement/opinion.ts';
 import type { Policy } from '../../src/core/agreement/policy.ts';
 import { NO_POLICY } from '../../src/core/agreement/policy.ts';
 import type { LedgerClient } from '../../src/core/ports.ts';
-import { eventually } from '../support/eventually.ts';
 
 /** An empty ledger, and ways to it. */
 export interface OpenLedger {
   /** Another replica's way to the same ledger. */
   connect(): LedgerClient;
+  /** Sets the ledger's clock on, or back where negative. */
+  passTime(ms: number): Promise<void>;
   /** Makes the store begin another life with all that it holds. Missing where it has but one. */
   beginLife?(): Promise<void>;
   close(): Promise<void>;
@@ -24,8 +25,8 @@ export interface LedgerTimes {
 
 export type OpenLedgerWith = (times: LedgerTimes) => Promise<OpenLedger>;
 
-const SHORT: LedgerTimes = { leaseMs: 200, joinMs: 50 };
-const LONG: LedgerTimes = { leaseMs: 60_000, joinMs: 0 };
+// Long against any test, so that time passes only where a test lets it.
+export const TIMES: LedgerTimes = { leaseMs: 60_000, joinMs: 20_000 };
 
 export function request(replica: string, more: Partial<SyncRequest> = {}): SyncRequest {
   return {
@@ -39,6 +40,30 @@ export function request(replica: string, more: Partial<SyncRequest> = {}): SyncR
     policyKnown: 0,
     ...more,
   };
+}
+
+/**
+ * Lets a lease's time pass, in which these replicas are heard as often as live
+ * ones are, and write their bindings back. An empty ledger is open then. Returns
+ * the life.
+ */
+export async function openLedger(
+  ledger: Pick<OpenLedger, 'passTime'>,
+  { leaseMs }: LedgerTimes,
+  replicas: readonly (readonly [LedgerClient, string])[],
+): Promise<string> {
+  let restored = '';
+  const sync = async (): Promise<void> => {
+    for (const [client, replica] of replicas)
+      restored = (await client.sync(request(replica, { restored }))).life;
+  };
+  // Twice, for they write back to the life of which they hear first.
+  await sync();
+  for (let third = 0; third < 3; third += 1) {
+    await ledger.passTime(leaseMs / 3);
+    await sync();
+  }
+  return restored;
 }
 
 /** With all that a view can hold, and with lists that are empty. */
@@ -80,129 +105,160 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
     let ledger: OpenLedger;
     let one: LedgerClient;
     let two: LedgerClient;
-    const clients: LedgerClient[] = [];
 
-    const start = async (times: LedgerTimes): Promise<void> => {
-      ledger = await open(times);
+    beforeEach(async () => {
+      ledger = await open(TIMES);
       [one, two] = [ledger.connect(), ledger.connect()];
-      clients.push(one, two);
-    };
+    });
     afterEach(async () => {
-      for (const client of clients.splice(0)) await client.close();
+      for (const client of [one, two]) await client.close();
       await ledger.close();
     });
 
-    /** Syncs until the ledger is open, with the bindings written back. */
-    const opened = (client: LedgerClient, more: SyncRequest): Promise<SyncReply> =>
-      eventually(async () => {
-        const { life } = await client.sync(more);
-        const reply = await client.sync({ ...more, restored: life });
-        expect(reply.open).toBe(true);
-        return reply;
-      });
+    const openForOne = (): Promise<string> => openLedger(ledger, TIMES, [[one, 'r1']]);
+    const openForBoth = (): Promise<string> =>
+      openLedger(ledger, TIMES, [
+        [one, 'r1'],
+        [two, 'r2'],
+      ]);
+    const THIRD = TIMES.leaseMs / 3;
 
-    describe('with a lease that runs out', () => {
-      beforeEach(() => start(SHORT));
-
+    describe('and its leases', () => {
       test('an empty ledger opens when a lease has passed, and grants one only then', async () => {
         const first = await one.sync(request('r1'));
         expect(first).toMatchObject({ open: false, granted: false, wantsState: false, replicas: 1 });
         expect(first).toMatchObject({ epoch: 0, viewId: '', effective: true, fence: '' });
         expect(first.life).not.toBe('');
+        const restored = first.life;
+        for (let third = 1; third < 3; third += 1) {
+          await ledger.passTime(THIRD);
+          const reply = await one.sync(request('r1', { restored }));
+          expect(reply).toMatchObject({ open: false, granted: false });
+        }
 
-        const reply = await opened(one, request('r1'));
+        await ledger.passTime(THIRD);
 
-        expect(reply.now - first.now).toBeGreaterThanOrEqual(SHORT.leaseMs);
-        expect(reply).toMatchObject({ granted: true, effective: true, fence: `:${reply.life}` });
+        // Without a view there is nothing that a claim could have been made from.
+        const reply = await one.sync(request('r1', { restored }));
+        expect(reply).toMatchObject({ open: true, granted: true, effective: true, fence: '' });
       });
 
       test('nobody has a lease before his bindings are written back, or before he has waited', async () => {
-        const { life } = await opened(one, request('r1'));
+        const restored = await openForOne();
         expect((await one.sync(request('r1'))).granted).toBe(false);
-        const joined = await two.sync(request('r2', { restored: life }));
-        expect(joined.granted).toBe(false);
+        const joins = request('r2', { restored });
+        expect((await two.sync(joins)).granted).toBe(false);
+        await ledger.passTime(TIMES.joinMs / 2);
+        expect((await two.sync(joins)).granted).toBe(false);
 
-        const reply = await eventually(async () => {
-          const seen = await two.sync(request('r2', { restored: life }));
-          expect(seen.granted).toBe(true);
-          return seen;
-        });
+        await ledger.passTime(TIMES.joinMs / 2);
 
-        expect(reply.now - joined.now).toBeGreaterThanOrEqual(SHORT.joinMs);
+        expect((await two.sync(joins)).granted).toBe(true);
       });
 
       test('a replica that is not heard of any more is waited for until its lease has ended', async () => {
-        const { viewId, life } = await opened(one, request('r1'));
-        const gone = await two.sync(request('r2', { restored: life }));
+        const restored = await openForBoth();
         const view = viewOf(1, 'x');
-        expect(await one.propose({ replica: 'r1', base: viewId, view, events: [] })).toBe(true);
-        const adopted = request('r1', { epoch: 1, viewId: view.id, restored: life });
-        expect(await one.sync(adopted)).toMatchObject({ effective: false, fence: '', replicas: 2 });
+        expect(await one.propose({ replica: 'r1', base: '', view, events: [] })).toBe(true);
+        const adopted = request('r1', { epoch: 1, viewId: view.id, restored });
+        for (let third = 0; third < 3; third += 1) {
+          expect(await one.sync(adopted)).toMatchObject({ effective: false, fence: '', replicas: 2 });
+          await ledger.passTime(THIRD);
+        }
 
-        const reply = await eventually(async () => {
-          const seen = await one.sync(adopted);
-          expect(seen.effective).toBe(true);
-          return seen;
-        });
+        const reply = await one.sync(adopted);
 
-        expect(reply.now - gone.now).toBeGreaterThanOrEqual(SHORT.leaseMs);
-        expect(reply).toMatchObject({ replicas: 1, fence: `${view.id}:${life}` });
+        expect(reply).toMatchObject({ effective: true, replicas: 1, fence: `${view.id}:${restored}` });
       });
 
+      test('nobody waits for a replica that has left', async () => {
+        const restored = await openForBoth();
+        const view = viewOf(1, 'x');
+        await one.propose({ replica: 'r1', base: '', view, events: [] });
+        await one.sync(request('r1', { epoch: 1, viewId: view.id, restored }));
+
+        await two.leave('r2');
+
+        const reply = await one.sync(request('r1', { epoch: 1, viewId: view.id, restored }));
+        expect(reply).toMatchObject({ effective: true, replicas: 1 });
+      });
+
+      test('a replica that cannot write its bindings back is waited for, but not for ever', async () => {
+        await one.sync(request('r1'));
+        await two.sync(request('r2'));
+        const { life } = await one.sync(request('r1'));
+        let thirds = 0;
+        const held = { held: true };
+        while (!(await one.sync(request('r1', { ...held, restored: life }))).open && thirds < 60) {
+          expect(await two.sync(request('r2', held))).toMatchObject({ open: false, granted: true });
+          await ledger.passTime(THIRD);
+          thirds += 1;
+        }
+
+        expect(thirds).toBe(30);
+        expect(await two.sync(request('r2', held))).toMatchObject({ open: true, granted: false });
+      });
+    });
+
+    describe('and its clock', () => {
+      test.each([
+        ['on', 10 * TIMES.leaseMs],
+        ['back', -10 * TIMES.leaseMs],
+      ])('when it is set %s, nothing changes until all were heard', async (_, by) => {
+        const restored = await openForBoth();
+        await ledger.passTime(by);
+
+        const held = { held: true, restored };
+        for (let again = 0; again < 2; again += 1) {
+          const reply = await one.sync(request('r1', held));
+          expect(reply).toMatchObject({ life: restored, open: false, granted: true, replicas: 2 });
+        }
+        const proposal = { replica: 'r1', base: '', view: viewOf(1, 'x'), events: [] };
+        expect(await one.propose(proposal)).toBe(false);
+
+        // Who was there before the clock was set need not join anew.
+        expect(await two.sync(request('r2', held))).toMatchObject({ open: true, granted: true });
+        expect(await one.propose(proposal)).toBe(true);
+      });
+
+      test('when it is set before a lease has passed, a newcomer is not taken for all there were', async () => {
+        const { life } = await one.sync(request('r1'));
+        await ledger.passTime(10 * TIMES.leaseMs);
+        const reply = await one.sync(request('r1', { restored: life }));
+        expect(reply).toMatchObject({ open: false, granted: false });
+      });
+    });
+
+    describe('and its views', () => {
       test('one of two proposals is taken, and it takes effect when all have adopted it', async () => {
-        const { viewId, life } = await opened(one, request('r1'));
-        await two.sync(request('r2', { restored: life }));
+        const restored = await openForBoth();
         const views = [viewOf(1, 'x'), viewOf(1, 'y')] as const;
 
         const taken = await Promise.all([
-          one.propose({ replica: 'r1', base: viewId, view: views[0], events: [] }),
-          two.propose({ replica: 'r2', base: viewId, view: views[1], events: [] }),
+          one.propose({ replica: 'r1', base: '', view: views[0], events: [] }),
+          two.propose({ replica: 'r2', base: '', view: views[1], events: [] }),
         ]);
 
         expect([...taken].sort()).toEqual([false, true]);
         const view = taken[0] ? views[0] : views[1];
-        const adopted = { epoch: 1, viewId: view.id, restored: life };
-        expect(await one.sync(request('r1', { restored: life }))).toMatchObject({ view, effective: false });
+        const adopted = { epoch: 1, viewId: view.id, restored };
+        expect(await one.sync(request('r1', { restored }))).toMatchObject({ view, effective: false });
         const next = { replica: 'r1', base: view.id, view: viewOf(2, 'z'), events: [] };
         expect(await one.propose(next)).toBe(false);
         expect(await one.sync(request('r1', adopted))).toMatchObject({ effective: false, fence: '' });
         const reply = await two.sync(request('r2', adopted));
-        expect(reply).toMatchObject({ effective: true, fence: `${view.id}:${life}`, epoch: 1 });
+        expect(reply).toMatchObject({ effective: true, fence: `${view.id}:${restored}`, epoch: 1 });
         expect(reply.view).toBeUndefined();
         expect(await one.propose(next)).toBe(true);
       });
 
-      test('nobody waits for a replica that has left', async () => {
-        const { viewId, life } = await opened(one, request('r1'));
-        await two.sync(request('r2', { restored: life }));
-        const view = viewOf(1, 'x');
-        await one.propose({ replica: 'r1', base: viewId, view, events: [] });
-        await one.sync(request('r1', { epoch: 1, viewId: view.id, restored: life }));
-
-        await two.leave('r2');
-
-        const reply = await one.sync(request('r1', { epoch: 1, viewId: view.id, restored: life }));
-        expect(reply).toMatchObject({ effective: true, replicas: 1 });
-      });
-
       test('a view of before the loss of all others is renumbered, never gone back to', async () => {
-        const { life } = await opened(one, request('r1'));
+        const life = await openForOne();
 
         const reply = await one.sync(request('r1', { epoch: 7, viewId: '7.lost', restored: life }));
 
         expect(reply).toMatchObject({ epoch: 8, viewId: `8.${life}`, effective: false, wantsState: false });
         expect(reply.view).toEqual({ ...NO_VIEW, epoch: 8, id: `8.${life}` });
-      });
-    });
-
-    describe('with a lease that lasts', () => {
-      beforeEach(() => start(LONG));
-
-      test('nothing is proposed to a ledger that is closed', async () => {
-        await one.sync(request('r1'));
-        const proposal = { replica: 'r1', base: '', view: viewOf(1, 'x'), events: [eventOf('no')] };
-        expect(await one.propose(proposal)).toBe(false);
-        expect(await one.events(10)).toEqual([]);
       });
 
       test('a ledger that has lost views asks for them, and takes the newest', async () => {
@@ -218,27 +274,41 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         expect(reply).toMatchObject({ epoch: 6, viewId: newer.id, wantsState: false });
         expect(reply.view).toEqual(newer);
       });
+    });
 
-      test('ballots are told to those who do not know them', async () => {
-        const first = await one.sync(request('r1', { opinion: OPINION }));
-        expect(first.ballots).toEqual([{ replica: 'r1', opinion: OPINION }]);
-        const same = request('r1', { opinion: OPINION, ballotsKnown: first.ballotsState });
-        expect((await one.sync(same)).ballots).toBeUndefined();
+    describe('and its policies', () => {
+      test('a ledger that has lost them asks for them, and takes the newest', async () => {
+        const [older, newer] = [policyOf(4), policyOf(5)];
 
-        await two.sync(request('r2'));
+        const asked = await one.sync(request('r1', { policyKnown: 4 }));
+        expect(asked).toMatchObject({ wantsState: true, policy: NO_POLICY });
+        const given = await one.sync(request('r1', { policyKnown: 4, policy: older }));
+        expect(given).toMatchObject({ wantsState: false, policy: undefined });
+        await two.sync(request('r2', { policyKnown: 5, policy: newer }));
 
-        const reply = await one.sync(same);
-        expect(byReplica(reply)).toEqual([
-          { replica: 'r1', opinion: OPINION },
-          { replica: 'r2', opinion: undefined },
-        ]);
-        await two.leave('r2');
-        expect((await one.sync({ ...same, ballotsKnown: reply.ballotsState })).ballots).toHaveLength(1);
+        const reply = await one.sync(request('r1', { policyKnown: 4, policy: older }));
+        expect(reply.wantsState).toBe(false);
+        expect(reply.policy).toEqual(newer);
+      });
+
+      test('one that is open has lost none, and takes only what is decreed', async () => {
+        const restored = await openForOne();
+        const claims = request('r1', { restored, policyKnown: 4, policy: policyOf(4) });
+        expect(await one.sync(claims)).toMatchObject({ wantsState: false, policy: NO_POLICY });
+      });
+
+      test('a ledger that is closed takes no decree and no proposal', async () => {
+        await one.sync(request('r1'));
+        const events = [eventOf('no')];
+        expect(await one.propose({ replica: 'r1', base: '', view: viewOf(1, 'x'), events })).toBe(false);
+        expect(await one.decree({ base: 0, policy: policyOf(1), events })).toBe(false);
+        expect(await one.events(10)).toEqual([]);
       });
 
       test('one of two decrees is taken, and told to those who do not know it', async () => {
-        await one.sync(request('r1'));
-        expect((await one.sync(request('r1'))).policy).toBeUndefined();
+        await openForOne();
+        const { life: restored } = await one.sync(request('r1'));
+        expect((await one.sync(request('r1', { restored }))).policy).toBeUndefined();
         const policy = policyOf(1);
 
         const taken = await Promise.all(
@@ -246,27 +316,47 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         );
 
         expect([...taken].sort()).toEqual([false, true]);
-        expect((await one.sync(request('r1'))).policy).toEqual(policy);
-        expect((await one.sync(request('r1', { policyKnown: 1 }))).policy).toBeUndefined();
+        expect((await one.sync(request('r1', { restored }))).policy).toEqual(policy);
+        expect((await one.sync(request('r1', { restored, policyKnown: 1 }))).policy).toBeUndefined();
+        // One for whom the ledger has opened without it may know another policy of that version.
+        expect((await one.sync(request('r1', { policyKnown: 1 }))).policy).toEqual(policy);
         expect(await one.decree({ base: 1, policy: policyOf(2), events: [] })).toBe(true);
       });
+    });
 
-      test('the newest events come first, and the oldest are dropped in the end', async () => {
-        for (let version = 1; version <= 11; version += 1) {
-          const events = Array.from({ length: 100 }, (_, i) => eventOf(`${version}/${i} "|"`));
-          await one.decree({ base: version - 1, policy: policyOf(version), events });
-        }
+    test('ballots are told to those who do not know them', async () => {
+      const first = await one.sync(request('r1', { opinion: OPINION }));
+      expect(first.ballots).toEqual([{ replica: 'r1', opinion: OPINION }]);
+      const same = request('r1', { opinion: OPINION, ballotsKnown: first.ballotsState });
+      expect((await one.sync(same)).ballots).toBeUndefined();
 
-        const some = await two.events(2);
-        expect(some).toEqual([
-          { ...eventOf('11/99 "|"'), at: expect.any(Number), epoch: 0 },
-          { ...eventOf('11/98 "|"'), at: expect.any(Number), epoch: 0 },
-        ]);
-        const all = await one.events(5_000);
-        expect(all).toHaveLength(1_000);
-        expect(all.at(-1)).toMatchObject({ why: '2/0 "|"' });
-        expect(await one.events(0)).toEqual([]);
-      });
+      await two.sync(request('r2'));
+
+      const reply = await one.sync(same);
+      expect(byReplica(reply)).toEqual([
+        { replica: 'r1', opinion: OPINION },
+        { replica: 'r2', opinion: undefined },
+      ]);
+      await two.leave('r2');
+      expect((await one.sync({ ...same, ballotsKnown: reply.ballotsState })).ballots).toHaveLength(1);
+    });
+
+    test('the newest events come first, and the oldest are dropped in the end', async () => {
+      await openForOne();
+      for (let version = 1; version <= 11; version += 1) {
+        const events = Array.from({ length: 100 }, (_, i) => eventOf(`${version}/${i} "|"`));
+        await one.decree({ base: version - 1, policy: policyOf(version), events });
+      }
+
+      const some = await two.events(2);
+      expect(some).toEqual([
+        { ...eventOf('11/99 "|"'), at: expect.any(Number), epoch: 0 },
+        { ...eventOf('11/98 "|"'), at: expect.any(Number), epoch: 0 },
+      ]);
+      const all = await one.events(5_000);
+      expect(all).toHaveLength(1_000);
+      expect(all.at(-1)).toMatchObject({ why: '2/0 "|"' });
+      expect(await one.events(0)).toEqual([]);
     });
   });
 }

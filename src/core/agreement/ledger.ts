@@ -190,7 +190,11 @@ export class Ledger {
       ballotsState: this.#ballotsState,
       ballots: ballotsDiffer ? this.#ballots() : undefined,
       replicas: this.#replicas.size,
-      policy: request.policyKnown === this.#policy.version ? undefined : this.#policy,
+      // One who was away while the ledger opened without it may know another policy of the same version.
+      policy:
+        request.policyKnown === this.#policy.version && (isCurrent || !this.#isOpen)
+          ? undefined
+          : this.#policy,
     };
   }
 
@@ -228,22 +232,21 @@ export class Ledger {
     this.#life = life;
     this.#since = now;
     this.#isOpen = false;
-    // What they said before does not count as being heard: after a step of the clock the life is still the same.
-    for (const [id, registration] of this.#replicas)
-      this.#replicas.set(id, { ...registration, restored: '' });
+    for (const [id, registration] of this.#replicas) {
+      // Written by a clock that was ahead: no lease can be longer than one from now.
+      const end = Math.min(registration.end, now + this.#leaseMs);
+      // What they said before does not count as being heard: after a step of the clock the life is still the same.
+      this.#replicas.set(id, { ...registration, end, restored: '' });
+    }
   }
 
   /** In a new life those of the earlier one are kept until it is open: it is for them that it waits. */
   #sweep(now: number): void {
     if (!this.#isOpen && now < this.#since + this.#leaseMs) return;
-    for (const [id, registration] of this.#replicas) {
-      if (registration.end <= now) {
-        this.#replicas.delete(id);
-        this.#ballotsState += 1;
-      } else if (registration.end > now + this.#leaseMs) {
-        // Written by the clock of another machine, which was ahead: no lease can be longer than one.
-        this.#replicas.set(id, { ...registration, end: now + this.#leaseMs });
-      }
+    for (const [id, { end }] of this.#replicas) {
+      if (end > now) continue;
+      this.#replicas.delete(id);
+      this.#ballotsState += 1;
     }
   }
 
