@@ -1,10 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LedgerClient } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
-import type { LedgerTimes, OpenLedger, OpenLedgerWith } from './ledger-client.ts';
-import { OPINION, policyOf, request, viewOf } from './ledger-client.ts';
-
-const LONG: LedgerTimes = { leaseMs: 60_000, joinMs: 0 };
+import type { OpenLedger, OpenLedgerWith } from './ledger-client.ts';
+import { OPINION, openLedger, policyOf, request, TIMES, viewOf } from './ledger-client.ts';
 
 /** What every ledger must do that can begin another life, or be shared by several processes. */
 export function sharedLedgerContract(name: string, open: OpenLedgerWith): void {
@@ -14,7 +12,7 @@ export function sharedLedgerContract(name: string, open: OpenLedgerWith): void {
     let two: LedgerClient;
 
     beforeEach(async () => {
-      ledger = await open(LONG);
+      ledger = await open(TIMES);
       [one, two] = [ledger.connect(), ledger.connect()];
     });
     afterEach(async () => {
@@ -23,16 +21,11 @@ export function sharedLedgerContract(name: string, open: OpenLedgerWith): void {
       await ledger.close();
     });
 
-    /** Makes it open without a wait for a lease to pass: one life after another, with all heard. */
-    const opened = async (): Promise<string> => {
-      await one.sync(request('r1'));
-      await two.sync(request('r2'));
-      await ledger.beginLife?.();
-      const { life } = await one.sync(request('r1'));
-      await one.sync(request('r1', { restored: life }));
-      expect((await two.sync(request('r2', { restored: life }))).open).toBe(true);
-      return life;
-    };
+    const opened = (): Promise<string> =>
+      openLedger(ledger, TIMES, [
+        [one, 'r1'],
+        [two, 'r2'],
+      ]);
 
     test('in a new life leases are kept, and nothing changes until all were heard', async () => {
       const before = await opened();
@@ -49,15 +42,24 @@ export function sharedLedgerContract(name: string, open: OpenLedgerWith): void {
 
       const last = await two.sync(request('r2', { restored: life }));
 
-      expect(last).toMatchObject({ open: true, granted: true, fence: `:${life}` });
+      expect(last).toMatchObject({ open: true, granted: true });
       expect(await one.propose(proposal)).toBe(true);
     });
 
-    test('nothing is proposed after the store has begun a new life, before anybody has noticed', async () => {
+    test('nothing is proposed or decreed after the store has begun a new life, before anybody has noticed', async () => {
       await opened();
       await ledger.beginLife?.();
       const proposal = { replica: 'r1', base: '', view: viewOf(1, 'x'), events: [] };
       expect(await one.propose(proposal)).toBe(false);
+      expect(await one.decree({ base: 0, policy: policyOf(1), events: [] })).toBe(false);
+    });
+
+    test('a ledger that is emptied, and then begins a life, takes no newcomer for all there were', async () => {
+      await one.sync(request('r1'));
+      await ledger.beginLife?.();
+      const { life } = await one.sync(request('r1'));
+      const reply = await one.sync(request('r1', { restored: life }));
+      expect(reply).toMatchObject({ open: false, granted: false });
     });
 
     test('a ledger that has lost views stays closed until it has them again', async () => {
@@ -121,15 +123,11 @@ export function sharedLedgerContract(name: string, open: OpenLedgerWith): void {
         expect(await heardUntilNow()).toEqual([]);
         await one.sync(request('r1', { opinion: OPINION }));
         expect(await heardUntilNow()).toEqual(['ballots']);
+
+        const life = await opened();
+        await heardUntilNow();
         await one.decree({ base: 0, policy: policyOf(1), events: [] });
         expect(await heardUntilNow()).toEqual(['urgent']);
-
-        await two.sync(request('r2'));
-        await ledger.beginLife?.();
-        const { life } = await one.sync(request('r1'));
-        await one.sync(request('r1', { restored: life }));
-        await two.sync(request('r2', { restored: life }));
-        await heardUntilNow();
         const view = viewOf(1, 'x');
         await one.propose({ replica: 'r1', base: '', view, events: [] });
         expect(await heardUntilNow()).toEqual(['urgent']);

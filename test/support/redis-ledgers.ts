@@ -1,13 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { expect } from 'vitest';
 import { RedisLedger } from '../../src/coordination/redis-ledger.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { poolKey } from '../../src/redis/keys.ts';
 import { uniquePrefix } from '../contract/affinity-store.ts';
 import type { LedgerTimes, OpenLedger } from '../contract/ledger-client.ts';
-import { request, viewOf } from '../contract/ledger-client.ts';
+import { openLedger, request, viewOf } from '../contract/ledger-client.ts';
 import type { ComparableLedger } from '../contract/ledger-model.ts';
-import { eventually } from './eventually.ts';
 
 const POOL = 'crm';
 
@@ -15,13 +13,15 @@ const POOL = 'crm';
 export function ledgerOn(
   redis: RedisConnection,
   times: LedgerTimes,
-  { confirmedBy = 0, pool = POOL } = {},
+  { confirmedBy = 0, pool = POOL, keyPrefix = uniquePrefix() } = {},
 ): OpenLedger & ComparableLedger {
-  const keyPrefix = uniquePrefix();
   const key = (name: string): string => poolKey(keyPrefix, pool, name);
   redis.claims.define(PEEKS);
   return {
     connect: () => new RedisLedger(redis, pool, { keyPrefix, ...times, confirmedBy }),
+    // To the ledger it is the same whether its clock goes on or all that it has noted lies further back.
+    passTime: async (ms) =>
+      void (await redis.claims.run('testAge', ['ledger', 'replicas'].map(key), [String(ms)])),
     beginLife: async () => void (await redis.claims.run('testMark', [key('ledger')], [randomUUID()])),
     lose: async () => {
       const keys = ['ledger', 'replicas', 'opinions', 'fence', 'events'].map(key);
@@ -34,12 +34,15 @@ export function ledgerOn(
 
 /** Opens the pool's ledger, and brings a view into effect; returns the fence that claims bear then. */
 export async function fenceOn(redis: RedisConnection, keyPrefix: string, pool = POOL): Promise<string> {
-  const ledger = new RedisLedger(redis, pool, { keyPrefix, leaseMs: 20, joinMs: 0, confirmedBy: 0 });
-  await eventually(async () => expect((await ledger.sync(request('r1'))).open).toBe(true));
+  const times = { leaseMs: 60_000, joinMs: 0 };
+  const ledger = ledgerOn(redis, times, { keyPrefix, pool });
+  const client = ledger.connect();
+  const life = await openLedger(ledger, times, [[client, 'r1']]);
   const view = viewOf(1, 'x');
-  await ledger.propose({ replica: 'r1', base: '', view, events: [] });
-  const { fence } = await ledger.sync(request('r1', { epoch: 1, viewId: view.id }));
-  await ledger.close();
+  await client.propose({ replica: 'r1', base: '', view, events: [] });
+  const { fence } = await client.sync(request('r1', { epoch: 1, viewId: view.id, restored: life }));
+  await client.leave('r1');
+  await client.close();
   return fence;
 }
 
@@ -47,4 +50,16 @@ const PEEKS = {
   testMark: `return redis.call('HSET', KEYS[1], 'mark', ARGV[1])`,
   testDelete: `return redis.call('DEL', unpack(KEYS))`,
   testGet: `return redis.call('GET', KEYS[1])`,
+  testAge: `
+local by = tonumber(ARGV[1])
+local function earlier(at) return string.format('%.0f', at - by) end
+for _, field in ipairs({ 'since', 'last' }) do
+  local at = redis.call('HGET', KEYS[1], field)
+  if at then redis.call('HSET', KEYS[1], field, earlier(at)) end
+end
+local all = redis.call('HGETALL', KEYS[2])
+for i = 1, #all, 2 do
+  local e, joined, rest = string.match(all[i + 1], '^(%d+)|(%d+)(|.*)$')
+  redis.call('HSET', KEYS[2], all[i], earlier(e) .. '|' .. earlier(joined) .. rest)
+end`,
 };
