@@ -9,7 +9,7 @@ import type { Entry } from './bindings.ts';
 import { keyOf } from './bindings.ts';
 import type { Gateway } from './gateway.ts';
 import type { Answers } from './store.ts';
-import { PARK_MS, RETRY_MS } from './times.ts';
+import { CONNECT_TIMEOUT_MS, PARK_MS, RETRY_MS, SLOW_MS } from './times.ts';
 
 export type Outcome = 'answered' | 'refused' | 'unknown';
 
@@ -20,7 +20,6 @@ interface Route {
   readonly alone: boolean;
 }
 
-const CONNECT_TIMEOUT_MS = 1_000;
 const STORE_AGAIN_MS = 250;
 const MOST_ROUNDS = 60;
 
@@ -228,7 +227,7 @@ export class Request {
   #attempt(route: Route): void {
     const { host, world, number } = this.gateway;
     // A connection has to be opened, or a slow client's body to be read.
-    const delay = this.#random() < 0.85 ? 1 : this.#random() * 3_000;
+    const delay = this.#random() < 0.85 ? 1 : this.#random() * SLOW_MS;
     host.after(delay, () => {
       const instance = world.instance(route.routed.instance);
       switch (instance.reachedBy(number, world.scheduler.now)) {
