@@ -13,7 +13,7 @@ import type {
 } from '../core/ports.ts';
 import { StaleView, StoreUnavailable } from '../core/ports.ts';
 import type { RedisCommands, RedisConnection } from '../redis/connection.ts';
-import { fenceKey, poolKey } from '../redis/keys.ts';
+import { bindingsChannel, fenceKey, poolKey } from '../redis/keys.ts';
 import type { RedisSubscriber } from '../redis/subscriber.ts';
 import { BUCKETS, bucketOf, isRoot, packable, quantumOf, unpack } from './packing.ts';
 import type { ScriptName } from './redis-scripts.ts';
@@ -57,6 +57,7 @@ type RestoreReply = readonly [readonly string[], readonly (1 | '' | readonly (st
  */
 export class RedisStore implements AffinityStore {
   readonly #redis: RedisCommands;
+  readonly #listings: RedisCommands;
   readonly #subscriber: RedisSubscriber;
   readonly #keys: string;
   readonly #counts: string;
@@ -70,12 +71,14 @@ export class RedisStore implements AffinityStore {
     const key = (name: string): string => poolKey(options.keyPrefix, pool, name);
     this.#redis = redis.claims;
     this.#redis.define(SCRIPTS);
+    this.#listings = redis.listings;
+    this.#listings.define({ gwList: SCRIPTS.gwList });
     this.#subscriber = redis.subscriber;
     this.#keys = key('');
     this.#counts = key('counts');
     this.#fence = fenceKey(options.keyPrefix, pool);
     this.#ledger = key('ledger');
-    this.#channel = key('bindings');
+    this.#channel = bindingsChannel(options.keyPrefix, pool);
     const quantum = quantumOf(options.idleLifetimeMs);
     this.#lifetime = [String(options.idleLifetimeMs), String(quantum), this.#channel];
   }
@@ -229,9 +232,14 @@ export class RedisStore implements AffinityStore {
     throw movedTooOften();
   }
 
-  #call(script: ScriptName, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+  #call(
+    script: ScriptName,
+    keys: readonly string[],
+    args: readonly string[],
+    redis = this.#redis,
+  ): Promise<unknown> {
     if (this.#closed) return Promise.reject(new StoreUnavailable('the affinity store is closed'));
-    return this.#redis.run(script, keys, args);
+    return redis.run(script, keys, args);
   }
 
   async #listBuckets(
@@ -249,7 +257,7 @@ export class RedisStore implements AffinityStore {
         const end = Math.min(start + BUCKETS_LISTED_AT_ONCE, BUCKETS);
         const keys = [this.#counts, this.#fence];
         for (let bucket = start; bucket < end; bucket += 1) keys.push(this.#bucketKey(bucket));
-        return this.#call('gwList', keys, this.#arguments(query));
+        return this.#call('gwList', keys, this.#arguments(query), this.#listings);
       }),
     );
     return (replies as [string, ...string[][]][]).flatMap(([now, ...buckets]) =>

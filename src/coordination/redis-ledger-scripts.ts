@@ -137,8 +137,16 @@ end
  *   ARGV[14]  the life in which it learnt those
  *   ARGV[15..17] epoch, id and JSON of its view; the JSON is '' where it is not given
  *   ARGV[18,19] version and JSON of its policy, the same
+ *   ARGV[20]  channel on which claims are told of
  */
 const SYNC = `
+-- A user who may not publish is refused here, before a step that tells of itself leaves half of it behind.
+if ARGV[14] ~= LIFE then
+  redis.call('PUBLISH', ARGV[3], ARGV[4] .. ' probe')
+  -- In the words of a move: no names were.
+  redis.call('PUBLISH', ARGV[20], '["moved"]')
+end
+
 local REPLICA, ADOPTED, OPINION = ARGV[6], ARGV[8], ARGV[11]
 local adopted_epoch = tonumber(ARGV[7])
 read_replicas()

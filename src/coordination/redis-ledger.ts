@@ -15,7 +15,7 @@ import type { InstanceId } from '../core/instance.ts';
 import type { LedgerClient, LedgerListener } from '../core/ports.ts';
 import { StoreUnavailable } from '../core/ports.ts';
 import type { RedisCommands, RedisConnection } from '../redis/connection.ts';
-import { fenceKey, poolKey } from '../redis/keys.ts';
+import { bindingsChannel, fenceKey, poolKey } from '../redis/keys.ts';
 import type { RedisSubscriber } from '../redis/subscriber.ts';
 import type { LedgerScript } from './redis-ledger-scripts.ts';
 import { LEDGER_SCRIPTS } from './redis-ledger-scripts.ts';
@@ -35,6 +35,7 @@ export class RedisLedger implements LedgerClient {
   readonly #subscriber: RedisSubscriber;
   readonly #keys: readonly string[];
   readonly #channel: string;
+  readonly #bindingsChannel: string;
   readonly #options: RedisLedgerOptions;
   /** Its own news come back to it too. */
   readonly #origin = randomUUID();
@@ -57,6 +58,7 @@ export class RedisLedger implements LedgerClient {
       key('events'),
     ];
     this.#channel = key('news');
+    this.#bindingsChannel = bindingsChannel(options.keyPrefix, pool);
   }
 
   async sync(request: SyncRequest): Promise<SyncReply> {
@@ -77,6 +79,7 @@ export class RedisLedger implements LedgerClient {
       view === undefined ? '' : JSON.stringify(view),
       String(policy?.version ?? 0),
       policy === undefined ? '' : JSON.stringify(policy),
+      this.#bindingsChannel,
     ]);
     const answer = toReply(reply as readonly ReplyPart[]);
     this.#life = answer.life;
@@ -114,7 +117,7 @@ export class RedisLedger implements LedgerClient {
     this.#subscriber.listen(this.#channel, {
       onMessage: (message) => {
         const [origin, kind, ...rest] = message.split(' ');
-        if (origin === this.#origin) return;
+        if (origin === this.#origin || kind === 'probe') return;
         if (kind === 'suspect') listener.onSuspect(rest.join(' '));
         else listener.onNews(kind === 'urgent');
       },

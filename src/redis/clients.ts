@@ -10,7 +10,7 @@ const COMMAND_TIMEOUT_MS = 100;
 const CONNECT_TIMEOUT_MS = 300;
 // A connection that owed an answer and heard nothing for so long is given up; must exceed the command timeout.
 const SOCKET_TIMEOUT_MS = 1_000;
-const COMMAND_BACKSTOP = 5;
+const COMMAND_BACKSTOP_MS = 400;
 const LONGEST_RECONNECT_DELAY_MS = 500;
 const SENTINEL_RETRY_MS = 200;
 // Of a command, within its time: to the node that has the slot now, and once more should that have failed.
@@ -76,7 +76,7 @@ export function hearingClient(options: ClientOptions): Redis {
 }
 
 function commonOptions(options: RedisLogin) {
-  const commandTimeout = COMMAND_BACKSTOP * commandTimeoutOf(options);
+  const commandTimeout = commandTimeoutOf(options) + COMMAND_BACKSTOP_MS;
   const connectTimeout = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
   return {
     lazyConnect: true,

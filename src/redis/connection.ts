@@ -4,13 +4,16 @@ import { RedisSubscriber } from './subscriber.ts';
 import { isDemoted, unavailable } from './unavailable.ts';
 
 const REVIVED_AFTER_MS = 50;
+// Nobody waits for a listing but operators and the mirror's walk.
+const LISTING_TIMEOUT_MS = 2_000;
 
 /**
  * The connections of a process. `claims` carries what requests wait for,
- * `ledger` what leases depend on and must not queue behind claims, and on
- * `hearing` news and moves are heard.
+ * `ledger` what leases depend on and must not queue behind claims, `listings`
+ * what is long and nobody is in a hurry for, and on `hearing` news and moves are
+ * heard.
  */
-export type RedisLink = 'claims' | 'ledger' | 'hearing';
+export type RedisLink = 'claims' | 'ledger' | 'listings' | 'hearing';
 
 /** @param detail the reason, as ioredis words it */
 export type StateListener = (link: RedisLink, state: 'up' | 'down', detail: string) => void;
@@ -44,8 +47,10 @@ export interface RedisCommands {
 export interface RedisConnection {
   readonly claims: RedisCommands;
   readonly ledger: RedisCommands;
+  /** More patient than the others. */
+  readonly listings: RedisCommands;
   readonly subscriber: RedisSubscriber;
-  /** Rejects with `StoreUnavailable` unless Redis answers on both connections for commands in time. */
+  /** Rejects with `StoreUnavailable` unless Redis answers on all connections for commands in time. */
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -55,7 +60,6 @@ export interface RedisConnection {
  * starts and serves while Redis is away. Commands never wait for a connection.
  */
 export function openRedis(options: RedisConnectionOptions): RedisConnection {
-  const limitMs = commandTimeoutOf(options);
   const clients: CommandClient[] = [];
   let closed = false;
   const watch = <Client extends CommandClient>(link: RedisLink, client: Client): Client => {
@@ -77,20 +81,25 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
     for (const client of clients) if (client.status === 'ready') client.disconnect(true);
     return true;
   };
-  const openCommands = (link: RedisLink): RedisCommands => {
-    const client = watch(link, commandClient(options, onReadOnly));
+  const openCommands = (link: RedisLink, commandTimeoutMs: number): RedisCommands => {
+    const client = watch(link, commandClient({ ...options, commandTimeoutMs }, onReadOnly));
     begin(client);
-    return commandsOf(client, limitMs);
+    return commandsOf(client, commandTimeoutMs);
   };
-  const claims = openCommands('claims');
-  const ledger = openCommands('ledger');
-  const subscriber = new RedisSubscriber(watch('hearing', hearingClient(options)));
+  const limitMs = commandTimeoutOf(options);
+  const claims = openCommands('claims', limitMs);
+  const ledger = openCommands('ledger', limitMs);
+  const listings = openCommands('listings', Math.max(limitMs, LISTING_TIMEOUT_MS));
+  const subscriber = new RedisSubscriber(watch('hearing', hearingClient(options)), (state, detail) =>
+    options.onState?.('hearing', state, detail),
+  );
 
   return {
     claims,
     ledger,
+    listings,
     subscriber,
-    ping: async () => void (await Promise.all([claims.ping(), ledger.ping()])),
+    ping: async () => void (await Promise.all([claims.ping(), ledger.ping(), listings.ping()])),
     close: async () => {
       closed = true;
       subscriber.close();

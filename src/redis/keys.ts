@@ -11,6 +11,11 @@ export function fenceKey(keyPrefix: string, pool: string): string {
   return poolKey(keyPrefix, pool, 'fence');
 }
 
+/** On which claims and moves tell of what they did. */
+export function bindingsChannel(keyPrefix: string, pool: string): string {
+  return poolKey(keyPrefix, pool, 'bindings');
+}
+
 /**
  * Lua: the id of the server's replication history. It changes when a replica
  * takes over or the server restarts, which is when Redis may have lost its last

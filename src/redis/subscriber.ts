@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { isForbidden, unavailable } from './unavailable.ts';
 
 export interface ChannelListener {
   onMessage(message: string): void;
@@ -12,14 +13,22 @@ const HEARTBEAT_MS = 1_000;
 /** The one subscribing connection of a process. It connects when there is something to hear. */
 export class RedisSubscriber {
   readonly #client: Redis;
+  readonly #onState: (state: 'up' | 'down', detail: string) => void;
   readonly #listeners = new Map<string, ChannelListener>();
+  /** Channels that the user may not hear, on a connection that is up. */
+  readonly #forbidden = new Set<string>();
   #heartbeat: NodeJS.Timeout | undefined;
   #closed = false;
 
-  /** @param client not yet connected, and with `autoResubscribe` off */
-  constructor(client: Redis) {
+  /**
+   * @param client not yet connected, and with `autoResubscribe` off
+   * @param onState told when channels are forbidden, and when they are not any more
+   */
+  constructor(client: Redis, onState: (state: 'up' | 'down', detail: string) => void) {
     this.#client = client;
+    this.#onState = onState;
     client.on('ready', () => {
+      this.#forbidden.clear();
       for (const channel of this.#listeners.keys()) this.#subscribe(channel);
     });
     client.on('message', (channel: string, message: string) => {
@@ -36,6 +45,7 @@ export class RedisSubscriber {
   }
 
   forget(channel: string): void {
+    this.#forbidden.delete(channel);
     if (!this.#listeners.delete(channel) || this.#client.status !== 'ready') return;
     this.#client.unsubscribe(channel).catch(() => {
       // Without a listener its messages are dropped anyway.
@@ -54,15 +64,29 @@ export class RedisSubscriber {
       // The client keeps trying by itself; its `error` event tells why.
     });
     this.#heartbeat = setInterval(() => {
-      if (this.#client.status === 'ready') this.#client.ping().catch(() => this.#reconnect());
+      if (this.#client.status !== 'ready') return;
+      this.#client.ping().catch(() => this.#reconnect());
+      for (const channel of this.#forbidden) this.#subscribe(channel);
     }, HEARTBEAT_MS).unref();
   }
 
   #subscribe(channel: string): void {
     this.#client.subscribe(channel).then(
-      () => this.#listeners.get(channel)?.onHeard(),
-      () => this.#reconnect(),
+      () => {
+        if (this.#forbidden.delete(channel) && this.#forbidden.size === 0) this.#onState('up', 'allowed');
+        this.#listeners.get(channel)?.onHeard();
+      },
+      (error: Error) => this.#refused(channel, error),
     );
+  }
+
+  #refused(channel: string, error: Error): void {
+    // A new connection would be refused it as well: this one asks again with each heartbeat.
+    if (!isForbidden(error.message)) this.#reconnect();
+    else if (this.#listeners.has(channel)) {
+      if (this.#forbidden.size === 0) this.#onState('down', unavailable(error).message);
+      this.#forbidden.add(channel);
+    }
   }
 
   /** A connection that cannot be asked for is not one to hear from; `ready` subscribes afresh. */

@@ -17,6 +17,14 @@ const REMEDIES: readonly (readonly [RegExp, string])[] = [
   [/\bCLUSTERDOWN\b/, 'slots of the cluster have no master; see CLUSTER INFO'],
   [/\bNOAUTH\b/, 'give affinity.redis.passwordFile'],
   [/\bWRONGPASS\b/, 'check affinity.redis.username and passwordFile'],
+  [
+    /(permission|executing the script|ACL failure).*\bchannels?\b/i,
+    'the ACL user may not use the channels; give it &<affinity.keyPrefix>:*',
+  ],
+  [
+    /(permission|executing the script|ACL failure).*\bkeys?\b/i,
+    'the ACL user may not use the keys; give it ~<affinity.keyPrefix>:*',
+  ],
   [/\bNOPERM\b|can't run this command|No permissions/i, 'the ACL user lacks a right; see ACL LOG'],
   [/\bOOM\b/, 'raise maxmemory, with maxmemory-policy noeviction'],
   [/\bNOREPLICAS\b/, 'fewer replicas are connected than min-replicas-to-write asks for'],
@@ -29,6 +37,11 @@ export function unavailable(cause: unknown): StoreUnavailable {
   const message = cause instanceof Error ? cause.message : String(cause);
   const remedy = REMEDIES.find(([pattern]) => pattern.test(message))?.[1];
   return new StoreUnavailable(`redis: ${message}${remedy === undefined ? '' : ` (${remedy})`}`, cause);
+}
+
+/** The user may not do this, however often it is tried. */
+export function isForbidden(message: string): boolean {
+  return /\bNOPERM\b/.test(message);
 }
 
 /** A master that was demoted keeps its connections, and says so only when it is to write. */

@@ -47,7 +47,7 @@ export function request(replica: string, more: Partial<SyncRequest> = {}): SyncR
  * ones are, and write their bindings back. An empty ledger is open then. Returns
  * the life.
  */
-export async function openLedger(
+export async function letOpen(
   ledger: Pick<OpenLedger, 'passTime'>,
   { leaseMs }: LedgerTimes,
   replicas: readonly (readonly [LedgerClient, string])[],
@@ -115,9 +115,9 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
       await ledger.close();
     });
 
-    const openForOne = (): Promise<string> => openLedger(ledger, TIMES, [[one, 'r1']]);
+    const openForOne = (): Promise<string> => letOpen(ledger, TIMES, [[one, 'r1']]);
     const openForBoth = (): Promise<string> =>
-      openLedger(ledger, TIMES, [
+      letOpen(ledger, TIMES, [
         [one, 'r1'],
         [two, 'r2'],
       ]);
@@ -221,6 +221,13 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         expect(await one.propose(proposal)).toBe(true);
       });
 
+      test('may be set while nobody is there whose lease could hold', async () => {
+        const restored = await openForOne();
+        await one.leave('r1');
+        await ledger.passTime(10 * TIMES.leaseMs);
+        expect(await one.sync(request('r1', { restored }))).toMatchObject({ open: true, granted: false });
+      });
+
       test('when it is set before a lease has passed, a newcomer is not taken for all there were', async () => {
         const { life } = await one.sync(request('r1'));
         await ledger.passTime(10 * TIMES.leaseMs);
@@ -284,6 +291,8 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         expect(asked).toMatchObject({ wantsState: true, policy: NO_POLICY });
         const given = await one.sync(request('r1', { policyKnown: 4, policy: older }));
         expect(given).toMatchObject({ wantsState: false, policy: undefined });
+        const another = await two.sync(request('r2', { policyKnown: 5, policy: policyOf(6) }));
+        expect(another.wantsState).toBe(true);
         await two.sync(request('r2', { policyKnown: 5, policy: newer }));
 
         const reply = await one.sync(request('r1', { policyKnown: 4, policy: older }));

@@ -57,8 +57,10 @@ class Pair {
       opinion: how.abstains ? undefined : { ...OPINION, idle: how.idle },
       ballotsKnown: this.#ballotsKnown[replica] as number,
       policyKnown: version,
-      ...(how.gives === 'all' ? { view: known, policy: policyOf(version) } : {}),
-      ...(how.gives === 'others' ? { view: { ...known, id: 'other' }, policy: policyOf(version + 1) } : {}),
+      ...(how.view === 'its own' ? { view: known } : {}),
+      ...(how.view === 'another' ? { view: { ...known, id: 'other' } } : {}),
+      ...(how.policy === 'its own' ? { policy: policyOf(version) } : {}),
+      ...(how.policy === 'another' ? { policy: policyOf(version + 1) } : {}),
     });
     const reply = await this.#client(replica).sync(sent);
     this.#hasBegun = false;
@@ -99,10 +101,12 @@ class Pair {
     if (taken) this.#policies = base + 1;
   }
 
-  async leave(replica: number): Promise<void> {
-    await this.#client(replica).leave(REPLICAS[replica] as string);
-    this.reference.leave(REPLICAS[replica] as string);
-    expect(await this.#ledger.fence()).toBe(this.reference.fence);
+  async leave(replicas: readonly number[]): Promise<void> {
+    for (const replica of replicas) {
+      await this.#client(replica).leave(REPLICAS[replica] as string);
+      this.reference.leave(REPLICAS[replica] as string);
+      expect(await this.#ledger.fence()).toBe(this.reference.fence);
+    }
   }
 
   async beginLife(): Promise<void> {
@@ -138,6 +142,7 @@ class Pair {
   /** Brings it to a view in effect, from where histories come to the point. */
   async begin(): Promise<void> {
     for (let third = 0; third <= 4; third += 1) await this.pass([0, 1, 2]);
+    await this.decree(0, 0);
     await this.propose(0, 0);
     await this.pass([0, 1, 2]);
     expect(this.reference.fence).not.toBe('');
@@ -163,9 +168,12 @@ interface Sync {
   readonly restored: boolean;
   readonly abstains: boolean;
   readonly idle: boolean;
-  /** The view and the policy that it says it knows, or others, which must not be taken for them. */
-  readonly gives: 'all' | 'others' | 'nothing';
+  readonly view: Given;
+  readonly policy: Given;
 }
+
+/** What it says it knows, or something else, which must not be taken for that. */
+type Given = 'its own' | 'another' | 'none';
 
 const QUIET: Sync = {
   behind: 0,
@@ -174,7 +182,8 @@ const QUIET: Sync = {
   restored: true,
   abstains: false,
   idle: false,
-  gives: 'all',
+  view: 'its own',
+  policy: 'its own',
 };
 
 type Step = (pair: Pair) => Promise<unknown>;
@@ -183,6 +192,7 @@ const who = fc.nat({ max: REPLICAS.length - 1 });
 const some = fc.subarray([0, 1, 2]);
 const behind = fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.nat({ max: 2 }));
 const mostly = fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, fc.constant(false));
+const given = fc.constantFrom<Given>('its own', 'another', 'none');
 const syncs = fc.record({
   behind,
   policyBehind: behind,
@@ -190,7 +200,8 @@ const syncs = fc.record({
   restored: mostly,
   abstains: fc.boolean(),
   idle: fc.boolean(),
-  gives: fc.constantFrom('all', 'others', 'nothing'),
+  view: given,
+  policy: given,
 });
 
 function step<T>(
@@ -211,11 +222,11 @@ const steps: fc.Arbitrary<[string, Step]> = fc.oneof(
   step(12, fc.tuple(who, syncs), 'sync', (pair, [replica, how]) => pair.sync(replica, how)),
   step(3, fc.tuple(who, behind), 'propose', (pair, [replica, base]) => pair.propose(replica, base)),
   step(3, fc.tuple(who, behind), 'decree', (pair, [replica, base]) => pair.decree(replica, base)),
-  step(1, who, 'leave', (pair, replica) => pair.leave(replica)),
+  step(2, some, 'leave', (pair, replicas) => pair.leave(replicas)),
   step(2, nothing, 'begin another life', (pair) => pair.beginLife()),
   step(1, nothing, 'lose everything', (pair) => pair.lose()),
   step(6, some, 'a third of a lease, heard', (pair, replicas) => pair.pass(replicas)),
-  step(2, fc.integer({ min: -2 * TIMES.leaseMs, max: 2 * TIMES.leaseMs }), 'set the clock by', (pair, by) =>
+  step(2, fc.integer({ min: -6 * TIMES.leaseMs, max: 6 * TIMES.leaseMs }), 'set the clock by', (pair, by) =>
     pair.setClock(by),
   ),
   step(1, nothing, 'ten leases', (pair) => pair.passTenLeases()),

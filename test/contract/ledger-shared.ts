@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LedgerClient } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
 import type { OpenLedger, OpenLedgerWith } from './ledger-client.ts';
-import { OPINION, openLedger, policyOf, request, TIMES, viewOf } from './ledger-client.ts';
+import { letOpen, OPINION, policyOf, request, TIMES, viewOf } from './ledger-client.ts';
 
 /** What every ledger must do that can begin another life, or be shared by several processes. */
 export function sharedLedgerContract(name: string, open: OpenLedgerWith): void {
@@ -22,7 +22,7 @@ export function sharedLedgerContract(name: string, open: OpenLedgerWith): void {
     });
 
     const opened = (): Promise<string> =>
-      openLedger(ledger, TIMES, [
+      letOpen(ledger, TIMES, [
         [one, 'r1'],
         [two, 'r2'],
       ]);

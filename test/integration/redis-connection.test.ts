@@ -12,6 +12,7 @@ import { openRedis } from '../../src/redis/connection.ts';
 import { at, session, user } from '../contract/affinity-store.ts';
 import { eventOf, policyOf, request } from '../contract/ledger-client.ts';
 import { eventually } from '../support/eventually.ts';
+import { setFence } from '../support/fence.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import { fenceOn, ledgerOn } from '../support/redis-ledgers.ts';
 import type { RedisServer } from '../support/redis-server.ts';
@@ -26,7 +27,7 @@ const RIGHTS = [
   ...['~gw:*', '&gw:*', '+@read', '+@write', '+@connection', '+@pubsub', '+@scripting', '-@dangerous'],
   ...['+info', '+time', '+wait'],
 ];
-const LINKS: readonly RedisLink[] = ['claims', 'ledger', 'hearing'];
+const LINKS: readonly RedisLink[] = ['claims', 'ledger', 'listings', 'hearing'];
 
 let server: RedisServer;
 let redis: RedisConnection;
@@ -58,7 +59,7 @@ describe('the connections to a Redis', () => {
   });
 
   test('are told apart when they come and go', async () => {
-    expect([...states].sort()).toEqual(['claims up', 'hearing up', 'ledger up']);
+    expect([...states].sort()).toEqual(LINKS.map((link) => `${link} up`).sort());
     states.length = 0;
 
     await redisCommand(server.port, 'CLIENT', 'KILL', 'TYPE', 'pubsub');
@@ -104,6 +105,57 @@ describe('the connections to a Redis', () => {
 
     await all;
     expect(order).toEqual(['ledger', 'claims']);
+  });
+});
+
+describe('a Redis that is slow', () => {
+  test('is waited for longer by who lists bindings than by who claims', async () => {
+    server = await startRedis();
+    open({ url: server.url });
+    await eventually(() => redis.ping());
+    const fence = await setFence(server.port, 'gw');
+    const store = new RedisStore(redis, 'crm', { keyPrefix: 'gw', idleLifetimeMs: 60_000 });
+    await eventually(() => store.claim([user('A')], at('a'), fence));
+    server.pause();
+    const listing = store.list({});
+    await expect(store.claim([user('A')], at('a'), fence)).rejects.toThrow(/no answer within 100 ms/);
+
+    server.resume();
+
+    expect((await listing).bindings).toHaveLength(1);
+  });
+});
+
+describe('an ACL user who may not use all channels', () => {
+  test.each([
+    ['any', []],
+    ['those of bindings', ['&gw:{ici}:news']],
+  ])('is told so before anything is written: %s', async (_, channels) => {
+    const rights = ['~gw:*', '+@all', 'resetchannels', ...channels];
+    server = await startRedis({ args: ['--user', 'gateway', 'on', 'nopass', ...rights] });
+    const details: string[] = [];
+    redis = openRedis({
+      url: server.url,
+      username: 'gateway',
+      password: 'any',
+      commandTimeoutMs: PATIENT_MS,
+      onState: (link, state, detail) => link === 'hearing' && details.push(`${state}: ${detail}`),
+    });
+    await eventually(() => redis.ping());
+    const ledger = ledgerOn(redis, TIMES, { keyPrefix: 'gw', pool: 'ici' }).connect();
+    const store = new RedisStore(redis, 'ici', { keyPrefix: 'gw', idleLifetimeMs: 60_000 });
+    let gaps = 0;
+    store.listen({ onBound: () => undefined, onMoved: () => undefined, onGap: () => (gaps += 1) });
+
+    await expect(ledger.sync(request('r1'))).rejects.toThrow(/channel.*give it &<affinity\.keyPrefix>:\*/);
+
+    expect(await redisCommand(server.port, 'KEYS', '*')).toBe('*0');
+    await eventually(() => expect(details.at(-1)).toMatch(/^down: .*channel.*give it &/));
+    await redisCommand(server.port, 'ACL', 'SETUSER', 'gateway', '&gw:*');
+    expect((await ledger.sync(request('r1'))).replicas).toBe(1);
+    await eventually(() => expect(gaps).toBe(1));
+    // On the same connection all the time, and told once.
+    expect(details).toEqual(['up: connected', expect.stringMatching(/^down: /), 'up: allowed']);
   });
 });
 
@@ -162,8 +214,10 @@ describe('a Redis with TLS and an ACL user', () => {
       expect(heard).toContain('b');
     });
     const { life } = await one.sync(request('r1'));
+    const restored = life;
     // Without the right to ask, a takeover would go unnoticed.
     expect(life).toMatch(/\.[0-9a-f]{40}$/);
+    expect((await one.sync(request('r1', { restored }))).open).toBe(true);
     expect(await one.decree({ base: 0, policy: policyOf(1), events: [eventOf('act')] })).toBe(true);
     expect(await two.events(1)).toHaveLength(1);
     await one.leave('r1');

@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { RedisLedger } from '../../src/coordination/redis-ledger.ts';
 import type { LedgerClient } from '../../src/core/ports.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
 import type { RedisConnection, RedisLink } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
-import { policyOf, request } from '../contract/ledger-client.ts';
+import { letOpen, policyOf, request, TIMES } from '../contract/ledger-client.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeSentinel } from '../support/fake-sentinel.ts';
 import { redisCommand } from '../support/redis-command.ts';
+import { ledgerOn } from '../support/redis-ledgers.ts';
 import type { RedisSentinel } from '../support/redis-sentinel.ts';
 import { startSentinel } from '../support/redis-sentinel.ts';
 import { startRedis } from '../support/redis-server.ts';
@@ -47,7 +47,7 @@ describe('a Redis that Sentinels watch', () => {
   });
 
   function open(confirmedBy: number): LedgerClient {
-    return new RedisLedger(redis, 'ici', { keyPrefix: 'gw', leaseMs: 60_000, joinMs: 0, confirmedBy });
+    return ledgerOn(redis, TIMES, { keyPrefix: 'gw', confirmedBy }).connect();
   }
 
   /** Everything works again: both connections for commands, and the one that hears. */
@@ -101,7 +101,7 @@ describe('a Redis that Sentinels watch', () => {
     await eventually(() => redis.ping());
     ledger = open(0);
     const careful = open(1);
-    expect((await careful.sync(request('r1'))).replicas).toBe(1);
+    await letOpen(ledgerOn(redis, TIMES, { keyPrefix: 'gw' }), TIMES, [[careful, 'r1']]);
     expect(await careful.decree({ base: 0, policy: policyOf(1), events: [] })).toBe(true);
     const master = await sentinel.masterPort();
     const replica = sentinel.servers.find(({ port }) => port !== master);
@@ -137,7 +137,7 @@ describe('a Sentinel that tells of a new master while the client is looking for 
     await eventually(() => redis.ping());
     sentinel.hold();
     await server.kill();
-    await eventually(() => expect(sentinel.asking).toBe(2));
+    await eventually(() => expect(sentinel.asking).toBe(3));
 
     sentinel.tellOfSwitch();
     await eventually(() => expect(sentinel.subscribers).toBe(0));

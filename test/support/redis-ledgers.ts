@@ -4,7 +4,7 @@ import type { RedisConnection } from '../../src/redis/connection.ts';
 import { poolKey } from '../../src/redis/keys.ts';
 import { uniquePrefix } from '../contract/affinity-store.ts';
 import type { LedgerTimes, OpenLedger } from '../contract/ledger-client.ts';
-import { openLedger, request, viewOf } from '../contract/ledger-client.ts';
+import { letOpen, request, viewOf } from '../contract/ledger-client.ts';
 import type { ComparableLedger } from '../contract/ledger-model.ts';
 
 const POOL = 'crm';
@@ -37,7 +37,7 @@ export async function fenceOn(redis: RedisConnection, keyPrefix: string, pool = 
   const times = { leaseMs: 60_000, joinMs: 0 };
   const ledger = ledgerOn(redis, times, { keyPrefix, pool });
   const client = ledger.connect();
-  const life = await openLedger(ledger, times, [[client, 'r1']]);
+  const life = await letOpen(ledger, times, [[client, 'r1']]);
   const view = viewOf(1, 'x');
   await client.propose({ replica: 'r1', base: '', view, events: [] });
   const { fence } = await client.sync(request('r1', { epoch: 1, viewId: view.id, restored: life }));
