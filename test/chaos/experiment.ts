@@ -31,9 +31,9 @@ export interface Row extends Measures {
   readonly disagreement: string | undefined;
 }
 
-const AGENTS: Readonly<Record<Mode, number>> = { sticky: 15, failover: 9 };
-/** Often enough that it is not the agents who are waited for. */
-const WORK_PER_SECOND = 8;
+const AGENTS: Readonly<Record<Mode, number>> = { sticky: 12, failover: 6 };
+/** Often enough that it is not the agents who are waited for, and not so often that it is the processor. */
+const WORK_PER_SECOND = 5;
 const NEWCOMERS = 4;
 const NEWCOMERS_OVER_MS = 2_000;
 const WARM_MS = 20_000;
@@ -100,7 +100,11 @@ export async function runExperiment(
         ({ id, begunAt }) => begunAt > leftAt && begunAt < backAt && deliveries.first.has(id),
       );
       return {
-        ...measure(known, times, scenario.bereaves === true ? 'a' : undefined),
+        ...measure(
+          known,
+          { ...times, left: observer.leftAt(mode) },
+          scenario.bereaves === true ? 'a' : undefined,
+        ),
         scenario,
         mode,
         detectedMs: observer.detectedAt(mode, from),

@@ -9,6 +9,8 @@ export interface FaultTimes {
   readonly from: number;
   /** Right after: what was begun later, met it. */
   readonly done: number;
+  /** When the agreed view had left the instance: who had sent nothing until then has met nothing. */
+  readonly left?: number | undefined;
 }
 
 export interface Measures {
@@ -26,7 +28,10 @@ export interface Measures {
   readonly moved: number;
   /** Agents who were answered by another instance although theirs was fine. */
   readonly movedInVain: number;
-  /** From the fault until the last agent who was bereft, or met a failure, was answered again. `undefined`: nobody was. */
+  /**
+   * From the fault until the last agent was answered again who had to wait for another instance, or met a failure.
+   * `undefined`: nobody had to.
+   */
   readonly recoveryMs: number | undefined;
   /** Of those, the ones who were not answered again. */
   readonly lost: number;
@@ -42,7 +47,7 @@ export interface Measures {
  */
 export function measure(
   requests: readonly EndedRequest[],
-  { from, done }: FaultTimes,
+  { from, done, left = Number.POSITIVE_INFINITY }: FaultTimes,
   victim: string | undefined,
 ): Measures {
   const homes = homesAt(requests, from);
@@ -60,8 +65,9 @@ export function measure(
 
   const hurt = new Set(failed.map(({ agent }) => agent));
   for (const agent of homes.keys()) if (isBereft(agent)) hurt.add(agent);
-  const backAt = [...hurt].map((agent) => servedAgain(affected, agent, homes.get(agent), from));
-  const back = backAt.filter((at) => at !== undefined);
+  const again = [...hurt].map((agent) => servedAgain(affected, agent, homes.get(agent), from));
+  const back = again.filter((answer) => answer !== undefined);
+  const hindered = back.filter(({ hasFailed, begunAt }) => hasFailed || begunAt <= left);
   const answered = affected.filter(({ by }) => by !== undefined);
   return {
     requests: affected.length,
@@ -71,8 +77,8 @@ export function measure(
     bereft: [...homes.keys()].filter(isBereft).length,
     moved: [...strangers].filter(isBereft).length,
     movedInVain: [...strangers].filter((agent) => !isBereft(agent)).length,
-    recoveryMs: back.length === 0 ? undefined : Math.max(...back) - from,
-    lost: backAt.length - back.length,
+    recoveryMs: hindered.length === 0 ? undefined : Math.max(...hindered.map((h) => h.endedAt)) - from,
+    lost: again.length - back.length,
     slowestMs: answered.reduce((slowest, { begunAt, endedAt }) => Math.max(slowest, endedAt - begunAt), 0),
   };
 }
@@ -88,26 +94,33 @@ function homesAt(requests: readonly EndedRequest[], moment: number): Map<string,
   return new Map([...latest].map(([agent, { by }]) => [agent, by]));
 }
 
+interface ServedAgain {
+  readonly begunAt: number;
+  readonly endedAt: number;
+  readonly hasFailed: boolean;
+}
+
 /**
- * When the agent was answered after the fault and his last failure: a request
- * that he began since, or one that was waiting and was answered by another
- * instance, or by another life of his own.
+ * The first answer to the agent after the fault and his last failure: to a
+ * request that he began since, or to one that was waiting and was answered by
+ * another instance, or by another life of his own.
  */
 function servedAgain(
   requests: readonly EndedRequest[],
   agent: string,
   home: AnsweredBy | undefined,
   from: number,
-): number | undefined {
-  let since = from;
-  for (const { agent: who, failure, endedAt } of requests) {
-    if (who === agent && failure !== undefined) since = Math.max(since, endedAt);
-  }
-  let first: number | undefined;
-  for (const { agent: who, by, begunAt, endedAt } of requests) {
-    if (who !== agent || by === undefined || endedAt < since) continue;
+): ServedAgain | undefined {
+  const own = requests.filter((request) => request.agent === agent);
+  const failures = own.filter(({ failure }) => failure !== undefined);
+  const since = failures.reduce((latest, { endedAt }) => Math.max(latest, endedAt), from);
+  let first: ServedAgain | undefined;
+  for (const { by, begunAt, endedAt } of own) {
+    if (by === undefined || endedAt < since || endedAt >= (first?.endedAt ?? Number.POSITIVE_INFINITY)) {
+      continue;
+    }
     const isElsewhere = by.connector !== home?.connector || by.incarnation !== home.incarnation;
-    if (begunAt >= since || isElsewhere) first = Math.min(first ?? endedAt, endedAt);
+    if (begunAt >= since || isElsewhere) first = { begunAt, endedAt, hasFailed: failures.length > 0 };
   }
   return first;
 }

@@ -118,7 +118,8 @@ export const SCENARIOS: readonly Scenario[] = [
     restarts: true,
     witness: 'peer',
     shows: (now, before) => isDown(now) || first(now)?.incarnation !== first(before)?.incarnation,
-    strike: ({ instances: [a] }) => a.restart(),
+    strike: ({ instances: [a] }) => a.kill(),
+    goOn: ({ instances: [a] }) => a.restart(),
     heal: nothing,
   },
   {

@@ -34,7 +34,7 @@ function ownTargets(row: Row): Target[] {
   };
   switch (row.scenario.name) {
     case 'instance-killed':
-      return [avoidable, allMoved, atMost('recovery', row.recoveryMs ?? Infinity, KILLED_RECOVERY_MS)];
+      return [avoidable, allMoved, atMost('recovery', row.recoveryMs ?? 0, KILLED_RECOVERY_MS)];
     case 'master-killed':
     case 'master-stopped': {
       const recovery = row.recoveredAfterPromotionMs ?? Infinity;

@@ -46,6 +46,13 @@ describe('what a fault cost', () => {
     expect(reborn).toMatchObject({ recoveryMs: 600, moved: 0 });
   });
 
+  test('does not count as an outage that an agent had nothing to send', () => {
+    const requests = [...BEFORE, request('ANN', 1_900, 1_910, 'c')];
+    expect(measure(requests, FAULT, 'a').recoveryMs).toBe(910);
+    const idle = measure(requests, { ...FAULT, left: 1_700 }, 'a');
+    expect(idle).toMatchObject({ bereft: 1, moved: 1, recoveryMs: undefined, lost: 0 });
+  });
+
   test('waits for an answer after the last failure, and says who had none', () => {
     const measured = measure(
       [
