@@ -101,6 +101,8 @@ describe('a Redis that Sentinels watch', () => {
     await eventually(() => redis.ping());
     ledger = open(0);
     const careful = open(1);
+    // A replica that has just come online does not confirm for a moment.
+    await eventually(() => careful.sync(request('r1')));
     await letOpen(ledgerOn(redis, TIMES, { keyPrefix: 'gw' }), TIMES, [[careful, 'r1']]);
     expect(await careful.decree({ base: 0, policy: policyOf(1), events: [] })).toBe(true);
     const master = await sentinel.masterPort();
