@@ -266,7 +266,8 @@ return 1
 /** ARGV[5]: replica */
 const LEAVE = `
 read_replicas()
-if replicas[ARGV[5]] then remove_replica(ARGV[5]) end
+if not replicas[ARGV[5]] then return 0 end
+remove_replica(ARGV[5])
 try_effect()
 save(false)
 return 1

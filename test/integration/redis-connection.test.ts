@@ -152,6 +152,7 @@ describe('an ACL user who may not use all channels', () => {
 
     await expect(ledger.sync(request('r1'))).rejects.toThrow(/channel.*give it &<affinity\.keyPrefix>:\*/);
 
+    await ledger.leave('r1');
     expect(await redisCommand(server.port, 'KEYS', '*')).toBe('*0');
     await eventually(() => expect(details.at(-1)).toMatch(/^down: .*channel.*give it &/));
     await redisCommand(server.port, 'ACL', 'SETUSER', 'gateway', '&gw:*');
