@@ -24,10 +24,10 @@ export interface Entry {
  */
 export class KnownBindings {
   readonly #entries = new Map<string, Entry>();
-  protected readonly replica: Replica;
+  readonly #replica: Replica;
 
   constructor(replica: Replica) {
-    this.replica = replica;
+    this.#replica = replica;
   }
 
   /** Something here has not been told to the store. */
@@ -45,7 +45,7 @@ export class KnownBindings {
    * it said in another life it may have forgotten, so that is known but not trusted.
    */
   learn(binding: Binding, fence: string): void {
-    const epoch = lifeOf(fence) === this.replica.life ? epochOf(fence) : 0;
+    const epoch = lifeOf(fence) === this.#replica.life ? epochOf(fence) : 0;
     const agent = binding.root.value;
     const before = this.#entries.get(agent);
     // News and answers overtake each other.
@@ -86,12 +86,8 @@ export class KnownBindings {
       const entry = this.#entries.get(agent);
       if (entry === undefined || entry.binding !== binding) continue;
       const isSame = isSamePlace(now, binding) && now.generation === binding.generation && !entry.alone;
-      this.#entries.set(agent, this.entryOf(now, this.epochAfterWriteBack(isSame ? entry.epoch : 0), false));
+      this.#entries.set(agent, this.entryOf(now, isSame ? entry.epoch : 0, false));
     }
-  }
-
-  protected epochAfterWriteBack(before: number): number {
-    return before;
   }
 
   protected entryOf(binding: Binding, epoch: number, alone: boolean): Entry {

@@ -7,7 +7,6 @@ import { KnownBindings } from './bindings.ts';
 import type { Rules } from './rules.ts';
 import { RULES } from './rules.ts';
 import { Store } from './store.ts';
-import { LEASE_MS } from './times.ts';
 
 /** Acts on its view for as long as it has ever had a lease. */
 class SkipsLeaseCheck extends Replica {
@@ -64,11 +63,10 @@ class RestoresEarlier extends Store {
   }
 }
 
-/** A new life of the store begins where the earlier one ended. */
+/** What has lost its last writes goes on as if nothing had happened. */
 class OpensAtOnce extends Store {
-  override restart(now: number): void {
-    super.restart(now);
-    this.haveOpened(now - 2 * LEASE_MS);
+  protected override nextLife(): string {
+    return this.life;
   }
 }
 
@@ -77,13 +75,6 @@ class TrustsForever extends KnownBindings {
   protected override entryOf(binding: Binding, epoch: number, alone: boolean): Entry {
     const entry = super.entryOf(binding, epoch, alone);
     return { ...entry, routed: { ...entry.routed, epoch: Number.POSITIVE_INFINITY } };
-  }
-}
-
-/** Takes what it has written back for more recent than it was. */
-class RefreshesByWriteBack extends KnownBindings {
-  protected override epochAfterWriteBack(): number {
-    return this.replica.view.epoch;
   }
 }
 
@@ -98,5 +89,4 @@ export const MUTANTS: Readonly<Record<string, Rules>> = {
   'trust the cache in any epoch': { ...RULES, createBindings: (replica) => new TrustsForever(replica) },
   'claim in an unknown life': { ...RULES, createStore: (events) => new SkipsLifeCheck(events) },
   'restore the first, not the latest': { ...RULES, createStore: (events) => new RestoresEarlier(events) },
-  'refresh by write-back': { ...RULES, createBindings: (replica) => new RefreshesByWriteBack(replica) },
 };

@@ -38,6 +38,7 @@ export class Request {
   readonly #key: string;
   readonly #random: Random;
   #rounds = 0;
+  #attempts = 0;
   #renewed = false;
   #deadline = Number.POSITIVE_INFINITY;
   #seen = 0;
@@ -226,8 +227,10 @@ export class Request {
 
   #attempt(route: Route): void {
     const { host, world, number } = this.gateway;
-    // A connection has to be opened, or a slow client's body to be read.
-    const delay = this.#random() < 0.85 ? 1 : this.#random() * SLOW_MS;
+    // A connection has to be opened; a slow client's body is read once.
+    const isSlow = this.#attempts === 0 && this.#random() < 0.15;
+    this.#attempts += 1;
+    const delay = isSlow ? this.#random() * SLOW_MS : 1;
     host.after(delay, () => {
       const instance = world.instance(route.routed.instance);
       switch (instance.reachedBy(number, world.scheduler.now)) {

@@ -129,13 +129,13 @@ export class Store {
     this.#log = this.#log.filter(({ at }) => at <= now - lost);
   }
 
-  restart(_now: number): void {
+  restart(): void {
     this.isDown = false;
     this.incarnation += 1;
     this.#state = this.#open();
     this.#view = NO_VIEW;
     this.#isReplaying = true;
-    const next = `L${this.incarnation}`;
+    const next = this.nextLife();
     for (const { clock, life, command } of this.#log) {
       this.life = life;
       this.#execute(command, clock, life);
@@ -203,6 +203,10 @@ export class Store {
       case 'restore':
         return command.entries.map((entry) => this.#restore(entry));
     }
+  }
+
+  protected nextLife(): string {
+    return `L${this.incarnation}`;
   }
 
   protected get fence(): string {

@@ -259,7 +259,7 @@ export class World {
   #crashStore(ms: number, lost: number): void {
     if (this.store.isDown) return;
     this.store.crash(this.scheduler.now, lost);
-    this.scheduler.after(ms, () => this.store.restart(this.scheduler.now));
+    this.scheduler.after(ms, () => this.store.restart());
   }
 
   #disturb(event: EventOf<'stop' | 'suspend' | 'kill' | 'leave' | 'wall-jump'>, number: number): void {
