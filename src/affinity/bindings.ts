@@ -183,6 +183,7 @@ export class Bindings {
     const asked = this.#asking(epochOf(fence));
     const claim = await this.#timed('claim', this.#store.claim(names, proposal, fence));
     this.#learn(names, claim, asked);
+    this.#refuseIfForgotten(asked);
     return { binding: claim.binding, decision: claim.made ? 'claimed' : 'bound' };
   }
 
@@ -202,6 +203,7 @@ export class Bindings {
     const claim = await this.#timed('rebind', this.#store.rebind(expected, proposal, fence));
     this.#learn(names, claim, asked);
     if (claim.made) this.#options.events.onRebound();
+    this.#refuseIfForgotten(asked);
     return { binding: claim.binding, decision: claim.made ? 'rebound' : 'bound' };
   }
 
@@ -323,6 +325,11 @@ export class Bindings {
     if (this.#isOutdated([...names, claim.binding.root], askedAt)) return;
     // What the store said in an earlier life it may have forgotten since, and it may have been too late to write it back.
     this.#cache.put(names, claim.binding, { askedAt, epoch: life === this.#life ? epoch : 0 });
+  }
+
+  /** What was done in a life of the store that has ended meanwhile may be lost: it has to be asked for again. */
+  #refuseIfForgotten({ life }: Asked): void {
+    if (life !== this.#life) throw new StaleView('the store has begun another life');
   }
 
   /** Asks the store who holds, as of the epoch that is known when it is asked. */

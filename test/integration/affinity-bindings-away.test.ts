@@ -251,6 +251,16 @@ describe('a store that has lost everything', () => {
     expect(site.trusted(late, 'U')).toBeUndefined();
   });
 
+  test('a claim that it answered in its former life has to be made again', async () => {
+    const late = await site.open();
+    await late.bindings.writeBack('life-1');
+
+    const claimed = expect(late.bindings.claim([user('U')], A, site.fence)).rejects.toBeInstanceOf(StaleView);
+    await Promise.all([claimed, late.bindings.writeBack('life-2')]);
+
+    expect((await late.bindings.claim([user('U')], B, site.fence)).binding.instance).toBe('a');
+  });
+
   test('several callers share one run', async () => {
     await site.claim(one, [user('U')], A);
     const [first, second] = await Promise.all([one.bindings.writeBack('x'), one.bindings.writeBack('x')]);
