@@ -51,13 +51,15 @@ export async function runSimulateConnector(options: SimulateConnectorOptions): P
 /** A child leaves Ctrl-C to its parent, whose end it notices by the channel between them. */
 function untilTold(): Promise<void> {
   return new Promise((resolve) => {
-    const child = process.channel !== undefined && process.channel !== null;
+    const child = process.send !== undefined;
     process.on('SIGINT', () => {
       if (!child) resolve();
     });
     process.once('SIGTERM', () => resolve());
     process.once('SIGHUP', () => resolve());
     if (child) process.once('disconnect', () => resolve());
+    // The parent may have ended while this process was starting.
+    if (child && !process.connected) resolve();
   });
 }
 

@@ -47,6 +47,8 @@ function nextSignal(): Promise<NodeJS.Signals> {
     const onDisconnect = (): void => onSignal('SIGTERM');
     for (const name of SIGNALS) process.on(name, onSignal);
     process.on('disconnect', onDisconnect);
+    // The parent may have ended while this process was starting, and nobody listened yet.
+    if (process.send !== undefined && !process.connected) onDisconnect();
   });
 }
 

@@ -139,4 +139,20 @@ describe('a gateway whose log nobody reads', () => {
       rmSync(directory, { recursive: true, force: true });
     }
   });
+
+  test('ends although its parent was gone before it was ready', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-orphan-'));
+    const free = ['--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', '--state-dir', directory];
+    // Nobody listens there.
+    const args = ['start', ...free, '--instance', 'a=http://127.0.0.1:9'];
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    try {
+      child.disconnect();
+      expect(await ended).toBe(0);
+    } finally {
+      child.kill('SIGKILL');
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
 });
