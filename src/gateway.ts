@@ -48,8 +48,7 @@ export interface Gateway {
 export async function startGateway(config: Config, logger: Logger): Promise<Gateway> {
   const metrics = new Metrics();
   const startedAt = new Date();
-  const replica =
-    config.coordination.replica ?? `${hostname().slice(0, 50)}-${randomBytes(3).toString('hex')}`;
+  const replica = `${(config.coordination.replica ?? hostname()).slice(0, 50)}-${randomBytes(3).toString('hex')}`;
   const showName = nameDisplay(config.logging.names);
   const running: RunningPool[] = [];
   const stores = await openStores(config, {

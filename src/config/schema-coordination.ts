@@ -16,7 +16,7 @@ export const coordination = section(
     ),
     replica: Type.Optional(
       text(
-        'Name of this gateway towards the others, in `/status` and in the event log. Two live gateways of one name would take turns in undoing each other. Default: the host name and a random suffix, new at each start, so that a gateway that starts again never passes for the process before it.',
+        'Name of this gateway towards the others, in `/status` and in the event log, where a random suffix follows it that is new at each start. Default: the host name.',
         { pattern: NAME, expects: NAME_EXPECTS },
       ),
     ),

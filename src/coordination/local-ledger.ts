@@ -95,9 +95,24 @@ function load(file: string): LedgerState | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+  const remedy = `${file} is damaged: remove it to start with the configuration's states`;
+  let state: unknown;
   try {
-    return JSON.parse(text) as LedgerState;
+    state = JSON.parse(text);
   } catch (cause) {
-    throw new Error(`${file} is damaged: remove it to start with the configuration's states`, { cause });
+    throw new Error(remedy, { cause });
   }
+  if (!isLedgerState(state)) throw new Error(remedy);
+  return state;
+}
+
+function isLedgerState(state: unknown): state is LedgerState {
+  const { view, policy, events } = (state ?? {}) as Partial<LedgerState>;
+  return (
+    typeof view?.epoch === 'number' &&
+    typeof view.instances === 'object' &&
+    view.instances !== null &&
+    typeof policy?.version === 'number' &&
+    Array.isArray(events)
+  );
 }

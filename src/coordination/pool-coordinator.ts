@@ -238,6 +238,11 @@ export class PoolCoordinator {
       );
       await this.renew();
       if (isTaken) return next;
+      if (!this.#replica.isOpen) {
+        throw new StoreUnavailable(
+          'the gateways are hearing of each other after a loss of data; try again in a few seconds',
+        );
+      }
     }
     throw new StoreUnavailable(`the policy was changed by others during each of ${MOST_RACES} tries`);
   }
@@ -299,18 +304,29 @@ export class PoolCoordinator {
   /** The gateway that started last with another configuration is believed, so that all hold to the same. */
   #configure(): void {
     this.#isConfigured = true;
-    const { configuredFailback: failback, replica } = this.#o;
+    const { configuredFailback, replica } = this.#o;
+    const { quorum, quarantines, countsLives } = replica.rules;
+    const change = (now: Policy): Policy => ({
+      ...now,
+      failback: now.failbackBy === 'operator' ? now.failback : configuredFailback,
+      rules: { quorum, quarantines, countsLives },
+    });
     const { policy } = this.#replica;
-    if (policy.failbackBy === 'operator' || isSameFailback(policy.failback, failback)) return;
+    const next = change(policy);
+    const isSame =
+      isSameFailback(policy.failback, next.failback) &&
+      JSON.stringify(policy.rules) === JSON.stringify(next.rules);
+    if (isSame) return;
+    const describe = ({ failback, rules }: Policy): string =>
+      rules === undefined ? '' : JSON.stringify({ failback: failback.kind, ...rules });
     const event: PoolEvent = {
-      kind: 'failback-policy',
+      kind: 'configured',
       instance: '',
-      from: policy.failback.kind,
-      to: failback.kind,
+      from: describe(policy),
+      to: describe(next),
       by: replica.id,
-      why: 'configured',
+      why: 'a gateway started with this configuration',
     };
-    const change = (now: Policy): Policy => (now.failbackBy === 'operator' ? now : { ...now, failback });
     // Should the store be gone at this moment, the next sync tries again.
     this.decree(change, [event]).catch(() => {
       this.#isConfigured = false;

@@ -5,7 +5,7 @@ import { REPLICATION } from '../redis/keys.ts';
  * where the reasons stand. View, policy and opinions are JSON that only the
  * gateways read; what the rules need of them stands beside it.
  *
- *   KEYS[1]   ledger (hash): mark, life, since, last, open, survivors, epoch, id,
+ *   KEYS[1]   ledger (hash): mark, life, since, last, lease, open, survivors, epoch, id,
  *             effective, view, ballots, version, policy
  *   KEYS[2]   replicas (hash): id -> end|joined|restored|acknowledged
  *   KEYS[3]   opinions (hash): id -> JSON
@@ -26,7 +26,7 @@ local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
 local LEASE = tonumber(ARGV[2])
 
 local held = redis.call('HMGET', KEYS[1], 'mark', 'life', 'since', 'open', 'survivors', 'epoch', 'id',
-  'effective', 'ballots', 'version', 'last')
+  'effective', 'ballots', 'version', 'last', 'lease')
 local written = {}
 local function write(field, value)
   written[#written + 1] = field
@@ -150,6 +150,10 @@ end
 local REPLICA, ADOPTED, OPINION = ARGV[6], ARGV[8], ARGV[11]
 local adopted_epoch = tonumber(ARGV[7])
 read_replicas()
+
+-- Gateways may be configured with different leases, as while that is being changed: all wait for the longest.
+if #order > 0 then LEASE = math.max(LEASE, tonumber(held[12] or 0)) end
+if held[12] ~= text(LEASE) then write('lease', text(LEASE)) end
 
 local stepped = #order > 0 and (NOW < last or NOW > last + LEASE / 2)
 write('last', text(NOW))

@@ -13,7 +13,7 @@ import type { View } from './view.ts';
  * - `wait`: a new view is not in effect yet, and it matters here.
  * - `renew`: the lease has ended; ask the ledger before anything else.
  * - `outdated`: the binding may have been moved since it was learnt; ask the store.
- * - `cut-off`: this replica alone cannot reach the instance; nobody is moved for that.
+ * - `cut-off`: this replica alone cannot reach the instance, or does not know it; nobody is moved for that.
  */
 export type Verdict = 'forward' | 'move' | 'wait' | 'renew' | 'outdated' | 'cut-off';
 
@@ -34,7 +34,8 @@ export function judge(standing: Standing, binding: RoutedBinding, mono: number, 
     case 'waiting':
       return 'renew';
     case 'storeless':
-      return allows(standing.view, binding) ? 'forward' : 'move';
+      if (!allows(standing.view, binding)) return 'move';
+      return standing.foreign.has(binding.instance) ? 'cut-off' : 'forward';
     case 'leased':
       break;
   }
@@ -45,7 +46,7 @@ export function judge(standing: Standing, binding: RoutedBinding, mono: number, 
   if (!allowed) return 'move';
   const { instance, epoch } = binding;
   if (epoch !== undefined && !isCurrent(standing.view, instance, epoch)) return 'outdated';
-  return standing.cutOff.has(instance) ? 'cut-off' : 'forward';
+  return standing.cutOff.has(instance) || standing.foreign.has(instance) ? 'cut-off' : 'forward';
 }
 
 /** May the instance, in the life that the binding names, take the request? */

@@ -362,6 +362,31 @@ describe('a replica without the store', () => {
     expect([cluster.mode(g1), cluster.target(g1)]).toEqual(['leased', 'a']);
   });
 
+  test('that lost its lease first goes on alone only when it has been without the store for as long as a lease', () => {
+    const cluster = new Cluster();
+    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
+    cluster.begin(g1, g2);
+    // g2 stands still; the others go on to another view.
+    g1.vote(says('down'));
+    cluster.pass(LEASE + 1, g1);
+    expect(cluster.target(g1)).toBe('b');
+    fail(cluster, g2, LEASE - 200);
+    expect([cluster.mode(g2), cluster.target(g2)]).toEqual(['waiting', undefined]);
+    fail(cluster, g2, 200);
+    expect(cluster.mode(g2)).toBe('storeless');
+  });
+
+  test('that stood still while the store was away looks anew whether it still is', () => {
+    const cluster = new Cluster();
+    const g1 = cluster.replica('g1');
+    cluster.begin(g1);
+    fail(cluster, g1, LEASE + 500);
+    expect(cluster.mode(g1)).toBe('storeless');
+    g1.dropLease();
+    fail(cluster, g1, 1_000);
+    expect(cluster.mode(g1)).toBe('waiting');
+  });
+
   test('that is told to refuse does nothing after its lease', () => {
     const cluster = new Cluster();
     const g1 = cluster.replica('g1', { onStoreLoss: 'refuse' });
@@ -378,6 +403,36 @@ describe('a replica without the store', () => {
     g1.failed(cluster.moment);
     expect([g1.isAway, cluster.mode(g1)]).toEqual([false, 'waiting']);
   });
+});
+
+test('an instance that others have configured is nowhere to send to, and moves nobody', () => {
+  const cluster = new Cluster();
+  const more = { ...RULES, mode: 'sticky' as const };
+  const fewer = { ...more, instances: more.instances.slice(0, 1) };
+  const [g1, g2] = [cluster.replica('g1', { rules: more }), cluster.replica('g2', { rules: fewer })];
+  cluster.begin(g1, g2);
+  const bound = { instance: 'b', incarnation: '' };
+  expect(judge(g1, bound, cluster.now, cluster.now)).toBe('forward');
+  expect(judge(g2, bound, cluster.now, cluster.now)).toBe('cut-off');
+  expect(g2.candidates.map(({ id }) => id)).toEqual(['a']);
+});
+
+test('gateways of different configurations make views by the rules that they agreed on', () => {
+  const cluster = new Cluster();
+  const [any, all] = [
+    cluster.replica('any', { rules: { ...RULES, quorum: 'any' } }),
+    cluster.replica('all', { rules: { ...RULES, quorum: 'all' } }),
+  ];
+  cluster.begin(any, all);
+  const rules = { quorum: 'any' as const, quarantines: false, countsLives: false };
+  const policy = { ...any.policy, version: 1, rules };
+  cluster.ledger.decree({ base: 0, policy, events: [] }, cluster.life, cluster.now);
+  any.vote(says('down'));
+  cluster.settle(any, all);
+  const { epoch, instances } = any.agreed;
+  expect(instances['a']?.health).toBe('down');
+  cluster.settle(any, all);
+  expect([any.agreed.epoch, all.agreed.epoch]).toEqual([epoch, epoch]);
 });
 
 describe('an instance that one replica alone cannot reach', () => {

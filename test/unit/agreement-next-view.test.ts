@@ -232,6 +232,18 @@ describe('the active instance of a failover pool', () => {
     expect(story.say(both).view.active).toBe('a');
   });
 
+  test.each([{ kind: 'immediate' }, { kind: 'at', time: '00:16', zone: 'UTC' }] as const)(
+    'stays where an operator wanted it, though the policy is failback $kind',
+    (failback) => {
+      const story = failover().say(both);
+      story.policy = { ...story.policy, version: 1, failback, activate: { id: 'w1', instance: 'b' } };
+      expect(story.say(both).view.active).toBe('b');
+      // Once that instance is lost, the policy counts again.
+      expect(story.say({ a: UP, b: DOWN }).view.active).toBe('a');
+      expect(story.say(both).view.active).toBe('a');
+    },
+  );
+
   const failbacks: [Failback, boolean][] = [
     [{ kind: 'never' }, false],
     [{ kind: 'immediate' }, true],

@@ -125,6 +125,10 @@ describe('a gateway that is alone', () => {
     const file = join(directory, 'agreement-ici.json');
     writeFileSync(file, readFileSync(import.meta.filename).subarray(0, 40));
     expect(() => alone()).toThrow(`${file} is damaged: remove it`);
+    for (const other of ['{}', 'null', '[]', '"x"', '{"view":null}', '{"view":{"epoch":1,"instances":{}}}']) {
+      writeFileSync(file, other);
+      expect(() => alone(), other).toThrow(`${file} is damaged: remove it`);
+    }
   });
 });
 

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BindingCache } from '../../src/affinity/binding-cache.ts';
 import { Bindings } from '../../src/affinity/bindings.ts';
 import { withMove } from '../../src/core/agreement/acts.ts';
@@ -108,6 +108,16 @@ function begin(
 beforeEach(() => {
   preferred = 'a';
 });
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** As when a minute has passed. */
+function leaseEnds(): void {
+  const { now } = performance;
+  vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 60_000);
+}
 
 describe('an agent of a sticky pool', () => {
   test('is bound once, and then goes there without anybody being asked', async () => {
@@ -383,7 +393,7 @@ describe('a store that does not answer', () => {
     await one.to('KNOWN');
     for (const side of [one, other]) away(side);
     for (const ended of [false, true]) {
-      if (ended) for (const side of [one, other]) side.replica.dropLease();
+      if (ended) leaseEnds();
       expect(await one.to('KNOWN')).toBe('a');
       for (const user of ['U1', 'U2', 'U3', 'U4', 'U5', 'U6']) {
         const expected = rendezvous(one.replica.candidates, `u${user}`)?.id;
@@ -404,7 +414,7 @@ describe('a store that does not answer', () => {
     agreement.agreeOn(ALL_UP);
     away(one);
     expect(await one.waitsFor('U')).toBe('store');
-    one.replica.dropLease();
+    leaseEnds();
     expect(await one.to('U')).toBe('a');
   });
 
@@ -412,7 +422,7 @@ describe('a store that does not answer', () => {
     const [side] = begin() as [Side];
     await side.to('U');
     away(side);
-    side.replica.dropLease();
+    leaseEnds();
     agreement.sync(side.replica);
     agreement.sees(side.replica, { ...ALL_UP, a: DOWN });
     const exchange = request('U');
@@ -426,7 +436,7 @@ describe('a store that does not answer', () => {
     away(side);
     expect(await side.to('KNOWN')).toBe('a');
     expect(await side.waitsFor('NEW')).toBe('store');
-    side.replica.dropLease();
+    leaseEnds();
     expect(await side.waitsFor('KNOWN')).toBe('lease');
   });
 });

@@ -76,6 +76,7 @@ export interface PoolEvent {
     | 'admin'
     | 'moved'
     | 'failback-policy'
+    | 'configured'
     | 'activate'
     | 'release';
   /** The instance it is about; `''` for what is about the pool. */

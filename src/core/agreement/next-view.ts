@@ -1,19 +1,14 @@
 import type { AdminState, InstanceId } from '../instance.ts';
 import type { PoolMode } from '../view.ts';
 import type { AgreedInstance, AgreedView, Moving, PoolEvent } from './agreed-view.ts';
-import type { Ballot, Quorum, Verdict } from './opinion.ts';
+import type { Ballot, Verdict } from './opinion.ts';
 import { votesNeeded } from './opinion.ts';
-import type { Policy } from './policy.ts';
+import type { AgreedRules, Policy } from './policy.ts';
 import { isFailbackTime } from './policy.ts';
 
 /** What the configuration of a replica says of a pool. */
-export interface PoolRules {
+export interface PoolRules extends AgreedRules {
   readonly mode: PoolMode;
-  readonly quorum: Quorum;
-  /** An instance that lost its agents stays out until it is shown to be new or empty. */
-  readonly quarantines: boolean;
-  /** A return from down is a new life where the health page does not tell. */
-  readonly countsLives: boolean;
   readonly instances: readonly { id: InstanceId; priority: number; admin: AdminState }[];
 }
 
@@ -293,7 +288,9 @@ class Fold {
   #mayFailBack(active: InstanceId, first: InstanceId): boolean {
     if (this.#instances[first]?.quarantinedAt !== 0) return false;
     if (this.#priority(first) >= this.#priority(active)) return false;
-    const { failback } = this.#c.policy;
+    const { failback, activate } = this.#c.policy;
+    // An operator wanted it here, and has not said otherwise since.
+    if (activate?.id === this.#view.activated && activate.instance === active) return false;
     switch (failback.kind) {
       case 'never':
         return false;

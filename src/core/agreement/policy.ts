@@ -1,5 +1,6 @@
 import type { AdminState, InstanceId } from '../instance.ts';
 import type { Moving } from './agreed-view.ts';
+import type { Quorum } from './opinion.ts';
 
 /** When a failover pool goes back to a preferred instance. */
 export type Failback =
@@ -25,6 +26,15 @@ export interface AdminAct {
   readonly deadline: number;
 }
 
+/** What all gateways of a store must hold to alike, whatever their configurations say. */
+export interface AgreedRules {
+  readonly quorum: Quorum;
+  /** An instance that lost its agents stays out until it is shown to be new or empty. */
+  readonly quarantines: boolean;
+  /** A return from down is a new life where the health page does not tell. */
+  readonly countsLives: boolean;
+}
+
 /** What operators decided of a pool. Kept in the store, so it holds for every replica and survives restarts. */
 export interface Policy {
   /** Grows by one with every act; 0 before the first. */
@@ -32,6 +42,8 @@ export interface Policy {
   readonly failback: Failback;
   /** Whose word `failback` is. An operator's outlives every configuration. */
   readonly failbackBy: 'configuration' | 'operator';
+  /** By which rules views are made; `undefined` before the first gateway has said so. */
+  readonly rules: AgreedRules | undefined;
   readonly instances: Readonly<Record<InstanceId, AdminAct>>;
   /** The instance that an operator wants active now. */
   readonly activate: { readonly id: string; readonly instance: InstanceId } | undefined;
@@ -45,6 +57,7 @@ export const NO_POLICY: Policy = Object.freeze({
   version: 0,
   failback: Object.freeze({ kind: 'never' }) as Failback,
   failbackBy: 'configuration',
+  rules: undefined,
   instances: Object.freeze({}),
   activate: undefined,
   released: Object.freeze({}),

@@ -44,6 +44,8 @@ export interface Standing {
   readonly candidates: readonly InstanceState[];
   /** Those of {@link unreachable} for which the peers had time enough to come to the same conclusion, and did not. */
   readonly cutOff: ReadonlySet<InstanceId>;
+  /** Instances of the view that this replica's configuration does not name: it cannot send anything there. */
+  readonly foreign: ReadonlySet<InstanceId>;
   /** The store is away, and who is not known is to be placed by this replica alone. */
   readonly placesAlone: boolean;
   /**
@@ -110,6 +112,7 @@ export class Replica implements Standing {
   #candidates: readonly InstanceState[] = [];
   #unreachableSince: ReadonlyMap<InstanceId, number> = new Map();
   #cutOff: ReadonlySet<InstanceId> = new Set();
+  #foreign: ReadonlySet<InstanceId> = new Set();
   /** The view that the ledger knows this replica has adopted. */
   #acknowledged = '';
 
@@ -140,6 +143,10 @@ export class Replica implements Standing {
 
   get cutOff(): ReadonlySet<InstanceId> {
     return this.#cutOff;
+  }
+
+  get foreign(): ReadonlySet<InstanceId> {
+    return this.#foreign;
   }
 
   get candidates(): readonly InstanceState[] {
@@ -309,7 +316,8 @@ export class Replica implements Standing {
     this.#failingSince ??= since;
     // Bindings may have been placed by others meanwhile, or the store may come back as another.
     this.#fence = '';
-    this.#isAway ||= this.#failures >= FAILURES_UNTIL_AWAY && now.mono - this.#failingSince >= this.#o.awayMs;
+    this.#isAway ||=
+      this.#failures >= FAILURES_UNTIL_AWAY && now.mono - this.#failingSince >= this.#patience();
     // What is placed from now on has to be written back before anything is claimed.
     if (this.#isAway) this.#restored = '';
     if (!this.#isAway || this.holdsLease(now.mono, now.wall) || this.#solo !== undefined) return;
@@ -317,9 +325,23 @@ export class Replica implements Standing {
     this.#goOnAlone();
   }
 
-  /** A machine that stood still does not know what it missed. */
+  /** A machine that stood still does not know what it missed, nor whether the store is still away. */
   dropLease(): void {
     this.#leaseEnd = NEVER;
+    this.#isAway = false;
+    this.#failures = 0;
+    this.#failingSince = undefined;
+  }
+
+  /**
+   * How long the store must fail before it counts as away. One that failed while
+   * the lease held has changed nothing behind this replica's back. Whoever lost
+   * the lease first may have missed a view, and has to be as sure of the outage
+   * as a lease is long.
+   */
+  #patience(): number {
+    const missedNothing = this.#agreed.epoch === 0 || (this.#failingSince ?? 0) < this.#leaseEnd.mono;
+    return missedNothing ? this.#o.awayMs : this.#o.leaseMs;
   }
 
   /** The next view, where this replica sees a reason for one. */
@@ -328,7 +350,7 @@ export class Replica implements Standing {
     const decision = nextView(this.#agreed, {
       ballots: this.#ballots,
       policy: this.#policy,
-      rules: this.#o.rules,
+      rules: this.#rules,
       now: this.#storeClock,
       boundAgents,
     });
@@ -382,13 +404,18 @@ export class Replica implements Standing {
     const decision = nextView(this.#solo, {
       ballots: [{ replica: this.#o.id, opinion: this.#opinion }],
       policy: this.#policy,
-      rules: this.#o.rules,
+      rules: this.#rules,
       now: this.#storeClock,
       boundAgents: () => undefined,
     });
     if (decision === undefined) return;
     this.#solo = this.#numbered(this.#solo, decision);
     this.#show(this.#solo);
+  }
+
+  /** What the gateways of a store hold to is in the policy, lest they undo each other's views for ever. */
+  get #rules(): PoolRules {
+    return { ...this.#o.rules, ...this.#policy.rules };
   }
 
   #numbered(from: AgreedView, { view }: Decision): AgreedView {
@@ -425,13 +452,17 @@ export class Replica implements Standing {
   }
 
   #materialize(view: AgreedView): View {
-    const instances = this.#o.rules.instances.map(({ id, priority, admin }): InstanceState => {
+    const { rules, weights } = this.#o;
+    const known = new Map(rules.instances.map((instance) => [instance.id, instance]));
+    this.#foreign = new Set(Object.keys(view.instances).filter((id) => !known.has(id)));
+    const instances = [...known.keys(), ...this.#foreign].map((id): InstanceState => {
       const agreed: AgreedInstance | undefined = view.instances[id];
+      const configured = known.get(id);
       return {
         id,
-        priority,
-        weight: this.#o.weights.get(id) ?? 1,
-        admin: agreed?.admin ?? admin,
+        priority: configured?.priority ?? Number.MAX_SAFE_INTEGER,
+        weight: configured === undefined ? 0 : (weights.get(id) ?? 1),
+        admin: agreed?.admin ?? configured?.admin ?? 'enabled',
         health: agreed?.health ?? 'unknown',
         incarnation: agreed?.incarnation ?? '',
         past: agreed?.past ?? [],
