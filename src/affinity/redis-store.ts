@@ -11,7 +11,7 @@ import type {
   ListedAlias,
   ListedBinding,
 } from '../core/ports.ts';
-import { StaleView, StoreUnavailable } from '../core/ports.ts';
+import { StaleView, StoreUnavailable, UnknownCursor } from '../core/ports.ts';
 import type { RedisCommands, RedisConnection } from '../redis/connection.ts';
 import { bindingsChannel, fenceKey, poolKey } from '../redis/keys.ts';
 import type { RedisSubscriber } from '../redis/subscriber.ts';
@@ -337,6 +337,6 @@ function parseCursor(cursor: string | undefined): [number, string | undefined] {
   if (cursor === undefined) return [0, undefined];
   const dot = cursor.indexOf('.');
   const bucket = Number.parseInt(cursor, 10);
-  if (dot < 1 || !(bucket >= 0)) throw new TypeError(`not a cursor of the affinity store: ${cursor}`);
+  if (dot < 1 || !(bucket >= 0)) throw new UnknownCursor(cursor);
   return [bucket, cursor.slice(dot + 1)];
 }

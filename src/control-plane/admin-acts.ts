@@ -275,6 +275,8 @@ function poolOf(pools: readonly PoolSource[], { pool }: PoolParams): PoolSource 
 
 const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
 
+const LONGEST_DRAIN_MS = 31 * 24 * 3_600_000;
+
 function deadlineOf(text: string | undefined, now: number, { duration }: Readers): number {
   if (text === undefined) return 0;
   const at = ISO_TIME.test(text) ? Date.parse(text) : now + (duration(text) ?? Number.NaN);
@@ -283,6 +285,7 @@ function deadlineOf(text: string | undefined, now: number, { duration }: Readers
       400,
       'deadline must be a duration such as 30m, or a time such as 2026-03-01T22:00:00Z',
     );
+  if (at > now + LONGEST_DRAIN_MS) throw new ActRefused(400, 'deadline must be within 31 days');
   if (at <= now) throw new ActRefused(400, 'deadline has passed; give a later one, or disable the instance');
   return at;
 }

@@ -193,6 +193,10 @@ export function instanceStatus(pool: PoolSource, instance: InstanceState): Insta
   };
 }
 
+// Of a Date, by ECMA-262 §21.4.1.1.
+const LAST_MOMENT_MS = 8.64e15;
+
+/** Never throws: a status that cannot be shown would take every gateway of the store out of service. */
 export function iso(ms: number): string {
-  return new Date(ms).toISOString();
+  return new Date(Math.min(ms, LAST_MOMENT_MS)).toISOString();
 }

@@ -128,6 +128,18 @@ export class StoreUnavailable extends Error {
   }
 }
 
+/** A cursor that no page was given with. */
+export class UnknownCursor extends Error {
+  override readonly name = 'UnknownCursor';
+  readonly statusCode = 400;
+
+  constructor(cursor: string) {
+    super(
+      `cursor ${JSON.stringify(cursor)} is none; give the one that the last page ended with, or leave it out`,
+    );
+  }
+}
+
 /** The view on which a claim or a move was based is not the one in effect. Nothing was done. */
 export class StaleView extends Error {
   override readonly name = 'StaleView';

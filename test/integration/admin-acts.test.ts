@@ -104,6 +104,8 @@ describe('what is asked wrongly', () => {
       'deadline must be a duration such as 30m, or a time',
     ],
     ['/instances/a/drain', { ...WHY, deadline: '2020-01-01T00:00:00Z' }, 'deadline has passed'],
+    // It was written, and no gateway of the store could tell its status any more.
+    ['/instances/a/drain', { ...WHY, deadline: '99999999d' }, 'deadline must be within 31 days'],
     ['/instances/a/enable', { ...WHY, deadline: '3m' }, 'deadline is not known here'],
     ['/activate', WHY, 'instance is missing; it must be the id of an instance of the pool'],
     ['/agents/move', { ...WHY, instance: 'b' }, 'agent or session must be given, and not both'],
