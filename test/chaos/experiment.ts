@@ -4,6 +4,7 @@ import { startAgents } from '../../src/simulator/agents.ts';
 import { eventually } from '../support/eventually.ts';
 import type { EndedRequest, FaultTimes, Measures } from './measures.ts';
 import { measure } from './measures.ts';
+import { pause } from './pause.ts';
 import type { Findings, Scenario } from './scenarios.ts';
 import { isAtWork, modeOf } from './scenarios.ts';
 import type { Mode, Stage } from './stage.ts';
@@ -69,14 +70,14 @@ export async function runExperiment(
     };
     const before = await look();
 
+    const findings: Findings = { stale: {}, kept: new Map() };
     const from = performance.now();
     const observer = new Observer(scenario, look, before);
-    await scenario.strike(stage);
+    await scenario.strike(stage, findings);
     const times: FaultTimes = { from, done: performance.now() };
     if (scenario.newcomers === true) {
       for (const { agents } of crowds) agents.join(NEWCOMERS, NEWCOMERS_OVER_MS);
     }
-    const findings: Findings = { stale: {} };
     await scenario.goOn?.(stage, findings);
     await pause(durationMs - (performance.now() - from));
     await observer.end();
@@ -260,11 +261,4 @@ async function deliveriesOf(stage: Stage): Promise<{ first: Set<string>; twice: 
   }
   const twice = [...counts].filter(([, count]) => count > 1).map(([id]) => id);
   return { first: new Set(Object.keys(reports[0]?.ids ?? {})), twice };
-}
-
-async function pause(ms: number): Promise<void> {
-  if (ms <= 0) return;
-  await new Promise<void>((done) => {
-    setTimeout(done, ms);
-  });
 }

@@ -1,6 +1,8 @@
 import type { PoolStatus } from '../../src/control-plane/status.ts';
 import { eventually } from '../support/eventually.ts';
-import { post } from '../support/load.ts';
+import type { KeptConnections } from '../support/load.ts';
+import { keepConnections } from '../support/load.ts';
+import { pause } from './pause.ts';
 import type { Mode, Stage, StagedGateway } from './stage.ts';
 import { MODES, statusOf } from './stage.ts';
 
@@ -12,6 +14,8 @@ export interface Findings {
   recoveredAfterPromotionMs?: number;
   /** Requests that an instance received although it had been left, through a gateway that did not know. */
   readonly stale: Partial<Record<Mode, number>>;
+  /** Connections to a gateway that will be stopped. */
+  readonly kept: Map<Mode, KeptConnections>;
 }
 
 export interface Scenario {
@@ -27,7 +31,7 @@ export interface Scenario {
   readonly witness: 'struck' | 'peer';
   /** New agents log on while the fault lasts. */
   readonly newcomers?: boolean;
-  strike(stage: Stage): Promise<void>;
+  strike(stage: Stage, findings: Findings): Promise<void>;
   /** Whether the witness shows the fault; absent where there is nothing to be seen. */
   readonly shows?: (now: PoolStatus, before: PoolStatus) => boolean;
   /** What follows while the fault lasts. */
@@ -137,24 +141,29 @@ export const SCENARIOS: readonly Scenario[] = [
     bereaves: true,
     witness: 'peer',
     shows: isDown,
-    // The instance goes on serving whoever reaches it, so nothing but the lease keeps the gateway from using it.
-    strike: async ({ network, gateways: [g1, ...others], instances: [a] }) => {
-      g1.signal('SIGSTOP');
-      for (const { host } of others) await network.cut(host, a.host);
-    },
-    goOn: continueStale,
-    heal: async ({ network, gateways: [, ...others], instances: [a] }) => {
-      for (const { host } of others) await network.heal(host, a.host);
-    },
+    strike: stopAndLose,
+    goOn: (stage, findings) => continueStale(stage, findings, 0),
+    heal: reachAgain,
+  },
+  {
+    name: 'gateway-stopped-redis-late',
+    title: 'the same, and Redis silent to it for a second when it goes on',
+    bereaves: true,
+    witness: 'peer',
+    shows: isDown,
+    strike: stopAndLose,
+    goOn: (stage, findings) => continueStale(stage, findings, STORE_LATE_MS),
+    heal: reachAgain,
   },
 ];
 
 const PROMOTION_MS = 15_000;
 const RECOVERY_MS = 10_000;
 const LOSS_MS = 12_000;
+const STORE_LATE_MS = 1_000;
 /** After it was continued, what it had accepted while it stood is served. */
 const STALE_WATCH_MS = 4_000;
-const STALE_REQUESTS = 12;
+const STALE_REQUESTS = 6;
 
 async function promotion({ redis, gateways }: Stage, findings: Findings): Promise<void> {
   const [{ address: lost }] = redis.nodes;
@@ -188,11 +197,27 @@ export async function isAtWork(gateway: StagedGateway, mode: Mode): Promise<Pool
   throw new Error(`${gateway.name}, pool ${mode}: ${standing}, ${JSON.stringify(view)}`);
 }
 
+/** The instance goes on serving whoever reaches it, so nothing but the lease keeps the stopped gateway from using it. */
+async function stopAndLose({ network, gateways, instances: [a] }: Stage, { kept }: Findings): Promise<void> {
+  const [g1, ...others] = gateways;
+  for (const mode of MODES) {
+    const known = Array.from({ length: STALE_REQUESTS }, (_, i) => agentName(mode, i));
+    kept.set(mode, await keepConnections(`${g1.url}/${mode}`, known));
+  }
+  g1.signal('SIGSTOP');
+  for (const { host } of others) await network.cut(host, a.host);
+}
+
+async function reachAgain({ network, gateways: [, ...others], instances: [a] }: Stage): Promise<void> {
+  for (const { host } of others) await network.heal(host, a.host);
+}
+
 /** Lets the stopped gateway go on when the others have given up the instance, with requests waiting in it. */
-async function continueStale(
-  { gateways: [g1, g2], instances: [a] }: Stage,
-  findings: Findings,
-): Promise<void> {
+async function continueStale(stage: Stage, findings: Findings, storeLateMs: number): Promise<void> {
+  const {
+    gateways: [g1, g2],
+    instances: [a],
+  } = stage;
   for (const mode of MODES) {
     await eventually(
       async () => {
@@ -203,16 +228,21 @@ async function continueStale(
     );
   }
   const before = new Set(Object.keys((await a.deliveries()).ids ?? {}));
-  const waiting = MODES.flatMap((mode) =>
-    Array.from({ length: STALE_REQUESTS }, (_, i) =>
-      post(`${g1.url}/${mode}`, agentName(mode, i)).then(({ id }) => ({ id, mode })),
-    ),
+  const waiting = await Promise.all(
+    [...findings.kept].map(async ([mode, connections]) => ({ mode, outcomes: await connections.send() })),
   );
+  if (storeLateMs > 0) await stage.cutFromStore(g1);
   g1.signal('SIGCONT');
-  const direct = new Map((await Promise.all(waiting)).map(({ id, mode }) => [id, mode]));
-  await new Promise((done) => {
-    setTimeout(done, STALE_WATCH_MS);
-  });
+  if (storeLateMs > 0) {
+    await pause(storeLateMs);
+    await stage.healToStore(g1);
+  }
+  const direct = new Map<string, Mode>();
+  for (const { mode, outcomes } of waiting) {
+    for (const { id } of await Promise.all(outcomes)) direct.set(id, mode);
+  }
+  for (const connections of findings.kept.values()) connections.close();
+  await pause(STALE_WATCH_MS);
   for (const id of Object.keys((await a.deliveries()).ids ?? {})) {
     if (before.has(id)) continue;
     const mode = direct.get(id) ?? modeOf(id);

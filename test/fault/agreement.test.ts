@@ -9,7 +9,7 @@ import { eventually } from '../support/eventually.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import type { Outcome, RunningLoad } from '../support/load.ts';
-import { post, startLoad, users } from '../support/load.ts';
+import { keepConnections, post, startLoad, users } from '../support/load.ts';
 import { report } from '../support/report.ts';
 
 type Three<T> = [T, T, T];
@@ -18,6 +18,8 @@ const LEASE_MS = 1_000;
 const WITHIN = { within: 10_000, every: 20 };
 
 let instances: Three<ConnectorProcess>;
+/** Between the first gateway and Redis. */
+let storeLink: FaultProxy;
 /** Between each gateway and the first instance. */
 let links: Three<FaultProxy>;
 let gateways: Three<GatewayProcess>;
@@ -28,6 +30,8 @@ async function setStage(isLinked: boolean): Promise<void> {
   instances = await three(['a', 'b', 'c'], (name) => startConnectorProcess({ name }));
   const [a] = instances;
   links = await three([0, 1, 2], () => startFaultProxy(() => ({ host: '127.0.0.1', port: a.port })));
+  const redis = new URL(inject('redisUrl'));
+  storeLink = await startFaultProxy(() => ({ host: redis.hostname, port: Number(redis.port) }));
   const keyPrefix = `agreement-${randomBytes(4).toString('hex')}`;
   gateways = await three(links, (link) => {
     const reached = instances.map(({ name, url }) => ({
@@ -43,7 +47,15 @@ async function setStage(isLinked: boolean): Promise<void> {
         health,
         instances: reached,
       })),
-      affinity: { keyPrefix, redis: { url: inject('redisUrl'), commandTimeout: '1s' } },
+      affinity: {
+        keyPrefix,
+        // What is sent without a lease is sent by mistake then, and not by choice.
+        onStoreLoss: 'refuse',
+        redis: {
+          url: link === links[0] ? `redis://${storeLink.host}:${storeLink.port}` : redis.href,
+          commandTimeout: '1s',
+        },
+      },
       coordination: { lease: `${LEASE_MS}ms` },
     });
   });
@@ -51,7 +63,7 @@ async function setStage(isLinked: boolean): Promise<void> {
 
 async function strikeStage(): Promise<void> {
   await Promise.all(gateways.map((gateway) => gateway.close()));
-  await Promise.all(links.map((link) => link.close()));
+  await Promise.all([storeLink, ...links].map((link) => link.close()));
   await Promise.all(instances.map((instance) => instance.close()));
 }
 
@@ -136,7 +148,8 @@ describe('a gateway', () => {
   test('that stood still for longer than its lease sends nothing to an active instance that its peers have left', async () => {
     const [stopped, peer] = gateways;
     const known = users(20, 'KNOWN');
-    const before = await Promise.all(known.map((user) => post(`${stopped.url}/failover`, user)));
+    const connections = await keepConnections(`${stopped.url}/failover`, known);
+    const { first: before } = connections;
     expect(before.map(({ connector }) => connector)).toEqual(known.map(() => 'a'));
 
     stopped.signal('SIGSTOP');
@@ -148,9 +161,16 @@ describe('a gateway', () => {
       expect(active?.instance).toBe('b');
       expect(view.effective).toBe(true);
     }, WITHIN);
-    const waiting = known.map((user) => post(`${stopped.url}/failover`, user));
+    const waiting = await connections.send();
+    // It hears of nothing before it has looked at all of them.
+    storeLink.silence();
     stopped.signal('SIGCONT');
+    await eventually(async () => {
+      expect((await statusOf(stopped, 'failover')).parked).toBe(known.length);
+    }, WITHIN);
+    storeLink.heal();
     const after = await Promise.all(waiting);
+    connections.close();
 
     expect(after.map(({ connector }) => connector)).toEqual(known.map(() => 'b'));
     const { ids = {} } = await instances[0].deliveries();

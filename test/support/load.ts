@@ -16,6 +16,13 @@ export interface Outcome {
   readonly durationMs: number;
 }
 
+export interface Sending {
+  /** Takes the place of a new connection. */
+  readonly agent?: Agent;
+  /** Called when the kernel has the whole request, whether or not anybody reads it. */
+  readonly onSent?: () => void;
+}
+
 let sequence = 0;
 
 /** One `subscribe` of the user, or another operation, over a new TCP connection, as SAP sends it. Never rejects. */
@@ -24,6 +31,7 @@ export function post(
   user: string,
   headers: Record<string, string> = {},
   operation = 'subscribe',
+  { agent = new Agent({ keepAlive: false }), onSent = () => undefined }: Sending = {},
 ): Promise<Outcome> {
   sequence += 1;
   const id = `${process.pid}-${sequence}`;
@@ -43,9 +51,10 @@ export function post(
       });
     const outgoing = request(`${url}/ici`, {
       method: 'POST',
-      agent: new Agent({ keepAlive: false }),
+      agent,
       headers: { 'content-type': 'text/xml', soapuser: user, 'x-sim-delivery': id, ...headers },
     });
+    outgoing.once('finish', onSent);
     outgoing.on('error', (error: NodeJS.ErrnoException) => end(0, { error: error.code ?? error.message }));
     outgoing.on('response', (response) => {
       let body = '';
@@ -62,6 +71,44 @@ export function post(
     });
     outgoing.end(subscribeEnvelope({ user }, operation));
   });
+}
+
+/** Connections over which a gateway has answered each user once, and on which requests can be left waiting. */
+export interface KeptConnections {
+  /** What was answered when they were opened. */
+  readonly first: readonly Outcome[];
+  /** Sends one request on each; resolves once the kernel has them all. */
+  send(): Promise<Promise<Outcome>[]>;
+  close(): void;
+}
+
+/**
+ * A gateway that is stopped and continued finds what came meanwhile on a
+ * connection that it has accepted before it finds anything else: the hardest
+ * test of what it checks before it acts.
+ */
+export async function keepConnections(url: string, users: readonly string[]): Promise<KeptConnections> {
+  const lanes = users.map((user) => ({ user, agent: new Agent({ keepAlive: true, maxSockets: 1 }) }));
+  const first = await Promise.all(
+    lanes.map(({ user, agent }) => post(url, user, {}, 'subscribe', { agent })),
+  );
+  return {
+    first,
+    send: async () => {
+      const outcomes: Promise<Outcome>[] = [];
+      const sent = lanes.map(
+        ({ user, agent }) =>
+          new Promise<void>((resolve) => {
+            outcomes.push(post(url, user, {}, 'subscribe', { agent, onSent: () => resolve() }));
+          }),
+      );
+      await Promise.all(sent);
+      return outcomes;
+    },
+    close: () => {
+      for (const { agent } of lanes) agent.destroy();
+    },
+  };
 }
 
 export interface RunningLoad {

@@ -1,0 +1,7 @@
+/** Resolves after `ms`; at once where that is not above 0. */
+export async function pause(ms: number): Promise<void> {
+  if (ms <= 0) return;
+  await new Promise<void>((done) => {
+    setTimeout(done, ms);
+  });
+}
