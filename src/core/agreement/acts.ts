@@ -16,8 +16,9 @@ export function withActive(policy: Policy, instance: InstanceId, id: string): Po
   return { ...policy, activate: { id, instance } };
 }
 
+/** It holds from now on, also for an instance that an operator wanted active before. */
 export function withFailback(policy: Policy, failback: Failback): Policy {
-  return { ...policy, failback, failbackBy: 'operator' };
+  return { ...policy, failback, failbackBy: 'operator', activate: undefined };
 }
 
 /** @param quarantinedAt the quarantine that is meant: one that begins later is not ended by this */
