@@ -25,8 +25,8 @@ const move = (key: string, to: string, until: number): Moving => ({ key, from: '
 /** One act after the other, as they would be written. */
 const all: Policy = [
   (policy: Policy) => withAdmin(policy, 'a', act('1', 'draining')),
-  (policy: Policy) => withActive(policy, 'b', 'wish'),
   (policy: Policy) => withFailback(policy, { kind: 'at', time: '03:30', zone: 'UTC' }),
+  (policy: Policy) => withActive(policy, 'b', 'wish'),
   (policy: Policy) => withRelease(policy, 'c', 7),
   (policy: Policy) => withMove(policy, move('uM', 'b', 100), 0),
 ].reduce((policy, change) => change(policy), NO_POLICY);
@@ -49,6 +49,10 @@ describe('what operators decide', () => {
     expect(next.instances).toEqual({ a: act('2', 'enabled') });
     expect(next.released).toEqual({ c: 9 });
     expect(withActive(all, 'a', 'other').activate).toEqual({ id: 'other', instance: 'a' });
+  });
+
+  test('a failback policy holds also for an instance that was wished active before', () => {
+    expect(withFailback(all, { kind: 'immediate' }).activate).toBeUndefined();
   });
 
   test('never changes the policy that it was made from', () => {
