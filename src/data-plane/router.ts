@@ -54,7 +54,7 @@ const MOST_TURNS = 5;
 const MOST_MOVES = 5;
 
 // Far longer than a claim takes, and far shorter than it may.
-const LATE_MS = 25;
+const LATE_MS = 10;
 
 const STARTING: Wait = { wait: 'starting', againMs: Number.POSITIVE_INFINITY };
 const NO_INSTANCE: Wait = { wait: 'no-instance', againMs: Number.POSITIVE_INFINITY };
