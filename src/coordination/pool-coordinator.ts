@@ -41,7 +41,6 @@ export interface PoolCoordinatorOptions {
 }
 
 const RETRY_MS = 100;
-const AWAY_RETRY_MS = 250;
 // For news that nobody waits for, so that many replicas do not all ask at once.
 const SPREAD_MS_PER_REPLICA = 2;
 // Each lost race means that somebody else's act was written.
@@ -63,6 +62,8 @@ export class PoolCoordinator {
   #abstains = false;
   #timer: NodeJS.Timeout | undefined;
   #syncing: Promise<void> | undefined;
+  /** The one question to the ledger that is under way. */
+  #asking: Promise<void> | undefined;
   #isDue = false;
   #restoring = false;
   #isClosed = false;
@@ -170,10 +171,15 @@ export class PoolCoordinator {
     return this.#syncing;
   }
 
-  /** A claim was not answered: is the ledger, which is kept with the bindings, silent too? */
-  storeFailed(since: number): Promise<void> {
-    this.#replica.doubtStore(since);
-    return this.renew();
+  /**
+   * A claim was not answered: is the ledger, which is kept with the bindings, silent too? The question that is
+   * under way tells as much as the next one, and earlier; where the last one was not answered either, it is known.
+   */
+  async storeFailed(since: number): Promise<void> {
+    this.#replica.doubtStore(now(), since);
+    if (this.#replica.isAway) return this.#tell();
+    if (this.#asking === undefined) void this.renew();
+    await this.#asking;
   }
 
   /** Real traffic failed at the instance. */
@@ -270,14 +276,9 @@ export class PoolCoordinator {
     clearTimeout(this.#timer);
     while (this.#isDue && !this.#isClosed) {
       this.#isDue = false;
-      const begunAt = performance.now();
-      try {
-        await this.#turn();
-      } catch (error) {
-        // Whatever it was, it was no answer, and the next turn may have more luck.
-        this.#detail = error instanceof Error ? error.message : String(error);
-        this.#replica.failed(now(), begunAt);
-      }
+      this.#asking = this.#turn();
+      await this.#asking;
+      this.#asking = undefined;
       this.#tell();
     }
     // In the same step as the last look at what is due, so that no call falls between.
@@ -285,8 +286,19 @@ export class PoolCoordinator {
     this.#schedule();
   }
 
+  /** Asks once, and proposes what follows from the answer. Never rejects. */
   async #turn(): Promise<void> {
     const sent = now();
+    try {
+      await this.#exchange(sent);
+    } catch (error) {
+      // Whatever it was, it was no answer, and the next turn may have more luck.
+      this.#detail = error instanceof Error ? error.message : String(error);
+      this.#replica.failed(now(), sent.mono);
+    }
+  }
+
+  async #exchange(sent: Moment): Promise<void> {
     if (!this.#abstains) this.#refreshIdle();
     const request = this.#replica.request(sent);
     this.#replica.accept(request, await this.#ask('sync', this.#o.ledger.sync(request)), sent);
@@ -368,9 +380,7 @@ export class PoolCoordinator {
   #schedule(): void {
     if (this.#isClosed) return;
     clearTimeout(this.#timer);
-    const { isAway, isFailing } = this.#replica;
-    const retry = isAway ? AWAY_RETRY_MS : RETRY_MS;
-    const delay = isFailing ? retry : this.#o.renewMs;
+    const delay = this.#replica.isFailing ? RETRY_MS : this.#o.renewMs;
     this.#timer = setTimeout(() => void this.renew(), delay);
   }
 

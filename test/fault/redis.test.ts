@@ -80,7 +80,7 @@ function hashedPlace(user: string): string | undefined {
 }
 
 async function loadOn(agents: number): Promise<RunningLoad> {
-  const running = startLoad(urls(), users(agents, 'KNOWN'), 50);
+  const running = startLoad(urls(), users(agents, 'KNOWN'), 100);
   load = running;
   // Each of them known to both gateways, which take turns.
   await eventually(
@@ -92,6 +92,11 @@ async function loadOn(agents: number): Promise<RunningLoad> {
     { within: 10_000 },
   );
   return running;
+}
+
+async function eventsOf(gateway: GatewayProcess): Promise<unknown> {
+  const response = await fetch(`${gateway.adminUrl}/pools/ici/events`);
+  return response.json();
 }
 
 async function requestsSince(running: RunningLoad, from: number, count: number): Promise<void> {
@@ -131,7 +136,12 @@ describe('Redis that is killed under load', () => {
     const fresh = await startGateway();
     gateways.push(fresh);
     const asked = await Promise.all([...known.keys(), ...newcomers].map((user) => post(fresh.url, user)));
-    for (const { user, connector } of asked) expect(connector).toBe(known.get(user) ?? hashedPlace(user));
+    const elsewhere = asked.filter(
+      ({ user, connector }) => connector !== (known.get(user) ?? hashedPlace(user)),
+    );
+    // With the reason, should there be one.
+    const events = elsewhere.length === 0 ? [] : await eventsOf(fresh);
+    expect({ elsewhere, events }).toEqual({ elsewhere: [], events: [] });
   });
 });
 
@@ -147,29 +157,34 @@ describe('Redis that hangs under load', () => {
     await storeIs('away');
     const later = await newAgents(url, 'LATER', 200);
     await requestsSince(running, hungAt, 300);
+    const resumedAt = performance.now();
     redis.resume();
     await storeIs('available');
-    const resumedAt = performance.now();
     await requestsSince(running, resumedAt, 200);
 
-    placesOf(running.outcomes);
-    expect(running.outcomes.filter(({ status }) => status !== 200)).toEqual([]);
-    const known = running.outcomes.filter((o) => o.startedAt > hungAt && o.startedAt < resumedAt);
-    const knownBefore = running.outcomes.filter((o) => o.startedAt <= hungAt);
+    const outcomes = await running.stop();
+    placesOf(outcomes);
+    expect(outcomes.filter(({ status }) => status !== 200)).toEqual([]);
+    const before = outcomes.filter((o) => o.startedAt + o.durationMs <= hungAt);
+    const during = outcomes.filter((o) => o.startedAt > hungAt && o.startedAt + o.durationMs < resumedAt);
+    const after = outcomes.filter((o) => o.startedAt + o.durationMs >= resumedAt);
     const p99s = {
       newBefore: baseline,
       newFirst: p99(first),
       newLater: p99(later),
-      knownBefore: p99(knownBefore.map(({ durationMs }) => durationMs)),
-      knownHung: p99(known.map(({ durationMs }) => durationMs)),
+      knownBefore: p99(before.map(({ durationMs }) => durationMs)),
+      knownDuring: p99(during.map(({ durationMs }) => durationMs)),
+      knownAfter: p99(after.map(({ durationMs }) => durationMs)),
     };
     report(
       `p99 in ms around a hung Redis: ${JSON.stringify(p99s, (_key, ms) => (typeof ms === 'number' ? Math.round(ms) : ms))}`,
     );
     expect(p99s.newFirst - baseline).toBeLessThanOrEqual(150);
-    // "Nothing", on a machine that is shared with the load itself.
-    expect(p99s.newLater - baseline).toBeLessThanOrEqual(30);
-    expect(p99s.knownHung - p99s.knownBefore).toBeLessThanOrEqual(30);
+    // "Nothing", on a machine that is shared with the load itself: whoever waits for Redis waits 100 ms.
+    expect(p99s.newLater - baseline).toBeLessThanOrEqual(50);
+    expect(p99s.knownDuring - p99s.knownBefore).toBeLessThanOrEqual(50);
+    // Bindings are confirmed anew once every gateway has written back what it knows.
+    expect(p99s.knownAfter - p99s.knownBefore).toBeLessThanOrEqual(1_000);
   });
 
   test('when it goes on, what was placed meanwhile is written back, and the stored binding wins', async () => {

@@ -36,7 +36,7 @@ class Side {
         agreement.sync(this.replica);
       },
       storeFailed: async (_pool: string, since: number) => {
-        this.replica.doubtStore(since);
+        this.replica.doubtStore({ mono: performance.now(), wall: Date.now() }, since);
         agreement.sync(this.replica);
       },
     } as Partial<Coordinator> as Coordinator);

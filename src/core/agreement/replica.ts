@@ -104,6 +104,8 @@ export class Replica implements Standing {
   /** Monotonic ms at which {@link #storeClock} was asked for. */
   #heardAt = 0;
   #failures = 0;
+  /** A claim was not answered since the ledger last was. */
+  #isDoubted = false;
   #failingSince: number | undefined;
   #isAway = false;
   /** What this replica makes of the last view by itself, while the store is away. */
@@ -179,9 +181,9 @@ export class Replica implements Standing {
     return this.#restored === this.#life;
   }
 
-  /** The last attempt to hear from the ledger failed. */
+  /** The last attempt to hear from the store failed. */
   get isFailing(): boolean {
-    return this.#failures > 0;
+    return this.#failures > 0 || this.#isDoubted;
   }
 
   get isOpen(): boolean {
@@ -253,8 +255,7 @@ export class Replica implements Standing {
 
   /** @param sent when `request`, to which this is the answer, was made */
   accept(request: SyncRequest, reply: SyncReply, sent: Moment): void {
-    this.#failures = 0;
-    this.#failingSince = undefined;
+    this.#answered();
     this.#storeClock = reply.now;
     this.#heardAt = sent.mono;
     if (reply.life !== this.#life) {
@@ -300,10 +301,10 @@ export class Replica implements Standing {
    *
    * @param since monotonic ms at which it was made
    */
-  doubtStore(since: number): void {
-    if (this.#failures > 0) return;
-    this.#failures = 1;
-    this.#failingSince = since;
+  doubtStore(now: Moment, since: number): void {
+    this.#isDoubted = true;
+    this.#failingSince ??= since;
+    this.#judgeStore(now);
   }
 
   /**
@@ -316,8 +317,14 @@ export class Replica implements Standing {
     this.#failingSince ??= since;
     // Bindings may have been placed by others meanwhile, or the store may come back as another.
     this.#fence = '';
+    this.#judgeStore(now);
+  }
+
+  #judgeStore(now: Moment): void {
+    if (this.#failures === 0) return;
+    const failures = this.#failures + (this.#isDoubted ? 1 : 0);
     this.#isAway ||=
-      this.#failures >= FAILURES_UNTIL_AWAY && now.mono - this.#failingSince >= this.#patience();
+      failures >= FAILURES_UNTIL_AWAY && now.mono - (this.#failingSince ?? now.mono) >= this.#patience();
     // What is placed from now on has to be written back before anything is claimed.
     if (this.#isAway) this.#restored = '';
     if (!this.#isAway || this.holdsLease(now.mono, now.wall) || this.#solo !== undefined) return;
@@ -329,7 +336,12 @@ export class Replica implements Standing {
   dropLease(): void {
     this.#leaseEnd = NEVER;
     this.#isAway = false;
+    this.#answered();
+  }
+
+  #answered(): void {
     this.#failures = 0;
+    this.#isDoubted = false;
     this.#failingSince = undefined;
   }
 
