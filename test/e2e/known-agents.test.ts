@@ -8,6 +8,7 @@ import { eventually } from '../support/eventually.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { post, users } from '../support/load.ts';
+import { monitorRedis } from '../support/redis-monitor.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { startRedis } from '../support/redis-server.ts';
 
@@ -62,11 +63,8 @@ test('the requests of known agents cost no round trip to the store', async () =>
 
   // What clients asked Redis for, in order; our own INFOs mark beginning and end.
   const asked: string[] = [];
-  const monitor = await client.monitor();
-  monitor.on('monitor', (_time: string, [command = '', sha = '']: string[], source: string) => {
-    if (source === 'lua') return;
-    const isScript = command.toLowerCase() === 'evalsha';
-    asked.push(isScript ? (nameOf.get(sha) ?? 'evalsha') : command.toLowerCase());
+  const monitor = await monitorRedis(redis.port, ({ source, name, first = '' }) => {
+    if (source !== 'lua') asked.push(name === 'evalsha' ? (nameOf.get(first) ?? name) : name);
   });
   try {
     const before = scriptsIn(await client.info('commandstats'));
@@ -88,7 +86,7 @@ test('the requests of known agents cost no round trip to the store', async () =>
     await post(one.url, 'NOBODY KNOWS');
     await eventually(() => expect(asked).toContain('gwClaim'));
   } finally {
-    monitor.disconnect();
+    monitor.close();
   }
 });
 
