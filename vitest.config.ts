@@ -1,8 +1,11 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
     globals: false,
+    // Much of what they do is waiting for each other's sockets: on two cores, two at a time.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     reporters: ['default', './test/support/tally-reporter.ts'],
     projects: [
       { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
