@@ -1,0 +1,81 @@
+/**
+ * The states of a gateway as those see it who send it traffic or watch it. One
+ * word for the whole gateway, whichever of its processes is asked.
+ *
+ *   Starting     its ports are open; its instances have not all been probed yet
+ *   Running      requests may come
+ *   Maintenance  requests are answered by the gateway itself, because an operator wants it so
+ *   Stopping     asks for no more requests, and serves those that still come
+ *   Draining     accepts no more connections, and answers what is pending
+ *   Stopped      nothing is left of it but a process that ends
+ */
+export type LifecycleState = 'Starting' | 'Running' | 'Maintenance' | 'Stopping' | 'Draining' | 'Stopped';
+
+/** What happens to a gateway. `settled`: its instances were probed, or it has waited for that for long enough. */
+export type LifecycleEvent = 'settled' | 'maintain' | 'resume' | 'stop' | 'drain' | 'end';
+
+/** How far a gateway is, apart from what the operator wants of it meanwhile. */
+type Phase = Exclude<LifecycleState, 'Maintenance'>;
+
+export interface Life {
+  readonly phase: Phase;
+  /** Outlasts Stopping: whoever is told so until the stop is told so during it. */
+  readonly inMaintenance: boolean;
+}
+
+export const BORN: Life = { phase: 'Starting', inMaintenance: false };
+
+/** The phases that an event leads out of, and where to. There is no way back from a stop. */
+const STEPS: Readonly<
+  Record<'settled' | 'stop' | 'drain' | 'end', { readonly from: readonly Phase[]; readonly to: Phase }>
+> = {
+  settled: { from: ['Starting'], to: 'Running' },
+  stop: { from: ['Starting', 'Running'], to: 'Stopping' },
+  drain: { from: ['Stopping'], to: 'Draining' },
+  end: { from: ['Draining'], to: 'Stopped' },
+};
+
+/** The life after the event: the very same object where the event changes nothing, or comes too late. */
+export function live(life: Life, event: LifecycleEvent): Life {
+  if (event === 'maintain' || event === 'resume') {
+    const inMaintenance = event === 'maintain';
+    return isStopping(life) || life.inMaintenance === inMaintenance ? life : { ...life, inMaintenance };
+  }
+  const { from, to } = STEPS[event];
+  return from.includes(life.phase) ? { ...life, phase: to } : life;
+}
+
+/** Maintenance hides whether the gateway has finished starting: either way nobody should send it requests. */
+export function stateOf({ phase, inMaintenance }: Life): LifecycleState {
+  return inMaintenance && (phase === 'Starting' || phase === 'Running') ? 'Maintenance' : phase;
+}
+
+/** It has been told to stop. */
+export function isStopping({ phase }: Life): boolean {
+  return phase === 'Stopping' || phase === 'Draining' || phase === 'Stopped';
+}
+
+/** When a stop goes on, in milliseconds of one clock. */
+export interface StopPlan {
+  /** From then on no connection is accepted. */
+  readonly drainAt: number;
+  /** From then on nothing is waited for. */
+  readonly endAt: number;
+}
+
+/**
+ * The plan of a stop that is asked for now.
+ *
+ * @param sooner the plan in effect, which another stop can shorten but not prolong: whoever asked first counts
+ *   on its end
+ * @param pollInterval how long connections are still accepted, in milliseconds
+ * @param timeout how long the whole stop may take, in milliseconds
+ */
+export function planStop(
+  now: number,
+  { pollInterval, timeout }: { readonly pollInterval: number; readonly timeout: number },
+  sooner: StopPlan = { drainAt: Number.POSITIVE_INFINITY, endAt: Number.POSITIVE_INFINITY },
+): StopPlan {
+  const endAt = Math.min(now + timeout, sooner.endAt);
+  return { drainAt: Math.min(now + pollInterval, sooner.drainAt, endAt), endAt };
+}
