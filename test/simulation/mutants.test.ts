@@ -4,6 +4,26 @@ import { MUTANTS } from './mutants.ts';
 
 const MOST_SCHEDULES = 10_000;
 
-test.each(Object.entries(MUTANTS))('a gateway that would %s is found', (_, rules) => {
-  expect(firstFailure(rules, MOST_SCHEDULES)).toContain('violated:');
+/**
+ * The seed at which a search from the first one finds the bug: looked at first,
+ * because the search itself takes long. Where stories have changed so that it
+ * shows there no more, it is searched for again, and `npm run simulate -- --mutant`
+ * tells the seed to write down here.
+ */
+const SHOWS_AT: Readonly<Record<string, number>> = {
+  'skip the lease check': 238,
+  'skip the epoch check': 1_045,
+  'claim without compare': 3,
+  'rebind without generation': 214,
+  'act on a pending view': 16,
+  'open a new life at once': 5,
+  'trust the cache in any epoch': 15,
+  'claim in an unknown life': 1_180,
+  'restore the first, not the latest': 6_116,
+};
+
+test.each(Object.entries(MUTANTS))('a gateway that would %s is found', (name, rules) => {
+  const from = Math.min(SHOWS_AT[name] ?? 1, MOST_SCHEDULES);
+  const found = firstFailure(rules, 1, from) ?? firstFailure(rules, MOST_SCHEDULES);
+  expect(found).toContain('violated:');
 });
