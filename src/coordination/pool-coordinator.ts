@@ -5,6 +5,7 @@ import type { Failback, Policy } from '../core/agreement/policy.ts';
 import { isSameFailback } from '../core/agreement/policy.ts';
 import type { Moment, ReplicaOptions, Standing } from '../core/agreement/replica.ts';
 import { Replica } from '../core/agreement/replica.ts';
+import type { StandingSnapshot } from '../core/agreement/standing-copy.ts';
 import type { HealthRecord, Observation, Thresholds } from '../core/health.ts';
 import { observe, UNOBSERVED } from '../core/health.ts';
 import type { InstanceId } from '../core/instance.ts';
@@ -20,6 +21,12 @@ export interface CoordinatorEvents {
   onCutOff(instances: ReadonlySet<InstanceId>): void;
   onAbstention(abstains: boolean, reason: string): void;
   onOperation(operation: 'sync' | 'propose' | 'decree', outcome: 'ok' | 'unavailable'): void;
+}
+
+/** Takes what may be acted on to those who act elsewhere than in this process. */
+export interface Publisher {
+  /** The standing may have changed, if only the end of its lease. */
+  publish(): void;
 }
 
 export interface PoolCoordinatorOptions {
@@ -38,6 +45,7 @@ export interface PoolCoordinatorOptions {
   /** Has the pool been without requests here for as long as it takes to count as idle? */
   readonly isIdle: () => boolean;
   readonly events: CoordinatorEvents;
+  readonly publisher?: Publisher;
 }
 
 const RETRY_MS = 100;
@@ -87,6 +95,34 @@ export class PoolCoordinator {
 
   get standing(): Standing {
     return this.#replica;
+  }
+
+  /** What another process needs in order to act on the standing, with the lease on this process's monotonic clock. */
+  get snapshot(): StandingSnapshot {
+    const { view, before, isBlocked, fence, unreachable, candidates, cutOff, foreign, placesAlone } =
+      this.#replica;
+    const { leaseEnd, agreed, isAlone } = this.#replica;
+    return {
+      // A view of its own has no id among the others.
+      viewId: isAlone ? `alone.${view.epoch}` : agreed.id,
+      view,
+      before,
+      isBlocked,
+      fence,
+      unreachable,
+      candidates,
+      cutOff,
+      foreign,
+      placesAlone,
+      leaseEnd,
+      agreedEpoch: agreed.epoch,
+    };
+  }
+
+  /** Everybody for whom this coordinator agrees has adopted the view. */
+  confirm(viewId: string): void {
+    this.#replica.confirm(viewId);
+    if (this.#replica.hasNews) void this.renew();
   }
 
   get agreed(): AgreedView {
@@ -408,6 +444,7 @@ export class PoolCoordinator {
       this.#isSettled,
       ...replica.cutOff,
     ].join();
+    this.#o.publisher?.publish();
     if (view === this.#toldView && state === this.#told) return;
     const before = this.#toldView;
     this.#toldView = view;

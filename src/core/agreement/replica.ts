@@ -69,6 +69,16 @@ export interface ReplicaOptions {
   readonly cutOffMs: number;
   /** What makes the id of a view unique; must never repeat. */
   readonly newId: () => string;
+  /** Others act for this replica, and it has adopted a view only once {@link Replica.confirm} says that they have. */
+  readonly awaitsConfirmation?: boolean;
+  /** What an earlier process of this replica knew last. */
+  readonly knew?: Knowledge;
+}
+
+/** What a replica that is started again may be told, so that it does not depend on what the store still has. */
+export interface Knowledge {
+  readonly agreed: AgreedView;
+  readonly policy: Policy;
 }
 
 // The registration at the store runs by another clock; no two crystals differ by so much.
@@ -115,12 +125,19 @@ export class Replica implements Standing {
   #unreachableSince: ReadonlyMap<InstanceId, number> = new Map();
   #cutOff: ReadonlySet<InstanceId> = new Set();
   #foreign: ReadonlySet<InstanceId> = new Set();
+  /** The view that all who act for this replica have adopted. */
+  #adopted: AgreedView = NO_VIEW;
   /** The view that the ledger knows this replica has adopted. */
   #acknowledged = '';
 
   constructor(options: ReplicaOptions) {
     this.#o = options;
-    this.#view = this.#materialize(NO_VIEW);
+    const { knew } = options;
+    if (knew !== undefined) {
+      this.#agreed = knew.agreed;
+      this.#policy = knew.policy;
+    }
+    this.#view = this.#materialize(this.#agreed);
   }
 
   get view(): View {
@@ -205,7 +222,22 @@ export class Replica implements Standing {
 
   /** True when a reply is owed at once: something was learnt that the ledger waits to hear. */
   get hasNews(): boolean {
-    return this.#wantsState || (this.#acknowledged !== this.#agreed.id && this.#agreed.id !== '');
+    return this.#wantsState || (this.#acknowledged !== this.#adopted.id && this.#adopted.id !== '');
+  }
+
+  /** It acts on a view of its own, because the store is away. */
+  get isAlone(): boolean {
+    return this.#solo !== undefined;
+  }
+
+  /** Until when it may act; negative infinity without a lease. */
+  get leaseEnd(): Moment {
+    return this.#leaseEnd;
+  }
+
+  /** All who act for this replica have adopted the view of this id. Others than the newest do not count. */
+  confirm(id: string): void {
+    if (id === this.#agreed.id) this.#adopted = this.#agreed;
   }
 
   holdsLease(mono: number, wall: number): boolean {
@@ -242,14 +274,14 @@ export class Replica implements Standing {
   request(now: Moment): SyncRequest {
     return {
       replica: this.#o.id,
-      epoch: this.#agreed.epoch,
-      viewId: this.#agreed.id,
+      epoch: this.#adopted.epoch,
+      viewId: this.#adopted.id,
       held: this.holdsLease(now.mono, now.wall),
       restored: this.#restored,
       opinion: this.#opinion,
       ballotsKnown: this.#ballotsState,
       policyKnown: this.#policy.version,
-      ...(this.#wantsState ? { view: this.#agreed, policy: this.#policy } : {}),
+      ...(this.#wantsState ? { view: this.#adopted, policy: this.#policy } : {}),
     };
   }
 
@@ -392,6 +424,7 @@ export class Replica implements Standing {
     const before = this.#view;
     this.#block();
     this.#agreed = view;
+    if (this.#o.awaitsConfirmation !== true) this.#adopted = view;
     if (this.#solo === undefined) this.#show(view);
     if (!follows) return;
     this.#before = before;

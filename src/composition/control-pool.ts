@@ -1,0 +1,240 @@
+import { compactIncarnation } from '../affinity/stored-name.ts';
+import type { Config, HealthConfig, InstanceConfig, PoolConfig } from '../config/schema.ts';
+import { compilePattern, parsePointer, parseStatusRange } from '../config/syntax.ts';
+import type { PoolBindings, PoolSource } from '../control-plane/pool-source.ts';
+import type { CoordinatorEvents, Publisher } from '../coordination/pool-coordinator.ts';
+import { PoolCoordinator } from '../coordination/pool-coordinator.ts';
+import { parseFailback } from '../core/agreement/failback.ts';
+import type { PoolRules } from '../core/agreement/next-view.ts';
+import type { Failback } from '../core/agreement/policy.ts';
+import type { Knowledge } from '../core/agreement/replica.ts';
+import type { InstanceId } from '../core/instance.ts';
+import type { LedgerClient } from '../core/ports.ts';
+import { instanceConnector } from '../data-plane/instance-connector.ts';
+import { byPattern, byPointer } from '../health/incarnation.ts';
+import type { Probe } from '../health/probe.ts';
+import { createProbe } from '../health/probe.ts';
+import { Prober } from '../health/prober.ts';
+import { tlsOf } from './data-pool.ts';
+import type { PoolLoad } from './pool-load.ts';
+
+/** What the control half asks of those who carry the pool's traffic, wherever they are. */
+export interface Traffic {
+  load(): PoolLoad;
+  /** {@link PoolCoordinatorOptions.writeBack} */
+  writeBack(life: string): Promise<unknown>;
+  /** An instance that was in doubt is well. */
+  reassure(): void;
+}
+
+export interface ControlPoolParts {
+  readonly ledger: LedgerClient;
+  /** Infinite where the gateway is alone. */
+  readonly leaseMs: number;
+  /** This gateway's name towards the others; unique among the live ones. */
+  readonly replica: string;
+  readonly coordinatorEvents: CoordinatorEvents;
+  /** Makes what no other view will be called. */
+  readonly newId: () => string;
+  readonly bindings: PoolBindings & {
+    readonly counts: ReadonlyMap<InstanceId, number> | undefined;
+    refreshCounts(): Promise<void>;
+  };
+  readonly traffic: Traffic;
+  /** Where others than this process act on what is agreed. */
+  readonly publisher?: Publisher;
+  readonly knew?: Knowledge | undefined;
+}
+
+/** The half of a pool that decides, and is operated. */
+export interface ControlPool {
+  readonly coordinator: PoolCoordinator;
+  readonly source: PoolSource;
+  boundAgents(instance: InstanceId): number;
+  /** Resolves once the ledger was asked and the first round of probes is under way. */
+  start(): Promise<void>;
+  close(): Promise<void>;
+}
+
+// How often a lease is renewed before it ends.
+const RENEWALS_PER_LEASE = 3;
+const LONGEST_RENEWAL_MS = 1_000;
+const COUNT_EVERY_MS = 1_000;
+// The store has failed for so long that new agents need not wait for it any more: one command's time.
+const STORE_AWAY_MS = 100;
+
+export function composeControlPool(
+  poolConfig: PoolConfig,
+  config: Config,
+  parts: ControlPoolParts,
+): ControlPool {
+  const { name, mode } = poolConfig;
+  const { bindings, traffic } = parts;
+  const boundAgents = (id: InstanceId): number => bindings.counts?.get(id) ?? 0;
+  // The view that was in effect when the agents were counted last.
+  let countedIn = '';
+  let isCounting = false;
+  const count = async (): Promise<void> => {
+    if (isCounting) return;
+    isCounting = true;
+    const view = coordinator.isEffective ? coordinator.agreed.id : '';
+    const { counts } = bindings;
+    await bindings.refreshCounts();
+    isCounting = false;
+    // While the store is away the last counts stand.
+    if (bindings.counts !== counts) countedIn = view;
+  };
+  const coordinator = composeCoordinator(poolConfig, config, parts, {
+    writeBack: (life) => traffic.writeBack(life),
+    boundAgents: (id) => (countedIn === coordinator.agreed.id ? boundAgents(id) : undefined),
+    isIdle: () => traffic.load().idleMs >= poolConfig.idleAfter,
+  });
+  const prober = composeProber(poolConfig, config, coordinator, traffic);
+  coordinator.attach(prober);
+  const origins = new Map(poolConfig.instances.map(({ id, url }) => [id, new URL(url).origin]));
+  let counting: NodeJS.Timeout | undefined;
+
+  return {
+    coordinator,
+    boundAgents,
+    source: {
+      name,
+      mode,
+      operations: coordinator,
+      url: (id) => origins.get(id) ?? '',
+      inFlight: (id) => traffic.load().instances.get(id)?.inFlight ?? 0,
+      queued: (id) => traffic.load().instances.get(id)?.queued ?? 0,
+      boundAgents,
+      parked: () => traffic.load().parked,
+      bindings,
+      idleLifetimeMs: config.affinity.idleLifetime,
+      zone: poolConfig.failbackZone,
+    },
+    start: async () => {
+      prober.start();
+      await coordinator.start();
+      counting = setInterval(() => void count(), COUNT_EVERY_MS);
+    },
+    close: async () => {
+      clearInterval(counting);
+      prober.stop();
+      await coordinator.close();
+    },
+  };
+}
+
+function composeCoordinator(
+  poolConfig: PoolConfig,
+  { coordination, affinity }: Config,
+  parts: ControlPoolParts,
+  does: {
+    writeBack: (life: string) => Promise<unknown>;
+    boundAgents: (id: InstanceId) => number | undefined;
+    isIdle: () => boolean;
+  },
+): PoolCoordinator {
+  const { name, instances, health } = poolConfig;
+  return new PoolCoordinator({
+    replica: {
+      id: parts.replica,
+      pool: name,
+      rules: poolRules(poolConfig, coordination.quorum),
+      weights: new Map(instances.map(({ id, weight }) => [id, weight])),
+      leaseMs: parts.leaseMs,
+      onStoreLoss: affinity.onStoreLoss,
+      awayMs: STORE_AWAY_MS,
+      // Longer than peers can take to notice what this one has noticed.
+      cutOffMs: health.fall * health.fastInterval + health.timeout,
+      newId: parts.newId,
+      awaitsConfirmation: parts.publisher !== undefined,
+      ...(parts.knew === undefined ? {} : { knew: parts.knew }),
+    },
+    thresholds: { rise: health.rise, fall: health.fall },
+    ledger: parts.ledger,
+    renewMs: Math.min(parts.leaseMs / RENEWALS_PER_LEASE, LONGEST_RENEWAL_MS),
+    suspectEveryMs: health.fastInterval,
+    ...does,
+    configuredFailback: failbackOf(poolConfig),
+    events: parts.coordinatorEvents,
+    ...(parts.publisher === undefined ? {} : { publisher: parts.publisher }),
+  });
+}
+
+function failbackOf({ failback, failbackZone }: PoolConfig): Failback {
+  const parsed = parseFailback(failback);
+  // Refused long before, with a message.
+  if (parsed === undefined) throw new Error(`not a failback: ${failback}`);
+  return parsed.kind === 'at' ? { ...parsed, zone: failbackZone } : parsed;
+}
+
+function poolRules(pool: PoolConfig, quorum: PoolRules['quorum']): PoolRules {
+  const { health, mode, instances } = pool;
+  const canTell =
+    health.incarnation !== undefined ||
+    health.incarnationPointer !== undefined ||
+    health.emptyMatches !== undefined;
+  return {
+    mode,
+    quorum,
+    quarantines: pool.quarantine === 'always' || (pool.quarantine === 'auto' && canTell),
+    countsLives: pool.countRestarts,
+    instances: instances.map(({ id, priority, admin }) => ({ id, priority, admin })),
+  };
+}
+
+function composeProber(
+  poolConfig: PoolConfig,
+  config: Config,
+  coordinator: PoolCoordinator,
+  traffic: Traffic,
+): Prober {
+  const { health } = poolConfig;
+  return new Prober({
+    intervalMs: health.interval,
+    fastIntervalMs: health.fastInterval,
+    timeoutMs: health.timeout,
+    jitter: health.jitter,
+    settleTimeoutMs: health.settleTimeout,
+    probes: new Map(
+      poolConfig.instances.map((instance) => [instance.id, composeProbe(instance, health, config)]),
+    ),
+    epoch: () => coordinator.agreed.epoch,
+    onObservation: (id, observation, epoch) => coordinator.observed(id, observation, epoch),
+    onSettled: () => coordinator.settle(),
+    onReassured: () => traffic.reassure(),
+    silenceOf: (id) => traffic.load().instances.get(id)?.silenceMs ?? 0,
+  });
+}
+
+function composeProbe(instance: InstanceConfig, health: HealthConfig, config: Config): Probe {
+  const url = new URL(instance.url);
+  const ranges = health.expectedStatus.flatMap((text) => parseStatusRange(text) ?? []);
+  const pattern = (text: string | undefined): RegExp | undefined =>
+    text === undefined ? undefined : compilePattern(text);
+  return createProbe(
+    {
+      origin: url.origin,
+      path: health.path,
+      host: health.host,
+      connect: instanceConnector(url, tlsOf(instance), Math.min(config.timeouts.connect, health.timeout)),
+    },
+    {
+      timeoutMs: health.timeout,
+      status: (status) => ranges.some(({ from, to }) => status >= from && status <= to),
+      bodyMatches: pattern(health.bodyMatches),
+      bodyRejects: pattern(health.bodyRejects),
+      incarnation: incarnationOf(health),
+      emptyMatches: pattern(health.emptyMatches),
+    },
+    compactIncarnation,
+  );
+}
+
+function incarnationOf({
+  incarnation,
+  incarnationPointer,
+}: HealthConfig): ((page: string) => string) | undefined {
+  if (incarnation !== undefined) return byPattern(compilePattern(incarnation));
+  const tokens = incarnationPointer === undefined ? undefined : parsePointer(incarnationPointer);
+  return tokens && byPointer(tokens);
+}

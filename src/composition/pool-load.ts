@@ -1,0 +1,52 @@
+import type { InstanceId } from '../core/instance.ts';
+
+export interface InstanceLoad {
+  /** Requests at the instance, the ones being connected included. */
+  readonly inFlight: number;
+  /** Requests that wait for a place there. */
+  readonly queued: number;
+  /** How long requests have been waiting for any sign of life of it, in ms; 0 if none are. */
+  readonly silenceMs: number;
+}
+
+/** What a pool's traffic does, at one moment. */
+export interface PoolLoad {
+  readonly instances: ReadonlyMap<InstanceId, InstanceLoad>;
+  /** Requests that wait for a change. */
+  readonly parked: number;
+  readonly cachedBindings: number;
+  /** Milliseconds since the last request came. */
+  readonly idleMs: number;
+}
+
+export const NO_LOAD: PoolLoad = {
+  instances: new Map(),
+  parked: 0,
+  cachedBindings: 0,
+  idleMs: Number.POSITIVE_INFINITY,
+};
+
+/** Of several processes that serve one pool. What each of them caches is mostly the same. */
+export function sumOf(loads: Iterable<PoolLoad>): PoolLoad {
+  const instances = new Map<InstanceId, InstanceLoad>();
+  let { parked, cachedBindings, idleMs } = NO_LOAD;
+  for (const load of loads) {
+    for (const [id, one] of load.instances) {
+      const before = instances.get(id);
+      instances.set(id, before === undefined ? one : together(before, one));
+    }
+    parked += load.parked;
+    cachedBindings = Math.max(cachedBindings, load.cachedBindings);
+    idleMs = Math.min(idleMs, load.idleMs);
+  }
+  return { instances, parked, cachedBindings, idleMs };
+}
+
+/** An instance that answers one of them is not silent, unless it does to all. */
+function together(a: InstanceLoad, b: InstanceLoad): InstanceLoad {
+  return {
+    inFlight: a.inFlight + b.inFlight,
+    queued: a.queued + b.queued,
+    silenceMs: Math.max(a.silenceMs, b.silenceMs),
+  };
+}

@@ -1,0 +1,166 @@
+import type { InstanceId, InstanceState } from '../instance.ts';
+import type { View } from '../view.ts';
+import { makeView } from '../view.ts';
+import type { Mode, Moment, Standing } from './replica.ts';
+
+/**
+ * A standing at one moment, for a process other than the one that agrees. It can
+ * be cloned, and says at what time of which clock it ends.
+ */
+export interface StandingSnapshot {
+  /** Names the newest view; what is adopted is told by it. */
+  readonly viewId: string;
+  readonly view: View;
+  readonly before: View | undefined;
+  readonly isBlocked: boolean;
+  readonly fence: string;
+  readonly unreachable: ReadonlySet<InstanceId>;
+  readonly candidates: readonly InstanceState[];
+  readonly cutOff: ReadonlySet<InstanceId>;
+  readonly foreign: ReadonlySet<InstanceId>;
+  readonly placesAlone: boolean;
+  /** On the host's monotonic clock, which all its processes share, and on its wall clock. */
+  readonly leaseEnd: Moment;
+  /** The epoch of the newest view that was agreed, whatever is acted on. */
+  readonly agreedEpoch: number;
+}
+
+const NOBODY: ReadonlySet<InstanceId> = new Set();
+const NO_LEASE: Moment = { mono: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY };
+
+/**
+ * What a worker acts on: the last standing that it was told of. It judges the
+ * lease by its own look at the clock, so it needs nobody to be told that the
+ * lease has ended.
+ */
+export class StandingCopy implements Standing {
+  readonly #offsetMs: number;
+  readonly #knows: (instance: InstanceId) => boolean;
+  #told: StandingSnapshot;
+  #view: View;
+  #foreign: ReadonlySet<InstanceId> = NOBODY;
+  #candidates: readonly InstanceState[] = [];
+  #leaseEnd = NO_LEASE;
+
+  /**
+   * @param offsetMs what this process's monotonic clock lags behind the host's
+   * @param knows can this process send anything to the instance?
+   */
+  constructor(
+    { pool, mode }: Pick<View, 'pool' | 'mode'>,
+    offsetMs: number,
+    knows: (instance: InstanceId) => boolean,
+  ) {
+    this.#offsetMs = offsetMs;
+    this.#knows = knows;
+    this.#view = makeView({
+      pool,
+      mode,
+      epoch: 0,
+      settled: false,
+      instances: [],
+      active: '',
+      moving: new Map(),
+    });
+    this.#told = {
+      viewId: '',
+      view: this.#view,
+      before: undefined,
+      isBlocked: true,
+      fence: '',
+      unreachable: NOBODY,
+      candidates: [],
+      cutOff: NOBODY,
+      foreign: NOBODY,
+      placesAlone: false,
+      leaseEnd: NO_LEASE,
+      agreedEpoch: 0,
+    };
+  }
+
+  /** Returns true where something has changed other than the end of the lease. */
+  apply(told: StandingSnapshot, mono: number, wall: number): boolean {
+    const was = this.#told;
+    const before = [this.modeAt(mono, wall), ...facets(was)].join();
+    // The same object as long as it says the same, so that readers can compare.
+    if (told.viewId !== was.viewId || told.view.epoch !== this.#view.epoch) this.#view = told.view;
+    this.#told = { ...told, view: this.#view };
+    const { mono: end, wall: wallEnd } = told.leaseEnd;
+    this.#leaseEnd = { mono: end - this.#offsetMs, wall: wallEnd };
+    const unknown = [...this.#view.instances.keys()].filter((id) => !this.#knows(id));
+    this.#foreign = new Set([...told.foreign, ...unknown]);
+    this.#candidates = told.candidates.filter(({ id }) => !this.#foreign.has(id));
+    return before !== [this.modeAt(mono, wall), ...facets(this.#told)].join();
+  }
+
+  /** A process that stood still does not know what it missed. */
+  dropLease(): void {
+    this.#leaseEnd = NO_LEASE;
+  }
+
+  get viewId(): string {
+    return this.#told.viewId;
+  }
+
+  get agreedEpoch(): number {
+    return this.#told.agreedEpoch;
+  }
+
+  get view(): View {
+    return this.#view;
+  }
+
+  get before(): View | undefined {
+    return this.#told.before;
+  }
+
+  get isBlocked(): boolean {
+    return this.#told.isBlocked;
+  }
+
+  get fence(): string {
+    return this.#told.fence;
+  }
+
+  get unreachable(): ReadonlySet<InstanceId> {
+    return this.#told.unreachable;
+  }
+
+  get candidates(): readonly InstanceState[] {
+    return this.#candidates;
+  }
+
+  get cutOff(): ReadonlySet<InstanceId> {
+    return this.#told.cutOff;
+  }
+
+  get foreign(): ReadonlySet<InstanceId> {
+    return this.#foreign;
+  }
+
+  get placesAlone(): boolean {
+    return this.#told.placesAlone;
+  }
+
+  modeAt(mono: number, wall: number): Mode {
+    if (mono < this.#leaseEnd.mono && wall < this.#leaseEnd.wall) return 'leased';
+    return this.#told.placesAlone ? 'storeless' : 'waiting';
+  }
+}
+
+/** All but the lease that a waiting request may have waited for. */
+function facets(told: StandingSnapshot): readonly unknown[] {
+  const ids = (some: Iterable<InstanceId>): string => [...some].join('|');
+  return [
+    told.viewId,
+    told.view.epoch,
+    told.isBlocked,
+    told.before?.epoch,
+    told.fence,
+    told.placesAlone,
+    ids(told.unreachable),
+    ids(told.cutOff),
+    ids(told.foreign),
+    ids(told.candidates.map(({ id }) => id)),
+  ];
+}
