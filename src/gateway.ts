@@ -11,7 +11,7 @@ import { openStores } from './composition/stores.ts';
 import type { Config } from './config/schema.ts';
 import { readListenerTls } from './config/secrets.ts';
 import { parseAddress } from './config/syntax.ts';
-import type { GatewayState, GatewayStatus } from './control-plane/status.ts';
+import type { GatewayStatus } from './control-plane/status.ts';
 import { ClockWatch } from './coordination/clock-watch.ts';
 import { Coordinators } from './coordination/coordinators.ts';
 import type { Name } from './core/identity.ts';
@@ -24,6 +24,8 @@ import { Router } from './data-plane/router.ts';
 import { Server } from './data-plane/serve.ts';
 import { TrustedProxies } from './data-plane/trusted-proxies.ts';
 import { MetadataExtractor } from './identity/metadata.ts';
+import type { StopTimes } from './process/lifecycle-driver.ts';
+import { Lifecycle } from './process/lifecycle-driver.ts';
 import { BodySearch } from './soap/body-search.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
@@ -34,9 +36,11 @@ export interface Gateway {
   readonly adminUrl: string;
   readonly metrics: Metrics;
   status(): GatewayStatus;
-  /** Resolves once every pool's first round of probes is over, or its time is. */
+  /** Resolves when it is no longer Starting. */
   readonly running: Promise<void>;
-  /** Takes no new connection, lets what is under way finish for up to `graceMs`, then ends everything. */
+  /** Soft shutdown; see {@link Lifecycle.stop}. Resolves when everything has ended. */
+  stop(why: string, times?: StopTimes): Promise<void>;
+  /** The same without a poll interval: what is under way may finish for up to `graceMs`, none without it. */
   close(graceMs?: number): Promise<void>;
 }
 
@@ -62,7 +66,17 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     },
   });
   const closers: (() => Promise<unknown>)[] = [() => stores.close()];
-  let state: GatewayState = 'Starting';
+  let onStarted = (): void => {};
+  const started = new Promise<void>((resolve) => {
+    onStarted = resolve;
+  });
+  const lifecycle = new Lifecycle({
+    ...config.lifecycle,
+    onState: (state, why) => {
+      logger.info({ state, why }, state.toLowerCase());
+      onStarted();
+    },
+  });
   let inFlight = (): number => 0;
 
   const closeAll = async (): Promise<void> => {
@@ -99,7 +113,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       logger,
       replica,
       startedAt,
-      state: () => state,
+      state: () => lifecycle.state,
       inFlight: () => inFlight(),
       showName: (name) => displayed(name, showName),
     });
@@ -125,25 +139,33 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     const url = urlOf(scheme, listener.fastify.server.address() as AddressInfo);
     logger.info({ address: url }, 'listening');
 
+    let ended: Promise<void> | undefined;
+    const closeAfter = async (stopped: Promise<void>): Promise<void> => {
+      try {
+        await stopped;
+      } finally {
+        await closeAll();
+      }
+    };
+    const stop = (why: string, times: StopTimes = {}): Promise<void> => {
+      const stopped = lifecycle.stop(why, times, (_, cut) => endListener(listener, cut));
+      listener.ending.announce();
+      ended ??= closeAfter(stopped);
+      return ended;
+    };
+    void settled.then(() => lifecycle.settled());
+
     return {
       url,
       adminUrl,
       metrics,
       status: () => admin.status(),
-      running: settled.then(() => {
-        if (state !== 'Starting') return;
-        state = 'Running';
-        logger.info({ state }, 'running');
-      }),
-      close: async (graceMs = 0) => {
-        state = 'Stopping';
-        logger.info({ state, graceMs }, 'stopping');
-        await closeListener(listener, graceMs);
-        await closeAll();
-      },
+      running: started,
+      stop,
+      close: (graceMs = 0) => stop('closed', { pollInterval: 0, timeout: graceMs }),
     };
   } catch (error) {
-    await closeAll();
+    await lifecycle.stop('it could not start', { pollInterval: 0 }, closeAll);
     throw error;
   }
 }
@@ -247,11 +269,9 @@ async function listenAdmin(
   return urlOf('http', server.server.address() as AddressInfo);
 }
 
-async function closeListener({ fastify }: Listener, graceMs: number): Promise<void> {
-  const closed = fastify.close();
-  const cut = setTimeout(() => fastify.server.closeAllConnections(), graceMs);
-  await closed;
-  clearTimeout(cut);
+function endListener({ ending }: Listener, cut: AbortSignal): Promise<void> {
+  cut.addEventListener('abort', () => ending.cut());
+  return ending.stopAccepting();
 }
 
 /** Hashed names can be told apart within one run of the gateway and, without its key, not be guessed. */

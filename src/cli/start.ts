@@ -4,8 +4,6 @@ import type { Gateway } from '../gateway.ts';
 import { startGateway } from '../gateway.ts';
 import { openProcessLog } from '../telemetry/logger.ts';
 
-// What a request may still take when the process is asked to end; a second signal ends it at once.
-const GRACE_MS = 10_000;
 // By default V8 lets a heap of 60 MB grow to 200 before it cleans up, so that memory swings by as much. Collecting
 // earlier holds it flat and costs little, since nearly all garbage of a proxy dies young.
 const HEAP_GROWTH = '--heap-growing-percent=40';
@@ -27,7 +25,7 @@ export async function runStart(config: Config): Promise<void> {
   const signal = await nextSignal();
   for (const name of SIGNALS) process.once(name, endAtOnce);
   process.stderr.write(`ici-gateway ends on ${signal}; once more ends it at once\n`);
-  await gateway.close(GRACE_MS);
+  await gateway.stop(signal);
   if (!(await log.close())) endAtOnce();
 }
 

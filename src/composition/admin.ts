@@ -4,9 +4,10 @@ import { readAdminToken } from '../config/secrets.ts';
 import { parseDuration } from '../config/units.ts';
 import { createAdminServer } from '../control-plane/admin-server.ts';
 import type { PoolSource } from '../control-plane/pool-source.ts';
-import type { GatewayState, GatewayStatus } from '../control-plane/status.ts';
+import type { GatewayStatus } from '../control-plane/status.ts';
 import { cutOffOf, PendingWatch, poolStatus } from '../control-plane/status.ts';
 import type { Name } from '../core/identity.ts';
+import type { LifecycleState } from '../core/lifecycle.ts';
 import { canonicalUser } from '../identity/user-name.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -19,8 +20,8 @@ export interface AdminParts {
   /** This gateway's name towards the others. */
   readonly replica: string;
   readonly startedAt: Date;
-  /** As far as the process knows; whether it is isolated shows in the pools. */
-  readonly state: () => GatewayState;
+  /** Whether it is isolated shows in the pools. */
+  readonly state: () => LifecycleState;
   readonly inFlight: () => number;
   readonly showName: (name: Name) => string;
 }

@@ -67,6 +67,7 @@ export const CONFIG_RULES: readonly Rule<Config>[] = [
     ],
     check: identityFitsBody,
   },
+  { reads: [['lifecycle'], ['timeouts', 'total']], check: stopOutlastsRequests },
 ];
 
 export const POOL_RULES: readonly Rule<PoolConfig>[] = [
@@ -218,6 +219,20 @@ function identityFitsBody({ limits }: Config, _: Path, { error }: CheckContext):
     error(
       ['limits', 'identityBytes'],
       `is ${formatSize(identityBytes)}, more than bodyBytes (${formatSize(bodyBytes)}); make it smaller`,
+    );
+}
+
+function stopOutlastsRequests({ lifecycle, timeouts }: Config, _: Path, { error, warn }: CheckContext): void {
+  const { statusPollInterval, shutdownTimeout } = lifecycle;
+  if (statusPollInterval > shutdownTimeout)
+    error(
+      ['lifecycle', 'statusPollInterval'],
+      longer(statusPollInterval, 'shutdownTimeout', shutdownTimeout),
+    );
+  else if (statusPollInterval + timeouts.total > shutdownTimeout)
+    warn(
+      ['lifecycle', 'shutdownTimeout'],
+      `is ${formatDuration(shutdownTimeout)}, shorter than statusPollInterval and timeouts.total together (${formatDuration(statusPollInterval + timeouts.total)}), so a stop can cut off requests; make it longer`,
     );
 }
 

@@ -2,6 +2,7 @@ import { formatFailback } from '../core/agreement/failback.ts';
 import type { Ballot } from '../core/agreement/opinion.ts';
 import type { Mode } from '../core/agreement/replica.ts';
 import type { InstanceId, InstanceState } from '../core/instance.ts';
+import type { LifecycleState } from '../core/lifecycle.ts';
 import type { PoolSource } from './pool-source.ts';
 
 /** The operator's act that the state of an instance follows. */
@@ -81,7 +82,7 @@ export interface PoolStatus {
  * in front must not act on it. `Isolated` is it from an instance that its peers
  * reach, so that the balancer prefers them.
  */
-export type GatewayState = 'Starting' | 'Running' | 'Isolated' | 'Stopping';
+export type GatewayState = LifecycleState | 'Isolated';
 
 export interface GatewayStatus {
   readonly state: GatewayState;

@@ -27,8 +27,15 @@ export function lingerAtEnd(socket: Socket): void {
   };
 }
 
-/** Makes this the last response of its connection where the gateway is about to end and takes no new ones. */
+const ending = new WeakSet<Server>();
+
+/** From now on each answer of the server is the last of its connection. */
+export function endWithAnswer(server: Server): void {
+  ending.add(server);
+}
+
+/** Makes this the last response of its connection where the gateway is about to end. */
 export function closeIfEnding(response: ServerResponse): void {
   const server = (response.socket as (Socket & { readonly server?: Server }) | null)?.server;
-  if (server?.listening === false) response.shouldKeepAlive = false;
+  if (server !== undefined && ending.has(server)) response.shouldKeepAlive = false;
 }

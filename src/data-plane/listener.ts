@@ -8,6 +8,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOption
 import Fastify from 'fastify';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { Ending } from './ending.ts';
 import { Exchange } from './exchange.ts';
 import type { Carrier, Forwarder } from './forwarder.ts';
 import { createForwarder, EXCHANGE } from './forwarder.ts';
@@ -40,6 +41,7 @@ const ACCEPTABLE_ID = /^[\w.:@/+=-]{1,128}$/;
 export interface Listener {
   readonly fastify: FastifyInstance;
   readonly forwarder: Forwarder;
+  readonly ending: Ending;
   /** Given once, before listening: server and forwarder know each other. */
   attach(server: Server): void;
 }
@@ -52,6 +54,7 @@ export interface Listener {
 export async function createListener(options: ListenerOptions): Promise<Listener> {
   const fastify = Fastify(serverOptions(options)) as unknown as FastifyInstance;
   const { server } = fastify;
+  const ending = new Ending(server);
   server.maxConnections = options.connections;
   server.maxHeadersCount = options.headers + 1;
   server.on('drop', () => options.metrics.connectionsDropped.inc());
@@ -91,7 +94,7 @@ export async function createListener(options: ListenerOptions): Promise<Listener
     const exchange = this[EXCHANGE] as Exchange;
     exchange.close();
     options.recorder.ended(exchange);
-    // Kept-alive connections would hold up the end of the process until it is cut off.
+    // Its connection may be kept alive by an answer that began before the end was announced.
     if (!server.listening) setImmediate(() => server.closeIdleConnections());
   }
 
@@ -101,6 +104,7 @@ export async function createListener(options: ListenerOptions): Promise<Listener
   return {
     fastify,
     forwarder,
+    ending,
     attach(server) {
       serve = server;
     },
