@@ -1,32 +1,22 @@
-import { createHmac, randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
-import { storedForm } from './affinity/stored-name.ts';
+import { bindOptions, urlOf } from './composition/addresses.ts';
 import type { Admin } from './composition/admin.ts';
 import { composeAdmin } from './composition/admin.ts';
+import { watchClock } from './composition/clock.ts';
+import { composeListener } from './composition/data-listener.ts';
 import { bindingsEvents, coordinatorEvents } from './composition/events.ts';
+import { displayed, nameDisplay } from './composition/names.ts';
 import type { RunningPool } from './composition/pool.ts';
 import { composePool } from './composition/pool.ts';
 import { openStores } from './composition/stores.ts';
 import type { Config } from './config/schema.ts';
-import { readListenerTls } from './config/secrets.ts';
-import { parseAddress } from './config/syntax.ts';
 import type { GatewayStatus } from './control-plane/status.ts';
-import { ClockWatch } from './coordination/clock-watch.ts';
 import { Coordinators } from './coordination/coordinators.ts';
-import type { Name } from './core/identity.ts';
-import { Identifier } from './data-plane/identify.ts';
 import type { Listener } from './data-plane/listener.ts';
-import { createListener } from './data-plane/listener.ts';
-import { PoolTable } from './data-plane/pools.ts';
-import { Recorder } from './data-plane/record.ts';
-import { Router } from './data-plane/router.ts';
-import { Server } from './data-plane/serve.ts';
-import { TrustedProxies } from './data-plane/trusted-proxies.ts';
-import { MetadataExtractor } from './identity/metadata.ts';
 import type { StopTimes } from './process/lifecycle-driver.ts';
 import { Lifecycle } from './process/lifecycle-driver.ts';
-import { BodySearch } from './soap/body-search.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
 
@@ -104,7 +94,9 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       for (const pool of running) await pool.close();
     });
     const coordinators = new Coordinators(running.map(({ pool, coordinator }) => [pool.name, coordinator]));
-    const clock = watchClock(config, running);
+    const clock = watchClock(config, (isTrustworthy, reason) => {
+      for (const { coordinator } of running) coordinator.trustClock(isTrustworthy, reason);
+    });
     closers.push(async () => clock.stop());
 
     const admin = composeAdmin(config, {
@@ -122,7 +114,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
 
     const { listener, server } = await composeListener(
       config,
-      running,
+      running.map(({ pool }) => pool),
       coordinators,
       metrics,
       logger,
@@ -170,95 +162,6 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   }
 }
 
-async function composeListener(
-  config: Config,
-  running: readonly RunningPool[],
-  coordinator: Coordinators,
-  metrics: Metrics,
-  logger: Logger,
-  showName: (name: string) => string,
-): Promise<{ listener: Listener; server: Server }> {
-  const { limits, timeouts, forwarding, listen, logging } = config;
-  const trustedProxies = new TrustedProxies(forwarding.trustedProxies);
-  const requestIdHeader = forwarding.requestIdHeader.toLowerCase();
-  const listener = await createListener({
-    tls: listen.tls === undefined ? undefined : readListenerTls(listen.tls),
-    headerBytes: limits.headerBytes,
-    headers: limits.headers,
-    connections: limits.connections,
-    headerTimeoutMs: timeouts.requestHeader,
-    bodyTimeoutMs: timeouts.requestBody,
-    idleTimeoutMs: timeouts.clientIdle,
-    totalTimeoutMs: timeouts.total,
-    trustedProxies,
-    requestIdHeader,
-    metrics,
-    recorder: new Recorder({ metrics, logger, logRequests: logging.requests, showName }),
-  });
-  const server = new Server({
-    pools: new PoolTable(running.map(({ pool }, i) => ({ match: config.pools[i]?.match ?? ANY, pool }))),
-    identifier: composeIdentifier(config),
-    router: new Router(coordinator),
-    coordinator,
-    forwarder: listener.forwarder,
-    metrics,
-    logger,
-    faultStatus: config.faults.status,
-    parkMs: timeouts.park,
-    maxInFlight: limits.inFlight,
-    maxBodyBytes: limits.bodyBytes,
-    heldBytes: limits.identityBytes,
-    trustedProxies,
-    keepClientHost: forwarding.host === 'client',
-    requestIdHeader,
-    via: `1.1 ${forwarding.via}`,
-    scheme: listen.tls === undefined ? 'http' : 'https',
-  });
-  listener.attach(server);
-  return { listener, server };
-}
-
-const ANY = { hosts: [], paths: ['/'] };
-
-function composeIdentifier({ identity, limits }: Config): Identifier {
-  const { order } = identity;
-  const asks = (source: 'header' | 'cookie' | 'body'): boolean => order.includes(source);
-  const rules = [
-    ...identity.userElements.map(({ name, ...rest }) => ({ kind: 'user' as const, local: name, ...rest })),
-    ...identity.sessionElements.map(({ name, ...rest }) => ({
-      kind: 'session' as const,
-      local: name,
-      ...rest,
-    })),
-  ];
-  const before = (a: 'header' | 'cookie' | 'body', b: 'header' | 'cookie' | 'body'): boolean =>
-    asks(a) && (!asks(b) || order.indexOf(a) < order.indexOf(b));
-  return new Identifier({
-    metadata: new MetadataExtractor({
-      userHeader: asks('header') ? identity.userHeader : undefined,
-      sessionCookie: asks('cookie') ? identity.sessionCookie : undefined,
-    }),
-    search: asks('body')
-      ? new BodySearch(rules, { maxBytes: limits.identityBytes, maxDepth: limits.xmlDepth })
-      : undefined,
-    bodyFirst: before('body', 'header'),
-    searchBytes: limits.identityBytes,
-    onUnreadable: identity.onUnreadable,
-    addressMask: identity.addressMask,
-  });
-}
-
-/** A process that stood still, or whose clock jumped, has no opinion until it has measured again. */
-function watchClock({ pools }: Config, running: readonly RunningPool[]): ClockWatch {
-  return new ClockWatch({
-    lagMs: Math.min(...pools.map(({ health }) => health.timeout)) / 2,
-    calmMs: Math.max(...pools.map(({ health }) => health.fastInterval)) * 2,
-    onChange: (isTrustworthy, reason) => {
-      for (const { coordinator } of running) coordinator.trustClock(isTrustworthy, reason);
-    },
-  });
-}
-
 async function listenAdmin(
   { server }: Admin,
   config: Config,
@@ -272,26 +175,4 @@ async function listenAdmin(
 function endListener({ ending }: Listener, cut: AbortSignal): Promise<void> {
   cut.addEventListener('abort', () => ending.cut());
   return ending.stopAccepting();
-}
-
-/** Hashed names can be told apart within one run of the gateway and, without its key, not be guessed. */
-function nameDisplay(names: 'readable' | 'hashed'): (name: string) => string {
-  if (names === 'readable') return (name) => name;
-  const key = randomBytes(32);
-  return (name) => createHmac('sha256', key).update(name).digest('base64url').slice(0, 12);
-}
-
-/** A session value opens the session to whoever reads it, so its stored form, a digest, stands for it. */
-function displayed(name: Name, showName: (name: string) => string): string {
-  return `${name.kind}:${name.kind === 'session' ? storedForm(name).value : showName(name.value)}`;
-}
-
-function bindOptions(address: string): { host: string; port: number } {
-  const parsed = parseAddress(address);
-  if (parsed === undefined) throw new Error(`cannot listen on ${address}: write host:port`);
-  return parsed;
-}
-
-function urlOf(scheme: string, { address, port, family }: AddressInfo): string {
-  return `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }

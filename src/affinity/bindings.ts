@@ -271,6 +271,17 @@ export class Bindings {
     return this.#refreshing;
   }
 
+  /** {@link refreshCounts} for a process that does not need the counts, to be called while the store answers. */
+  async tend(): Promise<void> {
+    try {
+      if (this.#journal.size > 0) await this.#writer.journal();
+      this.#mirror.tick();
+    } catch (error) {
+      // The next turn tries again.
+      if (!(error instanceof StoreUnavailable)) throw error;
+    }
+  }
+
   async #refresh(): Promise<void> {
     try {
       if (this.#journal.size > 0) await this.#writer.journal();

@@ -15,8 +15,8 @@ import { byPattern, byPointer } from '../health/incarnation.ts';
 import type { Probe } from '../health/probe.ts';
 import { createProbe } from '../health/probe.ts';
 import { Prober } from '../health/prober.ts';
+import type { PoolLoad } from '../host/pool-load.ts';
 import { tlsOf } from './data-pool.ts';
-import type { PoolLoad } from './pool-load.ts';
 
 /** What the control half asks of those who carry the pool's traffic, wherever they are. */
 export interface Traffic {

@@ -12,7 +12,7 @@ import { instanceConnector } from '../data-plane/instance-connector.ts';
 import type { Pool } from '../data-plane/pools.ts';
 import { Upstream } from '../data-plane/upstream.ts';
 import { WaitingRoom } from '../data-plane/waiting-room.ts';
-import type { PoolLoad } from './pool-load.ts';
+import type { PoolLoad } from '../host/pool-load.ts';
 
 /** What is agreed about a pool, for those who carry its traffic. */
 export interface Guidance {

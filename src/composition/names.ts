@@ -1,0 +1,15 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { storedForm } from '../affinity/stored-name.ts';
+import type { Name } from '../core/identity.ts';
+
+/** Hashed names can be told apart within one run of the gateway and, without its key, not be guessed. */
+export function nameDisplay(names: 'readable' | 'hashed'): (name: string) => string {
+  if (names === 'readable') return (name) => name;
+  const key = randomBytes(32);
+  return (name) => createHmac('sha256', key).update(name).digest('base64url').slice(0, 12);
+}
+
+/** A session value opens the session to whoever reads it, so its stored form, a digest, stands for it. */
+export function displayed(name: Name, showName: (name: string) => string): string {
+  return `${name.kind}:${name.kind === 'session' ? storedForm(name).value : showName(name.value)}`;
+}

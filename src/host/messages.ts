@@ -1,0 +1,58 @@
+import type { Knowledge } from '../core/agreement/replica.ts';
+import type { StandingSnapshot } from '../core/agreement/standing-copy.ts';
+import type { InstanceId } from '../core/instance.ts';
+import type { PoolLoad } from './pool-load.ts';
+
+/**
+ * What the controller and the workers of one host tell each other, beside the
+ * calls of `calls.ts`. Times are by the host's clock.
+ */
+
+/** What a worker needs to carry a pool's traffic. */
+export interface PoolBulletin {
+  readonly kind: 'bulletin';
+  readonly pool: string;
+  readonly standing: StandingSnapshot;
+  /** Live bindings per instance. */
+  readonly counts: ReadonlyMap<InstanceId, number>;
+  /** Kept by the workers for the next controller. */
+  readonly knowledge: Knowledge;
+}
+
+export type ToWorker =
+  | PoolBulletin
+  /** An instance that was in doubt is well. */
+  | { readonly kind: 'reassured'; readonly pool: string }
+  /** A controller that has just started asks who is there, and what they know. */
+  | { readonly kind: 'who' };
+
+export type ToController =
+  /** Begins every acquaintance; answered by a bulletin for each pool, as soon as there is one. */
+  | { readonly kind: 'hello'; readonly knowledge: ReadonlyMap<string, Knowledge> }
+  /** The worker acts on this view and on no earlier one. */
+  | { readonly kind: 'adopted'; readonly pool: string; readonly viewId: string }
+  | { readonly kind: 'suspect'; readonly pool: string; readonly instance: InstanceId }
+  | { readonly kind: 'load'; readonly load: WorkerLoad }
+  /** As prom-client's `getMetricsAsJSON` gives them. */
+  | { readonly kind: 'metrics'; readonly metrics: readonly unknown[] };
+
+export interface WorkerLoad {
+  readonly pools: ReadonlyMap<string, PoolLoad>;
+  /** Requests in the worker. */
+  readonly inFlight: number;
+}
+
+/** Workers are asked for these. */
+export interface WorkerCalls {
+  /** Resolves once everything that the worker knows has been written into this life of the store. */
+  writeBack(pool: string, life: string): Promise<void>;
+  metrics(): Promise<readonly unknown[]>;
+}
+
+/** The controller is asked for these. */
+export interface ControllerCalls {
+  /** Resolves once the ledger has answered, or has not in time. */
+  renew(pool: string): Promise<void>;
+  /** @param sinceMs by the host's clock */
+  storeFailed(pool: string, sinceMs: number): Promise<void>;
+}

@@ -1,0 +1,266 @@
+import type { Knowledge } from '../core/agreement/replica.ts';
+import type { StandingSnapshot } from '../core/agreement/standing-copy.ts';
+import type { InstanceId } from '../core/instance.ts';
+import { StoreUnavailable } from '../core/ports.ts';
+import type { WorkerId } from '../process/messages.ts';
+import { Adoption } from './adoption.ts';
+import type { CallMessage } from './calls.ts';
+import { Calls } from './calls.ts';
+import { HOST_CLOCK_OFFSET_MS } from './host-clock.ts';
+import type { ControllerCalls, ToController, ToWorker, WorkerLoad } from './messages.ts';
+import type { PoolLoad } from './pool-load.ts';
+import { sumOf } from './pool-load.ts';
+
+/** What the workers ask of the controller about one pool. */
+export interface Guide {
+  readonly snapshot: StandingSnapshot;
+  /** Every worker has adopted the view, or acts on nothing any more. */
+  confirm(viewId: string): void;
+  suspect(instance: InstanceId): void;
+  renew(): Promise<void>;
+  /** @param since monotonic ms of this process */
+  storeFailed(since: number): Promise<void>;
+  counts(): ReadonlyMap<InstanceId, number>;
+  knowledge(): Knowledge;
+}
+
+export interface WorkersOptions {
+  readonly send: (to: WorkerId | 'workers', body: ToWorker | CallMessage) => void;
+  /** How long a bulletin may be acted on at most, in ms, whatever lease the gateway has. */
+  readonly leaseMs: number;
+  readonly onMetrics: (worker: WorkerId, metrics: readonly unknown[]) => void;
+  readonly onGone: (worker: WorkerId) => void;
+}
+
+interface Worker {
+  readonly id: WorkerId;
+  readonly calls: Calls;
+  hasSaidHello: boolean;
+  load: WorkerLoad | undefined;
+}
+
+// What is written back is bounded by the store's own limits, per command; this is for a worker that hangs.
+const WRITE_BACK_MS = 10_000;
+const METRICS_MS = 500;
+
+/**
+ * The workers of this host, as the controller deals with them: who is there, what
+ * each may act on and until when, and what all of them together are doing.
+ */
+export class Workers {
+  readonly #o: WorkersOptions;
+  readonly #workers = new Map<WorkerId, Worker>();
+  readonly #guides = new Map<string, Guide>();
+  readonly #adoptions = new Map<string, Adoption>();
+  /** Workers that may act on what an earlier controller has told them, and until when. */
+  readonly #inherited = new Map<WorkerId, number>();
+  readonly #begun = new Set<string>();
+  readonly #timers = new Map<string, NodeJS.Timeout>();
+  readonly #knowledge = new Map<string, Knowledge>();
+  #onHello: () => void = () => {};
+
+  constructor(options: WorkersOptions) {
+    this.#o = options;
+  }
+
+  /**
+   * Asks those who outlived an earlier controller what they know. Resolves when
+   * all have said so, or when the time is over.
+   */
+  async meet(earlier: readonly WorkerId[], limitMs: number): Promise<ReadonlyMap<string, Knowledge>> {
+    for (const id of earlier) this.started(id, true);
+    if (earlier.length > 0) {
+      this.#o.send('workers', { kind: 'who' });
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, limitMs);
+        this.#onHello = () => {
+          if ([...this.#workers.values()].some(({ hasSaidHello }) => !hasSaidHello)) return;
+          clearTimeout(timer);
+          resolve();
+        };
+        this.#onHello();
+      });
+    }
+    return this.#knowledge;
+  }
+
+  /** Given once for each pool, before anything is published. */
+  guide(pool: string, guide: Guide): void {
+    this.#guides.set(pool, guide);
+  }
+
+  /** @param mayHold it may act on what an earlier controller has told it */
+  started(id: WorkerId, mayHold = false): void {
+    if (this.#workers.has(id)) return;
+    const calls = new Calls((message) => this.#o.send(id, message), this.#methods());
+    this.#workers.set(id, { id, calls, hasSaidHello: false, load: undefined });
+    if (mayHold) this.#inherited.set(id, performance.now() + this.#o.leaseMs);
+  }
+
+  gone(id: WorkerId): void {
+    const worker = this.#workers.get(id);
+    if (worker === undefined) return;
+    this.#workers.delete(id);
+    worker.calls.fail(`${id} has ended`);
+    this.#o.onGone(id);
+    for (const [pool, adoption] of this.#adoptions) {
+      adoption.forget(id);
+      this.#confirm(pool);
+    }
+    this.#onHello();
+  }
+
+  take(id: WorkerId, message: ToController | CallMessage): void {
+    const worker = this.#workers.get(id);
+    if (worker === undefined || worker.calls.take(message)) return;
+    this.#hear(worker, message as ToController);
+  }
+
+  /** Tells all workers what they may act on now. */
+  publish(pool: string): void {
+    for (const id of this.#workers.keys()) this.#tell(id, pool);
+    this.#confirm(pool);
+  }
+
+  reassure(pool: string): void {
+    this.#o.send('workers', { kind: 'reassured', pool });
+  }
+
+  /** Has every worker write back what it knows. A worker that does not answer keeps the others waiting no longer. */
+  async writeBack(pool: string, life: string): Promise<void> {
+    await Promise.all(
+      [...this.#workers.values()].map(({ calls }) =>
+        calls.call('writeBack', [pool, life], WRITE_BACK_MS).catch((error: Error) => {
+          // It ended, and with it what it knew.
+          if (error.name === 'CallFailed') return;
+          throw error.name === 'StoreUnavailable' ? new StoreUnavailable(error.message) : error;
+        }),
+      ),
+    );
+  }
+
+  /** The newest metrics of every live worker that answers in time. */
+  async refreshMetrics(): Promise<void> {
+    await Promise.all(
+      [...this.#workers.values()].map(async ({ id, calls }) => {
+        const metrics = await calls.call('metrics', [], METRICS_MS).catch(() => undefined);
+        if (metrics !== undefined && this.#workers.has(id))
+          this.#o.onMetrics(id, metrics as readonly unknown[]);
+      }),
+    );
+  }
+
+  get size(): number {
+    return this.#workers.size;
+  }
+
+  get inFlight(): number {
+    let sum = 0;
+    for (const { load } of this.#workers.values()) sum += load?.inFlight ?? 0;
+    return sum;
+  }
+
+  load(pool: string): PoolLoad {
+    const loads: PoolLoad[] = [];
+    for (const { load } of this.#workers.values()) {
+      const one = load?.pools.get(pool);
+      if (one !== undefined) loads.push(one);
+    }
+    return sumOf(loads);
+  }
+
+  close(): void {
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const { calls } of this.#workers.values()) calls.fail('the controller ends');
+  }
+
+  #hear(worker: Worker, message: ToController): void {
+    switch (message.kind) {
+      case 'hello':
+        worker.hasSaidHello = true;
+        for (const [pool, knowledge] of message.knowledge) this.#remember(pool, knowledge);
+        this.#onHello();
+        for (const pool of this.#guides.keys()) this.#tell(worker.id, pool);
+        break;
+      case 'adopted':
+        this.#adoption(message.pool).adopted(worker.id, message.viewId);
+        this.#confirm(message.pool);
+        break;
+      case 'suspect':
+        this.#guides.get(message.pool)?.suspect(message.instance);
+        break;
+      case 'load':
+        worker.load = message.load;
+        break;
+      case 'metrics':
+        this.#o.onMetrics(worker.id, message.metrics);
+        break;
+    }
+  }
+
+  /** The newest of what the workers know: those that came later were told more. */
+  #remember(pool: string, knowledge: Knowledge): void {
+    const known = this.#knowledge.get(pool);
+    if (known === undefined || known.agreed.epoch < knowledge.agreed.epoch)
+      this.#knowledge.set(pool, knowledge);
+  }
+
+  #tell(id: WorkerId, pool: string): void {
+    const guide = this.#guides.get(pool);
+    if (guide === undefined) return;
+    const { snapshot } = guide;
+    const mono = performance.now();
+    const wall = Date.now();
+    // Until it may act itself for the first time, what an earlier controller has told the workers is better.
+    const mayAct = snapshot.leaseEnd.mono > mono || snapshot.placesAlone;
+    if (!mayAct && !this.#begun.has(pool)) return;
+    this.#begun.add(pool);
+    const leaseEnd = {
+      mono: Math.min(snapshot.leaseEnd.mono, mono + this.#o.leaseMs),
+      wall: Math.min(snapshot.leaseEnd.wall, wall + this.#o.leaseMs),
+    };
+    this.#adoption(pool).told(id, snapshot.viewId, leaseEnd.mono);
+    this.#o.send(id, {
+      kind: 'bulletin',
+      pool,
+      standing: { ...snapshot, leaseEnd: { ...leaseEnd, mono: leaseEnd.mono + HOST_CLOCK_OFFSET_MS } },
+      counts: guide.counts(),
+      knowledge: guide.knowledge(),
+    });
+  }
+
+  /** The ledger may know that this replica has adopted the view once no worker can act on another. */
+  #confirm(pool: string): void {
+    const guide = this.#guides.get(pool);
+    if (guide === undefined) return;
+    clearTimeout(this.#timers.get(pool));
+    const { viewId } = guide.snapshot;
+    const until = this.#adoption(pool).outstandingUntil(viewId, this.#workers.keys(), performance.now());
+    if (until === undefined) guide.confirm(viewId);
+    else {
+      const again = setTimeout(() => this.#confirm(pool), until - performance.now() + 1);
+      this.#timers.set(pool, again.unref());
+    }
+  }
+
+  #adoption(pool: string): Adoption {
+    const known = this.#adoptions.get(pool);
+    if (known !== undefined) return known;
+    const made = new Adoption();
+    for (const [id, until] of this.#inherited) made.mayHold(id, until);
+    this.#adoptions.set(pool, made);
+    return made;
+  }
+
+  #methods(): ControllerCalls {
+    const of = (pool: string): Guide => {
+      const guide = this.#guides.get(pool);
+      if (guide === undefined) throw new Error(`no pool is named ${pool}`);
+      return guide;
+    };
+    return {
+      renew: async (pool) => of(pool).renew(),
+      storeFailed: async (pool, sinceMs) => of(pool).storeFailed(sinceMs - HOST_CLOCK_OFFSET_MS),
+    };
+  }
+}
