@@ -14,6 +14,7 @@ import { MetadataExtractor } from '../identity/metadata.ts';
 import { BodySearch } from '../soap/body-search.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { composeProxyProtocol } from './proxy-protocol.ts';
 
 /** The data plane, ready to listen. */
 export async function composeListener(
@@ -36,6 +37,7 @@ export async function composeListener(
     bodyTimeoutMs: timeouts.requestBody,
     idleTimeoutMs: timeouts.clientIdle,
     totalTimeoutMs: timeouts.total,
+    proxyProtocol: composeProxyProtocol(config, metrics, logger),
     trustedProxies,
     requestIdHeader,
     metrics,
@@ -55,6 +57,7 @@ export async function composeListener(
     maxBodyBytes: limits.bodyBytes,
     heldBytes: limits.identityBytes,
     trustedProxies,
+    refusesUntrusted: forwarding.untrusted === 'refuse',
     keepClientHost: forwarding.host === 'client',
     requestIdHeader,
     via: `1.1 ${forwarding.via}`,

@@ -28,6 +28,14 @@ export const CONFIG_RULES: readonly Rule<Config>[] = [
     check: addressesDiffer,
   },
   { reads: [['listen', 'tls']], check: listenerFiles },
+  {
+    reads: [
+      ['listen', 'proxyProtocol'],
+      ['listen', 'proxyProtocolFrom'],
+      ['listen', 'address'],
+    ],
+    check: proxyProtocolHasSources,
+  },
   { reads: [['admin', 'tokenFile']], check: adminToken },
   { reads: [['pools', '*', 'name']], check: poolNamesDiffer },
   { reads: [['pools', '*', 'match']], check: matchesDiffer },
@@ -109,6 +117,23 @@ function addressesDiffer(config: Config, _: Path, { error }: CheckContext): void
 
 function listenerFiles({ listen: { tls } }: Config, _: Path, { error }: CheckContext): void {
   if (tls !== undefined) reportFiles(error, ['listen', 'tls'], tlsFileProblems(tls));
+}
+
+function proxyProtocolHasSources({ listen }: Config, _: Path, { error, warn }: CheckContext): void {
+  const { proxyProtocol, proxyProtocolFrom, address } = listen;
+  const path: Path = ['listen', 'proxyProtocolFrom'];
+  if (proxyProtocol === 'off') {
+    if (proxyProtocolFrom.length > 0)
+      warn(path, 'has no effect while proxyProtocol is off; set that to accept or require');
+    return;
+  }
+  if (proxyProtocolFrom.length === 0)
+    error(path, `is empty, and proxyProtocol is ${proxyProtocol}; give the networks of the balancers`);
+  if (proxyProtocolFrom.some((network) => network.endsWith('/0')))
+    warn(path, 'holds every address, so any client can pose as any other; give only those of the balancers');
+  // Both loopback addresses are listened on then, by two servers.
+  if (address.startsWith('localhost:'))
+    error(['listen', 'address'], 'is a name, and proxyProtocol is on; write 127.0.0.1 or [::1]');
 }
 
 function adminToken({ admin: { tokenFile } }: Config, _: Path, { error }: CheckContext): void {

@@ -39,6 +39,17 @@ const listen = section('Where SAP CRM connects.', {
       ),
     }),
   ),
+  proxyProtocol: choice(
+    ['off', 'accept', 'require'],
+    'PROXY protocol, version 1 or 2, by which a balancer that passes on TCP names the client. `off`: none is expected. `accept`: connections from `proxyProtocolFrom` must begin with its header; others are served as they are, and a header of theirs is dropped. `require`: the same, and connections from anywhere else are closed.',
+    { default: 'off' },
+  ),
+  proxyProtocolFrom: Type.Array(written('network', 'A network or an address.'), {
+    default: [],
+    uniqueItems: true,
+    description:
+      'Networks of the balancers that speak the PROXY protocol. The address in its header counts as the peer from then on: for `forwarding.trustedProxies`, `X-Forwarded-For`, the log and binding by address. No client may be among them, for it could pose as any other.',
+  }),
 });
 
 const admin = section('Where operators and monitoring connect.', {
@@ -243,8 +254,13 @@ const forwarding = section('What is changed on the way to an instance.', {
     default: [],
     uniqueItems: true,
     description:
-      'Networks of the load balancers in front, whose `X-Forwarded-*` is believed. From anyone else it is replaced.',
+      'Networks of the load balancers in front, whose `X-Forwarded-*` is believed. Where a balancer speaks the PROXY protocol, it is the address that it names which must be among them.',
   }),
+  untrusted: choice(
+    ['ignore', 'refuse'],
+    '`X-Forwarded-*` and `Forwarded` from anyone who is not a trusted proxy: replaced by what the gateway knows itself, or the request is answered 403.',
+    { default: 'ignore' },
+  ),
   host: choice(
     ['client', 'instance'],
     'Host header that instances see: what the client sent, or host and port of the instance.',

@@ -28,6 +28,11 @@ export const ERRORS = {
     message: 'the transfer coding is not supported',
   },
   GW_VERSION_UNSUPPORTED: { status: 505, source: 'client', message: 'the HTTP version is not supported' },
+  GW_FORWARDED_UNTRUSTED: {
+    status: 403,
+    source: 'client',
+    message: 'the request tells of a forwarding, and whoever sent it is no trusted proxy',
+  },
   GW_POOL_UNKNOWN: { status: 404, source: 'client', message: 'no pool serves this host and path' },
   GW_IDENTITY_MISSING: { status: 400, source: 'client', message: 'the request names no agent' },
   GW_IDENTITY_AMBIGUOUS: { status: 400, source: 'client', message: 'the request names more than one agent' },

@@ -6,9 +6,11 @@ import type { FailureKind } from '../core/failure.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { SoapVersion } from '../soap/media-type.ts';
 import type { Attempt } from './attempt.ts';
+import { peerAddress } from './peer-address.ts';
 import type { Pool } from './pools.ts';
 import type { RequestBody } from './request-body.ts';
 import type { Way } from './router.ts';
+import type { TrustedProxies } from './trusted-proxies.ts';
 import type { Upstream } from './upstream.ts';
 import type { Waiter, WaitingRoom, Woken } from './waiting-room.ts';
 
@@ -24,6 +26,10 @@ export class Exchange {
   readonly reply: FastifyReply;
   /** Monotonic ms. */
   readonly startedAt: number;
+  /** Who the connection is from; empty if he had left already. */
+  readonly peer: string;
+  /** Where the request came from, as far as trusted proxies tell; `undefined` if that is no address. */
+  readonly client: string | undefined;
   pool: Pool | undefined;
   /** Origin form of the target, exactly as it came. */
   path = '/';
@@ -59,10 +65,13 @@ export class Exchange {
   readonly #deadline: NodeJS.Timeout;
   #waiter: Waiter | undefined;
 
-  constructor(request: FastifyRequest, reply: FastifyReply, totalMs: number) {
+  constructor(request: FastifyRequest, reply: FastifyReply, totalMs: number, trustedProxies: TrustedProxies) {
     this.request = request;
     this.reply = reply;
     this.startedAt = performance.now();
+    const { socket, headers } = request.raw;
+    this.peer = peerAddress(socket);
+    this.client = trustedProxies.clientBehind(this.peer, headers['x-forwarded-for'] as string | undefined);
     this.#deadline = setTimeout(expire, totalMs, this);
   }
 

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http';
+
 /**
  * Hop-by-hop fields (RFC 9110 §7.6.1) and those that the gateway writes itself.
  * `expect` is answered by the gateway: undici refuses to send it.
@@ -26,6 +28,12 @@ const TOLD_BY_PROXIES: ReadonlySet<string> = new Set([
   'x-forwarded-port',
   'forwarded',
 ]);
+
+/** Whether there is a field that only trusted proxies may send. */
+export function tellsOfProxies({ headers }: IncomingMessage): boolean {
+  for (const name of TOLD_BY_PROXIES) if (name in headers) return true;
+  return false;
+}
 
 export interface RequestHeaderFacts {
   readonly rawHeaders: readonly string[];

@@ -71,7 +71,8 @@ export class Identifier {
 
   /** The last resort of pools that are told to bind by address. */
   readAddress(exchange: Exchange): void {
-    exchange.address = maskAddress(exchange.request.ip, this.#options.addressMask);
+    const { client } = exchange;
+    if (client !== undefined) exchange.address = maskAddress(client, this.#options.addressMask);
   }
 
   #take(exchange: Exchange, found: ScanResult): ErrorCode | undefined {

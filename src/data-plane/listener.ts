@@ -13,6 +13,9 @@ import { Exchange } from './exchange.ts';
 import type { Carrier, Forwarder } from './forwarder.ts';
 import { createForwarder, EXCHANGE } from './forwarder.ts';
 import { isLingering, lingerAtEnd } from './linger.ts';
+import { peerAddress } from './peer-address.ts';
+import type { ProxyProtocolOptions } from './proxy-protocol-listener.ts';
+import { acceptProxyProtocol } from './proxy-protocol-listener.ts';
 import type { Recorder } from './record.ts';
 import { ownAnswer } from './reply-with-fault.ts';
 import type { Server } from './serve.ts';
@@ -27,6 +30,8 @@ export interface ListenerOptions {
   readonly bodyTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly totalTimeoutMs: number;
+  /** `undefined` where no balancer speaks the PROXY protocol. */
+  readonly proxyProtocol: ProxyProtocolOptions | undefined;
   readonly trustedProxies: TrustedProxies;
   readonly requestIdHeader: string;
   readonly metrics: Metrics;
@@ -54,6 +59,8 @@ export interface Listener {
 export async function createListener(options: ListenerOptions): Promise<Listener> {
   const fastify = Fastify(serverOptions(options)) as unknown as FastifyInstance;
   const { server } = fastify;
+  // First: whatever else follows new connections follows those, too, that have yet to send their header.
+  if (options.proxyProtocol !== undefined) acceptProxyProtocol(server, options.proxyProtocol);
   const ending = new Ending(server);
   server.maxConnections = options.connections;
   server.maxHeadersCount = options.headers + 1;
@@ -82,7 +89,7 @@ export async function createListener(options: ListenerOptions): Promise<Listener
     }
   };
   const begin = (request: FastifyRequest, reply: FastifyReply): void => {
-    const exchange = new Exchange(request, reply, options.totalTimeoutMs);
+    const exchange = new Exchange(request, reply, options.totalTimeoutMs, options.trustedProxies);
     (request as unknown as Carrier)[EXCHANGE] = exchange;
     const response = reply.raw as ServerResponse & Carrier;
     response[EXCHANGE] = exchange;
@@ -146,7 +153,6 @@ function serverOptions(options: ListenerOptions): FastifyServerOptions {
     exposeHeadRoutes: false,
     genReqId: (request: IncomingMessage) => requestId(request, options),
     requestIdHeader: false as const,
-    trustProxy: options.trustedProxies.networks.length > 0 ? [...options.trustedProxies.networks] : false,
     requestTimeout: http.requestTimeout,
     keepAliveTimeout: options.idleTimeoutMs,
     clientErrorHandler: onClientError,
@@ -164,7 +170,7 @@ function serverOptions(options: ListenerOptions): FastifyServerOptions {
 function requestId(request: IncomingMessage, options: ListenerOptions): string {
   const given = request.headers[options.requestIdHeader];
   if (typeof given === 'string' && ACCEPTABLE_ID.test(given)) {
-    if (options.trustedProxies.includes(request.socket.remoteAddress ?? '')) return given;
+    if (options.trustedProxies.includes(peerAddress(request.socket))) return given;
   }
   return randomUUID();
 }

@@ -48,6 +48,7 @@ export class Recorder {
     const { attempt, user, session, parkedMs, failure, error } = exchange;
     this.#log.write({
       requestId: exchange.request.id,
+      client: exchange.client,
       method: exchange.raw.method ?? '',
       path: exchange.path,
       status,

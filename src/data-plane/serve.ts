@@ -9,7 +9,7 @@ import { Attempt } from './attempt.ts';
 import type { Exchange } from './exchange.ts';
 import type { Forwarder } from './forwarder.ts';
 import { checkFraming, originForm } from './framing.ts';
-import { connectionTokens, requestHeaders } from './headers.ts';
+import { connectionTokens, requestHeaders, tellsOfProxies } from './headers.ts';
 import type { Identifier } from './identify.ts';
 import { LogonSearch } from './logon.ts';
 import type { Pool, PoolTable } from './pools.ts';
@@ -38,6 +38,8 @@ export interface ServeOptions {
   /** Bodies up to this size are read whole before anything is forwarded. */
   readonly heldBytes: number;
   readonly trustedProxies: TrustedProxies;
+  /** Whether what only trusted proxies may tell is refused from others, not just replaced. */
+  readonly refusesUntrusted: boolean;
   readonly keepClientHost: boolean;
   readonly requestIdHeader: string;
   readonly via: string;
@@ -105,6 +107,8 @@ export class Server {
     if (raw.method === 'TRACE') return 'GW_METHOD_UNSUPPORTED';
     if (target === undefined) return 'GW_REQUEST_MALFORMED';
     if (this.#inFlight > this.#o.maxInFlight) return 'GW_OVERLOADED';
+    if (this.#o.refusesUntrusted && tellsOfProxies(raw) && !this.#o.trustedProxies.includes(exchange.peer))
+      return 'GW_FORWARDED_UNTRUSTED';
     exchange.path = target.path;
     exchange.host = target.host ?? framing.host;
     exchange.pool = this.#o.pools.find(exchange.host, exchange.path);
@@ -228,15 +232,14 @@ export class Server {
   }
 
   #headers(exchange: Exchange, upstream: Upstream): string[] {
-    const { raw } = exchange;
-    const peerAddress = raw.socket.remoteAddress ?? '';
+    const { raw, peer } = exchange;
     return requestHeaders({
       rawHeaders: raw.rawHeaders,
       connectionTokens: connectionTokens(raw.headers.connection),
       host: this.#o.keepClientHost ? (exchange.host ?? upstream.authority) : upstream.authority,
       contentLength: exchange.body?.declaredLength,
-      peerAddress,
-      peerTrusted: this.#o.trustedProxies.includes(peerAddress),
+      peerAddress: peer,
+      peerTrusted: this.#o.trustedProxies.includes(peer),
       scheme: this.#o.scheme,
       clientHost: exchange.host,
       requestIdHeader: this.#o.requestIdHeader,

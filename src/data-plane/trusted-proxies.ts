@@ -16,9 +16,35 @@ export class TrustedProxies {
     }
   }
 
+  /**
+   * Where the request came from, as far as it is known for sure: the last address that somebody else than a trusted
+   * proxy stands at. `undefined` where a trusted proxy names what is no address.
+   *
+   * @param peer who the connection is from
+   * @param forwardedFor the field `X-Forwarded-For`; each proxy adds its own peer at the end
+   */
+  clientBehind(peer: string, forwardedFor: string | undefined): string | undefined {
+    if (forwardedFor === undefined || !this.includes(peer)) return peer;
+    let client = peer;
+    for (const hop of forwardedFor.split(',').reverse()) {
+      const address = withoutPort(hop.trim());
+      // A zone means something on the proxy's own host only.
+      if (isIP(address) === 0 || address.includes('%')) return undefined;
+      client = address;
+      if (!this.includes(address)) break;
+    }
+    return client;
+  }
+
   includes(address: string): boolean {
     // Most gateways have none, and a look-up costs more than all other work on the header.
     if (this.networks.length === 0 || address === '') return false;
     return this.#list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
   }
+}
+
+/** Some proxies write the port of the client too. */
+function withoutPort(hop: string): string {
+  const [, ipv6, ipv4] = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/.exec(hop) ?? [];
+  return ipv6 ?? ipv4 ?? hop;
 }

@@ -21,12 +21,24 @@ export function maskAddress(address: string, { ipv4, ipv6 }: MaskLengths): strin
   if (family === 4) return `${dotted(mask(parseIpv4(bare), 8, ipv4))}/${ipv4}`;
 
   const groups = parseIpv6(bare);
-  if (isMapped(groups)) {
-    const high = groups[6] as number;
-    const low = groups[7] as number;
-    return `${dotted(mask([high >> 8, high & 0xff, low >> 8, low & 0xff], 8, ipv4))}/${ipv4}`;
-  }
+  if (isMapped(groups)) return `${dotted(mask(lastFour(groups), 8, ipv4))}/${ipv4}`;
   return `${compressed(mask(groups, 16, ipv6))}/${ipv6}`;
+}
+
+/** A valid address in one spelling (RFC 5952); an IPv4 address that is written as IPv6 is IPv4. */
+export function canonicalAddress(address: string): string {
+  return isIP(address) === 4 ? address : textOf(parseIpv6(address));
+}
+
+/** @param bytes 4 of IPv4, or 16 of IPv6, in network order */
+export function addressOfBytes(bytes: Buffer): string {
+  if (bytes.length === 4) return dotted([...bytes]);
+  const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2));
+  return textOf(groups);
+}
+
+function textOf(groups: readonly number[]): string {
+  return isMapped(groups) ? dotted(lastFour(groups)) : compressed(groups);
 }
 
 function parseIpv4(address: string): number[] {
@@ -54,6 +66,11 @@ function parseGroups(text: string): number[] {
 /** `::ffff:0:0/96`, RFC 4291 section 2.5.5.2. */
 function isMapped(groups: readonly number[]): boolean {
   return groups[5] === 0xffff && groups.slice(0, 5).every((group) => group === 0);
+}
+
+/** The IPv4 address at the end of an IPv6 one. */
+function lastFour(groups: readonly number[]): number[] {
+  return groups.slice(6).flatMap((group) => [group >> 8, group & 0xff]);
 }
 
 /** Clears all bits behind the first `length`. */

@@ -83,6 +83,11 @@ export class Metrics {
     'Connections closed at once because limits.connections was reached',
     [],
   );
+  readonly proxyConnections = this.#counter(
+    'gateway_proxy_connections_total',
+    'Connections while listen.proxyProtocol is on, by what became of their header: named, unnamed, plain and ignored are served; untrusted, missing, malformed, late and departed are closed',
+    ['outcome'],
+  );
   readonly viewEpoch = this.#gauge('gateway_view_epoch', 'Epoch of the view of the pool', ['pool']);
   readonly viewEffective = this.#gauge(
     'gateway_view_effective',

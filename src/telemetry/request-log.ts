@@ -4,6 +4,8 @@ import type { Logger } from './logger.ts';
 /** The one line of a request. What does not apply is `undefined`. */
 export interface RequestLine {
   readonly requestId: string;
+  /** An address. */
+  readonly client: string | undefined;
   readonly method: string;
   readonly path: string;
   readonly status: number;
@@ -43,7 +45,7 @@ export class RequestLog {
   write(line: RequestLine): void {
     this.#stream.write(
       `{"level":${INFO},"time":${Date.now()}${this.#bindings},"requestId":"${line.requestId}"` +
-        `,"method":"${line.method}","path":${JSON.stringify(line.path)},"status":${line.status}` +
+        `${text('client', line.client)},"method":"${line.method}","path":${JSON.stringify(line.path)},"status":${line.status}` +
         `,"pool":"${line.pool}","decision":"${line.decision}"${text('instance', line.instance)}` +
         `${line.user === undefined ? '' : `,"user":${JSON.stringify(line.user)}`}${text('session', line.session)}` +
         `,"epoch":${line.epoch},"attempts":${line.attempts},"durationMs":${hundredths(line.durationMs)}` +
@@ -53,7 +55,7 @@ export class RequestLog {
   }
 }
 
-/** For values of our own that need no escape: ids, digests, words. */
+/** For values of our own that need no escape: ids, digests, words, addresses. */
 function text(name: string, value: string | undefined): string {
   return value === undefined ? '' : `,"${name}":"${value}"`;
 }

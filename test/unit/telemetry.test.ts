@@ -9,6 +9,7 @@ import { RequestLog } from '../../src/telemetry/request-log.ts';
 
 const LINE: RequestLine = {
   requestId: 'r-1',
+  client: '10.0.0.9',
   method: 'POST',
   path: '/ici',
   status: 200,

@@ -1,0 +1,407 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { binaryHeader, LOCAL, namesIpv4 } from '../support/proxy-header.ts';
+import type { TestGateway } from '../support/test-gateway.ts';
+import { startTestGateway } from '../support/test-gateway.ts';
+import { ENVELOPE, poolOf, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
+
+/**
+ * Who a client is behind a balancer that passes on TCP. The balancer of these tests is at 127.0.0.1; whoever connects
+ * from another address of the loopback network is somebody else.
+ */
+
+const BALANCER = '127.0.0.1';
+const OTHER = '127.0.0.2';
+const CLIENT = '192.0.2.7';
+const LINE = Buffer.from(`PROXY TCP4 ${CLIENT} 198.51.100.1 56324 443\r\n`);
+const REQUEST = soapPost('/', ENVELOPE);
+
+const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-proxy-'));
+const at = (name: string): string => join(directory, name);
+let upstream: WireUpstream;
+const opened: { close(): Promise<unknown> }[] = [];
+
+beforeAll(async () => {
+  execFileSync(
+    'openssl',
+    [
+      ...'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=gateway'.split(
+        ' ',
+      ),
+      ...['-keyout', at('key.pem'), '-out', at('cert.pem'), '-addext', 'subjectAltName=IP:127.0.0.1'],
+    ],
+    { stdio: 'ignore' },
+  );
+  upstream = await WireUpstream.start();
+});
+beforeEach(() => {
+  upstream.requests.length = 0;
+});
+afterEach(async () => {
+  for (const one of opened.splice(0).reverse()) await one.close();
+});
+afterAll(async () => {
+  await upstream.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+interface Start {
+  readonly mode?: 'off' | 'accept' | 'require';
+  readonly tls?: boolean;
+  /** More of the configuration. */
+  readonly rest?: string;
+}
+
+async function start({ mode = 'accept', tls = false, rest = '' }: Start = {}): Promise<TestGateway> {
+  const env = {
+    ICI_GATEWAY_LISTEN__PROXY_PROTOCOL: mode,
+    ...(mode === 'off' ? {} : { ICI_GATEWAY_LISTEN__PROXY_PROTOCOL_FROM__0: BALANCER }),
+    ...(tls
+      ? {
+          ICI_GATEWAY_LISTEN__TLS__CERT_FILE: at('cert.pem'),
+          ICI_GATEWAY_LISTEN__TLS__KEY_FILE: at('key.pem'),
+        }
+      : {}),
+  };
+  const gateway = await startTestGateway(`${poolOf([upstream.url])}${rest}`, { env });
+  opened.push(gateway);
+  return gateway;
+}
+
+function open(port: number, from = BALANCER): Promise<WireClient> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: from, allowHalfOpen: true });
+    socket.once('error', reject).once('connect', () => resolve(new WireClient(socket.off('error', reject))));
+  });
+}
+
+/** Sends the bytes over a connection of its own, and tells what the instance was told of where they came from. */
+async function forwardedFor(
+  gateway: TestGateway,
+  bytes: readonly (string | Buffer)[],
+  from = BALANCER,
+): Promise<string | undefined> {
+  const client = await open(gateway.port, from);
+  client.send(Buffer.concat(bytes.map((part) => Buffer.from(part))));
+  const { status } = await client.response();
+  client.leave();
+  expect(status).toBe(200);
+  return upstream.requests.at(-1)?.get('x-forwarded-for');
+}
+
+async function outcomes(gateway: TestGateway): Promise<Record<string, number>> {
+  const { values } = await gateway.metrics.proxyConnections.get();
+  return Object.fromEntries(values.map(({ labels, value }) => [labels.outcome, value]));
+}
+
+/** The connection is closed without a word, and nothing of it reached an instance. */
+async function expectClosed(gateway: TestGateway, client: WireClient, outcome: string): Promise<void> {
+  expect((await client.untilEnd()).length).toBe(0);
+  client.leave();
+  expect(upstream.requests).toHaveLength(0);
+  expect(await outcomes(gateway)).toEqual({ [outcome]: 1 });
+}
+
+describe('behind a balancer, a client', () => {
+  test.each([
+    ['of version 1', LINE, CLIENT],
+    ['of version 1 over IPv6', Buffer.from('PROXY TCP6 2001:db8::7 2001:db8::1 1 2\r\n'), '2001:db8::7'],
+    ['of version 2', namesIpv4(CLIENT), CLIENT],
+    ['of version 1 that names nobody', Buffer.from('PROXY UNKNOWN\r\n'), BALANCER],
+    ['of version 2 for a check of its own', binaryHeader([], { command: LOCAL, family: 0 }), BALANCER],
+  ])('is who a header %s says, to the instance and in the log', async (_what, header, client) => {
+    const gateway = await start();
+    expect(await forwardedFor(gateway, [header, REQUEST])).toBe(client);
+    await eventually(() => expect(gateway.requests()).toMatchObject([{ client, status: 200 }]));
+    expect(upstream.requests[0]?.body.toString()).toBe(ENVELOPE);
+  });
+
+  test('stays the same for all requests of the connection, pipelined ones too', async () => {
+    const gateway = await start();
+    const client = await open(gateway.port);
+    client.send(LINE).send(REQUEST + REQUEST);
+    await client.responses(2);
+    client.send(REQUEST);
+    await client.responses(3);
+    client.leave();
+    expect(upstream.requests.map((request) => request.get('x-forwarded-for'))).toEqual([
+      CLIENT,
+      CLIENT,
+      CLIENT,
+    ]);
+    expect(await outcomes(gateway)).toEqual({ named: 1 });
+  });
+
+  test.each([
+    ['1', LINE],
+    ['2', Buffer.concat([binaryHeader([...namesIpv4(CLIENT).subarray(16), 4, 0, 3, 1, 2, 3])])],
+  ])(
+    'is named however its header of version %s is cut in two, and keeps every byte of its own',
+    async (_v, header) => {
+      const gateway = await start();
+      const bytes = Buffer.concat([header, Buffer.from(REQUEST)]);
+      const cuts = Array.from({ length: header.length + 6 }, (_, cut) => cut + 1);
+      await Promise.all(
+        cuts.map(async (cut) => {
+          const client = await open(gateway.port);
+          client.send(bytes.subarray(0, cut));
+          // The gateway, in this very process, reads what has come.
+          for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+          client.send(bytes.subarray(cut));
+          expect((await client.response()).status).toBe(200);
+          client.leave();
+        }),
+      );
+      expect(upstream.requests).toHaveLength(cuts.length);
+      for (const request of upstream.requests) {
+        expect(request.get('x-forwarded-for')).toBe(CLIENT);
+        expect(request.body.toString()).toBe(ENVELOPE);
+      }
+    },
+  );
+
+  test('is named byte by byte', async () => {
+    const gateway = await start();
+    const client = await open(gateway.port);
+    await client.sendByteByByte(LINE.toString() + REQUEST);
+    expect((await client.response()).status).toBe(200);
+    client.leave();
+    expect(upstream.requests[0]?.get('x-forwarded-for')).toBe(CLIENT);
+  });
+
+  test('who leaves right after the request is noticed to have left, as without a header', async () => {
+    const gateway = await start();
+    const client = await open(gateway.port);
+    client.socket.end(Buffer.concat([LINE, Buffer.from(REQUEST)]));
+    await client.untilEnd();
+    client.leave();
+    await eventually(() =>
+      expect(gateway.requests()).toMatchObject([{ client: CLIENT, failure: 'client-aborted' }]),
+    );
+    expect(await outcomes(gateway)).toEqual({ named: 1 });
+  });
+
+  test('is bound by the address that the header names', async () => {
+    const gateway = await startTestGateway(poolOf([upstream.url], 'anonymous: address'), {
+      env: {
+        ICI_GATEWAY_LISTEN__PROXY_PROTOCOL: 'require',
+        ICI_GATEWAY_LISTEN__PROXY_PROTOCOL_FROM__0: BALANCER,
+      },
+    });
+    opened.push(gateway);
+    await forwardedFor(gateway, [namesIpv4('192.0.2.7'), REQUEST]);
+    await forwardedFor(gateway, [namesIpv4('192.0.2.8'), REQUEST]);
+    await forwardedFor(gateway, [namesIpv4('192.0.2.7'), REQUEST]);
+    await eventually(() =>
+      expect(gateway.requests().map(({ decision }) => decision)).toEqual(['claimed', 'claimed', 'bound']),
+    );
+  });
+});
+
+describe('a connection from a balancer is closed', () => {
+  test.each([
+    ['without a header', REQUEST, 'missing'],
+    ['with a line that is none', 'PROXY TCP4 192.0.2.7 198.51.100.1 56324\r\n', 'malformed'],
+    ['with a line without end', `PROXY UNKNOWN ${'x'.repeat(4_000)}`, 'malformed'],
+    ['with a binary header that is none', binaryHeader([1, 2, 3]), 'malformed'],
+    ['with more than a header may have', binaryHeader(Array(60_000).fill(0)), 'malformed'],
+    ['with noise', Buffer.from('\x00\x01\x02\x03'), 'missing'],
+  ])('%s, and the log says so', async (_what, bytes, outcome) => {
+    const gateway = await start();
+    const client = await open(gateway.port);
+    client.send(bytes);
+    await expectClosed(gateway, client, outcome);
+    expect(gateway.log.filter((entry) => entry['outcome'] === outcome)).toMatchObject([
+      { level: 40, peer: BALANCER },
+    ]);
+  });
+
+  test('when its header does not come in time', async () => {
+    const gateway = await start({ rest: 'timeouts: { requestHeader: 300ms }\n' });
+    const client = await open(gateway.port);
+    client.send(LINE.subarray(0, 20));
+    await expectClosed(gateway, client, 'late');
+  });
+
+  test('by a client who leaves before it is complete, or breaks it', async () => {
+    const gateway = await start();
+    for (const leave of ['end', 'leave', 'reset'] as const) {
+      const client = await open(gateway.port);
+      client.send(LINE.subarray(0, 20));
+      await new Promise(setImmediate);
+      if (leave === 'end') client.socket.end();
+      else client[leave]();
+    }
+    await eventually(async () => expect(await outcomes(gateway)).toEqual({ departed: 3 }));
+    expect(await forwardedFor(gateway, [LINE, REQUEST])).toBe(CLIENT);
+  });
+});
+
+describe('a connection from elsewhere', () => {
+  test('is served as it is, where headers are accepted', async () => {
+    const gateway = await start();
+    expect(await forwardedFor(gateway, [REQUEST], OTHER)).toBe(OTHER);
+    expect(await outcomes(gateway)).toEqual({ plain: 1 });
+  });
+
+  test.each([
+    ['1', LINE],
+    ['2', namesIpv4(CLIENT)],
+  ])('names nobody by a header of version %s, which is dropped', async (_version, header) => {
+    const gateway = await start();
+    expect(await forwardedFor(gateway, [header, REQUEST], OTHER)).toBe(OTHER);
+    await eventually(() => expect(gateway.requests()).toMatchObject([{ client: OTHER }]));
+    expect(await outcomes(gateway)).toEqual({ ignored: 1 });
+  });
+
+  test.each([
+    ['with a header', LINE],
+    ['without', REQUEST],
+  ])('is closed %s, where headers are required', async (_what, bytes) => {
+    const gateway = await start({ mode: 'require' });
+    const client = await open(gateway.port, OTHER);
+    client.send(bytes);
+    await expectClosed(gateway, client, 'untrusted');
+    expect(gateway.log.filter((entry) => entry['outcome'] === 'untrusted')).toMatchObject([
+      { level: 40, peer: OTHER, msg: expect.stringContaining('listen.proxyProtocolFrom') },
+    ]);
+  });
+
+  test('is refused with a header as with any other nonsense, where none are expected', async () => {
+    const gateway = await start({ mode: 'off' });
+    const client = await open(gateway.port);
+    client.send(Buffer.concat([LINE, Buffer.from(REQUEST)]));
+    expect((await client.response()).status).toBe(400);
+    client.leave();
+    expect(upstream.requests).toHaveLength(0);
+  });
+});
+
+describe('with TLS, a client behind a balancer', () => {
+  /** @param cut bytes of the header that are sent ahead; the rest goes before the first of TLS */
+  async function overTls(
+    gateway: TestGateway,
+    header: Buffer,
+    cut: number,
+    from = BALANCER,
+  ): Promise<WireClient> {
+    const plain = await open(gateway.port, from);
+    plain.send(header.subarray(0, cut));
+    for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+    plain.socket.cork();
+    plain.send(header.subarray(cut));
+    plain.socket.removeAllListeners('data');
+    return new Promise((resolve, reject) => {
+      const socket = connectTls(
+        { socket: plain.socket, host: '127.0.0.1', ca: readFileSync(at('cert.pem')) },
+        () => resolve(new WireClient(socket.off('error', reject))),
+      );
+      socket.once('error', reject);
+      plain.socket.uncork();
+    });
+  }
+
+  test.each([
+    ['1', LINE],
+    ['2', namesIpv4(CLIENT)],
+  ])('is who its header of version %s says', async (_version, header) => {
+    const gateway = await start({ mode: 'require', tls: true });
+    for (const cut of [0, 1, 14, header.length - 1, header.length]) {
+      const client = await overTls(gateway, header, cut);
+      client.send(REQUEST + REQUEST);
+      await client.responses(2);
+      client.leave();
+    }
+    expect(upstream.requests).toHaveLength(10);
+    for (const request of upstream.requests) {
+      expect(request.get('x-forwarded-for')).toBe(CLIENT);
+      expect(request.get('x-forwarded-proto')).toBe('https');
+    }
+  });
+
+  test('is not taken for another one, though all come from one address', async () => {
+    const gateway = await start({ tls: true });
+    const names = Array.from({ length: 12 }, (_, index) => `192.0.2.${index}`);
+    const clients = await Promise.all(names.map((name) => overTls(gateway, namesIpv4(name), 0)));
+    await Promise.all(
+      clients.map(async (client, index) => {
+        client.send(soapPost(`/${names[index]}`, ENVELOPE));
+        await client.response();
+        client.leave();
+      }),
+    );
+    expect(upstream.requests).toHaveLength(12);
+    for (const request of upstream.requests)
+      expect(request.target).toBe(`/${request.get('x-forwarded-for')}`);
+  });
+
+  test('from elsewhere is served without a header, and names nobody', async () => {
+    const gateway = await start({ tls: true });
+    for (const header of [Buffer.alloc(0), LINE]) {
+      const client = await overTls(gateway, header, header.length, OTHER);
+      client.send(REQUEST);
+      await client.response();
+      client.leave();
+    }
+    expect(upstream.requests.map((request) => request.get('x-forwarded-for'))).toEqual([OTHER, OTHER]);
+  });
+});
+
+describe('X-Forwarded-For', () => {
+  const claims = (value: string): string => soapPost('/', ENVELOPE, [`X-Forwarded-For: ${value}`]);
+
+  test('is believed where the header names a trusted proxy', async () => {
+    const gateway = await start({ rest: `forwarding: { trustedProxies: [${CLIENT}] }\n` });
+    expect(await forwardedFor(gateway, [LINE, claims('203.0.113.1')])).toBe(`203.0.113.1, ${CLIENT}`);
+    await eventually(() => expect(gateway.requests()).toMatchObject([{ client: '203.0.113.1' }]));
+  });
+
+  test('is replaced where only the balancer is one: what its clients write is not its own word', async () => {
+    const gateway = await start({ rest: `forwarding: { trustedProxies: [${BALANCER}] }\n` });
+    expect(await forwardedFor(gateway, [LINE, claims('203.0.113.1')])).toBe(CLIENT);
+    await eventually(() => expect(gateway.requests()).toMatchObject([{ client: CLIENT }]));
+  });
+
+  test('is believed from a trusted proxy that speaks no PROXY protocol, its ports left out', async () => {
+    const gateway = await start({ rest: `forwarding: { trustedProxies: [${OTHER}, 203.0.113.9] }\n` });
+    const told = '198.51.100.9, 203.0.113.1:5678, 203.0.113.9';
+    expect(await forwardedFor(gateway, [claims(told)], OTHER)).toBe(`${told}, ${OTHER}`);
+    await eventually(() => expect(gateway.requests()).toMatchObject([{ client: '203.0.113.1' }]));
+  });
+
+  test.each([
+    'X-Forwarded-For: 203.0.113.1',
+    'x-forwarded-host: a',
+    'X-Forwarded-Proto: https',
+    'Forwarded: for=a',
+  ])('and its like are refused from others, where that is asked for: %s', async (field) => {
+    const gateway = await start({
+      rest: `forwarding: { trustedProxies: [${CLIENT}], untrusted: refuse }\n`,
+    });
+    const client = await open(gateway.port, OTHER);
+    client.send(soapPost('/', ENVELOPE, [field]));
+    const { status, body } = await client.response();
+    client.leave();
+    expect([status, String(body)]).toEqual([403, expect.stringContaining('GW_FORWARDED_UNTRUSTED')]);
+    expect(upstream.requests).toHaveLength(0);
+    expect(await forwardedFor(gateway, [REQUEST], OTHER)).toBe(OTHER);
+    expect(await forwardedFor(gateway, [LINE, soapPost('/', ENVELOPE, [field])])).toContain(CLIENT);
+  });
+});
+
+test('a gateway that ends does not wait for headers', async () => {
+  const gateway = await start();
+  const client = await open(gateway.port);
+  client.send(LINE.subarray(0, 20));
+  await new Promise(setImmediate);
+  opened.splice(0);
+  await gateway.close(0);
+  expect((await client.untilEnd()).length).toBe(0);
+  client.leave();
+});
