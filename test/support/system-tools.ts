@@ -1,0 +1,76 @@
+import { execFile } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** Programs that the files in `deploy/` are checked with, and the Debian package of each. */
+export const SYSTEM_TOOLS = {
+  crm_verify: 'pacemaker-cli-utils',
+  'docker-compose': 'docker-compose',
+  haproxy: 'haproxy',
+  keepalived: 'keepalived',
+  'named-checkzone': 'bind9-utils',
+  pcs: 'pcs',
+  promtool: 'prometheus',
+  shellcheck: 'shellcheck',
+  'systemd-analyze': 'systemd',
+} as const;
+
+export type SystemTool = keyof typeof SYSTEM_TOOLS;
+
+// Programs for administrators are not in everybody's path.
+const FOLDERS = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+
+/** Where the program is, or `undefined` where it is not installed. */
+export function findTool(name: string): string | undefined {
+  return FOLDERS.map((folder) => join(folder, name)).find((file) => {
+    try {
+      accessSync(file, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** What a tool ended with (`null` if it was killed), and what it printed on both streams. */
+export interface ToolEnd {
+  readonly code: number | null;
+  readonly text: string;
+}
+
+/**
+ * Runs one of the tools to its end, at most for half a minute.
+ *
+ * @throws if it is not installed, with the package to install
+ */
+export function runTool(
+  name: SystemTool,
+  args: readonly string[],
+  options: { readonly cwd?: string; readonly env?: Record<string, string> } = {},
+): Promise<ToolEnd> {
+  const program = findTool(name);
+  if (program === undefined) {
+    throw new Error(`${name} is not installed: npm run tools, or apt-get install ${SYSTEM_TOOLS[name]}`);
+  }
+  return runProgramFile(program, args, options);
+}
+
+/** The same with a program that is named by its file. */
+export function runProgramFile(
+  file: string,
+  args: readonly string[],
+  { cwd, env = {} }: { readonly cwd?: string; readonly env?: Record<string, string> } = {},
+): Promise<ToolEnd> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      file,
+      args,
+      { cwd, env: { ...process.env, ...env }, timeout: 30_000, killSignal: 'SIGKILL' },
+      (error, stdout, stderr) => {
+        const why = child.exitCode === null ? `\n${error?.message ?? ''}` : '';
+        resolve({ code: child.exitCode, text: `${stdout}${stderr}${why}` });
+      },
+    );
+    child.stdin?.end();
+  });
+}
