@@ -23,6 +23,8 @@ export interface AdminParts {
   /** Whether it is isolated shows in the pools. */
   readonly state: () => LifecycleState;
   readonly inFlight: () => number;
+  /** The metrics of the whole gateway, in Prometheus's text format; this process's own by default. */
+  readonly scrape?: () => Promise<string>;
   readonly showName: (name: Name) => string;
 }
 
@@ -51,7 +53,10 @@ export function composeAdmin({ admin }: Config, parts: AdminParts): Admin {
     pools,
     token: admin.tokenFile === undefined ? undefined : readAdminToken(admin.tokenFile),
     readers: { name: readName, key: storedKey, show: showName, duration: parseDuration },
-    beforeScrape: () => readGauges(metrics, pools, status()),
+    scrape: () => {
+      readGauges(metrics, pools, status());
+      return parts.scrape?.() ?? metrics.registry.metrics();
+    },
   });
   return { server, status };
 }

@@ -53,7 +53,8 @@ export interface ControlPool {
   boundAgents(instance: InstanceId): number;
   /** Resolves once the ledger was asked and the first round of probes is under way. */
   start(): Promise<void>;
-  close(): Promise<void>;
+  /** @param leave the other gateways need not wait for the end of the lease; false where a successor goes on with it */
+  close(options?: { readonly leave: boolean }): Promise<void>;
 }
 
 // How often a lease is renewed before it ends.
@@ -115,10 +116,10 @@ export function composeControlPool(
       await coordinator.start();
       counting = setInterval(() => void count(), COUNT_EVERY_MS);
     },
-    close: async () => {
+    close: async ({ leave } = { leave: true }) => {
       clearInterval(counting);
       prober.stop();
-      await coordinator.close();
+      await coordinator.close(leave);
     },
   };
 }

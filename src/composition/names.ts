@@ -2,10 +2,16 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { storedForm } from '../affinity/stored-name.ts';
 import type { Name } from '../core/identity.ts';
 
-/** Hashed names can be told apart within one run of the gateway and, without its key, not be guessed. */
-export function nameDisplay(names: 'readable' | 'hashed'): (name: string) => string {
+/**
+ * Hashed names can be told apart within one run of the gateway and, without its key, not be guessed.
+ *
+ * @param key shared by all processes of the gateway
+ */
+export function nameDisplay(
+  names: 'readable' | 'hashed',
+  key: string | Buffer = randomBytes(32),
+): (name: string) => string {
   if (names === 'readable') return (name) => name;
-  const key = randomBytes(32);
   return (name) => createHmac('sha256', key).update(name).digest('base64url').slice(0, 12);
 }
 

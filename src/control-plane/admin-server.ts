@@ -10,8 +10,8 @@ import { cutOffOf } from './status.ts';
 
 export interface AdminServerOptions extends ActsOptions {
   readonly status: () => GatewayStatus;
-  /** Brings gauges up to date that are read rather than counted. */
-  readonly beforeScrape: () => void;
+  /** All metrics, in Prometheus's text format. */
+  readonly scrape: () => Promise<string>;
 }
 
 type BindingsQuery = BindingQuery & { readonly pool?: string };
@@ -38,7 +38,7 @@ const BINDINGS_QUERY = {
  *   GET /bindings?pool=…  who is bound where, page by page; also `instance`, `limit`, `cursor`
  */
 export function createAdminServer(options: AdminServerOptions): FastifyInstance {
-  const { metrics, status, pools, beforeScrape } = options;
+  const { metrics, status, pools, scrape } = options;
   const fastify = Fastify({
     logger: false,
     bodyLimit: 8 * 1_024,
@@ -49,10 +49,9 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
     ajv: { customOptions: { removeAdditional: false } },
   });
 
-  fastify.get('/metrics', async (_request, reply) => {
-    beforeScrape();
-    return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
-  });
+  fastify.get('/metrics', async (_request, reply) =>
+    reply.type(metrics.registry.contentType).send(await scrape()),
+  );
   fastify.get('/livez', async (_request, reply) => reply.type('text/plain').send('ok\n'));
   fastify.get('/readyz', async (_request, reply) => {
     const { state } = status();

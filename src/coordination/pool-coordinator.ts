@@ -184,13 +184,16 @@ export class PoolCoordinator {
     await this.renew();
   }
 
-  async close(): Promise<void> {
+  /** @param leave false where another process goes on as the same replica, under the same lease */
+  async close(leave = true): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     await this.#syncing;
-    await this.#o.ledger.leave(this.#o.replica.id).catch(() => {
-      // The others wait for the end of the lease then.
-    });
+    if (leave) {
+      await this.#o.ledger.leave(this.#o.replica.id).catch(() => {
+        // The others wait for the end of the lease then.
+      });
+    }
     await this.#o.ledger.close();
   }
 

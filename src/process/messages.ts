@@ -51,6 +51,8 @@ export interface Init {
   readonly config: Config;
   /** The name of this gateway towards others, the same for all its children and their successors. */
   readonly replica: string;
+  /** Random, made by the supervisor: what the children hash with it looks the same in all their logs. Never shown. */
+  readonly secret: string;
   readonly lifecycle: HostLifecycle;
   /** The least severe level that is logged, where signals have moved it away from that of the configuration. */
   readonly logLevel: string;

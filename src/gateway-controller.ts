@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+import { StoreBindings } from './affinity/store-bindings.ts';
+import { listenOn, socketOf } from './composition/addresses.ts';
+import { composeAdmin } from './composition/admin.ts';
+import { watchClock } from './composition/clock.ts';
+import type { ControlPool } from './composition/control-pool.ts';
+import { composeControlPool } from './composition/control-pool.ts';
+import { coordinatorEvents } from './composition/events.ts';
+import { displayed, nameDisplay } from './composition/names.ts';
+import { openStores } from './composition/stores.ts';
+import type { PoolConfig } from './config/schema.ts';
+import type { CallMessage } from './host/calls.ts';
+import type { ToController } from './host/messages.ts';
+import { Workers } from './host/workers.ts';
+import type {
+  Farewell,
+  HostChannel,
+  HostEvent,
+  HostLifecycle,
+  Init,
+  RunningChild,
+  WorkerId,
+} from './process/messages.ts';
+import { HostMetrics } from './telemetry/host-metrics.ts';
+import type { Logger } from './telemetry/logger.ts';
+import { Metrics } from './telemetry/metrics.ts';
+
+// Workers that are well answer at once; one that is not may act on what it knows until its lease is over.
+const MEET_MS = 500;
+// The same share of the lease as a gateway's own, for the same reason: what is told of it takes time.
+const LEASE_SHARE = 0.95;
+
+/**
+ * Puts together and starts what decides and is operated, in a process of its
+ * own: no load on the workers slows its probes.
+ */
+export async function startController(
+  init: Init,
+  channel: HostChannel,
+  logger: Logger,
+): Promise<RunningChild> {
+  const { config, replica } = init;
+  const metrics = new Metrics();
+  const hostMetrics = new HostMetrics(metrics.registry);
+  const showName = nameDisplay(config.logging.names, init.secret);
+  let lifecycle: HostLifecycle = init.lifecycle;
+  const workers = new Workers({
+    send: (to, body) => channel.send(to, body),
+    leaseMs: config.coordination.lease * LEASE_SHARE,
+    onMetrics: (worker, snapshot) => hostMetrics.heard(worker, snapshot),
+    onGone: (worker) => hostMetrics.ended(worker),
+  });
+  channel.onMessage((body, from) => {
+    if (from !== 'controller') workers.take(from, body as ToController | CallMessage);
+  });
+  channel.onEvent((event: HostEvent) => {
+    switch (event.kind) {
+      case 'worker-started':
+        workers.started(event.worker.id as WorkerId);
+        break;
+      case 'worker-gone':
+        workers.gone(event.worker.id as WorkerId);
+        break;
+      case 'lifecycle':
+        lifecycle = event.lifecycle;
+        break;
+      case 'log-level':
+        logger.level = event.level;
+        break;
+    }
+  });
+  const knowledge = await workers.meet(
+    init.workers.map(({ id }) => id as WorkerId),
+    MEET_MS,
+  );
+
+  const pools: ControlPool[] = [];
+  const stores = await openStores(config, {
+    onDown: () => {
+      for (const { coordinator } of pools) void coordinator.renew();
+    },
+    onHearing: () => {
+      // News of moves is for those who cache bindings.
+    },
+  });
+  const compose = (poolConfig: PoolConfig): ControlPool => {
+    const { name } = poolConfig;
+    const load = () => workers.load(name);
+    const bindings = new StoreBindings(stores.open(name), () => load().cachedBindings);
+    const pool = composeControlPool(poolConfig, config, {
+      ledger: stores.ledger(name),
+      leaseMs: stores.isShared ? config.coordination.lease : Number.POSITIVE_INFINITY,
+      replica,
+      coordinatorEvents: coordinatorEvents(name, logger, metrics),
+      newId: randomUUID,
+      bindings,
+      traffic: {
+        load,
+        writeBack: (life) => workers.writeBack(name, life),
+        reassure: () => workers.reassure(name),
+      },
+      publisher: { publish: () => workers.publish(name) },
+      knew: knowledge.get(name),
+    });
+    const { coordinator } = pool;
+    workers.guide(name, {
+      get snapshot() {
+        return coordinator.snapshot;
+      },
+      confirm: (viewId) => coordinator.confirm(viewId),
+      suspect: (instance) => coordinator.suspect(instance),
+      renew: () => coordinator.renew(),
+      storeFailed: (since) => coordinator.storeFailed(since),
+      counts: () => bindings.counts ?? new Map(),
+      knowledge: () => ({ agreed: coordinator.agreed, policy: coordinator.policy }),
+    });
+    return pool;
+  };
+  for (const poolConfig of config.pools) pools.push(compose(poolConfig));
+
+  const admin = composeAdmin(config, {
+    pools: pools.map(({ source }) => source),
+    metrics,
+    logger,
+    replica,
+    startedAt: new Date(init.host.startedAt),
+    state: () => lifecycle.state,
+    inFlight: () => workers.inFlight,
+    scrape: async () => {
+      await workers.refreshMetrics();
+      return hostMetrics.text();
+    },
+    showName: (name) => displayed(name, showName),
+  });
+  const clock = watchClock(config, (isTrustworthy, reason) => {
+    for (const { coordinator } of pools) coordinator.trustClock(isTrustworthy, reason);
+  });
+  void Promise.all(pools.map(({ coordinator }) => coordinator.settled())).then(() => channel.settled());
+  await Promise.all(pools.map((pool) => pool.start()));
+  clock.start();
+  await admin.server.ready();
+  await listenOn(admin.server.server, socketOf(init, 'admin'));
+
+  return {
+    end: async ({ kind }: Farewell) => {
+      clock.stop();
+      admin.server.server.close();
+      admin.server.server.closeAllConnections();
+      await admin.server.close();
+      for (const pool of pools) await pool.close({ leave: kind === 'leave' });
+      workers.close();
+      await stores.close();
+    },
+  };
+}

@@ -1,0 +1,190 @@
+import { listenOn, socketOf } from './composition/addresses.ts';
+import { watchClock } from './composition/clock.ts';
+import { composeListener } from './composition/data-listener.ts';
+import type { DataPool } from './composition/data-pool.ts';
+import { composeBindings, composeDataPool } from './composition/data-pool.ts';
+import { bindingsEvents } from './composition/events.ts';
+import { displayed, nameDisplay } from './composition/names.ts';
+import { openStores } from './composition/stores.ts';
+import type { PoolConfig } from './config/schema.ts';
+import type { CallMessage } from './host/calls.ts';
+import { Calls } from './host/calls.ts';
+import type { ControllerCalls, ToController, ToWorker, WorkerCalls } from './host/messages.ts';
+import { RemoteCoordinator } from './host/remote-coordinator.ts';
+import type { Farewell, HostChannel, HostEvent, Init, RunningChild } from './process/messages.ts';
+import type { Logger } from './telemetry/logger.ts';
+import { Metrics } from './telemetry/metrics.ts';
+
+// Those who ask the controller wait for no longer than for the store, which it asks.
+const RENEW_MS = 1_000;
+// How old the controller's picture of this worker's traffic may be: short beside the time in which silence is noticed.
+const LOAD_EVERY_MS = 250;
+const METRICS_EVERY_MS = 5_000;
+const TEND_EVERY_MS = 1_000;
+// A worker that replaces another waits for its view, so that nobody has to wait at it; not for ever.
+const FIRST_VIEW_MS = 5_000;
+
+/**
+ * Puts together and starts what carries traffic, in a process of its own. It
+ * decides nothing about instances: the controller does, and tells it.
+ */
+export async function startWorker(init: Init, channel: HostChannel, logger: Logger): Promise<RunningChild> {
+  const { config } = init;
+  const metrics = new Metrics();
+  const showName = nameDisplay(config.logging.names, init.secret);
+  const tell = (body: ToController | CallMessage): void => channel.send('controller', body);
+  const pools: (DataPool & { readonly bindings: ReturnType<typeof composeBindings> })[] = [];
+
+  const calls = new Calls(tell, {
+    writeBack: async (name, life) => {
+      await find(pools, name).bindings.writeBack(life);
+    },
+    metrics: () => metrics.registry.getMetricsAsJSON(),
+  } satisfies WorkerCalls);
+  const controller: ControllerCalls = {
+    renew: async (pool) => void (await calls.call('renew', [pool], RENEW_MS)),
+    storeFailed: async (pool, since) => void (await calls.call('storeFailed', [pool, since], RENEW_MS)),
+  };
+  const coordinator = new RemoteCoordinator({
+    pools: config.pools.map(({ name, mode, instances }) => ({
+      name,
+      mode,
+      instances: new Set(instances.map(({ id }) => id)),
+    })),
+    onAdopted: (pool, viewId) => tell({ kind: 'adopted', pool, viewId }),
+    onSuspect: (pool, instance) => tell({ kind: 'suspect', pool, instance }),
+    controller,
+  });
+  const stores = await openStores(config, {
+    onDown: () => {
+      // Whether it is away for all, the ledger's answer tells, or its silence.
+      for (const { name } of config.pools) void coordinator.renew(name);
+    },
+    onHearing: (state, detail) => {
+      for (const { bindings } of pools) bindings.hearing(state);
+      logger.info({ state, detail }, 'connection for news of moved bindings');
+    },
+  });
+  const compose = (poolConfig: PoolConfig): (typeof pools)[number] => {
+    const { name } = poolConfig;
+    const bindings = composeBindings(
+      config,
+      stores.open(name),
+      bindingsEvents(name, logger, metrics, (one) => displayed(one, showName)),
+      () => coordinator.agreedEpoch(name),
+    );
+    const guidance = {
+      standing: coordinator.standing(name),
+      onChange: (listener: () => void) => void coordinator.onChange(name, listener),
+      boundAgents: (instance: string) => coordinator.boundAgents(name, instance),
+    };
+    return { ...composeDataPool(poolConfig, config, { bindings, guidance }), bindings };
+  };
+  for (const poolConfig of config.pools) pools.push(compose(poolConfig));
+
+  const { listener, server } = await composeListener(
+    config,
+    pools.map(({ pool }) => pool),
+    coordinator,
+    metrics,
+    logger,
+    showName,
+  );
+
+  channel.onMessage((body) => {
+    if (calls.take(body)) return;
+    const message = body as ToWorker;
+    switch (message.kind) {
+      case 'bulletin':
+        coordinator.apply(message);
+        break;
+      case 'reassured':
+        pools.find(({ pool }) => pool.name === message.pool)?.reassure();
+        break;
+      case 'who':
+        hello();
+        break;
+    }
+  });
+  const hello = (): void => tell({ kind: 'hello', knowledge: coordinator.knowledge });
+  channel.onEvent((event: HostEvent) => {
+    switch (event.kind) {
+      case 'controller-ready':
+        hello();
+        break;
+      case 'controller-gone':
+        calls.fail('the controller has ended');
+        break;
+      case 'log-level':
+        logger.level = event.level;
+        break;
+      case 'lifecycle':
+        if (event.lifecycle.state === 'Stopping') listener.ending.announce();
+        break;
+    }
+  });
+  const clock = watchClock(config, (isTrustworthy) => {
+    if (!isTrustworthy) coordinator.dropLeases();
+  });
+  clock.start();
+  const timers = [
+    setInterval(() => {
+      const load = new Map(pools.map((one) => [one.pool.name, one.load()]));
+      tell({ kind: 'load', load: { pools: load, inFlight: server.inFlight } });
+    }, LOAD_EVERY_MS),
+    setInterval(() => void tellMetrics(), METRICS_EVERY_MS),
+    setInterval(() => {
+      const mono = performance.now();
+      const wall = Date.now();
+      for (const { pool, bindings } of pools) {
+        if (pool.standing.modeAt(mono, wall) === 'leased') void bindings.tend();
+      }
+    }, TEND_EVERY_MS),
+  ];
+  const tellMetrics = async (): Promise<void> =>
+    tell({ kind: 'metrics', metrics: await metrics.registry.getMetricsAsJSON() });
+
+  if (init.controllerReady) hello();
+  // While the whole gateway starts there is nothing to wait for.
+  if (init.lifecycle.state !== 'Starting') await coordinator.settled(FIRST_VIEW_MS);
+  demandsStore(pools, init);
+  await listener.fastify.ready();
+  await listenOn(listener.fastify.server, socketOf(init, 'data'));
+
+  return {
+    end: async ({ graceMs }: Farewell) => {
+      const cut = setTimeout(() => listener.ending.cut(), graceMs);
+      await listener.ending.stopAccepting();
+      clearTimeout(cut);
+      for (const timer of timers) clearInterval(timer);
+      clock.stop();
+      // What was counted since the last time is the gateway's, not this process's.
+      await tellMetrics();
+      calls.fail('the worker ends');
+      for (const pool of pools) {
+        await pool.close();
+        await pool.bindings.close();
+      }
+      await stores.close();
+    },
+  };
+}
+
+/**
+ * A process that knows no binding, while the store is away, would place agents anew whom the other workers know
+ * elsewhere. Where there are no others, nobody knows better.
+ */
+function demandsStore(pools: readonly DataPool[], { workers }: Init): void {
+  const without = pools.find(({ pool }) => pool.mode === 'sticky' && pool.standing.placesAlone);
+  if (workers.length > 0 && without !== undefined) {
+    throw new Error(
+      `the store of pool ${without.pool.name} is away, and only the workers that are there know its agents: try again when it is back`,
+    );
+  }
+}
+
+function find<T extends DataPool>(pools: readonly T[], name: string): T {
+  const pool = pools.find((one) => one.pool.name === name);
+  if (pool === undefined) throw new Error(`no pool is named ${name}`);
+  return pool;
+}
