@@ -1,43 +1,32 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Behind, Certificate } from '../support/behind-balancer.ts';
+import {
+  BALANCER,
+  makeCertificate,
+  openFrom,
+  proxyOutcomes,
+  secured,
+  startBehind,
+} from '../support/behind-balancer.ts';
 import { eventually } from '../support/eventually.ts';
 import { binaryHeader, LOCAL, namesIpv4 } from '../support/proxy-header.ts';
 import type { TestGateway } from '../support/test-gateway.ts';
-import { startTestGateway } from '../support/test-gateway.ts';
-import { ENVELOPE, poolOf, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
+import type { WireClient } from '../support/wire.ts';
+import { ENVELOPE, poolOf, soapPost, WireUpstream } from '../support/wire.ts';
 
-/**
- * Who a client is behind a balancer that passes on TCP. The balancer of these tests is at 127.0.0.1; whoever connects
- * from another address of the loopback network is somebody else.
- */
+/** Who a client is behind a balancer that passes on TCP, and who is not believed to be one. */
 
-const BALANCER = '127.0.0.1';
 const OTHER = '127.0.0.2';
 const CLIENT = '192.0.2.7';
 const LINE = Buffer.from(`PROXY TCP4 ${CLIENT} 198.51.100.1 56324 443\r\n`);
 const REQUEST = soapPost('/', ENVELOPE);
 
-const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-proxy-'));
-const at = (name: string): string => join(directory, name);
+let certificate: Certificate;
 let upstream: WireUpstream;
 const opened: { close(): Promise<unknown> }[] = [];
 
 beforeAll(async () => {
-  execFileSync(
-    'openssl',
-    [
-      ...'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=gateway'.split(
-        ' ',
-      ),
-      ...['-keyout', at('key.pem'), '-out', at('cert.pem'), '-addext', 'subjectAltName=IP:127.0.0.1'],
-    ],
-    { stdio: 'ignore' },
-  );
+  certificate = makeCertificate();
   upstream = await WireUpstream.start();
 });
 beforeEach(() => {
@@ -48,37 +37,18 @@ afterEach(async () => {
 });
 afterAll(async () => {
   await upstream.close();
-  rmSync(directory, { recursive: true, force: true });
+  certificate.remove();
 });
 
-interface Start {
-  readonly mode?: 'off' | 'accept' | 'require';
-  readonly tls?: boolean;
-  /** More of the configuration. */
-  readonly rest?: string;
-}
-
-async function start({ mode = 'accept', tls = false, rest = '' }: Start = {}): Promise<TestGateway> {
-  const env = {
-    ICI_GATEWAY_LISTEN__PROXY_PROTOCOL: mode,
-    ...(mode === 'off' ? {} : { ICI_GATEWAY_LISTEN__PROXY_PROTOCOL_FROM__0: BALANCER }),
-    ...(tls
-      ? {
-          ICI_GATEWAY_LISTEN__TLS__CERT_FILE: at('cert.pem'),
-          ICI_GATEWAY_LISTEN__TLS__KEY_FILE: at('key.pem'),
-        }
-      : {}),
-  };
-  const gateway = await startTestGateway(`${poolOf([upstream.url])}${rest}`, { env });
+/** @param more of the configuration */
+async function start(behind: Behind = {}, more = ''): Promise<TestGateway> {
+  const gateway = await startBehind(`${poolOf([upstream.url])}${more}`, behind);
   opened.push(gateway);
   return gateway;
 }
 
 function open(port: number, from = BALANCER): Promise<WireClient> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1', localAddress: from, allowHalfOpen: true });
-    socket.once('error', reject).once('connect', () => resolve(new WireClient(socket.off('error', reject))));
-  });
+  return openFrom(from, port);
 }
 
 /** Sends the bytes over a connection of its own, and tells what the instance was told of where they came from. */
@@ -95,17 +65,12 @@ async function forwardedFor(
   return upstream.requests.at(-1)?.get('x-forwarded-for');
 }
 
-async function outcomes(gateway: TestGateway): Promise<Record<string, number>> {
-  const { values } = await gateway.metrics.proxyConnections.get();
-  return Object.fromEntries(values.map(({ labels, value }) => [labels.outcome, value]));
-}
-
 /** The connection is closed without a word, and nothing of it reached an instance. */
 async function expectClosed(gateway: TestGateway, client: WireClient, outcome: string): Promise<void> {
   expect((await client.untilEnd()).length).toBe(0);
   client.leave();
   expect(upstream.requests).toHaveLength(0);
-  expect(await outcomes(gateway)).toEqual({ [outcome]: 1 });
+  expect(await proxyOutcomes(gateway)).toEqual({ [outcome]: 1 });
 }
 
 describe('behind a balancer, a client', () => {
@@ -135,7 +100,7 @@ describe('behind a balancer, a client', () => {
       CLIENT,
       CLIENT,
     ]);
-    expect(await outcomes(gateway)).toEqual({ named: 1 });
+    expect(await proxyOutcomes(gateway)).toEqual({ named: 1 });
   });
 
   test.each([
@@ -184,16 +149,11 @@ describe('behind a balancer, a client', () => {
     await eventually(() =>
       expect(gateway.requests()).toMatchObject([{ client: CLIENT, failure: 'client-aborted' }]),
     );
-    expect(await outcomes(gateway)).toEqual({ named: 1 });
+    expect(await proxyOutcomes(gateway)).toEqual({ named: 1 });
   });
 
   test('is bound by the address that the header names', async () => {
-    const gateway = await startTestGateway(poolOf([upstream.url], 'anonymous: address'), {
-      env: {
-        ICI_GATEWAY_LISTEN__PROXY_PROTOCOL: 'require',
-        ICI_GATEWAY_LISTEN__PROXY_PROTOCOL_FROM__0: BALANCER,
-      },
-    });
+    const gateway = await startBehind(poolOf([upstream.url], 'anonymous: address'), { mode: 'require' });
     opened.push(gateway);
     await forwardedFor(gateway, [namesIpv4('192.0.2.7'), REQUEST]);
     await forwardedFor(gateway, [namesIpv4('192.0.2.8'), REQUEST]);
@@ -223,7 +183,7 @@ describe('a connection from a balancer is closed', () => {
   });
 
   test('when its header does not come in time', async () => {
-    const gateway = await start({ rest: 'timeouts: { requestHeader: 300ms }\n' });
+    const gateway = await start({}, 'timeouts: { requestHeader: 300ms }\n');
     const client = await open(gateway.port);
     client.send(LINE.subarray(0, 20));
     await expectClosed(gateway, client, 'late');
@@ -238,7 +198,7 @@ describe('a connection from a balancer is closed', () => {
       if (leave === 'end') client.socket.end();
       else client[leave]();
     }
-    await eventually(async () => expect(await outcomes(gateway)).toEqual({ departed: 3 }));
+    await eventually(async () => expect(await proxyOutcomes(gateway)).toEqual({ departed: 3 }));
     expect(await forwardedFor(gateway, [LINE, REQUEST])).toBe(CLIENT);
   });
 });
@@ -247,7 +207,7 @@ describe('a connection from elsewhere', () => {
   test('is served as it is, where headers are accepted', async () => {
     const gateway = await start();
     expect(await forwardedFor(gateway, [REQUEST], OTHER)).toBe(OTHER);
-    expect(await outcomes(gateway)).toEqual({ plain: 1 });
+    expect(await proxyOutcomes(gateway)).toEqual({ plain: 1 });
   });
 
   test.each([
@@ -257,7 +217,7 @@ describe('a connection from elsewhere', () => {
     const gateway = await start();
     expect(await forwardedFor(gateway, [header, REQUEST], OTHER)).toBe(OTHER);
     await eventually(() => expect(gateway.requests()).toMatchObject([{ client: OTHER }]));
-    expect(await outcomes(gateway)).toEqual({ ignored: 1 });
+    expect(await proxyOutcomes(gateway)).toEqual({ ignored: 1 });
   });
 
   test.each([
@@ -296,22 +256,16 @@ describe('with TLS, a client behind a balancer', () => {
     for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
     plain.socket.cork();
     plain.send(header.subarray(cut));
-    plain.socket.removeAllListeners('data');
-    return new Promise((resolve, reject) => {
-      const socket = connectTls(
-        { socket: plain.socket, host: '127.0.0.1', ca: readFileSync(at('cert.pem')) },
-        () => resolve(new WireClient(socket.off('error', reject))),
-      );
-      socket.once('error', reject);
-      plain.socket.uncork();
-    });
+    const client = secured(plain, certificate);
+    plain.socket.uncork();
+    return client;
   }
 
   test.each([
     ['1', LINE],
     ['2', namesIpv4(CLIENT)],
   ])('is who its header of version %s says', async (_version, header) => {
-    const gateway = await start({ mode: 'require', tls: true });
+    const gateway = await start({ mode: 'require', tls: certificate });
     for (const cut of [0, 1, 14, header.length - 1, header.length]) {
       const client = await overTls(gateway, header, cut);
       client.send(REQUEST + REQUEST);
@@ -326,7 +280,7 @@ describe('with TLS, a client behind a balancer', () => {
   });
 
   test('is not taken for another one, though all come from one address', async () => {
-    const gateway = await start({ tls: true });
+    const gateway = await start({ tls: certificate });
     const names = Array.from({ length: 12 }, (_, index) => `192.0.2.${index}`);
     const clients = await Promise.all(names.map((name) => overTls(gateway, namesIpv4(name), 0)));
     await Promise.all(
@@ -342,7 +296,7 @@ describe('with TLS, a client behind a balancer', () => {
   });
 
   test('from elsewhere is served without a header, and names nobody', async () => {
-    const gateway = await start({ tls: true });
+    const gateway = await start({ tls: certificate });
     for (const header of [Buffer.alloc(0), LINE]) {
       const client = await overTls(gateway, header, header.length, OTHER);
       client.send(REQUEST);
@@ -357,19 +311,19 @@ describe('X-Forwarded-For', () => {
   const claims = (value: string): string => soapPost('/', ENVELOPE, [`X-Forwarded-For: ${value}`]);
 
   test('is believed where the header names a trusted proxy', async () => {
-    const gateway = await start({ rest: `forwarding: { trustedProxies: [${CLIENT}] }\n` });
+    const gateway = await start({}, `forwarding: { trustedProxies: [${CLIENT}] }\n`);
     expect(await forwardedFor(gateway, [LINE, claims('203.0.113.1')])).toBe(`203.0.113.1, ${CLIENT}`);
     await eventually(() => expect(gateway.requests()).toMatchObject([{ client: '203.0.113.1' }]));
   });
 
   test('is replaced where only the balancer is one: what its clients write is not its own word', async () => {
-    const gateway = await start({ rest: `forwarding: { trustedProxies: [${BALANCER}] }\n` });
+    const gateway = await start({}, `forwarding: { trustedProxies: [${BALANCER}] }\n`);
     expect(await forwardedFor(gateway, [LINE, claims('203.0.113.1')])).toBe(CLIENT);
     await eventually(() => expect(gateway.requests()).toMatchObject([{ client: CLIENT }]));
   });
 
   test('is believed from a trusted proxy that speaks no PROXY protocol, its ports left out', async () => {
-    const gateway = await start({ rest: `forwarding: { trustedProxies: [${OTHER}, 203.0.113.9] }\n` });
+    const gateway = await start({}, `forwarding: { trustedProxies: [${OTHER}, 203.0.113.9] }\n`);
     const told = '198.51.100.9, 203.0.113.1:5678, 203.0.113.9';
     expect(await forwardedFor(gateway, [claims(told)], OTHER)).toBe(`${told}, ${OTHER}`);
     await eventually(() => expect(gateway.requests()).toMatchObject([{ client: '203.0.113.1' }]));
@@ -381,9 +335,7 @@ describe('X-Forwarded-For', () => {
     'X-Forwarded-Proto: https',
     'Forwarded: for=a',
   ])('and its like are refused from others, where that is asked for: %s', async (field) => {
-    const gateway = await start({
-      rest: `forwarding: { trustedProxies: [${CLIENT}], untrusted: refuse }\n`,
-    });
+    const gateway = await start({}, `forwarding: { trustedProxies: [${CLIENT}], untrusted: refuse }\n`);
     const client = await open(gateway.port, OTHER);
     client.send(soapPost('/', ENVELOPE, [field]));
     const { status, body } = await client.response();

@@ -35,6 +35,16 @@ describe('what several options say must go together', () => {
       'pools[0].instances: have no weight above 0, so no new agent could be placed; give one a weight',
     ],
     [
+      'a PROXY protocol that nobody may speak',
+      `${MINIMAL}listen: { proxyProtocol: accept }`,
+      'listen.proxyProtocolFrom: is empty, and proxyProtocol is accept; give the networks of the balancers',
+    ],
+    [
+      'a PROXY protocol on two listeners',
+      `${MINIMAL}listen: { address: 'localhost:8080', proxyProtocol: require, proxyProtocolFrom: [10.0.0.1] }`,
+      'listen.address: is a name, and proxyProtocol is on; write 127.0.0.1 or [::1]',
+    ],
+    [
       'a fast interval that is slow',
       `pools:\n${pool(`instances: [${A}], health: { fastInterval: 3s }`)}`,
       'pools[0].health.fastInterval: is 3s, longer than interval (2s); make it shorter',
@@ -269,6 +279,15 @@ describe('the syntax of single values', () => {
 });
 
 describe('dubious, but no reason not to start', () => {
+  test.each([
+    ['{ proxyProtocolFrom: [10.0.0.1] }', 'has no effect while proxyProtocol is off'],
+    ['{ proxyProtocol: accept, proxyProtocolFrom: [0.0.0.0/0] }', 'holds every address'],
+  ])('a PROXY protocol with %s', (listen, words) => {
+    expect(warningsOf(`${MINIMAL}listen: ${listen}`)).toEqual([
+      expect.stringMatching(`listen.proxyProtocolFrom: ${words}`),
+    ]);
+  });
+
   test('a balancer in a failover pool', () => {
     expect(warningsOf(`${MINIMAL}    balancer: random`)).toEqual([
       'gateway.yaml:6:15 pools[0].balancer: has no effect in a failover pool; remove it, or set mode to sticky',

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readProxyHeader } from '../../src/data-plane/proxy-protocol.ts';
 import { binaryHeader, LOCAL, TCP4, TCP6 } from '../support/proxy-header.ts';
@@ -120,26 +119,4 @@ describe('what is no header', () => {
   ])('%s is told by the first byte that differs', (_what, text) => expect(kindOf(text)).toBe('absent'));
 
   test('may yet become one while there is nothing', () => expect(kindOf('')).toBe('partial'));
-});
-
-test('an answer never changes with what comes later, and is there within 2 KB', () => {
-  const start = fc.constantFrom(
-    '',
-    'PROXY ',
-    'PROXY TCP4 1.2.3.4 ',
-    '\r\n\r\n\x00\r\nQUIT\n',
-    '\r\n\r\n\x00\r\nQUIT\n!\x11',
-  );
-  fc.assert(
-    fc.property(start, fc.uint8Array({ maxLength: 300 }), fc.nat(2_100), (first, noise, more) => {
-      const bytes = Buffer.concat([line(first), noise, Buffer.alloc(more)]);
-      const whole = readProxyHeader(bytes);
-      if (whole.kind === 'partial') expect(bytes.length).toBeLessThan(2_048);
-      if (whole.kind === 'header') expect(whole.length).toBeLessThanOrEqual(bytes.length);
-      for (let length = 0; length < Math.min(bytes.length, 330); length++) {
-        const part = readProxyHeader(bytes.subarray(0, length));
-        if (part.kind !== 'partial') expect(part).toEqual(whole);
-      }
-    }),
-  );
 });
