@@ -11,6 +11,8 @@ import { openStores } from './composition/stores.ts';
 import type { PoolConfig } from './config/schema.ts';
 import type { CallMessage } from './host/calls.ts';
 import type { ToController } from './host/messages.ts';
+import type { DeskPool } from './host/store-desk.ts';
+import { StoreDesk } from './host/store-desk.ts';
 import { Workers } from './host/workers.ts';
 import type {
   Farewell,
@@ -44,7 +46,10 @@ export async function startController(
   const hostMetrics = new HostMetrics(metrics.registry);
   const showName = nameDisplay(config.logging.names, init.secret);
   let lifecycle: HostLifecycle = init.lifecycle;
-  const workers = new Workers({
+  const desks = new Map<string, DeskPool>();
+  const workers: Workers = new Workers({
+    methodsFor: (asking) =>
+      new StoreDesk(desks, (pool, news) => workers.tellOthers(asking, { kind: 'store', pool, news })),
     send: (to, body) => channel.send(to, body),
     leaseMs: config.coordination.lease * LEASE_SHARE,
     onMetrics: (worker, snapshot) => hostMetrics.heard(worker, snapshot),
@@ -86,7 +91,8 @@ export async function startController(
   const compose = (poolConfig: PoolConfig): ControlPool => {
     const { name } = poolConfig;
     const load = () => workers.load(name);
-    const bindings = new StoreBindings(stores.open(name), () => load().cachedBindings);
+    const store = stores.open(name);
+    const bindings = new StoreBindings(store, () => load().cachedBindings);
     const pool = composeControlPool(poolConfig, config, {
       ledger: stores.ledger(name),
       leaseMs: stores.isShared ? config.coordination.lease : Number.POSITIVE_INFINITY,
@@ -103,6 +109,10 @@ export async function startController(
       knew: knowledge.get(name),
     });
     const { coordinator } = pool;
+    if (!stores.isShared) {
+      const { standing } = coordinator;
+      desks.set(name, { store, fence: () => standing.fence, epoch: () => coordinator.agreed.epoch });
+    }
     workers.guide(name, {
       get snapshot() {
         return coordinator.snapshot;

@@ -5,7 +5,7 @@ import type { DataPool } from './composition/data-pool.ts';
 import { composeBindings, composeDataPool } from './composition/data-pool.ts';
 import { bindingsEvents } from './composition/events.ts';
 import { displayed, nameDisplay } from './composition/names.ts';
-import { openStores } from './composition/stores.ts';
+import { openWorkerStores } from './composition/stores.ts';
 import type { PoolConfig } from './config/schema.ts';
 import type { CallMessage } from './host/calls.ts';
 import { Calls } from './host/calls.ts';
@@ -55,16 +55,20 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
     onSuspect: (pool, instance) => tell({ kind: 'suspect', pool, instance }),
     controller,
   });
-  const stores = await openStores(config, {
-    onDown: () => {
-      // Whether it is away for all, the ledger's answer tells, or its silence.
-      for (const { name } of config.pools) void coordinator.renew(name);
+  const stores = await openWorkerStores(
+    config,
+    {
+      onDown: () => {
+        // Whether it is away for all, the ledger's answer tells, or its silence.
+        for (const { name } of config.pools) void coordinator.renew(name);
+      },
+      onHearing: (state, detail) => {
+        for (const { bindings } of pools) bindings.hearing(state);
+        logger.info({ state, detail }, 'connection for news of moved bindings');
+      },
     },
-    onHearing: (state, detail) => {
-      for (const { bindings } of pools) bindings.hearing(state);
-      logger.info({ state, detail }, 'connection for news of moved bindings');
-    },
-  });
+    calls,
+  );
   const compose = (poolConfig: PoolConfig): (typeof pools)[number] => {
     const { name } = poolConfig;
     const bindings = composeBindings(
@@ -104,6 +108,9 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
       case 'who':
         hello();
         break;
+      case 'store':
+        stores.remote.get(message.pool)?.hear(message.news);
+        break;
     }
   });
   const hello = (): void => tell({ kind: 'hello', knowledge: coordinator.knowledge });
@@ -111,6 +118,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
     switch (event.kind) {
       case 'controller-ready':
         hello();
+        for (const store of stores.remote.values()) store.mayHaveMissed();
         break;
       case 'controller-gone':
         calls.fail('the controller has ended');

@@ -4,6 +4,8 @@ import type { Config } from '../config/schema.ts';
 import { LocalLedger } from '../coordination/local-ledger.ts';
 import { RedisLedger } from '../coordination/redis-ledger.ts';
 import type { AffinityStore, LedgerClient } from '../core/ports.ts';
+import type { Calls } from '../host/calls.ts';
+import { RemoteStore } from '../host/remote-store.ts';
 import type { RedisLink } from '../redis/connection.ts';
 import { openRedis } from '../redis/connection.ts';
 import { redisOptions } from './redis-options.ts';
@@ -13,6 +15,35 @@ export interface Stores {
   readonly isShared: boolean;
   open(pool: string): AffinityStore;
   ledger(pool: string): LedgerClient;
+  close(): Promise<void>;
+}
+
+/** A worker's: only one process can use the embedded store, and that is the controller. */
+export async function openWorkerStores(
+  config: Config,
+  events: StoreEvents,
+  calls: Calls,
+): Promise<WorkerStores> {
+  if (config.affinity.store === 'redis') {
+    const stores = await openStores(config, events);
+    return { open: (pool) => stores.open(pool), remote: new Map(), close: () => stores.close() };
+  }
+  const remote = new Map<string, RemoteStore>();
+  return {
+    remote,
+    open: (pool) => {
+      const store = new RemoteStore(pool, calls);
+      remote.set(pool, store);
+      return store;
+    },
+    close: async () => {},
+  };
+}
+
+export interface WorkerStores {
+  open(pool: string): AffinityStore;
+  /** By pool; none where the store is shared. */
+  readonly remote: ReadonlyMap<string, RemoteStore>;
   close(): Promise<void>;
 }
 

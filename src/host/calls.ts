@@ -35,13 +35,14 @@ interface Waiting {
 /** Calls to one peer, each with a limit of its own, and the answers to those of the peer. */
 export class Calls {
   readonly #send: (message: CallMessage) => void;
-  readonly #methods: Methods;
+  readonly #targets: readonly Methods[];
   readonly #waiting = new Map<number, Waiting>();
   #last = 0;
 
-  constructor(send: (message: CallMessage) => void, methods: object) {
+  /** @param targets whose methods the peer may call; the first that has one answers */
+  constructor(send: (message: CallMessage) => void, ...targets: readonly object[]) {
     this.#send = send;
-    this.#methods = methods as Methods;
+    this.#targets = targets as readonly Methods[];
   }
 
   /** @throws CallFailed | RemoteError */
@@ -85,9 +86,9 @@ export class Calls {
 
   async #answer(call: number, method: string, args: readonly unknown[]): Promise<void> {
     try {
-      const run = this.#methods[method];
-      if (run === undefined) throw new Error(`nothing is called ${method}`);
-      this.#send({ kind: 'return', call, value: await run(...(args as never[])) });
+      const target = this.#targets.find((one) => method in one);
+      if (target === undefined) throw new Error(`nothing is called ${method}`);
+      this.#send({ kind: 'return', call, value: await target[method]?.(...(args as never[])) });
     } catch (error) {
       const { name, message } = error as Error;
       this.#send({ kind: 'throw', call, name, message });

@@ -1,5 +1,7 @@
 import type { Knowledge } from '../core/agreement/replica.ts';
 import type { StandingSnapshot } from '../core/agreement/standing-copy.ts';
+import type { Binding } from '../core/binding.ts';
+import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { PoolLoad } from './pool-load.ts';
 
@@ -24,7 +26,17 @@ export type ToWorker =
   /** An instance that was in doubt is well. */
   | { readonly kind: 'reassured'; readonly pool: string }
   /** A controller that has just started asks who is there, and what they know. */
-  | { readonly kind: 'who' };
+  | { readonly kind: 'who' }
+  /** The embedded store: what another worker did in it. */
+  | { readonly kind: 'store'; readonly pool: string; readonly news: StoreNews };
+
+/** As `AffinityListener` has it. Names are in stored form. */
+export interface StoreNews {
+  readonly moved: readonly Name[];
+  readonly bound:
+    | { readonly binding: Binding; readonly aliases: readonly Name[]; readonly epoch: number }
+    | undefined;
+}
 
 export type ToController =
   /** Begins every acquaintance; answered by a bulletin for each pool, as soon as there is one. */

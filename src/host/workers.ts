@@ -30,6 +30,8 @@ export interface WorkersOptions {
   readonly leaseMs: number;
   readonly onMetrics: (worker: WorkerId, metrics: readonly unknown[]) => void;
   readonly onGone: (worker: WorkerId) => void;
+  /** What else a worker may call. */
+  readonly methodsFor?: (worker: WorkerId) => object;
 }
 
 interface Worker {
@@ -92,7 +94,8 @@ export class Workers {
   /** @param mayHold it may act on what an earlier controller has told it */
   started(id: WorkerId, mayHold = false): void {
     if (this.#workers.has(id)) return;
-    const calls = new Calls((message) => this.#o.send(id, message), this.#methods());
+    const send = (message: CallMessage): void => this.#o.send(id, message);
+    const calls = new Calls(send, this.#methods(), this.#o.methodsFor?.(id) ?? {});
     this.#workers.set(id, { id, calls, hasSaidHello: false, load: undefined });
     if (mayHold) this.#inherited.set(id, performance.now() + this.#o.leaseMs);
   }
@@ -148,6 +151,11 @@ export class Workers {
           this.#o.onMetrics(id, metrics as readonly unknown[]);
       }),
     );
+  }
+
+  /** To all but one. */
+  tellOthers(than: WorkerId, message: ToWorker): void {
+    for (const id of this.#workers.keys()) if (id !== than) this.#o.send(id, message);
   }
 
   get size(): number {

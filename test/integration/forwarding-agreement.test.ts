@@ -40,7 +40,7 @@ pools:
   - name: ici
     mode: ${mode}
     balancer: least-bound
-    health: { path: /health, interval: 200ms, fastInterval: 50ms, timeout: 300ms, fall: 2 }
+    health: { path: /health, interval: 200ms, fastInterval: 50ms, timeout: 800ms, fall: 2 }
     instances: [{ id: a, url: '${urlOfA}' }, { id: b, url: '${b.url}' }]
 coordination: { lease: 600ms }
 affinity: { onStoreLoss: ${onStoreLoss}, keyPrefix: ${keyPrefix}, redis: { url: '${redisUrl}' } }
