@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { rendezvous } from '../../src/core/balancers.ts';
 import { nameKey } from '../../src/core/identity.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
@@ -18,36 +18,41 @@ let connectors: SimulatedConnector[];
 let gateways: GatewayProcess[];
 let load: RunningLoad | undefined;
 
-const startGateway = (): Promise<GatewayProcess> =>
-  startGatewayProcess({
+/** @param limits of the store; the defaults where none are given */
+const startGateway = (limits: Record<string, string> = {}): Promise<GatewayProcess> => {
+  const shared = {
+    // Nothing is wrong with the instances, however long a busy machine takes to say so.
+    health: { path: '/health', timeout: '5s', fall: 5 },
+    instances: connectors.map(({ name, url }) => ({ id: name, url })),
+  };
+  return startGatewayProcess({
     pools: [
-      {
-        name: 'ici',
-        mode: 'sticky',
-        // Not a hash, so that what is found in the right place was remembered and not computed again.
-        balancer: 'random',
-        health: { path: '/health' },
-        instances: connectors.map(({ name, url }) => ({ id: name, url })),
-      },
+      // Not a hash, so that what is found in the right place was remembered and not computed again.
+      { ...shared, name: 'ici', mode: 'sticky', balancer: 'random' },
+      // Asks the store for nothing: what its requests take, the machine takes.
+      { ...shared, name: 'storeless', mode: 'failover', match: { paths: ['/storeless'] } },
     ],
-    // Time limits of the store are the defaults.
-    affinity: { redis: { url: redis.url } },
+    affinity: { redis: { url: redis.url, ...limits } },
   });
+};
 
-beforeEach(async () => {
+async function setStage(): Promise<void> {
   redis = await startRedis();
   connectors = await Promise.all(['a', 'b', 'c'].map((name) => startConnector({ name })));
   gateways = await Promise.all([startGateway(), startGateway()]);
   await storeIs('available');
-});
+}
 
 afterEach(async () => {
   await load?.stop();
   load = undefined;
+});
+
+async function strikeStage(): Promise<void> {
   await Promise.all(gateways.map((gateway) => gateway.close()));
   await Promise.all(connectors.map((connector) => connector.close()));
   await redis.stop();
-});
+}
 
 const urls = (): string[] => gateways.map(({ url }) => url);
 
@@ -56,10 +61,10 @@ async function storeIs(state: 'available' | 'away'): Promise<void> {
     async () => {
       for (const gateway of gateways) {
         const { pools } = await gateway.status();
-        expect(pools[0]?.affinity.available).toBe(state === 'available');
+        for (const { affinity } of pools) expect(affinity.available).toBe(state === 'available');
       }
     },
-    { within: 10_000, every: 20 },
+    { within: 30_000, every: 20 },
   );
 }
 
@@ -68,10 +73,19 @@ function placesOf(outcomes: readonly Outcome[]): Map<string, string> {
   const places = new Map<string, string>();
   for (const { user, connector } of outcomes) {
     if (connector === undefined) continue;
-    expect(places.get(user) ?? connector, user).toBe(connector);
+    expect(places.get(user) ?? connector, `${user}\n${whatGatewaysSaid()}`).toBe(connector);
     places.set(user, connector);
   }
   return places;
+}
+
+/** Why somebody was moved, should it be that. */
+function whatGatewaysSaid(): string {
+  const lines = gateways.flatMap(({ log }, i) => log.map((line) => ({ gateway: i, ...line })));
+  return lines
+    .filter(({ msg }) => msg !== 'request')
+    .map((line) => JSON.stringify(line))
+    .join('\n');
 }
 
 function hashedPlace(user: string): string | undefined {
@@ -89,20 +103,15 @@ async function loadOn(agents: number): Promise<RunningLoad> {
       for (const { user } of running.outcomes) turns.set(user, (turns.get(user) ?? 0) + 1);
       expect([...turns.values()].filter((count) => count >= 4).length).toBe(agents);
     },
-    { within: 10_000 },
+    { within: 30_000 },
   );
   return running;
-}
-
-async function eventsOf(gateway: GatewayProcess): Promise<unknown> {
-  const response = await fetch(`${gateway.adminUrl}/pools/ici/events`);
-  return response.json();
 }
 
 async function requestsSince(running: RunningLoad, from: number, count: number): Promise<void> {
   await eventually(
     () => expect(running.outcomes.filter((o) => o.startedAt > from).length).toBeGreaterThan(count),
-    { within: 10_000 },
+    { within: 30_000 },
   );
 }
 
@@ -112,6 +121,9 @@ const p99 = (durations: number[]): number => {
 };
 
 describe('Redis that is killed under load', () => {
+  beforeAll(setStage);
+  afterAll(strikeStage);
+
   test('is missed by no known agent; new ones are placed alike by all gateways, and all stay when an empty Redis comes', async () => {
     const running = await loadOn(40);
 
@@ -133,23 +145,24 @@ describe('Redis that is killed under load', () => {
     expect(running.outcomes.filter(({ status }) => status !== 200)).toEqual([]);
 
     // A gateway that knows nothing finds everyone in the store again.
-    const fresh = await startGateway();
+    // As patient as it has to be: else one that is late would be away, and agents placed without it.
+    const fresh = await startGateway({ commandTimeout: '5s' });
     gateways.push(fresh);
     const asked = await Promise.all([...known.keys(), ...newcomers].map((user) => post(fresh.url, user)));
     const elsewhere = asked.filter(
       ({ user, connector }) => connector !== (known.get(user) ?? hashedPlace(user)),
     );
-    // With the reason, should there be one.
-    const events = elsewhere.length === 0 ? [] : await eventsOf(fresh);
-    expect({ elsewhere, events }).toEqual({ elsewhere: [], events: [] });
+    expect(elsewhere, elsewhere.length === 0 ? '' : whatGatewaysSaid()).toEqual([]);
   });
 });
 
 describe('Redis that hangs under load', () => {
+  beforeAll(setStage);
+  afterAll(strikeStage);
+
   test('costs known agents nothing, the first new ones 150 ms at most, and later ones nothing', async () => {
     const running = await loadOn(30);
     const [url] = urls() as [string];
-    const baseline = p99(await newAgents(url, 'BEFORE', 200));
 
     const hungAt = performance.now();
     redis.pause();
@@ -165,26 +178,27 @@ describe('Redis that hangs under load', () => {
     const outcomes = await running.stop();
     placesOf(outcomes);
     expect(outcomes.filter(({ status }) => status !== 200)).toEqual([]);
-    const before = outcomes.filter((o) => o.startedAt + o.durationMs <= hungAt);
     const during = outcomes.filter((o) => o.startedAt > hungAt && o.startedAt + o.durationMs < resumedAt);
     const after = outcomes.filter((o) => o.startedAt + o.durationMs >= resumedAt);
     const p99s = {
-      newBefore: baseline,
-      newFirst: p99(first),
-      newLater: p99(later),
-      knownBefore: p99(before.map(({ durationMs }) => durationMs)),
+      first: p99(first.agents),
+      beside: p99(first.beside),
+      later: p99(later.agents),
+      besideLater: p99(later.beside),
       knownDuring: p99(during.map(({ durationMs }) => durationMs)),
+      besideAll: p99([...first.beside, ...later.beside]),
       knownAfter: p99(after.map(({ durationMs }) => durationMs)),
     };
     report(
       `p99 in ms around a hung Redis: ${JSON.stringify(p99s, (_key, ms) => (typeof ms === 'number' ? Math.round(ms) : ms))}`,
     );
-    expect(p99s.newFirst - baseline).toBeLessThanOrEqual(150);
-    // "Nothing", on a machine that is shared with the load itself: whoever waits for Redis waits 100 ms.
-    expect(p99s.newLater - baseline).toBeLessThanOrEqual(50);
-    expect(p99s.knownDuring - p99s.knownBefore).toBeLessThanOrEqual(50);
+    // Compared with requests that ask no store, and no finer than those differ among themselves.
+    expect(p99s.first).toBeLessThanOrEqual(150 + 2 * p99s.beside);
+    // "Nothing": whoever waits for Redis waits 100 ms.
+    expect(p99s.later).toBeLessThanOrEqual(50 + 2 * p99s.besideLater);
+    expect(p99s.knownDuring).toBeLessThanOrEqual(50 + 2 * p99s.besideAll);
     // Bindings are confirmed anew once every gateway has written back what it knows.
-    expect(p99s.knownAfter - p99s.knownBefore).toBeLessThanOrEqual(1_000);
+    expect(p99s.knownAfter).toBeLessThanOrEqual(1_000 + 2 * p99s.besideAll);
   });
 
   test('when it goes on, what was placed meanwhile is written back, and the stored binding wins', async () => {
@@ -203,17 +217,25 @@ describe('Redis that hangs under load', () => {
   });
 });
 
-/** How long each of so many new agents' first request took, ten at a time. */
-async function newAgents(url: string, prefix: string, count: number): Promise<number[]> {
+/** How long each of so many new agents' first request took, ten at a time, and others of which the store knows nothing. */
+async function newAgents(
+  url: string,
+  prefix: string,
+  count: number,
+): Promise<{ agents: number[]; beside: number[] }> {
   const waiting = users(count, prefix);
-  const durations: number[] = [];
+  const agents: number[] = [];
+  const beside: number[] = [];
+  const time = async (to: string, user: string, durations: number[]): Promise<void> => {
+    const { status, durationMs } = await post(to, user);
+    expect(status).toBe(200);
+    durations.push(durationMs);
+  };
   const lane = async (): Promise<void> => {
     for (let user = waiting.pop(); user !== undefined; user = waiting.pop()) {
-      const { status, durationMs } = await post(url, user);
-      expect(status).toBe(200);
-      durations.push(durationMs);
+      await Promise.all([time(url, user, agents), time(`${url}/storeless`, user, beside)]);
     }
   };
   await Promise.all(Array.from({ length: 10 }, lane));
-  return durations;
+  return { agents, beside };
 }

@@ -1,10 +1,12 @@
 /**
  * Resolves once `condition` returns without throwing, with what it returned.
- * Rejects with its last error when it still throws after `within` milliseconds.
+ * Rejects with its last error when it still throws after `within` milliseconds:
+ * by default so many that a busy machine does not matter. Where time is what is
+ * promised, it is measured.
  */
 export async function eventually<T>(
   condition: () => T | Promise<T>,
-  { within = 5_000, every = 10 }: { within?: number; every?: number } = {},
+  { within = 15_000, every = 10 }: { within?: number; every?: number } = {},
 ): Promise<T> {
   const deadline = performance.now() + within;
   for (;;) {

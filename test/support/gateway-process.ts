@@ -38,7 +38,7 @@ export interface GatewayProcess {
  */
 export async function startGatewayProcess(
   config: Record<string, unknown>,
-  { prefix = [], readyMs = 15_000 }: { readonly prefix?: readonly string[]; readonly readyMs?: number } = {},
+  { prefix = [], readyMs = 45_000 }: { readonly prefix?: readonly string[]; readonly readyMs?: number } = {},
 ): Promise<GatewayProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
   const file = join(directory, 'gateway.yaml');
