@@ -10,6 +10,7 @@ import { bindingsEvents, coordinatorEvents } from './composition/events.ts';
 import { displayed, nameDisplay } from './composition/names.ts';
 import type { RunningPool } from './composition/pool.ts';
 import { composePool } from './composition/pool.ts';
+import { composeSapControl, soleProcess } from './composition/sapcontrol.ts';
 import { openStores } from './composition/stores.ts';
 import type { Config } from './config/schema.ts';
 import type { GatewayStatus } from './control-plane/status.ts';
@@ -24,12 +25,16 @@ export interface Gateway {
   /** Where clients connect, such as `http://127.0.0.1:41234`. */
   readonly url: string;
   readonly adminUrl: string;
+  /** Where the SAPControl web service is, if it is configured. */
+  readonly sapControlUrl: string | undefined;
   readonly metrics: Metrics;
   status(): GatewayStatus;
   /** Resolves when it is no longer Starting. */
   readonly running: Promise<void>;
   /** Soft shutdown; see {@link Lifecycle.stop}. Resolves when everything has ended. */
   stop(why: string, times?: StopTimes): Promise<void>;
+  /** Resolves when it has ended, whoever stopped it: also operators do, through its own ports. */
+  readonly ended: Promise<void>;
   /** The same without a poll interval: what is under way may finish for up to `graceMs`, none without it. */
   close(graceMs?: number): Promise<void>;
 }
@@ -131,29 +136,42 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     const url = urlOf(scheme, listener.fastify.server.address() as AddressInfo);
     logger.info({ address: url }, 'listening');
 
-    let ended: Promise<void> | undefined;
+    let ending: Promise<void> | undefined;
+    let onEnded = (): void => {};
+    const ended = new Promise<void>((resolve) => {
+      onEnded = resolve;
+    });
     const closeAfter = async (stopped: Promise<void>): Promise<void> => {
       try {
         await stopped;
       } finally {
         await closeAll();
+        onEnded();
       }
     };
     const stop = (why: string, times: StopTimes = {}): Promise<void> => {
       const stopped = lifecycle.stop(why, times, (_, cut) => endListener(listener, cut));
       listener.ending.announce();
-      ended ??= closeAfter(stopped);
-      return ended;
+      ending ??= closeAfter(stopped);
+      return ending;
     };
+    const sapControlUrl = await listenSapControl(config, closers, {
+      startedAt,
+      status: () => admin.status(),
+      stop,
+      logger,
+    });
     void settled.then(() => lifecycle.settled());
 
     return {
       url,
       adminUrl,
+      sapControlUrl,
       metrics,
       status: () => admin.status(),
       running: started,
       stop,
+      ended,
       close: (graceMs = 0) => stop('closed', { pollInterval: 0, timeout: graceMs }),
     };
   } catch (error) {
@@ -170,6 +188,20 @@ async function listenAdmin(
   closers.push(() => server.close());
   await server.listen(bindOptions(config.admin.address));
   return urlOf('http', server.server.address() as AddressInfo);
+}
+
+/** Where there is such a service, returns where it is. */
+async function listenSapControl(
+  config: Config,
+  closers: (() => Promise<unknown>)[],
+  parts: Parameters<typeof soleProcess>[0],
+): Promise<string | undefined> {
+  if (config.sapcontrol === undefined) return undefined;
+  const service = composeSapControl(config, config.sapcontrol, soleProcess(parts));
+  const url = await service.listen();
+  closers.push(() => service.close());
+  parts.logger.info({ address: url, socket: config.sapcontrol.socket }, 'sapcontrol listening');
+  return url;
 }
 
 function endListener({ ending }: Listener, cut: AbortSignal): Promise<void> {

@@ -97,6 +97,7 @@ function buildProgram(env: Environment, output: Output, exitWith: (code: number)
   addSimulate(program, exitWith);
   addDemo(program, exitWith);
   addAdmin(program, env, output);
+  addHashPassword(program, output);
   return program;
 }
 
@@ -247,4 +248,20 @@ function size(text: string): number {
   const value = parseSize(text);
   if (value !== undefined) return value;
   throw new InvalidArgumentError('It must be a size such as 64KB or 50MB.');
+}
+
+function addHashPassword(program: Command, output: Output): void {
+  program
+    .command('hash-password <user>')
+    .description(
+      'Make a line for sapcontrol.passwordFile; the password is typed, or the first line of standard input.',
+    )
+    .addHelpText(
+      'after',
+      examples(['ici-gateway hash-password monitor >> /etc/ici-gateway/sapcontrol.passwords']),
+    )
+    .action(async (user: string) => {
+      const { runHashPassword } = await import('./hash-password.ts');
+      await runHashPassword(user, process.stdin, output);
+    });
 }

@@ -9,7 +9,7 @@ import { openProcessLog } from '../telemetry/logger.ts';
 const HEAP_GROWTH = '--heap-growing-percent=40';
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
 
-/** Runs a gateway until a signal ends it. Rejects when it cannot start. */
+/** Runs a gateway until a signal or an operator ends it. Rejects when it cannot start. */
 export async function runStart(config: Config): Promise<void> {
   setFlagsFromString(HEAP_GROWTH);
   const log = openProcessLog(config.logging.level);
@@ -22,10 +22,12 @@ export async function runStart(config: Config): Promise<void> {
   }
   process.stderr.write(`ici-gateway listens on ${gateway.url}, admin on ${gateway.adminUrl}\n`);
 
-  const signal = await nextSignal();
-  for (const name of SIGNALS) process.once(name, endAtOnce);
-  process.stderr.write(`ici-gateway ends on ${signal}; once more ends it at once\n`);
-  await gateway.stop(signal);
+  const signal = await Promise.race([nextSignal(), gateway.ended]);
+  if (signal !== undefined) {
+    for (const name of SIGNALS) process.once(name, endAtOnce);
+    process.stderr.write(`ici-gateway ends on ${signal}; once more ends it at once\n`);
+    await gateway.stop(signal);
+  }
   if (!(await log.close())) endAtOnce();
 }
 

@@ -18,7 +18,14 @@ interface Computed {
   compute(context: ComputeContext): unknown;
 }
 
-export type ComputedName = 'position' | 'store' | 'stateDir' | 'zone';
+export type ComputedName =
+  | 'position'
+  | 'store'
+  | 'stateDir'
+  | 'zone'
+  | 'sapInstanceName'
+  | 'sapControlAddress'
+  | 'sapControlSocket';
 
 /** Defaults that depend on other options or on the environment. */
 export const COMPUTED: Readonly<Record<ComputedName, Computed>> = {
@@ -44,4 +51,27 @@ export const COMPUTED: Readonly<Record<ComputedName, Computed>> = {
       return join(base, 'ici-gateway');
     },
   },
+  sapInstanceName: {
+    label: '`W<instanceNumber>`',
+    compute: ({ around }) => `W${instanceNumberOf(around)}`,
+  },
+  // Where SAP's own tools look for a start service.
+  sapControlAddress: {
+    label: '`127.0.0.1:5<instanceNumber>13`',
+    compute: ({ around }) => `127.0.0.1:5${instanceNumberOf(around)}13`,
+  },
+  sapControlSocket: {
+    label: '`/tmp/.sapstream5<instanceNumber>13`, or in `$TMPDIR`',
+    compute: ({ around, env }) => {
+      const given = env['TMPDIR'] ?? '';
+      const folder = given.startsWith('/') ? given : '/tmp';
+      return join(folder, `.sapstream5${instanceNumberOf(around)}13`);
+    },
+  },
 };
+
+/** A number that is written wrongly is told of where it stands, and no second time here. */
+function instanceNumberOf(around: unknown): string {
+  const written = isRecord(around) ? around['instanceNumber'] : undefined;
+  return typeof written === 'string' && /^[0-9]{2}$/.test(written) ? written : '00';
+}

@@ -1,7 +1,7 @@
 import type { Path } from './problem.ts';
 import type { ClientTlsConfig, Config, InstanceConfig, PoolConfig, RedisConfig } from './schema.ts';
 import type { SecretUnreadable } from './secrets.ts';
-import { adminTokenProblems, secretFileProblems, tlsFileProblems } from './secrets.ts';
+import { adminTokenProblems, passwordFileProblems, secretFileProblems, tlsFileProblems } from './secrets.ts';
 import { formatDuration, formatSize } from './units.ts';
 
 export interface CheckContext {
@@ -37,6 +37,10 @@ export const CONFIG_RULES: readonly Rule<Config>[] = [
     check: proxyProtocolHasSources,
   },
   { reads: [['admin', 'tokenFile']], check: adminToken },
+  {
+    reads: [['listen', 'address'], ['admin', 'address'], ['sapcontrol']],
+    check: sapControl,
+  },
   { reads: [['pools', '*', 'name']], check: poolNamesDiffer },
   { reads: [['pools', '*', 'match']], check: matchesDiffer },
   {
@@ -138,6 +142,27 @@ function proxyProtocolHasSources({ listen }: Config, _: Path, { error, warn }: C
 
 function adminToken({ admin: { tokenFile } }: Config, _: Path, { error }: CheckContext): void {
   if (tokenFile !== undefined) reportFiles(error, ['admin'], adminTokenProblems(tokenFile));
+}
+
+// A path in `sockaddr_un` takes 108 bytes, and it is bound under a longer name at first.
+const MOST_SOCKET_BYTES = 98;
+
+function sapControl({ listen, admin, sapcontrol }: Config, _: Path, { error }: CheckContext): void {
+  if (sapcontrol === undefined) return;
+  const { address, socket, passwordFile } = sapcontrol;
+  for (const [option, taken] of [
+    ['listen', listen.address],
+    ['admin', admin.address],
+  ]) {
+    if (address === taken && !address.endsWith(':0'))
+      error(
+        ['sapcontrol', 'address'],
+        `is ${address}, which ${option}.address has already; give another port`,
+      );
+  }
+  if (Buffer.byteLength(socket) > MOST_SOCKET_BYTES)
+    error(['sapcontrol', 'socket'], `is longer than ${MOST_SOCKET_BYTES} bytes; give a shorter path`);
+  if (passwordFile !== undefined) reportFiles(error, ['sapcontrol'], passwordFileProblems(passwordFile));
 }
 
 function poolNamesDiffer({ pools }: Config, _: Path, { error }: CheckContext): void {

@@ -6,6 +6,7 @@ import { coordination } from './schema-coordination.ts';
 import { lifecycle } from './schema-lifecycle.ts';
 import { pool, XML_NAME, XML_NAME_EXPECTS } from './schema-pool.ts';
 import { redis } from './schema-redis.ts';
+import { sapcontrol } from './schema-sapcontrol.ts';
 
 /**
  * Every option there is. Defaults, bounds and descriptions stand here and
@@ -308,6 +309,7 @@ const logging = section('What is logged, as JSON lines on standard output.', {
 export const ConfigSchema = section('Configuration of ici-gateway.', {
   listen,
   admin,
+  sapcontrol: Type.Optional(sapcontrol),
   pools: Type.Array(pool, {
     minItems: 1,
     expects: 'a list of one or more pools, each with a name and instances',
@@ -347,6 +349,7 @@ export type IdentityConfig = Config['identity'];
 export type AffinityConfig = Config['affinity'];
 export type CoordinationConfig = Config['coordination'];
 export type AdminConfig = Config['admin'];
+export type SapControlConfig = NonNullable<Config['sapcontrol']>;
 export type RedisConfig = NonNullable<AffinityConfig['redis']>;
 export type TimeoutsConfig = Config['timeouts'];
 export type LimitsConfig = Config['limits'];

@@ -2,6 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions, TlsOptions } from 'node:tls';
 import { createSecureContext } from 'node:tls';
+import type { PasswordRecord } from '../core/password-record.ts';
+import { parsePasswordFile } from '../core/password-record.ts';
 import type { ClientTlsConfig, ListenerTlsConfig, RedisConfig } from './schema.ts';
 
 /** A file that the configuration names cannot serve its purpose. The message says which option and why. */
@@ -88,6 +90,18 @@ export function readAdminToken(file: string): string {
   );
 }
 
+/** Who may change something by SAPControl. Throws {@link SecretUnreadable}. */
+export function readPasswordFile(file: string): readonly PasswordRecord[] {
+  const { records, problems } = parsePasswordFile(read('passwordFile', file));
+  const [problem] = problems;
+  if (problem !== undefined) throw new SecretUnreadable('passwordFile', `${file}: ${problem}`);
+  if (records.length > 0) return records;
+  throw new SecretUnreadable(
+    'passwordFile',
+    `${file} has no line; make one with: ici-gateway hash-password USER`,
+  );
+}
+
 /** The content of a file that holds one secret, without the white space that editors leave around it. */
 export function readSecretFile(option: string, file: string): string {
   const secret = read(option, file).trim();
@@ -103,6 +117,11 @@ export function secretFileProblems(option: string, file: string): SecretUnreadab
 /** The same for the token of the admin plane. */
 export function adminTokenProblems(file: string): SecretUnreadable[] {
   return problemsOf(() => readAdminToken(file));
+}
+
+/** The same for a file of passwords. */
+export function passwordFileProblems(file: string): SecretUnreadable[] {
+  return problemsOf(() => readPasswordFile(file));
 }
 
 function problemsOf(read: () => unknown): SecretUnreadable[] {

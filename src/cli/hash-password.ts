@@ -1,0 +1,72 @@
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { Writable } from 'node:stream';
+import { hashPassword } from '../control-plane/sapcontrol/password.ts';
+import { formatPasswordLine, isUserName } from '../core/password-record.ts';
+import type { Output } from './output.ts';
+
+/** Where a password is typed. */
+export type PasswordInput = Readable & { readonly isTTY?: boolean };
+
+// Longer ones are no passwords, and Basic authentication is taken up to about that.
+const MOST_LETTERS = 500;
+
+/**
+ * Prints a line for `sapcontrol.passwordFile`. The password is read from standard
+ * input: its first line, or from a terminal twice and without showing it. Never an
+ * argument: those are seen by every user of the host.
+ */
+export async function runHashPassword(user: string, input: PasswordInput, output: Output): Promise<void> {
+  if (!isUserName(user.normalize('NFC')))
+    throw new Error('a user name has no colon, no white space at its ends, and does not begin with "#"');
+  const lines = new Lines(input);
+  try {
+    const password = await ask(lines, input, output);
+    if (password === '')
+      throw new Error('the password is empty; type one, or give it as the first line of input');
+    if (password.length > MOST_LETTERS)
+      throw new Error(`the password is longer than ${MOST_LETTERS} letters`);
+    if (/\p{Cc}/u.test(password)) throw new Error('a password has no control characters (RFC 7617 §2)');
+    output.out(`${formatPasswordLine(await hashPassword(user.normalize('NFC'), password))}\n`);
+  } finally {
+    lines.close();
+  }
+}
+
+async function ask(lines: Lines, { isTTY }: PasswordInput, output: Output): Promise<string> {
+  if (isTTY !== true) return (await lines.next()) ?? '';
+  const typed: string[] = [];
+  for (const prompt of ['Password: ', 'Again: ']) {
+    output.err(prompt);
+    const line = await lines.next();
+    output.err('\n');
+    if (line === undefined) throw new Error('nothing was typed');
+    typed.push(line);
+  }
+  if (typed[0] !== typed[1]) throw new Error('the two passwords differ; try again');
+  return typed[0] ?? '';
+}
+
+/** Lines of an input; those of a terminal are not shown while they are typed. */
+class Lines {
+  readonly #interface;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(input: PasswordInput) {
+    // On a terminal readline itself writes what is typed, and here it writes it nowhere.
+    const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+    this.#interface = createInterface({ input, output: nowhere, terminal: input.isTTY === true });
+    this.#interface.once('SIGINT', () => this.#interface.close());
+    this.#lines = this.#interface[Symbol.asyncIterator]();
+  }
+
+  /** `undefined` at the end of the input, and after Ctrl-C. */
+  async next(): Promise<string | undefined> {
+    const { done, value } = await this.#lines.next();
+    return done === true ? undefined : value;
+  }
+
+  close(): void {
+    this.#interface.close();
+  }
+}

@@ -1,0 +1,210 @@
+import { XMLBuilder, XMLParser, XMLValidator } from 'fast-xml-parser';
+import { SoapFault } from './soap-fault.ts';
+
+export const SOAP_NAMESPACE = 'http://schemas.xmlsoap.org/soap/envelope/';
+const SOAP_12_NAMESPACE = 'http://www.w3.org/2003/05/soap-envelope';
+export const SAPCONTROL_NAMESPACE = 'urn:SAPControl';
+
+/** The first element in a SOAP Body: what is called, and with which values. */
+export interface Call {
+  readonly method: string;
+  /** Values of its children, by local name. */
+  readonly values: ReadonlyMap<string, string>;
+}
+
+// Values stay text: 00123 is no number. Numeric references are decoded only together with the entities of HTML.
+const parser = new XMLParser({
+  preserveOrder: true,
+  ignoreAttributes: false,
+  attributeNamePrefix: '',
+  parseTagValue: false,
+  parseAttributeValue: false,
+  htmlEntities: true,
+  ignorePiTags: true,
+  ignoreDeclaration: true,
+  maxNestedTags: 32,
+});
+
+/**
+ * Reads a SOAP 1.1 message. Clients write it with prefixes or with default
+ * namespaces, and a child of the method then is or is not in its namespace: it
+ * counts by its local name alone.
+ *
+ * @throws SoapFault for whatever is not such a message
+ */
+export function readCall(body: Uint8Array): Call {
+  const text = decoded(body);
+  // Nothing here needs one, and every way to blow up or to read files by XML begins with it.
+  if (/<!DOCTYPE/i.test(text)) throw malformed('a document type declaration is not accepted; leave it out');
+  const [root, ...others] = elementsOf(parsed(text), new Map([['', '']]));
+  if (root === undefined || others.length > 0) throw malformed('it must have one root element');
+  if (root.namespace === SOAP_12_NAMESPACE)
+    throw new SoapFault('VersionMismatch', 'this service speaks SOAP 1.1; send its envelope');
+  if (root.local !== 'Envelope' || root.namespace !== SOAP_NAMESPACE)
+    throw new SoapFault('VersionMismatch', `the root must be Envelope in ${SOAP_NAMESPACE}`);
+
+  const parts = root.children();
+  for (const header of parts.filter((part) => isSoap(part, 'Header'))) refuseMandatory(header);
+  const [soapBody, second] = parts.filter((part) => isSoap(part, 'Body'));
+  if (soapBody === undefined || second !== undefined) throw malformed('the Envelope must have one Body');
+  const [call, another] = soapBody.children();
+  if (call === undefined || another !== undefined) throw malformed('the Body must have one element');
+  if (call.namespace !== SAPCONTROL_NAMESPACE)
+    throw new SoapFault('Client', `the element in the Body must be in the namespace ${SAPCONTROL_NAMESPACE}`);
+  return { method: call.local, values: new Map(call.children().map((child) => [child.local, child.text()])) };
+}
+
+// What a request held may be part of a message, and a request may be long.
+const LONGEST_MESSAGE = 500;
+
+/** Everything is HTTP status 500 with it (SOAP 1.1 §6.2), unless it is about HTTP itself. */
+export function writeFault({ code, message }: SoapFault): string {
+  return envelope({
+    'SOAP-ENV:Fault': {
+      faultcode: `SOAP-ENV:${code}`,
+      faultstring: printable(message.slice(0, LONGEST_MESSAGE)),
+    },
+  });
+}
+
+export type Value = string | number | { readonly item: readonly Readonly<Record<string, string | number>>[] };
+
+export function writeResponse(method: string, values: Readonly<Record<string, Value>>): string {
+  return envelope({ [`SAPControl:${method}Response`]: printableAll(values) });
+}
+
+const builder = new XMLBuilder({
+  ignoreAttributes: false,
+  attributeNamePrefix: '@',
+  suppressEmptyNode: false,
+});
+
+/** Makes XML of a tree in which `@` marks attributes and lists repeat their element. */
+export function writeXml(tree: Readonly<Record<string, unknown>>): string {
+  return builder.build({ '?xml': { '@version': '1.0', '@encoding': 'UTF-8' }, ...tree });
+}
+
+function envelope(body: Readonly<Record<string, unknown>>): string {
+  return writeXml({
+    'SOAP-ENV:Envelope': {
+      '@xmlns:SOAP-ENV': SOAP_NAMESPACE,
+      '@xmlns:xsi': 'http://www.w3.org/2001/XMLSchema-instance',
+      '@xmlns:xsd': 'http://www.w3.org/2001/XMLSchema',
+      '@xmlns:SAPControl': SAPCONTROL_NAMESPACE,
+      'SOAP-ENV:Body': body,
+    },
+  });
+}
+
+function decoded(body: Uint8Array): string {
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(body);
+  } catch {
+    throw malformed('it must be UTF-8');
+  }
+  const declared = /^<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.-]+)/.exec(text)?.[1];
+  if (declared !== undefined && !/^(utf-8|us-ascii)$/i.test(declared))
+    throw malformed(`it declares the encoding ${declared}; write it in UTF-8`);
+  return text;
+}
+
+function parsed(text: string): unknown {
+  // The parser itself is content with a document that breaks off.
+  const validity = XMLValidator.validate(text);
+  if (validity !== true) throw malformed(`line ${validity.err.line}: ${validity.err.msg}`);
+  try {
+    return parser.parse(text);
+  } catch (error) {
+    throw malformed((error as Error).message);
+  }
+}
+
+function malformed(why: string): SoapFault {
+  return new SoapFault('Client', `the request is no SOAP message that can be read: ${why}`);
+}
+
+interface Element {
+  readonly local: string;
+  readonly namespace: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly scope: Scope;
+  children(): Element[];
+  text(): string;
+}
+
+/** Namespaces in effect, by prefix. */
+type Scope = ReadonlyMap<string, string>;
+
+/** The elements among the nodes that the parser made: `{ name: nodes, ':@': attributes }`, and `{ '#text' }`. */
+function elementsOf(nodes: unknown, outer: Scope): Element[] {
+  if (!Array.isArray(nodes)) return [];
+  return nodes.flatMap((node: Record<string, unknown>) => {
+    const name = Object.keys(node).find((key) => key !== ':@');
+    if (name === undefined || name === '#text') return [];
+    const attributes = (node[':@'] ?? {}) as Record<string, string>;
+    const scope = scopeOf(attributes, outer);
+    const [prefix, local] = splitName(name);
+    return [
+      {
+        local,
+        namespace: scope.get(prefix) ?? '',
+        attributes,
+        scope,
+        children: () => elementsOf(node[name], scope),
+        text: () => textOf(node[name]),
+      },
+    ];
+  });
+}
+
+function scopeOf(attributes: Readonly<Record<string, string>>, outer: Scope): Scope {
+  const declared = Object.entries(attributes).flatMap(([name, value]): [string, string][] => {
+    if (name === 'xmlns') return [['', value]];
+    return name.startsWith('xmlns:') ? [[name.slice('xmlns:'.length), value]] : [];
+  });
+  return declared.length === 0 ? outer : new Map([...outer, ...declared]);
+}
+
+function splitName(name: string): [prefix: string, local: string] {
+  const colon = name.indexOf(':');
+  return colon < 0 ? ['', name] : [name.slice(0, colon), name.slice(colon + 1)];
+}
+
+function textOf(nodes: unknown): string {
+  if (!Array.isArray(nodes)) return '';
+  return nodes
+    .map((node: Record<string, unknown>) => ('#text' in node ? String(node['#text']) : ''))
+    .join('')
+    .trim();
+}
+
+function isSoap({ local, namespace }: Element, name: string): boolean {
+  return local === name && namespace === SOAP_NAMESPACE;
+}
+
+/** No header entry is understood here, so none may ask for that (SOAP 1.1 §4.2.3). */
+function refuseMandatory(header: Element): void {
+  for (const { local, attributes, scope } of header.children()) {
+    for (const [name, value] of Object.entries(attributes)) {
+      const [prefix, attribute] = splitName(name);
+      if (attribute !== 'mustUnderstand' || scope.get(prefix) !== SOAP_NAMESPACE || value.trim() !== '1')
+        continue;
+      throw new SoapFault('MustUnderstand', `the header ${local} is not understood; leave it out`);
+    }
+  }
+}
+
+function printableAll(values: Readonly<Record<string, Value>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [
+      name,
+      typeof value === 'object' ? { item: value.item.map(printableAll) } : printable(value),
+    ]),
+  );
+}
+
+/** What XML 1.0 §2.2 has no way to write is replaced: an answer that cannot be parsed would hide all the rest. */
+function printable(value: string | number): string {
+  return String(value).replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd');
+}

@@ -1,0 +1,16 @@
+/**
+ * Something that is answered with a SOAP Fault. The text goes to whoever asks, so
+ * it names no file and no address.
+ */
+export class SoapFault extends Error {
+  override readonly name = 'SoapFault';
+  readonly code: FaultCode;
+
+  constructor(code: FaultCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** SOAP 1.1 §4.4.1. */
+export type FaultCode = 'Client' | 'Server' | 'VersionMismatch' | 'MustUnderstand';

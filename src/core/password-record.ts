@@ -1,0 +1,90 @@
+/**
+ * One line of a password file: who, and what is kept of his password. The hash is
+ * written as `$scrypt$ln=15,r=8,p=3$salt$hash`, in the PHC string format
+ * (github.com/P-H-C/phc-string-format), so that the cost of each is its own.
+ */
+export interface PasswordRecord {
+  readonly user: string;
+  readonly cost: ScryptCost;
+  readonly salt: Uint8Array;
+  readonly hash: Uint8Array;
+}
+
+/** Parameters of scrypt (RFC 7914 §2): N is 2 to the power of `logN`. It takes 128 · N · `blockSize` bytes. */
+export interface ScryptCost {
+  readonly logN: number;
+  readonly blockSize: number;
+  readonly parallelization: number;
+}
+
+// A cost that stands in a file is paid at every attempt of whoever asks, so it has an upper bound: 128 MB, about a
+// second. Below the lower one a stolen file is soon guessed.
+const LEAST_LOG_N = 14;
+const MOST_LOG_N = 17;
+const MOST_BLOCK_SIZE = 8;
+const MOST_PARALLELIZATION = 4;
+
+// A user name cannot hold a colon in Basic authentication (RFC 7617 §2).
+const LINE =
+  /^([^\s:][^:]{0,127}):\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([\w+/-]{11,86})\$([\w+/-]{22,86})$/;
+
+export interface PasswordFile {
+  readonly records: readonly PasswordRecord[];
+  /** What is wrong with it, by line; none of them repeats a hash. */
+  readonly problems: readonly string[];
+}
+
+/** Reads a password file. Empty lines and those that begin with `#` count as nothing. */
+export function parsePasswordFile(text: string): PasswordFile {
+  const records: PasswordRecord[] = [];
+  const problems: string[] = [];
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
+    if (line.trim() === '' || line.startsWith('#')) continue;
+    const record = parseLine(line.trim());
+    if (typeof record === 'string') problems.push(`line ${index + 1} ${record}`);
+    else if (records.some(({ user }) => user === record.user))
+      problems.push(`line ${index + 1} is for ${record.user}, who has a line already; remove one of the two`);
+    else records.push(record);
+  }
+  return { records, problems };
+}
+
+export function formatPasswordLine({ user, cost, salt, hash }: PasswordRecord): string {
+  const { logN, blockSize, parallelization } = cost;
+  return `${user}:$scrypt$ln=${logN},r=${blockSize},p=${parallelization}$${encode(salt)}$${encode(hash)}`;
+}
+
+/** True for what can stand before the colon. */
+export function isUserName(text: string): boolean {
+  return /^[^\s:\p{Cc}#][^:\p{Cc}]{0,127}$/u.test(text) && text.trim() === text;
+}
+
+function parseLine(line: string): PasswordRecord | string {
+  const match = LINE.exec(line);
+  const user = match?.[1] ?? '';
+  if (match === null || !isUserName(user))
+    return 'is not user:$scrypt$…; make one with: ici-gateway hash-password USER';
+  const cost = { logN: Number(match[2]), blockSize: Number(match[3]), parallelization: Number(match[4]) };
+  if (!isBearable(cost))
+    return `has a cost outside ln=${LEAST_LOG_N}…${MOST_LOG_N}, r=1…${MOST_BLOCK_SIZE}, p=1…${MOST_PARALLELIZATION}; make it anew with: ici-gateway hash-password ${user}`;
+  return { user, cost, salt: decode(match[5]), hash: decode(match[6]) };
+}
+
+function isBearable({ logN, blockSize, parallelization }: ScryptCost): boolean {
+  return (
+    logN >= LEAST_LOG_N &&
+    logN <= MOST_LOG_N &&
+    blockSize >= 1 &&
+    blockSize <= MOST_BLOCK_SIZE &&
+    parallelization >= 1 &&
+    parallelization <= MOST_PARALLELIZATION
+  );
+}
+
+function encode(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64').replaceAll('=', '');
+}
+
+function decode(text = ''): Uint8Array {
+  return Buffer.from(text, 'base64');
+}

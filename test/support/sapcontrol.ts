@@ -1,0 +1,100 @@
+import type { SapControlSource, SapState } from '../../src/control-plane/sapcontrol/source.ts';
+import { ActRefused } from '../../src/control-plane/sapcontrol/source.ts';
+import type { GatewayStatus, InstanceStatus } from '../../src/control-plane/status.ts';
+
+export interface FakeSource extends SapControlSource {
+  /** What it was told to do, the oldest first. */
+  readonly acts: string[];
+  set(change: { readonly state?: SapState; readonly workers?: number; readonly refuses?: boolean }): void;
+}
+
+const INSTANCE: InstanceStatus = {
+  id: 'a',
+  url: 'http://10.0.0.1:8080',
+  admin: 'enabled',
+  act: null,
+  health: 'up',
+  quarantined: false,
+  incarnation: null,
+  lives: 1,
+  unreachableHere: false,
+  cutOffHere: false,
+  weight: 100,
+  priority: 1,
+  active: true,
+  boundAgents: 12,
+  inFlight: 3,
+  queued: 1,
+};
+
+const STATUS: GatewayStatus = {
+  state: 'Running',
+  version: '1.2.3',
+  replica: 'gw-1',
+  startedAt: '2019-05-01T20:20:38.000Z',
+  inFlight: 3,
+  pools: [
+    {
+      name: 'ici',
+      mode: 'failover',
+      epoch: 1,
+      settled: true,
+      view: { id: 'v', effective: true, pendingSince: null },
+      active: null,
+      failback: null,
+      standing: 'leased',
+      leaseRemainingMs: null,
+      replicas: [],
+      parked: 0,
+      affinity: { available: true, cachedBindings: 0 },
+      instances: [
+        INSTANCE,
+        {
+          ...INSTANCE,
+          id: 'b',
+          url: 'https://10.0.0.2',
+          health: 'down',
+          active: false,
+          inFlight: 0,
+          queued: 0,
+        },
+      ],
+    },
+  ],
+};
+
+/** A gateway with two workers that does nothing of what it is told, but remembers it. */
+export function fakeSource(): FakeSource {
+  const acts: string[] = [];
+  let state: SapState = 'Running';
+  let workers = 2;
+  let refuses = false;
+  const act = async (what: string): Promise<void> => {
+    if (refuses) throw new ActRefused('one process cannot do that; restart its service');
+    acts.push(what);
+  };
+  return {
+    identity: { sid: 'ICI', instanceNumber: '07', instanceName: 'W07', hostname: 'crmgw1' },
+    pid: 4711,
+    startedAt: new Date(2019, 4, 1, 22, 20, 38),
+    builtAt: new Date(2019, 3, 1, 12, 0, 0),
+    state: () => state,
+    status: () => STATUS,
+    liveWorkers: () => workers,
+    pids: () => [4711, 4712, 4713],
+    parameters: () =>
+      new Map([
+        ['INSTANCE_NAME', 'W07'],
+        ['icm/max_conn', '500'],
+      ]),
+    stop: (softTimeoutMs) => act(`stop ${softTimeoutMs}`),
+    restart: (softTimeoutMs) => act(`restart ${softTimeoutMs}`),
+    signal: (pid, signal) => act(`${signal} to ${pid}`),
+    acts,
+    set: (change) => {
+      state = change.state ?? state;
+      workers = change.workers ?? workers;
+      refuses = change.refuses ?? refuses;
+    },
+  };
+}
