@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { XMLParser } from 'fast-xml-parser';
+import { XMLParser, XMLValidator } from 'fast-xml-parser';
 import { describe, expect, test } from 'vitest';
 import { readCall, writeFault, writeResponse } from '../../src/control-plane/sapcontrol/envelope.ts';
 import { METHODS } from '../../src/control-plane/sapcontrol/message-types.ts';
@@ -135,6 +135,7 @@ describe('an answer', () => {
 
 test('the WSDL names every method and where it is', () => {
   const xml = wsdl('http://gateway:50013/SAPControl.cgi');
+  expect(XMLValidator.validate(xml)).toBe(true);
   expect(xml).toContain('<SOAP:address location="http://gateway:50013/SAPControl.cgi"');
   for (const name of Object.keys(METHODS)) {
     expect(xml).toContain(`<xsd:element name="${name}">`);

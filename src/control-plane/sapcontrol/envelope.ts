@@ -77,6 +77,8 @@ const builder = new XMLBuilder({
   ignoreAttributes: false,
   attributeNamePrefix: '@',
   suppressEmptyNode: false,
+  // Else it leaves out the value of an attribute that is "true", which is no XML.
+  suppressBooleanAttributes: false,
 });
 
 /** Makes XML of a tree in which `@` marks attributes and lists repeat their element. */
