@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Pool } from 'undici';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import type { SimulatedConnector } from '../../src/simulator/connector.ts';
-import { startConnector } from '../../src/simulator/connector.ts';
 import { eventually } from '../support/eventually.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
@@ -19,12 +21,22 @@ interface Names {
   by: 'header' | 'body';
 }
 
-let connectors: SimulatedConnector[];
+let connectors: Server[];
 let gateways: GatewayProcess[];
 let clients: Pool[];
 
+/** Tells who answers, and no more: most of the time of this test would be spent in a simulated connector. */
+async function startAnswering(name: string): Promise<Server> {
+  const server = createServer((request, response) => {
+    request.resume();
+    request.once('end', () => response.writeHead(200, { 'x-connector': name }).end());
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return server;
+}
+
 beforeAll(async () => {
-  connectors = await Promise.all(['a', 'b', 'c'].map((name) => startConnector({ name })));
+  connectors = await Promise.all(['a', 'b', 'c'].map(startAnswering));
   const config = {
     pools: [
       {
@@ -33,7 +45,10 @@ beforeAll(async () => {
         // Proposals that no two gateways make alike, so that only the store can bring them together.
         balancer: 'random',
         health: { path: '/health' },
-        instances: connectors.map(({ name, url }) => ({ id: name, url })),
+        instances: connectors.map((connector, i) => ({
+          id: 'abc'.charAt(i),
+          url: `http://127.0.0.1:${(connector.address() as AddressInfo).port}`,
+        })),
       },
     ],
     coordination: { lease: '600ms' },
@@ -50,7 +65,10 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all(clients.map((client) => client.destroy()));
   await Promise.all(gateways.map((gateway) => gateway.close()));
-  await Promise.all(connectors.map((connector) => connector.close()));
+  for (const connector of connectors) {
+    connector.closeAllConnections();
+    connector.close();
+  }
 });
 
 /** Sends a request through the gateway of that number and returns the connector that answered. */
