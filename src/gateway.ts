@@ -1,13 +1,12 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { hostname } from 'node:os';
 import { bindOptions, urlOf } from './composition/addresses.ts';
 import type { Admin } from './composition/admin.ts';
 import { composeAdmin } from './composition/admin.ts';
 import { watchClock } from './composition/clock.ts';
 import { composeListener } from './composition/data-listener.ts';
 import { bindingsEvents, coordinatorEvents } from './composition/events.ts';
-import { displayed, nameDisplay } from './composition/names.ts';
+import { displayed, nameDisplay, replicaName } from './composition/names.ts';
 import type { RunningPool } from './composition/pool.ts';
 import { composePool } from './composition/pool.ts';
 import { composeSapControl, soleProcess } from './composition/sapcontrol.ts';
@@ -47,7 +46,7 @@ export interface Gateway {
 export async function startGateway(config: Config, logger: Logger): Promise<Gateway> {
   const metrics = new Metrics();
   const startedAt = new Date();
-  const replica = `${(config.coordination.replica ?? hostname()).slice(0, 50)}-${randomBytes(3).toString('hex')}`;
+  const replica = replicaName(config);
   const showName = nameDisplay(config.logging.names);
   const running: RunningPool[] = [];
   const stores = await openStores(config, {

@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import type { Environment } from '../config/computed.ts';
 import { ConfigInvalid, formatProblem } from '../config/problem.ts';
+import type { Config } from '../config/schema.ts';
 import { parseDuration, parseSize } from '../config/units.ts';
 import { VERSION } from '../version.ts';
 import { addAdmin } from './admin.ts';
@@ -105,6 +106,7 @@ function buildProgram(env: Environment, output: Output, exitWith: (code: number)
 
 function addStart(program: Command, env: Environment, output: Output): void {
   addStartFlags(program.command('start').description('Start the gateway.'))
+    .option('--pid-file <file>', 'write the number of the process that takes signals into this file')
     .addHelpText(
       'after',
       `
@@ -116,12 +118,15 @@ ${examples([
   'ici-gateway start --mode sticky --redis redis://10.0.0.9 --instance a=http://10.0.0.1:8080 --instance b=http://10.0.0.2:8080',
 ])}`,
     )
-    .action(async (flags: StartFlags) => {
+    .action(async ({ pidFile, ...flags }: StartFlags & { readonly pidFile?: string }) => {
       const { loadFromFlags } = await import('./load-flags.ts');
-      const { config, warnings } = loadFromFlags(flags, env);
-      for (const warning of warnings) output.err(`warning: ${formatProblem(warning)}\n`);
+      const readConfig = (): Config => {
+        const { config, warnings } = loadFromFlags(flags, env);
+        for (const warning of warnings) output.err(`warning: ${formatProblem(warning)}\n`);
+        return config;
+      };
       const { runStart } = await import('./start.ts');
-      await runStart(config);
+      await runStart({ config: readConfig(), readConfig, pidFile });
     });
 }
 

@@ -21,6 +21,7 @@ export interface StartFlags {
   readonly soapSessionElement?: readonly string[];
   readonly stateDir?: string;
   readonly logLevel?: string;
+  readonly workers?: string;
 }
 
 const POOL_NAME = 'ici';
@@ -53,6 +54,7 @@ export function addStartFlags(command: Command): Command {
       repeatable,
     )
     .option('--state-dir <dir>', 'directory of the embedded store (affinity.stateDir)')
+    .option('--workers <n>', 'processes that carry traffic; 0 does all in a single one (workers)')
     .option('--log-level <level>', 'trace, debug, info, warn, error or silent (logging.level)');
 }
 
@@ -78,6 +80,9 @@ function plainSettings(flags: StartFlags): Setting[] {
   add('--soap-session-element', flags.soapSessionElement, 'identity', 'sessionElements');
   add('--state-dir', flags.stateDir, 'affinity', 'stateDir');
   add('--log-level', flags.logLevel, 'logging', 'level');
+  // What is no number is refused as a value of the option.
+  const { workers } = flags;
+  add('--workers', workers !== undefined && /^[0-9]+$/.test(workers) ? Number(workers) : workers, 'workers');
   return settings;
 }
 

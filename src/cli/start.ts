@@ -1,60 +1,61 @@
-import { setFlagsFromString } from 'node:v8';
 import type { Config } from '../config/schema.ts';
-import type { Gateway } from '../gateway.ts';
-import { startGateway } from '../gateway.ts';
+import { holdPidFile, TITLE } from '../process/pid-file.ts';
+import { endAtOnce, tuneHeap } from '../process/runtime.ts';
+import { obeySignals } from '../process/signals.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import { openProcessLog } from '../telemetry/logger.ts';
+import type { Started } from './start-alone.ts';
 
-// By default V8 lets a heap of 60 MB grow to 200 before it cleans up, so that memory swings by as much. Collecting
-// earlier holds it flat and costs little, since nearly all garbage of a proxy dies young.
-const HEAP_GROWTH = '--heap-growing-percent=40';
-const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
+export interface StartOptions {
+  readonly config: Config;
+  /** Reads the configuration anew, as it was read for this start. Throws where it is not valid. */
+  readonly readConfig: () => Config;
+  readonly pidFile: string | undefined;
+}
 
-/** Runs a gateway until a signal or an operator ends it. Rejects when it cannot start. */
-export async function runStart(config: Config): Promise<void> {
-  setFlagsFromString(HEAP_GROWTH);
+/** Runs a gateway until a signal ends it, or the end of a parent. Rejects when it cannot start. */
+export async function runStart({ config, readConfig, pidFile }: StartOptions): Promise<void> {
+  process.title = TITLE;
+  const releasePidFile = pidFile === undefined ? undefined : holdPidFile(pidFile);
+  tuneHeap();
   const log = openProcessLog(config.logging.level);
-  let gateway: Gateway;
   try {
-    gateway = await startGateway(config, log.logger);
+    const { target, listens } = await start(config, readConfig, log.logger);
+    const stop = obeySignals(target, (text) => process.stderr.write(text));
+    // A parent that started this process with a channel to it wants it to end with itself.
+    const onDisconnect = (): void => stop('SIGTERM');
+    process.on('disconnect', onDisconnect);
+    // It may have ended before anybody listened.
+    if (process.send !== undefined && !process.connected) stop('SIGTERM');
+    const urls = await listens;
+    if (urls !== undefined)
+      process.stderr.write(`ici-gateway listens on ${urls.data}, admin on ${urls.admin}\n`);
+    await target.ended;
+    // Whoever listens for it keeps the process alive.
+    process.off('disconnect', onDisconnect);
   } catch (error) {
     await log.close();
     throw explained(error, config);
-  }
-  process.stderr.write(`ici-gateway listens on ${gateway.url}, admin on ${gateway.adminUrl}\n`);
-
-  const signal = await Promise.race([nextSignal(), gateway.ended]);
-  if (signal !== undefined) {
-    for (const name of SIGNALS) process.once(name, endAtOnce);
-    process.stderr.write(`ici-gateway ends on ${signal}; once more ends it at once\n`);
-    await gateway.stop(signal);
+  } finally {
+    releasePidFile?.();
   }
   if (!(await log.close())) endAtOnce();
 }
 
-/** Not process.exit, which waits for threads, and one may hang in a write that nobody reads. */
-function endAtOnce(): void {
-  process.kill(process.pid, 'SIGKILL');
-}
-
-/** A signal, or the end of a parent that started this process with a channel to it. */
-function nextSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    const onSignal = (signal: NodeJS.Signals): void => {
-      for (const name of SIGNALS) process.off(name, onSignal);
-      process.off('disconnect', onDisconnect);
-      resolve(signal);
-    };
-    const onDisconnect = (): void => onSignal('SIGTERM');
-    for (const name of SIGNALS) process.on(name, onSignal);
-    process.on('disconnect', onDisconnect);
-    // The parent may have ended while this process was starting, and nobody listened yet.
-    if (process.send !== undefined && !process.connected) onDisconnect();
-  });
+/** Loads what the way of running needs, and no more: a supervisor has little to fail in. */
+async function start(config: Config, readConfig: () => Config, logger: Logger): Promise<Started> {
+  if (config.workers === 0) {
+    const { startAlone } = await import('./start-alone.ts');
+    return startAlone(config, logger);
+  }
+  const { startSupervised } = await import('./start-supervised.ts');
+  return startSupervised(config, readConfig, logger);
 }
 
 function explained(error: unknown, config: Config): unknown {
   const { code, port, address } = error as NodeJS.ErrnoException & { port?: number; address?: string };
-  const where = port === undefined ? config.listen.address : `${address}:${port}`;
+  const where =
+    port === undefined ? `${config.listen.address} or ${config.admin.address}` : `${address}:${port}`;
   switch (code) {
     case 'EADDRINUSE':
       return new Error(`${where} is in use: stop what listens there or choose another port`, {

@@ -1,6 +1,13 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { storedForm } from '../affinity/stored-name.ts';
+import type { Config } from '../config/schema.ts';
 import type { Name } from '../core/identity.ts';
+
+/** The name of this gateway towards others: another one after every start, because what it knew before is gone. */
+export function replicaName({ coordination }: Config): string {
+  return `${(coordination.replica ?? hostname()).slice(0, 50)}-${randomBytes(3).toString('hex')}`;
+}
 
 /**
  * Hashed names can be told apart within one run of the gateway and, without its key, not be guessed.

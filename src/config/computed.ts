@@ -1,4 +1,4 @@
-import { homedir } from 'node:os';
+import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Path } from './problem.ts';
 import { isRecord } from './tree.ts';
@@ -22,10 +22,14 @@ export type ComputedName =
   | 'position'
   | 'store'
   | 'stateDir'
+  | 'workers'
   | 'zone'
   | 'sapInstanceName'
   | 'sapControlAddress'
   | 'sapControlSocket';
+
+// More of them share nothing but the port, and a host has other things to do too.
+const MOST_WORKERS = 4;
 
 /** Defaults that depend on other options or on the environment. */
 export const COMPUTED: Readonly<Record<ComputedName, Computed>> = {
@@ -36,6 +40,13 @@ export const COMPUTED: Readonly<Record<ComputedName, Computed>> = {
   store: {
     label: '`redis` where `affinity.redis` is given, else `embedded`',
     compute: ({ around }) => (isRecord(around) && isRecord(around['redis']) ? 'redis' : 'embedded'),
+  },
+  workers: {
+    label: 'the cores, at most 4, where the store is Redis; else 0',
+    compute: ({ around }) =>
+      isRecord(around) && keepsInRedis(around['affinity'])
+        ? Math.min(availableParallelism(), MOST_WORKERS)
+        : 0,
   },
   zone: {
     label: "the host's",
@@ -74,4 +85,10 @@ export const COMPUTED: Readonly<Record<ComputedName, Computed>> = {
 function instanceNumberOf(around: unknown): string {
   const written = isRecord(around) ? around['instanceNumber'] : undefined;
   return typeof written === 'string' && /^[0-9]{2}$/.test(written) ? written : '00';
+}
+
+/** As the options `affinity.store` and `affinity.redis` will be understood. */
+function keepsInRedis(affinity: unknown): boolean {
+  if (!isRecord(affinity)) return false;
+  return affinity['store'] === undefined ? isRecord(affinity['redis']) : affinity['store'] === 'redis';
 }

@@ -307,6 +307,13 @@ const logging = section('What is logged, as JSON lines on standard output.', {
 });
 
 export const ConfigSchema = section('Configuration of ici-gateway.', {
+  workers: Type.Integer({
+    minimum: 0,
+    maximum: 64,
+    computed: 'workers',
+    description:
+      'Processes that carry traffic. One more, the controller, probes and is operated, and the first, the supervisor, keeps the ports open and replaces what dies. 0: a single process does everything, which the embedded store needs.',
+  }),
   listen,
   admin,
   sapcontrol: Type.Optional(sapcontrol),

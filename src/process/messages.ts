@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.ts';
+import type { LifecycleState } from '../core/lifecycle.ts';
 
 /**
  * What supervisor and children say to each other over the channel that node's
@@ -34,10 +35,8 @@ export interface InheritedSocket {
 }
 
 /** The state of the whole gateway, which the supervisor decides and the children show. */
-export type HostState = 'Starting' | 'Running' | 'Maintenance' | 'Stopping' | 'Draining' | 'Stopped';
-
 export interface HostLifecycle {
-  readonly state: HostState;
+  readonly state: LifecycleState;
   /** Why it is in it, for logs and for whoever asks. */
   readonly why: string;
 }

@@ -31,7 +31,8 @@ export interface GatewayProcess {
 }
 
 /**
- * Starts `ici-gateway start` with this configuration on free ports, and waits until it is ready.
+ * Starts `ici-gateway start` with this configuration on free ports, and waits until it is ready. It is a single
+ * process unless the configuration says otherwise.
  *
  * @param prefix what the command line begins with, to run it in another place
  * @param readyMs how long it may take to be ready
@@ -44,7 +45,7 @@ export async function startGatewayProcess(
   const file = join(directory, 'gateway.yaml');
   // JSON is YAML too.
   const free = { address: '127.0.0.1:0' };
-  writeFileSync(file, JSON.stringify({ listen: free, admin: free, ...config }));
+  writeFileSync(file, JSON.stringify({ workers: 0, listen: free, admin: free, ...config }));
   const log: LogLine[] = [];
   let url = '';
   let adminUrl = '';

@@ -1,0 +1,52 @@
+import { replicaName } from '../composition/names.ts';
+import type { Config } from '../config/schema.ts';
+import { forking } from '../process/child-port.ts';
+import { HostSockets } from '../process/host-sockets.ts';
+import { bindSocket, inheritedSockets } from '../process/listening-socket.ts';
+import { Supervisor } from '../process/supervisor.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { ListensOn, Started } from './start-alone.ts';
+
+/** A gateway of several processes, of which this one keeps the ports and replaces what dies. */
+export function startSupervised(config: Config, readConfig: () => Config, logger: Logger): Started {
+  process.title = 'ici-gateway: supervisor';
+  const program = process.argv[1];
+  if (program === undefined) throw new Error('it is not known which program this is: start it by its file');
+  const supervisor = new Supervisor({
+    config,
+    replica: replicaName(config),
+    workersOf: ({ workers }) => workers,
+    readConfig: () => {
+      const next = readConfig();
+      if (next.workers > 0) return next;
+      throw new Error(
+        'workers is 0, and a gateway that has workers cannot become a single process: start it anew',
+      );
+    },
+    startChild: forking(program),
+    sockets: new HostSockets({ bind: bindSocket, inherited: inheritedSockets(process.env, process.pid) }),
+    logger,
+  });
+  const listens = async (): Promise<ListensOn | undefined> => {
+    await supervisor.start();
+    const data = supervisor.addressOf('data');
+    const admin = supervisor.addressOf('admin');
+    if (data === undefined || admin === undefined) return undefined;
+    const urls = {
+      data: `${config.listen.tls === undefined ? 'http' : 'https'}://${data}`,
+      admin: `http://${admin}`,
+    };
+    logger.info({ address: urls.admin }, 'admin listening');
+    logger.info({ address: urls.data }, 'listening');
+    return urls;
+  };
+  return {
+    listens: listens(),
+    target: {
+      ended: supervisor.ended,
+      stop: (why, times) => supervisor.stop(why, times),
+      reload: (why) => void supervisor.reload(why),
+      moveLogLevel: (step) => supervisor.moveLogLevel(step),
+    },
+  };
+}

@@ -1,0 +1,29 @@
+/** How often in a row a process died young. */
+export interface CrashRecord {
+  readonly streak: number;
+}
+
+export const NO_CRASHES: CrashRecord = { streak: 0 };
+
+// The first successor comes at once: while it is not there, clients wait.
+const FIRST_DELAY_MS = 100;
+const LONGEST_DELAY_MS = 5_000;
+// Who lived that long did not die of how it was started.
+const OLD_AGE_MS = 30_000;
+// From this many on an operator has to look.
+const LOOP_FROM = 4;
+
+/** The record after a process ended that had lived for `livedMs`. */
+export function recordDeath({ streak }: CrashRecord, livedMs: number): CrashRecord {
+  return { streak: livedMs >= OLD_AGE_MS ? 1 : streak + 1 };
+}
+
+/** How long to wait before the next one is started: nothing at first, then doubling up to 5 s. */
+export function delayOf({ streak }: CrashRecord): number {
+  return streak <= 1 ? 0 : Math.min(FIRST_DELAY_MS * 2 ** (streak - 2), LONGEST_DELAY_MS);
+}
+
+/** Starting it anew does not help, as far as one can see. */
+export function isCrashLoop({ streak }: CrashRecord): boolean {
+  return streak >= LOOP_FROM;
+}

@@ -1,0 +1,82 @@
+import { fork } from 'node:child_process';
+import type { ChildRole, FromChild, InheritedSocket, SocketName, ToChild } from './messages.ts';
+
+/** A started process, as the supervisor needs it. */
+export interface ChildPort {
+  /** 0 where it could not even be started. */
+  readonly pid: number;
+  /** Never throws; what does not arrive is lost with its receiver. */
+  send(message: ToChild): void;
+  /** SIGKILL. */
+  kill(): void;
+  /** Resolves with how it ended, in words, after all of its messages have been handled. */
+  readonly exited: Promise<string>;
+}
+
+export interface ChildStart {
+  readonly role: ChildRole;
+  /** Descriptors of this process that the child is to inherit. */
+  readonly fds: Readonly<Partial<Record<SocketName, number>>>;
+  readonly onMessage: (message: FromChild) => void;
+}
+
+/** Starts a process; see {@link forking}. */
+export type StartChild = (start: ChildStart) => ChildPort;
+
+// 0 to 2 are standard input and output, 3 is the channel.
+const FIRST_SOCKET_FD = 4;
+// A child that has this many messages waiting has stopped reading, and what it does not read must not fill our memory.
+const MAX_UNREAD = 10_000;
+
+/** The numbers under which a child finds the sockets that {@link forking} gave it. */
+export function inheritedAs(
+  sockets: Readonly<Partial<Record<SocketName, { readonly fd: number; readonly address: string }>>>,
+): Partial<Record<SocketName, InheritedSocket>> {
+  return Object.fromEntries(
+    Object.entries(sockets).map(([name, { address }], i) => [name, { fd: FIRST_SOCKET_FD + i, address }]),
+  );
+}
+
+/**
+ * Forks `module --child=ROLE`. The module is named as it was given to this
+ * process, with symbolic links unresolved, so that children started after such a
+ * link was turned run the code that it leads to then.
+ */
+export function forking(module: string): StartChild {
+  return ({ role, fds, onMessage }) => {
+    // A socket is inherited once; a grandchild that believed in these would take descriptors for its own.
+    const { LISTEN_PID: _pid, LISTEN_FDS: _fds, LISTEN_FDNAMES: _names, ...env } = process.env;
+    const child = fork(module, [`--child=${role}`], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...Object.values(fds)],
+      // Keeps what JSON loses: Infinity, undefined, bytes.
+      serialization: 'advanced',
+      env,
+    });
+    child.on('message', onMessage as (message: unknown) => void);
+    let unread = 0;
+    return {
+      pid: child.pid ?? 0,
+      send: (message) => {
+        if (!child.connected) return;
+        unread += 1;
+        if (unread > MAX_UNREAD) child.kill('SIGKILL');
+        child.send(message, () => {
+          unread -= 1;
+        });
+      },
+      kill: () => void child.kill('SIGKILL'),
+      exited: new Promise((resolve) => {
+        child.once('exit', (code, signal) => {
+          const how = signal ?? `exit code ${code}`;
+          // The end may be noticed before the last words are read.
+          if (child.connected) child.once('disconnect', () => resolve(how));
+          else resolve(how);
+        });
+        // Without a process there will be no exit.
+        child.on('error', (error) => {
+          if (child.pid === undefined) resolve(error.message);
+        });
+      }),
+    };
+  };
+}

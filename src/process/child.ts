@@ -1,0 +1,61 @@
+import { deepFreeze } from '../config/tree.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { openProcessLog } from '../telemetry/logger.ts';
+import { Channel } from './channel.ts';
+import type { FromChild, HostChannel, Init, RunningChild } from './messages.ts';
+import { endAtOnce, tuneHeap } from './runtime.ts';
+
+/** What a process of one role consists of. Rejects where it cannot start. */
+export type BuildChild = (init: Init, channel: HostChannel, logger: Logger) => Promise<RunningChild>;
+
+// A key on the terminal, and what service managers send to a group, reach children too: the supervisor acts for all.
+const FOR_THE_SUPERVISOR = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
+
+/**
+ * The life of a child process: takes its orders from the supervisor that forked
+ * it, and ends at once when that is gone, because nobody would end it later.
+ *
+ * @param load brings in the code of the role, which takes a while
+ */
+export async function runChild(load: () => Promise<BuildChild>): Promise<void> {
+  for (const name of FOR_THE_SUPERVISOR) process.on(name, () => undefined);
+  process.on('disconnect', endAtOnce);
+  if (!process.connected) endAtOnce();
+  let sent = Promise.resolve();
+  const channel = new Channel({
+    on: (event, handler) => process.on(event, handler as (message: unknown) => void),
+    send: (message) => {
+      sent = sendUp(message);
+    },
+  });
+  const init = await channel.init;
+  process.title = `ici-gateway: ${init.id}`;
+  tuneHeap();
+  const log = openProcessLog(init.logLevel, init.id);
+  channel.onEvent((event) => {
+    if (event.kind === 'log-level') log.logger.level = event.level;
+  });
+  let code = 0;
+  try {
+    const build = await load();
+    const running = await build(deepFreeze(init), channel, log.logger);
+    channel.ready();
+    await running.end(await channel.farewell);
+  } catch (error) {
+    code = 1;
+    log.logger.error({ err: error }, 'cannot go on');
+    channel.failed(error);
+  }
+  if (!(await log.close())) endAtOnce();
+  await sent;
+  process.exit(code);
+}
+
+/** Resolves when the message has left this process, and with it all before it, or when nobody is there to read it. */
+function sendUp(message: FromChild): Promise<void> {
+  return new Promise((resolve) => {
+    // A supervisor that is gone has ended this process, or is about to.
+    if (process.send === undefined || !process.connected) resolve();
+    else process.send(message, () => resolve());
+  });
+}

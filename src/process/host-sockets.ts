@@ -1,0 +1,79 @@
+import type { Config } from '../config/schema.ts';
+import type { ListeningSocket } from './listening-socket.ts';
+import type { ChildRole, SocketName } from './messages.ts';
+import { SOCKET_NAMES } from './messages.ts';
+
+export interface HostSocketsOptions {
+  readonly bind: (address: string) => Promise<ListeningSocket>;
+  /** Used in the place of binding, whatever address the configuration names. */
+  readonly inherited: ReadonlyMap<SocketName, ListeningSocket>;
+}
+
+type ByName<T> = Readonly<Partial<Record<SocketName, T>>>;
+
+/**
+ * The listening sockets of a gateway. They outlive every child, and every
+ * configuration that names the same address.
+ */
+export class HostSockets {
+  readonly #o: HostSocketsOptions;
+  readonly #bound = new Map<string, ListeningSocket>();
+
+  constructor(options: HostSocketsOptions) {
+    this.#o = options;
+  }
+
+  /** Binds what the configuration names and nobody holds yet. Rejects, with nothing new left behind, where it cannot. */
+  async ensure(config: Config): Promise<void> {
+    const added: string[] = [];
+    try {
+      for (const [name, address] of namedBy(config)) {
+        const key = keyOf(name, address);
+        if (this.#o.inherited.has(name) || this.#bound.has(key)) continue;
+        this.#bound.set(key, await this.#o.bind(address));
+        added.push(key);
+      }
+    } catch (error) {
+      for (const key of added) this.#close(key);
+      throw error;
+    }
+  }
+
+  /** What a child of this role and configuration listens on. */
+  of(role: ChildRole, config: Config): ByName<ListeningSocket> {
+    const sockets: Partial<Record<SocketName, ListeningSocket>> = {};
+    for (const [name, address] of namedBy(config)) {
+      const socket = this.#o.inherited.get(name) ?? this.#bound.get(keyOf(name, address));
+      if (socket !== undefined && (name === 'data') === (role === 'worker')) sockets[name] = socket;
+    }
+    return sockets;
+  }
+
+  /** Gives up what the configuration does not name. */
+  keepOnly(config: Config): void {
+    const named = new Set(namedBy(config).map(([name, address]) => keyOf(name, address)));
+    for (const key of [...this.#bound.keys()]) if (!named.has(key)) this.#close(key);
+  }
+
+  close(): void {
+    for (const key of [...this.#bound.keys()]) this.#close(key);
+    for (const socket of this.#o.inherited.values()) socket.close();
+  }
+
+  #close(key: string): void {
+    this.#bound.get(key)?.close();
+    this.#bound.delete(key);
+  }
+}
+
+function namedBy({ listen, admin }: Config): [SocketName, string][] {
+  const addresses: ByName<string> = { data: listen.address, admin: admin.address };
+  return SOCKET_NAMES.flatMap((name): [SocketName, string][] => {
+    const address = addresses[name];
+    return address === undefined ? [] : [[name, address]];
+  });
+}
+
+function keyOf(name: SocketName, address: string): string {
+  return `${name} ${address}`;
+}

@@ -1,0 +1,97 @@
+import type { Config } from '../config/schema.ts';
+import type { CrashRecord } from '../core/restart-backoff.ts';
+import { delayOf, isCrashLoop, NO_CRASHES, recordDeath } from '../core/restart-backoff.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { ChildRole } from './messages.ts';
+import type { LiveProcess } from './roster.ts';
+
+/**
+ * A place that is always taken: whoever holds it is replaced when he dies,
+ * later and later where that does not help, and never given up.
+ */
+export class Place {
+  readonly role: ChildRole;
+  readonly #start: (config: Config) => LiveProcess;
+  readonly #logger: Logger;
+  #config: Config;
+  #holder: LiveProcess | undefined;
+  #crashes: CrashRecord = NO_CRASHES;
+  #timer: NodeJS.Timeout | undefined;
+  #isKept = true;
+
+  constructor(role: ChildRole, config: Config, start: (config: Config) => LiveProcess, logger: Logger) {
+    this.role = role;
+    this.#config = config;
+    this.#start = start;
+    this.#logger = logger;
+  }
+
+  get config(): Config {
+    return this.#config;
+  }
+
+  /** Undefined between a death and the successor's start. */
+  get holder(): LiveProcess | undefined {
+    return this.#holder;
+  }
+
+  fill(): LiveProcess {
+    const child = this.#start(this.#config);
+    this.#take(child);
+    return child;
+  }
+
+  /**
+   * Gives the place to a child of this configuration and returns who had it
+   * before, who lives on. Rejects, and then the place stays as it was, when the new
+   * one does not get ready.
+   */
+  async succeed(config: Config): Promise<LiveProcess | undefined> {
+    const fresh = this.#start(config);
+    await fresh.ready;
+    const before = this.#holder;
+    this.#config = config;
+    this.#take(fresh);
+    return before;
+  }
+
+  /** Nobody follows the holder from now on. Returns him. */
+  vacate(): LiveProcess | undefined {
+    this.#isKept = false;
+    clearTimeout(this.#timer);
+    return this.#holder;
+  }
+
+  /** After {@link vacate}: the next one may be filled in. */
+  reopen(config: Config): void {
+    this.#isKept = true;
+    this.#config = config;
+  }
+
+  #take(child: LiveProcess): void {
+    clearTimeout(this.#timer);
+    this.#holder = child;
+    const since = performance.now();
+    void child.exited.then((how) => {
+      if (this.#holder === child) this.#onDeath(child, how, performance.now() - since);
+    });
+  }
+
+  #onDeath({ id, pid }: LiveProcess, how: string, livedMs: number): void {
+    this.#holder = undefined;
+    if (!this.#isKept) return;
+    this.#crashes = recordDeath(this.#crashes, livedMs);
+    const delayMs = delayOf(this.#crashes);
+    const fields = { child: id, childPid: pid, how, livedMs: Math.round(livedMs), delayMs };
+    if (isCrashLoop(this.#crashes)) {
+      this.#logger.error(
+        { ...fields, count: this.#crashes.streak },
+        `crash loop: the ${this.role} ended ${this.#crashes.streak} times in a row soon after its start. It is tried again without end; look at what it logged before, check the configuration with "ici-gateway check", or put the last version back`,
+      );
+    } else {
+      this.#logger.warn(fields, `a ${this.role} ended unexpectedly and is started again`);
+    }
+    if (delayMs === 0) this.fill();
+    else this.#timer = setTimeout(() => this.fill(), delayMs);
+  }
+}

@@ -1,0 +1,290 @@
+import { randomBytes } from 'node:crypto';
+import type { Config } from '../config/schema.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { nextLevel } from '../telemetry/logger.ts';
+import type { StartChild } from './child-port.ts';
+import type { HostSockets } from './host-sockets.ts';
+import type { StopTimes } from './lifecycle-driver.ts';
+import { Lifecycle } from './lifecycle-driver.ts';
+import type { HostAnswer, HostRequest, SocketName } from './messages.ts';
+import { Place } from './place.ts';
+import type { Replacement, Run } from './replacements.ts';
+import { Replacements } from './replacements.ts';
+import type { LiveProcess } from './roster.ts';
+import { Roster } from './roster.ts';
+
+export interface SupervisorOptions {
+  readonly config: Config;
+  /** The name of this gateway towards others. */
+  readonly replica: string;
+  readonly workersOf: (config: Config) => number;
+  /** Reads the configuration anew. Throws, with every problem in the message, where it is not to be used. */
+  readonly readConfig: () => Config;
+  readonly startChild: StartChild;
+  readonly sockets: HostSockets;
+  readonly logger: Logger;
+}
+
+// A child that takes longer hangs. Starting took 20 times less on a machine with all cores busy.
+const READY_MS = 30_000;
+// For a word to the ledger and an answer to whoever asked for the end: its own time limits are shorter.
+const FAREWELL_MS = 5_000;
+// After that the caller of a stop no longer waits (`Drain`).
+const HASTY_FAREWELL_MS = 500;
+
+/**
+ * Keeps a gateway going: its listening sockets open, one controller and so many
+ * workers alive, messages between them flowing. It never sees a request, so that
+ * no request can make it fail.
+ */
+export class Supervisor {
+  readonly #o: SupervisorOptions;
+  readonly #roster: Roster;
+  readonly #lifecycle: Lifecycle;
+  readonly #controller: Place;
+  readonly #workers: Place[] = [];
+  readonly #replacements = new Replacements((run) => this.#replace(run));
+  readonly #startedAt = Date.now();
+  #config: Config;
+  #level: string;
+  #why = '';
+  #isEnding = false;
+  #onEnded = (): void => undefined;
+  /** Resolves when a stop is over: every child has ended. */
+  readonly ended: Promise<void> = new Promise((resolve) => {
+    this.#onEnded = resolve;
+  });
+
+  constructor(options: SupervisorOptions) {
+    this.#o = options;
+    const { config, logger, replica, sockets } = options;
+    this.#config = config;
+    this.#level = config.logging.level;
+    // The same for all children, and for those who follow them.
+    const secret = randomBytes(32).toString('base64');
+    const times = (): Config['lifecycle'] => this.#config.lifecycle;
+    this.#lifecycle = new Lifecycle({
+      maxInitTime: config.lifecycle.maxInitTime,
+      // Those of the configuration in effect when they are needed.
+      get statusPollInterval() {
+        return times().statusPollInterval;
+      },
+      get shutdownTimeout() {
+        return times().shutdownTimeout;
+      },
+      onState: (state, why) => {
+        this.#why = why;
+        logger.info({ state, why }, state.toLowerCase());
+        this.#roster.broadcast({ kind: 'lifecycle', lifecycle: { state, why } });
+      },
+    });
+    this.#roster = new Roster({
+      startChild: options.startChild,
+      readyMs: READY_MS,
+      initOf: () => ({
+        replica,
+        secret,
+        lifecycle: this.#state,
+        logLevel: this.#level,
+        host: { pid: process.pid, startedAt: this.#startedAt },
+      }),
+      socketsOf: (role, of) => sockets.of(role, of),
+      onSettled: () => this.#lifecycle.settled(),
+      onRequest: (what) => this.#answer(what),
+    });
+    this.#controller = this.#placeFor('controller', config);
+  }
+
+  /** Where it is bound, such as `127.0.0.1:8080`; undefined where it does not listen on that. */
+  addressOf(name: SocketName): string | undefined {
+    const { sockets } = this.#o;
+    return sockets.of(name === 'data' ? 'worker' : 'controller', this.#config)[name]?.address;
+  }
+
+  /**
+   * Binds the sockets and starts all children. Resolves when all are ready, or when
+   * it was told to stop meanwhile. Rejects, with nothing left behind, when one of
+   * them cannot start: what fails at once should fail before the eyes of whoever starts it.
+   */
+  async start(): Promise<void> {
+    const { sockets, workersOf } = this.#o;
+    await sockets.ensure(this.#config);
+    const children = [this.#controller.fill()];
+    while (this.#workers.length < workersOf(this.#config)) {
+      const place = this.#placeFor('worker', this.#config);
+      this.#workers.push(place);
+      children.push(place.fill());
+    }
+    try {
+      await Promise.all(children.map(({ ready }) => ready));
+    } catch (error) {
+      if (this.#isEnding) return;
+      this.#vacate();
+      for (const child of this.#everyone()) child.kill();
+      await Promise.all(this.#everyone().map(({ exited }) => exited));
+      throw error;
+    }
+  }
+
+  /** Ends the gateway; see {@link Lifecycle.stop}. Called again it can only make it sooner. */
+  stop(why: string, times: StopTimes = {}): void {
+    const { logger } = this.#o;
+    this.#lifecycle
+      .stop(why, times, (graceMs, cut) => this.#drain(graceMs, cut))
+      .catch((error: unknown) => logger.error({ err: error }, 'could not stop in order'))
+      .then(this.#onEnded, this.#onEnded);
+  }
+
+  /**
+   * Reads the configuration anew and replaces all children by such that have it.
+   * What is wrong with it is logged, and then everything stays as it is.
+   */
+  async reload(why: string): Promise<void> {
+    await this.#logged(this.#reload(why).all);
+  }
+
+  /** +1 logs more, -1 less, until the configuration names another level. */
+  moveLogLevel(step: 1 | -1): void {
+    this.#setLevel(nextLevel(this.#level, step));
+  }
+
+  get #state() {
+    return { state: this.#lifecycle.state, why: this.#why };
+  }
+
+  async #answer(what: HostRequest): Promise<HostAnswer> {
+    try {
+      switch (what.kind) {
+        case 'stop': {
+          const { softTimeoutMs: timeout } = what;
+          if (timeout === undefined) this.stop(what.why);
+          else this.stop(what.why, timeout === 0 ? { pollInterval: 0, timeout } : { timeout });
+          break;
+        }
+        case 'restart':
+          await this.#logged(this.#replacements.ask(what.why).workers, true);
+          break;
+        case 'reload':
+          await this.#logged(this.#reload(what.why).workers, true);
+          break;
+        case 'maintenance':
+          if (!this.#lifecycle.maintain(what.on, what.why)) {
+            return { ok: false, message: 'the gateway is stopping: start it again first' };
+          }
+      }
+      return { ok: true, lifecycle: this.#state };
+    } catch (error) {
+      return { ok: false, message: (error as Error).message };
+    }
+  }
+
+  #reload(why: string): Replacement {
+    let config: Config;
+    try {
+      config = this.#o.readConfig();
+    } catch (error) {
+      const refused = Promise.reject(error);
+      refused.catch(() => undefined);
+      return { workers: refused, all: refused };
+    }
+    // As with SAP Web Dispatcher: whoever has reloaded wants it to serve.
+    this.#lifecycle.maintain(false, why);
+    return this.#replacements.ask(why, config);
+  }
+
+  /** Logs why children were not replaced, and throws it on where somebody else wants to know. */
+  async #logged(replaced: Promise<void>, rethrow = false): Promise<void> {
+    try {
+      await replaced;
+    } catch (error) {
+      this.#o.logger.error({ err: error }, 'the processes were not replaced; those that run stay');
+      if (rethrow) throw error;
+    }
+  }
+
+  /** Every worker in turn, and the controller at last; at no moment are there fewer workers than before. */
+  async #replace({ why, config = this.#config, onWorkers }: Run): Promise<void> {
+    const { logger, sockets, workersOf } = this.#o;
+    const before = this.#config;
+    const farewells: Promise<void>[] = [];
+    const drain = (worker: LiveProcess | undefined): void => {
+      const { shutdownTimeout: graceMs } = before.lifecycle;
+      if (worker !== undefined) farewells.push(worker.end({ kind: 'drain', graceMs }));
+    };
+    logger.info({ why }, 'replacing the processes');
+    const count = workersOf(config);
+    this.#refuseWhileEnding();
+    await sockets.ensure(config);
+    try {
+      for (const place of this.#workers.slice(0, count)) {
+        this.#refuseWhileEnding();
+        drain(await place.succeed(config));
+      }
+      while (this.#workers.length < count) {
+        this.#refuseWhileEnding();
+        const place = this.#placeFor('worker', config);
+        await place.succeed(config);
+        this.#workers.push(place);
+      }
+    } catch (error) {
+      if (this.#isEnding) throw error;
+      // What began with the new configuration goes back to the one that is in effect.
+      for (const place of this.#workers) if (place.config !== before) drain(await place.succeed(before));
+      sockets.keepOnly(before);
+      throw error;
+    }
+    for (const place of this.#workers.splice(count)) drain(place.vacate());
+    this.#config = config;
+    if (config.logging.level !== before.logging.level) this.#setLevel(config.logging.level);
+    onWorkers();
+    // Whoever asked is answered by way of the controller, so the answer goes out before that is told to end.
+    await new Promise((resolve) => setImmediate(resolve));
+    await this.#controller.vacate()?.end({ kind: 'handover', graceMs: FAREWELL_MS });
+    this.#refuseWhileEnding();
+    this.#controller.reopen(config);
+    await this.#controller.fill().ready;
+    sockets.keepOnly(config);
+    await Promise.all(farewells);
+    logger.info({ why }, 'the processes are replaced');
+  }
+
+  async #drain(graceMs: number, cut: AbortSignal): Promise<void> {
+    this.#isEnding = true;
+    this.#vacate();
+    const workers = this.#roster.workers;
+    cut.addEventListener('abort', () => {
+      for (const worker of workers) worker.kill();
+    });
+    await Promise.all(workers.map((worker) => worker.end({ kind: 'drain', graceMs })));
+    const leaveMs = cut.aborted ? HASTY_FAREWELL_MS : FAREWELL_MS;
+    await this.#roster.controller?.end({ kind: 'leave', graceMs: leaveMs });
+  }
+
+  /** No child follows another any more, and no connection waits for one. */
+  #vacate(): void {
+    this.#controller.vacate();
+    for (const place of this.#workers) place.vacate();
+    this.#o.sockets.close();
+  }
+
+  #everyone(): LiveProcess[] {
+    const { controller, workers } = this.#roster;
+    return controller === undefined ? workers : [controller, ...workers];
+  }
+
+  #refuseWhileEnding(): void {
+    if (this.#isEnding) throw new Error('the gateway is stopping: start it again instead');
+  }
+
+  #setLevel(level: string): void {
+    if (level === this.#level) return;
+    this.#o.logger.info({ before: this.#level, level }, 'log level');
+    this.#level = level;
+    this.#o.logger.level = level;
+    this.#roster.broadcast({ kind: 'log-level', level });
+  }
+
+  #placeFor(role: 'controller' | 'worker', config: Config): Place {
+    return new Place(role, config, (of) => this.#roster.start(role, of), this.#o.logger);
+  }
+}

@@ -1,0 +1,119 @@
+import type { ChildPort, StartChild } from '../../src/process/child-port.ts';
+import type { ChildId, ChildRole, Farewell, FromChild, Init, ToChild } from '../../src/process/messages.ts';
+
+/** A process that is none: it does what the test says. */
+export class FakeChild {
+  readonly role: ChildRole;
+  readonly pid: number;
+  readonly fds: Readonly<Record<string, number>>;
+  readonly got: ToChild[] = [];
+  isAlive = true;
+  wasKilled = false;
+  readonly say: (message: FromChild) => void;
+  readonly exited: Promise<string>;
+  #exit: (how: string) => void = () => undefined;
+
+  constructor(pid: number, { role, fds, onMessage }: Parameters<StartChild>[0]) {
+    this.pid = pid;
+    this.role = role;
+    this.fds = fds as Record<string, number>;
+    this.say = onMessage;
+    this.exited = new Promise((resolve) => {
+      this.#exit = resolve;
+    });
+  }
+
+  get init(): Init {
+    return this.got.find((message): message is Init => message.kind === 'init') as Init;
+  }
+
+  get id(): ChildId {
+    return this.init.id;
+  }
+
+  get farewell(): Farewell | undefined {
+    return this.got.find(
+      (message): message is Farewell =>
+        message.kind === 'drain' || message.kind === 'handover' || message.kind === 'leave',
+    );
+  }
+
+  end(how: string): void {
+    this.isAlive = false;
+    this.#exit(how);
+  }
+}
+
+export interface FakeHabits {
+  /** What it does once it has its `init`. Default: it is ready. */
+  readonly born?: (child: FakeChild) => void;
+  /** What it does when it is asked to end. Default: it ends. */
+  readonly asked?: (child: FakeChild, farewell: Farewell) => void;
+}
+
+/** Starts {@link FakeChild}ren, and keeps them in the order in which they were started. */
+export class FakeChildren {
+  readonly all: FakeChild[] = [];
+  /** What happened to whom, as in `worker-started worker-1 to controller`. */
+  readonly story: string[] = [];
+  habits: FakeHabits = {};
+
+  readonly start: StartChild = (start) => {
+    const child = new FakeChild(1_000 + this.all.length, start);
+    this.all.push(child);
+    const port: ChildPort = {
+      pid: child.pid,
+      exited: child.exited,
+      kill: () => {
+        child.wasKilled = true;
+        child.end('SIGKILL');
+      },
+      send: (message) => {
+        if (child.isAlive) this.#deliver(child, message);
+      },
+    };
+    return port;
+  };
+
+  get living(): FakeChild[] {
+    return this.all.filter(({ isAlive }) => isAlive);
+  }
+
+  get workers(): FakeChild[] {
+    return this.living.filter(({ role }) => role === 'worker');
+  }
+
+  get controller(): FakeChild {
+    const found = this.living.find(({ role }) => role === 'controller');
+    if (found === undefined) throw new Error('no controller lives');
+    return found;
+  }
+
+  get ids(): ChildId[] {
+    return this.living.map(({ id }) => id);
+  }
+
+  #deliver(child: FakeChild, message: ToChild): void {
+    child.got.push(message);
+    const { born = (one) => one.say({ kind: 'ready' }), asked = (one) => one.end('exit code 0') } =
+      this.habits;
+    switch (message.kind) {
+      case 'init':
+        this.story.push(`init to ${child.id}`);
+        queueMicrotask(() => born(child));
+        break;
+      case 'worker-started':
+      case 'worker-gone':
+        this.story.push(`${message.kind} ${message.worker.id} to ${child.id}`);
+        break;
+      case 'drain':
+      case 'handover':
+      case 'leave':
+        this.story.push(`${message.kind} to ${child.id}`);
+        queueMicrotask(() => asked(child, message));
+        break;
+      default:
+        this.story.push(`${message.kind} to ${child.id}`);
+    }
+  }
+}
