@@ -1,7 +1,7 @@
 /**
  * Makes sure that the programs are there which the files in `deploy/` are
- * checked with: what is missing is installed with apt-get where that asks for no
- * password. Else says in one sentence what to install, and fails.
+ * checked with: root, as in a container, has what is missing installed with
+ * apt-get. Else says in one sentence what to install, and fails.
  */
 import { spawnSync } from 'node:child_process';
 import type { SystemTool } from './system-tools.ts';
@@ -16,20 +16,17 @@ function missingPackages(): string[] {
 }
 
 function install(packages: readonly string[]): void {
-  const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
-  if (findTool('apt-get') === undefined) giveUp(packages, '');
+  if (process.getuid?.() !== 0 || findTool('apt-get') === undefined) giveUp(packages, '');
   process.stderr.write(`installing ${packages.join(', ')}: the files in deploy/ are checked with them\n`);
   const commands = [
     ['apt-get', 'update', '-q'],
-    // Services that come with them are not wanted.
-    ['env', 'DEBIAN_FRONTEND=noninteractive', 'RUNLEVEL=1', 'apt-get', 'install', '-qy'].concat(
-      '--no-install-recommends',
-      packages,
-    ),
+    ['apt-get', 'install', '-qy', '--no-install-recommends', ...packages],
   ];
+  // Services that come with them are not wanted.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1', SYSTEMD_OFFLINE: '1' };
   for (const command of commands) {
-    const [program = '', ...args] = [...asRoot, ...command];
-    const { status } = spawnSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    const [program = '', ...args] = command;
+    const { status } = spawnSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'], env });
     if (status !== 0) giveUp(packages, ` (${command.join(' ')} failed)`);
   }
   const still = missingPackages();
@@ -39,7 +36,7 @@ function install(packages: readonly string[]): void {
 function giveUp(packages: readonly string[], why: string): never {
   process.stderr.write(
     `The files in deploy/ are checked with programs of these Debian packages, which are missing${why}: ${packages.join(' ')}\n` +
-      'Install them, or run the other tests alone: npm run test:unit, and so on.\n',
+      'Install them; until then those checks fail, and nothing else.\n',
   );
   process.exit(1);
 }
