@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { ConnectorProcess } from '../../src/simulator/connector-process.ts';
 import { startConnectorProcess } from '../../src/simulator/connector-process.ts';
 import { eventually } from '../support/eventually.ts';
@@ -12,7 +12,7 @@ let connectors: [ConnectorProcess, ConnectorProcess, ConnectorProcess];
 let gateways: GatewayProcess[];
 let config: Record<string, unknown>;
 
-beforeEach(async () => {
+beforeAll(async () => {
   connectors = await Promise.all([
     startConnectorProcess({ name: 'a' }),
     startConnectorProcess({ name: 'b' }),
@@ -34,7 +34,7 @@ beforeEach(async () => {
   gateways = await Promise.all([startGatewayProcess(config), startGatewayProcess(config)]);
 });
 
-afterEach(async () => {
+afterAll(async () => {
   await Promise.all(gateways.map((gateway) => gateway.close()));
   await Promise.all(connectors.map((connector) => connector.close()));
 });
@@ -56,9 +56,16 @@ const everywhere = (id: string, health: string): Promise<void> =>
     for (const gateway of gateways) expect(await healthOf(gateway, id)).toBe(health);
   });
 
+// In this order: each goes on with what the one before has left.
 describe('a failover pool', () => {
   test('sends everyone, through every gateway, to the one with the lowest priority number', async () => {
     expect(await answering()).toEqual(new Set(['b']));
+  });
+
+  test('does not look into bodies, and serves requests that name nobody', async () => {
+    const [gateway] = gateways as [GatewayProcess];
+    const response = await fetch(`${gateway.url}/health`);
+    expect(((await response.json()) as { name: string }).name).toBe('b');
   });
 
   test('goes to the next in line when the active instance dies, and stays there when it comes back', async () => {
@@ -73,13 +80,6 @@ describe('a failover pool', () => {
   });
 
   test('is the same for a gateway that starts after the failover', async () => {
-    const [, b] = connectors;
-    expect(await answering()).toEqual(new Set(['b']));
-    await b.kill();
-    expect(await answering()).toEqual(new Set(['a']));
-    await b.restart();
-    await everywhere('b', 'up');
-
     gateways.push(await startGatewayProcess(config));
     expect(await answering()).toEqual(new Set(['a']));
   });
@@ -88,11 +88,5 @@ describe('a failover pool', () => {
     const [a, b] = connectors;
     await Promise.all([a.kill(), b.kill()]);
     expect(await answering()).toEqual(new Set(['c']));
-  });
-
-  test('does not look into bodies, and serves requests that name nobody', async () => {
-    const [gateway] = gateways as [GatewayProcess];
-    const response = await fetch(`${gateway.url}/health`);
-    expect(((await response.json()) as { name: string }).name).toBe('b');
   });
 });
