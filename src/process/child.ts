@@ -5,7 +5,10 @@ import { Channel } from './channel.ts';
 import type { FromChild, HostChannel, Init, RunningChild } from './messages.ts';
 import { endAtOnce, tuneHeap } from './runtime.ts';
 
-/** What a process of one role consists of. Rejects where it cannot start. */
+/**
+ * What a process of one role consists of. Rejects where it cannot start. It is the only one to hear events, so that
+ * those which come before it listens wait for it.
+ */
 export type BuildChild = (init: Init, channel: HostChannel, logger: Logger) => Promise<RunningChild>;
 
 // A key on the terminal, and what service managers send to a group, reach children too: the supervisor acts for all.
@@ -32,9 +35,6 @@ export async function runChild(load: () => Promise<BuildChild>): Promise<void> {
   process.title = `ici-gateway: ${init.id}`;
   tuneHeap();
   const log = openProcessLog(init.logLevel, init.id);
-  channel.onEvent((event) => {
-    if (event.kind === 'log-level') log.logger.level = event.level;
-  });
   let code = 0;
   try {
     const build = await load();
