@@ -4,7 +4,6 @@ import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Config, SapControlConfig } from '../config/schema.ts';
 import { readPasswordFile } from '../config/secrets.ts';
-import { parseAddress } from '../config/syntax.ts';
 import { Methods } from '../control-plane/sapcontrol/methods.ts';
 import { PasswordGate } from '../control-plane/sapcontrol/password-gate.ts';
 import { createSapControlServer } from '../control-plane/sapcontrol/server.ts';
@@ -12,7 +11,16 @@ import type { SapControlSource } from '../control-plane/sapcontrol/source.ts';
 import { ActRefused } from '../control-plane/sapcontrol/source.ts';
 import { listenAtPath } from '../control-plane/sapcontrol/unix-socket.ts';
 import type { GatewayStatus } from '../control-plane/status.ts';
+import type {
+  HostChannel,
+  HostEvent,
+  HostRequest,
+  InheritedSocket,
+  Init,
+  LiveChild,
+} from '../process/messages.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { bindOptions, listenOn, urlOf } from './addresses.ts';
 import { sapParameters } from './sap-parameters.ts';
 
 /** What only the processes know: who there is, and how to end or restart them. */
@@ -26,7 +34,7 @@ export interface SapControl {
    * Returns where the port is, such as `http://127.0.0.1:50013`. Rejects, with
    * nothing left open, where one of them cannot be had.
    */
-  listen(inherited?: { readonly fd: number }): Promise<string>;
+  listen(inherited?: InheritedSocket): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -50,7 +58,7 @@ export function soleProcess({ startedAt, status, stop, logger }: SoleParts): Sap
     pids: () => [pid],
     stop: async (timeout) => {
       // It ends with this service itself, so its end cannot be waited for.
-      stop('SAPControl', timeout === undefined ? {} : { timeout }).catch((error: unknown) =>
+      stop(WHY, timeout === undefined ? {} : { timeout }).catch((error: unknown) =>
         logger.error({ err: error }, 'could not stop as it was asked to by SAPControl'),
       );
     },
@@ -62,6 +70,60 @@ export function soleProcess({ startedAt, status, stop, logger }: SoleParts): Sap
     },
   };
 }
+
+interface SupervisedParts {
+  readonly init: Init;
+  readonly channel: HostChannel;
+  readonly status: () => GatewayStatus;
+  readonly logger: Logger;
+}
+
+/**
+ * The parts of a gateway whose supervisor has started this controller. It knows
+ * the other processes by what the supervisor tells, so `heard` is to be called for
+ * each of its events.
+ */
+export function supervised({ init, channel, status, logger }: SupervisedParts): {
+  readonly parts: SapControlParts;
+  heard(event: HostEvent): void;
+} {
+  const { host } = init;
+  const workers = new Map<string, LiveChild>(init.workers.map((worker) => [worker.id, worker]));
+  const ask = async (what: HostRequest): Promise<void> => {
+    const answer = await channel.ask(what);
+    if (!answer.ok) throw new ActRefused(answer.message);
+  };
+  return {
+    parts: {
+      pid: host.pid,
+      startedAt: new Date(host.startedAt),
+      status,
+      logger,
+      state: () => status().state,
+      liveWorkers: () => workers.size,
+      pids: () => [host.pid, process.pid, ...Array.from(workers.values(), ({ pid }) => pid)],
+      stop: (timeout) =>
+        ask({ kind: 'stop', why: WHY, ...(timeout === undefined ? {} : { softTimeoutMs: timeout }) }),
+      restart: async () => {
+        // Answered only when all workers are replaced, and this process goes with the rest. A soft timeout is not
+        // needed: each worker is replaced by one that is there already.
+        ask({ kind: 'restart', why: WHY }).catch((error: unknown) =>
+          logger.error({ err: error }, 'could not restart as it was asked to by SAPControl'),
+        );
+      },
+      signal: async (to, signal) => {
+        process.kill(to, signal);
+      },
+    },
+    heard: (event) => {
+      if (event.kind === 'worker-started') workers.set(event.worker.id, event.worker);
+      else if (event.kind === 'worker-gone') workers.delete(event.worker.id);
+    },
+  };
+}
+
+/** Who asked, in the log. */
+const WHY = 'SAPControl';
 
 /** The SAPControl web service of one gateway, on its two listeners. */
 export function composeSapControl(
@@ -95,33 +157,28 @@ export function composeSapControl(
   const close = async (): Promise<void> => {
     // First, so that whoever takes over finds the place free.
     await removeSocket();
+    // The framework cuts connections only of what it has opened itself.
+    open.server.closeAllConnections();
     await Promise.all([open.close(), owned.close()]);
   };
   return {
     listen: async (inherited) => {
       try {
         removeSocket = await listenAtPath(owned, options.socket);
-        await open.listen(inherited === undefined ? addressOf(options) : onDescriptor(inherited));
+        if (inherited === undefined) {
+          await open.listen(bindOptions(options.address));
+        } else {
+          await open.ready();
+          await listenOn(open.server, inherited);
+        }
       } catch (error) {
         await close();
         throw error;
       }
-      const { address, family, port: bound } = open.server.address() as AddressInfo;
-      port = bound;
-      return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+      const address = open.server.address() as AddressInfo;
+      port = address.port;
+      return urlOf('http', address);
     },
     close,
   };
-}
-
-/** Fastify passes this on to Node, where a descriptor is stronger than a host; without one it would open a second server. */
-function onDescriptor({ fd }: { readonly fd: number }): { host: string } {
-  const options = { fd, host: '127.0.0.1' };
-  return options;
-}
-
-function addressOf({ address }: SapControlConfig): { host: string; port: number } {
-  const parsed = parseAddress(address);
-  if (parsed === undefined) throw new Error(`cannot listen on ${address}: write host:port`);
-  return parsed;
 }
