@@ -7,6 +7,7 @@ import type { ControlPool } from './composition/control-pool.ts';
 import { composeControlPool } from './composition/control-pool.ts';
 import { coordinatorEvents } from './composition/events.ts';
 import { displayed, nameDisplay } from './composition/names.ts';
+import { composeSapControl, supervised } from './composition/sapcontrol.ts';
 import { openStores } from './composition/stores.ts';
 import type { PoolConfig } from './config/schema.ts';
 import type { CallMessage } from './host/calls.ts';
@@ -58,7 +59,9 @@ export async function startController(
   channel.onMessage((body, from) => {
     if (from !== 'controller') workers.take(from, body as ToController | CallMessage);
   });
+  const host = supervised({ init, channel, logger, status: () => admin.status() });
   channel.onEvent((event: HostEvent) => {
+    host.heard(event);
     switch (event.kind) {
       case 'worker-started':
         workers.started(event.worker.id as WorkerId);
@@ -150,10 +153,15 @@ export async function startController(
   clock.start();
   await admin.server.ready();
   await listenOn(admin.server.server, socketOf(init, 'admin'));
+  const sapControl =
+    config.sapcontrol === undefined ? undefined : composeSapControl(config, config.sapcontrol, host.parts);
+  if (sapControl !== undefined)
+    logger.info({ address: await sapControl.listen(init.sockets.sapcontrol) }, 'sapcontrol listening');
 
   return {
     end: async ({ kind }: Farewell) => {
       clock.stop();
+      await sapControl?.close();
       admin.server.server.close();
       admin.server.server.closeAllConnections();
       await admin.server.close();
