@@ -92,7 +92,7 @@ describe('who may change something', () => {
 });
 
 describe('what is asked wrongly', () => {
-  test.each([
+  const CASES: readonly (readonly [path: string, body: unknown, message: string])[] = [
     ['/instances/a/drain', {}, 'why is missing; it must be the reason, of 1 to 500 characters'],
     ['/instances/a/drain', { why: ' ' }, 'why must be the reason'],
     ['/instances/a/drain', { why: 'x'.repeat(501) }, 'why must be the reason'],
@@ -112,11 +112,17 @@ describe('what is asked wrongly', () => {
     ['/agents/move', { ...WHY, instance: 'b', agent: 'X', session: 's' }, 'agent or session'],
     ['/agents/move', { ...WHY, instance: 'b', agent: '\u0007' }, 'agent must be a user name'],
     ['/instances/a/drain', 'patch', 'the body must be object; send a JSON object'],
-  ])('%s with %j is refused, with the field and what it must be', async (path, body, message) => {
+  ];
+
+  // Each changes nothing, so one gateway does for all.
+  test('is refused, with the field and what it must be', async () => {
     await start('');
-    const answer = await change(path, body);
-    expect(answer.status, JSON.stringify(answer.body)).toBe(400);
-    expect(answer.body.error).toContain(message);
+    for (const [path, body, message] of CASES) {
+      const answer = await change(path, body);
+      const asked = `${path} with ${JSON.stringify(body)}`;
+      expect(answer.status, `${asked}: ${JSON.stringify(answer.body)}`).toBe(400);
+      expect(answer.body.error, asked).toContain(message);
+    }
     expect((await read('/events?limit=1000')).body.events).not.toContainEqual(
       expect.objectContaining({ by: 'admin' }),
     );
