@@ -138,6 +138,11 @@ export async function startController(
     replica,
     startedAt: new Date(init.host.startedAt),
     state: () => lifecycle.state,
+    lifecycle: {
+      maintain: (on, why) => channel.ask({ kind: 'maintenance', on, why }),
+      stop: (why, softTimeoutMs) =>
+        channel.ask({ kind: 'stop', why, ...(softTimeoutMs === undefined ? {} : { softTimeoutMs }) }),
+    },
     inFlight: () => workers.inFlight,
     scrape: async () => {
       await workers.refreshMetrics();

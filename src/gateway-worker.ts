@@ -7,6 +7,7 @@ import { bindingsEvents } from './composition/events.ts';
 import { displayed, nameDisplay } from './composition/names.ts';
 import { openWorkerStores } from './composition/stores.ts';
 import type { PoolConfig } from './config/schema.ts';
+import { shownState } from './core/lifecycle.ts';
 import type { CallMessage } from './host/calls.ts';
 import { Calls } from './host/calls.ts';
 import type { ControllerCalls, ToController, ToWorker, WorkerCalls } from './host/messages.ts';
@@ -86,6 +87,8 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
   };
   for (const poolConfig of config.pools) pools.push(compose(poolConfig));
 
+  let { state } = init.lifecycle;
+  let inMaintenance = state === 'Maintenance';
   const { listener, server } = await composeListener(
     config,
     pools.map(({ pool }) => pool),
@@ -93,6 +96,14 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
     metrics,
     logger,
     showName,
+    {
+      state: () =>
+        shownState(
+          state,
+          pools.some(({ pool }) => pool.standing.cutOff.size > 0),
+        ),
+      isInMaintenance: () => inMaintenance,
+    },
   );
 
   channel.onMessage((body) => {
@@ -127,7 +138,10 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
         logger.level = event.level;
         break;
       case 'lifecycle':
-        if (event.lifecycle.state === 'Stopping') listener.ending.announce();
+        state = event.lifecycle.state;
+        // Who is in maintenance when the gateway stops stays in it.
+        if (state === 'Stopping' || state === 'Draining' || state === 'Stopped') listener.ending.announce();
+        else inMaintenance = state === 'Maintenance';
         break;
     }
   });

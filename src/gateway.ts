@@ -14,6 +14,7 @@ import { openStores } from './composition/stores.ts';
 import type { Config } from './config/schema.ts';
 import type { GatewayStatus } from './control-plane/status.ts';
 import { Coordinators } from './coordination/coordinators.ts';
+import type { ControlAnswer } from './core/lifecycle.ts';
 import type { Listener } from './data-plane/listener.ts';
 import type { StopTimes } from './process/lifecycle-driver.ts';
 import { Lifecycle } from './process/lifecycle-driver.ts';
@@ -38,6 +39,10 @@ export interface Gateway {
   close(graceMs?: number): Promise<void>;
 }
 
+const OK: ControlAnswer = { ok: true };
+const TOO_EARLY: ControlAnswer = { ok: false, message: 'the gateway has not opened its port yet; try again' };
+const TOO_LATE: ControlAnswer = { ok: false, message: 'the gateway is stopping; start it again first' };
+
 /**
  * Puts a gateway together and starts it, all in this process. Rejects, with
  * nothing left behind, when an address cannot be bound or the store cannot be
@@ -60,21 +65,15 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     },
   });
   const closers: (() => Promise<unknown>)[] = [() => stores.close()];
-  let onStarted = (): void => {};
-  const started = new Promise<void>((resolve) => {
-    onStarted = resolve;
-  });
   const lifecycle = new Lifecycle({
     ...config.lifecycle,
-    onState: (state, why) => {
-      logger.info({ state, why }, state.toLowerCase());
-      onStarted();
-    },
+    onState: (state, why) => logger.info({ state, why }, state.toLowerCase()),
   });
   let inFlight = (): number => 0;
+  let stop: Gateway['stop'] | undefined;
 
   const closeAll = async (): Promise<void> => {
-    for (const close of closers.reverse()) {
+    for (let close = closers.pop(); close !== undefined; close = closers.pop()) {
       await close().catch((error: unknown) => logger.error({ err: error }, 'could not close a part'));
     }
   };
@@ -110,6 +109,14 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       replica,
       startedAt,
       state: () => lifecycle.state,
+      lifecycle: {
+        maintain: async (on, why) => (lifecycle.maintain(on, why) ? OK : TOO_LATE),
+        stop: async (why, timeout) => {
+          if (stop === undefined) return TOO_EARLY;
+          void stop(why, timeout === undefined ? {} : { timeout });
+          return OK;
+        },
+      },
       inFlight: () => inFlight(),
       showName: (name) => displayed(name, showName),
     });
@@ -123,6 +130,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       metrics,
       logger,
       showName,
+      { state: () => admin.state(), isInMaintenance: () => lifecycle.inMaintenance },
     );
     inFlight = () => server.inFlight;
     closers.push(() => listener.fastify.close());
@@ -135,29 +143,17 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     const url = urlOf(scheme, listener.fastify.server.address() as AddressInfo);
     logger.info({ address: url }, 'listening');
 
-    let ending: Promise<void> | undefined;
-    let onEnded = (): void => {};
-    const ended = new Promise<void>((resolve) => {
-      onEnded = resolve;
-    });
-    const closeAfter = async (stopped: Promise<void>): Promise<void> => {
-      try {
-        await stopped;
-      } finally {
-        await closeAll();
-        onEnded();
-      }
-    };
-    const stop = (why: string, times: StopTimes = {}): Promise<void> => {
-      const stopped = lifecycle.stop(why, times, (_, cut) => endListener(listener, cut));
+    const ended = lifecycle.stopped.then(() => closeAll());
+    const stopSoftly = async (why: string, times: StopTimes = {}): Promise<void> => {
       listener.ending.announce();
-      ending ??= closeAfter(stopped);
-      return ending;
+      await lifecycle.stop(why, times, (_, cut) => endListener(listener, cut));
+      await ended;
     };
+    stop = stopSoftly;
     const sapControlUrl = await listenSapControl(config, closers, {
       startedAt,
       status: () => admin.status(),
-      stop,
+      stop: stopSoftly,
       logger,
     });
     void settled.then(() => lifecycle.settled());
@@ -168,10 +164,10 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       sapControlUrl,
       metrics,
       status: () => admin.status(),
-      running: started,
-      stop,
+      running: lifecycle.started,
       ended,
-      close: (graceMs = 0) => stop('closed', { pollInterval: 0, timeout: graceMs }),
+      stop: stopSoftly,
+      close: (graceMs = 0) => stopSoftly('closed', { pollInterval: 0, timeout: graceMs }),
     };
   } catch (error) {
     await lifecycle.stop('it could not start', { pollInterval: 0 }, closeAll);

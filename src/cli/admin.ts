@@ -13,6 +13,7 @@ interface AdminFlags {
   readonly zone?: string;
   readonly limit?: string;
   readonly session?: boolean;
+  readonly softTimeout?: string;
 }
 
 interface Question {
@@ -29,12 +30,15 @@ const TOKEN_FILE = 'ICI_GATEWAY_ADMIN__TOKEN_FILE';
 export function addAdmin(program: Command, env: Environment, output: Output): void {
   const admin = program
     .command('admin')
-    .description('Operate a running gateway. What is decided holds for every gateway of its store.')
+    .description(
+      'Operate a running gateway. What is decided for a pool holds for every gateway of its store.',
+    )
     .addHelpText(
       'after',
       examples([
         'ici-gateway admin status',
         'ici-gateway admin drain ici a --why "patch the host" --deadline 30m --token-file admin.token',
+        'ici-gateway admin maintenance on --why "new release of the connector" --token-file admin.token',
         'ici-gateway admin move ici MILLER b --why "complains of echo" --token-file admin.token',
         'ici-gateway admin failback-policy ici "at 03:30" --zone Europe/Berlin --why "quiet then" --token-file admin.token',
       ]),
@@ -96,6 +100,21 @@ export function addAdmin(program: Command, env: Environment, output: Output): vo
         [flags.session === true ? 'session' : 'agent']: agent,
       }),
     );
+  changing(
+    admin,
+    'maintenance <on|off>',
+    'Answer requests with a page of maintenance instead of passing them on, or end that. Of this gateway alone.',
+  ).action((onOrOff: string, flags: AdminFlags) => {
+    if (onOrOff !== 'on' && onOrOff !== 'off') throw new Error(`maintenance is on or off, not ${onOrOff}`);
+    return change(flags, '/maintenance', { on: onOrOff === 'on' });
+  });
+  changing(
+    admin,
+    'stop',
+    'Stop this gateway softly: what is under way is answered, and nobody is refused before.',
+  )
+    .option('--soft-timeout <duration>', 'when what is not answered is cut off (lifecycle.shutdownTimeout)')
+    .action((flags: AdminFlags) => change(flags, '/stop', { softTimeout: flags.softTimeout }));
   asking(admin, 'events <pool>', 'Show what has changed in a pool, and by whom, the newest first.')
     .option('--limit <n>', 'how many', '20')
     .action((pool: string, flags: AdminFlags) =>

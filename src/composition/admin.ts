@@ -7,7 +7,9 @@ import type { PoolSource } from '../control-plane/pool-source.ts';
 import type { GatewayStatus } from '../control-plane/status.ts';
 import { cutOffOf, PendingWatch, poolStatus } from '../control-plane/status.ts';
 import type { Name } from '../core/identity.ts';
-import type { LifecycleState } from '../core/lifecycle.ts';
+import type { LifecycleControl, LifecycleState, ShownState } from '../core/lifecycle.ts';
+import { shownState } from '../core/lifecycle.ts';
+import { StatePages } from '../core/state-page.ts';
 import { canonicalUser } from '../identity/user-name.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -22,6 +24,7 @@ export interface AdminParts {
   readonly startedAt: Date;
   /** Whether it is isolated shows in the pools. */
   readonly state: () => LifecycleState;
+  readonly lifecycle: LifecycleControl;
   readonly inFlight: () => number;
   /** The metrics of the whole gateway, in Prometheus's text format; this process's own by default. */
   readonly scrape?: () => Promise<string>;
@@ -31,15 +34,18 @@ export interface AdminParts {
 export interface Admin {
   readonly server: ReturnType<typeof createAdminServer>;
   status(): GatewayStatus;
+  /** As it is shown to balancers, without what a status costs. */
+  state(): ShownState;
 }
 
 /** @throws SecretUnreadable where the token of the admin plane cannot be read */
-export function composeAdmin({ admin }: Config, parts: AdminParts): Admin {
-  const { pools, metrics, logger, replica, startedAt, state, inFlight, showName } = parts;
+export function composeAdmin({ admin, statePage }: Config, parts: AdminParts): Admin {
+  const { pools, metrics, logger, replica, startedAt, lifecycle, inFlight, showName } = parts;
+  const state = (): ShownState => shownState(parts.state(), cutOffOf(pools).length > 0);
   const pending = new PendingWatch();
   for (const pool of pools) pending.watch(pool);
   const status = (): GatewayStatus => ({
-    state: state() === 'Running' && cutOffOf(pools).length > 0 ? 'Isolated' : state(),
+    state: state(),
     version: VERSION,
     replica,
     startedAt: startedAt.toISOString(),
@@ -50,6 +56,9 @@ export function composeAdmin({ admin }: Config, parts: AdminParts): Admin {
     metrics,
     logger,
     status,
+    state,
+    lifecycle,
+    statePages: new StatePages(statePage),
     pools,
     token: admin.tokenFile === undefined ? undefined : readAdminToken(admin.tokenFile),
     readers: { name: readName, key: storedKey, show: showName, duration: parseDuration },
@@ -58,7 +67,7 @@ export function composeAdmin({ admin }: Config, parts: AdminParts): Admin {
       return parts.scrape?.() ?? metrics.registry.metrics();
     },
   });
-  return { server, status };
+  return { server, status, state };
 }
 
 function readName(kind: 'user' | 'session', text: string): Name | undefined {

@@ -1,6 +1,8 @@
 import type { Config } from '../config/schema.ts';
-import { readListenerTls } from '../config/secrets.ts';
+import { readListenerTls, readMaintenancePage } from '../config/secrets.ts';
+import type { Condition } from '../core/lifecycle.ts';
 import type { Coordinator } from '../core/ports.ts';
+import { StatePages } from '../core/state-page.ts';
 import { Identifier } from '../data-plane/identify.ts';
 import type { Listener } from '../data-plane/listener.ts';
 import { createListener } from '../data-plane/listener.ts';
@@ -24,8 +26,9 @@ export async function composeListener(
   metrics: Metrics,
   logger: Logger,
   showName: (name: string) => string,
+  condition: Condition,
 ): Promise<{ listener: Listener; server: Server }> {
-  const { limits, timeouts, forwarding, listen, logging } = config;
+  const { limits, timeouts, forwarding, listen, logging, maintenance } = config;
   const trustedProxies = new TrustedProxies(forwarding.trustedProxies);
   const requestIdHeader = forwarding.requestIdHeader.toLowerCase();
   const listener = await createListener({
@@ -62,6 +65,12 @@ export async function composeListener(
     requestIdHeader,
     via: `1.1 ${forwarding.via}`,
     scheme: listen.tls === undefined ? 'http' : 'https',
+    condition,
+    statePages: new StatePages(config.statePage),
+    maintenance: {
+      page: maintenance.pageFile === undefined ? undefined : readMaintenancePage(maintenance.pageFile),
+      retryAfterSeconds: Math.ceil(maintenance.retryAfter / 1_000),
+    },
   });
   listener.attach(server);
   return { listener, server };

@@ -1,7 +1,13 @@
 import type { Path } from './problem.ts';
 import type { ClientTlsConfig, Config, InstanceConfig, PoolConfig, RedisConfig } from './schema.ts';
 import type { SecretUnreadable } from './secrets.ts';
-import { adminTokenProblems, passwordFileProblems, secretFileProblems, tlsFileProblems } from './secrets.ts';
+import {
+  adminTokenProblems,
+  maintenancePageProblems,
+  passwordFileProblems,
+  secretFileProblems,
+  tlsFileProblems,
+} from './secrets.ts';
 import { formatDuration, formatSize } from './units.ts';
 
 export interface CheckContext {
@@ -37,6 +43,7 @@ export const CONFIG_RULES: readonly Rule<Config>[] = [
     check: proxyProtocolHasSources,
   },
   { reads: [['admin', 'tokenFile']], check: adminToken },
+  { reads: [['maintenance', 'pageFile']], check: maintenancePage },
   {
     reads: [['listen', 'address'], ['admin', 'address'], ['sapcontrol']],
     check: sapControl,
@@ -164,6 +171,10 @@ function sapControl({ listen, admin, sapcontrol }: Config, _: Path, { error }: C
   if (Buffer.byteLength(socket) > MOST_SOCKET_BYTES)
     error(['sapcontrol', 'socket'], `is longer than ${MOST_SOCKET_BYTES} bytes; give a shorter path`);
   if (passwordFile !== undefined) reportFiles(error, ['sapcontrol'], passwordFileProblems(passwordFile));
+}
+
+function maintenancePage({ maintenance: { pageFile } }: Config, _: Path, { error }: CheckContext): void {
+  if (pageFile !== undefined) reportFiles(error, ['maintenance'], maintenancePageProblems(pageFile));
 }
 
 function poolNamesDiffer({ pools }: Config, _: Path, { error }: CheckContext): void {

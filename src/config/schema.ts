@@ -3,7 +3,7 @@ import Type from 'typebox';
 import type { OptionNode } from './option.ts';
 import { choice, count, duration, flag, path, section, size, text, written } from './option.ts';
 import { coordination } from './schema-coordination.ts';
-import { lifecycle } from './schema-lifecycle.ts';
+import { lifecycle, maintenance, statePage } from './schema-lifecycle.ts';
 import { pool, XML_NAME, XML_NAME_EXPECTS } from './schema-pool.ts';
 import { redis } from './schema-redis.ts';
 import { sapcontrol } from './schema-sapcontrol.ts';
@@ -330,6 +330,8 @@ export const ConfigSchema = section('Configuration of ici-gateway.', {
   forwarding,
   faults,
   lifecycle,
+  statePage,
+  maintenance,
   logging,
 });
 

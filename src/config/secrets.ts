@@ -124,6 +124,16 @@ export function passwordFileProblems(file: string): SecretUnreadable[] {
   return problemsOf(() => readPasswordFile(file));
 }
 
+/** The page that clients are shown in maintenance. Throws {@link SecretUnreadable}. */
+export function readMaintenancePage(file: string): string {
+  return read('pageFile', file);
+}
+
+/** The same for the page of maintenance. */
+export function maintenancePageProblems(file: string): SecretUnreadable[] {
+  return problemsOf(() => readMaintenancePage(file));
+}
+
 function problemsOf(read: () => unknown): SecretUnreadable[] {
   try {
     read();

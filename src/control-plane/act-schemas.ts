@@ -6,6 +6,8 @@ export interface ActBody {
   readonly by: string;
 }
 
+export const DURATION_EXPECTS = 'a duration such as 30s, or 0s';
+
 interface Field {
   readonly schema: Readonly<Record<string, unknown>>;
   /** Completes "must be …". */
@@ -25,6 +27,8 @@ const FIELDS: Readonly<Record<string, Field>> = {
     expects: 'whoever does it, in 1 to 100 characters',
   },
   deadline: text(40, 'a duration such as 30m, or a time such as 2026-03-01T22:00:00Z'),
+  softTimeout: text(40, DURATION_EXPECTS),
+  on: { schema: { type: 'boolean' }, expects: 'true or false' },
   instance: text(64, 'the id of an instance of the pool'),
   agent: text(256, 'a user name'),
   session: text(1_000, 'a session'),

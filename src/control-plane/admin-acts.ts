@@ -10,11 +10,12 @@ import type { LoggedEvent } from '../core/agreement/ledger.ts';
 import type { Failback } from '../core/agreement/policy.ts';
 import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
+import type { ControlAnswer, LifecycleControl, ShownState } from '../core/lifecycle.ts';
 import { StoreUnavailable } from '../core/ports.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ActBody } from './act-schemas.ts';
-import { actSchema, explain, querySchema } from './act-schemas.ts';
+import { actSchema, DURATION_EXPECTS, explain, querySchema } from './act-schemas.ts';
 import { demandToken } from './authorization.ts';
 import { bindingListing } from './listing.ts';
 import { moveAgent } from './move-agent.ts';
@@ -42,6 +43,8 @@ export interface ActsOptions {
   readonly readers: Readers;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly lifecycle: LifecycleControl;
+  readonly state: () => ShownState;
 }
 
 interface PoolParams {
@@ -67,6 +70,7 @@ const AGENTS = 100;
  *   POST /pools/:pool/activate, /failback
  *   PUT  /pools/:pool/failback-policy
  *   POST /pools/:pool/agents/move
+ *   POST /maintenance, /stop
  *   GET  /pools/:pool/events
  *   GET  /pools/:pool/drain/:instance
  */
@@ -80,6 +84,7 @@ export function addActs(server: FastifyInstance, options: ActsOptions): void {
       guarded.addHook('onRequest', demandToken(options.token));
       addInstanceActs(guarded, options);
       addPoolActs(guarded, options);
+      addGatewayActs(guarded, options);
       guardedDone();
     });
     done();
@@ -216,10 +221,43 @@ function addPoolActs(scope: FastifyInstance, options: ActsOptions): void {
   );
 }
 
+/** The acts that concern this gateway alone. */
+function addGatewayActs(scope: FastifyInstance, options: ActsOptions): void {
+  const { lifecycle, readers, state } = options;
+  const run = async (act: string, body: ActBody, ask: () => Promise<ControlAnswer>) => {
+    await told(options, NO_POOL, act, '', body, async () => {
+      const answer = await ask();
+      if (!answer.ok) throw new ActRefused(409, answer.message);
+    });
+    return { state: state() };
+  };
+  const reason = ({ why, by }: ActBody): string => `${why} (${by})`;
+  scope.post<{ Body: ActBody & { readonly on: boolean } }>(
+    '/maintenance',
+    { schema: actSchema(['on']) },
+    ({ body }) =>
+      run(`maintenance-${body.on ? 'on' : 'off'}`, body, () => lifecycle.maintain(body.on, reason(body))),
+  );
+  scope.post<{ Body: ActBody & { readonly softTimeout?: string } }>(
+    '/stop',
+    { schema: actSchema([], ['softTimeout']) },
+    ({ body }) => {
+      const { softTimeout } = body;
+      const timeout = softTimeout === undefined ? undefined : readers.duration(softTimeout);
+      if (softTimeout !== undefined && timeout === undefined)
+        throw new ActRefused(400, `softTimeout must be ${DURATION_EXPECTS}`);
+      return run('stop', body, () => lifecycle.stop(reason(body), timeout));
+    },
+  );
+}
+
+// Of the labels and log fields of an act that concerns the gateway alone.
+const NO_POOL = { name: '' };
+
 /** Runs an act, and logs and counts how it ended. */
 async function told<Result>(
   { logger, metrics }: ActsOptions,
-  { name: pool }: PoolSource,
+  { name: pool }: Pick<PoolSource, 'name'>,
   act: string,
   instance: InstanceId,
   { by, why }: ActBody,

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import Fastify from 'fastify';
 import type { BindingQuery } from '../core/ports.ts';
 import { StoreUnavailable } from '../core/ports.ts';
+import type { StatePages } from '../core/state-page.ts';
 import type { ActsOptions } from './admin-acts.ts';
 import { addActs } from './admin-acts.ts';
 import { bindingListing } from './listing.ts';
@@ -12,6 +13,7 @@ export interface AdminServerOptions extends ActsOptions {
   readonly status: () => GatewayStatus;
   /** All metrics, in Prometheus's text format. */
   readonly scrape: () => Promise<string>;
+  readonly statePages: StatePages;
 }
 
 type BindingsQuery = BindingQuery & { readonly pool?: string };
@@ -34,11 +36,12 @@ const BINDINGS_QUERY = {
  *   GET /metrics  Prometheus text
  *   GET /livez    200 as long as the process answers
  *   GET /readyz   200 while state is Running, else 503; tells of the gateway, never of the instances
+ *   GET /…/show_init_statepub.icp, /sap/public/icman/ping  the same, as Web Dispatcher answers
  *   GET /status   the whole condition as JSON
  *   GET /bindings?pool=…  who is bound where, page by page; also `instance`, `limit`, `cursor`
  */
 export function createAdminServer(options: AdminServerOptions): FastifyInstance {
-  const { metrics, status, pools, scrape } = options;
+  const { metrics, status, state, statePages, pools, scrape } = options;
   const fastify = Fastify({
     logger: false,
     bodyLimit: 8 * 1_024,
@@ -54,13 +57,19 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
   );
   fastify.get('/livez', async (_request, reply) => reply.type('text/plain').send('ok\n'));
   fastify.get('/readyz', async (_request, reply) => {
-    const { state } = status();
-    const cutOff = state === 'Isolated' ? `cut off from ${cutOffOf(pools).join(', ')}\n` : '';
+    const word = state();
+    const cutOff = word === 'Isolated' ? `cut off from ${cutOffOf(pools).join(', ')}\n` : '';
     return reply
-      .code(state === 'Running' ? 200 : 503)
+      .code(word === 'Running' ? 200 : 503)
       .type('text/plain')
-      .send(`${state}\n${cutOff}`);
+      .send(`${word}\n${cutOff}`);
   });
+  for (const path of statePages.paths) {
+    fastify.get(path, async (_request, reply) => {
+      const { status: code, body } = statePages.answer(state());
+      return reply.code(code).type('text/plain').header('cache-control', 'no-store').send(body);
+    });
+  }
   fastify.get('/status', async () => status());
   fastify.get<{ Querystring: BindingsQuery }>(
     '/bindings',

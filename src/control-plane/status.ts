@@ -2,7 +2,7 @@ import { formatFailback } from '../core/agreement/failback.ts';
 import type { Ballot } from '../core/agreement/opinion.ts';
 import type { Mode } from '../core/agreement/replica.ts';
 import type { InstanceId, InstanceState } from '../core/instance.ts';
-import type { LifecycleState } from '../core/lifecycle.ts';
+import type { ShownState } from '../core/lifecycle.ts';
 import type { PoolSource } from './pool-source.ts';
 
 /** The operator's act that the state of an instance follows. */
@@ -77,15 +77,8 @@ export interface PoolStatus {
   readonly instances: readonly InstanceStatus[];
 }
 
-/**
- * The gateway's own condition. That instances are down does not count: a balancer
- * in front must not act on it. `Isolated` is it from an instance that its peers
- * reach, so that the balancer prefers them.
- */
-export type GatewayState = LifecycleState | 'Isolated';
-
 export interface GatewayStatus {
-  readonly state: GatewayState;
+  readonly state: ShownState;
   readonly version: string;
   /** This gateway's name towards the others. */
   readonly replica: string;

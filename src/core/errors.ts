@@ -43,6 +43,11 @@ export const ERRORS = {
     source: 'gateway',
     message: 'the gateway has not yet seen the state of its instances',
   },
+  GW_MAINTENANCE: {
+    status: 503,
+    source: 'gateway',
+    message: 'the gateway is under maintenance; the request was not sent',
+  },
   GW_UPSTREAM_UNREACHABLE: {
     status: 503,
     source: 'upstream',

@@ -11,6 +11,35 @@
  */
 export type LifecycleState = 'Starting' | 'Running' | 'Maintenance' | 'Stopping' | 'Draining' | 'Stopped';
 
+/**
+ * What is shown of it. `Isolated`: it runs, and is cut off from an instance that
+ * its peers reach, so that a balancer in front had better prefer them. That
+ * instances are down does not count: a balancer must not act on it.
+ */
+export type ShownState = LifecycleState | 'Isolated';
+
+export function shownState(state: LifecycleState, isCutOff: boolean): ShownState {
+  return state === 'Running' && isCutOff ? 'Isolated' : state;
+}
+
+/** The gateway as the data plane has to know it. Asked with every request, so it costs nothing. */
+export interface Condition {
+  isInMaintenance(): boolean;
+  /** Asked by balancers. */
+  state(): ShownState;
+}
+
+/** Whoever decides on the state: this process, or the supervisor of the gateway. */
+export interface LifecycleControl {
+  /** Resolves when the gateway is in maintenance, or no longer. */
+  maintain(on: boolean, why: string): Promise<ControlAnswer>;
+  /** Resolves when a soft shutdown has begun. @param softTimeoutMs less than its configured time, in milliseconds */
+  stop(why: string, softTimeoutMs?: number): Promise<ControlAnswer>;
+}
+
+/** `message` says why not, and the remedy. */
+export type ControlAnswer = { readonly ok: true } | { readonly ok: false; readonly message: string };
+
 /** What happens to a gateway. `settled`: its instances were probed, or it has waited for that for long enough. */
 export type LifecycleEvent = 'settled' | 'maintain' | 'resume' | 'stop' | 'drain' | 'end';
 

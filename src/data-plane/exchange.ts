@@ -60,6 +60,8 @@ export class Exchange {
   refusal: ErrorCode | undefined;
   /** The connection to the client is gone, or the answer is complete. */
   closed = false;
+  /** Answered with the state of the gateway: nobody's traffic. */
+  isStatePoll = false;
   /** More header fields than allowed; those beyond were dropped by the parser. */
   tooManyHeaders = false;
   readonly #deadline: NodeJS.Timeout;

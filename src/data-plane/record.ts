@@ -32,6 +32,8 @@ export class Recorder {
   }
 
   ended(exchange: Exchange): void {
+    // Balancers ask for the state all the time; it is nobody's request.
+    if (exchange.isStatePoll) return;
     const { metrics, logger, logRequests } = this.#options;
     const { response } = exchange;
     const pool = exchange.pool?.name ?? '';

@@ -16,6 +16,8 @@ export interface OwnAnswer {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
+  /** When to come back, where that is known better than by the status. */
+  readonly retryAfterSeconds?: number;
 }
 
 /** The gateway's own answer to an error: a Fault for a SOAP caller, one line of text for any other. */
@@ -55,7 +57,7 @@ export function sendOwnAnswer(
     'cache-control': 'no-store',
     [requestId[0]]: requestId[1],
     ...(close ? { connection: 'close' } : {}),
-    ...(answer.status === 503 ? { 'retry-after': '1' } : {}),
+    ...(answer.status === 503 ? { 'retry-after': String(answer.retryAfterSeconds ?? 1) } : {}),
   });
   response.end(body);
 }

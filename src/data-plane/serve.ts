@@ -1,7 +1,9 @@
 import type { ErrorCode } from '../core/errors.ts';
 import { ERRORS, GatewayError } from '../core/errors.ts';
 import { FAILURES } from '../core/failure.ts';
+import type { Condition } from '../core/lifecycle.ts';
 import type { Coordinator } from '../core/ports.ts';
+import type { StatePages } from '../core/state-page.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { AttemptOutcome } from './attempt.ts';
@@ -12,9 +14,11 @@ import { checkFraming, originForm } from './framing.ts';
 import { connectionTokens, requestHeaders, tellsOfProxies } from './headers.ts';
 import type { Identifier } from './identify.ts';
 import { LogonSearch } from './logon.ts';
+import type { Maintenance } from './maintenance.ts';
+import { maintenanceAnswer } from './maintenance.ts';
 import type { Pool, PoolTable } from './pools.ts';
 import { bindsAgents } from './pools.ts';
-import type { FaultStatus } from './reply-with-fault.ts';
+import type { FaultStatus, OwnAnswer } from './reply-with-fault.ts';
 import { ownAnswer, sendOwnAnswer } from './reply-with-fault.ts';
 import { RequestBody } from './request-body.ts';
 import type { Router, Wait, WaitReason } from './router.ts';
@@ -44,6 +48,9 @@ export interface ServeOptions {
   readonly requestIdHeader: string;
   readonly via: string;
   readonly scheme: 'http' | 'https';
+  readonly statePages: StatePages;
+  readonly condition: Condition;
+  readonly maintenance: Maintenance;
 }
 
 /** What a parked request waits for: to find a way, or for an instance that did not take it. */
@@ -74,8 +81,7 @@ export class Server {
   async serve(exchange: Exchange): Promise<void> {
     this.#inFlight += 1;
     try {
-      const refusal =
-        (await this.#accept(exchange)) ?? (await this.#deliver(exchange, exchange.pool as Pool));
+      const refusal = await this.#answer(exchange);
       if (refusal !== undefined) this.#refuse(exchange, refusal);
     } catch (error) {
       if (exchange.closed) return;
@@ -94,6 +100,15 @@ export class Server {
     }
   }
 
+  /** Returns what to refuse the request with, or `undefined` when it has its answer. */
+  async #answer(exchange: Exchange): Promise<ErrorCode | undefined> {
+    const refusal = await this.#accept(exchange);
+    if (refusal !== undefined) return refusal;
+    if (!exchange.isStatePoll) return this.#deliver(exchange, exchange.pool as Pool);
+    this.#tellState(exchange);
+    return undefined;
+  }
+
   /** Everything that can be said against a request before anybody is asked. */
   async #accept(exchange: Exchange): Promise<ErrorCode | undefined> {
     const { raw } = exchange;
@@ -106,13 +121,19 @@ export class Server {
     // TRACE would show the cookies that it was sent with to whoever reads the answer.
     if (raw.method === 'TRACE') return 'GW_METHOD_UNSUPPORTED';
     if (target === undefined) return 'GW_REQUEST_MALFORMED';
+    exchange.path = target.path;
+    // Also when there is too much to do: that the balancer takes this gateway out would not make it less for the others.
+    if (this.#o.statePages.covers(target.path)) {
+      exchange.isStatePoll = raw.method === 'GET' || raw.method === 'HEAD';
+      return exchange.isStatePoll ? undefined : 'GW_METHOD_UNSUPPORTED';
+    }
     if (this.#inFlight > this.#o.maxInFlight) return 'GW_OVERLOADED';
     if (this.#o.refusesUntrusted && tellsOfProxies(raw) && !this.#o.trustedProxies.includes(exchange.peer))
       return 'GW_FORWARDED_UNTRUSTED';
-    exchange.path = target.path;
     exchange.host = target.host ?? framing.host;
     exchange.pool = this.#o.pools.find(exchange.host, exchange.path);
     if (exchange.pool === undefined) return 'GW_POOL_UNKNOWN';
+    if (this.#o.condition.isInMaintenance()) return 'GW_MAINTENANCE';
     exchange.pool.lastRequestAt = exchange.startedAt;
     if (ambiguity !== undefined) return ambiguity;
 
@@ -248,14 +269,28 @@ export class Server {
     });
   }
 
+  #tellState(exchange: Exchange): void {
+    this.#send(
+      exchange,
+      { ...this.#o.statePages.answer(this.#o.condition.state()), contentType: 'text/plain' },
+      false,
+    );
+  }
+
   #refuse(exchange: Exchange, code: ErrorCode): void {
-    const { response, raw, request } = exchange;
-    if (exchange.closed || response.headersSent) return;
+    if (exchange.closed || exchange.response.headersSent) return;
     exchange.error = code;
-    const answer = ownAnswer(code, exchange.soapVersion, request.id, this.#o.faultStatus);
+    const { soapVersion } = exchange;
+    const plain = ownAnswer(code, soapVersion, exchange.request.id, this.#o.faultStatus);
+    const { maintenance } = this.#o;
+    const answer =
+      code === 'GW_MAINTENANCE' ? maintenanceAnswer(maintenance, plain, soapVersion !== undefined) : plain;
+    this.#send(exchange, answer, ERRORS[code].source === 'client');
+  }
+
+  #send({ response, raw, request }: Exchange, answer: OwnAnswer, close: boolean): void {
     // What is left of a body that nobody reads, or a framing that is not trusted, must not be taken for a request.
-    const close = !raw.complete || ERRORS[code].source === 'client';
-    sendOwnAnswer(response, answer, [this.#o.requestIdHeader, request.id], close);
+    sendOwnAnswer(response, answer, [this.#o.requestIdHeader, request.id], close || !raw.complete);
   }
 }
 

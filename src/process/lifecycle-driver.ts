@@ -36,17 +36,29 @@ const CUT_MS = 2_000;
  * per gateway: in its only process, or in the supervisor.
  */
 export class Lifecycle {
+  /** Resolves when the state is no longer Starting. */
+  readonly started: Promise<void>;
+  /** Resolves when the state is Stopped. */
+  readonly stopped: Promise<void>;
   readonly #o: LifecycleOptions;
   readonly #init: NodeJS.Timeout;
   readonly #cut = new AbortController();
   #life: Life = BORN;
   #plan: StopPlan | undefined;
   #replan: (() => void) | undefined;
-  #stopped: Promise<void> | undefined;
+  #stop: Promise<void> | undefined;
+  #onStarted: () => void = () => {};
+  #onStopped: () => void = () => {};
 
   /** Starts the time of {@link LifecycleOptions.maxInitTime}; ended by `settled` or `stop`. */
   constructor(options: LifecycleOptions) {
     this.#o = options;
+    this.started = new Promise((resolve) => {
+      this.#onStarted = resolve;
+    });
+    this.stopped = new Promise((resolve) => {
+      this.#onStopped = resolve;
+    });
     this.#init = setTimeout(() => this.#on('settled', 'lifecycle.maxInitTime is over'), options.maxInitTime);
     // Sockets keep a gateway alive; the wait for its instances does not.
     this.#init.unref();
@@ -87,11 +99,11 @@ export class Lifecycle {
     clearTimeout(this.#init);
     this.#plan = planStop(performance.now(), { pollInterval, timeout, ...times }, this.#plan);
     this.#replan?.();
-    this.#stopped ??= this.#stop(why, drain);
-    return this.#stopped;
+    this.#stop ??= this.#carryOut(why, drain);
+    return this.#stop;
   }
 
-  async #stop(why: string, drain: Drain): Promise<void> {
+  async #carryOut(why: string, drain: Drain): Promise<void> {
     this.#on('stop', why);
     await this.#until(({ drainAt }) => drainAt);
     this.#on('drain', why);
@@ -150,6 +162,9 @@ export class Lifecycle {
   #on(event: LifecycleEvent, why: string): void {
     const before = this.state;
     this.#life = live(this.#life, event);
-    if (this.state !== before) this.#o.onState(this.state, why);
+    if (this.state === before) return;
+    this.#o.onState(this.state, why);
+    this.#onStarted();
+    if (this.state === 'Stopped') this.#onStopped();
   }
 }

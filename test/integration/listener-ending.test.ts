@@ -108,8 +108,8 @@ describe('a gateway that stops', () => {
         Atomics.wait(connected, 0, Atomics.load(connected, 0), 50);
       expect(Atomics.load(connected, 0)).toBe(WAITING);
       const stopped = gateway.stop('test');
-      await refuses();
       const counted = once(worker, 'message');
+      await refuses();
       worker.postMessage('ask');
       expect(await counted).toEqual([WAITING]);
       await stopped;

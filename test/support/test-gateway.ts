@@ -26,6 +26,8 @@ export interface TestGatewayOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Kept when the gateway is closed, so that another one can go on with it. */
   readonly stateDir?: string;
+  /** Give the gateway back while it is still Starting. */
+  readonly whileStarting?: boolean;
 }
 
 /**
@@ -35,7 +37,7 @@ export interface TestGatewayOptions {
  */
 export async function startTestGateway(
   yaml: string,
-  { env = {}, stateDir: kept }: TestGatewayOptions = {},
+  { env = {}, stateDir: kept, whileStarting = false }: TestGatewayOptions = {},
 ): Promise<TestGateway> {
   const stateDir = kept ?? mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
   const removeState = (): void => {
@@ -55,7 +57,7 @@ export async function startTestGateway(
   });
   try {
     const gateway = await startGateway(config, pino({ level: config.logging.level, base: null }, sink));
-    await gateway.running;
+    if (!whileStarting) await gateway.running;
     return {
       ...gateway,
       log,
