@@ -4,8 +4,8 @@ import { Server as NetServer } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { endWithAnswer } from './linger.ts';
 
-// Connections come faster than they are accepted: those who come now are owed nothing yet.
-const LONGEST_ACCEPT_MS = 1_000;
+// Reached only where connections come faster than they are accepted: then none of them waits from before the end.
+const LONGEST_ACCEPT_MS = 10_000;
 
 /**
  * The end of a listening HTTP server, in which nobody is cut off who was let in.
