@@ -79,9 +79,10 @@ describe('a gateway that stops', () => {
     const stopped = gateway.stop('test');
     await refuses();
     isDraining();
+    for (const client of silent) client.send(REQUEST);
     const answers = await Promise.all(
-      silent.map((client) => {
-        client.send(REQUEST);
+      silent.map(async (client) => {
+        await client.until((bytes) => bytes.length > 0, 30_000);
         return client.response();
       }),
     );
@@ -91,7 +92,7 @@ describe('a gateway that stops', () => {
     }
     await stopped;
     expect(gateway.requests()).toHaveLength(CONNECTIONS);
-  });
+  }, 60_000);
 
   test('accepts first what the kernel has let in while the gateway was busy', async () => {
     await start();
