@@ -19,25 +19,11 @@ let gateway: GatewayProcess;
 let agent: Agent;
 
 beforeEach(async () => {
-  connector = await startConnector({ name: 'a', latencyMs: 300 });
-  gateway = await startGatewayProcess({
-    pools: [
-      {
-        name: 'ici',
-        mode: 'sticky',
-        health: { path: '/health' },
-        instances: [{ id: 'a', url: connector.url }],
-      },
-    ],
-  });
-  agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  // Long enough that on a busy machine a request is still under way when the gateway hears that it is to end.
+  connector = await startConnector({ name: 'a', latencyMs: 1_000 });
 });
 
-afterEach(async () => {
-  agent.destroy();
-  await gateway.close();
-  await connector.close();
-});
+afterEach(() => connector.close());
 
 interface Answer {
   readonly status: number;
@@ -76,17 +62,35 @@ const isAlive = (pid: number): boolean => {
 };
 
 describe('a gateway that is asked to end', () => {
+  beforeEach(async () => {
+    gateway = await startGatewayProcess({
+      pools: [
+        {
+          name: 'ici',
+          mode: 'sticky',
+          health: { path: '/health' },
+          instances: [{ id: 'a', url: connector.url }],
+        },
+      ],
+    });
+    agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  });
+
+  afterEach(async () => {
+    agent.destroy();
+    await gateway.close();
+  });
+
   test('answers what is under way, tells kept-alive clients that it was the last, and ends without delay', async () => {
     expect(await send()).toMatchObject({ status: 200, connection: 'keep-alive' });
     const underWay = send();
     await eventually(() => expect(connector.deliveries.report(false).total).toBe(2));
     gateway.signal('SIGTERM');
     await eventually(() => expect(gateway.log.some(({ msg }) => msg === 'stopping')).toBe(true));
-    const askedAt = performance.now();
 
     expect(await underWay).toMatchObject({ status: 200, connection: 'close' });
-    await eventually(() => expect(isAlive(gateway.pid)).toBe(false), { within: 8_000 });
-    expect(performance.now() - askedAt).toBeLessThan(5_000);
+    // By far less than the 75 s after which an idle connection is closed.
+    await eventually(() => expect(isAlive(gateway.pid)).toBe(false), { within: 30_000 });
   });
 });
 
@@ -120,7 +124,7 @@ describe('a gateway whose log nobody reads', () => {
           if (found === undefined) throw new Error(`it says ${said}`);
           return found;
         },
-        { within: 15_000 },
+        { within: 45_000 },
       );
       // Far more lines than a pipe holds.
       const path = `/${'x'.repeat(4_000)}`;
