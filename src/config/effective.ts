@@ -11,19 +11,20 @@ import { isRecord } from './tree.ts';
  * the secrets.
  */
 export function effectiveConfig(config: Config): Record<string, unknown> {
-  return written(OPTIONS, config) as Record<string, unknown>;
+  return effectiveOption(OPTIONS, config) as Record<string, unknown>;
 }
 
 export function effectiveYaml(config: Config): string {
   return stringify(effectiveConfig(config), { version: '1.2', lineWidth: 0 });
 }
 
-function written(schema: OptionNode, value: unknown): unknown {
-  if (Array.isArray(value)) return value.map((item) => written(schema.items ?? {}, item));
+/** The value of one option in that form. */
+export function effectiveOption(schema: OptionNode, value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => effectiveOption(schema.items ?? {}, item));
   if (isRecord(value)) {
     const { properties = {} } = schema.anyOf?.find((one) => one.type === 'object') ?? schema;
     return Object.fromEntries(
-      Object.entries(value).map(([key, member]) => [key, written(properties[key] ?? {}, member)]),
+      Object.entries(value).map(([key, member]) => [key, effectiveOption(properties[key] ?? {}, member)]),
     );
   }
   if (schema.secret === true) return maskUrl(String(value));
