@@ -148,6 +148,7 @@ describe('a reload', () => {
       `${MINIMAL}listen: { proxyProtocol: accept, proxyProtocolFrom: [10.0.0.0/8] }\n`,
     ],
     ['coordination.lease', MINIMAL, `${MINIMAL}coordination: { lease: 5s }\n`],
+    ['workers', `${MINIMAL}workers: 0\n${REDIS}`, `${MINIMAL}workers: 2\n${REDIS}`],
     ['coordination.replica', MINIMAL, `${MINIMAL}coordination: { replica: gw1 }\n`],
     [
       'affinity.keyPrefix',
@@ -169,7 +170,7 @@ describe('a reload', () => {
   });
 
   test('names every change that it cannot make, and the change of the store that follows from them', () => {
-    expect(refused(MINIMAL, `${MINIMAL}    mode: sticky\n${REDIS}`)).toEqual([
+    expect(refused(MINIMAL, `${MINIMAL}    mode: sticky\nworkers: 0\n${REDIS}`)).toEqual([
       expect.stringContaining('pools[ici].mode'),
       expect.stringContaining('affinity.store'),
       expect.stringContaining('affinity.redis'),
