@@ -181,6 +181,8 @@ describe('the condition that a gateway shows', () => {
     });
     expect((await ask(one.adminUrl, 'GET', '/readyz')).body).toBe('Running\n');
     expect(two.status().state).toBe('Isolated');
+    const page = await fetch(`${two.url}/sap/wdisp/admin/publicicp/show_init_statepub.icp`);
+    expect([page.status, await page.text()]).toEqual([503, 'Isolated']);
     expect(poolOf(two).instances.map(({ id, cutOffHere, health }) => [id, cutOffHere, health])).toEqual([
       ['a', true, 'up'],
       ['b', false, 'up'],
