@@ -52,11 +52,11 @@ export class Channel implements HostChannel {
   }
 
   onMessage(handler: (body: unknown, from: ChildId) => void): void {
-    this.#messages.add(({ body, from }) => handler(body, from));
+    this.#messages.open(({ body, from }) => handler(body, from));
   }
 
   onEvent(handler: (event: HostEvent) => void): void {
-    this.#events.add(handler);
+    this.#events.open(handler);
   }
 
   settled(): void {
@@ -99,20 +99,20 @@ export class Channel implements HostChannel {
   }
 }
 
-/** Keeps what arrives until somebody wants it. */
+/** Keeps what arrives until somebody wants it; from then on it is his. */
 class Mailbox<T> {
-  readonly #handlers: ((item: T) => void)[] = [];
+  #handler: ((item: T) => void) | undefined;
   #waiting: T[] = [];
 
   put(item: T): void {
-    if (this.#handlers.length === 0) this.#waiting.push(item);
-    for (const handler of this.#handlers) handler(item);
+    if (this.#handler === undefined) this.#waiting.push(item);
+    else this.#handler(item);
   }
 
-  add(handler: (item: T) => void): void {
-    this.#handlers.push(handler);
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const item of waiting) handler(item);
+  open(handler: (item: T) => void): void {
+    // A second one would have missed what the first was given.
+    if (this.#handler !== undefined) throw new Error('somebody listens already');
+    this.#handler = handler;
+    for (const item of this.#waiting.splice(0)) handler(item);
   }
 }

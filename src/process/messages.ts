@@ -130,8 +130,8 @@ export type FromChild =
   | { readonly kind: 'request'; readonly request: number; readonly what: HostRequest };
 
 /**
- * A child's end of the channel. Handlers are called in the order of arrival, and
- * what arrives before there is a handler waits for it.
+ * A child's end of the channel. A handler, of which there is one of each kind, is
+ * called in the order of arrival, and what arrives before there is one waits for it.
  */
 export interface HostChannel {
   /** Resolves with the answer. Rejects where the channel has ended. */

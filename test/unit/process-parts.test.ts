@@ -146,6 +146,7 @@ describe('the channel of a child', () => {
     const events: HostEvent[] = [];
     channel.onEvent((event) => events.push(event));
     expect(events).toEqual([{ kind: 'controller-gone' }]);
+    expect(() => channel.onEvent(() => undefined)).toThrow('somebody listens already');
 
     const one = channel.ask({ kind: 'restart', why: 'one' });
     const two = channel.ask({ kind: 'restart', why: 'two' });
