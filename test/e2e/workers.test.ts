@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, describe, expect, inject, test } from 'vitest';
+import type { PoolStatus } from '../../src/control-plane/status.ts';
+import type { SimulatedConnector } from '../../src/simulator/connector.ts';
+import { startConnector } from '../../src/simulator/connector.ts';
+import { eventually } from '../support/eventually.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
+import { startGatewayProcess } from '../support/gateway-process.ts';
+import { childrenOf } from '../support/host-processes.ts';
+import type { Outcome } from '../support/load.ts';
+import { post, startLoad, users } from '../support/load.ts';
+
+let connectors: SimulatedConnector[] = [];
+let gateway: GatewayProcess | undefined;
+let stopped: number | undefined;
+
+afterEach(async () => {
+  if (stopped !== undefined) process.kill(stopped, 'SIGCONT');
+  stopped = undefined;
+  await gateway?.close();
+  await Promise.all(connectors.map((connector) => connector.close()));
+  gateway = undefined;
+  connectors = [];
+});
+
+async function start(affinity: Record<string, unknown>, mode: 'sticky' | 'failover' = 'sticky') {
+  connectors = await Promise.all(['a', 'b'].map((name) => startConnector({ name })));
+  gateway = await startGatewayProcess({
+    workers: 2,
+    pools: [
+      {
+        name: 'ici',
+        mode,
+        balancer: 'random',
+        health: { path: '/health', interval: '300ms', fastInterval: '100ms' },
+        instances: connectors.map(({ name, url }) => ({ id: name, url })),
+      },
+    ],
+    coordination: { lease: '1s' },
+    affinity,
+  });
+  return gateway;
+}
+
+const shared = () => ({
+  keyPrefix: `workers-${randomBytes(4).toString('hex')}`,
+  redis: { url: inject('redisUrl') },
+});
+
+/** Where each agent was answered; fails where one was answered by two. */
+function placesOf(outcomes: readonly Outcome[]): Map<string, string | undefined> {
+  const places = new Map<string, string | undefined>();
+  for (const { user, connector, status } of outcomes) {
+    expect(status).toBe(200);
+    expect(places.get(user) ?? connector, user).toBe(connector);
+    places.set(user, connector);
+  }
+  return places;
+}
+
+async function poolOf({ adminUrl }: GatewayProcess): Promise<PoolStatus> {
+  const { pools } = (await (await fetch(`${adminUrl}/status`)).json()) as { pools: PoolStatus[] };
+  return pools[0] as PoolStatus;
+}
+
+async function metric({ adminUrl }: GatewayProcess, pattern: RegExp): Promise<number> {
+  const text = await (await fetch(`${adminUrl}/metrics`)).text();
+  return [...text.matchAll(pattern)].reduce((sum, [, value]) => sum + Number(value), 0);
+}
+
+describe.each([
+  ['a store that other gateways share', shared],
+  ['the store of this host alone', () => ({})],
+])('two workers, with %s,', (_store, affinity) => {
+  test('bind an agent to one instance, and go on with him when either is killed', async () => {
+    const running = await start(affinity());
+    const agents = users(30, 'AGENT');
+    // At once, so that both workers meet each of them for the first time at the same moment.
+    const first = await Promise.all([...agents, ...agents].map((user) => post(running.url, user)));
+    const places = placesOf(first);
+    expect(new Set(places.values()).size).toBe(2);
+
+    const before = childrenOf(running.pid);
+    expect(before.workers.size).toBe(2);
+    for (const pid of before.workers.values()) {
+      process.kill(pid, 'SIGKILL');
+      await eventually(() => {
+        const { workers } = childrenOf(running.pid);
+        expect([...workers.values()]).not.toContain(pid);
+        expect(workers.size).toBe(2);
+      });
+      const again = await Promise.all(agents.map((user) => post(running.url, user)));
+      expect(placesOf([...first, ...again])).toEqual(places);
+    }
+    // Those who were counted in processes that have ended are counted still.
+    const { total } = (await counted(running)) as { total: number };
+    expect(total).toBeGreaterThan(0);
+  });
+
+  test('serve known agents without an error while the controller is killed, and the next one goes on where it was', async () => {
+    const running = await start(affinity());
+    const agents = users(20, 'AGENT');
+    const load = startLoad([running.url], agents, 20);
+    await eventually(() => expect(load.outcomes.length).toBeGreaterThan(100));
+    const { epoch } = await poolOf(running);
+    const { controller } = childrenOf(running.pid);
+    process.kill(controller as number, 'SIGKILL');
+    await eventually(() => {
+      const now = childrenOf(running.pid).controller;
+      expect(now === undefined || now === controller).toBe(false);
+    });
+    await eventually(async () => expect((await poolOf(running)).standing).toBe('leased'));
+    const { length } = load.outcomes;
+    await eventually(() => expect(load.outcomes.length).toBeGreaterThan(length + 100));
+    placesOf(await load.stop());
+    expect((await poolOf(running)).epoch).toBe(epoch);
+  });
+});
+
+async function counted(running: GatewayProcess): Promise<{ total: number }> {
+  return { total: await metric(running, /^gateway_requests_total\{[^}]*\} (\d+)$/gm) };
+}
+
+describe('a worker that stands still', () => {
+  test('holds up a new active instance until it can act on the old one no more, and never does', async () => {
+    const running = await start(shared(), 'failover');
+    const [a, b] = connectors as [SimulatedConnector, SimulatedConnector];
+    expect((await post(running.url, 'AGENT')).connector).toBe('a');
+    const [pid] = childrenOf(running.pid).workers.values();
+    stopped = pid as number;
+    process.kill(stopped, 'SIGSTOP');
+    await a.behave({ mode: 'unavailable', appliesTo: 'health' });
+    await eventually(
+      async () => {
+        const { active, view } = await poolOf(running);
+        expect([active?.instance, view.effective]).toEqual(['b', true]);
+      },
+      { within: 20_000 },
+    );
+    const { total } = a.deliveries.report(false);
+    process.kill(stopped, 'SIGCONT');
+    stopped = undefined;
+    const outcomes = await Promise.all(users(40, 'AGENT').map((user) => post(running.url, user)));
+    expect(new Set(placesOf(outcomes).values())).toEqual(new Set([b.name]));
+    expect(a.deliveries.report(false).total).toBe(total);
+  });
+});
