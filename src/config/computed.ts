@@ -42,11 +42,8 @@ export const COMPUTED: Readonly<Record<ComputedName, Computed>> = {
     compute: ({ around }) => (isRecord(around) && isRecord(around['redis']) ? 'redis' : 'embedded'),
   },
   workers: {
-    label: 'the cores, at most 4, where the store is Redis; else 0',
-    compute: ({ around }) =>
-      isRecord(around) && keepsInRedis(around['affinity'])
-        ? Math.min(availableParallelism(), MOST_WORKERS)
-        : 0,
+    label: 'the cores, at most 4',
+    compute: () => Math.min(availableParallelism(), MOST_WORKERS),
   },
   zone: {
     label: "the host's",
@@ -85,10 +82,4 @@ export const COMPUTED: Readonly<Record<ComputedName, Computed>> = {
 function instanceNumberOf(around: unknown): string {
   const written = isRecord(around) ? around['instanceNumber'] : undefined;
   return typeof written === 'string' && /^[0-9]{2}$/.test(written) ? written : '00';
-}
-
-/** As the options `affinity.store` and `affinity.redis` will be understood. */
-function keepsInRedis(affinity: unknown): boolean {
-  if (!isRecord(affinity)) return false;
-  return affinity['store'] === undefined ? isRecord(affinity['redis']) : affinity['store'] === 'redis';
 }

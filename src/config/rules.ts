@@ -57,7 +57,6 @@ export const CONFIG_RULES: readonly Rule<Config>[] = [
     ],
     check: storeHasRedis,
   },
-  { reads: [['affinity', 'store'], ['workers']], check: workersShareRedis },
   { reads: [['affinity', 'redis']], check: redis },
   {
     reads: [
@@ -208,14 +207,6 @@ function storeHasRedis({ affinity }: Config, _: Path, { error, warn }: CheckCont
     );
   if (affinity.store === 'embedded' && affinity.redis !== undefined)
     warn(['affinity', 'redis'], 'has no effect while store is embedded; remove one of the two');
-}
-
-function workersShareRedis({ affinity, workers }: Config, _: Path, { error }: CheckContext): void {
-  if (affinity.store === 'embedded' && workers > 0)
-    error(
-      ['workers'],
-      `is ${workers}, and an embedded store serves a single process; make it 0, or give affinity.redis`,
-    );
 }
 
 function redis({ affinity: { redis } }: Config, _: Path, context: CheckContext): void {

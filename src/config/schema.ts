@@ -312,7 +312,7 @@ export const ConfigSchema = section('Configuration of ici-gateway.', {
     maximum: 64,
     computed: 'workers',
     description:
-      'Processes that carry traffic. One more, the controller, probes and is operated, and the first, the supervisor, keeps the ports open and replaces what dies. 0: a single process does everything, which the embedded store needs.',
+      'Processes that carry traffic. One more, the controller, probes and is operated, and the first, the supervisor, keeps the ports open and replaces what dies. 0: a single process does everything.',
   }),
   listen,
   admin,

@@ -37,6 +37,8 @@ async function start(affinity: Record<string, unknown>, mode: 'sticky' | 'failov
       },
     ],
     coordination: { lease: '1s' },
+    // On a busy machine a process takes long to start; what is lost meanwhile is not for a limit to decide.
+    timeouts: { park: '20s' },
     affinity,
   });
   return gateway;
