@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import type { ToolEnd } from '../support/system-tools.ts';
 import { findTool, runProgramFile, runTool } from '../support/system-tools.ts';
@@ -15,13 +15,19 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const DEPLOY = join(ROOT, 'deploy');
 const OK: ToolEnd = { code: 0, text: '' };
 
+// Tools in Python and Ruby, side by side, take their time on a busy machine.
+vi.setConfig({ testTimeout: 90_000 });
+
 let scratch: string;
 
 beforeAll(() => {
   scratch = mkdtempSync(join(tmpdir(), 'ici-gateway-deploy-'));
 });
 
-afterAll(() => rmSync(scratch, { recursive: true }));
+afterAll(() => {
+  vi.resetConfig();
+  rmSync(scratch, { recursive: true });
+});
 
 const read = (file: string): string => readFileSync(join(DEPLOY, file), 'utf8');
 

@@ -39,7 +39,7 @@ export interface ToolEnd {
 }
 
 /**
- * Runs one of the tools to its end, at most for half a minute.
+ * Runs one of the tools to its end, at most for a minute.
  *
  * @throws if it is not installed, with the package to install
  */
@@ -65,7 +65,7 @@ export function runProgramFile(
     const child = execFile(
       file,
       args,
-      { cwd, env: { ...process.env, ...env }, timeout: 30_000, killSignal: 'SIGKILL' },
+      { cwd, env: { ...process.env, ...env }, timeout: 60_000, killSignal: 'SIGKILL' },
       (error, stdout, stderr) => {
         const why = child.exitCode === null ? `\n${error?.message ?? ''}` : '';
         resolve({ code: child.exitCode, text: `${stdout}${stderr}${why}` });
