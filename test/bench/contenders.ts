@@ -127,10 +127,13 @@ export async function startGateway(
 ): Promise<Started & { readonly adminUrl: string }> {
   const addresses = ['--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'];
   const pool = ['--mode', 'sticky', '--instance', `a=${upstream}`];
-  const program = bench.start([process.execPath, MAIN, 'start', ...addresses, ...pool, ...flags], {
-    ...env,
-    XDG_STATE_HOME: `${bench.directory}/${name}`,
-  });
+  const program = bench.start(
+    [process.execPath, MAIN, 'start', '--workers', '0', ...addresses, ...pool, ...flags],
+    {
+      ...env,
+      XDG_STATE_HOME: `${bench.directory}/${name}`,
+    },
+  );
   const url = await printedUrl(program, /"address":"([^"]+)","msg":"listening"/);
   const adminUrl = await printedUrl(program, /"address":"([^"]+)","msg":"admin listening"/);
   await eventually(() => answers(url), { within: READY_MS });
