@@ -16,13 +16,7 @@ export function startSupervised(config: Config, readConfig: () => Config, logger
     config,
     replica: replicaName(config),
     workersOf: ({ workers }) => workers,
-    readConfig: () => {
-      const next = readConfig();
-      if (next.workers > 0) return next;
-      throw new Error(
-        'workers is 0, and a gateway that has workers cannot become a single process: start it anew',
-      );
-    },
+    readConfig,
     startChild: forking(program),
     sockets: new HostSockets({ bind: bindSocket, inherited: inheritedSockets(process.env, process.pid) }),
     logger,

@@ -99,8 +99,7 @@ export class PoolCoordinator {
 
   /** What another process needs in order to act on the standing, with the lease on this process's monotonic clock. */
   get snapshot(): StandingSnapshot {
-    const { view, before, isBlocked, fence, unreachable, candidates, cutOff, foreign, placesAlone } =
-      this.#replica;
+    const { view, before, isBlocked, fence, unreachable, candidates, cutOff, placesAlone } = this.#replica;
     const { leaseEnd, agreed, isAlone } = this.#replica;
     return {
       // A view of its own has no id among the others.
@@ -112,7 +111,6 @@ export class PoolCoordinator {
       unreachable,
       candidates,
       cutOff,
-      foreign,
       placesAlone,
       leaseEnd,
       agreedEpoch: agreed.epoch,

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { formatChange, reloadable, withRetiring } from '../config/changes.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { nextLevel } from '../telemetry/logger.ts';
@@ -187,8 +188,6 @@ export class Supervisor {
       refused.catch(() => undefined);
       return { workers: refused, all: refused };
     }
-    // As with SAP Web Dispatcher: whoever has reloaded wants it to serve.
-    this.#lifecycle.maintain(false, why);
     return this.#replacements.ask(why, config);
   }
 
@@ -203,9 +202,14 @@ export class Supervisor {
   }
 
   /** Every worker in turn, and the controller at last; at no moment are there fewer workers than before. */
-  async #replace({ why, config = this.#config, onWorkers }: Run): Promise<void> {
+  async #replace({ why, config: asked, onWorkers }: Run): Promise<void> {
     const { logger, sockets, workersOf } = this.#o;
     const before = this.#config;
+    if (asked !== undefined) this.#accept(asked, why);
+    const config = asked ?? before;
+    // Kept by those who follow after the reload, until another one: other gateways may still have the instances.
+    const ofWorkers = asked === undefined ? undefined : withRetiring(before, asked);
+    const were = new Map(this.#workers.map((place) => [place, place.config]));
     const farewells: Promise<void>[] = [];
     const drain = (worker: LiveProcess | undefined): void => {
       const { shutdownTimeout: graceMs } = before.lifecycle;
@@ -218,18 +222,21 @@ export class Supervisor {
     try {
       for (const place of this.#workers.slice(0, count)) {
         this.#refuseWhileEnding();
-        drain(await place.succeed(config));
+        drain(await place.succeed(ofWorkers ?? place.config));
       }
       while (this.#workers.length < count) {
         this.#refuseWhileEnding();
-        const place = this.#placeFor('worker', config);
-        await place.succeed(config);
+        const place = this.#placeFor('worker', ofWorkers ?? config);
+        await place.succeed(place.config);
         this.#workers.push(place);
       }
     } catch (error) {
       if (this.#isEnding) throw error;
       // What began with the new configuration goes back to the one that is in effect.
-      for (const place of this.#workers) if (place.config !== before) drain(await place.succeed(before));
+      for (const place of this.#workers) {
+        const was = were.get(place) ?? before;
+        if (place.config !== was) drain(await place.succeed(was));
+      }
       sockets.keepOnly(before);
       throw error;
     }
@@ -246,6 +253,17 @@ export class Supervisor {
     sockets.keepOnly(config);
     await Promise.all(farewells);
     logger.info({ why }, 'the processes are replaced');
+  }
+
+  /** Throws, with every reason, where a reload cannot bring the configuration into effect. */
+  #accept(config: Config, why: string): void {
+    const { changes, refused } = reloadable(this.#config, config);
+    if (refused.length > 0) {
+      throw new Error(`stop the gateway and start it anew to change this:\n${refused.join('\n')}`);
+    }
+    this.#o.logger.info({ why, changes: changes.map(formatChange) }, 'new configuration');
+    // As with SAP Web Dispatcher: whoever has reloaded wants it to serve.
+    this.#lifecycle.maintain(false, why);
   }
 
   async #drain(graceMs: number, cut: AbortSignal): Promise<void> {

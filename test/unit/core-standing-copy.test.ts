@@ -28,7 +28,6 @@ function aSnapshot(changes: Partial<StandingSnapshot> = {}, epoch = 1): Standing
     unreachable: new Set(),
     candidates: view.assignable,
     cutOff: new Set(),
-    foreign: new Set(),
     placesAlone: false,
     leaseEnd: { mono: 5_000, wall: WALL + 1_000 },
     agreedEpoch: epoch,
@@ -89,6 +88,16 @@ describe('a copy of a standing', () => {
     copy.apply(aSnapshot(), 0, WALL);
     expect(copy.candidates.map(({ id }) => id)).toEqual(['a']);
     expect(judge(copy, { instance: 'b', incarnation: '' }, 0, WALL)).toBe('cut-off');
+  });
+
+  test('allows what its process can send to, whoever else knows the instance', () => {
+    const copy = aCopy();
+    const ofOthers = anInstance({ id: 'b', weight: 0 });
+    const { view } = aSnapshot();
+    const known = new Map([...view.instances, ['b', ofOthers] as const]);
+    copy.apply(aSnapshot({ view: { ...view, instances: known }, candidates: [a] }), 0, WALL);
+    expect(judge(copy, { instance: 'b', incarnation: '' }, 0, WALL)).toBe('forward');
+    expect(copy.candidates.map(({ id }) => id)).toEqual(['a']);
   });
 
   test('may not be acted on after its process stood still, until it is told anew', () => {

@@ -311,6 +311,42 @@ describe('a reload', () => {
     expect(children.workers.map(({ init }) => init.config.logging.level)).toEqual(['info', 'info']);
   });
 
+  test('of what only a restart can change is refused whole, with every reason, and maintenance goes on', async () => {
+    await started();
+    children.controller.say({ kind: 'settled' });
+    await answerTo(children.controller, { kind: 'maintenance', on: true, why: 'patch' });
+    nextConfig = () => configOf('coordination: { lease: 5s, replica: gw1 }\nlogging: { level: debug }\n');
+    await supervisor.reload('SIGHUP');
+    const { err } = log.at(-1) as unknown as { err: Error };
+    expect(err.message).toMatch(
+      /start it anew.*\ncoordination.lease needs a restart, because .+\ncoordination.replica needs .+$/,
+    );
+    expect(children.all).toHaveLength(3);
+    expect(children.workers[0]?.got.at(-1)).toMatchObject({ lifecycle: { state: 'Maintenance' } });
+  });
+
+  test('gives workers the instances that it removes, and the controller not; they know them until the next reload', async () => {
+    const idsOf = ({ init }: FakeChild): string[] =>
+      init.config.pools[0]?.instances.map(({ id }) => id) ?? [];
+    const only = (id: string): Config => load(`${MINIMAL.replace('id: a', `id: ${id}`)}${LIFECYCLE}`).config;
+    await started();
+    nextConfig = () => only('b');
+    await supervisor.reload('SIGHUP');
+    expect(children.workers.map(idsOf)).toEqual([
+      ['b', 'a'],
+      ['b', 'a'],
+    ]);
+    expect(idsOf(children.controller)).toEqual(['b']);
+    // Those who take the places of these know what these knew.
+    await answerTo(children.controller, { kind: 'restart', why: 'a new version' });
+    expect(children.workers.map(idsOf)).toEqual([
+      ['b', 'a'],
+      ['b', 'a'],
+    ]);
+    await supervisor.reload('SIGHUP');
+    expect(children.workers.map(idsOf)).toEqual([['b'], ['b']]);
+  });
+
   test('leaves maintenance', async () => {
     await started();
     children.controller.say({ kind: 'settled' });

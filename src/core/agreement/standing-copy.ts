@@ -17,7 +17,6 @@ export interface StandingSnapshot {
   readonly unreachable: ReadonlySet<InstanceId>;
   readonly candidates: readonly InstanceState[];
   readonly cutOff: ReadonlySet<InstanceId>;
-  readonly foreign: ReadonlySet<InstanceId>;
   readonly placesAlone: boolean;
   /** On the host's monotonic clock, which all its processes share, and on its wall clock. */
   readonly leaseEnd: Moment;
@@ -71,7 +70,6 @@ export class StandingCopy implements Standing {
       unreachable: NOBODY,
       candidates: [],
       cutOff: NOBODY,
-      foreign: NOBODY,
       placesAlone: false,
       leaseEnd: NO_LEASE,
       agreedEpoch: 0,
@@ -87,8 +85,7 @@ export class StandingCopy implements Standing {
     this.#told = { ...told, view: this.#view };
     const { mono: end, wall: wallEnd } = told.leaseEnd;
     this.#leaseEnd = { mono: end - this.#offsetMs, wall: wallEnd };
-    const unknown = [...this.#view.instances.keys()].filter((id) => !this.#knows(id));
-    this.#foreign = new Set([...told.foreign, ...unknown]);
+    this.#foreign = new Set([...this.#view.instances.keys()].filter((id) => !this.#knows(id)));
     this.#candidates = told.candidates.filter(({ id }) => !this.#foreign.has(id));
     return before !== [this.modeAt(mono, wall), ...facets(this.#told)].join();
   }
@@ -134,6 +131,7 @@ export class StandingCopy implements Standing {
     return this.#told.cutOff;
   }
 
+  /** Its own: during a reload a worker still knows instances that the controller does not know any more. */
   get foreign(): ReadonlySet<InstanceId> {
     return this.#foreign;
   }
@@ -160,7 +158,6 @@ function facets(told: StandingSnapshot): readonly unknown[] {
     told.placesAlone,
     ids(told.unreachable),
     ids(told.cutOff),
-    ids(told.foreign),
     ids(told.candidates.map(({ id }) => id)),
   ];
 }
