@@ -122,6 +122,11 @@ export class Bindings {
     return this.#cache.size;
   }
 
+  /** The bindings that were in the store when this process began are known here, as far as there is room for them. */
+  get isMirrored(): boolean {
+    return this.#mirror.hasWalked;
+  }
+
   /**
    * Told by the store's connection: while it brings no news of moves, the cache is
    * trusted for nothing. That it is up again is not enough; the store says when

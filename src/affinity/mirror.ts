@@ -30,6 +30,7 @@ const WALKS_PER_LIFETIME = 4;
 export class Mirror {
   readonly #o: MirrorOptions;
   #isDue = false;
+  #hasWalked = false;
   #walkedAt = Number.NEGATIVE_INFINITY;
   #walking: Promise<void> | undefined;
   #wake: (() => void) | undefined;
@@ -37,6 +38,11 @@ export class Mirror {
 
   constructor(options: MirrorOptions) {
     this.#o = options;
+  }
+
+  /** All bindings that were in the store when this process began are known, as far as there is room for them. */
+  get hasWalked(): boolean {
+    return this.#hasWalked;
   }
 
   /** There may be bindings that were not heard of. */
@@ -66,6 +72,10 @@ export class Mirror {
     const waiting = new Map<string, Name[]>();
     let cursor: string | undefined;
     try {
+      if (await this.#isEmpty()) {
+        this.#hasWalked = true;
+        return;
+      }
       do {
         const askedAt = performance.now();
         const epoch = this.#o.epoch();
@@ -74,14 +84,21 @@ export class Mirror {
           limit: PAGE,
           ...(cursor === undefined ? {} : { cursor }),
         });
-        if (!this.#take(page, waiting, askedAt, epoch)) return;
+        if (!this.#take(page, waiting, askedAt, epoch)) break;
         cursor = page.cursor;
         if (cursor !== undefined) await this.#pause((performance.now() - askedAt) * PAUSES_PER_PAGE);
       } while (cursor !== undefined && !this.#isClosed);
+      this.#hasWalked = true;
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
       this.#isDue = true;
     }
+  }
+
+  /** One question, where a walk through nothing would take thousands. */
+  async #isEmpty(): Promise<boolean> {
+    for (const count of (await this.#o.store.counts()).values()) if (count > 0) return false;
+    return true;
   }
 
   /** Returns false where the cache has no room for more. */

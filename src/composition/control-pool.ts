@@ -147,6 +147,7 @@ function composeCoordinator(
       // Longer than peers can take to notice what this one has noticed.
       cutOffMs: health.fall * health.fastInterval + health.timeout,
       newId: parts.newId,
+      knowsAgents: () => poolConfig.mode === 'failover' || parts.traffic.load().isMirrored,
       awaitsConfirmation: parts.publisher !== undefined,
       ...(parts.knew === undefined ? {} : { knew: parts.knew }),
     },

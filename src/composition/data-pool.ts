@@ -107,6 +107,7 @@ export function composeDataPool(
         ),
         parked: parking.size,
         cachedBindings: bindings.cached,
+        isMirrored: bindings.isMirrored,
         idleMs: now - pool.lastRequestAt,
       };
     },

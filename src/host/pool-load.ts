@@ -15,6 +15,8 @@ export interface PoolLoad {
   /** Requests that wait for a change. */
   readonly parked: number;
   readonly cachedBindings: number;
+  /** Whoever was bound when the process began is known to it. */
+  readonly isMirrored: boolean;
   /** Milliseconds since the last request came. */
   readonly idleMs: number;
 }
@@ -23,13 +25,14 @@ export const NO_LOAD: PoolLoad = {
   instances: new Map(),
   parked: 0,
   cachedBindings: 0,
+  isMirrored: true,
   idleMs: Number.POSITIVE_INFINITY,
 };
 
 /** Of several processes that serve one pool. What each of them caches is mostly the same. */
 export function sumOf(loads: Iterable<PoolLoad>): PoolLoad {
   const instances = new Map<InstanceId, InstanceLoad>();
-  let { parked, cachedBindings, idleMs } = NO_LOAD;
+  let { parked, cachedBindings, isMirrored, idleMs } = NO_LOAD;
   for (const load of loads) {
     for (const [id, one] of load.instances) {
       const before = instances.get(id);
@@ -37,9 +40,10 @@ export function sumOf(loads: Iterable<PoolLoad>): PoolLoad {
     }
     parked += load.parked;
     cachedBindings = Math.max(cachedBindings, load.cachedBindings);
+    isMirrored &&= load.isMirrored;
     idleMs = Math.min(idleMs, load.idleMs);
   }
-  return { instances, parked, cachedBindings, idleMs };
+  return { instances, parked, cachedBindings, isMirrored, idleMs };
 }
 
 /** An instance that answers one of them is not silent, unless it does to all. */

@@ -345,6 +345,40 @@ describe('a replica without the store', () => {
     }
   };
 
+  test('places nobody before it knows whom others have placed, until the outage is as long as a lease', () => {
+    const cluster = new Cluster();
+    let knowsAgents = false;
+    const g1 = cluster.replica('g1', { knowsAgents: () => knowsAgents });
+    cluster.begin(g1);
+    fail(cluster, g1, LEASE - 200);
+    expect(g1.placesAlone).toBe(false);
+    fail(cluster, g1, 300);
+    expect(g1.placesAlone).toBe(true);
+
+    cluster.begin(g1);
+    knowsAgents = true;
+    fail(cluster, g1, 400);
+    expect(g1.placesAlone).toBe(true);
+  });
+
+  test('is as sure of an outage as a claim and the ledger together, whichever failed first', () => {
+    for (const claimFirst of [true, false]) {
+      const cluster = new Cluster();
+      const g1 = cluster.replica('g1', { awayMs: 100 });
+      cluster.begin(g1);
+      const since = cluster.moment.mono;
+      cluster.now += 100;
+      const steps = [() => g1.doubtStore(cluster.moment, since), () => g1.failed(cluster.moment, since)];
+      const [first, second] = claimFirst ? steps : steps.reverse();
+      first?.();
+      // Many claims that fail are one doubt.
+      if (claimFirst) first?.();
+      expect(g1.placesAlone).toBe(false);
+      second?.();
+      expect(g1.placesAlone).toBe(true);
+    }
+  });
+
   test('acts on its lease, then goes on alone and skips what it finds lost', () => {
     const cluster = new Cluster();
     const g1 = cluster.replica('g1');

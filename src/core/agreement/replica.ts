@@ -69,6 +69,8 @@ export interface ReplicaOptions {
   readonly cutOffMs: number;
   /** What makes the id of a view unique; must never repeat. */
   readonly newId: () => string;
+  /** Are the agents known whom others have placed? While they are not, placing them alone would split them. */
+  readonly knowsAgents?: () => boolean;
   /** Others act for this replica, and it has adopted a view only once {@link Replica.confirm} says that they have. */
   readonly awaitsConfirmation?: boolean;
   /** What an earlier process of this replica knew last. */
@@ -381,11 +383,12 @@ export class Replica implements Standing {
    * How long the store must fail before it counts as away. One that failed while
    * the lease held has changed nothing behind this replica's back. Whoever lost
    * the lease first may have missed a view, and has to be as sure of the outage
-   * as a lease is long.
+   * as a lease is long; so has whoever does not know yet where the agents are.
    */
   #patience(): number {
     const missedNothing = this.#agreed.epoch === 0 || (this.#failingSince ?? 0) < this.#leaseEnd.mono;
-    return missedNothing ? this.#o.awayMs : this.#o.leaseMs;
+    const isInformed = this.#o.knowsAgents?.() ?? true;
+    return missedNothing && isInformed ? this.#o.awayMs : this.#o.leaseMs;
   }
 
   /** The next view, where this replica sees a reason for one. */
