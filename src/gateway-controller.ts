@@ -142,6 +142,8 @@ export async function startController(
       maintain: (on, why) => channel.ask({ kind: 'maintenance', on, why }),
       stop: (why, softTimeoutMs) =>
         channel.ask({ kind: 'stop', why, ...(softTimeoutMs === undefined ? {} : { softTimeoutMs }) }),
+      restart: (why) => channel.ask({ kind: 'restart', why }),
+      reload: (why) => channel.ask({ kind: 'reload', why }),
     },
     inFlight: () => workers.inFlight,
     scrape: async () => {

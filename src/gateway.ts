@@ -41,6 +41,10 @@ export interface Gateway {
 
 const OK: ControlAnswer = { ok: true };
 const TOO_EARLY: ControlAnswer = { ok: false, message: 'the gateway has not opened its port yet; try again' };
+const SINGLE: ControlAnswer = {
+  ok: false,
+  message: 'a single process has no other to take its place; start it again, or give it workers',
+};
 const TOO_LATE: ControlAnswer = { ok: false, message: 'the gateway is stopping; start it again first' };
 
 /**
@@ -116,6 +120,8 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
           void stop(why, timeout === undefined ? {} : { timeout });
           return OK;
         },
+        restart: async () => SINGLE,
+        reload: async () => SINGLE,
       },
       inFlight: () => inFlight(),
       showName: (name) => displayed(name, showName),

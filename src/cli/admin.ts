@@ -4,7 +4,7 @@ import { readAdminToken } from '../config/secrets.ts';
 import type { Output } from './output.ts';
 import { examples } from './output.ts';
 
-interface AdminFlags {
+export interface AdminFlags {
   readonly admin: string;
   readonly tokenFile?: string;
   readonly by?: string;
@@ -16,15 +16,15 @@ interface AdminFlags {
   readonly softTimeout?: string;
 }
 
-interface Question {
+export interface Question {
   readonly method: 'GET' | 'POST' | 'PUT';
   readonly path: string;
   readonly body?: Readonly<Record<string, unknown>>;
 }
 
-// A move may have to wait for other gateways more than once.
-const ANSWER_MS = 30_000;
-const TOKEN_FILE = 'ICI_GATEWAY_ADMIN__TOKEN_FILE';
+// A move may have to wait for other gateways more than once, a restart for process after process.
+const ANSWER_MS = 120_000;
+export const TOKEN_FILE = 'ICI_GATEWAY_ADMIN__TOKEN_FILE';
 
 /** `ici-gateway admin`: the admin plane of a running gateway, from the command line. */
 export function addAdmin(program: Command, env: Environment, output: Output): void {
@@ -43,7 +43,8 @@ export function addAdmin(program: Command, env: Environment, output: Output): vo
         'ici-gateway admin failback-policy ici "at 03:30" --zone Europe/Berlin --why "quiet then" --token-file admin.token',
       ]),
     );
-  const ask = (flags: AdminFlags, question: Question): Promise<void> => run(flags, question, env, output);
+  const ask = (flags: AdminFlags, question: Question): Promise<void> =>
+    askAdmin(flags, question, env, output);
   const change = (
     flags: AdminFlags,
     path: string,
@@ -151,7 +152,12 @@ function poolPath(pool: string): string {
 }
 
 /** Asks and prints the answer, which is JSON. Throws an Error that says what was wrong. */
-async function run(flags: AdminFlags, question: Question, env: Environment, output: Output): Promise<void> {
+export async function askAdmin(
+  flags: AdminFlags,
+  question: Question,
+  env: Environment,
+  output: Output,
+): Promise<void> {
   const { method, path, body } = question;
   if (!URL.canParse(flags.admin)) throw new Error(`--admin must be a URL such as http://127.0.0.1:9090`);
   const tokenFile = flags.tokenFile ?? env[TOKEN_FILE];

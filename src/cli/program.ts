@@ -8,6 +8,7 @@ import { addAdmin } from './admin.ts';
 import type { CheckFlags } from './check.ts';
 import type { Output } from './output.ts';
 import { examples } from './output.ts';
+import { addHostCommands } from './restart.ts';
 import type { StartFlags } from './start-options.ts';
 import { addStartFlags, repeatable } from './start-options.ts';
 
@@ -98,6 +99,7 @@ function buildProgram(env: Environment, output: Output, exitWith: (code: number)
   addSimulate(program, exitWith);
   addDemo(program, exitWith);
   addAdmin(program, env, output);
+  addHostCommands(program, env, output);
   addHashPassword(program, output);
   return program;
 }

@@ -70,7 +70,7 @@ const AGENTS = 100;
  *   POST /pools/:pool/activate, /failback
  *   PUT  /pools/:pool/failback-policy
  *   POST /pools/:pool/agents/move
- *   POST /maintenance, /stop
+ *   POST /maintenance, /stop, /restart, /reload
  *   GET  /pools/:pool/events
  *   GET  /pools/:pool/drain/:instance
  */
@@ -249,6 +249,11 @@ function addGatewayActs(scope: FastifyInstance, options: ActsOptions): void {
       return run('stop', body, () => lifecycle.stop(reason(body), timeout));
     },
   );
+  for (const act of ['restart', 'reload'] as const) {
+    scope.post<{ Body: ActBody }>(`/${act}`, { schema: actSchema() }, ({ body }) =>
+      run(act, body, () => lifecycle[act](reason(body))),
+    );
+  }
 }
 
 // Of the labels and log fields of an act that concerns the gateway alone.

@@ -35,6 +35,10 @@ export interface LifecycleControl {
   maintain(on: boolean, why: string): Promise<ControlAnswer>;
   /** Resolves when a soft shutdown has begun. @param softTimeoutMs less than its configured time, in milliseconds */
   stop(why: string, softTimeoutMs?: number): Promise<ControlAnswer>;
+  /** Replaces the processes of the gateway, one by one. Resolves when those that carry traffic are replaced. */
+  restart(why: string): Promise<ControlAnswer>;
+  /** The same with the configuration read anew; refused with every problem where that is wrong. */
+  reload(why: string): Promise<ControlAnswer>;
 }
 
 /** `message` says why not, and the remedy. */

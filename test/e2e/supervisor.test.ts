@@ -1,0 +1,152 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import type { SimulatedConnector } from '../../src/simulator/connector.ts';
+import { startConnector } from '../../src/simulator/connector.ts';
+import { eventually } from '../support/eventually.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
+import { PROGRAM, startGatewayProcess } from '../support/gateway-process.ts';
+import type { Outcome } from '../support/load.ts';
+import { post, users } from '../support/load.ts';
+import type { ProcessInfo } from '../support/processes.ts';
+import { childrenOf, isAlive } from '../support/processes.ts';
+
+// A process that starts takes several times as long when everything else runs too.
+const PATIENT = { within: 45_000 };
+// Clients that leave no time for anything else would measure themselves.
+const PAUSE_MS = 20;
+
+let connector: SimulatedConnector;
+let gateway: GatewayProcess;
+let directory: string;
+let tokenFile: string;
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'ici-gateway-host-'));
+  tokenFile = join(directory, 'token');
+  writeFileSync(tokenFile, 'a-token-of-this-test\n', { mode: 0o600 });
+  connector = await startConnector({ name: 'a' });
+});
+
+afterEach(async () => {
+  await gateway.close();
+  await connector.close();
+  rmSync(directory, { recursive: true });
+});
+
+const start = async (workers: number): Promise<void> => {
+  gateway = await startGatewayProcess(
+    {
+      workers,
+      admin: { address: '127.0.0.1:0', tokenFile },
+      pools: [
+        {
+          name: 'ici',
+          mode: 'sticky',
+          health: { path: '/health', interval: '300ms', fastInterval: '100ms' },
+          instances: [{ id: 'a', url: connector.url }],
+        },
+      ],
+      affinity: { keyPrefix: `host-${randomBytes(4).toString('hex')}`, redis: { url: inject('redisUrl') } },
+    },
+    { readyMs: 30_000 },
+  );
+};
+
+const one = (role: string): ProcessInfo => {
+  const found = childrenOf(gateway.pid).find(({ title }) => title.startsWith(`ici-gateway: ${role}`));
+  if (found === undefined) throw new Error(`no ${role} lives`);
+  return found;
+};
+const logged = (msg: string): boolean => gateway.log.some((line) => line.msg === msg);
+const failures = (outcomes: readonly Outcome[]): Outcome[] => outcomes.filter(({ status }) => status !== 200);
+
+/** Runs a command of the built program. Rejects, with what it wrote, when it fails. */
+const command = (...args: string[]): Promise<unknown> => {
+  const [node, ...main] = PROGRAM as [string, ...string[]];
+  return promisify(execFile)(node, [
+    ...main,
+    ...args,
+    '--admin',
+    gateway.adminUrl,
+    '--token-file',
+    tokenFile,
+  ]);
+};
+
+/** Sends one request after the other, with time for others in between, each over a new connection, until `stop` is called, which returns all outcomes. */
+function keepSending(): { stop(): Promise<Outcome[]> } {
+  let isOver = false;
+  const client = async (user: string): Promise<Outcome[]> => {
+    const outcomes: Outcome[] = [];
+    while (!isOver) {
+      outcomes.push(await post(gateway.url, user));
+      await setTimeout(PAUSE_MS);
+    }
+    return outcomes;
+  };
+  const clients = Promise.all(users(4, 'AGENT').map(client));
+  return {
+    stop: async () => {
+      isOver = true;
+      return (await clients).flat();
+    },
+  };
+}
+
+describe('a gateway of several processes', () => {
+  test('lets whoever connects while its only worker is dead wait, and serves them all', async () => {
+    await start(1);
+    expect(failures(await Promise.all(users(10, 'AGENT').map((user) => post(gateway.url, user))))).toEqual(
+      [],
+    );
+    const dead = one('worker');
+    process.kill(dead.pid, 'SIGKILL');
+    await eventually(() => expect(isAlive(dead.pid)).toBe(false));
+    const outcomes = await Promise.all(users(100, 'AGENT').map((user) => post(gateway.url, user)));
+    expect(failures(outcomes)).toEqual([]);
+    expect(one('worker').pid).not.toBe(dead.pid);
+    expect(logged('a worker ended unexpectedly and is started again')).toBe(true);
+  });
+
+  test('replaces all of its processes, and goes on without its controller, and nobody notices', async () => {
+    await start(2);
+    const before = childrenOf(gateway.pid).map(({ pid }) => pid);
+    expect(before).toHaveLength(3);
+    const sending = keepSending();
+    await command('restart', '--rolling');
+    await eventually(() => expect(logged('the processes are replaced')).toBe(true), PATIENT);
+    const after = childrenOf(gateway.pid).map(({ pid }) => pid);
+    expect(after).toHaveLength(3);
+    expect(after.filter((pid) => before.includes(pid))).toEqual([]);
+
+    process.kill(one('controller').pid, 'SIGKILL');
+    await eventually(async () => expect((await gateway.status()).state).toBe('Running'), PATIENT);
+    const outcomes = await sending.stop();
+    expect(failures(outcomes)).toEqual([]);
+    expect(outcomes.length).toBeGreaterThan(20);
+  });
+
+  test('ends with its supervisor, even if that is killed', async () => {
+    await start(2);
+    const children = childrenOf(gateway.pid).map(({ pid }) => pid);
+    await gateway.kill();
+    await eventually(() => expect(children.filter(isAlive)).toEqual([]));
+  });
+
+  test('leaves signals to its supervisor, which ends the others first', async () => {
+    await start(1);
+    const children = childrenOf(gateway.pid).map(({ pid }) => pid);
+    // As a key on the terminal does: to every process of the group.
+    for (const pid of children) process.kill(pid, 'SIGINT');
+    expect((await post(gateway.url, 'MILLER')).status).toBe(200);
+    gateway.signal('SIGINT');
+    await eventually(() => expect([...children, gateway.pid].filter(isAlive)).toEqual([]), PATIENT);
+    expect(gateway.log.at(-1)).toMatchObject({ msg: 'stopped', pid: gateway.pid });
+  });
+});
