@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { StoreBindings } from './affinity/store-bindings.ts';
 import { listenOn, socketOf } from './composition/addresses.ts';
+import type { Admin } from './composition/admin.ts';
 import { composeAdmin } from './composition/admin.ts';
 import { watchClock } from './composition/clock.ts';
 import type { ControlPool } from './composition/control-pool.ts';
@@ -30,6 +31,8 @@ import { Metrics } from './telemetry/metrics.ts';
 
 // Workers that are well answer at once; one that is not may act on what it knows until its lease is over.
 const MEET_MS = 500;
+// A page that is read slowly does not keep a successor waiting.
+const LAST_ANSWERS_MS = 1_000;
 // The same share of the lease as a gateway's own, for the same reason: what is told of it takes time.
 const LEASE_SHARE = 0.95;
 
@@ -169,12 +172,18 @@ export async function startController(
     end: async ({ kind }: Farewell) => {
       clock.stop();
       await sapControl?.close();
-      admin.server.server.close();
-      admin.server.server.closeAllConnections();
-      await admin.server.close();
+      await closeAdmin(admin);
       for (const pool of pools) await pool.close({ leave: kind === 'leave' });
       workers.close();
       await stores.close();
     },
   };
+}
+
+/** Who asked for what ends this process is still answered. */
+async function closeAdmin({ server }: Admin): Promise<void> {
+  server.server.close();
+  const cut = setTimeout(() => server.server.closeAllConnections(), LAST_ANSWERS_MS);
+  await server.close();
+  clearTimeout(cut);
 }

@@ -52,6 +52,7 @@ const start = async (workers: number): Promise<void> => {
           instances: [{ id: 'a', url: connector.url }],
         },
       ],
+      coordination: { lease: '1s' },
       affinity: { keyPrefix: `host-${randomBytes(4).toString('hex')}`, redis: { url: inject('redisUrl') } },
     },
     { readyMs: 30_000 },

@@ -10,7 +10,7 @@ import { bindSocket, inheritedSockets } from '../../src/process/listening-socket
 import type { FromChild, HostEvent, ToChild } from '../../src/process/messages.ts';
 import { holdPidFile, readPidFile } from '../../src/process/pid-file.ts';
 import { obeySignals } from '../../src/process/signals.ts';
-import { load, MINIMAL, problemsOf } from './config-support.ts';
+import { load, MINIMAL } from './config-support.ts';
 
 describe('a pid file', () => {
   let directory: string;
@@ -161,19 +161,10 @@ describe('the channel of a child', () => {
 });
 
 describe('the number of workers', () => {
-  const REDIS = 'affinity: { redis: { url: redis://10.0.0.9 } }\n';
-
-  test('is that of the cores, at most 4, with Redis, and none with the embedded store', () => {
-    const { workers } = load(`${MINIMAL}${REDIS}`).config;
+  test('is that of the cores, at most 4, unless it is given', () => {
+    const { workers } = load(MINIMAL).config;
     expect(workers).toBeGreaterThanOrEqual(1);
     expect(workers).toBeLessThanOrEqual(4);
-    expect(load(MINIMAL).config.workers).toBe(0);
-    expect(load(`${MINIMAL}${REDIS}workers: 7\n`).config.workers).toBe(7);
-  });
-
-  test('must be 0 where the store cannot be shared', () => {
-    expect(problemsOf(`${MINIMAL}workers: 2\n`)).toEqual([
-      'gateway.yaml:6:10 workers: is 2, and an embedded store serves a single process; make it 0, or give affinity.redis',
-    ]);
+    expect(load(`${MINIMAL}workers: 7\n`).config.workers).toBe(7);
   });
 });
