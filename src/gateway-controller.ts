@@ -59,9 +59,12 @@ export async function startController(
     onMetrics: (worker, snapshot) => hostMetrics.heard(worker, snapshot),
     onGone: (worker) => hostMetrics.ended(worker),
   });
-  channel.onMessage((body, from) => {
-    if (from !== 'controller') workers.take(from, body as ToController | CallMessage);
-  });
+  // In the order in which things are true: who lived, who has come and gone since, and only then what they say. One who
+  // had gone before he was known would be waited for without end.
+  const meeting = workers.meet(
+    init.workers.map(({ id }) => id as WorkerId),
+    MEET_MS,
+  );
   const host = supervised({ init, channel, logger, status: () => admin.status() });
   channel.onEvent((event: HostEvent) => {
     host.heard(event);
@@ -80,10 +83,10 @@ export async function startController(
         break;
     }
   });
-  const knowledge = await workers.meet(
-    init.workers.map(({ id }) => id as WorkerId),
-    MEET_MS,
-  );
+  channel.onMessage((body, from) => {
+    if (from !== 'controller') workers.take(from, body as ToController | CallMessage);
+  });
+  const knowledge = await meeting;
 
   const pools: ControlPool[] = [];
   const stores = await openStores(config, {
