@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { startGateway } from '../gateway.ts';
+import { inheritedSockets } from '../process/listening-socket.ts';
 import type { SignalTarget } from '../process/signals.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { nextLevel } from '../telemetry/logger.ts';
@@ -19,6 +20,11 @@ export interface Started {
 
 /** A gateway in this very process. Rejects when it cannot start. */
 export async function startAlone(config: Config, logger: Logger): Promise<Started> {
+  if (inheritedSockets(process.env, process.pid).size > 0) {
+    throw new Error(
+      'a single process binds its addresses itself: start it without socket activation, or let it have workers',
+    );
+  }
   const gateway = await startGateway(config, logger);
   return {
     listens: Promise.resolve({ data: gateway.url, admin: gateway.adminUrl }),
