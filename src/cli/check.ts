@@ -3,6 +3,7 @@ import { effectiveYaml } from '../config/effective.ts';
 import { jsonSchema } from '../config/json-schema.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config, PoolConfig } from '../config/schema.ts';
+import { askGateway, compare, comparisonText } from './against.ts';
 import { loadFromFlags } from './load-flags.ts';
 import type { Output } from './output.ts';
 import type { StartFlags } from './start-options.ts';
@@ -10,16 +11,29 @@ import type { StartFlags } from './start-options.ts';
 export interface CheckFlags extends StartFlags {
   readonly print?: boolean;
   readonly schema?: boolean;
+  /** URL of the admin plane of a gateway that runs. */
+  readonly against?: string;
+  readonly json?: boolean;
 }
 
-/** `ici-gateway check`. Throws `ConfigInvalid`, whose problems the program prints. */
-export function runCheck(flags: CheckFlags, env: Environment, output: Output): void {
+/**
+ * `ici-gateway check`. Throws `ConfigInvalid`, whose problems the program prints, and an Error that says
+ * what is wrong where it cannot compare.
+ */
+export async function runCheck(flags: CheckFlags, env: Environment, output: Output): Promise<void> {
   if (flags.schema === true) {
     output.out(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
     return;
   }
+  if (flags.json === true && flags.against === undefined)
+    throw new Error('--json is the form of a comparison: give --against URL too');
   const { config, warnings } = loadFromFlags(flags, env);
   for (const warning of warnings) output.err(`warning: ${formatProblem(warning)}\n`);
+  if (flags.against !== undefined) {
+    const comparison = compare(config, await askGateway(flags.against));
+    output.out(flags.json === true ? `${JSON.stringify(comparison, null, 2)}\n` : comparisonText(comparison));
+    return;
+  }
   output.out(flags.print === true ? effectiveYaml(config) : summary(config, warnings.length));
 }
 

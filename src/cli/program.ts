@@ -137,19 +137,27 @@ function addCheck(program: Command, env: Environment, output: Output): void {
   addStartFlags(command)
     .option('--print', 'print the effective configuration as YAML, secrets masked')
     .option('--schema', 'print the JSON Schema of the configuration file, for editors')
+    .option(
+      '--against <url>',
+      'compare with the gateway that has its admin plane there: what a reload would change, and how many bound agents would move',
+    )
+    .option('--json', 'print the comparison as JSON')
     .addHelpText(
       'after',
       `
-Exit code: 0 valid, 1 invalid, with every problem on standard error.
+Exit code: 0 valid, 1 invalid, with every problem on standard error. With --against it is 0 also where
+agents would move, and 1 where the gateway does not answer. Compare on its own host: some defaults,
+such as the number of workers, are the host's.
 ${examples([
   'ici-gateway check --config gateway.yaml',
   'ici-gateway check --config gateway.yaml --print',
+  'ici-gateway check --config new.yaml --against http://127.0.0.1:9090',
   'ici-gateway check --schema > gateway.schema.json',
 ])}`,
     )
     .action(async (flags: CheckFlags) => {
       const { runCheck } = await import('./check.ts');
-      runCheck(flags, env, output);
+      await runCheck(flags, env, output);
     });
 }
 

@@ -1,4 +1,5 @@
 import { storedKey } from '../affinity/stored-name.ts';
+import { effectiveConfig } from '../config/effective.ts';
 import type { Config } from '../config/schema.ts';
 import { readAdminToken } from '../config/secrets.ts';
 import { parseDuration } from '../config/units.ts';
@@ -39,7 +40,8 @@ export interface Admin {
 }
 
 /** @throws SecretUnreadable where the token of the admin plane cannot be read */
-export function composeAdmin({ admin, statePage }: Config, parts: AdminParts): Admin {
+export function composeAdmin(config: Config, parts: AdminParts): Admin {
+  const { admin, statePage } = config;
   const { pools, metrics, logger, replica, startedAt, lifecycle, inFlight, showName } = parts;
   const state = (): ShownState => shownState(parts.state(), cutOffOf(pools).length > 0);
   const pending = new PendingWatch();
@@ -59,6 +61,7 @@ export function composeAdmin({ admin, statePage }: Config, parts: AdminParts): A
     state,
     lifecycle,
     statePages: new StatePages(statePage),
+    config: effectiveConfig(config),
     pools,
     token: admin.tokenFile === undefined ? undefined : readAdminToken(admin.tokenFile),
     readers: { name: readName, key: storedKey, show: showName, duration: parseDuration },

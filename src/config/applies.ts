@@ -1,9 +1,18 @@
 import type { Config } from './schema.ts';
 
+/** Agents are bound anew, and most likely elsewhere. */
+export interface Rebinds {
+  readonly why: string;
+  /** What was agreed is lost too, such as the active instance of a failover pool. */
+  readonly losesView: boolean;
+}
+
 /** Why an option cannot change while old and new workers run side by side. */
 export interface Restart {
   /** Completes "… needs a restart, because …". */
   readonly because: string;
+  /** Where bindings do not outlive the restart either. */
+  readonly rebinds?: Rebinds;
   /** Where it can all the same; without it nowhere. */
   readonly unless?: (before: Config, after: Config) => boolean;
 }
@@ -36,17 +45,20 @@ export type OptionPath = OptionsOf<Config, ''>;
 const TWO_NAMES: Restart = {
   because:
     'old and new workers would know one agent under different names, and could bind him to two instances',
+  rebinds: { why: 'agents may be known under other names', losesView: false },
   unless: (before, after) => !hasPool(before, after, ({ mode }) => mode === 'sticky'),
 };
 
 const TWO_ADDRESSES: Restart = {
   because:
     'old and new workers would take one client for two, and agents that are bound by address could reach two instances',
+  rebinds: { why: 'clients may be known by other addresses', losesView: false },
   unless: (before, after) => !hasPool(before, after, ({ anonymous }) => anonymous === 'address'),
 };
 
 const OTHER_STORE: Restart = {
   because: 'the bindings stay behind in the old store, so agents could be bound in both at the same time',
+  rebinds: { why: 'bindings stay behind in the old store', losesView: true },
 };
 
 const OTHER_REDIS: Restart = {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { OptionPath, Restart } from './applies.ts';
+import type { OptionPath, Rebinds, Restart } from './applies.ts';
 import { APPLIES } from './applies.ts';
 import { effectiveOption } from './effective.ts';
 import type { OptionNode } from './option.ts';
@@ -18,6 +18,8 @@ export interface Change {
   readonly applies: 'reload' | 'restart';
   /** Why it needs a restart; `undefined` where it does not. */
   readonly because: string | undefined;
+  /** Where bindings do not outlive the restart. */
+  readonly rebinds: Rebinds | undefined;
 }
 
 /** What a reload would do. */
@@ -40,13 +42,14 @@ interface Difference {
 export function changesBetween(before: Config, after: Config): Change[] {
   return [...sectionDifferences(OPTIONS, before, after, '', '')].map((difference) => {
     const { path, option, schema } = difference;
-    const because = obstacleTo(option, before, after);
+    const obstacle = obstacleTo(option, before, after);
     return {
       path,
       before: shown(schema, difference.before),
       after: shown(schema, difference.after),
-      applies: because === undefined ? 'reload' : 'restart',
-      because,
+      applies: obstacle === undefined ? 'reload' : 'restart',
+      because: obstacle?.because,
+      rebinds: obstacle?.rebinds,
     };
   });
 }
@@ -139,14 +142,10 @@ function byName(entries: readonly object[]): Map<string, object> {
   );
 }
 
-function obstacleTo(option: string, before: Config, after: Config): string | undefined {
+function obstacleTo(option: string, before: Config, after: Config): Restart | undefined {
   const rule = APPLIES[option as OptionPath];
-  if (rule === 'reload') return undefined;
-  return isLifted(rule, before, after) ? undefined : rule.because;
-}
-
-function isLifted({ unless }: Restart, before: Config, after: Config): boolean {
-  return unless?.(before, after) === true;
+  if (rule === 'reload' || rule.unless?.(before, after) === true) return undefined;
+  return rule;
 }
 
 function shown(schema: OptionNode, value: unknown): unknown {

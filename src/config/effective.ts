@@ -1,6 +1,8 @@
 import { stringify } from 'yaml';
 import { conversionOf } from './expectation.ts';
 import type { OptionNode } from './option.ts';
+import { formatPath } from './problem.ts';
+import { resolve } from './resolve.ts';
 import type { Config } from './schema.ts';
 import { OPTIONS } from './schema.ts';
 import { isRecord } from './tree.ts';
@@ -12,6 +14,17 @@ import { isRecord } from './tree.ts';
  */
 export function effectiveConfig(config: Config): Record<string, unknown> {
   return effectiveOption(OPTIONS, config) as Record<string, unknown>;
+}
+
+/**
+ * The other way round. Secrets stay masked, and no file that it names is looked at,
+ * because it may be that of another host. Throws where it is of a version with other options.
+ */
+export function readEffective(written: unknown): Config {
+  const { value, findings } = resolve(OPTIONS, written, { env: {}, baseOf: () => '/' });
+  const [first] = findings;
+  if (first === undefined) return value as Config;
+  throw new Error(`${formatPath(first.path)} ${first.message}`);
 }
 
 export function effectiveYaml(config: Config): string {

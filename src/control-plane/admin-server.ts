@@ -14,6 +14,8 @@ export interface AdminServerOptions extends ActsOptions {
   /** All metrics, in Prometheus's text format. */
   readonly scrape: () => Promise<string>;
   readonly statePages: StatePages;
+  /** The configuration in effect, as it could be written into a file, secrets masked. */
+  readonly config: Readonly<Record<string, unknown>>;
 }
 
 type BindingsQuery = BindingQuery & { readonly pool?: string };
@@ -38,10 +40,11 @@ const BINDINGS_QUERY = {
  *   GET /readyz   200 while state is Running, else 503; tells of the gateway, never of the instances
  *   GET /…/show_init_statepub.icp, /sap/public/icman/ping  the same, as Web Dispatcher answers
  *   GET /status   the whole condition as JSON
+ *   GET /config   the configuration in effect as JSON, secrets masked
  *   GET /bindings?pool=…  who is bound where, page by page; also `instance`, `limit`, `cursor`
  */
 export function createAdminServer(options: AdminServerOptions): FastifyInstance {
-  const { metrics, status, state, statePages, pools, scrape } = options;
+  const { metrics, status, state, statePages, config, pools, scrape } = options;
   const fastify = Fastify({
     logger: false,
     bodyLimit: 8 * 1_024,
@@ -71,6 +74,7 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
     });
   }
   fastify.get('/status', async () => status());
+  fastify.get('/config', async () => config);
   fastify.get<{ Querystring: BindingsQuery }>(
     '/bindings',
     { schema: { querystring: BINDINGS_QUERY } },
@@ -93,7 +97,7 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
     reply
       .code(404)
       .type('text/plain')
-      .send('not found: this port has /metrics, /livez, /readyz, /status, /bindings and /pools/…\n'),
+      .send('not found: this port has /metrics, /livez, /readyz, /status, /config, /bindings and /pools/…\n'),
   );
   return fastify;
 }

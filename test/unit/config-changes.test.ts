@@ -170,7 +170,7 @@ describe('a reload', () => {
   });
 
   test('names every change that it cannot make, and the change of the store that follows from them', () => {
-    expect(refused(MINIMAL, `${MINIMAL}    mode: sticky\nworkers: 0\n${REDIS}`)).toEqual([
+    expect(refused(`${MINIMAL}workers: 1\n`, `${MINIMAL}    mode: sticky\nworkers: 2\n${REDIS}`)).toEqual([
       expect.stringContaining('pools[ici].mode'),
       expect.stringContaining('affinity.store'),
       expect.stringContaining('affinity.redis'),

@@ -1,0 +1,129 @@
+import type { Change } from '../config/changes.ts';
+import { changesBetween, formatChange } from '../config/changes.ts';
+import { effectiveConfig, readEffective } from '../config/effective.ts';
+import type { Config } from '../config/schema.ts';
+import type { GatewayStatus } from '../control-plane/status.ts';
+import { VERSION } from '../version.ts';
+import type { PoolMoves } from './moves.ts';
+import { movesOf } from './moves.ts';
+
+// The admin plane carries no traffic: if it is there, it answers at once.
+const ANSWER_MS = 5_000;
+
+/** What a gateway says of itself. */
+export interface Running {
+  readonly url: string;
+  readonly status: GatewayStatus;
+  /** The configuration in effect, secrets masked. */
+  readonly config: Config;
+}
+
+/** A configuration beside a gateway that runs with another one. */
+export interface Comparison {
+  readonly against: Pick<GatewayStatus, 'state' | 'version' | 'replica'> & { readonly url: string };
+  readonly changes: readonly Change[];
+  /** A reload brings all of it into effect. */
+  readonly reloadable: boolean;
+  readonly pools: readonly PoolMoves[];
+  readonly boundAgents: number;
+  readonly moving: number;
+  /** Pools whose store is away: their numbers are those that were counted last. */
+  readonly uncertain: readonly string[];
+}
+
+/** Throws an Error that says what to do where there is no answer, or none of a gateway. */
+export async function askGateway(admin: string): Promise<Running> {
+  if (!URL.canParse(admin) || !/^https?:$/.test(new URL(admin).protocol))
+    throw new Error('--against must be the URL of an admin plane, such as http://127.0.0.1:9090');
+  const [status, config] = await Promise.all([ask(admin, '/status'), ask(admin, '/config')]);
+  try {
+    return { url: admin, status: status as GatewayStatus, config: readEffective(config) };
+  } catch (error) {
+    const { version } = status as GatewayStatus;
+    const reason = (error as Error).message;
+    throw new Error(
+      `the gateway at ${admin} (${version}) has other options than this program (${VERSION}): compare with its own version; ${reason}`,
+    );
+  }
+}
+
+export function compare(after: Config, { url, status, config }: Running): Comparison {
+  const { state, version, replica } = status;
+  // Secrets are masked there, so they are here.
+  const changes = changesBetween(config, readEffective(effectiveConfig(after)));
+  const pools = movesOf(status.pools, after, changes);
+  return {
+    against: { url, state, version, replica },
+    changes,
+    reloadable: changes.every(({ applies }) => applies === 'reload'),
+    pools,
+    boundAgents: total(pools.map(({ boundAgents }) => boundAgents)),
+    moving: total(pools.map(({ moving }) => moving)),
+    uncertain: status.pools.filter(({ affinity }) => !affinity.available).map(({ name }) => name),
+  };
+}
+
+export function comparisonText(comparison: Comparison): string {
+  const { against, changes, pools, boundAgents, moving, uncertain } = comparison;
+  const lines = [
+    `compared with ${against.replica} (${against.version}) at ${against.url}, which is ${against.state}`,
+    ...changes.map(changeText),
+    effectText(comparison),
+    ...pools.flatMap(poolTexts),
+    ...uncertain.map(
+      (pool) => `pool ${pool}: its store is away, so its agents are those that were counted last`,
+    ),
+    `${moving} of ${boundAgents} bound agents would move`,
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function changeText(change: Change): string {
+  const { because } = change;
+  return `  ${formatChange(change)}${because === undefined ? '' : ` (needs a restart, because ${because})`}`;
+}
+
+function effectText({ changes, reloadable }: Comparison): string {
+  if (changes.length === 0) return 'the gateway runs with this configuration already';
+  return reloadable
+    ? 'a reload brings it into effect'
+    : 'a reload would be refused: stop the gateway and start it with this configuration';
+}
+
+function poolTexts({ pool, isNew, movesEverybody, instances }: PoolMoves): string[] {
+  if (isNew) return [`pool ${pool}: new, nobody is bound there yet`];
+  return [
+    ...instances.map(
+      ({ instance, boundAgents, why }) =>
+        `pool ${pool}: ${boundAgents} bound agents of ${instance} would move, because ${why}`,
+    ),
+    ...(movesEverybody ? [`pool ${pool}: its active instance changes, with all agents, bound or not`] : []),
+  ];
+}
+
+async function ask(admin: string, path: string): Promise<unknown> {
+  const url = new URL(path, admin);
+  const answer = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS), redirect: 'error' }).catch(
+    (error: Error) => {
+      const { cause } = error as { cause?: { code?: string } };
+      const reason =
+        error.name === 'TimeoutError' ? `within ${ANSWER_MS / 1_000} s` : `(${cause?.code ?? error.message})`;
+      throw new Error(
+        `no answer from the admin plane at ${admin} ${reason}: give --against the address of a gateway that runs (admin.address)`,
+      );
+    },
+  );
+  const body = await answer.text().catch(() => '');
+  try {
+    if (answer.ok) return JSON.parse(body);
+  } catch {
+    // Told below.
+  }
+  throw new Error(
+    `${url.href} answered ${answer.status}, and not as a gateway of this version does: give --against the address of its admin plane`,
+  );
+}
+
+function total(counts: readonly number[]): number {
+  return counts.reduce((sum, count) => sum + count, 0);
+}

@@ -1,0 +1,187 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Comparison } from '../../src/cli/against.ts';
+import { runProgram } from '../../src/cli/program.ts';
+import type { SimulatedConnector } from '../../src/simulator/connector.ts';
+import { startConnector } from '../../src/simulator/connector.ts';
+import { eventually } from '../support/eventually.ts';
+import { post, users } from '../support/load.ts';
+import type { TestGateway } from '../support/test-gateway.ts';
+import { startTestGateway } from '../support/test-gateway.ts';
+
+const AGENTS = 12;
+
+let directory: string;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'ici-gateway-check-'));
+});
+
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function poolOf(connectors: readonly { readonly name: string; readonly url: string }[], more = ''): string {
+  const instances = connectors.map(({ name, url }) => `{ id: ${name}, url: '${url}' }`);
+  return `
+pools:
+  - name: ici
+    mode: sticky
+    balancer: round-robin
+    health: { path: /health, interval: 200ms, fastInterval: 50ms }
+    instances: [${instances.join(', ')}]
+${more}`;
+}
+
+async function check(
+  yaml: string,
+  against: string,
+  ...flags: string[]
+): Promise<{ code: number; out: string; err: string }> {
+  const file = join(directory, 'new.yaml');
+  writeFileSync(file, `listen: { address: '127.0.0.1:0' }\nadmin: { address: '127.0.0.1:0' }\n${yaml}`);
+  let out = '';
+  let err = '';
+  const code = await runProgram(
+    ['node', 'ici-gateway', 'check', '--config', file, '--against', against, ...flags],
+    { XDG_STATE_HOME: directory, HOME: directory },
+    {
+      out: (text) => {
+        out += text;
+      },
+      err: (text) => {
+        err += text;
+      },
+    },
+  );
+  return { code, out, err };
+}
+
+describe('a configuration compared with a gateway that runs', () => {
+  let connectors: SimulatedConnector[];
+  let gateway: TestGateway;
+
+  beforeAll(async () => {
+    connectors = await Promise.all(['a', 'b'].map((name) => startConnector({ name })));
+    gateway = await startTestGateway(poolOf(connectors), { stateDir: directory });
+    await Promise.all(users(AGENTS, 'AGENT').map((user) => post(gateway.url, user)));
+    await eventually(() =>
+      expect(gateway.status().pools[0]?.instances.map(({ boundAgents }) => boundAgents)).toEqual([6, 6]),
+    );
+  });
+
+  afterAll(async () => {
+    await gateway.close();
+    await Promise.all(connectors.map((connector) => connector.close()));
+  });
+
+  test('is told to be the same, and to move nobody', async () => {
+    const { code, out } = await check(poolOf(connectors), gateway.adminUrl);
+    expect(out).toContain('the gateway runs with this configuration already\n');
+    expect(out).toMatch(/\n0 of 12 bound agents would move\n$/);
+    expect(code).toBe(0);
+  });
+
+  test('names the instance whose agents would move, and how many', async () => {
+    const { code, out } = await check(
+      poolOf(connectors.slice(1), 'timeouts: { park: 3s }\n'),
+      gateway.adminUrl,
+    );
+    expect(out.split('\n').slice(1)).toEqual([
+      '  pools[ici].instances[b].priority: 2 → 1',
+      '  pools[ici].instances[a]: removed',
+      '  timeouts.park: 5s → 3s',
+      'a reload brings it into effect',
+      'pool ici: 6 bound agents of a would move, because it is removed',
+      '6 of 12 bound agents would move',
+      '',
+    ]);
+    expect(code).toBe(0);
+  });
+
+  test('names what only a restart can change, and what follows for the agents', async () => {
+    const { code, out } = await check(
+      poolOf(connectors, 'affinity: { keyPrefix: other }\n'),
+      gateway.adminUrl,
+    );
+    expect(out).toMatch(/ {2}affinity\.keyPrefix: ici-gateway → other \(needs a restart, because .+\)\n/);
+    expect(out).toContain('a reload would be refused: ');
+    expect(out).toMatch(/12 of 12 bound agents would move\n$/);
+    expect(code).toBe(0);
+  });
+
+  test('is compared in JSON too', async () => {
+    const yaml = poolOf(connectors).replace('name: ici', 'name: chat');
+    const { code, out } = await check(yaml, gateway.adminUrl, '--json');
+    expect(JSON.parse(out) as Comparison).toMatchObject({
+      against: { url: gateway.adminUrl, state: 'Running' },
+      reloadable: true,
+      boundAgents: 12,
+      moving: 12,
+      uncertain: [],
+      pools: [
+        {
+          pool: 'ici',
+          isNew: false,
+          instances: [
+            { instance: 'a', boundAgents: 6, why: 'the pool is gone' },
+            { instance: 'b', boundAgents: 6, why: 'the pool is gone' },
+          ],
+        },
+        { pool: 'chat', isNew: true, boundAgents: 0, moving: 0 },
+      ],
+    });
+    expect(code).toBe(0);
+  });
+});
+
+describe('where there is nothing to compare with', () => {
+  const NOWHERE = [{ name: 'a', url: 'http://10.0.0.1:8080' }];
+
+  test('a configuration that is wrong is refused before anybody is asked', async () => {
+    const { code, err } = await check('pools: []\n', 'http://127.0.0.1:1');
+    expect(err).toContain('configuration is invalid');
+    expect(code).toBe(1);
+  });
+
+  test('what is no URL is told of', async () => {
+    const { code, err } = await check(poolOf(NOWHERE), 'gateway1');
+    expect(err).toContain('--against must be the URL of an admin plane');
+    expect(code).toBe(1);
+  });
+
+  describe('a port that is none of a gateway', () => {
+    let server: Server;
+    let answer: string;
+
+    beforeEach(async () => {
+      server = createServer((_request, response) => response.end(answer));
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    });
+
+    const close = () => new Promise<void>((resolve) => void server.close(() => resolve()));
+    afterEach(close);
+
+    test('is told of where nobody listens', async () => {
+      const { port } = server.address() as AddressInfo;
+      await close();
+      const { code, err } = await check(poolOf(NOWHERE), `http://127.0.0.1:${port}`);
+      expect(err).toMatch(/no answer .*\(ECONNREFUSED\): give --against/);
+      expect(code).toBe(1);
+    });
+
+    test.each([
+      ['a page', '<html></html>', /answered 200, and not as a gateway/],
+      ['options that nobody knows', '{"version":"9.9","novel":1,"pools":[]}', /\(9\.9\) has other options/],
+    ])('is told of where it answers with %s', async (_what, body, message) => {
+      answer = body;
+      const { port } = server.address() as AddressInfo;
+      const { code, err } = await check(poolOf(NOWHERE), `http://127.0.0.1:${port}`);
+      expect(err).toMatch(message);
+      expect(code).toBe(1);
+    });
+  });
+});
