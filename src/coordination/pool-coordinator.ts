@@ -86,6 +86,10 @@ export class PoolCoordinator {
     this.#o = options;
     this.#replica = new Replica(options.replica);
     this.#toldView = this.#replica.view;
+    // What the agents of an instance rely on is not undone by the first probe of a new process.
+    for (const [id, { health }] of Object.entries(this.#replica.agreed.instances)) {
+      this.#records.set(id, { state: health, streak: 0 });
+    }
     options.ledger.listen({
       onNews: (urgent) =>
         this.#syncWithin(urgent ? 0 : Math.random() * SPREAD_MS_PER_REPLICA * this.replicas),
@@ -235,7 +239,9 @@ export class PoolCoordinator {
     this.#records.set(id, record);
     // The peers should look too, before this one has made up its mind.
     if (!observation.passed && before.streak === 0 && record.streak > 0) this.suspect(id);
-    if (record.state === 'unknown') return record;
+    // Of what an earlier process of this replica saw, this one says nothing until it has seen it too, or enough else.
+    const isHearsay = this.#verdicts[id] === undefined && record.streak > 0;
+    if (record.state === 'unknown' || isHearsay) return record;
     const verdict: Verdict = {
       health: record.state,
       incarnation: observation.passed ? observation.incarnation : '',

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalLedger } from '../../src/coordination/local-ledger.ts';
 import type { PoolCoordinatorOptions } from '../../src/coordination/pool-coordinator.ts';
 import { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
+import type { Knowledge } from '../../src/core/agreement/replica.ts';
 import type { Observation } from '../../src/core/health.ts';
 import type { LedgerClient } from '../../src/core/ports.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
@@ -31,9 +32,9 @@ afterEach(async () => {
 function aCoordinator(
   id: string,
   ledger: LedgerClient,
-  given: { leaseMs?: number; writeBack?: () => Promise<unknown> } & Partial<PoolCoordinatorOptions> = {},
+  given: { leaseMs?: number; knew?: Knowledge } & Partial<PoolCoordinatorOptions> = {},
 ): PoolCoordinator {
-  const { leaseMs = Number.POSITIVE_INFINITY, ...options } = given;
+  const { leaseMs = Number.POSITIVE_INFINITY, knew, ...options } = given;
   let ids = 0;
   const coordinator = new PoolCoordinator({
     replica: {
@@ -55,6 +56,7 @@ function aCoordinator(
         ids += 1;
         return `${id}-${ids}`;
       },
+      ...(knew === undefined ? {} : { knew }),
     },
     thresholds: { rise: 1, fall: 1 },
     ledger,
@@ -102,6 +104,27 @@ describe('a gateway that is alone', () => {
     coordinator.observed('a', FAIL, 1);
     await coordinator.renew();
     expect(target(coordinator)).toBe('b');
+  });
+
+  test('counts the probes of a new process from what the one before it knew', async () => {
+    const thresholds = { rise: 2, fall: 3 };
+    const before = aCoordinator('g1', alone(), { thresholds });
+    await before.start();
+    observeBoth(before, PASS, FAIL);
+    await before.settled();
+    const { agreed, policy, standing } = before;
+    const after = aCoordinator('g1', alone(), { thresholds, knew: { agreed, policy } });
+    await after.start();
+    observeBoth(after, FAIL, PASS);
+    await after.settled();
+    expect(after.standing.view).toStrictEqual(standing.view);
+    observeBoth(after, FAIL, PASS);
+    await after.renew();
+    expect(after.standing.view.instances.get('b')?.health).toBe('up');
+    expect(target(after)).toBe('a');
+    observeBoth(after, FAIL, PASS);
+    await after.renew();
+    expect(target(after)).toBe('b');
   });
 
   test('remembers over a restart who was active, and what an operator decided', async () => {
