@@ -7,6 +7,8 @@ import { Child } from '../../src/simulator/child.ts';
 import { eventually } from './eventually.ts';
 import type { LogLine } from './test-gateway.ts';
 
+const STOP_MS = 60_000;
+
 // Compiled, this file lies one folder deeper.
 const MAIN = fileURLToPath(
   new URL(`${import.meta.url.endsWith('.ts') ? '' : '../'}../../dist/main.js`, import.meta.url),
@@ -23,9 +25,13 @@ export interface GatewayProcess {
   /** What it has logged so far, the oldest first. */
   readonly log: LogLine[];
   signal(name: NodeJS.Signals): void;
+  /** Writes its configuration anew, which it reads when it is told to. */
+  configure(config: Record<string, unknown>): void;
   status(): Promise<GatewayStatus>;
   metrics(): Promise<string>;
   kill(): Promise<void>;
+  /** SIGTERM; resolves when it has ended by itself, and rejects when that takes a minute. */
+  stop(): Promise<void>;
   /** SIGTERM, and what it left behind is removed. */
   close(): Promise<void>;
 }
@@ -36,16 +42,27 @@ export interface GatewayProcess {
  *
  * @param prefix what the command line begins with, to run it in another place
  * @param readyMs how long it may take to be ready
+ * @param keeps which lines of its log are kept; all by default
  */
 export async function startGatewayProcess(
   config: Record<string, unknown>,
-  { prefix = [], readyMs = 45_000 }: { readonly prefix?: readonly string[]; readonly readyMs?: number } = {},
+  {
+    prefix = [],
+    readyMs = 45_000,
+    keeps = () => true,
+  }: {
+    readonly prefix?: readonly string[];
+    readonly readyMs?: number;
+    readonly keeps?: (line: LogLine) => boolean;
+  } = {},
 ): Promise<GatewayProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
   const file = join(directory, 'gateway.yaml');
   // JSON is YAML too.
   const free = { address: '127.0.0.1:0' };
-  writeFileSync(file, JSON.stringify({ workers: 0, listen: free, admin: free, ...config }));
+  const configure = (given: Record<string, unknown>): void =>
+    writeFileSync(file, JSON.stringify({ workers: 0, listen: free, admin: free, ...given }));
+  configure(config);
   const log: LogLine[] = [];
   let url = '';
   let adminUrl = '';
@@ -57,7 +74,7 @@ export async function startGatewayProcess(
     bond: 'tied',
     onLine: (text) => {
       const line = JSON.parse(text) as LogLine;
-      log.push(line);
+      if (keeps(line)) log.push(line);
       if (line.msg === 'listening') url = String(line['address']);
       if (line.msg === 'admin listening') adminUrl = String(line['address']);
     },
@@ -82,9 +99,19 @@ export async function startGatewayProcess(
     pid: child.pid,
     log,
     signal: (name) => child.signal(name),
+    configure,
     status: async () => JSON.parse(await get('/status')),
     metrics: () => get('/metrics'),
     kill: () => child.kill(),
+    stop: async () => {
+      child.signal('SIGTERM');
+      await eventually(
+        () => {
+          if (!child.ended) throw new Error(`the gateway has not ended ${STOP_MS} ms after SIGTERM`);
+        },
+        { within: STOP_MS },
+      );
+    },
     close: async () => {
       await child.stop(5_000);
       rmSync(directory, { recursive: true, force: true });

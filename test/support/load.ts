@@ -14,6 +14,8 @@ export interface Outcome {
   readonly error: string | undefined;
   readonly startedAt: number;
   readonly durationMs: number;
+  /** The client's end of the connection; undefined where there never was one. */
+  readonly port: number | undefined;
 }
 
 export interface Sending {
@@ -21,6 +23,8 @@ export interface Sending {
   readonly agent?: Agent;
   /** Called when the kernel has the whole request, whether or not anybody reads it. */
   readonly onSent?: () => void;
+  /** After how many milliseconds without an end it fails with `ETIMEDOUT`; never without it. */
+  readonly giveUpMs?: number;
 }
 
 let sequence = 0;
@@ -31,13 +35,16 @@ export function post(
   user: string,
   headers: Record<string, string> = {},
   operation = 'subscribe',
-  { agent = new Agent({ keepAlive: false }), onSent = () => undefined }: Sending = {},
+  { agent = new Agent({ keepAlive: false }), onSent = () => undefined, giveUpMs }: Sending = {},
 ): Promise<Outcome> {
   sequence += 1;
   const id = `${process.pid}-${sequence}`;
   const startedAt = performance.now();
+  let port: number | undefined;
+  let timer: NodeJS.Timeout | undefined;
   return new Promise((resolve) => {
-    const end = (status: number, rest: Partial<Outcome> = {}): void =>
+    const end = (status: number, rest: Partial<Outcome> = {}): void => {
+      clearTimeout(timer);
       resolve({
         id,
         user,
@@ -47,14 +54,27 @@ export function post(
         error: undefined,
         startedAt,
         durationMs: performance.now() - startedAt,
+        port,
         ...rest,
       });
+    };
     const outgoing = request(`${url}/ici`, {
       method: 'POST',
       agent,
       headers: { 'content-type': 'text/xml', soapuser: user, 'x-sim-delivery': id, ...headers },
     });
     outgoing.once('finish', onSent);
+    outgoing.once('socket', (socket) => {
+      const look = (): void => {
+        port = socket.localPort;
+      };
+      if (socket.connecting) socket.once('connect', look);
+      else look();
+    });
+    if (giveUpMs !== undefined) {
+      const late = Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' });
+      timer = setTimeout(() => outgoing.destroy(late), giveUpMs);
+    }
     outgoing.on('error', (error: NodeJS.ErrnoException) => end(0, { error: error.code ?? error.message }));
     outgoing.on('response', (response) => {
       let body = '';

@@ -1,0 +1,281 @@
+import { eventually } from '../support/eventually.ts';
+import { PROGRAM } from '../support/gateway-process.ts';
+import { startHaproxy } from '../support/haproxy.ts';
+import { post, users } from '../support/load.ts';
+import { freePort } from '../support/redis-server.ts';
+import { runProgramFile } from '../support/system-tools.ts';
+import { childrenOf, clientPortsOf, halt, untilGone, workersOf } from './children.ts';
+import type { LoadReport, SteadyLoad } from './load.ts';
+import { startSteadyLoad } from './load.ts';
+import type { ConfigVariant, DrilledGateway, Stage } from './stage.ts';
+import { STAYING, USUAL } from './stage.ts';
+
+/** How a drill goes on. */
+export interface DrillOptions {
+  readonly times: number;
+  /** New connections per second. */
+  readonly perSecond: number;
+  /** Of each gateway. */
+  readonly workers: number;
+  readonly signal: AbortSignal;
+  /** Called after each time. */
+  readonly onProgress: (done: number, misses: number) => void;
+}
+
+export interface DrillReport extends LoadReport {
+  readonly times: number;
+  /** From each strike until all was as before, in milliseconds, the longest. */
+  readonly longestMs: number;
+}
+
+// On a machine whose every core is busy, and with a supervisor that lets a place rest for up to 5 s.
+const RECOVERY_MS = 60_000;
+const WARM_MS = 500;
+/** Several checks. */
+const BALANCER_MS = 1_000;
+/** Every so many kills all workers are killed at once, so that for a while nobody takes connections. */
+const ALL_EVERY = 10;
+
+/** SIGKILL of random workers, of all at once every tenth time. */
+export function drillKills(gateway: DrilledGateway, options: DrillOptions): Promise<DrillReport> {
+  return drill(gateway, options, async ({ load, turn }) => {
+    const live = await serving(gateway, options.workers);
+    // At any moment of what the others do.
+    await pause(Math.random() * 300);
+    const all = turn % ALL_EVERY === ALL_EVERY - 1;
+    const victims = all ? live : [live[Math.floor(Math.random() * live.length)] as number];
+    for (const pid of victims) await halt(pid);
+    for (const pid of victims) {
+      load.excuse(await clientPortsOf(pid, gateway.port));
+      process.kill(pid, 'SIGKILL');
+    }
+    await Promise.all(victims.map(untilGone));
+    const killedAt = performance.now();
+    await serving(gateway, options.workers);
+    return performance.now() - killedAt;
+  });
+}
+
+/** Configurations that differ in weights, time limits and instances, each read on SIGHUP. */
+export function drillReloads(gateway: DrilledGateway, options: DrillOptions): Promise<DrillReport> {
+  return drill(gateway, options, async ({ turn }) => {
+    gateway.vary(variantOf(turn + 1));
+    return replaced(gateway, () => gateway.signal('SIGHUP'));
+  });
+}
+
+/** `ici-gateway restart --rolling`. */
+export function drillRestarts(gateway: DrilledGateway, options: DrillOptions): Promise<DrillReport> {
+  return drill(gateway, options, () =>
+    replaced(gateway, async () => {
+      const [node = '', ...program] = PROGRAM;
+      const where = ['--admin', gateway.adminUrl, '--token-file', gateway.tokenFile];
+      const { code, text } = await runProgramFile(node, [...program, 'restart', '--rolling', ...where]);
+      if (code !== 0) throw new Error(`ici-gateway restart ended with ${code}: ${text}`);
+    }),
+  );
+}
+
+/** The controller is killed; a time is over when the admin plane shows the view again. */
+export function drillController(gateway: DrilledGateway, options: DrillOptions): Promise<DrillReport> {
+  return drill(gateway, options, async () => {
+    const [controller] = childrenOf(gateway.pid).filter(({ role }) => role === 'controller');
+    if (controller === undefined) throw new Error('there is no controller');
+    process.kill(controller.pid, 'SIGKILL');
+    const killedAt = performance.now();
+    await untilGone(controller.pid);
+    await shown(gateway);
+    return performance.now() - killedAt;
+  });
+}
+
+/** Two gateways that share a store, and a real haproxy in front of them. */
+export interface Pair {
+  readonly url: string;
+  /** Stops one of them softly and starts it again. */
+  cycle(which: 0 | 1): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startPair(stage: Stage, workers: number): Promise<Pair> {
+  const ports = [await freePort(), await freePort()] as const;
+  const front = await freePort();
+  const start = (which: 0 | 1): Promise<DrilledGateway> =>
+    stage.gateway({
+      workers,
+      store: 'pair',
+      listen: `127.0.0.1:${ports[which]}`,
+      lifecycle: { statusPollInterval: '1s' },
+    });
+  const pair = await Promise.all([start(0), start(1)]);
+  const haproxy = await startHaproxy(haproxyConfig(front, ports), [front]);
+  return {
+    url: `http://127.0.0.1:${front}`,
+    close: haproxy.close,
+    cycle: async (which) => {
+      await pair[which].stop();
+      pair[which] = await start(which);
+    },
+  };
+}
+
+/** One of two gateways is stopped softly and started again, by turns. */
+export function drillCycles(pair: Pair, options: DrillOptions): Promise<DrillReport> {
+  const load = startSteadyLoad({ ...options, url: pair.url, staying: STAYING });
+  return repeat(load, options, async (turn) => {
+    const stoppedAt = performance.now();
+    await pair.cycle(turn % 2 === 0 ? 0 : 1);
+    // The balancer has to hear of it before the other one goes.
+    await pause(BALANCER_MS);
+    return performance.now() - stoppedAt;
+  });
+}
+
+export interface QueueReport {
+  readonly connections: number;
+  readonly answered: number;
+  /** What became of the others. */
+  readonly failures: readonly string[];
+  readonly slowestMs: number;
+}
+
+/** The only worker of a gateway is killed, and connections come before another one is there. */
+export async function drillQueue(
+  gateway: DrilledGateway,
+  { connections }: { readonly connections: number },
+): Promise<QueueReport> {
+  const names = users(connections, 'QUEUE');
+  await Promise.all(names.map((name) => post(gateway.url, name)));
+  const [worker] = workersOf(gateway.pid);
+  if (worker === undefined) throw new Error('there is no worker');
+  process.kill(worker, 'SIGKILL');
+  await untilGone(worker);
+  const outcomes = await Promise.all(
+    names.map((name) => post(gateway.url, name, {}, 'getAttributes', { giveUpMs: RECOVERY_MS })),
+  );
+  const failures = outcomes.filter(({ status }) => status !== 200);
+  return {
+    connections,
+    answered: connections - failures.length,
+    failures: [
+      ...new Set(failures.map(({ status, error, code }) => `${status} ${error ?? ''} ${code ?? ''}`)),
+    ],
+    slowestMs: Math.max(...outcomes.map(({ durationMs }) => durationMs)),
+  };
+}
+
+interface Turn {
+  readonly load: SteadyLoad;
+  readonly turn: number;
+}
+
+function drill(
+  gateway: DrilledGateway,
+  options: DrillOptions,
+  strike: (turn: Turn) => Promise<number>,
+): Promise<DrillReport> {
+  const load = startSteadyLoad({ ...options, url: gateway.url, staying: STAYING });
+  return repeat(load, options, (turn) => strike({ load, turn }));
+}
+
+/** Strikes so many times, under load before, between and after. */
+async function repeat(
+  load: SteadyLoad,
+  { times, signal, onProgress }: DrillOptions,
+  strike: (turn: number) => Promise<number>,
+): Promise<DrillReport> {
+  let longestMs = 0;
+  let done = 0;
+  try {
+    await pause(WARM_MS);
+    while (done < times && !signal.aborted) {
+      longestMs = Math.max(longestMs, await strike(done));
+      done += 1;
+      onProgress(done, load.misses);
+    }
+    await pause(WARM_MS);
+  } catch (error) {
+    await load.stop();
+    throw error;
+  }
+  return { ...(await load.stop()), times: done, longestMs };
+}
+
+/** Resolves with the workers, once there are so many and each of them has answered a request. */
+function serving({ pid, serving }: DrilledGateway, count: number): Promise<number[]> {
+  return eventually(
+    () => {
+      const live = workersOf(pid).filter((worker) => serving.has(worker));
+      if (live.length < count) throw new Error(`${live.length} of ${count} workers serve`);
+      return live;
+    },
+    { within: RECOVERY_MS, every: 20 },
+  );
+}
+
+/** Resolves with how long it took to replace all children. */
+async function replaced(gateway: DrilledGateway, ask: () => Promise<void> | void): Promise<number> {
+  const before = gateway.log.length;
+  const askedAt = performance.now();
+  await ask();
+  await eventually(
+    () => {
+      const since = gateway.log.slice(before);
+      const refused = since.find(({ msg }) => msg.includes('not replaced'));
+      if (refused !== undefined) throw new Error(`refused: ${JSON.stringify(refused)}`);
+      if (!since.some(({ msg }) => msg === 'the processes are replaced')) throw new Error('not replaced yet');
+    },
+    { within: RECOVERY_MS, every: 20 },
+  );
+  return performance.now() - askedAt;
+}
+
+/** Resolves when the admin plane shows a view in which every instance is up. */
+async function shown(gateway: DrilledGateway): Promise<void> {
+  await eventually(
+    async () => {
+      const { pools } = await gateway.status();
+      const instances = pools.flatMap((pool) => pool.instances);
+      if (instances.length === 0 || instances.some(({ health }) => health !== 'up')) {
+        throw new Error('the view is not there yet');
+      }
+    },
+    { within: RECOVERY_MS, every: 20 },
+  );
+}
+
+/** No two that follow each other are the same. */
+function variantOf(turn: number): ConfigVariant {
+  return {
+    ...USUAL,
+    weight: 1 + (turn % 3),
+    probeTimeout: turn % 2 === 0 ? '1s' : '900ms',
+    withThird: turn % 4 >= 2,
+  };
+}
+
+/** It passes on TCP and asks for the state; it does not try another server where one refuses. */
+function haproxyConfig(port: number, servers: readonly number[]): string {
+  return `defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 90s
+  timeout server 90s
+  retries 0
+listen gateways
+  bind 127.0.0.1:${port}
+  balance roundrobin
+  option httpchk
+  http-check send meth GET uri /sap/wdisp/admin/publicicp/show_init_statepub.icp ver HTTP/1.1 hdr Host balancer
+  http-check expect status 200
+  timeout check 2s
+  default-server check inter 100ms fall 2 rise 2
+${servers.map((server, i) => `  server g${i + 1} 127.0.0.1:${server}`).join('\n')}
+`;
+}
+
+async function pause(ms: number): Promise<void> {
+  await new Promise((wake) => {
+    setTimeout(wake, ms);
+  });
+}

@@ -1,0 +1,121 @@
+import { Histogram } from '../../src/simulator/histogram.ts';
+import type { Outcome } from '../support/load.ts';
+import { post, users } from '../support/load.ts';
+
+/** What became of the requests of one drill, as the clients saw it. */
+export interface LoadReport {
+  readonly requests: number;
+  /** Requests per second that were really sent. */
+  readonly perSecond: number;
+  /** Connections that nobody took. */
+  readonly refused: number;
+  /** What else failed, but for those who were cut with a killed process. */
+  readonly failed: number;
+  /** Requests whose connection a killed process held when it was killed, and which failed. */
+  readonly cut: number;
+  /** Agents who were answered by another instance than before, although theirs stayed. */
+  readonly moved: number;
+  readonly p99Ms: number;
+  readonly slowestMs: number;
+  /** The first failures, in words. */
+  readonly examples: readonly string[];
+}
+
+export interface SteadyLoad {
+  /** What failed so far that may not have failed, refusals included. */
+  readonly misses: number;
+  /** These connections, by the clients' ends, were held by a process that is killed now. */
+  excuse(ports: ReadonlySet<number>): void;
+  /** Nothing more is sent; resolves when the last request has ended. */
+  stop(): Promise<LoadReport>;
+}
+
+export interface SteadyLoadOptions {
+  readonly url: string;
+  readonly perSecond: number;
+  readonly agents?: number;
+  /** Instances whose agents have no reason to be moved. */
+  readonly staying: ReadonlySet<string>;
+}
+
+// Longer than any wait that a gateway allows.
+const GIVE_UP_MS = 70_000;
+const TICK_MS = 5;
+// What is due after a pause of this process is sent at once, but never more than a quarter of a second's worth.
+const CATCH_UP_MS = 250;
+const MOST_EXAMPLES = 8;
+
+/** As SAP CRM: a new TCP connection for each request, sent when it is due, however long the earlier ones take. */
+export function startSteadyLoad({ url, perSecond, agents = 100, staying }: SteadyLoadOptions): SteadyLoad {
+  const names = users(agents, 'DRILL');
+  const served = new Map<string, string>();
+  const latencies = new Histogram();
+  const underWay = new Set<Promise<void>>();
+  const excused = new Map<number, number>();
+  const examples: string[] = [];
+  const counts = { requests: 0, refused: 0, failed: 0, cut: 0, moved: 0 };
+
+  const record = (outcome: Outcome): void => {
+    const { user, status, connector, error, port, startedAt, durationMs } = outcome;
+    if (status === 200 && connector !== undefined) {
+      latencies.record(durationMs);
+      const before = served.get(user);
+      if (before !== undefined && before !== connector && staying.has(before)) {
+        counts.moved += 1;
+        note(`${user} was moved from ${before} to ${connector}`);
+      }
+      served.set(user, connector);
+      return;
+    }
+    const killedAt = port === undefined ? undefined : excused.get(port);
+    if (status === 0 && killedAt !== undefined && killedAt >= startedAt) counts.cut += 1;
+    else {
+      counts[error === 'ECONNREFUSED' ? 'refused' : 'failed'] += 1;
+      const what = status === 0 ? error : `${status} ${outcome.code ?? ''}`;
+      const at = new Date(performance.timeOrigin + startedAt).toISOString();
+      note(`${user} at ${at}, from port ${port ?? 'none'}: ${what} after ${Math.round(durationMs)} ms`);
+    }
+  };
+  const note = (text: string): void => {
+    if (examples.length < MOST_EXAMPLES) examples.push(text);
+  };
+
+  const startedAt = performance.now();
+  const every = 1_000 / perSecond;
+  let dueAt = startedAt;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    dueAt = Math.max(dueAt, now - CATCH_UP_MS);
+    for (; dueAt <= now; dueAt += every) {
+      const user = names[counts.requests % names.length] as string;
+      counts.requests += 1;
+      const running = post(url, user, {}, 'getAttributes', { giveUpMs: GIVE_UP_MS }).then((outcome) => {
+        record(outcome);
+        underWay.delete(running);
+      });
+      underWay.add(running);
+    }
+  }, TICK_MS);
+
+  return {
+    get misses() {
+      return counts.refused + counts.failed;
+    },
+    excuse: (ports) => {
+      const now = performance.now();
+      for (const port of ports) excused.set(port, now);
+    },
+    stop: async () => {
+      clearInterval(timer);
+      const seconds = (performance.now() - startedAt) / 1_000;
+      await Promise.all(underWay);
+      return {
+        ...counts,
+        perSecond: counts.requests / seconds,
+        p99Ms: latencies.quantile(0.99),
+        slowestMs: latencies.summary().maxMs,
+        examples,
+      };
+    },
+  };
+}

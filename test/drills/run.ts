@@ -1,0 +1,182 @@
+/**
+ * Does a client notice when processes of a gateway are killed or replaced, or a gateway is stopped and started? A
+ * new TCP connection for each request, as SAP CRM opens it, in an open loop.
+ *
+ *   npm run drills -- [--only kills,reloads] [--kills 1000] [--restarts 200] [--reloads 200] [--cycles 100] [--rate 500]
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startRedis } from '../support/redis-server.ts';
+import type { DrillOptions, DrillReport } from './drills.ts';
+import {
+  drillController,
+  drillCycles,
+  drillKills,
+  drillQueue,
+  drillReloads,
+  drillRestarts,
+  startPair,
+} from './drills.ts';
+import type { Line } from './report.ts';
+import { isMet, lineOf, queueLine, tableOf } from './report.ts';
+import type { DrilledGateway, Stage } from './stage.ts';
+import { setStage } from './stage.ts';
+
+type Drill = (stage: Stage, options: DrillOptions) => Promise<DrillReport>;
+
+/** The drill on a gateway of its own. */
+function alone(drill: (gateway: DrilledGateway, options: DrillOptions) => Promise<DrillReport>): Drill {
+  return async (stage, options) => drill(await stage.gateway({ workers: options.workers }), options);
+}
+
+const cycles: Drill = async (stage, options) => {
+  const pair = await startPair(stage, options.workers);
+  try {
+    return await drillCycles(pair, options);
+  } finally {
+    await pair.close();
+  }
+};
+
+/** Each with how often it strikes by default. */
+const DRILLS: Readonly<
+  Record<string, { readonly times: number; readonly run: Drill; readonly what: string }>
+> = {
+  kills: { times: 1_000, run: alone(drillKills), what: 'SIGKILL of random workers, every tenth time of all' },
+  restarts: { times: 200, run: alone(drillRestarts), what: 'ici-gateway restart --rolling' },
+  reloads: { times: 200, run: alone(drillReloads), what: 'another configuration, and SIGHUP' },
+  cycles: { times: 100, run: cycles, what: 'soft stop and start of one of two gateways behind haproxy' },
+  controller: { times: 10, run: alone(drillController), what: 'SIGKILL of the controller' },
+};
+const QUEUE = 'queue';
+const QUEUED = 100;
+
+const HELP = `Usage: npm run drills -- [options]
+
+Ends with 1 if a request failed that may not, or was refused.
+
+${Object.entries(DRILLS)
+  .map(([name, { times, what }]) => `  --${`${name} <n>`.padEnd(16)} ${what} (${times})`)
+  .join('\n')}
+  --only <a,b,…>     of ${[...Object.keys(DRILLS), QUEUE].join(', ')}; queue: the only worker is killed, ${QUEUED} connect
+  --rate <n>         new connections per second (500)
+  --workers <n>      of each gateway (2)
+  --help
+`;
+
+class Usage extends Error {}
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    rate: { type: 'string', default: '500' },
+    workers: { type: 'string', default: '2' },
+    help: { type: 'boolean', default: false },
+    ...(Object.fromEntries(Object.keys(DRILLS).map((name) => [name, { type: 'string' }])) as Record<
+      string,
+      { type: 'string' }
+    >),
+  },
+});
+
+function numberOf(flag: string, fallback: number): number {
+  const given = (values as Record<string, string | boolean | undefined>)[flag];
+  const number = given === undefined ? fallback : Number(given);
+  if (Number.isInteger(number) && number > 0) return number;
+  throw new Usage(`--${flag} must be a whole number above 0`);
+}
+
+async function main(): Promise<number> {
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const names = [...Object.keys(DRILLS), QUEUE];
+  const wanted = values.only?.split(',') ?? names;
+  const unknown = wanted.find((name) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new Usage(`--only: there is no drill ${unknown}; there are ${names.join(', ')}`);
+  const perSecond = numberOf('rate', 500);
+  const workers = numberOf('workers', 2);
+  const plans = Object.entries(DRILLS).map(([name, { times, ...rest }]) => ({
+    name,
+    times: numberOf(name, times),
+    ...rest,
+  }));
+
+  // Everything that is started keeps its files in here.
+  const directory = mkdtempSync(join(tmpdir(), 'ici-drills-'));
+  process.env['TMPDIR'] = directory;
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  const redis = await startRedis();
+  let stage: Stage | undefined;
+  const tidy = async (): Promise<void> => {
+    await stage?.close();
+    stage = undefined;
+  };
+  const interrupted = new AbortController();
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    process.once(signal, () => {
+      interrupted.abort();
+      void tidy()
+        .then(() => redis.stop())
+        .finally(() => process.exit(code));
+    });
+  }
+
+  const lines: Line[] = [];
+  try {
+    for (const { name, times, run, what } of plans.filter((plan) => wanted.includes(plan.name))) {
+      stage = await setStage(redis.url);
+      const report = await run(stage, {
+        times,
+        perSecond,
+        workers,
+        signal: interrupted.signal,
+        onProgress: progress(name, times),
+      });
+      lines.push(lineOf(name, what, report));
+      for (const example of report.examples) say(`  ${example}`);
+      await tidy();
+    }
+    if (wanted.includes(QUEUE)) {
+      stage = await setStage(redis.url);
+      const gateway = await stage.gateway({ workers: 1 });
+      lines.push(queueLine(await drillQueue(gateway, { connections: QUEUED })));
+      await tidy();
+    }
+  } finally {
+    await tidy();
+    await redis.stop();
+  }
+  process.stdout.write(`\n${tableOf(lines)}\n`);
+  return lines.every(isMet) ? 0 : 1;
+}
+
+/** A line for every tenth part, and for each time that something failed. */
+function progress(name: string, times: number): DrillOptions['onProgress'] {
+  let seen = 0;
+  return (done, misses) => {
+    if (misses === seen && done % Math.max(1, Math.floor(times / 10)) !== 0 && done !== times) return;
+    seen = misses;
+    say(`${name}: ${done} of ${times}, ${misses} requests failed that may not`);
+  };
+}
+
+/** Progress goes to stderr, so that stdout is the table alone. */
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof Usage)) throw error;
+  say(error.message);
+  process.exitCode = 2;
+}

@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import type { DrillOptions, DrillReport, Pair } from '../drills/drills.ts';
+import {
+  drillController,
+  drillCycles,
+  drillKills,
+  drillQueue,
+  drillReloads,
+  drillRestarts,
+  startPair,
+} from '../drills/drills.ts';
+import type { DrilledGateway, Stage } from '../drills/stage.ts';
+import { setStage } from '../drills/stage.ts';
+
+let stage: Stage;
+let gateway: DrilledGateway;
+let single: DrilledGateway;
+let pair: Pair;
+
+beforeAll(async () => {
+  stage = await setStage(inject('redisUrl'));
+  [gateway, single, pair] = await Promise.all([
+    stage.gateway({ workers: 2 }),
+    stage.gateway({ workers: 1, store: 'single' }),
+    startPair(stage, 1),
+  ]);
+}, 120_000);
+
+afterAll(async () => {
+  await pair?.close();
+  await stage?.close();
+});
+
+/** So few requests that a machine with other work on it keeps up with them. */
+const options = (times: number): DrillOptions => ({
+  times,
+  workers: 2,
+  perSecond: 30,
+  signal: new AbortController().signal,
+  onProgress: () => undefined,
+});
+
+function expectNothingLost(report: DrillReport): void {
+  expect(report).toMatchObject({ examples: [], refused: 0, failed: 0, moved: 0 });
+  expect(report.requests).toBeGreaterThan(0);
+}
+
+describe('clients that connect anew for each request', () => {
+  test('do not notice a rolling restart', async () => {
+    const report = await drillRestarts(gateway, options(1));
+    expectNothingLost(report);
+    expect(report.cut).toBe(0);
+  });
+
+  test('do not notice a reload, nor that it adds an instance', async () => {
+    const report = await drillReloads(gateway, options(2));
+    expectNothingLost(report);
+    expect(report.cut).toBe(0);
+  });
+
+  test('do not notice that the controller is killed', async () => {
+    const report = await drillController(gateway, options(1));
+    expectNothingLost(report);
+    expect(report.cut).toBe(0);
+  });
+
+  test('lose nothing but what a killed worker held', async () => {
+    expectNothingLost(await drillKills(gateway, options(3)));
+  });
+
+  test('are served by the next worker when the only one is gone', async () => {
+    expect(await drillQueue(single, { connections: 100 })).toMatchObject({ answered: 100, failures: [] });
+  });
+
+  test('do not notice that one of two gateways behind a balancer is stopped and started', async () => {
+    const report = await drillCycles(pair, options(1));
+    expectNothingLost(report);
+    expect(report.cut).toBe(0);
+  });
+});
