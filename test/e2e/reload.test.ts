@@ -1,0 +1,127 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { stringify } from 'yaml';
+import type { SimulatedConnector } from '../../src/simulator/connector.ts';
+import { startConnector } from '../../src/simulator/connector.ts';
+import { eventually } from '../support/eventually.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
+import { startGatewayProcess } from '../support/gateway-process.ts';
+import type { Outcome } from '../support/load.ts';
+import { startLoad, users } from '../support/load.ts';
+import { startTestGateway } from '../support/test-gateway.ts';
+
+// A process that starts takes several times as long when everything else runs too.
+const PATIENT = { within: 45_000 };
+// Clients that leave no time for anything else would measure themselves.
+const PAUSE_MS = 40;
+const AGENTS = users(8, 'AGENT');
+
+let connectors: SimulatedConnector[];
+let keyPrefix: string;
+const running: GatewayProcess[] = [];
+
+beforeEach(async () => {
+  keyPrefix = `reload-${randomBytes(4).toString('hex')}`;
+  connectors = await Promise.all(['a', 'b'].map((name) => startConnector({ name })));
+});
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((gateway) => gateway.close()));
+  await Promise.all(connectors.map((connector) => connector.close()));
+});
+
+const configOf = (ids: readonly string[], total = '60s'): Record<string, unknown> => ({
+  workers: 2,
+  pools: [
+    {
+      name: 'ici',
+      mode: 'sticky',
+      balancer: 'round-robin',
+      health: { path: '/health', interval: '300ms', fastInterval: '100ms' },
+      instances: connectors
+        .filter(({ name }) => ids.includes(name))
+        .map(({ name, url }) => ({ id: name, url })),
+    },
+  ],
+  // A controller may take longer to start than a lease, where everything else runs too.
+  timeouts: { park: '20s', total },
+  affinity: { keyPrefix, redis: { url: inject('redisUrl') } },
+});
+
+async function start(config: Record<string, unknown>): Promise<GatewayProcess> {
+  const gateway = await startGatewayProcess(config, { readyMs: 30_000 });
+  running.push(gateway);
+  return gateway;
+}
+
+const times = ({ log }: GatewayProcess, text: string): number => log.filter(({ msg }) => msg === text).length;
+
+async function reload(gateway: GatewayProcess, config: Record<string, unknown>): Promise<void> {
+  const before = times(gateway, 'the processes are replaced');
+  gateway.configure(config);
+  gateway.signal('SIGHUP');
+  await eventually(() => expect(times(gateway, 'the processes are replaced')).toBe(before + 1), PATIENT);
+}
+
+const instancesOf = async (gateway: GatewayProcess): Promise<string[]> =>
+  (await gateway.status()).pools[0]?.instances.map(({ id }) => id) ?? [];
+
+/** Where each agent was served, one letter for each change. */
+function placesOf(outcomes: readonly Outcome[]): string[] {
+  return AGENTS.map((agent) =>
+    outcomes
+      .filter(({ user }) => user === agent)
+      .map(({ connector }) => connector ?? '?')
+      .filter((connector, i, all) => connector !== all[i - 1])
+      .join(''),
+  );
+}
+
+const failures = (outcomes: readonly Outcome[]): Outcome[] => outcomes.filter(({ status }) => status !== 200);
+
+describe('a reload', () => {
+  test('that removes an instance serves its agents throughout, and each moves once', async () => {
+    const gateway = await start(configOf(['a', 'b']));
+    const load = startLoad([gateway.url], AGENTS, PAUSE_MS);
+    await eventually(() => expect(load.outcomes.length).toBeGreaterThan(3 * AGENTS.length), PATIENT);
+    const bound = placesOf(load.outcomes);
+    expect(bound.toSorted().join('')).toMatch(/^a+b+$/);
+
+    await reload(gateway, configOf(['a'], '50s'));
+    await eventually(async () => expect(await instancesOf(gateway)).toEqual(['a']), PATIENT);
+    const seen = load.outcomes.length;
+    await eventually(() => expect(load.outcomes.length).toBeGreaterThan(seen + 3 * AGENTS.length), PATIENT);
+    const outcomes = await load.stop();
+    expect(failures(outcomes)).toEqual([]);
+    expect(placesOf(outcomes)).toEqual(bound.map((place) => (place === 'b' ? 'ba' : 'a')));
+    expect(gateway.log.find(({ msg }) => msg === 'new configuration')?.['changes']).toEqual([
+      'pools[ici].instances[b]: removed',
+      'timeouts.total: 1m → 50s',
+    ]);
+  });
+
+  test('that removes an instance which another gateway still has goes on serving its agents there', async () => {
+    const gateway = await start(configOf(['a', 'b']));
+    const other = await startTestGateway(stringify(configOf(['a', 'b'])));
+    try {
+      const load = startLoad([gateway.url], AGENTS, PAUSE_MS);
+      await eventually(() => expect(load.outcomes.length).toBeGreaterThan(3 * AGENTS.length), PATIENT);
+      const bound = placesOf(load.outcomes);
+      expect(bound.toSorted().join('')).toMatch(/^a+b+$/);
+
+      await reload(gateway, configOf(['a']));
+      const seen = load.outcomes.length;
+      await eventually(() => expect(load.outcomes.length).toBeGreaterThan(seen + 6 * AGENTS.length), PATIENT);
+      expect(placesOf(load.outcomes)).toEqual(bound);
+      expect(await instancesOf(gateway)).toContain('b');
+
+      await other.close();
+      await eventually(async () => expect(await instancesOf(gateway)).toEqual(['a']), PATIENT);
+      const outcomes = await load.stop();
+      expect(failures(outcomes)).toEqual([]);
+      for (const place of placesOf(outcomes)) expect(['a', 'b', 'ba']).toContain(place);
+    } finally {
+      await other.close();
+    }
+  });
+});
