@@ -110,6 +110,11 @@ export class Supervisor {
   async start(): Promise<void> {
     const { sockets, workersOf } = this.#o;
     await sockets.ensure(this.#config);
+    // Told to stop before there was anything to end: what was bound meanwhile is all that is left.
+    if (this.#isEnding) {
+      sockets.close();
+      return;
+    }
     const children = [this.#controller.fill()];
     while (this.#workers.length < workersOf(this.#config)) {
       const place = this.#placeFor('worker', this.#config);

@@ -65,16 +65,11 @@ async function poolOf({ adminUrl }: GatewayProcess): Promise<PoolStatus> {
   return pools[0] as PoolStatus;
 }
 
-async function metric({ adminUrl }: GatewayProcess, pattern: RegExp): Promise<number> {
-  const text = await (await fetch(`${adminUrl}/metrics`)).text();
-  return [...text.matchAll(pattern)].reduce((sum, [, value]) => sum + Number(value), 0);
-}
-
 describe.each([
   ['a store that other gateways share', shared],
   ['the store of this host alone', () => ({})],
 ])('two workers, with %s,', (_store, affinity) => {
-  test('bind an agent to one instance, and go on with him when either is killed', async () => {
+  test('bind an agent to one instance, and go on with him when either is killed, or the controller is', async () => {
     const running = await start(affinity());
     const agents = users(30, 'AGENT');
     // At once, so that both workers meet each of them for the first time at the same moment.
@@ -94,16 +89,9 @@ describe.each([
       const again = await Promise.all(agents.map((user) => post(running.url, user)));
       expect(placesOf([...first, ...again])).toEqual(places);
     }
-    // Those who were counted in processes that have ended are counted still.
-    const { total } = (await counted(running)) as { total: number };
-    expect(total).toBeGreaterThan(0);
-  });
 
-  test('serve known agents without an error while the controller is killed, and the next one goes on where it was', async () => {
-    const running = await start(affinity());
-    const agents = users(20, 'AGENT');
+    // The controller: the next one goes on where it was, and nobody sees an error meanwhile.
     const load = startLoad([running.url], agents, 20);
-    await eventually(() => expect(load.outcomes.length).toBeGreaterThan(100));
     const { epoch } = await poolOf(running);
     const { controller } = childrenOf(running.pid);
     process.kill(controller as number, 'SIGKILL');
@@ -114,14 +102,10 @@ describe.each([
     await eventually(async () => expect((await poolOf(running)).standing).toBe('leased'));
     const { length } = load.outcomes;
     await eventually(() => expect(load.outcomes.length).toBeGreaterThan(length + 100));
-    placesOf(await load.stop());
+    expect(placesOf([...first, ...(await load.stop())])).toEqual(places);
     expect((await poolOf(running)).epoch).toBe(epoch);
   });
 });
-
-async function counted(running: GatewayProcess): Promise<{ total: number }> {
-  return { total: await metric(running, /^gateway_requests_total\{[^}]*\} (\d+)$/gm) };
-}
 
 describe('a worker that stands still', () => {
   test('holds up a new active instance until it can act on the old one no more, and never does', async () => {

@@ -381,6 +381,16 @@ describe('a stop', () => {
     expect(children.all).toHaveLength(3);
   });
 
+  test('before anything was started leaves nothing that starts later', async () => {
+    const starting = supervisor.start();
+    supervisor.stop('SIGTERM', { pollInterval: 0 });
+    await starting;
+    expect(await hasEnded()).toBe(true);
+    await pass(60_000);
+    expect(children.story).toEqual([]);
+    expect([...open]).toEqual([]);
+  });
+
   test('asked for again kills what does not end', async () => {
     await started();
     children.habits = { asked: (child) => (child.role === 'worker' ? undefined : child.end('exit code 0')) };
