@@ -66,8 +66,9 @@ export class HostSockets {
   }
 }
 
-function namedBy({ listen, admin }: Config): [SocketName, string][] {
-  const addresses: ByName<string> = { data: listen.address, admin: admin.address };
+function namedBy({ listen, admin, sapcontrol }: Config): [SocketName, string][] {
+  const addresses: Partial<Record<SocketName, string>> = { data: listen.address, admin: admin.address };
+  if (sapcontrol !== undefined) addresses.sapcontrol = sapcontrol.address;
   return SOCKET_NAMES.flatMap((name): [SocketName, string][] => {
     const address = addresses[name];
     return address === undefined ? [] : [[name, address]];
