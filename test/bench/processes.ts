@@ -105,6 +105,12 @@ export function cpuSeconds(group: number): number {
   return ticks / TICKS_PER_SECOND;
 }
 
+/** The same of one process; 0 where it has ended. */
+export function cpuSecondsOf(pid: number): number {
+  const fields = statOf(String(pid));
+  return fields === undefined ? 0 : (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
 function statOf(pid: string): string[] | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
