@@ -42,7 +42,8 @@ const WORKERS = [0, 1, 2] as const;
 const TITLES: Readonly<Record<number, string>> = { 0: 'one process', 1: 'one worker', 2: 'two workers' };
 const CONCURRENCY = 32;
 const AGENTS = 500;
-const WARM_UP_SECONDS = 3;
+// Of each process that carries traffic: code that has run less often is slower, and two share the requests.
+const WARM_UP_SECONDS = 10;
 const LEAST_SCALING = 1.8;
 const MOST_SUPERVISOR = 0.01;
 // What differs by less, differs as much between two runs of the same.
@@ -81,7 +82,8 @@ try {
     `node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}; load from ${generator}, ` +
       `${CONCURRENCY} at a time, a new connection for each, ${rounds} rounds of ${seconds} s; known agents, by header.\n`,
   );
-  for (const contender of contenders) await sample(contender, WARM_UP_SECONDS, 'W');
+  for (const contender of contenders)
+    await sample(contender, WARM_UP_SECONDS * contender.carriers.length, 'W');
   const samples = contenders.map((): Sample[] => []);
   for (let round = 0; round < rounds; round += 1) {
     // There and back again, so that none always comes after the same one.
