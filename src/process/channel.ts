@@ -1,6 +1,7 @@
 import type {
   ChildId,
   Destination,
+  FailureDetails,
   Farewell,
   FromChild,
   HostAnswer,
@@ -68,11 +69,13 @@ export class Channel implements HostChannel {
   }
 
   failed(error: unknown): void {
-    const { message, code } = error as NodeJS.ErrnoException;
+    const { message, code, address, port } = error as NodeJS.ErrnoException & FailureDetails;
     this.#port.send({
       kind: 'failed',
       message: message ?? String(error),
       ...(typeof code === 'string' ? { code } : {}),
+      ...(typeof address === 'string' ? { address } : {}),
+      ...(typeof port === 'number' ? { port } : {}),
     });
   }
 

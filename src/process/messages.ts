@@ -118,13 +118,21 @@ export type HostAnswer =
   /** Says why not, and the remedy. */
   | { readonly ok: false; readonly message: string };
 
+/** As of node's errors, where there is such. */
+export interface FailureDetails {
+  readonly code?: string;
+  /** What it could not listen on. */
+  readonly address?: string;
+  readonly port?: number;
+}
+
 export type FromChild =
   /** It carries traffic, or is operable. */
   | { readonly kind: 'ready' }
   /** From the controller: every pool's instances have been probed. */
   | { readonly kind: 'settled' }
-  /** It cannot start; it ends next. `code` as of node's errors, where there is one. */
-  | { readonly kind: 'failed'; readonly message: string; readonly code?: string }
+  /** It cannot start; it ends next. */
+  | ({ readonly kind: 'failed'; readonly message: string } & FailureDetails)
   /** Dropped where the receiver does not live: who needs an answer has a limit for it, and asks again. */
   | { readonly kind: 'relay'; readonly to: Destination; readonly body: unknown }
   | { readonly kind: 'request'; readonly request: number; readonly what: HostRequest };

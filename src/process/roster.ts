@@ -6,6 +6,7 @@ import type {
   ChildId,
   ChildRole,
   Destination,
+  FailureDetails,
   Farewell,
   FromChild,
   HostAnswer,
@@ -33,13 +34,17 @@ export interface RosterOptions {
   readonly readyMs: number;
 }
 
-/** What a child said that could not start. `code` as of node's errors. */
+/** What a child said that could not start. */
 export class ChildFailed extends Error {
   readonly code: string | undefined;
+  readonly address: string | undefined;
+  readonly port: number | undefined;
 
-  constructor(message: string, code?: string) {
+  constructor(message: string, { code, address, port }: FailureDetails = {}) {
     super(message);
     this.code = code;
+    this.address = address;
+    this.port = port;
   }
 }
 
@@ -131,7 +136,7 @@ export class Roster {
         this.#o.onSettled();
         return;
       case 'failed':
-        from.fail(new ChildFailed(message.message, message.code));
+        from.fail(new ChildFailed(message.message, message));
         return;
       case 'relay':
         this.#relay(from, message.to, message.body);

@@ -90,13 +90,14 @@ describe('a supervisor that starts', () => {
   });
 
   test('fails, and leaves nothing behind, when a child says that it cannot start', async () => {
+    const inUse = { code: 'EADDRINUSE', address: '127.0.0.1', port: 50_013 };
     children.habits = {
       born: (child) => {
         if (child.role === 'controller') child.say({ kind: 'ready' });
-        else child.say({ kind: 'failed', message: 'listen EADDRINUSE', code: 'EADDRINUSE' });
+        else child.say({ kind: 'failed', message: 'listen EADDRINUSE', ...inUse });
       },
     };
-    await expect(supervisor.start()).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await expect(supervisor.start()).rejects.toMatchObject(inUse);
     expect(children.living).toEqual([]);
     expect(open).toEqual(new Set());
     await pass(60_000);
