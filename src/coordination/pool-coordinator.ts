@@ -188,6 +188,8 @@ export class PoolCoordinator {
 
   /** @param leave false where another process goes on as the same replica, under the same lease */
   async close(leave = true): Promise<void> {
+    // The successor needs a while to begin.
+    if (!leave) await this.renew();
     this.#isClosed = true;
     clearTimeout(this.#timer);
     await this.#syncing;

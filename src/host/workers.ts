@@ -39,10 +39,15 @@ interface Worker {
   readonly calls: Calls;
   hasSaidHello: boolean;
   load: WorkerLoad | undefined;
+  /** Monotonic ms. */
+  heardAt: number;
 }
 
-// What is written back is bounded by the store's own limits, per command; this is for a worker that hangs.
-const WRITE_BACK_MS = 10_000;
+// Many bindings take long to write back, even by a worker that is well.
+const WRITE_BACK_MS = 30_000;
+// A worker tells of its load several times a second. One that says nothing for so long hangs, and nobody waits for it.
+const SILENCE_MS = 2_000;
+const SILENCE_CHECK_MS = 250;
 const METRICS_MS = 500;
 
 /**
@@ -96,7 +101,13 @@ export class Workers {
     if (this.#workers.has(id)) return;
     const send = (message: CallMessage): void => this.#o.send(id, message);
     const calls = new Calls(send, this.#methods(), this.#o.methodsFor?.(id) ?? {});
-    this.#workers.set(id, { id, calls, hasSaidHello: false, load: undefined });
+    this.#workers.set(id, {
+      id,
+      calls,
+      hasSaidHello: false,
+      load: undefined,
+      heardAt: performance.now(),
+    });
     if (mayHold) this.#inherited.set(id, performance.now() + this.#o.leaseMs);
   }
 
@@ -115,7 +126,9 @@ export class Workers {
 
   take(id: WorkerId, message: ToController | CallMessage): void {
     const worker = this.#workers.get(id);
-    if (worker === undefined || worker.calls.take(message)) return;
+    if (worker === undefined) return;
+    worker.heardAt = performance.now();
+    if (worker.calls.take(message)) return;
     this.#hear(worker, message as ToController);
   }
 
@@ -129,17 +142,9 @@ export class Workers {
     this.#o.send('workers', { kind: 'reassured', pool });
   }
 
-  /** Has every worker write back what it knows. A worker that does not answer keeps the others waiting no longer. */
+  /** Has every worker write back what it knows. One that hangs is waited for no longer. */
   async writeBack(pool: string, life: string): Promise<void> {
-    await Promise.all(
-      [...this.#workers.values()].map(({ calls }) =>
-        calls.call('writeBack', [pool, life], WRITE_BACK_MS).catch((error: Error) => {
-          // It ended, and with it what it knew.
-          if (error.name === 'CallFailed') return;
-          throw error.name === 'StoreUnavailable' ? new StoreUnavailable(error.message) : error;
-        }),
-      ),
-    );
+    await Promise.all([...this.#workers.values()].map((worker) => writtenBack(worker, pool, life)));
   }
 
   /** The newest metrics of every live worker that answers in time. */
@@ -270,5 +275,24 @@ export class Workers {
       renew: async (pool) => of(pool).renew(),
       storeFailed: async (pool, sinceMs) => of(pool).storeFailed(sinceMs - HOST_CLOCK_OFFSET_MS),
     };
+  }
+}
+
+async function writtenBack(worker: Worker, pool: string, life: string): Promise<void> {
+  let watch: NodeJS.Timeout | undefined;
+  const silence = new Promise<void>((resolve) => {
+    watch = setInterval(() => {
+      if (performance.now() - worker.heardAt >= SILENCE_MS) resolve();
+    }, SILENCE_CHECK_MS);
+  });
+  try {
+    await Promise.race([worker.calls.call('writeBack', [pool, life], WRITE_BACK_MS), silence]);
+  } catch (error) {
+    const { name, message } = error as Error;
+    // It ended, and with it what it knew.
+    if (name === 'CallFailed') return;
+    throw name === 'StoreUnavailable' ? new StoreUnavailable(message) : error;
+  } finally {
+    clearInterval(watch);
   }
 }
