@@ -12,7 +12,7 @@ import { composeSapControl, supervised } from './composition/sapcontrol.ts';
 import { openStores } from './composition/stores.ts';
 import type { PoolConfig } from './config/schema.ts';
 import type { CallMessage } from './host/calls.ts';
-import type { ToController } from './host/messages.ts';
+import type { ToController, ToWorker } from './host/messages.ts';
 import type { DeskPool } from './host/store-desk.ts';
 import { StoreDesk } from './host/store-desk.ts';
 import { Workers } from './host/workers.ts';
@@ -50,6 +50,8 @@ export async function startController(
   const hostMetrics = new HostMetrics(metrics.registry);
   const showName = nameDisplay(config.logging.names, init.secret);
   let lifecycle: HostLifecycle = init.lifecycle;
+  const tellTotals = async (to: WorkerId | 'workers'): Promise<void> =>
+    channel.send(to, { kind: 'totals', totals: await hostMetrics.totals() } satisfies ToWorker);
   const desks = new Map<string, DeskPool>();
   const workers: Workers = new Workers({
     methodsFor: (asking) =>
@@ -57,7 +59,14 @@ export async function startController(
     send: (to, body) => channel.send(to, body),
     leaseMs: config.coordination.lease * LEASE_SHARE,
     onMetrics: (worker, snapshot) => hostMetrics.heard(worker, snapshot),
-    onGone: (worker) => hostMetrics.ended(worker),
+    onGone: (worker) => {
+      hostMetrics.ended(worker);
+      void tellTotals('workers');
+    },
+    onHello: (worker, totals) => {
+      hostMetrics.inherit(totals);
+      void tellTotals(worker);
+    },
   });
   // In the order in which things are true: who lived, who has come and gone since, and only then what they say. One who
   // had gone before he was known would be waited for without end.

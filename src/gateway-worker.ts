@@ -36,6 +36,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
   const tell = (body: ToController | CallMessage): void => channel.send('controller', body);
   const pools: (DataPool & { readonly bindings: ReturnType<typeof composeBindings> })[] = [];
 
+  let totals: readonly unknown[] = [];
   const calls = new Calls(tell, {
     writeBack: async (name, life) => {
       await find(pools, name).bindings.writeBack(life);
@@ -119,12 +120,15 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
       case 'who':
         hello();
         break;
+      case 'totals':
+        totals = message.totals;
+        break;
       case 'store':
         stores.remote.get(message.pool)?.hear(message.news);
         break;
     }
   });
-  const hello = (): void => tell({ kind: 'hello', knowledge: coordinator.knowledge });
+  const hello = (): void => tell({ kind: 'hello', knowledge: coordinator.knowledge, totals });
   channel.onEvent((event: HostEvent) => {
     switch (event.kind) {
       case 'controller-ready':

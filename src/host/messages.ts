@@ -25,6 +25,8 @@ export type ToWorker =
   | PoolBulletin
   /** An instance that was in doubt is well. */
   | { readonly kind: 'reassured'; readonly pool: string }
+  /** What ended workers counted, as prom-client has it. Kept by the workers for the next controller. */
+  | { readonly kind: 'totals'; readonly totals: readonly unknown[] }
   /** A controller that has just started asks who is there, and what they know. */
   | { readonly kind: 'who' }
   /** The embedded store: what another worker did in it. */
@@ -40,7 +42,11 @@ export interface StoreNews {
 
 export type ToController =
   /** Begins every acquaintance; answered by a bulletin for each pool, as soon as there is one. */
-  | { readonly kind: 'hello'; readonly knowledge: ReadonlyMap<string, Knowledge> }
+  | {
+      readonly kind: 'hello';
+      readonly knowledge: ReadonlyMap<string, Knowledge>;
+      readonly totals: readonly unknown[];
+    }
   /** The worker acts on this view and on no earlier one. */
   | { readonly kind: 'adopted'; readonly pool: string; readonly viewId: string }
   | { readonly kind: 'suspect'; readonly pool: string; readonly instance: InstanceId }

@@ -30,6 +30,8 @@ export interface WorkersOptions {
   readonly leaseMs: number;
   readonly onMetrics: (worker: WorkerId, metrics: readonly unknown[]) => void;
   readonly onGone: (worker: WorkerId) => void;
+  /** A worker is there, and this is what an earlier controller has told it to keep. */
+  readonly onHello: (worker: WorkerId, totals: readonly unknown[]) => void;
   /** What else a worker may call. */
   readonly methodsFor?: (worker: WorkerId) => object;
 }
@@ -191,6 +193,7 @@ export class Workers {
     switch (message.kind) {
       case 'hello':
         worker.hasSaidHello = true;
+        this.#o.onHello(worker.id, message.totals);
         for (const [pool, knowledge] of message.knowledge) this.#remember(pool, knowledge);
         this.#onHello();
         for (const pool of this.#guides.keys()) this.#tell(worker.id, pool);

@@ -247,6 +247,8 @@ export class Supervisor {
     }
     for (const place of this.#workers.splice(count)) drain(place.vacate());
     this.#config = config;
+    // Nobody accepts there any more: whoever still comes is refused, and need not wait for nothing.
+    sockets.keepOnly(config);
     if (config.logging.level !== before.logging.level) this.#setLevel(config.logging.level);
     onWorkers();
     // Whoever asked is answered by way of the controller, so the answer goes out before that is told to end.
@@ -255,7 +257,6 @@ export class Supervisor {
     this.#refuseWhileEnding();
     this.#controller.reopen(config);
     await this.#controller.fill().ready;
-    sockets.keepOnly(config);
     await Promise.all(farewells);
     logger.info({ why }, 'the processes are replaced');
   }

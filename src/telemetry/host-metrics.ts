@@ -14,6 +14,7 @@ export class HostMetrics {
   readonly #own: Registry;
   readonly #newest = new Map<string, Snapshot>();
   #ended: Snapshot[] = [];
+  #hasInherited = false;
 
   /** @param own of this process */
   constructor(own: Registry) {
@@ -34,6 +35,18 @@ export class HostMetrics {
     if (last === undefined) return;
     this.#newest.delete(process);
     this.#ended.push(last.filter(({ type }) => COUNTED.has(String(type))));
+  }
+
+  /** What processes counted that have ended, for the process that goes on summing. */
+  async totals(): Promise<readonly unknown[]> {
+    return snapshotOf(sum(this.#ended));
+  }
+
+  /** What an earlier process knew of those that had ended; the first that is told counts. */
+  inherit(totals: readonly unknown[]): void {
+    if (this.#hasInherited || totals.length === 0) return;
+    this.#hasInherited = true;
+    this.#ended.push(totals as Snapshot);
   }
 
   /** In Prometheus's text format. */

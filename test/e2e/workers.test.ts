@@ -65,6 +65,13 @@ async function poolOf({ adminUrl }: GatewayProcess): Promise<PoolStatus> {
   return pools[0] as PoolStatus;
 }
 
+/** Requests ended, as the gateway counts them over all of its processes. */
+async function requestsCounted({ adminUrl }: GatewayProcess): Promise<number> {
+  const text = await (await fetch(`${adminUrl}/metrics`)).text();
+  const lines = text.matchAll(/^gateway_requests_total\{[^}]*\} (\d+)$/gm);
+  return [...lines].reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
 describe.each([
   ['a store that other gateways share', shared],
   ['the store of this host alone', () => ({})],
@@ -77,9 +84,11 @@ describe.each([
     const places = placesOf(first);
     expect(new Set(places.values()).size).toBe(2);
 
-    const before = childrenOf(running.pid);
-    expect(before.workers.size).toBe(2);
-    for (const pid of before.workers.values()) {
+    const { workers: atFirst } = childrenOf(running.pid);
+    expect(atFirst.size).toBe(2);
+    for (const pid of atFirst.values()) {
+      // What it has counted is known then.
+      expect(await requestsCounted(running)).toBeGreaterThanOrEqual(first.length);
       process.kill(pid, 'SIGKILL');
       await eventually(() => {
         const { workers } = childrenOf(running.pid);
@@ -93,6 +102,8 @@ describe.each([
     // The controller: the next one goes on where it was, and nobody sees an error meanwhile.
     const load = startLoad([running.url], agents, 20);
     const { epoch } = await poolOf(running);
+    const counted = await requestsCounted(running);
+    const before = load.outcomes.length;
     const { controller } = childrenOf(running.pid);
     process.kill(controller as number, 'SIGKILL');
     await eventually(() => {
@@ -102,8 +113,14 @@ describe.each([
     await eventually(async () => expect((await poolOf(running)).standing).toBe('leased'));
     const { length } = load.outcomes;
     await eventually(() => expect(load.outcomes.length).toBeGreaterThan(length + 100));
-    expect(placesOf([...first, ...(await load.stop())])).toEqual(places);
+    const outcomes = await load.stop();
+    expect(placesOf([...first, ...outcomes])).toEqual(places);
     expect((await poolOf(running)).epoch).toBe(epoch);
+    // What ended workers have counted is counted still. Of each agent one request may have ended between the two looks.
+    const since = outcomes.length - before - agents.length;
+    await eventually(async () =>
+      expect(await requestsCounted(running)).toBeGreaterThanOrEqual(counted + since),
+    );
   });
 });
 

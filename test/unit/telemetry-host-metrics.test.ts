@@ -30,3 +30,16 @@ test('the metrics of a host are the sums over its processes; what ended ones cou
     expect(text).toContain('in_flight 4');
   }
 });
+
+test('what ended processes counted outlives the process that sums it', async () => {
+  const first = new HostMetrics(new Registry());
+  first.heard('worker-1', await snapshot(5, 2));
+  first.ended('worker-1');
+  const totals = structuredClone(await first.totals());
+
+  const second = new HostMetrics(new Registry());
+  second.heard('worker-2', await snapshot(1, 0));
+  // Every worker has kept them.
+  for (const worker of [totals, totals]) second.inherit(worker);
+  expect(await second.text()).toContain('requests_total{pool="ici"} 6');
+});
