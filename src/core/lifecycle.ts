@@ -97,7 +97,7 @@ export interface StopPlan {
 }
 
 /**
- * The plan of a stop that is asked for now.
+ * When a stop goes on, that was asked for at `now`.
  *
  * @param sooner the plan in effect, which another stop can shorten but not prolong: whoever asked first counts
  *   on its end

@@ -2,6 +2,7 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import type { ConnectionOptions, TlsOptions } from 'node:tls';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import { eventually } from './eventually.ts';
 
 /**
  * Both ends of a proxy at the level of bytes: a client that writes whatever it
@@ -136,11 +137,12 @@ export class WireClient {
 
   /** Everything until the peer ended its side or the connection is gone. */
   async untilEnd(within = 5_000): Promise<Buffer> {
-    const deadline = performance.now() + within;
-    while (!this.isOver) {
-      if (performance.now() > deadline) throw new Error(`still open after ${JSON.stringify(this.text)}`);
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
+    await eventually(
+      () => {
+        if (!this.isOver) throw new Error(`still open after ${JSON.stringify(this.text)}`);
+      },
+      { within, every: 2 },
+    );
     return this.bytes;
   }
 
