@@ -1,5 +1,5 @@
 import { epochOf } from '../core/agreement/ledger.ts';
-import type { Standing } from '../core/agreement/replica.ts';
+import type { Standing } from '../core/agreement/standing.ts';
 import type { Binding, Claim, Placement } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
 import { nameKey } from '../core/identity.ts';

@@ -3,7 +3,7 @@ import type { BindingsEvents } from '../affinity/bindings.ts';
 import { Bindings } from '../affinity/bindings.ts';
 import type { Config, InstanceConfig, PoolConfig } from '../config/schema.ts';
 import { readClientTls } from '../config/secrets.ts';
-import type { Standing } from '../core/agreement/replica.ts';
+import type { Standing } from '../core/agreement/standing.ts';
 import { createBalancer } from '../core/balancers.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { isUsable } from '../core/instance.ts';

@@ -2,7 +2,7 @@ import type { AgreedView, PoolEvent } from '../core/agreement/agreed-view.ts';
 import type { LoggedEvent } from '../core/agreement/ledger.ts';
 import type { Ballot } from '../core/agreement/opinion.ts';
 import type { Policy } from '../core/agreement/policy.ts';
-import type { Standing } from '../core/agreement/replica.ts';
+import type { Standing } from '../core/agreement/standing.ts';
 import type { Binding, Placement } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';

@@ -1,6 +1,6 @@
 import { formatFailback } from '../core/agreement/failback.ts';
 import type { Ballot } from '../core/agreement/opinion.ts';
-import type { Mode } from '../core/agreement/replica.ts';
+import type { Mode } from '../core/agreement/standing.ts';
 import type { InstanceId, InstanceState } from '../core/instance.ts';
 import type { ShownState } from '../core/lifecycle.ts';
 import type { PoolSource } from './pool-source.ts';

@@ -1,4 +1,4 @@
-import type { Standing } from '../core/agreement/replica.ts';
+import type { Standing } from '../core/agreement/standing.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { Coordinator } from '../core/ports.ts';
 import type { PoolCoordinator } from './pool-coordinator.ts';

@@ -5,7 +5,7 @@ import type {
   SyncReply,
   SyncRequest,
 } from './agreement/ledger.ts';
-import type { Standing } from './agreement/replica.ts';
+import type { Standing } from './agreement/standing.ts';
 import type { Binding, Claim, Placement } from './binding.ts';
 import type { Name } from './identity.ts';
 import type { InstanceId } from './instance.ts';

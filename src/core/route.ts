@@ -1,4 +1,4 @@
-import type { Standing } from './agreement/replica.ts';
+import type { Standing } from './agreement/standing.ts';
 import type { Placement } from './binding.ts';
 import { standingOf } from './binding.ts';
 import type { InstanceId } from './instance.ts';

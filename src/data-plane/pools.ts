@@ -1,5 +1,5 @@
 import type { Bindings } from '../affinity/bindings.ts';
-import type { Standing } from '../core/agreement/replica.ts';
+import type { Standing } from '../core/agreement/standing.ts';
 import type { Balancer, Load } from '../core/balancers.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { PoolMode } from '../core/view.ts';

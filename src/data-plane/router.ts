@@ -1,7 +1,7 @@
 import type { CachedBinding } from '../affinity/binding-cache.ts';
 import type { Decision } from '../affinity/bindings.ts';
 import { storedKey } from '../affinity/stored-name.ts';
-import type { Standing } from '../core/agreement/replica.ts';
+import type { Standing } from '../core/agreement/standing.ts';
 import { rendezvous } from '../core/balancers.ts';
 import type { Binding } from '../core/binding.ts';
 import type { ErrorCode } from '../core/errors.ts';

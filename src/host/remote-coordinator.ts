@@ -1,4 +1,5 @@
-import type { Knowledge, Standing } from '../core/agreement/replica.ts';
+import type { Knowledge } from '../core/agreement/replica.ts';
+import type { Standing } from '../core/agreement/standing.ts';
 import { StandingCopy } from '../core/agreement/standing-copy.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { Coordinator } from '../core/ports.ts';

@@ -1,4 +1,4 @@
-import type { Moment } from '../../src/core/agreement/replica.ts';
+import type { Moment } from '../../src/core/agreement/standing.ts';
 import type { Scheduler } from './scheduler.ts';
 
 interface Clocks {

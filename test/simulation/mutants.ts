@@ -1,5 +1,5 @@
-import type { Mode } from '../../src/core/agreement/replica.ts';
 import { Replica } from '../../src/core/agreement/replica.ts';
+import type { Mode } from '../../src/core/agreement/standing.ts';
 import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
 import type { View } from '../../src/core/view.ts';
 import type { Entry } from './bindings.ts';

@@ -1,59 +1,17 @@
 import type { InstanceId, InstanceState } from '../instance.ts';
 import type { View } from '../view.ts';
-import { makeView } from '../view.ts';
-import type { AgreedInstance, AgreedView, PoolEvent } from './agreed-view.ts';
+import type { AgreedView, PoolEvent } from './agreed-view.ts';
 import { NO_VIEW } from './agreed-view.ts';
 import type { ProposeRequest, SyncReply, SyncRequest } from './ledger.ts';
 import { viewId } from './ledger.ts';
+import { materialize } from './materialize.ts';
 import type { Decision, PoolRules } from './next-view.ts';
 import { nextView } from './next-view.ts';
 import type { Ballot, Opinion } from './opinion.ts';
 import type { Policy } from './policy.ts';
 import { NO_POLICY } from './policy.ts';
-
-/**
- * What a replica may do with its view.
- *
- * `leased`: act on it. `waiting`: nothing, until the ledger has answered.
- * `storeless`: the store is away, and the pool is told to go on: act on what
- * was known last and on what this replica sees itself.
- */
-export type Mode = 'leased' | 'waiting' | 'storeless';
-
-/** A moment on two clocks: one that never jumps, and one that goes on while the machine is suspended. */
-export interface Moment {
-  /** Monotonic milliseconds. */
-  readonly mono: number;
-  /** Milliseconds since the Unix epoch, by this machine's clock. */
-  readonly wall: number;
-}
-
-/** What the data plane acts on. The object stays the same for the life of a pool; what it says changes. */
-export interface Standing {
-  /** The newest view. Where it has not taken effect, {@link before} must allow the same. */
-  readonly view: View;
-  /** Set while {@link view} waits for acknowledgements: the view that is still in effect. */
-  readonly before: View | undefined;
-  /** Nothing is in effect that this replica knows. */
-  readonly isBlocked: boolean;
-  /** What claims and moves must bear; `''` while none may be made. */
-  readonly fence: string;
-  /** Instances that this replica alone cannot reach, though the view calls them up. */
-  readonly unreachable: ReadonlySet<InstanceId>;
-  /** Those of the view's assignable instances that this replica can reach. */
-  readonly candidates: readonly InstanceState[];
-  /** Those of {@link unreachable} for which the peers had time enough to come to the same conclusion, and did not. */
-  readonly cutOff: ReadonlySet<InstanceId>;
-  /** Instances of the view that this replica's configuration does not name: it cannot send anything there. */
-  readonly foreign: ReadonlySet<InstanceId>;
-  /** The store is away, and who is not known is to be placed by this replica alone. */
-  readonly placesAlone: boolean;
-  /**
-   * @param mono monotonic milliseconds
-   * @param wall milliseconds since the Unix epoch, by this machine's clock
-   */
-  modeAt(mono: number, wall: number): Mode;
-}
+import type { Mode, Moment, Standing } from './standing.ts';
+import { StoreOutage } from './store-outage.ts';
 
 export interface ReplicaOptions {
   readonly id: string;
@@ -86,9 +44,6 @@ export interface Knowledge {
 // The registration at the store runs by another clock; no two crystals differ by so much.
 const LEASE_SHARE = 0.95;
 const NEVER: Moment = { mono: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY };
-// One lost message is not an outage.
-const FAILURES_UNTIL_AWAY = 2;
-
 /**
  * One replica's part in the agreement about one pool: what it knows, for how
  * long it may act on it, and what it proposes. Pure: whoever drives it brings
@@ -115,11 +70,7 @@ export class Replica implements Standing {
   #storeClock = 0;
   /** Monotonic ms at which {@link #storeClock} was asked for. */
   #heardAt = 0;
-  #failures = 0;
-  /** A claim was not answered since the ledger last was. */
-  #isDoubted = false;
-  #failingSince: number | undefined;
-  #isAway = false;
+  readonly #outage = new StoreOutage();
   /** What this replica makes of the last view by itself, while the store is away. */
   #solo: AgreedView | undefined;
   #unreachable: ReadonlySet<InstanceId> = new Set();
@@ -202,7 +153,7 @@ export class Replica implements Standing {
 
   /** The last attempt to hear from the store failed. */
   get isFailing(): boolean {
-    return this.#failures > 0 || this.#isDoubted;
+    return this.#outage.isFailing;
   }
 
   get isOpen(): boolean {
@@ -214,12 +165,12 @@ export class Replica implements Standing {
   }
 
   get placesAlone(): boolean {
-    return this.#isAway && this.#o.onStoreLoss === 'continue';
+    return this.#outage.isAway && this.#o.onStoreLoss === 'continue';
   }
 
   /** The store has not answered for so long that it counts as away. */
   get isAway(): boolean {
-    return this.#isAway;
+    return this.#outage.isAway;
   }
 
   /** True when a reply is owed at once: something was learnt that the ledger waits to hear. */
@@ -289,7 +240,7 @@ export class Replica implements Standing {
 
   /** @param sent when `request`, to which this is the answer, was made */
   accept(request: SyncRequest, reply: SyncReply, sent: Moment): void {
-    this.#answered();
+    this.#outage.answered();
     this.#storeClock = reply.now;
     this.#heardAt = sent.mono;
     if (reply.life !== this.#life) {
@@ -321,7 +272,7 @@ export class Replica implements Standing {
 
     this.#leaseEnd = reply.granted ? this.#leaseFrom(sent) : NEVER;
     if (reply.granted) {
-      this.#isAway = false;
+      this.#outage.end();
       if (this.#solo !== undefined) {
         this.#solo = undefined;
         this.#show(this.#agreed);
@@ -336,8 +287,7 @@ export class Replica implements Standing {
    * @param since monotonic ms at which it was made
    */
   doubtStore(now: Moment, since: number): void {
-    this.#isDoubted = true;
-    this.#failingSince ??= since;
+    this.#outage.doubted(since);
     this.#judgeStore(now);
   }
 
@@ -347,21 +297,17 @@ export class Replica implements Standing {
    * @param since monotonic ms at which it was asked
    */
   failed(now: Moment, since = now.mono): void {
-    this.#failures += 1;
-    this.#failingSince ??= since;
+    this.#outage.failed(since);
     // Bindings may have been placed by others meanwhile, or the store may come back as another.
     this.#fence = '';
     this.#judgeStore(now);
   }
 
   #judgeStore(now: Moment): void {
-    if (this.#failures === 0) return;
-    const failures = this.#failures + (this.#isDoubted ? 1 : 0);
-    this.#isAway ||=
-      failures >= FAILURES_UNTIL_AWAY && now.mono - (this.#failingSince ?? now.mono) >= this.#patience();
+    if (!this.#outage.judge(now.mono, this.#patience())) return;
     // What is placed from now on has to be written back before anything is claimed.
-    if (this.#isAway) this.#restored = '';
-    if (!this.#isAway || this.holdsLease(now.mono, now.wall) || this.#solo !== undefined) return;
+    this.#restored = '';
+    if (this.holdsLease(now.mono, now.wall) || this.#solo !== undefined) return;
     this.#solo = this.#agreed;
     this.#goOnAlone();
   }
@@ -369,14 +315,7 @@ export class Replica implements Standing {
   /** A machine that stood still does not know what it missed, nor whether the store is still away. */
   dropLease(): void {
     this.#leaseEnd = NEVER;
-    this.#isAway = false;
-    this.#answered();
-  }
-
-  #answered(): void {
-    this.#failures = 0;
-    this.#isDoubted = false;
-    this.#failingSince = undefined;
+    this.#outage.end();
   }
 
   /**
@@ -386,7 +325,7 @@ export class Replica implements Standing {
    * as a lease is long; so has whoever does not know yet where the agents are.
    */
   #patience(): number {
-    const missedNothing = this.#agreed.epoch === 0 || (this.#failingSince ?? 0) < this.#leaseEnd.mono;
+    const missedNothing = this.#agreed.epoch === 0 || (this.#outage.since ?? 0) < this.#leaseEnd.mono;
     const isInformed = this.#o.knowsAgents?.() ?? true;
     return missedNothing && isInformed ? this.#o.awayMs : this.#o.leaseMs;
   }
@@ -500,32 +439,9 @@ export class Replica implements Standing {
   }
 
   #materialize(view: AgreedView): View {
-    const { rules, weights } = this.#o;
-    const known = new Map(rules.instances.map((instance) => [instance.id, instance]));
+    const { pool, rules, weights } = this.#o;
+    const known = new Set(rules.instances.map(({ id }) => id));
     this.#foreign = new Set(Object.keys(view.instances).filter((id) => !known.has(id)));
-    const instances = [...known.keys(), ...this.#foreign].map((id): InstanceState => {
-      const agreed: AgreedInstance | undefined = view.instances[id];
-      const configured = known.get(id);
-      return {
-        id,
-        priority: configured?.priority ?? Number.MAX_SAFE_INTEGER,
-        weight: configured === undefined ? 0 : (weights.get(id) ?? 1),
-        admin: agreed?.admin ?? configured?.admin ?? 'enabled',
-        health: agreed?.health ?? 'unknown',
-        incarnation: agreed?.incarnation ?? '',
-        past: agreed?.past ?? [],
-        quarantined: (agreed?.quarantinedAt ?? 0) > 0,
-        lostAt: agreed?.lostAt ?? 0,
-      };
-    });
-    return makeView({
-      pool: this.#o.pool,
-      mode: this.#o.rules.mode,
-      epoch: view.epoch,
-      settled: view.settled,
-      instances,
-      active: view.active,
-      moving: new Map(view.moving.map(({ key, to }) => [key, to])),
-    });
+    return materialize(view, { pool, rules, weights });
   }
 }

@@ -1,23 +1,15 @@
 import type { InstanceId, InstanceState } from '../instance.ts';
 import type { View } from '../view.ts';
 import { makeView } from '../view.ts';
-import type { Mode, Moment, Standing } from './replica.ts';
+import type { Mode, Moment, Standing } from './standing.ts';
 
 /**
  * A standing at one moment, for a process other than the one that agrees. It can
  * be cloned, and says at what time of which clock it ends.
  */
-export interface StandingSnapshot {
+export interface StandingSnapshot extends Omit<Standing, 'foreign' | 'modeAt'> {
   /** Names the newest view; what is adopted is told by it. */
   readonly viewId: string;
-  readonly view: View;
-  readonly before: View | undefined;
-  readonly isBlocked: boolean;
-  readonly fence: string;
-  readonly unreachable: ReadonlySet<InstanceId>;
-  readonly candidates: readonly InstanceState[];
-  readonly cutOff: ReadonlySet<InstanceId>;
-  readonly placesAlone: boolean;
   /** On the host's monotonic clock, which all its processes share, and on its wall clock. */
   readonly leaseEnd: Moment;
   /** The epoch of the newest view that was agreed, whatever is acted on. */
