@@ -2,6 +2,8 @@ import type { InstanceId, InstanceState } from '../instance.ts';
 import type { View } from '../view.ts';
 import type { AgreedView, PoolEvent } from './agreed-view.ts';
 import { NO_VIEW } from './agreed-view.ts';
+import { hear, NOTHING_HEARD } from './heard.ts';
+import { holds, leaseEndFrom, modeUnder, NO_LEASE } from './lease.ts';
 import type { ProposeRequest, SyncReply, SyncRequest } from './ledger.ts';
 import { viewId } from './ledger.ts';
 import { materialize } from './materialize.ts';
@@ -9,7 +11,7 @@ import type { Decision, PoolRules } from './next-view.ts';
 import { nextView } from './next-view.ts';
 import type { Ballot, Opinion } from './opinion.ts';
 import type { Policy } from './policy.ts';
-import { NO_POLICY } from './policy.ts';
+import { Reach } from './reach.ts';
 import type { Mode, Moment, Standing } from './standing.ts';
 import { StoreOutage } from './store-outage.ts';
 
@@ -41,9 +43,6 @@ export interface Knowledge {
   readonly policy: Policy;
 }
 
-// The registration at the store runs by another clock; no two crystals differ by so much.
-const LEASE_SHARE = 0.95;
-const NEVER: Moment = { mono: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY };
 /**
  * One replica's part in the agreement about one pool: what it knows, for how
  * long it may act on it, and what it proposes. Pure: whoever drives it brings
@@ -51,32 +50,20 @@ const NEVER: Moment = { mono: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_IN
  */
 export class Replica implements Standing {
   readonly #o: ReplicaOptions;
+  #heard = NOTHING_HEARD;
   #agreed: AgreedView = NO_VIEW;
   #view: View;
   #before: View | undefined;
   #isBlocked = true;
   #isEffective = false;
   #fence = '';
-  #life = '';
   #restored = '';
-  #wantsState = false;
-  #open = false;
-  #leaseEnd: Moment = NEVER;
-  #ballotsState = 0;
-  #ballots: readonly Ballot[] = [];
-  #replicas = 0;
-  #policy: Policy = NO_POLICY;
+  #leaseEnd = NO_LEASE;
   #opinion: Opinion | undefined;
-  #storeClock = 0;
-  /** Monotonic ms at which {@link #storeClock} was asked for. */
-  #heardAt = 0;
   readonly #outage = new StoreOutage();
   /** What this replica makes of the last view by itself, while the store is away. */
   #solo: AgreedView | undefined;
-  #unreachable: ReadonlySet<InstanceId> = new Set();
-  #candidates: readonly InstanceState[] = [];
-  #unreachableSince: ReadonlyMap<InstanceId, number> = new Map();
-  #cutOff: ReadonlySet<InstanceId> = new Set();
+  readonly #reach: Reach;
   #foreign: ReadonlySet<InstanceId> = new Set();
   /** The view that all who act for this replica have adopted. */
   #adopted: AgreedView = NO_VIEW;
@@ -85,10 +72,11 @@ export class Replica implements Standing {
 
   constructor(options: ReplicaOptions) {
     this.#o = options;
+    this.#reach = new Reach(options.cutOffMs);
     const { knew } = options;
     if (knew !== undefined) {
       this.#agreed = knew.agreed;
-      this.#policy = knew.policy;
+      this.#heard = { ...NOTHING_HEARD, policy: knew.policy };
     }
     this.#view = this.#materialize(this.#agreed);
   }
@@ -110,11 +98,11 @@ export class Replica implements Standing {
   }
 
   get unreachable(): ReadonlySet<InstanceId> {
-    return this.#unreachable;
+    return this.#reach.unreachable;
   }
 
   get cutOff(): ReadonlySet<InstanceId> {
-    return this.#cutOff;
+    return this.#reach.cutOff;
   }
 
   get foreign(): ReadonlySet<InstanceId> {
@@ -122,7 +110,7 @@ export class Replica implements Standing {
   }
 
   get candidates(): readonly InstanceState[] {
-    return this.#candidates;
+    return this.#reach.candidates;
   }
 
   get agreed(): AgreedView {
@@ -130,25 +118,25 @@ export class Replica implements Standing {
   }
 
   get policy(): Policy {
-    return this.#policy;
+    return this.#heard.policy;
   }
 
   get ballots(): readonly Ballot[] {
-    return this.#ballots;
+    return this.#heard.ballots;
   }
 
   /** Live replicas, as far as is known. */
   get replicas(): number {
-    return this.#replicas;
+    return this.#heard.replicas;
   }
 
   /** The store's life, and whether this replica's bindings are written back in it. */
   get life(): string {
-    return this.#life;
+    return this.#heard.life;
   }
 
   get isRestored(): boolean {
-    return this.#restored === this.#life;
+    return this.#restored === this.#heard.life;
   }
 
   /** The last attempt to hear from the store failed. */
@@ -157,7 +145,7 @@ export class Replica implements Standing {
   }
 
   get isOpen(): boolean {
-    return this.#open;
+    return this.#heard.isOpen;
   }
 
   get isEffective(): boolean {
@@ -175,7 +163,7 @@ export class Replica implements Standing {
 
   /** True when a reply is owed at once: something was learnt that the ledger waits to hear. */
   get hasNews(): boolean {
-    return this.#wantsState || (this.#acknowledged !== this.#adopted.id && this.#adopted.id !== '');
+    return this.#heard.wantsState || (this.#acknowledged !== this.#adopted.id && this.#adopted.id !== '');
   }
 
   /** It acts on a view of its own, because the store is away. */
@@ -194,12 +182,11 @@ export class Replica implements Standing {
   }
 
   holdsLease(mono: number, wall: number): boolean {
-    return mono < this.#leaseEnd.mono && wall < this.#leaseEnd.wall;
+    return holds(this.#leaseEnd, mono, wall);
   }
 
   modeAt(mono: number, wall: number): Mode {
-    if (this.holdsLease(mono, wall)) return 'leased';
-    return this.placesAlone ? 'storeless' : 'waiting';
+    return modeUnder(this.#leaseEnd, this.placesAlone, mono, wall);
   }
 
   /** Milliseconds until the lease ends; 0 without one. */
@@ -209,7 +196,7 @@ export class Replica implements Standing {
 
   /** The store's clock, as of its last answer. */
   storeNow(now: Moment): number {
-    return this.#storeClock + now.mono - this.#heardAt;
+    return this.#heard.clock + now.mono - this.#heard.askedAt;
   }
 
   /** The bindings known here have been written back to the store, in this life of it. */
@@ -225,6 +212,7 @@ export class Replica implements Standing {
   }
 
   request(now: Moment): SyncRequest {
+    const { ballotsState, policy, wantsState } = this.#heard;
     return {
       replica: this.#o.id,
       epoch: this.#adopted.epoch,
@@ -232,36 +220,19 @@ export class Replica implements Standing {
       held: this.holdsLease(now.mono, now.wall),
       restored: this.#restored,
       opinion: this.#opinion,
-      ballotsKnown: this.#ballotsState,
-      policyKnown: this.#policy.version,
-      ...(this.#wantsState ? { view: this.#adopted, policy: this.#policy } : {}),
+      ballotsKnown: ballotsState,
+      policyKnown: policy.version,
+      ...(wantsState ? { view: this.#adopted, policy } : {}),
     };
   }
 
   /** @param sent when `request`, to which this is the answer, was made */
   accept(request: SyncRequest, reply: SyncReply, sent: Moment): void {
     this.#outage.answered();
-    this.#storeClock = reply.now;
-    this.#heardAt = sent.mono;
-    if (reply.life !== this.#life) {
-      this.#life = reply.life;
-      this.#restored = '';
-      // What it counts may have been counted before.
-      this.#ballotsState = 0;
-    }
-    this.#open = reply.open;
-    this.#wantsState = reply.wantsState;
+    if (reply.life !== this.#heard.life) this.#restored = '';
+    this.#heard = hear(this.#heard, reply, sent.mono);
     this.#acknowledged = request.viewId;
     this.#fence = reply.fence;
-    this.#replicas = reply.replicas;
-    // An older one is what a store remembers that has lost the last; it will ask.
-    if (reply.policy !== undefined && (reply.open || reply.policy.version > this.#policy.version)) {
-      this.#policy = reply.policy;
-    }
-    if (reply.ballots !== undefined) {
-      this.#ballots = reply.ballots;
-      this.#ballotsState = reply.ballotsState;
-    }
     if (reply.view !== undefined) this.#adopt(reply.view, request.held);
     if (reply.viewId === this.#agreed.id) {
       if (reply.effective) this.#takeEffect();
@@ -270,7 +241,7 @@ export class Replica implements Standing {
     }
     if (!this.#isEffective || reply.viewId !== this.#agreed.id) this.#fence = '';
 
-    this.#leaseEnd = reply.granted ? this.#leaseFrom(sent) : NEVER;
+    this.#leaseEnd = reply.granted ? leaseEndFrom(sent, this.#o.leaseMs) : NO_LEASE;
     if (reply.granted) {
       this.#outage.end();
       if (this.#solo !== undefined) {
@@ -314,7 +285,7 @@ export class Replica implements Standing {
 
   /** A machine that stood still does not know what it missed, nor whether the store is still away. */
   dropLease(): void {
-    this.#leaseEnd = NEVER;
+    this.#leaseEnd = NO_LEASE;
     this.#outage.end();
   }
 
@@ -332,18 +303,12 @@ export class Replica implements Standing {
 
   /** The next view, where this replica sees a reason for one. */
   proposal(boundAgents: (instance: InstanceId) => number | undefined): ProposeRequest | undefined {
-    if (!this.#open || !this.#isEffective) return undefined;
-    const decision = nextView(this.#agreed, {
-      ballots: this.#ballots,
-      policy: this.#policy,
-      rules: this.#rules,
-      now: this.#storeClock,
-      boundAgents,
-    });
-    if (decision === undefined) return undefined;
+    if (!this.#heard.isOpen || !this.#isEffective) return undefined;
+    const next = this.#viewAfter(this.#agreed, this.#heard.ballots, boundAgents);
+    if (next === undefined) return undefined;
     const { id: replica } = this.#o;
-    const events = decision.events.map((event): PoolEvent => ({ ...event, by: replica }));
-    return { replica, base: this.#agreed.id, view: this.#numbered(this.#agreed, decision), events };
+    const events = next.events.map((event): PoolEvent => ({ ...event, by: replica }));
+    return { replica, base: this.#agreed.id, view: next.view, events };
   }
 
   /** The ledger has taken the proposal: it is the view now, and waits for acknowledgements. */
@@ -351,11 +316,6 @@ export class Replica implements Standing {
     this.#adopt(view, this.holdsLease(now.mono, now.wall));
     this.#fence = '';
     this.#see();
-  }
-
-  #leaseFrom({ mono, wall }: Moment): Moment {
-    const lease = this.#o.leaseMs * LEASE_SHARE;
-    return { mono: mono + lease, wall: wall + lease };
   }
 
   #adopt(view: AgreedView, held: boolean): void {
@@ -388,26 +348,27 @@ export class Replica implements Standing {
   /** While the store is away nobody agrees, so each replica alone skips what it finds lost. */
   #goOnAlone(): void {
     if (this.#solo === undefined || !this.placesAlone || this.#opinion === undefined) return;
-    const decision = nextView(this.#solo, {
-      ballots: [{ replica: this.#o.id, opinion: this.#opinion }],
-      policy: this.#policy,
-      rules: this.#rules,
-      now: this.#storeClock,
-      boundAgents: () => undefined,
-    });
-    if (decision === undefined) return;
-    this.#solo = this.#numbered(this.#solo, decision);
-    this.#show(this.#solo);
+    const own: Ballot = { replica: this.#o.id, opinion: this.#opinion };
+    const next = this.#viewAfter(this.#solo, [own], () => undefined);
+    if (next === undefined) return;
+    this.#solo = next.view;
+    this.#show(next.view);
   }
 
-  /** What the gateways of a store hold to is in the policy, lest they undo each other's views for ever. */
-  get #rules(): PoolRules {
-    return { ...this.#o.rules, ...this.#policy.rules };
-  }
-
-  #numbered(from: AgreedView, { view }: Decision): AgreedView {
+  /** What follows from a view, with an epoch and an id of its own. */
+  #viewAfter(
+    from: AgreedView,
+    ballots: readonly Ballot[],
+    boundAgents: (instance: InstanceId) => number | undefined,
+  ): Decision | undefined {
+    const { policy, clock: now } = this.#heard;
+    // What the gateways of a store hold to is in the policy, lest they undo each other's views for ever.
+    const rules: PoolRules = { ...this.#o.rules, ...policy.rules };
+    const decision = nextView(from, { ballots, policy, rules, now, boundAgents });
+    if (decision === undefined) return undefined;
     const epoch = from.epoch + 1;
-    return { ...view, epoch, id: viewId(epoch, this.#o.newId()) };
+    const view = { ...decision.view, epoch, id: viewId(epoch, this.#o.newId()) };
+    return { ...decision, view };
   }
 
   #show(view: AgreedView): void {
@@ -415,27 +376,13 @@ export class Replica implements Standing {
     this.#see();
   }
 
-  /** What of the view this replica cannot reach itself. */
   #see(): void {
-    const unreachable = new Set<InstanceId>();
-    for (const [id, verdict] of Object.entries(this.#opinion?.verdicts ?? {})) {
-      if (verdict.health === 'down' && this.#view.instances.get(id)?.health === 'up') unreachable.add(id);
-    }
-    this.#unreachable = unreachable;
-    const { assignable } = this.#view;
-    this.#candidates =
-      unreachable.size === 0 ? assignable : assignable.filter(({ id }) => !unreachable.has(id));
+    this.#reach.compare(this.#view, this.#opinion);
   }
 
-  /** Lets time pass: for how long has what been out of reach? Returns true where {@link cutOff} changed. */
+  /** Lets time pass. Returns true where {@link cutOff} changed. */
   tick(mono: number): boolean {
-    const since = new Map<InstanceId, number>();
-    for (const id of this.#unreachable) since.set(id, this.#unreachableSince.get(id) ?? mono);
-    this.#unreachableSince = since;
-    const cutOff = [...since].filter(([, from]) => mono - from >= this.#o.cutOffMs).map(([id]) => id);
-    if (cutOff.length === this.#cutOff.size && cutOff.every((id) => this.#cutOff.has(id))) return false;
-    this.#cutOff = new Set(cutOff);
-    return true;
+    return this.#reach.tick(mono);
   }
 
   #materialize(view: AgreedView): View {

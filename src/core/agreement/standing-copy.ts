@@ -1,6 +1,7 @@
 import type { InstanceId, InstanceState } from '../instance.ts';
 import type { View } from '../view.ts';
 import { makeView } from '../view.ts';
+import { modeUnder, NO_LEASE } from './lease.ts';
 import type { Mode, Moment, Standing } from './standing.ts';
 
 /**
@@ -17,7 +18,6 @@ export interface StandingSnapshot extends Omit<Standing, 'foreign' | 'modeAt'> {
 }
 
 const NOBODY: ReadonlySet<InstanceId> = new Set();
-const NO_LEASE: Moment = { mono: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY };
 
 /**
  * What a worker acts on: the last standing that it was told of. It judges the
@@ -133,8 +133,7 @@ export class StandingCopy implements Standing {
   }
 
   modeAt(mono: number, wall: number): Mode {
-    if (mono < this.#leaseEnd.mono && wall < this.#leaseEnd.wall) return 'leased';
-    return this.#told.placesAlone ? 'storeless' : 'waiting';
+    return modeUnder(this.#leaseEnd, this.#told.placesAlone, mono, wall);
   }
 }
 
