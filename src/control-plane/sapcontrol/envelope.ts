@@ -36,7 +36,7 @@ export function readCall(body: Uint8Array): Call {
   const text = decoded(body);
   // Nothing here needs one, and every way to blow up or to read files by XML begins with it.
   if (/<!DOCTYPE/i.test(text)) throw malformed('a document type declaration is not accepted; leave it out');
-  const [root, ...others] = elementsOf(parsed(text), new Map([['', '']]));
+  const [root, ...others] = elementsOf(parsed(text), OUTERMOST);
   if (root === undefined || others.length > 0) throw malformed('it must have one root element');
   if (root.namespace === SOAP_12_NAMESPACE)
     throw new SoapFault('VersionMismatch', 'this service speaks SOAP 1.1; send its envelope');
@@ -135,8 +135,24 @@ interface Element {
   text(): string;
 }
 
-/** Namespaces in effect, by prefix. */
-type Scope = ReadonlyMap<string, string>;
+/**
+ * Namespaces in effect, by prefix. A chain and no copy of what is around: a message that declares many at its root and
+ * one at each child would be copied for seconds, in which this process does nothing else.
+ */
+interface Scope {
+  readonly declared: ReadonlyMap<string, string>;
+  readonly outer: Scope | undefined;
+}
+
+const OUTERMOST: Scope = { declared: new Map([['', '']]), outer: undefined };
+
+function namespaceOf(prefix: string, innermost: Scope): string | undefined {
+  for (let scope: Scope | undefined = innermost; scope !== undefined; scope = scope.outer) {
+    const namespace = scope.declared.get(prefix);
+    if (namespace !== undefined) return namespace;
+  }
+  return undefined;
+}
 
 /** The elements among the nodes that the parser made: `{ name: nodes, ':@': attributes }`, and `{ '#text' }`. */
 function elementsOf(nodes: unknown, outer: Scope): Element[] {
@@ -150,7 +166,7 @@ function elementsOf(nodes: unknown, outer: Scope): Element[] {
     return [
       {
         local,
-        namespace: scope.get(prefix) ?? '',
+        namespace: namespaceOf(prefix, scope) ?? '',
         attributes,
         scope,
         children: () => elementsOf(node[name], scope),
@@ -165,7 +181,7 @@ function scopeOf(attributes: Readonly<Record<string, string>>, outer: Scope): Sc
     if (name === 'xmlns') return [['', value]];
     return name.startsWith('xmlns:') ? [[name.slice('xmlns:'.length), value]] : [];
   });
-  return declared.length === 0 ? outer : new Map([...outer, ...declared]);
+  return declared.length === 0 ? outer : { declared: new Map(declared), outer };
 }
 
 function splitName(name: string): [prefix: string, local: string] {
@@ -190,7 +206,7 @@ function refuseMandatory(header: Element): void {
   for (const { local, attributes, scope } of header.children()) {
     for (const [name, value] of Object.entries(attributes)) {
       const [prefix, attribute] = splitName(name);
-      if (attribute !== 'mustUnderstand' || scope.get(prefix) !== SOAP_NAMESPACE || value.trim() !== '1')
+      if (attribute !== 'mustUnderstand' || namespaceOf(prefix, scope) !== SOAP_NAMESPACE || value.trim() !== '1')
         continue;
       throw new SoapFault('MustUnderstand', `the header ${local} is not understood; leave it out`);
     }
