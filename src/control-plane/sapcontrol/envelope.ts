@@ -206,7 +206,11 @@ function refuseMandatory(header: Element): void {
   for (const { local, attributes, scope } of header.children()) {
     for (const [name, value] of Object.entries(attributes)) {
       const [prefix, attribute] = splitName(name);
-      if (attribute !== 'mustUnderstand' || namespaceOf(prefix, scope) !== SOAP_NAMESPACE || value.trim() !== '1')
+      if (
+        attribute !== 'mustUnderstand' ||
+        namespaceOf(prefix, scope) !== SOAP_NAMESPACE ||
+        value.trim() !== '1'
+      )
         continue;
       throw new SoapFault('MustUnderstand', `the header ${local} is not understood; leave it out`);
     }
