@@ -1,18 +1,19 @@
 import type { AgreedView, PoolEvent } from '../core/agreement/agreed-view.ts';
 import type { LoggedEvent } from '../core/agreement/ledger.ts';
-import type { Ballot, Verdict } from '../core/agreement/opinion.ts';
+import type { Ballot } from '../core/agreement/opinion.ts';
+import { OwnOpinion } from '../core/agreement/own-opinion.ts';
 import type { Failback, Policy } from '../core/agreement/policy.ts';
-import { isSameFailback } from '../core/agreement/policy.ts';
 import type { ReplicaOptions } from '../core/agreement/replica.ts';
 import { Replica } from '../core/agreement/replica.ts';
 import type { Moment, Standing } from '../core/agreement/standing.ts';
 import type { StandingSnapshot } from '../core/agreement/standing-copy.ts';
+import { snapshotOf } from '../core/agreement/standing-copy.ts';
 import type { HealthRecord, Observation, Thresholds } from '../core/health.ts';
-import { observe, UNOBSERVED } from '../core/health.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { LedgerClient, ProbeControl } from '../core/ports.ts';
 import { StoreUnavailable } from '../core/ports.ts';
 import type { View } from '../core/view.ts';
+import { PolicyWriter } from './policy-writer.ts';
 
 export interface CoordinatorEvents {
   /** The view acted on has changed. */
@@ -52,8 +53,6 @@ export interface PoolCoordinatorOptions {
 const RETRY_MS = 100;
 // For news that nobody waits for, so that many replicas do not all ask at once.
 const SPREAD_MS_PER_REPLICA = 2;
-// Each lost race means that somebody else's act was written.
-const MOST_RACES = 10;
 
 /**
  * Drives one pool's {@link Replica}: asks the ledger in time and on news, brings
@@ -62,13 +61,11 @@ const MOST_RACES = 10;
 export class PoolCoordinator {
   readonly #o: PoolCoordinatorOptions;
   readonly #replica: Replica;
-  readonly #records = new Map<InstanceId, HealthRecord>();
-  readonly #verdicts: Record<InstanceId, Verdict> = {};
+  readonly #opinion: OwnOpinion;
+  readonly #policyWriter: PolicyWriter;
   readonly #listeners = new Set<() => void>();
   readonly #announcedAt = new Map<InstanceId, number>();
   #probes: ProbeControl | undefined;
-  #isSettled = false;
-  #abstains = false;
   #timer: NodeJS.Timeout | undefined;
   #syncing: Promise<void> | undefined;
   /** The one question to the ledger that is under way. */
@@ -76,7 +73,6 @@ export class PoolCoordinator {
   #isDue = false;
   #restoring = false;
   #isClosed = false;
-  #isConfigured = false;
   #wasAway = false;
   /** What the listeners were told of last. */
   #told = '';
@@ -87,10 +83,14 @@ export class PoolCoordinator {
     this.#o = options;
     this.#replica = new Replica(options.replica);
     this.#toldView = this.#replica.view;
-    // What the agents of an instance rely on is not undone by the first probe of a new process.
-    for (const [id, { health }] of Object.entries(this.#replica.agreed.instances)) {
-      this.#records.set(id, { state: health, streak: 0 });
-    }
+    this.#opinion = new OwnOpinion(options.thresholds, this.#replica.agreed);
+    this.#policyWriter = new PolicyWriter({
+      by: options.replica.id,
+      configured: { failback: options.configuredFailback, rules: options.replica.rules },
+      known: this.#replica,
+      write: (request) => this.#ask('decree', options.ledger.decree(request)),
+      renew: () => this.renew(),
+    });
     options.ledger.listen({
       onNews: (urgent) =>
         this.#syncWithin(urgent ? 0 : Math.random() * SPREAD_MS_PER_REPLICA * this.replicas),
@@ -104,22 +104,7 @@ export class PoolCoordinator {
 
   /** What another process needs in order to act on the standing, with the lease on this process's monotonic clock. */
   get snapshot(): StandingSnapshot {
-    const { view, before, isBlocked, fence, unreachable, candidates, cutOff, placesAlone } = this.#replica;
-    const { leaseEnd, agreed, isAlone } = this.#replica;
-    return {
-      // A view of its own has no id among the others.
-      viewId: isAlone ? `alone.${view.epoch}` : agreed.id,
-      view,
-      before,
-      isBlocked,
-      fence,
-      unreachable,
-      candidates,
-      cutOff,
-      placesAlone,
-      leaseEnd,
-      agreedEpoch: agreed.epoch,
-    };
+    return snapshotOf(this.#replica);
   }
 
   /** Everybody for whom this coordinator agrees has adopted the view. */
@@ -168,7 +153,7 @@ export class PoolCoordinator {
       const look = (): void => {
         const mode = this.#mode();
         const mayAct = mode === 'storeless' || (mode === 'leased' && this.#replica.isEffective);
-        if (!this.#isSettled || !this.#replica.view.settled || !mayAct) return;
+        if (!this.#opinion.isSettled || !this.#replica.view.settled || !mayAct) return;
         stop();
         resolve();
       };
@@ -237,30 +222,17 @@ export class PoolCoordinator {
 
   /** Folds one observation in. `epoch`: the one in which the probe began. */
   observed(id: InstanceId, observation: Observation, epoch: number): HealthRecord {
-    const before = this.#records.get(id) ?? UNOBSERVED;
-    const record = observe(before, observation.passed, this.#o.thresholds);
-    this.#records.set(id, record);
+    const { record, isFirstDoubt, isNews } = this.#opinion.observed(id, observation, epoch);
     // The peers should look too, before this one has made up its mind.
-    if (!observation.passed && before.streak === 0 && record.streak > 0) this.suspect(id);
-    // Of what an earlier process of this replica saw, this one says nothing until it has seen it too, or enough else.
-    const isHearsay = this.#verdicts[id] === undefined && record.streak > 0;
-    if (record.state === 'unknown' || isHearsay) return record;
-    const verdict: Verdict = {
-      health: record.state,
-      incarnation: observation.passed ? observation.incarnation : '',
-      emptyAt: observation.passed && observation.isEmpty === true ? epoch : 0,
-    };
-    if (!isSame(this.#verdicts[id], verdict)) {
-      this.#verdicts[id] = verdict;
-      this.#vote();
-    }
+    if (isFirstDoubt) this.suspect(id);
+    if (isNews) this.#vote();
     return record;
   }
 
   /** The first full round of probes is over, or its time is. */
   settle(): void {
-    if (this.#isSettled) return;
-    this.#isSettled = true;
+    if (this.#opinion.isSettled) return;
+    this.#opinion.settle();
     this.#vote();
     this.#tell();
   }
@@ -268,9 +240,9 @@ export class PoolCoordinator {
   /** Whether this process's measures of time can be trusted. */
   trustClock(isTrustworthy: boolean, reason: string): void {
     if (!isTrustworthy) this.#replica.dropLease();
-    if (this.#abstains === !isTrustworthy) return;
-    this.#abstains = !isTrustworthy;
-    this.#o.events.onAbstention(this.#abstains, reason);
+    if (this.#opinion.abstains === !isTrustworthy) return;
+    this.#opinion.abstain(!isTrustworthy);
+    this.#o.events.onAbstention(!isTrustworthy, reason);
     this.#vote();
   }
 
@@ -280,23 +252,8 @@ export class PoolCoordinator {
    *
    * @throws StoreUnavailable
    */
-  async decree(change: (policy: Policy) => Policy, events: readonly PoolEvent[]): Promise<Policy> {
-    for (let race = 0; race < MOST_RACES; race += 1) {
-      const { policy } = this.#replica;
-      const next: Policy = { ...change(policy), version: policy.version + 1 };
-      const isTaken = await this.#ask(
-        'decree',
-        this.#o.ledger.decree({ base: policy.version, policy: next, events }),
-      );
-      await this.renew();
-      if (isTaken) return next;
-      if (!this.#replica.isOpen) {
-        throw new StoreUnavailable(
-          'the gateways are hearing of each other after a loss of data; try again in a few seconds',
-        );
-      }
-    }
-    throw new StoreUnavailable(`the policy was changed by others during each of ${MOST_RACES} tries`);
+  decree(change: (policy: Policy) => Policy, events: readonly PoolEvent[]): Promise<Policy> {
+    return this.#policyWriter.decree(change, events);
   }
 
   events(limit: number): Promise<readonly LoggedEvent[]> {
@@ -304,11 +261,7 @@ export class PoolCoordinator {
   }
 
   #vote(): void {
-    this.#replica.vote(
-      this.#abstains
-        ? undefined
-        : { verdicts: { ...this.#verdicts }, settled: this.#isSettled, idle: this.#o.isIdle() },
-    );
+    this.#replica.vote(this.#opinion.ballot(this.#o.isIdle()));
     void this.renew();
   }
 
@@ -345,7 +298,8 @@ export class PoolCoordinator {
   }
 
   async #exchange(sent: Moment): Promise<void> {
-    if (!this.#abstains) this.#refreshIdle();
+    // Whether the pool is idle is the one part of the opinion that changes by itself.
+    this.#replica.vote(this.#opinion.ballot(this.#o.isIdle()));
     const request = this.#replica.request(sent);
     this.#replica.accept(request, await this.#ask('sync', this.#o.ledger.sync(request)), sent);
     if (this.#replica.life !== '' && !this.#replica.isRestored) void this.#restore(this.#replica.life);
@@ -356,44 +310,7 @@ export class PoolCoordinator {
       this.#isDue = true;
     }
     if (this.#replica.hasNews) this.#isDue = true;
-    if (!this.#isConfigured && this.#replica.isOpen) this.#configure();
-  }
-
-  /** The gateway that started last with another configuration is believed, so that all hold to the same. */
-  #configure(): void {
-    this.#isConfigured = true;
-    const { configuredFailback, replica } = this.#o;
-    const { quorum, quarantines, countsLives } = replica.rules;
-    const change = (now: Policy): Policy => ({
-      ...now,
-      failback: now.failbackBy === 'operator' ? now.failback : configuredFailback,
-      rules: { quorum, quarantines, countsLives },
-    });
-    const { policy } = this.#replica;
-    const next = change(policy);
-    const isSame =
-      isSameFailback(policy.failback, next.failback) &&
-      JSON.stringify(policy.rules) === JSON.stringify(next.rules);
-    if (isSame) return;
-    const describe = ({ failback, rules }: Policy): string =>
-      rules === undefined ? '' : JSON.stringify({ failback: failback.kind, ...rules });
-    const event: PoolEvent = {
-      kind: 'configured',
-      instance: '',
-      from: describe(policy),
-      to: describe(next),
-      by: replica.id,
-      why: 'a gateway started with this configuration',
-    };
-    // Should the store be gone at this moment, the next sync tries again.
-    this.decree(change, [event]).catch(() => {
-      this.#isConfigured = false;
-    });
-  }
-
-  /** The one part of the opinion that changes by itself. */
-  #refreshIdle(): void {
-    this.#replica.vote({ verdicts: { ...this.#verdicts }, settled: this.#isSettled, idle: this.#o.isIdle() });
+    if (this.#replica.isOpen) this.#policyWriter.configure();
   }
 
   async #restore(life: string): Promise<void> {
@@ -451,7 +368,7 @@ export class PoolCoordinator {
       replica.before?.epoch,
       replica.fence,
       replica.placesAlone,
-      this.#isSettled,
+      this.#opinion.isSettled,
       ...replica.cutOff,
     ].join();
     this.#o.publisher?.publish();
@@ -466,8 +383,4 @@ export class PoolCoordinator {
 
 function now(): Moment {
   return { mono: performance.now(), wall: Date.now() };
-}
-
-function isSame(a: Verdict | undefined, b: Verdict): boolean {
-  return a?.health === b.health && a.incarnation === b.incarnation && a.emptyAt === b.emptyAt;
 }

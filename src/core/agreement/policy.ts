@@ -8,11 +8,6 @@ export type Failback =
   /** Once a day; `time` is `HH:MM` in the IANA time zone `zone`. */
   | { readonly kind: 'at'; readonly time: string; readonly zone: string };
 
-export function isSameFailback(a: Failback, b: Failback): boolean {
-  if (a.kind !== 'at' || b.kind !== 'at') return a.kind === b.kind;
-  return a.time === b.time && a.zone === b.zone;
-}
-
 /** What an operator wants of an instance, and why. */
 export interface AdminAct {
   /** Unique. */

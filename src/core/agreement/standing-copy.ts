@@ -2,6 +2,7 @@ import type { InstanceId, InstanceState } from '../instance.ts';
 import type { View } from '../view.ts';
 import { makeView } from '../view.ts';
 import { modeUnder, NO_LEASE } from './lease.ts';
+import type { Replica } from './replica.ts';
 import type { Mode, Moment, Standing } from './standing.ts';
 
 /**
@@ -15,6 +16,26 @@ export interface StandingSnapshot extends Omit<Standing, 'foreign' | 'modeAt'> {
   readonly leaseEnd: Moment;
   /** The epoch of the newest view that was agreed, whatever is acted on. */
   readonly agreedEpoch: number;
+}
+
+/** What another process needs in order to act as the replica may, with the lease on this process's monotonic clock. */
+export function snapshotOf(replica: Replica): StandingSnapshot {
+  const { view, before, isBlocked, fence, unreachable, candidates, cutOff, placesAlone } = replica;
+  const { leaseEnd, agreed, isAlone } = replica;
+  return {
+    // A view of its own has no id among the others.
+    viewId: isAlone ? `alone.${view.epoch}` : agreed.id,
+    view,
+    before,
+    isBlocked,
+    fence,
+    unreachable,
+    candidates,
+    cutOff,
+    placesAlone,
+    leaseEnd,
+    agreedEpoch: agreed.epoch,
+  };
 }
 
 const NOBODY: ReadonlySet<InstanceId> = new Set();
