@@ -270,7 +270,7 @@ export class PoolCoordinator {
     else setTimeout(() => void this.renew(), delayMs).unref();
   }
 
-  /** Asks until there is nothing more to tell. One run at a time. */
+  /** Asks until there is nothing more to tell, or no answer comes. One run at a time. */
   async #sync(): Promise<void> {
     clearTimeout(this.#timer);
     while (this.#isDue && !this.#isClosed) {
@@ -279,6 +279,9 @@ export class PoolCoordinator {
       await this.#asking;
       this.#asking = undefined;
       this.#tell();
+      // What is told may be news again, and a store that is away refuses without a turn of the event loop: whoever
+      // asked at once, again and again, would never hear that it is back.
+      if (this.#replica.isFailing) break;
     }
     // In the same step as the last look at what is due, so that no call falls between.
     this.#syncing = undefined;
