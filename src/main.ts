@@ -1,18 +1,19 @@
 #!/usr/bin/env node
 import type { BuildChild } from './process/child.ts';
+import type { ChildRole } from './process/messages.ts';
 
 /** What a process becomes that a supervisor has forked (`process/child-port.ts`). */
-const CHILDREN: Readonly<Record<string, () => Promise<BuildChild>>> = {
-  '--child=controller': async () => (await import('./gateway-controller.ts')).startController,
-  '--child=worker': async () => (await import('./gateway-worker.ts')).startWorker,
+const CHILDREN: Readonly<Record<ChildRole, () => Promise<BuildChild>>> = {
+  controller: async () => (await import('./gateway-controller.ts')).startController,
+  worker: async () => (await import('./gateway-worker.ts')).startWorker,
 };
 
-const child = process.send === undefined ? undefined : CHILDREN[process.argv[2] ?? ''];
-if (child === undefined) {
+const child = /^--child=(controller|worker|spare)$/.exec(process.argv[2] ?? '')?.[1];
+if (child === undefined || process.send === undefined) {
   const { runProgram } = await import('./cli/program.ts');
   const { PROCESS_OUTPUT } = await import('./cli/output.ts');
   process.exitCode = await runProgram(process.argv, process.env, PROCESS_OUTPUT);
 } else {
   const { runChild } = await import('./process/child.ts');
-  await runChild(child);
+  await runChild(child as ChildRole | 'spare', CHILDREN);
 }

@@ -64,6 +64,10 @@ export class Channel implements HostChannel {
     this.#port.send({ kind: 'settled' });
   }
 
+  loaded(): void {
+    this.#port.send({ kind: 'loaded' });
+  }
+
   ready(): void {
     this.#port.send({ kind: 'ready' });
   }

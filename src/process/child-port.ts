@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process';
+import type { SocketsByName } from './host-sockets.ts';
 import type { ChildRole, FromChild, InheritedSocket, SocketName, ToChild } from './messages.ts';
 
 /** A started process, as the supervisor needs it. */
@@ -14,7 +15,8 @@ export interface ChildPort {
 }
 
 export interface ChildStart {
-  readonly role: ChildRole;
+  /** What it loads the code of; a spare one, of all roles. */
+  readonly role: ChildRole | 'spare';
   /** Descriptors of this process that the child is to inherit. */
   readonly fds: Readonly<Partial<Record<SocketName, number>>>;
   readonly onMessage: (message: FromChild) => void;
@@ -29,12 +31,15 @@ const FIRST_SOCKET_FD = 4;
 const MAX_UNREAD = 10_000;
 
 /** The numbers under which a child finds the sockets that {@link forking} gave it. */
-export function inheritedAs(
-  sockets: Readonly<Partial<Record<SocketName, { readonly fd: number; readonly address: string }>>>,
-): Partial<Record<SocketName, InheritedSocket>> {
+export function inheritedAs(sockets: SocketsByName): Partial<Record<SocketName, InheritedSocket>> {
   return Object.fromEntries(
     Object.entries(sockets).map(([name, { address }], i) => [name, { fd: FIRST_SOCKET_FD + i, address }]),
   );
+}
+
+/** Their numbers in this process. */
+export function fdsOf(sockets: SocketsByName): Partial<Record<SocketName, number>> {
+  return Object.fromEntries(Object.entries(sockets).map(([name, { fd }]) => [name, fd]));
 }
 
 /**

@@ -1,8 +1,9 @@
+import { closeSync } from 'node:fs';
 import { deepFreeze } from '../config/tree.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { openProcessLog } from '../telemetry/logger.ts';
 import { Channel } from './channel.ts';
-import type { FromChild, HostChannel, Init, RunningChild } from './messages.ts';
+import type { ChildRole, FromChild, HostChannel, Init, RunningChild } from './messages.ts';
 import { endAtOnce, tuneHeap } from './runtime.ts';
 
 /**
@@ -18,9 +19,13 @@ const FOR_THE_SUPERVISOR = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1',
  * The life of a child process: takes its orders from the supervisor that forked
  * it, and ends at once when that is gone, because nobody would end it later.
  *
- * @param load brings in the code of the role, which takes a while
+ * @param role what it will be told to be; a spare process can be told to be either
+ * @param loads bring in the code of each role, which takes a while
  */
-export async function runChild(load: () => Promise<BuildChild>): Promise<void> {
+export async function runChild(
+  role: ChildRole | 'spare',
+  loads: Readonly<Record<ChildRole, () => Promise<BuildChild>>>,
+): Promise<void> {
   for (const name of FOR_THE_SUPERVISOR) process.on(name, () => undefined);
   process.on('disconnect', endAtOnce);
   if (!process.connected) endAtOnce();
@@ -31,13 +36,18 @@ export async function runChild(load: () => Promise<BuildChild>): Promise<void> {
       sent = sendUp(message);
     },
   });
+  tuneHeap();
+  if (role === 'spare') {
+    process.title = 'ici-gateway: spare';
+    void Promise.all(Object.values(loads).map((load) => load())).then(() => channel.loaded());
+  }
   const init = await channel.init;
   process.title = `ici-gateway: ${init.id}`;
-  tuneHeap();
+  for (const fd of init.surplusFds) closeSync(fd);
   const log = openProcessLog(init.logLevel, init.id);
   let code = 0;
   try {
-    const build = await load();
+    const build = await loads[init.role]();
     const running = await build(deepFreeze(init), channel, log.logger);
     channel.ready();
     await running.end(await channel.farewell);

@@ -9,7 +9,7 @@ export interface HostSocketsOptions {
   readonly inherited: ReadonlyMap<SocketName, ListeningSocket>;
 }
 
-type ByName<T> = Readonly<Partial<Record<SocketName, T>>>;
+export type SocketsByName = Readonly<Partial<Record<SocketName, ListeningSocket>>>;
 
 /**
  * The listening sockets of a gateway. They outlive every child, and every
@@ -40,11 +40,17 @@ export class HostSockets {
   }
 
   /** What a child of this role and configuration listens on. */
-  of(role: ChildRole, config: Config): ByName<ListeningSocket> {
+  of(role: ChildRole, config: Config): SocketsByName {
+    const all = Object.entries(this.all(config));
+    return Object.fromEntries(all.filter(([name]) => (name === 'data') === (role === 'worker')));
+  }
+
+  /** What all children of this configuration listen on. */
+  all(config: Config): SocketsByName {
     const sockets: Partial<Record<SocketName, ListeningSocket>> = {};
     for (const [name, address] of namedBy(config)) {
       const socket = this.#o.inherited.get(name) ?? this.#bound.get(keyOf(name, address));
-      if (socket !== undefined && (name === 'data') === (role === 'worker')) sockets[name] = socket;
+      if (socket !== undefined) sockets[name] = socket;
     }
     return sockets;
   }

@@ -66,6 +66,8 @@ export interface Init {
   readonly controllerReady: boolean;
   /** What the role listens on: a worker on `data`, the controller on the others. */
   readonly sockets: Readonly<Partial<Record<SocketName, InheritedSocket>>>;
+  /** Listening sockets that it inherited for another role, and has to close, lest others wait where nobody accepts. */
+  readonly surplusFds: readonly number[];
 }
 
 /** What the supervisor tells of others. */
@@ -127,6 +129,8 @@ export interface FailureDetails {
 }
 
 export type FromChild =
+  /** From a spare process: the code of every role is loaded. */
+  | { readonly kind: 'loaded' }
   /** It carries traffic, or is operable. */
   | { readonly kind: 'ready' }
   /** From the controller: every pool's instances have been probed. */

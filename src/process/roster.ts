@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import type { ChildPort, StartChild } from './child-port.ts';
-import { inheritedAs } from './child-port.ts';
-import type { ListeningSocket } from './listening-socket.ts';
+import { fdsOf, inheritedAs } from './child-port.ts';
+import type { SocketsByName } from './host-sockets.ts';
 import type {
   ChildId,
   ChildRole,
@@ -12,11 +12,13 @@ import type {
   HostAnswer,
   HostEvent,
   HostRequest,
+  InheritedSocket,
   Init,
   LiveChild,
   SocketName,
   ToChild,
 } from './messages.ts';
+import type { SpareProcess } from './spare.ts';
 
 /** What the roster asks of the supervisor, which decides everything. */
 export interface RosterOptions {
@@ -24,10 +26,7 @@ export interface RosterOptions {
   /** What every child is told first, as of now. */
   readonly initOf: () => Pick<Init, 'replica' | 'secret' | 'lifecycle' | 'logLevel' | 'host'>;
   /** What the role listens on. */
-  readonly socketsOf: (
-    role: ChildRole,
-    config: Config,
-  ) => Readonly<Partial<Record<SocketName, ListeningSocket>>>;
+  readonly socketsOf: (role: ChildRole, config: Config) => SocketsByName;
   readonly onSettled: () => void;
   readonly onRequest: (what: HostRequest) => Promise<HostAnswer>;
   /** How long a child may take to be ready, in milliseconds. */
@@ -82,13 +81,24 @@ export class Roster {
     return this.#live.get('controller');
   }
 
-  /** There may be one controller at a time: the last one must have ended. */
-  start(role: ChildRole, config: Config): LiveProcess {
+  /**
+   * There may be one controller at a time: the last one must have ended.
+   *
+   * @param spare becomes the child; without it a process is started
+   */
+  start(role: ChildRole, config: Config, spare?: SpareProcess): LiveProcess {
     if (role === 'worker') this.#workers += 1;
     const id: ChildId = role === 'worker' ? `worker-${this.#workers}` : 'controller';
     if (this.#live.has(id)) throw new Error(`${id} lives already`);
     const sockets = this.#o.socketsOf(role, config);
-    const member = new Member(id, role, this.#o, sockets, (message) => this.#onMessage(member, message));
+    const onMessage = (message: FromChild): void => this.#onMessage(member, message);
+    const port = spare?.port ?? this.#o.startChild({ role, fds: fdsOf(sockets), onMessage });
+    const member = new Member(id, role, port, this.#o.readyMs);
+    spare?.hear(onMessage);
+    const inherited = Object.entries(inheritedAs(spare?.sockets ?? sockets)) as [
+      SocketName,
+      InheritedSocket,
+    ][];
     this.#live.set(id, member);
     // The controller counts a worker from before it can act until it certainly acts no more.
     if (role === 'worker') this.#tell('controller', { kind: 'worker-started', worker: member.shown });
@@ -102,7 +112,8 @@ export class Roster {
         .filter((other) => other !== member)
         .map(({ shown }) => shown),
       controllerReady: this.controller?.isReady === true,
-      sockets: inheritedAs(sockets),
+      sockets: Object.fromEntries(inherited.filter(([name]) => name in sockets)),
+      surplusFds: inherited.filter(([name]) => !(name in sockets)).map(([, { fd }]) => fd),
     });
     void member.exited.then(() => this.#onExit(member));
     return member;
@@ -167,17 +178,10 @@ class Member implements LiveProcess {
   #failure: ChildFailed | undefined;
   #settle: { resolve: () => void; reject: (error: ChildFailed) => void } | undefined;
 
-  constructor(
-    id: ChildId,
-    role: ChildRole,
-    { startChild, readyMs }: RosterOptions,
-    sockets: Readonly<Partial<Record<SocketName, ListeningSocket>>>,
-    onMessage: (message: FromChild) => void,
-  ) {
+  constructor(id: ChildId, role: ChildRole, port: ChildPort, readyMs: number) {
     this.id = id;
     this.role = role;
-    const fds = Object.fromEntries(Object.entries(sockets).map(([name, { fd }]) => [name, fd]));
-    this.#port = startChild({ role, fds, onMessage });
+    this.#port = port;
     this.ready = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });

@@ -13,6 +13,7 @@ import type { Replacement, Run } from './replacements.ts';
 import { Replacements } from './replacements.ts';
 import type { LiveProcess } from './roster.ts';
 import { Roster } from './roster.ts';
+import { Spare } from './spare.ts';
 
 export interface SupervisorOptions {
   readonly config: Config;
@@ -44,11 +45,13 @@ export class Supervisor {
   readonly #lifecycle: Lifecycle;
   readonly #controller: Place;
   readonly #workers: Place[] = [];
+  readonly #spare: Spare;
   readonly #replacements = new Replacements((run) => this.#replace(run));
   readonly #startedAt = Date.now();
   #config: Config;
   #level: string;
   #why = '';
+  #isReplacing = false;
   #isEnding = false;
   #onEnded = (): void => undefined;
   /** Resolves when a stop is over: every child has ended. */
@@ -93,6 +96,7 @@ export class Supervisor {
       onSettled: () => this.#lifecycle.settled(),
       onRequest: (what) => this.#answer(what),
     });
+    this.#spare = new Spare({ startChild: options.startChild, logger, loadMs: READY_MS });
     this.#controller = this.#placeFor('controller', config);
   }
 
@@ -207,15 +211,34 @@ export class Supervisor {
   }
 
   /** Every worker in turn, and the controller at last; at no moment are there fewer workers than before. */
-  async #replace({ why, config: asked, onWorkers }: Run): Promise<void> {
+  async #replace(run: Run): Promise<void> {
+    const { logger } = this.#o;
+    if (run.config !== undefined) this.#accept(run.config, run.why);
+    const farewells: Promise<void>[] = [];
+    this.#isReplacing = true;
+    try {
+      // It is of the code and the configuration that are to be replaced.
+      await this.#spare.discard();
+      await this.#replaceAll(run, farewells);
+    } catch (error) {
+      await this.#spare.discard();
+      throw error;
+    } finally {
+      this.#isReplacing = false;
+      this.#keepSpare();
+    }
+    await Promise.all(farewells);
+    logger.info({ why: run.why }, 'the processes are replaced');
+  }
+
+  /** @param farewells to which those of the workers that are replaced are added */
+  async #replaceAll({ why, config: asked, onWorkers }: Run, farewells: Promise<void>[]): Promise<void> {
     const { logger, sockets, workersOf } = this.#o;
     const before = this.#config;
-    if (asked !== undefined) this.#accept(asked, why);
     const config = asked ?? before;
     // Kept by those who follow after the reload, until another one: other gateways may still have the instances.
     const ofWorkers = asked === undefined ? undefined : withRetiring(before, asked);
     const were = new Map(this.#workers.map((place) => [place, place.config]));
-    const farewells: Promise<void>[] = [];
     const drain = (worker: LiveProcess | undefined): void => {
       const { shutdownTimeout: graceMs } = before.lifecycle;
       if (worker !== undefined) farewells.push(worker.end({ kind: 'drain', graceMs }));
@@ -235,6 +258,9 @@ export class Supervisor {
         await place.succeed(place.config);
         this.#workers.push(place);
       }
+      // The admin plane is away from when the old controller ends until the new one is there: it shall have loaded by then.
+      this.#refuseWhileEnding();
+      await this.#spare.keep(sockets.all(config));
     } catch (error) {
       if (this.#isEnding) throw error;
       // What began with the new configuration goes back to the one that is in effect.
@@ -257,8 +283,6 @@ export class Supervisor {
     this.#refuseWhileEnding();
     this.#controller.reopen(config);
     await this.#controller.fill().ready;
-    await Promise.all(farewells);
-    logger.info({ why }, 'the processes are replaced');
   }
 
   /** Throws, with every reason, where a reload cannot bring the configuration into effect. */
@@ -274,6 +298,7 @@ export class Supervisor {
 
   async #drain(graceMs: number, cut: AbortSignal): Promise<void> {
     this.#isEnding = true;
+    const spareGone = this.#spare.discard();
     this.#vacate();
     const workers = this.#roster.workers;
     cut.addEventListener('abort', () => {
@@ -282,6 +307,7 @@ export class Supervisor {
     await Promise.all(workers.map((worker) => worker.end({ kind: 'drain', graceMs })));
     const leaveMs = cut.aborted ? HASTY_FAREWELL_MS : FAREWELL_MS;
     await this.#roster.controller?.end({ kind: 'leave', graceMs: leaveMs });
+    await spareGone;
   }
 
   /** No child follows another any more, and no connection waits for one. */
@@ -289,6 +315,15 @@ export class Supervisor {
     this.#controller.vacate();
     for (const place of this.#workers) place.vacate();
     this.#o.sockets.close();
+  }
+
+  /** Once everybody is there: it is not to take their time. */
+  #keepSpare(): void {
+    const { sockets } = this.#o;
+    const places = [this.#controller, ...this.#workers];
+    if (this.#isEnding || this.#isReplacing || places.some(({ holder }) => holder?.isReady !== true)) return;
+    // That it did not load, it logs itself.
+    this.#spare.keep(sockets.all(this.#config)).catch(() => undefined);
   }
 
   #everyone(): LiveProcess[] {
@@ -309,6 +344,15 @@ export class Supervisor {
   }
 
   #placeFor(role: 'controller' | 'worker', config: Config): Place {
-    return new Place(role, config, (of) => this.#roster.start(role, of), this.#o.logger);
+    const { logger, sockets } = this.#o;
+    const start = (of: Config): LiveProcess => {
+      const child = this.#roster.start(role, of, this.#spare.take(sockets.of(role, of)));
+      child.ready.then(
+        () => this.#keepSpare(),
+        () => undefined,
+      );
+      return child;
+    };
+    return new Place(role, config, start, logger);
   }
 }

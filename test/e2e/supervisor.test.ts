@@ -64,6 +64,18 @@ const one = (role: string): ProcessInfo => {
   if (found === undefined) throw new Error(`no ${role} lives`);
   return found;
 };
+/** Once it is complete: the spare process comes when the others are ready. */
+const household = (): Promise<number[]> =>
+  eventually(() => {
+    const titles = childrenOf(gateway.pid).map(({ title }) => title.replace(/-\d+$/, ''));
+    expect(titles.sort()).toEqual([
+      'ici-gateway: controller',
+      'ici-gateway: spare',
+      'ici-gateway: worker',
+      'ici-gateway: worker',
+    ]);
+    return childrenOf(gateway.pid).map(({ pid }) => pid);
+  }, PATIENT);
 const logged = (msg: string): boolean => gateway.log.some((line) => line.msg === msg);
 const failures = (outcomes: readonly Outcome[]): Outcome[] => outcomes.filter(({ status }) => status !== 200);
 
@@ -117,13 +129,11 @@ describe('a gateway of several processes', () => {
 
   test('replaces all of its processes, and goes on without its controller, and nobody notices', async () => {
     await start(2);
-    const before = childrenOf(gateway.pid).map(({ pid }) => pid);
-    expect(before).toHaveLength(3);
+    const before = await household();
     const sending = keepSending();
     await command('restart', '--rolling');
     await eventually(() => expect(logged('the processes are replaced')).toBe(true), PATIENT);
-    const after = childrenOf(gateway.pid).map(({ pid }) => pid);
-    expect(after).toHaveLength(3);
+    const after = await household();
     expect(after.filter((pid) => before.includes(pid))).toEqual([]);
 
     process.kill(one('controller').pid, 'SIGKILL');
@@ -135,7 +145,7 @@ describe('a gateway of several processes', () => {
 
   test('ends with its supervisor, even if that is killed', async () => {
     await start(2);
-    const children = childrenOf(gateway.pid).map(({ pid }) => pid);
+    const children = await household();
     await gateway.kill();
     await eventually(() => expect(children.filter(isAlive)).toEqual([]));
   });

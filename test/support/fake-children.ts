@@ -3,7 +3,7 @@ import type { ChildId, ChildRole, Farewell, FromChild, Init, ToChild } from '../
 
 /** A process that is none: it does what the test says. */
 export class FakeChild {
-  readonly role: ChildRole;
+  readonly startedAs: ChildRole | 'spare';
   readonly pid: number;
   readonly fds: Readonly<Record<string, number>>;
   readonly got: ToChild[] = [];
@@ -15,7 +15,7 @@ export class FakeChild {
 
   constructor(pid: number, { role, fds, onMessage }: Parameters<StartChild>[0]) {
     this.pid = pid;
-    this.role = role;
+    this.startedAs = role;
     this.fds = fds as Record<string, number>;
     this.say = onMessage;
     this.exited = new Promise((resolve) => {
@@ -25,6 +25,11 @@ export class FakeChild {
 
   get init(): Init {
     return this.got.find((message): message is Init => message.kind === 'init') as Init;
+  }
+
+  /** A spare one has none before it is told. */
+  get role(): ChildRole | undefined {
+    return this.init?.role;
   }
 
   get id(): ChildId {
@@ -45,6 +50,8 @@ export class FakeChild {
 }
 
 export interface FakeHabits {
+  /** What a spare one does once it is started. Default: it has loaded. */
+  readonly spare?: (child: FakeChild) => void;
   /** What it does once it has its `init`. Default: it is ready. */
   readonly born?: (child: FakeChild) => void;
   /** What it does when it is asked to end. Default: it ends. */
@@ -53,14 +60,16 @@ export interface FakeHabits {
 
 /** Starts {@link FakeChild}ren, and keeps them in the order in which they were started. */
 export class FakeChildren {
-  readonly all: FakeChild[] = [];
+  readonly #started: FakeChild[] = [];
   /** What happened to whom, as in `worker-started worker-1 to controller`. */
   readonly story: string[] = [];
   habits: FakeHabits = {};
 
   readonly start: StartChild = (start) => {
-    const child = new FakeChild(1_000 + this.all.length, start);
-    this.all.push(child);
+    const child = new FakeChild(1_000 + this.#started.length, start);
+    this.#started.push(child);
+    const { spare = (one) => one.say({ kind: 'loaded' }) } = this.habits;
+    if (start.role === 'spare') queueMicrotask(() => spare(child));
     const port: ChildPort = {
       pid: child.pid,
       exited: child.exited,
@@ -75,8 +84,18 @@ export class FakeChildren {
     return port;
   };
 
+  /** All that ever were given a role. */
+  get all(): FakeChild[] {
+    return this.#started.filter(({ role }) => role !== undefined);
+  }
+
   get living(): FakeChild[] {
     return this.all.filter(({ isAlive }) => isAlive);
+  }
+
+  /** Those that wait for a role. */
+  get spares(): FakeChild[] {
+    return this.#started.filter(({ isAlive, role }) => isAlive && role === undefined);
   }
 
   get workers(): FakeChild[] {

@@ -1,59 +1,25 @@
-import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Config } from '../../src/config/schema.ts';
-import { HostSockets } from '../../src/process/host-sockets.ts';
 import type { HostRequest } from '../../src/process/messages.ts';
-import { Supervisor } from '../../src/process/supervisor.ts';
-import type { FakeChild } from '../support/fake-children.ts';
-import { FakeChildren } from '../support/fake-children.ts';
+import type { Supervisor } from '../../src/process/supervisor.ts';
+import type { FakeChild, FakeChildren } from '../support/fake-children.ts';
 import { load, MINIMAL } from './config-support.ts';
+import { configOf, LIFECYCLE, pass, Supervised, WORKERS } from './process-support.ts';
 
-const WORKERS = 2;
-const LIFECYCLE = 'lifecycle: { statusPollInterval: 4s, shutdownTimeout: 90s }\n';
-
+let on: Supervised;
 let children: FakeChildren;
-let log: { level: number; msg: string; [field: string]: unknown }[];
-let open: Set<string>;
-let nextConfig: () => Config;
 let supervisor: Supervisor;
-
-const configOf = (more = ''): Config => load(`${MINIMAL}${LIFECYCLE}${more}`).config;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
-  children = new FakeChildren();
-  log = [];
-  open = new Set();
-  nextConfig = () => configOf();
-  let fd = 20;
-  const sockets = new HostSockets({
-    inherited: new Map(),
-    bind: async (address) => {
-      fd += 1;
-      open.add(address);
-      return { fd, address, close: () => open.delete(address) };
-    },
-  });
-  supervisor = new Supervisor({
-    config: configOf(),
-    replica: 'gw-1',
-    workersOf: () => WORKERS,
-    readConfig: () => nextConfig(),
-    startChild: children.start,
-    sockets,
-    logger: pino({ level: 'trace', base: null }, { write: (line) => log.push(JSON.parse(line)) }),
-  });
+  on = new Supervised();
+  ({ children, supervisor } = on);
 });
 
 afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Lets time pass, and then everything happen that can happen without more of it. */
-async function pass(ms = 0): Promise<void> {
-  await vi.advanceTimersByTimeAsync(ms);
-  for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-}
 const started = async (): Promise<void> => {
   await supervisor.start();
   children.story.length = 0;
@@ -99,7 +65,7 @@ describe('a supervisor that starts', () => {
     };
     await expect(supervisor.start()).rejects.toMatchObject(inUse);
     expect(children.living).toEqual([]);
-    expect(open).toEqual(new Set());
+    expect(on.open).toEqual(new Set());
     await pass(60_000);
     expect(children.living).toEqual([]);
   });
@@ -124,7 +90,7 @@ describe('a child that dies', () => {
       'worker-started worker-3 to controller',
       'init to worker-3',
     ]);
-    expect(log.at(-1)).toMatchObject({ level: 40, child: 'worker-1', how: 'SIGSEGV', delayMs: 0 });
+    expect(on.log.at(-1)).toMatchObject({ level: 40, child: 'worker-1', how: 'SIGSEGV', delayMs: 0 });
   });
 
   test('and was the controller: workers are told that it is gone, and that another is ready', async () => {
@@ -154,7 +120,7 @@ describe('a child that dies', () => {
     expect(await startsIn(99)).toBe(1);
     expect(await startsIn(6_300)).toBe(6);
     expect(await startsIn(60_000)).toBe(12);
-    const loops = log.filter(({ msg }) => msg.startsWith('crash loop'));
+    const loops = on.log.filter(({ msg }) => msg.startsWith('crash loop'));
     expect(loops.at(-1)).toMatchObject({ level: 50, count: 20, delayMs: 5_000 });
     expect(loops.at(-1)?.msg).toContain('ici-gateway check');
 
@@ -179,7 +145,10 @@ describe('a child that dies', () => {
     await pass(30_000);
     expect(hanging?.wasKilled).toBe(true);
     expect(children.workers).toHaveLength(WORKERS);
-    expect(log.at(-1)).toMatchObject({ child: hanging?.id, how: 'it was not ready within 30 s (SIGKILL)' });
+    expect(on.log.at(-1)).toMatchObject({
+      child: hanging?.id,
+      how: 'it was not ready within 30 s (SIGKILL)',
+    });
   });
 });
 
@@ -230,8 +199,8 @@ describe('a rolling restart', () => {
       'init to controller',
     ]);
     expect(children.ids).toEqual(['worker-3', 'worker-4', 'controller']);
-    expect(open.size).toBe(2);
-    expect(log.some(({ msg }) => msg.startsWith('crash') || msg.includes('unexpectedly'))).toBe(false);
+    expect(on.open.size).toBe(2);
+    expect(on.log.some(({ msg }) => msg.startsWith('crash') || msg.includes('unexpectedly'))).toBe(false);
   });
 
   test('keeps the old workers where a new one cannot start, and says so', async () => {
@@ -278,18 +247,18 @@ describe('a rolling restart', () => {
 describe('a reload', () => {
   test('gives new children the new configuration and a new address, and gives up the old one at the end', async () => {
     await started();
-    nextConfig = () => configOf("listen: { address: '127.0.0.1:8081' }\nlogging: { level: debug }\n");
+    on.nextConfig = () => configOf("listen: { address: '127.0.0.1:8081' }\nlogging: { level: debug }\n");
     await supervisor.reload('SIGHUP');
     for (const child of children.living) {
       expect(child.init.config.listen.address).toBe('127.0.0.1:8081');
     }
-    expect(open).toEqual(new Set(['127.0.0.1:9090', '127.0.0.1:8081']));
+    expect(on.open).toEqual(new Set(['127.0.0.1:9090', '127.0.0.1:8081']));
     expect(children.controller.init.logLevel).toBe('debug');
   });
 
   test('of a configuration that is wrong changes nothing', async () => {
     await started();
-    nextConfig = () => {
+    on.nextConfig = () => {
       throw new Error('gateway.yaml:3:5 pools must not be empty');
     };
     expect(await answerTo(children.controller, { kind: 'reload', why: 'test' })).toMatchObject({
@@ -300,7 +269,7 @@ describe('a reload', () => {
 
   test('goes back to the old configuration where the second worker does not start with the new one', async () => {
     await started();
-    nextConfig = () => configOf('logging: { level: debug }\n');
+    on.nextConfig = () => configOf('logging: { level: debug }\n');
     children.habits = {
       born: (child) => {
         if (child.id === 'worker-4') child.end('exit code 1');
@@ -316,9 +285,9 @@ describe('a reload', () => {
     await started();
     children.controller.say({ kind: 'settled' });
     await answerTo(children.controller, { kind: 'maintenance', on: true, why: 'patch' });
-    nextConfig = () => configOf('coordination: { lease: 5s, replica: gw1 }\nlogging: { level: debug }\n');
+    on.nextConfig = () => configOf('coordination: { lease: 5s, replica: gw1 }\nlogging: { level: debug }\n');
     await supervisor.reload('SIGHUP');
-    const { err } = log.at(-1) as unknown as { err: Error };
+    const { err } = on.log.at(-1) as unknown as { err: Error };
     expect(err.message).toMatch(
       /start it anew.*\ncoordination.lease needs a restart, because .+\ncoordination.replica needs .+$/,
     );
@@ -331,7 +300,7 @@ describe('a reload', () => {
       init.config.pools[0]?.instances.map(({ id }) => id) ?? [];
     const only = (id: string): Config => load(`${MINIMAL.replace('id: a', `id: ${id}`)}${LIFECYCLE}`).config;
     await started();
-    nextConfig = () => only('b');
+    on.nextConfig = () => only('b');
     await supervisor.reload('SIGHUP');
     expect(children.workers.map(idsOf)).toEqual([
       ['b', 'a'],
@@ -366,10 +335,10 @@ describe('a stop', () => {
     supervisor.stop('SIGTERM');
     expect(children.workers[0]?.got.at(-1)).toMatchObject({ lifecycle: { state: 'Stopping' } });
     await pass(3_900);
-    expect(open.size).toBe(2);
+    expect(on.open.size).toBe(2);
     expect(children.living.some(({ farewell }) => farewell !== undefined)).toBe(false);
     await pass(200);
-    expect(open.size).toBe(0);
+    expect(on.open.size).toBe(0);
     expect(children.workers.map(({ farewell }) => farewell?.kind)).toEqual(['drain', 'drain']);
     expect(children.controller.farewell).toBeUndefined();
     await pass(1_000);
@@ -389,7 +358,7 @@ describe('a stop', () => {
     expect(await hasEnded()).toBe(true);
     await pass(60_000);
     expect(children.story).toEqual([]);
-    expect([...open]).toEqual([]);
+    expect([...on.open]).toEqual([]);
   });
 
   test('asked for again kills what does not end', async () => {

@@ -22,6 +22,7 @@ function controller(answer: (what: HostRequest) => Promise<HostAnswer>) {
     workers: [worker(1)],
     controllerReady: false,
     sockets: {},
+    surplusFds: [],
   };
   const channel: HostChannel = {
     ask: (what) => {
