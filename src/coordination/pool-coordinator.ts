@@ -83,7 +83,7 @@ export class PoolCoordinator {
     this.#o = options;
     this.#replica = new Replica(options.replica);
     this.#toldView = this.#replica.view;
-    this.#opinion = new OwnOpinion(options.thresholds, this.#replica.agreed);
+    this.#opinion = new OwnOpinion(options.thresholds, this.#replica.agreed.instances);
     this.#policyWriter = new PolicyWriter({
       by: options.replica.id,
       configured: { failback: options.configuredFailback, rules: options.replica.rules },

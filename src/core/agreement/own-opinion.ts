@@ -1,7 +1,7 @@
 import type { HealthRecord, Observation, Thresholds } from '../health.ts';
 import { observe, UNOBSERVED } from '../health.ts';
 import type { InstanceId } from '../instance.ts';
-import type { AgreedView } from './agreed-view.ts';
+import type { AgreedInstance } from './agreed-view.ts';
 import type { Opinion, Verdict } from './opinion.ts';
 
 /** What one more probe has done to an opinion. */
@@ -21,11 +21,11 @@ export class OwnOpinion {
   #isSettled = false;
   #abstains = false;
 
-  /** @param agreed what was agreed when this process began; nothing where no earlier process of the replica has told */
-  constructor(thresholds: Thresholds, agreed: AgreedView) {
+  /** @param known what an earlier process of this replica has left, if there was one */
+  constructor(thresholds: Thresholds, known: Readonly<Record<InstanceId, Pick<AgreedInstance, 'health'>>>) {
     this.#thresholds = thresholds;
     // What the agents of an instance rely on is not undone by the first probe of a new process.
-    for (const [id, { health }] of Object.entries(agreed.instances)) {
+    for (const [id, { health }] of Object.entries(known)) {
       this.#records.set(id, { state: health, streak: 0 });
     }
   }
