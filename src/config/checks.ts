@@ -1,5 +1,5 @@
 import type { Finding, Path } from './problem.ts';
-import type { CheckContext, Rule } from './rules.ts';
+import type { CheckContext, Rule } from './rule.ts';
 import { CONFIG_RULES, INSTANCE_RULES, POOL_RULES } from './rules.ts';
 
 /**

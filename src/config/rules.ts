@@ -1,29 +1,16 @@
 import type { Path } from './problem.ts';
-import type { ClientTlsConfig, Config, InstanceConfig, PoolConfig, RedisConfig } from './schema.ts';
-import type { SecretUnreadable } from './secrets.ts';
+import type { CheckContext, Rule } from './rule.ts';
 import {
-  adminTokenProblems,
-  maintenancePageProblems,
-  passwordFileProblems,
-  secretFileProblems,
-  tlsFileProblems,
-} from './secrets.ts';
+  adminToken,
+  clientTls,
+  instanceTls,
+  listenerFiles,
+  maintenancePage,
+  redisCredentials,
+  sapControlPasswords,
+} from './rules-files.ts';
+import type { Config, InstanceConfig, PoolConfig, RedisConfig } from './schema.ts';
 import { formatDuration, formatSize } from './units.ts';
-
-export interface CheckContext {
-  readonly config: Config;
-  /** True where somebody gave the option, false where it has its default. */
-  given(path: Path): boolean;
-  error(path: Path, message: string): void;
-  warn(path: Path, message: string): void;
-}
-
-/** A check of one subject, which stands at the path `at`. */
-export interface Rule<Subject> {
-  /** What the rule reads, relative to the subject; `'*'` is every position of a list. */
-  readonly reads: readonly Path[];
-  check(subject: Subject, at: Path, context: CheckContext): void;
-}
 
 export const CONFIG_RULES: readonly Rule<Config>[] = [
   {
@@ -126,10 +113,6 @@ function addressesDiffer(config: Config, _: Path, { error }: CheckContext): void
     error(['admin', 'address'], `is ${address}, which listen.address has already; give another port`);
 }
 
-function listenerFiles({ listen: { tls } }: Config, _: Path, { error }: CheckContext): void {
-  if (tls !== undefined) reportFiles(error, ['listen', 'tls'], tlsFileProblems(tls));
-}
-
 function proxyProtocolHasSources({ listen }: Config, _: Path, { error, warn }: CheckContext): void {
   const { proxyProtocol, proxyProtocolFrom, address } = listen;
   const path: Path = ['listen', 'proxyProtocolFrom'];
@@ -147,16 +130,13 @@ function proxyProtocolHasSources({ listen }: Config, _: Path, { error, warn }: C
     error(['listen', 'address'], 'is a name, and proxyProtocol is on; write 127.0.0.1 or [::1]');
 }
 
-function adminToken({ admin: { tokenFile } }: Config, _: Path, { error }: CheckContext): void {
-  if (tokenFile !== undefined) reportFiles(error, ['admin'], adminTokenProblems(tokenFile));
-}
-
 // A path in `sockaddr_un` takes 108 bytes, and it is bound under a longer name at first.
 const MOST_SOCKET_BYTES = 98;
 
-function sapControl({ listen, admin, sapcontrol }: Config, _: Path, { error }: CheckContext): void {
+function sapControl({ listen, admin, sapcontrol }: Config, _: Path, context: CheckContext): void {
   if (sapcontrol === undefined) return;
-  const { address, socket, passwordFile } = sapcontrol;
+  const { error } = context;
+  const { address, socket } = sapcontrol;
   for (const [option, taken] of [
     ['listen', listen.address],
     ['admin', admin.address],
@@ -169,11 +149,7 @@ function sapControl({ listen, admin, sapcontrol }: Config, _: Path, { error }: C
   }
   if (Buffer.byteLength(socket) > MOST_SOCKET_BYTES)
     error(['sapcontrol', 'socket'], `is longer than ${MOST_SOCKET_BYTES} bytes; give a shorter path`);
-  if (passwordFile !== undefined) reportFiles(error, ['sapcontrol'], passwordFileProblems(passwordFile));
-}
-
-function maintenancePage({ maintenance: { pageFile } }: Config, _: Path, { error }: CheckContext): void {
-  if (pageFile !== undefined) reportFiles(error, ['maintenance'], maintenancePageProblems(pageFile));
+  sapControlPasswords(sapcontrol, context);
 }
 
 function poolNamesDiffer({ pools }: Config, _: Path, { error }: CheckContext): void {
@@ -248,23 +224,6 @@ function leaseOutlastsCommands(
       ['affinity', 'redis', 'commandTimeout'],
       `${longer(redis.commandTimeout, 'a third of coordination.lease', third)}, or one slow answer can cost the lease`,
     );
-}
-
-function redisCredentials(
-  { passwordFile, sentinelPasswordFile, username }: RedisConfig,
-  url: URL | undefined,
-  path: Path,
-  { error }: CheckContext,
-): void {
-  if (passwordFile !== undefined) {
-    if (url !== undefined && url.password !== '')
-      error([...path, 'passwordFile'], 'is given, and the url has a password too; remove that from the url');
-    reportFiles(error, path, secretFileProblems('passwordFile', passwordFile));
-  }
-  if (sentinelPasswordFile !== undefined)
-    reportFiles(error, path, secretFileProblems('sentinelPasswordFile', sentinelPasswordFile));
-  if (username !== undefined && url !== undefined && url.username !== '')
-    error([...path, 'username'], 'is given, and the url has a user too; remove that from the url');
 }
 
 function withinTotal(part: 'park' | 'connect'): Rule<Config>['check'] {
@@ -364,32 +323,11 @@ function instanceSpeaksTls({ url, tls }: InstanceConfig, at: Path, context: Chec
   if (tls !== undefined && !url.startsWith('https:')) plainUrl(context, [...at, 'tls'], 'https');
 }
 
-function instanceTls({ id, tls }: InstanceConfig, at: Path, context: CheckContext): void {
-  if (tls !== undefined) clientTls(tls, [...at, 'tls'], `instance "${id}"`, context);
-}
-
 function plainUrl({ error }: CheckContext, path: Path, scheme: string): void {
   error(
     path,
     `has no effect because the url does not start with ${scheme}://; change the url, or remove tls`,
   );
-}
-
-function clientTls(tls: ClientTlsConfig, path: Path, peer: string, { error, warn }: CheckContext): void {
-  if (!tls.verify)
-    warn(
-      [...path, 'verify'],
-      `is false: the certificate of ${peer} is not checked, so anyone in between can pose as it`,
-    );
-  if (tls.certFile === undefined && tls.keyFile !== undefined)
-    error(path, 'has keyFile but no certFile; give both');
-  if (tls.certFile !== undefined && tls.keyFile === undefined)
-    error(path, 'has certFile but no keyFile; give both');
-  reportFiles(error, path, tlsFileProblems(tls));
-}
-
-function reportFiles(error: CheckContext['error'], path: Path, problems: readonly SecretUnreadable[]): void {
-  for (const { option, message } of problems) error([...path, option], message);
 }
 
 function longer(ms: number, bound: string, boundMs: number): string {

@@ -1,0 +1,17 @@
+import type { Path } from './problem.ts';
+import type { Config } from './schema.ts';
+
+export interface CheckContext {
+  readonly config: Config;
+  /** True where somebody gave the option, false where it has its default. */
+  given(path: Path): boolean;
+  error(path: Path, message: string): void;
+  warn(path: Path, message: string): void;
+}
+
+/** A check of one subject, which stands at the path `at`. */
+export interface Rule<Subject> {
+  /** What the rule reads, relative to the subject; `'*'` is every position of a list. */
+  readonly reads: readonly Path[];
+  check(subject: Subject, at: Path, context: CheckContext): void;
+}

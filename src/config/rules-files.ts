@@ -1,0 +1,76 @@
+import type { Path } from './problem.ts';
+import type { CheckContext } from './rule.ts';
+import type { ClientTlsConfig, Config, InstanceConfig, RedisConfig, SapControlConfig } from './schema.ts';
+import type { SecretUnreadable } from './secrets.ts';
+import {
+  adminTokenProblems,
+  maintenancePageProblems,
+  passwordFileProblems,
+  secretFileProblems,
+  tlsFileProblems,
+} from './secrets.ts';
+
+/** Checks of the files that options name, and of the secrets that can stand in them. */
+
+export function listenerFiles({ listen: { tls } }: Config, _: Path, { error }: CheckContext): void {
+  if (tls !== undefined) reportFiles(error, ['listen', 'tls'], tlsFileProblems(tls));
+}
+
+export function adminToken({ admin: { tokenFile } }: Config, _: Path, { error }: CheckContext): void {
+  if (tokenFile !== undefined) reportFiles(error, ['admin'], adminTokenProblems(tokenFile));
+}
+
+export function sapControlPasswords({ passwordFile }: SapControlConfig, { error }: CheckContext): void {
+  if (passwordFile !== undefined) reportFiles(error, ['sapcontrol'], passwordFileProblems(passwordFile));
+}
+
+export function maintenancePage(
+  { maintenance: { pageFile } }: Config,
+  _: Path,
+  { error }: CheckContext,
+): void {
+  if (pageFile !== undefined) reportFiles(error, ['maintenance'], maintenancePageProblems(pageFile));
+}
+
+export function redisCredentials(
+  { passwordFile, sentinelPasswordFile, username }: RedisConfig,
+  url: URL | undefined,
+  path: Path,
+  { error }: CheckContext,
+): void {
+  if (passwordFile !== undefined) {
+    if (url !== undefined && url.password !== '')
+      error([...path, 'passwordFile'], 'is given, and the url has a password too; remove that from the url');
+    reportFiles(error, path, secretFileProblems('passwordFile', passwordFile));
+  }
+  if (sentinelPasswordFile !== undefined)
+    reportFiles(error, path, secretFileProblems('sentinelPasswordFile', sentinelPasswordFile));
+  if (username !== undefined && url !== undefined && url.username !== '')
+    error([...path, 'username'], 'is given, and the url has a user too; remove that from the url');
+}
+
+export function instanceTls({ id, tls }: InstanceConfig, at: Path, context: CheckContext): void {
+  if (tls !== undefined) clientTls(tls, [...at, 'tls'], `instance "${id}"`, context);
+}
+
+export function clientTls(
+  tls: ClientTlsConfig,
+  path: Path,
+  peer: string,
+  { error, warn }: CheckContext,
+): void {
+  if (!tls.verify)
+    warn(
+      [...path, 'verify'],
+      `is false: the certificate of ${peer} is not checked, so anyone in between can pose as it`,
+    );
+  if (tls.certFile === undefined && tls.keyFile !== undefined)
+    error(path, 'has keyFile but no certFile; give both');
+  if (tls.certFile !== undefined && tls.keyFile === undefined)
+    error(path, 'has certFile but no keyFile; give both');
+  reportFiles(error, path, tlsFileProblems(tls));
+}
+
+function reportFiles(error: CheckContext['error'], path: Path, problems: readonly SecretUnreadable[]): void {
+  for (const { option, message } of problems) error([...path, option], message);
+}
