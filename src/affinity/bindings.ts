@@ -8,9 +8,10 @@ import type { AffinityStore, BindingPage, BindingQuery, KnownBinding } from '../
 import { StaleView, StoreUnavailable } from '../core/ports.ts';
 import { isCurrent } from '../core/route.ts';
 import type { BindingCache, CachedBinding, Confirmation } from './binding-cache.ts';
+import { HeardMoves } from './heard-moves.ts';
 import { Journal } from './journal.ts';
 import { Mirror } from './mirror.ts';
-import { storedForm, storedKey } from './stored-name.ts';
+import { storedForm } from './stored-name.ts';
 import { WriteBack } from './write-back.ts';
 
 /** How a request came by its binding; the `decision` of logs and metrics. */
@@ -48,9 +49,6 @@ interface Asked extends Confirmation {
   readonly life: string | undefined;
 }
 
-// Names whose move was heard lately; see #isOutdated.
-const REMEMBERED_MOVES = 10_000;
-
 /**
  * The bindings of one pool as the data plane sees them: a cache in front of the
  * store, and a way to go on when the store is away.
@@ -69,7 +67,7 @@ export class Bindings {
   readonly #journal = new Journal();
   readonly #writer: WriteBack;
   readonly #mirror: Mirror;
-  readonly #moves = new Map<string, number>();
+  readonly #moves = new HeardMoves();
   #counts: ReadonlyMap<InstanceId, number> | undefined;
   /** Before this moment, in monotonic milliseconds, news may have been missed. */
   #trustedSince = Number.NEGATIVE_INFINITY;
@@ -95,7 +93,7 @@ export class Bindings {
       store,
       cache,
       epoch,
-      isOutdated: (names, askedAt) => this.#isOutdated(names, askedAt),
+      isOutdated: (names, askedAt) => this.#moves.isOutdated(names, askedAt),
     });
     store.listen({
       onBound: (binding, aliases, heardEpoch) =>
@@ -338,7 +336,7 @@ export class Bindings {
     if (claim.conflict !== undefined) {
       this.#options.events.onConflict(names, claim.conflict, claim.binding);
     }
-    if (this.#isOutdated([...names, claim.binding.root], askedAt)) return;
+    if (this.#moves.isOutdated([...names, claim.binding.root], askedAt)) return;
     // What the store said in an earlier life it may have forgotten since, and it may have been too late to write it back.
     this.#cache.put(names, claim.binding, { askedAt, epoch: life === this.#life ? epoch : 0 });
   }
@@ -374,29 +372,14 @@ export class Bindings {
     const names = [binding.root, ...aliases];
     const isSamePlace = held.instance === binding.instance && held.incarnation === binding.incarnation;
     if (wasDecidedHere && !isSamePlace) this.#options.events.onConflict(names, binding, held);
-    if (this.#isOutdated(names, askedAt)) return;
+    if (this.#moves.isOutdated(names, askedAt)) return;
     // Restoring was not asking on behalf of a view: what is the same stays worth what it was worth, all else is worth nothing yet.
     this.#cache.put(names, held, { askedAt, epoch: 0 });
   }
 
   #onMoved(names: readonly Name[]): void {
-    const now = performance.now();
-    for (const name of names) {
-      this.#cache.forget(name);
-      const key = storedKey(name);
-      this.#moves.delete(key);
-      this.#moves.set(key, now);
-    }
-    for (const oldest of this.#moves.keys()) {
-      if (this.#moves.size <= REMEMBERED_MOVES) break;
-      this.#moves.delete(oldest);
-    }
-  }
-
-  /** News of a move can arrive before an answer that is older. */
-  #isOutdated(names: readonly Name[], askedAt: number): boolean {
-    if (this.#moves.size === 0) return false;
-    return names.some((name) => (this.#moves.get(storedKey(name)) ?? -1) >= askedAt);
+    for (const name of names) this.#cache.forget(name);
+    this.#moves.heard(names, performance.now());
   }
 
   async #timed<T>(operation: string, running: Promise<T>): Promise<T> {
