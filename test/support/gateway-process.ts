@@ -36,25 +36,24 @@ export interface GatewayProcess {
   close(): Promise<void>;
 }
 
+interface StartOptions {
+  /** What the command line begins with, to run it in another place. */
+  readonly prefix?: readonly string[];
+  /** How long it may take to be ready, in milliseconds. */
+  readonly readyMs?: number;
+  /** Which lines of its log are kept; all by default. */
+  readonly keeps?: (line: LogLine) => boolean;
+  /** Give it back while it still starts; its addresses are empty until it has logged them. */
+  readonly whileStarting?: boolean;
+}
+
 /**
  * Starts `ici-gateway start` with this configuration on free ports, and waits until it is ready. It is a single
  * process unless the configuration says otherwise.
- *
- * @param prefix what the command line begins with, to run it in another place
- * @param readyMs how long it may take to be ready
- * @param keeps which lines of its log are kept; all by default
  */
 export async function startGatewayProcess(
   config: Record<string, unknown>,
-  {
-    prefix = [],
-    readyMs = 45_000,
-    keeps = () => true,
-  }: {
-    readonly prefix?: readonly string[];
-    readonly readyMs?: number;
-    readonly keeps?: (line: LogLine) => boolean;
-  } = {},
+  { prefix = [], readyMs = 45_000, keeps = () => true, whileStarting = false }: StartOptions = {},
 ): Promise<GatewayProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
   const file = join(directory, 'gateway.yaml');
@@ -85,17 +84,22 @@ export async function startGatewayProcess(
     if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);
     return text;
   };
-  const ready = eventually(
-    async () => {
-      if (url === '' || adminUrl === '') throw new Error('the gateway does not listen');
-      await get('/readyz');
-    },
-    { within: readyMs },
-  );
-  await child.until(ready, readyMs, 'the gateway');
+  const ready = (): Promise<void> =>
+    eventually(
+      async () => {
+        if (url === '' || adminUrl === '') throw new Error('the gateway does not listen');
+        await get('/readyz');
+      },
+      { within: readyMs },
+    );
+  if (!whileStarting) await child.until(ready(), readyMs, 'the gateway');
   return {
-    url,
-    adminUrl,
+    get url() {
+      return url;
+    },
+    get adminUrl() {
+      return adminUrl;
+    },
     pid: child.pid,
     log,
     signal: (name) => child.signal(name),

@@ -1,0 +1,214 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'vitest';
+import { expect, test } from 'vitest';
+import { startConnector } from '../../src/simulator/connector.ts';
+import { eventually } from '../support/eventually.ts';
+import type { GatedInstance } from '../support/gated-instance.ts';
+import { startGatedInstance } from '../support/gated-instance.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
+import { startGatewayProcess } from '../support/gateway-process.ts';
+import type { LifeRecord } from '../support/life-record.ts';
+import { callSapControl, colourOf, portsOfItsOwn, recordLife } from '../support/life-record.ts';
+import { post, startOpenLoad } from '../support/load.ts';
+import { ask, writeTokenFile } from '../support/operator.ts';
+import { isAlive } from '../support/processes.ts';
+import type { Question } from '../support/states-table.ts';
+import { QUESTIONS, statesOfReadme } from '../support/states-table.ts';
+import type { LogLine } from '../support/test-gateway.ts';
+
+const README = statesOfReadme();
+
+// A process that starts takes several times as long when everything else runs too.
+const PATIENT = { within: 45_000 };
+const MAX_INIT_MS = 4_000;
+const STATUS_POLL_MS = 1_500;
+// What happens in time is seen so much later at most.
+const LATE_MS = 2_000;
+// Timers and the time of day are two clocks, both told in whole milliseconds.
+const CLOCK_GRAIN_MS = 5;
+
+interface Stage {
+  readonly gateway: GatewayProcess;
+  readonly url: string;
+  /** Has an operator do something. */
+  readonly act: (path: string, body: Record<string, unknown>) => Promise<unknown>;
+  readonly socketPath: string;
+  /** Alone in its pool, `/slow`, beside a quick one in the pool `/quick`. */
+  readonly slow: GatedInstance;
+  readonly life: LifeRecord;
+  /** Waits until everybody is answered as the README has it for this state. */
+  until(state: string): Promise<void>;
+}
+
+/** A gateway with two workers, watched since before it was started. */
+async function start(
+  lifecycle: Record<string, string>,
+  onTestFinished: TestContext['onTestFinished'],
+): Promise<Stage> {
+  const folder = mkdtempSync(join(tmpdir(), 'ici-states-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const token = writeTokenFile();
+  onTestFinished(() => token.remove());
+  const quick = await startConnector({ name: 'quick' });
+  onTestFinished(() => quick.close());
+  const slow = await startGatedInstance();
+  onTestFinished(() => slow.close());
+  const ports = await portsOfItsOwn();
+  const life = recordLife(ports);
+  onTestFinished(() => life.stop());
+  const until = (state: string): Promise<void> =>
+    eventually(() => expect(life.now()).toEqual(answersIn(state)), PATIENT);
+  const poolOf = (name: string, url: string) => ({
+    name,
+    mode: 'failover',
+    match: { paths: [`/${name}`] },
+    health: { path: '/health', timeout: '1m', settleTimeout: '10m' },
+    instances: [{ id: name, url }],
+  });
+
+  await until('Stopped');
+  const socketPath = join(folder, '.sapstream50013');
+  const gateway = await startGatewayProcess(
+    {
+      workers: 2,
+      listen: { address: `${ports.host}:${ports.data}` },
+      admin: { address: `${ports.host}:${ports.admin}`, tokenFile: token.path },
+      sapcontrol: { address: `${ports.host}:${ports.sapcontrol}`, socket: socketPath },
+      lifecycle,
+      pools: [poolOf('quick', quick.url), poolOf('slow', slow.url)],
+    },
+    { whileStarting: true },
+  );
+  onTestFinished(() => gateway.close());
+  const url = `http://${ports.host}:${ports.data}`;
+  const act = (path: string, body: Record<string, unknown>): Promise<unknown> =>
+    ask(`http://${ports.host}:${ports.admin}`, 'POST', path, { why: 'test', ...body });
+  return { gateway, url, act, socketPath, slow, life, until };
+}
+
+/** A gateway that has ended answers nobody, so its colour is seen by nobody either. */
+function answersIn(state: string): Record<Question, string> {
+  const row = README.get(state);
+  if (row === undefined) throw new Error(`README.md has no state ${state}`);
+  return state === 'Stopped' ? { ...row.answers, sapcontrol: 'refused' } : row.answers;
+}
+
+/** What the README has each question answered with in such a life, one entry for each change. */
+function lifeOfReadme(states: readonly string[]): Record<Question, string[]> {
+  return byQuestion((question) => withoutRepeats(states.map((state) => answersIn(state)[question])));
+}
+
+function recorded(life: LifeRecord): Record<Question, string[]> {
+  return byQuestion((question) =>
+    withoutRepeats(
+      life
+        .changes(question)
+        .map(({ answer }) => answer)
+        // Seen by whoever asks at the right moment: the last to be let in.
+        .filter((answer) => question !== 'page' || answer !== answersIn('Draining')['admin page']),
+    ),
+  );
+}
+
+const byQuestion = (of: (question: Question) => string[]): Record<Question, string[]> =>
+  Object.fromEntries(QUESTIONS.map((question) => [question, of(question)])) as Record<Question, string[]>;
+
+const withoutRepeats = (answers: readonly string[]): string[] =>
+  answers.filter((answer, at) => answer !== answers[at - 1]);
+
+const logged = ({ log }: GatewayProcess, text: string): LogLine | undefined =>
+  log.find(({ msg }) => msg === text);
+
+test.concurrent('balancers and monitors are told through a whole life what the README says', async ({
+  onTestFinished,
+}) => {
+  const { gateway, url, slow, life, until, act } = await start(
+    { maxInitTime: '10m', statusPollInterval: `${STATUS_POLL_MS}ms` },
+    onTestFinished,
+  );
+  await until('Starting');
+  slow.answerProbes();
+  await until('Running');
+  await eventually(() => expect(logged(gateway, 'running')?.['why']).toBe('every instance was probed'));
+  await act('/maintenance', { on: true });
+  await until('Maintenance');
+  await act('/maintenance', { on: false });
+  await until('Running');
+
+  const pending = post(`${url}/slow`, 'MILLER');
+  await eventually(() => expect(slow.waiting.requests).toBe(1));
+  const load = startOpenLoad([`${url}/quick`], ['SMITH'], 50);
+  onTestFinished(async () => void (await load.stop()));
+  const askedAt = performance.now();
+  await act('/stop', {});
+  const begunAt = performance.now();
+  await until('Stopping');
+  await until('Draining');
+  await eventually(() => expect(load.outcomes.some(({ status }) => status === 0)).toBe(true));
+  const outcomes = await load.stop();
+  slow.answerRequests();
+  expect(await pending).toMatchObject({ status: 200 });
+  await until('Stopped');
+  await eventually(() => expect(isAlive(gateway.pid)).toBe(false), PATIENT);
+  await life.stop();
+
+  const states = [
+    'Stopped',
+    'Starting',
+    'Running',
+    'Maintenance',
+    'Running',
+    'Stopping',
+    'Draining',
+    'Stopped',
+  ];
+  expect(recorded(life)).toEqual(lifeOfReadme(states));
+
+  const accepted = outcomes.filter(({ status }) => status !== 0);
+  expect(accepted.filter(({ status }) => status !== 200)).toEqual([]);
+  expect(accepted.filter(({ startedAt }) => startedAt > begunAt).length).toBeGreaterThan(3);
+  expect(Math.max(...accepted.map(({ startedAt }) => startedAt)) - begunAt).toBeLessThan(
+    STATUS_POLL_MS + LATE_MS,
+  );
+  const refusedAt = outcomes
+    .filter(({ status }) => status === 0)
+    .map((one) => one.startedAt + one.durationMs);
+  expect(Math.min(...refusedAt) - askedAt).toBeGreaterThanOrEqual(STATUS_POLL_MS);
+});
+
+test.concurrent('a gateway whose instances are not probed in maxInitTime runs then, and ends by its Unix socket', async ({
+  onTestFinished,
+}) => {
+  const { gateway, slow, life, socketPath, until } = await start(
+    { maxInitTime: `${MAX_INIT_MS}ms` },
+    onTestFinished,
+  );
+  await until('Running');
+  expect(slow.waiting.probes).toBe(1);
+  const over = Date.parse((await gateway.status()).startedAt) + MAX_INIT_MS;
+  for (const question of QUESTIONS) {
+    const [, first, running = first] = life.changes(question);
+    // A busy machine may take longer than that to start the processes.
+    const listened = first?.askedAt ?? 0;
+    if (listened < over) expect(first?.answer, question).toBe(answersIn('Starting')[question]);
+    expect(running?.answer, question).toBe(answersIn('Running')[question]);
+    expect(running?.answeredAt, question).toBeGreaterThan(over - CLOCK_GRAIN_MS);
+    expect(running?.askedAt, question).toBeLessThan(Math.max(over, listened) + LATE_MS);
+  }
+  await eventually(() => expect(logged(gateway, 'running')?.['why']).toBe('lifecycle.maxInitTime is over'));
+  const late = Number(logged(gateway, 'running')?.['time']) - over;
+  expect(late).toBeGreaterThan(-CLOCK_GRAIN_MS);
+  expect(late).toBeLessThan(LATE_MS);
+
+  // A cluster on the same host needs no password there.
+  const processes = await callSapControl('GetProcessList', { socketPath });
+  expect(colourOf(processes)).toBe(answersIn('Running').sapcontrol);
+  expect(processes).toContain(`<pid>${gateway.pid}</pid>`);
+  expect(await callSapControl('Shutdown', { socketPath })).toContain('ShutdownResponse');
+  await until('Stopped');
+  await eventually(() => expect(isAlive(gateway.pid)).toBe(false), PATIENT);
+  await eventually(() => expect(gateway.log.filter(({ msg }) => msg === 'stopped')).toHaveLength(1));
+  expect(existsSync(socketPath)).toBe(false);
+});
