@@ -110,7 +110,8 @@ export class PoolCoordinator {
   /** Everybody for whom this coordinator agrees has adopted the view. */
   confirm(viewId: string): void {
     this.#replica.confirm(viewId);
-    if (this.#replica.hasNews) void this.renew();
+    // A ledger that fails is told with the next attempt, and confirmed to again by those who hear of its outcome.
+    if (this.#replica.hasNews && !this.#replica.isFailing) void this.renew();
   }
 
   get agreed(): AgreedView {

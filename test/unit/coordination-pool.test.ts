@@ -207,47 +207,55 @@ describe('several gateways on one ledger', () => {
 });
 
 describe('a ledger that fails', () => {
-  test('is left some time before it is asked again, also where there is news that it has yet to be told', async () => {
-    const ledger = new LocalLedger({ leaseMs: 200, joinMs: 60 });
-    let isAway = false;
-    let asked = 0;
-    const failing: LedgerClient = {
-      sync: async (request) => {
-        if (!isAway) return ledger.sync(request);
-        asked += 1;
-        // Lets a test that fails end: whoever asks without a pause keeps its own process from all else.
-        if (asked > 1_000) await new Promise(setImmediate);
-        throw new StoreUnavailable('away');
-      },
-      propose: (request) => ledger.propose(request),
-      decree: (request) => ledger.decree(request),
-      leave: (replica) => ledger.leave(replica),
-      events: (limit) => ledger.events(limit),
-      suspect: () => {},
-      listen: (listener) => ledger.listen(listener),
-      close: () => ledger.close(),
-    };
-    let hasAdopted = true;
-    const coordinator: PoolCoordinator = aCoordinator('g1', failing, {
-      leaseMs: 200,
-      awaitsConfirmation: true,
-      // As the workers do it who have adopted what they were told.
-      publisher: { publish: () => hasAdopted && coordinator.confirm(coordinator.agreed.id) },
-    });
-    await coordinator.start();
-    observeBoth(coordinator, PASS);
-    await coordinator.settled();
+  test.each([
+    ['at once', (confirm: () => unknown) => void confirm()],
+    ['by a message', (confirm: () => unknown) => void setImmediate(confirm)],
+  ])(
+    'is left some time before it is asked again, also with news for it that others confirm %s',
+    async (_, send) => {
+      const ledger = new LocalLedger({ leaseMs: 200, joinMs: 60 });
+      let isAway = false;
+      let asked = 0;
+      const failing: LedgerClient = {
+        sync: async (request) => {
+          if (!isAway) return ledger.sync(request);
+          asked += 1;
+          // Lets a test that fails end: whoever asks without a pause keeps its own process from all else.
+          if (asked > 1_000) await new Promise(setImmediate);
+          throw new StoreUnavailable('away');
+        },
+        propose: (request) => ledger.propose(request),
+        decree: (request) => ledger.decree(request),
+        leave: (replica) => ledger.leave(replica),
+        events: (limit) => ledger.events(limit),
+        suspect: () => {},
+        listen: (listener) => ledger.listen(listener),
+        close: () => ledger.close(),
+      };
+      let hasAdopted = true;
+      const coordinator: PoolCoordinator = aCoordinator('g1', failing, {
+        leaseMs: 200,
+        awaitsConfirmation: true,
+        // As the workers do it who have adopted what they were told.
+        publisher: {
+          publish: () => send(() => hasAdopted && coordinator.confirm(coordinator.agreed.id)),
+        },
+      });
+      await coordinator.start();
+      observeBoth(coordinator, PASS);
+      await coordinator.settled();
 
-    hasAdopted = false;
-    coordinator.observed('a', FAIL, coordinator.agreed.epoch);
-    await eventually(() => expect(coordinator.agreed.active).toBe('b'));
-    isAway = true;
-    hasAdopted = true;
-    await eventually(() => expect(told).toContain('g1: store away'));
-    expect(asked).toBeLessThan(20);
-    isAway = false;
-    await eventually(() => expect(target(coordinator)).toBe('b'));
-  });
+      hasAdopted = false;
+      coordinator.observed('a', FAIL, coordinator.agreed.epoch);
+      await eventually(() => expect(coordinator.agreed.active).toBe('b'));
+      isAway = true;
+      hasAdopted = true;
+      await eventually(() => expect(told).toContain('g1: store away'));
+      expect(asked).toBeLessThan(20);
+      isAway = false;
+      await eventually(() => expect(target(coordinator)).toBe('b'));
+    },
+  );
 
   test('is away after a while; when it is back, bindings are written back before anything else', async () => {
     const ledger = new LocalLedger({ leaseMs: 200, joinMs: 60 });
