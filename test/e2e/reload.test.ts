@@ -43,6 +43,8 @@ const configOf = (ids: readonly string[], total = '60s'): Record<string, unknown
         .map(({ name, url }) => ({ id: name, url })),
     },
   ],
+  // The first view of a pool waits for a lease.
+  coordination: { lease: '1s' },
   // A controller may take longer to start than a lease, where everything else runs too.
   timeouts: { park: '20s', total },
   affinity: { keyPrefix, redis: { url: inject('redisUrl') } },
