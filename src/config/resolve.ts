@@ -1,6 +1,6 @@
 import { resolve as resolvePath } from 'node:path';
 import type { TSchema } from 'typebox';
-import { Check } from 'typebox/value';
+import { Check } from 'typebox/schema';
 import type { Environment } from './computed.ts';
 import { COMPUTED } from './computed.ts';
 import { conversionOf, describe, expectation } from './expectation.ts';
