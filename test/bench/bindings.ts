@@ -8,7 +8,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openEmbedded } from '../../src/affinity/embedded-store.ts';
@@ -18,6 +17,7 @@ import type { AffinityStore } from '../../src/core/ports.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { eventually } from '../support/eventually.ts';
 import { setFence } from '../support/fence.ts';
+import { redisCommand } from '../support/redis-command.ts';
 import { startRedis } from '../support/redis-server.ts';
 
 const SIZES = [1_000, 100_000, 1_000_000];
@@ -108,26 +108,12 @@ async function probe(title: string, run: (i: number) => Promise<unknown>, times 
   print(`${title} p50 ${at(0.5)} µs, p99 ${at(0.99)} µs`);
 }
 
-/** INFO, asked over a connection of its own. */
-function redisInfo(port: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection(port, '127.0.0.1');
-    let text = '';
-    socket.once('error', reject);
-    socket.on('data', (data) => {
-      text += data.toString();
-    });
-    socket.once('close', () => resolve(text));
-    socket.end('INFO memory\r\n');
-  });
-}
-
 async function benchRedis(withSession: boolean): Promise<void> {
   const server = await startRedis();
   const redis = openRedis({ url: server.url, commandTimeoutMs: 5_000 });
   await eventually(() => redis.ping());
   const sizes = async (): Promise<Size[]> => {
-    const used = /used_memory:(\d+)/.exec(await redisInfo(server.port))?.[1];
+    const used = /used_memory:(\d+)/.exec(await redisCommand(server.port, 'INFO', 'memory'))?.[1];
     return [{ label: 'used_memory', bytes: Number(used) }];
   };
   await measure(

@@ -6,6 +6,7 @@ import type { Opinion } from '../../src/core/agreement/opinion.ts';
 import type { Policy } from '../../src/core/agreement/policy.ts';
 import { NO_POLICY } from '../../src/core/agreement/policy.ts';
 import type { LedgerClient } from '../../src/core/ports.ts';
+import { request } from '../support/ledger-requests.ts';
 
 /** An empty ledger, and ways to it. */
 export interface OpenLedger {
@@ -27,20 +28,6 @@ export type OpenLedgerWith = (times: LedgerTimes) => Promise<OpenLedger>;
 
 // Long against any test, so that time passes only where a test lets it.
 export const TIMES: LedgerTimes = { leaseMs: 60_000, joinMs: 20_000 };
-
-export function request(replica: string, more: Partial<SyncRequest> = {}): SyncRequest {
-  return {
-    replica,
-    epoch: 0,
-    viewId: '',
-    held: false,
-    restored: '',
-    opinion: undefined,
-    ballotsKnown: 0,
-    policyKnown: 0,
-    ...more,
-  };
-}
 
 /**
  * Lets a lease's time pass, in which these replicas are heard as often as live

@@ -5,8 +5,9 @@ import { NO_VIEW } from '../../src/core/agreement/agreed-view.ts';
 import type { SyncReply, SyncRequest } from '../../src/core/agreement/ledger.ts';
 import { Ledger } from '../../src/core/agreement/ledger.ts';
 import type { LedgerClient } from '../../src/core/ports.ts';
+import { request } from '../support/ledger-requests.ts';
 import type { LedgerTimes } from './ledger-client.ts';
-import { eventOf, OPINION, policyOf, request, TIMES, viewOf } from './ledger-client.ts';
+import { eventOf, OPINION, policyOf, TIMES, viewOf } from './ledger-client.ts';
 
 /** An empty ledger that can be held against the reference step by step. */
 export interface ComparableLedger {

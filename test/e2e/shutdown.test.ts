@@ -10,6 +10,7 @@ import { startConnector } from '../../src/simulator/connector.ts';
 import { eventually } from '../support/eventually.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
+import { isAlive } from '../support/processes.ts';
 import { subscribeEnvelope } from '../support/soap.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -51,15 +52,6 @@ function send(): Promise<Answer> {
     outgoing.end(subscribeEnvelope({ user: 'MILLER' }));
   });
 }
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
 
 describe('a gateway that is asked to end', () => {
   beforeEach(async () => {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runProgram } from '../../src/cli/program.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
+import type { Ended } from '../support/cli.ts';
+import { runCommand } from '../support/cli.ts';
 import { post, users } from '../support/load.ts';
 import type { TokenFile } from '../support/operator.ts';
 import { writeTokenFile } from '../support/operator.ts';
@@ -33,25 +34,8 @@ afterAll(async () => {
   token.remove();
 });
 
-interface Ended {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function run(args: readonly string[], env: Record<string, string> = { USER: 'ops' }): Promise<Ended> {
-  let out = '';
-  let err = '';
-  const output = {
-    out: (text: string) => {
-      out += text;
-    },
-    err: (text: string) => {
-      err += text;
-    },
-  };
-  return { code: await runProgram(['node', 'ici-gateway', 'admin', ...args], env, output), out, err };
-}
+const run = (args: readonly string[], env: Record<string, string> = { USER: 'ops' }): Promise<Ended> =>
+  runCommand(['admin', ...args], env);
 
 const at = (): string[] => ['--admin', gateway.adminUrl];
 const why = (): string[] => [...at(), '--token-file', token.path, '--why', 'patch'];

@@ -6,9 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Comparison } from '../../src/cli/against.ts';
-import { runProgram } from '../../src/cli/program.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
+import type { Ended } from '../support/cli.ts';
+import { runCommand } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';
 import { post, users } from '../support/load.ts';
 import type { TestGateway } from '../support/test-gateway.ts';
@@ -36,28 +37,13 @@ pools:
 ${more}`;
 }
 
-async function check(
-  yaml: string,
-  against: string,
-  ...flags: string[]
-): Promise<{ code: number; out: string; err: string }> {
+async function check(yaml: string, against: string, ...flags: string[]): Promise<Ended> {
   const file = join(directory, 'new.yaml');
   writeFileSync(file, `listen: { address: '127.0.0.1:0' }\nadmin: { address: '127.0.0.1:0' }\n${yaml}`);
-  let out = '';
-  let err = '';
-  const code = await runProgram(
-    ['node', 'ici-gateway', 'check', '--config', file, '--against', against, ...flags],
-    { XDG_STATE_HOME: directory, HOME: directory },
-    {
-      out: (text) => {
-        out += text;
-      },
-      err: (text) => {
-        err += text;
-      },
-    },
-  );
-  return { code, out, err };
+  return runCommand(['check', '--config', file, '--against', against, ...flags], {
+    XDG_STATE_HOME: directory,
+    HOME: directory,
+  });
 }
 
 describe('a configuration compared with a gateway that runs', () => {

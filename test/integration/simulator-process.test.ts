@@ -12,6 +12,7 @@ import type { ConnectorProcess } from '../../src/simulator/connector-process.ts'
 import { startConnectorProcess } from '../../src/simulator/connector-process.ts';
 import { writeMessage } from '../../src/simulator/wire.ts';
 import { eventually } from '../support/eventually.ts';
+import { isAlive } from '../support/processes.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const NAIVE = fileURLToPath(new URL('../fixtures/simulator/naive-gateway.mjs', import.meta.url));
@@ -63,15 +64,6 @@ function run(file: string, args: readonly string[], env: Record<string, string> 
   open.push(() => child.kill('SIGKILL'));
   const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string);
   return { child, output: () => output, ended };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 describe('a simulated connector as a process', () => {

@@ -8,6 +8,7 @@ import type {
 } from '../../src/core/agreement/ledger.ts';
 import { Ledger } from '../../src/core/agreement/ledger.ts';
 import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
+import { request } from '../support/ledger-requests.ts';
 import { JOIN_MS, LEASE_MS } from './times.ts';
 
 /** What a replica knows of a binding when it writes it back. */
@@ -148,17 +149,7 @@ export class Store {
 
   /** As if this life of it had begun so long ago that everybody has been waited for. */
   haveOpened(since: number): void {
-    const request = {
-      replica: 'earlier',
-      epoch: 0,
-      viewId: '',
-      held: false,
-      restored: '',
-      opinion: undefined,
-      ballotsKnown: 0,
-      policyKnown: 0,
-    };
-    this.execute({ kind: 'sync', request }, since);
+    this.execute({ kind: 'sync', request: request('earlier') }, since);
     this.execute({ kind: 'leave', replica: 'earlier' }, since);
   }
 

@@ -4,8 +4,9 @@ import type { RedisConnection } from '../../src/redis/connection.ts';
 import { poolKey } from '../../src/redis/keys.ts';
 import { uniquePrefix } from '../contract/affinity-store.ts';
 import type { LedgerTimes, OpenLedger } from '../contract/ledger-client.ts';
-import { letOpen, request, viewOf } from '../contract/ledger-client.ts';
+import { letOpen, viewOf } from '../contract/ledger-client.ts';
 import type { ComparableLedger } from '../contract/ledger-model.ts';
+import { request } from './ledger-requests.ts';
 
 const POOL = 'crm';
 

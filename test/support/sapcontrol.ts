@@ -1,6 +1,7 @@
 import type { SapControlSource, SapState } from '../../src/control-plane/sapcontrol/source.ts';
 import { ActRefused } from '../../src/control-plane/sapcontrol/source.ts';
-import type { GatewayStatus, InstanceStatus } from '../../src/control-plane/status.ts';
+import type { GatewayStatus } from '../../src/control-plane/status.ts';
+import { anInstanceStatus } from './instance-status.ts';
 
 export interface FakeSource extends SapControlSource {
   /** What it was told to do, the oldest first. */
@@ -8,24 +9,13 @@ export interface FakeSource extends SapControlSource {
   set(change: { readonly state?: SapState; readonly workers?: number; readonly refuses?: boolean }): void;
 }
 
-const INSTANCE: InstanceStatus = {
-  id: 'a',
+const INSTANCE = anInstanceStatus({
   url: 'http://10.0.0.1:8080',
-  admin: 'enabled',
-  act: null,
-  health: 'up',
-  quarantined: false,
-  incarnation: null,
-  lives: 1,
-  unreachableHere: false,
-  cutOffHere: false,
   weight: 100,
-  priority: 1,
-  active: true,
   boundAgents: 12,
   inFlight: 3,
   queued: 1,
-};
+});
 
 const STATUS: GatewayStatus = {
   state: 'Running',

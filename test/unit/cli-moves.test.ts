@@ -2,27 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { movesOf } from '../../src/cli/moves.ts';
 import { changesBetween } from '../../src/config/changes.ts';
 import type { InstanceStatus, PoolStatus } from '../../src/control-plane/status.ts';
+import { anInstanceStatus } from '../support/instance-status.ts';
 import { load } from './config-support.ts';
 
-const instance = (id: string, given: Partial<InstanceStatus> = {}): InstanceStatus => ({
-  id,
-  url: `http://${id}.example:8080`,
-  admin: 'enabled',
-  act: null,
-  health: 'up',
-  quarantined: false,
-  incarnation: null,
-  lives: 1,
-  unreachableHere: false,
-  cutOffHere: false,
-  weight: 1,
-  priority: 1,
-  active: true,
-  boundAgents: 0,
-  inFlight: 0,
-  queued: 0,
-  ...given,
-});
+const instance = (id: string, given: Partial<InstanceStatus> = {}): InstanceStatus =>
+  anInstanceStatus({ id, ...given });
 
 function aPool(mode: PoolStatus['mode'], instances: InstanceStatus[], active = ''): PoolStatus {
   return {

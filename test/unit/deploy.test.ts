@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
-import { runProgram } from '../../src/cli/program.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { parseDuration } from '../../src/config/units.ts';
 import { ERRORS } from '../../src/core/errors.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
+import { runCommand } from '../support/cli.ts';
 
 /** What the files in `deploy/` say about the gateway is true of it. */
 
@@ -126,17 +126,7 @@ describe('the runbook', () => {
 
 /** The help of a command; fails where there is no such command. */
 async function helpOf(path: readonly string[]): Promise<string> {
-  let out = '';
-  let err = '';
-  const output = {
-    out: (text: string) => {
-      out += text;
-    },
-    err: (text: string) => {
-      err += text;
-    },
-  };
-  const code = await runProgram(['node', 'ici-gateway', ...path, '--help'], {}, output);
+  const { code, out, err } = await runCommand([...path, '--help']);
   expect({ code, err }).toEqual({ code: 0, err: '' });
   // commander shows the help of the parent for a command that it does not know.
   expect(out).toContain(`Usage: ici-gateway ${path.join(' ')} `);

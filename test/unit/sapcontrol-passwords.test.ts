@@ -4,6 +4,7 @@ import type { PasswordInput } from '../../src/cli/hash-password.ts';
 import { runHashPassword } from '../../src/cli/hash-password.ts';
 import { hashPassword, isPasswordOf } from '../../src/control-plane/sapcontrol/password.ts';
 import { formatPasswordLine, parsePasswordFile } from '../../src/core/password-record.ts';
+import { RecordedOutput } from '../support/cli.ts';
 
 const COST = { logN: 14, blockSize: 1, parallelization: 1 };
 const SALT = 'c2FsdHNhbHRzYWx0c2FsdA';
@@ -61,20 +62,12 @@ describe('a line of the password file', () => {
 
 describe('hash-password', () => {
   async function run(user: string, typed: string, isTTY: boolean): Promise<{ out: string; err: string }> {
-    let out = '';
-    let err = '';
+    const output = new RecordedOutput();
     const input: PasswordInput = Object.assign(new PassThrough(), { isTTY });
     input.push(typed);
     input.push(null);
-    await runHashPassword(user, input, {
-      out: (text) => {
-        out += text;
-      },
-      err: (text) => {
-        err += text;
-      },
-    });
-    return { out, err };
+    await runHashPassword(user, input, output);
+    return output.written;
   }
 
   async function checks(out: string, password: string): Promise<boolean> {

@@ -1,0 +1,29 @@
+import type { Output } from '../../src/cli/output.ts';
+import { runProgram } from '../../src/cli/program.ts';
+
+/** An output that keeps what is written to it. */
+export class RecordedOutput implements Output {
+  readonly written = { out: '', err: '' };
+
+  readonly out = (text: string): void => {
+    this.written.out += text;
+  };
+
+  readonly err = (text: string): void => {
+    this.written.err += text;
+  };
+}
+
+/** How a command ended, and what it wrote. */
+export interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs a command of `ici-gateway` in this process. */
+export async function runCommand(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  const output = new RecordedOutput();
+  const code = await runProgram(['node', 'ici-gateway', ...args], env, output);
+  return { code, ...output.written };
+}
