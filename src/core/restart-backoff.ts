@@ -8,6 +8,8 @@ export const NO_CRASHES: CrashRecord = { streak: 0 };
 // The first successor comes at once: while it is not there, clients wait.
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 5_000;
+// While nobody else does its work, clients wait: less than a lease, and no core is kept busy by trying.
+const LONGEST_ALONE_MS = 1_000;
 // Who lived that long did not die of how it was started.
 const OLD_AGE_MS = 30_000;
 // From this many on an operator has to look.
@@ -18,9 +20,13 @@ export function recordDeath({ streak }: CrashRecord, livedMs: number): CrashReco
   return { streak: livedMs >= OLD_AGE_MS ? 1 : streak + 1 };
 }
 
-/** How long to wait before the next one is started: nothing at first, then doubling up to 5 s. */
-export function delayOf({ streak }: CrashRecord): number {
-  return streak <= 1 ? 0 : Math.min(FIRST_DELAY_MS * 2 ** (streak - 2), LONGEST_DELAY_MS);
+/**
+ * How long to wait before the next one is started: nothing at first, then doubling.
+ * Up to 5 s where others do the same work, 1 s where nobody does.
+ */
+export function delayOf({ streak }: CrashRecord, hasOthers: boolean): number {
+  const longest = hasOthers ? LONGEST_DELAY_MS : LONGEST_ALONE_MS;
+  return streak <= 1 ? 0 : Math.min(FIRST_DELAY_MS * 2 ** (streak - 2), longest);
 }
 
 /** Starting it anew does not help, as far as one can see. */

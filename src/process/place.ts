@@ -5,25 +5,30 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { ChildRole } from './messages.ts';
 import type { LiveProcess } from './roster.ts';
 
+export interface PlaceOptions {
+  readonly start: (config: Config) => LiveProcess;
+  /** Whether somebody else who is ready does the same work, now that the holder has died. */
+  readonly hasOthers: () => boolean;
+  readonly logger: Logger;
+}
+
 /**
  * A place that is always taken: whoever holds it is replaced when he dies,
  * later and later where that does not help, and never given up.
  */
 export class Place {
   readonly role: ChildRole;
-  readonly #start: (config: Config) => LiveProcess;
-  readonly #logger: Logger;
+  readonly #o: PlaceOptions;
   #config: Config;
   #holder: LiveProcess | undefined;
   #crashes: CrashRecord = NO_CRASHES;
   #timer: NodeJS.Timeout | undefined;
   #isKept = true;
 
-  constructor(role: ChildRole, config: Config, start: (config: Config) => LiveProcess, logger: Logger) {
+  constructor(role: ChildRole, config: Config, options: PlaceOptions) {
     this.role = role;
     this.#config = config;
-    this.#start = start;
-    this.#logger = logger;
+    this.#o = options;
   }
 
   get config(): Config {
@@ -36,7 +41,7 @@ export class Place {
   }
 
   fill(): LiveProcess {
-    const child = this.#start(this.#config);
+    const child = this.#o.start(this.#config);
     this.#take(child);
     return child;
   }
@@ -47,7 +52,7 @@ export class Place {
    * one does not get ready.
    */
   async succeed(config: Config): Promise<LiveProcess | undefined> {
-    const fresh = this.#start(config);
+    const fresh = this.#o.start(config);
     await fresh.ready;
     const before = this.#holder;
     this.#config = config;
@@ -81,15 +86,15 @@ export class Place {
     this.#holder = undefined;
     if (!this.#isKept) return;
     this.#crashes = recordDeath(this.#crashes, livedMs);
-    const delayMs = delayOf(this.#crashes);
+    const delayMs = delayOf(this.#crashes, this.#o.hasOthers());
     const fields = { child: id, childPid: pid, how, livedMs: Math.round(livedMs), delayMs };
     if (isCrashLoop(this.#crashes)) {
-      this.#logger.error(
+      this.#o.logger.error(
         { ...fields, count: this.#crashes.streak },
         `crash loop: the ${this.role} ended ${this.#crashes.streak} times in a row soon after its start. It is tried again without end; look at what it logged before, check the configuration with "ici-gateway check", or put the last version back`,
       );
     } else {
-      this.#logger.warn(fields, `a ${this.role} ended unexpectedly and is started again`);
+      this.#o.logger.warn(fields, `a ${this.role} ended unexpectedly and is started again`);
     }
     if (delayMs === 0) this.fill();
     else this.#timer = setTimeout(() => this.fill(), delayMs);

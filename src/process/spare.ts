@@ -74,7 +74,7 @@ export class Spare {
       if (this.#held !== held) return;
       this.#held = undefined;
       this.#crashes = recordDeath(this.#crashes, performance.now() - since);
-      const delayMs = delayOf(this.#crashes);
+      const delayMs = delayOf(this.#crashes, true);
       this.#o.logger.warn(
         { childPid: held.port.pid, how, count: this.#crashes.streak, delayMs },
         'the spare process ended unexpectedly and is started again',

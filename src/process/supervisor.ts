@@ -353,6 +353,8 @@ export class Supervisor {
       );
       return child;
     };
-    return new Place(role, config, start, logger);
+    const hasOthers = (): boolean =>
+      role === 'worker' && this.#workers.some(({ holder }) => holder?.isReady === true);
+    return new Place(role, config, { start, hasOthers, logger });
   }
 }

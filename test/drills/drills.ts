@@ -33,16 +33,21 @@ const RECOVERY_MS = 60_000;
 const WARM_MS = 500;
 /** Several checks. */
 const BALANCER_MS = 1_000;
-/** Every so many kills all workers are killed at once, so that for a while nobody takes connections. */
+/** Every so many times all workers are killed at once, so that for a while nobody takes connections. */
 const ALL_EVERY = 10;
+/** Or all, where there are fewer: the next kill does not wait for places that the supervisor lets rest. */
+const ENOUGH_WORKERS = 2;
 
-/** SIGKILL of random workers, of all at once every tenth time. */
+/** SIGKILL of random workers, of all at once every tenth time. Each process that is killed counts. */
 export function drillKills(gateway: DrilledGateway, options: DrillOptions): Promise<DrillReport> {
-  return drill(gateway, options, async ({ load, turn }) => {
-    const live = await serving(gateway, options.workers);
+  let strikes = 0;
+  return drill(gateway, options, async ({ load }) => {
+    strikes += 1;
+    const all = strikes % ALL_EVERY === 0;
+    const enough = all ? options.workers : Math.min(options.workers, ENOUGH_WORKERS);
+    const live = await serving(gateway, enough);
     // At any moment of what the others do.
     await pause(Math.random() * 300);
-    const all = turn % ALL_EVERY === ALL_EVERY - 1;
     const victims = all ? live : [live[Math.floor(Math.random() * live.length)] as number];
     for (const pid of victims) await halt(pid);
     for (const pid of victims) {
@@ -51,8 +56,8 @@ export function drillKills(gateway: DrilledGateway, options: DrillOptions): Prom
     }
     await Promise.all(victims.map(untilGone));
     const killedAt = performance.now();
-    await serving(gateway, options.workers);
-    return performance.now() - killedAt;
+    await serving(gateway, enough);
+    return { tookMs: performance.now() - killedAt, count: victims.length };
   });
 }
 
@@ -85,7 +90,7 @@ export function drillController(gateway: DrilledGateway, options: DrillOptions):
     const killedAt = performance.now();
     await untilGone(controller.pid);
     await shown(gateway);
-    return performance.now() - killedAt;
+    return { tookMs: performance.now() - killedAt };
   });
 }
 
@@ -127,7 +132,7 @@ export function drillCycles(pair: Pair, options: DrillOptions): Promise<DrillRep
     await pair.cycle(turn % 2 === 0 ? 0 : 1);
     // The balancer has to hear of it before the other one goes.
     await pause(BALANCER_MS);
-    return performance.now() - stoppedAt;
+    return { tookMs: performance.now() - stoppedAt };
   });
 }
 
@@ -166,13 +171,21 @@ export async function drillQueue(
 
 interface Turn {
   readonly load: SteadyLoad;
+  /** What was struck before. */
   readonly turn: number;
+}
+
+interface Strike {
+  /** Until all was as before. */
+  readonly tookMs: number;
+  /** As how many times it counts; once by default. */
+  readonly count?: number;
 }
 
 function drill(
   gateway: DrilledGateway,
   options: DrillOptions,
-  strike: (turn: Turn) => Promise<number>,
+  strike: (turn: Turn) => Promise<Strike>,
 ): Promise<DrillReport> {
   const load = startSteadyLoad({ ...options, url: gateway.url, staying: STAYING });
   return repeat(load, options, (turn) => strike({ load, turn }));
@@ -182,15 +195,16 @@ function drill(
 async function repeat(
   load: SteadyLoad,
   { times, signal, onProgress }: DrillOptions,
-  strike: (turn: number) => Promise<number>,
+  strike: (turn: number) => Promise<Strike>,
 ): Promise<DrillReport> {
   let longestMs = 0;
   let done = 0;
   try {
     await pause(WARM_MS);
     while (done < times && !signal.aborted) {
-      longestMs = Math.max(longestMs, await strike(done));
-      done += 1;
+      const { tookMs, count = 1 } = await strike(done);
+      longestMs = Math.max(longestMs, tookMs);
+      done += count;
       onProgress(done, load.misses);
     }
     await pause(WARM_MS);
@@ -213,8 +227,8 @@ function serving({ pid, serving }: DrilledGateway, count: number): Promise<numbe
   );
 }
 
-/** Resolves with how long it took to replace all children. */
-async function replaced(gateway: DrilledGateway, ask: () => Promise<void> | void): Promise<number> {
+/** Resolves when all children are replaced. */
+async function replaced(gateway: DrilledGateway, ask: () => Promise<void> | void): Promise<Strike> {
   const before = gateway.log.length;
   const askedAt = performance.now();
   await ask();
@@ -227,7 +241,7 @@ async function replaced(gateway: DrilledGateway, ask: () => Promise<void> | void
     },
     { within: RECOVERY_MS, every: 20 },
   );
-  return performance.now() - askedAt;
+  return { tookMs: performance.now() - askedAt };
 }
 
 /** Resolves when the admin plane shows a view in which every instance is up. */

@@ -161,9 +161,12 @@ async function main(): Promise<number> {
 /** A line for every tenth part, and for each time that something failed. */
 function progress(name: string, times: number): DrillOptions['onProgress'] {
   let seen = 0;
+  let tenths = 0;
   return (done, misses) => {
-    if (misses === seen && done % Math.max(1, Math.floor(times / 10)) !== 0 && done !== times) return;
+    const reached = Math.floor((done / times) * 10);
+    if (misses === seen && reached === tenths) return;
     seen = misses;
+    tenths = reached;
     say(`${name}: ${done} of ${times}, ${misses} requests failed that may not`);
   };
 }

@@ -134,6 +134,21 @@ describe('a child that dies', () => {
     expect(children.workers).toHaveLength(WORKERS);
   });
 
+  test('again and again while nobody else does its work is followed after a second at most', async () => {
+    await started();
+    children.habits = { born: (child) => child.end('exit code 1') };
+    for (const worker of children.workers) worker.end('SIGKILL');
+    await pass(60_000);
+    // The first of the two died while the other one lived, and not again since.
+    const before = children.all.length;
+    await pass(10_000);
+    expect(children.all.length - before).toBe(2 * 10);
+    children.controller.end('SIGKILL');
+    await pass(60_000);
+    const delays = on.log.filter(({ child }) => child === 'controller').map(({ delayMs }) => delayMs);
+    expect(Math.max(...(delays as number[]))).toBe(1_000);
+  });
+
   test('is what becomes of one that is not ready in time', async () => {
     await started();
     const [first] = children.workers;
