@@ -115,6 +115,14 @@ class Cluster {
   }
 }
 
+/** Two gateways that hold leases and agree that all instances are up. */
+function twoGateways(): { cluster: Cluster; g1: Replica; g2: Replica } {
+  const cluster = new Cluster();
+  const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
+  cluster.begin(g1, g2);
+  return { cluster, g1, g2 };
+}
+
 describe('a lease', () => {
   test('on an empty ledger is given after the time of one, since somebody may still hold one', () => {
     const cluster = new Cluster();
@@ -159,9 +167,7 @@ describe('a lease', () => {
 
 describe('a new view', () => {
   test('takes effect when every live replica has acknowledged it', () => {
-    const cluster = new Cluster();
-    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
-    cluster.begin(g1, g2);
+    const { cluster, g1, g2 } = twoGateways();
     g1.vote(says('down'));
     g2.vote(says('down'));
     cluster.sync(g2);
@@ -196,9 +202,7 @@ describe('a new view', () => {
   });
 
   test('does not wait for one who has taken his leave', () => {
-    const cluster = new Cluster();
-    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
-    cluster.begin(g1, g2);
+    const { cluster, g1 } = twoGateways();
     cluster.ledger.leave('g2');
     g1.vote(says('down'));
     cluster.settle(g1);
@@ -206,9 +210,7 @@ describe('a new view', () => {
   });
 
   test('is written once when two propose at the same time', () => {
-    const cluster = new Cluster();
-    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
-    cluster.begin(g1, g2);
+    const { cluster, g1, g2 } = twoGateways();
     for (const replica of [g1, g2]) replica.vote(says('down'));
     for (const replica of [g1, g2, g1]) cluster.sync(replica);
     const before = g1.agreed.epoch;
@@ -223,9 +225,7 @@ describe('a new view', () => {
   });
 
   test('does not touch a request that it and the one before both allow', () => {
-    const cluster = new Cluster();
-    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
-    cluster.begin(g1, g2);
+    const { cluster, g1, g2 } = twoGateways();
     for (const replica of [g1, g2]) replica.vote(says('up', 'down'));
     for (const replica of [g1, g2, g1]) cluster.sync(replica);
     expect(cluster.propose(g1)).toBe(true);
@@ -233,9 +233,7 @@ describe('a new view', () => {
   });
 
   test('that is met without a lease is not acted on until it is in effect', () => {
-    const cluster = new Cluster();
-    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
-    cluster.begin(g1, g2);
+    const { cluster, g1, g2 } = twoGateways();
     g1.vote(says('down'));
     cluster.pass(LEASE + 1, g1);
     expect(cluster.target(g1)).toBe('b');
@@ -263,9 +261,7 @@ describe('a replica that joins a view under way', () => {
 
 describe('a store that has lost what was written last', () => {
   test('goes on under the view that the replicas remember', () => {
-    const cluster = new Cluster();
-    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
-    cluster.begin(g1, g2);
+    const { cluster, g1, g2 } = twoGateways();
     for (const replica of [g1, g2]) replica.vote(says('down'));
     cluster.settle(g1, g2);
     const { epoch, id } = g1.agreed;
@@ -283,9 +279,7 @@ describe('a store that has lost what was written last', () => {
   });
 
   test('keeps what operators decided, as long as one replica knows it', () => {
-    const cluster = new Cluster();
-    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
-    cluster.begin(g1, g2);
+    const { cluster, g1, g2 } = twoGateways();
     const policy = { ...g1.policy, version: 1, failback: { kind: 'immediate' as const } };
     cluster.ledger.decree({ base: 0, policy, events: [] }, cluster.life, cluster.now);
     cluster.sync(g1);
@@ -298,9 +292,7 @@ describe('a store that has lost what was written last', () => {
   });
 
   test('opens as soon as all whom it remembers were heard', () => {
-    const cluster = new Cluster();
-    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
-    cluster.begin(g1, g2);
+    const { cluster, g1, g2 } = twoGateways();
     cluster.life = 'L2';
     cluster.sync(g1);
     expect(cluster.sync(g1)).toMatchObject({ open: false, granted: true, fence: '' });
@@ -320,9 +312,7 @@ describe('a store that has lost what was written last', () => {
   });
 
   test('never goes back to an epoch that somebody has seen', () => {
-    const cluster = new Cluster();
-    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
-    cluster.begin(g1, g2);
+    const { cluster, g1, g2 } = twoGateways();
     for (const replica of [g1, g2]) replica.vote(says('down'));
     cluster.settle(g1, g2);
     const seen = g1.agreed.epoch;
@@ -397,9 +387,7 @@ describe('a replica without the store', () => {
   });
 
   test('that lost its lease first goes on alone only when it has been without the store for as long as a lease', () => {
-    const cluster = new Cluster();
-    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
-    cluster.begin(g1, g2);
+    const { cluster, g1, g2 } = twoGateways();
     // g2 stands still; the others go on to another view.
     g1.vote(says('down'));
     cluster.pass(LEASE + 1, g1);
@@ -503,9 +491,7 @@ test('a policy is written by compare-and-set on its version, and not while one m
 
 describe('a clock of the store that is set', () => {
   test('forward, ends no registration whose lease may hold', () => {
-    const cluster = new Cluster();
-    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
-    cluster.begin(g1, g2);
+    const { cluster, g1, g2 } = twoGateways();
     for (const replica of [g1, g2]) replica.vote(says('down'));
     const ahead = 60_000;
     // The replicas' own clocks go on as before.
@@ -529,9 +515,7 @@ describe('a clock of the store that is set', () => {
   });
 
   test('back, makes nobody wait for the time to come again', () => {
-    const cluster = new Cluster();
-    const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
-    cluster.begin(g1, g2);
+    const { cluster, g1, g2 } = twoGateways();
     cluster.now -= 3_600_000;
     cluster.settle(g1, g2);
     expect(cluster.sync(g1)).toMatchObject({ open: true, granted: true, replicas: 2 });
