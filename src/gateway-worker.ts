@@ -7,6 +7,7 @@ import { bindingsEvents } from './composition/events.ts';
 import { displayed, nameDisplay } from './composition/names.ts';
 import { openWorkerStores } from './composition/stores.ts';
 import type { PoolConfig } from './config/schema.ts';
+import type { LifecycleState } from './core/lifecycle.ts';
 import { shownState } from './core/lifecycle.ts';
 import type { CallMessage } from './host/calls.ts';
 import { Calls } from './host/calls.ts';
@@ -107,6 +108,9 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
     },
   );
 
+  // Who follows a worker that died in a stop hears of no change of state before the end.
+  if (isEnding(state)) listener.ending.announce();
+
   channel.onMessage((body) => {
     if (calls.take(body)) return;
     const message = body as ToWorker;
@@ -144,7 +148,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
       case 'lifecycle':
         state = event.lifecycle.state;
         // Who is in maintenance when the gateway stops stays in it.
-        if (state === 'Stopping' || state === 'Draining' || state === 'Stopped') listener.ending.announce();
+        if (isEnding(state)) listener.ending.announce();
         else inMaintenance = state === 'Maintenance';
         break;
     }
@@ -207,6 +211,10 @@ function demandsStore(pools: readonly DataPool[], { workers }: Init): void {
       `the store of pool ${without.pool.name} is away, and only the workers that are there know its agents: try again when it is back`,
     );
   }
+}
+
+function isEnding(state: LifecycleState): boolean {
+  return state === 'Stopping' || state === 'Draining' || state === 'Stopped';
 }
 
 function find<T extends DataPool>(pools: readonly T[], name: string): T {

@@ -39,9 +39,10 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-const start = async (workers: number): Promise<void> => {
+const start = async (workers: number, more: Record<string, unknown> = {}): Promise<void> => {
   gateway = await startGatewayProcess(
     {
+      ...more,
       workers,
       admin: { address: '127.0.0.1:0', tokenFile },
       pools: [
@@ -141,6 +142,18 @@ describe('a gateway of several processes', () => {
     const outcomes = await sending.stop();
     expect(failures(outcomes)).toEqual([]);
     expect(outcomes.length).toBeGreaterThan(20);
+  });
+
+  test('sends clients away while it stops, also by a worker that was started then', async () => {
+    await start(1, { lifecycle: { statusPollInterval: '60s', shutdownTimeout: '60s' } });
+    gateway.signal('SIGTERM');
+    await eventually(async () => expect((await gateway.status()).state).toBe('Stopping'));
+    const dead = one('worker');
+    process.kill(dead.pid, 'SIGKILL');
+    await eventually(() => expect(isAlive(dead.pid)).toBe(false));
+    const { status, headers } = await fetch(`${gateway.url}/sap/public/icman/ping`);
+    expect([status, headers.get('connection')]).toEqual([503, 'close']);
+    expect(one('worker').pid).not.toBe(dead.pid);
   });
 
   test('ends with its supervisor, even if that is killed', async () => {
