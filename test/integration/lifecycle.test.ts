@@ -1,5 +1,3 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runProgram } from '../../src/cli/program.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
@@ -148,25 +146,6 @@ describe('the state page', () => {
 });
 
 describe('maintenance', () => {
-  test('answers requests of pools with a Fault or a page, and asks to come back', async () => {
-    const page = join(token.path, '..', 'maintenance.html');
-    writeFileSync(page, '<h1>Back at eight</h1>');
-    await start(`maintenance: { pageFile: ${page}, retryAfter: 90s }`);
-    await ask('/maintenance', { on: true, by: 'OPS1' });
-    expect(await send()).toMatchObject({ status: 503, code: 'GW_MAINTENANCE' });
-    const plain = await fetch(`${gateway.url}/ici`);
-    expect([plain.status, plain.headers.get('retry-after'), await plain.text()]).toEqual([
-      503,
-      '90',
-      '<h1>Back at eight</h1>',
-    ]);
-    expect(plain.headers.get('content-type')).toBe('text/html; charset=utf-8');
-    expect(connector.deliveries.report(false).total).toBe(0);
-    expect(gateway.log.find(({ msg }) => msg === 'maintenance')).toMatchObject({ why: 'test (OPS1)' });
-    await ask('/maintenance', { on: false });
-    expect(await send()).toMatchObject({ status: 200 });
-  });
-
   test('is not for whoever has no token, nor for a gateway that is stopping', async () => {
     await start('lifecycle: { statusPollInterval: 60s, shutdownTimeout: 90s }');
     const act = { on: true, why: 'test' };

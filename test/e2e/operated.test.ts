@@ -1,0 +1,199 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { SimulatedConnector } from '../../src/simulator/connector.ts';
+import { startConnector } from '../../src/simulator/connector.ts';
+import { eventually } from '../support/eventually.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
+import { PROGRAM, startGatewayProcess } from '../support/gateway-process.ts';
+import { childrenOf } from '../support/host-processes.ts';
+import { callSapControl, colourOf } from '../support/life-record.ts';
+import { post } from '../support/load.ts';
+import type { Answer, TokenFile } from '../support/operator.ts';
+import { ask, writeTokenFile } from '../support/operator.ts';
+
+/** What an operator does to a gateway of several processes holds for all of them, and for those who follow them. */
+
+// A process that starts takes several times as long when everything else runs too.
+const PATIENT = { within: 45_000 };
+const PAGE = '<h1>Back at eight</h1>';
+
+let folder: string;
+let socketPath: string;
+let token: TokenFile;
+let connector: SimulatedConnector;
+let gateway: GatewayProcess;
+/** Of processes that this test holds. */
+const stopped = new Set<number>();
+let marks = 0;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'ici-operated-'));
+  socketPath = join(folder, '.sapstream50013');
+  token = writeTokenFile();
+  const pageFile = join(folder, 'maintenance.html');
+  writeFileSync(pageFile, PAGE);
+  connector = await startConnector({ name: 'a' });
+  gateway = await startGatewayProcess({
+    workers: 2,
+    admin: { address: '127.0.0.1:0', tokenFile: token.path },
+    sapcontrol: { address: '127.0.0.1:0', socket: socketPath },
+    maintenance: { pageFile, retryAfter: '90s' },
+    pools: [
+      {
+        name: 'ici',
+        mode: 'sticky',
+        health: { path: '/health' },
+        instances: [{ id: 'a', url: connector.url }],
+      },
+    ],
+  });
+});
+
+afterEach(release);
+
+afterAll(async () => {
+  await gateway.close();
+  await connector.close();
+  token.remove();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function release(): void {
+  for (const pid of stopped) process.kill(pid, 'SIGCONT');
+  stopped.clear();
+}
+
+const workers = (): string[] => [...childrenOf(gateway.pid).workers.keys()].sort();
+
+const act = (path: string, body: Record<string, unknown>): Promise<Answer> =>
+  ask(gateway.adminUrl, 'POST', path, { why: 'test', ...body });
+
+/** Asks every worker, as the only one that is not held then, and returns what they all answer. */
+async function askWorkers(path = '/any'): Promise<string[]> {
+  const all = childrenOf(gateway.pid).workers;
+  const answers: string[] = [];
+  for (const asked of all.values()) {
+    for (const pid of all.values()) {
+      if (pid === asked) continue;
+      stopped.add(pid);
+      process.kill(pid, 'SIGSTOP');
+    }
+    const { status, code = 'no fault' } = await post(`${gateway.url}${path}`, 'MILLER');
+    const plain = await fetch(`${gateway.url}${path}`, {
+      headers: { connection: 'close', soapuser: 'MILLER' },
+    });
+    const text = await plain.text();
+    const [type, retryAfter] = ['content-type', 'retry-after'].map((name) => plain.headers.get(name));
+    answers.push(`${status} ${code}`, `${plain.status} ${type} ${retryAfter} ${text}`);
+    release();
+  }
+  return [...new Set(answers)];
+}
+
+/** Both workers, on a page or a Fault; the admin plane; and SAPControl. */
+async function expectMaintenance(): Promise<void> {
+  await eventually(
+    async () =>
+      expect(await askWorkers()).toEqual(['503 GW_MAINTENANCE', `503 text/html; charset=utf-8 90 ${PAGE}`]),
+    PATIENT,
+  );
+  await eventually(async () => {
+    const ready = await fetch(`${gateway.adminUrl}/readyz`);
+    expect([ready.status, (await gateway.status()).state]).toEqual([503, 'Maintenance']);
+    expect(colourOf(await callSapControl('GetProcessList', { socketPath }))).toBe('YELLOW Maintenance');
+  }, PATIENT);
+}
+
+async function expectService(): Promise<void> {
+  await eventually(async () => {
+    const [soap] = await askWorkers();
+    expect(soap).toBe('200 no fault');
+    expect((await gateway.status()).state).toBe('Running');
+  }, PATIENT);
+}
+
+/** SIGKILL; resolves when another process has its place. */
+async function replace(role: 'worker' | 'controller'): Promise<void> {
+  const of = (): (number | undefined)[] => {
+    const children = childrenOf(gateway.pid);
+    return role === 'controller' ? [children.controller] : [...children.workers.values()];
+  };
+  const [killed] = of();
+  process.kill(killed as number, 'SIGKILL');
+  await eventually(() => {
+    expect(of().filter((pid) => pid !== undefined && pid !== killed)).toHaveLength(role === 'worker' ? 2 : 1);
+  }, PATIENT);
+}
+
+test('maintenance is shown by every process, and by those who follow them, until a reload', async () => {
+  await expectService();
+  expect((await act('/maintenance', { on: true })).body).toEqual({ state: 'Maintenance' });
+  await expectMaintenance();
+  await act('/maintenance', { on: false });
+  await expectService();
+
+  const [node, ...main] = PROGRAM as [string, ...string[]];
+  const at = ['--admin', gateway.adminUrl, '--token-file', token.path, '--why', 'patch'];
+  const { stdout } = await promisify(execFile)(node, [...main, 'admin', 'maintenance', 'on', ...at]);
+  expect(JSON.parse(stdout)).toEqual({ state: 'Maintenance' });
+  await expectMaintenance();
+  const { total } = connector.deliveries.report(false);
+  await replace('worker');
+  await expectMaintenance();
+  await replace('controller');
+  await expectMaintenance();
+  expect(connector.deliveries.report(false).total).toBe(total);
+
+  gateway.signal('SIGHUP');
+  await eventually(
+    () => expect(gateway.log.map(({ msg }) => msg)).toContain('the processes are replaced'),
+    PATIENT,
+  );
+  await expectService();
+});
+
+/** Has every process do something that it logs at level `info`, with this mark. */
+async function mark(): Promise<string> {
+  marks += 1;
+  const text = `mark-${marks}.`;
+  await askWorkers(`/${text}`);
+  await act('/maintenance', { on: true, why: text });
+  await act('/maintenance', { on: false, why: text });
+  return text;
+}
+
+/** Who has logged a mark. */
+function voices(text: string): string[] {
+  const lines = gateway.log.filter((line) => JSON.stringify(line).includes(text));
+  return [...new Set(lines.map(({ child }) => String(child ?? 'supervisor')))].sort();
+}
+
+test('SIGUSR1 and SIGUSR2 move the log level of every process, and of those who follow them', async () => {
+  const everyone = (): string[] => ['controller', 'supervisor', ...workers()];
+  const loud = await mark();
+  await eventually(() => expect(voices(loud)).toEqual(everyone()));
+
+  gateway.signal('SIGUSR1');
+  await eventually(() =>
+    expect(gateway.log.find(({ msg }) => msg === 'log level')).toMatchObject({
+      before: 'info',
+      level: 'warn',
+    }),
+  );
+  await replace('worker');
+  await replace('controller');
+  await expectService();
+  const quiet = await mark();
+
+  gateway.signal('SIGUSR2');
+  await eventually(async () => {
+    const again = await mark();
+    await eventually(() => expect(voices(again)).toEqual(everyone()), { within: 1_000 });
+  }, PATIENT);
+  // What was logged before is written before.
+  expect(voices(quiet)).toEqual([]);
+});
