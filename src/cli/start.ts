@@ -15,6 +15,12 @@ export interface StartOptions {
 
 /** Runs a gateway until a signal ends it, or the end of a parent. Rejects when it cannot start. */
 export async function runStart({ config, readConfig, pidFile }: StartOptions): Promise<void> {
+  // Whoever finds it by its title or its pid file may ask for a reload at once, which by itself would end the process.
+  let isReloadAsked = false;
+  const onEarly = (): void => {
+    isReloadAsked = true;
+  };
+  process.on('SIGHUP', onEarly);
   process.title = TITLE;
   const releasePidFile = pidFile === undefined ? undefined : holdPidFile(pidFile);
   tuneHeap();
@@ -22,14 +28,17 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
   try {
     const { target, listens } = await start(config, readConfig, log.logger);
     const stop = obeySignals(target, (text) => process.stderr.write(text));
+    process.off('SIGHUP', onEarly);
     // A parent that started this process with a channel to it wants it to end with itself.
     const onDisconnect = (): void => stop('SIGTERM');
     process.on('disconnect', onDisconnect);
     // It may have ended before anybody listened.
     if (process.send !== undefined && !process.connected) stop('SIGTERM');
     const urls = await listens;
-    if (urls !== undefined)
+    if (urls !== undefined) {
       process.stderr.write(`ici-gateway listens on ${urls.data}, admin on ${urls.admin}\n`);
+      if (isReloadAsked) target.reload('SIGHUP');
+    }
     await target.ended;
     // Whoever listens for it keeps the process alive.
     process.off('disconnect', onDisconnect);

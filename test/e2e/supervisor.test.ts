@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -39,7 +39,11 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-const start = async (workers: number, more: Record<string, unknown> = {}): Promise<void> => {
+const start = async (
+  workers: number,
+  more: Record<string, unknown> = {},
+  whileStarting = false,
+): Promise<void> => {
   gateway = await startGatewayProcess(
     {
       ...more,
@@ -56,7 +60,7 @@ const start = async (workers: number, more: Record<string, unknown> = {}): Promi
       coordination: { lease: '1s' },
       affinity: { keyPrefix: `host-${randomBytes(4).toString('hex')}`, redis: { url: inject('redisUrl') } },
     },
-    { readyMs: 30_000 },
+    { readyMs: 30_000, whileStarting },
   );
 };
 
@@ -142,6 +146,17 @@ describe('a gateway of several processes', () => {
     const outcomes = await sending.stop();
     expect(failures(outcomes)).toEqual([]);
     expect(outcomes.length).toBeGreaterThan(20);
+  });
+
+  test('reloads when it was asked to before it could', async () => {
+    await start(1, {}, true);
+    await eventually(
+      () => expect(readFileSync(`/proc/${gateway.pid}/cmdline`, 'utf8')).toMatch(/^ici-gateway/),
+      { every: 5 },
+    );
+    gateway.signal('SIGHUP');
+    await eventually(() => expect(logged('the processes are replaced')).toBe(true), PATIENT);
+    expect((await post(gateway.url, 'MILLER')).status).toBe(200);
   });
 
   test('sends clients away while it stops, also by a worker that was started then', async () => {
