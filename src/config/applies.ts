@@ -239,6 +239,7 @@ export const APPLIES: Readonly<Record<OptionPath, Rule>> = {
   'lifecycle.maxInitTime': 'reload',
   'lifecycle.statusPollInterval': 'reload',
   'lifecycle.shutdownTimeout': 'reload',
+  'lifecycle.watchdogTimeout': 'reload',
   'maintenance.pageFile': 'reload',
   'maintenance.retryAfter': 'reload',
   'statePage.alwaysOk': 'reload',

@@ -14,6 +14,10 @@ export const lifecycle = section('How the gateway starts and ends, as SAP Web Di
     'How long a stop takes at most, `statusPollInterval` included. What is not answered by then is cut off.',
     { default: '90s', atLeast: '0s' },
   ),
+  watchdogTimeout: duration(
+    'How long a worker or the controller may hang before the supervisor kills it and another one takes its place. `0s`: for ever.',
+    { default: '10s', atLeast: '0s' },
+  ),
 });
 
 // A path as it stands in a request, without what would need decoding.

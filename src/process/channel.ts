@@ -72,6 +72,10 @@ export class Channel implements HostChannel {
     this.#port.send({ kind: 'ready' });
   }
 
+  alive(): void {
+    this.#port.send({ kind: 'alive' });
+  }
+
   failed(error: unknown): void {
     const { message, code, address, port } = error as NodeJS.ErrnoException & FailureDetails;
     this.#port.send({

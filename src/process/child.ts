@@ -15,6 +15,9 @@ export type BuildChild = (init: Init, channel: HostChannel, logger: Logger) => P
 // A key on the terminal, and what service managers send to a group, reach children too: the supervisor acts for all.
 const FOR_THE_SUPERVISOR = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
 
+// Many times in the shortest silence that the watchdog may be told to suffer.
+const HEARTBEAT_MS = 250;
+
 /**
  * The life of a child process: takes its orders from the supervisor that forked
  * it, and ends at once when that is gone, because nobody would end it later.
@@ -50,6 +53,7 @@ export async function runChild(
     const build = await loads[init.role]();
     const running = await build(deepFreeze(init), channel, log.logger);
     channel.ready();
+    setInterval(() => channel.alive(), HEARTBEAT_MS);
     await running.end(await channel.farewell);
   } catch (error) {
     code = 1;

@@ -133,6 +133,8 @@ export type FromChild =
   | { readonly kind: 'loaded' }
   /** It carries traffic, or is operable. */
   | { readonly kind: 'ready' }
+  /** From whoever is ready, a few times a second: its event loop gets to its timers. */
+  | { readonly kind: 'alive' }
   /** From the controller: every pool's instances have been probed. */
   | { readonly kind: 'settled' }
   /** It cannot start; it ends next. */

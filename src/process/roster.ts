@@ -51,6 +51,8 @@ export class ChildFailed extends Error {
 export interface LiveProcess extends LiveChild {
   readonly role: ChildRole;
   readonly isReady: boolean;
+  /** When its event loop was last heard of, in monotonic ms. */
+  readonly heardAt: number;
   /** Rejects with {@link ChildFailed} where it ends before, or takes too long; then it is killed. */
   readonly ready: Promise<void>;
   /** Resolves with how it ended, in words. */
@@ -143,6 +145,9 @@ export class Roster {
         from.markReady();
         if (from.role === 'controller') this.#tell('workers', { kind: 'controller-ready' });
         return;
+      case 'alive':
+        from.markAlive();
+        return;
       case 'settled':
         this.#o.onSettled();
         return;
@@ -175,6 +180,7 @@ class Member implements LiveProcess {
   readonly #port: ChildPort;
   readonly #late: NodeJS.Timeout;
   #isReady = false;
+  #heardAt = performance.now();
   #failure: ChildFailed | undefined;
   #settle: { resolve: () => void; reject: (error: ChildFailed) => void } | undefined;
 
@@ -208,6 +214,10 @@ class Member implements LiveProcess {
     return this.#isReady;
   }
 
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
   get shown(): LiveChild {
     const { id, pid, startedAt } = this;
     return { id, pid, startedAt };
@@ -221,7 +231,12 @@ class Member implements LiveProcess {
     this.#port.kill();
   }
 
+  markAlive(): void {
+    this.#heardAt = performance.now();
+  }
+
   markReady(): void {
+    this.markAlive();
     clearTimeout(this.#late);
     this.#isReady = true;
     this.#settle?.resolve();

@@ -14,6 +14,7 @@ import { Replacements } from './replacements.ts';
 import type { LiveProcess } from './roster.ts';
 import { Roster } from './roster.ts';
 import { Spare } from './spare.ts';
+import { Watchdog } from './watchdog.ts';
 
 export interface SupervisorOptions {
   readonly config: Config;
@@ -98,6 +99,12 @@ export class Supervisor {
     });
     this.#spare = new Spare({ startChild: options.startChild, logger, loadMs: READY_MS });
     this.#controller = this.#placeFor('controller', config);
+    const watchdog = new Watchdog({
+      children: () => this.#everyone(),
+      timeoutMs: () => this.#config.lifecycle.watchdogTimeout,
+      logger,
+    });
+    void this.ended.then(() => watchdog.stop());
   }
 
   /** Where it is bound, such as `127.0.0.1:8080`; undefined where it does not listen on that. */

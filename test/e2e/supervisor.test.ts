@@ -132,6 +132,17 @@ describe('a gateway of several processes', () => {
     expect(logged('a worker ended unexpectedly and is started again')).toBe(true);
   });
 
+  test('has a worker that hangs followed by another one', async () => {
+    await start(1, { lifecycle: { watchdogTimeout: '1s' } });
+    const hung = one('worker');
+    process.kill(hung.pid, 'SIGSTOP');
+    expect(failures([await post(gateway.url, 'MILLER')])).toEqual([]);
+    expect(isAlive(hung.pid)).toBe(false);
+    expect(gateway.log.find(({ msg }) => msg.startsWith('a process hangs'))).toMatchObject({
+      childPid: hung.pid,
+    });
+  });
+
   test('replaces all of its processes, and goes on without its controller, and nobody notices', async () => {
     await start(2);
     const before = await household();
