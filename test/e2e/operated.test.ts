@@ -42,6 +42,8 @@ beforeAll(async () => {
     admin: { address: '127.0.0.1:0', tokenFile: token.path },
     sapcontrol: { address: '127.0.0.1:0', socket: socketPath },
     maintenance: { pageFile, retryAfter: '90s' },
+    // Who is stopped here is not to be killed.
+    lifecycle: { watchdogTimeout: '0s' },
     pools: [
       {
         name: 'ici',

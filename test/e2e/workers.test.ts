@@ -37,6 +37,8 @@ async function start(affinity: Record<string, unknown>, mode: 'sticky' | 'failov
       },
     ],
     coordination: { lease: '1s' },
+    // Who is stopped here is not to be killed.
+    lifecycle: { watchdogTimeout: '0s' },
     // On a busy machine a process takes long to start; what is lost meanwhile is not for a limit to decide.
     timeouts: { park: '20s' },
     affinity,
