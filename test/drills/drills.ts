@@ -264,7 +264,7 @@ function variantOf(turn: number): ConfigVariant {
     ...USUAL,
     weight: 1 + (turn % 3),
     probeTimeout: turn % 2 === 0 ? '1s' : '900ms',
-    withThird: turn % 4 >= 2,
+    withThird: turn % 4 === 1 || turn % 4 === 2,
   };
 }
 

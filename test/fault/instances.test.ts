@@ -210,7 +210,7 @@ describe('an instance that hangs under load', () => {
 describe('instances that are killed, hung, reset and restarted under load', () => {
   test('no POST is delivered twice and every request is answered within its total deadline', async () => {
     const saidBefore = gateways.map(({ log }) => log.length);
-    const running = await loadOn(60, 'TRIED', 60);
+    const running = await loadOn(60, 'TRIED', 120);
     const [a, b, c] = connectors as [ConnectorProcess, ConnectorProcess, ConnectorProcess];
     const answeredAfter = async (from: number, count: number): Promise<void> =>
       eventually(

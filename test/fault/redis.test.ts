@@ -141,8 +141,9 @@ describe('Redis that is killed under load', () => {
     const restartedAt = performance.now();
     await storeIs('available');
     await requestsSince(running, restartedAt, 400);
-    const known = placesOf(running.outcomes);
-    expect(running.outcomes.filter(({ status }) => status !== 200)).toEqual([]);
+    const outcomes = await running.stop();
+    const known = placesOf(outcomes);
+    expect(outcomes.filter(({ status }) => status !== 200)).toEqual([]);
 
     // A gateway that knows nothing finds everyone in the store again.
     // As patient as it has to be: else one that is late would be away, and agents placed without it.

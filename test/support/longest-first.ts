@@ -1,0 +1,27 @@
+import type { TestSpecification } from 'vitest/node';
+import { BaseSequencer } from 'vitest/node';
+
+/** Those that take longest, the longest first. */
+const LONGEST = [
+  'e2e/drills',
+  'e2e/reload',
+  'e2e/workers',
+  'e2e/supervisor',
+  'e2e/one-agent-one-instance',
+  'fault/redis',
+  'fault/instances',
+  'integration/forwarding-agreement',
+  'integration/simulator-process',
+  'simulation/simulation',
+];
+
+/** A long one that begins last would be waited for alone; on a machine that has seen none of them, size says little of time. */
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification): number => {
+      const at = LONGEST.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
+      return at === -1 ? LONGEST.length : at;
+    };
+    return (await super.sort(files)).toSorted((one, other) => place(one) - place(other));
+  }
+}
