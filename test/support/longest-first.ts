@@ -3,10 +3,10 @@ import { BaseSequencer } from 'vitest/node';
 
 /** Those that take longest, the longest first. */
 const LONGEST = [
+  'e2e/supervisor',
   'e2e/drills',
   'e2e/reload',
   'e2e/workers',
-  'e2e/supervisor',
   'e2e/one-agent-one-instance',
   'fault/redis',
   'fault/instances',
