@@ -89,8 +89,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
   };
   for (const poolConfig of config.pools) pools.push(compose(poolConfig));
 
-  let { state } = init.lifecycle;
-  let inMaintenance = state === 'Maintenance';
+  let { state, inMaintenance } = init.lifecycle;
   const { listener, server } = await composeListener(
     config,
     pools.map(({ pool }) => pool),
@@ -146,10 +145,8 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
         logger.level = event.level;
         break;
       case 'lifecycle':
-        state = event.lifecycle.state;
-        // Who is in maintenance when the gateway stops stays in it.
+        ({ state, inMaintenance } = event.lifecycle);
         if (isEnding(state)) listener.ending.announce();
-        else inMaintenance = state === 'Maintenance';
         break;
     }
   });

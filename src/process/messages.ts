@@ -37,6 +37,8 @@ export interface InheritedSocket {
 /** The state of the whole gateway, which the supervisor decides and the children show. */
 export interface HostLifecycle {
   readonly state: LifecycleState;
+  /** Requests are to be answered by the gateway itself: also while it stops, where it was in maintenance before. */
+  readonly inMaintenance: boolean;
   /** Why it is in it, for logs and for whoever asks. */
   readonly why: string;
 }

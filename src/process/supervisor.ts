@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { formatChange, reloadable, withRetiring } from '../config/changes.ts';
+import { formatChange, reloadable } from '../config/changes.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { nextLevel } from '../telemetry/logger.ts';
@@ -7,13 +7,15 @@ import type { StartChild } from './child-port.ts';
 import type { HostSockets } from './host-sockets.ts';
 import type { StopTimes } from './lifecycle-driver.ts';
 import { Lifecycle } from './lifecycle-driver.ts';
-import type { HostAnswer, HostRequest, SocketName } from './messages.ts';
+import type { HostAnswer, HostLifecycle, HostRequest, SocketName } from './messages.ts';
 import { Place } from './place.ts';
 import type { Replacement, Run } from './replacements.ts';
 import { Replacements } from './replacements.ts';
 import type { LiveProcess } from './roster.ts';
 import { Roster } from './roster.ts';
 import { Spare } from './spare.ts';
+import type { Household } from './succession.ts';
+import { FAREWELL_MS, Succession } from './succession.ts';
 import { Watchdog } from './watchdog.ts';
 
 export interface SupervisorOptions {
@@ -30,8 +32,6 @@ export interface SupervisorOptions {
 
 // A child that takes longer hangs. Starting took 20 times less on a machine with all cores busy.
 const READY_MS = 30_000;
-// For a word to the ledger and an answer to whoever asked for the end: its own time limits are shorter.
-const FAREWELL_MS = 5_000;
 // After that the caller of a stop no longer waits (`Drain`).
 const HASTY_FAREWELL_MS = 500;
 
@@ -80,7 +80,7 @@ export class Supervisor {
       onState: (state, why) => {
         this.#why = why;
         logger.info({ state, why }, state.toLowerCase());
-        this.#roster.broadcast({ kind: 'lifecycle', lifecycle: { state, why } });
+        this.#roster.broadcast({ kind: 'lifecycle', lifecycle: this.#state });
       },
     });
     this.#roster = new Roster({
@@ -157,7 +157,9 @@ export class Supervisor {
    * What is wrong with it is logged, and then everything stays as it is.
    */
   async reload(why: string): Promise<void> {
-    await this.#logged(this.#reload(why).all);
+    await this.#reload(why).all.catch(() => {
+      // It is logged already.
+    });
   }
 
   /** +1 logs more, -1 less, until the configuration names another level. */
@@ -165,8 +167,22 @@ export class Supervisor {
     this.#setLevel(nextLevel(this.#level, step));
   }
 
-  get #state() {
-    return { state: this.#lifecycle.state, why: this.#why };
+  get #state(): HostLifecycle {
+    const { state, inMaintenance } = this.#lifecycle;
+    return { state, inMaintenance, why: this.#why };
+  }
+
+  get #household(): Household {
+    const { sockets, workersOf } = this.#o;
+    return {
+      controller: this.#controller,
+      workers: this.#workers,
+      spare: this.#spare,
+      sockets,
+      workersOf,
+      newWorker: (config) => this.#placeFor('worker', config),
+      isEnding: () => this.#isEnding,
+    };
   }
 
   async #answer(what: HostRequest): Promise<HostAnswer> {
@@ -179,10 +195,10 @@ export class Supervisor {
           break;
         }
         case 'restart':
-          await this.#logged(this.#replacements.ask(what.why).workers, true);
+          await this.#replacements.ask(what.why).workers;
           break;
         case 'reload':
-          await this.#logged(this.#reload(what.why).workers, true);
+          await this.#reload(what.why).workers;
           break;
         case 'maintenance':
           if (!this.#lifecycle.maintain(what.on, what.why)) {
@@ -200,6 +216,7 @@ export class Supervisor {
     try {
       config = this.#o.readConfig();
     } catch (error) {
+      this.#o.logger.error({ err: error }, 'the new configuration is not used; the one in effect stays');
       const refused = Promise.reject(error);
       refused.catch(() => undefined);
       return { workers: refused, all: refused };
@@ -207,26 +224,32 @@ export class Supervisor {
     return this.#replacements.ask(why, config);
   }
 
-  /** Logs why children were not replaced, and throws it on where somebody else wants to know. */
-  async #logged(replaced: Promise<void>, rethrow = false): Promise<void> {
+  /** Rejects after it was logged why. */
+  async #replace({ why, config: asked, onWorkers }: Run): Promise<void> {
+    const { logger } = this.#o;
+    const before = this.#config;
     try {
-      await replaced;
+      if (asked !== undefined) this.#accept(asked, why);
+      logger.info({ why }, 'replacing the processes');
+      const succession = new Succession(this.#household, { before, asked, onWorkers });
+      await this.#succeed(succession, () => {
+        if (asked !== undefined) this.#takeUp(asked, why);
+      });
+      await succession.farewells();
     } catch (error) {
-      this.#o.logger.error({ err: error }, 'the processes were not replaced; those that run stay');
-      if (rethrow) throw error;
+      logger.error({ err: error }, 'the processes were not all replaced; the configuration stays as it was');
+      throw error;
     }
+    logger.info({ why }, 'the processes are replaced');
   }
 
-  /** Every worker in turn, and the controller at last; at no moment are there fewer workers than before. */
-  async #replace(run: Run): Promise<void> {
-    const { logger } = this.#o;
-    if (run.config !== undefined) this.#accept(run.config, run.why);
-    const farewells: Promise<void>[] = [];
+  async #succeed(succession: Succession, onSuccess: () => void): Promise<void> {
     this.#isReplacing = true;
     try {
       // It is of the code and the configuration that are to be replaced.
       await this.#spare.discard();
-      await this.#replaceAll(run, farewells);
+      await succession.run();
+      onSuccess();
     } catch (error) {
       await this.#spare.discard();
       throw error;
@@ -234,62 +257,6 @@ export class Supervisor {
       this.#isReplacing = false;
       this.#keepSpare();
     }
-    await Promise.all(farewells);
-    logger.info({ why: run.why }, 'the processes are replaced');
-  }
-
-  /** @param farewells to which those of the workers that are replaced are added */
-  async #replaceAll({ why, config: asked, onWorkers }: Run, farewells: Promise<void>[]): Promise<void> {
-    const { logger, sockets, workersOf } = this.#o;
-    const before = this.#config;
-    const config = asked ?? before;
-    // Kept by those who follow after the reload, until another one: other gateways may still have the instances.
-    const ofWorkers = asked === undefined ? undefined : withRetiring(before, asked);
-    const were = new Map(this.#workers.map((place) => [place, place.config]));
-    const drain = (worker: LiveProcess | undefined): void => {
-      const { shutdownTimeout: graceMs } = before.lifecycle;
-      if (worker !== undefined) farewells.push(worker.end({ kind: 'drain', graceMs }));
-    };
-    logger.info({ why }, 'replacing the processes');
-    const count = workersOf(config);
-    this.#refuseWhileEnding();
-    await sockets.ensure(config);
-    try {
-      for (const place of this.#workers.slice(0, count)) {
-        this.#refuseWhileEnding();
-        drain(await place.succeed(ofWorkers ?? place.config));
-      }
-      while (this.#workers.length < count) {
-        this.#refuseWhileEnding();
-        const place = this.#placeFor('worker', ofWorkers ?? config);
-        await place.succeed(place.config);
-        this.#workers.push(place);
-      }
-      // The admin plane is away from when the old controller ends until the new one is there: it shall have loaded by then.
-      this.#refuseWhileEnding();
-      await this.#spare.keep(sockets.all(config));
-    } catch (error) {
-      if (this.#isEnding) throw error;
-      // What began with the new configuration goes back to the one that is in effect.
-      for (const place of this.#workers) {
-        const was = were.get(place) ?? before;
-        if (place.config !== was) drain(await place.succeed(was));
-      }
-      sockets.keepOnly(before);
-      throw error;
-    }
-    for (const place of this.#workers.splice(count)) drain(place.vacate());
-    this.#config = config;
-    // Nobody accepts there any more: whoever still comes is refused, and need not wait for nothing.
-    sockets.keepOnly(config);
-    if (config.logging.level !== before.logging.level) this.#setLevel(config.logging.level);
-    onWorkers();
-    // Whoever asked is answered by way of the controller, so the answer goes out before that is told to end.
-    await new Promise((resolve) => setImmediate(resolve));
-    await this.#controller.vacate()?.end({ kind: 'handover', graceMs: FAREWELL_MS });
-    this.#refuseWhileEnding();
-    this.#controller.reopen(config);
-    await this.#controller.fill().ready;
   }
 
   /** Throws, with every reason, where a reload cannot bring the configuration into effect. */
@@ -299,6 +266,13 @@ export class Supervisor {
       throw new Error(`stop the gateway and start it anew to change this:\n${refused.join('\n')}`);
     }
     this.#o.logger.info({ why, changes: changes.map(formatChange) }, 'new configuration');
+  }
+
+  /** Every child has the configuration. */
+  #takeUp(config: Config, why: string): void {
+    const before = this.#config;
+    this.#config = config;
+    if (config.logging.level !== before.logging.level) this.#setLevel(config.logging.level);
     // As with SAP Web Dispatcher: whoever has reloaded wants it to serve.
     this.#lifecycle.maintain(false, why);
   }
@@ -338,15 +312,17 @@ export class Supervisor {
     return controller === undefined ? workers : [controller, ...workers];
   }
 
-  #refuseWhileEnding(): void {
-    if (this.#isEnding) throw new Error('the gateway is stopping: start it again instead');
-  }
-
   #setLevel(level: string): void {
-    if (level === this.#level) return;
-    this.#o.logger.info({ before: this.#level, level }, 'log level');
+    const { logger } = this.#o;
+    const before = this.#level;
+    if (level === before) return;
+    const tell = (): void => logger.info({ before, level }, 'log level');
+    // At whichever of the two lets it through.
+    const isHeard = logger.isLevelEnabled('info');
+    if (isHeard) tell();
     this.#level = level;
-    this.#o.logger.level = level;
+    logger.level = level;
+    if (!isHeard) tell();
     this.#roster.broadcast({ kind: 'log-level', level });
   }
 

@@ -235,7 +235,9 @@ async function replaced(gateway: DrilledGateway, ask: () => Promise<void> | void
   await eventually(
     () => {
       const since = gateway.log.slice(before);
-      const refused = since.find(({ msg }) => msg.includes('not replaced'));
+      const refused = since.find(
+        ({ msg }) => msg.includes('not all replaced') || msg.startsWith('the new configuration is not used'),
+      );
       if (refused !== undefined) throw new Error(`refused: ${JSON.stringify(refused)}`);
       if (!since.some(({ msg }) => msg === 'the processes are replaced')) throw new Error('not replaced yet');
     },

@@ -104,7 +104,7 @@ describe('a spare process', () => {
     const { controller } = on.children;
     on.children.habits = { spare: (one) => one.end('exit code 1') };
     await on.supervisor.reload('SIGHUP');
-    expect(on.log.at(-1)?.msg).toMatch(/not replaced/);
+    expect(on.log.some(({ msg }) => msg.includes('not all replaced'))).toBe(true);
     expect(on.children.controller).toBe(controller);
     expect(controller.farewell).toBeUndefined();
   });

@@ -268,7 +268,7 @@ describe('a reload', () => {
       expect(child.init.config.listen.address).toBe('127.0.0.1:8081');
     }
     expect(on.open).toEqual(new Set(['127.0.0.1:9090', '127.0.0.1:8081']));
-    expect(children.controller.init.logLevel).toBe('debug');
+    expect(children.controller.got).toContainEqual({ kind: 'log-level', level: 'debug' });
   });
 
   test('of a configuration that is wrong changes nothing', async () => {
@@ -332,13 +332,36 @@ describe('a reload', () => {
     expect(children.workers.map(idsOf)).toEqual([['b'], ['b']]);
   });
 
+  test('whose controller does not start is taken back everywhere, and maintenance goes on', async () => {
+    await started();
+    children.controller.say({ kind: 'settled' });
+    await answerTo(children.controller, { kind: 'maintenance', on: true, why: 'patch' });
+    on.nextConfig = () => configOf('logging: { level: debug }\nadmin: { address: "127.0.0.1:9191" }\n');
+    children.habits = {
+      born: (child) => {
+        const { role, init } = child;
+        if (role === 'controller' && init.config.logging.level === 'debug') child.end('exit code 1');
+        else child.say({ kind: 'ready' });
+      },
+    };
+    await supervisor.reload('SIGHUP');
+    expect(on.log.at(-1)?.msg).toMatch(/not all replaced; the configuration stays/);
+    expect(children.ids).toHaveLength(3);
+    expect(children.living.map(({ init }) => init.config.logging.level)).toEqual(['info', 'info', 'info']);
+    expect(on.open).toEqual(new Set(['127.0.0.1:8080', '127.0.0.1:9090']));
+    expect(children.workers[0]?.init.lifecycle).toMatchObject({ state: 'Maintenance', inMaintenance: true });
+    // What followed the failed one by itself has ended as well.
+    await pass(60_000);
+    expect(children.ids).toHaveLength(3);
+  });
+
   test('leaves maintenance', async () => {
     await started();
     children.controller.say({ kind: 'settled' });
     await answerTo(children.controller, { kind: 'maintenance', on: true, why: 'patch' });
     expect(children.workers[0]?.got.at(-1)).toMatchObject({ lifecycle: { state: 'Maintenance' } });
     await supervisor.reload('SIGHUP');
-    expect(children.workers[0]?.init.lifecycle.state).toBe('Running');
+    expect(children.workers[0]?.got.at(-1)).toMatchObject({ lifecycle: { state: 'Running' } });
   });
 });
 

@@ -16,7 +16,7 @@ function controller(answer: (what: HostRequest) => Promise<HostAnswer>) {
     config: load(MINIMAL).config,
     replica: 'gw-1',
     secret: 'secret',
-    lifecycle: { state: 'Running', why: '' },
+    lifecycle: { state: 'Running', inMaintenance: false, why: '' },
     logLevel: 'info',
     host: { pid: 900, startedAt: Date.UTC(2019, 4, 1) },
     workers: [worker(1)],
@@ -40,7 +40,10 @@ function controller(answer: (what: HostRequest) => Promise<HostAnswer>) {
   return { asked, ...supervised({ init, channel, status, logger: pino({ level: 'silent' }) }) };
 }
 
-const agrees = async (): Promise<HostAnswer> => ({ ok: true, lifecycle: { state: 'Stopping', why: '' } });
+const agrees = async (): Promise<HostAnswer> => ({
+  ok: true,
+  lifecycle: { state: 'Stopping', inMaintenance: false, why: '' },
+});
 
 describe('a controller', () => {
   test('tells of the supervisor as the process, and follows which workers live', () => {
