@@ -2,6 +2,19 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { canonicalUser, decodeHeaderValue } from '../../src/identity/user-name.ts';
 
+const between = (min: number, max: number): fc.Arbitrary<string> =>
+  fc.integer({ min, max }).map((codePoint) => String.fromCodePoint(codePoint));
+// Any character, and often one that has a case or is composed. The units of fast-check that have them build a table of
+// all of Unicode at first, which takes a second.
+const CHARACTER = fc.oneof(
+  between(0x20, 0x24f),
+  between(0x300, 0x3ff),
+  between(0x1e00, 0x1fff),
+  between(0xac00, 0xd7a3),
+  between(0, 0xd7ff),
+  between(0xe000, 0x10ffff),
+);
+
 describe('a user name', () => {
   test.each([
     ['AGENT01', 'AGENT01'],
@@ -34,7 +47,7 @@ describe('a user name', () => {
 
   test('in canonical form is its own canonical form, and so is every other way to write it', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (raw) => {
+      fc.property(fc.string({ unit: CHARACTER, maxLength: 40 }), (raw) => {
         const canonical = canonicalUser(raw);
         if (canonical === undefined) return;
         expect(canonicalUser(canonical)).toBe(canonical);
