@@ -26,6 +26,7 @@ export class LocalLedger implements LedgerClient {
   readonly #ledger: Ledger;
   readonly #file: string | undefined;
   #saved: LedgerState;
+  #unsaved: LedgerState | undefined;
   #listener: LedgerListener | undefined;
 
   /** @throws Error where the file exists and cannot be read */
@@ -75,16 +76,31 @@ export class LocalLedger implements LedgerClient {
     this.#listener = undefined;
   }
 
+  /** Writes what has changed. Throws once where it cannot, and then tries again with every call. */
   #save(): void {
     const { state } = this.#ledger;
-    const isSame = state.view === this.#saved.view && state.policy === this.#saved.policy;
-    if (isSame) return;
-    this.#saved = state;
-    if (this.#file === undefined) return;
-    // Renamed into place, so that a crash leaves the one or the other.
-    writeFileSync(`${this.#file}.new`, JSON.stringify(state), { mode: 0o600 });
-    renameSync(`${this.#file}.new`, this.#file);
+    if (isSame(state, this.#saved)) return;
+    try {
+      if (this.#file !== undefined) write(this.#file, state);
+      this.#saved = state;
+      this.#unsaved = undefined;
+    } catch (error) {
+      // A full disk must not keep the gateway from agreeing with itself on a failover.
+      const isTold = this.#unsaved !== undefined && isSame(state, this.#unsaved);
+      this.#unsaved = state;
+      if (!isTold) throw error;
+    }
   }
+}
+
+function isSame(one: LedgerState, other: LedgerState): boolean {
+  return one.view === other.view && one.policy === other.policy;
+}
+
+/** Renamed into place, so that a crash leaves the one or the other. */
+function write(file: string, state: LedgerState): void {
+  writeFileSync(`${file}.new`, JSON.stringify(state), { mode: 0o600 });
+  renameSync(`${file}.new`, file);
 }
 
 function load(file: string): LedgerState | undefined {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -147,6 +147,28 @@ describe('a gateway that is alone', () => {
     expect([target(after), after.policy.failbackBy]).toEqual(['b', 'operator']);
     await eventually(() => expect(after.standing.view.instances.get('a')?.health).toBe('up'));
     expect(after.agreed.epoch).toBeGreaterThan(before.agreed.epoch);
+  });
+
+  test('writes what it could not write as soon as it can, and fails over meanwhile', async () => {
+    const file = join(directory, 'agreement-ici.json');
+    const coordinator = aCoordinator('g1', alone());
+    await coordinator.start();
+    observeBoth(coordinator, PASS);
+    await coordinator.settled();
+    mkdirSync(`${file}.new`);
+    const act = coordinator.decree((policy) => ({ ...policy, failbackBy: 'operator' }), []);
+    await expect(act).rejects.toThrow('EISDIR');
+    coordinator.observed('a', FAIL, coordinator.agreed.epoch);
+    await eventually(() => expect(target(coordinator)).toBe('b'));
+    const written = (): unknown => JSON.parse(readFileSync(file, 'utf8'));
+    expect(written()).toMatchObject({ view: { active: 'a' }, policy: { failbackBy: 'configuration' } });
+    const { agreed, policy } = coordinator;
+    rmdirSync(`${file}.new`);
+    await eventually(() =>
+      expect(written()).toMatchObject({ view: { active: 'b' }, policy: { failbackBy: 'operator' } }),
+    );
+    // By itself: nothing else has changed.
+    expect([coordinator.agreed, coordinator.policy]).toStrictEqual([agreed, policy]);
   });
 
   test('says which file is damaged, rather than to start as if nothing had been decided', () => {
