@@ -67,12 +67,12 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
       .type('text/plain')
       .send(`${word}\n${cutOff}`);
   });
-  for (const path of statePages.paths) {
-    fastify.get(path, async (_request, reply) => {
-      const { status: code, body } = statePages.answer(state());
-      return reply.code(code).type('text/plain').header('cache-control', 'no-store').send(body);
-    });
-  }
+  // Not by routes: both listeners must mean the same paths.
+  fastify.addHook('onRequest', async ({ method, originalUrl }, reply) => {
+    if ((method !== 'GET' && method !== 'HEAD') || !statePages.covers(originalUrl)) return undefined;
+    const { status: code, body } = statePages.answer(state());
+    return reply.code(code).type('text/plain').header('cache-control', 'no-store').send(body);
+  });
   fastify.get('/status', async () => status());
   fastify.get('/config', async () => config);
   fastify.get<{ Querystring: BindingsQuery }>(

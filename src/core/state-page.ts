@@ -11,13 +11,13 @@ export interface StateAnswer {
 
 /** The pages that tell whoever sends the gateway traffic whether he should. */
 export class StatePages {
-  readonly paths: ReadonlySet<string>;
+  readonly #paths: ReadonlySet<string>;
   readonly #alwaysOk: boolean;
 
   /** @param prefixes what the paths of the page begin with; none means that neither it nor the ping is answered */
   constructor({ prefixes, alwaysOk }: { readonly prefixes: readonly string[]; readonly alwaysOk: boolean }) {
-    this.paths = new Set(
-      prefixes.length === 0 ? [] : [PING_PATH, ...prefixes.map((prefix) => `${prefix}${PAGE}`)],
+    this.#paths = new Set(
+      prefixes.length === 0 ? [] : [PING_PATH, ...prefixes.map((prefix) => normalised(`${prefix}${PAGE}`))],
     );
     this.#alwaysOk = alwaysOk;
   }
@@ -25,11 +25,20 @@ export class StatePages {
   /** @param path origin form, query included */
   covers(path: string): boolean {
     const query = path.indexOf('?');
-    return this.paths.has(query === -1 ? path : path.slice(0, query));
+    return this.#paths.has(normalised(query === -1 ? path : path.slice(0, query)));
   }
 
   /** The state word alone, so that a monitor may compare the whole of it. */
   answer(state: ShownState): StateAnswer {
     return { status: state === 'Running' || this.#alwaysOk ? 200 : 503, body: state };
   }
+}
+
+// Letters, digits, "-", ".", "_" and "~".
+const ENCODED_UNRESERVED = /%(?:2[de]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5f|7e)/gi;
+
+/** A path is the same with such characters encoded (RFC 3986 §6.2.2.2), and an instance may take it so. */
+function normalised(path: string): string {
+  // Nearly no path holds one; the rest need not pay for the expression.
+  return path.includes('%') ? path.replace(ENCODED_UNRESERVED, decodeURIComponent) : path;
 }

@@ -123,7 +123,13 @@ describe('the state', () => {
 describe('the state page', () => {
   test('never reaches an instance, and is no request of the pool', async () => {
     await start();
-    for (const path of [PAGE, `${PAGE}?x=1`, PING]) {
+    // RFC 3986 §6.2.2.2: the same path, so an instance would take it for that page.
+    const encoded = [
+      PAGE.replace('_', '%5f'),
+      PAGE.replace('pub.icp', '%70ub%2Eicp'),
+      PING.replace('/i', '/%69'),
+    ];
+    for (const path of [PAGE, `${PAGE}?x=1`, PING, ...encoded, `${encoded[0]}?x=%5f`]) {
       expect(await poll(gateway.url, path)).toBe('200 Running');
       expect(await poll(gateway.adminUrl, path)).toBe('200 Running');
       expect(await poll(gateway.url, path, 'HEAD')).toBe('200');
