@@ -1,3 +1,5 @@
+import { accessSync, constants, lstatSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Path } from './problem.ts';
 import type { CheckContext } from './rule.ts';
 import type { ClientTlsConfig, Config, InstanceConfig, RedisConfig, SapControlConfig } from './schema.ts';
@@ -6,6 +8,7 @@ import {
   adminTokenProblems,
   maintenancePageProblems,
   passwordFileProblems,
+  reasonOf,
   secretFileProblems,
   tlsFileProblems,
 } from './secrets.ts';
@@ -22,6 +25,30 @@ export function adminToken({ admin: { tokenFile } }: Config, _: Path, { error }:
 
 export function sapControlPasswords({ passwordFile }: SapControlConfig, { error }: CheckContext): void {
   if (passwordFile !== undefined) reportFiles(error, ['sapcontrol'], passwordFileProblems(passwordFile));
+}
+
+/** Told before anything is replaced: only a controller that starts makes the socket. */
+export function sapControlSocket({ socket }: SapControlConfig, { error }: CheckContext): void {
+  const folder = dirname(socket);
+  try {
+    // With a "/" at the end, what is no folder is refused.
+    accessSync(`${folder}/`, constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    error(
+      ['sapcontrol', 'socket'],
+      `${socket} cannot be made in ${folder}: ${folderReason(cause)}; make it a folder that this user may write to, or give another path`,
+    );
+    return;
+  }
+  const found = lstatSync(socket, { throwIfNoEntry: false });
+  if (found !== undefined && !found.isSocket())
+    error(['sapcontrol', 'socket'], `${socket} is there and is no socket; remove it or give another path`);
+}
+
+function folderReason(cause: unknown): string {
+  const { code } = cause as NodeJS.ErrnoException;
+  if (code === 'ENOENT') return 'no such folder';
+  return code === 'ENOTDIR' ? 'it is no folder' : reasonOf(cause);
 }
 
 export function maintenancePage(

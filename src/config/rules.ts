@@ -8,6 +8,7 @@ import {
   maintenancePage,
   redisCredentials,
   sapControlPasswords,
+  sapControlSocket,
 } from './rules-files.ts';
 import type { Config, InstanceConfig, PoolConfig, RedisConfig } from './schema.ts';
 import { formatDuration, formatSize } from './units.ts';
@@ -149,6 +150,7 @@ function sapControl({ listen, admin, sapcontrol }: Config, _: Path, context: Che
   }
   if (Buffer.byteLength(socket) > MOST_SOCKET_BYTES)
     error(['sapcontrol', 'socket'], `is longer than ${MOST_SOCKET_BYTES} bytes; give a shorter path`);
+  else sapControlSocket(sapcontrol, context);
   sapControlPasswords(sapcontrol, context);
 }
 

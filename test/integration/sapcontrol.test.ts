@@ -514,13 +514,17 @@ describe('the Unix socket', () => {
     expect((await send(PROCESS_LIST, { socket: true })).status).toBe(200);
   });
 
-  test('is refused where something else is, or where nothing can be made', async () => {
+  test('is refused where something else is, or where nothing can be made, even if that came after the check', async () => {
     await service.close();
+    const late = compose();
     writeFileSync(socketPath, 'precious');
-    await expect(compose().listen()).rejects.toThrow('is no socket');
+    await expect(late.listen()).rejects.toThrow('is no socket');
     expect(statSync(socketPath).size).toBe(8);
-    socketPath = join(folder, 'missing', 's');
-    await expect(compose().listen()).rejects.toThrow('give another path');
+    const gone = mkdtempSync(join(folder, 'gone-'));
+    socketPath = join(gone, 's');
+    const later = compose();
+    rmSync(gone, { recursive: true });
+    await expect(later.listen()).rejects.toThrow('give another path');
   });
 
   test('of a successor outlives the one before', async () => {

@@ -1,5 +1,15 @@
-import { describe, expect, test } from 'vitest';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { load, MINIMAL, problemsOf } from './config-support.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ici-gateway-sap-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
 
 const configured = (section: string, env: Record<string, string> = {}) =>
   load(`${MINIMAL}sapcontrol: ${section}`, { env }).config.sapcontrol;
@@ -17,20 +27,24 @@ describe('the section sapcontrol', () => {
       address: '127.0.0.1:50013',
       socket: '/tmp/.sapstream50013',
     });
-    expect(configured("{ instanceNumber: '42', sid: WD1 }", { TMPDIR: '/run/x' })).toEqual({
+    expect(configured("{ instanceNumber: '42', sid: WD1 }", { TMPDIR: folder })).toEqual({
       instanceNumber: '42',
       sid: 'WD1',
       instanceName: 'W42',
       address: '127.0.0.1:54213',
-      socket: '/run/x/.sapstream54213',
+      socket: join(folder, '.sapstream54213'),
     });
   });
 
   test('takes another address, socket and name', () => {
-    expect(configured("{ address: '0.0.0.0:1128', socket: ./s, instanceName: WDA }")).toMatchObject({
+    const { sapcontrol } = load(
+      `${MINIMAL}sapcontrol: { address: '0.0.0.0:1128', socket: ./s, instanceName: WDA }`,
+      { file: join(folder, 'gateway.yaml') },
+    ).config;
+    expect(sapcontrol).toMatchObject({
       instanceName: 'WDA',
       address: '0.0.0.0:1128',
-      socket: '/etc/ici-gateway/s',
+      socket: join(folder, 's'),
     });
   });
 
@@ -56,5 +70,35 @@ describe('the section sapcontrol', () => {
   ])('%s is refused with its remedy', (section, problem) => {
     const problems = problemsOf(`${MINIMAL}sapcontrol: ${section}`);
     expect(problems.map((line) => line.replace(/^gateway\.yaml:\d+:\d+ /, ''))).toEqual([problem]);
+  });
+
+  test.each([
+    ['in no folder', 'none/s', 'none: no such folder; make it'],
+    ['below a file', 'file/s', 'file: it is no folder; make it'],
+    ['at a file', 'file', 'file is there and is no socket; remove it'],
+    ['at a folder', 'inner', 'inner is there and is no socket; remove it'],
+  ])('has no socket %s', (_where, path, problem) => {
+    writeFileSync(join(folder, 'file'), '');
+    mkdirSync(join(folder, 'inner'), { recursive: true });
+    expect(problemsOf(`${MINIMAL}sapcontrol: { socket: ${join(folder, path)} }`)).toEqual([
+      expect.stringMatching(new RegExp(`sapcontrol\\.socket: .*${join(folder, problem)}`)),
+    ]);
+  });
+
+  // Root may write everywhere.
+  test.skipIf(process.getuid?.() === 0)('has no socket where this user may not write', () => {
+    const closed = join(folder, 'closed');
+    mkdirSync(closed, { mode: 0o500 });
+    expect(problemsOf(`${MINIMAL}sapcontrol: { socket: ${closed}/s }`)).toEqual([
+      expect.stringContaining(`${closed}/s cannot be made in ${closed}: permission denied; make it`),
+    ]);
+  });
+
+  test('may have a socket where one is: a gateway that runs has it, or one that died left it', async () => {
+    const socket = join(folder, 'held');
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(socket, resolve));
+    expect(configured(`{ socket: ${socket} }`)?.socket).toBe(socket);
+    await new Promise((resolve) => server.close(resolve));
   });
 });
