@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,8 +15,16 @@ interface Ended {
 }
 
 function run(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  return runProgram(process.execPath, [MAIN, ...args], env);
+}
+
+function runProgram(
+  program: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, ...args], {
+    const child = spawn(program, args, {
       env: { PATH: process.env['PATH'], HOME: directory, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -150,5 +158,21 @@ describe('the command line', () => {
 
   test('prints its version', async () => {
     expect((await run(['--version'])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('ici-gateway start', () => {
+  test('leaves no half-written pid file where there is no room for it, and says which', async () => {
+    const folder = join(directory, 'run');
+    mkdirSync(folder);
+    const pidFile = join(folder, 'gateway.pid');
+    // Files of no byte: the first that is written fails as on a full disk.
+    const limited = 'ulimit -f 0; exec "$@"';
+    const start = [process.execPath, MAIN, 'start', '--config', good, '--pid-file', pidFile];
+    const { code, err } = await runProgram('/bin/sh', ['-c', limited, 'sh', ...start]);
+    expect(code).toBe(1);
+    expect(err).toContain(`the pid file ${pidFile} cannot be written (EFBIG: `);
+    expect(err).toContain('or give another --pid-file');
+    expect(readdirSync(folder)).toEqual([]);
   });
 });
