@@ -45,7 +45,7 @@ export async function startController(
   channel: HostChannel,
   logger: Logger,
 ): Promise<RunningChild> {
-  const { config, replica } = init;
+  const { config, replica, shownConfig } = init;
   const metrics = new Metrics();
   const hostMetrics = new HostMetrics(metrics.registry);
   const showName = nameDisplay(config.logging.names, init.secret);
@@ -151,6 +151,7 @@ export async function startController(
     metrics,
     logger,
     replica,
+    shownConfig,
     startedAt: new Date(init.host.startedAt),
     state: () => lifecycle.state,
     lifecycle: {

@@ -11,6 +11,7 @@ import type { RunningPool } from './composition/pool.ts';
 import { composePool } from './composition/pool.ts';
 import { composeSapControl, soleProcess } from './composition/sapcontrol.ts';
 import { openStores } from './composition/stores.ts';
+import { effectiveConfig } from './config/effective.ts';
 import type { Config } from './config/schema.ts';
 import type { GatewayStatus } from './control-plane/status.ts';
 import { Coordinators } from './coordination/coordinators.ts';
@@ -111,6 +112,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       metrics,
       logger,
       replica,
+      shownConfig: effectiveConfig(config),
       startedAt,
       state: () => lifecycle.state,
       lifecycle: {

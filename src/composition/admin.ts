@@ -1,5 +1,4 @@
 import { storedKey } from '../affinity/stored-name.ts';
-import { effectiveConfig } from '../config/effective.ts';
 import type { Config } from '../config/schema.ts';
 import { readAdminToken } from '../config/secrets.ts';
 import { parseDuration } from '../config/units.ts';
@@ -22,6 +21,8 @@ export interface AdminParts {
   readonly logger: Logger;
   /** This gateway's name towards the others. */
   readonly replica: string;
+  /** What is shown of the configuration: secrets masked. */
+  readonly shownConfig: Readonly<Record<string, unknown>>;
   readonly startedAt: Date;
   /** Whether it is isolated shows in the pools. */
   readonly state: () => LifecycleState;
@@ -42,7 +43,7 @@ export interface Admin {
 /** @throws SecretUnreadable where the token of the admin plane cannot be read */
 export function composeAdmin(config: Config, parts: AdminParts): Admin {
   const { admin, statePage } = config;
-  const { pools, metrics, logger, replica, startedAt, lifecycle, inFlight, showName } = parts;
+  const { pools, metrics, logger, replica, shownConfig, startedAt, lifecycle, inFlight, showName } = parts;
   const state = (): ShownState => shownState(parts.state(), cutOffOf(pools).length > 0);
   const pending = new PendingWatch();
   for (const pool of pools) pending.watch(pool);
@@ -61,7 +62,7 @@ export function composeAdmin(config: Config, parts: AdminParts): Admin {
     state,
     lifecycle,
     statePages: new StatePages(statePage),
-    config: effectiveConfig(config),
+    config: shownConfig,
     pools,
     token: admin.tokenFile === undefined ? undefined : readAdminToken(admin.tokenFile),
     readers: { name: readName, key: storedKey, show: showName, duration: parseDuration },

@@ -50,6 +50,8 @@ export interface Init {
   readonly id: ChildId;
   /** Resolved, as it was accepted. */
   readonly config: Config;
+  /** The same as it is shown: with units, secrets masked. Made by the supervisor, so that the children need not load what makes it. */
+  readonly shownConfig: Readonly<Record<string, unknown>>;
   /** The name of this gateway towards others, the same for all its children and their successors. */
   readonly replica: string;
   /** Random, made by the supervisor: what the children hash with it looks the same in all their logs. Never shown. */

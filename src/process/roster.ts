@@ -1,3 +1,4 @@
+import { effectiveConfig } from '../config/effective.ts';
 import type { Config } from '../config/schema.ts';
 import type { ChildPort, StartChild } from './child-port.ts';
 import { fdsOf, inheritedAs } from './child-port.ts';
@@ -109,6 +110,7 @@ export class Roster {
       role,
       id,
       config,
+      shownConfig: effectiveConfig(config),
       ...this.#o.initOf(),
       workers: this.#members('worker')
         .filter((other) => other !== member)

@@ -31,6 +31,7 @@ export interface DrillReport extends LoadReport {
 // On a machine whose every core is busy, and with a supervisor that lets a place rest for up to 5 s.
 const RECOVERY_MS = 60_000;
 const WARM_MS = 500;
+const CALM_MS = 3_000;
 /** Several checks. */
 const BALANCER_MS = 1_000;
 /** Every so many times all workers are killed at once, so that for a while nobody takes connections. */
@@ -81,7 +82,7 @@ export function drillRestarts(gateway: DrilledGateway, options: DrillOptions): P
   );
 }
 
-/** The controller is killed; a time is over when the admin plane shows the view again. */
+/** The controller is killed, and it is waited for until the admin plane shows the view again. */
 export function drillController(gateway: DrilledGateway, options: DrillOptions): Promise<DrillReport> {
   return drill(gateway, options, async () => {
     const [controller] = childrenOf(gateway.pid).filter(({ role }) => role === 'controller');
@@ -90,7 +91,10 @@ export function drillController(gateway: DrilledGateway, options: DrillOptions):
     const killedAt = performance.now();
     await untilGone(controller.pid);
     await shown(gateway);
-    return { tookMs: performance.now() - killedAt };
+    const tookMs = performance.now() - killedAt;
+    // Until a spare process is at hand again.
+    await pause(CALM_MS);
+    return { tookMs };
   });
 }
 

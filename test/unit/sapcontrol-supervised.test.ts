@@ -23,6 +23,7 @@ function controller(answer: (what: HostRequest) => Promise<HostAnswer>) {
     controllerReady: false,
     sockets: {},
     surplusFds: [],
+    shownConfig: {},
   };
   const channel: HostChannel = {
     ask: (what) => {
