@@ -131,7 +131,11 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
         break;
     }
   });
-  const hello = (): void => tell({ kind: 'hello', knowledge: coordinator.knowledge, totals });
+  const hello = (): void => {
+    tell({ kind: 'hello', knowledge: coordinator.knowledge, totals });
+    // A controller that is new has heard nothing of what was counted, and this worker may be killed next.
+    void tellMetrics();
+  };
   channel.onEvent((event: HostEvent) => {
     switch (event.kind) {
       case 'controller-ready':

@@ -159,6 +159,24 @@ describe('a gateway of several processes', () => {
     expect(outcomes.length).toBeGreaterThan(20);
   });
 
+  test('knows what its worker had counted, although the controller died first and the worker at once after it', async () => {
+    await start(1);
+    const [worker, controller] = [one('worker'), one('controller')];
+    const outcomes = await Promise.all(users(30, 'AGENT').map((user) => post(gateway.url, user)));
+    expect(failures(outcomes)).toEqual([]);
+    process.kill(controller.pid, 'SIGKILL');
+    await eventually(() => expect(one('controller').pid).not.toBe(controller.pid), PATIENT);
+    await eventually(async () => expect((await gateway.status()).state).toBe('Running'), PATIENT);
+    // Nobody has asked for /metrics so far, which would have the worker tell.
+    process.kill(worker.pid, 'SIGKILL');
+    await eventually(() => expect(one('worker').pid).not.toBe(worker.pid), PATIENT);
+    await eventually(async () => {
+      const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
+      const counts = [...text.matchAll(/^gateway_requests_total\{[^}]*\} (\d+)$/gm)];
+      expect(counts.reduce((sum, [, count]) => sum + Number(count), 0)).toBe(30);
+    });
+  });
+
   test('reloads when it was asked to before it could', async () => {
     await start(1, {}, true);
     await eventually(
