@@ -161,7 +161,7 @@ export async function askAdmin(
   const { method, path, body } = question;
   if (!URL.canParse(flags.admin)) throw new Error(`--admin must be a URL such as http://127.0.0.1:9090`);
   const tokenFile = flags.tokenFile ?? env[TOKEN_FILE];
-  const answer = await fetch(new URL(path, flags.admin), {
+  const request = {
     method,
     headers: {
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
@@ -171,15 +171,38 @@ export async function askAdmin(
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     signal: AbortSignal.timeout(ANSWER_MS),
-  }).catch((error: Error) => {
-    const { cause } = error as { cause?: { code?: string } };
-    throw new Error(`no answer from the admin plane at ${flags.admin}: ${cause?.code ?? error.message}`);
+  };
+  const { ok, status, text } = await exchange(new URL(path, flags.admin), request).catch((error: unknown) => {
+    throw unanswered(error, flags.admin, method !== 'GET');
   });
-  const text = await answer.text();
-  if (!answer.ok) throw new Error(`${refusal(text)} (status ${answer.status})`);
+  if (!ok) throw new Error(`${refusal(text)} (status ${status})`);
   output.out(`${JSON.stringify(JSON.parse(text), null, 2)}\n`);
-  if (answer.status === 202)
-    output.err('decided, but not every gateway has acknowledged it yet: see status\n');
+  if (status === 202) output.err('decided, but not every gateway has acknowledged it yet: see status\n');
+}
+
+async function exchange(
+  url: URL,
+  request: RequestInit,
+): Promise<{ readonly ok: boolean; readonly status: number; readonly text: string }> {
+  const answer = await fetch(url, request);
+  return { ok: answer.ok, status: answer.status, text: await answer.text() };
+}
+
+// The question may have arrived then. All else is told before a byte of it is sent.
+const AFTER_SENDING = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'UND_ERR_HEADERS_TIMEOUT']);
+
+/** @param isChange what was asked may have been done all the same */
+function unanswered(error: unknown, admin: string, isChange: boolean): Error {
+  const { name, message, cause } = error as Error & { readonly cause?: { readonly code?: string } };
+  const isLate = name === 'TimeoutError';
+  const why = isLate ? `none within ${ANSWER_MS / 1_000} s` : (cause?.code ?? message);
+  if (!isChange || !(isLate || AFTER_SENDING.has(why)))
+    return new Error(`no answer from the admin plane at ${admin}: ${why}`, { cause: error });
+  // A controller that is replaced takes the connection with it.
+  return new Error(
+    `the connection to the admin plane at ${admin} ended before the answer (${why}), so whether it was done is not known: see the log of the gateway and \`ici-gateway admin status\`, and ask again if it was not`,
+    { cause: error },
+  );
 }
 
 function refusal(text: string): string {

@@ -1,3 +1,5 @@
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
@@ -112,6 +114,39 @@ describe('ici-gateway admin', () => {
     const excess = await run(['status', 'spread']);
     expect(excess.code).toBe(2);
     expect(excess.err).not.toContain('--config');
+  });
+
+  test.each([
+    ['nothing', ''],
+    ['half an answer', 'HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{'],
+  ])('says that a change may have been made where the connection ends after %s', async (_what, sent) => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {}).once('data', () => socket.end(sent));
+    });
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    const { port } = server.address() as AddressInfo;
+    const there = ['--admin', `http://127.0.0.1:${port}`];
+    const asked = [...there, '--token-file', token.path];
+    const changed = await runCommand(['restart', '--rolling', ...asked]);
+    expect([changed.code, changed.out]).toEqual([1, '']);
+    expect(changed.err).toContain(`127.0.0.1:${port} ended before the answer (UND_ERR_SOCKET)`);
+    expect(changed.err).toContain('not known: see the log of the gateway and `ici-gateway admin status`');
+    // Who has only looked has changed nothing; who was not heard neither.
+    const looked = await run(['status', ...there]);
+    expect([looked.code, looked.err]).toEqual([
+      1,
+      expect.stringMatching(/no answer from .*: UND_ERR_SOCKET/),
+    ]);
+    await new Promise((resolve) => {
+      server.close(resolve);
+    });
+    const unheard = await runCommand(['reload', ...asked]);
+    expect([unheard.code, unheard.err]).toEqual([
+      1,
+      expect.stringMatching(/no answer from .*: ECONNREFUSED/),
+    ]);
   });
 
   test('explains itself', async () => {
