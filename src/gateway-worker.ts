@@ -110,6 +110,14 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
   // Who follows a worker that died in a stop hears of no change of state before the end.
   if (isEnding(state)) listener.ending.announce();
 
+  const tellMetrics = async (): Promise<void> =>
+    tell({ kind: 'metrics', metrics: await metrics.registry.getMetricsAsJSON() });
+  const hello = (): void => {
+    tell({ kind: 'hello', knowledge: coordinator.knowledge, totals });
+    // A controller that is new has heard nothing of what was counted, and this worker may be killed next.
+    void tellMetrics();
+  };
+  // Whoever listens is told at once what has come before, so all that it needs stands above.
   channel.onMessage((body) => {
     if (calls.take(body)) return;
     const message = body as ToWorker;
@@ -131,11 +139,6 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
         break;
     }
   });
-  const hello = (): void => {
-    tell({ kind: 'hello', knowledge: coordinator.knowledge, totals });
-    // A controller that is new has heard nothing of what was counted, and this worker may be killed next.
-    void tellMetrics();
-  };
   channel.onEvent((event: HostEvent) => {
     switch (event.kind) {
       case 'controller-ready':
@@ -172,8 +175,6 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
       }
     }, TEND_EVERY_MS),
   ];
-  const tellMetrics = async (): Promise<void> =>
-    tell({ kind: 'metrics', metrics: await metrics.registry.getMetricsAsJSON() });
 
   if (init.controllerReady) hello();
   // While the whole gateway starts there is nothing to wait for.
