@@ -13,6 +13,7 @@ import type { CallMessage } from './host/calls.ts';
 import { Calls } from './host/calls.ts';
 import type { ControllerCalls, ToController, ToWorker, WorkerCalls } from './host/messages.ts';
 import { RemoteCoordinator } from './host/remote-coordinator.ts';
+import type { Totals } from './host/totals.ts';
 import type { Farewell, HostChannel, HostEvent, Init, RunningChild } from './process/messages.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
@@ -37,7 +38,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
   const tell = (body: ToController | CallMessage): void => channel.send('controller', body);
   const pools: (DataPool & { readonly bindings: ReturnType<typeof composeBindings> })[] = [];
 
-  let totals: readonly unknown[] = [];
+  let totals: Totals | undefined;
   const calls = new Calls(tell, {
     writeBack: async (name, life) => {
       await find(pools, name).bindings.writeBack(life);

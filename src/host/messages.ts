@@ -4,6 +4,7 @@ import type { Binding } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { PoolLoad } from './pool-load.ts';
+import type { Totals } from './totals.ts';
 
 /**
  * What the controller and the workers of one host tell each other, beside the
@@ -25,8 +26,7 @@ export type ToWorker =
   | PoolBulletin
   /** An instance that was in doubt is well. */
   | { readonly kind: 'reassured'; readonly pool: string }
-  /** What ended workers counted, as prom-client has it. Kept by the workers for the next controller. */
-  | { readonly kind: 'totals'; readonly totals: readonly unknown[] }
+  | { readonly kind: 'totals'; readonly totals: Totals }
   /** A controller that has just started asks who is there, and what they know. */
   | { readonly kind: 'who' }
   /** The embedded store: what another worker did in it. */
@@ -45,7 +45,7 @@ export type ToController =
   | {
       readonly kind: 'hello';
       readonly knowledge: ReadonlyMap<string, Knowledge>;
-      readonly totals: readonly unknown[];
+      readonly totals: Totals | undefined;
     }
   /** The worker acts on this view and on no earlier one. */
   | { readonly kind: 'adopted'; readonly pool: string; readonly viewId: string }

@@ -10,6 +10,7 @@ import { HOST_CLOCK_OFFSET_MS } from './host-clock.ts';
 import type { ControllerCalls, ToController, ToWorker, WorkerLoad } from './messages.ts';
 import type { PoolLoad } from './pool-load.ts';
 import { sumOf } from './pool-load.ts';
+import type { Totals } from './totals.ts';
 
 /** What the workers ask of the controller about one pool. */
 export interface Guide {
@@ -31,7 +32,7 @@ export interface WorkersOptions {
   readonly onMetrics: (worker: WorkerId, metrics: readonly unknown[]) => void;
   readonly onGone: (worker: WorkerId) => void;
   /** A worker is there, and this is what an earlier controller has told it to keep. */
-  readonly onHello: (worker: WorkerId, totals: readonly unknown[]) => void;
+  readonly onHello: (worker: WorkerId, totals: Totals | undefined) => void;
   /** What else a worker may call. */
   readonly methodsFor?: (worker: WorkerId) => object;
 }

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import type { MetricObjectWithValues, MetricValue, Registry } from 'prom-client';
 import { AggregatorRegistry } from 'prom-client';
+import type { Totals } from '../host/totals.ts';
 
 type Snapshot = readonly MetricObjectWithValues<MetricValue<string>>[];
 
@@ -11,6 +13,7 @@ const COUNTED = new Set(['counter', 'histogram', 'summary']);
  * that live, and what was counted by those that do not any more.
  */
 export class HostMetrics {
+  readonly #id = randomUUID();
   readonly #own: Registry;
   readonly #newest = new Map<string, Snapshot>();
   #ended: Snapshot[] = [];
@@ -38,15 +41,18 @@ export class HostMetrics {
   }
 
   /** What processes counted that have ended, for the process that goes on summing. */
-  async totals(): Promise<readonly unknown[]> {
-    return snapshotOf(sum(this.#ended));
+  async totals(): Promise<Totals> {
+    return { by: this.#id, counted: await snapshotOf(sum(this.#ended)) };
   }
 
   /** What an earlier process knew of those that had ended; the first that is told counts. */
-  inherit(totals: readonly unknown[]): void {
-    if (this.#hasInherited || totals.length === 0) return;
+  inherit(totals: Totals | undefined): void {
+    if (this.#hasInherited || totals === undefined) return;
+    const { by, counted } = totals;
+    // A worker that says hello twice was told in between.
+    if (by === this.#id || counted.length === 0) return;
     this.#hasInherited = true;
-    this.#ended.push(totals as Snapshot);
+    this.#ended.push(counted as Snapshot);
   }
 
   /** In Prometheus's text format. */

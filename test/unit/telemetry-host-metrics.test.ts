@@ -43,3 +43,13 @@ test('what ended processes counted outlives the process that sums it', async () 
   for (const worker of [totals, totals]) second.inherit(worker);
   expect(await second.text()).toContain('requests_total{pool="ici"} 6');
 });
+
+test('what a process has told others to keep is counted once, when one of them gives it back', async () => {
+  const metrics = new HostMetrics(new Registry());
+  metrics.heard('worker-1', await snapshot(5, 2));
+  metrics.ended('worker-1');
+  // Said hello before it was told, and after.
+  metrics.inherit(undefined);
+  metrics.inherit(structuredClone(await metrics.totals()));
+  expect(await metrics.text()).toContain('requests_total{pool="ici"} 5');
+});
