@@ -36,19 +36,21 @@ const CALM_MS = 3_000;
 const BALANCER_MS = 1_000;
 /** Every so many times all workers are killed at once, so that for a while nobody takes connections. */
 const ALL_EVERY = 10;
-/** Or all, where there are fewer: the next kill does not wait for places that the supervisor lets rest. */
+/** The next kill does not wait for places that the supervisor lets rest. */
 const ENOUGH_WORKERS = 2;
+/** Starting a worker, and the next spare process, takes about a second of a processor, which the clients share. */
+const PACE_MS = 2_000;
 
-/** SIGKILL of random workers, of all at once every tenth time. Each process that is killed counts. */
+/** SIGKILL of random workers, of all that serve every tenth time. Each process that is killed counts. */
 export function drillKills(gateway: DrilledGateway, options: DrillOptions): Promise<DrillReport> {
   let strikes = 0;
   return drill(gateway, options, async ({ load }) => {
     strikes += 1;
-    const all = strikes % ALL_EVERY === 0;
-    const enough = all ? options.workers : Math.min(options.workers, ENOUGH_WORKERS);
+    const enough = Math.min(options.workers, ENOUGH_WORKERS);
     const live = await serving(gateway, enough);
     // At any moment of what the others do.
     await pause(Math.random() * 300);
+    const all = strikes % ALL_EVERY === 0;
     const victims = all ? live : [live[Math.floor(Math.random() * live.length)] as number];
     for (const pid of victims) await halt(pid);
     for (const pid of victims) {
@@ -58,7 +60,9 @@ export function drillKills(gateway: DrilledGateway, options: DrillOptions): Prom
     await Promise.all(victims.map(untilGone));
     const killedAt = performance.now();
     await serving(gateway, enough);
-    return { tookMs: performance.now() - killedAt, count: victims.length };
+    const tookMs = performance.now() - killedAt;
+    await pause(Math.max(0, PACE_MS - tookMs));
+    return { tookMs, count: victims.length };
   });
 }
 
