@@ -42,13 +42,26 @@ const cycles: Drill = async (stage, options) => {
 
 /** Each with how often it strikes by default. */
 const DRILLS: Readonly<
-  Record<string, { readonly times: number; readonly run: Drill; readonly what: string }>
+  Record<
+    string,
+    { readonly times: number; readonly workers: number; readonly run: Drill; readonly what: string }
+  >
 > = {
-  kills: { times: 1_000, run: alone(drillKills), what: 'SIGKILL of random workers, every tenth time of all' },
-  restarts: { times: 200, run: alone(drillRestarts), what: 'ici-gateway restart --rolling' },
-  reloads: { times: 200, run: alone(drillReloads), what: 'another configuration, and SIGHUP' },
-  cycles: { times: 100, run: cycles, what: 'soft stop and start of one of two gateways behind haproxy' },
-  controller: { times: 10, run: alone(drillController), what: 'SIGKILL of the controller' },
+  kills: {
+    times: 1_000,
+    workers: 4,
+    run: alone(drillKills),
+    what: 'SIGKILL of random workers, every tenth time of all',
+  },
+  restarts: { times: 200, workers: 2, run: alone(drillRestarts), what: 'ici-gateway restart --rolling' },
+  reloads: { times: 200, workers: 2, run: alone(drillReloads), what: 'another configuration, and SIGHUP' },
+  cycles: {
+    times: 100,
+    workers: 2,
+    run: cycles,
+    what: 'soft stop and start of one of two gateways behind haproxy',
+  },
+  controller: { times: 10, workers: 2, run: alone(drillController), what: 'SIGKILL of the controller' },
 };
 const QUEUE = 'queue';
 const QUEUED = 100;
@@ -62,7 +75,7 @@ ${Object.entries(DRILLS)
   .join('\n')}
   --only <a,b,…>     of ${[...Object.keys(DRILLS), QUEUE].join(', ')}; queue: the only worker is killed, ${QUEUED} connect
   --rate <n>         new connections per second (500)
-  --workers <n>      of each gateway (2)
+  --workers <n>      of each gateway (4 where workers are killed, else 2)
   --help
 `;
 
@@ -72,7 +85,7 @@ const { values } = parseArgs({
   options: {
     only: { type: 'string' },
     rate: { type: 'string', default: '500' },
-    workers: { type: 'string', default: '2' },
+    workers: { type: 'string' },
     help: { type: 'boolean', default: false },
     ...(Object.fromEntries(Object.keys(DRILLS).map((name) => [name, { type: 'string' }])) as Record<
       string,
@@ -99,10 +112,10 @@ async function main(): Promise<number> {
   if (unknown !== undefined)
     throw new Usage(`--only: there is no drill ${unknown}; there are ${names.join(', ')}`);
   const perSecond = numberOf('rate', 500);
-  const workers = numberOf('workers', 2);
-  const plans = Object.entries(DRILLS).map(([name, { times, ...rest }]) => ({
+  const plans = Object.entries(DRILLS).map(([name, { times, workers, ...rest }]) => ({
     name,
     times: numberOf(name, times),
+    workers: numberOf('workers', workers),
     ...rest,
   }));
 
@@ -131,7 +144,7 @@ async function main(): Promise<number> {
 
   const lines: Line[] = [];
   try {
-    for (const { name, times, run, what } of plans.filter((plan) => wanted.includes(plan.name))) {
+    for (const { name, times, workers, run, what } of plans.filter((plan) => wanted.includes(plan.name))) {
       stage = await setStage(redis.url);
       const report = await run(stage, {
         times,
