@@ -130,21 +130,28 @@ async function main(): Promise<number> {
     stage = undefined;
   };
   const interrupted = new AbortController();
-  for (const [signal, code] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
+  let code = 0;
+  for (const [signal, number] of [
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
   ] as const) {
-    process.once(signal, () => {
+    process.on(signal, () => {
+      code = 128 + number;
+      if (interrupted.signal.aborted) {
+        void tidy()
+          .then(() => redis.stop())
+          .finally(() => process.exit(code));
+        return;
+      }
+      say('ends after this time, and shows what was seen so far; once more ends at once');
       interrupted.abort();
-      void tidy()
-        .then(() => redis.stop())
-        .finally(() => process.exit(code));
     });
   }
 
   const lines: Line[] = [];
   try {
     for (const { name, times, workers, run, what } of plans.filter((plan) => wanted.includes(plan.name))) {
+      if (interrupted.signal.aborted) break;
       stage = await setStage(redis.url);
       const report = await run(stage, {
         times,
@@ -157,7 +164,7 @@ async function main(): Promise<number> {
       for (const example of report.examples) say(`  ${example}`);
       await tidy();
     }
-    if (wanted.includes(QUEUE)) {
+    if (wanted.includes(QUEUE) && !interrupted.signal.aborted) {
       stage = await setStage(redis.url);
       const gateway = await stage.gateway({ workers: 1 });
       lines.push(queueLine(await drillQueue(gateway, { connections: QUEUED })));
@@ -168,7 +175,7 @@ async function main(): Promise<number> {
     await redis.stop();
   }
   process.stdout.write(`\n${tableOf(lines)}\n`);
-  return lines.every(isMet) ? 0 : 1;
+  return code !== 0 ? code : lines.every(isMet) ? 0 : 1;
 }
 
 /** A line for every tenth part, and for each time that something failed. */
