@@ -13,7 +13,7 @@
  */
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { workersOf } from '../drills/children.ts';
+import { childrenOf } from '../support/host-processes.ts';
 import { startGateway, startUpstream } from './contenders.ts';
 import { median, table } from './figures.ts';
 import { findGenerator, load } from './load.ts';
@@ -76,7 +76,12 @@ try {
     const flags = ['--workers', String(workers)];
     const { url, program } = await startGateway(bench, upstream.url, `workers-${workers}`, flags);
     const { pid } = program;
-    contenders.push({ title, url, pid, carriers: workers === 0 ? [pid] : workersOf(pid) });
+    contenders.push({
+      title,
+      url,
+      pid,
+      carriers: workers === 0 ? [pid] : [...childrenOf(pid).workers.values()],
+    });
   }
   print(
     `node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}; load from ${generator}, ` +

@@ -1,10 +1,12 @@
 import { eventually } from '../support/eventually.ts';
 import { PROGRAM } from '../support/gateway-process.ts';
 import { startHaproxy } from '../support/haproxy.ts';
+import { childrenOf } from '../support/host-processes.ts';
 import { post, users } from '../support/load.ts';
+import { halt, untilGone } from '../support/processes.ts';
 import { freePort } from '../support/redis-server.ts';
 import { runProgramFile } from '../support/system-tools.ts';
-import { childrenOf, clientPortsOf, halt, untilGone, workersOf } from './children.ts';
+import { clientPortsOf } from './client-ports.ts';
 import type { LoadReport, SteadyLoad } from './load.ts';
 import { startSteadyLoad } from './load.ts';
 import type { ConfigVariant, DrilledGateway, Stage } from './stage.ts';
@@ -89,11 +91,11 @@ export function drillRestarts(gateway: DrilledGateway, options: DrillOptions): P
 /** The controller is killed, and it is waited for until the admin plane shows the view again. */
 export function drillController(gateway: DrilledGateway, options: DrillOptions): Promise<DrillReport> {
   return drill(gateway, options, async () => {
-    const [controller] = childrenOf(gateway.pid).filter(({ role }) => role === 'controller');
+    const { controller } = childrenOf(gateway.pid);
     if (controller === undefined) throw new Error('there is no controller');
-    process.kill(controller.pid, 'SIGKILL');
+    process.kill(controller, 'SIGKILL');
     const killedAt = performance.now();
-    await untilGone(controller.pid);
+    await untilGone(controller);
     await shown(gateway);
     const tookMs = performance.now() - killedAt;
     // Until a spare process is at hand again.
@@ -159,7 +161,7 @@ export async function drillQueue(
 ): Promise<QueueReport> {
   const names = users(connections, 'QUEUE');
   await Promise.all(names.map((name) => post(gateway.url, name)));
-  const [worker] = workersOf(gateway.pid);
+  const [worker] = childrenOf(gateway.pid).workers.values();
   if (worker === undefined) throw new Error('there is no worker');
   process.kill(worker, 'SIGKILL');
   await untilGone(worker);
@@ -227,7 +229,7 @@ async function repeat(
 function serving({ pid, serving }: DrilledGateway, count: number): Promise<number[]> {
   return eventually(
     () => {
-      const live = workersOf(pid).filter((worker) => serving.has(worker));
+      const live = [...childrenOf(pid).workers.values()].filter((worker) => serving.has(worker));
       if (live.length < count) throw new Error(`${live.length} of ${count} workers serve`);
       return live;
     },

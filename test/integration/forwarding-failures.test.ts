@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
+import { halt } from '../support/processes.ts';
 import type { LogLine, TestGateway } from '../support/test-gateway.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 import type { WireResponse } from '../support/wire.ts';
@@ -89,13 +90,15 @@ describe('nothing was sent: answered 503', () => {
   });
 });
 
+const BACKLOG = 1;
+
 /** An instance in a process of its own, which can stop accepting without closing. */
 async function stoppableInstance(): Promise<{ port: number; stop: () => Promise<Socket[]> }> {
   const child = spawn(
     process.execPath,
     [
       '-e',
-      `require('node:http').createServer((_, r) => r.end('ok')).listen({ port: 0, host: '127.0.0.1', backlog: 1 }, function () { console.log(this.address().port) })`,
+      `require('node:http').createServer((_, r) => r.end('ok')).listen({ port: 0, host: '127.0.0.1', backlog: ${BACKLOG} }, function () { console.log(this.address().port) })`,
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
@@ -109,17 +112,13 @@ async function stoppableInstance(): Promise<{ port: number; stop: () => Promise<
   const [first] = await once(child.stdout, 'data');
   const port = Number(String(first));
   const stop = async (): Promise<Socket[]> => {
-    child.kill('SIGSTOP');
-    const queued: Socket[] = [];
-    for (;;) {
-      const socket = connect(port, '127.0.0.1').on('error', () => undefined);
-      queued.push(socket);
-      const accepted = await Promise.race([
-        once(socket, 'connect').then(() => true),
-        new Promise<boolean>((resolve) => setTimeout(resolve, 100, false)),
-      ]);
-      if (!accepted) return queued;
-    }
+    await halt(child.pid as number);
+    // The kernel takes one more than the backlog (listen(2) of Linux); whoever comes then is not answered.
+    const queued = Array.from({ length: BACKLOG + 1 }, () =>
+      connect(port, '127.0.0.1').on('error', () => undefined),
+    );
+    await Promise.all(queued.map((socket) => once(socket, 'connect')));
+    return queued;
   };
   return { port, stop };
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { childrenOf as allChildrenOf } from './processes.ts';
 
 export interface HostProcesses {
   readonly controller: number | undefined;
@@ -6,24 +6,14 @@ export interface HostProcesses {
   readonly workers: ReadonlyMap<string, number>;
 }
 
-/** The children of a supervisor that live now, told apart by their titles. */
+/** The children of a supervisor that live and have a role, told apart by their titles. */
 export function childrenOf(supervisor: number): HostProcesses {
-  const children = read(`/proc/${supervisor}/task/${supervisor}/children`).trim().split(' ');
   const workers = new Map<string, number>();
   let controller: number | undefined;
-  for (const pid of children.filter((child) => child !== '').map(Number)) {
-    const [, role] = /^ici-gateway: ([\w-]+)/.exec(read(`/proc/${pid}/cmdline`)) ?? [];
-    if (role === 'controller') controller = pid;
-    else if (role?.startsWith('worker-')) workers.set(role, pid);
+  for (const { pid, title } of allChildrenOf(supervisor)) {
+    const [, id] = /^ici-gateway: ([\w-]+)/.exec(title) ?? [];
+    if (id === 'controller') controller = pid;
+    else if (id?.startsWith('worker-')) workers.set(id, pid);
   }
   return { controller, workers };
-}
-
-/** Empty where the process has ended meanwhile. */
-function read(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return '';
-  }
 }

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { eventually } from './eventually.ts';
 
 /** A process of a gateway, with the title that it gave itself, such as `ici-gateway: worker-1`. */
 export interface ProcessInfo {
@@ -12,17 +13,8 @@ export function childrenOf(parent: number): ProcessInfo[] {
   for (const entry of readdirSync('/proc')) {
     const pid = Number(entry);
     if (!Number.isInteger(pid)) continue;
-    try {
-      // pid (name) state ppid ...; the name may hold anything.
-      const [state, ppid] = readFileSync(`/proc/${pid}/stat`, 'utf8')
-        .replace(/^.*\) /s, '')
-        .split(' ');
-      if (state === 'Z' || Number(ppid) !== parent) continue;
-      const [title = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-      found.push({ pid, title });
-    } catch {
-      // It ended while it was looked at.
-    }
+    const stat = statOf(pid);
+    if (stat?.parent === parent && stat.state !== 'Z') found.push({ pid, title: titleOf(pid) });
   }
   return found;
 }
@@ -33,5 +25,48 @@ export function isAlive(pid: number): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** SIGSTOP; resolves when the process does nothing any more, so that what it holds can be counted. */
+export async function halt(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP');
+  await eventually(
+    () => {
+      if (statOf(pid)?.state !== 'T') throw new Error(`process ${pid} does not stop`);
+    },
+    { every: 1 },
+  );
+}
+
+/** Resolves when the process has ended, whether or not its parent knows. */
+export async function untilGone(pid: number): Promise<void> {
+  await eventually(
+    () => {
+      const state = statOf(pid)?.state;
+      if (state !== undefined && state !== 'Z') throw new Error(`process ${pid} does not end`);
+    },
+    { every: 1 },
+  );
+}
+
+/** Undefined where the process has ended meanwhile. */
+function statOf(pid: number): { readonly state: string; readonly parent: number } | undefined {
+  const text = read(`/proc/${pid}/stat`);
+  // The name, which may hold blanks and parentheses, ends at the last one.
+  const [state, parent] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return state === undefined || state === '' ? undefined : { state, parent: Number(parent) };
+}
+
+function titleOf(pid: number): string {
+  return read(`/proc/${pid}/cmdline`).split('\0')[0] ?? '';
+}
+
+/** Empty where the process has ended meanwhile. */
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return '';
   }
 }

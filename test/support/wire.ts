@@ -33,7 +33,6 @@ export class WireClient {
   isClosed = false;
   #received: Buffer[] = [];
   #length = 0;
-  #wake: () => void = () => {};
 
   constructor(socket: Socket) {
     this.socket = socket;
@@ -41,14 +40,11 @@ export class WireClient {
     socket.on('data', (chunk: Buffer) => {
       this.#received.push(chunk);
       this.#length += chunk.length;
-      this.#wake();
     });
     socket.on('error', () => undefined);
-    socket.once('end', () => this.#wake());
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {
         this.isClosed = true;
-        this.#wake();
         resolve();
       });
     });
@@ -80,6 +76,10 @@ export class WireClient {
     return this.bytes.toString('latin1');
   }
 
+  get #beginning(): string {
+    return JSON.stringify(this.bytes.toString('latin1', 0, 500));
+  }
+
   send(data: string | Uint8Array): this {
     if (this.socket.writable)
       this.socket.write(typeof data === 'string' ? Buffer.from(data, 'latin1') : data);
@@ -97,27 +97,20 @@ export class WireClient {
 
   /** Resolves once `isThere` holds of what has come; rejects when the connection ends without. */
   async until(isThere: (bytes: Buffer) => boolean, within = 5_000): Promise<void> {
-    const deadline = performance.now() + within;
     let examined = -1;
-    for (;;) {
-      const { isOver } = this;
-      if (this.#length !== examined || isOver) {
-        examined = this.#length;
-        if (isThere(this.bytes)) return;
-        if (isOver) throw new Error(`the connection ended after ${JSON.stringify(this.text.slice(0, 500))}`);
-      }
-      const left = deadline - performance.now();
-      if (this.isOver)
-        throw new Error(`the connection ended after ${JSON.stringify(this.text.slice(0, 500))}`);
-      if (left <= 0) throw new Error(`nothing more came after ${JSON.stringify(this.text.slice(0, 500))}`);
-      let timer: NodeJS.Timeout | undefined;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        timer = setTimeout(resolve, left);
-        if (this.isOver) resolve();
-      });
-      clearTimeout(timer);
-    }
+    const came = await eventually(
+      () => {
+        const { isOver } = this;
+        if (this.#length !== examined || isOver) {
+          examined = this.#length;
+          if (isThere(this.bytes)) return true;
+          if (isOver) return false;
+        }
+        throw new Error(`nothing more came after ${this.#beginning}`);
+      },
+      { within, every: 1 },
+    );
+    if (!came) throw new Error(`the connection ended after ${this.#beginning}`);
   }
 
   /** The first `count` final responses, complete. */
