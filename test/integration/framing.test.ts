@@ -248,7 +248,7 @@ describe('the answer to a refused request', () => {
   });
 
   test('can be read by a client that goes on sending its body for a while before it reads', async () => {
-    const BODY_BYTES = 16_000_000;
+    const BODY_BYTES = 8_000_000;
     const CHUNK_BYTES = 64_000;
     const client = await WireClient.open(gateway.port);
     const answered = gateway.requests().length;
