@@ -34,6 +34,11 @@ export function coordinatorEvents(pool: string, logger: Logger, metrics: Metrics
       if (abstains) metrics.abstentions.inc({ pool });
       logger.info({ pool, abstains, reason }, 'opinion on the instances');
     },
+    onProbeFailed: (instance, reason, isDownNow) => {
+      const fields = { pool, instance, reason };
+      if (isDownNow) logger.warn(fields, 'probes find an instance down');
+      else logger.info(fields, 'probe failed');
+    },
     onOperation: (operation, outcome) => metrics.ledgerOperations.inc({ pool, operation, outcome }),
   };
 }

@@ -22,6 +22,8 @@ export interface CoordinatorEvents {
   /** What this replica alone cannot reach, though its peers can, has changed. */
   onCutOff(instances: ReadonlySet<InstanceId>): void;
   onAbstention(abstains: boolean, reason: string): void;
+  /** The first probe that failed at an instance which was well so far, and the one that made this replica call it down. */
+  onProbeFailed(instance: InstanceId, reason: string, isDownNow: boolean): void;
   onOperation(operation: 'sync' | 'propose' | 'decree', outcome: 'ok' | 'unavailable'): void;
 }
 
@@ -223,7 +225,8 @@ export class PoolCoordinator {
 
   /** Folds one observation in. `epoch`: the one in which the probe began. */
   observed(id: InstanceId, observation: Observation, epoch: number): HealthRecord {
-    const { record, isFirstDoubt, isNews } = this.#opinion.observed(id, observation, epoch);
+    const { record, isFirstDoubt, isDownNow, isNews } = this.#opinion.observed(id, observation, epoch);
+    if (isFirstDoubt || isDownNow) this.#o.events.onProbeFailed(id, observation.reason ?? '', isDownNow);
     // The peers should look too, before this one has made up its mind.
     if (isFirstDoubt) this.suspect(id);
     if (isNews) this.#vote();

@@ -405,6 +405,14 @@ describe('quarantine', () => {
     await start('quarantine: always\n    countRestarts: false');
     await connectors[0]?.behave({ mode: 'refuse' });
     await eventually(() => expect(instance('a').health).toBe('down'));
+    expect(gateway.log).toContainEqual(
+      expect.objectContaining({
+        msg: 'probes find an instance down',
+        pool: 'ici',
+        instance: 'a',
+        reason: expect.stringContaining('ECONNREFUSED'),
+      }),
+    );
     await connectors[0]?.behave({ mode: 'normal' });
     await eventually(() => expect(instance('a')).toMatchObject({ health: 'up', quarantined: true }));
     expect([...(await place(users(20, 'AGENT'))).values()]).not.toContain('a');

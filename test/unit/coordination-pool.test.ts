@@ -76,6 +76,8 @@ function aCoordinator(
       onStoreState: (state) => told.push(`${id}: store ${state}`),
       onCutOff: () => {},
       onAbstention: (abstains) => told.push(`${id}: abstains ${abstains}`),
+      onProbeFailed: (instance, reason, isDownNow) =>
+        told.push(`${id}: ${instance} ${isDownNow ? 'down' : 'doubted'}, ${reason}`),
       onOperation: () => {},
     },
     ...options,
@@ -88,6 +90,23 @@ function observeBoth(coordinator: PoolCoordinator, a: Observation, b: Observatio
   coordinator.observed('a', a, coordinator.agreed.epoch);
   coordinator.observed('b', b, coordinator.agreed.epoch);
   coordinator.settle();
+}
+
+/** The ledger, which is asked for its present state only after `pass` was, and did not throw. */
+function guarded(ledger: LocalLedger, pass: () => Promise<void>): LedgerClient {
+  return {
+    sync: async (request) => {
+      await pass();
+      return ledger.sync(request);
+    },
+    propose: (request) => ledger.propose(request),
+    decree: (request) => ledger.decree(request),
+    leave: (replica) => ledger.leave(replica),
+    events: (limit) => ledger.events(limit),
+    suspect: () => {},
+    listen: (listener) => ledger.listen(listener),
+    close: () => ledger.close(),
+  };
 }
 
 function target({ standing }: PoolCoordinator): string {
@@ -130,6 +149,20 @@ describe('a gateway that is alone', () => {
     observeBoth(after, FAIL, PASS);
     await after.renew();
     expect(target(after)).toBe('b');
+  });
+
+  test('tells why a probe that is the first to fail did, and the one that turns the instance down', async () => {
+    const coordinator = aCoordinator('g1', alone(), { thresholds: { rise: 1, fall: 3 } });
+    await coordinator.start();
+    observeBoth(coordinator, PASS, { ...FAIL, reason: 'never seen up' });
+    for (const reason of ['1st', '2nd', '3rd', '4th']) {
+      coordinator.observed('a', { ...FAIL, reason }, 1);
+    }
+    expect(told.filter((line) => /doubted|down/.test(line))).toEqual([
+      'g1: b down, never seen up',
+      'g1: a doubted, 1st',
+      'g1: a down, 3rd',
+    ]);
   });
 
   test('remembers over a restart who was active, and what an operator decided', async () => {
@@ -238,22 +271,13 @@ describe('a ledger that fails', () => {
       const ledger = new LocalLedger({ leaseMs: 200, joinMs: 60 });
       let isAway = false;
       let asked = 0;
-      const failing: LedgerClient = {
-        sync: async (request) => {
-          if (!isAway) return ledger.sync(request);
-          asked += 1;
-          // Lets a test that fails end: whoever asks without a pause keeps its own process from all else.
-          if (asked > 1_000) await new Promise(setImmediate);
-          throw new StoreUnavailable('away');
-        },
-        propose: (request) => ledger.propose(request),
-        decree: (request) => ledger.decree(request),
-        leave: (replica) => ledger.leave(replica),
-        events: (limit) => ledger.events(limit),
-        suspect: () => {},
-        listen: (listener) => ledger.listen(listener),
-        close: () => ledger.close(),
-      };
+      const failing = guarded(ledger, async () => {
+        if (!isAway) return;
+        asked += 1;
+        // Lets a test that fails end: whoever asks without a pause keeps its own process from all else.
+        if (asked > 1_000) await new Promise(setImmediate);
+        throw new StoreUnavailable('away');
+      });
       let hasAdopted = true;
       const coordinator: PoolCoordinator = aCoordinator('g1', failing, {
         leaseMs: 200,
@@ -283,19 +307,9 @@ describe('a ledger that fails', () => {
     const ledger = new LocalLedger({ leaseMs: 200, joinMs: 60 });
     let isAway = false;
     const order: string[] = [];
-    const failing: LedgerClient = {
-      sync: async (request) => {
-        if (isAway) throw new StoreUnavailable('away');
-        return ledger.sync(request);
-      },
-      propose: (request) => ledger.propose(request),
-      decree: (request) => ledger.decree(request),
-      leave: (replica) => ledger.leave(replica),
-      events: (limit) => ledger.events(limit),
-      suspect: () => {},
-      listen: (listener) => ledger.listen(listener),
-      close: () => ledger.close(),
-    };
+    const failing = guarded(ledger, async () => {
+      if (isAway) throw new StoreUnavailable('away');
+    });
     const coordinator = aCoordinator('g1', failing, {
       leaseMs: 200,
       writeBack: async () => void order.push('written back'),

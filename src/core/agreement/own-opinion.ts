@@ -9,6 +9,8 @@ export interface Observed {
   readonly record: HealthRecord;
   /** The first result that speaks against an instance which was well so far. */
   readonly isFirstDoubt: boolean;
+  /** This result turned the instance down. */
+  readonly isDownNow: boolean;
   /** The opinion says something else now. */
   readonly isNews: boolean;
 }
@@ -51,7 +53,8 @@ export class OwnOpinion {
     const record = observe(before, observation.passed, this.#thresholds);
     this.#records.set(id, record);
     const isFirstDoubt = !observation.passed && before.streak === 0 && record.streak > 0;
-    return { record, isFirstDoubt, isNews: this.#judge(id, record, observation, epoch) };
+    const isDownNow = record.state === 'down' && before.state !== 'down';
+    return { record, isFirstDoubt, isDownNow, isNews: this.#judge(id, record, observation, epoch) };
   }
 
   settle(): void {
