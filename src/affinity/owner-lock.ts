@@ -87,8 +87,9 @@ function describe(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // proc(5): the 22nd field; the second is in parentheses and may contain anything.
-    const startTime = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-    return `${pid} ${startTime}`;
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // One that has ended, and whose parent has not asked how.
+    return fields[0] === 'Z' ? '' : `${pid} ${fields[19]}`;
   } catch {
     return isAlive(pid) ? `${pid}` : '';
   }

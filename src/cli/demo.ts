@@ -11,6 +11,7 @@ import type { GatewayReport } from '../simulator/gateway-process.ts';
 import { observeGateway } from '../simulator/gateway-process.ts';
 import { LiveScreen } from '../simulator/live-screen.ts';
 import { Pauses } from '../simulator/pauses.ts';
+import { standardOutput } from './output.ts';
 
 export interface DemoOptions {
   /** One short round, whose exit code says whether every promise was kept. */
@@ -55,7 +56,7 @@ const PLAIN_EVERY_MS = 2_000;
  * gives none, which is a failure.
  */
 export async function runDemo(options: DemoOptions): Promise<number> {
-  const screen = new LiveScreen(process.stdout);
+  const screen = new LiveScreen(standardOutput());
   const pauses = new Pauses();
   let stage: DemoStage | undefined;
   const interruption = new AbortController();

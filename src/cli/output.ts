@@ -1,3 +1,5 @@
+import { standardError } from '../process/runtime.ts';
+
 /** Where a command writes: results to `out`, everything else to `err`. */
 export interface Output {
   out(text: string): void;
@@ -5,9 +7,28 @@ export interface Output {
 }
 
 export const PROCESS_OUTPUT: Output = {
-  out: (text) => process.stdout.write(text),
-  err: (text) => process.stderr.write(text),
+  out: (text) => standardOutput().write(text),
+  err: (text) => standardError().write(text),
 };
+
+/** As shells count it: 128 and the number of SIGPIPE, which Node ignores. */
+const EXIT_UNREAD = 141;
+const EXIT_UNWRITTEN = 1;
+
+let isGuarded = false;
+
+/** For results: a command whose results nobody takes any more ends, and a terminal or pipe that is gone is no crash. */
+export function standardOutput(): NodeJS.WriteStream {
+  if (!isGuarded) {
+    isGuarded = true;
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(EXIT_UNREAD);
+      standardError().write(`ici-gateway: standard output cannot be written: ${error.message}\n`);
+      process.exit(EXIT_UNWRITTEN);
+    });
+  }
+  return process.stdout;
+}
 
 /** The end of a help text. */
 export function examples(lines: readonly string[]): string {

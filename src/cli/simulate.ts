@@ -3,6 +3,7 @@ import { startAgents } from '../simulator/agents.ts';
 import { startConnector } from '../simulator/connector.ts';
 import { JOURNAL_VARIABLE } from '../simulator/connector-process.ts';
 import { LiveScreen } from '../simulator/live-screen.ts';
+import { standardOutput } from './output.ts';
 
 export interface SimulateConnectorOptions {
   readonly name: string;
@@ -39,10 +40,10 @@ export async function runSimulateConnector(options: SimulateConnectorOptions): P
   const connector = await startConnector({
     ...options,
     ...(journal === undefined ? {} : { journal }),
-    log: (line) => process.stdout.write(`${line}\n`),
+    log: (line) => standardOutput().write(`${line}\n`),
   });
   const told = untilTold();
-  process.stdout.write(`listening ${connector.url}\n`);
+  standardOutput().write(`listening ${connector.url}\n`);
   await told;
   await connector.close();
   return 0;
@@ -76,7 +77,7 @@ export async function runSimulateAgents(options: SimulateAgentsOptions): Promise
   process.once('SIGINT', interrupt);
   process.once('SIGTERM', interrupt);
 
-  const screen = new LiveScreen(json ? { write: () => undefined } : process.stdout);
+  const screen = new LiveScreen(json ? { write: () => undefined } : standardOutput());
   const running = startAgents({ ...load, signal: interrupted.signal });
   const progress = setInterval(
     () => {
@@ -92,7 +93,7 @@ export async function runSimulateAgents(options: SimulateAgentsOptions): Promise
   process.off('SIGINT', interrupt);
   process.off('SIGTERM', interrupt);
 
-  process.stdout.write(json ? `${JSON.stringify(stats)}\n` : summary(stats));
+  standardOutput().write(json ? `${JSON.stringify(stats)}\n` : summary(stats));
   return stats.splits === 0 && stats.corrupted === 0 && stats.answers > 0 ? 0 : 1;
 }
 

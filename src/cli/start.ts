@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { holdPidFile, TITLE } from '../process/pid-file.ts';
-import { endAtOnce, tuneHeap } from '../process/runtime.ts';
+import { endAtOnce, standardError, tuneHeap } from '../process/runtime.ts';
 import { obeySignals } from '../process/signals.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { openProcessLog } from '../telemetry/logger.ts';
@@ -27,7 +27,7 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
   const log = openProcessLog(config.logging.level);
   try {
     const { target, listens } = await start(config, readConfig, log.logger);
-    const stop = obeySignals(target, (text) => process.stderr.write(text));
+    const stop = obeySignals(target, (text) => standardError().write(text));
     process.off('SIGHUP', onEarly);
     // A parent that started this process with a channel to it wants it to end with itself.
     const onDisconnect = (): void => stop('SIGTERM');
@@ -36,7 +36,7 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
     if (process.send !== undefined && !process.connected) stop('SIGTERM');
     const urls = await listens;
     if (urls !== undefined) {
-      process.stderr.write(`ici-gateway listens on ${urls.data}, admin on ${urls.admin}\n`);
+      standardError().write(`ici-gateway listens on ${urls.data}, admin on ${urls.admin}\n`);
       if (isReloadAsked) target.reload('SIGHUP');
     }
     await target.ended;

@@ -13,3 +13,14 @@ export function tuneHeap(): void {
 export function endAtOnce(): void {
   process.kill(process.pid, 'SIGKILL');
 }
+
+let isGuarded = false;
+
+/** For whoever watches. Work goes on where nobody does any more: a terminal or a pipe that is gone is no crash. */
+export function standardError(): NodeJS.WriteStream {
+  if (!isGuarded) {
+    isGuarded = true;
+    process.stderr.on('error', () => undefined);
+  }
+  return process.stderr;
+}

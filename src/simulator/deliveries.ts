@@ -1,3 +1,5 @@
+import { LRUCache } from 'lru-cache';
+
 /** How often a connector received one id. */
 export interface Delivery {
   /** Request headers that arrived with it. */
@@ -24,23 +26,24 @@ export interface DeliveryReport {
  */
 export class Deliveries {
   readonly #limit: number;
-  readonly #counts = new Map<string, { started: number; completed: number }>();
+  // A Map would be walked past all that was deleted from it to find the oldest.
+  readonly #counts: LRUCache<string, { started: number; completed: number }>;
   readonly #duplicates = new Set<string>();
   #total = 0;
   #completed = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
+    this.#counts = new LRUCache({ max: limit });
   }
 
   /** The header of a request arrived, bearing these ids. */
   started(ids: readonly string[]): void {
     this.#total += 1;
     for (const id of ids) {
-      const count = this.#counts.get(id);
+      const count = this.#counts.peek(id);
       if (count === undefined) {
         this.#counts.set(id, { started: 1, completed: 0 });
-        if (this.#counts.size > this.#limit) this.#forgetOldest();
       } else {
         count.started += 1;
         if (this.#duplicates.size < this.#limit) this.#duplicates.add(id);
@@ -52,13 +55,13 @@ export class Deliveries {
   completed(ids: readonly string[]): void {
     this.#completed += 1;
     for (const id of ids) {
-      const count = this.#counts.get(id);
+      const count = this.#counts.peek(id);
       if (count !== undefined) count.completed += 1;
     }
   }
 
   get(id: string): Delivery | undefined {
-    return this.#counts.get(id);
+    return this.#counts.peek(id);
   }
 
   report(withIds: boolean): DeliveryReport {
@@ -67,11 +70,6 @@ export class Deliveries {
       completed: this.#completed,
       duplicates: [...this.#duplicates],
     };
-    return withIds ? { ...report, ids: Object.fromEntries(this.#counts) } : report;
-  }
-
-  #forgetOldest(): void {
-    const oldest = this.#counts.keys().next();
-    if (oldest.done !== true) this.#counts.delete(oldest.value);
+    return withIds ? { ...report, ids: Object.fromEntries(this.#counts.rentries()) } : report;
   }
 }

@@ -1,8 +1,10 @@
+import { writeSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { pino } from 'pino';
 
 export type { Logger };
 
+const STANDARD_OUTPUT = 1;
 // Written in blocks: a line per request would else be a system call per request.
 const BLOCK_BYTES = 2_048;
 // PIPE_BUF of Linux: several processes write to one pipe, and longer blocks would be torn apart by each other.
@@ -32,22 +34,39 @@ export interface ProcessLog {
 }
 
 /**
- * JSON lines on standard output, at most {@link FLUSH_MS} late.
+ * JSON lines on standard output, at most {@link FLUSH_MS} late; also of an error that nobody caught, which ends the
+ * process. Where they cannot be written the process goes on without.
  *
  * @param child which process of the gateway it is, where there are several
  */
 export function openProcessLog(level: string, child?: string): ProcessLog {
   const destination = pino.destination({
-    dest: 1,
+    dest: STANDARD_OUTPUT,
     sync: false,
     minLength: BLOCK_BYTES,
     maxWrite: MAX_WRITE_BYTES,
     maxLength: MAX_PENDING_BYTES,
   });
-  const logger = pino(
-    { level, base: { pid: process.pid, ...(child === undefined ? {} : { child }) } },
-    destination,
-  );
+  // A full disk: what is pending is tried again with the next lines. (A broken pipe is not, pino sees to that.)
+  destination.on('error', () => undefined);
+  const options = { level, base: { pid: process.pid, ...(child === undefined ? {} : { child }) } };
+  const logger = pino(options, destination);
+
+  const flushSync = destination.flushSync.bind(destination);
+  // It is called when the process ends, and tries a broken pipe again without end (sonic-boom 4.2.1).
+  destination.flushSync = () => undefined;
+  const dying = pino(options, { write: (line) => void writeSync(STANDARD_OUTPUT, line) });
+  process.on('uncaughtExceptionMonitor', (error) => {
+    if (!logger.isLevelEnabled('error')) return;
+    try {
+      dying.error({ err: error }, 'crashed: nobody caught this error, which is a fault of the gateway');
+      // That was written, so there is somebody to read what came before it, too.
+      flushSync();
+    } catch {
+      // Node says on standard error what it was.
+    }
+  });
+
   const timer = setInterval(() => destination.flush(), FLUSH_MS);
   timer.unref();
   return {

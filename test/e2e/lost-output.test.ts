@@ -1,0 +1,162 @@
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { SimulatedConnector } from '../../src/simulator/connector.ts';
+import { startConnector } from '../../src/simulator/connector.ts';
+import { eventually } from '../support/eventually.ts';
+import { childrenOf } from '../support/host-processes.ts';
+import { post } from '../support/load.ts';
+import { untilGone } from '../support/processes.ts';
+import { freePort } from '../support/redis-server.ts';
+
+/** Terminals are closed, `head` has enough, and disks fill up: none of it is to end a gateway, or to keep it from ending. */
+
+const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const FULL_DISK = '/dev/full';
+// On a busy machine; a gateway that hangs never ends.
+const SLOW = { within: 45_000 };
+
+let connector: SimulatedConnector;
+let directory: string;
+let config: string;
+let child: ChildProcess;
+let ended: Promise<[code: number | null, signal: string | null]>;
+let out: string;
+let err: string;
+
+beforeAll(async () => {
+  connector = await startConnector({ name: 'a' });
+});
+
+afterAll(() => connector.close());
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'ici-gateway-output-'));
+  config = join(directory, 'gateway.yaml');
+});
+
+afterEach(() => {
+  child.kill('SIGKILL');
+  rmSync(directory, { recursive: true, force: true });
+});
+
+type Stream = 'pipe' | typeof FULL_DISK;
+
+function run(
+  args: readonly string[],
+  [stdout, stderr]: readonly [Stream, Stream] = ['pipe', 'pipe'],
+  env: Record<string, string> = {},
+): void {
+  const full = openSync(FULL_DISK, 'w');
+  const stream = (given: Stream): 'pipe' | number => (given === 'pipe' ? given : full);
+  child = spawn(process.execPath, [MAIN, ...args], {
+    stdio: ['ignore', stream(stdout), stream(stderr)],
+    env: { ...process.env, ...env },
+  });
+  closeSync(full);
+  ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve([code, signal])));
+  [out, err] = ['', ''];
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    out += text;
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    err += text;
+  });
+}
+
+interface StartOptions {
+  readonly port?: number;
+  readonly streams?: readonly [Stream, Stream];
+  readonly env?: Record<string, string>;
+}
+
+function start(workers: number, { port = 0, streams, env }: StartOptions = {}): void {
+  const listen = { address: `127.0.0.1:${port}` };
+  const admin = { address: '127.0.0.1:0' };
+  const affinity = { stateDir: directory };
+  const instances = [{ id: 'a', url: connector.url }];
+  const pools = [{ name: 'ici', mode: 'sticky', health: { path: '/health' }, instances }];
+  writeFileSync(config, JSON.stringify({ workers, listen, admin, affinity, pools }));
+  run(['start', '--config', config], streams, env);
+}
+
+const logged = (msg: string): Record<string, unknown> | undefined =>
+  out
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line))
+    .find((line) => line.msg.startsWith(msg));
+
+const running = (): Promise<void> => eventually(() => expect(logged('running')).toBeDefined(), SLOW);
+
+describe('a gateway', () => {
+  test.each([
+    ['standard output is', true, false, 0],
+    ['standard error is', false, true, 0],
+    ['both are', true, true, 0],
+    ['both are', true, true, 1],
+  ])('goes on and ends softly when %s closed (%s, %s, with %d workers)', async (_, isOut, isErr, workers) => {
+    start(workers);
+    await running();
+    const url = /listens on (\S+),/.exec(err)?.[1] as string;
+    if (isOut) child.stdout?.destroy();
+    if (isErr) child.stderr?.destroy();
+    // It logs the one, and tells of the other.
+    for (let i = 0; i < 20; i += 1) expect((await post(url, 'MILLER')).status).toBe(200);
+    child.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
+  });
+
+  test.each([0, 1])(
+    'with %d workers goes on and ends softly when what it writes to is full',
+    async (workers) => {
+      const port = await freePort();
+      start(workers, { port, streams: [FULL_DISK, FULL_DISK] });
+      const url = `http://127.0.0.1:${port}`;
+      await eventually(async () => expect((await post(url, 'MILLER')).status).toBe(200), SLOW);
+      // More than it lets wait before it writes.
+      for (let i = 0; i < 50; i += 1) expect((await post(url, 'MILLER')).status).toBe(200);
+      child.kill('SIGTERM');
+      expect(await ended).toEqual([0, null]);
+    },
+  );
+
+  test('logs what crashes one of its processes', async () => {
+    const fault = 'process.on("SIGWINCH", () => { throw new Error("a fault of this test"); })';
+    start(1, { env: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(fault)}` } });
+    await running();
+    const worker = childrenOf(child.pid as number).workers.get('worker-1') as number;
+    process.kill(worker, 'SIGWINCH');
+    await untilGone(worker);
+    await eventually(() =>
+      expect(logged('crashed')).toMatchObject({
+        level: 50,
+        child: 'worker-1',
+        err: { message: 'a fault of this test', stack: expect.stringContaining('at process') },
+      }),
+    );
+    await eventually(() => expect(logged('a worker ended unexpectedly')).toMatchObject({ childPid: worker }));
+    process.kill(child.pid as number, 'SIGWINCH');
+    expect(await ended).toEqual([1, null]);
+    expect(out.match(/a fault of this test/g)?.length).toBeGreaterThan(1);
+  });
+});
+
+describe('a command', () => {
+  test('whose results nobody takes ends without a crash', async () => {
+    run(['check', '--schema']);
+    child.stdout?.destroy();
+    expect(await ended).toEqual([141, null]);
+    expect(err).toBe('');
+  });
+
+  test('whose results cannot be written says so', async () => {
+    run(['check', '--schema'], [FULL_DISK, 'pipe']);
+    expect(await ended).toEqual([1, null]);
+    expect(err).toMatch(/^ici-gateway: standard output cannot be written: ENOSPC.*\n$/);
+  });
+});
