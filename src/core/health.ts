@@ -13,6 +13,8 @@ export interface Observation {
   readonly incarnation: string;
   /** The health page shows that the instance has no session. */
   readonly isEmpty?: boolean;
+  /** It did not pass because its time ran out, not because of what was answered. */
+  readonly hasTimedOut?: boolean;
   /** For the log: why it did not pass. */
   readonly reason?: string;
 }

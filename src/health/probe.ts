@@ -1,5 +1,5 @@
 import type { buildConnector } from 'undici';
-import { Client } from 'undici';
+import { Client, errors } from 'undici';
 import type { Observation } from '../core/health.ts';
 
 /** How one instance is probed: always GET, because a HEAD makes undici close the connection. */
@@ -64,7 +64,8 @@ export function createProbe(
       }
       return judgePage(await readPage(response.body), expectation, compact);
     } catch (error) {
-      return failed(abort.signal.aborted ? String(abort.signal.reason?.message) : describe(error));
+      if (abort.signal.aborted) return { ...failed(abort.signal.reason.message), hasTimedOut: true };
+      return { ...failed(describe(error)), hasTimedOut: error instanceof errors.ConnectTimeoutError };
     } finally {
       clearTimeout(timer);
       await client.destroy();

@@ -31,9 +31,13 @@ interface Subject {
   /** A probe is under way; never more than one. */
   isRunning: boolean;
   startedAt: number;
+  /** How late this process had been by then, in ms. */
+  lateAtStart: number;
   suspected: boolean;
   seen: boolean;
 }
+
+const LOOK_EVERY_MS = 100;
 
 /**
  * Probes the instances of one pool, each on its own schedule. Real traffic only
@@ -45,6 +49,9 @@ export class Prober implements ProbeControl {
   #settleTimer: NodeJS.Timeout | undefined;
   #watch: NodeJS.Timeout | undefined;
   #unseen: number;
+  #lookedAt = 0;
+  /** Of all looks so far, the time by which they came too late, in ms. */
+  #late = 0;
   #stopped = false;
 
   constructor(options: ProberOptions) {
@@ -56,6 +63,7 @@ export class Prober implements ProbeControl {
         timer: undefined,
         isRunning: false,
         startedAt: Number.NEGATIVE_INFINITY,
+        lateAtStart: 0,
         suspected: false,
         seen: false,
       });
@@ -65,7 +73,8 @@ export class Prober implements ProbeControl {
 
   start(): void {
     this.#settleTimer = setTimeout(this.#options.onSettled, this.#options.settleTimeoutMs);
-    this.#watch = setInterval(() => this.#watchSilence(), this.#options.fastIntervalMs);
+    this.#lookedAt = performance.now();
+    this.#watch = setInterval(() => this.#look(), LOOK_EVERY_MS);
     for (const subject of this.#subjects.values()) void this.#run(subject);
   }
 
@@ -87,14 +96,15 @@ export class Prober implements ProbeControl {
   async #run(subject: Subject): Promise<void> {
     clearTimeout(subject.timer);
     subject.startedAt = performance.now();
+    subject.lateAtStart = this.#lateBy(subject.startedAt);
     subject.isRunning = true;
     const epoch = this.#options.epoch();
     const observation = await subject.probe();
     subject.isRunning = false;
     if (this.#stopped) return;
 
-    if (!observation.passed && this.#wasPaused(subject)) {
-      // The limit ran out while this process stood still: that says nothing about the instance.
+    if (observation.hasTimedOut === true && this.#wasLate(subject)) {
+      // This process, which did not get the processor or had too much to do, has used up the time itself.
       this.#schedule(subject, 0);
       return;
     }
@@ -108,9 +118,13 @@ export class Prober implements ProbeControl {
     this.#settle(subject);
   }
 
-  #wasPaused(subject: Subject): boolean {
-    const { timeoutMs } = this.#options;
-    return performance.now() - subject.startedAt > timeoutMs * 1.5 + 100;
+  #wasLate(subject: Subject): boolean {
+    return this.#lateBy(performance.now()) - subject.lateAtStart > this.#options.timeoutMs / 2;
+  }
+
+  /** Also what the look is late that is due now: the timer of a probe may come before it. */
+  #lateBy(now: number): number {
+    return this.#late + Math.max(0, now - this.#lookedAt - LOOK_EVERY_MS);
   }
 
   #settle(subject: Subject): void {
@@ -120,6 +134,13 @@ export class Prober implements ProbeControl {
     if (this.#unseen > 0) return;
     clearTimeout(this.#settleTimer);
     this.#options.onSettled();
+  }
+
+  #look(): void {
+    const now = performance.now();
+    this.#late = this.#lateBy(now);
+    this.#lookedAt = now;
+    this.#watchSilence();
   }
 
   #watchSilence(): void {

@@ -122,6 +122,24 @@ describe('the embedded store', () => {
       .claim([user('A')], at('a'), FENCE);
   });
 
+  test('the lock of a process is taken over that has ended, though its parent never asks how', async () => {
+    const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60']);
+    try {
+      const pid = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)));
+      const startTime = (): string | undefined => {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+        return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+      };
+      writeFileSync(join(directory, 'owner'), `${pid} ${startTime()}`);
+      expect(() => openIt()).toThrow(`is in use by process ${pid}`);
+      process.kill(pid, 'SIGKILL');
+      await eventually(() => openIt());
+      expect(startTime()).toBeDefined();
+    } finally {
+      parent.kill('SIGKILL');
+    }
+  });
+
   test('the same process cannot open it twice', () => {
     openIt();
 

@@ -182,17 +182,67 @@ describe('probes of one instance', () => {
   });
 });
 
-describe('a process that stood still', () => {
-  test('does not blame the instance for the time-out', async () => {
+describe('a process that was late itself', () => {
+  const TIMED_OUT: Observation = { passed: false, incarnation: '', hasTimedOut: true };
+  let lateMs: number;
+
+  /** As when the loop was busy: the clock goes on, and the timers are late. */
+  const standStill = (ms: number): void => {
+    lateMs += ms;
+  };
+
+  beforeEach(async () => {
+    lateMs = 0;
+    const { now } = performance;
+    vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + lateMs);
     prober.start();
     await advance(1_999);
-    // The limit of 1 s ran out, and the process came to see that only after 5 s.
-    answer = until(5_000, FAIL);
-    await advance(5_001);
+  });
+
+  test('does not blame the instance for a time-out, when it stood still', async () => {
+    answer = until(400, TIMED_OUT);
+    await advance(2);
+    standStill(600);
+    await advance(400);
     expect(record).toEqual({ state: 'up', streak: 0 });
-    answer = async () => PASS;
-    await advance(5_000);
-    expect(record.state).toBe('up');
+    // It looks again at once.
+    expect(startedAt).toHaveLength(3);
+  });
+
+  test('does not when it was a little late again and again', async () => {
+    answer = until(700, TIMED_OUT);
+    await advance(2);
+    for (let i = 0; i < 6; i += 1) {
+      standStill(90);
+      await advance(100);
+    }
+    await advance(100);
+    expect(record).toEqual({ state: 'up', streak: 0 });
+  });
+
+  test('does when that was a small part of the time only', async () => {
+    answer = until(700, TIMED_OUT);
+    await advance(2);
+    standStill(300);
+    await advance(700);
+    expect(record).toEqual({ state: 'up', streak: 1 });
+  });
+
+  test('does for what was answered, or refused', async () => {
+    answer = until(400, FAIL);
+    await advance(2);
+    standStill(600);
+    await advance(400);
+    expect(record).toEqual({ state: 'up', streak: 1 });
+  });
+
+  test('does when it was late before the probe began', async () => {
+    standStill(5_000);
+    await advance(1_000);
+    answer = until(1_000, TIMED_OUT);
+    prober.hasten('a');
+    await advance(1_300);
+    expect(record.streak).toBe(1);
   });
 });
 
