@@ -4,6 +4,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import { openProcessLog } from '../telemetry/logger.ts';
 import { Channel } from './channel.ts';
 import type { ChildRole, FromChild, HostChannel, Init, RunningChild } from './messages.ts';
+import { PROTOCOL } from './messages.ts';
 import { endAtOnce, tuneHeap } from './runtime.ts';
 
 /**
@@ -50,6 +51,7 @@ export async function runChild(
   const log = openProcessLog(init.logLevel, init.id);
   let code = 0;
   try {
+    refuseOther(init.protocol);
     const build = await loads[init.role]();
     const running = await build(deepFreeze(init), channel, log.logger);
     channel.ready();
@@ -63,6 +65,13 @@ export async function runChild(
   if (!(await log.close())) endAtOnce();
   await sent;
   process.exit(code);
+}
+
+function refuseOther(protocol: number): void {
+  if (protocol === PROTOCOL) return;
+  throw new Error(
+    `the installed version cannot run beside the one that is running (their processes speak protocol ${PROTOCOL} and ${protocol}): stop the gateway and start it again instead of replacing its processes`,
+  );
 }
 
 /** Resolves when the message has left this process, and with it all before it, or when nobody is there to read it. */

@@ -7,6 +7,14 @@ import type { LifecycleState } from '../core/lifecycle.ts';
  * arrive in the order in which they were sent.
  */
 
+/**
+ * Counts the changes of these messages, and of those in `host/messages.ts` and
+ * `host/calls.ts`, between versions that may run beside each other: while the
+ * processes of a gateway are replaced by a new version, the supervisor and, at
+ * first, the controller are of the old one. A child of another number gives up.
+ */
+export const PROTOCOL = 1;
+
 /** `worker-7`: numbers are given once in the life of a supervisor, never again. */
 export type WorkerId = `worker-${number}`;
 export type ChildId = 'controller' | WorkerId;
@@ -46,6 +54,8 @@ export interface HostLifecycle {
 /** The first message that a child gets. */
 export interface Init {
   readonly kind: 'init';
+  /** The {@link PROTOCOL} of the supervisor. */
+  readonly protocol: number;
   readonly role: ChildRole;
   readonly id: ChildId;
   /** Resolved, as it was accepted. */

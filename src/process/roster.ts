@@ -19,6 +19,7 @@ import type {
   SocketName,
   ToChild,
 } from './messages.ts';
+import { PROTOCOL } from './messages.ts';
 import type { SpareProcess } from './spare.ts';
 
 /** What the roster asks of the supervisor, which decides everything. */
@@ -107,6 +108,7 @@ export class Roster {
     if (role === 'worker') this.#tell('controller', { kind: 'worker-started', worker: member.shown });
     member.send({
       kind: 'init',
+      protocol: PROTOCOL,
       role,
       id,
       config,

@@ -1,6 +1,7 @@
 import { withRetiring } from '../config/changes.ts';
 import type { Config } from '../config/schema.ts';
 import type { HostSockets } from './host-sockets.ts';
+import type { ChildRole } from './messages.ts';
 import type { Place } from './place.ts';
 import type { LiveProcess } from './roster.ts';
 import type { Spare } from './spare.ts';
@@ -80,12 +81,12 @@ export class Succession {
     const count = workersOf(config);
     for (const place of workers.slice(0, count)) {
       this.#refuseWhileEnding();
-      this.#drain(await place.succeed(ofWorkers ?? place.config));
+      this.#drain(await started(place.role, place.succeed(ofWorkers ?? place.config)));
     }
     while (workers.length < count) {
       this.#refuseWhileEnding();
       const place = newWorker(ofWorkers ?? config);
-      await place.succeed(place.config);
+      await started(place.role, place.succeed(place.config));
       workers.push(place);
     }
     // The admin plane is away from when the old controller ends until the new one is there: it shall have loaded by then.
@@ -102,7 +103,7 @@ export class Succession {
     await controller.vacate()?.end({ kind: 'handover', graceMs: FAREWELL_MS });
     this.#refuseWhileEnding();
     controller.reopen(config);
-    await controller.fill().ready;
+    await started(controller.role, controller.fill().ready);
   }
 
   /** What began with the new configuration is followed by such as have the one in effect. */
@@ -133,5 +134,14 @@ export class Succession {
 
   #refuseWhileEnding(): void {
     if (this.#h.isEnding()) throw new Error('the gateway is stopping: start it again instead');
+  }
+}
+
+/** For whoever asked: what a child says that cannot start does not say who says it. */
+async function started<T>(role: ChildRole, outcome: Promise<T>): Promise<T> {
+  try {
+    return await outcome;
+  } catch (error) {
+    throw new Error(`a new ${role} does not start: ${(error as Error).message}`, { cause: error });
   }
 }

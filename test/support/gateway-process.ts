@@ -39,6 +39,8 @@ export interface GatewayProcess {
 interface StartOptions {
   /** What the command line begins with, to run it in another place. */
   readonly prefix?: readonly string[];
+  /** Its main file; that of the build by default. */
+  readonly main?: string;
   /** How long it may take to be ready, in milliseconds. */
   readonly readyMs?: number;
   /** Which lines of its log are kept; all by default. */
@@ -53,7 +55,13 @@ interface StartOptions {
  */
 export async function startGatewayProcess(
   config: Record<string, unknown>,
-  { prefix = [], readyMs = 45_000, keeps = () => true, whileStarting = false }: StartOptions = {},
+  {
+    prefix = [],
+    main = MAIN,
+    readyMs = 45_000,
+    keeps = () => true,
+    whileStarting = false,
+  }: StartOptions = {},
 ): Promise<GatewayProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
   const file = join(directory, 'gateway.yaml');
@@ -66,7 +74,7 @@ export async function startGatewayProcess(
   let url = '';
   let adminUrl = '';
   const child = new Child({
-    program: [...prefix, ...PROGRAM],
+    program: [...prefix, process.execPath, main],
     args: ['start', '--config', file],
     env: { XDG_STATE_HOME: directory },
     // Ends with the test, however that ends.

@@ -225,7 +225,9 @@ describe('a rolling restart', () => {
     await pass();
     // It says that it failed, and ends.
     children.workers.at(-1)?.end('exit code 1');
-    expect(await asked).toMatchObject({ answer: { ok: false, message: 'bad code' } });
+    expect(await asked).toMatchObject({
+      answer: { ok: false, message: 'a new worker does not start: bad code' },
+    });
     await pass(60_000);
     expect(children.ids).toEqual(['controller', 'worker-1', 'worker-2']);
     expect(children.living.some(({ farewell }) => farewell !== undefined)).toBe(false);

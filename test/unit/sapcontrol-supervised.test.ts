@@ -11,6 +11,7 @@ function controller(answer: (what: HostRequest) => Promise<HostAnswer>) {
   const asked: HostRequest[] = [];
   const init: Init = {
     kind: 'init',
+    protocol: 1,
     role: 'controller',
     id: 'controller',
     config: load(MINIMAL).config,
