@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 import { eventually } from '../support/eventually.ts';
@@ -26,58 +26,56 @@ let gateway: GatewayProcess;
 let directory: string;
 let tokenFile: string;
 
-beforeEach(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'ici-gateway-host-'));
-  tokenFile = join(directory, 'token');
-  writeFileSync(tokenFile, 'a-token-of-this-test\n', { mode: 0o600 });
-  connector = await startConnector({ name: 'a' });
-});
-
-afterEach(async () => {
-  await gateway.close();
-  await connector.close();
-  rmSync(directory, { recursive: true });
-});
-
-const start = async (
-  workers: number,
-  more: Record<string, unknown> = {},
-  whileStarting = false,
-): Promise<void> => {
-  gateway = await startGatewayProcess(
-    {
-      ...more,
-      workers,
-      admin: { address: '127.0.0.1:0', tokenFile },
-      pools: [
-        {
-          name: 'ici',
-          mode: 'sticky',
-          health: { path: '/health', interval: '300ms', fastInterval: '100ms' },
-          instances: [{ id: 'a', url: connector.url }],
+/** Has one gateway for all tests of a block, in the order in which they stand: a start costs more than most of them. */
+function share(workers: number, more: Record<string, unknown> = {}, whileStarting = false): void {
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'ici-gateway-host-'));
+    tokenFile = join(directory, 'token');
+    writeFileSync(tokenFile, 'a-token-of-this-test\n', { mode: 0o600 });
+    connector = await startConnector({ name: 'a' });
+    gateway = await startGatewayProcess(
+      {
+        ...more,
+        workers,
+        admin: { address: '127.0.0.1:0', tokenFile },
+        pools: [
+          {
+            name: 'ici',
+            mode: 'sticky',
+            health: { path: '/health', interval: '300ms', fastInterval: '100ms' },
+            instances: [{ id: 'a', url: connector.url }],
+          },
+        ],
+        coordination: { lease: '1s' },
+        affinity: {
+          keyPrefix: `host-${randomBytes(4).toString('hex')}`,
+          redis: { url: inject('redisUrl') },
         },
-      ],
-      coordination: { lease: '1s' },
-      affinity: { keyPrefix: `host-${randomBytes(4).toString('hex')}`, redis: { url: inject('redisUrl') } },
-    },
-    { readyMs: 30_000, whileStarting },
-  );
-};
+      },
+      { readyMs: 30_000, whileStarting },
+    );
+  });
+
+  afterAll(async () => {
+    await gateway.close();
+    await connector.close();
+    rmSync(directory, { recursive: true });
+  });
+}
 
 const one = (role: string): ProcessInfo => {
   const found = childrenOf(gateway.pid).find(({ title }) => title.startsWith(`ici-gateway: ${role}`));
   if (found === undefined) throw new Error(`no ${role} lives`);
   return found;
 };
-/** Once it is complete: the spare process comes when the others are ready. */
-const household = (): Promise<number[]> =>
+/** Once it is complete: the spare process comes when the others are ready, and who is replaced goes later. */
+const household = (workers: number): Promise<number[]> =>
   eventually(() => {
     const titles = childrenOf(gateway.pid).map(({ title }) => title.replace(/-\d+$/, ''));
     expect(titles.sort()).toEqual([
       'ici-gateway: controller',
       'ici-gateway: spare',
-      'ici-gateway: worker',
-      'ici-gateway: worker',
+      ...Array.from({ length: workers }, () => 'ici-gateway: worker'),
     ]);
     return childrenOf(gateway.pid).map(({ pid }) => pid);
   }, PATIENT);
@@ -118,52 +116,28 @@ function keepSending(): { stop(): Promise<Outcome[]> } {
 }
 
 describe('a gateway of several processes', () => {
-  test('lets whoever connects while its only worker is dead wait, and serves them all', async () => {
-    await start(1);
-    expect(failures(await Promise.all(users(10, 'AGENT').map((user) => post(gateway.url, user))))).toEqual(
-      [],
+  let asked = 0;
+  /** Sends one request for each of so many agents, all at once. */
+  const ask = (agents: number): Promise<Outcome[]> => {
+    asked += agents;
+    return Promise.all(users(agents, 'AGENT').map((user) => post(gateway.url, user)));
+  };
+  share(1, {}, true);
+
+  test('reloads when it was asked to before it could', async () => {
+    await eventually(
+      () => expect(readFileSync(`/proc/${gateway.pid}/cmdline`, 'utf8')).toMatch(/^ici-gateway/),
+      { every: 5 },
     );
-    const dead = one('worker');
-    process.kill(dead.pid, 'SIGKILL');
-    await eventually(() => expect(isAlive(dead.pid)).toBe(false));
-    const outcomes = await Promise.all(users(100, 'AGENT').map((user) => post(gateway.url, user)));
-    expect(failures(outcomes)).toEqual([]);
-    expect(one('worker').pid).not.toBe(dead.pid);
-    expect(logged('a worker ended unexpectedly and is started again')).toBe(true);
-  });
-
-  test('has a worker that hangs followed by another one', async () => {
-    await start(1, { lifecycle: { watchdogTimeout: '1s' } });
-    const hung = one('worker');
-    process.kill(hung.pid, 'SIGSTOP');
-    expect(failures([await post(gateway.url, 'MILLER')])).toEqual([]);
-    expect(isAlive(hung.pid)).toBe(false);
-    expect(gateway.log.find(({ msg }) => msg.startsWith('a process hangs'))).toMatchObject({
-      childPid: hung.pid,
-    });
-  });
-
-  test('replaces all of its processes, and goes on without its controller, and nobody notices', async () => {
-    await start(2);
-    const before = await household();
-    const sending = keepSending();
-    await command('restart', '--rolling');
+    gateway.signal('SIGHUP');
     await eventually(() => expect(logged('the processes are replaced')).toBe(true), PATIENT);
-    const after = await household();
-    expect(after.filter((pid) => before.includes(pid))).toEqual([]);
-
-    process.kill(one('controller').pid, 'SIGKILL');
-    await eventually(async () => expect((await gateway.status()).state).toBe('Running'), PATIENT);
-    const outcomes = await sending.stop();
-    expect(failures(outcomes)).toEqual([]);
-    expect(outcomes.length).toBeGreaterThan(20);
+    expect(failures(await ask(1))).toEqual([]);
   });
 
   test('knows what its worker had counted, although the controller died first and the worker at once after it', async () => {
-    await start(1);
+    await household(1);
     const [worker, controller] = [one('worker'), one('controller')];
-    const outcomes = await Promise.all(users(30, 'AGENT').map((user) => post(gateway.url, user)));
-    expect(failures(outcomes)).toEqual([]);
+    expect(failures(await ask(30))).toEqual([]);
     process.kill(controller.pid, 'SIGKILL');
     await eventually(() => expect(one('controller').pid).not.toBe(controller.pid), PATIENT);
     await eventually(async () => expect((await gateway.status()).state).toBe('Running'), PATIENT);
@@ -173,23 +147,50 @@ describe('a gateway of several processes', () => {
     await eventually(async () => {
       const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
       const counts = [...text.matchAll(/^gateway_requests_total\{[^}]*\} (\d+)$/gm)];
-      expect(counts.reduce((sum, [, count]) => sum + Number(count), 0)).toBe(30);
+      expect(counts.reduce((sum, [, count]) => sum + Number(count), 0)).toBe(asked);
     });
   });
 
-  test('reloads when it was asked to before it could', async () => {
-    await start(1, {}, true);
-    await eventually(
-      () => expect(readFileSync(`/proc/${gateway.pid}/cmdline`, 'utf8')).toMatch(/^ici-gateway/),
-      { every: 5 },
-    );
-    gateway.signal('SIGHUP');
-    await eventually(() => expect(logged('the processes are replaced')).toBe(true), PATIENT);
+  test('lets whoever connects while its only worker is dead wait, and serves them all', async () => {
+    expect(failures(await ask(10))).toEqual([]);
+    const dead = one('worker');
+    process.kill(dead.pid, 'SIGKILL');
+    await eventually(() => expect(isAlive(dead.pid)).toBe(false));
+    expect(failures(await ask(100))).toEqual([]);
+    expect(one('worker').pid).not.toBe(dead.pid);
+    expect(
+      gateway.log.findLast(({ msg }) => msg === 'a worker ended unexpectedly and is started again'),
+    ).toMatchObject({ childPid: dead.pid });
+  });
+
+  test('leaves signals to its supervisor, which ends the others first', async () => {
+    const children = await household(1);
+    // As a key on the terminal does: to every process of the group.
+    for (const pid of children) process.kill(pid, 'SIGINT');
     expect((await post(gateway.url, 'MILLER')).status).toBe(200);
+    gateway.signal('SIGINT');
+    await eventually(() => expect([...children, gateway.pid].filter(isAlive)).toEqual([]), PATIENT);
+    expect(gateway.log.at(-1)).toMatchObject({ msg: 'stopped', pid: gateway.pid });
+  });
+});
+
+describe('a gateway whose worker hangs or dies', () => {
+  // Longer than what a busy machine keeps from its turn.
+  share(1, {
+    lifecycle: { watchdogTimeout: '2s', statusPollInterval: '60s', shutdownTimeout: '60s' },
+  });
+
+  test('has a worker that hangs followed by another one', async () => {
+    const hung = one('worker');
+    process.kill(hung.pid, 'SIGSTOP');
+    expect(failures([await post(gateway.url, 'MILLER')])).toEqual([]);
+    expect(isAlive(hung.pid)).toBe(false);
+    expect(gateway.log.find(({ msg }) => msg.startsWith('a process hangs'))).toMatchObject({
+      childPid: hung.pid,
+    });
   });
 
   test('sends clients away while it stops, also by a worker that was started then', async () => {
-    await start(1, { lifecycle: { statusPollInterval: '60s', shutdownTimeout: '60s' } });
     gateway.signal('SIGTERM');
     await eventually(async () => expect((await gateway.status()).state).toBe('Stopping'));
     const dead = one('worker');
@@ -199,22 +200,29 @@ describe('a gateway of several processes', () => {
     expect([status, headers.get('connection')]).toEqual([503, 'close']);
     expect(one('worker').pid).not.toBe(dead.pid);
   });
+});
 
-  test('ends with its supervisor, even if that is killed', async () => {
-    await start(2);
-    const children = await household();
-    await gateway.kill();
-    await eventually(() => expect(children.filter(isAlive)).toEqual([]));
+describe('a gateway of two workers', () => {
+  share(2);
+
+  test('replaces all of its processes, and goes on without its controller, and nobody notices', async () => {
+    const before = await household(2);
+    const sending = keepSending();
+    await command('restart', '--rolling');
+    await eventually(() => expect(logged('the processes are replaced')).toBe(true), PATIENT);
+    const after = await household(2);
+    expect(after.filter((pid) => before.includes(pid))).toEqual([]);
+
+    process.kill(one('controller').pid, 'SIGKILL');
+    await eventually(async () => expect((await gateway.status()).state).toBe('Running'), PATIENT);
+    const outcomes = await sending.stop();
+    expect(failures(outcomes)).toEqual([]);
+    expect(outcomes.length).toBeGreaterThan(20);
   });
 
-  test('leaves signals to its supervisor, which ends the others first', async () => {
-    await start(1);
-    const children = childrenOf(gateway.pid).map(({ pid }) => pid);
-    // As a key on the terminal does: to every process of the group.
-    for (const pid of children) process.kill(pid, 'SIGINT');
-    expect((await post(gateway.url, 'MILLER')).status).toBe(200);
-    gateway.signal('SIGINT');
-    await eventually(() => expect([...children, gateway.pid].filter(isAlive)).toEqual([]), PATIENT);
-    expect(gateway.log.at(-1)).toMatchObject({ msg: 'stopped', pid: gateway.pid });
+  test('ends with its supervisor, even if that is killed', async () => {
+    const children = await household(2);
+    await gateway.kill();
+    await eventually(() => expect(children.filter(isAlive)).toEqual([]));
   });
 });
