@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 import { startSteadyLoad } from '../drills/load.ts';
@@ -32,14 +32,19 @@ const WORKERS = 2;
 let directory: string;
 let connector: SimulatedConnector;
 let gateway: GatewayProcess;
+let tokenFile: string;
 
-beforeEach(async () => {
+/** One gateway for all: each test leaves it at the version that it found. */
+beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'ici-gateway-upgrade-'));
   symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
   connector = await startConnector({ name: 'a' });
+  install('1.0.0');
+  turnLink('1.0.0');
+  await start();
 });
 
-afterEach(async () => {
+afterAll(async () => {
   await gateway.close();
   await connector.close();
   rmSync(directory, { recursive: true });
@@ -74,8 +79,8 @@ function turnLink(version: string): void {
   renameSync(join(directory, 'next'), join(directory, 'current'));
 }
 
-async function start(): Promise<string> {
-  const tokenFile = join(directory, 'token');
+async function start(): Promise<void> {
+  tokenFile = join(directory, 'token');
   writeFileSync(tokenFile, 'a-token-of-this-test', { mode: 0o600 });
   gateway = await startGatewayProcess(
     {
@@ -96,10 +101,9 @@ async function start(): Promise<string> {
     },
     { main: join(directory, 'current/dist/main.js') },
   );
-  return tokenFile;
 }
 
-const restart = (tokenFile: string): Promise<ToolEnd> => {
+const restart = (): Promise<ToolEnd> => {
   const [node = '', ...program] = PROGRAM;
   const where = ['--admin', gateway.adminUrl, '--token-file', tokenFile];
   return runProgramFile(node, [...program, 'restart', '--rolling', ...where]);
@@ -121,9 +125,7 @@ const untilReplaced = (): Promise<void> =>
   );
 
 test('a new version takes over under traffic, and the one before again, without a failed request', async () => {
-  for (const version of ['1.0.0', '2.0.0']) install(version);
-  turnLink('1.0.0');
-  const tokenFile = await start();
+  install('2.0.0');
   expect(await versions()).toEqual(['1.0.0', '1.0.0', '1.0.0']);
   const load = startSteadyLoad({
     url: gateway.url,
@@ -134,7 +136,7 @@ test('a new version takes over under traffic, and the one before again, without 
   for (const version of ['2.0.0', '1.0.0']) {
     gateway.log.length = 0;
     turnLink(version);
-    expect(await restart(tokenFile)).toMatchObject({ code: 0 });
+    expect(await restart()).toMatchObject({ code: 0 });
     await untilReplaced();
     expect(await versions()).toEqual([version, version, version]);
     await eventually(async () => expect(await gateway.status()).toMatchObject({ version, state: 'Running' }));
@@ -145,11 +147,8 @@ test('a new version takes over under traffic, and the one before again, without 
 });
 
 test('a version that cannot take over is given up, and the one before goes on', async () => {
-  install('1.0.0');
   install('3.0.0', [['gateway-worker.js', 'export async function startWorker', 'nonsense']]);
   install('4.0.0', [['process/messages.js', 'PROTOCOL = 1', 'PROTOCOL = 2']]);
-  turnLink('1.0.0');
-  const tokenFile = await start();
   const load = startSteadyLoad({
     url: gateway.url,
     perSecond: 50,
@@ -161,7 +160,7 @@ test('a version that cannot take over is given up, and the one before goes on', 
     ['4.0.0', /protocol 2 and 1\): stop the gateway and start it again/],
   ] as const) {
     turnLink(version);
-    const { code, text } = await restart(tokenFile);
+    const { code, text } = await restart();
     expect(code).toBe(1);
     expect(text).toMatch(why);
     expect(await versions()).toEqual(['1.0.0', '1.0.0', '1.0.0']);

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { rendezvous } from '../../src/core/balancers.ts';
 import { nameKey } from '../../src/core/identity.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
@@ -36,23 +36,24 @@ const startGateway = (limits: Record<string, string> = {}): Promise<GatewayProce
   });
 };
 
-async function setStage(): Promise<void> {
+beforeAll(async () => {
   redis = await startRedis();
   connectors = await Promise.all(['a', 'b', 'c'].map((name) => startConnector({ name })));
   gateways = await Promise.all([startGateway(), startGateway()]);
-  await storeIs('available');
-}
+});
+
+beforeEach(() => storeIs('available'));
 
 afterEach(async () => {
   await load?.stop();
   load = undefined;
 });
 
-async function strikeStage(): Promise<void> {
+afterAll(async () => {
   await Promise.all(gateways.map((gateway) => gateway.close()));
   await Promise.all(connectors.map((connector) => connector.close()));
   await redis.stop();
-}
+});
 
 const urls = (): string[] => gateways.map(({ url }) => url);
 
@@ -93,8 +94,9 @@ function hashedPlace(user: string): string | undefined {
   return rendezvous(candidates, nameKey('user', user))?.id;
 }
 
-async function loadOn(agents: number): Promise<RunningLoad> {
-  const running = startLoad(urls(), users(agents, 'KNOWN'), 100);
+/** Of agents whom nobody knows from an earlier test. */
+async function loadOn(agents: number, prefix: string): Promise<RunningLoad> {
+  const running = startLoad(urls(), users(agents, prefix), 100);
   load = running;
   // Each of them known to both gateways, which take turns.
   await eventually(
@@ -120,49 +122,9 @@ const p99 = (durations: number[]): number => {
   return sorted[Math.ceil(sorted.length * 0.99) - 1] ?? Number.NaN;
 };
 
-describe('Redis that is killed under load', () => {
-  beforeAll(setStage);
-  afterAll(strikeStage);
-
-  test('is missed by no known agent; new ones are placed alike by all gateways, and all stay when an empty Redis comes', async () => {
-    const running = await loadOn(40);
-
-    await redis.kill();
-    const killedAt = performance.now();
-    await storeIs('away');
-    await requestsSince(running, killedAt, 400);
-    const newcomers = users(60, 'NEW');
-    const placed = await Promise.all(newcomers.flatMap((user) => urls().map((url) => post(url, user))));
-    expect(placed.filter(({ status }) => status !== 200)).toEqual([]);
-    for (const { user, connector } of placed) expect(connector).toBe(hashedPlace(user));
-
-    // Without persistence: everything that it knew is gone.
-    await redis.start();
-    const restartedAt = performance.now();
-    await storeIs('available');
-    await requestsSince(running, restartedAt, 400);
-    const outcomes = await running.stop();
-    const known = placesOf(outcomes);
-    expect(outcomes.filter(({ status }) => status !== 200)).toEqual([]);
-
-    // A gateway that knows nothing finds everyone in the store again.
-    // As patient as it has to be: else one that is late would be away, and agents placed without it.
-    const fresh = await startGateway({ commandTimeout: '5s' });
-    gateways.push(fresh);
-    const asked = await Promise.all([...known.keys(), ...newcomers].map((user) => post(fresh.url, user)));
-    const elsewhere = asked.filter(
-      ({ user, connector }) => connector !== (known.get(user) ?? hashedPlace(user)),
-    );
-    expect(elsewhere, elsewhere.length === 0 ? '' : whatGatewaysSaid()).toEqual([]);
-  });
-});
-
 describe('Redis that hangs under load', () => {
-  beforeAll(setStage);
-  afterAll(strikeStage);
-
   test('costs known agents nothing, the first new ones 150 ms at most, and later ones nothing', async () => {
-    const running = await loadOn(30);
+    const running = await loadOn(30, 'KNOWN');
     const [url] = urls() as [string];
 
     const hungAt = performance.now();
@@ -215,6 +177,41 @@ describe('Redis that hangs under load', () => {
     const again = await Promise.all(users(20, 'MEANWHILE').map((user) => post(one.url, user)));
     placesOf([...asked, ...again]);
     expect([...asked, ...again].filter(({ status }) => status !== 200)).toEqual([]);
+  });
+});
+
+// The last one: a gateway more is there after it.
+describe('Redis that is killed under load', () => {
+  test('is missed by no known agent; new ones are placed alike by all gateways, and all stay when an empty Redis comes', async () => {
+    const running = await loadOn(40, 'ROBBED');
+
+    await redis.kill();
+    const killedAt = performance.now();
+    await storeIs('away');
+    await requestsSince(running, killedAt, 400);
+    const newcomers = users(60, 'NEW');
+    const placed = await Promise.all(newcomers.flatMap((user) => urls().map((url) => post(url, user))));
+    expect(placed.filter(({ status }) => status !== 200)).toEqual([]);
+    for (const { user, connector } of placed) expect(connector).toBe(hashedPlace(user));
+
+    // Without persistence: everything that it knew is gone.
+    await redis.start();
+    const restartedAt = performance.now();
+    await storeIs('available');
+    await requestsSince(running, restartedAt, 400);
+    const outcomes = await running.stop();
+    const known = placesOf(outcomes);
+    expect(outcomes.filter(({ status }) => status !== 200)).toEqual([]);
+
+    // A gateway that knows nothing finds everyone in the store again.
+    // As patient as it has to be: else one that is late would be away, and agents placed without it.
+    const fresh = await startGateway({ commandTimeout: '5s' });
+    gateways.push(fresh);
+    const asked = await Promise.all([...known.keys(), ...newcomers].map((user) => post(fresh.url, user)));
+    const elsewhere = asked.filter(
+      ({ user, connector }) => connector !== (known.get(user) ?? hashedPlace(user)),
+    );
+    expect(elsewhere, elsewhere.length === 0 ? '' : whatGatewaysSaid()).toEqual([]);
   });
 });
 
