@@ -122,13 +122,13 @@ ${examples([
     )
     .action(async ({ pidFile, ...flags }: StartFlags & { readonly pidFile?: string }) => {
       const { loadFromFlags } = await import('./load-flags.ts');
-      const readConfig = (): Config => {
+      const readConfig = (warn: (text: string) => void): Config => {
         const { config, warnings } = loadFromFlags(flags, env);
-        for (const warning of warnings) output.err(`warning: ${formatProblem(warning)}\n`);
+        for (const warning of warnings) warn(`warning: ${formatProblem(warning)}\n`);
         return config;
       };
       const { runStart } = await import('./start.ts');
-      await runStart({ config: readConfig(), readConfig, pidFile });
+      await runStart({ config: readConfig(output.err), readConfig, pidFile });
     });
 }
 

@@ -1,15 +1,15 @@
 import type { Config } from '../config/schema.ts';
 import { holdPidFile, TITLE } from '../process/pid-file.ts';
-import { endAtOnce, standardError, tuneHeap } from '../process/runtime.ts';
+import { endAtOnce, tuneHeap } from '../process/runtime.ts';
 import { obeySignals } from '../process/signals.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { openProcessLog } from '../telemetry/logger.ts';
+import { openNotices, openProcessLog } from '../telemetry/logger.ts';
 import type { Started } from './start-alone.ts';
 
 export interface StartOptions {
   readonly config: Config;
-  /** Reads the configuration anew, as it was read for this start. Throws where it is not valid. */
-  readonly readConfig: () => Config;
+  /** Reads the configuration anew, as it was read for this start, and warns in words. Throws where it is not valid. */
+  readonly readConfig: (warn: (text: string) => void) => Config;
   readonly pidFile: string | undefined;
 }
 
@@ -25,9 +25,12 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
   const releasePidFile = pidFile === undefined ? undefined : holdPidFile(pidFile);
   tuneHeap();
   const log = openProcessLog(config.logging.level);
+  const notices = openNotices();
+  const close = async (): Promise<boolean> =>
+    (await Promise.all([log.close(), notices.close()])).every((isWritten) => isWritten);
   try {
-    const { target, listens } = await start(config, readConfig, log.logger);
-    const stop = obeySignals(target, (text) => standardError().write(text));
+    const { target, listens } = await start(config, () => readConfig(notices.write), log.logger);
+    const stop = obeySignals(target, notices.write);
     process.off('SIGHUP', onEarly);
     // A parent that started this process with a channel to it wants it to end with itself.
     const onDisconnect = (): void => stop('SIGTERM');
@@ -36,19 +39,19 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
     if (process.send !== undefined && !process.connected) stop('SIGTERM');
     const urls = await listens;
     if (urls !== undefined) {
-      standardError().write(`ici-gateway listens on ${urls.data}, admin on ${urls.admin}\n`);
+      notices.write(`ici-gateway listens on ${urls.data}, admin on ${urls.admin}\n`);
       if (isReloadAsked) target.reload('SIGHUP');
     }
     await target.ended;
     // Whoever listens for it keeps the process alive.
     process.off('disconnect', onDisconnect);
   } catch (error) {
-    await log.close();
+    await close();
     throw explained(error, config);
   } finally {
     releasePidFile?.();
   }
-  if (!(await log.close())) endAtOnce();
+  if (!(await close())) endAtOnce();
 }
 
 /** Loads what the way of running needs, and no more: a supervisor has little to fail in. */

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 export type { Logger };
 
 const STANDARD_OUTPUT = 1;
+const STANDARD_ERROR = 2;
 // Written in blocks: a line per request would else be a system call per request.
 const BLOCK_BYTES = 2_048;
 // PIPE_BUF of Linux: several processes write to one pipe, and longer blocks would be torn apart by each other.
@@ -12,6 +13,9 @@ const MAX_WRITE_BYTES = 4_096;
 const FLUSH_MS = 100;
 // What may pile up while nobody reads standard output; beyond it lines are dropped, not memory taken.
 const MAX_PENDING_BYTES = 16 * 1_024 * 1_024;
+
+// Of what is said to whoever watches: a few lines in a gateway's life.
+const MAX_NOTICES_BYTES = 64 * 1_024;
 
 const LAST_WORDS_MS = 500;
 
@@ -73,13 +77,43 @@ export function openProcessLog(level: string, child?: string): ProcessLog {
     logger,
     close: () => {
       clearInterval(timer);
-      return new Promise((resolve) => {
-        const givenUp = setTimeout(() => resolve(false), LAST_WORDS_MS);
-        destination.flush(() => {
-          clearTimeout(givenUp);
-          resolve(true);
-        });
-      });
+      return written(destination);
     },
   };
+}
+
+/** What is said in words to whoever watches. */
+export interface Notices {
+  write(text: string): void;
+  /** As {@link ProcessLog.close}. */
+  close(): Promise<boolean>;
+}
+
+/**
+ * Lines on standard error that never wait for their reader, as `process.stderr` does at a pipe that is full: a
+ * supervisor that waits passes on no message between its children.
+ */
+export function openNotices(): Notices {
+  const destination = pino.destination({
+    dest: STANDARD_ERROR,
+    sync: false,
+    // With 0 it would not wait for what is under way when it is flushed.
+    minLength: 1,
+    maxLength: MAX_NOTICES_BYTES,
+  });
+  destination.on('error', () => undefined);
+  destination.flushSync = () => undefined;
+  return { write: (text) => void destination.write(text), close: () => written(destination) };
+}
+
+type Destination = ReturnType<typeof pino.destination>;
+
+function written(destination: Destination): Promise<boolean> {
+  return new Promise((resolve) => {
+    const givenUp = setTimeout(() => resolve(false), LAST_WORDS_MS);
+    destination.flush(() => {
+      clearTimeout(givenUp);
+      resolve(true);
+    });
+  });
 }

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
-import { spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -44,7 +44,21 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-type Stream = 'pipe' | typeof FULL_DISK;
+/** A number is a descriptor. */
+type Stream = 'pipe' | typeof FULL_DISK | number;
+
+/** A pipe that is full and that nobody reads. Returns its two ends: until both are closed, it is not broken either. */
+function fullPipe(): [reading: number, writing: number] {
+  const path = join(directory, 'full');
+  execFileSync('mkfifo', [path]);
+  const reading = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  try {
+    for (;;) writeSync(reading, 'x'.repeat(512));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+  }
+  return [reading, openSync(path, 'w')];
+}
 
 function run(
   args: readonly string[],
@@ -52,7 +66,7 @@ function run(
   env: Record<string, string> = {},
 ): void {
   const full = openSync(FULL_DISK, 'w');
-  const stream = (given: Stream): 'pipe' | number => (given === 'pipe' ? given : full);
+  const stream = (given: Stream): 'pipe' | number => (given === FULL_DISK ? full : given);
   child = spawn(process.execPath, [MAIN, ...args], {
     stdio: ['ignore', stream(stdout), stream(stderr)],
     env: { ...process.env, ...env },
@@ -122,6 +136,31 @@ describe('a gateway', () => {
       for (let i = 0; i < 50; i += 1) expect((await post(url, 'MILLER')).status).toBe(200);
       child.kill('SIGTERM');
       expect(await ended).toEqual([0, null]);
+    },
+  );
+
+  test.each([0, 1])(
+    'with %d workers goes on and ends softly when nobody reads its full standard error',
+    async (workers) => {
+      const port = await freePort();
+      const [reading, writing] = fullPipe();
+      try {
+        start(workers, { port, streams: ['pipe', writing] });
+        await running();
+        // It used to halt the supervisor at its next word, and with it all messages between the processes.
+        if (workers > 0) {
+          child.kill('SIGHUP');
+          await eventually(() => expect(logged('the processes are replaced')).toBeDefined(), SLOW);
+        }
+        expect((await post(`http://127.0.0.1:${port}`, 'MILLER')).status).toBe(200);
+        child.kill('SIGTERM');
+        // Not an ordinary end: a thread still waits in its write.
+        expect(await ended).toEqual([null, 'SIGKILL']);
+        expect(logged('stopped')).toBeDefined();
+      } finally {
+        closeSync(reading);
+        closeSync(writing);
+      }
     },
   );
 
