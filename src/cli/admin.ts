@@ -159,7 +159,9 @@ export async function askAdmin(
   output: Output,
 ): Promise<void> {
   const { method, path, body } = question;
-  if (!URL.canParse(flags.admin)) throw new Error(`--admin must be a URL such as http://127.0.0.1:9090`);
+  // "localhost:9090" is a URL too, of a scheme that is called localhost.
+  if (!URL.canParse(flags.admin) || !/^https?:$/.test(new URL(flags.admin).protocol))
+    throw new Error('--admin must be a URL such as http://127.0.0.1:9090');
   const tokenFile = flags.tokenFile ?? env[TOKEN_FILE];
   const request = {
     method,

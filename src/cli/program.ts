@@ -201,7 +201,8 @@ function addSimulate(program: Command, exitWith: (code: number) => void): void {
     .addHelpText(
       'after',
       `
-Exit code: 1 when an agent was answered by two instances.
+Exit code: 1 when an agent was answered by two instances, when other bytes arrived than were sent,
+or when nothing was answered at all.
 ${examples([
   'ici-gateway simulate agents --url http://127.0.0.1:8080 --agents 200 --for 1m',
   'ici-gateway simulate agents --allow-remote --url http://gw1:8080 --url http://gw2:8080',

@@ -98,6 +98,11 @@ describe('ici-gateway admin', () => {
     expect([bare.code, bare.err]).toEqual([1, expect.stringContaining('changes need the token')]);
     const nobody = await run(['status', '--admin', `http://127.0.0.1:${await freePort()}`]);
     expect([nobody.code, nobody.err]).toEqual([1, expect.stringContaining('ECONNREFUSED')]);
+    // What URLs call a scheme used to end as "Invalid URL".
+    for (const admin of ['localhost:9090', 'ftp://localhost', 'localhost']) {
+      const misnamed = await run(['status', '--admin', admin]);
+      expect([misnamed.code, misnamed.err]).toEqual([1, expect.stringContaining('--admin must be a URL')]);
+    }
     const fileless = await run([
       'drain',
       'spread',
