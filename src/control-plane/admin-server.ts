@@ -51,6 +51,8 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
     requestTimeout: 10_000,
     connectionTimeout: 30_000,
     forceCloseConnections: true,
+    // Who still gets through is told the state, as before.
+    return503OnClosing: false,
     // A misspelled field is told of, not dropped.
     ajv: { customOptions: { removeAdditional: false } },
   });

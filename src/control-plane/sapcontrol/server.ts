@@ -52,6 +52,8 @@ export function createSapControlServer(options: SapControlServerOptions): Fastif
     requestTimeout: 10_000,
     connectionTimeout: 30_000,
     forceCloseConnections: true,
+    // Who still gets through is told the state, as before.
+    return503OnClosing: false,
     // A path that cannot be decoded is as good as any other.
     rewriteUrl: ({ url = '/', method }) => (method === 'POST' ? '/' : url),
   });
