@@ -2,13 +2,15 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './test/support/longest-first.ts';
 
+const AFTER_THE_OTHERS = 1;
+
 export default defineConfig({
   test: {
     globals: false,
     // Half of the time of a core went into loading the same modules for each file. No test leaves anything behind in them.
     isolate: false,
-    // Much of what they do is waiting for each other's sockets: on two cores, two at a time.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Much of what they do is waiting, for processes, leases and probes: on two cores, three at a time.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     sequence: { sequencer: LongestFirst },
     reporters: ['default', './test/support/tally-reporter.ts'],
     projects: [
@@ -37,7 +39,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           // After the others: processes of their own and thousands of requests want both cores.
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: AFTER_THE_OTHERS },
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: ['test/support/redis-global-setup.ts'],
           testTimeout: 120_000,
@@ -52,8 +54,8 @@ export default defineConfig({
           globalSetup: ['test/support/redis-global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
-          // Beside each other, since much of their time is leases and probes that run out, but not beside thousands of requests.
-          sequence: { groupOrder: 2 },
+          // Beside those: much of the time of these is leases and probes that run out.
+          sequence: { groupOrder: AFTER_THE_OTHERS },
         },
       },
     ],

@@ -3,13 +3,21 @@ import { BaseSequencer } from 'vitest/node';
 
 /** Those that take longest, the longest first. */
 const LONGEST = [
-  'e2e/supervisor',
+  'e2e/upgrade',
   'e2e/drills',
+  'e2e/supervisor',
   'e2e/reload',
   'e2e/workers',
-  'e2e/one-agent-one-instance',
+  'e2e/lost-output',
   'fault/redis',
   'fault/instances',
+  'e2e/one-agent-one-instance',
+  'e2e/cli-check',
+  'e2e/stopped-gateway',
+  'e2e/operated',
+  'e2e/states',
+  'fault/agreement',
+  'e2e/socket-activation',
   'integration/forwarding-agreement',
   'integration/simulator-process',
   'simulation/simulation',
