@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { pino } from 'pino';
+import { endAtOnce } from '../process/runtime.ts';
 
 export type { Logger };
 
@@ -52,7 +53,12 @@ export function openProcessLog(level: string, child?: string): ProcessLog {
     maxLength: MAX_PENDING_BYTES,
   });
   // A full disk: what is pending is tried again with the next lines. (A broken pipe is not, pino sees to that.)
-  destination.on('error', () => undefined);
+  let heardAt = performance.now();
+  const onHeard = (): void => {
+    heardAt = performance.now();
+  };
+  destination.on('write', onHeard);
+  destination.on('error', onHeard);
   const options = { level, base: { pid: process.pid, ...(child === undefined ? {} : { child }) } };
   const logger = pino(options, destination);
 
@@ -61,6 +67,8 @@ export function openProcessLog(level: string, child?: string): ProcessLog {
   destination.flushSync = () => undefined;
   const dying = pino(options, { write: (line) => void writeSync(STANDARD_OUTPUT, line) });
   process.on('uncaughtExceptionMonitor', (error) => {
+    // Nobody reads: last words, be they Node's own, would be waited for without end.
+    if (performance.now() - heardAt > LAST_WORDS_MS) endAtOnce();
     if (!logger.isLevelEnabled('error')) return;
     try {
       dying.error({ err: error }, 'crashed: nobody caught this error, which is a fault of the gateway');

@@ -9,7 +9,7 @@ import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 import { eventually } from '../support/eventually.ts';
 import { childrenOf } from '../support/host-processes.ts';
-import { post } from '../support/load.ts';
+import { post, users } from '../support/load.ts';
 import { untilGone } from '../support/processes.ts';
 import { freePort } from '../support/redis-server.ts';
 
@@ -19,6 +19,11 @@ const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const FULL_DISK = '/dev/full';
 // On a busy machine; a gateway that hangs never ends.
 const SLOW = { within: 45_000 };
+
+const FAULT = 'process.on("SIGWINCH", () => { throw new Error("a fault of this test"); })';
+const CRASHES_ON_SIGWINCH = {
+  NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(FAULT)}`,
+};
 
 let connector: SimulatedConnector;
 let directory: string;
@@ -156,7 +161,7 @@ describe('a gateway', () => {
         child.kill('SIGTERM');
         // Not an ordinary end: a thread still waits in its write.
         expect(await ended).toEqual([null, 'SIGKILL']);
-        expect(logged('stopped')).toBeDefined();
+        await eventually(() => expect(logged('stopped')).toBeDefined());
       } finally {
         closeSync(reading);
         closeSync(writing);
@@ -164,9 +169,22 @@ describe('a gateway', () => {
     },
   );
 
+  test('ends when it crashes, although nobody reads its log', async () => {
+    start(0, { env: CRASHES_ON_SIGWINCH });
+    await running();
+    const url = /listens on (\S+),/.exec(err)?.[1] as string;
+    child.stdout?.removeAllListeners('data').pause();
+    // More than a pipe holds, and longer than it waits for a reader.
+    const path = `/${'x'.repeat(4_000)}`;
+    const until = performance.now() + 1_500;
+    while (performance.now() < until)
+      await Promise.all(users(20, 'AGENT').map((user) => post(`${url}${path}`, user)));
+    child.kill('SIGWINCH');
+    expect(await ended).toEqual([null, 'SIGKILL']);
+  });
+
   test('logs what crashes one of its processes', async () => {
-    const fault = 'process.on("SIGWINCH", () => { throw new Error("a fault of this test"); })';
-    start(1, { env: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(fault)}` } });
+    start(1, { env: CRASHES_ON_SIGWINCH });
     await running();
     const worker = childrenOf(child.pid as number).workers.get('worker-1') as number;
     process.kill(worker, 'SIGWINCH');
