@@ -57,7 +57,7 @@ const DRILLS: Readonly<
   reloads: { times: 200, workers: 2, run: alone(drillReloads), what: 'another configuration, and SIGHUP' },
   cycles: {
     times: 100,
-    workers: 2,
+    workers: 1,
     run: cycles,
     what: 'soft stop and start of one of two gateways behind haproxy',
   },
@@ -75,7 +75,7 @@ ${Object.entries(DRILLS)
   .join('\n')}
   --only <a,b,…>     of ${[...Object.keys(DRILLS), QUEUE].join(', ')}; queue: the only worker is killed, ${QUEUED} connect
   --rate <n>         new connections per second (500)
-  --workers <n>      of each gateway (4 where workers are killed, else 2)
+  --workers <n>      of each gateway (4 where workers are killed, 1 of each of two gateways, else 2)
   --help
 `;
 
