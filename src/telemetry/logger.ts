@@ -19,6 +19,8 @@ const MAX_PENDING_BYTES = 16 * 1_024 * 1_024;
 const MAX_NOTICES_BYTES = 64 * 1_024;
 
 const LAST_WORDS_MS = 500;
+// How often it looks in that time: a process that stood still for a while has not been refused by its reader.
+const LAST_WORDS_LOOKS = 10;
 
 // From the one that says least. `logging.level` names one of them.
 const BY_DETAIL = ['silent', 'error', 'warn', 'info', 'debug', 'trace'];
@@ -118,10 +120,16 @@ type Destination = ReturnType<typeof pino.destination>;
 
 function written(destination: Destination): Promise<boolean> {
   return new Promise((resolve) => {
-    const givenUp = setTimeout(() => resolve(false), LAST_WORDS_MS);
-    destination.flush(() => {
-      clearTimeout(givenUp);
-      resolve(true);
-    });
+    let looksLeft = LAST_WORDS_LOOKS;
+    const givingUp = setInterval(() => {
+      looksLeft -= 1;
+      if (looksLeft === 0) end(false);
+    }, LAST_WORDS_MS / LAST_WORDS_LOOKS);
+    const end = (isWritten: boolean): void => {
+      clearInterval(givingUp);
+      resolve(isWritten);
+    };
+    // Twice: it calls back as soon as the write that is under way is done, with less than a block still to be written.
+    destination.flush(() => destination.flush(() => end(true)));
   });
 }
