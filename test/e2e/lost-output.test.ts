@@ -112,6 +112,16 @@ const logged = (msg: string): Record<string, unknown> | undefined =>
 
 const running = (): Promise<void> => eventually(() => expect(logged('running')).toBeDefined(), SLOW);
 
+/** Its URL, once it runs: it says the one on standard error and logs the other, and they come in any order. */
+async function runningAt(): Promise<string> {
+  await running();
+  return eventually(() => {
+    const url = /listens on (\S+),/.exec(err)?.[1];
+    if (url === undefined) throw new Error(`it says ${err}`);
+    return url;
+  }, SLOW);
+}
+
 describe('a gateway', () => {
   test.each([
     ['standard output is', true, false, 0],
@@ -120,8 +130,7 @@ describe('a gateway', () => {
     ['both are', true, true, 1],
   ])('goes on and ends softly when %s closed (%s, %s, with %d workers)', async (_, isOut, isErr, workers) => {
     start(workers);
-    await running();
-    const url = /listens on (\S+),/.exec(err)?.[1] as string;
+    const url = await runningAt();
     if (isOut) child.stdout?.destroy();
     if (isErr) child.stderr?.destroy();
     // It logs the one, and tells of the other.
@@ -171,8 +180,7 @@ describe('a gateway', () => {
 
   test('ends when it crashes, although nobody reads its log', async () => {
     start(0, { env: CRASHES_ON_SIGWINCH });
-    await running();
-    const url = /listens on (\S+),/.exec(err)?.[1] as string;
+    const url = await runningAt();
     child.stdout?.removeAllListeners('data').pause();
     // More than a pipe holds, and longer than it waits for a reader.
     const path = `/${'x'.repeat(4_000)}`;
