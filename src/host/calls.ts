@@ -51,8 +51,11 @@ export class Calls {
     const call = this.#last;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.#waiting.delete(call);
-        reject(new CallFailed(`no answer to ${method} within ${limitMs} ms`));
+        // After the next look at the channel: a process that stood still may have had its answer for long.
+        setImmediate(() => {
+          if (this.#waiting.delete(call))
+            reject(new CallFailed(`no answer to ${method} within ${limitMs} ms`));
+        });
       }, limitMs);
       this.#waiting.set(call, { resolve, reject, timer });
       this.#send({ kind: 'call', call, method, args });

@@ -42,15 +42,15 @@ interface Worker {
   readonly calls: Calls;
   hasSaidHello: boolean;
   load: WorkerLoad | undefined;
-  /** Monotonic ms. */
-  heardAt: number;
+  /** How many messages have come from it. */
+  heard: number;
 }
 
 // Many bindings take long to write back, even by a worker that is well.
 const WRITE_BACK_MS = 30_000;
 // A worker tells of its load several times a second. One that says nothing for so long hangs, and nobody waits for it.
 const SILENCE_MS = 2_000;
-const SILENCE_CHECK_MS = 250;
+const SILENCE_LOOKS = 8;
 const METRICS_MS = 500;
 
 /**
@@ -82,7 +82,8 @@ export class Workers {
     if (earlier.length > 0) {
       this.#o.send('workers', { kind: 'who' });
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, limitMs);
+        // After the next look at the channel, as for a call.
+        const timer = setTimeout(() => setImmediate(resolve), limitMs);
         this.#onHello = () => {
           if ([...this.#workers.values()].some(({ hasSaidHello }) => !hasSaidHello)) return;
           clearTimeout(timer);
@@ -109,7 +110,7 @@ export class Workers {
       calls,
       hasSaidHello: false,
       load: undefined,
-      heardAt: performance.now(),
+      heard: 0,
     });
     if (mayHold) this.#inherited.set(id, performance.now() + this.#o.leaseMs);
   }
@@ -130,7 +131,7 @@ export class Workers {
   take(id: WorkerId, message: ToController | CallMessage): void {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
-    worker.heardAt = performance.now();
+    worker.heard += 1;
     if (worker.calls.take(message)) return;
     this.#hear(worker, message as ToController);
   }
@@ -285,9 +286,14 @@ export class Workers {
 async function writtenBack(worker: Worker, pool: string, life: string): Promise<void> {
   let watch: NodeJS.Timeout | undefined;
   const silence = new Promise<void>((resolve) => {
+    let { heard } = worker;
+    let silentLooks = 0;
+    // Looks are counted, not time: this process may have stood still, and has not read yet what was said meanwhile.
     watch = setInterval(() => {
-      if (performance.now() - worker.heardAt >= SILENCE_MS) resolve();
-    }, SILENCE_CHECK_MS);
+      silentLooks = worker.heard === heard ? silentLooks + 1 : 0;
+      heard = worker.heard;
+      if (silentLooks === SILENCE_LOOKS) resolve();
+    }, SILENCE_MS / SILENCE_LOOKS);
   });
   try {
     await Promise.race([worker.calls.call('writeBack', [pool, life], WRITE_BACK_MS), silence]);

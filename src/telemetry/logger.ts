@@ -19,8 +19,8 @@ const MAX_PENDING_BYTES = 16 * 1_024 * 1_024;
 const MAX_NOTICES_BYTES = 64 * 1_024;
 
 const LAST_WORDS_MS = 500;
-// How often it looks in that time: a process that stood still for a while has not been refused by its reader.
-const LAST_WORDS_LOOKS = 10;
+// So many looks in vain are what counts, not time: a process that stood still has not been refused by its reader.
+const LAST_WORDS_LOOKS = LAST_WORDS_MS / FLUSH_MS;
 
 // From the one that says least. `logging.level` names one of them.
 const BY_DETAIL = ['silent', 'error', 'warn', 'info', 'debug', 'trace'];
@@ -55,9 +55,9 @@ export function openProcessLog(level: string, child?: string): ProcessLog {
     maxLength: MAX_PENDING_BYTES,
   });
   // A full disk: what is pending is tried again with the next lines. (A broken pipe is not, pino sees to that.)
-  let heardAt = performance.now();
+  let vainFlushes = 0;
   const onHeard = (): void => {
-    heardAt = performance.now();
+    vainFlushes = 0;
   };
   destination.on('write', onHeard);
   destination.on('error', onHeard);
@@ -70,7 +70,7 @@ export function openProcessLog(level: string, child?: string): ProcessLog {
   const dying = pino(options, { write: (line) => void writeSync(STANDARD_OUTPUT, line) });
   process.on('uncaughtExceptionMonitor', (error) => {
     // Nobody reads: last words, be they Node's own, would be waited for without end.
-    if (performance.now() - heardAt > LAST_WORDS_MS) endAtOnce();
+    if (vainFlushes >= LAST_WORDS_LOOKS) endAtOnce();
     if (!logger.isLevelEnabled('error')) return;
     try {
       dying.error({ err: error }, 'crashed: nobody caught this error, which is a fault of the gateway');
@@ -81,7 +81,10 @@ export function openProcessLog(level: string, child?: string): ProcessLog {
     }
   });
 
-  const timer = setInterval(() => destination.flush(), FLUSH_MS);
+  const timer = setInterval(() => {
+    vainFlushes += 1;
+    destination.flush();
+  }, FLUSH_MS);
   timer.unref();
   return {
     logger,
@@ -124,7 +127,7 @@ function written(destination: Destination): Promise<boolean> {
     const givingUp = setInterval(() => {
       looksLeft -= 1;
       if (looksLeft === 0) end(false);
-    }, LAST_WORDS_MS / LAST_WORDS_LOOKS);
+    }, FLUSH_MS);
     const end = (isWritten: boolean): void => {
       clearInterval(givingUp);
       resolve(isWritten);

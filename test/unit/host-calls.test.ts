@@ -1,3 +1,4 @@
+import { stat } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { CallMessage } from '../../src/host/calls.ts';
 import { Calls } from '../../src/host/calls.ts';
@@ -27,6 +28,17 @@ describe('a call', () => {
     const calls = new Calls((message) => void sent.push(message));
     await expect(calls.call('x', [], 5)).rejects.toMatchObject({ name: 'CallFailed' });
     expect(calls.take({ kind: 'return', call: 1, value: 1 })).toBe(true);
+  });
+
+  test('whose answer was there before this process got to its timers is answered', async () => {
+    const calls = new Calls(() => undefined);
+    const answer = calls.call('x', [], 5);
+    setImmediate(() => {
+      stat('/', () => calls.take({ kind: 'return', call: 1, value: 'in time' }));
+      const until = performance.now() + 50;
+      while (performance.now() < until);
+    });
+    expect(await answer).toBe('in time');
   });
 
   test('ends when the peer is gone', async () => {
