@@ -101,7 +101,8 @@ export function supervised({ init, channel, status, logger }: SupervisedParts): 
       logger,
       state: () => status().state,
       liveWorkers: () => workers.size,
-      pids: () => [host.pid, process.pid, ...Array.from(workers.values(), ({ pid }) => pid)],
+      // Without those that no process could be started for: a signal to number 0 goes to this whole group.
+      pids: () => [host.pid, process.pid, ...Array.from(workers.values(), ({ pid }) => pid).filter(Boolean)],
       stop: (timeout) =>
         ask({ kind: 'stop', why: WHY, ...(timeout === undefined ? {} : { softTimeoutMs: timeout }) }),
       restart: async () => {

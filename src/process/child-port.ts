@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
 import type { SocketsByName } from './host-sockets.ts';
 import type { ChildRole, FromChild, InheritedSocket, SocketName, ToChild } from './messages.ts';
@@ -22,7 +23,7 @@ export interface ChildStart {
   readonly onMessage: (message: FromChild) => void;
 }
 
-/** Starts a process; see {@link forking}. */
+/** Starts a process; see {@link forking}. Never throws: one that cannot be started is a child that has ended. */
 export type StartChild = (start: ChildStart) => ChildPort;
 
 // 0 to 2 are standard input and output, 3 is the channel.
@@ -51,25 +52,35 @@ export function forking(module: string): StartChild {
   return ({ role, fds, onMessage }) => {
     // A socket is inherited once; a grandchild that believed in these would take descriptors for its own.
     const { LISTEN_PID: _pid, LISTEN_FDS: _fds, LISTEN_FDNAMES: _names, ...env } = process.env;
-    const child = fork(module, [`--child=${role}`], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...Object.values(fds)],
-      // Keeps what JSON loses: Infinity, undefined, bytes.
-      serialization: 'advanced',
-      env,
-    });
+    let child: ChildProcess;
+    try {
+      child = fork(module, [`--child=${role}`], {
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...Object.values(fds)],
+        // Keeps what JSON loses: Infinity, undefined, bytes.
+        serialization: 'advanced',
+        env,
+      });
+    } catch (error) {
+      // Of what a system refuses a process for, Node emits the most frequent reasons, and throws all others.
+      return stillborn(error as Error);
+    }
     child.on('message', onMessage as (message: unknown) => void);
+    const kill = (): void => {
+      // Where there is no process, Node may send it to number 0, which is this one and its whole group.
+      if (child.pid !== undefined) child.kill('SIGKILL');
+    };
     let unread = 0;
     return {
       pid: child.pid ?? 0,
       send: (message) => {
         if (!child.connected) return;
         unread += 1;
-        if (unread > MAX_UNREAD) child.kill('SIGKILL');
+        if (unread > MAX_UNREAD) kill();
         child.send(message, () => {
           unread -= 1;
         });
       },
-      kill: () => void child.kill('SIGKILL'),
+      kill,
       exited: new Promise((resolve) => {
         child.once('exit', (code, signal) => {
           const how = signal ?? `exit code ${code}`;
@@ -79,9 +90,18 @@ export function forking(module: string): StartChild {
         });
         // Without a process there will be no exit.
         child.on('error', (error) => {
-          if (child.pid === undefined) resolve(error.message);
+          if (child.pid === undefined) resolve(unmade(error));
         });
       }),
     };
   };
+}
+
+/** What there is of a child that the system made no process for. */
+function stillborn(error: Error): ChildPort {
+  return { pid: 0, send: () => undefined, kill: () => undefined, exited: Promise.resolve(unmade(error)) };
+}
+
+function unmade(error: Error): string {
+  return `no process could be started for it: ${error.message}`;
 }

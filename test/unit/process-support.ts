@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { vi } from 'vitest';
 import type { Config } from '../../src/config/schema.ts';
+import type { StartChild } from '../../src/process/child-port.ts';
 import { HostSockets } from '../../src/process/host-sockets.ts';
 import { Supervisor } from '../../src/process/supervisor.ts';
 import { FakeChildren } from '../support/fake-children.ts';
@@ -21,7 +22,7 @@ export class Supervised {
   nextConfig: () => Config = () => configOf();
   readonly supervisor: Supervisor;
 
-  constructor() {
+  constructor(startChild?: StartChild) {
     let fd = 20;
     const sockets = new HostSockets({
       inherited: new Map(),
@@ -36,7 +37,7 @@ export class Supervised {
       replica: 'gw-1',
       workersOf: () => WORKERS,
       readConfig: () => this.nextConfig(),
-      startChild: this.children.start,
+      startChild: startChild ?? this.children.start,
       sockets,
       logger: pino({ level: 'trace', base: null }, { write: (line) => this.log.push(JSON.parse(line)) }),
     });

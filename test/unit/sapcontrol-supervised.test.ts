@@ -60,6 +60,12 @@ describe('a controller', () => {
     expect(parts.liveWorkers()).toBe(0);
   });
 
+  test('has no number for a worker that no process could be started for: signals to 0 reach a whole group', () => {
+    const { parts, heard } = controller(agrees);
+    heard({ kind: 'worker-started', worker: { id: 'worker-2', pid: 0, startedAt: 0 } });
+    expect(parts.pids()).toEqual([900, process.pid, 1_001]);
+  });
+
   test('has its supervisor stop the gateway', async () => {
     const { parts, asked } = controller(agrees);
     await parts.stop(5_000);
