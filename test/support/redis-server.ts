@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { randomInt } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -28,11 +29,46 @@ export function findRedisProgram(): string | undefined {
   );
 }
 
+const LOWEST_PORT = 20_000;
+const FEWEST_PORTS = 1_000;
+const given = new Set<number>();
+
+/**
+ * A port at 127.0.0.1 on which nobody listens, for a program that cannot be
+ * given 0. The kernel does not give it to anybody in the meantime: it is below
+ * those from which `listen(0)` and connections take theirs.
+ */
 export async function freePort(): Promise<number> {
+  const range = firstEphemeralPort() - LOWEST_PORT;
+  for (;;) {
+    // Where the kernel leaves too few to others, its own will have to do.
+    const wanted = range < FEWEST_PORTS ? 0 : LOWEST_PORT + randomInt(range);
+    const port = given.has(wanted) ? undefined : await listenOnce(wanted);
+    if (port === undefined) continue;
+    given.add(port);
+    return port;
+  }
+}
+
+function firstEphemeralPort(): number {
+  try {
+    return Number.parseInt(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8'), 10);
+  } catch {
+    return 32_768;
+  }
+}
+
+/** The port that was listened on for a moment, or `undefined` where somebody else has it. */
+async function listenOnce(wanted: number): Promise<number | undefined> {
   const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(0, '127.0.0.1', resolve);
-  });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject).listen(wanted, '127.0.0.1', resolve);
+    });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return undefined;
+    throw error;
+  }
   const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));
   return port;
@@ -46,15 +82,29 @@ export interface RedisServerOptions {
   readonly isReady?: (port: number) => Promise<unknown>;
 }
 
-export async function startRedis({
-  persistent = false,
-  args = [],
-  isReady = ping,
-}: RedisServerOptions = {}): Promise<RedisServer> {
+const MOST_PORTS = 3;
+
+export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   const program = findRedisProgram();
   if (program === undefined)
     throw new Error('no redis-server found: install it, e.g. apt-get install redis-server');
-  const port = await freePort();
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await startRedisAt(await freePort(), program, options);
+    } catch (error) {
+      // Somebody may have taken the port since nobody had it.
+      if (!(error instanceof EndedUnready) || tries === MOST_PORTS) throw error;
+    }
+  }
+}
+
+class EndedUnready extends Error {}
+
+async function startRedisAt(
+  port: number,
+  program: string,
+  { persistent = false, args = [], isReady = ping }: RedisServerOptions,
+): Promise<RedisServer> {
   const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-redis-'));
   let child: ChildProcess | undefined;
 
@@ -62,7 +112,7 @@ export async function startRedis({
     const persistence = persistent
       ? ['--appendonly', 'yes', '--appendfsync', 'always']
       : ['--appendonly', 'no'];
-    child = spawn(
+    const started = spawn(
       program,
       [
         ...['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', directory],
@@ -71,7 +121,13 @@ export async function startRedis({
       ],
       { stdio: 'ignore' },
     );
-    await eventually(() => isReady(port), { within: 10_000 });
+    child = started;
+    const ended = new Promise<never>((_resolve, reject) => {
+      started.once('exit', (code, signal) =>
+        reject(new EndedUnready(`${program} at port ${port} ended with ${code ?? signal}`)),
+      );
+    });
+    await Promise.race([eventually(() => isReady(port), { within: 10_000 }), ended]);
   };
   const kill = async (): Promise<void> => {
     const victim = child;
@@ -81,7 +137,16 @@ export async function startRedis({
     victim.kill('SIGKILL');
     await gone;
   };
-  await start();
+  const stop = async (): Promise<void> => {
+    await kill();
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    await start();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     url: `redis://127.0.0.1:${port}/0`,
     port,
@@ -89,10 +154,7 @@ export async function startRedis({
     resume: () => void child?.kill('SIGCONT'),
     kill,
     start,
-    stop: async () => {
-      await kill();
-      rmSync(directory, { recursive: true, force: true });
-    },
+    stop,
   };
 }
 
