@@ -17,6 +17,8 @@ export interface LoadReport {
   readonly moved: number;
   readonly p99Ms: number;
   readonly slowestMs: number;
+  /** Whose request that was, and how much of it went by before it was connected. */
+  readonly slowest: string;
   /** The first failures, in words. */
   readonly examples: readonly string[];
 }
@@ -54,10 +56,12 @@ export function startSteadyLoad({ url, perSecond, agents = 100, staying }: Stead
   const excused = new Map<number, number>();
   const examples: string[] = [];
   const counts = { requests: 0, refused: 0, failed: 0, cut: 0, moved: 0 };
+  let slowest: Outcome | undefined;
 
   const record = (outcome: Outcome): void => {
     const { user, status, connector, error, port, startedAt, durationMs } = outcome;
     if (status === 200 && connector !== undefined) {
+      if (slowest === undefined || durationMs > slowest.durationMs) slowest = outcome;
       latencies.record(durationMs);
       const before = served.get(user);
       if (before !== undefined && before !== connector && staying.has(before)) {
@@ -72,8 +76,7 @@ export function startSteadyLoad({ url, perSecond, agents = 100, staying }: Stead
     else {
       counts[error === 'ECONNREFUSED' ? 'refused' : 'failed'] += 1;
       const what = status === 0 ? error : `${status} ${outcome.code ?? ''}`;
-      const at = new Date(performance.timeOrigin + startedAt).toISOString();
-      note(`${user} at ${at}, from port ${port ?? 'none'}: ${what} after ${Math.round(durationMs)} ms`);
+      note(`${nameOf(outcome)}: ${what} after ${Math.round(durationMs)} ms`);
     }
   };
   const note = (text: string): void => {
@@ -114,8 +117,19 @@ export function startSteadyLoad({ url, perSecond, agents = 100, staying }: Stead
         perSecond: counts.requests / seconds,
         p99Ms: latencies.quantile(0.99),
         slowestMs: latencies.summary().maxMs,
+        slowest: slowest === undefined ? 'none' : described(slowest),
         examples,
       };
     },
   };
+}
+
+function nameOf({ user, startedAt, port }: Outcome): string {
+  const at = new Date(performance.timeOrigin + startedAt).toISOString();
+  return `${user} at ${at}, from port ${port ?? 'none'}`;
+}
+
+function described(outcome: Outcome): string {
+  const { durationMs, connectedMs = 0 } = outcome;
+  return `${nameOf(outcome)}: ${Math.round(durationMs)} ms, of which ${Math.round(connectedMs)} until it was connected`;
 }

@@ -162,6 +162,7 @@ async function main(): Promise<number> {
       });
       lines.push(lineOf(name, what, report));
       for (const example of report.examples) say(`  ${example}`);
+      say(`  slowest: ${report.slowest}`);
       await tidy();
     }
     if (wanted.includes(QUEUE) && !interrupted.signal.aborted) {

@@ -16,6 +16,8 @@ export interface Outcome {
   readonly durationMs: number;
   /** The client's end of the connection; undefined where there never was one. */
   readonly port: number | undefined;
+  /** How long it took until there was a connection; undefined where there never was one. */
+  readonly connectedMs: number | undefined;
 }
 
 export interface Sending {
@@ -41,6 +43,7 @@ export function post(
   const id = `${process.pid}-${sequence}`;
   const startedAt = performance.now();
   let port: number | undefined;
+  let connectedMs: number | undefined;
   let timer: NodeJS.Timeout | undefined;
   return new Promise((resolve) => {
     const end = (status: number, rest: Partial<Outcome> = {}): void => {
@@ -55,6 +58,7 @@ export function post(
         startedAt,
         durationMs: performance.now() - startedAt,
         port,
+        connectedMs,
         ...rest,
       });
     };
@@ -67,6 +71,7 @@ export function post(
     outgoing.once('socket', (socket) => {
       const look = (): void => {
         port = socket.localPort;
+        connectedMs = performance.now() - startedAt;
       };
       if (socket.connecting) socket.once('connect', look);
       else look();
