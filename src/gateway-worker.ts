@@ -113,8 +113,13 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
 
   const tellMetrics = async (): Promise<void> =>
     tell({ kind: 'metrics', metrics: await metrics.registry.getMetricsAsJSON() });
+  const tellLoad = (): void => {
+    const load = new Map(pools.map((one) => [one.pool.name, one.load()]));
+    tell({ kind: 'load', load: { pools: load, inFlight: server.inFlight } });
+  };
   const hello = (): void => {
     tell({ kind: 'hello', knowledge: coordinator.knowledge, totals });
+    tellLoad();
     // A controller that is new has heard nothing of what was counted, and this worker may be killed next.
     void tellMetrics();
   };
@@ -163,10 +168,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
   });
   clock.start();
   const timers = [
-    setInterval(() => {
-      const load = new Map(pools.map((one) => [one.pool.name, one.load()]));
-      tell({ kind: 'load', load: { pools: load, inFlight: server.inFlight } });
-    }, LOAD_EVERY_MS),
+    setInterval(tellLoad, LOAD_EVERY_MS),
     setInterval(() => void tellMetrics(), METRICS_EVERY_MS),
     setInterval(() => {
       const mono = performance.now();

@@ -17,11 +17,14 @@ export interface PoolLoad {
   readonly cachedBindings: number;
   /** Whoever was bound when the process began is known to it. */
   readonly isMirrored: boolean;
-  /** Milliseconds since the last request came. */
+  /** Milliseconds since the last request came; since the process began, where none has: it cannot know of those before. */
   readonly idleMs: number;
 }
 
-export const NO_LOAD: PoolLoad = {
+/** What is to be thought of traffic nobody has told of: it may be busy, and its agents bound to anywhere. */
+export const UNHEARD: Pick<PoolLoad, 'isMirrored' | 'idleMs'> = { isMirrored: false, idleMs: 0 };
+
+const NO_LOAD: PoolLoad = {
   instances: new Map(),
   parked: 0,
   cachedBindings: 0,

@@ -9,7 +9,7 @@ import { Calls } from './calls.ts';
 import { HOST_CLOCK_OFFSET_MS } from './host-clock.ts';
 import type { ControllerCalls, ToController, ToWorker, WorkerLoad } from './messages.ts';
 import type { PoolLoad } from './pool-load.ts';
-import { sumOf } from './pool-load.ts';
+import { sumOf, UNHEARD } from './pool-load.ts';
 import type { Totals } from './totals.ts';
 
 /** What the workers ask of the controller about one pool. */
@@ -177,13 +177,15 @@ export class Workers {
     return sum;
   }
 
+  /**
+   * Of those who have the pool. While there is nobody, and until each has told of its own for the first time, it counts
+   * neither as idle nor as mirrored: a controller that has just started would move agents who are at work.
+   */
   load(pool: string): PoolLoad {
-    const loads: PoolLoad[] = [];
-    for (const { load } of this.#workers.values()) {
-      const one = load?.pools.get(pool);
-      if (one !== undefined) loads.push(one);
-    }
-    return sumOf(loads);
+    const workers = [...this.#workers.values()];
+    const sum = sumOf(workers.flatMap(({ load }) => load?.pools.get(pool) ?? []));
+    const isHeard = workers.length > 0 && workers.every(({ load }) => load !== undefined);
+    return isHeard ? sum : { ...sum, ...UNHEARD };
   }
 
   close(): void {

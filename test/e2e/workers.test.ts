@@ -23,17 +23,16 @@ afterEach(async () => {
   connectors = [];
 });
 
-async function start(affinity: Record<string, unknown>, mode: 'sticky' | 'failover' = 'sticky') {
+async function start(affinity: Record<string, unknown>, pool: Record<string, unknown> = {}, workers = 2) {
   connectors = await Promise.all(['a', 'b'].map((name) => startConnector({ name })));
   gateway = await startGatewayProcess({
-    workers: 2,
+    workers,
     pools: [
       {
         name: 'ici',
-        mode,
-        balancer: 'random',
         health: { path: '/health', interval: '300ms', fastInterval: '100ms' },
         instances: connectors.map(({ name, url }) => ({ id: name, url })),
+        ...pool,
       },
     ],
     coordination: { lease: '1s' },
@@ -79,7 +78,7 @@ describe.each([
   ['the store of this host alone', () => ({})],
 ])('two workers, with %s,', (_store, affinity) => {
   test('bind an agent to one instance, and go on with him when either is killed, or the controller is', async () => {
-    const running = await start(affinity());
+    const running = await start(affinity(), { mode: 'sticky', balancer: 'random' });
     const agents = users(30, 'AGENT');
     // At once, so that both workers meet each of them for the first time at the same moment.
     const first = await Promise.all([...agents, ...agents].map((user) => post(running.url, user)));
@@ -128,7 +127,7 @@ describe.each([
 
 describe('a worker that stands still', () => {
   test('holds up a new active instance until it can act on the old one no more, and never does', async () => {
-    const running = await start(shared(), 'failover');
+    const running = await start(shared(), { mode: 'failover' });
     const [a, b] = connectors as [SimulatedConnector, SimulatedConnector];
     expect((await post(running.url, 'AGENT')).connector).toBe('a');
     const [pid] = childrenOf(running.pid).workers.values();
@@ -148,5 +147,37 @@ describe('a worker that stands still', () => {
     const outcomes = await Promise.all(users(40, 'AGENT').map((user) => post(running.url, user)));
     expect(new Set(placesOf(outcomes).values())).toEqual(new Set([b.name]));
     expect(a.deliveries.report(false).total).toBe(total);
+  });
+});
+
+describe('a busy failover pool that goes back to the preferred instance when it is idle', () => {
+  test('does not while those are replaced who know how busy it is', async () => {
+    const pool = { mode: 'failover', failback: 'when-idle', idleAfter: '60s' };
+    const running = await start(shared(), pool, 1);
+    const [a] = connectors as [SimulatedConnector, SimulatedConnector];
+    const active = async () => (await poolOf(running)).active?.instance;
+    expect((await post(running.url, 'AGENT')).connector).toBe('a');
+    await a.behave({ mode: 'unavailable', appliesTo: 'health' });
+    await eventually(async () => expect(await active()).toBe('b'));
+    await a.behave({ mode: 'normal' });
+    const isBack = async () => {
+      const { standing, instances } = await poolOf(running);
+      expect([standing, ...instances.map(({ health }) => health)]).toEqual(['leased', 'up', 'up']);
+    };
+    await eventually(isBack, { within: 20_000 });
+
+    for (const which of ['controller', 'worker'] as const) {
+      const pidOf = () => {
+        const { controller, workers } = childrenOf(running.pid);
+        return which === 'controller' ? controller : [...workers.values()][0];
+      };
+      const before = pidOf() as number;
+      process.kill(before, 'SIGKILL');
+      await eventually(() => expect([undefined, before]).not.toContain(pidOf()), { within: 20_000 });
+      // By a worker that has told of its load since, to a controller that has voted since.
+      expect((await post(running.url, 'AGENT')).connector).toBe('b');
+      await eventually(isBack, { within: 20_000 });
+      expect(await active()).toBe('b');
+    }
   });
 });
