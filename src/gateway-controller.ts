@@ -33,6 +33,8 @@ import { Metrics } from './telemetry/metrics.ts';
 const MEET_MS = 500;
 // A page that is read slowly does not keep a successor waiting.
 const LAST_ANSWERS_MS = 1_000;
+// As often as workers tell what they counted, and for the same reason: whoever counted it may be killed next.
+const TOTALS_EVERY_MS = 5_000;
 // The same share of the lease as a gateway's own, for the same reason: what is told of it takes time.
 const LEASE_SHARE = 0.95;
 
@@ -47,7 +49,7 @@ export async function startController(
 ): Promise<RunningChild> {
   const { config, replica, shownConfig } = init;
   const metrics = new Metrics();
-  const hostMetrics = new HostMetrics(metrics.registry);
+  const hostMetrics = new HostMetrics(metrics.registry, init.host.startedAt);
   const showName = nameDisplay(config.logging.names, init.secret);
   let lifecycle: HostLifecycle = init.lifecycle;
   const tellTotals = async (to: WorkerId | 'workers'): Promise<void> =>
@@ -164,7 +166,10 @@ export async function startController(
     inFlight: () => workers.inFlight,
     scrape: async () => {
       await workers.refreshMetrics();
-      return hostMetrics.text();
+      const text = await hostMetrics.text();
+      // A successor must not show less than was shown.
+      await tellTotals('workers');
+      return text;
     },
     showName: (name) => displayed(name, showName),
   });
@@ -174,6 +179,7 @@ export async function startController(
   void Promise.all(pools.map(({ coordinator }) => coordinator.settled())).then(() => channel.settled());
   await Promise.all(pools.map((pool) => pool.start()));
   clock.start();
+  const telling = setInterval(() => void tellTotals('workers'), TOTALS_EVERY_MS);
   await admin.server.ready();
   await listenOn(admin.server.server, socketOf(init, 'admin'));
   const sapControl =
@@ -187,6 +193,8 @@ export async function startController(
       await sapControl?.close();
       await closeAdmin(admin);
       for (const pool of pools) await pool.close({ leave: kind === 'leave' });
+      clearInterval(telling);
+      await tellTotals('workers');
       workers.close();
       await stores.close();
     },

@@ -1,4 +1,4 @@
-/** What ended processes counted, as one controller sums it. Kept by the workers for the next one. */
+/** What one controller and the processes that had ended counted, as it sums it. Kept by the workers for the next one. */
 export interface Totals {
   /** Who summed: workers give back to a controller also what it has told them itself. */
   readonly by: string;

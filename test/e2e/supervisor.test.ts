@@ -151,6 +151,61 @@ describe('a gateway of several processes', () => {
     });
   });
 
+  test('shows every metric that the alerts and the dashboard ask for', async () => {
+    const text = await gateway.metrics();
+    const shown = new Set(['up']);
+    for (const [, name, type] of text.matchAll(/^# TYPE (\w+) (\w+)$/gm)) {
+      const series = type === 'histogram' ? ['_bucket', '_sum', '_count'] : [''];
+      for (const suffix of series) shown.add(`${name}${suffix}`);
+    }
+    const asked = ['prometheus/alerts.yaml', 'grafana/ici-gateway.json'].flatMap((file) => {
+      const queries = readFileSync(new URL(`../../deploy/${file}`, import.meta.url), 'utf8');
+      return [...queries.matchAll(/\b(\w+)\{job=/g)].map(([, name = '']) => name);
+    });
+    expect(asked.length).toBeGreaterThan(50);
+    expect(asked.filter((name) => !shown.has(name))).toEqual([]);
+  });
+
+  test('goes on counting where its processes were when they are replaced, and tells when it was started itself', async () => {
+    const counted = async () => {
+      const text = await gateway.metrics();
+      const sum = (name: string): number =>
+        [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))].reduce(
+          (all, [, value]) => all + Number(value),
+          0,
+        );
+      return {
+        processor: sum('process_cpu_seconds_total'),
+        collections: sum('nodejs_gc_duration_seconds_count'),
+        // The controller's alone.
+        operations: sum('gateway_ledger_operations_total'),
+        start: sum('process_start_time_seconds'),
+      };
+    };
+    const replaced = (controller: number): Promise<void> =>
+      eventually(async () => {
+        expect(one('controller').pid).not.toBe(controller);
+        expect((await gateway.status()).state).toBe('Running');
+      }, PATIENT);
+    const startedAt = Date.parse((await gateway.status()).startedAt);
+    let before = await counted();
+    for (const replace of [
+      () => void gateway.signal('SIGHUP'),
+      () => void process.kill(one('controller').pid, 'SIGKILL'),
+    ]) {
+      const { pid } = one('controller');
+      replace();
+      await replaced(pid);
+      const after = await counted();
+      expect(after.processor).toBeGreaterThanOrEqual(before.processor);
+      expect(after.collections).toBeGreaterThanOrEqual(before.collections);
+      expect(after.operations).toBeGreaterThanOrEqual(before.operations);
+      expect(after.start * 1_000).toBe(startedAt);
+      before = after;
+    }
+    await household(1);
+  });
+
   test('lets whoever connects while its only worker is dead wait, and serves them all', async () => {
     expect(failures(await ask(10))).toEqual([]);
     const dead = one('worker');
