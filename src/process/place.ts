@@ -19,7 +19,9 @@ export interface PlaceOptions {
 export class Place {
   readonly role: ChildRole;
   readonly #o: PlaceOptions;
+  /** Of whoever takes the place next. */
   #config: Config;
+  #heldConfig: Config | undefined;
   #holder: LiveProcess | undefined;
   #crashes: CrashRecord = NO_CRASHES;
   #timer: NodeJS.Timeout | undefined;
@@ -42,7 +44,7 @@ export class Place {
 
   fill(): LiveProcess {
     const child = this.#o.start(this.#config);
-    this.#take(child);
+    this.#take(child, this.#config);
     return child;
   }
 
@@ -56,8 +58,21 @@ export class Place {
     await fresh.ready;
     const before = this.#holder;
     this.#config = config;
-    this.#take(fresh);
+    this.#take(fresh, config);
     return before;
+  }
+
+  /**
+   * From now on the place is meant for children of this configuration. Whoever has it
+   * keeps it until one of them is ready: what serves is better than nobody. That is
+   * tried again, later and later, until it succeeds or somebody else takes the place.
+   * Resolves after the first time.
+   *
+   * @param leave told who had the place before, or came too late for it
+   */
+  async bringBack(config: Config, leave: (child: LiveProcess) => void): Promise<void> {
+    this.#config = config;
+    await this.#tryToBringBack(config, leave, NO_CRASHES);
   }
 
   /** Nobody follows the holder from now on. Returns him. */
@@ -73,9 +88,46 @@ export class Place {
     this.#config = config;
   }
 
-  #take(child: LiveProcess): void {
+  async #tryToBringBack(
+    config: Config,
+    leave: (child: LiveProcess) => void,
+    failures: CrashRecord,
+  ): Promise<void> {
+    const since = performance.now();
+    const fresh = this.#o.start(config);
+    const isWanted = (): boolean => this.#isKept && this.#config === config && this.#heldConfig !== config;
+    try {
+      await fresh.ready;
+    } catch (error) {
+      const holder = this.#holder;
+      // Whoever is dead is followed as always.
+      if (!isWanted() || holder === undefined) return;
+      const failed = recordDeath(failures, performance.now() - since);
+      const delayMs = delayOf(failed, true);
+      this.#o.logger.warn(
+        {
+          child: holder.id,
+          childPid: holder.pid,
+          how: (error as Error).message,
+          count: failed.streak,
+          delayMs,
+        },
+        `a ${this.role} keeps the configuration that was taken back until one with that in effect starts, which is tried again`,
+      );
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => void this.#tryToBringBack(config, leave, failed), delayMs);
+      return;
+    }
+    const before = this.#holder;
+    if (!isWanted()) return leave(fresh);
+    this.#take(fresh, config);
+    if (before !== undefined) leave(before);
+  }
+
+  #take(child: LiveProcess, config: Config): void {
     clearTimeout(this.#timer);
     this.#holder = child;
+    this.#heldConfig = config;
     const since = performance.now();
     void child.exited.then((how) => {
       if (this.#holder === child) this.#onDeath(child, how, performance.now() - since);
@@ -84,6 +136,8 @@ export class Place {
 
   #onDeath({ id, pid }: LiveProcess, how: string, livedMs: number): void {
     this.#holder = undefined;
+    this.#heldConfig = undefined;
+    clearTimeout(this.#timer);
     if (!this.#isKept) return;
     this.#crashes = recordDeath(this.#crashes, livedMs);
     const delayMs = delayOf(this.#crashes, this.#o.hasOthers());

@@ -34,7 +34,8 @@ export interface SuccessionPlan {
 /**
  * Replaces every worker in turn, and the controller at last. At no moment are
  * there fewer workers than before. Rejects where one that follows does not get
- * ready; then a configuration that was asked for is not in effect anywhere.
+ * ready; then a configuration that was asked for is not in effect anywhere, but
+ * with workers whose followers do not get ready either: they serve until one does.
  */
 export class Succession {
   readonly #h: Household;
@@ -64,7 +65,7 @@ export class Succession {
       await this.#replaceWorkers(config);
       await this.#replaceController(config);
     } catch (error) {
-      if (!this.#h.isEnding()) await this.#goBack();
+      await this.#goBack();
       sockets.keepOnly(before);
       throw error;
     }
@@ -88,6 +89,8 @@ export class Succession {
       const place = newWorker(ofWorkers ?? config);
       await started(place.role, place.succeed(place.config));
       workers.push(place);
+      // All others were vacated when the gateway was told to stop; this one was not among them yet.
+      if (this.#h.isEnding()) place.vacate();
     }
     // The admin plane is away from when the old controller ends until the new one is there: it shall have loaded by then.
     this.#refuseWhileEnding();
@@ -106,16 +109,17 @@ export class Succession {
     await started(controller.role, controller.fill().ready);
   }
 
-  /** What began with the new configuration is followed by such as have the one in effect. */
+  /** What began with the new configuration is followed by such as have the one in effect, at once or later. */
   async #goBack(): Promise<void> {
     const { controller, workers } = this.#h;
     const { before, asked } = this.#plan;
     // Without another configuration there is nothing to go back to: the next one is tried again, and again.
-    if (asked === undefined) return;
+    if (asked === undefined || this.#h.isEnding()) return;
     if (this.#hasControllerEnded) {
       const failed = controller.vacate();
       failed?.kill();
       await failed?.exited;
+      if (this.#h.isEnding()) return;
       controller.reopen(before);
       // Where not even that one gets ready, it is followed by others; the workers are to go back all the same.
       await controller.fill().ready.catch(() => undefined);
@@ -123,7 +127,9 @@ export class Succession {
     for (const place of workers.splice(this.#were.size)) this.#drain(place.vacate());
     for (const place of workers) {
       const was = this.#were.get(place);
-      if (was !== undefined && place.config !== was) this.#drain(await place.succeed(was));
+      if (was === undefined || place.config === was) continue;
+      if (this.#h.isEnding()) return;
+      await place.bringBack(was, (child) => this.#drain(child));
     }
   }
 
@@ -142,6 +148,7 @@ async function started<T>(role: ChildRole, outcome: Promise<T>): Promise<T> {
   try {
     return await outcome;
   } catch (error) {
-    throw new Error(`a new ${role} does not start: ${(error as Error).message}`, { cause: error });
+    // Without a cause: the log would say its message twice.
+    throw new Error(`a new ${role} does not start: ${(error as Error).message}`);
   }
 }

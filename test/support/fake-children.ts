@@ -56,6 +56,8 @@ export interface FakeHabits {
   readonly born?: (child: FakeChild) => void;
   /** What it does when it is asked to end. Default: it ends. */
   readonly asked?: (child: FakeChild, farewell: Farewell) => void;
+  /** What becomes of it when it is killed. Default: it ends at once. */
+  readonly killed?: (child: FakeChild) => void;
 }
 
 /** Starts {@link FakeChild}ren, and keeps them in the order in which they were started. */
@@ -75,7 +77,8 @@ export class FakeChildren {
       exited: child.exited,
       kill: () => {
         child.wasKilled = true;
-        child.end('SIGKILL');
+        const { killed = (one) => one.end('SIGKILL') } = this.habits;
+        killed(child);
       },
       send: (message) => {
         if (child.isAlive) this.#deliver(child, message);

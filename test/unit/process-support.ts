@@ -20,6 +20,8 @@ export class Supervised {
   readonly open = new Set<string>();
   /** What a reload reads. */
   nextConfig: () => Config = () => configOf();
+  /** What the configuration asks for. */
+  workers = WORKERS;
   readonly supervisor: Supervisor;
 
   constructor(startChild?: StartChild) {
@@ -35,7 +37,7 @@ export class Supervised {
     this.supervisor = new Supervisor({
       config: configOf(),
       replica: 'gw-1',
-      workersOf: () => WORKERS,
+      workersOf: () => this.workers,
       readConfig: () => this.nextConfig(),
       startChild: startChild ?? this.children.start,
       sockets,
