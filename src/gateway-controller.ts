@@ -11,15 +11,13 @@ import { displayed, nameDisplay } from './composition/names.ts';
 import { composeSapControl, supervised } from './composition/sapcontrol.ts';
 import { openStores } from './composition/stores.ts';
 import type { PoolConfig } from './config/schema.ts';
-import type { CallMessage } from './host/calls.ts';
-import type { ToController, ToWorker } from './host/messages.ts';
+import type { ToWorker } from './host/messages.ts';
 import type { DeskPool } from './host/store-desk.ts';
 import { StoreDesk } from './host/store-desk.ts';
 import { Workers } from './host/workers.ts';
 import type {
   Farewell,
   HostChannel,
-  HostEvent,
   HostLifecycle,
   Init,
   RunningChild,
@@ -70,22 +68,15 @@ export async function startController(
       void tellTotals(worker);
     },
   });
-  // In the order in which things are true: who lived, who has come and gone since, and only then what they say. One who
-  // had gone before he was known would be waited for without end.
+  // Who lived comes before what has happened since: one who had gone before he was known would be waited for without end.
   const meeting = workers.meet(
     init.workers.map(({ id }) => id as WorkerId),
     MEET_MS,
   );
   const host = supervised({ init, channel, logger, status: () => admin.status() });
-  channel.onEvent((event: HostEvent) => {
+  workers.listen(channel, (event) => {
     host.heard(event);
     switch (event.kind) {
-      case 'worker-started':
-        workers.started(event.worker.id as WorkerId);
-        break;
-      case 'worker-gone':
-        workers.gone(event.worker.id as WorkerId);
-        break;
       case 'lifecycle':
         lifecycle = event.lifecycle;
         break;
@@ -93,9 +84,6 @@ export async function startController(
         logger.level = event.level;
         break;
     }
-  });
-  channel.onMessage((body, from) => {
-    if (from !== 'controller') workers.take(from, body as ToController | CallMessage);
   });
   const knowledge = await meeting;
 

@@ -2,7 +2,7 @@ import type { Knowledge } from '../core/agreement/replica.ts';
 import type { StandingSnapshot } from '../core/agreement/standing-copy.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { StoreUnavailable } from '../core/ports.ts';
-import type { WorkerId } from '../process/messages.ts';
+import type { HostChannel, HostEvent, WorkerId } from '../process/messages.ts';
 import { Adoption } from './adoption.ts';
 import type { CallMessage } from './calls.ts';
 import { Calls } from './calls.ts';
@@ -93,6 +93,30 @@ export class Workers {
       });
     }
     return this.#knowledge;
+  }
+
+  /**
+   * Hears who comes and goes, and what they say.
+   *
+   * @param onEvent is told of every event first
+   */
+  listen(channel: Pick<HostChannel, 'onEvent' | 'onMessage'>, onEvent: (event: HostEvent) => void): void {
+    // In the order in which things are true also of what has waited: who came, what was said, and only then who went.
+    // What a worker counted is known from its last words.
+    const gone: WorkerId[] = [];
+    let hasWaited = true;
+    channel.onEvent((event) => {
+      onEvent(event);
+      if (event.kind === 'worker-started') this.started(event.worker.id as WorkerId);
+      if (event.kind !== 'worker-gone') return;
+      if (hasWaited) gone.push(event.worker.id as WorkerId);
+      else this.gone(event.worker.id as WorkerId);
+    });
+    channel.onMessage((body, from) => {
+      if (from !== 'controller') this.take(from, body as ToController | CallMessage);
+    });
+    hasWaited = false;
+    for (const id of gone) this.gone(id);
   }
 
   /** Given once for each pool, before anything is published. */
