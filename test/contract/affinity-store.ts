@@ -368,19 +368,32 @@ export function affinityStoreContract(
     });
 
     test('renewing keeps a binding and its session beyond their lifetime', async () => {
-      const short = await openFor(200);
-      const { binding } = await short.claim([user('MILLER'), session('s1')], at('a'), fence);
-      const begun = performance.now();
+      const lifetimeMs = 200;
+      const short = await openFor(lifetimeMs);
+      const names = [user('MILLER'), session('s1')];
+      let begun = performance.now();
+      let renewed = begun;
+      let { binding } = await short.claim(names, at('a'), fence);
 
       await eventually(
         async () => {
-          expect(await short.renew([user('MILLER'), session('s1')])).toEqual(binding);
+          const now = performance.now();
+          const held = await short.renew(names);
+          // Who got no processor for a lifetime has not renewed it.
+          if (held === undefined && performance.now() - renewed >= lifetimeMs) {
+            begun = performance.now();
+            renewed = begun;
+            ({ binding } = await short.claim(names, at('a'), fence));
+          } else {
+            expect(held).toEqual(binding);
+            renewed = now;
+          }
           expect(await short.counts()).toEqual(new Map([['a', 1]]));
           expect(performance.now() - begun).toBeGreaterThan(500);
+          expect(await short.renew([session('s1')])).toEqual(binding);
         },
         { every: 20 },
       );
-      expect(await short.renew([session('s1')])).toEqual(binding);
     });
 
     test('a session whose user’s binding has ended is free', async () => {
