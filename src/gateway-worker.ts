@@ -1,6 +1,6 @@
 import { listenOn, socketOf } from './composition/addresses.ts';
 import { watchClock } from './composition/clock.ts';
-import { composeListener } from './composition/data-listener.ts';
+import { composeListener, cutOff } from './composition/data-listener.ts';
 import type { DataPool } from './composition/data-pool.ts';
 import { composeBindings, composeDataPool } from './composition/data-pool.ts';
 import { bindingsEvents } from './composition/events.ts';
@@ -188,7 +188,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
 
   return {
     end: async ({ graceMs }: Farewell) => {
-      const cut = setTimeout(() => listener.ending.cut(), graceMs);
+      const cut = setTimeout(() => cutOff(listener, server, logger), graceMs);
       await listener.ending.stopAccepting();
       clearTimeout(cut);
       for (const timer of timers) clearInterval(timer);

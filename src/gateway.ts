@@ -4,7 +4,7 @@ import { bindOptions, urlOf } from './composition/addresses.ts';
 import type { Admin } from './composition/admin.ts';
 import { composeAdmin } from './composition/admin.ts';
 import { watchClock } from './composition/clock.ts';
-import { composeListener } from './composition/data-listener.ts';
+import { composeListener, cutOff } from './composition/data-listener.ts';
 import { bindingsEvents, coordinatorEvents } from './composition/events.ts';
 import { displayed, nameDisplay, replicaName } from './composition/names.ts';
 import type { RunningPool } from './composition/pool.ts';
@@ -16,7 +16,6 @@ import type { Config } from './config/schema.ts';
 import type { GatewayStatus } from './control-plane/status.ts';
 import { Coordinators } from './coordination/coordinators.ts';
 import type { ControlAnswer } from './core/lifecycle.ts';
-import type { Listener } from './data-plane/listener.ts';
 import type { StopTimes } from './process/lifecycle-driver.ts';
 import { Lifecycle } from './process/lifecycle-driver.ts';
 import type { Logger } from './telemetry/logger.ts';
@@ -154,7 +153,10 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     const ended = lifecycle.stopped.then(() => closeAll());
     const stopSoftly = async (why: string, times: StopTimes = {}): Promise<void> => {
       listener.ending.announce();
-      await lifecycle.stop(why, times, (_, cut) => endListener(listener, cut));
+      await lifecycle.stop(why, times, (_, cut) => {
+        cut.addEventListener('abort', () => cutOff(listener, server, logger));
+        return listener.ending.stopAccepting();
+      });
       await ended;
     };
     stop = stopSoftly;
@@ -205,9 +207,4 @@ async function listenSapControl(
   closers.push(() => service.close());
   parts.logger.info({ address: url, socket: config.sapcontrol.socket }, 'sapcontrol listening');
   return url;
-}
-
-function endListener({ ending }: Listener, cut: AbortSignal): Promise<void> {
-  cut.addEventListener('abort', () => ending.cut());
-  return ending.stopAccepting();
 }

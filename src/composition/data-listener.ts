@@ -105,3 +105,9 @@ function composeIdentifier({ identity, limits }: Config): Identifier {
     addressMask: identity.addressMask,
   });
 }
+
+/** The time to end is over. */
+export function cutOff({ ending }: Listener, { inFlight }: Server, logger: Logger): void {
+  logger.warn({ requests: inFlight }, 'the time of the stop is over: what is under way is cut off');
+  ending.cut();
+}

@@ -11,7 +11,7 @@ export const lifecycle = section('How the gateway starts and ends, as SAP Web Di
     { default: '0s', atLeast: '0s' },
   ),
   shutdownTimeout: duration(
-    'How long a stop takes at most, `statusPollInterval` included. What is not answered by then is cut off.',
+    'How long a stop takes at most, `statusPollInterval` included. What is not answered shortly before that is cut off.',
     { default: '90s', atLeast: '0s' },
   ),
   watchdogTimeout: duration(

@@ -99,7 +99,7 @@ export type HostEvent =
   /** To all. */
   | { readonly kind: 'log-level'; readonly level: string };
 
-/** How a child is asked to end. A child that does not is killed when `graceMs` are over. */
+/** How a child is asked to end. What still keeps it after `graceMs` it cuts off; soon after that it is killed. */
 export type Farewell =
   /** To a worker: accept no more, answer what is under way without cutting fresh connections, end. */
   | { readonly kind: 'drain'; readonly graceMs: number }
@@ -177,6 +177,6 @@ export interface HostChannel {
  * `startWorker`, each `(init: Init, channel: HostChannel, logger: Logger) => Promise<RunningChild>`.
  */
 export interface RunningChild {
-  /** Does what the farewell says. Resolves when the process may end, at the latest after its `graceMs`. */
+  /** Does what the farewell says. Resolves when the process may end, at the latest soon after its `graceMs`. */
   end(farewell: Farewell): Promise<void>;
 }

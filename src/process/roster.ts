@@ -35,6 +35,9 @@ export interface RosterOptions {
   readonly readyMs: number;
 }
 
+// Whoever cuts off what is under way is to count it and to log it before it is killed.
+const LAST_WORDS_MS = 1_500;
+
 /** What a child said that could not start. */
 export class ChildFailed extends Error {
   readonly code: string | undefined;
@@ -254,8 +257,9 @@ class Member implements LiveProcess {
   }
 
   async end(farewell: Farewell): Promise<void> {
-    this.send(farewell);
-    const timer = setTimeout(() => this.kill(), farewell.graceMs);
+    const { graceMs } = farewell;
+    this.send({ ...farewell, graceMs: graceMs - Math.min(LAST_WORDS_MS, graceMs / 4) });
+    const timer = setTimeout(() => this.kill(), graceMs);
     await this.exited;
     clearTimeout(timer);
   }

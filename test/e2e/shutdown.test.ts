@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 import { eventually } from '../support/eventually.ts';
+import { startGatedInstance } from '../support/gated-instance.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { isAlive } from '../support/processes.ts';
@@ -84,6 +85,49 @@ describe('a gateway that is asked to end', () => {
     // By far less than the 75 s after which an idle connection is closed.
     await eventually(() => expect(isAlive(gateway.pid)).toBe(false), { within: 30_000 });
   });
+});
+
+test('what is cut off in a stop that takes too long is in the log, and the stop ends in time', async () => {
+  const instance = await startGatedInstance();
+  instance.answerProbes();
+  const gateway = await startGatewayProcess({
+    workers: 1,
+    pools: [
+      {
+        name: 'ici',
+        mode: 'sticky',
+        health: { path: '/health' },
+        instances: [{ id: 'a', url: instance.url }],
+      },
+    ],
+    lifecycle: { shutdownTimeout: '6s' },
+  });
+  try {
+    const answer = fetch(`${gateway.url}/ici`, {
+      method: 'POST',
+      headers: { 'content-type': 'text/xml', soapuser: 'MILLER' },
+      body: subscribeEnvelope({ user: 'MILLER' }),
+    });
+    const outcome = answer.then(
+      () => 'answered',
+      () => 'cut off',
+    );
+    await eventually(() => expect(instance.waiting.requests).toBe(1));
+    const since = performance.now();
+    await gateway.stop();
+    // A moment for the controller, and for processes to end.
+    expect(performance.now() - since).toBeLessThan(6_000 + 5_000);
+    expect(await outcome).toBe('cut off');
+    await eventually(() => {
+      const cut = { msg: expect.stringContaining('cut off'), level: 40, requests: 1 };
+      expect(gateway.log).toContainEqual(expect.objectContaining(cut));
+      const line = { msg: 'request', instance: 'a', outcomeUnknown: true };
+      expect(gateway.log).toContainEqual(expect.objectContaining(line));
+    });
+  } finally {
+    await gateway.close();
+    await instance.close();
+  }
 });
 
 describe('a gateway whose log nobody reads', () => {

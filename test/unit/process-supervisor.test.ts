@@ -255,6 +255,8 @@ describe('a rolling restart', () => {
     await answerTo(children.controller, { kind: 'restart', why: 'a new version' });
     await pass(89_000);
     expect(stuck?.isAlive).toBe(true);
+    // It has cut off by itself what kept it, in time to tell of that.
+    expect(stuck?.farewell?.graceMs).toBe(88_500);
     await pass(1_000);
     expect(stuck?.wasKilled).toBe(true);
     expect(children.living).toHaveLength(3);
