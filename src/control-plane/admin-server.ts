@@ -5,6 +5,7 @@ import { StoreUnavailable } from '../core/ports.ts';
 import type { StatePages } from '../core/state-page.ts';
 import type { ActsOptions } from './admin-acts.ts';
 import { addActs } from './admin-acts.ts';
+import { spareThoseWhoWait } from './idle-connections.ts';
 import { bindingListing } from './listing.ts';
 import type { GatewayStatus } from './status.ts';
 import { cutOffOf } from './status.ts';
@@ -56,6 +57,7 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
     // A misspelled field is told of, not dropped.
     ajv: { customOptions: { removeAdditional: false } },
   });
+  spareThoseWhoWait(fastify);
 
   fastify.get('/metrics', async (_request, reply) =>
     reply.type(metrics.registry.contentType).send(await scrape()),

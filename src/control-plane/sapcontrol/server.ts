@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Fastify from 'fastify';
 import type { Logger } from '../../telemetry/logger.ts';
+import { spareThoseWhoWait } from '../idle-connections.ts';
 import { readCall, writeFault, writeResponse } from './envelope.ts';
 import type { MethodName } from './message-types.ts';
 import type { Methods } from './methods.ts';
@@ -58,6 +59,7 @@ export function createSapControlServer(options: SapControlServerOptions): Fastif
     rewriteUrl: ({ url = '/', method }) => (method === 'POST' ? '/' : url),
   });
   fastify.server.maxConnections = MOST_CONNECTIONS;
+  spareThoseWhoWait(fastify);
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 

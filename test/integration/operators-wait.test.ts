@@ -1,0 +1,137 @@
+import { EventEmitter, once } from 'node:events';
+import type { AddressInfo, Socket } from 'node:net';
+import { connect } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { pino } from 'pino';
+import { afterEach, describe, expect, test } from 'vitest';
+import { createAdminServer } from '../../src/control-plane/admin-server.ts';
+import { Methods } from '../../src/control-plane/sapcontrol/methods.ts';
+import { createSapControlServer } from '../../src/control-plane/sapcontrol/server.ts';
+import type { ControlAnswer } from '../../src/core/lifecycle.ts';
+import { StatePages } from '../../src/core/state-page.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
+import { fakeSource } from '../support/sapcontrol.ts';
+
+const LIMIT_MS = 400;
+const SILENT = pino({ level: 'silent' });
+// More than a socket and a client that does not read take in.
+const PAGE = 'x'.repeat(32 * 1_024 * 1_024);
+
+/** Something that takes until the test ends it. */
+class Slow {
+  readonly #events = new EventEmitter();
+  readonly begun = once(this.#events, 'begin');
+
+  readonly run = async (): Promise<void> => {
+    this.#events.emit('begin');
+    await once(this.#events, 'end');
+  };
+
+  end(): void {
+    this.#events.emit('end');
+  }
+}
+
+let server: FastifyInstance | undefined;
+let port: number;
+let sockets: Socket[] = [];
+
+afterEach(async () => {
+  for (const socket of sockets) socket.destroy();
+  sockets = [];
+  await server?.close();
+  server = undefined;
+});
+
+function adminServer({ run }: Slow): FastifyInstance {
+  const act = async (): Promise<ControlAnswer> => {
+    await run();
+    return { ok: true };
+  };
+  return createAdminServer({
+    pools: [],
+    token: 'token',
+    readers: { name: () => undefined, key: () => '', show: () => '', duration: () => undefined },
+    logger: SILENT,
+    metrics: new Metrics({ processMetrics: false }),
+    lifecycle: { maintain: act, stop: act, restart: act, reload: act },
+    state: () => 'Running',
+    status: () => fakeSource().status(),
+    scrape: async () => PAGE,
+    statePages: new StatePages({ prefixes: [], alwaysOk: false }),
+    config: {},
+  });
+}
+
+function sapControlServer({ run }: Slow): FastifyInstance {
+  const methods = new Methods({ ...fakeSource(), restart: run }, { http: () => 0 });
+  return createSapControlServer({ methods, trust: 'everyone', logger: SILENT, authority: 'localhost' });
+}
+
+/** The server ends silent connections after {@link LIMIT_MS}. */
+async function listen(made: FastifyInstance): Promise<void> {
+  server = made;
+  server.server.setTimeout(LIMIT_MS);
+  await server.listen({ host: '127.0.0.1', port: 0 });
+  ({ port } = server.server.address() as AddressInfo);
+}
+
+async function open(): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  sockets.push(socket);
+  await once(socket, 'connect');
+  return socket;
+}
+
+const post = (path: string, body: string, headers = ''): string =>
+  `POST ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`;
+
+const ACT = '{"by":"me","why":"test"}';
+const RELOAD = post('/reload', ACT, 'Authorization: Bearer token\r\nContent-Type: application/json\r\n');
+const RESTART = post(
+  '/',
+  '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><r:RestartInstance xmlns:r="urn:SAPControl"/></e:Body></e:Envelope>',
+  'Content-Type: text/xml\r\n',
+);
+
+describe.each([
+  ['the admin plane', adminServer, RELOAD],
+  ['SAPControl', sapControlServer, RESTART],
+])('%s', (_name, serverFor, request) => {
+  test('lets whoever waits for an answer wait, and not who asks for nothing', async () => {
+    const slow = new Slow();
+    await listen(serverFor(slow));
+    const waiting = await open();
+    let answer = '';
+    waiting.on('data', (chunk) => {
+      answer += String(chunk);
+    });
+    const closed = once(waiting, 'close');
+    waiting.write(request);
+    await slow.begun;
+    // When one that came later has been ended, so would have been this.
+    await once((await open()).resume(), 'close');
+    slow.end();
+    await closed;
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  test('ends a connection whose request does not come to an end', async () => {
+    await listen(serverFor(new Slow()));
+    const slow = await open();
+    slow.write(request.slice(0, -5));
+    await once(slow.resume(), 'close');
+  });
+});
+
+test('the admin plane ends a connection whose answer is not read', async () => {
+  await listen(adminServer(new Slow()));
+  const ended = new Promise((resolve) => {
+    server?.server.on('connection', (socket) => socket.on('close', resolve));
+  });
+  const deaf = await open();
+  deaf.pause();
+  deaf.write('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n');
+  await ended;
+});
