@@ -28,12 +28,13 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
   const notices = openNotices();
   const close = async (): Promise<boolean> =>
     (await Promise.all([log.close(), notices.close()])).every((isWritten) => isWritten);
+  let onDisconnect = (): void => undefined;
   try {
     const { target, listens } = await start(config, () => readConfig(notices.write), log.logger);
     const stop = obeySignals(target, notices.write);
     process.off('SIGHUP', onEarly);
     // A parent that started this process with a channel to it wants it to end with itself.
-    const onDisconnect = (): void => stop('SIGTERM');
+    onDisconnect = () => void stop('SIGTERM');
     process.on('disconnect', onDisconnect);
     // It may have ended before anybody listened.
     if (process.send !== undefined && !process.connected) stop('SIGTERM');
@@ -43,12 +44,12 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
       if (isReloadAsked) target.reload('SIGHUP');
     }
     await target.ended;
-    // Whoever listens for it keeps the process alive.
-    process.off('disconnect', onDisconnect);
   } catch (error) {
     await close();
     throw explained(error, config);
   } finally {
+    // Whoever listens for it keeps the process alive.
+    process.off('disconnect', onDisconnect);
     releasePidFile?.();
   }
   if (!(await close())) endAtOnce();

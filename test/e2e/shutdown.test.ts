@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -179,6 +180,36 @@ describe('a gateway whose log nobody reads', () => {
       rmSync(directory, { recursive: true, force: true });
     }
   });
+
+  // As under a process manager that forks: as long as it lives, it counts as started.
+  test.each(['0', '1'])(
+    'ends where it cannot start, although its parent lives (%s workers)',
+    async (workers) => {
+      const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-taken-'));
+      const taken = [
+        '--listen',
+        new URL(connector.url).host,
+        '--admin',
+        '127.0.0.1:0',
+        '--state-dir',
+        directory,
+      ];
+      const args = ['start', ...taken, '--workers', workers, '--instance', 'a=http://127.0.0.1:9'];
+      const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+      try {
+        let said = '';
+        child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+          said += text;
+        });
+        const [code] = await once(child, 'close', { signal: AbortSignal.timeout(45_000) });
+        expect(said).toContain('is in use');
+        expect(code).toBe(1);
+      } finally {
+        child.kill('SIGKILL');
+        rmSync(directory, { recursive: true, force: true });
+      }
+    },
+  );
 
   test('ends although its parent was gone before it was ready', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-orphan-'));
