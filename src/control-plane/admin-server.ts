@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import Fastify from 'fastify';
 import type { BindingQuery } from '../core/ports.ts';
 import { StoreUnavailable } from '../core/ports.ts';
@@ -56,6 +56,8 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
     return503OnClosing: false,
     // A misspelled field is told of, not dropped.
     ajv: { customOptions: { removeAdditional: false } },
+    // A path that cannot be decoded is one that is not here.
+    frameworkErrors: (_error, _request, reply) => notFound(reply),
   });
   spareThoseWhoWait(fastify);
 
@@ -97,11 +99,13 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
     },
   );
   addActs(fastify, options);
-  fastify.setNotFoundHandler((_request, reply) =>
-    reply
-      .code(404)
-      .type('text/plain')
-      .send('not found: this port has /metrics, /livez, /readyz, /status, /config, /bindings and /pools/…\n'),
-  );
+  fastify.setNotFoundHandler((_request, reply) => notFound(reply));
   return fastify;
+}
+
+function notFound(reply: FastifyReply): void {
+  reply
+    .code(404)
+    .type('text/plain')
+    .send('not found: this port has /metrics, /livez, /readyz, /status, /config, /bindings and /pools/…\n');
 }

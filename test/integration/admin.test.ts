@@ -53,6 +53,13 @@ describe('the admin plane', () => {
     expect((await get('/readyz')).status).toBe(200);
   });
 
+  test('says what is here to whoever asks for anything else, a path that cannot be decoded included', async () => {
+    for (const path of ['/elsewhere', '/%zz', `/pools/${'x'.repeat(1_000)}/events`]) {
+      const { status, text } = await get(path);
+      expect([path, status, text]).toEqual([path, 404, expect.stringMatching(/^not found: /)]);
+    }
+  });
+
   test('tells where every agent is, page by page and by instance', async () => {
     const agents = users(25, 'AGENT');
     const outcomes = await Promise.all(agents.map((user) => post(gateway.url, user)));

@@ -340,7 +340,10 @@ describe('what is told', () => {
       ]);
     }
     expect((await send('', { method: 'GET', path: '/' })).status).toBe(404);
-    expect((await send('', { method: 'GET', path: '/elsewhere?wsdl' })).status).toBe(404);
+    for (const path of ['/elsewhere?wsdl', '/%zz?wsdl']) {
+      const { status, text } = await send('', { method: 'GET', path });
+      expect([status, text]).toEqual([404, expect.stringMatching(/^not found: /)]);
+    }
   });
 });
 

@@ -57,6 +57,7 @@ export function createSapControlServer(options: SapControlServerOptions): Fastif
     return503OnClosing: false,
     // A path that cannot be decoded is as good as any other.
     rewriteUrl: ({ url = '/', method }) => (method === 'POST' ? '/' : url),
+    frameworkErrors: (_error, _request, reply) => notFound(reply),
   });
   fastify.server.maxConnections = MOST_CONNECTIONS;
   spareThoseWhoWait(fastify);
@@ -78,13 +79,15 @@ export function createSapControlServer(options: SapControlServerOptions): Fastif
       return reply.type(XML).send(wsdl(`http://${headers.host ?? authority}/SAPControl.cgi`));
     });
   }
-  fastify.setNotFoundHandler((_request, reply) =>
-    reply.code(404).type('text/plain').send('not found: this port has /?wsdl and takes SOAP by POST\n'),
-  );
+  fastify.setNotFoundHandler((_request, reply) => notFound(reply));
   fastify.setErrorHandler<FastifyError | SoapFault>((error, _request, reply) => {
     answerError(error, reply, logger);
   });
   return fastify;
+}
+
+function notFound(reply: FastifyReply): void {
+  reply.code(404).type('text/plain').send('not found: this port has /?wsdl and takes SOAP by POST\n');
 }
 
 /** Throws where the caller may not call `method`. */
