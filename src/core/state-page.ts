@@ -36,9 +36,14 @@ export class StatePages {
 
 // Letters, digits, "-", ".", "_" and "~".
 const ENCODED_UNRESERVED = /%(?:2[de]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5f|7e)/gi;
+const PARAMETERS = /;[^/]*/g;
 
-/** A path is the same with such characters encoded (RFC 3986 §6.2.2.2), and an instance may take it so. */
+/**
+ * A path is the same with such characters encoded (RFC 3986 §6.2.2.2). It is with parameters after any of its segments
+ * to SAP, whose clients send sessions there (`;sap-ext-sid=…`), and to servers of Java. An instance may take it so.
+ */
 function normalised(path: string): string {
-  // Nearly no path holds one; the rest need not pay for the expression.
-  return path.includes('%') ? path.replace(ENCODED_UNRESERVED, decodeURIComponent) : path;
+  // Nearly no path holds one of these; the rest need not pay for the expressions.
+  const bare = path.includes(';') ? path.replace(PARAMETERS, '') : path;
+  return bare.includes('%') ? bare.replace(ENCODED_UNRESERVED, decodeURIComponent) : bare;
 }

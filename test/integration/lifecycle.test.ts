@@ -129,7 +129,8 @@ describe('the state page', () => {
       PAGE.replace('pub.icp', '%70ub%2Eicp'),
       PING.replace('/i', '/%69'),
     ];
-    for (const path of [PAGE, `${PAGE}?x=1`, PING, ...encoded, `${encoded[0]}?x=%5f`]) {
+    const withSession = [`${PAGE};sap-sessioncmd=open?x=1`, PAGE.replace('/admin', '/admin;sap-ext-sid=x')];
+    for (const path of [PAGE, `${PAGE}?x=1`, PING, ...encoded, `${encoded[0]}?x=%5f`, ...withSession]) {
       expect(await poll(gateway.url, path)).toBe('200 Running');
       expect(await poll(gateway.adminUrl, path)).toBe('200 Running');
       expect(await poll(gateway.url, path, 'HEAD')).toBe('200');

@@ -26,3 +26,20 @@ test('the state page is the same page with an unreserved character encoded, and 
   const written = new StatePages({ prefixes: ['/%7eici'], alwaysOk: false });
   expect(written.covers(`/~ici${rest}`)).toBe(true);
 });
+
+// As SAP's clients send sessions (RFC 2396 §3.3).
+test('the state page is the same page with parameters in its path', () => {
+  const pages = new StatePages({ prefixes: ['/sap/admin'], alwaysOk: false });
+  const page = '/sap/admin/publicicp/show_init_statepub.icp';
+  for (const same of [
+    `${page};sap-sessioncmd=open`,
+    `${page};a=1;b=2?c=;d`,
+    `${page};`,
+    '/sap;x=%3f/admin;y/publicicp;;/show_init_statepub.icp;z',
+    page.replace('admin/', 'admin;sap-ext-sid=a*b/').replace('_', '%5f'),
+    '/sap/public/icman/ping;x',
+  ])
+    expect([same, pages.covers(same)]).toEqual([same, true]);
+  for (const other of [`${page};x/y`, `${page}%3bx`, `/;x${page}`, `/a?${page};x`])
+    expect([other, pages.covers(other)]).toEqual([other, false]);
+});
