@@ -41,7 +41,8 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
   let totals: Totals | undefined;
   const calls = new Calls(tell, {
     writeBack: async (name, life) => {
-      await find(pools, name).bindings.writeBack(life);
+      // A controller of a newer configuration asks about its pools: of one that is not configured here nothing is known.
+      await pools.find(({ pool }) => pool.name === name)?.bindings.writeBack(life);
     },
     metrics: () => metrics.registry.getMetricsAsJSON(),
   } satisfies WorkerCalls);
@@ -130,6 +131,9 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
     switch (message.kind) {
       case 'bulletin':
         coordinator.apply(message);
+        break;
+      case 'pools':
+        coordinator.guidedIn(message.pools);
         break;
       case 'reassured':
         pools.find(({ pool }) => pool.name === message.pool)?.reassure();
@@ -220,10 +224,4 @@ function demandsStore(pools: readonly DataPool[], { workers }: Init): void {
 
 function isEnding(state: LifecycleState): boolean {
   return state === 'Stopping' || state === 'Draining' || state === 'Stopped';
-}
-
-function find<T extends DataPool>(pools: readonly T[], name: string): T {
-  const pool = pools.find((one) => one.pool.name === name);
-  if (pool === undefined) throw new Error(`no pool is named ${name}`);
-  return pool;
 }

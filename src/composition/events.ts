@@ -34,6 +34,8 @@ export function coordinatorEvents(pool: string, logger: Logger, metrics: Metrics
       if (abstains) metrics.abstentions.inc({ pool });
       logger.info({ pool, abstains, reason }, 'opinion on the instances');
     },
+    onNotRestored: (error) =>
+      logger.error({ pool, err: error }, 'bindings are not written back yet, so nobody new is bound'),
     onProbeFailed: (instance, reason, isDownNow) => {
       const fields = { pool, instance, reason };
       if (isDownNow) logger.warn(fields, 'probes find an instance down');

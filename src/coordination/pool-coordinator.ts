@@ -22,6 +22,8 @@ export interface CoordinatorEvents {
   /** What this replica alone cannot reach, though its peers can, has changed. */
   onCutOff(instances: ReadonlySet<InstanceId>): void;
   onAbstention(abstains: boolean, reason: string): void;
+  /** What is known could not be written back, for another reason than that the store is away. It is tried again. */
+  onNotRestored(error: unknown): void;
   /** The first probe that failed at an instance which was well so far, and the one that made this replica call it down. */
   onProbeFailed(instance: InstanceId, reason: string, isDownNow: boolean): void;
   onOperation(operation: 'sync' | 'propose' | 'decree', outcome: 'ok' | 'unavailable'): void;
@@ -320,6 +322,7 @@ export class PoolCoordinator {
     if (this.#replica.isOpen) this.#policyWriter.configure();
   }
 
+  /** Never rejects. */
   async #restore(life: string): Promise<void> {
     if (this.#restoring) return;
     this.#restoring = true;
@@ -328,7 +331,7 @@ export class PoolCoordinator {
       this.#replica.restored(life);
     } catch (error) {
       // The next sync tries again.
-      if (!(error instanceof StoreUnavailable)) throw error;
+      if (!(error instanceof StoreUnavailable)) this.#o.events.onNotRestored(error);
       return;
     } finally {
       this.#restoring = false;

@@ -24,6 +24,8 @@ export interface PoolBulletin {
 
 export type ToWorker =
   | PoolBulletin
+  /** Answers a hello, before the bulletins: of no other pool will there be one from this controller. */
+  | { readonly kind: 'pools'; readonly pools: readonly string[] }
   /** An instance that was in doubt is well. */
   | { readonly kind: 'reassured'; readonly pool: string }
   | { readonly kind: 'totals'; readonly totals: Totals }

@@ -33,6 +33,9 @@ interface Copied {
 export class RemoteCoordinator implements Coordinator {
   readonly #o: RemoteCoordinatorOptions;
   readonly #pools: ReadonlyMap<string, Copied>;
+  /** Those of which the controller tells; undefined until it has said so. */
+  #guided: ReadonlySet<string> | undefined;
+  #onGuided = (): void => {};
 
   constructor(options: RemoteCoordinatorOptions) {
     this.#o = options;
@@ -85,6 +88,12 @@ export class RemoteCoordinator implements Coordinator {
     if (hasChanged) for (const listener of [...copied.listeners]) listener();
   }
 
+  /** The controller that is there now tells of these pools. */
+  guidedIn(pools: readonly string[]): void {
+    this.#guided = new Set(pools);
+    this.#onGuided();
+  }
+
   suspect(pool: string, instance: InstanceId): void {
     this.#o.onSuspect(pool, instance);
   }
@@ -105,24 +114,31 @@ export class RemoteCoordinator implements Coordinator {
     }
   }
 
-  /** Resolves once every pool may be acted on, or when the time is over. */
+  /**
+   * Resolves once every pool may be acted on, or when the time is over. Those that a reload adds are not waited for: only
+   * the controller that follows the present one knows them.
+   */
   settled(limitMs: number): Promise<void> {
     return new Promise((resolve) => {
       const end = (): void => {
         clearTimeout(timer);
         for (const stop of stops) stop();
+        this.#onGuided = () => {};
         resolve();
       };
       const look = (): void => {
         const now = performance.now();
         const wall = Date.now();
-        const isReady = [...this.#pools.values()].every(
-          ({ standing }) => standing.view.settled && standing.modeAt(now, wall) !== 'waiting',
+        const isReady = [...this.#pools].every(
+          ([pool, { standing }]) =>
+            this.#guided?.has(pool) === false ||
+            (standing.view.settled && standing.modeAt(now, wall) !== 'waiting'),
         );
         if (isReady) end();
       };
       const timer = setTimeout(end, limitMs);
       const stops = [...this.#pools.keys()].map((pool) => this.onChange(pool, look));
+      this.#onGuided = look;
       look();
     });
   }

@@ -224,7 +224,7 @@ export class Workers {
         this.#o.onHello(worker.id, message.totals);
         for (const [pool, knowledge] of message.knowledge) this.#remember(pool, knowledge);
         this.#onHello();
-        for (const pool of this.#guides.keys()) this.#tell(worker.id, pool);
+        this.#introduce(worker.id);
         break;
       case 'adopted':
         this.#adoption(message.pool).adopted(worker.id, message.viewId);
@@ -247,6 +247,13 @@ export class Workers {
     const known = this.#knowledge.get(pool);
     if (known === undefined || known.agreed.epoch < knowledge.agreed.epoch)
       this.#knowledge.set(pool, knowledge);
+  }
+
+  #introduce(id: WorkerId): void {
+    const pools = [...this.#guides.keys()];
+    // There are guides for all pools, or, while it still meets those who were there before, for none.
+    if (pools.length > 0) this.#o.send(id, { kind: 'pools', pools });
+    for (const pool of pools) this.#tell(id, pool);
   }
 
   #tell(id: WorkerId, pool: string): void {

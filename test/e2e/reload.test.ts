@@ -4,10 +4,14 @@ import { stringify } from 'yaml';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 import { eventually } from '../support/eventually.ts';
+import type { GatedInstance } from '../support/gated-instance.ts';
+import { startGatedInstance } from '../support/gated-instance.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
+import { childrenOf } from '../support/host-processes.ts';
 import type { Outcome, RunningLoad } from '../support/load.ts';
 import { startLoad, users } from '../support/load.ts';
+import { subscribeEnvelope } from '../support/soap.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 
 // A process that starts takes several times as long when everything else runs too.
@@ -17,17 +21,20 @@ const PAUSE_MS = 40;
 const AGENTS = users(8, 'AGENT');
 
 let connectors: SimulatedConnector[];
+let gated: GatedInstance;
 let keyPrefix: string;
 const running: GatewayProcess[] = [];
 
 beforeEach(async () => {
   keyPrefix = `reload-${randomBytes(4).toString('hex')}`;
   connectors = await Promise.all(['a', 'b'].map((name) => startConnector({ name })));
+  gated = await startGatedInstance();
+  gated.answerProbes();
 });
 
 afterEach(async () => {
   await Promise.all(running.splice(0).map((gateway) => gateway.close()));
-  await Promise.all(connectors.map((connector) => connector.close()));
+  await Promise.all([gated, ...connectors].map((instance) => instance.close()));
 });
 
 const configOf = (ids: readonly string[], total = '60s'): Record<string, unknown> => ({
@@ -132,5 +139,67 @@ describe('a reload', () => {
     } finally {
       await other.close();
     }
+  });
+});
+
+const POOLS = ['first', 'second'] as const;
+
+/** Pools of that name, each with its path, and beside them one whose requests wait until they are let go. */
+const poolsOf = (names: readonly string[], workers: number): Record<string, unknown> => ({
+  ...configOf([]),
+  workers,
+  timeouts: { park: '20s', responseHeader: '5m', total: '5m' },
+  pools: [...names.map((name) => ({ name, url: connectors[0]?.url })), { name: 'slow', url: gated.url }].map(
+    ({ name, url }) => ({
+      name,
+      mode: 'sticky',
+      match: { paths: [`/${name}`] },
+      health: { path: '/health', interval: '300ms', fastInterval: '100ms' },
+      instances: [{ id: 'only', url }],
+    }),
+  ),
+});
+
+const statusOf = async ({ url }: GatewayProcess, pool: string): Promise<number> => {
+  const headers = { soapuser: 'AGENT', 'content-type': 'text/xml' };
+  const response = await fetch(`${url}/${pool}`, {
+    method: 'POST',
+    headers,
+    body: subscribeEnvelope({ user: 'AGENT' }),
+  });
+  await response.text();
+  return response.status;
+};
+
+describe('a reload, with requests under way at workers that are replaced,', () => {
+  test.each([
+    ['that adds a pool and lowers the number of workers', ['first'], 2, ['first', 'second'], 1],
+    ['that removes a pool and raises the number of workers', ['first', 'second'], 1, ['first'], 2],
+    ['that renames a pool', ['first'], 2, ['second'], 2],
+  ])('%s goes through, by one new controller, and all are answered', async (_, were, before, are, after) => {
+    const gateway = await start(poolsOf(were, before));
+    await eventually(async () => expect(await statusOf(gateway, were[0] as string)).toBe(200), PATIENT);
+    const slow = Promise.allSettled(Array.from({ length: 6 }, () => statusOf(gateway, 'slow')));
+    await eventually(() => expect(gated.waiting.requests).toBe(6), PATIENT);
+    const old = [...childrenOf(gateway.pid).workers.keys()];
+
+    gateway.configure(poolsOf(are, after));
+    gateway.signal('SIGHUP');
+    // Of the new controller, which those who still have requests are asked by as well as the new ones.
+    const known = async () => (await gateway.status()).pools.map(({ name }) => name).toSorted();
+    await eventually(async () => expect(await known()).toEqual([...are, 'slow'].toSorted()), PATIENT);
+    await eventually(async () => expect(await statusOf(gateway, are.at(-1) as string)).toBe(200), PATIENT);
+    const { workers } = childrenOf(gateway.pid);
+    expect(old.some((id) => workers.has(id))).toBe(true);
+    gated.answerRequests();
+    expect(await slow).toEqual(Array.from({ length: 6 }, () => ({ status: 'fulfilled', value: 200 })));
+    await eventually(() => expect(times(gateway, 'the processes are replaced')).toBe(1), PATIENT);
+
+    for (const name of POOLS) {
+      expect(await statusOf(gateway, name), name).toBe((are as string[]).includes(name) ? 200 : 404);
+    }
+    expect(childrenOf(gateway.pid).workers.size).toBe(after);
+    expect(gateway.log.filter(({ level }) => level >= 50)).toEqual([]);
+    expect(gateway.log.filter(({ msg }) => /ended unexpectedly/.test(msg))).toEqual([]);
   });
 });

@@ -51,6 +51,7 @@ export async function startBareReplica(
       onStoreState: () => undefined,
       onCutOff: () => undefined,
       onAbstention: () => undefined,
+      onNotRestored: () => undefined,
       onProbeFailed: () => undefined,
       onOperation: () => undefined,
     },

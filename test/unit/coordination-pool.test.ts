@@ -76,6 +76,7 @@ function aCoordinator(
       onStoreState: (state) => told.push(`${id}: store ${state}`),
       onCutOff: () => {},
       onAbstention: (abstains) => told.push(`${id}: abstains ${abstains}`),
+      onNotRestored: (error) => told.push(`${id}: ${(error as Error).message}`),
       onProbeFailed: (instance, reason, isDownNow) =>
         told.push(`${id}: ${instance} ${isDownNow ? 'down' : 'doubted'}, ${reason}`),
       onOperation: () => {},
@@ -302,6 +303,22 @@ describe('a ledger that fails', () => {
       await eventually(() => expect(target(coordinator)).toBe('b'));
     },
   );
+
+  test('is asked again by whom something else kept from writing back', async () => {
+    let failures = 0;
+    const coordinator = aCoordinator('g1', new LocalLedger({ leaseMs: 200, joinMs: 60 }), {
+      leaseMs: 200,
+      writeBack: async () => {
+        failures += 1;
+        if (failures < 3) throw new Error(`failure ${failures}`);
+      },
+    });
+    await coordinator.start();
+    observeBoth(coordinator, PASS);
+    await coordinator.settled();
+    await eventually(() => expect(coordinator.standing.fence).not.toBe(''));
+    expect(told.filter((line) => line.includes('failure'))).toEqual(['g1: failure 1', 'g1: failure 2']);
+  });
 
   test('is away after a while; when it is back, bindings are written back before anything else', async () => {
     const ledger = new LocalLedger({ leaseMs: 200, joinMs: 60 });

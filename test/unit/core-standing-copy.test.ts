@@ -2,38 +2,14 @@ import { describe, expect, test } from 'vitest';
 import type { StandingSnapshot } from '../../src/core/agreement/standing-copy.ts';
 import { StandingCopy } from '../../src/core/agreement/standing-copy.ts';
 import { judge } from '../../src/core/route.ts';
-import { makeView } from '../../src/core/view.ts';
 import { anInstance } from '../support/instances.ts';
+import { aSnapshot as someSnapshot } from '../support/snapshots.ts';
 
 const WALL = 1_000_000;
 const a = anInstance({ id: 'a' });
-const b = anInstance({ id: 'b' });
 
-function aSnapshot(changes: Partial<StandingSnapshot> = {}, epoch = 1): StandingSnapshot {
-  const view = makeView({
-    pool: 'ici',
-    mode: 'sticky',
-    epoch,
-    settled: true,
-    instances: [a, b],
-    active: '',
-    moving: new Map(),
-  });
-  return {
-    viewId: `${epoch}.x`,
-    view,
-    before: undefined,
-    isBlocked: false,
-    fence: 'f',
-    unreachable: new Set(),
-    candidates: view.assignable,
-    cutOff: new Set(),
-    placesAlone: false,
-    leaseEnd: { mono: 5_000, wall: WALL + 1_000 },
-    agreedEpoch: epoch,
-    ...changes,
-  };
-}
+const aSnapshot = (changes: Partial<StandingSnapshot> = {}, epoch = 1): StandingSnapshot =>
+  someSnapshot({ leaseEnd: { mono: 5_000, wall: WALL + 1_000 }, ...changes }, 'ici', epoch);
 
 const aCopy = (offsetMs = 0, known = ['a', 'b']) =>
   new StandingCopy({ pool: 'ici', mode: 'sticky' }, offsetMs, (id) => known.includes(id));

@@ -1,0 +1,33 @@
+import type { StandingSnapshot } from '../../src/core/agreement/standing-copy.ts';
+import { makeView } from '../../src/core/view.ts';
+import { anInstance } from './instances.ts';
+
+/** Of a sticky pool of two instances, `a` and `b`, all of whose agents may be acted for. */
+export function aSnapshot(
+  changes: Partial<StandingSnapshot> & Pick<StandingSnapshot, 'leaseEnd'>,
+  pool = 'ici',
+  epoch = 1,
+): StandingSnapshot {
+  const view = makeView({
+    pool,
+    mode: 'sticky',
+    epoch,
+    settled: true,
+    instances: [anInstance({ id: 'a' }), anInstance({ id: 'b' })],
+    active: '',
+    moving: new Map(),
+  });
+  return {
+    viewId: `${epoch}.x`,
+    view,
+    before: undefined,
+    isBlocked: false,
+    fence: 'f',
+    unreachable: new Set(),
+    candidates: view.assignable,
+    cutOff: new Set(),
+    placesAlone: false,
+    agreedEpoch: epoch,
+    ...changes,
+  };
+}
