@@ -1,5 +1,6 @@
 import type { TProperties, TSchemaOptions } from 'typebox';
 import Type from 'typebox';
+import { LONGEST_TIMER_DAYS } from '../core/longest-timer.ts';
 import type { ComputedName } from './computed.ts';
 import type { SyntaxName } from './syntax.ts';
 import { SYNTAX } from './syntax.ts';
@@ -49,9 +50,6 @@ interface Bounds {
   readonly atMost?: string;
 }
 
-// A timer of Node takes 31 bits of milliseconds, and fires at once beyond that.
-const LONGEST_TIMER = '24d';
-
 export function section<Properties extends TProperties>(description: string, properties: Properties) {
   return Type.Object(properties, { additionalProperties: false, description });
 }
@@ -62,7 +60,7 @@ export function duration(description: string, bounds: Bounds = {}) {
     pattern: DURATION_PATTERN,
     unit: 'duration',
     atLeast: '1ms',
-    atMost: LONGEST_TIMER,
+    atMost: `${LONGEST_TIMER_DAYS}d`,
     ...bounds,
     description,
   });

@@ -1,12 +1,13 @@
 import type { FastifySchema, FastifySchemaValidationError } from 'fastify';
 import { FAILBACK_EXPECTS, ZONE_EXPECTS } from '../core/agreement/failback.ts';
+import { LONGEST_TIMER_DAYS } from '../core/longest-timer.ts';
 
 export interface ActBody {
   readonly why: string;
   readonly by: string;
 }
 
-export const DURATION_EXPECTS = 'a duration such as 30s, or 0s';
+export const DURATION_EXPECTS = `a duration such as 30s, or 0s, of at most ${LONGEST_TIMER_DAYS}d`;
 
 interface Field {
   readonly schema: Readonly<Record<string, unknown>>;

@@ -11,6 +11,7 @@ import type { Failback } from '../core/agreement/policy.ts';
 import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { ControlAnswer, LifecycleControl, ShownState } from '../core/lifecycle.ts';
+import { LONGEST_TIMER_MS } from '../core/longest-timer.ts';
 import { StoreUnavailable } from '../core/ports.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -243,9 +244,7 @@ function addGatewayActs(scope: FastifyInstance, options: ActsOptions): void {
     { schema: actSchema([], ['softTimeout']) },
     ({ body }) => {
       const { softTimeout } = body;
-      const timeout = softTimeout === undefined ? undefined : readers.duration(softTimeout);
-      if (softTimeout !== undefined && timeout === undefined)
-        throw new ActRefused(400, `softTimeout must be ${DURATION_EXPECTS}`);
+      const timeout = softTimeout === undefined ? undefined : softTimeoutOf(softTimeout, readers);
       return run('stop', body, () => lifecycle.stop(reason(body), timeout));
     },
   );
@@ -331,6 +330,13 @@ function deadlineOf(text: string | undefined, now: number, { duration }: Readers
   if (at > now + LONGEST_DRAIN_MS) throw new ActRefused(400, 'deadline must be within 31 days');
   if (at <= now) throw new ActRefused(400, 'deadline has passed; give a later one, or disable the instance');
   return at;
+}
+
+function softTimeoutOf(text: string, { duration }: Readers): number {
+  const timeout = duration(text);
+  if (timeout === undefined || timeout > LONGEST_TIMER_MS)
+    throw new ActRefused(400, `softTimeout must be ${DURATION_EXPECTS}`);
+  return timeout;
 }
 
 function failbackOf(policy: string, zone: string): Failback {

@@ -182,6 +182,8 @@ describe('maintenance', () => {
     expect(JSON.parse(await run('maintenance', 'off'))).toEqual({ state: 'Running' });
     expect(await run('maintenance', 'maybe')).toContain('maintenance is on or off, not maybe');
     expect(await run('stop', '--soft-timeout', 'soon')).toContain('softTimeout must be a duration');
+    // A timer would fire at once.
+    expect(await run('stop', '--soft-timeout', '30d')).toContain('of at most 24d');
     expect(JSON.parse(await run('stop', '--soft-timeout', '2s'))).toMatchObject({
       state: expect.stringMatching(/Stopping|Draining/),
     });

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { LONGEST_TIMER_MS } from '../../core/longest-timer.ts';
 import type { Call, Value } from './envelope.ts';
 import type { MethodName } from './message-types.ts';
 import { isMethod, METHODS } from './message-types.ts';
@@ -169,8 +170,7 @@ function signalOf(text: string): NodeJS.Signals | undefined {
 }
 
 const MOST_INT = 2 ** 31 - 1;
-// A timer of Node takes 31 bits of milliseconds, and fires at once beyond that.
-const MOST_SECONDS = Math.floor(MOST_INT / 1_000);
+const MOST_SECONDS = LONGEST_TIMER_MS / 1_000;
 
 /** The values of a call, as the types of the WSDL have them. */
 class Values {
