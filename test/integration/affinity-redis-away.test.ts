@@ -11,8 +11,23 @@ import { redisCommand } from '../support/redis-command.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { startRedis } from '../support/redis-server.ts';
 
-// The command timeout is 100 ms; the rest is for a busy machine.
+// The command timeout is 100 ms.
 const SETTLED_WITHIN_MS = 150;
+
+/**
+ * Fails unless it has settled when a timer of 150 ms is over. Both run on the same
+ * clock: in a process that gets no processor for a while both are late, and still
+ * the shorter one is first.
+ */
+async function expectSettledInTime(outcome: Promise<unknown>): Promise<void> {
+  const late = new Promise<string>((resolve) => {
+    setTimeout(() => {
+      // A command that is out of time looks at its socket once more before it gives up.
+      setImmediate(() => setImmediate(() => setImmediate(() => resolve('late'))));
+    }, SETTLED_WITHIN_MS);
+  });
+  expect(await Promise.race([outcome.then(() => 'settled'), late])).toBe('settled');
+}
 
 describe('the Redis store when Redis is away', () => {
   let server: RedisServer;
@@ -49,10 +64,9 @@ describe('the Redis store when Redis is away', () => {
     ];
     // Which nobody is in a hurry for.
     const listing = store.list({});
-    const begun = performance.now();
-    const outcomes = await Promise.allSettled(operations);
-    expect(performance.now() - begun).toBeLessThan(SETTLED_WITHIN_MS);
-    for (const outcome of [...outcomes, ...(await Promise.allSettled([listing]))]) {
+    const settled = Promise.allSettled(operations);
+    await expectSettledInTime(settled);
+    for (const outcome of [...(await settled), ...(await Promise.allSettled([listing]))]) {
       expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(StoreUnavailable) });
     }
   }
@@ -153,9 +167,9 @@ describe('the Redis store when Redis is away', () => {
   test('a master that was demoted is unavailable, and used again once it is master', async () => {
     await store.claim([user('A')], at('a'), fence);
     await redisCommand(server.port, 'REPLICAOF', '127.0.0.1', '1');
-    const begun = performance.now();
-    await expect(store.claim([user('B')], at('a'), fence)).rejects.toBeInstanceOf(StoreUnavailable);
-    expect(performance.now() - begun).toBeLessThan(SETTLED_WITHIN_MS);
+    const refused = Promise.allSettled([store.claim([user('B')], at('a'), fence)]);
+    await expectSettledInTime(refused);
+    expect(await refused).toMatchObject([{ status: 'rejected', reason: expect.any(StoreUnavailable) }]);
 
     await redisCommand(server.port, 'REPLICAOF', 'NO', 'ONE');
 
