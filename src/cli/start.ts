@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.ts';
+import { bindExplained } from '../process/bind-explained.ts';
 import { holdPidFile, TITLE } from '../process/pid-file.ts';
 import { endAtOnce, tuneHeap } from '../process/runtime.ts';
 import { obeySignals } from '../process/signals.ts';
@@ -46,7 +47,7 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
     await target.ended;
   } catch (error) {
     await close();
-    throw explained(error, config);
+    throw bindExplained(error, config);
   } finally {
     // Whoever listens for it keeps the process alive.
     process.off('disconnect', onDisconnect);
@@ -63,22 +64,4 @@ async function start(config: Config, readConfig: () => Config, logger: Logger): 
   }
   const { startSupervised } = await import('./start-supervised.ts');
   return startSupervised(config, readConfig, logger);
-}
-
-function explained(error: unknown, config: Config): unknown {
-  const { code, port, address } = error as NodeJS.ErrnoException & { port?: number; address?: string };
-  const where =
-    port === undefined ? `${config.listen.address} or ${config.admin.address}` : `${address}:${port}`;
-  switch (code) {
-    case 'EADDRINUSE':
-      return new Error(`${where} is in use: stop what listens there or choose another port`, {
-        cause: error,
-      });
-    case 'EACCES':
-      return new Error(`${where} may not be bound by this user: choose a port above 1023`, { cause: error });
-    case 'EADDRNOTAVAIL':
-      return new Error(`${where} is no address of this host`, { cause: error });
-    default:
-      return error;
-  }
 }

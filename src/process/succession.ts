@@ -1,5 +1,6 @@
 import { withRetiring } from '../config/changes.ts';
 import type { Config } from '../config/schema.ts';
+import { bindExplained } from './bind-explained.ts';
 import type { HostSockets } from './host-sockets.ts';
 import type { ChildRole } from './messages.ts';
 import type { Place } from './place.ts';
@@ -60,7 +61,9 @@ export class Succession {
     const { before, asked } = this.#plan;
     const config = asked ?? before;
     this.#refuseWhileEnding();
-    await sockets.ensure(config);
+    await sockets.ensure(config).catch((error: unknown) => {
+      throw bindExplained(error, config);
+    });
     try {
       await this.#replaceWorkers(config);
       await this.#replaceController(config);

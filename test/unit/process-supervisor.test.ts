@@ -286,6 +286,20 @@ describe('a reload', () => {
     expect(children.all).toHaveLength(3);
   });
 
+  test('to a port that somebody else has changes nothing, and is answered with the remedy', async () => {
+    await started();
+    on.taken = '127.0.0.1:8081';
+    on.nextConfig = () => configOf("listen: { address: '127.0.0.1:8081' }\n");
+    expect(await answerTo(children.controller, { kind: 'reload', why: 'test' })).toMatchObject({
+      answer: {
+        ok: false,
+        message: '127.0.0.1:8081 is in use: stop what listens there or choose another port',
+      },
+    });
+    expect(children.all).toHaveLength(3);
+    expect(on.open).toEqual(new Set(['127.0.0.1:8080', '127.0.0.1:9090']));
+  });
+
   test('goes back to the old configuration where the second worker does not start with the new one', async () => {
     await started();
     on.nextConfig = () => configOf('logging: { level: debug }\n');

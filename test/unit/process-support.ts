@@ -20,6 +20,8 @@ export class Supervised {
   readonly open = new Set<string>();
   /** What a reload reads. */
   nextConfig: () => Config = () => configOf();
+  /** Where somebody else listens. */
+  taken = '';
   /** What the configuration asks for. */
   workers = WORKERS;
   readonly supervisor: Supervisor;
@@ -29,6 +31,10 @@ export class Supervised {
     const sockets = new HostSockets({
       inherited: new Map(),
       bind: async (address) => {
+        if (address === this.taken) {
+          const [host, port] = address.split(':');
+          throw Object.assign(new Error('bind EADDRINUSE'), { code: 'EADDRINUSE', address: host, port });
+        }
         fd += 1;
         this.open.add(address);
         return { fd, address, close: () => this.open.delete(address) };
