@@ -109,17 +109,26 @@ describe('a known agent', () => {
   test('is renewed in the background before the binding could end in the store', async () => {
     const one = await site.open({ idleLifetimeMs: 1_000 });
     await site.claim(one, [user('U')], A);
-    const until = performance.now() + 2_500;
+    let begun = Number.NEGATIVE_INFINITY;
+    let looked = Number.NEGATIVE_INFINITY;
     await eventually(
       async () => {
         // As a request does.
         if (site.trusted(one, 'U') === undefined) await site.claim(one, [user('U')], A);
-        expect(performance.now()).toBeGreaterThan(until);
+        const now = performance.now();
+        // He is trusted for 500 ms. Where this process or Redis got no processor for much of that, it begins anew.
+        if (now - looked > 300) {
+          begun = now;
+          one.operations.length = 0;
+        }
+        looked = now;
+        await site.command('PING');
+        // Far longer than a lifetime.
+        expect(performance.now() - begun).toBeGreaterThan(2_500);
       },
-      { within: 5_000 },
+      { within: 30_000 },
     );
-    // Far longer than a lifetime, and never asked for again.
-    expect(one.operations.filter((operation) => operation === 'claim ok')).toHaveLength(1);
+    expect(one.operations.filter((operation) => operation.startsWith('claim'))).toEqual([]);
     expect(one.operations.filter((operation) => operation === 'renew ok').length).toBeGreaterThan(5);
   });
 });
