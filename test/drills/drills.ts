@@ -110,7 +110,8 @@ export interface Pair {
   close(): Promise<void>;
 }
 
-export async function startPair(stage: Stage, workers: number): Promise<Pair> {
+/** @param pollInterval how long a gateway that stops still takes connections, in which haproxy is to see that it stops */
+export async function startPair(stage: Stage, workers: number, pollInterval = '1s'): Promise<Pair> {
   const ports = [await freePort(), await freePort()] as const;
   const front = await freePort();
   const stats = await freePort();
@@ -119,7 +120,7 @@ export async function startPair(stage: Stage, workers: number): Promise<Pair> {
       workers,
       store: 'pair',
       listen: `127.0.0.1:${ports[which]}`,
-      lifecycle: { statusPollInterval: '1s' },
+      lifecycle: { statusPollInterval: pollInterval },
     });
   const pair = await Promise.all([start(0), start(1)]);
   const haproxy = await startHaproxy(haproxyConfig(front, stats, ports), [front, stats]);
