@@ -13,6 +13,7 @@ import type { CallMessage } from './host/calls.ts';
 import { Calls } from './host/calls.ts';
 import type { ControllerCalls, ToController, ToWorker, WorkerCalls } from './host/messages.ts';
 import { RemoteCoordinator } from './host/remote-coordinator.ts';
+import { demandStore } from './host/store-demand.ts';
 import type { Totals } from './host/totals.ts';
 import type { Farewell, HostChannel, HostEvent, Init, RunningChild } from './process/messages.ts';
 import type { Logger } from './telemetry/logger.ts';
@@ -186,7 +187,10 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
   if (init.controllerReady) hello();
   // While the whole gateway starts there is nothing to wait for.
   if (init.lifecycle.state !== 'Starting') await coordinator.settled(FIRST_VIEW_MS);
-  demandsStore(pools, init);
+  demandStore(
+    pools.map(({ pool }) => pool),
+    init.workers,
+  );
   await listener.fastify.ready();
   await listenOn(listener.fastify.server, socketOf(init, 'data'));
 
@@ -207,19 +211,6 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
       await stores.close();
     },
   };
-}
-
-/**
- * A process that knows no binding, while the store is away, would place agents anew whom the other workers know
- * elsewhere. Where there are no others, nobody knows better.
- */
-function demandsStore(pools: readonly DataPool[], { workers }: Init): void {
-  const without = pools.find(({ pool }) => pool.mode === 'sticky' && pool.standing.placesAlone);
-  if (workers.length > 0 && without !== undefined) {
-    throw new Error(
-      `the store of pool ${without.pool.name} is away, and only the workers that are there know its agents: try again when it is back`,
-    );
-  }
 }
 
 function isEnding(state: LifecycleState): boolean {

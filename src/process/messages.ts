@@ -29,6 +29,8 @@ export interface LiveChild {
   readonly pid: number;
   /** Milliseconds since the Unix epoch. */
   readonly startedAt: number;
+  /** It had said so when this was told. Undefined from a supervisor of a version that does not tell. */
+  readonly isReady?: boolean;
 }
 
 /** The listening sockets of a gateway, by the names that systemd units use for them. */

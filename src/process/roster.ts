@@ -226,8 +226,8 @@ class Member implements LiveProcess {
   }
 
   get shown(): LiveChild {
-    const { id, pid, startedAt } = this;
-    return { id, pid, startedAt };
+    const { id, pid, startedAt, isReady } = this;
+    return { id, pid, startedAt, isReady };
   }
 
   send(message: ToChild): void {

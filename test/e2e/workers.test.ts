@@ -9,6 +9,7 @@ import { startGatewayProcess } from '../support/gateway-process.ts';
 import { childrenOf } from '../support/host-processes.ts';
 import type { Outcome } from '../support/load.ts';
 import { post, startLoad, users } from '../support/load.ts';
+import { halt } from '../support/processes.ts';
 
 let connectors: SimulatedConnector[] = [];
 let gateway: GatewayProcess | undefined;
@@ -23,9 +24,13 @@ afterEach(async () => {
   connectors = [];
 });
 
-async function start(affinity: Record<string, unknown>, pool: Record<string, unknown> = {}, workers = 2) {
+async function start(
+  affinity: Record<string, unknown>,
+  pool: Record<string, unknown> = {},
+  { workers = 2, whileStarting = false } = {},
+) {
   connectors = await Promise.all(['a', 'b'].map((name) => startConnector({ name })));
-  gateway = await startGatewayProcess({
+  const config = {
     workers,
     pools: [
       {
@@ -41,7 +46,8 @@ async function start(affinity: Record<string, unknown>, pool: Record<string, unk
     // On a busy machine a process takes long to start; what is lost meanwhile is not for a limit to decide.
     timeouts: { park: '20s' },
     affinity,
-  });
+  };
+  gateway = await startGatewayProcess(config, { whileStarting });
   return gateway;
 }
 
@@ -155,7 +161,7 @@ describe('a worker that stands still', () => {
 describe('a busy failover pool that goes back to the preferred instance when it is idle', () => {
   test('does not while those are replaced who know how busy it is', async () => {
     const pool = { mode: 'failover', failback: 'when-idle', idleAfter: '60s' };
-    const running = await start(shared(), pool, 1);
+    const running = await start(shared(), pool, { workers: 1 });
     const [a] = connectors as [SimulatedConnector, SimulatedConnector];
     const active = async () => (await poolOf(running)).active?.instance;
     expect((await post(running.url, 'AGENT')).connector).toBe('a');
@@ -181,5 +187,25 @@ describe('a busy failover pool that goes back to the preferred instance when it 
       await eventually(isBack, { within: 20_000 });
       expect(await active()).toBe('b');
     }
+  });
+});
+
+describe('two workers that start while Redis is away', () => {
+  test('both begin, since neither knows an agent, however late one is, and bind each to the same instance', async () => {
+    const away = { keyPrefix: 'away', redis: { url: 'redis://127.0.0.1:1' } };
+    const running = await start(away, { mode: 'sticky' }, { whileStarting: true });
+    const late = () => childrenOf(running.pid).workers.get('worker-2');
+    await eventually(() => expect(late()).toBeDefined(), { every: 5 });
+    stopped = late() as number;
+    await halt(stopped);
+    // From now on the other one may bind by itself.
+    await eventually(() => expect(running.log.some(({ msg }) => msg === 'affinity store away')).toBe(true));
+    process.kill(stopped, 'SIGCONT');
+    stopped = undefined;
+    await eventually(async () => expect((await running.status()).state).toBe('Running'), { within: 20_000 });
+    const agents = users(20, 'AGENT');
+    const outcomes = await Promise.all([...agents, ...agents].map((user) => post(running.url, user)));
+    expect(new Set(placesOf(outcomes).values())).toEqual(new Set(['a', 'b']));
+    expect(running.log.filter(({ level }) => level >= 50)).toEqual([]);
   });
 });

@@ -49,7 +49,9 @@ describe('a supervisor that starts', () => {
       expect(worker.init).toMatchObject({ replica: 'gw-1', lifecycle: { state: 'Starting' } });
     }
     const [, first] = children.workers;
-    expect(first?.init.workers).toEqual([expect.objectContaining({ id: 'worker-1', pid: 1_001 })]);
+    expect(first?.init.workers).toEqual([
+      expect.objectContaining({ id: 'worker-1', pid: 1_001, isReady: false }),
+    ]);
     const of = (line: string): number => children.story.indexOf(line);
     expect(of('worker-started worker-1 to controller')).toBeGreaterThanOrEqual(0);
     expect(of('worker-started worker-1 to controller')).toBeLessThan(of('init to worker-1'));
@@ -97,7 +99,9 @@ describe('a child that dies', () => {
     await started();
     children.controller.end('SIGKILL');
     await pass();
-    expect(children.controller.init.workers.map(({ id }) => id)).toEqual(['worker-1', 'worker-2']);
+    expect(children.controller.init.workers).toEqual(
+      ['worker-1', 'worker-2'].map((id) => expect.objectContaining({ id, isReady: true })),
+    );
     expect(children.story).toEqual([
       'controller-gone to worker-1',
       'controller-gone to worker-2',
