@@ -37,7 +37,16 @@ afterEach(async () => {
   await Promise.all([gated, ...connectors].map((instance) => instance.close()));
 });
 
-const configOf = (ids: readonly string[], total = '60s'): Record<string, unknown> => ({
+interface Terms {
+  readonly total?: string;
+  readonly lease?: string;
+}
+
+/** By default with a short lease, for the first view of a pool waits for one. */
+const configOf = (
+  ids: readonly string[],
+  { total = '60s', lease = '1s' }: Terms = {},
+): Record<string, unknown> => ({
   workers: 2,
   pools: [
     {
@@ -50,8 +59,7 @@ const configOf = (ids: readonly string[], total = '60s'): Record<string, unknown
         .map(({ name, url }) => ({ id: name, url })),
     },
   ],
-  // The first view of a pool waits for a lease.
-  coordination: { lease: '1s' },
+  coordination: { lease },
   // A controller may take longer to start than a lease, where everything else runs too.
   timeouts: { park: '20s', total },
   affinity: { keyPrefix, redis: { url: inject('redisUrl') } },
@@ -104,7 +112,7 @@ describe('a reload', () => {
     const bound = await placesUnder(load);
     expect(bound.toSorted().join('')).toMatch(/^a+b+$/);
 
-    await reload(gateway, configOf(['a'], '50s'));
+    await reload(gateway, configOf(['a'], { total: '50s' }));
     await eventually(async () => expect(await instancesOf(gateway)).toEqual(['a']), PATIENT);
     const seen = load.outcomes.length;
     await eventually(() => expect(load.outcomes.length).toBeGreaterThan(seen + 3 * AGENTS.length), PATIENT);
@@ -119,7 +127,8 @@ describe('a reload', () => {
 
   test('that removes an instance which another gateway still has goes on serving its agents there', async () => {
     const gateway = await start(configOf(['a', 'b']));
-    const other = await startTestGateway(stringify(configOf(['a', 'b'])));
+    // In the process of this test, and not to pass for dead where that is kept from its turn for a second.
+    const other = await startTestGateway(stringify(configOf(['a', 'b'], { lease: '2500ms' })));
     try {
       const load = startLoad([gateway.url], AGENTS, PAUSE_MS);
       const bound = await placesUnder(load);
