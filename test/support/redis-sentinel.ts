@@ -26,21 +26,19 @@ export interface RedisSentinel {
   stop(): Promise<void>;
 }
 
-export interface RedisSentinelOptions {
-  /** How long the master must be silent before a Sentinel gives it up. */
-  readonly downAfterMs?: number;
-}
-
 const MASTER_NAME = 'gw';
 const QUORUM = 2;
 // Replicas are sent their copy at once, rather than after others may have come too.
 const SERVER_ARGS = ['--repl-diskless-sync', 'yes', '--repl-diskless-sync-delay', '0'];
 // Sentinels look and tell often, so that what takes them 10 s by default does not set the pace of the tests.
 const PERIODS = ['info-period', '100', 'publish-period', '100', 'ask-period', '100'];
+// Else one that got no processor for two seconds does nothing for the next thirty.
+const TILT = ['tilt-trigger', '60000'];
+// How long a master must be silent before it is given up: one to which no test has done anything is only held up by a busy machine.
+const PATIENT_MS = '60000';
+const IMPATIENT_MS = '500';
 
-export async function startSentinel({
-  downAfterMs = 500,
-}: RedisSentinelOptions = {}): Promise<RedisSentinel> {
+export async function startSentinel(): Promise<RedisSentinel> {
   const first = await startRedis({ args: SERVER_ARGS });
   const second = await startRedis({ args: [...SERVER_ARGS, '--replicaof', `127.0.0.1 ${first.port}`] });
   const servers = [first, second];
@@ -58,7 +56,7 @@ export async function startSentinel({
       `dir ${directory}`,
       `sentinel myid ${node.id}`,
       `sentinel monitor ${MASTER_NAME} 127.0.0.1 ${first.port} ${QUORUM}`,
-      `sentinel down-after-milliseconds ${MASTER_NAME} ${downAfterMs}`,
+      `sentinel down-after-milliseconds ${MASTER_NAME} ${PATIENT_MS}`,
       `sentinel failover-timeout ${MASTER_NAME} 2000`,
       `sentinel known-replica ${MASTER_NAME} 127.0.0.1 ${second.port}`,
       ...others.map(({ port, id }) => `sentinel known-sentinel ${MASTER_NAME} 127.0.0.1 ${port} ${id}`),
@@ -97,6 +95,12 @@ export async function startSentinel({
     if (server === undefined) throw new Error(`no server has the port of the master, ${port}`);
     return server;
   };
+  const giveUpAfter = async (ms: string): Promise<void> => {
+    const told = nodes.map(({ port }) =>
+      redisCommand(port, 'SENTINEL', 'SET', MASTER_NAME, 'down-after-milliseconds', ms),
+    );
+    for (const reply of await Promise.all(told)) expect(reply).toBe('+OK');
+  };
   return {
     masterName: MASTER_NAME,
     sentinels: nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
@@ -105,30 +109,35 @@ export async function startSentinel({
     killMaster: async () => {
       const server = await master();
       await server.kill();
+      await giveUpAfter(IMPATIENT_MS);
       return server;
     },
     pauseMaster: async () => {
       const server = await master();
       server.pause();
+      await giveUpAfter(IMPATIENT_MS);
       return server;
     },
-    promoted: (before) =>
-      eventually(
+    promoted: async (before) => {
+      const promoted = await eventually(
         async () => {
           const server = await master();
           expect(server).not.toBe(before);
           expect(await redisCommand(server.port, 'ROLE')).toMatch(/master/);
           return server;
         },
-        { within: 15_000 },
-      ),
+        { within: 30_000 },
+      );
+      await giveUpAfter(PATIENT_MS);
+      return promoted;
+    },
     stop,
   };
 }
 
 /** Resolves once the Sentinel at the port knows the other two, and a replica that is up to date. */
 async function watches(port: number): Promise<void> {
-  await eventually(() => redisCommand(port, 'SENTINEL', 'DEBUG', ...PERIODS), { within: 10_000 });
+  await eventually(() => redisCommand(port, 'SENTINEL', 'DEBUG', ...PERIODS, ...TILT), { within: 10_000 });
   await eventually(
     async () => {
       expect(await redisCommand(port, 'SENTINEL', 'CKQUORUM', MASTER_NAME)).toMatch(/OK 3/);
