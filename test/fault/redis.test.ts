@@ -124,19 +124,38 @@ const p99 = (durations: number[]): number => {
 
 const MOST_HANGS = 3;
 
+interface Figure {
+  /** The slowest but one in a hundred. */
+  readonly ms: number;
+  readonly most: number;
+}
+type Figures = Record<string, Figure>;
+
+const inWords = (figures: Figures): string =>
+  Object.entries(figures)
+    .map(([name, { ms, most }]) => `${name} ${ms.toFixed(0)} of ${most.toFixed(0)}`)
+    .join(', ');
+
 describe('Redis that hangs under load', () => {
   test('costs known agents nothing, the first new ones 150 ms at most, and later ones nothing', async () => {
-    // A process that gets no processor for a while is late too. What the gateway itself costs, it costs at each hang, so one that shows a figure kept will do.
-    let unkept: string[] = ['all'];
-    for (let hang = 1; hang <= MOST_HANGS && unkept.length > 0; hang += 1) {
-      const exceeded = await hangOnce(`H${hang}-`);
-      unkept = hang === 1 ? exceeded : unkept.filter((figure) => exceeded.includes(figure));
+    // A process that gets no processor for a while is late too; what the gateway itself costs, it costs at each hang.
+    // So the least that was seen counts, and may be no more than the least that the machine took.
+    const least: Figures = {};
+    const exceeded = (): string[] =>
+      Object.keys(least).filter((name) => {
+        const { ms, most } = least[name] as Figure;
+        return !(ms <= most);
+      });
+    for (let hang = 1; hang === 1 || (hang <= MOST_HANGS && exceeded().length > 0); hang += 1) {
+      for (const [name, { ms, most }] of Object.entries(await hangOnce(`H${hang}-`))) {
+        const before = least[name] ?? { ms, most };
+        least[name] = { ms: Math.min(before.ms, ms), most: Math.min(before.most, most) };
+      }
     }
-    expect(unkept).toEqual([]);
+    expect(exceeded(), inWords(least)).toEqual([]);
   });
 
-  /** @returns which of the figures were exceeded */
-  async function hangOnce(prefix: string): Promise<string[]> {
+  async function hangOnce(prefix: string): Promise<Figures> {
     const running = await loadOn(30, `${prefix}KNOWN`);
     const [url] = urls() as [string];
     // What the machine and both gateways take meanwhile for requests that ask no store.
@@ -170,19 +189,16 @@ describe('Redis that hangs under load', () => {
     const afterwards = (all: readonly Outcome[]): number =>
       p99(all.filter((o) => o.startedAt + o.durationMs >= resumedAt).map(({ durationMs }) => durationMs));
     // Compared with requests that ask no store, and no finer than those differ among themselves.
-    const figures = {
-      first: [p99(first.agents), 150 + 2 * p99(first.beside)],
+    const figures: Figures = {
+      first: { ms: p99(first.agents), most: 150 + 2 * p99(first.beside) },
       // "Nothing": whoever waits for Redis waits 100 ms.
-      later: [p99(later.agents), 50 + 2 * p99(later.beside)],
-      knownDuring: [during(outcomes), 50 + 2 * during(beside)],
+      later: { ms: p99(later.agents), most: 50 + 2 * p99(later.beside) },
+      knownDuring: { ms: during(outcomes), most: 50 + 2 * during(beside) },
       // Bindings are confirmed anew once every gateway has written back what it knows.
-      knownAfter: [afterwards(outcomes), 1_000 + 2 * afterwards(beside)],
-    } satisfies Record<string, [ms: number, most: number]>;
-    const rounded = JSON.stringify(figures, (_key, it) => (typeof it === 'number' ? Math.round(it) : it));
-    report(`p99 in ms around a hung Redis, and what it may be: ${rounded}`);
-    return Object.entries(figures).flatMap(([name, [ms, most]]) =>
-      (ms as number) <= (most as number) ? [] : [name],
-    );
+      knownAfter: { ms: afterwards(outcomes), most: 1_000 + 2 * afterwards(beside) },
+    };
+    report(`p99 in ms around a hung Redis, and what it may be: ${inWords(figures)}`);
+    return figures;
   }
 
   test('when it goes on, what was placed meanwhile is written back, and the stored binding wins', async () => {
