@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 import { eventually } from '../support/eventually.ts';
+import type { GatedInstance } from '../support/gated-instance.ts';
 import { startGatedInstance } from '../support/gated-instance.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
@@ -17,16 +18,8 @@ import { subscribeEnvelope } from '../support/soap.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
-let connector: SimulatedConnector;
 let gateway: GatewayProcess;
 let agent: Agent;
-
-beforeEach(async () => {
-  // Long enough that on a busy machine a request is still under way when the gateway hears that it is to end.
-  connector = await startConnector({ name: 'a', latencyMs: 1_000 });
-});
-
-afterEach(() => connector.close());
 
 interface Answer {
   readonly status: number;
@@ -56,14 +49,18 @@ function send(): Promise<Answer> {
 }
 
 describe('a gateway that is asked to end', () => {
+  let instance: GatedInstance;
+
   beforeEach(async () => {
+    instance = await startGatedInstance();
+    instance.answerProbes();
     gateway = await startGatewayProcess({
       pools: [
         {
           name: 'ici',
           mode: 'sticky',
           health: { path: '/health' },
-          instances: [{ id: 'a', url: connector.url }],
+          instances: [{ id: 'a', url: instance.url }],
         },
       ],
     });
@@ -73,15 +70,19 @@ describe('a gateway that is asked to end', () => {
   afterEach(async () => {
     agent.destroy();
     await gateway.close();
+    await instance.close();
   });
 
   test('answers what is under way, tells kept-alive clients that it was the last, and ends without delay', async () => {
+    instance.answerRequests();
     expect(await send()).toMatchObject({ status: 200, connection: 'keep-alive' });
+    instance.holdRequests();
     const underWay = send();
-    await eventually(() => expect(connector.deliveries.report(false).total).toBe(2));
+    await eventually(() => expect(instance.waiting.requests).toBe(1));
     gateway.signal('SIGTERM');
     await eventually(() => expect(gateway.log.some(({ msg }) => msg === 'stopping')).toBe(true));
 
+    instance.answerRequests();
     expect(await underWay).toMatchObject({ status: 200, connection: 'close' });
     // By far less than the 75 s after which an idle connection is closed.
     await eventually(() => expect(isAlive(gateway.pid)).toBe(false), { within: 30_000 });
@@ -132,6 +133,14 @@ test('what is cut off in a stop that takes too long is in the log, and the stop 
 });
 
 describe('a gateway whose log nobody reads', () => {
+  let connector: SimulatedConnector;
+
+  beforeEach(async () => {
+    connector = await startConnector({ name: 'a' });
+  });
+
+  afterEach(() => connector.close());
+
   test('serves, and ends when it is asked to', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
     // Standard output is a pipe that is never read.

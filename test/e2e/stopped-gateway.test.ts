@@ -82,7 +82,7 @@ describe('a gateway that stands still', () => {
   });
 
   test('holds up a new view until its lease has ended, and so only those whom the view moves', async () => {
-    await start('sticky', '5s');
+    await start('sticky', '7s');
     const [one, , stopped] = gateways as [GatewayProcess, GatewayProcess, GatewayProcess];
     const [a] = connectors as [SimulatedConnector];
     const placed = await Promise.all(users(10, 'AGENT').map((user) => post(one.url, user)));

@@ -3,6 +3,7 @@ import { runProgram } from '../../src/cli/program.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 import { eventually } from '../support/eventually.ts';
+import { startGatedInstance } from '../support/gated-instance.ts';
 import type { Outcome } from '../support/load.ts';
 import { post } from '../support/load.ts';
 import type { Answer, TokenFile } from '../support/operator.ts';
@@ -28,14 +29,18 @@ afterEach(async () => {
   token.remove();
 });
 
-async function start(options = '', whileStarting = false): Promise<void> {
+async function start(
+  options = '',
+  whileStarting = false,
+  { url }: { url: string } = connector,
+): Promise<void> {
   gateway = await startTestGateway(
     `${options}
 pools:
   - name: ici
     mode: failover
     health: { path: /health, timeout: 5s, settleTimeout: 30s }
-    instances: [{ id: a, url: '${connector.url}' }]`,
+    instances: [{ id: a, url: '${url}' }]`,
     { env: token.env, whileStarting },
   );
 }
@@ -59,8 +64,8 @@ function send(): Promise<Outcome> {
 
 describe('the state', () => {
   test('is told through a whole life, by every page on both ports', async () => {
-    await connector.behave({ mode: 'slow', ms: 300, appliesTo: 'health' });
-    await start('lifecycle: { statusPollInterval: 500ms }', true);
+    const instance = await startGatedInstance();
+    await start('lifecycle: { statusPollInterval: 1500ms }', true, instance);
     const seen: string[][] = [];
     let isOver = false;
     const poller = (async () => {
@@ -76,23 +81,24 @@ describe('the state', () => {
     const untilAll = (answer: string): Promise<void> => until(answer, answer, answer);
 
     await untilAll('503 Starting');
+    instance.answerProbes();
     await untilAll('200 Running');
     await ask('/maintenance', { on: true });
     await untilAll('503 Maintenance');
     await ask('/maintenance', { on: false });
     await untilAll('200 Running');
-    // Keeps it from ending before it was seen to drain.
-    await connector.behave({ mode: 'slow', ms: 1_500, appliesTo: 'soap' });
     const pending = send();
     await eventually(() => expect(gateway.status().inFlight).toBe(1));
     await ask('/stop', {});
     await untilAll('503 Stopping');
     await until('refused', '503 Draining', '503 Draining');
+    instance.answerRequests();
     expect(await pending).toMatchObject({ status: 200 });
     await gateway.ended;
     await untilAll('refused');
     isOver = true;
     await poller;
+    await instance.close();
 
     const life = ['503 Starting', '200 Running', '503 Maintenance', '200 Running', '503 Stopping'];
     const shown = [0, 1, 2].map((page) =>

@@ -76,9 +76,10 @@ async function instance(certificate: string, options: object = {}): Promise<Seen
   return { upstream, serverNames };
 }
 
-async function gatewayTo(url: string, tls: string, rest = ''): Promise<TestGateway> {
+/** @param connect how long it tries to connect: by default so long that it does so also where it is kept from its turn */
+async function gatewayTo(url: string, tls: string, connect = '5s'): Promise<TestGateway> {
   const gateway = await startTestGateway(
-    `${poolOf([url], '', tls === '' ? '' : `tls: { ${tls} }`)}timeouts: { connect: 300ms, park: 50ms }\n${rest}`,
+    `${poolOf([url], '', tls === '' ? '' : `tls: { ${tls} }`)}timeouts: { connect: ${connect}, park: 50ms }\n`,
   );
   opened.push(gateway);
   return gateway;
@@ -192,7 +193,7 @@ describe('TLS to an instance', () => {
       },
     });
     const { port } = server.address() as { port: number };
-    const gateway = await gatewayTo(`https://127.0.0.1:${port}`, `caFile: ${at('ca.pem')}`);
+    const gateway = await gatewayTo(`https://127.0.0.1:${port}`, `caFile: ${at('ca.pem')}`, '300ms');
     hangs = true;
     expect((await call(gateway)).status).toBe(503);
     await eventually(() =>

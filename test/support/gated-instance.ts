@@ -11,6 +11,8 @@ export interface GatedInstance {
   /** Those that wait are answered, and all that come later at once. */
   answerProbes(): void;
   answerRequests(): void;
+  /** Those that come from now on wait again. */
+  holdRequests(): void;
   /** Ends every connection, answered or not. */
   close(): Promise<void>;
 }
@@ -31,6 +33,7 @@ export async function startGatedInstance(): Promise<GatedInstance> {
     },
     answerProbes: () => probes.open(),
     answerRequests: () => requests.open(),
+    holdRequests: () => requests.shut(),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -55,5 +58,9 @@ class Gate {
   open(): void {
     this.#isOpen = true;
     for (const response of this.#held.splice(0)) response.end('ok');
+  }
+
+  shut(): void {
+    this.#isOpen = false;
   }
 }
