@@ -104,7 +104,8 @@ function nodeCommand(plan: LoadPlan): string[] {
 }
 
 function wrkCommand(plan: LoadPlan, directory: string): string[] {
-  const script = join(directory, `${plan.naming}-${plan.connections}.lua`);
+  // Several may be loaded at the same time, and none is to read what another writes.
+  const script = join(directory, `${plan.naming}-${plan.connections}-${new URL(plan.url).port}.lua`);
   writeFileSync(script, wrkScript(plan));
   return [
     'wrk',
