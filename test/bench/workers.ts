@@ -19,6 +19,7 @@ import { parseArgs } from 'node:util';
 import { childrenOf } from '../support/host-processes.ts';
 import { startGateway, startUpstream } from './contenders.ts';
 import { median, table } from './figures.ts';
+import type { LoadResult } from './load.ts';
 import { findGenerator, load } from './load.ts';
 import { cpuSeconds, cpuSecondsOf, Workbench } from './processes.ts';
 import { limitProcessors } from './processor-limit.ts';
@@ -54,13 +55,17 @@ const TITLES = {
   otherTwo: 'another two workers',
 } as const;
 type Contender = keyof typeof TITLES;
-const CONTENDERS = Object.keys(TITLES) as Contender[];
+type Samples = Readonly<Partial<Record<Contender, readonly Sample[]>>>;
+const LOADED_TO_THE_LIMIT: readonly Contender[] = ['single', 'otherSingle', 'one', 'otherOne', 'two'];
+const HELD: readonly Contender[] = ['one', 'otherOne', 'both', 'two', 'otherTwo'];
 
 const CONCURRENCY = 32;
 const AGENTS = 500;
-// Code that has run less often is slower, and what has rested for a minute is slower again: so they warm up by turns.
-const WARM_UP_TURNS = 6;
+// Code that has run less often is slower. And V8 gives memory back within 15 s of rest, and code within a minute:
+// so they warm up by turns, the rounds are short, and each turn begins with a second that does not count.
+const WARM_UP_TURNS = 5;
 const WARM_UP_SECONDS = 3;
+const LEAD_IN_SECONDS = 1;
 const SHARE_OF_A_CORE = 0.3;
 const LEAST_SCALING = 1.8;
 const MOST_SUPERVISOR = 0.01;
@@ -89,22 +94,21 @@ const generator = findGenerator();
 const bench = new Workbench();
 try {
   const contenders = await startContenders();
-  const carriers = [...new Set(CONTENDERS.flatMap((name) => carriersOf(contenders[name])))];
+  const carriers = [...new Set(carriersOf(Object.values(contenders).flat()))];
   // Tried here, so that nobody waits for minutes to hear that it cannot be done.
   limitProcessors(carriers, 1)();
   print(
     `node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}; load from ${generator}, ` +
       `${CONCURRENCY} at a time, a new connection for each, ${rounds} rounds of ${seconds} s; known agents, by header.`,
   );
-  for (let turn = 0; turn < WARM_UP_TURNS; turn += 1)
-    for (const name of CONTENDERS)
-      await sample(contenders[name], WARM_UP_SECONDS * carriersOf(contenders[name]).length, 'W');
-
-  const atTheLimit = await measure(contenders);
+  await warmUp(contenders, LOADED_TO_THE_LIMIT);
+  const atTheLimit = await measure(contenders, LOADED_TO_THE_LIMIT);
   print(`\nLoaded to the limit:\n\n${tableOf(atTheLimit)}`);
+
+  await warmUp(contenders, HELD);
   const lift = limitProcessors(carriers, SHARE_OF_A_CORE);
   bench.onClose(async () => lift());
-  const held = await measure(contenders);
+  const held = await measure(contenders, HELD);
   print(`\nEach process that carries held to ${SHARE_OF_A_CORE * 100} % of a core:\n\n${tableOf(held)}`);
   process.exitCode = judge(atTheLimit, held) ? 0 : 1;
 } finally {
@@ -133,23 +137,30 @@ async function startContenders(): Promise<Record<Contender, readonly Gateway[]>>
   };
 }
 
+async function warmUp(
+  contenders: Record<Contender, readonly Gateway[]>,
+  names: readonly Contender[],
+): Promise<void> {
+  for (let turn = 0; turn < WARM_UP_TURNS; turn += 1)
+    for (const name of names) await loadTogether(contenders[name], WARM_UP_SECONDS);
+}
+
 /** They take turns, there and back again, so that none always comes after the same one. */
 async function measure(
   contenders: Record<Contender, readonly Gateway[]>,
-): Promise<Record<Contender, readonly Sample[]>> {
-  const samples = Object.fromEntries(CONTENDERS.map((name) => [name, []])) as unknown as Record<
-    Contender,
-    Sample[]
-  >;
+  names: readonly Contender[],
+): Promise<Samples> {
+  const samples = new Map(names.map((name): [Contender, Sample[]] => [name, []]));
   for (let round = 0; round < rounds; round += 1) {
-    for (const name of round % 2 === 0 ? CONTENDERS : CONTENDERS.toReversed())
-      samples[name].push(await sample(contenders[name], seconds, `R${round}`));
+    for (const name of round % 2 === 0 ? names : names.toReversed()) {
+      await loadTogether(contenders[name], LEAD_IN_SECONDS);
+      samples.get(name)?.push(await sample(contenders[name]));
+    }
   }
-  return samples;
+  return Object.fromEntries(samples);
 }
 
-/** Loads gateways at the same time, all of them together as much as a single one. */
-async function sample(gateways: readonly Gateway[], forSeconds: number, run: string): Promise<Sample> {
+async function sample(gateways: readonly Gateway[]): Promise<Sample> {
   const carriers = carriersOf(gateways);
   const supervisors = gateways.filter(({ pid }) => !carriers.includes(pid));
   const read = () => ({
@@ -159,28 +170,12 @@ async function sample(gateways: readonly Gateway[], forSeconds: number, run: str
     interrupted: sumOf(carriers.map(interruptionsOf)),
   });
   const before = read();
-  const results = await Promise.all(
-    gateways.map(({ url }) =>
-      load(
-        {
-          url,
-          naming: 'header',
-          connections: 'new',
-          seconds: forSeconds,
-          run,
-          agents: AGENTS,
-          concurrency: CONCURRENCY / gateways.length,
-        },
-        generator,
-        bench.directory,
-      ),
-    ),
-  );
+  const results = await loadTogether(gateways, seconds);
   const after = read();
   const requests = sumOf(results.map((result) => result.requests));
   return {
     rate: sumOf(results.map((result) => result.requests / result.seconds)),
-    seconds: sumOf(results.map((result) => result.seconds)) / results.length,
+    seconds: Math.max(...results.map((result) => result.seconds)),
     errors: sumOf(results.map(({ errors }) => errors)),
     all: (after.all - before.all) / requests,
     carrying: (after.carrying - before.carrying) / requests,
@@ -189,46 +184,54 @@ async function sample(gateways: readonly Gateway[], forSeconds: number, run: str
   };
 }
 
-function tableOf(samples: Record<Contender, readonly Sample[]>): string {
-  return table([
-    ['', 'requests/s', 'CPU µs/request', 'of the carriers', 'interrupted/request', 'errors'],
-    ...CONTENDERS.map((name) => {
-      const of = (pick: (one: Sample) => number): number => median(samples[name].map(pick));
-      return [
-        TITLES[name],
-        of(({ rate }) => rate).toFixed(0),
-        of(({ all }) => all * 1e6).toFixed(0),
-        of(({ carrying }) => carrying * 1e6).toFixed(0),
-        of(({ interrupted }) => interrupted).toFixed(2),
-        String(sumOf(samples[name].map(({ errors }) => errors))),
-      ];
-    }),
-  ]);
+/** All of them together are loaded as much as a single one. */
+function loadTogether(gateways: readonly Gateway[], forSeconds: number): Promise<LoadResult[]> {
+  const plan = { naming: 'header', connections: 'new', run: '', agents: AGENTS } as const;
+  const concurrency = CONCURRENCY / gateways.length;
+  return Promise.all(
+    gateways.map(({ url }) =>
+      load({ ...plan, url, seconds: forSeconds, concurrency }, generator, bench.directory),
+    ),
+  );
+}
+
+function tableOf(samples: Samples): string {
+  const rows = Object.entries(samples).map(([name, own]) => {
+    const of = (pick: (one: Sample) => number): number => median(own.map(pick));
+    return [
+      TITLES[name as Contender],
+      of(({ rate }) => rate).toFixed(0),
+      of(({ all }) => all * 1e6).toFixed(0),
+      of(({ carrying }) => carrying * 1e6).toFixed(0),
+      of(({ interrupted }) => interrupted).toFixed(2),
+      String(sumOf(own.map(({ errors }) => errors))),
+    ];
+  });
+  const head = ['', 'requests/s', 'CPU µs/request', 'of the carriers', 'interrupted/request', 'errors'];
+  return table([head, ...rows]);
 }
 
 /** Prints the targets and what became of them; true where all are met. */
-function judge(
-  atTheLimit: Record<Contender, readonly Sample[]>,
-  held: Record<Contender, readonly Sample[]>,
-): boolean {
-  const rates = (name: Contender): number[] => held[name].map(({ rate }) => rate);
-  const costs = (name: Contender): number[] => atTheLimit[name].map(({ carrying }) => carrying);
-  const apart = (of: (name: Contender) => number[], some: Contender, other: Contender): string =>
-    median(ratios(of(some), of(other))).toFixed(2);
+function judge(atTheLimit: Samples, held: Samples): boolean {
+  const costs = (name: Contender): number[] => (atTheLimit[name] ?? []).map(({ carrying }) => carrying);
+  const rates = (name: Contender): number[] => (held[name] ?? []).map(({ rate }) => rate);
   const rateOfOne = meansOf(rates('one'), rates('otherOne'));
   const scaling = median(ratios(meansOf(rates('two'), rates('otherTwo')), rateOfOne));
+  const room = median(ratios(rates('both'), rateOfOne));
   const costOfOne = meansOf(costs('one'), costs('otherOne'));
   const sharing = median(ratios(costOfOne, meansOf(costs('single'), costs('otherSingle'))));
+  const apart = (some: readonly number[], others: readonly number[]): string =>
+    median(ratios(some, others)).toFixed(2);
   // Ticks of 10 ms are coarse beside what it uses: all rounds together.
-  const supervised = (['one', 'otherOne', 'two', 'otherTwo'] as const).flatMap((name) => atTheLimit[name]);
+  const supervised = (['one', 'otherOne', 'two'] as const).flatMap((name) => atTheLimit[name] ?? []);
   const supervisor =
     sumOf(supervised.map((sample) => sample.supervisor)) / sumOf(supervised.map((sample) => sample.seconds));
 
   print(
-    `\none of the same, of the other: processes ${apart(costs, 'single', 'otherSingle')}, ` +
-      `one worker ${apart(costs, 'one', 'otherOne')} and ${apart(rates, 'one', 'otherOne')}, ` +
-      `two workers ${apart(costs, 'two', 'otherTwo')} and ${apart(rates, 'two', 'otherTwo')}\n` +
-      `two gateways of one worker carry, of one: ${median(ratios(rates('both'), rateOfOne)).toFixed(2)} (2 is what this machine can show)`,
+    `\none of the same, of the other: CPU of processes ${apart(costs('single'), costs('otherSingle'))}, ` +
+      `of one worker ${apart(costs('one'), costs('otherOne'))}; requests/s of one worker ` +
+      `${apart(rates('one'), rates('otherOne'))}, of two ${apart(rates('two'), rates('otherTwo'))}\n` +
+      `two gateways of one worker each carry, of one: ${room.toFixed(2)} (what this machine has room for)`,
   );
   return [
     verdict('two workers carry, of one', scaling.toFixed(2), `>= ${LEAST_SCALING}`, scaling >= LEAST_SCALING),
