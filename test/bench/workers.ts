@@ -56,14 +56,14 @@ const TITLES = {
 } as const;
 type Contender = keyof typeof TITLES;
 type Samples = Readonly<Partial<Record<Contender, readonly Sample[]>>>;
-const LOADED_TO_THE_LIMIT: readonly Contender[] = ['single', 'otherSingle', 'one', 'otherOne', 'two'];
+const LOADED_TO_THE_LIMIT: readonly Contender[] = ['single', 'otherSingle', 'one', 'otherOne', 'both', 'two'];
 const HELD: readonly Contender[] = ['one', 'otherOne', 'both', 'two', 'otherTwo'];
 
 const CONCURRENCY = 32;
 const AGENTS = 500;
 // Code that has run less often is slower. And V8 gives memory back within 15 s of rest, and code within a minute:
 // so they warm up by turns, the rounds are short, and each turn begins with a second that does not count.
-const WARM_UP_TURNS = 5;
+const WARM_UP_TURNS = 4;
 const WARM_UP_SECONDS = 3;
 const LEAD_IN_SECONDS = 1;
 const SHARE_OF_A_CORE = 0.3;
@@ -141,8 +141,10 @@ async function warmUp(
   contenders: Record<Contender, readonly Gateway[]>,
   names: readonly Contender[],
 ): Promise<void> {
-  for (let turn = 0; turn < WARM_UP_TURNS; turn += 1)
+  for (let turn = 0; turn < WARM_UP_TURNS; turn += 1) {
+    tell(`warming up, turn ${turn + 1} of ${WARM_UP_TURNS}`);
     for (const name of names) await loadTogether(contenders[name], WARM_UP_SECONDS);
+  }
 }
 
 /** They take turns, there and back again, so that none always comes after the same one. */
@@ -152,11 +154,13 @@ async function measure(
 ): Promise<Samples> {
   const samples = new Map(names.map((name): [Contender, Sample[]] => [name, []]));
   for (let round = 0; round < rounds; round += 1) {
+    tell(`round ${round + 1} of ${rounds}`);
     for (const name of round % 2 === 0 ? names : names.toReversed()) {
       await loadTogether(contenders[name], LEAD_IN_SECONDS);
       samples.get(name)?.push(await sample(contenders[name]));
     }
   }
+  tell('');
   return Object.fromEntries(samples);
 }
 
@@ -275,6 +279,11 @@ function verdict(what: string, is: string, target: string, isMet: boolean): bool
 
 function sumOf(numbers: readonly number[]): number {
   return numbers.reduce((sum, one) => sum + one, 0);
+}
+
+/** How far it is, in place of what was told before; to a terminal only. */
+function tell(progress: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${progress}`);
 }
 
 function print(text: string): void {
