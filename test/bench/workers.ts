@@ -4,11 +4,11 @@
  *   npm run bench:workers -- [--rounds 12] [--seconds 2]
  *
  * First each is loaded to its limit, which shows the processor time of a request. What two workers carry with a core
- * for each does not follow from that where cores are few: the load generator and the upstream interrupt them, and
- * the more processes share the cores the more each request costs, whether or not they are one gateway. So then
- * every process that carries traffic is held to a share of a core, which leaves the machine room for all others:
- * with twice the processor, how many times the requests? Two gateways of one worker each, loaded at the same time,
- * are the check on that: where these, which have nothing in common, do not carry twice of one, it is the machine.
+ * for each does not follow from that where cores are few: the load generator and the upstream take them away in the
+ * middle of a request, from two workers six times as often as from one. So then every process that carries traffic
+ * is held to a share of a core, which leaves the machine room for all others: with twice the processor, how many
+ * times the requests? Two gateways of one worker each, loaded at the same time, are the check on that: where these,
+ * which have nothing in common, do not carry twice of one, it is the machine.
  *
  * Two processes that run the same code are not equally fast. So there are two of each, a round's ratio is of their
  * means, and the report says how far the two are apart: what differs by less than that, nobody can see.
