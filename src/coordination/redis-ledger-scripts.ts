@@ -9,7 +9,9 @@ import { REPLICATION } from '../redis/keys.ts';
  *             effective, view, ballots, version, policy
  *   KEYS[2]   replicas (hash): id -> end|joined|restored|acknowledged
  *   KEYS[3]   opinions (hash): id -> JSON
- *   KEYS[4]   fence (string); missing while agents may not be placed
+ *   KEYS[4]   fence (string); missing while agents may not be placed. It expires half a lease after the last
+ *             sync: a claim that waited in a server that stood still must not place an agent whom gateways
+ *             have placed without the store meanwhile
  *   KEYS[5]   events (list), each at|epoch|JSON
  *   ARGV[1]   a random text, for the mark where there is none
  *   ARGV[2]   lease in milliseconds
@@ -54,6 +56,7 @@ local effective = held[8] ~= ''
 local ballots = tonumber(held[9] or 1)
 local version = tonumber(held[10] or 0)
 local last = tonumber(held[11] or 0)
+local lease = tonumber(held[12] or ARGV[2])
 
 -- Read by those scripts that need it; 'order' is for walking.
 local replicas, order = {}, {}
@@ -97,9 +100,8 @@ local function fence()
 end
 
 local function write_fence()
-  local now, before = fence(), redis.call('GET', KEYS[4]) or ''
-  if now == before then return end
-  if now == '' then redis.call('DEL', KEYS[4]) else redis.call('SET', KEYS[4], now) end
+  local now, left = fence(), math.floor(last + lease / 2 - NOW)
+  if now == '' or left <= 0 then redis.call('DEL', KEYS[4]) else redis.call('SET', KEYS[4], now, 'PX', left) end
 end
 
 -- Writes what has changed, and tells the others. urgent: even if nothing of the below has.
@@ -152,10 +154,12 @@ local adopted_epoch = tonumber(ARGV[7])
 read_replicas()
 
 -- Gateways may be configured with different leases, as while that is being changed: all wait for the longest.
-if #order > 0 then LEASE = math.max(LEASE, tonumber(held[12] or 0)) end
+if #order > 0 then LEASE = math.max(LEASE, lease) end
 if held[12] ~= text(LEASE) then write('lease', text(LEASE)) end
+lease = LEASE
 
 local stepped = #order > 0 and (NOW < last or NOW > last + LEASE / 2)
+last = NOW
 write('last', text(NOW))
 if life ~= LIFE or stepped then
   life, since, open, survivors = LIFE, NOW, false, #order > 0 and (open or survivors)

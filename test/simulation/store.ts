@@ -85,6 +85,8 @@ export class Store {
   #log: Logged[] = [];
   /** By how much its clock was set. */
   #set = 0;
+  /** What it shows while a command is carried out. */
+  #clock = 0;
   #news = '';
   #opened = false;
   #isReplaying = false;
@@ -161,6 +163,7 @@ export class Store {
 
   #execute(command: Command, clock: number, life: string): Answers[Command['kind']] {
     const { ledger } = this.#state;
+    this.#clock = clock;
     switch (command.kind) {
       case 'sync': {
         const reply = ledger.sync(command.request, life, clock);
@@ -201,7 +204,7 @@ export class Store {
   }
 
   protected get fence(): string {
-    return this.#state.ledger.fence;
+    return this.#state.ledger.fenceAt(this.#clock);
   }
 
   /** After a failover the ledger keeps the fence of its earlier life until somebody syncs. */

@@ -66,6 +66,11 @@ export class Agreement {
     }
   }
 
+  /** What claims must bear now. */
+  get fence(): string {
+    return this.ledger.fenceAt(this.#now);
+  }
+
   sees(replica: Replica, verdicts: Verdicts): void {
     replica.vote({ verdicts, settled: true, idle: false });
     replica.tick(performance.now());

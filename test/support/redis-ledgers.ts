@@ -22,7 +22,7 @@ export function ledgerOn(
     connect: () => new RedisLedger(redis, pool, { keyPrefix, ...times, confirmedBy }),
     // To the ledger it is the same whether its clock goes on or all that it has noted lies further back.
     passTime: async (ms) =>
-      void (await redis.claims.run('testAge', ['ledger', 'replicas'].map(key), [String(ms)])),
+      void (await redis.claims.run('testAge', ['ledger', 'replicas', 'fence'].map(key), [String(ms)])),
     beginLife: async () => void (await redis.claims.run('testMark', [key('ledger')], [randomUUID()])),
     lose: async () => {
       const keys = ['ledger', 'replicas', 'opinions', 'fence', 'events'].map(key);
@@ -62,5 +62,7 @@ local all = redis.call('HGETALL', KEYS[2])
 for i = 1, #all, 2 do
   local e, joined, rest = string.match(all[i + 1], '^(%d+)|(%d+)(|.*)$')
   redis.call('HSET', KEYS[2], all[i], earlier(e) .. '|' .. earlier(joined) .. rest)
-end`,
+end
+local ttl = redis.call('PTTL', KEYS[3])
+if ttl > 0 then redis.call('PEXPIRE', KEYS[3], ttl - by) end`,
 };

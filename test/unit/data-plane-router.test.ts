@@ -101,7 +101,7 @@ function begin(
   } = {},
 ): Side[] {
   agreement = new Agreement({ instances: ['a', 'b', 'c'], ...options });
-  store = new FencedStore(() => agreement.ledger.fence);
+  store = new FencedStore(() => agreement.fence);
   return agreement.replicas.map((_, i) => new Side(i, options.mode ?? 'sticky', options.answer ?? 'pass'));
 }
 

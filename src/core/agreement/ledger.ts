@@ -155,9 +155,13 @@ export class Ledger {
     return { view: this.#view, policy: this.#policy, events: this.#events };
   }
 
-  get fence(): string {
+  /**
+   * What claims must bear to be carried out at that moment. It ends half a lease after the last sync: claims that
+   * waited in a store that stood still come after agents were placed without it.
+   */
+  fenceAt(now: number): string {
     const holds = this.#isOpen && this.#isEffective && this.#view.id !== '';
-    return holds ? `${this.#view.id}:${this.#life}` : '';
+    return holds && !this.#isOverdue(now) ? `${this.#view.id}:${this.#life}` : '';
   }
 
   get events(): readonly LoggedEvent[] {
@@ -184,7 +188,7 @@ export class Ledger {
       epoch: this.#view.epoch,
       viewId: this.#view.id,
       effective: this.#isEffective,
-      fence: this.fence,
+      fence: this.fenceAt(now),
       view: request.viewId === this.#view.id ? undefined : this.#view,
       wantsState,
       ballotsState: this.#ballotsState,
@@ -224,7 +228,7 @@ export class Ledger {
 
   #enterLife(life: string, now: number): void {
     // A clock that was set may have ended registrations before their leases. Whoever is there is heard within a third.
-    const stepped = this.#replicas.size > 0 && (now < this.#last || now > this.#last + this.#leaseMs / 2);
+    const stepped = this.#replicas.size > 0 && (now < this.#last || this.#isOverdue(now));
     this.#last = now;
     if (life === this.#life && !stepped) return;
     // Closed and without survivors, it knows only those that have come since: others may hold a lease still.
@@ -238,6 +242,11 @@ export class Ledger {
       // What they said before does not count as being heard: after a step of the clock the life is still the same.
       this.#replicas.set(id, { ...registration, end, restored: '' });
     }
+  }
+
+  /** Live replicas ask three times per lease, so one of them would have been heard. */
+  #isOverdue(now: number): boolean {
+    return now > this.#last + this.#leaseMs / 2;
   }
 
   /** In a new life those of the earlier one are kept until it is open: it is for them that it waits. */
