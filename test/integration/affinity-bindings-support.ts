@@ -5,6 +5,7 @@ import { RedisStore } from '../../src/affinity/redis-store.ts';
 import type { Binding, Placement } from '../../src/core/binding.ts';
 import type { Name } from '../../src/core/identity.ts';
 import type { InstanceState } from '../../src/core/instance.ts';
+import type { AffinityStore } from '../../src/core/ports.ts';
 import type { View } from '../../src/core/view.ts';
 import { makeView } from '../../src/core/view.ts';
 import { openRedis } from '../../src/redis/connection.ts';
@@ -35,6 +36,8 @@ export interface SideOptions {
   readonly maxEntries?: number;
   /** Patient by default, for a busy machine. */
   readonly commandTimeoutMs?: number;
+  /** Stands between the bindings and the store. */
+  readonly between?: (store: AffinityStore) => AffinityStore;
 }
 
 /** Several gateways on one Redis, which agree on a view as the test says. */
@@ -67,6 +70,7 @@ export class Site {
     sessionsAreProvisional = true,
     maxEntries = 1_000,
     commandTimeoutMs = 3_000,
+    between = (store) => store,
   }: SideOptions = {}): Promise<Side> {
     const conflicts: string[] = [];
     const operations: string[] = [];
@@ -79,7 +83,7 @@ export class Site {
     });
     await eventually(() => connection.ping());
     const bindings = new Bindings({
-      store: new RedisStore(connection, 'ici', { keyPrefix: 'test', idleLifetimeMs }),
+      store: between(new RedisStore(connection, 'ici', { keyPrefix: 'test', idleLifetimeMs })),
       cache: new BindingCache({ maxEntries, idleLifetimeMs }),
       sessionsAreProvisional,
       epoch: () => this.epoch,

@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest';
+import { Ledger } from '../../src/core/agreement/ledger.ts';
+import { Replica } from '../../src/core/agreement/replica.ts';
+
+const LEASE_MS = 60_000;
+const SENT = { mono: 0, wall: 0 };
+
+/** One gateway, alone at its ledger, which others act for: workers. */
+function aReplica(awaitsConfirmation: boolean) {
+  const ledger = new Ledger({ leaseMs: LEASE_MS, joinMs: 0 });
+  let now = 0;
+  let ids = 0;
+  const replica = new Replica({
+    id: 'g1',
+    pool: 'ici',
+    rules: {
+      mode: 'sticky',
+      quorum: 'majority',
+      quarantines: false,
+      countsLives: false,
+      instances: [{ id: 'a', priority: 1, admin: 'enabled' }],
+    },
+    weights: new Map(),
+    leaseMs: LEASE_MS,
+    onStoreLoss: 'refuse',
+    awayMs: 0,
+    cutOffMs: LEASE_MS,
+    newId: () => `v${ids++}`,
+    awaitsConfirmation,
+  });
+  replica.vote({
+    verdicts: { a: { health: 'up', incarnation: '', emptyAt: 0 } },
+    settled: true,
+    idle: false,
+  });
+  const sync = (): void => {
+    const request = replica.request(SENT);
+    replica.accept(request, ledger.sync(request, 'life', now), SENT);
+    replica.restored('life');
+    const proposal = replica.proposal(() => undefined);
+    if (proposal !== undefined && ledger.propose(proposal, 'life', now))
+      replica.proposed(proposal.view, SENT);
+  };
+  // A ledger that knows nobody waits for the end of any lease that there may have been.
+  for (; now <= LEASE_MS; now += LEASE_MS / 3) sync();
+  expect(replica.agreed.epoch).toBe(1);
+  return { replica, sync };
+}
+
+test('a view that others act on takes effect once they have adopted it, and not before', () => {
+  const { replica, sync } = aReplica(true);
+  for (let i = 0; i < 3; i += 1) sync();
+  expect([replica.request(SENT).viewId, replica.isEffective, replica.fence]).toEqual(['', false, '']);
+  expect(replica.hasNews).toBe(false);
+
+  // Of an earlier one, which says nothing of this one.
+  replica.confirm('');
+  sync();
+  expect(replica.isEffective).toBe(false);
+
+  replica.confirm(replica.agreed.id);
+  expect(replica.hasNews).toBe(true);
+  sync();
+  expect([replica.request(SENT).viewId, replica.isEffective]).toEqual([replica.agreed.id, true]);
+});
+
+test('a view that nobody else acts on takes effect at once', () => {
+  const { replica, sync } = aReplica(false);
+  sync();
+  expect([replica.request(SENT).viewId, replica.isEffective]).toEqual([replica.agreed.id, true]);
+});
