@@ -40,6 +40,8 @@ const WEIGHTS: readonly (readonly [Kind, number])[] = [
   ['failback', 0.5],
   ['move', 1.5],
   ['release', 0.3],
+  ['store-far', 2],
+  ['store-partial', 1],
 ];
 const TOTAL = WEIGHTS.reduce((sum, [, weight]) => sum + weight, 0);
 
@@ -106,6 +108,13 @@ function faultAt(at: number, kind: Kind, setup: Setup, random: Random): StoryEve
       return { at, kind, replica, ms, share: Math.round(random() * 80) / 100 };
     case 'store-slow':
       return { at, kind, replica, ms, delay: Math.round(random() * 800) };
+    case 'store-far':
+      // An instance that dies meanwhile is to be left as soon as always.
+      return { at, kind, replica, ms: ms * 3, delay: Math.round(120 + random() * random() * 1_200) };
+    case 'store-partial': {
+      const commands = pick(random, ['bindings', 'agreement', 'write-backs'] as const);
+      return { at, kind, replica, ms, commands, refused: random() < 0.5 };
+    }
     case 'deaf':
     case 'stop':
     case 'suspend':

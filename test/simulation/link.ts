@@ -2,7 +2,17 @@ import type { Random } from '../../src/simulator/random.ts';
 import type { Host } from './host.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Answers, Command, Store } from './store.ts';
+import type { StoryEvent } from './story.ts';
 import { STORE_TIMEOUT_MS } from './times.ts';
+
+/** Which commands fail, and how. */
+type PartialStore = Pick<Extract<StoryEvent, { kind: 'store-partial' }>, 'commands' | 'refused'>;
+
+const COMMANDS: Readonly<Record<PartialStore['commands'], readonly Command['kind'][]>> = {
+  bindings: ['claim', 'rebind', 'lookup'],
+  agreement: ['sync', 'propose', 'decree'],
+  'write-backs': ['restore'],
+};
 
 /** What is wrong between one replica and the store, until when. */
 export interface LinkFaults {
@@ -12,6 +22,11 @@ export interface LinkFaults {
   lossShare: number;
   slowUntil: number;
   slowBy: number;
+  farUntil: number;
+  /** There and back. */
+  farBy: number;
+  partialUntil: number;
+  partial: PartialStore;
   deafUntil: number;
 }
 
@@ -23,6 +38,10 @@ export function noLinkFaults(): LinkFaults {
     lossShare: 0,
     slowUntil: 0,
     slowBy: 0,
+    farUntil: 0,
+    farBy: 0,
+    partialUntil: 0,
+    partial: { commands: 'bindings', refused: true },
     deafUntil: 0,
   };
 }
@@ -63,6 +82,11 @@ export class Link {
       });
     };
     const timeout = sentAt + STORE_TIMEOUT_MS;
+    const { partialUntil, partial } = this.faults;
+    if (sentAt < partialUntil && COMMANDS[partial.commands].includes(command.kind)) {
+      fail(partial.refused ? sentAt + REFUSED_MS : timeout);
+      return;
+    }
     if (this.#isLost(this.faults.requestsLostUntil)) {
       fail(timeout);
       return;
@@ -111,8 +135,11 @@ export class Link {
   }
 
   #delay(): number {
-    const { slowUntil, slowBy } = this.faults;
-    const usual = 1 + this.#random() * 3;
-    return this.#scheduler.now < slowUntil ? usual + this.#random() * slowBy : usual;
+    const { slowUntil, slowBy, farUntil, farBy } = this.faults;
+    const { now } = this.#scheduler;
+    let delay = 1 + this.#random() * 3;
+    if (now < slowUntil) delay += this.#random() * slowBy;
+    if (now < farUntil) delay += (farBy / 2) * (0.9 + this.#random() * 0.2);
+    return delay;
   }
 }

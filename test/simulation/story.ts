@@ -16,6 +16,17 @@ export type StoryEvent = { readonly at: number } & (
   | { readonly kind: 'store-lossy'; readonly replica: number; readonly ms: number; readonly share: number }
   /** They take up to `delay` longer, each by itself, so they overtake each other. */
   | { readonly kind: 'store-slow'; readonly replica: number; readonly ms: number; readonly delay: number }
+  /** Each message takes about half of `delay` longer: a bad network, or a proxy that is slow. */
+  | { readonly kind: 'store-far'; readonly replica: number; readonly ms: number; readonly delay: number }
+  /** Some kinds of command fail: one of a gateway's connections is gone, or its rights are. */
+  | {
+      readonly kind: 'store-partial';
+      readonly replica: number;
+      readonly ms: number;
+      readonly commands: 'bindings' | 'agreement' | 'write-backs';
+      /** Refused at once, or not answered. */
+      readonly refused: boolean;
+    }
   /** What the store publishes does not arrive. */
   | { readonly kind: 'deaf'; readonly replica: number; readonly ms: number }
   | {

@@ -25,6 +25,7 @@ const SAMPLE_MS = 250;
 const MOVE_MS = 1_500;
 
 type EventOf<K extends StoryEvent['kind']> = Extract<StoryEvent, { kind: K }>;
+type LinkFault = EventOf<'store-cut' | 'store-lossy' | 'store-slow' | 'store-far' | 'store-partial' | 'deaf'>;
 
 /** Everything that takes part in one story. */
 export class World {
@@ -163,6 +164,8 @@ export class World {
       case 'store-cut':
       case 'store-lossy':
       case 'store-slow':
+      case 'store-far':
+      case 'store-partial':
       case 'deaf':
         this.#impair(event, (this.#links[event.replica] as Link).faults);
         break;
@@ -235,7 +238,7 @@ export class World {
     this.checker.onEnd(request);
   }
 
-  #impair(event: EventOf<'store-cut' | 'store-lossy' | 'store-slow' | 'deaf'>, faults: Link['faults']): void {
+  #impair(event: LinkFault, faults: Link['faults']): void {
     const until = this.scheduler.now + event.ms;
     const later = (before: number): number => Math.max(before, until);
     switch (event.kind) {
@@ -250,6 +253,14 @@ export class World {
       case 'store-slow':
         faults.slowUntil = later(faults.slowUntil);
         faults.slowBy = event.delay;
+        return;
+      case 'store-far':
+        faults.farUntil = later(faults.farUntil);
+        faults.farBy = event.delay;
+        return;
+      case 'store-partial':
+        faults.partialUntil = later(faults.partialUntil);
+        faults.partial = event;
         return;
       case 'deaf':
         faults.deafUntil = later(faults.deafUntil);
