@@ -14,6 +14,8 @@ const REQUESTS = 24;
 const LATE_REQUESTS = 8;
 const NEWCOMER_REQUESTS = 4;
 const NEWCOMER_MS = 600;
+// So that the numbers of one seed's faults are not those of the next seed's.
+const MORE_PRIME = 1_009;
 
 type Kind = StoryEvent['kind'];
 
@@ -40,8 +42,14 @@ const WEIGHTS: readonly (readonly [Kind, number])[] = [
   ['failback', 0.5],
   ['move', 1.5],
   ['release', 0.3],
-  ['store-far', 2],
-  ['store-partial', 1],
+];
+/**
+ * In what share of the stories a fault of these kinds comes on top. Each kind draws random numbers of its own, so that
+ * the stories without it stay what they are: a new kind of fault is added here.
+ */
+const MORE: readonly (readonly [Kind, number])[] = [
+  ['store-far', 0.15],
+  ['store-partial', 0.1],
 ];
 const TOTAL = WEIGHTS.reduce((sum, [, weight]) => sum + weight, 0);
 
@@ -53,10 +61,18 @@ export function generate(seed: number): Story {
   const count = 1 + Math.floor(random() * 5);
   for (let i = 0; i < count; i += 1)
     faults.push(faultAt(moment(random, faults), kindOf(random), setup, random));
-  const healed = healedAt(faults);
-  const events = [...faults, ...requests(random, faults, healed)];
-  const agents = AGENTS + faults.length;
-  return { seed, setup: { ...setup, agents }, events: events.sort((a, b) => a.at - b.at), healed };
+  const events = [...faults, ...requests(random, faults, healedAt(faults))];
+  let agents = AGENTS + faults.length;
+  for (const [i, [kind, share]] of MORE.entries()) {
+    const own = seededRandom(seed * MORE_PRIME + i);
+    if (own() >= share) continue;
+    const fault = faultAt(moment(own, faults), kind, setup, own);
+    const healed = healedAt([...events, fault]);
+    events.push(fault, ...newcomers(own, fault, agents), ...lateRequests(own, agents + 1, healed));
+    agents += 1;
+  }
+  events.sort((a, b) => a.at - b.at);
+  return { seed, setup: { ...setup, agents }, events, healed: healedAt(events) };
 }
 
 function setUp(random: Random): Setup {
@@ -152,28 +168,34 @@ function faultAt(at: number, kind: Kind, setup: Setup, random: Random): StoryEve
 /** Some at any time, most around the faults, some in pairs at different replicas. */
 function requests(random: Random, faults: readonly StoryEvent[], healed: number): StoryEvent[] {
   const events: StoryEvent[] = [];
-  const add = (at: number, agent: number): void => {
-    const replica = Math.floor(random() * REPLICAS);
-    events.push({ at: Math.round(at), kind: 'request', agent, replica });
-  };
   for (let i = 0; i < REQUESTS; i += 1) {
     const agent = Math.floor(random() * AGENTS);
     const fault = pick(random, faults);
     const near = random() < 0.4 ? fault.at : endOf(fault);
     const at = random() < 0.4 ? 1_000 + random() * healed : near + (random() - 0.2) * 3_000;
-    add(Math.max(500, at), agent);
-    if (random() < 0.3) add(Math.max(500, at + random() * 30), agent);
+    events.push(requestAt(Math.max(500, at), agent, random));
+    if (random() < 0.3) events.push(requestAt(Math.max(500, at + random() * 30), agent, random));
   }
-  for (const [i, fault] of faults.entries()) {
-    for (let j = 0; j < NEWCOMER_REQUESTS; j += 1) {
-      const at = random() < 0.5 ? fault.at - random() * NEWCOMER_MS : endOf(fault) + random() * NEWCOMER_MS;
-      add(at, AGENTS + i);
-    }
-  }
-  for (let i = 0; i < LATE_REQUESTS; i += 1) {
-    add(healed + 5_000 + random() * 3_000, Math.floor(random() * (AGENTS + faults.length)));
-  }
-  return events;
+  for (const [i, fault] of faults.entries()) events.push(...newcomers(random, fault, AGENTS + i));
+  return [...events, ...lateRequests(random, AGENTS + faults.length, healed)];
+}
+
+function requestAt(at: number, agent: number, random: Random): StoryEvent {
+  return { at: Math.round(at), kind: 'request', agent, replica: Math.floor(random() * REPLICAS) };
+}
+
+/** Of an agent whom nobody knows before the fault. */
+function newcomers(random: Random, fault: StoryEvent, agent: number): StoryEvent[] {
+  return Array.from({ length: NEWCOMER_REQUESTS }, () => {
+    const at = random() < 0.5 ? fault.at - random() * NEWCOMER_MS : endOf(fault) + random() * NEWCOMER_MS;
+    return requestAt(at, agent, random);
+  });
+}
+
+function lateRequests(random: Random, agents: number, healed: number): StoryEvent[] {
+  return Array.from({ length: LATE_REQUESTS }, () =>
+    requestAt(healed + 5_000 + random() * 3_000, Math.floor(random() * agents), random),
+  );
 }
 
 function pick<T>(random: Random, choices: readonly T[]): T {
