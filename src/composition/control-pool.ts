@@ -1,6 +1,8 @@
 import { compactIncarnation } from '../affinity/stored-name.ts';
+import type { Pattern } from '../config/pattern.ts';
+import { compilePattern } from '../config/pattern.ts';
 import type { Config, HealthConfig, InstanceConfig, PoolConfig } from '../config/schema.ts';
-import { compilePattern, parsePointer, parseStatusRange } from '../config/syntax.ts';
+import { parsePointer, parseStatusRange } from '../config/syntax.ts';
 import type { PoolBindings, PoolSource } from '../control-plane/pool-source.ts';
 import type { CoordinatorEvents, Publisher } from '../coordination/pool-coordinator.ts';
 import { PoolCoordinator } from '../coordination/pool-coordinator.ts';
@@ -211,7 +213,7 @@ function composeProber(
 function composeProbe(instance: InstanceConfig, health: HealthConfig, config: Config): Probe {
   const url = new URL(instance.url);
   const ranges = health.expectedStatus.flatMap((text) => parseStatusRange(text) ?? []);
-  const pattern = (text: string | undefined): RegExp | undefined =>
+  const pattern = (text: string | undefined): Pattern | undefined =>
     text === undefined ? undefined : compilePattern(text);
   return createProbe(
     {

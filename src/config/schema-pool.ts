@@ -126,7 +126,7 @@ const health = section('How instances are probed.', {
   bodyMatches: Type.Optional(
     written(
       'pattern',
-      'Regular expression that the health page of a healthy instance matches. Only its first 64 KB are looked at.',
+      'Regular expression that the health page of a healthy instance matches. Only its first 64 KB are looked at. Patterns run without backtracking, by the engine RE2, so that none can hang the gateway: look-around and back-references are refused.',
     ),
   ),
   bodyRejects: Type.Optional(

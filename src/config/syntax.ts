@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { FAILBACK_EXPECTS, isTimeZone, parseFailback, ZONE_EXPECTS } from '../core/agreement/failback.ts';
+import { compilePattern, countGroups } from './pattern.ts';
 
 /** What a text came to: its one canonical form, or what is wrong with it. */
 export type Reading = { readonly value: string } | { readonly problem: string };
@@ -41,25 +42,19 @@ export function parseStatusRange(text: string): StatusRange | undefined {
   return from <= to ? { from, to } : undefined;
 }
 
-/** The one way in which patterns of the configuration become regular expressions. */
-export function compilePattern(text: string): RegExp {
-  return new RegExp(text, 'u');
-}
-
 function readPattern(text: string): Reading {
   try {
     compilePattern(text);
     return { value: text };
   } catch (error) {
-    return wrong(`is no valid regular expression: ${(error as Error).message}`);
+    return wrong((error as Error).message);
   }
 }
 
 function readCapture(text: string): Reading {
   const reading = readPattern(text);
   if ('problem' in reading) return reading;
-  // An empty alternative always matches, and the match has one entry per group.
-  const groups = (compilePattern(`${text}|`).exec('')?.length ?? 1) - 1;
+  const groups = countGroups(text);
   if (groups === 1) return reading;
   return wrong(
     `must have exactly one capture group, (…), around the value, but has ${groups}; write (?:…) for groups that are not it`,

@@ -1,5 +1,10 @@
+/** A regular expression, of whichever engine. */
+export interface Capture {
+  exec(text: string): readonly (string | undefined)[] | null;
+}
+
 /** Finds an incarnation by the one capture group of a pattern. */
-export function byPattern(pattern: RegExp): (page: string) => string {
+export function byPattern(pattern: Capture): (page: string) => string {
   return (page) => pattern.exec(page)?.[1] ?? '';
 }
 

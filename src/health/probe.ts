@@ -12,16 +12,18 @@ export interface ProbeTarget {
   readonly connect: buildConnector.connector;
 }
 
+type Test = Pick<RegExp, 'test'>;
+
 /** What makes an answer a good one. */
 export interface ProbeExpectation {
   readonly timeoutMs: number;
   readonly status: (status: number) => boolean;
-  readonly bodyMatches: RegExp | undefined;
-  readonly bodyRejects: RegExp | undefined;
+  readonly bodyMatches: Test | undefined;
+  readonly bodyRejects: Test | undefined;
   /** Finds on the page what is different in each life of the instance; `''` where it is not there. */
   readonly incarnation: ((page: string) => string) | undefined;
   /** Matches the page of an instance that has no session. */
-  readonly emptyMatches: RegExp | undefined;
+  readonly emptyMatches: Test | undefined;
 }
 
 export type Probe = () => Promise<Observation>;
