@@ -55,6 +55,18 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: 'deploy',
+          // What needs programs that are not installed everywhere: `npm test` leaves it out.
+          include: ['test/deploy/**/*.test.ts'],
+          globalSetup: ['test/support/redis-global-setup.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'fault',
           include: ['test/fault/**/*.test.ts'],
           globalSetup: ['test/support/redis-global-setup.ts'],

@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from './eventually.ts';
+import { findTool } from './system-tools.ts';
 
 export interface Haproxy {
   close(): Promise<void>;
@@ -23,16 +24,21 @@ export async function startHaproxy(config: string, ports: readonly number[]): Pr
   const file = join(directory, 'haproxy.cfg');
   writeFileSync(file, config);
   // -db: stays in the foreground, one process.
-  const child = spawn('haproxy', ['-db', '-f', file], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(findTool('haproxy') ?? 'haproxy', ['-db', '-f', file], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let words = '';
   child.stderr?.on('data', (chunk) => {
     words += String(chunk);
   });
   let failure: Error | undefined;
   child.once('error', (cause) => {
-    failure = new Error('cannot start haproxy, which this test needs: install it (apt-get install haproxy)', {
-      cause,
-    });
+    failure = new Error(
+      'cannot start haproxy, which this test needs: npm run tools, or apt-get install haproxy',
+      {
+        cause,
+      },
+    );
   });
   const close = async (): Promise<void> => {
     await stop(child);

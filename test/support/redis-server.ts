@@ -7,6 +7,7 @@ import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from './eventually.ts';
+import { UNPACKED_PROGRAMS } from './unpacked-packages.ts';
 
 /** A real Redis of the test's own, on a free port, without persistence unless asked for. */
 export interface RedisServer {
@@ -22,9 +23,10 @@ export interface RedisServer {
   stop(): Promise<void>;
 }
 
-/** The server program that is installed, or `undefined`. */
+/** The server program that is installed or was fetched, or `undefined`. */
 export function findRedisProgram(): string | undefined {
-  return ['redis-server', 'valkey-server'].find(
+  const fetched = UNPACKED_PROGRAMS.map((folder) => join(folder, 'redis-server'));
+  return ['redis-server', 'valkey-server', ...fetched].find(
     (program) => spawnSync(program, ['--version'], { stdio: 'ignore' }).status === 0,
   );
 }
@@ -87,7 +89,7 @@ const MOST_PORTS = 3;
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   const program = findRedisProgram();
   if (program === undefined)
-    throw new Error('no redis-server found: install it, e.g. apt-get install redis-server');
+    throw new Error('no redis-server found: npm run redis, or apt-get install redis-server');
   for (let tries = 1; ; tries += 1) {
     try {
       return await startRedisAt(await freePort(), program, options);

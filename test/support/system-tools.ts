@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { UNPACKED_PROGRAMS } from './unpacked-packages.ts';
 
 /** Programs that the files in `deploy/` are checked with, and the Debian package of each. */
 export const SYSTEM_TOOLS = {
@@ -18,18 +19,30 @@ export const SYSTEM_TOOLS = {
 export type SystemTool = keyof typeof SYSTEM_TOOLS;
 
 // Programs for administrators are not in everybody's path.
-const FOLDERS = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+const INSTALLED = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
 
-/** Where the program is, or `undefined` where it is not installed. */
+/** Where the program is, or `undefined` where it is neither installed nor fetched. */
 export function findTool(name: string): string | undefined {
-  return FOLDERS.map((folder) => join(folder, name)).find((file) => {
-    try {
-      accessSync(file, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  return findIn([...INSTALLED, ...UNPACKED_PROGRAMS], name);
+}
+
+/** The Debian packages of programs that are not installed, whether or not they were fetched. */
+export function packagesNotInstalled(): string[] {
+  const tools = Object.keys(SYSTEM_TOOLS) as SystemTool[];
+  return tools.filter((name) => findIn(INSTALLED, name) === undefined).map((name) => SYSTEM_TOOLS[name]);
+}
+
+function findIn(folders: readonly string[], name: string): string | undefined {
+  return folders
+    .map((folder) => join(folder, name))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
 }
 
 /** What a tool ended with (`null` if it was killed), and what it printed on both streams. */
@@ -50,7 +63,7 @@ export function runTool(
 ): Promise<ToolEnd> {
   const program = findTool(name);
   if (program === undefined) {
-    throw new Error(`${name} is not installed: npm run tools, or apt-get install ${SYSTEM_TOOLS[name]}`);
+    throw new Error(`${name} is missing: npm run tools, or apt-get install ${SYSTEM_TOOLS[name]}`);
   }
   return runProgramFile(program, args, options);
 }

@@ -16,7 +16,7 @@ const DEPLOY = join(ROOT, 'deploy');
 const OK: ToolEnd = { code: 0, text: '' };
 
 // Tools in Python and Ruby, side by side, take their time on a busy machine.
-vi.setConfig({ testTimeout: 90_000 });
+vi.setConfig({ testTimeout: 180_000 });
 
 let scratch: string;
 

@@ -1,0 +1,138 @@
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * Debian packages in a folder of this checkout: their programs run from there.
+ * Nothing is installed, so no script of a package runs, and no service is set
+ * up, started or enabled. It needs no root, and it ends with the folder.
+ */
+
+// The same folder for the sources and for what they are compiled to.
+const ROOT = fileURLToPath(import.meta.url).replace(/(\/build)?\/test\/support\/[^/]+$/, '');
+const UNPACKED = join(ROOT, 'build', 'programs');
+
+/** Where programs of unpacked packages are; a set that was not fetched has none. */
+export const UNPACKED_PROGRAMS = ['redis', 'deploy'].map((set) => join(UNPACKED, set, 'bin'));
+
+/**
+ * Fetches packages, and what they depend on and this machine has not, into the
+ * set's folder in place of what was there.
+ *
+ * @returns why that failed, or `undefined`
+ */
+export function unpack(set: string, packages: readonly string[]): string | undefined {
+  const folder = join(UNPACKED, set);
+  rmSync(folder, { recursive: true, force: true });
+  // A half-filled folder, as after Ctrl-C, must not look like a whole one.
+  const work = `${folder}.new`;
+  rmSync(work, { recursive: true, force: true });
+  const [lists, archives, root] = ['lists', 'archives', 'root'].map((name) => join(work, name)) as [
+    string,
+    string,
+    string,
+  ];
+  for (const path of [join(lists, 'partial'), join(archives, 'partial'), root])
+    mkdirSync(path, { recursive: true });
+  const options = [
+    `Dir::State::lists=${lists}`,
+    `Dir::Cache=${work}`,
+    `Dir::Cache::archives=${archives}`,
+    // Nothing of the system is written, so its locks, which only root may take, are not needed.
+    'Debug::NoLocking=1',
+    `APT::Sandbox::User=${process.getuid?.() === 0 ? 'root' : ''}`,
+  ].flatMap((option) => ['-o', option]);
+  const problem =
+    run('apt-get', ['-q', 'update', ...options]) ??
+    run('apt-get', [
+      ...['install', '-qy', '--download-only', '--no-install-recommends', ...options],
+      ...packages,
+    ]) ??
+    readdirSync(archives)
+      // The loader of this machine needs the C library that belongs to it.
+      .filter((file) => file.endsWith('.deb') && !/^libc(6|-bin)_/.test(file))
+      .map((file) => run('dpkg-deb', ['-x', join(archives, file), root]))
+      .find((failure) => failure !== undefined);
+  if (problem === undefined) {
+    adaptPcs(root, folder);
+    writeStarters(work, root, folder);
+    for (const path of [lists, archives]) rmSync(path, { recursive: true });
+    renameSync(work, folder);
+  } else {
+    rmSync(work, { recursive: true, force: true });
+  }
+  return problem;
+}
+
+function run(program: string, args: readonly string[]): string | undefined {
+  const { status, error, stdout, stderr } = spawnSync(program, args, {
+    encoding: 'utf8',
+    env: { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
+  });
+  if (status === 0) return undefined;
+  const words = `${stdout ?? ''}${stderr ?? ''}`.trim().split('\n').slice(-3).join(' ');
+  return `${program} ${args[0] === '-x' ? '-x' : args.find((arg) => /^[a-z]+$/.test(arg))} failed: ${error?.message ?? words}`;
+}
+
+/** For each program a script that starts it with its libraries, its modules and its data, which are not where it looks. */
+function writeStarters(work: string, root: string, folder: string): void {
+  const home = join(folder, 'root');
+  const libraries = ['usr/lib', 'lib'].flatMap((lib) => {
+    const triplets = entries(join(root, lib)).filter((name) => name.endsWith('-linux-gnu'));
+    return ['', ...triplets, ...triplets.map((triplet) => `${triplet}/systemd`)].map((sub) =>
+      join(home, lib, sub),
+    );
+  });
+  const environment = [
+    `LD_LIBRARY_PATH='${libraries.join(':')}'`,
+    `PYTHONPATH='${home}/usr/lib/python3/dist-packages'`,
+    `PCMK_schema_directory='${home}/usr/share/pacemaker'`,
+    `SYSTEMD_UNIT_PATH='${home}/lib/systemd/system:'`,
+  ].join(' ');
+  const bin = join(work, 'bin');
+  mkdirSync(bin);
+  const python = ['/usr/bin/python3', join(home, 'usr/bin/python3')].find(existsSync) ?? 'python3';
+  for (const place of ['bin', 'sbin', 'usr/bin', 'usr/sbin']) {
+    for (const name of entries(join(root, place))) {
+      const program = join(home, place, name);
+      // `-E` in its first line would hide its modules from Python.
+      const interpreter = isPython(join(root, place, name)) ? `'${python}' -s ` : '';
+      const starter = join(bin, name);
+      writeFileSync(starter, `#!/bin/sh\nexport ${environment}\nexec ${interpreter}'${program}' "$@"\n`);
+      chmodSync(starter, 0o755);
+    }
+  }
+}
+
+function entries(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
+}
+
+function isPython(file: string): boolean {
+  try {
+    return /^#!.*python3/.test(readFileSync(file, 'latin1').slice(0, 64));
+  } catch {
+    // A link to something outside.
+    return false;
+  }
+}
+
+/** pcs starts other programs of its set by absolute paths that stand in one file. */
+function adaptPcs(root: string, folder: string): void {
+  const file = join(root, 'usr/lib/python3/dist-packages/pcs/settings.py');
+  if (!existsSync(file)) return;
+  const adapted = readFileSync(file, 'utf8')
+    .replaceAll(/"\/usr\/s?bin\b/g, `"${join(folder, 'bin')}`)
+    .replaceAll(/"(\/usr\/(?:share|lib)\/)/g, `"${join(folder, 'root')}$1`);
+  writeFileSync(file, adapted);
+}
