@@ -1,0 +1,327 @@
+/**
+ * Can a gateway of the last release and one of this tree share a Redis? Starts both, lets agents work through them, and
+ * counts at the instances who arrived where, while instances, gateways and Redis are restarted and one release replaces
+ * the other.
+ *
+ *   npm run test:releases -- [--old REF] [--agents N] [--rate N]
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Move } from '../support/arrivals.ts';
+import { repeatedIn, splitsIn } from '../support/arrivals.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
+import { startGatewayProcess } from '../support/gateway-process.ts';
+import { startRedis } from '../support/redis-server.ts';
+import { RecordingInstance } from './instances.ts';
+import { Traffic } from './traffic.ts';
+
+/** The last release, where no tag names one. */
+const LAST_RELEASE = 'e4f17c7';
+
+const USAGE = `Usage: npm run test:releases -- [options]
+
+Lets a gateway of an earlier release and one of this tree share a Redis under load. Takes about two minutes. Ends with 1
+if an agent was split, a request arrived twice, or an agent was not served in the end.
+
+  --old <ref>     the earlier release (default: the newest tag v*, else ${LAST_RELEASE})
+  --agents <n>    new agents in each step (60)
+  --rate <n>      requests per second (150)
+  --help
+`;
+
+const root = resolve(import.meta.dirname, '../../..');
+const READY_MS = 60_000;
+
+type Release = 'old' | 'new';
+
+class Problem extends Error {}
+
+function git(...args: string[]): string | undefined {
+  const { status, stdout } = spawnSync('git', args, { cwd: root, encoding: 'utf8' });
+  return status === 0 ? stdout.trim() : undefined;
+}
+
+/** The commit of the earlier release. */
+function commitOf(asked: string | undefined): string {
+  const ref = asked ?? git('describe', '--tags', '--abbrev=0', '--match', 'v*') ?? LAST_RELEASE;
+  const commit = git('rev-parse', '--verify', '--quiet', `${ref}^{commit}`);
+  if (commit !== undefined) return commit;
+  const isShallow = git('rev-parse', '--is-shallow-repository') === 'true';
+  const remedy = isShallow
+    ? 'this clone is shallow; fetch the history with: git fetch --unshallow --tags'
+    : 'name an existing one with --old';
+  throw new Problem(`there is no commit ${ref} of an earlier release here: ${remedy}`);
+}
+
+/** Builds the release in a folder of its own, with the packages that are installed here. Returns its main file. */
+function build(commit: string, folder: string): string {
+  mkdirSync(folder);
+  const archive = execFileSync('git', ['archive', commit], { cwd: root, maxBuffer: 256 * 1024 * 1024 });
+  execFileSync('tar', ['-x', '-C', folder], { input: archive });
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  const { status, stdout } = spawnSync('npm', ['run', '--silent', 'build'], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+  const main = join(folder, 'dist/main.js');
+  if (status !== 0 || !existsSync(main)) throw new Problem(`${commit} does not build:\n${stdout}`);
+  return main;
+}
+
+interface Line {
+  readonly step: string;
+  readonly requests: number;
+  readonly refused: number;
+  readonly failed: number;
+  readonly splits: number;
+  readonly p99Ms: number;
+  readonly slowestMs: number;
+  readonly why: string;
+}
+
+/** Everything that runs, and what is done to it. */
+class Site {
+  readonly instances = ['a', 'b', 'c'].map((name) => new RecordingInstance(name));
+  readonly gateways = new Map<string, GatewayProcess>();
+  readonly traffic: Traffic;
+  readonly lines: Line[] = [];
+  readonly splits: Move[] = [];
+  #names = 0;
+  #redis: Awaited<ReturnType<typeof startRedis>> | undefined;
+  readonly #mains: Readonly<Record<Release, string>>;
+  readonly #agents: number;
+
+  constructor(mains: Readonly<Record<Release, string>>, agents: number, rate: number) {
+    this.#mains = mains;
+    this.#agents = agents;
+    this.traffic = new Traffic(rate);
+  }
+
+  async start(): Promise<void> {
+    this.#redis = await startRedis();
+    for (const instance of this.instances) await instance.start();
+  }
+
+  async close(): Promise<void> {
+    await this.traffic.stop();
+    await Promise.all([...this.gateways.values()].map((gateway) => gateway.close()));
+    for (const instance of this.instances) await instance.kill();
+    await this.#redis?.stop();
+  }
+
+  /** Starts a gateway under a name, which is its replica's too. */
+  async up(name: string, release: Release): Promise<void> {
+    const config = {
+      workers: 1,
+      coordination: { replica: name },
+      pools: [
+        {
+          name: 'ici',
+          mode: 'sticky',
+          // Proposals that no two gateways make alike, so that only what they agree on brings them together.
+          balancer: 'random',
+          health: { path: '/health', incarnation: '"incarnation":"([^"]+)"' },
+          instances: this.instances.map((instance) => ({ id: instance.name, url: instance.url })),
+        },
+      ],
+      // It is not what a busy machine does to a short time-out that is looked for.
+      affinity: { keyPrefix: 'releases', redis: { url: this.#redis?.url, commandTimeout: '2s' } },
+      logging: { requests: false },
+    };
+    const main = this.#mains[release];
+    const gateway = await startGatewayProcess(config, { main, readyMs: READY_MS }).catch((error: Error) => {
+      throw new Problem(`gateway ${name} (${release}) refuses to start: ${error.message}`);
+    });
+    this.gateways.set(name, gateway);
+    this.traffic.add(name, gateway.url);
+  }
+
+  /** As a balancer does it: no further requests first. */
+  async down(name: string): Promise<void> {
+    await this.traffic.remove(name);
+    await this.gateways.get(name)?.close();
+    this.gateways.delete(name);
+  }
+
+  async kill(name: string): Promise<void> {
+    const removed = this.traffic.remove(name);
+    await this.gateways.get(name)?.kill();
+    await removed;
+    await this.gateways.get(name)?.close();
+    this.gateways.delete(name);
+  }
+
+  async restartRedis(): Promise<void> {
+    await this.#redis?.kill();
+    await pause(1_000);
+    await this.#redis?.start();
+  }
+
+  /** New agents, half of them by each naming, over some seconds. */
+  async newAgents(): Promise<void> {
+    this.#names += 1;
+    const half = Math.ceil(this.#agents / 2);
+    await this.traffic.logOn(`H${this.#names}N`, half, 'header', 1_500);
+    await this.traffic.logOn(`B${this.#names}N`, half, 'body', 1_500);
+  }
+
+  async step(name: string, run: () => Promise<void>): Promise<void> {
+    await run();
+    await pause(1_500);
+    const arrivals = this.instances.flatMap((instance) => instance.arrivals);
+    const endedAt = new Map(this.instances.flatMap((instance) => [...instance.endedAt]));
+    const all = splitsIn(arrivals, ({ life }, at) => (endedAt.get(life) ?? Number.POSITIVE_INFINITY) <= at);
+    const own = all.slice(this.splits.length);
+    this.splits.push(...own);
+    const { requests, refused, failed, why, p99Ms, slowestMs } = this.traffic.take();
+    const reasons = [...why].map(([code, count]) => `${code} × ${count}`).join(', ');
+    const line = {
+      step: name,
+      requests,
+      refused,
+      failed,
+      splits: own.length,
+      p99Ms,
+      slowestMs,
+      why: reasons,
+    };
+    this.lines.push(line);
+    say(
+      `${name}: ${requests} requests, ${refused} refused, ${failed} failed, ${own.length} splits, p99 ${ms(p99Ms)}, slowest ${ms(slowestMs)}${reasons === '' ? '' : ` (${reasons})`}`,
+    );
+    for (const { from, to } of own.slice(0, 5))
+      say(`  ${from.agent}: ${from.id} at ${from.life}, ${to.id} ${ms(to.at - from.at)} later at ${to.life}`);
+  }
+
+  /** Also who was left by what is gone meanwhile. */
+  get repeated(): string[] {
+    return repeatedIn(this.instances.flatMap(({ arrivals }) => arrivals));
+  }
+}
+
+async function run(site: Site): Promise<void> {
+  await site.start();
+  await site.up('g1', 'old');
+  await site.up('g2', 'new');
+  site.traffic.start();
+  const [a] = site.instances as [RecordingInstance];
+  await site.step('old and new side by side', async () => {
+    await site.newAgents();
+    await site.newAgents();
+  });
+  await site.step('an instance is killed and comes back', async () => {
+    await a.kill();
+    await site.newAgents();
+    await a.start();
+    await pause(3_000);
+  });
+  await site.step('the old gateway restarts', async () => {
+    await site.down('g1');
+    await site.newAgents();
+    await site.up('g1', 'old');
+    await site.newAgents();
+  });
+  await site.step('the new gateway is killed and starts again', async () => {
+    await site.kill('g2');
+    await site.newAgents();
+    await site.up('g2', 'new');
+    await site.newAgents();
+  });
+  await site.step('Redis is killed and comes back empty', async () => {
+    await site.restartRedis();
+    await pause(5_000);
+    await site.newAgents();
+  });
+  await site.step('the new release replaces the old one', async () => {
+    await site.down('g1');
+    await site.up('g1', 'new');
+    await site.newAgents();
+  });
+  await site.step('the old release replaces the new one', async () => {
+    for (const name of ['g1', 'g2']) {
+      await site.down(name);
+      await site.up(name, 'old');
+      await site.newAgents();
+    }
+  });
+  await site.step('an instance is killed under the old release alone', async () => {
+    await (site.instances[1] as RecordingInstance).kill();
+    await pause(4_000);
+    await (site.instances[1] as RecordingInstance).start();
+  });
+  await site.step('the new release replaces the old one again', async () => {
+    for (const name of ['g1', 'g2']) {
+      await site.down(name);
+      await site.up(name, 'new');
+      await site.newAgents();
+    }
+  });
+  await site.traffic.stop();
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      old: { type: 'string' },
+      agents: { type: 'string', default: '60' },
+      rate: { type: 'string', default: '150' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const commit = commitOf(values.old);
+  const directory = mkdtempSync(join(tmpdir(), 'ici-releases-'));
+  process.env['TMPDIR'] = directory;
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  say(`old: ${git('log', '-1', '--format=%h %s', commit)}`);
+  say(`new: this tree, at ${git('log', '-1', '--format=%h %s')}`);
+  const mains = { old: build(commit, join(directory, 'old')), new: join(root, 'dist/main.js') };
+  const site = new Site(mains, Number(values.agents), Number(values.rate));
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    process.once(signal, () => void site.close().finally(() => process.exit(code)));
+  }
+  try {
+    await run(site);
+  } finally {
+    await site.close();
+  }
+  const { agents, served } = site.traffic;
+  const unserved = agents.filter(({ name }) => !served.has(name)).map(({ name }) => name);
+  const total = site.lines.reduce((sum, { requests }) => sum + requests, 0);
+  const { length: repeated } = site.repeated;
+  process.stdout.write(
+    `releases: ${total} requests of ${agents.length} agents, ${site.splits.length} splits, ${repeated} arrived twice, ${unserved.length} agents not served in the end${unserved.length > 0 ? ` (${unserved.slice(0, 5).join(', ')})` : ''}\n`,
+  );
+  return site.splits.length + repeated + unserved.length === 0 ? 0 : 1;
+}
+
+function pause(forMs: number): Promise<void> {
+  return new Promise((wake) => {
+    setTimeout(wake, forMs);
+  });
+}
+
+function ms(value: number): string {
+  return `${Math.round(value)} ms`;
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof Problem)) throw error;
+  say(error.message);
+  process.exitCode = 2;
+}

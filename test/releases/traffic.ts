@@ -1,0 +1,156 @@
+import { Pool } from 'undici';
+import { subscribeEnvelope } from '../support/soap.ts';
+import { ID_HEADER } from './instances.ts';
+
+/** How requests name their agent: in the header, as with SAP Note 1640673, or in the body, as without. */
+export type Naming = 'header' | 'body';
+
+interface Agent {
+  readonly name: string;
+  readonly naming: Naming;
+  requests: number;
+}
+
+export interface Tally {
+  requests: number;
+  /** The gateway answered by itself. */
+  refused: number;
+  /** No whole answer came. */
+  failed: number;
+  /** Codes and errors, each with how often it came. */
+  readonly why: Map<string, number>;
+}
+
+const TICK_MS = 20;
+const GIVE_UP_MS = 40_000;
+
+/** Requests at a fixed rate, whether or not the earlier ones are answered, through whichever gateways are there. */
+export class Traffic {
+  readonly agents: Agent[] = [];
+  readonly #perTick: number;
+  readonly #clients = new Map<string, Pool>();
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #latencies: number[] = [];
+  /** Answers of each gateway. */
+  readonly answeredBy = new Map<string, number>();
+  #tally: Tally = emptyTally();
+  #timer: NodeJS.Timeout | undefined;
+  #turn = 0;
+  /** Agents whose last request was answered by an instance. */
+  readonly served = new Set<string>();
+
+  constructor(perSecond: number) {
+    this.#perTick = (perSecond * TICK_MS) / 1_000;
+  }
+
+  /** Requests go to this gateway too. */
+  add(gateway: string, url: string): void {
+    this.#clients.set(gateway, new Pool(url, { connections: 256 }));
+  }
+
+  /** No further request goes there; resolves once all that went there have ended. */
+  async remove(gateway: string): Promise<void> {
+    const client = this.#clients.get(gateway);
+    this.#clients.delete(gateway);
+    await client?.close();
+  }
+
+  start(): void {
+    let owed = 0;
+    let lastAt = performance.now();
+    this.#timer = setInterval(() => {
+      // What a late timer owes is made up for.
+      const now = performance.now();
+      owed += ((now - lastAt) / TICK_MS) * this.#perTick;
+      lastAt = now;
+      for (; owed >= 1; owed -= 1) this.#next();
+    }, TICK_MS);
+  }
+
+  /** The first requests of each new agent go through all gateways at the same time. */
+  async logOn(prefix: string, count: number, naming: Naming, overMs: number): Promise<void> {
+    for (let i = 0; i < count; i += 1) {
+      const agent: Agent = { name: `${prefix}${i + 1}`, naming, requests: 0 };
+      for (const gateway of this.#clients.keys()) this.#send(agent, gateway);
+      this.agents.push(agent);
+      await new Promise((resolve) => {
+        setTimeout(resolve, overMs / count);
+      });
+    }
+  }
+
+  /** What has ended since it was taken last. */
+  take(): Tally & { readonly p99Ms: number; readonly slowestMs: number } {
+    const sorted = this.#latencies.splice(0).sort((a, b) => a - b);
+    const tally = this.#tally;
+    this.#tally = emptyTally();
+    return {
+      ...tally,
+      p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? 0,
+      slowestMs: sorted.at(-1) ?? 0,
+    };
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.all(this.#underWay);
+    await Promise.all([...this.#clients.values()].map((client) => client.destroy()));
+  }
+
+  #next(): void {
+    const gateways = [...this.#clients.keys()];
+    const agent = this.agents[this.#turn % this.agents.length];
+    // Each round of agents begins at the next gateway.
+    const at = this.#turn + Math.floor(this.#turn / Math.max(1, this.agents.length));
+    const gateway = gateways[at % gateways.length];
+    this.#turn += 1;
+    if (agent !== undefined && gateway !== undefined) this.#send(agent, gateway);
+  }
+
+  #send(agent: Agent, gateway: string): void {
+    const running = this.#request(agent, gateway).finally(() => this.#underWay.delete(running));
+    this.#underWay.add(running);
+  }
+
+  async #request(agent: Agent, gateway: string): Promise<void> {
+    agent.requests += 1;
+    const { name, naming } = agent;
+    const client = this.#clients.get(gateway) as Pool;
+    const begunAt = performance.now();
+    const tell = (why: string): void => {
+      this.#tally.why.set(why, (this.#tally.why.get(why) ?? 0) + 1);
+    };
+    this.#tally.requests += 1;
+    try {
+      const response = await client.request({
+        method: 'POST',
+        path: '/ici',
+        headers: {
+          'content-type': 'text/xml; charset=utf-8',
+          [ID_HEADER]: `${name}.${agent.requests}`,
+          ...(naming === 'header' ? { soapuser: name } : {}),
+        },
+        body: subscribeEnvelope(naming === 'body' ? { user: name } : {}),
+        headersTimeout: GIVE_UP_MS,
+      });
+      const text = await response.body.text();
+      if (response.statusCode === 200) {
+        this.answeredBy.set(gateway, (this.answeredBy.get(gateway) ?? 0) + 1);
+        this.served.add(name);
+      } else {
+        this.#tally.refused += 1;
+        this.served.delete(name);
+        tell(/GW_\w+/.exec(text)?.[0] ?? String(response.statusCode));
+      }
+    } catch (error) {
+      this.#tally.failed += 1;
+      this.served.delete(name);
+      tell((error as NodeJS.ErrnoException).code ?? String(error));
+    }
+    this.#latencies.push(performance.now() - begunAt);
+  }
+}
+
+function emptyTally(): Tally {
+  return { requests: 0, refused: 0, failed: 0, why: new Map() };
+}
