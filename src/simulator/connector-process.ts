@@ -16,6 +16,15 @@ export interface ConnectorProcessOptions {
   readonly program?: readonly string[];
 }
 
+/** A request whose header arrived. */
+export interface Arrived {
+  readonly id: string;
+  /** On the clock of this process's `performance.now()`. */
+  readonly at: number;
+  /** The life of the connector. */
+  readonly incarnation: string;
+}
+
 /** A simulated connector as a process of its own, so that its death is a real one. */
 export interface ConnectorProcess {
   readonly name: string;
@@ -33,6 +42,8 @@ export interface ConnectorProcess {
   restart(): Promise<void>;
   /** Everything that arrived, over all lives, also while it is dead. */
   deliveries(): Promise<DeliveryReport>;
+  /** The same one by one, the earliest first. */
+  arrivals(): Promise<Arrived[]>;
   /** Kills the process and removes its files. */
   close(): Promise<void>;
   /** The same without waiting, for when this process must end at once. */
@@ -94,7 +105,22 @@ export async function startConnectorProcess(options: ConnectorProcessOptions): P
       await life.child.kill();
       life = await start(port);
     },
-    deliveries: () => readJournal(journal),
+    deliveries: async () => {
+      const deliveries = new Deliveries(MAX_DELIVERIES);
+      for (const { event, id } of await readJournal(journal)) {
+        const ids = id === '' ? [] : [id];
+        if (event === 'header') deliveries.started(ids);
+        else deliveries.completed(ids);
+      }
+      return deliveries.report(true);
+    },
+    arrivals: async () => {
+      const offsetMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+      const lines = await readJournal(journal);
+      return lines
+        .filter(({ event }) => event === 'header')
+        .map(({ id, at, incarnation }) => ({ id, at: at - offsetMs, incarnation }));
+    },
     close: async () => {
       await life.child.kill();
       rmSync(directory, { recursive: true, force: true });
@@ -106,17 +132,19 @@ export async function startConnectorProcess(options: ConnectorProcessOptions): P
   };
 }
 
+interface JournalLine {
+  readonly event: string;
+  readonly at: number;
+  readonly incarnation: string;
+  readonly id: string;
+}
+
 /** Also right while it is being written: an unfinished last line is left out. */
-async function readJournal(path: string): Promise<DeliveryReport> {
-  const deliveries = new Deliveries(MAX_DELIVERIES);
+async function readJournal(path: string): Promise<JournalLine[]> {
   const text = await readFile(path, 'utf8');
-  for (const line of text.slice(0, text.lastIndexOf('\n') + 1).split('\n')) {
-    if (line === '') continue;
-    const space = line.indexOf(' ');
-    const id = line.slice(space + 1);
-    const ids = id === '' ? [] : [id];
-    if (line.startsWith('header')) deliveries.started(ids);
-    else deliveries.completed(ids);
-  }
-  return deliveries.report(true);
+  const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
+  return lines.flatMap((line) => {
+    const [, event = '', at, incarnation = '', id = ''] = /^(\S+) (\S+) (\S+) (.*)$/.exec(line) ?? [];
+    return event === '' ? [] : [{ event, at: Number(at), incarnation, id }];
+  });
 }

@@ -33,7 +33,10 @@ export interface ConnectorOptions {
   readonly maxBodyBytes?: number;
   /** Ids that are counted before the oldest is forgotten; 200,000 by default. */
   readonly maxDeliveries?: number;
-  /** Appends a line per header and per body to this file, so that the count survives a SIGKILL. */
+  /**
+   * Appends a line per header and per body to this file, so that the count survives a SIGKILL: what it was, when by the
+   * host's monotonic clock in ms, the incarnation, and the id.
+   */
   readonly journal?: string;
   /** Decides for a misbehaviour with a probability; `Math.random` by default. */
   readonly random?: Random;
@@ -341,7 +344,9 @@ class Connector implements SimulatedConnector {
 
   /** Synchronous on purpose: what the kernel has, a SIGKILL cannot take back. */
   #note(event: 'header' | 'body', ids: readonly string[]): void {
-    if (this.#journal !== undefined) writeSync(this.#journal, `${event} ${ids[0] ?? ''}\n`);
+    if (this.#journal === undefined) return;
+    const at = (Number(process.hrtime.bigint()) / 1e6).toFixed(3);
+    writeSync(this.#journal, `${event} ${at} ${this.incarnation} ${ids[0] ?? ''}\n`);
   }
 
   #state(): unknown {

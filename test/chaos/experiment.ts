@@ -1,14 +1,16 @@
 import type { PoolStatus } from '../../src/control-plane/status.ts';
-import type { RunningAgents } from '../../src/simulator/agents.ts';
-import { startAgents } from '../../src/simulator/agents.ts';
+import type { Arrival, Whereabouts } from '../support/arrivals.ts';
+import { whereaboutsIn } from '../support/arrivals.ts';
 import { eventually } from '../support/eventually.ts';
-import type { EndedRequest, FaultTimes, Measures } from './measures.ts';
+import type { OpenLoad } from './load.ts';
+import { startOpenLoad } from './load.ts';
+import type { FaultTimes, Measures } from './measures.ts';
 import { measure } from './measures.ts';
 import { pause } from './pause.ts';
 import type { Findings, Scenario } from './scenarios.ts';
-import { isAtWork, modeOf } from './scenarios.ts';
+import { agentName, isAtWork } from './scenarios.ts';
 import type { Mode, Stage } from './stage.ts';
-import { statusOf } from './stage.ts';
+import { MODES, statusOf } from './stage.ts';
 
 /** What one fault came to, for one pool. */
 export interface Row extends Measures {
@@ -21,11 +23,14 @@ export interface Row extends Measures {
   /** Agents who came while the fault lasted, and those of them who could log on before it was healed. */
   readonly newcomers: number;
   readonly newcomersPlaced: number;
+  /** Agents' moves from an instance that could serve them, by what arrived at the instances. */
   readonly splits: number;
   /** Requests that reached instances more than once. */
   readonly duplicates: number;
-  /** Requests, begun or waiting when the agreed view had left the instance, that it received all the same. */
-  readonly stale: number;
+  /** Requests that reached an instance when their agent had been moved away from it, or their client answered. */
+  readonly late: number;
+  /** Splits and late deliveries in words, the first few. */
+  readonly examples: readonly string[];
   /** From the end of the fault until all gateways showed the same view, in effect. */
   readonly agreedMs: number;
   /** What was in the way, where they did not come to that. */
@@ -33,24 +38,22 @@ export interface Row extends Measures {
 }
 
 const AGENTS: Readonly<Record<Mode, number>> = { sticky: 12, failover: 6 };
-/** Often enough that it is not the agents who are waited for, and not so often that it is the processor. */
-const WORK_PER_SECOND = 5;
+/** Requests of each agent: enough to see much, and few enough that it is not the processor that is measured. */
+const PER_SECOND = 5;
 const NEWCOMERS = 4;
-const NEWCOMERS_OVER_MS = 2_000;
-const WARM_MS = 20_000;
-/** Requests per agent until every gateway knows him. */
+const WARM_MS = 30_000;
+/** Requests per agent until every gateway knows it. */
 const WARM_REQUESTS = 15;
 const LOOK_EVERY_MS = 40;
-/** Between a change of the view and a look that shows it, on a busy machine. */
-const BACK_MARGIN_MS = 500;
 const AGREE_MS = 15_000;
-/** Longer than a gateway waits for an answer. */
-const GIVE_UP_MS = 35_000;
+const FREE_MS = 20_000;
+/** For how long after a cut the kernel may still deliver what was sent into it: longer than the pause between its attempts. */
+const AFTER_CUT_MS = 10_000;
+const EXAMPLES = 4;
 
 interface Crowd {
   readonly mode: Mode;
-  readonly agents: RunningAgents;
-  readonly requests: EndedRequest[];
+  readonly load: OpenLoad;
 }
 
 /** Lets agents work, strikes, heals, and says what became of them. */
@@ -70,39 +73,40 @@ export async function runExperiment(
     };
     const before = await look();
 
-    const findings: Findings = { stale: {}, kept: new Map() };
+    const findings: Findings = { waited: [], kept: new Map() };
     const from = performance.now();
     const observer = new Observer(scenario, look, before);
     await scenario.strike(stage, findings);
     const times: FaultTimes = { from, done: performance.now() };
-    if (scenario.newcomers === true) {
-      for (const { agents } of crowds) agents.join(NEWCOMERS, NEWCOMERS_OVER_MS);
-    }
+    if (scenario.newcomers === true) for (const { mode, load } of crowds) load.join(newcomersOf(mode));
     await scenario.goOn?.(stage, findings);
     await pause(durationMs - (performance.now() - from));
     await observer.end();
-    const placed = new Map(crowds.map((crowd) => [crowd.mode, crowd.agents.stats().loggedOn]));
-
     const healing = performance.now();
     await scenario.heal(stage);
     const healedAt = performance.now();
     const { agreedMs, disagreement } = await untilAgreed(stage, scenario, modes);
     await Promise.all(crowds.map((crowd) => untilFree(crowd, healedAt)));
-    const ended = await Promise.all(crowds.map(({ agents }) => agents.stop()));
-    const deliveries = await deliveriesOf(stage);
+    if (scenario.cuts === true) await pause(AFTER_CUT_MS - (performance.now() - healedAt));
+    await Promise.all(crowds.map(({ load }) => load.stop()));
+    const arrivals = await arrivalsAt(stage);
 
-    return crowds.map(({ mode, requests }, i): Row => {
-      const known = requests.filter(({ agent }) => Number(agent.slice(-4)) <= AGENTS[mode]);
-      const newcomers = scenario.newcomers === true ? NEWCOMERS : 0;
-      const leftAt = observer.leftAt(mode) ?? Number.POSITIVE_INFINITY;
-      // A sticky instance that is back may serve those again who sent nothing while it was away.
-      const backAt = mode === 'sticky' ? observer.backAt(mode, healing) : Number.POSITIVE_INFINITY;
-      const late = requests.filter(
-        ({ id, begunAt }) => begunAt > leftAt && begunAt < backAt && deliveries.first.has(id),
+    return crowds.map(({ mode, load }): Row => {
+      const requests = [...load.requests, ...findings.waited.filter(({ agent }) => modeOf(agent) === mode)];
+      const newcomers = scenario.newcomers === true ? newcomersOf(mode) : [];
+      const placed = new Set(
+        requests.flatMap(({ agent, by, endedAt }) => (by !== undefined && endedAt < healing ? [agent] : [])),
       );
+      const byId = new Map(requests.map((request) => [request.id, request]));
+      const own = arrivals.filter(({ agent }) => modeOf(agent) === mode);
+      const found = whereaboutsIn(own, {
+        request: (id) => byId.get(id),
+        // Only the first instance is ever lost, and only to what it is struck by.
+        mayLeave: ({ instance }, at) => scenario.bereaves === true && instance === 'a' && at >= from,
+      });
       return {
         ...measure(
-          known,
+          requests.filter(({ agent }) => !newcomers.includes(agent)),
           { ...times, left: observer.leftAt(mode) },
           scenario.bereaves === true ? 'a' : undefined,
         ),
@@ -111,45 +115,41 @@ export async function runExperiment(
         detectedMs: observer.detectedAt(mode, from),
         promotedMs: findings.promotedAt === undefined ? undefined : findings.promotedAt - from,
         recoveredAfterPromotionMs: findings.recoveredAfterPromotionMs,
-        newcomers,
-        newcomersPlaced: newcomers === 0 ? 0 : Math.max(0, (placed.get(mode) ?? 0) - AGENTS[mode]),
-        splits: ended[i]?.splits ?? 0,
-        duplicates: deliveries.twice.filter((id) => modeOf(id) === mode).length,
-        stale: Math.max(late.length, findings.stale[mode] ?? 0),
+        newcomers: newcomers.length,
+        newcomersPlaced: newcomers.filter((agent) => placed.has(agent)).length,
+        splits: found.splits.length,
+        duplicates: found.repeated.length,
+        late: found.late.length,
+        examples: examplesOf(found, from, (id) => byId.get(id)?.begunAt),
         agreedMs,
         disagreement,
       };
     });
   } finally {
-    await Promise.all(crowds.map(({ agents }) => agents.stop()));
+    await Promise.all(crowds.map(({ load }) => load.stop()));
   }
 }
 
-function gather(stage: Stage, mode: Mode): Crowd {
-  const requests: EndedRequest[] = [];
-  const agents = startAgents({
-    urls: [`${stage.balancer.url}/${mode}`],
-    agents: AGENTS[mode],
-    ratePerAgent: WORK_PER_SECOND,
-    userPrefix: mode,
-    forMs: 10 * 60_000,
-    rampMs: 500,
-    seed: mode === 'sticky' ? 1 : 2,
-    onEvent: (event) => {
-      if (event.type === 'request') requests.push(event);
-    },
-  });
-  return { mode, agents, requests };
+function newcomersOf(mode: Mode): string[] {
+  return Array.from({ length: NEWCOMERS }, (_, i) => agentName(mode, AGENTS[mode] + i));
 }
 
-async function warm({ mode, agents, requests }: Crowd): Promise<void> {
+function modeOf(agent: string): Mode | undefined {
+  return MODES.find((mode) => agent.startsWith(mode.toUpperCase()));
+}
+
+function gather(stage: Stage, mode: Mode): Crowd {
+  const agents = Array.from({ length: AGENTS[mode] }, (_, i) => agentName(mode, i));
+  return { mode, load: startOpenLoad(`${stage.balancer.url}/${mode}`, agents, PER_SECOND) };
+}
+
+async function warm({ mode, load: { requests } }: Crowd): Promise<void> {
   await eventually(
     () => {
-      const { loggedOn, faults, errors } = agents.stats();
-      if (loggedOn === AGENTS[mode] && requests.length >= AGENTS[mode] * WARM_REQUESTS) return;
-      const met = JSON.stringify({ ...faults, ...errors });
-      const done = `${requests.length} requests, ${loggedOn} of ${AGENTS[mode]} agents logged on`;
-      throw new Error(`pool ${mode} does not get going: ${done}; they met ${met}`);
+      const answered = requests.filter(({ by }) => by !== undefined);
+      const agents = new Set(answered.map(({ agent }) => agent)).size;
+      if (agents === AGENTS[mode] && answered.length >= agents * WARM_REQUESTS) return;
+      throw new Error(`pool ${mode} does not get going: ${answered.length} answers to ${agents} agents`);
     },
     { within: WARM_MS, every: 50 },
   );
@@ -161,7 +161,6 @@ class Observer {
   readonly #before: ReadonlyMap<Mode, PoolStatus>;
   readonly #shownAt = new Map<Mode, number>();
   readonly #leftAt = new Map<Mode, number>();
-  readonly #backAt = new Map<Mode, number>();
   readonly #done: Promise<void>;
   #ended = false;
 
@@ -190,11 +189,6 @@ class Observer {
     return this.#leftAt.get(mode);
   }
 
-  /** Until when it did not, for certain: it may have been seen late that it could again. */
-  backAt(mode: Mode, latest: number): number {
-    return Math.min(this.#backAt.get(mode) ?? latest, latest);
-  }
-
   async #watch(look: () => Promise<ReadonlyMap<Mode, PoolStatus>>): Promise<void> {
     while (!this.#ended) {
       for (const [mode, status] of await look()) this.#take(mode, status, performance.now());
@@ -211,8 +205,6 @@ class Observer {
         ? now.active !== null && now.active.instance !== 'a'
         : now.instances.some(({ id, health }) => id === 'a' && health === 'down');
     if (isLeft && now.view.effective && !this.#leftAt.has(mode)) this.#leftAt.set(mode, at);
-    if (isLeft || !this.#leftAt.has(mode) || this.#backAt.has(mode)) return;
-    this.#backAt.set(mode, at - BACK_MARGIN_MS);
   }
 }
 
@@ -243,22 +235,48 @@ async function untilAgreed(
 }
 
 /** What was sent into a silence ends when the gateway gives up, or the network repeats it. */
-async function untilFree({ mode, requests }: Crowd, moment: number): Promise<void> {
+async function untilFree({ mode, load: { requests } }: Crowd, moment: number): Promise<void> {
   await eventually(
     () => {
-      const free = new Set(requests.filter(({ begunAt }) => begunAt > moment).map(({ agent }) => agent));
+      const answered = requests.filter(({ begunAt, by }) => begunAt > moment && by !== undefined);
+      const free = new Set(answered.map(({ agent }) => agent));
       if (free.size < AGENTS[mode]) throw new Error(`${free.size} of ${AGENTS[mode]} agents are at work`);
     },
-    { within: GIVE_UP_MS, every: 100 },
+    { within: FREE_MS, every: 100 },
   ).catch(() => undefined);
 }
 
-async function deliveriesOf(stage: Stage): Promise<{ first: Set<string>; twice: string[] }> {
-  const counts = new Map<string, number>();
-  const reports = await Promise.all(stage.instances.map((instance) => instance.deliveries()));
-  for (const { ids = {} } of reports) {
-    for (const [id, { started }] of Object.entries(ids)) counts.set(id, (counts.get(id) ?? 0) + started);
-  }
-  const twice = [...counts].filter(([, count]) => count > 1).map(([id]) => id);
-  return { first: new Set(Object.keys(reports[0]?.ids ?? {})), twice };
+async function arrivalsAt(stage: Stage): Promise<Arrival[]> {
+  const arrivals = await Promise.all(
+    stage.instances.map(async ({ name, arrivals }) =>
+      (await arrivals()).map(({ id, at, incarnation }) => ({
+        id,
+        at,
+        agent: id.slice(0, id.indexOf('.')),
+        instance: name,
+        life: `${name} ${incarnation}`,
+      })),
+    ),
+  );
+  return arrivals.flat();
+}
+
+function examplesOf(
+  { splits, late }: Whereabouts,
+  from: number,
+  begunAt: (id: string) => number | undefined,
+): string[] {
+  const when = (at: number | undefined): string =>
+    at === undefined ? 'unknown' : `${((at - from) / 1_000).toFixed(2)} s`;
+  return [
+    ...splits
+      .slice(0, EXAMPLES)
+      .map(
+        ({ from: left, to }) =>
+          `split: ${left.agent} at ${left.instance} at ${when(left.at)}, at ${to.instance} at ${when(to.at)}`,
+      ),
+    ...late
+      .slice(0, EXAMPLES)
+      .map(({ id, instance, at }) => `late: ${id} of ${when(begunAt(id))} at ${instance} at ${when(at)}`),
+  ];
 }

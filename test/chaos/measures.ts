@@ -1,7 +1,16 @@
-import type { AgentEvent } from '../../src/simulator/agent-stats.ts';
 import type { AnsweredBy } from '../../src/simulator/split-detector.ts';
 
-export type EndedRequest = Extract<AgentEvent, { type: 'request' }>;
+/** A request that has ended, in whatever way. Times are on the clock of `performance.now()`. */
+export interface EndedRequest {
+  readonly agent: string;
+  readonly id: string;
+  readonly begunAt: number;
+  readonly endedAt: number;
+  /** Which instance answered it; `undefined` where none did. */
+  readonly by: AnsweredBy | undefined;
+  /** The gateway's code, or what became of the connection, where no instance answered. */
+  readonly failure: string | undefined;
+}
 
 /** A fault's time, on the clock of `performance.now()`. */
 export interface FaultTimes {
@@ -18,6 +27,8 @@ export interface Measures {
   readonly requests: number;
   /** Of those, the ones that no instance answered. */
   readonly failed: number;
+  /** Of the failed, the ones that a gateway answered. */
+  readonly refused: number;
   /** Of the failed, the ones that were under way when the fault came. */
   readonly underWay: number;
   /** What was said of the failed, and how often. */
@@ -37,6 +48,8 @@ export interface Measures {
   readonly lost: number;
   /** The longest that a request took which was answered. */
   readonly slowestMs: number;
+  /** What 99 in 100 of those stayed below. */
+  readonly p99Ms: number;
 }
 
 /**
@@ -68,10 +81,13 @@ export function measure(
   const again = [...hurt].map((agent) => servedAgain(affected, agent, homes.get(agent), from));
   const back = again.filter((answer) => answer !== undefined);
   const hindered = back.filter(({ hasFailed, begunAt }) => hasFailed || begunAt <= left);
-  const answered = affected.filter(({ by }) => by !== undefined);
+  const times = affected
+    .flatMap(({ by, begunAt, endedAt }) => (by === undefined ? [] : [endedAt - begunAt]))
+    .sort((a, b) => a - b);
   return {
     requests: affected.length,
     failed: failed.length,
+    refused: failed.filter(({ failure }) => failure?.startsWith('GW_')).length,
     underWay: failed.filter(({ begunAt }) => begunAt <= done).length,
     failures,
     bereft: [...homes.keys()].filter(isBereft).length,
@@ -79,7 +95,8 @@ export function measure(
     movedInVain: [...strangers].filter((agent) => !isBereft(agent)).length,
     recoveryMs: hindered.length === 0 ? undefined : Math.max(...hindered.map((h) => h.endedAt)) - from,
     lost: again.length - back.length,
-    slowestMs: answered.reduce((slowest, { begunAt, endedAt }) => Math.max(slowest, endedAt - begunAt), 0),
+    slowestMs: times.at(-1) ?? 0,
+    p99Ms: times[Math.floor(times.length * 0.99)] ?? 0,
   };
 }
 

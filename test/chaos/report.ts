@@ -6,16 +6,18 @@ const HEAD = [
   'fault',
   'pool',
   'requests',
+  'refused',
   'failed',
   'under way',
   'moved',
   'seen',
   'served again',
+  'p99',
   'slowest',
   'new agents',
   'splits',
-  'twice',
-  'stale',
+  'duplicates',
+  'late',
   'one view',
   'targets',
 ];
@@ -31,16 +33,18 @@ function cellsOf(row: Row): string[] {
     row.scenario.title,
     row.mode,
     String(row.requests),
-    String(row.failed),
+    String(row.refused),
+    String(row.failed - row.refused),
     String(row.underWay),
     row.bereft === 0 ? `0${others}` : `${row.moved} of ${row.bereft}${others}`,
     ms(row.detectedMs),
     promoted,
+    ms(row.p99Ms),
     ms(row.slowestMs),
     row.newcomers === 0 ? '–' : `${row.newcomersPlaced} of ${row.newcomers}`,
     String(row.splits),
     String(row.duplicates),
-    String(row.stale),
+    String(row.late),
     ms(row.agreedMs),
     missed.length === 0 ? 'met' : 'MISSED',
   ];
@@ -68,6 +72,7 @@ export function remarks(row: Row): string[] {
     .filter(({ met }) => !met)
     .map(({ text }) => `${where}: MISSED ${text}`);
   if (row.disagreement !== undefined) missed.push(`${where}: ${row.disagreement}`);
+  missed.push(...row.examples.map((example) => `${where}: ${example}`));
   const told = Object.entries(row.failures).map(([code, count]) => `${count} ${code}`);
   return told.length === 0 ? missed : [...missed, `${where}: failed with ${told.join(', ')}`];
 }

@@ -2,6 +2,9 @@ import type { PoolStatus } from '../../src/control-plane/status.ts';
 import { eventually } from '../support/eventually.ts';
 import type { KeptConnections } from '../support/load.ts';
 import { keepConnections } from '../support/load.ts';
+import { childrenOf } from '../support/processes.ts';
+import { endedOf } from './load.ts';
+import type { EndedRequest } from './measures.ts';
 import { pause } from './pause.ts';
 import type { Mode, Stage, StagedGateway } from './stage.ts';
 import { MODES, statusOf } from './stage.ts';
@@ -12,8 +15,8 @@ export interface Findings {
   promotedAt?: number;
   /** From then until every gateway held a lease on a view in effect, in ms. */
   recoveredAfterPromotionMs?: number;
-  /** Requests that an instance received although it had been left, through a gateway that did not know. */
-  readonly stale: Partial<Record<Mode, number>>;
+  /** Requests that waited in a gateway which was stopped. */
+  readonly waited: EndedRequest[];
   /** Connections to a gateway that will be stopped. */
   readonly kept: Map<Mode, KeptConnections>;
 }
@@ -21,10 +24,10 @@ export interface Findings {
 export interface Scenario {
   readonly name: string;
   readonly title: string;
-  /** The first instance loses its agents. */
+  /** The first instance loses its agents, or its life. */
   readonly bereaves?: boolean;
-  /** It comes back as another, to which its agents may return. */
-  readonly restarts?: boolean;
+  /** Hosts are cut off from each other: what the kernel has taken must not be delivered when they are not any more. */
+  readonly cuts?: boolean;
   /** The first gateway does not come back. */
   readonly losesGateway?: boolean;
   /** Who will notice: the gateway that is struck, or one of the others. */
@@ -49,10 +52,25 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'gateway-cut-from-instance',
     title: 'a gateway cut off from one instance',
+    cuts: true,
     witness: 'struck',
     shows: (now) => first(now)?.cutOffHere === true,
     strike: ({ network, gateways: [g1], instances: [a] }) => network.cut(g1.host, a.host),
     heal: ({ network, gateways: [g1], instances: [a] }) => network.heal(g1.host, a.host),
+  },
+  {
+    name: 'instance-cut-from-gateways',
+    title: 'an instance cut off from all gateways',
+    bereaves: true,
+    cuts: true,
+    witness: 'peer',
+    shows: isDown,
+    strike: async ({ network, gateways, instances: [a] }) => {
+      await Promise.all(gateways.map(({ host }) => network.cut(host, a.host)));
+    },
+    heal: async ({ network, gateways, instances: [a] }) => {
+      await Promise.all(gateways.map(({ host }) => network.heal(host, a.host)));
+    },
   },
   {
     name: 'gateway-cut-from-redis',
@@ -119,7 +137,6 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'instance-restarted',
     title: 'an instance killed and started again at once',
     bereaves: true,
-    restarts: true,
     witness: 'peer',
     shows: (now, before) => isDown(now) || first(now)?.incarnation !== first(before)?.incarnation,
     strike: ({ instances: [a] }) => a.kill(),
@@ -132,13 +149,18 @@ export const SCENARIOS: readonly Scenario[] = [
     losesGateway: true,
     witness: 'peer',
     shows: lacksOne,
-    strike: ({ gateways: [g1] }) => g1.kill(),
+    strike: async ({ gateways: [g1] }) => {
+      // Its processes at once, as when its machine dies.
+      for (const pid of processesOf(g1)) process.kill(pid, 'SIGKILL');
+      await g1.kill();
+    },
     heal: nothing,
   },
   {
     name: 'gateway-stopped',
     title: 'a gateway stopped; an instance lost to the others meanwhile; the gateway continued',
     bereaves: true,
+    cuts: true,
     witness: 'peer',
     shows: isDown,
     strike: stopAndLose,
@@ -149,6 +171,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'gateway-stopped-redis-late',
     title: 'the same, and Redis silent to it for a second when it goes on',
     bereaves: true,
+    cuts: true,
     witness: 'peer',
     shows: isDown,
     strike: stopAndLose,
@@ -204,7 +227,7 @@ async function stopAndLose({ network, gateways, instances: [a] }: Stage, { kept 
     const known = Array.from({ length: STALE_REQUESTS }, (_, i) => agentName(mode, i));
     kept.set(mode, await keepConnections(`${g1.url}/${mode}`, known));
   }
-  g1.signal('SIGSTOP');
+  for (const pid of processesOf(g1)) process.kill(pid, 'SIGSTOP');
   for (const { host } of others) await network.cut(host, a.host);
 }
 
@@ -214,10 +237,7 @@ async function reachAgain({ network, gateways: [, ...others], instances: [a] }: 
 
 /** Lets the stopped gateway go on when the others have given up the instance, with requests waiting in it. */
 async function continueStale(stage: Stage, findings: Findings, storeLateMs: number): Promise<void> {
-  const {
-    gateways: [g1, g2],
-    instances: [a],
-  } = stage;
+  const [g1, g2] = stage.gateways;
   for (const mode of MODES) {
     await eventually(
       async () => {
@@ -227,32 +247,21 @@ async function continueStale(stage: Stage, findings: Findings, storeLateMs: numb
       { within: LOSS_MS, every: 20 },
     );
   }
-  const before = new Set(Object.keys((await a.deliveries()).ids ?? {}));
-  const waiting = await Promise.all(
-    [...findings.kept].map(async ([mode, connections]) => ({ mode, outcomes: await connections.send() })),
-  );
+  const waiting = await Promise.all([...findings.kept.values()].map((connections) => connections.send()));
   if (storeLateMs > 0) await stage.cutFromStore(g1);
-  g1.signal('SIGCONT');
+  for (const pid of processesOf(g1)) process.kill(pid, 'SIGCONT');
   if (storeLateMs > 0) {
     await pause(storeLateMs);
     await stage.healToStore(g1);
   }
-  const direct = new Map<string, Mode>();
-  for (const { mode, outcomes } of waiting) {
-    for (const { id } of await Promise.all(outcomes)) direct.set(id, mode);
-  }
+  findings.waited.push(...(await Promise.all(waiting.flat())).map(endedOf));
   for (const connections of findings.kept.values()) connections.close();
   await pause(STALE_WATCH_MS);
-  for (const id of Object.keys((await a.deliveries()).ids ?? {})) {
-    if (before.has(id)) continue;
-    const mode = direct.get(id) ?? modeOf(id);
-    if (mode !== undefined) findings.stale[mode] = (findings.stale[mode] ?? 0) + 1;
-  }
 }
 
-/** The pool whose agents sent a request, by the id of its delivery. */
-export function modeOf(id: string): Mode | undefined {
-  return MODES.find((mode) => id.includes(`-${mode.toUpperCase()}`));
+/** The workers, the controller, and the process that keeps them. */
+function processesOf({ pid }: StagedGateway): number[] {
+  return [...childrenOf(pid).map((child) => child.pid), pid];
 }
 
 export function agentName(mode: Mode, index: number): string {

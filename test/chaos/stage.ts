@@ -69,6 +69,7 @@ export async function setStage(openNetwork: () => Promise<Network>): Promise<Sta
         pools,
         affinity: { keyPrefix, redis: redisOptions },
         coordination: { replica: name },
+        workers: 1,
       };
       const gateway = await startGatewayProcess(config, { prefix: host.prefix, readyMs: READY_MS });
       closers.push(() => gateway.close());

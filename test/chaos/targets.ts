@@ -14,12 +14,13 @@ export function targetsOf(row: Row): Target[] {
   const always = [
     none('splits', row.splits),
     none('requests sent twice', row.duplicates),
-    none('requests to an instance that had been left', row.stale),
     none('agents moved in vain', row.movedInVain),
     none('agents never served again', row.lost),
     atMost('one view after', row.agreedMs, AGREED_MS),
   ];
-  return [...always, ...ownTargets(row)];
+  // What a stopped process has in its buffers it acts on when it goes on, whatever anybody does.
+  const late = none('requests that arrived late', row.late);
+  return [...always, ...(row.scenario.cuts === true ? [late] : []), ...ownTargets(row)];
 }
 
 function ownTargets(row: Row): Target[] {

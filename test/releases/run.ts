@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Move } from '../support/arrivals.ts';
-import { repeatedIn, splitsIn } from '../support/arrivals.ts';
+import { whereaboutsIn } from '../support/arrivals.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { startRedis } from '../support/redis-server.ts';
@@ -89,6 +89,8 @@ class Site {
   readonly traffic: Traffic;
   readonly lines: Line[] = [];
   readonly splits: Move[] = [];
+  /** Requests that arrived more than once. */
+  repeated: readonly string[] = [];
   #names = 0;
   #redis: Awaited<ReturnType<typeof startRedis>> | undefined;
   readonly #mains: Readonly<Record<Release, string>>;
@@ -173,7 +175,10 @@ class Site {
     await pause(1_500);
     const arrivals = this.instances.flatMap((instance) => instance.arrivals);
     const endedAt = new Map(this.instances.flatMap((instance) => [...instance.endedAt]));
-    const all = splitsIn(arrivals, ({ life }, at) => (endedAt.get(life) ?? Number.POSITIVE_INFINITY) <= at);
+    const { splits: all, repeated } = whereaboutsIn(arrivals, {
+      mayLeave: ({ life }, at) => (endedAt.get(life) ?? Number.POSITIVE_INFINITY) <= at,
+    });
+    this.repeated = repeated;
     const own = all.slice(this.splits.length);
     this.splits.push(...own);
     const { requests, refused, failed, why, p99Ms, slowestMs } = this.traffic.take();
@@ -194,11 +199,6 @@ class Site {
     );
     for (const { from, to } of own.slice(0, 5))
       say(`  ${from.agent}: ${from.id} at ${from.life}, ${to.id} ${ms(to.at - from.at)} later at ${to.life}`);
-  }
-
-  /** Also who was left by what is gone meanwhile. */
-  get repeated(): string[] {
-    return repeatedIn(this.instances.flatMap(({ arrivals }) => arrivals));
   }
 }
 

@@ -3,12 +3,14 @@ import { subscribeEnvelope } from './soap.ts';
 
 /** How one request ended, as the client saw it. */
 export interface Outcome {
-  /** `x-sim-delivery`, by which simulated connectors count deliveries. */
+  /** `x-sim-delivery`, by which simulated connectors count deliveries: the user, a dot, and what no other request has. */
   readonly id: string;
   readonly user: string;
   /** 0 where no whole answer came. */
   readonly status: number;
   readonly connector: string | undefined;
+  /** The life of the connector. */
+  readonly incarnation: string | undefined;
   /** The gateway's code, where the answer is its own. */
   readonly code: string | undefined;
   readonly error: string | undefined;
@@ -40,7 +42,7 @@ export function post(
   { agent = new Agent({ keepAlive: false }), onSent = () => undefined, giveUpMs }: Sending = {},
 ): Promise<Outcome> {
   sequence += 1;
-  const id = `${process.pid}-${sequence}`;
+  const id = `${user}.${process.pid}-${sequence}`;
   const startedAt = performance.now();
   let port: number | undefined;
   let connectedMs: number | undefined;
@@ -53,6 +55,7 @@ export function post(
         user,
         status,
         connector: undefined,
+        incarnation: undefined,
         code: undefined,
         error: undefined,
         startedAt,
@@ -90,6 +93,7 @@ export function post(
       response.on('end', () =>
         end(response.statusCode ?? 0, {
           connector: response.headers['x-connector'] as string | undefined,
+          incarnation: response.headers['x-incarnation'] as string | undefined,
           code: /<gw:code>(GW_\w+)<\/gw:code>/.exec(body)?.[1],
         }),
       );

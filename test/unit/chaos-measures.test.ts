@@ -10,7 +10,7 @@ function request(agent: string, begunAt: number, endedAt: number, at: string): E
   sequence += 1;
   const [connector = '', incarnation = '1'] = at.split('/');
   const by = { connector, incarnation };
-  return { type: 'request', agent, id: String(sequence), begunAt, endedAt, by, failure: undefined };
+  return { agent, id: String(sequence), begunAt, endedAt, by, failure: undefined };
 }
 
 function failed(agent: string, begunAt: number, endedAt: number, failure: string): EndedRequest {
