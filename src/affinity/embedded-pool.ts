@@ -1,7 +1,7 @@
 import type { RootDatabase } from 'lmdb';
 import type { Binding, Claim, Placement } from '../core/binding.ts';
-import type { Name } from '../core/identity.ts';
-import { parseNameKey } from '../core/identity.ts';
+import type { Name, RequestName } from '../core/identity.ts';
+import { namedBy, parseNameKey } from '../core/identity.ts';
 import type {
   AffinityStore,
   BindingPage,
@@ -10,7 +10,8 @@ import type {
   ListedAlias,
   ListedBinding,
 } from '../core/ports.ts';
-import { StoreUnavailable } from '../core/ports.ts';
+import { NamesNobody, StoreUnavailable } from '../core/ports.ts';
+import { claim, SHARED, toBinding, toName } from './embedded-claim.ts';
 import { EmbeddedTables } from './embedded-tables.ts';
 import type { RootEntry } from './packing.ts';
 import { endOf, packable, quantumOf } from './packing.ts';
@@ -56,10 +57,19 @@ export class EmbeddedPool implements AffinityStore {
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_EVERY_MS).unref();
   }
 
-  async claim(names: readonly Name[], proposal: Placement): Promise<Claim> {
+  async claim(names: readonly RequestName[], proposal: Placement): Promise<Claim> {
     const place = packable(proposal);
-    const [first, second] = names.map(storedKey) as [string, string | undefined];
-    return this.#step((now, end) => this.#claim(first, second, place, now, end));
+    const user = names.find(({ kind }) => kind !== 'session');
+    const session = names.find(({ kind }) => kind === 'session');
+    const step = {
+      named: namedBy(names),
+      user: user && storedKey(user),
+      session: session && storedKey(session),
+      place,
+    };
+    const claimed = this.#step((now, end) => claim(this.#tables, { ...step, now, end }));
+    if (claimed === undefined) throw new NamesNobody();
+    return claimed;
   }
 
   async rebind(expected: Binding, proposal: Placement): Promise<Claim> {
@@ -70,7 +80,8 @@ export class EmbeddedPool implements AffinityStore {
       if (root !== undefined && (field !== asked || root.generation !== expected.generation)) {
         return { binding: toBinding(field as string, root), made: false };
       }
-      const moved: RootEntry = { ...place, generation: expected.generation + 1, end };
+      const found = root?.found === true;
+      const moved: RootEntry = { ...place, generation: expected.generation + 1, end, found };
       this.#tables.writeRoot(asked, entry, moved, now);
       return { binding: toBinding(asked, moved), made: true };
     });
@@ -87,7 +98,8 @@ export class EmbeddedPool implements AffinityStore {
       fields.forEach((name, i) => {
         const leads = found[i];
         if (leads?.field === field && name !== field) {
-          this.#tables.writePointer(name, leads.entry, field, end, now);
+          const { entry } = leads;
+          this.#tables.writePointer(name, entry, { root: field, end, found: entry?.found === true }, now);
         }
       });
       return toBinding(field, root);
@@ -171,48 +183,22 @@ export class EmbeddedPool implements AffinityStore {
     return { aliases, cursor: last === undefined ? undefined : BEYOND_ROOTS + last };
   }
 
-  #claim(first: string, second: string | undefined, place: Placement, now: number, end: number): Claim {
-    const tables = this.#tables;
-    const one = tables.resolve(first, now);
-    const two = second === undefined ? undefined : tables.resolve(second, now);
-
-    let field = first;
-    let root: RootEntry;
-    let made = false;
-    if (one.root !== undefined && one.field !== undefined) {
-      field = one.field;
-      root = { ...one.root, end };
-      tables.writeRoot(field, one.root, root, now);
-      if (field !== first) tables.writePointer(first, one.entry, field, end, now);
-    } else if (two?.root !== undefined && two.field === second) {
-      root = { ...two.root, generation: two.root.generation + 1, end };
-      tables.writeRoot(first, undefined, root, now);
-    } else {
-      made = true;
-      root = { ...place, generation: 1, end };
-      tables.writeRoot(first, undefined, root, now);
-    }
-    const binding = toBinding(field, root);
-    if (second === undefined || second === field) return { binding, made };
-
-    tables.writePointer(second, two?.entry, field, end, now);
-    const displaced = two?.root;
-    if (displaced === undefined || two?.field === field || samePlace(displaced, root))
-      return { binding, made };
-    return { binding, made, conflict: { instance: displaced.instance, incarnation: displaced.incarnation } };
-  }
-
   #restore({ binding, aliases }: KnownBinding, now: number, end: number): Binding {
     const asked = storedKey(binding.root);
     const held = this.#tables.resolve(asked, now);
     const field = held.field ?? asked;
     const root = { ...(held.root ?? { ...packable(binding), generation: binding.generation }), end };
     const followers = aliases.map(storedKey).filter((alias) => {
+      if (alias === field || this.#tables.note(alias, now) === SHARED) return false;
       const leads = this.#tables.resolve(alias, now);
-      return alias !== field && (leads.root === undefined || leads.field === field);
+      return leads.root === undefined || leads.field === field;
     });
     this.#tables.writeRoot(field, held.root, root, now);
-    for (const alias of followers) this.#tables.writePointer(alias, undefined, field, end, now);
+    for (const alias of followers) {
+      const { entry, root: live } = this.#tables.resolve(alias, now);
+      const found = live !== undefined && entry?.found === true;
+      this.#tables.writePointer(alias, entry, { root: field, end, found }, now);
+    }
     return toBinding(field, root);
   }
 
@@ -237,20 +223,6 @@ export class EmbeddedPool implements AffinityStore {
       );
     }
   }
-}
-
-function samePlace(a: Placement, b: Placement): boolean {
-  return a.instance === b.instance && a.incarnation === b.incarnation;
-}
-
-function toName(field: string): Name {
-  const name = parseNameKey(field);
-  if (name === undefined) throw new Error(`not a name of the affinity store: ${field}`);
-  return name;
-}
-
-function toBinding(field: string, { instance, incarnation, generation }: RootEntry): Binding {
-  return { root: toName(field), instance, incarnation, generation };
 }
 
 function nextTurn(): Promise<void> {

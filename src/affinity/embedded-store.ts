@@ -24,8 +24,8 @@ export interface Embedded {
 const DATA_FILE = 'data.mdb';
 // Address space, not memory: growing the map later would count the same pages twice.
 const MAP_BYTES = 1024 ** 3;
-// Four tables a pool.
-const MOST_TABLES = 512;
+// Six tables a pool.
+const MOST_TABLES = 768;
 
 /**
  * Opens the store, or throws with what the operator can do about it.

@@ -1,7 +1,7 @@
 import type { Database, RootDatabase } from 'lmdb';
 import type { PlacementNumbers } from './embedded-packing.ts';
 import { endOfBytes, fieldOf, keyBytes, packBytes, unpackBytes } from './embedded-packing.ts';
-import type { Entry, RootEntry } from './packing.ts';
+import type { Entry, PointerEntry, RootEntry } from './packing.ts';
 import { isRoot } from './packing.ts';
 
 /** What a name leads to. */
@@ -26,6 +26,9 @@ export interface PointerSlice {
   readonly last: string | undefined;
 }
 
+// A byte that tells nothing, and the end, as in every entry.
+const NOTE_AT = 7;
+
 const NOTHING: Found = { entry: undefined, field: undefined, root: undefined };
 
 /**
@@ -36,12 +39,18 @@ export class EmbeddedTables {
   /** Apart from the pointers, so that listings need not step over those. A name is in one of the two. */
   readonly #roots: SweptTable;
   readonly #pointers: SweptTable;
+  /** The end of each entry that was only found. It marks the entry with this end and no later one, which another release may have written. */
+  readonly #found: SweptTable;
+  /** What is noted of sessions; see redis-claim-script.ts. */
+  readonly #notes: SweptTable;
   readonly #counts: Database<string, string>;
   readonly #placements: StoredPlacements;
 
   constructor(environment: RootDatabase, pool: string) {
     this.#roots = new SweptTable(environment, `${pool}/roots`);
     this.#pointers = new SweptTable(environment, `${pool}/pointers`);
+    this.#found = new SweptTable(environment, `${pool}/found`);
+    this.#notes = new SweptTable(environment, `${pool}/notes`);
     this.#counts = environment.openDB({ name: `${pool}/counts`, encoding: 'string', cache: false });
     this.#placements = new StoredPlacements(
       environment.openDB({ name: `${pool}/placements`, encoding: 'string', cache: false }),
@@ -62,7 +71,8 @@ export class EmbeddedTables {
   writeRoot(field: string, old: Entry | undefined, root: RootEntry, now: number): void {
     const was = old !== undefined && isRoot(old) ? old : undefined;
     const sameCount = was?.instance === root.instance && was.end === root.end;
-    if (sameCount && was.incarnation === root.incarnation && was.generation === root.generation) return;
+    const sameLife = was?.incarnation === root.incarnation && was.generation === root.generation;
+    if (sameCount && sameLife && isFound(was) === isFound(root)) return;
     if (!sameCount) {
       if (was !== undefined) this.#count(was, -1);
       this.#count(root, 1);
@@ -71,12 +81,25 @@ export class EmbeddedTables {
   }
 
   /** @param old the live entry that the field has */
-  writePointer(field: string, old: Entry | undefined, root: string, end: number, now: number): void {
+  writePointer(field: string, old: Entry | undefined, to: PointerEntry, now: number): void {
     if (old !== undefined) {
       if (isRoot(old)) this.#count(old, -1);
-      else if (old.root === root && old.end === end) return;
+      else if (old.root === to.root && old.end === to.end && isFound(old) === isFound(to)) return;
     }
-    this.#write(field, old, { root, end }, now);
+    this.#write(field, old, to, now);
+  }
+
+  /** What is noted of a session. */
+  note(field: string, now: number): string | undefined {
+    return this.#notes.live(keyBytes(field), now)?.toString('utf8', NOTE_AT);
+  }
+
+  writeNote(field: string, text: string, end: number, now: number): void {
+    const bytes = Buffer.alloc(NOTE_AT + text.length);
+    bytes.writeUIntBE(end, 1, 6);
+    bytes.write(text, NOTE_AT);
+    this.#notes.table.putSync(keyBytes(field), bytes);
+    this.#notes.sweep(2, now);
   }
 
   remove(field: string, old: Entry | undefined): void {
@@ -84,6 +107,7 @@ export class EmbeddedTables {
     const key = keyBytes(field);
     this.#roots.table.removeSync(key);
     this.#pointers.table.removeSync(key);
+    this.#notes.table.removeSync(key);
   }
 
   counts(now: number): Map<string, number> {
@@ -124,18 +148,26 @@ export class EmbeddedTables {
   sweep(limit: number, now: number): void {
     this.#roots.sweep(limit, now);
     this.#pointers.sweep(limit, now);
+    this.#found.sweep(limit, now);
+    this.#notes.sweep(limit, now);
   }
 
   #read(field: string, now: number): Entry | undefined {
     const key = keyBytes(field);
     const bytes = this.#roots.live(key, now) ?? this.#pointers.live(key, now);
-    return bytes && unpackBytes(bytes, this.#placements);
+    if (bytes === undefined) return undefined;
+    const entry = unpackBytes(bytes, this.#placements);
+    const mark = this.#found.table.get(key);
+    return mark !== undefined && endOfBytes(mark) === entry.end ? { ...entry, found: true } : entry;
   }
 
   #write(field: string, old: Entry | undefined, entry: Entry, now: number): void {
     const key = keyBytes(field);
     const [table, other] = isRoot(entry) ? [this.#roots, this.#pointers] : [this.#pointers, this.#roots];
-    table.table.putSync(key, packBytes(entry, this.#placements));
+    const bytes = packBytes(entry, this.#placements);
+    table.table.putSync(key, bytes);
+    if (isFound(entry)) this.#found.table.putSync(key, bytes.subarray(0, NOTE_AT));
+    else if (this.#found.table.get(key) !== undefined) this.#found.table.removeSync(key);
     if (old !== undefined && isRoot(old) === isRoot(entry)) return;
     // Live or not: what a name was before must not be found again.
     other.table.removeSync(key);
@@ -149,6 +181,10 @@ export class EmbeddedTables {
     if (total > 0) this.#counts.putSync(key, String(total));
     else this.#counts.removeSync(key);
   }
+}
+
+function isFound(entry: Entry | undefined): boolean {
+  return entry?.found === true;
 }
 
 /** Names and entries as bytes, and how far the ended ones were looked for. */

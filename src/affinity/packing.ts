@@ -8,12 +8,16 @@ export interface RootEntry {
   readonly generation: number;
   /** Milliseconds of the epoch, a multiple of the quantum: live while now is before it. */
   readonly end: number;
+  /** Only names found in bodies ever used it. */
+  readonly found?: boolean;
 }
 
 /** A name that leads to another one. */
 export interface PointerEntry {
   readonly root: string;
   readonly end: number;
+  /** One of the two names was only found beside the other. */
+  readonly found?: boolean;
 }
 
 export type Entry = RootEntry | PointerEntry;
@@ -24,7 +28,10 @@ export function isRoot(entry: Entry): entry is RootEntry {
   return 'instance' in entry;
 }
 
-/** `=<instance>|<incarnation>|<generation>|<end>`, or `><end>|<root>`. Both adapters store this text. */
+/**
+ * `=<instance>|<incarnation>|<generation>|<end>`, or `><end>|<root>`. The scripts mark what was only found by a zero
+ * in front of the generation, or of the pointer's end: releases that do not know the mark read the same number.
+ */
 export function pack(entry: Entry): string {
   if (!isRoot(entry)) return `>${entry.end}|${entry.root}`;
   return `=${entry.instance}|${entry.incarnation}|${entry.generation}|${entry.end}`;

@@ -1,4 +1,5 @@
 import { REPLICATION } from '../redis/keys.ts';
+import { CLAIM } from './redis-claim-script.ts';
 
 /**
  * The atomic steps of the Redis store.
@@ -12,12 +13,14 @@ import { REPLICATION } from '../redis/keys.ts';
  *   ARGV[1]      idle lifetime in milliseconds
  *   ARGV[2]      quantum in milliseconds
  *   ARGV[3]      channel that news of bindings are published on
- *   ARGV[4..6]   instance, incarnation, generation, where the script takes them
+ *   ARGV[4..6]   instance, incarnation, generation, where the script takes them;
+ *                for CLAIM, ARGV[6] holds the rulings (core/evidence.ts)
  *   ARGV[7]      how many of the fields are the names asked about; the others
  *                are roots that an earlier call asked for
  *   ARGV[8]      the fence that the step bears, or '' for a step that needs none
  *   ARGV[9]      the epoch that those are told who hear of the step
- *   ARGV[10...]  fields, and a bucket is a hash: field -> entry (see packing.ts)
+ *   ARGV[10...]  fields, and a bucket is a hash: field -> entry (see packing.ts),
+ *                and '!' and a field -> what is noted of a session (see CLAIM)
  *
  * A script that meets a pointer into a bucket that was not declared changes
  * nothing and returns {'declare', root field...}. The caller adds those fields
@@ -58,10 +61,17 @@ end
 local function read(field)
   local packed = redis.call('HGET', bucket[field], field)
   if not packed or ended(packed) then return nil end
-  local e, root = string.match(packed, '^>(%d+)|(.*)$')
-  if root then return { e = e, root = root } end
+  local zero, e, root = string.match(packed, '^>(0?)(%d+)|(.*)$')
+  if root then return { e = e, root = root, found = zero == '0' } end
   local instance, incarnation, generation, e = string.match(packed, '^=([^|]*)|([^|]*)|(%d+)|(%d+)$')
-  return { e = e, instance = instance, incarnation = incarnation, generation = tonumber(generation) }
+  local found = string.match(generation, '^0%d') ~= nil
+  return { e = e, instance = instance, incarnation = incarnation, generation = tonumber(generation), found = found }
+end
+
+-- What is noted of a session, while that lives.
+local function note(field)
+  local packed = redis.call('HGET', bucket[field], '!' .. field)
+  if packed and not ended(packed) then return string.match(packed, '^(.*)|%d+$') end
 end
 
 -- The entry of a field, and the field and entry of the live root that it leads to.
@@ -113,22 +123,29 @@ local function write(field, packed)
   keep(key)
 end
 
--- old: the live entry that the field has, if any.
-local function write_root(field, old, instance, incarnation, generation)
-  local was = old and old.instance
-  if was ~= instance or old.e ~= END then
-    if was then count(was, old.e, -1) end
-    count(instance, END, 1)
-  elseif old.incarnation == incarnation and old.generation == generation then
-    return
-  end
-  write(field, string.format('=%s|%s|%d|%s', instance, incarnation, generation, END))
+local function write_note(field, text)
+  redis.call('HSET', bucket[field], '!' .. field, text .. '|' .. END)
+  keep(bucket[field])
 end
 
-local function write_pointer(field, old, root)
-  if old and old.root == root and old.e == END then return end
+-- old: the live entry that the field has, if any. The entry bears the mark of a name that was only found.
+local function write_root(field, old, root)
+  local was, found = old and old.instance, root.found or false
+  if was ~= root.instance or old.e ~= END then
+    if was then count(was, old.e, -1) end
+    count(root.instance, END, 1)
+  elseif old.incarnation == root.incarnation and old.generation == root.generation and old.found == found then
+    return
+  end
+  local mark = found and '0' or ''
+  write(field, string.format('=%s|%s|%s%d|%s', root.instance, root.incarnation, mark, root.generation, END))
+end
+
+local function write_pointer(field, old, root, found)
+  found = found or false
+  if old and old.root == root and old.e == END and old.found == found then return end
   if old and old.instance then count(old.instance, old.e, -1) end
-  write(field, '>' .. END .. '|' .. root)
+  write(field, '>' .. (found and '0' or '') .. END .. '|' .. root)
 end
 
 -- These names no longer mean what they meant.
@@ -161,44 +178,6 @@ end
 `;
 
 /**
- * Finds or makes the binding of one or two names; see AffinityStore.claim. The
- * first name decides, a second one is made to follow it. A root of the second
- * name's own is handed to the first, for it is the same agent, known better now.
- */
-const CLAIM = `
-local first, second = name(1), name(2)
-local entry, field, root = resolve(first)
-local entry2, field2, root2
-if second then entry2, field2, root2 = resolve(second) end
-local again = redirect()
-if again then return again end
-
-local made, isNews, displaced = false, false, nil
-if root then
-  write_root(field, root, root.instance, root.incarnation, root.generation)
-  if field ~= first then write_pointer(first, entry, field) end
-elseif root2 and field2 == second then
-  isNews = true
-  field, root = first, { instance = root2.instance, incarnation = root2.incarnation, generation = root2.generation + 1 }
-  write_root(first, nil, root.instance, root.incarnation, root.generation)
-else
-  field, root, made, isNews = first, proposal(1), true, true
-  write_root(first, nil, root.instance, root.incarnation, root.generation)
-end
-
-if second and second ~= field then
-  isNews = isNews or not entry2 or entry2.root ~= field
-  write_pointer(second, entry2, field)
-  if root2 and field2 ~= field then
-    if not same_place(root, root2) then displaced = root2 end
-    moved(second)
-  end
-end
-if isNews then bound(field, root, ARGV[9], 10, 9 + NAMES) end
-return answer(field, root, made, displaced)
-`;
-
-/**
  * Moves a root if its generation is still ARGV[6], or makes it anew where it has
  * ended; see AffinityStore.rebind. The one name asked about is the root's.
  */
@@ -211,7 +190,8 @@ if again then return again end
 local expected = tonumber(ARGV[6])
 if root and (field ~= asked or root.generation ~= expected) then return answer(field, root, false) end
 local after = proposal(expected + 1)
-write_root(asked, root, after.instance, after.incarnation, after.generation)
+after.found = root and root.found
+write_root(asked, root, after)
 bound(asked, after, ARGV[9], 10, 10)
 return answer(asked, after, true)
 `;
@@ -232,9 +212,10 @@ local again = redirect()
 if again then return again end
 if not root then return { 'none' } end
 
-write_root(field, root, root.instance, root.incarnation, root.generation)
+write_root(field, root, root)
 for i = 1, NAMES do
-  if found[i][2] == field and name(i) ~= field then write_pointer(name(i), found[i][1], field) end
+  local entry = found[i][1]
+  if found[i][2] == field and name(i) ~= field then write_pointer(name(i), entry, field, entry.found) end
 end
 return answer(field, root, false)
 `;
@@ -246,7 +227,7 @@ local entry, field, root = resolve(asked)
 local again = redirect()
 if again then return again end
 
-redis.call('HDEL', bucket[asked], asked)
+redis.call('HDEL', bucket[asked], asked, '!' .. asked)
 if not root then return { 'none' } end
 count(root.instance, root.e, -1)
 redis.call('HDEL', bucket[field], field)
@@ -277,7 +258,7 @@ for i, known in ipairs(cjson.decode(ARGV[4])) do
   local leads = {}
   for j = first + 1, last do
     local entry, _, r = resolve(ARGV[j])
-    leads[j] = { entry = entry, isLive = r ~= nil }
+    leads[j] = { entry = entry, isLive = r ~= nil or note(ARGV[j]) == 'shared' }
   end
   if #undeclared > declared then
     results[i] = ''
@@ -285,7 +266,7 @@ for i, known in ipairs(cjson.decode(ARGV[4])) do
     local holds, isNews = root, false
     if not root or (isClosed and field == asked and root.generation < mine.generation) then
       field, holds, isNews = asked, mine, true
-      write_root(asked, root, mine.instance, mine.incarnation, mine.generation)
+      write_root(asked, root, mine)
     end
     for j = first + 1, last do
       if not leads[j].isLive and ARGV[j] ~= field then

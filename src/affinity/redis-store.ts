@@ -1,7 +1,8 @@
 import { epochOf } from '../core/agreement/ledger.ts';
 import type { Binding, Claim, Placement } from '../core/binding.ts';
-import type { Name } from '../core/identity.ts';
-import { parseNameKey } from '../core/identity.ts';
+import { rulingOf, rulingsFor } from '../core/evidence.ts';
+import type { Name, RequestName } from '../core/identity.ts';
+import { namedBy, parseNameKey } from '../core/identity.ts';
 import type {
   AffinityListener,
   AffinityStore,
@@ -11,7 +12,7 @@ import type {
   ListedAlias,
   ListedBinding,
 } from '../core/ports.ts';
-import { StaleView, StoreUnavailable, UnknownCursor } from '../core/ports.ts';
+import { NamesNobody, StaleView, StoreUnavailable, UnknownCursor } from '../core/ports.ts';
 import type { RedisCommands, RedisConnection } from '../redis/connection.ts';
 import { bindingsChannel, fenceKey, poolKey } from '../redis/keys.ts';
 import type { RedisSubscriber } from '../redis/subscriber.ts';
@@ -40,7 +41,8 @@ export interface RedisStoreOptions {
 /** What a script is called with besides names. */
 interface Step {
   readonly placement?: Placement;
-  readonly generation?: number;
+  /** A generation, or rulings. */
+  readonly sixth?: string;
   readonly fence?: string;
   readonly epoch?: number;
 }
@@ -83,12 +85,12 @@ export class RedisStore implements AffinityStore {
     this.#lifetime = [String(options.idleLifetimeMs), String(quantum), this.#channel];
   }
 
-  async claim(names: readonly Name[], proposal: Placement, fence: string): Promise<Claim> {
-    return this.#fenced('gwClaim', names.map(storedKey), proposal, 0, fence);
+  async claim(names: readonly RequestName[], proposal: Placement, fence: string): Promise<Claim> {
+    return this.#fenced('gwClaim', names.map(storedKey), proposal, rulingsOf(names), fence);
   }
 
   async rebind(expected: Binding, proposal: Placement, fence: string): Promise<Claim> {
-    return this.#fenced('gwRebind', [storedKey(expected.root)], proposal, expected.generation, fence);
+    return this.#fenced('gwRebind', [storedKey(expected.root)], proposal, String(expected.generation), fence);
   }
 
   async renew(names: readonly Name[]): Promise<Binding | undefined> {
@@ -172,12 +174,12 @@ export class RedisStore implements AffinityStore {
     script: ScriptName,
     names: readonly string[],
     placement: Placement,
-    generation: number,
+    sixth: string,
     fence: string,
   ): Promise<Claim> {
     // An empty one would be no fence at all.
     if (fence === '') throw new StaleView('no view is in effect');
-    return toClaim(await this.#step(script, names, { placement, generation, fence, epoch: epochOf(fence) }));
+    return toClaim(await this.#step(script, names, { placement, sixth, fence, epoch: epochOf(fence) }));
   }
 
   /** Runs a script over fields, and again with what it asks to be declared. */
@@ -190,13 +192,14 @@ export class RedisStore implements AffinityStore {
         ...this.#lifetime,
         proposal?.instance ?? '',
         proposal?.incarnation ?? '',
-        String(step.generation ?? 0),
+        step.sixth ?? '0',
         String(names.length),
         step.fence ?? '',
         String(step.epoch ?? 0),
         ...fields,
       ])) as (string | number)[];
       if (reply[0] === 'stale') throw new StaleView('the view has changed');
+      if (reply[0] === 'nobody') throw new NamesNobody();
       if (reply[0] !== 'declare') return reply;
       fields.push(...(reply.slice(1) as string[]));
     }
@@ -275,6 +278,20 @@ export class RedisStore implements AffinityStore {
   }
 }
 
+/** The rulings for each way in which a request may bear its names, made once. */
+const rulings = new Map<string, string>();
+
+function rulingsOf(names: readonly RequestName[]): string {
+  const named = namedBy(names);
+  const key = `${named.user} ${named.session}`;
+  let letters = rulings.get(key);
+  if (letters === undefined) {
+    letters = rulingsFor(named);
+    rulings.set(key, letters);
+  }
+  return letters;
+}
+
 function movedTooOften(): StoreUnavailable {
   return new StoreUnavailable(`redis: a name was moved during each of ${MOST_ROUNDS} looks at it`);
 }
@@ -296,16 +313,17 @@ function tell(listener: AffinityListener, [kind, ...rest]: readonly string[]): v
 
 /** The reply of a script's `answer`. */
 function toClaim(reply: readonly (string | number)[]): Claim {
-  const [, field, instance, incarnation, generation, made, displaced, displacedIncarnation] = reply;
+  const [, field, instance, incarnation, generation, made, displaced, displacedIncarnation, letter] = reply;
   const binding: Binding = {
     root: toName(String(field)),
     instance: String(instance),
     incarnation: String(incarnation),
     generation: Number(generation),
   };
-  if (displaced === '') return { binding, made: made === 1 };
+  const by = letter === undefined ? {} : { by: rulingOf(String(letter)) };
+  if (displaced === '') return { binding, made: made === 1, ...by };
   const conflict = { instance: String(displaced), incarnation: String(displacedIncarnation) };
-  return { binding, made: made === 1, conflict };
+  return { binding, made: made === 1, conflict, ...by };
 }
 
 function toName(field: string): Name {

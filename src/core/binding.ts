@@ -1,3 +1,4 @@
+import type { Ruling } from './evidence.ts';
 import type { Name } from './identity.ts';
 import type { InstanceId, InstanceState } from './instance.ts';
 
@@ -22,10 +23,12 @@ export interface Claim {
   /** True for the one caller whose proposal became the binding. */
   readonly made: boolean;
   /**
-   * Set where a name of the request was bound elsewhere until now and has been
-   * made to follow: an agent was served by two instances.
+   * Set where the names of the request were bound to two places: the place that
+   * the request does not go to.
    */
   readonly conflict?: Placement;
+  /** What was done with the names of a claim; `undefined` for a step that bears one name. */
+  readonly by?: Ruling;
 }
 
 /**

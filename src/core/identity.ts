@@ -1,3 +1,5 @@
+import type { Evidence, Named } from './evidence.ts';
+
 /** The kinds of name under which a request's agent is known, in order of precedence. */
 export type NameKind = 'user' | 'session' | 'address';
 
@@ -7,11 +9,20 @@ export interface Name {
   readonly value: string;
 }
 
+/** A name as a request bears it. */
+export interface RequestName extends Name {
+  /** It stands in the body and nowhere else, so it may be another agent's. */
+  readonly found?: boolean;
+}
+
 /** What the extractors found in one request. */
 export interface Names {
   user: string | undefined;
   session: string | undefined;
   address: string | undefined;
+  /** The user stands in the body alone. */
+  userIsFound: boolean;
+  sessionIsFound: boolean;
 }
 
 const LETTER: Readonly<Record<NameKind, string>> = { user: 'u', session: 's', address: 'a' };
@@ -30,19 +41,31 @@ export function parseNameKey(key: string): Name | undefined {
   return kind === undefined ? undefined : { kind, value: key.slice(1) };
 }
 
+/** How each kind of name is borne; an address counts as a user, whom nothing stands beside. */
+export function namedBy(names: readonly RequestName[]): Named {
+  let user: Evidence | undefined;
+  let session: Evidence | undefined;
+  for (const { kind, found } of names) {
+    const evidence = found === true ? 'found' : 'asserted';
+    if (kind === 'session') session = evidence;
+    else user = evidence;
+  }
+  return { user, session };
+}
+
 /**
- * The names that are aliases of one binding, the one that decides first.
+ * The names of a request, the user first. What each is worth is ruled where bindings are kept.
  *
  * The client address stands alone, and only where there is no other name: the
  * agents of one SAP application server share it, so as an alias it would tie
  * them all to whoever came last.
  */
-export function aliasesOf(names: Names): Name[] {
-  const aliases: Name[] = [];
-  if (names.user !== undefined) aliases.push({ kind: 'user', value: names.user });
-  if (names.session !== undefined) aliases.push({ kind: 'session', value: names.session });
-  if (aliases.length === 0 && names.address !== undefined) {
-    aliases.push({ kind: 'address', value: names.address });
+export function aliasesOf(names: Names): RequestName[] {
+  const all: RequestName[] = [];
+  if (names.user !== undefined) all.push({ kind: 'user', value: names.user, found: names.userIsFound });
+  if (names.session !== undefined) {
+    all.push({ kind: 'session', value: names.session, found: names.sessionIsFound });
   }
-  return aliases;
+  if (all.length === 0 && names.address !== undefined) all.push({ kind: 'address', value: names.address });
+  return all;
 }

@@ -7,7 +7,7 @@ import type {
 } from './agreement/ledger.ts';
 import type { Standing } from './agreement/standing.ts';
 import type { Binding, Claim, Placement } from './binding.ts';
-import type { Name } from './identity.ts';
+import type { Name, RequestName } from './identity.ts';
 import type { InstanceId } from './instance.ts';
 
 /** A binding and every name of it that the caller knows, for {@link AffinityStore.restore}. */
@@ -73,15 +73,18 @@ export interface AffinityListener {
  */
 export interface AffinityStore {
   /**
-   * Returns the binding of the first name that has one, or makes `proposal` the
-   * binding of the first name. Every other name is made to point to it, and the
-   * lifetime of all starts anew.
+   * Returns the binding of a request, or makes `proposal` that binding, and
+   * starts the lifetime of the names that lead to it anew. Which name decides, and
+   * which follows, is ruled by `core/evidence.ts` from how the request bears them
+   * and what they have here. A session that two users took turns with names
+   * nobody until it was idle for a lifetime.
    *
-   * @param names one or two names, the one that decides first
+   * @param names a user, a session, or both, the user first; or an address
    * @param fence stands for the view that the proposal was made from
    * @throws StaleView if that view is not in effect; nothing was done then
+   * @throws NamesNobody
    */
-  claim(names: readonly Name[], proposal: Placement, fence: string): Promise<Claim>;
+  claim(names: readonly RequestName[], proposal: Placement, fence: string): Promise<Claim>;
 
   /**
    * Moves the binding that `expected` describes to `proposal`, if its generation
@@ -138,6 +141,11 @@ export class UnknownCursor extends Error {
       `cursor ${JSON.stringify(cursor)} is none; give the one that the last page ended with, or leave it out`,
     );
   }
+}
+
+/** The names of a request are of no use: its session is shared, and it has no user. */
+export class NamesNobody extends Error {
+  override readonly name = 'NamesNobody';
 }
 
 /** The view on which a claim or a move was based is not the one in effect. Nothing was done. */

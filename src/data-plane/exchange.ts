@@ -38,6 +38,9 @@ export class Exchange {
   soapVersion: SoapVersion | undefined;
   user: string | undefined;
   session: string | undefined;
+  /** The name stands in the body alone, and in no operation that says whose it is. */
+  userIsFound = false;
+  sessionIsFound = false;
   address: string | undefined;
 
   decision: RouteDecision = 'refused';

@@ -1,5 +1,5 @@
 import type { Binding, Claim, Placement } from '../core/binding.ts';
-import type { Name } from '../core/identity.ts';
+import type { Name, RequestName } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type {
   AffinityListener,
@@ -8,7 +8,7 @@ import type {
   BindingQuery,
   KnownBinding,
 } from '../core/ports.ts';
-import { StaleView, StoreUnavailable, UnknownCursor } from '../core/ports.ts';
+import { NamesNobody, StaleView, StoreUnavailable, UnknownCursor } from '../core/ports.ts';
 import type { Calls } from './calls.ts';
 import type { StoreNews } from './messages.ts';
 
@@ -28,7 +28,7 @@ export class RemoteStore implements AffinityStore {
     this.#calls = calls;
   }
 
-  claim(names: readonly Name[], proposal: Placement, fence: string): Promise<Claim> {
+  claim(names: readonly RequestName[], proposal: Placement, fence: string): Promise<Claim> {
     return this.#ask('storeClaim', [names, proposal, fence]);
   }
 
@@ -81,6 +81,7 @@ export class RemoteStore implements AffinityStore {
       return (await this.#calls.call(method, [this.#pool, ...args], limitMs)) as T;
     } catch (error) {
       const { name, message } = error as Error;
+      if (name === 'NamesNobody') throw new NamesNobody();
       if (name === 'StaleView') throw new StaleView(message);
       if (name === 'UnknownCursor') throw new UnknownCursor(message);
       throw new StoreUnavailable(`the controller, which keeps the store, did not answer: ${message}`, error);

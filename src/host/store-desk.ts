@@ -1,6 +1,7 @@
 import { storedForm } from '../affinity/stored-name.ts';
 import type { Binding, Placement } from '../core/binding.ts';
-import type { Name } from '../core/identity.ts';
+import { leadsTo } from '../core/evidence.ts';
+import type { Name, RequestName } from '../core/identity.ts';
 import type { AffinityStore, BindingQuery, KnownBinding } from '../core/ports.ts';
 import { StaleView } from '../core/ports.ts';
 import type { StoreNews } from './messages.ts';
@@ -29,14 +30,16 @@ export class StoreDesk {
     this.#tell = tell;
   }
 
-  async storeClaim(pool: string, names: readonly Name[], proposal: Placement, fence: string) {
+  async storeClaim(pool: string, names: readonly RequestName[], proposal: Placement, fence: string) {
     const { store } = this.#fenced(pool, fence);
     const claim = await store.claim(names, proposal, fence);
     const { root } = claim.binding;
-    const stored = names.map(storedForm);
-    const aliases = stored.filter(({ kind, value }) => kind !== root.kind || value !== root.value);
-    // A second name may have meant something else before it followed the first.
-    this.#news(pool, claim.binding, aliases, stored.slice(1));
+    const leads = leadsTo(claim.by ?? 'link');
+    const leading = names.filter(({ kind }) => (kind === 'session' ? leads.session : leads.user));
+    const aliases = leading.map(storedForm).filter(({ kind, value }) => kind !== root.kind || value !== root.value);
+    // A session may have meant something else before it followed the user, or before it was shared.
+    const moved = names.length === 1 || claim.by === 'session' ? NOTHING_MOVED : names.slice(1).map(storedForm);
+    this.#news(pool, claim.binding, aliases, moved);
     return claim;
   }
 

@@ -2,15 +2,23 @@ import * as fc from 'fast-check';
 import { expect } from 'vitest';
 import { storedForm } from '../../src/affinity/stored-name.ts';
 import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
-import type { Name } from '../../src/core/identity.ts';
-import { nameKey } from '../../src/core/identity.ts';
+import type { SessionHolds } from '../../src/core/evidence.ts';
+import { ruling } from '../../src/core/evidence.ts';
+import type { Name, RequestName } from '../../src/core/identity.ts';
+import { nameKey, namedBy, parseNameKey } from '../../src/core/identity.ts';
 import type { AffinityStore, KnownBinding } from '../../src/core/ports.ts';
+import { NamesNobody } from '../../src/core/ports.ts';
 import { at, listAll, session, user } from './affinity-store.ts';
 
 /** A name either holds a binding or leads to one that does: AffinityStore without time, in plain maps. */
 class Model {
   readonly roots = new Map<string, Binding>();
   readonly pointers = new Map<string, string>();
+  /** Keys of roots, and of pointers, that were only found. */
+  readonly found = new Set<string>();
+  /** Users who had a session before, and sessions that are shared. */
+  readonly former = new Map<string, string[]>();
+  readonly shared = new Set<string>();
   /** Bindings that callers may still believe in. */
   readonly seen: Binding[] = [];
 
@@ -19,22 +27,74 @@ class Model {
     return this.roots.get(key) ?? this.roots.get(this.pointers.get(key) ?? '');
   }
 
-  claim([first, second]: readonly Name[], proposal: Placement): Claim {
-    const one = this.resolve(first as Name);
-    const two = second && this.resolve(second);
-    const secondIsRoot = second !== undefined && this.roots.has(keyOf(second));
-    const made = one === undefined && !secondIsRoot;
-    const root = storedForm(first as Name);
-    let binding: Binding;
-    if (one !== undefined) binding = one;
-    else if (two !== undefined && secondIsRoot) binding = { ...two, root, generation: two.generation + 1 };
-    else binding = { ...proposal, root, generation: 1 };
+  /** The root that a key leads to. */
+  rootOf(key: string | undefined): string | undefined {
+    if (key === undefined || this.roots.has(key)) return key;
+    const root = this.pointers.get(key);
+    return root !== undefined && this.roots.has(root) ? root : undefined;
+  }
+
+  claim(names: readonly RequestName[], proposal: Placement): Claim | 'nobody' {
+    const named = namedBy(names);
+    const keys = new Map(names.map((name) => [name.kind === 'session' ? 'session' : 'user', keyOf(name)]));
+    const [user, session] = [keys.get('user'), keys.get('session')];
+    const userRoot = this.rootOf(user);
+    const sessionRoot = this.rootOf(session);
+    const held = this.roots.get(userRoot ?? '');
+    const at = this.roots.get(sessionRoot ?? '');
+    const userHas = held === undefined ? 'nothing' : this.found.has(userRoot ?? '') ? 'found' : 'binding';
+    let by = ruling(named, userHas, this.sessionHolds(session, userRoot, sessionRoot));
+    if (by === 'nobody') return 'nobody';
+    if (by === 'link' && session !== undefined && at !== undefined && userRoot !== sessionRoot) {
+      if (sessionRoot !== session && !this.found.has(session)) by = this.handOn(session, user ?? '', sessionRoot ?? '');
+    }
+    const decider = by === 'session' ? session : user;
+    const root = (by === 'session' ? sessionRoot : userRoot) ?? decider ?? '';
+    const leads = parseNameKey(root) as Name;
+    const now = this.shared.has(session ?? '') ? undefined : at;
+    const isTaken = by === 'take' || by === 'take-found';
+    let binding = (by === 'session' ? at : held) ?? { ...proposal, root: leads, generation: 1 };
+    const generation = Math.max(held?.generation ?? 0, at?.generation ?? 0) + 1;
+    if (isTaken && at !== undefined) binding = { ...at, root: leads, generation };
+    const made = !isTaken && (by === 'session' ? at : held) === undefined;
     this.hold(binding);
-    if (second === undefined || keyOf(second) === keyOf(binding.root)) return { binding, made };
-    this.roots.delete(keyOf(second));
-    this.pointers.set(keyOf(second), keyOf(binding.root));
-    if (two === undefined || samePlace(two, binding)) return { binding, made };
-    return { binding, made, conflict: { instance: two.instance, incarnation: two.incarnation } };
+    if (by !== 'session') {
+      const isOnlyFound = named.user === 'found' && (held === undefined || userHas === 'found');
+      this.mark(root, isOnlyFound || (by === 'take-found' && named.user === 'found'));
+    }
+    if (session !== undefined && by !== 'user' && by !== 'session' && session !== root) {
+      this.roots.delete(session);
+      this.pointers.set(session, root);
+      if (by !== 'keep') this.mark(session, by.endsWith('found'));
+    }
+    const lost = by === 'session' || isTaken ? held : now;
+    if (lost === undefined || samePlace(lost, binding)) return { binding, made, by };
+    return { binding, made, by, conflict: { instance: lost.instance, incarnation: lost.incarnation } };
+  }
+
+  sessionHolds(session: string | undefined, userRoot: string | undefined, root: string | undefined): SessionHolds {
+    if (session !== undefined && this.shared.has(session)) return 'shared';
+    if (root === undefined) return 'nothing';
+    if (root === userRoot) return 'same';
+    if (root === session) return 'itself';
+    return this.found.has(session ?? '') ? 'found-other' : 'other';
+  }
+
+  /** An asserted session goes from one asserted user to the next, unless that one had it before. */
+  handOn(session: string, user: string, from: string): 'link' | 'user' {
+    const former = this.former.get(session) ?? [];
+    if (former.includes(user)) {
+      this.shared.add(session);
+      this.pointers.delete(session);
+      return 'user';
+    }
+    this.former.set(session, [...former, from].slice(-8));
+    return 'link';
+  }
+
+  mark(key: string, isFound: boolean): void {
+    if (isFound) this.found.add(key);
+    else this.found.delete(key);
   }
 
   rebind(expected: Binding, proposal: Placement): Claim {
@@ -44,6 +104,7 @@ class Model {
       return { binding: held, made: false };
     }
     const binding = { ...proposal, root: expected.root, generation: expected.generation + 1 };
+    if (held === undefined) this.mark(keyOf(expected.root), false);
     this.hold(binding);
     return { binding, made: true };
   }
@@ -52,14 +113,21 @@ class Model {
     const held = this.resolve(name);
     if (held !== undefined) this.roots.delete(keyOf(held.root));
     this.pointers.delete(keyOf(name));
+    this.shared.delete(keyOf(name));
+    this.former.delete(keyOf(name));
   }
 
   restore({ binding, aliases }: KnownBinding): Binding {
     const held = this.resolve(binding.root) ?? binding;
-    const free = aliases.filter((alias) => this.resolve(alias) === undefined);
+    const free = aliases.filter(
+      (alias) => this.resolve(alias) === undefined && !this.shared.has(keyOf(alias)),
+    );
+    if (this.resolve(binding.root) === undefined) this.mark(keyOf(binding.root), false);
     this.hold(held);
     for (const alias of free) {
-      if (keyOf(alias) !== keyOf(held.root)) this.pointers.set(keyOf(alias), keyOf(held.root));
+      if (keyOf(alias) === keyOf(held.root)) continue;
+      this.pointers.set(keyOf(alias), keyOf(held.root));
+      this.mark(keyOf(alias), false);
     }
     return held;
   }
@@ -83,11 +151,19 @@ type Step = (model: Model, store: AffinityStore, fence: string) => Promise<void>
 export type OpenPool = () => Promise<{ readonly store: AffinityStore; readonly fence: string }>;
 
 const users = fc.constantFrom('A', 'B', 'C').map(user);
+const evidence = fc.record({ found: fc.boolean() });
+const borne = (names: fc.Arbitrary<Name>): fc.Arbitrary<RequestName> =>
+  fc.tuple(names, evidence).map(([name, how]) => ({ ...name, ...how }));
 const sessions = fc.constantFrom('1', '2', '3').map(session);
 const anyName = fc.oneof(users, sessions);
 const placements = fc
   .tuple(fc.constantFrom('x', 'y', 'z'), fc.constantFrom('1', '2'))
   .map(([i, n]) => at(i, n));
+const claims = fc.oneof(
+  { weight: 3, arbitrary: fc.tuple(borne(users), borne(sessions)) },
+  { weight: 1, arbitrary: borne(users).map((name) => [name]) },
+  { weight: 1, arbitrary: borne(sessions).map((name) => [name]) },
+);
 const requests = fc.oneof(
   fc.tuple(users, sessions),
   users.map((name) => [name]),
@@ -95,18 +171,23 @@ const requests = fc.oneof(
 );
 
 const steps: fc.Arbitrary<[string, Step]> = fc.oneof(
-  { weight: 6, arbitrary: fc.tuple(requests, placements).map(([names, place]) => claimStep(names, place)) },
+  { weight: 6, arbitrary: fc.tuple(claims, placements).map(([names, place]) => claimStep(names, place)) },
   { weight: 3, arbitrary: fc.tuple(fc.nat(), placements).map(([which, place]) => rebindStep(which, place)) },
   { weight: 2, arbitrary: requests.map(renewStep) },
   { weight: 2, arbitrary: anyName.map(releaseStep) },
   { weight: 1, arbitrary: fc.tuple(fc.nat(), fc.uniqueArray(sessions)).map(([w, s]) => restoreStep(w, s)) },
 );
 
-function claimStep(names: readonly Name[], place: Placement): [string, Step] {
+function claimStep(names: readonly RequestName[], place: Placement): [string, Step] {
   return [
-    `claim ${names.map(keyOf)} ${place.instance}/${place.incarnation}`,
-    async (model, store, fence) =>
-      expect(await store.claim(names, place, fence)).toEqual(model.claim(names, place)),
+    `claim ${names.map((name) => keyOf(name) + (name.found === true ? '?' : ''))} ${place.instance}/${place.incarnation}`,
+    async (model, store, fence) => {
+      const claimed = store.claim(names, place, fence).catch((error: unknown) => {
+        if (error instanceof NamesNobody) return 'nobody';
+        throw error;
+      });
+      expect(await claimed).toEqual(model.claim(names, place));
+    },
   ];
 }
 

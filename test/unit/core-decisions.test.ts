@@ -136,7 +136,13 @@ describe('who may take new agents', () => {
 });
 
 describe('names', () => {
-  const none = { user: undefined, session: undefined, address: undefined };
+  const none = {
+    user: undefined,
+    session: undefined,
+    address: undefined,
+    userIsFound: false,
+    sessionIsFound: false,
+  };
 
   test('the user comes before the session', () => {
     expect(aliasesOf({ ...none, user: 'U', session: 'S' }).map(({ kind }) => kind)).toEqual([
