@@ -47,6 +47,8 @@ interface Entry extends CachedBinding {
 
 // Sessions of one agent that are known at a time; a re-logon adds one, and the oldest is forgotten.
 const MOST_NAMES = 8;
+// There should be none; there may be one for all agents.
+const MOST_SHARED = 1_000;
 
 /**
  * The bindings that this process knows, so that a known agent's request needs no
@@ -59,6 +61,7 @@ export class BindingCache {
   readonly #entries: LRUCache<string, Entry>;
   readonly #byRaw = new Map<string, Entry>();
   readonly #byStored = new Map<string, Entry>();
+  readonly #shared = new LRUCache<string, number>({ max: MOST_SHARED });
   readonly #maxEntries: number;
   readonly #trustedMs: number;
   readonly #renewedMs: number;
@@ -91,7 +94,7 @@ export class BindingCache {
     if (user === undefined) return session === undefined ? undefined : this.#find('session', session);
     const entry = this.#find('user', user);
     if (entry === undefined || session === undefined) return entry;
-    return this.#find('session', session) === entry ? entry : undefined;
+    return this.#find('session', session) === entry || this.#isShared(session) ? entry : undefined;
   }
 
   /** The entry for the {@link nameKey} of one name, as a request bears it or in stored form. */
@@ -155,6 +158,12 @@ export class BindingCache {
     for (const name of names) this.#link(name, entry);
   }
 
+  /** The session is none of anybody's names, as the store said when it was asked. */
+  share(session: Name, askedAt: number): void {
+    this.forget(session);
+    this.#shared.set(session.value, askedAt);
+  }
+
   /**
    * The name does not mean any more what it meant. A binding goes with its root.
    *
@@ -184,6 +193,12 @@ export class BindingCache {
   /** Has ended in the store, if nobody else has renewed it there; nor was it acted on without the store. */
   hasEnded(entry: CachedBinding, now: number): boolean {
     return now - Math.max(entry.renewedAt, entry.usedAt) >= this.idleLifetimeMs;
+  }
+
+  /** As long as a binding goes without being renewed, so that the store knows it is in use. */
+  #isShared(session: string): boolean {
+    const askedAt = this.#shared.get(session);
+    return askedAt !== undefined && performance.now() - askedAt < this.#renewedMs;
   }
 
   #add(key: string, binding: Binding): Entry {

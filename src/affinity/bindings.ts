@@ -1,17 +1,21 @@
 import { epochOf } from '../core/agreement/ledger.ts';
 import type { Standing } from '../core/agreement/standing.ts';
 import type { Binding, Claim, Placement } from '../core/binding.ts';
-import type { Name } from '../core/identity.ts';
-import { nameKey } from '../core/identity.ts';
+import type { Evidence } from '../core/evidence.ts';
+import type { Name, Names, RequestName } from '../core/identity.ts';
+import { byWeight, nameKey } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { AffinityStore, BindingPage, BindingQuery, KnownBinding } from '../core/ports.ts';
 import { StaleView, StoreUnavailable } from '../core/ports.ts';
 import { isCurrent } from '../core/route.ts';
+import { AloneDecisions } from './alone.ts';
 import type { BindingCache, CachedBinding, Confirmation } from './binding-cache.ts';
+import { between, findFor, leading } from './claimed-names.ts';
 import { HeardMoves } from './heard-moves.ts';
 import { Journal } from './journal.ts';
 import { Mirror } from './mirror.ts';
-import { storedForm } from './stored-name.ts';
+import { storedKey } from './stored-name.ts';
+import { timed } from './timed.ts';
 import { WriteBack } from './write-back.ts';
 
 /** How a request came by its binding; the `decision` of logs and metrics. */
@@ -23,8 +27,13 @@ export interface Bound {
 }
 
 export interface BindingsEvents {
-  /** An agent had been served by `was` under one of these names, and from now on is by `now`. */
-  onConflict(names: readonly Name[], was: Placement, now: Placement): void;
+  /**
+   * These names were bound to two instances, and the request goes to `now`. Where all are asserted, they are one agent's,
+   * who had been served by `was`; a name that was only found may be another agent's.
+   */
+  onConflict(names: readonly Name[], was: Placement, now: Placement, between: Evidence): void;
+  /** Users took turns with this session, so it does not tell who they are. */
+  onShared(session: Name): void;
   /** A binding was moved from here, because its instance or incarnation was gone. */
   onRebound(): void;
   onOperation(operation: string, outcome: 'ok' | 'stale' | 'unavailable', seconds: number): void;
@@ -43,6 +52,9 @@ export interface BindingsOptions {
   readonly epoch: () => number;
   readonly events: BindingsEvents;
 }
+
+// A renewal does not tell which of two names lead to what it found.
+const NOT_TOLD: readonly Name[] = [];
 
 /** When a question was sent to the store, and in which epoch and life of it. */
 interface Asked extends Confirmation {
@@ -68,6 +80,7 @@ export class Bindings {
   readonly #writer: WriteBack;
   readonly #mirror: Mirror;
   readonly #moves = new HeardMoves();
+  readonly #alone: AloneDecisions;
   #counts: ReadonlyMap<InstanceId, number> | undefined;
   /** Before this moment, in monotonic milliseconds, news may have been missed. */
   #trustedSince = Number.NEGATIVE_INFINITY;
@@ -83,6 +96,7 @@ export class Bindings {
     this.#options = options;
     this.#store = store;
     this.#cache = cache;
+    this.#alone = new AloneDecisions(cache, this.#journal, options.events.onConflict);
     this.#writer = new WriteBack({
       store,
       cache,
@@ -148,6 +162,11 @@ export class Bindings {
     return this.#cache.find(user, session);
   }
 
+  /** The same of a request, whose names may have been found in its body. */
+  findFor(names: Names): CachedBinding | undefined {
+    return findFor(this.#cache, names);
+  }
+
   get(name: Name): CachedBinding | undefined {
     return this.#cache.get(nameKey(name.kind, name.value));
   }
@@ -179,9 +198,9 @@ export class Bindings {
   /**
    * Learns the binding that holds for the names, or makes `proposal` that binding.
    *
-   * @throws StaleView | StoreUnavailable
+   * @throws StaleView | StoreUnavailable | NamesNobody
    */
-  async claim(names: readonly Name[], proposal: Placement, fence: string): Promise<Bound> {
+  async claim(names: readonly RequestName[], proposal: Placement, fence: string): Promise<Bound> {
     if (this.#journal.size > 0) await this.#writer.journal();
     const asked = this.#asking(epochOf(fence));
     const claim = await this.#timed('claim', this.#store.claim(names, proposal, fence));
@@ -204,7 +223,7 @@ export class Bindings {
     if (this.#journal.size > 0) await this.#writer.journal();
     const asked = this.#asking(epochOf(fence));
     const claim = await this.#timed('rebind', this.#store.rebind(expected, proposal, fence));
-    this.#learn(names, claim, asked);
+    this.#learn(this.#leadingTo(expected, names), claim, asked);
     if (claim.made) this.#options.events.onRebound();
     this.#refuseIfForgotten(asked);
     return { binding: claim.binding, decision: claim.made ? 'rebound' : 'bound' };
@@ -215,25 +234,19 @@ export class Bindings {
    *
    * @throws StoreUnavailable
    */
-  async lookup(names: readonly Name[]): Promise<Binding | undefined> {
+  async lookup(names: readonly RequestName[]): Promise<Binding | undefined> {
     if (this.#journal.size > 0) await this.#writer.journal();
-    return this.#ask('lookup', names);
+    return this.#ask('lookup', byWeight(names), names.length === 1 ? names : NOT_TOLD);
   }
 
   /** {@link claim} without the store: who is known stays, who is not is placed. */
-  claimAlone(names: readonly Name[], placement: Placement): Bound {
-    for (const name of names) {
-      const known = this.get(name);
-      if (known === undefined) continue;
-      this.#join(names, known);
-      return { binding: known.binding, decision: 'bound' };
-    }
-    return { binding: this.#decide(names, names[0] as Name, placement), decision: 'storeless' };
+  claimAlone(names: readonly RequestName[], placement: Placement): Bound {
+    return this.#alone.claim(names, placement);
   }
 
   /** {@link rebind} without the store. */
   moveAlone(names: readonly Name[], expected: Binding, placement: Placement): Bound {
-    const binding = this.#decide(names, expected.root, placement);
+    const binding = this.#alone.place(this.#leadingTo(expected, names), expected.root, placement);
     this.#options.events.onRebound();
     return { binding, decision: 'rebound' };
   }
@@ -304,38 +317,26 @@ export class Bindings {
     return written;
   }
 
-  /**
-   * Places an agent without the store. Nobody has agreed to it, so it has no
-   * generation, and loses against whatever anybody has of him from the store.
-   */
-  #decide(names: readonly Name[], root: Name, placement: Placement): Binding {
-    const { instance, incarnation } = placement;
-    const binding: Binding = { root: storedForm(root), instance, incarnation, generation: 0 };
-    const entry = this.#cache.decide(names, binding, performance.now());
-    this.#journal.write(entry.names, binding, 0);
-    return binding;
-  }
-
-  /** What the store would do in a claim: the name that decides first is right, and the others follow it. */
-  #join(names: readonly Name[], known: CachedBinding): void {
-    const leaders = names.map((name) => this.get(name));
-    if (leaders.every((entry) => entry === known)) return;
-    const displaced = leaders.find((entry) => entry !== undefined && entry !== known);
-    if (displaced !== undefined && displaced.binding.instance !== known.binding.instance) {
-      this.#options.events.onConflict(names, displaced.binding, known.binding);
-    }
-    this.#cache.join(names, known);
-    this.#journal.write(known.names, known.binding, known.epoch);
+  /** Those of a request's names that are known to lead to the binding; others may be another agent's. */
+  #leadingTo({ root }: Binding, names: readonly Name[]): readonly Name[] {
+    const key = storedKey(root);
+    return names.filter((name) => this.get(name)?.key === key);
   }
 
   #asking(epoch: number): Asked {
     return { askedAt: performance.now(), epoch, life: this.#life };
   }
 
-  #learn(names: readonly Name[], claim: Claim, { askedAt, epoch, life }: Asked): void {
+  #learn(asked: readonly RequestName[], claim: Claim, { askedAt, epoch, life }: Asked): void {
     if (claim.conflict !== undefined) {
-      this.#options.events.onConflict(names, claim.conflict, claim.binding);
+      this.#options.events.onConflict(asked, claim.conflict, claim.binding, between(asked, claim));
     }
+    const session = asked[1];
+    if (claim.by === 'user' && session !== undefined && session.found !== true) {
+      this.#cache.share(session, askedAt);
+      this.#options.events.onShared(session);
+    }
+    const names = leading(asked, claim);
     if (this.#moves.isOutdated([...names, claim.binding.root], askedAt)) return;
     // What the store said in an earlier life it may have forgotten since, and it may have been too late to write it back.
     this.#cache.put(names, claim.binding, { askedAt, epoch: life === this.#life ? epoch : 0 });
@@ -347,10 +348,14 @@ export class Bindings {
   }
 
   /** Asks the store who holds, as of the epoch that is known when it is asked. */
-  async #ask(operation: 'lookup' | 'renew', names: readonly Name[]): Promise<Binding | undefined> {
+  async #ask(
+    operation: 'lookup' | 'renew',
+    names: readonly Name[],
+    told: readonly Name[] = names,
+  ): Promise<Binding | undefined> {
     const asked = this.#asking(this.#options.epoch());
     const binding = await this.#timed(operation, this.#store.renew(names));
-    if (binding !== undefined) this.#learn(names, { binding, made: false }, asked);
+    if (binding !== undefined) this.#learn(told, { binding, made: false }, asked);
     return binding;
   }
 
@@ -371,7 +376,7 @@ export class Bindings {
     const { binding, aliases } = written;
     const names = [binding.root, ...aliases];
     const isSamePlace = held.instance === binding.instance && held.incarnation === binding.incarnation;
-    if (wasDecidedHere && !isSamePlace) this.#options.events.onConflict(names, binding, held);
+    if (wasDecidedHere && !isSamePlace) this.#options.events.onConflict(names, binding, held, 'asserted');
     if (this.#moves.isOutdated(names, askedAt)) return;
     // Restoring was not asking on behalf of a view: what is the same stays worth what it was worth, all else is worth nothing yet.
     this.#cache.put(names, held, { askedAt, epoch: 0 });
@@ -382,17 +387,7 @@ export class Bindings {
     this.#moves.heard(names, performance.now());
   }
 
-  async #timed<T>(operation: string, running: Promise<T>): Promise<T> {
-    const begunAt = performance.now();
-    const tell = (outcome: 'ok' | 'stale' | 'unavailable'): void =>
-      this.#options.events.onOperation(operation, outcome, (performance.now() - begunAt) / 1_000);
-    try {
-      const result = await running;
-      tell('ok');
-      return result;
-    } catch (error) {
-      tell(error instanceof StaleView ? 'stale' : 'unavailable');
-      throw error;
-    }
+  #timed<T>(operation: string, running: Promise<T>): Promise<T> {
+    return timed(running, (...how) => this.#options.events.onOperation(operation, ...how));
   }
 }

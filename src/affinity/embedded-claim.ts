@@ -110,7 +110,11 @@ function userHolds({ root }: Found): UserHolds {
   return root.found === true ? 'found' : 'binding';
 }
 
-function sessionHolds(session: string | undefined, { entry, field, root }: Found, isSame: boolean): SessionHolds {
+function sessionHolds(
+  session: string | undefined,
+  { entry, field, root }: Found,
+  isSame: boolean,
+): SessionHolds {
   if (isSame) return 'same';
   if (root === undefined) return 'nothing';
   if (field === session) return 'itself';

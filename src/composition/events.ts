@@ -81,13 +81,22 @@ export function bindingsEvents(
   showName: (name: Name) => string,
 ): BindingsEvents {
   return {
-    onConflict: (names, was, now) => {
+    onConflict: (names, was, now, between) => {
+      if (between === 'found') {
+        metrics.namesIgnored.inc({ pool, reason: 'found' });
+        logger.debug(
+          { pool, names: names.map(showName), was: was.instance, now: now.instance },
+          'a name that was found in a body is bound elsewhere, and left as it is',
+        );
+        return;
+      }
       metrics.conflicts.inc({ pool });
       logger.warn(
         { pool, names: names.map(showName), was: was.instance, now: now.instance },
         'binding conflict: an agent was bound to two instances and follows one of them from now on',
       );
     },
+    onShared: () => metrics.namesIgnored.inc({ pool, reason: 'shared' }),
     onRebound: () => metrics.rebinds.inc({ pool }),
     onOperation: (operation, outcome, seconds) => {
       metrics.affinityOperations.inc({ pool, operation, outcome });

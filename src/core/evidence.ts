@@ -27,15 +27,7 @@ export type SessionHolds = 'nothing' | 'itself' | 'same' | 'found-other' | 'othe
  * `session`: the binding of the session, made where there is none; the user stays as it is.
  * `nobody`: the request names no agent.
  */
-export type Ruling =
-  | 'user'
-  | 'link'
-  | 'link-found'
-  | 'take'
-  | 'take-found'
-  | 'keep'
-  | 'session'
-  | 'nobody';
+export type Ruling = 'user' | 'link' | 'link-found' | 'take' | 'take-found' | 'keep' | 'session' | 'nobody';
 
 const USER_HOLDS: readonly UserHolds[] = ['nothing', 'found', 'binding'];
 const SESSION_HOLDS: readonly SessionHolds[] = [

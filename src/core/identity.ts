@@ -30,6 +30,12 @@ const KIND: ReadonlyMap<string, NameKind> = new Map(
   Object.entries(LETTER).map(([kind, letter]) => [letter, kind as NameKind]),
 );
 
+/** The same names, the one first that decides wherever it is known: a user who was only found comes after the session. */
+export function byWeight(names: readonly RequestName[]): readonly RequestName[] {
+  const [first, second] = names;
+  return second !== undefined && first?.found === true ? [second, first] : names;
+}
+
 /** One string per name, unique over kinds: the key of caches and stores. */
 export function nameKey(kind: NameKind, value: string): string {
   return LETTER[kind] + value;

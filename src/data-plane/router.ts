@@ -6,12 +6,12 @@ import { rendezvous } from '../core/balancers.ts';
 import type { Binding } from '../core/binding.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
-import type { Name } from '../core/identity.ts';
-import { aliasesOf } from '../core/identity.ts';
+import type { Name, RequestName } from '../core/identity.ts';
+import { aliasesOf, byWeight } from '../core/identity.ts';
 import type { InstanceState } from '../core/instance.ts';
 import { isUsable } from '../core/instance.ts';
 import type { Coordinator } from '../core/ports.ts';
-import { StaleView, StoreUnavailable } from '../core/ports.ts';
+import { NamesNobody, StaleView, StoreUnavailable } from '../core/ports.ts';
 import type { RoutedBinding, Verdict, WayToBind } from '../core/route.ts';
 import { judge, wayToBind } from '../core/route.ts';
 import { placementAt } from '../core/view.ts';
@@ -76,7 +76,7 @@ export class Router {
 
   /** What is known of the request's agent here, without asking anyone. */
   known(pool: Pool, exchange: Exchange): CachedBinding | undefined {
-    return bindsAgents(pool) ? pool.bindings.find(exchange.user, exchange.session) : undefined;
+    return bindsAgents(pool) ? pool.bindings.findFor(exchange) : undefined;
   }
 
   /** @throws GatewayError where the request must be refused */
@@ -92,7 +92,11 @@ export class Router {
       } catch (error) {
         if (error instanceof StaleView) trouble = VIEW;
         else if (error instanceof StoreUnavailable) trouble = STORE;
-        else throw error;
+        else if (error instanceof NamesNobody) {
+          // It goes on without the name that is none.
+          exchange.session = undefined;
+          continue;
+        } else throw error;
       }
       // What did not answer twice will not the third time; a view that was overtaken is the sign of a new one.
       if (trouble === before && trouble !== VIEW) return trouble;
@@ -146,7 +150,7 @@ export class Router {
    * go. One step each, unless the view changes meanwhile or another gateway
    * moves it too.
    */
-  async #bind(pool: Pool, exchange: Exchange, names: readonly Name[]): Promise<Route> {
+  async #bind(pool: Pool, exchange: Exchange, names: readonly RequestName[]): Promise<Route> {
     const { standing } = pool;
     let learnt = await this.#claim(pool, exchange, names);
     for (let moves = 0; moves <= MOST_MOVES; moves += 1) {
@@ -164,7 +168,7 @@ export class Router {
     return VIEW;
   }
 
-  async #claim(pool: Pool, exchange: Exchange, names: readonly Name[]): Promise<Learnt | Wait> {
+  async #claim(pool: Pool, exchange: Exchange, names: readonly RequestName[]): Promise<Learnt | Wait> {
     const { standing, bindings } = pool;
     const { way, epoch } = howToBind(standing);
     if (way === 'renew' || way === 'wait') return noWay(standing, way);
@@ -282,8 +286,8 @@ function isBound(pool: Pool, { user, session, address }: Exchange): boolean {
 }
 
 /** What the store said of an agent may be outdated; what was decided here, without it, bears no epoch and cannot be. */
-function knownHere({ bindings }: Pool, names: readonly Name[], epoch: number): Learnt | undefined {
-  for (const name of names) {
+function knownHere({ bindings }: Pool, names: readonly RequestName[], epoch: number): Learnt | undefined {
+  for (const name of byWeight(names)) {
     const entry = bindings.get(name);
     if (entry !== undefined)
       return { binding: entry.binding, epoch: entry.epoch === 0 ? epoch : entry.epoch };

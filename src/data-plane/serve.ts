@@ -151,7 +151,8 @@ export class Server {
       const refusal = await identifier.readBody(exchange);
       if (refusal !== undefined) return refusal;
     }
-    if (exchange.user === undefined && exchange.session === undefined && pool.anonymous === 'address') {
+    // Also beside a session, which may turn out to be nobody's.
+    if (exchange.user === undefined && pool.anonymous === 'address') {
       identifier.readAddress(exchange);
     }
     return undefined;

@@ -36,9 +36,12 @@ export class StoreDesk {
     const { root } = claim.binding;
     const leads = leadsTo(claim.by ?? 'link');
     const leading = names.filter(({ kind }) => (kind === 'session' ? leads.session : leads.user));
-    const aliases = leading.map(storedForm).filter(({ kind, value }) => kind !== root.kind || value !== root.value);
+    const aliases = leading
+      .map(storedForm)
+      .filter(({ kind, value }) => kind !== root.kind || value !== root.value);
     // A session may have meant something else before it followed the user, or before it was shared.
-    const moved = names.length === 1 || claim.by === 'session' ? NOTHING_MOVED : names.slice(1).map(storedForm);
+    const moved =
+      names.length === 1 || claim.by === 'session' ? NOTHING_MOVED : names.slice(1).map(storedForm);
     this.#news(pool, claim.binding, aliases, moved);
     return claim;
   }

@@ -45,6 +45,11 @@ export class Metrics {
     'Agents that turned out to be bound to two instances and were brought together',
     ['pool'],
   );
+  readonly namesIgnored = this.#counter(
+    'gateway_names_ignored_total',
+    'Names of requests that were not used, by reason: found (in a body, and bound elsewhere than the name that decides), shared (a session that users take turns with), and what no name can be',
+    ['pool', 'reason'],
+  );
   readonly affinityOperations = this.#counter(
     'gateway_affinity_operations_total',
     'Operations on the affinity store, by outcome',

@@ -5,7 +5,7 @@ import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
 import type { SessionHolds } from '../../src/core/evidence.ts';
 import { ruling } from '../../src/core/evidence.ts';
 import type { Name, RequestName } from '../../src/core/identity.ts';
-import { nameKey, namedBy, parseNameKey } from '../../src/core/identity.ts';
+import { namedBy, nameKey, parseNameKey } from '../../src/core/identity.ts';
 import type { AffinityStore, KnownBinding } from '../../src/core/ports.ts';
 import { NamesNobody } from '../../src/core/ports.ts';
 import { at, listAll, session, user } from './affinity-store.ts';
@@ -46,7 +46,8 @@ class Model {
     let by = ruling(named, userHas, this.sessionHolds(session, userRoot, sessionRoot));
     if (by === 'nobody') return 'nobody';
     if (by === 'link' && session !== undefined && at !== undefined && userRoot !== sessionRoot) {
-      if (sessionRoot !== session && !this.found.has(session)) by = this.handOn(session, user ?? '', sessionRoot ?? '');
+      if (sessionRoot !== session && !this.found.has(session))
+        by = this.handOn(session, user ?? '', sessionRoot ?? '');
     }
     const decider = by === 'session' ? session : user;
     const root = (by === 'session' ? sessionRoot : userRoot) ?? decider ?? '';
@@ -72,7 +73,11 @@ class Model {
     return { binding, made, by, conflict: { instance: lost.instance, incarnation: lost.incarnation } };
   }
 
-  sessionHolds(session: string | undefined, userRoot: string | undefined, root: string | undefined): SessionHolds {
+  sessionHolds(
+    session: string | undefined,
+    userRoot: string | undefined,
+    root: string | undefined,
+  ): SessionHolds {
     if (session !== undefined && this.shared.has(session)) return 'shared';
     if (root === undefined) return 'nothing';
     if (root === userRoot) return 'same';

@@ -89,6 +89,7 @@ export class Site {
       epoch: () => this.epoch,
       events: {
         onRebound: () => {},
+        onShared: () => {},
         onConflict: (names, was, now) =>
           conflicts.push(`${names[0]?.value}: ${was.instance} -> ${now.instance}`),
         onOperation: (operation, outcome) => operations.push(`${operation} ${outcome}`),

@@ -7,7 +7,9 @@ import type { AffinityStore, KnownBinding } from '../../src/core/ports.ts';
 import { StaleView } from '../../src/core/ports.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
+import { evidenceContract } from '../contract/affinity-evidence.ts';
 import { behavesLikeTheModel, listsLikeTheModel } from '../contract/affinity-model.ts';
+import type { OpenStore } from '../contract/affinity-store.ts';
 import { affinityStoreContract, at, session, uniquePrefix, user } from '../contract/affinity-store.ts';
 import { eventually } from '../support/eventually.ts';
 import { openLedger, setFence } from '../support/fence.ts';
@@ -24,7 +26,7 @@ async function connect(): Promise<RedisConnection> {
   return redis;
 }
 
-affinityStoreContract('the Redis store', async (idleLifetimeMs) => {
+async function openStore(idleLifetimeMs: number): Promise<OpenStore> {
   const redis = await connect();
   const keyPrefix = uniquePrefix();
   const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs });
@@ -38,7 +40,10 @@ affinityStoreContract('the Redis store', async (idleLifetimeMs) => {
       await redis.close();
     },
   };
-});
+}
+
+affinityStoreContract('the Redis store', openStore);
+evidenceContract('the Redis store', openStore);
 
 describe('the Redis store', () => {
   const connections: RedisConnection[] = [];

@@ -7,7 +7,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Embedded } from '../../src/affinity/embedded-store.ts';
 import { openEmbedded } from '../../src/affinity/embedded-store.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
+import { evidenceContract } from '../contract/affinity-evidence.ts';
 import { behavesLikeTheModel, listsLikeTheModel } from '../contract/affinity-model.ts';
+import type { OpenStore } from '../contract/affinity-store.ts';
 import { affinityStoreContract, at, session, user } from '../contract/affinity-store.ts';
 
 import { eventually } from '../support/eventually.ts';
@@ -15,7 +17,7 @@ import { eventually } from '../support/eventually.ts';
 // The one process that uses the store keeps the ledger too, so this one is as good as any.
 const FENCE = '1.view:local';
 
-affinityStoreContract('the embedded store', async (idleLifetimeMs) => {
+async function openStore(idleLifetimeMs: number): Promise<OpenStore> {
   const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-lmdb-'));
   const embedded = openEmbedded({ directory });
   return {
@@ -26,7 +28,10 @@ affinityStoreContract('the embedded store', async (idleLifetimeMs) => {
       rmSync(directory, { recursive: true });
     },
   };
-});
+}
+
+affinityStoreContract('the embedded store', openStore);
+evidenceContract('the embedded store', openStore);
 
 describe('the embedded store', () => {
   const HOUR_MS = 3_600_000;

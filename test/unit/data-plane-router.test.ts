@@ -52,7 +52,7 @@ class Side {
         cache: new BindingCache({ maxEntries: 100, idleLifetimeMs: 3_600_000 }),
         sessionsAreProvisional: false,
         epoch: () => this.replica.agreed.epoch,
-        events: { onConflict: () => {}, onRebound: () => {}, onOperation: () => {} },
+        events: { onConflict: () => {}, onShared: () => {}, onRebound: () => {}, onOperation: () => {} },
       }),
       standing: this.replica,
     } as Partial<Pool> as Pool;

@@ -1,0 +1,79 @@
+import type { Binding, Placement } from '../core/binding.ts';
+import type { Evidence, SessionHolds } from '../core/evidence.ts';
+import { leadsTo, ruling } from '../core/evidence.ts';
+import type { Name, RequestName } from '../core/identity.ts';
+import { namedBy, nameKey } from '../core/identity.ts';
+import type { BindingCache, CachedBinding } from './binding-cache.ts';
+import type { Journal } from './journal.ts';
+import { storedForm } from './stored-name.ts';
+
+/** What is decided about bindings without the store. Everything of it is in the journal, to be written back. */
+export class AloneDecisions {
+  readonly #cache: BindingCache;
+  readonly #journal: Journal;
+  readonly #onConflict: (names: readonly Name[], was: Placement, now: Placement, between: Evidence) => void;
+
+  constructor(
+    cache: BindingCache,
+    journal: Journal,
+    onConflict: (names: readonly Name[], was: Placement, now: Placement, between: Evidence) => void,
+  ) {
+    this.#cache = cache;
+    this.#journal = journal;
+    this.#onConflict = onConflict;
+  }
+
+  /** Who is known stays, who is not is placed. What the names are worth is ruled as the store would, by what is known here. */
+  claim(
+    names: readonly RequestName[],
+    placement: Placement,
+  ): { binding: Binding; decision: 'bound' | 'storeless' } {
+    const user = names.find(({ kind }) => kind !== 'session');
+    const session = names.find(({ kind }) => kind === 'session');
+    const ofUser = user && this.#get(user);
+    const ofSession = session && this.#get(session);
+    const named = namedBy(names);
+    const by = ruling(named, ofUser === undefined ? 'nothing' : 'binding', sessionHolds(ofUser, ofSession));
+    const leads = leadsTo(by);
+    const leading = names.filter(({ kind }) => (kind === 'session' ? leads.session : leads.user));
+    const takes = by === 'session' || by === 'take' || by === 'take-found';
+    const known = takes ? ofSession : ofUser;
+    if (known === undefined) {
+      const root = leading[0] ?? (names[0] as Name);
+      return { binding: this.place(leading, root, placement), decision: 'storeless' };
+    }
+    const other = takes ? ofUser : ofSession;
+    if (other !== undefined && other.binding.instance !== known.binding.instance) {
+      const isFound = named.user === 'found' || named.session === 'found';
+      this.#onConflict(names, other.binding, known.binding, isFound ? 'found' : 'asserted');
+    }
+    this.#join(leading, known);
+    return { binding: known.binding, decision: 'bound' };
+  }
+
+  /** Nobody has agreed to it, so it has no generation, and loses against whatever anybody has of the agent from the store. */
+  place(names: readonly Name[], root: Name, { instance, incarnation }: Placement): Binding {
+    const { kind, value } = storedForm(root);
+    const binding: Binding = { root: { kind, value }, instance, incarnation, generation: 0 };
+    const entry = this.#cache.decide(names, binding, performance.now());
+    this.#journal.write(entry.names, binding, 0);
+    return binding;
+  }
+
+  #join(names: readonly Name[], known: CachedBinding): void {
+    if (names.every((name) => this.#get(name) === known)) return;
+    this.#cache.join(names, known);
+    this.#journal.write(known.names, known.binding, known.epoch);
+  }
+
+  #get({ kind, value }: Name): CachedBinding | undefined {
+    return this.#cache.get(nameKey(kind, value));
+  }
+}
+
+/** The cache does not know what was only found, so all of it counts as asserted. */
+function sessionHolds(ofUser: CachedBinding | undefined, ofSession: CachedBinding | undefined): SessionHolds {
+  if (ofSession === undefined) return 'nothing';
+  if (ofSession === ofUser) return 'same';
+  return ofSession.binding.root.kind === 'session' ? 'itself' : 'other';
+}

@@ -1,0 +1,30 @@
+import type { Claim } from '../core/binding.ts';
+import type { Evidence } from '../core/evidence.ts';
+import { leadsTo } from '../core/evidence.ts';
+import type { Names, RequestName } from '../core/identity.ts';
+import type { BindingCache, CachedBinding } from './binding-cache.ts';
+
+/** The names of a claim that lead to what it came to. */
+export function leading(names: readonly RequestName[], { by }: Claim): readonly RequestName[] {
+  if (by === undefined || names.length === 1) return names;
+  const leads = leadsTo(by);
+  return names.filter(({ kind }) => (kind === 'session' ? leads.session : leads.user));
+}
+
+/** Whether one agent was at two instances, or one of the names may be another agent's. */
+export function between(names: readonly RequestName[], { by }: Claim): Evidence {
+  // A user whose binding gave way to that of the session had only been found before.
+  return by === 'take' || names.some(({ found }) => found === true) ? 'found' : 'asserted';
+}
+
+/** The cached binding that the store would rule for, or `undefined` where it has to be asked. */
+export function findFor(cache: BindingCache, names: Names): CachedBinding | undefined {
+  const { user, session, userIsFound, sessionIsFound } = names;
+  if (session !== undefined && (userIsFound || sessionIsFound)) {
+    const known = cache.find(undefined, session);
+    if (userIsFound && known?.binding.root.kind === 'user') return known;
+    // Nothing is left to link.
+    if (!userIsFound && known !== undefined) return cache.find(user, undefined);
+  }
+  return cache.find(user, session);
+}

@@ -1,0 +1,20 @@
+import { StaleView } from '../core/ports.ts';
+
+export type StoreOutcome = 'ok' | 'stale' | 'unavailable';
+
+/** The same promise, and tells how the operation of the store ended and how long it took. */
+export async function timed<T>(
+  running: Promise<T>,
+  tell: (outcome: StoreOutcome, seconds: number) => void,
+): Promise<T> {
+  const begunAt = performance.now();
+  const end = (outcome: StoreOutcome): void => tell(outcome, (performance.now() - begunAt) / 1_000);
+  try {
+    const result = await running;
+    end('ok');
+    return result;
+  } catch (error) {
+    end(error instanceof StaleView ? 'stale' : 'unavailable');
+    throw error;
+  }
+}

@@ -1,0 +1,209 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { storedForm } from '../../src/affinity/stored-name.ts';
+import type { Name, RequestName } from '../../src/core/identity.ts';
+import type { AffinityStore } from '../../src/core/ports.ts';
+import { NamesNobody } from '../../src/core/ports.ts';
+import { eventually } from '../support/eventually.ts';
+import type { OpenStore } from './affinity-store.ts';
+import { at, session, user } from './affinity-store.ts';
+
+const HOUR_MS = 3_600_000;
+const found = (name: Name): RequestName => ({ ...name, found: true });
+
+/** What every AffinityStore makes of names that are only found in bodies, and of sessions that change hands. */
+export function evidenceContract(name: string, open: (idleLifetimeMs: number) => Promise<OpenStore>): void {
+  describe(`${name} weighs names`, () => {
+    const opened: OpenStore[] = [];
+    let store: AffinityStore;
+    let fence: string;
+
+    async function openFor(idleLifetimeMs: number): Promise<void> {
+      const one = await open(idleLifetimeMs);
+      opened.push(one);
+      ({ store, fence } = one);
+    }
+    beforeEach(() => openFor(HOUR_MS));
+    afterEach(async () => {
+      for (const one of opened.splice(0)) await one.close();
+    });
+
+    /** Where the names lead; whoever is unknown is bound to `instance`. */
+    async function claim(names: readonly RequestName[], instance: string): Promise<string> {
+      return (await store.claim(names, at(instance), fence)).binding.instance;
+    }
+
+    test('a session that is bound alone stays, whoever is named in its bodies', async () => {
+      await claim([user('OTHER')], 'a');
+      await claim([session('s1')], 'b');
+
+      const asked = await store.claim([found(user('OTHER')), session('s1')], at('c'), fence);
+
+      expect(asked).toMatchObject({ by: 'session', conflict: at('a'), binding: { instance: 'b' } });
+      expect(await claim([session('s1')], 'c')).toBe('b');
+      expect(await claim([user('OTHER')], 'c')).toBe('a');
+    });
+
+    test('two agents who search for the same user stay where they are', async () => {
+      await claim([user('MILLER'), session('A1')], 'a');
+      await claim([user('SMITH'), session('A2')], 'b');
+
+      expect(await claim([found(user('*')), found(session('A1'))], 'c')).toBe('a');
+      expect(await claim([found(user('*')), found(session('A2'))], 'c')).toBe('b');
+
+      expect(await claim([session('A1')], 'c')).toBe('a');
+      expect(await claim([session('A2')], 'c')).toBe('b');
+      expect(await store.counts()).toEqual(
+        new Map([
+          ['a', 1],
+          ['b', 1],
+        ]),
+      );
+    });
+
+    test('a session of one user goes with that one, and the user who is found beside it stays nobody', async () => {
+      await claim([user('MILLER'), session('s1')], 'a');
+
+      expect(await claim([found(user('OTHER')), session('s1')], 'b')).toBe('a');
+      expect(await store.renew([user('OTHER')])).toBeUndefined();
+      expect((await store.renew([session('s1')]))?.root).toEqual(user('MILLER'));
+    });
+
+    test('session-only agents who all search for one user do not collapse onto one instance', async () => {
+      const places = ['a', 'b', 'c'];
+      for (let i = 0; i < 12; i += 1) await claim([session(`s${i}`)], places[i % 3] as string);
+      for (let i = 0; i < 12; i += 1) await claim([found(user('BOSS')), session(`s${i}`)], 'a');
+
+      for (let i = 0; i < 12; i += 1) expect(await claim([session(`s${i}`)], 'x')).toBe(places[i % 3]);
+    });
+
+    test('a user who is found joins a session that has none, and nobody is moved', async () => {
+      await claim([session('s1')], 'a');
+
+      const joined = await store.claim([found(user('MILLER')), found(session('s1'))], at('b'), fence);
+
+      expect(joined).toMatchObject({ by: 'take-found', made: false, binding: { instance: 'a' } });
+      expect(await claim([user('MILLER')], 'c')).toBe('a');
+      // The next one finds the place taken.
+      expect(await claim([found(user('SMITH')), found(session('s1'))], 'c')).toBe('a');
+      expect(await store.renew([user('SMITH')])).toBeUndefined();
+    });
+
+    test('a user who is asserted with a session is where that was used, though others were found beside it', async () => {
+      await claim([found(user('OTHER')), session('s1')], 'a');
+
+      const known = await store.claim([user('MILLER'), session('s1')], at('b'), fence);
+
+      expect(known).toMatchObject({
+        by: 'take',
+        made: false,
+        binding: { root: user('MILLER'), instance: 'a' },
+      });
+      expect(known.conflict).toBeUndefined();
+      expect((await store.renew([session('s1')]))?.root).toEqual(user('MILLER'));
+      expect((await store.renew([user('OTHER')]))?.instance).toBe('a');
+    });
+
+    test('a user who was only asked for follows the session that he is asserted with', async () => {
+      await claim([found(user('MILLER'))], 'a');
+      await claim([session('s1')], 'b');
+
+      const known = await store.claim([user('MILLER'), session('s1')], at('c'), fence);
+
+      expect(known).toMatchObject({
+        by: 'take',
+        binding: { root: user('MILLER'), instance: 'b', generation: 2 },
+      });
+      expect(known.conflict).toEqual(at('a'));
+      expect(await store.counts()).toEqual(new Map([['b', 1]]));
+      // From now on he is more than found.
+      await claim([session('s2')], 'a');
+      expect(await claim([user('MILLER'), session('s2')], 'c')).toBe('b');
+    });
+
+    test('a user who was asserted since does not follow any more', async () => {
+      await claim([found(user('MILLER'))], 'a');
+      await claim([user('MILLER')], 'c');
+      await claim([session('s1')], 'b');
+
+      expect(await claim([user('MILLER'), session('s1')], 'c')).toBe('a');
+    });
+
+    test('that a user was only found is not forgotten by moves and renewals', async () => {
+      const { binding } = await store.claim([found(user('MILLER')), found(session('s1'))], at('a'), fence);
+      await store.rebind(binding, at('b'), fence);
+      await store.renew([user('MILLER'), session('s1')]);
+
+      const known = await store.claim([user('SMITH'), session('s1')], at('c'), fence);
+
+      expect(known).toMatchObject({ by: 'take', binding: { root: user('SMITH'), instance: 'b' } });
+      await claim([session('s2')], 'd');
+      expect(await claim([user('MILLER'), session('s2')], 'x')).toBe('d');
+    });
+
+    test('a session that is found beside an asserted user is left to whoever has it', async () => {
+      await claim([user('SMITH'), session('s1')], 'b');
+      await claim([session('s2')], 'c');
+      await claim([user('MILLER')], 'a');
+
+      for (const value of ['s1', 's2']) {
+        expect(await claim([user('MILLER'), found(session(value))], 'x')).toBe('a');
+      }
+      expect(await claim([session('s1')], 'x')).toBe('b');
+      expect(await claim([session('s2')], 'x')).toBe('c');
+    });
+
+    test('a session that nobody has joins the user whom it is found with', async () => {
+      await claim([user('MILLER')], 'a');
+
+      expect(await claim([found(user('MILLER')), found(session('s1'))], 'b')).toBe('a');
+      expect(await claim([session('s1')], 'b')).toBe('a');
+      expect(await claim([user('SMITH'), found(session('s2'))], 'b')).toBe('b');
+      expect(await claim([session('s2')], 'a')).toBe('b');
+    });
+
+    test('a session that is handed from one user to the next follows, and is shared once it is taken back', async () => {
+      await claim([user('A'), session('s1')], 'a');
+      await claim([user('B'), session('s1')], 'b');
+      expect((await store.renew([session('s1')]))?.root).toEqual(user('B'));
+
+      const back = await store.claim([user('A'), session('s1')], at('c'), fence);
+
+      expect(back).toMatchObject({ by: 'user', binding: { root: user('A'), instance: 'a' } });
+      expect(back.conflict).toBeUndefined();
+      expect(await store.renew([session('s1')])).toBeUndefined();
+      await expect(store.claim([session('s1')], at('c'), fence)).rejects.toBeInstanceOf(NamesNobody);
+      expect(await claim([user('B'), session('s1')], 'c')).toBe('b');
+      expect(await claim([found(user('NEW')), session('s1')], 'c')).toBe('c');
+      expect(await store.renew([session('s1')])).toBeUndefined();
+      expect((await store.list({ aliases: true })).aliases).toEqual([]);
+    });
+
+    test('a session that more users take turns with is shared too', async () => {
+      for (const value of ['A', 'B', 'C', 'D']) await claim([user(value), session('s1')], 'a');
+      expect((await store.claim([user('A'), session('s1')], at('a'), fence)).by).toBe('user');
+    });
+
+    test('a shared session is not written back, and is a name again when an operator releases it', async () => {
+      for (const value of ['A', 'B', 'A']) await claim([user(value), session('s1')], 'a');
+      const { binding } = await store.claim([user('A')], at('a'), fence);
+
+      await store.restore([{ binding, aliases: [session('s1')], epoch: 1 }]);
+      expect(await store.renew([session('s1')])).toBeUndefined();
+      await store.release(session('s1'));
+
+      const { root } = (await store.claim([session('s1')], at('b'), fence)).binding;
+      expect(root).toEqual(storedForm(session('s1')));
+    });
+
+    test('a shared session is a name again when it was idle for a lifetime', async () => {
+      await openFor(200);
+      await eventually(async () => {
+        for (const value of ['A', 'B', 'A']) await claim([user(value), session('s1')], 'a');
+        await expect(store.claim([session('s1')], at('b'), fence)).rejects.toBeInstanceOf(NamesNobody);
+      });
+
+      // Asking for it is using it, so it is asked for more rarely than that.
+      await eventually(async () => expect(await claim([session('s1')], 'b')).toBe('b'), { every: 300 });
+    });
+  });
+}

@@ -1,0 +1,160 @@
+import { readFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { RedisStore } from '../../src/affinity/redis-store.ts';
+import { storedForm } from '../../src/affinity/stored-name.ts';
+import type { RequestName } from '../../src/core/identity.ts';
+import { NamesNobody } from '../../src/core/ports.ts';
+import type { RedisConnection } from '../../src/redis/connection.ts';
+import { openRedis } from '../../src/redis/connection.ts';
+import { at, listAll, session, uniquePrefix, user } from '../contract/affinity-store.ts';
+import { eventually } from '../support/eventually.ts';
+import { openLedger, setFence } from '../support/fence.ts';
+
+const port = Number(new URL(inject('redisUrl')).port);
+const HOUR_MS = 3_600_000;
+const found = (name: RequestName): RequestName => ({ ...name, found: true });
+
+/** The scripts of the last release, as its gateways load them. */
+const NAMES = ['gwClaim', 'gwRebind', 'gwRenew', 'gwRelease', 'gwRestore', 'gwCounts', 'gwList'];
+const LAST_RELEASE = Object.fromEntries(
+  NAMES.map((name) => [
+    name,
+    readFileSync(new URL(`../fixtures/release-0.1/${name}.lua`, import.meta.url), 'utf8'),
+  ]),
+);
+
+/** The connection of a gateway of the last release: whatever is to be defined, it defines its own. */
+function ofLastRelease(redis: RedisConnection): RedisConnection {
+  const withItsScripts = (commands: RedisConnection['claims']): RedisConnection['claims'] => ({
+    define: () => commands.define(LAST_RELEASE),
+    run: (script, keys, args) => commands.run(script, keys, args),
+    runConfirmed: (...command) => commands.runConfirmed(...command),
+    ping: () => commands.ping(),
+  });
+  return { ...redis, claims: withItsScripts(redis.claims), listings: withItsScripts(redis.listings) };
+}
+
+describe('a store that gateways of the last release and of this one share', () => {
+  const connections: RedisConnection[] = [];
+  let last: RedisStore;
+  let ours: RedisStore;
+  let fence: string;
+
+  async function connect(): Promise<RedisConnection> {
+    const redis = openRedis({ url: inject('redisUrl'), commandTimeoutMs: 5_000 });
+    connections.push(redis);
+    await eventually(() => redis.ping());
+    return redis;
+  }
+  beforeEach(async () => {
+    const options = { keyPrefix: uniquePrefix(), idleLifetimeMs: HOUR_MS };
+    await openLedger(port, options.keyPrefix);
+    last = new RedisStore(ofLastRelease(await connect()), 'crm', options);
+    ours = new RedisStore(await connect(), 'crm', options);
+    fence = await setFence(port, options.keyPrefix);
+  });
+  afterEach(async () => {
+    for (const redis of connections.splice(0)) await redis.close();
+  });
+
+  test('what was only found is a binding like any other to the last release', async () => {
+    const { binding } = await ours.claim([found(user('MILLER')), found(session('s1'))], at('a', '7'), fence);
+
+    expect(binding).toEqual({ root: user('MILLER'), ...at('a', '7'), generation: 1 });
+    for (const names of [[user('MILLER')], [session('s1')], [user('MILLER'), session('s1')]]) {
+      expect(await last.claim(names, at('b'), fence)).toEqual({ binding, made: false });
+      expect(await last.renew(names)).toEqual(binding);
+    }
+    expect(await last.counts()).toEqual(new Map([['a', 1]]));
+    const listed = await last.list({ aliases: true, limit: 100 });
+    expect(listed.bindings.map((line) => line.binding)).toEqual([binding]);
+    expect(listed.aliases).toEqual([{ name: storedForm(session('s1')), root: user('MILLER') }]);
+    const moved = await last.rebind(binding, at('c'), fence);
+    expect(moved.binding).toEqual({ root: user('MILLER'), ...at('c'), generation: 2 });
+    expect((await ours.claim([session('s1')], at('x'), fence)).binding).toEqual(moved.binding);
+    await last.release(session('s1'));
+    expect(await ours.counts()).toEqual(new Map());
+  });
+
+  test('what the last release wrote counts as asserted', async () => {
+    await last.claim([user('MILLER'), session('s1')], at('a'), fence);
+    await last.claim([session('s2')], at('b'), fence);
+
+    const beside = await ours.claim([found(user('OTHER')), found(session('s1'))], at('c'), fence);
+    const alone = await ours.claim([found(user('MILLER')), found(session('s2'))], at('c'), fence);
+
+    expect(beside).toMatchObject({ by: 'session', binding: { root: user('MILLER'), instance: 'a' } });
+    expect(alone).toMatchObject({ by: 'session', binding: { instance: 'b' }, conflict: at('a') });
+  });
+
+  test('what the last release has renewed counts as asserted from then on, and leads where it led', async () => {
+    const names = [user('MILLER'), session('s1')];
+    await ours.claim(names.map(found), at('a'), fence);
+    // It moves the user's binding, and the session to another user and back.
+    await last.claim([user('SMITH'), session('s1')], at('b'), fence);
+    await last.claim(names, at('b'), fence);
+
+    expect((await ours.claim([session('s1')], at('x'), fence)).binding.root).toEqual(user('MILLER'));
+    // Had it only been found beside it, the new user would be where the session is.
+    const next = await ours.claim([user('NEW'), session('s1')], at('x'), fence);
+    expect(next).toMatchObject({ by: 'link', made: true, conflict: at('a') });
+  });
+
+  test('a shared session leaves the last release as it was, and can be listed by both', async () => {
+    for (const value of ['A', 'B', 'A']) await ours.claim([user(value), session('s1')], at(value), fence);
+
+    expect(await last.renew([session('s1')])).toBeUndefined();
+    await last.claim([user('B'), session('s1')], at('x'), fence);
+    expect((await last.claim([session('s1')], at('x'), fence)).binding.root).toEqual(user('B'));
+
+    await expect(ours.claim([session('s1')], at('x'), fence)).rejects.toBeInstanceOf(NamesNobody);
+    expect(await ours.claim([user('A'), session('s1')], at('x'), fence)).toMatchObject({ by: 'user' });
+    expect((await last.list({ aliases: true })).aliases).toEqual([
+      { name: storedForm(session('s1')), root: user('B') },
+    ]);
+    await last.restore([
+      { binding: { root: user('C'), ...at('c'), generation: 1 }, aliases: [session('s1')], epoch: 1 },
+    ]);
+    expect(await ours.counts()).toEqual(
+      new Map([
+        ['A', 1],
+        ['B', 1],
+        ['c', 1],
+      ]),
+    );
+  });
+
+  test('whoever does what, each name leads to one binding, and all are counted', async () => {
+    let seed = 4711;
+    const draw = <T>(of: readonly T[]): T => {
+      seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+      return of[Math.floor((seed / 2_147_483_648) * of.length)] as T;
+    };
+    const users = ['A', 'B', 'C', 'D'].map(user);
+    const sessions = ['1', '2', '3', '4', '5'].map(session);
+    for (let step = 0; step < 400; step += 1) {
+      const store = draw([last, ours]);
+      const named: RequestName[] = [draw(users), draw(sessions)].filter(() => draw([true, true, false]));
+      const names = draw([true, false]) ? named : named.map(found);
+      const [first] = names;
+      if (first === undefined) continue;
+      if (draw([0, 1, 2, 3]) > 0) {
+        await store.claim(names, at(draw(['a', 'b', 'c'])), fence).catch((error: unknown) => {
+          if (!(error instanceof NamesNobody)) throw error;
+        });
+      } else if (draw([true, false])) {
+        const held = await store.renew(names);
+        if (held !== undefined) await store.rebind(held, at(draw(['a', 'b', 'c'])), fence);
+      } else {
+        await store.release(first);
+      }
+    }
+
+    const bindings = (await listAll(ours, { limit: 50 })).map(({ binding }) => binding);
+    const counts = new Map<string, number>();
+    for (const { instance } of bindings) counts.set(instance, (counts.get(instance) ?? 0) + 1);
+    expect(await ours.counts()).toEqual(counts);
+    for (const name of [...users, ...sessions])
+      expect(await ours.renew([name])).toEqual(await last.renew([name]));
+  });
+});
