@@ -1,6 +1,8 @@
 import { Pool } from 'undici';
 import { subscribeEnvelope } from '../support/soap.ts';
-import { ID_HEADER } from './instances.ts';
+
+/** By which simulated connectors tell requests apart: `AGENT.NUMBER`, whatever the gateway makes of it. */
+const ID_HEADER = 'x-sim-delivery';
 
 /** How requests name their agent: in the header, as with SAP Note 1640673, or in the body, as without. */
 export type Naming = 'header' | 'body';
@@ -31,6 +33,8 @@ export class Traffic {
   readonly #clients = new Map<string, Pool>();
   readonly #underWay = new Set<Promise<void>>();
   readonly #latencies: number[] = [];
+  /** When each request was begun, and when it had its answer. */
+  readonly times = new Map<string, { readonly begunAt: number; endedAt: number }>();
   /** Answers of each gateway. */
   readonly answeredBy = new Map<string, number>();
   #tally: Tally = emptyTally();
@@ -116,7 +120,10 @@ export class Traffic {
     agent.requests += 1;
     const { name, naming } = agent;
     const client = this.#clients.get(gateway) as Pool;
+    const id = `${name}.${agent.requests}`;
     const begunAt = performance.now();
+    const time = { begunAt, endedAt: Number.POSITIVE_INFINITY };
+    this.times.set(id, time);
     const tell = (why: string): void => {
       this.#tally.why.set(why, (this.#tally.why.get(why) ?? 0) + 1);
     };
@@ -127,7 +134,7 @@ export class Traffic {
         path: '/ici',
         headers: {
           'content-type': 'text/xml; charset=utf-8',
-          [ID_HEADER]: `${name}.${agent.requests}`,
+          [ID_HEADER]: id,
           ...(naming === 'header' ? { soapuser: name } : {}),
         },
         body: subscribeEnvelope(naming === 'body' ? { user: name } : {}),
@@ -147,7 +154,8 @@ export class Traffic {
       this.served.delete(name);
       tell((error as NodeJS.ErrnoException).code ?? String(error));
     }
-    this.#latencies.push(performance.now() - begunAt);
+    time.endedAt = performance.now();
+    this.#latencies.push(time.endedAt - begunAt);
   }
 }
 
