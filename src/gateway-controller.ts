@@ -58,6 +58,7 @@ export async function startController(
       new StoreDesk(desks, (pool, news) => workers.tellOthers(asking, { kind: 'store', pool, news })),
     send: (to, body) => channel.send(to, body),
     leaseMs: config.coordination.lease * LEASE_SHARE,
+    watchdogMs: config.lifecycle.watchdogTimeout,
     onMetrics: (worker, snapshot) => hostMetrics.heard(worker, snapshot),
     onGone: (worker) => {
       hostMetrics.ended(worker);

@@ -29,6 +29,8 @@ export interface WorkersOptions {
   readonly send: (to: WorkerId | 'workers', body: ToWorker | CallMessage) => void;
   /** How long a bulletin may be acted on at most, in ms, whatever lease the gateway has. */
   readonly leaseMs: number;
+  /** After how long a silent worker is killed, in ms; 0: never. */
+  readonly watchdogMs: number;
   readonly onMetrics: (worker: WorkerId, metrics: readonly unknown[]) => void;
   readonly onGone: (worker: WorkerId) => void;
   /** A worker is there, and this is what an earlier controller has told it to keep. */
@@ -48,8 +50,9 @@ interface Worker {
 
 // Many bindings take long to write back, even by a worker that is well.
 const WRITE_BACK_MS = 30_000;
-// A worker tells of its load several times a second. One that says nothing for so long hangs, and nobody waits for it.
-const SILENCE_MS = 2_000;
+// A worker tells of its load several times a second. One that hangs is killed by the watchdog, which is heard as its end;
+// it is waited for until then, and for some time more: it may have placed agents alone, of whom nobody else knows.
+const KILLED_WITHIN_MS = 2_000;
 const SILENCE_LOOKS = 8;
 const METRICS_MS = 500;
 
@@ -170,9 +173,12 @@ export class Workers {
     this.#o.send('workers', { kind: 'reassured', pool });
   }
 
-  /** Has every worker write back what it knows. One that hangs is waited for no longer. */
+  /** Has every worker write back what it knows. One that hangs is waited for until it should have been killed. */
   async writeBack(pool: string, life: string): Promise<void> {
-    await Promise.all([...this.#workers.values()].map((worker) => writtenBack(worker, pool, life)));
+    const silenceMs = this.#o.watchdogMs + KILLED_WITHIN_MS;
+    await Promise.all(
+      [...this.#workers.values()].map((worker) => writtenBack(worker, pool, life, silenceMs)),
+    );
   }
 
   /** The newest metrics of every live worker that answers in time. */
@@ -316,7 +322,7 @@ export class Workers {
   }
 }
 
-async function writtenBack(worker: Worker, pool: string, life: string): Promise<void> {
+async function writtenBack(worker: Worker, pool: string, life: string, silenceMs: number): Promise<void> {
   let watch: NodeJS.Timeout | undefined;
   const silence = new Promise<void>((resolve) => {
     let { heard } = worker;
@@ -326,7 +332,7 @@ async function writtenBack(worker: Worker, pool: string, life: string): Promise<
       silentLooks = worker.heard === heard ? silentLooks + 1 : 0;
       heard = worker.heard;
       if (silentLooks === SILENCE_LOOKS) resolve();
-    }, SILENCE_MS / SILENCE_LOOKS);
+    }, silenceMs / SILENCE_LOOKS);
   });
   try {
     await Promise.race([worker.calls.call('writeBack', [pool, life], WRITE_BACK_MS), silence]);

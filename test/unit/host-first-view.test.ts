@@ -13,6 +13,7 @@ function toldBy(...pools: readonly string[]): ToWorker[] {
   const workers = new Workers({
     send: (_, body) => void told.push(body as ToWorker),
     leaseMs: 60_000,
+    watchdogMs: 10_000,
     onMetrics: () => undefined,
     onGone: () => undefined,
     onHello: () => undefined,

@@ -7,6 +7,7 @@ function theWorkers(): Workers {
   return new Workers({
     send: () => undefined,
     leaseMs: 1_000,
+    watchdogMs: 10_000,
     onMetrics: () => undefined,
     onGone: () => undefined,
     onHello: () => undefined,

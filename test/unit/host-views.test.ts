@@ -24,6 +24,7 @@ beforeEach(() => {
   workers = new Workers({
     send: (_, body) => void told.push(body as ToWorker),
     leaseMs: LEASE_MS,
+    watchdogMs: 10_000,
     onMetrics: () => undefined,
     onGone: () => undefined,
     onHello: () => undefined,

@@ -22,6 +22,7 @@ test('what workers say before they end is heard before that, also where all of i
   const workers = new Workers({
     send: () => undefined,
     leaseMs: 3_000,
+    watchdogMs: 10_000,
     onMetrics: (id, [count]) => heard.push([id, count]),
     onGone: (id) => heard.push([id, 'gone']),
     onHello: () => undefined,

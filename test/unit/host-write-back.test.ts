@@ -15,6 +15,7 @@ beforeEach(() => {
   workers = new Workers({
     send: (_, body) => void asked.push(body as CallMessage),
     leaseMs: 3_000,
+    watchdogMs: 10_000,
     onMetrics: () => undefined,
     onGone: () => undefined,
     onHello: () => undefined,
@@ -47,10 +48,22 @@ describe('a worker that writes back what it knows', () => {
     expect(isOver).toBe(true);
   });
 
-  test('is waited for no longer when it says nothing for 2 s', async () => {
-    await vi.advanceTimersByTimeAsync(1_900);
+  test('is waited for while it is silent, since it may know of agents of whom nobody else does', async () => {
+    await vi.advanceTimersByTimeAsync(9_900);
+    workers.take('worker-1', LOAD);
+    await vi.advanceTimersByTimeAsync(9_900);
     expect(isOver).toBe(false);
-    await vi.advanceTimersByTimeAsync(200);
+  });
+
+  test('is not waited for when the watchdog has ended it', async () => {
+    await vi.advanceTimersByTimeAsync(9_900);
+    workers.gone('worker-1');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(isOver).toBe(true);
+  });
+
+  test('is not waited for without end where it should have been ended and was not', async () => {
+    await vi.advanceTimersByTimeAsync(12_100);
     expect(isOver).toBe(true);
   });
 
