@@ -114,7 +114,7 @@ export async function startController(
         writeBack: (life) => workers.writeBack(name, life),
         reassure: () => workers.reassure(name),
       },
-      publisher: { publish: () => workers.publish(name) },
+      publisher: { publish: () => workers.publish(name), mayActUntil: () => workers.mayActUntil(name) },
       knew: knowledge.get(name),
     });
     const { coordinator } = pool;

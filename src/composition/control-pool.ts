@@ -9,7 +9,7 @@ import { PoolCoordinator } from '../coordination/pool-coordinator.ts';
 import { parseFailback } from '../core/agreement/failback.ts';
 import type { PoolRules } from '../core/agreement/next-view.ts';
 import type { Failback } from '../core/agreement/policy.ts';
-import type { Knowledge } from '../core/agreement/replica.ts';
+import type { Knowledge } from '../core/agreement/replica-options.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { LedgerClient } from '../core/ports.ts';
 import { instanceConnector } from '../data-plane/instance-connector.ts';
@@ -17,6 +17,7 @@ import { byPattern, byPointer } from '../health/incarnation.ts';
 import type { Probe } from '../health/probe.ts';
 import { createProbe } from '../health/probe.ts';
 import { Prober } from '../health/prober.ts';
+import { HOST_CLOCK_OFFSET_MS } from '../host/host-clock.ts';
 import type { PoolLoad } from '../host/pool-load.ts';
 import { tlsOf } from './data-pool.ts';
 
@@ -151,6 +152,8 @@ function composeCoordinator(
       newId: parts.newId,
       knowsAgents: () => poolConfig.mode === 'failover' || parts.traffic.load().isMirrored,
       awaitsConfirmation: parts.publisher !== undefined,
+      othersHold: (mono) => (parts.publisher?.mayActUntil() ?? mono) > mono,
+      clockOffsetMs: HOST_CLOCK_OFFSET_MS,
       ...(parts.knew === undefined ? {} : { knew: parts.knew }),
     },
     thresholds: { rise: health.rise, fall: health.fall },

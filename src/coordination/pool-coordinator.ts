@@ -3,8 +3,8 @@ import type { LoggedEvent } from '../core/agreement/ledger.ts';
 import type { Ballot } from '../core/agreement/opinion.ts';
 import { OwnOpinion } from '../core/agreement/own-opinion.ts';
 import type { Failback, Policy } from '../core/agreement/policy.ts';
-import type { ReplicaOptions } from '../core/agreement/replica.ts';
 import { Replica } from '../core/agreement/replica.ts';
+import type { ReplicaOptions } from '../core/agreement/replica-options.ts';
 import type { Moment, Standing } from '../core/agreement/standing.ts';
 import type { StandingSnapshot } from '../core/agreement/standing-copy.ts';
 import { snapshotOf } from '../core/agreement/standing-copy.ts';
@@ -33,6 +33,8 @@ export interface CoordinatorEvents {
 export interface Publisher {
   /** The standing may have changed, if only the end of its lease. */
   publish(): void;
+  /** Until when one of them may act on what was published, in monotonic ms. */
+  mayActUntil(): number;
 }
 
 export interface PoolCoordinatorOptions {

@@ -13,6 +13,9 @@ import { REPLICATION } from '../redis/keys.ts';
  *             sync: a claim that waited in a server that stood still must not place an agent whom gateways
  *             have placed without the store meanwhile
  *   KEYS[5]   events (list), each at|epoch|JSON
+ *   KEYS[6]   leases (hash): id -> seq|leaseUntil|end; leaseUntil is 0 without a lease. Apart from the registration, whose last part runs to the end of
+ *             the text for gateways of an earlier release. They write the registration alone: where its end is not the
+ *             one written here, the gateway counts as holding a lease until the registration ends
  *   ARGV[1]   a random text, for the mark where there is none
  *   ARGV[2]   lease in milliseconds
  *   ARGV[3]   channel that news are published on
@@ -61,11 +64,21 @@ local lease = tonumber(held[12] or ARGV[2])
 -- Read by those scripts that need it; 'order' is for walking.
 local replicas, order = {}, {}
 local function read_replicas()
+  local leases = {}
+  local flat = redis.call('HGETALL', KEYS[6])
+  for i = 1, #flat, 2 do leases[flat[i]] = flat[i + 1] end
   local all = redis.call('HGETALL', KEYS[2])
   for i = 1, #all, 2 do
+    local replica = all[i]
     local e, joined, restored, acknowledged = string.match(all[i + 1], '^(%d+)|(%d+)|([^|]*)|(.*)$')
-    order[#order + 1] = all[i]
-    replicas[all[i]] = { e = tonumber(e), joined = tonumber(joined), restored = restored, acknowledged = acknowledged }
+    local seq, holds_until, written = string.match(leases[replica] or '', '^(%d+)|(%d+)|(%d+)$')
+    if written ~= e then holds_until = e end
+    order[#order + 1] = replica
+    replicas[replica] = { e = tonumber(e), joined = tonumber(joined), restored = restored, acknowledged = acknowledged,
+      seq = tonumber(seq or 0), holds_until = tonumber(holds_until) }
+  end
+  for replica in pairs(leases) do
+    if not replicas[replica] then redis.call('HDEL', KEYS[6], replica) end
   end
 end
 
@@ -73,19 +86,21 @@ local function write_replica(replica)
   local r = replicas[replica]
   local packed = table.concat({ text(r.e), text(r.joined), r.restored, r.acknowledged }, '|')
   redis.call('HSET', KEYS[2], replica, packed)
+  redis.call('HSET', KEYS[6], replica, table.concat({ text(r.seq), text(r.holds_until), text(r.e) }, '|'))
 end
 
 local function remove_replica(replica)
   redis.call('HDEL', KEYS[2], replica)
   redis.call('HDEL', KEYS[3], replica)
+  redis.call('HDEL', KEYS[6], replica)
   replicas[replica] = nil
   ballots = ballots + 1
 end
 
-local function try_effect()
+local function try_effect(now)
   if effective or not open then return end
   for _, replica in pairs(replicas) do
-    if replica.acknowledged ~= id then return end
+    if replica.acknowledged ~= id and replica.holds_until >= now then return end
   end
   effective = true
 end
@@ -140,6 +155,7 @@ end
  *   ARGV[15..17] epoch, id and JSON of its view; the JSON is '' where it is not given
  *   ARGV[18,19] version and JSON of its policy, the same
  *   ARGV[20]  channel on which claims are told of
+ *   ARGV[21]  number of the request, greater than in all earlier ones of the replica
  */
 const SYNC = `
 -- A user who may not publish is refused here, before a step that tells of itself leaves half of it behind.
@@ -166,6 +182,7 @@ if life ~= LIFE or stepped then
   for _, replica in ipairs(order) do
     local r = replicas[replica]
     r.e, r.restored = math.min(r.e, NOW + LEASE), ''
+    r.holds_until = r.e
     write_replica(replica)
   end
 end
@@ -180,37 +197,44 @@ end
 
 local known_version = tonumber(ARGV[13])
 local wants_state = false
-if open then
-  if adopted_epoch > epoch then
-    epoch = adopted_epoch + 1
-    id, effective = text(epoch) .. '.' .. life, false
+local seq = tonumber(ARGV[21])
+local mine = replicas[REPLICA]
+local overtaken = mine and seq <= mine.seq
+if not overtaken then
+  if open then
+    if adopted_epoch > epoch then
+      epoch = adopted_epoch + 1
+      id, effective = text(epoch) .. '.' .. life, false
+    end
+  else
+    if adopted_epoch > epoch and ARGV[17] ~= '' and ARGV[16] == ADOPTED then
+      epoch, id, effective = tonumber(ARGV[15]), ARGV[16], false
+      write('view', ARGV[17])
+    end
+    if known_version > version and ARGV[19] ~= '' and ARGV[18] == ARGV[13] then
+      version = known_version
+      write('policy', ARGV[19])
+    end
+    wants_state = adopted_epoch > epoch or known_version > version
   end
-else
-  if adopted_epoch > epoch and ARGV[17] ~= '' and ARGV[16] == ADOPTED then
-    epoch, id, effective = tonumber(ARGV[15]), ARGV[16], false
-    write('view', ARGV[17])
-  end
-  if known_version > version and ARGV[19] ~= '' and ARGV[18] == ARGV[13] then
-    version = known_version
-    write('policy', ARGV[19])
-  end
-  wants_state = adopted_epoch > epoch or known_version > version
-end
 
-local before = replicas[REPLICA]
-local joined = before and before.joined or NOW
-if joined > NOW then joined = NOW - tonumber(ARGV[5]) end
-local mine = {
-  e = NOW + LEASE,
-  joined = joined,
-  restored = wants_state and '' or ARGV[10],
-  acknowledged = ADOPTED,
-}
-replicas[REPLICA] = mine
-write_replica(REPLICA)
-if redis.call('HGET', KEYS[3], REPLICA) ~= OPINION then
-  redis.call('HSET', KEYS[3], REPLICA, OPINION)
-  ballots = ballots + 1
+  local joined = mine and mine.joined or NOW
+  if joined > NOW then joined = NOW - tonumber(ARGV[5]) end
+  local holds_until = 0
+  if ARGV[9] == '1' then holds_until = math.max(mine and mine.holds_until or NOW + LEASE, NOW) end
+  mine = {
+    e = NOW + LEASE,
+    joined = joined,
+    restored = wants_state and '' or ARGV[10],
+    acknowledged = ADOPTED,
+    seq = seq,
+    holds_until = holds_until,
+  }
+  replicas[REPLICA] = mine
+  if redis.call('HGET', KEYS[3], REPLICA) ~= OPINION then
+    redis.call('HSET', KEYS[3], REPLICA, OPINION)
+    ballots = ballots + 1
+  end
 end
 
 local count, all_heard = 0, true
@@ -220,14 +244,19 @@ for _, replica in pairs(replicas) do
 end
 if not open and all_heard and (survivors or waited) then open = true end
 if NOW >= since + LEASE * 10 then open = true end
-try_effect()
+
+local may_hold = ARGV[9] == '1'
+if open then may_hold = NOW - mine.joined >= tonumber(ARGV[5]) and ARGV[10] == life end
+if overtaken then may_hold = false end
+local granted = may_hold and ADOPTED == id
+if granted then mine.holds_until = NOW + LEASE end
+if not overtaken then write_replica(REPLICA) end
+try_effect(NOW)
 save(false)
 
-local granted = ARGV[9] == '1'
-if open then granted = NOW - mine.joined >= tonumber(ARGV[5]) and ARGV[10] == life end
 local is_new = ARGV[14] ~= life
 local reply = { text(NOW), life, flag(open), flag(granted), text(epoch), id, flag(effective), fence(),
-  flag(wants_state), text(ballots), text(count) }
+  flag(wants_state), text(ballots), text(count), flag(may_hold and not granted) }
 if is_new or tonumber(ARGV[12]) ~= ballots then
   reply[#reply + 1] = 'ballots'
   reply[#reply + 1] = redis.call('HGETALL', KEYS[3])
@@ -276,7 +305,8 @@ const LEAVE = `
 read_replicas()
 if not replicas[ARGV[5]] then return 0 end
 remove_replica(ARGV[5])
-try_effect()
+-- By the clock of the last sync: the next one sees whether the clock was set meanwhile.
+try_effect(last)
 save(false)
 return 1
 `;

@@ -56,6 +56,7 @@ export class RedisLedger implements LedgerClient {
       key('opinions'),
       fenceKey(options.keyPrefix, pool),
       key('events'),
+      key('leases'),
     ];
     this.#channel = key('news');
     this.#bindingsChannel = bindingsChannel(options.keyPrefix, pool);
@@ -80,6 +81,7 @@ export class RedisLedger implements LedgerClient {
       String(policy?.version ?? 0),
       policy === undefined ? '' : JSON.stringify(policy),
       this.#bindingsChannel,
+      String(request.seq),
     ]);
     const answer = toReply(reply as readonly ReplyPart[]);
     this.#life = answer.life;
@@ -161,16 +163,17 @@ export class RedisLedger implements LedgerClient {
 type ReplyPart = string | readonly string[];
 
 function toReply(parts: readonly ReplyPart[]): SyncReply {
-  const [now, life, open, granted, epoch, id, effective, fence, wantsState, state, replicas] =
+  const [now, life, open, granted, epoch, id, effective, fence, wantsState, state, replicas, keeps] =
     parts as readonly string[];
   const more = new Map<string, ReplyPart>();
-  for (let i = 11; i < parts.length; i += 2) more.set(parts[i] as string, parts[i + 1] as ReplyPart);
+  for (let i = 12; i < parts.length; i += 2) more.set(parts[i] as string, parts[i + 1] as ReplyPart);
   const place = { epoch: Number(epoch), id: id ?? '' };
   return {
     now: Number(now),
     life: life ?? '',
     open: open === '1',
     granted: granted === '1',
+    keeps: keeps === '1',
     epoch: place.epoch,
     viewId: place.id,
     effective: effective === '1',

@@ -27,9 +27,11 @@ export class Adoption {
     const told = this.#of(worker);
     if (told.viewId !== viewId) {
       told.earlierUntil = Math.max(told.earlierUntil, told.until);
+      told.until = Number.NEGATIVE_INFINITY;
       told.viewId = viewId;
     }
-    told.until = until;
+    // It may not have heard yet that the lease ends earlier.
+    told.until = Math.max(told.until, until);
   }
 
   adopted(worker: WorkerId, viewId: string): void {
@@ -38,6 +40,16 @@ export class Adoption {
 
   forget(worker: WorkerId): void {
     this.#workers.delete(worker);
+  }
+
+  /** Until when some worker may act on any view; negative infinity where none may. */
+  mayActUntil(workers: Iterable<WorkerId>): number {
+    let latest = Number.NEGATIVE_INFINITY;
+    for (const worker of workers) {
+      const told = this.#workers.get(worker);
+      if (told !== undefined) latest = Math.max(latest, told.until, told.earlierUntil);
+    }
+    return latest;
   }
 
   /** Until when some worker may act on another view than this; `undefined` where none can. */

@@ -1,4 +1,4 @@
-import type { Knowledge } from '../core/agreement/replica.ts';
+import type { Knowledge } from '../core/agreement/replica-options.ts';
 import type { StandingSnapshot } from '../core/agreement/standing-copy.ts';
 import type { Binding } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';

@@ -1,4 +1,4 @@
-import type { Knowledge } from '../core/agreement/replica.ts';
+import type { Knowledge } from '../core/agreement/replica-options.ts';
 import type { Standing } from '../core/agreement/standing.ts';
 import { StandingCopy } from '../core/agreement/standing-copy.ts';
 import type { InstanceId } from '../core/instance.ts';

@@ -1,4 +1,4 @@
-import type { Knowledge } from '../core/agreement/replica.ts';
+import type { Knowledge } from '../core/agreement/replica-options.ts';
 import type { StandingSnapshot } from '../core/agreement/standing-copy.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { StoreUnavailable } from '../core/ports.ts';
@@ -169,6 +169,11 @@ export class Workers {
     this.#confirm(pool);
   }
 
+  /** Until when some worker may act on what it was told, in monotonic ms of this process. */
+  mayActUntil(pool: string): number {
+    return this.#adoption(pool).mayActUntil(this.#workers.keys());
+  }
+
   reassure(pool: string): void {
     this.#o.send('workers', { kind: 'reassured', pool });
   }
@@ -228,7 +233,11 @@ export class Workers {
       case 'hello':
         worker.hasSaidHello = true;
         this.#o.onHello(worker.id, message.totals);
-        for (const [pool, knowledge] of message.knowledge) this.#remember(pool, knowledge);
+        for (const [pool, knowledge] of message.knowledge) {
+          this.#remember(pool, knowledge);
+          // Both come from the last bulletin of an earlier controller.
+          this.#adoption(pool).adopted(worker.id, knowledge.agreed.id);
+        }
         this.#onHello();
         this.#introduce(worker.id);
         break;

@@ -6,7 +6,7 @@ import type { Opinion } from '../../src/core/agreement/opinion.ts';
 import type { Policy } from '../../src/core/agreement/policy.ts';
 import { NO_POLICY } from '../../src/core/agreement/policy.ts';
 import type { LedgerClient } from '../../src/core/ports.ts';
-import { request } from '../support/ledger-requests.ts';
+import { nextSeq, request } from '../support/ledger-requests.ts';
 
 /** An empty ledger, and ways to it. */
 export interface OpenLedger {
@@ -53,6 +53,20 @@ export async function letOpen(
   return restored;
 }
 
+/** Numbers requests as they are sent, so that a test may send one twice. */
+export function numbered(client: LedgerClient): LedgerClient {
+  return {
+    sync: (sent) => client.sync({ ...sent, seq: nextSeq() }),
+    propose: (proposal) => client.propose(proposal),
+    decree: (decree) => client.decree(decree),
+    leave: (replica) => client.leave(replica),
+    events: (limit) => client.events(limit),
+    suspect: (instance) => client.suspect(instance),
+    listen: (listener) => client.listen(listener),
+    close: () => client.close(),
+  };
+}
+
 /** With all that a view can hold, and with lists that are empty. */
 export function viewOf(epoch: number, unique: string): AgreedView {
   const b = { health: 'down', admin: 'draining', act: 'x', incarnation: '2', past: ['1'] } as const;
@@ -95,7 +109,7 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
 
     beforeEach(async () => {
       ledger = await open(TIMES);
-      [one, two] = [ledger.connect(), ledger.connect()];
+      [one, two] = [numbered(ledger.connect()), numbered(ledger.connect())];
     });
     afterEach(async () => {
       for (const client of [one, two]) await client.close();
@@ -156,6 +170,51 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         const reply = await one.sync(adopted);
 
         expect(reply).toMatchObject({ effective: true, replicas: 1, fence: `${view.id}:${restored}` });
+      });
+
+      test('a replica whose requests arrive, but which hears of nothing, is waited for until its last lease has ended', async () => {
+        const restored = await openForBoth();
+        const view = viewOf(1, 'x');
+        await one.propose({ replica: 'r1', base: '', view, events: [] });
+        const adopted = request('r1', { epoch: 1, viewId: view.id, held: true, restored });
+        for (let third = 0; third < 3; third += 1) {
+          expect(await one.sync(adopted)).toMatchObject({ granted: true, effective: false });
+          const deaf = request('r2', { held: third < 2, restored });
+          expect(await two.sync(deaf)).toMatchObject({ granted: false, keeps: true });
+          await ledger.passTime(THIRD);
+        }
+
+        expect(await one.sync(adopted)).toMatchObject({ granted: true, effective: true, replicas: 2 });
+        // It has a lease again as soon as it acts on the view.
+        expect(await two.sync({ ...adopted, replica: 'r2', held: false })).toMatchObject({ granted: true });
+      });
+
+      test('nobody waits for a replica that holds no lease', async () => {
+        const restored = await openForBoth();
+        const view = viewOf(1, 'x');
+        await one.propose({ replica: 'r1', base: '', view, events: [] });
+        const adopted = request('r1', { epoch: 1, viewId: view.id, held: true, restored });
+        expect(await one.sync(adopted)).toMatchObject({ effective: false });
+
+        await two.sync(request('r2', { held: false, restored }));
+
+        expect(await one.sync(adopted)).toMatchObject({ effective: true, replicas: 2 });
+      });
+
+      test('a request that arrives after a later one of its replica changes nothing', async () => {
+        const restored = await openForBoth();
+        const view = viewOf(1, 'x');
+        const late = request('r2', { held: false, restored, opinion: OPINION });
+        const unnumbered = ledger.connect();
+        await two.sync(request('r2', { held: true, restored }));
+        await one.propose({ replica: 'r1', base: '', view, events: [] });
+        const adopted = request('r1', { epoch: 1, viewId: view.id, held: true, restored });
+        const { ballotsState } = await one.sync(adopted);
+
+        expect(await unnumbered.sync(late)).toMatchObject({ granted: false, keeps: false, view });
+
+        expect(await one.sync(adopted)).toMatchObject({ effective: false, ballotsState });
+        await unnumbered.close();
       });
 
       test('nobody waits for a replica that has left', async () => {
@@ -249,7 +308,9 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
       test('a view of before the loss of all others is renumbered, never gone back to', async () => {
         const life = await openForOne();
 
-        const reply = await one.sync(request('r1', { epoch: 7, viewId: '7.lost', restored: life }));
+        const reply = await one.sync(
+          request('r1', { epoch: 7, viewId: '7.lost', restored: life, held: true }),
+        );
 
         expect(reply).toMatchObject({ epoch: 8, viewId: `8.${life}`, effective: false, wantsState: false });
         expect(reply.view).toEqual({ ...NO_VIEW, epoch: 8, id: `8.${life}` });

@@ -5,13 +5,14 @@ import { NO_VIEW } from '../../src/core/agreement/agreed-view.ts';
 import type { SyncReply, SyncRequest } from '../../src/core/agreement/ledger.ts';
 import { Ledger } from '../../src/core/agreement/ledger.ts';
 import type { LedgerClient } from '../../src/core/ports.ts';
-import { request } from '../support/ledger-requests.ts';
+import { nextSeq, request } from '../support/ledger-requests.ts';
 import type { LedgerTimes } from './ledger-client.ts';
 import { eventOf, OPINION, policyOf, TIMES, viewOf } from './ledger-client.ts';
 
 /** An empty ledger that can be held against the reference step by step. */
 export interface ComparableLedger {
-  connect(): LedgerClient;
+  /** @param leaseMs the one that its gateway is configured with, where it is another */
+  connect(leaseMs?: number): LedgerClient;
   /** Sets its clock on, or back where negative. */
   passTime(ms: number): Promise<void>;
   beginLife(): Promise<void>;
@@ -23,7 +24,13 @@ export interface ComparableLedger {
 
 const REPLICAS = ['r1', 'r2', 'r3'] as const;
 const THIRD = TIMES.leaseMs / 3;
-const THIRDS_OF_TEN_LEASES = 30;
+const LONGEST_LEASE_MS = (TIMES.leaseMs * 5) / 4;
+const THIRDS_OF_TEN_LEASES = Math.ceil((10 * LONGEST_LEASE_MS) / THIRD);
+
+/** Gateways may be configured with different leases: all wait for the longest. */
+function leaseOf(replica: number): number {
+  return replica === 2 ? LONGEST_LEASE_MS : TIMES.leaseMs;
+}
 
 /** A ledger and the reference, taken through the same steps. */
 class Pair {
@@ -44,13 +51,14 @@ class Pair {
 
   constructor(ledger: ComparableLedger) {
     this.#ledger = ledger;
-    this.#clients = REPLICAS.map(() => ledger.connect());
+    this.#clients = REPLICAS.map((_, replica) => ledger.connect(leaseOf(replica)));
   }
 
   async sync(replica: number, how: Sync): Promise<SyncReply> {
     const known = this.#views.at(-1 - how.behind) ?? NO_VIEW;
     const version = Math.max(0, this.#policies - how.policyBehind);
     const sent: SyncRequest = request(REPLICAS[replica] as string, {
+      seq: how.isOvertaken ? 1 : nextSeq(),
       epoch: known.epoch,
       viewId: known.id,
       held: how.held,
@@ -69,7 +77,7 @@ class Pair {
     // Whoever meets another life is told everything, whatever numbers it knows.
     const asked = isNew ? { ...sent, ballotsKnown: -1 } : sent;
     this.#now = reply.now + this.#clockSetBy;
-    const expected = this.reference.sync(asked, reply.life, this.#now);
+    const expected = this.reference.sync(asked, reply.life, this.#now, leaseOf(replica));
     const policy = isNew ? this.reference.state.policy : expected.policy;
     expect(sorted({ ...reply, now: this.#now })).toEqual(sorted({ ...expected, policy }));
     expect(await this.#ledger.fence()).toBe(this.reference.fenceAt(this.#now));
@@ -145,7 +153,7 @@ class Pair {
 
   /** Brings it to a view in effect, from where histories come to the point. */
   async begin(): Promise<void> {
-    for (let third = 0; third <= 4; third += 1) await this.pass([0, 1, 2]);
+    for (let third = 0; third <= 5; third += 1) await this.pass([0, 1, 2]);
     await this.decree(0, 0);
     await this.propose(0, 0);
     await this.pass([0, 1, 2]);
@@ -169,6 +177,8 @@ interface Sync {
   readonly behind: number;
   readonly policyBehind: number;
   readonly held: boolean;
+  /** A later request has come before it. */
+  readonly isOvertaken: boolean;
   readonly restored: boolean;
   readonly abstains: boolean;
   readonly idle: boolean;
@@ -183,6 +193,7 @@ const QUIET: Sync = {
   behind: 0,
   policyBehind: 0,
   held: true,
+  isOvertaken: false,
   restored: true,
   abstains: false,
   idle: false,
@@ -196,11 +207,13 @@ const who = fc.nat({ max: REPLICAS.length - 1 });
 const some = fc.subarray([0, 1, 2]);
 const behind = fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.nat({ max: 2 }));
 const mostly = fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, fc.constant(false));
+const rarely = fc.oneof({ weight: 7, arbitrary: fc.constant(false) }, fc.constant(true));
 const given = fc.constantFrom<Given>('its own', 'another', 'none');
 const syncs = fc.record({
   behind,
   policyBehind: behind,
   held: fc.boolean(),
+  isOvertaken: rarely,
   restored: mostly,
   abstains: fc.boolean(),
   idle: fc.boolean(),

@@ -1,11 +1,23 @@
-import { afterAll, beforeAll, describe, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import type { SyncRequest } from '../../src/core/agreement/ledger.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
-import { ledgerClientContract } from '../contract/ledger-client.ts';
+import { poolKey } from '../../src/redis/keys.ts';
+import { uniquePrefix } from '../contract/affinity-store.ts';
+import { ledgerClientContract, letOpen, viewOf } from '../contract/ledger-client.ts';
 import { behavesLikeTheLedger } from '../contract/ledger-model.ts';
 import { sharedLedgerContract } from '../contract/ledger-shared.ts';
 import { eventually } from '../support/eventually.ts';
+import { nextSeq, request } from '../support/ledger-requests.ts';
 import { ledgerOn } from '../support/redis-ledgers.ts';
+
+// What a sync of an earlier release does to a registration.
+const RENEWS_AS_BEFORE = `
+local before = redis.call('HGET', KEYS[1], ARGV[1])
+local e, rest = string.match(before, '^(%d+)(|.*)$')
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', e + 1) .. rest)
+return before
+`;
 
 let redis: RedisConnection;
 
@@ -20,6 +32,33 @@ ledgerClientContract('the Redis ledger', async (times) => ledgerOn(redis, times)
 sharedLedgerContract('the Redis ledger', async (times) => ledgerOn(redis, times));
 
 describe('the Redis ledger', () => {
+  test('waits for a gateway of an earlier release until its registration ends, and writes what that can read', async () => {
+    const times = { leaseMs: 60_000, joinMs: 0 };
+    const keyPrefix = uniquePrefix();
+    const ledger = ledgerOn(redis, times, { keyPrefix });
+    const [one, two] = [ledger.connect(), ledger.connect()];
+    const restored = await letOpen(ledger, times, [
+      [one, 'r1'],
+      [two, 'r2'],
+    ]);
+    const view = viewOf(1, 'x');
+    await one.propose({ replica: 'r1', base: '', view, events: [] });
+    const adopted = request('r1', { epoch: 1, viewId: view.id, held: true, restored });
+    await two.sync(request('r2', { held: false, restored }));
+    redis.claims.define({ testRenew: RENEWS_AS_BEFORE });
+    const registration = await redis.claims.run('testRenew', [poolKey(keyPrefix, 'crm', 'replicas')], ['r2']);
+
+    expect(registration).toMatch(new RegExp(`^\\d+\\|\\d+\\|${restored}\\|$`));
+    const next = (): SyncRequest => ({ ...adopted, seq: nextSeq() });
+    expect(await one.sync(next())).toMatchObject({ effective: false });
+    for (let third = 0; third < 3; third += 1) {
+      await ledger.passTime(times.leaseMs / 3);
+      await one.sync(next());
+    }
+    expect(await one.sync(next())).toMatchObject({ effective: true, replicas: 1 });
+    for (const client of [one, two]) await client.close();
+  });
+
   test('answers any history as the reference does', async () => {
     await behavesLikeTheLedger((times) => ledgerOn(redis, times), 150);
   });

@@ -12,6 +12,7 @@ import {
   DETECTION_MS,
   LEASE_MS,
   PARK_MS,
+  RENEW_MS,
   SLOW_MS,
   STORE_TIMEOUT_MS,
 } from './times.ts';
@@ -24,7 +25,8 @@ export type Invariant =
   | 'nothing is forgotten'
   | 'never sent twice'
   | 'every request is answered'
-  | 'all come to agree';
+  | 'all come to agree'
+  | 'no view waits for longer than a lease';
 
 export interface Violation {
   readonly invariant: Invariant;
@@ -162,6 +164,13 @@ export class Checker {
     if (now < this.#world.healed + CONVERGENCE_MS) return;
     // A view may be on its way: requests alone can end a drain.
     if (now - this.#agreedAt > TRANSITION_MS) this.#violated('all come to agree', gap);
+  }
+
+  /** 6: a gateway that does not acknowledge has no lease once the last one it was given is over. */
+  onPending(view: AgreedView, ms: number): void {
+    if (ms <= LEASE_MS + RENEW_MS) return;
+    const what = `view ${view.id} is not in effect after ${Math.round(ms)} ms`;
+    this.#violated('no view waits for longer than a lease', what);
   }
 
   /** What is left to be said at the end. */

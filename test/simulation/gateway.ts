@@ -1,6 +1,7 @@
 import type { PoolRules } from '../../src/core/agreement/next-view.ts';
 import type { Policy } from '../../src/core/agreement/policy.ts';
-import type { Replica, ReplicaOptions } from '../../src/core/agreement/replica.ts';
+import type { Replica } from '../../src/core/agreement/replica.ts';
+import type { ReplicaOptions } from '../../src/core/agreement/replica-options.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
 import type { View } from '../../src/core/view.ts';
 import type { KnownBindings } from './bindings.ts';

@@ -1,5 +1,5 @@
-import type { ReplicaOptions } from '../../src/core/agreement/replica.ts';
 import { Replica } from '../../src/core/agreement/replica.ts';
+import type { ReplicaOptions } from '../../src/core/agreement/replica-options.ts';
 import { KnownBindings } from './bindings.ts';
 import type { StoreEvents } from './store.ts';
 import { Store } from './store.ts';

@@ -68,6 +68,8 @@ export interface StoreEvents {
   onMoved(from: Binding, to: Binding, view: AgreedView): void;
   onNews(): void;
   onOpen(): void;
+  /** A view has been waiting for acknowledgements for so long, by the store's clock, while it could have had them. */
+  onPending(view: AgreedView, ms: number): void;
 }
 
 // By the store's clock, which is nobody else's.
@@ -91,6 +93,8 @@ export class Store {
   #opened = false;
   #isReplaying = false;
   #view: AgreedView = NO_VIEW;
+  /** When the view that waits for acknowledgements was first seen to wait. */
+  #pendingSince: number | undefined;
   /** What stands for it in the ledger. */
   life = 'L1';
   /** Changes with every restart; connections do not outlive it. */
@@ -170,12 +174,14 @@ export class Store {
         // Where it has lost its own, it may have taken the caller's.
         const view = reply.view ?? command.request.view;
         if (view?.id === reply.viewId) this.#view = view;
+        this.#watchPending(reply, clock);
         this.#tellNews(reply);
         return reply;
       }
       case 'propose': {
         const taken = ledger.propose(command.request, life, clock);
         if (taken) this.#view = command.request.view;
+        if (taken) this.#pendingSince = clock;
         if (taken && !this.#isReplaying) this.#events.onNews();
         return taken;
       }
@@ -256,6 +262,13 @@ export class Store {
 
   protected restoresLater(): boolean {
     return !this.#opened;
+  }
+
+  #watchPending({ open, effective }: SyncReply, clock: number): void {
+    if (!open || effective) this.#pendingSince = undefined;
+    else this.#pendingSince ??= clock;
+    if (this.#pendingSince === undefined || this.#isReplaying) return;
+    this.#events.onPending(this.#view, clock - this.#pendingSince);
   }
 
   #tellNews(reply: SyncReply): void {

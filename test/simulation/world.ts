@@ -61,6 +61,7 @@ export class World {
       onMoved: (from, to, view) => this.checker.onMoved(from, to, view),
       onNews: () => this.#publish((gateway) => gateway.onNews()),
       onOpen: () => this.checker.onOpen(),
+      onPending: (view, ms) => this.checker.onPending(view, ms),
     });
     const { instances, agents, clocks } = this.setup;
     this.instances = Array.from({ length: instances }, (_, i) => new Instance(`i${i}`, clocks.length));

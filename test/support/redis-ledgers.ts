@@ -19,13 +19,16 @@ export function ledgerOn(
   const key = (name: string): string => poolKey(keyPrefix, pool, name);
   redis.claims.define(PEEKS);
   return {
-    connect: () => new RedisLedger(redis, pool, { keyPrefix, ...times, confirmedBy }),
+    connect: (leaseMs: number = times.leaseMs) =>
+      new RedisLedger(redis, pool, { keyPrefix, ...times, leaseMs, confirmedBy }),
     // To the ledger it is the same whether its clock goes on or all that it has noted lies further back.
     passTime: async (ms) =>
-      void (await redis.claims.run('testAge', ['ledger', 'replicas', 'fence'].map(key), [String(ms)])),
+      void (await redis.claims.run('testAge', ['ledger', 'replicas', 'fence', 'leases'].map(key), [
+        String(ms),
+      ])),
     beginLife: async () => void (await redis.claims.run('testMark', [key('ledger')], [randomUUID()])),
     lose: async () => {
-      const keys = ['ledger', 'replicas', 'opinions', 'fence', 'events'].map(key);
+      const keys = ['ledger', 'replicas', 'opinions', 'fence', 'events', 'leases'].map(key);
       await redis.claims.run('testDelete', keys, []);
     },
     fence: async () => String((await redis.claims.run('testGet', [key('fence')], [])) ?? ''),
@@ -62,6 +65,12 @@ local all = redis.call('HGETALL', KEYS[2])
 for i = 1, #all, 2 do
   local e, joined, rest = string.match(all[i + 1], '^(%d+)|(%d+)(|.*)$')
   redis.call('HSET', KEYS[2], all[i], earlier(e) .. '|' .. earlier(joined) .. rest)
+end
+local leases = redis.call('HGETALL', KEYS[4])
+for i = 1, #leases, 2 do
+  local seq, holds_until, e = string.match(leases[i + 1], '^(%d+)|(%d+)|(%d+)$')
+  if holds_until ~= '0' then holds_until = earlier(holds_until) end
+  redis.call('HSET', KEYS[4], leases[i], seq .. '|' .. holds_until .. '|' .. earlier(e))
 end
 local ttl = redis.call('PTTL', KEYS[3])
 if ttl > 0 then redis.call('PEXPIRE', KEYS[3], ttl - by) end`,

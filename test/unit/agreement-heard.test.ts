@@ -13,6 +13,7 @@ function aReply(given: Partial<SyncReply> = {}): SyncReply {
     life: 'first',
     open: true,
     granted: true,
+    keeps: false,
     epoch: 0,
     viewId: '',
     effective: false,

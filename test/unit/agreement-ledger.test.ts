@@ -3,8 +3,8 @@ import type { SyncReply } from '../../src/core/agreement/ledger.ts';
 import { epochOf, Ledger } from '../../src/core/agreement/ledger.ts';
 import type { PoolRules } from '../../src/core/agreement/next-view.ts';
 import type { Opinion, Verdict } from '../../src/core/agreement/opinion.ts';
-import type { ReplicaOptions } from '../../src/core/agreement/replica.ts';
 import { Replica } from '../../src/core/agreement/replica.ts';
+import type { ReplicaOptions } from '../../src/core/agreement/replica-options.ts';
 import { judge, wayToBind } from '../../src/core/route.ts';
 
 const LEASE = 3_000;

@@ -45,7 +45,7 @@ async function start(publish: (() => void) | undefined): Promise<ControlPool> {
       writeBack: async () => undefined,
       reassure: () => undefined,
     },
-    ...(publish === undefined ? {} : { publisher: { publish } }),
+    ...(publish === undefined ? {} : { publisher: { publish, mayActUntil: () => Number.POSITIVE_INFINITY } }),
   });
   closers.push(
     () => instance.close(),

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalLedger } from '../../src/coordination/local-ledger.ts';
 import type { PoolCoordinatorOptions } from '../../src/coordination/pool-coordinator.ts';
 import { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
-import type { Knowledge } from '../../src/core/agreement/replica.ts';
+import type { Knowledge } from '../../src/core/agreement/replica-options.ts';
 import type { Observation } from '../../src/core/health.ts';
 import type { LedgerClient } from '../../src/core/ports.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
@@ -286,6 +286,7 @@ describe('a ledger that fails', () => {
         // As the workers do it who have adopted what they were told.
         publisher: {
           publish: () => send(() => hasAdopted && coordinator.confirm(coordinator.agreed.id)),
+          mayActUntil: () => Number.NEGATIVE_INFINITY,
         },
       });
       await coordinator.start();

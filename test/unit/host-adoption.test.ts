@@ -51,3 +51,25 @@ describe('a view', () => {
     expect(adoption.outstandingUntil('v2', BOTH, 50)).toBeUndefined();
   });
 });
+
+describe('what a worker was told', () => {
+  test('may be acted on for as long as it was told once, also where it was told of an earlier end since', () => {
+    const adoption = new Adoption();
+    adoption.told('worker-1', 'v1', 100);
+    // It hangs, and has not heard that the lease is over.
+    adoption.told('worker-1', 'v1', Number.NEGATIVE_INFINITY);
+    expect(adoption.mayActUntil(BOTH)).toBe(100);
+    adoption.told('worker-1', 'v2', 90);
+    expect(adoption.mayActUntil(BOTH)).toBe(100);
+    expect(adoption.outstandingUntil('v2', BOTH, 50)).toBe(100);
+  });
+
+  test('by an earlier controller counts too, and what a worker was told that has ended does not', () => {
+    const adoption = new Adoption();
+    expect(adoption.mayActUntil(BOTH)).toBe(Number.NEGATIVE_INFINITY);
+    adoption.mayHold('worker-1', 100);
+    expect(adoption.mayActUntil(BOTH)).toBe(100);
+    adoption.forget('worker-1');
+    expect(adoption.mayActUntil(BOTH)).toBe(Number.NEGATIVE_INFINITY);
+  });
+});

@@ -18,7 +18,7 @@ let workers: Workers;
 
 beforeEach(() => {
   vi.useFakeTimers();
-  snapshot = ending(FAR_MS);
+  snapshot = ending(1_000);
   confirmed = [];
   told = [];
   workers = new Workers({

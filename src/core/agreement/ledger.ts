@@ -7,10 +7,12 @@ import { NO_POLICY } from './policy.ts';
 /** What a replica tells the ledger, about once a second and whenever it has news. */
 export interface SyncRequest {
   readonly replica: string;
+  /** Greater than in every earlier request of this replica. A request that arrives after a later one changes nothing. */
+  readonly seq: number;
   /** The view that it has adopted: it does nothing any more that this view forbids. An acknowledgement. */
   readonly epoch: number;
   readonly viewId: string;
-  /** Its lease holds at the moment of sending. */
+  /** It may hold a lease at the moment of sending, or another process that acts for it may. */
   readonly held: boolean;
   /** The life of the store for which its bindings are written back; `''` for none. */
   readonly restored: string;
@@ -34,9 +36,11 @@ export interface SyncReply {
   readonly open: boolean;
   /** The caller has a lease, from the moment at which it sent the request. */
   readonly granted: boolean;
+  /** Without a new lease the caller keeps the one that it has: it gets another once it has acknowledged the view. */
+  readonly keeps: boolean;
   readonly epoch: number;
   readonly viewId: string;
-  /** Every live replica has acknowledged the view. */
+  /** Every replica that may hold a lease has acknowledged the view. */
   readonly effective: boolean;
   /** What claims must bear; `''` while none may be made. */
   readonly fence: string;
@@ -82,6 +86,9 @@ export interface LedgerState {
 
 interface Registration {
   readonly end: number;
+  readonly seq: number;
+  /** When the last lease ends that it may hold; 0 for none. */
+  readonly leaseUntil: number;
   readonly joined: number;
   readonly acknowledged: string;
   readonly restored: string;
@@ -112,10 +119,14 @@ const MOST_EVENTS = 1_000;
  *
  * Why no two replicas ever act on contradicting views:
  *
- * - A view takes effect when every registered replica has acknowledged it. A
- *   registration outlives the lease that its replica believes in, because the
- *   lease counts from when the request was sent and the registration from when
- *   it arrived. So whoever has not acknowledged has no lease.
+ * - A view takes effect when every replica that may hold a lease has
+ *   acknowledged it. The ledger counts a lease from when the request arrived,
+ *   its replica from when it was sent, so the ledger's end comes later. A replica
+ *   uses only the answer to its latest request: one that says it holds no lease
+ *   holds none, whatever answers are still on their way to it.
+ * - A lease is granted only to a replica that has acknowledged the view. So a
+ *   replica whose answers come too late, or not at all, holds up a view for as
+ *   long as the last lease that it can have used, and no longer.
  * - In a new life of the store, which may have lost registrations and views, no
  *   view changes until every replica of the earlier life was heard of, or a
  *   lease's time has passed, and those that were heard have written back what
@@ -126,7 +137,8 @@ const MOST_EVENTS = 1_000;
  *   be lost without a trace never had a lease.
  */
 export class Ledger {
-  readonly #leaseMs: number;
+  /** The longest of the leases with which its replicas are configured. */
+  #leaseMs: number;
   readonly #joinMs: number;
   #life = '';
   #since = 0;
@@ -168,23 +180,37 @@ export class Ledger {
     return this.#events;
   }
 
-  /** @param life what stands for the store's life at this moment */
-  sync(request: SyncRequest, life: string, now: number): SyncReply {
+  /**
+   * @param life what stands for the store's life at this moment
+   * @param leaseMs of the caller
+   */
+  sync(request: SyncRequest, life: string, now: number, leaseMs = this.#leaseMs): SyncReply {
+    // Gateways may be configured with different leases, as while that is being changed: all wait for the longest.
+    this.#leaseMs = this.#replicas.size === 0 ? leaseMs : Math.max(leaseMs, this.#leaseMs);
     this.#enterLife(life, now);
     this.#sweep(now);
-    const wantsState = this.#reconcile(request);
-    const registration = this.#register(request, wantsState ? '' : request.restored, now);
+    const before = this.#replicas.get(request.replica);
+    const isOvertaken = before !== undefined && request.seq <= before.seq;
+    const wantsState = !isOvertaken && this.#reconcile(request);
+    const registration = isOvertaken
+      ? before
+      : this.#register(request, wantsState ? '' : request.restored, now);
     if (!this.#isOpen) this.#tryOpen(life, now);
-    this.#tryEffect();
-
-    const isSeasoned = now - registration.joined >= this.#joinMs;
     const isCurrent = request.restored === life;
+    const isSeasoned = now - registration.joined >= this.#joinMs;
+    const mayHold = !isOvertaken && (this.#isOpen ? isSeasoned && isCurrent : request.held);
+    const hasAcknowledged = request.viewId === this.#view.id;
+    const granted = mayHold && hasAcknowledged;
+    if (granted) this.#replicas.set(request.replica, { ...registration, leaseUntil: now + this.#leaseMs });
+    this.#tryEffect(now);
+
     const ballotsDiffer = request.ballotsKnown !== this.#ballotsState;
     return {
       now,
       life,
       open: this.#isOpen,
-      granted: this.#isOpen ? isSeasoned && isCurrent : request.held,
+      granted,
+      keeps: mayHold && !hasAcknowledged,
       epoch: this.#view.epoch,
       viewId: this.#view.id,
       effective: this.#isEffective,
@@ -223,7 +249,8 @@ export class Ledger {
   /** A replica stops, and acts on nothing any more: the others need not wait for its lease to end. */
   leave(replica: string): void {
     if (this.#replicas.delete(replica)) this.#ballotsState += 1;
-    this.#tryEffect();
+    // By the clock of the last sync: the next one sees whether the clock was set meanwhile.
+    this.#tryEffect(this.#last);
   }
 
   #enterLife(life: string, now: number): void {
@@ -240,7 +267,8 @@ export class Ledger {
       // Written by a clock that was ahead: no lease can be longer than one from now.
       const end = Math.min(registration.end, now + this.#leaseMs);
       // What they said before does not count as being heard: after a step of the clock the life is still the same.
-      this.#replicas.set(id, { ...registration, end, restored: '' });
+      // The store may have lost what was granted last.
+      this.#replicas.set(id, { ...registration, end, leaseUntil: end, restored: '' });
     }
   }
 
@@ -265,6 +293,8 @@ export class Ledger {
     const said = JSON.stringify(request.opinion ?? null);
     const registration: Registration = {
       end: now + this.#leaseMs,
+      seq: request.seq,
+      leaseUntil: request.held ? Math.max(before?.leaseUntil ?? now + this.#leaseMs, now) : 0,
       joined: this.#joined(before, now),
       acknowledged: request.viewId,
       restored,
@@ -307,10 +337,10 @@ export class Ledger {
     if (waited >= this.#leaseMs * MOST_LEASES_CLOSED) this.#isOpen = true;
   }
 
-  #tryEffect(): void {
+  #tryEffect(now: number): void {
     if (this.#isEffective || !this.#isOpen) return;
     this.#isEffective = [...this.#replicas.values()].every(
-      ({ acknowledged }) => acknowledged === this.#view.id,
+      ({ acknowledged, leaseUntil }) => acknowledged === this.#view.id || leaseUntil < now,
     );
   }
 

@@ -12,36 +12,12 @@ import { nextView } from './next-view.ts';
 import type { Ballot, Opinion } from './opinion.ts';
 import type { Policy } from './policy.ts';
 import { Reach } from './reach.ts';
+import type { ReplicaOptions } from './replica-options.ts';
 import type { Mode, Moment, Standing } from './standing.ts';
 import { StoreOutage } from './store-outage.ts';
 
-export interface ReplicaOptions {
-  readonly id: string;
-  readonly pool: string;
-  readonly rules: PoolRules;
-  /** Weight of each instance in this replica's configuration. */
-  readonly weights: ReadonlyMap<InstanceId, number>;
-  readonly leaseMs: number;
-  readonly onStoreLoss: 'continue' | 'refuse';
-  /** How long the store must have failed to answer before it counts as away. */
-  readonly awayMs: number;
-  /** How long an instance must be out of reach here alone before its agents are told. */
-  readonly cutOffMs: number;
-  /** What makes the id of a view unique; must never repeat. */
-  readonly newId: () => string;
-  /** Are the agents known whom others have placed? While they are not, placing them alone would split them. */
-  readonly knowsAgents?: () => boolean;
-  /** Others act for this replica, and it has adopted a view only once {@link Replica.confirm} says that they have. */
-  readonly awaitsConfirmation?: boolean;
-  /** What an earlier process of this replica knew last. */
-  readonly knew?: Knowledge;
-}
-
-/** What a replica that is started again may be told, so that it does not depend on what the store still has. */
-export interface Knowledge {
-  readonly agreed: AgreedView;
-  readonly policy: Policy;
-}
+// Requests are numbered by the clock, so that the next process of this replica goes on from there.
+const SEQS_PER_MS = 1_000;
 
 /**
  * One replica's part in the agreement about one pool: what it knows, for how
@@ -59,6 +35,10 @@ export class Replica implements Standing {
   #fence = '';
   #restored = '';
   #leaseEnd = NO_LEASE;
+  /** Of the latest request; only its answer gives a lease. */
+  #asked = 0;
+  /** Of the latest request that was answered, in time or not. */
+  #answered = 0;
   #opinion: Opinion | undefined;
   readonly #outage = new StoreOutage();
   /** What this replica makes of the last view by itself, while the store is away. */
@@ -76,6 +56,7 @@ export class Replica implements Standing {
     const { knew } = options;
     if (knew !== undefined) {
       this.#agreed = knew.agreed;
+      if (options.awaitsConfirmation !== true) this.#adopted = knew.agreed;
       this.#heard = { ...NOTHING_HEARD, policy: knew.policy };
     }
     this.#view = this.#materialize(this.#agreed);
@@ -213,11 +194,14 @@ export class Replica implements Standing {
 
   request(now: Moment): SyncRequest {
     const { ballotsState, policy, wantsState } = this.#heard;
+    const { clockOffsetMs = 0, othersHold } = this.#o;
+    this.#asked = Math.max(this.#asked + 1, Math.floor((now.mono + clockOffsetMs) * SEQS_PER_MS));
     return {
       replica: this.#o.id,
+      seq: this.#asked,
       epoch: this.#adopted.epoch,
       viewId: this.#adopted.id,
-      held: this.holdsLease(now.mono, now.wall),
+      held: this.holdsLease(now.mono, now.wall) || othersHold?.(now.mono) === true,
       restored: this.#restored,
       opinion: this.#opinion,
       ballotsKnown: ballotsState,
@@ -229,19 +213,20 @@ export class Replica implements Standing {
   /** @param sent when `request`, to which this is the answer, was made */
   accept(request: SyncRequest, reply: SyncReply, sent: Moment): void {
     this.#outage.answered();
-    if (reply.life !== this.#heard.life) this.#restored = '';
-    this.#heard = hear(this.#heard, reply, sent.mono);
-    this.#acknowledged = request.viewId;
+    const held = this.holdsLease(sent.mono, sent.wall);
+    this.learn(request, reply, sent);
+    // The ledger may know of a later request already, which said that no lease is held.
+    if (request.seq !== this.#asked) return;
     this.#fence = reply.fence;
-    if (reply.view !== undefined) this.#adopt(reply.view, request.held);
     if (reply.viewId === this.#agreed.id) {
       if (reply.effective) this.#takeEffect();
       // What was in effect while it held no lease, it cannot know.
-      else if (!request.held) this.#block();
+      else if (!held) this.#block();
     }
     if (!this.#isEffective || reply.viewId !== this.#agreed.id) this.#fence = '';
 
-    this.#leaseEnd = reply.granted ? leaseEndFrom(sent, this.#o.leaseMs) : NO_LEASE;
+    if (reply.granted) this.#leaseEnd = leaseEndFrom(sent, this.#o.leaseMs);
+    else if (!reply.keeps) this.#leaseEnd = NO_LEASE;
     if (reply.granted) {
       this.#outage.end();
       if (this.#solo !== undefined) {
@@ -249,6 +234,21 @@ export class Replica implements Standing {
         this.#show(this.#agreed);
       }
     }
+    this.#see();
+  }
+
+  /**
+   * What an answer tells, also one that has come too late to be acted on: it may have been overtaken by what others
+   * have done since, so that it brings no lease and no fence. An older answer than the last one tells nothing.
+   */
+  learn(request: SyncRequest, reply: SyncReply, sent: Moment): void {
+    if (request.seq <= this.#answered) return;
+    this.#answered = request.seq;
+    const held = this.holdsLease(sent.mono, sent.wall);
+    if (reply.life !== this.#heard.life) this.#restored = '';
+    this.#heard = hear(this.#heard, reply, sent.mono);
+    this.#acknowledged = request.viewId;
+    if (reply.view !== undefined) this.#adopt(reply.view, held);
     this.#see();
   }
 
@@ -314,7 +314,6 @@ export class Replica implements Standing {
   /** The ledger has taken the proposal: it is the view now, and waits for acknowledgements. */
   proposed(view: AgreedView, now: Moment): void {
     this.#adopt(view, this.holdsLease(now.mono, now.wall));
-    this.#fence = '';
     this.#see();
   }
 
@@ -325,6 +324,7 @@ export class Replica implements Standing {
     const follows = held && !this.#isBlocked && view.epoch === this.#agreed.epoch + 1;
     const before = this.#view;
     this.#block();
+    this.#fence = '';
     this.#agreed = view;
     if (this.#o.awaitsConfirmation !== true) this.#adopted = view;
     if (this.#solo === undefined) this.#show(view);

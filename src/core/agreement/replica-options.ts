@@ -1,0 +1,36 @@
+import type { InstanceId } from '../instance.ts';
+import type { AgreedView } from './agreed-view.ts';
+import type { PoolRules } from './next-view.ts';
+import type { Policy } from './policy.ts';
+
+export interface ReplicaOptions {
+  readonly id: string;
+  readonly pool: string;
+  readonly rules: PoolRules;
+  /** Weight of each instance in this replica's configuration. */
+  readonly weights: ReadonlyMap<InstanceId, number>;
+  readonly leaseMs: number;
+  readonly onStoreLoss: 'continue' | 'refuse';
+  /** How long the store must have failed to answer before it counts as away. */
+  readonly awayMs: number;
+  /** How long an instance must be out of reach here alone before its agents are told. */
+  readonly cutOffMs: number;
+  /** What makes the id of a view unique; must never repeat. */
+  readonly newId: () => string;
+  /** Are the agents known whom others have placed? While they are not, placing them alone would split them. */
+  readonly knowsAgents?: () => boolean;
+  /** Others act for this replica, and it has adopted a view only once {@link Replica.confirm} says that they have. */
+  readonly awaitsConfirmation?: boolean;
+  /** May another process that acts for this replica hold a lease, at this moment in monotonic ms? */
+  readonly othersHold?: (mono: number) => boolean;
+  /** What the monotonic clock lags behind one that an earlier process of this replica numbered its requests by. */
+  readonly clockOffsetMs?: number;
+  /** What an earlier process of this replica knew last. */
+  readonly knew?: Knowledge;
+}
+
+/** What a replica that is started again may be told, so that it does not depend on what the store still has. */
+export interface Knowledge {
+  readonly agreed: AgreedView;
+  readonly policy: Policy;
+}
