@@ -1,9 +1,10 @@
 import type { Binding, Placement } from '../core/binding.ts';
-import type { Evidence, SessionHolds } from '../core/evidence.ts';
+import type { SessionHolds } from '../core/evidence.ts';
 import { leadsTo, ruling } from '../core/evidence.ts';
 import type { Name, RequestName } from '../core/identity.ts';
 import { namedBy, nameKey } from '../core/identity.ts';
 import type { BindingCache, CachedBinding } from './binding-cache.ts';
+import type { Bound } from './bindings.ts';
 import type { Journal } from './journal.ts';
 import { storedForm } from './stored-name.ts';
 
@@ -11,12 +12,12 @@ import { storedForm } from './stored-name.ts';
 export class AloneDecisions {
   readonly #cache: BindingCache;
   readonly #journal: Journal;
-  readonly #onConflict: (names: readonly Name[], was: Placement, now: Placement, between: Evidence) => void;
+  readonly #onConflict: (names: readonly Name[], was: Placement, now: Placement) => void;
 
   constructor(
     cache: BindingCache,
     journal: Journal,
-    onConflict: (names: readonly Name[], was: Placement, now: Placement, between: Evidence) => void,
+    onConflict: (names: readonly Name[], was: Placement, now: Placement) => void,
   ) {
     this.#cache = cache;
     this.#journal = journal;
@@ -24,10 +25,7 @@ export class AloneDecisions {
   }
 
   /** Who is known stays, who is not is placed. What the names are worth is ruled as the store would, by what is known here. */
-  claim(
-    names: readonly RequestName[],
-    placement: Placement,
-  ): { binding: Binding; decision: 'bound' | 'storeless' } {
+  claim(names: readonly RequestName[], placement: Placement): Bound {
     const user = names.find(({ kind }) => kind !== 'session');
     const session = names.find(({ kind }) => kind === 'session');
     const ofUser = user && this.#get(user);
@@ -42,13 +40,16 @@ export class AloneDecisions {
       const root = leading[0] ?? (names[0] as Name);
       return { binding: this.place(leading, root, placement), decision: 'storeless' };
     }
-    const other = takes ? ofUser : ofSession;
-    if (other !== undefined && other.binding.instance !== known.binding.instance) {
-      const isFound = named.user === 'found' || named.session === 'found';
-      this.#onConflict(names, other.binding, known.binding, isFound ? 'found' : 'asserted');
-    }
     this.#join(leading, known);
-    return { binding: known.binding, decision: 'bound' };
+    const other = (takes ? ofUser : ofSession)?.binding ?? known.binding;
+    const isFound = named.user === 'found' || named.session === 'found';
+    const isElsewhere = other.instance !== known.binding.instance;
+    if (isElsewhere && !isFound) this.#onConflict(names, other, known.binding);
+    return {
+      binding: known.binding,
+      decision: 'bound',
+      passedOver: isElsewhere && isFound ? other.instance : undefined,
+    };
   }
 
   /** Nobody has agreed to it, so it has no generation, and loses against whatever anybody has of the agent from the store. */

@@ -1,7 +1,6 @@
 import { epochOf } from '../core/agreement/ledger.ts';
 import type { Standing } from '../core/agreement/standing.ts';
 import type { Binding, Claim, Placement } from '../core/binding.ts';
-import type { Evidence } from '../core/evidence.ts';
 import type { Name, Names, RequestName } from '../core/identity.ts';
 import { byWeight, nameKey } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
@@ -10,7 +9,7 @@ import { StaleView, StoreUnavailable } from '../core/ports.ts';
 import { isCurrent } from '../core/route.ts';
 import { AloneDecisions } from './alone.ts';
 import type { BindingCache, CachedBinding, Confirmation } from './binding-cache.ts';
-import { between, findFor, leading } from './claimed-names.ts';
+import { findFor, leading, passedOver } from './claimed-names.ts';
 import { HeardMoves } from './heard-moves.ts';
 import { Journal } from './journal.ts';
 import { Mirror } from './mirror.ts';
@@ -24,14 +23,13 @@ export type Decision = 'bound' | 'claimed' | 'rebound' | 'storeless';
 export interface Bound {
   readonly binding: Binding;
   readonly decision: Decision;
+  /** Where another name of the request leads that was only found in its body, and may be another agent's. */
+  readonly passedOver?: InstanceId | undefined;
 }
 
 export interface BindingsEvents {
-  /**
-   * These names were bound to two instances, and the request goes to `now`. Where all are asserted, they are one agent's,
-   * who had been served by `was`; a name that was only found may be another agent's.
-   */
-  onConflict(names: readonly Name[], was: Placement, now: Placement, between: Evidence): void;
+  /** An agent had been served by `was` under one of these names, and from now on is by `now`. */
+  onConflict(names: readonly Name[], was: Placement, now: Placement): void;
   /** Users took turns with this session, so it does not tell who they are. */
   onShared(session: Name): void;
   /** A binding was moved from here, because its instance or incarnation was gone. */
@@ -206,7 +204,8 @@ export class Bindings {
     const claim = await this.#timed('claim', this.#store.claim(names, proposal, fence));
     this.#learn(names, claim, asked);
     this.#refuseIfForgotten(asked);
-    return { binding: claim.binding, decision: claim.made ? 'claimed' : 'bound' };
+    const decision = claim.made ? 'claimed' : 'bound';
+    return { binding: claim.binding, decision, passedOver: passedOver(names, claim) };
   }
 
   /**
@@ -327,19 +326,20 @@ export class Bindings {
     return { askedAt: performance.now(), epoch, life: this.#life };
   }
 
-  #learn(asked: readonly RequestName[], claim: Claim, { askedAt, epoch, life }: Asked): void {
-    if (claim.conflict !== undefined) {
-      this.#options.events.onConflict(asked, claim.conflict, claim.binding, between(asked, claim));
+  #learn(names: readonly RequestName[], claim: Claim, { askedAt, epoch, life }: Asked): void {
+    const { events } = this.#options;
+    if (claim.conflict !== undefined && passedOver(names, claim) === undefined) {
+      events.onConflict(names, claim.conflict, claim.binding);
     }
-    const session = asked[1];
+    const session = names[1];
     if (claim.by === 'user' && session !== undefined && session.found !== true) {
       this.#cache.share(session, askedAt);
-      this.#options.events.onShared(session);
+      events.onShared(session);
     }
-    const names = leading(asked, claim);
-    if (this.#moves.isOutdated([...names, claim.binding.root], askedAt)) return;
+    const led = leading(names, claim);
+    if (this.#moves.isOutdated([...led, claim.binding.root], askedAt)) return;
     // What the store said in an earlier life it may have forgotten since, and it may have been too late to write it back.
-    this.#cache.put(names, claim.binding, { askedAt, epoch: life === this.#life ? epoch : 0 });
+    this.#cache.put(led, claim.binding, { askedAt, epoch: life === this.#life ? epoch : 0 });
   }
 
   /** What was done in a life of the store that has ended meanwhile may be lost: it has to be asked for again. */
@@ -376,7 +376,7 @@ export class Bindings {
     const { binding, aliases } = written;
     const names = [binding.root, ...aliases];
     const isSamePlace = held.instance === binding.instance && held.incarnation === binding.incarnation;
-    if (wasDecidedHere && !isSamePlace) this.#options.events.onConflict(names, binding, held, 'asserted');
+    if (wasDecidedHere && !isSamePlace) this.#options.events.onConflict(names, binding, held);
     if (this.#moves.isOutdated(names, askedAt)) return;
     // Restoring was not asking on behalf of a view: what is the same stays worth what it was worth, all else is worth nothing yet.
     this.#cache.put(names, held, { askedAt, epoch: 0 });

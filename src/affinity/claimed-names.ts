@@ -1,7 +1,7 @@
 import type { Claim } from '../core/binding.ts';
-import type { Evidence } from '../core/evidence.ts';
 import { leadsTo } from '../core/evidence.ts';
 import type { Names, RequestName } from '../core/identity.ts';
+import type { InstanceId } from '../core/instance.ts';
 import type { BindingCache, CachedBinding } from './binding-cache.ts';
 
 /** The names of a claim that lead to what it came to. */
@@ -11,10 +11,10 @@ export function leading(names: readonly RequestName[], { by }: Claim): readonly 
   return names.filter(({ kind }) => (kind === 'session' ? leads.session : leads.user));
 }
 
-/** Whether one agent was at two instances, or one of the names may be another agent's. */
-export function between(names: readonly RequestName[], { by }: Claim): Evidence {
+/** Where a name leads that does not decide and may be another agent's; `undefined` where one agent was at two instances. */
+export function passedOver(names: readonly RequestName[], { by, conflict }: Claim): InstanceId | undefined {
   // A user whose binding gave way to that of the session had only been found before.
-  return by === 'take' || names.some(({ found }) => found === true) ? 'found' : 'asserted';
+  return by === 'take' || names.some(({ found }) => found === true) ? conflict?.instance : undefined;
 }
 
 /** The cached binding that the store would rule for, or `undefined` where it has to be asked. */

@@ -3,7 +3,6 @@ import { readListenerTls, readMaintenancePage } from '../config/secrets.ts';
 import type { Condition } from '../core/lifecycle.ts';
 import type { Coordinator } from '../core/ports.ts';
 import { StatePages } from '../core/state-page.ts';
-import { Identifier } from '../data-plane/identify.ts';
 import type { Listener } from '../data-plane/listener.ts';
 import { createListener } from '../data-plane/listener.ts';
 import type { Pool } from '../data-plane/pools.ts';
@@ -12,10 +11,9 @@ import { Recorder } from '../data-plane/record.ts';
 import { Router } from '../data-plane/router.ts';
 import { Server } from '../data-plane/serve.ts';
 import { TrustedProxies } from '../data-plane/trusted-proxies.ts';
-import { MetadataExtractor } from '../identity/metadata.ts';
-import { BodySearch } from '../soap/body-search.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { composeIdentifier } from './identifier.ts';
 import { composeProxyProtocol } from './proxy-protocol.ts';
 
 /** The data plane, ready to listen. */
@@ -77,34 +75,6 @@ export async function composeListener(
 }
 
 const ANY = { hosts: [], paths: ['/'] };
-
-function composeIdentifier({ identity, limits }: Config): Identifier {
-  const { order } = identity;
-  const asks = (source: 'header' | 'cookie' | 'body'): boolean => order.includes(source);
-  const rules = [
-    ...identity.userElements.map(({ name, ...rest }) => ({ kind: 'user' as const, local: name, ...rest })),
-    ...identity.sessionElements.map(({ name, ...rest }) => ({
-      kind: 'session' as const,
-      local: name,
-      ...rest,
-    })),
-  ];
-  const before = (a: 'header' | 'cookie' | 'body', b: 'header' | 'cookie' | 'body'): boolean =>
-    asks(a) && (!asks(b) || order.indexOf(a) < order.indexOf(b));
-  return new Identifier({
-    metadata: new MetadataExtractor({
-      userHeader: asks('header') ? identity.userHeader : undefined,
-      sessionCookie: asks('cookie') ? identity.sessionCookie : undefined,
-    }),
-    search: asks('body')
-      ? new BodySearch(rules, { maxBytes: limits.identityBytes, maxDepth: limits.xmlDepth })
-      : undefined,
-    bodyFirst: before('body', 'header'),
-    searchBytes: limits.identityBytes,
-    onUnreadable: identity.onUnreadable,
-    addressMask: identity.addressMask,
-  });
-}
 
 /** The time to end is over. */
 export function cutOff({ ending }: Listener, { inFlight }: Server, logger: Logger): void {

@@ -81,15 +81,7 @@ export function bindingsEvents(
   showName: (name: Name) => string,
 ): BindingsEvents {
   return {
-    onConflict: (names, was, now, between) => {
-      if (between === 'found') {
-        metrics.namesIgnored.inc({ pool, reason: 'found' });
-        logger.debug(
-          { pool, names: names.map(showName), was: was.instance, now: now.instance },
-          'a name that was found in a body is bound elsewhere, and left as it is',
-        );
-        return;
-      }
+    onConflict: (names, was, now) => {
       metrics.conflicts.inc({ pool });
       logger.warn(
         { pool, names: names.map(showName), was: was.instance, now: now.instance },

@@ -3,8 +3,9 @@ import Type from 'typebox';
 import type { OptionNode } from './option.ts';
 import { choice, count, duration, flag, path, section, size, text, written } from './option.ts';
 import { coordination } from './schema-coordination.ts';
+import { identity, TOKEN, TOKEN_EXPECTS } from './schema-identity.ts';
 import { lifecycle, maintenance, statePage } from './schema-lifecycle.ts';
-import { pool, XML_NAME, XML_NAME_EXPECTS } from './schema-pool.ts';
+import { pool } from './schema-pool.ts';
 import { redis } from './schema-redis.ts';
 import { sapcontrol } from './schema-sapcontrol.ts';
 
@@ -16,10 +17,6 @@ import { sapcontrol } from './schema-sapcontrol.ts';
  * Options are written with units (`2s`, `64KB`) and resolve to milliseconds and
  * bytes; the static type is that of the resolved configuration.
  */
-
-// RFC 9110 §5.6.2, and RFC 6265 §4.1.1 for the names of cookies.
-const TOKEN = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$";
-const TOKEN_EXPECTS = "a name of letters, digits and !#$%&'*+.^_`|~-";
 
 const listen = section('Where SAP CRM connects.', {
   address: written(
@@ -64,74 +61,6 @@ const admin = section('Where operators and monitoring connect.', {
       'File that holds the token which whoever changes something must show, as `Authorization: Bearer`: 16 or more letters, digits and `-._~+/`. White space around it is dropped. Without it the admin plane is read-only.',
     ),
   ),
-});
-
-export interface ElementRule {
-  /** Local name. */
-  readonly name: string;
-  /** Only in this namespace; any without. */
-  readonly namespace?: string;
-  /** Only in this operation, the child of the SOAP Body; any without. */
-  readonly operation?: string;
-}
-
-function elements(description: string, names: readonly string[]) {
-  const name = { pattern: XML_NAME, expects: XML_NAME_EXPECTS };
-  const rule = section('An element of the SOAP message.', {
-    name: text('Local name of the element, whatever its prefix.', name),
-    namespace: Type.Optional(text('Namespace URI of the element. Default: any.')),
-    operation: Type.Optional(
-      text(
-        'Local name of the operation, the first element in the SOAP Body, that the element stands in. Default: any.',
-        name,
-      ),
-    ),
-  });
-  return Type.Array(
-    Type.Unsafe<ElementRule>({
-      anyOf: [text('Local name of the element.', name), rule],
-      shorthand: 'name',
-      expects: XML_NAME_EXPECTS,
-    }),
-    { default: names, description },
-  );
-}
-
-const identity = section('How a request tells which agent it is for.', {
-  order: Type.Array(choice(['header', 'cookie', 'body'], 'An extractor.', {}), {
-    default: ['header', 'cookie', 'body'],
-    minItems: 1,
-    uniqueItems: true,
-    description:
-      'Where to look, in this order. What is not listed is not looked at. The body is searched only where those before it leave a name open.',
-  }),
-  userHeader: text('Header with the user name of the agent (SAP Note 1640673).', {
-    default: 'soapuser',
-    pattern: TOKEN,
-    expects: TOKEN_EXPECTS,
-  }),
-  sessionCookie: text('Cookie with the communication session (SAP Note 1640673). Its letter case matters.', {
-    default: 'WS_SESSION_ID',
-    pattern: TOKEN,
-    expects: TOKEN_EXPECTS,
-  }),
-  userElements: elements(
-    'Elements of the SOAP message that hold the user name, the best first. Each is a local name, or a section with `name`, `namespace` and `operation`.',
-    ['user', 'userId', 'userName', 'agent'],
-  ),
-  sessionElements: elements('Elements of the SOAP message that hold the session, in the same form.', [
-    'sessionId',
-    'appId',
-  ]),
-  onUnreadable: choice(
-    ['anonymous', 'refuse'],
-    'A message that has to be searched and cannot be read (not XML, DOCTYPE, unknown encoding): treated as naming no agent, or answered with a SOAP Fault.',
-    { default: 'anonymous' },
-  ),
-  addressMask: section('How many leading bits of a client address count where agents are bound by address.', {
-    ipv4: count('Bits of an IPv4 address; 24 makes one of a /24 network.', 0, 32, 32),
-    ipv6: count('Bits of an IPv6 address.', 0, 128, 64),
-  }),
 });
 
 const affinity = section('Where it is remembered which agent belongs to which instance.', {
@@ -227,7 +156,7 @@ const limits = section('How much of anything is taken in.', {
     'Depth at which elements of the SOAP message are still looked at. Envelope is 1, Body 2, the operation 3, its parameters 4.',
     3,
     16,
-    4,
+    6,
   ),
   connections: count(
     'Connections of clients. Further ones are closed at once and counted.',

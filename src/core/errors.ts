@@ -36,6 +36,11 @@ export const ERRORS = {
   GW_POOL_UNKNOWN: { status: 404, source: 'client', message: 'no pool serves this host and path' },
   GW_IDENTITY_MISSING: { status: 400, source: 'client', message: 'the request names no agent' },
   GW_IDENTITY_AMBIGUOUS: { status: 400, source: 'client', message: 'the request names more than one agent' },
+  GW_IDENTITY_UNUSABLE: {
+    status: 400,
+    source: 'client',
+    message: 'what the request names its agent by is too long, or has characters that no name has',
+  },
   GW_ENVELOPE_MALFORMED: { status: 400, source: 'client', message: 'the SOAP envelope cannot be read' },
   GW_NO_INSTANCE: { status: 503, source: 'upstream', message: 'no connector instance is available' },
   GW_STARTING: {

@@ -42,6 +42,12 @@ export class Exchange {
   userIsFound = false;
   sessionIsFound = false;
   address: string | undefined;
+  /** Local name of the first element in the SOAP Body, where it was searched. */
+  operation: string | undefined;
+  /** Why what stands where names do was not used. */
+  ignored: string[] | undefined;
+  /** Where a name leads that was found in the body and passed over. */
+  passedOver: InstanceId | undefined;
 
   decision: RouteDecision = 'refused';
   instance: InstanceId | undefined;
@@ -78,6 +84,11 @@ export class Exchange {
     this.peer = peerAddress(socket);
     this.client = trustedProxies.clientBehind(this.peer, headers['x-forwarded-for'] as string | undefined);
     this.#deadline = setTimeout(expire, totalMs, this);
+  }
+
+  ignore(reason: string): void {
+    this.ignored ??= [];
+    this.ignored.push(reason);
   }
 
   get raw(): IncomingMessage {

@@ -11,8 +11,10 @@ export interface IdentifyOptions {
   readonly metadata: MetadataExtractor;
   /** `undefined` where the body is not asked. */
   readonly search: BodySearch | undefined;
-  /** The body is asked first and overrules the header, not the other way round. */
+  /** The body is asked even where header and cookie tell all. */
   readonly bodyFirst: boolean;
+  /** Tells the operations in which an agent says who he is; `undefined` where none are known. */
+  readonly isLogon: ((operation: string) => boolean) | undefined;
   /** How much of a body is read before it is forwarded. */
   readonly searchBytes: number;
   /** What becomes of a request whose body should tell and cannot be read. */
@@ -39,18 +41,20 @@ export class Identifier {
     if (found.ambiguous) return 'GW_IDENTITY_AMBIGUOUS';
     exchange.user = found.user;
     exchange.session = found.session;
-    return undefined;
+    if (found.refused === undefined) return undefined;
+    exchange.ignore(found.refused);
+    return found.user === undefined && found.session === undefined ? 'GW_IDENTITY_UNUSABLE' : undefined;
   }
 
   /**
-   * Must the body be searched? Only where the header names no user and what it
-   * does name is not known already: of an agent who is known, nothing is left to ask.
+   * Must the body be searched? Only where the header names no user and what it does name is not known already: of an
+   * agent who is known, nothing is left to ask, unless this is the request that says who goes on with the session.
    */
   needsBody(exchange: Exchange, sessionIsKnown: boolean): boolean {
-    const { search, bodyFirst } = this.#options;
+    const { search, bodyFirst, isLogon } = this.#options;
     if (search === undefined || exchange.body === undefined) return false;
     if (exchange.body.complete && exchange.body.head.length === 0) return false;
-    return bodyFirst || (exchange.user === undefined && !sessionIsKnown);
+    return bodyFirst || (exchange.user === undefined && (!sessionIsKnown || isLogon !== undefined));
   }
 
   /** Names in the body. Returns why the request must be refused, or `undefined`. */
@@ -77,15 +81,32 @@ export class Identifier {
 
   #take(exchange: Exchange, found: ScanResult): ErrorCode | undefined {
     if (found.version !== undefined) exchange.soapVersion = found.version;
-    const user = found.user === undefined ? undefined : canonicalUser(found.user);
-    if (this.#options.bodyFirst) {
-      exchange.user = user ?? exchange.user;
-      exchange.session = found.session ?? exchange.session;
-    } else {
-      exchange.user ??= user;
-      exchange.session ??= found.session;
+    exchange.operation = found.operation;
+    for (const reason of found.refused ?? []) exchange.ignore(reason);
+    const { isLogon } = this.#options;
+    const isOwn = found.operation !== undefined && isLogon?.(found.operation) === true;
+    if (exchange.user === undefined && found.user !== undefined) {
+      exchange.user = canonicalUser(found.user);
+      exchange.userIsFound = !isOwn;
     }
+    if (exchange.session === undefined && found.session !== undefined) {
+      exchange.session = found.session;
+      exchange.sessionIsFound = !isOwn;
+    }
+    if (isLogon !== undefined && exchange.user !== undefined && exchange.session !== undefined)
+      unlink(exchange);
     const isUnreadable = found.problem !== undefined && exchange.user === undefined;
     return isUnreadable && this.#options.onUnreadable === 'refuse' ? 'GW_ENVELOPE_MALFORMED' : undefined;
+  }
+}
+
+/** No other operation than a log-on says that user and session are one agent's: what was only found goes, the user first. */
+function unlink(exchange: Exchange): void {
+  if (exchange.userIsFound) {
+    exchange.user = undefined;
+    exchange.userIsFound = false;
+  } else if (exchange.sessionIsFound) {
+    exchange.session = undefined;
+    exchange.sessionIsFound = false;
   }
 }

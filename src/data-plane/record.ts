@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { FAILURES } from '../core/failure.ts';
+import type { InstanceId } from '../core/instance.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { RequestLog } from '../telemetry/request-log.ts';
@@ -16,6 +17,7 @@ export interface RecordOptions {
 
 /** The status in logs of a request whose client left before it was answered, after nginx. */
 const CLIENT_CLOSED = 499;
+const NONE: readonly string[] = [];
 const CLASSES = ['0xx', '1xx', '2xx', '3xx', '4xx', '5xx'];
 // Sessions whose hash is at hand; those of a full pool.
 const REMEMBERED_SESSIONS = 10_000;
@@ -42,12 +44,34 @@ export class Recorder {
 
     metrics.requests.inc(pool, exchange.decision, CLASSES[Math.floor(status / 100)] ?? '0xx');
     metrics.requestDuration.observe(pool, durationMs / 1_000);
+    for (const reason of exchange.ignored ?? NONE) metrics.namesIgnored.inc({ pool, reason });
+    if (exchange.passedOver !== undefined) this.#passedOver(exchange, pool, exchange.passedOver);
     if (exchange.error !== undefined) metrics.errors.inc({ code: exchange.error });
     if (logRequests && logger.isLevelEnabled('info')) this.#write(exchange, pool, status, durationMs);
   }
 
+  /** A name of the body is bound elsewhere. It is left there, and another one decided. */
+  #passedOver({ request, user, session, operation, instance }: Exchange, pool: string, at: InstanceId): void {
+    const { metrics, logger, showName } = this.#options;
+    metrics.namesIgnored.inc({ pool, reason: 'found' });
+    if (!logger.isLevelEnabled('debug')) return;
+    logger.debug(
+      {
+        requestId: request.id,
+        pool,
+        operation,
+        user: user === undefined ? undefined : showName(user),
+        session: session === undefined ? undefined : this.#sessionHash(session),
+        instance,
+        passedOver: at,
+      },
+      'a name that was found in the body is bound elsewhere, and was passed over',
+    );
+  }
+
   #write(exchange: Exchange, pool: string, status: number, durationMs: number): void {
-    const { attempt, user, session, parkedMs, failure, error } = exchange;
+    const { attempt, session, parkedMs, failure, error } = exchange;
+    const user = exchange.user ?? userOf(exchange);
     this.#log.write({
       requestId: exchange.request.id,
       client: exchange.client,
@@ -81,6 +105,11 @@ export class Recorder {
     }
     return shown;
   }
+}
+
+/** The agent is known by the session alone. */
+function userOf({ way }: Exchange): string | undefined {
+  return way?.root?.kind === 'user' ? way.root.value : undefined;
 }
 
 function trouble({ failure, error, attempt }: Exchange): string {

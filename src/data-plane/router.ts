@@ -1,5 +1,5 @@
 import type { CachedBinding } from '../affinity/binding-cache.ts';
-import type { Decision } from '../affinity/bindings.ts';
+import type { Bound, Decision } from '../affinity/bindings.ts';
 import { storedKey } from '../affinity/stored-name.ts';
 import type { Standing } from '../core/agreement/standing.ts';
 import { rendezvous } from '../core/balancers.ts';
@@ -95,6 +95,7 @@ export class Router {
         else if (error instanceof NamesNobody) {
           // It goes on without the name that is none.
           exchange.session = undefined;
+          exchange.ignore('shared');
           continue;
         } else throw error;
       }
@@ -175,7 +176,7 @@ export class Router {
     const proposal = this.#propose(pool, storedKey(names[0] as Name), way);
     if (way === 'storeless') {
       const bound = proposal && bindings.claimAlone(names, placementAt(proposal));
-      if (bound !== undefined) decide(exchange, bound.decision);
+      if (bound !== undefined) take(exchange, bound);
       return knownHere(pool, names, epoch) ?? nobody(standing);
     }
     if (proposal === undefined) {
@@ -187,11 +188,11 @@ export class Router {
     }
     // A store that is late may be away: the ledger is asked meanwhile, so that this is known when the claim fails.
     const late = setTimeout(() => void this.#coordinator.renew(pool.name), LATE_MS);
-    const { binding, decision } = await bindings
+    const bound = await bindings
       .claim(names, placementAt(proposal), standing.fence)
       .finally(() => clearTimeout(late));
-    decide(exchange, decision);
-    return { binding, epoch };
+    take(exchange, bound);
+    return { binding: bound.binding, epoch };
   }
 
   async #move(pool: Pool, exchange: Exchange, names: readonly Name[], from: Binding): Promise<Learnt | Wait> {
@@ -293,6 +294,11 @@ function knownHere({ bindings }: Pool, names: readonly RequestName[], epoch: num
       return { binding: entry.binding, epoch: entry.epoch === 0 ? epoch : entry.epoch };
   }
   return undefined;
+}
+
+function take(exchange: Exchange, { decision, passedOver }: Bound): void {
+  decide(exchange, decision);
+  exchange.passedOver ??= passedOver;
 }
 
 /** That a binding was found says less than that it was made or moved. */

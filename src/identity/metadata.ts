@@ -1,11 +1,14 @@
-import { AMBIGUOUS, cookieValue } from './cookie.ts';
-import { canonicalUser, decodeHeaderValue } from './user-name.ts';
+import { AMBIGUOUS, cookieValue, TOO_LONG } from './cookie.ts';
+import type { Refusal } from './found-user.ts';
+import { canonicalUser, decodeHeaderValue, USER_LIMIT } from './user-name.ts';
 
 export interface MetadataSources {
   /** Header that names the user; `undefined` where headers are not asked. */
   readonly userHeader?: string | undefined;
   /** Cookie that names the session; `undefined` where cookies are not asked. */
   readonly sessionCookie?: string | undefined;
+  /** That a whole user name must match. */
+  readonly userPattern?: { test(text: string): boolean } | undefined;
 }
 
 /** Why a request's header does not tell who the agent is. */
@@ -22,6 +25,8 @@ export interface Metadata {
   /** The request must be refused; then no name is told. */
   readonly ambiguous: boolean;
   readonly ambiguity: Ambiguity | undefined;
+  /** Why a name that was sent cannot be one. */
+  readonly refused: Refusal | undefined;
 }
 
 const NOTHING: Metadata = Object.freeze({
@@ -29,6 +34,7 @@ const NOTHING: Metadata = Object.freeze({
   session: undefined,
   ambiguous: false,
   ambiguity: undefined,
+  refused: undefined,
 });
 
 /** Finds the names of the agent that SAP CRM puts into the HTTP header (SAP Note 1640673). */
@@ -37,8 +43,10 @@ export class MetadataExtractor {
   readonly #userHeader: string;
   readonly #cookieHeader: string;
   readonly #sessionCookie: string;
+  readonly #userPattern: MetadataSources['userPattern'];
 
-  constructor({ userHeader, sessionCookie }: MetadataSources) {
+  constructor({ userHeader, sessionCookie, userPattern }: MetadataSources) {
+    this.#userPattern = userPattern;
     this.#userHeader = userHeader?.toLowerCase() ?? '';
     this.#sessionCookie = sessionCookie ?? '';
     this.#cookieHeader = this.#sessionCookie === '' ? '' : 'cookie';
@@ -52,6 +60,7 @@ export class MetadataExtractor {
   extract(rawHeaders: readonly string[]): Metadata {
     let userHeader: string | undefined;
     let session: string | undefined;
+    let refused: Refusal | undefined;
     for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
       const name = rawHeaders[at] as string;
       const value = rawHeaders[at + 1] as string;
@@ -63,15 +72,28 @@ export class MetadataExtractor {
         const found = cookieValue(value, this.#sessionCookie);
         if (found === AMBIGUOUS) return ambiguous('conflicting-cookies');
         if (found === undefined) continue;
+        if (found === TOO_LONG) {
+          refused = 'length';
+          continue;
+        }
         if (session !== undefined && session !== found) return ambiguous('conflicting-cookies');
         session = found;
       } else if (isSameName(name, 'connection') && this.#isNamedIn(value)) {
         return ambiguous('hop-by-hop');
       }
     }
-    if (userHeader === undefined && session === undefined) return NOTHING;
-    const user = userHeader === undefined ? undefined : canonicalUser(decodeHeaderValue(userHeader));
-    return { user, session, ambiguous: false, ambiguity: undefined };
+    if (userHeader === undefined && session === undefined && refused === undefined) return NOTHING;
+    let user: string | undefined;
+    // An empty header names nobody.
+    if (userHeader !== undefined && userHeader !== '') {
+      user = canonicalUser(decodeHeaderValue(userHeader));
+      if (user === undefined) refused = userHeader.length > USER_LIMIT ? 'length' : 'characters';
+      else if (this.#userPattern?.test(user) === false) {
+        user = undefined;
+        refused = 'pattern';
+      }
+    }
+    return { user, session, ambiguous: false, ambiguity: undefined, refused };
   }
 
   /**
@@ -92,7 +114,7 @@ export class MetadataExtractor {
 }
 
 function ambiguous(ambiguity: Ambiguity): Metadata {
-  return { user: undefined, session: undefined, ambiguous: true, ambiguity };
+  return { user: undefined, session: undefined, ambiguous: true, ambiguity, refused: undefined };
 }
 
 /** Compares a header name with one that is in lower case, without making a string of it. */

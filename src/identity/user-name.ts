@@ -4,7 +4,7 @@ import { isUtf8 } from 'node:buffer';
  * Longest user name, in UTF-16 code units. SAP's own are of 12 characters;
  * aliases and names of other systems may be longer.
  */
-const USER_LIMIT = 256;
+export const USER_LIMIT = 256;
 
 /**
  * The one spelling of a user name under which it is compared: Unicode
@@ -30,7 +30,17 @@ function isCanonicalAscii(raw: string): boolean {
 
 function canonicalise(raw: string): string {
   // Upper case may undo the normal form, so it is made again.
-  return raw.normalize('NFC').trim().toUpperCase().normalize('NFC');
+  return upperCase(raw.normalize('NFC').trim()).normalize('NFC');
+}
+
+/** In upper case, but for those characters that it would mix up with others: `ı` is no `i`, and `ß` is no `ss`. */
+function upperCase(name: string): string {
+  let upper = '';
+  for (const character of name) {
+    const mapped = character.toUpperCase();
+    upper += mapped.toLowerCase() === character ? mapped : character;
+  }
+  return upper;
 }
 
 /** Control characters, and halves of surrogate pairs, which no encoding could carry to the store. */

@@ -4,6 +4,7 @@ import type { Compression } from './inflate.ts';
 import { inflate } from './inflate.ts';
 import { parseMediaType } from './media-type.ts';
 import { findRootPart } from './multipart.ts';
+import type { ScanOptions } from './scan-plan.ts';
 import type { ScanResult } from './scan-result.ts';
 import { failed } from './scan-result.ts';
 
@@ -12,13 +13,9 @@ export interface BodyHeaders {
   readonly contentEncoding?: string | undefined;
 }
 
-export interface BodySearchLimits {
+export interface BodySearchLimits extends ScanOptions {
   /** How much of a body is searched, and how much of a compressed body is inflated. */
   readonly maxBytes: number;
-  /** See {@link EnvelopeScanner}. */
-  readonly maxDepth: number;
-  /** See {@link EnvelopeScanner}. */
-  readonly wantsOperation?: boolean;
 }
 
 /**

@@ -1,9 +1,11 @@
 import type { CompiledName, CompiledRule, ElementRule } from './element-rules.ts';
-import { compileName, compileRules } from './element-rules.ts';
+import { compileName, equalsFolded, foldName } from './element-rules.ts';
 import type { ByteEncoding } from './encoding.ts';
 import { decodeBytes, openText } from './encoding.ts';
 import { Findings } from './findings.ts';
 import type { SoapVersion } from './media-type.ts';
+import type { Plan, ScanOptions } from './scan-plan.ts';
+import { compilePlan } from './scan-plan.ts';
 import type { ScanProblem, ScanResult } from './scan-result.ts';
 import { failed } from './scan-result.ts';
 import {
@@ -35,18 +37,12 @@ const ENVELOPE = compileName('Envelope');
 const HEADER = compileName('Header');
 const BODY = compileName('Body');
 
+const OPERATION_DEPTH = 3;
+
 const VERSIONS: ReadonlyMap<string, SoapVersion> = new Map<string, SoapVersion>([
   ['http://schemas.xmlsoap.org/soap/envelope/', '1.1'],
   ['http://www.w3.org/2003/05/soap-envelope', '1.2'],
 ]);
-
-interface Plan {
-  readonly user: readonly CompiledRule[];
-  readonly session: readonly CompiledRule[];
-  readonly maxDepth: number;
-  readonly usesNamespaces: boolean;
-  readonly wantsOperation: boolean;
-}
 
 /**
  * Finds the names of the agent in a SOAP envelope, and what he wants.
@@ -63,22 +59,8 @@ interface Plan {
 export class EnvelopeScanner {
   readonly #plan: Plan;
 
-  /**
-   * @param limits.maxDepth how deep an element may stand: the Envelope is 1, Body and Header
-   *   are 2, the operation is 3, its parameters are 4
-   * @param limits.wantsOperation the operation is looked for as well; needs a depth of 3
-   */
-  constructor(
-    rules: readonly ElementRule[],
-    limits: { readonly maxDepth: number; readonly wantsOperation?: boolean },
-  ) {
-    this.#plan = {
-      user: compileRules(rules, 'user'),
-      session: compileRules(rules, 'session'),
-      maxDepth: limits.maxDepth,
-      usesNamespaces: rules.some((rule) => rule.namespace !== undefined),
-      wantsOperation: limits.wantsOperation ?? false,
-    };
+  constructor(rules: readonly ElementRule[], options: ScanOptions) {
+    this.#plan = compilePlan(rules, options);
   }
 
   /**
@@ -122,6 +104,8 @@ class Scan {
   #operation: string | undefined;
   readonly #findings: Findings;
 
+  /** Depth of the open element that tells of others, 0 where there is none. */
+  #othersDepth = 0;
   #isOver = false;
   #problem: ScanProblem | undefined;
 
@@ -131,7 +115,8 @@ class Scan {
     this.#encoding = encoding;
     this.#complete = complete;
     this.#scope = new NamespaceScope(bytes, encoding);
-    this.#findings = new Findings(bytes, encoding, plan.user.length, plan.session.length);
+    const sessionRules = plan.session.length + plan.lists.length;
+    this.#findings = new Findings(bytes, encoding, plan.user.length, sessionRules, plan.judge);
   }
 
   run(): ScanResult {
@@ -148,10 +133,11 @@ class Scan {
     if (at === BROKEN) this.#problem ??= 'malformed';
     if (at === RAN_OUT) this.#problem ??= this.#complete ? 'malformed' : 'truncated';
     if (this.#problem !== undefined && this.#problem !== 'truncated') return failed(this.#problem);
-    const { user, session } = this.#findings;
+    const { user, session, refused } = this.#findings;
     return {
       user,
       session,
+      refused,
       operation: this.#operation,
       version: this.#version,
       problem: this.#problem,
@@ -270,11 +256,34 @@ class Scan {
   }
 
   #match(depth: number, nameStart: number, localStart: number, nameEnd: number): void {
-    const { user, session } = this.#plan;
+    if (this.#othersDepth !== 0) return;
+    if (this.#findings.listDepth !== 0) {
+      if (depth === this.#findings.listDepth + 1) this.#findings.openItem(depth);
+      return;
+    }
+    const { user, session, firsts } = this.#plan;
+    if (firsts[this.#bytes[localStart] as number] === 0) return;
     const { userRank, sessionRank } = this.#findings;
     const userRule = this.#firstMatch(user, userRank, depth, nameStart, localStart, nameEnd);
     const sessionRule = this.#firstMatch(session, sessionRank, depth, nameStart, localStart, nameEnd);
     if (userRule !== -1 || sessionRule !== -1) this.#findings.openCandidate(depth, userRule, sessionRule);
+    else if (depth > OPERATION_DEPTH) this.#matchOthers(depth, localStart, nameEnd);
+  }
+
+  #matchOthers(depth: number, localStart: number, nameEnd: number): void {
+    const { session, lists, others } = this.#plan;
+    for (const name of others) {
+      if (!this.#isLike(name, localStart, nameEnd)) continue;
+      this.#othersDepth = depth;
+      return;
+    }
+    for (let index = 0; index < lists.length; index++) {
+      if (!this.#isLike(lists[index] as CompiledName, localStart, nameEnd)) continue;
+      const rank = session.length + index;
+      if (rank < this.#findings.sessionRank) this.#findings.openList(depth, rank);
+      else this.#othersDepth = depth;
+      return;
+    }
   }
 
   #firstMatch(
@@ -285,12 +294,12 @@ class Scan {
     localStart: number,
     nameEnd: number,
   ): number {
-    for (let index = 0; index < rank; index++) {
+    for (let index = 0; index < rank && index < rules.length; index++) {
       const rule = rules[index] as CompiledRule;
-      if (!this.#isNamed(rule.local, localStart, nameEnd)) continue;
+      if (!this.#isLike(rule.local, localStart, nameEnd)) continue;
       if (rule.operation !== undefined) {
-        if (depth === 3 || this.#section !== 'body') continue;
-        if (!this.#isNamed(rule.operation, this.#operationStart, this.#operationEnd)) continue;
+        if (depth === OPERATION_DEPTH || this.#section !== 'body') continue;
+        if (!this.#isLike(rule.operation, this.#operationStart, this.#operationEnd)) continue;
       }
       if (rule.namespace !== undefined) {
         const prefixEnd = Math.max(nameStart, localStart - 1);
@@ -323,6 +332,11 @@ class Scan {
   /** Closes the innermost open element. */
   #leave(): void {
     const depth = this.#depth--;
+    if (depth === this.#othersDepth) this.#othersDepth = 0;
+    if (depth === this.#findings.listDepth) {
+      this.#findings.closeList();
+      if (this.#hasAll()) this.#isOver = true;
+    }
     if (this.#findings.candidateDepth === depth) {
       this.#problem = this.#findings.closeCandidate();
       if (this.#hasAll()) this.#isOver = true;
@@ -335,6 +349,14 @@ class Scan {
     } else if (depth === 1) {
       this.#isOver = true;
     }
+  }
+
+  /** {@link #isNamed}, as the configuration wants names to be compared. */
+  #isLike(name: CompiledName, start: number, end: number): boolean {
+    if (!this.#plan.isLoose) return this.#isNamed(name, start, end);
+    if (name.isAscii) return equalsFolded(this.#bytes, start, end, name.foldedBytes);
+    const text = decodeBytes(this.#bytes, start, end, this.#encoding);
+    return text !== undefined && foldName(text) === name.folded;
   }
 
   #isNamed(name: CompiledName, start: number, end: number): boolean {

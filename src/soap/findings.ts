@@ -11,6 +11,9 @@ export const SESSION_LIMIT = 4096;
 // a name into this many, and without a limit a hostile body could.
 const PIECE_LIMIT = 64;
 
+/** Why a value is no name of the kind, or `undefined` where it may be one. */
+export type JudgeValue = (kind: 'user' | 'session', value: string) => string | undefined;
+
 /** What was found in a document so far, and the one element that may yet hold something better. */
 export class Findings {
   user: string | undefined;
@@ -21,8 +24,18 @@ export class Findings {
   /** Depth of the open element that a rule matched, 0 where there is none. */
   candidateDepth = 0;
 
+  /** Why values were refused, if any were. */
+  refused: string[] | undefined;
+  /** Depth of the open list of sessions, 0 where there is none. */
+  listDepth = 0;
+
   readonly #bytes: Buffer;
   readonly #encoding: ByteEncoding;
+  readonly #judge: JudgeValue | undefined;
+  #listRank = 0;
+  #listItems = 0;
+  /** Of the list's first item. */
+  #listValue: string | undefined;
   /** The rules that matched it, -1 for none of the kind. */
   #userRule = -1;
   #sessionRule = -1;
@@ -30,7 +43,15 @@ export class Findings {
   readonly #pieces: number[] = [];
   #pieceCount = 0;
 
-  constructor(bytes: Buffer, encoding: ByteEncoding, userRules: number, sessionRules: number) {
+  constructor(
+    bytes: Buffer,
+    encoding: ByteEncoding,
+    userRules: number,
+    sessionRules: number,
+    judge?: JudgeValue,
+  ) {
+    this.#judge = judge;
+    this.refused = undefined;
     this.user = undefined;
     this.session = undefined;
     this.userRank = userRules;
@@ -49,6 +70,27 @@ export class Findings {
     this.#userRule = userRule;
     this.#sessionRule = sessionRule;
     this.#pieceCount = 0;
+  }
+
+  /** @param rank of the rule that it matched */
+  openList(depth: number, rank: number): void {
+    this.listDepth = depth;
+    this.#listRank = rank;
+    this.#listItems = 0;
+    this.#listValue = undefined;
+  }
+
+  /** An element of the list; only the first one's text is of interest, and only if it is the last. */
+  openItem(depth: number): void {
+    this.#listItems += 1;
+    if (this.#listItems === 1) this.openCandidate(depth, -1, this.#listRank);
+  }
+
+  closeList(): void {
+    this.listDepth = 0;
+    if (this.#listItems !== 1 || this.#listValue === undefined) return;
+    this.session = this.#listValue;
+    this.sessionRank = this.#listRank;
   }
 
   /** Adds a stretch of the candidate's text. */
@@ -78,16 +120,35 @@ export class Findings {
       value += text;
     }
     value = trimXml(value);
-    if (value === '' || value.length > SESSION_LIMIT) return undefined;
+    if (value === '') return undefined;
+    if (value.length > SESSION_LIMIT) {
+      this.#refuse('length');
+      return undefined;
+    }
     if (!isXmlText(value)) return 'malformed';
-    if (this.#userRule !== -1 && value.length <= USER_LIMIT) {
+    if (this.#userRule !== -1 && this.#isName('user', value, USER_LIMIT)) {
       this.user = value;
       this.userRank = this.#userRule;
     }
-    if (this.#sessionRule !== -1) {
-      this.session = value;
-      this.sessionRank = this.#sessionRule;
+    if (this.#sessionRule !== -1 && this.#isName('session', value, SESSION_LIMIT)) {
+      if (this.listDepth !== 0) {
+        this.#listValue = value;
+      } else {
+        this.session = value;
+        this.sessionRank = this.#sessionRule;
+      }
     }
     return undefined;
+  }
+
+  #isName(kind: 'user' | 'session', value: string, limit: number): boolean {
+    const reason = value.length > limit ? 'length' : this.#judge?.(kind, value);
+    if (reason !== undefined) this.#refuse(reason);
+    return reason === undefined;
+  }
+
+  #refuse(reason: string): void {
+    this.refused ??= [];
+    this.refused.push(reason);
   }
 }

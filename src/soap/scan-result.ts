@@ -21,6 +21,8 @@ export interface ScanResult {
   readonly session?: string | undefined;
   /** Local name of the first element in the Body, where it was asked for. */
   readonly operation?: string | undefined;
+  /** Why values that stand where names do are none; `undefined` where there was no such value. */
+  readonly refused?: readonly string[] | undefined;
   /** By the namespace of the Envelope. */
   readonly version?: SoapVersion | undefined;
   readonly problem?: ScanProblem | undefined;

@@ -24,7 +24,9 @@ describe('what is not said has its default', () => {
   });
 
   test('elements written as names resolve to rules', () => {
-    expect(config.identity.sessionElements).toEqual([{ name: 'sessionId' }, { name: 'appId' }]);
+    expect(config.identity.sessionElements).toEqual(
+      ['appId', 'applicationId', 'sessionId', 'wsSessionId'].map((name) => ({ name })),
+    );
   });
 
   test('sections that are optional stay away', () => {

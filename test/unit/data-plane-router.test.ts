@@ -86,6 +86,8 @@ const request = (user?: string): Exchange =>
     user,
     session: undefined,
     address: undefined,
+    userIsFound: false,
+    sessionIsFound: false,
     decision: 'refused',
     epoch: 0,
     sessionLost: false,

@@ -24,7 +24,11 @@ describe('a user name', () => {
     ['m\u00fcller', 'M\u00dcLLER'],
     ['mu\u0308ller', 'M\u00dcLLER'],
     ['strasse', 'STRASSE'],
-    ['stra\u00dfe', 'STRASSE'],
+    // These would become two names, or one that is another's.
+    ['stra\u00dfe', 'STRA\u00dfE'],
+    ['d\u0131k', 'D\u0131K'],
+    ['\u017f', '\u017f'],
+    ['\ufb01t', '\ufb01T'],
     ['first last', 'FIRST LAST'],
     ['x'.repeat(256), 'X'.repeat(256)],
   ])('%j is compared as %j', (raw, canonical) => {
@@ -35,7 +39,6 @@ describe('a user name', () => {
     ['nothing', ''],
     ['white space', ' \u00a0\t'],
     ['more than 256 characters', 'x'.repeat(257)],
-    ['what becomes more than 256 characters', '\u00df'.repeat(129)],
     ['a megabyte', 'x'.repeat(1 << 20)],
     ['a line break', 'A\nB'],
     ['a NUL', 'A\u0000'],
