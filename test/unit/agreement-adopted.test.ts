@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { SyncReply } from '../../src/core/agreement/ledger.ts';
 import { Ledger } from '../../src/core/agreement/ledger.ts';
 import { Replica } from '../../src/core/agreement/replica.ts';
 
@@ -68,4 +69,35 @@ test('a view that nobody else acts on takes effect at once', () => {
   const { replica, sync } = aReplica(false);
   sync();
   expect([replica.request(SENT).viewId, replica.isEffective]).toEqual([replica.agreed.id, true]);
+});
+
+test('of two views in a row the one before may be acted on with the new one; of a later one nobody knows what it follows', () => {
+  for (const [epoch, isBlocked] of [
+    [2, false],
+    [3, true],
+  ] as const) {
+    const { replica, sync } = aReplica(false);
+    sync();
+    const request = replica.request(SENT);
+    expect([replica.isEffective, request.held]).toEqual([true, true]);
+    const view = { ...replica.agreed, epoch, id: `${epoch}.other` };
+    const reply: SyncReply = {
+      now: 0,
+      life: 'life',
+      open: true,
+      granted: true,
+      epoch,
+      viewId: view.id,
+      effective: false,
+      fence: '',
+      view,
+      wantsState: false,
+      ballotsState: 1,
+      ballots: undefined,
+      replicas: 2,
+      policy: undefined,
+    };
+    replica.accept(request, reply, SENT);
+    expect([replica.isBlocked, replica.before?.epoch]).toEqual([isBlocked, isBlocked ? undefined : 1]);
+  }
 });

@@ -262,6 +262,31 @@ describe('several gateways on one ledger', () => {
   });
 });
 
+test('a lease counts from when it was asked for, however late the answer comes', async () => {
+  const LEASE_MS = 600;
+  const LATE_MS = 100;
+  let askedAt = 0;
+  const ledger = guarded(new LocalLedger({ leaseMs: LEASE_MS, joinMs: 0 }), async () => {
+    askedAt = performance.now();
+    while (performance.now() < askedAt + LATE_MS)
+      await new Promise<void>((resolve) => setTimeout(resolve, LATE_MS));
+  });
+  /** How much longer than that each lease was. */
+  const granted: number[] = [];
+  const coordinator: PoolCoordinator = aCoordinator('g1', ledger, {
+    leaseMs: LEASE_MS,
+    publisher: {
+      publish: () => {
+        const { leaseRemaining } = coordinator;
+        if (leaseRemaining > 0) granted.push(performance.now() + leaseRemaining - askedAt - LEASE_MS);
+      },
+    },
+  });
+  await coordinator.start();
+  await eventually(() => expect(granted.length).toBeGreaterThan(2));
+  expect(Math.max(...granted)).toBeLessThan(0);
+});
+
 describe('a ledger that fails', () => {
   test.each([
     ['at once', (confirm: () => unknown) => void confirm()],
