@@ -316,6 +316,12 @@ const EVENTS = `
 return redis.call('LRANGE', KEYS[5], -tonumber(ARGV[5]), -1)
 `;
 
+/** What the server knows of its replicas; '' where the account may not ask. */
+const REPLICAS = `
+local info = redis.pcall('INFO', 'replication')
+return type(info) == 'string' and info or ''
+`;
+
 /**
  * By script, so that on a cluster it goes the way of all other news.
  *
@@ -333,6 +339,7 @@ export const LEDGER_SCRIPTS = {
   gwLeave: SHARED + LEAVE,
   gwEvents: EVENTS,
   gwTell: TELL,
+  gwReplicas: REPLICAS,
 } as const;
 
 export type LedgerScript = keyof typeof LEDGER_SCRIPTS;

@@ -19,6 +19,7 @@ import { bindingsChannel, fenceKey, poolKey } from '../redis/keys.ts';
 import type { RedisSubscriber } from '../redis/subscriber.ts';
 import type { LedgerScript } from './redis-ledger-scripts.ts';
 import { LEDGER_SCRIPTS } from './redis-ledger-scripts.ts';
+import { RedisReplicas } from './redis-replicas.ts';
 
 export interface RedisLedgerOptions {
   /** What the names of all keys and channels begin with. */
@@ -43,6 +44,9 @@ export class RedisLedger implements LedgerClient {
   #life = '';
   #listens = false;
   #closed = false;
+  /** Until when the registration lasts that was made last, in monotonic ms. */
+  #registeredUntil = Number.NEGATIVE_INFINITY;
+  readonly #replicas = new RedisReplicas();
 
   constructor(redis: RedisConnection, pool: string, options: RedisLedgerOptions) {
     this.#redis = redis.ledger;
@@ -64,6 +68,7 @@ export class RedisLedger implements LedgerClient {
 
   async sync(request: SyncRequest): Promise<SyncReply> {
     const { view, policy } = request;
+    const sentAt = performance.now();
     const reply = await this.#write('gwSync', [
       String(this.#options.joinMs),
       request.replica,
@@ -84,8 +89,25 @@ export class RedisLedger implements LedgerClient {
       String(request.seq),
     ]);
     const answer = toReply(reply as readonly ReplyPart[]);
+    const hasJoined = sentAt >= this.#registeredUntil;
     this.#life = answer.life;
+    this.#registeredUntil = sentAt + this.#options.leaseMs;
+    if (!(await this.#isKnown(hasJoined))) return { ...answer, granted: false };
     return answer;
+  }
+
+  /**
+   * May the registration be relied on? One that a promoted replica never had is forgotten, and the others would go on
+   * without waiting for this gateway.
+   */
+  async #isKnown(hasJoined: boolean): Promise<boolean> {
+    // Else each sync is confirmed by itself.
+    if (this.#options.confirmedBy > 0) return true;
+    if (!hasJoined && this.#replicas.knowAll) return true;
+    const info = String(await this.#run('gwReplicas', []));
+    if (hasJoined) this.#replicas.mustKnow(info);
+    this.#replicas.heard(info);
+    return this.#replicas.knowAll;
   }
 
   async propose({ base, view, events }: ProposeRequest): Promise<boolean> {

@@ -25,6 +25,8 @@ export interface Tally {
 
 const TICK_MS = 20;
 const GIVE_UP_MS = 40_000;
+/** A machine that is too slow for the rate is not buried in requests: what is too many is left out, and told. */
+const MOST_UNDER_WAY = 400;
 
 /** Requests at a fixed rate, whether or not the earlier ones are answered, through whichever gateways are there. */
 export class Traffic {
@@ -40,6 +42,8 @@ export class Traffic {
   #tally: Tally = emptyTally();
   #timer: NodeJS.Timeout | undefined;
   #turn = 0;
+  /** Requests that were left out because too many were under way. */
+  leftOut = 0;
   /** Agents whose last request was answered by an instance. */
   readonly served = new Set<string>();
 
@@ -67,7 +71,10 @@ export class Traffic {
       const now = performance.now();
       owed += ((now - lastAt) / TICK_MS) * this.#perTick;
       lastAt = now;
-      for (; owed >= 1; owed -= 1) this.#next();
+      for (; owed >= 1; owed -= 1) {
+        if (this.#underWay.size < MOST_UNDER_WAY) this.#next();
+        else this.leftOut += 1;
+      }
     }, TICK_MS);
   }
 

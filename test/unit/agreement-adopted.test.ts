@@ -86,6 +86,7 @@ test('of two views in a row the one before may be acted on with the new one; of 
       life: 'life',
       open: true,
       granted: true,
+      keeps: false,
       epoch,
       viewId: view.id,
       effective: false,
