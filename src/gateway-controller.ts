@@ -129,7 +129,7 @@ export async function startController(
       confirm: (viewId) => coordinator.confirm(viewId),
       suspect: (instance) => coordinator.suspect(instance),
       renew: () => coordinator.renew(),
-      storeFailed: (since) => coordinator.storeFailed(since),
+      storeFailed: (claim) => coordinator.storeFailed(claim),
       counts: () => bindings.counts ?? new Map(),
       knowledge: () => ({ agreed: coordinator.agreed, policy: coordinator.policy }),
     });

@@ -49,7 +49,8 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
   } satisfies WorkerCalls);
   const controller: ControllerCalls = {
     renew: async (pool) => void (await calls.call('renew', [pool], RENEW_MS)),
-    storeFailed: async (pool, since) => void (await calls.call('storeFailed', [pool, since], RENEW_MS)),
+    storeFailed: async (pool, since, wasLate) =>
+      void (await calls.call('storeFailed', [pool, since, wasLate], RENEW_MS)),
   };
   const coordinator = new RemoteCoordinator({
     pools: config.pools.map(({ name, mode, instances }) => ({

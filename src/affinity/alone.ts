@@ -4,7 +4,7 @@ import { leadsTo, ruling } from '../core/evidence.ts';
 import type { Name, RequestName } from '../core/identity.ts';
 import { namedBy, nameKey } from '../core/identity.ts';
 import type { BindingCache, CachedBinding } from './binding-cache.ts';
-import type { Bound } from './bindings.ts';
+import type { Bound } from './bindings-options.ts';
 import type { Journal } from './journal.ts';
 import { storedForm } from './stored-name.ts';
 

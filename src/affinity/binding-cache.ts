@@ -65,9 +65,16 @@ export class BindingCache {
   readonly #maxEntries: number;
   readonly #trustedMs: number;
   readonly #renewedMs: number;
+  #evicted = 0;
 
   constructor({ maxEntries, idleLifetimeMs }: BindingCacheOptions) {
-    this.#entries = new LRUCache({ max: maxEntries, dispose: (entry) => this.#unlink(entry) });
+    this.#entries = new LRUCache({
+      max: maxEntries,
+      dispose: (entry, _key, reason) => {
+        if (reason === 'evict') this.#evicted += 1;
+        this.#unlink(entry);
+      },
+    });
     this.#maxEntries = maxEntries;
     this.idleLifetimeMs = idleLifetimeMs;
     // A binding that is used is renewed ten times before it would cease to be trusted,
@@ -79,6 +86,11 @@ export class BindingCache {
   /** Another binding would drive one out. */
   get isFull(): boolean {
     return this.#entries.size >= this.#maxEntries;
+  }
+
+  /** How many bindings were driven out so far. */
+  get evicted(): number {
+    return this.#evicted;
   }
 
   /** Bindings, not names. */

@@ -9,47 +9,15 @@ import { StaleView, StoreUnavailable } from '../core/ports.ts';
 import { isCurrent } from '../core/route.ts';
 import { AloneDecisions } from './alone.ts';
 import type { BindingCache, CachedBinding, Confirmation } from './binding-cache.ts';
+import type { BindingsOptions, Bound } from './bindings-options.ts';
 import { findFor, leading, passedOver } from './claimed-names.ts';
 import { HeardMoves } from './heard-moves.ts';
 import { Journal } from './journal.ts';
+import { LateClaims } from './late-claims.ts';
 import { Mirror } from './mirror.ts';
 import { storedKey } from './stored-name.ts';
 import { timed } from './timed.ts';
 import { WriteBack } from './write-back.ts';
-
-/** How a request came by its binding; the `decision` of logs and metrics. */
-export type Decision = 'bound' | 'claimed' | 'rebound' | 'storeless';
-
-export interface Bound {
-  readonly binding: Binding;
-  readonly decision: Decision;
-  /** Where another name of the request leads that was only found in its body, and may be another agent's. */
-  readonly passedOver?: InstanceId | undefined;
-}
-
-export interface BindingsEvents {
-  /** An agent had been served by `was` under one of these names, and from now on is by `now`. */
-  onConflict(names: readonly Name[], was: Placement, now: Placement): void;
-  /** Users took turns with this session, so it does not tell who they are. */
-  onShared(session: Name): void;
-  /** A binding was moved from here, because its instance or incarnation was gone. */
-  onRebound(): void;
-  onOperation(operation: string, outcome: 'ok' | 'stale' | 'unavailable', seconds: number): void;
-}
-
-export interface BindingsOptions {
-  readonly store: AffinityStore;
-  readonly cache: BindingCache;
-  /**
-   * True where a session that was seen alone may turn out to be an agent's who is
-   * bound elsewhere. Such a binding is then asked for every time: nothing but the
-   * store can tell that the user has been seen with it.
-   */
-  readonly sessionsAreProvisional: boolean;
-  /** The epoch of the newest agreed view that is known here, whether or not it is acted on. */
-  readonly epoch: () => number;
-  readonly events: BindingsEvents;
-}
 
 // A renewal does not tell which of two names lead to what it found.
 const NOT_TOLD: readonly Name[] = [];
@@ -79,6 +47,8 @@ export class Bindings {
   readonly #mirror: Mirror;
   readonly #moves = new HeardMoves();
   readonly #alone: AloneDecisions;
+  readonly #late = new LateClaims(() => this.#onLateAnswers());
+  #onLateAnswers: () => void = () => {};
   #counts: ReadonlyMap<InstanceId, number> | undefined;
   /** Before this moment, in monotonic milliseconds, news may have been missed. */
   #trustedSince = Number.NEGATIVE_INFINITY;
@@ -137,13 +107,30 @@ export class Bindings {
     return this.#mirror.hasWalked;
   }
 
+  /** The same of all bindings, and none was missed or evicted since: a name that is not known here is new. */
+  get isComplete(): boolean {
+    return this.#mirror.isComplete && Number.isFinite(this.#trustedSince);
+  }
+
+  /** May the store still carry out a claim or move of one of these names that was given up? */
+  awaitsAnswer(names: readonly Name[]): boolean {
+    return this.#late.isOpen(names);
+  }
+
+  /** At most one listener, called after claims were answered late. */
+  onLateAnswers(listener: () => void): void {
+    this.#onLateAnswers = listener;
+  }
+
   /**
    * Told by the store's connection: while it brings no news of moves, the cache is
    * trusted for nothing. That it is up again is not enough; the store says when
    * its news are heard again.
    */
   hearing(state: 'up' | 'down'): void {
-    if (state === 'down') this.#trustedSince = Number.POSITIVE_INFINITY;
+    if (state === 'up') return;
+    this.#trustedSince = Number.POSITIVE_INFINITY;
+    this.#mirror.mayHaveMissed();
   }
 
   /**
@@ -188,6 +175,12 @@ export class Bindings {
     return true;
   }
 
+  /** Is it the best that can be known while the store does not answer, though news may have been missed? */
+  isUsable(entry: CachedBinding, { view }: Pick<Standing, 'view'>): boolean {
+    if (this.#cache.hasEnded(entry, performance.now())) return false;
+    return isCurrent(view, entry.binding.instance, entry.epoch);
+  }
+
   /** Makes the next request of this agent ask the store. */
   distrust(entry: CachedBinding): void {
     entry.checkedAt = Number.NEGATIVE_INFINITY;
@@ -201,9 +194,7 @@ export class Bindings {
   async claim(names: readonly RequestName[], proposal: Placement, fence: string): Promise<Bound> {
     if (this.#journal.size > 0) await this.#writer.journal();
     const asked = this.#asking(epochOf(fence));
-    const claim = await this.#timed('claim', this.#store.claim(names, proposal, fence));
-    this.#learn(names, claim, asked);
-    this.#refuseIfForgotten(asked);
+    const claim = await this.#answered(names, asked, 'claim', this.#store.claim(names, proposal, fence));
     const decision = claim.made ? 'claimed' : 'bound';
     return { binding: claim.binding, decision, passedOver: passedOver(names, claim) };
   }
@@ -221,10 +212,9 @@ export class Bindings {
   ): Promise<Bound> {
     if (this.#journal.size > 0) await this.#writer.journal();
     const asked = this.#asking(epochOf(fence));
-    const claim = await this.#timed('rebind', this.#store.rebind(expected, proposal, fence));
-    this.#learn(this.#leadingTo(expected, names), claim, asked);
+    const moving = this.#store.rebind(expected, proposal, fence);
+    const claim = await this.#answered(this.#leadingTo(expected, names), asked, 'rebind', moving);
     if (claim.made) this.#options.events.onRebound();
-    this.#refuseIfForgotten(asked);
     return { binding: claim.binding, decision: claim.made ? 'rebound' : 'bound' };
   }
 
@@ -340,6 +330,22 @@ export class Bindings {
     if (this.#moves.isOutdated([...led, claim.binding.root], askedAt)) return;
     // What the store said in an earlier life it may have forgotten since, and it may have been too late to write it back.
     this.#cache.put(led, claim.binding, { askedAt, epoch: life === this.#life ? epoch : 0 });
+  }
+
+  /** Learns what the store answers, also where that comes after the time for it. */
+  async #answered(
+    names: readonly Name[],
+    asked: Asked,
+    operation: 'claim' | 'rebind',
+    asking: Promise<Claim>,
+  ): Promise<Claim> {
+    const claim = await this.#timed(operation, asking).catch((failure: unknown) => {
+      this.#late.await(names, failure, (late) => this.#learn(names, late, asked));
+      throw failure;
+    });
+    this.#learn(names, claim, asked);
+    this.#refuseIfForgotten(asked);
+    return claim;
   }
 
   /** What was done in a life of the store that has ended meanwhile may be lost: it has to be asked for again. */

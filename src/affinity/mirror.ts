@@ -31,6 +31,9 @@ export class Mirror {
   readonly #o: MirrorOptions;
   #isDue = false;
   #hasWalked = false;
+  /** How many bindings the cache had driven out when the last whole walk began; `undefined` where news were missed since. */
+  #evictedBefore: number | undefined;
+  #gaps = 0;
   #walkedAt = Number.NEGATIVE_INFINITY;
   #walking: Promise<void> | undefined;
   #wake: (() => void) | undefined;
@@ -45,9 +48,16 @@ export class Mirror {
     return this.#hasWalked;
   }
 
+  /** Every binding of the store is known, as far as it has told of it: a name that is not known is new. */
+  get isComplete(): boolean {
+    return this.#evictedBefore === this.#o.cache.evicted;
+  }
+
   /** There may be bindings that were not heard of. */
   mayHaveMissed(): void {
     this.#isDue = true;
+    this.#gaps += 1;
+    this.#evictedBefore = undefined;
   }
 
   /** To be called every now and then while the store answers: begins a walk if one is due. */
@@ -71,9 +81,11 @@ export class Mirror {
     /** Aliases that were told before their roots. */
     const waiting = new Map<string, Name[]>();
     let cursor: string | undefined;
+    const gaps = this.#gaps;
+    const { evicted } = this.#o.cache;
     try {
       if (await this.#isEmpty()) {
-        this.#hasWalked = true;
+        this.#end(gaps, evicted);
         return;
       }
       do {
@@ -84,15 +96,24 @@ export class Mirror {
           limit: PAGE,
           ...(cursor === undefined ? {} : { cursor }),
         });
-        if (!this.#take(page, waiting, askedAt, epoch)) break;
+        if (!this.#take(page, waiting, askedAt, epoch)) {
+          this.#hasWalked = true;
+          return;
+        }
         cursor = page.cursor;
         if (cursor !== undefined) await this.#pause((performance.now() - askedAt) * PAUSES_PER_PAGE);
       } while (cursor !== undefined && !this.#isClosed);
-      this.#hasWalked = true;
+      this.#end(gaps, evicted);
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
       this.#isDue = true;
     }
+  }
+
+  /** It came to the end, having begun after so many gaps and evictions. */
+  #end(gaps: number, evicted: number): void {
+    this.#hasWalked = true;
+    if (gaps === this.#gaps) this.#evictedBefore = evicted;
   }
 
   /** One question, where a walk through nothing would take thousands. */

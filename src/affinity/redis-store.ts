@@ -179,7 +179,11 @@ export class RedisStore implements AffinityStore {
   ): Promise<Claim> {
     // An empty one would be no fence at all.
     if (fence === '') throw new StaleView('no view is in effect');
-    return toClaim(await this.#step(script, names, { placement, sixth, fence, epoch: epochOf(fence) }));
+    try {
+      return toClaim(await this.#step(script, names, { placement, sixth, fence, epoch: epochOf(fence) }));
+    } catch (error) {
+      throw error instanceof StoreUnavailable ? answeredByClaim(error) : error;
+    }
   }
 
   /** Runs a script over fields, and again with what it asks to be declared. */
@@ -290,6 +294,19 @@ function rulingsOf(names: readonly RequestName[]): string {
     rulings.set(key, letters);
   }
   return letters;
+}
+
+/** The same failure; what answers it late is the claim, or `undefined` where nothing was done. */
+function answeredByClaim(failure: StoreUnavailable): StoreUnavailable {
+  if (failure.timedOut === undefined) return failure;
+  const { wasLate, answer } = failure.timedOut;
+  const claim = answer.then((reply) => {
+    const parts = reply as (string | number)[];
+    return parts[0] === 'holds' ? toClaim(parts) : undefined;
+  });
+  // Whether anybody waits for it is the caller's choice.
+  claim.catch(() => {});
+  return new StoreUnavailable(failure.message, failure.cause, { wasLate, answer: claim });
 }
 
 function movedTooOften(): StoreUnavailable {

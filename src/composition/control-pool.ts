@@ -64,8 +64,10 @@ export interface ControlPool {
 const RENEWALS_PER_LEASE = 3;
 const LONGEST_RENEWAL_MS = 1_000;
 const COUNT_EVERY_MS = 1_000;
-// The store has failed for so long that new agents need not wait for it any more: one command's time.
-const STORE_AWAY_MS = 100;
+// A store that stands still for less is waited for: until then a claim that it holds may still be carried out.
+const AWAY_SHARE_OF_LEASE = 0.6;
+// Where the gateway is alone there is nobody who could place an agent elsewhere.
+const AWAY_ALONE_MS = 100;
 
 export function composeControlPool(
   poolConfig: PoolConfig,
@@ -146,7 +148,7 @@ function composeCoordinator(
       weights: new Map(instances.map(({ id, weight }) => [id, weight])),
       leaseMs: parts.leaseMs,
       onStoreLoss: affinity.onStoreLoss,
-      awayMs: STORE_AWAY_MS,
+      awayMs: Number.isFinite(parts.leaseMs) ? parts.leaseMs * AWAY_SHARE_OF_LEASE : AWAY_ALONE_MS,
       // Longer than peers can take to notice what this one has noticed.
       cutOffMs: health.fall * health.fastInterval + health.timeout,
       newId: parts.newId,

@@ -1,6 +1,6 @@
 import { BindingCache } from '../affinity/binding-cache.ts';
-import type { BindingsEvents } from '../affinity/bindings.ts';
 import { Bindings } from '../affinity/bindings.ts';
+import type { BindingsEvents } from '../affinity/bindings-options.ts';
 import type { Config, InstanceConfig, PoolConfig } from '../config/schema.ts';
 import { readClientTls } from '../config/secrets.ts';
 import type { Standing } from '../core/agreement/standing.ts';
@@ -80,9 +80,13 @@ export function composeDataPool(
     changes: 0,
     lastRequestAt: performance.now(),
   };
-  guidance.onChange(() => {
+  const wakeAll = (): void => {
     pool.changes += 1;
     parking.wakeAll();
+  };
+  bindings.onLateAnswers(wakeAll);
+  guidance.onChange(() => {
+    wakeAll();
     for (const [id, upstream] of upstreams) {
       const instance = pool.standing.view.instances.get(id);
       // Whoever waits for a place there is better served elsewhere.

@@ -1,4 +1,4 @@
-import type { BindingsEvents } from '../affinity/bindings.ts';
+import type { BindingsEvents } from '../affinity/bindings-options.ts';
 import type { CoordinatorEvents } from '../coordination/pool-coordinator.ts';
 import type { Name } from '../core/identity.ts';
 import type { View } from '../core/view.ts';

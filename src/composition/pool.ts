@@ -1,4 +1,5 @@
-import type { Bindings, BindingsEvents } from '../affinity/bindings.ts';
+import type { Bindings } from '../affinity/bindings.ts';
+import type { BindingsEvents } from '../affinity/bindings-options.ts';
 import type { Config, PoolConfig } from '../config/schema.ts';
 import type { PoolSource } from '../control-plane/pool-source.ts';
 import type { PoolCoordinator } from '../coordination/pool-coordinator.ts';

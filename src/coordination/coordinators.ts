@@ -1,4 +1,5 @@
 import type { Standing } from '../core/agreement/standing.ts';
+import type { Unanswered } from '../core/agreement/store-outage.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { Coordinator } from '../core/ports.ts';
 import type { PoolCoordinator } from './pool-coordinator.ts';
@@ -27,8 +28,8 @@ export class Coordinators implements Coordinator {
     return this.#pool(pool).renew();
   }
 
-  storeFailed(pool: string, since: number): Promise<void> {
-    return this.#pool(pool).storeFailed(since);
+  storeFailed(pool: string, claim: Unanswered): Promise<void> {
+    return this.#pool(pool).storeFailed(claim);
   }
 
   #pool(name: string): PoolCoordinator {

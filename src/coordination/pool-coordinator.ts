@@ -8,10 +8,11 @@ import type { ReplicaOptions } from '../core/agreement/replica-options.ts';
 import type { Moment, Standing } from '../core/agreement/standing.ts';
 import type { StandingSnapshot } from '../core/agreement/standing-copy.ts';
 import { snapshotOf } from '../core/agreement/standing-copy.ts';
+import type { Unanswered } from '../core/agreement/store-outage.ts';
 import type { HealthRecord, Observation, Thresholds } from '../core/health.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { LedgerClient, ProbeControl } from '../core/ports.ts';
-import { StoreUnavailable } from '../core/ports.ts';
+import { StoreUnavailable, wasLate } from '../core/ports.ts';
 import type { View } from '../core/view.ts';
 import { PolicyWriter } from './policy-writer.ts';
 
@@ -211,9 +212,9 @@ export class PoolCoordinator {
    * A claim was not answered: is the ledger, which is kept with the bindings, silent too? The question that is
    * under way tells as much as the next one, and earlier; where the last one was not answered either, it is known.
    */
-  async storeFailed(since: number): Promise<void> {
-    this.#replica.doubtStore(now(), since);
-    if (this.#replica.isAway) return this.#tell();
+  async storeFailed(claim: Unanswered): Promise<void> {
+    this.#replica.doubtStore(now(), claim);
+    if (this.#replica.isAway || this.#replica.placesAlike) return this.#tell();
     if (this.#asking === undefined) void this.renew();
     await this.#asking;
   }
@@ -304,7 +305,7 @@ export class PoolCoordinator {
     } catch (error) {
       // Whatever it was, it was no answer, and the next turn may have more luck.
       this.#detail = error instanceof Error ? error.message : String(error);
-      this.#replica.failed(now(), sent.mono);
+      this.#replica.failed(now(), { since: sent.mono, wasLate: wasLate(error) });
     }
   }
 
@@ -380,6 +381,7 @@ export class PoolCoordinator {
       replica.before?.epoch,
       replica.fence,
       replica.placesAlone,
+      replica.placesAlike,
       this.#opinion.isSettled,
       ...replica.cutOff,
     ].join();

@@ -6,6 +6,7 @@ import type {
   SyncRequest,
 } from './agreement/ledger.ts';
 import type { Standing } from './agreement/standing.ts';
+import type { Unanswered } from './agreement/store-outage.ts';
 import type { Binding, Claim, Placement } from './binding.ts';
 import type { Name, RequestName } from './identity.ts';
 import type { InstanceId } from './instance.ts';
@@ -121,14 +122,30 @@ export interface AffinityStore {
   close(): Promise<void>;
 }
 
+/** A command that was given up before its answer came. Its connection is open, so it may still be carried out. */
+export interface TimedOut {
+  /** The timer fired late: this process or its machine is slow, and the store may not be. */
+  readonly wasLate: boolean;
+  /** The answer, should it still come. Rejects when it cannot come any more. */
+  readonly answer: Promise<unknown>;
+}
+
 /** The store did not answer, or not in time. The operation may or may not have happened. */
 export class StoreUnavailable extends Error {
   override readonly name: string = 'StoreUnavailable';
   readonly code = 'GW_AFFINITY_UNAVAILABLE';
+  /** Missing where the store refused, or its connection broke. */
+  readonly timedOut: TimedOut | undefined;
 
-  constructor(message: string, cause?: unknown) {
+  constructor(message: string, cause?: unknown, timedOut?: TimedOut) {
     super(message, cause === undefined ? undefined : { cause });
+    this.timedOut = timedOut;
   }
+}
+
+/** Did a timer of this process fire late, so that the failure says little about the store? */
+export function wasLate(error: unknown): boolean {
+  return error instanceof StoreUnavailable && error.timedOut?.wasLate === true;
 }
 
 /** A cursor that no page was given with. */
@@ -199,9 +216,9 @@ export interface Coordinator {
   /**
    * The affinity store did not answer a claim. The ledger, which it is kept with, is asked at once.
    *
-   * @param since monotonic ms at which the claim was made
+   * @param claim when it was made, in monotonic ms, and whether the timer that gave it up was late
    */
-  storeFailed(pool: string, since: number): Promise<void>;
+  storeFailed(pool: string, claim: Unanswered): Promise<void>;
 }
 
 /** What a pool's prober lets the coordinator ask for. */

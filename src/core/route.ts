@@ -84,3 +84,13 @@ export function wayToBind(standing: Standing, mono: number, wall: number): WayTo
   if (standing.fence !== '') return 'claim';
   return standing.placesAlone ? 'storeless' : 'wait';
 }
+
+/**
+ * Would every gateway place a new agent alike by rendezvous, now, as far as this one can tell? Then the agent need not
+ * wait for a store that is slow to answer.
+ */
+export function allPlaceAlike(standing: Standing, mono: number, wall: number): boolean {
+  const { view, before, isBlocked, candidates, placesAlike } = standing;
+  if (!placesAlike || isBlocked || before !== undefined || view.moving.size > 0) return false;
+  return candidates.length === view.assignable.length && standing.modeAt(mono, wall) === 'leased';
+}

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Decision } from '../affinity/bindings.ts';
+import type { Decision } from '../affinity/bindings-options.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { FailureKind } from '../core/failure.ts';
 import type { InstanceId } from '../core/instance.ts';

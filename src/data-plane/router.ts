@@ -1,5 +1,5 @@
 import type { CachedBinding } from '../affinity/binding-cache.ts';
-import type { Bound, Decision } from '../affinity/bindings.ts';
+import type { Bound, Decision } from '../affinity/bindings-options.ts';
 import { storedKey } from '../affinity/stored-name.ts';
 import type { Standing } from '../core/agreement/standing.ts';
 import { rendezvous } from '../core/balancers.ts';
@@ -11,9 +11,9 @@ import { aliasesOf, byWeight } from '../core/identity.ts';
 import type { InstanceState } from '../core/instance.ts';
 import { isUsable } from '../core/instance.ts';
 import type { Coordinator } from '../core/ports.ts';
-import { NamesNobody, StaleView, StoreUnavailable } from '../core/ports.ts';
+import { NamesNobody, StaleView, StoreUnavailable, wasLate } from '../core/ports.ts';
 import type { RoutedBinding, Verdict, WayToBind } from '../core/route.ts';
-import { judge, wayToBind } from '../core/route.ts';
+import { allPlaceAlike, judge, wayToBind } from '../core/route.ts';
 import { placementAt } from '../core/view.ts';
 import type { Exchange } from './exchange.ts';
 import type { Pool } from './pools.ts';
@@ -82,6 +82,7 @@ export class Router {
   /** @throws GatewayError where the request must be refused */
   async route(pool: Pool, exchange: Exchange): Promise<Route> {
     let trouble: Wait | undefined;
+    let isLate = false;
     for (let turn = 0; turn < MOST_TURNS; turn += 1) {
       const before = trouble;
       const begunAt = performance.now();
@@ -98,11 +99,16 @@ export class Router {
           exchange.ignore('shared');
           continue;
         } else throw error;
+        isLate = wasLate(error);
       }
       // What did not answer twice will not the third time; a view that was overtaken is the sign of a new one.
       if (trouble === before && trouble !== VIEW) return trouble;
-      if (trouble === STORE) await this.#coordinator.storeFailed(pool.name, begunAt);
-      else await this.#coordinator.renew(pool.name);
+      if (trouble === STORE) {
+        const asking = this.#coordinator.storeFailed(pool.name, { since: begunAt, wasLate: isLate });
+        const known = this.#unconfirmed(pool, exchange);
+        if (known !== undefined) return known;
+        await asking;
+      } else await this.#coordinator.renew(pool.name);
     }
     return trouble ?? VIEW;
   }
@@ -124,6 +130,32 @@ export class Router {
     if (verdict !== 'forward') return stay(verdict);
     // The hot path.
     decide(exchange, 'bound');
+    return way;
+  }
+
+  /** By a cached binding that the store should have been asked about, but it does not answer. */
+  #unconfirmed(pool: Pool, exchange: Exchange): Way | undefined {
+    const { standing, bindings } = pool;
+    const entry = this.known(pool, exchange);
+    if (entry === undefined || !bindings.isUsable(entry, standing)) return undefined;
+    const way = wayBy(entry.binding, entry.epoch, entry);
+    if (judgeWay(standing, way, performance.now(), Date.now()) !== 'forward') return undefined;
+    decide(exchange, 'bound');
+    return way;
+  }
+
+  /** Where every gateway would place a new agent alike, the store's answer could be no other. */
+  #alike(pool: Pool, exchange: Exchange, names: readonly RequestName[]): Way | undefined {
+    const { standing, bindings, balancer } = pool;
+    // By a session alone it may turn out later whose it is.
+    if (balancer !== rendezvous || names[0]?.kind !== 'user' || !bindings.isComplete) return undefined;
+    if (!allPlaceAlike(standing, performance.now(), Date.now())) return undefined;
+    const chosen = rendezvous(standing.candidates, storedKey(names[0]));
+    if (chosen === undefined) return undefined;
+    const { binding, decision } = bindings.claimAlone(names, placementAt(chosen));
+    const way = wayBy(binding, standing.view.epoch, this.known(pool, exchange));
+    if (judgeWay(standing, way, performance.now(), Date.now()) !== 'forward') return undefined;
+    decide(exchange, decision);
     return way;
   }
 
@@ -153,6 +185,13 @@ export class Router {
    */
   async #bind(pool: Pool, exchange: Exchange, names: readonly RequestName[]): Promise<Route> {
     const { standing } = pool;
+    // The store may still carry out what it was asked for this agent, so no other decision may stand beside it.
+    const isAsked = pool.bindings.awaitsAnswer(names);
+    if (isAsked || isWithoutAnswer(standing)) {
+      const way = this.#unconfirmed(pool, exchange) ?? this.#alike(pool, exchange, names);
+      if (way !== undefined) return way;
+      if (isAsked) return STORE;
+    }
     let learnt = await this.#claim(pool, exchange, names);
     for (let moves = 0; moves <= MOST_MOVES; moves += 1) {
       if ('wait' in learnt) return learnt;
@@ -261,6 +300,13 @@ function howToBind(standing: Standing): { way: WayToBind; epoch: number } {
   const wall = Date.now();
   const epoch = standing.modeAt(mono, wall) === 'leased' ? standing.view.epoch : 0;
   return { way: wayToBind(standing, mono, wall), epoch };
+}
+
+/** The view holds, but the store does not answer, so nothing can be asked of it. */
+function isWithoutAnswer(standing: Standing): boolean {
+  const { fence, isBlocked, before } = standing;
+  if (fence !== '' || isBlocked || before !== undefined) return false;
+  return standing.modeAt(performance.now(), Date.now()) === 'leased';
 }
 
 function noWay(standing: Standing, way: 'renew' | 'wait'): Wait {

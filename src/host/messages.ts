@@ -73,6 +73,9 @@ export interface WorkerCalls {
 export interface ControllerCalls {
   /** Resolves once the ledger has answered, or has not in time. */
   renew(pool: string): Promise<void>;
-  /** @param sinceMs by the host's clock */
-  storeFailed(pool: string, sinceMs: number): Promise<void>;
+  /**
+   * @param sinceMs when the claim was made, by the host's clock
+   * @param wasLate the worker's timer that gave it up was late
+   */
+  storeFailed(pool: string, sinceMs: number, wasLate: boolean): Promise<void>;
 }

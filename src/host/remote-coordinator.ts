@@ -1,6 +1,7 @@
 import type { Knowledge } from '../core/agreement/replica-options.ts';
 import type { Standing } from '../core/agreement/standing.ts';
 import { StandingCopy } from '../core/agreement/standing-copy.ts';
+import type { Unanswered } from '../core/agreement/store-outage.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { Coordinator } from '../core/ports.ts';
 import type { PoolMode } from '../core/view.ts';
@@ -102,8 +103,8 @@ export class RemoteCoordinator implements Coordinator {
     return this.#o.controller.renew(pool).catch(ignored);
   }
 
-  storeFailed(pool: string, since: number): Promise<void> {
-    return this.#o.controller.storeFailed(pool, since + HOST_CLOCK_OFFSET_MS).catch(ignored);
+  storeFailed(pool: string, { since, wasLate = false }: Unanswered): Promise<void> {
+    return this.#o.controller.storeFailed(pool, since + HOST_CLOCK_OFFSET_MS, wasLate).catch(ignored);
   }
 
   /** This process stood still: what it was told before may be long over. */

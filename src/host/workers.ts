@@ -1,5 +1,6 @@
 import type { Knowledge } from '../core/agreement/replica-options.ts';
 import type { StandingSnapshot } from '../core/agreement/standing-copy.ts';
+import type { Unanswered } from '../core/agreement/store-outage.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { StoreUnavailable } from '../core/ports.ts';
 import type { HostChannel, HostEvent, WorkerId } from '../process/messages.ts';
@@ -19,8 +20,8 @@ export interface Guide {
   confirm(viewId: string): void;
   suspect(instance: InstanceId): void;
   renew(): Promise<void>;
-  /** @param since monotonic ms of this process */
-  storeFailed(since: number): Promise<void>;
+  /** @param claim by the clock of this process */
+  storeFailed(claim: Unanswered): Promise<void>;
   counts(): ReadonlyMap<InstanceId, number>;
   knowledge(): Knowledge;
 }
@@ -326,7 +327,8 @@ export class Workers {
     };
     return {
       renew: async (pool) => of(pool).renew(),
-      storeFailed: async (pool, sinceMs) => of(pool).storeFailed(sinceMs - HOST_CLOCK_OFFSET_MS),
+      storeFailed: async (pool, sinceMs, wasLate) =>
+        of(pool).storeFailed({ since: sinceMs - HOST_CLOCK_OFFSET_MS, wasLate }),
     };
   }
 }

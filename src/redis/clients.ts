@@ -10,7 +10,7 @@ const COMMAND_TIMEOUT_MS = 100;
 const CONNECT_TIMEOUT_MS = 300;
 // A connection that owed an answer and heard nothing for so long is given up; must exceed the command timeout.
 const SOCKET_TIMEOUT_MS = 1_000;
-const COMMAND_BACKSTOP_MS = 400;
+const BACKSTOP_MS = 400;
 const LONGEST_RECONNECT_DELAY_MS = 500;
 const SENTINEL_RETRY_MS = 200;
 // Of a command, within its time: to the node that has the slot now, and once more should that have failed.
@@ -66,7 +66,9 @@ export function commandClient(options: ClientOptions, onReadOnly: (error: Error)
 
 /** For hearing only. Any node of a cluster passes on what was published at another. */
 export function hearingClient(options: ClientOptions): Redis {
-  const common = { ...commonOptions(options), retryStrategy };
+  // By which its heartbeat tells that it is dead: nothing else is asked on it.
+  const commandTimeout = commandTimeoutOf(options) + BACKSTOP_MS;
+  const common = { ...commonOptions(options), commandTimeout, retryStrategy };
   if ('url' in options) return new Redis(options.url, common);
   if ('sentinels' in options) return new Redis({ ...common, ...sentinelOptions(options) });
   return new Redis({
@@ -76,7 +78,7 @@ export function hearingClient(options: ClientOptions): Redis {
 }
 
 function commonOptions(options: RedisLogin) {
-  const commandTimeout = commandTimeoutOf(options) + COMMAND_BACKSTOP_MS;
+  const socketTimeout = Math.max(SOCKET_TIMEOUT_MS, commandTimeoutOf(options) + BACKSTOP_MS);
   const connectTimeout = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
   return {
     lazyConnect: true,
@@ -85,12 +87,12 @@ function commonOptions(options: RedisLogin) {
     autoResendUnfulfilledCommands: false,
     // RedisSubscriber subscribes itself, for it has to tell when it is done.
     autoResubscribe: false,
-    // Far beyond our own limit, for the connection's own handshake commands.
-    commandTimeout,
+    // Beyond the life of a connection that is silent: an answer may come until then, however late, and be used.
+    commandTimeout: socketTimeout + BACKSTOP_MS,
     connectTimeout,
     // A server that hangs does not answer a goodbye either.
     disconnectTimeout: connectTimeout,
-    socketTimeout: Math.max(SOCKET_TIMEOUT_MS, commandTimeout),
+    socketTimeout,
     ...(options.username === undefined ? {} : { username: options.username }),
     ...(options.password === undefined ? {} : { password: options.password }),
     ...(options.tls === undefined ? {} : { tls: options.tls }),

@@ -1,3 +1,4 @@
+import { StoreUnavailable } from '../core/ports.ts';
 import type { ClientOptions, CommandClient } from './clients.ts';
 import { commandClient, commandTimeoutOf, hearingClient } from './clients.ts';
 import { RedisSubscriber } from './subscriber.ts';
@@ -6,6 +7,8 @@ import { isDemoted, unavailable } from './unavailable.ts';
 const REVIVED_AFTER_MS = 50;
 // Nobody waits for a listing but operators and the mirror's walk.
 const LISTING_TIMEOUT_MS = 2_000;
+// A timer that fires so late tells of a busy process or machine, not of a slow Redis.
+const LATE_TIMER_MS = 20;
 
 /**
  * The connections of a process. `claims` carries what requests wait for,
@@ -142,27 +145,24 @@ function commandsOf(client: CommandClient, limitMs: number): RedisCommands {
   };
 }
 
-async function available<T>(reply: Promise<T>, limitMs: number): Promise<T> {
-  try {
-    return await inTime(reply, limitMs);
-  } catch (cause) {
-    throw unavailable(cause);
-  }
-}
-
 /**
  * Rejects when the reply takes longer than the limit. When the time is up, what
  * has arrived is read before the verdict: after a pause of this process, timers
  * run first, and would call a Redis slow that has answered long ago. ioredis's
  * own limit does.
  */
-function inTime<T>(reply: Promise<T>, limitMs: number): Promise<T> {
+function available<T>(reply: Promise<T>, limitMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
+    const begunAt = performance.now();
     const timer = setTimeout(() => {
+      const wasLate = performance.now() - begunAt > limitMs + LATE_TIMER_MS;
       // Runs after the next look at the sockets.
-      setImmediate(() => reject(new Error(`no answer within ${limitMs} ms`)));
+      setImmediate(() => {
+        const message = `redis: no answer within ${limitMs} ms`;
+        reject(new StoreUnavailable(message, undefined, { wasLate, answer: reply }));
+      });
     }, limitMs);
-    reply.then(resolve, reject).finally(() => clearTimeout(timer));
+    reply.then(resolve, (cause) => reject(unavailable(cause))).finally(() => clearTimeout(timer));
   });
 }
 

@@ -13,6 +13,8 @@ import { UNPACKED_PROGRAMS } from './unpacked-packages.ts';
 export interface RedisServer {
   readonly url: string;
   readonly port: number;
+  /** Of the server that runs now. */
+  readonly pid: number;
   /** SIGSTOP: connected, and silent. */
   pause(): void;
   resume(): void;
@@ -152,6 +154,9 @@ async function startRedisAt(
   return {
     url: `redis://127.0.0.1:${port}/0`,
     port,
+    get pid() {
+      return child?.pid ?? Number.NaN;
+    },
     pause: () => void child?.kill('SIGSTOP'),
     resume: () => void child?.kill('SIGCONT'),
     kill,

@@ -27,6 +27,7 @@ export function aSnapshot(
     candidates: view.assignable,
     cutOff: new Set(),
     placesAlone: false,
+    placesAlike: false,
     agreedEpoch: epoch,
     ...changes,
   };

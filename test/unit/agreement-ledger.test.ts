@@ -351,22 +351,57 @@ describe('a replica without the store', () => {
     expect(g1.placesAlone).toBe(true);
   });
 
-  test('is as sure of an outage as a claim and the ledger together, whichever failed first', () => {
+  test('doubts the store when a claim and the ledger have failed, whichever failed first, and then still waits', () => {
     for (const claimFirst of [true, false]) {
       const cluster = new Cluster();
-      const g1 = cluster.replica('g1', { awayMs: 100 });
+      const g1 = cluster.replica('g1', { awayMs: 300 });
       cluster.begin(g1);
       const since = cluster.moment.mono;
       cluster.now += 100;
-      const steps = [() => g1.doubtStore(cluster.moment, since), () => g1.failed(cluster.moment, since)];
+      const steps = [
+        () => g1.doubtStore(cluster.moment, { since }),
+        () => g1.failed(cluster.moment, { since }),
+      ];
       const [first, second] = claimFirst ? steps : steps.reverse();
       first?.();
       // Many claims that fail are one doubt.
       if (claimFirst) first?.();
-      expect(g1.placesAlone).toBe(false);
+      expect([g1.placesAlike, g1.placesAlone]).toEqual([false, false]);
       second?.();
-      expect(g1.placesAlone).toBe(true);
+      expect([g1.placesAlike, g1.placesAlone]).toEqual([true, false]);
     }
+  });
+
+  test('places alone once a question was not answered that was asked after the store had its time', () => {
+    const cluster = new Cluster();
+    const g1 = cluster.replica('g1', { awayMs: 300 });
+    cluster.begin(g1);
+    const since = cluster.moment.mono;
+    g1.doubtStore(cluster.moment, { since });
+    // Given up late, but asked while the store had a moment left.
+    cluster.now += 500;
+    g1.failed(cluster.moment, { since: since + 299 });
+    expect(g1.placesAlone).toBe(false);
+    g1.failed(cluster.moment, { since: since + 300 });
+    expect(g1.placesAlone).toBe(true);
+  });
+
+  test('blames itself where its timers are late, but not for longer than a lease', () => {
+    const cluster = new Cluster();
+    const g1 = cluster.replica('g1', { awayMs: 300 });
+    cluster.begin(g1);
+    const begun = cluster.now;
+    while (cluster.now < begun + LEASE - 100) {
+      cluster.now += 100;
+      g1.doubtStore(cluster.moment, { since: cluster.moment.mono - 50, wasLate: true });
+      g1.failed(cluster.moment, { since: cluster.moment.mono - 50, wasLate: true });
+    }
+    expect([g1.placesAlike, g1.placesAlone, g1.isFailing]).toEqual([false, false, true]);
+    for (let passed = 0; passed <= 600; passed += 100) {
+      cluster.now += 100;
+      g1.failed(cluster.moment, { since: cluster.moment.mono - 50, wasLate: true });
+    }
+    expect(g1.placesAlone).toBe(true);
   });
 
   test('acts on its lease, then goes on alone and skips what it finds lost', () => {

@@ -3,6 +3,7 @@ import { BindingCache } from '../../src/affinity/binding-cache.ts';
 import { Bindings } from '../../src/affinity/bindings.ts';
 import { withMove } from '../../src/core/agreement/acts.ts';
 import type { Replica } from '../../src/core/agreement/replica.ts';
+import type { Unanswered } from '../../src/core/agreement/store-outage.ts';
 import { rendezvous } from '../../src/core/balancers.ts';
 import type { Coordinator } from '../../src/core/ports.ts';
 import type { PoolMode } from '../../src/core/view.ts';
@@ -35,8 +36,8 @@ class Side {
         this.renewals += 1;
         agreement.sync(this.replica);
       },
-      storeFailed: async (_pool: string, since: number) => {
-        this.replica.doubtStore({ mono: performance.now(), wall: Date.now() }, since);
+      storeFailed: async (_pool: string, claim: Unanswered) => {
+        this.replica.doubtStore({ mono: performance.now(), wall: Date.now() }, claim);
         agreement.sync(this.replica);
       },
     } as Partial<Coordinator> as Coordinator);

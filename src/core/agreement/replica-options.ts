@@ -11,7 +11,10 @@ export interface ReplicaOptions {
   readonly weights: ReadonlyMap<InstanceId, number>;
   readonly leaseMs: number;
   readonly onStoreLoss: 'continue' | 'refuse';
-  /** How long the store must have failed to answer before it counts as away. */
+  /**
+   * How long the store must have failed to answer before it counts as away. Longer than half a lease: by then no
+   * claim that waits in a store that stands still is carried out any more.
+   */
   readonly awayMs: number;
   /** How long an instance must be out of reach here alone before its agents are told. */
   readonly cutOffMs: number;

@@ -14,6 +14,7 @@ import type { Policy } from './policy.ts';
 import { Reach } from './reach.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import type { Mode, Moment, Standing } from './standing.ts';
+import type { Unanswered } from './store-outage.ts';
 import { StoreOutage } from './store-outage.ts';
 
 // Requests are numbered by the clock, so that the next process of this replica goes on from there.
@@ -40,7 +41,7 @@ export class Replica implements Standing {
   /** Of the latest request that was answered, in time or not. */
   #answered = 0;
   #opinion: Opinion | undefined;
-  readonly #outage = new StoreOutage();
+  readonly #outage: StoreOutage;
   /** What this replica makes of the last view by itself, while the store is away. */
   #solo: AgreedView | undefined;
   readonly #reach: Reach;
@@ -53,6 +54,7 @@ export class Replica implements Standing {
   constructor(options: ReplicaOptions) {
     this.#o = options;
     this.#reach = new Reach(options.cutOffMs);
+    this.#outage = new StoreOutage(options.leaseMs);
     const { knew } = options;
     if (knew !== undefined) {
       this.#agreed = knew.agreed;
@@ -135,6 +137,11 @@ export class Replica implements Standing {
 
   get placesAlone(): boolean {
     return this.#outage.isAway && this.#o.onStoreLoss === 'continue';
+  }
+
+  get placesAlike(): boolean {
+    const isAgreed = this.#heard.isOpen && this.#isEffective;
+    return isAgreed && this.#outage.isDoubtful && this.#o.onStoreLoss === 'continue';
   }
 
   /** The store has not answered for so long that it counts as away. */
@@ -252,23 +259,15 @@ export class Replica implements Standing {
     this.#see();
   }
 
-  /**
-   * A claim was not answered. That alone is no outage; if the ledger does not answer either, it is one.
-   *
-   * @param since monotonic ms at which it was made
-   */
-  doubtStore(now: Moment, since: number): void {
-    this.#outage.doubted(since);
+  /** A claim was not answered. That alone is no outage; if the ledger does not answer either, it is one. */
+  doubtStore(now: Moment, claim: Unanswered): void {
+    this.#outage.doubted(now.mono, claim);
     this.#judgeStore(now);
   }
 
-  /**
-   * The ledger did not answer.
-   *
-   * @param since monotonic ms at which it was asked
-   */
-  failed(now: Moment, since = now.mono): void {
-    this.#outage.failed(since);
+  /** The ledger did not answer. */
+  failed(now: Moment, question: Unanswered = { since: now.mono }): void {
+    this.#outage.failed(now.mono, question);
     // Bindings may have been placed by others meanwhile, or the store may come back as another.
     this.#fence = '';
     this.#judgeStore(now);

@@ -20,8 +20,8 @@ export interface StandingSnapshot extends Omit<Standing, 'foreign' | 'modeAt'> {
 
 /** What another process needs in order to act as the replica may, with the lease on this process's monotonic clock. */
 export function snapshotOf(replica: Replica): StandingSnapshot {
-  const { view, before, isBlocked, fence, unreachable, candidates, cutOff, placesAlone } = replica;
-  const { leaseEnd, agreed, isAlone } = replica;
+  const { view, before, isBlocked, fence, unreachable, candidates, cutOff } = replica;
+  const { placesAlone, placesAlike, leaseEnd, agreed, isAlone } = replica;
   return {
     // A view of its own has no id among the others.
     viewId: isAlone ? `alone.${view.epoch}` : agreed.id,
@@ -33,6 +33,7 @@ export function snapshotOf(replica: Replica): StandingSnapshot {
     candidates,
     cutOff,
     placesAlone,
+    placesAlike,
     leaseEnd,
     agreedEpoch: agreed.epoch,
   };
@@ -84,6 +85,7 @@ export class StandingCopy implements Standing {
       candidates: [],
       cutOff: NOBODY,
       placesAlone: false,
+      placesAlike: false,
       leaseEnd: NO_LEASE,
       agreedEpoch: 0,
     };
@@ -153,6 +155,10 @@ export class StandingCopy implements Standing {
     return this.#told.placesAlone;
   }
 
+  get placesAlike(): boolean {
+    return this.#told.placesAlike;
+  }
+
   modeAt(mono: number, wall: number): Mode {
     return modeUnder(this.#leaseEnd, this.#told.placesAlone, mono, wall);
   }
@@ -168,6 +174,7 @@ function facets(told: StandingSnapshot): readonly unknown[] {
     told.before?.epoch,
     told.fence,
     told.placesAlone,
+    told.placesAlike,
     ids(told.unreachable),
     ids(told.cutOff),
     ids(told.candidates.map(({ id }) => id)),

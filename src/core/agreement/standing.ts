@@ -39,6 +39,11 @@ export interface Standing {
   /** The store is away, and who is not known is to be placed by this replica alone. */
   readonly placesAlone: boolean;
   /**
+   * The store does not answer at the moment, and what this replica knows is agreed: a new agent may be placed where
+   * every replica places them alike, without waiting for {@link placesAlone}.
+   */
+  readonly placesAlike: boolean;
+  /**
    * @param mono monotonic milliseconds
    * @param wall milliseconds since the Unix epoch, by this machine's clock
    */
