@@ -40,7 +40,7 @@ export const redis = section(
       0,
     ),
     commandTimeout: duration(
-      'Time for one command. A slow store costs a request this much at most before it counts as away.',
+      'Time for one command. After that the gateway doubts the store, and asks it again; the store counts as away once it has been silent for 0.6 of `coordination.lease`.',
       {
         default: '100ms',
         atLeast: '5ms',
