@@ -6,6 +6,7 @@ import type { Coordinator } from '../core/ports.ts';
 import type { StatePages } from '../core/state-page.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { identifyAgent } from './agent.ts';
 import type { AttemptOutcome } from './attempt.ts';
 import { Attempt } from './attempt.ts';
 import type { Exchange } from './exchange.ts';
@@ -17,7 +18,6 @@ import { LogonSearch } from './logon.ts';
 import type { Maintenance } from './maintenance.ts';
 import { maintenanceAnswer } from './maintenance.ts';
 import type { Pool, PoolTable } from './pools.ts';
-import { bindsAgents } from './pools.ts';
 import type { FaultStatus, OwnAnswer } from './reply-with-fault.ts';
 import { ownAnswer, sendOwnAnswer } from './reply-with-fault.ts';
 import { RequestBody } from './request-body.ts';
@@ -141,21 +141,7 @@ export class Server {
     exchange.body = body;
     // A small body is read first: then it can be sent again, and half a body is never forwarded.
     if (body.mayFit(this.#o.heldBytes)) await body.collect(this.#o.heldBytes);
-    return this.#identify(exchange, exchange.pool);
-  }
-
-  async #identify(exchange: Exchange, pool: Pool): Promise<ErrorCode | undefined> {
-    if (!bindsAgents(pool)) return undefined;
-    const { identifier, router } = this.#o;
-    if (identifier.needsBody(exchange, isKnown(pool, exchange, router))) {
-      const refusal = await identifier.readBody(exchange);
-      if (refusal !== undefined) return refusal;
-    }
-    // Also beside a session, which may turn out to be nobody's.
-    if (exchange.user === undefined && pool.anonymous === 'address') {
-      identifier.readAddress(exchange);
-    }
-    return undefined;
+    return identifyAgent(exchange, exchange.pool, this.#o.identifier, this.#o.router);
   }
 
   /**
@@ -302,14 +288,6 @@ function takePlace(exchange: Exchange, upstream: Upstream | undefined): boolean 
   if (kept !== undefined && kept === upstream) return true;
   kept?.leave();
   return upstream?.tryEnter() ?? false;
-}
-
-function isKnown(pool: Pool, exchange: Exchange, router: Router): boolean {
-  if (exchange.session === undefined || exchange.user !== undefined) return false;
-  const entry = router.known(pool, exchange);
-  if (entry === undefined) return false;
-  const { standing, bindings } = pool;
-  return bindings.isTrusted(entry, standing, standing.modeAt(performance.now(), Date.now()) === 'storeless');
 }
 
 /** Asked right before the first byte: the lease may have ended or the view changed since the route was found. */

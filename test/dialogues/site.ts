@@ -1,0 +1,212 @@
+import { BindingCache } from '../../src/affinity/binding-cache.ts';
+import { Bindings } from '../../src/affinity/bindings.ts';
+import { composeIdentifier } from '../../src/composition/identifier.ts';
+import type { Config } from '../../src/config/schema.ts';
+import type { Replica } from '../../src/core/agreement/replica.ts';
+import type { BalancerName } from '../../src/core/balancers.ts';
+import { createBalancer } from '../../src/core/balancers.ts';
+import type { Binding, Placement } from '../../src/core/binding.ts';
+import type { Name, RequestName } from '../../src/core/identity.ts';
+import type {
+  AffinityListener,
+  AffinityStore,
+  BindingQuery,
+  Coordinator,
+  KnownBinding,
+} from '../../src/core/ports.ts';
+import { identifyAgent } from '../../src/data-plane/agent.ts';
+import { Exchange } from '../../src/data-plane/exchange.ts';
+import type { Identifier } from '../../src/data-plane/identify.ts';
+import type { Pool } from '../../src/data-plane/pools.ts';
+import { Router } from '../../src/data-plane/router.ts';
+import type { StoreNews } from '../../src/host/messages.ts';
+import { StoreDesk } from '../../src/host/store-desk.ts';
+import { Agreement, DOWN, UP } from '../support/agreement.ts';
+import type { Message } from './message.ts';
+
+const POOL = 'ici';
+const HOUR_MS = 3_600_000;
+export const INSTANCES = ['a', 'b', 'c'];
+export const GATEWAYS = 3;
+
+export interface SiteOptions {
+  readonly config: Pick<Config, 'identity' | 'limits'>;
+  readonly store: AffinityStore;
+  readonly balancer: BalancerName;
+  /** Bindings that a gateway remembers; few, so that it forgets. */
+  readonly cacheEntries: number;
+  readonly random: () => number;
+  /** False: names that are found count like those that are asserted, as they did once. */
+  readonly weighsNames: boolean;
+}
+
+/** Three gateways that share a store and agree on a view. */
+export class Site {
+  readonly agreement = new Agreement({ instances: INSTANCES, replicas: GATEWAYS });
+  readonly #gateways: Gateway[];
+  #down = new Set<string>();
+
+  constructor(options: SiteOptions) {
+    this.#gateways = this.agreement.replicas.map(
+      (replica, i) =>
+        new Gateway(options, this.agreement, replica, (news) => {
+          for (const [j, gateway] of this.#gateways.entries()) if (j !== i) gateway.hear(news);
+        }),
+    );
+  }
+
+  /** Where the request goes; `undefined` where it is refused or would have to wait. */
+  serve(gateway: number, message: Message): Promise<string | undefined> {
+    return (this.#gateways[gateway] as Gateway).serve(message);
+  }
+
+  /** It has forgotten what it knew. */
+  restart(gateway: number): void {
+    (this.#gateways[gateway] as Gateway).begin();
+  }
+
+  get down(): ReadonlySet<string> {
+    return this.#down;
+  }
+
+  /** All gateways come to see these instances down, and the others up. */
+  see(down: ReadonlySet<string>): void {
+    this.#down = new Set(down);
+    this.agreement.agreeOn(Object.fromEntries(INSTANCES.map((id) => [id, down.has(id) ? DOWN : UP])));
+  }
+}
+
+class Gateway {
+  readonly #options: SiteOptions;
+  readonly #replica: Replica;
+  readonly #identifier: Identifier;
+  readonly #router: Router;
+  readonly #store: SharedStore;
+  #pool: Pool;
+  #requests = 0;
+
+  constructor(options: SiteOptions, agreement: Agreement, replica: Replica, tell: (news: StoreNews) => void) {
+    this.#options = options;
+    this.#replica = replica;
+    this.#identifier = composeIdentifier(options.config);
+    const sync = async (): Promise<void> => agreement.sync(replica);
+    this.#router = new Router({
+      suspect: () => {},
+      renew: sync,
+      storeFailed: sync,
+    } as Partial<Coordinator> as Coordinator);
+    this.#store = new SharedStore(options, agreement, tell);
+    this.#pool = this.#newPool();
+  }
+
+  begin(): void {
+    this.#pool = this.#newPool();
+  }
+
+  hear(news: StoreNews): void {
+    this.#store.hear(news);
+  }
+
+  async serve({ rawHeaders, body }: Message): Promise<string | undefined> {
+    const bytes = Buffer.from(body);
+    const headers: Record<string, string> = {};
+    for (let at = 0; at < rawHeaders.length; at += 2)
+      headers[rawHeaders[at] as string] = rawHeaders[at + 1] as string;
+    this.#requests += 1;
+    const exchange = Object.assign(Object.create(Exchange.prototype), {
+      request: { id: `r${this.#requests}`, raw: { headers, rawHeaders } },
+      body: { head: bytes, complete: true, collect: async () => {} },
+      userIsFound: false,
+      sessionIsFound: false,
+      decision: 'refused',
+      sessionLost: false,
+      epoch: 0,
+    }) as Exchange;
+    if (this.#identifier.readHeader(exchange) !== undefined) return undefined;
+    if ((await identifyAgent(exchange, this.#pool, this.#identifier, this.#router)) !== undefined)
+      return undefined;
+    const route = await this.#router.route(this.#pool, exchange);
+    return 'wait' in route ? undefined : route.instance;
+  }
+
+  #newPool(): Pool {
+    const { cacheEntries, balancer, random } = this.#options;
+    const bindings = new Bindings({
+      store: this.#store,
+      cache: new BindingCache({ maxEntries: cacheEntries, idleLifetimeMs: HOUR_MS }),
+      sessionsAreProvisional: true,
+      epoch: () => this.#replica.agreed.epoch,
+      events: { onConflict: () => {}, onShared: () => {}, onRebound: () => {}, onOperation: () => {} },
+    });
+    const pool: Partial<Pool> = {
+      name: POOL,
+      mode: 'sticky',
+      anonymous: 'any',
+      sessionLost: { answer: 'pass', logonOperations: [] },
+      balancer: createBalancer(balancer, random),
+      anonymousBalancer: createBalancer('round-robin'),
+      load: { inFlight: () => 0, boundAgents: () => Math.floor(random() * 10) },
+      bindings,
+      standing: this.#replica,
+    };
+    return pool as Pool;
+  }
+}
+
+/** The store as one process sees it that shares it with others: each hears what the others did. */
+class SharedStore implements AffinityStore {
+  readonly #desk: StoreDesk;
+  readonly #weighsNames: boolean;
+  #listener: AffinityListener | undefined;
+
+  constructor({ store, weighsNames }: SiteOptions, agreement: Agreement, tell: (news: StoreNews) => void) {
+    this.#weighsNames = weighsNames;
+    const pool = {
+      store,
+      fence: () => agreement.fence,
+      epoch: () => agreement.replicas[0]?.agreed.epoch ?? 0,
+    };
+    this.#desk = new StoreDesk(new Map([[POOL, pool]]), (_pool, news) => tell(news));
+  }
+
+  claim(names: readonly RequestName[], proposal: Placement, fence: string) {
+    const borne = this.#weighsNames ? names : names.map(({ kind, value }) => ({ kind, value }));
+    return this.#desk.storeClaim(POOL, borne, proposal, fence);
+  }
+
+  rebind(expected: Binding, proposal: Placement, fence: string) {
+    return this.#desk.storeRebind(POOL, expected, proposal, fence);
+  }
+
+  renew(names: readonly Name[]) {
+    return this.#desk.storeRenew(POOL, names);
+  }
+
+  release(name: Name) {
+    return this.#desk.storeRelease(POOL, name);
+  }
+
+  restore(entries: readonly KnownBinding[]) {
+    return this.#desk.storeRestore(POOL, entries);
+  }
+
+  counts() {
+    return this.#desk.storeCounts(POOL);
+  }
+
+  list(query: BindingQuery) {
+    return this.#desk.storeList(POOL, query);
+  }
+
+  listen(listener: AffinityListener): void {
+    this.#listener = listener;
+    listener.onGap();
+  }
+
+  hear({ bound, moved }: StoreNews): void {
+    if (moved.length > 0) this.#listener?.onMoved(moved);
+    if (bound !== undefined) this.#listener?.onBound(bound.binding, bound.aliases, bound.epoch);
+  }
+
+  async close(): Promise<void> {}
+}
