@@ -89,7 +89,9 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
       onChange: (listener: () => void) => void coordinator.onChange(name, listener),
       boundAgents: (instance: string) => coordinator.boundAgents(name, instance),
     };
-    return { ...composeDataPool(poolConfig, config, { bindings, guidance }), bindings };
+    const data = composeDataPool(poolConfig, config, { bindings, guidance });
+    coordinator.beforeAdopting(name, data.giveUp);
+    return { ...data, bindings };
   };
   for (const poolConfig of config.pools) pools.push(compose(poolConfig));
 

@@ -12,7 +12,7 @@ import type { Failback } from '../core/agreement/policy.ts';
 import type { Knowledge } from '../core/agreement/replica-options.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { LedgerClient } from '../core/ports.ts';
-import { instanceConnector } from '../data-plane/instance-connector.ts';
+import { instanceClient, instanceConnector } from '../data-plane/instance-connector.ts';
 import { byPattern, byPointer } from '../health/incarnation.ts';
 import type { Probe } from '../health/probe.ts';
 import { createProbe } from '../health/probe.ts';
@@ -220,12 +220,12 @@ function composeProbe(instance: InstanceConfig, health: HealthConfig, config: Co
   const ranges = health.expectedStatus.flatMap((text) => parseStatusRange(text) ?? []);
   const pattern = (text: string | undefined): Pattern | undefined =>
     text === undefined ? undefined : compilePattern(text);
+  const connect = instanceConnector(url, tlsOf(instance), Math.min(config.timeouts.connect, health.timeout));
   return createProbe(
     {
-      origin: url.origin,
       path: health.path,
       host: health.host,
-      connect: instanceConnector(url, tlsOf(instance), Math.min(config.timeouts.connect, health.timeout)),
+      open: () => instanceClient(url.origin, { pipelining: 1 }, connect),
     },
     {
       timeoutMs: health.timeout,

@@ -8,6 +8,7 @@ import { createBalancer } from '../core/balancers.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { isUsable } from '../core/instance.ts';
 import type { AffinityStore } from '../core/ports.ts';
+import { GivingUp } from '../data-plane/giving-up.ts';
 import { instanceConnector } from '../data-plane/instance-connector.ts';
 import type { Pool } from '../data-plane/pools.ts';
 import { Upstream } from '../data-plane/upstream.ts';
@@ -33,6 +34,8 @@ export interface DataPool {
   load(): PoolLoad;
   /** An instance that was in doubt is well: whoever waits may try again. */
   reassure(): void;
+  /** Gives up what the present standing does not let wait any longer, and again when the lease ends. */
+  giveUp(): void;
   close(): Promise<void>;
 }
 
@@ -80,6 +83,7 @@ export function composeDataPool(
     changes: 0,
     lastRequestAt: performance.now(),
   };
+  const givingUp = new GivingUp(pool);
   const wakeAll = (): void => {
     pool.changes += 1;
     parking.wakeAll();
@@ -116,7 +120,9 @@ export function composeDataPool(
       };
     },
     reassure: () => parking.wakeAll(),
+    giveUp: () => givingUp.look(),
     close: async () => {
+      givingUp.stop();
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
     },
   };

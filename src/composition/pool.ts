@@ -36,6 +36,19 @@ export function composePool(poolConfig: PoolConfig, config: Config, parts: PoolP
       writeBack: (life) => bindings.writeBack(life),
       reassure: () => data.reassure(),
     },
+    publisher: {
+      // The others hear that a view is adopted once nothing waits that it does not let wait. Answers that have arrived
+      // are read first.
+      publish: () => {
+        const { id } = coordinator.agreed;
+        setImmediate(() => {
+          data.giveUp();
+          coordinator.confirm(id);
+        });
+      },
+      // This process acts by the lease that the replica itself holds.
+      mayActUntil: () => Number.NEGATIVE_INFINITY,
+    },
   });
   const data = composeDataPool(poolConfig, config, {
     bindings,

@@ -234,7 +234,9 @@ export class PoolCoordinator {
     if (isFirstDoubt || isDownNow) this.#o.events.onProbeFailed(id, observation.reason ?? '', isDownNow);
     // The peers should look too, before this one has made up its mind.
     if (isFirstDoubt) this.suspect(id);
+    const hasTurned = this.#replica.probed(id, observation.passed);
     if (isNews) this.#vote();
+    else if (hasTurned) this.#o.publisher?.publish();
     return record;
   }
 

@@ -11,6 +11,7 @@ export type FailureKind =
   | 'connect-failure' // no byte was handed to a connection: refused, unreachable, DNS, TLS, connect timeout
   | 'empty-response' // sent, then the connection ended without a response
   | 'junk-response' // sent, and what came back was not HTTP
+  | 'instance-lost' // sent, and no response header had come when the instance was lost: given up, and its connection reset
   | 'response-timeout' // sent, and no response header arrived in time
   | 'response-aborted' // the response started and then broke off; past the first 64 KB all that is left is to cut the connection
   | 'unsendable' // undici refuses to write it, so no instance can be given it
@@ -29,6 +30,7 @@ export const FAILURES: Readonly<Record<FailureKind, FailurePolicy>> = {
   'connect-failure': { mayRetry: true, hastensProbe: true, answer: 'GW_UPSTREAM_UNREACHABLE' },
   'empty-response': { mayRetry: false, hastensProbe: true, answer: 'GW_OUTCOME_UNKNOWN' },
   'junk-response': { mayRetry: false, hastensProbe: true, answer: 'GW_UPSTREAM_INVALID' },
+  'instance-lost': { mayRetry: false, hastensProbe: false, answer: 'GW_OUTCOME_UNKNOWN' },
   'response-timeout': { mayRetry: false, hastensProbe: true, answer: 'GW_UPSTREAM_TIMEOUT' },
   'response-aborted': { mayRetry: false, hastensProbe: true, answer: 'GW_OUTCOME_UNKNOWN' },
   unsendable: { mayRetry: false, hastensProbe: false, answer: 'GW_REQUEST_MALFORMED' },

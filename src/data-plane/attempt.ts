@@ -4,6 +4,7 @@ import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { FailureKind } from '../core/failure.ts';
 import { BodyBrokeOff } from './request-body.ts';
+import type { Way } from './router.ts';
 import type { Upstream } from './upstream.ts';
 
 export type AttemptOutcome = 'answered' | FailureKind;
@@ -13,6 +14,8 @@ export interface AttemptRequest {
   readonly path: string;
   readonly headers: string[];
   readonly body: Buffer | AsyncIterable<Buffer> | null;
+  /** By what it goes to the instance. */
+  readonly way: Way;
   /** Asked right before the first byte: may it still go to this instance? */
   maySend(): boolean;
   /** Asked right before the answer is passed on: is there still a client to take it? */
@@ -22,6 +25,9 @@ export interface AttemptRequest {
 // Answers up to this size are passed on once they are whole: nearly all of ICI's are. One that breaks off
 // before can then be answered with a Fault instead of a broken connection, and goes out in one write.
 const HELD_BYTES = 64 * 1_024;
+
+// How long an answer that has begun may make no progress once its instance is lost.
+const LOST_IDLE_MS = 1_000;
 
 // The last is what undici calls contradicting lengths in a header.
 const JUNK = [errors.HTTPParserError, errors.HeadersOverflowError, errors.ResponseContentLengthMismatchError];
@@ -76,6 +82,12 @@ export class Attempt implements InnerHandler {
   #over = false;
   #held: HeldHeader | undefined;
   #chunks: Buffer[] = [];
+  /** The connections that it was dispatched to. */
+  #connections: object | undefined;
+  /** Runs while the instance is lost and the answer has begun. */
+  #patience: NodeJS.Timeout | undefined;
+  /** The client takes the answer more slowly than it comes. */
+  #isPaused = false;
 
   constructor(upstream: Upstream, request: AttemptRequest) {
     this.upstream = upstream;
@@ -103,9 +115,17 @@ export class Attempt implements InnerHandler {
     this.#abort?.(new Error('withdrawn by the gateway'));
   }
 
+  /** Its instance is lost: without an answer it ends now, and its connection is reset. One that has begun may finish. */
+  giveUp(): void {
+    if (this.#over || this.sentAt === undefined) return;
+    if (this.headerAt === undefined) this.cancel('instance-lost');
+    else this.#patience ??= setTimeout(() => this.#losePatience(), LOST_IDLE_MS);
+  }
+
   /** Makes undici send it. `inner` gets the response. */
   dispatch(options: Dispatcher.DispatchOptions, inner: Dispatcher.DispatchHandler): boolean {
     const { request, upstream } = this;
+    this.#connections = upstream.connections;
     this.#inner = inner as unknown as InnerHandler;
     options.origin = upstream.origin;
     options.path = request.path;
@@ -119,7 +139,7 @@ export class Attempt implements InnerHandler {
   }
 
   onConnect(abort: (reason?: Error) => void, context: object): void {
-    this.withdrawn = this.#cancelledAs === undefined && !this.request.maySend();
+    this.withdrawn = this.#cancelledAs === undefined && !this.#maySend();
     if (this.#cancelledAs !== undefined || this.withdrawn) {
       abort(new Error('withdrawn by the gateway'));
       return;
@@ -127,6 +147,7 @@ export class Attempt implements InnerHandler {
     this.#abort = abort;
     this.sentAt = performance.now();
     this.upstream.sent(this.sentAt);
+    this.upstream.attempts.add(this);
     this.#inner?.onConnect(abort, context);
   }
 
@@ -141,9 +162,10 @@ export class Attempt implements InnerHandler {
 
   onData(chunk: Buffer): boolean {
     this.responseBytes += chunk.length;
-    if (this.#held === undefined) return this.#inner?.onData(chunk) ?? true;
-    this.#chunks.push(chunk);
-    return this.responseBytes <= HELD_BYTES || this.#release();
+    this.#patience?.refresh();
+    const flowing = this.#take(chunk);
+    this.#isPaused = !flowing;
+    return flowing;
   }
 
   onComplete(trailers: string[] | null): void {
@@ -203,9 +225,27 @@ export class Attempt implements InnerHandler {
     return this.headerAt === undefined ? 'empty-response' : 'junk-response';
   }
 
+  #take(chunk: Buffer): boolean {
+    if (this.#held === undefined) return this.#inner?.onData(chunk) ?? true;
+    this.#chunks.push(chunk);
+    return this.responseBytes <= HELD_BYTES || this.#release();
+  }
+
+  #maySend(): boolean {
+    return this.request.maySend() && this.upstream.isCurrent(this.#connections as object);
+  }
+
+  #losePatience(): void {
+    // It is the client that makes no progress.
+    if (this.#isPaused) this.#patience?.refresh();
+    else this.#abort?.(new errors.BodyTimeoutError());
+  }
+
   #end(): void {
     if (this.#over) return;
     this.#over = true;
+    clearTimeout(this.#patience);
+    this.upstream.attempts.delete(this);
     if (this.sentAt !== undefined && this.headerAt === undefined) {
       this.upstream.headerEnded(performance.now(), false);
     }

@@ -6,6 +6,7 @@ import { rendezvous } from '../core/balancers.ts';
 import type { Binding } from '../core/binding.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
+import { mustGiveUp } from '../core/give-up.ts';
 import type { Name, RequestName } from '../core/identity.ts';
 import { aliasesOf, byWeight } from '../core/identity.ts';
 import type { InstanceState } from '../core/instance.ts';
@@ -262,11 +263,20 @@ export class Router {
   }
 }
 
-/** {@link judge}. The key of the root is worth computing only while somebody is on his way elsewhere. */
+/** {@link judge} */
 export function judgeWay(standing: Standing, way: Way, mono: number, wall: number): Verdict {
+  return judge(standing, withKey(standing, way), mono, wall);
+}
+
+/** {@link mustGiveUp} */
+export function mustGiveUpWay(standing: Standing, way: Way, mono: number, wall: number): boolean {
+  return mustGiveUp(standing, withKey(standing, way), mono, wall);
+}
+
+/** The key of the root is worth computing only while an agent is on the way elsewhere. */
+function withKey(standing: Standing, way: Way): RoutedBinding {
   const isMoving = standing.view.moving.size > 0 || (standing.before?.moving.size ?? 0) > 0;
-  const routed = isMoving && way.root !== undefined ? { ...way, key: storedKey(way.root) } : way;
-  return judge(standing, routed, mono, wall);
+  return isMoving && way.root !== undefined ? { ...way, key: storedKey(way.root) } : way;
 }
 
 /** What a client is told whose request waited in vain. */

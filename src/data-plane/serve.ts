@@ -21,7 +21,7 @@ import type { Pool, PoolTable } from './pools.ts';
 import type { FaultStatus, OwnAnswer } from './reply-with-fault.ts';
 import { ownAnswer, sendOwnAnswer } from './reply-with-fault.ts';
 import { RequestBody } from './request-body.ts';
-import type { Router, Wait, WaitReason } from './router.ts';
+import type { Router, Wait, WaitReason, Way } from './router.ts';
 import { judgeWay, waitedInVain } from './router.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import type { Upstream } from './upstream.ts';
@@ -168,7 +168,7 @@ export class Server {
           continue;
         }
         exchange.way = route;
-        const outcome = await this.#attempt(exchange, pool, upstream);
+        const outcome = await this.#attempt(exchange, pool, upstream, route);
         if (outcome === 'answered') return undefined;
         // What it was sent by has changed meanwhile.
         if (exchange.attempt?.withdrawn === true) continue;
@@ -220,7 +220,7 @@ export class Server {
     return how;
   }
 
-  async #attempt(exchange: Exchange, pool: Pool, upstream: Upstream): Promise<AttemptOutcome> {
+  async #attempt(exchange: Exchange, pool: Pool, upstream: Upstream, way: Way): Promise<AttemptOutcome> {
     const { body } = exchange;
     exchange.attempts += 1;
     exchange.instance = upstream.id;
@@ -229,6 +229,7 @@ export class Server {
       path: exchange.path,
       headers: this.#headers(exchange, upstream),
       body: body?.payload() ?? null,
+      way,
       maySend: () => maySend(exchange, pool),
       isAwaited: () => !exchange.closed && !exchange.raw.aborted,
     });

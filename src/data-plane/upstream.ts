@@ -1,13 +1,16 @@
-import type { buildConnector, Dispatcher } from 'undici';
+import type { Client, Dispatcher } from 'undici';
 import { Pool } from 'undici';
 import type { InstanceId } from '../core/instance.ts';
+import type { Attempt } from './attempt.ts';
+import type { InstanceConnector } from './instance-connector.ts';
+import { instanceClient } from './instance-connector.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
 export interface UpstreamOptions {
   readonly id: InstanceId;
   /** Scheme, host and port. */
   readonly origin: string;
-  readonly connect: buildConnector.connector;
+  readonly connect: InstanceConnector;
   readonly maxInFlight: number;
   readonly maxQueued: number;
   /** One connection per request instead of kept-alive ones. */
@@ -26,8 +29,12 @@ export class Upstream {
   readonly authority: string;
   readonly closeAfterEach: boolean;
   readonly queue: WaitingRoom;
+  /** Those that were handed to a connection and are not over. */
+  readonly attempts = new Set<Attempt>();
   readonly #maxInFlight: number;
-  readonly #pool: Pool;
+  readonly #options: UpstreamOptions;
+  #connections: Connections;
+  readonly #retired = new Set<Connections>();
   #inFlight = 0;
   #awaitingHeader = 0;
   #lastSign = 0;
@@ -39,16 +46,8 @@ export class Upstream {
     this.closeAfterEach = options.closeAfterEach;
     this.#maxInFlight = options.maxInFlight;
     this.queue = new WaitingRoom(options.maxQueued);
-    this.#pool = new Pool(options.origin, {
-      connect: options.connect,
-      pipelining: 1,
-      // The number is bounded by maxInFlight, before undici, whose own queue knows no deadline.
-      connections: null,
-      keepAliveTimeout: options.idleTimeoutMs,
-      keepAliveMaxTimeout: options.idleTimeoutMs,
-      headersTimeout: options.responseHeaderTimeoutMs,
-      bodyTimeout: options.responseIdleTimeoutMs,
-    });
+    this.#options = options;
+    this.#connections = new Connections(options);
   }
 
   get inFlight(): number {
@@ -84,12 +83,62 @@ export class Upstream {
     return this.#awaitingHeader === 0 ? 0 : now - this.#lastSign;
   }
 
+  /** What {@link isCurrent} is asked with later. */
+  get connections(): object {
+    return this.#connections;
+  }
+
+  /** False where the connections that an attempt was dispatched to are retired by now. */
+  isCurrent(connections: object): boolean {
+    return connections === this.#connections;
+  }
+
+  /**
+   * Sends nothing more over the present connections: idle ones end at once, others with the answer that they wait for.
+   *
+   * @param reset the instance is lost: what the kernel still holds for it is not to arrive
+   */
+  retire(reset: boolean): void {
+    const retired = this.#connections;
+    this.#connections = new Connections(this.#options);
+    this.#retired.add(retired);
+    void retired.retire(reset).then(() => this.#retired.delete(retired));
+  }
+
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    return this.#pool.dispatch(options, handler);
+    return this.#connections.pool.dispatch(options, handler);
   }
 
   /** Ends all connections at once; requests in flight fail. */
-  close(): Promise<void> {
-    return this.#pool.destroy();
+  async close(): Promise<void> {
+    await Promise.all([this.#connections, ...this.#retired].map(({ pool }) => pool.destroy()));
+  }
+}
+
+/** Connections to one instance that are retired together. */
+class Connections {
+  readonly pool: Pool;
+  #resets = false;
+
+  constructor(options: UpstreamOptions) {
+    const connect: InstanceConnector = (isOwed) => options.connect(() => this.#resets || isOwed());
+    this.pool = new Pool(options.origin, {
+      factory: (origin, given) => instanceClient(origin, given as Client.Options, connect),
+      pipelining: 1,
+      // The number is bounded by maxInFlight, before undici, whose own queue knows no deadline.
+      connections: null,
+      keepAliveTimeout: options.idleTimeoutMs,
+      keepAliveMaxTimeout: options.idleTimeoutMs,
+      headersTimeout: options.responseHeaderTimeoutMs,
+      bodyTimeout: options.responseIdleTimeoutMs,
+    });
+  }
+
+  /** Resolves once none is left. Never rejects. */
+  async retire(reset: boolean): Promise<void> {
+    this.#resets = reset;
+    await this.pool.close().catch(() => {
+      // Destroyed meanwhile, which is an end too.
+    });
   }
 }

@@ -1,15 +1,14 @@
-import type { buildConnector } from 'undici';
-import { Client, errors } from 'undici';
+import type { Client } from 'undici';
+import { errors } from 'undici';
 import type { Observation } from '../core/health.ts';
 
 /** How one instance is probed: always GET, because a HEAD makes undici close the connection. */
 export interface ProbeTarget {
-  /** Scheme, host and port. */
-  readonly origin: string;
   readonly path: string;
   /** Value of the Host header, where the health page wants another one than the origin's. */
   readonly host: string | undefined;
-  readonly connect: buildConnector.connector;
+  /** Makes the client of one probe. */
+  open(): Client;
 }
 
 type Test = Pick<RegExp, 'test'>;
@@ -43,7 +42,7 @@ export function createProbe(
   compact: (incarnation: string) => string,
 ): Probe {
   return async () => {
-    const client = new Client(target.origin, { connect: target.connect, pipelining: 1 });
+    const client = target.open();
     const abort = new AbortController();
     // One limit for connect, header and body together.
     const timer = setTimeout(

@@ -26,6 +26,8 @@ export interface RemoteCoordinatorOptions {
 interface Copied {
   readonly standing: StandingCopy;
   readonly listeners: Set<() => void>;
+  /** Gives up what must not be waited for any longer. */
+  giveUp: () => void;
   counts: ReadonlyMap<InstanceId, number>;
   knowledge: Knowledge | undefined;
 }
@@ -46,6 +48,7 @@ export class RemoteCoordinator implements Coordinator {
         {
           standing: new StandingCopy({ pool: name, mode }, HOST_CLOCK_OFFSET_MS, (id) => instances.has(id)),
           listeners: new Set(),
+          giveUp: () => undefined,
           counts: new Map(),
           knowledge: undefined,
         },
@@ -78,6 +81,11 @@ export class RemoteCoordinator implements Coordinator {
     return () => listeners.delete(listener);
   }
 
+  /** What has to be done before the controller hears that a standing is adopted. Given at most once for each pool. */
+  beforeAdopting(pool: string, giveUp: () => void): void {
+    this.#pool(pool).giveUp = giveUp;
+  }
+
   /** Acts on a bulletin, and says so. One of a pool that is not configured here is for other workers. */
   apply({ pool, standing, counts, knowledge }: PoolBulletin): void {
     const copied = this.#pools.get(pool);
@@ -85,8 +93,12 @@ export class RemoteCoordinator implements Coordinator {
     copied.counts = counts;
     copied.knowledge = knowledge;
     const hasChanged = copied.standing.apply(standing, performance.now(), Date.now());
-    this.#o.onAdopted(pool, standing.viewId);
     if (hasChanged) for (const listener of [...copied.listeners]) listener();
+    // Answers that have arrived are read first.
+    setImmediate(() => {
+      copied.giveUp();
+      this.#o.onAdopted(pool, standing.viewId);
+    });
   }
 
   /** The controller that is there now tells of these pools. */
@@ -109,8 +121,9 @@ export class RemoteCoordinator implements Coordinator {
 
   /** This process stood still: what it was told before may be long over. */
   dropLeases(): void {
-    for (const [pool, { standing }] of this.#pools) {
+    for (const [pool, { standing, giveUp }] of this.#pools) {
       standing.dropLease();
+      setImmediate(giveUp);
       void this.renew(pool);
     }
   }

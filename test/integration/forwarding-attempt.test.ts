@@ -37,6 +37,7 @@ function dispatch(answers: { maySend: boolean; isAwaited: boolean }): Attempt {
     path: '/',
     headers: ['host', 'a'],
     body: null,
+    way: { instance: 'i1', incarnation: '', root: undefined, entry: undefined },
     maySend: () => answers.maySend,
     isAwaited: () => answers.isAwaited,
   });

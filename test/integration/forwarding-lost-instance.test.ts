@@ -36,7 +36,7 @@ describe('an instance that hangs with all its places taken', () => {
     await (connectors[0] as SimulatedConnector).behave({ mode: 'hang' });
 
     const outcomes = await Promise.all(atA.map((user) => post(gateway.url, user)));
-    const waited = outcomes.filter(({ code }) => code !== 'GW_UPSTREAM_TIMEOUT');
+    const waited = outcomes.filter(({ code }) => code !== 'GW_OUTCOME_UNKNOWN');
     expect(outcomes.length - waited.length).toBe(2);
     expect(waited.every(({ status, connector }) => status === 200 && connector === 'b')).toBe(true);
   });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { instanceConnector } from '../../src/data-plane/instance-connector.ts';
+import { instanceClient, instanceConnector } from '../../src/data-plane/instance-connector.ts';
 import type { Probe } from '../../src/health/probe.ts';
 import { createProbe } from '../../src/health/probe.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
@@ -13,12 +13,12 @@ let probe: Probe;
 beforeEach(async () => {
   connector = await startConnector({ name: 'a' });
   const url = new URL(connector.url);
+  const connect = instanceConnector(url, {}, TIMEOUT_MS);
   probe = createProbe(
     {
-      origin: url.origin,
       path: '/health',
       host: undefined,
-      connect: instanceConnector(url, {}, TIMEOUT_MS),
+      open: () => instanceClient(url.origin, { pipelining: 1 }, connect),
     },
     {
       timeoutMs: TIMEOUT_MS,

@@ -26,6 +26,7 @@ export function aSnapshot(
     unreachable: new Set(),
     candidates: view.assignable,
     cutOff: new Set(),
+    failing: new Set(),
     placesAlone: false,
     placesAlike: false,
     agreedEpoch: epoch,

@@ -311,6 +311,11 @@ export class WireUpstream {
     await closed;
   }
 
+  /** Refuses connections from now on, and keeps those that are open. */
+  refuseNew(): void {
+    this.#server.close();
+  }
+
   async close(): Promise<void> {
     if (this.#server.listening) await this.refuse();
     for (const socket of this.sockets) socket.destroy();

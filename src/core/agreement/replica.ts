@@ -46,6 +46,7 @@ export class Replica implements Standing {
   #solo: AgreedView | undefined;
   readonly #reach: Reach;
   #foreign: ReadonlySet<InstanceId> = new Set();
+  #failing: ReadonlySet<InstanceId> = new Set();
   /** The view that all who act for this replica have adopted. */
   #adopted: AgreedView = NO_VIEW;
   /** The view that the ledger knows this replica has adopted. */
@@ -86,6 +87,10 @@ export class Replica implements Standing {
 
   get cutOff(): ReadonlySet<InstanceId> {
     return this.#reach.cutOff;
+  }
+
+  get failing(): ReadonlySet<InstanceId> {
+    return this.#failing;
   }
 
   get foreign(): ReadonlySet<InstanceId> {
@@ -197,6 +202,16 @@ export class Replica implements Standing {
     this.#opinion = opinion;
     this.#see();
     this.#goOnAlone();
+  }
+
+  /** The last probe of the instance. Returns true where {@link failing} has changed. */
+  probed(id: InstanceId, passed: boolean): boolean {
+    if (this.#failing.has(id) !== passed) return false;
+    const failing = new Set(this.#failing);
+    if (passed) failing.delete(id);
+    else failing.add(id);
+    this.#failing = failing;
+    return true;
   }
 
   request(now: Moment): SyncRequest {

@@ -20,7 +20,7 @@ export interface StandingSnapshot extends Omit<Standing, 'foreign' | 'modeAt'> {
 
 /** What another process needs in order to act as the replica may, with the lease on this process's monotonic clock. */
 export function snapshotOf(replica: Replica): StandingSnapshot {
-  const { view, before, isBlocked, fence, unreachable, candidates, cutOff } = replica;
+  const { view, before, isBlocked, fence, unreachable, candidates, cutOff, failing } = replica;
   const { placesAlone, placesAlike, leaseEnd, agreed, isAlone } = replica;
   return {
     // A view of its own has no id among the others.
@@ -32,6 +32,7 @@ export function snapshotOf(replica: Replica): StandingSnapshot {
     unreachable,
     candidates,
     cutOff,
+    failing,
     placesAlone,
     placesAlike,
     leaseEnd,
@@ -84,6 +85,7 @@ export class StandingCopy implements Standing {
       unreachable: NOBODY,
       candidates: [],
       cutOff: NOBODY,
+      failing: NOBODY,
       placesAlone: false,
       placesAlike: false,
       leaseEnd: NO_LEASE,
@@ -144,6 +146,14 @@ export class StandingCopy implements Standing {
 
   get cutOff(): ReadonlySet<InstanceId> {
     return this.#told.cutOff;
+  }
+
+  get failing(): ReadonlySet<InstanceId> {
+    return this.#told.failing;
+  }
+
+  get leaseEnd(): Moment {
+    return this.#leaseEnd;
   }
 
   /** Its own: during a reload a worker still knows instances that the controller does not know any more. */

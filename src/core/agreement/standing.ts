@@ -34,6 +34,10 @@ export interface Standing {
   readonly candidates: readonly InstanceState[];
   /** Those of {@link unreachable} for which the peers had time enough to come to the same conclusion, and did not. */
   readonly cutOff: ReadonlySet<InstanceId>;
+  /** Instances at which the last probe of this replica failed, whatever its verdict. */
+  readonly failing: ReadonlySet<InstanceId>;
+  /** Until when the view may be acted on; negative infinity without a lease. */
+  readonly leaseEnd: Moment;
   /** Instances of the view that this replica's configuration does not name: it cannot send anything there. */
   readonly foreign: ReadonlySet<InstanceId>;
   /** The store is away, and who is not known is to be placed by this replica alone. */

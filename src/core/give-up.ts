@@ -1,0 +1,41 @@
+import type { Standing } from './agreement/standing.ts';
+import type { InstanceId } from './instance.ts';
+import type { RoutedBinding } from './route.ts';
+import { allows } from './route.ts';
+import type { View } from './view.ts';
+
+/**
+ * Must a request that was sent by `way` be given up? Until it is answered, the
+ * network may hold it, and deliver it to the instance after its agent was moved
+ * elsewhere. Asked after every change of the standing, before the other
+ * replicas are told that this one has adopted it.
+ *
+ * - The instance is down by the view, and another one may serve its agents: yes.
+ * - This replica alone cannot reach the instance: yes.
+ * - The lease has ended, so that others may have moved the agent unnoticed; or the view sends the agent elsewhere
+ *   although the instance is up (an operator's act, failback, a new incarnation): only where the last probe that
+ *   this replica made failed. Else the answer is on its way.
+ */
+export function mustGiveUp(standing: Standing, way: RoutedBinding, mono: number, wall: number): boolean {
+  const { view, cutOff, failing } = standing;
+  const isDown = view.instances.get(way.instance)?.health === 'down';
+  if (cutOff.has(way.instance) || (isDown && hasOther(view, way))) return true;
+  if (!failing.has(way.instance)) return false;
+  if (standing.modeAt(mono, wall) !== 'leased') return view.instances.size > 1;
+  // While it is down and no other can serve, no agent is moved, and it may only be slow.
+  return !isDown && !allows(view, way);
+}
+
+/** Is the instance out of reach by what is known here, so that idle connections to it are of no more use? */
+export function isLost(standing: Standing, id: InstanceId, mono: number, wall: number): boolean {
+  const { view, cutOff, failing } = standing;
+  if (view.instances.get(id)?.health === 'down' || cutOff.has(id)) return true;
+  return failing.has(id) && standing.modeAt(mono, wall) !== 'leased';
+}
+
+/** Can the agent of this way be served by another instance? */
+function hasOther({ mode, active, assignable, moving }: View, { instance, key }: RoutedBinding): boolean {
+  if (mode === 'failover') return active !== '' && active !== instance;
+  const to = key === undefined ? undefined : moving.get(key);
+  return (to !== undefined && to !== instance) || assignable.some(({ id }) => id !== instance);
+}

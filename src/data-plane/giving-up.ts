@@ -1,0 +1,59 @@
+import { isLost } from '../core/give-up.ts';
+import { LONGEST_TIMER_MS } from '../core/longest-timer.ts';
+import type { Pool } from './pools.ts';
+import { mustGiveUpWay } from './router.ts';
+import type { Upstream } from './upstream.ts';
+
+/** Carries out at the connections of one pool what `core/give-up.ts` decides. */
+export class GivingUp {
+  readonly #pool: Pool;
+  /** Those whose connections were reset when they were lost. */
+  readonly #lost = new Set<Upstream>();
+  /** The incarnation that the connections to each instance belong to. */
+  readonly #incarnations = new Map<Upstream, string>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+  }
+
+  /** After every change of the standing. */
+  look(): void {
+    const { standing, upstreams } = this.#pool;
+    const mono = performance.now();
+    const wall = Date.now();
+    for (const upstream of upstreams.values()) {
+      for (const attempt of upstream.attempts) {
+        if (mustGiveUpWay(standing, attempt.request.way, mono, wall)) attempt.giveUp();
+      }
+      this.#retire(upstream, mono, wall);
+    }
+    clearTimeout(this.#timer);
+    const { leaseEnd, failing } = standing;
+    const left = Math.min(leaseEnd.mono - mono, leaseEnd.wall - wall) + 1;
+    // Nothing is told when the lease ends.
+    if (failing.size > 0 && left > 0 && left < LONGEST_TIMER_MS)
+      this.#timer = setTimeout(() => this.#lookSoon(), left).unref();
+  }
+
+  /** Answers that have arrived are read first. */
+  #lookSoon(): void {
+    setImmediate(() => this.look());
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #retire(upstream: Upstream, mono: number, wall: number): void {
+    const { standing } = this.#pool;
+    const wasLost = this.#lost.delete(upstream);
+    const lost = isLost(standing, upstream.id, mono, wall);
+    if (lost) this.#lost.add(upstream);
+    const incarnation = standing.view.instances.get(upstream.id)?.incarnation ?? '';
+    const known = this.#incarnations.get(upstream) ?? '';
+    if (incarnation !== '') this.#incarnations.set(upstream, incarnation);
+    const isReborn = known !== '' && incarnation !== '' && incarnation !== known;
+    if ((lost && !wasLost) || isReborn) upstream.retire(lost);
+  }
+}

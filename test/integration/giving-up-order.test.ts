@@ -1,0 +1,102 @@
+import { randomUUID } from 'node:crypto';
+import { pino } from 'pino';
+import { afterEach, expect, test } from 'vitest';
+import { bindingsEvents, coordinatorEvents } from '../../src/composition/events.ts';
+import { composePool } from '../../src/composition/pool.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import type { Config, PoolConfig } from '../../src/config/schema.ts';
+import { LocalLedger } from '../../src/coordination/local-ledger.ts';
+import type { AffinityStore, LedgerClient } from '../../src/core/ports.ts';
+import { Attempt } from '../../src/data-plane/attempt.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
+import { eventually } from '../support/eventually.ts';
+import { poolOf, WireUpstream } from '../support/wire.ts';
+
+/** A gateway of one process gives requests up before the other gateways may act on the view that demands it. */
+
+const opened: { close(): Promise<unknown> }[] = [];
+afterEach(async () => {
+  for (const one of opened.splice(0).reverse()) await one.close();
+});
+
+// No agent is bound here.
+const STORE = {
+  listen: () => undefined,
+  counts: async () => new Map(),
+  restore: async () => [],
+  close: async () => undefined,
+} as unknown as AffinityStore;
+
+test('a single process resets what waits at a lost instance before the ledger hears that it has adopted the view', async () => {
+  const [a, b] = [await WireUpstream.start(), await WireUpstream.start()];
+  opened.push(a, b);
+  const { config } = loadConfig({ text: poolOf([a.url, b.url]), env: { HOME: '/tmp' } });
+  const ledger = new LocalLedger({ leaseMs: 0, joinMs: 0 });
+  /** With each question to the ledger: the epoch that it acknowledges, and how many requests wait at the instance. */
+  const asked: { epoch: number; waiting: number }[] = [];
+  const watched: LedgerClient = Object.assign(Object.create(ledger), {
+    sync: (request: Parameters<LedgerClient['sync']>[0]) => {
+      asked.push({ epoch: request.epoch, waiting: upstream?.attempts.size ?? 0 });
+      return ledger.sync(request);
+    },
+    propose: (request: Parameters<LedgerClient['propose']>[0]) => ledger.propose(request),
+    decree: (request: Parameters<LedgerClient['decree']>[0]) => ledger.decree(request),
+    leave: (replica: string) => ledger.leave(replica),
+    listen: (listener: Parameters<LedgerClient['listen']>[0]) => ledger.listen(listener),
+    suspect: () => undefined,
+    close: () => ledger.close(),
+  });
+  const pool = aPool(config, watched);
+  opened.push(pool);
+  const upstream = pool.pool.upstreams.get('i1');
+  await pool.start();
+  await eventually(() => expect(pool.pool.standing.view.settled && pool.coordinator.isEffective).toBe(true));
+
+  // It hangs with this request, and then fails its probes.
+  a.answer = () => undefined;
+  const attempt = sendTo(pool.pool.upstreams.get('i1') as NonNullable<typeof upstream>);
+  await eventually(() => expect(a.requests).toHaveLength(1));
+  expect(upstream?.attempts.size).toBe(1);
+  const { epoch } = pool.coordinator.agreed;
+  a.refuseNew();
+
+  expect(await attempt.outcome).toBe('instance-lost');
+  await eventually(() => expect(asked.at(-1)?.epoch).toBeGreaterThan(epoch));
+  expect(asked.some((one) => one.epoch <= epoch && one.waiting === 1)).toBe(true);
+  expect(asked.filter((one) => one.epoch > epoch && one.waiting > 0)).toEqual([]);
+});
+
+function aPool(config: Config, ledger: LedgerClient): ReturnType<typeof composePool> {
+  const logger = pino({ level: 'silent' });
+  const metrics = new Metrics();
+  return composePool(config.pools[0] as PoolConfig, config, {
+    store: STORE,
+    ledger,
+    leaseMs: Number.POSITIVE_INFINITY,
+    replica: 'g1',
+    bindingsEvents: bindingsEvents('ici', logger, metrics, String),
+    coordinatorEvents: coordinatorEvents('ici', logger, metrics),
+    newId: randomUUID,
+  });
+}
+
+function sendTo(upstream: ConstructorParameters<typeof Attempt>[0]): Attempt {
+  upstream.tryEnter();
+  const attempt = new Attempt(upstream, {
+    path: '/',
+    headers: ['host', 'a'],
+    body: null,
+    way: { instance: 'i1', incarnation: '', root: undefined, entry: undefined },
+    maySend: () => true,
+    isAwaited: () => true,
+  });
+  const inner = {
+    onConnect: () => undefined,
+    onHeaders: () => true,
+    onData: () => true,
+    onComplete: () => attempt.settle('answered'),
+    onError: (error: Error) => attempt.settle(attempt.classify(error)),
+  };
+  attempt.dispatch({ method: 'POST', path: '', origin: '' }, inner as never);
+  return attempt;
+}
