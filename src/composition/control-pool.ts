@@ -4,7 +4,7 @@ import { compilePattern } from '../config/pattern.ts';
 import type { Config, HealthConfig, InstanceConfig, PoolConfig } from '../config/schema.ts';
 import { parsePointer, parseStatusRange } from '../config/syntax.ts';
 import type { PoolBindings, PoolSource } from '../control-plane/pool-source.ts';
-import type { CoordinatorEvents, Publisher } from '../coordination/pool-coordinator.ts';
+import type { CoordinatorEvents, Publisher } from '../coordination/coordinator-options.ts';
 import { PoolCoordinator } from '../coordination/pool-coordinator.ts';
 import { parseFailback } from '../core/agreement/failback.ts';
 import type { PoolRules } from '../core/agreement/next-view.ts';
@@ -161,6 +161,8 @@ function composeCoordinator(
     thresholds: { rise: health.rise, fall: health.fall },
     ledger: parts.ledger,
     renewMs: Math.min(parts.leaseMs / RENEWALS_PER_LEASE, LONGEST_RENEWAL_MS),
+    doubtMs: affinity.redis?.commandTimeout ?? STORE_AWAY_MS,
+    answerMs: parts.leaseMs / RENEWALS_PER_LEASE,
     suspectEveryMs: health.fastInterval,
     ...does,
     configuredFailback: failbackOf(poolConfig),

@@ -1,5 +1,5 @@
 import type { BindingsEvents } from '../affinity/bindings-options.ts';
-import type { CoordinatorEvents } from '../coordination/pool-coordinator.ts';
+import type { CoordinatorEvents } from '../coordination/coordinator-options.ts';
 import type { Name } from '../core/identity.ts';
 import type { View } from '../core/view.ts';
 import type { Logger } from '../telemetry/logger.ts';

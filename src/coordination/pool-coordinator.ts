@@ -1,61 +1,21 @@
 import type { AgreedView, PoolEvent } from '../core/agreement/agreed-view.ts';
-import type { LoggedEvent } from '../core/agreement/ledger.ts';
+import type { LoggedEvent, SyncReply, SyncRequest } from '../core/agreement/ledger.ts';
 import type { Ballot } from '../core/agreement/opinion.ts';
 import { OwnOpinion } from '../core/agreement/own-opinion.ts';
-import type { Failback, Policy } from '../core/agreement/policy.ts';
+import type { Policy } from '../core/agreement/policy.ts';
 import { Replica } from '../core/agreement/replica.ts';
-import type { ReplicaOptions } from '../core/agreement/replica-options.ts';
 import type { Moment, Standing } from '../core/agreement/standing.ts';
 import type { StandingSnapshot } from '../core/agreement/standing-copy.ts';
 import { snapshotOf } from '../core/agreement/standing-copy.ts';
 import type { Unanswered } from '../core/agreement/store-outage.ts';
-import type { HealthRecord, Observation, Thresholds } from '../core/health.ts';
+import type { HealthRecord, Observation } from '../core/health.ts';
 import type { InstanceId } from '../core/instance.ts';
-import type { LedgerClient, ProbeControl } from '../core/ports.ts';
+import type { ProbeControl } from '../core/ports.ts';
 import { StoreUnavailable, wasLate } from '../core/ports.ts';
 import type { View } from '../core/view.ts';
+import type { PoolCoordinatorOptions } from './coordinator-options.ts';
+import { waitFor } from './patience.ts';
 import { PolicyWriter } from './policy-writer.ts';
-
-export interface CoordinatorEvents {
-  /** The view acted on has changed. */
-  onView(before: View, after: View): void;
-  onStoreState(state: 'away' | 'available', detail: string): void;
-  /** What this replica alone cannot reach, though its peers can, has changed. */
-  onCutOff(instances: ReadonlySet<InstanceId>): void;
-  onAbstention(abstains: boolean, reason: string): void;
-  /** What is known could not be written back, for another reason than that the store is away. It is tried again. */
-  onNotRestored(error: unknown): void;
-  /** The first probe that failed at an instance which was well so far, and the one that made this replica call it down. */
-  onProbeFailed(instance: InstanceId, reason: string, isDownNow: boolean): void;
-  onOperation(operation: 'sync' | 'propose' | 'decree', outcome: 'ok' | 'unavailable'): void;
-}
-
-/** Takes what may be acted on to those who act elsewhere than in this process. */
-export interface Publisher {
-  /** The standing may have changed, if only the end of its lease. */
-  publish(): void;
-  /** Until when one of them may act on what was published, in monotonic ms. */
-  mayActUntil(): number;
-}
-
-export interface PoolCoordinatorOptions {
-  readonly replica: ReplicaOptions;
-  readonly thresholds: Thresholds;
-  readonly ledger: LedgerClient;
-  /** Between syncs when there is no news, in ms. */
-  readonly renewMs: number;
-  /** Between announcements of one suspect, in ms. */
-  readonly suspectEveryMs: number;
-  /** Brings the store's bindings up to date after it was away or lost data. Rejects while it cannot. */
-  readonly writeBack: (life: string) => Promise<unknown>;
-  readonly boundAgents: (instance: InstanceId) => number | undefined;
-  /** Holds for the pool until an operator decides otherwise. */
-  readonly configuredFailback: Failback;
-  /** Has the pool been without requests here for as long as it takes to count as idle? */
-  readonly isIdle: () => boolean;
-  readonly events: CoordinatorEvents;
-  readonly publisher?: Publisher;
-}
 
 const RETRY_MS = 100;
 // For news that nobody waits for, so that many replicas do not all ask at once.
@@ -77,6 +37,9 @@ export class PoolCoordinator {
   #syncing: Promise<void> | undefined;
   /** The one question to the ledger that is under way. */
   #asking: Promise<void> | undefined;
+  /** Resolves when that has not been answered for so long that those who wait for it go on. */
+  #doubt: Promise<void> | undefined;
+  #beginDoubt = (): void => {};
   #isDue = false;
   #restoring = false;
   #isClosed = false;
@@ -200,12 +163,12 @@ export class PoolCoordinator {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Asks the ledger, with whatever is news here. Never rejects. */
-  renew(): Promise<void> {
-    if (this.#isClosed) return Promise.resolve();
+  /** Asks the ledger, with whatever is news here. Resolves when it has answered, or is in doubt. Never rejects. */
+  async renew(): Promise<void> {
+    if (this.#isClosed) return;
     this.#isDue = true;
     this.#syncing ??= this.#sync();
-    return this.#syncing;
+    await Promise.race([this.#syncing, this.#doubt]);
   }
 
   /**
@@ -216,7 +179,7 @@ export class PoolCoordinator {
     this.#replica.doubtStore(now(), claim);
     if (this.#replica.isAway || this.#replica.placesAlike) return this.#tell();
     if (this.#asking === undefined) void this.renew();
-    await this.#asking;
+    await Promise.race([this.#asking, this.#doubt]);
   }
 
   /** Real traffic failed at the instance. */
@@ -286,6 +249,9 @@ export class PoolCoordinator {
     clearTimeout(this.#timer);
     while (this.#isDue && !this.#isClosed) {
       this.#isDue = false;
+      this.#doubt = new Promise((resolve) => {
+        this.#beginDoubt = resolve;
+      });
       this.#asking = this.#turn();
       await this.#asking;
       this.#asking = undefined;
@@ -315,8 +281,19 @@ export class PoolCoordinator {
     // Whether the pool is idle is the one part of the opinion that changes by itself.
     this.#replica.vote(this.#opinion.ballot(this.#o.isIdle()));
     const request = this.#replica.request(sent);
-    this.#replica.accept(request, await this.#ask('sync', this.#o.ledger.sync(request)), sent);
-    if (this.#replica.life !== '' && !this.#replica.isRestored) void this.#restore(this.#replica.life);
+    const { ledger, doubtMs, answerMs } = this.#o;
+    const answer = waitFor(ledger.sync(request), {
+      doubtMs,
+      limitMs: answerMs,
+      onDoubt: (wasLate) => {
+        this.#replica.failed(now(), { since: sent.mono, wasLate });
+        this.#tell();
+        this.#beginDoubt();
+      },
+      onLate: (reply) => this.#learn(request, reply, sent),
+    });
+    this.#replica.accept(request, await this.#ask('sync', answer), sent);
+    this.#restoreWhatIsLost();
     const proposal = this.#replica.proposal(this.#o.boundAgents);
     if (proposal !== undefined) {
       const isTaken = await this.#ask('propose', this.#o.ledger.propose(proposal));
@@ -325,6 +302,19 @@ export class PoolCoordinator {
     }
     if (this.#replica.hasNews) this.#isDue = true;
     if (this.#replica.isOpen) this.#policyWriter.configure();
+  }
+
+  /** An answer that came too late to be acted on: the next question tells the ledger what came of it. */
+  #learn(request: SyncRequest, reply: SyncReply, sent: Moment): void {
+    if (this.#isClosed) return;
+    this.#replica.learn(request, reply, sent);
+    this.#restoreWhatIsLost();
+    this.#tell();
+    if (this.#replica.hasNews) void this.renew();
+  }
+
+  #restoreWhatIsLost(): void {
+    if (this.#replica.life !== '' && !this.#replica.isRestored) void this.#restore(this.#replica.life);
   }
 
   /** Never rejects. */

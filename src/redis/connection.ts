@@ -24,6 +24,8 @@ export type StateListener = (link: RedisLink, state: 'up' | 'down', detail: stri
 export type RedisConnectionOptions = ClientOptions & {
   /** Told when a connection comes and goes, and once if it does not come at first. Must not throw. */
   readonly onState?: StateListener;
+  /** How long an answer on the `ledger` connection is worth anything; a command's time where nothing is given. */
+  readonly ledgerTimeoutMs?: number;
 };
 
 /** A connection for commands. What it rejects with is always `StoreUnavailable`, whatever the reason. */
@@ -84,14 +86,18 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
     for (const client of clients) if (client.status === 'ready') client.disconnect(true);
     return true;
   };
-  const openCommands = (link: RedisLink, commandTimeoutMs: number): RedisCommands => {
+  const openCommands = (
+    link: RedisLink,
+    commandTimeoutMs: number,
+    patienceMs = commandTimeoutMs,
+  ): RedisCommands => {
     const client = watch(link, commandClient({ ...options, commandTimeoutMs }, onReadOnly));
     begin(client);
-    return commandsOf(client, commandTimeoutMs);
+    return commandsOf(client, commandTimeoutMs, patienceMs);
   };
   const limitMs = commandTimeoutOf(options);
   const claims = openCommands('claims', limitMs);
-  const ledger = openCommands('ledger', limitMs);
+  const ledger = openCommands('ledger', limitMs, Math.max(limitMs, options.ledgerTimeoutMs ?? 0));
   const listings = openCommands('listings', Math.max(limitMs, LISTING_TIMEOUT_MS));
   const subscriber = new RedisSubscriber(watch('hearing', hearingClient(options)), (state, detail) =>
     options.onState?.('hearing', state, detail),
@@ -119,7 +125,7 @@ function begin(client: CommandClient): void {
 
 type Script = (...args: readonly (string | number)[]) => unknown;
 
-function commandsOf(client: CommandClient, limitMs: number): RedisCommands {
+function commandsOf(client: CommandClient, commandMs: number, limitMs: number): RedisCommands {
   return {
     define: (scripts) => {
       for (const [name, lua] of Object.entries(scripts)) {
@@ -135,7 +141,7 @@ function commandsOf(client: CommandClient, limitMs: number): RedisCommands {
       const pipeline = client.pipeline();
       const command = pipeline[script as keyof typeof pipeline] as unknown as Script;
       command.call(pipeline, keys.length, ...keys, ...args);
-      pipeline.wait(replicas, Math.ceil(limitMs / 2));
+      pipeline.wait(replicas, Math.ceil(commandMs / 2));
       const replies = (await available(pipeline.exec(), limitMs)) ?? [];
       for (const [error] of replies) if (error !== null) throw unavailable(error);
       const [reply, confirmations] = replies.map(([, result]) => result);

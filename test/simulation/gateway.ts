@@ -9,7 +9,16 @@ import type { Host } from './host.ts';
 import type { Link } from './link.ts';
 import { Prober } from './prober.ts';
 import type { Rules } from './rules.ts';
-import { AWAY_MS, AWAY_RETRY_MS, CUT_OFF_MS, LEASE_MS, RENEW_MS, RETRY_MS } from './times.ts';
+import {
+  ANSWER_MS,
+  AWAY_MS,
+  AWAY_RETRY_MS,
+  CUT_OFF_MS,
+  DOUBT_MS,
+  LEASE_MS,
+  RENEW_MS,
+  RETRY_MS,
+} from './times.ts';
 import type { World } from './world.ts';
 
 export interface GatewayOptions {
@@ -143,12 +152,36 @@ export class Gateway {
       { kind: 'sync', request },
       (reply) => {
         replica.accept(request, reply, sent);
-        const isDue = !replica.isRestored || this.bindings.hasPlacedAlone;
-        if (replica.life !== '' && isDue) this.#restore(replica.life);
+        this.#restoreWhatIsLost();
         this.#propose();
       },
       () => this.#fail(),
+      {
+        doubtMs: DOUBT_MS,
+        limitMs: ANSWER_MS,
+        onDoubt: () => {
+          replica.failed(host.moment, { since: sent.mono });
+          this.tell();
+          this.#endRenewals();
+        },
+        onLate: (reply) => {
+          replica.learn(request, reply, sent);
+          this.world.touch();
+          this.#restoreWhatIsLost();
+          this.tell();
+          if (replica.hasNews) this.sync();
+        },
+      },
     );
+  }
+
+  #restoreWhatIsLost(): void {
+    const { life, isRestored } = this.replica;
+    if (life !== '' && (!isRestored || this.bindings.hasPlacedAlone)) this.#restore(life);
+  }
+
+  #endRenewals(): void {
+    for (const onDone of this.#renewals.splice(0)) onDone();
   }
 
   #propose(): void {
@@ -184,9 +217,8 @@ export class Gateway {
       return;
     }
     this.#isSyncing = false;
-    const done = this.#renewals.splice(0);
     this.#schedule();
-    for (const onDone of done) onDone();
+    this.#endRenewals();
   }
 
   #schedule(): void {

@@ -1,3 +1,4 @@
+import type { Patience } from '../../src/coordination/patience.ts';
 import type { Random } from '../../src/simulator/random.ts';
 import type { Host } from './host.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -64,12 +65,13 @@ export class Link {
     this.#random = random;
   }
 
-  /** Calls either `onReply` or `onFail`, once, unless the host dies before. */
+  /** Calls either `onReply` or `onFail`, once, unless the host dies before. `patience` is that of `coordination/patience.ts`. */
   ask<C extends Command>(
     host: Host,
     command: C,
     onReply: (reply: Answers[C['kind']]) => void,
     onFail: () => void,
+    patience?: Patience<Answers[C['kind']]>,
   ): void {
     const sentAt = this.#scheduler.now;
     const { incarnation } = this.#store;
@@ -81,7 +83,8 @@ export class Link {
         onFail();
       });
     };
-    const timeout = sentAt + STORE_TIMEOUT_MS;
+    const timeout = sentAt + (patience?.limitMs ?? STORE_TIMEOUT_MS);
+    if (patience !== undefined) host.at(sentAt + patience.doubtMs, () => isOver || patience.onDoubt());
     const { partialUntil, partial } = this.faults;
     if (sentAt < partialUntil && COMMANDS[partial.commands].includes(command.kind)) {
       fail(partial.refused ? sentAt + REFUSED_MS : timeout);
@@ -109,12 +112,14 @@ export class Link {
       }
       const reply = this.#store.execute(command, now);
       const back = now + this.#delay();
-      if (this.#isLost(this.faults.repliesLostUntil) || back > timeout) {
-        fail(Math.max(now, timeout));
-        return;
-      }
+      const isLost = this.#isLost(this.faults.repliesLostUntil);
+      if (isLost || back > timeout) fail(Math.max(now, timeout));
+      if (isLost) return;
       host.at(back, () => {
-        if (isOver) return;
+        if (isOver) {
+          patience?.onLate(reply);
+          return;
+        }
         isOver = true;
         onReply(reply);
       });

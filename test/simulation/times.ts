@@ -15,6 +15,9 @@ export const AWAY_MS = 300;
 export const CUT_OFF_MS = 1_750;
 /** A command of the store that was not answered by then has failed. */
 export const STORE_TIMEOUT_MS = 500;
+/** A sync that was not answered by then is in doubt, and later it is given up. */
+export const DOUBT_MS = 100;
+export const ANSWER_MS = LEASE_MS / 3;
 export const RETRY_MS = 100;
 export const AWAY_RETRY_MS = 250;
 

@@ -41,6 +41,8 @@ export async function startBareReplica(
     thresholds: { rise: 2, fall: 3 },
     ledger: new RedisLedger(redis, pool, { keyPrefix, leaseMs, joinMs: leaseMs / 3, confirmedBy: 0 }),
     renewMs: leaseMs / 3,
+    doubtMs: 100,
+    answerMs: 1_000,
     suspectEveryMs: 250,
     writeBack: async () => undefined,
     boundAgents: () => undefined,

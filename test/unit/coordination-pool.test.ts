@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { PoolCoordinatorOptions } from '../../src/coordination/coordinator-options.ts';
 import { LocalLedger } from '../../src/coordination/local-ledger.ts';
-import type { PoolCoordinatorOptions } from '../../src/coordination/pool-coordinator.ts';
 import { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
 import type { Knowledge } from '../../src/core/agreement/replica-options.ts';
 import type { Observation } from '../../src/core/health.ts';
@@ -66,6 +66,8 @@ function aCoordinator(
     thresholds: { rise: 1, fall: 1 },
     ledger,
     renewMs: 20,
+    doubtMs: 50,
+    answerMs: leaseMs / 3,
     suspectEveryMs: 10,
     writeBack: async () => {},
     boundAgents: () => undefined,
