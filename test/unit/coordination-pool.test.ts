@@ -290,6 +290,60 @@ test('a lease counts from when it was asked for, however late the answer comes',
   expect(Math.max(...granted)).toBeLessThan(0);
 });
 
+/** The ledger, whose answers take so long. */
+function slow(ledger: LocalLedger, answersAfterMs: () => number): LedgerClient {
+  return {
+    ...guarded(ledger, async () => {}),
+    sync: async (request) => {
+      const reply = await ledger.sync(request);
+      await new Promise((resolve) => setTimeout(resolve, answersAfterMs()));
+      return reply;
+    },
+  };
+}
+
+describe('a ledger whose answers are slow', () => {
+  const LEASE_MS = 900;
+
+  test('is in doubt, and gives leases all the same, for as long as they come within a third of one', async () => {
+    const ledger = slow(new LocalLedger({ leaseMs: LEASE_MS, joinMs: 50 }), () => 120);
+    const coordinator = aCoordinator('g1', ledger, { leaseMs: LEASE_MS });
+    await coordinator.start();
+    observeBoth(coordinator, PASS);
+    await coordinator.settled();
+    coordinator.observed('a', FAIL, coordinator.agreed.epoch);
+    await eventually(() => expect(target(coordinator)).toBe('b'));
+    expect(told.filter((line) => line.includes('store'))).toEqual([]);
+  });
+
+  test('teaches a gateway for which they come too late, gives it no lease, and keeps nobody waiting', async () => {
+    const ledger = new LocalLedger({ leaseMs: LEASE_MS, joinMs: 50 });
+    let delayMs = 0;
+    const g1 = aCoordinator('g1', ledger, { leaseMs: LEASE_MS });
+    const g2 = aCoordinator(
+      'g2',
+      slow(ledger, () => delayMs),
+      { leaseMs: LEASE_MS },
+    );
+    for (const coordinator of [g1, g2]) {
+      await coordinator.start();
+      observeBoth(coordinator, PASS);
+    }
+    await Promise.all([g1.settled(), g2.settled()]);
+
+    delayMs = LEASE_MS / 2;
+    const act = { id: 'x', state: 'disabled', by: 'operator', at: 0, why: '', deadline: 0 } as const;
+    await g1.decree((policy) => ({ ...policy, instances: { a: act } }), []);
+
+    await eventually(() => expect(target(g1)).toBe('b'));
+    await eventually(() => expect(g2.agreed.active).toBe('b'));
+    expect(g1.replicas).toBe(2);
+    expect(target(g2)).toBe('');
+    delayMs = 0;
+    await eventually(() => expect(target(g2)).toBe('b'));
+  });
+});
+
 describe('a ledger that fails', () => {
   test.each([
     ['at once', (confirm: () => unknown) => void confirm()],
