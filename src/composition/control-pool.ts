@@ -161,7 +161,7 @@ function composeCoordinator(
     thresholds: { rise: health.rise, fall: health.fall },
     ledger: parts.ledger,
     renewMs: Math.min(parts.leaseMs / RENEWALS_PER_LEASE, LONGEST_RENEWAL_MS),
-    doubtMs: affinity.redis?.commandTimeout ?? STORE_AWAY_MS,
+    doubtMs: affinity.redis?.commandTimeout ?? LONGEST_RENEWAL_MS,
     answerMs: parts.leaseMs / RENEWALS_PER_LEASE,
     suspectEveryMs: health.fastInterval,
     ...does,

@@ -84,7 +84,7 @@ export class Link {
       });
     };
     const timeout = sentAt + (patience?.limitMs ?? STORE_TIMEOUT_MS);
-    if (patience !== undefined) host.at(sentAt + patience.doubtMs, () => isOver || patience.onDoubt());
+    if (patience !== undefined) host.at(sentAt + patience.doubtMs, () => isOver || patience.onDoubt(false));
     const { partialUntil, partial } = this.faults;
     if (sentAt < partialUntil && COMMANDS[partial.commands].includes(command.kind)) {
       fail(partial.refused ? sentAt + REFUSED_MS : timeout);
