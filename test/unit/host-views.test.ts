@@ -21,7 +21,14 @@ beforeEach(() => {
   snapshot = ending(1_000);
   confirmed = [];
   told = [];
-  workers = new Workers({
+  workers = aController();
+  direct(workers);
+  workers.started('worker-1');
+  says({ kind: 'hello', knowledge: new Map(), totals: undefined });
+});
+
+function aController(): Workers {
+  return new Workers({
     send: (_, body) => void told.push(body as ToWorker),
     leaseMs: LEASE_MS,
     watchdogMs: 10_000,
@@ -29,7 +36,10 @@ beforeEach(() => {
     onGone: () => undefined,
     onHello: () => undefined,
   });
-  workers.guide('ici', {
+}
+
+function direct(one: Workers): void {
+  one.guide('ici', {
     get snapshot() {
       return snapshot;
     },
@@ -40,9 +50,7 @@ beforeEach(() => {
     counts: () => new Map(),
     knowledge: () => ({}) as PoolBulletin['knowledge'],
   });
-  workers.started('worker-1');
-  says({ kind: 'hello', knowledge: new Map(), totals: undefined });
-});
+}
 
 afterEach(() => {
   workers.close();
@@ -81,15 +89,37 @@ describe('a new view', () => {
   });
 
   test('is adopted by the gateway when a silent worker cannot act on the view before it any more', () => {
-    vi.advanceTimersByTime(999);
+    vi.advanceTimersByTime(990);
     expect(confirmed).toEqual([]);
-    vi.advanceTimersByTime(10);
+    vi.advanceTimersByTime(20);
     expect(confirmed).toEqual(['2.x']);
   });
 
   test('is adopted by the gateway when its worker has ended', () => {
     workers.gone('worker-1');
     expect(confirmed).toEqual(['2.x']);
+  });
+});
+
+describe('the first view of a controller whose worker has been told by the one before', () => {
+  beforeEach(() => {
+    workers.close();
+    workers = aController();
+    void workers.meet(['worker-1'], FAR_MS);
+    direct(workers);
+    publish(ending(FAR_MS));
+  });
+
+  test('is adopted by the gateway when what the worker was told before must have ended', () => {
+    vi.advanceTimersByTime(LEASE_MS - 10);
+    expect(confirmed).toEqual([]);
+    vi.advanceTimersByTime(20);
+    expect(confirmed).toEqual(['1.x']);
+  });
+
+  test('is adopted by the gateway when the worker has said that it acts on it', () => {
+    says({ kind: 'adopted', pool: 'ici', viewId: '1.x' });
+    expect(confirmed).toEqual(['1.x']);
   });
 });
 
