@@ -181,6 +181,15 @@ class Site {
     return (await Promise.all(all)).flat();
   }
 
+  /** What the gateways have logged in this step, and how often. */
+  #told(): string[] {
+    return [...this.gateways].flatMap(([name, { log }]) => {
+      const counts = new Map<string, number>();
+      for (const { msg } of log) counts.set(msg, (counts.get(msg) ?? 0) + 1);
+      return [...counts].map(([msg, count]) => `${name}: ${count} × ${msg}`);
+    });
+  }
+
   async restartRedis(): Promise<void> {
     await this.#redis?.kill();
     await pause(1_000);
@@ -222,6 +231,8 @@ class Site {
     say(
       `${name}: ${requests} requests, ${refused} refused, ${failed} failed, ${own.length} splits, p99 ${ms(p99Ms)}, slowest ${ms(slowestMs)}${reasons === '' ? '' : ` (${reasons})`}`,
     );
+    if (own.length > 0) for (const told of this.#told()) say(`  ${told}`);
+    for (const { log } of this.gateways.values()) log.length = 0;
     for (const { from, to } of own.slice(0, 5))
       say(`  ${from.agent}: ${from.id} at ${from.life}, ${to.id} ${ms(to.at - from.at)} later at ${to.life}`);
   }

@@ -90,7 +90,8 @@ test('of two views in a row the one before may be acted on with the new one; of 
       epoch,
       viewId: view.id,
       effective: false,
-      fence: '',
+      // Of the view before, which does not stand for this one.
+      fence: '1.x:life',
       view,
       wantsState: false,
       ballotsState: 1,
@@ -100,5 +101,6 @@ test('of two views in a row the one before may be acted on with the new one; of 
     };
     replica.accept(request, reply, SENT);
     expect([replica.isBlocked, replica.before?.epoch]).toEqual([isBlocked, isBlocked ? undefined : 1]);
+    expect(replica.fence).toBe('');
   }
 });
