@@ -131,6 +131,7 @@ export async function startController(
       renew: () => coordinator.renew(),
       storeFailed: (claim) => coordinator.storeFailed(claim),
       counts: () => bindings.counts ?? new Map(),
+      addresses: () => pool.addresses(),
       knowledge: () => ({ agreed: coordinator.agreed, policy: coordinator.policy }),
     });
     return pool;

@@ -88,6 +88,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
       standing: coordinator.standing(name),
       onChange: (listener: () => void) => void coordinator.onChange(name, listener),
       boundAgents: (instance: string) => coordinator.boundAgents(name, instance),
+      addresses: (instance: string) => coordinator.addresses(name, instance),
     };
     const data = composeDataPool(poolConfig, config, { bindings, guidance });
     coordinator.beforeAdopting(name, data.giveUp);

@@ -13,6 +13,8 @@ import type { Knowledge } from '../core/agreement/replica-options.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { LedgerClient } from '../core/ports.ts';
 import { instanceClient, instanceConnector } from '../data-plane/instance-connector.ts';
+import type { KnownAddresses, Resolve } from '../health/addresses.ts';
+import { Addresses } from '../health/addresses.ts';
 import { byPattern, byPointer } from '../health/incarnation.ts';
 import type { Probe } from '../health/probe.ts';
 import { createProbe } from '../health/probe.ts';
@@ -47,6 +49,8 @@ export interface ControlPoolParts {
   /** Where others than this process act on what is agreed. */
   readonly publisher?: Publisher;
   readonly knew?: Knowledge | undefined;
+  /** In place of the system's resolver. */
+  readonly resolve?: Resolve;
 }
 
 /** The half of a pool that decides, and is operated. */
@@ -54,6 +58,8 @@ export interface ControlPool {
   readonly coordinator: PoolCoordinator;
   readonly source: PoolSource;
   boundAgents(instance: InstanceId): number;
+  /** Where the instances are whose URLs have a host name. */
+  addresses(): KnownAddresses;
   /** Resolves once the ledger was asked and the first round of probes is under way. */
   start(): Promise<void>;
   /** @param leave the other gateways need not wait for the end of the lease; false where a successor goes on with it */
@@ -95,7 +101,16 @@ export function composeControlPool(
     boundAgents: (id) => (countedIn === coordinator.agreed.id ? boundAgents(id) : undefined),
     isIdle: () => traffic.load().idleMs >= poolConfig.idleAfter,
   });
-  const prober = composeProber(poolConfig, config, coordinator, traffic);
+  const addresses = new Addresses({
+    hosts: new Map(poolConfig.instances.map(({ id, url }) => [id, new URL(url).hostname])),
+    everyMs: config.timeouts.resolve,
+    ...(parts.resolve === undefined ? {} : { resolve: parts.resolve }),
+    onChange: (id) => {
+      parts.publisher?.publish();
+      prober.hasten(id);
+    },
+  });
+  const prober = composeProber(poolConfig, config, coordinator, traffic, addresses);
   coordinator.attach(prober);
   const origins = new Map(poolConfig.instances.map(({ id, url }) => [id, new URL(url).origin]));
   let counting: NodeJS.Timeout | undefined;
@@ -103,6 +118,7 @@ export function composeControlPool(
   return {
     coordinator,
     boundAgents,
+    addresses: () => addresses.known,
     source: {
       name,
       mode,
@@ -117,6 +133,7 @@ export function composeControlPool(
       zone: poolConfig.failbackZone,
     },
     start: async () => {
+      addresses.start();
       prober.start();
       await coordinator.start();
       counting = setInterval(() => void count(), COUNT_EVERY_MS);
@@ -124,6 +141,7 @@ export function composeControlPool(
     close: async ({ leave } = { leave: true }) => {
       clearInterval(counting);
       prober.stop();
+      addresses.stop();
       await coordinator.close(leave);
     },
   };
@@ -198,6 +216,7 @@ function composeProber(
   config: Config,
   coordinator: PoolCoordinator,
   traffic: Traffic,
+  addresses: Addresses,
 ): Prober {
   const { health } = poolConfig;
   return new Prober({
@@ -207,7 +226,10 @@ function composeProber(
     jitter: health.jitter,
     settleTimeoutMs: health.settleTimeout,
     probes: new Map(
-      poolConfig.instances.map((instance) => [instance.id, composeProbe(instance, health, config)]),
+      poolConfig.instances.map((instance) => [
+        instance.id,
+        composeProbe(instance, health, config, addresses),
+      ]),
     ),
     epoch: () => coordinator.agreed.epoch,
     onObservation: (id, observation, epoch) => coordinator.observed(id, observation, epoch),
@@ -217,7 +239,12 @@ function composeProber(
   });
 }
 
-function composeProbe(instance: InstanceConfig, health: HealthConfig, config: Config): Probe {
+function composeProbe(
+  instance: InstanceConfig,
+  health: HealthConfig,
+  config: Config,
+  addresses: Addresses,
+): Probe {
   const url = new URL(instance.url);
   const ranges = health.expectedStatus.flatMap((text) => parseStatusRange(text) ?? []);
   const pattern = (text: string | undefined): Pattern | undefined =>
@@ -227,7 +254,8 @@ function composeProbe(instance: InstanceConfig, health: HealthConfig, config: Co
     {
       path: health.path,
       host: health.host,
-      open: () => instanceClient(url.origin, { pipelining: 1 }, connect),
+      open: () =>
+        instanceClient(url.origin, { pipelining: 1 }, connect, () => addresses.known.get(instance.id)),
     },
     {
       timeoutMs: health.timeout,

@@ -21,6 +21,8 @@ export interface Guidance {
   onChange(listener: () => void): void;
   /** Live bindings at the instance, about a second old. */
   boundAgents(instance: InstanceId): number;
+  /** Where the instance is; undefined where its URL says so, or it is not known yet. */
+  addresses(instance: InstanceId): readonly string[] | undefined;
 }
 
 export interface DataPoolParts {
@@ -83,7 +85,7 @@ export function composeDataPool(
     changes: 0,
     lastRequestAt: performance.now(),
   };
-  const givingUp = new GivingUp(pool);
+  const givingUp = new GivingUp(pool, (id) => guidance.addresses(id));
   const wakeAll = (): void => {
     pool.changes += 1;
     parking.wakeAll();
@@ -139,6 +141,7 @@ function composeUpstream(instance: InstanceConfig, pool: PoolConfig, config: Con
     maxQueued: limits.queued,
     closeAfterEach: pool.connections === 'per-request',
     idleTimeoutMs: timeouts.instanceIdle,
+    maxAgeMs: timeouts.connectionAge,
     responseHeaderTimeoutMs: timeouts.responseHeader,
     responseIdleTimeoutMs: timeouts.responseIdle,
   });

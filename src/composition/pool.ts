@@ -56,6 +56,7 @@ export function composePool(poolConfig: PoolConfig, config: Config, parts: PoolP
       standing: coordinator.standing,
       onChange: (listener) => coordinator.onChange(listener),
       boundAgents,
+      addresses: (id) => control.addresses().get(id),
     },
   });
 

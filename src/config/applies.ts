@@ -225,6 +225,8 @@ export const APPLIES: Readonly<Record<OptionPath, Rule>> = {
   'timeouts.requestBody': 'reload',
   'timeouts.clientIdle': 'reload',
   'timeouts.instanceIdle': 'reload',
+  'timeouts.resolve': 'reload',
+  'timeouts.connectionAge': 'reload',
   'limits.headerBytes': 'reload',
   'limits.headers': 'reload',
   'limits.bodyBytes': 'reload',

@@ -124,6 +124,17 @@ const timeouts = section('How long anything may take.', {
     'How long an idle connection of a client is kept. Longer than the idle timeout of the load balancer in front.',
     { default: '75s' },
   ),
+  resolve: duration('How often the host names of instances are resolved again.', {
+    default: '5s',
+    atLeast: '100ms',
+  }),
+  connectionAge: duration(
+    'How old a connection to an instance may become. An older one takes no more requests.',
+    {
+      default: '5m',
+      atLeast: '1s',
+    },
+  ),
   instanceIdle: duration(
     "How long an idle connection to an instance is kept. Must stay below the instance's own idle timeout: a POST sent into a closing connection ends as outcome unknown.",
     {

@@ -1,4 +1,5 @@
 import { isLost } from '../core/give-up.ts';
+import type { InstanceId } from '../core/instance.ts';
 import { LONGEST_TIMER_MS } from '../core/longest-timer.ts';
 import type { Pool } from './pools.ts';
 import { mustGiveUpWay } from './router.ts';
@@ -7,14 +8,17 @@ import type { Upstream } from './upstream.ts';
 /** Carries out at the connections of one pool what `core/give-up.ts` decides. */
 export class GivingUp {
   readonly #pool: Pool;
+  readonly #addresses: (id: InstanceId) => readonly string[] | undefined;
   /** Those whose connections were reset when they were lost. */
   readonly #lost = new Set<Upstream>();
   /** The incarnation that the connections to each instance belong to. */
   readonly #incarnations = new Map<Upstream, string>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(pool: Pool) {
+  /** @param addresses where an instance is, as far as that is told */
+  constructor(pool: Pool, addresses: (id: InstanceId) => readonly string[] | undefined) {
     this.#pool = pool;
+    this.#addresses = addresses;
   }
 
   /** After every change of the standing. */
@@ -27,6 +31,7 @@ export class GivingUp {
         if (mustGiveUpWay(standing, attempt.request.way, mono, wall)) attempt.giveUp();
       }
       this.#retire(upstream, mono, wall);
+      upstream.moveTo(this.#addresses(upstream.id));
     }
     clearTimeout(this.#timer);
     const { leaseEnd, failing } = standing;

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net';
 import { isIP, Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { connect as connectTls } from 'node:tls';
@@ -8,7 +9,13 @@ import { Client, errors } from 'undici';
  * Makes the connector of one client. `isOwed` is asked when a connection ends:
  * does the client still wait for an answer on it?
  */
-export type InstanceConnector = (isOwed: () => boolean) => buildConnector.connector;
+export type InstanceConnector = (
+  isOwed: () => boolean,
+  addresses?: CurrentAddresses,
+) => buildConnector.connector;
+
+/** Where the instance is now; undefined or empty leaves it to the system's resolver. */
+export type CurrentAddresses = () => readonly string[] | undefined;
 
 // As undici has it.
 const READ_AHEAD_BYTES = 64 * 1_024;
@@ -23,7 +30,7 @@ export function instanceConnector(origin: URL, tls: ConnectionOptions, timeoutMs
   const isSecure = origin.protocol === 'https:';
   const { servername = tlsName(origin) } = tls;
   let session: Buffer | undefined;
-  return (isOwed) =>
+  return (isOwed, addresses) =>
     ({ hostname, port: given }, callback) => {
       const port = given === '' ? (isSecure ? 443 : 80) : Number(given);
       const raw = new InstanceSocket(isOwed);
@@ -65,8 +72,19 @@ export function instanceConnector(origin: URL, tls: ConnectionOptions, timeoutMs
             })
             .once('secureConnect', () => settle(undefined));
         })
-        .connect({ host: hostname, port });
+        .connect({ host: hostname, port, ...lookupOf(addresses?.()) });
     };
+}
+
+/** Resolves to these addresses, whatever the name is. */
+function lookupOf(addresses: readonly string[] | undefined): { lookup?: LookupFunction } {
+  const found = addresses?.map((address) => ({ address, family: isIP(address) })) ?? [];
+  const [first] = found;
+  if (first === undefined) return {};
+  return {
+    lookup: (_name, { all }, callback) =>
+      all === true ? callback(null, found) : callback(null, first.address, first.family),
+  };
 }
 
 /** A client of undici whose connections are reset where one ends before the answer that it owes. */
@@ -74,8 +92,10 @@ export function instanceClient(
   origin: string | URL,
   options: Client.Options,
   connect: InstanceConnector,
+  addresses?: CurrentAddresses,
 ): Client {
-  const client: Client = new Client(origin, { ...options, connect: connect(() => client.stats.running > 0) });
+  const isOwed = (): boolean => client.stats.running > 0;
+  const client: Client = new Client(origin, { ...options, connect: connect(isOwed, addresses) });
   return client;
 }
 

@@ -17,6 +17,8 @@ export interface UpstreamOptions {
   readonly closeAfterEach: boolean;
   /** Idle connections are closed after this; must be shorter than the instance's own limit. */
   readonly idleTimeoutMs: number;
+  /** A connection that is older takes no more requests. */
+  readonly maxAgeMs: number;
   readonly responseHeaderTimeoutMs: number;
   readonly responseIdleTimeoutMs: number;
 }
@@ -35,6 +37,8 @@ export class Upstream {
   readonly #options: UpstreamOptions;
   #connections: Connections;
   readonly #retired = new Set<Connections>();
+  /** Where connections go to; undefined while that is left to the system's resolver. */
+  #addresses: readonly string[] | undefined;
   #inFlight = 0;
   #awaitingHeader = 0;
   #lastSign = 0;
@@ -47,7 +51,7 @@ export class Upstream {
     this.#maxInFlight = options.maxInFlight;
     this.queue = new WaitingRoom(options.maxQueued);
     this.#options = options;
-    this.#connections = new Connections(options);
+    this.#connections = this.#open();
   }
 
   get inFlight(): number {
@@ -100,9 +104,20 @@ export class Upstream {
    */
   retire(reset: boolean): void {
     const retired = this.#connections;
-    this.#connections = new Connections(this.#options);
+    this.#connections = this.#open();
     this.#retired.add(retired);
     void retired.retire(reset).then(() => this.#retired.delete(retired));
+  }
+
+  /** The instance is at these addresses from now on: no request goes to another one. */
+  moveTo(addresses: readonly string[] | undefined): void {
+    const isSame = addresses?.join() === this.#addresses?.join();
+    this.#addresses = addresses;
+    if (!isSame) this.retire(false);
+  }
+
+  #open(): Connections {
+    return new Connections(this.#options, this.#addresses);
   }
 
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
@@ -120,13 +135,18 @@ class Connections {
   readonly pool: Pool;
   #resets = false;
 
-  constructor(options: UpstreamOptions) {
-    const connect: InstanceConnector = (isOwed) => options.connect(() => this.#resets || isOwed());
+  constructor(options: UpstreamOptions, addresses: readonly string[] | undefined) {
+    const connect: InstanceConnector = (isOwed) =>
+      options.connect(
+        () => this.#resets || isOwed(),
+        () => addresses,
+      );
     this.pool = new Pool(options.origin, {
       factory: (origin, given) => instanceClient(origin, given as Client.Options, connect),
       pipelining: 1,
       // The number is bounded by maxInFlight, before undici, whose own queue knows no deadline.
       connections: null,
+      clientTtl: options.maxAgeMs,
       keepAliveTimeout: options.idleTimeoutMs,
       keepAliveMaxTimeout: options.idleTimeoutMs,
       headersTimeout: options.responseHeaderTimeoutMs,

@@ -18,6 +18,8 @@ export interface PoolBulletin {
   readonly standing: StandingSnapshot;
   /** Live bindings per instance. */
   readonly counts: ReadonlyMap<InstanceId, number>;
+  /** Where the instances are whose URLs have a host name. */
+  readonly addresses?: ReadonlyMap<InstanceId, readonly string[]> | undefined;
   /** Kept by the workers for the next controller. */
   readonly knowledge: Knowledge;
 }

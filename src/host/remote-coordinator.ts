@@ -29,6 +29,7 @@ interface Copied {
   /** Gives up what must not be waited for any longer. */
   giveUp: () => void;
   counts: ReadonlyMap<InstanceId, number>;
+  addresses: ReadonlyMap<InstanceId, readonly string[]>;
   knowledge: Knowledge | undefined;
 }
 
@@ -50,6 +51,7 @@ export class RemoteCoordinator implements Coordinator {
           listeners: new Set(),
           giveUp: () => undefined,
           counts: new Map(),
+          addresses: new Map(),
           knowledge: undefined,
         },
       ]),
@@ -75,6 +77,10 @@ export class RemoteCoordinator implements Coordinator {
     return this.#pool(pool).counts.get(instance) ?? 0;
   }
 
+  addresses(pool: string, instance: InstanceId): readonly string[] | undefined {
+    return this.#pool(pool).addresses.get(instance);
+  }
+
   onChange(pool: string, listener: () => void): () => void {
     const { listeners } = this.#pool(pool);
     listeners.add(listener);
@@ -87,10 +93,12 @@ export class RemoteCoordinator implements Coordinator {
   }
 
   /** Acts on a bulletin, and says so. One of a pool that is not configured here is for other workers. */
-  apply({ pool, standing, counts, knowledge }: PoolBulletin): void {
+  apply({ pool, standing, counts, addresses, knowledge }: PoolBulletin): void {
     const copied = this.#pools.get(pool);
     if (copied === undefined) return;
     copied.counts = counts;
+    // A controller that has just started may not know one yet: the address that was right stays.
+    copied.addresses = new Map([...copied.addresses, ...(addresses ?? [])]);
     copied.knowledge = knowledge;
     const hasChanged = copied.standing.apply(standing, performance.now(), Date.now());
     if (hasChanged) for (const listener of [...copied.listeners]) listener();

@@ -23,6 +23,7 @@ export interface Guide {
   /** @param claim by the clock of this process */
   storeFailed(claim: Unanswered): Promise<void>;
   counts(): ReadonlyMap<InstanceId, number>;
+  addresses?(): ReadonlyMap<InstanceId, readonly string[]>;
   knowledge(): Knowledge;
 }
 
@@ -292,6 +293,7 @@ export class Workers {
       pool,
       standing: { ...snapshot, leaseEnd: { ...leaseEnd, mono: leaseEnd.mono + HOST_CLOCK_OFFSET_MS } },
       counts: guide.counts(),
+      addresses: guide.addresses?.(),
       knowledge: guide.knowledge(),
     });
   }

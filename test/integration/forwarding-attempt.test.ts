@@ -21,6 +21,7 @@ beforeEach(async () => {
     maxQueued: 1,
     closeAfterEach: false,
     idleTimeoutMs: 1_000,
+    maxAgeMs: 60_000,
     responseHeaderTimeoutMs: 1_000,
     responseIdleTimeoutMs: 1_000,
   });

@@ -95,6 +95,7 @@ function upstreamTo(peer: Peer, isSecure: boolean, responseHeaderTimeoutMs = 60_
     maxQueued: 1,
     closeAfterEach: false,
     idleTimeoutMs: 60_000,
+    maxAgeMs: 60_000,
     responseHeaderTimeoutMs,
     responseIdleTimeoutMs: 60_000,
   });

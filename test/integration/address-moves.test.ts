@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import { pino } from 'pino';
+import { afterEach, expect, test } from 'vitest';
+import { bindingsEvents, coordinatorEvents } from '../../src/composition/events.ts';
+import { composePool } from '../../src/composition/pool.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import type { PoolConfig } from '../../src/config/schema.ts';
+import { LocalLedger } from '../../src/coordination/local-ledger.ts';
+import type { AffinityStore } from '../../src/core/ports.ts';
+import { Attempt } from '../../src/data-plane/attempt.ts';
+import type { Upstream } from '../../src/data-plane/upstream.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
+import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/redis-server.ts';
+
+/** The host name of an instance gets another address while the host at the old one lives on. */
+
+const opened: { close(): Promise<unknown> }[] = [];
+afterEach(async () => {
+  for (const one of opened.splice(0).reverse()) await one.close();
+});
+
+/** What arrived, in order: at which address, and whether it was a probe. */
+const arrived: { at: string; probe: boolean }[] = [];
+let held: ServerResponse[] = [];
+
+async function host(address: string, port: number): Promise<void> {
+  const server = createServer((request: IncomingMessage, response: ServerResponse) => {
+    arrived.push({ at: address, probe: request.url === '/health' });
+    if (request.url === '/held') held.push(response);
+    else response.end('ok');
+  });
+  await new Promise<void>((resolve) => server.listen(port, address, resolve));
+  opened.push({
+    close: () => {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(resolve));
+    },
+  });
+}
+
+function send(upstream: Upstream, path: string): Attempt {
+  expect(upstream.tryEnter()).toBe(true);
+  const attempt = new Attempt(upstream, {
+    path,
+    headers: ['host', 'a'],
+    body: null,
+    way: { instance: 'a', incarnation: '', root: undefined, entry: undefined },
+    maySend: () => true,
+    isAwaited: () => true,
+  });
+  const inner = {
+    onConnect: () => undefined,
+    onHeaders: () => true,
+    onData: () => true,
+    onComplete: () => attempt.settle('answered'),
+    onError: (error: Error) => attempt.settle(attempt.classify(error)),
+  };
+  attempt.dispatch({ method: 'GET', path: '', origin: '' }, inner as never);
+  return attempt;
+}
+
+test('traffic and probes go over to it together, whatever connections are kept; what is under way is answered', async () => {
+  arrived.length = 0;
+  held = [];
+  const port = await freePort();
+  await host('127.0.0.1', port);
+  await host('127.0.0.2', port);
+  const { config } = loadConfig({
+    text: `timeouts: { resolve: 100ms }
+pools:
+  - name: ici
+    mode: failover
+    health: { path: /health, interval: 50ms, fastInterval: 20ms }
+    instances: [{ id: a, url: 'http://instance.test:${port}' }]`,
+    env: { HOME: '/tmp' },
+  });
+  let address = '127.0.0.1';
+  const logger = pino({ level: 'silent' });
+  const metrics = new Metrics();
+  const pool = composePool(config.pools[0] as PoolConfig, config, {
+    store: {
+      listen: () => undefined,
+      counts: async () => new Map(),
+      restore: async () => [],
+      close: async () => undefined,
+    } as unknown as AffinityStore,
+    ledger: new LocalLedger({ leaseMs: 0, joinMs: 0 }),
+    leaseMs: Number.POSITIVE_INFINITY,
+    replica: 'g1',
+    bindingsEvents: bindingsEvents('ici', logger, metrics, String),
+    coordinatorEvents: coordinatorEvents('ici', logger, metrics),
+    newId: randomUUID,
+    resolve: async () => [address],
+  });
+  opened.push(pool);
+  await pool.start();
+  await eventually(() => expect(pool.pool.standing.view.instances.get('a')?.health).toBe('up'));
+  const upstream = pool.pool.upstreams.get('a') as Upstream;
+  const waiting = send(upstream, '/held');
+  await eventually(() => expect(held).toHaveLength(1));
+
+  // Traffic without a pause, so that its connection never becomes idle for long.
+  const of = (at: string): number => arrived.filter((one) => one.at === at && !one.probe).length;
+  for (let i = 0; i < 3; i += 1) expect(await send(upstream, '/').outcome).toBe('answered');
+  expect([of('127.0.0.1'), of('127.0.0.2')]).toEqual([4, 0]);
+  address = '127.0.0.2';
+  await eventually(
+    async () => {
+      expect(await send(upstream, '/').outcome).toBe('answered');
+      expect(of('127.0.0.2')).toBeGreaterThan(2);
+    },
+    { every: 1 },
+  );
+
+  const first = arrived.findIndex((one) => one.at === '127.0.0.2' && !one.probe);
+  expect(arrived.slice(first).filter((one) => one.at === '127.0.0.1' && !one.probe)).toEqual([]);
+  const probed = (): string[] => arrived.filter((one) => one.probe).map(({ at }) => at);
+  await eventually(() => expect(new Set(probed().slice(-5))).toEqual(new Set(['127.0.0.2'])));
+  for (const response of held) response.end('late');
+  expect(await waiting.outcome).toBe('answered');
+});
