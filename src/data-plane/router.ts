@@ -148,10 +148,12 @@ export class Router {
   /** Where every gateway would place a new agent alike, the store's answer could be no other. */
   #alike(pool: Pool, exchange: Exchange, names: readonly RequestName[]): Way | undefined {
     const { standing, bindings, balancer } = pool;
-    // By a session alone it may turn out later whose it is.
-    if (balancer !== rendezvous || names[0]?.kind !== 'user' || !bindings.isComplete) return undefined;
+    // By a session alone, or a user who is only found beside one, another gateway may come to another place.
+    const [first] = names;
+    if (balancer !== rendezvous || first?.kind !== 'user' || first.found === true) return undefined;
+    if (!bindings.isComplete) return undefined;
     if (!allPlaceAlike(standing, performance.now(), Date.now())) return undefined;
-    const chosen = rendezvous(standing.candidates, storedKey(names[0]));
+    const chosen = rendezvous(standing.candidates, storedKey(first));
     if (chosen === undefined) return undefined;
     const { binding, decision } = bindings.claimAlone(names, placementAt(chosen));
     const way = wayBy(binding, standing.view.epoch, this.known(pool, exchange));

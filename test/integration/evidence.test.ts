@@ -1,0 +1,192 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import type { TestGateway } from '../support/test-gateway.ts';
+import { startTestGateway } from '../support/test-gateway.ts';
+
+/** An instance that answers with its name, whoever asks. */
+async function startInstance(name: string) {
+  const server = createServer((request, response) => {
+    request.resume();
+    request.on('end', () => response.end(name));
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  return { name, server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+const envelope = (operation: string, parameters: string): string =>
+  `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><${operation}>${parameters}</${operation}></s:Body></s:Envelope>`;
+
+describe('names in bodies', () => {
+  let instances: Awaited<ReturnType<typeof startInstance>>[] = [];
+  let gateway: TestGateway;
+
+  beforeEach(async () => {
+    instances = await Promise.all(['a', 'b'].map(startInstance));
+  });
+  afterEach(async () => {
+    await gateway.close();
+    for (const { server } of instances) {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  async function start(identity: string): Promise<void> {
+    gateway = await startTestGateway(`
+pools:
+  - name: ici
+    mode: sticky
+    balancer: round-robin
+    health: { interval: 200ms, fastInterval: 50ms }
+    instances: [${instances.map(({ name, url }) => `{ id: ${name}, url: '${url}' }`).join(', ')}]
+identity: ${identity}
+logging: { level: debug }
+`);
+  }
+
+  async function send(
+    parameters: string,
+    { operation = 'op', headers = {} as Record<string, string> } = {},
+  ): Promise<{ status: number; text: string }> {
+    const response = await fetch(gateway.url, {
+      method: 'POST',
+      headers: { 'content-type': 'text/xml', ...headers },
+      body: envelope(operation, parameters),
+    });
+    return { status: response.status, text: await response.text() };
+  }
+  const place = async (...request: Parameters<typeof send>): Promise<string> => (await send(...request)).text;
+
+  async function ignored(reason: string): Promise<number> {
+    const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
+    const found = new RegExp(
+      `^gateway_names_ignored_total\\{pool="ici",reason="${reason}"\\} (\\d+)$`,
+      'm',
+    ).exec(metrics);
+    return Number(found?.[1] ?? 0);
+  }
+
+  test('of a search for everybody move nobody: each session stays with its agent', async () => {
+    await start('{}');
+    const miller = await place('<user>MILLER</user><appId>A1</appId>');
+    const smith = await place('<user>SMITH</user><appId>A2</appId>');
+    expect(smith).not.toBe(miller);
+
+    expect(await place('<user>*</user><appId>A1</appId>')).toBe(miller);
+    expect(await place('<user>*</user><appId>A2</appId>')).toBe(smith);
+    expect(await place('<appId>A2</appId>')).toBe(smith);
+    expect(await place('<user>*</user><userId>MILLER</userId>')).toBe(miller);
+    await eventually(async () => expect(await ignored('wildcard')).toBe(3));
+  });
+
+  test('of others are passed over where the session is known, counted, and logged with their operation', async () => {
+    await start('{}');
+    const other = await place('<userId>OTHER</userId>');
+    const session = await place('<appId>A1</appId>');
+    expect(session).not.toBe(other);
+
+    expect(await place('<userId>OTHER</userId><appId>A1</appId>', { operation: 'getPresence' })).toBe(
+      session,
+    );
+
+    expect(await place('<appId>A1</appId>')).toBe(session);
+    expect(await place('<userId>OTHER</userId>')).toBe(other);
+    await eventually(async () => expect(await ignored('found')).toBe(1));
+    const line = gateway.log.find(({ msg }) =>
+      msg.startsWith('a name that was found in the body is bound elsewhere'),
+    );
+    expect(line).toMatchObject({ level: 20, operation: 'getPresence', user: 'OTHER', passedOver: other });
+    const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
+    expect(metrics).not.toMatch(/^gateway_affinity_conflicts_total\{.*\} [1-9]/m);
+  });
+
+  test('are found however they are written, and not where they are of others', async () => {
+    await start('{}');
+    const miller = await place('<user>MILLER</user>');
+    const smith = await place('<user>SMITH</user>');
+    for (const name of ['USERID', 'userid', 'user_id', 'userId']) {
+      expect(await place(`<${name}>MILLER</${name}>`)).toBe(miller);
+      expect(await place(`<in><x><${name}>smith</${name}></x></in>`)).toBe(smith);
+    }
+    await place('<user>MILLER</user><appId>A1</appId>');
+    expect(await place('<appIds><item>A1</item></appIds>')).toBe(miller);
+    expect(
+      await place('<callId>7</callId><agent>SMITH</agent>', { headers: { cookie: 'WS_SESSION_ID=A1' } }),
+    ).toBe(miller);
+  });
+
+  test('link a session to its user in log-on operations alone, where those are given', async () => {
+    await start('{ logon: [logOn] }');
+    const other = await place('<userId>OTHER</userId>', { operation: 'log_on' });
+    const session = await place('<userId>MILLER</userId><appId>A1</appId>', { operation: 'LOGON' });
+    expect(session).not.toBe(other);
+
+    // The first request of this session names somebody else.
+    const second = await place('<userId>OTHER</userId><appId>A2</appId>');
+    expect(second).not.toBe(await place('<appId>A9</appId>'));
+    for (let i = 0; i < 3; i += 1) {
+      expect(await place('<userId>OTHER</userId><appId>A1</appId>')).toBe(session);
+      expect(await place('<appId>A2</appId>')).toBe(second);
+    }
+    // A log-on says whose it is, also of a session that is known.
+    await place('<userId>OTHER</userId><appId>A1</appId>', { operation: 'logOn' });
+    expect(await place('<appId>A1</appId>')).toBe(other);
+  });
+
+  test('never overrule the header, also where the body comes first', async () => {
+    await start('{ order: [body, header, cookie] }');
+    const miller = await place('', { headers: { soapuser: 'MILLER' } });
+    const smith = await place('', { headers: { soapuser: 'SMITH', cookie: 'WS_SESSION_ID=A2' } });
+
+    for (let i = 0; i < 3; i += 1) {
+      expect(
+        await place('<userId>SMITH</userId><appId>A2</appId>', { headers: { soapuser: 'MILLER' } }),
+      ).toBe(miller);
+      expect(await place('', { headers: { cookie: 'WS_SESSION_ID=A2' } })).toBe(smith);
+    }
+  });
+
+  test('can be narrowed by a pattern, each source by its own', async () => {
+    await start("{ userPattern: { header: '[A-Z]+', body: 'AG[0-9]+' } }");
+    const known = await place('<userId>ag1</userId>');
+    expect(await place('<userId>X1</userId><user>AG1</user>')).toBe(known);
+    expect(await ignored('pattern')).toBe(1);
+    expect(await send('', { headers: { soapuser: 'AG1' } })).toMatchObject({ status: 400 });
+    expect((await send('', { headers: { soapuser: 'MILLER' } })).status).toBe(200);
+  });
+
+  test('of header and cookie that cannot be any are refused, unless another one is left', async () => {
+    await start('{}');
+    const tooLong = `WS_SESSION_ID=${'x'.repeat(4097)}`;
+    const both = await send('', { headers: { soapuser: 'MILLER', cookie: tooLong } });
+    expect(both.status).toBe(200);
+    expect(await place('', { headers: { soapuser: 'MILLER' } })).toBe(both.text);
+    expect(
+      (await send('', { headers: { soapuser: 'x'.repeat(257), cookie: 'WS_SESSION_ID=S%3a1' } })).status,
+    ).toBe(200);
+    const refused = await send('<user>MILLER</user>', { headers: { cookie: tooLong } });
+    expect(refused.status).toBe(400);
+    expect(refused.text).toContain('GW_IDENTITY_UNUSABLE');
+    await eventually(async () => expect(await ignored('length')).toBe(3));
+    // What would be no user in a body is one in a header.
+    expect((await send('', { headers: { soapuser: '*', cookie: 'WS_SESSION_ID=%' } })).status).toBe(200);
+  });
+
+  test('do not decide by what a gateway remembers: a session bound by the cookie stays when it is forgotten', async () => {
+    await start('{}\naffinity: { cacheEntries: 100 }');
+    const miller = await place('', { headers: { soapuser: 'MILLER', cookie: 'WS_SESSION_ID=A1' } });
+    let other = 'OTHER0';
+    for (let i = 0; i < 120; i += 1) {
+      const name = `OTHER${i}`;
+      if ((await place('', { headers: { soapuser: name } })) !== miller) other = name;
+    }
+    expect(await place(`<userId>${other}</userId>`, { headers: { cookie: 'WS_SESSION_ID=A1' } })).toBe(
+      miller,
+    );
+    expect(await place('', { headers: { cookie: 'WS_SESSION_ID=A1' } })).toBe(miller);
+  });
+});
