@@ -45,7 +45,7 @@ export interface Named {
   readonly session: Evidence | undefined;
 }
 
-/** The table of decisions/0018, row by row. */
+/** The table of decisions/0023, row by row. */
 export function ruling({ user, session }: Named, userHolds: UserHolds, sessionHolds: SessionHolds): Ruling {
   if (user === undefined) return session === undefined || sessionHolds === 'shared' ? 'nobody' : 'session';
   if (session === undefined || sessionHolds === 'shared') return 'user';

@@ -10,7 +10,7 @@ type Row = [
   by: Ruling,
 ];
 
-/** The table of decisions/0018: one line for each row of it. */
+/** The table of decisions/0023: one line for each row of it. */
 const ROWS: readonly Row[] = [
   // One name alone.
   ['asserted', 'nothing', undefined, 'nothing', 'user'],
