@@ -89,14 +89,19 @@ export async function startController(
   const knowledge = await meeting;
 
   const pools: ControlPool[] = [];
-  const stores = await openStores(config, {
-    onDown: () => {
-      for (const { coordinator } of pools) void coordinator.renew();
+  const stores = await openStores(
+    config,
+    {
+      onDown: () => {
+        for (const { coordinator } of pools) void coordinator.renew();
+      },
+      onHearing: () => {
+        // News of moves is for those who cache bindings.
+      },
     },
-    onHearing: () => {
-      // News of moves is for those who cache bindings.
-    },
-  });
+    // Workers from before know the agents.
+    knowledge.size > 0,
+  );
   const compose = (poolConfig: PoolConfig): ControlPool => {
     const { name } = poolConfig;
     const load = () => workers.load(name);
@@ -104,7 +109,7 @@ export async function startController(
     const bindings = new StoreBindings(store, () => load().cachedBindings);
     const pool = composeControlPool(poolConfig, config, {
       ledger: stores.ledger(name),
-      leaseMs: stores.isShared ? config.coordination.lease : Number.POSITIVE_INFINITY,
+      leaseMs: config.coordination.lease,
       replica,
       coordinatorEvents: coordinatorEvents(name, logger, metrics),
       newId: randomUUID,

@@ -89,7 +89,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
         composePool(pool, config, {
           store: stores.open(pool.name),
           ledger: stores.ledger(pool.name),
-          leaseMs: stores.isShared ? config.coordination.lease : Number.POSITIVE_INFINITY,
+          leaseMs: config.coordination.lease,
           replica,
           bindingsEvents: events,
           coordinatorEvents: coordinatorEvents(pool.name, logger, metrics),

@@ -25,8 +25,10 @@ export interface EmbeddedPoolOptions {
 // A step takes a fraction of a millisecond, and a million bindings are gone through in well under an hour.
 const SWEEP_EVERY_MS = 250;
 const SWEPT_AT_ONCE = 250;
-// Other requests are served in between.
 const LISTED_AT_ONCE = 1_000;
+// Each name may change a page of its own, and there is room for so many: see embedded-room.ts.
+const NAMES_AT_ONCE = 8;
+// Other requests are served in between.
 const RESTORED_AT_ONCE = 100;
 const DEFAULT_PAGE = 100;
 // What no name's key begins with: the cursor of a listing that has told all roots, and goes on with the aliases.
@@ -40,17 +42,20 @@ const BEYOND_ROOTS = '>';
  * the same turn in which it claims.
  */
 export class EmbeddedPool implements AffinityStore {
-  readonly #environment: RootDatabase;
-  readonly #tables: EmbeddedTables;
+  readonly #withRoom: () => RootDatabase;
+  readonly #pool: string;
+  /** Unset before the store could be opened. */
+  #opened: EmbeddedTables | undefined;
   readonly #idleLifetimeMs: number;
   readonly #quantum: number;
   readonly #clock: () => number;
   readonly #sweeper: NodeJS.Timeout;
   #closed = false;
 
-  constructor(environment: RootDatabase, pool: string, options: EmbeddedPoolOptions, clock: () => number) {
-    this.#environment = environment;
-    this.#tables = new EmbeddedTables(environment, pool);
+  /** @param withRoom the store, with room on the disk for one step; throws StoreUnavailable where there is none */
+  constructor(withRoom: () => RootDatabase, pool: string, options: EmbeddedPoolOptions, clock: () => number) {
+    this.#withRoom = withRoom;
+    this.#pool = pool;
     this.#idleLifetimeMs = options.idleLifetimeMs;
     this.#quantum = quantumOf(options.idleLifetimeMs);
     this.#clock = clock;
@@ -115,14 +120,29 @@ export class EmbeddedPool implements AffinityStore {
     });
   }
 
-  /** Atomic for each part of a hundred, not for all of them together. */
+  /** Atomic for a few names at a time, not for all of them together. */
   async restore(entries: readonly KnownBinding[]): Promise<Binding[]> {
     const held: Binding[] = [];
-    for (let start = 0; start < entries.length; start += RESTORED_AT_ONCE) {
-      if (start > 0) await nextTurn();
-      const part = entries.slice(start, start + RESTORED_AT_ONCE);
+    let part: KnownBinding[] = [];
+    let names = 0;
+    const write = (): void => {
       held.push(...this.#step((now, end) => part.map((entry) => this.#restore(entry, now, end))));
+      part = [];
+      names = 0;
+    };
+    for (const [i, entry] of entries.entries()) {
+      if (i % RESTORED_AT_ONCE === RESTORED_AT_ONCE - 1) await nextTurn();
+      const { aliases } = entry;
+      // One that has more goes by itself, and its last part says who holds.
+      for (let at = 0; aliases.length - at > NAMES_AT_ONCE; at += NAMES_AT_ONCE) {
+        const some = { ...entry, aliases: aliases.slice(at, at + NAMES_AT_ONCE) };
+        this.#step((now, end) => this.#restore(some, now, end));
+      }
+      part.push({ ...entry, aliases: aliases.slice(-(aliases.length % NAMES_AT_ONCE || NAMES_AT_ONCE)) });
+      names += 1 + aliases.length;
+      if (names >= NAMES_AT_ONCE) write();
     }
+    if (part.length > 0) write();
     return held;
   }
 
@@ -202,6 +222,11 @@ export class EmbeddedPool implements AffinityStore {
     return toBinding(field, root);
   }
 
+  /** Those of the step that runs. */
+  get #tables(): EmbeddedTables {
+    return this.#opened as EmbeddedTables;
+  }
+
   #sweep(): void {
     try {
       this.#step((now) => this.#tables.sweep(SWEPT_AT_ONCE, now));
@@ -214,9 +239,12 @@ export class EmbeddedPool implements AffinityStore {
     if (this.#closed) throw new StoreUnavailable('the affinity store is closed');
     const now = this.#clock();
     const end = endOf(now, this.#idleLifetimeMs, this.#quantum);
+    const environment = this.#withRoom();
     try {
-      return this.#environment.transactionSync(() => transition(now, end));
+      this.#opened ??= new EmbeddedTables(environment, this.#pool);
+      return environment.transactionSync(() => transition(now, end));
     } catch (cause) {
+      this.#opened?.forget();
       throw new StoreUnavailable(
         `embedded store: ${cause instanceof Error ? cause.message : String(cause)}`,
         cause,

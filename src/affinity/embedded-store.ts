@@ -1,10 +1,15 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RootDatabase } from 'lmdb';
 import { open } from 'lmdb';
+import { explainDiskError } from '../core/disk-error.ts';
 import type { AffinityStore } from '../core/ports.ts';
+import { StoreUnavailable } from '../core/ports.ts';
+import { damageOf } from './embedded-file.ts';
 import type { EmbeddedPoolOptions } from './embedded-pool.ts';
 import { EmbeddedPool } from './embedded-pool.ts';
+import { EmbeddedRoom, reserve } from './embedded-room.ts';
+import type { OwnerLock } from './owner-lock.ts';
 import { lockDirectory } from './owner-lock.ts';
 
 export interface EmbeddedOptions {
@@ -12,20 +17,33 @@ export interface EmbeddedOptions {
   readonly directory: string;
   /** Milliseconds of the epoch; the process's wall clock by default. */
   readonly clock?: () => number;
+  /** Where the disk is full or cannot be written, the store is away instead, until it can. */
+  readonly mayBeAway?: boolean;
 }
 
 /** The store of a host that is the only one, in a directory of its own. */
 export interface Embedded {
   /** To be asked for once for each pool. */
   store(pool: string, options: EmbeddedPoolOptions): AffinityStore;
+  /** @throws StoreUnavailable while the disk cannot take what a step may write */
+  requireRoom(): void;
   close(): Promise<void>;
 }
 
+interface Opened {
+  readonly environment: RootDatabase;
+  readonly room: EmbeddedRoom;
+  readonly lock: OwnerLock;
+}
+
 const DATA_FILE = 'data.mdb';
+const LOCK_FILE = 'lock.mdb';
 // Address space, not memory: growing the map later would count the same pages twice.
 const MAP_BYTES = 1024 ** 3;
 // Six tables a pool.
 const MOST_TABLES = 768;
+// Between tries to open the store, each of which takes the lock of the directory.
+const OPEN_AGAIN_MS = 100;
 
 /**
  * Opens the store, or throws with what the operator can do about it.
@@ -35,35 +53,95 @@ const MOST_TABLES = 768;
  * dies, the last ones may be lost and the file may be damaged, in which case
  * opening it says so. Waiting for the disk would cost every claim milliseconds,
  * to save bindings to connectors that went down with the host.
+ *
+ * A disk that is full or cannot be written is a store that is away. A gateway
+ * that starts on one knows no agents and would place them anew, so it does not
+ * start; where others know them, `mayBeAway` lets it start.
  */
-export function openEmbedded({ directory, clock = Date.now }: EmbeddedOptions): Embedded {
-  makeDirectory(directory);
-  const lock = lockDirectory(directory);
-  let environment: RootDatabase;
+export function openEmbedded({ directory, clock = Date.now, mayBeAway = false }: EmbeddedOptions): Embedded {
+  let opened: Opened | undefined;
+  let failure: StoreUnavailable | undefined;
+  let isClosed = false;
+  let againAt = 0;
+
+  const openNow = (): Opened => {
+    if (failure !== undefined && performance.now() < againAt) throw failure;
+    try {
+      opened = openDirectory(directory);
+      failure = undefined;
+      return opened;
+    } catch (error) {
+      failure = unavailable(directory, error);
+      againAt = performance.now() + OPEN_AGAIN_MS;
+      throw failure;
+    }
+  };
+  const withRoom = (): RootDatabase => {
+    if (isClosed) throw new StoreUnavailable('the affinity store is closed');
+    const { environment, room } = opened ?? openNow();
+    try {
+      room.ensure();
+    } catch (error) {
+      throw unavailable(directory, error);
+    }
+    return environment;
+  };
+
   try {
-    environment = openEnvironment(directory);
+    opened = openDirectory(directory);
   } catch (error) {
-    lock.release();
-    throw error;
+    const why = explain(directory, error);
+    if (why === undefined) throw error;
+    if (!mayBeAway)
+      throw new Error(`${why}, or name another directory with --state-dir or affinity.stateDir`);
   }
   const stores: AffinityStore[] = [];
   return {
     store(pool, options) {
-      const store = new EmbeddedPool(environment, pool, options, clock);
+      const store = new EmbeddedPool(withRoom, pool, options, clock);
       stores.push(store);
       return store;
     },
+    requireRoom: () => void withRoom(),
     async close() {
+      isClosed = true;
       for (const store of stores) await store.close();
+      if (opened === undefined) return;
+      const { environment, room, lock } = opened;
+      opened = undefined;
       await environment.close();
+      room.close();
       lock.release();
     },
   };
 }
 
+function openDirectory(directory: string): Opened {
+  makeDirectory(directory);
+  const lock = lockDirectory(directory);
+  try {
+    const [dataFile, lockFile] = [join(directory, DATA_FILE), join(directory, LOCK_FILE)];
+    const damage = damageOf(dataFile);
+    if (damage !== undefined) throw damaged(directory, damage);
+    reserve(dataFile, lockFile);
+    const isNew = !existsSync(dataFile);
+    // A file that LMDB has made already gets its room first.
+    if (!isNew) new EmbeddedRoom(dataFile, MAP_BYTES).close();
+    const environment = openEnvironment(directory);
+    try {
+      return { environment, room: new EmbeddedRoom(dataFile, MAP_BYTES), lock };
+    } catch (error) {
+      void environment.close();
+      if (isNew) rmSync(dataFile, { force: true });
+      throw error;
+    }
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
 function openEnvironment(directory: string): RootDatabase {
-  const damage = damageOf(join(directory, DATA_FILE));
-  if (damage !== undefined) throw damaged(directory, damage);
   try {
     return open({
       path: directory,
@@ -79,61 +157,28 @@ function openEnvironment(directory: string): RootDatabase {
   }
 }
 
+function explain(directory: string, error: unknown): string | undefined {
+  return explainDiskError(`the affinity store in ${directory}`, error);
+}
+
+function unavailable(directory: string, error: unknown): StoreUnavailable {
+  return new StoreUnavailable(explain(directory, error) ?? (error as Error).message, error);
+}
+
 function damaged(directory: string, why: string, cause?: unknown): Error {
   return new Error(
     `the affinity store in ${directory} cannot be read (${why}); ` +
-      `remove ${DATA_FILE} and lock.mdb from it to begin with an empty one: agents will be placed anew`,
+      `remove ${DATA_FILE} and ${LOCK_FILE} from it to begin with an empty one: agents will be placed anew`,
     { cause },
   );
-}
-
-// Layout of a meta page of lmdb 3.5 (LMDB 1.0 format): there are two, one at the start of the file, one a page on.
-const MAGIC = 0xbeefc0de;
-const META_BYTES = 160;
-const MAGIC_AT = 24;
-const PAGE_SIZE_AT = 48;
-const LAST_PAGE_AT = 144;
-const TRANSACTION_AT = 152;
-// The last pages of a transaction may have been given back before they were written.
-const PAGES_NEVER_WRITTEN = 64n;
-
-/** What is wrong with the file; LMDB itself would crash the process on most of it. */
-function damageOf(path: string): string | undefined {
-  let file: number;
-  try {
-    file = openSync(path, 'r');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
-    const stat = fstatSync(file);
-    if (!stat.isFile()) return 'it is not a file';
-    if (stat.size === 0) return undefined;
-    const first = readMeta(file, 0);
-    const pageSize = first?.readUInt32LE(PAGE_SIZE_AT) ?? 0;
-    const second = first && readMeta(file, pageSize);
-    if (first === undefined || second === undefined) return 'its header is damaged';
-    const newest =
-      first.readBigUInt64LE(TRANSACTION_AT) > second.readBigUInt64LE(TRANSACTION_AT) ? first : second;
-    const pages = newest.readBigUInt64LE(LAST_PAGE_AT) + 1n - PAGES_NEVER_WRITTEN;
-    return BigInt(stat.size) < pages * BigInt(pageSize) ? 'it is cut short' : undefined;
-  } finally {
-    closeSync(file);
-  }
-}
-
-function readMeta(file: number, position: number): Buffer | undefined {
-  const meta = Buffer.alloc(META_BYTES);
-  if (readSync(file, meta, 0, META_BYTES, position) < META_BYTES) return undefined;
-  return meta.readUInt32LE(MAGIC_AT) === MAGIC ? meta : undefined;
 }
 
 function makeDirectory(directory: string): void {
   try {
     mkdirSync(directory, { recursive: true });
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS' || code === 'EIO') throw error;
     const why = code === 'EEXIST' || code === 'ENOTDIR' ? 'it is a file, or lies below one' : code;
     throw new Error(
       `the state directory ${directory} cannot be made (${why}): name another with --state-dir or affinity.stateDir`,

@@ -57,6 +57,11 @@ export class EmbeddedTables {
     );
   }
 
+  /** To be called after a transaction that failed: what it has taught may not be stored. */
+  forget(): void {
+    this.#placements.read();
+  }
+
   /** Follows a name to its live root; a pointer whose root has ended leads nowhere. */
   resolve(field: string, now: number): Found {
     const entry = this.#read(field, now);
@@ -233,7 +238,13 @@ class StoredPlacements implements PlacementNumbers {
 
   constructor(table: Database<string, number>) {
     this.#table = table;
-    for (const { key, value } of table.getRange({})) this.#learn(key, value);
+    this.read();
+  }
+
+  read(): void {
+    this.#numbers.clear();
+    this.#placements.length = 0;
+    for (const { key, value } of this.#table.getRange({})) this.#learn(key, value);
   }
 
   numberOf(instance: string, incarnation: string): number {

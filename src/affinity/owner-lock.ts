@@ -1,4 +1,4 @@
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A directory that one process has to itself. */
@@ -19,8 +19,9 @@ export function lockDirectory(directory: string): OwnerLock {
   const path = join(directory, LOCK_FILE);
   const mine = describe(process.pid);
   const draft = `${path}.${process.pid}`;
-  writeFileSync(draft, mine);
+  removeDrafts(directory);
   try {
+    writeFileSync(draft, mine);
     // A few rounds, for another process may take or leave it between any two of these steps.
     for (let round = 0; round < 5; round += 1) {
       if (tryLink(draft, path)) return { release: () => releaseOwn(path, mine) };
@@ -33,6 +34,14 @@ export function lockDirectory(directory: string): OwnerLock {
     rmSync(draft, { force: true });
   }
   throw inUse(directory, read(path) ?? '');
+}
+
+/** Those of processes that were killed in between. */
+function removeDrafts(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    const pid = /^owner\.(\d+)(?:\.stale)?$/.exec(name)?.[1];
+    if (pid !== undefined && describe(Number(pid)) === '') rmSync(join(directory, name), { force: true });
+  }
 }
 
 function inUse(directory: string, owner: string): Error {

@@ -34,7 +34,6 @@ export interface Traffic {
 
 export interface ControlPoolParts {
   readonly ledger: LedgerClient;
-  /** Infinite where the gateway is alone. */
   readonly leaseMs: number;
   /** This gateway's name towards the others; unique among the live ones. */
   readonly replica: string;

@@ -57,10 +57,15 @@ export interface StoreEvents {
 // A gateway that joins waits for its first lease for longer than a Redis may lose when it fails over.
 const JOIN_SHARE = 1 / 3;
 
-/** Opens the store that the configuration asks for. Waits for a Redis, but not for long. */
+/**
+ * Opens the store that the configuration asks for. Waits for a Redis, but not for long.
+ *
+ * @param mayBeAway also the embedded store: others than this process know the agents
+ */
 export async function openStores(
   { affinity: config, coordination }: Config,
   events: StoreEvents,
+  mayBeAway = false,
 ): Promise<Stores> {
   const { idleLifetime, keyPrefix, redis } = config;
   if (config.store === 'redis' && redis !== undefined) {
@@ -100,12 +105,17 @@ export async function openStores(
   }
   // Loaded where it is used: it brings a native library that gateways on Redis do not need.
   const { openEmbedded } = await import('../affinity/embedded-store.ts');
-  const embedded = openEmbedded({ directory: config.stateDir });
+  const embedded = openEmbedded({ directory: config.stateDir, mayBeAway });
   return {
     isShared: false,
     open: (pool) => embedded.store(pool, { idleLifetimeMs: idleLifetime }),
     ledger: (pool) =>
-      new LocalLedger({ leaseMs: 0, joinMs: 0, file: join(config.stateDir, `agreement-${pool}.json`) }),
+      new LocalLedger({
+        leaseMs: 0,
+        joinMs: 0,
+        file: join(config.stateDir, `agreement-${pool}.json`),
+        requireStore: () => embedded.requireRoom(),
+      }),
     close: () => embedded.close(),
   };
 }

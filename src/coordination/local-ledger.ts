@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import type {
   LedgerState,
   LoggedEvent,
@@ -8,7 +8,9 @@ import type {
   SyncRequest,
 } from '../core/agreement/ledger.ts';
 import { Ledger } from '../core/agreement/ledger.ts';
+import { explainDiskError } from '../core/disk-error.ts';
 import type { LedgerClient, LedgerListener } from '../core/ports.ts';
+import { StoreUnavailable } from '../core/ports.ts';
 
 export interface LocalLedgerOptions {
   /** 0 where the gateway is alone: there is nobody whose lease could be waited for. */
@@ -16,6 +18,8 @@ export interface LocalLedgerOptions {
   readonly joinMs: number;
   /** Where views and operators' acts survive a restart; kept in memory only without it. */
   readonly file?: string;
+  /** Throws while the store of the bindings is away. The ledger is away with it, so that the gateway goes on as without any store. */
+  readonly requireStore?: () => void;
 }
 
 // The process is the store: nothing is lost while it lives.
@@ -23,35 +27,49 @@ const LIFE = 'local';
 
 /** The ledger of a gateway that shares its agents with no other. */
 export class LocalLedger implements LedgerClient {
-  readonly #ledger: Ledger;
+  readonly #times: Pick<LocalLedgerOptions, 'leaseMs' | 'joinMs'>;
+  #ledger: Ledger;
   readonly #file: string | undefined;
+  readonly #requireStore: () => void;
   #saved: LedgerState;
-  #unsaved: LedgerState | undefined;
   #listener: LedgerListener | undefined;
 
   /** @throws Error where the file exists and cannot be read */
-  constructor({ leaseMs, joinMs, file }: LocalLedgerOptions) {
+  constructor({ leaseMs, joinMs, file, requireStore = () => {} }: LocalLedgerOptions) {
     const state = file === undefined ? undefined : load(file);
     this.#file = file;
+    this.#requireStore = requireStore;
+    this.#times = { leaseMs, joinMs };
     this.#ledger = new Ledger({ leaseMs, joinMs, ...(state === undefined ? {} : { state }) });
     this.#saved = this.#ledger.state;
   }
 
   async sync(request: SyncRequest): Promise<SyncReply> {
+    this.#requireStore();
     const reply = this.#ledger.sync(request, LIFE, Date.now());
     this.#save();
     return reply;
   }
 
   async propose(request: ProposeRequest): Promise<boolean> {
+    this.#requireStore();
     const taken = this.#ledger.propose(request, LIFE, Date.now());
     this.#save();
     return taken;
   }
 
   async decree(request: PolicyRequest): Promise<boolean> {
+    this.#requireStore();
+    const { view, policy, events } = this.#ledger.state;
+    const before: LedgerState = { view, policy, events: [...events] };
     const taken = this.#ledger.decree(request, LIFE, Date.now());
-    this.#save();
+    try {
+      this.#save();
+    } catch (error) {
+      // What an operator was told cannot be done must not be done later. Its only replica registers again.
+      this.#ledger = new Ledger({ ...this.#times, state: before });
+      throw error;
+    }
     if (taken) this.#listener?.onNews(true);
     return taken;
   }
@@ -76,19 +94,20 @@ export class LocalLedger implements LedgerClient {
     this.#listener = undefined;
   }
 
-  /** Writes what has changed. Throws once where it cannot, and then tries again with every call. */
+  /**
+   * Writes what has changed, or tries again what could not be written.
+   *
+   * @throws StoreUnavailable
+   */
   #save(): void {
     const { state } = this.#ledger;
     if (isSame(state, this.#saved)) return;
     try {
       if (this.#file !== undefined) write(this.#file, state);
       this.#saved = state;
-      this.#unsaved = undefined;
     } catch (error) {
-      // A full disk must not keep the gateway from agreeing with itself on a failover.
-      const isTold = this.#unsaved !== undefined && isSame(state, this.#unsaved);
-      this.#unsaved = state;
-      if (!isTold) throw error;
+      // Nothing of the ledger may be acted on that a restart would forget.
+      throw new StoreUnavailable(explainDiskError(`${this.#file}`, error) ?? (error as Error).message, error);
     }
   }
 }
@@ -99,8 +118,15 @@ function isSame(one: LedgerState, other: LedgerState): boolean {
 
 /** Renamed into place, so that a crash leaves the one or the other. */
 function write(file: string, state: LedgerState): void {
-  writeFileSync(`${file}.new`, JSON.stringify(state), { mode: 0o600 });
-  renameSync(`${file}.new`, file);
+  const draft = `${file}.new`;
+  try {
+    writeFileSync(draft, JSON.stringify(state), { mode: 0o600 });
+    renameSync(draft, file);
+  } catch (error) {
+    // On a full disk, what was written of it is room that it lacks.
+    rmSync(draft, { force: true });
+    throw error;
+  }
 }
 
 function load(file: string): LedgerState | undefined {

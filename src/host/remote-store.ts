@@ -83,6 +83,7 @@ export class RemoteStore implements AffinityStore {
       const { name, message } = error as Error;
       if (name === 'NamesNobody') throw new NamesNobody();
       if (name === 'StaleView') throw new StaleView(message);
+      if (name === 'StoreUnavailable') throw new StoreUnavailable(message);
       if (name === 'UnknownCursor') throw new UnknownCursor(message);
       throw new StoreUnavailable(`the controller, which keeps the store, did not answer: ${message}`, error);
     }
