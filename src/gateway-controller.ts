@@ -178,7 +178,9 @@ export async function startController(
   await admin.server.ready();
   await listenOn(admin.server.server, socketOf(init, 'admin'));
   const sapControl =
-    config.sapcontrol === undefined ? undefined : composeSapControl(config, config.sapcontrol, host.parts);
+    config.sapcontrol === undefined
+      ? undefined
+      : composeSapControl(config, config.sapcontrol, host.parts, metrics);
   if (sapControl !== undefined)
     logger.info({ address: await sapControl.listen(init.sockets.sapcontrol) }, 'sapcontrol listening');
 

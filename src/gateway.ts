@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { bindOptions, urlOf } from './composition/addresses.ts';
+import { bindOptions, listenOn, urlOf } from './composition/addresses.ts';
 import type { Admin } from './composition/admin.ts';
 import { composeAdmin } from './composition/admin.ts';
 import { watchClock } from './composition/clock.ts';
@@ -145,7 +145,8 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     // The ledger is asked before the port opens, so that the first request finds it, if it is there.
     await Promise.all(running.map((pool) => pool.start()));
     clock.start();
-    await listener.fastify.listen({ ...bindOptions(config.listen.address), backlog: 4_096 });
+    await listener.fastify.ready();
+    await listenOn(listener.fastify.server, bindOptions(config.listen.address));
     const scheme = config.listen.tls === undefined ? 'http' : 'https';
     const url = urlOf(scheme, listener.fastify.server.address() as AddressInfo);
     logger.info({ address: url }, 'listening');
@@ -160,7 +161,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       await ended;
     };
     stop = stopSoftly;
-    const sapControlUrl = await listenSapControl(config, closers, {
+    const sapControlUrl = await listenSapControl(config, closers, metrics, {
       startedAt,
       status: () => admin.status(),
       stop: stopSoftly,
@@ -190,8 +191,13 @@ async function listenAdmin(
   config: Config,
   closers: (() => Promise<unknown>)[],
 ): Promise<string> {
-  closers.push(() => server.close());
-  await server.listen(bindOptions(config.admin.address));
+  closers.push(() => {
+    server.server.close();
+    server.server.closeAllConnections();
+    return server.close();
+  });
+  await server.ready();
+  await listenOn(server.server, bindOptions(config.admin.address));
   return urlOf('http', server.server.address() as AddressInfo);
 }
 
@@ -199,10 +205,11 @@ async function listenAdmin(
 async function listenSapControl(
   config: Config,
   closers: (() => Promise<unknown>)[],
+  metrics: Metrics,
   parts: Parameters<typeof soleProcess>[0],
 ): Promise<string | undefined> {
   if (config.sapcontrol === undefined) return undefined;
-  const service = composeSapControl(config, config.sapcontrol, soleProcess(parts));
+  const service = composeSapControl(config, config.sapcontrol, soleProcess(parts), metrics);
   const url = await service.listen();
   closers.push(() => service.close());
   parts.logger.info({ address: url, socket: config.sapcontrol.socket }, 'sapcontrol listening');

@@ -3,17 +3,20 @@ import { parseAddress } from '../config/syntax.ts';
 import type { InheritedSocket, Init, SocketName } from '../process/messages.ts';
 
 /** Connections that the kernel holds for a process that does not come round to accepting them. */
-export const BACKLOG = 4_096;
+const BACKLOG = 4_096;
 
 /**
- * Listens on a socket that another process has bound and keeps. Not by the
- * framework, which passes no backlog on to a descriptor, and would have the
- * kernel's queue shortened to node's default.
+ * Listens at an address, or on a socket that another process has bound and keeps. Not by the framework: it passes no
+ * backlog on to a descriptor, and for `localhost` it opens a second server, which has none of the limits and guards of
+ * the first.
  */
-export function listenOn(server: Server, { fd }: InheritedSocket): Promise<void> {
+export function listenOn(
+  server: Server,
+  where: InheritedSocket | { readonly host: string; readonly port: number },
+): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ fd }, BACKLOG, () => {
+    server.listen('fd' in where ? { fd: where.fd } : where, BACKLOG, () => {
       server.off('error', reject);
       resolve();
     });

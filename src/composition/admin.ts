@@ -14,6 +14,7 @@ import { canonicalUser } from '../identity/user-name.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { VERSION } from '../version.ts';
+import { guardServer } from './connections.ts';
 
 export interface AdminParts {
   readonly pools: readonly PoolSource[];
@@ -71,6 +72,7 @@ export function composeAdmin(config: Config, parts: AdminParts): Admin {
       return parts.scrape?.() ?? metrics.registry.metrics();
     },
   });
+  guardServer(server.server, metrics, logger);
   return { server, status, state };
 }
 

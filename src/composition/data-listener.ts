@@ -13,6 +13,7 @@ import { Server } from '../data-plane/serve.ts';
 import { TrustedProxies } from '../data-plane/trusted-proxies.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { guardServer } from './connections.ts';
 import { composeIdentifier } from './identifier.ts';
 import { composeProxyProtocol } from './proxy-protocol.ts';
 
@@ -44,6 +45,7 @@ export async function composeListener(
     metrics,
     recorder: new Recorder({ metrics, logger, logRequests: logging.requests, showName }),
   });
+  guardServer(listener.fastify.server, metrics, logger);
   const server = new Server({
     pools: new PoolTable(pools.map((pool, i) => ({ match: config.pools[i]?.match ?? ANY, pool }))),
     identifier: composeIdentifier(config),

@@ -20,7 +20,9 @@ import type {
   LiveChild,
 } from '../process/messages.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { bindOptions, listenOn, urlOf } from './addresses.ts';
+import { guardServer } from './connections.ts';
 import { sapParameters } from './sap-parameters.ts';
 
 /** What only the processes know: who there is, and how to end or restart them. */
@@ -131,6 +133,7 @@ export function composeSapControl(
   config: Config,
   options: SapControlConfig,
   { logger, ...parts }: SapControlParts,
+  metrics: Metrics,
 ): SapControl {
   const host = hostname();
   const parameters = sapParameters(config, options, host);
@@ -153,6 +156,7 @@ export function composeSapControl(
   const authority = options.address;
   const open = createSapControlServer({ methods, trust: gate, logger, authority });
   const owned = createSapControlServer({ methods, trust: 'everyone', logger, authority });
+  for (const { server } of [open, owned]) guardServer(server, metrics, logger);
   let removeSocket = async (): Promise<void> => {};
 
   const close = async (): Promise<void> => {
@@ -166,12 +170,8 @@ export function composeSapControl(
     listen: async (inherited) => {
       try {
         removeSocket = await listenAtPath(owned, options.socket);
-        if (inherited === undefined) {
-          await open.listen(bindOptions(options.address));
-        } else {
-          await open.ready();
-          await listenOn(open.server, inherited);
-        }
+        await open.ready();
+        await listenOn(open.server, inherited ?? bindOptions(options.address));
       } catch (error) {
         await close();
         throw error;

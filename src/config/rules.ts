@@ -115,7 +115,7 @@ function addressesDiffer(config: Config, _: Path, { error }: CheckContext): void
 }
 
 function proxyProtocolHasSources({ listen }: Config, _: Path, { error, warn }: CheckContext): void {
-  const { proxyProtocol, proxyProtocolFrom, address } = listen;
+  const { proxyProtocol, proxyProtocolFrom } = listen;
   const path: Path = ['listen', 'proxyProtocolFrom'];
   if (proxyProtocol === 'off') {
     if (proxyProtocolFrom.length > 0)
@@ -126,9 +126,6 @@ function proxyProtocolHasSources({ listen }: Config, _: Path, { error, warn }: C
     error(path, `is empty, and proxyProtocol is ${proxyProtocol}; give the networks of the balancers`);
   if (proxyProtocolFrom.some((network) => network.endsWith('/0')))
     warn(path, 'holds every address, so any client can pose as any other; give only those of the balancers');
-  // Both loopback addresses are listened on then, by two servers.
-  if (address.startsWith('localhost:'))
-    error(['listen', 'address'], 'is a name, and proxyProtocol is on; write 127.0.0.1 or [::1]');
 }
 
 // A path in `sockaddr_un` takes 108 bytes, and it is bound under a longer name at first.

@@ -69,6 +69,8 @@ export function openProcessLog(level: string, child?: string): ProcessLog {
   destination.flushSync = () => undefined;
   const dying = pino(options, { write: (line) => void writeSync(STANDARD_OUTPUT, line) });
   process.on('uncaughtExceptionMonitor', (error) => {
+    // Something catches it after all: the process goes on.
+    if (process.listenerCount('uncaughtException') > 0) return;
     // Nobody reads: last words, be they Node's own, would be waited for without end.
     if (vainFlushes >= LAST_WORDS_LOOKS) endAtOnce();
     if (!logger.isLevelEnabled('error')) return;

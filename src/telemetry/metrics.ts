@@ -88,6 +88,11 @@ export class Metrics {
     'Connections closed at once because limits.connections was reached',
     [],
   );
+  readonly connectionFaults = this.#counter(
+    'gateway_connection_faults_total',
+    'Connections closed because of an error that nothing caught, which is a fault of the gateway; the log has its stack',
+    [],
+  );
   readonly proxyConnections = this.#counter(
     'gateway_proxy_connections_total',
     'Connections while listen.proxyProtocol is on, by what became of their header: named, unnamed, plain and ignored are served; untrusted, missing, malformed, late and departed are closed',

@@ -1,4 +1,6 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import dns from 'node:dns';
+import { connect } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Behind, Certificate } from '../support/behind-balancer.ts';
 import {
   BALANCER,
@@ -11,6 +13,7 @@ import {
 import { eventually } from '../support/eventually.ts';
 import { binaryHeader, LOCAL, namesIpv4 } from '../support/proxy-header.ts';
 import type { TestGateway } from '../support/test-gateway.ts';
+import { startTestGateway } from '../support/test-gateway.ts';
 import type { WireClient } from '../support/wire.ts';
 import { ENVELOPE, poolOf, soapPost, WireUpstream } from '../support/wire.ts';
 
@@ -356,4 +359,36 @@ test('a gateway that ends does not wait for headers', async () => {
   await gateway.close(0);
   expect((await client.untilEnd()).length).toBe(0);
   client.leave();
+});
+
+// A second server for the second address would know nothing of the header, and let anybody in.
+test('a name that has two addresses is listened on at the first of them', async () => {
+  const both = [
+    { address: '127.0.0.1', family: 4 },
+    { address: '::1', family: 6 },
+  ];
+  const lookup = vi.spyOn(dns, 'lookup').mockImplementation(((name: string, ...rest: unknown[]) => {
+    const done = rest.pop() as (error: null, found: unknown, family?: number) => void;
+    if ((rest[0] as dns.LookupOptions | undefined)?.all === true) done(null, both);
+    else if (name === '::1') done(null, name, 6);
+    else done(null, '127.0.0.1', 4);
+  }) as unknown as typeof dns.lookup);
+  try {
+    const gateway = await startTestGateway(poolOf([upstream.url]), {
+      env: {
+        ICI_GATEWAY_LISTEN__ADDRESS: 'localhost:0',
+        ICI_GATEWAY_LISTEN__PROXY_PROTOCOL: 'require',
+        ICI_GATEWAY_LISTEN__PROXY_PROTOCOL_FROM__0: '127.0.0.0/8',
+      },
+    });
+    opened.push(gateway);
+    expect(await forwardedFor(gateway, [LINE, REQUEST])).toContain(CLIENT);
+    const other = await new Promise((resolve) => {
+      const socket = connect({ port: gateway.port, host: '::1' }, () => resolve('it listens'));
+      socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code));
+    });
+    expect(other).toMatch(/ECONNREFUSED|EADDRNOTAVAIL/);
+  } finally {
+    lookup.mockRestore();
+  }
 });

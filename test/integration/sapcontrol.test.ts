@@ -13,6 +13,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { hashPassword } from '../../src/control-plane/sapcontrol/password.ts';
 import { formatPasswordLine } from '../../src/core/password-record.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
 import type { FakeSource } from '../support/sapcontrol.ts';
 import { fakeSource } from '../support/sapcontrol.ts';
 
@@ -40,7 +41,8 @@ sapcontrol: { instanceNumber: '07', address: '127.0.0.1:0', socket: '${socketPat
 
 function compose(more = ''): SapControl {
   const { config, options } = configured(more);
-  return composeSapControl(config, options, { ...source, logger: pino({ level: 'silent' }) });
+  const parts = { ...source, logger: pino({ level: 'silent' }) };
+  return composeSapControl(config, options, parts, new Metrics({ processMetrics: false }));
 }
 
 beforeEach(async () => {

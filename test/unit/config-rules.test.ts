@@ -40,11 +40,6 @@ describe('what several options say must go together', () => {
       'listen.proxyProtocolFrom: is empty, and proxyProtocol is accept; give the networks of the balancers',
     ],
     [
-      'a PROXY protocol on two listeners',
-      `${MINIMAL}listen: { address: 'localhost:8080', proxyProtocol: require, proxyProtocolFrom: [10.0.0.1] }`,
-      'listen.address: is a name, and proxyProtocol is on; write 127.0.0.1 or [::1]',
-    ],
-    [
       'a fast interval that is slow',
       `pools:\n${pool(`instances: [${A}], health: { fastInterval: 3s }`)}`,
       'pools[0].health.fastInterval: is 3s, longer than interval (2s); make it shorter',
