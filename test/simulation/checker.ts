@@ -59,6 +59,8 @@ export class Checker {
   readonly #histories = new Map<string, History>();
   readonly #sent = new Set<number>();
   readonly #delivered = new Set<number>();
+  /** Agents whom a gateway has placed alone though the store had answered it a moment before. */
+  readonly #tooSoon = new Set<string>();
   #agreedAt = Number.NEGATIVE_INFINITY;
 
   constructor(world: World) {
@@ -72,7 +74,8 @@ export class Checker {
     this.#sent.add(request);
     const { replica, host } = gateway;
     // As the mode is for whoever asked, so that a gateway that forgot to ask for its lease is not excused.
-    if (alone || replica.modeAt(host.mono, host.wall) === 'storeless') return;
+    const isExcused = !this.#tooSoon.has(`${gateway.id} ${agent}`);
+    if (isExcused && (alone || replica.modeAt(host.mono, host.wall) === 'storeless')) return;
     const subject = this.#world.setup.mode === 'failover' ? EVERYBODY : agent;
     const { epoch } = replica.view;
     const history = this.#histories.get(subject);
@@ -86,6 +89,11 @@ export class Checker {
       this.#violated('epochs do not overlap', `${subject}: was at ${was}; ${now}`);
     }
     this.#histories.set(subject, { placement: routed, epoch });
+  }
+
+  /** Told before it is placed. Nothing excuses that where the store may only have stood still. */
+  onPlacedAlone({ id, wasAwayTooSoon, bindings }: Gateway, agent: string): void {
+    if (wasAwayTooSoon && bindings.get(agent)?.alone !== true) this.#tooSoon.add(`${id} ${agent}`);
   }
 
   /** 3 */

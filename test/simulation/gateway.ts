@@ -2,6 +2,7 @@ import type { PoolRules } from '../../src/core/agreement/next-view.ts';
 import type { Policy } from '../../src/core/agreement/policy.ts';
 import type { Replica } from '../../src/core/agreement/replica.ts';
 import type { ReplicaOptions } from '../../src/core/agreement/replica-options.ts';
+import type { Moment } from '../../src/core/agreement/standing.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
 import type { View } from '../../src/core/view.ts';
 import type { KnownBindings } from './bindings.ts';
@@ -20,6 +21,8 @@ import {
   RETRY_MS,
 } from './times.ts';
 import type { World } from './world.ts';
+
+const SLOWEST_CLOCK = 0.98;
 
 export interface GatewayOptions {
   /** Of the replica's place; a successor has the same. */
@@ -55,6 +58,9 @@ export class Gateway {
   #isDue = false;
   #isRestoring = false;
   #timer = 0;
+  /** It has taken the store for lost, though that had answered a moment before and may only have stood still. */
+  wasAwayTooSoon = false;
+  #wasAway = false;
   #toldView: View;
   #told = '';
   lastRequestAt = Number.NEGATIVE_INFINITY;
@@ -155,7 +161,7 @@ export class Gateway {
         this.#restoreWhatIsLost();
         this.#propose();
       },
-      () => this.#fail(),
+      (wasLate) => this.#fail(sent, wasLate),
       {
         doubtMs: DOUBT_MS,
         limitMs: ANSWER_MS,
@@ -191,6 +197,7 @@ export class Gateway {
       this.#endTurn();
       return;
     }
+    const asked = host.moment;
     link.ask(
       host,
       { kind: 'propose', request: proposal },
@@ -199,12 +206,12 @@ export class Gateway {
         this.#isDue = true;
         this.#endTurn();
       },
-      () => this.#fail(),
+      (wasLate) => this.#fail(asked, wasLate),
     );
   }
 
-  #fail(): void {
-    this.replica.failed(this.host.moment);
+  #fail(asked: Moment, wasLate: boolean): void {
+    this.replica.failed(this.host.moment, { since: asked.mono, wasLate });
     this.#endTurn();
   }
 
@@ -258,7 +265,10 @@ export class Gateway {
     const { replica, host } = this;
     const { mono, wall } = host.moment;
     replica.tick(mono);
-    const { view, before, isBlocked, fence, placesAlone, cutOff } = replica;
+    const { view, before, isBlocked, fence, placesAlone, isAway, cutOff } = replica;
+    if (isAway && !this.#wasAway)
+      this.wasAwayTooSoon = this.world.scheduler.now - this.link.repliedAt < AWAY_MS * SLOWEST_CLOCK;
+    this.#wasAway = isAway;
     const mode = replica.modeAt(mono, wall);
     const state = `${mode} ${isBlocked} ${before?.epoch} ${fence} ${placesAlone} ${[...cutOff]}`;
     if (view === this.#toldView && state === this.#told) return;

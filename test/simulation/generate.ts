@@ -2,7 +2,7 @@ import type { Random } from '../../src/simulator/random.ts';
 import { seededRandom } from '../../src/simulator/random.ts';
 import type { Setup, Story, StoryEvent } from './story.ts';
 import { endOf, healedAt } from './story.ts';
-import { JOIN_MS, LEASE_MS } from './times.ts';
+import { AWAY_MS, JOIN_MS, LEASE_MS } from './times.ts';
 
 const REPLICAS = 3;
 // Who are there from the beginning. Each fault brings another one, whom nobody knows yet.
@@ -50,6 +50,8 @@ const WEIGHTS: readonly (readonly [Kind, number])[] = [
 const MORE: readonly (readonly [Kind, number])[] = [
   ['store-far', 0.15],
   ['store-partial', 0.1],
+  ['store-pause', 0.15],
+  ['busy', 0.1],
 ];
 const TOTAL = WEIGHTS.reduce((sum, [, weight]) => sum + weight, 0);
 
@@ -131,6 +133,10 @@ function faultAt(at: number, kind: Kind, setup: Setup, random: Random): StoryEve
       const commands = pick(random, ['bindings', 'agreement', 'write-backs'] as const);
       return { at, kind, replica, ms, commands, refused: random() < 0.5 };
     }
+    case 'store-pause':
+      return { at, kind, ms: Math.round(50 + random() * (AWAY_MS - 100)) };
+    case 'busy':
+      return { at, kind, replica, ms, by: Math.round(random() * 400) };
     case 'deaf':
     case 'stop':
     case 'suspend':
@@ -186,6 +192,11 @@ function requestAt(at: number, agent: number, random: Random): StoryEvent {
 
 /** Of an agent whom nobody knows before the fault. */
 function newcomers(random: Random, fault: StoryEvent, agent: number): StoryEvent[] {
+  // While the store stands still, agents come to several gateways at once.
+  if (fault.kind === 'store-pause')
+    return Array.from({ length: NEWCOMER_REQUESTS }, () =>
+      requestAt(fault.at - 20 + random() * (fault.ms + 40), agent, random),
+    );
   return Array.from({ length: NEWCOMER_REQUESTS }, () => {
     const at = random() < 0.5 ? fault.at - random() * NEWCOMER_MS : endOf(fault) + random() * NEWCOMER_MS;
     return requestAt(at, agent, random);

@@ -18,6 +18,8 @@ export class Host {
   #frozen = 0;
   #jumped = 0;
   #stoppedUntil = 0;
+  #lateUntil = 0;
+  #lateBy = 0;
   #isAlive = true;
 
   constructor(scheduler: Scheduler, clocks: Clocks) {
@@ -46,7 +48,9 @@ export class Host {
   }
 
   at(time: number, run: () => void): void {
-    this.#scheduler.at(time, () => {
+    // Whatever comes, and each timer, waits for its turn.
+    const late = Math.max(time, this.#scheduler.now) < this.#lateUntil ? this.#lateBy : 0;
+    this.#scheduler.at(time + late, () => {
       if (!this.#isAlive) return;
       if (this.#scheduler.now < this.#stoppedUntil) this.at(this.#stoppedUntil, run);
       else run();
@@ -64,6 +68,12 @@ export class Host {
     if (freezes)
       this.#frozen += (until - Math.max(this.#scheduler.now, this.#stoppedUntil)) * this.#clocks.rate;
     this.#stoppedUntil = until;
+  }
+
+  /** Until then everything happens so much later: the event loop has too much to do. */
+  beLate(until: number, by: number): void {
+    this.#lateUntil = Math.max(this.#lateUntil, until);
+    this.#lateBy = by;
   }
 
   jump(by: number): void {

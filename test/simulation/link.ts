@@ -48,6 +48,7 @@ export function noLinkFaults(): LinkFaults {
 }
 
 const REFUSED_MS = 1;
+const LATE_TIMER_MS = 20;
 
 /**
  * The way from one replica to the store and back: messages take time, get lost,
@@ -55,6 +56,8 @@ const REFUSED_MS = 1;
  */
 export class Link {
   readonly faults = noLinkFaults();
+  /** When the store was heard last, in true time. */
+  repliedAt = Number.NEGATIVE_INFINITY;
   readonly #scheduler: Scheduler;
   readonly #store: Store;
   readonly #random: Random;
@@ -70,7 +73,7 @@ export class Link {
     host: Host,
     command: C,
     onReply: (reply: Answers[C['kind']]) => void,
-    onFail: () => void,
+    onFail: (wasLate: boolean) => void,
     patience?: Patience<Answers[C['kind']]>,
   ): void {
     const sentAt = this.#scheduler.now;
@@ -80,7 +83,7 @@ export class Link {
       host.at(at, () => {
         if (isOver) return;
         isOver = true;
-        onFail();
+        onFail(this.#scheduler.now - at > LATE_TIMER_MS);
       });
     };
     const timeout = sentAt + (patience?.limitMs ?? STORE_TIMEOUT_MS);
@@ -121,6 +124,7 @@ export class Link {
           return;
         }
         isOver = true;
+        this.repliedAt = this.#scheduler.now;
         onReply(reply);
       });
     };

@@ -19,6 +19,7 @@ const SHOWS_AT: Readonly<Record<string, number>> = {
   'open a new life at once': 5,
   'trust the cache in any epoch': 15,
   'claim in an unknown life': 8_806,
+  'place alone after two time-outs': 150,
   'restore the first, not the latest': 6_116,
 };
 

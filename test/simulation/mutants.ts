@@ -88,5 +88,9 @@ export const MUTANTS: Readonly<Record<string, Rules>> = {
   'open a new life at once': { ...RULES, createStore: (events) => new OpensAtOnce(events) },
   'trust the cache in any epoch': { ...RULES, createBindings: (replica) => new TrustsForever(replica) },
   'claim in an unknown life': { ...RULES, createStore: (events) => new SkipsLifeCheck(events) },
+  'place alone after two time-outs': {
+    ...RULES,
+    createReplica: (options) => new Replica({ ...options, awayMs: 100 }),
+  },
   'restore the first, not the latest': { ...RULES, createStore: (events) => new RestoresEarlier(events) },
 };

@@ -143,6 +143,7 @@ export class Request {
         this.#park();
         return;
       }
+      world.checker.onPlacedAlone(gateway, agent);
       const entry = bindings.placeAlone(agent, to);
       world.touch();
       if (!this.#follow(routeAlone(entry))) this.#move(entry);
@@ -172,6 +173,7 @@ export class Request {
       return;
     }
     if (way === 'storeless') {
+      world.checker.onPlacedAlone(this.gateway, this.agent);
       const moved = bindings.moveAlone(entry, proposal);
       world.touch();
       if (!this.#follow(routeAlone(moved))) this.#park();
@@ -202,12 +204,16 @@ export class Request {
     command: Parameters<Gateway['link']['ask']>[1] & { kind: K },
     onReply: (reply: Answers[K]) => void,
   ): void {
-    const { link, host } = this.gateway;
+    const { link, host, replica } = this.gateway;
+    const since = host.mono;
     link.ask(
       host,
       command,
       (reply) => onReply(reply as Answers[K]),
-      () => host.after(RETRY_MS, () => this.#renewFor()),
+      (wasLate) => {
+        replica.doubtStore(host.moment, { since, wasLate });
+        host.after(RETRY_MS, () => this.#renewFor());
+      },
     );
   }
 

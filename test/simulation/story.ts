@@ -51,6 +51,10 @@ export type StoryEvent = { readonly at: number } & (
   /** Its clock is set, by more than the ledger can take for a time without questions. */
   | { readonly kind: 'store-clock'; readonly by: number }
   | { readonly kind: 'store-hang'; readonly ms: number }
+  /** As `store-hang`, and shorter than gateways wait: a fork to save does that. */
+  | { readonly kind: 'store-pause'; readonly ms: number }
+  /** The process has too much to do: its timers fire later, and messages wait. */
+  | { readonly kind: 'busy'; readonly replica: number; readonly ms: number; readonly by: number }
   /** Dies, and comes back after `ms` without what was written in the last `lost` ms. */
   | { readonly kind: 'store-crash'; readonly ms: number; readonly lost: number }
   | { readonly kind: 'store-empty'; readonly ms: number }

@@ -11,7 +11,8 @@ export const THRESHOLDS = { rise: 2, fall: 3 } as const;
 /** A slow client's body, or a connection that takes its time to open: at most. */
 export const SLOW_MS = 3_000;
 export const CONNECT_TIMEOUT_MS = 1_000;
-export const AWAY_MS = 300;
+/** A store that is silent for less is waited for. */
+export const AWAY_MS = LEASE_MS * 0.6;
 export const CUT_OFF_MS = 1_750;
 /** A command of the store that was not answered by then has failed. */
 export const STORE_TIMEOUT_MS = 500;

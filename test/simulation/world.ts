@@ -179,6 +179,7 @@ export class World {
         this.store.setClock(event.by);
         break;
       case 'store-hang':
+      case 'store-pause':
         this.store.hangsUntil = Math.max(this.store.hangsUntil, this.scheduler.now + event.ms);
         break;
       case 'store-crash':
@@ -186,6 +187,11 @@ export class World {
         break;
       case 'store-empty':
         this.#crashStore(event.ms, Number.POSITIVE_INFINITY);
+        break;
+      case 'busy':
+        this.gateways
+          .find(({ number }) => number === event.replica)
+          ?.host.beLate(this.scheduler.now + event.ms, event.by);
         break;
       case 'stop':
       case 'suspend':
