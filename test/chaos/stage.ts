@@ -39,7 +39,7 @@ export interface Stage {
 }
 
 /** Two leases, a first round of probes, and room for a busy machine. */
-const READY_MS = 30_000;
+const READY_MS = 90_000;
 
 type Three<T> = [T, T, T];
 

@@ -20,8 +20,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an attempt does not ask whether it may be sent',
     file: 'src/data-plane/attempt.ts',
-    search: '&& !this.request.maySend();',
-    replace: '&& !this.request.maySend() && false;',
+    search: 'return this.request.maySend() && ',
+    replace: 'return (this.request.maySend() || true) && ',
     tests: ['test/integration/forwarding-first-byte.test.ts'],
   },
   {
@@ -122,8 +122,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a lease counts from the answer',
     file: 'src/coordination/pool-coordinator.ts',
-    search: 'this.#o.ledger.sync(request)), sent);',
-    replace: 'this.#o.ledger.sync(request)), now());',
+    search: "this.#replica.accept(request, await this.#ask('sync', answer), sent);",
+    replace: "this.#replica.accept(request, await this.#ask('sync', answer), now());",
     tests: ['test/unit/coordination-pool.test.ts'],
   },
   {
