@@ -119,6 +119,7 @@ export async function startController(
         writeBack: (life) => workers.writeBack(name, life),
         reassure: () => workers.reassure(name),
       },
+      registered: () => workers.oldestParts(name),
       publisher: { publish: () => workers.publish(name), mayActUntil: () => workers.mayActUntil(name) },
       knew: knowledge.get(name),
     });

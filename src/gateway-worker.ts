@@ -5,6 +5,7 @@ import type { DataPool } from './composition/data-pool.ts';
 import { composeBindings, composeDataPool } from './composition/data-pool.ts';
 import { bindingsEvents } from './composition/events.ts';
 import { displayed, nameDisplay } from './composition/names.ts';
+import { poolParts } from './composition/pool-parts.ts';
 import { openWorkerStores } from './composition/stores.ts';
 import type { PoolConfig } from './config/schema.ts';
 import type { LifecycleState } from './core/lifecycle.ts';
@@ -37,6 +38,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
   const metrics = new Metrics();
   const showName = nameDisplay(config.logging.names, init.secret);
   const tell = (body: ToController | CallMessage): void => channel.send('controller', body);
+  const parts = new Map(config.pools.map((pool) => [pool.name, poolParts(pool, config)]));
   const pools: (DataPool & { readonly bindings: ReturnType<typeof composeBindings> })[] = [];
 
   let totals: Totals | undefined;
@@ -106,10 +108,10 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
     showName,
     {
       state: () =>
-        shownState(
-          state,
-          pools.some(({ pool }) => pool.standing.cutOff.size > 0),
-        ),
+        shownState(state, {
+          isDrifted: pools.some(({ pool }) => pool.standing.isDrifted === true),
+          isCutOff: pools.some(({ pool }) => pool.standing.cutOff.size > 0),
+        }),
       isInMaintenance: () => inMaintenance,
     },
   );
@@ -124,7 +126,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
     tell({ kind: 'load', load: { pools: load, inFlight: server.inFlight } });
   };
   const hello = (): void => {
-    tell({ kind: 'hello', knowledge: coordinator.knowledge, totals });
+    tell({ kind: 'hello', knowledge: coordinator.knowledge, totals, parts });
     tellLoad();
     // A controller that is new has heard nothing of what was counted, and this worker may be killed next.
     void tellMetrics();

@@ -7,6 +7,9 @@ const LONGEST_READABLE = 48;
 const DIGEST = /^~[A-Za-z0-9_-]{21}[AQgw]$/;
 const INCARNATION = /^[A-Za-z0-9_.:+-]{0,40}$/;
 
+/** Changes with the form of stored names: gateways with different forms would not find each other's bindings. */
+export const KEY_FORMAT = 1;
+
 /** 16 bytes of SHA-256, which no two names of a pool will ever share by chance, in base64url. */
 function digest(value: string): string {
   return hash('sha256', value, 'buffer').subarray(0, 16).toString('base64url');

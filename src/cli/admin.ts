@@ -93,6 +93,11 @@ export function addAdmin(program: Command, env: Environment, output: Output): vo
     .action((pool: string, policy: string, flags: AdminFlags) =>
       change(flags, `${poolPath(pool)}/failback-policy`, { policy, zone: flags.zone }, 'PUT'),
     );
+  changing(
+    admin,
+    'adopt-config <pool>',
+    'Make the configuration of the gateway that is asked the one by which all gateways of the pool act. Gateways whose configuration differs where agents are sent stop serving the pool until they are restarted with it.',
+  ).action((pool: string, flags: AdminFlags) => change(flags, `${poolPath(pool)}/adopt-config`));
   changing(admin, 'move <pool> <agent> <instance>', 'Move one agent of a sticky pool to another instance.')
     .option('--session', 'the agent is named by his session instead of his user name')
     .action((pool: string, agent: string, instance: string, flags: AdminFlags) =>

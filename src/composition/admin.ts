@@ -6,6 +6,8 @@ import { createAdminServer } from '../control-plane/admin-server.ts';
 import type { PoolSource } from '../control-plane/pool-source.ts';
 import type { GatewayStatus } from '../control-plane/status.ts';
 import { cutOffOf, PendingWatch, poolStatus } from '../control-plane/status.ts';
+import type { Effect } from '../core/agreement/agreed-config.ts';
+import { driftOf } from '../core/agreement/own-config.ts';
 import type { Name } from '../core/identity.ts';
 import type { LifecycleControl, LifecycleState, ShownState } from '../core/lifecycle.ts';
 import { shownState } from '../core/lifecycle.ts';
@@ -45,7 +47,11 @@ export interface Admin {
 export function composeAdmin(config: Config, parts: AdminParts): Admin {
   const { admin, statePage } = config;
   const { pools, metrics, logger, replica, shownConfig, startedAt, lifecycle, inFlight, showName } = parts;
-  const state = (): ShownState => shownState(parts.state(), cutOffOf(pools).length > 0);
+  const state = (): ShownState =>
+    shownState(parts.state(), {
+      isDrifted: pools.some(({ operations }) => operations.standing.isDrifted === true),
+      isCutOff: cutOffOf(pools).length > 0,
+    });
   const pending = new PendingWatch();
   for (const pool of pools) pending.watch(pool);
   const status = (): GatewayStatus => ({
@@ -85,6 +91,11 @@ function readName(kind: 'user' | 'session', text: string): Name | undefined {
 function readGauges(metrics: Metrics, sources: readonly PoolSource[], status: GatewayStatus): void {
   metrics.inFlight.set(status.inFlight);
   for (const { name: pool, operations } of sources) {
+    const { differences, missing } = driftOf(operations.agreed, operations.parts);
+    const count = (effect: Effect): number => differences.filter((one) => one.effect === effect).length;
+    metrics.configDifferences.set({ pool, effect: 'overridden' }, count('overridden'));
+    metrics.configDifferences.set({ pool, effect: 'refused' }, count('refused'));
+    metrics.configDifferences.set({ pool, effect: 'unready' }, missing.length);
     metrics.viewEffective.set({ pool }, operations.isEffective ? 1 : 0);
     metrics.leaseSeconds.set({ pool }, operations.leaseRemaining / 1_000);
     metrics.replicas.set({ pool }, operations.replicas);

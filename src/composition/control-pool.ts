@@ -6,9 +6,7 @@ import { parsePointer, parseStatusRange } from '../config/syntax.ts';
 import type { PoolBindings, PoolSource } from '../control-plane/pool-source.ts';
 import type { CoordinatorEvents, Publisher } from '../coordination/coordinator-options.ts';
 import { PoolCoordinator } from '../coordination/pool-coordinator.ts';
-import { parseFailback } from '../core/agreement/failback.ts';
-import type { PoolRules } from '../core/agreement/next-view.ts';
-import type { Failback } from '../core/agreement/policy.ts';
+import type { Parts } from '../core/agreement/agreed-config.ts';
 import type { Knowledge } from '../core/agreement/replica-options.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { LedgerClient } from '../core/ports.ts';
@@ -22,6 +20,7 @@ import { Prober } from '../health/prober.ts';
 import { HOST_CLOCK_OFFSET_MS } from '../host/host-clock.ts';
 import type { PoolLoad } from '../host/pool-load.ts';
 import { tlsOf } from './data-pool.ts';
+import { poolParts, poolRules, poolWeights } from './pool-parts.ts';
 
 /** What the control half asks of those who carry the pool's traffic, wherever they are. */
 export interface Traffic {
@@ -45,6 +44,8 @@ export interface ControlPoolParts {
     refreshCounts(): Promise<void>;
   };
   readonly traffic: Traffic;
+  /** The configuration of those who act for this replica, where they are others than this process. */
+  readonly registered?: () => Parts | undefined;
   /** Where others than this process act on what is agreed. */
   readonly publisher?: Publisher;
   readonly knew?: Knowledge | undefined;
@@ -148,7 +149,7 @@ export function composeControlPool(
 
 function composeCoordinator(
   poolConfig: PoolConfig,
-  { coordination, affinity }: Config,
+  config: Config,
   parts: ControlPoolParts,
   does: {
     writeBack: (life: string) => Promise<unknown>;
@@ -156,13 +157,16 @@ function composeCoordinator(
     isIdle: () => boolean;
   },
 ): PoolCoordinator {
-  const { name, instances, health } = poolConfig;
+  const { name, health } = poolConfig;
+  const { coordination, affinity } = config;
+  const own = poolParts(poolConfig, config);
   return new PoolCoordinator({
     replica: {
       id: parts.replica,
       pool: name,
       rules: poolRules(poolConfig, coordination.quorum),
-      weights: new Map(instances.map(({ id, weight }) => [id, weight])),
+      weights: poolWeights(poolConfig),
+      parts: () => parts.registered?.() ?? own,
       leaseMs: parts.leaseMs,
       onStoreLoss: affinity.onStoreLoss,
       awayMs: Number.isFinite(parts.leaseMs) ? parts.leaseMs * AWAY_SHARE_OF_LEASE : AWAY_ALONE_MS,
@@ -182,32 +186,9 @@ function composeCoordinator(
     answerMs: parts.leaseMs / RENEWALS_PER_LEASE,
     suspectEveryMs: health.fastInterval,
     ...does,
-    configuredFailback: failbackOf(poolConfig),
     events: parts.coordinatorEvents,
     ...(parts.publisher === undefined ? {} : { publisher: parts.publisher }),
   });
-}
-
-function failbackOf({ failback, failbackZone }: PoolConfig): Failback {
-  const parsed = parseFailback(failback);
-  // Refused long before, with a message.
-  if (parsed === undefined) throw new Error(`not a failback: ${failback}`);
-  return parsed.kind === 'at' ? { ...parsed, zone: failbackZone } : parsed;
-}
-
-function poolRules(pool: PoolConfig, quorum: PoolRules['quorum']): PoolRules {
-  const { health, mode, instances } = pool;
-  const canTell =
-    health.incarnation !== undefined ||
-    health.incarnationPointer !== undefined ||
-    health.emptyMatches !== undefined;
-  return {
-    mode,
-    quorum,
-    quarantines: pool.quarantine === 'always' || (pool.quarantine === 'auto' && canTell),
-    countsLives: pool.countRestarts,
-    instances: instances.map(({ id, priority, admin }) => ({ id, priority, admin })),
-  };
 }
 
 function composeProber(

@@ -30,6 +30,19 @@ export function coordinatorEvents(pool: string, logger: Logger, metrics: Metrics
         logger.info(fields, 'all instances that others reach are reached from here again');
       }
     },
+    onDrift: ({ differences, missing, serves, ready }) => {
+      const fields = { pool, differences, missing, serves, ready };
+      if (!serves)
+        logger.error(
+          fields,
+          'configuration drift: this gateway leaves the pool to the others, because it would send agents elsewhere',
+        );
+      else if (!ready)
+        logger.warn(fields, 'configuration drift: an instance that takes agents is missing here: not ready');
+      else if (differences.length > 0)
+        logger.warn(fields, 'configuration drift: this gateway acts by the agreed values');
+      else logger.info(fields, 'configuration drift has ended');
+    },
     onAbstention: (abstains, reason) => {
       if (abstains) metrics.abstentions.inc({ pool });
       logger.info({ pool, abstains, reason }, 'opinion on the instances');

@@ -136,6 +136,7 @@ export const APPLIES: Readonly<Record<OptionPath, Rule>> = {
     because:
       'old workers would send to the old address and new ones to the new, and if those are two connectors one agent could reach both; a reload can remove the instance and add the new address under another id',
   },
+  'pools[].instances[].commonUrl': 'reload',
   'pools[].instances[].weight': 'reload',
   'pools[].instances[].priority': 'reload',
   'pools[].instances[].maxInFlight': 'reload',

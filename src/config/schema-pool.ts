@@ -68,6 +68,12 @@ const instance = section('One connector process.', {
     },
   ),
   url: written('instanceUrl', 'Where the instance listens: scheme, host and port, nothing else.'),
+  commonUrl: Type.Optional(
+    written(
+      'instanceUrl',
+      'Only where gateways reach the instance at different addresses: the same text at each of them, which they compare instead of `url`. Gateways that share a store and differ in it do not serve the pool.',
+    ),
+  ),
   weight: Type.Number({
     minimum: 0,
     maximum: 1000,

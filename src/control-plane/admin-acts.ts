@@ -21,9 +21,18 @@ import { demandToken } from './authorization.ts';
 import { bindingListing } from './listing.ts';
 import { moveAgent } from './move-agent.ts';
 import type { Act } from './pool-acts.ts';
-import { ActRefused, activate, failBack, instanceOf, release, setAdmin, setFailback } from './pool-acts.ts';
+import {
+  ActRefused,
+  activate,
+  adoptConfig,
+  failBack,
+  instanceOf,
+  release,
+  setAdmin,
+  setFailback,
+} from './pool-acts.ts';
 import type { PoolSource } from './pool-source.ts';
-import { instanceStatus, iso } from './status.ts';
+import { configurationStatus, instanceStatus, iso } from './status.ts';
 
 /** How names and amounts are read, as everywhere else in the gateway. */
 export interface Readers {
@@ -70,6 +79,7 @@ const AGENTS = 100;
  *   POST /pools/:pool/instances/:instance/enable, /drain, /disable, /release
  *   POST /pools/:pool/activate, /failback
  *   PUT  /pools/:pool/failback-policy
+ *   POST /pools/:pool/adopt-config
  *   POST /pools/:pool/agents/move
  *   POST /maintenance, /stop, /restart, /reload
  *   GET  /pools/:pool/events
@@ -192,6 +202,15 @@ function addPoolActs(scope: FastifyInstance, options: ActsOptions): void {
       const failback = failbackOf(body.policy, body.zone ?? pool.zone);
       await told(options, pool, 'failback-policy', '', body, () => setFailback(pool, failback, body));
       return { failback: formatFailback(failback), zone: failback.kind === 'at' ? failback.zone : null };
+    },
+  );
+  scope.post<{ Params: PoolParams; Body: ActBody }>(
+    '/pools/:pool/adopt-config',
+    { schema: actSchema() },
+    async ({ params, body }, reply) => {
+      const pool = poolOf(pools, params);
+      const inEffect = await told(options, pool, 'adopt-config', '', body, () => adoptConfig(pool, body));
+      return answer(pool, reply, inEffect, { configuration: configurationStatus(pool.operations) });
     },
   );
   scope.post<{

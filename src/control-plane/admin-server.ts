@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import Fastify from 'fastify';
+import type { ShownState } from '../core/lifecycle.ts';
 import type { BindingQuery } from '../core/ports.ts';
 import { StoreUnavailable } from '../core/ports.ts';
 import type { StatePages } from '../core/state-page.ts';
@@ -7,8 +8,9 @@ import type { ActsOptions } from './admin-acts.ts';
 import { addActs } from './admin-acts.ts';
 import { spareThoseWhoWait } from './idle-connections.ts';
 import { bindingListing } from './listing.ts';
+import type { PoolSource } from './pool-source.ts';
 import type { GatewayStatus } from './status.ts';
-import { cutOffOf } from './status.ts';
+import { cutOffOf, driftReasons } from './status.ts';
 
 export interface AdminServerOptions extends ActsOptions {
   readonly status: () => GatewayStatus;
@@ -67,11 +69,11 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
   fastify.get('/livez', async (_request, reply) => reply.type('text/plain').send('ok\n'));
   fastify.get('/readyz', async (_request, reply) => {
     const word = state();
-    const cutOff = word === 'Isolated' ? `cut off from ${cutOffOf(pools).join(', ')}\n` : '';
+    const why = whyUnready(word, pools);
     return reply
       .code(word === 'Running' ? 200 : 503)
       .type('text/plain')
-      .send(`${word}\n${cutOff}`);
+      .send(`${word}\n${why}`);
   });
   // Not by routes: both listeners must mean the same paths.
   fastify.addHook('onRequest', async ({ method, originalUrl }, reply) => {
@@ -101,6 +103,14 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
   addActs(fastify, options);
   fastify.setNotFoundHandler((_request, reply) => notFound(reply));
   return fastify;
+}
+
+function whyUnready(word: ShownState, pools: readonly PoolSource[]): string {
+  if (word === 'Isolated') return `cut off from ${cutOffOf(pools).join(', ')}\n`;
+  if (word !== 'Drifted') return '';
+  return driftReasons(pools)
+    .map((reason) => `${reason}\n`)
+    .join('');
 }
 
 function notFound(reply: FastifyReply): void {

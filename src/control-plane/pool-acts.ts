@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { withActive, withAdmin, withFailback, withRelease } from '../core/agreement/acts.ts';
+import { withActive, withAdmin, withConfigWish, withFailback, withRelease } from '../core/agreement/acts.ts';
+import { describeChange, differencesOf } from '../core/agreement/agreed-config.ts';
 import type { PoolEvent } from '../core/agreement/agreed-view.ts';
 import { formatFailback } from '../core/agreement/failback.ts';
 import type { Failback, Policy } from '../core/agreement/policy.ts';
@@ -117,6 +118,20 @@ export async function setFailback(pool: PoolSource, failback: Failback, act: Act
     from: formatFailback(operations.policy.failback),
     to: failback.kind === 'at' ? `${formatFailback(failback)} ${failback.zone}` : failback.kind,
   });
+}
+
+/** Makes the configuration of this gateway the one by which all act. Gateways that cannot leave the pool to the others. */
+export async function adoptConfig({ name, operations }: PoolSource, act: Act): Promise<boolean> {
+  const { parts, agreed } = operations;
+  if (agreed.config !== undefined && differencesOf(agreed.config, parts).length === 0)
+    throw new ActRefused(409, `the configuration of this gateway is what is agreed for pool ${name} already`);
+  const id = randomUUID();
+  await decree(operations, (policy) => withConfigWish(policy, { id, parts }), {
+    ...event('configured', act),
+    ...describeChange(agreed.config, { ...agreed.config, ...parts }),
+  });
+  // Another wish may have come right after this one, and taken its place.
+  return takesEffect(operations, () => operations.agreed.configWish === operations.policy.config?.id);
 }
 
 /** @throws ActRefused where the pool has no such instance */

@@ -1,3 +1,4 @@
+import type { Parts } from '../core/agreement/agreed-config.ts';
 import type { AgreedView, PoolEvent } from '../core/agreement/agreed-view.ts';
 import type { LoggedEvent } from '../core/agreement/ledger.ts';
 import type { Ballot } from '../core/agreement/opinion.ts';
@@ -13,6 +14,8 @@ export interface PoolOperations {
   readonly standing: Standing;
   readonly policy: Policy;
   readonly agreed: AgreedView;
+  /** What the configuration of this gateway says. */
+  readonly parts: Parts;
   /** Every live replica acts on {@link agreed}. */
   readonly isEffective: boolean;
   readonly ballots: readonly Ballot[];

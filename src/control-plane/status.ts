@@ -1,9 +1,13 @@
+import type { Difference, Parts } from '../core/agreement/agreed-config.ts';
+import { differencesOf } from '../core/agreement/agreed-config.ts';
 import { formatFailback } from '../core/agreement/failback.ts';
 import type { Ballot } from '../core/agreement/opinion.ts';
+import type { Drift } from '../core/agreement/own-config.ts';
+import { driftOf } from '../core/agreement/own-config.ts';
 import type { Mode } from '../core/agreement/standing.ts';
 import type { InstanceId, InstanceState } from '../core/instance.ts';
 import type { ShownState } from '../core/lifecycle.ts';
-import type { PoolSource } from './pool-source.ts';
+import type { PoolOperations, PoolSource } from './pool-source.ts';
 
 /** The operator's act that the state of an instance follows. */
 export interface ActStatus {
@@ -45,6 +49,22 @@ export interface ReplicaStatus {
   readonly down: readonly InstanceId[];
 }
 
+/** A part in which the configuration of a live gateway is not the agreed one. */
+export interface DifferenceStatus extends Difference {
+  readonly replica: string;
+}
+
+export interface ConfigurationStatus {
+  /** By the name of the part; `null` before anything is agreed. */
+  readonly agreed: Parts | null;
+  /** False: this gateway differs in a part that decides where agents are sent, and leaves the pool to the others. */
+  readonly servesHere: boolean;
+  /** Instances that take agents, and that the configuration of this gateway does not name. */
+  readonly missingHere: readonly InstanceId[];
+  /** Of all gateways that tell their configuration. */
+  readonly differences: readonly DifferenceStatus[];
+}
+
 export interface ViewStatus {
   /** Tells apart what may have the same epoch, where a store lost one of them. */
   readonly id: string;
@@ -61,6 +81,7 @@ export interface PoolStatus {
   /** False until every instance has a verdict, or the time for that ran out. */
   readonly settled: boolean;
   readonly view: ViewStatus;
+  readonly configuration: ConfigurationStatus;
   /** Failover pools: who serves all, and since when; `null` where nobody does. */
   readonly active: { readonly instance: InstanceId; readonly since: string } | null;
   readonly failback: {
@@ -92,6 +113,27 @@ export function cutOffOf(pools: readonly PoolSource[]): string[] {
   return pools.flatMap(({ name, operations }) =>
     [...operations.standing.cutOff].map((instance) => `${name}/${instance}`),
   );
+}
+
+/** Why this gateway should not get requests, because of its configuration: one line for each pool. */
+export function driftReasons(pools: readonly PoolSource[]): string[] {
+  return pools.flatMap(({ name, operations }) => {
+    const { ready, missing, differences } = driftHere(operations);
+    if (ready) return [];
+    const refused = differences.filter(({ effect }) => effect === 'refused');
+    const texts = [
+      ...refused.map(
+        ({ part, configured, agreed }) =>
+          `${part} is ${JSON.stringify(configured)} here, and ${JSON.stringify(agreed)} is agreed`,
+      ),
+      ...missing.map((id) => `instance ${id} is agreed and missing here`),
+    ];
+    return [`pool ${name}: ${texts.join('; ')}`];
+  });
+}
+
+function driftHere({ agreed, parts }: PoolOperations): Drift {
+  return driftOf(agreed, parts);
 }
 
 /** Tells since when a view has been waiting for its effect. */
@@ -128,6 +170,7 @@ export function poolStatus(pool: PoolSource, pendingSince: number | undefined): 
       effective: isEffective,
       pendingSince: isEffective || pendingSince === undefined ? null : iso(pendingSince),
     },
+    configuration: configurationStatus(operations),
     active:
       isFailover && agreed.active !== '' ? { instance: agreed.active, since: iso(agreed.activeSince) } : null,
     failback: isFailover
@@ -144,6 +187,21 @@ export function poolStatus(pool: PoolSource, pendingSince: number | undefined): 
     affinity: { available: !isStoreAway, cachedBindings: bindings.cached },
     instances: [...standing.view.instances.values()].map((instance) => instanceStatus(pool, instance)),
   };
+}
+
+export function configurationStatus(operations: PoolOperations): ConfigurationStatus {
+  const { agreed, ballots } = operations;
+  const { config } = agreed;
+  const { serves, missing } = driftHere(operations);
+  const differences =
+    config === undefined
+      ? []
+      : ballots.flatMap(({ replica, config: configured }) =>
+          configured === undefined
+            ? []
+            : differencesOf(config, configured).map((one) => ({ replica, ...one })),
+        );
+  return { agreed: config ?? null, servesHere: serves, missingHere: missing, differences };
 }
 
 function replicaStatus({ replica, opinion }: Ballot): ReplicaStatus {

@@ -1,4 +1,4 @@
-import type { Failback } from '../core/agreement/policy.ts';
+import type { Drift } from '../core/agreement/own-config.ts';
 import type { ReplicaOptions } from '../core/agreement/replica-options.ts';
 import type { Thresholds } from '../core/health.ts';
 import type { InstanceId } from '../core/instance.ts';
@@ -11,6 +11,8 @@ export interface CoordinatorEvents {
   onStoreState(state: 'away' | 'available', detail: string): void;
   /** What this replica alone cannot reach, though its peers can, has changed. */
   onCutOff(instances: ReadonlySet<InstanceId>): void;
+  /** How the configuration of this gateway differs from the agreed one has changed. */
+  onDrift?(drift: Drift): void;
   onAbstention(abstains: boolean, reason: string): void;
   /** What is known could not be written back, for another reason than that the store is away. It is tried again. */
   onNotRestored(error: unknown): void;
@@ -42,8 +44,6 @@ export interface PoolCoordinatorOptions {
   /** Brings the store's bindings up to date after it was away or lost data. Rejects while it cannot. */
   readonly writeBack: (life: string) => Promise<unknown>;
   readonly boundAgents: (instance: InstanceId) => number | undefined;
-  /** Holds for the pool until an operator decides otherwise. */
-  readonly configuredFailback: Failback;
   /** Has the pool been without requests here for as long as it takes to count as idle? */
   readonly isIdle: () => boolean;
   readonly events: CoordinatorEvents;

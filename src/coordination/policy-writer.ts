@@ -1,14 +1,10 @@
-import type { PoolEvent } from '../core/agreement/agreed-view.ts';
-import type { Configured } from '../core/agreement/configured.ts';
-import { eventOfConfigured, withConfigured } from '../core/agreement/configured.ts';
+import type { AgreedView, PoolEvent } from '../core/agreement/agreed-view.ts';
+import { withAgreed } from '../core/agreement/configured.ts';
 import type { PolicyRequest } from '../core/agreement/ledger.ts';
 import type { Policy } from '../core/agreement/policy.ts';
 import { StoreUnavailable } from '../core/ports.ts';
 
 export interface PolicyWriterOptions {
-  /** The replica in whose name it writes. */
-  readonly by: string;
-  readonly configured: Configured;
   /** What is known of the ledger here. */
   readonly known: { readonly policy: Policy; readonly isOpen: boolean };
   /** Resolves to false where somebody else's policy came first, or the ledger is not open. */
@@ -23,7 +19,7 @@ const MOST_RACES = 10;
 /** Changes one pool's policy at the ledger, where others change it too. */
 export class PolicyWriter {
   readonly #o: PolicyWriterOptions;
-  #isConfigured = false;
+  #isMirroring = false;
 
   constructor(options: PolicyWriterOptions) {
     this.#o = options;
@@ -31,7 +27,7 @@ export class PolicyWriter {
 
   /**
    * Writes what an operator decided. `change` may be called again where somebody
-   * else's act came first.
+   * else's act came first. Nothing is written where it changes nothing.
    *
    * @throws StoreUnavailable
    */
@@ -39,7 +35,9 @@ export class PolicyWriter {
     const { known, write, renew } = this.#o;
     for (let race = 0; race < MOST_RACES; race += 1) {
       const { policy } = known;
-      const next: Policy = { ...change(policy), version: policy.version + 1 };
+      const changed = change(policy);
+      if (changed === policy) return policy;
+      const next: Policy = { ...changed, version: policy.version + 1 };
       const isTaken = await write({ base: policy.version, policy: next, events });
       await renew();
       if (isTaken) return next;
@@ -53,18 +51,19 @@ export class PolicyWriter {
   }
 
   /**
-   * Writes what the configuration says, once; to be called while the ledger is open. The gateway that started last
-   * with another configuration is believed, so that all hold to the same.
+   * Keeps in the policy what releases look for there that know no agreed configuration; to be called while the ledger
+   * is open.
    */
-  configure(): void {
-    if (this.#isConfigured) return;
-    this.#isConfigured = true;
-    const { by, configured, known } = this.#o;
-    const event = eventOfConfigured(known.policy, configured, by);
-    if (event === undefined) return;
+  mirror({ config }: AgreedView): void {
+    const { known } = this.#o;
+    if (config === undefined || this.#isMirroring || withAgreed(known.policy, config) === known.policy)
+      return;
+    this.#isMirroring = true;
     // Should the store be gone at this moment, the next call tries again.
-    this.decree((policy) => withConfigured(policy, configured), [event]).catch(() => {
-      this.#isConfigured = false;
-    });
+    this.decree((policy) => withAgreed(policy, config), [])
+      .catch(() => undefined)
+      .finally(() => {
+        this.#isMirroring = false;
+      });
   }
 }

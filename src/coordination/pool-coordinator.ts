@@ -1,6 +1,8 @@
+import type { Parts } from '../core/agreement/agreed-config.ts';
 import type { AgreedView, PoolEvent } from '../core/agreement/agreed-view.ts';
 import type { LoggedEvent, SyncReply, SyncRequest } from '../core/agreement/ledger.ts';
 import type { Ballot } from '../core/agreement/opinion.ts';
+import { driftOf } from '../core/agreement/own-config.ts';
 import { OwnOpinion } from '../core/agreement/own-opinion.ts';
 import type { Policy } from '../core/agreement/policy.ts';
 import { Replica } from '../core/agreement/replica.ts';
@@ -14,6 +16,7 @@ import type { ProbeControl } from '../core/ports.ts';
 import { StoreUnavailable, wasLate } from '../core/ports.ts';
 import type { View } from '../core/view.ts';
 import type { PoolCoordinatorOptions } from './coordinator-options.ts';
+import { DriftNews } from './drift-news.ts';
 import { waitFor } from './patience.ts';
 import { PolicyWriter } from './policy-writer.ts';
 
@@ -47,16 +50,16 @@ export class PoolCoordinator {
   /** What the listeners were told of last. */
   #told = '';
   #toldView: View;
+  readonly #driftNews: DriftNews;
   #detail = '';
 
   constructor(options: PoolCoordinatorOptions) {
     this.#o = options;
     this.#replica = new Replica(options.replica);
     this.#toldView = this.#replica.view;
+    this.#driftNews = new DriftNews(options.events);
     this.#opinion = new OwnOpinion(options.thresholds, this.#replica.agreed.instances);
     this.#policyWriter = new PolicyWriter({
-      by: options.replica.id,
-      configured: { failback: options.configuredFailback, rules: options.replica.rules },
       known: this.#replica,
       write: (request) => this.#ask('decree', options.ledger.decree(request)),
       renew: () => this.renew(),
@@ -86,6 +89,10 @@ export class PoolCoordinator {
 
   get agreed(): AgreedView {
     return this.#replica.agreed;
+  }
+
+  get parts(): Parts {
+    return this.#replica.parts;
   }
 
   get isEffective(): boolean {
@@ -301,7 +308,7 @@ export class PoolCoordinator {
       this.#isDue = true;
     }
     if (this.#replica.hasNews) this.#isDue = true;
-    if (this.#replica.isOpen) this.#policyWriter.configure();
+    if (this.#replica.isOpen && this.#replica.isEffective) this.#policyWriter.mirror(this.#replica.agreed);
   }
 
   /** An answer that came too late to be acted on: the next question tells the ledger what came of it. */
@@ -366,6 +373,7 @@ export class PoolCoordinator {
       this.#o.events.onStoreState(replica.isAway ? 'away' : 'available', this.#detail);
       this.#detail = '';
     }
+    this.#driftNews.tell(driftOf(replica.agreed, replica.parts));
     const { view } = replica;
     const state = [
       this.#mode(),

@@ -16,6 +16,8 @@ import { REPLICATION } from '../redis/keys.ts';
  *   KEYS[6]   leases (hash): id -> seq|leaseUntil|end; leaseUntil is 0 without a lease. Apart from the registration, whose last part runs to the end of
  *             the text for gateways of an earlier release. They write the registration alone: where its end is not the
  *             one written here, the gateway counts as holding a lease until the registration ends
+ *   KEYS[7]   configs (hash): id -> joined|JSON, of the registration with that `joined`. Releases before it neither write
+ *             nor remove it, so what is left there of an earlier registration of the same name does not count.
  *   ARGV[1]   a random text, for the mark where there is none
  *   ARGV[2]   lease in milliseconds
  *   ARGV[3]   channel that news are published on
@@ -93,6 +95,7 @@ local function remove_replica(replica)
   redis.call('HDEL', KEYS[2], replica)
   redis.call('HDEL', KEYS[3], replica)
   redis.call('HDEL', KEYS[6], replica)
+  redis.call('HDEL', KEYS[7], replica)
   replicas[replica] = nil
   ballots = ballots + 1
 end
@@ -156,6 +159,7 @@ end
  *   ARGV[18,19] version and JSON of its policy, the same
  *   ARGV[20]  channel on which claims are told of
  *   ARGV[21]  number of the request, greater than in all earlier ones of the replica
+ *   ARGV[22]  its configuration; '' where it registers none
  */
 const SYNC = `
 -- A user who may not publish is refused here, before a step that tells of itself leaves half of it behind.
@@ -235,6 +239,12 @@ if not overtaken then
     redis.call('HSET', KEYS[3], REPLICA, OPINION)
     ballots = ballots + 1
   end
+  -- false is also how a missing field is read.
+  local config = ARGV[22] ~= '' and text(mine.joined) .. '|' .. ARGV[22]
+  if redis.call('HGET', KEYS[7], REPLICA) ~= config then
+    if config then redis.call('HSET', KEYS[7], REPLICA, config) else redis.call('HDEL', KEYS[7], REPLICA) end
+    ballots = ballots + 1
+  end
 end
 
 local count, all_heard = 0, true
@@ -260,6 +270,16 @@ local reply = { text(NOW), life, flag(open), flag(granted), text(epoch), id, fla
 if is_new or tonumber(ARGV[12]) ~= ballots then
   reply[#reply + 1] = 'ballots'
   reply[#reply + 1] = redis.call('HGETALL', KEYS[3])
+  local all, configs = redis.call('HGETALL', KEYS[7]), {}
+  for i = 1, #all, 2 do
+    local of, json = string.match(all[i + 1], '^(%d+)|(.*)$')
+    if replicas[all[i]] and text(replicas[all[i]].joined) == of then
+      configs[#configs + 1] = all[i]
+      configs[#configs + 1] = json
+    end
+  end
+  reply[#reply + 1] = 'configs'
+  reply[#reply + 1] = configs
 end
 if ADOPTED ~= id then
   reply[#reply + 1] = 'view'

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Parts } from '../core/agreement/agreed-config.ts';
 import type { AgreedView, PoolEvent } from '../core/agreement/agreed-view.ts';
 import { NO_VIEW } from '../core/agreement/agreed-view.ts';
 import type {
@@ -61,13 +62,14 @@ export class RedisLedger implements LedgerClient {
       fenceKey(options.keyPrefix, pool),
       key('events'),
       key('leases'),
+      key('configs'),
     ];
     this.#channel = key('news');
     this.#bindingsChannel = bindingsChannel(options.keyPrefix, pool);
   }
 
   async sync(request: SyncRequest): Promise<SyncReply> {
-    const { view, policy } = request;
+    const { view, policy, config } = request;
     const sentAt = performance.now();
     const reply = await this.#write('gwSync', [
       String(this.#options.joinMs),
@@ -87,6 +89,7 @@ export class RedisLedger implements LedgerClient {
       policy === undefined ? '' : JSON.stringify(policy),
       this.#bindingsChannel,
       String(request.seq),
+      config === undefined ? '' : JSON.stringify(config),
     ]);
     const answer = toReply(reply as readonly ReplyPart[]);
     const hasJoined = sentAt >= this.#registeredUntil;
@@ -204,7 +207,9 @@ function toReply(parts: readonly ReplyPart[]): SyncReply {
     view: more.has('view') ? { ...parse<AgreedView>(more.get('view'), NO_VIEW), ...place } : undefined,
     wantsState: wantsState === '1',
     ballotsState: Number(state),
-    ballots: more.has('ballots') ? toBallots(more.get('ballots') as readonly string[]) : undefined,
+    ballots: more.has('ballots')
+      ? toBallots(more.get('ballots') as readonly string[], more.get('configs') as readonly string[])
+      : undefined,
     replicas: Number(replicas),
     policy: more.has('policy') ? parse<Policy>(more.get('policy'), NO_POLICY) : undefined,
   };
@@ -214,11 +219,16 @@ function parse<T>(json: ReplyPart | undefined, missing: T): T {
   return typeof json !== 'string' || json === '' ? missing : (JSON.parse(json) as T);
 }
 
-function toBallots(flat: readonly string[]): Ballot[] {
+function toBallots(flat: readonly string[], flatConfigs: readonly string[]): Ballot[] {
+  const configs = new Map<string, Parts>();
+  for (let i = 0; i < flatConfigs.length; i += 2)
+    configs.set(flatConfigs[i] as string, JSON.parse(flatConfigs[i + 1] as string) as Parts);
   const ballots: Ballot[] = [];
   for (let i = 0; i < flat.length; i += 2) {
+    const replica = flat[i] as string;
     const opinion = (JSON.parse(flat[i + 1] as string) as Opinion | null) ?? undefined;
-    ballots.push({ replica: flat[i] as string, opinion });
+    const config = configs.get(replica);
+    ballots.push({ replica, opinion, ...(config === undefined ? {} : { config }) });
   }
   // Redis's own order is by chance, and each replica has to decide alike.
   return ballots.sort((a, b) => (a.replica < b.replica ? -1 : 1));

@@ -64,6 +64,12 @@ export const ERRORS = {
     message:
       'this gateway cannot reach the connector instance of the agent, other gateways can; the request was not sent',
   },
+  GW_CONFIG_DIFFERS: {
+    status: 503,
+    source: 'gateway',
+    message:
+      'the configuration of this gateway differs from the one that all gateways agreed on; the request was not sent',
+  },
   GW_UPSTREAM_BUSY: {
     status: 503,
     source: 'upstream',

@@ -12,14 +12,22 @@
 export type LifecycleState = 'Starting' | 'Running' | 'Maintenance' | 'Stopping' | 'Draining' | 'Stopped';
 
 /**
- * What is shown of it. `Isolated`: it runs, and is cut off from an instance that
- * its peers reach, so that a balancer in front had better prefer them. That
- * instances are down does not count: a balancer must not act on it.
+ * What is shown of it while it is `Running` and a balancer in front should still
+ * prefer the other gateways. `Drifted`: its configuration is not the one that all
+ * agreed on, and it cannot serve every agent because of that. `Isolated`: it is cut
+ * off from an instance that its peers reach. That instances are down does not
+ * count: a balancer must not act on it.
  */
-export type ShownState = LifecycleState | 'Isolated';
+export type ShownState = LifecycleState | 'Drifted' | 'Isolated';
 
-export function shownState(state: LifecycleState, isCutOff: boolean): ShownState {
-  return state === 'Running' && isCutOff ? 'Isolated' : state;
+/** @param flaws of the standings of all its pools */
+export function shownState(
+  state: LifecycleState,
+  flaws: { readonly isDrifted: boolean; readonly isCutOff: boolean },
+): ShownState {
+  if (state !== 'Running') return state;
+  if (flaws.isDrifted) return 'Drifted';
+  return flaws.isCutOff ? 'Isolated' : state;
 }
 
 /** The gateway as the data plane has to know it. Asked with every request, so it costs nothing. */

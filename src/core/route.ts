@@ -13,9 +13,10 @@ import type { View } from './view.ts';
  * - `wait`: a new view is not in effect yet, and it matters here.
  * - `renew`: the lease has ended; ask the ledger before anything else.
  * - `outdated`: the binding may have been moved since it was learnt; ask the store.
+ * - `differs`: this replica's configuration is not the agreed one, so it must leave the pool to the others.
  * - `cut-off`: this replica alone cannot reach the instance, or does not know it; nobody is moved for that.
  */
-export type Verdict = 'forward' | 'move' | 'wait' | 'renew' | 'outdated' | 'cut-off';
+export type Verdict = 'forward' | 'move' | 'wait' | 'renew' | 'outdated' | 'cut-off' | 'differs';
 
 /** A binding, or where a request goes that needs none. */
 export interface RoutedBinding extends Placement {
@@ -30,6 +31,8 @@ export interface RoutedBinding extends Placement {
  * route is found, and again right before the first byte is sent.
  */
 export function judge(standing: Standing, binding: RoutedBinding, mono: number, wall: number): Verdict {
+  const { fit } = standing.view;
+  if (fit === 'differs') return 'differs';
   switch (standing.modeAt(mono, wall)) {
     case 'waiting':
       return 'renew';
@@ -39,14 +42,19 @@ export function judge(standing: Standing, binding: RoutedBinding, mono: number, 
     case 'leased':
       break;
   }
-  if (standing.isBlocked) return 'wait';
+  if (standing.isBlocked || fit === 'unknown') return 'wait';
   const allowed = allows(standing.view, binding);
   // Until every replica knows the new view, only what both allow is safe.
-  if (standing.before !== undefined && !(allowed && allows(standing.before, binding))) return 'wait';
+  if (standing.before !== undefined && !(allowed && allowedBefore(standing.before, binding))) return 'wait';
   if (!allowed) return 'move';
   const { instance, epoch } = binding;
   if (epoch !== undefined && !isCurrent(standing.view, instance, epoch)) return 'outdated';
   return standing.cutOff.has(instance) || standing.foreign.has(instance) ? 'cut-off' : 'forward';
+}
+
+/** The others may still act by the configuration that was agreed before. */
+function allowedBefore(before: View, binding: RoutedBinding): boolean {
+  return before.fit !== 'differs' && before.fit !== 'unknown' && allows(before, binding);
 }
 
 /** May the instance, in the life that the binding names, take the request? */

@@ -6,6 +6,13 @@ import { isAssignable, isUsable } from './instance.ts';
 export type PoolMode = 'failover' | 'sticky';
 
 /**
+ * How this gateway's configuration stands to the agreed one. `differs`: it would
+ * send agents elsewhere than the others, so it does not serve the pool. `unknown`:
+ * that is not decided yet.
+ */
+export type Fit = 'agreed' | 'differs' | 'unknown';
+
+/**
  * What the replicas agree on about a pool's instances at one moment. Immutable: a
  * change makes a new view with a greater epoch, so a reader can hold one through a
  * request.
@@ -14,6 +21,8 @@ export interface View {
   readonly pool: string;
   readonly mode: PoolMode;
   readonly epoch: number;
+  /** Missing in what an earlier release tells its workers. */
+  readonly fit?: Fit;
   /** False until every instance has a verdict, or the time for that ran out. */
   readonly settled: boolean;
   readonly instances: ReadonlyMap<InstanceId, InstanceState>;
@@ -29,6 +38,7 @@ export function makeView(view: {
   readonly pool: string;
   readonly mode: PoolMode;
   readonly epoch: number;
+  readonly fit?: Fit;
   readonly settled: boolean;
   readonly instances: Iterable<InstanceState>;
   readonly active: InstanceId | '';

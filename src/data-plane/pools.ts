@@ -41,7 +41,13 @@ export interface Pool {
  * Are requests bound to agents? Where one instance serves all, only in order to
  * know whom its loss cost his session.
  */
-export function bindsAgents({ mode, sessionLost }: Pool): boolean {
+export function bindsAgents({
+  mode,
+  sessionLost,
+}: {
+  readonly mode: PoolMode;
+  readonly sessionLost: Pick<SessionLostPolicy, 'answer'>;
+}): boolean {
   return mode === 'sticky' || sessionLost.answer === 'fault';
 }
 

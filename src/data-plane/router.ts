@@ -118,7 +118,11 @@ export class Router {
   #atHand(pool: Pool, exchange: Exchange): Route | undefined {
     const { standing, bindings } = pool;
     exchange.epoch = standing.view.epoch;
-    if (!standing.view.settled) return STARTING;
+    const { fit, settled } = standing.view;
+    // Before any name is looked up: under its own rules it may mean another agent.
+    if (fit === 'differs') return stay(fit);
+    if (!settled) return STARTING;
+    if (fit === 'unknown' && standing.modeAt(performance.now(), Date.now()) !== 'storeless') return VIEW;
 
     const entry = this.known(pool, exchange);
     if (entry === undefined) return isBound(pool, exchange) ? undefined : this.#routeUnbound(pool, exchange);
@@ -296,7 +300,8 @@ export function waitedInVain({ wait }: Wait): ErrorCode {
 }
 
 /** @throws GatewayError where waiting would not help */
-function stay(verdict: 'wait' | 'renew' | 'cut-off'): Wait {
+function stay(verdict: 'wait' | 'renew' | 'cut-off' | 'differs'): Wait {
+  if (verdict === 'differs') throw new GatewayError('GW_CONFIG_DIFFERS');
   if (verdict === 'cut-off') throw new GatewayError('GW_INSTANCE_CUT_OFF');
   return verdict === 'renew' ? LEASE : VIEW;
 }

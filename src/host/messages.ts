@@ -1,3 +1,4 @@
+import type { Parts } from '../core/agreement/agreed-config.ts';
 import type { Knowledge } from '../core/agreement/replica-options.ts';
 import type { StandingSnapshot } from '../core/agreement/standing-copy.ts';
 import type { Binding } from '../core/binding.ts';
@@ -50,6 +51,8 @@ export type ToController =
       readonly kind: 'hello';
       readonly knowledge: ReadonlyMap<string, Knowledge>;
       readonly totals: Totals | undefined;
+      /** What its configuration says of each pool. Missing from a worker of an earlier version. */
+      readonly parts?: ReadonlyMap<string, Parts>;
     }
   /** The worker acts on this view and on no earlier one. */
   | { readonly kind: 'adopted'; readonly pool: string; readonly viewId: string }

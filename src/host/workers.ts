@@ -1,3 +1,4 @@
+import type { Parts } from '../core/agreement/agreed-config.ts';
 import type { Knowledge } from '../core/agreement/replica-options.ts';
 import type { StandingSnapshot } from '../core/agreement/standing-copy.ts';
 import type { Unanswered } from '../core/agreement/store-outage.ts';
@@ -46,6 +47,7 @@ interface Worker {
   readonly calls: Calls;
   hasSaidHello: boolean;
   load: WorkerLoad | undefined;
+  parts: ReadonlyMap<string, Parts> | undefined;
   /** How many messages have come from it. */
   heard: number;
 }
@@ -139,6 +141,7 @@ export class Workers {
       calls,
       hasSaidHello: false,
       load: undefined,
+      parts: undefined,
       heard: 0,
     });
     if (mayHold) this.#inherited.set(id, performance.now() + this.#o.leaseMs);
@@ -225,6 +228,18 @@ export class Workers {
     return isHeard ? sum : { ...sum, ...UNHEARD };
   }
 
+  /**
+   * The configuration of the pool that the oldest worker has, which may be another than the controller's until it has
+   * ended; `undefined` where it is not known.
+   */
+  oldestParts(pool: string): Parts | undefined {
+    let oldest: Worker | undefined;
+    for (const worker of this.#workers.values())
+      if (worker.parts !== undefined && (oldest === undefined || numberOf(worker) < numberOf(oldest)))
+        oldest = worker;
+    return oldest?.parts?.get(pool);
+  }
+
   close(): void {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     for (const { calls } of this.#workers.values()) calls.fail('the controller ends');
@@ -234,6 +249,7 @@ export class Workers {
     switch (message.kind) {
       case 'hello':
         worker.hasSaidHello = true;
+        worker.parts = message.parts;
         this.#o.onHello(worker.id, message.totals);
         for (const [pool, knowledge] of message.knowledge) {
           this.#remember(pool, knowledge);
@@ -333,6 +349,11 @@ export class Workers {
         of(pool).storeFailed({ since: sinceMs - HOST_CLOCK_OFFSET_MS, wasLate }),
     };
   }
+}
+
+/** Numbers are given in the order of starts. */
+function numberOf({ id }: Worker): number {
+  return Number(id.slice(id.lastIndexOf('-') + 1));
 }
 
 async function writtenBack(worker: Worker, pool: string, life: string, silenceMs: number): Promise<void> {

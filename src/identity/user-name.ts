@@ -6,6 +6,9 @@ import { isUtf8 } from 'node:buffer';
  */
 export const USER_LIMIT = 256;
 
+/** Changes with what {@link canonicalUser} makes of any name: gateways that differ would take one agent for two. */
+export const USER_NAME_FORM = 1;
+
 /**
  * The one spelling of a user name under which it is compared: Unicode
  * normalised, trimmed, upper case. Returns `undefined` for what cannot be a user

@@ -98,6 +98,11 @@ export class Metrics {
     'Connections while listen.proxyProtocol is on, by what became of their header: named, unnamed, plain and ignored are served; untrusted, missing, malformed, late and departed are closed',
     ['outcome'],
   );
+  readonly configDifferences = this.#gauge(
+    'gateway_config_differences',
+    'Parts in which the configuration of this gateway differs from the agreed one: overridden, it acts by the agreed value; unready, an instance that takes agents is missing here; refused, it does not serve the pool',
+    ['pool', 'effect'],
+  );
   readonly viewEpoch = this.#gauge('gateway_view_epoch', 'Epoch of the view of the pool', ['pool']);
   readonly viewEffective = this.#gauge(
     'gateway_view_effective',

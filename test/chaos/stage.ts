@@ -150,7 +150,8 @@ async function poolsOf(
   const reached = await Promise.all(
     instances.map(async (instance) => {
       const { host, port } = await network.path(gateway, instance.host, () => addressOf(instance.url));
-      return { id: instance.name, url: `http://${host}:${port}` };
+      // Each gateway has a path of its own.
+      return { id: instance.name, url: `http://${host}:${port}`, commonUrl: `http://${instance.name}.test` };
     }),
   );
   return MODES.map((mode) => ({

@@ -64,6 +64,7 @@ class Pair {
       held: how.held,
       restored: how.restored ? this.#life : '',
       opinion: how.abstains ? undefined : { ...OPINION, idle: how.idle },
+      ...(how.config === undefined ? {} : { config: { quorum: how.config } }),
       ballotsKnown: this.#ballotsKnown[replica] as number,
       policyKnown: version,
       ...(how.view === 'its own' ? { view: known } : {}),
@@ -182,6 +183,7 @@ interface Sync {
   readonly restored: boolean;
   readonly abstains: boolean;
   readonly idle: boolean;
+  readonly config: string | undefined;
   readonly view: Given;
   readonly policy: Given;
 }
@@ -197,6 +199,7 @@ const QUIET: Sync = {
   restored: true,
   abstains: false,
   idle: false,
+  config: 'majority',
   view: 'its own',
   policy: 'its own',
 };
@@ -217,6 +220,7 @@ const syncs = fc.record({
   restored: mostly,
   abstains: fc.boolean(),
   idle: fc.boolean(),
+  config: fc.constantFrom('majority', 'any', undefined),
   view: given,
   policy: given,
 });

@@ -37,6 +37,7 @@ async function setStage(isLinked: boolean): Promise<void> {
     const reached = instances.map(({ name, url }) => ({
       id: name,
       url: isLinked && name === 'a' ? `http://${link.host}:${link.port}` : url,
+      commonUrl: url,
     }));
     const health = { path: '/health', incarnation: '"incarnation":"([^"]+)"' };
     return startGatewayProcess({

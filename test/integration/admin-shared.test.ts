@@ -49,7 +49,7 @@ pools:
     mode: ${mode}
     ${mode === 'failover' ? `failback: ${failback}` : 'balancer: round-robin'}
     health: { path: /health, interval: 200ms, fastInterval: 50ms, fall: 2, rise: 1 }
-    instances: [${urls.map((url, i) => `{ id: ${connectors[i]?.name}, url: '${url}' }`).join(', ')}]
+    instances: [${urls.map((url, i) => `{ id: ${connectors[i]?.name}, url: '${url}', commonUrl: '${connectors[i]?.url}' }`).join(', ')}]
 affinity: { keyPrefix: ${keyPrefix}, redis: { url: '${redisUrl}' } }
 coordination: { lease: 900ms }
 `;

@@ -41,7 +41,7 @@ pools:
     mode: ${mode}
     balancer: least-bound
     health: { path: /health, interval: 200ms, fastInterval: 50ms, timeout: 800ms, fall: 2 }
-    instances: [{ id: a, url: '${urlOfA}' }, { id: b, url: '${b.url}' }]
+    instances: [{ id: a, url: '${urlOfA}', commonUrl: '${a.url}' }, { id: b, url: '${b.url}' }]
 coordination: { lease: 600ms }
 affinity: { onStoreLoss: ${onStoreLoss}, keyPrefix: ${keyPrefix}, redis: { url: '${redisUrl}' } }
 timeouts: { park: 2s }

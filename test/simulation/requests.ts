@@ -102,6 +102,7 @@ export class Request {
         this.#claim();
         return true;
       case 'cut-off':
+      case 'differs':
         this.#end('refused');
         return true;
       case 'move':

@@ -46,7 +46,6 @@ export async function startBareReplica(
     suspectEveryMs: 250,
     writeBack: async () => undefined,
     boundAgents: () => undefined,
-    configuredFailback: { kind: 'never' },
     isIdle: () => false,
     events: {
       onView: () => undefined,

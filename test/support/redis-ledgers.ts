@@ -23,12 +23,12 @@ export function ledgerOn(
       new RedisLedger(redis, pool, { keyPrefix, ...times, leaseMs, confirmedBy }),
     // To the ledger it is the same whether its clock goes on or all that it has noted lies further back.
     passTime: async (ms) =>
-      void (await redis.claims.run('testAge', ['ledger', 'replicas', 'fence', 'leases'].map(key), [
+      void (await redis.claims.run('testAge', ['ledger', 'replicas', 'fence', 'leases', 'configs'].map(key), [
         String(ms),
       ])),
     beginLife: async () => void (await redis.claims.run('testMark', [key('ledger')], [randomUUID()])),
     lose: async () => {
-      const keys = ['ledger', 'replicas', 'opinions', 'fence', 'events', 'leases'].map(key);
+      const keys = ['ledger', 'replicas', 'opinions', 'fence', 'events', 'leases', 'configs'].map(key);
       await redis.claims.run('testDelete', keys, []);
     },
     fence: async () => String((await redis.claims.run('testGet', [key('fence')], [])) ?? ''),
@@ -73,5 +73,10 @@ for i = 1, #leases, 2 do
   redis.call('HSET', KEYS[4], leases[i], seq .. '|' .. holds_until .. '|' .. earlier(e))
 end
 local ttl = redis.call('PTTL', KEYS[3])
-if ttl > 0 then redis.call('PEXPIRE', KEYS[3], ttl - by) end`,
+if ttl > 0 then redis.call('PEXPIRE', KEYS[3], ttl - by) end
+local configs = redis.call('HGETALL', KEYS[5])
+for i = 1, #configs, 2 do
+  local joined, rest = string.match(configs[i + 1], '^(%d+)(|.*)$')
+  redis.call('HSET', KEYS[5], configs[i], earlier(joined) .. rest)
+end`,
 };

@@ -29,6 +29,7 @@ const STATUS: GatewayStatus = {
       mode: 'failover',
       epoch: 1,
       settled: true,
+      configuration: { agreed: null, servesHere: true, missingHere: [], differences: [] },
       view: { id: 'v', effective: true, pendingSince: null },
       active: null,
       failback: null,

@@ -1,54 +1,50 @@
 import { describe, expect, test } from 'vitest';
 import { withFailback } from '../../src/core/agreement/acts.ts';
-import type { Configured } from '../../src/core/agreement/configured.ts';
-import { eventOfConfigured, withConfigured } from '../../src/core/agreement/configured.ts';
+import type { Parts } from '../../src/core/agreement/agreed-config.ts';
+import { withAgreed } from '../../src/core/agreement/configured.ts';
 import type { AgreedRules, Failback } from '../../src/core/agreement/policy.ts';
 import { NO_POLICY } from '../../src/core/agreement/policy.ts';
 
 const RULES: AgreedRules = { quorum: 'majority', quarantines: true, countsLives: false };
 const NIGHTLY: Failback = { kind: 'at', time: '03:30', zone: 'UTC' };
 
-const given = (failback: Failback, rules: Partial<AgreedRules> = {}): Configured => ({
+const given = (failback: Failback, other: Parts = {}): Parts => ({
   failback,
-  rules: { ...RULES, ...rules },
+  quorum: 'majority',
+  quarantine: true,
+  countRestarts: false,
+  ...other,
 });
 
-describe('a gateway that starts', () => {
-  const policy = withConfigured(NO_POLICY, given(NIGHTLY));
+describe('the policy, for releases that know no agreed configuration', () => {
+  const policy = withAgreed(NO_POLICY, given(NIGHTLY));
 
-  test('is believed as to failback and rules', () => {
+  test('says what is agreed of failback and rules', () => {
     expect(policy).toEqual({ ...NO_POLICY, failback: NIGHTLY, rules: RULES });
   });
 
-  test("leaves an operator's failback as it is", () => {
+  test("keeps an operator's failback", () => {
     const decided = withFailback(policy, { kind: 'never' });
-    expect(withConfigured(decided, given(NIGHTLY, { quorum: 'all' }))).toEqual({
+    expect(withAgreed(decided, given(NIGHTLY, { quorum: 'all' }))).toEqual({
       ...decided,
       rules: { ...RULES, quorum: 'all' },
     });
-    expect(eventOfConfigured(decided, given({ kind: 'immediate' }), 'g2')).toBeUndefined();
+    expect(withAgreed(decided, given({ kind: 'immediate' }))).toBe(decided);
   });
 
-  test('has nothing to write where the policy says the same already', () => {
-    expect(eventOfConfigured(policy, given({ ...NIGHTLY }), 'g2')).toBeUndefined();
+  test('stays the very same where it says so already', () => {
+    expect(withAgreed(policy, given({ ...NIGHTLY }))).toBe(policy);
+    expect(withAgreed(policy, {})).toBe(policy);
   });
 
-  test.each<[string, Configured]>([
-    ['another failback', given({ kind: 'never' })],
-    ['another time of it', given({ kind: 'at', time: '04:30', zone: 'UTC' })],
-    ['another time zone of it', given({ kind: 'at', time: '03:30', zone: 'Europe/Berlin' })],
-    ['another quorum', given(NIGHTLY, { quorum: 'any' })],
-    ['no quarantine', given(NIGHTLY, { quarantines: false })],
-    ['another way to count lives', given(NIGHTLY, { countsLives: true })],
-  ])('writes %s', (_, configured) => {
-    expect(eventOfConfigured(policy, configured, 'g2')).toMatchObject({ kind: 'configured', by: 'g2' });
-  });
-
-  test('says what was, and what is from now on', () => {
-    const told = (event = eventOfConfigured(NO_POLICY, given(NIGHTLY), 'g1')) => [event?.from, event?.to];
-    const nightly = JSON.stringify({ failback: 'at', ...RULES });
-    expect(told()).toEqual(['', nightly]);
-    const never = JSON.stringify({ failback: 'never', ...RULES });
-    expect(told(eventOfConfigured(policy, given({ kind: 'never' }), 'g2'))).toEqual([nightly, never]);
+  test.each<[string, Parts]>([
+    ['failback', given({ kind: 'never' })],
+    ['time of it', given({ kind: 'at', time: '04:30', zone: 'UTC' })],
+    ['time zone of it', given({ kind: 'at', time: '03:30', zone: 'Europe/Berlin' })],
+    ['quorum', given(NIGHTLY, { quorum: 'any' })],
+    ['quarantine', given(NIGHTLY, { quarantine: false })],
+    ['way to count lives', given(NIGHTLY, { countRestarts: true })],
+  ])('changes with another agreed %s', (_, agreed) => {
+    expect(withAgreed(policy, agreed)).not.toBe(policy);
   });
 });

@@ -14,6 +14,7 @@ function aPool(mode: PoolStatus['mode'], instances: InstanceStatus[], active = '
     mode,
     epoch: 1,
     settled: true,
+    configuration: { agreed: null, servesHere: true, missingHere: [], differences: [] },
     view: { id: 'x', effective: true, pendingSince: null },
     active: mode === 'failover' ? { instance: active, since: '2026-01-01T00:00:00Z' } : null,
     failback: mode === 'failover' ? { policy: 'never', zone: null, by: 'configuration' } : null,

@@ -71,7 +71,6 @@ function aCoordinator(
     suspectEveryMs: 10,
     writeBack: async () => {},
     boundAgents: () => undefined,
-    configuredFailback: { kind: 'never' },
     isIdle: () => false,
     events: {
       onView: (before, after) => told.push(`${id}: ${before.active} to ${after.active}`),

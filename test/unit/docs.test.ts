@@ -19,6 +19,7 @@ describe('the README', () => {
     const states: readonly SapState[] = [
       'Starting',
       'Running',
+      'Drifted',
       'Isolated',
       'Maintenance',
       'Stopping',

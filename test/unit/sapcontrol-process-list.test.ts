@@ -13,6 +13,7 @@ describe('the condition that monitors see', () => {
     ['Starting', 0, 'YELLOW', 'Starting'],
     ['Running', 2, 'GREEN', 'Running'],
     ['Running', 0, 'RED', 'No worker'],
+    ['Drifted', 2, 'YELLOW', 'Drifted'],
     ['Isolated', 2, 'YELLOW', 'Isolated'],
     ['Maintenance', 2, 'YELLOW', 'Maintenance'],
     ['Maintenance', 0, 'RED', 'No worker'],

@@ -15,6 +15,7 @@ export interface Condition {
 export function conditionOf(state: SapState, liveWorkers: number): Condition {
   switch (state) {
     case 'Running':
+    case 'Drifted':
     case 'Isolated':
     case 'Maintenance':
       // Connections wait in the kernel's queue until a worker is back; nobody answers them before.

@@ -1,8 +1,8 @@
-import type { LifecycleState } from '../../core/lifecycle.ts';
+import type { ShownState } from '../../core/lifecycle.ts';
 import type { GatewayStatus } from '../status.ts';
 
-/** The state of the gateway, all its processes taken together; `Isolated` is Running, but cut off from an instance. */
-export type SapState = LifecycleState | 'Isolated';
+/** The state of the gateway, all its processes taken together. */
+export type SapState = ShownState;
 
 /**
  * What the SAPControl web service tells of the gateway, and has it do.

@@ -1,4 +1,5 @@
 import type { InstanceId } from '../instance.ts';
+import type { Wish } from './agreed-config.ts';
 import type { Moving } from './agreed-view.ts';
 import type { AdminAct, Failback, Policy } from './policy.ts';
 
@@ -24,6 +25,11 @@ export function withFailback(policy: Policy, failback: Failback): Policy {
 /** @param quarantinedAt the quarantine that is meant: one that begins later is not ended by this */
 export function withRelease(policy: Policy, instance: InstanceId, quarantinedAt: number): Policy {
   return { ...policy, released: { ...policy.released, [instance]: quarantinedAt } };
+}
+
+/** All gateways are to act by this configuration. */
+export function withConfigWish(policy: Policy, config: Wish): Policy {
+  return { ...policy, config };
 }
 
 /** The agent's way to another instance begins. There is one way for an agent: an earlier one is over. */

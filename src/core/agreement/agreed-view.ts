@@ -1,4 +1,5 @@
 import type { AdminState, HealthState, InstanceId } from '../instance.ts';
+import type { Parts } from './agreed-config.ts';
 
 /** What the replicas agree on about one instance. */
 export interface AgreedInstance {
@@ -50,6 +51,10 @@ export interface AgreedView {
   readonly activated: string;
   /** Agents who may be served by no other instance than the one they are moved to. */
   readonly moving: readonly Moving[];
+  /** The configuration by which all gateways act. Missing as long as no gateway has started that knows of it. */
+  readonly config?: Parts;
+  /** The operator's wish for another configuration that was carried out last. */
+  readonly configWish?: string;
 }
 
 export const NO_VIEW: AgreedView = Object.freeze({

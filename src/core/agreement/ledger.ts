@@ -1,3 +1,4 @@
+import type { Parts } from './agreed-config.ts';
 import type { AgreedView, PoolEvent } from './agreed-view.ts';
 import { NO_VIEW } from './agreed-view.ts';
 import type { Ballot, Opinion } from './opinion.ts';
@@ -18,6 +19,8 @@ export interface SyncRequest {
   readonly restored: string;
   /** `undefined` is an abstention. */
   readonly opinion: Opinion | undefined;
+  /** What its configuration says of the parts that gateways have in common. Releases before it say nothing. */
+  readonly config?: Parts;
   /** The state of the ballots that it knows. */
   readonly ballotsKnown: number;
   /** The version of the policy that it knows. */
@@ -95,6 +98,9 @@ interface Registration {
   readonly opinion: Opinion | undefined;
   /** The opinion as text, to tell whether it has changed. */
   readonly said: string;
+  readonly config: Parts | undefined;
+  /** The same of the configuration. It belongs to one registration, so a later one under the same name has none. */
+  readonly configured: string;
 }
 
 /** @param unique what no other view of the epoch can have */
@@ -291,18 +297,25 @@ export class Ledger {
   #register(request: SyncRequest, restored: string, now: number): Registration {
     const before = this.#replicas.get(request.replica);
     const said = JSON.stringify(request.opinion ?? null);
+    const joined = this.#joined(before, now);
+    const { config } = request;
+    const isAsBefore = before?.joined === joined && before.config === config;
+    const configured = isAsBefore ? before.configured : asText(joined, config);
     const registration: Registration = {
       end: now + this.#leaseMs,
       seq: request.seq,
       leaseUntil: request.held ? Math.max(before?.leaseUntil ?? now + this.#leaseMs, now) : 0,
-      joined: this.#joined(before, now),
+      joined,
       acknowledged: request.viewId,
       restored,
       opinion: request.opinion,
       said,
+      config,
+      configured,
     };
     this.#replicas.set(request.replica, registration);
     if (before?.said !== said) this.#ballotsState += 1;
+    if ((before?.configured ?? '') !== configured) this.#ballotsState += 1;
     return registration;
   }
 
@@ -345,11 +358,19 @@ export class Ledger {
   }
 
   #ballots(): Ballot[] {
-    return [...this.#replicas].map(([replica, { opinion }]) => ({ replica, opinion }));
+    return [...this.#replicas].map(([replica, { opinion, config }]) => ({
+      replica,
+      opinion,
+      ...(config === undefined ? {} : { config }),
+    }));
   }
 
   #log(events: readonly PoolEvent[], now: number): void {
     for (const event of events) this.#events.push({ ...event, at: now, epoch: this.#view.epoch });
     this.#events = this.#events.slice(-MOST_EVENTS);
   }
+}
+
+function asText(joined: number, config: Parts | undefined): string {
+  return config === undefined ? '' : `${joined}|${JSON.stringify(config)}`;
 }

@@ -1,6 +1,8 @@
-import type { InstanceId, InstanceState } from '../instance.ts';
+import type { InstanceState } from '../instance.ts';
 import type { View } from '../view.ts';
 import { makeView } from '../view.ts';
+import type { Parts } from './agreed-config.ts';
+import { fitOf, instancesIn, rulesBy, weightIn } from './agreed-config.ts';
 import type { AgreedInstance, AgreedView } from './agreed-view.ts';
 import type { PoolRules } from './next-view.ts';
 
@@ -8,24 +10,25 @@ import type { PoolRules } from './next-view.ts';
 export interface Configured {
   readonly pool: string;
   readonly rules: PoolRules;
-  readonly weights: ReadonlyMap<InstanceId, number>;
+  readonly parts: Parts;
 }
 
 /**
- * What is agreed, together with what the configuration adds that nobody has to
- * agree on. An instance that the configuration does not name comes last, with no
- * weight.
+ * What is agreed, as this replica shows it. An instance outside the agreed
+ * configuration comes last, and takes no new agents.
  */
-export function materialize(agreed: AgreedView, { pool, rules, weights }: Configured): View {
-  const known = new Map(rules.instances.map((instance) => [instance.id, instance]));
-  const ids = new Set([...known.keys(), ...Object.keys(agreed.instances)]);
+export function materialize(agreed: AgreedView, { pool, rules, parts }: Configured): View {
+  const config = agreed.config ?? parts;
+  const ruled = new Map(rulesBy(config, rules).instances.map((instance) => [instance.id, instance]));
+  const listed = new Set(instancesIn(config));
+  const ids = new Set([...listed, ...rules.instances.map(({ id }) => id), ...Object.keys(agreed.instances)]);
   const instances = [...ids].map((id): InstanceState => {
     const held: AgreedInstance | undefined = agreed.instances[id];
-    const configured = known.get(id);
+    const configured = ruled.get(id);
     return {
       id,
       priority: configured?.priority ?? Number.MAX_SAFE_INTEGER,
-      weight: configured === undefined ? 0 : (weights.get(id) ?? 1),
+      weight: listed.has(id) ? weightIn(config, id) : 0,
       admin: held?.admin ?? configured?.admin ?? 'enabled',
       health: held?.health ?? 'unknown',
       incarnation: held?.incarnation ?? '',
@@ -38,6 +41,7 @@ export function materialize(agreed: AgreedView, { pool, rules, weights }: Config
     pool,
     mode: rules.mode,
     epoch: agreed.epoch,
+    fit: fitOf(agreed.config, parts),
     settled: agreed.settled,
     instances,
     active: agreed.active,

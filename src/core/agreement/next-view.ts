@@ -1,9 +1,15 @@
 import type { AdminState, InstanceId } from '../instance.ts';
 import type { PoolMode } from '../view.ts';
+import type { Parts } from './agreed-config.ts';
+import { failbackIn, instancesIn, rulesBy, withoutRefused } from './agreed-config.ts';
 import type { AgreedInstance, AgreedView, Moving, PoolEvent } from './agreed-view.ts';
+import { viewId } from './ledger.ts';
+import { inLife, newLife } from './lives.ts';
+import type { OwnPart } from './next-config.ts';
+import { configStep } from './next-config.ts';
 import type { Ballot, Verdict } from './opinion.ts';
 import { votesNeeded } from './opinion.ts';
-import type { AgreedRules, Policy } from './policy.ts';
+import type { AgreedRules, Failback, Policy } from './policy.ts';
 import { isFailbackTime } from './policy.ts';
 
 /** What the configuration of a replica says of a pool. */
@@ -16,7 +22,10 @@ export interface Circumstances {
   /** One for each live replica. */
   readonly ballots: readonly Ballot[];
   readonly policy: Policy;
+  /** What the replica's own configuration says. It counts where nothing is agreed. */
   readonly rules: PoolRules;
+  /** The replica's part in the agreement on the configuration; none while it acts alone. */
+  readonly config?: OwnPart | undefined;
   /** Milliseconds since the Unix epoch, by the store's clock. */
   readonly now: number;
   /** Live bindings of an instance, counted while the present view was in effect; `undefined` where that was not done. */
@@ -29,9 +38,6 @@ export interface Decision {
   /** What it changes; the proposer's name is added when it is written. */
   readonly events: readonly Omit<PoolEvent, 'by'>[];
 }
-
-// Lives that ended within the time a binding can outlive them; more only cost memory.
-const PAST_LIVES = 16;
 
 /**
  * The view that follows from what the live replicas say and the operators want,
@@ -46,13 +52,27 @@ export function nextView(view: AgreedView, circumstances: Circumstances): Decisi
   return fold.decide();
 }
 
+/** The same with an epoch and an id of its own. */
+export function viewAfter(
+  view: AgreedView,
+  circumstances: Circumstances,
+  newId: () => string,
+): Decision | undefined {
+  const decision = nextView(view, circumstances);
+  if (decision === undefined) return undefined;
+  const epoch = view.epoch + 1;
+  return { ...decision, view: { ...decision.view, epoch, id: viewId(epoch, newId()) } };
+}
+
 /** One computation of {@link nextView}: the instances as they become, and what changed on the way. */
 class Fold {
   readonly #view: AgreedView;
-  readonly #c: Circumstances;
+  #c: Circumstances;
   readonly #instances: Record<InstanceId, AgreedInstance> = {};
   readonly #events: Omit<PoolEvent, 'by'>[] = [];
   #changed = false;
+  #config: Parts | undefined;
+  #configWish: string | undefined;
 
   constructor(view: AgreedView, circumstances: Circumstances) {
     this.#view = view;
@@ -60,6 +80,7 @@ class Fold {
   }
 
   decide(): Decision | undefined {
+    this.#configure();
     for (const id of this.#known()) this.#instances[id] = this.#instance(id);
     const settled = this.#view.settled || this.#isSettled();
     const { active, activated } = this.#c.rules.mode === 'failover' ? this.#elect(settled) : this.#view;
@@ -70,8 +91,33 @@ class Fold {
     this.#noteLosses(active, moving);
     const activeSince = active === this.#view.active ? this.#view.activeSince : this.#c.now;
     return {
-      view: { ...this.#view, settled, instances: this.#instances, active, activeSince, activated, moving },
+      view: {
+        ...this.#view,
+        settled,
+        instances: this.#instances,
+        active,
+        activeSince,
+        activated,
+        moving,
+        ...(this.#config === undefined ? {} : { config: this.#config }),
+        ...(this.#configWish === undefined ? {} : { configWish: this.#configWish }),
+      },
       events: this.#events,
+    };
+  }
+
+  /** What is agreed of the configuration comes first: all that follows is decided by it. */
+  #configure(): void {
+    const { config: part, policy, ballots, rules } = this.#c;
+    const { config, wish, events } = configStep(this.#view, part, policy, ballots);
+    if (config !== this.#view.config || wish !== this.#view.configWish) this.#changed = true;
+    this.#config = config;
+    this.#configWish = wish;
+    this.#events.push(...events);
+    this.#c = {
+      ...this.#c,
+      rules: rulesBy(config, { ...rules, ...policy.rules }),
+      ballots: withoutRefused(ballots, config),
     };
   }
 
@@ -109,7 +155,8 @@ class Fold {
   /** Those of the present view that somebody still knows, and those of the configuration. */
   #known(): Set<InstanceId> {
     const known = new Set(this.#c.rules.instances.map(({ id }) => id));
-    const { ballots } = this.#c;
+    // Those who register their configuration have said by it what they know.
+    const ballots = this.#c.ballots.filter(({ config }) => config === undefined);
     // While a replica abstains it may be the one that knows it.
     const allSpeak = ballots.every(({ opinion }) => opinion?.settled === true);
     for (const id of Object.keys(this.#view.instances)) {
@@ -280,15 +327,19 @@ class Fold {
       };
     }
     if (first !== undefined && this.#mayFailBack(active, first)) {
-      return { active: this.#activate(first, `failback ${policy.failback.kind}`, active), activated };
+      return { active: this.#activate(first, `failback ${this.#failback().kind}`, active), activated };
     }
     return { active, activated };
   }
 
   #mayFailBack(active: InstanceId, first: InstanceId): boolean {
     if (this.#instances[first]?.quarantinedAt !== 0) return false;
+    // A release that acts by its own priorities would undo it, without end.
+    if (this.#c.config !== undefined && this.#c.ballots.some(({ config }) => config === undefined))
+      return false;
     if (this.#priority(first) >= this.#priority(active)) return false;
-    const { failback, activate } = this.#c.policy;
+    const { activate } = this.#c.policy;
+    const failback = this.#failback();
     // An operator wanted it here, and has not said otherwise since.
     if (activate?.id === this.#view.activated && activate.instance === active) return false;
     switch (failback.kind) {
@@ -301,6 +352,12 @@ class Fold {
       case 'at':
         return isFailbackTime(failback.time, failback.zone, this.#c.now);
     }
+  }
+
+  #failback(): Failback {
+    const { failback, failbackBy } = this.#c.policy;
+    const agreed = this.#config && failbackIn(this.#config);
+    return failbackBy === 'operator' ? failback : (agreed ?? failback);
   }
 
   #activate(id: InstanceId, why: string, from: InstanceId | ''): InstanceId {
@@ -321,11 +378,16 @@ class Fold {
   #firstInLine(active: InstanceId | ''): InstanceId | undefined {
     const able = Object.keys(this.#instances).filter((id) => {
       const instance = this.#instances[id];
-      return id !== active && instance?.health === 'up' && instance.admin === 'enabled';
+      return this.#isListed(id) && id !== active && instance?.health === 'up' && instance.admin === 'enabled';
     });
     const clear = able.filter((id) => this.#instances[id]?.quarantinedAt === 0);
     const line = clear.length > 0 ? clear : able;
     return line.sort((a, b) => this.#priority(a) - this.#priority(b) || (a < b ? -1 : 1))[0];
+  }
+
+  /** One that is not agreed on is still there because a gateway of another release knows it. */
+  #isListed(id: InstanceId): boolean {
+    return this.#config === undefined || instancesIn(this.#config).includes(id);
   }
 
   #priority(id: InstanceId): number {
@@ -333,24 +395,4 @@ class Fold {
       this.#c.rules.instances.find((instance) => instance.id === id)?.priority ?? Number.MAX_SAFE_INTEGER
     );
   }
-}
-
-function inLife(instance: AgreedInstance, incarnation: string): AgreedInstance {
-  const { incarnation: ended } = instance;
-  const past = ended === '' ? instance.past : [...instance.past, ended].slice(-PAST_LIVES);
-  return { ...instance, incarnation, past: past.filter((life) => life !== incarnation) };
-}
-
-/**
- * The life that the probes show and the view does not know. To have seen it once
- * is proof, so no quorum is asked. A life that has ended is what a replica says
- * that has not probed since; only a majority of them can be right about it.
- */
-function newLife(instance: AgreedInstance, verdicts: readonly Verdict[], live: number): string | undefined {
-  const seen = verdicts.flatMap(({ incarnation }) => (incarnation === '' ? [] : [incarnation]));
-  const unheard = seen.find((life) => life !== instance.incarnation && !instance.past.includes(life));
-  if (unheard !== undefined || seen.includes(instance.incarnation)) return unheard;
-  return seen.find(
-    (life) => seen.filter((other) => other === life).length >= votesNeeded('majority', 'up', live),
-  );
 }

@@ -1,4 +1,5 @@
 import type { InstanceId } from '../instance.ts';
+import type { Parts } from './agreed-config.ts';
 
 /** What one replica's probes say of one instance. */
 export interface Verdict {
@@ -22,6 +23,8 @@ export interface Opinion {
 export interface Ballot {
   readonly replica: string;
   readonly opinion: Opinion | undefined;
+  /** The configuration that it has registered. Releases that register none have none. */
+  readonly config?: Parts;
 }
 
 /** How many of the live replicas it takes to call an instance up or down. */

@@ -1,4 +1,5 @@
 import type { AdminState, InstanceId } from '../instance.ts';
+import type { Wish } from './agreed-config.ts';
 import type { Moving } from './agreed-view.ts';
 import type { Quorum } from './opinion.ts';
 
@@ -21,7 +22,10 @@ export interface AdminAct {
   readonly deadline: number;
 }
 
-/** What all gateways of a store must hold to alike, whatever their configurations say. */
+/**
+ * What all gateways of a store must hold to alike, whatever their configurations say.
+ * The view's configuration says it too; here it stands for releases that know no other place.
+ */
 export interface AgreedRules {
   readonly quorum: Quorum;
   /** An instance that lost its agents stays out until it is shown to be new or empty. */
@@ -46,6 +50,8 @@ export interface Policy {
   readonly released: Readonly<Record<InstanceId, number>>;
   /** Moves of single agents that are under way; those that are over are left out of the next policy. */
   readonly moves: readonly Moving[];
+  /** The configuration that an operator wants agreed. Missing before the first such wish. */
+  readonly config?: Wish;
 }
 
 export const NO_POLICY: Policy = Object.freeze({

@@ -22,7 +22,7 @@ export class Reach {
     return this.#unreachable;
   }
 
-  /** Those of the view's assignable instances that can be reached. */
+  /** Those of the view's assignable instances that can be reached, and that something can be sent to. */
   get candidates(): readonly InstanceState[] {
     return this.#candidates;
   }
@@ -31,8 +31,12 @@ export class Reach {
     return this.#cutOff;
   }
 
-  /** To be called whenever one of the two has changed. Who abstains calls nothing unreachable. */
-  compare(view: View, opinion: Opinion | undefined): void {
+  /**
+   * To be called whenever one of these has changed. Who abstains calls nothing unreachable.
+   *
+   * @param foreign instances that the configuration here does not name
+   */
+  compare(view: View, opinion: Opinion | undefined, foreign = NOBODY): void {
     const unreachable = new Set<InstanceId>();
     for (const [id, verdict] of Object.entries(opinion?.verdicts ?? {})) {
       if (verdict.health === 'down' && view.instances.get(id)?.health === 'up') unreachable.add(id);
@@ -40,7 +44,9 @@ export class Reach {
     this.#unreachable = unreachable;
     const { assignable } = view;
     this.#candidates =
-      unreachable.size === 0 ? assignable : assignable.filter(({ id }) => !unreachable.has(id));
+      unreachable.size === 0 && foreign.size === 0
+        ? assignable
+        : assignable.filter(({ id }) => !unreachable.has(id) && !foreign.has(id));
   }
 
   /** Lets time pass, up to `mono` in monotonic ms. Returns true where {@link cutOff} has changed. */

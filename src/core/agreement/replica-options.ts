@@ -1,4 +1,5 @@
 import type { InstanceId } from '../instance.ts';
+import type { Parts } from './agreed-config.ts';
 import type { AgreedView } from './agreed-view.ts';
 import type { PoolRules } from './next-view.ts';
 import type { Policy } from './policy.ts';
@@ -7,8 +8,14 @@ export interface ReplicaOptions {
   readonly id: string;
   readonly pool: string;
   readonly rules: PoolRules;
-  /** Weight of each instance in this replica's configuration. */
+  /** Weight of each instance in this replica's configuration; 1 where it is missing. */
   readonly weights: ReadonlyMap<InstanceId, number>;
+  /**
+   * What the configuration of all who act for this replica says, the same object as long as it is the same. Where
+   * they differ, as during a reload, that of the one that has acted for it the longest. By default what `rules` and
+   * `weights` say.
+   */
+  readonly parts?: () => Parts;
   readonly leaseMs: number;
   readonly onStoreLoss: 'continue' | 'refuse';
   /**

@@ -1,15 +1,17 @@
 import type { InstanceId, InstanceState } from '../instance.ts';
 import type { View } from '../view.ts';
+import type { Parts } from './agreed-config.ts';
+import { partsOf } from './agreed-config.ts';
 import type { AgreedView, PoolEvent } from './agreed-view.ts';
 import { NO_VIEW } from './agreed-view.ts';
 import { hear, NOTHING_HEARD } from './heard.ts';
 import { holds, leaseEndFrom, modeUnder, NO_LEASE } from './lease.ts';
 import type { ProposeRequest, SyncReply, SyncRequest } from './ledger.ts';
-import { viewId } from './ledger.ts';
 import { materialize } from './materialize.ts';
-import type { Decision, PoolRules } from './next-view.ts';
-import { nextView } from './next-view.ts';
+import type { Circumstances } from './next-view.ts';
+import { viewAfter } from './next-view.ts';
 import type { Ballot, Opinion } from './opinion.ts';
+import { driftOf, OwnConfig } from './own-config.ts';
 import type { Policy } from './policy.ts';
 import { Reach } from './reach.ts';
 import type { ReplicaOptions } from './replica-options.ts';
@@ -47,6 +49,7 @@ export class Replica implements Standing {
   readonly #reach: Reach;
   #foreign: ReadonlySet<InstanceId> = new Set();
   #failing: ReadonlySet<InstanceId> = new Set();
+  readonly #config: OwnConfig;
   /** The view that all who act for this replica have adopted. */
   #adopted: AgreedView = NO_VIEW;
   /** The view that the ledger knows this replica has adopted. */
@@ -56,6 +59,8 @@ export class Replica implements Standing {
     this.#o = options;
     this.#reach = new Reach(options.cutOffMs);
     this.#outage = new StoreOutage(options.leaseMs);
+    const parts = partsOf(options);
+    this.#config = new OwnConfig(options.parts ?? (() => parts), options.leaseMs);
     const { knew } = options;
     if (knew !== undefined) {
       this.#agreed = knew.agreed;
@@ -95,6 +100,15 @@ export class Replica implements Standing {
 
   get foreign(): ReadonlySet<InstanceId> {
     return this.#foreign;
+  }
+
+  get isDrifted(): boolean {
+    return !driftOf(this.#agreed, this.#config.parts).ready;
+  }
+
+  /** What the configuration here says. */
+  get parts(): Parts {
+    return this.#config.parts;
   }
 
   get candidates(): readonly InstanceState[] {
@@ -215,6 +229,7 @@ export class Replica implements Standing {
   }
 
   request(now: Moment): SyncRequest {
+    if (this.#config.renew()) this.#reconfigure();
     const { ballotsState, policy, wantsState } = this.#heard;
     const { clockOffsetMs = 0, othersHold } = this.#o;
     this.#asked = Math.max(this.#asked + 1, Math.floor((now.mono + clockOffsetMs) * SEQS_PER_MS));
@@ -225,7 +240,9 @@ export class Replica implements Standing {
       viewId: this.#adopted.id,
       held: this.holdsLease(now.mono, now.wall) || othersHold?.(now.mono) === true,
       restored: this.#restored,
-      opinion: this.#opinion,
+      // What it probes may be other connectors than those of the same names that the others probe.
+      opinion: this.#view.fit === 'differs' ? undefined : this.#opinion,
+      config: this.#config.parts,
       ballotsKnown: ballotsState,
       policyKnown: policy.version,
       ...(wantsState ? { view: this.#adopted, policy } : {}),
@@ -269,6 +286,7 @@ export class Replica implements Standing {
     const held = this.holdsLease(sent.mono, sent.wall);
     if (reply.life !== this.#heard.life) this.#restored = '';
     this.#heard = hear(this.#heard, reply, sent.mono);
+    if (reply.open) this.#config.heardOpen(sent.mono);
     this.#acknowledged = request.viewId;
     if (reply.view !== undefined) this.#adopt(reply.view, held);
     this.#see();
@@ -289,7 +307,11 @@ export class Replica implements Standing {
   }
 
   #judgeStore(now: Moment): void {
-    if (!this.#outage.judge(now.mono, this.#patience())) return;
+    const { awayMs, leaseMs, knowsAgents } = this.#o;
+    const missedNothing = this.#agreed.epoch === 0 || (this.#outage.since ?? 0) < this.#leaseEnd.mono;
+    // As sure as a lease is long, where a view may have been missed or it is not known yet where the agents are.
+    const isSure = missedNothing && (knowsAgents?.() ?? true);
+    if (!this.#outage.judge(now.mono, isSure ? awayMs : leaseMs)) return;
     // What is placed from now on has to be written back before anything is claimed.
     this.#restored = '';
     if (this.holdsLease(now.mono, now.wall) || this.#solo !== undefined) return;
@@ -303,22 +325,11 @@ export class Replica implements Standing {
     this.#outage.end();
   }
 
-  /**
-   * How long the store must fail before it counts as away. One that failed while
-   * the lease held has changed nothing behind this replica's back. Whoever lost
-   * the lease first may have missed a view, and has to be as sure of the outage
-   * as a lease is long; so has whoever does not know yet where the agents are.
-   */
-  #patience(): number {
-    const missedNothing = this.#agreed.epoch === 0 || (this.#outage.since ?? 0) < this.#leaseEnd.mono;
-    const isInformed = this.#o.knowsAgents?.() ?? true;
-    return missedNothing && isInformed ? this.#o.awayMs : this.#o.leaseMs;
-  }
-
   /** The next view, where this replica sees a reason for one. */
   proposal(boundAgents: (instance: InstanceId) => number | undefined): ProposeRequest | undefined {
     if (!this.#heard.isOpen || !this.#isEffective) return undefined;
-    const next = this.#viewAfter(this.#agreed, this.#heard.ballots, boundAgents);
+    const { askedAt, ballots } = this.#heard;
+    const next = this.#next(this.#agreed, { ballots, boundAgents, config: this.#config.partAt(askedAt) });
     if (next === undefined) return undefined;
     const { id: replica } = this.#o;
     const events = next.events.map((event): PoolEvent => ({ ...event, by: replica }));
@@ -347,6 +358,12 @@ export class Replica implements Standing {
     this.#isBlocked = false;
   }
 
+  #reconfigure(): void {
+    // How the configuration stands to the view before is not known any more.
+    if (this.#before !== undefined) this.#block();
+    this.#show(this.#solo ?? this.#agreed);
+  }
+
   #block(): void {
     this.#before = undefined;
     this.#isBlocked = true;
@@ -363,26 +380,15 @@ export class Replica implements Standing {
   #goOnAlone(): void {
     if (this.#solo === undefined || !this.placesAlone || this.#opinion === undefined) return;
     const own: Ballot = { replica: this.#o.id, opinion: this.#opinion };
-    const next = this.#viewAfter(this.#solo, [own], () => undefined);
+    const next = this.#next(this.#solo, { ballots: [own], boundAgents: () => undefined });
     if (next === undefined) return;
     this.#solo = next.view;
     this.#show(next.view);
   }
 
-  /** What follows from a view, with an epoch and an id of its own. */
-  #viewAfter(
-    from: AgreedView,
-    ballots: readonly Ballot[],
-    boundAgents: (instance: InstanceId) => number | undefined,
-  ): Decision | undefined {
+  #next(from: AgreedView, given: Pick<Circumstances, 'ballots' | 'boundAgents' | 'config'>) {
     const { policy, clock: now } = this.#heard;
-    // What the gateways of a store hold to is in the policy, lest they undo each other's views for ever.
-    const rules: PoolRules = { ...this.#o.rules, ...policy.rules };
-    const decision = nextView(from, { ballots, policy, rules, now, boundAgents });
-    if (decision === undefined) return undefined;
-    const epoch = from.epoch + 1;
-    const view = { ...decision.view, epoch, id: viewId(epoch, this.#o.newId()) };
-    return { ...decision, view };
+    return viewAfter(from, { ...given, policy, rules: this.#o.rules, now }, this.#o.newId);
   }
 
   #show(view: AgreedView): void {
@@ -391,7 +397,7 @@ export class Replica implements Standing {
   }
 
   #see(): void {
-    this.#reach.compare(this.#view, this.#opinion);
+    this.#reach.compare(this.#view, this.#opinion, this.#foreign);
   }
 
   /** Lets time pass. Returns true where {@link cutOff} changed. */
@@ -400,9 +406,9 @@ export class Replica implements Standing {
   }
 
   #materialize(view: AgreedView): View {
-    const { pool, rules, weights } = this.#o;
+    const { pool, rules } = this.#o;
     const known = new Set(rules.instances.map(({ id }) => id));
     this.#foreign = new Set(Object.keys(view.instances).filter((id) => !known.has(id)));
-    return materialize(view, { pool, rules, weights });
+    return materialize(view, { pool, rules, parts: this.#config.parts });
   }
 }

@@ -20,7 +20,7 @@ export interface StandingSnapshot extends Omit<Standing, 'foreign' | 'modeAt'> {
 
 /** What another process needs in order to act as the replica may, with the lease on this process's monotonic clock. */
 export function snapshotOf(replica: Replica): StandingSnapshot {
-  const { view, before, isBlocked, fence, unreachable, candidates, cutOff, failing } = replica;
+  const { view, before, isBlocked, fence, unreachable, candidates, cutOff, failing, isDrifted } = replica;
   const { placesAlone, placesAlike, leaseEnd, agreed, isAlone } = replica;
   return {
     // A view of its own has no id among the others.
@@ -33,6 +33,7 @@ export function snapshotOf(replica: Replica): StandingSnapshot {
     candidates,
     cutOff,
     failing,
+    isDrifted,
     placesAlone,
     placesAlike,
     leaseEnd,
@@ -98,7 +99,9 @@ export class StandingCopy implements Standing {
     const was = this.#told;
     const before = [this.modeAt(mono, wall), ...facets(was)].join();
     // The same object as long as it says the same, so that readers can compare.
-    if (told.viewId !== was.viewId || told.view.epoch !== this.#view.epoch) this.#view = told.view;
+    const { epoch, fit } = this.#view;
+    if (told.viewId !== was.viewId || told.view.epoch !== epoch || told.view.fit !== fit)
+      this.#view = told.view;
     this.#told = { ...told, view: this.#view };
     const { mono: end, wall: wallEnd } = told.leaseEnd;
     this.#leaseEnd = { mono: end - this.#offsetMs, wall: wallEnd };
@@ -144,6 +147,10 @@ export class StandingCopy implements Standing {
     return this.#candidates;
   }
 
+  get isDrifted(): boolean {
+    return this.#told.isDrifted === true;
+  }
+
   get cutOff(): ReadonlySet<InstanceId> {
     return this.#told.cutOff;
   }
@@ -180,6 +187,7 @@ function facets(told: StandingSnapshot): readonly unknown[] {
   return [
     told.viewId,
     told.view.epoch,
+    told.view.fit,
     told.isBlocked,
     told.before?.epoch,
     told.fence,

@@ -40,6 +40,11 @@ export interface Standing {
   readonly leaseEnd: Moment;
   /** Instances of the view that this replica's configuration does not name: it cannot send anything there. */
   readonly foreign: ReadonlySet<InstanceId>;
+  /**
+   * This gateway's configuration is not the agreed one, in a way that keeps it from serving all agents: a balancer
+   * should prefer the others. Missing in what an earlier release tells its workers.
+   */
+  readonly isDrifted?: boolean;
   /** The store is away, and who is not known is to be placed by this replica alone. */
   readonly placesAlone: boolean;
   /**

@@ -1,0 +1,326 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
+import { RedisLedger } from '../../src/coordination/redis-ledger.ts';
+import { partsOf } from '../../src/core/agreement/agreed-config.ts';
+import type { PoolRules } from '../../src/core/agreement/next-view.ts';
+import type { RedisConnection } from '../../src/redis/connection.ts';
+import { openRedis } from '../../src/redis/connection.ts';
+import type { SimulatedConnector } from '../../src/simulator/connector.ts';
+import { startConnector } from '../../src/simulator/connector.ts';
+import { eventually } from '../support/eventually.ts';
+import { post, users } from '../support/load.ts';
+import type { TokenFile } from '../support/operator.ts';
+import { ask, writeTokenFile } from '../support/operator.ts';
+import type { TestGateway } from '../support/test-gateway.ts';
+import { startTestGateway } from '../support/test-gateway.ts';
+
+const WHY = { why: 'the new address is right', by: 'ops' };
+
+let token: TokenFile;
+let connectors: SimulatedConnector[];
+let elsewhere: SimulatedConnector;
+let keyPrefix: string;
+const gateways = new Set<TestGateway>();
+
+beforeAll(async () => {
+  token = writeTokenFile();
+  connectors = await Promise.all(['a', 'b'].map((name) => startConnector({ name })));
+  elsewhere = await startConnector({ name: 'elsewhere' });
+});
+afterAll(async () => {
+  token.remove();
+  await Promise.all([...connectors, elsewhere].map((connector) => connector.close()));
+});
+beforeEach(() => {
+  keyPrefix = `drift-${randomBytes(4).toString('hex')}`;
+});
+afterEach(async () => {
+  await Promise.all([...gateways].map(stop));
+});
+
+interface Given {
+  readonly mode?: 'sticky' | 'failover';
+  /** In this order. */
+  readonly instances?: readonly { readonly id: string; readonly url?: string; readonly weight?: number }[];
+  readonly extra?: string;
+}
+
+const urlOf = (id: string): string => connectors[id === 'a' ? 0 : 1]?.url ?? '';
+
+async function start({ mode = 'sticky', instances = [{ id: 'a' }, { id: 'b' }], extra = '' }: Given = {}) {
+  const listed = instances.map(
+    ({ id, url = urlOf(id), weight = 1 }) => `{ id: ${id}, url: '${url}', weight: ${weight} }`,
+  );
+  const gateway = await startTestGateway(
+    `
+pools:
+  - name: ici
+    mode: ${mode}
+    ${mode === 'sticky' ? 'balancer: round-robin' : ''}
+    health: { path: /health, interval: 200ms, fastInterval: 50ms, fall: 2, rise: 1 }
+    instances: [${listed.join(', ')}]
+${extra}
+affinity: { keyPrefix: ${keyPrefix}, redis: { url: '${inject('redisUrl')}' } }
+coordination: { lease: 900ms }
+`,
+    { env: token.env },
+  );
+  gateways.add(gateway);
+  return gateway;
+}
+
+async function stop(gateway: TestGateway): Promise<void> {
+  gateways.delete(gateway);
+  await gateway.close();
+}
+
+const poolOf = (gateway: TestGateway) => {
+  const [pool] = gateway.status().pools;
+  if (pool === undefined) throw new Error('no pool');
+  return pool;
+};
+const readyz = async ({ adminUrl }: TestGateway) => {
+  const { status, body } = await ask(adminUrl, 'GET', '/readyz');
+  return [status, body];
+};
+const partsThatDiffer = (gateway: TestGateway) =>
+  poolOf(gateway).configuration.differences.map(({ part, effect }) => `${part} ${effect}`);
+const eventsOf = async ({ adminUrl }: TestGateway) =>
+  (await ask(adminUrl, 'GET', '/pools/ici/events')).body.events as { kind: string; by: string; to: string }[];
+
+describe('gateways with the priorities the other way round', () => {
+  let redis: RedisConnection;
+  beforeAll(() => {
+    redis = openRedis({ url: inject('redisUrl'), commandTimeoutMs: 5_000 });
+  });
+  afterAll(() => redis.close());
+
+  test('do not undo each other’s failback without end', async () => {
+    const leaseMs = 500;
+    const one = (id: string, order: readonly string[]): PoolCoordinator => {
+      const rules: PoolRules = {
+        mode: 'failover',
+        quorum: 'majority',
+        quarantines: false,
+        countsLives: false,
+        instances: order.map((name, i) => ({ id: name, priority: i + 1, admin: 'enabled' })),
+      };
+      const parts = partsOf({ rules, weights: new Map(), failback: { kind: 'immediate' } });
+      return new PoolCoordinator({
+        replica: {
+          id,
+          pool: 'ici',
+          rules,
+          weights: new Map(),
+          parts: () => parts,
+          leaseMs,
+          onStoreLoss: 'refuse',
+          awayMs: 300,
+          cutOffMs: 5_000,
+          newId: randomUUID,
+        },
+        thresholds: { rise: 1, fall: 1 },
+        ledger: new RedisLedger(redis, 'ici', { keyPrefix, leaseMs, joinMs: 0, confirmedBy: 0 }),
+        renewMs: leaseMs / 3,
+        doubtMs: 1_000,
+        answerMs: 5_000,
+        suspectEveryMs: 250,
+        writeBack: async () => undefined,
+        boundAgents: () => undefined,
+        isIdle: () => false,
+        events: {
+          onView: () => undefined,
+          onStoreState: () => undefined,
+          onCutOff: () => undefined,
+          onAbstention: () => undefined,
+          onNotRestored: () => undefined,
+          onProbeFailed: () => undefined,
+          onOperation: () => undefined,
+        },
+      });
+    };
+    const both = [one('g1', ['a', 'b']), one('g2', ['b', 'a'])] as const;
+    try {
+      for (const coordinator of both) {
+        await coordinator.start();
+        for (const id of ['a', 'b']) coordinator.observed(id, { passed: true, incarnation: '1' }, 0);
+        coordinator.settle();
+      }
+      await eventually(() =>
+        expect(both.map(({ isEffective, agreed }) => [isEffective, agreed.active !== ''])).toEqual([
+          [true, true],
+          [true, true],
+        ]),
+      );
+      for (let round = 0; round < 20; round += 1) for (const coordinator of both) await coordinator.renew();
+      const epochs = both.map(({ agreed }) => agreed.epoch);
+      expect(Math.max(...epochs)).toBeLessThan(8);
+    } finally {
+      for (const coordinator of both) await coordinator.close();
+    }
+  });
+});
+
+describe('a gateway that would send agents elsewhere', () => {
+  const OTHER: [string, () => Given, string, () => string][] = [
+    [
+      'another URL of an instance',
+      () => ({ instances: [{ id: 'a', url: elsewhere.url }, { id: 'b' }] }),
+      'url:a',
+      () => `"${elsewhere.url}" here, and "${urlOf('a')}" is agreed`,
+    ],
+    ['another mode', () => ({ mode: 'failover' }), 'mode', () => '"failover" here, and "sticky" is agreed'],
+    [
+      'another header with the user name',
+      () => ({ extra: 'identity: { userHeader: x-user }' }),
+      'identity.userHeader',
+      () => '"x-user" here, and "soapuser" is agreed',
+    ],
+  ];
+  test.each(OTHER)('by %s leaves the pool to the others', async (_, given, part, text) => {
+    const one = await start();
+    const two = await start(given());
+    expect(await readyz(two)).toEqual([503, `Drifted\npool ici: ${part} is ${text()}\n`]);
+    expect(await readyz(one)).toEqual([200, 'Running\n']);
+    const asked = await Promise.all(
+      users(10, 'AGENT').flatMap((user) => [post(one.url, user), post(two.url, user)]),
+    );
+    expect(new Set(asked.filter((_one, i) => i % 2 === 0).map(({ status }) => status))).toEqual(
+      new Set([200]),
+    );
+    expect(new Set(asked.filter((_one, i) => i % 2 === 1).map(({ code }) => code))).toEqual(
+      new Set(['GW_CONFIG_DIFFERS']),
+    );
+    // The same at both: who differs, and in what.
+    for (const gateway of [one, two]) {
+      expect(poolOf(gateway).configuration.differences).toEqual([
+        expect.objectContaining({ replica: two.status().replica, part, effect: 'refused' }),
+      ]);
+    }
+    expect(poolOf(two).configuration.servesHere).toBe(false);
+    expect((await ask(two.adminUrl, 'GET', '/metrics')).body).toContain(
+      'gateway_config_differences{pool="ici",effect="refused"} 1',
+    );
+    expect(two.log.map(({ msg }) => msg)).toContainEqual(expect.stringContaining('configuration drift'));
+    // Neither by a view that it holds up, nor by what it sees of connectors that are not the agreed ones.
+    expect((await ask(one.adminUrl, 'POST', '/pools/ici/instances/b/disable', WHY)).status).toBe(200);
+  });
+
+  test('takes the place of the others when they have stopped and it starts', async () => {
+    const one = await start();
+    const instances = [{ id: 'a', url: elsewhere.url }, { id: 'b' }];
+    const two = await start({ instances });
+    await stop(one);
+    await stop(two);
+    const again = await start({ instances });
+    expect(await readyz(again)).toEqual([200, 'Running\n']);
+    const placed = await Promise.all(users(6, 'AGENT').map((user) => post(again.url, user)));
+    expect(new Set(placed.map(({ connector }) => connector))).toEqual(new Set(['elsewhere', 'b']));
+  });
+
+  test('serves, and the others do not, once an operator has its configuration adopted', async () => {
+    const one = await start();
+    const two = await start({ instances: [{ id: 'a', url: elsewhere.url }, { id: 'b' }] });
+    const refused = await ask(one.adminUrl, 'POST', '/pools/ici/adopt-config', WHY);
+    expect([refused.status, refused.body.error]).toEqual([409, expect.stringContaining('already')]);
+
+    const { status, body } = await ask(two.adminUrl, 'POST', '/pools/ici/adopt-config', WHY);
+
+    expect([status, body.inEffect, body.configuration.servesHere]).toEqual([200, true, true]);
+    // Not eventually: the answer says that every gateway acts on it.
+    expect((await post(one.url, 'MILLER')).code).toBe('GW_CONFIG_DIFFERS');
+    expect((await post(two.url, 'MILLER')).status).toBe(200);
+    expect(await readyz(one)).toEqual([503, expect.stringContaining('Drifted\npool ici: url:a is')]);
+    expect(await eventsOf(two)).toContainEqual(
+      expect.objectContaining({ kind: 'configured', ...WHY, to: expect.stringContaining(elsewhere.url) }),
+    );
+  });
+});
+
+describe('a rolling change', () => {
+  test('of priorities is one view when all have it, and moves nobody before', async () => {
+    let all = await Promise.all([1, 2, 3].map(() => start({ mode: 'failover' })));
+    await eventually(() => expect(all.map((gateway) => poolOf(gateway).replicas.length)).toEqual([3, 3, 3]));
+    const [first] = all as [TestGateway];
+    const { epoch } = poolOf(first);
+    const instances = [{ id: 'b' }, { id: 'a' }];
+    for (let i = 0; i < 2; i += 1) {
+      const [oldest, ...rest] = all as [TestGateway];
+      await stop(oldest);
+      all = [...rest, await start({ mode: 'failover', instances })];
+      for (const gateway of all) expect(await readyz(gateway)).toEqual([200, 'Running\n']);
+      expect(poolOf(all[0] as TestGateway).epoch).toBe(epoch);
+    }
+    await eventually(() =>
+      expect(partsThatDiffer(all[0] as TestGateway).sort()).toEqual([
+        'priority:a overridden',
+        'priority:a overridden',
+        'priority:b overridden',
+        'priority:b overridden',
+      ]),
+    );
+    const [oldest, ...rest] = all as [TestGateway];
+    await stop(oldest);
+    all = [...rest, await start({ mode: 'failover', instances })];
+
+    await eventually(() => {
+      for (const gateway of all) {
+        const { configuration, epoch: now, active, instances: shown, view } = poolOf(gateway);
+        expect([configuration.differences, now, active?.instance, view.effective]).toEqual([
+          [],
+          epoch + 1,
+          'a',
+          true,
+        ]);
+        expect(shown.map(({ id, priority }) => `${id} ${priority}`).sort()).toEqual(['a 2', 'b 1']);
+      }
+    });
+    const events = (await eventsOf(all[0] as TestGateway)).filter(({ kind }) => kind === 'configured');
+    expect(events[0]?.to).toBe('{"priority:a":2,"priority:b":1}');
+  });
+
+  test('of a weight counts when all have it', async () => {
+    const placedBy = async (gateway: TestGateway, prefix: string) =>
+      new Set(
+        (await Promise.all(users(8, prefix).map((user) => post(gateway.url, user)))).map((o) => o.connector),
+      );
+    const instances = [{ id: 'a' }, { id: 'b', weight: 0 }];
+    const [one, two] = [await start(), await start({ instances })];
+    for (const gateway of [one, two])
+      expect(await placedBy(gateway, gateway.status().replica)).toEqual(new Set(['a', 'b']));
+    await stop(one);
+    const three = await start({ instances });
+    await eventually(() => expect(partsThatDiffer(three)).toEqual([]));
+    for (const gateway of [two, three])
+      expect(await placedBy(gateway, `${gateway.status().replica}x`)).toEqual(new Set(['a']));
+  });
+
+  test('that leaves out an instance makes a gateway unready, unless the instance is disabled before', async () => {
+    const [one, two] = [await start(), await start({ instances: [{ id: 'a' }] })];
+    expect(await readyz(two)).toEqual([503, 'Drifted\npool ici: instance b is agreed and missing here\n']);
+    expect((await ask(two.adminUrl, 'GET', '/metrics')).body).toContain(
+      'gateway_config_differences{pool="ici",effect="unready"} 1',
+    );
+    // Whom it can serve it serves.
+    const placed = await Promise.all(users(4, 'AGENT').map((user) => post(two.url, user)));
+    expect(placed.map(({ connector }) => connector)).toEqual(['a', 'a', 'a', 'a']);
+
+    await ask(one.adminUrl, 'POST', '/pools/ici/instances/b/disable', WHY);
+
+    expect(await readyz(two)).toEqual([200, 'Running\n']);
+    await stop(one);
+    await eventually(() => expect(poolOf(two).instances.map(({ id }) => id)).toEqual(['a']));
+  });
+
+  test('that adds an instance gives it agents when all have it', async () => {
+    const [one, two] = [await start({ instances: [{ id: 'a' }] }), await start()];
+    expect(await readyz(two)).toEqual([200, 'Running\n']);
+    const placed = await Promise.all(users(6, 'EARLY').map((user) => post(two.url, user)));
+    expect(new Set(placed.map(({ connector }) => connector))).toEqual(new Set(['a']));
+    await stop(one);
+    await eventually(() => expect(poolOf(two).instances.map(({ health }) => health)).toEqual(['up', 'up']));
+    const later = await Promise.all(users(6, 'LATER').map((user) => post(two.url, user)));
+    expect(new Set(later.map(({ connector }) => connector))).toEqual(new Set(['a', 'b']));
+  });
+});
