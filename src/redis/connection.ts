@@ -9,6 +9,11 @@ const REVIVED_AFTER_MS = 50;
 const LISTING_TIMEOUT_MS = 2_000;
 // A timer that fires so late tells of a busy process or machine, not of a slow Redis.
 const LATE_TIMER_MS = 20;
+// For how long that says something about a connection that was given up.
+const LATE_FOR_MS = 2_000;
+// Nothing was sent, so nothing will be answered.
+const NEVER: Promise<never> = Promise.reject(new Error('not sent'));
+NEVER.catch(() => {});
 
 /**
  * The connections of a process. `claims` carries what requests wait for,
@@ -134,7 +139,11 @@ function commandsOf(client: CommandClient, commandMs: number, limitMs: number): 
     },
     run: (script, keys, args) => {
       const command = client[script as keyof CommandClient] as unknown as Script;
-      return available(command.call(client, keys.length, ...keys, ...args) as Promise<unknown>, limitMs);
+      return available(
+        client,
+        command.call(client, keys.length, ...keys, ...args) as Promise<unknown>,
+        limitMs,
+      );
     },
     runConfirmed: async (script, keys, args, replicas) => {
       // One pipeline, so that on a cluster both go to the same node.
@@ -142,12 +151,12 @@ function commandsOf(client: CommandClient, commandMs: number, limitMs: number): 
       const command = pipeline[script as keyof typeof pipeline] as unknown as Script;
       command.call(pipeline, keys.length, ...keys, ...args);
       pipeline.wait(replicas, Math.ceil(commandMs / 2));
-      const replies = (await available(pipeline.exec(), limitMs)) ?? [];
+      const replies = (await available(client, pipeline.exec(), limitMs)) ?? [];
       for (const [error] of replies) if (error !== null) throw unavailable(error);
       const [reply, confirmations] = replies.map(([, result]) => result);
       return { reply, confirmations: Number(confirmations) };
     },
-    ping: async () => void (await available(client.ping(), limitMs)),
+    ping: async () => void (await available(client, client.ping(), limitMs)),
   };
 }
 
@@ -157,19 +166,44 @@ function commandsOf(client: CommandClient, commandMs: number, limitMs: number): 
  * run first, and would call a Redis slow that has answered long ago. ioredis's
  * own limit does.
  */
-function available<T>(reply: Promise<T>, limitMs: number): Promise<T> {
+function available<T>(client: CommandClient, reply: Promise<T>, limitMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const begunAt = performance.now();
     const timer = setTimeout(() => {
       const wasLate = performance.now() - begunAt > limitMs + LATE_TIMER_MS;
+      if (wasLate) lateTimerAt = performance.now();
       // Runs after the next look at the sockets.
       setImmediate(() => {
         const message = `redis: no answer within ${limitMs} ms`;
         reject(new StoreUnavailable(message, undefined, { wasLate, answer: reply }));
       });
     }, limitMs);
-    reply.then(resolve, (cause) => reject(unavailable(cause))).finally(() => clearTimeout(timer));
+    reply.then(resolve, (cause) => reject(notDone(client, cause))).finally(() => clearTimeout(timer));
   });
+}
+
+/** When a timer of this process was late the last time, in monotonic ms. */
+let lateTimerAt = Number.NEGATIVE_INFINITY;
+
+/** Why each connection that is not there is not there, as far as it is known. */
+const reasons = new WeakMap<CommandClient, string>();
+
+// ioredis gave the connection or the attempt up by its own timers, which may have been late.
+const GIVEN_UP = /Socket timeout|Command timed out|ETIMEDOUT|connection lost/;
+
+/** The failure of a command, in the words of what took the connection away where there is none. */
+function notDone(client: CommandClient, cause: unknown): StoreUnavailable {
+  const isUnconnected =
+    cause instanceof Error && /Stream isn't writeable|max retries per request/.test(cause.message);
+  if (!isUnconnected) return unavailable(cause);
+  const reason = reasons.get(client) ?? 'connection lost';
+  const wasLate = GIVEN_UP.test(reason) && performance.now() - lateTimerAt < LATE_FOR_MS;
+  const { message } = unavailable(new Error(reason));
+  return new StoreUnavailable(
+    `${message}: not connected`,
+    cause,
+    wasLate ? { wasLate, answer: NEVER } : undefined,
+  );
 }
 
 /** Also the `error` listener without which ioredis writes to the console. */
@@ -186,10 +220,12 @@ function reportState(client: CommandClient, onState: (state: 'up' | 'down', deta
     up = true;
     toldOfLoss = false;
     reason = 'connection lost';
+    reasons.delete(client);
     onState('up', 'connected');
   });
   client.on('error', (error: Error) => {
     reason = error.message;
+    reasons.set(client, reason);
     // On a connection that is up, `close` follows if the error ends it.
     if (!up) tellOfLoss();
   });
