@@ -230,7 +230,11 @@ describe('a Redis with TLS and an ACL user', () => {
 
   test.each([
     ['a wrong password', { username, password: 'x', tls }, /WRONGPASS|NOAUTH|isn't writeable/],
-    ['a certificate that nobody vouches for', { username, password, tls: {} }, /self-signed certificate.*not connected/],
+    [
+      'a certificate that nobody vouches for',
+      { username, password, tls: {} },
+      /self-signed certificate.*not connected/,
+    ],
   ])('is unavailable with %s', async (_, login, message) => {
     const details: string[] = [];
     redis = openRedis({
