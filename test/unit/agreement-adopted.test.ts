@@ -2,12 +2,13 @@ import { expect, test } from 'vitest';
 import type { SyncReply } from '../../src/core/agreement/ledger.ts';
 import { Ledger } from '../../src/core/agreement/ledger.ts';
 import { Replica } from '../../src/core/agreement/replica.ts';
+import { snapshotOf } from '../../src/core/agreement/standing-copy.ts';
 
 const LEASE_MS = 60_000;
 const SENT = { mono: 0, wall: 0 };
 
 /** One gateway, alone at its ledger, which others act for: workers. */
-function aReplica(awaitsConfirmation: boolean) {
+function aReplica(awaitsConfirmation: boolean, onStoreLoss: 'continue' | 'refuse' = 'refuse') {
   const ledger = new Ledger({ leaseMs: LEASE_MS, joinMs: 0 });
   let now = 0;
   let ids = 0;
@@ -23,7 +24,7 @@ function aReplica(awaitsConfirmation: boolean) {
     },
     weights: new Map(),
     leaseMs: LEASE_MS,
-    onStoreLoss: 'refuse',
+    onStoreLoss,
     awayMs: 0,
     cutOffMs: LEASE_MS,
     newId: () => `v${ids++}`,
@@ -45,7 +46,7 @@ function aReplica(awaitsConfirmation: boolean) {
   // A ledger that knows nobody waits for the end of any lease that there may have been.
   for (; now <= LEASE_MS; now += LEASE_MS / 3) sync();
   expect(replica.agreed.epoch).toBe(1);
-  return { replica, sync };
+  return { replica, sync, ledger };
 }
 
 test('a view that others act on takes effect once they have adopted it, and not before', () => {
@@ -103,4 +104,31 @@ test('of two views in a row the one before may be acted on with the new one; of 
     expect([replica.isBlocked, replica.before?.epoch]).toEqual([isBlocked, isBlocked ? undefined : 1]);
     expect(replica.fence).toBe('');
   }
+});
+
+test('workers that act alone on what was known last come back, also where the others have gone on meanwhile', () => {
+  const { replica, sync, ledger } = aReplica(true, 'continue');
+  const workersConfirm = (): void => replica.confirm(snapshotOf(replica).viewId);
+  workersConfirm();
+  sync();
+  sync();
+  for (let lease = 2; lease < 5; lease += 1) {
+    const asked = { mono: lease * LEASE_MS, wall: lease * LEASE_MS };
+    replica.failed(asked, { since: asked.mono });
+  }
+  expect([replica.isEffective, replica.modeAt(4 * LEASE_MS, 4 * LEASE_MS)]).toEqual([true, 'storeless']);
+
+  const { agreed } = replica;
+  const view = { ...agreed, epoch: agreed.epoch + 1, id: 'of the others' };
+  expect(ledger.propose({ replica: 'g2', base: agreed.id, view, events: [] }, 'life', LEASE_MS)).toBe(true);
+  // They used to confirm a view of the gateway's own, which did not count: it got no lease and acted alone for good.
+  for (let i = 0; i < 4; i += 1) {
+    sync();
+    workersConfirm();
+  }
+  expect([replica.isAway, snapshotOf(replica).viewId, replica.modeAt(0, 0)]).toEqual([
+    false,
+    view.id,
+    'leased',
+  ]);
 });

@@ -173,19 +173,22 @@ export class Replica implements Standing {
     return this.#heard.wantsState || (this.#acknowledged !== this.#adopted.id && this.#adopted.id !== '');
   }
 
-  /** It acts on a view of its own, because the store is away. */
-  get isAlone(): boolean {
-    return this.#solo !== undefined;
-  }
-
   /** Until when it may act; negative infinity without a lease. */
   get leaseEnd(): Moment {
     return this.#leaseEnd;
   }
 
-  /** All who act for this replica have adopted the view of this id. Others than the newest do not count. */
+  /** Names what is acted on: the newest view, or one of its own, which has no id among the others. */
+  get actedOn(): string {
+    return this.#solo === undefined ? this.#agreed.id : `alone.${this.#view.epoch}`;
+  }
+
+  /**
+   * All who act for this replica have adopted the view of this id. Others than the newest do not count; one of its own
+   * does, because the lease that ends it is given only to those that have acknowledged the newest.
+   */
   confirm(id: string): void {
-    if (id === this.#agreed.id) this.#adopted = this.#agreed;
+    if (id === this.#agreed.id || id === this.actedOn) this.#adopted = this.#agreed;
   }
 
   holdsLease(mono: number, wall: number): boolean {

@@ -21,10 +21,9 @@ export interface StandingSnapshot extends Omit<Standing, 'foreign' | 'modeAt'> {
 /** What another process needs in order to act as the replica may, with the lease on this process's monotonic clock. */
 export function snapshotOf(replica: Replica): StandingSnapshot {
   const { view, before, isBlocked, fence, unreachable, candidates, cutOff, failing, isDrifted } = replica;
-  const { placesAlone, placesAlike, leaseEnd, agreed, isAlone } = replica;
+  const { placesAlone, placesAlike, leaseEnd, agreed, actedOn } = replica;
   return {
-    // A view of its own has no id among the others.
-    viewId: isAlone ? `alone.${view.epoch}` : agreed.id,
+    viewId: actedOn,
     view,
     before,
     isBlocked,
