@@ -60,12 +60,12 @@ export function equalsFolded(bytes: Buffer, start: number, end: number, folded: 
   // Shorter it cannot be.
   if (end - start < folded.length) return false;
   let at = start;
-  for (const wanted of folded) {
+  for (let index = 0; index < folded.length; index++) {
     let byte = bytes[at] as number;
     while (byte === UNDERSCORE || byte === HYPHEN) byte = bytes[++at] as number;
     if (at >= end) return false;
     if (byte >= 0x41 && byte <= 0x5a) byte |= 0x20;
-    if (byte !== wanted) return false;
+    if (byte !== folded[index]) return false;
     at++;
   }
   while (at < end && (bytes[at] === UNDERSCORE || bytes[at] === HYPHEN)) at++;
