@@ -37,6 +37,7 @@ export class PoolCoordinator {
   readonly #announcedAt = new Map<InstanceId, number>();
   #probes: ProbeControl | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #cutOffTimer: NodeJS.Timeout | undefined;
   #syncing: Promise<void> | undefined;
   /** The one question to the ledger that is under way. */
   #asking: Promise<void> | undefined;
@@ -156,6 +157,7 @@ export class PoolCoordinator {
     if (!leave) await this.renew();
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#cutOffTimer);
     await this.#syncing;
     if (leave) {
       await this.#o.ledger.leave(this.#o.replica.id).catch(() => {
@@ -367,13 +369,17 @@ export class PoolCoordinator {
   /** Tells the listeners when something has changed that a waiting request may have waited for. */
   #tell(): void {
     const replica = this.#replica;
-    if (replica.tick(performance.now())) this.#o.events.onCutOff(replica.cutOff);
+    if (replica.tick(now())) this.#o.events.onCutOff(replica.cutOff);
     if (replica.isAway !== this.#wasAway) {
       this.#wasAway = replica.isAway;
       this.#o.events.onStoreState(replica.isAway ? 'away' : 'available', this.#detail);
       this.#detail = '';
     }
     this.#driftNews.tell(driftOf(replica.agreed, replica.parts));
+    clearTimeout(this.#cutOffTimer);
+    const cutOffInMs = replica.nextCutOffAt - performance.now();
+    if (!this.#isClosed && Number.isFinite(cutOffInMs))
+      this.#cutOffTimer = setTimeout(() => this.#tell(), Math.max(0, cutOffInMs) + 1).unref();
     const { view } = replica;
     const state = [
       this.#mode(),

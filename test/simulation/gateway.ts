@@ -264,7 +264,7 @@ export class Gateway {
   tell(): void {
     const { replica, host } = this;
     const { mono, wall } = host.moment;
-    replica.tick(mono);
+    replica.tick(host.moment);
     const { view, before, isBlocked, fence, placesAlone, isAway, cutOff } = replica;
     if (isAway && !this.#wasAway)
       this.wasAwayTooSoon = this.world.scheduler.now - this.link.repliedAt < AWAY_MS * SLOWEST_CLOCK;

@@ -73,7 +73,7 @@ export class Agreement {
 
   sees(replica: Replica, verdicts: Verdicts): void {
     replica.vote({ verdicts, settled: true, idle: false });
-    replica.tick(performance.now());
+    replica.tick(now());
   }
 
   /** Everybody comes to see this, and agrees on what follows from it. */
@@ -112,7 +112,7 @@ export class Agreement {
     }
     replica.accept(request, reply, sent);
     replica.restored(LIFE);
-    replica.tick(performance.now());
+    replica.tick(now());
     const proposal = replica.proposal(() => undefined);
     if (proposal === undefined) return;
     if (this.ledger.propose(proposal, LIFE, this.#now)) replica.proposed(proposal.view, now());

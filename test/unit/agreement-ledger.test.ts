@@ -492,6 +492,20 @@ test('gateways of different configurations make views by the rules that they agr
   expect([any.agreed.epoch, all.agreed.epoch]).toEqual([epoch, epoch]);
 });
 
+test('a gateway that has abstained for a lease is not asked for its vote any more, but for its acknowledgement', () => {
+  const { cluster, g1, g2 } = twoGateways();
+  g2.vote(undefined);
+  g1.vote(says('down'));
+  cluster.pass(LEASE - JOIN, g1, g2);
+  expect(g1.agreed.active).toBe('a');
+  expect([...g1.cutOff]).toEqual([]);
+
+  cluster.pass(2 * JOIN, g1, g2);
+
+  expect([g1.agreed.active, g2.agreed.active]).toEqual(['b', 'b']);
+  expect([cluster.target(g1), cluster.target(g2)]).toEqual(['b', 'b']);
+});
+
 describe('an instance that one replica alone cannot reach', () => {
   test('is cut off for it after a while, moves nobody, and takes none of its new agents', () => {
     const cluster = new Cluster();
@@ -499,12 +513,12 @@ describe('an instance that one replica alone cannot reach', () => {
     const [g1, g2] = replicas as [Replica, Replica];
     cluster.begin(...replicas);
     g1.vote(says('down'));
-    g1.tick(cluster.now);
+    g1.tick(cluster.moment);
     cluster.settle(...replicas);
     expect([g1.agreed.active, [...g1.unreachable], g1.candidates.length]).toEqual(['a', ['a'], 0]);
     expect(cluster.target(g1)).toBe('a');
     cluster.now += 1_750;
-    expect(g1.tick(cluster.now)).toBe(true);
+    expect(g1.tick(cluster.moment)).toBe(true);
     const bound = { instance: 'a', incarnation: '' };
     expect(judge(g1, bound, cluster.now, cluster.now)).toBe('cut-off');
     expect(judge(g2, bound, cluster.now, cluster.now)).toBe('forward');

@@ -14,6 +14,8 @@ export interface Heard {
   readonly replicas: number;
   readonly policy: Policy;
   readonly ballots: readonly Ballot[];
+  /** Monotonic ms since when a replica has been heard to abstain. */
+  readonly abstainsSince: ReadonlyMap<string, number>;
   /** What the ledger counts the changes of {@link ballots} by; 0 where it may count anew. */
   readonly ballotsState: number;
   /** The store's clock in its last answer, in ms since the Unix epoch. */
@@ -29,6 +31,7 @@ export const NOTHING_HEARD: Heard = Object.freeze({
   replicas: 0,
   policy: NO_POLICY,
   ballots: Object.freeze([]) as readonly Ballot[],
+  abstainsSince: new Map(),
   ballotsState: 0,
   clock: 0,
   askedAt: 0,
@@ -46,10 +49,28 @@ export function hear(before: Heard, reply: SyncReply, askedAt: number): Heard {
     replicas,
     policy: policyAfter(before.policy, reply),
     ballots: ballots ?? before.ballots,
+    abstainsSince: ballots === undefined ? before.abstainsSince : abstentions(before, ballots, askedAt),
     ballotsState: ballots === undefined ? ballotsKnown : reply.ballotsState,
     clock: now,
     askedAt,
   };
+}
+
+function abstentions(
+  { abstainsSince }: Heard,
+  ballots: readonly Ballot[],
+  now: number,
+): Heard['abstainsSince'] {
+  const abstaining = ballots.filter(({ opinion }) => opinion === undefined);
+  return new Map(abstaining.map(({ replica }) => [replica, abstainsSince.get(replica) ?? now]));
+}
+
+/** The ballots by which views are made: a replica that has abstained for a lease is not counted any more. */
+export function ballotsOf({ ballots, abstainsSince, askedAt }: Heard, leaseMs: number): readonly Ballot[] {
+  return ballots.map((ballot) => {
+    const since = abstainsSince.get(ballot.replica);
+    return since !== undefined && askedAt - since >= leaseMs ? { ...ballot, isAbsent: true } : ballot;
+  });
 }
 
 /** An older one is what a store remembers that has lost the last; it will ask. */

@@ -173,7 +173,7 @@ class Fold {
     if (before === undefined) this.#changed = true;
     next = this.#withAdmin(id, next);
     const verdicts = this.#verdictsOn(id);
-    const life = newLife(next, verdicts, this.#c.ballots.length);
+    const life = newLife(next, verdicts, this.#live);
     if (life !== undefined) next = this.#reborn(id, next, life);
     next = this.#withHealth(id, next, verdicts);
     next = this.#withQuarantine(id, next, verdicts);
@@ -226,6 +226,11 @@ class Fold {
     return this.#view.active !== id || this.#isIdle();
   }
 
+  /** Of how many replicas a quorum is asked. */
+  get #live(): number {
+    return this.#c.ballots.filter(({ isAbsent }) => isAbsent !== true).length;
+  }
+
   #isIdle(): boolean {
     const { ballots } = this.#c;
     return ballots.length > 0 && ballots.every(({ opinion }) => opinion?.idle === true);
@@ -241,8 +246,8 @@ class Fold {
   }
 
   #withHealth(id: InstanceId, instance: AgreedInstance, verdicts: readonly Verdict[]): AgreedInstance {
-    const { ballots, rules } = this.#c;
-    const live = ballots.length;
+    const { rules } = this.#c;
+    const live = this.#live;
     const up = verdicts.filter(({ health }) => health === 'up').length;
     const down = verdicts.length - up;
     const saysUp = up > 0 && up >= votesNeeded(rules.quorum, 'up', live);

@@ -25,6 +25,8 @@ export interface Ballot {
   readonly opinion: Opinion | undefined;
   /** The configuration that it has registered. Releases that register none have none. */
   readonly config?: Parts;
+  /** It has abstained for so long that a quorum does without it. */
+  readonly isAbsent?: boolean;
 }
 
 /** How many of the live replicas it takes to call an instance up or down. */

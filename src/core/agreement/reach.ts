@@ -1,6 +1,6 @@
 import type { InstanceId, InstanceState } from '../instance.ts';
 import type { View } from '../view.ts';
-import type { Opinion } from './opinion.ts';
+import type { Ballot, Opinion } from './opinion.ts';
 
 const NOBODY: ReadonlySet<InstanceId> = new Set();
 
@@ -9,7 +9,9 @@ export class Reach {
   readonly #cutOffMs: number;
   #unreachable = NOBODY;
   #candidates: readonly InstanceState[] = [];
-  /** Monotonic ms of the {@link tick} that first found it out of reach. */
+  /** Those of the unreachable that another replica reaches, by a view that is agreed. */
+  #reachedByOthers = NOBODY;
+  /** Monotonic ms of the {@link tick} that first found such an instance. */
   #since: ReadonlyMap<InstanceId, number> = new Map();
   #cutOff = NOBODY;
 
@@ -34,14 +36,20 @@ export class Reach {
   /**
    * To be called whenever one of these has changed. Who abstains calls nothing unreachable.
    *
+   * @param others what the other replicas say; nothing while the view is not agreed
    * @param foreign instances that the configuration here does not name
    */
-  compare(view: View, opinion: Opinion | undefined, foreign = NOBODY): void {
+  compare(view: View, opinion: Opinion | undefined, others: readonly Ballot[], foreign = NOBODY): void {
     const unreachable = new Set<InstanceId>();
     for (const [id, verdict] of Object.entries(opinion?.verdicts ?? {})) {
       if (verdict.health === 'down' && view.instances.get(id)?.health === 'up') unreachable.add(id);
     }
     this.#unreachable = unreachable;
+    const isReached = (id: InstanceId): boolean =>
+      others.some((other) => other.opinion?.verdicts[id]?.health === 'up');
+    this.#reachedByOthers = new Set([...unreachable].filter(isReached));
+    // An interruption starts the time anew.
+    this.#since = new Map([...this.#since].filter(([id]) => this.#reachedByOthers.has(id)));
     const { assignable } = view;
     this.#candidates =
       unreachable.size === 0 && foreign.size === 0
@@ -49,10 +57,20 @@ export class Reach {
         : assignable.filter(({ id }) => !unreachable.has(id) && !foreign.has(id));
   }
 
-  /** Lets time pass, up to `mono` in monotonic ms. Returns true where {@link cutOff} has changed. */
-  tick(mono: number): boolean {
+  /** Monotonic ms at which the next instance counts as cut off, if nothing changes until then. */
+  get nextCutOffAt(): number {
+    const waiting = [...this.#since].filter(([id]) => !this.#cutOff.has(id));
+    return Math.min(...waiting.map(([, from]) => from + this.#cutOffMs));
+  }
+
+  /**
+   * Lets time pass, up to `mono` in monotonic ms. Returns true where {@link cutOff} has changed.
+   *
+   * @param hasLease without a lease this replica does not know what the others reach
+   */
+  tick(mono: number, hasLease: boolean): boolean {
     const since = new Map<InstanceId, number>();
-    for (const id of this.#unreachable) since.set(id, this.#since.get(id) ?? mono);
+    if (hasLease) for (const id of this.#reachedByOthers) since.set(id, this.#since.get(id) ?? mono);
     this.#since = since;
     const cutOff = [...since].filter(([, from]) => mono - from >= this.#cutOffMs).map(([id]) => id);
     if (cutOff.length === this.#cutOff.size && cutOff.every((id) => this.#cutOff.has(id))) return false;

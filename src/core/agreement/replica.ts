@@ -4,7 +4,7 @@ import type { Parts } from './agreed-config.ts';
 import { partsOf } from './agreed-config.ts';
 import type { AgreedView, PoolEvent } from './agreed-view.ts';
 import { NO_VIEW } from './agreed-view.ts';
-import { hear, NOTHING_HEARD } from './heard.ts';
+import { ballotsOf, hear, NOTHING_HEARD } from './heard.ts';
 import { holds, leaseEndFrom, modeUnder, NO_LEASE } from './lease.ts';
 import type { ProposeRequest, SyncReply, SyncRequest } from './ledger.ts';
 import { materialize } from './materialize.ts';
@@ -109,6 +109,11 @@ export class Replica implements Standing {
   /** What the configuration here says. */
   get parts(): Parts {
     return this.#config.parts;
+  }
+
+  /** Monotonic ms at which {@link cutOff} changes, if nothing else does; infinite where it does not. */
+  get nextCutOffAt(): number {
+    return this.#reach.nextCutOffAt;
   }
 
   get candidates(): readonly InstanceState[] {
@@ -331,10 +336,11 @@ export class Replica implements Standing {
   /** The next view, where this replica sees a reason for one. */
   proposal(boundAgents: (instance: InstanceId) => number | undefined): ProposeRequest | undefined {
     if (!this.#heard.isOpen || !this.#isEffective) return undefined;
-    const { askedAt, ballots } = this.#heard;
-    const next = this.#next(this.#agreed, { ballots, boundAgents, config: this.#config.partAt(askedAt) });
+    const { id: replica, leaseMs } = this.#o;
+    const ballots = ballotsOf(this.#heard, leaseMs);
+    const config = this.#config.partAt(this.#heard.askedAt);
+    const next = this.#next(this.#agreed, { ballots, boundAgents, config });
     if (next === undefined) return undefined;
-    const { id: replica } = this.#o;
     const events = next.events.map((event): PoolEvent => ({ ...event, by: replica }));
     return { replica, base: this.#agreed.id, view: next.view, events };
   }
@@ -400,12 +406,15 @@ export class Replica implements Standing {
   }
 
   #see(): void {
-    this.#reach.compare(this.#view, this.#opinion, this.#foreign);
+    const { ballots, isOpen } = this.#heard;
+    const isAgreed = isOpen && this.#isEffective && this.#solo === undefined;
+    const others = isAgreed ? ballots.filter(({ replica }) => replica !== this.#o.id) : [];
+    this.#reach.compare(this.#view, this.#opinion, others, this.#foreign);
   }
 
   /** Lets time pass. Returns true where {@link cutOff} changed. */
-  tick(mono: number): boolean {
-    return this.#reach.tick(mono);
+  tick({ mono, wall }: Moment): boolean {
+    return this.#reach.tick(mono, this.holdsLease(mono, wall));
   }
 
   #materialize(view: AgreedView): View {
