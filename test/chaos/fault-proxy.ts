@@ -20,6 +20,8 @@ export interface FaultProxy extends Address {
   silence(): void;
   /** Everything passes again; after a silence, also what was held back meanwhile. */
   heal(): void;
+  /** From now on what the target sends arrives so many ms later: at least, and at most. In order. */
+  delay(leastMs: number, mostMs: number): void;
   close(): Promise<void>;
 }
 
@@ -30,6 +32,8 @@ export async function startFaultProxy(target: () => Address | Promise<Address>):
   let state: State = 'open';
   const pairs = new Set<Pair>();
   const waiting = new Set<Socket>();
+  let delays: readonly [number, number] = [0, 0];
+  const delayMs = (): number => delays[0] + Math.random() * (delays[1] - delays[0]);
 
   const relay = async (client: Socket): Promise<void> => {
     let address: Address;
@@ -43,7 +47,7 @@ export async function startFaultProxy(target: () => Address | Promise<Address>):
     if (state === 'cut') client.resetAndDestroy();
     else if (state === 'silent') waiting.add(client);
     if (client.destroyed || state !== 'open') return;
-    const pair = new Pair(client, connect(address));
+    const pair = new Pair(client, connect(address), delayMs);
     pairs.add(pair);
     pair.onEnd = () => pairs.delete(pair);
   };
@@ -79,6 +83,9 @@ export async function startFaultProxy(target: () => Address | Promise<Address>):
       for (const client of waiting) void relay(client);
       waiting.clear();
     },
+    delay: (leastMs, mostMs) => {
+      delays = [leastMs, mostMs];
+    },
     close: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
       reset();
@@ -93,12 +100,12 @@ class Pair {
   readonly #ends: readonly [Socket, Socket];
   #held = false;
 
-  constructor(client: Socket, server: Socket) {
+  constructor(client: Socket, server: Socket, delayMs: () => number) {
     this.#ends = [client, server];
     server.allowHalfOpen = true;
     server.setNoDelay(true);
-    this.#pass(client, server);
-    this.#pass(server, client);
+    this.#pass(client, server, () => 0);
+    this.#pass(server, client, delayMs);
     client.resume();
   }
 
@@ -116,9 +123,17 @@ class Pair {
     for (const end of this.#ends) end.resetAndDestroy();
   }
 
-  #pass(from: Socket, to: Socket): void {
+  #pass(from: Socket, to: Socket, delayMs: () => number): void {
+    // What is sent later arrives later.
+    let free = 0;
     from.on('data', (chunk) => {
-      if (!to.write(chunk)) from.pause();
+      const now = performance.now();
+      free = Math.max(free, now + delayMs());
+      const pass = (): void => {
+        if (!to.destroyed && !to.write(chunk)) from.pause();
+      };
+      if (free <= now) pass();
+      else setTimeout(pass, free - now);
     });
     to.on('drain', () => {
       if (!this.#held) from.resume();
