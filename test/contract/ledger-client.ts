@@ -229,6 +229,18 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         expect(reply).toMatchObject({ effective: true, replicas: 1 });
       });
 
+      test('a replica that leaves and is not registered changes nothing', async () => {
+        await openForOne();
+        await one.leave('r1');
+        const view = viewOf(1, 'x');
+        expect(await one.propose({ replica: 'r1', base: '', view, events: [] })).toBe(true);
+
+        await one.leave('r1');
+
+        const next = { replica: 'r1', base: view.id, view: viewOf(2, 'y'), events: [] };
+        expect(await one.propose(next)).toBe(false);
+      });
+
       test('a replica that cannot write its bindings back is waited for, but not for ever', async () => {
         await one.sync(request('r1'));
         await two.sync(request('r2'));

@@ -32,6 +32,7 @@ export function ledgerOn(
       await redis.claims.run('testDelete', keys, []);
     },
     fence: async () => String((await redis.claims.run('testGet', [key('fence')], [])) ?? ''),
+    now: async () => Number(await redis.claims.run('testNow', [key('ledger')], [])),
     close: async () => {},
   };
 }
@@ -54,6 +55,9 @@ const PEEKS = {
   testMark: `return redis.call('HSET', KEYS[1], 'mark', ARGV[1])`,
   testDelete: `return redis.call('DEL', unpack(KEYS))`,
   testGet: `return redis.call('GET', KEYS[1])`,
+  testNow: `
+local time = redis.call('TIME')
+return string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))`,
   testAge: `
 local by = tonumber(ARGV[1])
 local function earlier(at) return string.format('%.0f', at - by) end

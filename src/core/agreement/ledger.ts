@@ -254,7 +254,8 @@ export class Ledger {
 
   /** A replica stops, and acts on nothing any more: the others need not wait for its lease to end. */
   leave(replica: string): void {
-    if (this.#replicas.delete(replica)) this.#ballotsState += 1;
+    if (!this.#replicas.delete(replica)) return;
+    this.#ballotsState += 1;
     // By the clock of the last sync: the next one sees whether the clock was set meanwhile.
     this.#tryEffect(this.#last);
   }
