@@ -6,8 +6,11 @@ import { isUtf8 } from 'node:buffer';
  */
 export const USER_LIMIT = 256;
 
-/** Changes with what {@link canonicalUser} makes of any name: gateways that differ would take one agent for two. */
-export const USER_NAME_FORM = 1;
+/**
+ * Raised with every change of what {@link canonicalUser} makes of any name: gateways that differ would take one agent
+ * for two. Releases before 2 made upper case of every character, also where that mixes up two names.
+ */
+export const USER_NAME_FORM = 2;
 
 /**
  * The one spelling of a user name under which it is compared: Unicode
