@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
 import { RedisLedger } from '../../src/coordination/redis-ledger.ts';
+import { partsOf } from '../../src/core/agreement/agreed-config.ts';
+import type { PoolRules } from '../../src/core/agreement/next-view.ts';
+import type { Failback } from '../../src/core/agreement/policy.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 
@@ -8,8 +11,12 @@ export interface BareReplicaOptions {
   readonly id: string;
   readonly pool: string;
   readonly keyPrefix: string;
+  /** By priority. */
   readonly instances: readonly InstanceId[];
+  readonly mode?: PoolRules['mode'];
+  readonly failback?: Failback;
   readonly leaseMs?: number;
+  readonly joinMs?: number;
 }
 
 /**
@@ -18,20 +25,33 @@ export interface BareReplicaOptions {
  */
 export async function startBareReplica(
   redis: RedisConnection,
-  { id, pool, keyPrefix, instances, leaseMs = 3_000 }: BareReplicaOptions,
+  {
+    id,
+    pool,
+    keyPrefix,
+    instances,
+    mode = 'sticky',
+    failback,
+    leaseMs = 3_000,
+    joinMs = leaseMs / 3,
+  }: BareReplicaOptions,
 ): Promise<PoolCoordinator> {
+  const rules: PoolRules = {
+    mode,
+    quorum: 'majority',
+    quarantines: true,
+    countsLives: true,
+    instances: instances.map((instance, i) => ({ id: instance, priority: i + 1, admin: 'enabled' })),
+  };
+  const weights = new Map<InstanceId, number>();
+  const parts = partsOf({ rules, weights, ...(failback === undefined ? {} : { failback }) });
   const coordinator = new PoolCoordinator({
     replica: {
       id,
       pool,
-      rules: {
-        mode: 'sticky',
-        quorum: 'majority',
-        quarantines: true,
-        countsLives: true,
-        instances: instances.map((instance, i) => ({ id: instance, priority: i + 1, admin: 'enabled' })),
-      },
-      weights: new Map(),
+      rules,
+      weights,
+      parts: () => parts,
       leaseMs,
       onStoreLoss: 'refuse',
       awayMs: 300,
@@ -39,7 +59,7 @@ export async function startBareReplica(
       newId: randomUUID,
     },
     thresholds: { rise: 2, fall: 3 },
-    ledger: new RedisLedger(redis, pool, { keyPrefix, leaseMs, joinMs: leaseMs / 3, confirmedBy: 0 }),
+    ledger: new RedisLedger(redis, pool, { keyPrefix, leaseMs, joinMs, confirmedBy: 0 }),
     renewMs: leaseMs / 3,
     doubtMs: 100,
     answerMs: 1_000,

@@ -1,0 +1,216 @@
+import { readFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import type { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
+import type { AgreedView } from '../../src/core/agreement/agreed-view.ts';
+import { viewId } from '../../src/core/agreement/ledger.ts';
+import { driftOf } from '../../src/core/agreement/own-config.ts';
+import type { LedgerClient } from '../../src/core/ports.ts';
+import type { RedisConnection } from '../../src/redis/connection.ts';
+import { openRedis } from '../../src/redis/connection.ts';
+import { uniquePrefix } from '../contract/affinity-store.ts';
+import { letOpen, OPINION, policyOf, TIMES, viewOf } from '../contract/ledger-client.ts';
+import { startBareReplica } from '../support/bare-replica.ts';
+import { eventually } from '../support/eventually.ts';
+import { request } from '../support/ledger-requests.ts';
+import { ledgerOn } from '../support/redis-ledgers.ts';
+
+const POOL = 'crm';
+const CONFIG = { quorum: 'all', 'url:a': 'http://a' };
+// What the scripts of the last release know of.
+const KEYS = 5;
+const SYNC_ARGUMENTS = 20;
+const SYNC_REPLY = 11;
+
+/** The scripts of the last release, as its gateways load them. */
+const LAST_RELEASE = Object.fromEntries(
+  ['gwSync', 'gwPropose', 'gwDecree', 'gwLeave'].map((name) => [
+    name,
+    readFileSync(new URL(`../fixtures/release-0.1/${name}.lua`, import.meta.url), 'utf8'),
+  ]),
+);
+
+/** The connection of a gateway of the last release: its scripts, with what it gives them and reads of them. */
+function ofLastRelease(redis: RedisConnection): RedisConnection {
+  const { ledger } = redis;
+  const run = async (script: string, keys: readonly string[], args: readonly string[]): Promise<unknown> => {
+    if (script !== 'gwSync') return ledger.run(script, keys.slice(0, KEYS), args);
+    const reply = await ledger.run(script, keys.slice(0, KEYS), args.slice(0, SYNC_ARGUMENTS));
+    const parts = reply as unknown[];
+    return [...parts.slice(0, SYNC_REPLY), '', ...parts.slice(SYNC_REPLY), 'configs', []];
+  };
+  return {
+    ...redis,
+    ledger: { ...ledger, run, define: (ours) => ledger.define({ ...ours, ...LAST_RELEASE }) },
+  };
+}
+
+let connections: RedisConnection[];
+let keyPrefix: string;
+
+async function connect(): Promise<RedisConnection> {
+  const redis = openRedis({ url: inject('redisUrl'), commandTimeoutMs: 5_000 });
+  connections.push(redis);
+  await eventually(() => redis.ping());
+  return redis;
+}
+
+beforeEach(() => {
+  connections = [];
+  keyPrefix = uniquePrefix();
+});
+afterEach(async () => {
+  for (const redis of connections) await redis.close();
+});
+
+describe('a ledger that gateways of the last release and of this one share', () => {
+  let last: LedgerClient;
+  let ours: LedgerClient;
+  let passTime: (ms: number) => Promise<void>;
+
+  beforeEach(async () => {
+    last = ledgerOn(ofLastRelease(await connect()), TIMES, { keyPrefix }).connect();
+    const ledger = ledgerOn(await connect(), TIMES, { keyPrefix });
+    ours = ledger.connect();
+    passTime = ledger.passTime;
+  });
+  afterEach(async () => {
+    for (const client of [last, ours]) await client.close();
+  });
+
+  const openForBoth = (): Promise<string> =>
+    letOpen({ passTime }, TIMES, [
+      [last, 'old'],
+      [ours, 'new'],
+    ]);
+  const configs = async (): Promise<Record<string, unknown>> => {
+    const { ballots = [] } = await ours.sync(request('new', { config: CONFIG, ballotsKnown: -1 }));
+    return Object.fromEntries(ballots.map(({ replica, config }) => [replica, config]));
+  };
+
+  test.each(['this', 'the last'])('a view of %s release is in effect when both have it', async (whose) => {
+    const restored = await openForBoth();
+    const view: AgreedView = { ...viewOf(1, 'x'), config: CONFIG, configWish: 'w' };
+    const [proposes, other] = whose === 'this' ? [ours, last] : [last, ours];
+    const [id, otherId] = whose === 'this' ? ['new', 'old'] : ['old', 'new'];
+    expect(await proposes.propose({ replica: id, base: '', view, events: [] })).toBe(true);
+    const adopted = { epoch: 1, viewId: view.id, restored, held: true };
+
+    expect(await proposes.sync(request(id, adopted))).toMatchObject({ effective: false, granted: true });
+    const told = await other.sync(request(otherId, { restored, held: true }));
+    // All of it, also what the last release knows nothing of: it hands that on in the views that it makes.
+    expect([told.effective, told.view]).toEqual([false, view]);
+
+    const fence = `${view.id}:${restored}`;
+    expect(await other.sync(request(otherId, adopted))).toMatchObject({ effective: true, fence });
+    expect(await proposes.sync(request(id, adopted))).toMatchObject({ effective: true, fence });
+  });
+
+  test('what each registers stays as it is when the other syncs', async () => {
+    const restored = await openForBoth();
+    const held = { restored, held: true };
+    await last.sync(request('old', { ...held, opinion: OPINION }));
+    await ours.sync(request('new', { ...held, config: CONFIG, opinion: OPINION }));
+    for (let round = 0; round < 3; round += 1) {
+      await passTime(TIMES.leaseMs / 3);
+      const one = await last.sync(request('old', { ...held, opinion: OPINION, ballotsKnown: -1 }));
+      expect(one).toMatchObject({ open: true, granted: true, replicas: 2 });
+      expect(one.ballots).toEqual([
+        { replica: 'new', opinion: OPINION },
+        { replica: 'old', opinion: OPINION },
+      ]);
+      const two = await ours.sync(
+        request('new', { ...held, config: CONFIG, opinion: OPINION, ballotsKnown: -1 }),
+      );
+      expect(two).toMatchObject({ open: true, granted: true, replicas: 2 });
+      expect(two.ballots).toEqual([
+        { replica: 'new', opinion: OPINION, config: CONFIG },
+        { replica: 'old', opinion: OPINION },
+      ]);
+    }
+    expect(await last.decree({ base: 0, policy: policyOf(1), events: [] })).toBe(true);
+    expect((await ours.sync(request('new', { ...held, config: CONFIG }))).policy).toEqual(policyOf(1));
+  });
+
+  test.each(['leaves by', 'is swept by'])(
+    'what is left of a gateway that %s the last release does not count for the next of its name',
+    async (how) => {
+      const restored = await openForBoth();
+      await ours.sync(request('changed', { config: CONFIG }));
+      expect(await configs()).toEqual({ old: undefined, new: CONFIG, changed: CONFIG });
+      if (how === 'leaves by') await last.leave('changed');
+      for (let third = 0; third < 4; third += 1) {
+        await passTime(TIMES.leaseMs / 3);
+        await last.sync(request('old', { restored }));
+      }
+      await ours.sync(request('new', { restored, config: CONFIG }));
+      expect(await configs()).toEqual({ old: undefined, new: CONFIG });
+
+      await last.sync(request('changed', { restored }));
+
+      expect(await configs()).toEqual({ old: undefined, new: CONFIG, changed: undefined });
+    },
+  );
+});
+
+test('gateways of this release neither refuse one that registers nothing, nor undo its views without end', async () => {
+  const times = { leaseMs: 500, joinMs: 0 };
+  const last = ledgerOn(ofLastRelease(await connect()), times, { keyPrefix }).connect();
+  const redis = await connect();
+  const known: PoolCoordinator[] = [];
+  let restored = '';
+  let adopted: AgreedView | undefined;
+  const acknowledge = async () => {
+    const { epoch = 0, id = '' } = adopted ?? {};
+    const asked = request('old', { epoch, viewId: id, restored, held: true, opinion: OPINION });
+    const reply = await last.sync(asked);
+    restored = reply.life;
+    adopted = reply.view ?? adopted;
+    return reply;
+  };
+  try {
+    await acknowledge();
+    for (const id of ['new1', 'new2']) {
+      const failback = { kind: 'immediate' } as const;
+      const given = {
+        id,
+        pool: POOL,
+        keyPrefix,
+        mode: 'failover',
+        instances: ['b', 'a'],
+        failback,
+        ...times,
+      };
+      known.push(await startBareReplica(redis, given as Parameters<typeof startBareReplica>[1]));
+    }
+    const round = async () => {
+      for (const coordinator of known) await coordinator.renew();
+      await acknowledge();
+      return acknowledge();
+    };
+    await eventually(async () => {
+      const { effective } = await round();
+      expect([effective, adopted?.config !== undefined, adopted?.active !== '']).toEqual([true, true, true]);
+    });
+    const before = adopted?.epoch ?? 0;
+    // The old one acts by its own priorities, and by its own failback.
+    let proposed = 0;
+    for (let i = 0; i < 20; i += 1) {
+      const { effective } = await round();
+      if (!effective || adopted === undefined || adopted.active === 'a') continue;
+      proposed += 1;
+      const epoch = adopted.epoch + 1;
+      const view = { ...adopted, epoch, id: viewId(epoch, `old${i}`), active: 'a' };
+      if (await last.propose({ replica: 'old', base: adopted.id, view, events: [] })) adopted = view;
+    }
+    await eventually(async () => expect(await round()).toMatchObject({ effective: true }));
+
+    expect([proposed > 0, adopted?.active, (adopted?.epoch ?? 0) - before < 4]).toEqual([true, 'a', true]);
+    for (const { agreed, parts, isEffective, leaseRemaining } of known) {
+      expect([agreed.id, isEffective, leaseRemaining > 0]).toEqual([adopted?.id, true, true]);
+      expect(driftOf(agreed, parts)).toMatchObject({ differences: [], serves: true, ready: true });
+    }
+  } finally {
+    for (const coordinator of known) await coordinator.close();
+    await last.close();
+  }
+});
