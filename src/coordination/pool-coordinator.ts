@@ -387,6 +387,7 @@ export class PoolCoordinator {
       replica.before?.epoch,
       replica.fence,
       replica.placesAlone,
+      replica.hearsStore,
       replica.placesAlike,
       this.#opinion.isSettled,
       ...replica.cutOff,

@@ -87,10 +87,9 @@ export type WayToBind = 'claim' | 'storeless' | 'wait' | 'renew';
 
 export function wayToBind(standing: Standing, mono: number, wall: number): WayToBind {
   const mode = standing.modeAt(mono, wall);
-  if (mode === 'storeless') return 'storeless';
   if (mode === 'waiting') return 'renew';
-  if (standing.fence !== '') return 'claim';
-  return standing.placesAlone ? 'storeless' : 'wait';
+  if (mode === 'leased' && standing.fence !== '') return 'claim';
+  return standing.placesAlone && !standing.hearsStore ? 'storeless' : 'wait';
 }
 
 /**

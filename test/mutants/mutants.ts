@@ -34,7 +34,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the adoption of an earlier view passes for that of the newest',
     file: 'src/core/agreement/replica.ts',
-    search: 'if (id === this.#agreed.id) this.#adopted = this.#agreed;',
+    search: 'if (id === this.#agreed.id || id === this.actedOn) this.#adopted = this.#agreed;',
     replace: 'this.#adopted = this.#agreed;',
     tests: ['test/unit/agreement-adopted.test.ts'],
   },

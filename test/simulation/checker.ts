@@ -4,9 +4,11 @@ import type { RoutedBinding } from '../../src/core/route.ts';
 import { judge } from '../../src/core/route.ts';
 import { isSamePlace, keyOf } from './bindings.ts';
 import type { Gateway } from './gateway.ts';
+import { SLOWEST_CLOCK } from './gateway.ts';
 import type { Request } from './requests.ts';
 import { activeRoute } from './requests.ts';
 import {
+  AWAY_MS,
   CONNECT_TIMEOUT_MS,
   CONVERGENCE_MS,
   DETECTION_MS,
@@ -92,8 +94,12 @@ export class Checker {
   }
 
   /** Told before it is placed. Nothing excuses that where the store may only have stood still. */
-  onPlacedAlone({ id, wasAwayTooSoon, bindings }: Gateway, agent: string): void {
-    if (wasAwayTooSoon && bindings.get(agent)?.alone !== true) this.#tooSoon.add(`${id} ${agent}`);
+  onPlacedAlone({ id, wasAwayTooSoon, link, replica, bindings }: Gateway, agent: string): void {
+    // Others claim at a store that has answered, and that is open.
+    const hasJustAnswered =
+      replica.isOpen && this.#world.scheduler.now - link.repliedAt < AWAY_MS * SLOWEST_CLOCK;
+    const isTooSoon = wasAwayTooSoon || hasJustAnswered;
+    if (isTooSoon && bindings.get(agent)?.alone !== true) this.#tooSoon.add(`${id} ${agent}`);
   }
 
   /** 3 */

@@ -22,7 +22,7 @@ import {
 } from './times.ts';
 import type { World } from './world.ts';
 
-const SLOWEST_CLOCK = 0.98;
+export const SLOWEST_CLOCK = 0.98;
 
 export interface GatewayOptions {
   /** Of the replica's place; a successor has the same. */
@@ -265,12 +265,12 @@ export class Gateway {
     const { replica, host } = this;
     const { mono, wall } = host.moment;
     replica.tick(host.moment);
-    const { view, before, isBlocked, fence, placesAlone, isAway, cutOff } = replica;
+    const { view, before, isBlocked, fence, placesAlone, hearsStore, isAway, cutOff } = replica;
     if (isAway && !this.#wasAway)
       this.wasAwayTooSoon = this.world.scheduler.now - this.link.repliedAt < AWAY_MS * SLOWEST_CLOCK;
     this.#wasAway = isAway;
     const mode = replica.modeAt(mono, wall);
-    const state = `${mode} ${isBlocked} ${before?.epoch} ${fence} ${placesAlone} ${[...cutOff]}`;
+    const state = `${mode} ${isBlocked} ${before?.epoch} ${fence} ${placesAlone} ${hearsStore} ${[...cutOff]}`;
     if (view === this.#toldView && state === this.#told) return;
     this.#toldView = view;
     this.#told = state;

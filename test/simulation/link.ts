@@ -56,7 +56,7 @@ const LATE_TIMER_MS = 20;
  */
 export class Link {
   readonly faults = noLinkFaults();
-  /** When the store was heard last, in true time. */
+  /** When the ledger was heard last, in true time. */
   repliedAt = Number.NEGATIVE_INFINITY;
   readonly #scheduler: Scheduler;
   readonly #store: Store;
@@ -124,7 +124,8 @@ export class Link {
           return;
         }
         isOver = true;
-        this.repliedAt = this.#scheduler.now;
+        // An answered claim excuses no silence of the ledger, whose questions a gateway counts.
+        if (command.kind === 'sync') this.repliedAt = this.#scheduler.now;
         onReply(reply);
       });
     };

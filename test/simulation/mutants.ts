@@ -26,6 +26,13 @@ class IgnoresBefore extends Replica {
   }
 }
 
+/** Goes on placing agents alone when the store has answered, until it has a lease itself. */
+class PlacesUntilLeased extends Replica {
+  override get hearsStore(): boolean {
+    return false;
+  }
+}
+
 class SkipsEpochCheck extends Store {
   protected override isStale(): boolean {
     return false;
@@ -91,6 +98,10 @@ export const MUTANTS: Readonly<Record<string, Rules>> = {
   'place alone after two time-outs': {
     ...RULES,
     createReplica: (options) => new Replica({ ...options, awayMs: 100 }),
+  },
+  'place alone though the store has answered': {
+    ...RULES,
+    createReplica: (options) => new PlacesUntilLeased(options),
   },
   'restore the first, not the latest': { ...RULES, createStore: (events) => new RestoresEarlier(events) },
 };

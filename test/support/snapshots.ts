@@ -28,6 +28,7 @@ export function aSnapshot(
     cutOff: new Set(),
     failing: new Set(),
     placesAlone: false,
+    hearsStore: false,
     placesAlike: false,
     agreedEpoch: epoch,
     ...changes,

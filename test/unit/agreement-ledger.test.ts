@@ -404,6 +404,26 @@ describe('a replica without the store', () => {
     expect(g1.placesAlone).toBe(true);
   });
 
+  test('places nobody alone once the store has answered and others may claim at it, until it is silent again', () => {
+    const { cluster, g1, g2 } = twoGateways();
+    const ways = (): string[] => [cluster.mode(g1), wayToBind(g1, cluster.now, cluster.now)];
+    const failBesideOther = (): void => {
+      for (let passed = 0; passed <= LEASE + 500; passed += 100) {
+        g1.failed(cluster.moment);
+        cluster.sync(g2);
+        cluster.now += 100;
+      }
+    };
+    failBesideOther();
+    expect(ways()).toEqual(['storeless', 'storeless']);
+    // What it knows has to be written back before it gets a lease; known agents are served meanwhile.
+    const request = g1.request(cluster.moment);
+    g1.accept(request, cluster.ledger.sync(request, cluster.life, cluster.now), cluster.moment);
+    expect(ways()).toEqual(['storeless', 'wait']);
+    failBesideOther();
+    expect(ways()).toEqual(['storeless', 'storeless']);
+  });
+
   test('acts on its lease, then goes on alone and skips what it finds lost', () => {
     const cluster = new Cluster();
     const g1 = cluster.replica('g1');

@@ -33,6 +33,7 @@ function standing(view: View, { mode = 'leased', failing = [], cutOff = [] }: Gi
     leaseEnd: NO_LEASE,
     foreign: new Set(),
     placesAlone: mode === 'storeless',
+    hearsStore: false,
     placesAlike: false,
     modeAt: () => mode,
   };

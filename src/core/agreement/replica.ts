@@ -163,6 +163,10 @@ export class Replica implements Standing {
     return this.#outage.isAway && this.#o.onStoreLoss === 'continue';
   }
 
+  get hearsStore(): boolean {
+    return this.#outage.isHeard && this.#heard.isOpen;
+  }
+
   get placesAlike(): boolean {
     const isAgreed = this.#heard.isOpen && this.#isEffective;
     return isAgreed && this.#outage.isDoubtful && this.#o.onStoreLoss === 'continue';

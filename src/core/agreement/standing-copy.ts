@@ -21,7 +21,7 @@ export interface StandingSnapshot extends Omit<Standing, 'foreign' | 'modeAt'> {
 /** What another process needs in order to act as the replica may, with the lease on this process's monotonic clock. */
 export function snapshotOf(replica: Replica): StandingSnapshot {
   const { view, before, isBlocked, fence, unreachable, candidates, cutOff, failing, isDrifted } = replica;
-  const { placesAlone, placesAlike, leaseEnd, agreed, actedOn } = replica;
+  const { placesAlone, hearsStore, placesAlike, leaseEnd, agreed, actedOn } = replica;
   return {
     viewId: actedOn,
     view,
@@ -34,6 +34,7 @@ export function snapshotOf(replica: Replica): StandingSnapshot {
     failing,
     isDrifted,
     placesAlone,
+    hearsStore,
     placesAlike,
     leaseEnd,
     agreedEpoch: agreed.epoch,
@@ -87,6 +88,7 @@ export class StandingCopy implements Standing {
       cutOff: NOBODY,
       failing: NOBODY,
       placesAlone: false,
+      hearsStore: false,
       placesAlike: false,
       leaseEnd: NO_LEASE,
       agreedEpoch: 0,
@@ -171,6 +173,10 @@ export class StandingCopy implements Standing {
     return this.#told.placesAlone;
   }
 
+  get hearsStore(): boolean {
+    return this.#told.hearsStore;
+  }
+
   get placesAlike(): boolean {
     return this.#told.placesAlike;
   }
@@ -191,6 +197,7 @@ function facets(told: StandingSnapshot): readonly unknown[] {
     told.before?.epoch,
     told.fence,
     told.placesAlone,
+    told.hearsStore,
     told.placesAlike,
     ids(told.unreachable),
     ids(told.cutOff),

@@ -48,6 +48,11 @@ export interface Standing {
   /** The store is away, and who is not known is to be placed by this replica alone. */
   readonly placesAlone: boolean;
   /**
+   * The store that counts as away has answered, and others may claim agents at it: until this replica may do so too,
+   * new agents wait.
+   */
+  readonly hearsStore: boolean;
+  /**
    * The store does not answer at the moment, and what this replica knows is agreed: a new agent may be placed where
    * every replica places them alike, without waiting for {@link placesAlone}.
    */

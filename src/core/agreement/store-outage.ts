@@ -28,6 +28,7 @@ export class StoreOutage {
   #silentSince: number | undefined;
   #isDoubtful = false;
   #isAway = false;
+  #isHeard = false;
 
   /** @param lateExcusedMs after so long a silence a late timer excuses nothing any more */
   constructor(lateExcusedMs: number) {
@@ -36,6 +37,11 @@ export class StoreOutage {
 
   get isAway(): boolean {
     return this.#isAway;
+  }
+
+  /** It counts as away and has answered since, though not long enough ago to have gone again. */
+  get isHeard(): boolean {
+    return this.#isHeard;
   }
 
   /** It has not answered for the time of a command. It may be slow, or stand still for a moment. */
@@ -67,6 +73,7 @@ export class StoreOutage {
 
   /** The ledger has answered. What counted as away stays so until its answer allows to act: see {@link end}. */
   answered(): void {
+    this.#isHeard = this.#isAway;
     this.#failures = 0;
     this.#isDoubted = false;
     this.#isFailing = false;
@@ -90,7 +97,10 @@ export class StoreOutage {
     const since = this.#since ?? now;
     const hasFailed = this.#failures > 0 && failures >= FAILURES_UNTIL_AWAY;
     this.#isDoubtful = hasFailed && now - since >= DOUBTFUL_MS;
-    this.#isAway ||= hasFailed && this.#lastAskedAt - since >= patienceMs;
+    if (hasFailed && this.#lastAskedAt - since >= patienceMs) {
+      this.#isAway = true;
+      this.#isHeard = false;
+    }
     return this.#isAway;
   }
 
