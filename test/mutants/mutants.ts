@@ -136,7 +136,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the view before the newest allows nothing less',
     file: 'src/core/route.ts',
-    search: 'if (standing.before !== undefined && !(allowed && allows(standing.before, binding)))',
+    search: 'if (standing.before !== undefined && !(allowed && allowedBefore(standing.before, binding)))',
     replace: 'if (standing.before !== undefined && !allowed)',
     tests: [
       'test/unit/agreement-ledger.test.ts',

@@ -3,7 +3,6 @@ import type { PoolMode } from '../view.ts';
 import type { Parts } from './agreed-config.ts';
 import { failbackIn, instancesIn, rulesBy, withoutRefused } from './agreed-config.ts';
 import type { AgreedInstance, AgreedView, Moving, PoolEvent } from './agreed-view.ts';
-import { viewId } from './ledger.ts';
 import { inLife, newLife } from './lives.ts';
 import type { OwnPart } from './next-config.ts';
 import { configStep } from './next-config.ts';
@@ -50,18 +49,6 @@ export interface Decision {
 export function nextView(view: AgreedView, circumstances: Circumstances): Decision | undefined {
   const fold = new Fold(view, circumstances);
   return fold.decide();
-}
-
-/** The same with an epoch and an id of its own. */
-export function viewAfter(
-  view: AgreedView,
-  circumstances: Circumstances,
-  newId: () => string,
-): Decision | undefined {
-  const decision = nextView(view, circumstances);
-  if (decision === undefined) return undefined;
-  const epoch = view.epoch + 1;
-  return { ...decision, view: { ...decision.view, epoch, id: viewId(epoch, newId()) } };
 }
 
 /** One computation of {@link nextView}: the instances as they become, and what changed on the way. */

@@ -9,7 +9,7 @@ import { holds, leaseEndFrom, modeUnder, NO_LEASE } from './lease.ts';
 import type { ProposeRequest, SyncReply, SyncRequest } from './ledger.ts';
 import { materialize } from './materialize.ts';
 import type { Circumstances } from './next-view.ts';
-import { viewAfter } from './next-view.ts';
+
 import type { Ballot, Opinion } from './opinion.ts';
 import { driftOf, OwnConfig } from './own-config.ts';
 import type { Policy } from './policy.ts';
@@ -18,6 +18,7 @@ import type { ReplicaOptions } from './replica-options.ts';
 import type { Mode, Moment, Standing } from './standing.ts';
 import type { Unanswered } from './store-outage.ts';
 import { StoreOutage } from './store-outage.ts';
+import { viewAfter } from './view-after.ts';
 
 // Requests are numbered by the clock, so that the next process of this replica goes on from there.
 const SEQS_PER_MS = 1_000;
