@@ -346,6 +346,7 @@ export class PoolCoordinator {
   async #ask<T>(operation: 'sync' | 'propose' | 'decree', answer: Promise<T>): Promise<T> {
     try {
       const result = await answer;
+      if (operation !== 'sync') this.#replica.storeAnswered(now());
       this.#o.events.onOperation(operation, 'ok');
       return result;
     } catch (error) {

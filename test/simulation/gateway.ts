@@ -133,6 +133,7 @@ export class Gateway {
       this.host,
       { kind: 'decree', request },
       (taken) => {
+        this.replica.storeAnswered(this.host.moment);
         this.sync();
         if (!taken) again();
       },

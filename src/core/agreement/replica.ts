@@ -264,7 +264,6 @@ export class Replica implements Standing {
 
   /** @param sent when `request`, to which this is the answer, was made */
   accept(request: SyncRequest, reply: SyncReply, sent: Moment): void {
-    this.#outage.answered();
     const held = this.holdsLease(sent.mono, sent.wall);
     this.learn(request, reply, sent);
     // The ledger may know of a later request already, which said that no lease is held.
@@ -294,6 +293,8 @@ export class Replica implements Standing {
    * have done since, so that it brings no lease and no fence. An older answer than the last one tells nothing.
    */
   learn(request: SyncRequest, reply: SyncReply, sent: Moment): void {
+    // A store that answers late is no store that is away: what it was asked may still be carried out.
+    this.#outage.answered();
     if (request.seq <= this.#answered) return;
     this.#answered = request.seq;
     const held = this.holdsLease(sent.mono, sent.wall);
@@ -303,6 +304,11 @@ export class Replica implements Standing {
     this.#acknowledged = request.viewId;
     if (reply.view !== undefined) this.#adopt(reply.view, held);
     this.#see();
+  }
+
+  /** The store has answered something else than a sync: until now it was there. */
+  storeAnswered({ mono }: Moment): void {
+    this.#outage.answered(mono);
   }
 
   /** A claim was not answered. That alone is no outage; if the ledger does not answer either, it is one. */

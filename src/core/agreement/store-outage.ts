@@ -29,6 +29,8 @@ export class StoreOutage {
   #isDoubtful = false;
   #isAway = false;
   #isHeard = false;
+  /** When it was there last, as an answer to another question shows. */
+  #heardAt = Number.NEGATIVE_INFINITY;
 
   /** @param lateExcusedMs after so long a silence a late timer excuses nothing any more */
   constructor(lateExcusedMs: number) {
@@ -71,8 +73,13 @@ export class StoreOutage {
     this.#lastAskedAt = Math.max(this.#lastAskedAt, question.since);
   }
 
-  /** The ledger has answered. What counted as away stays so until its answer allows to act: see {@link end}. */
-  answered(): void {
+  /**
+   * The store has answered. What counted as away stays so until its answer allows to act: see {@link end}.
+   *
+   * @param now until then it was there, whatever it was asked before and has not answered
+   */
+  answered(now = Number.NEGATIVE_INFINITY): void {
+    this.#heardAt = Math.max(this.#heardAt, now);
     this.#isHeard = this.#isAway;
     this.#failures = 0;
     this.#isDoubted = false;
@@ -104,7 +111,8 @@ export class StoreOutage {
     return this.#isAway;
   }
 
-  #counts(now: number, { since, wasLate = false }: Unanswered): boolean {
+  #counts(now: number, { since: askedAt, wasLate = false }: Unanswered): boolean {
+    const since = Math.max(askedAt, this.#heardAt);
     this.#isFailing = true;
     this.#silentSince = Math.min(this.#silentSince ?? since, since);
     const isExcused = now - this.#silentSince < this.#lateExcusedMs;
