@@ -110,7 +110,9 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
       state: () =>
         shownState(state, {
           isDrifted: pools.some(({ pool }) => pool.standing.isDrifted === true),
-          isCutOff: pools.some(({ pool }) => pool.standing.cutOff.size > 0),
+          isCutOff: pools.some(
+            ({ pool: { standing } }) => standing.cutOff.size > 0 || standing.claimFailure !== undefined,
+          ),
         }),
       isInMaintenance: () => inMaintenance,
     },

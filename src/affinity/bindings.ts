@@ -1,3 +1,4 @@
+import type { ClaimTrouble } from '../core/agreement/claim-watch.ts';
 import { epochOf } from '../core/agreement/ledger.ts';
 import type { Standing } from '../core/agreement/standing.ts';
 import type { Binding, Claim, Placement } from '../core/binding.ts';
@@ -8,6 +9,7 @@ import type { AffinityStore, BindingPage, BindingQuery, KnownBinding } from '../
 import { StaleView, StoreUnavailable } from '../core/ports.ts';
 import { isCurrent } from '../core/route.ts';
 import { AloneDecisions } from './alone.ts';
+import { Answers } from './answers.ts';
 import type { BindingCache, CachedBinding, Confirmation } from './binding-cache.ts';
 import type { BindingsOptions, Bound } from './bindings-options.ts';
 import { findFor, leading, passedOver } from './claimed-names.ts';
@@ -16,7 +18,6 @@ import { Journal } from './journal.ts';
 import { LateClaims } from './late-claims.ts';
 import { Mirror } from './mirror.ts';
 import { storedKey } from './stored-name.ts';
-import { timed } from './timed.ts';
 import { WriteBack } from './write-back.ts';
 
 // A renewal does not tell which of two names lead to what it found.
@@ -46,6 +47,7 @@ export class Bindings {
   readonly #writer: WriteBack;
   readonly #mirror: Mirror;
   readonly #moves = new HeardMoves();
+  readonly #answers: Answers;
   readonly #alone: AloneDecisions;
   readonly #late = new LateClaims(() => this.#onLateAnswers());
   #onLateAnswers: () => void = () => {};
@@ -64,6 +66,7 @@ export class Bindings {
     this.#options = options;
     this.#store = store;
     this.#cache = cache;
+    this.#answers = new Answers(options.events);
     this.#alone = new AloneDecisions(cache, this.#journal, options.events.onConflict);
     this.#writer = new WriteBack({
       store,
@@ -110,6 +113,11 @@ export class Bindings {
   /** The same of all bindings, and none was missed or evicted since: a name that is not known here is new. */
   get isComplete(): boolean {
     return this.#mirror.isComplete && Number.isFinite(this.#trustedSince);
+  }
+
+  /** The store's bindings do not answer: since when, and why. */
+  get trouble(): ClaimTrouble | undefined {
+    return this.#answers.trouble;
   }
 
   /** May the store still carry out a claim or move of one of these names that was given up? */
@@ -280,6 +288,8 @@ export class Bindings {
   async tend(): Promise<void> {
     try {
       if (this.#journal.size > 0) await this.#writer.journal();
+      // Whether it answers again is noticed also while no agent comes.
+      if (this.trouble !== undefined) await this.#answers.watch(this.#store.counts());
       this.#mirror.tick();
     } catch (error) {
       // The next turn tries again.
@@ -290,7 +300,7 @@ export class Bindings {
   async #refresh(): Promise<void> {
     try {
       if (this.#journal.size > 0) await this.#writer.journal();
-      this.#counts = await this.#store.counts();
+      this.#counts = await this.#answers.watch(this.#store.counts());
       this.#mirror.tick();
     } catch (error) {
       // What was known last stands.
@@ -339,7 +349,7 @@ export class Bindings {
     operation: 'claim' | 'rebind',
     asking: Promise<Claim>,
   ): Promise<Claim> {
-    const claim = await this.#timed(operation, asking).catch((failure: unknown) => {
+    const claim = await this.#answers.to(operation, asking).catch((failure: unknown) => {
       this.#late.await(names, failure, (late) => this.#learn(names, late, asked));
       throw failure;
     });
@@ -360,7 +370,7 @@ export class Bindings {
     told: readonly Name[] = names,
   ): Promise<Binding | undefined> {
     const asked = this.#asking(this.#options.epoch());
-    const binding = await this.#timed(operation, this.#store.renew(names));
+    const binding = await this.#answers.to(operation, this.#store.renew(names));
     if (binding !== undefined) this.#learn(told, { binding, made: false }, asked);
     return binding;
   }
@@ -391,9 +401,5 @@ export class Bindings {
   #onMoved(names: readonly Name[]): void {
     for (const name of names) this.#cache.forget(name);
     this.#moves.heard(names, performance.now());
-  }
-
-  #timed<T>(operation: string, running: Promise<T>): Promise<T> {
-    return timed(running, (...how) => this.#options.events.onOperation(operation, ...how));
   }
 }

@@ -5,7 +5,7 @@ import { parseDuration } from '../config/units.ts';
 import { createAdminServer } from '../control-plane/admin-server.ts';
 import type { PoolSource } from '../control-plane/pool-source.ts';
 import type { GatewayStatus } from '../control-plane/status.ts';
-import { cutOffOf, PendingWatch, poolStatus } from '../control-plane/status.ts';
+import { claimFailures, cutOffOf, PendingWatch, poolStatus } from '../control-plane/status.ts';
 import type { Effect } from '../core/agreement/agreed-config.ts';
 import { driftOf } from '../core/agreement/own-config.ts';
 import type { Name } from '../core/identity.ts';
@@ -50,7 +50,7 @@ export function composeAdmin(config: Config, parts: AdminParts): Admin {
   const state = (): ShownState =>
     shownState(parts.state(), {
       isDrifted: pools.some(({ operations }) => operations.standing.isDrifted === true),
-      isCutOff: cutOffOf(pools).length > 0,
+      isCutOff: cutOffOf(pools).length > 0 || claimFailures(pools).length > 0,
     });
   const pending = new PendingWatch();
   for (const pool of pools) pending.watch(pool);
@@ -100,7 +100,8 @@ function readGauges(metrics: Metrics, sources: readonly PoolSource[], status: Ga
     metrics.leaseSeconds.set({ pool }, operations.leaseRemaining / 1_000);
     metrics.replicas.set({ pool }, operations.replicas);
   }
-  for (const { name: pool, mode, epoch, instances } of status.pools) {
+  for (const { name: pool, mode, epoch, affinity, instances } of status.pools) {
+    metrics.affinityAvailable.set({ pool }, affinity.available ? 1 : 0);
     metrics.viewEpoch.set({ pool }, epoch);
     for (const instance of instances) {
       const labels = { pool, instance: instance.id };

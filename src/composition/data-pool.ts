@@ -119,6 +119,7 @@ export function composeDataPool(
         cachedBindings: bindings.cached,
         isMirrored: bindings.isMirrored,
         idleMs: now - pool.lastRequestAt,
+        claimTrouble: bindings.trouble,
       };
     },
     reassure: () => parking.wakeAll(),

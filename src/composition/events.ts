@@ -14,7 +14,6 @@ export function coordinatorEvents(pool: string, logger: Logger, metrics: Metrics
   return {
     onView: (before, after) => reportView(pool, logger, metrics, before, after),
     onStoreState: (state, detail) => {
-      metrics.affinityAvailable.set({ pool }, state === 'available' ? 1 : 0);
       const fields = { pool, store: state, ...(detail === '' ? {} : { detail }) };
       if (state === 'away') logger.warn(fields, 'affinity store away');
       else logger.info(fields, 'affinity store available');
@@ -29,6 +28,15 @@ export function coordinatorEvents(pool: string, logger: Logger, metrics: Metrics
       } else {
         logger.info(fields, 'all instances that others reach are reached from here again');
       }
+    },
+    onClaims: (failure) => {
+      if (failure === undefined)
+        logger.info({ pool }, 'claims are answered again, or the whole store is away');
+      else
+        logger.warn(
+          { pool, detail: failure },
+          'claims fail here, though the store answers the agreement: not ready',
+        );
     },
     onDrift: ({ differences, missing, serves, ready }) => {
       const fields = { pool, differences, missing, serves, ready };

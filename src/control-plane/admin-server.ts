@@ -10,7 +10,7 @@ import { spareThoseWhoWait } from './idle-connections.ts';
 import { bindingListing } from './listing.ts';
 import type { PoolSource } from './pool-source.ts';
 import type { GatewayStatus } from './status.ts';
-import { cutOffOf, driftReasons } from './status.ts';
+import { claimFailures, cutOffOf, driftReasons } from './status.ts';
 
 export interface AdminServerOptions extends ActsOptions {
   readonly status: () => GatewayStatus;
@@ -106,7 +106,11 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
 }
 
 function whyUnready(word: ShownState, pools: readonly PoolSource[]): string {
-  if (word === 'Isolated') return `cut off from ${cutOffOf(pools).join(', ')}\n`;
+  if (word === 'Isolated') {
+    const cutOff = cutOffOf(pools);
+    const reasons = claimFailures(pools).map((failure) => `claims fail for pool ${failure}\n`);
+    return (cutOff.length > 0 ? `cut off from ${cutOff.join(', ')}\n` : '') + reasons.join('');
+  }
   if (word !== 'Drifted') return '';
   return driftReasons(pools)
     .map((reason) => `${reason}\n`)

@@ -1,5 +1,6 @@
 import type { Parts } from '../core/agreement/agreed-config.ts';
 import type { AgreedView, PoolEvent } from '../core/agreement/agreed-view.ts';
+import type { ClaimTrouble } from '../core/agreement/claim-watch.ts';
 import type { LoggedEvent } from '../core/agreement/ledger.ts';
 import type { Ballot } from '../core/agreement/opinion.ts';
 import type { Policy } from '../core/agreement/policy.ts';
@@ -71,4 +72,5 @@ export interface PoolSource {
   queued(instance: InstanceId): number;
   boundAgents(instance: InstanceId): number;
   parked(): number;
+  claimTrouble(): ClaimTrouble | undefined;
 }

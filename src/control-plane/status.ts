@@ -94,7 +94,13 @@ export interface PoolStatus {
   readonly leaseRemainingMs: number | null;
   readonly replicas: readonly ReplicaStatus[];
   readonly parked: number;
-  readonly affinity: { readonly available: boolean; readonly cachedBindings: number };
+  readonly affinity: {
+    /** The store answers, also what is asked about bindings. */
+    readonly available: boolean;
+    readonly cachedBindings: number;
+    /** What is asked about bindings fails, since when, and in the words of the store; else `null`. */
+    readonly claimsFail: { readonly since: string; readonly error: string } | null;
+  };
   readonly instances: readonly InstanceStatus[];
 }
 
@@ -113,6 +119,14 @@ export function cutOffOf(pools: readonly PoolSource[]): string[] {
   return pools.flatMap(({ name, operations }) =>
     [...operations.standing.cutOff].map((instance) => `${name}/${instance}`),
   );
+}
+
+/** The pools whose bindings this gateway cannot ask the store about, though the store answers the agreement, and why. */
+export function claimFailures(pools: readonly PoolSource[]): string[] {
+  return pools.flatMap(({ name, operations }) => {
+    const { claimFailure } = operations.standing;
+    return claimFailure === undefined ? [] : [`${name}: ${claimFailure}`];
+  });
 }
 
 /** Why this gateway should not get requests, because of its configuration: one line for each pool. */
@@ -184,9 +198,18 @@ export function poolStatus(pool: PoolSource, pendingSince: number | undefined): 
     leaseRemainingMs: Number.isFinite(leaseRemaining) ? Math.round(leaseRemaining) : null,
     replicas: operations.ballots.map(replicaStatus),
     parked: pool.parked(),
-    affinity: { available: !isStoreAway, cachedBindings: bindings.cached },
+    affinity: {
+      available: !isStoreAway && standing.claimFailure === undefined,
+      cachedBindings: bindings.cached,
+      claimsFail: claimsFail(pool),
+    },
     instances: [...standing.view.instances.values()].map((instance) => instanceStatus(pool, instance)),
   };
+}
+
+function claimsFail(pool: PoolSource): PoolStatus['affinity']['claimsFail'] {
+  const trouble = pool.claimTrouble();
+  return trouble === undefined ? null : { since: iso(Date.now() - trouble.firstAgoMs), error: trouble.error };
 }
 
 export function configurationStatus(operations: PoolOperations): ConfigurationStatus {

@@ -13,6 +13,8 @@ export interface CoordinatorEvents {
   onCutOff(instances: ReadonlySet<InstanceId>): void;
   /** How the configuration of this gateway differs from the agreed one has changed. */
   onDrift?(drift: Drift): void;
+  /** Claims fail though the ledger answers, and why; `undefined` when that has ended. */
+  onClaims?(failure: string | undefined): void;
   onAbstention(abstains: boolean, reason: string): void;
   /** What is known could not be written back, for another reason than that the store is away. It is tried again. */
   onNotRestored(error: unknown): void;

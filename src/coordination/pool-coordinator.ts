@@ -370,7 +370,10 @@ export class PoolCoordinator {
   /** Tells the listeners when something has changed that a waiting request may have waited for. */
   #tell(): void {
     const replica = this.#replica;
+    const couldClaim = replica.claimFailure === undefined;
     if (replica.tick(now())) this.#o.events.onCutOff(replica.cutOff);
+    const canClaim = replica.claimFailure === undefined;
+    if (canClaim !== couldClaim) this.#o.events.onClaims?.(replica.claimFailure);
     if (replica.isAway !== this.#wasAway) {
       this.#wasAway = replica.isAway;
       this.#o.events.onStoreState(replica.isAway ? 'away' : 'available', this.#detail);
@@ -390,6 +393,7 @@ export class PoolCoordinator {
       replica.placesAlone,
       replica.hearsStore,
       replica.placesAlike,
+      canClaim,
       this.#opinion.isSettled,
       ...replica.cutOff,
     ].join();

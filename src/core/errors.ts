@@ -107,6 +107,12 @@ export const ERRORS = {
     source: 'gateway',
     message: 'the affinity store is unavailable; the request was not sent',
   },
+  GW_BINDING_UNAVAILABLE: {
+    status: 503,
+    source: 'gateway',
+    message:
+      "the affinity store answers the gateways' agreement but no claims of this gateway; the request was not sent",
+  },
   GW_OVERLOADED: { status: 503, source: 'gateway', message: 'the gateway holds too many requests already' },
   GW_INTERNAL: { status: 500, source: 'gateway', message: 'the gateway failed; see its log' },
 } as const satisfies Record<string, ErrorEntry>;

@@ -15,7 +15,8 @@ export type LifecycleState = 'Starting' | 'Running' | 'Maintenance' | 'Stopping'
  * What is shown of it while it is `Running` and a balancer in front should still
  * prefer the other gateways. `Drifted`: its configuration is not the one that all
  * agreed on, and it cannot serve every agent because of that. `Isolated`: it is cut
- * off from an instance that its peers reach. That instances are down does not
+ * off from an instance that its peers reach, or from the bindings in a store that
+ * answers otherwise. That instances are down does not
  * count: a balancer must not act on it.
  */
 export type ShownState = LifecycleState | 'Drifted' | 'Isolated';

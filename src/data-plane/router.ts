@@ -194,7 +194,7 @@ export class Router {
     const { standing } = pool;
     // The store may still carry out what it was asked for this agent, so no other decision may stand beside it.
     const isAsked = pool.bindings.awaitsAnswer(names);
-    if (isAsked || isWithoutAnswer(standing)) {
+    if (isAsked || standing.claimFailure !== undefined || isWithoutAnswer(standing)) {
       const way = this.#unconfirmed(pool, exchange) ?? this.#alike(pool, exchange, names);
       if (way !== undefined) return way;
       if (isAsked) return STORE;
@@ -286,15 +286,16 @@ function withKey(standing: Standing, way: Way): RoutedBinding {
 }
 
 /** What a client is told whose request waited in vain. */
-export function waitedInVain({ wait }: Wait): ErrorCode {
+export function waitedInVain({ wait }: Wait, { claimFailure }: Pick<Standing, 'claimFailure'>): ErrorCode {
   switch (wait) {
     case 'starting':
       return 'GW_STARTING';
     case 'no-instance':
     case 'view':
       return 'GW_NO_INSTANCE';
-    case 'lease':
     case 'store':
+      return claimFailure === undefined ? 'GW_AFFINITY_UNAVAILABLE' : 'GW_BINDING_UNAVAILABLE';
+    case 'lease':
       return 'GW_AFFINITY_UNAVAILABLE';
   }
 }

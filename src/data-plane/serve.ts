@@ -157,7 +157,7 @@ export class Server {
       if (exchange.sessionLost && (await this.#mustBeTold(exchange, pool))) return 'GW_SESSION_LOST';
       let wait = REFUSED;
       if ('wait' in route) {
-        inVain = waitedInVain(route);
+        inVain = waitedInVain(route, pool.standing);
         wait = route;
         takePlace(exchange, undefined);
       } else {

@@ -1,3 +1,4 @@
+import type { ClaimTrouble } from '../core/agreement/claim-watch.ts';
 import type { InstanceId } from '../core/instance.ts';
 
 export interface InstanceLoad {
@@ -19,6 +20,8 @@ export interface PoolLoad {
   readonly isMirrored: boolean;
   /** Milliseconds since the last request came; since the process began, where none has: it cannot know of those before. */
   readonly idleMs: number;
+  /** Claims fail. Missing from a worker of an earlier release too. */
+  readonly claimTrouble?: ClaimTrouble | undefined;
 }
 
 /** What is to be thought of traffic nobody has told of: it may be busy, and its agents bound to anywhere. */
@@ -35,7 +38,7 @@ const NO_LOAD: PoolLoad = {
 /** Of several processes that serve one pool. What each of them caches is mostly the same. */
 export function sumOf(loads: Iterable<PoolLoad>): PoolLoad {
   const instances = new Map<InstanceId, InstanceLoad>();
-  let { parked, cachedBindings, isMirrored, idleMs } = NO_LOAD;
+  let { parked, cachedBindings, isMirrored, idleMs, claimTrouble } = NO_LOAD;
   for (const load of loads) {
     for (const [id, one] of load.instances) {
       const before = instances.get(id);
@@ -45,8 +48,16 @@ export function sumOf(loads: Iterable<PoolLoad>): PoolLoad {
     cachedBindings = Math.max(cachedBindings, load.cachedBindings);
     isMirrored &&= load.isMirrored;
     idleMs = Math.min(idleMs, load.idleMs);
+    claimTrouble = longer(claimTrouble, load.claimTrouble);
   }
-  return { instances, parked, cachedBindings, isMirrored, idleMs };
+  const sum = { instances, parked, cachedBindings, isMirrored, idleMs };
+  return claimTrouble === undefined ? sum : { ...sum, claimTrouble };
+}
+
+/** The one that has been tried in vain for longer: those of new agents who come to that process fail. */
+function longer(a: ClaimTrouble | undefined, b: ClaimTrouble | undefined): ClaimTrouble | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return b.firstAgoMs - b.lastAgoMs > a.firstAgoMs - a.lastAgoMs ? b : a;
 }
 
 /** An instance that answers one of them is not silent, unless it does to all. */

@@ -64,8 +64,12 @@ export function commandClient(options: ClientOptions, onReadOnly: (error: Error)
     : new Redis({ ...common, ...sentinelOptions(options), retryStrategy });
 }
 
-/** For hearing only. Any node of a cluster passes on what was published at another. */
-export function hearingClient(options: ClientOptions): Redis {
+/**
+ * For hearing only. Any node of a cluster passes on what was published at another.
+ *
+ * @param retryStrategy how long to wait before the next attempt to connect, in ms
+ */
+export function hearingClient(options: ClientOptions, retryStrategy: () => number): Redis {
   // By which its heartbeat tells that it is dead: nothing else is asked on it.
   const commandTimeout = commandTimeoutOf(options) + BACKSTOP_MS;
   const common = { ...commonOptions(options), commandTimeout, retryStrategy };

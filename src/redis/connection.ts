@@ -1,4 +1,5 @@
 import { StoreUnavailable } from '../core/ports.ts';
+import { BackOff } from './back-off.ts';
 import type { ClientOptions, CommandClient } from './clients.ts';
 import { commandClient, commandTimeoutOf, hearingClient } from './clients.ts';
 import { RedisSubscriber } from './subscriber.ts';
@@ -104,7 +105,12 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
   const claims = openCommands('claims', limitMs);
   const ledger = openCommands('ledger', limitMs, Math.max(limitMs, options.ledgerTimeoutMs ?? 0));
   const listings = openCommands('listings', Math.max(limitMs, LISTING_TIMEOUT_MS));
-  const subscriber = new RedisSubscriber(watch('hearing', hearingClient(options)), (state, detail) =>
+  const backOff = new BackOff();
+  const hearing = watch(
+    'hearing',
+    hearingClient(options, () => backOff.next()),
+  );
+  const subscriber = new RedisSubscriber(hearing, backOff, (state, detail) =>
     options.onState?.('hearing', state, detail),
   );
 

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import type { BackOff } from './back-off.ts';
 import { isForbidden, unavailable } from './unavailable.ts';
 
 export interface ChannelListener {
@@ -13,6 +14,7 @@ const HEARTBEAT_MS = 1_000;
 /** The one subscribing connection of a process. It connects when there is something to hear. */
 export class RedisSubscriber {
   readonly #client: Redis;
+  readonly #backOff: BackOff;
   readonly #onState: (state: 'up' | 'down', detail: string) => void;
   readonly #listeners = new Map<string, ChannelListener>();
   /** Channels that the user may not hear, on a connection that is up. */
@@ -22,10 +24,12 @@ export class RedisSubscriber {
 
   /**
    * @param client not yet connected, and with `autoResubscribe` off
+   * @param backOff by which the client connects again
    * @param onState told when channels are forbidden, and when they are not any more
    */
-  constructor(client: Redis, onState: (state: 'up' | 'down', detail: string) => void) {
+  constructor(client: Redis, backOff: BackOff, onState: (state: 'up' | 'down', detail: string) => void) {
     this.#client = client;
+    this.#backOff = backOff;
     this.#onState = onState;
     client.on('ready', () => {
       this.#forbidden.clear();
@@ -65,7 +69,10 @@ export class RedisSubscriber {
     });
     this.#heartbeat = setInterval(() => {
       if (this.#client.status !== 'ready') return;
-      this.#client.ping().catch(() => this.#reconnect());
+      this.#client.ping().then(
+        () => this.#backOff.healthy(),
+        () => this.#reconnect(),
+      );
       for (const channel of this.#forbidden) this.#subscribe(channel);
     }, HEARTBEAT_MS).unref();
   }

@@ -37,7 +37,7 @@ const STATUS: GatewayStatus = {
       leaseRemainingMs: null,
       replicas: [],
       parked: 0,
-      affinity: { available: true, cachedBindings: 0 },
+      affinity: { available: true, cachedBindings: 0, claimsFail: null },
       instances: [
         INSTANCE,
         {

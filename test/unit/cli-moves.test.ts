@@ -22,7 +22,7 @@ function aPool(mode: PoolStatus['mode'], instances: InstanceStatus[], active = '
     leaseRemainingMs: null,
     replicas: [],
     parked: 0,
-    affinity: { available: true, cachedBindings: 0 },
+    affinity: { available: true, cachedBindings: 0, claimsFail: null },
     instances,
   };
 }

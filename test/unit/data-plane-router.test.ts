@@ -255,7 +255,7 @@ describe('the lease', () => {
       side.replica.dropLease();
       for (const user of ['U', 'NEW', undefined]) expect(await side.waitsFor(user)).toBe('lease');
       const route = await side.router.route(side.pool, request('U'));
-      expect('wait' in route && waitedInVain(route)).toBe('GW_AFFINITY_UNAVAILABLE');
+      expect('wait' in route && waitedInVain(route, side.replica)).toBe('GW_AFFINITY_UNAVAILABLE');
     },
   );
 });

@@ -1,6 +1,7 @@
 import type { InstanceId } from '../instance.ts';
 import type { Parts } from './agreed-config.ts';
 import type { AgreedView } from './agreed-view.ts';
+import type { ClaimTrouble } from './claim-watch.ts';
 import type { PoolRules } from './next-view.ts';
 import type { Policy } from './policy.ts';
 
@@ -29,6 +30,8 @@ export interface ReplicaOptions {
   readonly newId: () => string;
   /** Are the agents known whom others have placed? While they are not, placing them alone would split them. */
   readonly knowsAgents?: () => boolean;
+  /** What is asked of the store's bindings and fails, wherever it is asked. */
+  readonly claimTrouble?: () => ClaimTrouble | undefined;
   /** Others act for this replica, and it has adopted a view only once {@link Replica.confirm} says that they have. */
   readonly awaitsConfirmation?: boolean;
   /** May another process that acts for this replica hold a lease, at this moment in monotonic ms? */

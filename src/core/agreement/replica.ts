@@ -4,6 +4,7 @@ import type { Parts } from './agreed-config.ts';
 import { partsOf } from './agreed-config.ts';
 import type { AgreedView, PoolEvent } from './agreed-view.ts';
 import { NO_VIEW } from './agreed-view.ts';
+import { ClaimWatch } from './claim-watch.ts';
 import { ballotsOf, hear, NOTHING_HEARD } from './heard.ts';
 import { holds, leaseEndFrom, modeUnder, NO_LEASE } from './lease.ts';
 import type { ProposeRequest, SyncReply, SyncRequest } from './ledger.ts';
@@ -22,6 +23,8 @@ import { viewAfter } from './view-after.ts';
 
 // Requests are numbered by the clock, so that the next process of this replica goes on from there.
 const SEQS_PER_MS = 1_000;
+// The ledger is asked more often than that, and a store that is away has not answered it for longer.
+const UNCLAIMED_SHARE_OF_LEASE = 0.5;
 
 /**
  * One replica's part in the agreement about one pool: what it knows, for how
@@ -51,6 +54,7 @@ export class Replica implements Standing {
   #foreign: ReadonlySet<InstanceId> = new Set();
   #failing: ReadonlySet<InstanceId> = new Set();
   readonly #config: OwnConfig;
+  readonly #claims: ClaimWatch;
   /** The view that all who act for this replica have adopted. */
   #adopted: AgreedView = NO_VIEW;
   /** The view that the ledger knows this replica has adopted. */
@@ -60,6 +64,7 @@ export class Replica implements Standing {
     this.#o = options;
     this.#reach = new Reach(options.cutOffMs);
     this.#outage = new StoreOutage(options.leaseMs);
+    this.#claims = new ClaimWatch(options.leaseMs * UNCLAIMED_SHARE_OF_LEASE);
     const parts = partsOf(options);
     this.#config = new OwnConfig(options.parts ?? (() => parts), options.leaseMs);
     const { knew } = options;
@@ -105,6 +110,10 @@ export class Replica implements Standing {
 
   get isDrifted(): boolean {
     return !driftOf(this.#agreed, this.#config.parts).ready;
+  }
+
+  get claimFailure(): string | undefined {
+    return this.#claims.failure;
   }
 
   /** What the configuration here says. */
@@ -425,6 +434,7 @@ export class Replica implements Standing {
 
   /** Lets time pass. Returns true where {@link cutOff} changed. */
   tick({ mono, wall }: Moment): boolean {
+    this.#claims.tick(mono, this.#leaseEnd.mono - mono, this.#o.claimTrouble?.());
     return this.#reach.tick(mono, this.holdsLease(mono, wall));
   }
 

@@ -21,7 +21,7 @@ export interface StandingSnapshot extends Omit<Standing, 'foreign' | 'modeAt'> {
 /** What another process needs in order to act as the replica may, with the lease on this process's monotonic clock. */
 export function snapshotOf(replica: Replica): StandingSnapshot {
   const { view, before, isBlocked, fence, unreachable, candidates, cutOff, failing, isDrifted } = replica;
-  const { placesAlone, hearsStore, placesAlike, leaseEnd, agreed, actedOn } = replica;
+  const { claimFailure, placesAlone, hearsStore, placesAlike, leaseEnd, agreed, actedOn } = replica;
   return {
     viewId: actedOn,
     view,
@@ -33,6 +33,7 @@ export function snapshotOf(replica: Replica): StandingSnapshot {
     cutOff,
     failing,
     isDrifted,
+    claimFailure,
     placesAlone,
     hearsStore,
     placesAlike,
@@ -152,6 +153,10 @@ export class StandingCopy implements Standing {
     return this.#told.isDrifted === true;
   }
 
+  get claimFailure(): string | undefined {
+    return this.#told.claimFailure;
+  }
+
   get cutOff(): ReadonlySet<InstanceId> {
     return this.#told.cutOff;
   }
@@ -199,6 +204,7 @@ function facets(told: StandingSnapshot): readonly unknown[] {
     told.placesAlone,
     told.hearsStore,
     told.placesAlike,
+    told.claimFailure === undefined,
     ids(told.unreachable),
     ids(told.cutOff),
     ids(told.candidates.map(({ id }) => id)),

@@ -45,6 +45,11 @@ export interface Standing {
    * should prefer the others. Missing in what an earlier release tells its workers.
    */
   readonly isDrifted?: boolean;
+  /**
+   * Claims fail here although the ledger answers, and why: the other gateways may still claim, so nobody is placed
+   * alone, and a balancer should prefer them. Missing in what an earlier release tells its workers.
+   */
+  readonly claimFailure?: string | undefined;
   /** The store is away, and who is not known is to be placed by this replica alone. */
   readonly placesAlone: boolean;
   /**

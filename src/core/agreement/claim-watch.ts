@@ -1,0 +1,47 @@
+/**
+ * What was asked of the store's bindings and not answered, since the last answer. Durations, so that they mean the same
+ * in every process.
+ */
+export interface ClaimTrouble {
+  /** What Redis or the connection said last. */
+  readonly error: string;
+  /** Milliseconds since the first of the questions was asked that failed in a row, and since the last one was. */
+  readonly firstAgoMs: number;
+  readonly lastAgoMs: number;
+}
+
+/**
+ * Do claims fail although the ledger answers? Then the other gateways may still claim, and this one is out of order,
+ * not the store. Times are monotonic ms.
+ */
+export class ClaimWatch {
+  readonly #patienceMs: number;
+  /** Until then the ledger was silent as well. */
+  #silentUntil = Number.NEGATIVE_INFINITY;
+  #failure: string | undefined;
+
+  /** @param patienceMs for how long both must have been so; the ledger must have answered more recently */
+  constructor(patienceMs: number) {
+    this.#patienceMs = patienceMs;
+  }
+
+  /** Why claims fail. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  /** @param leaseLeftMs tells how long ago the ledger has answered */
+  tick(now: number, leaseLeftMs: number, trouble: ClaimTrouble | undefined): void {
+    // A gateway that is alone has its bindings and its ledger in one place.
+    const isSilent = !(leaseLeftMs > this.#patienceMs) || !Number.isFinite(leaseLeftMs);
+    if (isSilent) this.#silentUntil = now;
+    if (isSilent || trouble === undefined) this.#failure = undefined;
+    else if (this.#failure !== undefined || this.#isLong(now, trouble)) this.#failure = trouble.error;
+  }
+
+  /** The last question counts, not the time that has passed: the store may be well again, and nobody has asked since. */
+  #isLong(now: number, { firstAgoMs, lastAgoMs }: ClaimTrouble): boolean {
+    const since = Math.max(now - firstAgoMs, this.#silentUntil);
+    return now - lastAgoMs - since >= this.#patienceMs;
+  }
+}
