@@ -14,7 +14,7 @@ import { startTestGateway } from '../support/test-gateway.ts';
 // Of all scripts on bindings and no others; the first time on a connection they are sent as they are.
 const BINDINGS = 'local function write_note(';
 const HEARING = '\r\nsubscribe\r\n';
-const LEASE_MS = 600;
+const LEASE_MS = 1_000;
 const KNOWN = users(5, 'KNOWN');
 
 const closers: (() => Promise<unknown>)[] = [];
@@ -43,7 +43,7 @@ async function start(redisPort: number): Promise<Site> {
 pools: [{ name: ici, mode: sticky, health: { path: /health, interval: 200ms, fastInterval: 50ms }, instances: [${instances}] }]
 coordination: { lease: ${LEASE_MS}ms }
 affinity: { keyPrefix: ${keyPrefix}, redis: { url: 'redis://127.0.0.1:${port}/0' } }
-timeouts: { park: 1500ms }
+timeouts: { park: 800ms }
 `;
   const open = async (port: number): Promise<TestGateway> => {
     const gateway = await startTestGateway(config(port));
@@ -76,10 +76,13 @@ function logged({ log }: TestGateway, part: string): number {
 
 async function expectTrouble({ gateway, peer, places }: Site, reason: RegExp): Promise<void> {
   const since = performance.now();
+  const early = post(gateway.url, 'EARLY');
   const known = await postAll(gateway);
   expect(known.map(({ connector }) => connector)).toEqual(places);
-  // They may not wait as one does who is new.
-  expect(Math.max(...known.map(({ durationMs }) => durationMs))).toBeLessThan(1_000);
+  // None of them had to wait for anything.
+  const lines = gateway.requests().filter(({ parkedMs }) => parkedMs !== undefined);
+  expect(lines).toEqual([]);
+  expect((await early).status).toBe(503);
   await eventually(async () =>
     expect(await readyz(gateway)).toMatch(/^503 Isolated\nclaims fail for pool ici: /),
   );
@@ -113,9 +116,11 @@ describe('a gateway whose claims fail while the agreement is answered', () => {
     const site = await start(Number(new URL(inject('redisUrl')).port));
     const since = performance.now();
     site.proxy.refuse([BINDINGS, HEARING]);
-    const waiting = post(site.gateway.url, 'NEW');
     await expectTrouble(site, /redis: /);
-    expect(await waiting).toMatchObject({ status: 503, code: 'GW_BINDING_UNAVAILABLE' });
+    expect(await post(site.gateway.url, 'NEW')).toMatchObject({
+      status: 503,
+      code: 'GW_BINDING_UNAVAILABLE',
+    });
     // Twice a second by the fourth attempt; they were eighteen.
     const attempts = site.proxy.ended.get(HEARING) ?? 0;
     expect(attempts).toBeGreaterThan(1);

@@ -13,6 +13,8 @@ describe('claims that fail', () => {
     expect(watch.failure).toBeUndefined();
     watch.tick(1_500, WELL, { error: 'last', firstAgoMs: 1_500, lastAgoMs: 0 });
     expect(watch.failure).toBe('last');
+    watch.tick(1_600, LEASE / 3, { error: 'late ledger', firstAgoMs: 1_600, lastAgoMs: 100 });
+    expect(watch.failure).toBe('late ledger');
     watch.tick(2_000, WELL, undefined);
     expect(watch.failure).toBeUndefined();
   });

@@ -35,8 +35,11 @@ export class ClaimWatch {
     // A gateway that is alone has its bindings and its ledger in one place.
     const isSilent = !(leaseLeftMs > this.#patienceMs) || !Number.isFinite(leaseLeftMs);
     if (isSilent) this.#silentUntil = now;
-    if (isSilent || trouble === undefined) this.#failure = undefined;
-    else if (this.#failure !== undefined || this.#isLong(now, trouble)) this.#failure = trouble.error;
+    // What has been found stays so while the lease lasts: one answer of the ledger that comes late is no recovery.
+    const isFound = this.#failure !== undefined && leaseLeftMs > 0;
+    if (trouble === undefined) this.#failure = undefined;
+    else if (isFound || (!isSilent && this.#isLong(now, trouble))) this.#failure = trouble.error;
+    else this.#failure = undefined;
   }
 
   /** The last question counts, not the time that has passed: the store may be well again, and nobody has asked since. */
