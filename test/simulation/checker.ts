@@ -28,7 +28,8 @@ export type Invariant =
   | 'never sent twice'
   | 'every request is answered'
   | 'all come to agree'
-  | 'no view waits for longer than a lease';
+  | 'no view waits for longer than a lease'
+  | 'views do not follow each other without end';
 
 export interface Violation {
   readonly invariant: Invariant;
@@ -47,6 +48,9 @@ interface History {
 const LONGEST_MS = SLOW_MS + CONNECT_TIMEOUT_MS + PARK_MS + 2 * STORE_TIMEOUT_MS;
 // From a view's proposal until all know that it is in effect, with what a lost race costs.
 const TRANSITION_MS = 1_000;
+// Each fault brings a few views at most; gateways that undo each other's make one with every exchange.
+const STORM_VIEWS = 20;
+const STORM_MS = 1_000;
 // The subject of a failover pool's history: all agents together.
 const EVERYBODY = 'everybody';
 
@@ -63,6 +67,8 @@ export class Checker {
   readonly #delivered = new Set<number>();
   /** Agents whom a gateway has placed alone though the store had answered it a moment before. */
   readonly #tooSoon = new Set<string>();
+  /** When the last views were made. */
+  readonly #made: number[] = [];
   #agreedAt = Number.NEGATIVE_INFINITY;
 
   constructor(world: World) {
@@ -70,7 +76,8 @@ export class Checker {
   }
 
   /** 1, by epochs: whoever goes elsewhere goes there in a later epoch than any in which he was where he was. */
-  onSend(gateway: Gateway, agent: string, request: number, routed: RoutedBinding, alone: boolean): void {
+  onSend(gateway: Gateway, agent: string, request: number, by: RoutedBinding, alone: boolean): void {
+    const routed = connectorOf(gateway, by);
     // 3, at the source: what was sent is never sent again.
     if (this.#sent.has(request)) this.#violated('never sent twice', `request ${request} is sent again`);
     this.#sent.add(request);
@@ -94,12 +101,13 @@ export class Checker {
   }
 
   /** Told before it is placed. Nothing excuses that where the store may only have stood still. */
-  onPlacedAlone({ id, wasAwayTooSoon, link, replica, bindings }: Gateway, agent: string): void {
+  onPlacedAlone(gateway: Gateway, agent: string): void {
+    const { id, wasAwayTooSoon, link, replica, bindings } = gateway;
     // Others claim at a store that has answered, and that is open.
     const hasJustAnswered =
       replica.isOpen && this.#world.scheduler.now - link.repliedAt < AWAY_MS * SLOWEST_CLOCK;
-    const isTooSoon = wasAwayTooSoon || hasJustAnswered;
-    if (isTooSoon && bindings.get(agent)?.alone !== true) this.#tooSoon.add(`${id} ${agent}`);
+    const isKnown = bindings.get(gateway.nameOf(agent))?.alone === true;
+    if ((wasAwayTooSoon || hasJustAnswered) && !isKnown) this.#tooSoon.add(`${id} ${agent}`);
   }
 
   /** 3 */
@@ -123,18 +131,26 @@ export class Checker {
    */
   onOpen(): void {
     const world = this.#world;
+    const { epoch = 0 } = this.#histories.get(EVERYBODY) ?? {};
+    const isKnown = [world.store.view, ...world.gateways.map(({ replica }) => replica.agreed)].some(
+      (view) => view.epoch >= epoch,
+    );
+    // All gateways were stopped, and the store has lost everything: epochs begin again.
+    if (!isKnown) this.#histories.delete(EVERYBODY);
     for (const agent of world.agents) {
-      const held = world.store.bindings.get(agent);
+      let isHeld = true;
       for (const gateway of world.gateways) {
+        const held = world.store.bindings.get(gateway.nameOf(agent));
+        const history = this.#histories.get(agent);
+        if (history !== undefined && !(held && isSameLife(connectorOf(gateway, held), history.placement)))
+          isHeld = false;
         const where = this.#servedBy(gateway, agent);
         if (where === undefined || world.setup.mode === 'failover') continue;
         if (held !== undefined && isSameLife(held, where)) continue;
         const what = `${gateway.id} serves ${agent} at ${place(where)}, and the store opens with ${held && place(held)}`;
         this.#violated('nothing is forgotten', what);
       }
-      const history = this.#histories.get(agent);
-      if (history !== undefined && !(held && isSameLife(held, history.placement)))
-        this.#histories.delete(agent);
+      if (!isHeld || world.gateways.length === 0) this.#histories.delete(agent);
     }
   }
 
@@ -147,8 +163,9 @@ export class Checker {
       let first: RoutedBinding | undefined;
       let who = '';
       for (const gateway of gateways) {
-        const where = this.#servedBy(gateway, agent);
-        if (where === undefined) continue;
+        const by = this.#servedBy(gateway, agent);
+        if (by === undefined) continue;
+        const where = connectorOf(gateway, by);
         if (first === undefined) {
           first = where;
           who = gateway.id;
@@ -164,7 +181,7 @@ export class Checker {
   onEnd(request: Request): void {
     const { healed, store } = this.#world;
     if (request.outcome === 'answered' || request.begunAt < healed + DETECTION_MS + LEASE_MS) return;
-    if (!this.#canBeServed(store.view, request.agent)) return;
+    if (!this.#canBeServed(store.view, request.gateway.nameOf(request.agent))) return;
     const waited = Math.round(request.endedAt - request.begunAt);
     const what = `request ${request.id} of ${request.agent} at ${request.gateway.id} is ${request.outcome} after ${waited} ms`;
     this.#violated('every request is answered', what);
@@ -187,6 +204,16 @@ export class Checker {
     this.#violated('no view waits for longer than a lease', what);
   }
 
+  onView(view: AgreedView): void {
+    const { now } = this.#world.scheduler;
+    this.#made.push(now);
+    if (this.#made.length <= STORM_VIEWS) return;
+    const since = this.#made.shift() as number;
+    if (now - since > STORM_MS) return;
+    const what = `${STORM_VIEWS} views in ${Math.round(now - since)} ms, the last one ${view.id}`;
+    this.#violated('views do not follow each other without end', what);
+  }
+
   /** What is left to be said at the end. */
   finish(open: Iterable<Request>): void {
     for (const { id, begunAt } of open) {
@@ -200,11 +227,11 @@ export class Checker {
     const { replica, host, bindings } = gateway;
     const { mono, wall } = host;
     if (!host.isRunning || replica.modeAt(mono, wall) !== 'leased') return undefined;
-    if (this.#world.setup.mode === 'failover') {
+    if (replica.view.mode === 'failover') {
       const active = activeRoute(replica)?.routed;
       return active && judge(replica, active, mono, wall) === 'forward' ? active : undefined;
     }
-    const entry = bindings.get(agent);
+    const entry = bindings.get(gateway.nameOf(agent));
     if (entry === undefined || entry.alone) return undefined;
     return judge(replica, entry.routed, mono, wall) === 'forward' ? entry.routed : undefined;
   }
@@ -223,10 +250,11 @@ export class Checker {
         return `${id}: view ${replica.agreed.id} is not in effect`;
       if (setup.mode === 'failover') continue;
       for (const agent of agents) {
-        const entry = bindings.get(agent);
+        const name = gateway.nameOf(agent);
+        const entry = bindings.get(name);
         if (entry === undefined) continue;
         if (entry.alone) return `${id} has not written back ${agent}`;
-        const held = store.bindings.get(agent);
+        const held = store.bindings.get(name);
         const where = this.#servedBy(gateway, agent);
         if (where !== undefined && !(held && isSamePlace(held, where)))
           return `${id} has another binding of ${agent}`;
@@ -249,6 +277,14 @@ export class Checker {
   #violated(invariant: Invariant, what: string): void {
     this.violation ??= { invariant, at: this.#world.scheduler.now, what };
   }
+}
+
+/** The connector itself: a gateway may mean another one by the name. */
+function connectorOf(gateway: Gateway, placement: RoutedBinding): RoutedBinding;
+function connectorOf(gateway: Gateway, placement: Placement): Placement;
+function connectorOf(gateway: Gateway, placement: Placement): Placement {
+  const { id } = gateway.connector(placement.instance);
+  return id === placement.instance ? placement : { ...placement, instance: id };
 }
 
 /** Does the view let the instance serve the agent, in the life to which he is bound? */

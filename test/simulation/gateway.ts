@@ -1,4 +1,3 @@
-import type { PoolRules } from '../../src/core/agreement/next-view.ts';
 import type { Policy } from '../../src/core/agreement/policy.ts';
 import type { Replica } from '../../src/core/agreement/replica.ts';
 import type { ReplicaOptions } from '../../src/core/agreement/replica-options.ts';
@@ -7,9 +6,11 @@ import type { InstanceId } from '../../src/core/instance.ts';
 import type { View } from '../../src/core/view.ts';
 import type { KnownBindings } from './bindings.ts';
 import type { Host } from './host.ts';
+import type { Instance } from './instances.ts';
 import type { Link } from './link.ts';
 import { Prober } from './prober.ts';
 import type { Rules } from './rules.ts';
+import type { Variant } from './story.ts';
 import {
   ANSWER_MS,
   AWAY_MS,
@@ -31,7 +32,8 @@ export interface GatewayOptions {
   readonly id: string;
   readonly host: Host;
   readonly link: Link;
-  readonly rules: PoolRules;
+  /** Where its configuration is not that of the story's beginning. */
+  readonly variant: Variant | undefined;
   readonly onStoreLoss: 'continue' | 'refuse';
 }
 
@@ -44,6 +46,9 @@ export class Gateway {
   readonly number: number;
   readonly host: Host;
   readonly link: Link;
+  readonly variant: Variant | undefined;
+  /** The connectors that it means by the names of instances. */
+  readonly connectors: ReadonlyMap<InstanceId, Instance>;
   readonly replica: Replica;
   readonly bindings: KnownBindings;
   readonly prober: Prober;
@@ -72,6 +77,8 @@ export class Gateway {
     this.number = options.number;
     this.host = options.host;
     this.link = options.link;
+    this.variant = options.variant;
+    this.connectors = world.configurations.connectors(options.variant);
     this.replica = this.rules.createReplica(replicaOptions(world, options));
     this.bindings = this.rules.createBindings(this.replica);
     this.#toldView = this.replica.view;
@@ -91,6 +98,16 @@ export class Gateway {
       () => {},
       () => {},
     );
+  }
+
+  /** The connector that it sends to for the instance. */
+  connector(id: InstanceId): Instance {
+    return this.connectors.get(id) ?? this.world.instance(id);
+  }
+
+  /** What it calls the agent, by what it takes for their name. */
+  nameOf(agent: string): string {
+    return this.variant === 'identity' ? `${agent}'` : agent;
   }
 
   /** Asks the ledger now; `onDone` is called once it has answered, or has not in time. */
@@ -292,8 +309,7 @@ function replicaOptions(world: World, options: GatewayOptions): ReplicaOptions {
   return {
     id: options.id,
     pool: 'pool',
-    rules: options.rules,
-    weights: new Map(),
+    ...world.configurations.optionsOf(options.variant),
     leaseMs: LEASE_MS,
     onStoreLoss: options.onStoreLoss,
     awayMs: AWAY_MS,

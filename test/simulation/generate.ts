@@ -1,6 +1,6 @@
 import type { Random } from '../../src/simulator/random.ts';
 import { seededRandom } from '../../src/simulator/random.ts';
-import type { Setup, Story, StoryEvent } from './story.ts';
+import type { Setup, Story, StoryEvent, Variant } from './story.ts';
 import { endOf, healedAt } from './story.ts';
 import { AWAY_MS, JOIN_MS, LEASE_MS } from './times.ts';
 
@@ -52,6 +52,7 @@ const MORE: readonly (readonly [Kind, number])[] = [
   ['store-partial', 0.1],
   ['store-pause', 0.15],
   ['busy', 0.1],
+  ['drift', 0.06],
 ];
 const TOTAL = WEIGHTS.reduce((sum, [, weight]) => sum + weight, 0);
 
@@ -74,7 +75,9 @@ export function generate(seed: number): Story {
     agents += 1;
   }
   events.sort((a, b) => a.at - b.at);
-  return { seed, setup: { ...setup, agents }, events, healed: healedAt(events) };
+  // Else gateways with other priorities would hardly ever want another instance to be the active one.
+  const failback = events.some(({ kind }) => kind === 'drift') ? ({ failback: 'immediate' } as const) : {};
+  return { seed, setup: { ...setup, ...failback, agents }, events, healed: healedAt(events) };
 }
 
 function setUp(random: Random): Setup {
@@ -137,6 +140,24 @@ function faultAt(at: number, kind: Kind, setup: Setup, random: Random): StoryEve
       return { at, kind, ms: Math.round(50 + random() * (AWAY_MS - 100)) };
     case 'busy':
       return { at, kind, replica, ms, by: Math.round(random() * 400) };
+    case 'drift': {
+      const what = pick(random, [
+        'priorities',
+        'priorities',
+        'instances',
+        'url',
+        'identity',
+        'mode',
+      ] as const);
+      return {
+        at,
+        kind,
+        replica,
+        ms: Math.round(1_000 + random() * LEASE_MS),
+        what,
+        who: whoDrifts(what, random),
+      };
+    }
     case 'deaf':
     case 'stop':
     case 'suspend':
@@ -169,6 +190,13 @@ function faultAt(at: number, kind: Kind, setup: Setup, random: Random): StoryEve
     case 'release':
       return { at, kind, instance };
   }
+}
+
+function whoDrifts(what: Variant, random: Random): 'one' | 'in turn' | 'all' {
+  const isForGood = random() < 0.5;
+  // The promises are of agents in one mode, and of the active instance in the other.
+  if (!isForGood || what === 'mode') return 'one';
+  return what === 'priorities' || what === 'instances' ? 'in turn' : 'all';
 }
 
 /** Some at any time, most around the faults, some in pairs at different replicas. */

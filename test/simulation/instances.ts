@@ -1,5 +1,8 @@
 import type { InstanceId } from '../../src/core/instance.ts';
 
+// So that no life of another connector looks like one of this.
+const ELSEWHERE_LIFE = 1_001;
+
 /** A simulated connector instance: there or not, in which life, and for whom it can be reached. */
 export class Instance {
   readonly id: InstanceId;
@@ -25,6 +28,13 @@ export class Instance {
     if (this.isUp) return;
     this.isUp = true;
     this.life += 1;
+  }
+
+  /** What a gateway reaches that has another URL under the same name. */
+  static elsewhere(id: InstanceId, replicas: number): Instance {
+    const instance = new Instance(id, replicas);
+    instance.life = ELSEWHERE_LIFE;
+    return instance;
   }
 
   /** `refused` shows at once, `silent` only by a time limit. */

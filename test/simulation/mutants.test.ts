@@ -13,14 +13,16 @@ const MOST_SCHEDULES = 10_000;
 const SHOWS_AT: Readonly<Record<string, number>> = {
   'skip the lease check': 238,
   'skip the epoch check': 1_045,
-  'claim without compare': 3,
-  'rebind without generation': 214,
+  'claim without compare': 5,
+  'rebind without generation': 93,
   'act on a pending view': 16,
   'open a new life at once': 5,
   'trust the cache in any epoch': 15,
   'claim in an unknown life': 8_806,
   'place alone after two time-outs': 150,
   'place alone though the store has answered': 92,
+  'serve with another configuration': 130,
+  'decide by its own priorities': 889,
   'restore the first, not the latest': 6_116,
 };
 

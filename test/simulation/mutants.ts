@@ -1,5 +1,7 @@
+import type { AgreedView } from '../../src/core/agreement/agreed-view.ts';
+import type { SyncReply, SyncRequest } from '../../src/core/agreement/ledger.ts';
 import { Replica } from '../../src/core/agreement/replica.ts';
-import type { Mode } from '../../src/core/agreement/standing.ts';
+import type { Mode, Moment } from '../../src/core/agreement/standing.ts';
 import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
 import type { View } from '../../src/core/view.ts';
 import type { Entry } from './bindings.ts';
@@ -77,6 +79,35 @@ class OpensAtOnce extends Store {
   }
 }
 
+/** Sends agents by its own configuration, whatever is agreed. */
+class ServesDrifted extends Replica {
+  override get view(): View {
+    const view = super.view;
+    return view.fit === 'differs' ? { ...view, fit: 'agreed' } : view;
+  }
+}
+
+/** Takes its own priorities for the agreed ones. */
+class DecidesByItself extends Replica {
+  override learn(request: SyncRequest, reply: SyncReply, sent: Moment): void {
+    super.learn(
+      request,
+      reply.view === undefined ? reply : { ...reply, view: this.#byOwn(reply.view) },
+      sent,
+    );
+  }
+
+  override proposed(view: AgreedView, now: Moment): void {
+    super.proposed(this.#byOwn(view), now);
+  }
+
+  #byOwn(view: AgreedView): AgreedView {
+    if (view.config === undefined) return view;
+    const own = Object.entries(this.parts).filter(([part]) => part.startsWith('priority:'));
+    return { ...view, config: { ...view.config, ...Object.fromEntries(own) } };
+  }
+}
+
 /** Takes its cache for current, whatever has happened since. */
 class TrustsForever extends KnownBindings {
   protected override entryOf(binding: Binding, epoch: number, alone: boolean): Entry {
@@ -103,5 +134,10 @@ export const MUTANTS: Readonly<Record<string, Rules>> = {
     ...RULES,
     createReplica: (options) => new PlacesUntilLeased(options),
   },
+  'serve with another configuration': {
+    ...RULES,
+    createReplica: (options) => new ServesDrifted(options),
+  },
+  'decide by its own priorities': { ...RULES, createReplica: (options) => new DecidesByItself(options) },
   'restore the first, not the latest': { ...RULES, createStore: (events) => new RestoresEarlier(events) },
 };

@@ -11,6 +11,7 @@ const ABSTENTION_MS = 1_000;
 const IDLE_MS = 1_000;
 
 interface Probed {
+  readonly id: InstanceId;
   readonly instance: Instance;
   record: HealthRecord;
   verdict: Verdict | undefined;
@@ -32,8 +33,9 @@ export class Prober {
 
   constructor(gateway: Gateway) {
     this.#gateway = gateway;
-    for (const instance of gateway.world.instances) {
-      this.#probed.set(instance.id, {
+    for (const [id, instance] of gateway.connectors) {
+      this.#probed.set(id, {
+        id,
         instance,
         record: UNOBSERVED,
         verdict: undefined,
@@ -112,7 +114,7 @@ export class Prober {
     probed.record = observe(before, passed, THRESHOLDS);
     const { state, streak } = probed.record;
     this.#plan(probed, streak > 0 || state === 'down' ? PROBE_FAST_MS : PROBE_MS);
-    if (!passed && before.streak === 0 && streak > 0) this.#gateway.suspect(probed.instance.id);
+    if (!passed && before.streak === 0 && streak > 0) this.#gateway.suspect(probed.id);
     const verdict: Verdict = { ...seen, health: state === 'up' ? 'up' : 'down' };
     const last = probed.verdict;
     const isNews =

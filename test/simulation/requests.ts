@@ -35,6 +35,7 @@ export class Request {
   readonly begunAt: number;
   outcome: Outcome | undefined;
   endedAt = 0;
+  readonly #name: string;
   readonly #key: string;
   readonly #random: Random;
   #rounds = 0;
@@ -49,7 +50,8 @@ export class Request {
     this.agent = agent;
     this.gateway = gateway;
     this.begunAt = gateway.world.scheduler.now;
-    this.#key = keyOf(agent);
+    this.#name = gateway.nameOf(agent);
+    this.#key = keyOf(this.#name);
   }
 
   start(): void {
@@ -79,7 +81,7 @@ export class Request {
 
   #routeBound(): void {
     const { bindings, replica, host } = this.gateway;
-    const entry = bindings.get(this.agent);
+    const entry = bindings.get(this.#name);
     const isStoreless = replica.modeAt(host.mono, host.wall) === 'storeless';
     // What was placed alone is asked for as soon as there is somebody to ask.
     if (entry === undefined || (entry.alone && !isStoreless)) this.#claim();
@@ -131,7 +133,8 @@ export class Request {
   }
 
   #claim(): void {
-    const { gateway, agent } = this;
+    const { gateway } = this;
+    const agent = this.#name;
     const { replica, host, bindings, world } = gateway;
     const way = wayToBind(replica, host.mono, host.wall);
     if (way === 'renew' || way === 'wait') {
@@ -144,7 +147,7 @@ export class Request {
         this.#park();
         return;
       }
-      world.checker.onPlacedAlone(gateway, agent);
+      world.checker.onPlacedAlone(gateway, this.agent);
       const entry = bindings.placeAlone(agent, to);
       world.touch();
       if (!this.#follow(routeAlone(entry))) this.#move(entry);
@@ -239,7 +242,7 @@ export class Request {
     this.#attempts += 1;
     const delay = isSlow ? this.#random() * SLOW_MS : 1;
     host.after(delay, () => {
-      const instance = world.instance(route.routed.instance);
+      const instance = this.gateway.connector(route.routed.instance);
       switch (instance.reachedBy(number, world.scheduler.now)) {
         case 'answers':
           this.#send(route);
@@ -269,7 +272,7 @@ export class Request {
       this.#route();
       return;
     }
-    const instance = world.instance(route.routed.instance);
+    const instance = gateway.connector(route.routed.instance);
     const { life } = instance;
     world.checker.onSend(gateway, agent, id, route.routed, route.alone);
     world.scheduler.after(2, () => {

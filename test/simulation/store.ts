@@ -70,6 +70,8 @@ export interface StoreEvents {
   onOpen(): void;
   /** A view has been waiting for acknowledgements for so long, by the store's clock, while it could have had them. */
   onPending(view: AgreedView, ms: number): void;
+  /** A gateway has made the next view. */
+  onView(view: AgreedView): void;
 }
 
 // By the store's clock, which is nobody else's.
@@ -182,6 +184,7 @@ export class Store {
         const taken = ledger.propose(command.request, life, clock);
         if (taken) this.#view = command.request.view;
         if (taken) this.#pendingSince = clock;
+        if (taken && !this.#isReplaying) this.#events.onView(this.#view);
         if (taken && !this.#isReplaying) this.#events.onNews();
         return taken;
       }

@@ -2,6 +2,9 @@ import type { Quorum } from '../../src/core/agreement/opinion.ts';
 import type { AdminState } from '../../src/core/instance.ts';
 import type { PoolMode } from '../../src/core/view.ts';
 
+/** What gateways may be configured differently in. The others act by the agreed value; for the last three they leave the pool. */
+export type Variant = 'priorities' | 'instances' | 'mode' | 'url' | 'identity';
+
 /** Something that happens to the system from outside. Replicas, instances and agents go by number. */
 export type StoryEvent = { readonly at: number } & (
   | { readonly kind: 'request'; readonly agent: number; readonly replica: number }
@@ -47,6 +50,17 @@ export type StoryEvent = { readonly at: number } & (
   | { readonly kind: 'kill'; readonly replica: number; readonly ms: number }
   /** As `kill`, but it takes its leave from the ledger. */
   | { readonly kind: 'leave'; readonly replica: number; readonly ms: number }
+  /**
+   * Gateways are restarted with another configuration: `one` by mistake, until that is put right after `ms`; `in turn`
+   * all of them in that time; or all are stopped, and started after it.
+   */
+  | {
+      readonly kind: 'drift';
+      readonly replica: number;
+      readonly ms: number;
+      readonly what: Variant;
+      readonly who: 'one' | 'in turn' | 'all';
+    }
   | { readonly kind: 'wall-jump'; readonly replica: number; readonly by: number }
   /** Its clock is set, by more than the ledger can take for a time without questions. */
   | { readonly kind: 'store-clock'; readonly by: number }
@@ -71,6 +85,8 @@ export interface Setup {
   readonly onStoreLoss: 'continue' | 'refuse';
   readonly quorum: Quorum;
   readonly quarantines: boolean;
+  /** `never` where it is missing. */
+  readonly failback?: 'immediate';
   /** How a life of an instance is told from another. */
   readonly lives: 'shown' | 'counted' | 'unknown';
   readonly instances: number;

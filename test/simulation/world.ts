@@ -1,4 +1,3 @@
-import type { PoolRules } from '../../src/core/agreement/next-view.ts';
 import type { Policy } from '../../src/core/agreement/policy.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
 import type { Random } from '../../src/simulator/random.ts';
@@ -6,6 +5,7 @@ import { seededRandom } from '../../src/simulator/random.ts';
 import { keyOf } from './bindings.ts';
 import type { Violation } from './checker.ts';
 import { Checker } from './checker.ts';
+import { Configurations } from './configurations.ts';
 import { Gateway } from './gateway.ts';
 import { Host } from './host.ts';
 import { Instance } from './instances.ts';
@@ -15,12 +15,13 @@ import type { Rules } from './rules.ts';
 import { RULES } from './rules.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Store } from './store.ts';
-import type { Setup, Story, StoryEvent } from './story.ts';
+import type { Setup, Story, StoryEvent, Variant } from './story.ts';
 import { LEASE_MS } from './times.ts';
 
 // What happens after that has nothing to do with the faults any more.
 const CALM_MS = 8_500;
 const SAMPLE_MS = 250;
+const RESTART_MS = 200;
 // Agents who are moved, and do not call, are let go after that.
 const MOVE_MS = 1_500;
 
@@ -36,12 +37,14 @@ export class World {
   readonly healed: number;
   readonly store: Store;
   readonly instances: readonly Instance[];
+  readonly configurations: Configurations;
   readonly agents: readonly string[];
   readonly gateways: Gateway[] = [];
   readonly checker: Checker;
   readonly #story: Story;
   readonly #links: readonly Link[];
-  readonly #poolRules: PoolRules;
+  /** Of each replica, where its configuration is not that of the beginning. */
+  readonly #variants: (Variant | undefined)[] = [];
   readonly #open = new Set<Request>();
   #ids = 0;
   #isTouched = false;
@@ -62,6 +65,7 @@ export class World {
       onNews: () => this.#publish((gateway) => gateway.onNews()),
       onOpen: () => this.checker.onOpen(),
       onPending: (view, ms) => this.checker.onPending(view, ms),
+      onView: (view) => this.checker.onView(view),
     });
     const { instances, agents, clocks } = this.setup;
     this.instances = Array.from({ length: instances }, (_, i) => new Instance(`i${i}`, clocks.length));
@@ -69,7 +73,7 @@ export class World {
     this.#links = clocks.map(
       (_, i) => new Link(this.scheduler, this.store, seededRandom(story.seed + i + 1)),
     );
-    this.#poolRules = this.#rulesOfPool();
+    this.configurations = new Configurations(this.setup, this.instances);
     this.checker = new Checker(this);
   }
 
@@ -130,17 +134,6 @@ export class World {
     }
   }
 
-  #rulesOfPool(): PoolRules {
-    const { mode, quorum, quarantines, lives } = this.setup;
-    return {
-      mode,
-      quorum,
-      quarantines,
-      countsLives: lives === 'counted',
-      instances: this.instances.map(({ id }, priority) => ({ id, priority, admin: 'enabled' })),
-    };
-  }
-
   #startGateway(number: number): void {
     this.#ids += 1;
     const link = this.#links[number] as Link;
@@ -150,7 +143,7 @@ export class World {
       id: `g${number}.${this.#ids}`,
       host: new Host(this.scheduler, clocks),
       link,
-      rules: this.#poolRules,
+      variant: this.#variants[number],
       onStoreLoss: this.setup.onStoreLoss,
     });
     this.gateways.push(gateway);
@@ -192,6 +185,9 @@ export class World {
         this.gateways
           .find(({ number }) => number === event.replica)
           ?.host.beLate(this.scheduler.now + event.ms, event.by);
+        break;
+      case 'drift':
+        this.#drift(event);
         break;
       case 'stop':
       case 'suspend':
@@ -298,11 +294,41 @@ export class World {
       case 'leave':
       case 'kill':
         if (event.kind === 'leave') gateway.leave();
-        gateway.host.die();
-        this.gateways.splice(this.gateways.indexOf(gateway), 1);
-        for (const request of this.#open) if (request.gateway === gateway) this.#open.delete(request);
-        this.scheduler.after(event.ms, () => this.#startGateway(number));
+        this.#restart(gateway, event.ms);
     }
+  }
+
+  #restart(gateway: Gateway, afterMs: number): void {
+    gateway.host.die();
+    this.gateways.splice(this.gateways.indexOf(gateway), 1);
+    for (const request of this.#open) if (request.gateway === gateway) this.#open.delete(request);
+    this.scheduler.after(afterMs, () => this.#startGateway(gateway.number));
+  }
+
+  #drift({ at, ms, what, who, replica }: EventOf<'drift'>): void {
+    const { length } = this.setup.clocks;
+    if (who === 'one') {
+      this.#configure(replica, what, RESTART_MS);
+      this.scheduler.at(at + ms - RESTART_MS, () => this.#configure(replica, undefined, RESTART_MS));
+      return;
+    }
+    for (let i = 0; i < length; i += 1) {
+      const number = (replica + i) % length;
+      if (who === 'all') this.#configure(number, what, ms);
+      else
+        this.scheduler.at(at + (i * (ms - RESTART_MS)) / length, () =>
+          this.#configure(number, what, RESTART_MS),
+        );
+    }
+  }
+
+  /** One that is away already finds its new configuration when it starts. */
+  #configure(number: number, variant: Variant | undefined, restartMs: number): void {
+    this.#variants[number] = variant;
+    const gateway = this.gateways.find((candidate) => candidate.number === number);
+    if (gateway === undefined) return;
+    gateway.leave();
+    this.#restart(gateway, restartMs);
   }
 
   /** The policy after an operator's act. */
