@@ -13,7 +13,7 @@ import { REPLICATION } from '../redis/keys.ts';
  *             sync: a claim that waited in a server that stood still must not place an agent whom gateways
  *             have placed without the store meanwhile
  *   KEYS[5]   events (list), each at|epoch|JSON
- *   KEYS[6]   leases (hash): id -> seq|leaseUntil|end; leaseUntil is 0 without a lease. Apart from the registration, whose last part runs to the end of
+ *   KEYS[6]   leases (hash): id -> seq|leaseUntil|end|since; leaseUntil is 0 without a lease. Apart from the registration, whose last part runs to the end of
  *             the text for gateways of an earlier release. They write the registration alone: where its end is not the
  *             one written here, the gateway counts as holding a lease until the registration ends
  *   KEYS[7]   configs (hash): id -> joined|JSON, of the registration with that `joined`. Releases before it neither write
@@ -73,8 +73,10 @@ local function read_replicas()
   for i = 1, #all, 2 do
     local replica = all[i]
     local e, joined, restored, acknowledged = string.match(all[i + 1], '^(%d+)|(%d+)|([^|]*)|(.*)$')
-    local seq, holds_until, written = string.match(leases[replica] or '', '^(%d+)|(%d+)|(%d+)$')
+    local seq, holds_until, written, begun = string.match(leases[replica] or '', '^(%d+)|(%d+)|(%d+)|(%d+)$')
     if written ~= e then holds_until = e end
+    -- Whatever was granted before a life began, or the clock was set, ends a lease after that at the latest.
+    if begun ~= text(since) then holds_until = math.max(holds_until, since + math.max(LEASE, lease)) end
     order[#order + 1] = replica
     replicas[replica] = { e = tonumber(e), joined = tonumber(joined), restored = restored, acknowledged = acknowledged,
       seq = tonumber(seq or 0), holds_until = tonumber(holds_until) }
@@ -88,7 +90,7 @@ local function write_replica(replica)
   local r = replicas[replica]
   local packed = table.concat({ text(r.e), text(r.joined), r.restored, r.acknowledged }, '|')
   redis.call('HSET', KEYS[2], replica, packed)
-  redis.call('HSET', KEYS[6], replica, table.concat({ text(r.seq), text(r.holds_until), text(r.e) }, '|'))
+  redis.call('HSET', KEYS[6], replica, table.concat({ text(r.seq), text(r.holds_until), text(r.e), text(since) }, '|'))
 end
 
 local function remove_replica(replica)
@@ -186,7 +188,7 @@ if life ~= LIFE or stepped then
   for _, replica in ipairs(order) do
     local r = replicas[replica]
     r.e, r.restored = math.min(r.e, NOW + LEASE), ''
-    r.holds_until = r.e
+    r.holds_until = NOW + LEASE
     write_replica(replica)
   end
 end

@@ -72,9 +72,9 @@ for i = 1, #all, 2 do
 end
 local leases = redis.call('HGETALL', KEYS[4])
 for i = 1, #leases, 2 do
-  local seq, holds_until, e = string.match(leases[i + 1], '^(%d+)|(%d+)|(%d+)$')
+  local seq, holds_until, e, since = string.match(leases[i + 1], '^(%d+)|(%d+)|(%d+)|(%d+)$')
   if holds_until ~= '0' then holds_until = earlier(holds_until) end
-  redis.call('HSET', KEYS[4], leases[i], seq .. '|' .. holds_until .. '|' .. earlier(e))
+  redis.call('HSET', KEYS[4], leases[i], seq .. '|' .. holds_until .. '|' .. earlier(e) .. '|' .. earlier(since))
 end
 local ttl = redis.call('PTTL', KEYS[3])
 if ttl > 0 then redis.call('PEXPIRE', KEYS[3], ttl - by) end

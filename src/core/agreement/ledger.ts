@@ -274,8 +274,9 @@ export class Ledger {
       // Written by a clock that was ahead: no lease can be longer than one from now.
       const end = Math.min(registration.end, now + this.#leaseMs);
       // What they said before does not count as being heard: after a step of the clock the life is still the same.
-      // The store may have lost what was granted last.
-      this.#replicas.set(id, { ...registration, end, leaseUntil: end, restored: '' });
+      // The store may have lost what was granted last, or have noted its end by a clock that has been set since.
+      const leaseUntil = now + this.#leaseMs;
+      this.#replicas.set(id, { ...registration, end, leaseUntil, restored: '' });
     }
   }
 
