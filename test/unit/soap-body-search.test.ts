@@ -2,6 +2,7 @@ import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { BodySearch } from '../../src/soap/body-search.ts';
 import type { ElementRule } from '../../src/soap/element-rules.ts';
+import { quickestMs } from '../support/quickest.ts';
 
 const RULES: ElementRule[] = [
   { kind: 'user', local: 'user' },
@@ -130,13 +131,8 @@ describe('a compressed body', () => {
   test('of 100 MB costs no more than its beginning', async () => {
     const bomb = gzipSync(Buffer.alloc(100 * KB * KB, ' '));
     const before = process.memoryUsage().arrayBuffers;
-    let quickest = Number.POSITIVE_INFINITY;
-    for (let run = 0; run < 3; run++) {
-      const start = performance.now();
-      await SEARCH.search(bomb, { ...XML, contentEncoding: 'gzip' }, true);
-      quickest = Math.min(quickest, performance.now() - start);
-    }
-    expect(quickest).toBeLessThan(50);
+    const search = () => SEARCH.search(bomb, { ...XML, contentEncoding: 'gzip' }, true);
+    expect(await quickestMs(search)).toBeLessThan(50);
     const found = await SEARCH.search(bomb, { ...XML, contentEncoding: 'gzip' }, true);
     expect(found).toMatchObject({ problem: 'truncated' });
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4 * KB * KB);
@@ -195,17 +191,12 @@ describe('a body beyond the limit', () => {
     expect(search.search(early, XML, true)).toMatchObject({ user: 'A', problem: undefined });
   });
 
-  test('of 50 MB costs no more than its first 64 KB', () => {
+  test('of 50 MB costs no more than its first 64 KB', async () => {
     const body = Buffer.alloc(50 * KB * KB, '<a>x</a>');
     body.write('<Envelope><Body><m>     ');
-    let quickest = Number.POSITIVE_INFINITY;
-    for (let run = 0; run < 3; run++) {
-      const start = performance.now();
-      const found = SEARCH.search(body, XML, true);
-      quickest = Math.min(quickest, performance.now() - start);
-      expect(found).toMatchObject({ user: undefined, session: undefined, problem: 'truncated' });
-    }
-    expect(quickest).toBeLessThan(50);
+    const search = () => SEARCH.search(body, XML, true);
+    expect(search()).toMatchObject({ user: undefined, session: undefined, problem: 'truncated' });
+    expect(await quickestMs(search)).toBeLessThan(50);
   });
 });
 
