@@ -1,4 +1,5 @@
 import { KEY_FORMAT } from '../affinity/stored-name.ts';
+import { isRetiring } from '../config/changes.ts';
 import type { Config, PoolConfig } from '../config/schema.ts';
 import type { Parts } from '../core/agreement/agreed-config.ts';
 import { partsOf } from '../core/agreement/agreed-config.ts';
@@ -9,7 +10,8 @@ import { bindsAgents } from '../data-plane/pools.ts';
 import { USER_NAME_FORM } from '../identity/user-name.ts';
 
 /** What of a pool's configuration gateways compare. No secrets are among it: it is kept in the store, and shown. */
-export function poolParts(pool: PoolConfig, config: Config): Parts {
+export function poolParts(configured: PoolConfig, config: Config): Parts {
+  const pool = { ...configured, instances: configured.instances.filter((instance) => !isRetiring(instance)) };
   return partsOf({
     rules: poolRules(pool, config.coordination.quorum),
     weights: poolWeights(pool),

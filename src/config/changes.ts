@@ -83,7 +83,15 @@ export function withRetiring(before: Config, after: Config): Config {
 function kept(before: Config, pool: PoolConfig): PoolConfig['instances'] {
   const present = new Set(pool.instances.map(({ id }) => id));
   const was = before.pools.find(({ name }) => name === pool.name)?.instances ?? [];
-  return [...pool.instances, ...was.filter(({ id }) => !present.has(id))];
+  const retiring = was
+    .filter(({ id }) => !present.has(id))
+    .map((instance) => ({ ...instance, isRetiring: true }));
+  return [...pool.instances, ...retiring];
+}
+
+/** {@link withRetiring} has added it: the operator's configuration does not name it any more. */
+export function isRetiring(instance: PoolConfig['instances'][number]): boolean {
+  return 'isRetiring' in instance;
 }
 
 function* sectionDifferences(

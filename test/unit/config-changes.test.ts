@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { poolParts } from '../../src/composition/pool-parts.ts';
 import { APPLIES } from '../../src/config/applies.ts';
 import { changesBetween, formatChange, reloadable, withRetiring } from '../../src/config/changes.ts';
 import type { OptionNode } from '../../src/config/option.ts';
@@ -185,7 +186,10 @@ describe('workers of a reload', () => {
     const after = config(`${poolOf(B)}timeouts: { park: 1s }\n`);
     const { pools, ...others } = withRetiring(before, after);
     expect(pools[0]?.instances.map(({ id }) => id)).toEqual(['b', 'a']);
-    expect(pools[0]?.instances[1]).toEqual(before.pools[0]?.instances[0]);
+    expect(pools[0]?.instances[1]).toEqual({ ...before.pools[0]?.instances[0], isRetiring: true });
+    // What gateways compare of their configurations is what operators wrote.
+    const [kept, wanted] = [pools[0], after.pools[0]] as [PoolConfig, PoolConfig];
+    expect(poolParts(kept, after)).toEqual(poolParts(wanted, after));
     expect({ ...others, pools: after.pools }).toEqual(after);
   });
 
