@@ -3,7 +3,7 @@ import { poolParts } from '../../src/composition/pool-parts.ts';
 import { APPLIES } from '../../src/config/applies.ts';
 import { changesBetween, formatChange, reloadable, withRetiring } from '../../src/config/changes.ts';
 import type { OptionNode } from '../../src/config/option.ts';
-import type { Config } from '../../src/config/schema.ts';
+import type { Config, PoolConfig } from '../../src/config/schema.ts';
 import { OPTIONS } from '../../src/config/schema.ts';
 import { load, MINIMAL } from './config-support.ts';
 
