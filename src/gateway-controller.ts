@@ -138,7 +138,7 @@ export async function startController(
       storeFailed: (claim) => coordinator.storeFailed(claim),
       counts: () => bindings.counts ?? new Map(),
       addresses: () => pool.addresses(),
-      knowledge: () => ({ agreed: coordinator.agreed, policy: coordinator.policy }),
+      knowledge: () => ({ agreed: coordinator.agreed, policy: coordinator.heard.policy }),
     });
     return pool;
   };

@@ -278,32 +278,25 @@ export class Bindings {
    * rejects.
    */
   refreshCounts(): Promise<void> {
-    this.#refreshing ??= this.#refresh().finally(() => {
+    this.#refreshing ??= this.#tend(true).finally(() => {
       this.#refreshing = undefined;
     });
     return this.#refreshing;
   }
 
   /** {@link refreshCounts} for a process that does not need the counts, to be called while the store answers. */
-  async tend(): Promise<void> {
-    try {
-      if (this.#journal.size > 0) await this.#writer.journal();
-      // Whether it answers again is noticed also while no agent comes.
-      if (this.trouble !== undefined) await this.#answers.watch(this.#store.counts());
-      this.#mirror.tick();
-    } catch (error) {
-      // The next turn tries again.
-      if (!(error instanceof StoreUnavailable)) throw error;
-    }
+  tend(): Promise<void> {
+    // Whether it answers again is noticed also while no agent comes.
+    return this.#tend(this.trouble !== undefined);
   }
 
-  async #refresh(): Promise<void> {
+  async #tend(counts: boolean): Promise<void> {
     try {
       if (this.#journal.size > 0) await this.#writer.journal();
-      this.#counts = await this.#answers.watch(this.#store.counts());
+      if (counts) this.#counts = await this.#answers.watch(this.#store.counts());
       this.#mirror.tick();
     } catch (error) {
-      // What was known last stands.
+      // What was known last stands, and the next turn tries again.
       if (!(error instanceof StoreUnavailable)) throw error;
     }
   }

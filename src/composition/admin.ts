@@ -98,7 +98,7 @@ function readGauges(metrics: Metrics, sources: readonly PoolSource[], status: Ga
     metrics.configDifferences.set({ pool, effect: 'unready' }, missing.length);
     metrics.viewEffective.set({ pool }, operations.isEffective ? 1 : 0);
     metrics.leaseSeconds.set({ pool }, operations.leaseRemaining / 1_000);
-    metrics.replicas.set({ pool }, operations.replicas);
+    metrics.replicas.set({ pool }, operations.heard.replicas);
   }
   for (const { name: pool, mode, epoch, affinity, instances } of status.pools) {
     metrics.affinityAvailable.set({ pool }, affinity.available ? 1 : 0);

@@ -53,8 +53,8 @@ export async function setAdmin(
   });
   // Another act may have come right after this one, and taken its place.
   return takesEffect(operations, () => {
-    const { agreed, policy } = operations;
-    return policy.version >= version && agreed.instances[id]?.act === policy.instances[id]?.id;
+    const { agreed, heard } = operations;
+    return heard.policy.version >= version && agreed.instances[id]?.act === heard.policy.instances[id]?.id;
   });
 }
 
@@ -88,8 +88,8 @@ export async function activate(pool: PoolSource, id: InstanceId, act: Act): Prom
     to: id,
   });
   const isInEffect = await takesEffect(operations, () => {
-    const { agreed, policy } = operations;
-    return policy.version >= version && agreed.activated === policy.activate?.id;
+    const { agreed, heard } = operations;
+    return heard.policy.version >= version && agreed.activated === heard.policy.activate?.id;
   });
   if (isInEffect && operations.agreed.active !== id)
     throw new ActRefused(
@@ -115,7 +115,7 @@ export async function setFailback(pool: PoolSource, failback: Failback, act: Act
   const { operations } = pool;
   await decree(operations, (policy) => withFailback(policy, failback), {
     ...event('failback-policy', act),
-    from: formatFailback(operations.policy.failback),
+    from: formatFailback(operations.heard.policy.failback),
     to: failback.kind === 'at' ? `${formatFailback(failback)} ${failback.zone}` : failback.kind,
   });
 }
@@ -131,7 +131,7 @@ export async function adoptConfig({ name, operations }: PoolSource, act: Act): P
     ...describeChange(agreed.config, { ...agreed.config, ...parts }),
   });
   // Another wish may have come right after this one, and taken its place.
-  return takesEffect(operations, () => operations.agreed.configWish === operations.policy.config?.id);
+  return takesEffect(operations, () => operations.agreed.configWish === operations.heard.policy.config?.id);
 }
 
 /** @throws ActRefused where the pool has no such instance */

@@ -1,8 +1,8 @@
 import type { Parts } from '../core/agreement/agreed-config.ts';
 import type { AgreedView, PoolEvent } from '../core/agreement/agreed-view.ts';
 import type { ClaimTrouble } from '../core/agreement/claim-watch.ts';
+import type { Heard } from '../core/agreement/heard.ts';
 import type { LoggedEvent } from '../core/agreement/ledger.ts';
-import type { Ballot } from '../core/agreement/opinion.ts';
 import type { Policy } from '../core/agreement/policy.ts';
 import type { Standing } from '../core/agreement/standing.ts';
 import type { Binding, Placement } from '../core/binding.ts';
@@ -13,15 +13,13 @@ import type { BindingPage, BindingQuery } from '../core/ports.ts';
 /** What is agreed about a pool, and the way to change it. */
 export interface PoolOperations {
   readonly standing: Standing;
-  readonly policy: Policy;
+  /** What the gateways have in common, as far as it is known here. */
+  readonly heard: Pick<Heard, 'policy' | 'ballots' | 'replicas'>;
   readonly agreed: AgreedView;
   /** What the configuration of this gateway says. */
   readonly parts: Parts;
   /** Every live replica acts on {@link agreed}. */
   readonly isEffective: boolean;
-  readonly ballots: readonly Ballot[];
-  /** Live replicas. */
-  readonly replicas: number;
   readonly isStoreAway: boolean;
   /** Milliseconds; infinite where the gateway is alone. */
   readonly leaseRemaining: number;

@@ -171,8 +171,8 @@ export class PendingWatch {
 
 export function poolStatus(pool: PoolSource, pendingSince: number | undefined): PoolStatus {
   const { operations, bindings } = pool;
-  const { agreed, policy, standing, isEffective, leaseRemaining, isStoreAway } = operations;
-  const { failback, failbackBy } = policy;
+  const { agreed, heard, standing, isEffective, leaseRemaining, isStoreAway } = operations;
+  const { failback, failbackBy } = heard.policy;
   const isFailover = pool.mode === 'failover';
   return {
     name: pool.name,
@@ -196,7 +196,7 @@ export function poolStatus(pool: PoolSource, pendingSince: number | undefined): 
       : null,
     standing: standing.modeAt(performance.now(), Date.now()),
     leaseRemainingMs: Number.isFinite(leaseRemaining) ? Math.round(leaseRemaining) : null,
-    replicas: operations.ballots.map(replicaStatus),
+    replicas: heard.ballots.map(replicaStatus),
     parked: pool.parked(),
     affinity: {
       available: !isStoreAway && standing.claimFailure === undefined,
@@ -213,13 +213,13 @@ function claimsFail(pool: PoolSource): PoolStatus['affinity']['claimsFail'] {
 }
 
 export function configurationStatus(operations: PoolOperations): ConfigurationStatus {
-  const { agreed, ballots } = operations;
+  const { agreed, heard } = operations;
   const { config } = agreed;
   const { serves, missing } = driftHere(operations);
   const differences =
     config === undefined
       ? []
-      : ballots.flatMap(({ replica, config: configured }) =>
+      : heard.ballots.flatMap(({ replica, config: configured }) =>
           configured === undefined
             ? []
             : differencesOf(config, configured).map((one) => ({ replica, ...one })),
@@ -237,9 +237,9 @@ function replicaStatus({ replica, opinion }: Ballot): ReplicaStatus {
 }
 
 export function instanceStatus(pool: PoolSource, instance: InstanceState): InstanceStatus {
-  const { standing, agreed, policy } = pool.operations;
+  const { standing, agreed, heard } = pool.operations;
   const { id } = instance;
-  const act = policy.instances[id];
+  const act = heard.policy.instances[id];
   return {
     id,
     url: pool.url(id),

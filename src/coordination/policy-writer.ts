@@ -1,12 +1,13 @@
 import type { AgreedView, PoolEvent } from '../core/agreement/agreed-view.ts';
 import { withAgreed } from '../core/agreement/configured.ts';
+import type { Heard } from '../core/agreement/heard.ts';
 import type { PolicyRequest } from '../core/agreement/ledger.ts';
 import type { Policy } from '../core/agreement/policy.ts';
 import { StoreUnavailable } from '../core/ports.ts';
 
 export interface PolicyWriterOptions {
   /** What is known of the ledger here. */
-  readonly known: { readonly policy: Policy; readonly isOpen: boolean };
+  readonly known: { readonly heard: Pick<Heard, 'policy' | 'isOpen'> };
   /** Resolves to false where somebody else's policy came first, or the ledger is not open. */
   readonly write: (request: PolicyRequest) => Promise<boolean>;
   /** Brings {@link known} up to date. */
@@ -34,14 +35,14 @@ export class PolicyWriter {
   async decree(change: (policy: Policy) => Policy, events: readonly PoolEvent[]): Promise<Policy> {
     const { known, write, renew } = this.#o;
     for (let race = 0; race < MOST_RACES; race += 1) {
-      const { policy } = known;
+      const { policy } = known.heard;
       const changed = change(policy);
       if (changed === policy) return policy;
       const next: Policy = { ...changed, version: policy.version + 1 };
       const isTaken = await write({ base: policy.version, policy: next, events });
       await renew();
       if (isTaken) return next;
-      if (!known.isOpen) {
+      if (!known.heard.isOpen) {
         throw new StoreUnavailable(
           'the gateways are hearing of each other after a loss of data; try again in a few seconds',
         );
@@ -55,9 +56,8 @@ export class PolicyWriter {
    * is open.
    */
   mirror({ config }: AgreedView): void {
-    const { known } = this.#o;
-    if (config === undefined || this.#isMirroring || withAgreed(known.policy, config) === known.policy)
-      return;
+    const { policy: known } = this.#o.known.heard;
+    if (config === undefined || this.#isMirroring || withAgreed(known, config) === known) return;
     this.#isMirroring = true;
     // Should the store be gone at this moment, the next call tries again.
     this.decree((policy) => withAgreed(policy, config), [])

@@ -1,14 +1,16 @@
 import type { Parts } from '../core/agreement/agreed-config.ts';
 import type { AgreedView, PoolEvent } from '../core/agreement/agreed-view.ts';
+import type { Heard } from '../core/agreement/heard.ts';
+import { storeClock } from '../core/agreement/heard.ts';
+import { remaining } from '../core/agreement/lease.ts';
 import type { LoggedEvent, SyncReply, SyncRequest } from '../core/agreement/ledger.ts';
-import type { Ballot } from '../core/agreement/opinion.ts';
 import { driftOf } from '../core/agreement/own-config.ts';
 import { OwnOpinion } from '../core/agreement/own-opinion.ts';
 import type { Policy } from '../core/agreement/policy.ts';
 import { Replica } from '../core/agreement/replica.ts';
 import type { Moment, Standing } from '../core/agreement/standing.ts';
 import type { StandingSnapshot } from '../core/agreement/standing-copy.ts';
-import { snapshotOf } from '../core/agreement/standing-copy.ts';
+import { facets, snapshotOf } from '../core/agreement/standing-copy.ts';
 import type { Unanswered } from '../core/agreement/store-outage.ts';
 import type { HealthRecord, Observation } from '../core/health.ts';
 import type { InstanceId } from '../core/instance.ts';
@@ -67,7 +69,7 @@ export class PoolCoordinator {
     });
     options.ledger.listen({
       onNews: (urgent) =>
-        this.#syncWithin(urgent ? 0 : Math.random() * SPREAD_MS_PER_REPLICA * this.replicas),
+        this.#syncWithin(urgent ? 0 : Math.random() * SPREAD_MS_PER_REPLICA * this.heard.replicas),
       onSuspect: (instance) => this.#probes?.hasten(instance),
     });
   }
@@ -100,16 +102,9 @@ export class PoolCoordinator {
     return this.#replica.isEffective;
   }
 
-  get policy(): Policy {
-    return this.#replica.policy;
-  }
-
-  get ballots(): readonly Ballot[] {
-    return this.#replica.ballots;
-  }
-
-  get replicas(): number {
-    return this.#replica.replicas;
+  /** What the ledger has told. */
+  get heard(): Heard {
+    return this.#replica.heard;
   }
 
   get isStoreAway(): boolean {
@@ -118,12 +113,12 @@ export class PoolCoordinator {
 
   /** Monotonic ms until the lease ends; 0 without one. */
   get leaseRemaining(): number {
-    return this.#replica.leaseRemaining(now());
+    return remaining(this.#replica.leaseEnd, now());
   }
 
   /** Milliseconds since the Unix epoch, by the store's clock as far as it is known. */
   get storeNow(): number {
-    return this.#replica.storeNow(now());
+    return storeClock(this.#replica.heard, performance.now());
   }
 
   /** Resolves once this replica's first round of probes is over and the view may be acted on. */
@@ -310,7 +305,8 @@ export class PoolCoordinator {
       this.#isDue = true;
     }
     if (this.#replica.hasNews) this.#isDue = true;
-    if (this.#replica.isOpen && this.#replica.isEffective) this.#policyWriter.mirror(this.#replica.agreed);
+    if (this.#replica.heard.isOpen && this.#replica.isEffective)
+      this.#policyWriter.mirror(this.#replica.agreed);
   }
 
   /** An answer that came too late to be acted on: the next question tells the ledger what came of it. */
@@ -323,7 +319,8 @@ export class PoolCoordinator {
   }
 
   #restoreWhatIsLost(): void {
-    if (this.#replica.life !== '' && !this.#replica.isRestored) void this.#restore(this.#replica.life);
+    const { life } = this.#replica.heard;
+    if (life !== '' && !this.#replica.isRestored) void this.#restore(life);
   }
 
   /** Never rejects. */
@@ -385,18 +382,7 @@ export class PoolCoordinator {
     if (!this.#isClosed && Number.isFinite(cutOffInMs))
       this.#cutOffTimer = setTimeout(() => this.#tell(), Math.max(0, cutOffInMs) + 1).unref();
     const { view } = replica;
-    const state = [
-      this.#mode(),
-      replica.isBlocked,
-      replica.before?.epoch,
-      replica.fence,
-      replica.placesAlone,
-      replica.hearsStore,
-      replica.placesAlike,
-      canClaim,
-      this.#opinion.isSettled,
-      ...replica.cutOff,
-    ].join();
+    const state = [this.#mode(), this.#opinion.isSettled, ...facets(replica)].join();
     this.#o.publisher?.publish();
     if (view === this.#toldView && state === this.#told) return;
     const before = this.#toldView;

@@ -45,7 +45,7 @@ export class KnownBindings {
    * it said in another life it may have forgotten, so that is known but not trusted.
    */
   learn(binding: Binding, fence: string): void {
-    const epoch = lifeOf(fence) === this.#replica.life ? epochOf(fence) : 0;
+    const epoch = lifeOf(fence) === this.#replica.heard.life ? epochOf(fence) : 0;
     const agent = binding.root.value;
     const before = this.#entries.get(agent);
     // News and answers overtake each other.

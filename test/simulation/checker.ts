@@ -105,7 +105,7 @@ export class Checker {
     const { id, wasAwayTooSoon, link, replica, bindings } = gateway;
     // Others claim at a store that has answered, and that is open.
     const hasJustAnswered =
-      replica.isOpen && this.#world.scheduler.now - link.repliedAt < AWAY_MS * SLOWEST_CLOCK;
+      replica.heard.isOpen && this.#world.scheduler.now - link.repliedAt < AWAY_MS * SLOWEST_CLOCK;
     const isKnown = bindings.get(gateway.nameOf(agent))?.alone === true;
     if ((wasAwayTooSoon || hasJustAnswered) && !isKnown) this.#tooSoon.add(`${id} ${agent}`);
   }

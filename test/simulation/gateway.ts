@@ -140,7 +140,7 @@ export class Gateway {
   }
 
   decree(change: (policy: Policy) => Policy, tries = 5): void {
-    const { policy } = this.replica;
+    const { policy } = this.replica.heard;
     const again = (): void => {
       if (tries > 1) this.host.after(RETRY_MS, () => this.decree(change, tries - 1));
     };
@@ -200,7 +200,8 @@ export class Gateway {
   }
 
   #restoreWhatIsLost(): void {
-    const { life, isRestored } = this.replica;
+    const { isRestored, heard } = this.replica;
+    const { life } = heard;
     if (life !== '' && (!isRestored || this.bindings.hasPlacedAlone)) this.#restore(life);
   }
 

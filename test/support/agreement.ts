@@ -83,7 +83,8 @@ export class Agreement {
   }
 
   decree(change: (policy: Policy) => Policy): void {
-    const [{ policy }] = this.replicas as [Replica];
+    const [{ heard }] = this.replicas as [Replica];
+    const { policy } = heard;
     this.ledger.decree(
       { base: policy.version, policy: { ...change(policy), version: policy.version + 1 }, events: [] },
       LIFE,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { hear, NOTHING_HEARD } from '../../src/core/agreement/heard.ts';
+import { hear, NOTHING_HEARD, storeClock } from '../../src/core/agreement/heard.ts';
 import type { SyncReply } from '../../src/core/agreement/ledger.ts';
 import type { Policy } from '../../src/core/agreement/policy.ts';
 import { NO_POLICY } from '../../src/core/agreement/policy.ts';
@@ -65,5 +65,5 @@ test("the store's clock runs from the moment at which it was asked for", () => {
   });
   const sent = { mono: 50, wall: 9_000 };
   replica.accept(replica.request(sent), aReply(), sent);
-  expect(replica.storeNow({ mono: 80, wall: 9_500 })).toBe(1_000_030);
+  expect(storeClock(replica.heard, 80)).toBe(1_000_030);
 });

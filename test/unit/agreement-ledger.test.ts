@@ -280,14 +280,14 @@ describe('a store that has lost what was written last', () => {
 
   test('keeps what operators decided, as long as one replica knows it', () => {
     const { cluster, g1, g2 } = twoGateways();
-    const policy = { ...g1.policy, version: 1, failback: { kind: 'immediate' as const } };
+    const policy = { ...g1.heard.policy, version: 1, failback: { kind: 'immediate' as const } };
     cluster.ledger.decree({ base: 0, policy, events: [] }, cluster.life, cluster.now);
     cluster.sync(g1);
     Object.assign(cluster, { ledger: new Ledger({ leaseMs: LEASE, joinMs: JOIN }), life: 'L2' });
     cluster.sync(g2);
-    expect([g1.policy.version, g2.policy.version]).toEqual([1, 0]);
+    expect([g1.heard.policy.version, g2.heard.policy.version]).toEqual([1, 0]);
     cluster.pass(LEASE, g1, g2);
-    expect([g1.policy, g2.policy, cluster.ledger.state.policy]).toEqual([policy, policy, policy]);
+    expect([g1.heard.policy, g2.heard.policy, cluster.ledger.state.policy]).toEqual([policy, policy, policy]);
     expect(g1.fence).not.toBe('');
   });
 
@@ -502,7 +502,7 @@ test('gateways of different configurations make views by the rules that they agr
   ];
   cluster.begin(any, all);
   const rules = { quorum: 'any' as const, quarantines: false, countsLives: false };
-  const policy = { ...any.policy, version: 1, rules };
+  const policy = { ...any.heard.policy, version: 1, rules };
   cluster.ledger.decree({ base: 0, policy, events: [] }, cluster.life, cluster.now);
   any.vote(says('down'));
   cluster.settle(any, all);

@@ -138,7 +138,8 @@ describe('a gateway that is alone', () => {
     await before.start();
     observeBoth(before, PASS, FAIL);
     await before.settled();
-    const { agreed, policy, standing } = before;
+    const { agreed, heard, standing } = before;
+    const { policy } = heard;
     const after = aCoordinator('g1', alone(), { thresholds, knew: { agreed, policy } });
     await after.start();
     observeBoth(after, FAIL, PASS);
@@ -179,7 +180,7 @@ describe('a gateway that is alone', () => {
     await after.start();
     observeBoth(after, PASS);
     await after.settled();
-    expect([target(after), after.policy.failbackBy]).toEqual(['b', 'operator']);
+    expect([target(after), after.heard.policy.failbackBy]).toEqual(['b', 'operator']);
     await eventually(() => expect(after.standing.view.instances.get('a')?.health).toBe('up'));
     expect(after.agreed.epoch).toBeGreaterThan(before.agreed.epoch);
   });
@@ -229,9 +230,9 @@ describe('several gateways on one ledger', () => {
 
     all[0]?.observed('a', FAIL, 1);
     await eventually(() =>
-      expect(all[1]?.ballots.filter(({ opinion }) => opinion?.verdicts['a']?.health === 'down')).toHaveLength(
-        1,
-      ),
+      expect(
+        all[1]?.heard.ballots.filter(({ opinion }) => opinion?.verdicts['a']?.health === 'down'),
+      ).toHaveLength(1),
     );
     expect(all.map(({ agreed }) => agreed.active)).toEqual(['a', 'a', 'a']);
 
@@ -254,7 +255,7 @@ describe('several gateways on one ledger', () => {
     g2.observed('a', FAIL, 1);
     g1.observed('a', FAIL, 1);
     await eventually(() =>
-      expect(g1.ballots.find(({ replica }) => replica === 'g2')?.opinion).toBeUndefined(),
+      expect(g1.heard.ballots.find(({ replica }) => replica === 'g2')?.opinion).toBeUndefined(),
     );
     expect(g1.agreed.active).toBe('a');
     g2.trustClock(true, 'calm again');
@@ -335,7 +336,7 @@ describe('a ledger whose answers are slow', () => {
 
     await eventually(() => expect(target(g1)).toBe('b'));
     await eventually(() => expect(g2.agreed.active).toBe('b'));
-    expect(g1.replicas).toBe(2);
+    expect(g1.heard.replicas).toBe(2);
     await eventually(() => expect(g2.leaseRemaining).toBe(0));
     delayMs = 0;
     await eventually(() => expect(g2.leaseRemaining).toBeGreaterThan(0));

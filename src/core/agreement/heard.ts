@@ -56,6 +56,11 @@ export function hear(before: Heard, reply: SyncReply, askedAt: number): Heard {
   };
 }
 
+/** The store's clock, as of its last answer. */
+export function storeClock({ clock, askedAt }: Heard, mono: number): number {
+  return clock + mono - askedAt;
+}
+
 function abstentions(
   { abstainsSince }: Heard,
   ballots: readonly Ballot[],

@@ -20,6 +20,11 @@ export function holds(end: Moment, mono: number, wall: number): boolean {
   return mono < end.mono && wall < end.wall;
 }
 
+/** Milliseconds until a lease ends; 0 where it has. */
+export function remaining(end: Moment, now: Moment): number {
+  return Math.max(0, Math.min(end.mono - now.mono, end.wall - now.wall));
+}
+
 /** What may be done at a moment by whoever has a lease that ends at `end`. */
 export function modeUnder(end: Moment, placesAlone: boolean, mono: number, wall: number): Mode {
   if (holds(end, mono, wall)) return 'leased';

@@ -14,6 +14,7 @@ export class Reach {
   /** Monotonic ms of the {@link tick} that first found such an instance. */
   #since: ReadonlyMap<InstanceId, number> = new Map();
   #cutOff = NOBODY;
+  #failing = NOBODY;
 
   /** @param cutOffMs how long an instance must be out of reach here alone to count as cut off */
   constructor(cutOffMs: number) {
@@ -31,6 +32,21 @@ export class Reach {
 
   get cutOff(): ReadonlySet<InstanceId> {
     return this.#cutOff;
+  }
+
+  /** Instances at which the last probe failed, whatever the verdict is. */
+  get failing(): ReadonlySet<InstanceId> {
+    return this.#failing;
+  }
+
+  /** The last probe of an instance. Returns true where {@link failing} has changed. */
+  probed(id: InstanceId, passed: boolean): boolean {
+    if (this.#failing.has(id) !== passed) return false;
+    const failing = new Set(this.#failing);
+    if (passed) failing.delete(id);
+    else failing.add(id);
+    this.#failing = failing;
+    return true;
   }
 
   /**

@@ -5,6 +5,8 @@ import { partsOf } from './agreed-config.ts';
 import type { AgreedView, PoolEvent } from './agreed-view.ts';
 import { NO_VIEW } from './agreed-view.ts';
 import { ClaimWatch } from './claim-watch.ts';
+import { Effect } from './effect.ts';
+import type { Heard } from './heard.ts';
 import { ballotsOf, hear, NOTHING_HEARD } from './heard.ts';
 import { holds, leaseEndFrom, modeUnder, NO_LEASE } from './lease.ts';
 import type { ProposeRequest, SyncReply, SyncRequest } from './ledger.ts';
@@ -13,7 +15,6 @@ import type { Circumstances } from './next-view.ts';
 
 import type { Ballot, Opinion } from './opinion.ts';
 import { driftOf, OwnConfig } from './own-config.ts';
-import type { Policy } from './policy.ts';
 import { Reach } from './reach.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import type { Mode, Moment, Standing } from './standing.ts';
@@ -36,9 +37,7 @@ export class Replica implements Standing {
   #heard = NOTHING_HEARD;
   #agreed: AgreedView = NO_VIEW;
   #view: View;
-  #before: View | undefined;
-  #isBlocked = true;
-  #isEffective = false;
+  readonly #effect = new Effect();
   #fence = '';
   #restored = '';
   #leaseEnd = NO_LEASE;
@@ -52,7 +51,6 @@ export class Replica implements Standing {
   #solo: AgreedView | undefined;
   readonly #reach: Reach;
   #foreign: ReadonlySet<InstanceId> = new Set();
-  #failing: ReadonlySet<InstanceId> = new Set();
   readonly #config: OwnConfig;
   readonly #claims: ClaimWatch;
   /** The view that all who act for this replica have adopted. */
@@ -81,11 +79,11 @@ export class Replica implements Standing {
   }
 
   get before(): View | undefined {
-    return this.#before;
+    return this.#effect.before;
   }
 
   get isBlocked(): boolean {
-    return this.#isBlocked;
+    return this.#effect.isBlocked;
   }
 
   get fence(): string {
@@ -101,7 +99,7 @@ export class Replica implements Standing {
   }
 
   get failing(): ReadonlySet<InstanceId> {
-    return this.#failing;
+    return this.#reach.failing;
   }
 
   get foreign(): ReadonlySet<InstanceId> {
@@ -134,24 +132,12 @@ export class Replica implements Standing {
     return this.#agreed;
   }
 
-  get policy(): Policy {
-    return this.#heard.policy;
+  /** What the ledger has told. */
+  get heard(): Heard {
+    return this.#heard;
   }
 
-  get ballots(): readonly Ballot[] {
-    return this.#heard.ballots;
-  }
-
-  /** Live replicas, as far as is known. */
-  get replicas(): number {
-    return this.#heard.replicas;
-  }
-
-  /** The store's life, and whether this replica's bindings are written back in it. */
-  get life(): string {
-    return this.#heard.life;
-  }
-
+  /** The bindings known here are written back, in the store's present life. */
   get isRestored(): boolean {
     return this.#restored === this.#heard.life;
   }
@@ -161,12 +147,8 @@ export class Replica implements Standing {
     return this.#outage.isFailing;
   }
 
-  get isOpen(): boolean {
-    return this.#heard.isOpen;
-  }
-
   get isEffective(): boolean {
-    return this.#isEffective;
+    return this.#effect.isEffective;
   }
 
   get placesAlone(): boolean {
@@ -178,7 +160,7 @@ export class Replica implements Standing {
   }
 
   get placesAlike(): boolean {
-    const isAgreed = this.#heard.isOpen && this.#isEffective;
+    const isAgreed = this.#heard.isOpen && this.isEffective;
     return isAgreed && this.#outage.isDoubtful && this.#o.onStoreLoss === 'continue';
   }
 
@@ -218,16 +200,6 @@ export class Replica implements Standing {
     return modeUnder(this.#leaseEnd, this.placesAlone, mono, wall);
   }
 
-  /** Milliseconds until the lease ends; 0 without one. */
-  leaseRemaining(now: Moment): number {
-    return Math.max(0, Math.min(this.#leaseEnd.mono - now.mono, this.#leaseEnd.wall - now.wall));
-  }
-
-  /** The store's clock, as of its last answer. */
-  storeNow(now: Moment): number {
-    return this.#heard.clock + now.mono - this.#heard.askedAt;
-  }
-
   /** The bindings known here have been written back to the store, in this life of it. */
   restored(life: string): void {
     this.#restored = life;
@@ -242,12 +214,7 @@ export class Replica implements Standing {
 
   /** The last probe of the instance. Returns true where {@link failing} has changed. */
   probed(id: InstanceId, passed: boolean): boolean {
-    if (this.#failing.has(id) !== passed) return false;
-    const failing = new Set(this.#failing);
-    if (passed) failing.delete(id);
-    else failing.add(id);
-    this.#failing = failing;
-    return true;
+    return this.#reach.probed(id, passed);
   }
 
   request(now: Moment): SyncRequest {
@@ -279,11 +246,11 @@ export class Replica implements Standing {
     if (request.seq !== this.#asked) return;
     this.#fence = reply.fence;
     if (reply.viewId === this.#agreed.id) {
-      if (reply.effective) this.#takeEffect();
+      if (reply.effective) this.#effect.take();
       // What was in effect while it held no lease, it cannot know.
-      else if (!held) this.#block();
+      else if (!held) this.#effect.block();
     }
-    if (!this.#isEffective || reply.viewId !== this.#agreed.id) this.#fence = '';
+    if (!this.isEffective || reply.viewId !== this.#agreed.id) this.#fence = '';
 
     if (reply.granted) this.#leaseEnd = leaseEndFrom(sent, this.#o.leaseMs);
     else if (!reply.keeps) this.#leaseEnd = NO_LEASE;
@@ -355,7 +322,7 @@ export class Replica implements Standing {
 
   /** The next view, where this replica sees a reason for one. */
   proposal(boundAgents: (instance: InstanceId) => number | undefined): ProposeRequest | undefined {
-    if (!this.#heard.isOpen || !this.#isEffective) return undefined;
+    if (!this.#heard.isOpen || !this.isEffective) return undefined;
     const { id: replica, leaseMs } = this.#o;
     const ballots = ballotsOf(this.#heard, leaseMs);
     const config = this.#config.partAt(this.#heard.askedAt);
@@ -375,34 +342,19 @@ export class Replica implements Standing {
     const isOlder = view.epoch < this.#agreed.epoch;
     if (isOlder || view.id === this.#agreed.id) return;
     // Only who has held a lease all along knows which view is in effect: the last one it acknowledged.
-    const follows = held && !this.#isBlocked && view.epoch === this.#agreed.epoch + 1;
-    const before = this.#view;
-    this.#block();
+    const follows = held && !this.isBlocked && view.epoch === this.#agreed.epoch + 1;
+    const before = follows ? this.#view : undefined;
+    this.#effect.wait(before);
     this.#fence = '';
     this.#agreed = view;
     if (this.#o.awaitsConfirmation !== true) this.#adopted = view;
     if (this.#solo === undefined) this.#show(view);
-    if (!follows) return;
-    this.#before = before;
-    this.#isBlocked = false;
   }
 
   #reconfigure(): void {
     // How the configuration stands to the view before is not known any more.
-    if (this.#before !== undefined) this.#block();
+    if (this.before !== undefined) this.#effect.block();
     this.#show(this.#solo ?? this.#agreed);
-  }
-
-  #block(): void {
-    this.#before = undefined;
-    this.#isBlocked = true;
-    this.#isEffective = false;
-  }
-
-  #takeEffect(): void {
-    this.#before = undefined;
-    this.#isBlocked = false;
-    this.#isEffective = true;
   }
 
   /** While the store is away nobody agrees, so each replica alone skips what it finds lost. */
@@ -427,7 +379,7 @@ export class Replica implements Standing {
 
   #see(): void {
     const { ballots, isOpen } = this.#heard;
-    const isAgreed = isOpen && this.#isEffective && this.#solo === undefined;
+    const isAgreed = isOpen && this.isEffective && this.#solo === undefined;
     const others = isAgreed ? ballots.filter(({ replica }) => replica !== this.#o.id) : [];
     this.#reach.compare(this.#view, this.#opinion, others, this.#foreign);
   }

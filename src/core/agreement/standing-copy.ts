@@ -99,7 +99,7 @@ export class StandingCopy implements Standing {
   /** Returns true where something has changed other than the end of the lease. */
   apply(told: StandingSnapshot, mono: number, wall: number): boolean {
     const was = this.#told;
-    const before = [this.modeAt(mono, wall), ...facets(was)].join();
+    const before = [this.modeAt(mono, wall), was.viewId, ...facets(was)].join();
     // The same object as long as it says the same, so that readers can compare.
     const { epoch, fit } = this.#view;
     if (told.viewId !== was.viewId || told.view.epoch !== epoch || told.view.fit !== fit)
@@ -109,7 +109,7 @@ export class StandingCopy implements Standing {
     this.#leaseEnd = { mono: end - this.#offsetMs, wall: wallEnd };
     this.#foreign = new Set([...this.#view.instances.keys()].filter((id) => !this.#knows(id)));
     this.#candidates = told.candidates.filter(({ id }) => !this.#foreign.has(id));
-    return before !== [this.modeAt(mono, wall), ...facets(this.#told)].join();
+    return before !== [this.modeAt(mono, wall), told.viewId, ...facets(this.#told)].join();
   }
 
   /** A process that stood still does not know what it missed. */
@@ -192,21 +192,20 @@ export class StandingCopy implements Standing {
 }
 
 /** All but the lease that a waiting request may have waited for. */
-function facets(told: StandingSnapshot): readonly unknown[] {
+export function facets(standing: Omit<Standing, 'foreign' | 'modeAt'>): readonly unknown[] {
   const ids = (some: Iterable<InstanceId>): string => [...some].join('|');
   return [
-    told.viewId,
-    told.view.epoch,
-    told.view.fit,
-    told.isBlocked,
-    told.before?.epoch,
-    told.fence,
-    told.placesAlone,
-    told.hearsStore,
-    told.placesAlike,
-    told.claimFailure === undefined,
-    ids(told.unreachable),
-    ids(told.cutOff),
-    ids(told.candidates.map(({ id }) => id)),
+    standing.view.epoch,
+    standing.view.fit,
+    standing.isBlocked,
+    standing.before?.epoch,
+    standing.fence,
+    standing.placesAlone,
+    standing.hearsStore,
+    standing.placesAlike,
+    standing.claimFailure === undefined,
+    ids(standing.unreachable),
+    ids(standing.cutOff),
+    ids(standing.candidates.map(({ id }) => id)),
   ];
 }
