@@ -56,7 +56,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'deploy',
-          // What needs programs that are not installed everywhere: `npm test` leaves it out.
+          // What needs programs or rights that not everybody has: `npm test` leaves it out.
           include: ['test/deploy/**/*.test.ts'],
           globalSetup: ['test/support/redis-global-setup.ts'],
           testTimeout: 120_000,

@@ -1,10 +1,12 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { findTool } from '../support/system-tools.ts';
 import type { Host, Network } from './network.ts';
 
 const run = promisify(execFile);
 
+const IP = findTool('ip') ?? 'ip';
 const PREFIX = 'ici-chaos-';
 /** Nobody's address: what is sent to it is dropped by every host on the bridge. */
 const NOWHERE = '02:00:00:00:de:ad';
@@ -12,11 +14,11 @@ const NOWHERE = '02:00:00:00:de:ad';
 /** Whether this machine lets us make network namespaces; the reason where not. */
 export function namespacesProblem(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root';
-  if (spawnSync('ip', ['-V']).status !== 0) return 'needs the program ip (package iproute2)';
+  if (spawnSync(IP, ['-V']).status !== 0) return 'needs the program ip (package iproute2)';
   const probe = `${PREFIX}${process.pid}-probe`;
-  const made = spawnSync('ip', ['netns', 'add', probe]);
+  const made = spawnSync(IP, ['netns', 'add', probe]);
   if (made.status !== 0) return `ip netns add: ${String(made.stderr).trim()}`;
-  spawnSync('ip', ['netns', 'del', probe]);
+  spawnSync(IP, ['netns', 'del', probe]);
   return undefined;
 }
 
@@ -50,7 +52,7 @@ export async function namespaceNetwork(): Promise<Network> {
       const host: Host = {
         name,
         address: `${subnet}.${hosts.length + 2}`,
-        prefix: ['ip', 'netns', 'exec', namespace],
+        prefix: [IP, 'netns', 'exec', namespace],
       };
       hosts.push(host);
       await ip(
@@ -90,27 +92,27 @@ function namespaceOf(host: Host): string {
 }
 
 async function ip(...lines: string[]): Promise<void> {
-  for (const line of lines) await run('ip', line.split(' '));
+  for (const line of lines) await run(IP, line.split(' '));
 }
 
 async function within(namespace: string, ...lines: string[]): Promise<void> {
-  for (const line of lines) await run('ip', ['-n', namespace, ...line.split(' ')]);
+  for (const line of lines) await run(IP, ['-n', namespace, ...line.split(' ')]);
 }
 
 /** What runs of this program left that were killed before they could tidy up. */
 async function removeLeftovers(): Promise<void> {
-  const { stdout } = await run('ip', ['netns', 'list']);
+  const { stdout } = await run(IP, ['netns', 'list']);
   const pids = [...stdout.matchAll(new RegExp(`^${PREFIX}(\\d+)-`, 'gm'))].map(([, pid]) => Number(pid));
   for (const pid of new Set(pids)) if (!existsSync(`/proc/${pid}`)) await remove(pid);
 }
 
 /** The host ends go first: a namespace that a process still holds lives on without its name. */
 async function remove(pid: number): Promise<void> {
-  const links = await run('ip', ['-o', 'link', 'show']);
+  const links = await run(IP, ['-o', 'link', 'show']);
   const own = new RegExp(`^\\d+: (ic${pid}h\\d+|icic${pid})[@:]`, 'gm');
-  for (const [, link = ''] of links.stdout.matchAll(own)) await run('ip', ['link', 'del', link]);
-  const { stdout } = await run('ip', ['netns', 'list']);
+  for (const [, link = ''] of links.stdout.matchAll(own)) await run(IP, ['link', 'del', link]);
+  const { stdout } = await run(IP, ['netns', 'list']);
   for (const [namespace] of stdout.matchAll(new RegExp(`^${PREFIX}${pid}-\\S+`, 'gm'))) {
-    await run('ip', ['netns', 'del', namespace]);
+    await run(IP, ['netns', 'del', namespace]);
   }
 }

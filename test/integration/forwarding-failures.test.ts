@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { halt } from '../support/processes.ts';
+import { LISTENING, tcpConnections } from '../support/tcp-table.ts';
 import type { LogLine, TestGateway } from '../support/test-gateway.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 import type { WireResponse } from '../support/wire.ts';
@@ -128,16 +129,13 @@ async function stoppableInstance(): Promise<{ port: number; stop: () => Promise<
   return { port, stop };
 }
 
-const LISTENING = '0A';
-
-/** How many connections wait to be accepted at a port of this host, as proc(5) shows them: as its receive queue. */
+/** How many connections wait to be accepted at a port of this host. */
 function queueOf(port: number): number {
-  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  for (const line of readFileSync('/proc/net/tcp', 'latin1').split('\n')) {
-    const [, local = '', , state, queues = ''] = line.trim().split(/\s+/);
-    if (local.endsWith(suffix) && state === LISTENING) return Number.parseInt(queues.slice(-8), 16);
-  }
-  throw new Error(`nobody listens on port ${port}`);
+  const listening = tcpConnections(readFileSync('/proc/net/tcp', 'latin1')).find(
+    ({ localPort, state }) => localPort === port && state === LISTENING,
+  );
+  if (listening === undefined) throw new Error(`no process listens on port ${port}`);
+  return listening.receiveQueue;
 }
 
 type Misdeed = readonly [

@@ -11,6 +11,7 @@ import { Attempt } from '../../src/data-plane/attempt.ts';
 import { instanceConnector } from '../../src/data-plane/instance-connector.ts';
 import { Upstream } from '../../src/data-plane/upstream.ts';
 import { eventually } from '../support/eventually.ts';
+import { tcpConnections } from '../support/tcp-table.ts';
 
 /**
  * How a connection to an instance ends: with a reset where a request on it was given up, so that nothing which the
@@ -126,12 +127,9 @@ function send(upstream: Upstream, bytes: number): Attempt {
 
 /** How many bytes this machine's kernel still has to bring to the port, also for connections that a process has closed. */
 function heldFor(port: number): number {
-  const to = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  return readFileSync('/proc/net/tcp', 'utf8')
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([, , remote]) => remote?.endsWith(to))
-    .reduce((sum, [, , , , queues = '']) => sum + Number.parseInt(queues.split(':')[0] ?? '', 16), 0);
+  return tcpConnections(readFileSync('/proc/net/tcp', 'latin1'))
+    .filter(({ remotePort }) => remotePort === port)
+    .reduce((sum, { sendQueue }) => sum + sendQueue, 0);
 }
 
 // More than the buffers of both kernels take: the rest waits in the process.

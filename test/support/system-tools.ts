@@ -3,11 +3,12 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { UNPACKED_PROGRAMS } from './unpacked-packages.ts';
 
-/** Programs that the files in `deploy/` are checked with, and the Debian package of each. */
+/** Programs that `npm run test:deploy` needs, most of them to check the files in `deploy/`, and the Debian package of each. */
 export const SYSTEM_TOOLS = {
   crm_verify: 'pacemaker-cli-utils',
   'docker-compose': 'docker-compose',
   haproxy: 'haproxy',
+  ip: 'iproute2',
   keepalived: 'keepalived',
   'named-checkzone': 'bind9-utils',
   pcs: 'pcs',
