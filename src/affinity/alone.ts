@@ -52,7 +52,7 @@ export class AloneDecisions {
     };
   }
 
-  /** Nobody has agreed to it, so it has no generation, and loses against whatever anybody has of the agent from the store. */
+  /** No other gateway has agreed to it, so it has no generation, and loses against what any gateway has from the store. */
   place(names: readonly Name[], root: Name, { instance, incarnation }: Placement): Binding {
     const { kind, value } = storedForm(root);
     const binding: Binding = { root: { kind, value }, instance, incarnation, generation: 0 };

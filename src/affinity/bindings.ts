@@ -197,7 +197,7 @@ export class Bindings {
   /**
    * Learns the binding that holds for the names, or makes `proposal` that binding.
    *
-   * @throws StaleView | StoreUnavailable | NamesNobody
+   * @throws StaleView | StoreUnavailable | NamesNoAgent
    */
   async claim(names: readonly RequestName[], proposal: Placement, fence: string): Promise<Bound> {
     if (this.#journal.size > 0) await this.#writer.journal();

@@ -24,13 +24,13 @@ export interface ClaimStep {
   readonly end: number;
 }
 
-/** The step of redis-claim-script.ts. Returns `undefined` where the names name nobody. */
+/** The step of redis-claim-script.ts. Returns `undefined` where the names name no agent. */
 export function claim(tables: EmbeddedTables, step: ClaimStep): Claim | undefined {
   const { user, session, place, now, end } = step;
   const ofUser = user === undefined ? NOTHING : tables.resolve(user, now);
   let ofSession = session === undefined ? NOTHING : tables.resolve(session, now);
   const by = rule(tables, step, ofUser, ofSession);
-  if (by === 'nobody') return undefined;
+  if (by === 'no-agent') return undefined;
   if (by === 'session') return claimBySession(tables, step, ofUser, ofSession);
   // Shared from now on, so it leads nowhere any more.
   if (by === 'user' && session !== undefined && tables.note(session, now) === SHARED) {

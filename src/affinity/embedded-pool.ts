@@ -10,7 +10,7 @@ import type {
   ListedAlias,
   ListedBinding,
 } from '../core/ports.ts';
-import { NamesNobody, StoreUnavailable } from '../core/ports.ts';
+import { NamesNoAgent, StoreUnavailable } from '../core/ports.ts';
 import { claim, SHARED, toBinding, toName } from './embedded-claim.ts';
 import { EmbeddedTables } from './embedded-tables.ts';
 import type { RootEntry } from './packing.ts';
@@ -73,7 +73,7 @@ export class EmbeddedPool implements AffinityStore {
       place,
     };
     const claimed = this.#step((now, end) => claim(this.#tables, { ...step, now, end }));
-    if (claimed === undefined) throw new NamesNobody();
+    if (claimed === undefined) throw new NamesNoAgent();
     return claimed;
   }
 

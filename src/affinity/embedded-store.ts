@@ -55,7 +55,7 @@ const OPEN_AGAIN_MS = 100;
  * to save bindings to connectors that went down with the host.
  *
  * A disk that is full or cannot be written is a store that is away. A gateway
- * that starts on one knows no agents and would place them anew, so it does not
+ * that starts on one knows no agents and would place them again, so it does not
  * start; where others know them, `mayBeAway` lets it start.
  */
 export function openEmbedded({ directory, clock = Date.now, mayBeAway = false }: EmbeddedOptions): Embedded {
@@ -168,7 +168,7 @@ function unavailable(directory: string, error: unknown): StoreUnavailable {
 function damaged(directory: string, why: string, cause?: unknown): Error {
   return new Error(
     `the affinity store in ${directory} cannot be read (${why}); ` +
-      `remove ${DATA_FILE} and ${LOCK_FILE} from it to begin with an empty one: agents will be placed anew`,
+      `remove ${DATA_FILE} and ${LOCK_FILE} from it to begin with an empty one: all agents will be placed again`,
     { cause },
   );
 }

@@ -5,7 +5,7 @@
  * each situation. A client address stands in the place of a user.
  *
  * Noted of a session: `shared`, or who had it before its user, eight digits of
- * the digest of each. Whoever takes it back shares it.
+ * the digest of each. A user who takes it back shares it.
  */
 export const CLAIM = `
 local FORMER, DIGITS = 8, 8
@@ -27,7 +27,7 @@ local user_has = user_root and (user_root.found and 1 or 2) or 0
 local at = 2 + 6 * user_has + has
 local by, is_found = string.sub(ARGV[6], at, at), string.sub(ARGV[6], 1, 1) == 'f'
 if noted == 'shared' then write_note(session, noted) end
-if by == 'n' then return { 'nobody' } end
+if by == 'n' then return { 'no-agent' } end
 
 if by == 'l' and has == 4 then
   local function digest(field) return string.sub(redis.sha1hex(field), 1, DIGITS) end

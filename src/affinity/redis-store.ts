@@ -12,7 +12,7 @@ import type {
   ListedAlias,
   ListedBinding,
 } from '../core/ports.ts';
-import { NamesNobody, StaleView, StoreUnavailable, UnknownCursor } from '../core/ports.ts';
+import { NamesNoAgent, StaleView, StoreUnavailable, UnknownCursor } from '../core/ports.ts';
 import type { RedisCommands, RedisConnection } from '../redis/connection.ts';
 import { bindingsChannel, fenceKey, poolKey } from '../redis/keys.ts';
 import type { RedisSubscriber } from '../redis/subscriber.ts';
@@ -203,7 +203,7 @@ export class RedisStore implements AffinityStore {
         ...fields,
       ])) as (string | number)[];
       if (reply[0] === 'stale') throw new StaleView('the view has changed');
-      if (reply[0] === 'nobody') throw new NamesNobody();
+      if (reply[0] === 'no-agent') throw new NamesNoAgent();
       if (reply[0] !== 'declare') return reply;
       fields.push(...(reply.slice(1) as string[]));
     }

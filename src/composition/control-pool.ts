@@ -72,7 +72,7 @@ const LONGEST_RENEWAL_MS = 1_000;
 const COUNT_EVERY_MS = 1_000;
 // A store that stands still for less is waited for: until then a claim that it holds may still be carried out.
 const AWAY_SHARE_OF_LEASE = 0.6;
-// Where the gateway is alone there is nobody who could place an agent elsewhere.
+// Where the gateway is alone, no other one can place an agent elsewhere.
 const AWAY_ALONE_MS = 100;
 
 export function composeControlPool(

@@ -7,7 +7,7 @@ import { MetadataExtractor } from '../identity/metadata.ts';
 import { BodySearch } from '../soap/body-search.ts';
 import { foldName } from '../soap/element-rules.ts';
 
-// People whom a request is about, and data of the call. An element that holds the agent is looked for by its own name.
+// Other people that a request is about, and data of the call. An element that holds the agent is looked for by its own name.
 const OTHERS = [
   'agent',
   'agents',

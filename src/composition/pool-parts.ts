@@ -25,7 +25,7 @@ export function poolParts(configured: PoolConfig, config: Config): Parts {
   });
 }
 
-/** By what agents are known, and for how long. Where nobody is bound it does not matter. */
+/** By what agents are known, and for how long. It matters only where agents are bound. */
 function namingParts(pool: PoolConfig, { identity, affinity, limits }: Config): Parts {
   const { onUnreadable: _, addressMask, ...rules } = identity;
   const bindsByAddress = pool.anonymous === 'address';

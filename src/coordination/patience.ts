@@ -7,7 +7,7 @@ export interface Patience<T> {
   readonly limitMs: number;
   /** @param wasLate the timer fired late: this process or its machine is slow, and the other side may not be */
   onDoubt(wasLate: boolean): void;
-  /** The answer has come after all, when nobody waited for it any more. */
+  /** The answer has come after the time for it. */
   onLate(answer: T): void;
 }
 

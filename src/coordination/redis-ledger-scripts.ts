@@ -10,8 +10,8 @@ import { REPLICATION } from '../redis/keys.ts';
  *   KEYS[2]   replicas (hash): id -> end|joined|restored|acknowledged
  *   KEYS[3]   opinions (hash): id -> JSON
  *   KEYS[4]   fence (string); missing while agents may not be placed. It expires half a lease after the last
- *             sync: a claim that waited in a server that stood still must not place an agent whom gateways
- *             have placed without the store meanwhile
+ *             sync: a claim that waited in a server that stood still must not place an agent that
+ *             gateways have placed without the store meanwhile
  *   KEYS[5]   events (list), each at|epoch|JSON
  *   KEYS[6]   leases (hash): id -> seq|leaseUntil|end|since; leaseUntil is 0 without a lease. Apart from the registration, whose last part runs to the end of
  *             the text for gateways of an earlier release. They write the registration alone: where its end is not the

@@ -3,7 +3,7 @@ const MOST_LAG_S = 10;
 
 /**
  * Whether the replicas of Redis have what was written lately, by its INFO. A replica that lags may be promoted: what it
- * never had is forgotten then, and nobody can tell.
+ * never had is forgotten then, without a trace.
  */
 export class RedisReplicas {
   #written: number | undefined;

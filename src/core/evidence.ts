@@ -13,7 +13,7 @@ export type UserHolds = 'nothing' | 'found' | 'binding';
  * `itself`: a binding of its own, without a user. `same`: it leads to the
  * binding of the request's user. `found-other`, `other`: it leads to the binding
  * of another user, who was found or asserted with it. `shared`: users took turns
- * with it, so it names nobody.
+ * with it, so it names no agent.
  */
 export type SessionHolds = 'nothing' | 'itself' | 'same' | 'found-other' | 'other' | 'shared';
 
@@ -25,9 +25,9 @@ export type SessionHolds = 'nothing' | 'itself' | 'same' | 'found-other' | 'othe
  * `take`, `take-found`: the user's binding is where the session's is, and the session leads to it.
  * `keep`: user and session already have one binding.
  * `session`: the binding of the session, made where there is none; the user stays as it is.
- * `nobody`: the request names no agent.
+ * `no-agent`: the request names none.
  */
-export type Ruling = 'user' | 'link' | 'link-found' | 'take' | 'take-found' | 'keep' | 'session' | 'nobody';
+export type Ruling = 'user' | 'link' | 'link-found' | 'take' | 'take-found' | 'keep' | 'session' | 'no-agent';
 
 const USER_HOLDS: readonly UserHolds[] = ['nothing', 'found', 'binding'];
 const SESSION_HOLDS: readonly SessionHolds[] = [
@@ -47,7 +47,7 @@ export interface Named {
 
 /** The table of decisions/0023, row by row. */
 export function ruling({ user, session }: Named, userHolds: UserHolds, sessionHolds: SessionHolds): Ruling {
-  if (user === undefined) return session === undefined || sessionHolds === 'shared' ? 'nobody' : 'session';
+  if (user === undefined) return session === undefined || sessionHolds === 'shared' ? 'no-agent' : 'session';
   if (session === undefined || sessionHolds === 'shared') return 'user';
   if (user === 'found') return foundUser(userHolds, sessionHolds);
   return session === 'found' ? foundSession(userHolds, sessionHolds) : assertedBoth(userHolds, sessionHolds);
@@ -60,7 +60,7 @@ function assertedBoth(userHolds: UserHolds, sessionHolds: SessionHolds): Ruling 
   return isFirst && userHolds !== 'binding' ? 'take' : 'link';
 }
 
-/** The user decides. A session that somebody holds may be that of another agent: it stays as it is. */
+/** The user decides. A session that already leads to a binding may be another agent's: it stays as it is. */
 function foundSession(userHolds: UserHolds, sessionHolds: SessionHolds): Ruling {
   if (sessionHolds === 'same') return 'keep';
   if (sessionHolds === 'nothing') return 'link-found';
@@ -83,7 +83,7 @@ const LETTERS: Readonly<Record<Ruling, string>> = {
   'take-found': 'g',
   keep: 'k',
   session: 's',
-  nobody: 'n',
+  'no-agent': 'n',
 };
 
 const BY_LETTER = new Map(Object.entries(LETTERS).map(([name, letter]) => [letter, name as Ruling]));
@@ -103,5 +103,5 @@ export function rulingOf(letter: string): Ruling {
 
 /** Whose names lead to the binding after the ruling, as far as the request has them. */
 export function leadsTo(by: Ruling): { readonly user: boolean; readonly session: boolean } {
-  return { user: by !== 'session' && by !== 'nobody', session: by !== 'user' && by !== 'nobody' };
+  return { user: by !== 'session' && by !== 'no-agent', session: by !== 'user' && by !== 'no-agent' };
 }

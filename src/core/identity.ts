@@ -47,7 +47,7 @@ export function parseNameKey(key: string): Name | undefined {
   return kind === undefined ? undefined : { kind, value: key.slice(1) };
 }
 
-/** How each kind of name is borne; an address counts as a user, whom nothing stands beside. */
+/** How each kind of name is borne; an address counts as a user without a session. */
 export function namedBy(names: readonly RequestName[]): Named {
   let user: Evidence | undefined;
   let session: Evidence | undefined;

@@ -75,15 +75,15 @@ export interface AffinityListener {
 export interface AffinityStore {
   /**
    * Returns the binding of a request, or makes `proposal` that binding, and
-   * starts the lifetime of the names that lead to it anew. Which name decides, and
+   * starts the lifetime of the names that lead to it again. Which name decides, and
    * which follows, is ruled by `core/evidence.ts` from how the request bears them
    * and what they have here. A session that two users took turns with names
-   * nobody until it was idle for a lifetime.
+   * no agent until it was idle for a lifetime.
    *
    * @param names a user, a session, or both, the user first; or an address
    * @param fence stands for the view that the proposal was made from
    * @throws StaleView if that view is not in effect; nothing was done then
-   * @throws NamesNobody
+   * @throws NamesNoAgent
    */
   claim(names: readonly RequestName[], proposal: Placement, fence: string): Promise<Claim>;
 
@@ -161,8 +161,8 @@ export class UnknownCursor extends Error {
 }
 
 /** The names of a request are of no use: its session is shared, and it has no user. */
-export class NamesNobody extends Error {
-  override readonly name = 'NamesNobody';
+export class NamesNoAgent extends Error {
+  override readonly name = 'NamesNoAgent';
 }
 
 /** The view on which a claim or a move was based is not the one in effect. Nothing was done. */

@@ -17,7 +17,7 @@ export async function identifyAgent(
     const refusal = await identifier.readBody(exchange);
     if (refusal !== undefined) return refusal;
   }
-  // Also beside a session, which may turn out to be nobody's.
+  // Also beside a session, which may turn out to name no agent.
   if (exchange.user === undefined && pool.anonymous === 'address') identifier.readAddress(exchange);
   return undefined;
 }

@@ -12,7 +12,7 @@ import { aliasesOf, byWeight } from '../core/identity.ts';
 import type { InstanceState } from '../core/instance.ts';
 import { isUsable } from '../core/instance.ts';
 import type { Coordinator } from '../core/ports.ts';
-import { NamesNobody, StaleView, StoreUnavailable, wasLate } from '../core/ports.ts';
+import { NamesNoAgent, StaleView, StoreUnavailable, wasLate } from '../core/ports.ts';
 import type { RoutedBinding, Verdict, WayToBind } from '../core/route.ts';
 import { allPlaceAlike, judge, wayToBind } from '../core/route.ts';
 import { placementAt } from '../core/view.ts';
@@ -94,7 +94,7 @@ export class Router {
       } catch (error) {
         if (error instanceof StaleView) trouble = VIEW;
         else if (error instanceof StoreUnavailable) trouble = STORE;
-        else if (error instanceof NamesNobody) {
+        else if (error instanceof NamesNoAgent) {
           // It goes on without the name that is none.
           exchange.session = undefined;
           exchange.ignore('shared');

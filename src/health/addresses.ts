@@ -60,7 +60,7 @@ export class Addresses {
   async #resolve(id: InstanceId, host: string): Promise<void> {
     const { resolve = byTheSystem, onChange } = this.#options;
     const found = await resolve(host).catch((): readonly string[] => []);
-    // A resolver that does not answer moves nobody.
+    // A resolver that does not answer changes no address.
     if (found.length === 0 || this.#isStopped) return;
     const known = this.#known.get(id);
     const kept = known?.filter((address) => found.includes(address)) ?? [];

@@ -8,7 +8,7 @@ import type {
   BindingQuery,
   KnownBinding,
 } from '../core/ports.ts';
-import { NamesNobody, StaleView, StoreUnavailable, UnknownCursor } from '../core/ports.ts';
+import { NamesNoAgent, StaleView, StoreUnavailable, UnknownCursor } from '../core/ports.ts';
 import type { Calls } from './calls.ts';
 import type { StoreNews } from './messages.ts';
 
@@ -81,7 +81,7 @@ export class RemoteStore implements AffinityStore {
       return (await this.#calls.call(method, [this.#pool, ...args], limitMs)) as T;
     } catch (error) {
       const { name, message } = error as Error;
-      if (name === 'NamesNobody') throw new NamesNobody();
+      if (name === 'NamesNoAgent') throw new NamesNoAgent();
       if (name === 'StaleView') throw new StaleView(message);
       if (name === 'StoreUnavailable') throw new StoreUnavailable(message);
       if (name === 'UnknownCursor') throw new UnknownCursor(message);

@@ -55,7 +55,7 @@ interface Worker {
 // Many bindings take long to write back, even by a worker that is well.
 const WRITE_BACK_MS = 30_000;
 // A worker tells of its load several times a second. One that hangs is killed by the watchdog, which is heard as its end;
-// it is waited for until then, and for some time more: it may have placed agents alone, of whom nobody else knows.
+// it is waited for until then, and for some time more: it may have placed agents alone, which no other process knows of.
 const KILLED_WITHIN_MS = 2_000;
 const SILENCE_LOOKS = 8;
 const METRICS_MS = 500;

@@ -84,7 +84,7 @@ export class MetadataExtractor {
     }
     if (userHeader === undefined && session === undefined && refused === undefined) return NOTHING;
     let user: string | undefined;
-    // An empty header names nobody.
+    // An empty header names no agent.
     if (userHeader !== undefined && userHeader !== '') {
       user = canonicalUser(decodeHeaderValue(userHeader));
       if (user === undefined) refused = userHeader.length > USER_LIMIT ? 'length' : 'characters';

@@ -145,7 +145,7 @@ function isMet(row: Row): boolean {
   return targetsOf(row).every(({ met }) => met);
 }
 
-/** What has not ended by then goes on until its stage is taken down, and its outcome is nobody's. */
+/** What has not ended by then goes on until its stage is taken down, and its outcome does not count. */
 async function within<T>(running: Promise<T>, limitMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   running.catch(() => undefined);

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { storedForm } from '../../src/affinity/stored-name.ts';
 import type { Name, RequestName } from '../../src/core/identity.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
-import { NamesNobody } from '../../src/core/ports.ts';
+import { NamesNoAgent } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
 import type { OpenStore } from './affinity-store.ts';
 import { at, session, user } from './affinity-store.ts';
@@ -27,12 +27,12 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       for (const one of opened.splice(0)) await one.close();
     });
 
-    /** Where the names lead; whoever is unknown is bound to `instance`. */
+    /** Where the names lead; an unknown agent is bound to `instance`. */
     async function claim(names: readonly RequestName[], instance: string): Promise<string> {
       return (await store.claim(names, at(instance), fence)).binding.instance;
     }
 
-    test('a session that is bound alone stays, whoever is named in its bodies', async () => {
+    test('a session that is bound alone stays, also where its bodies name users', async () => {
       await claim([user('OTHER')], 'a');
       await claim([session('s1')], 'b');
 
@@ -60,7 +60,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       );
     });
 
-    test('a session of one user goes with that one, and the user who is found beside it stays nobody', async () => {
+    test('a session of one user goes with that one, and the user who is found beside it gets no binding', async () => {
       await claim([user('MILLER'), session('s1')], 'a');
 
       expect(await claim([found(user('OTHER')), session('s1')], 'b')).toBe('a');
@@ -76,7 +76,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       for (let i = 0; i < 12; i += 1) expect(await claim([session(`s${i}`)], 'x')).toBe(places[i % 3]);
     });
 
-    test('a user who is found joins a session that has none, and nobody is moved', async () => {
+    test('a user who is found joins a session that has none, and no agent is moved', async () => {
       await claim([session('s1')], 'a');
 
       const joined = await store.claim([found(user('MILLER')), found(session('s1'))], at('b'), fence);
@@ -140,7 +140,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       expect(await claim([user('MILLER'), session('s2')], 'x')).toBe('d');
     });
 
-    test('a session that is found beside an asserted user is left to whoever has it', async () => {
+    test('a session that is found beside an asserted user is left to the agent that has it', async () => {
       await claim([user('SMITH'), session('s1')], 'b');
       await claim([session('s2')], 'c');
       await claim([user('MILLER')], 'a');
@@ -152,7 +152,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       expect(await claim([session('s2')], 'x')).toBe('c');
     });
 
-    test('a session that nobody has joins the user whom it is found with', async () => {
+    test('a session that no agent has joins the user that it is found with', async () => {
       await claim([user('MILLER')], 'a');
 
       expect(await claim([found(user('MILLER')), found(session('s1'))], 'b')).toBe('a');
@@ -171,7 +171,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       expect(back).toMatchObject({ by: 'user', binding: { root: user('A'), instance: 'a' } });
       expect(back.conflict).toBeUndefined();
       expect(await store.renew([session('s1')])).toBeUndefined();
-      await expect(store.claim([session('s1')], at('c'), fence)).rejects.toBeInstanceOf(NamesNobody);
+      await expect(store.claim([session('s1')], at('c'), fence)).rejects.toBeInstanceOf(NamesNoAgent);
       expect(await claim([user('B'), session('s1')], 'c')).toBe('b');
       expect(await claim([found(user('NEW')), session('s1')], 'c')).toBe('c');
       expect(await store.renew([session('s1')])).toBeUndefined();
@@ -199,7 +199,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       await openFor(200);
       await eventually(async () => {
         for (const value of ['A', 'B', 'A']) await claim([user(value), session('s1')], 'a');
-        await expect(store.claim([session('s1')], at('b'), fence)).rejects.toBeInstanceOf(NamesNobody);
+        await expect(store.claim([session('s1')], at('b'), fence)).rejects.toBeInstanceOf(NamesNoAgent);
       });
 
       // Asking for it is using it, so it is asked for more rarely than that.

@@ -7,7 +7,7 @@ import { ruling } from '../../src/core/evidence.ts';
 import type { Name, RequestName } from '../../src/core/identity.ts';
 import { namedBy, nameKey, parseNameKey } from '../../src/core/identity.ts';
 import type { AffinityStore, KnownBinding } from '../../src/core/ports.ts';
-import { NamesNobody } from '../../src/core/ports.ts';
+import { NamesNoAgent } from '../../src/core/ports.ts';
 import { at, listAll, session, user } from './affinity-store.ts';
 
 /** A name either holds a binding or leads to one that does: AffinityStore without time, in plain maps. */
@@ -34,7 +34,7 @@ class Model {
     return root !== undefined && this.roots.has(root) ? root : undefined;
   }
 
-  claim(names: readonly RequestName[], proposal: Placement): Claim | 'nobody' {
+  claim(names: readonly RequestName[], proposal: Placement): Claim | 'no-agent' {
     const named = namedBy(names);
     const keys = new Map(names.map((name) => [name.kind === 'session' ? 'session' : 'user', keyOf(name)]));
     const [user, session] = [keys.get('user'), keys.get('session')];
@@ -44,7 +44,7 @@ class Model {
     const at = this.roots.get(sessionRoot ?? '');
     const userHas = held === undefined ? 'nothing' : this.found.has(userRoot ?? '') ? 'found' : 'binding';
     let by = ruling(named, userHas, this.sessionHolds(session, userRoot, sessionRoot));
-    if (by === 'nobody') return 'nobody';
+    if (by === 'no-agent') return 'no-agent';
     if (by === 'link' && session !== undefined && at !== undefined && userRoot !== sessionRoot) {
       if (sessionRoot !== session && !this.found.has(session))
         by = this.handOn(session, user ?? '', sessionRoot ?? '');
@@ -188,7 +188,7 @@ function claimStep(names: readonly RequestName[], place: Placement): [string, St
     `claim ${names.map((name) => keyOf(name) + (name.found === true ? '?' : ''))} ${place.instance}/${place.incarnation}`,
     async (model, store, fence) => {
       const claimed = store.claim(names, place, fence).catch((error: unknown) => {
-        if (error instanceof NamesNobody) return 'nobody';
+        if (error instanceof NamesNoAgent) return 'no-agent';
         throw error;
       });
       expect(await claimed).toEqual(model.claim(names, place));

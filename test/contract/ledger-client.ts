@@ -189,7 +189,7 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         expect(await two.sync({ ...adopted, replica: 'r2', held: false })).toMatchObject({ granted: true });
       });
 
-      test('nobody waits for a replica that holds no lease', async () => {
+      test('a replica that holds no lease is not waited for', async () => {
         const restored = await openForBoth();
         const view = viewOf(1, 'x');
         await one.propose({ replica: 'r1', base: '', view, events: [] });

@@ -20,7 +20,7 @@ afterAll(async () => {
   await stage?.close();
 });
 
-test('clients that connect anew do not notice that one of two gateways behind a balancer is stopped and started', async () => {
+test('clients that open new connections do not notice that one of two gateways behind a balancer is stopped and started', async () => {
   const report = await drillCycles(pair, {
     times: 1,
     workers: 2,

@@ -6,7 +6,7 @@ export interface Message {
   readonly body: string;
 }
 
-/** By what a request says who speaks, and of whom else it tells. */
+/** How a request names its agent, and the other people in it. */
 export interface Said {
   readonly operation: string;
   readonly header?: string | undefined;

@@ -13,7 +13,7 @@ import { eventually } from '../support/eventually.ts';
 import type { LogLine } from '../support/test-gateway.ts';
 import { ENVELOPE, OK, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
 
-/** A client that resets its connection, whatever it is in, disturbs nobody. */
+/** A client that resets its connection, at whatever stage, disturbs no other client. */
 
 const GATEWAYS = fileURLToPath(new URL('../fixtures/process/gateways.mjs', import.meta.url));
 const PROXY = 'PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\n';
@@ -187,7 +187,7 @@ function expectUndisturbed(stage: string): void {
 type Stage = readonly [name: string, sent: string, reach: () => Promise<Reached>];
 
 /**
- * Resets a connection in each stage while somebody else's request is under way: when the gateway has read what was
+ * Resets a connection in each stage while another client's request is under way: when the gateway has read what was
  * sent, and as soon as it is sent.
  */
 async function resetAll(stages: readonly Stage[]): Promise<void> {

@@ -210,7 +210,7 @@ describe('Redis that hangs under load', () => {
   }
 
   test.each([150, 900])(
-    'that stands still for %i ms splits nobody whose first requests come to both gateways',
+    'that stands still for %i ms splits no agent whose first requests come to both gateways',
     async (pauseMs) => {
       const { results, pausedMs } = await raceThroughPause({
         pauseMs,

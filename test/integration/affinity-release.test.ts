@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { RedisStore } from '../../src/affinity/redis-store.ts';
 import { storedForm } from '../../src/affinity/stored-name.ts';
 import type { RequestName } from '../../src/core/identity.ts';
-import { NamesNobody } from '../../src/core/ports.ts';
+import { NamesNoAgent } from '../../src/core/ports.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { at, listAll, session, uniquePrefix, user } from '../contract/affinity-store.ts';
@@ -107,7 +107,7 @@ describe('a store that gateways of the last release and of this one share', () =
     await last.claim([user('B'), session('s1')], at('x'), fence);
     expect((await last.claim([session('s1')], at('x'), fence)).binding.root).toEqual(user('B'));
 
-    await expect(ours.claim([session('s1')], at('x'), fence)).rejects.toBeInstanceOf(NamesNobody);
+    await expect(ours.claim([session('s1')], at('x'), fence)).rejects.toBeInstanceOf(NamesNoAgent);
     expect(await ours.claim([user('A'), session('s1')], at('x'), fence)).toMatchObject({ by: 'user' });
     expect((await last.list({ aliases: true })).aliases).toEqual([
       { name: storedForm(session('s1')), root: user('B') },
@@ -124,7 +124,7 @@ describe('a store that gateways of the last release and of this one share', () =
     );
   });
 
-  test('whoever does what, each name leads to one binding, and all are counted', async () => {
+  test('whichever of them acts, each name leads to one binding, and all are counted', async () => {
     let seed = 4711;
     const draw = <T>(of: readonly T[]): T => {
       seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
@@ -140,7 +140,7 @@ describe('a store that gateways of the last release and of this one share', () =
       if (first === undefined) continue;
       if (draw([0, 1, 2, 3]) > 0) {
         await store.claim(names, at(draw(['a', 'b', 'c'])), fence).catch((error: unknown) => {
-          if (!(error instanceof NamesNobody)) throw error;
+          if (!(error instanceof NamesNoAgent)) throw error;
         });
       } else if (draw([true, false])) {
         const held = await store.renew(names);

@@ -109,7 +109,7 @@ async function expectRecovery({ gateway, peer }: Site): Promise<void> {
 }
 
 describe('a gateway whose claims fail while the agreement is answered', () => {
-  test('serves whom it knows, is unready, tells new agents so, and comes back', async () => {
+  test('serves the agents that it knows, is unready, tells new agents so, and comes back', async () => {
     const site = await start(Number(new URL(inject('redisUrl')).port));
     const since = performance.now();
     site.proxy.refuse([BINDINGS, HEARING]);

@@ -239,7 +239,7 @@ describe('a gateway that would send agents elsewhere', () => {
 });
 
 describe('a rolling change', () => {
-  test('of priorities is one view when all have it, and moves nobody before', async () => {
+  test('of priorities is one view when all have it, and moves no agent before', async () => {
     let all = await Promise.all([1, 2, 3].map(() => start({ mode: 'failover' })));
     await eventually(() => expect(all.map((gateway) => poolOf(gateway).replicas.length)).toEqual([3, 3, 3]));
     const [first] = all as [TestGateway];
@@ -302,7 +302,7 @@ describe('a rolling change', () => {
     expect((await ask(two.adminUrl, 'GET', '/metrics')).body).toContain(
       'gateway_config_differences{pool="ici",effect="unready"} 1',
     );
-    // Whom it can serve it serves.
+    // It serves the agents that it can serve.
     const placed = await Promise.all(users(4, 'AGENT').map((user) => post(two.url, user)));
     expect(placed.map(({ connector }) => connector)).toEqual(['a', 'a', 'a', 'a']);
 

@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually.ts';
 import type { TestGateway } from '../support/test-gateway.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 
-/** An instance that answers with its name, whoever asks. */
+/** An instance that answers every request with its name. */
 async function startInstance(name: string) {
   const server = createServer((request, response) => {
     request.resume();
@@ -70,7 +70,7 @@ logging: { level: debug }
     return Number(found?.[1] ?? 0);
   }
 
-  test('of a search for everybody move nobody: each session stays with its agent', async () => {
+  test('of a search for all agents move no agent: each session stays with its own', async () => {
     await start('{}');
     const miller = await place('<user>MILLER</user><appId>A1</appId>');
     const smith = await place('<user>SMITH</user><appId>A2</appId>');
@@ -125,7 +125,7 @@ logging: { level: debug }
     const session = await place('<userId>MILLER</userId><appId>A1</appId>', { operation: 'LOGON' });
     expect(session).not.toBe(other);
 
-    // The first request of this session names somebody else.
+    // The first request of this session names another person.
     const second = await place('<userId>OTHER</userId><appId>A2</appId>');
     expect(second).not.toBe(await place('<appId>A9</appId>'));
     for (let i = 0; i < 3; i += 1) {

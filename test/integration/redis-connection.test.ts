@@ -231,7 +231,7 @@ describe('a Redis with TLS and an ACL user', () => {
   test.each([
     ['a wrong password', { username, password: 'x', tls }, /WRONGPASS|NOAUTH|isn't writeable/],
     [
-      'a certificate that nobody vouches for',
+      'a certificate of an unknown authority',
       { username, password, tls: {} },
       /self-signed certificate.*not connected/,
     ],

@@ -187,7 +187,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: ['test/integration/affinity-bindings-away.test.ts'],
   },
   {
-    name: 'what is decided anew while it is written down is lost',
+    name: 'what is decided again while it is written down is lost',
     file: 'src/affinity/journal.ts',
     search: 'if (this.#entries.get(key) === entry) this.#entries.delete(key);',
     replace: 'this.#entries.delete(key);',

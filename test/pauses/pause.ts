@@ -16,7 +16,7 @@ export const stopProcess: Pause = async ({ pid }, ms) => {
   return Number(stdout);
 };
 
-/** Redis reads on and answers nobody. */
+/** Redis reads on and answers no client. */
 export const pauseClients: Pause = async ({ port }, ms) => {
   await redisCommand(port, 'CLIENT', 'PAUSE', String(ms), 'ALL');
   const begunAt = performance.now();

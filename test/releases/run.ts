@@ -129,7 +129,7 @@ class Site {
           mode: 'sticky',
           // Proposals that no two gateways make alike, so that only what they agree on brings them together.
           balancer: 'random',
-          // On a busy machine nobody is down but who was killed, and refuses connections.
+          // On a busy machine only an instance that was killed, and refuses connections, is down.
           health: { path: '/health', incarnation: '"incarnation":"([^"]+)"', timeout: '30s' },
           instances: this.instances.map((instance) => ({ id: instance.name, url: instance.url })),
         },

@@ -65,7 +65,7 @@ export class Checker {
   readonly #histories = new Map<string, History>();
   readonly #sent = new Set<number>();
   readonly #delivered = new Set<number>();
-  /** Agents whom a gateway has placed alone though the store had answered it a moment before. */
+  /** Agents that a gateway has placed alone though the store had answered it a moment before. */
   readonly #tooSoon = new Set<string>();
   /** When the last views were made. */
   readonly #made: number[] = [];

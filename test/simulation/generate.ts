@@ -218,7 +218,7 @@ function requestAt(at: number, agent: number, random: Random): StoryEvent {
   return { at: Math.round(at), kind: 'request', agent, replica: Math.floor(random() * REPLICAS) };
 }
 
-/** Of an agent whom nobody knows before the fault. */
+/** Of an agent that no gateway knows before the fault. */
 function newcomers(random: Random, fault: StoryEvent, agent: number): StoryEvent[] {
   // While the store stands still, agents come to several gateways at once.
   if (fault.kind === 'store-pause')

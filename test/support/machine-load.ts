@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 export interface MachineLoad {
   /** Of the time of all cores, what others than this run used; `undefined` where Linux does not tell. */
   readonly others?: number;
-  /** Of the time of all cores, what nobody used. */
+  /** Of the time of all cores, the idle share. */
   readonly idle?: number;
   /** How many of the timers of a thread that does nothing else were late, of all. */
   readonly lateTimers: number;

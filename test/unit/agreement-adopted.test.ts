@@ -43,7 +43,7 @@ function aReplica(awaitsConfirmation: boolean, onStoreLoss: 'continue' | 'refuse
     if (proposal !== undefined && ledger.propose(proposal, 'life', now))
       replica.proposed(proposal.view, SENT);
   };
-  // A ledger that knows nobody waits for the end of any lease that there may have been.
+  // A ledger that knows no replica waits for the end of any lease that there may have been.
   for (; now <= LEASE_MS; now += LEASE_MS / 3) sync();
   expect(replica.agreed.epoch).toBe(1);
   return { replica, sync, ledger };
@@ -66,13 +66,13 @@ test('a view that others act on takes effect once they have adopted it, and not 
   expect([replica.request(SENT).viewId, replica.isEffective]).toEqual([replica.agreed.id, true]);
 });
 
-test('a view that nobody else acts on takes effect at once', () => {
+test('a view that no other process acts on takes effect at once', () => {
   const { replica, sync } = aReplica(false);
   sync();
   expect([replica.request(SENT).viewId, replica.isEffective]).toEqual([replica.agreed.id, true]);
 });
 
-test('of two views in a row the one before may be acted on with the new one; of a later one nobody knows what it follows', () => {
+test('of two views in a row the one before may be acted on with the new one; what a later one follows is not known', () => {
   for (const [epoch, isBlocked] of [
     [2, false],
     [3, true],

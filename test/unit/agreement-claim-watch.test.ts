@@ -19,7 +19,7 @@ describe('claims that fail', () => {
     expect(watch.failure).toBeUndefined();
   });
 
-  test('are none where nobody has asked since', () => {
+  test('are none where the store was not asked since', () => {
     const watch = new ClaimWatch(LEASE / 2);
     watch.tick(9_000, WELL, { error: 'once', firstAgoMs: 9_000, lastAgoMs: 8_900 });
     expect(watch.failure).toBeUndefined();

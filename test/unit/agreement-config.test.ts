@@ -84,7 +84,7 @@ describe('what is agreed of the configuration', () => {
     const next = decided([x, y]) ?? {};
     expect(changed(next)).toEqual({ 'identity.new': 'x' });
     expect([x, y, AGREED].map((config) => fitOf(next, config))).toEqual(['agreed', 'differs', 'agreed']);
-    // Until then whoever has it does not know how it stands.
+    // Until then a gateway that has it does not know whether it differs.
     expect(fitOf(AGREED, x)).toBe('unknown');
   });
 
@@ -103,7 +103,7 @@ describe('what is agreed of the configuration', () => {
     expect(decided([OTHER_URL, OTHER_URL], starts)).toEqual(OTHER_URL);
     expect(decided([OTHER_URL, AGREED], starts)).toBeUndefined();
     expect(decided([OTHER_URL, having({ 'url:a': 'http://third' })], starts)).toBeUndefined();
-    // Nobody knows by what it acts.
+    // It is not known by what it acts.
     expect(decided([OTHER_URL, undefined], starts)).toBeUndefined();
   });
 
@@ -134,7 +134,7 @@ describe('instances', () => {
     expect(fitOf(AGREED, other)).toBe('agreed');
   });
 
-  test('are removed, with what was agreed of them, when nobody has them any more', () => {
+  test('are removed, with what was agreed of them, when no gateway has them any more', () => {
     expect(decided([WITHOUT_B, AGREED])).toBeUndefined();
     expect(decided([WITHOUT_B, WITHOUT_B])).toEqual(WITHOUT_B);
     expect(decided([AGREED], { wish: { id: 'w', parts: WITHOUT_B } })).toEqual(WITHOUT_B);

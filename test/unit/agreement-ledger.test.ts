@@ -404,7 +404,7 @@ describe('a replica without the store', () => {
     expect(g1.placesAlone).toBe(true);
   });
 
-  test('places nobody alone once the store has answered and others may claim at it, until it is silent again', () => {
+  test('places no agent alone once the store has answered and others may claim at it, until it is silent again', () => {
     const { cluster, g1, g2 } = twoGateways();
     const ways = (): string[] => [cluster.mode(g1), wayToBind(g1, cluster.now, cluster.now)];
     const failBesideOther = (): void => {

@@ -71,7 +71,7 @@ test('a machine whose clocks both stood still loses its lease with the first ans
   expect([paused.mode, other.mode, ledger.fenceAt(now) !== '']).toEqual(['leased', 'leased', true]);
   const { fence } = paused.replica;
 
-  // Its machine is stopped by whoever runs it; the others go on, and leave instance a.
+  // Its operator stops its machine; the others go on, and leave instance a.
   other.sees('down');
   for (let i = 0; i < 6; i += 1) third([other]);
   expect(other.replica.view.instances.get('a')?.health).toBe('down');

@@ -315,7 +315,7 @@ describe('a ledger whose answers are slow', () => {
     expect(told.filter((line) => line.includes('store'))).toEqual([]);
   });
 
-  test('teaches a gateway for which they come too late, gives it no lease, and keeps nobody waiting', async () => {
+  test('teaches a gateway for which they come too late, gives it no lease, and keeps no request waiting', async () => {
     const ledger = new LocalLedger({ leaseMs: LEASE_MS, joinMs: 50 });
     let delayMs = 0;
     const g1 = aCoordinator('g1', ledger, { leaseMs: LEASE_MS });

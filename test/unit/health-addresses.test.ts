@@ -54,6 +54,6 @@ test('of several addresses those stay that are still right, in whatever order an
   ]);
 });
 
-test('a resolver that fails, or knows nothing, moves nobody', async () => {
+test('a resolver that fails, or knows nothing, changes no address', async () => {
   expect(await knownAfter(['10.0.0.1'], new Error('EAI_AGAIN'), [])).toEqual(Array(3).fill(['10.0.0.1']));
 });

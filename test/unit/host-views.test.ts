@@ -11,7 +11,7 @@ const LEASE_MS = 3_000;
 const FAR_MS = 3_600_000;
 
 let snapshot: StandingSnapshot;
-/** The views of which the controller was told that nobody acts on another one. */
+/** The views of which the controller was told that no worker acts on another one. */
 let confirmed: string[];
 let told: ToWorker[];
 let workers: Workers;

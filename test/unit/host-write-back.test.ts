@@ -48,7 +48,7 @@ describe('a worker that writes back what it knows', () => {
     expect(isOver).toBe(true);
   });
 
-  test('is waited for while it is silent, since it may know of agents of whom nobody else does', async () => {
+  test('is waited for while it is silent, since it may know agents that no other process knows', async () => {
     await vi.advanceTimersByTimeAsync(9_900);
     workers.take('worker-1', LOAD);
     await vi.advanceTimersByTimeAsync(9_900);

@@ -18,7 +18,7 @@ describe('where a body names a user', () => {
   ])('%s is none, for its %s', (value, reason) => {
     expect(refusalOf(value)).toBe(reason);
     expect(judgeFound(undefined)('user', value)).toBe(reason);
-    // What a session may look like, nobody knows.
+    // What a session may look like is not known.
     expect(judgeFound(undefined)('session', value)).toBeUndefined();
   });
 

@@ -42,7 +42,7 @@ export class ClaimWatch {
     else this.#failure = undefined;
   }
 
-  /** The last question counts, not the time that has passed: the store may be well again, and nobody has asked since. */
+  /** The last question counts, not the time that has passed: the store may be well again without having been asked. */
   #isLong(now: number, { firstAgoMs, lastAgoMs }: ClaimTrouble): boolean {
     const since = Math.max(now - firstAgoMs, this.#silentUntil);
     return now - lastAgoMs - since >= this.#patienceMs;

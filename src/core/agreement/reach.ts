@@ -64,7 +64,7 @@ export class Reach {
     const isReached = (id: InstanceId): boolean =>
       others.some((other) => other.opinion?.verdicts[id]?.health === 'up');
     this.#reachedByOthers = new Set([...unreachable].filter(isReached));
-    // An interruption starts the time anew.
+    // An interruption restarts the time.
     this.#since = new Map([...this.#since].filter(([id]) => this.#reachedByOthers.has(id)));
     const { assignable } = view;
     this.#candidates =

@@ -28,7 +28,7 @@ export interface ReplicaOptions {
   readonly cutOffMs: number;
   /** What makes the id of a view unique; must never repeat. */
   readonly newId: () => string;
-  /** Are the agents known whom others have placed? While they are not, placing them alone would split them. */
+  /** Are the agents known that others have placed? While they are not, placing them alone would split them. */
   readonly knowsAgents?: () => boolean;
   /** What is asked of the store's bindings and fails, wherever it is asked. */
   readonly claimTrouble?: () => ClaimTrouble | undefined;

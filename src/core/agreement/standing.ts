@@ -46,7 +46,7 @@ export interface Standing {
    */
   readonly isDrifted?: boolean;
   /**
-   * Claims fail here although the ledger answers, and why: the other gateways may still claim, so nobody is placed
+   * Claims fail here although the ledger answers, and why: the other gateways may still claim, so no agent is placed
    * alone, and a balancer should prefer them. Missing in what an earlier release tells its workers.
    */
   readonly claimFailure?: string | undefined;
