@@ -266,7 +266,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the fence of one view is taken for that of another',
     file: 'src/core/agreement/replica.ts',
-    search: "if (!this.#isEffective || reply.viewId !== this.#agreed.id) this.#fence = '';",
+    search: "if (!this.isEffective || reply.viewId !== this.#agreed.id) this.#fence = '';",
     replace: '',
     tests: ['test/unit/agreement-adopted.test.ts'],
   },
