@@ -1,5 +1,5 @@
 import { KEY_FORMAT } from '../affinity/stored-name.ts';
-import { isRetiring } from '../config/changes.ts';
+import { isRetiring } from '../config/retiring.ts';
 import type { Config, PoolConfig } from '../config/schema.ts';
 import type { Parts } from '../core/agreement/agreed-config.ts';
 import { partsOf } from '../core/agreement/agreed-config.ts';

@@ -1,4 +1,4 @@
-import { withRetiring } from '../config/changes.ts';
+import { withRetiring } from '../config/retiring.ts';
 import type { Config } from '../config/schema.ts';
 import { bindExplained } from './bind-explained.ts';
 import type { HostSockets } from './host-sockets.ts';

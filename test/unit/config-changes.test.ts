@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { poolParts } from '../../src/composition/pool-parts.ts';
 import { APPLIES } from '../../src/config/applies.ts';
-import { changesBetween, formatChange, reloadable, withRetiring } from '../../src/config/changes.ts';
+import { changesBetween, formatChange, reloadable } from '../../src/config/changes.ts';
 import type { OptionNode } from '../../src/config/option.ts';
+import { withRetiring } from '../../src/config/retiring.ts';
 import type { Config, PoolConfig } from '../../src/config/schema.ts';
 import { OPTIONS } from '../../src/config/schema.ts';
 import { load, MINIMAL } from './config-support.ts';
