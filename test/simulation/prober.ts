@@ -29,6 +29,8 @@ interface Probed {
 export class Prober {
   readonly #gateway: Gateway;
   readonly #probed = new Map<InstanceId, Probed>();
+  /** Until a verdict changes. */
+  #opinion: Opinion | undefined;
   #abstainsUntil = Number.NEGATIVE_INFINITY;
 
   constructor(gateway: Gateway) {
@@ -74,13 +76,16 @@ export class Prober {
   opinion(): Opinion | undefined {
     const { host, lastRequestAt } = this.#gateway;
     if (host.mono < this.#abstainsUntil) return undefined;
+    const idle = host.mono - lastRequestAt > IDLE_MS;
+    if (this.#opinion?.idle === idle) return this.#opinion;
     const verdicts: Record<InstanceId, Verdict> = {};
     let settled = true;
     for (const [id, { verdict }] of this.#probed) {
       if (verdict === undefined) settled = false;
       else verdicts[id] = verdict;
     }
-    return { verdicts, settled, idle: host.mono - lastRequestAt > IDLE_MS };
+    this.#opinion = { verdicts, settled, idle };
+    return this.#opinion;
   }
 
   #probe(probed: Probed): void {
@@ -121,8 +126,10 @@ export class Prober {
       last?.health !== verdict.health ||
       last.incarnation !== verdict.incarnation ||
       last.emptyAt !== verdict.emptyAt;
+    if (!isNews) return;
     probed.verdict = verdict;
-    if (isNews) this.#gateway.vote();
+    this.#opinion = undefined;
+    this.#gateway.vote();
   }
 
   #plan(probed: Probed, delay: number): void {

@@ -2,6 +2,7 @@ import type { AdminState, InstanceId } from '../instance.ts';
 import type { Fit } from '../view.ts';
 import type { PoolRules } from './next-view.ts';
 import type { Ballot, Quorum } from './opinion.ts';
+import { perPair } from './per-pair.ts';
 import type { AgreedRules, Failback } from './policy.ts';
 
 /**
@@ -94,9 +95,18 @@ function failbackPart(failback: Failback): Failback {
   return kind === 'at' ? { kind, time: failback.time, zone: failback.zone } : { kind };
 }
 
-/** The rules by which views are made: the agreed ones, and the gateway's own where nothing is agreed. */
-export function rulesBy(agreed: Parts | undefined, own: PoolRules): PoolRules {
-  if (agreed === undefined) return own;
+/**
+ * The rules by which views are made: the agreed ones, and the gateway's own where nothing is agreed.
+ *
+ * @param earlier agreed by releases that kept no configuration
+ */
+export function rulesBy(agreed: Parts | undefined, own: PoolRules, earlier?: AgreedRules): PoolRules {
+  const rules = earlier === undefined ? own : { ...own, ...earlier };
+  return agreed === undefined ? rules : completed(agreed, rules);
+}
+
+// Asked for with every look at the ledger.
+const completed = perPair((agreed: Parts, own: PoolRules): PoolRules => {
   const value = <T>(part: string, otherwise: T): T => (agreed[part] as T | undefined) ?? otherwise;
   const configured = new Map(own.instances.map((instance) => [instance.id, instance]));
   return {
@@ -110,7 +120,7 @@ export function rulesBy(agreed: Parts | undefined, own: PoolRules): PoolRules {
       admin: value<AdminState>(`admin:${id}`, configured.get(id)?.admin ?? 'enabled'),
     })),
   };
-}
+});
 
 /** What of it releases before this one agree on too; `undefined` where a part is missing. */
 export function rulesIn({ quorum, quarantine, countRestarts }: Parts): AgreedRules | undefined {
@@ -139,15 +149,7 @@ interface Comparison {
   readonly isRefused: boolean;
 }
 
-const comparisons = new WeakMap<Parts, WeakMap<Parts, Comparison>>();
-
-function compare(agreed: Parts, configured: Parts): Comparison {
-  const known = comparisons.get(agreed) ?? new WeakMap<Parts, Comparison>();
-  comparisons.set(agreed, known);
-  const result = known.get(configured) ?? compared(agreed, configured);
-  known.set(configured, result);
-  return result;
-}
+const compare = perPair(compared);
 
 function compared(agreed: Parts, configured: Parts): Comparison {
   const listed = new Set(instancesIn(agreed));

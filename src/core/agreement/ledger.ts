@@ -298,7 +298,8 @@ export class Ledger {
   /** @param restored not yet the present life, as long as something is wanted of the caller */
   #register(request: SyncRequest, restored: string, now: number): Registration {
     const before = this.#replicas.get(request.replica);
-    const said = JSON.stringify(request.opinion ?? null);
+    const isOpinionOfBefore = before !== undefined && before.opinion === request.opinion;
+    const said = isOpinionOfBefore ? before.said : JSON.stringify(request.opinion ?? null);
     const joined = this.#joined(before, now);
     const { config } = request;
     const isAsBefore = before?.joined === joined && before.config === config;

@@ -54,7 +54,11 @@ export function nextView(view: AgreedView, circumstances: Circumstances): Decisi
 /** One computation of {@link nextView}: the instances as they become, and what changed on the way. */
 class Fold {
   readonly #view: AgreedView;
-  #c: Circumstances;
+  readonly #c: Circumstances;
+  /** By which it is decided: the agreed ones, once {@link #configure} has found them. */
+  #rules: PoolRules;
+  /** Of those who may decide. */
+  #ballots: readonly Ballot[];
   readonly #instances: Record<InstanceId, AgreedInstance> = {};
   readonly #events: Omit<PoolEvent, 'by'>[] = [];
   #changed = false;
@@ -64,13 +68,15 @@ class Fold {
   constructor(view: AgreedView, circumstances: Circumstances) {
     this.#view = view;
     this.#c = circumstances;
+    this.#rules = circumstances.rules;
+    this.#ballots = circumstances.ballots;
   }
 
   decide(): Decision | undefined {
     this.#configure();
     for (const id of this.#known()) this.#instances[id] = this.#instance(id);
     const settled = this.#view.settled || this.#isSettled();
-    const { active, activated } = this.#c.rules.mode === 'failover' ? this.#elect(settled) : this.#view;
+    const { active, activated } = this.#rules.mode === 'failover' ? this.#elect(settled) : this.#view;
     if (active !== this.#view.active || settled !== this.#view.settled || activated !== this.#view.activated)
       this.#changed = true;
     const moving = this.#moving();
@@ -101,11 +107,8 @@ class Fold {
     this.#config = config;
     this.#configWish = wish;
     this.#events.push(...events);
-    this.#c = {
-      ...this.#c,
-      rules: rulesBy(config, { ...rules, ...policy.rules }),
-      ballots: withoutRefused(ballots, config),
-    };
+    this.#rules = rulesBy(config, rules, policy.rules);
+    this.#ballots = withoutRefused(ballots, config);
   }
 
   #moving(): readonly Moving[] {
@@ -136,14 +139,14 @@ class Fold {
   }
 
   #serves({ health, admin }: AgreedInstance, id: InstanceId, active: InstanceId | ''): boolean {
-    return health === 'up' && admin !== 'disabled' && (this.#c.rules.mode === 'sticky' || id === active);
+    return health === 'up' && admin !== 'disabled' && (this.#rules.mode === 'sticky' || id === active);
   }
 
   /** Those of the present view that somebody still knows, and those of the configuration. */
   #known(): Set<InstanceId> {
-    const known = new Set(this.#c.rules.instances.map(({ id }) => id));
+    const known = new Set(this.#rules.instances.map(({ id }) => id));
     // Those who register their configuration have said by it what they know.
-    const ballots = this.#c.ballots.filter(({ config }) => config === undefined);
+    const ballots = this.#ballots.filter(({ config }) => config === undefined);
     // While a replica abstains it may be the one that knows it.
     const allSpeak = ballots.every(({ opinion }) => opinion?.settled === true);
     for (const id of Object.keys(this.#view.instances)) {
@@ -171,7 +174,7 @@ class Fold {
   #firstSeen(id: InstanceId): AgreedInstance {
     return {
       health: 'unknown',
-      admin: this.#c.rules.instances.find((instance) => instance.id === id)?.admin ?? 'enabled',
+      admin: this.#rules.instances.find((instance) => instance.id === id)?.admin ?? 'enabled',
       act: '',
       incarnation: '',
       past: [],
@@ -182,7 +185,12 @@ class Fold {
   }
 
   #verdictsOn(id: InstanceId): Verdict[] {
-    return this.#c.ballots.flatMap(({ opinion }) => opinion?.verdicts[id] ?? []);
+    const verdicts: Verdict[] = [];
+    for (const { opinion } of this.#ballots) {
+      const verdict = opinion?.verdicts[id];
+      if (verdict !== undefined) verdicts.push(verdict);
+    }
+    return verdicts;
   }
 
   #withAdmin(id: InstanceId, instance: AgreedInstance): AgreedInstance {
@@ -209,18 +217,17 @@ class Fold {
   #isDrained(id: InstanceId): boolean {
     // Before the first round is over, nobody knows whom it serves.
     if (!this.#view.settled) return false;
-    if (this.#c.rules.mode === 'sticky') return this.#c.boundAgents(id) === 0;
+    if (this.#rules.mode === 'sticky') return this.#c.boundAgents(id) === 0;
     return this.#view.active !== id || this.#isIdle();
   }
 
   /** Of how many replicas a quorum is asked. */
   get #live(): number {
-    return this.#c.ballots.filter(({ isAbsent }) => isAbsent !== true).length;
+    return this.#ballots.filter(({ isAbsent }) => isAbsent !== true).length;
   }
 
   #isIdle(): boolean {
-    const { ballots } = this.#c;
-    return ballots.length > 0 && ballots.every(({ opinion }) => opinion?.idle === true);
+    return this.#ballots.length > 0 && this.#ballots.every(({ opinion }) => opinion?.idle === true);
   }
 
   #reborn(id: InstanceId, instance: AgreedInstance, incarnation: string): AgreedInstance {
@@ -233,12 +240,12 @@ class Fold {
   }
 
   #withHealth(id: InstanceId, instance: AgreedInstance, verdicts: readonly Verdict[]): AgreedInstance {
-    const { rules } = this.#c;
+    const { quorum } = this.#rules;
     const live = this.#live;
     const up = verdicts.filter(({ health }) => health === 'up').length;
     const down = verdicts.length - up;
-    const saysUp = up > 0 && up >= votesNeeded(rules.quorum, 'up', live);
-    const saysDown = down > 0 && down >= votesNeeded(rules.quorum, 'down', live);
+    const saysUp = up > 0 && up >= votesNeeded(quorum, 'up', live);
+    const saysDown = down > 0 && down >= votesNeeded(quorum, 'down', live);
     const votes = `${up} of ${live} gateways reach it`;
 
     if (instance.health === 'unknown') {
@@ -261,18 +268,17 @@ class Fold {
 
   /** Begins a counted life where the health page tells of none. */
   #counted(instance: AgreedInstance, verdicts: readonly Verdict[]): AgreedInstance {
-    if (!this.#c.rules.countsLives || verdicts.some(({ incarnation }) => incarnation !== '')) return instance;
+    if (!this.#rules.countsLives || verdicts.some(({ incarnation }) => incarnation !== '')) return instance;
     const lives = instance.lives + 1;
     return { ...inLife(instance, `+${lives}`), lives };
   }
 
   #withQuarantine(id: InstanceId, instance: AgreedInstance, verdicts: readonly Verdict[]): AgreedInstance {
-    const { rules, policy } = this.#c;
-    if (!rules.quarantines)
-      return instance.quarantinedAt === 0 ? instance : { ...instance, quarantinedAt: 0 };
+    const { quarantines, mode } = this.#rules;
+    if (!quarantines) return instance.quarantinedAt === 0 ? instance : { ...instance, quarantinedAt: 0 };
 
     const before = this.#view.instances[id];
-    const lost = rules.mode === 'sticky' && before?.health === 'up' && instance.health === 'down';
+    const lost = mode === 'sticky' && before?.health === 'up' && instance.health === 'down';
     if (lost) {
       const why = 'its agents are served elsewhere, and it may not know that';
       this.#events.push({ kind: 'quarantined', instance: id, from: '', to: 'quarantined', why });
@@ -280,7 +286,7 @@ class Fold {
     }
     const since = instance.quarantinedAt;
     if (since === 0) return instance;
-    const isReleased = (policy.released[id] ?? 0) >= since;
+    const isReleased = (this.#c.policy.released[id] ?? 0) >= since;
     if (!isReleased && !verdicts.some(({ health, emptyAt }) => health === 'up' && emptyAt >= since)) {
       return instance;
     }
@@ -292,8 +298,7 @@ class Fold {
   #isSettled(): boolean {
     const instances = Object.values(this.#instances);
     if (instances.length > 0 && instances.every(({ health }) => health !== 'unknown')) return true;
-    const { ballots } = this.#c;
-    return ballots.length > 0 && ballots.every(({ opinion }) => opinion?.settled === true);
+    return this.#ballots.length > 0 && this.#ballots.every(({ opinion }) => opinion?.settled === true);
   }
 
   /** The incumbent stays while it is usable; nobody is active before the first round is over. */
@@ -327,7 +332,7 @@ class Fold {
   #mayFailBack(active: InstanceId, first: InstanceId): boolean {
     if (this.#instances[first]?.quarantinedAt !== 0) return false;
     // A release that acts by its own priorities would undo it, without end.
-    if (this.#c.config !== undefined && this.#c.ballots.some(({ config }) => config === undefined))
+    if (this.#c.config !== undefined && this.#ballots.some(({ config }) => config === undefined))
       return false;
     if (this.#priority(first) >= this.#priority(active)) return false;
     const { activate } = this.#c.policy;
@@ -355,7 +360,7 @@ class Fold {
   #activate(id: InstanceId, why: string, from: InstanceId | ''): InstanceId {
     this.#events.push({ kind: 'active', instance: id, from, to: id, why });
     const loser = this.#instances[from];
-    if (from !== '' && loser !== undefined && this.#c.rules.quarantines && loser.quarantinedAt === 0) {
+    if (from !== '' && loser !== undefined && this.#rules.quarantines && loser.quarantinedAt === 0) {
       this.#instances[from] = { ...loser, quarantinedAt: this.#view.epoch + 1 };
       const still = 'its agents are served elsewhere, and it may not know that';
       this.#events.push({ kind: 'quarantined', instance: from, from: '', to: 'quarantined', why: still });
@@ -383,8 +388,6 @@ class Fold {
   }
 
   #priority(id: InstanceId): number {
-    return (
-      this.#c.rules.instances.find((instance) => instance.id === id)?.priority ?? Number.MAX_SAFE_INTEGER
-    );
+    return this.#rules.instances.find((instance) => instance.id === id)?.priority ?? Number.MAX_SAFE_INTEGER;
   }
 }

@@ -4,9 +4,27 @@ import type { Ballot, Opinion } from './opinion.ts';
 
 const NOBODY: ReadonlySet<InstanceId> = new Set();
 
+interface Compared {
+  readonly view: View;
+  readonly opinion: Opinion | undefined;
+  readonly others: readonly Ballot[];
+  readonly foreign: ReadonlySet<InstanceId>;
+}
+
+function isUnchanged(before: Compared, { view, opinion, others, foreign }: Compared): boolean {
+  return (
+    view === before.view &&
+    opinion === before.opinion &&
+    foreign === before.foreign &&
+    others.length === before.others.length &&
+    others.every((ballot, i) => ballot === before.others[i])
+  );
+}
+
 /** What of a view one replica cannot reach itself, though the view calls it up, and for how long it could not. */
 export class Reach {
   readonly #cutOffMs: number;
+  #compared: Compared | undefined;
   #unreachable = NOBODY;
   #candidates: readonly InstanceState[] = [];
   /** Those of the unreachable that another replica reaches, by a view that is agreed. */
@@ -50,12 +68,15 @@ export class Reach {
   }
 
   /**
-   * To be called whenever one of these has changed. Who abstains calls nothing unreachable.
+   * To be called whenever one of these may have changed. Who abstains calls nothing unreachable.
    *
    * @param others what the other replicas say; nothing while the view is not agreed
    * @param foreign instances that the configuration here does not name
    */
   compare(view: View, opinion: Opinion | undefined, others: readonly Ballot[], foreign = NOBODY): void {
+    const now = { view, opinion, others, foreign };
+    if (this.#compared !== undefined && isUnchanged(this.#compared, now)) return;
+    this.#compared = now;
     const unreachable = new Set<InstanceId>();
     for (const [id, verdict] of Object.entries(opinion?.verdicts ?? {})) {
       if (verdict.health === 'down' && view.instances.get(id)?.health === 'up') unreachable.add(id);

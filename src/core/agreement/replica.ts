@@ -12,8 +12,7 @@ import { holds, leaseEndFrom, modeUnder, NO_LEASE } from './lease.ts';
 import type { ProposeRequest, SyncReply, SyncRequest } from './ledger.ts';
 import { materialize } from './materialize.ts';
 import type { Circumstances } from './next-view.ts';
-
-import type { Ballot, Opinion } from './opinion.ts';
+import type { Opinion } from './opinion.ts';
 import { driftOf, OwnConfig } from './own-config.ts';
 import { Reach } from './reach.ts';
 import type { ReplicaOptions } from './replica-options.ts';
@@ -26,6 +25,8 @@ import { viewAfter } from './view-after.ts';
 const SEQS_PER_MS = 1_000;
 // The ledger is asked more often than that, and a store that is away has not answered it for longer.
 const UNCLAIMED_SHARE_OF_LEASE = 0.5;
+
+type Given = Pick<Circumstances, 'ballots' | 'boundAgents' | 'config'>;
 
 /**
  * One replica's part in the agreement about one pool: what it knows, for how
@@ -360,16 +361,17 @@ export class Replica implements Standing {
   /** While the store is away nobody agrees, so each replica alone skips what it finds lost. */
   #goOnAlone(): void {
     if (this.#solo === undefined || !this.placesAlone || this.#opinion === undefined) return;
-    const own: Ballot = { replica: this.#o.id, opinion: this.#opinion };
-    const next = this.#next(this.#solo, { ballots: [own], boundAgents: () => undefined });
+    const ballots = [{ replica: this.#o.id, opinion: this.#opinion }];
+    const next = this.#next(this.#solo, { ballots, boundAgents: () => undefined });
     if (next === undefined) return;
     this.#solo = next.view;
     this.#show(next.view);
   }
 
-  #next(from: AgreedView, given: Pick<Circumstances, 'ballots' | 'boundAgents' | 'config'>) {
+  #next(from: AgreedView, { ballots, boundAgents, config }: Given) {
     const { policy, clock: now } = this.#heard;
-    return viewAfter(from, { ...given, policy, rules: this.#o.rules, now }, this.#o.newId);
+    const { rules, newId } = this.#o;
+    return viewAfter(from, { ballots, boundAgents, config, policy, rules, now }, newId);
   }
 
   #show(view: AgreedView): void {
