@@ -324,13 +324,12 @@ export class Replica implements Standing {
   /** The next view, where this replica sees a reason for one. */
   proposal(boundAgents: (instance: InstanceId) => number | undefined): ProposeRequest | undefined {
     if (!this.#heard.isOpen || !this.isEffective) return undefined;
-    const { id: replica, leaseMs } = this.#o;
-    const ballots = ballotsOf(this.#heard, leaseMs);
+    const ballots = ballotsOf(this.#heard, this.#o.leaseMs);
     const config = this.#config.partAt(this.#heard.askedAt);
     const next = this.#next(this.#agreed, { ballots, boundAgents, config });
     if (next === undefined) return undefined;
-    const events = next.events.map((event): PoolEvent => ({ ...event, by: replica }));
-    return { replica, base: this.#agreed.id, view: next.view, events };
+    const events = next.events.map((event): PoolEvent => ({ ...event, by: this.#o.id }));
+    return { replica: this.#o.id, base: this.#agreed.id, view: next.view, events };
   }
 
   /** The ledger has taken the proposal: it is the view now, and waits for acknowledgements. */
