@@ -26,6 +26,7 @@ export type Invariant =
   | 'moves for a reason'
   | 'nothing is forgotten'
   | 'never sent twice'
+  | 'nothing arrives late'
   | 'every request is answered'
   | 'all come to agree'
   | 'no view waits for longer than a lease'
@@ -41,6 +42,8 @@ export interface Violation {
 /** Where a subject's requests went last, and the greatest epoch in which they did. */
 interface History {
   readonly placement: Placement;
+  /** The instance before was lost. */
+  readonly isAfterLoss: boolean;
   epoch: number;
 }
 
@@ -65,6 +68,8 @@ export class Checker {
   readonly #histories = new Map<string, History>();
   readonly #sent = new Set<number>();
   readonly #delivered = new Set<number>();
+  /** When the requests were sent for which something is promised. */
+  readonly #promised = new Map<number, number>();
   /** Agents that a gateway has placed alone though the store had answered it a moment before. */
   readonly #tooSoon = new Set<string>();
   /** When the last views were made. */
@@ -85,7 +90,8 @@ export class Checker {
     // As the mode is for whoever asked, so that a gateway that forgot to ask for its lease is not excused.
     const isExcused = !this.#tooSoon.has(`${gateway.id} ${agent}`);
     if (isExcused && (alone || replica.modeAt(host.mono, host.wall) === 'storeless')) return;
-    const subject = this.#world.setup.mode === 'failover' ? EVERYBODY : agent;
+    this.#promised.set(request, this.#world.scheduler.now);
+    const subject = this.#subject(agent);
     const { epoch } = replica.view;
     const history = this.#histories.get(subject);
     if (history !== undefined && isSameLife(history.placement, routed)) {
@@ -97,7 +103,20 @@ export class Checker {
       const now = `${gateway.id} sends to ${place(routed)} in epoch ${epoch}`;
       this.#violated('epochs do not overlap', `${subject}: was at ${was}; ${now}`);
     }
-    this.#histories.set(subject, { placement: routed, epoch });
+    const lost = history && replica.view.instances.get(history.placement.instance);
+    this.#histories.set(subject, { placement: routed, epoch, isAfterLoss: lost?.health === 'down' });
+  }
+
+  /** What the network has held arrives. A process that stood still could not do anything about it. */
+  onLate(gateway: Gateway, agent: string, request: number, by: RoutedBinding): void {
+    const sentAt = this.#promised.get(request);
+    const { host } = gateway;
+    if (sentAt === undefined || !host.isAlive || host.hasStoodStillSince(sentAt)) return;
+    const history = this.#histories.get(this.#subject(agent));
+    const routed = connectorOf(gateway, by);
+    if (history === undefined || !history.isAfterLoss || isSameLife(history.placement, routed)) return;
+    const what = `request ${request} of ${agent} arrives at ${place(routed)}, and he is at ${place(history.placement)}`;
+    this.#violated('nothing arrives late', what);
   }
 
   /** Told before it is placed. Nothing excuses that where the store may only have stood still. */
@@ -272,6 +291,11 @@ export class Checker {
     if (to !== undefined) return isUp(to) && view.instances[to]?.admin === 'enabled';
     if (held !== undefined && isServedBy(view, held, agent)) return true;
     return Object.values(view.instances).some(({ health, admin }) => health === 'up' && admin === 'enabled');
+  }
+
+  /** Whose history a request belongs to. */
+  #subject(agent: string): string {
+    return this.#world.setup.mode === 'failover' ? EVERYBODY : agent;
   }
 
   #violated(invariant: Invariant, what: string): void {

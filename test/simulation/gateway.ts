@@ -10,6 +10,7 @@ import type { Instance } from './instances.ts';
 import type { Link } from './link.ts';
 import { Prober } from './prober.ts';
 import type { Rules } from './rules.ts';
+import { Sent } from './sent.ts';
 import type { Variant } from './story.ts';
 import {
   ANSWER_MS,
@@ -52,6 +53,7 @@ export class Gateway {
   readonly replica: Replica;
   readonly bindings: KnownBindings;
   readonly prober: Prober;
+  readonly sent: Sent;
   readonly rules: Rules;
   readonly world: World;
   /** Counts what a waiting request may have waited for. */
@@ -83,6 +85,7 @@ export class Gateway {
     this.bindings = this.rules.createBindings(this.replica);
     this.#toldView = this.replica.view;
     this.prober = new Prober(this);
+    this.sent = new Sent(this);
   }
 
   start(): void {
@@ -284,6 +287,7 @@ export class Gateway {
     const { replica, host } = this;
     const { mono, wall } = host.moment;
     replica.tick(host.moment);
+    this.sent.look();
     const { view, before, isBlocked, fence, placesAlone, hearsStore, isAway, cutOff } = replica;
     if (isAway && !this.#wasAway)
       this.wasAwayTooSoon = this.world.scheduler.now - this.link.repliedAt < AWAY_MS * SLOWEST_CLOCK;

@@ -53,6 +53,7 @@ const MORE: readonly (readonly [Kind, number])[] = [
   ['store-pause', 0.15],
   ['busy', 0.1],
   ['drift', 0.06],
+  ['link-held', 0.1],
 ];
 const TOTAL = WEIGHTS.reduce((sum, [, weight]) => sum + weight, 0);
 
@@ -169,6 +170,16 @@ function faultAt(at: number, kind: Kind, setup: Setup, random: Random): StoryEve
     case 'instance-restart':
     case 'instance-hang':
       return { at, kind, instance, ms };
+    case 'link-held':
+      // Mostly for longer than it takes to call the instance down.
+      return {
+        at,
+        kind,
+        replica,
+        instance,
+        ms: Math.round(500 + random() * 2 * LEASE_MS),
+        who: random() < 0.7 ? 'all' : 'one',
+      };
     case 'wall-jump':
       return { at, kind, replica, by: Math.round((random() - 0.5) * 1e5) };
     case 'store-clock':
@@ -224,6 +235,11 @@ function newcomers(random: Random, fault: StoryEvent, agent: number): StoryEvent
   if (fault.kind === 'store-pause')
     return Array.from({ length: NEWCOMER_REQUESTS }, () =>
       requestAt(fault.at - 20 + random() * (fault.ms + 40), agent, random),
+    );
+  // Known to a gateway when the network takes no more packets, and served elsewhere as long as that lasts.
+  if (fault.kind === 'link-held')
+    return [-NEWCOMER_MS, -NEWCOMER_MS / 2, 0, 20, fault.ms / 2, fault.ms / 2, fault.ms * 0.9].map((after) =>
+      requestAt(fault.at + after + random() * 200, agent, random),
     );
   return Array.from({ length: NEWCOMER_REQUESTS }, () => {
     const at = random() < 0.5 ? fault.at - random() * NEWCOMER_MS : endOf(fault) + random() * NEWCOMER_MS;

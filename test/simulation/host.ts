@@ -35,6 +35,10 @@ export class Host {
     return this.#isAlive && this.#scheduler.now >= this.#stoppedUntil;
   }
 
+  hasStoodStillSince(time: number): boolean {
+    return this.#stoppedUntil > time;
+  }
+
   get mono(): number {
     return this.#clocks.mono + this.#scheduler.now * this.#clocks.rate - this.#frozen;
   }

@@ -13,10 +13,13 @@ export class Instance {
   readonly sessions = new Set<string>();
   /** Until when each replica cannot reach it, by the replica's number. */
   readonly cutUntil: number[];
+  /** Until when the network holds what each replica sends, by the replica's number. */
+  readonly heldUntil: number[];
 
   constructor(id: InstanceId, replicas: number) {
     this.id = id;
     this.cutUntil = Array.from({ length: replicas }, () => 0);
+    this.heldUntil = Array.from({ length: replicas }, () => 0);
   }
 
   stop(): void {
@@ -37,9 +40,13 @@ export class Instance {
     return instance;
   }
 
+  isHeldFrom(replica: number, now: number): boolean {
+    return now < (this.heldUntil[replica] ?? 0);
+  }
+
   /** `refused` shows at once, `silent` only by a time limit. */
   reachedBy(replica: number, now: number): 'answers' | 'refused' | 'silent' {
-    if (now < (this.cutUntil[replica] ?? 0)) return 'silent';
+    if (now < (this.cutUntil[replica] ?? 0) || this.isHeldFrom(replica, now)) return 'silent';
     if (!this.isUp) return 'refused';
     return now < this.hangsUntil ? 'silent' : 'answers';
   }

@@ -23,6 +23,7 @@ const SHOWS_AT: Readonly<Record<string, number>> = {
   'place alone though the store has answered': 92,
   'serve with another configuration': 130,
   'decide by its own priorities': 889,
+  'give up nothing that it has sent': 210,
   'restore the first, not the latest': 6_116,
 };
 

@@ -139,5 +139,6 @@ export const MUTANTS: Readonly<Record<string, Rules>> = {
     createReplica: (options) => new ServesDrifted(options),
   },
   'decide by its own priorities': { ...RULES, createReplica: (options) => new DecidesByItself(options) },
+  'give up nothing that it has sent': { ...RULES, mustGiveUp: () => false },
   'restore the first, not the latest': { ...RULES, createStore: (events) => new RestoresEarlier(events) },
 };

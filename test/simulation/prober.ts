@@ -112,6 +112,7 @@ export class Prober {
     }
     const before = probed.record;
     const passed = seen.health === 'up';
+    if (this.#gateway.replica.probed(probed.id, passed)) this.#gateway.sent.look();
     if (passed && probed.isSuspected) {
       probed.isSuspected = false;
       this.#gateway.wakeAll();

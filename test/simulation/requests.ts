@@ -243,7 +243,13 @@ export class Request {
     const delay = isSlow ? this.#random() * SLOW_MS : 1;
     host.after(delay, () => {
       const instance = this.gateway.connector(route.routed.instance);
-      switch (instance.reachedBy(number, world.scheduler.now)) {
+      const { now } = world.scheduler;
+      // A connection that is still open takes it.
+      if (instance.isHeldFrom(number, now) && this.gateway.sent.isOpen(instance)) {
+        this.#send(route);
+        return;
+      }
+      switch (instance.reachedBy(number, now)) {
         case 'answers':
           this.#send(route);
           return;
@@ -275,7 +281,7 @@ export class Request {
     const instance = gateway.connector(route.routed.instance);
     const { life } = instance;
     world.checker.onSend(gateway, agent, id, route.routed, route.alone);
-    world.scheduler.after(2, () => {
+    const arrive = (): void => {
       const { now } = world.scheduler;
       if (instance.life !== life || instance.reachedBy(gateway.number, now) !== 'answers') {
         host.after(1, () => this.#end('unknown'));
@@ -283,7 +289,23 @@ export class Request {
       }
       world.checker.onDelivered(id);
       instance.sessions.add(agent);
-      host.after(2, () => this.#end('answered'));
+      host.after(2, () => {
+        if (host.isAlive) gateway.sent.answered(instance);
+        this.#end('answered');
+      });
+    };
+    world.scheduler.after(2, () => {
+      if (!instance.isHeldFrom(gateway.number, world.scheduler.now)) {
+        arrive();
+        return;
+      }
+      gateway.sent.hold(instance, route.routed, {
+        onHealed: () => {
+          world.checker.onLate(gateway, agent, id, route.routed);
+          arrive();
+        },
+        onGivenUp: () => host.after(1, () => this.#end('unknown')),
+      });
     });
   }
 

@@ -1,5 +1,6 @@
 import { Replica } from '../../src/core/agreement/replica.ts';
 import type { ReplicaOptions } from '../../src/core/agreement/replica-options.ts';
+import { mustGiveUp } from '../../src/core/give-up.ts';
 import { KnownBindings } from './bindings.ts';
 import type { StoreEvents } from './store.ts';
 import { Store } from './store.ts';
@@ -9,10 +10,12 @@ export interface Rules {
   createReplica(options: ReplicaOptions): Replica;
   createStore(events: StoreEvents): Store;
   createBindings(replica: Replica): KnownBindings;
+  readonly mustGiveUp: typeof mustGiveUp;
 }
 
 export const RULES: Rules = {
   createReplica: (options) => new Replica(options),
   createStore: (events) => new Store(events),
   createBindings: (replica) => new KnownBindings(replica),
+  mustGiveUp,
 };

@@ -42,6 +42,17 @@ export type StoryEvent = { readonly at: number } & (
   | { readonly kind: 'instance-restart'; readonly instance: number; readonly ms: number }
   /** Answers nobody for `ms`, and goes on in the same life. */
   | { readonly kind: 'instance-hang'; readonly instance: number; readonly ms: number }
+  /**
+   * The network between an instance and one gateway, or all, takes no packets. What was handed to a connection before,
+   * or to one that was open, is delivered once it does again.
+   */
+  | {
+      readonly kind: 'link-held';
+      readonly replica: number;
+      readonly instance: number;
+      readonly ms: number;
+      readonly who: 'one' | 'all';
+    }
   /** The process stands still; its clocks do not. */
   | { readonly kind: 'stop'; readonly replica: number; readonly ms: number }
   /** The machine stands still, and its monotonic clock too. */

@@ -168,6 +168,9 @@ export class World {
       case 'instance-hang':
         this.#disturbInstance(event, this.instances[event.instance] as Instance);
         break;
+      case 'link-held':
+        this.#hold(event, this.instances[event.instance] as Instance);
+        break;
       case 'store-clock':
         this.store.setClock(event.by);
         break;
@@ -220,6 +223,13 @@ export class World {
         break;
       case 'instance-hang':
         instance.hangsUntil = Math.max(instance.hangsUntil, until);
+    }
+  }
+
+  #hold({ ms, replica, who }: EventOf<'link-held'>, { heldUntil }: Instance): void {
+    const until = this.scheduler.now + ms;
+    for (const [number, before] of heldUntil.entries()) {
+      if (who === 'all' || number === replica) heldUntil[number] = Math.max(before, until);
     }
   }
 

@@ -1,0 +1,91 @@
+import { isLost } from '../../src/core/give-up.ts';
+import type { RoutedBinding } from '../../src/core/route.ts';
+import type { Gateway } from './gateway.ts';
+import type { Instance } from './instances.ts';
+
+// The kernel sends again after longer and longer.
+const BACKOFF_MS = 2_000;
+
+interface Held {
+  readonly routed: RoutedBinding;
+  readonly onGivenUp: () => void;
+}
+
+interface Handlers {
+  /** The network delivers it. */
+  readonly onHealed: () => void;
+  /** Its connection was reset: it never arrives. */
+  readonly onGivenUp: () => void;
+}
+
+/** What a gateway has handed to its connections, as `data-plane/giving-up.ts` looks after it. */
+export class Sent {
+  readonly #gateway: Gateway;
+  readonly #open = new Set<Instance>();
+  readonly #held = new Set<Held>();
+  #timer = 0;
+
+  constructor(gateway: Gateway) {
+    this.#gateway = gateway;
+  }
+
+  /** Is there a connection to it that was left open? */
+  isOpen(instance: Instance): boolean {
+    return this.#open.has(instance);
+  }
+
+  answered(instance: Instance): void {
+    this.#open.add(instance);
+  }
+
+  /** The network holds a request until it heals, and a while longer. */
+  hold(instance: Instance, routed: RoutedBinding, { onHealed, onGivenUp }: Handlers): void {
+    const { number, world } = this.#gateway;
+    const held = { routed, onGivenUp };
+    this.#held.add(held);
+    const deliver = (): void => {
+      if (!this.#held.has(held)) return;
+      const { now } = world.scheduler;
+      if (instance.isHeldFrom(number, now)) this.#whenHealed(instance, deliver);
+      else {
+        this.#held.delete(held);
+        onHealed();
+      }
+    };
+    this.#whenHealed(instance, deliver);
+  }
+
+  /** After every change of the standing, and before the ledger is told that it is acted on. */
+  look(): void {
+    const { replica, host, connectors, rules } = this.#gateway;
+    const { mono, wall } = host.moment;
+    for (const held of this.#held) {
+      if (!rules.mustGiveUp(replica, held.routed, mono, wall)) continue;
+      this.#held.delete(held);
+      held.onGivenUp();
+    }
+    for (const [id, instance] of connectors) {
+      if (isLost(replica, id, mono, wall)) this.#open.delete(instance);
+    }
+    this.#lookWhenLeaseEnds();
+  }
+
+  /** Nothing else tells of that. */
+  #lookWhenLeaseEnds(): void {
+    const { replica, host } = this.#gateway;
+    const { mono, wall } = host.moment;
+    this.#timer += 1;
+    const timer = this.#timer;
+    const left = Math.min(replica.leaseEnd.mono - mono, replica.leaseEnd.wall - wall) + 1;
+    if (this.#held.size === 0 || left <= 0) return;
+    host.after(left, () => {
+      if (timer === this.#timer) this.look();
+    });
+  }
+
+  #whenHealed(instance: Instance, deliver: () => void): void {
+    const { number, world } = this.#gateway;
+    const healed = instance.heldUntil[number] as number;
+    world.scheduler.at(healed + world.random() * BACKOFF_MS, deliver);
+  }
+}
