@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { RedisStore } from '../../src/affinity/redis-store.ts';
 import { storedForm } from '../../src/affinity/stored-name.ts';
@@ -9,19 +8,13 @@ import { openRedis } from '../../src/redis/connection.ts';
 import { at, listAll, session, uniquePrefix, user } from '../contract/affinity-store.ts';
 import { eventually } from '../support/eventually.ts';
 import { openLedger, setFence } from '../support/fence.ts';
+import { scriptsOfLastRelease } from '../support/last-release.ts';
 
 const port = Number(new URL(inject('redisUrl')).port);
 const HOUR_MS = 3_600_000;
 const found = (name: RequestName): RequestName => ({ ...name, found: true });
 
-/** The scripts of the last release, as its gateways load them. */
-const NAMES = ['gwClaim', 'gwRebind', 'gwRenew', 'gwRelease', 'gwRestore', 'gwCounts', 'gwList'];
-const LAST_RELEASE = Object.fromEntries(
-  NAMES.map((name) => [
-    name,
-    readFileSync(new URL(`../fixtures/release-0.1/${name}.lua`, import.meta.url), 'utf8'),
-  ]),
-);
+const LAST_RELEASE = scriptsOfLastRelease('bindings');
 
 /** The connection of a gateway of the last release: whatever is to be defined, it defines its own. */
 function ofLastRelease(redis: RedisConnection): RedisConnection {

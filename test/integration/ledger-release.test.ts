@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import type { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
 import type { AgreedView } from '../../src/core/agreement/agreed-view.ts';
@@ -11,6 +10,7 @@ import { uniquePrefix } from '../contract/affinity-store.ts';
 import { letOpen, OPINION, policyOf, TIMES, viewOf } from '../contract/ledger-client.ts';
 import { startBareReplica } from '../support/bare-replica.ts';
 import { eventually } from '../support/eventually.ts';
+import { scriptsOfLastRelease } from '../support/last-release.ts';
 import { request } from '../support/ledger-requests.ts';
 import { ledgerOn } from '../support/redis-ledgers.ts';
 
@@ -21,13 +21,7 @@ const KEYS = 5;
 const SYNC_ARGUMENTS = 20;
 const SYNC_REPLY = 11;
 
-/** The scripts of the last release, as its gateways load them. */
-const LAST_RELEASE = Object.fromEntries(
-  ['gwSync', 'gwPropose', 'gwDecree', 'gwLeave'].map((name) => [
-    name,
-    readFileSync(new URL(`../fixtures/release-0.1/${name}.lua`, import.meta.url), 'utf8'),
-  ]),
-);
+const LAST_RELEASE = scriptsOfLastRelease('ledger');
 
 /** The connection of a gateway of the last release: its scripts, with what it gives them and reads of them. */
 function ofLastRelease(redis: RedisConnection): RedisConnection {
