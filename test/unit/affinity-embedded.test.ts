@@ -131,6 +131,8 @@ describe('the embedded store', () => {
     const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60']);
     try {
       const pid = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)));
+      // The shell would ask; what it becomes does not.
+      await eventually(() => expect(readFileSync(`/proc/${parent.pid}/comm`, 'utf8')).toBe('sleep\n'));
       const startTime = (): string | undefined => {
         const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
         return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
