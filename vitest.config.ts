@@ -61,6 +61,19 @@ export default defineConfig({
           globalSetup: ['test/support/redis-global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
+          sequence: { groupOrder: 4 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'timing',
+          include: ['test/timing/**/*.test.ts'],
+          globalSetup: ['test/support/redis-global-setup.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          // What promises milliseconds, one file at a time and with nothing beside it.
+          fileParallelism: false,
           sequence: { groupOrder: 3 },
         },
       },

@@ -1,0 +1,115 @@
+import { expect } from 'vitest';
+import type { SimulatedConnector } from '../../src/simulator/connector.ts';
+import { startConnector } from '../../src/simulator/connector.ts';
+import { eventually } from './eventually.ts';
+import type { GatewayProcess } from './gateway-process.ts';
+import { startGatewayProcess } from './gateway-process.ts';
+import type { Outcome, RunningLoad } from './load.ts';
+import { startLoad, users } from './load.ts';
+import type { RedisServer } from './redis-server.ts';
+import { startRedis } from './redis-server.ts';
+
+/** A Redis of its own, three instances, and two gateways with three pools. */
+export class GatewaysOnRedis {
+  readonly redis: RedisServer;
+  readonly gateways: GatewayProcess[] = [];
+  readonly #connectors: readonly SimulatedConnector[];
+
+  private constructor(redis: RedisServer, connectors: readonly SimulatedConnector[]) {
+    this.redis = redis;
+    this.#connectors = connectors;
+  }
+
+  static async start(): Promise<GatewaysOnRedis> {
+    const redis = await startRedis();
+    const connectors = await Promise.all(['a', 'b', 'c'].map((name) => startConnector({ name })));
+    const stage = new GatewaysOnRedis(redis, connectors);
+    await Promise.all([stage.startGateway(), stage.startGateway()]);
+    return stage;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.gateways.map((gateway) => gateway.close()));
+    await Promise.all(this.#connectors.map((connector) => connector.close()));
+    await this.redis.stop();
+  }
+
+  get urls(): string[] {
+    return this.gateways.map(({ url }) => url);
+  }
+
+  /** @param limits of the store; the defaults where none are given */
+  async startGateway(limits: Record<string, string> = {}): Promise<GatewayProcess> {
+    const shared = {
+      // Nothing is wrong with the instances, however long a busy machine takes to say so.
+      health: { path: '/health', timeout: '5s', fall: 5 },
+      instances: this.#connectors.map(({ name, url }) => ({ id: name, url })),
+    };
+    const gateway = await startGatewayProcess({
+      pools: [
+        // Not a hash, so that what is found in the right place was remembered and not computed again.
+        { ...shared, name: 'ici', mode: 'sticky', balancer: 'random' },
+        { ...shared, name: 'hashed', mode: 'sticky', balancer: 'rendezvous', match: { paths: ['/hashed'] } },
+        // Asks the store for nothing: what its requests take, the machine takes.
+        { ...shared, name: 'storeless', mode: 'failover', match: { paths: ['/storeless'] } },
+      ],
+      affinity: { redis: { url: this.redis.url, ...limits } },
+    });
+    this.gateways.push(gateway);
+    return gateway;
+  }
+
+  async storeIs(state: 'available' | 'away'): Promise<void> {
+    await eventually(
+      async () => {
+        for (const gateway of this.gateways) {
+          const { pools } = await gateway.status();
+          for (const { affinity } of pools) expect(affinity.available).toBe(state === 'available');
+        }
+      },
+      { within: 30_000, every: 20 },
+    );
+  }
+
+  /** Where each agent is; fails where one was answered by two connectors. */
+  placesOf(outcomes: readonly Outcome[]): Map<string, string> {
+    const places = new Map<string, string>();
+    for (const { user, connector } of outcomes) {
+      if (connector === undefined) continue;
+      expect(places.get(user) ?? connector, `${user}\n${this.logs()}`).toBe(connector);
+      places.set(user, connector);
+    }
+    return places;
+  }
+
+  /** What the gateways have logged, apart from requests: why an agent was moved, should that happen. */
+  logs(): string {
+    const lines = this.gateways.flatMap(({ log }, i) => log.map((line) => ({ gateway: i, ...line })));
+    return lines
+      .filter(({ msg }) => msg !== 'request')
+      .map((line) => JSON.stringify(line))
+      .join('\n');
+  }
+
+  /** Load of agents that no earlier test has used; each is known to both gateways when it returns. */
+  async loadOn(agents: number, prefix: string): Promise<RunningLoad> {
+    const running = startLoad(this.urls, users(agents, prefix), 100);
+    // Each of them known to both gateways, which take turns.
+    await eventually(
+      () => {
+        const turns = new Map<string, number>();
+        for (const { user } of running.outcomes) turns.set(user, (turns.get(user) ?? 0) + 1);
+        expect([...turns.values()].filter((count) => count >= 4).length).toBe(agents);
+      },
+      { within: 30_000 },
+    );
+    return running;
+  }
+}
+
+export async function requestsSince(running: RunningLoad, from: number, count: number): Promise<void> {
+  await eventually(
+    () => expect(running.outcomes.filter((o) => o.startedAt > from).length).toBeGreaterThan(count),
+    { within: 30_000 },
+  );
+}
