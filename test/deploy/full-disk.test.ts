@@ -1,8 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'vitest';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 import { eventually } from '../support/eventually.ts';
@@ -23,7 +22,6 @@ const KNOWN = Array.from({ length: 10 }, (_, i) => `KNOWN${i}`);
 const NATIVE = /Write error|malloc|free\(\)|corrupt/i;
 
 let disk: SmallDisk;
-let problem: string | undefined;
 let connectors: SimulatedConnector[];
 let scratch: string;
 const token = writeTokenFile();
@@ -39,9 +37,11 @@ afterAll(async () => {
   rmSync(scratch, { recursive: true });
 });
 
-beforeEach((context: TestContext) => {
-  if (problem !== undefined) context.skip(problem);
-});
+async function smallDisk(bytes: number): Promise<SmallDisk> {
+  const made = await makeSmallDisk(bytes);
+  if (typeof made === 'string') throw new Error(`a file system of its own for the test: ${made}`);
+  return made;
+}
 
 const config = (): Record<string, unknown> => ({
   workers: 2,
@@ -65,12 +65,7 @@ describe('a disk that is full', () => {
   const errors = (): string => readFileSync(join(scratch, 'stderr'), 'utf8');
 
   beforeAll(async () => {
-    const made = await makeSmallDisk(1_024 * 1_024);
-    if (typeof made === 'string') {
-      problem = made;
-      return;
-    }
-    disk = made;
+    disk = await smallDisk(1_024 * 1_024);
     // So little that it is used up soon.
     disk.fill(412 * 1_024);
     gateway = await startGatewayProcess(config(), {
@@ -166,9 +161,7 @@ describe('a disk that is full', () => {
 });
 
 test('a gateway does not start on a disk that is full, and says where it is and what helps', async () => {
-  const made = await makeSmallDisk(256 * 1_024);
-  if (typeof made === 'string') throw new Error(made);
-  disk = made;
+  disk = await smallDisk(256 * 1_024);
   disk.fill();
   const file = join(scratch, 'stderr-start');
   writeFileSync(file, '');
