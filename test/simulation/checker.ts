@@ -42,8 +42,6 @@ export interface Violation {
 /** Where a subject's requests went last, and the greatest epoch in which they did. */
 interface History {
   readonly placement: Placement;
-  /** The instance before was lost. */
-  readonly isAfterLoss: boolean;
   epoch: number;
 }
 
@@ -66,6 +64,8 @@ export class Checker {
   violation: Violation | undefined;
   readonly #world: World;
   readonly #histories = new Map<string, History>();
+  /** Where the subjects have been when they lost their instance. */
+  readonly #losses = new Map<string, { readonly from: Placement; readonly at: number }[]>();
   readonly #sent = new Set<number>();
   readonly #delivered = new Set<number>();
   /** When the requests were sent for which something is promised. */
@@ -103,8 +103,8 @@ export class Checker {
       const now = `${gateway.id} sends to ${place(routed)} in epoch ${epoch}`;
       this.#violated('epochs do not overlap', `${subject}: was at ${was}; ${now}`);
     }
-    const lost = history && replica.view.instances.get(history.placement.instance);
-    this.#histories.set(subject, { placement: routed, epoch, isAfterLoss: lost?.health === 'down' });
+    if (history !== undefined) this.#noteLoss(gateway, subject, history.placement);
+    this.#histories.set(subject, { placement: routed, epoch });
   }
 
   /** What the network has held arrives. A process that stood still could not do anything about it. */
@@ -112,11 +112,24 @@ export class Checker {
     const sentAt = this.#promised.get(request);
     const { host } = gateway;
     if (sentAt === undefined || !host.isAlive || host.hasStoodStillSince(sentAt)) return;
-    const history = this.#histories.get(this.#subject(agent));
+    const subject = this.#subject(agent);
     const routed = connectorOf(gateway, by);
-    if (history === undefined || !history.isAfterLoss || isSameLife(history.placement, routed)) return;
+    const history = this.#histories.get(subject);
+    if (history === undefined || isSameLife(history.placement, routed)) return;
+    const losses = this.#losses.get(subject) ?? [];
+    if (!losses.some(({ from, at }) => at > sentAt && isSameLife(from, routed))) return;
     const what = `request ${request} of ${agent} arrives at ${place(routed)}, and he is at ${place(history.placement)}`;
     this.#violated('nothing arrives late', what);
+  }
+
+  /** Has the subject left the placement because the instance was lost? After an operator's act requests may finish. */
+  #noteLoss({ replica }: Gateway, subject: string, from: Placement): void {
+    // Until a view is in effect, the one before has to allow it too.
+    const { instances } = replica.before ?? replica.view;
+    if (instances.get(from.instance)?.health !== 'down') return;
+    const losses = this.#losses.get(subject) ?? [];
+    losses.push({ from, at: this.#world.scheduler.now });
+    this.#losses.set(subject, losses);
   }
 
   /** Told before it is placed. Nothing excuses that where the store may only have stood still. */
