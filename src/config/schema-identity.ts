@@ -98,7 +98,7 @@ export const identity = section('How a request tells which agent it is for.', {
     {
       default: [],
       description:
-        'Operations, the first element in the SOAP Body, by which an agent logs on. The names in their bodies count like those of header and cookie, and no other body says whose a session is: a user named beside a session is ignored there. Each is a local name, or a section with `operation`. Without a list every body may link a user to a session that has none, also one that names somebody else.',
+        'Operations, the first element in the SOAP Body, by which an agent logs on. The names in their bodies count like those of header and cookie, and no other body says whose a session is: a user named beside a session is ignored there. Each is a local name, or a section with `operation`. Without a list every body may link a user to a session that has none, also one that names another person.',
     },
   ),
   userPattern: section(

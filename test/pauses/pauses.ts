@@ -6,6 +6,7 @@
  */
 import { spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
+import { eventually } from '../support/eventually.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import type { RedisServer } from '../support/redis-server.ts';
@@ -18,7 +19,6 @@ const LEASE_MS = 3_000;
 // Gateways wait for a store that stands still for this share of a lease.
 const WAITS_MS = LEASE_MS * 0.6;
 const PAUSES_MS = [50, 150, 300, 600, 900, 1_200, 1_500, 1_700, 2_000, 2_500, 3_000];
-const CALM_MS = 1_500;
 
 const USAGE = `Lets Redis stand still while new agents come to several gateways at once, and counts agents that were split.
 
@@ -139,10 +139,21 @@ async function pauseOften(
       row.durations.push(...result.durations);
       rows.set(balancer, row);
     }
-    // The next pause is to meet gateways that have a lease and hear all news.
-    await new Promise((resolve) => setTimeout(resolve, CALM_MS));
+    await allAreWell(gateways);
   }
   return { longestMs, rows };
+}
+
+/** The next pause is to meet gateways that have a lease, and that have heard from the store since the last one. */
+async function allAreWell(gateways: readonly GatewayProcess[]): Promise<void> {
+  await eventually(async () => {
+    for (const gateway of gateways) {
+      for (const { name, view, affinity, leaseRemainingMs } of (await gateway.status()).pools) {
+        const isWell = view.effective && affinity.available && (leaseRemainingMs ?? 0) > LEASE_MS / 2;
+        if (!isWell) throw new Error(`${gateway.url} does not act on an agreed view of ${name} yet`);
+      }
+    }
+  });
 }
 
 /** How each gateway came to its answer, and what else it said meanwhile. */

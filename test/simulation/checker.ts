@@ -118,7 +118,7 @@ export class Checker {
     if (history === undefined || isSameLife(history.placement, routed)) return;
     const losses = this.#losses.get(subject) ?? [];
     if (!losses.some(({ from, at }) => at > sentAt && isSameLife(from, routed))) return;
-    const what = `request ${request} of ${agent} arrives at ${place(routed)}, and he is at ${place(history.placement)}`;
+    const what = `request ${request} of ${agent} arrives at ${place(routed)}, and its agent is at ${place(history.placement)}`;
     this.#violated('nothing arrives late', what);
   }
 
@@ -153,7 +153,7 @@ export class Checker {
   onMoved(from: Binding, to: Binding, view: AgreedView): void {
     const agent = from.root.value;
     if (isSamePlace(from, to) || !isServedBy(view, from, agent)) return;
-    const what = `${agent} is moved from ${place(from)} to ${place(to)}, but view ${view.id} has him served there`;
+    const what = `${agent} is moved from ${place(from)} to ${place(to)}, but view ${view.id} has the agent served there`;
     this.#violated('moves for a reason', what);
   }
 

@@ -85,10 +85,10 @@ async function hangOnce(stage: GatewaysOnRedis, prefix: string): Promise<Figures
     hashed: { ms: p99(hashed.agents), most: 150 + 2 * p99(hashed.beside) },
     // 0.6 of a lease, and two questions more.
     first: { ms: p99(first.agents), most: 2_100 + 2 * p99(first.beside) },
-    // "Nothing": whoever waits for Redis waits 100 ms.
+    // "Nothing": a request that waits for Redis waits 100 ms.
     later: { ms: p99(later.agents), most: 50 + 2 * p99(later.beside) },
     knownDuring: { ms: during(outcomes), most: 50 + 2 * during(beside) },
-    // Bindings are confirmed anew once every gateway has written back what it knows.
+    // Bindings are confirmed again once every gateway has written back what it knows.
     knownAfter: { ms: afterwards(outcomes), most: 1_000 + 2 * afterwards(beside) },
   };
   report(`p99 in ms around a hung Redis, and what it may be: ${inWords(figures)}`);

@@ -2,7 +2,7 @@ import type { InstanceId, InstanceState } from '../instance.ts';
 import type { View } from '../view.ts';
 import type { Ballot, Opinion } from './opinion.ts';
 
-const NOBODY: ReadonlySet<InstanceId> = new Set();
+const NONE: ReadonlySet<InstanceId> = new Set();
 
 interface Compared {
   readonly view: View;
@@ -25,14 +25,14 @@ function isUnchanged(before: Compared, { view, opinion, others, foreign }: Compa
 export class Reach {
   readonly #cutOffMs: number;
   #compared: Compared | undefined;
-  #unreachable = NOBODY;
+  #unreachable = NONE;
   #candidates: readonly InstanceState[] = [];
   /** Those of the unreachable that another replica reaches, by a view that is agreed. */
-  #reachedByOthers = NOBODY;
+  #reachedByOthers = NONE;
   /** Monotonic ms of the {@link tick} that first found such an instance. */
   #since: ReadonlyMap<InstanceId, number> = new Map();
-  #cutOff = NOBODY;
-  #failing = NOBODY;
+  #cutOff = NONE;
+  #failing = NONE;
 
   /** @param cutOffMs how long an instance must be out of reach here alone to count as cut off */
   constructor(cutOffMs: number) {
@@ -73,7 +73,7 @@ export class Reach {
    * @param others what the other replicas say; nothing while the view is not agreed
    * @param foreign instances that the configuration here does not name
    */
-  compare(view: View, opinion: Opinion | undefined, others: readonly Ballot[], foreign = NOBODY): void {
+  compare(view: View, opinion: Opinion | undefined, others: readonly Ballot[], foreign = NONE): void {
     const now = { view, opinion, others, foreign };
     if (this.#compared !== undefined && isUnchanged(this.#compared, now)) return;
     this.#compared = now;
