@@ -3,7 +3,7 @@ import { changesBetween, formatChange } from '../config/changes.ts';
 import { effectiveConfig, readEffective } from '../config/effective.ts';
 import type { Config } from '../config/schema.ts';
 import type { GatewayStatus } from '../control-plane/status.ts';
-import { VERSION } from '../version.ts';
+import { VERSION } from '../package.ts';
 import type { PoolMoves } from './moves.ts';
 import { movesOf } from './moves.ts';
 

@@ -3,7 +3,7 @@ import type { Environment } from '../config/computed.ts';
 import { ConfigInvalid, formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { parseDuration, parseSize } from '../config/units.ts';
-import { VERSION } from '../version.ts';
+import { VERSION } from '../package.ts';
 import { addAdmin } from './admin.ts';
 import type { CheckFlags } from './check.ts';
 import type { Output } from './output.ts';

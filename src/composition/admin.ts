@@ -13,9 +13,9 @@ import type { LifecycleControl, LifecycleState, ShownState } from '../core/lifec
 import { shownState } from '../core/lifecycle.ts';
 import { StatePages } from '../core/state-page.ts';
 import { canonicalUser } from '../identity/user-name.ts';
+import { VERSION } from '../package.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { VERSION } from '../version.ts';
 import { guardServer } from './connections.ts';
 
 export interface AdminParts {

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { MAIN } from '../package.ts';
 import { Child } from './child.ts';
 import type { DeliveryReport } from './deliveries.ts';
 import { Deliveries } from './deliveries.ts';
-import { builtProgram } from './program.ts';
 
 export interface ConnectorProcessOptions {
   readonly name: string;
@@ -61,7 +61,7 @@ const MAX_DELIVERIES = 2_000_000;
 export async function startConnectorProcess(options: ConnectorProcessOptions): Promise<ConnectorProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'ici-simulator-'));
   const journal = join(directory, 'deliveries');
-  const program = options.program ?? builtProgram();
+  const program = options.program ?? [process.execPath, MAIN];
   const host = options.host === undefined ? [] : ['--host', options.host];
 
   const start = async (port: number): Promise<{ child: Child; url: string }> => {

@@ -1,5 +1,5 @@
+import { MAIN } from '../package.ts';
 import { Child } from './child.ts';
-import { builtProgram } from './program.ts';
 
 export interface GatewayProcessOptions {
   /** Arguments of `start`, without the two addresses, which are always on free ports of this machine. */
@@ -36,7 +36,7 @@ export async function startGatewayProcess(options: GatewayProcessOptions): Promi
     known = resolve;
   });
   const child = new Child({
-    program: options.program ?? builtProgram(),
+    program: options.program ?? [process.execPath, MAIN],
     args: ['start', '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', ...options.args],
     bond: 'group',
     onLine: (line) => {

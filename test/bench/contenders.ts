@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { MAIN } from '../../src/package.ts';
 import { eventually } from '../support/eventually.ts';
 import { findRedisProgram, freePort, startRedis } from '../support/redis-server.ts';
 import { findHaproxy, writeHaproxyConfig } from './haproxy.ts';
@@ -28,7 +29,6 @@ export const CONTENDERS = {
 
 export type ContenderName = keyof typeof CONTENDERS;
 
-const MAIN = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 const UPSTREAM = fileURLToPath(new URL('./upstream.js', import.meta.url));
 const BARE = fileURLToPath(new URL('./bare-proxies.js', import.meta.url));
 const READY_MS = 15_000;

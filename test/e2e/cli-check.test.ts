@@ -2,11 +2,9 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-
-const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+import { MAIN } from '../../src/package.ts';
 
 interface Ended {
   readonly code: number | null;

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 
-const LOGGER = new URL('../../dist/telemetry/logger.js', import.meta.url).href;
+const LOGGER = new URL('../../build/src/telemetry/logger.js', import.meta.url).href;
 
 /** What a process logs that runs the script with an open `log`. */
 function loggedBy(script: string): string[] {

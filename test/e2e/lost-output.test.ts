@@ -3,8 +3,8 @@ import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { MAIN } from '../../src/package.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 import { eventually } from '../support/eventually.ts';
@@ -15,7 +15,6 @@ import { freePort } from '../support/redis-server.ts';
 
 /** Terminals are closed, `head` has enough, and disks fill up: none of it is to end a gateway, or to keep it from ending. */
 
-const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const FULL_DISK = '/dev/full';
 // On a busy machine; a gateway that hangs never ends.
 const SLOW = { within: 45_000 };

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
+import { MAIN } from '../../src/package.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 import type { ConnectorProcess } from '../../src/simulator/connector-process.ts';
@@ -14,9 +15,8 @@ import { writeMessage } from '../../src/simulator/wire.ts';
 import { eventually } from '../support/eventually.ts';
 import { isAlive } from '../support/processes.ts';
 
-const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const NAIVE = fileURLToPath(new URL('../fixtures/simulator/naive-gateway.mjs', import.meta.url));
-const DEMO = fileURLToPath(new URL('../../dist/cli/demo.js', import.meta.url));
+const DEMO = fileURLToPath(new URL('../../build/src/cli/demo.js', import.meta.url));
 
 const open: (() => Promise<unknown> | unknown)[] = [];
 

@@ -1,18 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { GatewayStatus } from '../../src/control-plane/status.ts';
+import { MAIN } from '../../src/package.ts';
 import { Child } from '../../src/simulator/child.ts';
 import { eventually } from './eventually.ts';
 import type { LogLine } from './test-gateway.ts';
 
 const STOP_MS = 60_000;
-
-// Compiled, this file lies one folder deeper.
-const MAIN = fileURLToPath(
-  new URL(`${import.meta.url.endsWith('.ts') ? '' : '../'}../../dist/main.js`, import.meta.url),
-);
 
 /** The command line of the built program, without arguments. */
 export const PROGRAM: readonly string[] = [process.execPath, MAIN];

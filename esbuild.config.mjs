@@ -1,0 +1,26 @@
+import { rmSync } from 'node:fs';
+import { build } from 'esbuild';
+
+// The program as `dist/main.js` and the chunks that it loads when it needs them: see src/decisions/0025-one-bundle.md.
+rmSync('dist', { recursive: true, force: true });
+await build({
+  entryPoints: ['src/main.ts'],
+  outdir: 'dist',
+  bundle: true,
+  splitting: true,
+  // Beside main.js, so that every module finds package.json one folder up, as it does in src.
+  chunkNames: '[name]-[hash]',
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  // Addons and worker threads are files of their own.
+  external: ['lmdb', 'pino', 'thread-stream'],
+  // Packages that are written in CommonJS ask for Node's modules with `require`.
+  banner: {
+    js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+  },
+  keepNames: true,
+  sourcemap: true,
+  sourcesContent: false,
+  logLevel: 'warning',
+});

@@ -1,0 +1,23 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+/** The folder of package.json: one folder up from `src` and `dist`, two from a module that is compiled for the tests. */
+function packageFolder(): URL {
+  let folder = new URL('.', import.meta.url);
+  while (!existsSync(new URL('package.json', folder))) {
+    const above = new URL('..', folder);
+    if (above.href === folder.href) throw new Error(`there is no package.json above ${import.meta.url}`);
+    folder = above;
+  }
+  return folder;
+}
+
+const FOLDER = packageFolder();
+
+/** The version in package.json. */
+export const VERSION: string = (
+  JSON.parse(readFileSync(new URL('package.json', FOLDER), 'utf8')) as { version: string }
+).version;
+
+/** The file of the built program, to be started once more as a child. */
+export const MAIN: string = fileURLToPath(new URL('dist/main.js', FOLDER));
