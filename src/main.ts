@@ -4,8 +4,8 @@ import type { ChildRole } from './process/messages.ts';
 
 /** What a process becomes that a supervisor has forked (`process/child-port.ts`). */
 const CHILDREN: Readonly<Record<ChildRole, () => Promise<BuildChild>>> = {
-  controller: async () => (await import('./gateway-controller.ts')).startController,
-  worker: async () => (await import('./gateway-worker.ts')).startWorker,
+  controller: async () => (await import('./wiring/controller.ts')).startController,
+  worker: async () => (await import('./wiring/worker.ts')).startWorker,
 };
 
 const child = /^--child=(controller|worker|spare)$/.exec(process.argv[2] ?? '')?.[1];

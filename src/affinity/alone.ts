@@ -5,7 +5,7 @@ import type { Name, RequestName } from '../core/identity.ts';
 import { namedBy, nameKey } from '../core/identity.ts';
 import type { BindingCache, CachedBinding } from './binding-cache.ts';
 import type { Bound } from './bindings-options.ts';
-import type { Journal } from './journal.ts';
+import type { Journal } from './write-back-queue.ts';
 import { storedForm } from './stored-name.ts';
 
 /** What is decided about bindings without the store. Everything of it is in the journal, to be written back. */

@@ -1,4 +1,4 @@
-import type { ClaimTrouble } from '../core/agreement/claim-watch.ts';
+import type { ClaimTrouble } from '../core/view/claim-watch.ts';
 import { StoreUnavailable, wasLate } from '../core/ports.ts';
 import type { BindingsEvents } from './bindings-options.ts';
 import { timed } from './timed.ts';

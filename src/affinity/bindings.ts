@@ -1,6 +1,6 @@
-import type { ClaimTrouble } from '../core/agreement/claim-watch.ts';
-import { epochOf } from '../core/agreement/ledger.ts';
-import type { Standing } from '../core/agreement/standing.ts';
+import type { ClaimTrouble } from '../core/view/claim-watch.ts';
+import { epochOf } from '../core/view/view-store.ts';
+import type { Standing } from '../core/view/routing-state.ts';
 import type { Binding, Claim, Placement } from '../core/binding.ts';
 import type { Name, Names, RequestName } from '../core/identity.ts';
 import { byWeight, nameKey } from '../core/identity.ts';
@@ -13,10 +13,10 @@ import { Answers } from './answers.ts';
 import type { BindingCache, CachedBinding, Confirmation } from './binding-cache.ts';
 import type { BindingsOptions, Bound } from './bindings-options.ts';
 import { findFor, leading, passedOver } from './claimed-names.ts';
-import { HeardMoves } from './heard-moves.ts';
-import { Journal } from './journal.ts';
+import { HeardMoves } from './recent-invalidations.ts';
+import { Journal } from './write-back-queue.ts';
 import { LateClaims } from './late-claims.ts';
-import { Mirror } from './mirror.ts';
+import { Mirror } from './cache-warmer.ts';
 import { storedKey } from './stored-name.ts';
 import { WriteBack } from './write-back.ts';
 

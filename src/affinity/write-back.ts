@@ -1,7 +1,7 @@
 import type { Binding } from '../core/binding.ts';
 import type { AffinityStore, KnownBinding } from '../core/ports.ts';
 import type { BindingCache, CachedBinding } from './binding-cache.ts';
-import type { Journal } from './journal.ts';
+import type { Journal } from './write-back-queue.ts';
 
 /**
  * Told of each binding that was written back, and what the store holds now.

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { Writable } from 'node:stream';
-import { hashPassword } from '../control-plane/sapcontrol/password.ts';
+import { hashPassword } from '../sapcontrol/password.ts';
 import { formatPasswordLine, isUserName } from '../core/password-record.ts';
 import type { Output } from './output.ts';
 

@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import { startGateway } from '../gateway.ts';
+import { startGateway } from '../wiring/gateway.ts';
 import { inheritedSockets } from '../process/listening-socket.ts';
 import type { SignalTarget } from '../process/signals.ts';
 import type { Logger } from '../telemetry/logger.ts';

@@ -1,4 +1,4 @@
-import { replicaName } from '../composition/names.ts';
+import { replicaName } from '../wiring/names.ts';
 import type { Config } from '../config/schema.ts';
 import { forking } from '../process/child-port.ts';
 import { HostSockets } from '../process/host-sockets.ts';

@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import { bindExplained } from '../process/bind-explained.ts';
+import { bindExplained } from '../process/explain-bind-error.ts';
 import { holdPidFile, TITLE } from '../process/pid-file.ts';
 import { endAtOnce, tuneHeap } from '../process/runtime.ts';
 import { obeySignals } from '../process/signals.ts';

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { FAILBACK_EXPECTS, isTimeZone, parseFailback, ZONE_EXPECTS } from '../core/agreement/failback.ts';
+import { FAILBACK_EXPECTS, isTimeZone, parseFailback, ZONE_EXPECTS } from '../core/view/failback.ts';
 import { compilePattern, countGroups } from './pattern.ts';
 
 /** What a text came to: its one canonical form, or what is wrong with it. */

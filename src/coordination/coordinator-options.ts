@@ -1,9 +1,9 @@
-import type { Drift } from '../core/agreement/own-config.ts';
-import type { ReplicaOptions } from '../core/agreement/replica-options.ts';
+import type { Drift } from '../core/view/local-config.ts';
+import type { ReplicaOptions } from '../core/view/replica-options.ts';
 import type { Thresholds } from '../core/health.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { LedgerClient } from '../core/ports.ts';
-import type { View } from '../core/view.ts';
+import type { View } from '../core/view/view.ts';
 
 export interface CoordinatorEvents {
   /** The view acted on has changed. */

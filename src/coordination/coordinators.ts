@@ -1,5 +1,5 @@
-import type { Standing } from '../core/agreement/standing.ts';
-import type { Unanswered } from '../core/agreement/store-outage.ts';
+import type { Standing } from '../core/view/routing-state.ts';
+import type { Unanswered } from '../core/view/store-outage.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { Coordinator } from '../core/ports.ts';
 import type { PoolCoordinator } from './pool-coordinator.ts';

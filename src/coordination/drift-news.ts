@@ -1,4 +1,4 @@
-import type { Drift } from '../core/agreement/own-config.ts';
+import type { Drift } from '../core/view/local-config.ts';
 import type { CoordinatorEvents } from './coordinator-options.ts';
 
 /** Reports each change in how the configuration of this gateway differs from the agreed one, once. */

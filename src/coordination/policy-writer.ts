@@ -1,8 +1,8 @@
-import type { AgreedView, PoolEvent } from '../core/agreement/agreed-view.ts';
-import { withAgreed } from '../core/agreement/configured.ts';
-import type { Heard } from '../core/agreement/heard.ts';
-import type { PolicyRequest } from '../core/agreement/ledger.ts';
-import type { Policy } from '../core/agreement/policy.ts';
+import type { AgreedView, PoolEvent } from '../core/view/agreed-view.ts';
+import { withAgreed } from '../core/view/configured.ts';
+import type { Heard } from '../core/view/last-sync.ts';
+import type { PolicyRequest } from '../core/view/view-store.ts';
+import type { Policy } from '../core/view/policy.ts';
 import { StoreUnavailable } from '../core/ports.ts';
 
 export interface PolicyWriterOptions {

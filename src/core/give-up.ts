@@ -1,8 +1,8 @@
-import type { Standing } from './agreement/standing.ts';
+import type { Standing } from './view/routing-state.ts';
 import type { InstanceId } from './instance.ts';
 import type { RoutedBinding } from './route.ts';
 import { allows } from './route.ts';
-import type { View } from './view.ts';
+import type { View } from './view/view.ts';
 
 /**
  * Must a request that was sent by `way` be given up? Until it is answered, the

@@ -4,9 +4,9 @@ import type {
   ProposeRequest,
   SyncReply,
   SyncRequest,
-} from './agreement/ledger.ts';
-import type { Standing } from './agreement/standing.ts';
-import type { Unanswered } from './agreement/store-outage.ts';
+} from './view/view-store.ts';
+import type { Standing } from './view/routing-state.ts';
+import type { Unanswered } from './view/store-outage.ts';
 import type { Binding, Claim, Placement } from './binding.ts';
 import type { Name, RequestName } from './identity.ts';
 import type { InstanceId } from './instance.ts';

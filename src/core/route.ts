@@ -1,9 +1,9 @@
-import type { Standing } from './agreement/standing.ts';
+import type { Standing } from './view/routing-state.ts';
 import type { Placement } from './binding.ts';
 import { standingOf } from './binding.ts';
 import type { InstanceId } from './instance.ts';
 import { isUsable } from './instance.ts';
-import type { View } from './view.ts';
+import type { View } from './view/view.ts';
 
 /**
  * What is to be done with a request that is bound to an instance.

@@ -8,14 +8,14 @@ import type { HostSockets } from './host-sockets.ts';
 import type { StopTimes } from './lifecycle-driver.ts';
 import { Lifecycle } from './lifecycle-driver.ts';
 import type { HostAnswer, HostLifecycle, HostRequest, SocketName } from './messages.ts';
-import { Place } from './place.ts';
-import type { Replacement, Run } from './replacements.ts';
-import { Replacements } from './replacements.ts';
-import type { LiveProcess } from './roster.ts';
-import { Roster } from './roster.ts';
-import { Spare } from './spare.ts';
-import type { Household } from './succession.ts';
-import { FAREWELL_MS, Succession } from './succession.ts';
+import { Place } from './process-slot.ts';
+import type { Replacement, Run } from './replacement-queue.ts';
+import { Replacements } from './replacement-queue.ts';
+import type { LiveProcess } from './process-registry.ts';
+import { Roster } from './process-registry.ts';
+import { Spare } from './standby-process.ts';
+import type { Household } from './rolling-replacement.ts';
+import { FAREWELL_MS, Succession } from './rolling-replacement.ts';
 import { Watchdog } from './watchdog.ts';
 
 export interface SupervisorOptions {

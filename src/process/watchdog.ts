@@ -1,5 +1,5 @@
 import type { Logger } from '../telemetry/logger.ts';
-import type { LiveProcess } from './roster.ts';
+import type { LiveProcess } from './process-registry.ts';
 
 export interface WatchdogOptions {
   /** Those that live now. */

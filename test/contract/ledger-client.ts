@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { AgreedView, PoolEvent } from '../../src/core/agreement/agreed-view.ts';
-import { NO_VIEW } from '../../src/core/agreement/agreed-view.ts';
-import type { SyncReply, SyncRequest } from '../../src/core/agreement/ledger.ts';
-import type { Opinion } from '../../src/core/agreement/opinion.ts';
-import type { Policy } from '../../src/core/agreement/policy.ts';
-import { NO_POLICY } from '../../src/core/agreement/policy.ts';
+import type { AgreedView, PoolEvent } from '../../src/core/view/agreed-view.ts';
+import { NO_VIEW } from '../../src/core/view/agreed-view.ts';
+import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
+import type { Opinion } from '../../src/core/view/health-report.ts';
+import type { Policy } from '../../src/core/view/policy.ts';
+import { NO_POLICY } from '../../src/core/view/policy.ts';
 import type { LedgerClient } from '../../src/core/ports.ts';
 import { nextSeq, request } from '../support/ledger-requests.ts';
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import type { AgreedView } from '../../src/core/agreement/agreed-view.ts';
-import { NO_VIEW } from '../../src/core/agreement/agreed-view.ts';
-import type { SyncReply, SyncRequest } from '../../src/core/agreement/ledger.ts';
-import { Ledger } from '../../src/core/agreement/ledger.ts';
+import type { AgreedView } from '../../src/core/view/agreed-view.ts';
+import { NO_VIEW } from '../../src/core/view/agreed-view.ts';
+import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
+import { Ledger } from '../../src/core/view/view-store.ts';
 import type { LedgerClient } from '../../src/core/ports.ts';
 import { nextSeq, request } from '../support/ledger-requests.ts';
 import type { LedgerTimes } from './ledger-client.ts';

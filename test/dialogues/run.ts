@@ -8,7 +8,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { openEmbedded } from '../../src/affinity/embedded-store.ts';
+import { openEmbedded } from '../../src/affinity/embedded/store.ts';
 import type { Outcome } from './world.ts';
 import { DIALOGUES_AT_ONCE, MUTANTS, nothingYet, RULES, runWorld } from './world.ts';
 

@@ -1,8 +1,8 @@
 import { BindingCache } from '../../src/affinity/binding-cache.ts';
 import { Bindings } from '../../src/affinity/bindings.ts';
-import { composeIdentifier } from '../../src/composition/identifier.ts';
+import { composeIdentifier } from '../../src/wiring/identifier.ts';
 import type { Config } from '../../src/config/schema.ts';
-import type { Replica } from '../../src/core/agreement/replica.ts';
+import type { Replica } from '../../src/core/view/replica.ts';
 import type { BalancerName } from '../../src/core/balancers.ts';
 import { createBalancer } from '../../src/core/balancers.ts';
 import type { Binding, Placement } from '../../src/core/binding.ts';
@@ -14,13 +14,13 @@ import type {
   Coordinator,
   KnownBinding,
 } from '../../src/core/ports.ts';
-import { identifyAgent } from '../../src/data-plane/agent.ts';
-import { Exchange } from '../../src/data-plane/exchange.ts';
-import type { Identifier } from '../../src/data-plane/identify.ts';
-import type { Pool } from '../../src/data-plane/pools.ts';
-import { Router } from '../../src/data-plane/router.ts';
-import type { StoreNews } from '../../src/host/messages.ts';
-import { StoreDesk } from '../../src/host/store-desk.ts';
+import { identifyAgent } from '../../src/proxy/agent.ts';
+import { Exchange } from '../../src/proxy/request-context.ts';
+import type { Identifier } from '../../src/proxy/identify.ts';
+import type { Pool } from '../../src/proxy/pools.ts';
+import { Router } from '../../src/proxy/router.ts';
+import type { StoreNews } from '../../src/process/ipc/messages.ts';
+import { StoreDesk } from '../../src/process/ipc/embedded-store-server.ts';
 import { Agreement, DOWN, UP } from '../support/agreement.ts';
 import type { Message } from './message.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { readProxyHeader } from '../../src/data-plane/proxy-protocol.ts';
+import { readProxyHeader } from '../../src/proxy/proxy-protocol.ts';
 import { binaryHeader, namesIpv4 } from '../support/proxy-header.ts';
 
 /** What begins as a header does, and then goes wrong anywhere. */

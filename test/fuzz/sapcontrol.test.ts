@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { readCall, writeFault } from '../../src/control-plane/sapcontrol/envelope.ts';
-import { SoapFault } from '../../src/control-plane/sapcontrol/soap-fault.ts';
+import { readCall, writeFault } from '../../src/sapcontrol/envelope.ts';
+import { SoapFault } from '../../src/sapcontrol/soap-fault.ts';
 
 const ENVELOPE = 'http://schemas.xmlsoap.org/soap/envelope/';
 const message = (content: string): string =>

@@ -1,13 +1,13 @@
 import { expect } from 'vitest';
 import { BindingCache } from '../../src/affinity/binding-cache.ts';
 import { Bindings } from '../../src/affinity/bindings.ts';
-import { RedisStore } from '../../src/affinity/redis-store.ts';
+import { RedisStore } from '../../src/affinity/redis/store.ts';
 import type { Binding, Placement } from '../../src/core/binding.ts';
 import type { Name } from '../../src/core/identity.ts';
 import type { InstanceState } from '../../src/core/instance.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
-import type { View } from '../../src/core/view.ts';
-import { makeView } from '../../src/core/view.ts';
+import type { View } from '../../src/core/view/view.ts';
+import { makeView } from '../../src/core/view/view.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { eventually } from '../support/eventually.ts';
 import { setFence } from '../support/fence.ts';

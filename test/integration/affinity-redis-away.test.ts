@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { RedisStore } from '../../src/affinity/redis-store.ts';
+import { RedisStore } from '../../src/affinity/redis/store.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';

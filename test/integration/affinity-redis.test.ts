@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, inject, test } from 'vitest';
 import { bucketOf } from '../../src/affinity/packing.ts';
-import { RedisStore } from '../../src/affinity/redis-store.ts';
+import { RedisStore } from '../../src/affinity/redis/store.ts';
 import { storedForm } from '../../src/affinity/stored-name.ts';
 import type { Name } from '../../src/core/identity.ts';
 import type { AffinityStore, KnownBinding } from '../../src/core/ports.ts';

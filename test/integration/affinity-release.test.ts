@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
-import { RedisStore } from '../../src/affinity/redis-store.ts';
+import { RedisStore } from '../../src/affinity/redis/store.ts';
 import { storedForm } from '../../src/affinity/stored-name.ts';
 import type { RequestName } from '../../src/core/identity.ts';
 import { NamesNoAgent } from '../../src/core/ports.ts';

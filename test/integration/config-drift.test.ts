@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
-import { RedisLedger } from '../../src/coordination/redis-ledger.ts';
-import { partsOf } from '../../src/core/agreement/agreed-config.ts';
-import type { PoolRules } from '../../src/core/agreement/next-view.ts';
+import { RedisLedger } from '../../src/coordination/redis/view-store.ts';
+import { partsOf } from '../../src/core/view/agreed-config.ts';
+import type { PoolRules } from '../../src/core/view/next-view.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Attempt } from '../../src/data-plane/attempt.ts';
-import { instanceConnector } from '../../src/data-plane/instance-connector.ts';
-import { Upstream } from '../../src/data-plane/upstream.ts';
+import { Attempt } from '../../src/proxy/attempt.ts';
+import { instanceConnector } from '../../src/proxy/instance-connector.ts';
+import { Upstream } from '../../src/proxy/upstream.ts';
 import { eventually } from '../support/eventually.ts';
 import { OK, WireUpstream } from '../support/wire.ts';
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
-import type { Gateway } from '../../src/gateway.ts';
-import { startGateway } from '../../src/gateway.ts';
+import type { Gateway } from '../../src/wiring/gateway.ts';
+import { startGateway } from '../../src/wiring/gateway.ts';
 import { eventually } from '../support/eventually.ts';
 import { ENVELOPE, OK, poolOf, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
 

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
-import { bindingsEvents, coordinatorEvents } from '../../src/composition/events.ts';
-import { composePool } from '../../src/composition/pool.ts';
+import { bindingsEvents, coordinatorEvents } from '../../src/wiring/events.ts';
+import { composePool } from '../../src/wiring/pool.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Config, PoolConfig } from '../../src/config/schema.ts';
-import { LocalLedger } from '../../src/coordination/local-ledger.ts';
+import { LocalLedger } from '../../src/coordination/local-view-store.ts';
 import type { AffinityStore, LedgerClient } from '../../src/core/ports.ts';
-import { Attempt } from '../../src/data-plane/attempt.ts';
+import { Attempt } from '../../src/proxy/attempt.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { eventually } from '../support/eventually.ts';
 import { poolOf, WireUpstream } from '../support/wire.ts';

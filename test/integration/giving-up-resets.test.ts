@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import type { TlsOptions } from 'node:tls';
 import { createServer as createTlsServer } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { Attempt } from '../../src/data-plane/attempt.ts';
-import { instanceConnector } from '../../src/data-plane/instance-connector.ts';
-import { Upstream } from '../../src/data-plane/upstream.ts';
+import { Attempt } from '../../src/proxy/attempt.ts';
+import { instanceConnector } from '../../src/proxy/instance-connector.ts';
+import { Upstream } from '../../src/proxy/upstream.ts';
 import { eventually } from '../support/eventually.ts';
 import { tcpConnections } from '../support/tcp-table.ts';
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import type { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
-import type { AgreedView } from '../../src/core/agreement/agreed-view.ts';
-import { viewId } from '../../src/core/agreement/ledger.ts';
-import { driftOf } from '../../src/core/agreement/own-config.ts';
+import type { AgreedView } from '../../src/core/view/agreed-view.ts';
+import { viewId } from '../../src/core/view/view-store.ts';
+import { driftOf } from '../../src/core/view/local-config.ts';
 import type { LedgerClient } from '../../src/core/ports.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { instanceClient, instanceConnector } from '../../src/data-plane/instance-connector.ts';
+import { instanceClient, instanceConnector } from '../../src/proxy/instance-connector.ts';
 import type { Probe } from '../../src/health/probe.ts';
 import { createProbe } from '../../src/health/probe.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import type { SyncRequest } from '../../src/core/agreement/ledger.ts';
+import type { SyncRequest } from '../../src/core/view/view-store.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { startFaultProxy } from '../chaos/fault-proxy.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import type { SyncRequest } from '../../src/core/agreement/ledger.ts';
+import type { SyncRequest } from '../../src/core/view/view-store.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { poolKey } from '../../src/redis/keys.ts';

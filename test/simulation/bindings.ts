@@ -1,5 +1,5 @@
-import { epochOf } from '../../src/core/agreement/ledger.ts';
-import type { Replica } from '../../src/core/agreement/replica.ts';
+import { epochOf } from '../../src/core/view/view-store.ts';
+import type { Replica } from '../../src/core/view/replica.ts';
 import type { Binding, Placement } from '../../src/core/binding.ts';
 import { nameKey } from '../../src/core/identity.ts';
 import type { RoutedBinding } from '../../src/core/route.ts';

@@ -1,4 +1,4 @@
-import type { AgreedView } from '../../src/core/agreement/agreed-view.ts';
+import type { AgreedView } from '../../src/core/view/agreed-view.ts';
 import type { Binding, Placement } from '../../src/core/binding.ts';
 import type { RoutedBinding } from '../../src/core/route.ts';
 import { judge } from '../../src/core/route.ts';

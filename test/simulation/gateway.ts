@@ -1,9 +1,9 @@
-import type { Policy } from '../../src/core/agreement/policy.ts';
-import type { Replica } from '../../src/core/agreement/replica.ts';
-import type { ReplicaOptions } from '../../src/core/agreement/replica-options.ts';
-import type { Moment } from '../../src/core/agreement/standing.ts';
+import type { Policy } from '../../src/core/view/policy.ts';
+import type { Replica } from '../../src/core/view/replica.ts';
+import type { ReplicaOptions } from '../../src/core/view/replica-options.ts';
+import type { Moment } from '../../src/core/view/routing-state.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
-import type { View } from '../../src/core/view.ts';
+import type { View } from '../../src/core/view/view.ts';
 import type { KnownBindings } from './bindings.ts';
 import type { Host } from './host.ts';
 import type { Instance } from './instances.ts';

@@ -1,4 +1,4 @@
-import type { Moment } from '../../src/core/agreement/standing.ts';
+import type { Moment } from '../../src/core/view/routing-state.ts';
 import type { Scheduler } from './scheduler.ts';
 
 interface Clocks {

@@ -1,9 +1,9 @@
-import type { AgreedView } from '../../src/core/agreement/agreed-view.ts';
-import type { SyncReply, SyncRequest } from '../../src/core/agreement/ledger.ts';
-import { Replica } from '../../src/core/agreement/replica.ts';
-import type { Mode, Moment } from '../../src/core/agreement/standing.ts';
+import type { AgreedView } from '../../src/core/view/agreed-view.ts';
+import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
+import { Replica } from '../../src/core/view/replica.ts';
+import type { Mode, Moment } from '../../src/core/view/routing-state.ts';
 import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
-import type { View } from '../../src/core/view.ts';
+import type { View } from '../../src/core/view/view.ts';
 import type { Entry } from './bindings.ts';
 import { KnownBindings } from './bindings.ts';
 import type { Rules } from './rules.ts';

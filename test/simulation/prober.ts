@@ -1,4 +1,4 @@
-import type { Opinion, Verdict } from '../../src/core/agreement/opinion.ts';
+import type { Opinion, Verdict } from '../../src/core/view/health-report.ts';
 import type { HealthRecord } from '../../src/core/health.ts';
 import { observe, UNOBSERVED } from '../../src/core/health.ts';
 import type { InstanceId } from '../../src/core/instance.ts';

@@ -1,9 +1,9 @@
-import type { Replica } from '../../src/core/agreement/replica.ts';
+import type { Replica } from '../../src/core/view/replica.ts';
 import type { Binding, Placement } from '../../src/core/binding.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
 import type { RoutedBinding } from '../../src/core/route.ts';
 import { judge, wayToBind } from '../../src/core/route.ts';
-import { placementAt } from '../../src/core/view.ts';
+import { placementAt } from '../../src/core/view/view.ts';
 import type { Random } from '../../src/simulator/random.ts';
 import type { Entry } from './bindings.ts';
 import { keyOf } from './bindings.ts';

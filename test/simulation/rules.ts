@@ -1,5 +1,5 @@
-import { Replica } from '../../src/core/agreement/replica.ts';
-import type { ReplicaOptions } from '../../src/core/agreement/replica-options.ts';
+import { Replica } from '../../src/core/view/replica.ts';
+import type { ReplicaOptions } from '../../src/core/view/replica-options.ts';
 import { mustGiveUp } from '../../src/core/give-up.ts';
 import { KnownBindings } from './bindings.ts';
 import type { StoreEvents } from './store.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { PoolMode } from '../../src/core/view.ts';
+import type { PoolMode } from '../../src/core/view/view.ts';
 import { firstFailure } from './first-failure.ts';
 import { generate } from './generate.ts';
 import { MUTANTS } from './mutants.ts';

@@ -1,12 +1,12 @@
-import type { AgreedView } from '../../src/core/agreement/agreed-view.ts';
-import { NO_VIEW } from '../../src/core/agreement/agreed-view.ts';
+import type { AgreedView } from '../../src/core/view/agreed-view.ts';
+import { NO_VIEW } from '../../src/core/view/agreed-view.ts';
 import type {
   PolicyRequest,
   ProposeRequest,
   SyncReply,
   SyncRequest,
-} from '../../src/core/agreement/ledger.ts';
-import { Ledger } from '../../src/core/agreement/ledger.ts';
+} from '../../src/core/view/view-store.ts';
+import { Ledger } from '../../src/core/view/view-store.ts';
 import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
 import { request } from '../support/ledger-requests.ts';
 import { JOIN_MS, LEASE_MS } from './times.ts';

@@ -1,4 +1,4 @@
-import type { Policy } from '../../src/core/agreement/policy.ts';
+import type { Policy } from '../../src/core/view/policy.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
 import type { Random } from '../../src/simulator/random.ts';
 import { seededRandom } from '../../src/simulator/random.ts';

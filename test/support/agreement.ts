@@ -1,13 +1,13 @@
-import type { SyncReply } from '../../src/core/agreement/ledger.ts';
-import { Ledger } from '../../src/core/agreement/ledger.ts';
-import type { PoolRules } from '../../src/core/agreement/next-view.ts';
-import type { Verdict } from '../../src/core/agreement/opinion.ts';
-import type { Policy } from '../../src/core/agreement/policy.ts';
-import { Replica } from '../../src/core/agreement/replica.ts';
-import type { Moment } from '../../src/core/agreement/standing.ts';
+import type { SyncReply } from '../../src/core/view/view-store.ts';
+import { Ledger } from '../../src/core/view/view-store.ts';
+import type { PoolRules } from '../../src/core/view/next-view.ts';
+import type { Verdict } from '../../src/core/view/health-report.ts';
+import type { Policy } from '../../src/core/view/policy.ts';
+import { Replica } from '../../src/core/view/replica.ts';
+import type { Moment } from '../../src/core/view/routing-state.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
-import type { PoolMode } from '../../src/core/view.ts';
+import type { PoolMode } from '../../src/core/view/view.ts';
 
 const LEASE_MS = 60_000;
 const LIFE = 'life';

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
-import { RedisLedger } from '../../src/coordination/redis-ledger.ts';
-import { partsOf } from '../../src/core/agreement/agreed-config.ts';
-import type { PoolRules } from '../../src/core/agreement/next-view.ts';
-import type { Failback } from '../../src/core/agreement/policy.ts';
+import { RedisLedger } from '../../src/coordination/redis/view-store.ts';
+import { partsOf } from '../../src/core/view/agreed-config.ts';
+import type { PoolRules } from '../../src/core/view/next-view.ts';
+import type { Failback } from '../../src/core/view/policy.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 

@@ -1,11 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { RedisStore } from '../../src/affinity/redis-store.ts';
+import { RedisStore } from '../../src/affinity/redis/store.ts';
 import type { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
-import { withAdmin } from '../../src/core/agreement/acts.ts';
+import { withAdmin } from '../../src/core/view/policy-changes.ts';
 import type { Claim } from '../../src/core/binding.ts';
 import type { Name } from '../../src/core/identity.ts';
 import { StaleView, StoreUnavailable } from '../../src/core/ports.ts';
-import { placementAt } from '../../src/core/view.ts';
+import { placementAt } from '../../src/core/view/view.ts';
 import type { RedisAddress } from '../../src/redis/clients.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';

@@ -1,6 +1,6 @@
 import type { InstanceId, InstanceState } from '../../src/core/instance.ts';
-import type { PoolMode, View } from '../../src/core/view.ts';
-import { makeView } from '../../src/core/view.ts';
+import type { PoolMode, View } from '../../src/core/view/view.ts';
+import { makeView } from '../../src/core/view/view.ts';
 
 /** An instance that is up, enabled and like any other, but for what is given. */
 export function anInstance(given: Partial<InstanceState> = {}): InstanceState {

@@ -1,4 +1,4 @@
-import type { SyncRequest } from '../../src/core/agreement/ledger.ts';
+import type { SyncRequest } from '../../src/core/view/view-store.ts';
 
 let seq = 0;
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { RedisLedger } from '../../src/coordination/redis-ledger.ts';
+import { RedisLedger } from '../../src/coordination/redis/view-store.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { poolKey } from '../../src/redis/keys.ts';
 import { uniquePrefix } from '../contract/affinity-store.ts';

@@ -1,5 +1,5 @@
-import type { StandingSnapshot } from '../../src/core/agreement/standing-copy.ts';
-import { makeView } from '../../src/core/view.ts';
+import type { StandingSnapshot } from '../../src/core/view/routing-state-copy.ts';
+import { makeView } from '../../src/core/view/view.ts';
 import { anInstance } from './instances.ts';
 
 /** Of a sticky pool of two instances, `a` and `b`, all of whose agents may be acted for. */

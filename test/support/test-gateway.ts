@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { loadConfig } from '../../src/config/load.ts';
-import type { Gateway } from '../../src/gateway.ts';
-import { startGateway } from '../../src/gateway.ts';
+import type { Gateway } from '../../src/wiring/gateway.ts';
+import { startGateway } from '../../src/wiring/gateway.ts';
 
 export interface LogLine {
   readonly msg: string;

@@ -4,8 +4,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFile
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Embedded } from '../../src/affinity/embedded-store.ts';
-import { openEmbedded } from '../../src/affinity/embedded-store.ts';
+import type { Embedded } from '../../src/affinity/embedded/store.ts';
+import { openEmbedded } from '../../src/affinity/embedded/store.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
 import { evidenceContract } from '../contract/affinity-evidence.ts';
 import { behavesLikeTheModel, listsLikeTheModel } from '../contract/affinity-model.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Journal } from '../../src/affinity/journal.ts';
+import { Journal } from '../../src/affinity/write-back-queue.ts';
 import type { Binding } from '../../src/core/binding.ts';
 
 const USER = { kind: 'user', value: 'U' } as const;

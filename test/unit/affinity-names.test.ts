@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fieldOf, keyBytes, packBytes, unpackBytes } from '../../src/affinity/embedded-packing.ts';
+import { fieldOf, keyBytes, packBytes, unpackBytes } from '../../src/affinity/embedded/packing.ts';
 import type { Entry } from '../../src/affinity/packing.ts';
 import { BUCKETS, bucketOf, endOf, pack, quantumOf, unpack } from '../../src/affinity/packing.ts';
 import { compactIncarnation, storedForm, storedKey } from '../../src/affinity/stored-name.ts';

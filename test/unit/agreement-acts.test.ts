@@ -6,11 +6,11 @@ import {
   withMove,
   withoutMove,
   withRelease,
-} from '../../src/core/agreement/acts.ts';
-import type { Moving } from '../../src/core/agreement/agreed-view.ts';
-import { formatFailback, isTimeZone, parseFailback } from '../../src/core/agreement/failback.ts';
-import type { AdminAct, Policy } from '../../src/core/agreement/policy.ts';
-import { NO_POLICY } from '../../src/core/agreement/policy.ts';
+} from '../../src/core/view/policy-changes.ts';
+import type { Moving } from '../../src/core/view/agreed-view.ts';
+import { formatFailback, isTimeZone, parseFailback } from '../../src/core/view/failback.ts';
+import type { AdminAct, Policy } from '../../src/core/view/policy.ts';
+import { NO_POLICY } from '../../src/core/view/policy.ts';
 
 const act = (id: string, state: AdminAct['state']): AdminAct => ({
   id,

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import type { SyncReply } from '../../src/core/agreement/ledger.ts';
-import { Ledger } from '../../src/core/agreement/ledger.ts';
-import { Replica } from '../../src/core/agreement/replica.ts';
-import { snapshotOf } from '../../src/core/agreement/standing-copy.ts';
+import type { SyncReply } from '../../src/core/view/view-store.ts';
+import { Ledger } from '../../src/core/view/view-store.ts';
+import { Replica } from '../../src/core/view/replica.ts';
+import { snapshotOf } from '../../src/core/view/routing-state-copy.ts';
 
 const LEASE_MS = 60_000;
 const SENT = { mono: 0, wall: 0 };

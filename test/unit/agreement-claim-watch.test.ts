@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ClaimWatch } from '../../src/core/agreement/claim-watch.ts';
+import { ClaimWatch } from '../../src/core/view/claim-watch.ts';
 import { BackOff } from '../../src/redis/back-off.ts';
 
 const LEASE = 3_000;

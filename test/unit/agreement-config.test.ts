@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import type { Parts } from '../../src/core/agreement/agreed-config.ts';
-import { differencesOf, fitOf } from '../../src/core/agreement/agreed-config.ts';
-import { NO_VIEW } from '../../src/core/agreement/agreed-view.ts';
-import type { ConfigCircumstances } from '../../src/core/agreement/next-config.ts';
-import { nextConfig } from '../../src/core/agreement/next-config.ts';
-import type { Ballot } from '../../src/core/agreement/opinion.ts';
-import { driftOf } from '../../src/core/agreement/own-config.ts';
+import type { Parts } from '../../src/core/view/agreed-config.ts';
+import { differencesOf, fitOf } from '../../src/core/view/agreed-config.ts';
+import { NO_VIEW } from '../../src/core/view/agreed-view.ts';
+import type { ConfigCircumstances } from '../../src/core/view/next-config.ts';
+import { nextConfig } from '../../src/core/view/next-config.ts';
+import type { Ballot } from '../../src/core/view/health-report.ts';
+import { driftOf } from '../../src/core/view/local-config.ts';
 
 const AGREED: Parts = {
   'identity.userHeader': 'soapuser',

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { hear, NOTHING_HEARD, storeClock } from '../../src/core/agreement/heard.ts';
-import type { SyncReply } from '../../src/core/agreement/ledger.ts';
-import type { Policy } from '../../src/core/agreement/policy.ts';
-import { NO_POLICY } from '../../src/core/agreement/policy.ts';
-import { Replica } from '../../src/core/agreement/replica.ts';
+import { hear, NOTHING_HEARD, storeClock } from '../../src/core/view/last-sync.ts';
+import type { SyncReply } from '../../src/core/view/view-store.ts';
+import type { Policy } from '../../src/core/view/policy.ts';
+import { NO_POLICY } from '../../src/core/view/policy.ts';
+import { Replica } from '../../src/core/view/replica.ts';
 
 const BALLOTS = [{ replica: 'g2', opinion: undefined }];
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { SyncReply } from '../../src/core/agreement/ledger.ts';
-import { epochOf, Ledger } from '../../src/core/agreement/ledger.ts';
-import type { PoolRules } from '../../src/core/agreement/next-view.ts';
-import type { Opinion, Verdict } from '../../src/core/agreement/opinion.ts';
-import { Replica } from '../../src/core/agreement/replica.ts';
-import type { ReplicaOptions } from '../../src/core/agreement/replica-options.ts';
+import type { SyncReply } from '../../src/core/view/view-store.ts';
+import { epochOf, Ledger } from '../../src/core/view/view-store.ts';
+import type { PoolRules } from '../../src/core/view/next-view.ts';
+import type { Opinion, Verdict } from '../../src/core/view/health-report.ts';
+import { Replica } from '../../src/core/view/replica.ts';
+import type { ReplicaOptions } from '../../src/core/view/replica-options.ts';
 import { judge, wayToBind } from '../../src/core/route.ts';
 
 const LEASE = 3_000;

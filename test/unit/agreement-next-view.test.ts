@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import type { AgreedView } from '../../src/core/agreement/agreed-view.ts';
-import { NO_VIEW } from '../../src/core/agreement/agreed-view.ts';
-import type { Circumstances, PoolRules } from '../../src/core/agreement/next-view.ts';
-import { nextView } from '../../src/core/agreement/next-view.ts';
-import type { Ballot, Verdict } from '../../src/core/agreement/opinion.ts';
-import type { AdminAct, Failback, Policy } from '../../src/core/agreement/policy.ts';
-import { isFailbackTime, NO_POLICY } from '../../src/core/agreement/policy.ts';
+import type { AgreedView } from '../../src/core/view/agreed-view.ts';
+import { NO_VIEW } from '../../src/core/view/agreed-view.ts';
+import type { Circumstances, PoolRules } from '../../src/core/view/next-view.ts';
+import { nextView } from '../../src/core/view/next-view.ts';
+import type { Ballot, Verdict } from '../../src/core/view/health-report.ts';
+import type { AdminAct, Failback, Policy } from '../../src/core/view/policy.ts';
+import { isFailbackTime, NO_POLICY } from '../../src/core/view/policy.ts';
 
 const UP: Verdict = { health: 'up', incarnation: '', emptyAt: 0 };
 const DOWN: Verdict = { health: 'down', incarnation: '', emptyAt: 0 };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { OwnOpinion } from '../../src/core/agreement/own-opinion.ts';
+import { OwnOpinion } from '../../src/core/view/local-health-report.ts';
 import type { Observation } from '../../src/core/health.ts';
 
 const PASS: Observation = { passed: true, incarnation: '1' };

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { Ledger } from '../../src/core/agreement/ledger.ts';
-import { Replica } from '../../src/core/agreement/replica.ts';
+import { Ledger } from '../../src/core/view/view-store.ts';
+import { Replica } from '../../src/core/view/replica.ts';
 
 const TIMES = { leaseMs: 60_000, joinMs: 20_000 };
 const LIFE = 'life';

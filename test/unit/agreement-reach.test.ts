@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Ballot, Opinion } from '../../src/core/agreement/opinion.ts';
-import { Reach } from '../../src/core/agreement/reach.ts';
+import type { Ballot, Opinion } from '../../src/core/view/health-report.ts';
+import { Reach } from '../../src/core/view/reachability.ts';
 import { DOWN, UP } from '../support/agreement.ts';
 import { anInstance, aView } from '../support/instances.ts';
 

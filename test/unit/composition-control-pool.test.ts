@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from 'vitest';
-import type { ControlPool } from '../../src/composition/control-pool.ts';
-import { composeControlPool } from '../../src/composition/control-pool.ts';
+import type { ControlPool } from '../../src/wiring/control-pool.ts';
+import { composeControlPool } from '../../src/wiring/control-pool.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { PoolConfig } from '../../src/config/schema.ts';
-import { LocalLedger } from '../../src/coordination/local-ledger.ts';
+import { LocalLedger } from '../../src/coordination/local-view-store.ts';
 import { eventually } from '../support/eventually.ts';
 import { startGatedInstance } from '../support/gated-instance.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { poolParts } from '../../src/composition/pool-parts.ts';
+import { poolParts } from '../../src/wiring/pool-parts.ts';
 import { APPLIES } from '../../src/config/applies.ts';
 import { changesBetween, formatChange, reloadable } from '../../src/config/changes.ts';
 import type { OptionNode } from '../../src/config/option.ts';

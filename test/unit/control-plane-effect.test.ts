@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { EFFECT_MS, takesEffect } from '../../src/control-plane/pool-acts.ts';
+import { EFFECT_MS, takesEffect } from '../../src/admin/pool-acts.ts';
 
 /** What is agreed about a pool, as far as waiting for it goes. */
 class Agreement {

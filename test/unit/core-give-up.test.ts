@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { NO_LEASE } from '../../src/core/agreement/lease.ts';
-import type { Mode, Standing } from '../../src/core/agreement/standing.ts';
+import { NO_LEASE } from '../../src/core/view/lease.ts';
+import type { Mode, Standing } from '../../src/core/view/routing-state.ts';
 import { isLost, mustGiveUp } from '../../src/core/give-up.ts';
 import type { InstanceState } from '../../src/core/instance.ts';
 import type { RoutedBinding } from '../../src/core/route.ts';
-import type { View } from '../../src/core/view.ts';
+import type { View } from '../../src/core/view/view.ts';
 import { aFailoverView, anInstance, aView } from '../support/instances.ts';
 
 /** Which requests end on which change: one test for each rule. All are about a request that was sent to `a`. */

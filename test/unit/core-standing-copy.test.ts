@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { StandingSnapshot } from '../../src/core/agreement/standing-copy.ts';
-import { StandingCopy } from '../../src/core/agreement/standing-copy.ts';
+import type { StandingSnapshot } from '../../src/core/view/routing-state-copy.ts';
+import { StandingCopy } from '../../src/core/view/routing-state-copy.ts';
 import { judge } from '../../src/core/route.ts';
 import { anInstance } from '../support/instances.ts';
 import { aSnapshot as someSnapshot } from '../support/snapshots.ts';

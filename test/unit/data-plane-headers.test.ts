@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { RequestHeaderFacts } from '../../src/data-plane/headers.ts';
-import { requestHeaders, responseHeaders } from '../../src/data-plane/headers.ts';
+import type { RequestHeaderFacts } from '../../src/proxy/headers.ts';
+import { requestHeaders, responseHeaders } from '../../src/proxy/headers.ts';
 
 const HOP = [
   'connection',

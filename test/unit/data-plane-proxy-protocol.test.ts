@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readProxyHeader } from '../../src/data-plane/proxy-protocol.ts';
+import { readProxyHeader } from '../../src/proxy/proxy-protocol.ts';
 import { binaryHeader, LOCAL, TCP4, TCP6 } from '../support/proxy-header.ts';
 
 const REQUEST = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';

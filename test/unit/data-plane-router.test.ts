@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BindingCache } from '../../src/affinity/binding-cache.ts';
 import { Bindings } from '../../src/affinity/bindings.ts';
-import { withMove } from '../../src/core/agreement/acts.ts';
-import type { Replica } from '../../src/core/agreement/replica.ts';
-import type { Unanswered } from '../../src/core/agreement/store-outage.ts';
+import { withMove } from '../../src/core/view/policy-changes.ts';
+import type { Replica } from '../../src/core/view/replica.ts';
+import type { Unanswered } from '../../src/core/view/store-outage.ts';
 import { rendezvous } from '../../src/core/balancers.ts';
 import type { Coordinator } from '../../src/core/ports.ts';
-import type { PoolMode } from '../../src/core/view.ts';
-import type { Exchange } from '../../src/data-plane/exchange.ts';
-import type { Pool, SessionLostPolicy } from '../../src/data-plane/pools.ts';
-import type { Way } from '../../src/data-plane/router.ts';
-import { judgeWay, Router, waitedInVain } from '../../src/data-plane/router.ts';
+import type { PoolMode } from '../../src/core/view/view.ts';
+import type { Exchange } from '../../src/proxy/request-context.ts';
+import type { Pool, SessionLostPolicy } from '../../src/proxy/pools.ts';
+import type { Way } from '../../src/proxy/router.ts';
+import { judgeWay, Router, waitedInVain } from '../../src/proxy/router.ts';
 import { Agreement, DOWN, UP } from '../support/agreement.ts';
 import { FencedStore } from '../support/fenced-store.ts';
 

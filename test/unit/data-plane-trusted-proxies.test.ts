@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { TrustedProxies } from '../../src/data-plane/trusted-proxies.ts';
+import { TrustedProxies } from '../../src/proxy/trusted-proxies.ts';
 
 const PROXIES = new TrustedProxies(['10.0.0.0/8', '2001:db8::/32']);
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { WaitingRoom } from '../../src/data-plane/waiting-room.ts';
+import { WaitingRoom } from '../../src/proxy/wait-queue.ts';
 
 describe('a waiting room', () => {
   test('wakes one at a time, the one that has waited longest first, and tells when nobody waits', async () => {

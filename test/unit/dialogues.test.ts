@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Embedded } from '../../src/affinity/embedded-store.ts';
-import { openEmbedded } from '../../src/affinity/embedded-store.ts';
+import type { Embedded } from '../../src/affinity/embedded/store.ts';
+import { openEmbedded } from '../../src/affinity/embedded/store.ts';
 import type { Rules } from '../dialogues/world.ts';
 import { MUTANTS, nothingYet, RULES, runWorld } from '../dialogues/world.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { conditionOf } from '../../src/control-plane/sapcontrol/process-list.ts';
-import type { SapState } from '../../src/control-plane/sapcontrol/source.ts';
+import { conditionOf } from '../../src/sapcontrol/process-list.ts';
+import type { SapState } from '../../src/sapcontrol/source.ts';
 import { StatePages } from '../../src/core/state-page.ts';
 import { GENERATED, partOf } from '../support/readme.ts';
 import { statesOfReadme } from '../support/states-table.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Adoption } from '../../src/host/adoption.ts';
+import { Adoption } from '../../src/process/ipc/view-ack-tracker.ts';
 
 const BOTH = ['worker-1', 'worker-2'] as const;
 

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { CallMessage } from '../../src/host/calls.ts';
-import { Calls } from '../../src/host/calls.ts';
+import type { CallMessage } from '../../src/process/ipc/calls.ts';
+import { Calls } from '../../src/process/ipc/calls.ts';
 
 /** Two ends of a channel that clones what it carries, as the one between processes does. */
 function channel(methods: object): { here: Calls; there: Calls } {

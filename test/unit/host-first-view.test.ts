@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { PoolBulletin, ToWorker } from '../../src/host/messages.ts';
-import { RemoteCoordinator } from '../../src/host/remote-coordinator.ts';
-import type { Guide } from '../../src/host/workers.ts';
-import { Workers } from '../../src/host/workers.ts';
+import type { PoolBulletin, ToWorker } from '../../src/process/ipc/messages.ts';
+import { RemoteCoordinator } from '../../src/process/ipc/remote-coordinator.ts';
+import type { Guide } from '../../src/process/ipc/workers.ts';
+import { Workers } from '../../src/process/ipc/workers.ts';
 import { aSnapshot } from '../support/snapshots.ts';
 
 const LIMIT_MS = 5_000;

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import type { PoolBulletin } from '../../src/host/messages.ts';
-import { RemoteCoordinator } from '../../src/host/remote-coordinator.ts';
+import type { PoolBulletin } from '../../src/process/ipc/messages.ts';
+import { RemoteCoordinator } from '../../src/process/ipc/remote-coordinator.ts';
 import { aSnapshot } from '../support/snapshots.ts';
 
 /** In which order a worker goes over to another view. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { PoolLoad } from '../../src/host/pool-load.ts';
-import { Workers } from '../../src/host/workers.ts';
+import type { PoolLoad } from '../../src/process/ipc/pool-load.ts';
+import { Workers } from '../../src/process/ipc/workers.ts';
 import type { WorkerId } from '../../src/process/messages.ts';
 
 function theWorkers(): Workers {

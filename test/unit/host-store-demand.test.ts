@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { demandStore } from '../../src/host/store-demand.ts';
+import { demandStore } from '../../src/process/ipc/store-demand.ts';
 
 const pool = (mode: 'sticky' | 'failover', placesAlone: boolean) => ({
   name: 'ici',

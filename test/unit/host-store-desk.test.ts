@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { StaleView } from '../../src/core/ports.ts';
-import { StoreDesk } from '../../src/host/store-desk.ts';
+import { StoreDesk } from '../../src/process/ipc/embedded-store-server.ts';
 import { FencedStore } from '../support/fenced-store.ts';
 
 const USER = { kind: 'user', value: 'U' } as const;

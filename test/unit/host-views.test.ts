@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { StandingSnapshot } from '../../src/core/agreement/standing-copy.ts';
-import type { PoolBulletin, ToController, ToWorker } from '../../src/host/messages.ts';
-import { RemoteCoordinator } from '../../src/host/remote-coordinator.ts';
-import { Workers } from '../../src/host/workers.ts';
+import type { StandingSnapshot } from '../../src/core/view/routing-state-copy.ts';
+import type { PoolBulletin, ToController, ToWorker } from '../../src/process/ipc/messages.ts';
+import { RemoteCoordinator } from '../../src/process/ipc/remote-coordinator.ts';
+import { Workers } from '../../src/process/ipc/workers.ts';
 import { aSnapshot } from '../support/snapshots.ts';
 
 /** What the controller and a worker tell each other of a view: until when it may be acted on, and when it is adopted. */

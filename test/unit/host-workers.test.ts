@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Workers } from '../../src/host/workers.ts';
+import { Workers } from '../../src/process/ipc/workers.ts';
 import { Channel } from '../../src/process/channel.ts';
 import type { LiveChild, ToChild, WorkerId } from '../../src/process/messages.ts';
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { CallMessage } from '../../src/host/calls.ts';
-import { Workers } from '../../src/host/workers.ts';
+import type { CallMessage } from '../../src/process/ipc/calls.ts';
+import { Workers } from '../../src/process/ipc/workers.ts';
 
 const LOAD = { kind: 'load', load: { inFlight: 0, pools: new Map() } } as const;
 

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
 import { describe, expect, test } from 'vitest';
-import { readCall, writeFault, writeResponse } from '../../src/control-plane/sapcontrol/envelope.ts';
-import { METHODS } from '../../src/control-plane/sapcontrol/message-types.ts';
-import { SoapFault } from '../../src/control-plane/sapcontrol/soap-fault.ts';
-import { wsdl } from '../../src/control-plane/sapcontrol/wsdl.ts';
+import { readCall, writeFault, writeResponse } from '../../src/sapcontrol/envelope.ts';
+import { METHODS } from '../../src/sapcontrol/message-types.ts';
+import { SoapFault } from '../../src/sapcontrol/soap-fault.ts';
+import { wsdl } from '../../src/sapcontrol/wsdl.ts';
 
 const ENVELOPE = 'http://schemas.xmlsoap.org/soap/envelope/';
 

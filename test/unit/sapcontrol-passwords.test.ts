@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import type { PasswordInput } from '../../src/cli/hash-password.ts';
 import { runHashPassword } from '../../src/cli/hash-password.ts';
-import { hashPassword, isPasswordOf } from '../../src/control-plane/sapcontrol/password.ts';
+import { hashPassword, isPasswordOf } from '../../src/sapcontrol/password.ts';
 import { formatPasswordLine, parsePasswordFile } from '../../src/core/password-record.ts';
 import { RecordedOutput } from '../support/cli.ts';
 

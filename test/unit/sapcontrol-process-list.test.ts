@@ -4,7 +4,7 @@ import {
   elapsed,
   processList,
   sapTime,
-} from '../../src/control-plane/sapcontrol/process-list.ts';
+} from '../../src/sapcontrol/process-list.ts';
 import { fakeSource } from '../support/sapcontrol.ts';
 
 describe('the condition that monitors see', () => {

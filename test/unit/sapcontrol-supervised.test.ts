@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { supervised } from '../../src/composition/sapcontrol.ts';
-import { ActRefused } from '../../src/control-plane/sapcontrol/source.ts';
+import { supervised } from '../../src/wiring/sapcontrol.ts';
+import { ActRefused } from '../../src/sapcontrol/source.ts';
 import type { HostAnswer, HostChannel, HostRequest, Init, LiveChild } from '../../src/process/messages.ts';
 import { load, MINIMAL } from './config-support.ts';
 

@@ -1,0 +1,193 @@
+import { randomUUID } from 'node:crypto';
+import { withActive, withAdmin, withConfigWish, withFailback, withRelease } from '../core/view/policy-changes.ts';
+import { describeChange, differencesOf } from '../core/view/agreed-config.ts';
+import type { PoolEvent } from '../core/view/agreed-view.ts';
+import { formatFailback } from '../core/view/failback.ts';
+import type { Failback, Policy } from '../core/view/policy.ts';
+import type { AdminState, InstanceId, InstanceState } from '../core/instance.ts';
+import type { PoolOperations, PoolSource } from './pool-source.ts';
+
+/** Who does it, and why. */
+export interface Act {
+  readonly by: string;
+  readonly why: string;
+}
+
+/** What an operator asked for cannot be done; the message says why, and what would help. */
+export class ActRefused extends Error {
+  override readonly name = 'ActRefused';
+  readonly statusCode: 400 | 404 | 409;
+
+  constructor(statusCode: 400 | 404 | 409, message: string) {
+    super(message);
+    this.statusCode = statusCode;
+  }
+}
+
+// How long an answer waits for all gateways to act on what was decided. A gateway that died holds it up for a lease.
+export const EFFECT_MS = 5_000;
+
+/**
+ * What operators do to a pool. Each act is written into the policy, which holds
+ * for every gateway and survives restarts, and then waits until all live gateways
+ * act on it. Each resolves to whether they do: what has not taken effect in time
+ * is decided all the same. All throw {@link ActRefused} and `StoreUnavailable`.
+ */
+
+/** @param deadline when a drain ends at the latest, in milliseconds since the Unix epoch; 0 for never */
+export async function setAdmin(
+  pool: PoolSource,
+  id: InstanceId,
+  state: AdminState,
+  deadline: number,
+  act: Act,
+): Promise<boolean> {
+  const { operations } = pool;
+  const before = instanceOf(pool, id);
+  const done = { ...act, id: randomUUID(), state, at: operations.storeNow, deadline };
+  const { version } = await decree(operations, (policy) => withAdmin(policy, id, done), {
+    ...event('admin', act),
+    instance: id,
+    from: before.admin,
+    to: state,
+  });
+  // Another act may have come right after this one, and taken its place.
+  return takesEffect(operations, () => {
+    const { agreed, heard } = operations;
+    return heard.policy.version >= version && agreed.instances[id]?.act === heard.policy.instances[id]?.id;
+  });
+}
+
+/** Ends the instance's quarantine. */
+export async function release(pool: PoolSource, id: InstanceId, act: Act): Promise<boolean> {
+  const { operations } = pool;
+  instanceOf(pool, id);
+  const since = operations.agreed.instances[id]?.quarantinedAt ?? 0;
+  if (since === 0) throw new ActRefused(409, `${id} is not in quarantine`);
+  await decree(operations, (policy) => withRelease(policy, id, since), {
+    ...event('release', act),
+    instance: id,
+    from: 'quarantined',
+    to: '',
+  });
+  return takesEffect(operations, () => operations.agreed.instances[id]?.quarantinedAt !== since);
+}
+
+/** Makes the instance the active one of a failover pool, now. */
+export async function activate(pool: PoolSource, id: InstanceId, act: Act): Promise<boolean> {
+  const { operations } = pool;
+  demandsFailover(pool, 'has no active instance; move its agents one by one, or drain an instance');
+  const instance = instanceOf(pool, id);
+  if (operations.agreed.active === id) throw new ActRefused(409, `${id} is the active instance already`);
+  demandsAble(instance);
+  const wish = randomUUID();
+  const { version } = await decree(operations, (policy) => withActive(policy, id, wish), {
+    ...event('activate', act),
+    instance: id,
+    from: operations.agreed.active,
+    to: id,
+  });
+  const isInEffect = await takesEffect(operations, () => {
+    const { agreed, heard } = operations;
+    return heard.policy.version >= version && agreed.activated === heard.policy.activate?.id;
+  });
+  if (isInEffect && operations.agreed.active !== id)
+    throw new ActRefused(
+      409,
+      `${id} could not take over: it was lost, or another wanted, in the same moment`,
+    );
+  return isInEffect;
+}
+
+/** Failback now: makes the most preferred of the instances that can serve the active one. */
+export async function failBack(pool: PoolSource, act: Act): Promise<boolean> {
+  demandsFailover(pool, 'has no active instance, so nothing to fail back to');
+  const able = [...pool.operations.standing.view.instances.values()].filter(
+    (one) => cannotServe(one) === undefined,
+  );
+  const [preferred] = able.sort((a, b) => a.priority - b.priority || (a.id < b.id ? -1 : 1));
+  if (preferred === undefined) throw new ActRefused(409, 'no instance is up and enabled');
+  return activate(pool, preferred.id, act);
+}
+
+export async function setFailback(pool: PoolSource, failback: Failback, act: Act): Promise<void> {
+  demandsFailover(pool, 'has no active instance, so nothing to fail back to');
+  const { operations } = pool;
+  await decree(operations, (policy) => withFailback(policy, failback), {
+    ...event('failback-policy', act),
+    from: formatFailback(operations.heard.policy.failback),
+    to: failback.kind === 'at' ? `${formatFailback(failback)} ${failback.zone}` : failback.kind,
+  });
+}
+
+/** Makes the configuration of this gateway the one by which all act. Gateways that cannot leave the pool to the others. */
+export async function adoptConfig({ name, operations }: PoolSource, act: Act): Promise<boolean> {
+  const { parts, agreed } = operations;
+  if (agreed.config !== undefined && differencesOf(agreed.config, parts).length === 0)
+    throw new ActRefused(409, `the configuration of this gateway is what is agreed for pool ${name} already`);
+  const id = randomUUID();
+  await decree(operations, (policy) => withConfigWish(policy, { id, parts }), {
+    ...event('configured', act),
+    ...describeChange(agreed.config, { ...agreed.config, ...parts }),
+  });
+  // Another wish may have come right after this one, and taken its place.
+  return takesEffect(operations, () => operations.agreed.configWish === operations.heard.policy.config?.id);
+}
+
+/** @throws ActRefused where the pool has no such instance */
+export function instanceOf(pool: PoolSource, id: InstanceId): InstanceState {
+  const { instances } = pool.operations.standing.view;
+  const instance = instances.get(id);
+  if (instance === undefined)
+    throw new ActRefused(
+      404,
+      `pool ${pool.name} has no instance ${id}; it has ${[...instances.keys()].join(', ')}`,
+    );
+  return instance;
+}
+
+/** Resolves to whether the agreed view is as wanted and in effect, within a few seconds. */
+export function takesEffect(
+  operations: Pick<PoolOperations, 'isEffective' | 'onChange'>,
+  isSo: () => boolean,
+): Promise<boolean> {
+  const isInEffect = (): boolean => isSo() && operations.isEffective;
+  if (isInEffect()) return Promise.resolve(true);
+  return new Promise((resolve) => {
+    const end = (result: boolean): void => {
+      clearTimeout(timer);
+      stop();
+      resolve(result);
+    };
+    const timer = setTimeout(() => end(isInEffect()), EFFECT_MS);
+    const stop = operations.onChange(() => {
+      if (isInEffect()) end(true);
+    });
+  });
+}
+
+export function event(kind: PoolEvent['kind'], { by, why }: Act): PoolEvent {
+  return { kind, instance: '', from: '', to: '', by, why };
+}
+
+function decree(
+  operations: PoolOperations,
+  change: (policy: Policy) => Policy,
+  logged: PoolEvent,
+): Promise<Policy> {
+  return operations.decree(change, [logged]);
+}
+
+function demandsFailover({ name, mode }: PoolSource, reason: string): void {
+  if (mode !== 'failover') throw new ActRefused(409, `pool ${name} is ${mode}: it ${reason}`);
+}
+
+function demandsAble(instance: InstanceState): void {
+  const reason = cannotServe(instance);
+  if (reason !== undefined) throw new ActRefused(409, `${instance.id} ${reason}`);
+}
+
+function cannotServe({ health, admin }: InstanceState): string | undefined {
+  if (health !== 'up') return `is ${health}; wait until it is up`;
+  return admin === 'enabled' ? undefined : `is ${admin}; enable it first`;
+}

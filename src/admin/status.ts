@@ -1,0 +1,277 @@
+import type { Difference, Parts } from '../core/view/agreed-config.ts';
+import { differencesOf } from '../core/view/agreed-config.ts';
+import { formatFailback } from '../core/view/failback.ts';
+import type { Ballot } from '../core/view/health-report.ts';
+import type { Drift } from '../core/view/local-config.ts';
+import { driftOf } from '../core/view/local-config.ts';
+import type { Mode } from '../core/view/routing-state.ts';
+import type { InstanceId, InstanceState } from '../core/instance.ts';
+import type { ShownState } from '../core/lifecycle.ts';
+import type { PoolOperations, PoolSource } from './pool-source.ts';
+
+/** The operator's act that the state of an instance follows. */
+export interface ActStatus {
+  readonly by: string;
+  readonly why: string;
+  readonly at: string;
+  /** When a drain ends at the latest; `null` without a deadline. */
+  readonly deadline: string | null;
+}
+
+export interface InstanceStatus {
+  readonly id: InstanceId;
+  readonly url: string;
+  readonly admin: InstanceState['admin'];
+  /** `null` while the configuration's word holds. */
+  readonly act: ActStatus | null;
+  readonly health: InstanceState['health'];
+  readonly quarantined: boolean;
+  readonly incarnation: string | null;
+  /** Lives of it that were seen to begin. */
+  readonly lives: number;
+  /** This gateway cannot reach it, though the view calls it up. */
+  readonly unreachableHere: boolean;
+  /** The same for so long that its peers would have noticed too: it is this gateway that is cut off. */
+  readonly cutOffHere: boolean;
+  readonly weight: number;
+  readonly priority: number;
+  readonly active: boolean;
+  readonly boundAgents: number;
+  readonly inFlight: number;
+  readonly queued: number;
+}
+
+/** What one live gateway says. */
+export interface ReplicaStatus {
+  readonly replica: string;
+  /** It withholds its opinion: its event loop lagged, or its clock jumped. */
+  readonly abstains: boolean;
+  readonly down: readonly InstanceId[];
+}
+
+/** A part in which the configuration of a live gateway is not the agreed one. */
+export interface DifferenceStatus extends Difference {
+  readonly replica: string;
+}
+
+export interface ConfigurationStatus {
+  /** By the name of the part; `null` before anything is agreed. */
+  readonly agreed: Parts | null;
+  /** False: this gateway differs in a part that decides where agents are sent, and leaves the pool to the others. */
+  readonly servesHere: boolean;
+  /** Instances that take agents, and that the configuration of this gateway does not name. */
+  readonly missingHere: readonly InstanceId[];
+  /** Of all gateways that tell their configuration. */
+  readonly differences: readonly DifferenceStatus[];
+}
+
+export interface ViewStatus {
+  /** Tells apart what may have the same epoch, where a store lost one of them. */
+  readonly id: string;
+  /** Every live gateway acts on it. */
+  readonly effective: boolean;
+  /** Since when this gateway has waited for that; `null` while it is in effect. */
+  readonly pendingSince: string | null;
+}
+
+export interface PoolStatus {
+  readonly name: string;
+  readonly mode: 'failover' | 'sticky';
+  readonly epoch: number;
+  /** False until every instance has a verdict, or the time for that ran out. */
+  readonly settled: boolean;
+  readonly view: ViewStatus;
+  readonly configuration: ConfigurationStatus;
+  /** Failover pools: who serves all, and since when; `null` where nobody does. */
+  readonly active: { readonly instance: InstanceId; readonly since: string } | null;
+  readonly failback: {
+    readonly policy: string;
+    readonly zone: string | null;
+    readonly by: 'configuration' | 'operator';
+  } | null;
+  readonly standing: Mode;
+  /** Milliseconds that are left to act without hearing from the store; `null` where the gateway is alone. */
+  readonly leaseRemainingMs: number | null;
+  readonly replicas: readonly ReplicaStatus[];
+  readonly parked: number;
+  readonly affinity: {
+    /** The store answers, also what is asked about bindings. */
+    readonly available: boolean;
+    readonly cachedBindings: number;
+    /** What is asked about bindings fails, since when, and in the words of the store; else `null`. */
+    readonly claimsFail: { readonly since: string; readonly error: string } | null;
+  };
+  readonly instances: readonly InstanceStatus[];
+}
+
+export interface GatewayStatus {
+  readonly state: ShownState;
+  readonly version: string;
+  /** This gateway's name towards the others. */
+  readonly replica: string;
+  readonly startedAt: string;
+  readonly inFlight: number;
+  readonly pools: readonly PoolStatus[];
+}
+
+/** The instances that only this gateway cannot reach, as `pool/instance`. */
+export function cutOffOf(pools: readonly PoolSource[]): string[] {
+  return pools.flatMap(({ name, operations }) =>
+    [...operations.standing.cutOff].map((instance) => `${name}/${instance}`),
+  );
+}
+
+/** The pools whose bindings this gateway cannot ask the store about, though the store answers the agreement, and why. */
+export function claimFailures(pools: readonly PoolSource[]): string[] {
+  return pools.flatMap(({ name, operations }) => {
+    const { claimFailure } = operations.standing;
+    return claimFailure === undefined ? [] : [`${name}: ${claimFailure}`];
+  });
+}
+
+/** Why this gateway should not get requests, because of its configuration: one line for each pool. */
+export function driftReasons(pools: readonly PoolSource[]): string[] {
+  return pools.flatMap(({ name, operations }) => {
+    const { ready, missing, differences } = driftHere(operations);
+    if (ready) return [];
+    const refused = differences.filter(({ effect }) => effect === 'refused');
+    const texts = [
+      ...refused.map(
+        ({ part, configured, agreed }) =>
+          `${part} is ${JSON.stringify(configured)} here, and ${JSON.stringify(agreed)} is agreed`,
+      ),
+      ...missing.map((id) => `instance ${id} is agreed and missing here`),
+    ];
+    return [`pool ${name}: ${texts.join('; ')}`];
+  });
+}
+
+function driftHere({ agreed, parts }: PoolOperations): Drift {
+  return driftOf(agreed, parts);
+}
+
+/** Tells since when a view has been waiting for its effect. */
+export class PendingWatch {
+  readonly #since = new Map<string, number>();
+
+  watch({ name, operations }: PoolSource): void {
+    const look = (): void => {
+      if (operations.isEffective) this.#since.delete(name);
+      else if (!this.#since.has(name)) this.#since.set(name, Date.now());
+    };
+    look();
+    operations.onChange(look);
+  }
+
+  /** Milliseconds since the Unix epoch, or `undefined` for a view in effect. */
+  since(pool: string): number | undefined {
+    return this.#since.get(pool);
+  }
+}
+
+export function poolStatus(pool: PoolSource, pendingSince: number | undefined): PoolStatus {
+  const { operations, bindings } = pool;
+  const { agreed, heard, standing, isEffective, leaseRemaining, isStoreAway } = operations;
+  const { failback, failbackBy } = heard.policy;
+  const isFailover = pool.mode === 'failover';
+  return {
+    name: pool.name,
+    mode: pool.mode,
+    epoch: standing.view.epoch,
+    settled: standing.view.settled,
+    view: {
+      id: agreed.id,
+      effective: isEffective,
+      pendingSince: isEffective || pendingSince === undefined ? null : iso(pendingSince),
+    },
+    configuration: configurationStatus(operations),
+    active:
+      isFailover && agreed.active !== '' ? { instance: agreed.active, since: iso(agreed.activeSince) } : null,
+    failback: isFailover
+      ? {
+          policy: formatFailback(failback),
+          zone: failback.kind === 'at' ? failback.zone : null,
+          by: failbackBy,
+        }
+      : null,
+    standing: standing.modeAt(performance.now(), Date.now()),
+    leaseRemainingMs: Number.isFinite(leaseRemaining) ? Math.round(leaseRemaining) : null,
+    replicas: heard.ballots.map(replicaStatus),
+    parked: pool.parked(),
+    affinity: {
+      available: !isStoreAway && standing.claimFailure === undefined,
+      cachedBindings: bindings.cached,
+      claimsFail: claimsFail(pool),
+    },
+    instances: [...standing.view.instances.values()].map((instance) => instanceStatus(pool, instance)),
+  };
+}
+
+function claimsFail(pool: PoolSource): PoolStatus['affinity']['claimsFail'] {
+  const trouble = pool.claimTrouble();
+  return trouble === undefined ? null : { since: iso(Date.now() - trouble.firstAgoMs), error: trouble.error };
+}
+
+export function configurationStatus(operations: PoolOperations): ConfigurationStatus {
+  const { agreed, heard } = operations;
+  const { config } = agreed;
+  const { serves, missing } = driftHere(operations);
+  const differences =
+    config === undefined
+      ? []
+      : heard.ballots.flatMap(({ replica, config: configured }) =>
+          configured === undefined
+            ? []
+            : differencesOf(config, configured).map((one) => ({ replica, ...one })),
+        );
+  return { agreed: config ?? null, servesHere: serves, missingHere: missing, differences };
+}
+
+function replicaStatus({ replica, opinion }: Ballot): ReplicaStatus {
+  const verdicts = Object.entries(opinion?.verdicts ?? {});
+  return {
+    replica,
+    abstains: opinion === undefined,
+    down: verdicts.filter(([, { health }]) => health === 'down').map(([id]) => id),
+  };
+}
+
+export function instanceStatus(pool: PoolSource, instance: InstanceState): InstanceStatus {
+  const { standing, agreed, heard } = pool.operations;
+  const { id } = instance;
+  const act = heard.policy.instances[id];
+  return {
+    id,
+    url: pool.url(id),
+    admin: instance.admin,
+    act:
+      act === undefined
+        ? null
+        : {
+            by: act.by,
+            why: act.why,
+            at: iso(act.at),
+            deadline: act.deadline === 0 ? null : iso(act.deadline),
+          },
+    health: instance.health,
+    quarantined: instance.quarantined,
+    incarnation: instance.incarnation === '' ? null : instance.incarnation,
+    lives: agreed.instances[id]?.lives ?? 0,
+    unreachableHere: standing.unreachable.has(id),
+    cutOffHere: standing.cutOff.has(id),
+    weight: instance.weight,
+    priority: instance.priority,
+    active: pool.mode === 'sticky' || id === standing.view.active,
+    boundAgents: pool.boundAgents(id),
+    inFlight: pool.inFlight(id),
+    queued: pool.queued(id),
+  };
+}
+
+// Of a Date, by ECMA-262 §21.4.1.1.
+const LAST_MOMENT_MS = 8.64e15;
+
+/** Never throws: a status that cannot be shown would take every gateway of the store out of service. */
+export function iso(ms: number): string {
+  return new Date(Math.min(ms, LAST_MOMENT_MS)).toISOString();
+}

@@ -1,0 +1,377 @@
+import { epochOf } from '../../core/view/view-store.ts';
+import type { Binding, Claim, Placement } from '../../core/binding.ts';
+import { rulingOf, rulingsFor } from '../../core/evidence.ts';
+import type { Name, RequestName } from '../../core/identity.ts';
+import { namedBy, parseNameKey } from '../../core/identity.ts';
+import type {
+  AffinityListener,
+  AffinityStore,
+  BindingPage,
+  BindingQuery,
+  KnownBinding,
+  ListedAlias,
+  ListedBinding,
+} from '../../core/ports.ts';
+import { NamesNoAgent, StaleView, StoreUnavailable, UnknownCursor } from '../../core/ports.ts';
+import type { RedisCommands, RedisConnection } from '../../redis/connection.ts';
+import { bindingsChannel, fenceKey, poolKey } from '../../redis/keys.ts';
+import type { RedisSubscriber } from '../../redis/subscriber.ts';
+import { BUCKETS, bucketOf, isRoot, packable, quantumOf, unpack } from '../packing.ts';
+import type { ScriptName } from './scripts.ts';
+import { SCRIPTS } from './scripts.ts';
+import { storedForm, storedKey } from '../stored-name.ts';
+
+// A pointer found in one round can lead elsewhere in the next only if it was moved in between.
+const MOST_ROUNDS = 4;
+// Written before an answer is awaited: enough to hide the round trips, few enough to answer within the timeout.
+const RESTORED_BY_SCRIPT = 32;
+const SCRIPTS_RESTORING_AT_ONCE = 4;
+// Redis serves nobody else during a script; these take well under a millisecond.
+const BUCKETS_LISTED_AT_ONCE = 16;
+const SCRIPTS_LISTED_AT_ONCE = 32;
+const DEFAULT_PAGE = 100;
+
+export interface RedisStoreOptions {
+  /** What the names of all keys and channels begin with. */
+  readonly keyPrefix: string;
+  /** How long a binding lives after it was last claimed or renewed. */
+  readonly idleLifetimeMs: number;
+}
+
+/** What a script is called with besides names. */
+interface Step {
+  readonly placement?: Placement;
+  /** A generation, or rulings. */
+  readonly sixth?: string;
+  readonly fence?: string;
+  readonly epoch?: number;
+}
+
+/** Roots to declare, and a result for each binding. */
+type RestoreReply = readonly [readonly string[], readonly (1 | '' | readonly (string | number)[])[]];
+
+/**
+ * The bindings of one pool in Redis.
+ *
+ * Names are fields of bucket hashes, small enough for Redis's compact encoding;
+ * the choice of bucket is the client's. The steps themselves are the scripts of
+ * redis-scripts.ts. All keys share the hash tag of the pool.
+ */
+export class RedisStore implements AffinityStore {
+  readonly #redis: RedisCommands;
+  readonly #listings: RedisCommands;
+  readonly #subscriber: RedisSubscriber;
+  readonly #keys: string;
+  readonly #counts: string;
+  readonly #fence: string;
+  readonly #ledger: string;
+  readonly #channel: string;
+  readonly #lifetime: readonly [string, string, string];
+  #closed = false;
+
+  constructor(redis: RedisConnection, pool: string, options: RedisStoreOptions) {
+    const key = (name: string): string => poolKey(options.keyPrefix, pool, name);
+    this.#redis = redis.claims;
+    this.#redis.define(SCRIPTS);
+    this.#listings = redis.listings;
+    this.#listings.define({ gwList: SCRIPTS.gwList });
+    this.#subscriber = redis.subscriber;
+    this.#keys = key('');
+    this.#counts = key('counts');
+    this.#fence = fenceKey(options.keyPrefix, pool);
+    this.#ledger = key('ledger');
+    this.#channel = bindingsChannel(options.keyPrefix, pool);
+    const quantum = quantumOf(options.idleLifetimeMs);
+    this.#lifetime = [String(options.idleLifetimeMs), String(quantum), this.#channel];
+  }
+
+  async claim(names: readonly RequestName[], proposal: Placement, fence: string): Promise<Claim> {
+    return this.#fenced('gwClaim', names.map(storedKey), proposal, rulingsOf(names), fence);
+  }
+
+  async rebind(expected: Binding, proposal: Placement, fence: string): Promise<Claim> {
+    return this.#fenced('gwRebind', [storedKey(expected.root)], proposal, String(expected.generation), fence);
+  }
+
+  async renew(names: readonly Name[]): Promise<Binding | undefined> {
+    const reply = await this.#step('gwRenew', names.map(storedKey), {});
+    return reply[0] === 'none' ? undefined : toClaim(reply).binding;
+  }
+
+  async release(name: Name): Promise<void> {
+    await this.#step('gwRelease', [storedKey(name)], {});
+  }
+
+  /** Atomic for each entry, not for all of them together. */
+  async restore(entries: readonly KnownBinding[]): Promise<Binding[]> {
+    const held: Binding[] = [];
+    const atOnce = RESTORED_BY_SCRIPT * SCRIPTS_RESTORING_AT_ONCE;
+    for (let start = 0; start < entries.length; start += atOnce) {
+      const parts: Promise<Binding[]>[] = [];
+      for (let i = start; i < Math.min(start + atOnce, entries.length); i += RESTORED_BY_SCRIPT) {
+        parts.push(this.#restore(entries.slice(i, i + RESTORED_BY_SCRIPT)));
+      }
+      for (const part of await Promise.all(parts)) held.push(...part);
+    }
+    return held;
+  }
+
+  async counts(): Promise<ReadonlyMap<string, number>> {
+    const flat = (await this.#call('gwCounts', [this.#counts, this.#fence], this.#arguments())) as (
+      | string
+      | number
+    )[];
+    const counts = new Map<string, number>();
+    for (let i = 0; i < flat.length; i += 2) counts.set(String(flat[i]), Number(flat[i + 1]));
+    return counts;
+  }
+
+  /**
+   * Walks the buckets in order, and each bucket in the order of its fields, so a
+   * binding that lives throughout the walk is told exactly once.
+   */
+  async list(query: BindingQuery): Promise<BindingPage> {
+    const limit = Math.max(1, query.limit ?? DEFAULT_PAGE);
+    const bindings: ListedBinding[] = [];
+    const aliases: ListedAlias[] = [];
+    const page = (cursor: string | undefined): BindingPage =>
+      query.aliases === true ? { bindings, aliases, cursor } : { bindings, cursor };
+    let [bucket, after] = parseCursor(query.cursor);
+    let told = 0;
+    // Grows while nothing is found, so that a sparse store takes few round trips.
+    let scripts = 1;
+    while (bucket < BUCKETS) {
+      const toldBefore = told;
+      for (const found of await this.#listBuckets(bucket, scripts, query)) {
+        for (const [field, line] of found) {
+          if (after !== undefined && field <= after) continue;
+          if ('binding' in line) bindings.push(line);
+          else aliases.push(line);
+          told += 1;
+          if (told === limit) return page(`${bucket}.${field}`);
+        }
+        after = undefined;
+        bucket += 1;
+      }
+      scripts = told > toldBefore ? 1 : Math.min(scripts * 2, SCRIPTS_LISTED_AT_ONCE);
+    }
+    return page(undefined);
+  }
+
+  listen(listener: AffinityListener): void {
+    this.#subscriber.listen(this.#channel, {
+      onMessage: (message) => tell(listener, JSON.parse(message) as string[]),
+      onHeard: () => listener.onGap(),
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#subscriber.forget(this.#channel);
+  }
+
+  async #fenced(
+    script: ScriptName,
+    names: readonly string[],
+    placement: Placement,
+    sixth: string,
+    fence: string,
+  ): Promise<Claim> {
+    // An empty one would be no fence at all.
+    if (fence === '') throw new StaleView('no view is in effect');
+    try {
+      return toClaim(await this.#step(script, names, { placement, sixth, fence, epoch: epochOf(fence) }));
+    } catch (error) {
+      throw error instanceof StoreUnavailable ? answeredByClaim(error) : error;
+    }
+  }
+
+  /** Runs a script over fields, and again with what it asks to be declared. */
+  async #step(script: ScriptName, names: readonly string[], step: Step): Promise<(string | number)[]> {
+    const proposal = step.placement === undefined ? undefined : packable(step.placement);
+    const fields = [...names];
+    for (let round = 0; round < MOST_ROUNDS; round += 1) {
+      const keys = [this.#counts, this.#fence, ...fields.map((field) => this.#bucketKey(bucketOf(field)))];
+      const reply = (await this.#call(script, keys, [
+        ...this.#lifetime,
+        proposal?.instance ?? '',
+        proposal?.incarnation ?? '',
+        step.sixth ?? '0',
+        String(names.length),
+        step.fence ?? '',
+        String(step.epoch ?? 0),
+        ...fields,
+      ])) as (string | number)[];
+      if (reply[0] === 'stale') throw new StaleView('the view has changed');
+      if (reply[0] === 'no-agent') throw new NamesNoAgent();
+      if (reply[0] !== 'declare') return reply;
+      fields.push(...(reply.slice(1) as string[]));
+    }
+    throw movedTooOften();
+  }
+
+  /** As many bindings as one script writes back, and again those for which it asks more to be declared. */
+  async #restore(entries: readonly KnownBinding[]): Promise<Binding[]> {
+    const held: Binding[] = [];
+    const names = entries.map(({ binding, aliases }) => [binding.root, ...aliases].map(storedKey));
+    let todo = entries.map((_, i) => i);
+    const declared: string[] = [];
+    for (let round = 0; round < MOST_ROUNDS; round += 1) {
+      const fields = [...todo.flatMap((i) => names[i] as string[]), ...declared];
+      const known = todo.map((i) => {
+        const { binding, epoch } = entries[i] as KnownBinding;
+        const { instance, incarnation } = packable(binding);
+        return [instance, incarnation, binding.generation, epoch, names[i]?.length];
+      });
+      const keys = [this.#counts, this.#ledger, ...fields.map((field) => this.#bucketKey(bucketOf(field)))];
+      const args = [...this.#lifetime, JSON.stringify(known), '', '0', '0', '', '0', ...fields];
+      const [undeclared, results] = (await this.#call('gwRestore', keys, args)) as RestoreReply;
+      const left: number[] = [];
+      for (const [j, i] of todo.entries()) {
+        const result = results[j] as RestoreReply[1][number];
+        if (result === '') left.push(i);
+        else held[i] = result === 1 ? asGiven(entries[i] as KnownBinding) : toClaim(result).binding;
+      }
+      if (left.length === 0) return held;
+      todo = left;
+      declared.push(...undeclared);
+    }
+    throw movedTooOften();
+  }
+
+  #call(
+    script: ScriptName,
+    keys: readonly string[],
+    args: readonly string[],
+    redis = this.#redis,
+  ): Promise<unknown> {
+    if (this.#closed) return Promise.reject(new StoreUnavailable('the affinity store is closed'));
+    return redis.run(script, keys, args);
+  }
+
+  async #listBuckets(
+    first: number,
+    scripts: number,
+    query: BindingQuery,
+  ): Promise<[string, ListedBinding | ListedAlias][][]> {
+    const starts: number[] = [];
+    for (let i = 0; i < scripts; i += 1) {
+      const start = first + i * BUCKETS_LISTED_AT_ONCE;
+      if (start < BUCKETS) starts.push(start);
+    }
+    const replies = await Promise.all(
+      starts.map((start) => {
+        const end = Math.min(start + BUCKETS_LISTED_AT_ONCE, BUCKETS);
+        const keys = [this.#counts, this.#fence];
+        for (let bucket = start; bucket < end; bucket += 1) keys.push(this.#bucketKey(bucket));
+        return this.#call('gwList', keys, this.#arguments(query), this.#listings);
+      }),
+    );
+    return (replies as [string, ...string[][]][]).flatMap(([now, ...buckets]) =>
+      buckets.map((flat) => toListed(flat, Number(now))),
+    );
+  }
+
+  /** For the scripts that take no fields. */
+  #arguments({ instance = '', aliases = false }: BindingQuery = {}): string[] {
+    return [...this.#lifetime, instance, '', aliases ? '1' : '0', '0', '', '0'];
+  }
+
+  #bucketKey(bucket: number): string {
+    return `${this.#keys}b:${bucket}`;
+  }
+}
+
+/** The rulings for each way in which a request may bear its names, made once. */
+const rulings = new Map<string, string>();
+
+function rulingsOf(names: readonly RequestName[]): string {
+  const named = namedBy(names);
+  const key = `${named.user} ${named.session}`;
+  let letters = rulings.get(key);
+  if (letters === undefined) {
+    letters = rulingsFor(named);
+    rulings.set(key, letters);
+  }
+  return letters;
+}
+
+/** The same failure; what answers it late is the claim, or `undefined` where nothing was done. */
+function answeredByClaim(failure: StoreUnavailable): StoreUnavailable {
+  if (failure.timedOut === undefined) return failure;
+  const { wasLate, answer } = failure.timedOut;
+  const claim = answer.then((reply) => {
+    const parts = reply as (string | number)[];
+    return parts[0] === 'holds' ? toClaim(parts) : undefined;
+  });
+  // Whether anybody waits for it is the caller's choice.
+  claim.catch(() => {});
+  return new StoreUnavailable(failure.message, failure.cause, { wasLate, answer: claim });
+}
+
+function movedTooOften(): StoreUnavailable {
+  return new StoreUnavailable(`redis: a name was moved during each of ${MOST_ROUNDS} looks at it`);
+}
+
+function asGiven({ binding }: KnownBinding): Binding {
+  return { root: storedForm(binding.root), ...packable(binding), generation: binding.generation };
+}
+
+/** A message of the scripts' `moved` or `bound`. */
+function tell(listener: AffinityListener, [kind, ...rest]: readonly string[]): void {
+  if (kind === 'moved') {
+    listener.onMoved(rest.map(toName));
+    return;
+  }
+  const [epoch, field = '', instance = '', incarnation = '', generation, ...aliases] = rest;
+  const binding = { root: toName(field), instance, incarnation, generation: Number(generation) };
+  listener.onBound(binding, aliases.map(toName), Number(epoch));
+}
+
+/** The reply of a script's `answer`. */
+function toClaim(reply: readonly (string | number)[]): Claim {
+  const [, field, instance, incarnation, generation, made, displaced, displacedIncarnation, letter] = reply;
+  const binding: Binding = {
+    root: toName(String(field)),
+    instance: String(instance),
+    incarnation: String(incarnation),
+    generation: Number(generation),
+  };
+  const by = letter === undefined ? {} : { by: rulingOf(String(letter)) };
+  if (displaced === '') return { binding, made: made === 1, ...by };
+  const conflict = { instance: String(displaced), incarnation: String(displacedIncarnation) };
+  return { binding, made: made === 1, conflict, ...by };
+}
+
+function toName(field: string): Name {
+  const name = parseNameKey(field);
+  if (name === undefined) throw new Error(`not a name of the affinity store: ${field}`);
+  return name;
+}
+
+function toListed(flat: readonly string[], now: number): [string, ListedBinding | ListedAlias][] {
+  const listed: [string, ListedBinding | ListedAlias][] = [];
+  for (let i = 0; i < flat.length; i += 2) {
+    const field = flat[i] as string;
+    const name = parseNameKey(field);
+    // Earlier versions knew another kind of name, and what they stored ends by itself.
+    if (name === undefined) continue;
+    const entry = unpack(flat[i + 1] as string);
+    if (isRoot(entry)) {
+      const { end, ...holds } = entry;
+      listed.push([field, { binding: { root: name, ...holds }, expiresInMs: end - now }]);
+    } else {
+      listed.push([field, { name, root: toName(entry.root) }]);
+    }
+  }
+  return listed.sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** `<bucket>.<last field told>` */
+function parseCursor(cursor: string | undefined): [number, string | undefined] {
+  if (cursor === undefined) return [0, undefined];
+  const dot = cursor.indexOf('.');
+  const bucket = Number.parseInt(cursor, 10);
+  if (dot < 1 || !(bucket >= 0)) throw new UnknownCursor(cursor);
+  return [bucket, cursor.slice(dot + 1)];
+}

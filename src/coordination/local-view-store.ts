@@ -1,0 +1,160 @@
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import type {
+  LedgerState,
+  LoggedEvent,
+  PolicyRequest,
+  ProposeRequest,
+  SyncReply,
+  SyncRequest,
+} from '../core/view/view-store.ts';
+import { Ledger } from '../core/view/view-store.ts';
+import { explainDiskError } from '../core/disk-error.ts';
+import type { LedgerClient, LedgerListener } from '../core/ports.ts';
+import { StoreUnavailable } from '../core/ports.ts';
+
+export interface LocalLedgerOptions {
+  /** 0 where the gateway is alone: there is nobody whose lease could be waited for. */
+  readonly leaseMs: number;
+  readonly joinMs: number;
+  /** Where views and operators' acts survive a restart; kept in memory only without it. */
+  readonly file?: string;
+  /** Throws while the store of the bindings is away. The ledger is away with it, so that the gateway goes on as without any store. */
+  readonly requireStore?: () => void;
+}
+
+// The process is the store: nothing is lost while it lives.
+const LIFE = 'local';
+
+/** The ledger of a gateway that shares its agents with no other. */
+export class LocalLedger implements LedgerClient {
+  readonly #times: Pick<LocalLedgerOptions, 'leaseMs' | 'joinMs'>;
+  #ledger: Ledger;
+  readonly #file: string | undefined;
+  readonly #requireStore: () => void;
+  #saved: LedgerState;
+  #listener: LedgerListener | undefined;
+
+  /** @throws Error where the file exists and cannot be read */
+  constructor({ leaseMs, joinMs, file, requireStore = () => {} }: LocalLedgerOptions) {
+    const state = file === undefined ? undefined : load(file);
+    this.#file = file;
+    this.#requireStore = requireStore;
+    this.#times = { leaseMs, joinMs };
+    this.#ledger = new Ledger({ leaseMs, joinMs, ...(state === undefined ? {} : { state }) });
+    this.#saved = this.#ledger.state;
+  }
+
+  async sync(request: SyncRequest): Promise<SyncReply> {
+    this.#requireStore();
+    const reply = this.#ledger.sync(request, LIFE, Date.now());
+    this.#save();
+    return reply;
+  }
+
+  async propose(request: ProposeRequest): Promise<boolean> {
+    this.#requireStore();
+    const taken = this.#ledger.propose(request, LIFE, Date.now());
+    this.#save();
+    return taken;
+  }
+
+  async decree(request: PolicyRequest): Promise<boolean> {
+    this.#requireStore();
+    const { view, policy, events } = this.#ledger.state;
+    const before: LedgerState = { view, policy, events: [...events] };
+    const taken = this.#ledger.decree(request, LIFE, Date.now());
+    try {
+      this.#save();
+    } catch (error) {
+      // What an operator was told cannot be done must not be done later. Its only replica registers again.
+      this.#ledger = new Ledger({ ...this.#times, state: before });
+      throw error;
+    }
+    if (taken) this.#listener?.onNews(true);
+    return taken;
+  }
+
+  async leave(replica: string): Promise<void> {
+    this.#ledger.leave(replica);
+  }
+
+  async events(limit: number): Promise<readonly LoggedEvent[]> {
+    return this.#ledger.events.slice(-limit).reverse();
+  }
+
+  suspect(): void {
+    // There is no other replica to tell.
+  }
+
+  listen(listener: LedgerListener): void {
+    this.#listener = listener;
+  }
+
+  async close(): Promise<void> {
+    this.#listener = undefined;
+  }
+
+  /**
+   * Writes what has changed, or tries again what could not be written.
+   *
+   * @throws StoreUnavailable
+   */
+  #save(): void {
+    const { state } = this.#ledger;
+    if (isSame(state, this.#saved)) return;
+    try {
+      if (this.#file !== undefined) write(this.#file, state);
+      this.#saved = state;
+    } catch (error) {
+      // Nothing of the ledger may be acted on that a restart would forget.
+      throw new StoreUnavailable(explainDiskError(`${this.#file}`, error) ?? (error as Error).message, error);
+    }
+  }
+}
+
+function isSame(one: LedgerState, other: LedgerState): boolean {
+  return one.view === other.view && one.policy === other.policy;
+}
+
+/** Renamed into place, so that a crash leaves the one or the other. */
+function write(file: string, state: LedgerState): void {
+  const draft = `${file}.new`;
+  try {
+    writeFileSync(draft, JSON.stringify(state), { mode: 0o600 });
+    renameSync(draft, file);
+  } catch (error) {
+    // On a full disk, what was written of it is room that it lacks.
+    rmSync(draft, { force: true });
+    throw error;
+  }
+}
+
+function load(file: string): LedgerState | undefined {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const remedy = `${file} is damaged: remove it to start with the configuration's states`;
+  let state: unknown;
+  try {
+    state = JSON.parse(text);
+  } catch (cause) {
+    throw new Error(remedy, { cause });
+  }
+  if (!isLedgerState(state)) throw new Error(remedy);
+  return state;
+}
+
+function isLedgerState(state: unknown): state is LedgerState {
+  const { view, policy, events } = (state ?? {}) as Partial<LedgerState>;
+  return (
+    typeof view?.epoch === 'number' &&
+    typeof view.instances === 'object' &&
+    view.instances !== null &&
+    typeof policy?.version === 'number' &&
+    Array.isArray(events)
+  );
+}

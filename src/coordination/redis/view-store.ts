@@ -1,0 +1,250 @@
+import { randomUUID } from 'node:crypto';
+import type { Parts } from '../../core/view/agreed-config.ts';
+import type { AgreedView, PoolEvent } from '../../core/view/agreed-view.ts';
+import { NO_VIEW } from '../../core/view/agreed-view.ts';
+import type {
+  LoggedEvent,
+  PolicyRequest,
+  ProposeRequest,
+  SyncReply,
+  SyncRequest,
+} from '../../core/view/view-store.ts';
+import type { Ballot, Opinion } from '../../core/view/health-report.ts';
+import type { Policy } from '../../core/view/policy.ts';
+import { NO_POLICY } from '../../core/view/policy.ts';
+import type { InstanceId } from '../../core/instance.ts';
+import type { LedgerClient, LedgerListener } from '../../core/ports.ts';
+import { StoreUnavailable } from '../../core/ports.ts';
+import type { RedisCommands, RedisConnection } from '../../redis/connection.ts';
+import { bindingsChannel, fenceKey, poolKey } from '../../redis/keys.ts';
+import type { RedisSubscriber } from '../../redis/subscriber.ts';
+import type { LedgerScript } from './scripts.ts';
+import { LEDGER_SCRIPTS } from './scripts.ts';
+import { RedisReplicas } from './replicas.ts';
+
+export interface RedisLedgerOptions {
+  /** What the names of all keys and channels begin with. */
+  readonly keyPrefix: string;
+  readonly leaseMs: number;
+  readonly joinMs: number;
+  /** How many replicas of Redis must have what was written before it counts. */
+  readonly confirmedBy: number;
+}
+
+/** The ledger of one pool in Redis. The steps themselves are the scripts of redis-ledger-scripts.ts. */
+export class RedisLedger implements LedgerClient {
+  readonly #redis: RedisCommands;
+  readonly #subscriber: RedisSubscriber;
+  readonly #keys: readonly string[];
+  readonly #channel: string;
+  readonly #bindingsChannel: string;
+  readonly #options: RedisLedgerOptions;
+  /** Its own news come back to it too. */
+  readonly #origin = randomUUID();
+  /** In which the last reply was given. */
+  #life = '';
+  #listens = false;
+  #closed = false;
+  /** Until when the registration lasts that was made last, in monotonic ms. */
+  #registeredUntil = Number.NEGATIVE_INFINITY;
+  readonly #replicas = new RedisReplicas();
+
+  constructor(redis: RedisConnection, pool: string, options: RedisLedgerOptions) {
+    this.#redis = redis.ledger;
+    this.#redis.define(LEDGER_SCRIPTS);
+    this.#subscriber = redis.subscriber;
+    this.#options = options;
+    const key = (name: string): string => poolKey(options.keyPrefix, pool, name);
+    this.#keys = [
+      key('ledger'),
+      key('replicas'),
+      key('opinions'),
+      fenceKey(options.keyPrefix, pool),
+      key('events'),
+      key('leases'),
+      key('configs'),
+    ];
+    this.#channel = key('news');
+    this.#bindingsChannel = bindingsChannel(options.keyPrefix, pool);
+  }
+
+  async sync(request: SyncRequest): Promise<SyncReply> {
+    const { view, policy, config } = request;
+    const sentAt = performance.now();
+    const reply = await this.#write('gwSync', [
+      String(this.#options.joinMs),
+      request.replica,
+      String(request.epoch),
+      request.viewId,
+      flag(request.held),
+      request.restored,
+      JSON.stringify(request.opinion ?? null),
+      String(request.ballotsKnown),
+      String(request.policyKnown),
+      this.#life,
+      String(view?.epoch ?? 0),
+      view?.id ?? '',
+      view === undefined ? '' : JSON.stringify(view),
+      String(policy?.version ?? 0),
+      policy === undefined ? '' : JSON.stringify(policy),
+      this.#bindingsChannel,
+      String(request.seq),
+      config === undefined ? '' : JSON.stringify(config),
+    ]);
+    const answer = toReply(reply as readonly ReplyPart[]);
+    const hasJoined = sentAt >= this.#registeredUntil;
+    this.#life = answer.life;
+    this.#registeredUntil = sentAt + this.#options.leaseMs;
+    if (!(await this.#isKnown(hasJoined))) return { ...answer, granted: false };
+    return answer;
+  }
+
+  /**
+   * May the registration be relied on? One that a promoted replica never had is forgotten, and the others would go on
+   * without waiting for this gateway.
+   */
+  async #isKnown(hasJoined: boolean): Promise<boolean> {
+    // Else each sync is confirmed by itself.
+    if (this.#options.confirmedBy > 0) return true;
+    if (!hasJoined && this.#replicas.knowAll) return true;
+    const info = String(await this.#run('gwReplicas', []));
+    if (hasJoined) this.#replicas.mustKnow(info);
+    this.#replicas.heard(info);
+    return this.#replicas.knowAll;
+  }
+
+  async propose({ base, view, events }: ProposeRequest): Promise<boolean> {
+    const args = [base, String(view.epoch), view.id, JSON.stringify(view), ...events.map(toJson)];
+    return (await this.#write('gwPropose', args)) === 1;
+  }
+
+  async decree({ base, policy, events }: PolicyRequest): Promise<boolean> {
+    const args = [String(base), String(policy.version), JSON.stringify(policy), ...events.map(toJson)];
+    return (await this.#write('gwDecree', args)) === 1;
+  }
+
+  async leave(replica: string): Promise<void> {
+    await this.#run('gwLeave', [replica]);
+  }
+
+  async events(limit: number): Promise<readonly LoggedEvent[]> {
+    if (limit < 1) return [];
+    const lines = (await this.#run('gwEvents', [String(limit)])) as readonly string[];
+    return lines.map(toEvent).reverse();
+  }
+
+  suspect(instance: InstanceId): void {
+    this.#run('gwTell', [`suspect ${instance}`]).catch(() => {
+      // The others find out by themselves, only later.
+    });
+  }
+
+  listen(listener: LedgerListener): void {
+    this.#listens = true;
+    this.#subscriber.listen(this.#channel, {
+      onMessage: (message) => {
+        const [origin, kind, ...rest] = message.split(' ');
+        if (origin === this.#origin || kind === 'probe') return;
+        if (kind === 'suspect') listener.onSuspect(rest.join(' '));
+        else listener.onNews(kind === 'urgent');
+      },
+      // What was published before may have been missed.
+      onHeard: () => listener.onNews(true),
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    // Another ledger's listener may be on the channel.
+    if (this.#listens) this.#subscriber.forget(this.#channel);
+  }
+
+  #run(script: LedgerScript, args: readonly string[]): Promise<unknown> {
+    if (this.#closed) return Promise.reject(new StoreUnavailable('the ledger is closed'));
+    return this.#redis.run(script, this.#keys, this.#arguments(args));
+  }
+
+  /** For what must not be lost in a failover that no replica notices. */
+  async #write(script: LedgerScript, args: readonly string[]): Promise<unknown> {
+    const { confirmedBy } = this.#options;
+    if (confirmedBy === 0 || this.#closed) return this.#run(script, args);
+    const { reply, confirmations } = await this.#redis.runConfirmed(
+      script,
+      this.#keys,
+      this.#arguments(args),
+      confirmedBy,
+    );
+    if (confirmations >= confirmedBy) return reply;
+    throw new StoreUnavailable(
+      `redis: ${confirmations} of ${confirmedBy} replicas confirmed in time (affinity.redis.confirmedBy); one is away or lags`,
+    );
+  }
+
+  #arguments(args: readonly string[]): string[] {
+    return [randomUUID(), String(this.#options.leaseMs), this.#channel, this.#origin, ...args];
+  }
+}
+
+type ReplyPart = string | readonly string[];
+
+function toReply(parts: readonly ReplyPart[]): SyncReply {
+  const [now, life, open, granted, epoch, id, effective, fence, wantsState, state, replicas, keeps] =
+    parts as readonly string[];
+  const more = new Map<string, ReplyPart>();
+  for (let i = 12; i < parts.length; i += 2) more.set(parts[i] as string, parts[i + 1] as ReplyPart);
+  const place = { epoch: Number(epoch), id: id ?? '' };
+  return {
+    now: Number(now),
+    life: life ?? '',
+    open: open === '1',
+    granted: granted === '1',
+    keeps: keeps === '1',
+    epoch: place.epoch,
+    viewId: place.id,
+    effective: effective === '1',
+    fence: fence ?? '',
+    // The ledger may have given the view another number.
+    view: more.has('view') ? { ...parse<AgreedView>(more.get('view'), NO_VIEW), ...place } : undefined,
+    wantsState: wantsState === '1',
+    ballotsState: Number(state),
+    ballots: more.has('ballots')
+      ? toBallots(more.get('ballots') as readonly string[], more.get('configs') as readonly string[])
+      : undefined,
+    replicas: Number(replicas),
+    policy: more.has('policy') ? parse<Policy>(more.get('policy'), NO_POLICY) : undefined,
+  };
+}
+
+function parse<T>(json: ReplyPart | undefined, missing: T): T {
+  return typeof json !== 'string' || json === '' ? missing : (JSON.parse(json) as T);
+}
+
+function toBallots(flat: readonly string[], flatConfigs: readonly string[]): Ballot[] {
+  const configs = new Map<string, Parts>();
+  for (let i = 0; i < flatConfigs.length; i += 2)
+    configs.set(flatConfigs[i] as string, JSON.parse(flatConfigs[i + 1] as string) as Parts);
+  const ballots: Ballot[] = [];
+  for (let i = 0; i < flat.length; i += 2) {
+    const replica = flat[i] as string;
+    const opinion = (JSON.parse(flat[i + 1] as string) as Opinion | null) ?? undefined;
+    const config = configs.get(replica);
+    ballots.push({ replica, opinion, ...(config === undefined ? {} : { config }) });
+  }
+  // Redis's own order is by chance, and each replica has to decide alike.
+  return ballots.sort((a, b) => (a.replica < b.replica ? -1 : 1));
+}
+
+/** `<at>|<epoch>|<JSON>` */
+function toEvent(line: string): LoggedEvent {
+  const [at = '', epoch = ''] = line.split('|', 2);
+  const event = JSON.parse(line.slice(at.length + epoch.length + 2)) as PoolEvent;
+  return { ...event, at: Number(at), epoch: Number(epoch) };
+}
+
+function toJson(event: PoolEvent): string {
+  return JSON.stringify(event);
+}
+
+function flag(value: boolean): string {
+  return value ? '1' : '';
+}

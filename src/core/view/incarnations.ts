@@ -1,0 +1,31 @@
+import type { AgreedInstance } from './agreed-view.ts';
+import type { Verdict } from './health-report.ts';
+import { votesNeeded } from './health-report.ts';
+
+// Lives that ended within the time a binding can outlive them; more only cost memory.
+const PAST_LIVES = 16;
+
+/** The instance in another life; the one that it was in has ended. */
+export function inLife(instance: AgreedInstance, incarnation: string): AgreedInstance {
+  const { incarnation: ended } = instance;
+  const past = ended === '' ? instance.past : [...instance.past, ended].slice(-PAST_LIVES);
+  return { ...instance, incarnation, past: past.filter((life) => life !== incarnation) };
+}
+
+/**
+ * The life that the probes show and the view does not know. To have seen it once
+ * is proof, so no quorum is asked. A life that has ended is what a replica says
+ * that has not probed since; only a majority of them can be right about it.
+ */
+export function newLife(
+  instance: AgreedInstance,
+  verdicts: readonly Verdict[],
+  live: number,
+): string | undefined {
+  const seen = verdicts.flatMap(({ incarnation }) => (incarnation === '' ? [] : [incarnation]));
+  const unheard = seen.find((life) => life !== instance.incarnation && !instance.past.includes(life));
+  if (unheard !== undefined || seen.includes(instance.incarnation)) return unheard;
+  return seen.find(
+    (life) => seen.filter((other) => other === life).length >= votesNeeded('majority', 'up', live),
+  );
+}

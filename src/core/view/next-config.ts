@@ -1,0 +1,170 @@
+import type { InstanceId } from '../instance.ts';
+import type { Parts, Wish } from './agreed-config.ts';
+import {
+  describeChange,
+  effectOf,
+  instancesIn,
+  isAgreed,
+  isRefused,
+  isSame,
+  splitPart,
+  withoutRefused,
+} from './agreed-config.ts';
+import type { AgreedView, PoolEvent } from './agreed-view.ts';
+import type { Ballot } from './health-report.ts';
+import type { Policy } from './policy.ts';
+
+/** A replica's part in the agreement on the configuration. */
+export interface OwnPart {
+  readonly own: Parts;
+  /** This gateway has just started: it may take the place of gateways that were stopped. */
+  readonly mayReplace: boolean;
+}
+
+/** What of the configuration the next view says. */
+export interface ConfigStep {
+  readonly config: Parts | undefined;
+  /** The operator's wish that is carried out by it, or was before. */
+  readonly wish: string | undefined;
+  readonly events: readonly Omit<PoolEvent, 'by'>[];
+}
+
+/** @param part undefined for a replica that acts alone: it changes nothing of the configuration */
+export function configStep(
+  view: AgreedView,
+  part: OwnPart | undefined,
+  policy: Policy,
+  ballots: readonly Ballot[],
+): ConfigStep {
+  const { config: agreed, configWish } = view;
+  if (part === undefined) return { config: agreed, wish: configWish, events: [] };
+  const asked = policy.config;
+  const wish = asked === undefined || asked.id === configWish || agreed === undefined ? undefined : asked;
+  const own = agreed === undefined ? { ...part.own, ...agreedBefore(policy) } : part.own;
+  const next = nextConfig({ agreed, own, ballots, wish, mayReplace: part.mayReplace });
+  return {
+    config: next?.config ?? agreed,
+    wish: wish?.id ?? configWish,
+    // An operator's wish was logged when it was made.
+    events:
+      next === undefined || wish !== undefined
+        ? []
+        : [{ kind: 'configured', instance: '', ...describeChange(agreed, next.config), why: next.why }],
+  };
+}
+
+/** Of a release that kept the rules in the policy alone. */
+function agreedBefore({ rules, failback, failbackBy }: Policy): Parts {
+  if (rules === undefined) return {};
+  const { quorum, quarantines, countsLives } = rules;
+  return {
+    quorum,
+    quarantine: quarantines,
+    countRestarts: countsLives,
+    ...(failbackBy === 'configuration' ? { failback } : {}),
+  };
+}
+
+export interface ConfigCircumstances {
+  /** `undefined` before the first gateway of this release has started. */
+  readonly agreed: Parts | undefined;
+  readonly own: Parts;
+  /** One for each live gateway. */
+  readonly ballots: readonly Ballot[];
+  /** What an operator wants agreed, and has not been carried out yet. */
+  readonly wish: Wish | undefined;
+  /** This gateway has just started: it may take the place of gateways that were stopped. */
+  readonly mayReplace: boolean;
+}
+
+export interface NextConfig {
+  readonly config: Parts;
+  readonly why: string;
+}
+
+/**
+ * What is agreed after this, or `undefined` where that does not change.
+ *
+ * A part changes when an operator wants it, or when every live gateway that has
+ * it says the same other value. Who is refused is not asked, so that a mistake
+ * at one gateway does not stop the others. What refuses a gateway changes only
+ * when no live gateway serves by it any more, and one starts.
+ */
+export function nextConfig(circumstances: ConfigCircumstances): NextConfig | undefined {
+  const { agreed, own, wish } = circumstances;
+  if (agreed === undefined)
+    return { config: tidy(own), why: 'a gateway started, and nothing was agreed yet' };
+  if (wish !== undefined) {
+    const config = tidy({ ...withoutInstances(agreed), ...wish.parts });
+    return isSame(config, agreed) ? undefined : { config, why: 'an operator wants it so' };
+  }
+  if (circumstances.ballots.every(({ config }) => config === undefined || isAgreed(agreed, config)))
+    return undefined;
+  const replaced = mayReplaceRefused(circumstances, agreed) ? withRefusedParts(agreed, own) : agreed;
+  const config = withUnanimous(replaced, circumstances.ballots);
+  return isSame(config, agreed) ? undefined : { config, why: 'all gateways are configured like this' };
+}
+
+/** No live gateway serves by what is agreed, and all are configured as this one is. */
+function mayReplaceRefused({ own, ballots, mayReplace }: ConfigCircumstances, agreed: Parts): boolean {
+  if (!mayReplace || !isRefused(agreed, own)) return false;
+  // What a release that registers nothing acts by is not known.
+  return ballots.every(({ config }) => config !== undefined && !isRefused(own, config));
+}
+
+function withRefusedParts(agreed: Parts, own: Parts): Parts {
+  const parts = Object.entries(own).filter(([part]) => effectOf(part) === 'refused');
+  return tidy({ ...agreed, ...Object.fromEntries(parts) });
+}
+
+function withUnanimous(agreed: Parts, ballots: readonly Ballot[]): Parts {
+  const configs = withoutRefused(ballots, agreed).flatMap(({ config }): Parts[] =>
+    config === undefined ? [] : [config],
+  );
+  const all = (part: string): unknown => unanimous(configs, part);
+  const next: Record<string, unknown> = { ...agreed };
+  const instances = all('instances') as readonly InstanceId[] | undefined;
+  if (instances !== undefined) {
+    const known = new Set(instancesIn(agreed));
+    const added = instances.filter((id) => !known.has(id));
+    // What all call by one name must be one and the same before agents are sent there.
+    if (added.every((id) => partsOfInstance(configs, id).every((part) => all(part) !== undefined)))
+      next['instances'] = instances;
+  }
+  const listed = new Set(instancesIn(next));
+  for (const part of new Set(configs.flatMap((config) => Object.keys(config)))) {
+    const { instance } = splitPart(part);
+    if (part === 'instances' || (instance !== undefined && !listed.has(instance))) continue;
+    const isNew = agreed[part] === undefined;
+    if (effectOf(part) === 'refused' && !isNew) continue;
+    // A part of a later release is new here. If gateways differ in it, one of them has to be refused at once.
+    const isDecided = isNew && effectOf(part) === 'refused';
+    const value = isDecided ? configs.find((config) => config[part] !== undefined)?.[part] : all(part);
+    if (value !== undefined) next[part] = value;
+  }
+  return tidy(next);
+}
+
+/** The value that all have who have the part; `undefined` where they differ. */
+function unanimous(configs: readonly Parts[], part: string): unknown {
+  const values = configs.flatMap((config) => (config[part] === undefined ? [] : [config[part]]));
+  return values.every((value) => isSame(value, values[0])) ? values[0] : undefined;
+}
+
+function partsOfInstance(configs: readonly Parts[], id: InstanceId): string[] {
+  return configs.flatMap((config) => Object.keys(config).filter((part) => splitPart(part).instance === id));
+}
+
+function withoutInstances(parts: Parts): Parts {
+  return Object.fromEntries(Object.entries(parts).filter(([part]) => splitPart(part).instance === undefined));
+}
+
+/** Without parts of instances that are not listed, and in one order. */
+function tidy(parts: Parts): Parts {
+  const listed = new Set(instancesIn(parts));
+  const entries = Object.entries(parts).filter(([part]) => {
+    const { instance } = splitPart(part);
+    return instance === undefined || listed.has(instance);
+  });
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}

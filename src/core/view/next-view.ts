@@ -1,0 +1,393 @@
+import type { AdminState, InstanceId } from '../instance.ts';
+import type { PoolMode } from './view.ts';
+import type { Parts } from './agreed-config.ts';
+import { failbackIn, instancesIn, rulesBy, withoutRefused } from './agreed-config.ts';
+import type { AgreedInstance, AgreedView, Moving, PoolEvent } from './agreed-view.ts';
+import { inLife, newLife } from './incarnations.ts';
+import type { OwnPart } from './next-config.ts';
+import { configStep } from './next-config.ts';
+import type { Ballot, Verdict } from './health-report.ts';
+import { votesNeeded } from './health-report.ts';
+import type { AgreedRules, Failback, Policy } from './policy.ts';
+import { isFailbackTime } from './policy.ts';
+
+/** What the configuration of a replica says of a pool. */
+export interface PoolRules extends AgreedRules {
+  readonly mode: PoolMode;
+  readonly instances: readonly { id: InstanceId; priority: number; admin: AdminState }[];
+}
+
+export interface Circumstances {
+  /** One for each live replica. */
+  readonly ballots: readonly Ballot[];
+  readonly policy: Policy;
+  /** What the replica's own configuration says. It counts where nothing is agreed. */
+  readonly rules: PoolRules;
+  /** The replica's part in the agreement on the configuration; none while it acts alone. */
+  readonly config?: OwnPart | undefined;
+  /** Milliseconds since the Unix epoch, by the store's clock. */
+  readonly now: number;
+  /** Live bindings of an instance, counted while the present view was in effect; `undefined` where that was not done. */
+  readonly boundAgents: (instance: InstanceId) => number | undefined;
+}
+
+export interface Decision {
+  /** All but its epoch and id, which whoever proposes it gives it. */
+  readonly view: AgreedView;
+  /** What it changes; the proposer's name is added when it is written. */
+  readonly events: readonly Omit<PoolEvent, 'by'>[];
+}
+
+/**
+ * The view that follows from what the live replicas say and the operators want,
+ * or `undefined` where the present one holds.
+ *
+ * Any replica may compute it and all come to the same result from the same
+ * circumstances, so there is no leader. Reality is never far off: what was not
+ * decided this time is decided the next.
+ */
+export function nextView(view: AgreedView, circumstances: Circumstances): Decision | undefined {
+  const fold = new Fold(view, circumstances);
+  return fold.decide();
+}
+
+/** One computation of {@link nextView}: the instances as they become, and what changed on the way. */
+class Fold {
+  readonly #view: AgreedView;
+  readonly #c: Circumstances;
+  /** By which it is decided: the agreed ones, once {@link #configure} has found them. */
+  #rules: PoolRules;
+  /** Of those who may decide. */
+  #ballots: readonly Ballot[];
+  readonly #instances: Record<InstanceId, AgreedInstance> = {};
+  readonly #events: Omit<PoolEvent, 'by'>[] = [];
+  #changed = false;
+  #config: Parts | undefined;
+  #configWish: string | undefined;
+
+  constructor(view: AgreedView, circumstances: Circumstances) {
+    this.#view = view;
+    this.#c = circumstances;
+    this.#rules = circumstances.rules;
+    this.#ballots = circumstances.ballots;
+  }
+
+  decide(): Decision | undefined {
+    this.#configure();
+    for (const id of this.#known()) this.#instances[id] = this.#instance(id);
+    const settled = this.#view.settled || this.#isSettled();
+    const { active, activated } = this.#rules.mode === 'failover' ? this.#elect(settled) : this.#view;
+    if (active !== this.#view.active || settled !== this.#view.settled || activated !== this.#view.activated)
+      this.#changed = true;
+    const moving = this.#moving();
+    if (!this.#changed) return undefined;
+    this.#noteLosses(active, moving);
+    const activeSince = active === this.#view.active ? this.#view.activeSince : this.#c.now;
+    return {
+      view: {
+        ...this.#view,
+        settled,
+        instances: this.#instances,
+        active,
+        activeSince,
+        activated,
+        moving,
+        ...(this.#config === undefined ? {} : { config: this.#config }),
+        ...(this.#configWish === undefined ? {} : { configWish: this.#configWish }),
+      },
+      events: this.#events,
+    };
+  }
+
+  /** What is agreed of the configuration comes first: all that follows is decided by it. */
+  #configure(): void {
+    const { config: part, policy, ballots, rules } = this.#c;
+    const { config, wish, events } = configStep(this.#view, part, policy, ballots);
+    if (config !== this.#view.config || wish !== this.#view.configWish) this.#changed = true;
+    this.#config = config;
+    this.#configWish = wish;
+    this.#events.push(...events);
+    this.#rules = rulesBy(config, rules, policy.rules);
+    this.#ballots = withoutRefused(ballots, config);
+  }
+
+  #moving(): readonly Moving[] {
+    const moving = this.#c.policy.moves.filter(({ until }) => this.#c.now < until);
+    const before = this.#view.moving;
+    const isSame =
+      moving.length === before.length &&
+      moving.every(
+        ({ key, to, until }, i) =>
+          key === before[i]?.key && to === before[i]?.to && until === before[i]?.until,
+      );
+    if (isSame) return before;
+    this.#changed = true;
+    return moving;
+  }
+
+  /** Where bindings could be moved away until now and cannot any more, what was learnt before is outdated. */
+  #noteLosses(active: InstanceId | '', moving: readonly Moving[]): void {
+    for (const [id, instance] of Object.entries(this.#instances)) {
+      const before = this.#view.instances[id];
+      const couldServe = before !== undefined && this.#serves(before, id, this.#view.active);
+      const moveEnded = this.#view.moving.some((move) => move.from === id && !moving.includes(move));
+      const isReborn = before !== undefined && instance.incarnation !== before.incarnation;
+      if ((this.#serves(instance, id, active) && !couldServe) || moveEnded || isReborn) {
+        this.#instances[id] = { ...instance, lostAt: this.#view.epoch };
+      }
+    }
+  }
+
+  #serves({ health, admin }: AgreedInstance, id: InstanceId, active: InstanceId | ''): boolean {
+    return health === 'up' && admin !== 'disabled' && (this.#rules.mode === 'sticky' || id === active);
+  }
+
+  /** Those of the present view that somebody still knows, and those of the configuration. */
+  #known(): Set<InstanceId> {
+    const known = new Set(this.#rules.instances.map(({ id }) => id));
+    // Those who register their configuration have said by it what they know.
+    const ballots = this.#ballots.filter(({ config }) => config === undefined);
+    // While a replica abstains it may be the one that knows it.
+    const allSpeak = ballots.every(({ opinion }) => opinion?.settled === true);
+    for (const id of Object.keys(this.#view.instances)) {
+      const isNamed = ballots.some(({ opinion }) => opinion?.verdicts[id] !== undefined);
+      if (isNamed || !allSpeak) known.add(id);
+      else if (!known.has(id)) this.#changed = true;
+    }
+    return known;
+  }
+
+  #instance(id: InstanceId): AgreedInstance {
+    const before = this.#view.instances[id];
+    let next = before ?? this.#firstSeen(id);
+    if (before === undefined) this.#changed = true;
+    next = this.#withAdmin(id, next);
+    const verdicts = this.#verdictsOn(id);
+    const life = newLife(next, verdicts, this.#live);
+    if (life !== undefined) next = this.#reborn(id, next, life);
+    next = this.#withHealth(id, next, verdicts);
+    next = this.#withQuarantine(id, next, verdicts);
+    if (next !== before) this.#changed = true;
+    return next;
+  }
+
+  #firstSeen(id: InstanceId): AgreedInstance {
+    return {
+      health: 'unknown',
+      admin: this.#rules.instances.find((instance) => instance.id === id)?.admin ?? 'enabled',
+      act: '',
+      incarnation: '',
+      past: [],
+      lives: 0,
+      quarantinedAt: 0,
+      lostAt: 0,
+    };
+  }
+
+  #verdictsOn(id: InstanceId): Verdict[] {
+    const verdicts: Verdict[] = [];
+    for (const { opinion } of this.#ballots) {
+      const verdict = opinion?.verdicts[id];
+      if (verdict !== undefined) verdicts.push(verdict);
+    }
+    return verdicts;
+  }
+
+  #withAdmin(id: InstanceId, instance: AgreedInstance): AgreedInstance {
+    const act = this.#c.policy.instances[id];
+    let next = instance;
+    if (act !== undefined && act.id !== instance.act) next = { ...next, admin: act.state, act: act.id };
+    if (next.admin !== 'draining') return next;
+
+    const deadline = act?.deadline ?? 0;
+    const isLate = deadline > 0 && this.#c.now >= deadline;
+    // Who was counted before it drained, others may have followed.
+    const isDraining = this.#view.instances[id]?.admin === 'draining';
+    if (!isLate && !(isDraining && this.#isDrained(id))) return next;
+    this.#events.push({
+      kind: 'drained',
+      instance: id,
+      from: 'draining',
+      to: 'disabled',
+      why: isLate ? 'its deadline has passed' : 'nobody is bound to it any more',
+    });
+    return { ...next, admin: 'disabled' };
+  }
+
+  #isDrained(id: InstanceId): boolean {
+    // Before the first round is over, nobody knows whom it serves.
+    if (!this.#view.settled) return false;
+    if (this.#rules.mode === 'sticky') return this.#c.boundAgents(id) === 0;
+    return this.#view.active !== id || this.#isIdle();
+  }
+
+  /** Of how many replicas a quorum is asked. */
+  get #live(): number {
+    return this.#ballots.filter(({ isAbsent }) => isAbsent !== true).length;
+  }
+
+  #isIdle(): boolean {
+    return this.#ballots.length > 0 && this.#ballots.every(({ opinion }) => opinion?.idle === true);
+  }
+
+  #reborn(id: InstanceId, instance: AgreedInstance, incarnation: string): AgreedInstance {
+    if (instance.incarnation !== '') {
+      const { incarnation: from } = instance;
+      const why = 'its health page shows a new life; bindings to the earlier one are void';
+      this.#events.push({ kind: 'restarted', instance: id, from, to: incarnation, why });
+    }
+    return { ...inLife(instance, incarnation), lives: instance.lives + 1, quarantinedAt: 0 };
+  }
+
+  #withHealth(id: InstanceId, instance: AgreedInstance, verdicts: readonly Verdict[]): AgreedInstance {
+    const { quorum } = this.#rules;
+    const live = this.#live;
+    const up = verdicts.filter(({ health }) => health === 'up').length;
+    const down = verdicts.length - up;
+    const saysUp = up > 0 && up >= votesNeeded(quorum, 'up', live);
+    const saysDown = down > 0 && down >= votesNeeded(quorum, 'down', live);
+    const votes = `${up} of ${live} gateways reach it`;
+
+    if (instance.health === 'unknown') {
+      // At the beginning one that reaches it will do, once all have spoken: there is nobody to move yet.
+      const health = saysDown ? 'down' : saysUp || (up > 0 && verdicts.length === live) ? 'up' : 'unknown';
+      if (health === 'unknown') return instance;
+      this.#events.push({ kind: health, instance: id, from: 'unknown', to: health, why: votes });
+      return health === 'up' ? this.#counted({ ...instance, health }, verdicts) : { ...instance, health };
+    }
+    if (instance.health === 'up' && saysDown) {
+      this.#events.push({ kind: 'down', instance: id, from: 'up', to: 'down', why: votes });
+      return { ...instance, health: 'down' };
+    }
+    if (instance.health === 'down' && saysUp && !saysDown) {
+      this.#events.push({ kind: 'up', instance: id, from: 'down', to: 'up', why: votes });
+      return this.#counted({ ...instance, health: 'up' }, verdicts);
+    }
+    return instance;
+  }
+
+  /** Begins a counted life where the health page tells of none. */
+  #counted(instance: AgreedInstance, verdicts: readonly Verdict[]): AgreedInstance {
+    if (!this.#rules.countsLives || verdicts.some(({ incarnation }) => incarnation !== '')) return instance;
+    const lives = instance.lives + 1;
+    return { ...inLife(instance, `+${lives}`), lives };
+  }
+
+  #withQuarantine(id: InstanceId, instance: AgreedInstance, verdicts: readonly Verdict[]): AgreedInstance {
+    const { quarantines, mode } = this.#rules;
+    if (!quarantines) return instance.quarantinedAt === 0 ? instance : { ...instance, quarantinedAt: 0 };
+
+    const before = this.#view.instances[id];
+    const lost = mode === 'sticky' && before?.health === 'up' && instance.health === 'down';
+    if (lost) {
+      const why = 'its agents are served elsewhere, and it may not know that';
+      this.#events.push({ kind: 'quarantined', instance: id, from: '', to: 'quarantined', why });
+      return { ...instance, quarantinedAt: this.#view.epoch + 1 };
+    }
+    const since = instance.quarantinedAt;
+    if (since === 0) return instance;
+    const isReleased = (this.#c.policy.released[id] ?? 0) >= since;
+    if (!isReleased && !verdicts.some(({ health, emptyAt }) => health === 'up' && emptyAt >= since)) {
+      return instance;
+    }
+    const why = isReleased ? 'released by an operator' : 'its health page shows no sessions';
+    this.#events.push({ kind: 'cleared', instance: id, from: 'quarantined', to: '', why });
+    return { ...instance, quarantinedAt: 0 };
+  }
+
+  #isSettled(): boolean {
+    const instances = Object.values(this.#instances);
+    if (instances.length > 0 && instances.every(({ health }) => health !== 'unknown')) return true;
+    return this.#ballots.length > 0 && this.#ballots.every(({ opinion }) => opinion?.settled === true);
+  }
+
+  /** The incumbent stays while it is usable; nobody is active before the first round is over. */
+  #elect(settled: boolean): { active: InstanceId | ''; activated: string } {
+    const { policy } = this.#c;
+    const { active, activated } = this.#view;
+    if (!settled) return { active, activated };
+    const incumbent = this.#instances[active];
+    const first = this.#firstInLine(active);
+
+    if (incumbent === undefined || incumbent.health !== 'up' || incumbent.admin === 'disabled') {
+      if (first === undefined) return { active: incumbent === undefined ? '' : active, activated };
+      return { active: this.#activate(first, 'the active instance is lost', active), activated };
+    }
+    const wish = policy.activate;
+    if (wish !== undefined && wish.id !== activated) {
+      const wished = this.#instances[wish.instance];
+      const canServe = wished?.health === 'up' && wished.admin === 'enabled';
+      const next = canServe && wish.instance !== active;
+      return {
+        active: next ? this.#activate(wish.instance, 'wished by an operator', active) : active,
+        activated: wish.id,
+      };
+    }
+    if (first !== undefined && this.#mayFailBack(active, first)) {
+      return { active: this.#activate(first, `failback ${this.#failback().kind}`, active), activated };
+    }
+    return { active, activated };
+  }
+
+  #mayFailBack(active: InstanceId, first: InstanceId): boolean {
+    if (this.#instances[first]?.quarantinedAt !== 0) return false;
+    // A release that acts by its own priorities would undo it, without end.
+    if (this.#c.config !== undefined && this.#ballots.some(({ config }) => config === undefined))
+      return false;
+    if (this.#priority(first) >= this.#priority(active)) return false;
+    const { activate } = this.#c.policy;
+    const failback = this.#failback();
+    // An operator wanted it here, and has not said otherwise since.
+    if (activate?.id === this.#view.activated && activate.instance === active) return false;
+    switch (failback.kind) {
+      case 'never':
+        return false;
+      case 'immediate':
+        return true;
+      case 'when-idle':
+        return this.#isIdle();
+      case 'at':
+        return isFailbackTime(failback.time, failback.zone, this.#c.now);
+    }
+  }
+
+  #failback(): Failback {
+    const { failback, failbackBy } = this.#c.policy;
+    const agreed = this.#config && failbackIn(this.#config);
+    return failbackBy === 'operator' ? failback : (agreed ?? failback);
+  }
+
+  #activate(id: InstanceId, why: string, from: InstanceId | ''): InstanceId {
+    this.#events.push({ kind: 'active', instance: id, from, to: id, why });
+    const loser = this.#instances[from];
+    if (from !== '' && loser !== undefined && this.#rules.quarantines && loser.quarantinedAt === 0) {
+      this.#instances[from] = { ...loser, quarantinedAt: this.#view.epoch + 1 };
+      const still = 'its agents are served elsewhere, and it may not know that';
+      this.#events.push({ kind: 'quarantined', instance: from, from: '', to: 'quarantined', why: still });
+    }
+    return id;
+  }
+
+  /**
+   * The lowest priority number among those that may take over from `active`.
+   * One in quarantine is better than none: its agents would otherwise reach nobody.
+   */
+  #firstInLine(active: InstanceId | ''): InstanceId | undefined {
+    const able = Object.keys(this.#instances).filter((id) => {
+      const instance = this.#instances[id];
+      return this.#isListed(id) && id !== active && instance?.health === 'up' && instance.admin === 'enabled';
+    });
+    const clear = able.filter((id) => this.#instances[id]?.quarantinedAt === 0);
+    const line = clear.length > 0 ? clear : able;
+    return line.sort((a, b) => this.#priority(a) - this.#priority(b) || (a < b ? -1 : 1))[0];
+  }
+
+  /** One that is not agreed on is still there because a gateway of another release knows it. */
+  #isListed(id: InstanceId): boolean {
+    return this.#config === undefined || instancesIn(this.#config).includes(id);
+  }
+
+  #priority(id: InstanceId): number {
+    return this.#rules.instances.find((instance) => instance.id === id)?.priority ?? Number.MAX_SAFE_INTEGER;
+  }
+}

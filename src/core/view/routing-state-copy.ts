@@ -1,0 +1,211 @@
+import type { InstanceId, InstanceState } from '../instance.ts';
+import type { View } from './view.ts';
+import { makeView } from './view.ts';
+import { modeUnder, NO_LEASE } from './lease.ts';
+import type { Replica } from './replica.ts';
+import type { Mode, Moment, Standing } from './routing-state.ts';
+
+/**
+ * A standing at one moment, for a process other than the one that agrees. It can
+ * be cloned, and says at what time of which clock it ends.
+ */
+export interface StandingSnapshot extends Omit<Standing, 'foreign' | 'modeAt'> {
+  /** Names the newest view; what is adopted is told by it. */
+  readonly viewId: string;
+  /** On the host's monotonic clock, which all its processes share, and on its wall clock. */
+  readonly leaseEnd: Moment;
+  /** The epoch of the newest view that was agreed, whatever is acted on. */
+  readonly agreedEpoch: number;
+}
+
+/** What another process needs in order to act as the replica may, with the lease on this process's monotonic clock. */
+export function snapshotOf(replica: Replica): StandingSnapshot {
+  const { view, before, isBlocked, fence, unreachable, candidates, cutOff, failing, isDrifted } = replica;
+  const { claimFailure, placesAlone, hearsStore, placesAlike, leaseEnd, agreed, actedOn } = replica;
+  return {
+    viewId: actedOn,
+    view,
+    before,
+    isBlocked,
+    fence,
+    unreachable,
+    candidates,
+    cutOff,
+    failing,
+    isDrifted,
+    claimFailure,
+    placesAlone,
+    hearsStore,
+    placesAlike,
+    leaseEnd,
+    agreedEpoch: agreed.epoch,
+  };
+}
+
+const NOBODY: ReadonlySet<InstanceId> = new Set();
+
+/**
+ * What a worker acts on: the last standing that it was told of. It judges the
+ * lease by its own look at the clock, so it needs nobody to be told that the
+ * lease has ended.
+ */
+export class StandingCopy implements Standing {
+  readonly #offsetMs: number;
+  readonly #knows: (instance: InstanceId) => boolean;
+  #told: StandingSnapshot;
+  #view: View;
+  #foreign: ReadonlySet<InstanceId> = NOBODY;
+  #candidates: readonly InstanceState[] = [];
+  #leaseEnd = NO_LEASE;
+
+  /**
+   * @param offsetMs what this process's monotonic clock lags behind the host's
+   * @param knows can this process send anything to the instance?
+   */
+  constructor(
+    { pool, mode }: Pick<View, 'pool' | 'mode'>,
+    offsetMs: number,
+    knows: (instance: InstanceId) => boolean,
+  ) {
+    this.#offsetMs = offsetMs;
+    this.#knows = knows;
+    this.#view = makeView({
+      pool,
+      mode,
+      epoch: 0,
+      settled: false,
+      instances: [],
+      active: '',
+      moving: new Map(),
+    });
+    this.#told = {
+      viewId: '',
+      view: this.#view,
+      before: undefined,
+      isBlocked: true,
+      fence: '',
+      unreachable: NOBODY,
+      candidates: [],
+      cutOff: NOBODY,
+      failing: NOBODY,
+      placesAlone: false,
+      hearsStore: false,
+      placesAlike: false,
+      leaseEnd: NO_LEASE,
+      agreedEpoch: 0,
+    };
+  }
+
+  /** Returns true where something has changed other than the end of the lease. */
+  apply(told: StandingSnapshot, mono: number, wall: number): boolean {
+    const was = this.#told;
+    const before = [this.modeAt(mono, wall), was.viewId, ...facets(was)].join();
+    // The same object as long as it says the same, so that readers can compare.
+    const { epoch, fit } = this.#view;
+    if (told.viewId !== was.viewId || told.view.epoch !== epoch || told.view.fit !== fit)
+      this.#view = told.view;
+    this.#told = { ...told, view: this.#view };
+    const { mono: end, wall: wallEnd } = told.leaseEnd;
+    this.#leaseEnd = { mono: end - this.#offsetMs, wall: wallEnd };
+    this.#foreign = new Set([...this.#view.instances.keys()].filter((id) => !this.#knows(id)));
+    this.#candidates = told.candidates.filter(({ id }) => !this.#foreign.has(id));
+    return before !== [this.modeAt(mono, wall), told.viewId, ...facets(this.#told)].join();
+  }
+
+  /** A process that stood still does not know what it missed. */
+  dropLease(): void {
+    this.#leaseEnd = NO_LEASE;
+  }
+
+  get viewId(): string {
+    return this.#told.viewId;
+  }
+
+  get agreedEpoch(): number {
+    return this.#told.agreedEpoch;
+  }
+
+  get view(): View {
+    return this.#view;
+  }
+
+  get before(): View | undefined {
+    return this.#told.before;
+  }
+
+  get isBlocked(): boolean {
+    return this.#told.isBlocked;
+  }
+
+  get fence(): string {
+    return this.#told.fence;
+  }
+
+  get unreachable(): ReadonlySet<InstanceId> {
+    return this.#told.unreachable;
+  }
+
+  get candidates(): readonly InstanceState[] {
+    return this.#candidates;
+  }
+
+  get isDrifted(): boolean {
+    return this.#told.isDrifted === true;
+  }
+
+  get claimFailure(): string | undefined {
+    return this.#told.claimFailure;
+  }
+
+  get cutOff(): ReadonlySet<InstanceId> {
+    return this.#told.cutOff;
+  }
+
+  get failing(): ReadonlySet<InstanceId> {
+    return this.#told.failing;
+  }
+
+  get leaseEnd(): Moment {
+    return this.#leaseEnd;
+  }
+
+  /** Its own: during a reload a worker still knows instances that the controller does not know any more. */
+  get foreign(): ReadonlySet<InstanceId> {
+    return this.#foreign;
+  }
+
+  get placesAlone(): boolean {
+    return this.#told.placesAlone;
+  }
+
+  get hearsStore(): boolean {
+    return this.#told.hearsStore;
+  }
+
+  get placesAlike(): boolean {
+    return this.#told.placesAlike;
+  }
+
+  modeAt(mono: number, wall: number): Mode {
+    return modeUnder(this.#leaseEnd, this.#told.placesAlone, mono, wall);
+  }
+}
+
+/** All but the lease that a waiting request may have waited for. */
+export function facets(standing: Omit<Standing, 'foreign' | 'modeAt'>): readonly unknown[] {
+  const ids = (some: Iterable<InstanceId>): string => [...some].join('|');
+  return [
+    standing.view.epoch,
+    standing.view.fit,
+    standing.isBlocked,
+    standing.before?.epoch,
+    standing.fence,
+    standing.placesAlone,
+    standing.hearsStore,
+    standing.placesAlike,
+    standing.claimFailure === undefined,
+    ids(standing.unreachable),
+    ids(standing.cutOff),
+    ids(standing.candidates.map(({ id }) => id)),
+  ];
+}

@@ -1,0 +1,91 @@
+import type { Binding, Claim, Placement } from '../../core/binding.ts';
+import type { Name, RequestName } from '../../core/identity.ts';
+import type { InstanceId } from '../../core/instance.ts';
+import type {
+  AffinityListener,
+  AffinityStore,
+  BindingPage,
+  BindingQuery,
+  KnownBinding,
+} from '../../core/ports.ts';
+import { NamesNoAgent, StaleView, StoreUnavailable, UnknownCursor } from '../../core/ports.ts';
+import type { Calls } from './calls.ts';
+import type { StoreNews } from './messages.ts';
+
+// The store answers in a fraction of a millisecond; the controller in front of it may be busy.
+const STORE_MS = 500;
+// A page of a listing, and what is written back, may be long.
+const BULK_MS = 5_000;
+
+/** The embedded store, which only one process can use: a worker asks the controller for it. */
+export class RemoteStore implements AffinityStore {
+  readonly #pool: string;
+  readonly #calls: Calls;
+  #listener: AffinityListener | undefined;
+
+  constructor(pool: string, calls: Calls) {
+    this.#pool = pool;
+    this.#calls = calls;
+  }
+
+  claim(names: readonly RequestName[], proposal: Placement, fence: string): Promise<Claim> {
+    return this.#ask('storeClaim', [names, proposal, fence]);
+  }
+
+  rebind(expected: Binding, proposal: Placement, fence: string): Promise<Claim> {
+    return this.#ask('storeRebind', [expected, proposal, fence]);
+  }
+
+  renew(names: readonly Name[]): Promise<Binding | undefined> {
+    return this.#ask('storeRenew', [names]);
+  }
+
+  release(name: Name): Promise<void> {
+    return this.#ask('storeRelease', [name]);
+  }
+
+  restore(entries: readonly KnownBinding[]): Promise<Binding[]> {
+    return this.#ask('storeRestore', [entries], BULK_MS);
+  }
+
+  counts(): Promise<ReadonlyMap<InstanceId, number>> {
+    return this.#ask('storeCounts', []);
+  }
+
+  list(query: BindingQuery): Promise<BindingPage> {
+    return this.#ask('storeList', [query], BULK_MS);
+  }
+
+  listen(listener: AffinityListener): void {
+    this.#listener = listener;
+    listener.onGap();
+  }
+
+  /** What another process did through the controller. */
+  hear({ bound, moved }: StoreNews): void {
+    if (moved.length > 0) this.#listener?.onMoved(moved);
+    if (bound !== undefined) this.#listener?.onBound(bound.binding, bound.aliases, bound.epoch);
+  }
+
+  /** The controller has ended, perhaps before it could tell of what it did. */
+  mayHaveMissed(): void {
+    this.#listener?.onGap();
+  }
+
+  async close(): Promise<void> {
+    this.#listener = undefined;
+  }
+
+  async #ask<T>(method: string, args: readonly unknown[], limitMs = STORE_MS): Promise<T> {
+    try {
+      return (await this.#calls.call(method, [this.#pool, ...args], limitMs)) as T;
+    } catch (error) {
+      const { name, message } = error as Error;
+      if (name === 'NamesNoAgent') throw new NamesNoAgent();
+      if (name === 'StaleView') throw new StaleView(message);
+      if (name === 'StoreUnavailable') throw new StoreUnavailable(message);
+      if (name === 'UnknownCursor') throw new UnknownCursor(message);
+      throw new StoreUnavailable(`the controller, which keeps the store, did not answer: ${message}`, error);
+    }
+  }
+}

@@ -1,0 +1,32 @@
+import { BodySearch } from '../soap/body-search.ts';
+import type { Exchange } from './request-context.ts';
+
+// The Envelope, the Body, the operation.
+const OPERATION_DEPTH = 3;
+
+/**
+ * Tells the requests with which agents log on from all others. By the first
+ * element of the SOAP Body, as instances do; SOAPAction is empty more often than
+ * not. A body that cannot be read is no logon.
+ */
+export class LogonSearch {
+  readonly #search: BodySearch;
+  readonly #maxBytes: number;
+
+  /** @param maxBytes how much of a body is read before it is forwarded */
+  constructor(maxBytes: number) {
+    this.#search = new BodySearch([], { maxBytes, maxDepth: OPERATION_DEPTH, wantsOperation: true });
+    this.#maxBytes = maxBytes;
+  }
+
+  async isLogon({ body, raw }: Exchange, operations: readonly string[]): Promise<boolean> {
+    if (body === undefined || operations.length === 0) return false;
+    await body.collect(this.#maxBytes);
+    const { operation } = await this.#search.search(
+      body.head,
+      { contentType: raw.headers['content-type'], contentEncoding: raw.headers['content-encoding'] },
+      body.complete,
+    );
+    return operation !== undefined && operations.includes(operation);
+  }
+}

@@ -1,0 +1,371 @@
+import type { CachedBinding } from '../affinity/binding-cache.ts';
+import type { Bound, Decision } from '../affinity/bindings-options.ts';
+import { storedKey } from '../affinity/stored-name.ts';
+import type { Standing } from '../core/view/routing-state.ts';
+import { rendezvous } from '../core/balancers.ts';
+import type { Binding } from '../core/binding.ts';
+import type { ErrorCode } from '../core/errors.ts';
+import { GatewayError } from '../core/errors.ts';
+import { mustGiveUp } from '../core/give-up.ts';
+import type { Name, RequestName } from '../core/identity.ts';
+import { aliasesOf, byWeight } from '../core/identity.ts';
+import type { InstanceState } from '../core/instance.ts';
+import { isUsable } from '../core/instance.ts';
+import type { Coordinator } from '../core/ports.ts';
+import { NamesNoAgent, StaleView, StoreUnavailable, wasLate } from '../core/ports.ts';
+import type { RoutedBinding, Verdict, WayToBind } from '../core/route.ts';
+import { allPlaceAlike, judge, wayToBind } from '../core/route.ts';
+import { placementAt } from '../core/view/view.ts';
+import type { Exchange } from './request-context.ts';
+import type { Pool } from './pools.ts';
+import { bindsAgents } from './pools.ts';
+
+/**
+ * What a request waits for.
+ *
+ * `starting`: the first verdict on every instance. `no-instance`: one that may
+ * take it. `view`: that the new view is in effect. `lease`: that the view may be
+ * acted on again. `store`: that bindings can be made again.
+ */
+export type WaitReason = 'starting' | 'no-instance' | 'view' | 'lease' | 'store';
+
+export interface Wait {
+  readonly wait: WaitReason;
+  /** When to look again although nothing was heard, in ms. */
+  readonly againMs: number;
+}
+
+/** Where a request may go now, and by what: the agent's binding, or as those go that need none. */
+export interface Way extends RoutedBinding {
+  /** The name that holds the binding, if there is one. */
+  readonly root: Name | undefined;
+  readonly entry: CachedBinding | undefined;
+}
+
+/** A binding, and the epoch in which it was learnt; 0 where no store confirmed it. */
+interface Learnt {
+  readonly binding: Binding;
+  readonly epoch: number;
+}
+
+export type Route = Way | Wait;
+
+// Each turn but the first follows news of the ledger, each move an act of another gateway; whoever waits lets go.
+const MOST_TURNS = 5;
+const MOST_MOVES = 5;
+
+// Far longer than a claim takes, and far shorter than it may.
+const LATE_MS = 10;
+
+const STARTING: Wait = { wait: 'starting', againMs: Number.POSITIVE_INFINITY };
+const NO_INSTANCE: Wait = { wait: 'no-instance', againMs: Number.POSITIVE_INFINITY };
+const VIEW: Wait = { wait: 'view', againMs: Number.POSITIVE_INFINITY };
+const LEASE: Wait = { wait: 'lease', againMs: Number.POSITIVE_INFINITY };
+// Nobody tells when a store is quick enough again that was too slow for a claim.
+const STORE: Wait = { wait: 'store', againMs: 250 };
+
+/**
+ * Finds the instance of a request: by its binding, or by making one before the
+ * request leaves. Changes nothing but the exchange's own record and the binding.
+ */
+export class Router {
+  readonly #coordinator: Coordinator;
+
+  constructor(coordinator: Coordinator) {
+    this.#coordinator = coordinator;
+  }
+
+  /** What is known of the request's agent here, without asking anyone. */
+  known(pool: Pool, exchange: Exchange): CachedBinding | undefined {
+    return bindsAgents(pool) ? pool.bindings.findFor(exchange) : undefined;
+  }
+
+  /** @throws GatewayError where the request must be refused */
+  async route(pool: Pool, exchange: Exchange): Promise<Route> {
+    let trouble: Wait | undefined;
+    let isLate = false;
+    for (let turn = 0; turn < MOST_TURNS; turn += 1) {
+      const before = trouble;
+      const begunAt = performance.now();
+      try {
+        const route = this.#atHand(pool, exchange) ?? (await this.#bind(pool, exchange, aliasesOf(exchange)));
+        if (route !== LEASE) return route;
+        trouble = LEASE;
+      } catch (error) {
+        if (error instanceof StaleView) trouble = VIEW;
+        else if (error instanceof StoreUnavailable) trouble = STORE;
+        else if (error instanceof NamesNoAgent) {
+          // It goes on without the name that is none.
+          exchange.session = undefined;
+          exchange.ignore('shared');
+          continue;
+        } else throw error;
+        isLate = wasLate(error);
+      }
+      // What did not answer twice will not the third time; a view that was overtaken is the sign of a new one.
+      if (trouble === before && trouble !== VIEW) return trouble;
+      if (trouble === STORE) {
+        const asking = this.#coordinator.storeFailed(pool.name, { since: begunAt, wasLate: isLate });
+        const known = this.#unconfirmed(pool, exchange);
+        if (known !== undefined) return known;
+        await asking;
+      } else await this.#coordinator.renew(pool.name);
+    }
+    return trouble ?? VIEW;
+  }
+
+  /** The route, as far as nothing has to be asked or made for it; `undefined` where it has. */
+  #atHand(pool: Pool, exchange: Exchange): Route | undefined {
+    const { standing, bindings } = pool;
+    exchange.epoch = standing.view.epoch;
+    const { fit, settled } = standing.view;
+    // Before any name is looked up: under its own rules it may mean another agent.
+    if (fit === 'differs') return stay(fit);
+    if (!settled) return STARTING;
+    if (fit === 'unknown' && standing.modeAt(performance.now(), Date.now()) !== 'storeless') return VIEW;
+
+    const entry = this.known(pool, exchange);
+    if (entry === undefined) return isBound(pool, exchange) ? undefined : this.#routeUnbound(pool, exchange);
+    const mono = performance.now();
+    const wall = Date.now();
+    if (!bindings.isTrusted(entry, standing, standing.modeAt(mono, wall) === 'storeless')) return undefined;
+    const way = wayBy(entry.binding, entry.epoch, entry);
+    const verdict = judgeWay(standing, way, mono, wall);
+    if (verdict === 'move' || verdict === 'outdated') return undefined;
+    if (verdict !== 'forward') return stay(verdict);
+    // The hot path.
+    decide(exchange, 'bound');
+    return way;
+  }
+
+  /** By a cached binding that the store should have been asked about, but it does not answer. */
+  #unconfirmed(pool: Pool, exchange: Exchange): Way | undefined {
+    const { standing, bindings } = pool;
+    const entry = this.known(pool, exchange);
+    if (entry === undefined || !bindings.isUsable(entry, standing)) return undefined;
+    const way = wayBy(entry.binding, entry.epoch, entry);
+    if (judgeWay(standing, way, performance.now(), Date.now()) !== 'forward') return undefined;
+    decide(exchange, 'bound');
+    return way;
+  }
+
+  /** Where every gateway would place a new agent alike, the store's answer could be no other. */
+  #alike(pool: Pool, exchange: Exchange, names: readonly RequestName[]): Way | undefined {
+    const { standing, bindings, balancer } = pool;
+    // By a session alone, or a user who is only found beside one, another gateway may come to another place.
+    const [first] = names;
+    if (balancer !== rendezvous || first?.kind !== 'user' || first.found === true) return undefined;
+    if (!bindings.isComplete) return undefined;
+    if (!allPlaceAlike(standing, performance.now(), Date.now())) return undefined;
+    const chosen = rendezvous(standing.candidates, storedKey(first));
+    if (chosen === undefined) return undefined;
+    const { binding, decision } = bindings.claimAlone(names, placementAt(chosen));
+    const way = wayBy(binding, standing.view.epoch, this.known(pool, exchange));
+    if (judgeWay(standing, way, performance.now(), Date.now()) !== 'forward') return undefined;
+    decide(exchange, decision);
+    return way;
+  }
+
+  /** For requests that name nobody, and where the active instance serves everybody. */
+  #routeUnbound(pool: Pool, exchange: Exchange): Route {
+    const { standing, mode } = pool;
+    const { view, candidates } = standing;
+    const chosen =
+      mode === 'failover'
+        ? view.instances.get(view.active)
+        : pool.anonymousBalancer(candidates, exchange.request.id, pool.load);
+    if (chosen === undefined) return nobody(standing);
+    const { id: instance, incarnation } = chosen;
+    const way: Way = { instance, incarnation, root: undefined, entry: undefined };
+    const verdict = judgeWay(standing, way, performance.now(), Date.now());
+    // An active instance that is down, and nobody to take over.
+    if (verdict === 'move' || verdict === 'outdated') return NO_INSTANCE;
+    if (verdict !== 'forward') return stay(verdict);
+    decide(exchange, mode === 'failover' ? 'bound' : 'anonymous');
+    return way;
+  }
+
+  /**
+   * Learns or makes the binding, and moves it until it is where the request may
+   * go. One step each, unless the view changes meanwhile or another gateway
+   * moves it too.
+   */
+  async #bind(pool: Pool, exchange: Exchange, names: readonly RequestName[]): Promise<Route> {
+    const { standing } = pool;
+    // The store may still carry out what it was asked for this agent, so no other decision may stand beside it.
+    const isAsked = pool.bindings.awaitsAnswer(names);
+    if (isAsked || standing.claimFailure !== undefined || isWithoutAnswer(standing)) {
+      const way = this.#unconfirmed(pool, exchange) ?? this.#alike(pool, exchange, names);
+      if (way !== undefined) return way;
+      if (isAsked) return STORE;
+    }
+    let learnt = await this.#claim(pool, exchange, names);
+    for (let moves = 0; moves <= MOST_MOVES; moves += 1) {
+      if ('wait' in learnt) return learnt;
+      // While the store was asked, the view may have moved on.
+      exchange.epoch = standing.view.epoch;
+      const way = wayBy(learnt.binding, learnt.epoch, this.known(pool, exchange));
+      const verdict = judgeWay(standing, way, performance.now(), Date.now());
+      if (verdict === 'forward') return way;
+      if (verdict === 'outdated' && standing.fence === '') return STORE;
+      if (verdict === 'outdated') learnt = await this.#claim(pool, exchange, names);
+      else if (verdict === 'move') learnt = await this.#move(pool, exchange, names, learnt.binding);
+      else return stay(verdict);
+    }
+    return VIEW;
+  }
+
+  async #claim(pool: Pool, exchange: Exchange, names: readonly RequestName[]): Promise<Learnt | Wait> {
+    const { standing, bindings } = pool;
+    const { way, epoch } = howToBind(standing);
+    if (way === 'renew' || way === 'wait') return noWay(standing, way);
+    const proposal = this.#propose(pool, storedKey(names[0] as Name), way);
+    if (way === 'storeless') {
+      const bound = proposal && bindings.claimAlone(names, placementAt(proposal));
+      if (bound !== undefined) take(exchange, bound);
+      return knownHere(pool, names, epoch) ?? nobody(standing);
+    }
+    if (proposal === undefined) {
+      // Nobody takes new agents, but those of a draining instance are still at home there.
+      const binding = await bindings.lookup(names);
+      if (binding === undefined) return nobody(standing);
+      decide(exchange, 'bound');
+      return { binding, epoch };
+    }
+    // A store that is late may be away: the ledger is asked meanwhile, so that this is known when the claim fails.
+    const late = setTimeout(() => void this.#coordinator.renew(pool.name), LATE_MS);
+    const bound = await bindings
+      .claim(names, placementAt(proposal), standing.fence)
+      .finally(() => clearTimeout(late));
+    take(exchange, bound);
+    return { binding: bound.binding, epoch };
+  }
+
+  async #move(pool: Pool, exchange: Exchange, names: readonly Name[], from: Binding): Promise<Learnt | Wait> {
+    const { standing, bindings } = pool;
+    const { way, epoch } = howToBind(standing);
+    if (way === 'renew' || way === 'wait') return noWay(standing, way);
+    // The root, not the request's first name: whatever an agent is called by, all gateways propose alike.
+    const next = this.#propose(pool, storedKey(from.root), way);
+    if (next === undefined) return nobody(standing);
+    const moved =
+      way === 'claim'
+        ? await bindings.rebind(names, from, placementAt(next), standing.fence)
+        : bindings.moveAlone(names, from, placementAt(next));
+    if (moved.decision === 'rebound') exchange.sessionLost = true;
+    decide(exchange, moved.decision);
+    return { binding: moved.binding, epoch };
+  }
+
+  #propose(pool: Pool, key: string, way: WayToBind): InstanceState | undefined {
+    const { view, candidates } = pool.standing;
+    const to = view.moving.get(key);
+    if (to !== undefined) {
+      const target = view.instances.get(to);
+      return target !== undefined && isUsable(target) ? target : undefined;
+    }
+    // Without the store gateways cannot talk, but they can all come to the same conclusion.
+    return way === 'storeless' ? rendezvous(candidates, key) : pool.balancer(candidates, key, pool.load);
+  }
+}
+
+/** {@link judge} */
+export function judgeWay(standing: Standing, way: Way, mono: number, wall: number): Verdict {
+  return judge(standing, withKey(standing, way), mono, wall);
+}
+
+/** {@link mustGiveUp} */
+export function mustGiveUpWay(standing: Standing, way: Way, mono: number, wall: number): boolean {
+  return mustGiveUp(standing, withKey(standing, way), mono, wall);
+}
+
+/** The key of the root is worth computing only while an agent is on the way elsewhere. */
+function withKey(standing: Standing, way: Way): RoutedBinding {
+  const isMoving = standing.view.moving.size > 0 || (standing.before?.moving.size ?? 0) > 0;
+  return isMoving && way.root !== undefined ? { ...way, key: storedKey(way.root) } : way;
+}
+
+/** What a client is told whose request waited in vain. */
+export function waitedInVain({ wait }: Wait, { claimFailure }: Pick<Standing, 'claimFailure'>): ErrorCode {
+  switch (wait) {
+    case 'starting':
+      return 'GW_STARTING';
+    case 'no-instance':
+    case 'view':
+      return 'GW_NO_INSTANCE';
+    case 'store':
+      return claimFailure === undefined ? 'GW_AFFINITY_UNAVAILABLE' : 'GW_BINDING_UNAVAILABLE';
+    case 'lease':
+      return 'GW_AFFINITY_UNAVAILABLE';
+  }
+}
+
+/** @throws GatewayError where waiting would not help */
+function stay(verdict: 'wait' | 'renew' | 'cut-off' | 'differs'): Wait {
+  if (verdict === 'differs') throw new GatewayError('GW_CONFIG_DIFFERS');
+  if (verdict === 'cut-off') throw new GatewayError('GW_INSTANCE_CUT_OFF');
+  return verdict === 'renew' ? LEASE : VIEW;
+}
+
+function wayBy(binding: Binding, epoch: number, entry: CachedBinding | undefined): Way {
+  const { instance, incarnation, root } = binding;
+  return { instance, incarnation, epoch, root, entry };
+}
+
+/** What is agreed without the store, or by views that it never had, is asked for again once it is back. */
+function howToBind(standing: Standing): { way: WayToBind; epoch: number } {
+  const mono = performance.now();
+  const wall = Date.now();
+  const epoch = standing.modeAt(mono, wall) === 'leased' ? standing.view.epoch : 0;
+  return { way: wayToBind(standing, mono, wall), epoch };
+}
+
+/** The view holds, but the store does not answer, so nothing can be asked of it. */
+function isWithoutAnswer(standing: Standing): boolean {
+  const { fence, isBlocked, before } = standing;
+  if (fence !== '' || isBlocked || before !== undefined) return false;
+  return standing.modeAt(performance.now(), Date.now()) === 'leased';
+}
+
+function noWay(standing: Standing, way: 'renew' | 'wait'): Wait {
+  if (way === 'renew') return LEASE;
+  return standing.isBlocked || standing.before !== undefined ? VIEW : STORE;
+}
+
+/**
+ * Nobody takes new agents here.
+ *
+ * @throws GatewayError where the other gateways could place him
+ */
+function nobody({ view, cutOff }: Standing): Wait {
+  const isCutOff = view.assignable.length > 0 && view.assignable.every(({ id }) => cutOff.has(id));
+  return isCutOff ? stay('cut-off') : NO_INSTANCE;
+}
+
+/** @throws GatewayError where a request that names nobody is refused */
+function isBound(pool: Pool, { user, session, address }: Exchange): boolean {
+  if (!bindsAgents(pool)) return false;
+  if (user !== undefined || session !== undefined || address !== undefined) return true;
+  if (pool.mode === 'sticky' && pool.anonymous === 'refuse') throw new GatewayError('GW_IDENTITY_MISSING');
+  return false;
+}
+
+/** What the store said of an agent may be outdated; what was decided here, without it, bears no epoch and cannot be. */
+function knownHere({ bindings }: Pool, names: readonly RequestName[], epoch: number): Learnt | undefined {
+  for (const name of byWeight(names)) {
+    const entry = bindings.get(name);
+    if (entry !== undefined)
+      return { binding: entry.binding, epoch: entry.epoch === 0 ? epoch : entry.epoch };
+  }
+  return undefined;
+}
+
+function take(exchange: Exchange, { decision, passedOver }: Bound): void {
+  decide(exchange, decision);
+  exchange.passedOver ??= passedOver;
+}
+
+/** That a binding was found says less than that it was made or moved. */
+function decide(exchange: Exchange, decision: Decision | 'anonymous'): void {
+  if (decision !== 'bound' || exchange.decision === 'refused') exchange.decision = decision;
+}

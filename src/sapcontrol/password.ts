@@ -1,0 +1,36 @@
+import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import type { PasswordRecord, ScryptCost } from '../core/password-record.ts';
+
+// One of the settings that OWASP's Password Storage Cheat Sheet calls equal; 32 MB.
+export const USUAL_COST: ScryptCost = { logN: 15, blockSize: 8, parallelization: 3 };
+
+const SALT_BYTES = 16;
+const HASH_BYTES = 32;
+
+export async function hashPassword(
+  user: string,
+  password: string,
+  cost: ScryptCost = USUAL_COST,
+): Promise<PasswordRecord> {
+  const salt = randomBytes(SALT_BYTES);
+  return { user, cost, salt, hash: await derive(password, salt, HASH_BYTES, cost) };
+}
+
+/** Takes as long for a wrong password as for the right one. */
+export async function isPasswordOf(record: PasswordRecord, password: string): Promise<boolean> {
+  const { salt, hash, cost } = record;
+  return timingSafeEqual(await derive(password, salt, hash.length, cost), hash);
+}
+
+function derive(password: string, salt: Uint8Array, bytes: number, cost: ScryptCost): Promise<Buffer> {
+  const { logN, blockSize: r, parallelization: p } = cost;
+  // Node refuses to go beyond `maxmem`, and its default is just below what the usual cost takes.
+  const options = { N: 2 ** logN, r, p, maxmem: 2 * 128 * r * 2 ** logN };
+  return new Promise((resolve, reject) => {
+    // Terminals and browsers compose accents differently (RFC 7617 §2.1 asks for NFC).
+    scrypt(password.normalize('NFC'), salt, bytes, options, (error, key) => {
+      if (error === null) resolve(key);
+      else reject(error);
+    });
+  });
+}

@@ -1,0 +1,146 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import Fastify from 'fastify';
+import type { Logger } from '../telemetry/logger.ts';
+import { spareThoseWhoWait } from '../admin/idle-connections.ts';
+import { readCall, writeFault, writeResponse } from './envelope.ts';
+import type { MethodName } from './message-types.ts';
+import type { Methods } from './methods.ts';
+import type { PasswordGate } from './password-gate.ts';
+import { SoapFault } from './soap-fault.ts';
+import { ActRefused } from './source.ts';
+import { wsdl } from './wsdl.ts';
+
+/**
+ * Who may call what is protected. `everyone` is for a socket that only its owner
+ * can open; without a gate nobody may.
+ */
+export type Trust = 'everyone' | PasswordGate | undefined;
+
+export interface SapControlServerOptions {
+  readonly methods: Methods;
+  readonly trust: Trust;
+  readonly logger: Logger;
+  /** Host and port for the WSDL, where a request does not tell by its Host. */
+  readonly authority: string;
+}
+
+const MOST_BYTES = 64 * 1_024;
+const MOST_CONNECTIONS = 100;
+const XML = 'text/xml; charset=utf-8';
+const REALM = 'Basic realm="SAPControl", charset="UTF-8"';
+
+/** HTTP itself stands in the way, not what was asked. */
+class Refusal extends SoapFault {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super('Client', message);
+    this.status = status;
+  }
+}
+
+/**
+ * The SAPControl web service on one listener of its own.
+ *
+ *   POST /…     a method, at any path: clients use `/` and `/SAPControl.cgi`
+ *   GET /?wsdl, GET /SAPControl.cgi?wsdl
+ */
+export function createSapControlServer(options: SapControlServerOptions): FastifyInstance {
+  const { methods, trust, logger, authority } = options;
+  const fastify = Fastify({
+    logger: false,
+    bodyLimit: MOST_BYTES,
+    requestTimeout: 10_000,
+    connectionTimeout: 30_000,
+    forceCloseConnections: true,
+    // Who still gets through is told the state, as before.
+    return503OnClosing: false,
+    // A path that cannot be decoded is as good as any other.
+    rewriteUrl: ({ url = '/', method }) => (method === 'POST' ? '/' : url),
+    frameworkErrors: (_error, _request, reply) => notFound(reply),
+  });
+  fastify.server.maxConnections = MOST_CONNECTIONS;
+  spareThoseWhoWait(fastify);
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+
+  fastify.post('/', async (request, reply) => {
+    const encoding = request.headers['content-encoding'] ?? 'identity';
+    if (encoding !== 'identity') throw new Refusal(415, 'send the message without Content-Encoding');
+    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+    const call = readCall(body);
+    const answer = await methods.run(call, (method) => demand(method, request, trust, logger));
+    return reply.type(XML).send(writeResponse(call.method, answer));
+  });
+  for (const path of ['/', '/SAPControl.cgi']) {
+    fastify.get<{ Querystring: Record<string, unknown> }>(path, async ({ query, headers }, reply) => {
+      if (!Object.keys(query).some((key) => key.toLowerCase() === 'wsdl'))
+        return reply.code(404).type('text/plain').send('POST a SOAP message here, or GET /?wsdl\n');
+      return reply.type(XML).send(wsdl(`http://${headers.host ?? authority}/SAPControl.cgi`));
+    });
+  }
+  fastify.setNotFoundHandler((_request, reply) => notFound(reply));
+  fastify.setErrorHandler<FastifyError | SoapFault>((error, _request, reply) => {
+    answerError(error, reply, logger);
+  });
+  return fastify;
+}
+
+function notFound(reply: FastifyReply): void {
+  reply.code(404).type('text/plain').send('not found: this port has /?wsdl and takes SOAP by POST\n');
+}
+
+/** Throws where the caller may not call `method`. */
+async function demand(
+  method: MethodName,
+  { headers, socket }: FastifyRequest,
+  trust: Trust,
+  logger: Logger,
+): Promise<void> {
+  // A browser adds a password that it knows by itself, whosever page it shows.
+  if (headers.origin !== undefined) throw new Refusal(403, `${method} is not for pages in a browser`);
+  const peer = socket.remoteAddress ?? 'unix socket';
+  if (trust === undefined)
+    throw new SoapFault(
+      'Server',
+      `permission denied: ${method} needs sapcontrol.passwordFile, which this gateway has not, or the Unix socket`,
+    );
+  const verdict = trust === 'everyone' ? TRUSTED : await trust.check(headers.authorization);
+  switch (verdict.kind) {
+    case 'granted':
+      logger.info({ method, user: verdict.user, peer }, 'sapcontrol call allowed');
+      return;
+    case 'busy':
+      throw new Refusal(503, 'too many passwords are being checked; try again');
+    case 'absent':
+      throw new Refusal(401, `${method} needs a user and password, by Basic authentication`);
+    case 'wrong':
+      logger.warn({ method, peer }, 'sapcontrol call refused: wrong user or password');
+      throw new Refusal(401, 'invalid credentials: the user or the password is wrong');
+  }
+}
+
+const TRUSTED = { kind: 'granted', user: 'owner of the socket' } as const;
+
+function answerError(error: FastifyError | SoapFault, reply: FastifyReply, logger: Logger): void {
+  const { fault, status } = faultOf(error);
+  if (status === 500 && fault.message === FAILED) logger.error({ err: error }, 'sapcontrol call failed');
+  if (status === 401) reply.header('www-authenticate', REALM);
+  // Whatever else was under way on this connection cannot be told from the rest of what was not read.
+  if (status === 413) reply.header('connection', 'close');
+  reply.code(status).type(XML).send(writeFault(fault));
+}
+
+const FAILED = 'the gateway failed; see its log';
+
+function faultOf(error: FastifyError | SoapFault): { fault: SoapFault; status: number } {
+  if (error instanceof Refusal) return { fault: error, status: error.status };
+  if (error instanceof SoapFault) return { fault: error, status: 500 };
+  if (error instanceof ActRefused) return { fault: new SoapFault('Server', error.message), status: 500 };
+  const status = (error as FastifyError).statusCode ?? 500;
+  if (status === 413)
+    return { fault: new SoapFault('Client', `a message has at most ${MOST_BYTES} bytes`), status };
+  if (status >= 400 && status < 500)
+    return { fault: new SoapFault('Client', 'the request is no HTTP that can be read'), status };
+  return { fault: new SoapFault('Server', FAILED), status: 500 };
+}

@@ -1,0 +1,261 @@
+import { compactIncarnation } from '../affinity/stored-name.ts';
+import type { Pattern } from '../config/pattern.ts';
+import { compilePattern } from '../config/pattern.ts';
+import type { Config, HealthConfig, InstanceConfig, PoolConfig } from '../config/schema.ts';
+import { parsePointer, parseStatusRange } from '../config/syntax.ts';
+import type { PoolBindings, PoolSource } from '../admin/pool-source.ts';
+import type { CoordinatorEvents, Publisher } from '../coordination/coordinator-options.ts';
+import { PoolCoordinator } from '../coordination/pool-coordinator.ts';
+import type { Parts } from '../core/view/agreed-config.ts';
+import type { Knowledge } from '../core/view/replica-options.ts';
+import type { InstanceId } from '../core/instance.ts';
+import type { LedgerClient } from '../core/ports.ts';
+import { instanceClient, instanceConnector } from '../proxy/instance-connector.ts';
+import type { KnownAddresses, Resolve } from '../health/addresses.ts';
+import { Addresses } from '../health/addresses.ts';
+import { byPattern, byPointer } from '../health/incarnation.ts';
+import type { Probe } from '../health/probe.ts';
+import { createProbe } from '../health/probe.ts';
+import { Prober } from '../health/prober.ts';
+import { HOST_CLOCK_OFFSET_MS } from '../process/ipc/host-clock.ts';
+import type { PoolLoad } from '../process/ipc/pool-load.ts';
+import { tlsOf } from './data-pool.ts';
+import { poolParts, poolRules, poolWeights } from './pool-parts.ts';
+
+/** What the control half asks of those who carry the pool's traffic, wherever they are. */
+export interface Traffic {
+  load(): PoolLoad;
+  /** {@link PoolCoordinatorOptions.writeBack} */
+  writeBack(life: string): Promise<unknown>;
+  /** An instance that was in doubt is well. */
+  reassure(): void;
+}
+
+export interface ControlPoolParts {
+  readonly ledger: LedgerClient;
+  readonly leaseMs: number;
+  /** This gateway's name towards the others; unique among the live ones. */
+  readonly replica: string;
+  readonly coordinatorEvents: CoordinatorEvents;
+  /** Makes what no other view will be called. */
+  readonly newId: () => string;
+  readonly bindings: PoolBindings & {
+    readonly counts: ReadonlyMap<InstanceId, number> | undefined;
+    refreshCounts(): Promise<void>;
+  };
+  readonly traffic: Traffic;
+  /** The configuration of those who act for this replica, where they are others than this process. */
+  readonly registered?: () => Parts | undefined;
+  /** Where others than this process act on what is agreed. */
+  readonly publisher?: Publisher;
+  readonly knew?: Knowledge | undefined;
+  /** In place of the system's resolver. */
+  readonly resolve?: Resolve;
+}
+
+/** The half of a pool that decides, and is operated. */
+export interface ControlPool {
+  readonly coordinator: PoolCoordinator;
+  readonly source: PoolSource;
+  boundAgents(instance: InstanceId): number;
+  /** Where the instances are whose URLs have a host name. */
+  addresses(): KnownAddresses;
+  /** Resolves once the ledger was asked and the first round of probes is under way. */
+  start(): Promise<void>;
+  /** @param leave the other gateways need not wait for the end of the lease; false where a successor goes on with it */
+  close(options?: { readonly leave: boolean }): Promise<void>;
+}
+
+// How often a lease is renewed before it ends.
+const RENEWALS_PER_LEASE = 3;
+const LONGEST_RENEWAL_MS = 1_000;
+const COUNT_EVERY_MS = 1_000;
+// A store that stands still for less is waited for: until then a claim that it holds may still be carried out.
+const AWAY_SHARE_OF_LEASE = 0.6;
+// Where the gateway is alone, no other one can place an agent elsewhere.
+const AWAY_ALONE_MS = 100;
+
+export function composeControlPool(
+  poolConfig: PoolConfig,
+  config: Config,
+  parts: ControlPoolParts,
+): ControlPool {
+  const { name, mode } = poolConfig;
+  const { bindings, traffic } = parts;
+  const boundAgents = (id: InstanceId): number => bindings.counts?.get(id) ?? 0;
+  // The view that was in effect when the agents were counted last.
+  let countedIn = '';
+  let isCounting = false;
+  const count = async (): Promise<void> => {
+    if (isCounting) return;
+    isCounting = true;
+    const view = coordinator.isEffective ? coordinator.agreed.id : '';
+    const { counts } = bindings;
+    await bindings.refreshCounts();
+    isCounting = false;
+    // While the store is away the last counts stand.
+    if (bindings.counts !== counts) countedIn = view;
+  };
+  const coordinator = composeCoordinator(poolConfig, config, parts, {
+    writeBack: (life) => traffic.writeBack(life),
+    boundAgents: (id) => (countedIn === coordinator.agreed.id ? boundAgents(id) : undefined),
+    isIdle: () => traffic.load().idleMs >= poolConfig.idleAfter,
+  });
+  const addresses = new Addresses({
+    hosts: new Map(poolConfig.instances.map(({ id, url }) => [id, new URL(url).hostname])),
+    everyMs: config.timeouts.resolve,
+    ...(parts.resolve === undefined ? {} : { resolve: parts.resolve }),
+    onChange: (id) => {
+      parts.publisher?.publish();
+      prober.hasten(id);
+    },
+  });
+  const prober = composeProber(poolConfig, config, coordinator, traffic, addresses);
+  coordinator.attach(prober);
+  const origins = new Map(poolConfig.instances.map(({ id, url }) => [id, new URL(url).origin]));
+  let counting: NodeJS.Timeout | undefined;
+
+  return {
+    coordinator,
+    boundAgents,
+    addresses: () => addresses.known,
+    source: {
+      name,
+      mode,
+      operations: coordinator,
+      url: (id) => origins.get(id) ?? '',
+      inFlight: (id) => traffic.load().instances.get(id)?.inFlight ?? 0,
+      queued: (id) => traffic.load().instances.get(id)?.queued ?? 0,
+      boundAgents,
+      parked: () => traffic.load().parked,
+      claimTrouble: () => traffic.load().claimTrouble,
+      bindings,
+      idleLifetimeMs: config.affinity.idleLifetime,
+      zone: poolConfig.failbackZone,
+    },
+    start: async () => {
+      addresses.start();
+      prober.start();
+      await coordinator.start();
+      counting = setInterval(() => void count(), COUNT_EVERY_MS);
+    },
+    close: async ({ leave } = { leave: true }) => {
+      clearInterval(counting);
+      prober.stop();
+      addresses.stop();
+      await coordinator.close(leave);
+    },
+  };
+}
+
+function composeCoordinator(
+  poolConfig: PoolConfig,
+  config: Config,
+  parts: ControlPoolParts,
+  does: {
+    writeBack: (life: string) => Promise<unknown>;
+    boundAgents: (id: InstanceId) => number | undefined;
+    isIdle: () => boolean;
+  },
+): PoolCoordinator {
+  const { name, health } = poolConfig;
+  const { coordination, affinity } = config;
+  const own = poolParts(poolConfig, config);
+  return new PoolCoordinator({
+    replica: {
+      id: parts.replica,
+      pool: name,
+      rules: poolRules(poolConfig, coordination.quorum),
+      weights: poolWeights(poolConfig),
+      parts: () => parts.registered?.() ?? own,
+      leaseMs: parts.leaseMs,
+      onStoreLoss: affinity.onStoreLoss,
+      awayMs: Number.isFinite(parts.leaseMs) ? parts.leaseMs * AWAY_SHARE_OF_LEASE : AWAY_ALONE_MS,
+      // Longer than peers can take to notice what this one has noticed.
+      cutOffMs: health.fall * health.fastInterval + health.timeout,
+      newId: parts.newId,
+      knowsAgents: () => poolConfig.mode === 'failover' || parts.traffic.load().isMirrored,
+      claimTrouble: () => parts.traffic.load().claimTrouble,
+      awaitsConfirmation: parts.publisher !== undefined,
+      othersHold: (mono) => (parts.publisher?.mayActUntil() ?? mono) > mono,
+      clockOffsetMs: HOST_CLOCK_OFFSET_MS,
+      ...(parts.knew === undefined ? {} : { knew: parts.knew }),
+    },
+    thresholds: { rise: health.rise, fall: health.fall },
+    ledger: parts.ledger,
+    renewMs: Math.min(parts.leaseMs / RENEWALS_PER_LEASE, LONGEST_RENEWAL_MS),
+    doubtMs: affinity.redis?.commandTimeout ?? LONGEST_RENEWAL_MS,
+    answerMs: parts.leaseMs / RENEWALS_PER_LEASE,
+    suspectEveryMs: health.fastInterval,
+    ...does,
+    events: parts.coordinatorEvents,
+    ...(parts.publisher === undefined ? {} : { publisher: parts.publisher }),
+  });
+}
+
+function composeProber(
+  poolConfig: PoolConfig,
+  config: Config,
+  coordinator: PoolCoordinator,
+  traffic: Traffic,
+  addresses: Addresses,
+): Prober {
+  const { health } = poolConfig;
+  return new Prober({
+    intervalMs: health.interval,
+    fastIntervalMs: health.fastInterval,
+    timeoutMs: health.timeout,
+    jitter: health.jitter,
+    settleTimeoutMs: health.settleTimeout,
+    probes: new Map(
+      poolConfig.instances.map((instance) => [
+        instance.id,
+        composeProbe(instance, health, config, addresses),
+      ]),
+    ),
+    epoch: () => coordinator.agreed.epoch,
+    onObservation: (id, observation, epoch) => coordinator.observed(id, observation, epoch),
+    onSettled: () => coordinator.settle(),
+    onReassured: () => traffic.reassure(),
+    silenceOf: (id) => traffic.load().instances.get(id)?.silenceMs ?? 0,
+  });
+}
+
+function composeProbe(
+  instance: InstanceConfig,
+  health: HealthConfig,
+  config: Config,
+  addresses: Addresses,
+): Probe {
+  const url = new URL(instance.url);
+  const ranges = health.expectedStatus.flatMap((text) => parseStatusRange(text) ?? []);
+  const pattern = (text: string | undefined): Pattern | undefined =>
+    text === undefined ? undefined : compilePattern(text);
+  const connect = instanceConnector(url, tlsOf(instance), Math.min(config.timeouts.connect, health.timeout));
+  return createProbe(
+    {
+      path: health.path,
+      host: health.host,
+      open: () =>
+        instanceClient(url.origin, { pipelining: 1 }, connect, () => addresses.known.get(instance.id)),
+    },
+    {
+      timeoutMs: health.timeout,
+      status: (status) => ranges.some(({ from, to }) => status >= from && status <= to),
+      bodyMatches: pattern(health.bodyMatches),
+      bodyRejects: pattern(health.bodyRejects),
+      incarnation: incarnationOf(health),
+      emptyMatches: pattern(health.emptyMatches),
+    },
+    compactIncarnation,
+  );
+}
+
+function incarnationOf({
+  incarnation,
+  incarnationPointer,
+}: HealthConfig): ((page: string) => string) | undefined {
+  if (incarnation !== undefined) return byPattern(compilePattern(incarnation));
+  const tokens = incarnationPointer === undefined ? undefined : parsePointer(incarnationPointer);
+  return tokens && byPointer(tokens);
+}

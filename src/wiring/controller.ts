@@ -1,0 +1,208 @@
+import { randomUUID } from 'node:crypto';
+import { StoreBindings } from '../affinity/store-bindings.ts';
+import { listenOn, socketOf } from './addresses.ts';
+import type { Admin } from './admin.ts';
+import { composeAdmin } from './admin.ts';
+import { watchClock } from './clock.ts';
+import type { ControlPool } from './control-pool.ts';
+import { composeControlPool } from './control-pool.ts';
+import { coordinatorEvents } from './events.ts';
+import { displayed, nameDisplay } from './names.ts';
+import { composeSapControl, supervised } from './sapcontrol.ts';
+import { openStores } from './stores.ts';
+import type { PoolConfig } from '../config/schema.ts';
+import type { ToWorker } from '../process/ipc/messages.ts';
+import type { DeskPool } from '../process/ipc/embedded-store-server.ts';
+import { StoreDesk } from '../process/ipc/embedded-store-server.ts';
+import { Workers } from '../process/ipc/workers.ts';
+import type {
+  Farewell,
+  HostChannel,
+  HostLifecycle,
+  Init,
+  RunningChild,
+  WorkerId,
+} from '../process/messages.ts';
+import { HostMetrics } from '../telemetry/host-metrics.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+
+// Workers that are well answer at once; one that is not may act on what it knows until its lease is over.
+const MEET_MS = 500;
+// A page that is read slowly does not keep a successor waiting.
+const LAST_ANSWERS_MS = 1_000;
+// As often as workers tell what they counted, and for the same reason: whoever counted it may be killed next.
+const TOTALS_EVERY_MS = 5_000;
+// The same share of the lease as a gateway's own, for the same reason: what is told of it takes time.
+const LEASE_SHARE = 0.95;
+
+/**
+ * Puts together and starts what decides and is operated, in a process of its
+ * own: no load on the workers slows its probes.
+ */
+export async function startController(
+  init: Init,
+  channel: HostChannel,
+  logger: Logger,
+): Promise<RunningChild> {
+  const { config, replica, shownConfig } = init;
+  const metrics = new Metrics();
+  const hostMetrics = new HostMetrics(metrics.registry, init.host.startedAt);
+  const showName = nameDisplay(config.logging.names, init.secret);
+  let lifecycle: HostLifecycle = init.lifecycle;
+  const tellTotals = async (to: WorkerId | 'workers'): Promise<void> =>
+    channel.send(to, { kind: 'totals', totals: await hostMetrics.totals() } satisfies ToWorker);
+  const desks = new Map<string, DeskPool>();
+  const workers: Workers = new Workers({
+    methodsFor: (asking) =>
+      new StoreDesk(desks, (pool, news) => workers.tellOthers(asking, { kind: 'store', pool, news })),
+    send: (to, body) => channel.send(to, body),
+    leaseMs: config.coordination.lease * LEASE_SHARE,
+    watchdogMs: config.lifecycle.watchdogTimeout,
+    onMetrics: (worker, snapshot) => hostMetrics.heard(worker, snapshot),
+    onGone: (worker) => {
+      hostMetrics.ended(worker);
+      void tellTotals('workers');
+    },
+    onHello: (worker, totals) => {
+      hostMetrics.inherit(totals);
+      void tellTotals(worker);
+    },
+  });
+  // Who lived comes before what has happened since: one who had gone before he was known would be waited for without end.
+  const meeting = workers.meet(
+    init.workers.map(({ id }) => id as WorkerId),
+    MEET_MS,
+  );
+  const host = supervised({ init, channel, logger, status: () => admin.status() });
+  workers.listen(channel, (event) => {
+    host.heard(event);
+    switch (event.kind) {
+      case 'lifecycle':
+        lifecycle = event.lifecycle;
+        break;
+      case 'log-level':
+        logger.level = event.level;
+        break;
+    }
+  });
+  const knowledge = await meeting;
+
+  const pools: ControlPool[] = [];
+  const stores = await openStores(
+    config,
+    {
+      onDown: () => {
+        for (const { coordinator } of pools) void coordinator.renew();
+      },
+      onHearing: () => {
+        // News of moves is for those who cache bindings.
+      },
+    },
+    // Workers from before know the agents.
+    knowledge.size > 0,
+  );
+  const compose = (poolConfig: PoolConfig): ControlPool => {
+    const { name } = poolConfig;
+    const load = () => workers.load(name);
+    const store = stores.open(name);
+    const bindings = new StoreBindings(store, () => load().cachedBindings);
+    const pool = composeControlPool(poolConfig, config, {
+      ledger: stores.ledger(name),
+      leaseMs: config.coordination.lease,
+      replica,
+      coordinatorEvents: coordinatorEvents(name, logger, metrics),
+      newId: randomUUID,
+      bindings,
+      traffic: {
+        load,
+        writeBack: (life) => workers.writeBack(name, life),
+        reassure: () => workers.reassure(name),
+      },
+      registered: () => workers.oldestParts(name),
+      publisher: { publish: () => workers.publish(name), mayActUntil: () => workers.mayActUntil(name) },
+      knew: knowledge.get(name),
+    });
+    const { coordinator } = pool;
+    if (!stores.isShared) {
+      const { standing } = coordinator;
+      desks.set(name, { store, fence: () => standing.fence, epoch: () => coordinator.agreed.epoch });
+    }
+    workers.guide(name, {
+      get snapshot() {
+        return coordinator.snapshot;
+      },
+      confirm: (viewId) => coordinator.confirm(viewId),
+      suspect: (instance) => coordinator.suspect(instance),
+      renew: () => coordinator.renew(),
+      storeFailed: (claim) => coordinator.storeFailed(claim),
+      counts: () => bindings.counts ?? new Map(),
+      addresses: () => pool.addresses(),
+      knowledge: () => ({ agreed: coordinator.agreed, policy: coordinator.heard.policy }),
+    });
+    return pool;
+  };
+  for (const poolConfig of config.pools) pools.push(compose(poolConfig));
+
+  const admin = composeAdmin(config, {
+    pools: pools.map(({ source }) => source),
+    metrics,
+    logger,
+    replica,
+    shownConfig,
+    startedAt: new Date(init.host.startedAt),
+    state: () => lifecycle.state,
+    lifecycle: {
+      maintain: (on, why) => channel.ask({ kind: 'maintenance', on, why }),
+      stop: (why, softTimeoutMs) =>
+        channel.ask({ kind: 'stop', why, ...(softTimeoutMs === undefined ? {} : { softTimeoutMs }) }),
+      restart: (why) => channel.ask({ kind: 'restart', why }),
+      reload: (why) => channel.ask({ kind: 'reload', why }),
+    },
+    inFlight: () => workers.inFlight,
+    scrape: async () => {
+      await workers.refreshMetrics();
+      const text = await hostMetrics.text();
+      // A successor must not show less than was shown.
+      await tellTotals('workers');
+      return text;
+    },
+    showName: (name) => displayed(name, showName),
+  });
+  const clock = watchClock(config, (isTrustworthy, reason) => {
+    for (const { coordinator } of pools) coordinator.trustClock(isTrustworthy, reason);
+  });
+  void Promise.all(pools.map(({ coordinator }) => coordinator.settled())).then(() => channel.settled());
+  await Promise.all(pools.map((pool) => pool.start()));
+  clock.start();
+  const telling = setInterval(() => void tellTotals('workers'), TOTALS_EVERY_MS);
+  await admin.server.ready();
+  await listenOn(admin.server.server, socketOf(init, 'admin'));
+  const sapControl =
+    config.sapcontrol === undefined
+      ? undefined
+      : composeSapControl(config, config.sapcontrol, host.parts, metrics);
+  if (sapControl !== undefined)
+    logger.info({ address: await sapControl.listen(init.sockets.sapcontrol) }, 'sapcontrol listening');
+
+  return {
+    end: async ({ kind }: Farewell) => {
+      clock.stop();
+      await sapControl?.close();
+      await closeAdmin(admin);
+      for (const pool of pools) await pool.close({ leave: kind === 'leave' });
+      clearInterval(telling);
+      await tellTotals('workers');
+      workers.close();
+      await stores.close();
+    },
+  };
+}
+
+/** Who asked for what ends this process is still answered. */
+async function closeAdmin({ server }: Admin): Promise<void> {
+  server.server.close();
+  const cut = setTimeout(() => server.server.closeAllConnections(), LAST_ANSWERS_MS);
+  await server.close();
+  clearTimeout(cut);
+}

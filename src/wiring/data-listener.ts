@@ -1,0 +1,85 @@
+import type { Config } from '../config/schema.ts';
+import { readListenerTls, readMaintenancePage } from '../config/secrets.ts';
+import type { Condition } from '../core/lifecycle.ts';
+import type { Coordinator } from '../core/ports.ts';
+import { StatePages } from '../core/state-page.ts';
+import type { Listener } from '../proxy/listener.ts';
+import { createListener } from '../proxy/listener.ts';
+import type { Pool } from '../proxy/pools.ts';
+import { PoolTable } from '../proxy/pools.ts';
+import { Recorder } from '../proxy/access-log.ts';
+import { Router } from '../proxy/router.ts';
+import { Server } from '../proxy/handler.ts';
+import { TrustedProxies } from '../proxy/trusted-proxies.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { guardServer } from './connections.ts';
+import { composeIdentifier } from './identifier.ts';
+import { composeProxyProtocol } from './proxy-protocol.ts';
+
+/** The data plane, ready to listen. */
+export async function composeListener(
+  config: Config,
+  pools: readonly Pool[],
+  coordinator: Coordinator,
+  metrics: Metrics,
+  logger: Logger,
+  showName: (name: string) => string,
+  condition: Condition,
+): Promise<{ listener: Listener; server: Server }> {
+  const { limits, timeouts, forwarding, listen, logging, maintenance } = config;
+  const trustedProxies = new TrustedProxies(forwarding.trustedProxies);
+  const requestIdHeader = forwarding.requestIdHeader.toLowerCase();
+  const listener = await createListener({
+    tls: listen.tls === undefined ? undefined : readListenerTls(listen.tls),
+    headerBytes: limits.headerBytes,
+    headers: limits.headers,
+    connections: limits.connections,
+    headerTimeoutMs: timeouts.requestHeader,
+    bodyTimeoutMs: timeouts.requestBody,
+    idleTimeoutMs: timeouts.clientIdle,
+    totalTimeoutMs: timeouts.total,
+    proxyProtocol: composeProxyProtocol(config, metrics, logger),
+    trustedProxies,
+    requestIdHeader,
+    metrics,
+    recorder: new Recorder({ metrics, logger, logRequests: logging.requests, showName }),
+  });
+  guardServer(listener.fastify.server, metrics, logger);
+  const server = new Server({
+    pools: new PoolTable(pools.map((pool, i) => ({ match: config.pools[i]?.match ?? ANY, pool }))),
+    identifier: composeIdentifier(config),
+    router: new Router(coordinator),
+    coordinator,
+    forwarder: listener.forwarder,
+    metrics,
+    logger,
+    faultStatus: config.faults.status,
+    parkMs: timeouts.park,
+    maxInFlight: limits.inFlight,
+    maxBodyBytes: limits.bodyBytes,
+    heldBytes: limits.identityBytes,
+    trustedProxies,
+    refusesUntrusted: forwarding.untrusted === 'refuse',
+    keepClientHost: forwarding.host === 'client',
+    requestIdHeader,
+    via: `1.1 ${forwarding.via}`,
+    scheme: listen.tls === undefined ? 'http' : 'https',
+    condition,
+    statePages: new StatePages(config.statePage),
+    maintenance: {
+      page: maintenance.pageFile === undefined ? undefined : readMaintenancePage(maintenance.pageFile),
+      retryAfterSeconds: Math.ceil(maintenance.retryAfter / 1_000),
+    },
+  });
+  listener.attach(server);
+  return { listener, server };
+}
+
+const ANY = { hosts: [], paths: ['/'] };
+
+/** The time to end is over. */
+export function cutOff({ ending }: Listener, { inFlight }: Server, logger: Logger): void {
+  logger.warn({ requests: inFlight }, 'the time of the stop is over: what is under way is cut off');
+  ending.cut();
+}

@@ -1,0 +1,153 @@
+import { BindingCache } from '../affinity/binding-cache.ts';
+import { Bindings } from '../affinity/bindings.ts';
+import type { BindingsEvents } from '../affinity/bindings-options.ts';
+import type { Config, InstanceConfig, PoolConfig } from '../config/schema.ts';
+import { readClientTls } from '../config/secrets.ts';
+import type { Standing } from '../core/view/routing-state.ts';
+import { createBalancer } from '../core/balancers.ts';
+import type { InstanceId } from '../core/instance.ts';
+import { isUsable } from '../core/instance.ts';
+import type { AffinityStore } from '../core/ports.ts';
+import { GivingUp } from '../proxy/attempt-aborter.ts';
+import { instanceConnector } from '../proxy/instance-connector.ts';
+import type { Pool } from '../proxy/pools.ts';
+import { Upstream } from '../proxy/upstream.ts';
+import { WaitingRoom } from '../proxy/wait-queue.ts';
+import type { PoolLoad } from '../process/ipc/pool-load.ts';
+
+/** What is agreed about a pool, for those who carry its traffic. */
+export interface Guidance {
+  readonly standing: Standing;
+  onChange(listener: () => void): void;
+  /** Live bindings at the instance, about a second old. */
+  boundAgents(instance: InstanceId): number;
+  /** Where the instance is; undefined where its URL says so, or it is not known yet. */
+  addresses(instance: InstanceId): readonly string[] | undefined;
+}
+
+export interface DataPoolParts {
+  readonly bindings: Bindings;
+  readonly guidance: Guidance;
+}
+
+/** The half of a pool that carries traffic. */
+export interface DataPool {
+  readonly pool: Pool;
+  load(): PoolLoad;
+  /** An instance that was in doubt is well: whoever waits may try again. */
+  reassure(): void;
+  /** Gives up what the present standing does not let wait any longer, and again when the lease ends. */
+  giveUp(): void;
+  close(): Promise<void>;
+}
+
+/** @param epoch of the newest agreed view that is known here */
+export function composeBindings(
+  { affinity, identity }: Config,
+  store: AffinityStore,
+  events: BindingsEvents,
+  epoch: () => number,
+): Bindings {
+  return new Bindings({
+    store,
+    cache: new BindingCache({ maxEntries: affinity.cacheEntries, idleLifetimeMs: affinity.idleLifetime }),
+    sessionsAreProvisional: identity.order.some((source) => source === 'header' || source === 'body'),
+    epoch,
+    events,
+  });
+}
+
+export function composeDataPool(
+  poolConfig: PoolConfig,
+  config: Config,
+  { bindings, guidance }: DataPoolParts,
+): DataPool {
+  const { limits } = config;
+  const upstreams = new Map(
+    poolConfig.instances.map((instance) => [instance.id, composeUpstream(instance, poolConfig, config)]),
+  );
+  const parking = new WaitingRoom(limits.parked);
+  const pool: Pool = {
+    name: poolConfig.name,
+    mode: poolConfig.mode,
+    anonymous: poolConfig.anonymous,
+    sessionLost: poolConfig.sessionLost,
+    balancer: createBalancer(poolConfig.balancer),
+    anonymousBalancer: createBalancer('round-robin'),
+    load: {
+      inFlight: (id) => upstreams.get(id)?.inFlight ?? 0,
+      boundAgents: (id) => guidance.boundAgents(id),
+    },
+    bindings,
+    upstreams,
+    parking,
+    standing: guidance.standing,
+    changes: 0,
+    lastRequestAt: performance.now(),
+  };
+  const givingUp = new GivingUp(pool, (id) => guidance.addresses(id));
+  const wakeAll = (): void => {
+    pool.changes += 1;
+    parking.wakeAll();
+  };
+  bindings.onLateAnswers(wakeAll);
+  guidance.onChange(() => {
+    wakeAll();
+    for (const [id, upstream] of upstreams) {
+      const instance = pool.standing.view.instances.get(id);
+      // Whoever waits for a place there is better served elsewhere.
+      if (instance === undefined || !isUsable(instance)) upstream.queue.dismissAll();
+    }
+  });
+
+  return {
+    pool,
+    load: () => {
+      const now = performance.now();
+      return {
+        instances: new Map(
+          [...upstreams].map(([id, upstream]) => [
+            id,
+            {
+              inFlight: upstream.inFlight,
+              queued: upstream.queue.size,
+              silenceMs: upstream.silence(now),
+            },
+          ]),
+        ),
+        parked: parking.size,
+        cachedBindings: bindings.cached,
+        isMirrored: bindings.isMirrored,
+        idleMs: now - pool.lastRequestAt,
+        claimTrouble: bindings.trouble,
+      };
+    },
+    reassure: () => parking.wakeAll(),
+    giveUp: () => givingUp.look(),
+    close: async () => {
+      givingUp.stop();
+      await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
+    },
+  };
+}
+
+function composeUpstream(instance: InstanceConfig, pool: PoolConfig, config: Config): Upstream {
+  const { timeouts, limits } = config;
+  const url = new URL(instance.url);
+  return new Upstream({
+    id: instance.id,
+    origin: url.origin,
+    connect: instanceConnector(url, tlsOf(instance), timeouts.connect),
+    maxInFlight: instance.maxInFlight,
+    maxQueued: limits.queued,
+    closeAfterEach: pool.connections === 'per-request',
+    idleTimeoutMs: timeouts.instanceIdle,
+    maxAgeMs: timeouts.connectionAge,
+    responseHeaderTimeoutMs: timeouts.responseHeader,
+    responseIdleTimeoutMs: timeouts.responseIdle,
+  });
+}
+
+export function tlsOf(instance: InstanceConfig): ReturnType<typeof readClientTls> {
+  return instance.tls === undefined ? {} : readClientTls(instance.tls);
+}

@@ -1,0 +1,73 @@
+import type { Pattern } from '../config/pattern.ts';
+import { compilePattern } from '../config/pattern.ts';
+import type { Config } from '../config/schema.ts';
+import { Identifier } from '../proxy/identify.ts';
+import { judgeFound } from '../identity/found-user.ts';
+import { MetadataExtractor } from '../identity/metadata.ts';
+import { BodySearch } from '../soap/body-search.ts';
+import { foldName } from '../soap/element-rules.ts';
+
+// Other people that a request is about, and data of the call. An element that holds the agent is looked for by its own name.
+const OTHERS = [
+  'agent',
+  'agents',
+  'attachedData',
+  'itemAttachedData',
+  'originator',
+  'participant',
+  'participants',
+  'userIds',
+  'users',
+];
+
+function anchored(pattern: string | undefined): Pattern | undefined {
+  return pattern === undefined ? undefined : compilePattern(`^(?:${pattern})$`);
+}
+
+function logonTest({
+  logon,
+  elementMatch,
+}: Config['identity']): ((operation: string) => boolean) | undefined {
+  if (logon.length === 0) return undefined;
+  const comparable = elementMatch === 'loose' ? foldName : (name: string) => name;
+  const operations = new Set(logon.map(({ operation }) => comparable(operation)));
+  return (operation) => operations.has(comparable(operation));
+}
+
+export function composeIdentifier({ identity, limits }: Pick<Config, 'identity' | 'limits'>): Identifier {
+  const { order } = identity;
+  const asks = (source: 'header' | 'cookie' | 'body'): boolean => order.includes(source);
+  const rules = [
+    ...identity.userElements.map(({ name, ...rest }) => ({ kind: 'user' as const, local: name, ...rest })),
+    ...identity.sessionElements.map(({ name, ...rest }) => ({
+      kind: 'session' as const,
+      local: name,
+      ...rest,
+    })),
+  ];
+  const before = (a: 'header' | 'cookie' | 'body', b: 'header' | 'cookie' | 'body'): boolean =>
+    asks(a) && (!asks(b) || order.indexOf(a) < order.indexOf(b));
+  return new Identifier({
+    metadata: new MetadataExtractor({
+      userHeader: asks('header') ? identity.userHeader : undefined,
+      sessionCookie: asks('cookie') ? identity.sessionCookie : undefined,
+      userPattern: anchored(identity.userPattern.header),
+    }),
+    search: asks('body')
+      ? new BodySearch(rules, {
+          maxBytes: limits.identityBytes,
+          maxDepth: limits.xmlDepth,
+          match: identity.elementMatch,
+          lists: identity.sessionLists,
+          others: OTHERS,
+          wantsOperation: true,
+          judge: judgeFound(anchored(identity.userPattern.body)),
+        })
+      : undefined,
+    bodyFirst: before('body', 'header'),
+    isLogon: logonTest(identity),
+    searchBytes: limits.identityBytes,
+    onUnreadable: identity.onUnreadable,
+    addressMask: identity.addressMask,
+  });
+}

@@ -1,0 +1,67 @@
+import { KEY_FORMAT } from '../affinity/stored-name.ts';
+import { isRetiring } from '../config/retiring.ts';
+import type { Config, PoolConfig } from '../config/schema.ts';
+import type { Parts } from '../core/view/agreed-config.ts';
+import { partsOf } from '../core/view/agreed-config.ts';
+import { parseFailback } from '../core/view/failback.ts';
+import type { PoolRules } from '../core/view/next-view.ts';
+import type { Failback } from '../core/view/policy.ts';
+import { bindsAgents } from '../proxy/pools.ts';
+import { USER_NAME_FORM } from '../identity/user-name.ts';
+
+/** What of a pool's configuration gateways compare. No secrets are among it: it is kept in the store, and shown. */
+export function poolParts(configured: PoolConfig, config: Config): Parts {
+  const pool = { ...configured, instances: configured.instances.filter((instance) => !isRetiring(instance)) };
+  return partsOf({
+    rules: poolRules(pool, config.coordination.quorum),
+    weights: poolWeights(pool),
+    failback: failbackOf(pool),
+    fixed: {
+      ...Object.fromEntries(
+        pool.instances.map(({ id, url, commonUrl }) => [`url:${id}`, new URL(commonUrl ?? url).origin]),
+      ),
+      ...(bindsAgents(pool) ? namingParts(pool, config) : {}),
+    },
+  });
+}
+
+/** By what agents are known, and for how long. It matters only where agents are bound. */
+function namingParts(pool: PoolConfig, { identity, affinity, limits }: Config): Parts {
+  const { onUnreadable: _, addressMask, ...rules } = identity;
+  const bindsByAddress = pool.anonymous === 'address';
+  return {
+    ...Object.fromEntries(Object.entries(rules).map(([option, value]) => [`identity.${option}`, value])),
+    ...(bindsByAddress ? { 'identity.addressMask': addressMask } : {}),
+    anonymous: bindsByAddress ? 'address' : 'not by address',
+    'limits.xmlDepth': limits.xmlDepth,
+    'affinity.idleLifetime': affinity.idleLifetime,
+    userNameForm: USER_NAME_FORM,
+    keyFormat: KEY_FORMAT,
+  };
+}
+
+export function poolWeights({ instances }: PoolConfig): ReadonlyMap<string, number> {
+  return new Map(instances.map(({ id, weight }) => [id, weight]));
+}
+
+function failbackOf({ failback, failbackZone }: PoolConfig): Failback {
+  const parsed = parseFailback(failback);
+  // Refused long before, with a message.
+  if (parsed === undefined) throw new Error(`not a failback: ${failback}`);
+  return parsed.kind === 'at' ? { ...parsed, zone: failbackZone } : parsed;
+}
+
+export function poolRules(pool: PoolConfig, quorum: PoolRules['quorum']): PoolRules {
+  const { health, mode, instances } = pool;
+  const canTell =
+    health.incarnation !== undefined ||
+    health.incarnationPointer !== undefined ||
+    health.emptyMatches !== undefined;
+  return {
+    mode,
+    quorum,
+    quarantines: pool.quarantine === 'always' || (pool.quarantine === 'auto' && canTell),
+    countsLives: pool.countRestarts,
+    instances: instances.map(({ id, priority, admin }) => ({ id, priority, admin })),
+  };
+}

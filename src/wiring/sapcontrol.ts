@@ -1,0 +1,185 @@
+import { statSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { Config, SapControlConfig } from '../config/schema.ts';
+import { readPasswordFile } from '../config/secrets.ts';
+import { Methods } from '../sapcontrol/methods.ts';
+import { PasswordGate } from '../sapcontrol/password-gate.ts';
+import { createSapControlServer } from '../sapcontrol/server.ts';
+import type { SapControlSource } from '../sapcontrol/source.ts';
+import { ActRefused } from '../sapcontrol/source.ts';
+import { listenAtPath } from '../sapcontrol/unix-socket.ts';
+import type { GatewayStatus } from '../admin/status.ts';
+import type {
+  HostChannel,
+  HostEvent,
+  HostRequest,
+  InheritedSocket,
+  Init,
+  LiveChild,
+} from '../process/messages.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { bindOptions, listenOn, urlOf } from './addresses.ts';
+import { guardServer } from './connections.ts';
+import { sapParameters } from './sap-parameters.ts';
+
+/** What only the processes know: who there is, and how to end or restart them. */
+export type SapControlParts = Omit<SapControlSource, 'identity' | 'builtAt' | 'parameters'> & {
+  readonly logger: Logger;
+};
+
+export interface SapControl {
+  /**
+   * Opens the port, or goes on with one that is open already, and the Unix socket.
+   * Returns where the port is, such as `http://127.0.0.1:50013`. Rejects, with
+   * nothing left open, where one of them cannot be had.
+   */
+  listen(inherited?: InheritedSocket): Promise<string>;
+  close(): Promise<void>;
+}
+
+interface SoleParts {
+  readonly startedAt: Date;
+  readonly status: () => GatewayStatus;
+  readonly stop: (why: string, times?: { readonly timeout?: number }) => Promise<void>;
+  readonly logger: Logger;
+}
+
+/** The parts of a gateway that is all in this process. */
+export function soleProcess({ startedAt, status, stop, logger }: SoleParts): SapControlParts {
+  const { pid } = process;
+  return {
+    pid,
+    startedAt,
+    status,
+    logger,
+    state: () => status().state,
+    liveWorkers: () => 1,
+    pids: () => [pid],
+    stop: async (timeout) => {
+      // It ends with this service itself, so its end cannot be waited for.
+      stop(WHY, timeout === undefined ? {} : { timeout }).catch((error: unknown) =>
+        logger.error({ err: error }, 'could not stop as it was asked to by SAPControl'),
+      );
+    },
+    restart: async () => {
+      throw new ActRefused('this gateway is one process, which cannot replace itself; restart its service');
+    },
+    signal: async (to, signal) => {
+      process.kill(to, signal);
+    },
+  };
+}
+
+interface SupervisedParts {
+  readonly init: Init;
+  readonly channel: HostChannel;
+  readonly status: () => GatewayStatus;
+  readonly logger: Logger;
+}
+
+/**
+ * The parts of a gateway whose supervisor has started this controller. It knows
+ * the other processes by what the supervisor tells, so `heard` is to be called for
+ * each of its events.
+ */
+export function supervised({ init, channel, status, logger }: SupervisedParts): {
+  readonly parts: SapControlParts;
+  heard(event: HostEvent): void;
+} {
+  const { host } = init;
+  const workers = new Map<string, LiveChild>(init.workers.map((worker) => [worker.id, worker]));
+  const ask = async (what: HostRequest): Promise<void> => {
+    const answer = await channel.ask(what);
+    if (!answer.ok) throw new ActRefused(answer.message);
+  };
+  return {
+    parts: {
+      pid: host.pid,
+      startedAt: new Date(host.startedAt),
+      status,
+      logger,
+      state: () => status().state,
+      liveWorkers: () => workers.size,
+      // Without those that no process could be started for: a signal to number 0 goes to this whole group.
+      pids: () => [host.pid, process.pid, ...Array.from(workers.values(), ({ pid }) => pid).filter(Boolean)],
+      stop: (timeout) =>
+        ask({ kind: 'stop', why: WHY, ...(timeout === undefined ? {} : { softTimeoutMs: timeout }) }),
+      restart: async () => {
+        // Answered only when all workers are replaced, and this process goes with the rest. A soft timeout is not
+        // needed: each worker is replaced by one that is there already.
+        ask({ kind: 'restart', why: WHY }).catch((error: unknown) =>
+          logger.error({ err: error }, 'could not restart as it was asked to by SAPControl'),
+        );
+      },
+      signal: async (to, signal) => {
+        process.kill(to, signal);
+      },
+    },
+    heard: (event) => {
+      if (event.kind === 'worker-started') workers.set(event.worker.id, event.worker);
+      else if (event.kind === 'worker-gone') workers.delete(event.worker.id);
+    },
+  };
+}
+
+/** Who asked, in the log. */
+const WHY = 'SAPControl';
+
+/** The SAPControl web service of one gateway, on its two listeners. */
+export function composeSapControl(
+  config: Config,
+  options: SapControlConfig,
+  { logger, ...parts }: SapControlParts,
+  metrics: Metrics,
+): SapControl {
+  const host = hostname();
+  const parameters = sapParameters(config, options, host);
+  let port = 0;
+  const source: SapControlSource = {
+    ...parts,
+    identity: {
+      sid: options.sid,
+      instanceNumber: options.instanceNumber,
+      instanceName: options.instanceName,
+      hostname: host,
+    },
+    builtAt: statSync(fileURLToPath(import.meta.url)).mtime,
+    parameters: () => parameters,
+  };
+  const methods = new Methods(source, { http: () => port });
+  const { passwordFile } = options;
+  const gate =
+    passwordFile === undefined ? undefined : new PasswordGate(() => readPasswordFile(passwordFile));
+  const authority = options.address;
+  const open = createSapControlServer({ methods, trust: gate, logger, authority });
+  const owned = createSapControlServer({ methods, trust: 'everyone', logger, authority });
+  for (const { server } of [open, owned]) guardServer(server, metrics, logger);
+  let removeSocket = async (): Promise<void> => {};
+
+  const close = async (): Promise<void> => {
+    // First, so that whoever takes over finds the place free.
+    await removeSocket();
+    // The framework cuts connections only of what it has opened itself.
+    open.server.closeAllConnections();
+    await Promise.all([open.close(), owned.close()]);
+  };
+  return {
+    listen: async (inherited) => {
+      try {
+        removeSocket = await listenAtPath(owned, options.socket);
+        await open.ready();
+        await listenOn(open.server, inherited ?? bindOptions(options.address));
+      } catch (error) {
+        await close();
+        throw error;
+      }
+      const address = open.server.address() as AddressInfo;
+      port = address.port;
+      return urlOf('http', address);
+    },
+    close,
+  };
+}

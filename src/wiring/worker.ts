@@ -1,0 +1,226 @@
+import { listenOn, socketOf } from './addresses.ts';
+import { watchClock } from './clock.ts';
+import { composeListener, cutOff } from './data-listener.ts';
+import type { DataPool } from './data-pool.ts';
+import { composeBindings, composeDataPool } from './data-pool.ts';
+import { bindingsEvents } from './events.ts';
+import { displayed, nameDisplay } from './names.ts';
+import { poolParts } from './pool-parts.ts';
+import { openWorkerStores } from './stores.ts';
+import type { PoolConfig } from '../config/schema.ts';
+import type { LifecycleState } from '../core/lifecycle.ts';
+import { shownState } from '../core/lifecycle.ts';
+import type { CallMessage } from '../process/ipc/calls.ts';
+import { Calls } from '../process/ipc/calls.ts';
+import type { ControllerCalls, ToController, ToWorker, WorkerCalls } from '../process/ipc/messages.ts';
+import { RemoteCoordinator } from '../process/ipc/remote-coordinator.ts';
+import { demandStore } from '../process/ipc/store-demand.ts';
+import type { Totals } from '../process/ipc/totals.ts';
+import type { Farewell, HostChannel, HostEvent, Init, RunningChild } from '../process/messages.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+
+// Those who ask the controller wait for no longer than for the store, which it asks.
+const RENEW_MS = 1_000;
+// How old the controller's picture of this worker's traffic may be: short beside the time in which silence is noticed.
+const LOAD_EVERY_MS = 250;
+const METRICS_EVERY_MS = 5_000;
+const TEND_EVERY_MS = 1_000;
+// A worker that replaces another waits for its view, so that nobody has to wait at it; not for ever.
+const FIRST_VIEW_MS = 5_000;
+
+/**
+ * Puts together and starts what carries traffic, in a process of its own. It
+ * decides nothing about instances: the controller does, and tells it.
+ */
+export async function startWorker(init: Init, channel: HostChannel, logger: Logger): Promise<RunningChild> {
+  const { config } = init;
+  const metrics = new Metrics();
+  const showName = nameDisplay(config.logging.names, init.secret);
+  const tell = (body: ToController | CallMessage): void => channel.send('controller', body);
+  const parts = new Map(config.pools.map((pool) => [pool.name, poolParts(pool, config)]));
+  const pools: (DataPool & { readonly bindings: ReturnType<typeof composeBindings> })[] = [];
+
+  let totals: Totals | undefined;
+  const calls = new Calls(tell, {
+    writeBack: async (name, life) => {
+      // A controller of a newer configuration asks about its pools: of one that is not configured here nothing is known.
+      await pools.find(({ pool }) => pool.name === name)?.bindings.writeBack(life);
+    },
+    metrics: () => metrics.registry.getMetricsAsJSON(),
+  } satisfies WorkerCalls);
+  const controller: ControllerCalls = {
+    renew: async (pool) => void (await calls.call('renew', [pool], RENEW_MS)),
+    storeFailed: async (pool, since, wasLate) =>
+      void (await calls.call('storeFailed', [pool, since, wasLate], RENEW_MS)),
+  };
+  const coordinator = new RemoteCoordinator({
+    pools: config.pools.map(({ name, mode, instances }) => ({
+      name,
+      mode,
+      instances: new Set(instances.map(({ id }) => id)),
+    })),
+    onAdopted: (pool, viewId) => tell({ kind: 'adopted', pool, viewId }),
+    onSuspect: (pool, instance) => tell({ kind: 'suspect', pool, instance }),
+    controller,
+  });
+  const stores = await openWorkerStores(
+    config,
+    {
+      onDown: () => {
+        // Whether it is away for all, the ledger's answer tells, or its silence.
+        for (const { name } of config.pools) void coordinator.renew(name);
+      },
+      onHearing: (state, detail) => {
+        for (const { bindings } of pools) bindings.hearing(state);
+        logger.info({ state, detail }, 'connection for news of moved bindings');
+      },
+    },
+    calls,
+  );
+  const compose = (poolConfig: PoolConfig): (typeof pools)[number] => {
+    const { name } = poolConfig;
+    const bindings = composeBindings(
+      config,
+      stores.open(name),
+      bindingsEvents(name, logger, metrics, (one) => displayed(one, showName)),
+      () => coordinator.agreedEpoch(name),
+    );
+    const guidance = {
+      standing: coordinator.standing(name),
+      onChange: (listener: () => void) => void coordinator.onChange(name, listener),
+      boundAgents: (instance: string) => coordinator.boundAgents(name, instance),
+      addresses: (instance: string) => coordinator.addresses(name, instance),
+    };
+    const data = composeDataPool(poolConfig, config, { bindings, guidance });
+    coordinator.beforeAdopting(name, data.giveUp);
+    return { ...data, bindings };
+  };
+  for (const poolConfig of config.pools) pools.push(compose(poolConfig));
+
+  let { state, inMaintenance } = init.lifecycle;
+  const { listener, server } = await composeListener(
+    config,
+    pools.map(({ pool }) => pool),
+    coordinator,
+    metrics,
+    logger,
+    showName,
+    {
+      state: () =>
+        shownState(state, {
+          isDrifted: pools.some(({ pool }) => pool.standing.isDrifted === true),
+          isCutOff: pools.some(
+            ({ pool: { standing } }) => standing.cutOff.size > 0 || standing.claimFailure !== undefined,
+          ),
+        }),
+      isInMaintenance: () => inMaintenance,
+    },
+  );
+
+  // Who follows a worker that died in a stop hears of no change of state before the end.
+  if (isEnding(state)) listener.ending.announce();
+
+  const tellMetrics = async (): Promise<void> =>
+    tell({ kind: 'metrics', metrics: await metrics.registry.getMetricsAsJSON() });
+  const tellLoad = (): void => {
+    const load = new Map(pools.map((one) => [one.pool.name, one.load()]));
+    tell({ kind: 'load', load: { pools: load, inFlight: server.inFlight } });
+  };
+  const hello = (): void => {
+    tell({ kind: 'hello', knowledge: coordinator.knowledge, totals, parts });
+    tellLoad();
+    // A controller that is new has heard nothing of what was counted, and this worker may be killed next.
+    void tellMetrics();
+  };
+  // Whoever listens is told at once what has come before, so all that it needs stands above.
+  channel.onMessage((body) => {
+    if (calls.take(body)) return;
+    const message = body as ToWorker;
+    switch (message.kind) {
+      case 'bulletin':
+        coordinator.apply(message);
+        break;
+      case 'pools':
+        coordinator.guidedIn(message.pools);
+        break;
+      case 'reassured':
+        pools.find(({ pool }) => pool.name === message.pool)?.reassure();
+        break;
+      case 'who':
+        hello();
+        break;
+      case 'totals':
+        totals = message.totals;
+        break;
+      case 'store':
+        stores.remote.get(message.pool)?.hear(message.news);
+        break;
+    }
+  });
+  channel.onEvent((event: HostEvent) => {
+    switch (event.kind) {
+      case 'controller-ready':
+        hello();
+        for (const store of stores.remote.values()) store.mayHaveMissed();
+        break;
+      case 'controller-gone':
+        calls.fail('the controller has ended');
+        break;
+      case 'log-level':
+        logger.level = event.level;
+        break;
+      case 'lifecycle':
+        ({ state, inMaintenance } = event.lifecycle);
+        if (isEnding(state)) listener.ending.announce();
+        break;
+    }
+  });
+  const clock = watchClock(config, (isTrustworthy) => {
+    if (!isTrustworthy) coordinator.dropLeases();
+  });
+  clock.start();
+  const timers = [
+    setInterval(tellLoad, LOAD_EVERY_MS),
+    setInterval(() => void tellMetrics(), METRICS_EVERY_MS),
+    setInterval(() => {
+      const mono = performance.now();
+      const wall = Date.now();
+      for (const { pool, bindings } of pools) {
+        if (pool.standing.modeAt(mono, wall) === 'leased') void bindings.tend();
+      }
+    }, TEND_EVERY_MS),
+  ];
+
+  if (init.controllerReady) hello();
+  // While the whole gateway starts there is nothing to wait for.
+  if (init.lifecycle.state !== 'Starting') await coordinator.settled(FIRST_VIEW_MS);
+  demandStore(
+    pools.map(({ pool }) => pool),
+    init.workers,
+  );
+  await listener.fastify.ready();
+  await listenOn(listener.fastify.server, socketOf(init, 'data'));
+
+  return {
+    end: async ({ graceMs }: Farewell) => {
+      const cut = setTimeout(() => cutOff(listener, server, logger), graceMs);
+      await listener.ending.stopAccepting();
+      clearTimeout(cut);
+      for (const timer of timers) clearInterval(timer);
+      clock.stop();
+      // What was counted since the last time is the gateway's, not this process's.
+      await tellMetrics();
+      calls.fail('the worker ends');
+      for (const pool of pools) {
+        await pool.close();
+        await pool.bindings.close();
+      }
+      await stores.close();
+    },
+  };
+}
+
+function isEnding(state: LifecycleState): boolean {
+  return state === 'Stopping' || state === 'Draining' || state === 'Stopped';
+}
