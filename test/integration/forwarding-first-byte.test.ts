@@ -9,7 +9,7 @@ import { startRedis } from '../support/redis-server.ts';
 import type { TestGateway } from '../support/test-gateway.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 import { ENVELOPE, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
-import { CERTIFICATE, KEY } from '../unit/config-tls-fixture.ts';
+import { CERTIFICATE, KEY } from '../unit/config/tls-fixture.ts';
 
 /**
  * A route is found, and the connection to the instance takes long: a TLS handshake waits for its answer. What changes

@@ -18,7 +18,7 @@ import { redisCommand } from '../support/redis-command.ts';
 import { fenceOn, ledgerOn } from '../support/redis-ledgers.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { startRedis } from '../support/redis-server.ts';
-import { CERTIFICATE, KEY } from '../unit/config-tls-fixture.ts';
+import { CERTIFICATE, KEY } from '../unit/config/tls-fixture.ts';
 
 // Where a test is about what is answered, not when.
 const PATIENT_MS = 5_000;

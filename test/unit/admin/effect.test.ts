@@ -1,0 +1,67 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { EFFECT_MS, takesEffect } from '../../../src/admin/pool-acts.ts';
+
+/** What is agreed about a pool, as far as waiting for it goes. */
+class Agreement {
+  isEffective = true;
+  decided = false;
+  readonly listeners = new Set<() => void>();
+
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  become(change: Partial<Pick<Agreement, 'isEffective' | 'decided'>>): void {
+    Object.assign(this, change);
+    for (const listener of this.listeners) listener();
+  }
+
+  wait(): Promise<boolean> {
+    return takesEffect(this, () => this.decided);
+  }
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('what was decided', () => {
+  test('has taken effect when every gateway acts on it, not before', async () => {
+    const agreement = new Agreement();
+    let ended: boolean | undefined;
+    const waiting = agreement.wait().then((result) => {
+      ended = result;
+    });
+    agreement.become({ decided: true, isEffective: false });
+    await vi.advanceTimersByTimeAsync(EFFECT_MS - 1);
+    expect(ended).toBeUndefined();
+    agreement.become({ isEffective: true });
+    await waiting;
+    expect(ended).toBe(true);
+  });
+
+  test('is not waited for longer than an operator waits for an answer', async () => {
+    const agreement = new Agreement();
+    agreement.become({ decided: true, isEffective: false });
+    const waiting = agreement.wait();
+    await vi.advanceTimersByTimeAsync(EFFECT_MS);
+    expect(await waiting).toBe(false);
+  });
+
+  test('leaves nothing behind, however the wait ended', async () => {
+    const agreement = new Agreement();
+    const late = agreement.wait();
+    await vi.advanceTimersByTimeAsync(EFFECT_MS);
+    await late;
+    const inTime = agreement.wait();
+    agreement.become({ decided: true });
+    await inTime;
+    await agreement.wait();
+    expect(agreement.listeners.size).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});

@@ -1,0 +1,200 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Embedded } from '../../../src/affinity/embedded/store.ts';
+import { openEmbedded } from '../../../src/affinity/embedded/store.ts';
+import { StoreUnavailable } from '../../../src/core/ports.ts';
+import { evidenceContract } from '../../contract/affinity-evidence.ts';
+import { behavesLikeTheModel, listsLikeTheModel } from '../../contract/affinity-model.ts';
+import type { OpenStore } from '../../contract/affinity-store.ts';
+import { affinityStoreContract, at, session, user } from '../../contract/affinity-store.ts';
+
+import { eventually } from '../../support/eventually.ts';
+
+// The one process that uses the store keeps the ledger too, so this one is as good as any.
+const FENCE = '1.view:local';
+
+async function openStore(idleLifetimeMs: number): Promise<OpenStore> {
+  const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-lmdb-'));
+  const embedded = openEmbedded({ directory });
+  return {
+    store: embedded.store('crm', { idleLifetimeMs }),
+    fence: FENCE,
+    close: async () => {
+      await embedded.close();
+      rmSync(directory, { recursive: true });
+    },
+  };
+}
+
+affinityStoreContract('the embedded store', openStore);
+evidenceContract('the embedded store', openStore);
+
+describe('the embedded store', () => {
+  const HOUR_MS = 3_600_000;
+  let directory: string;
+  let now = 1_800_000_000_000;
+  const open: Embedded[] = [];
+
+  function openIt(): Embedded {
+    const embedded = openEmbedded({ directory, clock: () => now });
+    open.push(embedded);
+    return embedded;
+  }
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'ici-gateway-lmdb-'));
+  });
+  afterEach(async () => {
+    for (const embedded of open.splice(0)) await embedded.close();
+    rmSync(directory, { recursive: true });
+  });
+
+  test('behaves like the model in any history', async () => {
+    const embedded = openIt();
+    let pools = 0;
+    await behavesLikeTheModel(
+      async () => ({ store: embedded.store(`p${pools++}`, { idleLifetimeMs: HOUR_MS }), fence: FENCE }),
+      60,
+    );
+  });
+
+  test('lists like the model after any history', async () => {
+    const embedded = openIt();
+    let pools = 0;
+    await listsLikeTheModel(
+      async () => ({ store: embedded.store(`p${pools++}`, { idleLifetimeMs: HOUR_MS }), fence: FENCE }),
+      30,
+    );
+  });
+
+  test('keeps its bindings when it is closed and opened again', async () => {
+    const first = openIt();
+    const store = first.store('crm', { idleLifetimeMs: HOUR_MS });
+    const { binding } = await store.claim([user('MILLER'), session('s1')], at('a', '7'), FENCE);
+    await first.close();
+
+    const again = openIt().store('crm', { idleLifetimeMs: HOUR_MS });
+
+    expect((await again.claim([session('s1')], at('b'), FENCE)).binding).toEqual(binding);
+    expect(await again.counts()).toEqual(new Map([['a', 1]]));
+  });
+
+  test('a lifetime lasts as long as it says, and at most a 32nd longer', async () => {
+    const store = openIt().store('crm', { idleLifetimeMs: HOUR_MS });
+    await store.claim([user('MILLER')], at('a'), FENCE);
+
+    now += HOUR_MS - 1;
+    expect(await store.counts()).toEqual(new Map([['a', 1]]));
+    now += HOUR_MS / 32 + 1;
+
+    expect(await store.counts()).toEqual(new Map());
+    expect(await store.renew([user('MILLER')])).toBeUndefined();
+  });
+
+  test('sweeps what has ended out of its file without being asked', async () => {
+    const embedded = openIt();
+    const store = embedded.store('crm', { idleLifetimeMs: 1_000 });
+    for (let i = 0; i < 100; i += 1) await store.claim([user(`U${i}`)], at('a'), FENCE);
+    now += 2_000;
+
+    // Were they still there, they would come back with the time.
+    await eventually(async () => {
+      now -= 2_000;
+      const { bindings } = await store.list({});
+      now += 2_000;
+      expect(bindings).toEqual([]);
+    });
+  });
+
+  test('a second process on the same directory is told who has it', async () => {
+    const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000); console.log("up")']);
+    try {
+      await new Promise((resolve) => other.stdout.once('data', resolve));
+      const stat = readFileSync(`/proc/${other.pid}/stat`, 'utf8');
+      const startTime = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+      writeFileSync(join(directory, 'owner'), `${other.pid} ${startTime}`);
+
+      expect(() => openIt()).toThrow(`is in use by process ${other.pid}`);
+    } finally {
+      other.kill('SIGKILL');
+    }
+    await new Promise((resolve) => other.once('exit', resolve));
+    await openIt()
+      .store('crm', { idleLifetimeMs: HOUR_MS })
+      .claim([user('A')], at('a'), FENCE);
+  });
+
+  test('the lock of a process is taken over that has ended, though its parent never asks how', async () => {
+    const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60']);
+    try {
+      const pid = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)));
+      // The shell would ask; what it becomes does not.
+      await eventually(() => expect(readFileSync(`/proc/${parent.pid}/comm`, 'utf8')).toBe('sleep\n'));
+      const startTime = (): string | undefined => {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+        return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+      };
+      writeFileSync(join(directory, 'owner'), `${pid} ${startTime()}`);
+      expect(() => openIt()).toThrow(`is in use by process ${pid}`);
+      process.kill(pid, 'SIGKILL');
+      await eventually(() => openIt());
+      expect(startTime()).toBeDefined();
+    } finally {
+      parent.kill('SIGKILL');
+    }
+  });
+
+  test('the same process cannot open it twice', () => {
+    openIt();
+
+    expect(() => openIt()).toThrow(`in use by process ${process.pid}`);
+  });
+
+  test('the lock of a process that has ended is taken over, even where its id lives on', () => {
+    writeFileSync(join(directory, 'owner'), `${process.pid} 1`);
+
+    openIt();
+  });
+
+  test('gives the directory back when it is closed', async () => {
+    await openIt().close();
+
+    expect(readdirSync(directory).sort()).toEqual(['data.mdb', 'lock.mdb']);
+    openIt();
+  });
+
+  test.each([
+    ['text', (file: string) => writeFileSync(file, 'hello')],
+    ['random bytes', (file: string) => writeFileSync(file, randomBytes(100_000))],
+    ['half of it', (file: string) => truncateSync(file, 40_960)],
+    ['a header and nothing', (file: string) => truncateSync(file, 8_192)],
+  ])('a damaged file (%s) is an error that names the remedy', async (_, damage) => {
+    const embedded = openIt();
+    const store = embedded.store('crm', { idleLifetimeMs: HOUR_MS });
+    for (let i = 0; i < 100; i += 1) {
+      await store.restore(
+        Array.from({ length: 100 }, (_, j) => ({
+          binding: { root: user(`U${i}.${j}`), ...at('a'), generation: 1 },
+          aliases: [],
+          epoch: 1,
+        })),
+      );
+    }
+    await embedded.close();
+    damage(join(directory, 'data.mdb'));
+
+    expect(() => openIt()).toThrow('remove data.mdb');
+    rmSync(join(directory, 'data.mdb'));
+    openIt();
+  });
+
+  test('a closed store refuses, and so tells the caller to go on without it', async () => {
+    const store = openIt().store('crm', { idleLifetimeMs: HOUR_MS });
+    await store.close();
+
+    await expect(store.claim([user('A')], at('a'), FENCE)).rejects.toBeInstanceOf(StoreUnavailable);
+  });
+});

@@ -1,0 +1,126 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { fieldOf, keyBytes, packBytes, unpackBytes } from '../../../src/affinity/embedded/packing.ts';
+import type { Entry } from '../../../src/affinity/packing.ts';
+import { BUCKETS, bucketOf, endOf, pack, quantumOf, unpack } from '../../../src/affinity/packing.ts';
+import { compactIncarnation, storedForm, storedKey } from '../../../src/affinity/stored-name.ts';
+import { session, user } from '../../contract/affinity-store.ts';
+
+const entries: fc.Arbitrary<Entry> = fc.oneof(
+  fc.record({
+    instance: fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/),
+    incarnation: fc.string().map(compactIncarnation),
+    generation: fc.integer({ min: 1, max: 2 ** 31 }),
+    end: fc.integer({ min: 0, max: 2 ** 47 }),
+  }),
+  fc.record({
+    root: fc.oneof(fc.string().map(user), fc.string().map(session)).map(storedKey),
+    end: fc.integer({ min: 0, max: 2 ** 47 }),
+  }),
+);
+
+describe('the stored form of names', () => {
+  test('hides every session and leaves users readable', () => {
+    expect(storedForm(user('MILLER'))).toEqual(user('MILLER'));
+    expect(storedForm(session('s1')).value).toMatch(/^~[A-Za-z0-9_-]{22}$/);
+    expect(storedForm(session('s1'))).not.toEqual(storedForm(session('S1')));
+  });
+
+  test('is the stored form of itself, for any name', async () => {
+    await fc.assert(
+      fc.property(fc.oneof(fc.string().map(user), fc.string().map(session)), (name) => {
+        expect(storedForm(storedForm(name))).toEqual(storedForm(name));
+      }),
+    );
+  });
+
+  test('is short, however long the name is', () => {
+    expect(storedForm(user('X'.repeat(10_000))).value).toHaveLength(23);
+  });
+
+  test('is that of the first release, because stores outlive releases', () => {
+    expect(storedKey(session('SID:ANON:host:1'))).toBe('s~nRfsbRLrWMf0U1XRxqMrrQ');
+    expect(bucketOf('uMILLER')).toBe(18053);
+  });
+});
+
+describe('a compact incarnation', () => {
+  test('is the raw one where that is short and plain', () => {
+    for (const raw of ['', '2026-11-22T01:36:00.000+01:00', '4711', 'a.b:c_d-e+f']) {
+      expect(compactIncarnation(raw)).toBe(raw);
+    }
+  });
+
+  test('stands for a long or odd one, and for itself', async () => {
+    await fc.assert(
+      fc.property(fc.string({ maxLength: 100 }), (raw) => {
+        const compact = compactIncarnation(raw);
+        expect(compact).toMatch(/^[A-Za-z0-9_.:+-]{0,40}$/);
+        expect(compactIncarnation(compact)).toBe(compact);
+      }),
+    );
+    expect(compactIncarnation('a b')).not.toBe(compactIncarnation('a c'));
+  });
+});
+
+describe('packed entries', () => {
+  test('unpack to what was packed, as text and as bytes', async () => {
+    const known: { instance: string; incarnation: string }[] = [];
+    const placements = {
+      numberOf: (instance: string, incarnation: string) => known.push({ instance, incarnation }) - 1,
+      placementOf: (number: number) => known[number] as { instance: string; incarnation: string },
+    };
+    await fc.assert(
+      fc.property(entries, (entry) => {
+        expect(unpack(pack(entry))).toEqual(entry);
+        expect(unpackBytes(packBytes(entry, placements), placements)).toEqual(entry);
+      }),
+    );
+  });
+
+  test('have keys that are as bytes what they are as text', async () => {
+    await fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: 'grapheme' }).map(user), fc.string().map(session)), (name) => {
+        expect(fieldOf(keyBytes(storedKey(name)))).toBe(storedKey(name));
+      }),
+    );
+    expect(keyBytes(storedKey(session('s1')))).toHaveLength(17);
+  });
+
+  test('that are not packed entries are refused', () => {
+    expect(() => unpack('a|b|c|d')).toThrow('not an entry');
+    expect(() => unpack('=a|b')).toThrow('not an entry');
+  });
+});
+
+describe('ends', () => {
+  test('are at least a lifetime away, less than a quantum more, and few', async () => {
+    await fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 2 ** 45 }),
+        fc.integer({ min: 1, max: 86_400_000 }),
+        (now, lifetime) => {
+          const quantum = quantumOf(lifetime);
+          const end = endOf(now, lifetime, quantum);
+          expect(end - now).toBeGreaterThan(lifetime);
+          expect(end - now).toBeLessThanOrEqual(lifetime + quantum);
+          expect(end % quantum).toBe(0);
+        },
+      ),
+    );
+  });
+});
+
+describe('buckets', () => {
+  test('are all used, and none much more than the others', () => {
+    const filled = new Array<number>(BUCKETS).fill(0);
+    for (let i = 0; i < BUCKETS * 16; i += 1) {
+      const bucket = bucketOf(i % 8 === 0 ? storedKey(session(String(i))) : `uAGENT${i}`);
+      filled[bucket] = (filled[bucket] ?? 0) + 1;
+    }
+
+    // Redis keeps a hash compact up to 128 fields; the mean is 16 here and 61 with a million agents.
+    expect(Math.max(...filled)).toBeLessThan(48);
+    expect(filled.filter((count) => count === 0).length).toBeLessThan(10);
+  });
+});

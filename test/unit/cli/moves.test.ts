@@ -1,0 +1,114 @@
+import { describe, expect, test } from 'vitest';
+import { movesOf } from '../../../src/cli/moves.ts';
+import { changesBetween } from '../../../src/config/changes.ts';
+import type { InstanceStatus, PoolStatus } from '../../../src/admin/status.ts';
+import { anInstanceStatus } from '../../support/instance-status.ts';
+import { load } from '../config/support.ts';
+
+const instance = (id: string, given: Partial<InstanceStatus> = {}): InstanceStatus =>
+  anInstanceStatus({ id, ...given });
+
+function aPool(mode: PoolStatus['mode'], instances: InstanceStatus[], active = ''): PoolStatus {
+  return {
+    name: 'ici',
+    mode,
+    epoch: 1,
+    settled: true,
+    configuration: { agreed: null, servesHere: true, missingHere: [], differences: [] },
+    view: { id: 'x', effective: true, pendingSince: null },
+    active: mode === 'failover' ? { instance: active, since: '2026-01-01T00:00:00Z' } : null,
+    failback: mode === 'failover' ? { policy: 'never', zone: null, by: 'configuration' } : null,
+    standing: 'leased',
+    leaseRemainingMs: null,
+    replicas: [],
+    parked: 0,
+    affinity: { available: true, cachedBindings: 0, claimsFail: null },
+    instances,
+  };
+}
+
+function configOf(mode: string, instances: readonly string[], more = '') {
+  const lines = instances.map((text) => {
+    const [id, options = ''] = text.split(':: ');
+    return `      - { id: ${id}, url: 'http://${id}.example:8080'${options && `, ${options}`} }\n`;
+  });
+  return load(`pools:\n  - name: ici\n    mode: ${mode}\n    instances:\n${lines.join('')}${more}`).config;
+}
+
+const BOTH = [instance('a', { boundAgents: 3 }), instance('b', { boundAgents: 4 })];
+const ACTIVE_B = [instance('a', { active: false }), instance('b')];
+
+describe('agents of a sticky pool', () => {
+  const pool = aPool('sticky', BOTH);
+
+  test('stay where instances are added, drained, and reweighted to nothing', () => {
+    const after = configOf('sticky', ['c', 'a:: weight: 0', 'b:: admin: draining']);
+    expect(movesOf([pool], after)).toEqual([
+      { pool: 'ici', isNew: false, boundAgents: 7, moving: 0, movesEverybody: false, instances: [] },
+    ]);
+  });
+
+  test('move from an instance that is renamed', () => {
+    expect(movesOf([pool], configOf('sticky', ['a', 'b2']))[0]).toMatchObject({
+      moving: 4,
+      instances: [{ instance: 'b', boundAgents: 4, why: 'it is removed' }],
+    });
+  });
+
+  test('move from one that becomes disabled, unless an operator has said otherwise', () => {
+    const after = configOf('sticky', ['a', 'b:: admin: disabled']);
+    expect(movesOf([pool], after)[0]).toMatchObject({ moving: 4 });
+    const act = { by: 'm', why: 'w', at: '2026-01-01T00:00:00Z', deadline: null };
+    const kept = aPool('sticky', [instance('a'), instance('b', { boundAgents: 4, act })]);
+    expect(movesOf([kept], after)[0]).toMatchObject({ moving: 0 });
+  });
+
+  test('all may move where the mode changes, or the names by which they are known', () => {
+    expect(movesOf([pool], configOf('failover', ['a', 'b']))[0]).toMatchObject({ moving: 7 });
+    const before = configOf('sticky', ['a', 'b']);
+    const after = configOf('sticky', ['a', 'b'], 'identity: { userHeader: x-user }\n');
+    expect(movesOf([pool], after, changesBetween(before, after))[0]).toMatchObject({ moving: 7 });
+  });
+});
+
+describe('a failover pool', () => {
+  const pool = aPool('failover', ACTIVE_B, 'b');
+
+  test('stays with its active instance, where others come and go', () => {
+    expect(movesOf([pool], configOf('failover', ['c', 'b']))[0]).toMatchObject({
+      movesEverybody: false,
+      instances: [],
+    });
+  });
+
+  test('goes elsewhere with everybody when that is removed', () => {
+    expect(movesOf([pool], configOf('failover', ['a']))[0]).toMatchObject({
+      movesEverybody: true,
+      instances: [{ instance: 'b', boundAgents: 0, why: 'it is removed' }],
+    });
+  });
+
+  test('goes to a preferred one where failback becomes immediate, if that may serve', () => {
+    const immediate = '    failback: immediate\n';
+    const both = configOf('failover', ['a', 'b'], immediate);
+    expect(movesOf([pool], both)[0]).toMatchObject({
+      movesEverybody: true,
+      instances: [{ instance: 'b', why: 'failback is immediate, and a is preferred' }],
+    });
+    const down = aPool('failover', [instance('a', { active: false, health: 'down' }), instance('b')], 'b');
+    expect(movesOf([down], both)[0]).toMatchObject({ movesEverybody: false });
+    expect(movesOf([pool], configOf('failover', ['b', 'a'], immediate))[0]).toMatchObject({
+      movesEverybody: false,
+    });
+    const byOperator: PoolStatus = { ...pool, failback: { policy: 'never', zone: null, by: 'operator' } };
+    expect(movesOf([byOperator], both)[0]).toMatchObject({ movesEverybody: false });
+  });
+
+  test('does not care for the names of agents, but for what is agreed', () => {
+    const before = configOf('failover', ['a', 'b']);
+    const names = configOf('failover', ['a', 'b'], 'identity: { userHeader: x-user }\n');
+    expect(movesOf([pool], names, changesBetween(before, names))[0]).toMatchObject({ movesEverybody: false });
+    const store = configOf('failover', ['a', 'b'], 'affinity: { keyPrefix: other }\n');
+    expect(movesOf([pool], store, changesBetween(before, store))[0]).toMatchObject({ movesEverybody: true });
+  });
+});

@@ -1,0 +1,206 @@
+import { describe, expect, test } from 'vitest';
+import { poolParts } from '../../../src/wiring/pool-parts.ts';
+import { APPLIES } from '../../../src/config/applies.ts';
+import { changesBetween, formatChange, reloadable } from '../../../src/config/changes.ts';
+import type { OptionNode } from '../../../src/config/option.ts';
+import { withRetiring } from '../../../src/config/retiring.ts';
+import type { Config, PoolConfig } from '../../../src/config/schema.ts';
+import { OPTIONS } from '../../../src/config/schema.ts';
+import { load, MINIMAL } from './support.ts';
+
+function poolOf(instances: string, more = ''): string {
+  return `pools:\n  - name: ici\n    mode: sticky\n    instances:\n${instances}${more}`;
+}
+
+const A = '      - { id: a, url: "http://10.0.0.1:8080" }\n';
+const B = '      - { id: b, url: "http://10.0.0.2:8080" }\n';
+const REDIS = 'affinity: { redis: { url: "redis://10.0.0.9" } }\n';
+
+const config = (text: string): Config => load(text).config;
+const between = (before: string, after: string) => changesBetween(config(before), config(after));
+const lines = (before: string, after: string) => between(before, after).map(formatChange);
+const refused = (before: string, after: string) => reloadable(config(before), config(after)).refused;
+
+/** What the loader would accept, named as in the reference. */
+function optionsOf(schema: OptionNode, prefix: string): string[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([key, option]) => {
+    const name = `${prefix}${key}`;
+    if (option.type === 'object') {
+      const mayBeLeftOut = schema.required?.includes(key) !== true;
+      return [...(mayBeLeftOut ? [name] : []), ...optionsOf(option, `${name}.`)];
+    }
+    if (option.items?.type === 'object') return [`${name}[]`, ...optionsOf(option.items, `${name}[].`)];
+    return [name];
+  });
+}
+
+describe('what becomes of a change', () => {
+  test('it is said of every option of the schema, and of nothing else', () => {
+    expect(Object.keys(APPLIES).sort()).toEqual(optionsOf(OPTIONS, '').sort());
+  });
+
+  test('every reason completes a sentence', () => {
+    for (const rule of Object.values(APPLIES)) {
+      if (rule !== 'reload') expect(rule.because).toMatch(/^[a-z].*[^.]$/);
+    }
+  });
+});
+
+describe('changes between two configurations', () => {
+  test('there are none between equal ones, however their values are written', () => {
+    expect(between(`${MINIMAL}timeouts: { park: 3s }\n`, `${MINIMAL}timeouts: { park: 3000ms }\n`)).toEqual(
+      [],
+    );
+  });
+
+  test('values are shown as they are written, with their units', () => {
+    expect(lines(MINIMAL, `${MINIMAL}timeouts: { park: 20s }\nlimits: { bodyBytes: 1MB }\n`)).toEqual([
+      'timeouts.park: 5s → 20s',
+      'limits.bodyBytes: 100MB → 1MB',
+    ]);
+  });
+
+  test('instances are told apart by their id, wherever they stand in the list', () => {
+    const reweighted = '      - { id: b, url: "http://10.0.0.2:8080", weight: 3, priority: 2 }\n';
+    const first = '      - { id: a, url: "http://10.0.0.1:8080", priority: 1 }\n';
+    expect(lines(poolOf(A + B), poolOf(reweighted + first))).toEqual([
+      'pools[ici].instances[b].weight: 1 → 3',
+    ]);
+  });
+
+  test('an instance that is added or removed is one change', () => {
+    expect(between(poolOf(A), poolOf(A + B))).toEqual([
+      expect.objectContaining({
+        path: 'pools[ici].instances[b]',
+        before: undefined,
+        after: expect.objectContaining({ id: 'b', url: 'http://10.0.0.2:8080', weight: 1 }),
+        applies: 'reload',
+        because: undefined,
+      }),
+    ]);
+    expect(lines(poolOf(A + B), poolOf(A))).toEqual(['pools[ici].instances[b]: removed']);
+  });
+
+  test('a pool under another name is another pool', () => {
+    expect(lines(MINIMAL, MINIMAL.replace('name: ici', 'name: chat'))).toEqual([
+      'pools[chat]: added',
+      'pools[ici]: removed',
+    ]);
+  });
+
+  test('a list of names is one value', () => {
+    expect(lines(MINIMAL, `${MINIMAL}forwarding: { trustedProxies: [10.0.0.0/8] }\n`)).toEqual([
+      'forwarding.trustedProxies: [] → ["10.0.0.0/8"]',
+    ]);
+  });
+
+  test('the password of a URL is never shown, also where it is what changes', () => {
+    const url = (password: string) =>
+      `${MINIMAL}affinity: { redis: { url: "redis://:${password}@10.0.0.9" } }\n`;
+    const [change, ...others] = between(url('hunter2'), url('hunter3'));
+    expect(others).toEqual([]);
+    expect(JSON.stringify(change)).not.toContain('hunter');
+    expect(formatChange(change as never)).toBe('affinity.redis.url: another secret in redis://:***@10.0.0.9');
+    expect(change?.applies).toBe('reload');
+  });
+});
+
+describe('a reload', () => {
+  test.each([
+    ['an instance is added', poolOf(A), poolOf(A + B)],
+    ['an instance is removed', poolOf(A + B), poolOf(B)],
+    [
+      'a pool is added',
+      MINIMAL,
+      `${MINIMAL}${poolOf(B, '    match: { hosts: [x.example] }\n').slice(7).replace('ici', 'chat')}`,
+    ],
+    [
+      'a timeout, a limit and the level of the log change',
+      MINIMAL,
+      `${MINIMAL}timeouts: { total: 9s }\nlimits: { inFlight: 9 }\nlogging: { level: debug }\n`,
+    ],
+    [
+      'another node of the same cluster is named',
+      `${MINIMAL}affinity: { redis: { cluster: ["a:1", "b:1"] } }\n`,
+      `${MINIMAL}affinity: { redis: { cluster: ["b:1", "c:1"] } }\n`,
+    ],
+    [
+      'names are found elsewhere, and no pool binds agents to instances',
+      MINIMAL,
+      `${MINIMAL}identity: { userHeader: x-user }\n`,
+    ],
+  ])('applies where %s', (_what, before, after) => {
+    const { changes, refused: lacking } = reloadable(config(before), config(after));
+    expect(changes).not.toEqual([]);
+    expect(lacking).toEqual([]);
+  });
+
+  test.each([
+    ['pools[ici].mode', MINIMAL, `${MINIMAL}    mode: sticky\n`],
+    ['pools[ici].instances[a].url', poolOf(A), poolOf(A.replace('8080', '8081'))],
+    ['identity.userHeader', poolOf(A), `${poolOf(A)}identity: { userHeader: x-user }\n`],
+    [
+      'forwarding.trustedProxies',
+      poolOf(A, '    anonymous: address\n'),
+      `${poolOf(A, '    anonymous: address\n')}forwarding: { trustedProxies: [10.0.0.0/8] }\n`,
+    ],
+    [
+      'listen.proxyProtocol',
+      MINIMAL,
+      `${MINIMAL}listen: { proxyProtocol: accept, proxyProtocolFrom: [10.0.0.0/8] }\n`,
+    ],
+    ['coordination.lease', MINIMAL, `${MINIMAL}coordination: { lease: 5s }\n`],
+    ['workers', `${MINIMAL}workers: 0\n${REDIS}`, `${MINIMAL}workers: 2\n${REDIS}`],
+    ['coordination.replica', MINIMAL, `${MINIMAL}coordination: { replica: gw1 }\n`],
+    [
+      'affinity.keyPrefix',
+      `${MINIMAL}${REDIS}`,
+      `${MINIMAL}affinity: { redis: { url: "redis://10.0.0.9" }, keyPrefix: other }\n`,
+    ],
+    ['affinity.stateDir', MINIMAL, `${MINIMAL}affinity: { stateDir: /var/lib/other }\n`],
+    ['affinity.redis.url', `${MINIMAL}${REDIS}`, `${MINIMAL}${REDIS.replace('10.0.0.9', '10.0.0.8')}`],
+    ['affinity.redis.url', `${MINIMAL}${REDIS}`, `${MINIMAL}${REDIS.replace('10.0.0.9', '10.0.0.9/5')}`],
+    [
+      'affinity.redis.cluster',
+      `${MINIMAL}affinity: { redis: { cluster: ["a:1", "b:1"] } }\n`,
+      `${MINIMAL}affinity: { redis: { cluster: ["c:1"] } }\n`,
+    ],
+  ])('is refused where %s changes, and the reason is named', (path, before, after) => {
+    const [reason, ...others] = refused(before, after);
+    expect(others).toEqual([]);
+    expect(reason?.startsWith(`${path} needs a restart, because `)).toBe(true);
+  });
+
+  test('names every change that it cannot make, and the change of the store that follows from them', () => {
+    expect(refused(`${MINIMAL}workers: 1\n`, `${MINIMAL}    mode: sticky\nworkers: 2\n${REDIS}`)).toEqual([
+      expect.stringContaining('pools[ici].mode'),
+      expect.stringContaining('affinity.store'),
+      expect.stringContaining('affinity.redis'),
+    ]);
+  });
+});
+
+describe('workers of a reload', () => {
+  const before = config(poolOf(A + B));
+
+  test('know the instances that it removes, behind those that stay', () => {
+    const after = config(`${poolOf(B)}timeouts: { park: 1s }\n`);
+    const { pools, ...others } = withRetiring(before, after);
+    expect(pools[0]?.instances.map(({ id }) => id)).toEqual(['b', 'a']);
+    expect(pools[0]?.instances[1]).toEqual({ ...before.pools[0]?.instances[0], isRetiring: true });
+    // What gateways compare of their configurations is what operators wrote.
+    const [kept, wanted] = [pools[0], after.pools[0]] as [PoolConfig, PoolConfig];
+    expect(poolParts(kept, after)).toEqual(poolParts(wanted, after));
+    expect({ ...others, pools: after.pools }).toEqual(after);
+  });
+
+  test('take the new word on an instance that stays', () => {
+    const after = config(poolOf(A + B.replace(' }', ', weight: 5 }')));
+    expect(withRetiring(before, after)).toEqual(after);
+  });
+
+  test('know nothing of a pool that is gone', () => {
+    const after = config(MINIMAL.replace('name: ici', 'name: chat'));
+    expect(withRetiring(before, after)).toEqual(after);
+  });
+});

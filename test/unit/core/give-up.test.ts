@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'vitest';
+import { NO_LEASE } from '../../../src/core/view/lease.ts';
+import type { Mode, Standing } from '../../../src/core/view/routing-state.ts';
+import { isLost, mustGiveUp } from '../../../src/core/give-up.ts';
+import type { InstanceState } from '../../../src/core/instance.ts';
+import type { RoutedBinding } from '../../../src/core/route.ts';
+import type { View } from '../../../src/core/view/view.ts';
+import { aFailoverView, anInstance, aView } from '../../support/instances.ts';
+
+/** Which requests end on which change: one test for each rule. All are about a request that was sent to `a`. */
+
+interface Given {
+  readonly mode?: Mode;
+  /** Instances at which the last own probe failed. */
+  readonly failing?: readonly string[];
+  readonly cutOff?: readonly string[];
+  readonly way?: Partial<RoutedBinding>;
+}
+
+const a = (given: Partial<InstanceState> = {}): InstanceState => anInstance({ id: 'a', ...given });
+const b = (given: Partial<InstanceState> = {}): InstanceState => anInstance({ id: 'b', ...given });
+
+function standing(view: View, { mode = 'leased', failing = [], cutOff = [] }: Given): Standing {
+  return {
+    view,
+    before: undefined,
+    isBlocked: false,
+    fence: 'f',
+    unreachable: new Set(),
+    candidates: view.assignable,
+    cutOff: new Set(cutOff),
+    failing: new Set(failing),
+    leaseEnd: NO_LEASE,
+    foreign: new Set(),
+    placesAlone: mode === 'storeless',
+    hearsStore: false,
+    placesAlike: false,
+    modeAt: () => mode,
+  };
+}
+
+function ends(view: View, given: Given = {}): boolean {
+  return mustGiveUp(standing(view, given), { instance: 'a', incarnation: '', ...given.way }, 0, 0);
+}
+
+const FAILING: Given = { failing: ['a'] };
+const DOWN = { health: 'down' } as const;
+
+describe('an instance that is down by the view', () => {
+  test('sticky: ends requests where another instance may take its agents', () => {
+    expect(ends(aView(a(DOWN), b()))).toBe(true);
+  });
+
+  test.each([
+    ['is down', DOWN],
+    ['is draining', { admin: 'draining' }],
+    ['is disabled', { admin: 'disabled' }],
+    ['has no weight', { weight: 0 }],
+  ] as const)('sticky: ends none where the other one %s, whatever the own probes say', (_why, other) => {
+    expect([ends(aView(a(DOWN), b(other))), ends(aView(a(DOWN), b(other)), FAILING)]).toEqual([false, false]);
+  });
+
+  test('sticky: ends those of an agent who is on the way to an instance that takes no others', () => {
+    const view = { ...aView(a(DOWN), b({ weight: 0 })), moving: new Map([['u:x', 'b']]) };
+    expect([ends(view, { way: { key: 'u:x' } }), ends(view, { way: { key: 'u:y' } })]).toEqual([true, false]);
+  });
+
+  test('failover: ends requests once another one is active', () => {
+    expect(ends(aFailoverView('b', a(DOWN), b()))).toBe(true);
+  });
+
+  test('failover: ends none while no other can take over', () => {
+    expect(ends(aFailoverView('a', a(DOWN), b(DOWN)), FAILING)).toBe(false);
+    expect(ends(aFailoverView('', a(DOWN), b(DOWN)), FAILING)).toBe(false);
+  });
+});
+
+describe('the end of the own lease', () => {
+  test.each(['waiting', 'storeless'] as const)(
+    'ends requests where the last own probe failed (%s)',
+    (mode) => {
+      expect(ends(aView(a(), b()), { mode, failing: ['a'] })).toBe(true);
+    },
+  );
+
+  test('ends none where it passed, or at an instance that has no other beside it', () => {
+    expect(ends(aView(a(), b()), { mode: 'waiting', failing: ['b'] })).toBe(false);
+    expect(ends(aView(a()), { mode: 'waiting', failing: ['a'] })).toBe(false);
+  });
+
+  test('is what it takes: with a lease one failed probe ends none', () => {
+    expect(ends(aView(a(), b()), FAILING)).toBe(false);
+  });
+});
+
+test('an instance that is cut off from here alone ends requests, though the view calls it up', () => {
+  expect(ends(aView(a(), b()), { cutOff: ['a'] })).toBe(true);
+  expect(ends(aView(a(), b()), { cutOff: ['b'] })).toBe(false);
+});
+
+describe('an instance that is up and is not to serve any more', () => {
+  const moving = { ...aView(a(), b()), moving: new Map([['u:x', 'b']]) };
+  test.each([
+    ['another one is activated, or failed back to', aFailoverView('b', a(), b()), {}],
+    ['it is disabled', aView(a({ admin: 'disabled' }), b()), {}],
+    ['it is removed', aView(b()), {}],
+    ['the agent is moved', moving, { key: 'u:x' }],
+    ['it began another life', aView(a({ incarnation: 'two' }), b()), { incarnation: 'one' }],
+  ])('lets requests finish, unless the last own probe failed: %s', (_why, view, way) => {
+    expect([ends(view, { way }), ends(view, { way, ...FAILING })]).toEqual([false, true]);
+  });
+
+  test('lets requests finish while it drains: its agents stay', () => {
+    expect(ends(aView(a({ admin: 'draining' }), b()), FAILING)).toBe(false);
+  });
+
+  test('lets requests of other agents finish while one is moved', () => {
+    expect(ends(moving, { way: { key: 'u:y' }, ...FAILING })).toBe(false);
+  });
+});
+
+test('idle connections are of no more use at what is down, cut off, or fails its probe after the lease', () => {
+  const lost = (view: View, given: Given = {}): boolean => isLost(standing(view, given), 'a', 0, 0);
+  expect([lost(aView(a(DOWN))), lost(aView(a()), { cutOff: ['a'] })]).toEqual([true, true]);
+  expect(lost(aView(a()), { mode: 'waiting', failing: ['a'] })).toBe(true);
+  expect([lost(aView(a()), FAILING), lost(aView(a()), { mode: 'waiting' })]).toEqual([false, false]);
+});

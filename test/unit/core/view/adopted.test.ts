@@ -1,0 +1,134 @@
+import { expect, test } from 'vitest';
+import type { SyncReply } from '../../../../src/core/view/view-store.ts';
+import { Ledger } from '../../../../src/core/view/view-store.ts';
+import { Replica } from '../../../../src/core/view/replica.ts';
+import { snapshotOf } from '../../../../src/core/view/routing-state-copy.ts';
+
+const LEASE_MS = 60_000;
+const SENT = { mono: 0, wall: 0 };
+
+/** One gateway, alone at its ledger, which others act for: workers. */
+function aReplica(awaitsConfirmation: boolean, onStoreLoss: 'continue' | 'refuse' = 'refuse') {
+  const ledger = new Ledger({ leaseMs: LEASE_MS, joinMs: 0 });
+  let now = 0;
+  let ids = 0;
+  const replica = new Replica({
+    id: 'g1',
+    pool: 'ici',
+    rules: {
+      mode: 'sticky',
+      quorum: 'majority',
+      quarantines: false,
+      countsLives: false,
+      instances: [{ id: 'a', priority: 1, admin: 'enabled' }],
+    },
+    weights: new Map(),
+    leaseMs: LEASE_MS,
+    onStoreLoss,
+    awayMs: 0,
+    cutOffMs: LEASE_MS,
+    newId: () => `v${ids++}`,
+    awaitsConfirmation,
+  });
+  replica.vote({
+    verdicts: { a: { health: 'up', incarnation: '', emptyAt: 0 } },
+    settled: true,
+    idle: false,
+  });
+  const sync = (): void => {
+    const request = replica.request(SENT);
+    replica.accept(request, ledger.sync(request, 'life', now), SENT);
+    replica.restored('life');
+    const proposal = replica.proposal(() => undefined);
+    if (proposal !== undefined && ledger.propose(proposal, 'life', now))
+      replica.proposed(proposal.view, SENT);
+  };
+  // A ledger that knows no replica waits for the end of any lease that there may have been.
+  for (; now <= LEASE_MS; now += LEASE_MS / 3) sync();
+  expect(replica.agreed.epoch).toBe(1);
+  return { replica, sync, ledger };
+}
+
+test('a view that others act on takes effect once they have adopted it, and not before', () => {
+  const { replica, sync } = aReplica(true);
+  for (let i = 0; i < 3; i += 1) sync();
+  expect([replica.request(SENT).viewId, replica.isEffective, replica.fence]).toEqual(['', false, '']);
+  expect(replica.hasNews).toBe(false);
+
+  // Of an earlier one, which says nothing of this one.
+  replica.confirm('');
+  sync();
+  expect(replica.isEffective).toBe(false);
+
+  replica.confirm(replica.agreed.id);
+  expect(replica.hasNews).toBe(true);
+  sync();
+  expect([replica.request(SENT).viewId, replica.isEffective]).toEqual([replica.agreed.id, true]);
+});
+
+test('a view that no other process acts on takes effect at once', () => {
+  const { replica, sync } = aReplica(false);
+  sync();
+  expect([replica.request(SENT).viewId, replica.isEffective]).toEqual([replica.agreed.id, true]);
+});
+
+test('of two views in a row the one before may be acted on with the new one; what a later one follows is not known', () => {
+  for (const [epoch, isBlocked] of [
+    [2, false],
+    [3, true],
+  ] as const) {
+    const { replica, sync } = aReplica(false);
+    sync();
+    const request = replica.request(SENT);
+    expect([replica.isEffective, request.held]).toEqual([true, true]);
+    const view = { ...replica.agreed, epoch, id: `${epoch}.other` };
+    const reply: SyncReply = {
+      now: 0,
+      life: 'life',
+      open: true,
+      granted: true,
+      keeps: false,
+      epoch,
+      viewId: view.id,
+      effective: false,
+      // Of the view before, which does not stand for this one.
+      fence: '1.x:life',
+      view,
+      wantsState: false,
+      ballotsState: 1,
+      ballots: undefined,
+      replicas: 2,
+      policy: undefined,
+    };
+    replica.accept(request, reply, SENT);
+    expect([replica.isBlocked, replica.before?.epoch]).toEqual([isBlocked, isBlocked ? undefined : 1]);
+    expect(replica.fence).toBe('');
+  }
+});
+
+test('workers that act alone on what was known last come back, also where the others have gone on meanwhile', () => {
+  const { replica, sync, ledger } = aReplica(true, 'continue');
+  const workersConfirm = (): void => replica.confirm(snapshotOf(replica).viewId);
+  workersConfirm();
+  sync();
+  sync();
+  for (let lease = 2; lease < 5; lease += 1) {
+    const asked = { mono: lease * LEASE_MS, wall: lease * LEASE_MS };
+    replica.failed(asked, { since: asked.mono });
+  }
+  expect([replica.isEffective, replica.modeAt(4 * LEASE_MS, 4 * LEASE_MS)]).toEqual([true, 'storeless']);
+
+  const { agreed } = replica;
+  const view = { ...agreed, epoch: agreed.epoch + 1, id: 'of the others' };
+  expect(ledger.propose({ replica: 'g2', base: agreed.id, view, events: [] }, 'life', LEASE_MS)).toBe(true);
+  // They used to confirm a view of the gateway's own, which did not count: it got no lease and acted alone for good.
+  for (let i = 0; i < 4; i += 1) {
+    sync();
+    workersConfirm();
+  }
+  expect([replica.isAway, snapshotOf(replica).viewId, replica.modeAt(0, 0)]).toEqual([
+    false,
+    view.id,
+    'leased',
+  ]);
+});

@@ -1,0 +1,182 @@
+import { describe, expect, test } from 'vitest';
+import type { Parts } from '../../../../src/core/view/agreed-config.ts';
+import { differencesOf, fitOf } from '../../../../src/core/view/agreed-config.ts';
+import { NO_VIEW } from '../../../../src/core/view/agreed-view.ts';
+import type { ConfigCircumstances } from '../../../../src/core/view/next-config.ts';
+import { nextConfig } from '../../../../src/core/view/next-config.ts';
+import type { Ballot } from '../../../../src/core/view/health-report.ts';
+import { driftOf } from '../../../../src/core/view/local-config.ts';
+
+const AGREED: Parts = {
+  'identity.userHeader': 'soapuser',
+  instances: ['a', 'b'],
+  mode: 'sticky',
+  'priority:a': 1,
+  'priority:b': 2,
+  quorum: 'majority',
+  'url:a': 'http://a',
+  'url:b': 'http://b',
+  'weight:a': 1,
+  'weight:b': 1,
+};
+
+const having = (other: Parts): Parts => ({ ...AGREED, ...other });
+const SWAPPED = having({ 'priority:a': 2, 'priority:b': 1 });
+const OTHER_URL = having({ 'url:a': 'http://elsewhere' });
+
+/** One live gateway for each; `undefined` registers nothing. The first one decides. */
+function decided(
+  configs: readonly (Parts | undefined)[],
+  given: Partial<ConfigCircumstances> = {},
+): Parts | undefined {
+  const ballots = configs.map(
+    (config, i): Ballot => ({
+      replica: `g${i}`,
+      opinion: undefined,
+      ...(config === undefined ? {} : { config }),
+    }),
+  );
+  const [own = AGREED] = configs;
+  return nextConfig({ agreed: AGREED, own, ballots, wish: undefined, mayReplace: false, ...given })?.config;
+}
+
+const changed = (next: Parts | undefined): Parts =>
+  Object.fromEntries(
+    Object.entries(next ?? {}).filter(
+      ([part, value]) => JSON.stringify(AGREED[part]) !== JSON.stringify(value),
+    ),
+  );
+
+describe('what is agreed of the configuration', () => {
+  test('is, at first, what the first gateway has', () => {
+    expect(decided([SWAPPED, AGREED], { agreed: undefined })).toEqual(SWAPPED);
+  });
+
+  test('stays while all have it', () => {
+    expect(decided([AGREED, { ...AGREED }])).toBeUndefined();
+  });
+
+  test.each<[string, Parts]>([
+    ['priorities', SWAPPED],
+    ['a weight', having({ 'weight:a': 5 })],
+    ['the quorum', having({ quorum: 'all' })],
+  ])('changes in %s when all live gateways have the same, and not before', (_, next) => {
+    expect(decided([next, AGREED])).toBeUndefined();
+    expect(decided([next, next])).toEqual(next);
+  });
+
+  test('changes part by part', () => {
+    const both = having({ quorum: 'all', 'weight:a': 5 });
+    expect(changed(decided([both, having({ quorum: 'all' })]))).toEqual({ quorum: 'all' });
+  });
+
+  test('does not change where gateways want different values', () => {
+    expect(decided([having({ quorum: 'all' }), having({ quorum: 'any' })])).toBeUndefined();
+  });
+
+  test('is not held up by a release that registers nothing, nor by one that does not know the part', () => {
+    const { quorum: _, ...without } = AGREED;
+    expect(changed(decided([having({ quorum: 'all' }), undefined, without]))).toEqual({ quorum: 'all' });
+  });
+
+  test('gains a part of a later release; where gateways differ in it, one of them is refused', () => {
+    const [x, y] = [having({ 'identity.new': 'x' }), having({ 'identity.new': 'y' })];
+    const next = decided([x, y]) ?? {};
+    expect(changed(next)).toEqual({ 'identity.new': 'x' });
+    expect([x, y, AGREED].map((config) => fitOf(next, config))).toEqual(['agreed', 'differs', 'agreed']);
+    // Until then a gateway that has it does not know whether it differs.
+    expect(fitOf(AGREED, x)).toBe('unknown');
+  });
+
+  test('does not change where agents are sent, even if all running gateways were configured so', () => {
+    expect(decided([OTHER_URL, OTHER_URL])).toBeUndefined();
+  });
+
+  test('is not held up by a gateway that is refused', () => {
+    expect(decided([SWAPPED, SWAPPED, OTHER_URL])).toEqual(SWAPPED);
+    expect(decided([OTHER_URL, SWAPPED, SWAPPED])).toEqual(SWAPPED);
+  });
+
+  test('changes where agents are sent when one starts and no live gateway acts by it any more', () => {
+    const starts = { mayReplace: true };
+    expect(decided([OTHER_URL], starts)).toEqual(OTHER_URL);
+    expect(decided([OTHER_URL, OTHER_URL], starts)).toEqual(OTHER_URL);
+    expect(decided([OTHER_URL, AGREED], starts)).toBeUndefined();
+    expect(decided([OTHER_URL, having({ 'url:a': 'http://third' })], starts)).toBeUndefined();
+    // It is not known by what it acts.
+    expect(decided([OTHER_URL, undefined], starts)).toBeUndefined();
+  });
+
+  test('is what an operator wants, and keeps parts that its gateway does not know', () => {
+    const { quorum: _, ...parts } = OTHER_URL;
+    expect(decided([OTHER_URL, AGREED], { wish: { id: 'w', parts } })).toEqual(OTHER_URL);
+  });
+});
+
+describe('instances', () => {
+  const WITH_C = having({
+    instances: ['a', 'b', 'c'],
+    'priority:c': 3,
+    'url:c': 'http://c',
+    'weight:c': 1,
+  });
+  const { 'priority:b': _p, 'url:b': _u, 'weight:b': _w, ...rest } = AGREED;
+  const WITHOUT_B: Parts = { ...rest, instances: ['a'] };
+
+  test('are added when all have them, with what all say of them', () => {
+    expect(decided([WITH_C, AGREED])).toBeUndefined();
+    expect(decided([WITH_C, WITH_C])).toEqual(WITH_C);
+  });
+
+  test('are not added while gateways mean different connectors by the name', () => {
+    const other = { ...WITH_C, 'url:c': 'http://other' };
+    expect(decided([WITH_C, other])).toBeUndefined();
+    expect(fitOf(AGREED, other)).toBe('agreed');
+  });
+
+  test('are removed, with what was agreed of them, when no gateway has them any more', () => {
+    expect(decided([WITHOUT_B, AGREED])).toBeUndefined();
+    expect(decided([WITHOUT_B, WITHOUT_B])).toEqual(WITHOUT_B);
+    expect(decided([AGREED], { wish: { id: 'w', parts: WITHOUT_B } })).toEqual(WITHOUT_B);
+  });
+
+  test('that are agreed and missing keep a gateway from being ready, unless they are disabled', () => {
+    const b = {
+      health: 'up',
+      act: '',
+      incarnation: '',
+      past: [],
+      lives: 0,
+      quarantinedAt: 0,
+      lostAt: 0,
+    } as const;
+    const view = (admin: 'enabled' | 'draining' | 'disabled') => ({
+      ...NO_VIEW,
+      config: AGREED,
+      instances: { b: { ...b, admin } },
+    });
+    expect(driftOf(view('enabled'), WITHOUT_B)).toMatchObject({ serves: true, ready: false, missing: ['b'] });
+    expect(driftOf(view('draining'), WITHOUT_B)).toMatchObject({ ready: false });
+    expect(driftOf(view('disabled'), WITHOUT_B)).toMatchObject({ serves: true, ready: true, missing: [] });
+    expect(driftOf(view('enabled'), WITH_C)).toMatchObject({ serves: true, ready: true });
+  });
+});
+
+describe('a gateway that differs', () => {
+  test.each<[string, Parts, string]>([
+    ['priorities', SWAPPED, 'agreed'],
+    ['weights', having({ 'weight:a': 5 }), 'agreed'],
+    ['the mode', having({ mode: 'failover' }), 'differs'],
+    ['the URL of an instance', OTHER_URL, 'differs'],
+    ['how agents are known', having({ 'identity.userHeader': 'x-user' }), 'differs'],
+  ])('in %s', (_, config, fit) => {
+    expect(fitOf(AGREED, config)).toBe(fit);
+  });
+
+  test('is told in what', () => {
+    expect(differencesOf(AGREED, having({ mode: 'failover', quorum: 'any' }))).toEqual([
+      { part: 'mode', effect: 'refused', agreed: 'sticky', configured: 'failover' },
+      { part: 'quorum', effect: 'overridden', agreed: 'majority', configured: 'any' },
+    ]);
+  });
+});

@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest';
+import { withFailback } from '../../../../src/core/view/policy-changes.ts';
+import type { Parts } from '../../../../src/core/view/agreed-config.ts';
+import { withAgreed } from '../../../../src/core/view/configured.ts';
+import type { AgreedRules, Failback } from '../../../../src/core/view/policy.ts';
+import { NO_POLICY } from '../../../../src/core/view/policy.ts';
+
+const RULES: AgreedRules = { quorum: 'majority', quarantines: true, countsLives: false };
+const NIGHTLY: Failback = { kind: 'at', time: '03:30', zone: 'UTC' };
+
+const given = (failback: Failback, other: Parts = {}): Parts => ({
+  failback,
+  quorum: 'majority',
+  quarantine: true,
+  countRestarts: false,
+  ...other,
+});
+
+describe('the policy, for releases that know no agreed configuration', () => {
+  const policy = withAgreed(NO_POLICY, given(NIGHTLY));
+
+  test('says what is agreed of failback and rules', () => {
+    expect(policy).toEqual({ ...NO_POLICY, failback: NIGHTLY, rules: RULES });
+  });
+
+  test("keeps an operator's failback", () => {
+    const decided = withFailback(policy, { kind: 'never' });
+    expect(withAgreed(decided, given(NIGHTLY, { quorum: 'all' }))).toEqual({
+      ...decided,
+      rules: { ...RULES, quorum: 'all' },
+    });
+    expect(withAgreed(decided, given({ kind: 'immediate' }))).toBe(decided);
+  });
+
+  test('stays the very same where it says so already', () => {
+    expect(withAgreed(policy, given({ ...NIGHTLY }))).toBe(policy);
+    expect(withAgreed(policy, {})).toBe(policy);
+  });
+
+  test.each<[string, Parts]>([
+    ['failback', given({ kind: 'never' })],
+    ['time of it', given({ kind: 'at', time: '04:30', zone: 'UTC' })],
+    ['time zone of it', given({ kind: 'at', time: '03:30', zone: 'Europe/Berlin' })],
+    ['quorum', given(NIGHTLY, { quorum: 'any' })],
+    ['quarantine', given(NIGHTLY, { quarantine: false })],
+    ['way to count lives', given(NIGHTLY, { countRestarts: true })],
+  ])('changes with another agreed %s', (_, agreed) => {
+    expect(withAgreed(policy, agreed)).not.toBe(policy);
+  });
+});

@@ -1,0 +1,86 @@
+import { expect, test } from 'vitest';
+import { Ledger } from '../../../../src/core/view/view-store.ts';
+import { Replica } from '../../../../src/core/view/replica.ts';
+
+const TIMES = { leaseMs: 60_000, joinMs: 20_000 };
+const LIFE = 'life';
+
+/** A gateway whose clocks go on only when it is told so, on a ledger whose clock is apart. */
+class Gateway {
+  readonly replica: Replica;
+  readonly #ledger: Ledger;
+  #clock = 0;
+
+  constructor(id: string, ledger: Ledger) {
+    this.#ledger = ledger;
+    this.replica = new Replica({
+      id,
+      pool: 'ici',
+      rules: {
+        mode: 'sticky',
+        quorum: 'any',
+        quarantines: false,
+        countsLives: false,
+        instances: ['a', 'b'].map((name, i) => ({ id: name, priority: i + 1, admin: 'enabled' as const })),
+      },
+      weights: new Map(),
+      leaseMs: TIMES.leaseMs,
+      onStoreLoss: 'refuse',
+      awayMs: 0,
+      cutOffMs: TIMES.leaseMs,
+      newId: () => `${id}-${Math.random()}`,
+    });
+    this.sees('up');
+  }
+
+  sees(health: 'up' | 'down'): void {
+    const up = { health: 'up', incarnation: '', emptyAt: 0 } as const;
+    this.replica.vote({ verdicts: { a: { ...up, health }, b: up }, settled: true, idle: false });
+  }
+
+  passTime(ms: number): void {
+    this.#clock += ms;
+  }
+
+  sync(now: number): void {
+    const { replica } = this;
+    const sent = { mono: this.#clock, wall: this.#clock };
+    const request = replica.request(sent);
+    replica.accept(request, this.#ledger.sync(request, LIFE, now), sent);
+    replica.restored(LIFE);
+    const proposal = replica.proposal(() => undefined);
+    if (proposal !== undefined && this.#ledger.propose(proposal, LIFE, now))
+      replica.proposed(proposal.view, sent);
+  }
+
+  get mode(): string {
+    return this.replica.modeAt(this.#clock, this.#clock);
+  }
+}
+
+test('a machine whose clocks both stood still loses its lease with the first answer of the ledger', () => {
+  const ledger = new Ledger(TIMES);
+  const [paused, other] = [new Gateway('g1', ledger), new Gateway('g2', ledger)];
+  let now = 0;
+  const third = (gateways: readonly Gateway[]): void => {
+    now += TIMES.leaseMs / 3;
+    for (const gateway of gateways) gateway.passTime(TIMES.leaseMs / 3);
+    for (let round = 0; round < 4; round += 1) for (const gateway of gateways) gateway.sync(now);
+  };
+  for (let i = 0; i < 6; i += 1) third([paused, other]);
+  expect([paused.mode, other.mode, ledger.fenceAt(now) !== '']).toEqual(['leased', 'leased', true]);
+  const { fence } = paused.replica;
+
+  // Its operator stops its machine; the others go on, and leave instance a.
+  other.sees('down');
+  for (let i = 0; i < 6; i += 1) third([other]);
+  expect(other.replica.view.instances.get('a')?.health).toBe('down');
+  expect(other.replica.isEffective).toBe(true);
+
+  // By its own clocks no time has passed. Nothing tells it, but the ledger does.
+  expect(paused.mode).toBe('leased');
+  expect(fence).not.toBe(ledger.fenceAt(now));
+  paused.sync(now);
+  expect(paused.mode).toBe('waiting');
+  expect(paused.replica.fence).not.toBe(fence);
+});

@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'vitest';
+import type { StandingSnapshot } from '../../../../src/core/view/routing-state-copy.ts';
+import { StandingCopy } from '../../../../src/core/view/routing-state-copy.ts';
+import { judge } from '../../../../src/core/route.ts';
+import { anInstance } from '../../../support/instances.ts';
+import { aSnapshot as someSnapshot } from '../../../support/snapshots.ts';
+
+const WALL = 1_000_000;
+const a = anInstance({ id: 'a' });
+
+const aSnapshot = (changes: Partial<StandingSnapshot> = {}, epoch = 1): StandingSnapshot =>
+  someSnapshot({ leaseEnd: { mono: 5_000, wall: WALL + 1_000 }, ...changes }, 'ici', epoch);
+
+const aCopy = (offsetMs = 0, known = ['a', 'b']) =>
+  new StandingCopy({ pool: 'ici', mode: 'sticky' }, offsetMs, (id) => known.includes(id));
+const toA = { instance: 'a', incarnation: '' };
+
+describe('a copy of a standing', () => {
+  test('allows nothing before it was told anything', () => {
+    const copy = aCopy();
+    expect(copy.view.settled).toBe(false);
+    expect(judge(copy, toA, 0, WALL)).toBe('renew');
+  });
+
+  test('ends with the lease by itself, on either clock', () => {
+    const copy = aCopy();
+    copy.apply(aSnapshot(), 0, WALL);
+    expect(judge(copy, toA, 4_999, WALL)).toBe('forward');
+    expect(judge(copy, toA, 5_000, WALL)).toBe('renew');
+    expect(judge(copy, toA, 0, WALL + 1_000)).toBe('renew');
+  });
+
+  test('reads the end of the lease on its own process’s clock', () => {
+    const copy = aCopy(4_000);
+    copy.apply(aSnapshot(), 0, WALL);
+    expect(copy.modeAt(999, WALL)).toBe('leased');
+    expect(copy.modeAt(1_000, WALL)).toBe('waiting');
+  });
+
+  test('tells a longer lease from news', () => {
+    const copy = aCopy();
+    expect(copy.apply(aSnapshot(), 0, WALL)).toBe(true);
+    const { view } = copy;
+    const longer = { mono: 6_000, wall: WALL + 2_000 };
+    expect(copy.apply(aSnapshot({ leaseEnd: longer }), 0, WALL)).toBe(false);
+    expect(copy.view).toBe(view);
+    expect(copy.modeAt(5_500, WALL)).toBe('leased');
+    // After it had ended, a new one is news: requests wait for it.
+    expect(copy.apply(aSnapshot({ leaseEnd: { mono: 9_000, wall: WALL + 5_000 } }), 7_000, WALL)).toBe(true);
+    for (const change of [
+      { fence: '' },
+      { isBlocked: true },
+      { placesAlone: true },
+      { cutOff: new Set(['a']) },
+    ]) {
+      expect(
+        copy.apply(aSnapshot({ ...change, leaseEnd: { mono: 9_000, wall: WALL + 5_000 } }), 0, WALL),
+      ).toBe(true);
+    }
+  });
+
+  test('proposes no instance that its process cannot send anything to', () => {
+    const copy = aCopy(0, ['a']);
+    copy.apply(aSnapshot(), 0, WALL);
+    expect(copy.candidates.map(({ id }) => id)).toEqual(['a']);
+    expect(judge(copy, { instance: 'b', incarnation: '' }, 0, WALL)).toBe('cut-off');
+  });
+
+  test('allows what its process can send to, whoever else knows the instance', () => {
+    const copy = aCopy();
+    const ofOthers = anInstance({ id: 'b', weight: 0 });
+    const { view } = aSnapshot();
+    const known = new Map([...view.instances, ['b', ofOthers] as const]);
+    copy.apply(aSnapshot({ view: { ...view, instances: known }, candidates: [a] }), 0, WALL);
+    expect(judge(copy, { instance: 'b', incarnation: '' }, 0, WALL)).toBe('forward');
+    expect(copy.candidates.map(({ id }) => id)).toEqual(['a']);
+  });
+
+  test('may not be acted on after its process stood still, until it is told anew', () => {
+    const copy = aCopy();
+    copy.apply(aSnapshot(), 0, WALL);
+    copy.dropLease();
+    expect(judge(copy, toA, 0, WALL)).toBe('renew');
+    expect(copy.apply(aSnapshot(), 0, WALL)).toBe(true);
+    expect(judge(copy, toA, 0, WALL)).toBe('forward');
+  });
+});

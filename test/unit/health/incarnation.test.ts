@@ -1,0 +1,28 @@
+import { describe, expect, test } from 'vitest';
+import { byPattern, byPointer } from '../../../src/health/incarnation.ts';
+
+describe('an incarnation on a health page', () => {
+  test('is what the capture group finds', () => {
+    const find = byPattern(/started at (\S+)/);
+    expect(find('up, started at 2026-11-22T08:00:00Z')).toBe('2026-11-22T08:00:00Z');
+    expect(find('up')).toBe('');
+  });
+
+  test('is what the JSON pointer leads to, if that is text or a number', () => {
+    const page = JSON.stringify({
+      process: { started: 1_795_000_000, 'a/b': 'x' },
+      list: [{ id: 7 }],
+      none: null,
+    });
+    expect(byPointer(['process', 'started'])(page)).toBe('1795000000');
+    expect(byPointer(['process', 'a/b'])(page)).toBe('x');
+    expect(byPointer(['list', '0', 'id'])(page)).toBe('7');
+    for (const path of [['process'], ['none'], ['none', 'x'], ['missing'], ['constructor', 'name']]) {
+      expect(byPointer(path)(page)).toBe('');
+    }
+  });
+
+  test('is not there where the page is not JSON', () => {
+    expect(byPointer(['a'])('<html>up</html>')).toBe('');
+  });
+});

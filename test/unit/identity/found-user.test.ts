@@ -1,0 +1,48 @@
+import { describe, expect, test } from 'vitest';
+import { judgeFound, refusalOf } from '../../../src/identity/found-user.ts';
+
+describe('where a body names a user', () => {
+  test.each([
+    ['*', 'wildcard'],
+    ['MIL*', 'wildcard'],
+    ['MIL?ER', 'wildcard'],
+    ['%', 'wildcard'],
+    ['http://crmapp1.example.com/sap', 'url'],
+    ['first last', 'space'],
+    ['A\u00a0B', 'space'],
+    ['+49301234567', 'telephone'],
+    ['+49 (30) 123-45', 'telephone'],
+    ['030/1234567', 'telephone'],
+    ['(030) 1234567', 'telephone'],
+    ['tel:4711', 'telephone'],
+  ])('%s is none, for its %s', (value, reason) => {
+    expect(refusalOf(value)).toBe(reason);
+    expect(judgeFound(undefined)('user', value)).toBe(reason);
+    // What a session may look like is not known.
+    expect(judgeFound(undefined)('session', value)).toBeUndefined();
+  });
+
+  test.each([
+    'MILLER',
+    '00123456',
+    'agent%01',
+    'miller@example.com',
+    'A-1/2',
+    'M\u00dcLLER',
+    'x'.repeat(256),
+    '+',
+  ])('%s may be one', (value) => {
+    expect(judgeFound(undefined)('user', value)).toBeUndefined();
+  });
+
+  test('what has characters of no name is none', () => {
+    expect(judgeFound(undefined)('user', 'A\u0085B')).toBe('characters');
+  });
+
+  test('an operator can say more closely what one is', () => {
+    const judge = judgeFound(/^(?:AG\d+)$/);
+    expect(judge('user', 'ag17')).toBeUndefined();
+    expect(judge('user', 'AG17X')).toBe('pattern');
+    expect(judge('session', 'X')).toBeUndefined();
+  });
+});

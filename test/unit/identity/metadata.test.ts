@@ -1,0 +1,107 @@
+import { describe, expect, test } from 'vitest';
+import { MetadataExtractor } from '../../../src/identity/metadata.ts';
+
+const EXTRACTOR = new MetadataExtractor({ userHeader: 'soapuser', sessionCookie: 'WS_SESSION_ID' });
+
+function extract(...headers: [string, string][]) {
+  return EXTRACTOR.extract(headers.flat());
+}
+
+describe('the header of a request', () => {
+  test('names user and session, whatever the case of header names', () => {
+    for (const [user, cookie] of [
+      ['soapuser', 'cookie'],
+      ['SoapUser', 'Cookie'],
+      ['SOAPUSER', 'COOKIE'],
+    ] as const) {
+      expect(extract(['host', 'x'], [user, ' agent01'], [cookie, 'a=b; WS_SESSION_ID=S1']), user).toEqual({
+        user: 'AGENT01',
+        session: 'S1',
+        ambiguous: false,
+        ambiguity: undefined,
+      });
+    }
+  });
+
+  test('names the user in UTF-8 as in Latin-1', () => {
+    const spelled = (encoding: 'utf8' | 'latin1') => Buffer.from('Müller', encoding).toString('latin1');
+    expect(extract(['soapuser', spelled('utf8')]).user).toBe('MÜLLER');
+    expect(extract(['soapuser', spelled('latin1')]).user).toBe('MÜLLER');
+  });
+
+  test('without the two names nobody', () => {
+    expect(extract(['host', 'x'], ['cookie', 'a=b'])).toEqual({
+      user: undefined,
+      session: undefined,
+      ambiguous: false,
+      ambiguity: undefined,
+    });
+    expect(extract(['soapuser', ''], ['cookie', 'WS_SESSION_ID='])).toMatchObject({
+      user: undefined,
+      session: undefined,
+      ambiguous: false,
+    });
+  });
+
+  test.each([
+    ['different', 'U1', 'U2'],
+    ['equal', 'U1', 'U1'],
+    ['one of them empty', '', 'U1'],
+  ])('with two soapuser headers, %s, is ambiguous and names nobody', (_how, first, second) => {
+    expect(extract(['soapuser', first], ['cookie', 'WS_SESSION_ID=S1'], ['SoapUser', second])).toEqual({
+      user: undefined,
+      session: undefined,
+      ambiguous: true,
+      ambiguity: 'repeated-user-header',
+    });
+  });
+
+  test('with two sessions is ambiguous, in one Cookie header or in two', () => {
+    for (const cookies of [['WS_SESSION_ID=a; WS_SESSION_ID=b'], ['WS_SESSION_ID=a', 'WS_SESSION_ID=b']]) {
+      expect(extract(...cookies.map((value): [string, string] => ['Cookie', value]))).toMatchObject({
+        session: undefined,
+        ambiguity: 'conflicting-cookies',
+      });
+    }
+    expect(
+      extract(['cookie', 'x=1'], ['cookie', 'WS_SESSION_ID=a'], ['cookie', 'WS_SESSION_ID=a']),
+    ).toMatchObject({
+      session: 'a',
+      ambiguous: false,
+    });
+  });
+
+  test.each(['soapuser', 'close, SoapUser', 'keep-alive ,\tCOOKIE', 'cookie'])(
+    'is ambiguous when Connection is %j: the instance would not see what was routed by',
+    (connection) => {
+      expect(extract(['Connection', connection], ['soapuser', 'U1']).ambiguity).toBe('hop-by-hop');
+    },
+  );
+
+  test('may name any other header in Connection', () => {
+    expect(
+      extract(['Connection', 'close, TE, xsoapuser, soapuser2, cookies'], ['soapuser', 'U1']),
+    ).toMatchObject({
+      user: 'U1',
+      ambiguous: false,
+    });
+  });
+
+  test('is asked for the configured names alone', () => {
+    const other = new MetadataExtractor({ userHeader: 'X_Agent-1' });
+    expect(other.extract(['x_agent-1', 'U1', 'soapuser', 'U2', 'cookie', 'WS_SESSION_ID=S'])).toMatchObject({
+      user: 'U1',
+      session: undefined,
+    });
+    expect(other.extract(['Connection', 'cookie, soapuser']).ambiguous).toBe(false);
+    // These two differ from the configured name by the bit that makes letters lower case.
+    expect(other.extract(['x\u007fagent-1', 'U1']).user).toBeUndefined();
+    expect(other.extract(['x_agent\r1', 'U1']).user).toBeUndefined();
+    expect(new MetadataExtractor({}).extract(['', 'U1', 'soapuser', 'U2']).user).toBeUndefined();
+  });
+
+  test('that was read leaves nothing for the next one', () => {
+    extract(['soapuser', 'U1'], ['cookie', 'WS_SESSION_ID=S1']);
+    expect(extract(['cookie', 'WS_SESSION_ID=S2'])).toMatchObject({ user: undefined, session: 'S2' });
+  });
+});

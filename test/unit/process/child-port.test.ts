@@ -1,0 +1,64 @@
+import { ChildProcess } from 'node:child_process';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { forking } from '../../../src/process/child-port.ts';
+import type { FakeChild } from '../../support/fake-children.ts';
+import { pass, Supervised } from './support.ts';
+
+const { execPath } = process;
+
+afterEach(() => {
+  process.execPath = execPath;
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+// What Node throws, and what it emits, as it does where a machine has no memory or no more processes.
+describe.each([
+  ['thrown', `${import.meta.filename}/node`, 'spawn ENOTDIR'],
+  ['emitted', '/nowhere/node', 'spawn /nowhere/node ENOENT'],
+])('a process that cannot be started, which is %s', (_how, path, why) => {
+  beforeEach(() => {
+    process.execPath = path;
+  });
+
+  test('is a child that has ended, hears nothing, and nobody is killed in its stead', async () => {
+    // If it were for real it would end this process and its group.
+    const kill = vi.spyOn(ChildProcess.prototype, 'kill').mockReturnValue(true);
+    const port = forking('/nowhere/main.js')({ role: 'worker', fds: {}, onMessage: () => undefined });
+    port.kill();
+    port.send({ kind: 'log-level', level: 'info' });
+    expect(port.pid).toBe(0);
+    expect(await port.exited).toBe(`no process could be started for it: ${why}`);
+    port.kill();
+    port.send({ kind: 'log-level', level: 'info' });
+    expect(kill).not.toHaveBeenCalled();
+  });
+
+  test('fails the start of a gateway, which leaves nothing behind', async () => {
+    const on = new Supervised(forking('/nowhere/main.js'));
+    await expect(on.supervisor.start()).rejects.toThrow(`no process could be started for it: ${why}`);
+    expect(on.open).toEqual(new Set());
+  });
+
+  test('leaves the others alone, and is tried again later and later', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
+    const fork = forking('/nowhere/main.js');
+    let isDamaged = false;
+    const on: Supervised = new Supervised((start) => (isDamaged ? fork(start) : on.children.start(start)));
+    await on.supervisor.start();
+    isDamaged = true;
+    // Those that live, and the spare one.
+    const [victim, other] = on.children.workers as [FakeChild, FakeChild];
+    victim.end('SIGKILL');
+    on.children.spares[0]?.end('SIGKILL');
+    await pass();
+    await pass(20_000);
+    expect(on.children.workers).toEqual([other]);
+    const failed = on.log.filter(({ how }) => String(how).endsWith(why));
+    expect(Math.max(...failed.map(({ delayMs }) => delayMs as number))).toBe(5_000);
+    isDamaged = false;
+    await pass(5_000);
+    expect(on.children.ids).toHaveLength(3);
+    expect(on.children.spares).toHaveLength(1);
+  });
+});

@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { StaleView } from '../../../../src/core/ports.ts';
+import { StoreDesk } from '../../../../src/process/ipc/embedded-store-server.ts';
+import { FencedStore } from '../../../support/fenced-store.ts';
+
+const USER = { kind: 'user', value: 'U' } as const;
+const AT_A = { instance: 'a', incarnation: '' };
+
+test('a worker that acts on another view than the controller changes nothing in the embedded store', async () => {
+  let holds = 'of-worker';
+  // It would take whatever the worker bears.
+  const store = new FencedStore(() => 'of-worker');
+  const told: unknown[] = [];
+  const desk = new StoreDesk(
+    new Map([['ici', { store, fence: () => holds, epoch: () => 1 }]]),
+    (_, news) => void told.push(news),
+  );
+  const claim = () => desk.storeClaim('ici', [USER], AT_A, 'of-worker');
+  const { binding } = await claim();
+  expect([store.asked, told.length]).toEqual([['claim'], 1]);
+
+  holds = 'of-controller';
+  await expect(claim()).rejects.toBeInstanceOf(StaleView);
+  await expect(desk.storeRebind('ici', binding, AT_A, 'of-worker')).rejects.toBeInstanceOf(StaleView);
+  // No view is in effect.
+  holds = '';
+  await expect(desk.storeClaim('ici', [USER], AT_A, '')).rejects.toBeInstanceOf(StaleView);
+  expect([store.asked, told.length]).toEqual([['claim'], 1]);
+});

@@ -1,0 +1,91 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { PoolBulletin, ToWorker } from '../../../../src/process/ipc/messages.ts';
+import { RemoteCoordinator } from '../../../../src/process/ipc/remote-coordinator.ts';
+import type { Guide } from '../../../../src/process/ipc/workers.ts';
+import { Workers } from '../../../../src/process/ipc/workers.ts';
+import { aSnapshot } from '../../../support/snapshots.ts';
+
+const LIMIT_MS = 5_000;
+
+/** What a controller of these pools tells a worker that says hello to it. */
+function toldBy(...pools: readonly string[]): ToWorker[] {
+  const told: ToWorker[] = [];
+  const workers = new Workers({
+    send: (_, body) => void told.push(body as ToWorker),
+    leaseMs: 60_000,
+    watchdogMs: 10_000,
+    onMetrics: () => undefined,
+    onGone: () => undefined,
+    onHello: () => undefined,
+  });
+  for (const pool of pools) workers.guide(pool, aGuide(pool));
+  workers.started('worker-1');
+  workers.take('worker-1', { kind: 'hello', knowledge: new Map(), totals: undefined });
+  workers.close();
+  return told;
+}
+
+function aGuide(pool: string): Guide {
+  return {
+    snapshot: aSnapshot({ leaseEnd: { mono: performance.now() + 60_000, wall: Date.now() + 60_000 } }, pool),
+    confirm: () => undefined,
+    suspect: () => undefined,
+    renew: async () => undefined,
+    storeFailed: async () => undefined,
+    counts: () => new Map(),
+    knowledge: () => ({}) as PoolBulletin['knowledge'],
+  };
+}
+
+/** A worker of two pools that waits for its first view. */
+function aWaiting(): { hears: (told: readonly ToWorker[]) => Promise<boolean> } {
+  const coordinator = new RemoteCoordinator({
+    pools: ['ici', 'new'].map((name) => ({ name, mode: 'sticky' as const, instances: new Set(['a']) })),
+    onAdopted: () => undefined,
+    onSuspect: () => undefined,
+    controller: { renew: async () => undefined, storeFailed: async () => undefined },
+  });
+  let isSettled = false;
+  void coordinator.settled(LIMIT_MS).then(() => {
+    isSettled = true;
+  });
+  return {
+    hears: async (told) => {
+      for (const message of told) {
+        if (message.kind === 'pools') coordinator.guidedIn(message.pools);
+        else if (message.kind === 'bulletin') coordinator.apply(message);
+      }
+      await Promise.resolve();
+      return isSettled;
+    },
+  };
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('a worker that waits for its first view', () => {
+  test('waits for that of every pool', async () => {
+    const { hears } = aWaiting();
+    const told = toldBy('ici', 'new');
+    expect(await hears(told.slice(0, -1))).toBe(false);
+    expect(await hears(told.slice(-1))).toBe(true);
+  });
+
+  test('waits for none of a pool that the controller does not have', async () => {
+    const { hears } = aWaiting();
+    expect(await hears(toldBy('ici'))).toBe(true);
+  });
+
+  test('waits for a controller that has not said yet which pools it has', async () => {
+    const { hears } = aWaiting();
+    expect(await hears(toldBy())).toBe(false);
+    await vi.advanceTimersByTimeAsync(LIMIT_MS);
+    expect(await hears([])).toBe(true);
+  });
+});

@@ -1,0 +1,42 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import type { PoolBulletin } from '../../../../src/process/ipc/messages.ts';
+import { RemoteCoordinator } from '../../../../src/process/ipc/remote-coordinator.ts';
+import { aSnapshot } from '../../../support/snapshots.ts';
+
+/** In which order a worker goes over to another view. */
+
+test('a worker acts on a view, then reads what has arrived, then gives up requests, and says last that it has adopted it', async () => {
+  const order: string[] = [];
+  const coordinator = new RemoteCoordinator({
+    pools: [{ name: 'ici', mode: 'sticky', instances: new Set(['a', 'b']) }],
+    onAdopted: (_pool, viewId) => order.push(`adopted ${viewId}`),
+    onSuspect: () => undefined,
+    controller: { renew: async () => undefined, storeFailed: async () => undefined },
+  });
+  coordinator.beforeAdopting('ici', () => order.push(`gave up in ${coordinator.standing('ici').view.epoch}`));
+  const bulletin = (epoch: number): PoolBulletin => ({
+    kind: 'bulletin',
+    pool: 'ici',
+    standing: aSnapshot(
+      { leaseEnd: { mono: performance.now() + 60_000, wall: Date.now() + 60_000 } },
+      'ici',
+      epoch,
+    ),
+    counts: new Map(),
+    knowledge: {} as PoolBulletin['knowledge'],
+  });
+
+  coordinator.apply(bulletin(1));
+  expect(coordinator.standing('ici').view.epoch).toBe(1);
+  expect(order).toEqual([]);
+  await turn();
+  expect(order).toEqual(['gave up in 1', 'adopted 1.x']);
+
+  // One that repeats a view must not say that it is adopted before the first has been acted on.
+  coordinator.apply(bulletin(2));
+  coordinator.apply(bulletin(2));
+  expect(order).toHaveLength(2);
+  await turn();
+  expect(order.slice(2)).toEqual(['gave up in 2', 'adopted 2.x', 'gave up in 2', 'adopted 2.x']);
+});

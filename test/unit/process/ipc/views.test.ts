@@ -1,0 +1,161 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { StandingSnapshot } from '../../../../src/core/view/routing-state-copy.ts';
+import type { PoolBulletin, ToController, ToWorker } from '../../../../src/process/ipc/messages.ts';
+import { RemoteCoordinator } from '../../../../src/process/ipc/remote-coordinator.ts';
+import { Workers } from '../../../../src/process/ipc/workers.ts';
+import { aSnapshot } from '../../../support/snapshots.ts';
+
+/** What the controller and a worker tell each other of a view: until when it may be acted on, and when it is adopted. */
+
+const LEASE_MS = 3_000;
+const FAR_MS = 3_600_000;
+
+let snapshot: StandingSnapshot;
+/** The views of which the controller was told that no worker acts on another one. */
+let confirmed: string[];
+let told: ToWorker[];
+let workers: Workers;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  snapshot = ending(1_000);
+  confirmed = [];
+  told = [];
+  workers = aController();
+  direct(workers);
+  workers.started('worker-1');
+  says({ kind: 'hello', knowledge: new Map(), totals: undefined });
+});
+
+function aController(): Workers {
+  return new Workers({
+    send: (_, body) => void told.push(body as ToWorker),
+    leaseMs: LEASE_MS,
+    watchdogMs: 10_000,
+    onMetrics: () => undefined,
+    onGone: () => undefined,
+    onHello: () => undefined,
+  });
+}
+
+function direct(one: Workers): void {
+  one.guide('ici', {
+    get snapshot() {
+      return snapshot;
+    },
+    confirm: (viewId) => void confirmed.push(viewId),
+    suspect: () => undefined,
+    renew: async () => undefined,
+    storeFailed: async () => undefined,
+    counts: () => new Map(),
+    knowledge: () => ({}) as PoolBulletin['knowledge'],
+  });
+}
+
+afterEach(() => {
+  workers.close();
+  vi.useRealTimers();
+});
+
+function says(message: ToController): void {
+  workers.take('worker-1', message);
+}
+
+/** The view of an epoch under a lease that ends in so many milliseconds. */
+function ending(monoMs: number, wallMs = monoMs, epoch = 1): StandingSnapshot {
+  const leaseEnd = { mono: performance.now() + monoMs, wall: Date.now() + wallMs };
+  return aSnapshot({ leaseEnd }, 'ici', epoch);
+}
+
+function publish(next: StandingSnapshot): void {
+  snapshot = next;
+  confirmed = [];
+  workers.publish('ici');
+}
+
+describe('a new view', () => {
+  beforeEach(() => {
+    publish(ending(1_000));
+    says({ kind: 'adopted', pool: 'ici', viewId: '1.x' });
+    publish(ending(FAR_MS, FAR_MS, 2));
+  });
+
+  test('is adopted by the gateway when its worker has said that it acts on it, and not before', () => {
+    expect(confirmed).toEqual([]);
+    says({ kind: 'adopted', pool: 'ici', viewId: '1.x' });
+    expect(confirmed).toEqual([]);
+    says({ kind: 'adopted', pool: 'ici', viewId: '2.x' });
+    expect(confirmed).toEqual(['2.x']);
+  });
+
+  test('is adopted by the gateway when a silent worker cannot act on the view before it any more', () => {
+    vi.advanceTimersByTime(990);
+    expect(confirmed).toEqual([]);
+    vi.advanceTimersByTime(20);
+    expect(confirmed).toEqual(['2.x']);
+  });
+
+  test('is adopted by the gateway when its worker has ended', () => {
+    workers.gone('worker-1');
+    expect(confirmed).toEqual(['2.x']);
+  });
+});
+
+describe('the first view of a controller whose worker has been told by the one before', () => {
+  beforeEach(() => {
+    workers.close();
+    workers = aController();
+    void workers.meet(['worker-1'], FAR_MS);
+    direct(workers);
+    publish(ending(FAR_MS));
+  });
+
+  test('is adopted by the gateway when what the worker was told before must have ended', () => {
+    vi.advanceTimersByTime(LEASE_MS - 10);
+    expect(confirmed).toEqual([]);
+    vi.advanceTimersByTime(20);
+    expect(confirmed).toEqual(['1.x']);
+  });
+
+  test('is adopted by the gateway when the worker has said that it acts on it', () => {
+    says({ kind: 'adopted', pool: 'ici', viewId: '1.x' });
+    expect(confirmed).toEqual(['1.x']);
+  });
+});
+
+describe('a bulletin', () => {
+  /** What a worker may do so many milliseconds later by its monotonic clock, while its wall clock stands still. */
+  function modeAfter(ms: number): string {
+    const coordinator = new RemoteCoordinator({
+      pools: [{ name: 'ici', mode: 'sticky', instances: new Set(['a', 'b']) }],
+      onAdopted: () => undefined,
+      onSuspect: () => undefined,
+      controller: { renew: async () => undefined, storeFailed: async () => undefined },
+    });
+    coordinator.apply(told.at(-1) as PoolBulletin);
+    return coordinator.standing('ici').modeAt(performance.now() + ms, Date.now());
+  }
+
+  test('may be acted on until the lease ends by the monotonic clock, whatever the wall clock says', () => {
+    publish(ending(1_000, FAR_MS));
+    expect([modeAfter(990), modeAfter(1_010)]).toEqual(['leased', 'waiting']);
+  });
+
+  test('may be acted on until the lease ends by the wall clock, whatever the monotonic clock says', () => {
+    publish(ending(FAR_MS, 1_000));
+    expect(modeAfter(0)).toBe('leased');
+    vi.advanceTimersByTime(1_010);
+    expect(modeAfter(0)).toBe('waiting');
+  });
+
+  test('is not acted on for longer than a lease, also where the gateway’s has no end', () => {
+    publish(ending(Number.POSITIVE_INFINITY));
+    expect([modeAfter(LEASE_MS - 10), modeAfter(LEASE_MS + 10)]).toEqual(['leased', 'waiting']);
+  });
+
+  test('is not acted on any longer for having waited on its way', () => {
+    publish(ending(1_000, FAR_MS));
+    vi.advanceTimersByTime(1_010);
+    expect(modeAfter(0)).toBe('waiting');
+  });
+});

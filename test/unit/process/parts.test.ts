@@ -1,0 +1,196 @@
+import { EventEmitter } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Channel } from '../../../src/process/channel.ts';
+import { bindSocket, inheritedSockets } from '../../../src/process/listening-socket.ts';
+import type { FromChild, HostEvent, ToChild } from '../../../src/process/messages.ts';
+import { holdPidFile, readPidFile } from '../../../src/process/pid-file.ts';
+import { obeySignals } from '../../../src/process/signals.ts';
+import { load, MINIMAL } from '../config/support.ts';
+
+describe('a pid file', () => {
+  let directory: string;
+  let file: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'ici-gateway-pid-'));
+    file = join(directory, 'gateway.pid');
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  test('holds the number of the process, and goes with it', () => {
+    const release = holdPidFile(file);
+    expect(readFileSync(file, 'utf8')).toBe(`${process.pid}\n`);
+    release();
+    expect(readPidFile(file)).toBeUndefined();
+  });
+
+  // The parent of this process lives, and is no gateway: what a stale file names after its number was given anew.
+  test.each([process.ppid, 4_194_304, 'nonsense'])('that names %s is stale, and overwritten', (content) => {
+    writeFileSync(file, `${content}\n`);
+    holdPidFile(file)();
+    expect(readPidFile(file)).toBeUndefined();
+  });
+
+  test('is written whole or not at all, and what to do is said', () => {
+    const nowhere = join(directory, 'missing', 'gateway.pid');
+    expect(() => holdPidFile(nowhere)).toThrow(
+      /missing\/gateway\.pid cannot be written \(ENOENT.*folder is there/,
+    );
+    holdPidFile(file);
+    expect(readdirSync(directory)).toEqual(['gateway.pid']);
+  });
+
+  test.each([
+    ['a folder', (): string => directory, /is no file that could hold a number/],
+    ['a device without end', (): string => '/dev/zero', /is no file that could hold a number/],
+    [
+      'a file of something else',
+      (): string => {
+        writeFileSync(file, '1'.repeat(10_000));
+        return file;
+      },
+      /holds more than the number of a process/,
+    ],
+  ])('is not %s', (_name, path, why) => {
+    const given = path();
+    expect(() => readPidFile(given)).toThrow(why);
+    expect(() => holdPidFile(given)).toThrow(/give another --pid-file/);
+  });
+
+  test('that somebody else has taken since is not removed', () => {
+    const release = holdPidFile(file);
+    writeFileSync(file, '1\n');
+    release();
+    expect(readPidFile(file)).toBe(1);
+  });
+});
+
+describe('signals', () => {
+  const acts: string[] = [];
+  let source: EventEmitter;
+  let end: () => void;
+  beforeEach(() => {
+    acts.length = 0;
+    source = new EventEmitter();
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const target = {
+      ended,
+      stop: (why: string, times = {}) => acts.push(`stop ${why} ${JSON.stringify(times)}`),
+      reload: (why: string) => acts.push(`reload ${why}`),
+      moveLogLevel: (step: number) => acts.push(`level ${step}`),
+    };
+    obeySignals(target, () => undefined, source);
+  });
+
+  test('act as SAP administrators know them', () => {
+    for (const name of ['SIGHUP', 'SIGUSR1', 'SIGUSR2']) source.emit(name);
+    expect(acts).toEqual(['reload SIGHUP', 'level -1', 'level 1']);
+  });
+
+  test.each([
+    ['SIGTERM', '{}'],
+    ['SIGQUIT', '{}'],
+    ['SIGINT', '{"pollInterval":0}'],
+  ])('%s stops softly, and a second one at once', (name, times) => {
+    source.emit(name);
+    source.emit('SIGTERM');
+    expect(acts).toEqual([`stop ${name} ${times}`, 'stop SIGTERM again {"pollInterval":0,"timeout":0}']);
+  });
+
+  test('are nobody’s business once it has ended', async () => {
+    end();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(source.eventNames()).toEqual([]);
+  });
+});
+
+describe('a bound socket', () => {
+  test('has an address also where any port was asked for, and refuses until somebody listens on it', async () => {
+    const socket = await bindSocket('127.0.0.1:0');
+    try {
+      expect(socket.address).toMatch(/^127\.0\.0\.1:[1-9][0-9]+$/);
+      await expect(fetch(`http://${socket.address}`)).rejects.toMatchObject({
+        cause: { code: 'ECONNREFUSED' },
+      });
+    } finally {
+      socket.close();
+    }
+  });
+
+  test('cannot be had where somebody listens already, nor at an address that is none of this host', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as AddressInfo;
+    try {
+      await expect(bindSocket(`127.0.0.1:${port}`)).rejects.toMatchObject({ code: 'EADDRINUSE', port });
+      await expect(bindSocket('192.0.2.1:0')).rejects.toMatchObject({ code: 'EADDRNOTAVAIL' });
+    } finally {
+      server.close();
+    }
+  });
+});
+
+describe('sockets of a service manager', () => {
+  test('are taken by their names', async () => {
+    // Descriptor 3 is taken in a test; so none is passed, and what is meant for another process is not looked at.
+    expect(inheritedSockets({ LISTEN_PID: '1', LISTEN_FDS: '2' }, 2).size).toBe(0);
+    expect(inheritedSockets({}, 2).size).toBe(0);
+  });
+
+  test('with a name that nobody knows are refused, with the remedy', () => {
+    const env = { LISTEN_PID: '7', LISTEN_FDS: '2', LISTEN_FDNAMES: 'web:admin' };
+    expect(() => inheritedSockets(env, 7)).toThrow(/"web".*FileDescriptorName=.*data, admin, sapcontrol/);
+  });
+});
+
+describe('the channel of a child', () => {
+  test('keeps what arrives until somebody wants it, in order, and matches answers to questions', async () => {
+    const emitter = new EventEmitter();
+    const said: FromChild[] = [];
+    const channel = new Channel({
+      on: (event, handler) => emitter.on(event, handler),
+      send: (message) => said.push(message),
+    });
+    const hear = (message: ToChild): boolean => emitter.emit('message', message);
+    hear({ kind: 'relayed', from: 'worker-1', body: 1 });
+    hear({ kind: 'controller-gone' });
+    hear({ kind: 'relayed', from: 'worker-2', body: 2 });
+    const bodies: unknown[] = [];
+    channel.onMessage((body, from) => bodies.push([from, body]));
+    hear({ kind: 'relayed', from: 'worker-1', body: 3 });
+    expect(bodies).toEqual([
+      ['worker-1', 1],
+      ['worker-2', 2],
+      ['worker-1', 3],
+    ]);
+    const events: HostEvent[] = [];
+    channel.onEvent((event) => events.push(event));
+    expect(events).toEqual([{ kind: 'controller-gone' }]);
+    expect(() => channel.onEvent(() => undefined)).toThrow('somebody listens already');
+
+    const one = channel.ask({ kind: 'restart', why: 'one' });
+    const two = channel.ask({ kind: 'restart', why: 'two' });
+    const [first, second] = said as { request: number }[];
+    hear({ kind: 'answer', request: second?.request ?? 0, answer: { ok: false, message: 'second' } });
+    hear({ kind: 'answer', request: first?.request ?? 0, answer: { ok: false, message: 'first' } });
+    expect([await one, await two]).toEqual([
+      { ok: false, message: 'first' },
+      { ok: false, message: 'second' },
+    ]);
+  });
+});
+
+describe('the number of workers', () => {
+  test('is that of the cores, at most 4, unless it is given', () => {
+    const { workers } = load(MINIMAL).config;
+    expect(workers).toBeGreaterThanOrEqual(1);
+    expect(workers).toBeLessThanOrEqual(4);
+    expect(load(`${MINIMAL}workers: 7\n`).config.workers).toBe(7);
+  });
+});

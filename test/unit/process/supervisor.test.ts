@@ -1,0 +1,461 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Config } from '../../../src/config/schema.ts';
+import type { HostRequest } from '../../../src/process/messages.ts';
+import type { Supervisor } from '../../../src/process/supervisor.ts';
+import type { FakeChild, FakeChildren } from '../../support/fake-children.ts';
+import { load, MINIMAL } from '../config/support.ts';
+import { configOf, LIFECYCLE, pass, Supervised, WORKERS } from './support.ts';
+
+let on: Supervised;
+let children: FakeChildren;
+let supervisor: Supervisor;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
+  on = new Supervised();
+  ({ children, supervisor } = on);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const started = async (): Promise<void> => {
+  await supervisor.start();
+  children.story.length = 0;
+};
+/** Lets a child ask, and returns what it is answered. */
+async function answerTo(child: FakeChild, what: HostRequest): Promise<unknown> {
+  child.say({ kind: 'request', request: 7, what });
+  await pass();
+  return child.got.find(({ kind }) => kind === 'answer');
+}
+const hasEnded = async (): Promise<boolean> => {
+  let ended = false;
+  void supervisor.ended.then(() => {
+    ended = true;
+  });
+  await pass();
+  return ended;
+};
+
+describe('a supervisor that starts', () => {
+  test('gives each role its sockets, and tells the controller of a worker before that is told to begin', async () => {
+    await supervisor.start();
+    expect(children.ids).toEqual(['controller', 'worker-1', 'worker-2']);
+    expect(children.controller.init.sockets).toEqual({ admin: { fd: 4, address: '127.0.0.1:9090' } });
+    for (const worker of children.workers) {
+      expect(worker.init.sockets).toEqual({ data: { fd: 4, address: '127.0.0.1:8080' } });
+      expect(worker.init).toMatchObject({ replica: 'gw-1', lifecycle: { state: 'Starting' } });
+    }
+    const [, first] = children.workers;
+    expect(first?.init.workers).toEqual([
+      expect.objectContaining({ id: 'worker-1', pid: 1_001, isReady: false }),
+    ]);
+    const of = (line: string): number => children.story.indexOf(line);
+    expect(of('worker-started worker-1 to controller')).toBeGreaterThanOrEqual(0);
+    expect(of('worker-started worker-1 to controller')).toBeLessThan(of('init to worker-1'));
+  });
+
+  test('fails, and leaves nothing behind, when a child says that it cannot start', async () => {
+    const inUse = { code: 'EADDRINUSE', address: '127.0.0.1', port: 50_013 };
+    children.habits = {
+      born: (child) => {
+        if (child.role === 'controller') child.say({ kind: 'ready' });
+        else child.say({ kind: 'failed', message: 'listen EADDRINUSE', ...inUse });
+      },
+    };
+    await expect(supervisor.start()).rejects.toMatchObject(inUse);
+    expect(children.living).toEqual([]);
+    expect(on.open).toEqual(new Set());
+    await pass(60_000);
+    expect(children.living).toEqual([]);
+  });
+
+  test('is Running when the controller says that the instances were probed', async () => {
+    await started();
+    children.controller.say({ kind: 'settled' });
+    for (const child of children.living) {
+      expect(child.got.at(-1)).toMatchObject({ kind: 'lifecycle', lifecycle: { state: 'Running' } });
+    }
+  });
+});
+
+describe('a child that dies', () => {
+  test('is followed by another at once, and the controller hears of both', async () => {
+    await started();
+    children.workers[0]?.end('SIGSEGV');
+    await pass();
+    expect(children.ids).toEqual(['controller', 'worker-2', 'worker-3']);
+    expect(children.story).toEqual([
+      'worker-gone worker-1 to controller',
+      'worker-started worker-3 to controller',
+      'init to worker-3',
+    ]);
+    expect(on.log.at(-1)).toMatchObject({ level: 40, child: 'worker-1', how: 'SIGSEGV', delayMs: 0 });
+  });
+
+  test('and was the controller: workers are told that it is gone, and that another is ready', async () => {
+    await started();
+    children.controller.end('SIGKILL');
+    await pass();
+    expect(children.controller.init.workers).toEqual(
+      ['worker-1', 'worker-2'].map((id) => expect.objectContaining({ id, isReady: true })),
+    );
+    expect(children.story).toEqual([
+      'controller-gone to worker-1',
+      'controller-gone to worker-2',
+      'init to controller',
+      'controller-ready to worker-1',
+      'controller-ready to worker-2',
+    ]);
+  });
+
+  test('again and again is started later and later, never given up, and called a crash loop', async () => {
+    await started();
+    children.habits = { born: (child) => child.end('exit code 1') };
+    children.workers[0]?.end('exit code 1');
+    const startsIn = async (ms: number): Promise<number> => {
+      const before = children.all.length;
+      await pass(ms);
+      return children.all.length - before;
+    };
+    // At once, after 100, 300, 700, 1500, 3100 and 6300 ms; then every 5 s.
+    expect(await startsIn(99)).toBe(1);
+    expect(await startsIn(6_300)).toBe(6);
+    expect(await startsIn(60_000)).toBe(12);
+    const loops = on.log.filter(({ msg }) => msg.startsWith('crash loop'));
+    expect(loops.at(-1)).toMatchObject({ level: 50, count: 20, delayMs: 5_000 });
+    expect(loops.at(-1)?.msg).toContain('ici-gateway check');
+
+    children.habits = {};
+    await pass(5_000);
+    expect(children.workers).toHaveLength(WORKERS);
+    // It lives long enough to have the next one started at once.
+    await pass(30_000);
+    children.workers.at(-1)?.end('exit code 1');
+    await pass();
+    expect(children.workers).toHaveLength(WORKERS);
+  });
+
+  test('again and again while nobody else does its work is followed after a second at most', async () => {
+    await started();
+    children.habits = { born: (child) => child.end('exit code 1') };
+    for (const worker of children.workers) worker.end('SIGKILL');
+    await pass(60_000);
+    // The first of the two died while the other one lived, and not again since.
+    const before = children.all.length;
+    await pass(10_000);
+    expect(children.all.length - before).toBe(2 * 10);
+    children.controller.end('SIGKILL');
+    await pass(60_000);
+    const delays = on.log.filter(({ child }) => child === 'controller').map(({ delayMs }) => delayMs);
+    expect(Math.max(...(delays as number[]))).toBe(1_000);
+  });
+
+  test('is what becomes of one that is not ready in time', async () => {
+    await started();
+    const [first] = children.workers;
+    children.habits = { born: () => undefined };
+    first?.end('SIGKILL');
+    await pass();
+    const hanging = children.workers.at(-1);
+    children.habits = {};
+    await pass(30_000);
+    expect(hanging?.wasKilled).toBe(true);
+    expect(children.workers).toHaveLength(WORKERS);
+    expect(on.log.at(-1)).toMatchObject({
+      child: hanging?.id,
+      how: 'it was not ready within 30 s (SIGKILL)',
+    });
+  });
+});
+
+describe('messages', () => {
+  test('reach the child that they are for, and all workers but the sender', async () => {
+    await started();
+    const [one, two] = children.workers as [FakeChild, FakeChild];
+    one.say({ kind: 'relay', to: 'controller', body: 'up' });
+    expect(children.controller.got.at(-1)).toEqual({ kind: 'relayed', from: 'worker-1', body: 'up' });
+    children.controller.say({ kind: 'relay', to: 'workers', body: 'all' });
+    expect([one, two].map(({ got }) => got.at(-1))).toEqual(
+      Array(2).fill({ kind: 'relayed', from: 'controller', body: 'all' }),
+    );
+    one.say({ kind: 'relay', to: 'workers', body: 'others' });
+    expect(two.got.at(-1)).toMatchObject({ from: 'worker-1', body: 'others' });
+    expect(one.got.at(-1)).toMatchObject({ body: 'all' });
+    one.say({ kind: 'relay', to: 'worker-99', body: 'nobody' });
+    two.end('SIGKILL');
+    await pass();
+    expect(children.workers).toHaveLength(WORKERS);
+  });
+});
+
+describe('a rolling restart', () => {
+  test('replaces one worker after the other, each ready before the old one drains, and the controller last', async () => {
+    await started();
+    const asking = children.controller;
+    let answeredWhile: string[] = [];
+    children.habits = {
+      asked: (child, farewell) => {
+        if (farewell.kind === 'handover') {
+          answeredWhile = children.story.filter((line) => line.startsWith('answer'));
+        }
+        child.end('exit code 0');
+      },
+    };
+    const answer = await answerTo(asking, { kind: 'restart', why: 'a new version' });
+    expect(answer).toMatchObject({ answer: { ok: true } });
+    expect(answeredWhile).toEqual(['answer to controller']);
+    await pass();
+    const acts = children.story.filter((line) => /^(init|drain|handover)/.test(line));
+    expect(acts).toEqual([
+      'init to worker-3',
+      'drain to worker-1',
+      'init to worker-4',
+      'drain to worker-2',
+      'handover to controller',
+      'init to controller',
+    ]);
+    expect(children.ids).toEqual(['worker-3', 'worker-4', 'controller']);
+    expect(on.open.size).toBe(2);
+    expect(on.log.some(({ msg }) => msg.startsWith('crash') || msg.includes('unexpectedly'))).toBe(false);
+  });
+
+  test('keeps the old workers where a new one cannot start, and says so', async () => {
+    await started();
+    children.habits = { born: (child) => child.say({ kind: 'failed', message: 'bad code' }) };
+    const asked = answerTo(children.controller, { kind: 'restart', why: 'a new version' });
+    await pass();
+    // It says that it failed, and ends.
+    children.workers.at(-1)?.end('exit code 1');
+    expect(await asked).toMatchObject({
+      answer: { ok: false, message: 'a new worker does not start: bad code' },
+    });
+    await pass(60_000);
+    expect(children.ids).toEqual(['controller', 'worker-1', 'worker-2']);
+    expect(children.living.some(({ farewell }) => farewell !== undefined)).toBe(false);
+  });
+
+  test('that is asked for while one runs is run once more, for all who asked', async () => {
+    await started();
+    children.habits = { born: () => undefined };
+    for (let i = 0; i < 3; i += 1) {
+      children.controller.say({ kind: 'request', request: i, what: { kind: 'restart', why: 'again' } });
+    }
+    await pass();
+    children.habits = {};
+    children.workers.at(-1)?.say({ kind: 'ready' });
+    await pass();
+    // Two runs of two workers and a controller each, after the first start.
+    expect(children.all).toHaveLength(3 + 2 * 3);
+    expect(children.ids).toEqual(['worker-5', 'worker-6', 'controller']);
+  });
+
+  test('kills a worker that does not end in time', async () => {
+    await started();
+    const [stuck] = children.workers;
+    children.habits = { asked: (child) => (child === stuck ? undefined : child.end('exit code 0')) };
+    await answerTo(children.controller, { kind: 'restart', why: 'a new version' });
+    await pass(89_000);
+    expect(stuck?.isAlive).toBe(true);
+    // It has cut off by itself what kept it, in time to tell of that.
+    expect(stuck?.farewell?.graceMs).toBe(88_500);
+    await pass(1_000);
+    expect(stuck?.wasKilled).toBe(true);
+    expect(children.living).toHaveLength(3);
+  });
+});
+
+describe('a reload', () => {
+  test('gives new children the new configuration and a new address, and gives up the old one at the end', async () => {
+    await started();
+    on.nextConfig = () => configOf("listen: { address: '127.0.0.1:8081' }\nlogging: { level: debug }\n");
+    await supervisor.reload('SIGHUP');
+    for (const child of children.living) {
+      expect(child.init.config.listen.address).toBe('127.0.0.1:8081');
+    }
+    expect(on.open).toEqual(new Set(['127.0.0.1:9090', '127.0.0.1:8081']));
+    expect(children.controller.got).toContainEqual({ kind: 'log-level', level: 'debug' });
+  });
+
+  test('of a configuration that is wrong changes nothing', async () => {
+    await started();
+    on.nextConfig = () => {
+      throw new Error('gateway.yaml:3:5 pools must not be empty');
+    };
+    expect(await answerTo(children.controller, { kind: 'reload', why: 'test' })).toMatchObject({
+      answer: { ok: false, message: 'gateway.yaml:3:5 pools must not be empty' },
+    });
+    expect(children.all).toHaveLength(3);
+  });
+
+  test('to a port that somebody else has changes nothing, and is answered with the remedy', async () => {
+    await started();
+    on.taken = '127.0.0.1:8081';
+    on.nextConfig = () => configOf("listen: { address: '127.0.0.1:8081' }\n");
+    expect(await answerTo(children.controller, { kind: 'reload', why: 'test' })).toMatchObject({
+      answer: {
+        ok: false,
+        message: '127.0.0.1:8081 is in use: stop what listens there or choose another port',
+      },
+    });
+    expect(children.all).toHaveLength(3);
+    expect(on.open).toEqual(new Set(['127.0.0.1:8080', '127.0.0.1:9090']));
+  });
+
+  test('goes back to the old configuration where the second worker does not start with the new one', async () => {
+    await started();
+    on.nextConfig = () => configOf('logging: { level: debug }\n');
+    children.habits = {
+      born: (child) => {
+        if (child.id === 'worker-4') child.end('exit code 1');
+        else child.say({ kind: 'ready' });
+      },
+    };
+    await supervisor.reload('SIGHUP');
+    expect(children.ids).toEqual(['controller', 'worker-2', 'worker-5']);
+    expect(children.workers.map(({ init }) => init.config.logging.level)).toEqual(['info', 'info']);
+  });
+
+  test('of what only a restart can change is refused whole, with every reason, and maintenance goes on', async () => {
+    await started();
+    children.controller.say({ kind: 'settled' });
+    await answerTo(children.controller, { kind: 'maintenance', on: true, why: 'patch' });
+    on.nextConfig = () => configOf('coordination: { lease: 5s, replica: gw1 }\nlogging: { level: debug }\n');
+    await supervisor.reload('SIGHUP');
+    const { err } = on.log.at(-1) as unknown as { err: Error };
+    expect(err.message).toMatch(
+      /start it anew.*\ncoordination.lease needs a restart, because .+\ncoordination.replica needs .+$/,
+    );
+    expect(children.all).toHaveLength(3);
+    expect(children.workers[0]?.got.at(-1)).toMatchObject({ lifecycle: { state: 'Maintenance' } });
+  });
+
+  test('gives workers the instances that it removes, and the controller not; they know them until the next reload', async () => {
+    const idsOf = ({ init }: FakeChild): string[] =>
+      init.config.pools[0]?.instances.map(({ id }) => id) ?? [];
+    const only = (id: string): Config => load(`${MINIMAL.replace('id: a', `id: ${id}`)}${LIFECYCLE}`).config;
+    await started();
+    on.nextConfig = () => only('b');
+    await supervisor.reload('SIGHUP');
+    expect(children.workers.map(idsOf)).toEqual([
+      ['b', 'a'],
+      ['b', 'a'],
+    ]);
+    expect(idsOf(children.controller)).toEqual(['b']);
+    // Those who take the places of these know what these knew.
+    await answerTo(children.controller, { kind: 'restart', why: 'a new version' });
+    expect(children.workers.map(idsOf)).toEqual([
+      ['b', 'a'],
+      ['b', 'a'],
+    ]);
+    await supervisor.reload('SIGHUP');
+    expect(children.workers.map(idsOf)).toEqual([['b'], ['b']]);
+  });
+
+  test('whose controller does not start is taken back everywhere, and maintenance goes on', async () => {
+    await started();
+    children.controller.say({ kind: 'settled' });
+    await answerTo(children.controller, { kind: 'maintenance', on: true, why: 'patch' });
+    on.nextConfig = () => configOf('logging: { level: debug }\nadmin: { address: "127.0.0.1:9191" }\n');
+    children.habits = {
+      born: (child) => {
+        const { role, init } = child;
+        if (role === 'controller' && init.config.logging.level === 'debug') child.end('exit code 1');
+        else child.say({ kind: 'ready' });
+      },
+    };
+    await supervisor.reload('SIGHUP');
+    expect(on.log.at(-1)?.msg).toMatch(/not all replaced; the configuration stays/);
+    expect(children.ids).toHaveLength(3);
+    expect(children.living.map(({ init }) => init.config.logging.level)).toEqual(['info', 'info', 'info']);
+    expect(on.open).toEqual(new Set(['127.0.0.1:8080', '127.0.0.1:9090']));
+    expect(children.workers[0]?.init.lifecycle).toMatchObject({ state: 'Maintenance', inMaintenance: true });
+    // What followed the failed one by itself has ended as well.
+    await pass(60_000);
+    expect(children.ids).toHaveLength(3);
+  });
+
+  test('leaves maintenance', async () => {
+    await started();
+    children.controller.say({ kind: 'settled' });
+    await answerTo(children.controller, { kind: 'maintenance', on: true, why: 'patch' });
+    expect(children.workers[0]?.got.at(-1)).toMatchObject({ lifecycle: { state: 'Maintenance' } });
+    await supervisor.reload('SIGHUP');
+    expect(children.workers[0]?.got.at(-1)).toMatchObject({ lifecycle: { state: 'Running' } });
+  });
+});
+
+describe('a stop', () => {
+  test('waits for the poll interval, closes the sockets, drains the workers, and the controller leaves last', async () => {
+    await started();
+    children.controller.say({ kind: 'settled' });
+    children.habits = { asked: (child) => void setTimeout(() => child.end('exit code 0'), 1_000) };
+    supervisor.stop('SIGTERM');
+    expect(children.workers[0]?.got.at(-1)).toMatchObject({ lifecycle: { state: 'Stopping' } });
+    await pass(3_900);
+    expect(on.open.size).toBe(2);
+    expect(children.living.some(({ farewell }) => farewell !== undefined)).toBe(false);
+    await pass(200);
+    expect(on.open.size).toBe(0);
+    expect(children.workers.map(({ farewell }) => farewell?.kind)).toEqual(['drain', 'drain']);
+    expect(children.controller.farewell).toBeUndefined();
+    await pass(1_000);
+    expect(children.ids).toEqual(['controller']);
+    expect(children.controller.farewell?.kind).toBe('leave');
+    expect(await hasEnded()).toBe(false);
+    await pass(1_000);
+    expect(await hasEnded()).toBe(true);
+    await pass(60_000);
+    expect(children.all).toHaveLength(3);
+  });
+
+  test('before anything was started leaves nothing that starts later', async () => {
+    const starting = supervisor.start();
+    supervisor.stop('SIGTERM', { pollInterval: 0 });
+    await starting;
+    expect(await hasEnded()).toBe(true);
+    await pass(60_000);
+    expect(children.story).toEqual([]);
+    expect([...on.open]).toEqual([]);
+  });
+
+  test('asked for again kills what does not end', async () => {
+    await started();
+    children.habits = { asked: (child) => (child.role === 'worker' ? undefined : child.end('exit code 0')) };
+    supervisor.stop('SIGTERM');
+    await pass(5_000);
+    expect(children.workers).toHaveLength(WORKERS);
+    supervisor.stop('SIGTERM', { pollInterval: 0, timeout: 0 });
+    expect(await hasEnded()).toBe(true);
+    expect(children.living).toEqual([]);
+  });
+
+  test('lets nobody be replaced any more', async () => {
+    await started();
+    children.habits = { born: () => undefined, asked: () => undefined };
+    const { controller } = children;
+    controller.say({ kind: 'request', request: 1, what: { kind: 'restart', why: 'a new version' } });
+    await pass();
+    supervisor.stop('SIGINT', { pollInterval: 0 });
+    await pass();
+    expect(children.workers.every(({ farewell }) => farewell?.kind === 'drain')).toBe(true);
+    for (const worker of children.workers) worker.end('exit code 0');
+    await pass();
+    controller.end('exit code 0');
+    expect(await hasEnded()).toBe(true);
+    expect(children.living).toEqual([]);
+    expect(children.all).toHaveLength(4);
+  });
+});
+
+describe('the log level', () => {
+  test('moves by one step for all, and not beyond its ends', async () => {
+    await started();
+    for (let i = 0; i < 9; i += 1) supervisor.moveLogLevel(-1);
+    expect(children.workers[0]?.got.at(-1)).toEqual({ kind: 'log-level', level: 'silent' });
+    supervisor.moveLogLevel(1);
+    expect(children.controller.got.at(-1)).toEqual({ kind: 'log-level', level: 'error' });
+  });
+});

@@ -1,0 +1,59 @@
+import { pino } from 'pino';
+import { vi } from 'vitest';
+import type { Config } from '../../../src/config/schema.ts';
+import type { StartChild } from '../../../src/process/child-port.ts';
+import { HostSockets } from '../../../src/process/host-sockets.ts';
+import { Supervisor } from '../../../src/process/supervisor.ts';
+import { FakeChildren } from '../../support/fake-children.ts';
+import { load, MINIMAL } from '../config/support.ts';
+
+export const WORKERS = 2;
+export const LIFECYCLE = 'lifecycle: { statusPollInterval: 4s, shutdownTimeout: 90s }\n';
+
+export const configOf = (more = ''): Config => load(`${MINIMAL}${LIFECYCLE}${more}`).config;
+
+/** A supervisor of two workers and a controller, none of which is a process. Asks for fake timers. */
+export class Supervised {
+  readonly children = new FakeChildren();
+  readonly log: { level: number; msg: string; [field: string]: unknown }[] = [];
+  /** Addresses that are bound. */
+  readonly open = new Set<string>();
+  /** What a reload reads. */
+  nextConfig: () => Config = () => configOf();
+  /** Where somebody else listens. */
+  taken = '';
+  /** What the configuration asks for. */
+  workers = WORKERS;
+  readonly supervisor: Supervisor;
+
+  constructor(startChild?: StartChild) {
+    let fd = 20;
+    const sockets = new HostSockets({
+      inherited: new Map(),
+      bind: async (address) => {
+        if (address === this.taken) {
+          const [host, port] = address.split(':');
+          throw Object.assign(new Error('bind EADDRINUSE'), { code: 'EADDRINUSE', address: host, port });
+        }
+        fd += 1;
+        this.open.add(address);
+        return { fd, address, close: () => this.open.delete(address) };
+      },
+    });
+    this.supervisor = new Supervisor({
+      config: configOf(),
+      replica: 'gw-1',
+      workersOf: () => this.workers,
+      readConfig: () => this.nextConfig(),
+      startChild: startChild ?? this.children.start,
+      sockets,
+      logger: pino({ level: 'trace', base: null }, { write: (line) => this.log.push(JSON.parse(line)) }),
+    });
+  }
+}
+
+/** Lets time pass, and then everything happen that can happen without more of it. */
+export async function pass(ms = 0): Promise<void> {
+  await vi.advanceTimersByTimeAsync(ms);
+  for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,39 @@
+import { describe, expect, test } from 'vitest';
+import { WaitingRoom } from '../../../src/proxy/wait-queue.ts';
+
+describe('a waiting room', () => {
+  test('wakes one at a time, the one that has waited longest first, and tells when nobody waits', async () => {
+    const room = new WaitingRoom(3);
+    const woken: number[] = [];
+    const waits = [1, 2, 3].map((i) => room.enter(10_000)?.promise.then(() => woken.push(i)));
+    expect([room.wakeOne(), room.wakeOne(), room.wakeOne(), room.wakeOne()]).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
+    await Promise.all(waits);
+    expect(woken).toEqual([1, 2, 3]);
+  });
+
+  test('never wakes one that has been cancelled, so nothing that is handed on is lost', async () => {
+    const room = new WaitingRoom(3);
+    const first = room.enter(10_000);
+    const second = room.enter(10_000);
+    first?.cancel();
+    expect(room.wakeOne()).toBe(true);
+    expect([await first?.promise, await second?.promise]).toEqual(['cancelled', 'changed']);
+    expect(room.wakeOne()).toBe(false);
+  });
+
+  test('takes nobody in beyond its limit, and again when someone has gone', async () => {
+    const room = new WaitingRoom(1);
+    const first = room.enter(10_000);
+    expect(room.enter(10_000)).toBeUndefined();
+    first?.cancel();
+    expect(await first?.promise).toBe('cancelled');
+    const last = room.enter(0);
+    expect(await last?.promise).toBe('timeout');
+    expect(room.size).toBe(0);
+  });
+});

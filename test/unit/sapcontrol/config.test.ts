@@ -1,0 +1,103 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { load, MINIMAL, problemsOf } from '../config/support.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ici-gateway-sap-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const configured = (section: string, env: Record<string, string> = {}) =>
+  load(`${MINIMAL}sapcontrol: ${section}`, { env }).config.sapcontrol;
+
+describe('the section sapcontrol', () => {
+  test('is off unless it is there', () => {
+    expect(load(MINIMAL).config.sapcontrol).toBeUndefined();
+  });
+
+  test('has what SAP tools derive from an instance number', () => {
+    expect(configured('{}')).toEqual({
+      instanceNumber: '00',
+      sid: 'ICI',
+      instanceName: 'W00',
+      address: '127.0.0.1:50013',
+      socket: '/tmp/.sapstream50013',
+    });
+    expect(configured("{ instanceNumber: '42', sid: WD1 }", { TMPDIR: folder })).toEqual({
+      instanceNumber: '42',
+      sid: 'WD1',
+      instanceName: 'W42',
+      address: '127.0.0.1:54213',
+      socket: join(folder, '.sapstream54213'),
+    });
+  });
+
+  test('takes another address, socket and name', () => {
+    const { sapcontrol } = load(
+      `${MINIMAL}sapcontrol: { address: '0.0.0.0:1128', socket: ./s, instanceName: WDA }`,
+      { file: join(folder, 'gateway.yaml') },
+    ).config;
+    expect(sapcontrol).toMatchObject({
+      instanceName: 'WDA',
+      address: '0.0.0.0:1128',
+      socket: join(folder, 's'),
+    });
+  });
+
+  test.each([
+    [
+      '{ instanceNumber: 7 }',
+      'sapcontrol.instanceNumber: must be two digits in quotes, such as "00", but is 7; write it in quotes: "7"',
+    ],
+    [
+      "{ address: '127.0.0.1:9090' }",
+      'sapcontrol.address: is 127.0.0.1:9090, which admin.address has already; give another port',
+    ],
+    [
+      "{ address: '127.0.0.1:8080' }",
+      'sapcontrol.address: is 127.0.0.1:8080, which listen.address has already; give another port',
+    ],
+    [`{ socket: /${'x'.repeat(98)} }`, 'sapcontrol.socket: is longer than 98 bytes; give a shorter path'],
+    [
+      '{ passwordFile: /nonexistent/passwords }',
+      'sapcontrol.passwordFile: /nonexistent/passwords cannot be read: no such file',
+    ],
+    ['{ passwordFile: /dev/null }', expect.stringContaining('/dev/null has no line; make one with:')],
+  ])('%s is refused with its remedy', (section, problem) => {
+    const problems = problemsOf(`${MINIMAL}sapcontrol: ${section}`);
+    expect(problems.map((line) => line.replace(/^gateway\.yaml:\d+:\d+ /, ''))).toEqual([problem]);
+  });
+
+  test.each([
+    ['in no folder', 'none/s', 'none: no such folder; make it'],
+    ['below a file', 'file/s', 'file: it is no folder; make it'],
+    ['at a file', 'file', 'file is there and is no socket; remove it'],
+    ['at a folder', 'inner', 'inner is there and is no socket; remove it'],
+  ])('has no socket %s', (_where, path, problem) => {
+    writeFileSync(join(folder, 'file'), '');
+    mkdirSync(join(folder, 'inner'), { recursive: true });
+    expect(problemsOf(`${MINIMAL}sapcontrol: { socket: ${join(folder, path)} }`)).toEqual([
+      expect.stringMatching(new RegExp(`sapcontrol\\.socket: .*${join(folder, problem)}`)),
+    ]);
+  });
+
+  test('has no socket in a folder that cannot be entered, and says why', () => {
+    const loop = join(folder, 'loop');
+    symlinkSync(loop, loop);
+    expect(problemsOf(`${MINIMAL}sapcontrol: { socket: ${loop}/s }`)).toEqual([
+      expect.stringMatching(/loop\/s cannot be made in .*loop: .*(ELOOP|symbolic links).*; make it/),
+    ]);
+  });
+
+  test('may have a socket where one is: a gateway that runs has it, or one that died left it', async () => {
+    const socket = join(folder, 'held');
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(socket, resolve));
+    expect(configured(`{ socket: ${socket} }`)?.socket).toBe(socket);
+    await new Promise((resolve) => server.close(resolve));
+  });
+});

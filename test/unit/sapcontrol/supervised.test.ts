@@ -1,0 +1,96 @@
+import { pino } from 'pino';
+import { describe, expect, test } from 'vitest';
+import { supervised } from '../../../src/wiring/sapcontrol.ts';
+import { ActRefused } from '../../../src/sapcontrol/source.ts';
+import type { HostAnswer, HostChannel, HostRequest, Init, LiveChild } from '../../../src/process/messages.ts';
+import { load, MINIMAL } from '../config/support.ts';
+
+const worker = (number: number): LiveChild => ({ id: `worker-${number}`, pid: 1_000 + number, startedAt: 0 });
+
+function controller(answer: (what: HostRequest) => Promise<HostAnswer>) {
+  const asked: HostRequest[] = [];
+  const init: Init = {
+    kind: 'init',
+    protocol: 1,
+    role: 'controller',
+    id: 'controller',
+    config: load(MINIMAL).config,
+    replica: 'gw-1',
+    secret: 'secret',
+    lifecycle: { state: 'Running', inMaintenance: false, why: '' },
+    logLevel: 'info',
+    host: { pid: 900, startedAt: Date.UTC(2019, 4, 1) },
+    workers: [worker(1)],
+    controllerReady: false,
+    sockets: {},
+    surplusFds: [],
+    shownConfig: {},
+  };
+  const channel: HostChannel = {
+    ask: (what) => {
+      asked.push(what);
+      return answer(what);
+    },
+    send: () => {},
+    onMessage: () => {},
+    onEvent: () => {},
+    settled: () => {},
+  };
+  const status = () => {
+    throw new Error('nobody asks for it here');
+  };
+  return { asked, ...supervised({ init, channel, status, logger: pino({ level: 'silent' }) }) };
+}
+
+const agrees = async (): Promise<HostAnswer> => ({
+  ok: true,
+  lifecycle: { state: 'Stopping', inMaintenance: false, why: '' },
+});
+
+describe('a controller', () => {
+  test('tells of the supervisor as the process, and follows which workers live', () => {
+    const { parts, heard } = controller(agrees);
+    expect([parts.pid, parts.startedAt.toISOString()]).toEqual([900, '2019-05-01T00:00:00.000Z']);
+    expect([parts.liveWorkers(), parts.pids()]).toEqual([1, [900, process.pid, 1_001]]);
+    heard({ kind: 'worker-started', worker: worker(2) });
+    heard({ kind: 'worker-gone', worker: worker(1) });
+    heard({ kind: 'log-level', level: 'debug' });
+    expect([parts.liveWorkers(), parts.pids()]).toEqual([1, [900, process.pid, 1_002]]);
+    heard({ kind: 'worker-gone', worker: worker(2) });
+    expect(parts.liveWorkers()).toBe(0);
+  });
+
+  test('has no number for a worker that no process could be started for: signals to 0 reach a whole group', () => {
+    const { parts, heard } = controller(agrees);
+    heard({ kind: 'worker-started', worker: { id: 'worker-2', pid: 0, startedAt: 0 } });
+    expect(parts.pids()).toEqual([900, process.pid, 1_001]);
+  });
+
+  test('has its supervisor stop the gateway', async () => {
+    const { parts, asked } = controller(agrees);
+    await parts.stop(5_000);
+    await parts.stop(0);
+    await parts.stop(undefined);
+    expect(asked).toEqual([
+      { kind: 'stop', why: 'SAPControl', softTimeoutMs: 5_000 },
+      { kind: 'stop', why: 'SAPControl', softTimeoutMs: 0 },
+      { kind: 'stop', why: 'SAPControl' },
+    ]);
+  });
+
+  test('passes on why a stop is refused', async () => {
+    const { parts } = controller(async () => ({ ok: false, message: 'it is stopping already' }));
+    await expect(parts.stop(0)).rejects.toThrow(new ActRefused('it is stopping already'));
+  });
+
+  test('does not wait for a restart, which ends it too', async () => {
+    const { parts, asked } = controller(() => new Promise(() => {}));
+    await parts.restart(0);
+    expect(asked).toEqual([{ kind: 'restart', why: 'SAPControl' }]);
+  });
+
+  test('survives a restart that is refused', async () => {
+    const { parts } = controller(async () => Promise.reject(new Error('the channel has ended')));
+    await expect(parts.restart(0)).resolves.toBeUndefined();
+  });
+});

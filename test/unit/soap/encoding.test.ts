@@ -1,0 +1,118 @@
+import { describe, expect, test } from 'vitest';
+import { EnvelopeScanner } from '../../../src/soap/envelope-scanner.ts';
+
+const SCANNER = new EnvelopeScanner(
+  [
+    { kind: 'user', local: 'user' },
+    { kind: 'session', local: 'prüfung' },
+  ],
+  { maxDepth: 4 },
+);
+
+function document(user: string, declared?: string): string {
+  const declaration = declared === undefined ? '' : `<?xml version="1.0" encoding="${declared}"?>`;
+  return `${declaration}<Envelope><Body><m><user>${user}</user><x/></m></Body></Envelope>`;
+}
+
+function utf16be(text: string): Buffer {
+  return Buffer.from(text, 'utf16le').swap16();
+}
+
+const BOM = '\ufeff';
+
+describe('an envelope is read', () => {
+  test.each([
+    ['in UTF-8, which is the default', Buffer.from(document('Žö€')), undefined, 'Žö€'],
+    ['in UTF-8 with a byte order mark', Buffer.from(BOM + document('ö', 'iso-8859-1')), 'utf-16', 'ö'],
+    ['in UTF-16 LE with a byte order mark', Buffer.from(BOM + document('ö€😀'), 'utf16le'), 'utf-8', 'ö€😀'],
+    ['in UTF-16 BE with a byte order mark', utf16be(BOM + document('ö€😀')), undefined, 'ö€😀'],
+    ['in declared UTF-16 LE without one', Buffer.from(document('ö€'), 'utf16le'), 'UTF-16', 'ö€'],
+    ['in declared UTF-16 BE without one', utf16be(document('ö€')), 'utf-16', 'ö€'],
+    [
+      'in UTF-16 LE that only the XML declaration tells',
+      Buffer.from(document('ö', 'utf-16'), 'utf16le'),
+      undefined,
+      'ö',
+    ],
+    ['in UTF-16 BE by its full name', utf16be(document('ö')), 'utf-16be', 'ö'],
+    ['in ISO-8859-1', Buffer.from(document('ö\u0080\u00a4'), 'latin1'), 'ISO-8859-1', 'ö\u0080\u00a4'],
+    ['in ISO-8859-15', Buffer.from(document('ö\u00a4\u00a6\u00bc'), 'latin1'), 'iso-8859-15', 'ö€ŠŒ'],
+    ['in windows-1252', Buffer.from(document('ö\u0080\u008a\u009f'), 'latin1'), 'windows-1252', 'ö€ŠŸ'],
+    ['in US-ASCII', Buffer.from(document('A&#246;')), 'us-ascii', 'Aö'],
+    ['in the encoding that it declares', Buffer.from(document('ö', 'iso-8859-1'), 'latin1'), undefined, 'ö'],
+    [
+      'in the charset of the Content-Type, whatever it declares',
+      Buffer.from(document('ö', 'iso-8859-1')),
+      'utf-8',
+      'ö',
+    ],
+    ['in UTF-8 whatever UTF-16 it declares', Buffer.from(document('ö', 'utf-16')), 'utf-8', 'ö'],
+  ])('%s', (_how, bytes, charset, user) => {
+    expect(SCANNER.scan(bytes, charset, true)).toMatchObject({ user, problem: undefined });
+  });
+
+  test('by names beyond ASCII in any encoding', () => {
+    const text = '<Envelope><Body><m><prüfung>1</prüfung></m></Body></Envelope>';
+    for (const bytes of [Buffer.from(text), Buffer.from(BOM + text, 'utf16le')]) {
+      expect(SCANNER.scan(bytes, undefined, true).session).toBe('1');
+    }
+    for (const charset of ['iso-8859-1', 'windows-1252', 'iso-8859-15']) {
+      expect(SCANNER.scan(Buffer.from(text, 'latin1'), charset, true).session).toBe('1');
+    }
+  });
+
+  test('from a Uint8Array as from a Buffer', () => {
+    const bytes = new Uint8Array(Buffer.from(`xx${document('A')}`)).subarray(2);
+    expect(SCANNER.scan(bytes, undefined, true).user).toBe('A');
+  });
+});
+
+describe('an encoding is refused', () => {
+  const lone = Buffer.from(`${BOM}<Envelope><Body><m><user>A\ud800B</user></m></Body></Envelope>`, 'utf16le');
+  test.each([
+    ['that is unknown to the gateway', Buffer.from(document('A')), 'ebcdic-cp-us'],
+    ['that the document declares and nobody knows', Buffer.from(document('A', 'x-unknown')), undefined],
+    ['of UTF-16 without any sign of its byte order', Buffer.from(document('A')), 'utf-16'],
+    ['of UTF-16 that is none', Buffer.from(document('A', 'utf-16')), undefined],
+    ['with half a surrogate pair', lone, undefined],
+    [
+      'of UTF-16 with half a character',
+      Buffer.concat([Buffer.from(BOM + document('A'), 'utf16le'), Buffer.of(0)]),
+      undefined,
+    ],
+    ['of UTF-8 where a value is none', Buffer.from(document('\u00f6'), 'latin1'), 'utf-8'],
+    [
+      'of UTF-8 where a value is longer than need be',
+      Buffer.from(document('\u00c1\u0081'), 'latin1'),
+      'utf-8',
+    ],
+    ['of US-ASCII where a value is beyond it', Buffer.from(document('ö')), 'us-ascii'],
+  ])('%s', (_what, bytes, charset) => {
+    expect(SCANNER.scan(bytes, charset, true)).toEqual({
+      user: undefined,
+      session: undefined,
+      version: undefined,
+      problem: 'encoding',
+    });
+  });
+
+  test('for a value alone: bytes elsewhere are the business of the instance', () => {
+    const bytes = Buffer.from(
+      '<Envelope><Body><m><x>\u00f6</x><user>A</user></m></Body></Envelope>',
+      'latin1',
+    );
+    expect(SCANNER.scan(bytes, 'utf-8', true)).toMatchObject({ user: 'A', problem: undefined });
+  });
+});
+
+describe('UTF-16 of which only the beginning is known', () => {
+  test('is at worst truncated, wherever it is cut', () => {
+    for (const bytes of [Buffer.from(BOM + document('ö😀'), 'utf16le'), utf16be(BOM + document('ö😀'))]) {
+      for (let length = 0; length < bytes.length; length++) {
+        const { user, problem } = SCANNER.scan(bytes.subarray(0, length), undefined, false);
+        expect([undefined, 'truncated']).toContain(problem);
+        expect([undefined, 'ö😀']).toContain(user);
+      }
+    }
+  });
+});

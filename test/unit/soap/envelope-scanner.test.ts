@@ -1,0 +1,468 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { ElementRule } from '../../../src/soap/element-rules.ts';
+import { EnvelopeScanner } from '../../../src/soap/envelope-scanner.ts';
+import { quickestMs } from '../../support/quickest.ts';
+
+const SOAP_11 = 'http://schemas.xmlsoap.org/soap/envelope/';
+const SOAP_12 = 'http://www.w3.org/2003/05/soap-envelope';
+
+const RULES: ElementRule[] = [
+  { kind: 'user', local: 'user' },
+  { kind: 'user', local: 'agent' },
+  { kind: 'session', local: 'sessionId' },
+  { kind: 'session', local: 'appId' },
+];
+
+function scan(document: string | Buffer, rules = RULES, { maxDepth = 4, complete = true } = {}) {
+  const bytes = typeof document === 'string' ? Buffer.from(document) : document;
+  return new EnvelopeScanner(rules, { maxDepth }).scan(bytes, undefined, complete);
+}
+
+/** An envelope around the parameters of one operation. */
+function envelope(parameters: string, { header = '', namespace = SOAP_11 } = {}): string {
+  return `<s:Envelope xmlns:s="${namespace}">${header}<s:Body><m:op xmlns:m="urn:m">${parameters}</m:op></s:Body></s:Envelope>`;
+}
+
+function fixture(name: string): Buffer {
+  return readFileSync(new URL(`../fixtures/soap/${name}`, import.meta.url));
+}
+
+describe('an envelope', () => {
+  test('of SOAP 1.1 names user, session and version', () => {
+    expect(scan(fixture('subscribe-1.1.xml'))).toEqual({
+      user: 'AGENT01',
+      session: '005056A509D41EE194DF0F559163A0DA',
+      version: '1.1',
+      problem: undefined,
+    });
+  });
+
+  test('of SOAP 1.2 names user and version', () => {
+    expect(scan(fixture('set-workmode-1.2.xml'))).toEqual({
+      user: 'müller',
+      session: undefined,
+      version: '1.2',
+      problem: undefined,
+    });
+  });
+
+  test('of an unknown namespace is searched all the same', () => {
+    const document = envelope('<user>A</user>', { namespace: 'urn:other' });
+    expect(scan(document)).toMatchObject({ user: 'A', version: undefined, problem: undefined });
+  });
+
+  test('in the default namespace tells its version', () => {
+    expect(scan(`<Envelope xmlns='${SOAP_12}'><Body/></Envelope>`)).toMatchObject({ version: '1.2' });
+  });
+
+  test('without a Body names nobody and is no error', () => {
+    expect(scan(`<Envelope xmlns="${SOAP_11}"/>`)).toMatchObject({ version: '1.1', problem: undefined });
+  });
+
+  test('tells its version even if nothing else is looked for', () => {
+    expect(scan(envelope('<user>A</user>'), [])).toEqual({
+      user: undefined,
+      session: undefined,
+      version: '1.1',
+      problem: undefined,
+    });
+  });
+});
+
+describe('precedence', () => {
+  test('is the order of the rules, wherever each element stands', () => {
+    expect(scan(envelope('<agent>B</agent><user>A</user>'))).toMatchObject({ user: 'A' });
+    expect(scan(envelope('<user>A</user><agent>B</agent>'))).toMatchObject({ user: 'A' });
+    const header = '<s:Header><user>A</user></s:Header>';
+    expect(scan(envelope('<agent>B</agent>', { header }))).toMatchObject({ user: 'A' });
+  });
+
+  test('is for each kind its own', () => {
+    const document = envelope('<appId>2</appId><agent>B</agent><sessionId>1</sessionId>');
+    expect(scan(document)).toMatchObject({ user: 'B', session: '1' });
+  });
+
+  test('of two elements of one rule is that of the first', () => {
+    expect(scan(envelope('<agent>B</agent><agent>C</agent>'))).toMatchObject({ user: 'B' });
+  });
+
+  test('passes over an element that has no value', () => {
+    expect(scan(envelope('<user> </user><agent>B</agent>'))).toMatchObject({ user: 'B' });
+  });
+
+  test('lets one element be the user and the session', () => {
+    const rules: ElementRule[] = [
+      { kind: 'user', local: 'id' },
+      { kind: 'session', local: 'id' },
+    ];
+    expect(scan(envelope('<id>X</id>'), rules)).toMatchObject({ user: 'X', session: 'X' });
+  });
+});
+
+describe('a search ends', () => {
+  test('once nothing better can be found, whatever follows', () => {
+    const begin = `<s:Envelope xmlns:s="${SOAP_11}"><s:Body><m><user>A</user><sessionId>1</sessionId>`;
+    expect(scan(`${begin}<broken <<<`)).toMatchObject({ user: 'A', session: '1', problem: undefined });
+  });
+
+  test('with the Body, whatever follows', () => {
+    const document = `<Envelope><Body><m><agent>B</agent></m></Body><user>A</user><Body><user>C</user></Body> <<<`;
+    expect(scan(document)).toMatchObject({ user: 'B', problem: undefined });
+  });
+
+  test('not before, as long as a rule of higher precedence may match', () => {
+    expect(scan(`<Envelope><Body><m><agent>B</agent><sessionId>1</sessionId></m><<<`)).toMatchObject({
+      problem: 'malformed',
+    });
+  });
+});
+
+describe('an element matches', () => {
+  test('with any namespace prefix', () => {
+    for (const prefix of ['', 'm:', 'soap1:', 'ns0:', 'ünï:', 'a-b.c_d:']) {
+      const document = envelope(`<${prefix}user>A</${prefix}user>`);
+      expect(scan(document), prefix).toMatchObject({ user: 'A', problem: undefined });
+    }
+  });
+
+  test('by its whole local name and in its own case', () => {
+    const document = envelope(
+      '<users>1</users><use>2</use><User>3</User><user.x>4</user.x><user:id>5</user:id>',
+    );
+    expect(scan(document)).toMatchObject({ user: undefined, problem: undefined });
+  });
+
+  test('at the depth of the operation and of its parameters, in Header and Body, and nowhere else', () => {
+    expect(scan(`<Envelope><Body><user>A</user></Body></Envelope>`)).toMatchObject({ user: 'A' });
+    expect(scan(`<Envelope><Header><t><user>A</user></t></Header><Body/></Envelope>`)).toMatchObject({
+      user: 'A',
+    });
+    expect(scan(`<Envelope><user>A</user><Body/></Envelope>`).user).toBeUndefined();
+    expect(scan(`<Envelope><Other><user>A</user></Other><Body/></Envelope>`).user).toBeUndefined();
+    expect(scan(envelope('<x><user>A</user></x>')).user).toBeUndefined();
+    expect(scan(envelope('<x><y><z><user>A</user></z></y></x>')).user).toBeUndefined();
+  });
+
+  test('as deep as is configured', () => {
+    const document = envelope('<x><user>A</user></x>');
+    expect(scan(document, RULES, { maxDepth: 5 })).toMatchObject({ user: 'A' });
+    expect(scan(envelope('<user>A</user>'), RULES, { maxDepth: 3 }).user).toBeUndefined();
+  });
+
+  test('inside the operation that its rule names, and not as that operation', () => {
+    const rules: ElementRule[] = [{ kind: 'user', local: 'user', operation: 'logon' }];
+    const body = (operations: string, header = '') =>
+      scan(`<Envelope>${header}<Body>${operations}</Body></Envelope>`, rules).user;
+    expect(body('<a><user>A</user></a><x:logon><user>B</user></x:logon>')).toBe('B');
+    expect(body('<logons><user>A</user></logons>')).toBeUndefined();
+    expect(body('<a/>', '<Header><logon><user>A</user></logon></Header>')).toBeUndefined();
+    expect(
+      scan('<Envelope><Body><user>A</user></Body></Envelope>', [
+        { kind: 'user', local: 'user', operation: 'user' },
+      ]).user,
+    ).toBeUndefined();
+  });
+
+  test('in the namespace that its rule names, wherever that is declared', () => {
+    const rules: ElementRule[] = [{ kind: 'user', local: 'user', namespace: 'urn:a&b' }];
+    const body = (parameters: string, attributes = '') =>
+      scan(
+        `<Envelope xmlns:p="urn:a&amp;b"><Body><op ${attributes}>${parameters}</op></Body></Envelope>`,
+        rules,
+      ).user;
+    expect(body('<p:user>A</p:user>')).toBe('A');
+    expect(body('<user>A</user>', 'xmlns="urn:a&#38;b"')).toBe('A');
+    expect(body(`<user xmlns = 'urn:a&#x26;b' x=">">A</user>`)).toBe('A');
+    expect(body('<user>A</user>')).toBeUndefined();
+    expect(body('<q:user>A</q:user>')).toBeUndefined();
+    expect(body('<p:user>A</p:user>', 'xmlns:p="urn:other"')).toBeUndefined();
+    expect(body('<x xmlns:p="urn:other"/><p:user>A</p:user>')).toBe('A');
+    expect(body('<x xmlns="urn:a&amp;b"/><user>A</user>')).toBeUndefined();
+    expect(body('<user xmlns="">A</user>', 'xmlns="urn:a&amp;b"')).toBeUndefined();
+  });
+
+  test('in no namespace, if its rule says so', () => {
+    const rules: ElementRule[] = [{ kind: 'user', local: 'user', namespace: '' }];
+    expect(scan(envelope('<user>A</user>'), rules)).toMatchObject({ user: 'A' });
+    expect(scan(envelope('<m:user>A</m:user>'), rules).user).toBeUndefined();
+    expect(scan(envelope('<user xmlns="urn:x">A</user>'), rules).user).toBeUndefined();
+  });
+
+  test('with a local name beyond ASCII', () => {
+    expect(scan(envelope('<benützer>A</benützer>'), [{ kind: 'user', local: 'benützer' }]).user).toBe('A');
+  });
+});
+
+describe('a look-alike does not match', () => {
+  test('in attached data, be it CDATA, escaped, parsed or a comment', () => {
+    expect(scan(fixture('attached-data.xml'))).toEqual({
+      user: 'AGENT01',
+      session: 'SID%3aANON%3acrmapp1_CRP_00%3aXkq3-NEW==',
+      version: '1.1',
+      problem: undefined,
+    });
+  });
+
+  test('in comments, instructions and attributes', () => {
+    const document = envelope(
+      `<!-- > -- <user>1</user> --><?pi " <user>2</user> ?><x a="!-->" b='>user>3/user>' c='"'/><user d="a>b" e='/>'>A</user>`,
+    );
+    expect(scan(document)).toMatchObject({ user: 'A', problem: undefined });
+  });
+});
+
+describe('a value', () => {
+  test.each([
+    ['plain', 'A', 'A'],
+    ['with white space around', ' \r\n\tA B\n', 'A B'],
+    ['with the five entities', '&lt;&gt;&amp;&quot;&apos;', `<>&"'`],
+    ['with references that are read once', '&amp;lt;&#38;amp;', '&lt;&amp;'],
+    ['with numeric references', '&#65;&#x42;&#x1F600;&#0000067;', 'AB😀C'],
+    ['in CDATA', '<![CDATA[A<&amp;]]]]><![CDATA[>B]]>', 'A<&amp;]]>B'],
+    ['in pieces', 'A<!-- > -->B<?x ?><![CDATA[C]]>D', 'ABCD'],
+    ['with leading zeros', '00123', '00123'],
+    ['beyond ASCII', 'Ж中😀', 'Ж中😀'],
+    ['of 256 characters', 'x'.repeat(256), 'x'.repeat(256)],
+  ])('%s is read', (_how, text, value) => {
+    expect(scan(envelope(`<user>${text}</user>`))).toMatchObject({ user: value, problem: undefined });
+  });
+
+  test.each([
+    ['empty', '<user></user>'],
+    ['empty in one tag', '<user/>'],
+    ['nil', '<user xsi:nil="true" />'],
+    ['white space', '<user> \r\n\t&#32;<![CDATA[ ]]></user>'],
+    ['more than 256 characters', `<user>${'x'.repeat(257)}</user>`],
+    ['in more than 64 pieces', `<user>${'x<!---->'.repeat(65)}</user>`],
+    ['text before a child', '<user>A<x/></user>'],
+    ['text behind a child', '<user><x>y</x>A</user>'],
+  ])('that is %s is none', (_how, element) => {
+    expect(scan(envelope(`${element}<agent>B</agent>`))).toMatchObject({ user: 'B', problem: undefined });
+  });
+
+  test('of a session may have 4096 characters', () => {
+    const value = 'x'.repeat(4096);
+    expect(scan(envelope(`<sessionId>${value}</sessionId>`))).toMatchObject({ session: value });
+    expect(scan(envelope(`<sessionId>${value}y</sessionId>`)).session).toBeUndefined();
+  });
+
+  test.each([
+    '&unknown;',
+    '&lt',
+    '&;',
+    '&#;',
+    '&#x;',
+    '&#0;',
+    '&#xB;',
+    '&#xD800;',
+    '&#xFFFE;',
+    '&#x110000;',
+    '&#-65;',
+    '&#x4g;',
+    '&#99999999999999999999999999;',
+    '\u0001',
+  ])('with %j is refused', (text) => {
+    expect(scan(envelope(`<user>A${text}</user>`))).toEqual({
+      user: undefined,
+      session: undefined,
+      version: undefined,
+      problem: 'malformed',
+    });
+  });
+});
+
+describe('refused is', () => {
+  test.each([
+    ['a document type declaration', '<!DOCTYPE x><Envelope/>', 'doctype'],
+    [
+      'one behind the XML declaration',
+      '<?xml version="1.0"?>\n<!-- -->\n<!DOCTYPE x [<!ENTITY a "b">]><Envelope/>',
+      'doctype',
+    ],
+    ['one inside the Body', '<Envelope><Body><!DOCTYPE x>', 'doctype'],
+    ['nothing', '', 'not-soap'],
+    ['white space', ' \n', 'not-soap'],
+    ['text', 'not xml', 'not-soap'],
+    ['JSON', '{"user":"A"}', 'not-soap'],
+    ['text behind the XML declaration', '<?xml version="1.0"?>x<Envelope/>', 'not-soap'],
+    ['HTML', '<html><body/></html>', 'not-soap'],
+    ['an end tag that does not fit', '<Envelope><Body><a></b></Body></Envelope>', 'malformed'],
+    ['an end tag that is longer', '<Envelope><Body><a></ab></Body></Envelope>', 'malformed'],
+    ['an end tag that is shorter', '<Envelope><Body><ab></a></Body></Envelope>', 'malformed'],
+    ['an end tag at the beginning', '</Envelope>', 'malformed'],
+    ['the lack of an end tag', '<Envelope><Body><user>A</user>', 'malformed'],
+    ['an unfinished tag', '<Envelope><Body', 'malformed'],
+    ['an unfinished attribute', '<Envelope a="', 'malformed'],
+    ['an unfinished comment', '<Envelope><!-- --', 'malformed'],
+    ['a tag inside a tag', '<Envelope><Body><a <b/></Body></Envelope>', 'malformed'],
+    ['a name that begins with a digit', '<Envelope><Body><1a/></Body></Envelope>', 'malformed'],
+    ['a name with two colons', '<Envelope><Body><a:b:c/></Body></Envelope>', 'malformed'],
+    ['a name without a local part', '<Envelope><Body><a:/></Body></Envelope>', 'malformed'],
+    ['a slash amid a tag', '<Envelope><Body><a / b="c"></a></Body></Envelope>', 'malformed'],
+    ['other declarations', '<Envelope><!ELEMENT a></Envelope>', 'malformed'],
+    ['CDATA outside the root', '<![CDATA[x]]><Envelope/>', 'malformed'],
+    ['half an XML comment', '<Envelope><!- x -></Envelope>', 'malformed'],
+  ])('%s', (_what, document, problem) => {
+    expect(scan(document)).toEqual({ user: undefined, session: undefined, version: undefined, problem });
+  });
+
+  test('more namespaces than 128 at once', () => {
+    const declare = (count: number) =>
+      Array.from({ length: count }, (_, index) => `xmlns:n${index}="urn:${index}"`).join(' ');
+    expect(scan(`<Envelope ${declare(128)}><Body/></Envelope>`).problem).toBeUndefined();
+    expect(scan(`<Envelope ${declare(129)}><Body/></Envelope>`).problem).toBe('limit');
+  });
+});
+
+describe('a scanner carries nothing over', () => {
+  test('from one request to the next', () => {
+    const scanner = new EnvelopeScanner(RULES, { maxDepth: 4 });
+    const first = Buffer.from(envelope('<user>A</user><sessionId>1</sessionId>'));
+    const cut = Buffer.from(`<s:Envelope xmlns:s="${SOAP_12}"><s:Body><m><user>LEFT`);
+    const second = Buffer.from('<Envelope><Body><m>OVER</m></Body></Envelope>');
+    expect(scanner.scan(first, undefined, true)).toMatchObject({ user: 'A', session: '1' });
+    scanner.scan(cut, undefined, false);
+    expect(scanner.scan(second, undefined, true)).toEqual({
+      user: undefined,
+      session: undefined,
+      version: undefined,
+      problem: undefined,
+    });
+    expect(scanner.scan(first, undefined, true)).toMatchObject({ user: 'A', session: '1' });
+  });
+});
+
+describe('a body of which only the beginning is known', () => {
+  test.each(['subscribe-1.1.xml', 'set-workmode-1.2.xml', 'attached-data.xml'])(
+    'is at worst truncated, wherever %s is cut',
+    (name) => {
+      const whole = fixture(name);
+      const found = scan(whole);
+      for (let length = 0; length <= whole.length; length++) {
+        const { user, session, problem } = scan(whole.subarray(0, length), RULES, { complete: false });
+        expect([undefined, 'truncated']).toContain(problem);
+        if (problem === undefined)
+          expect({ user, session }).toEqual({ user: found.user, session: found.session });
+        expect([undefined, found.user]).toContain(user);
+      }
+    },
+  );
+
+  test('tells what was found so far', () => {
+    const document = '<Envelope><Body><m><agent>B</agent><sessionId>1</sessionId><x>';
+    expect(scan(document, RULES, { complete: false })).toEqual({
+      user: 'B',
+      session: '1',
+      version: undefined,
+      problem: 'truncated',
+    });
+  });
+
+  test('has no value of which the end is not seen', () => {
+    expect(scan('<Envelope><Body><m><user>AGENT', RULES, { complete: false })).toMatchObject({
+      user: undefined,
+    });
+    expect(scan('<Envelope><Body><m><user>AGENT<', RULES, { complete: false })).toMatchObject({
+      user: undefined,
+    });
+    expect(scan('<Envelope><Body><m><user>AGENT</user', RULES, { complete: false })).toMatchObject({
+      user: undefined,
+    });
+  });
+});
+
+describe('whatever a body holds, the search is quick', () => {
+  function blockedMs(document: Buffer, rules = RULES): Promise<number> {
+    const scanner = new EnvelopeScanner(rules, { maxDepth: 4 });
+    return quickestMs(() => scanner.scan(document, undefined, true));
+  }
+  const open = '<Envelope><Body><m>';
+  const close = '</m></Body></Envelope>';
+
+  test('with elements nested 100,000 deep', async () => {
+    const deep = '<a>'.repeat(100_000) + '</a>'.repeat(100_000);
+    const document = Buffer.from(`${open}${deep}<user>A</user>${close}`);
+    expect(await blockedMs(document)).toBeLessThan(50);
+    expect(scan(document)).toMatchObject({ user: 'A', problem: undefined });
+  });
+
+  test.each([
+    [
+      'a bomb of entities',
+      `<!DOCTYPE a [<!ENTITY b "${'c'.repeat(1000)}">${'<!ENTITY d "&b;&b;">'.repeat(1000)}]>`,
+    ],
+    ['many comments', `${open}${'<!---->'.repeat(30_000)}`],
+    ['many quotes', `${open}<a ${`b="'" c='"' `.repeat(20_000)}`],
+    ['many left angle brackets', '<'.repeat(200_000)],
+    ['many CDATA sections in a value', `${open}<user>${'<![CDATA[x]]>'.repeat(15_000)}</user>${close}`],
+    [
+      'many references in a value',
+      `${open}${'<user>&#x10FFFF;</user>'.repeat(100)}<user>${'&amp;'.repeat(40_000)}</user>`,
+    ],
+    ['many ampersands in a value', `${open}<user>${'&'.repeat(200_000)}</user>`],
+    ['many values that do not count', `${open}${'<user> </user>'.repeat(15_000)}${close}`],
+    ['one very long name', `${open}<${'a'.repeat(200_000)}>`],
+    ['one very long value', `${open}<user>${'ü'.repeat(100_000)}</user>${close}`],
+  ])('with %s', async (_what, document) => {
+    expect(await blockedMs(Buffer.from(document))).toBeLessThan(50);
+  });
+
+  test('with many namespaces and many elements that ask for them', async () => {
+    const declarations = Array.from(
+      { length: 128 },
+      (_, index) => `xmlns:${'p'.repeat(30)}${index + 100}="u"`,
+    );
+    const elements = `<${'p'.repeat(30)}999:user>A</${'p'.repeat(30)}999:user>`.repeat(700);
+    const document = Buffer.from(
+      `<Envelope ${declarations.join(' ')}><Body><m>${elements}</m></Body></Envelope>`,
+    );
+    expect(await blockedMs(document, [{ kind: 'user', local: 'user', namespace: 'urn:none' }])).toBeLessThan(
+      50,
+    );
+  });
+});
+
+describe('the operation', () => {
+  const operation = (document: string | Buffer, complete = true) =>
+    new EnvelopeScanner([], { maxDepth: 3, wantsOperation: true }).scan(
+      Buffer.from(document),
+      undefined,
+      complete,
+    ).operation;
+
+  test.each([
+    ['subscribe-1.1.xml', 'subscribe'],
+    ['set-workmode-1.2.xml', 'setCurrentWorkmode'],
+  ])('of %s is the local name of the first element in the Body', (name, expected) => {
+    expect(operation(fixture(name))).toBe(expected);
+  });
+
+  test('is no block of the Header, no parameter and no second element', () => {
+    const header = '<s:Header><m:logon xmlns:m="urn:m"><x/></m:logon></s:Header>';
+    expect(operation(envelope('<logon/>', { header }))).toBe('op');
+    expect(operation(`<Envelope xmlns="${SOAP_11}"><Body><a/><b/></Body></Envelope>`)).toBe('a');
+  });
+
+  test('is not there in an empty Body, nor in what is no envelope', () => {
+    expect(operation(`<Envelope xmlns="${SOAP_11}"><Body/></Envelope>`)).toBeUndefined();
+    expect(operation('<logon/>')).toBeUndefined();
+    expect(operation('logon')).toBeUndefined();
+  });
+
+  test('is found in the beginning of a body, as soon as its name is there', () => {
+    const document = envelope('<user>A</user>');
+    const end = document.indexOf('m:op') + 'm:op xmlns:m="urn:m">'.length;
+    expect(operation(document.slice(0, end - 1), false)).toBeUndefined();
+    expect(operation(document.slice(0, end), false)).toBe('op');
+  });
+
+  test('is found beside the names, wherever those stand', () => {
+    const header = '<s:Header><user>A</user></s:Header>';
+    const rules: ElementRule[] = [{ kind: 'user', local: 'user' }];
+    const scanner = new EnvelopeScanner(rules, { maxDepth: 4, wantsOperation: true });
+    const found = { user: 'A', operation: 'op' };
+    expect(scanner.scan(Buffer.from(envelope('', { header })), undefined, true)).toMatchObject(found);
+    expect(scanner.scan(Buffer.from(envelope('<user>A</user>')), undefined, true)).toMatchObject(found);
+  });
+});

@@ -1,0 +1,103 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { expect, test } from 'vitest';
+import { HostMetrics } from '../../../src/telemetry/host-metrics.ts';
+import { Metrics } from '../../../src/telemetry/metrics.ts';
+
+const STARTED_AT = Date.UTC(2026, 0, 1);
+
+/** Of a host whose own process counts into `own`. */
+const host = (own = new Registry()): HostMetrics => new HostMetrics(own, STARTED_AT);
+
+/** A process that has counted so many requests, so many of which are under way. */
+async function snapshot(counted: number, underWay: number): Promise<unknown[]> {
+  const registry = new Registry();
+  new Counter({ name: 'requests_total', help: 'x', labelNames: ['pool'], registers: [registry] }).inc(
+    { pool: 'ici' },
+    counted,
+  );
+  new Gauge({ name: 'in_flight', help: 'x', registers: [registry] }).set(underWay);
+  const took = new Histogram({ name: 'took_seconds', help: 'x', buckets: [1, 5], registers: [registry] });
+  for (let i = 0; i < counted; i += 1) took.observe(2);
+  return registry.getMetricsAsJSON();
+}
+
+test('the metrics of a host are the sums over its processes; what ended ones counted is kept, what they had is not', async () => {
+  const metrics = host();
+  metrics.heard('worker-1', await snapshot(5, 2));
+  metrics.heard('worker-2', await snapshot(7, 1));
+  expect(await metrics.text()).toContain('requests_total{pool="ici"} 12');
+  expect(await metrics.text()).toContain('in_flight 3');
+
+  metrics.heard('worker-1', await snapshot(6, 0));
+  metrics.ended('worker-1');
+  metrics.ended('worker-2');
+  metrics.heard('worker-3', await snapshot(1, 4));
+  for (let scrape = 0; scrape < 2; scrape += 1) {
+    const text = await metrics.text();
+    expect(text).toContain('requests_total{pool="ici"} 14');
+    expect(text).toContain('took_seconds_bucket{le="5"} 14');
+    expect(text).toContain('took_seconds_sum 28');
+    expect(text).toContain('in_flight 4');
+  }
+});
+
+test('what ended processes counted outlives the process that sums it', async () => {
+  const first = host();
+  first.heard('worker-1', await snapshot(5, 2));
+  first.ended('worker-1');
+  const totals = structuredClone(await first.totals());
+
+  const second = host();
+  second.heard('worker-2', await snapshot(1, 0));
+  // Every worker has kept them.
+  for (const worker of [totals, totals]) second.inherit(worker);
+  expect(await second.text()).toContain('requests_total{pool="ici"} 6');
+});
+
+test('what a process has told others to keep is counted once, when one of them gives it back', async () => {
+  const metrics = host();
+  metrics.heard('worker-1', await snapshot(5, 2));
+  metrics.ended('worker-1');
+  // Said hello before it was told, and after.
+  metrics.inherit(undefined);
+  metrics.inherit(structuredClone(await metrics.totals()));
+  expect(await metrics.text()).toContain('requests_total{pool="ici"} 5');
+});
+
+test('what a process has counted itself is in what its successor goes on from', async () => {
+  const own = new Registry();
+  const acts = new Counter({ name: 'acts_total', help: 'x', registers: [own] });
+  new Gauge({ name: 'view_epoch', help: 'x', registers: [own] }).set(7);
+  const first = host(own);
+  acts.inc(2);
+  first.heard('worker-1', await snapshot(5, 2));
+  first.ended('worker-1');
+  const early = await first.totals();
+  acts.inc(1);
+  const second = host();
+  second.inherit(structuredClone(await first.totals()));
+  second.inherit(structuredClone(early));
+  const text = await second.text();
+  expect(text).toContain('acts_total 3');
+  expect(text).toContain('requests_total{pool="ici"} 5');
+  expect(text).not.toContain('view_epoch');
+});
+
+test('two scrapes at once count what ended processes counted no more often than one', async () => {
+  const metrics = host();
+  for (const worker of ['worker-1', 'worker-2']) {
+    metrics.heard(worker, await snapshot(5, 0));
+    metrics.ended(worker);
+  }
+  const scrapes = [metrics.text(), metrics.text()];
+  for (const text of [...(await Promise.all(scrapes)), await metrics.text()])
+    expect(text).toContain('requests_total{pool="ici"} 10');
+});
+
+test('the start of the host is shown once, however many processes it has', async () => {
+  const metrics = host(new Metrics().registry);
+  metrics.heard('worker-1', await new Metrics().registry.getMetricsAsJSON());
+  expect((await metrics.text()).match(/^process_start_time_seconds .*$/gm)).toEqual([
+    `process_start_time_seconds ${STARTED_AT / 1_000}`,
+  ]);
+});

@@ -1,0 +1,75 @@
+import { afterEach, expect, test } from 'vitest';
+import type { ControlPool } from '../../../src/wiring/control-pool.ts';
+import { composeControlPool } from '../../../src/wiring/control-pool.ts';
+import { loadConfig } from '../../../src/config/load.ts';
+import type { PoolConfig } from '../../../src/config/schema.ts';
+import { LocalLedger } from '../../../src/coordination/local-view-store.ts';
+import { eventually } from '../../support/eventually.ts';
+import { startGatedInstance } from '../../support/gated-instance.ts';
+
+let closers: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.reverse()) await close();
+  closers = [];
+});
+
+/** The half of a pool that decides, for workers that say nothing by themselves. */
+async function start(publish: (() => void) | undefined): Promise<ControlPool> {
+  const instance = await startGatedInstance();
+  instance.answerProbes();
+  const { config } = loadConfig({
+    text: `pools: [{ name: ici, mode: sticky, instances: [{ id: a, url: '${instance.url}' }] }]`,
+    env: {},
+  });
+  const pool = composeControlPool(config.pools[0] as PoolConfig, config, {
+    ledger: new LocalLedger({ leaseMs: 300, joinMs: 0 }),
+    leaseMs: 300,
+    replica: 'g1',
+    coordinatorEvents: {
+      onView: () => undefined,
+      onStoreState: () => undefined,
+      onCutOff: () => undefined,
+      onAbstention: () => undefined,
+      onNotRestored: () => undefined,
+      onProbeFailed: () => undefined,
+      onOperation: () => undefined,
+    },
+    newId: () => `${Math.random()}`,
+    bindings: {
+      counts: new Map(),
+      refreshCounts: async () => undefined,
+    } as never,
+    traffic: {
+      load: () => ({ instances: new Map(), parked: 0, cachedBindings: 0, isMirrored: true, idleMs: 0 }),
+      writeBack: async () => undefined,
+      reassure: () => undefined,
+    },
+    ...(publish === undefined ? {} : { publisher: { publish, mayActUntil: () => Number.POSITIVE_INFINITY } }),
+  });
+  closers.push(
+    () => instance.close(),
+    () => pool.close(),
+  );
+  await pool.start();
+  return pool;
+}
+
+test('a view that workers act on takes effect once it is confirmed that they do, and not before', async () => {
+  let published = 0;
+  const { coordinator } = await start(() => {
+    published += 1;
+  });
+  await eventually(() => expect(coordinator.agreed.epoch).toBe(1));
+  const before = published;
+  // Each time it has asked the ledger.
+  await eventually(() => expect(published).toBeGreaterThan(before + 3));
+  expect(coordinator.isEffective).toBe(false);
+  coordinator.confirm(coordinator.agreed.id);
+  await eventually(() => expect(coordinator.isEffective).toBe(true));
+});
+
+test('a view that only its own process acts on takes effect by itself', async () => {
+  const { coordinator } = await start(undefined);
+  await eventually(() => expect(coordinator.isEffective && coordinator.agreed.epoch === 1).toBe(true));
+});
