@@ -8,8 +8,8 @@ import type { LifecycleState } from '../core/lifecycle.ts';
  */
 
 /**
- * Counts the changes of these messages, and of those in `host/messages.ts` and
- * `host/calls.ts`, between versions that may run beside each other: while the
+ * Counts the changes of these messages, and of those in `process/ipc/messages.ts` and
+ * `process/ipc/calls.ts`, between versions that may run beside each other: while the
  * processes of a gateway are replaced by a new version, the supervisor and, at
  * first, the controller are of the old one. A child of another number gives up.
  */

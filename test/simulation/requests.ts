@@ -24,7 +24,7 @@ const STORE_AGAIN_MS = 250;
 const MOST_ROUNDS = 60;
 
 /**
- * One request's way through a gateway: `data-plane/router.ts` and what is around
+ * One request's way through a gateway: `proxy/router.ts` and what is around
  * it, in simulated time. Whatever is learnt from the store is put into the cache
  * and the route is found anew from there.
  */

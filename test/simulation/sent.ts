@@ -18,7 +18,7 @@ interface Handlers {
   readonly onGivenUp: () => void;
 }
 
-/** What a gateway has handed to its connections, as `data-plane/giving-up.ts` looks after it. */
+/** What a gateway has handed to its connections, as `proxy/attempt-aborter.ts` looks after it. */
 export class Sent {
   readonly #gateway: Gateway;
   readonly #open = new Set<Instance>();

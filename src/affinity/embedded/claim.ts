@@ -24,7 +24,7 @@ export interface ClaimStep {
   readonly end: number;
 }
 
-/** The step of redis-claim-script.ts. Returns `undefined` where the names name no agent. */
+/** The step of affinity/redis/claim-script.ts. Returns `undefined` where the names name no agent. */
 export function claim(tables: EmbeddedTables, step: ClaimStep): Claim | undefined {
   const { user, session, place, now, end } = step;
   const ofUser = user === undefined ? NOTHING : tables.resolve(user, now);

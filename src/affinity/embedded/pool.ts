@@ -26,7 +26,7 @@ export interface EmbeddedPoolOptions {
 const SWEEP_EVERY_MS = 250;
 const SWEPT_AT_ONCE = 250;
 const LISTED_AT_ONCE = 1_000;
-// Each name may change a page of its own, and there is room for so many: see embedded-room.ts.
+// Each name may change a page of its own, and there is room for so many: see affinity/embedded/room.ts.
 const NAMES_AT_ONCE = 8;
 // Other requests are served in between.
 const RESTORED_AT_ONCE = 100;
@@ -36,7 +36,7 @@ const BEYOND_ROOTS = '>';
 
 /**
  * The bindings of one pool in the store of a single host. The steps are those of
- * redis-scripts.ts, and each is a transaction. Nobody else can move a binding, so
+ * affinity/redis/scripts.ts, and each is a transaction. Nobody else can move a binding, so
  * there is nothing to tell a listener. Fences are accepted and not compared: the
  * one process that uses the store keeps the ledger too, and reads its fence in
  * the same turn in which it claims.

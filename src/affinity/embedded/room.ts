@@ -22,7 +22,7 @@ import { UsedBytes } from './file.ts';
  * caught.
  */
 
-/** More than one transaction can add; the steps of embedded-pool.ts are bounded for that. */
+/** More than one transaction can add; the steps of affinity/embedded/pool.ts are bounded for that. */
 export const STEP_BYTES = 64 * 4_096;
 // Beyond that, so that not every transaction makes the file longer.
 const AHEAD_BYTES = 512 * 1_024;

@@ -1,7 +1,7 @@
 import { REPLICATION } from '../../redis/keys.ts';
 
 /**
- * The ledger's steps as scripts: what core/agreement/ledger.ts does, which is
+ * The ledger's steps as scripts: what core/view/view-store.ts does, which is
  * where the reasons stand. View, policy and opinions are JSON that only the
  * gateways read; what the rules need of them stands beside it.
  *

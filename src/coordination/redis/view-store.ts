@@ -31,7 +31,7 @@ export interface RedisLedgerOptions {
   readonly confirmedBy: number;
 }
 
-/** The ledger of one pool in Redis. The steps themselves are the scripts of redis-ledger-scripts.ts. */
+/** The ledger of one pool in Redis. The steps themselves are the scripts of coordination/redis/scripts.ts. */
 export class RedisLedger implements LedgerClient {
   readonly #redis: RedisCommands;
   readonly #subscriber: RedisSubscriber;

@@ -22,7 +22,7 @@ function packagesOf(entry: string): Set<string> {
 
 // Agents wait for a worker that takes the place of a dead one. The schema and the parser of the configuration are 600
 // files, and cost it half of its start again; processes get a configuration that is resolved.
-test.each(['gateway-controller.ts', 'gateway-worker.ts'])(
+test.each(['wiring/controller.ts', 'wiring/worker.ts'])(
   '%s loads neither the schema nor the parser of the configuration',
   (entry) => {
     const packages = [...packagesOf(entry)];
