@@ -1,6 +1,6 @@
 import type { FastifySchema, FastifySchemaValidationError } from 'fastify';
-import { FAILBACK_EXPECTS, ZONE_EXPECTS } from '../core/view/failback.ts';
 import { LONGEST_TIMER_DAYS } from '../core/longest-timer.ts';
+import { FAILBACK_EXPECTS, ZONE_EXPECTS } from '../core/view/failback.ts';
 
 export interface ActBody {
   readonly why: string;

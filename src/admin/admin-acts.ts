@@ -1,4 +1,9 @@
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
+import type { Name } from '../core/identity.ts';
+import type { InstanceId } from '../core/instance.ts';
+import type { ControlAnswer, LifecycleControl, ShownState } from '../core/lifecycle.ts';
+import { LONGEST_TIMER_MS } from '../core/longest-timer.ts';
+import { StoreUnavailable } from '../core/ports.ts';
 import {
   FAILBACK_EXPECTS,
   formatFailback,
@@ -6,18 +11,13 @@ import {
   parseFailback,
   ZONE_EXPECTS,
 } from '../core/view/failback.ts';
-import type { LoggedEvent } from '../core/view/view-store.ts';
 import type { Failback } from '../core/view/policy.ts';
-import type { Name } from '../core/identity.ts';
-import type { InstanceId } from '../core/instance.ts';
-import type { ControlAnswer, LifecycleControl, ShownState } from '../core/lifecycle.ts';
-import { LONGEST_TIMER_MS } from '../core/longest-timer.ts';
-import { StoreUnavailable } from '../core/ports.ts';
+import type { LoggedEvent } from '../core/view/view-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ActBody } from './act-schemas.ts';
 import { actSchema, DURATION_EXPECTS, explain, querySchema } from './act-schemas.ts';
-import { demandToken } from './authorization.ts';
+import { requireToken } from './authorization.ts';
 import { bindingListing } from './listing.ts';
 import { moveAgent } from './move-agent.ts';
 import type { Act } from './pool-acts.ts';
@@ -92,7 +92,7 @@ export function addActs(server: FastifyInstance, options: ActsOptions): void {
     );
     addReads(scope, options);
     void scope.register((guarded, __, guardedDone) => {
-      guarded.addHook('onRequest', demandToken(options.token));
+      guarded.addHook('onRequest', requireToken(options.token));
       addInstanceActs(guarded, options);
       addPoolActs(guarded, options);
       addGatewayActs(guarded, options);

@@ -6,7 +6,7 @@ import { StoreUnavailable } from '../core/ports.ts';
 import type { StatePages } from '../core/state-page.ts';
 import type { ActsOptions } from './admin-acts.ts';
 import { addActs } from './admin-acts.ts';
-import { spareThoseWhoWait } from './idle-connections.ts';
+import { keepPendingConnections } from './idle-connections.ts';
 import { bindingListing } from './listing.ts';
 import type { PoolSource } from './pool-source.ts';
 import type { GatewayStatus } from './status.ts';
@@ -61,7 +61,7 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
     // A path that cannot be decoded is one that is not here.
     frameworkErrors: (_error, _request, reply) => notFound(reply),
   });
-  spareThoseWhoWait(fastify);
+  keepPendingConnections(fastify);
 
   fastify.get('/metrics', async (_request, reply) =>
     reply.type(metrics.registry.contentType).send(await scrape()),

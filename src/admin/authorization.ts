@@ -8,7 +8,7 @@ const REALM = 'Bearer realm="ici-gateway admin"';
  * and nobody where there is no token. Runs before anything of the request is
  * looked at.
  */
-export function demandToken(
+export function requireToken(
   token: string | undefined,
 ): (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> {
   const expected = token === undefined ? undefined : digest(token);

@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify';
  * meanwhile, and to replace all processes takes longer. Whoever is slow in sending
  * his request or in reading his answer is still cut off.
  */
-export function spareThoseWhoWait(fastify: FastifyInstance): void {
+export function keepPendingConnections(fastify: FastifyInstance): void {
   // From here on the whole request has been read.
   fastify.addHook('preHandler', async (_request, { raw }) => {
     // Node ends a connection only where nobody else does something about it.

@@ -1,9 +1,9 @@
-import { withMove, withoutMove } from '../core/view/policy-changes.ts';
-import type { Moving } from '../core/view/agreed-view.ts';
 import type { Binding } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { StaleView, StoreUnavailable } from '../core/ports.ts';
+import type { Moving } from '../core/view/agreed-view.ts';
+import { withMove, withoutMove } from '../core/view/policy-changes.ts';
 import { placementAt } from '../core/view/view.ts';
 import type { Act } from './pool-acts.ts';
 import { ActRefused, event, instanceOf, takesEffect } from './pool-acts.ts';
@@ -58,7 +58,7 @@ export async function moveAgent(
   const key = agent.keyOf(bound.root);
   const move: Moving = { key, from: bound.instance, to, until: storeNow + MOVE_MS };
   const why = `${agent.shown}: ${act.why}`;
-  await operations.decree(
+  await operations.commitPolicy(
     (policy) => {
       const other = policy.moves.find((one) => one.key === key && storeNow < one.until);
       if (other === undefined) return withMove(policy, move, storeNow);
@@ -71,7 +71,7 @@ export async function moveAgent(
   } finally {
     // Should the store be away, it ends by itself.
     await operations
-      .decree((policy) => withoutMove(policy, move, operations.storeNow), [])
+      .commitPolicy((policy) => withoutMove(policy, move, operations.storeNow), [])
       .catch((error: unknown) => {
         if (!(error instanceof StoreUnavailable)) throw error;
       });
@@ -85,7 +85,7 @@ async function rebind(pool: PoolSource, agent: AgentName, bound: Binding, move: 
     const isInEffect = await takesEffect(
       operations,
       () =>
-        operations.standing.fence !== '' &&
+        operations.routingState.fencingToken !== '' &&
         operations.agreed.moving.some(({ key, to }) => key === move.key && to === move.to),
     );
     if (!isInEffect)
@@ -96,7 +96,12 @@ async function rebind(pool: PoolSource, agent: AgentName, bound: Binding, move: 
     demandsAssignable(pool, move.to);
     try {
       const proposal = placementAt(instanceOf(pool, move.to));
-      const { binding } = await bindings.rebind([agent.name], expected, proposal, operations.standing.fence);
+      const { binding } = await bindings.rebind(
+        [agent.name],
+        expected,
+        proposal,
+        operations.routingState.fencingToken,
+      );
       // A request of his may have taken him there first.
       if (binding.instance === move.to) return binding;
       expected = binding;
@@ -113,7 +118,7 @@ async function rebind(pool: PoolSource, agent: AgentName, bound: Binding, move: 
 
 function demandsAssignable(pool: PoolSource, id: InstanceId): void {
   const { admin, health, quarantined, weight } = instanceOf(pool, id);
-  const { assignable } = pool.operations.standing.view;
+  const { assignable } = pool.operations.routingState.view;
   if (assignable.some((instance) => instance.id === id)) return;
   const reasons = [
     health === 'up' ? '' : `is ${health}`,

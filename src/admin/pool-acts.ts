@@ -1,10 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { withActive, withAdmin, withConfigWish, withFailback, withRelease } from '../core/view/policy-changes.ts';
+import type { AdminState, InstanceId, InstanceState } from '../core/instance.ts';
 import { describeChange, differencesOf } from '../core/view/agreed-config.ts';
 import type { PoolEvent } from '../core/view/agreed-view.ts';
 import { formatFailback } from '../core/view/failback.ts';
 import type { Failback, Policy } from '../core/view/policy.ts';
-import type { AdminState, InstanceId, InstanceState } from '../core/instance.ts';
+import {
+  withActive,
+  withAdmin,
+  withFailback,
+  withRelease,
+  withRequestedConfig,
+} from '../core/view/policy-changes.ts';
 import type { PoolOperations, PoolSource } from './pool-source.ts';
 
 /** Who does it, and why. */
@@ -53,8 +59,10 @@ export async function setAdmin(
   });
   // Another act may have come right after this one, and taken its place.
   return takesEffect(operations, () => {
-    const { agreed, heard } = operations;
-    return heard.policy.version >= version && agreed.instances[id]?.act === heard.policy.instances[id]?.id;
+    const { agreed, lastSync } = operations;
+    return (
+      lastSync.policy.version >= version && agreed.instances[id]?.act === lastSync.policy.instances[id]?.id
+    );
   });
 }
 
@@ -88,8 +96,8 @@ export async function activate(pool: PoolSource, id: InstanceId, act: Act): Prom
     to: id,
   });
   const isInEffect = await takesEffect(operations, () => {
-    const { agreed, heard } = operations;
-    return heard.policy.version >= version && agreed.activated === heard.policy.activate?.id;
+    const { agreed, lastSync } = operations;
+    return lastSync.policy.version >= version && agreed.activated === lastSync.policy.activate?.id;
   });
   if (isInEffect && operations.agreed.active !== id)
     throw new ActRefused(
@@ -102,7 +110,7 @@ export async function activate(pool: PoolSource, id: InstanceId, act: Act): Prom
 /** Failback now: makes the most preferred of the instances that can serve the active one. */
 export async function failBack(pool: PoolSource, act: Act): Promise<boolean> {
   demandsFailover(pool, 'has no active instance, so nothing to fail back to');
-  const able = [...pool.operations.standing.view.instances.values()].filter(
+  const able = [...pool.operations.routingState.view.instances.values()].filter(
     (one) => cannotServe(one) === undefined,
   );
   const [preferred] = able.sort((a, b) => a.priority - b.priority || (a.id < b.id ? -1 : 1));
@@ -115,7 +123,7 @@ export async function setFailback(pool: PoolSource, failback: Failback, act: Act
   const { operations } = pool;
   await decree(operations, (policy) => withFailback(policy, failback), {
     ...event('failback-policy', act),
-    from: formatFailback(operations.heard.policy.failback),
+    from: formatFailback(operations.lastSync.policy.failback),
     to: failback.kind === 'at' ? `${formatFailback(failback)} ${failback.zone}` : failback.kind,
   });
 }
@@ -126,17 +134,20 @@ export async function adoptConfig({ name, operations }: PoolSource, act: Act): P
   if (agreed.config !== undefined && differencesOf(agreed.config, parts).length === 0)
     throw new ActRefused(409, `the configuration of this gateway is what is agreed for pool ${name} already`);
   const id = randomUUID();
-  await decree(operations, (policy) => withConfigWish(policy, { id, parts }), {
+  await decree(operations, (policy) => withRequestedConfig(policy, { id, parts }), {
     ...event('configured', act),
     ...describeChange(agreed.config, { ...agreed.config, ...parts }),
   });
   // Another wish may have come right after this one, and taken its place.
-  return takesEffect(operations, () => operations.agreed.configWish === operations.heard.policy.config?.id);
+  return takesEffect(
+    operations,
+    () => operations.agreed.configWish === operations.lastSync.policy.config?.id,
+  );
 }
 
 /** @throws ActRefused where the pool has no such instance */
 export function instanceOf(pool: PoolSource, id: InstanceId): InstanceState {
-  const { instances } = pool.operations.standing.view;
+  const { instances } = pool.operations.routingState.view;
   const instance = instances.get(id);
   if (instance === undefined)
     throw new ActRefused(
@@ -175,7 +186,7 @@ function decree(
   change: (policy: Policy) => Policy,
   logged: PoolEvent,
 ): Promise<Policy> {
-  return operations.decree(change, [logged]);
+  return operations.commitPolicy(change, [logged]);
 }
 
 function demandsFailover({ name, mode }: PoolSource, reason: string): void {

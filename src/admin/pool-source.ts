@@ -1,20 +1,20 @@
-import type { Parts } from '../core/view/agreed-config.ts';
-import type { AgreedView, PoolEvent } from '../core/view/agreed-view.ts';
-import type { ClaimTrouble } from '../core/view/claim-watch.ts';
-import type { Heard } from '../core/view/last-sync.ts';
-import type { LoggedEvent } from '../core/view/view-store.ts';
-import type { Policy } from '../core/view/policy.ts';
-import type { Standing } from '../core/view/routing-state.ts';
 import type { Binding, Placement } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { BindingPage, BindingQuery } from '../core/ports.ts';
+import type { Parts } from '../core/view/agreed-config.ts';
+import type { AgreedView, PoolEvent } from '../core/view/agreed-view.ts';
+import type { ClaimTrouble } from '../core/view/claim-watch.ts';
+import type { LastSync } from '../core/view/last-sync.ts';
+import type { Policy } from '../core/view/policy.ts';
+import type { RoutingState } from '../core/view/routing-state.ts';
+import type { LoggedEvent } from '../core/view/view-store.ts';
 
 /** What is agreed about a pool, and the way to change it. */
 export interface PoolOperations {
-  readonly standing: Standing;
+  readonly routingState: RoutingState;
   /** What the gateways have in common, as far as it is known here. */
-  readonly heard: Pick<Heard, 'policy' | 'ballots' | 'replicas'>;
+  readonly lastSync: Pick<LastSync, 'policy' | 'reports' | 'replicas'>;
   readonly agreed: AgreedView;
   /** What the configuration of this gateway says. */
   readonly parts: Parts;
@@ -31,7 +31,7 @@ export interface PoolOperations {
    *
    * @throws StoreUnavailable
    */
-  decree(change: (policy: Policy) => Policy, events: readonly PoolEvent[]): Promise<Policy>;
+  commitPolicy(change: (policy: Policy) => Policy, events: readonly PoolEvent[]): Promise<Policy>;
   /** The event log, the newest first. @throws StoreUnavailable */
   events(limit: number): Promise<readonly LoggedEvent[]>;
   /** Calls back after every change of what may be acted on; returns the way to stop that. */
@@ -51,7 +51,7 @@ export interface PoolBindings {
     names: readonly Name[],
     expected: Binding,
     proposal: Placement,
-    fence: string,
+    fencingToken: string,
   ): Promise<{ readonly binding: Binding }>;
 }
 

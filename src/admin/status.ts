@@ -1,12 +1,12 @@
+import type { InstanceId, InstanceState } from '../core/instance.ts';
+import type { ShownState } from '../core/lifecycle.ts';
 import type { Difference, Parts } from '../core/view/agreed-config.ts';
 import { differencesOf } from '../core/view/agreed-config.ts';
 import { formatFailback } from '../core/view/failback.ts';
-import type { Ballot } from '../core/view/health-report.ts';
+import type { ReplicaReport } from '../core/view/health-report.ts';
 import type { Drift } from '../core/view/local-config.ts';
 import { driftOf } from '../core/view/local-config.ts';
 import type { Mode } from '../core/view/routing-state.ts';
-import type { InstanceId, InstanceState } from '../core/instance.ts';
-import type { ShownState } from '../core/lifecycle.ts';
 import type { PoolOperations, PoolSource } from './pool-source.ts';
 
 /** The operator's act that the state of an instance follows. */
@@ -117,14 +117,14 @@ export interface GatewayStatus {
 /** The instances that only this gateway cannot reach, as `pool/instance`. */
 export function cutOffOf(pools: readonly PoolSource[]): string[] {
   return pools.flatMap(({ name, operations }) =>
-    [...operations.standing.cutOff].map((instance) => `${name}/${instance}`),
+    [...operations.routingState.cutOff].map((instance) => `${name}/${instance}`),
   );
 }
 
 /** The pools whose bindings this gateway cannot ask the store about, though the store answers the agreement, and why. */
 export function claimFailures(pools: readonly PoolSource[]): string[] {
   return pools.flatMap(({ name, operations }) => {
-    const { claimFailure } = operations.standing;
+    const { claimFailure } = operations.routingState;
     return claimFailure === undefined ? [] : [`${name}: ${claimFailure}`];
   });
 }
@@ -171,14 +171,14 @@ export class PendingWatch {
 
 export function poolStatus(pool: PoolSource, pendingSince: number | undefined): PoolStatus {
   const { operations, bindings } = pool;
-  const { agreed, heard, standing, isEffective, leaseRemaining, isStoreAway } = operations;
-  const { failback, failbackBy } = heard.policy;
+  const { agreed, lastSync, routingState, isEffective, leaseRemaining, isStoreAway } = operations;
+  const { failback, failbackBy } = lastSync.policy;
   const isFailover = pool.mode === 'failover';
   return {
     name: pool.name,
     mode: pool.mode,
-    epoch: standing.view.epoch,
-    settled: standing.view.settled,
+    epoch: routingState.view.epoch,
+    settled: routingState.view.settled,
     view: {
       id: agreed.id,
       effective: isEffective,
@@ -194,16 +194,16 @@ export function poolStatus(pool: PoolSource, pendingSince: number | undefined): 
           by: failbackBy,
         }
       : null,
-    standing: standing.modeAt(performance.now(), Date.now()),
+    standing: routingState.modeAt(performance.now(), Date.now()),
     leaseRemainingMs: Number.isFinite(leaseRemaining) ? Math.round(leaseRemaining) : null,
-    replicas: heard.ballots.map(replicaStatus),
+    replicas: lastSync.reports.map(replicaStatus),
     parked: pool.parked(),
     affinity: {
-      available: !isStoreAway && standing.claimFailure === undefined,
+      available: !isStoreAway && routingState.claimFailure === undefined,
       cachedBindings: bindings.cached,
       claimsFail: claimsFail(pool),
     },
-    instances: [...standing.view.instances.values()].map((instance) => instanceStatus(pool, instance)),
+    instances: [...routingState.view.instances.values()].map((instance) => instanceStatus(pool, instance)),
   };
 }
 
@@ -213,13 +213,13 @@ function claimsFail(pool: PoolSource): PoolStatus['affinity']['claimsFail'] {
 }
 
 export function configurationStatus(operations: PoolOperations): ConfigurationStatus {
-  const { agreed, heard } = operations;
+  const { agreed, lastSync } = operations;
   const { config } = agreed;
   const { serves, missing } = driftHere(operations);
   const differences =
     config === undefined
       ? []
-      : heard.ballots.flatMap(({ replica, config: configured }) =>
+      : lastSync.reports.flatMap(({ replica, config: configured }) =>
           configured === undefined
             ? []
             : differencesOf(config, configured).map((one) => ({ replica, ...one })),
@@ -227,19 +227,19 @@ export function configurationStatus(operations: PoolOperations): ConfigurationSt
   return { agreed: config ?? null, servesHere: serves, missingHere: missing, differences };
 }
 
-function replicaStatus({ replica, opinion }: Ballot): ReplicaStatus {
-  const verdicts = Object.entries(opinion?.verdicts ?? {});
+function replicaStatus({ replica, report }: ReplicaReport): ReplicaStatus {
+  const verdicts = Object.entries(report?.verdicts ?? {});
   return {
     replica,
-    abstains: opinion === undefined,
+    abstains: report === undefined,
     down: verdicts.filter(([, { health }]) => health === 'down').map(([id]) => id),
   };
 }
 
 export function instanceStatus(pool: PoolSource, instance: InstanceState): InstanceStatus {
-  const { standing, agreed, heard } = pool.operations;
+  const { routingState, agreed, lastSync } = pool.operations;
   const { id } = instance;
-  const act = heard.policy.instances[id];
+  const act = lastSync.policy.instances[id];
   return {
     id,
     url: pool.url(id),
@@ -257,11 +257,11 @@ export function instanceStatus(pool: PoolSource, instance: InstanceState): Insta
     quarantined: instance.quarantined,
     incarnation: instance.incarnation === '' ? null : instance.incarnation,
     lives: agreed.instances[id]?.lives ?? 0,
-    unreachableHere: standing.unreachable.has(id),
-    cutOffHere: standing.cutOff.has(id),
+    unreachableHere: routingState.unreachable.has(id),
+    cutOffHere: routingState.cutOff.has(id),
     weight: instance.weight,
     priority: instance.priority,
-    active: pool.mode === 'sticky' || id === standing.view.active,
+    active: pool.mode === 'sticky' || id === routingState.view.active,
     boundAgents: pool.boundAgents(id),
     inFlight: pool.inFlight(id),
     queued: pool.queued(id),

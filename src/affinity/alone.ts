@@ -5,22 +5,22 @@ import type { Name, RequestName } from '../core/identity.ts';
 import { namedBy, nameKey } from '../core/identity.ts';
 import type { BindingCache, CachedBinding } from './binding-cache.ts';
 import type { Bound } from './bindings-options.ts';
-import type { Journal } from './write-back-queue.ts';
 import { storedForm } from './stored-name.ts';
+import type { WriteBackQueue } from './write-back-queue.ts';
 
 /** What is decided about bindings without the store. Everything of it is in the journal, to be written back. */
-export class AloneDecisions {
+export class DegradedDecisions {
   readonly #cache: BindingCache;
-  readonly #journal: Journal;
+  readonly #writeBackQueue: WriteBackQueue;
   readonly #onConflict: (names: readonly Name[], was: Placement, now: Placement) => void;
 
   constructor(
     cache: BindingCache,
-    journal: Journal,
+    writeBackQueue: WriteBackQueue,
     onConflict: (names: readonly Name[], was: Placement, now: Placement) => void,
   ) {
     this.#cache = cache;
-    this.#journal = journal;
+    this.#writeBackQueue = writeBackQueue;
     this.#onConflict = onConflict;
   }
 
@@ -57,14 +57,14 @@ export class AloneDecisions {
     const { kind, value } = storedForm(root);
     const binding: Binding = { root: { kind, value }, instance, incarnation, generation: 0 };
     const entry = this.#cache.decide(names, binding, performance.now());
-    this.#journal.write(entry.names, binding, 0);
+    this.#writeBackQueue.write(entry.names, binding, 0);
     return binding;
   }
 
   #join(names: readonly Name[], known: CachedBinding): void {
     if (names.every((name) => this.#get(name) === known)) return;
     this.#cache.join(names, known);
-    this.#journal.write(known.names, known.binding, known.epoch);
+    this.#writeBackQueue.write(known.names, known.binding, known.epoch);
   }
 
   #get({ kind, value }: Name): CachedBinding | undefined {

@@ -1,5 +1,5 @@
-import type { ClaimTrouble } from '../core/view/claim-watch.ts';
 import { StoreUnavailable, wasLate } from '../core/ports.ts';
+import type { ClaimTrouble } from '../core/view/claim-watch.ts';
 import type { BindingsEvents } from './bindings-options.ts';
 import { timed } from './timed.ts';
 

@@ -1,6 +1,3 @@
-import type { ClaimTrouble } from '../core/view/claim-watch.ts';
-import { epochOf } from '../core/view/view-store.ts';
-import type { Standing } from '../core/view/routing-state.ts';
 import type { Binding, Claim, Placement } from '../core/binding.ts';
 import type { Name, Names, RequestName } from '../core/identity.ts';
 import { byWeight, nameKey } from '../core/identity.ts';
@@ -8,17 +5,20 @@ import type { InstanceId } from '../core/instance.ts';
 import type { AffinityStore, BindingPage, BindingQuery, KnownBinding } from '../core/ports.ts';
 import { StaleView, StoreUnavailable } from '../core/ports.ts';
 import { isCurrent } from '../core/route.ts';
-import { AloneDecisions } from './alone.ts';
+import type { ClaimTrouble } from '../core/view/claim-watch.ts';
+import type { RoutingState } from '../core/view/routing-state.ts';
+import { epochOf } from '../core/view/view-store.ts';
+import { DegradedDecisions } from './alone.ts';
 import { Answers } from './answers.ts';
 import type { BindingCache, CachedBinding, Confirmation } from './binding-cache.ts';
 import type { BindingsOptions, Bound } from './bindings-options.ts';
+import { CacheWarmer } from './cache-warmer.ts';
 import { findFor, leading, passedOver } from './claimed-names.ts';
-import { HeardMoves } from './recent-invalidations.ts';
-import { Journal } from './write-back-queue.ts';
 import { LateClaims } from './late-claims.ts';
-import { Mirror } from './cache-warmer.ts';
+import { RecentInvalidations } from './recent-invalidations.ts';
 import { storedKey } from './stored-name.ts';
 import { WriteBack } from './write-back.ts';
+import { WriteBackQueue } from './write-back-queue.ts';
 
 // A renewal does not tell which of two names lead to what it found.
 const NOT_TOLD: readonly Name[] = [];
@@ -43,12 +43,12 @@ export class Bindings {
   readonly #store: AffinityStore;
   readonly #cache: BindingCache;
   /** Emptied before the store is asked, so that the store knows what was decided here. */
-  readonly #journal = new Journal();
+  readonly #writeBackQueue = new WriteBackQueue();
   readonly #writer: WriteBack;
-  readonly #mirror: Mirror;
-  readonly #moves = new HeardMoves();
+  readonly #warmer: CacheWarmer;
+  readonly #moves = new RecentInvalidations();
   readonly #answers: Answers;
-  readonly #alone: AloneDecisions;
+  readonly #alone: DegradedDecisions;
   readonly #late = new LateClaims(() => this.#onLateAnswers());
   #onLateAnswers: () => void = () => {};
   #counts: ReadonlyMap<InstanceId, number> | undefined;
@@ -67,14 +67,14 @@ export class Bindings {
     this.#store = store;
     this.#cache = cache;
     this.#answers = new Answers(options.events);
-    this.#alone = new AloneDecisions(cache, this.#journal, options.events.onConflict);
+    this.#alone = new DegradedDecisions(cache, this.#writeBackQueue, options.events.onConflict);
     this.#writer = new WriteBack({
       store,
       cache,
-      journal: this.#journal,
+      journal: this.#writeBackQueue,
       onWrittenBack: (...written) => this.#onWrittenBack(...written),
     });
-    this.#mirror = new Mirror({
+    this.#warmer = new CacheWarmer({
       store,
       cache,
       epoch,
@@ -86,13 +86,13 @@ export class Bindings {
       onMoved: (names) => this.#onMoved(names),
       onGap: () => {
         this.#trustedSince = performance.now();
-        this.#mirror.mayHaveMissed();
+        this.#warmer.mayHaveMissed();
       },
     });
   }
 
   async close(): Promise<void> {
-    await this.#mirror.close();
+    await this.#warmer.close();
     await this.#store.close();
   }
 
@@ -107,12 +107,12 @@ export class Bindings {
 
   /** The bindings that were in the store when this process began are known here, as far as there is room for them. */
   get isMirrored(): boolean {
-    return this.#mirror.hasWalked;
+    return this.#warmer.hasWalked;
   }
 
   /** The same of all bindings, and none was missed or evicted since: a name that is not known here is new. */
   get isComplete(): boolean {
-    return this.#mirror.isComplete && Number.isFinite(this.#trustedSince);
+    return this.#warmer.isComplete && Number.isFinite(this.#trustedSince);
   }
 
   /** The store's bindings do not answer: since when, and why. */
@@ -138,7 +138,7 @@ export class Bindings {
   hearing(state: 'up' | 'down'): void {
     if (state === 'up') return;
     this.#trustedSince = Number.POSITIVE_INFINITY;
-    this.#mirror.mayHaveMissed();
+    this.#warmer.mayHaveMissed();
   }
 
   /**
@@ -170,7 +170,7 @@ export class Bindings {
    *
    * @param alone the caller acts without the store: then there is nothing better than the cache
    */
-  isTrusted(entry: CachedBinding, { view }: Pick<Standing, 'view'>, alone: boolean): boolean {
+  isTrusted(entry: CachedBinding, { view }: Pick<RoutingState, 'view'>, alone: boolean): boolean {
     const now = performance.now();
     if (alone) {
       entry.usedAt = now;
@@ -184,13 +184,13 @@ export class Bindings {
   }
 
   /** Is it the best that can be known while the store does not answer, though news may have been missed? */
-  isUsable(entry: CachedBinding, { view }: Pick<Standing, 'view'>): boolean {
+  isUsable(entry: CachedBinding, { view }: Pick<RoutingState, 'view'>): boolean {
     if (this.#cache.hasEnded(entry, performance.now())) return false;
     return isCurrent(view, entry.binding.instance, entry.epoch);
   }
 
   /** Makes the next request of this agent ask the store. */
-  distrust(entry: CachedBinding): void {
+  invalidate(entry: CachedBinding): void {
     entry.checkedAt = Number.NEGATIVE_INFINITY;
   }
 
@@ -199,10 +199,15 @@ export class Bindings {
    *
    * @throws StaleView | StoreUnavailable | NamesNoAgent
    */
-  async claim(names: readonly RequestName[], proposal: Placement, fence: string): Promise<Bound> {
-    if (this.#journal.size > 0) await this.#writer.journal();
-    const asked = this.#asking(epochOf(fence));
-    const claim = await this.#answered(names, asked, 'claim', this.#store.claim(names, proposal, fence));
+  async claim(names: readonly RequestName[], proposal: Placement, fencingToken: string): Promise<Bound> {
+    if (this.#writeBackQueue.size > 0) await this.#writer.journal();
+    const asked = this.#asking(epochOf(fencingToken));
+    const claim = await this.#answered(
+      names,
+      asked,
+      'claim',
+      this.#store.claim(names, proposal, fencingToken),
+    );
     const decision = claim.made ? 'claimed' : 'bound';
     return { binding: claim.binding, decision, passedOver: passedOver(names, claim) };
   }
@@ -216,11 +221,11 @@ export class Bindings {
     names: readonly Name[],
     expected: Binding,
     proposal: Placement,
-    fence: string,
+    fencingToken: string,
   ): Promise<Bound> {
-    if (this.#journal.size > 0) await this.#writer.journal();
-    const asked = this.#asking(epochOf(fence));
-    const moving = this.#store.rebind(expected, proposal, fence);
+    if (this.#writeBackQueue.size > 0) await this.#writer.journal();
+    const asked = this.#asking(epochOf(fencingToken));
+    const moving = this.#store.rebind(expected, proposal, fencingToken);
     const claim = await this.#answered(this.#leadingTo(expected, names), asked, 'rebind', moving);
     if (claim.made) this.#options.events.onRebound();
     return { binding: claim.binding, decision: claim.made ? 'rebound' : 'bound' };
@@ -232,7 +237,7 @@ export class Bindings {
    * @throws StoreUnavailable
    */
   async lookup(names: readonly RequestName[]): Promise<Binding | undefined> {
-    if (this.#journal.size > 0) await this.#writer.journal();
+    if (this.#writeBackQueue.size > 0) await this.#writer.journal();
     return this.#ask('lookup', byWeight(names), names.length === 1 ? names : NOT_TOLD);
   }
 
@@ -292,9 +297,9 @@ export class Bindings {
 
   async #tend(counts: boolean): Promise<void> {
     try {
-      if (this.#journal.size > 0) await this.#writer.journal();
+      if (this.#writeBackQueue.size > 0) await this.#writer.journal();
       if (counts) this.#counts = await this.#answers.watch(this.#store.counts());
-      this.#mirror.tick();
+      this.#warmer.tick();
     } catch (error) {
       // What was known last stands, and the next turn tries again.
       if (!(error instanceof StoreUnavailable)) throw error;
@@ -372,7 +377,7 @@ export class Bindings {
     entry.renewing = true;
     try {
       const binding = await this.#ask('renew', entry.names);
-      if (binding === undefined) this.distrust(entry);
+      if (binding === undefined) this.invalidate(entry);
     } catch (error) {
       // Nobody waits for a renewal; the next request tries again.
       if (!(error instanceof StoreUnavailable)) throw error;

@@ -4,7 +4,7 @@ import { StoreUnavailable } from '../core/ports.ts';
 import type { BindingCache } from './binding-cache.ts';
 import { storedKey } from './stored-name.ts';
 
-export interface MirrorOptions {
+export interface CacheWarmerOptions {
   readonly store: AffinityStore;
   readonly cache: BindingCache;
   /** The epoch of the newest agreed view that is known here. */
@@ -27,8 +27,8 @@ const WALKS_PER_LIFETIME = 4;
  * was missed, is found by walking the store, page by page in the background.
  * Nothing is driven out of the cache for it.
  */
-export class Mirror {
-  readonly #o: MirrorOptions;
+export class CacheWarmer {
+  readonly #options: CacheWarmerOptions;
   #isDue = false;
   #hasWalked = false;
   /** How many bindings the cache had driven out when the last whole walk began; `undefined` where news were missed since. */
@@ -39,8 +39,8 @@ export class Mirror {
   #wake: (() => void) | undefined;
   #isClosed = false;
 
-  constructor(options: MirrorOptions) {
-    this.#o = options;
+  constructor(options: CacheWarmerOptions) {
+    this.#options = options;
   }
 
   /** All bindings that were in the store when this process began are known, as far as there is room for them. */
@@ -50,7 +50,7 @@ export class Mirror {
 
   /** Every binding of the store is known, as far as it has told of it: a name that is not known is new. */
   get isComplete(): boolean {
-    return this.#evictedBefore === this.#o.cache.evicted;
+    return this.#evictedBefore === this.#options.cache.evicted;
   }
 
   /** There may be bindings that were not heard of. */
@@ -62,7 +62,8 @@ export class Mirror {
 
   /** To be called every now and then while the store answers: begins a walk if one is due. */
   tick(): void {
-    const isOld = performance.now() - this.#walkedAt >= this.#o.cache.idleLifetimeMs / WALKS_PER_LIFETIME;
+    const isOld =
+      performance.now() - this.#walkedAt >= this.#options.cache.idleLifetimeMs / WALKS_PER_LIFETIME;
     if (this.#isClosed || this.#walking !== undefined || !(this.#isDue || isOld)) return;
     this.#walking = this.#walk().finally(() => {
       this.#walking = undefined;
@@ -82,7 +83,7 @@ export class Mirror {
     const waiting = new Map<string, Name[]>();
     let cursor: string | undefined;
     const gaps = this.#gaps;
-    const { evicted } = this.#o.cache;
+    const { evicted } = this.#options.cache;
     try {
       if (await this.#isEmpty()) {
         this.#end(gaps, evicted);
@@ -90,8 +91,8 @@ export class Mirror {
       }
       do {
         const askedAt = performance.now();
-        const epoch = this.#o.epoch();
-        const page = await this.#o.store.list({
+        const epoch = this.#options.epoch();
+        const page = await this.#options.store.list({
           aliases: true,
           limit: PAGE,
           ...(cursor === undefined ? {} : { cursor }),
@@ -118,13 +119,13 @@ export class Mirror {
 
   /** One question, where a walk through nothing would take thousands. */
   async #isEmpty(): Promise<boolean> {
-    for (const count of (await this.#o.store.counts()).values()) if (count > 0) return false;
+    for (const count of (await this.#options.store.counts()).values()) if (count > 0) return false;
     return true;
   }
 
   /** Returns false where the cache has no room for more. */
   #take(page: BindingPage, waiting: Map<string, Name[]>, askedAt: number, epoch: number): boolean {
-    const { cache, isOutdated } = this.#o;
+    const { cache, isOutdated } = this.#options;
     for (const { binding, expiresInMs } of page.bindings) {
       const key = storedKey(binding.root);
       if (isOutdated([binding.root], askedAt)) continue;

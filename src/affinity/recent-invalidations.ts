@@ -4,7 +4,7 @@ import { storedKey } from './stored-name.ts';
 const REMEMBERED = 10_000;
 
 /** Names whose move was heard lately, because news of a move can arrive before an answer that is older. */
-export class HeardMoves {
+export class RecentInvalidations {
   readonly #heardAt = new Map<string, number>();
 
   /** @param at monotonic milliseconds */

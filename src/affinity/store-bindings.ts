@@ -46,8 +46,8 @@ export class StoreBindings {
     return this.#store.renew(names);
   }
 
-  rebind(_names: readonly Name[], expected: Binding, proposal: Placement, fence: string) {
-    return this.#store.rebind(expected, proposal, fence);
+  rebind(_names: readonly Name[], expected: Binding, proposal: Placement, fencingToken: string) {
+    return this.#store.rebind(expected, proposal, fencingToken);
   }
 
   close(): Promise<void> {

@@ -7,7 +7,7 @@ import { storedKey } from './stored-name.ts';
  * What was decided while the store was away, by the key of the root of each
  * binding: to be written back before the store is used for anything else.
  */
-export class Journal {
+export class WriteBackQueue {
   readonly #entries = new Map<string, KnownBinding>();
 
   get size(): number {

@@ -1,7 +1,7 @@
 import type { Binding } from '../core/binding.ts';
 import type { AffinityStore, KnownBinding } from '../core/ports.ts';
 import type { BindingCache, CachedBinding } from './binding-cache.ts';
-import type { Journal } from './write-back-queue.ts';
+import type { WriteBackQueue } from './write-back-queue.ts';
 
 /**
  * Told of each binding that was written back, and what the store holds now.
@@ -19,7 +19,7 @@ export type OnWrittenBack = (
 export interface WriteBackOptions {
   readonly store: AffinityStore;
   readonly cache: BindingCache;
-  readonly journal: Journal;
+  readonly journal: WriteBackQueue;
   readonly onWrittenBack: OnWrittenBack;
 }
 
@@ -31,16 +31,16 @@ const MOST_ROUNDS = 1_000;
 
 /** Brings the store up to date with what this process knows and the store may not. */
 export class WriteBack {
-  readonly #o: WriteBackOptions;
+  readonly #options: WriteBackOptions;
   #emptying: Promise<number> | undefined;
 
   constructor(options: WriteBackOptions) {
-    this.#o = options;
+    this.#options = options;
   }
 
   /** Writes every cached binding that can still be live. Returns how many. */
   async mirror(): Promise<number> {
-    const { cache, journal } = this.#o;
+    const { cache, journal: writeBackQueue } = this.#options;
     let written = 0;
     let seen = 0;
     let chunk: KnownBinding[] = [];
@@ -48,7 +48,7 @@ export class WriteBack {
       seen += 1;
       if (seen % SEEN_AT_ONCE === 0) await nextTurn();
       // One in the journal was changed here, and its turn comes with the journal.
-      if (key !== entry.key || journal.has(key) || cache.hasEnded(entry, performance.now())) continue;
+      if (key !== entry.key || writeBackQueue.has(key) || cache.hasEnded(entry, performance.now())) continue;
       chunk.push(knownOf(entry));
       if (chunk.length < WRITTEN_AT_ONCE) continue;
       written += await this.#restore(chunk, false);
@@ -66,15 +66,15 @@ export class WriteBack {
   }
 
   async #empty(): Promise<number> {
-    const { journal } = this.#o;
+    const { journal: writeBackQueue } = this.#options;
     let written = 0;
-    for (let round = 0; journal.size > 0 && round < MOST_ROUNDS; round += 1) {
-      const chunk = journal.first(WRITTEN_AT_ONCE);
+    for (let round = 0; writeBackQueue.size > 0 && round < MOST_ROUNDS; round += 1) {
+      const chunk = writeBackQueue.first(WRITTEN_AT_ONCE);
       written += await this.#restore(
         chunk.map(([, entry]) => entry),
         true,
       );
-      for (const [key, entry] of chunk) journal.settle(key, entry);
+      for (const [key, entry] of chunk) writeBackQueue.settle(key, entry);
     }
     return written;
   }
@@ -82,9 +82,9 @@ export class WriteBack {
   async #restore(entries: readonly KnownBinding[], wereDecidedHere: boolean): Promise<number> {
     if (entries.length === 0) return 0;
     const askedAt = performance.now();
-    const held = await this.#o.store.restore(entries);
+    const held = await this.#options.store.restore(entries);
     for (const [i, entry] of entries.entries()) {
-      this.#o.onWrittenBack(entry, held[i] as Binding, wereDecidedHere, askedAt);
+      this.#options.onWrittenBack(entry, held[i] as Binding, wereDecidedHere, askedAt);
     }
     return entries.length;
   }

@@ -179,7 +179,7 @@ export async function askAdmin(
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     signal: AbortSignal.timeout(ANSWER_MS),
   };
-  const { ok, status, text } = await exchange(new URL(path, flags.admin), request).catch((error: unknown) => {
+  const { ok, status, text } = await send(new URL(path, flags.admin), request).catch((error: unknown) => {
     throw unanswered(error, flags.admin, method !== 'GET');
   });
   if (!ok) throw new Error(`${refusal(text)} (status ${status})`);
@@ -187,7 +187,7 @@ export async function askAdmin(
   if (status === 202) output.err('decided, but not every gateway has acknowledged it yet: see status\n');
 }
 
-async function exchange(
+async function send(
   url: URL,
   request: RequestInit,
 ): Promise<{ readonly ok: boolean; readonly status: number; readonly text: string }> {

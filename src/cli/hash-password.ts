@@ -1,8 +1,8 @@
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { Writable } from 'node:stream';
-import { hashPassword } from '../sapcontrol/password.ts';
 import { formatPasswordLine, isUserName } from '../core/password-record.ts';
+import { hashPassword } from '../sapcontrol/password.ts';
 import type { Output } from './output.ts';
 
 /** Where a password is typed. */

@@ -39,7 +39,7 @@ export async function runSimulateConnector(options: SimulateConnectorOptions): P
   const journal = process.env[JOURNAL_VARIABLE];
   const connector = await startConnector({
     ...options,
-    ...(journal === undefined ? {} : { journal }),
+    ...(journal === undefined ? {} : { journal: journal }),
     log: (line) => standardOutput().write(`${line}\n`),
   });
   const told = untilTold();

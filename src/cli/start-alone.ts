@@ -1,9 +1,9 @@
 import type { Config } from '../config/schema.ts';
-import { startGateway } from '../wiring/gateway.ts';
 import { inheritedSockets } from '../process/listening-socket.ts';
 import type { SignalTarget } from '../process/signals.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { nextLevel } from '../telemetry/logger.ts';
+import { startGateway } from '../wiring/gateway.ts';
 
 /** Where a gateway listens, as URLs. */
 export interface ListensOn {

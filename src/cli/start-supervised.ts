@@ -1,10 +1,10 @@
-import { replicaName } from '../wiring/names.ts';
 import type { Config } from '../config/schema.ts';
 import { forking } from '../process/child-port.ts';
 import { HostSockets } from '../process/host-sockets.ts';
 import { bindSocket, inheritedSockets } from '../process/listening-socket.ts';
 import { Supervisor } from '../process/supervisor.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { replicaName } from '../wiring/names.ts';
 import type { ListensOn, Started } from './start-alone.ts';
 
 /** A gateway of several processes, of which this one keeps the ports and replaces what dies. */

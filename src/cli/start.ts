@@ -1,8 +1,8 @@
 import type { Config } from '../config/schema.ts';
-import { bindExplained } from '../process/explain-bind-error.ts';
+import { explainBindError } from '../process/explain-bind-error.ts';
 import { holdPidFile, TITLE } from '../process/pid-file.ts';
 import { endAtOnce, tuneHeap } from '../process/runtime.ts';
-import { obeySignals } from '../process/signals.ts';
+import { installSignalHandlers } from '../process/signals.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { openNotices, openProcessLog } from '../telemetry/logger.ts';
 import type { Started } from './start-alone.ts';
@@ -32,7 +32,7 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
   let onDisconnect = (): void => undefined;
   try {
     const { target, listens } = await start(config, () => readConfig(notices.write), log.logger);
-    const stop = obeySignals(target, notices.write);
+    const stop = installSignalHandlers(target, notices.write);
     process.off('SIGHUP', onEarly);
     // A parent that started this process with a channel to it wants it to end with itself.
     onDisconnect = () => void stop('SIGTERM');
@@ -47,7 +47,7 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
     await target.ended;
   } catch (error) {
     await close();
-    throw bindExplained(error, config);
+    throw explainBindError(error, config);
   } finally {
     // Whoever listens for it keeps the process alive.
     process.off('disconnect', onDisconnect);

@@ -16,7 +16,7 @@ const JUMP_MS = 500;
  * loop stood still, or the wall clock was set.
  */
 export class ClockWatch {
-  readonly #o: ClockWatchOptions;
+  readonly #options: ClockWatchOptions;
   #timer: NodeJS.Timeout | undefined;
   #mono = performance.now();
   #wall = Date.now();
@@ -24,7 +24,7 @@ export class ClockWatch {
   #isTrustworthy = true;
 
   constructor(options: ClockWatchOptions) {
-    this.#o = options;
+    this.#options = options;
   }
 
   start(): void {
@@ -45,18 +45,19 @@ export class ClockWatch {
     const jump = wall - this.#wall - elapsed;
     this.#mono = mono;
     this.#wall = wall;
-    if (lag > this.#o.lagMs) this.#distrust(mono, `the event loop stood still for ${Math.round(lag)} ms`);
+    if (lag > this.#options.lagMs)
+      this.#invalidate(mono, `the event loop stood still for ${Math.round(lag)} ms`);
     else if (Math.abs(jump) > JUMP_MS)
-      this.#distrust(mono, `the wall clock jumped by ${Math.round(jump)} ms`);
+      this.#invalidate(mono, `the wall clock jumped by ${Math.round(jump)} ms`);
     else if (!this.#isTrustworthy && mono >= this.#calmAt) {
       this.#isTrustworthy = true;
-      this.#o.onChange(true, 'calm again');
+      this.#options.onChange(true, 'calm again');
     }
   }
 
-  #distrust(mono: number, reason: string): void {
-    this.#calmAt = mono + this.#o.calmMs;
+  #invalidate(mono: number, reason: string): void {
+    this.#calmAt = mono + this.#options.calmMs;
     this.#isTrustworthy = false;
-    this.#o.onChange(false, reason);
+    this.#options.onChange(false, reason);
   }
 }

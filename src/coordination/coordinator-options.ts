@@ -1,8 +1,8 @@
-import type { Drift } from '../core/view/local-config.ts';
-import type { ReplicaOptions } from '../core/view/replica-options.ts';
 import type { Thresholds } from '../core/health.ts';
 import type { InstanceId } from '../core/instance.ts';
-import type { LedgerClient } from '../core/ports.ts';
+import type { ViewStoreClient } from '../core/ports.ts';
+import type { Drift } from '../core/view/local-config.ts';
+import type { ReplicaOptions } from '../core/view/replica-options.ts';
 import type { View } from '../core/view/view.ts';
 
 export interface CoordinatorEvents {
@@ -34,7 +34,7 @@ export interface Publisher {
 export interface PoolCoordinatorOptions {
   readonly replica: ReplicaOptions;
   readonly thresholds: Thresholds;
-  readonly ledger: LedgerClient;
+  readonly viewStore: ViewStoreClient;
   /** Between syncs when there is no news, in ms. */
   readonly renewMs: number;
   /** After so many ms without an answer the ledger is in doubt. */

@@ -1,7 +1,7 @@
-import type { Standing } from '../core/view/routing-state.ts';
-import type { Unanswered } from '../core/view/store-outage.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { Coordinator } from '../core/ports.ts';
+import type { RoutingState } from '../core/view/routing-state.ts';
+import type { Unanswered } from '../core/view/store-outage.ts';
 import type { PoolCoordinator } from './pool-coordinator.ts';
 
 /** The coordinators of all pools, as the data plane asks for them. */
@@ -12,8 +12,8 @@ export class Coordinators implements Coordinator {
     this.#pools = new Map(pools);
   }
 
-  standing(pool: string): Standing {
-    return this.#pool(pool).standing;
+  routingState(pool: string): RoutingState {
+    return this.#pool(pool).routingState;
   }
 
   onChange(pool: string, listener: () => void): () => void {

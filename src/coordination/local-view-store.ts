@@ -1,18 +1,18 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { explainDiskError } from '../core/disk-error.ts';
+import type { ViewStoreClient, ViewStoreListener } from '../core/ports.ts';
+import { StoreUnavailable } from '../core/ports.ts';
 import type {
-  LedgerState,
   LoggedEvent,
   PolicyRequest,
   ProposeRequest,
   SyncReply,
   SyncRequest,
+  ViewStoreState,
 } from '../core/view/view-store.ts';
-import { Ledger } from '../core/view/view-store.ts';
-import { explainDiskError } from '../core/disk-error.ts';
-import type { LedgerClient, LedgerListener } from '../core/ports.ts';
-import { StoreUnavailable } from '../core/ports.ts';
+import { ViewStore } from '../core/view/view-store.ts';
 
-export interface LocalLedgerOptions {
+export interface LocalViewStoreOptions {
   /** 0 where the gateway is alone: there is nobody whose lease could be waited for. */
   readonly leaseMs: number;
   readonly joinMs: number;
@@ -26,48 +26,48 @@ export interface LocalLedgerOptions {
 const LIFE = 'local';
 
 /** The ledger of a gateway that shares its agents with no other. */
-export class LocalLedger implements LedgerClient {
-  readonly #times: Pick<LocalLedgerOptions, 'leaseMs' | 'joinMs'>;
-  #ledger: Ledger;
+export class LocalViewStore implements ViewStoreClient {
+  readonly #times: Pick<LocalViewStoreOptions, 'leaseMs' | 'joinMs'>;
+  #viewStore: ViewStore;
   readonly #file: string | undefined;
   readonly #requireStore: () => void;
-  #saved: LedgerState;
-  #listener: LedgerListener | undefined;
+  #saved: ViewStoreState;
+  #listener: ViewStoreListener | undefined;
 
   /** @throws Error where the file exists and cannot be read */
-  constructor({ leaseMs, joinMs, file, requireStore = () => {} }: LocalLedgerOptions) {
+  constructor({ leaseMs, joinMs, file, requireStore = () => {} }: LocalViewStoreOptions) {
     const state = file === undefined ? undefined : load(file);
     this.#file = file;
     this.#requireStore = requireStore;
     this.#times = { leaseMs, joinMs };
-    this.#ledger = new Ledger({ leaseMs, joinMs, ...(state === undefined ? {} : { state }) });
-    this.#saved = this.#ledger.state;
+    this.#viewStore = new ViewStore({ leaseMs, joinMs, ...(state === undefined ? {} : { state }) });
+    this.#saved = this.#viewStore.state;
   }
 
   async sync(request: SyncRequest): Promise<SyncReply> {
     this.#requireStore();
-    const reply = this.#ledger.sync(request, LIFE, Date.now());
+    const reply = this.#viewStore.sync(request, LIFE, Date.now());
     this.#save();
     return reply;
   }
 
   async propose(request: ProposeRequest): Promise<boolean> {
     this.#requireStore();
-    const taken = this.#ledger.propose(request, LIFE, Date.now());
+    const taken = this.#viewStore.propose(request, LIFE, Date.now());
     this.#save();
     return taken;
   }
 
-  async decree(request: PolicyRequest): Promise<boolean> {
+  async commitPolicy(request: PolicyRequest): Promise<boolean> {
     this.#requireStore();
-    const { view, policy, events } = this.#ledger.state;
-    const before: LedgerState = { view, policy, events: [...events] };
-    const taken = this.#ledger.decree(request, LIFE, Date.now());
+    const { view, policy, events } = this.#viewStore.state;
+    const before: ViewStoreState = { view, policy, events: [...events] };
+    const taken = this.#viewStore.commitPolicy(request, LIFE, Date.now());
     try {
       this.#save();
     } catch (error) {
       // What an operator was told cannot be done must not be done later. Its only replica registers again.
-      this.#ledger = new Ledger({ ...this.#times, state: before });
+      this.#viewStore = new ViewStore({ ...this.#times, state: before });
       throw error;
     }
     if (taken) this.#listener?.onNews(true);
@@ -75,18 +75,18 @@ export class LocalLedger implements LedgerClient {
   }
 
   async leave(replica: string): Promise<void> {
-    this.#ledger.leave(replica);
+    this.#viewStore.leave(replica);
   }
 
   async events(limit: number): Promise<readonly LoggedEvent[]> {
-    return this.#ledger.events.slice(-limit).reverse();
+    return this.#viewStore.events.slice(-limit).reverse();
   }
 
   suspect(): void {
     // There is no other replica to tell.
   }
 
-  listen(listener: LedgerListener): void {
+  listen(listener: ViewStoreListener): void {
     this.#listener = listener;
   }
 
@@ -100,7 +100,7 @@ export class LocalLedger implements LedgerClient {
    * @throws StoreUnavailable
    */
   #save(): void {
-    const { state } = this.#ledger;
+    const { state } = this.#viewStore;
     if (isSame(state, this.#saved)) return;
     try {
       if (this.#file !== undefined) write(this.#file, state);
@@ -112,12 +112,12 @@ export class LocalLedger implements LedgerClient {
   }
 }
 
-function isSame(one: LedgerState, other: LedgerState): boolean {
+function isSame(one: ViewStoreState, other: ViewStoreState): boolean {
   return one.view === other.view && one.policy === other.policy;
 }
 
 /** Renamed into place, so that a crash leaves the one or the other. */
-function write(file: string, state: LedgerState): void {
+function write(file: string, state: ViewStoreState): void {
   const draft = `${file}.new`;
   try {
     writeFileSync(draft, JSON.stringify(state), { mode: 0o600 });
@@ -129,7 +129,7 @@ function write(file: string, state: LedgerState): void {
   }
 }
 
-function load(file: string): LedgerState | undefined {
+function load(file: string): ViewStoreState | undefined {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -148,8 +148,8 @@ function load(file: string): LedgerState | undefined {
   return state;
 }
 
-function isLedgerState(state: unknown): state is LedgerState {
-  const { view, policy, events } = (state ?? {}) as Partial<LedgerState>;
+function isLedgerState(state: unknown): state is ViewStoreState {
+  const { view, policy, events } = (state ?? {}) as Partial<ViewStoreState>;
   return (
     typeof view?.epoch === 'number' &&
     typeof view.instances === 'object' &&

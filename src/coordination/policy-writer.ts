@@ -1,13 +1,13 @@
+import { StoreUnavailable } from '../core/ports.ts';
 import type { AgreedView, PoolEvent } from '../core/view/agreed-view.ts';
 import { withAgreed } from '../core/view/configured.ts';
-import type { Heard } from '../core/view/last-sync.ts';
-import type { PolicyRequest } from '../core/view/view-store.ts';
+import type { LastSync } from '../core/view/last-sync.ts';
 import type { Policy } from '../core/view/policy.ts';
-import { StoreUnavailable } from '../core/ports.ts';
+import type { PolicyRequest } from '../core/view/view-store.ts';
 
 export interface PolicyWriterOptions {
   /** What is known of the ledger here. */
-  readonly known: { readonly heard: Pick<Heard, 'policy' | 'isOpen'> };
+  readonly known: { readonly lastSync: Pick<LastSync, 'policy' | 'isOpen'> };
   /** Resolves to false where somebody else's policy came first, or the ledger is not open. */
   readonly write: (request: PolicyRequest) => Promise<boolean>;
   /** Brings {@link known} up to date. */
@@ -19,11 +19,11 @@ const MOST_RACES = 10;
 
 /** Changes one pool's policy at the ledger, where others change it too. */
 export class PolicyWriter {
-  readonly #o: PolicyWriterOptions;
+  readonly #options: PolicyWriterOptions;
   #isMirroring = false;
 
   constructor(options: PolicyWriterOptions) {
-    this.#o = options;
+    this.#options = options;
   }
 
   /**
@@ -32,17 +32,17 @@ export class PolicyWriter {
    *
    * @throws StoreUnavailable
    */
-  async decree(change: (policy: Policy) => Policy, events: readonly PoolEvent[]): Promise<Policy> {
-    const { known, write, renew } = this.#o;
+  async commitPolicy(change: (policy: Policy) => Policy, events: readonly PoolEvent[]): Promise<Policy> {
+    const { known, write, renew } = this.#options;
     for (let race = 0; race < MOST_RACES; race += 1) {
-      const { policy } = known.heard;
+      const { policy } = known.lastSync;
       const changed = change(policy);
       if (changed === policy) return policy;
       const next: Policy = { ...changed, version: policy.version + 1 };
       const isTaken = await write({ base: policy.version, policy: next, events });
       await renew();
       if (isTaken) return next;
-      if (!known.heard.isOpen) {
+      if (!known.lastSync.isOpen) {
         throw new StoreUnavailable(
           'the gateways are hearing of each other after a loss of data; try again in a few seconds',
         );
@@ -56,11 +56,11 @@ export class PolicyWriter {
    * is open.
    */
   mirror({ config }: AgreedView): void {
-    const { policy: known } = this.#o.known.heard;
+    const { policy: known } = this.#options.known.lastSync;
     if (config === undefined || this.#isMirroring || withAgreed(known, config) === known) return;
     this.#isMirroring = true;
     // Should the store be gone at this moment, the next call tries again.
-    this.decree((policy) => withAgreed(policy, config), [])
+    this.commitPolicy((policy) => withAgreed(policy, config), [])
       .catch(() => undefined)
       .finally(() => {
         this.#isMirroring = false;

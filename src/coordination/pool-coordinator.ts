@@ -1,22 +1,22 @@
-import type { Parts } from '../core/view/agreed-config.ts';
-import type { AgreedView, PoolEvent } from '../core/view/agreed-view.ts';
-import type { Heard } from '../core/view/last-sync.ts';
-import { storeClock } from '../core/view/last-sync.ts';
-import { remaining } from '../core/view/lease.ts';
-import type { LoggedEvent, SyncReply, SyncRequest } from '../core/view/view-store.ts';
-import { driftOf } from '../core/view/local-config.ts';
-import { OwnOpinion } from '../core/view/local-health-report.ts';
-import type { Policy } from '../core/view/policy.ts';
-import { Replica } from '../core/view/replica.ts';
-import type { Moment, Standing } from '../core/view/routing-state.ts';
-import type { StandingSnapshot } from '../core/view/routing-state-copy.ts';
-import { facets, snapshotOf } from '../core/view/routing-state-copy.ts';
-import type { Unanswered } from '../core/view/store-outage.ts';
 import type { HealthRecord, Observation } from '../core/health.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { ProbeControl } from '../core/ports.ts';
 import { StoreUnavailable, wasLate } from '../core/ports.ts';
+import type { Parts } from '../core/view/agreed-config.ts';
+import type { AgreedView, PoolEvent } from '../core/view/agreed-view.ts';
+import type { LastSync } from '../core/view/last-sync.ts';
+import { storeClock } from '../core/view/last-sync.ts';
+import { remaining } from '../core/view/lease.ts';
+import { driftOf } from '../core/view/local-config.ts';
+import { LocalHealthReport } from '../core/view/local-health-report.ts';
+import type { Policy } from '../core/view/policy.ts';
+import { Replica } from '../core/view/replica.ts';
+import type { Moment, RoutingState } from '../core/view/routing-state.ts';
+import type { RoutingStateSnapshot } from '../core/view/routing-state-copy.ts';
+import { facets, snapshotOf } from '../core/view/routing-state-copy.ts';
+import type { Unanswered } from '../core/view/store-outage.ts';
 import type { View } from '../core/view/view.ts';
+import type { LoggedEvent, SyncReply, SyncRequest } from '../core/view/view-store.ts';
 import type { PoolCoordinatorOptions } from './coordinator-options.ts';
 import { DriftNews } from './drift-news.ts';
 import { waitFor } from './patience.ts';
@@ -31,9 +31,9 @@ const SPREAD_MS_PER_REPLICA = 2;
  * it the verdicts of the probes, and tells what has changed.
  */
 export class PoolCoordinator {
-  readonly #o: PoolCoordinatorOptions;
+  readonly #options: PoolCoordinatorOptions;
   readonly #replica: Replica;
-  readonly #opinion: OwnOpinion;
+  readonly #report: LocalHealthReport;
   readonly #policyWriter: PolicyWriter;
   readonly #listeners = new Set<() => void>();
   readonly #announcedAt = new Map<InstanceId, number>();
@@ -57,29 +57,29 @@ export class PoolCoordinator {
   #detail = '';
 
   constructor(options: PoolCoordinatorOptions) {
-    this.#o = options;
+    this.#options = options;
     this.#replica = new Replica(options.replica);
     this.#toldView = this.#replica.view;
     this.#driftNews = new DriftNews(options.events);
-    this.#opinion = new OwnOpinion(options.thresholds, this.#replica.agreed.instances);
+    this.#report = new LocalHealthReport(options.thresholds, this.#replica.agreed.instances);
     this.#policyWriter = new PolicyWriter({
       known: this.#replica,
-      write: (request) => this.#ask('decree', options.ledger.decree(request)),
+      write: (request) => this.#ask('decree', options.viewStore.commitPolicy(request)),
       renew: () => this.renew(),
     });
-    options.ledger.listen({
+    options.viewStore.listen({
       onNews: (urgent) =>
-        this.#syncWithin(urgent ? 0 : Math.random() * SPREAD_MS_PER_REPLICA * this.heard.replicas),
+        this.#syncWithin(urgent ? 0 : Math.random() * SPREAD_MS_PER_REPLICA * this.lastSync.replicas),
       onSuspect: (instance) => this.#probes?.hasten(instance),
     });
   }
 
-  get standing(): Standing {
+  get routingState(): RoutingState {
     return this.#replica;
   }
 
   /** What another process needs in order to act on the standing, with the lease on this process's monotonic clock. */
-  get snapshot(): StandingSnapshot {
+  get snapshot(): RoutingStateSnapshot {
     return snapshotOf(this.#replica);
   }
 
@@ -103,8 +103,8 @@ export class PoolCoordinator {
   }
 
   /** What the ledger has told. */
-  get heard(): Heard {
-    return this.#replica.heard;
+  get lastSync(): LastSync {
+    return this.#replica.lastSync;
   }
 
   get isStoreAway(): boolean {
@@ -118,7 +118,7 @@ export class PoolCoordinator {
 
   /** Milliseconds since the Unix epoch, by the store's clock as far as it is known. */
   get storeNow(): number {
-    return storeClock(this.#replica.heard, performance.now());
+    return storeClock(this.#replica.lastSync, performance.now());
   }
 
   /** Resolves once this replica's first round of probes is over and the view may be acted on. */
@@ -127,7 +127,7 @@ export class PoolCoordinator {
       const look = (): void => {
         const mode = this.#mode();
         const mayAct = mode === 'storeless' || (mode === 'leased' && this.#replica.isEffective);
-        if (!this.#opinion.isSettled || !this.#replica.view.settled || !mayAct) return;
+        if (!this.#report.isSettled || !this.#replica.view.settled || !mayAct) return;
         stop();
         resolve();
       };
@@ -155,11 +155,11 @@ export class PoolCoordinator {
     clearTimeout(this.#cutOffTimer);
     await this.#syncing;
     if (leave) {
-      await this.#o.ledger.leave(this.#o.replica.id).catch(() => {
+      await this.#options.viewStore.leave(this.#options.replica.id).catch(() => {
         // The others wait for the end of the lease then.
       });
     }
-    await this.#o.ledger.close();
+    await this.#options.viewStore.close();
   }
 
   onChange(listener: () => void): () => void {
@@ -190,27 +190,28 @@ export class PoolCoordinator {
   suspect(instance: InstanceId): void {
     this.#probes?.hasten(instance);
     const last = this.#announcedAt.get(instance) ?? Number.NEGATIVE_INFINITY;
-    if (performance.now() - last < this.#o.suspectEveryMs) return;
+    if (performance.now() - last < this.#options.suspectEveryMs) return;
     this.#announcedAt.set(instance, performance.now());
-    this.#o.ledger.suspect(instance);
+    this.#options.viewStore.suspect(instance);
   }
 
   /** Folds one observation in. `epoch`: the one in which the probe began. */
   observed(id: InstanceId, observation: Observation, epoch: number): HealthRecord {
-    const { record, isFirstDoubt, isDownNow, isNews } = this.#opinion.observed(id, observation, epoch);
-    if (isFirstDoubt || isDownNow) this.#o.events.onProbeFailed(id, observation.reason ?? '', isDownNow);
+    const { record, isFirstDoubt, isDownNow, isNews } = this.#report.observed(id, observation, epoch);
+    if (isFirstDoubt || isDownNow)
+      this.#options.events.onProbeFailed(id, observation.reason ?? '', isDownNow);
     // The peers should look too, before this one has made up its mind.
     if (isFirstDoubt) this.suspect(id);
     const hasTurned = this.#replica.probed(id, observation.passed);
     if (isNews) this.#vote();
-    else if (hasTurned) this.#o.publisher?.publish();
+    else if (hasTurned) this.#options.publisher?.publish();
     return record;
   }
 
   /** The first full round of probes is over, or its time is. */
   settle(): void {
-    if (this.#opinion.isSettled) return;
-    this.#opinion.settle();
+    if (this.#report.isSettled) return;
+    this.#report.settle();
     this.#vote();
     this.#tell();
   }
@@ -218,9 +219,9 @@ export class PoolCoordinator {
   /** Whether this process's measures of time can be trusted. */
   trustClock(isTrustworthy: boolean, reason: string): void {
     if (!isTrustworthy) this.#replica.dropLease();
-    if (this.#opinion.abstains === !isTrustworthy) return;
-    this.#opinion.abstain(!isTrustworthy);
-    this.#o.events.onAbstention(!isTrustworthy, reason);
+    if (this.#report.abstains === !isTrustworthy) return;
+    this.#report.abstain(!isTrustworthy);
+    this.#options.events.onAbstention(!isTrustworthy, reason);
     this.#vote();
   }
 
@@ -230,16 +231,16 @@ export class PoolCoordinator {
    *
    * @throws StoreUnavailable
    */
-  decree(change: (policy: Policy) => Policy, events: readonly PoolEvent[]): Promise<Policy> {
-    return this.#policyWriter.decree(change, events);
+  commitPolicy(change: (policy: Policy) => Policy, events: readonly PoolEvent[]): Promise<Policy> {
+    return this.#policyWriter.commitPolicy(change, events);
   }
 
   events(limit: number): Promise<readonly LoggedEvent[]> {
-    return this.#o.ledger.events(limit);
+    return this.#options.viewStore.events(limit);
   }
 
   #vote(): void {
-    this.#replica.vote(this.#opinion.ballot(this.#o.isIdle()));
+    this.#replica.vote(this.#report.report(this.#options.isIdle()));
     void this.renew();
   }
 
@@ -283,10 +284,10 @@ export class PoolCoordinator {
 
   async #exchange(sent: Moment): Promise<void> {
     // Whether the pool is idle is the one part of the opinion that changes by itself.
-    this.#replica.vote(this.#opinion.ballot(this.#o.isIdle()));
+    this.#replica.vote(this.#report.report(this.#options.isIdle()));
     const request = this.#replica.request(sent);
-    const { ledger, doubtMs, answerMs } = this.#o;
-    const answer = waitFor(ledger.sync(request), {
+    const { viewStore, doubtMs, answerMs } = this.#options;
+    const answer = waitFor(viewStore.sync(request), {
       doubtMs,
       limitMs: answerMs,
       onDoubt: (wasLate) => {
@@ -298,14 +299,14 @@ export class PoolCoordinator {
     });
     this.#replica.accept(request, await this.#ask('sync', answer), sent);
     this.#restoreWhatIsLost();
-    const proposal = this.#replica.proposal(this.#o.boundAgents);
+    const proposal = this.#replica.proposal(this.#options.boundAgents);
     if (proposal !== undefined) {
-      const isTaken = await this.#ask('propose', this.#o.ledger.propose(proposal));
+      const isTaken = await this.#ask('propose', this.#options.viewStore.propose(proposal));
       if (isTaken) this.#replica.proposed(proposal.view, now());
       this.#isDue = true;
     }
     if (this.#replica.hasNews) this.#isDue = true;
-    if (this.#replica.heard.isOpen && this.#replica.isEffective)
+    if (this.#replica.lastSync.isOpen && this.#replica.isEffective)
       this.#policyWriter.mirror(this.#replica.agreed);
   }
 
@@ -319,7 +320,7 @@ export class PoolCoordinator {
   }
 
   #restoreWhatIsLost(): void {
-    const { life } = this.#replica.heard;
+    const { storeGeneration: life } = this.#replica.lastSync;
     if (life !== '' && !this.#replica.isRestored) void this.#restore(life);
   }
 
@@ -328,11 +329,11 @@ export class PoolCoordinator {
     if (this.#restoring) return;
     this.#restoring = true;
     try {
-      await this.#o.writeBack(life);
+      await this.#options.writeBack(life);
       this.#replica.restored(life);
     } catch (error) {
       // The next sync tries again.
-      if (!(error instanceof StoreUnavailable)) this.#o.events.onNotRestored(error);
+      if (!(error instanceof StoreUnavailable)) this.#options.events.onNotRestored(error);
       return;
     } finally {
       this.#restoring = false;
@@ -344,10 +345,10 @@ export class PoolCoordinator {
     try {
       const result = await answer;
       if (operation !== 'sync') this.#replica.storeAnswered(now());
-      this.#o.events.onOperation(operation, 'ok');
+      this.#options.events.onOperation(operation, 'ok');
       return result;
     } catch (error) {
-      this.#o.events.onOperation(operation, 'unavailable');
+      this.#options.events.onOperation(operation, 'unavailable');
       throw error;
     }
   }
@@ -355,7 +356,7 @@ export class PoolCoordinator {
   #schedule(): void {
     if (this.#isClosed) return;
     clearTimeout(this.#timer);
-    const delay = this.#replica.isFailing ? RETRY_MS : this.#o.renewMs;
+    const delay = this.#replica.isFailing ? RETRY_MS : this.#options.renewMs;
     this.#timer = setTimeout(() => void this.renew(), delay);
   }
 
@@ -368,12 +369,12 @@ export class PoolCoordinator {
   #tell(): void {
     const replica = this.#replica;
     const couldClaim = replica.claimFailure === undefined;
-    if (replica.tick(now())) this.#o.events.onCutOff(replica.cutOff);
+    if (replica.tick(now())) this.#options.events.onCutOff(replica.cutOff);
     const canClaim = replica.claimFailure === undefined;
-    if (canClaim !== couldClaim) this.#o.events.onClaims?.(replica.claimFailure);
+    if (canClaim !== couldClaim) this.#options.events.onClaims?.(replica.claimFailure);
     if (replica.isAway !== this.#wasAway) {
       this.#wasAway = replica.isAway;
-      this.#o.events.onStoreState(replica.isAway ? 'away' : 'available', this.#detail);
+      this.#options.events.onStoreState(replica.isAway ? 'away' : 'available', this.#detail);
       this.#detail = '';
     }
     this.#driftNews.tell(driftOf(replica.agreed, replica.parts));
@@ -382,13 +383,13 @@ export class PoolCoordinator {
     if (!this.#isClosed && Number.isFinite(cutOffInMs))
       this.#cutOffTimer = setTimeout(() => this.#tell(), Math.max(0, cutOffInMs) + 1).unref();
     const { view } = replica;
-    const state = [this.#mode(), this.#opinion.isSettled, ...facets(replica)].join();
-    this.#o.publisher?.publish();
+    const state = [this.#mode(), this.#report.isSettled, ...facets(replica, replica.fencingToken)].join();
+    this.#options.publisher?.publish();
     if (view === this.#toldView && state === this.#told) return;
     const before = this.#toldView;
     this.#toldView = view;
     this.#told = state;
-    if (view !== before) this.#o.events.onView(before, view);
+    if (view !== before) this.#options.events.onView(before, view);
     for (const listener of [...this.#listeners]) listener();
   }
 }

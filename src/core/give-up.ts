@@ -1,7 +1,7 @@
-import type { Standing } from './view/routing-state.ts';
 import type { InstanceId } from './instance.ts';
 import type { RoutedBinding } from './route.ts';
 import { allows } from './route.ts';
+import type { RoutingState } from './view/routing-state.ts';
 import type { View } from './view/view.ts';
 
 /**
@@ -16,21 +16,26 @@ import type { View } from './view/view.ts';
  *   although the instance is up (an operator's act, failback, a new incarnation): only where the last probe that
  *   this replica made failed. Else the answer is on its way.
  */
-export function mustGiveUp(standing: Standing, way: RoutedBinding, mono: number, wall: number): boolean {
-  const { view, cutOff, failing } = standing;
+export function mustGiveUp(
+  routingState: RoutingState,
+  way: RoutedBinding,
+  mono: number,
+  wall: number,
+): boolean {
+  const { view, cutOff, failing } = routingState;
   const isDown = view.instances.get(way.instance)?.health === 'down';
   if (cutOff.has(way.instance) || (isDown && hasOther(view, way))) return true;
   if (!failing.has(way.instance)) return false;
-  if (standing.modeAt(mono, wall) !== 'leased') return view.instances.size > 1;
+  if (routingState.modeAt(mono, wall) !== 'leased') return view.instances.size > 1;
   // While it is down and no other can serve, no agent is moved, and it may only be slow.
   return !isDown && !allows(view, way);
 }
 
 /** Is the instance out of reach by what is known here, so that idle connections to it are of no more use? */
-export function isLost(standing: Standing, id: InstanceId, mono: number, wall: number): boolean {
-  const { view, cutOff, failing } = standing;
+export function isLost(routingState: RoutingState, id: InstanceId, mono: number, wall: number): boolean {
+  const { view, cutOff, failing } = routingState;
   if (view.instances.get(id)?.health === 'down' || cutOff.has(id)) return true;
-  return failing.has(id) && standing.modeAt(mono, wall) !== 'leased';
+  return failing.has(id) && routingState.modeAt(mono, wall) !== 'leased';
 }
 
 /** Can the agent of this way be served by another instance? */

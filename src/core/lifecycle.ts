@@ -32,7 +32,7 @@ export function shownState(
 }
 
 /** The gateway as the data plane has to know it. Asked with every request, so it costs nothing. */
-export interface Condition {
+export interface GatewayState {
   isInMaintenance(): boolean;
   /** Asked by balancers. */
   state(): ShownState;
@@ -65,7 +65,7 @@ export interface Life {
   readonly inMaintenance: boolean;
 }
 
-export const BORN: Life = { phase: 'Starting', inMaintenance: false };
+export const INITIAL: Life = { phase: 'Starting', inMaintenance: false };
 
 /** The phases that an event leads out of, and where to. There is no way back from a stop. */
 const STEPS: Readonly<
@@ -78,7 +78,7 @@ const STEPS: Readonly<
 };
 
 /** The life after the event: the very same object where the event changes nothing, or comes too late. */
-export function live(life: Life, event: LifecycleEvent): Life {
+export function transition(life: Life, event: LifecycleEvent): Life {
   if (event === 'maintain' || event === 'resume') {
     const inMaintenance = event === 'maintain';
     return isStopping(life) || life.inMaintenance === inMaintenance ? life : { ...life, inMaintenance };

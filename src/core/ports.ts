@@ -1,3 +1,8 @@
+import type { Binding, Claim, Placement } from './binding.ts';
+import type { Name, RequestName } from './identity.ts';
+import type { InstanceId } from './instance.ts';
+import type { RoutingState } from './view/routing-state.ts';
+import type { Unanswered } from './view/store-outage.ts';
 import type {
   LoggedEvent,
   PolicyRequest,
@@ -5,11 +10,6 @@ import type {
   SyncReply,
   SyncRequest,
 } from './view/view-store.ts';
-import type { Standing } from './view/routing-state.ts';
-import type { Unanswered } from './view/store-outage.ts';
-import type { Binding, Claim, Placement } from './binding.ts';
-import type { Name, RequestName } from './identity.ts';
-import type { InstanceId } from './instance.ts';
 
 /** A binding and every name of it that the caller knows, for {@link AffinityStore.restore}. */
 export interface KnownBinding {
@@ -81,11 +81,11 @@ export interface AffinityStore {
    * no agent until it was idle for a lifetime.
    *
    * @param names a user, a session, or both, the user first; or an address
-   * @param fence stands for the view that the proposal was made from
+   * @param fencingToken stands for the view that the proposal was made from
    * @throws StaleView if that view is not in effect; nothing was done then
    * @throws NamesNoAgent
    */
-  claim(names: readonly RequestName[], proposal: Placement, fence: string): Promise<Claim>;
+  claim(names: readonly RequestName[], proposal: Placement, fencingToken: string): Promise<Claim>;
 
   /**
    * Moves the binding that `expected` describes to `proposal`, if its generation
@@ -94,7 +94,7 @@ export interface AffinityStore {
    *
    * @throws StaleView as for {@link claim}
    */
-  rebind(expected: Binding, proposal: Placement, fence: string): Promise<Claim>;
+  rebind(expected: Binding, proposal: Placement, fencingToken: string): Promise<Claim>;
 
   /** Starts the lifetime of the names anew. Returns the binding that holds, or `undefined`. */
   renew(names: readonly Name[]): Promise<Binding | undefined>;
@@ -171,7 +171,7 @@ export class StaleView extends Error {
 }
 
 /** What a ledger tells without being asked. Calls must return quickly and not throw. */
-export interface LedgerListener {
+export interface ViewStoreListener {
   /**
    * Something has changed: worth a sync. `urgent` where requests may be waiting for it.
    */
@@ -185,18 +185,18 @@ export interface LedgerListener {
  * `agreement/ledger.ts` defines it. Methods reject with {@link StoreUnavailable}
  * when the ledger cannot answer in time.
  */
-export interface LedgerClient {
+export interface ViewStoreClient {
   sync(request: SyncRequest): Promise<SyncReply>;
   /** Resolves to whether it was taken. */
   propose(request: ProposeRequest): Promise<boolean>;
-  decree(request: PolicyRequest): Promise<boolean>;
+  commitPolicy(request: PolicyRequest): Promise<boolean>;
   leave(replica: string): Promise<void>;
   /** The event log, the newest first. */
   events(limit: number): Promise<readonly LoggedEvent[]>;
   /** Tells the other replicas to look at the instance. Never rejects, and may be lost. */
   suspect(instance: InstanceId): void;
   /** At most one listener; a second call replaces the first. */
-  listen(listener: LedgerListener): void;
+  listen(listener: ViewStoreListener): void;
   close(): Promise<void>;
 }
 
@@ -206,7 +206,7 @@ export interface LedgerClient {
  */
 export interface Coordinator {
   /** The same object for as long as the gateway runs. */
-  standing(pool: string): Standing;
+  routingState(pool: string): RoutingState;
   /** Calls back after every change for which a waiting request may have waited; returns the way to stop that. */
   onChange(pool: string, listener: () => void): () => void;
   /** Real traffic failed at the instance. Hastens its next probe, here and at the peers, and does nothing else. */

@@ -1,8 +1,8 @@
-import type { Standing } from './view/routing-state.ts';
 import type { Placement } from './binding.ts';
 import { standingOf } from './binding.ts';
 import type { InstanceId } from './instance.ts';
 import { isUsable } from './instance.ts';
+import type { RoutingState } from './view/routing-state.ts';
 import type { View } from './view/view.ts';
 
 /**
@@ -30,26 +30,32 @@ export interface RoutedBinding extends Placement {
  * The one place that says whether a binding may be acted on, now. Asked when a
  * route is found, and again right before the first byte is sent.
  */
-export function judge(standing: Standing, binding: RoutedBinding, mono: number, wall: number): Verdict {
-  const { fit } = standing.view;
+export function checkRoute(
+  routingState: RoutingState,
+  binding: RoutedBinding,
+  mono: number,
+  wall: number,
+): Verdict {
+  const { fit } = routingState.view;
   if (fit === 'differs') return 'differs';
-  switch (standing.modeAt(mono, wall)) {
+  switch (routingState.modeAt(mono, wall)) {
     case 'waiting':
       return 'renew';
     case 'storeless':
-      if (!allows(standing.view, binding)) return 'move';
-      return standing.foreign.has(binding.instance) ? 'cut-off' : 'forward';
+      if (!allows(routingState.view, binding)) return 'move';
+      return routingState.unconfigured.has(binding.instance) ? 'cut-off' : 'forward';
     case 'leased':
       break;
   }
-  if (standing.isBlocked || fit === 'unknown') return 'wait';
-  const allowed = allows(standing.view, binding);
+  if (routingState.isBlocked || fit === 'unknown') return 'wait';
+  const allowed = allows(routingState.view, binding);
   // Until every replica knows the new view, only what both allow is safe.
-  if (standing.before !== undefined && !(allowed && allowedBefore(standing.before, binding))) return 'wait';
+  if (routingState.before !== undefined && !(allowed && allowedBefore(routingState.before, binding)))
+    return 'wait';
   if (!allowed) return 'move';
   const { instance, epoch } = binding;
-  if (epoch !== undefined && !isCurrent(standing.view, instance, epoch)) return 'outdated';
-  return standing.cutOff.has(instance) || standing.foreign.has(instance) ? 'cut-off' : 'forward';
+  if (epoch !== undefined && !isCurrent(routingState.view, instance, epoch)) return 'outdated';
+  return routingState.cutOff.has(instance) || routingState.unconfigured.has(instance) ? 'cut-off' : 'forward';
 }
 
 /** The others may still act by the configuration that was agreed before. */
@@ -85,19 +91,19 @@ export function isCurrent(view: View, instance: InstanceId, epoch: number): bool
 /** How a binding may be made or moved, now. `storeless`: by this replica alone, to be written down later. */
 export type WayToBind = 'claim' | 'storeless' | 'wait' | 'renew';
 
-export function wayToBind(standing: Standing, mono: number, wall: number): WayToBind {
-  const mode = standing.modeAt(mono, wall);
+export function wayToBind(routingState: RoutingState, mono: number, wall: number): WayToBind {
+  const mode = routingState.modeAt(mono, wall);
   if (mode === 'waiting') return 'renew';
-  if (mode === 'leased' && standing.fence !== '') return 'claim';
-  return standing.placesAlone && !standing.hearsStore ? 'storeless' : 'wait';
+  if (mode === 'leased' && routingState.fencingToken !== '') return 'claim';
+  return routingState.placesAlone && !routingState.hearsStore ? 'storeless' : 'wait';
 }
 
 /**
  * Would every gateway place a new agent alike by rendezvous, now, as far as this one can tell? Then the agent need not
  * wait for a store that is slow to answer.
  */
-export function allPlaceAlike(standing: Standing, mono: number, wall: number): boolean {
-  const { view, before, isBlocked, candidates, placesAlike } = standing;
+export function allPlaceAlike(routingState: RoutingState, mono: number, wall: number): boolean {
+  const { view, before, isBlocked, candidates, placesAlike } = routingState;
   if (!placesAlike || isBlocked || before !== undefined || view.moving.size > 0) return false;
-  return candidates.length === view.assignable.length && standing.modeAt(mono, wall) === 'leased';
+  return candidates.length === view.assignable.length && routingState.modeAt(mono, wall) === 'leased';
 }

@@ -2,13 +2,13 @@ import type {
   ChildId,
   Destination,
   FailureDetails,
-  Farewell,
   FromChild,
   HostAnswer,
   HostChannel,
   HostEvent,
   HostRequest,
   Init,
+  ShutdownCommand,
   ToChild,
 } from './messages.ts';
 
@@ -26,11 +26,11 @@ export class Channel implements HostChannel {
   readonly #events = new Mailbox<HostEvent>();
   #requests = 0;
   #onInit: (init: Init) => void = () => undefined;
-  #onFarewell: (farewell: Farewell) => void = () => undefined;
+  #onFarewell: (command: ShutdownCommand) => void = () => undefined;
   readonly init: Promise<Init> = new Promise((resolve) => {
     this.#onInit = resolve;
   });
-  readonly farewell: Promise<Farewell> = new Promise((resolve) => {
+  readonly farewell: Promise<ShutdownCommand> = new Promise((resolve) => {
     this.#onFarewell = resolve;
   });
 

@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 
 /** The same error, or one with the remedy where an address of the configuration cannot be listened on. */
-export function bindExplained(error: unknown, { listen, admin }: Config): unknown {
+export function explainBindError(error: unknown, { listen, admin }: Config): unknown {
   const { code, port, address } = error as NodeJS.ErrnoException & { port?: number; address?: string };
   const where = port === undefined ? `${listen.address} or ${admin.address}` : `${address}:${port}`;
   switch (code) {

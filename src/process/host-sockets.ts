@@ -16,11 +16,11 @@ export type SocketsByName = Readonly<Partial<Record<SocketName, ListeningSocket>
  * configuration that names the same address.
  */
 export class HostSockets {
-  readonly #o: HostSocketsOptions;
+  readonly #options: HostSocketsOptions;
   readonly #bound = new Map<string, ListeningSocket>();
 
   constructor(options: HostSocketsOptions) {
-    this.#o = options;
+    this.#options = options;
   }
 
   /** Binds what the configuration names and nobody holds yet. Rejects, with nothing new left behind, where it cannot. */
@@ -29,8 +29,8 @@ export class HostSockets {
     try {
       for (const [name, address] of namedBy(config)) {
         const key = keyOf(name, address);
-        if (this.#o.inherited.has(name) || this.#bound.has(key)) continue;
-        this.#bound.set(key, await this.#o.bind(address));
+        if (this.#options.inherited.has(name) || this.#bound.has(key)) continue;
+        this.#bound.set(key, await this.#options.bind(address));
         added.push(key);
       }
     } catch (error) {
@@ -49,7 +49,7 @@ export class HostSockets {
   all(config: Config): SocketsByName {
     const sockets: Partial<Record<SocketName, ListeningSocket>> = {};
     for (const [name, address] of namedBy(config)) {
-      const socket = this.#o.inherited.get(name) ?? this.#bound.get(keyOf(name, address));
+      const socket = this.#options.inherited.get(name) ?? this.#bound.get(keyOf(name, address));
       if (socket !== undefined) sockets[name] = socket;
     }
     return sockets;
@@ -63,7 +63,7 @@ export class HostSockets {
 
   close(): void {
     for (const key of [...this.#bound.keys()]) this.#close(key);
-    for (const socket of this.#o.inherited.values()) socket.close();
+    for (const socket of this.#options.inherited.values()) socket.close();
   }
 
   #close(key: string): void {

@@ -1,5 +1,5 @@
 import type { Life, LifecycleEvent, LifecycleState, StopPlan } from '../core/lifecycle.ts';
-import { BORN, isStopping, live, planStop, stateOf } from '../core/lifecycle.ts';
+import { INITIAL, isStopping, planStop, stateOf, transition } from '../core/lifecycle.ts';
 
 export interface LifecycleOptions {
   /** How long connections are still accepted in a stop, in milliseconds: what balancers take to learn of it. */
@@ -40,10 +40,10 @@ export class Lifecycle {
   readonly started: Promise<void>;
   /** Resolves when the state is Stopped. */
   readonly stopped: Promise<void>;
-  readonly #o: LifecycleOptions;
+  readonly #options: LifecycleOptions;
   readonly #init: NodeJS.Timeout;
   readonly #cut = new AbortController();
-  #life: Life = BORN;
+  #life: Life = INITIAL;
   #plan: StopPlan | undefined;
   #replan: (() => void) | undefined;
   #stop: Promise<void> | undefined;
@@ -52,7 +52,7 @@ export class Lifecycle {
 
   /** Starts the time of {@link LifecycleOptions.maxInitTime}; ended by `settled` or `stop`. */
   constructor(options: LifecycleOptions) {
-    this.#o = options;
+    this.#options = options;
     this.started = new Promise((resolve) => {
       this.#onStarted = resolve;
     });
@@ -95,7 +95,7 @@ export class Lifecycle {
    * @throws what the drain rejects with, after the state is Stopped
    */
   stop(why: string, times: StopTimes, drain: Drain): Promise<void> {
-    const { statusPollInterval: pollInterval, shutdownTimeout: timeout } = this.#o;
+    const { statusPollInterval: pollInterval, shutdownTimeout: timeout } = this.#options;
     clearTimeout(this.#init);
     this.#plan = planStop(performance.now(), { pollInterval, timeout, ...times }, this.#plan);
     this.#replan?.();
@@ -161,9 +161,9 @@ export class Lifecycle {
 
   #on(event: LifecycleEvent, why: string): void {
     const before = this.state;
-    this.#life = live(this.#life, event);
+    this.#life = transition(this.#life, event);
     if (this.state === before) return;
-    this.#o.onState(this.state, why);
+    this.#options.onState(this.state, why);
     this.#onStarted();
     if (this.state === 'Stopped') this.#onStopped();
   }

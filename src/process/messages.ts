@@ -102,7 +102,7 @@ export type HostEvent =
   | { readonly kind: 'log-level'; readonly level: string };
 
 /** How a child is asked to end. What still keeps it after `graceMs` it cuts off; soon after that it is killed. */
-export type Farewell =
+export type ShutdownCommand =
   /** To a worker: accept no more, answer what is under way without cutting fresh connections, end. */
   | { readonly kind: 'drain'; readonly graceMs: number }
   /** To the controller: end without leaving the ledger, because a successor goes on as the same replica. */
@@ -113,7 +113,7 @@ export type Farewell =
 export type ToChild =
   | Init
   | HostEvent
-  | Farewell
+  | ShutdownCommand
   | { readonly kind: 'relayed'; readonly from: ChildId; readonly body: unknown }
   | { readonly kind: 'answer'; readonly request: number; readonly answer: HostAnswer };
 
@@ -180,5 +180,5 @@ export interface HostChannel {
  */
 export interface RunningChild {
   /** Does what the farewell says. Resolves when the process may end, at the latest soon after its `graceMs`. */
-  end(farewell: Farewell): Promise<void>;
+  end(command: ShutdownCommand): Promise<void>;
 }

@@ -8,7 +8,6 @@ import type {
   ChildRole,
   Destination,
   FailureDetails,
-  Farewell,
   FromChild,
   HostAnswer,
   HostEvent,
@@ -16,14 +15,15 @@ import type {
   InheritedSocket,
   Init,
   LiveChild,
+  ShutdownCommand,
   SocketName,
   ToChild,
 } from './messages.ts';
 import { PROTOCOL } from './messages.ts';
-import type { SpareProcess } from './standby-process.ts';
+import type { LoadedProcess } from './standby-process.ts';
 
 /** What the roster asks of the supervisor, which decides everything. */
-export interface RosterOptions {
+export interface ProcessRegistryOptions {
   readonly startChild: StartChild;
   /** What every child is told first, as of now. */
   readonly initOf: () => Pick<Init, 'replica' | 'secret' | 'lifecycle' | 'logLevel' | 'host'>;
@@ -63,7 +63,7 @@ export interface LiveProcess extends LiveChild {
   /** Resolves with how it ended, in words. */
   readonly exited: Promise<string>;
   /** Asks it to end, kills it when it has not ended after the farewell's grace, and resolves when it has ended. */
-  end(farewell: Farewell): Promise<void>;
+  end(command: ShutdownCommand): Promise<void>;
   kill(): void;
 }
 
@@ -71,13 +71,13 @@ export interface LiveProcess extends LiveChild {
  * The processes that live, and the messages between them. It holds the order
  * that {@link HostEvent} promises, and never looks into what it relays.
  */
-export class Roster {
-  readonly #o: RosterOptions;
-  readonly #live = new Map<ChildId, Member>();
+export class ProcessRegistry {
+  readonly #options: ProcessRegistryOptions;
+  readonly #live = new Map<ChildId, ManagedProcess>();
   #workers = 0;
 
-  constructor(options: RosterOptions) {
-    this.#o = options;
+  constructor(options: ProcessRegistryOptions) {
+    this.#options = options;
   }
 
   get workers(): LiveProcess[] {
@@ -91,18 +91,18 @@ export class Roster {
   /**
    * There may be one controller at a time: the last one must have ended.
    *
-   * @param spare becomes the child; without it a process is started
+   * @param standby becomes the child; without it a process is started
    */
-  start(role: ChildRole, config: Config, spare?: SpareProcess): LiveProcess {
+  start(role: ChildRole, config: Config, standby?: LoadedProcess): LiveProcess {
     if (role === 'worker') this.#workers += 1;
     const id: ChildId = role === 'worker' ? `worker-${this.#workers}` : 'controller';
     if (this.#live.has(id)) throw new Error(`${id} lives already`);
-    const sockets = this.#o.socketsOf(role, config);
+    const sockets = this.#options.socketsOf(role, config);
     const onMessage = (message: FromChild): void => this.#onMessage(member, message);
-    const port = spare?.port ?? this.#o.startChild({ role, fds: fdsOf(sockets), onMessage });
-    const member = new Member(id, role, port, this.#o.readyMs);
-    spare?.hear(onMessage);
-    const inherited = Object.entries(inheritedAs(spare?.sockets ?? sockets)) as [
+    const port = standby?.port ?? this.#options.startChild({ role, fds: fdsOf(sockets), onMessage });
+    const member = new ManagedProcess(id, role, port, this.#options.readyMs);
+    standby?.hear(onMessage);
+    const inherited = Object.entries(inheritedAs(standby?.sockets ?? sockets)) as [
       SocketName,
       InheritedSocket,
     ][];
@@ -116,7 +116,7 @@ export class Roster {
       id,
       config,
       shownConfig: effectiveConfig(config),
-      ...this.#o.initOf(),
+      ...this.#options.initOf(),
       workers: this.#members('worker')
         .filter((other) => other !== member)
         .map(({ shown }) => shown),
@@ -132,7 +132,7 @@ export class Roster {
     for (const member of this.#live.values()) member.send(event);
   }
 
-  #members(role: ChildRole): Member[] {
+  #members(role: ChildRole): ManagedProcess[] {
     return [...this.#live.values()].filter((member) => member.role === role);
   }
 
@@ -140,13 +140,13 @@ export class Roster {
     for (const member of this.#members(to === 'workers' ? 'worker' : 'controller')) member.send(event);
   }
 
-  #onExit(member: Member): void {
+  #onExit(member: ManagedProcess): void {
     this.#live.delete(member.id);
     if (member.role === 'worker') this.#tell('controller', { kind: 'worker-gone', worker: member.shown });
     else if (member.isReady) this.#tell('workers', { kind: 'controller-gone' });
   }
 
-  #onMessage(from: Member, message: FromChild): void {
+  #onMessage(from: ManagedProcess, message: FromChild): void {
     switch (message.kind) {
       case 'ready':
         from.markReady();
@@ -156,7 +156,7 @@ export class Roster {
         from.markAlive();
         return;
       case 'settled':
-        this.#o.onSettled();
+        this.#options.onSettled();
         return;
       case 'failed':
         from.fail(new ChildFailed(message.message, message));
@@ -165,20 +165,20 @@ export class Roster {
         this.#relay(from, message.to, message.body);
         return;
       case 'request':
-        void this.#o.onRequest(message.what).then((answer) => {
+        void this.#options.onRequest(message.what).then((answer) => {
           from.send({ kind: 'answer', request: message.request, answer });
         });
     }
   }
 
-  #relay(from: Member, to: Destination, body: unknown): void {
+  #relay(from: ManagedProcess, to: Destination, body: unknown): void {
     const message: ToChild = { kind: 'relayed', from: from.id, body };
     if (to !== 'workers') this.#live.get(to)?.send(message);
     else for (const worker of this.#members('worker')) if (worker !== from) worker.send(message);
   }
 }
 
-class Member implements LiveProcess {
+class ManagedProcess implements LiveProcess {
   readonly id: ChildId;
   readonly role: ChildRole;
   readonly startedAt = Date.now();
@@ -256,9 +256,9 @@ class Member implements LiveProcess {
     this.#settle?.reject(this.#failure);
   }
 
-  async end(farewell: Farewell): Promise<void> {
-    const { graceMs } = farewell;
-    this.send({ ...farewell, graceMs: graceMs - Math.min(LAST_WORDS_MS, graceMs / 4) });
+  async end(command: ShutdownCommand): Promise<void> {
+    const { graceMs } = command;
+    this.send({ ...command, graceMs: graceMs - Math.min(LAST_WORDS_MS, graceMs / 4) });
     const timer = setTimeout(() => this.kill(), graceMs);
     await this.exited;
     clearTimeout(timer);

@@ -5,7 +5,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { ChildRole } from './messages.ts';
 import type { LiveProcess } from './process-registry.ts';
 
-export interface PlaceOptions {
+export interface ProcessSlotOptions {
   readonly start: (config: Config) => LiveProcess;
   /** Whether somebody else who is ready does the same work, now that the holder has died. */
   readonly hasOthers: () => boolean;
@@ -16,9 +16,9 @@ export interface PlaceOptions {
  * A place that is always taken: whoever holds it is replaced when he dies,
  * later and later where that does not help, and never given up.
  */
-export class Place {
+export class ProcessSlot {
   readonly role: ChildRole;
-  readonly #o: PlaceOptions;
+  readonly #options: ProcessSlotOptions;
   /** Of whoever takes the place next. */
   #config: Config;
   #heldConfig: Config | undefined;
@@ -27,10 +27,10 @@ export class Place {
   #timer: NodeJS.Timeout | undefined;
   #isKept = true;
 
-  constructor(role: ChildRole, config: Config, options: PlaceOptions) {
+  constructor(role: ChildRole, config: Config, options: ProcessSlotOptions) {
     this.role = role;
     this.#config = config;
-    this.#o = options;
+    this.#options = options;
   }
 
   get config(): Config {
@@ -43,7 +43,7 @@ export class Place {
   }
 
   fill(): LiveProcess {
-    const child = this.#o.start(this.#config);
+    const child = this.#options.start(this.#config);
     this.#take(child, this.#config);
     return child;
   }
@@ -54,7 +54,7 @@ export class Place {
    * one does not get ready.
    */
   async succeed(config: Config): Promise<LiveProcess | undefined> {
-    const fresh = this.#o.start(config);
+    const fresh = this.#options.start(config);
     await fresh.ready;
     const before = this.#holder;
     this.#config = config;
@@ -94,7 +94,7 @@ export class Place {
     failures: CrashRecord,
   ): Promise<void> {
     const since = performance.now();
-    const fresh = this.#o.start(config);
+    const fresh = this.#options.start(config);
     const isWanted = (): boolean => this.#isKept && this.#config === config && this.#heldConfig !== config;
     try {
       await fresh.ready;
@@ -104,7 +104,7 @@ export class Place {
       if (!isWanted() || holder === undefined) return;
       const failed = recordDeath(failures, performance.now() - since);
       const delayMs = delayOf(failed, true);
-      this.#o.logger.warn(
+      this.#options.logger.warn(
         {
           child: holder.id,
           childPid: holder.pid,
@@ -140,15 +140,15 @@ export class Place {
     clearTimeout(this.#timer);
     if (!this.#isKept) return;
     this.#crashes = recordDeath(this.#crashes, livedMs);
-    const delayMs = delayOf(this.#crashes, this.#o.hasOthers());
+    const delayMs = delayOf(this.#crashes, this.#options.hasOthers());
     const fields = { child: id, childPid: pid, how, livedMs: Math.round(livedMs), delayMs };
     if (isCrashLoop(this.#crashes)) {
-      this.#o.logger.error(
+      this.#options.logger.error(
         { ...fields, count: this.#crashes.streak },
         `crash loop: the ${this.role} ended ${this.#crashes.streak} times in a row soon after its start. It is tried again without end; look at what it logged before, check the configuration with "ici-gateway check", or put the last version back`,
       );
     } else {
-      this.#o.logger.warn(fields, `a ${this.role} ended unexpectedly and is started again`);
+      this.#options.logger.warn(fields, `a ${this.role} ended unexpectedly and is started again`);
     }
     if (delayMs === 0) this.fill();
     else this.#timer = setTimeout(() => this.fill(), delayMs);

@@ -21,7 +21,7 @@ export interface Run {
  * way, which may already be past what he changed, shares the next with all
  * others who wait.
  */
-export class Replacements {
+export class ReplacementQueue {
   readonly #replace: (run: Run) => Promise<void>;
   #next: Waiting | undefined;
   #isRunning = false;

@@ -32,7 +32,7 @@ const AT_ONCE: StopTimes = { pollInterval: 0, timeout: 0 };
  * @param say tells whoever sits at the terminal what will happen
  * @returns stops it as SIGTERM does, and counts as a first signal
  */
-export function obeySignals(
+export function installSignalHandlers(
   target: SignalTarget,
   say: (text: string) => void,
   source: SignalSource = process,

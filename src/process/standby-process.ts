@@ -7,7 +7,7 @@ import type { SocketsByName } from './host-sockets.ts';
 import type { FromChild } from './messages.ts';
 
 /** A process that was started before anybody needed it. */
-export interface SpareProcess {
+export interface LoadedProcess {
   readonly port: ChildPort;
   /** What it inherited: more than one role needs. */
   readonly sockets: SocketsByName;
@@ -15,7 +15,7 @@ export interface SpareProcess {
   hear(onMessage: (message: FromChild) => void): void;
 }
 
-export interface SpareOptions {
+export interface StandbyProcessOptions {
   readonly startChild: StartChild;
   readonly logger: Logger;
   /** How long it may take to load, in milliseconds. */
@@ -26,14 +26,14 @@ export interface SpareOptions {
  * Keeps one process at hand whose code is loaded and that has no role yet, so
  * that whoever dies is followed without the time it takes to load (decision 0017).
  */
-export class Spare {
-  readonly #o: SpareOptions;
+export class StandbyProcess {
+  readonly #options: StandbyProcessOptions;
   #held: Held | undefined;
   #crashes: CrashRecord = NO_CRASHES;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: SpareOptions) {
-    this.#o = options;
+  constructor(options: StandbyProcessOptions) {
+    this.#options = options;
   }
 
   /**
@@ -47,7 +47,7 @@ export class Spare {
   }
 
   /** Gives it away, also while it loads. `undefined` where there is none, or it has not inherited these. */
-  take(wanted: SocketsByName): SpareProcess | undefined {
+  take(wanted: SocketsByName): LoadedProcess | undefined {
     const held = this.#held;
     const fits = Object.entries(wanted).every(
       ([name, socket]) => held?.sockets[name as keyof SocketsByName] === socket,
@@ -68,14 +68,14 @@ export class Spare {
   }
 
   #start(sockets: SocketsByName): Held {
-    const held = new Held(this.#o, sockets);
+    const held = new Held(this.#options, sockets);
     const since = performance.now();
     void held.port.exited.then((how) => {
       if (this.#held !== held) return;
       this.#held = undefined;
       this.#crashes = recordDeath(this.#crashes, performance.now() - since);
       const delayMs = delayOf(this.#crashes, true);
-      this.#o.logger.warn(
+      this.#options.logger.warn(
         { childPid: held.port.pid, how, count: this.#crashes.streak, delayMs },
         'the spare process ended unexpectedly and is started again',
       );
@@ -85,7 +85,7 @@ export class Spare {
   }
 }
 
-class Held implements SpareProcess {
+class Held implements LoadedProcess {
   readonly port: ChildPort;
   readonly sockets: SocketsByName;
   readonly loaded: Promise<void>;
@@ -93,7 +93,7 @@ class Held implements SpareProcess {
   release: () => void = () => undefined;
   #onMessage: (message: FromChild) => void = () => undefined;
 
-  constructor({ startChild, loadMs }: SpareOptions, sockets: SocketsByName) {
+  constructor({ startChild, loadMs }: StandbyProcessOptions, sockets: SocketsByName) {
     this.sockets = sockets;
     this.port = startChild({
       role: 'spare',

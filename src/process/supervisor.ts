@@ -8,14 +8,14 @@ import type { HostSockets } from './host-sockets.ts';
 import type { StopTimes } from './lifecycle-driver.ts';
 import { Lifecycle } from './lifecycle-driver.ts';
 import type { HostAnswer, HostLifecycle, HostRequest, SocketName } from './messages.ts';
-import { Place } from './process-slot.ts';
-import type { Replacement, Run } from './replacement-queue.ts';
-import { Replacements } from './replacement-queue.ts';
 import type { LiveProcess } from './process-registry.ts';
-import { Roster } from './process-registry.ts';
-import { Spare } from './standby-process.ts';
-import type { Household } from './rolling-replacement.ts';
-import { FAREWELL_MS, Succession } from './rolling-replacement.ts';
+import { ProcessRegistry } from './process-registry.ts';
+import { ProcessSlot } from './process-slot.ts';
+import type { Replacement, Run } from './replacement-queue.ts';
+import { ReplacementQueue } from './replacement-queue.ts';
+import type { ReplaceableProcesses } from './rolling-replacement.ts';
+import { RollingReplacement, SHUTDOWN_MS } from './rolling-replacement.ts';
+import { StandbyProcess } from './standby-process.ts';
 import { Watchdog } from './watchdog.ts';
 
 export interface SupervisorOptions {
@@ -41,13 +41,13 @@ const HASTY_FAREWELL_MS = 500;
  * no request can make it fail.
  */
 export class Supervisor {
-  readonly #o: SupervisorOptions;
-  readonly #roster: Roster;
+  readonly #options: SupervisorOptions;
+  readonly #registry: ProcessRegistry;
   readonly #lifecycle: Lifecycle;
-  readonly #controller: Place;
-  readonly #workers: Place[] = [];
-  readonly #spare: Spare;
-  readonly #replacements = new Replacements((run) => this.#replace(run));
+  readonly #controller: ProcessSlot;
+  readonly #workers: ProcessSlot[] = [];
+  readonly #standby: StandbyProcess;
+  readonly #replacements = new ReplacementQueue((run) => this.#replace(run));
   readonly #startedAt = Date.now();
   #config: Config;
   #level: string;
@@ -61,7 +61,7 @@ export class Supervisor {
   });
 
   constructor(options: SupervisorOptions) {
-    this.#o = options;
+    this.#options = options;
     const { config, logger, replica, sockets } = options;
     this.#config = config;
     this.#level = config.logging.level;
@@ -80,10 +80,10 @@ export class Supervisor {
       onState: (state, why) => {
         this.#why = why;
         logger.info({ state, why }, state.toLowerCase());
-        this.#roster.broadcast({ kind: 'lifecycle', lifecycle: this.#state });
+        this.#registry.broadcast({ kind: 'lifecycle', lifecycle: this.#state });
       },
     });
-    this.#roster = new Roster({
+    this.#registry = new ProcessRegistry({
       startChild: options.startChild,
       readyMs: READY_MS,
       initOf: () => ({
@@ -97,7 +97,7 @@ export class Supervisor {
       onSettled: () => this.#lifecycle.settled(),
       onRequest: (what) => this.#answer(what),
     });
-    this.#spare = new Spare({ startChild: options.startChild, logger, loadMs: READY_MS });
+    this.#standby = new StandbyProcess({ startChild: options.startChild, logger, loadMs: READY_MS });
     this.#controller = this.#placeFor('controller', config);
     const watchdog = new Watchdog({
       children: () => this.#everyone(),
@@ -109,7 +109,7 @@ export class Supervisor {
 
   /** Where it is bound, such as `127.0.0.1:8080`; undefined where it does not listen on that. */
   addressOf(name: SocketName): string | undefined {
-    const { sockets } = this.#o;
+    const { sockets } = this.#options;
     return sockets.of(name === 'data' ? 'worker' : 'controller', this.#config)[name]?.address;
   }
 
@@ -119,7 +119,7 @@ export class Supervisor {
    * them cannot start: what fails at once should fail before the eyes of whoever starts it.
    */
   async start(): Promise<void> {
-    const { sockets, workersOf } = this.#o;
+    const { sockets, workersOf } = this.#options;
     await sockets.ensure(this.#config);
     // Told to stop before there was anything to end: what was bound meanwhile is all that is left.
     if (this.#isEnding) {
@@ -145,7 +145,7 @@ export class Supervisor {
 
   /** Ends the gateway; see {@link Lifecycle.stop}. Called again it can only make it sooner. */
   stop(why: string, times: StopTimes = {}): void {
-    const { logger } = this.#o;
+    const { logger } = this.#options;
     this.#lifecycle
       .stop(why, times, (graceMs, cut) => this.#drain(graceMs, cut))
       .catch((error: unknown) => logger.error({ err: error }, 'could not stop in order'))
@@ -172,12 +172,12 @@ export class Supervisor {
     return { state, inMaintenance, why: this.#why };
   }
 
-  get #household(): Household {
-    const { sockets, workersOf } = this.#o;
+  get #processes(): ReplaceableProcesses {
+    const { sockets, workersOf } = this.#options;
     return {
       controller: this.#controller,
       workers: this.#workers,
-      spare: this.#spare,
+      standby: this.#standby,
       sockets,
       workersOf,
       newWorker: (config) => this.#placeFor('worker', config),
@@ -214,9 +214,12 @@ export class Supervisor {
   #reload(why: string): Replacement {
     let config: Config;
     try {
-      config = this.#o.readConfig();
+      config = this.#options.readConfig();
     } catch (error) {
-      this.#o.logger.error({ err: error }, 'the new configuration is not used; the one in effect stays');
+      this.#options.logger.error(
+        { err: error },
+        'the new configuration is not used; the one in effect stays',
+      );
       const refused = Promise.reject(error);
       refused.catch(() => undefined);
       return { workers: refused, all: refused };
@@ -226,16 +229,16 @@ export class Supervisor {
 
   /** Rejects after it was logged why. */
   async #replace({ why, config: asked, onWorkers }: Run): Promise<void> {
-    const { logger } = this.#o;
+    const { logger } = this.#options;
     const before = this.#config;
     try {
       if (asked !== undefined) this.#accept(asked, why);
       logger.info({ why }, 'replacing the processes');
-      const succession = new Succession(this.#household, { before, asked, onWorkers });
-      await this.#succeed(succession, () => {
+      const replacement = new RollingReplacement(this.#processes, { before, asked, onWorkers });
+      await this.#succeed(replacement, () => {
         if (asked !== undefined) this.#takeUp(asked, why);
       });
-      await succession.farewells();
+      await replacement.shutdowns();
     } catch (error) {
       logger.error({ err: error }, 'the processes were not all replaced; the configuration stays as it was');
       throw error;
@@ -243,15 +246,15 @@ export class Supervisor {
     logger.info({ why }, 'the processes are replaced');
   }
 
-  async #succeed(succession: Succession, onSuccess: () => void): Promise<void> {
+  async #succeed(replacement: RollingReplacement, onSuccess: () => void): Promise<void> {
     this.#isReplacing = true;
     try {
       // It is of the code and the configuration that are to be replaced.
-      await this.#spare.discard();
-      await succession.run();
+      await this.#standby.discard();
+      await replacement.run();
       onSuccess();
     } catch (error) {
-      await this.#spare.discard();
+      await this.#standby.discard();
       throw error;
     } finally {
       this.#isReplacing = false;
@@ -265,7 +268,7 @@ export class Supervisor {
     if (refused.length > 0) {
       throw new Error(`stop the gateway and start it anew to change this:\n${refused.join('\n')}`);
     }
-    this.#o.logger.info({ why, changes: changes.map(formatChange) }, 'new configuration');
+    this.#options.logger.info({ why, changes: changes.map(formatChange) }, 'new configuration');
   }
 
   /** Every child has the configuration. */
@@ -279,15 +282,15 @@ export class Supervisor {
 
   async #drain(graceMs: number, cut: AbortSignal): Promise<void> {
     this.#isEnding = true;
-    const spareGone = this.#spare.discard();
+    const spareGone = this.#standby.discard();
     this.#vacate();
-    const workers = this.#roster.workers;
+    const workers = this.#registry.workers;
     cut.addEventListener('abort', () => {
       for (const worker of workers) worker.kill();
     });
     await Promise.all(workers.map((worker) => worker.end({ kind: 'drain', graceMs })));
-    const leaveMs = cut.aborted ? HASTY_FAREWELL_MS : FAREWELL_MS;
-    await this.#roster.controller?.end({ kind: 'leave', graceMs: leaveMs });
+    const leaveMs = cut.aborted ? HASTY_FAREWELL_MS : SHUTDOWN_MS;
+    await this.#registry.controller?.end({ kind: 'leave', graceMs: leaveMs });
     await spareGone;
   }
 
@@ -295,25 +298,25 @@ export class Supervisor {
   #vacate(): void {
     this.#controller.vacate();
     for (const place of this.#workers) place.vacate();
-    this.#o.sockets.close();
+    this.#options.sockets.close();
   }
 
   /** Once everybody is there: it is not to take their time. */
   #keepSpare(): void {
-    const { sockets } = this.#o;
+    const { sockets } = this.#options;
     const places = [this.#controller, ...this.#workers];
     if (this.#isEnding || this.#isReplacing || places.some(({ holder }) => holder?.isReady !== true)) return;
     // That it did not load, it logs itself.
-    this.#spare.keep(sockets.all(this.#config)).catch(() => undefined);
+    this.#standby.keep(sockets.all(this.#config)).catch(() => undefined);
   }
 
   #everyone(): LiveProcess[] {
-    const { controller, workers } = this.#roster;
+    const { controller, workers } = this.#registry;
     return controller === undefined ? workers : [controller, ...workers];
   }
 
   #setLevel(level: string): void {
-    const { logger } = this.#o;
+    const { logger } = this.#options;
     const before = this.#level;
     if (level === before) return;
     const tell = (): void => logger.info({ before, level }, 'log level');
@@ -323,13 +326,13 @@ export class Supervisor {
     this.#level = level;
     logger.level = level;
     if (!isHeard) tell();
-    this.#roster.broadcast({ kind: 'log-level', level });
+    this.#registry.broadcast({ kind: 'log-level', level });
   }
 
-  #placeFor(role: 'controller' | 'worker', config: Config): Place {
-    const { logger, sockets } = this.#o;
+  #placeFor(role: 'controller' | 'worker', config: Config): ProcessSlot {
+    const { logger, sockets } = this.#options;
     const start = (of: Config): LiveProcess => {
-      const child = this.#roster.start(role, of, this.#spare.take(sockets.of(role, of)));
+      const child = this.#registry.start(role, of, this.#standby.take(sockets.of(role, of)));
       child.ready.then(
         () => this.#keepSpare(),
         () => undefined,
@@ -338,6 +341,6 @@ export class Supervisor {
     };
     const hasOthers = (): boolean =>
       role === 'worker' && this.#workers.some(({ holder }) => holder?.isReady === true);
-    return new Place(role, config, { start, hasOthers, logger });
+    return new ProcessSlot(role, config, { start, hasOthers, logger });
   }
 }

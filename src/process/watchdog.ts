@@ -19,14 +19,14 @@ const LATE_MS = 2 * EVERY_MS;
  * timer. Nobody else would end them, and what they hold would wait for ever.
  */
 export class Watchdog {
-  readonly #o: WatchdogOptions;
+  readonly #options: WatchdogOptions;
   readonly #timer: NodeJS.Timeout;
   #lookedAt = performance.now();
   /** When this process itself was late the last time: what was silent before may not have been given time to speak. */
   #lateAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: WatchdogOptions) {
-    this.#o = options;
+    this.#options = options;
     this.#timer = setInterval(() => this.#look(), EVERY_MS);
     this.#timer.unref();
   }
@@ -39,14 +39,14 @@ export class Watchdog {
     const now = performance.now();
     if (now - this.#lookedAt > LATE_MS) this.#lateAt = now;
     this.#lookedAt = now;
-    const timeoutMs = this.#o.timeoutMs();
+    const timeoutMs = this.#options.timeoutMs();
     if (timeoutMs === 0) return;
-    for (const child of this.#o.children()) {
+    for (const child of this.#options.children()) {
       // One that is not ready has another limit.
       if (!child.isReady) continue;
       const silentMs = now - Math.max(child.heardAt, this.#lateAt);
       if (silentMs <= timeoutMs) continue;
-      this.#o.logger.error(
+      this.#options.logger.error(
         { child: child.id, childPid: child.pid, silentMs: Math.round(silentMs) },
         'a process hangs and is killed: it was silent for longer than lifecycle.watchdogTimeout',
       );

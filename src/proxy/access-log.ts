@@ -5,7 +5,7 @@ import type { InstanceId } from '../core/instance.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { RequestLog } from '../telemetry/request-log.ts';
-import type { Exchange } from './request-context.ts';
+import type { RequestContext } from './request-context.ts';
 
 export interface RecordOptions {
   readonly metrics: Metrics;
@@ -23,7 +23,7 @@ const CLASSES = ['0xx', '1xx', '2xx', '3xx', '4xx', '5xx'];
 const REMEMBERED_SESSIONS = 10_000;
 
 /** Writes the one log line and the one set of counters of each request, when it has ended. */
-export class Recorder {
+export class AccessLog {
   readonly #options: RecordOptions;
   readonly #log: RequestLog;
   readonly #sessions = new LRUCache<string, string>({ max: REMEMBERED_SESSIONS });
@@ -33,25 +33,29 @@ export class Recorder {
     this.#log = new RequestLog(options.logger);
   }
 
-  ended(exchange: Exchange): void {
+  ended(context: RequestContext): void {
     // Balancers ask for the state all the time; it is nobody's request.
-    if (exchange.isStatePoll) return;
+    if (context.isStatePoll) return;
     const { metrics, logger, logRequests } = this.#options;
-    const { response } = exchange;
-    const pool = exchange.pool?.name ?? '';
-    const durationMs = exchange.elapsedMs;
+    const { response } = context;
+    const pool = context.pool?.name ?? '';
+    const durationMs = context.elapsedMs;
     const status = response.headersSent ? response.statusCode : CLIENT_CLOSED;
 
-    metrics.requests.inc(pool, exchange.decision, CLASSES[Math.floor(status / 100)] ?? '0xx');
+    metrics.requests.inc(pool, context.decision, CLASSES[Math.floor(status / 100)] ?? '0xx');
     metrics.requestDuration.observe(pool, durationMs / 1_000);
-    for (const reason of exchange.ignored ?? NONE) metrics.namesIgnored.inc({ pool, reason });
-    if (exchange.passedOver !== undefined) this.#passedOver(exchange, pool, exchange.passedOver);
-    if (exchange.error !== undefined) metrics.errors.inc({ code: exchange.error });
-    if (logRequests && logger.isLevelEnabled('info')) this.#write(exchange, pool, status, durationMs);
+    for (const reason of context.ignored ?? NONE) metrics.namesIgnored.inc({ pool, reason });
+    if (context.passedOver !== undefined) this.#passedOver(context, pool, context.passedOver);
+    if (context.error !== undefined) metrics.errors.inc({ code: context.error });
+    if (logRequests && logger.isLevelEnabled('info')) this.#write(context, pool, status, durationMs);
   }
 
   /** A name of the body is bound elsewhere. It is left there, and another one decided. */
-  #passedOver({ request, user, session, operation, instance }: Exchange, pool: string, at: InstanceId): void {
+  #passedOver(
+    { request, user, session, operation, instance }: RequestContext,
+    pool: string,
+    at: InstanceId,
+  ): void {
     const { metrics, logger, showName } = this.#options;
     metrics.namesIgnored.inc({ pool, reason: 'found' });
     if (!logger.isLevelEnabled('debug')) return;
@@ -69,22 +73,22 @@ export class Recorder {
     );
   }
 
-  #write(exchange: Exchange, pool: string, status: number, durationMs: number): void {
-    const { attempt, session, parkedMs, failure, error } = exchange;
-    const user = exchange.user ?? userOf(exchange);
+  #write(context: RequestContext, pool: string, status: number, durationMs: number): void {
+    const { attempt, session, parkedMs, failure, error } = context;
+    const user = context.user ?? userOf(context);
     this.#log.write({
-      requestId: exchange.request.id,
-      client: exchange.client,
-      method: exchange.raw.method ?? '',
-      path: exchange.path,
+      requestId: context.request.id,
+      client: context.client,
+      method: context.raw.method ?? '',
+      path: context.path,
       status,
       pool,
-      decision: exchange.decision,
-      instance: exchange.instance,
+      decision: context.decision,
+      instance: context.instance,
       user: user === undefined ? undefined : this.#options.showName(user),
       session: session === undefined ? undefined : this.#sessionHash(session),
-      epoch: exchange.epoch,
-      attempts: exchange.attempts,
+      epoch: context.epoch,
+      attempts: context.attempts,
       durationMs,
       instanceMs:
         attempt?.sentAt === undefined || attempt.headerAt === undefined
@@ -92,7 +96,7 @@ export class Recorder {
           : attempt.headerAt - attempt.sentAt,
       parkedMs: parkedMs === 0 ? undefined : parkedMs,
       responseBytes: attempt?.responseBytes,
-      trouble: failure === undefined && error === undefined ? '' : trouble(exchange),
+      trouble: failure === undefined && error === undefined ? '' : trouble(context),
     });
   }
 
@@ -108,11 +112,11 @@ export class Recorder {
 }
 
 /** The agent is known by the session alone. */
-function userOf({ way }: Exchange): string | undefined {
+function userOf({ way }: RequestContext): string | undefined {
   return way?.root?.kind === 'user' ? way.root.value : undefined;
 }
 
-function trouble({ failure, error, attempt }: Exchange): string {
+function trouble({ failure, error, attempt }: RequestContext): string {
   const sent = attempt?.sentAt !== undefined;
   const fields = {
     failure,

@@ -6,7 +6,7 @@ import { mustGiveUpWay } from './router.ts';
 import type { Upstream } from './upstream.ts';
 
 /** Carries out at the connections of one pool what `core/give-up.ts` decides. */
-export class GivingUp {
+export class AttemptAborter {
   readonly #pool: Pool;
   readonly #addresses: (id: InstanceId) => readonly string[] | undefined;
   /** Those whose connections were reset when they were lost. */
@@ -23,18 +23,18 @@ export class GivingUp {
 
   /** After every change of the standing. */
   look(): void {
-    const { standing, upstreams } = this.#pool;
+    const { routingState, upstreams } = this.#pool;
     const mono = performance.now();
     const wall = Date.now();
     for (const upstream of upstreams.values()) {
       for (const attempt of upstream.attempts) {
-        if (mustGiveUpWay(standing, attempt.request.way, mono, wall)) attempt.giveUp();
+        if (mustGiveUpWay(routingState, attempt.request.way, mono, wall)) attempt.giveUp();
       }
       this.#retire(upstream, mono, wall);
       upstream.moveTo(this.#addresses(upstream.id));
     }
     clearTimeout(this.#timer);
-    const { leaseEnd, failing } = standing;
+    const { leaseEnd, failing } = routingState;
     const left = Math.min(leaseEnd.mono - mono, leaseEnd.wall - wall) + 1;
     // Nothing is told when the lease ends.
     if (failing.size > 0 && left > 0 && left < LONGEST_TIMER_MS)
@@ -51,11 +51,11 @@ export class GivingUp {
   }
 
   #retire(upstream: Upstream, mono: number, wall: number): void {
-    const { standing } = this.#pool;
+    const { routingState } = this.#pool;
     const wasLost = this.#lost.delete(upstream);
-    const lost = isLost(standing, upstream.id, mono, wall);
+    const lost = isLost(routingState, upstream.id, mono, wall);
     if (lost) this.#lost.add(upstream);
-    const incarnation = standing.view.instances.get(upstream.id)?.incarnation ?? '';
+    const incarnation = routingState.view.instances.get(upstream.id)?.incarnation ?? '';
     const known = this.#incarnations.get(upstream) ?? '';
     if (incarnation !== '') this.#incarnations.set(upstream, incarnation);
     const isReborn = known !== '' && incarnation !== '' && incarnation !== known;

@@ -4,7 +4,7 @@ import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { FailureKind } from '../core/failure.ts';
 import { BodyBrokeOff } from './request-body.ts';
-import type { Way } from './router.ts';
+import type { Target } from './router.ts';
 import type { Upstream } from './upstream.ts';
 
 export type AttemptOutcome = 'answered' | FailureKind;
@@ -15,7 +15,7 @@ export interface AttemptRequest {
   readonly headers: string[];
   readonly body: Buffer | AsyncIterable<Buffer> | null;
   /** By what it goes to the instance. */
-  readonly way: Way;
+  readonly way: Target;
   /** Asked right before the first byte: may it still go to this instance? */
   maySend(): boolean;
   /** Asked right before the answer is passed on: is there still a client to take it? */

@@ -13,7 +13,7 @@ const LONGEST_ACCEPT_MS = 10_000;
  * that one who never sends his request would keep the process forever, and what
  * the kernel has accepted on behalf of this process would be reset.
  */
-export class Ending {
+export class ConnectionDrainer {
   readonly #server: HttpServer;
   /** All connections, those in a TLS handshake included, which no list of Node's has. */
   readonly #sockets = new Set<Socket>();

@@ -5,9 +5,9 @@ import replyFrom from '@fastify/reply-from';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Dispatcher } from 'undici';
 import type { Attempt, AttemptOutcome } from './attempt.ts';
-import type { Exchange } from './request-context.ts';
 import { responseHeaders } from './headers.ts';
 import { closeIfEnding, lingerAtEnd } from './linger.ts';
+import type { RequestContext } from './request-context.ts';
 
 /** Sends one attempt and passes its answer on to the client. */
 export interface Forwarder {
@@ -16,15 +16,15 @@ export interface Forwarder {
    * whole, of a large one the beginning, while the rest streams by itself. Else
    * with the kind of failure; the client has then been told nothing. Never rejects.
    */
-  forward(exchange: Exchange, attempt: Attempt): Promise<AttemptOutcome>;
+  forward(context: RequestContext, attempt: Attempt): Promise<AttemptOutcome>;
 }
 
 const ATTEMPT = Symbol('attempt');
 type MarkedHeaders = { [ATTEMPT]?: Attempt };
 
 /** Where a handler of reply-from finds the exchange that it works for. */
-export const EXCHANGE = Symbol('exchange');
-export type Carrier = { [EXCHANGE]?: Exchange };
+export const REQUEST_CONTEXT = Symbol('exchange');
+export type Carrier = { [REQUEST_CONTEXT]?: RequestContext };
 
 /**
  * reply-from's way into undici. reply-from makes a request of its own idea of
@@ -68,7 +68,7 @@ export async function createForwarder(fastify: FastifyInstance, requestIdHeader:
     // Never dialled; the attempt knows the instance. Constant, so that its cached URL is as well.
     getUpstream: () => 'http://instance.invalid',
     rewriteRequestHeaders: (request: FastifyRequest) =>
-      ({ [ATTEMPT]: exchangeOf(request).attempt }) as unknown as IncomingHttpHeaders,
+      ({ [ATTEMPT]: contextOf(request).attempt }) as unknown as IncomingHttpHeaders,
     // Taken from the attempt instead, byte for byte.
     rewriteHeaders: () => ({}),
     onResponse: (
@@ -76,8 +76,8 @@ export async function createForwarder(fastify: FastifyInstance, requestIdHeader:
       reply: FastifyReply,
       response: { statusCode: number; stream: Readable },
     ) => {
-      const exchange = exchangeOf(request);
-      const { attempt } = exchange;
+      const context = contextOf(request);
+      const { attempt } = context;
       response.stream.on('error', ignore);
       try {
         if (attempt === undefined || attempt.settled) {
@@ -85,7 +85,7 @@ export async function createForwarder(fastify: FastifyInstance, requestIdHeader:
           return;
         }
         reply.hijack();
-        passOn(exchange, attempt, response.statusCode, response.stream, requestIdHeader);
+        passOn(context, attempt, response.statusCode, response.stream, requestIdHeader);
         attempt.settle('answered');
       } catch (error) {
         // Thrown from here it would be an uncaught exception, and the end of the process.
@@ -94,16 +94,16 @@ export async function createForwarder(fastify: FastifyInstance, requestIdHeader:
       }
     },
     onError: (reply: FastifyReply, { error }: { error: Error }) => {
-      const { attempt } = exchangeOf(reply.request);
+      const { attempt } = contextOf(reply.request);
       attempt?.settle(attempt.classify(error.cause ?? error));
     },
   };
 
   return {
-    forward(exchange, attempt) {
-      exchange.attempt = attempt;
+    forward(context, attempt) {
+      context.attempt = attempt;
       // The path is the attempt's business; with the real one reply-from would decode and normalise it.
-      exchange.reply.from('/', options as unknown as Parameters<FastifyReply['from']>[1]);
+      context.reply.from('/', options as unknown as Parameters<FastifyReply['from']>[1]);
       return attempt.outcome;
     },
   };
@@ -114,19 +114,19 @@ export async function createForwarder(fastify: FastifyInstance, requestIdHeader:
  * spell its fields anew and throw in mid-header at bytes that it does not like.
  */
 function passOn(
-  exchange: Exchange,
+  context: RequestContext,
   { responseHeaders: raw, whole }: Attempt,
   status: number,
   stream: Readable,
   requestIdHeader: string,
 ): void {
-  const { response } = exchange;
-  const headers = responseHeaders(raw, requestIdHeader, exchange.request.id);
+  const { response } = context;
+  const headers = responseHeaders(raw, requestIdHeader, context.request.id);
   // It came in chunks or up to the end of the connection; its length is known by now.
   if (whole !== undefined && whole.length > 0 && !hasLength(headers)) {
     headers.push('content-length', String(whole.length));
   }
-  if (!exchange.raw.complete) {
+  if (!context.raw.complete) {
     // Answered before the whole request was read: the rest must not be taken for the next one.
     headers.push('connection', 'close');
     if (response.socket !== null) lingerAtEnd(response.socket);
@@ -146,8 +146,8 @@ function hasLength(headers: readonly string[]): boolean {
 
 function ignore(): void {}
 
-function exchangeOf(request: FastifyRequest): Exchange {
-  const exchange = (request as unknown as Carrier)[EXCHANGE];
-  if (exchange === undefined) throw new Error('a request came without its exchange');
-  return exchange;
+function contextOf(request: FastifyRequest): RequestContext {
+  const context = (request as unknown as Carrier)[REQUEST_CONTEXT];
+  if (context === undefined) throw new Error('a request came without its exchange');
+  return context;
 }

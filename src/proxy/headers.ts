@@ -30,7 +30,7 @@ const TOLD_BY_PROXIES: ReadonlySet<string> = new Set([
 ]);
 
 /** Whether there is a field that only trusted proxies may send. */
-export function tellsOfProxies({ headers }: IncomingMessage): boolean {
+export function hasForwardingHeaders({ headers }: IncomingMessage): boolean {
   for (const name of TOLD_BY_PROXIES) if (name in headers) return true;
   return false;
 }

@@ -5,7 +5,7 @@ import { canonicalUser } from '../identity/user-name.ts';
 import type { BodySearch } from '../soap/body-search.ts';
 import { soapVersionOf } from '../soap/media-type.ts';
 import type { ScanResult } from '../soap/scan-result.ts';
-import type { Exchange } from './request-context.ts';
+import type { RequestContext } from './request-context.ts';
 
 export interface IdentifyOptions {
   readonly metadata: MetadataExtractor;
@@ -31,18 +31,15 @@ export class Identifier {
   }
 
   /** Names in the header, and what kind of SOAP it is. Returns why the request must be refused, or `undefined`. */
-  readHeader(exchange: Exchange): ErrorCode | undefined {
-    const { headers, rawHeaders } = exchange.raw;
-    exchange.soapVersion = soapVersionOf(
-      headers['content-type'],
-      headers['soapaction'] as string | undefined,
-    );
+  readHeader(context: RequestContext): ErrorCode | undefined {
+    const { headers, rawHeaders } = context.raw;
+    context.soapVersion = soapVersionOf(headers['content-type'], headers['soapaction'] as string | undefined);
     const found = this.#options.metadata.extract(rawHeaders);
     if (found.ambiguous) return 'GW_IDENTITY_AMBIGUOUS';
-    exchange.user = found.user;
-    exchange.session = found.session;
+    context.user = found.user;
+    context.session = found.session;
     if (found.refused === undefined) return undefined;
-    exchange.ignore(found.refused);
+    context.ignore(found.refused);
     return found.user === undefined && found.session === undefined ? 'GW_IDENTITY_UNUSABLE' : undefined;
   }
 
@@ -50,63 +47,62 @@ export class Identifier {
    * Must the body be searched? Only where the header names no user and what it does name is not known already: of an
    * agent who is known, nothing is left to ask, unless this is the request that says who goes on with the session.
    */
-  needsBody(exchange: Exchange, sessionIsKnown: boolean): boolean {
+  needsBody(context: RequestContext, sessionIsKnown: boolean): boolean {
     const { search, bodyFirst, isLogon } = this.#options;
-    if (search === undefined || exchange.body === undefined) return false;
-    if (exchange.body.complete && exchange.body.head.length === 0) return false;
-    return bodyFirst || (exchange.user === undefined && (!sessionIsKnown || isLogon !== undefined));
+    if (search === undefined || context.body === undefined) return false;
+    if (context.body.complete && context.body.head.length === 0) return false;
+    return bodyFirst || (context.user === undefined && (!sessionIsKnown || isLogon !== undefined));
   }
 
   /** Names in the body. Returns why the request must be refused, or `undefined`. */
-  async readBody(exchange: Exchange): Promise<ErrorCode | undefined> {
+  async readBody(context: RequestContext): Promise<ErrorCode | undefined> {
     const { search, searchBytes } = this.#options;
-    const { body } = exchange;
+    const { body } = context;
     if (search === undefined || body === undefined) return undefined;
     await body.collect(searchBytes);
-    const { headers } = exchange.raw;
+    const { headers } = context.raw;
     const searched = search.search(
       body.head,
       { contentType: headers['content-type'], contentEncoding: headers['content-encoding'] },
       body.complete,
     );
     // A promise only where the body had to be inflated.
-    return this.#take(exchange, searched instanceof Promise ? await searched : searched);
+    return this.#take(context, searched instanceof Promise ? await searched : searched);
   }
 
   /** The last resort of pools that are told to bind by address. */
-  readAddress(exchange: Exchange): void {
-    const { client } = exchange;
-    if (client !== undefined) exchange.address = maskAddress(client, this.#options.addressMask);
+  readAddress(context: RequestContext): void {
+    const { client } = context;
+    if (client !== undefined) context.address = maskAddress(client, this.#options.addressMask);
   }
 
-  #take(exchange: Exchange, found: ScanResult): ErrorCode | undefined {
-    if (found.version !== undefined) exchange.soapVersion = found.version;
-    exchange.operation = found.operation;
-    for (const reason of found.refused ?? []) exchange.ignore(reason);
+  #take(context: RequestContext, found: ScanResult): ErrorCode | undefined {
+    if (found.version !== undefined) context.soapVersion = found.version;
+    context.operation = found.operation;
+    for (const reason of found.refused ?? []) context.ignore(reason);
     const { isLogon } = this.#options;
     const isOwn = found.operation !== undefined && isLogon?.(found.operation) === true;
-    if (exchange.user === undefined && found.user !== undefined) {
-      exchange.user = canonicalUser(found.user);
-      exchange.userIsFound = !isOwn;
+    if (context.user === undefined && found.user !== undefined) {
+      context.user = canonicalUser(found.user);
+      context.userIsFound = !isOwn;
     }
-    if (exchange.session === undefined && found.session !== undefined) {
-      exchange.session = found.session;
-      exchange.sessionIsFound = !isOwn;
+    if (context.session === undefined && found.session !== undefined) {
+      context.session = found.session;
+      context.sessionIsFound = !isOwn;
     }
-    if (isLogon !== undefined && exchange.user !== undefined && exchange.session !== undefined)
-      unlink(exchange);
-    const isUnreadable = found.problem !== undefined && exchange.user === undefined;
+    if (isLogon !== undefined && context.user !== undefined && context.session !== undefined) unlink(context);
+    const isUnreadable = found.problem !== undefined && context.user === undefined;
     return isUnreadable && this.#options.onUnreadable === 'refuse' ? 'GW_ENVELOPE_MALFORMED' : undefined;
   }
 }
 
 /** No other operation than a log-on says that user and session are one agent's: what was only found goes, the user first. */
-function unlink(exchange: Exchange): void {
-  if (exchange.userIsFound) {
-    exchange.user = undefined;
-    exchange.userIsFound = false;
-  } else if (exchange.sessionIsFound) {
-    exchange.session = undefined;
-    exchange.sessionIsFound = false;
+function unlink(context: RequestContext): void {
+  if (context.userIsFound) {
+    context.user = undefined;
+    context.userIsFound = false;
+  } else if (context.sessionIsFound) {
+    context.session = undefined;
+    context.sessionIsFound = false;
   }
 }

@@ -8,17 +8,17 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOption
 import Fastify from 'fastify';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { Ending } from './connection-drainer.ts';
-import { Exchange } from './request-context.ts';
+import type { AccessLog } from './access-log.ts';
+import { ConnectionDrainer } from './connection-drainer.ts';
 import type { Carrier, Forwarder } from './forwarder.ts';
-import { createForwarder, EXCHANGE } from './forwarder.ts';
+import { createForwarder, REQUEST_CONTEXT } from './forwarder.ts';
+import type { ProxyHandler } from './handler.ts';
 import { isLingering, lingerAtEnd } from './linger.ts';
 import { peerAddress } from './peer-address.ts';
 import type { ProxyProtocolOptions } from './proxy-protocol-listener.ts';
 import { acceptProxyProtocol } from './proxy-protocol-listener.ts';
-import type { Recorder } from './access-log.ts';
 import { ownAnswer } from './reply-with-fault.ts';
-import type { Server } from './handler.ts';
+import { RequestContext } from './request-context.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 
 export interface ListenerOptions {
@@ -35,7 +35,7 @@ export interface ListenerOptions {
   readonly trustedProxies: TrustedProxies;
   readonly requestIdHeader: string;
   readonly metrics: Metrics;
-  readonly recorder: Recorder;
+  readonly recorder: AccessLog;
 }
 
 // How often Node looks for clients that send too slowly: the grain of both limits.
@@ -46,9 +46,9 @@ const ACCEPTABLE_ID = /^[\w.:@/+=-]{1,128}$/;
 export interface Listener {
   readonly fastify: FastifyInstance;
   readonly forwarder: Forwarder;
-  readonly ending: Ending;
+  readonly ending: ConnectionDrainer;
   /** Given once, before listening: server and forwarder know each other. */
-  attach(server: Server): void;
+  attach(server: ProxyHandler): void;
 }
 
 /**
@@ -61,7 +61,7 @@ export async function createListener(options: ListenerOptions): Promise<Listener
   const { server } = fastify;
   // First: whatever else follows new connections follows those, too, that have yet to send their header.
   if (options.proxyProtocol !== undefined) acceptProxyProtocol(server, options.proxyProtocol);
-  const ending = new Ending(server);
+  const ending = new ConnectionDrainer(server);
   server.maxConnections = options.connections;
   server.maxHeadersCount = options.headers + 1;
   server.on('drop', () => options.metrics.connectionsDropped.inc());
@@ -70,7 +70,7 @@ export async function createListener(options: ListenerOptions): Promise<Listener
   );
 
   const forwarder = await createForwarder(fastify, options.requestIdHeader);
-  let serve: Server | undefined;
+  let serve: ProxyHandler | undefined;
   const onRequest = (request: FastifyRequest, reply: FastifyReply): void => {
     // Whatever still comes from a client that was refused is read and dropped.
     if (isLingering(request.raw.socket)) {
@@ -89,18 +89,18 @@ export async function createListener(options: ListenerOptions): Promise<Listener
     }
   };
   const begin = (request: FastifyRequest, reply: FastifyReply): void => {
-    const exchange = new Exchange(request, reply, options.totalTimeoutMs, options.trustedProxies);
-    (request as unknown as Carrier)[EXCHANGE] = exchange;
+    const context = new RequestContext(request, reply, options.totalTimeoutMs, options.trustedProxies);
+    (request as unknown as Carrier)[REQUEST_CONTEXT] = context;
     const response = reply.raw as ServerResponse & Carrier;
-    response[EXCHANGE] = exchange;
+    response[REQUEST_CONTEXT] = context;
     response.on('close', onClose);
-    if (request.raw.rawHeaders.length / 2 > options.headers) exchange.tooManyHeaders = true;
-    void serve?.serve(exchange);
+    if (request.raw.rawHeaders.length / 2 > options.headers) context.tooManyHeaders = true;
+    void serve?.serve(context);
   };
   function onClose(this: ServerResponse & Carrier): void {
-    const exchange = this[EXCHANGE] as Exchange;
-    exchange.close();
-    options.recorder.ended(exchange);
+    const context = this[REQUEST_CONTEXT] as RequestContext;
+    context.close();
+    options.recorder.ended(context);
     // Its connection may be kept alive by an answer that began before the end was announced.
     if (!server.listening) setImmediate(() => server.closeIdleConnections());
   }
@@ -189,7 +189,7 @@ function onClientError(error: ParserError, connection: Duplex): void {
   // The parser says it again for every piece that comes after.
   if (isLingering(socket) && error.code !== 'ECONNRESET') return;
   const pending = socket._httpMessage;
-  const exchange = pending?.[EXCHANGE];
+  const context = pending?.[REQUEST_CONTEXT];
   // Ended in the middle of a body: whoever sent it has left.
   const hasLeft = error.code === 'HPE_INVALID_EOF_STATE' && pending?.req.complete === false;
   if (error.code === 'ECONNRESET' || hasLeft || !socket.writable) {
@@ -198,8 +198,8 @@ function onClientError(error: ParserError, connection: Duplex): void {
   }
   if (pending === undefined || pending === null) {
     refuseSocket(socket, codeOf(error));
-  } else if (!pending.req.complete && exchange !== undefined) {
-    exchange.abandon(codeOf(error));
+  } else if (!pending.req.complete && context !== undefined) {
+    context.abandon(codeOf(error));
   } else {
     // The request before it was complete: it gets its own answer, and that is the last one.
     pending.shouldKeepAlive = false;

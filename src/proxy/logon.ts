@@ -1,5 +1,5 @@
 import { BodySearch } from '../soap/body-search.ts';
-import type { Exchange } from './request-context.ts';
+import type { RequestContext } from './request-context.ts';
 
 // The Envelope, the Body, the operation.
 const OPERATION_DEPTH = 3;
@@ -19,7 +19,7 @@ export class LogonSearch {
     this.#maxBytes = maxBytes;
   }
 
-  async isLogon({ body, raw }: Exchange, operations: readonly string[]): Promise<boolean> {
+  async isLogon({ body, raw }: RequestContext, operations: readonly string[]): Promise<boolean> {
     if (body === undefined || operations.length === 0) return false;
     await body.collect(this.#maxBytes);
     const { operation } = await this.#search.search(

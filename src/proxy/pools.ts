@@ -1,10 +1,10 @@
 import type { Bindings } from '../affinity/bindings.ts';
-import type { Standing } from '../core/view/routing-state.ts';
 import type { Balancer, Load } from '../core/balancers.ts';
 import type { InstanceId } from '../core/instance.ts';
+import type { RoutingState } from '../core/view/routing-state.ts';
 import type { PoolMode } from '../core/view/view.ts';
 import type { Upstream } from './upstream.ts';
-import type { WaitingRoom } from './wait-queue.ts';
+import type { WaitQueue } from './wait-queue.ts';
 
 /** Who takes requests that name nobody. */
 export type AnonymousPolicy = 'any' | 'address' | 'refuse';
@@ -29,8 +29,8 @@ export interface Pool {
   readonly load: Load;
   readonly bindings: Bindings;
   readonly upstreams: ReadonlyMap<InstanceId, Upstream>;
-  readonly parking: WaitingRoom;
-  readonly standing: Standing;
+  readonly parking: WaitQueue;
+  readonly routingState: RoutingState;
   /** Counted up with every change for which a request may wait. */
   changes: number;
   /** When the last request came, in monotonic ms. */

@@ -9,10 +9,10 @@ import type { Attempt } from './attempt.ts';
 import { peerAddress } from './peer-address.ts';
 import type { Pool } from './pools.ts';
 import type { RequestBody } from './request-body.ts';
-import type { Way } from './router.ts';
+import type { Target } from './router.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import type { Upstream } from './upstream.ts';
-import type { Waiter, WaitingRoom, Woken } from './wait-queue.ts';
+import type { Waiter, WaitQueue, Woken } from './wait-queue.ts';
 
 /** How a request was routed, for logs and metrics (DESIGN: life of a request). */
 export type RouteDecision = Decision | 'anonymous' | 'parked' | 'refused';
@@ -21,7 +21,7 @@ export type RouteDecision = Decision | 'anonymous' | 'parked' | 'refused';
  * One request from its header to the last byte of its answer: what is known of
  * it, what is under way for it, and what has to end when it ends.
  */
-export class Exchange {
+export class RequestContext {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   /** Monotonic ms. */
@@ -52,7 +52,7 @@ export class Exchange {
   decision: RouteDecision = 'refused';
   instance: InstanceId | undefined;
   /** By what it goes to that instance. */
-  way: Way | undefined;
+  way: Target | undefined;
   /** The agent was moved for this request: the instance that he goes to now does not know him. */
   sessionLost = false;
   epoch = 0;
@@ -112,7 +112,7 @@ export class Exchange {
    * Waits in the room, no longer than `maxMs`; the deadline and the client's leaving cancel the wait.
    * Returns `'full'` at once where the room is full.
    */
-  async wait(room: WaitingRoom, maxMs: number): Promise<Woken | 'full'> {
+  async wait(room: WaitQueue, maxMs: number): Promise<Woken | 'full'> {
     if (!this.isLive) return 'cancelled';
     const waiter = room.enter(Math.max(0, maxMs));
     if (waiter === undefined) return 'full';
@@ -156,6 +156,6 @@ export class Exchange {
   }
 }
 
-function expire(exchange: Exchange): void {
-  exchange.expire();
+function expire(context: RequestContext): void {
+  context.expire();
 }

@@ -1,7 +1,6 @@
 import type { CachedBinding } from '../affinity/binding-cache.ts';
 import type { Bound, Decision } from '../affinity/bindings-options.ts';
 import { storedKey } from '../affinity/stored-name.ts';
-import type { Standing } from '../core/view/routing-state.ts';
 import { rendezvous } from '../core/balancers.ts';
 import type { Binding } from '../core/binding.ts';
 import type { ErrorCode } from '../core/errors.ts';
@@ -14,11 +13,12 @@ import { isUsable } from '../core/instance.ts';
 import type { Coordinator } from '../core/ports.ts';
 import { NamesNoAgent, StaleView, StoreUnavailable, wasLate } from '../core/ports.ts';
 import type { RoutedBinding, Verdict, WayToBind } from '../core/route.ts';
-import { allPlaceAlike, judge, wayToBind } from '../core/route.ts';
+import { allPlaceAlike, checkRoute, wayToBind } from '../core/route.ts';
+import type { RoutingState } from '../core/view/routing-state.ts';
 import { placementAt } from '../core/view/view.ts';
-import type { Exchange } from './request-context.ts';
 import type { Pool } from './pools.ts';
 import { bindsAgents } from './pools.ts';
+import type { RequestContext } from './request-context.ts';
 
 /**
  * What a request waits for.
@@ -36,7 +36,7 @@ export interface Wait {
 }
 
 /** Where a request may go now, and by what: the agent's binding, or as those go that need none. */
-export interface Way extends RoutedBinding {
+export interface Target extends RoutedBinding {
   /** The name that holds the binding, if there is one. */
   readonly root: Name | undefined;
   readonly entry: CachedBinding | undefined;
@@ -48,7 +48,7 @@ interface Learnt {
   readonly epoch: number;
 }
 
-export type Route = Way | Wait;
+export type Route = Target | Wait;
 
 // Each turn but the first follows news of the ledger, each move an act of another gateway; whoever waits lets go.
 const MOST_TURNS = 5;
@@ -76,19 +76,19 @@ export class Router {
   }
 
   /** What is known of the request's agent here, without asking anyone. */
-  known(pool: Pool, exchange: Exchange): CachedBinding | undefined {
-    return bindsAgents(pool) ? pool.bindings.findFor(exchange) : undefined;
+  known(pool: Pool, context: RequestContext): CachedBinding | undefined {
+    return bindsAgents(pool) ? pool.bindings.findFor(context) : undefined;
   }
 
   /** @throws GatewayError where the request must be refused */
-  async route(pool: Pool, exchange: Exchange): Promise<Route> {
+  async route(pool: Pool, context: RequestContext): Promise<Route> {
     let trouble: Wait | undefined;
     let isLate = false;
     for (let turn = 0; turn < MOST_TURNS; turn += 1) {
       const before = trouble;
       const begunAt = performance.now();
       try {
-        const route = this.#atHand(pool, exchange) ?? (await this.#bind(pool, exchange, aliasesOf(exchange)));
+        const route = this.#atHand(pool, context) ?? (await this.#bind(pool, context, aliasesOf(context)));
         if (route !== LEASE) return route;
         trouble = LEASE;
       } catch (error) {
@@ -96,8 +96,8 @@ export class Router {
         else if (error instanceof StoreUnavailable) trouble = STORE;
         else if (error instanceof NamesNoAgent) {
           // It goes on without the name that is none.
-          exchange.session = undefined;
-          exchange.ignore('shared');
+          context.session = undefined;
+          context.ignore('shared');
           continue;
         } else throw error;
         isLate = wasLate(error);
@@ -106,7 +106,7 @@ export class Router {
       if (trouble === before && trouble !== VIEW) return trouble;
       if (trouble === STORE) {
         const asking = this.#coordinator.storeFailed(pool.name, { since: begunAt, wasLate: isLate });
-        const known = this.#unconfirmed(pool, exchange);
+        const known = this.#unconfirmed(pool, context);
         if (known !== undefined) return known;
         await asking;
       } else await this.#coordinator.renew(pool.name);
@@ -115,73 +115,74 @@ export class Router {
   }
 
   /** The route, as far as nothing has to be asked or made for it; `undefined` where it has. */
-  #atHand(pool: Pool, exchange: Exchange): Route | undefined {
-    const { standing, bindings } = pool;
-    exchange.epoch = standing.view.epoch;
-    const { fit, settled } = standing.view;
+  #atHand(pool: Pool, context: RequestContext): Route | undefined {
+    const { routingState, bindings } = pool;
+    context.epoch = routingState.view.epoch;
+    const { fit, settled } = routingState.view;
     // Before any name is looked up: under its own rules it may mean another agent.
     if (fit === 'differs') return stay(fit);
     if (!settled) return STARTING;
-    if (fit === 'unknown' && standing.modeAt(performance.now(), Date.now()) !== 'storeless') return VIEW;
+    if (fit === 'unknown' && routingState.modeAt(performance.now(), Date.now()) !== 'storeless') return VIEW;
 
-    const entry = this.known(pool, exchange);
-    if (entry === undefined) return isBound(pool, exchange) ? undefined : this.#routeUnbound(pool, exchange);
+    const entry = this.known(pool, context);
+    if (entry === undefined) return isBound(pool, context) ? undefined : this.#routeUnbound(pool, context);
     const mono = performance.now();
     const wall = Date.now();
-    if (!bindings.isTrusted(entry, standing, standing.modeAt(mono, wall) === 'storeless')) return undefined;
+    if (!bindings.isTrusted(entry, routingState, routingState.modeAt(mono, wall) === 'storeless'))
+      return undefined;
     const way = wayBy(entry.binding, entry.epoch, entry);
-    const verdict = judgeWay(standing, way, mono, wall);
+    const verdict = checkTarget(routingState, way, mono, wall);
     if (verdict === 'move' || verdict === 'outdated') return undefined;
     if (verdict !== 'forward') return stay(verdict);
     // The hot path.
-    decide(exchange, 'bound');
+    decide(context, 'bound');
     return way;
   }
 
   /** By a cached binding that the store should have been asked about, but it does not answer. */
-  #unconfirmed(pool: Pool, exchange: Exchange): Way | undefined {
-    const { standing, bindings } = pool;
-    const entry = this.known(pool, exchange);
-    if (entry === undefined || !bindings.isUsable(entry, standing)) return undefined;
+  #unconfirmed(pool: Pool, context: RequestContext): Target | undefined {
+    const { routingState, bindings } = pool;
+    const entry = this.known(pool, context);
+    if (entry === undefined || !bindings.isUsable(entry, routingState)) return undefined;
     const way = wayBy(entry.binding, entry.epoch, entry);
-    if (judgeWay(standing, way, performance.now(), Date.now()) !== 'forward') return undefined;
-    decide(exchange, 'bound');
+    if (checkTarget(routingState, way, performance.now(), Date.now()) !== 'forward') return undefined;
+    decide(context, 'bound');
     return way;
   }
 
   /** Where every gateway would place a new agent alike, the store's answer could be no other. */
-  #alike(pool: Pool, exchange: Exchange, names: readonly RequestName[]): Way | undefined {
-    const { standing, bindings, balancer } = pool;
+  #alike(pool: Pool, context: RequestContext, names: readonly RequestName[]): Target | undefined {
+    const { routingState, bindings, balancer } = pool;
     // By a session alone, or a user who is only found beside one, another gateway may come to another place.
     const [first] = names;
     if (balancer !== rendezvous || first?.kind !== 'user' || first.found === true) return undefined;
     if (!bindings.isComplete) return undefined;
-    if (!allPlaceAlike(standing, performance.now(), Date.now())) return undefined;
-    const chosen = rendezvous(standing.candidates, storedKey(first));
+    if (!allPlaceAlike(routingState, performance.now(), Date.now())) return undefined;
+    const chosen = rendezvous(routingState.candidates, storedKey(first));
     if (chosen === undefined) return undefined;
     const { binding, decision } = bindings.claimAlone(names, placementAt(chosen));
-    const way = wayBy(binding, standing.view.epoch, this.known(pool, exchange));
-    if (judgeWay(standing, way, performance.now(), Date.now()) !== 'forward') return undefined;
-    decide(exchange, decision);
+    const way = wayBy(binding, routingState.view.epoch, this.known(pool, context));
+    if (checkTarget(routingState, way, performance.now(), Date.now()) !== 'forward') return undefined;
+    decide(context, decision);
     return way;
   }
 
   /** For requests that name nobody, and where the active instance serves everybody. */
-  #routeUnbound(pool: Pool, exchange: Exchange): Route {
-    const { standing, mode } = pool;
-    const { view, candidates } = standing;
+  #routeUnbound(pool: Pool, context: RequestContext): Route {
+    const { routingState, mode } = pool;
+    const { view, candidates } = routingState;
     const chosen =
       mode === 'failover'
         ? view.instances.get(view.active)
-        : pool.anonymousBalancer(candidates, exchange.request.id, pool.load);
-    if (chosen === undefined) return nobody(standing);
+        : pool.anonymousBalancer(candidates, context.request.id, pool.load);
+    if (chosen === undefined) return nobody(routingState);
     const { id: instance, incarnation } = chosen;
-    const way: Way = { instance, incarnation, root: undefined, entry: undefined };
-    const verdict = judgeWay(standing, way, performance.now(), Date.now());
+    const way: Target = { instance, incarnation, root: undefined, entry: undefined };
+    const verdict = checkTarget(routingState, way, performance.now(), Date.now());
     // An active instance that is down, and nobody to take over.
     if (verdict === 'move' || verdict === 'outdated') return NO_INSTANCE;
     if (verdict !== 'forward') return stay(verdict);
-    decide(exchange, mode === 'failover' ? 'bound' : 'anonymous');
+    decide(context, mode === 'failover' ? 'bound' : 'anonymous');
     return way;
   }
 
@@ -190,75 +191,80 @@ export class Router {
    * go. One step each, unless the view changes meanwhile or another gateway
    * moves it too.
    */
-  async #bind(pool: Pool, exchange: Exchange, names: readonly RequestName[]): Promise<Route> {
-    const { standing } = pool;
+  async #bind(pool: Pool, context: RequestContext, names: readonly RequestName[]): Promise<Route> {
+    const { routingState } = pool;
     // The store may still carry out what it was asked for this agent, so no other decision may stand beside it.
     const isAsked = pool.bindings.awaitsAnswer(names);
-    if (isAsked || standing.claimFailure !== undefined || isWithoutAnswer(standing)) {
-      const way = this.#unconfirmed(pool, exchange) ?? this.#alike(pool, exchange, names);
+    if (isAsked || routingState.claimFailure !== undefined || isWithoutAnswer(routingState)) {
+      const way = this.#unconfirmed(pool, context) ?? this.#alike(pool, context, names);
       if (way !== undefined) return way;
       if (isAsked) return STORE;
     }
-    let learnt = await this.#claim(pool, exchange, names);
+    let learnt = await this.#claim(pool, context, names);
     for (let moves = 0; moves <= MOST_MOVES; moves += 1) {
       if ('wait' in learnt) return learnt;
       // While the store was asked, the view may have moved on.
-      exchange.epoch = standing.view.epoch;
-      const way = wayBy(learnt.binding, learnt.epoch, this.known(pool, exchange));
-      const verdict = judgeWay(standing, way, performance.now(), Date.now());
+      context.epoch = routingState.view.epoch;
+      const way = wayBy(learnt.binding, learnt.epoch, this.known(pool, context));
+      const verdict = checkTarget(routingState, way, performance.now(), Date.now());
       if (verdict === 'forward') return way;
-      if (verdict === 'outdated' && standing.fence === '') return STORE;
-      if (verdict === 'outdated') learnt = await this.#claim(pool, exchange, names);
-      else if (verdict === 'move') learnt = await this.#move(pool, exchange, names, learnt.binding);
+      if (verdict === 'outdated' && routingState.fencingToken === '') return STORE;
+      if (verdict === 'outdated') learnt = await this.#claim(pool, context, names);
+      else if (verdict === 'move') learnt = await this.#move(pool, context, names, learnt.binding);
       else return stay(verdict);
     }
     return VIEW;
   }
 
-  async #claim(pool: Pool, exchange: Exchange, names: readonly RequestName[]): Promise<Learnt | Wait> {
-    const { standing, bindings } = pool;
-    const { way, epoch } = howToBind(standing);
-    if (way === 'renew' || way === 'wait') return noWay(standing, way);
+  async #claim(pool: Pool, context: RequestContext, names: readonly RequestName[]): Promise<Learnt | Wait> {
+    const { routingState, bindings } = pool;
+    const { way, epoch } = howToBind(routingState);
+    if (way === 'renew' || way === 'wait') return noWay(routingState, way);
     const proposal = this.#propose(pool, storedKey(names[0] as Name), way);
     if (way === 'storeless') {
       const bound = proposal && bindings.claimAlone(names, placementAt(proposal));
-      if (bound !== undefined) take(exchange, bound);
-      return knownHere(pool, names, epoch) ?? nobody(standing);
+      if (bound !== undefined) take(context, bound);
+      return knownHere(pool, names, epoch) ?? nobody(routingState);
     }
     if (proposal === undefined) {
       // Nobody takes new agents, but those of a draining instance are still at home there.
       const binding = await bindings.lookup(names);
-      if (binding === undefined) return nobody(standing);
-      decide(exchange, 'bound');
+      if (binding === undefined) return nobody(routingState);
+      decide(context, 'bound');
       return { binding, epoch };
     }
     // A store that is late may be away: the ledger is asked meanwhile, so that this is known when the claim fails.
     const late = setTimeout(() => void this.#coordinator.renew(pool.name), LATE_MS);
     const bound = await bindings
-      .claim(names, placementAt(proposal), standing.fence)
+      .claim(names, placementAt(proposal), routingState.fencingToken)
       .finally(() => clearTimeout(late));
-    take(exchange, bound);
+    take(context, bound);
     return { binding: bound.binding, epoch };
   }
 
-  async #move(pool: Pool, exchange: Exchange, names: readonly Name[], from: Binding): Promise<Learnt | Wait> {
-    const { standing, bindings } = pool;
-    const { way, epoch } = howToBind(standing);
-    if (way === 'renew' || way === 'wait') return noWay(standing, way);
+  async #move(
+    pool: Pool,
+    context: RequestContext,
+    names: readonly Name[],
+    from: Binding,
+  ): Promise<Learnt | Wait> {
+    const { routingState, bindings } = pool;
+    const { way, epoch } = howToBind(routingState);
+    if (way === 'renew' || way === 'wait') return noWay(routingState, way);
     // The root, not the request's first name: whatever an agent is called by, all gateways propose alike.
     const next = this.#propose(pool, storedKey(from.root), way);
-    if (next === undefined) return nobody(standing);
+    if (next === undefined) return nobody(routingState);
     const moved =
       way === 'claim'
-        ? await bindings.rebind(names, from, placementAt(next), standing.fence)
+        ? await bindings.rebind(names, from, placementAt(next), routingState.fencingToken)
         : bindings.moveAlone(names, from, placementAt(next));
-    if (moved.decision === 'rebound') exchange.sessionLost = true;
-    decide(exchange, moved.decision);
+    if (moved.decision === 'rebound') context.sessionLost = true;
+    decide(context, moved.decision);
     return { binding: moved.binding, epoch };
   }
 
   #propose(pool: Pool, key: string, way: WayToBind): InstanceState | undefined {
-    const { view, candidates } = pool.standing;
+    const { view, candidates } = pool.routingState;
     const to = view.moving.get(key);
     if (to !== undefined) {
       const target = view.instances.get(to);
@@ -269,24 +275,27 @@ export class Router {
   }
 }
 
-/** {@link judge} */
-export function judgeWay(standing: Standing, way: Way, mono: number, wall: number): Verdict {
-  return judge(standing, withKey(standing, way), mono, wall);
+/** {@link checkRoute} */
+export function checkTarget(routingState: RoutingState, way: Target, mono: number, wall: number): Verdict {
+  return checkRoute(routingState, withKey(routingState, way), mono, wall);
 }
 
 /** {@link mustGiveUp} */
-export function mustGiveUpWay(standing: Standing, way: Way, mono: number, wall: number): boolean {
-  return mustGiveUp(standing, withKey(standing, way), mono, wall);
+export function mustGiveUpWay(routingState: RoutingState, way: Target, mono: number, wall: number): boolean {
+  return mustGiveUp(routingState, withKey(routingState, way), mono, wall);
 }
 
 /** The key of the root is worth computing only while an agent is on the way elsewhere. */
-function withKey(standing: Standing, way: Way): RoutedBinding {
-  const isMoving = standing.view.moving.size > 0 || (standing.before?.moving.size ?? 0) > 0;
+function withKey(routingState: RoutingState, way: Target): RoutedBinding {
+  const isMoving = routingState.view.moving.size > 0 || (routingState.before?.moving.size ?? 0) > 0;
   return isMoving && way.root !== undefined ? { ...way, key: storedKey(way.root) } : way;
 }
 
 /** What a client is told whose request waited in vain. */
-export function waitedInVain({ wait }: Wait, { claimFailure }: Pick<Standing, 'claimFailure'>): ErrorCode {
+export function waitedInVain(
+  { wait }: Wait,
+  { claimFailure }: Pick<RoutingState, 'claimFailure'>,
+): ErrorCode {
   switch (wait) {
     case 'starting':
       return 'GW_STARTING';
@@ -307,29 +316,29 @@ function stay(verdict: 'wait' | 'renew' | 'cut-off' | 'differs'): Wait {
   return verdict === 'renew' ? LEASE : VIEW;
 }
 
-function wayBy(binding: Binding, epoch: number, entry: CachedBinding | undefined): Way {
+function wayBy(binding: Binding, epoch: number, entry: CachedBinding | undefined): Target {
   const { instance, incarnation, root } = binding;
   return { instance, incarnation, epoch, root, entry };
 }
 
 /** What is agreed without the store, or by views that it never had, is asked for again once it is back. */
-function howToBind(standing: Standing): { way: WayToBind; epoch: number } {
+function howToBind(routingState: RoutingState): { way: WayToBind; epoch: number } {
   const mono = performance.now();
   const wall = Date.now();
-  const epoch = standing.modeAt(mono, wall) === 'leased' ? standing.view.epoch : 0;
-  return { way: wayToBind(standing, mono, wall), epoch };
+  const epoch = routingState.modeAt(mono, wall) === 'leased' ? routingState.view.epoch : 0;
+  return { way: wayToBind(routingState, mono, wall), epoch };
 }
 
 /** The view holds, but the store does not answer, so nothing can be asked of it. */
-function isWithoutAnswer(standing: Standing): boolean {
-  const { fence, isBlocked, before } = standing;
-  if (fence !== '' || isBlocked || before !== undefined) return false;
-  return standing.modeAt(performance.now(), Date.now()) === 'leased';
+function isWithoutAnswer(routingState: RoutingState): boolean {
+  const { fencingToken, isBlocked, before } = routingState;
+  if (fencingToken !== '' || isBlocked || before !== undefined) return false;
+  return routingState.modeAt(performance.now(), Date.now()) === 'leased';
 }
 
-function noWay(standing: Standing, way: 'renew' | 'wait'): Wait {
+function noWay(routingState: RoutingState, way: 'renew' | 'wait'): Wait {
   if (way === 'renew') return LEASE;
-  return standing.isBlocked || standing.before !== undefined ? VIEW : STORE;
+  return routingState.isBlocked || routingState.before !== undefined ? VIEW : STORE;
 }
 
 /**
@@ -337,13 +346,13 @@ function noWay(standing: Standing, way: 'renew' | 'wait'): Wait {
  *
  * @throws GatewayError where the other gateways could place him
  */
-function nobody({ view, cutOff }: Standing): Wait {
+function nobody({ view, cutOff }: RoutingState): Wait {
   const isCutOff = view.assignable.length > 0 && view.assignable.every(({ id }) => cutOff.has(id));
   return isCutOff ? stay('cut-off') : NO_INSTANCE;
 }
 
 /** @throws GatewayError where a request that names nobody is refused */
-function isBound(pool: Pool, { user, session, address }: Exchange): boolean {
+function isBound(pool: Pool, { user, session, address }: RequestContext): boolean {
   if (!bindsAgents(pool)) return false;
   if (user !== undefined || session !== undefined || address !== undefined) return true;
   if (pool.mode === 'sticky' && pool.anonymous === 'refuse') throw new GatewayError('GW_IDENTITY_MISSING');
@@ -360,12 +369,12 @@ function knownHere({ bindings }: Pool, names: readonly RequestName[], epoch: num
   return undefined;
 }
 
-function take(exchange: Exchange, { decision, passedOver }: Bound): void {
-  decide(exchange, decision);
-  exchange.passedOver ??= passedOver;
+function take(context: RequestContext, { decision, passedOver }: Bound): void {
+  decide(context, decision);
+  context.passedOver ??= passedOver;
 }
 
 /** That a binding was found says less than that it was made or moved. */
-function decide(exchange: Exchange, decision: Decision | 'anonymous'): void {
-  if (decision !== 'bound' || exchange.decision === 'refused') exchange.decision = decision;
+function decide(context: RequestContext, decision: Decision | 'anonymous'): void {
+  if (decision !== 'bound' || context.decision === 'refused') context.decision = decision;
 }

@@ -4,7 +4,7 @@ import type { InstanceId } from '../core/instance.ts';
 import type { Attempt } from './attempt.ts';
 import type { InstanceConnector } from './instance-connector.ts';
 import { instanceClient } from './instance-connector.ts';
-import { WaitingRoom } from './wait-queue.ts';
+import { WaitQueue } from './wait-queue.ts';
 
 export interface UpstreamOptions {
   readonly id: InstanceId;
@@ -30,7 +30,7 @@ export class Upstream {
   /** The Host that names the instance itself. */
   readonly authority: string;
   readonly closeAfterEach: boolean;
-  readonly queue: WaitingRoom;
+  readonly queue: WaitQueue;
   /** Those that were handed to a connection and are not over. */
   readonly attempts = new Set<Attempt>();
   readonly #maxInFlight: number;
@@ -49,7 +49,7 @@ export class Upstream {
     this.authority = new URL(options.origin).host;
     this.closeAfterEach = options.closeAfterEach;
     this.#maxInFlight = options.maxInFlight;
-    this.queue = new WaitingRoom(options.maxQueued);
+    this.queue = new WaitQueue(options.maxQueued);
     this.#options = options;
     this.#connections = this.#open();
   }

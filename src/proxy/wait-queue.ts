@@ -11,7 +11,7 @@ export interface Waiter {
  * Holds unsent requests until something changes: bounded in number by `limit`
  * and in time by each wait's own limit.
  */
-export class WaitingRoom {
+export class WaitQueue {
   readonly #limit: number;
   readonly #waiting = new Set<(how: Woken) => void>();
 

@@ -57,7 +57,7 @@ export interface RedisCommands {
 /** A process's way to Redis, shared by its pools. */
 export interface RedisConnection {
   readonly claims: RedisCommands;
-  readonly ledger: RedisCommands;
+  readonly viewStore: RedisCommands;
   /** More patient than the others. */
   readonly listings: RedisCommands;
   readonly subscriber: RedisSubscriber;
@@ -103,7 +103,7 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
   };
   const limitMs = commandTimeoutOf(options);
   const claims = openCommands('claims', limitMs);
-  const ledger = openCommands('ledger', limitMs, Math.max(limitMs, options.ledgerTimeoutMs ?? 0));
+  const viewStore = openCommands('ledger', limitMs, Math.max(limitMs, options.ledgerTimeoutMs ?? 0));
   const listings = openCommands('listings', Math.max(limitMs, LISTING_TIMEOUT_MS));
   const backOff = new BackOff();
   const hearing = watch(
@@ -116,10 +116,10 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
 
   return {
     claims,
-    ledger,
+    viewStore,
     listings,
     subscriber,
-    ping: async () => void (await Promise.all([claims.ping(), ledger.ping(), listings.ping()])),
+    ping: async () => void (await Promise.all([claims.ping(), viewStore.ping(), listings.ping()])),
     close: async () => {
       closed = true;
       subscriber.close();

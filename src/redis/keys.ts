@@ -7,7 +7,7 @@ export function poolKey(keyPrefix: string, pool: string, name: string): string {
 }
 
 /** Where the ledger's scripts keep the fence, for those that place agents. */
-export function fenceKey(keyPrefix: string, pool: string): string {
+export function fencingTokenKey(keyPrefix: string, pool: string): string {
   return poolKey(keyPrefix, pool, 'fence');
 }
 

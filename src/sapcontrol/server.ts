@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Fastify from 'fastify';
+import { keepPendingConnections } from '../admin/idle-connections.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { spareThoseWhoWait } from '../admin/idle-connections.ts';
 import { readCall, writeFault, writeResponse } from './envelope.ts';
 import type { MethodName } from './message-types.ts';
 import type { Methods } from './methods.ts';
@@ -60,7 +60,7 @@ export function createSapControlServer(options: SapControlServerOptions): Fastif
     frameworkErrors: (_error, _request, reply) => notFound(reply),
   });
   fastify.server.maxConnections = MOST_CONNECTIONS;
-  spareThoseWhoWait(fastify);
+  keepPendingConnections(fastify);
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 

@@ -1,5 +1,5 @@
-import type { ShownState } from '../core/lifecycle.ts';
 import type { GatewayStatus } from '../admin/status.ts';
+import type { ShownState } from '../core/lifecycle.ts';
 
 /** The state of the gateway, all its processes taken together. */
 export type SapState = ShownState;

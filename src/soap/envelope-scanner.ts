@@ -116,7 +116,7 @@ class Scan {
     this.#complete = complete;
     this.#scope = new NamespaceScope(bytes, encoding);
     const sessionRules = plan.session.length + plan.lists.length;
-    this.#findings = new Findings(bytes, encoding, plan.user.length, sessionRules, plan.judge);
+    this.#findings = new Findings(bytes, encoding, plan.user.length, sessionRules, plan.check);
   }
 
   run(): ScanResult {

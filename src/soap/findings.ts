@@ -31,7 +31,7 @@ export class Findings {
 
   readonly #bytes: Buffer;
   readonly #encoding: ByteEncoding;
-  readonly #judge: JudgeValue | undefined;
+  readonly #check: JudgeValue | undefined;
   #listRank = 0;
   #listItems = 0;
   /** Of the list's first item. */
@@ -48,9 +48,9 @@ export class Findings {
     encoding: ByteEncoding,
     userRules: number,
     sessionRules: number,
-    judge?: JudgeValue,
+    check?: JudgeValue,
   ) {
-    this.#judge = judge;
+    this.#check = check;
     this.refused = undefined;
     this.user = undefined;
     this.session = undefined;
@@ -142,7 +142,7 @@ export class Findings {
   }
 
   #isName(kind: 'user' | 'session', value: string, limit: number): boolean {
-    const reason = value.length > limit ? 'length' : this.#judge?.(kind, value);
+    const reason = value.length > limit ? 'length' : this.#check?.(kind, value);
     if (reason !== undefined) this.#refuse(reason);
     return reason === undefined;
   }

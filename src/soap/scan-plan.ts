@@ -13,7 +13,7 @@ export interface ScanOptions {
   readonly lists?: readonly string[];
   /** Elements that tell of others than the agent: nothing inside of them is looked at. */
   readonly others?: readonly string[];
-  readonly judge?: JudgeValue;
+  readonly check?: JudgeValue;
 }
 
 /** What a scan looks for, made once for all of them. */
@@ -25,7 +25,7 @@ export interface Plan {
   /** See {@link firstBytes}. */
   readonly firsts: Uint8Array;
   readonly isLoose: boolean;
-  readonly judge: JudgeValue | undefined;
+  readonly check: JudgeValue | undefined;
   readonly maxDepth: number;
   readonly usesNamespaces: boolean;
   readonly wantsOperation: boolean;
@@ -43,7 +43,7 @@ export function compilePlan(rules: readonly ElementRule[], options: ScanOptions)
     others,
     firsts: firstBytes([...[...user, ...session].map(({ local }) => local), ...lists, ...others]),
     isLoose: options.match === 'loose',
-    judge: options.judge,
+    check: options.check,
     maxDepth: options.maxDepth,
     usesNamespaces: rules.some((rule) => rule.namespace !== undefined),
     wantsOperation: options.wantsOperation ?? false,

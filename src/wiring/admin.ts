@@ -1,17 +1,17 @@
-import { storedKey } from '../affinity/stored-name.ts';
-import type { Config } from '../config/schema.ts';
-import { readAdminToken } from '../config/secrets.ts';
-import { parseDuration } from '../config/units.ts';
 import { createAdminServer } from '../admin/admin-server.ts';
 import type { PoolSource } from '../admin/pool-source.ts';
 import type { GatewayStatus } from '../admin/status.ts';
 import { claimFailures, cutOffOf, PendingWatch, poolStatus } from '../admin/status.ts';
-import type { Effect } from '../core/view/agreed-config.ts';
-import { driftOf } from '../core/view/local-config.ts';
+import { storedKey } from '../affinity/stored-name.ts';
+import type { Config } from '../config/schema.ts';
+import { readAdminToken } from '../config/secrets.ts';
+import { parseDuration } from '../config/units.ts';
 import type { Name } from '../core/identity.ts';
 import type { LifecycleControl, LifecycleState, ShownState } from '../core/lifecycle.ts';
 import { shownState } from '../core/lifecycle.ts';
 import { StatePages } from '../core/state-page.ts';
+import type { Effect } from '../core/view/agreed-config.ts';
+import { driftOf } from '../core/view/local-config.ts';
 import { canonicalUser } from '../identity/user-name.ts';
 import { VERSION } from '../package.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -49,7 +49,7 @@ export function composeAdmin(config: Config, parts: AdminParts): Admin {
   const { pools, metrics, logger, replica, shownConfig, startedAt, lifecycle, inFlight, showName } = parts;
   const state = (): ShownState =>
     shownState(parts.state(), {
-      isDrifted: pools.some(({ operations }) => operations.standing.isDrifted === true),
+      isDrifted: pools.some(({ operations }) => operations.routingState.isDrifted === true),
       isCutOff: cutOffOf(pools).length > 0 || claimFailures(pools).length > 0,
     });
   const pending = new PendingWatch();
@@ -98,7 +98,7 @@ function readGauges(metrics: Metrics, sources: readonly PoolSource[], status: Ga
     metrics.configDifferences.set({ pool, effect: 'unready' }, missing.length);
     metrics.viewEffective.set({ pool }, operations.isEffective ? 1 : 0);
     metrics.leaseSeconds.set({ pool }, operations.leaseRemaining / 1_000);
-    metrics.replicas.set({ pool }, operations.heard.replicas);
+    metrics.replicas.set({ pool }, operations.lastSync.replicas);
   }
   for (const { name: pool, mode, epoch, affinity, instances } of status.pools) {
     metrics.affinityAvailable.set({ pool }, affinity.available ? 1 : 0);

@@ -1,16 +1,15 @@
+import type { PoolBindings, PoolSource } from '../admin/pool-source.ts';
 import { compactIncarnation } from '../affinity/stored-name.ts';
 import type { Pattern } from '../config/pattern.ts';
 import { compilePattern } from '../config/pattern.ts';
 import type { Config, HealthConfig, InstanceConfig, PoolConfig } from '../config/schema.ts';
 import { parsePointer, parseStatusRange } from '../config/syntax.ts';
-import type { PoolBindings, PoolSource } from '../admin/pool-source.ts';
 import type { CoordinatorEvents, Publisher } from '../coordination/coordinator-options.ts';
 import { PoolCoordinator } from '../coordination/pool-coordinator.ts';
+import type { InstanceId } from '../core/instance.ts';
+import type { ViewStoreClient } from '../core/ports.ts';
 import type { Parts } from '../core/view/agreed-config.ts';
 import type { Knowledge } from '../core/view/replica-options.ts';
-import type { InstanceId } from '../core/instance.ts';
-import type { LedgerClient } from '../core/ports.ts';
-import { instanceClient, instanceConnector } from '../proxy/instance-connector.ts';
 import type { KnownAddresses, Resolve } from '../health/addresses.ts';
 import { Addresses } from '../health/addresses.ts';
 import { byPattern, byPointer } from '../health/incarnation.ts';
@@ -19,6 +18,7 @@ import { createProbe } from '../health/probe.ts';
 import { Prober } from '../health/prober.ts';
 import { HOST_CLOCK_OFFSET_MS } from '../process/ipc/host-clock.ts';
 import type { PoolLoad } from '../process/ipc/pool-load.ts';
+import { instanceClient, instanceConnector } from '../proxy/instance-connector.ts';
 import { tlsOf } from './data-pool.ts';
 import { poolParts, poolRules, poolWeights } from './pool-parts.ts';
 
@@ -32,7 +32,7 @@ export interface Traffic {
 }
 
 export interface ControlPoolParts {
-  readonly ledger: LedgerClient;
+  readonly viewStore: ViewStoreClient;
   readonly leaseMs: number;
   /** This gateway's name towards the others; unique among the live ones. */
   readonly replica: string;
@@ -182,7 +182,7 @@ function composeCoordinator(
       ...(parts.knew === undefined ? {} : { knew: parts.knew }),
     },
     thresholds: { rise: health.rise, fall: health.fall },
-    ledger: parts.ledger,
+    viewStore: parts.viewStore,
     renewMs: Math.min(parts.leaseMs / RENEWALS_PER_LEASE, LONGEST_RENEWAL_MS),
     doubtMs: affinity.redis?.commandTimeout ?? LONGEST_RENEWAL_MS,
     answerMs: parts.leaseMs / RENEWALS_PER_LEASE,

@@ -1,5 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { StoreBindings } from '../affinity/store-bindings.ts';
+import type { PoolConfig } from '../config/schema.ts';
+import type { ServedPool } from '../process/ipc/embedded-store-server.ts';
+import { EmbeddedStoreServer } from '../process/ipc/embedded-store-server.ts';
+import type { ToWorker } from '../process/ipc/messages.ts';
+import { Workers } from '../process/ipc/workers.ts';
+import type {
+  HostChannel,
+  HostLifecycle,
+  Init,
+  RunningChild,
+  ShutdownCommand,
+  WorkerId,
+} from '../process/messages.ts';
+import { HostMetrics } from '../telemetry/host-metrics.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { Metrics } from '../telemetry/metrics.ts';
 import { listenOn, socketOf } from './addresses.ts';
 import type { Admin } from './admin.ts';
 import { composeAdmin } from './admin.ts';
@@ -10,22 +26,6 @@ import { coordinatorEvents } from './events.ts';
 import { displayed, nameDisplay } from './names.ts';
 import { composeSapControl, supervised } from './sapcontrol.ts';
 import { openStores } from './stores.ts';
-import type { PoolConfig } from '../config/schema.ts';
-import type { ToWorker } from '../process/ipc/messages.ts';
-import type { DeskPool } from '../process/ipc/embedded-store-server.ts';
-import { StoreDesk } from '../process/ipc/embedded-store-server.ts';
-import { Workers } from '../process/ipc/workers.ts';
-import type {
-  Farewell,
-  HostChannel,
-  HostLifecycle,
-  Init,
-  RunningChild,
-  WorkerId,
-} from '../process/messages.ts';
-import { HostMetrics } from '../telemetry/host-metrics.ts';
-import type { Logger } from '../telemetry/logger.ts';
-import { Metrics } from '../telemetry/metrics.ts';
 
 // Workers that are well answer at once; one that is not may act on what it knows until its lease is over.
 const MEET_MS = 500;
@@ -52,10 +52,12 @@ export async function startController(
   let lifecycle: HostLifecycle = init.lifecycle;
   const tellTotals = async (to: WorkerId | 'workers'): Promise<void> =>
     channel.send(to, { kind: 'totals', totals: await hostMetrics.totals() } satisfies ToWorker);
-  const desks = new Map<string, DeskPool>();
+  const desks = new Map<string, ServedPool>();
   const workers: Workers = new Workers({
     methodsFor: (asking) =>
-      new StoreDesk(desks, (pool, news) => workers.tellOthers(asking, { kind: 'store', pool, news })),
+      new EmbeddedStoreServer(desks, (pool, news) =>
+        workers.tellOthers(asking, { kind: 'store', pool, news }),
+      ),
     send: (to, body) => channel.send(to, body),
     leaseMs: config.coordination.lease * LEASE_SHARE,
     watchdogMs: config.lifecycle.watchdogTimeout,
@@ -108,7 +110,7 @@ export async function startController(
     const store = stores.open(name);
     const bindings = new StoreBindings(store, () => load().cachedBindings);
     const pool = composeControlPool(poolConfig, config, {
-      ledger: stores.ledger(name),
+      viewStore: stores.viewStore(name),
       leaseMs: config.coordination.lease,
       replica,
       coordinatorEvents: coordinatorEvents(name, logger, metrics),
@@ -125,10 +127,14 @@ export async function startController(
     });
     const { coordinator } = pool;
     if (!stores.isShared) {
-      const { standing } = coordinator;
-      desks.set(name, { store, fence: () => standing.fence, epoch: () => coordinator.agreed.epoch });
+      const { routingState } = coordinator;
+      desks.set(name, {
+        store,
+        fencingToken: () => routingState.fencingToken,
+        epoch: () => coordinator.agreed.epoch,
+      });
     }
-    workers.guide(name, {
+    workers.addPool(name, {
       get snapshot() {
         return coordinator.snapshot;
       },
@@ -138,7 +144,7 @@ export async function startController(
       storeFailed: (claim) => coordinator.storeFailed(claim),
       counts: () => bindings.counts ?? new Map(),
       addresses: () => pool.addresses(),
-      knowledge: () => ({ agreed: coordinator.agreed, policy: coordinator.heard.policy }),
+      knowledge: () => ({ agreed: coordinator.agreed, policy: coordinator.lastSync.policy }),
     });
     return pool;
   };
@@ -186,7 +192,7 @@ export async function startController(
     logger.info({ address: await sapControl.listen(init.sockets.sapcontrol) }, 'sapcontrol listening');
 
   return {
-    end: async ({ kind }: Farewell) => {
+    end: async ({ kind }: ShutdownCommand) => {
       clock.stop();
       await sapControl?.close();
       await closeAdmin(admin);

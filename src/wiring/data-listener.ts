@@ -1,15 +1,15 @@
 import type { Config } from '../config/schema.ts';
 import { readListenerTls, readMaintenancePage } from '../config/secrets.ts';
-import type { Condition } from '../core/lifecycle.ts';
+import type { GatewayState } from '../core/lifecycle.ts';
 import type { Coordinator } from '../core/ports.ts';
 import { StatePages } from '../core/state-page.ts';
+import { AccessLog } from '../proxy/access-log.ts';
+import { ProxyHandler } from '../proxy/handler.ts';
 import type { Listener } from '../proxy/listener.ts';
 import { createListener } from '../proxy/listener.ts';
 import type { Pool } from '../proxy/pools.ts';
 import { PoolTable } from '../proxy/pools.ts';
-import { Recorder } from '../proxy/access-log.ts';
 import { Router } from '../proxy/router.ts';
-import { Server } from '../proxy/handler.ts';
 import { TrustedProxies } from '../proxy/trusted-proxies.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -25,8 +25,8 @@ export async function composeListener(
   metrics: Metrics,
   logger: Logger,
   showName: (name: string) => string,
-  condition: Condition,
-): Promise<{ listener: Listener; server: Server }> {
+  condition: GatewayState,
+): Promise<{ listener: Listener; server: ProxyHandler }> {
   const { limits, timeouts, forwarding, listen, logging, maintenance } = config;
   const trustedProxies = new TrustedProxies(forwarding.trustedProxies);
   const requestIdHeader = forwarding.requestIdHeader.toLowerCase();
@@ -43,10 +43,10 @@ export async function composeListener(
     trustedProxies,
     requestIdHeader,
     metrics,
-    recorder: new Recorder({ metrics, logger, logRequests: logging.requests, showName }),
+    recorder: new AccessLog({ metrics, logger, logRequests: logging.requests, showName }),
   });
   guardServer(listener.fastify.server, metrics, logger);
-  const server = new Server({
+  const server = new ProxyHandler({
     pools: new PoolTable(pools.map((pool, i) => ({ match: config.pools[i]?.match ?? ANY, pool }))),
     identifier: composeIdentifier(config),
     router: new Router(coordinator),
@@ -79,7 +79,7 @@ export async function composeListener(
 const ANY = { hosts: [], paths: ['/'] };
 
 /** The time to end is over. */
-export function cutOff({ ending }: Listener, { inFlight }: Server, logger: Logger): void {
+export function cutOff({ ending }: Listener, { inFlight }: ProxyHandler, logger: Logger): void {
   logger.warn({ requests: inFlight }, 'the time of the stop is over: what is under way is cut off');
   ending.cut();
 }

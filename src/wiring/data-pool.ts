@@ -3,21 +3,21 @@ import { Bindings } from '../affinity/bindings.ts';
 import type { BindingsEvents } from '../affinity/bindings-options.ts';
 import type { Config, InstanceConfig, PoolConfig } from '../config/schema.ts';
 import { readClientTls } from '../config/secrets.ts';
-import type { Standing } from '../core/view/routing-state.ts';
 import { createBalancer } from '../core/balancers.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { isUsable } from '../core/instance.ts';
 import type { AffinityStore } from '../core/ports.ts';
-import { GivingUp } from '../proxy/attempt-aborter.ts';
+import type { RoutingState } from '../core/view/routing-state.ts';
+import type { PoolLoad } from '../process/ipc/pool-load.ts';
+import { AttemptAborter } from '../proxy/attempt-aborter.ts';
 import { instanceConnector } from '../proxy/instance-connector.ts';
 import type { Pool } from '../proxy/pools.ts';
 import { Upstream } from '../proxy/upstream.ts';
-import { WaitingRoom } from '../proxy/wait-queue.ts';
-import type { PoolLoad } from '../process/ipc/pool-load.ts';
+import { WaitQueue } from '../proxy/wait-queue.ts';
 
 /** What is agreed about a pool, for those who carry its traffic. */
 export interface Guidance {
-  readonly standing: Standing;
+  readonly routingState: RoutingState;
   onChange(listener: () => void): void;
   /** Live bindings at the instance, about a second old. */
   boundAgents(instance: InstanceId): number;
@@ -66,7 +66,7 @@ export function composeDataPool(
   const upstreams = new Map(
     poolConfig.instances.map((instance) => [instance.id, composeUpstream(instance, poolConfig, config)]),
   );
-  const parking = new WaitingRoom(limits.parked);
+  const parking = new WaitQueue(limits.parked);
   const pool: Pool = {
     name: poolConfig.name,
     mode: poolConfig.mode,
@@ -81,11 +81,11 @@ export function composeDataPool(
     bindings,
     upstreams,
     parking,
-    standing: guidance.standing,
+    routingState: guidance.routingState,
     changes: 0,
     lastRequestAt: performance.now(),
   };
-  const givingUp = new GivingUp(pool, (id) => guidance.addresses(id));
+  const givingUp = new AttemptAborter(pool, (id) => guidance.addresses(id));
   const wakeAll = (): void => {
     pool.changes += 1;
     parking.wakeAll();
@@ -94,7 +94,7 @@ export function composeDataPool(
   guidance.onChange(() => {
     wakeAll();
     for (const [id, upstream] of upstreams) {
-      const instance = pool.standing.view.instances.get(id);
+      const instance = pool.routingState.view.instances.get(id);
       // Whoever waits for a place there is better served elsewhere.
       if (instance === undefined || !isUsable(instance)) upstream.queue.dismissAll();
     }

@@ -1,5 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import type { GatewayStatus } from '../admin/status.ts';
+import { effectiveConfig } from '../config/effective.ts';
+import type { Config } from '../config/schema.ts';
+import { Coordinators } from '../coordination/coordinators.ts';
+import type { ControlAnswer } from '../core/lifecycle.ts';
+import type { StopTimes } from '../process/lifecycle-driver.ts';
+import { Lifecycle } from '../process/lifecycle-driver.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { Metrics } from '../telemetry/metrics.ts';
 import { bindOptions, listenOn, urlOf } from './addresses.ts';
 import type { Admin } from './admin.ts';
 import { composeAdmin } from './admin.ts';
@@ -11,15 +20,6 @@ import type { RunningPool } from './pool.ts';
 import { composePool } from './pool.ts';
 import { composeSapControl, soleProcess } from './sapcontrol.ts';
 import { openStores } from './stores.ts';
-import { effectiveConfig } from '../config/effective.ts';
-import type { Config } from '../config/schema.ts';
-import type { GatewayStatus } from '../admin/status.ts';
-import { Coordinators } from '../coordination/coordinators.ts';
-import type { ControlAnswer } from '../core/lifecycle.ts';
-import type { StopTimes } from '../process/lifecycle-driver.ts';
-import { Lifecycle } from '../process/lifecycle-driver.ts';
-import type { Logger } from '../telemetry/logger.ts';
-import { Metrics } from '../telemetry/metrics.ts';
 
 export interface Gateway {
   /** Where clients connect, such as `http://127.0.0.1:41234`. */
@@ -88,7 +88,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       running.push(
         composePool(pool, config, {
           store: stores.open(pool.name),
-          ledger: stores.ledger(pool.name),
+          viewStore: stores.viewStore(pool.name),
           leaseMs: config.coordination.lease,
           replica,
           bindingsEvents: events,

@@ -1,9 +1,9 @@
 import type { Pattern } from '../config/pattern.ts';
 import { compilePattern } from '../config/pattern.ts';
 import type { Config } from '../config/schema.ts';
-import { Identifier } from '../proxy/identify.ts';
 import { judgeFound } from '../identity/found-user.ts';
 import { MetadataExtractor } from '../identity/metadata.ts';
+import { Identifier } from '../proxy/identify.ts';
 import { BodySearch } from '../soap/body-search.ts';
 import { foldName } from '../soap/element-rules.ts';
 
@@ -61,7 +61,7 @@ export function composeIdentifier({ identity, limits }: Pick<Config, 'identity' 
           lists: identity.sessionLists,
           others: OTHERS,
           wantsOperation: true,
-          judge: judgeFound(anchored(identity.userPattern.body)),
+          check: judgeFound(anchored(identity.userPattern.body)),
         })
       : undefined,
     bodyFirst: before('body', 'header'),

@@ -6,8 +6,8 @@ import { partsOf } from '../core/view/agreed-config.ts';
 import { parseFailback } from '../core/view/failback.ts';
 import type { PoolRules } from '../core/view/next-view.ts';
 import type { Failback } from '../core/view/policy.ts';
-import { bindsAgents } from '../proxy/pools.ts';
 import { USER_NAME_FORM } from '../identity/user-name.ts';
+import { bindsAgents } from '../proxy/pools.ts';
 
 /** What of a pool's configuration gateways compare. No secrets are among it: it is kept in the store, and shown. */
 export function poolParts(configured: PoolConfig, config: Config): Parts {

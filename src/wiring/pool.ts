@@ -1,7 +1,7 @@
+import type { PoolSource } from '../admin/pool-source.ts';
 import type { Bindings } from '../affinity/bindings.ts';
 import type { BindingsEvents } from '../affinity/bindings-options.ts';
 import type { Config, PoolConfig } from '../config/schema.ts';
-import type { PoolSource } from '../admin/pool-source.ts';
 import type { PoolCoordinator } from '../coordination/pool-coordinator.ts';
 import type { AffinityStore } from '../core/ports.ts';
 import type { Pool } from '../proxy/pools.ts';
@@ -53,7 +53,7 @@ export function composePool(poolConfig: PoolConfig, config: Config, parts: PoolP
   const data = composeDataPool(poolConfig, config, {
     bindings,
     guidance: {
-      standing: coordinator.standing,
+      routingState: coordinator.routingState,
       onChange: (listener) => coordinator.onChange(listener),
       boundAgents,
       addresses: (id) => control.addresses().get(id),

@@ -2,15 +2,9 @@ import { statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import type { GatewayStatus } from '../admin/status.ts';
 import type { Config, SapControlConfig } from '../config/schema.ts';
 import { readPasswordFile } from '../config/secrets.ts';
-import { Methods } from '../sapcontrol/methods.ts';
-import { PasswordGate } from '../sapcontrol/password-gate.ts';
-import { createSapControlServer } from '../sapcontrol/server.ts';
-import type { SapControlSource } from '../sapcontrol/source.ts';
-import { ActRefused } from '../sapcontrol/source.ts';
-import { listenAtPath } from '../sapcontrol/unix-socket.ts';
-import type { GatewayStatus } from '../admin/status.ts';
 import type {
   HostChannel,
   HostEvent,
@@ -19,6 +13,12 @@ import type {
   Init,
   LiveChild,
 } from '../process/messages.ts';
+import { Methods } from '../sapcontrol/methods.ts';
+import { PasswordGate } from '../sapcontrol/password-gate.ts';
+import { createSapControlServer } from '../sapcontrol/server.ts';
+import type { SapControlSource } from '../sapcontrol/source.ts';
+import { ActRefused } from '../sapcontrol/source.ts';
+import { listenAtPath } from '../sapcontrol/unix-socket.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { bindOptions, listenOn, urlOf } from './addresses.ts';

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { RedisStore } from '../affinity/redis/store.ts';
 import type { Config } from '../config/schema.ts';
-import { LocalLedger } from '../coordination/local-view-store.ts';
-import { RedisLedger } from '../coordination/redis/view-store.ts';
-import type { AffinityStore, LedgerClient } from '../core/ports.ts';
+import { LocalViewStore } from '../coordination/local-view-store.ts';
+import { RedisViewStore } from '../coordination/redis/view-store.ts';
+import type { AffinityStore, ViewStoreClient } from '../core/ports.ts';
 import type { Calls } from '../process/ipc/calls.ts';
-import { RemoteStore } from '../process/ipc/embedded-store-client.ts';
+import { EmbeddedStoreClient } from '../process/ipc/embedded-store-client.ts';
 import type { RedisLink } from '../redis/connection.ts';
 import { openRedis } from '../redis/connection.ts';
 import { redisOptions } from './redis-options.ts';
@@ -14,7 +14,7 @@ export interface Stores {
   /** Several gateways may use them. */
   readonly isShared: boolean;
   open(pool: string): AffinityStore;
-  ledger(pool: string): LedgerClient;
+  viewStore(pool: string): ViewStoreClient;
   close(): Promise<void>;
 }
 
@@ -28,11 +28,11 @@ export async function openWorkerStores(
     const stores = await openStores(config, events);
     return { open: (pool) => stores.open(pool), remote: new Map(), close: () => stores.close() };
   }
-  const remote = new Map<string, RemoteStore>();
+  const remote = new Map<string, EmbeddedStoreClient>();
   return {
     remote,
     open: (pool) => {
-      const store = new RemoteStore(pool, calls);
+      const store = new EmbeddedStoreClient(pool, calls);
       remote.set(pool, store);
       return store;
     },
@@ -43,7 +43,7 @@ export async function openWorkerStores(
 export interface WorkerStores {
   open(pool: string): AffinityStore;
   /** By pool; none where the store is shared. */
-  readonly remote: ReadonlyMap<string, RemoteStore>;
+  readonly remote: ReadonlyMap<string, EmbeddedStoreClient>;
   close(): Promise<void>;
 }
 
@@ -93,8 +93,8 @@ export async function openStores(
     return {
       isShared: true,
       open: (pool) => new RedisStore(connection, pool, { keyPrefix, idleLifetimeMs: idleLifetime }),
-      ledger: (pool) =>
-        new RedisLedger(connection, pool, {
+      viewStore: (pool) =>
+        new RedisViewStore(connection, pool, {
           keyPrefix,
           leaseMs,
           joinMs: leaseMs * JOIN_SHARE,
@@ -109,8 +109,8 @@ export async function openStores(
   return {
     isShared: false,
     open: (pool) => embedded.store(pool, { idleLifetimeMs: idleLifetime }),
-    ledger: (pool) =>
-      new LocalLedger({
+    viewStore: (pool) =>
+      new LocalViewStore({
         leaseMs: 0,
         joinMs: 0,
         file: join(config.stateDir, `agreement-${pool}.json`),

@@ -1,12 +1,3 @@
-import { listenOn, socketOf } from './addresses.ts';
-import { watchClock } from './clock.ts';
-import { composeListener, cutOff } from './data-listener.ts';
-import type { DataPool } from './data-pool.ts';
-import { composeBindings, composeDataPool } from './data-pool.ts';
-import { bindingsEvents } from './events.ts';
-import { displayed, nameDisplay } from './names.ts';
-import { poolParts } from './pool-parts.ts';
-import { openWorkerStores } from './stores.ts';
 import type { PoolConfig } from '../config/schema.ts';
 import type { LifecycleState } from '../core/lifecycle.ts';
 import { shownState } from '../core/lifecycle.ts';
@@ -16,9 +7,18 @@ import type { ControllerCalls, ToController, ToWorker, WorkerCalls } from '../pr
 import { RemoteCoordinator } from '../process/ipc/remote-coordinator.ts';
 import { demandStore } from '../process/ipc/store-demand.ts';
 import type { Totals } from '../process/ipc/totals.ts';
-import type { Farewell, HostChannel, HostEvent, Init, RunningChild } from '../process/messages.ts';
+import type { HostChannel, HostEvent, Init, RunningChild, ShutdownCommand } from '../process/messages.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
+import { listenOn, socketOf } from './addresses.ts';
+import { watchClock } from './clock.ts';
+import { composeListener, cutOff } from './data-listener.ts';
+import type { DataPool } from './data-pool.ts';
+import { composeBindings, composeDataPool } from './data-pool.ts';
+import { bindingsEvents } from './events.ts';
+import { displayed, nameDisplay } from './names.ts';
+import { poolParts } from './pool-parts.ts';
+import { openWorkerStores } from './stores.ts';
 
 // Those who ask the controller wait for no longer than for the store, which it asks.
 const RENEW_MS = 1_000;
@@ -87,7 +87,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
       () => coordinator.agreedEpoch(name),
     );
     const guidance = {
-      standing: coordinator.standing(name),
+      routingState: coordinator.routingState(name),
       onChange: (listener: () => void) => void coordinator.onChange(name, listener),
       boundAgents: (instance: string) => coordinator.boundAgents(name, instance),
       addresses: (instance: string) => coordinator.addresses(name, instance),
@@ -109,9 +109,10 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
     {
       state: () =>
         shownState(state, {
-          isDrifted: pools.some(({ pool }) => pool.standing.isDrifted === true),
+          isDrifted: pools.some(({ pool }) => pool.routingState.isDrifted === true),
           isCutOff: pools.some(
-            ({ pool: { standing } }) => standing.cutOff.size > 0 || standing.claimFailure !== undefined,
+            ({ pool: { routingState } }) =>
+              routingState.cutOff.size > 0 || routingState.claimFailure !== undefined,
           ),
         }),
       isInMaintenance: () => inMaintenance,
@@ -142,7 +143,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
         coordinator.apply(message);
         break;
       case 'pools':
-        coordinator.guidedIn(message.pools);
+        coordinator.setPools(message.pools);
         break;
       case 'reassured':
         pools.find(({ pool }) => pool.name === message.pool)?.reassure();
@@ -187,7 +188,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
       const mono = performance.now();
       const wall = Date.now();
       for (const { pool, bindings } of pools) {
-        if (pool.standing.modeAt(mono, wall) === 'leased') void bindings.tend();
+        if (pool.routingState.modeAt(mono, wall) === 'leased') void bindings.tend();
       }
     }, TEND_EVERY_MS),
   ];
@@ -203,7 +204,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
   await listenOn(listener.fastify.server, socketOf(init, 'data'));
 
   return {
-    end: async ({ graceMs }: Farewell) => {
+    end: async ({ graceMs }: ShutdownCommand) => {
       const cut = setTimeout(() => cutOff(listener, server, logger), graceMs);
       await listener.ending.stopAccepting();
       clearTimeout(cut);

@@ -42,7 +42,7 @@ function placementOf(agent: number) {
 async function measure(
   title: string,
   store: AffinityStore,
-  fence: string,
+  fencingToken: string,
   sizes: () => Promise<Size[]>,
   withSession: boolean,
 ): Promise<void> {
@@ -53,7 +53,7 @@ async function measure(
     while (agents < size) {
       const batch: Promise<unknown>[] = [];
       for (let i = 0; i < IN_FLIGHT && agents < size; i += 1, agents += 1) {
-        batch.push(store.claim(namesOf(agents, withSession), placementOf(agents), fence));
+        batch.push(store.claim(namesOf(agents, withSession), placementOf(agents), fencingToken));
       }
       await Promise.all(batch);
       // As between requests: what the embedded store frees, it frees between turns of the event loop.
@@ -76,16 +76,16 @@ async function measure(
           { kind: 'session', value: `${newcomer}${i}` },
         ],
         placementOf(i),
-        fence,
+        fencingToken,
       ),
     );
     await probe('  claim of a known agent   ', () =>
-      store.claim(namesOf(Math.floor(Math.random() * size), withSession), placementOf(0), fence),
+      store.claim(namesOf(Math.floor(Math.random() * size), withSession), placementOf(0), fencingToken),
     );
     const kind = withSession ? 1 : 0;
     await probe('  claim by the session only', () => {
       const name = namesOf(Math.floor(Math.random() * size), withSession)[kind] as Name;
-      return store.claim([name], placementOf(0), fence);
+      return store.claim([name], placementOf(0), fencingToken);
     });
     await probe('  counts                   ', () => store.counts(), 50);
     await probe('  page of 100              ', () => store.list({ limit: 100 }), 50);

@@ -14,7 +14,7 @@ import { RedisStore } from '../../src/affinity/redis/store.ts';
 import type { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
-import { fenceKey } from '../../src/redis/keys.ts';
+import { fencingTokenKey } from '../../src/redis/keys.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 import { startBareReplica } from '../support/bare-replica.ts';
 import { eventually } from '../support/eventually.ts';
@@ -132,12 +132,12 @@ async function bindAgents(keyPrefix: string, gateways: readonly GatewayProcess[]
   const client = new Redis(redis.url);
   const store = new RedisStore(connection, POOL, { keyPrefix, idleLifetimeMs: 12 * 3_600_000 });
   await eventually(() => connection.ping());
-  const fence = (await client.get(fenceKey(keyPrefix, POOL))) ?? '';
+  const fencingToken = (await client.get(fencingTokenKey(keyPrefix, POOL))) ?? '';
   for (let agent = 0; agent < AGENTS; ) {
     const batch: Promise<unknown>[] = [];
     for (; batch.length < CLAIMS_AT_ONCE && agent < AGENTS; agent += 1) {
       const placement = { instance: `i${(agent % 10) + 1}`, incarnation: '' };
-      batch.push(store.claim([{ kind: 'user', value: `AGENT${agent}` }], placement, fence));
+      batch.push(store.claim([{ kind: 'user', value: `AGENT${agent}` }], placement, fencingToken));
     }
     await Promise.all(batch);
   }
@@ -192,9 +192,10 @@ async function change(coordinators: readonly PoolCoordinator[]): Promise<RedisCo
 
 function inEffect(coordinators: readonly PoolCoordinator[], health: 'up' | 'down'): void {
   const [first] = coordinators;
-  for (const { agreed, isEffective, standing } of coordinators) {
+  for (const { agreed, isEffective, routingState } of coordinators) {
     const isSo = isEffective && agreed.id === first?.agreed.id && agreed.instances['i1']?.health === health;
-    if (!isSo || standing.fence === '') throw new Error(`i1 is not ${health} in effect everywhere`);
+    if (!isSo || routingState.fencingToken === '')
+      throw new Error(`i1 is not ${health} in effect everywhere`);
   }
 }
 

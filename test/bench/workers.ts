@@ -110,7 +110,7 @@ try {
   bench.onClose(async () => lift());
   const held = await measure(contenders, HELD);
   print(`\nEach process that carries held to ${SHARE_OF_A_CORE * 100} % of a core:\n\n${tableOf(held)}`);
-  process.exitCode = judge(atTheLimit, held) ? 0 : 1;
+  process.exitCode = check(atTheLimit, held) ? 0 : 1;
 } finally {
   await bench.close();
 }
@@ -216,7 +216,7 @@ function tableOf(samples: Samples): string {
 }
 
 /** Prints the targets and what became of them; true where all are met. */
-function judge(atTheLimit: Samples, held: Samples): boolean {
+function check(atTheLimit: Samples, held: Samples): boolean {
   const costs = (name: Contender): number[] => (atTheLimit[name] ?? []).map(({ carrying }) => carrying);
   const rates = (name: Contender): number[] => (held[name] ?? []).map(({ rate }) => rate);
   const rateOfOne = meansOf(rates('one'), rates('otherOne'));

@@ -93,7 +93,8 @@ export function measure(
     bereft: [...homes.keys()].filter(isBereft).length,
     moved: [...strangers].filter(isBereft).length,
     movedInVain: [...strangers].filter((agent) => !isBereft(agent)).length,
-    recoveryMs: hindered.length === 0 ? undefined : Math.max(...hindered.map((h) => h.endedAt)) - from,
+    recoveryMs:
+      hindered.length === 0 ? undefined : Math.max(...hindered.map((processes) => processes.endedAt)) - from,
     lost: again.length - back.length,
     slowestMs: times.at(-1) ?? 0,
     p99Ms: times[Math.floor(times.length * 0.99)] ?? 0,

@@ -215,9 +215,9 @@ async function promotion({ redis, gateways }: Stage, findings: Findings): Promis
 export async function isAtWork(gateway: StagedGateway, mode: Mode): Promise<PoolStatus> {
   const status = await statusOf(gateway, mode);
   if (status === undefined) throw new Error(`${gateway.name} does not tell`);
-  const { standing, view, affinity } = status;
-  if (standing === 'leased' && view.effective && affinity.available) return status;
-  throw new Error(`${gateway.name}, pool ${mode}: ${standing}, ${JSON.stringify(view)}`);
+  const { standing: routingState, view, affinity } = status;
+  if (routingState === 'leased' && view.effective && affinity.available) return status;
+  throw new Error(`${gateway.name}, pool ${mode}: ${routingState}, ${JSON.stringify(view)}`);
 }
 
 /** The instance goes on serving whoever reaches it, so nothing but the lease keeps the stopped gateway from using it. */

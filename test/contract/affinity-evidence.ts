@@ -15,12 +15,12 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
   describe(`${name} weighs names`, () => {
     const opened: OpenStore[] = [];
     let store: AffinityStore;
-    let fence: string;
+    let fencingToken: string;
 
     async function openFor(idleLifetimeMs: number): Promise<void> {
       const one = await open(idleLifetimeMs);
       opened.push(one);
-      ({ store, fence } = one);
+      ({ store, fencingToken } = one);
     }
     beforeEach(() => openFor(HOUR_MS));
     afterEach(async () => {
@@ -29,14 +29,14 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
 
     /** Where the names lead; an unknown agent is bound to `instance`. */
     async function claim(names: readonly RequestName[], instance: string): Promise<string> {
-      return (await store.claim(names, at(instance), fence)).binding.instance;
+      return (await store.claim(names, at(instance), fencingToken)).binding.instance;
     }
 
     test('a session that is bound alone stays, also where its bodies name users', async () => {
       await claim([user('OTHER')], 'a');
       await claim([session('s1')], 'b');
 
-      const asked = await store.claim([found(user('OTHER')), session('s1')], at('c'), fence);
+      const asked = await store.claim([found(user('OTHER')), session('s1')], at('c'), fencingToken);
 
       expect(asked).toMatchObject({ by: 'session', conflict: at('a'), binding: { instance: 'b' } });
       expect(await claim([session('s1')], 'c')).toBe('b');
@@ -79,7 +79,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
     test('a user who is found joins a session that has none, and no agent is moved', async () => {
       await claim([session('s1')], 'a');
 
-      const joined = await store.claim([found(user('MILLER')), found(session('s1'))], at('b'), fence);
+      const joined = await store.claim([found(user('MILLER')), found(session('s1'))], at('b'), fencingToken);
 
       expect(joined).toMatchObject({ by: 'take-found', made: false, binding: { instance: 'a' } });
       expect(await claim([user('MILLER')], 'c')).toBe('a');
@@ -91,7 +91,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
     test('a user who is asserted with a session is where that was used, though others were found beside it', async () => {
       await claim([found(user('OTHER')), session('s1')], 'a');
 
-      const known = await store.claim([user('MILLER'), session('s1')], at('b'), fence);
+      const known = await store.claim([user('MILLER'), session('s1')], at('b'), fencingToken);
 
       expect(known).toMatchObject({
         by: 'take',
@@ -107,7 +107,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       await claim([found(user('MILLER'))], 'a');
       await claim([session('s1')], 'b');
 
-      const known = await store.claim([user('MILLER'), session('s1')], at('c'), fence);
+      const known = await store.claim([user('MILLER'), session('s1')], at('c'), fencingToken);
 
       expect(known).toMatchObject({
         by: 'take',
@@ -129,11 +129,15 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
     });
 
     test('that a user was only found is not forgotten by moves and renewals', async () => {
-      const { binding } = await store.claim([found(user('MILLER')), found(session('s1'))], at('a'), fence);
-      await store.rebind(binding, at('b'), fence);
+      const { binding } = await store.claim(
+        [found(user('MILLER')), found(session('s1'))],
+        at('a'),
+        fencingToken,
+      );
+      await store.rebind(binding, at('b'), fencingToken);
       await store.renew([user('MILLER'), session('s1')]);
 
-      const known = await store.claim([user('SMITH'), session('s1')], at('c'), fence);
+      const known = await store.claim([user('SMITH'), session('s1')], at('c'), fencingToken);
 
       expect(known).toMatchObject({ by: 'take', binding: { root: user('SMITH'), instance: 'b' } });
       await claim([session('s2')], 'd');
@@ -166,12 +170,12 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       await claim([user('B'), session('s1')], 'b');
       expect((await store.renew([session('s1')]))?.root).toEqual(user('B'));
 
-      const back = await store.claim([user('A'), session('s1')], at('c'), fence);
+      const back = await store.claim([user('A'), session('s1')], at('c'), fencingToken);
 
       expect(back).toMatchObject({ by: 'user', binding: { root: user('A'), instance: 'a' } });
       expect(back.conflict).toBeUndefined();
       expect(await store.renew([session('s1')])).toBeUndefined();
-      await expect(store.claim([session('s1')], at('c'), fence)).rejects.toBeInstanceOf(NamesNoAgent);
+      await expect(store.claim([session('s1')], at('c'), fencingToken)).rejects.toBeInstanceOf(NamesNoAgent);
       expect(await claim([user('B'), session('s1')], 'c')).toBe('b');
       expect(await claim([found(user('NEW')), session('s1')], 'c')).toBe('c');
       expect(await store.renew([session('s1')])).toBeUndefined();
@@ -180,18 +184,18 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
 
     test('a session that more users take turns with is shared too', async () => {
       for (const value of ['A', 'B', 'C', 'D']) await claim([user(value), session('s1')], 'a');
-      expect((await store.claim([user('A'), session('s1')], at('a'), fence)).by).toBe('user');
+      expect((await store.claim([user('A'), session('s1')], at('a'), fencingToken)).by).toBe('user');
     });
 
     test('a shared session is not written back, and is a name again when an operator releases it', async () => {
       for (const value of ['A', 'B', 'A']) await claim([user(value), session('s1')], 'a');
-      const { binding } = await store.claim([user('A')], at('a'), fence);
+      const { binding } = await store.claim([user('A')], at('a'), fencingToken);
 
       await store.restore([{ binding, aliases: [session('s1')], epoch: 1 }]);
       expect(await store.renew([session('s1')])).toBeUndefined();
       await store.release(session('s1'));
 
-      const { root } = (await store.claim([session('s1')], at('b'), fence)).binding;
+      const { root } = (await store.claim([session('s1')], at('b'), fencingToken)).binding;
       expect(root).toEqual(storedForm(session('s1')));
     });
 
@@ -199,7 +203,9 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       await openFor(200);
       await eventually(async () => {
         for (const value of ['A', 'B', 'A']) await claim([user(value), session('s1')], 'a');
-        await expect(store.claim([session('s1')], at('b'), fence)).rejects.toBeInstanceOf(NamesNoAgent);
+        await expect(store.claim([session('s1')], at('b'), fencingToken)).rejects.toBeInstanceOf(
+          NamesNoAgent,
+        );
       });
 
       // Asking for it is using it, so it is asked for more rarely than that.

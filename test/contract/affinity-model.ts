@@ -150,10 +150,10 @@ class Model {
   }
 }
 
-type Step = (model: Model, store: AffinityStore, fence: string) => Promise<void>;
+type Step = (model: Model, store: AffinityStore, fencingToken: string) => Promise<void>;
 
 /** An empty pool, and a fence that holds there. */
-export type OpenPool = () => Promise<{ readonly store: AffinityStore; readonly fence: string }>;
+export type OpenPool = () => Promise<{ readonly store: AffinityStore; readonly fencingToken: string }>;
 
 const users = fc.constantFrom('A', 'B', 'C').map(user);
 const evidence = fc.record({ found: fc.boolean() });
@@ -186,8 +186,8 @@ const steps: fc.Arbitrary<[string, Step]> = fc.oneof(
 function claimStep(names: readonly RequestName[], place: Placement): [string, Step] {
   return [
     `claim ${names.map((name) => keyOf(name) + (name.found === true ? '?' : ''))} ${place.instance}/${place.incarnation}`,
-    async (model, store, fence) => {
-      const claimed = store.claim(names, place, fence).catch((error: unknown) => {
+    async (model, store, fencingToken) => {
+      const claimed = store.claim(names, place, fencingToken).catch((error: unknown) => {
         if (error instanceof NamesNoAgent) return 'no-agent';
         throw error;
       });
@@ -199,10 +199,10 @@ function claimStep(names: readonly RequestName[], place: Placement): [string, St
 function rebindStep(which: number, place: Placement): [string, Step] {
   return [
     `rebind #${which} ${place.instance}/${place.incarnation}`,
-    async (model, store, fence) => {
+    async (model, store, fencingToken) => {
       const expected = model.seen[which % (model.seen.length || 1)];
       if (expected === undefined) return;
-      expect(await store.rebind(expected, place, fence)).toEqual(model.rebind(expected, place));
+      expect(await store.rebind(expected, place, fencingToken)).toEqual(model.rebind(expected, place));
     },
   ];
 }
@@ -243,9 +243,9 @@ function restoreStep(which: number, aliases: readonly Name[]): [string, Step] {
 export async function behavesLikeTheModel(open: OpenPool, runs: number): Promise<void> {
   await fc.assert(
     fc.asyncProperty(fc.array(steps, { maxLength: 30 }), async (history) => {
-      const { store, fence } = await open();
+      const { store, fencingToken } = await open();
       const model = new Model();
-      for (const [, step] of history) await step(model, store, fence);
+      for (const [, step] of history) await step(model, store, fencingToken);
       expect(new Map(await store.counts())).toEqual(model.counts());
       for (const name of [...model.roots.values()].map((binding) => binding.root)) {
         expect(await store.renew([name])).toEqual(model.resolve(name));
@@ -260,9 +260,9 @@ export async function behavesLikeTheModel(open: OpenPool, runs: number): Promise
 export async function listsLikeTheModel(open: OpenPool, runs: number): Promise<void> {
   await fc.assert(
     fc.asyncProperty(fc.array(steps, { minLength: 10, maxLength: 30 }), async (history) => {
-      const { store, fence } = await open();
+      const { store, fencingToken } = await open();
       const model = new Model();
-      for (const [, step] of history) await step(model, store, fence);
+      for (const [, step] of history) await step(model, store, fencingToken);
       const listed = (await listAll(store, { limit: 2 })).map(({ binding }) => binding);
       const byKey = (a: Binding, b: Binding): number => (keyOf(a.root) < keyOf(b.root) ? -1 : 1);
       expect(listed.sort(byKey)).toEqual([...model.roots.values()].sort(byKey));

@@ -9,7 +9,7 @@ import { eventually } from '../support/eventually.ts';
 export interface OpenStore {
   readonly store: AffinityStore;
   /** Holds at the store. */
-  readonly fence: string;
+  readonly fencingToken: string;
   close(): Promise<void>;
 }
 
@@ -27,12 +27,12 @@ export function affinityStoreContract(
   describe(`${name} as an AffinityStore`, () => {
     const opened: OpenStore[] = [];
     let store: AffinityStore;
-    let fence: string;
+    let fencingToken: string;
 
     async function openFor(idleLifetimeMs: number): Promise<AffinityStore> {
       const one = await open(idleLifetimeMs);
       opened.push(one);
-      fence = one.fence;
+      fencingToken = one.fencingToken;
       return one.store;
     }
 
@@ -44,8 +44,8 @@ export function affinityStoreContract(
     });
 
     test('the first claim makes the binding, and every later one learns it', async () => {
-      const first = await store.claim([user('MILLER')], at('a'), fence);
-      const second = await store.claim([user('MILLER')], at('b'), fence);
+      const first = await store.claim([user('MILLER')], at('a'), fencingToken);
+      const second = await store.claim([user('MILLER')], at('b'), fencingToken);
 
       expect(first).toMatchObject({
         binding: { root: user('MILLER'), instance: 'a', incarnation: '1', generation: 1 },
@@ -56,16 +56,18 @@ export function affinityStoreContract(
 
     test('of simultaneous claims exactly one makes the binding', async () => {
       const proposals = ['a', 'b', 'c', 'd'];
-      const claims = await Promise.all(proposals.map((id) => store.claim([user('MILLER')], at(id), fence)));
+      const claims = await Promise.all(
+        proposals.map((id) => store.claim([user('MILLER')], at(id), fencingToken)),
+      );
 
       expect(claims.filter((claim) => claim.made)).toHaveLength(1);
       expect(new Set(claims.map((claim) => claim.binding.instance)).size).toBe(1);
     });
 
     test('a session claimed with its user leads to the user’s binding when it comes alone', async () => {
-      await store.claim([user('MILLER'), session('s1')], at('a'), fence);
+      await store.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
 
-      const alone = await store.claim([session('s1')], at('b'), fence);
+      const alone = await store.claim([session('s1')], at('b'), fencingToken);
 
       expect(alone).toMatchObject({
         binding: { root: user('MILLER'), instance: 'a', incarnation: '1', generation: 1 },
@@ -74,63 +76,65 @@ export function affinityStoreContract(
     });
 
     test('a new session of a known user stays where the user is', async () => {
-      await store.claim([user('MILLER'), session('s1')], at('a'), fence);
+      await store.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
 
-      const relogon = await store.claim([user('MILLER'), session('s2')], at('b'), fence);
+      const relogon = await store.claim([user('MILLER'), session('s2')], at('b'), fencingToken);
 
       expect(relogon.binding.instance).toBe('a');
       expect(relogon.conflict).toBeUndefined();
-      expect((await store.claim([session('s2')], at('b'), fence)).binding.instance).toBe('a');
+      expect((await store.claim([session('s2')], at('b'), fencingToken)).binding.instance).toBe('a');
     });
 
     test('a session without a user holds a binding of its own, under a name that does not show it', async () => {
-      const { binding } = await store.claim([session('secret-value')], at('a'), fence);
+      const { binding } = await store.claim([session('secret-value')], at('a'), fencingToken);
 
       expect(binding.root).toEqual(storedForm(session('secret-value')));
       expect(JSON.stringify(await store.list({}))).not.toContain('secret');
     });
 
     test('a user takes over what its session was bound to, and nobody is moved by that', async () => {
-      await store.claim([session('s1')], at('a', '7'), fence);
+      await store.claim([session('s1')], at('a', '7'), fencingToken);
 
-      const known = await store.claim([user('MILLER'), session('s1')], at('b'), fence);
+      const known = await store.claim([user('MILLER'), session('s1')], at('b'), fencingToken);
 
       expect(known).toMatchObject({
         binding: { root: user('MILLER'), instance: 'a', incarnation: '7', generation: 2 },
         made: false,
       });
-      expect((await store.claim([session('s1')], at('b'), fence)).binding).toEqual(known.binding);
+      expect((await store.claim([session('s1')], at('b'), fencingToken)).binding).toEqual(known.binding);
       expect(await store.counts()).toEqual(new Map([['a', 1]]));
     });
 
     test('a session bound elsewhere follows its user, and the caller is told from where', async () => {
-      await store.claim([user('MILLER')], at('a'), fence);
-      await store.claim([session('s1')], at('b', '5'), fence);
+      await store.claim([user('MILLER')], at('a'), fencingToken);
+      await store.claim([session('s1')], at('b', '5'), fencingToken);
 
-      const claim = await store.claim([user('MILLER'), session('s1')], at('c'), fence);
+      const claim = await store.claim([user('MILLER'), session('s1')], at('c'), fencingToken);
 
       expect(claim.binding).toMatchObject({ root: user('MILLER'), instance: 'a', generation: 1 });
       expect(claim.conflict).toEqual(at('b', '5'));
       expect(await store.counts()).toEqual(new Map([['a', 1]]));
-      expect((await store.claim([user('MILLER'), session('s1')], at('c'), fence)).conflict).toBeUndefined();
+      expect(
+        (await store.claim([user('MILLER'), session('s1')], at('c'), fencingToken)).conflict,
+      ).toBeUndefined();
     });
 
     test('a session of one user that comes with another known user follows that one', async () => {
-      await store.claim([user('MILLER'), session('s1')], at('a'), fence);
-      await store.claim([user('SMITH')], at('b'), fence);
+      await store.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
+      await store.claim([user('SMITH')], at('b'), fencingToken);
 
-      const claim = await store.claim([user('SMITH'), session('s1')], at('c'), fence);
+      const claim = await store.claim([user('SMITH'), session('s1')], at('c'), fencingToken);
 
       expect(claim.binding.instance).toBe('b');
       expect(claim.conflict).toEqual(at('a'));
-      expect((await store.claim([session('s1')], at('c'), fence)).binding.root).toEqual(user('SMITH'));
-      expect((await store.claim([user('MILLER')], at('c'), fence)).binding.instance).toBe('a');
+      expect((await store.claim([session('s1')], at('c'), fencingToken)).binding.root).toEqual(user('SMITH'));
+      expect((await store.claim([user('MILLER')], at('c'), fencingToken)).binding.instance).toBe('a');
     });
 
     test('a session of one user that comes with an unknown user follows the new binding', async () => {
-      await store.claim([user('MILLER'), session('s1')], at('a'), fence);
+      await store.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
 
-      const claim = await store.claim([user('SMITH'), session('s1')], at('b'), fence);
+      const claim = await store.claim([user('SMITH'), session('s1')], at('b'), fencingToken);
 
       expect(claim.made).toBe(true);
       expect(claim.binding).toMatchObject({ root: user('SMITH'), instance: 'b', generation: 1 });
@@ -138,56 +142,59 @@ export function affinityStoreContract(
     });
 
     test('a session that follows to the same place is no conflict', async () => {
-      await store.claim([user('MILLER'), session('s1')], at('a'), fence);
+      await store.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
 
-      const claim = await store.claim([user('SMITH'), session('s1')], at('a'), fence);
+      const claim = await store.claim([user('SMITH'), session('s1')], at('a'), fencingToken);
 
       expect(claim.conflict).toBeUndefined();
-      expect((await store.claim([session('s1')], at('b'), fence)).binding.root).toEqual(user('SMITH'));
+      expect((await store.claim([session('s1')], at('b'), fencingToken)).binding.root).toEqual(user('SMITH'));
     });
 
     test('another incarnation of the same instance is another place', async () => {
-      await store.claim([session('s1')], at('a', '1'), fence);
-      await store.claim([user('MILLER')], at('a', '2'), fence);
+      await store.claim([session('s1')], at('a', '1'), fencingToken);
+      await store.claim([user('MILLER')], at('a', '2'), fencingToken);
 
-      const claim = await store.claim([user('MILLER'), session('s1')], at('a', '2'), fence);
+      const claim = await store.claim([user('MILLER'), session('s1')], at('a', '2'), fencingToken);
 
       expect(claim.conflict).toEqual(at('a', '1'));
     });
 
     test('rebind moves a binding once when two gateways fail over together', async () => {
-      const { binding } = await store.claim([user('MILLER'), session('s1')], at('a'), fence);
+      const { binding } = await store.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
 
       const [x, y] = await Promise.all([
-        store.rebind(binding, at('b'), fence),
-        store.rebind(binding, at('c'), fence),
+        store.rebind(binding, at('b'), fencingToken),
+        store.rebind(binding, at('c'), fencingToken),
       ]);
 
       expect(x.binding).toEqual(y.binding);
       expect(x.binding.generation).toBe(2);
       expect([x.made, y.made].sort()).toEqual([false, true]);
-      expect((await store.claim([session('s1')], at('d'), fence)).binding).toEqual(x.binding);
+      expect((await store.claim([session('s1')], at('d'), fencingToken)).binding).toEqual(x.binding);
       expect(await store.counts()).toEqual(new Map([[x.binding.instance, 1]]));
     });
 
     test('rebind makes a binding that has ended meanwhile, one generation on', async () => {
-      const { binding } = await store.claim([user('MILLER')], at('a'), fence);
+      const { binding } = await store.claim([user('MILLER')], at('a'), fencingToken);
       await store.release(user('MILLER'));
 
-      const claim = await store.rebind(binding, at('b'), fence);
+      const claim = await store.rebind(binding, at('b'), fencingToken);
 
       expect(claim).toEqual({ binding: { ...binding, instance: 'b', generation: 2 }, made: true });
     });
 
     test('rebind of a session that has become a user’s returns the user’s binding', async () => {
-      const { binding } = await store.claim([session('s1')], at('a'), fence);
-      const known = await store.claim([user('MILLER'), session('s1')], at('a'), fence);
+      const { binding } = await store.claim([session('s1')], at('a'), fencingToken);
+      const known = await store.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
 
-      expect(await store.rebind(binding, at('b'), fence)).toEqual({ binding: known.binding, made: false });
+      expect(await store.rebind(binding, at('b'), fencingToken)).toEqual({
+        binding: known.binding,
+        made: false,
+      });
     });
 
     test('renew returns the binding that holds and makes none', async () => {
-      const { binding } = await store.claim([user('MILLER'), session('s1')], at('a'), fence);
+      const { binding } = await store.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
 
       expect(await store.renew([user('MILLER'), session('s1'), session('s2')])).toEqual(binding);
       expect(await store.renew([session('s1')])).toEqual(binding);
@@ -196,13 +203,13 @@ export function affinityStoreContract(
     });
 
     test('renew takes names in the form in which the store told them', async () => {
-      const { binding } = await store.claim([session('s1')], at('a'), fence);
+      const { binding } = await store.claim([session('s1')], at('a'), fencingToken);
 
       expect(await store.renew([binding.root])).toEqual(binding);
     });
 
     test('release ends a binding by any of its names', async () => {
-      await store.claim([user('MILLER'), session('s1')], at('a'), fence);
+      await store.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
       await store.release(session('s1'));
 
       expect(await store.renew([user('MILLER')])).toBeUndefined();
@@ -212,7 +219,7 @@ export function affinityStoreContract(
     });
 
     test('restore writes back what is missing, and what the store holds wins', async () => {
-      await store.claim([user('SMITH')], at('b'), fence);
+      await store.claim([user('SMITH')], at('b'), fencingToken);
       const lost: Binding = { root: user('MILLER'), instance: 'a', incarnation: '1', generation: 4 };
       const stale: Binding = { root: user('SMITH'), instance: 'a', incarnation: '1', generation: 9 };
 
@@ -222,17 +229,17 @@ export function affinityStoreContract(
       ]);
 
       expect(held).toEqual([lost, { root: user('SMITH'), instance: 'b', incarnation: '1', generation: 1 }]);
-      expect((await store.claim([session('s1')], at('c'), fence)).binding).toEqual(lost);
-      expect((await store.claim([session('s2')], at('c'), fence)).binding.instance).toBe('b');
+      expect((await store.claim([session('s1')], at('c'), fencingToken)).binding).toEqual(lost);
+      expect((await store.claim([session('s2')], at('c'), fencingToken)).binding.instance).toBe('b');
     });
 
     test('restore leaves an alias that means something else by now', async () => {
-      await store.claim([user('SMITH'), session('s1')], at('b'), fence);
+      await store.claim([user('SMITH'), session('s1')], at('b'), fencingToken);
       const lost: Binding = { root: user('MILLER'), instance: 'a', incarnation: '1', generation: 1 };
 
       await store.restore([{ binding: lost, aliases: [session('s1')], epoch: 1 }]);
 
-      expect((await store.claim([session('s1')], at('c'), fence)).binding.root).toEqual(user('SMITH'));
+      expect((await store.claim([session('s1')], at('c'), fencingToken)).binding.root).toEqual(user('SMITH'));
     });
 
     test('restore takes hundreds of bindings at once', async () => {
@@ -253,7 +260,7 @@ export function affinityStoreContract(
 
     test('counts and listings tell the live bindings of each instance', async () => {
       for (let i = 0; i < 30; i += 1) {
-        await store.claim([user(`U${i}`), session(`s${i}`)], at(i % 3 === 0 ? 'a' : 'b'), fence);
+        await store.claim([user(`U${i}`), session(`s${i}`)], at(i % 3 === 0 ? 'a' : 'b'), fencingToken);
       }
 
       expect(new Map(await store.counts())).toEqual(
@@ -274,7 +281,7 @@ export function affinityStoreContract(
     });
 
     test('a page is no longer than its limit and the last has no cursor', async () => {
-      for (let i = 0; i < 5; i += 1) await store.claim([user(`U${i}`)], at('a'), fence);
+      for (let i = 0; i < 5; i += 1) await store.claim([user(`U${i}`)], at('a'), fencingToken);
 
       const first = await store.list({ limit: 3 });
       const second = await store.list({
@@ -289,9 +296,10 @@ export function affinityStoreContract(
     });
 
     test('a listing tells the aliases too where they are asked for, each with its root', async () => {
-      for (let i = 0; i < 12; i += 1) await store.claim([user(`U${i}`), session(`s${i}`)], at('a'), fence);
-      await store.claim([user('U3'), session('again')], at('b'), fence);
-      await store.claim([session('alone')], at('b'), fence);
+      for (let i = 0; i < 12; i += 1)
+        await store.claim([user(`U${i}`), session(`s${i}`)], at('a'), fencingToken);
+      await store.claim([user('U3'), session('again')], at('b'), fencingToken);
+      await store.claim([session('alone')], at('b'), fencingToken);
 
       const told = await tellAll(store, 5);
 
@@ -308,17 +316,17 @@ export function affinityStoreContract(
     test('names keep every character that they have', async () => {
       const odd = ['A|B', 'Ä Ö\nÜ', '=x', '>1|y', '{z}', '', 'L'.repeat(300), '"\\"', 'N\u0000L'];
       for (const [i, value] of odd.entries()) {
-        const { binding } = await store.claim([user(value), session(`s${i}`)], at('a'), fence);
+        const { binding } = await store.claim([user(value), session(`s${i}`)], at('a'), fencingToken);
         expect(binding.root).toEqual(storedForm(user(value)));
-        expect((await store.claim([session(`s${i}`)], at('b'), fence)).binding).toEqual(binding);
+        expect((await store.claim([session(`s${i}`)], at('b'), fencingToken)).binding).toEqual(binding);
       }
       expect(await listAll(store, { limit: 3 })).toHaveLength(odd.length);
     });
 
     test('kinds of names do not mix', async () => {
-      await store.claim([user('X')], at('a'), fence);
-      await store.claim([{ kind: 'address', value: 'X' }], at('b'), fence);
-      await store.claim([session('X')], at('c'), fence);
+      await store.claim([user('X')], at('a'), fencingToken);
+      await store.claim([{ kind: 'address', value: 'X' }], at('b'), fencingToken);
+      await store.claim([session('X')], at('c'), fencingToken);
 
       expect(await store.counts()).toEqual(
         new Map([
@@ -330,13 +338,13 @@ export function affinityStoreContract(
     });
 
     test('an unknown or unwieldy incarnation is kept in a form that can be compared', async () => {
-      const unknown = await store.claim([user('A')], at('a', ''), fence);
+      const unknown = await store.claim([user('A')], at('a', ''), fencingToken);
       const unwieldy = await store.claim(
         [user('B')],
         at('a', 'Sun Nov 22 01:36:00 UTC 2026 | pid 4711'),
-        fence,
+        fencingToken,
       );
-      const again = await store.claim([user('B')], at('a', unwieldy.binding.incarnation), fence);
+      const again = await store.claim([user('B')], at('a', unwieldy.binding.incarnation), fencingToken);
 
       expect(unknown.binding.incarnation).toBe('');
       expect(unwieldy.binding.incarnation).toMatch(/^[A-Za-z0-9_-]{22}$/);
@@ -344,14 +352,14 @@ export function affinityStoreContract(
     });
 
     test('an instance id that configuration would not allow is refused', async () => {
-      await expect(store.claim([user('A')], at('a|b'), fence)).rejects.toThrow(TypeError);
+      await expect(store.claim([user('A')], at('a|b'), fencingToken)).rejects.toThrow(TypeError);
     });
 
     test('a binding that nobody renews ends, and counts and listings agree with that', async () => {
       const short = await openFor(200);
       const begun = performance.now();
-      await short.claim([user('MILLER'), session('s1')], at('a'), fence);
-      await short.claim([user('SMITH')], at('b'), fence);
+      await short.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
+      await short.claim([user('SMITH')], at('b'), fencingToken);
 
       await eventually(async () => {
         expect(await short.counts()).toEqual(new Map());
@@ -360,7 +368,7 @@ export function affinityStoreContract(
       expect(performance.now() - begun).toBeGreaterThanOrEqual(195);
       expect((await short.list({})).bindings).toEqual([]);
       expect(await short.renew([user('MILLER')])).toBeUndefined();
-      expect(await short.claim([session('s1')], at('c'), fence)).toMatchObject({
+      expect(await short.claim([session('s1')], at('c'), fencingToken)).toMatchObject({
         made: true,
         binding: { instance: 'c', generation: 1 },
       });
@@ -373,7 +381,7 @@ export function affinityStoreContract(
       const names = [user('MILLER'), session('s1')];
       let begun = performance.now();
       let renewed = begun;
-      let { binding } = await short.claim(names, at('a'), fence);
+      let { binding } = await short.claim(names, at('a'), fencingToken);
 
       await eventually(
         async () => {
@@ -383,7 +391,7 @@ export function affinityStoreContract(
           if (held === undefined && performance.now() - renewed >= lifetimeMs) {
             begun = performance.now();
             renewed = begun;
-            ({ binding } = await short.claim(names, at('a'), fence));
+            ({ binding } = await short.claim(names, at('a'), fencingToken));
           } else {
             expect(held).toEqual(binding);
             renewed = now;
@@ -398,10 +406,10 @@ export function affinityStoreContract(
 
     test('a session whose user’s binding has ended is free', async () => {
       const short = await openFor(400);
-      const first = await short.claim([user('MILLER'), session('s1')], at('a'), fence);
+      const first = await short.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
       await short.release(user('MILLER'));
 
-      const claim = await short.claim([session('s1')], at('b'), fence);
+      const claim = await short.claim([session('s1')], at('b'), fencingToken);
 
       expect(first.made).toBe(true);
       expect(claim).toMatchObject({

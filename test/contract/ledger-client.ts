@@ -1,17 +1,17 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { ViewStoreClient } from '../../src/core/ports.ts';
 import type { AgreedView, PoolEvent } from '../../src/core/view/agreed-view.ts';
 import { NO_VIEW } from '../../src/core/view/agreed-view.ts';
-import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
-import type { Opinion } from '../../src/core/view/health-report.ts';
+import type { HealthReport } from '../../src/core/view/health-report.ts';
 import type { Policy } from '../../src/core/view/policy.ts';
 import { NO_POLICY } from '../../src/core/view/policy.ts';
-import type { LedgerClient } from '../../src/core/ports.ts';
+import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
 import { nextSeq, request } from '../support/ledger-requests.ts';
 
 /** An empty ledger, and ways to it. */
 export interface OpenLedger {
   /** Another replica's way to the same ledger. */
-  connect(): LedgerClient;
+  connect(): ViewStoreClient;
   /** Sets the ledger's clock on, or back where negative. */
   passTime(ms: number): Promise<void>;
   /** Makes the store begin another life with all that it holds. Missing where it has but one. */
@@ -35,30 +35,30 @@ export const TIMES: LedgerTimes = { leaseMs: 60_000, joinMs: 20_000 };
  * the life.
  */
 export async function letOpen(
-  ledger: Pick<OpenLedger, 'passTime'>,
+  viewStore: Pick<OpenLedger, 'passTime'>,
   { leaseMs }: LedgerTimes,
-  replicas: readonly (readonly [LedgerClient, string])[],
+  replicas: readonly (readonly [ViewStoreClient, string])[],
 ): Promise<string> {
   let restored = '';
   const sync = async (): Promise<void> => {
     for (const [client, replica] of replicas)
-      restored = (await client.sync(request(replica, { restored }))).life;
+      restored = (await client.sync(request(replica, { restored }))).storeGeneration;
   };
   // Twice, for they write back to the life of which they hear first.
   await sync();
   for (let third = 0; third < 3; third += 1) {
-    await ledger.passTime(leaseMs / 3);
+    await viewStore.passTime(leaseMs / 3);
     await sync();
   }
   return restored;
 }
 
 /** Numbers requests as they are sent, so that a test may send one twice. */
-export function numbered(client: LedgerClient): LedgerClient {
+export function numbered(client: ViewStoreClient): ViewStoreClient {
   return {
     sync: (sent) => client.sync({ ...sent, seq: nextSeq() }),
     propose: (proposal) => client.propose(proposal),
-    decree: (decree) => client.decree(decree),
+    commitPolicy: (decree) => client.commitPolicy(decree),
     leave: (replica) => client.leave(replica),
     events: (limit) => client.events(limit),
     suspect: (instance) => client.suspect(instance),
@@ -86,7 +86,7 @@ export function viewOf(epoch: number, unique: string): AgreedView {
   };
 }
 
-export const OPINION: Opinion = {
+export const OPINION: HealthReport = {
   verdicts: { a: { health: 'up', incarnation: 'λ', emptyAt: 0 } },
   settled: true,
   idle: false,
@@ -100,25 +100,25 @@ export function policyOf(version: number): Policy {
   return { ...NO_POLICY, version, failback: { kind: 'immediate' }, failbackBy: 'operator' };
 }
 
-/** What every {@link LedgerClient} must do. Each adapter's test file calls this once. */
+/** What every {@link ViewStoreClient} must do. Each adapter's test file calls this once. */
 export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
   describe(`${name} as a LedgerClient`, () => {
-    let ledger: OpenLedger;
-    let one: LedgerClient;
-    let two: LedgerClient;
+    let viewStore: OpenLedger;
+    let one: ViewStoreClient;
+    let two: ViewStoreClient;
 
     beforeEach(async () => {
-      ledger = await open(TIMES);
-      [one, two] = [numbered(ledger.connect()), numbered(ledger.connect())];
+      viewStore = await open(TIMES);
+      [one, two] = [numbered(viewStore.connect()), numbered(viewStore.connect())];
     });
     afterEach(async () => {
       for (const client of [one, two]) await client.close();
-      await ledger.close();
+      await viewStore.close();
     });
 
-    const openForOne = (): Promise<string> => letOpen(ledger, TIMES, [[one, 'r1']]);
+    const openForOne = (): Promise<string> => letOpen(viewStore, TIMES, [[one, 'r1']]);
     const openForBoth = (): Promise<string> =>
-      letOpen(ledger, TIMES, [
+      letOpen(viewStore, TIMES, [
         [one, 'r1'],
         [two, 'r2'],
       ]);
@@ -128,20 +128,20 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
       test('an empty ledger opens when a lease has passed, and grants one only then', async () => {
         const first = await one.sync(request('r1'));
         expect(first).toMatchObject({ open: false, granted: false, wantsState: false, replicas: 1 });
-        expect(first).toMatchObject({ epoch: 0, viewId: '', effective: true, fence: '' });
-        expect(first.life).not.toBe('');
-        const restored = first.life;
+        expect(first).toMatchObject({ epoch: 0, viewId: '', effective: true, fencingToken: '' });
+        expect(first.storeGeneration).not.toBe('');
+        const restored = first.storeGeneration;
         for (let third = 1; third < 3; third += 1) {
-          await ledger.passTime(THIRD);
+          await viewStore.passTime(THIRD);
           const reply = await one.sync(request('r1', { restored }));
           expect(reply).toMatchObject({ open: false, granted: false });
         }
 
-        await ledger.passTime(THIRD);
+        await viewStore.passTime(THIRD);
 
         // Without a view there is nothing that a claim could have been made from.
         const reply = await one.sync(request('r1', { restored }));
-        expect(reply).toMatchObject({ open: true, granted: true, effective: true, fence: '' });
+        expect(reply).toMatchObject({ open: true, granted: true, effective: true, fencingToken: '' });
       });
 
       test('nobody has a lease before his bindings are written back, or before he has waited', async () => {
@@ -149,10 +149,10 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         expect((await one.sync(request('r1'))).granted).toBe(false);
         const joins = request('r2', { restored });
         expect((await two.sync(joins)).granted).toBe(false);
-        await ledger.passTime(TIMES.joinMs / 2);
+        await viewStore.passTime(TIMES.joinMs / 2);
         expect((await two.sync(joins)).granted).toBe(false);
 
-        await ledger.passTime(TIMES.joinMs / 2);
+        await viewStore.passTime(TIMES.joinMs / 2);
 
         expect((await two.sync(joins)).granted).toBe(true);
       });
@@ -163,13 +163,13 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         expect(await one.propose({ replica: 'r1', base: '', view, events: [] })).toBe(true);
         const adopted = request('r1', { epoch: 1, viewId: view.id, restored });
         for (let third = 0; third < 3; third += 1) {
-          expect(await one.sync(adopted)).toMatchObject({ effective: false, fence: '', replicas: 2 });
-          await ledger.passTime(THIRD);
+          expect(await one.sync(adopted)).toMatchObject({ effective: false, fencingToken: '', replicas: 2 });
+          await viewStore.passTime(THIRD);
         }
 
         const reply = await one.sync(adopted);
 
-        expect(reply).toMatchObject({ effective: true, replicas: 1, fence: `${view.id}:${restored}` });
+        expect(reply).toMatchObject({ effective: true, replicas: 1, fencingToken: `${view.id}:${restored}` });
       });
 
       test('a replica whose requests arrive, but which hears of nothing, is waited for until its last lease has ended', async () => {
@@ -181,7 +181,7 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
           expect(await one.sync(adopted)).toMatchObject({ granted: true, effective: false });
           const deaf = request('r2', { held: third < 2, restored });
           expect(await two.sync(deaf)).toMatchObject({ granted: false, keeps: true });
-          await ledger.passTime(THIRD);
+          await viewStore.passTime(THIRD);
         }
 
         expect(await one.sync(adopted)).toMatchObject({ granted: true, effective: true, replicas: 2 });
@@ -204,16 +204,16 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
       test('a request that arrives after a later one of its replica changes nothing', async () => {
         const restored = await openForBoth();
         const view = viewOf(1, 'x');
-        const late = request('r2', { held: false, restored, opinion: OPINION });
-        const unnumbered = ledger.connect();
+        const late = request('r2', { held: false, restored, report: OPINION });
+        const unnumbered = viewStore.connect();
         await two.sync(request('r2', { held: true, restored }));
         await one.propose({ replica: 'r1', base: '', view, events: [] });
         const adopted = request('r1', { epoch: 1, viewId: view.id, held: true, restored });
-        const { ballotsState } = await one.sync(adopted);
+        const { reportsVersion } = await one.sync(adopted);
 
         expect(await unnumbered.sync(late)).toMatchObject({ granted: false, keeps: false, view });
 
-        expect(await one.sync(adopted)).toMatchObject({ effective: false, ballotsState });
+        expect(await one.sync(adopted)).toMatchObject({ effective: false, reportsVersion });
         await unnumbered.close();
       });
 
@@ -244,12 +244,12 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
       test('a replica that cannot write its bindings back is waited for, but not for ever', async () => {
         await one.sync(request('r1'));
         await two.sync(request('r2'));
-        const { life } = await one.sync(request('r1'));
+        const { storeGeneration: life } = await one.sync(request('r1'));
         let thirds = 0;
         const held = { held: true };
         while (!(await one.sync(request('r1', { ...held, restored: life }))).open && thirds < 60) {
           expect(await two.sync(request('r2', held))).toMatchObject({ open: false, granted: true });
-          await ledger.passTime(THIRD);
+          await viewStore.passTime(THIRD);
           thirds += 1;
         }
 
@@ -264,12 +264,12 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         ['back', -10 * TIMES.leaseMs],
       ])('when it is set %s, nothing changes until all were heard', async (_, by) => {
         const restored = await openForBoth();
-        await ledger.passTime(by);
+        await viewStore.passTime(by);
 
         const held = { held: true, restored };
         for (let again = 0; again < 2; again += 1) {
           const reply = await one.sync(request('r1', held));
-          expect(reply).toMatchObject({ life: restored, open: false, granted: true, replicas: 2 });
+          expect(reply).toMatchObject({ storeGeneration: restored, open: false, granted: true, replicas: 2 });
         }
         const proposal = { replica: 'r1', base: '', view: viewOf(1, 'x'), events: [] };
         expect(await one.propose(proposal)).toBe(false);
@@ -282,13 +282,13 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
       test('may be set while nobody is there whose lease could hold', async () => {
         const restored = await openForOne();
         await one.leave('r1');
-        await ledger.passTime(10 * TIMES.leaseMs);
+        await viewStore.passTime(10 * TIMES.leaseMs);
         expect(await one.sync(request('r1', { restored }))).toMatchObject({ open: true, granted: false });
       });
 
       test('when it is set before a lease has passed, a newcomer is not taken for all there were', async () => {
-        const { life } = await one.sync(request('r1'));
-        await ledger.passTime(10 * TIMES.leaseMs);
+        const { storeGeneration: life } = await one.sync(request('r1'));
+        await viewStore.passTime(10 * TIMES.leaseMs);
         const reply = await one.sync(request('r1', { restored: life }));
         expect(reply).toMatchObject({ open: false, granted: false });
       });
@@ -310,9 +310,9 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         expect(await one.sync(request('r1', { restored }))).toMatchObject({ view, effective: false });
         const next = { replica: 'r1', base: view.id, view: viewOf(2, 'z'), events: [] };
         expect(await one.propose(next)).toBe(false);
-        expect(await one.sync(request('r1', adopted))).toMatchObject({ effective: false, fence: '' });
+        expect(await one.sync(request('r1', adopted))).toMatchObject({ effective: false, fencingToken: '' });
         const reply = await two.sync(request('r2', adopted));
-        expect(reply).toMatchObject({ effective: true, fence: `${view.id}:${restored}`, epoch: 1 });
+        expect(reply).toMatchObject({ effective: true, fencingToken: `${view.id}:${restored}`, epoch: 1 });
         expect(reply.view).toBeUndefined();
         expect(await one.propose(next)).toBe(true);
       });
@@ -370,18 +370,18 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         await one.sync(request('r1'));
         const events = [eventOf('no')];
         expect(await one.propose({ replica: 'r1', base: '', view: viewOf(1, 'x'), events })).toBe(false);
-        expect(await one.decree({ base: 0, policy: policyOf(1), events })).toBe(false);
+        expect(await one.commitPolicy({ base: 0, policy: policyOf(1), events })).toBe(false);
         expect(await one.events(10)).toEqual([]);
       });
 
       test('one of two decrees is taken, and told to those who do not know it', async () => {
         await openForOne();
-        const { life: restored } = await one.sync(request('r1'));
+        const { storeGeneration: restored } = await one.sync(request('r1'));
         expect((await one.sync(request('r1', { restored }))).policy).toBeUndefined();
         const policy = policyOf(1);
 
         const taken = await Promise.all(
-          [one, two].map((client) => client.decree({ base: 0, policy, events: [eventOf('act')] })),
+          [one, two].map((client) => client.commitPolicy({ base: 0, policy, events: [eventOf('act')] })),
         );
 
         expect([...taken].sort()).toEqual([false, true]);
@@ -389,32 +389,32 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         expect((await one.sync(request('r1', { restored, policyKnown: 1 }))).policy).toBeUndefined();
         // One for whom the ledger has opened without it may know another policy of that version.
         expect((await one.sync(request('r1', { policyKnown: 1 }))).policy).toEqual(policy);
-        expect(await one.decree({ base: 1, policy: policyOf(2), events: [] })).toBe(true);
+        expect(await one.commitPolicy({ base: 1, policy: policyOf(2), events: [] })).toBe(true);
       });
     });
 
     test('ballots are told to those who do not know them', async () => {
-      const first = await one.sync(request('r1', { opinion: OPINION }));
-      expect(first.ballots).toEqual([{ replica: 'r1', opinion: OPINION }]);
-      const same = request('r1', { opinion: OPINION, ballotsKnown: first.ballotsState });
-      expect((await one.sync(same)).ballots).toBeUndefined();
+      const first = await one.sync(request('r1', { report: OPINION }));
+      expect(first.reports).toEqual([{ replica: 'r1', report: OPINION }]);
+      const same = request('r1', { report: OPINION, reportsKnown: first.reportsVersion });
+      expect((await one.sync(same)).reports).toBeUndefined();
 
       await two.sync(request('r2'));
 
       const reply = await one.sync(same);
       expect(byReplica(reply)).toEqual([
-        { replica: 'r1', opinion: OPINION },
-        { replica: 'r2', opinion: undefined },
+        { replica: 'r1', report: OPINION },
+        { replica: 'r2', report: undefined },
       ]);
       await two.leave('r2');
-      expect((await one.sync({ ...same, ballotsKnown: reply.ballotsState })).ballots).toHaveLength(1);
+      expect((await one.sync({ ...same, reportsKnown: reply.reportsVersion })).reports).toHaveLength(1);
     });
 
     test('the newest events come first, and the oldest are dropped in the end', async () => {
       await openForOne();
       for (let version = 1; version <= 11; version += 1) {
         const events = Array.from({ length: 100 }, (_, i) => eventOf(`${version}/${i} "|"`));
-        await one.decree({ base: version - 1, policy: policyOf(version), events });
+        await one.commitPolicy({ base: version - 1, policy: policyOf(version), events });
       }
 
       const some = await two.events(2);
@@ -430,6 +430,6 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
   });
 }
 
-function byReplica({ ballots = [] }: SyncReply) {
-  return [...ballots].sort((a, b) => (a.replica < b.replica ? -1 : 1));
+function byReplica({ reports = [] }: SyncReply) {
+  return [...reports].sort((a, b) => (a.replica < b.replica ? -1 : 1));
 }

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
+import type { ViewStoreClient } from '../../src/core/ports.ts';
 import type { AgreedView } from '../../src/core/view/agreed-view.ts';
 import { NO_VIEW } from '../../src/core/view/agreed-view.ts';
 import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
-import { Ledger } from '../../src/core/view/view-store.ts';
-import type { LedgerClient } from '../../src/core/ports.ts';
+import { ViewStore } from '../../src/core/view/view-store.ts';
 import { nextSeq, request } from '../support/ledger-requests.ts';
 import type { LedgerTimes } from './ledger-client.ts';
 import { eventOf, OPINION, policyOf, TIMES, viewOf } from './ledger-client.ts';
@@ -12,14 +12,14 @@ import { eventOf, OPINION, policyOf, TIMES, viewOf } from './ledger-client.ts';
 /** An empty ledger that can be held against the reference step by step. */
 export interface ComparableLedger {
   /** @param leaseMs the one that its gateway is configured with, where it is another */
-  connect(leaseMs?: number): LedgerClient;
+  connect(leaseMs?: number): ViewStoreClient;
   /** Sets its clock on, or back where negative. */
   passTime(ms: number): Promise<void>;
   beginLife(): Promise<void>;
   /** Loses all that it holds. */
   lose(): Promise<void>;
   /** The fence as those find it who place agents; `''` where they find none. */
-  fence(): Promise<string>;
+  fencingToken(): Promise<string>;
   /** By the clock by which the fence expires. */
   now(): Promise<number>;
 }
@@ -36,11 +36,11 @@ function leaseOf(replica: number): number {
 
 /** A ledger and the reference, taken through the same steps. */
 class Pair {
-  reference = new Ledger(TIMES);
-  readonly #ledger: ComparableLedger;
-  readonly #clients: readonly LedgerClient[];
+  reference = new ViewStore(TIMES);
+  readonly #viewStore: ComparableLedger;
+  readonly #clients: readonly ViewStoreClient[];
   readonly #lives: string[] = REPLICAS.map(() => '');
-  readonly #ballotsKnown: number[] = REPLICAS.map(() => 0);
+  readonly #reportsKnown: number[] = REPLICAS.map(() => 0);
   /** All that were ever written, or would have been. */
   readonly #views: AgreedView[] = [];
   #policies = 0;
@@ -53,9 +53,9 @@ class Pair {
   /** The fence had expired when the clock was set last, and there was no sync since. */
   #hasExpired = false;
 
-  constructor(ledger: ComparableLedger) {
-    this.#ledger = ledger;
-    this.#clients = REPLICAS.map((_, replica) => ledger.connect(leaseOf(replica)));
+  constructor(viewStore: ComparableLedger) {
+    this.#viewStore = viewStore;
+    this.#clients = REPLICAS.map((_, replica) => viewStore.connect(leaseOf(replica)));
   }
 
   async sync(replica: number, how: Sync): Promise<SyncReply> {
@@ -67,9 +67,9 @@ class Pair {
       viewId: known.id,
       held: how.held,
       restored: how.restored ? this.#life : '',
-      opinion: how.abstains ? undefined : { ...OPINION, idle: how.idle },
+      report: how.abstains ? undefined : { ...OPINION, idle: how.idle },
       ...(how.config === undefined ? {} : { config: { quorum: how.config } }),
-      ballotsKnown: this.#ballotsKnown[replica] as number,
+      reportsKnown: this.#reportsKnown[replica] as number,
       policyKnown: version,
       ...(how.view === 'its own' ? { view: known } : {}),
       ...(how.view === 'another' ? { view: { ...known, id: 'other' } } : {}),
@@ -78,18 +78,18 @@ class Pair {
     });
     const reply = await this.#client(replica).sync(sent);
     this.#hasBegun = false;
-    const isNew = this.#lives[replica] !== reply.life;
+    const isNew = this.#lives[replica] !== reply.storeGeneration;
     // Whoever meets another life is told everything, whatever numbers it knows.
-    const asked = isNew ? { ...sent, ballotsKnown: -1 } : sent;
+    const asked = isNew ? { ...sent, reportsKnown: -1 } : sent;
     this.#now = reply.now + this.#clockSetBy;
-    const expected = this.reference.sync(asked, reply.life, this.#now, leaseOf(replica));
+    const expected = this.reference.sync(asked, reply.storeGeneration, this.#now, leaseOf(replica));
     const policy = isNew ? this.reference.state.policy : expected.policy;
     expect(sorted({ ...reply, now: this.#now })).toEqual(sorted({ ...expected, policy }));
     this.#hasExpired = false;
     await this.#compareFence();
-    this.#life = reply.life;
-    this.#lives[replica] = reply.life;
-    this.#ballotsKnown[replica] = reply.ballotsState;
+    this.#life = reply.storeGeneration;
+    this.#lives[replica] = reply.storeGeneration;
+    this.#reportsKnown[replica] = reply.reportsVersion;
     if (reply.view !== undefined) this.#views.push(reply.view);
     return reply;
   }
@@ -108,11 +108,11 @@ class Pair {
     this.#views.push(view);
   }
 
-  async decree(replica: number, behind: number): Promise<void> {
+  async commitPolicy(replica: number, behind: number): Promise<void> {
     const base = Math.max(0, this.#policies - behind);
     const decree = { base, policy: policyOf(base + 1), events: [eventOf(`policy ${base}`)] };
-    const taken = await this.#client(replica).decree(decree);
-    expect(taken).toBe(this.#hasBegun ? false : this.reference.decree(decree, this.#life, this.#now));
+    const taken = await this.#client(replica).commitPolicy(decree);
+    expect(taken).toBe(this.#hasBegun ? false : this.reference.commitPolicy(decree, this.#life, this.#now));
     if (taken) this.#policies = base + 1;
   }
 
@@ -125,33 +125,33 @@ class Pair {
   }
 
   async beginLife(): Promise<void> {
-    await this.#ledger.beginLife();
+    await this.#viewStore.beginLife();
     this.#hasBegun = true;
   }
 
   async lose(): Promise<void> {
-    await this.#ledger.lose();
-    this.reference = new Ledger(TIMES);
+    await this.#viewStore.lose();
+    this.reference = new ViewStore(TIMES);
     this.#hasBegun = true;
   }
 
   async setClock(byMs: number): Promise<void> {
-    await this.#ledger.passTime(byMs);
+    await this.#viewStore.passTime(byMs);
     this.#clockSetBy += byMs;
     this.#now += byMs;
     // It expires without a sync. A clock that is set back does not bring it back: the next sync does.
-    const fence = await this.#ledger.fence();
-    expect(['', this.reference.fenceAt(this.#now)]).toContain(fence);
-    this.#hasExpired = fence === '';
+    const fencingToken = await this.#viewStore.fencingToken();
+    expect(['', this.reference.fencingTokenAt(this.#now)]).toContain(fencingToken);
+    this.#hasExpired = fencingToken === '';
   }
 
   /** The server's clock goes on between a step and this look, so the fence may expire in between. */
   async #compareFence(): Promise<void> {
-    const fence = await this.#ledger.fence();
-    const now = (await this.#ledger.now()) + this.#clockSetBy;
-    const expected = [this.reference.fenceAt(this.#now), this.reference.fenceAt(now)];
+    const fencingToken = await this.#viewStore.fencingToken();
+    const now = (await this.#viewStore.now()) + this.#clockSetBy;
+    const expected = [this.reference.fencingTokenAt(this.#now), this.reference.fencingTokenAt(now)];
     if (this.#hasExpired) expected.push('');
-    expect(expected).toContain(fence);
+    expect(expected).toContain(fencingToken);
   }
 
   /** A third of a lease, after which these are heard. */
@@ -171,10 +171,10 @@ class Pair {
   /** Brings it to a view in effect, from where histories come to the point. */
   async begin(): Promise<void> {
     for (let third = 0; third <= 5; third += 1) await this.pass([0, 1, 2]);
-    await this.decree(0, 0);
+    await this.commitPolicy(0, 0);
     await this.propose(0, 0);
     await this.pass([0, 1, 2]);
-    expect(this.reference.fenceAt(this.#now)).not.toBe('');
+    expect(this.reference.fencingTokenAt(this.#now)).not.toBe('');
   }
 
   async finish(): Promise<void> {
@@ -184,8 +184,8 @@ class Pair {
     for (const client of this.#clients) await client.close();
   }
 
-  #client(index: number): LedgerClient {
-    return this.#clients[index] as LedgerClient;
+  #client(index: number): ViewStoreClient {
+    return this.#clients[index] as ViewStoreClient;
   }
 }
 
@@ -258,7 +258,7 @@ const nothing = fc.constant('');
 const steps: fc.Arbitrary<[string, Step]> = fc.oneof(
   step(12, fc.tuple(who, syncs), 'sync', (pair, [replica, how]) => pair.sync(replica, how)),
   step(3, fc.tuple(who, behind), 'propose', (pair, [replica, base]) => pair.propose(replica, base)),
-  step(3, fc.tuple(who, behind), 'decree', (pair, [replica, base]) => pair.decree(replica, base)),
+  step(3, fc.tuple(who, behind), 'decree', (pair, [replica, base]) => pair.commitPolicy(replica, base)),
   step(2, some, 'leave', (pair, replicas) => pair.leave(replicas)),
   step(2, nothing, 'begin another life', (pair) => pair.beginLife()),
   step(1, nothing, 'lose everything', (pair) => pair.lose()),
@@ -306,6 +306,6 @@ export async function behavesLikeTheLedger(
 
 /** Ballots come in no particular order. */
 function sorted(reply: SyncReply): SyncReply {
-  const ballots = reply.ballots && [...reply.ballots].sort((a, b) => (a.replica < b.replica ? -1 : 1));
-  return { ...reply, ballots };
+  const reports = reply.reports && [...reply.reports].sort((a, b) => (a.replica < b.replica ? -1 : 1));
+  return { ...reply, reports };
 }

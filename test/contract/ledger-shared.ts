@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { LedgerClient } from '../../src/core/ports.ts';
+import type { ViewStoreClient } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
 import { request } from '../support/ledger-requests.ts';
 import type { OpenLedger, OpenLedgerWith } from './ledger-client.ts';
@@ -8,34 +8,34 @@ import { letOpen, numbered, OPINION, policyOf, TIMES, viewOf } from './ledger-cl
 /** What every ledger must do that can begin another life, or be shared by several processes. */
 export function sharedLedgerContract(name: string, open: OpenLedgerWith): void {
   describe(`${name} as a ledger that gateways share`, () => {
-    let ledger: OpenLedger;
-    let one: LedgerClient;
-    let two: LedgerClient;
+    let viewStore: OpenLedger;
+    let one: ViewStoreClient;
+    let two: ViewStoreClient;
 
     beforeEach(async () => {
-      ledger = await open(TIMES);
-      [one, two] = [numbered(ledger.connect()), numbered(ledger.connect())];
+      viewStore = await open(TIMES);
+      [one, two] = [numbered(viewStore.connect()), numbered(viewStore.connect())];
     });
     afterEach(async () => {
       await one.close();
       await two.close();
-      await ledger.close();
+      await viewStore.close();
     });
 
     const opened = (): Promise<string> =>
-      letOpen(ledger, TIMES, [
+      letOpen(viewStore, TIMES, [
         [one, 'r1'],
         [two, 'r2'],
       ]);
 
     test('in a new life leases are kept, and nothing changes until all were heard', async () => {
       const before = await opened();
-      await ledger.beginLife?.();
+      await viewStore.beginLife?.();
 
       const first = await one.sync(request('r1', { held: true, restored: before }));
-      expect(first.life).not.toBe(before);
-      expect(first).toMatchObject({ open: false, granted: true, fence: '' });
-      const { life } = first;
+      expect(first.storeGeneration).not.toBe(before);
+      expect(first).toMatchObject({ open: false, granted: true, fencingToken: '' });
+      const { storeGeneration: life } = first;
       expect(await two.sync(request('r2', { restored: before }))).toMatchObject({ granted: false });
       const proposal = { replica: 'r1', base: '', view: viewOf(1, 'x'), events: [] };
       expect(await one.propose(proposal)).toBe(false);
@@ -49,24 +49,24 @@ export function sharedLedgerContract(name: string, open: OpenLedgerWith): void {
 
     test('nothing is proposed or decreed after the store has begun a new life, before anybody has noticed', async () => {
       await opened();
-      await ledger.beginLife?.();
+      await viewStore.beginLife?.();
       const proposal = { replica: 'r1', base: '', view: viewOf(1, 'x'), events: [] };
       expect(await one.propose(proposal)).toBe(false);
-      expect(await one.decree({ base: 0, policy: policyOf(1), events: [] })).toBe(false);
+      expect(await one.commitPolicy({ base: 0, policy: policyOf(1), events: [] })).toBe(false);
     });
 
     test('a ledger that is emptied, and then begins a life, takes no newcomer for all there were', async () => {
       await one.sync(request('r1'));
-      await ledger.beginLife?.();
-      const { life } = await one.sync(request('r1'));
+      await viewStore.beginLife?.();
+      const { storeGeneration: life } = await one.sync(request('r1'));
       const reply = await one.sync(request('r1', { restored: life }));
       expect(reply).toMatchObject({ open: false, granted: false });
     });
 
     test('a ledger that has lost views stays closed until it has them again', async () => {
       await opened();
-      await ledger.beginLife?.();
-      const { life } = await one.sync(request('r1'));
+      await viewStore.beginLife?.();
+      const { storeGeneration: life } = await one.sync(request('r1'));
       await one.sync(request('r1', { restored: life }));
       const view = viewOf(3, 'x');
       const knows = request('r2', { epoch: 3, viewId: view.id, restored: life });
@@ -80,16 +80,16 @@ export function sharedLedgerContract(name: string, open: OpenLedgerWith): void {
 
     test('in a new life everybody is told the ballots and the policy again', async () => {
       const life = await opened();
-      await one.decree({ base: 0, policy: policyOf(1), events: [] });
-      const { ballotsState } = await one.sync(request('r1', { restored: life }));
-      const known = { ballotsKnown: ballotsState, policyKnown: 1 };
+      await one.commitPolicy({ base: 0, policy: policyOf(1), events: [] });
+      const { reportsVersion } = await one.sync(request('r1', { restored: life }));
+      const known = { reportsKnown: reportsVersion, policyKnown: 1 };
       expect((await one.sync(request('r1', { restored: life, ...known }))).policy).toBeUndefined();
-      await ledger.beginLife?.();
+      await viewStore.beginLife?.();
 
       const reply = await one.sync(request('r1', { restored: life, ...known }));
 
       expect(reply.policy).toEqual(policyOf(1));
-      expect(reply.ballots).toHaveLength(2);
+      expect(reply.reports).toHaveLength(2);
     });
 
     describe('news', () => {
@@ -123,12 +123,12 @@ export function sharedLedgerContract(name: string, open: OpenLedgerWith): void {
         expect(await heardUntilNow()).toEqual(['urgent']);
         await one.sync(request('r1'));
         expect(await heardUntilNow()).toEqual([]);
-        await one.sync(request('r1', { opinion: OPINION }));
+        await one.sync(request('r1', { report: OPINION }));
         expect(await heardUntilNow()).toEqual(['ballots']);
 
         const life = await opened();
         await heardUntilNow();
-        await one.decree({ base: 0, policy: policyOf(1), events: [] });
+        await one.commitPolicy({ base: 0, policy: policyOf(1), events: [] });
         expect(await heardUntilNow()).toEqual(['urgent']);
         const view = viewOf(1, 'x');
         await one.propose({ replica: 'r1', base: '', view, events: [] });

@@ -1,8 +1,6 @@
 import { BindingCache } from '../../src/affinity/binding-cache.ts';
 import { Bindings } from '../../src/affinity/bindings.ts';
-import { composeIdentifier } from '../../src/wiring/identifier.ts';
 import type { Config } from '../../src/config/schema.ts';
-import type { Replica } from '../../src/core/view/replica.ts';
 import type { BalancerName } from '../../src/core/balancers.ts';
 import { createBalancer } from '../../src/core/balancers.ts';
 import type { Binding, Placement } from '../../src/core/binding.ts';
@@ -14,13 +12,15 @@ import type {
   Coordinator,
   KnownBinding,
 } from '../../src/core/ports.ts';
+import type { Replica } from '../../src/core/view/replica.ts';
+import { EmbeddedStoreServer } from '../../src/process/ipc/embedded-store-server.ts';
+import type { StoreNews } from '../../src/process/ipc/messages.ts';
 import { identifyAgent } from '../../src/proxy/agent.ts';
-import { Exchange } from '../../src/proxy/request-context.ts';
 import type { Identifier } from '../../src/proxy/identify.ts';
 import type { Pool } from '../../src/proxy/pools.ts';
+import { RequestContext } from '../../src/proxy/request-context.ts';
 import { Router } from '../../src/proxy/router.ts';
-import type { StoreNews } from '../../src/process/ipc/messages.ts';
-import { StoreDesk } from '../../src/process/ipc/embedded-store-server.ts';
+import { composeIdentifier } from '../../src/wiring/identifier.ts';
 import { Agreement, DOWN, UP } from '../support/agreement.ts';
 import type { Message } from './message.ts';
 
@@ -113,7 +113,7 @@ class Gateway {
     for (let at = 0; at < rawHeaders.length; at += 2)
       headers[rawHeaders[at] as string] = rawHeaders[at + 1] as string;
     this.#requests += 1;
-    const exchange = Object.assign(Object.create(Exchange.prototype), {
+    const context = Object.assign(Object.create(RequestContext.prototype), {
       request: { id: `r${this.#requests}`, raw: { headers, rawHeaders } },
       body: { head: bytes, complete: true, collect: async () => {} },
       userIsFound: false,
@@ -121,11 +121,11 @@ class Gateway {
       decision: 'refused',
       sessionLost: false,
       epoch: 0,
-    }) as Exchange;
-    if (this.#identifier.readHeader(exchange) !== undefined) return undefined;
-    if ((await identifyAgent(exchange, this.#pool, this.#identifier, this.#router)) !== undefined)
+    }) as RequestContext;
+    if (this.#identifier.readHeader(context) !== undefined) return undefined;
+    if ((await identifyAgent(context, this.#pool, this.#identifier, this.#router)) !== undefined)
       return undefined;
-    const route = await this.#router.route(this.#pool, exchange);
+    const route = await this.#router.route(this.#pool, context);
     return 'wait' in route ? undefined : route.instance;
   }
 
@@ -147,7 +147,7 @@ class Gateway {
       anonymousBalancer: createBalancer('round-robin'),
       load: { inFlight: () => 0, boundAgents: () => Math.floor(random() * 10) },
       bindings,
-      standing: this.#replica,
+      routingState: this.#replica,
     };
     return pool as Pool;
   }
@@ -155,7 +155,7 @@ class Gateway {
 
 /** The store as one process sees it that shares it with others: each hears what the others did. */
 class SharedStore implements AffinityStore {
-  readonly #desk: StoreDesk;
+  readonly #desk: EmbeddedStoreServer;
   readonly #weighsNames: boolean;
   #listener: AffinityListener | undefined;
 
@@ -163,19 +163,19 @@ class SharedStore implements AffinityStore {
     this.#weighsNames = weighsNames;
     const pool = {
       store,
-      fence: () => agreement.fence,
+      fencingToken: () => agreement.fencingToken,
       epoch: () => agreement.replicas[0]?.agreed.epoch ?? 0,
     };
-    this.#desk = new StoreDesk(new Map([[POOL, pool]]), (_pool, news) => tell(news));
+    this.#desk = new EmbeddedStoreServer(new Map([[POOL, pool]]), (_pool, news) => tell(news));
   }
 
-  claim(names: readonly RequestName[], proposal: Placement, fence: string) {
+  claim(names: readonly RequestName[], proposal: Placement, fencingToken: string) {
     const borne = this.#weighsNames ? names : names.map(({ kind, value }) => ({ kind, value }));
-    return this.#desk.storeClaim(POOL, borne, proposal, fence);
+    return this.#desk.storeClaim(POOL, borne, proposal, fencingToken);
   }
 
-  rebind(expected: Binding, proposal: Placement, fence: string) {
-    return this.#desk.storeRebind(POOL, expected, proposal, fence);
+  rebind(expected: Binding, proposal: Placement, fencingToken: string) {
+    return this.#desk.storeRebind(POOL, expected, proposal, fencingToken);
   }
 
   renew(names: readonly Name[]) {

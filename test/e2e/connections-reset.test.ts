@@ -203,8 +203,8 @@ async function resetAll(stages: readonly Stage[]): Promise<void> {
   other.send(soapPost('/other', ENVELOPE));
   await eventually(() => expect(isUnderWay).toBe(true), { every: 2 });
 
-  const begin = async ([stage, sent, reach]: Stage): Promise<{ stage: string; reset(): void }> => {
-    const { client, reset } = await reach();
+  const begin = async ([stage, sent, reachability]: Stage): Promise<{ stage: string; reset(): void }> => {
+    const { client, reset } = await reachability();
     client.send(sent);
     return { stage, reset };
   };
@@ -224,8 +224,9 @@ async function resetAll(stages: readonly Stage[]): Promise<void> {
   expectUndisturbed('reset as soon as it was sent');
 }
 
-test.each(Object.entries(LISTENERS))('a connection to %s that is reset ends nothing but itself', (_, reach) =>
-  resetAll(STAGES.map(([stage, sent]): Stage => [stage, sent, reach])),
+test.each(Object.entries(LISTENERS))(
+  'a connection to %s that is reset ends nothing but itself',
+  (_, reachability) => resetAll(STAGES.map(([stage, sent]): Stage => [stage, sent, reachability])),
 );
 
 test('a connection that is reset before HTTP begins ends nothing but itself', () =>
@@ -241,8 +242,8 @@ test.each(['data', 'admin', 'sapcontrol'])(
       return Number(/^gateway_connection_faults_total (\d+)$/m.exec(text)?.[1]);
     };
     const before = await faults();
-    const reach = LISTENERS[name] as () => Promise<Reached>;
-    const { client } = await reach();
+    const reachability = LISTENERS[name] as () => Promise<Reached>;
+    const { client } = await reachability();
     client.send('POST / HTTP/1.1\r\nHost: a\r\nx-test-fault: 1\r\n\r\n');
     await client.untilEnd();
     client.leave();

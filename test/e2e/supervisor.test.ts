@@ -70,7 +70,7 @@ const one = (role: string): ProcessInfo => {
   return found;
 };
 /** Once it is complete: the spare process comes when the others are ready, and who is replaced goes later. */
-const household = (workers: number): Promise<number[]> =>
+const processes = (workers: number): Promise<number[]> =>
   eventually(() => {
     const titles = childrenOf(gateway.pid).map(({ title }) => title.replace(/-\d+$/, ''));
     expect(titles.sort()).toEqual([
@@ -136,7 +136,7 @@ describe('a gateway of several processes', () => {
   });
 
   test('knows what its worker had counted, although the controller died first and the worker at once after it', async () => {
-    await household(1);
+    await processes(1);
     const [worker, controller] = [one('worker'), one('controller')];
     expect(failures(await ask(30))).toEqual([]);
     process.kill(controller.pid, 'SIGKILL');
@@ -209,7 +209,7 @@ describe('a gateway of several processes', () => {
       expect(after.start * 1_000).toBe(startedAt);
       before = after;
     }
-    await household(1);
+    await processes(1);
   });
 
   test('lets whoever connects while its only worker is dead wait, and serves them all', async () => {
@@ -227,7 +227,7 @@ describe('a gateway of several processes', () => {
   });
 
   test('leaves signals to its supervisor, which ends the others first', async () => {
-    const children = await household(1);
+    const children = await processes(1);
     // As a key on the terminal does: to every process of the group.
     for (const pid of children) process.kill(pid, 'SIGINT');
     expect((await post(gateway.url, 'MILLER')).status).toBe(200);
@@ -271,11 +271,11 @@ describe('a gateway of two workers', () => {
   share(2);
 
   test('replaces all of its processes, and goes on without its controller, and nobody notices', async () => {
-    const before = await household(2);
+    const before = await processes(2);
     const sending = keepSending();
     await command('restart', '--rolling');
     await eventually(() => expect(logged('the processes are replaced')).toBe(true), PATIENT);
-    const after = await household(2);
+    const after = await processes(2);
     expect(after.filter((pid) => before.includes(pid))).toEqual([]);
 
     process.kill(one('controller').pid, 'SIGKILL');
@@ -286,7 +286,7 @@ describe('a gateway of two workers', () => {
   });
 
   test('ends with its supervisor, even if that is killed', async () => {
-    const children = await household(2);
+    const children = await processes(2);
     await gateway.kill();
     await eventually(() => expect(children.filter(isAlive)).toEqual([]));
   });

@@ -169,8 +169,8 @@ describe('a busy failover pool that goes back to the preferred instance when it 
     await eventually(async () => expect(await active()).toBe('b'));
     await a.behave({ mode: 'normal' });
     const isBack = async () => {
-      const { standing, instances } = await poolOf(running);
-      expect([standing, ...instances.map(({ health }) => health)]).toEqual(['leased', 'up', 'up']);
+      const { standing: routingState, instances } = await poolOf(running);
+      expect([routingState, ...instances.map(({ health }) => health)]).toEqual(['leased', 'up', 'up']);
     };
     await eventually(isBack, { within: 20_000 });
 

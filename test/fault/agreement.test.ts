@@ -199,7 +199,9 @@ describe('an instance that is killed while one of three gateways has all the tra
     await instances[0].kill();
     const doneAt = performance.now();
     const back = (user: string): Outcome | undefined =>
-      running.outcomes.find((o) => o.user === user && o.startedAt > killedAt && o.status === 200);
+      running.outcomes.find(
+        (options) => options.user === user && options.startedAt > killedAt && options.status === 200,
+      );
     await eventually(() => expect(bereft.filter((user) => back(user) === undefined)).toEqual([]), WITHIN);
     const slowest = Math.max(
       ...bereft.map((user) => {

@@ -167,7 +167,9 @@ describe('an instance that is killed under load', () => {
     await a.kill();
     const deadAt = performance.now();
     const moved = (user: string): Outcome | undefined =>
-      running.outcomes.find((o) => o.user === user && o.startedAt > killedAt && o.status === 200);
+      running.outcomes.find(
+        (options) => options.user === user && options.startedAt > killedAt && options.status === 200,
+      );
     await eventually(() => expect(bereft.filter((user) => moved(user) === undefined)).toEqual([]));
     await running.stop();
 
@@ -176,7 +178,9 @@ describe('an instance that is killed under load', () => {
       return first.startedAt + first.durationMs - killedAt;
     });
     const slowest = Math.max(...backAfter);
-    const others = running.outcomes.filter((o) => !bereft.includes(o.user) && o.startedAt > killedAt);
+    const others = running.outcomes.filter(
+      (options) => !bereft.includes(options.user) && options.startedAt > killedAt,
+    );
 
     expectAllAnswered(running.outcomes);
     await expectNothingTwice(running.outcomes);
@@ -208,7 +212,7 @@ describe('an instance that hangs under load', () => {
     // The agents' own lanes wait for answers that will not come; these ask anew all the time.
     const asking = startOpenLoad(urls(), bereft, 200);
     const served = (user: string): Outcome | undefined =>
-      asking.outcomes.find((o) => o.user === user && o.status === 200);
+      asking.outcomes.find((options) => options.user === user && options.status === 200);
     await eventually(() => expect(bereft.filter((user) => served(user) === undefined)).toEqual([]));
     const slowest = Math.max(
       ...bereft.map((user) => {
@@ -216,7 +220,9 @@ describe('an instance that hangs under load', () => {
         return first.startedAt + first.durationMs - hungAt;
       }),
     );
-    const others = running.outcomes.filter((o) => !bereft.includes(o.user) && o.startedAt > hungAt);
+    const others = running.outcomes.filter(
+      (options) => !bereft.includes(options.user) && options.startedAt > hungAt,
+    );
     expect(bereft.map((user) => served(user)?.connector)).not.toContain('a');
 
     const asked = await asking.stop();
@@ -242,7 +248,9 @@ describe('instances that are killed, hung, reset and restarted under load', () =
     const answeredAfter = async (from: number, count: number): Promise<void> =>
       eventually(
         () => {
-          const since = running.outcomes.filter((o) => o.startedAt > from && o.status === 200);
+          const since = running.outcomes.filter(
+            (options) => options.startedAt > from && options.status === 200,
+          );
           expect(since.length).toBeGreaterThan(count);
         },
         { within: 30_000 },
@@ -256,7 +264,12 @@ describe('instances that are killed, hung, reset and restarted under load', () =
     await answeredAfter(performance.now(), 300);
     b.cont();
     await allUp();
-    await behave(c, { mode: 'reset-mid-response', appliesTo: 'soap', probability: 0.3, forMs: 1_000 });
+    await behave(c, {
+      mode: 'reset-mid-response',
+      appliesTo: 'soap',
+      probability: 0.3,
+      forMs: 1_000,
+    });
     await answeredAfter(performance.now(), 300);
     // Not a, whose agents have left it for good.
     await behave(b, { mode: 'reset', appliesTo: 'soap', probability: 0.3, forMs: 1_000 });

@@ -3,15 +3,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
-import { bindingsEvents, coordinatorEvents } from '../../src/wiring/events.ts';
-import { composePool } from '../../src/wiring/pool.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { PoolConfig } from '../../src/config/schema.ts';
-import { LocalLedger } from '../../src/coordination/local-view-store.ts';
+import { LocalViewStore } from '../../src/coordination/local-view-store.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
 import { Attempt } from '../../src/proxy/attempt.ts';
 import type { Upstream } from '../../src/proxy/upstream.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
+import { bindingsEvents, coordinatorEvents } from '../../src/wiring/events.ts';
+import { composePool } from '../../src/wiring/pool.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/redis-server.ts';
 
@@ -87,7 +87,7 @@ pools:
       restore: async () => [],
       close: async () => undefined,
     } as unknown as AffinityStore,
-    ledger: new LocalLedger({ leaseMs: 0, joinMs: 0 }),
+    viewStore: new LocalViewStore({ leaseMs: 0, joinMs: 0 }),
     leaseMs: Number.POSITIVE_INFINITY,
     replica: 'g1',
     bindingsEvents: bindingsEvents('ici', logger, metrics, String),
@@ -97,7 +97,7 @@ pools:
   });
   opened.push(pool);
   await pool.start();
-  await eventually(() => expect(pool.pool.standing.view.instances.get('a')?.health).toBe('up'));
+  await eventually(() => expect(pool.pool.routingState.view.instances.get('a')?.health).toBe('up'));
   const upstream = pool.pool.upstreams.get('a') as Upstream;
   const waiting = send(upstream, '/held');
   await eventually(() => expect(held).toHaveLength(1));

@@ -31,11 +31,13 @@ const alone = (side: Side, ...[names, place]: Parameters<Side['bindings']['claim
 
 describe('while the store is away', () => {
   test('claims and moves are refused, and nothing is lost by that', async () => {
-    const { binding } = await one.bindings.claim([user('U')], A, site.fence);
+    const { binding } = await one.bindings.claim([user('U')], A, site.fencingToken);
     await site.redis.kill();
 
-    await expect(one.bindings.claim([user('V')], A, site.fence)).rejects.toBeInstanceOf(StoreUnavailable);
-    await expect(one.bindings.rebind([user('U')], binding, B, site.fence)).rejects.toBeInstanceOf(
+    await expect(one.bindings.claim([user('V')], A, site.fencingToken)).rejects.toBeInstanceOf(
+      StoreUnavailable,
+    );
+    await expect(one.bindings.rebind([user('U')], binding, B, site.fencingToken)).rejects.toBeInstanceOf(
       StoreUnavailable,
     );
     await expect(one.bindings.lookup([user('U')])).rejects.toBeInstanceOf(StoreUnavailable);
@@ -96,7 +98,7 @@ describe('while the store is away', () => {
   });
 
   test('who was moved alone stays there, also in a store that has lost him', async () => {
-    const { binding } = await one.bindings.claim([user('U'), session('S')], A, site.fence);
+    const { binding } = await one.bindings.claim([user('U'), session('S')], A, site.fencingToken);
     await site.redis.kill();
 
     expect(one.bindings.moveAlone([user('U')], binding, C).decision).toBe('rebound');
@@ -107,7 +109,7 @@ describe('while the store is away', () => {
   });
 
   test('where the store kept him, it wins over a move that nobody agreed to, and that is counted', async () => {
-    const { binding } = await one.bindings.claim([user('U')], A, site.fence);
+    const { binding } = await one.bindings.claim([user('U')], A, site.fencingToken);
     one.bindings.moveAlone([user('U')], binding, C);
 
     await one.bindings.writeBack();
@@ -117,7 +119,7 @@ describe('while the store is away', () => {
   });
 
   test('so does a gateway that knows him from the store, if his agent was moved alone by another', async () => {
-    const { binding } = await one.bindings.claim([user('U')], A, site.fence);
+    const { binding } = await one.bindings.claim([user('U')], A, site.fencingToken);
     await eventually(() => expect(two.bindings.find('U', undefined)).toBeDefined());
     await site.redis.kill();
     one.bindings.moveAlone([user('U')], binding, C);
@@ -215,7 +217,7 @@ describe('a store that has lost everything', () => {
   });
 
   test('is told of a move that it has lost, though who did not hear of it writes back first', async () => {
-    const { binding } = await one.bindings.claim([user('U')], A, site.fence);
+    const { binding } = await one.bindings.claim([user('U')], A, site.fencingToken);
     await eventually(() => expect(two.bindings.find('U', undefined)).toBeDefined());
     // It takes the gateway some 50 ms to connect again, and the move one.
     await site.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
@@ -255,10 +257,12 @@ describe('a store that has lost everything', () => {
     const late = await site.open();
     await late.bindings.writeBack('life-1');
 
-    const claimed = expect(late.bindings.claim([user('U')], A, site.fence)).rejects.toBeInstanceOf(StaleView);
+    const claimed = expect(late.bindings.claim([user('U')], A, site.fencingToken)).rejects.toBeInstanceOf(
+      StaleView,
+    );
     await Promise.all([claimed, late.bindings.writeBack('life-2')]);
 
-    expect((await late.bindings.claim([user('U')], B, site.fence)).binding.instance).toBe('a');
+    expect((await late.bindings.claim([user('U')], B, site.fencingToken)).binding.instance).toBe('a');
   });
 
   test('several callers share one run', async () => {

@@ -44,13 +44,13 @@ export interface SideOptions {
 export class Site {
   readonly redis: RedisServer;
   readonly #sides: Side[] = [];
-  fence: string;
+  fencingToken: string;
   epoch = 1;
   view: View = viewOf(1);
 
-  private constructor(redis: RedisServer, fence: string) {
+  private constructor(redis: RedisServer, fencingToken: string) {
     this.redis = redis;
-    this.fence = fence;
+    this.fencingToken = fencingToken;
   }
 
   static async start(): Promise<Site> {
@@ -62,7 +62,7 @@ export class Site {
   async agree(epoch: number, lostAt = 0): Promise<void> {
     this.epoch = epoch;
     this.view = viewOf(epoch, lostAt);
-    this.fence = await setFence(this.redis.port, 'test', { epoch, pool: 'ici' });
+    this.fencingToken = await setFence(this.redis.port, 'test', { epoch, pool: 'ici' });
   }
 
   async open({
@@ -119,11 +119,11 @@ export class Site {
   }
 
   async claim({ bindings }: Side, names: readonly Name[], proposal: Placement): Promise<string> {
-    return (await bindings.claim(names, proposal, this.fence)).binding.instance;
+    return (await bindings.claim(names, proposal, this.fencingToken)).binding.instance;
   }
 
   async move({ bindings }: Side, names: readonly Name[], from: Binding, to: Placement): Promise<string> {
-    return (await bindings.rebind(names, from, to, this.fence)).binding.instance;
+    return (await bindings.rebind(names, from, to, this.fencingToken)).binding.instance;
   }
 
   /** Where the agent is, if that may be acted on without asking anyone. */

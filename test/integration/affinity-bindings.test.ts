@@ -51,7 +51,7 @@ describe('a known agent', () => {
   test('whom another gateway moves is known where he is, still by all his names', async () => {
     const [one, two] = [await site.open(), await site.open()];
     await site.claim(one, [user('U'), session('S')], A);
-    const { binding } = await two.bindings.claim([user('U')], B, site.fence);
+    const { binding } = await two.bindings.claim([user('U')], B, site.fencingToken);
     await site.move(two, [user('U')], binding, C);
 
     await eventually(() => expect(site.trusted(one, 'U', 'S')).toBe('c'));
@@ -136,7 +136,7 @@ describe('a known agent', () => {
 describe('a claim on a view that is not in effect any more', () => {
   test('is refused and counted apart, and changes nothing here either', async () => {
     const one = await site.open();
-    const old = site.fence;
+    const old = site.fencingToken;
     await site.agree(2);
 
     await expect(one.bindings.claim([user('U')], A, old)).rejects.toBeInstanceOf(StaleView);

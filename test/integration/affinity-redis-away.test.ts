@@ -34,7 +34,7 @@ describe('the Redis store when Redis is away', () => {
   let redis: RedisConnection;
   let store: AffinityStore;
   let states: string[];
-  let fence: string;
+  let fencingToken: string;
 
   beforeEach(async () => {
     server = await startRedis();
@@ -42,7 +42,7 @@ describe('the Redis store when Redis is away', () => {
     redis = openRedis({ url: server.url, onState: (link, state) => link === 'claims' && states.push(state) });
     store = new RedisStore(redis, 'crm', { keyPrefix: 'gw', idleLifetimeMs: 3_600_000 });
     await eventually(() => redis.ping());
-    fence = await setFence(server.port, 'gw');
+    fencingToken = await setFence(server.port, 'gw');
   });
   afterEach(async () => {
     await redis.close();
@@ -54,8 +54,8 @@ describe('the Redis store when Redis is away', () => {
   async function expectUnavailable(): Promise<void> {
     const binding = { root: user('A'), ...at('a'), generation: 1 };
     const operations = [
-      store.claim([user('A'), session('1')], at('a'), fence),
-      store.rebind(binding, at('b'), fence),
+      store.claim([user('A'), session('1')], at('a'), fencingToken),
+      store.rebind(binding, at('b'), fencingToken),
       store.renew([user('A')]),
       store.release(user('A')),
       store.restore([{ binding, aliases: [], epoch: 1 }]),
@@ -74,8 +74,8 @@ describe('the Redis store when Redis is away', () => {
   /** As the ledger would give one when Redis is back. */
   async function expectAvailable(): Promise<void> {
     await eventually(async () => {
-      fence = await setFence(server.port, 'gw');
-      expect((await store.claim([user('A')], at('a'), fence)).binding.instance).toBe('a');
+      fencingToken = await setFence(server.port, 'gw');
+      expect((await store.claim([user('A')], at('a'), fencingToken)).binding.instance).toBe('a');
     });
   }
 
@@ -98,7 +98,7 @@ describe('the Redis store when Redis is away', () => {
   });
 
   test('a killed Redis fails every call at once, and is used again after its return', async () => {
-    await store.claim([user('A')], at('a'), fence);
+    await store.claim([user('A')], at('a'), fencingToken);
     await server.kill();
     await eventually(() => expect(states).toEqual(['up', 'down']));
     await expectUnavailable();
@@ -110,14 +110,14 @@ describe('the Redis store when Redis is away', () => {
 
   test('calls that wait when Redis is killed settle', async () => {
     server.pause();
-    const waiting = Promise.allSettled([store.claim([user('A')], at('a'), fence), store.counts()]);
+    const waiting = Promise.allSettled([store.claim([user('A')], at('a'), fencingToken), store.counts()]);
     await server.kill();
 
     for (const outcome of await waiting) expect(outcome.status).toBe('rejected');
   });
 
   test('a Redis that hangs fails every call in time, again and again, and is used when it wakes', async () => {
-    await store.claim([user('A')], at('a'), fence);
+    await store.claim([user('A')], at('a'), fencingToken);
     server.pause();
     for (let round = 0; round < 6; round += 1) await expectUnavailable();
 
@@ -134,9 +134,9 @@ describe('the Redis store when Redis is away', () => {
       onMoved: (names) => heard.push(...names.map((name) => name.value)),
       onGap: () => heard.push('(gap)'),
     });
-    await store.claim([user('A')], at('a'), fence);
+    await store.claim([user('A')], at('a'), fencingToken);
     await eventually(async () => {
-      await store.claim([user('B')], at('a'), fence);
+      await store.claim([user('B')], at('a'), fencingToken);
       await store.release(user('B'));
       expect(heard).toContain('B');
     });
@@ -152,7 +152,7 @@ describe('the Redis store when Redis is away', () => {
   test('a listener finds out that its silent connection is dead', async () => {
     let gaps = 0;
     store.listen({ onBound: () => {}, onMoved: () => {}, onGap: () => (gaps += 1) });
-    await store.claim([user('A')], at('a'), fence);
+    await store.claim([user('A')], at('a'), fencingToken);
     server.pause();
     // Longer than the heartbeat and its timeout, which is what this is about.
     const pausedAt = performance.now();
@@ -165,9 +165,9 @@ describe('the Redis store when Redis is away', () => {
   });
 
   test('a master that was demoted is unavailable, and used again once it is master', async () => {
-    await store.claim([user('A')], at('a'), fence);
+    await store.claim([user('A')], at('a'), fencingToken);
     await redisCommand(server.port, 'REPLICAOF', '127.0.0.1', '1');
-    const refused = Promise.allSettled([store.claim([user('B')], at('a'), fence)]);
+    const refused = Promise.allSettled([store.claim([user('B')], at('a'), fencingToken)]);
     await expectSettledInTime(refused);
     expect(await refused).toMatchObject([{ status: 'rejected', reason: expect.any(StoreUnavailable) }]);
 
@@ -179,7 +179,7 @@ describe('the Redis store when Redis is away', () => {
   test('a Redis without memory left is unavailable, and says so', async () => {
     await redisCommand(server.port, 'CONFIG', 'SET', 'maxmemory', '1');
 
-    await expect(store.claim([user('A')], at('a'), fence)).rejects.toThrow(/OOM/);
+    await expect(store.claim([user('A')], at('a'), fencingToken)).rejects.toThrow(/OOM/);
     await redisCommand(server.port, 'CONFIG', 'SET', 'maxmemory', '0');
     await expectAvailable();
   });

@@ -34,7 +34,7 @@ async function openStore(idleLifetimeMs: number): Promise<OpenStore> {
   await openLedger(port, keyPrefix);
   return {
     store,
-    fence: await setFence(port, keyPrefix),
+    fencingToken: await setFence(port, keyPrefix),
     close: async () => {
       await store.close();
       await redis.close();
@@ -54,11 +54,11 @@ describe('the Redis store', () => {
     return redis;
   }
 
-  async function openPool(redis: RedisConnection): Promise<{ store: AffinityStore; fence: string }> {
+  async function openPool(redis: RedisConnection): Promise<{ store: AffinityStore; fencingToken: string }> {
     const keyPrefix = uniquePrefix();
     await openLedger(port, keyPrefix);
     const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
-    return { store, fence: await setFence(port, keyPrefix) };
+    return { store, fencingToken: await setFence(port, keyPrefix) };
   }
 
   afterEach(async () => {
@@ -77,7 +77,7 @@ describe('the Redis store', () => {
 
   test('never gives one agent two placements, whatever two gateways propose at once', async () => {
     const keyPrefix = uniquePrefix();
-    const fence = await setFence(port, keyPrefix);
+    const fencingToken = await setFence(port, keyPrefix);
     const stores = [await connected(), await connected()].map(
       (redis) => new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS }),
     );
@@ -95,7 +95,7 @@ describe('the Redis store', () => {
           return {
             i,
             names,
-            claim: await store?.claim(names, at(`i${Math.floor(Math.random() * 5)}`), fence),
+            claim: await store?.claim(names, at(`i${Math.floor(Math.random() * 5)}`), fencingToken),
           };
         }),
       ),
@@ -104,7 +104,7 @@ describe('the Redis store', () => {
     for (const i of agents) {
       const ofUser = claims.filter((one) => one.i === i && one.names[0]?.kind === 'user');
       expect(new Set(ofUser.map(({ claim }) => claim?.binding.instance)).size).toBe(1);
-      const settled = await stores[0]?.claim([session(`s${i}`)], at('other'), fence);
+      const settled = await stores[0]?.claim([session(`s${i}`)], at('other'), fencingToken);
       expect(settled?.binding.root).toEqual(user(`U${i}`));
       expect(settled?.binding.instance).toBe(ofUser[0]?.claim?.binding.instance);
     }
@@ -113,7 +113,7 @@ describe('the Redis store', () => {
   });
 
   /** What a listener of the store hears from now on, each as one line. */
-  async function hear(store: AffinityStore, fence: string): Promise<string[]> {
+  async function hear(store: AffinityStore, fencingToken: string): Promise<string[]> {
     const heard: string[] = [];
     const of = (names: readonly Name[]): string => names.map((name) => name.value).join(',');
     store.listen({
@@ -124,7 +124,7 @@ describe('the Redis store', () => {
     });
     await eventually(() => expect(heard).toEqual(['gap']));
     // Also that the claim was not heard of before, so that the order of what follows is certain.
-    await store.claim([user('PROBE')], at('p'), fence);
+    await store.claim([user('PROBE')], at('p'), fencingToken);
     await eventually(() => expect(heard).toHaveLength(2));
     heard.length = 0;
     return heard;
@@ -135,16 +135,16 @@ describe('the Redis store', () => {
     const [ours, theirs] = [await connected(), await connected()].map(
       (redis) => new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS }),
     ) as [RedisStore, RedisStore];
-    const fence = await setFence(port, keyPrefix, { epoch: 7 });
-    const heard = await hear(theirs, fence);
+    const fencingToken = await setFence(port, keyPrefix, { epoch: 7 });
+    const heard = await hear(theirs, fencingToken);
 
-    const { binding } = await ours.claim([user('MILLER'), session('s0')], at('a'), fence);
-    await ours.claim([user('MILLER'), session('s1')], at('b'), fence);
-    await ours.rebind(binding, at('b'), fence);
-    await ours.claim([session('s2')], at('c'), fence);
-    await ours.claim([user('MILLER'), session('s2')], at('c'), fence);
-    await ours.claim([session('s3')], at('c'), fence);
-    await ours.claim([user('SMITH'), session('s3')], at('a'), fence);
+    const { binding } = await ours.claim([user('MILLER'), session('s0')], at('a'), fencingToken);
+    await ours.claim([user('MILLER'), session('s1')], at('b'), fencingToken);
+    await ours.rebind(binding, at('b'), fencingToken);
+    await ours.claim([session('s2')], at('c'), fencingToken);
+    await ours.claim([user('MILLER'), session('s2')], at('c'), fencingToken);
+    await ours.claim([session('s3')], at('c'), fencingToken);
+    await ours.claim([user('SMITH'), session('s3')], at('a'), fencingToken);
     await ours.release(session('s3'));
 
     const [s0, s1, s2, s3] = ['s0', 's1', 's2', 's3'].map((value) => storedForm(session(value)).value);
@@ -165,8 +165,8 @@ describe('the Redis store', () => {
   });
 
   test('tells of what was written back, once', async () => {
-    const { store, fence } = await openPool(await connected());
-    const heard = await hear(store, fence);
+    const { store, fencingToken } = await openPool(await connected());
+    const heard = await hear(store, fencingToken);
     const known = {
       binding: { root: user('U'), ...at('a'), generation: 3 },
       aliases: [storedForm(session('s'))],
@@ -174,7 +174,7 @@ describe('the Redis store', () => {
 
     await store.restore([{ ...known, epoch: 5 }]);
     await store.restore([{ ...known, epoch: 5 }]);
-    await store.claim([user('LAST')], at('a'), fence);
+    await store.claim([user('LAST')], at('a'), fencingToken);
 
     await eventually(() => expect(heard.at(-1)).toMatch(/^LAST/));
     expect(heard).toEqual([
@@ -184,15 +184,15 @@ describe('the Redis store', () => {
   });
 
   test('does not tell of claims that change nothing', async () => {
-    const { store, fence } = await openPool(await connected());
-    await store.claim([user('A'), session('1')], at('a'), fence);
-    const heard = await hear(store, fence);
+    const { store, fencingToken } = await openPool(await connected());
+    await store.claim([user('A'), session('1')], at('a'), fencingToken);
+    const heard = await hear(store, fencingToken);
 
-    await store.claim([user('A'), session('1')], at('b'), fence);
-    await store.claim([session('1')], at('b'), fence);
-    await store.claim([user('A')], at('b'), fence);
+    await store.claim([user('A'), session('1')], at('b'), fencingToken);
+    await store.claim([session('1')], at('b'), fencingToken);
+    await store.claim([user('A')], at('b'), fencingToken);
     await store.renew([user('A'), session('1')]);
-    await store.claim([user('LAST')], at('a'), fence);
+    await store.claim([user('LAST')], at('a'), fencingToken);
 
     await eventually(() => expect(heard).toEqual([expect.stringMatching(/^LAST/)]));
   });
@@ -203,7 +203,7 @@ describe('the Redis store', () => {
     const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
     const old = await setFence(port, keyPrefix, { epoch: 1 });
     const { binding } = await store.claim([user('KNOWN')], at('a'), old);
-    const fence = await setFence(port, keyPrefix, { epoch: 2 });
+    const fencingToken = await setFence(port, keyPrefix, { epoch: 2 });
 
     const outcomes = await Promise.allSettled([
       ...Array.from({ length: 200 }, (_, i) => store.claim([user(`U${i}`), session(`s${i}`)], at('a'), old)),
@@ -215,7 +215,7 @@ describe('the Redis store', () => {
       expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(StaleView) });
     }
     expect(await store.counts()).toEqual(new Map([['a', 1]]));
-    expect(await store.rebind(binding, at('b'), fence)).toMatchObject({ made: true });
+    expect(await store.rebind(binding, at('b'), fencingToken)).toMatchObject({ made: true });
   });
 
   test('refuses a fence of another life of the server, which a replica that takes over brings along', async () => {
@@ -225,14 +225,14 @@ describe('the Redis store', () => {
     try {
       await eventually(() => redis.ping());
       const store = new RedisStore(redis, 'crm', { keyPrefix: 'test', idleLifetimeMs: HOUR_MS });
-      const fence = await setFence(server.port, 'test');
-      await store.claim([user('A')], at('a'), fence);
+      const fencingToken = await setFence(server.port, 'test');
+      await store.claim([user('A')], at('a'), fencingToken);
 
       await redisCommand(server.port, 'REPLICAOF', '127.0.0.1', '1');
       await redisCommand(server.port, 'REPLICAOF', 'NO', 'ONE');
 
       await eventually(async () => {
-        await expect(store.claim([user('B')], at('a'), fence)).rejects.toBeInstanceOf(StaleView);
+        await expect(store.claim([user('B')], at('a'), fencingToken)).rejects.toBeInstanceOf(StaleView);
       });
       expect(await store.counts()).toEqual(new Map([['a', 1]]));
     } finally {
@@ -264,10 +264,10 @@ describe('the Redis store', () => {
   test('keeps bindings of one pool under one hash tag, apart from those of others', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
-    const fence = await setFence(port, keyPrefix);
+    const fencingToken = await setFence(port, keyPrefix);
     const crm = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
     const mail = new RedisStore(redis, 'mail', { keyPrefix, idleLifetimeMs: HOUR_MS });
-    await crm.claim([user('MILLER'), session('s1')], at('a'), fence);
+    await crm.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
     await mail.claim([user('MILLER')], at('b'), await setFence(port, keyPrefix, { pool: 'mail' }));
 
     const keys = (await redisCommand(port, 'KEYS', `${keyPrefix}:*`))
@@ -283,9 +283,10 @@ describe('the Redis store', () => {
   test('leaves nothing of its own in Redis when nobody uses it any more', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
-    const fence = await setFence(port, keyPrefix);
+    const fencingToken = await setFence(port, keyPrefix);
     const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: 100 });
-    for (let i = 0; i < 50; i += 1) await store.claim([user(`U${i}`), session(`s${i}`)], at('a'), fence);
+    for (let i = 0; i < 50; i += 1)
+      await store.claim([user(`U${i}`), session(`s${i}`)], at('a'), fencingToken);
 
     await eventually(async () => {
       const keys = await redisCommand(port, 'KEYS', `${keyPrefix}:*`);
@@ -296,13 +297,13 @@ describe('the Redis store', () => {
   test('removes ended names as new ones come, so that a busy store does not fill with them', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
-    const fence = await setFence(port, keyPrefix);
+    const fencingToken = await setFence(port, keyPrefix);
     const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: 20 });
     // All in one bucket, so that it never expires as a whole.
     const names = sameBucket(200);
     let longest = 0;
     for (const name of names) {
-      await store.claim([name], at('a'), fence);
+      await store.claim([name], at('a'), fencingToken);
       const info = await redisCommand(port, 'HLEN', `${keyPrefix}:{crm}:b:${bucketOf(`u${name.value}`)}`);
       longest = Math.max(longest, Number.parseInt(info.slice(1), 10));
     }
@@ -312,24 +313,24 @@ describe('the Redis store', () => {
 
   test('survives a server that has forgotten its scripts', async () => {
     const redis = await connected();
-    const { store, fence } = await openPool(redis);
-    await store.claim([user('A')], at('a'), fence);
+    const { store, fencingToken } = await openPool(redis);
+    await store.claim([user('A')], at('a'), fencingToken);
 
     await redisCommand(port, 'SCRIPT', 'FLUSH');
 
-    expect((await store.claim([user('A')], at('b'), fence)).binding.instance).toBe('a');
+    expect((await store.claim([user('A')], at('b'), fencingToken)).binding.instance).toBe('a');
   });
 
   test('understands entries that were written with another lifetime', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
-    const fence = await setFence(port, keyPrefix);
+    const fencingToken = await setFence(port, keyPrefix);
     const longer = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
     const shorter = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS / 2 });
-    const { binding } = await longer.claim([user('MILLER'), session('s1')], at('a'), fence);
+    const { binding } = await longer.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
     expect(await shorter.counts()).toEqual(new Map([['a', 1]]));
 
-    expect((await shorter.claim([session('s1')], at('b'), fence)).binding).toEqual(binding);
+    expect((await shorter.claim([session('s1')], at('b'), fencingToken)).binding).toEqual(binding);
 
     expect(await longer.counts()).toEqual(new Map([['a', 1]]));
     const [listed] = (await longer.list({})).bindings;

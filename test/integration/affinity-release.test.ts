@@ -31,7 +31,7 @@ describe('a store that gateways of the last release and of this one share', () =
   const connections: RedisConnection[] = [];
   let last: RedisStore;
   let ours: RedisStore;
-  let fence: string;
+  let fencingToken: string;
 
   async function connect(): Promise<RedisConnection> {
     const redis = openRedis({ url: inject('redisUrl'), commandTimeoutMs: 5_000 });
@@ -44,37 +44,41 @@ describe('a store that gateways of the last release and of this one share', () =
     await openLedger(port, options.keyPrefix);
     last = new RedisStore(ofLastRelease(await connect()), 'crm', options);
     ours = new RedisStore(await connect(), 'crm', options);
-    fence = await setFence(port, options.keyPrefix);
+    fencingToken = await setFence(port, options.keyPrefix);
   });
   afterEach(async () => {
     for (const redis of connections.splice(0)) await redis.close();
   });
 
   test('what was only found is a binding like any other to the last release', async () => {
-    const { binding } = await ours.claim([found(user('MILLER')), found(session('s1'))], at('a', '7'), fence);
+    const { binding } = await ours.claim(
+      [found(user('MILLER')), found(session('s1'))],
+      at('a', '7'),
+      fencingToken,
+    );
 
     expect(binding).toEqual({ root: user('MILLER'), ...at('a', '7'), generation: 1 });
     for (const names of [[user('MILLER')], [session('s1')], [user('MILLER'), session('s1')]]) {
-      expect(await last.claim(names, at('b'), fence)).toEqual({ binding, made: false });
+      expect(await last.claim(names, at('b'), fencingToken)).toEqual({ binding, made: false });
       expect(await last.renew(names)).toEqual(binding);
     }
     expect(await last.counts()).toEqual(new Map([['a', 1]]));
     const listed = await last.list({ aliases: true, limit: 100 });
     expect(listed.bindings.map((line) => line.binding)).toEqual([binding]);
     expect(listed.aliases).toEqual([{ name: storedForm(session('s1')), root: user('MILLER') }]);
-    const moved = await last.rebind(binding, at('c'), fence);
+    const moved = await last.rebind(binding, at('c'), fencingToken);
     expect(moved.binding).toEqual({ root: user('MILLER'), ...at('c'), generation: 2 });
-    expect((await ours.claim([session('s1')], at('x'), fence)).binding).toEqual(moved.binding);
+    expect((await ours.claim([session('s1')], at('x'), fencingToken)).binding).toEqual(moved.binding);
     await last.release(session('s1'));
     expect(await ours.counts()).toEqual(new Map());
   });
 
   test('what the last release wrote counts as asserted', async () => {
-    await last.claim([user('MILLER'), session('s1')], at('a'), fence);
-    await last.claim([session('s2')], at('b'), fence);
+    await last.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
+    await last.claim([session('s2')], at('b'), fencingToken);
 
-    const beside = await ours.claim([found(user('OTHER')), found(session('s1'))], at('c'), fence);
-    const alone = await ours.claim([found(user('MILLER')), found(session('s2'))], at('c'), fence);
+    const beside = await ours.claim([found(user('OTHER')), found(session('s1'))], at('c'), fencingToken);
+    const alone = await ours.claim([found(user('MILLER')), found(session('s2'))], at('c'), fencingToken);
 
     expect(beside).toMatchObject({ by: 'session', binding: { root: user('MILLER'), instance: 'a' } });
     expect(alone).toMatchObject({ by: 'session', binding: { instance: 'b' }, conflict: at('a') });
@@ -82,26 +86,27 @@ describe('a store that gateways of the last release and of this one share', () =
 
   test('what the last release has renewed counts as asserted from then on, and leads where it led', async () => {
     const names = [user('MILLER'), session('s1')];
-    await ours.claim(names.map(found), at('a'), fence);
+    await ours.claim(names.map(found), at('a'), fencingToken);
     // It moves the user's binding, and the session to another user and back.
-    await last.claim([user('SMITH'), session('s1')], at('b'), fence);
-    await last.claim(names, at('b'), fence);
+    await last.claim([user('SMITH'), session('s1')], at('b'), fencingToken);
+    await last.claim(names, at('b'), fencingToken);
 
-    expect((await ours.claim([session('s1')], at('x'), fence)).binding.root).toEqual(user('MILLER'));
+    expect((await ours.claim([session('s1')], at('x'), fencingToken)).binding.root).toEqual(user('MILLER'));
     // Had it only been found beside it, the new user would be where the session is.
-    const next = await ours.claim([user('NEW'), session('s1')], at('x'), fence);
+    const next = await ours.claim([user('NEW'), session('s1')], at('x'), fencingToken);
     expect(next).toMatchObject({ by: 'link', made: true, conflict: at('a') });
   });
 
   test('a shared session leaves the last release as it was, and can be listed by both', async () => {
-    for (const value of ['A', 'B', 'A']) await ours.claim([user(value), session('s1')], at(value), fence);
+    for (const value of ['A', 'B', 'A'])
+      await ours.claim([user(value), session('s1')], at(value), fencingToken);
 
     expect(await last.renew([session('s1')])).toBeUndefined();
-    await last.claim([user('B'), session('s1')], at('x'), fence);
-    expect((await last.claim([session('s1')], at('x'), fence)).binding.root).toEqual(user('B'));
+    await last.claim([user('B'), session('s1')], at('x'), fencingToken);
+    expect((await last.claim([session('s1')], at('x'), fencingToken)).binding.root).toEqual(user('B'));
 
-    await expect(ours.claim([session('s1')], at('x'), fence)).rejects.toBeInstanceOf(NamesNoAgent);
-    expect(await ours.claim([user('A'), session('s1')], at('x'), fence)).toMatchObject({ by: 'user' });
+    await expect(ours.claim([session('s1')], at('x'), fencingToken)).rejects.toBeInstanceOf(NamesNoAgent);
+    expect(await ours.claim([user('A'), session('s1')], at('x'), fencingToken)).toMatchObject({ by: 'user' });
     expect((await last.list({ aliases: true })).aliases).toEqual([
       { name: storedForm(session('s1')), root: user('B') },
     ]);
@@ -132,12 +137,12 @@ describe('a store that gateways of the last release and of this one share', () =
       const [first] = names;
       if (first === undefined) continue;
       if (draw([0, 1, 2, 3]) > 0) {
-        await store.claim(names, at(draw(['a', 'b', 'c'])), fence).catch((error: unknown) => {
+        await store.claim(names, at(draw(['a', 'b', 'c'])), fencingToken).catch((error: unknown) => {
           if (!(error instanceof NamesNoAgent)) throw error;
         });
       } else if (draw([true, false])) {
         const held = await store.renew(names);
-        if (held !== undefined) await store.rebind(held, at(draw(['a', 'b', 'c'])), fence);
+        if (held !== undefined) await store.rebind(held, at(draw(['a', 'b', 'c'])), fencingToken);
       } else {
         await store.release(first);
       }

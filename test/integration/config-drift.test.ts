@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
-import { RedisLedger } from '../../src/coordination/redis/view-store.ts';
+import { RedisViewStore } from '../../src/coordination/redis/view-store.ts';
 import { partsOf } from '../../src/core/view/agreed-config.ts';
 import type { PoolRules } from '../../src/core/view/next-view.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
@@ -121,7 +121,7 @@ describe('gateways with the priorities the other way round', () => {
           newId: randomUUID,
         },
         thresholds: { rise: 1, fall: 1 },
-        ledger: new RedisLedger(redis, 'ici', { keyPrefix, leaseMs, joinMs: 0, confirmedBy: 0 }),
+        viewStore: new RedisViewStore(redis, 'ici', { keyPrefix, leaseMs, joinMs: 0, confirmedBy: 0 }),
         renewMs: leaseMs / 3,
         doubtMs: 1_000,
         answerMs: 5_000,
@@ -283,7 +283,9 @@ describe('a rolling change', () => {
   test('of a weight counts when all have it', async () => {
     const placedBy = async (gateway: TestGateway, prefix: string) =>
       new Set(
-        (await Promise.all(users(8, prefix).map((user) => post(gateway.url, user)))).map((o) => o.connector),
+        (await Promise.all(users(8, prefix).map((user) => post(gateway.url, user)))).map(
+          (options) => options.connector,
+        ),
       );
     const instances = [{ id: 'a' }, { id: 'b', weight: 0 }];
     const [one, two] = [await start(), await start({ instances })];

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
-import { bindingsEvents, coordinatorEvents } from '../../src/wiring/events.ts';
-import { composePool } from '../../src/wiring/pool.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Config, PoolConfig } from '../../src/config/schema.ts';
-import { LocalLedger } from '../../src/coordination/local-view-store.ts';
-import type { AffinityStore, LedgerClient } from '../../src/core/ports.ts';
+import { LocalViewStore } from '../../src/coordination/local-view-store.ts';
+import type { AffinityStore, ViewStoreClient } from '../../src/core/ports.ts';
 import { Attempt } from '../../src/proxy/attempt.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
+import { bindingsEvents, coordinatorEvents } from '../../src/wiring/events.ts';
+import { composePool } from '../../src/wiring/pool.ts';
 import { eventually } from '../support/eventually.ts';
 import { poolOf, WireUpstream } from '../support/wire.ts';
 
@@ -31,26 +31,29 @@ test('a single process resets what waits at a lost instance before the ledger he
   const [a, b] = [await WireUpstream.start(), await WireUpstream.start()];
   opened.push(a, b);
   const { config } = loadConfig({ text: poolOf([a.url, b.url]), env: { HOME: '/tmp' } });
-  const ledger = new LocalLedger({ leaseMs: 0, joinMs: 0 });
+  const viewStore = new LocalViewStore({ leaseMs: 0, joinMs: 0 });
   /** With each question to the ledger: the epoch that it acknowledges, and how many requests wait at the instance. */
   const asked: { epoch: number; waiting: number }[] = [];
-  const watched: LedgerClient = Object.assign(Object.create(ledger), {
-    sync: (request: Parameters<LedgerClient['sync']>[0]) => {
+  const watched: ViewStoreClient = Object.assign(Object.create(viewStore), {
+    sync: (request: Parameters<ViewStoreClient['sync']>[0]) => {
       asked.push({ epoch: request.epoch, waiting: upstream?.attempts.size ?? 0 });
-      return ledger.sync(request);
+      return viewStore.sync(request);
     },
-    propose: (request: Parameters<LedgerClient['propose']>[0]) => ledger.propose(request),
-    decree: (request: Parameters<LedgerClient['decree']>[0]) => ledger.decree(request),
-    leave: (replica: string) => ledger.leave(replica),
-    listen: (listener: Parameters<LedgerClient['listen']>[0]) => ledger.listen(listener),
+    propose: (request: Parameters<ViewStoreClient['propose']>[0]) => viewStore.propose(request),
+    commitPolicy: (request: Parameters<ViewStoreClient['commitPolicy']>[0]) =>
+      viewStore.commitPolicy(request),
+    leave: (replica: string) => viewStore.leave(replica),
+    listen: (listener: Parameters<ViewStoreClient['listen']>[0]) => viewStore.listen(listener),
     suspect: () => undefined,
-    close: () => ledger.close(),
+    close: () => viewStore.close(),
   });
   const pool = aPool(config, watched);
   opened.push(pool);
   const upstream = pool.pool.upstreams.get('i1');
   await pool.start();
-  await eventually(() => expect(pool.pool.standing.view.settled && pool.coordinator.isEffective).toBe(true));
+  await eventually(() =>
+    expect(pool.pool.routingState.view.settled && pool.coordinator.isEffective).toBe(true),
+  );
 
   // It hangs with this request, and then fails its probes.
   a.answer = () => undefined;
@@ -66,12 +69,12 @@ test('a single process resets what waits at a lost instance before the ledger he
   expect(asked.filter((one) => one.epoch > epoch && one.waiting > 0)).toEqual([]);
 });
 
-function aPool(config: Config, ledger: LedgerClient): ReturnType<typeof composePool> {
+function aPool(config: Config, viewStore: ViewStoreClient): ReturnType<typeof composePool> {
   const logger = pino({ level: 'silent' });
   const metrics = new Metrics();
   return composePool(config.pools[0] as PoolConfig, config, {
     store: STORE,
-    ledger,
+    viewStore,
     leaseMs: Number.POSITIVE_INFINITY,
     replica: 'g1',
     bindingsEvents: bindingsEvents('ici', logger, metrics, String),

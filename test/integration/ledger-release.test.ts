@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import type { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
+import type { ViewStoreClient } from '../../src/core/ports.ts';
 import type { AgreedView } from '../../src/core/view/agreed-view.ts';
-import { viewId } from '../../src/core/view/view-store.ts';
 import { driftOf } from '../../src/core/view/local-config.ts';
-import type { LedgerClient } from '../../src/core/ports.ts';
+import { viewId } from '../../src/core/view/view-store.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { uniquePrefix } from '../contract/affinity-store.ts';
@@ -25,16 +25,16 @@ const LAST_RELEASE = scriptsOfLastRelease('ledger');
 
 /** The connection of a gateway of the last release: its scripts, with what it gives them and reads of them. */
 function ofLastRelease(redis: RedisConnection): RedisConnection {
-  const { ledger } = redis;
+  const { viewStore } = redis;
   const run = async (script: string, keys: readonly string[], args: readonly string[]): Promise<unknown> => {
-    if (script !== 'gwSync') return ledger.run(script, keys.slice(0, KEYS), args);
-    const reply = await ledger.run(script, keys.slice(0, KEYS), args.slice(0, SYNC_ARGUMENTS));
+    if (script !== 'gwSync') return viewStore.run(script, keys.slice(0, KEYS), args);
+    const reply = await viewStore.run(script, keys.slice(0, KEYS), args.slice(0, SYNC_ARGUMENTS));
     const parts = reply as unknown[];
     return [...parts.slice(0, SYNC_REPLY), '', ...parts.slice(SYNC_REPLY), 'configs', []];
   };
   return {
     ...redis,
-    ledger: { ...ledger, run, define: (ours) => ledger.define({ ...ours, ...LAST_RELEASE }) },
+    viewStore: { ...viewStore, run, define: (ours) => viewStore.define({ ...ours, ...LAST_RELEASE }) },
   };
 }
 
@@ -57,15 +57,15 @@ afterEach(async () => {
 });
 
 describe('a ledger that gateways of the last release and of this one share', () => {
-  let last: LedgerClient;
-  let ours: LedgerClient;
+  let last: ViewStoreClient;
+  let ours: ViewStoreClient;
   let passTime: (ms: number) => Promise<void>;
 
   beforeEach(async () => {
     last = ledgerOn(ofLastRelease(await connect()), TIMES, { keyPrefix }).connect();
-    const ledger = ledgerOn(await connect(), TIMES, { keyPrefix });
-    ours = ledger.connect();
-    passTime = ledger.passTime;
+    const viewStore = ledgerOn(await connect(), TIMES, { keyPrefix });
+    ours = viewStore.connect();
+    passTime = viewStore.passTime;
   });
   afterEach(async () => {
     for (const client of [last, ours]) await client.close();
@@ -77,8 +77,8 @@ describe('a ledger that gateways of the last release and of this one share', () 
       [ours, 'new'],
     ]);
   const configs = async (): Promise<Record<string, unknown>> => {
-    const { ballots = [] } = await ours.sync(request('new', { config: CONFIG, ballotsKnown: -1 }));
-    return Object.fromEntries(ballots.map(({ replica, config }) => [replica, config]));
+    const { reports = [] } = await ours.sync(request('new', { config: CONFIG, reportsKnown: -1 }));
+    return Object.fromEntries(reports.map(({ replica, config }) => [replica, config]));
   };
 
   test.each(['this', 'the last'])('a view of %s release is in effect when both have it', async (whose) => {
@@ -94,34 +94,37 @@ describe('a ledger that gateways of the last release and of this one share', () 
     // All of it, also what the last release knows nothing of: it hands that on in the views that it makes.
     expect([told.effective, told.view]).toEqual([false, view]);
 
-    const fence = `${view.id}:${restored}`;
-    expect(await other.sync(request(otherId, adopted))).toMatchObject({ effective: true, fence });
-    expect(await proposes.sync(request(id, adopted))).toMatchObject({ effective: true, fence });
+    const fencingToken = `${view.id}:${restored}`;
+    expect(await other.sync(request(otherId, adopted))).toMatchObject({
+      effective: true,
+      fencingToken,
+    });
+    expect(await proposes.sync(request(id, adopted))).toMatchObject({ effective: true, fencingToken });
   });
 
   test('what each registers stays as it is when the other syncs', async () => {
     const restored = await openForBoth();
     const held = { restored, held: true };
-    await last.sync(request('old', { ...held, opinion: OPINION }));
-    await ours.sync(request('new', { ...held, config: CONFIG, opinion: OPINION }));
+    await last.sync(request('old', { ...held, report: OPINION }));
+    await ours.sync(request('new', { ...held, config: CONFIG, report: OPINION }));
     for (let round = 0; round < 3; round += 1) {
       await passTime(TIMES.leaseMs / 3);
-      const one = await last.sync(request('old', { ...held, opinion: OPINION, ballotsKnown: -1 }));
+      const one = await last.sync(request('old', { ...held, report: OPINION, reportsKnown: -1 }));
       expect(one).toMatchObject({ open: true, granted: true, replicas: 2 });
-      expect(one.ballots).toEqual([
-        { replica: 'new', opinion: OPINION },
-        { replica: 'old', opinion: OPINION },
+      expect(one.reports).toEqual([
+        { replica: 'new', report: OPINION },
+        { replica: 'old', report: OPINION },
       ]);
       const two = await ours.sync(
-        request('new', { ...held, config: CONFIG, opinion: OPINION, ballotsKnown: -1 }),
+        request('new', { ...held, config: CONFIG, report: OPINION, reportsKnown: -1 }),
       );
       expect(two).toMatchObject({ open: true, granted: true, replicas: 2 });
-      expect(two.ballots).toEqual([
-        { replica: 'new', opinion: OPINION, config: CONFIG },
-        { replica: 'old', opinion: OPINION },
+      expect(two.reports).toEqual([
+        { replica: 'new', report: OPINION, config: CONFIG },
+        { replica: 'old', report: OPINION },
       ]);
     }
-    expect(await last.decree({ base: 0, policy: policyOf(1), events: [] })).toBe(true);
+    expect(await last.commitPolicy({ base: 0, policy: policyOf(1), events: [] })).toBe(true);
     expect((await ours.sync(request('new', { ...held, config: CONFIG }))).policy).toEqual(policyOf(1));
   });
 
@@ -155,9 +158,9 @@ test('gateways of this release neither refuse one that registers nothing, nor un
   let adopted: AgreedView | undefined;
   const acknowledge = async () => {
     const { epoch = 0, id = '' } = adopted ?? {};
-    const asked = request('old', { epoch, viewId: id, restored, held: true, opinion: OPINION });
+    const asked = request('old', { epoch, viewId: id, restored, held: true, report: OPINION });
     const reply = await last.sync(asked);
-    restored = reply.life;
+    restored = reply.storeGeneration;
     adopted = reply.view ?? adopted;
     return reply;
   };

@@ -5,10 +5,10 @@ import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createAdminServer } from '../../src/admin/admin-server.ts';
-import { Methods } from '../../src/sapcontrol/methods.ts';
-import { createSapControlServer } from '../../src/sapcontrol/server.ts';
 import type { ControlAnswer } from '../../src/core/lifecycle.ts';
 import { StatePages } from '../../src/core/state-page.ts';
+import { Methods } from '../../src/sapcontrol/methods.ts';
+import { createSapControlServer } from '../../src/sapcontrol/server.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { fakeSource } from '../support/sapcontrol.ts';
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { instanceClient, instanceConnector } from '../../src/proxy/instance-connector.ts';
 import type { Probe } from '../../src/health/probe.ts';
 import { createProbe } from '../../src/health/probe.ts';
+import { instanceClient, instanceConnector } from '../../src/proxy/instance-connector.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 

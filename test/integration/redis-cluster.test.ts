@@ -36,7 +36,7 @@ sharedLedgerContract('the ledger on a Redis Cluster', async (times) => ledgerOn(
 affinityStoreContract('the store on a Redis Cluster', async (idleLifetimeMs) => {
   const keyPrefix = uniquePrefix();
   const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs });
-  return { store, fence: await fenceOn(redis, keyPrefix), close: () => store.close() };
+  return { store, fencingToken: await fenceOn(redis, keyPrefix), close: () => store.close() };
 });
 
 describe('a Redis Cluster', () => {
@@ -51,8 +51,8 @@ describe('a Redis Cluster', () => {
     const keyPrefix = uniquePrefix();
     for (let i = 0; i < 20; i += 1) {
       const store = new RedisStore(redis, `pool${i}`, { keyPrefix, idleLifetimeMs: HOUR_MS });
-      const fence = await fenceOn(redis, keyPrefix, `pool${i}`);
-      expect((await store.claim([user('A')], at('a'), fence)).made).toBe(true);
+      const fencingToken = await fenceOn(redis, keyPrefix, `pool${i}`);
+      expect((await store.claim([user('A')], at('a'), fencingToken)).made).toBe(true);
       await store.close();
     }
 
@@ -61,8 +61,10 @@ describe('a Redis Cluster', () => {
 
   test('that is told to confirm what it has no replicas for is unavailable, and says why', async () => {
     const quick = openRedis({ cluster: cluster.nodes });
-    const ledger = ledgerOn(quick, TIMES, { confirmedBy: 1 }).connect();
-    await eventually(() => expect(ledger.sync(request('r1'))).rejects.toThrow(/0 of 1 replicas confirmed/));
+    const viewStore = ledgerOn(quick, TIMES, { confirmedBy: 1 }).connect();
+    await eventually(() =>
+      expect(viewStore.sync(request('r1'))).rejects.toThrow(/0 of 1 replicas confirmed/),
+    );
     await quick.close();
   });
 
@@ -70,11 +72,11 @@ describe('a Redis Cluster', () => {
     const [gone] = cluster.servers as [RedisCluster['servers'][number]];
     await gone.kill();
     const late = openRedis({ cluster: cluster.nodes });
-    const ledgers = Array.from({ length: 20 }, (_, i) =>
+    const viewStores = Array.from({ length: 20 }, (_, i) =>
       ledgerOn(late, TIMES, { pool: `pool${i}` }).connect(),
     );
     const sync = (): Promise<PromiseSettledResult<unknown>[]> =>
-      Promise.allSettled(ledgers.map((ledger) => ledger.sync(request('r1'))));
+      Promise.allSettled(viewStores.map((viewStore) => viewStore.sync(request('r1'))));
     // Its own pools have to wait for it; the others are not concerned.
     await eventually(async () => {
       const outcomes = await sync();
@@ -91,7 +93,7 @@ describe('a Redis Cluster', () => {
     await eventually(async () => {
       for (const { status } of await sync()) expect(status).toBe('fulfilled');
     });
-    for (const ledger of ledgers) await ledger.close();
+    for (const viewStore of viewStores) await viewStore.close();
     await late.close();
   });
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RedisStore } from '../../src/affinity/redis/store.ts';
-import { RedisLedger } from '../../src/coordination/redis/view-store.ts';
+import { RedisViewStore } from '../../src/coordination/redis/view-store.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
 import type { RedisConnection, RedisConnectionOptions, RedisLink } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
@@ -41,8 +41,8 @@ function open(options: RedisConnectionOptions): void {
 
 /** Listens to a ledger, as a gateway does; resolves once it hears. */
 async function hear(heard: string[] = []): Promise<void> {
-  const ledger = ledgerOn(redis, TIMES).connect();
-  ledger.listen({ onNews: () => heard.push('news'), onSuspect: () => undefined });
+  const viewStore = ledgerOn(redis, TIMES).connect();
+  viewStore.listen({ onNews: () => heard.push('news'), onSuspect: () => undefined });
   await eventually(() => expect(heard).toContain('news'));
 }
 
@@ -77,9 +77,10 @@ describe('the connections to a Redis', () => {
     async (writer) => {
       states.length = 0;
       await redisCommand(server.port, 'REPLICAOF', '127.0.0.1', '1');
-      redis[writer].define({ testWrite: `return redis.call('SET', KEYS[1], '1')` });
+      const client = writer === 'ledger' ? redis.viewStore : redis.claims;
+      client.define({ testWrite: `return redis.call('SET', KEYS[1], '1')` });
 
-      await expect(redis[writer].run('testWrite', ['k'], [])).rejects.toThrow(
+      await expect(client.run('testWrite', ['k'], [])).rejects.toThrow(
         /READONLY.*affinity\.redis\.sentinels/,
       );
 
@@ -95,14 +96,14 @@ describe('the connections to a Redis', () => {
     open({ url: server.url, commandTimeoutMs: PATIENT_MS });
     await eventually(() => redis.ping());
     redis.claims.define({ testBusy: `for i = 1, 500 do redis.call('SET', KEYS[1], i) end return 1` });
-    const ledger = ledgerOn(redis, TIMES).connect();
-    await ledger.sync(request('r1'));
+    const viewStore = ledgerOn(redis, TIMES).connect();
+    await viewStore.sync(request('r1'));
     // Enough that Redis, not this process, is what takes its time.
     const order: string[] = [];
     const claims = Array.from({ length: 1_000 }, () => redis.claims.run('testBusy', ['k'], []));
     const all = Promise.allSettled(claims).then(() => order.push('claims'));
 
-    await ledger.sync(request('r1')).then(() => order.push('ledger'));
+    await viewStore.sync(request('r1')).then(() => order.push('ledger'));
 
     await all;
     expect(order).toEqual(['ledger', 'claims']);
@@ -114,12 +115,12 @@ describe('a Redis that is slow', () => {
     server = await startRedis();
     open({ url: server.url });
     await eventually(() => redis.ping());
-    const fence = await setFence(server.port, 'gw');
+    const fencingToken = await setFence(server.port, 'gw');
     const store = new RedisStore(redis, 'crm', { keyPrefix: 'gw', idleLifetimeMs: 60_000 });
-    await eventually(() => store.claim([user('A')], at('a'), fence));
+    await eventually(() => store.claim([user('A')], at('a'), fencingToken));
     server.pause();
     const listing = store.list({});
-    await expect(store.claim([user('A')], at('a'), fence)).rejects.toThrow(/no answer within 100 ms/);
+    await expect(store.claim([user('A')], at('a'), fencingToken)).rejects.toThrow(/no answer within 100 ms/);
 
     server.resume();
 
@@ -144,20 +145,20 @@ describe('an ACL user who may not use all channels', () => {
       onState: (link, state, detail) => link === 'hearing' && details.push(`${state}: ${detail}`),
     });
     await eventually(() => redis.ping());
-    const ledger = ledgerOn(redis, TIMES, { keyPrefix: 'gw', pool: 'ici' }).connect();
+    const viewStore = ledgerOn(redis, TIMES, { keyPrefix: 'gw', pool: 'ici' }).connect();
     const store = new RedisStore(redis, 'ici', { keyPrefix: 'gw', idleLifetimeMs: 60_000 });
     let gaps = 0;
     let news = 0;
     store.listen({ onBound: () => undefined, onMoved: () => undefined, onGap: () => (gaps += 1) });
-    ledger.listen({ onNews: () => (news += 1), onSuspect: () => undefined });
+    viewStore.listen({ onNews: () => (news += 1), onSuspect: () => undefined });
 
-    await expect(ledger.sync(request('r1'))).rejects.toThrow(/channel.*give it &<affinity\.keyPrefix>:\*/);
+    await expect(viewStore.sync(request('r1'))).rejects.toThrow(/channel.*give it &<affinity\.keyPrefix>:\*/);
 
-    await ledger.leave('r1');
+    await viewStore.leave('r1');
     expect(await redisCommand(server.port, 'KEYS', '*')).toBe('*0');
     await eventually(() => expect(details.at(-1)).toMatch(/^down: .*channel.*give it &/));
     await redisCommand(server.port, 'ACL', 'SETUSER', 'gateway', '&gw:*');
-    expect((await ledger.sync(request('r1'))).replicas).toBe(1);
+    expect((await viewStore.sync(request('r1'))).replicas).toBe(1);
     await eventually(() => expect([gaps, news]).toEqual([1, 1]));
     // On the same connection all the time, and told once.
     expect(details).toEqual(['up: connected', expect.stringMatching(/^down: /), 'up: allowed']);
@@ -191,7 +192,7 @@ describe('a Redis with TLS and an ACL user', () => {
     const url = server.url.replace('redis:', 'rediss:');
     open({ url, username, password, tls, commandTimeoutMs: PATIENT_MS });
     await eventually(() => redis.ping());
-    const fence = await fenceOn(redis, 'gw', 'ici');
+    const fencingToken = await fenceOn(redis, 'gw', 'ici');
     const store = new RedisStore(redis, 'ici', { keyPrefix: 'gw', idleLifetimeMs: 60_000 });
     const heard: string[] = [];
     store.listen({
@@ -200,8 +201,8 @@ describe('a Redis with TLS and an ACL user', () => {
       onGap: () => heard.push('gap'),
     });
 
-    const { binding } = await store.claim([user('A'), session('1')], at('a'), fence);
-    expect((await store.rebind(binding, at('b'), fence)).made).toBe(true);
+    const { binding } = await store.claim([user('A'), session('1')], at('a'), fencingToken);
+    expect((await store.rebind(binding, at('b'), fencingToken)).made).toBe(true);
     await store.renew([user('A')]);
     expect(await store.counts()).toEqual(new Map([['b', 1]]));
     expect((await store.list({})).bindings).toHaveLength(1);
@@ -211,19 +212,19 @@ describe('a Redis with TLS and an ACL user', () => {
     });
 
     const [one, two] = ['ici', 'ici'].map(
-      (pool) => new RedisLedger(redis, pool, { keyPrefix: 'gw', ...TIMES, confirmedBy: 0 }),
-    ) as [RedisLedger, RedisLedger];
+      (pool) => new RedisViewStore(redis, pool, { keyPrefix: 'gw', ...TIMES, confirmedBy: 0 }),
+    ) as [RedisViewStore, RedisViewStore];
     one.listen({ onNews: () => undefined, onSuspect: (instance) => heard.push(instance) });
     await eventually(() => {
       two.suspect('b');
       expect(heard).toContain('b');
     });
-    const { life } = await one.sync(request('r1'));
+    const { storeGeneration: life } = await one.sync(request('r1'));
     const restored = life;
     // Without the right to ask, a takeover would go unnoticed.
     expect(life).toMatch(/\.[0-9a-f]{40}$/);
     expect((await one.sync(request('r1', { restored }))).open).toBe(true);
-    expect(await one.decree({ base: 0, policy: policyOf(1), events: [eventOf('act')] })).toBe(true);
+    expect(await one.commitPolicy({ base: 0, policy: policyOf(1), events: [eventOf('act')] })).toBe(true);
     expect(await two.events(1)).toHaveLength(1);
     await one.leave('r1');
   });

@@ -32,9 +32,9 @@ test('a gateway that joins while a replica of Redis lags gets its lease when the
   await eventually(() => redis.ping());
 
   const times = { leaseMs: 60_000, joinMs: 20_000 };
-  const ledger = ledgerOn(redis, times);
-  const [old, young] = [ledger.connect(), ledger.connect()];
-  const restored = await letOpen(ledger, times, [[old, 'old']]);
+  const viewStore = ledgerOn(redis, times);
+  const [old, young] = [viewStore.connect(), viewStore.connect()];
+  const restored = await letOpen(viewStore, times, [[old, 'old']]);
   const asks = (id: string): SyncRequest => request(id, { restored });
   await eventually(async () =>
     expect(await old.sync(asks('old'))).toMatchObject({ open: true, granted: true }),
@@ -42,7 +42,7 @@ test('a gateway that joins while a replica of Redis lags gets its lease when the
 
   link.silence();
   expect(await young.sync(asks('young'))).toMatchObject({ open: true, granted: false });
-  await ledger.passTime(times.joinMs);
+  await viewStore.passTime(times.joinMs);
   expect(await young.sync(asks('young'))).toMatchObject({ granted: false });
   // One that was there before waits for nothing.
   expect(await old.sync(asks('old'))).toMatchObject({ granted: true });

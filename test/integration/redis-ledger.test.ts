@@ -35,9 +35,9 @@ describe('the Redis ledger', () => {
   test('waits for a gateway of an earlier release until its registration ends, and writes what that can read', async () => {
     const times = { leaseMs: 60_000, joinMs: 0 };
     const keyPrefix = uniquePrefix();
-    const ledger = ledgerOn(redis, times, { keyPrefix });
-    const [one, two] = [ledger.connect(), ledger.connect()];
-    const restored = await letOpen(ledger, times, [
+    const viewStore = ledgerOn(redis, times, { keyPrefix });
+    const [one, two] = [viewStore.connect(), viewStore.connect()];
+    const restored = await letOpen(viewStore, times, [
       [one, 'r1'],
       [two, 'r2'],
     ]);
@@ -52,7 +52,7 @@ describe('the Redis ledger', () => {
     const next = (): SyncRequest => ({ ...adopted, seq: nextSeq() });
     expect(await one.sync(next())).toMatchObject({ effective: false });
     for (let third = 0; third < 3; third += 1) {
-      await ledger.passTime(times.leaseMs / 3);
+      await viewStore.passTime(times.leaseMs / 3);
       await one.sync(next());
     }
     expect(await one.sync(next())).toMatchObject({ effective: true, replicas: 1 });

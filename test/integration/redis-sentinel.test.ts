@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import type { LedgerClient } from '../../src/core/ports.ts';
+import type { ViewStoreClient } from '../../src/core/ports.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
 import type { RedisConnection, RedisLink } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
@@ -21,7 +21,7 @@ const PATIENT_MS = 1_500;
 describe('a Redis that Sentinels watch', () => {
   let sentinel: RedisSentinel;
   let redis: RedisConnection;
-  let ledger: LedgerClient;
+  let viewStore: ViewStoreClient;
   let heard: string[];
   let down: Set<RedisLink>;
 
@@ -33,9 +33,9 @@ describe('a Redis that Sentinels watch', () => {
       masterName: sentinel.masterName,
       onState: (link, state) => (state === 'down' ? down.add(link) : down.delete(link)),
     });
-    ledger = open(0);
+    viewStore = open(0);
     heard = [];
-    ledger.listen({
+    viewStore.listen({
       onNews: (urgent) => heard.push(urgent ? 'urgent' : 'ballots'),
       onSuspect: (instance) => heard.push(instance),
     });
@@ -47,7 +47,7 @@ describe('a Redis that Sentinels watch', () => {
     await sentinel.stop();
   });
 
-  function open(confirmedBy: number): LedgerClient {
+  function open(confirmedBy: number): ViewStoreClient {
     return ledgerOn(redis, TIMES, { keyPrefix: 'gw', confirmedBy }).connect();
   }
 
@@ -57,7 +57,7 @@ describe('a Redis that Sentinels watch', () => {
     await eventually(
       async () => {
         await redis.ping();
-        await ledger.sync(request('r1'));
+        await viewStore.sync(request('r1'));
         other.suspect('b');
         expect(heard.splice(0)).toContain('b');
       },
@@ -67,25 +67,25 @@ describe('a Redis that Sentinels watch', () => {
   }
 
   test('is followed to the new master when the old one is killed', async () => {
-    const { life } = await ledger.sync(request('r1'));
+    const { storeGeneration: life } = await viewStore.sync(request('r1'));
     const old = await sentinel.killMaster();
-    await expect(ledger.sync(request('r1'))).rejects.toBeInstanceOf(StoreUnavailable);
+    await expect(viewStore.sync(request('r1'))).rejects.toBeInstanceOf(StoreUnavailable);
     await sentinel.promoted(old);
 
     await expectAvailable();
 
-    expect((await ledger.sync(request('r1'))).life).not.toBe(life);
+    expect((await viewStore.sync(request('r1'))).storeGeneration).not.toBe(life);
     expect(down).toEqual(new Set());
   });
 
   test('is followed to the new master when the old one hangs, and not back when it wakes', async () => {
-    const { life } = await ledger.sync(request('r1'));
+    const { storeGeneration: life } = await viewStore.sync(request('r1'));
     const old = await sentinel.pauseMaster();
-    await expect(ledger.sync(request('r1'))).rejects.toBeInstanceOf(StoreUnavailable);
+    await expect(viewStore.sync(request('r1'))).rejects.toBeInstanceOf(StoreUnavailable);
     await sentinel.promoted(old);
     await expectAvailable();
-    const after = await ledger.sync(request('r1'));
-    expect(after.life).not.toBe(life);
+    const after = await viewStore.sync(request('r1'));
+    expect(after.storeGeneration).not.toBe(life);
 
     old.resume();
 
@@ -93,19 +93,19 @@ describe('a Redis that Sentinels watch', () => {
       within: FAILED_OVER_WITHIN_MS,
     });
     await expectAvailable();
-    expect((await ledger.sync(request('r1'))).life).toBe(after.life);
+    expect((await viewStore.sync(request('r1'))).storeGeneration).toBe(after.storeGeneration);
   });
 
   test('a sync or a decree that too few replicas confirm does not count', async () => {
     await redis.close();
     redis = openRedis({ ...sentinel, commandTimeoutMs: PATIENT_MS });
     await eventually(() => redis.ping());
-    ledger = open(0);
+    viewStore = open(0);
     const careful = open(1);
     // A replica that has just come online does not confirm for a moment.
     await eventually(() => careful.sync(request('r1')));
     await letOpen(ledgerOn(redis, TIMES, { keyPrefix: 'gw' }), TIMES, [[careful, 'r1']]);
-    expect(await careful.decree({ base: 0, policy: policyOf(1), events: [] })).toBe(true);
+    expect(await careful.commitPolicy({ base: 0, policy: policyOf(1), events: [] })).toBe(true);
     const master = await sentinel.masterPort();
     const replica = sentinel.servers.find(({ port }) => port !== master);
     replica?.pause();
@@ -113,7 +113,7 @@ describe('a Redis that Sentinels watch', () => {
     await expect(careful.sync(request('r1'))).rejects.toThrow(
       /0 of 1 replicas confirmed in time \(affinity\.redis\.confirmedBy\)/,
     );
-    expect((await ledger.sync(request('r1'))).replicas).toBe(1);
+    expect((await viewStore.sync(request('r1'))).replicas).toBe(1);
 
     replica?.resume();
     await eventually(async () => expect((await careful.sync(request('r1'))).replicas).toBe(1));

@@ -7,13 +7,13 @@ import { join } from 'node:path';
 import { XMLParser } from 'fast-xml-parser';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { SapControl } from '../../src/wiring/sapcontrol.ts';
-import { composeSapControl } from '../../src/wiring/sapcontrol.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
-import { hashPassword } from '../../src/sapcontrol/password.ts';
 import { formatPasswordLine } from '../../src/core/password-record.ts';
+import { hashPassword } from '../../src/sapcontrol/password.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
+import type { SapControl } from '../../src/wiring/sapcontrol.ts';
+import { composeSapControl } from '../../src/wiring/sapcontrol.ts';
 import type { FakeSource } from '../support/sapcontrol.ts';
 import { fakeSource } from '../support/sapcontrol.ts';
 

@@ -154,7 +154,7 @@ describe('a simulated connector', () => {
   test('writes its deliveries where a kill cannot take them back', async () => {
     const journal = join(tmpdir(), `ici-gateway-journal-${process.pid}`);
     await connector.close();
-    connector = await startConnector({ name: 'a', journal });
+    connector = await startConnector({ name: 'a', journal: journal });
     await soap('getAttributes', 'U1', [], { 'x-sim-delivery': 'd1' });
     const { incarnation } = connector;
     const lines = readFileSync(journal, 'utf8').replace(/ \d+\.\d{3} /g, ' AT ');

@@ -13,8 +13,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a request is sent without a second look, once there is a connection',
     file: 'src/proxy/handler.ts',
-    search: 'maySend: () => maySend(exchange, pool),',
-    replace: 'maySend: () => maySend(exchange, pool) || true,',
+    search: 'maySend: () => maySend(context, pool),',
+    replace: 'maySend: () => maySend(context, pool) || true,',
     tests: ['test/integration/forwarding-first-byte.test.ts'],
   },
   {
@@ -27,7 +27,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a view is acknowledged before the workers have adopted it',
     file: 'src/core/view/replica.ts',
-    search: 'if (this.#o.awaitsConfirmation !== true) this.#adopted = view;',
+    search: 'if (this.#options.awaitsConfirmation !== true) this.#adopted = view;',
     replace: 'this.#adopted = view;',
     tests: ['test/unit/core/view/adopted.test.ts'],
   },
@@ -41,8 +41,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the controller takes a view for adopted without asking its workers',
     file: 'src/process/ipc/workers.ts',
-    search: 'if (until === undefined) guide.confirm(viewId);',
-    replace: 'if (until !== 0) guide.confirm(viewId);',
+    search: 'if (until === undefined) coordinator.confirm(viewId);',
+    replace: 'if (until !== 0) coordinator.confirm(viewId);',
     tests: ['test/unit/process/ipc/views.test.ts'],
   },
   {
@@ -83,15 +83,15 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a bulletin may be acted on for a whole lease from when it is sent, by the monotonic clock',
     file: 'src/process/ipc/workers.ts',
-    search: 'mono: Math.min(snapshot.leaseEnd.mono, mono + this.#o.leaseMs),',
-    replace: 'mono: mono + this.#o.leaseMs,',
+    search: 'mono: Math.min(snapshot.leaseEnd.mono, mono + this.#options.leaseMs),',
+    replace: 'mono: mono + this.#options.leaseMs,',
     tests: ['test/unit/process/ipc/views.test.ts'],
   },
   {
     name: 'a bulletin may be acted on for a whole lease from when it is sent, by the wall clock',
     file: 'src/process/ipc/workers.ts',
-    search: 'wall: Math.min(snapshot.leaseEnd.wall, wall + this.#o.leaseMs),',
-    replace: 'wall: wall + this.#o.leaseMs,',
+    search: 'wall: Math.min(snapshot.leaseEnd.wall, wall + this.#options.leaseMs),',
+    replace: 'wall: wall + this.#options.leaseMs,',
     tests: ['test/unit/process/ipc/views.test.ts'],
   },
   {
@@ -136,8 +136,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the view before the newest allows nothing less',
     file: 'src/core/route.ts',
-    search: 'if (standing.before !== undefined && !(allowed && allowedBefore(standing.before, binding)))',
-    replace: 'if (standing.before !== undefined && !allowed)',
+    search:
+      'if (routingState.before !== undefined && !(allowed && allowedBefore(routingState.before, binding)))',
+    replace: 'if (routingState.before !== undefined && !allowed)',
     tests: [
       'test/unit/core/view/view-store.test.ts',
       'test/unit/proxy/router.test.ts',
@@ -168,7 +169,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a worker that hangs is not waited for',
     file: 'src/process/ipc/workers.ts',
-    search: 'const silenceMs = this.#o.watchdogMs + KILLED_WITHIN_MS;',
+    search: 'const silenceMs = this.#options.watchdogMs + KILLED_WITHIN_MS;',
     replace: 'const silenceMs = KILLED_WITHIN_MS;',
     tests: ['test/unit/process/ipc/write-back.test.ts'],
   },
@@ -197,7 +198,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a fence of another history of the store holds',
     file: 'src/affinity/redis/scripts.ts',
     search: "return redis.call('GET', KEYS[2]) == fence and string.match(fence, '%.(%x*)$') == replication()",
-    replace: "return redis.call('GET', KEYS[2]) == fence",
+    replace: "return redis.call('GET', KEYS[2]) == fencingToken",
     tests: ['test/integration/affinity-redis.test.ts'],
   },
   {
@@ -259,14 +260,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a worker with another view than the controller changes the embedded store',
     file: 'src/process/ipc/embedded-store-server.ts',
-    search: "if (fence === '' || fence !== one.fence()) throw",
-    replace: "if (fence === '') throw",
+    search: "if (fencingToken === '' || fencingToken !== one.fencingToken())",
+    replace: "if (fencingToken === '')",
     tests: ['test/unit/process/ipc/embedded-store-server.test.ts'],
   },
   {
     name: 'the fence of one view is taken for that of another',
     file: 'src/core/view/replica.ts',
-    search: "if (!this.isEffective || reply.viewId !== this.#agreed.id) this.#fence = '';",
+    search: "if (!this.isEffective || reply.viewId !== this.#agreed.id) this.#fencingToken = '';",
     replace: '',
     tests: ['test/unit/core/view/adopted.test.ts'],
   },

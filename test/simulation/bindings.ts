@@ -1,8 +1,8 @@
-import { epochOf } from '../../src/core/view/view-store.ts';
-import type { Replica } from '../../src/core/view/replica.ts';
 import type { Binding, Placement } from '../../src/core/binding.ts';
 import { nameKey } from '../../src/core/identity.ts';
 import type { RoutedBinding } from '../../src/core/route.ts';
+import type { Replica } from '../../src/core/view/replica.ts';
+import { epochOf } from '../../src/core/view/view-store.ts';
 import type { Remembered } from './store.ts';
 import { lifeOf } from './store.ts';
 
@@ -44,8 +44,8 @@ export class KnownBindings {
    * What the store said, in answer to a command with this fence or by itself. What
    * it said in another life it may have forgotten, so that is known but not trusted.
    */
-  learn(binding: Binding, fence: string): void {
-    const epoch = lifeOf(fence) === this.#replica.heard.life ? epochOf(fence) : 0;
+  learn(binding: Binding, fencingToken: string): void {
+    const epoch = lifeOf(fencingToken) === this.#replica.lastSync.storeGeneration ? epochOf(fencingToken) : 0;
     const agent = binding.root.value;
     const before = this.#entries.get(agent);
     // News and answers overtake each other.

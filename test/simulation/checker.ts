@@ -1,7 +1,7 @@
-import type { AgreedView } from '../../src/core/view/agreed-view.ts';
 import type { Binding, Placement } from '../../src/core/binding.ts';
 import type { RoutedBinding } from '../../src/core/route.ts';
-import { judge } from '../../src/core/route.ts';
+import { checkRoute } from '../../src/core/route.ts';
+import type { AgreedView } from '../../src/core/view/agreed-view.ts';
 import { isSamePlace, keyOf } from './bindings.ts';
 import type { Gateway } from './gateway.ts';
 import { SLOWEST_CLOCK } from './gateway.ts';
@@ -137,7 +137,7 @@ export class Checker {
     const { id, wasAwayTooSoon, link, replica, bindings } = gateway;
     // Others claim at a store that has answered, and that is open.
     const hasJustAnswered =
-      replica.heard.isOpen && this.#world.scheduler.now - link.repliedAt < AWAY_MS * SLOWEST_CLOCK;
+      replica.lastSync.isOpen && this.#world.scheduler.now - link.repliedAt < AWAY_MS * SLOWEST_CLOCK;
     const isKnown = bindings.get(gateway.nameOf(agent))?.alone === true;
     if ((wasAwayTooSoon || hasJustAnswered) && !isKnown) this.#tooSoon.add(`${id} ${agent}`);
   }
@@ -261,11 +261,11 @@ export class Checker {
     if (!host.isRunning || replica.modeAt(mono, wall) !== 'leased') return undefined;
     if (replica.view.mode === 'failover') {
       const active = activeRoute(replica)?.routed;
-      return active && judge(replica, active, mono, wall) === 'forward' ? active : undefined;
+      return active && checkRoute(replica, active, mono, wall) === 'forward' ? active : undefined;
     }
     const entry = bindings.get(gateway.nameOf(agent));
     if (entry === undefined || entry.alone) return undefined;
-    return judge(replica, entry.routed, mono, wall) === 'forward' ? entry.routed : undefined;
+    return checkRoute(replica, entry.routed, mono, wall) === 'forward' ? entry.routed : undefined;
   }
 
   /** In what way not all show the same; `''` where they do. */

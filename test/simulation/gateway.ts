@@ -1,8 +1,8 @@
+import type { InstanceId } from '../../src/core/instance.ts';
 import type { Policy } from '../../src/core/view/policy.ts';
 import type { Replica } from '../../src/core/view/replica.ts';
 import type { ReplicaOptions } from '../../src/core/view/replica-options.ts';
 import type { Moment } from '../../src/core/view/routing-state.ts';
-import type { InstanceId } from '../../src/core/instance.ts';
 import type { View } from '../../src/core/view/view.ts';
 import type { KnownBindings } from './bindings.ts';
 import type { Host } from './host.ts';
@@ -130,7 +130,7 @@ export class Gateway {
   }
 
   vote(): void {
-    this.replica.vote(this.prober.opinion());
+    this.replica.vote(this.prober.report());
     this.tell();
     this.sync();
   }
@@ -142,16 +142,16 @@ export class Gateway {
     this.vote();
   }
 
-  decree(change: (policy: Policy) => Policy, tries = 5): void {
-    const { policy } = this.replica.heard;
+  commitPolicy(change: (policy: Policy) => Policy, tries = 5): void {
+    const { policy } = this.replica.lastSync;
     const again = (): void => {
-      if (tries > 1) this.host.after(RETRY_MS, () => this.decree(change, tries - 1));
+      if (tries > 1) this.host.after(RETRY_MS, () => this.commitPolicy(change, tries - 1));
     };
     const next = { ...change(policy), version: policy.version + 1 };
     const request = { base: policy.version, policy: next, events: [] };
     this.link.ask(
       this.host,
-      { kind: 'decree', request },
+      { kind: 'commitPolicy', request },
       (taken) => {
         this.replica.storeAnswered(this.host.moment);
         this.sync();
@@ -171,7 +171,7 @@ export class Gateway {
     this.#isDue = false;
     this.#timer += 1;
     const { replica, host, link } = this;
-    replica.vote(this.prober.opinion());
+    replica.vote(this.prober.report());
     const sent = host.moment;
     const request = replica.request(sent);
     link.ask(
@@ -203,8 +203,8 @@ export class Gateway {
   }
 
   #restoreWhatIsLost(): void {
-    const { isRestored, heard } = this.replica;
-    const { life } = heard;
+    const { isRestored, lastSync } = this.replica;
+    const { storeGeneration: life } = lastSync;
     if (life !== '' && (!isRestored || this.bindings.hasPlacedAlone)) this.#restore(life);
   }
 
@@ -288,12 +288,12 @@ export class Gateway {
     const { mono, wall } = host.moment;
     replica.tick(host.moment);
     this.sent.look();
-    const { view, before, isBlocked, fence, placesAlone, hearsStore, isAway, cutOff } = replica;
+    const { view, before, isBlocked, fencingToken, placesAlone, hearsStore, isAway, cutOff } = replica;
     if (isAway && !this.#wasAway)
       this.wasAwayTooSoon = this.world.scheduler.now - this.link.repliedAt < AWAY_MS * SLOWEST_CLOCK;
     this.#wasAway = isAway;
     const mode = replica.modeAt(mono, wall);
-    const state = `${mode} ${isBlocked} ${before?.epoch} ${fence} ${placesAlone} ${hearsStore} ${[...cutOff]}`;
+    const state = `${mode} ${isBlocked} ${before?.epoch} ${fencingToken} ${placesAlone} ${hearsStore} ${[...cutOff]}`;
     if (view === this.#toldView && state === this.#told) return;
     this.#toldView = view;
     this.#told = state;

@@ -11,7 +11,7 @@ type PartialStore = Pick<Extract<StoryEvent, { kind: 'store-partial' }>, 'comman
 
 const COMMANDS: Readonly<Record<PartialStore['commands'], readonly Command['kind'][]>> = {
   bindings: ['claim', 'rebind', 'lookup'],
-  agreement: ['sync', 'propose', 'decree'],
+  agreement: ['sync', 'propose', 'commitPolicy'],
   'write-backs': ['restore'],
 };
 

@@ -1,9 +1,9 @@
+import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
 import type { AgreedView } from '../../src/core/view/agreed-view.ts';
-import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
 import { Replica } from '../../src/core/view/replica.ts';
 import type { Mode, Moment } from '../../src/core/view/routing-state.ts';
-import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
 import type { View } from '../../src/core/view/view.ts';
+import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
 import type { Entry } from './bindings.ts';
 import { KnownBindings } from './bindings.ts';
 import type { Rules } from './rules.ts';
@@ -43,25 +43,25 @@ class SkipsEpochCheck extends Store {
 
 /** Does not notice that the fence is of an earlier life, until somebody syncs. */
 class SkipsLifeCheck extends Store {
-  protected override isStale(fence: string): boolean {
-    return fence !== this.fence;
+  protected override isStale(fencingToken: string): boolean {
+    return fencingToken !== this.fencingToken;
   }
 }
 
 class ClaimsWithoutCompare extends Store {
-  protected override claim(agent: string, proposal: Placement, fence: string): Claim | 'stale' {
-    if (this.isStale(fence)) return 'stale';
+  protected override claim(agent: string, proposal: Placement, fencingToken: string): Claim | 'stale' {
+    if (this.isStale(fencingToken)) return 'stale';
     const root = { kind: 'user', value: agent } as const;
-    return this.put({ ...proposal, root, generation: 1 }, this.held(agent), fence);
+    return this.put({ ...proposal, root, generation: 1 }, this.held(agent), fencingToken);
   }
 }
 
 class RebindsWithoutGeneration extends Store {
-  protected override rebind(expected: Binding, proposal: Placement, fence: string): Claim | 'stale' {
-    if (this.isStale(fence)) return 'stale';
+  protected override rebind(expected: Binding, proposal: Placement, fencingToken: string): Claim | 'stale' {
+    if (this.isStale(fencingToken)) return 'stale';
     const { root, generation } = expected;
     const held = this.held(root.value);
-    return this.put({ ...proposal, root, generation: generation + 1 }, held, fence);
+    return this.put({ ...proposal, root, generation: generation + 1 }, held, fencingToken);
   }
 }
 

@@ -1,7 +1,7 @@
-import type { Opinion, Verdict } from '../../src/core/view/health-report.ts';
 import type { HealthRecord } from '../../src/core/health.ts';
 import { observe, UNOBSERVED } from '../../src/core/health.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
+import type { HealthReport, Verdict } from '../../src/core/view/health-report.ts';
 import type { Gateway } from './gateway.ts';
 import type { Instance } from './instances.ts';
 import { PROBE_FAST_MS, PROBE_MS, PROBE_TIMEOUT_MS, THRESHOLDS } from './times.ts';
@@ -30,7 +30,7 @@ export class Prober {
   readonly #gateway: Gateway;
   readonly #probed = new Map<InstanceId, Probed>();
   /** Until a verdict changes. */
-  #opinion: Opinion | undefined;
+  #report: HealthReport | undefined;
   #abstainsUntil = Number.NEGATIVE_INFINITY;
 
   constructor(gateway: Gateway) {
@@ -73,19 +73,19 @@ export class Prober {
     this.#gateway.host.after(ABSTENTION_MS + 1, () => this.#gateway.vote());
   }
 
-  opinion(): Opinion | undefined {
+  report(): HealthReport | undefined {
     const { host, lastRequestAt } = this.#gateway;
     if (host.mono < this.#abstainsUntil) return undefined;
     const idle = host.mono - lastRequestAt > IDLE_MS;
-    if (this.#opinion?.idle === idle) return this.#opinion;
+    if (this.#report?.idle === idle) return this.#report;
     const verdicts: Record<InstanceId, Verdict> = {};
     let settled = true;
     for (const [id, { verdict }] of this.#probed) {
       if (verdict === undefined) settled = false;
       else verdicts[id] = verdict;
     }
-    this.#opinion = { verdicts, settled, idle };
-    return this.#opinion;
+    this.#report = { verdicts, settled, idle };
+    return this.#report;
   }
 
   #probe(probed: Probed): void {
@@ -129,7 +129,7 @@ export class Prober {
       last.emptyAt !== verdict.emptyAt;
     if (!isNews) return;
     probed.verdict = verdict;
-    this.#opinion = undefined;
+    this.#report = undefined;
     this.#gateway.vote();
   }
 

@@ -1,8 +1,8 @@
-import type { Replica } from '../../src/core/view/replica.ts';
 import type { Binding, Placement } from '../../src/core/binding.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
 import type { RoutedBinding } from '../../src/core/route.ts';
-import { judge, wayToBind } from '../../src/core/route.ts';
+import { checkRoute, wayToBind } from '../../src/core/route.ts';
+import type { Replica } from '../../src/core/view/replica.ts';
 import { placementAt } from '../../src/core/view/view.ts';
 import type { Random } from '../../src/simulator/random.ts';
 import type { Entry } from './bindings.ts';
@@ -91,7 +91,7 @@ export class Request {
   /** Returns false where the binding has to be moved first. */
   #follow(route: Route): boolean {
     const { replica, host } = this.gateway;
-    const verdict = judge(replica, route.routed, host.mono, host.wall);
+    const verdict = checkRoute(replica, route.routed, host.mono, host.wall);
     switch (verdict) {
       case 'renew':
       case 'wait':
@@ -153,15 +153,17 @@ export class Request {
       if (!this.#follow(routeAlone(entry))) this.#move(entry);
       return;
     }
-    const { fence } = replica;
+    const { fencingToken } = replica;
     if (to === undefined) {
       this.#ask({ kind: 'lookup', agent }, (binding) => {
         if (binding === undefined) this.#park();
-        else this.#learn({ binding, made: false }, fence);
+        else this.#learn({ binding, made: false }, fencingToken);
       });
       return;
     }
-    this.#ask({ kind: 'claim', agent, proposal: to, fence }, (reply) => this.#learn(reply, fence));
+    this.#ask({ kind: 'claim', agent, proposal: to, fencingToken }, (reply) =>
+      this.#learn(reply, fencingToken),
+    );
   }
 
   #move(entry: Entry): void {
@@ -183,17 +185,19 @@ export class Request {
       if (!this.#follow(routeAlone(moved))) this.#park();
       return;
     }
-    const { fence } = replica;
+    const { fencingToken } = replica;
     const expected: Binding = entry.binding;
-    this.#ask({ kind: 'rebind', expected, proposal, fence }, (reply) => this.#learn(reply, fence));
+    this.#ask({ kind: 'rebind', expected, proposal, fencingToken }, (reply) =>
+      this.#learn(reply, fencingToken),
+    );
   }
 
-  #learn(reply: Answers['claim'], fence: string): void {
+  #learn(reply: Answers['claim'], fencingToken: string): void {
     if (reply === 'stale') {
       this.#renewFor();
       return;
     }
-    this.gateway.bindings.learn(reply.binding, fence);
+    this.gateway.bindings.learn(reply.binding, fencingToken);
     this.gateway.world.touch();
     this.#renewed = false;
     this.#route();
@@ -354,5 +358,5 @@ export function activeRoute({ view }: Replica): Route | undefined {
 }
 
 function maySend({ replica, host }: Gateway, { routed }: Route): boolean {
-  return judge(replica, routed, host.mono, host.wall) === 'forward';
+  return checkRoute(replica, routed, host.mono, host.wall) === 'forward';
 }

@@ -1,6 +1,6 @@
+import { mustGiveUp } from '../../src/core/give-up.ts';
 import { Replica } from '../../src/core/view/replica.ts';
 import type { ReplicaOptions } from '../../src/core/view/replica-options.ts';
-import { mustGiveUp } from '../../src/core/give-up.ts';
 import { KnownBindings } from './bindings.ts';
 import type { StoreEvents } from './store.ts';
 import { Store } from './store.ts';

@@ -1,3 +1,4 @@
+import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
 import type { AgreedView } from '../../src/core/view/agreed-view.ts';
 import { NO_VIEW } from '../../src/core/view/agreed-view.ts';
 import type {
@@ -6,8 +7,7 @@ import type {
   SyncReply,
   SyncRequest,
 } from '../../src/core/view/view-store.ts';
-import { Ledger } from '../../src/core/view/view-store.ts';
-import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
+import { ViewStore } from '../../src/core/view/view-store.ts';
 import { request } from '../support/ledger-requests.ts';
 import { JOIN_MS, LEASE_MS } from './times.ts';
 
@@ -22,14 +22,19 @@ export interface Remembered {
 export type Command =
   | { readonly kind: 'sync'; readonly request: SyncRequest }
   | { readonly kind: 'propose'; readonly request: ProposeRequest }
-  | { readonly kind: 'decree'; readonly request: PolicyRequest }
+  | { readonly kind: 'commitPolicy'; readonly request: PolicyRequest }
   | { readonly kind: 'leave'; readonly replica: string }
-  | { readonly kind: 'claim'; readonly agent: string; readonly proposal: Placement; readonly fence: string }
+  | {
+      readonly kind: 'claim';
+      readonly agent: string;
+      readonly proposal: Placement;
+      readonly fencingToken: string;
+    }
   | {
       readonly kind: 'rebind';
       readonly expected: Binding;
       readonly proposal: Placement;
-      readonly fence: string;
+      readonly fencingToken: string;
     }
   | { readonly kind: 'lookup'; readonly agent: string }
   | { readonly kind: 'restore'; readonly entries: readonly Remembered[] };
@@ -38,7 +43,7 @@ export type Command =
 export interface Answers {
   sync: SyncReply;
   propose: boolean;
-  decree: boolean;
+  commitPolicy: boolean;
   leave: undefined;
   claim: Claim | 'stale';
   rebind: Claim | 'stale';
@@ -48,7 +53,7 @@ export interface Answers {
 
 /** What the store is made of; bindings have one name each, for aliases are the affinity contract's matter. */
 export interface State {
-  readonly ledger: Ledger;
+  readonly viewStore: ViewStore;
   readonly bindings: Map<string, Binding>;
 }
 
@@ -62,7 +67,7 @@ interface Logged {
 
 /** Tells what has happened at the store, for whoever watches or is subscribed. */
 export interface StoreEvents {
-  onBound(binding: Binding, fence: string): void;
+  onBound(binding: Binding, fencingToken: string): void;
   /** What was bound is bound elsewhere now, not by a request but by a write-back. */
   onReplaced(binding: Binding): void;
   onMoved(from: Binding, to: Binding, view: AgreedView): void;
@@ -168,11 +173,11 @@ export class Store {
   }
 
   #execute(command: Command, clock: number, life: string): Answers[Command['kind']] {
-    const { ledger } = this.#state;
+    const { viewStore } = this.#state;
     this.#clock = clock;
     switch (command.kind) {
       case 'sync': {
-        const reply = ledger.sync(command.request, life, clock);
+        const reply = viewStore.sync(command.request, life, clock);
         // Where it has lost its own, it may have taken the caller's.
         const view = reply.view ?? command.request.view;
         if (view?.id === reply.viewId) this.#view = view;
@@ -181,26 +186,26 @@ export class Store {
         return reply;
       }
       case 'propose': {
-        const taken = ledger.propose(command.request, life, clock);
+        const taken = viewStore.propose(command.request, life, clock);
         if (taken) this.#view = command.request.view;
         if (taken) this.#pendingSince = clock;
         if (taken && !this.#isReplaying) this.#events.onView(this.#view);
         if (taken && !this.#isReplaying) this.#events.onNews();
         return taken;
       }
-      case 'decree': {
-        const taken = ledger.decree(command.request, life, clock);
+      case 'commitPolicy': {
+        const taken = viewStore.commitPolicy(command.request, life, clock);
         if (taken && !this.#isReplaying) this.#events.onNews();
         return taken;
       }
       case 'leave':
-        ledger.leave(command.replica);
+        viewStore.leave(command.replica);
         if (!this.#isReplaying) this.#events.onNews();
         return undefined;
       case 'claim':
-        return this.claim(command.agent, command.proposal, command.fence);
+        return this.claim(command.agent, command.proposal, command.fencingToken);
       case 'rebind':
-        return this.rebind(command.expected, command.proposal, command.fence);
+        return this.rebind(command.expected, command.proposal, command.fencingToken);
       case 'lookup':
         return this.#state.bindings.get(command.agent);
       case 'restore':
@@ -212,37 +217,45 @@ export class Store {
     return `L${this.incarnation}`;
   }
 
-  protected get fence(): string {
-    return this.#state.ledger.fenceAt(this.#clock);
+  protected get fencingToken(): string {
+    return this.#state.viewStore.fencingTokenAt(this.#clock);
   }
 
   /** After a failover the ledger keeps the fence of its earlier life until somebody syncs. */
-  protected isStale(fence: string): boolean {
-    return fence !== this.fence || lifeOf(fence) !== this.life;
+  protected isStale(fencingToken: string): boolean {
+    return fencingToken !== this.fencingToken || lifeOf(fencingToken) !== this.life;
   }
 
-  protected claim(agent: string, proposal: Placement, fence: string): Claim | 'stale' {
-    if (this.isStale(fence)) return 'stale';
+  protected claim(agent: string, proposal: Placement, fencingToken: string): Claim | 'stale' {
+    if (this.isStale(fencingToken)) return 'stale';
     const held = this.#state.bindings.get(agent);
     if (held !== undefined) return { binding: held, made: false };
-    return this.put({ ...proposal, root: { kind: 'user', value: agent }, generation: 1 }, undefined, fence);
+    return this.put(
+      { ...proposal, root: { kind: 'user', value: agent }, generation: 1 },
+      undefined,
+      fencingToken,
+    );
   }
 
-  protected rebind(expected: Binding, proposal: Placement, fence: string): Claim | 'stale' {
-    if (this.isStale(fence)) return 'stale';
+  protected rebind(expected: Binding, proposal: Placement, fencingToken: string): Claim | 'stale' {
+    if (this.isStale(fencingToken)) return 'stale';
     const held = this.#state.bindings.get(expected.root.value);
     if (held !== undefined && held.generation !== expected.generation) return { binding: held, made: false };
-    return this.put({ ...proposal, root: expected.root, generation: expected.generation + 1 }, held, fence);
+    return this.put(
+      { ...proposal, root: expected.root, generation: expected.generation + 1 },
+      held,
+      fencingToken,
+    );
   }
 
   protected held(agent: string): Binding | undefined {
     return this.#state.bindings.get(agent);
   }
 
-  protected put(binding: Binding, from: Binding | undefined, fence: string): Claim {
+  protected put(binding: Binding, from: Binding | undefined, fencingToken: string): Claim {
     this.#state.bindings.set(binding.root.value, binding);
     if (!this.#isReplaying) {
-      this.#events.onBound(binding, fence);
+      this.#events.onBound(binding, fencingToken);
       if (from !== undefined) this.#events.onMoved(from, binding, this.#view);
     }
     return { binding, made: true };
@@ -277,7 +290,7 @@ export class Store {
   #tellNews(reply: SyncReply): void {
     const opens = reply.open && !this.#opened;
     this.#opened = reply.open;
-    const news = `${reply.viewId} ${reply.effective} ${reply.open} ${reply.ballotsState}`;
+    const news = `${reply.viewId} ${reply.effective} ${reply.open} ${reply.reportsVersion}`;
     if (news === this.#news) return;
     this.#news = news;
     if (this.#isReplaying) return;
@@ -287,10 +300,10 @@ export class Store {
 }
 
 /** The life of the store for which a fence was given out. */
-export function lifeOf(fence: string): string {
-  return fence.slice(fence.lastIndexOf(':') + 1);
+export function lifeOf(fencingToken: string): string {
+  return fencingToken.slice(fencingToken.lastIndexOf(':') + 1);
 }
 
 export function openState(): State {
-  return { ledger: new Ledger({ leaseMs: LEASE_MS, joinMs: JOIN_MS }), bindings: new Map() };
+  return { viewStore: new ViewStore({ leaseMs: LEASE_MS, joinMs: JOIN_MS }), bindings: new Map() };
 }

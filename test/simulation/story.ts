@@ -1,5 +1,5 @@
-import type { Quorum } from '../../src/core/view/health-report.ts';
 import type { AdminState } from '../../src/core/instance.ts';
+import type { Quorum } from '../../src/core/view/health-report.ts';
 import type { PoolMode } from '../../src/core/view/view.ts';
 
 /** What gateways may be configured differently in. The others act by the agreed value; for the last three they leave the pool. */

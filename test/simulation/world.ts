@@ -1,5 +1,5 @@
-import type { Policy } from '../../src/core/view/policy.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
+import type { Policy } from '../../src/core/view/policy.ts';
 import type { Random } from '../../src/simulator/random.ts';
 import { seededRandom } from '../../src/simulator/random.ts';
 import { keyOf } from './bindings.ts';
@@ -56,9 +56,9 @@ export class World {
     this.healed = story.healed;
     this.random = seededRandom(story.seed ^ 0x5eed);
     this.store = rules.createStore({
-      onBound: (binding, fence) =>
+      onBound: (binding, fencingToken) =>
         this.#publish(({ bindings }) => {
-          bindings.learn(binding, fence);
+          bindings.learn(binding, fencingToken);
         }),
       onReplaced: (binding) => this.#publish(({ bindings }) => bindings.learnRestored(binding)),
       onMoved: (from, to, view) => this.checker.onMoved(from, to, view),
@@ -204,7 +204,9 @@ export class World {
       case 'failback':
       case 'move':
       case 'release':
-        this.gateways.find(({ host }) => host.isRunning)?.decree((policy) => this.#amend(policy, event));
+        this.gateways
+          .find(({ host }) => host.isRunning)
+          ?.commitPolicy((policy) => this.#amend(policy, event));
     }
   }
 

@@ -1,13 +1,13 @@
-import type { SyncReply } from '../../src/core/view/view-store.ts';
-import { Ledger } from '../../src/core/view/view-store.ts';
-import type { PoolRules } from '../../src/core/view/next-view.ts';
+import type { InstanceId } from '../../src/core/instance.ts';
+import { StoreUnavailable } from '../../src/core/ports.ts';
 import type { Verdict } from '../../src/core/view/health-report.ts';
+import type { PoolRules } from '../../src/core/view/next-view.ts';
 import type { Policy } from '../../src/core/view/policy.ts';
 import { Replica } from '../../src/core/view/replica.ts';
 import type { Moment } from '../../src/core/view/routing-state.ts';
-import type { InstanceId } from '../../src/core/instance.ts';
-import { StoreUnavailable } from '../../src/core/ports.ts';
 import type { PoolMode } from '../../src/core/view/view.ts';
+import type { SyncReply } from '../../src/core/view/view-store.ts';
+import { ViewStore } from '../../src/core/view/view-store.ts';
 
 const LEASE_MS = 60_000;
 const LIFE = 'life';
@@ -20,7 +20,7 @@ const now = (): Moment => ({ mono: performance.now(), wall: Date.now() });
 
 /** Replicas that agree about one pool, by the real engine and the real ledger; tests say who hears what, and when. */
 export class Agreement {
-  readonly ledger = new Ledger({ leaseMs: LEASE_MS, joinMs: 0 });
+  readonly viewStore = new ViewStore({ leaseMs: LEASE_MS, joinMs: 0 });
   readonly replicas: readonly Replica[];
   /** Nobody reaches the ledger. */
   isAway = false;
@@ -67,8 +67,8 @@ export class Agreement {
   }
 
   /** What claims must bear now. */
-  get fence(): string {
-    return this.ledger.fenceAt(this.#now);
+  get fencingToken(): string {
+    return this.viewStore.fencingTokenAt(this.#now);
   }
 
   sees(replica: Replica, verdicts: Verdicts): void {
@@ -82,10 +82,10 @@ export class Agreement {
     this.agree();
   }
 
-  decree(change: (policy: Policy) => Policy): void {
-    const [{ heard }] = this.replicas as [Replica];
-    const { policy } = heard;
-    this.ledger.decree(
+  commitPolicy(change: (policy: Policy) => Policy): void {
+    const [{ lastSync }] = this.replicas as [Replica];
+    const { policy } = lastSync;
+    this.viewStore.commitPolicy(
       { base: policy.version, policy: { ...change(policy), version: policy.version + 1 }, events: [] },
       LIFE,
       this.#now,
@@ -106,7 +106,7 @@ export class Agreement {
     const request = replica.request(sent);
     let reply: SyncReply;
     try {
-      reply = this.#answer(() => this.ledger.sync(request, LIFE, this.#now));
+      reply = this.#answer(() => this.viewStore.sync(request, LIFE, this.#now));
     } catch {
       replica.failed(now());
       return;
@@ -116,7 +116,7 @@ export class Agreement {
     replica.tick(now());
     const proposal = replica.proposal(() => undefined);
     if (proposal === undefined) return;
-    if (this.ledger.propose(proposal, LIFE, this.#now)) replica.proposed(proposal.view, now());
+    if (this.viewStore.propose(proposal, LIFE, this.#now)) replica.proposed(proposal.view, now());
   }
 
   #answer<T>(ask: () => T): T {

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
-import { RedisLedger } from '../../src/coordination/redis/view-store.ts';
+import { RedisViewStore } from '../../src/coordination/redis/view-store.ts';
+import type { InstanceId } from '../../src/core/instance.ts';
 import { partsOf } from '../../src/core/view/agreed-config.ts';
 import type { PoolRules } from '../../src/core/view/next-view.ts';
 import type { Failback } from '../../src/core/view/policy.ts';
-import type { InstanceId } from '../../src/core/instance.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 
 export interface BareReplicaOptions {
@@ -59,7 +59,7 @@ export async function startBareReplica(
       newId: randomUUID,
     },
     thresholds: { rise: 2, fall: 3 },
-    ledger: new RedisLedger(redis, pool, { keyPrefix, leaseMs, joinMs, confirmedBy: 0 }),
+    viewStore: new RedisViewStore(redis, pool, { keyPrefix, leaseMs, joinMs, confirmedBy: 0 }),
     renewMs: leaseMs / 3,
     doubtMs: 100,
     answerMs: 1_000,

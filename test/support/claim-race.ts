@@ -1,10 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { RedisStore } from '../../src/affinity/redis/store.ts';
 import type { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
-import { withAdmin } from '../../src/core/view/policy-changes.ts';
 import type { Claim } from '../../src/core/binding.ts';
 import type { Name } from '../../src/core/identity.ts';
 import { StaleView, StoreUnavailable } from '../../src/core/ports.ts';
+import { withAdmin } from '../../src/core/view/policy-changes.ts';
 import { placementAt } from '../../src/core/view/view.ts';
 import type { RedisAddress } from '../../src/redis/clients.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
@@ -69,8 +69,8 @@ export async function raceClaims({ redis: address, pairs, onProgress }: RaceOpti
   const claim = async ({ store, coordinator }: Racer, names: readonly Name[]): Promise<[Claim, string]> => {
     const begunAt = performance.now();
     for (let tries = 0; tries < MOST_REFUSALS; tries += 1) {
-      const { fence, view } = coordinator.standing;
-      if (fence === '') {
+      const { fencingToken, view } = coordinator.routingState;
+      if (fencingToken === '') {
         await coordinator.renew();
         continue;
       }
@@ -78,7 +78,7 @@ export async function raceClaims({ redis: address, pairs, onProgress }: RaceOpti
       const chosen = assignable[Math.floor(Math.random() * assignable.length)];
       if (chosen === undefined) throw new Error('no instance takes agents');
       try {
-        const made = await store.claim(names, placementAt(chosen), fence);
+        const made = await store.claim(names, placementAt(chosen), fencingToken);
         latencies.record(performance.now() - begunAt);
         return [made, chosen.id];
       } catch (error) {
@@ -114,8 +114,9 @@ export async function raceClaims({ redis: address, pairs, onProgress }: RaceOpti
     await eventually(
       () => {
         for (const { coordinator } of racers) {
-          const { fence, view } = coordinator.standing;
-          if (fence === '' || view.assignable.length === 0) throw new Error('a replica may not claim yet');
+          const { fencingToken, view } = coordinator.routingState;
+          if (fencingToken === '' || view.assignable.length === 0)
+            throw new Error('a replica may not claim yet');
         }
       },
       { within: 30_000 },
@@ -157,7 +158,7 @@ async function startRacer(address: RedisAddress, keyPrefix: string, id: string):
 /** The last instance drains and is enabled again by turns: each time another view, and another fence. */
 async function drainInTurn(coordinator: PoolCoordinator): Promise<void> {
   try {
-    await coordinator.decree((policy) => {
+    await coordinator.commitPolicy((policy) => {
       const state = policy.instances['c']?.state === 'draining' ? 'enabled' : 'draining';
       const act = { id: randomUUID(), state, by: 'race', at: 0, why: 'race', deadline: 0 } as const;
       return withAdmin(policy, 'c', act);

@@ -1,5 +1,12 @@
 import type { ChildPort, StartChild } from '../../src/process/child-port.ts';
-import type { ChildId, ChildRole, Farewell, FromChild, Init, ToChild } from '../../src/process/messages.ts';
+import type {
+  ChildId,
+  ChildRole,
+  FromChild,
+  Init,
+  ShutdownCommand,
+  ToChild,
+} from '../../src/process/messages.ts';
 
 /** A process that is none: it does what the test says. */
 export class FakeChild {
@@ -36,9 +43,9 @@ export class FakeChild {
     return this.init.id;
   }
 
-  get farewell(): Farewell | undefined {
+  get farewell(): ShutdownCommand | undefined {
     return this.got.find(
-      (message): message is Farewell =>
+      (message): message is ShutdownCommand =>
         message.kind === 'drain' || message.kind === 'handover' || message.kind === 'leave',
     );
   }
@@ -51,11 +58,11 @@ export class FakeChild {
 
 export interface FakeHabits {
   /** What a spare one does once it is started. Default: it has loaded. */
-  readonly spare?: (child: FakeChild) => void;
+  readonly standby?: (child: FakeChild) => void;
   /** What it does once it has its `init`. Default: it is ready. */
   readonly born?: (child: FakeChild) => void;
   /** What it does when it is asked to end. Default: it ends. */
-  readonly asked?: (child: FakeChild, farewell: Farewell) => void;
+  readonly asked?: (child: FakeChild, command: ShutdownCommand) => void;
   /** What becomes of it when it is killed. Default: it ends at once. */
   readonly killed?: (child: FakeChild) => void;
 }
@@ -70,8 +77,8 @@ export class FakeChildren {
   readonly start: StartChild = (start) => {
     const child = new FakeChild(1_000 + this.#started.length, start);
     this.#started.push(child);
-    const { spare = (one) => one.say({ kind: 'loaded' }) } = this.habits;
-    if (start.role === 'spare') queueMicrotask(() => spare(child));
+    const { standby = (one) => one.say({ kind: 'loaded' }) } = this.habits;
+    if (start.role === 'spare') queueMicrotask(() => standby(child));
     const port: ChildPort = {
       pid: child.pid,
       exited: child.exited,

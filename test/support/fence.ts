@@ -11,9 +11,9 @@ export async function setFence(
 ): Promise<string> {
   const info = await redisCommand(port, 'INFO', 'replication');
   const life = /master_replid:(\w+)/.exec(info)?.[1];
-  const fence = `${epoch}.view:mark.${life}`;
-  await redisCommand(port, 'SET', `${keyPrefix}:{${pool}}:fence`, fence);
-  return fence;
+  const fencingToken = `${epoch}.view:mark.${life}`;
+  await redisCommand(port, 'SET', `${keyPrefix}:{${pool}}:fence`, fencingToken);
+  return fencingToken;
 }
 
 /** Says of a pool that views can change and claims can be made, as the ledger's scripts would. */

@@ -12,22 +12,22 @@ export class FencedStore implements AffinityStore {
   isAway = false;
   /** Happens while it is asked, before it answers. */
   meanwhile: (() => void)[] = [];
-  readonly #fence: () => string;
+  readonly #fencingToken: () => string;
 
-  /** @param fence the one that holds at this moment */
-  constructor(fence: () => string) {
-    this.#fence = fence;
+  /** @param fencingToken the one that holds at this moment */
+  constructor(fencingToken: () => string) {
+    this.#fencingToken = fencingToken;
   }
 
-  async claim([name]: readonly Name[], proposal: Placement, fence: string): Promise<Claim> {
-    this.#ask('claim', fence);
+  async claim([name]: readonly Name[], proposal: Placement, fencingToken: string): Promise<Claim> {
+    this.#ask('claim', fencingToken);
     const held = this.bindings.get(storedKey(name as Name));
     if (held !== undefined) return { binding: held, made: false };
     return { binding: this.hold(name as Name, proposal, 1), made: true };
   }
 
-  async rebind(expected: Binding, proposal: Placement, fence: string): Promise<Claim> {
-    this.#ask('rebind', fence);
+  async rebind(expected: Binding, proposal: Placement, fencingToken: string): Promise<Claim> {
+    this.#ask('rebind', fencingToken);
     const held = this.bindings.get(storedKey(expected.root));
     if (held !== undefined && held.generation !== expected.generation) return { binding: held, made: false };
     return { binding: this.hold(expected.root, proposal, expected.generation + 1), made: true };
@@ -69,10 +69,11 @@ export class FencedStore implements AffinityStore {
     return binding;
   }
 
-  #ask(what: string, fence?: string): void {
+  #ask(what: string, fencingToken?: string): void {
     this.asked.push(what);
     this.meanwhile.shift()?.();
     if (this.isAway) throw new StoreUnavailable('away');
-    if (fence !== undefined && fence !== this.#fence()) throw new StaleView('the fence has moved');
+    if (fencingToken !== undefined && fencingToken !== this.#fencingToken())
+      throw new StaleView('the fence has moved');
   }
 }

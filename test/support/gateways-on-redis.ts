@@ -109,7 +109,8 @@ export class GatewaysOnRedis {
 
 export async function requestsSince(running: RunningLoad, from: number, count: number): Promise<void> {
   await eventually(
-    () => expect(running.outcomes.filter((o) => o.startedAt > from).length).toBeGreaterThan(count),
+    () =>
+      expect(running.outcomes.filter((options) => options.startedAt > from).length).toBeGreaterThan(count),
     { within: 30_000 },
   );
 }

@@ -17,8 +17,8 @@ export function request(replica: string, given: Partial<SyncRequest> = {}): Sync
     viewId: '',
     held: false,
     restored: '',
-    opinion: undefined,
-    ballotsKnown: 0,
+    report: undefined,
+    reportsKnown: 0,
     policyKnown: 0,
     ...given,
   };

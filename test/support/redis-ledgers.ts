@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { RedisLedger } from '../../src/coordination/redis/view-store.ts';
+import { RedisViewStore } from '../../src/coordination/redis/view-store.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { poolKey } from '../../src/redis/keys.ts';
 import { uniquePrefix } from '../contract/affinity-store.ts';
@@ -20,7 +20,7 @@ export function ledgerOn(
   redis.claims.define(PEEKS);
   return {
     connect: (leaseMs: number = times.leaseMs) =>
-      new RedisLedger(redis, pool, { keyPrefix, ...times, leaseMs, confirmedBy }),
+      new RedisViewStore(redis, pool, { keyPrefix, ...times, leaseMs, confirmedBy }),
     // To the ledger it is the same whether its clock goes on or all that it has noted lies further back.
     passTime: async (ms) =>
       void (await redis.claims.run('testAge', ['ledger', 'replicas', 'fence', 'leases', 'configs'].map(key), [
@@ -31,7 +31,7 @@ export function ledgerOn(
       const keys = ['ledger', 'replicas', 'opinions', 'fence', 'events', 'leases', 'configs'].map(key);
       await redis.claims.run('testDelete', keys, []);
     },
-    fence: async () => String((await redis.claims.run('testGet', [key('fence')], [])) ?? ''),
+    fencingToken: async () => String((await redis.claims.run('testGet', [key('fence')], [])) ?? ''),
     now: async () => Number(await redis.claims.run('testNow', [key('ledger')], [])),
     close: async () => {},
   };
@@ -40,15 +40,15 @@ export function ledgerOn(
 /** Opens the pool's ledger, and brings a view into effect; returns the fence that claims bear then. */
 export async function fenceOn(redis: RedisConnection, keyPrefix: string, pool = POOL): Promise<string> {
   const times = { leaseMs: 60_000, joinMs: 0 };
-  const ledger = ledgerOn(redis, times, { keyPrefix, pool });
-  const client = ledger.connect();
-  const life = await letOpen(ledger, times, [[client, 'r1']]);
+  const viewStore = ledgerOn(redis, times, { keyPrefix, pool });
+  const client = viewStore.connect();
+  const life = await letOpen(viewStore, times, [[client, 'r1']]);
   const view = viewOf(1, 'x');
   await client.propose({ replica: 'r1', base: '', view, events: [] });
-  const { fence } = await client.sync(request('r1', { epoch: 1, viewId: view.id, restored: life }));
+  const { fencingToken } = await client.sync(request('r1', { epoch: 1, viewId: view.id, restored: life }));
   await client.leave('r1');
   await client.close();
-  return fence;
+  return fencingToken;
 }
 
 const PEEKS = {

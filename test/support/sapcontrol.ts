@@ -1,6 +1,6 @@
+import type { GatewayStatus } from '../../src/admin/status.ts';
 import type { SapControlSource, SapState } from '../../src/sapcontrol/source.ts';
 import { ActRefused } from '../../src/sapcontrol/source.ts';
-import type { GatewayStatus } from '../../src/admin/status.ts';
 import { anInstanceStatus } from './instance-status.ts';
 
 export interface FakeSource extends SapControlSource {

@@ -1,13 +1,13 @@
-import type { StandingSnapshot } from '../../src/core/view/routing-state-copy.ts';
+import type { RoutingStateSnapshot } from '../../src/core/view/routing-state-copy.ts';
 import { makeView } from '../../src/core/view/view.ts';
 import { anInstance } from './instances.ts';
 
 /** Of a sticky pool of two instances, `a` and `b`, all of whose agents may be acted for. */
 export function aSnapshot(
-  changes: Partial<StandingSnapshot> & Pick<StandingSnapshot, 'leaseEnd'>,
+  changes: Partial<RoutingStateSnapshot> & Pick<RoutingStateSnapshot, 'leaseEnd'>,
   pool = 'ici',
   epoch = 1,
-): StandingSnapshot {
+): RoutingStateSnapshot {
   const view = makeView({
     pool,
     mode: 'sticky',

@@ -75,11 +75,15 @@ async function hangOnce(stage: GatewaysOnRedis, prefix: string): Promise<Figures
   const during = (all: readonly Outcome[]): number =>
     p99(
       all
-        .filter((o) => o.startedAt > hungAt && o.startedAt + o.durationMs < resumedAt)
+        .filter((options) => options.startedAt > hungAt && options.startedAt + options.durationMs < resumedAt)
         .map(({ durationMs }) => durationMs),
     );
   const afterwards = (all: readonly Outcome[]): number =>
-    p99(all.filter((o) => o.startedAt + o.durationMs >= resumedAt).map(({ durationMs }) => durationMs));
+    p99(
+      all
+        .filter((options) => options.startedAt + options.durationMs >= resumedAt)
+        .map(({ durationMs }) => durationMs),
+    );
   // Compared with requests that ask no store, and no finer than those differ among themselves.
   const figures: Figures = {
     hashed: { ms: p99(hashed.agents), most: 150 + 2 * p99(hashed.beside) },

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { StatePages } from '../../src/core/state-page.ts';
 import { conditionOf } from '../../src/sapcontrol/process-list.ts';
 import type { SapState } from '../../src/sapcontrol/source.ts';
-import { StatePages } from '../../src/core/state-page.ts';
 import { GENERATED, partOf } from '../support/readme.ts';
 import { statesOfReadme } from '../support/states-table.ts';
 

@@ -4,8 +4,8 @@ import type { Named, Ruling, SessionHolds, UserHolds } from '../../core/evidence
 import { ruling } from '../../core/evidence.ts';
 import type { Name } from '../../core/identity.ts';
 import { parseNameKey } from '../../core/identity.ts';
-import type { EmbeddedTables, Found } from './tables.ts';
 import type { RootEntry } from '../packing.ts';
+import type { EmbeddedTables, Found } from './tables.ts';
 
 /** What is noted of a session that users took turns with. */
 export const SHARED = 'shared';

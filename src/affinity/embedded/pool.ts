@@ -11,11 +11,11 @@ import type {
   ListedBinding,
 } from '../../core/ports.ts';
 import { NamesNoAgent, StoreUnavailable } from '../../core/ports.ts';
-import { claim, SHARED, toBinding, toName } from './claim.ts';
-import { EmbeddedTables } from './tables.ts';
 import type { RootEntry } from '../packing.ts';
 import { endOf, packable, quantumOf } from '../packing.ts';
 import { storedKey } from '../stored-name.ts';
+import { claim, SHARED, toBinding, toName } from './claim.ts';
+import { EmbeddedTables } from './tables.ts';
 
 export interface EmbeddedPoolOptions {
   /** How long a binding lives after it was last claimed or renewed. */

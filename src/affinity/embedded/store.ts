@@ -6,11 +6,11 @@ import { explainDiskError } from '../../core/disk-error.ts';
 import type { AffinityStore } from '../../core/ports.ts';
 import { StoreUnavailable } from '../../core/ports.ts';
 import { damageOf } from './file.ts';
+import type { OwnerLock } from './owner-lock.ts';
+import { lockDirectory } from './owner-lock.ts';
 import type { EmbeddedPoolOptions } from './pool.ts';
 import { EmbeddedPool } from './pool.ts';
 import { EmbeddedRoom, reserve } from './room.ts';
-import type { OwnerLock } from './owner-lock.ts';
-import { lockDirectory } from './owner-lock.ts';
 
 export interface EmbeddedOptions {
   /** Made if it is missing. One process uses it at a time. */

@@ -1,8 +1,8 @@
 import type { Database, RootDatabase } from 'lmdb';
-import type { PlacementNumbers } from './packing.ts';
-import { endOfBytes, fieldOf, keyBytes, packBytes, unpackBytes } from './packing.ts';
 import type { Entry, PointerEntry, RootEntry } from '../packing.ts';
 import { isRoot } from '../packing.ts';
+import type { PlacementNumbers } from './packing.ts';
+import { endOfBytes, fieldOf, keyBytes, packBytes, unpackBytes } from './packing.ts';
 
 /** What a name leads to. */
 export interface Found {

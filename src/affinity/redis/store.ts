@@ -1,4 +1,3 @@
-import { epochOf } from '../../core/view/view-store.ts';
 import type { Binding, Claim, Placement } from '../../core/binding.ts';
 import { rulingOf, rulingsFor } from '../../core/evidence.ts';
 import type { Name, RequestName } from '../../core/identity.ts';
@@ -13,13 +12,14 @@ import type {
   ListedBinding,
 } from '../../core/ports.ts';
 import { NamesNoAgent, StaleView, StoreUnavailable, UnknownCursor } from '../../core/ports.ts';
+import { epochOf } from '../../core/view/view-store.ts';
 import type { RedisCommands, RedisConnection } from '../../redis/connection.ts';
-import { bindingsChannel, fenceKey, poolKey } from '../../redis/keys.ts';
+import { bindingsChannel, fencingTokenKey, poolKey } from '../../redis/keys.ts';
 import type { RedisSubscriber } from '../../redis/subscriber.ts';
 import { BUCKETS, bucketOf, isRoot, packable, quantumOf, unpack } from '../packing.ts';
+import { storedForm, storedKey } from '../stored-name.ts';
 import type { ScriptName } from './scripts.ts';
 import { SCRIPTS } from './scripts.ts';
-import { storedForm, storedKey } from '../stored-name.ts';
 
 // A pointer found in one round can lead elsewhere in the next only if it was moved in between.
 const MOST_ROUNDS = 4;
@@ -43,7 +43,7 @@ interface Step {
   readonly placement?: Placement;
   /** A generation, or rulings. */
   readonly sixth?: string;
-  readonly fence?: string;
+  readonly fencingToken?: string;
   readonly epoch?: number;
 }
 
@@ -63,8 +63,8 @@ export class RedisStore implements AffinityStore {
   readonly #subscriber: RedisSubscriber;
   readonly #keys: string;
   readonly #counts: string;
-  readonly #fence: string;
-  readonly #ledger: string;
+  readonly #fencingToken: string;
+  readonly #viewStore: string;
   readonly #channel: string;
   readonly #lifetime: readonly [string, string, string];
   #closed = false;
@@ -78,19 +78,25 @@ export class RedisStore implements AffinityStore {
     this.#subscriber = redis.subscriber;
     this.#keys = key('');
     this.#counts = key('counts');
-    this.#fence = fenceKey(options.keyPrefix, pool);
-    this.#ledger = key('ledger');
+    this.#fencingToken = fencingTokenKey(options.keyPrefix, pool);
+    this.#viewStore = key('ledger');
     this.#channel = bindingsChannel(options.keyPrefix, pool);
     const quantum = quantumOf(options.idleLifetimeMs);
     this.#lifetime = [String(options.idleLifetimeMs), String(quantum), this.#channel];
   }
 
-  async claim(names: readonly RequestName[], proposal: Placement, fence: string): Promise<Claim> {
-    return this.#fenced('gwClaim', names.map(storedKey), proposal, rulingsOf(names), fence);
+  async claim(names: readonly RequestName[], proposal: Placement, fencingToken: string): Promise<Claim> {
+    return this.#fenced('gwClaim', names.map(storedKey), proposal, rulingsOf(names), fencingToken);
   }
 
-  async rebind(expected: Binding, proposal: Placement, fence: string): Promise<Claim> {
-    return this.#fenced('gwRebind', [storedKey(expected.root)], proposal, String(expected.generation), fence);
+  async rebind(expected: Binding, proposal: Placement, fencingToken: string): Promise<Claim> {
+    return this.#fenced(
+      'gwRebind',
+      [storedKey(expected.root)],
+      proposal,
+      String(expected.generation),
+      fencingToken,
+    );
   }
 
   async renew(names: readonly Name[]): Promise<Binding | undefined> {
@@ -117,7 +123,7 @@ export class RedisStore implements AffinityStore {
   }
 
   async counts(): Promise<ReadonlyMap<string, number>> {
-    const flat = (await this.#call('gwCounts', [this.#counts, this.#fence], this.#arguments())) as (
+    const flat = (await this.#call('gwCounts', [this.#counts, this.#fencingToken], this.#arguments())) as (
       | string
       | number
     )[];
@@ -175,12 +181,14 @@ export class RedisStore implements AffinityStore {
     names: readonly string[],
     placement: Placement,
     sixth: string,
-    fence: string,
+    fencingToken: string,
   ): Promise<Claim> {
     // An empty one would be no fence at all.
-    if (fence === '') throw new StaleView('no view is in effect');
+    if (fencingToken === '') throw new StaleView('no view is in effect');
     try {
-      return toClaim(await this.#step(script, names, { placement, sixth, fence, epoch: epochOf(fence) }));
+      return toClaim(
+        await this.#step(script, names, { placement, sixth, fencingToken, epoch: epochOf(fencingToken) }),
+      );
     } catch (error) {
       throw error instanceof StoreUnavailable ? answeredByClaim(error) : error;
     }
@@ -191,14 +199,18 @@ export class RedisStore implements AffinityStore {
     const proposal = step.placement === undefined ? undefined : packable(step.placement);
     const fields = [...names];
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
-      const keys = [this.#counts, this.#fence, ...fields.map((field) => this.#bucketKey(bucketOf(field)))];
+      const keys = [
+        this.#counts,
+        this.#fencingToken,
+        ...fields.map((field) => this.#bucketKey(bucketOf(field))),
+      ];
       const reply = (await this.#call(script, keys, [
         ...this.#lifetime,
         proposal?.instance ?? '',
         proposal?.incarnation ?? '',
         step.sixth ?? '0',
         String(names.length),
-        step.fence ?? '',
+        step.fencingToken ?? '',
         String(step.epoch ?? 0),
         ...fields,
       ])) as (string | number)[];
@@ -223,7 +235,11 @@ export class RedisStore implements AffinityStore {
         const { instance, incarnation } = packable(binding);
         return [instance, incarnation, binding.generation, epoch, names[i]?.length];
       });
-      const keys = [this.#counts, this.#ledger, ...fields.map((field) => this.#bucketKey(bucketOf(field)))];
+      const keys = [
+        this.#counts,
+        this.#viewStore,
+        ...fields.map((field) => this.#bucketKey(bucketOf(field))),
+      ];
       const args = [...this.#lifetime, JSON.stringify(known), '', '0', '0', '', '0', ...fields];
       const [undeclared, results] = (await this.#call('gwRestore', keys, args)) as RestoreReply;
       const left: number[] = [];
@@ -262,7 +278,7 @@ export class RedisStore implements AffinityStore {
     const replies = await Promise.all(
       starts.map((start) => {
         const end = Math.min(start + BUCKETS_LISTED_AT_ONCE, BUCKETS);
-        const keys = [this.#counts, this.#fence];
+        const keys = [this.#counts, this.#fencingToken];
         for (let bucket = start; bucket < end; bucket += 1) keys.push(this.#bucketKey(bucket));
         return this.#call('gwList', keys, this.#arguments(query), this.#listings);
       }),

@@ -354,7 +354,7 @@ return redis.call('PUBLISH', ARGV[3], ARGV[4] .. ' ' .. ARGV[5])
 `;
 
 /** By the name of the command that the client defines for each. */
-export const LEDGER_SCRIPTS = {
+export const VIEW_STORE_SCRIPTS = {
   gwSync: SHARED + SYNC,
   gwPropose: SHARED + PROPOSE,
   gwDecree: SHARED + DECREE,
@@ -364,4 +364,4 @@ export const LEDGER_SCRIPTS = {
   gwReplicas: REPLICAS,
 } as const;
 
-export type LedgerScript = keyof typeof LEDGER_SCRIPTS;
+export type ViewStoreScript = keyof typeof VIEW_STORE_SCRIPTS;

@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
+import type { InstanceId } from '../../core/instance.ts';
+import type { ViewStoreClient, ViewStoreListener } from '../../core/ports.ts';
+import { StoreUnavailable } from '../../core/ports.ts';
 import type { Parts } from '../../core/view/agreed-config.ts';
 import type { AgreedView, PoolEvent } from '../../core/view/agreed-view.ts';
 import { NO_VIEW } from '../../core/view/agreed-view.ts';
+import type { HealthReport, ReplicaReport } from '../../core/view/health-report.ts';
+import type { Policy } from '../../core/view/policy.ts';
+import { NO_POLICY } from '../../core/view/policy.ts';
 import type {
   LoggedEvent,
   PolicyRequest,
@@ -9,20 +15,14 @@ import type {
   SyncReply,
   SyncRequest,
 } from '../../core/view/view-store.ts';
-import type { Ballot, Opinion } from '../../core/view/health-report.ts';
-import type { Policy } from '../../core/view/policy.ts';
-import { NO_POLICY } from '../../core/view/policy.ts';
-import type { InstanceId } from '../../core/instance.ts';
-import type { LedgerClient, LedgerListener } from '../../core/ports.ts';
-import { StoreUnavailable } from '../../core/ports.ts';
 import type { RedisCommands, RedisConnection } from '../../redis/connection.ts';
-import { bindingsChannel, fenceKey, poolKey } from '../../redis/keys.ts';
+import { bindingsChannel, fencingTokenKey, poolKey } from '../../redis/keys.ts';
 import type { RedisSubscriber } from '../../redis/subscriber.ts';
-import type { LedgerScript } from './scripts.ts';
-import { LEDGER_SCRIPTS } from './scripts.ts';
 import { RedisReplicas } from './replicas.ts';
+import type { ViewStoreScript } from './scripts.ts';
+import { VIEW_STORE_SCRIPTS } from './scripts.ts';
 
-export interface RedisLedgerOptions {
+export interface RedisViewStoreOptions {
   /** What the names of all keys and channels begin with. */
   readonly keyPrefix: string;
   readonly leaseMs: number;
@@ -32,13 +32,13 @@ export interface RedisLedgerOptions {
 }
 
 /** The ledger of one pool in Redis. The steps themselves are the scripts of coordination/redis/scripts.ts. */
-export class RedisLedger implements LedgerClient {
+export class RedisViewStore implements ViewStoreClient {
   readonly #redis: RedisCommands;
   readonly #subscriber: RedisSubscriber;
   readonly #keys: readonly string[];
   readonly #channel: string;
   readonly #bindingsChannel: string;
-  readonly #options: RedisLedgerOptions;
+  readonly #options: RedisViewStoreOptions;
   /** Its own news come back to it too. */
   readonly #origin = randomUUID();
   /** In which the last reply was given. */
@@ -49,9 +49,9 @@ export class RedisLedger implements LedgerClient {
   #registeredUntil = Number.NEGATIVE_INFINITY;
   readonly #replicas = new RedisReplicas();
 
-  constructor(redis: RedisConnection, pool: string, options: RedisLedgerOptions) {
-    this.#redis = redis.ledger;
-    this.#redis.define(LEDGER_SCRIPTS);
+  constructor(redis: RedisConnection, pool: string, options: RedisViewStoreOptions) {
+    this.#redis = redis.viewStore;
+    this.#redis.define(VIEW_STORE_SCRIPTS);
     this.#subscriber = redis.subscriber;
     this.#options = options;
     const key = (name: string): string => poolKey(options.keyPrefix, pool, name);
@@ -59,7 +59,7 @@ export class RedisLedger implements LedgerClient {
       key('ledger'),
       key('replicas'),
       key('opinions'),
-      fenceKey(options.keyPrefix, pool),
+      fencingTokenKey(options.keyPrefix, pool),
       key('events'),
       key('leases'),
       key('configs'),
@@ -78,8 +78,8 @@ export class RedisLedger implements LedgerClient {
       request.viewId,
       flag(request.held),
       request.restored,
-      JSON.stringify(request.opinion ?? null),
-      String(request.ballotsKnown),
+      JSON.stringify(request.report ?? null),
+      String(request.reportsKnown),
       String(request.policyKnown),
       this.#life,
       String(view?.epoch ?? 0),
@@ -93,7 +93,7 @@ export class RedisLedger implements LedgerClient {
     ]);
     const answer = toReply(reply as readonly ReplyPart[]);
     const hasJoined = sentAt >= this.#registeredUntil;
-    this.#life = answer.life;
+    this.#life = answer.storeGeneration;
     this.#registeredUntil = sentAt + this.#options.leaseMs;
     if (!(await this.#isKnown(hasJoined))) return { ...answer, granted: false };
     return answer;
@@ -118,7 +118,7 @@ export class RedisLedger implements LedgerClient {
     return (await this.#write('gwPropose', args)) === 1;
   }
 
-  async decree({ base, policy, events }: PolicyRequest): Promise<boolean> {
+  async commitPolicy({ base, policy, events }: PolicyRequest): Promise<boolean> {
     const args = [String(base), String(policy.version), JSON.stringify(policy), ...events.map(toJson)];
     return (await this.#write('gwDecree', args)) === 1;
   }
@@ -139,7 +139,7 @@ export class RedisLedger implements LedgerClient {
     });
   }
 
-  listen(listener: LedgerListener): void {
+  listen(listener: ViewStoreListener): void {
     this.#listens = true;
     this.#subscriber.listen(this.#channel, {
       onMessage: (message) => {
@@ -159,13 +159,13 @@ export class RedisLedger implements LedgerClient {
     if (this.#listens) this.#subscriber.forget(this.#channel);
   }
 
-  #run(script: LedgerScript, args: readonly string[]): Promise<unknown> {
+  #run(script: ViewStoreScript, args: readonly string[]): Promise<unknown> {
     if (this.#closed) return Promise.reject(new StoreUnavailable('the ledger is closed'));
     return this.#redis.run(script, this.#keys, this.#arguments(args));
   }
 
   /** For what must not be lost in a failover that no replica notices. */
-  async #write(script: LedgerScript, args: readonly string[]): Promise<unknown> {
+  async #write(script: ViewStoreScript, args: readonly string[]): Promise<unknown> {
     const { confirmedBy } = this.#options;
     if (confirmedBy === 0 || this.#closed) return this.#run(script, args);
     const { reply, confirmations } = await this.#redis.runConfirmed(
@@ -188,26 +188,26 @@ export class RedisLedger implements LedgerClient {
 type ReplyPart = string | readonly string[];
 
 function toReply(parts: readonly ReplyPart[]): SyncReply {
-  const [now, life, open, granted, epoch, id, effective, fence, wantsState, state, replicas, keeps] =
+  const [now, life, open, granted, epoch, id, effective, fencingToken, wantsState, state, replicas, keeps] =
     parts as readonly string[];
   const more = new Map<string, ReplyPart>();
   for (let i = 12; i < parts.length; i += 2) more.set(parts[i] as string, parts[i + 1] as ReplyPart);
   const place = { epoch: Number(epoch), id: id ?? '' };
   return {
     now: Number(now),
-    life: life ?? '',
+    storeGeneration: life ?? '',
     open: open === '1',
     granted: granted === '1',
     keeps: keeps === '1',
     epoch: place.epoch,
     viewId: place.id,
     effective: effective === '1',
-    fence: fence ?? '',
+    fencingToken: fencingToken ?? '',
     // The ledger may have given the view another number.
     view: more.has('view') ? { ...parse<AgreedView>(more.get('view'), NO_VIEW), ...place } : undefined,
     wantsState: wantsState === '1',
-    ballotsState: Number(state),
-    ballots: more.has('ballots')
+    reportsVersion: Number(state),
+    reports: more.has('ballots')
       ? toBallots(more.get('ballots') as readonly string[], more.get('configs') as readonly string[])
       : undefined,
     replicas: Number(replicas),
@@ -219,19 +219,19 @@ function parse<T>(json: ReplyPart | undefined, missing: T): T {
   return typeof json !== 'string' || json === '' ? missing : (JSON.parse(json) as T);
 }
 
-function toBallots(flat: readonly string[], flatConfigs: readonly string[]): Ballot[] {
+function toBallots(flat: readonly string[], flatConfigs: readonly string[]): ReplicaReport[] {
   const configs = new Map<string, Parts>();
   for (let i = 0; i < flatConfigs.length; i += 2)
     configs.set(flatConfigs[i] as string, JSON.parse(flatConfigs[i + 1] as string) as Parts);
-  const ballots: Ballot[] = [];
+  const reports: ReplicaReport[] = [];
   for (let i = 0; i < flat.length; i += 2) {
     const replica = flat[i] as string;
-    const opinion = (JSON.parse(flat[i + 1] as string) as Opinion | null) ?? undefined;
+    const report = (JSON.parse(flat[i + 1] as string) as HealthReport | null) ?? undefined;
     const config = configs.get(replica);
-    ballots.push({ replica, opinion, ...(config === undefined ? {} : { config }) });
+    reports.push({ replica, report, ...(config === undefined ? {} : { config }) });
   }
   // Redis's own order is by chance, and each replica has to decide alike.
-  return ballots.sort((a, b) => (a.replica < b.replica ? -1 : 1));
+  return reports.sort((a, b) => (a.replica < b.replica ? -1 : 1));
 }
 
 /** `<at>|<epoch>|<JSON>` */

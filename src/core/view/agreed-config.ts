@@ -1,9 +1,9 @@
 import type { AdminState, InstanceId } from '../instance.ts';
-import type { Fit } from './view.ts';
+import type { Quorum, ReplicaReport } from './health-report.ts';
 import type { PoolRules } from './next-view.ts';
-import type { Ballot, Quorum } from './health-report.ts';
 import { perPair } from './per-pair.ts';
 import type { AgreedRules, Failback } from './policy.ts';
+import type { Fit } from './view.ts';
 
 /**
  * A pool's configuration as gateways compare it: resolved values by the name of
@@ -56,7 +56,7 @@ export function effectOf(part: string): Effect {
 }
 
 /** A configuration that an operator wants agreed. */
-export interface Wish {
+export interface RequestedConfig {
   readonly id: string;
   readonly parts: Parts;
 }
@@ -193,9 +193,12 @@ export function isAgreed(agreed: Parts, configured: Parts): boolean {
 }
 
 /** Those who may decide: who is refused may look at other connectors under the same names. */
-export function withoutRefused(ballots: readonly Ballot[], agreed: Parts | undefined): readonly Ballot[] {
-  if (agreed === undefined) return ballots;
-  return ballots.filter(({ config }) => config === undefined || !isRefused(agreed, config));
+export function withoutRefused(
+  reports: readonly ReplicaReport[],
+  agreed: Parts | undefined,
+): readonly ReplicaReport[] {
+  if (agreed === undefined) return reports;
+  return reports.filter(({ config }) => config === undefined || !isRefused(agreed, config));
 }
 
 /** The parts that have changed, as the event log shows them: before, and after. */

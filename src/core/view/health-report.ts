@@ -11,7 +11,7 @@ export interface Verdict {
 }
 
 /** What one replica says of a pool's instances. An instance that it cannot judge yet is missing. */
-export interface Opinion {
+export interface HealthReport {
   readonly verdicts: Readonly<Record<InstanceId, Verdict>>;
   /** Its first round of probes is over, or the time for it. */
   readonly settled: boolean;
@@ -20,9 +20,9 @@ export interface Opinion {
 }
 
 /** A live replica's opinion, or its abstention: its event loop lagged, or its clock jumped. */
-export interface Ballot {
+export interface ReplicaReport {
   readonly replica: string;
-  readonly opinion: Opinion | undefined;
+  readonly report: HealthReport | undefined;
   /** The configuration that it has registered. Releases that register none have none. */
   readonly config?: Parts;
   /** It has abstained for so long that a quorum does without it. */

@@ -6,7 +6,7 @@ import { votesNeeded } from './health-report.ts';
 const PAST_LIVES = 16;
 
 /** The instance in another life; the one that it was in has ended. */
-export function inLife(instance: AgreedInstance, incarnation: string): AgreedInstance {
+export function withIncarnation(instance: AgreedInstance, incarnation: string): AgreedInstance {
   const { incarnation: ended } = instance;
   const past = ended === '' ? instance.past : [...instance.past, ended].slice(-PAST_LIVES);
   return { ...instance, incarnation, past: past.filter((life) => life !== incarnation) };
@@ -17,7 +17,7 @@ export function inLife(instance: AgreedInstance, incarnation: string): AgreedIns
  * is proof, so no quorum is asked. A life that has ended is what a replica says
  * that has not probed since; only a majority of them can be right about it.
  */
-export function newLife(
+export function newIncarnation(
   instance: AgreedInstance,
   verdicts: readonly Verdict[],
   live: number,

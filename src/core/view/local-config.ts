@@ -28,7 +28,7 @@ export function driftOf({ config, instances }: AgreedView, configured: Parts): D
 const STARTS_FOR_LEASES = 2;
 
 /** The configuration of one replica, and since when it has it. */
-export class OwnConfig {
+export class LocalConfig {
   readonly #read: () => Parts;
   readonly #leaseMs: number;
   #parts: Parts;

@@ -2,7 +2,7 @@ import type { HealthRecord, Observation, Thresholds } from '../health.ts';
 import { observe, UNOBSERVED } from '../health.ts';
 import type { InstanceId } from '../instance.ts';
 import type { AgreedInstance } from './agreed-view.ts';
-import type { Opinion, Verdict } from './health-report.ts';
+import type { HealthReport, Verdict } from './health-report.ts';
 
 /** What one more probe has done to an opinion. */
 export interface Observed {
@@ -16,7 +16,7 @@ export interface Observed {
 }
 
 /** What one gateway makes of its own probes: a verdict on each instance that it has seen enough of, or an abstention. */
-export class OwnOpinion {
+export class LocalHealthReport {
   readonly #thresholds: Thresholds;
   readonly #records = new Map<InstanceId, HealthRecord>();
   readonly #verdicts: Record<InstanceId, Verdict> = {};
@@ -42,7 +42,7 @@ export class OwnOpinion {
   }
 
   /** What is to be voted; `undefined` abstains. */
-  ballot(idle: boolean): Opinion | undefined {
+  report(idle: boolean): HealthReport | undefined {
     if (this.#abstains) return undefined;
     return { verdicts: { ...this.#verdicts }, settled: this.#isSettled, idle };
   }
@@ -54,7 +54,7 @@ export class OwnOpinion {
     this.#records.set(id, record);
     const isFirstDoubt = !observation.passed && before.streak === 0 && record.streak > 0;
     const isDownNow = record.state === 'down' && before.state !== 'down';
-    return { record, isFirstDoubt, isDownNow, isNews: this.#judge(id, record, observation, epoch) };
+    return { record, isFirstDoubt, isDownNow, isNews: this.#check(id, record, observation, epoch) };
   }
 
   settle(): void {
@@ -66,7 +66,7 @@ export class OwnOpinion {
   }
 
   /** Returns true where the verdict has changed. */
-  #judge(id: InstanceId, { state, streak }: HealthRecord, observation: Observation, epoch: number): boolean {
+  #check(id: InstanceId, { state, streak }: HealthRecord, observation: Observation, epoch: number): boolean {
     // Of what an earlier process of this replica saw, this one says nothing until it has seen it too, or enough else.
     const isHearsay = this.#verdicts[id] === undefined && streak > 0;
     if (state === 'unknown' || isHearsay) return false;

@@ -1,10 +1,10 @@
 import type { InstanceState } from '../instance.ts';
-import type { View } from './view.ts';
-import { makeView } from './view.ts';
 import type { Parts } from './agreed-config.ts';
 import { fitOf, instancesIn, rulesBy, weightIn } from './agreed-config.ts';
 import type { AgreedInstance, AgreedView } from './agreed-view.ts';
 import type { PoolRules } from './next-view.ts';
+import type { View } from './view.ts';
+import { makeView } from './view.ts';
 
 /** What a replica's own configuration says of the pool. */
 export interface Configured {

@@ -1,5 +1,5 @@
 import type { InstanceId } from '../instance.ts';
-import type { Parts, Wish } from './agreed-config.ts';
+import type { Parts, RequestedConfig } from './agreed-config.ts';
 import {
   describeChange,
   effectOf,
@@ -11,7 +11,7 @@ import {
   withoutRefused,
 } from './agreed-config.ts';
 import type { AgreedView, PoolEvent } from './agreed-view.ts';
-import type { Ballot } from './health-report.ts';
+import type { ReplicaReport } from './health-report.ts';
 import type { Policy } from './policy.ts';
 
 /** A replica's part in the agreement on the configuration. */
@@ -34,14 +34,14 @@ export function configStep(
   view: AgreedView,
   part: OwnPart | undefined,
   policy: Policy,
-  ballots: readonly Ballot[],
+  reports: readonly ReplicaReport[],
 ): ConfigStep {
   const { config: agreed, configWish } = view;
   if (part === undefined) return { config: agreed, wish: configWish, events: [] };
   const asked = policy.config;
   const wish = asked === undefined || asked.id === configWish || agreed === undefined ? undefined : asked;
   const own = agreed === undefined ? { ...part.own, ...agreedBefore(policy) } : part.own;
-  const next = nextConfig({ agreed, own, ballots, wish, mayReplace: part.mayReplace });
+  const next = nextConfig({ agreed, own, reports, wish, mayReplace: part.mayReplace });
   return {
     config: next?.config ?? agreed,
     wish: wish?.id ?? configWish,
@@ -70,9 +70,9 @@ export interface ConfigCircumstances {
   readonly agreed: Parts | undefined;
   readonly own: Parts;
   /** One for each live gateway. */
-  readonly ballots: readonly Ballot[];
+  readonly reports: readonly ReplicaReport[];
   /** What an operator wants agreed, and has not been carried out yet. */
-  readonly wish: Wish | undefined;
+  readonly wish: RequestedConfig | undefined;
   /** This gateway has just started: it may take the place of gateways that were stopped. */
   readonly mayReplace: boolean;
 }
@@ -98,18 +98,18 @@ export function nextConfig(circumstances: ConfigCircumstances): NextConfig | und
     const config = tidy({ ...withoutInstances(agreed), ...wish.parts });
     return isSame(config, agreed) ? undefined : { config, why: 'an operator wants it so' };
   }
-  if (circumstances.ballots.every(({ config }) => config === undefined || isAgreed(agreed, config)))
+  if (circumstances.reports.every(({ config }) => config === undefined || isAgreed(agreed, config)))
     return undefined;
   const replaced = mayReplaceRefused(circumstances, agreed) ? withRefusedParts(agreed, own) : agreed;
-  const config = withUnanimous(replaced, circumstances.ballots);
+  const config = withUnanimous(replaced, circumstances.reports);
   return isSame(config, agreed) ? undefined : { config, why: 'all gateways are configured like this' };
 }
 
 /** No live gateway serves by what is agreed, and all are configured as this one is. */
-function mayReplaceRefused({ own, ballots, mayReplace }: ConfigCircumstances, agreed: Parts): boolean {
+function mayReplaceRefused({ own, reports, mayReplace }: ConfigCircumstances, agreed: Parts): boolean {
   if (!mayReplace || !isRefused(agreed, own)) return false;
   // What a release that registers nothing acts by is not known.
-  return ballots.every(({ config }) => config !== undefined && !isRefused(own, config));
+  return reports.every(({ config }) => config !== undefined && !isRefused(own, config));
 }
 
 function withRefusedParts(agreed: Parts, own: Parts): Parts {
@@ -117,8 +117,8 @@ function withRefusedParts(agreed: Parts, own: Parts): Parts {
   return tidy({ ...agreed, ...Object.fromEntries(parts) });
 }
 
-function withUnanimous(agreed: Parts, ballots: readonly Ballot[]): Parts {
-  const configs = withoutRefused(ballots, agreed).flatMap(({ config }): Parts[] =>
+function withUnanimous(agreed: Parts, reports: readonly ReplicaReport[]): Parts {
+  const configs = withoutRefused(reports, agreed).flatMap(({ config }): Parts[] =>
     config === undefined ? [] : [config],
   );
   const all = (part: string): unknown => unanimous(configs, part);

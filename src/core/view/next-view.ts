@@ -1,15 +1,15 @@
 import type { AdminState, InstanceId } from '../instance.ts';
-import type { PoolMode } from './view.ts';
 import type { Parts } from './agreed-config.ts';
 import { failbackIn, instancesIn, rulesBy, withoutRefused } from './agreed-config.ts';
 import type { AgreedInstance, AgreedView, Moving, PoolEvent } from './agreed-view.ts';
-import { inLife, newLife } from './incarnations.ts';
+import type { ReplicaReport, Verdict } from './health-report.ts';
+import { votesNeeded } from './health-report.ts';
+import { newIncarnation, withIncarnation } from './incarnations.ts';
 import type { OwnPart } from './next-config.ts';
 import { configStep } from './next-config.ts';
-import type { Ballot, Verdict } from './health-report.ts';
-import { votesNeeded } from './health-report.ts';
 import type { AgreedRules, Failback, Policy } from './policy.ts';
 import { isFailbackTime } from './policy.ts';
+import type { PoolMode } from './view.ts';
 
 /** What the configuration of a replica says of a pool. */
 export interface PoolRules extends AgreedRules {
@@ -19,7 +19,7 @@ export interface PoolRules extends AgreedRules {
 
 export interface Circumstances {
   /** One for each live replica. */
-  readonly ballots: readonly Ballot[];
+  readonly reports: readonly ReplicaReport[];
   readonly policy: Policy;
   /** What the replica's own configuration says. It counts where nothing is agreed. */
   readonly rules: PoolRules;
@@ -54,11 +54,11 @@ export function nextView(view: AgreedView, circumstances: Circumstances): Decisi
 /** One computation of {@link nextView}: the instances as they become, and what changed on the way. */
 class Fold {
   readonly #view: AgreedView;
-  readonly #c: Circumstances;
+  readonly #circumstances: Circumstances;
   /** By which it is decided: the agreed ones, once {@link #configure} has found them. */
   #rules: PoolRules;
   /** Of those who may decide. */
-  #ballots: readonly Ballot[];
+  #reports: readonly ReplicaReport[];
   readonly #instances: Record<InstanceId, AgreedInstance> = {};
   readonly #events: Omit<PoolEvent, 'by'>[] = [];
   #changed = false;
@@ -67,9 +67,9 @@ class Fold {
 
   constructor(view: AgreedView, circumstances: Circumstances) {
     this.#view = view;
-    this.#c = circumstances;
+    this.#circumstances = circumstances;
     this.#rules = circumstances.rules;
-    this.#ballots = circumstances.ballots;
+    this.#reports = circumstances.reports;
   }
 
   decide(): Decision | undefined {
@@ -82,7 +82,7 @@ class Fold {
     const moving = this.#moving();
     if (!this.#changed) return undefined;
     this.#noteLosses(active, moving);
-    const activeSince = active === this.#view.active ? this.#view.activeSince : this.#c.now;
+    const activeSince = active === this.#view.active ? this.#view.activeSince : this.#circumstances.now;
     return {
       view: {
         ...this.#view,
@@ -101,18 +101,18 @@ class Fold {
 
   /** What is agreed of the configuration comes first: all that follows is decided by it. */
   #configure(): void {
-    const { config: part, policy, ballots, rules } = this.#c;
-    const { config, wish, events } = configStep(this.#view, part, policy, ballots);
+    const { config: part, policy, reports, rules } = this.#circumstances;
+    const { config, wish, events } = configStep(this.#view, part, policy, reports);
     if (config !== this.#view.config || wish !== this.#view.configWish) this.#changed = true;
     this.#config = config;
     this.#configWish = wish;
     this.#events.push(...events);
     this.#rules = rulesBy(config, rules, policy.rules);
-    this.#ballots = withoutRefused(ballots, config);
+    this.#reports = withoutRefused(reports, config);
   }
 
   #moving(): readonly Moving[] {
-    const moving = this.#c.policy.moves.filter(({ until }) => this.#c.now < until);
+    const moving = this.#circumstances.policy.moves.filter(({ until }) => this.#circumstances.now < until);
     const before = this.#view.moving;
     const isSame =
       moving.length === before.length &&
@@ -146,11 +146,11 @@ class Fold {
   #known(): Set<InstanceId> {
     const known = new Set(this.#rules.instances.map(({ id }) => id));
     // Those who register their configuration have said by it what they know.
-    const ballots = this.#ballots.filter(({ config }) => config === undefined);
+    const reports = this.#reports.filter(({ config }) => config === undefined);
     // While a replica abstains it may be the one that knows it.
-    const allSpeak = ballots.every(({ opinion }) => opinion?.settled === true);
+    const allSpeak = reports.every(({ report }) => report?.settled === true);
     for (const id of Object.keys(this.#view.instances)) {
-      const isNamed = ballots.some(({ opinion }) => opinion?.verdicts[id] !== undefined);
+      const isNamed = reports.some(({ report }) => report?.verdicts[id] !== undefined);
       if (isNamed || !allSpeak) known.add(id);
       else if (!known.has(id)) this.#changed = true;
     }
@@ -163,7 +163,7 @@ class Fold {
     if (before === undefined) this.#changed = true;
     next = this.#withAdmin(id, next);
     const verdicts = this.#verdictsOn(id);
-    const life = newLife(next, verdicts, this.#live);
+    const life = newIncarnation(next, verdicts, this.#live);
     if (life !== undefined) next = this.#reborn(id, next, life);
     next = this.#withHealth(id, next, verdicts);
     next = this.#withQuarantine(id, next, verdicts);
@@ -186,21 +186,21 @@ class Fold {
 
   #verdictsOn(id: InstanceId): Verdict[] {
     const verdicts: Verdict[] = [];
-    for (const { opinion } of this.#ballots) {
-      const verdict = opinion?.verdicts[id];
+    for (const { report } of this.#reports) {
+      const verdict = report?.verdicts[id];
       if (verdict !== undefined) verdicts.push(verdict);
     }
     return verdicts;
   }
 
   #withAdmin(id: InstanceId, instance: AgreedInstance): AgreedInstance {
-    const act = this.#c.policy.instances[id];
+    const act = this.#circumstances.policy.instances[id];
     let next = instance;
     if (act !== undefined && act.id !== instance.act) next = { ...next, admin: act.state, act: act.id };
     if (next.admin !== 'draining') return next;
 
     const deadline = act?.deadline ?? 0;
-    const isLate = deadline > 0 && this.#c.now >= deadline;
+    const isLate = deadline > 0 && this.#circumstances.now >= deadline;
     // Who was counted before it drained, others may have followed.
     const isDraining = this.#view.instances[id]?.admin === 'draining';
     if (!isLate && !(isDraining && this.#isDrained(id))) return next;
@@ -217,17 +217,17 @@ class Fold {
   #isDrained(id: InstanceId): boolean {
     // Before the first round is over, nobody knows whom it serves.
     if (!this.#view.settled) return false;
-    if (this.#rules.mode === 'sticky') return this.#c.boundAgents(id) === 0;
+    if (this.#rules.mode === 'sticky') return this.#circumstances.boundAgents(id) === 0;
     return this.#view.active !== id || this.#isIdle();
   }
 
   /** Of how many replicas a quorum is asked. */
   get #live(): number {
-    return this.#ballots.filter(({ isAbsent }) => isAbsent !== true).length;
+    return this.#reports.filter(({ isAbsent }) => isAbsent !== true).length;
   }
 
   #isIdle(): boolean {
-    return this.#ballots.length > 0 && this.#ballots.every(({ opinion }) => opinion?.idle === true);
+    return this.#reports.length > 0 && this.#reports.every(({ report }) => report?.idle === true);
   }
 
   #reborn(id: InstanceId, instance: AgreedInstance, incarnation: string): AgreedInstance {
@@ -236,7 +236,7 @@ class Fold {
       const why = 'its health page shows a new life; bindings to the earlier one are void';
       this.#events.push({ kind: 'restarted', instance: id, from, to: incarnation, why });
     }
-    return { ...inLife(instance, incarnation), lives: instance.lives + 1, quarantinedAt: 0 };
+    return { ...withIncarnation(instance, incarnation), lives: instance.lives + 1, quarantinedAt: 0 };
   }
 
   #withHealth(id: InstanceId, instance: AgreedInstance, verdicts: readonly Verdict[]): AgreedInstance {
@@ -270,7 +270,7 @@ class Fold {
   #counted(instance: AgreedInstance, verdicts: readonly Verdict[]): AgreedInstance {
     if (!this.#rules.countsLives || verdicts.some(({ incarnation }) => incarnation !== '')) return instance;
     const lives = instance.lives + 1;
-    return { ...inLife(instance, `+${lives}`), lives };
+    return { ...withIncarnation(instance, `+${lives}`), lives };
   }
 
   #withQuarantine(id: InstanceId, instance: AgreedInstance, verdicts: readonly Verdict[]): AgreedInstance {
@@ -286,7 +286,7 @@ class Fold {
     }
     const since = instance.quarantinedAt;
     if (since === 0) return instance;
-    const isReleased = (this.#c.policy.released[id] ?? 0) >= since;
+    const isReleased = (this.#circumstances.policy.released[id] ?? 0) >= since;
     if (!isReleased && !verdicts.some(({ health, emptyAt }) => health === 'up' && emptyAt >= since)) {
       return instance;
     }
@@ -298,12 +298,12 @@ class Fold {
   #isSettled(): boolean {
     const instances = Object.values(this.#instances);
     if (instances.length > 0 && instances.every(({ health }) => health !== 'unknown')) return true;
-    return this.#ballots.length > 0 && this.#ballots.every(({ opinion }) => opinion?.settled === true);
+    return this.#reports.length > 0 && this.#reports.every(({ report }) => report?.settled === true);
   }
 
   /** The incumbent stays while it is usable; nobody is active before the first round is over. */
   #elect(settled: boolean): { active: InstanceId | ''; activated: string } {
-    const { policy } = this.#c;
+    const { policy } = this.#circumstances;
     const { active, activated } = this.#view;
     if (!settled) return { active, activated };
     const incumbent = this.#instances[active];
@@ -332,10 +332,10 @@ class Fold {
   #mayFailBack(active: InstanceId, first: InstanceId): boolean {
     if (this.#instances[first]?.quarantinedAt !== 0) return false;
     // A release that acts by its own priorities would undo it, without end.
-    if (this.#c.config !== undefined && this.#ballots.some(({ config }) => config === undefined))
+    if (this.#circumstances.config !== undefined && this.#reports.some(({ config }) => config === undefined))
       return false;
     if (this.#priority(first) >= this.#priority(active)) return false;
-    const { activate } = this.#c.policy;
+    const { activate } = this.#circumstances.policy;
     const failback = this.#failback();
     // An operator wanted it here, and has not said otherwise since.
     if (activate?.id === this.#view.activated && activate.instance === active) return false;
@@ -347,12 +347,12 @@ class Fold {
       case 'when-idle':
         return this.#isIdle();
       case 'at':
-        return isFailbackTime(failback.time, failback.zone, this.#c.now);
+        return isFailbackTime(failback.time, failback.zone, this.#circumstances.now);
     }
   }
 
   #failback(): Failback {
-    const { failback, failbackBy } = this.#c.policy;
+    const { failback, failbackBy } = this.#circumstances.policy;
     const agreed = this.#config && failbackIn(this.#config);
     return failbackBy === 'operator' ? failback : (agreed ?? failback);
   }

@@ -1,5 +1,5 @@
 import type { InstanceId } from '../instance.ts';
-import type { Wish } from './agreed-config.ts';
+import type { RequestedConfig } from './agreed-config.ts';
 import type { Moving } from './agreed-view.ts';
 import type { AdminAct, Failback, Policy } from './policy.ts';
 
@@ -28,7 +28,7 @@ export function withRelease(policy: Policy, instance: InstanceId, quarantinedAt:
 }
 
 /** All gateways are to act by this configuration. */
-export function withConfigWish(policy: Policy, config: Wish): Policy {
+export function withRequestedConfig(policy: Policy, config: RequestedConfig): Policy {
   return { ...policy, config };
 }
 

@@ -1,5 +1,5 @@
 import type { AdminState, InstanceId } from '../instance.ts';
-import type { Wish } from './agreed-config.ts';
+import type { RequestedConfig } from './agreed-config.ts';
 import type { Moving } from './agreed-view.ts';
 import type { Quorum } from './health-report.ts';
 
@@ -51,7 +51,7 @@ export interface Policy {
   /** Moves of single agents that are under way; those that are over are left out of the next policy. */
   readonly moves: readonly Moving[];
   /** The configuration that an operator wants agreed. Missing before the first such wish. */
-  readonly config?: Wish;
+  readonly config?: RequestedConfig;
 }
 
 export const NO_POLICY: Policy = Object.freeze({

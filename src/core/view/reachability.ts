@@ -1,28 +1,28 @@
 import type { InstanceId, InstanceState } from '../instance.ts';
+import type { HealthReport, ReplicaReport } from './health-report.ts';
 import type { View } from './view.ts';
-import type { Ballot, Opinion } from './health-report.ts';
 
 const NONE: ReadonlySet<InstanceId> = new Set();
 
 interface Compared {
   readonly view: View;
-  readonly opinion: Opinion | undefined;
-  readonly others: readonly Ballot[];
-  readonly foreign: ReadonlySet<InstanceId>;
+  readonly report: HealthReport | undefined;
+  readonly others: readonly ReplicaReport[];
+  readonly unconfigured: ReadonlySet<InstanceId>;
 }
 
-function isUnchanged(before: Compared, { view, opinion, others, foreign }: Compared): boolean {
+function isUnchanged(before: Compared, { view, report, others, unconfigured }: Compared): boolean {
   return (
     view === before.view &&
-    opinion === before.opinion &&
-    foreign === before.foreign &&
+    report === before.report &&
+    unconfigured === before.unconfigured &&
     others.length === before.others.length &&
-    others.every((ballot, i) => ballot === before.others[i])
+    others.every((report, i) => report === before.others[i])
   );
 }
 
 /** What of a view one replica cannot reach itself, though the view calls it up, and for how long it could not. */
-export class Reach {
+export class Reachability {
   readonly #cutOffMs: number;
   #compared: Compared | undefined;
   #unreachable = NONE;
@@ -71,27 +71,32 @@ export class Reach {
    * To be called whenever one of these may have changed. Who abstains calls nothing unreachable.
    *
    * @param others what the other replicas say; nothing while the view is not agreed
-   * @param foreign instances that the configuration here does not name
+   * @param unconfigured instances that the configuration here does not name
    */
-  compare(view: View, opinion: Opinion | undefined, others: readonly Ballot[], foreign = NONE): void {
-    const now = { view, opinion, others, foreign };
+  compare(
+    view: View,
+    report: HealthReport | undefined,
+    others: readonly ReplicaReport[],
+    unconfigured = NONE,
+  ): void {
+    const now = { view, report, others, unconfigured };
     if (this.#compared !== undefined && isUnchanged(this.#compared, now)) return;
     this.#compared = now;
     const unreachable = new Set<InstanceId>();
-    for (const [id, verdict] of Object.entries(opinion?.verdicts ?? {})) {
+    for (const [id, verdict] of Object.entries(report?.verdicts ?? {})) {
       if (verdict.health === 'down' && view.instances.get(id)?.health === 'up') unreachable.add(id);
     }
     this.#unreachable = unreachable;
     const isReached = (id: InstanceId): boolean =>
-      others.some((other) => other.opinion?.verdicts[id]?.health === 'up');
+      others.some((other) => other.report?.verdicts[id]?.health === 'up');
     this.#reachedByOthers = new Set([...unreachable].filter(isReached));
     // An interruption restarts the time.
     this.#since = new Map([...this.#since].filter(([id]) => this.#reachedByOthers.has(id)));
     const { assignable } = view;
     this.#candidates =
-      unreachable.size === 0 && foreign.size === 0
+      unreachable.size === 0 && unconfigured.size === 0
         ? assignable
-        : assignable.filter(({ id }) => !unreachable.has(id) && !foreign.has(id));
+        : assignable.filter(({ id }) => !unreachable.has(id) && !unconfigured.has(id));
   }
 
   /** Monotonic ms at which the next instance counts as cut off, if nothing changes until then. */

@@ -1,58 +1,58 @@
 import type { InstanceId, InstanceState } from '../instance.ts';
-import type { View } from './view.ts';
 import type { Parts } from './agreed-config.ts';
 import { partsOf } from './agreed-config.ts';
 import type { AgreedView, PoolEvent } from './agreed-view.ts';
 import { NO_VIEW } from './agreed-view.ts';
 import { ClaimWatch } from './claim-watch.ts';
 import { Effect } from './effect.ts';
-import type { Heard } from './last-sync.ts';
-import { ballotsOf, hear, NOTHING_HEARD } from './last-sync.ts';
+import type { HealthReport } from './health-report.ts';
+import type { LastSync } from './last-sync.ts';
+import { afterSync, countedReports, NO_SYNC } from './last-sync.ts';
 import { holds, leaseEndFrom, modeUnder, NO_LEASE } from './lease.ts';
-import type { ProposeRequest, SyncReply, SyncRequest } from './view-store.ts';
+import { driftOf, LocalConfig } from './local-config.ts';
 import { materialize } from './materialize.ts';
 import type { Circumstances } from './next-view.ts';
-import type { Opinion } from './health-report.ts';
-import { driftOf, OwnConfig } from './local-config.ts';
-import { Reach } from './reachability.ts';
+import { Reachability } from './reachability.ts';
 import type { ReplicaOptions } from './replica-options.ts';
-import type { Mode, Moment, Standing } from './routing-state.ts';
+import type { Mode, Moment, RoutingState } from './routing-state.ts';
 import type { Unanswered } from './store-outage.ts';
 import { StoreOutage } from './store-outage.ts';
+import type { View } from './view.ts';
 import { viewAfter } from './view-after.ts';
+import type { ProposeRequest, SyncReply, SyncRequest } from './view-store.ts';
 
 // Requests are numbered by the clock, so that the next process of this replica goes on from there.
 const SEQS_PER_MS = 1_000;
 // The ledger is asked more often than that, and a store that is away has not answered it for longer.
 const UNCLAIMED_SHARE_OF_LEASE = 0.5;
 
-type Given = Pick<Circumstances, 'ballots' | 'boundAgents' | 'config'>;
+type Given = Pick<Circumstances, 'reports' | 'boundAgents' | 'config'>;
 
 /**
  * One replica's part in the agreement about one pool: what it knows, for how
  * long it may act on it, and what it proposes. Pure: whoever drives it brings
  * the answers of the ledger, the verdicts of the probes and the time.
  */
-export class Replica implements Standing {
-  readonly #o: ReplicaOptions;
-  #heard = NOTHING_HEARD;
+export class Replica implements RoutingState {
+  readonly #options: ReplicaOptions;
+  #lastSync = NO_SYNC;
   #agreed: AgreedView = NO_VIEW;
   #view: View;
   readonly #effect = new Effect();
-  #fence = '';
+  #fencingToken = '';
   #restored = '';
   #leaseEnd = NO_LEASE;
   /** Of the latest request; only its answer gives a lease. */
   #asked = 0;
   /** Of the latest request that was answered, in time or not. */
   #answered = 0;
-  #opinion: Opinion | undefined;
+  #report: HealthReport | undefined;
   readonly #outage: StoreOutage;
   /** What this replica makes of the last view by itself, while the store is away. */
   #solo: AgreedView | undefined;
-  readonly #reach: Reach;
-  #foreign: ReadonlySet<InstanceId> = new Set();
-  readonly #config: OwnConfig;
+  readonly #reachability: Reachability;
+  #unconfigured: ReadonlySet<InstanceId> = new Set();
+  readonly #config: LocalConfig;
   readonly #claims: ClaimWatch;
   /** The view that all who act for this replica have adopted. */
   #adopted: AgreedView = NO_VIEW;
@@ -60,17 +60,17 @@ export class Replica implements Standing {
   #acknowledged = '';
 
   constructor(options: ReplicaOptions) {
-    this.#o = options;
-    this.#reach = new Reach(options.cutOffMs);
+    this.#options = options;
+    this.#reachability = new Reachability(options.cutOffMs);
     this.#outage = new StoreOutage(options.leaseMs);
     this.#claims = new ClaimWatch(options.leaseMs * UNCLAIMED_SHARE_OF_LEASE);
     const parts = partsOf(options);
-    this.#config = new OwnConfig(options.parts ?? (() => parts), options.leaseMs);
+    this.#config = new LocalConfig(options.parts ?? (() => parts), options.leaseMs);
     const { knew } = options;
     if (knew !== undefined) {
       this.#agreed = knew.agreed;
       if (options.awaitsConfirmation !== true) this.#adopted = knew.agreed;
-      this.#heard = { ...NOTHING_HEARD, policy: knew.policy };
+      this.#lastSync = { ...NO_SYNC, policy: knew.policy };
     }
     this.#view = this.#materialize(this.#agreed);
   }
@@ -87,24 +87,24 @@ export class Replica implements Standing {
     return this.#effect.isBlocked;
   }
 
-  get fence(): string {
-    return this.#fence;
+  get fencingToken(): string {
+    return this.#fencingToken;
   }
 
   get unreachable(): ReadonlySet<InstanceId> {
-    return this.#reach.unreachable;
+    return this.#reachability.unreachable;
   }
 
   get cutOff(): ReadonlySet<InstanceId> {
-    return this.#reach.cutOff;
+    return this.#reachability.cutOff;
   }
 
   get failing(): ReadonlySet<InstanceId> {
-    return this.#reach.failing;
+    return this.#reachability.failing;
   }
 
-  get foreign(): ReadonlySet<InstanceId> {
-    return this.#foreign;
+  get unconfigured(): ReadonlySet<InstanceId> {
+    return this.#unconfigured;
   }
 
   get isDrifted(): boolean {
@@ -122,11 +122,11 @@ export class Replica implements Standing {
 
   /** Monotonic ms at which {@link cutOff} changes, if nothing else does; infinite where it does not. */
   get nextCutOffAt(): number {
-    return this.#reach.nextCutOffAt;
+    return this.#reachability.nextCutOffAt;
   }
 
   get candidates(): readonly InstanceState[] {
-    return this.#reach.candidates;
+    return this.#reachability.candidates;
   }
 
   get agreed(): AgreedView {
@@ -134,13 +134,13 @@ export class Replica implements Standing {
   }
 
   /** What the ledger has told. */
-  get heard(): Heard {
-    return this.#heard;
+  get lastSync(): LastSync {
+    return this.#lastSync;
   }
 
   /** The bindings known here are written back, in the store's present life. */
   get isRestored(): boolean {
-    return this.#restored === this.#heard.life;
+    return this.#restored === this.#lastSync.storeGeneration;
   }
 
   /** The last attempt to hear from the store failed. */
@@ -153,16 +153,16 @@ export class Replica implements Standing {
   }
 
   get placesAlone(): boolean {
-    return this.#outage.isAway && this.#o.onStoreLoss === 'continue';
+    return this.#outage.isAway && this.#options.onStoreLoss === 'continue';
   }
 
   get hearsStore(): boolean {
-    return this.#outage.isHeard && this.#heard.isOpen;
+    return this.#outage.isHeard && this.#lastSync.isOpen;
   }
 
   get placesAlike(): boolean {
-    const isAgreed = this.#heard.isOpen && this.isEffective;
-    return isAgreed && this.#outage.isDoubtful && this.#o.onStoreLoss === 'continue';
+    const isAgreed = this.#lastSync.isOpen && this.isEffective;
+    return isAgreed && this.#outage.isDoubtful && this.#options.onStoreLoss === 'continue';
   }
 
   /** The store has not answered for so long that it counts as away. */
@@ -172,7 +172,7 @@ export class Replica implements Standing {
 
   /** True when a reply is owed at once: something was learnt that the ledger waits to hear. */
   get hasNews(): boolean {
-    return this.#heard.wantsState || (this.#acknowledged !== this.#adopted.id && this.#adopted.id !== '');
+    return this.#lastSync.wantsState || (this.#acknowledged !== this.#adopted.id && this.#adopted.id !== '');
   }
 
   /** Until when it may act; negative infinity without a lease. */
@@ -207,33 +207,33 @@ export class Replica implements Standing {
   }
 
   /** What the probes say; `undefined` abstains. */
-  vote(opinion: Opinion | undefined): void {
-    this.#opinion = opinion;
+  vote(report: HealthReport | undefined): void {
+    this.#report = report;
     this.#see();
     this.#goOnAlone();
   }
 
   /** The last probe of the instance. Returns true where {@link failing} has changed. */
   probed(id: InstanceId, passed: boolean): boolean {
-    return this.#reach.probed(id, passed);
+    return this.#reachability.probed(id, passed);
   }
 
   request(now: Moment): SyncRequest {
     if (this.#config.renew()) this.#reconfigure();
-    const { ballotsState, policy, wantsState } = this.#heard;
-    const { clockOffsetMs = 0, othersHold } = this.#o;
+    const { reportsVersion, policy, wantsState } = this.#lastSync;
+    const { clockOffsetMs = 0, othersHold } = this.#options;
     this.#asked = Math.max(this.#asked + 1, Math.floor((now.mono + clockOffsetMs) * SEQS_PER_MS));
     return {
-      replica: this.#o.id,
+      replica: this.#options.id,
       seq: this.#asked,
       epoch: this.#adopted.epoch,
       viewId: this.#adopted.id,
       held: this.holdsLease(now.mono, now.wall) || othersHold?.(now.mono) === true,
       restored: this.#restored,
       // What it probes may be other connectors than those of the same names that the others probe.
-      opinion: this.#view.fit === 'differs' ? undefined : this.#opinion,
+      report: this.#view.fit === 'differs' ? undefined : this.#report,
       config: this.#config.parts,
-      ballotsKnown: ballotsState,
+      reportsKnown: reportsVersion,
       policyKnown: policy.version,
       ...(wantsState ? { view: this.#adopted, policy } : {}),
     };
@@ -245,15 +245,15 @@ export class Replica implements Standing {
     this.learn(request, reply, sent);
     // The ledger may know of a later request already, which said that no lease is held.
     if (request.seq !== this.#asked) return;
-    this.#fence = reply.fence;
+    this.#fencingToken = reply.fencingToken;
     if (reply.viewId === this.#agreed.id) {
       if (reply.effective) this.#effect.take();
       // What was in effect while it held no lease, it cannot know.
       else if (!held) this.#effect.block();
     }
-    if (!this.isEffective || reply.viewId !== this.#agreed.id) this.#fence = '';
+    if (!this.isEffective || reply.viewId !== this.#agreed.id) this.#fencingToken = '';
 
-    if (reply.granted) this.#leaseEnd = leaseEndFrom(sent, this.#o.leaseMs);
+    if (reply.granted) this.#leaseEnd = leaseEndFrom(sent, this.#options.leaseMs);
     else if (!reply.keeps) this.#leaseEnd = NO_LEASE;
     if (reply.granted) {
       this.#outage.end();
@@ -275,8 +275,8 @@ export class Replica implements Standing {
     if (request.seq <= this.#answered) return;
     this.#answered = request.seq;
     const held = this.holdsLease(sent.mono, sent.wall);
-    if (reply.life !== this.#heard.life) this.#restored = '';
-    this.#heard = hear(this.#heard, reply, sent.mono);
+    if (reply.storeGeneration !== this.#lastSync.storeGeneration) this.#restored = '';
+    this.#lastSync = afterSync(this.#lastSync, reply, sent.mono);
     if (reply.open) this.#config.heardOpen(sent.mono);
     this.#acknowledged = request.viewId;
     if (reply.view !== undefined) this.#adopt(reply.view, held);
@@ -298,16 +298,16 @@ export class Replica implements Standing {
   failed(now: Moment, question: Unanswered = { since: now.mono }): void {
     this.#outage.failed(now.mono, question);
     // Bindings may have been placed by others meanwhile, or the store may come back as another.
-    this.#fence = '';
+    this.#fencingToken = '';
     this.#judgeStore(now);
   }
 
   #judgeStore(now: Moment): void {
-    const { awayMs, leaseMs, knowsAgents } = this.#o;
+    const { awayMs, leaseMs, knowsAgents } = this.#options;
     const missedNothing = this.#agreed.epoch === 0 || (this.#outage.since ?? 0) < this.#leaseEnd.mono;
     // As sure as a lease is long, where a view may have been missed or it is not known yet where the agents are.
     const isSure = missedNothing && (knowsAgents?.() ?? true);
-    if (!this.#outage.judge(now.mono, isSure ? awayMs : leaseMs)) return;
+    if (!this.#outage.check(now.mono, isSure ? awayMs : leaseMs)) return;
     // What is placed from now on has to be written back before anything is claimed.
     this.#restored = '';
     if (this.holdsLease(now.mono, now.wall) || this.#solo !== undefined) return;
@@ -323,13 +323,13 @@ export class Replica implements Standing {
 
   /** The next view, where this replica sees a reason for one. */
   proposal(boundAgents: (instance: InstanceId) => number | undefined): ProposeRequest | undefined {
-    if (!this.#heard.isOpen || !this.isEffective) return undefined;
-    const ballots = ballotsOf(this.#heard, this.#o.leaseMs);
-    const config = this.#config.partAt(this.#heard.askedAt);
-    const next = this.#next(this.#agreed, { ballots, boundAgents, config });
+    if (!this.#lastSync.isOpen || !this.isEffective) return undefined;
+    const reports = countedReports(this.#lastSync, this.#options.leaseMs);
+    const config = this.#config.partAt(this.#lastSync.askedAt);
+    const next = this.#next(this.#agreed, { reports, boundAgents, config });
     if (next === undefined) return undefined;
-    const events = next.events.map((event): PoolEvent => ({ ...event, by: this.#o.id }));
-    return { replica: this.#o.id, base: this.#agreed.id, view: next.view, events };
+    const events = next.events.map((event): PoolEvent => ({ ...event, by: this.#options.id }));
+    return { replica: this.#options.id, base: this.#agreed.id, view: next.view, events };
   }
 
   /** The ledger has taken the proposal: it is the view now, and waits for acknowledgements. */
@@ -345,9 +345,9 @@ export class Replica implements Standing {
     const follows = held && !this.isBlocked && view.epoch === this.#agreed.epoch + 1;
     const before = follows ? this.#view : undefined;
     this.#effect.wait(before);
-    this.#fence = '';
+    this.#fencingToken = '';
     this.#agreed = view;
-    if (this.#o.awaitsConfirmation !== true) this.#adopted = view;
+    if (this.#options.awaitsConfirmation !== true) this.#adopted = view;
     if (this.#solo === undefined) this.#show(view);
   }
 
@@ -359,18 +359,18 @@ export class Replica implements Standing {
 
   /** While the store is away nobody agrees, so each replica alone skips what it finds lost. */
   #goOnAlone(): void {
-    if (this.#solo === undefined || !this.placesAlone || this.#opinion === undefined) return;
-    const ballots = [{ replica: this.#o.id, opinion: this.#opinion }];
-    const next = this.#next(this.#solo, { ballots, boundAgents: () => undefined });
+    if (this.#solo === undefined || !this.placesAlone || this.#report === undefined) return;
+    const reports = [{ replica: this.#options.id, report: this.#report }];
+    const next = this.#next(this.#solo, { reports, boundAgents: () => undefined });
     if (next === undefined) return;
     this.#solo = next.view;
     this.#show(next.view);
   }
 
-  #next(from: AgreedView, { ballots, boundAgents, config }: Given) {
-    const { policy, clock: now } = this.#heard;
-    const { rules, newId } = this.#o;
-    return viewAfter(from, { ballots, boundAgents, config, policy, rules, now }, newId);
+  #next(from: AgreedView, { reports, boundAgents, config }: Given) {
+    const { policy, clock: now } = this.#lastSync;
+    const { rules, newId } = this.#options;
+    return viewAfter(from, { reports, boundAgents, config, policy, rules, now }, newId);
   }
 
   #show(view: AgreedView): void {
@@ -379,22 +379,22 @@ export class Replica implements Standing {
   }
 
   #see(): void {
-    const { ballots, isOpen } = this.#heard;
+    const { reports, isOpen } = this.#lastSync;
     const isAgreed = isOpen && this.isEffective && this.#solo === undefined;
-    const others = isAgreed ? ballots.filter(({ replica }) => replica !== this.#o.id) : [];
-    this.#reach.compare(this.#view, this.#opinion, others, this.#foreign);
+    const others = isAgreed ? reports.filter(({ replica }) => replica !== this.#options.id) : [];
+    this.#reachability.compare(this.#view, this.#report, others, this.#unconfigured);
   }
 
   /** Lets time pass. Returns true where {@link cutOff} changed. */
   tick({ mono, wall }: Moment): boolean {
-    this.#claims.tick(mono, this.#leaseEnd.mono - mono, this.#o.claimTrouble?.());
-    return this.#reach.tick(mono, this.holdsLease(mono, wall));
+    this.#claims.tick(mono, this.#leaseEnd.mono - mono, this.#options.claimTrouble?.());
+    return this.#reachability.tick(mono, this.holdsLease(mono, wall));
   }
 
   #materialize(view: AgreedView): View {
-    const { pool, rules } = this.#o;
+    const { pool, rules } = this.#options;
     const known = new Set(rules.instances.map(({ id }) => id));
-    this.#foreign = new Set(Object.keys(view.instances).filter((id) => !known.has(id)));
+    this.#unconfigured = new Set(Object.keys(view.instances).filter((id) => !known.has(id)));
     return materialize(view, { pool, rules, parts: this.#config.parts });
   }
 }

@@ -1,15 +1,17 @@
 import type { InstanceId, InstanceState } from '../instance.ts';
-import type { View } from './view.ts';
-import { makeView } from './view.ts';
 import { modeUnder, NO_LEASE } from './lease.ts';
 import type { Replica } from './replica.ts';
-import type { Mode, Moment, Standing } from './routing-state.ts';
+import type { Mode, Moment, RoutingState } from './routing-state.ts';
+import type { View } from './view.ts';
+import { makeView } from './view.ts';
 
 /**
  * A standing at one moment, for a process other than the one that agrees. It can
  * be cloned, and says at what time of which clock it ends.
  */
-export interface StandingSnapshot extends Omit<Standing, 'foreign' | 'modeAt'> {
+export interface RoutingStateSnapshot extends Omit<RoutingState, 'unconfigured' | 'modeAt' | 'fencingToken'> {
+  /** {@link RoutingState.fencingToken}, under the name that processes of earlier releases send and read. */
+  readonly fence: string;
   /** Names the newest view; what is adopted is told by it. */
   readonly viewId: string;
   /** On the host's monotonic clock, which all its processes share, and on its wall clock. */
@@ -19,15 +21,16 @@ export interface StandingSnapshot extends Omit<Standing, 'foreign' | 'modeAt'> {
 }
 
 /** What another process needs in order to act as the replica may, with the lease on this process's monotonic clock. */
-export function snapshotOf(replica: Replica): StandingSnapshot {
-  const { view, before, isBlocked, fence, unreachable, candidates, cutOff, failing, isDrifted } = replica;
+export function snapshotOf(replica: Replica): RoutingStateSnapshot {
+  const { view, before, isBlocked, fencingToken, unreachable, candidates, cutOff, failing, isDrifted } =
+    replica;
   const { claimFailure, placesAlone, hearsStore, placesAlike, leaseEnd, agreed, actedOn } = replica;
   return {
     viewId: actedOn,
     view,
     before,
     isBlocked,
-    fence,
+    fence: fencingToken,
     unreachable,
     candidates,
     cutOff,
@@ -49,12 +52,12 @@ const NOBODY: ReadonlySet<InstanceId> = new Set();
  * lease by its own look at the clock, so it needs nobody to be told that the
  * lease has ended.
  */
-export class StandingCopy implements Standing {
+export class RoutingStateCopy implements RoutingState {
   readonly #offsetMs: number;
   readonly #knows: (instance: InstanceId) => boolean;
-  #told: StandingSnapshot;
+  #told: RoutingStateSnapshot;
   #view: View;
-  #foreign: ReadonlySet<InstanceId> = NOBODY;
+  #unconfigured: ReadonlySet<InstanceId> = NOBODY;
   #candidates: readonly InstanceState[] = [];
   #leaseEnd = NO_LEASE;
 
@@ -97,9 +100,9 @@ export class StandingCopy implements Standing {
   }
 
   /** Returns true where something has changed other than the end of the lease. */
-  apply(told: StandingSnapshot, mono: number, wall: number): boolean {
+  apply(told: RoutingStateSnapshot, mono: number, wall: number): boolean {
     const was = this.#told;
-    const before = [this.modeAt(mono, wall), was.viewId, ...facets(was)].join();
+    const before = [this.modeAt(mono, wall), was.viewId, ...facets(was, was.fence)].join();
     // The same object as long as it says the same, so that readers can compare.
     const { epoch, fit } = this.#view;
     if (told.viewId !== was.viewId || told.view.epoch !== epoch || told.view.fit !== fit)
@@ -107,9 +110,9 @@ export class StandingCopy implements Standing {
     this.#told = { ...told, view: this.#view };
     const { mono: end, wall: wallEnd } = told.leaseEnd;
     this.#leaseEnd = { mono: end - this.#offsetMs, wall: wallEnd };
-    this.#foreign = new Set([...this.#view.instances.keys()].filter((id) => !this.#knows(id)));
-    this.#candidates = told.candidates.filter(({ id }) => !this.#foreign.has(id));
-    return before !== [this.modeAt(mono, wall), told.viewId, ...facets(this.#told)].join();
+    this.#unconfigured = new Set([...this.#view.instances.keys()].filter((id) => !this.#knows(id)));
+    this.#candidates = told.candidates.filter(({ id }) => !this.#unconfigured.has(id));
+    return before !== [this.modeAt(mono, wall), told.viewId, ...facets(this.#told, told.fence)].join();
   }
 
   /** A process that stood still does not know what it missed. */
@@ -137,7 +140,7 @@ export class StandingCopy implements Standing {
     return this.#told.isBlocked;
   }
 
-  get fence(): string {
+  get fencingToken(): string {
     return this.#told.fence;
   }
 
@@ -170,8 +173,8 @@ export class StandingCopy implements Standing {
   }
 
   /** Its own: during a reload a worker still knows instances that the controller does not know any more. */
-  get foreign(): ReadonlySet<InstanceId> {
-    return this.#foreign;
+  get unconfigured(): ReadonlySet<InstanceId> {
+    return this.#unconfigured;
   }
 
   get placesAlone(): boolean {
@@ -192,20 +195,23 @@ export class StandingCopy implements Standing {
 }
 
 /** All but the lease that a waiting request may have waited for. */
-export function facets(standing: Omit<Standing, 'foreign' | 'modeAt'>): readonly unknown[] {
+export function facets(
+  routingState: Omit<RoutingState, 'unconfigured' | 'modeAt' | 'fencingToken'>,
+  fencingToken: string,
+): readonly unknown[] {
   const ids = (some: Iterable<InstanceId>): string => [...some].join('|');
   return [
-    standing.view.epoch,
-    standing.view.fit,
-    standing.isBlocked,
-    standing.before?.epoch,
-    standing.fence,
-    standing.placesAlone,
-    standing.hearsStore,
-    standing.placesAlike,
-    standing.claimFailure === undefined,
-    ids(standing.unreachable),
-    ids(standing.cutOff),
-    ids(standing.candidates.map(({ id }) => id)),
+    routingState.view.epoch,
+    routingState.view.fit,
+    routingState.isBlocked,
+    routingState.before?.epoch,
+    fencingToken,
+    routingState.placesAlone,
+    routingState.hearsStore,
+    routingState.placesAlike,
+    routingState.claimFailure === undefined,
+    ids(routingState.unreachable),
+    ids(routingState.cutOff),
+    ids(routingState.candidates.map(({ id }) => id)),
   ];
 }

@@ -19,7 +19,7 @@ export interface Moment {
 }
 
 /** What the data plane acts on. The object stays the same for the life of a pool; what it says changes. */
-export interface Standing {
+export interface RoutingState {
   /** The newest view. Where it has not taken effect, {@link before} must allow the same. */
   readonly view: View;
   /** Set while {@link view} waits for acknowledgements: the view that is still in effect. */
@@ -27,7 +27,7 @@ export interface Standing {
   /** Nothing is in effect that this replica knows. */
   readonly isBlocked: boolean;
   /** What claims and moves must bear; `''` while none may be made. */
-  readonly fence: string;
+  readonly fencingToken: string;
   /** Instances that this replica alone cannot reach, though the view calls them up. */
   readonly unreachable: ReadonlySet<InstanceId>;
   /** Those of the view's assignable instances that this replica can reach. */
@@ -39,7 +39,7 @@ export interface Standing {
   /** Until when the view may be acted on; negative infinity without a lease. */
   readonly leaseEnd: Moment;
   /** Instances of the view that this replica's configuration does not name: it cannot send anything there. */
-  readonly foreign: ReadonlySet<InstanceId>;
+  readonly unconfigured: ReadonlySet<InstanceId>;
   /**
    * This gateway's configuration is not the agreed one, in a way that keeps it from serving all agents: a balancer
    * should prefer the others. Missing in what an earlier release tells its workers.

@@ -1,7 +1,7 @@
 import type { AgreedView } from './agreed-view.ts';
-import { viewId } from './view-store.ts';
 import type { Circumstances, Decision } from './next-view.ts';
 import { nextView } from './next-view.ts';
+import { viewId } from './view-store.ts';
 
 /** {@link nextView} with an epoch and an id of its own. */
 export function viewAfter(

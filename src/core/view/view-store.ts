@@ -1,7 +1,7 @@
 import type { Parts } from './agreed-config.ts';
 import type { AgreedView, PoolEvent } from './agreed-view.ts';
 import { NO_VIEW } from './agreed-view.ts';
-import type { Ballot, Opinion } from './health-report.ts';
+import type { HealthReport, ReplicaReport } from './health-report.ts';
 import type { Policy } from './policy.ts';
 import { NO_POLICY } from './policy.ts';
 
@@ -18,11 +18,11 @@ export interface SyncRequest {
   /** The life of the store for which its bindings are written back; `''` for none. */
   readonly restored: string;
   /** `undefined` is an abstention. */
-  readonly opinion: Opinion | undefined;
+  readonly report: HealthReport | undefined;
   /** What its configuration says of the parts that gateways have in common. Releases before it say nothing. */
   readonly config?: Parts;
   /** The state of the ballots that it knows. */
-  readonly ballotsKnown: number;
+  readonly reportsKnown: number;
   /** The version of the policy that it knows. */
   readonly policyKnown: number;
   /** Its view and its policy, where the ledger asked for them. */
@@ -34,7 +34,7 @@ export interface SyncReply {
   /** Milliseconds since the Unix epoch, by the ledger's clock. */
   readonly now: number;
   /** The store's life: changes when it may have lost something. */
-  readonly life: string;
+  readonly storeGeneration: string;
   /** Who may have held a lease in an earlier life has been heard of, or has lost it: views may change again. */
   readonly open: boolean;
   /** The caller has a lease, from the moment at which it sent the request. */
@@ -46,13 +46,13 @@ export interface SyncReply {
   /** Every replica that may hold a lease has acknowledged the view. */
   readonly effective: boolean;
   /** What claims must bear; `''` while none may be made. */
-  readonly fence: string;
+  readonly fencingToken: string;
   /** Where it is not the one that the caller knows. */
   readonly view: AgreedView | undefined;
   /** The ledger has lost a view or a policy: it asks for the caller's. */
   readonly wantsState: boolean;
-  readonly ballotsState: number;
-  readonly ballots: readonly Ballot[] | undefined;
+  readonly reportsVersion: number;
+  readonly reports: readonly ReplicaReport[] | undefined;
   /** Live replicas. */
   readonly replicas: number;
   readonly policy: Policy | undefined;
@@ -81,7 +81,7 @@ export interface LoggedEvent extends PoolEvent {
 }
 
 /** What of a ledger has to survive the process that holds it. */
-export interface LedgerState {
+export interface ViewStoreState {
   readonly view: AgreedView;
   readonly policy: Policy;
   readonly events: readonly LoggedEvent[];
@@ -95,7 +95,7 @@ interface Registration {
   readonly joined: number;
   readonly acknowledged: string;
   readonly restored: string;
-  readonly opinion: Opinion | undefined;
+  readonly report: HealthReport | undefined;
   /** The opinion as text, to tell whether it has changed. */
   readonly said: string;
   readonly config: Parts | undefined;
@@ -109,8 +109,8 @@ export function viewId(epoch: number, unique: string): string {
 }
 
 /** The epoch that a fence stands for. */
-export function epochOf(fence: string): number {
-  return Number.parseInt(fence, 10);
+export function epochOf(fencingToken: string): number {
+  return Number.parseInt(fencingToken, 10);
 }
 
 // For how many leases a replica that has much to write back may hold up the others.
@@ -142,7 +142,7 @@ const MOST_EVENTS = 1_000;
  *   store may lose on a failover (`joinMs`), so the one registration that could
  *   be lost without a trace never had a lease.
  */
-export class Ledger {
+export class ViewStore {
   /** The longest of the leases with which its replicas are configured. */
   #leaseMs: number;
   readonly #joinMs: number;
@@ -156,11 +156,15 @@ export class Ledger {
   #view: AgreedView = NO_VIEW;
   #isEffective = true;
   #policy: Policy = NO_POLICY;
-  #ballotsState = 1;
+  #reportsVersion = 1;
   #replicas = new Map<string, Registration>();
   #events: LoggedEvent[] = [];
 
-  constructor(options: { readonly leaseMs: number; readonly joinMs: number; readonly state?: LedgerState }) {
+  constructor(options: {
+    readonly leaseMs: number;
+    readonly joinMs: number;
+    readonly state?: ViewStoreState;
+  }) {
     this.#leaseMs = options.leaseMs;
     this.#joinMs = options.joinMs;
     if (options.state === undefined) return;
@@ -169,7 +173,7 @@ export class Ledger {
     this.#events = [...options.state.events];
   }
 
-  get state(): LedgerState {
+  get state(): ViewStoreState {
     return { view: this.#view, policy: this.#policy, events: this.#events };
   }
 
@@ -177,7 +181,7 @@ export class Ledger {
    * What claims must bear to be carried out at that moment. It ends half a lease after the last sync: claims that
    * waited in a store that stood still come after agents were placed without it.
    */
-  fenceAt(now: number): string {
+  fencingTokenAt(now: number): string {
     const holds = this.#isOpen && this.#isEffective && this.#view.id !== '';
     return holds && !this.#isOverdue(now) ? `${this.#view.id}:${this.#life}` : '';
   }
@@ -210,21 +214,21 @@ export class Ledger {
     if (granted) this.#replicas.set(request.replica, { ...registration, leaseUntil: now + this.#leaseMs });
     this.#tryEffect(now);
 
-    const ballotsDiffer = request.ballotsKnown !== this.#ballotsState;
+    const reportsDiffer = request.reportsKnown !== this.#reportsVersion;
     return {
       now,
-      life,
+      storeGeneration: life,
       open: this.#isOpen,
       granted,
       keeps: mayHold && !hasAcknowledged,
       epoch: this.#view.epoch,
       viewId: this.#view.id,
       effective: this.#isEffective,
-      fence: this.fenceAt(now),
+      fencingToken: this.fencingTokenAt(now),
       view: request.viewId === this.#view.id ? undefined : this.#view,
       wantsState,
-      ballotsState: this.#ballotsState,
-      ballots: ballotsDiffer ? this.#ballots() : undefined,
+      reportsVersion: this.#reportsVersion,
+      reports: reportsDiffer ? this.#reports() : undefined,
       replicas: this.#replicas.size,
       // One who was away while the ledger opened without it may know another policy of the same version.
       policy:
@@ -245,7 +249,7 @@ export class Ledger {
   }
 
   /** Writes the next policy if the present one is still what it was made from, and not what a store forgot. */
-  decree(request: PolicyRequest, life: string, now: number): boolean {
+  commitPolicy(request: PolicyRequest, life: string, now: number): boolean {
     if (life !== this.#life || !this.#isOpen || request.base !== this.#policy.version) return false;
     this.#policy = request.policy;
     this.#log(request.events, now);
@@ -255,7 +259,7 @@ export class Ledger {
   /** A replica stops, and acts on nothing any more: the others need not wait for its lease to end. */
   leave(replica: string): void {
     if (!this.#replicas.delete(replica)) return;
-    this.#ballotsState += 1;
+    this.#reportsVersion += 1;
     // By the clock of the last sync: the next one sees whether the clock was set meanwhile.
     this.#tryEffect(this.#last);
   }
@@ -291,15 +295,15 @@ export class Ledger {
     for (const [id, { end }] of this.#replicas) {
       if (end > now) continue;
       this.#replicas.delete(id);
-      this.#ballotsState += 1;
+      this.#reportsVersion += 1;
     }
   }
 
   /** @param restored not yet the present life, as long as something is wanted of the caller */
   #register(request: SyncRequest, restored: string, now: number): Registration {
     const before = this.#replicas.get(request.replica);
-    const isOpinionOfBefore = before !== undefined && before.opinion === request.opinion;
-    const said = isOpinionOfBefore ? before.said : JSON.stringify(request.opinion ?? null);
+    const isOpinionOfBefore = before !== undefined && before.report === request.report;
+    const said = isOpinionOfBefore ? before.said : JSON.stringify(request.report ?? null);
     const joined = this.#joined(before, now);
     const { config } = request;
     const isAsBefore = before?.joined === joined && before.config === config;
@@ -311,14 +315,14 @@ export class Ledger {
       joined,
       acknowledged: request.viewId,
       restored,
-      opinion: request.opinion,
+      report: request.report,
       said,
       config,
       configured,
     };
     this.#replicas.set(request.replica, registration);
-    if (before?.said !== said) this.#ballotsState += 1;
-    if ((before?.configured ?? '') !== configured) this.#ballotsState += 1;
+    if (before?.said !== said) this.#reportsVersion += 1;
+    if ((before?.configured ?? '') !== configured) this.#reportsVersion += 1;
     return registration;
   }
 
@@ -360,10 +364,10 @@ export class Ledger {
     );
   }
 
-  #ballots(): Ballot[] {
-    return [...this.#replicas].map(([replica, { opinion, config }]) => ({
+  #reports(): ReplicaReport[] {
+    return [...this.#replicas].map(([replica, { report, config }]) => ({
       replica,
-      opinion,
+      report,
       ...(config === undefined ? {} : { config }),
     }));
   }

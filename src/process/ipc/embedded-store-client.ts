@@ -18,7 +18,7 @@ const STORE_MS = 500;
 const BULK_MS = 5_000;
 
 /** The embedded store, which only one process can use: a worker asks the controller for it. */
-export class RemoteStore implements AffinityStore {
+export class EmbeddedStoreClient implements AffinityStore {
   readonly #pool: string;
   readonly #calls: Calls;
   #listener: AffinityListener | undefined;
@@ -28,12 +28,12 @@ export class RemoteStore implements AffinityStore {
     this.#calls = calls;
   }
 
-  claim(names: readonly RequestName[], proposal: Placement, fence: string): Promise<Claim> {
-    return this.#ask('storeClaim', [names, proposal, fence]);
+  claim(names: readonly RequestName[], proposal: Placement, fencingToken: string): Promise<Claim> {
+    return this.#ask('storeClaim', [names, proposal, fencingToken]);
   }
 
-  rebind(expected: Binding, proposal: Placement, fence: string): Promise<Claim> {
-    return this.#ask('storeRebind', [expected, proposal, fence]);
+  rebind(expected: Binding, proposal: Placement, fencingToken: string): Promise<Claim> {
+    return this.#ask('storeRebind', [expected, proposal, fencingToken]);
   }
 
   renew(names: readonly Name[]): Promise<Binding | undefined> {

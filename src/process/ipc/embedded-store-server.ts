@@ -6,10 +6,10 @@ import type { AffinityStore, BindingQuery, KnownBinding } from '../../core/ports
 import { StaleView } from '../../core/ports.ts';
 import type { StoreNews } from './messages.ts';
 
-export interface DeskPool {
+export interface ServedPool {
   readonly store: AffinityStore;
   /** What stands for the view in effect, now. */
-  readonly fence: () => string;
+  readonly fencingToken: () => string;
   readonly epoch: () => number;
 }
 
@@ -20,19 +20,19 @@ const NOTHING_MOVED: readonly Name[] = [];
  * and tells the others. Fences are compared here: the store and the ledger are
  * both this process's, so nothing comes between the look and the step.
  */
-export class StoreDesk {
-  readonly #pools: ReadonlyMap<string, DeskPool>;
+export class EmbeddedStoreServer {
+  readonly #pools: ReadonlyMap<string, ServedPool>;
   readonly #tell: (pool: string, news: StoreNews) => void;
 
   /** @param tell all workers but the one that asks */
-  constructor(pools: ReadonlyMap<string, DeskPool>, tell: (pool: string, news: StoreNews) => void) {
+  constructor(pools: ReadonlyMap<string, ServedPool>, tell: (pool: string, news: StoreNews) => void) {
     this.#pools = pools;
     this.#tell = tell;
   }
 
-  async storeClaim(pool: string, names: readonly RequestName[], proposal: Placement, fence: string) {
-    const { store } = this.#fenced(pool, fence);
-    const claim = await store.claim(names, proposal, fence);
+  async storeClaim(pool: string, names: readonly RequestName[], proposal: Placement, fencingToken: string) {
+    const { store } = this.#fenced(pool, fencingToken);
+    const claim = await store.claim(names, proposal, fencingToken);
     const { root } = claim.binding;
     const leads = leadsTo(claim.by ?? 'link');
     const leading = names.filter(({ kind }) => (kind === 'session' ? leads.session : leads.user));
@@ -46,9 +46,9 @@ export class StoreDesk {
     return claim;
   }
 
-  async storeRebind(pool: string, expected: Binding, proposal: Placement, fence: string) {
-    const { store } = this.#fenced(pool, fence);
-    const claim = await store.rebind(expected, proposal, fence);
+  async storeRebind(pool: string, expected: Binding, proposal: Placement, fencingToken: string) {
+    const { store } = this.#fenced(pool, fencingToken);
+    const claim = await store.rebind(expected, proposal, fencingToken);
     if (claim.made) this.#news(pool, claim.binding, [], NOTHING_MOVED);
     return claim;
   }
@@ -78,13 +78,14 @@ export class StoreDesk {
     this.#tell(pool, { bound: { binding, aliases, epoch: this.#of(pool).epoch() }, moved });
   }
 
-  #fenced(pool: string, fence: string): DeskPool {
+  #fenced(pool: string, fencingToken: string): ServedPool {
     const one = this.#of(pool);
-    if (fence === '' || fence !== one.fence()) throw new StaleView('the view has changed');
+    if (fencingToken === '' || fencingToken !== one.fencingToken())
+      throw new StaleView('the view has changed');
     return one;
   }
 
-  #of(pool: string): DeskPool {
+  #of(pool: string): ServedPool {
     const one = this.#pools.get(pool);
     if (one === undefined) throw new Error(`no pool is named ${pool}`);
     return one;

@@ -1,9 +1,9 @@
-import type { Parts } from '../../core/view/agreed-config.ts';
-import type { Knowledge } from '../../core/view/replica-options.ts';
-import type { StandingSnapshot } from '../../core/view/routing-state-copy.ts';
 import type { Binding } from '../../core/binding.ts';
 import type { Name } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
+import type { Parts } from '../../core/view/agreed-config.ts';
+import type { Knowledge } from '../../core/view/replica-options.ts';
+import type { RoutingStateSnapshot } from '../../core/view/routing-state-copy.ts';
 import type { PoolLoad } from './pool-load.ts';
 import type { Totals } from './totals.ts';
 
@@ -13,10 +13,10 @@ import type { Totals } from './totals.ts';
  */
 
 /** What a worker needs to carry a pool's traffic. */
-export interface PoolBulletin {
+export interface RoutingStateUpdate {
   readonly kind: 'bulletin';
   readonly pool: string;
-  readonly standing: StandingSnapshot;
+  readonly standing: RoutingStateSnapshot;
   /** Live bindings per instance. */
   readonly counts: ReadonlyMap<InstanceId, number>;
   /** Where the instances are whose URLs have a host name. */
@@ -26,7 +26,7 @@ export interface PoolBulletin {
 }
 
 export type ToWorker =
-  | PoolBulletin
+  | RoutingStateUpdate
   /** Answers a hello, before the bulletins: of no other pool will there be one from this controller. */
   | { readonly kind: 'pools'; readonly pools: readonly string[] }
   /** An instance that was in doubt is well. */

@@ -1,5 +1,5 @@
-import type { ClaimTrouble } from '../../core/view/claim-watch.ts';
 import type { InstanceId } from '../../core/instance.ts';
+import type { ClaimTrouble } from '../../core/view/claim-watch.ts';
 
 export interface InstanceLoad {
   /** Requests at the instance, the ones being connected included. */

@@ -1,12 +1,12 @@
-import type { Knowledge } from '../../core/view/replica-options.ts';
-import type { Standing } from '../../core/view/routing-state.ts';
-import { StandingCopy } from '../../core/view/routing-state-copy.ts';
-import type { Unanswered } from '../../core/view/store-outage.ts';
 import type { InstanceId } from '../../core/instance.ts';
 import type { Coordinator } from '../../core/ports.ts';
+import type { Knowledge } from '../../core/view/replica-options.ts';
+import type { RoutingState } from '../../core/view/routing-state.ts';
+import { RoutingStateCopy } from '../../core/view/routing-state-copy.ts';
+import type { Unanswered } from '../../core/view/store-outage.ts';
 import type { PoolMode } from '../../core/view/view.ts';
 import { HOST_CLOCK_OFFSET_MS } from './host-clock.ts';
-import type { ControllerCalls, PoolBulletin } from './messages.ts';
+import type { ControllerCalls, RoutingStateUpdate } from './messages.ts';
 
 export interface RemotePool {
   readonly name: string;
@@ -24,7 +24,7 @@ export interface RemoteCoordinatorOptions {
 }
 
 interface Copied {
-  readonly standing: StandingCopy;
+  readonly routingState: RoutingStateCopy;
   readonly listeners: Set<() => void>;
   /** Gives up what must not be waited for any longer. */
   giveUp: () => void;
@@ -35,19 +35,21 @@ interface Copied {
 
 /** A worker's coordinator: what the controller has published last. It decides nothing. */
 export class RemoteCoordinator implements Coordinator {
-  readonly #o: RemoteCoordinatorOptions;
+  readonly #options: RemoteCoordinatorOptions;
   readonly #pools: ReadonlyMap<string, Copied>;
   /** Those of which the controller tells; undefined until it has said so. */
-  #guided: ReadonlySet<string> | undefined;
+  #controllerPools: ReadonlySet<string> | undefined;
   #onGuided = (): void => {};
 
   constructor(options: RemoteCoordinatorOptions) {
-    this.#o = options;
+    this.#options = options;
     this.#pools = new Map(
       options.pools.map(({ name, mode, instances }) => [
         name,
         {
-          standing: new StandingCopy({ pool: name, mode }, HOST_CLOCK_OFFSET_MS, (id) => instances.has(id)),
+          routingState: new RoutingStateCopy({ pool: name, mode }, HOST_CLOCK_OFFSET_MS, (id) =>
+            instances.has(id),
+          ),
           listeners: new Set(),
           giveUp: () => undefined,
           counts: new Map(),
@@ -65,12 +67,12 @@ export class RemoteCoordinator implements Coordinator {
     return known;
   }
 
-  standing(pool: string): Standing {
-    return this.#pool(pool).standing;
+  routingState(pool: string): RoutingState {
+    return this.#pool(pool).routingState;
   }
 
   agreedEpoch(pool: string): number {
-    return this.#pool(pool).standing.agreedEpoch;
+    return this.#pool(pool).routingState.agreedEpoch;
   }
 
   boundAgents(pool: string, instance: InstanceId): number {
@@ -93,44 +95,44 @@ export class RemoteCoordinator implements Coordinator {
   }
 
   /** Acts on a bulletin, and says so. One of a pool that is not configured here is for other workers. */
-  apply({ pool, standing, counts, addresses, knowledge }: PoolBulletin): void {
+  apply({ pool, standing: routingState, counts, addresses, knowledge }: RoutingStateUpdate): void {
     const copied = this.#pools.get(pool);
     if (copied === undefined) return;
     copied.counts = counts;
     // A controller that has just started may not know one yet: the address that was right stays.
     copied.addresses = new Map([...copied.addresses, ...(addresses ?? [])]);
     copied.knowledge = knowledge;
-    const hasChanged = copied.standing.apply(standing, performance.now(), Date.now());
+    const hasChanged = copied.routingState.apply(routingState, performance.now(), Date.now());
     if (hasChanged) for (const listener of [...copied.listeners]) listener();
     // Answers that have arrived are read first.
     setImmediate(() => {
       copied.giveUp();
-      this.#o.onAdopted(pool, standing.viewId);
+      this.#options.onAdopted(pool, routingState.viewId);
     });
   }
 
   /** The controller that is there now tells of these pools. */
-  guidedIn(pools: readonly string[]): void {
-    this.#guided = new Set(pools);
+  setPools(pools: readonly string[]): void {
+    this.#controllerPools = new Set(pools);
     this.#onGuided();
   }
 
   suspect(pool: string, instance: InstanceId): void {
-    this.#o.onSuspect(pool, instance);
+    this.#options.onSuspect(pool, instance);
   }
 
   renew(pool: string): Promise<void> {
-    return this.#o.controller.renew(pool).catch(ignored);
+    return this.#options.controller.renew(pool).catch(ignored);
   }
 
   storeFailed(pool: string, { since, wasLate = false }: Unanswered): Promise<void> {
-    return this.#o.controller.storeFailed(pool, since + HOST_CLOCK_OFFSET_MS, wasLate).catch(ignored);
+    return this.#options.controller.storeFailed(pool, since + HOST_CLOCK_OFFSET_MS, wasLate).catch(ignored);
   }
 
   /** This process stood still: what it was told before may be long over. */
   dropLeases(): void {
-    for (const [pool, { standing, giveUp }] of this.#pools) {
-      standing.dropLease();
+    for (const [pool, { routingState, giveUp }] of this.#pools) {
+      routingState.dropLease();
       setImmediate(giveUp);
       void this.renew(pool);
     }
@@ -152,9 +154,9 @@ export class RemoteCoordinator implements Coordinator {
         const now = performance.now();
         const wall = Date.now();
         const isReady = [...this.#pools].every(
-          ([pool, { standing }]) =>
-            this.#guided?.has(pool) === false ||
-            (standing.view.settled && standing.modeAt(now, wall) !== 'waiting'),
+          ([pool, { routingState }]) =>
+            this.#controllerPools?.has(pool) === false ||
+            (routingState.view.settled && routingState.modeAt(now, wall) !== 'waiting'),
         );
         if (isReady) end();
       };

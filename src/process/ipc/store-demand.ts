@@ -1,11 +1,11 @@
-import type { Standing } from '../../core/view/routing-state.ts';
+import type { RoutingState } from '../../core/view/routing-state.ts';
 import type { PoolMode } from '../../core/view/view.ts';
 import type { LiveChild } from '../messages.ts';
 
 interface DemandingPool {
   readonly name: string;
   readonly mode: PoolMode;
-  readonly standing: Pick<Standing, 'placesAlone'>;
+  readonly routingState: Pick<RoutingState, 'placesAlone'>;
 }
 
 /**
@@ -15,7 +15,7 @@ interface DemandingPool {
  * @throws Error that says what to do
  */
 export function demandStore(pools: readonly DemandingPool[], others: readonly LiveChild[]): void {
-  const without = pools.find(({ mode, standing }) => mode === 'sticky' && standing.placesAlone);
+  const without = pools.find(({ mode, routingState }) => mode === 'sticky' && routingState.placesAlone);
   if (without === undefined || others.every(({ isReady }) => isReady === false)) return;
   throw new Error(
     `the store of pool ${without.name} is away, and only the workers that are there know its agents: try again when it is back`,

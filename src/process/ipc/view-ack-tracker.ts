@@ -15,7 +15,7 @@ interface Told {
  * that does not answer may act on what it was told before until the lease that
  * came with it is over. Times are monotonic ms of this process.
  */
-export class Adoption {
+export class ViewAckTracker {
   readonly #workers = new Map<WorkerId, Told>();
 
   /** Whatever somebody else has told the worker, it may act on it until then. */

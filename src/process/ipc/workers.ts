@@ -1,11 +1,10 @@
-import type { Parts } from '../../core/view/agreed-config.ts';
-import type { Knowledge } from '../../core/view/replica-options.ts';
-import type { StandingSnapshot } from '../../core/view/routing-state-copy.ts';
-import type { Unanswered } from '../../core/view/store-outage.ts';
 import type { InstanceId } from '../../core/instance.ts';
 import { StoreUnavailable } from '../../core/ports.ts';
+import type { Parts } from '../../core/view/agreed-config.ts';
+import type { Knowledge } from '../../core/view/replica-options.ts';
+import type { RoutingStateSnapshot } from '../../core/view/routing-state-copy.ts';
+import type { Unanswered } from '../../core/view/store-outage.ts';
 import type { HostChannel, HostEvent, WorkerId } from '../messages.ts';
-import { Adoption } from './view-ack-tracker.ts';
 import type { CallMessage } from './calls.ts';
 import { Calls } from './calls.ts';
 import { HOST_CLOCK_OFFSET_MS } from './host-clock.ts';
@@ -13,10 +12,11 @@ import type { ControllerCalls, ToController, ToWorker, WorkerLoad } from './mess
 import type { PoolLoad } from './pool-load.ts';
 import { sumOf, UNHEARD } from './pool-load.ts';
 import type { Totals } from './totals.ts';
+import { ViewAckTracker } from './view-ack-tracker.ts';
 
 /** What the workers ask of the controller about one pool. */
-export interface Guide {
-  readonly snapshot: StandingSnapshot;
+export interface CoordinatorPort {
+  readonly snapshot: RoutingStateSnapshot;
   /** Every worker has adopted the view, or acts on nothing any more. */
   confirm(viewId: string): void;
   suspect(instance: InstanceId): void;
@@ -65,10 +65,10 @@ const METRICS_MS = 500;
  * each may act on and until when, and what all of them together are doing.
  */
 export class Workers {
-  readonly #o: WorkersOptions;
+  readonly #options: WorkersOptions;
   readonly #workers = new Map<WorkerId, Worker>();
-  readonly #guides = new Map<string, Guide>();
-  readonly #adoptions = new Map<string, Adoption>();
+  readonly #coordinators = new Map<string, CoordinatorPort>();
+  readonly #adoptions = new Map<string, ViewAckTracker>();
   /** Workers that may act on what an earlier controller has told them, and until when. */
   readonly #inherited = new Map<WorkerId, number>();
   readonly #begun = new Set<string>();
@@ -77,7 +77,7 @@ export class Workers {
   #onHello: () => void = () => {};
 
   constructor(options: WorkersOptions) {
-    this.#o = options;
+    this.#options = options;
   }
 
   /**
@@ -87,7 +87,7 @@ export class Workers {
   async meet(earlier: readonly WorkerId[], limitMs: number): Promise<ReadonlyMap<string, Knowledge>> {
     for (const id of earlier) this.started(id, true);
     if (earlier.length > 0) {
-      this.#o.send('workers', { kind: 'who' });
+      this.#options.send('workers', { kind: 'who' });
       await new Promise<void>((resolve) => {
         // After the next look at the channel, as for a call.
         const timer = setTimeout(() => setImmediate(resolve), limitMs);
@@ -127,15 +127,15 @@ export class Workers {
   }
 
   /** Given once for each pool, before anything is published. */
-  guide(pool: string, guide: Guide): void {
-    this.#guides.set(pool, guide);
+  addPool(pool: string, coordinator: CoordinatorPort): void {
+    this.#coordinators.set(pool, coordinator);
   }
 
   /** @param mayHold it may act on what an earlier controller has told it */
   started(id: WorkerId, mayHold = false): void {
     if (this.#workers.has(id)) return;
-    const send = (message: CallMessage): void => this.#o.send(id, message);
-    const calls = new Calls(send, this.#methods(), this.#o.methodsFor?.(id) ?? {});
+    const send = (message: CallMessage): void => this.#options.send(id, message);
+    const calls = new Calls(send, this.#methods(), this.#options.methodsFor?.(id) ?? {});
     this.#workers.set(id, {
       id,
       calls,
@@ -144,7 +144,7 @@ export class Workers {
       parts: undefined,
       heard: 0,
     });
-    if (mayHold) this.#inherited.set(id, performance.now() + this.#o.leaseMs);
+    if (mayHold) this.#inherited.set(id, performance.now() + this.#options.leaseMs);
   }
 
   gone(id: WorkerId): void {
@@ -152,7 +152,7 @@ export class Workers {
     if (worker === undefined) return;
     this.#workers.delete(id);
     worker.calls.fail(`${id} has ended`);
-    this.#o.onGone(id);
+    this.#options.onGone(id);
     for (const [pool, adoption] of this.#adoptions) {
       adoption.forget(id);
       this.#confirm(pool);
@@ -180,12 +180,12 @@ export class Workers {
   }
 
   reassure(pool: string): void {
-    this.#o.send('workers', { kind: 'reassured', pool });
+    this.#options.send('workers', { kind: 'reassured', pool });
   }
 
   /** Has every worker write back what it knows. One that hangs is waited for until it should have been killed. */
   async writeBack(pool: string, life: string): Promise<void> {
-    const silenceMs = this.#o.watchdogMs + KILLED_WITHIN_MS;
+    const silenceMs = this.#options.watchdogMs + KILLED_WITHIN_MS;
     await Promise.all(
       [...this.#workers.values()].map((worker) => writtenBack(worker, pool, life, silenceMs)),
     );
@@ -197,14 +197,14 @@ export class Workers {
       [...this.#workers.values()].map(async ({ id, calls }) => {
         const metrics = await calls.call('metrics', [], METRICS_MS).catch(() => undefined);
         if (metrics !== undefined && this.#workers.has(id))
-          this.#o.onMetrics(id, metrics as readonly unknown[]);
+          this.#options.onMetrics(id, metrics as readonly unknown[]);
       }),
     );
   }
 
   /** To all but one. */
   tellOthers(than: WorkerId, message: ToWorker): void {
-    for (const id of this.#workers.keys()) if (id !== than) this.#o.send(id, message);
+    for (const id of this.#workers.keys()) if (id !== than) this.#options.send(id, message);
   }
 
   get size(): number {
@@ -250,7 +250,7 @@ export class Workers {
       case 'hello':
         worker.hasSaidHello = true;
         worker.parts = message.parts;
-        this.#o.onHello(worker.id, message.totals);
+        this.#options.onHello(worker.id, message.totals);
         for (const [pool, knowledge] of message.knowledge) {
           this.#remember(pool, knowledge);
           // Both come from the last bulletin of an earlier controller.
@@ -264,13 +264,13 @@ export class Workers {
         this.#confirm(message.pool);
         break;
       case 'suspect':
-        this.#guides.get(message.pool)?.suspect(message.instance);
+        this.#coordinators.get(message.pool)?.suspect(message.instance);
         break;
       case 'load':
         worker.load = message.load;
         break;
       case 'metrics':
-        this.#o.onMetrics(worker.id, message.metrics);
+        this.#options.onMetrics(worker.id, message.metrics);
         break;
     }
   }
@@ -283,16 +283,16 @@ export class Workers {
   }
 
   #introduce(id: WorkerId): void {
-    const pools = [...this.#guides.keys()];
+    const pools = [...this.#coordinators.keys()];
     // There are guides for all pools, or, while it still meets those who were there before, for none.
-    if (pools.length > 0) this.#o.send(id, { kind: 'pools', pools });
+    if (pools.length > 0) this.#options.send(id, { kind: 'pools', pools });
     for (const pool of pools) this.#tell(id, pool);
   }
 
   #tell(id: WorkerId, pool: string): void {
-    const guide = this.#guides.get(pool);
-    if (guide === undefined) return;
-    const { snapshot } = guide;
+    const coordinator = this.#coordinators.get(pool);
+    if (coordinator === undefined) return;
+    const { snapshot } = coordinator;
     const mono = performance.now();
     const wall = Date.now();
     // Until it may act itself for the first time, what an earlier controller has told the workers is better.
@@ -300,48 +300,48 @@ export class Workers {
     if (!mayAct && !this.#begun.has(pool)) return;
     this.#begun.add(pool);
     const leaseEnd = {
-      mono: Math.min(snapshot.leaseEnd.mono, mono + this.#o.leaseMs),
-      wall: Math.min(snapshot.leaseEnd.wall, wall + this.#o.leaseMs),
+      mono: Math.min(snapshot.leaseEnd.mono, mono + this.#options.leaseMs),
+      wall: Math.min(snapshot.leaseEnd.wall, wall + this.#options.leaseMs),
     };
     this.#adoption(pool).told(id, snapshot.viewId, leaseEnd.mono);
-    this.#o.send(id, {
+    this.#options.send(id, {
       kind: 'bulletin',
       pool,
       standing: { ...snapshot, leaseEnd: { ...leaseEnd, mono: leaseEnd.mono + HOST_CLOCK_OFFSET_MS } },
-      counts: guide.counts(),
-      addresses: guide.addresses?.(),
-      knowledge: guide.knowledge(),
+      counts: coordinator.counts(),
+      addresses: coordinator.addresses?.(),
+      knowledge: coordinator.knowledge(),
     });
   }
 
   /** The ledger may know that this replica has adopted the view once no worker can act on another. */
   #confirm(pool: string): void {
-    const guide = this.#guides.get(pool);
-    if (guide === undefined) return;
+    const coordinator = this.#coordinators.get(pool);
+    if (coordinator === undefined) return;
     clearTimeout(this.#timers.get(pool));
-    const { viewId } = guide.snapshot;
+    const { viewId } = coordinator.snapshot;
     const until = this.#adoption(pool).outstandingUntil(viewId, this.#workers.keys(), performance.now());
-    if (until === undefined) guide.confirm(viewId);
+    if (until === undefined) coordinator.confirm(viewId);
     else {
       const again = setTimeout(() => this.#confirm(pool), until - performance.now() + 1);
       this.#timers.set(pool, again.unref());
     }
   }
 
-  #adoption(pool: string): Adoption {
+  #adoption(pool: string): ViewAckTracker {
     const known = this.#adoptions.get(pool);
     if (known !== undefined) return known;
-    const made = new Adoption();
+    const made = new ViewAckTracker();
     for (const [id, until] of this.#inherited) made.mayHold(id, until);
     this.#adoptions.set(pool, made);
     return made;
   }
 
   #methods(): ControllerCalls {
-    const of = (pool: string): Guide => {
-      const guide = this.#guides.get(pool);
-      if (guide === undefined) throw new Error(`no pool is named ${pool}`);
-      return guide;
+    const of = (pool: string): CoordinatorPort => {
+      const coordinator = this.#coordinators.get(pool);
+      if (coordinator === undefined) throw new Error(`no pool is named ${pool}`);
+      return coordinator;
     };
     return {
       renew: async (pool) => of(pool).renew(),

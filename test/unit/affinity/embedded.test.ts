@@ -22,7 +22,7 @@ async function openStore(idleLifetimeMs: number): Promise<OpenStore> {
   const embedded = openEmbedded({ directory });
   return {
     store: embedded.store('crm', { idleLifetimeMs }),
-    fence: FENCE,
+    fencingToken: FENCE,
     close: async () => {
       await embedded.close();
       rmSync(directory, { recursive: true });
@@ -56,7 +56,10 @@ describe('the embedded store', () => {
     const embedded = openIt();
     let pools = 0;
     await behavesLikeTheModel(
-      async () => ({ store: embedded.store(`p${pools++}`, { idleLifetimeMs: HOUR_MS }), fence: FENCE }),
+      async () => ({
+        store: embedded.store(`p${pools++}`, { idleLifetimeMs: HOUR_MS }),
+        fencingToken: FENCE,
+      }),
       60,
     );
   });
@@ -65,7 +68,10 @@ describe('the embedded store', () => {
     const embedded = openIt();
     let pools = 0;
     await listsLikeTheModel(
-      async () => ({ store: embedded.store(`p${pools++}`, { idleLifetimeMs: HOUR_MS }), fence: FENCE }),
+      async () => ({
+        store: embedded.store(`p${pools++}`, { idleLifetimeMs: HOUR_MS }),
+        fencingToken: FENCE,
+      }),
       30,
     );
   });

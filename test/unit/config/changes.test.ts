@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { poolParts } from '../../../src/wiring/pool-parts.ts';
 import { APPLIES } from '../../../src/config/applies.ts';
 import { changesBetween, formatChange, reloadable } from '../../../src/config/changes.ts';
 import type { OptionNode } from '../../../src/config/option.ts';
 import { withRetiring } from '../../../src/config/retiring.ts';
 import type { Config, PoolConfig } from '../../../src/config/schema.ts';
 import { OPTIONS } from '../../../src/config/schema.ts';
+import { poolParts } from '../../../src/wiring/pool-parts.ts';
 import { load, MINIMAL } from './support.ts';
 
 function poolOf(instances: string, more = ''): string {

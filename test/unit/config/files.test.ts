@@ -164,7 +164,7 @@ describe('the token of the admin plane', () => {
 
 describe('the examples', () => {
   const example = (name: string): string =>
-    readFileSync(new URL(`../../deploy/examples/${name}.yaml`, import.meta.url), 'utf8');
+    readFileSync(new URL(`../../../deploy/examples/${name}.yaml`, import.meta.url), 'utf8');
 
   test('failover: two instances, an embedded store', () => {
     const { config, warnings } = load(example('failover'));

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { PoolCoordinatorOptions } from '../../../src/coordination/coordinator-options.ts';
-import { LocalLedger } from '../../../src/coordination/local-view-store.ts';
+import { LocalViewStore } from '../../../src/coordination/local-view-store.ts';
 import { PoolCoordinator } from '../../../src/coordination/pool-coordinator.ts';
-import type { Knowledge } from '../../../src/core/view/replica-options.ts';
 import type { Observation } from '../../../src/core/health.ts';
-import type { LedgerClient } from '../../../src/core/ports.ts';
+import type { ViewStoreClient } from '../../../src/core/ports.ts';
 import { StoreUnavailable } from '../../../src/core/ports.ts';
-import { judge } from '../../../src/core/route.ts';
+import { checkRoute } from '../../../src/core/route.ts';
+import type { Knowledge } from '../../../src/core/view/replica-options.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const PASS: Observation = { passed: true, incarnation: '1' };
@@ -31,7 +31,7 @@ afterEach(async () => {
 
 function aCoordinator(
   id: string,
-  ledger: LedgerClient,
+  viewStore: ViewStoreClient,
   given: {
     leaseMs?: number;
     knew?: Knowledge;
@@ -64,7 +64,7 @@ function aCoordinator(
       ...(knew === undefined ? {} : { knew }),
     },
     thresholds: { rise: 1, fall: 1 },
-    ledger,
+    viewStore,
     renewMs: 20,
     doubtMs: 50,
     answerMs: leaseMs / 3,
@@ -95,31 +95,31 @@ function observeBoth(coordinator: PoolCoordinator, a: Observation, b: Observatio
 }
 
 /** The ledger, which is asked for its present state only after `pass` was, and did not throw. */
-function guarded(ledger: LocalLedger, pass: () => Promise<void>): LedgerClient {
+function guarded(viewStore: LocalViewStore, pass: () => Promise<void>): ViewStoreClient {
   return {
     sync: async (request) => {
       await pass();
-      return ledger.sync(request);
+      return viewStore.sync(request);
     },
-    propose: (request) => ledger.propose(request),
-    decree: (request) => ledger.decree(request),
-    leave: (replica) => ledger.leave(replica),
-    events: (limit) => ledger.events(limit),
+    propose: (request) => viewStore.propose(request),
+    commitPolicy: (request) => viewStore.commitPolicy(request),
+    leave: (replica) => viewStore.leave(replica),
+    events: (limit) => viewStore.events(limit),
     suspect: () => {},
-    listen: (listener) => ledger.listen(listener),
-    close: () => ledger.close(),
+    listen: (listener) => viewStore.listen(listener),
+    close: () => viewStore.close(),
   };
 }
 
-function target({ standing }: PoolCoordinator): string {
-  const { active, instances } = standing.view;
+function target({ routingState }: PoolCoordinator): string {
+  const { active, instances } = routingState.view;
   const binding = { instance: active, incarnation: instances.get(active)?.incarnation ?? '' };
-  return judge(standing, binding, performance.now(), Date.now()) === 'forward' ? active : '';
+  return checkRoute(routingState, binding, performance.now(), Date.now()) === 'forward' ? active : '';
 }
 
 describe('a gateway that is alone', () => {
-  const alone = (): LocalLedger =>
-    new LocalLedger({ leaseMs: 0, joinMs: 0, file: join(directory, 'agreement-ici.json') });
+  const alone = (): LocalViewStore =>
+    new LocalViewStore({ leaseMs: 0, joinMs: 0, file: join(directory, 'agreement-ici.json') });
 
   test('acts on what it sees at once, and fails over by itself', async () => {
     const coordinator = aCoordinator('g1', alone());
@@ -138,16 +138,16 @@ describe('a gateway that is alone', () => {
     await before.start();
     observeBoth(before, PASS, FAIL);
     await before.settled();
-    const { agreed, heard, standing } = before;
-    const { policy } = heard;
+    const { agreed, lastSync, routingState } = before;
+    const { policy } = lastSync;
     const after = aCoordinator('g1', alone(), { thresholds, knew: { agreed, policy } });
     await after.start();
     observeBoth(after, FAIL, PASS);
     await after.settled();
-    expect(after.standing.view).toStrictEqual(standing.view);
+    expect(after.routingState.view).toStrictEqual(routingState.view);
     observeBoth(after, FAIL, PASS);
     await after.renew();
-    expect(after.standing.view.instances.get('b')?.health).toBe('up');
+    expect(after.routingState.view.instances.get('b')?.health).toBe('up');
     expect(target(after)).toBe('a');
     observeBoth(after, FAIL, PASS);
     await after.renew();
@@ -173,15 +173,15 @@ describe('a gateway that is alone', () => {
     await before.start();
     observeBoth(before, FAIL);
     await before.settled();
-    await before.decree((policy) => ({ ...policy, failbackBy: 'operator' }), []);
+    await before.commitPolicy((policy) => ({ ...policy, failbackBy: 'operator' }), []);
     await before.close();
 
     const after = aCoordinator('g2', alone());
     await after.start();
     observeBoth(after, PASS);
     await after.settled();
-    expect([target(after), after.heard.policy.failbackBy]).toEqual(['b', 'operator']);
-    await eventually(() => expect(after.standing.view.instances.get('a')?.health).toBe('up'));
+    expect([target(after), after.lastSync.policy.failbackBy]).toEqual(['b', 'operator']);
+    await eventually(() => expect(after.routingState.view.instances.get('a')?.health).toBe('up'));
     expect(after.agreed.epoch).toBeGreaterThan(before.agreed.epoch);
   });
 
@@ -192,7 +192,7 @@ describe('a gateway that is alone', () => {
     observeBoth(coordinator, PASS);
     await coordinator.settled();
     mkdirSync(`${file}.new`);
-    const act = coordinator.decree((policy) => ({ ...policy, failbackBy: 'operator' }), []);
+    const act = coordinator.commitPolicy((policy) => ({ ...policy, failbackBy: 'operator' }), []);
     await expect(act).rejects.toThrow(StoreUnavailable);
     coordinator.observed('a', FAIL, coordinator.agreed.epoch);
     await eventually(() => expect(target(coordinator)).toBe('b'));
@@ -219,8 +219,8 @@ describe('a gateway that is alone', () => {
 
 describe('several gateways on one ledger', () => {
   test('agree, and keep an instance that only one of them has lost', async () => {
-    const ledger = new LocalLedger({ leaseMs: 300, joinMs: 100 });
-    const all = ['g1', 'g2', 'g3'].map((id) => aCoordinator(id, ledger, { leaseMs: 300 }));
+    const viewStore = new LocalViewStore({ leaseMs: 300, joinMs: 100 });
+    const all = ['g1', 'g2', 'g3'].map((id) => aCoordinator(id, viewStore, { leaseMs: 300 }));
     for (const coordinator of all) {
       await coordinator.start();
       observeBoth(coordinator, PASS);
@@ -231,7 +231,7 @@ describe('several gateways on one ledger', () => {
     all[0]?.observed('a', FAIL, 1);
     await eventually(() =>
       expect(
-        all[1]?.heard.ballots.filter(({ opinion }) => opinion?.verdicts['a']?.health === 'down'),
+        all[1]?.lastSync.reports.filter(({ report }) => report?.verdicts['a']?.health === 'down'),
       ).toHaveLength(1),
     );
     expect(all.map(({ agreed }) => agreed.active)).toEqual(['a', 'a', 'a']);
@@ -241,8 +241,8 @@ describe('several gateways on one ledger', () => {
   });
 
   test('do not count who cannot trust its clock', async () => {
-    const ledger = new LocalLedger({ leaseMs: 300, joinMs: 100 });
-    const [g1, g2] = ['g1', 'g2'].map((id) => aCoordinator(id, ledger, { leaseMs: 300 })) as [
+    const viewStore = new LocalViewStore({ leaseMs: 300, joinMs: 100 });
+    const [g1, g2] = ['g1', 'g2'].map((id) => aCoordinator(id, viewStore, { leaseMs: 300 })) as [
       PoolCoordinator,
       PoolCoordinator,
     ];
@@ -255,7 +255,7 @@ describe('several gateways on one ledger', () => {
     g2.observed('a', FAIL, 1);
     g1.observed('a', FAIL, 1);
     await eventually(() =>
-      expect(g1.heard.ballots.find(({ replica }) => replica === 'g2')?.opinion).toBeUndefined(),
+      expect(g1.lastSync.reports.find(({ replica }) => replica === 'g2')?.report).toBeUndefined(),
     );
     expect(g1.agreed.active).toBe('a');
     g2.trustClock(true, 'calm again');
@@ -267,14 +267,14 @@ test('a lease counts from when it was asked for, however late the answer comes',
   const LEASE_MS = 600;
   const LATE_MS = 100;
   let askedAt = 0;
-  const ledger = guarded(new LocalLedger({ leaseMs: LEASE_MS, joinMs: 0 }), async () => {
+  const viewStore = guarded(new LocalViewStore({ leaseMs: LEASE_MS, joinMs: 0 }), async () => {
     askedAt = performance.now();
     while (performance.now() < askedAt + LATE_MS)
       await new Promise<void>((resolve) => setTimeout(resolve, LATE_MS));
   });
   /** How much longer than that each lease was. */
   const granted: number[] = [];
-  const coordinator: PoolCoordinator = aCoordinator('g1', ledger, {
+  const coordinator: PoolCoordinator = aCoordinator('g1', viewStore, {
     leaseMs: LEASE_MS,
     publisher: {
       publish: () => {
@@ -290,11 +290,11 @@ test('a lease counts from when it was asked for, however late the answer comes',
 });
 
 /** The ledger, whose answers take so long. */
-function slow(ledger: LocalLedger, answersAfterMs: () => number): LedgerClient {
+function slow(viewStore: LocalViewStore, answersAfterMs: () => number): ViewStoreClient {
   return {
-    ...guarded(ledger, async () => {}),
+    ...guarded(viewStore, async () => {}),
     sync: async (request) => {
-      const reply = await ledger.sync(request);
+      const reply = await viewStore.sync(request);
       await new Promise((resolve) => setTimeout(resolve, answersAfterMs()));
       return reply;
     },
@@ -305,8 +305,8 @@ describe('a ledger whose answers are slow', () => {
   const LEASE_MS = 900;
 
   test('is in doubt, and gives leases all the same, for as long as they come within a third of one', async () => {
-    const ledger = slow(new LocalLedger({ leaseMs: LEASE_MS, joinMs: 50 }), () => 120);
-    const coordinator = aCoordinator('g1', ledger, { leaseMs: LEASE_MS });
+    const viewStore = slow(new LocalViewStore({ leaseMs: LEASE_MS, joinMs: 50 }), () => 120);
+    const coordinator = aCoordinator('g1', viewStore, { leaseMs: LEASE_MS });
     await coordinator.start();
     observeBoth(coordinator, PASS);
     await coordinator.settled();
@@ -316,12 +316,12 @@ describe('a ledger whose answers are slow', () => {
   });
 
   test('teaches a gateway for which they come too late, gives it no lease, and keeps no request waiting', async () => {
-    const ledger = new LocalLedger({ leaseMs: LEASE_MS, joinMs: 50 });
+    const viewStore = new LocalViewStore({ leaseMs: LEASE_MS, joinMs: 50 });
     let delayMs = 0;
-    const g1 = aCoordinator('g1', ledger, { leaseMs: LEASE_MS });
+    const g1 = aCoordinator('g1', viewStore, { leaseMs: LEASE_MS });
     const g2 = aCoordinator(
       'g2',
-      slow(ledger, () => delayMs),
+      slow(viewStore, () => delayMs),
       { leaseMs: LEASE_MS },
     );
     for (const coordinator of [g1, g2]) {
@@ -332,11 +332,11 @@ describe('a ledger whose answers are slow', () => {
 
     delayMs = LEASE_MS / 2;
     const act = { id: 'x', state: 'disabled', by: 'operator', at: 0, why: '', deadline: 0 } as const;
-    await g1.decree((policy) => ({ ...policy, instances: { a: act } }), []);
+    await g1.commitPolicy((policy) => ({ ...policy, instances: { a: act } }), []);
 
     await eventually(() => expect(target(g1)).toBe('b'));
     await eventually(() => expect(g2.agreed.active).toBe('b'));
-    expect(g1.heard.replicas).toBe(2);
+    expect(g1.lastSync.replicas).toBe(2);
     await eventually(() => expect(g2.leaseRemaining).toBe(0));
     delayMs = 0;
     await eventually(() => expect(g2.leaseRemaining).toBeGreaterThan(0));
@@ -351,10 +351,10 @@ describe('a ledger that fails', () => {
   ])(
     'is left some time before it is asked again, also with news for it that others confirm %s',
     async (_, send) => {
-      const ledger = new LocalLedger({ leaseMs: 200, joinMs: 60 });
+      const viewStore = new LocalViewStore({ leaseMs: 200, joinMs: 60 });
       let isAway = false;
       let asked = 0;
-      const failing = guarded(ledger, async () => {
+      const failing = guarded(viewStore, async () => {
         if (!isAway) return;
         asked += 1;
         // Lets a test that fails end: whoever asks without a pause keeps its own process from all else.
@@ -389,7 +389,7 @@ describe('a ledger that fails', () => {
 
   test('is asked again by whom something else kept from writing back', async () => {
     let failures = 0;
-    const coordinator = aCoordinator('g1', new LocalLedger({ leaseMs: 200, joinMs: 60 }), {
+    const coordinator = aCoordinator('g1', new LocalViewStore({ leaseMs: 200, joinMs: 60 }), {
       leaseMs: 200,
       writeBack: async () => {
         failures += 1;
@@ -399,15 +399,15 @@ describe('a ledger that fails', () => {
     await coordinator.start();
     observeBoth(coordinator, PASS);
     await coordinator.settled();
-    await eventually(() => expect(coordinator.standing.fence).not.toBe(''));
+    await eventually(() => expect(coordinator.routingState.fencingToken).not.toBe(''));
     expect(told.filter((line) => line.includes('failure'))).toEqual(['g1: failure 1', 'g1: failure 2']);
   });
 
   test('is away after a while; when it is back, bindings are written back before anything else', async () => {
-    const ledger = new LocalLedger({ leaseMs: 200, joinMs: 60 });
+    const viewStore = new LocalViewStore({ leaseMs: 200, joinMs: 60 });
     let isAway = false;
     const order: string[] = [];
-    const failing = guarded(ledger, async () => {
+    const failing = guarded(viewStore, async () => {
       if (isAway) throw new StoreUnavailable('away');
     });
     const coordinator = aCoordinator('g1', failing, {
@@ -415,7 +415,7 @@ describe('a ledger that fails', () => {
       writeBack: async () => void order.push('written back'),
     });
     coordinator.onChange(() => {
-      if (coordinator.standing.fence !== '' && order.at(-1) !== 'fence') order.push('fence');
+      if (coordinator.routingState.fencingToken !== '' && order.at(-1) !== 'fence') order.push('fence');
     });
     await coordinator.start();
     observeBoth(coordinator, PASS);
@@ -425,13 +425,13 @@ describe('a ledger that fails', () => {
     isAway = true;
     await eventually(() => expect(told).toContain('g1: store away'));
     await eventually(() =>
-      expect(coordinator.standing.modeAt(performance.now(), Date.now())).toBe('storeless'),
+      expect(coordinator.routingState.modeAt(performance.now(), Date.now())).toBe('storeless'),
     );
     expect(target(coordinator)).toBe('a');
     isAway = false;
     await eventually(() => expect(told).toContain('g1: store available'));
 
-    await eventually(() => expect(coordinator.standing.fence).not.toBe(''));
+    await eventually(() => expect(coordinator.routingState.fencingToken).not.toBe(''));
     expect(order).toEqual(['written back', 'fence', 'written back', 'fence']);
   });
 });

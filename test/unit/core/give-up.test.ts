@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { NO_LEASE } from '../../../src/core/view/lease.ts';
-import type { Mode, Standing } from '../../../src/core/view/routing-state.ts';
 import { isLost, mustGiveUp } from '../../../src/core/give-up.ts';
 import type { InstanceState } from '../../../src/core/instance.ts';
 import type { RoutedBinding } from '../../../src/core/route.ts';
+import { NO_LEASE } from '../../../src/core/view/lease.ts';
+import type { Mode, RoutingState } from '../../../src/core/view/routing-state.ts';
 import type { View } from '../../../src/core/view/view.ts';
 import { aFailoverView, anInstance, aView } from '../../support/instances.ts';
 
@@ -20,18 +20,18 @@ interface Given {
 const a = (given: Partial<InstanceState> = {}): InstanceState => anInstance({ id: 'a', ...given });
 const b = (given: Partial<InstanceState> = {}): InstanceState => anInstance({ id: 'b', ...given });
 
-function standing(view: View, { mode = 'leased', failing = [], cutOff = [] }: Given): Standing {
+function routingState(view: View, { mode = 'leased', failing = [], cutOff = [] }: Given): RoutingState {
   return {
     view,
     before: undefined,
     isBlocked: false,
-    fence: 'f',
+    fencingToken: 'f',
     unreachable: new Set(),
     candidates: view.assignable,
     cutOff: new Set(cutOff),
     failing: new Set(failing),
     leaseEnd: NO_LEASE,
-    foreign: new Set(),
+    unconfigured: new Set(),
     placesAlone: mode === 'storeless',
     hearsStore: false,
     placesAlike: false,
@@ -40,7 +40,7 @@ function standing(view: View, { mode = 'leased', failing = [], cutOff = [] }: Gi
 }
 
 function ends(view: View, given: Given = {}): boolean {
-  return mustGiveUp(standing(view, given), { instance: 'a', incarnation: '', ...given.way }, 0, 0);
+  return mustGiveUp(routingState(view, given), { instance: 'a', incarnation: '', ...given.way }, 0, 0);
 }
 
 const FAILING: Given = { failing: ['a'] };
@@ -120,7 +120,7 @@ describe('an instance that is up and is not to serve any more', () => {
 });
 
 test('idle connections are of no more use at what is down, cut off, or fails its probe after the lease', () => {
-  const lost = (view: View, given: Given = {}): boolean => isLost(standing(view, given), 'a', 0, 0);
+  const lost = (view: View, given: Given = {}): boolean => isLost(routingState(view, given), 'a', 0, 0);
   expect([lost(aView(a(DOWN))), lost(aView(a()), { cutOff: ['a'] })]).toEqual([true, true]);
   expect(lost(aView(a()), { mode: 'waiting', failing: ['a'] })).toBe(true);
   expect([lost(aView(a()), FAILING), lost(aView(a()), { mode: 'waiting' })]).toEqual([false, false]);

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { LifecycleEvent, LifecycleState } from '../../../src/core/lifecycle.ts';
-import { BORN, isStopping, live, planStop, stateOf } from '../../../src/core/lifecycle.ts';
+import { INITIAL, isStopping, planStop, stateOf, transition } from '../../../src/core/lifecycle.ts';
 import { Lifecycle } from '../../../src/process/lifecycle-driver.ts';
 
-const stateAfter = (...events: LifecycleEvent[]): LifecycleState => stateOf(events.reduce(live, BORN));
+const stateAfter = (...events: LifecycleEvent[]): LifecycleState =>
+  stateOf(events.reduce(transition, INITIAL));
 
 describe('the states', () => {
   test('follow each other from the start to the end', () => {
@@ -32,8 +33,8 @@ describe('the states', () => {
   test('a stop shows through maintenance, which lasts until the end', () => {
     const stopping = ['settled', 'maintain', 'stop'] as const;
     expect(stateAfter(...stopping)).toBe('Stopping');
-    expect(stopping.reduce(live, BORN).inMaintenance).toBe(true);
-    expect(live(stopping.reduce(live, BORN), 'resume').inMaintenance).toBe(true);
+    expect(stopping.reduce(transition, INITIAL).inMaintenance).toBe(true);
+    expect(transition(stopping.reduce(transition, INITIAL), 'resume').inMaintenance).toBe(true);
   });
 
   test('no event leads back out of a stop, and each leads only onwards', () => {
@@ -41,12 +42,12 @@ describe('the states', () => {
     const events = fc.constantFrom<LifecycleEvent>('settled', 'maintain', 'resume', 'stop', 'drain', 'end');
     fc.assert(
       fc.property(fc.array(events, { maxLength: 30 }), (history) => {
-        let life = BORN;
+        let life = INITIAL;
         for (const event of history) {
-          const next = live(life, event);
+          const next = transition(life, event);
           expect(order.indexOf(next.phase)).toBeGreaterThanOrEqual(order.indexOf(life.phase));
           if (isStopping(life)) expect(stateOf(next)).not.toBe('Maintenance');
-          expect(live(next, event)).toBe(next);
+          expect(transition(next, event)).toBe(next);
           life = next;
         }
       }),

@@ -148,7 +148,7 @@ describe('a gateway gets the time to stop that its configuration promises', () =
   });
 
   test('from docker-compose', () => {
-    const compose = parse(readFileSync(new URL('../../docker-compose.yml', DEPLOY), 'utf8'), {
+    const compose = parse(readFileSync(new URL('../docker-compose.yml', DEPLOY), 'utf8'), {
       merge: true,
     }) as {
       services: Record<string, { stop_grace_period: string }>;

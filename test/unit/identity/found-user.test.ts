@@ -40,9 +40,9 @@ describe('where a body names a user', () => {
   });
 
   test('an operator can say more closely what one is', () => {
-    const judge = judgeFound(/^(?:AG\d+)$/);
-    expect(judge('user', 'ag17')).toBeUndefined();
-    expect(judge('user', 'AG17X')).toBe('pattern');
-    expect(judge('session', 'X')).toBeUndefined();
+    const check = judgeFound(/^(?:AG\d+)$/);
+    expect(check('user', 'ag17')).toBeUndefined();
+    expect(check('user', 'AG17X')).toBe('pattern');
+    expect(check('session', 'X')).toBeUndefined();
   });
 });

@@ -9,7 +9,7 @@ import { Channel } from '../../../src/process/channel.ts';
 import { bindSocket, inheritedSockets } from '../../../src/process/listening-socket.ts';
 import type { FromChild, HostEvent, ToChild } from '../../../src/process/messages.ts';
 import { holdPidFile, readPidFile } from '../../../src/process/pid-file.ts';
-import { obeySignals } from '../../../src/process/signals.ts';
+import { installSignalHandlers } from '../../../src/process/signals.ts';
 import { load, MINIMAL } from '../config/support.ts';
 
 describe('a pid file', () => {
@@ -85,7 +85,7 @@ describe('signals', () => {
       reload: (why: string) => acts.push(`reload ${why}`),
       moveLogLevel: (step: number) => acts.push(`level ${step}`),
     };
-    obeySignals(target, () => undefined, source);
+    installSignalHandlers(target, () => undefined, source);
   });
 
   test('act as SAP administrators know them', () => {

@@ -14,7 +14,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const spare = (): FakeChild => {
+const standby = (): FakeChild => {
   expect(on.children.spares).toHaveLength(1);
   return on.children.spares[0] as FakeChild;
 };
@@ -27,12 +27,12 @@ describe('a spare process', () => {
     expect(on.children.spares).toEqual([]);
     on.children.controller.say({ kind: 'ready' });
     await starting;
-    expect(Object.keys(spare().fds)).toEqual(['data', 'admin']);
+    expect(Object.keys(standby().fds)).toEqual(['data', 'admin']);
   });
 
   test('takes the place of whoever dies, gives up what it does not need of sockets, and is followed by another', async () => {
     await on.supervisor.start();
-    const first = spare();
+    const first = standby();
     on.children.workers[0]?.end('SIGKILL');
     await pass();
     expect(first.init).toMatchObject({
@@ -41,7 +41,7 @@ describe('a spare process', () => {
       sockets: { data: { fd: 4, address: '127.0.0.1:8080' } },
       surplusFds: [5],
     });
-    const second = spare();
+    const second = standby();
     on.children.controller.end('SIGKILL');
     await pass();
     expect(second.init).toMatchObject({
@@ -49,20 +49,20 @@ describe('a spare process', () => {
       sockets: { admin: { fd: 5, address: '127.0.0.1:9090' } },
       surplusFds: [4],
     });
-    spare();
+    standby();
   });
 
   test('that still loads is taken all the same, and is heard when it is ready', async () => {
-    on.children.habits = { spare: () => undefined };
+    on.children.habits = { standby: () => undefined };
     await on.supervisor.start();
-    const loading = spare();
+    const loading = standby();
     on.children.controller.end('SIGKILL');
     await pass();
     expect(on.children.controller).toBe(loading);
     loading.say({ kind: 'loaded' });
     await pass(60_000);
     expect(loading.isAlive).toBe(true);
-    spare();
+    standby();
   });
 
   test('is not waited for: of two who die at once, one is followed by a fresh process', async () => {
@@ -72,37 +72,37 @@ describe('a spare process', () => {
     other?.end('SIGKILL');
     await pass();
     expect(on.children.workers.map(({ startedAs }) => startedAs)).toEqual(['spare', 'worker']);
-    spare();
+    standby();
   });
 
   test('that dies is started again, later and later; one that hangs is killed', async () => {
-    on.children.habits = { spare: (one) => one.end('exit code 1') };
+    on.children.habits = { standby: (one) => one.end('exit code 1') };
     await on.supervisor.start();
     await pass();
     expect(on.log.at(-1)).toMatchObject({ level: 40, how: 'exit code 1', count: 2, delayMs: 100 });
-    on.children.habits = { spare: () => undefined };
+    on.children.habits = { standby: () => undefined };
     await pass(100);
-    const hanging = spare();
+    const hanging = standby();
     await pass(30_000);
     expect(hanging.wasKilled).toBe(true);
     await pass(1);
-    expect(spare()).not.toBe(hanging);
+    expect(standby()).not.toBe(hanging);
   });
 
   test('is renewed by a rolling restart before the controller ends, for it is of the old code', async () => {
     await on.supervisor.start();
-    const old = spare();
+    const old = standby();
     await on.supervisor.reload('SIGHUP');
     expect(old.wasKilled).toBe(true);
     expect(on.children.controller.startedAs).toBe('spare');
     expect(on.children.workers.map(({ startedAs }) => startedAs)).toEqual(['worker', 'worker']);
-    spare();
+    standby();
   });
 
   test('that cannot load the new code lets the old controller stay', async () => {
     await on.supervisor.start();
     const { controller } = on.children;
-    on.children.habits = { spare: (one) => one.end('exit code 1') };
+    on.children.habits = { standby: (one) => one.end('exit code 1') };
     await on.supervisor.reload('SIGHUP');
     expect(on.log.some(({ msg }) => msg.includes('not all replaced'))).toBe(true);
     expect(on.children.controller).toBe(controller);
@@ -113,7 +113,7 @@ describe('a spare process', () => {
     await on.supervisor.start();
     on.nextConfig = () => load(`${MINIMAL}${LIFECYCLE}admin: { address: "127.0.0.1:9191" }\n`).config;
     await on.supervisor.reload('SIGHUP');
-    const renewed = spare();
+    const renewed = standby();
     on.children.controller.end('SIGKILL');
     await pass();
     expect(renewed.init.sockets).toEqual({ admin: { fd: 5, address: '127.0.0.1:9191' } });
@@ -121,7 +121,7 @@ describe('a spare process', () => {
 
   test('ends with the gateway, which waits for that', async () => {
     await on.supervisor.start();
-    const last = spare();
+    const last = standby();
     on.supervisor.stop('SIGTERM', { pollInterval: 0 });
     await on.supervisor.ended;
     expect(last.wasKilled).toBe(true);
@@ -131,9 +131,9 @@ describe('a spare process', () => {
 
   test('is not touched by a reload that is refused', async () => {
     await on.supervisor.start();
-    const kept = spare();
+    const kept = standby();
     on.nextConfig = () => configOf('coordination: { lease: 5s }\n');
     await on.supervisor.reload('SIGHUP');
-    expect(spare()).toBe(kept);
+    expect(standby()).toBe(kept);
   });
 });

@@ -197,8 +197,8 @@ describe('a rolling restart', () => {
     const asking = children.controller;
     let answeredWhile: string[] = [];
     children.habits = {
-      asked: (child, farewell) => {
-        if (farewell.kind === 'handover') {
+      asked: (child, command) => {
+        if (command.kind === 'handover') {
           answeredWhile = children.story.filter((line) => line.startsWith('answer'));
         }
         child.end('exit code 0');
@@ -234,7 +234,7 @@ describe('a rolling restart', () => {
     });
     await pass(60_000);
     expect(children.ids).toEqual(['controller', 'worker-1', 'worker-2']);
-    expect(children.living.some(({ farewell }) => farewell !== undefined)).toBe(false);
+    expect(children.living.some(({ farewell: command }) => command !== undefined)).toBe(false);
   });
 
   test('that is asked for while one runs is run once more, for all who asked', async () => {
@@ -396,10 +396,10 @@ describe('a stop', () => {
     expect(children.workers[0]?.got.at(-1)).toMatchObject({ lifecycle: { state: 'Stopping' } });
     await pass(3_900);
     expect(on.open.size).toBe(2);
-    expect(children.living.some(({ farewell }) => farewell !== undefined)).toBe(false);
+    expect(children.living.some(({ farewell: command }) => command !== undefined)).toBe(false);
     await pass(200);
     expect(on.open.size).toBe(0);
-    expect(children.workers.map(({ farewell }) => farewell?.kind)).toEqual(['drain', 'drain']);
+    expect(children.workers.map(({ farewell: command }) => command?.kind)).toEqual(['drain', 'drain']);
     expect(children.controller.farewell).toBeUndefined();
     await pass(1_000);
     expect(children.ids).toEqual(['controller']);
@@ -440,7 +440,7 @@ describe('a stop', () => {
     await pass();
     supervisor.stop('SIGINT', { pollInterval: 0 });
     await pass();
-    expect(children.workers.every(({ farewell }) => farewell?.kind === 'drain')).toBe(true);
+    expect(children.workers.every(({ farewell: command }) => command?.kind === 'drain')).toBe(true);
     for (const worker of children.workers) worker.end('exit code 0');
     await pass();
     controller.end('exit code 0');

@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BindingCache } from '../../../src/affinity/binding-cache.ts';
 import { Bindings } from '../../../src/affinity/bindings.ts';
+import { rendezvous } from '../../../src/core/balancers.ts';
+import type { Coordinator } from '../../../src/core/ports.ts';
 import { withMove } from '../../../src/core/view/policy-changes.ts';
 import type { Replica } from '../../../src/core/view/replica.ts';
 import type { Unanswered } from '../../../src/core/view/store-outage.ts';
-import { rendezvous } from '../../../src/core/balancers.ts';
-import type { Coordinator } from '../../../src/core/ports.ts';
 import type { PoolMode } from '../../../src/core/view/view.ts';
-import type { Exchange } from '../../../src/proxy/request-context.ts';
 import type { Pool, SessionLostPolicy } from '../../../src/proxy/pools.ts';
-import type { Way } from '../../../src/proxy/router.ts';
-import { judgeWay, Router, waitedInVain } from '../../../src/proxy/router.ts';
+import type { RequestContext } from '../../../src/proxy/request-context.ts';
+import type { Target } from '../../../src/proxy/router.ts';
+import { checkTarget, Router, waitedInVain } from '../../../src/proxy/router.ts';
 import { Agreement, DOWN, UP } from '../../support/agreement.ts';
 import { FencedStore } from '../../support/fenced-store.ts';
 
@@ -55,12 +55,12 @@ class Side {
         epoch: () => this.replica.agreed.epoch,
         events: { onConflict: () => {}, onShared: () => {}, onRebound: () => {}, onOperation: () => {} },
       }),
-      standing: this.replica,
+      routingState: this.replica,
     } as Partial<Pool> as Pool;
   }
 
-  async route(exchange: Exchange): Promise<Way> {
-    const route = await this.router.route(this.pool, exchange);
+  async route(context: RequestContext): Promise<Target> {
+    const route = await this.router.route(this.pool, context);
     if ('wait' in route) throw new Error(`waits for ${route.wait}`);
     return route;
   }
@@ -76,12 +76,12 @@ class Side {
     return route.wait;
   }
 
-  mayStillSend(way: Way): boolean {
-    return judgeWay(this.replica, way, performance.now(), Date.now()) === 'forward';
+  mayStillSend(way: Target): boolean {
+    return checkTarget(this.replica, way, performance.now(), Date.now()) === 'forward';
   }
 }
 
-const request = (user?: string): Exchange =>
+const request = (user?: string): RequestContext =>
   ({
     request: { id: 'r' },
     user,
@@ -92,7 +92,7 @@ const request = (user?: string): Exchange =>
     decision: 'refused',
     epoch: 0,
     sessionLost: false,
-  }) as Partial<Exchange> as Exchange;
+  }) as Partial<RequestContext> as RequestContext;
 
 function begin(
   options: {
@@ -104,7 +104,7 @@ function begin(
   } = {},
 ): Side[] {
   agreement = new Agreement({ instances: ['a', 'b', 'c'], ...options });
-  store = new FencedStore(() => agreement.fence);
+  store = new FencedStore(() => agreement.fencingToken);
   return agreement.replicas.map((_, i) => new Side(i, options.mode ?? 'sticky', options.answer ?? 'pass'));
 }
 
@@ -141,9 +141,9 @@ describe('an agent of a sticky pool', () => {
     await side.to('U');
     agreement.agreeOn({ ...ALL_UP, a: DOWN });
     preferred = 'b';
-    const exchange = request('U');
-    expect(await side.route(exchange)).toMatchObject({ instance: 'b' });
-    expect(exchange).toMatchObject({ decision: 'rebound', sessionLost: true });
+    const context = request('U');
+    expect(await side.route(context)).toMatchObject({ instance: 'b' });
+    expect(context).toMatchObject({ decision: 'rebound', sessionLost: true });
     const next = request('U');
     expect(await side.route(next)).toMatchObject({ instance: 'b' });
     expect(next).toMatchObject({ decision: 'bound', sessionLost: false });
@@ -154,9 +154,9 @@ describe('an agent of a sticky pool', () => {
     agreement.agreeOn({ ...ALL_UP, a: { ...UP, incarnation: '1' } });
     expect(await side.route(request('U'))).toMatchObject({ instance: 'a', incarnation: '1' });
     agreement.agreeOn({ ...ALL_UP, a: { ...UP, incarnation: '2' } });
-    const exchange = request('U');
-    expect(await side.route(exchange)).toMatchObject({ instance: 'a', incarnation: '2' });
-    expect(exchange.sessionLost).toBe(true);
+    const context = request('U');
+    expect(await side.route(context)).toMatchObject({ instance: 'a', incarnation: '2' });
+    expect(context.sessionLost).toBe(true);
   });
 
   test('moves on when the view changes while he moves: nobody would wake the request for that again', async () => {
@@ -217,7 +217,7 @@ describe('an agent of a sticky pool', () => {
     const [side] = begin() as [Side];
     await side.to('U');
     await side.to('OTHER');
-    agreement.decree((policy) => withMove(policy, { key: 'uU', from: 'a', to: 'c', until: 1e15 }, 0));
+    agreement.commitPolicy((policy) => withMove(policy, { key: 'uU', from: 'a', to: 'c', until: 1e15 }, 0));
     const way = await side.route(request('U'));
     expect(way.instance).toBe('c');
     expect(side.mayStillSend(way)).toBe(true);
@@ -305,10 +305,10 @@ describe('a view that is not in effect yet', () => {
   test('makes a claim stale, which is then made on it', async () => {
     const [side] = begin() as [Side];
     store.meanwhile = [() => agreement.agreeOn({ ...ALL_UP, a: DOWN })];
-    const exchange = request('U');
-    expect(await side.route(exchange)).toMatchObject({ instance: 'b' });
+    const context = request('U');
+    expect(await side.route(context)).toMatchObject({ instance: 'b' });
     expect(store.asked).toEqual(['claim', 'claim']);
-    expect(exchange).toMatchObject({ decision: 'claimed', sessionLost: false });
+    expect(context).toMatchObject({ decision: 'claimed', sessionLost: false });
   });
 
   test('that follows another without end is waited for', async () => {
@@ -403,9 +403,9 @@ describe('a store that does not answer', () => {
         for (const side of [one, other, one]) expect(await side.to(user)).toBe(expected);
       }
     }
-    const exchange = request('ONE-MORE');
-    await one.route(exchange);
-    expect(exchange.decision).toBe('storeless');
+    const context = request('ONE-MORE');
+    await one.route(context);
+    expect(context.decision).toBe('storeless');
   });
 
   test('lets nobody go where he may have been moved from, as long as others may act on their leases', async () => {
@@ -428,9 +428,9 @@ describe('a store that does not answer', () => {
     leaseEnds();
     agreement.sync(side.replica);
     agreement.sees(side.replica, { ...ALL_UP, a: DOWN });
-    const exchange = request('U');
-    expect((await side.route(exchange)).instance).not.toBe('a');
-    expect(exchange).toMatchObject({ decision: 'rebound', sessionLost: true });
+    const context = request('U');
+    expect((await side.route(context)).instance).not.toBe('a');
+    expect(context).toMatchObject({ decision: 'rebound', sessionLost: true });
   });
 
   test('places nobody where the pool is told to refuse; known agents are served while the lease holds', async () => {
@@ -447,9 +447,9 @@ describe('a store that does not answer', () => {
 describe('a failover pool', () => {
   test('sends everybody to the active instance, and asks nobody', async () => {
     const [side] = begin({ mode: 'failover' }) as [Side];
-    const exchange = request('U');
-    expect(await side.route(exchange)).toMatchObject({ instance: 'a', root: undefined });
-    expect(exchange.decision).toBe('bound');
+    const context = request('U');
+    expect(await side.route(context)).toMatchObject({ instance: 'a', root: undefined });
+    expect(context.decision).toBe('bound');
     expect((await side.route(request())).instance).toBe('a');
     agreement.agreeOn({ ...ALL_UP, a: DOWN });
     expect(await side.to('U')).toBe('b');
@@ -478,8 +478,8 @@ describe('a failover pool', () => {
     expect(await side.to('U')).toBe('a');
     expect((await side.route(request())).instance).toBe('a');
     agreement.agreeOn({ ...ALL_UP, a: DOWN });
-    const exchange = request('U');
-    expect(await side.route(exchange)).toMatchObject({ instance: 'b' });
-    expect(exchange).toMatchObject({ decision: 'rebound', sessionLost: true });
+    const context = request('U');
+    expect(await side.route(context)).toMatchObject({ instance: 'b' });
+    expect(context).toMatchObject({ decision: 'rebound', sessionLost: true });
   });
 });

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { WaitingRoom } from '../../../src/proxy/wait-queue.ts';
+import { WaitQueue } from '../../../src/proxy/wait-queue.ts';
 
 describe('a waiting room', () => {
   test('wakes one at a time, the one that has waited longest first, and tells when nobody waits', async () => {
-    const room = new WaitingRoom(3);
+    const room = new WaitQueue(3);
     const woken: number[] = [];
     const waits = [1, 2, 3].map((i) => room.enter(10_000)?.promise.then(() => woken.push(i)));
     expect([room.wakeOne(), room.wakeOne(), room.wakeOne(), room.wakeOne()]).toEqual([
@@ -17,7 +17,7 @@ describe('a waiting room', () => {
   });
 
   test('never wakes one that has been cancelled, so nothing that is handed on is lost', async () => {
-    const room = new WaitingRoom(3);
+    const room = new WaitQueue(3);
     const first = room.enter(10_000);
     const second = room.enter(10_000);
     first?.cancel();
@@ -27,7 +27,7 @@ describe('a waiting room', () => {
   });
 
   test('takes nobody in beyond its limit, and again when someone has gone', async () => {
-    const room = new WaitingRoom(1);
+    const room = new WaitQueue(1);
     const first = room.enter(10_000);
     expect(room.enter(10_000)).toBeUndefined();
     first?.cancel();

@@ -2,8 +2,8 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import type { PasswordInput } from '../../../src/cli/hash-password.ts';
 import { runHashPassword } from '../../../src/cli/hash-password.ts';
-import { hashPassword, isPasswordOf } from '../../../src/sapcontrol/password.ts';
 import { formatPasswordLine, parsePasswordFile } from '../../../src/core/password-record.ts';
+import { hashPassword, isPasswordOf } from '../../../src/sapcontrol/password.ts';
 import { RecordedOutput } from '../../support/cli.ts';
 
 const COST = { logN: 14, blockSize: 1, parallelization: 1 };

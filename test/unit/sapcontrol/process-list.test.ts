@@ -1,10 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import {
-  conditionOf,
-  elapsed,
-  processList,
-  sapTime,
-} from '../../../src/sapcontrol/process-list.ts';
+import { conditionOf, elapsed, processList, sapTime } from '../../../src/sapcontrol/process-list.ts';
 import { fakeSource } from '../../support/sapcontrol.ts';
 
 describe('the condition that monitors see', () => {

@@ -1,8 +1,8 @@
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { supervised } from '../../../src/wiring/sapcontrol.ts';
-import { ActRefused } from '../../../src/sapcontrol/source.ts';
 import type { HostAnswer, HostChannel, HostRequest, Init, LiveChild } from '../../../src/process/messages.ts';
+import { ActRefused } from '../../../src/sapcontrol/source.ts';
+import { supervised } from '../../../src/wiring/sapcontrol.ts';
 import { load, MINIMAL } from '../config/support.ts';
 
 const worker = (number: number): LiveChild => ({ id: `worker-${number}`, pid: 1_000 + number, startedAt: 0 });

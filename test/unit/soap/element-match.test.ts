@@ -88,16 +88,16 @@ describe('names in parameters', () => {
   });
 
   test('that can be none leave the place to the next best', () => {
-    const judge = (_kind: string, value: string): string | undefined =>
+    const check = (_kind: string, value: string): string | undefined =>
       value === '*' ? 'wildcard' : undefined;
     for (const parameters of [
       '<user>*</user><userId>MILLER</userId>',
       '<userId>*</userId><user>MILLER</user>',
       '<user>MILLER</user><userId>*</userId>',
     ]) {
-      expect(scan(parameters, { judge })).toMatchObject({ user: 'MILLER', refused: ['wildcard'] });
+      expect(scan(parameters, { check })).toMatchObject({ user: 'MILLER', refused: ['wildcard'] });
     }
-    expect(scan('<user>*</user>', { judge })).toMatchObject({ user: undefined, refused: ['wildcard'] });
+    expect(scan('<user>*</user>', { check })).toMatchObject({ user: undefined, refused: ['wildcard'] });
   });
 
   test('that are too long are refused', () => {

@@ -25,7 +25,7 @@ function envelope(parameters: string, { header = '', namespace = SOAP_11 } = {})
 }
 
 function fixture(name: string): Buffer {
-  return readFileSync(new URL(`../fixtures/soap/${name}`, import.meta.url));
+  return readFileSync(new URL(`../../fixtures/soap/${name}`, import.meta.url));
 }
 
 describe('an envelope', () => {

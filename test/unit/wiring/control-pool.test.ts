@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from 'vitest';
-import type { ControlPool } from '../../../src/wiring/control-pool.ts';
-import { composeControlPool } from '../../../src/wiring/control-pool.ts';
 import { loadConfig } from '../../../src/config/load.ts';
 import type { PoolConfig } from '../../../src/config/schema.ts';
-import { LocalLedger } from '../../../src/coordination/local-view-store.ts';
+import { LocalViewStore } from '../../../src/coordination/local-view-store.ts';
+import type { ControlPool } from '../../../src/wiring/control-pool.ts';
+import { composeControlPool } from '../../../src/wiring/control-pool.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startGatedInstance } from '../../support/gated-instance.ts';
 
@@ -23,7 +23,7 @@ async function start(publish: (() => void) | undefined): Promise<ControlPool> {
     env: {},
   });
   const pool = composeControlPool(config.pools[0] as PoolConfig, config, {
-    ledger: new LocalLedger({ leaseMs: 300, joinMs: 0 }),
+    viewStore: new LocalViewStore({ leaseMs: 300, joinMs: 0 }),
     leaseMs: 300,
     replica: 'g1',
     coordinatorEvents: {

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { redisOptions } from '../../../src/wiring/redis-options.ts';
 import type { ClientOptions } from '../../../src/redis/clients.ts';
+import { redisOptions } from '../../../src/wiring/redis-options.ts';
 import { load, MINIMAL } from '../config/support.ts';
 
 let directory: string;

@@ -16,7 +16,7 @@ function packagesOf(entry: string): Set<string> {
       else packages.add(specifier);
     }
   };
-  visit(new URL(`../../src/${entry}`, import.meta.url));
+  visit(new URL(`../../../src/${entry}`, import.meta.url));
   return packages;
 }
 

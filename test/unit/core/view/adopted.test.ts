@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
-import type { SyncReply } from '../../../../src/core/view/view-store.ts';
-import { Ledger } from '../../../../src/core/view/view-store.ts';
 import { Replica } from '../../../../src/core/view/replica.ts';
 import { snapshotOf } from '../../../../src/core/view/routing-state-copy.ts';
+import type { SyncReply } from '../../../../src/core/view/view-store.ts';
+import { ViewStore } from '../../../../src/core/view/view-store.ts';
 
 const LEASE_MS = 60_000;
 const SENT = { mono: 0, wall: 0 };
 
 /** One gateway, alone at its ledger, which others act for: workers. */
 function aReplica(awaitsConfirmation: boolean, onStoreLoss: 'continue' | 'refuse' = 'refuse') {
-  const ledger = new Ledger({ leaseMs: LEASE_MS, joinMs: 0 });
+  const viewStore = new ViewStore({ leaseMs: LEASE_MS, joinMs: 0 });
   let now = 0;
   let ids = 0;
   const replica = new Replica({
@@ -37,22 +37,22 @@ function aReplica(awaitsConfirmation: boolean, onStoreLoss: 'continue' | 'refuse
   });
   const sync = (): void => {
     const request = replica.request(SENT);
-    replica.accept(request, ledger.sync(request, 'life', now), SENT);
+    replica.accept(request, viewStore.sync(request, 'life', now), SENT);
     replica.restored('life');
     const proposal = replica.proposal(() => undefined);
-    if (proposal !== undefined && ledger.propose(proposal, 'life', now))
+    if (proposal !== undefined && viewStore.propose(proposal, 'life', now))
       replica.proposed(proposal.view, SENT);
   };
   // A ledger that knows no replica waits for the end of any lease that there may have been.
   for (; now <= LEASE_MS; now += LEASE_MS / 3) sync();
   expect(replica.agreed.epoch).toBe(1);
-  return { replica, sync, ledger };
+  return { replica, sync, viewStore };
 }
 
 test('a view that others act on takes effect once they have adopted it, and not before', () => {
   const { replica, sync } = aReplica(true);
   for (let i = 0; i < 3; i += 1) sync();
-  expect([replica.request(SENT).viewId, replica.isEffective, replica.fence]).toEqual(['', false, '']);
+  expect([replica.request(SENT).viewId, replica.isEffective, replica.fencingToken]).toEqual(['', false, '']);
   expect(replica.hasNews).toBe(false);
 
   // Of an earlier one, which says nothing of this one.
@@ -84,7 +84,7 @@ test('of two views in a row the one before may be acted on with the new one; wha
     const view = { ...replica.agreed, epoch, id: `${epoch}.other` };
     const reply: SyncReply = {
       now: 0,
-      life: 'life',
+      storeGeneration: 'life',
       open: true,
       granted: true,
       keeps: false,
@@ -92,22 +92,22 @@ test('of two views in a row the one before may be acted on with the new one; wha
       viewId: view.id,
       effective: false,
       // Of the view before, which does not stand for this one.
-      fence: '1.x:life',
+      fencingToken: '1.x:life',
       view,
       wantsState: false,
-      ballotsState: 1,
-      ballots: undefined,
+      reportsVersion: 1,
+      reports: undefined,
       replicas: 2,
       policy: undefined,
     };
     replica.accept(request, reply, SENT);
     expect([replica.isBlocked, replica.before?.epoch]).toEqual([isBlocked, isBlocked ? undefined : 1]);
-    expect(replica.fence).toBe('');
+    expect(replica.fencingToken).toBe('');
   }
 });
 
 test('workers that act alone on what was known last come back, also where the others have gone on meanwhile', () => {
-  const { replica, sync, ledger } = aReplica(true, 'continue');
+  const { replica, sync, viewStore } = aReplica(true, 'continue');
   const workersConfirm = (): void => replica.confirm(snapshotOf(replica).viewId);
   workersConfirm();
   sync();
@@ -120,7 +120,9 @@ test('workers that act alone on what was known last come back, also where the ot
 
   const { agreed } = replica;
   const view = { ...agreed, epoch: agreed.epoch + 1, id: 'of the others' };
-  expect(ledger.propose({ replica: 'g2', base: agreed.id, view, events: [] }, 'life', LEASE_MS)).toBe(true);
+  expect(viewStore.propose({ replica: 'g2', base: agreed.id, view, events: [] }, 'life', LEASE_MS)).toBe(
+    true,
+  );
   // They used to confirm a view of the gateway's own, which did not count: it got no lease and acted alone for good.
   for (let i = 0; i < 4; i += 1) {
     sync();

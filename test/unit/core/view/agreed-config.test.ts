@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest';
 import type { Parts } from '../../../../src/core/view/agreed-config.ts';
 import { differencesOf, fitOf } from '../../../../src/core/view/agreed-config.ts';
 import { NO_VIEW } from '../../../../src/core/view/agreed-view.ts';
+import type { ReplicaReport } from '../../../../src/core/view/health-report.ts';
+import { driftOf } from '../../../../src/core/view/local-config.ts';
 import type { ConfigCircumstances } from '../../../../src/core/view/next-config.ts';
 import { nextConfig } from '../../../../src/core/view/next-config.ts';
-import type { Ballot } from '../../../../src/core/view/health-report.ts';
-import { driftOf } from '../../../../src/core/view/local-config.ts';
 
 const AGREED: Parts = {
   'identity.userHeader': 'soapuser',
@@ -29,15 +29,15 @@ function decided(
   configs: readonly (Parts | undefined)[],
   given: Partial<ConfigCircumstances> = {},
 ): Parts | undefined {
-  const ballots = configs.map(
-    (config, i): Ballot => ({
+  const reports = configs.map(
+    (config, i): ReplicaReport => ({
       replica: `g${i}`,
-      opinion: undefined,
+      report: undefined,
       ...(config === undefined ? {} : { config }),
     }),
   );
   const [own = AGREED] = configs;
-  return nextConfig({ agreed: AGREED, own, ballots, wish: undefined, mayReplace: false, ...given })?.config;
+  return nextConfig({ agreed: AGREED, own, reports, wish: undefined, mayReplace: false, ...given })?.config;
 }
 
 const changed = (next: Parts | undefined): Parts =>

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { withFailback } from '../../../../src/core/view/policy-changes.ts';
 import type { Parts } from '../../../../src/core/view/agreed-config.ts';
 import { withAgreed } from '../../../../src/core/view/configured.ts';
 import type { AgreedRules, Failback } from '../../../../src/core/view/policy.ts';
 import { NO_POLICY } from '../../../../src/core/view/policy.ts';
+import { withFailback } from '../../../../src/core/view/policy-changes.ts';
 
 const RULES: AgreedRules = { quorum: 'majority', quarantines: true, countsLives: false };
 const NIGHTLY: Failback = { kind: 'at', time: '03:30', zone: 'UTC' };

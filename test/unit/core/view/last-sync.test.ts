@@ -1,27 +1,27 @@
 import { describe, expect, test } from 'vitest';
-import { hear, NOTHING_HEARD, storeClock } from '../../../../src/core/view/last-sync.ts';
-import type { SyncReply } from '../../../../src/core/view/view-store.ts';
+import { afterSync, NO_SYNC, storeClock } from '../../../../src/core/view/last-sync.ts';
 import type { Policy } from '../../../../src/core/view/policy.ts';
 import { NO_POLICY } from '../../../../src/core/view/policy.ts';
 import { Replica } from '../../../../src/core/view/replica.ts';
+import type { SyncReply } from '../../../../src/core/view/view-store.ts';
 
-const BALLOTS = [{ replica: 'g2', opinion: undefined }];
+const BALLOTS = [{ replica: 'g2', report: undefined }];
 
 function aReply(given: Partial<SyncReply> = {}): SyncReply {
   return {
     now: 1_000_000,
-    life: 'first',
+    storeGeneration: 'first',
     open: true,
     granted: true,
     keeps: false,
     epoch: 0,
     viewId: '',
     effective: false,
-    fence: '',
+    fencingToken: '',
     view: undefined,
     wantsState: false,
-    ballotsState: 7,
-    ballots: undefined,
+    reportsVersion: 7,
+    reports: undefined,
     replicas: 2,
     policy: undefined,
     ...given,
@@ -31,15 +31,18 @@ function aReply(given: Partial<SyncReply> = {}): SyncReply {
 const policyOf = (version: number): Policy => ({ ...NO_POLICY, version });
 
 describe('what a replica has heard of the ledger', () => {
-  const before = hear(NOTHING_HEARD, aReply({ ballots: BALLOTS, policy: policyOf(3) }), 50);
+  const before = afterSync(NO_SYNC, aReply({ reports: BALLOTS, policy: policyOf(3) }), 50);
 
   test('stays where an answer leaves it out', () => {
-    expect(hear(before, aReply(), 60)).toEqual({ ...before, askedAt: 60 });
+    expect(afterSync(before, aReply(), 60)).toEqual({ ...before, askedAt: 60 });
   });
 
   test('does not keep the count of ballots into another life, which may count the same anew', () => {
-    const { ballots, ballotsState } = hear(before, aReply({ life: 'second' }), 60);
-    expect({ ballots, ballotsState }).toEqual({ ballots: BALLOTS, ballotsState: 0 });
+    const { reports, reportsVersion } = afterSync(before, aReply({ storeGeneration: 'second' }), 60);
+    expect({ reports, reportsVersion }).toEqual({
+      reports: BALLOTS,
+      reportsVersion: 0,
+    });
   });
 
   test.each([
@@ -47,7 +50,7 @@ describe('what a replica has heard of the ledger', () => {
     ['one that may have lost the last policy is not, with an older one', false, 2, 3],
     ['one that may have lost the last policy is, with a newer one', false, 4, 4],
   ])('%s', (_, open, told, holds) => {
-    expect(hear(before, aReply({ open, policy: policyOf(told) }), 60).policy.version).toBe(holds);
+    expect(afterSync(before, aReply({ open, policy: policyOf(told) }), 60).policy.version).toBe(holds);
   });
 });
 
@@ -65,5 +68,5 @@ test("the store's clock runs from the moment at which it was asked for", () => {
   });
   const sent = { mono: 50, wall: 9_000 };
   replica.accept(replica.request(sent), aReply(), sent);
-  expect(storeClock(replica.heard, 80)).toBe(1_000_030);
+  expect(storeClock(replica.lastSync, 80)).toBe(1_000_030);
 });

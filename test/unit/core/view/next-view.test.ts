@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { AgreedView } from '../../../../src/core/view/agreed-view.ts';
 import { NO_VIEW } from '../../../../src/core/view/agreed-view.ts';
+import type { ReplicaReport, Verdict } from '../../../../src/core/view/health-report.ts';
 import type { Circumstances, PoolRules } from '../../../../src/core/view/next-view.ts';
 import { nextView } from '../../../../src/core/view/next-view.ts';
-import type { Ballot, Verdict } from '../../../../src/core/view/health-report.ts';
 import type { AdminAct, Failback, Policy } from '../../../../src/core/view/policy.ts';
 import { isFailbackTime, NO_POLICY } from '../../../../src/core/view/policy.ts';
 
@@ -35,14 +35,14 @@ class Story {
     return this.tell(
       says.map((verdicts, i) => ({
         replica: `g${i}`,
-        opinion: verdicts && { verdicts, settled: true, idle: false },
+        report: verdicts && { verdicts, settled: true, idle: false },
       })),
     );
   }
 
-  tell(ballots: readonly Ballot[]): this {
+  tell(reports: readonly ReplicaReport[]): this {
     const circumstances: Circumstances = {
-      ballots,
+      reports,
       policy: this.policy,
       rules: this.rules,
       now: this.now,
@@ -186,7 +186,7 @@ describe('the active instance of a failover pool', () => {
 
   test('is nobody before the first round is over, then the preferred of those that are up', () => {
     const story = failover();
-    const early = { replica: 'g0', opinion: { verdicts: { b: UP }, settled: false, idle: false } };
+    const early = { replica: 'g0', report: { verdicts: { b: UP }, settled: false, idle: false } };
     expect(story.tell([early]).view.active).toBe('');
     expect(story.say(both).view.active).toBe('a');
     expect(failover().say({ a: DOWN, b: UP }).view.active).toBe('b');
@@ -219,7 +219,7 @@ describe('the active instance of a failover pool', () => {
     const story = failover().say(both);
     story.act('a', 'draining');
     expect(story.say(both).view.active).toBe('a');
-    const idle = { replica: 'g0', opinion: { verdicts: both, settled: true, idle: true } };
+    const idle = { replica: 'g0', report: { verdicts: both, settled: true, idle: true } };
     expect(story.tell([idle]).view.active).toBe('b');
     expect(story.of('a').admin).toBe('disabled');
   });
@@ -262,9 +262,9 @@ describe('the active instance of a failover pool', () => {
   test('with failback when-idle goes back when every replica says it is idle', () => {
     const story = failover().say(both).say({ a: DOWN, b: UP });
     story.policy = { ...story.policy, version: 1, failback: { kind: 'when-idle' } };
-    const idle = (is: boolean, replica: string): Ballot => ({
+    const idle = (is: boolean, replica: string): ReplicaReport => ({
       replica,
-      opinion: { verdicts: both, settled: true, idle: is },
+      report: { verdicts: both, settled: true, idle: is },
     });
     expect(story.tell([idle(true, 'g0'), idle(false, 'g1')]).view.active).toBe('b');
     expect(story.tell([idle(true, 'g0'), idle(true, 'g1')]).view.active).toBe('a');
@@ -312,7 +312,7 @@ describe('what operators want', () => {
     const story = new Story().say(both);
     story.act('a', 'draining');
     const next = nextView(story.view, {
-      ballots: [],
+      reports: [],
       policy: story.policy,
       rules: story.rules,
       now: story.now,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { Ledger } from '../../../../src/core/view/view-store.ts';
 import { Replica } from '../../../../src/core/view/replica.ts';
+import { ViewStore } from '../../../../src/core/view/view-store.ts';
 
 const TIMES = { leaseMs: 60_000, joinMs: 20_000 };
 const LIFE = 'life';
@@ -8,11 +8,11 @@ const LIFE = 'life';
 /** A gateway whose clocks go on only when it is told so, on a ledger whose clock is apart. */
 class Gateway {
   readonly replica: Replica;
-  readonly #ledger: Ledger;
+  readonly #viewStore: ViewStore;
   #clock = 0;
 
-  constructor(id: string, ledger: Ledger) {
-    this.#ledger = ledger;
+  constructor(id: string, viewStore: ViewStore) {
+    this.#viewStore = viewStore;
     this.replica = new Replica({
       id,
       pool: 'ici',
@@ -46,10 +46,10 @@ class Gateway {
     const { replica } = this;
     const sent = { mono: this.#clock, wall: this.#clock };
     const request = replica.request(sent);
-    replica.accept(request, this.#ledger.sync(request, LIFE, now), sent);
+    replica.accept(request, this.#viewStore.sync(request, LIFE, now), sent);
     replica.restored(LIFE);
     const proposal = replica.proposal(() => undefined);
-    if (proposal !== undefined && this.#ledger.propose(proposal, LIFE, now))
+    if (proposal !== undefined && this.#viewStore.propose(proposal, LIFE, now))
       replica.proposed(proposal.view, sent);
   }
 
@@ -59,8 +59,8 @@ class Gateway {
 }
 
 test('a machine whose clocks both stood still loses its lease with the first answer of the ledger', () => {
-  const ledger = new Ledger(TIMES);
-  const [paused, other] = [new Gateway('g1', ledger), new Gateway('g2', ledger)];
+  const viewStore = new ViewStore(TIMES);
+  const [paused, other] = [new Gateway('g1', viewStore), new Gateway('g2', viewStore)];
   let now = 0;
   const third = (gateways: readonly Gateway[]): void => {
     now += TIMES.leaseMs / 3;
@@ -68,8 +68,8 @@ test('a machine whose clocks both stood still loses its lease with the first ans
     for (let round = 0; round < 4; round += 1) for (const gateway of gateways) gateway.sync(now);
   };
   for (let i = 0; i < 6; i += 1) third([paused, other]);
-  expect([paused.mode, other.mode, ledger.fenceAt(now) !== '']).toEqual(['leased', 'leased', true]);
-  const { fence } = paused.replica;
+  expect([paused.mode, other.mode, viewStore.fencingTokenAt(now) !== '']).toEqual(['leased', 'leased', true]);
+  const { fencingToken } = paused.replica;
 
   // Its operator stops its machine; the others go on, and leave instance a.
   other.sees('down');
@@ -79,8 +79,8 @@ test('a machine whose clocks both stood still loses its lease with the first ans
 
   // By its own clocks no time has passed. Nothing tells it, but the ledger does.
   expect(paused.mode).toBe('leased');
-  expect(fence).not.toBe(ledger.fenceAt(now));
+  expect(fencingToken).not.toBe(viewStore.fencingTokenAt(now));
   paused.sync(now);
   expect(paused.mode).toBe('waiting');
-  expect(paused.replica.fence).not.toBe(fence);
+  expect(paused.replica.fencingToken).not.toBe(fencingToken);
 });

@@ -1,4 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { Moving } from '../../../../src/core/view/agreed-view.ts';
+import { formatFailback, isTimeZone, parseFailback } from '../../../../src/core/view/failback.ts';
+import type { AdminAct, Policy } from '../../../../src/core/view/policy.ts';
+import { NO_POLICY } from '../../../../src/core/view/policy.ts';
 import {
   withActive,
   withAdmin,
@@ -7,10 +11,6 @@ import {
   withoutMove,
   withRelease,
 } from '../../../../src/core/view/policy-changes.ts';
-import type { Moving } from '../../../../src/core/view/agreed-view.ts';
-import { formatFailback, isTimeZone, parseFailback } from '../../../../src/core/view/failback.ts';
-import type { AdminAct, Policy } from '../../../../src/core/view/policy.ts';
-import { NO_POLICY } from '../../../../src/core/view/policy.ts';
 
 const act = (id: string, state: AdminAct['state']): AdminAct => ({
   id,

@@ -1,41 +1,45 @@
 import { describe, expect, test } from 'vitest';
-import type { Ballot, Opinion } from '../../../../src/core/view/health-report.ts';
-import { Reach } from '../../../../src/core/view/reachability.ts';
+import type { HealthReport, ReplicaReport } from '../../../../src/core/view/health-report.ts';
+import { Reachability } from '../../../../src/core/view/reachability.ts';
 import { DOWN, UP } from '../../../support/agreement.ts';
 import { anInstance, aView } from '../../../support/instances.ts';
 
-const says = (a: typeof UP): Opinion => ({ verdicts: { a, b: UP }, settled: true, idle: false });
+const says = (a: typeof UP): HealthReport => ({ verdicts: { a, b: UP }, settled: true, idle: false });
 const bothUp = aView(anInstance({ id: 'a' }), anInstance({ id: 'b' }));
-const PEERS = [{ replica: 'peer', opinion: says(UP) }];
+const PEERS = [{ replica: 'peer', report: says(UP) }];
 const ids = (some: Iterable<{ id: string }>): string[] => [...some].map(({ id }) => id);
 
 describe('what one replica cannot reach', () => {
   test('is what it alone calls down, and takes no new agents from here', () => {
-    const reach = new Reach(100);
-    reach.compare(bothUp, says(DOWN), PEERS);
-    expect([...reach.unreachable]).toEqual(['a']);
-    expect(ids(reach.candidates)).toEqual(['b']);
+    const reachability = new Reachability(100);
+    reachability.compare(bothUp, says(DOWN), PEERS);
+    expect([...reachability.unreachable]).toEqual(['a']);
+    expect(ids(reachability.candidates)).toEqual(['b']);
   });
 
   test('is not what all call down', () => {
-    const reach = new Reach(100);
-    reach.compare(aView(anInstance({ id: 'a', health: 'down' }), anInstance({ id: 'b' })), says(DOWN), PEERS);
-    expect([...reach.unreachable]).toEqual([]);
+    const reachability = new Reachability(100);
+    reachability.compare(
+      aView(anInstance({ id: 'a', health: 'down' }), anInstance({ id: 'b' })),
+      says(DOWN),
+      PEERS,
+    );
+    expect([...reachability.unreachable]).toEqual([]);
   });
 
   test('is nothing while it abstains', () => {
-    const reach = new Reach(100);
-    reach.compare(bothUp, says(DOWN), PEERS);
-    reach.compare(bothUp, undefined, PEERS);
-    expect([...reach.unreachable]).toEqual([]);
-    expect(ids(reach.candidates)).toEqual(['a', 'b']);
+    const reachability = new Reachability(100);
+    reachability.compare(bothUp, says(DOWN), PEERS);
+    reachability.compare(bothUp, undefined, PEERS);
+    expect([...reachability.unreachable]).toEqual([]);
+    expect(ids(reachability.candidates)).toEqual(['a', 'b']);
   });
 
   test('is cut off once it has been so without a break for long enough', () => {
-    const reach = new Reach(100);
+    const reachability = new Reachability(100);
     const at = (mono: number, a: typeof UP): [boolean, string[]] => {
-      reach.compare(bothUp, says(a), PEERS);
-      return [reach.tick(mono, true), [...reach.cutOff]];
+      reachability.compare(bothUp, says(a), PEERS);
+      return [reachability.tick(mono, true), [...reachability.cutOff]];
     };
     expect(at(0, DOWN)).toEqual([false, []]);
     expect(at(99, DOWN)).toEqual([false, []]);
@@ -48,20 +52,20 @@ describe('what one replica cannot reach', () => {
   });
 
   test.each([
-    ['no other replica reaches it', [{ replica: 'peer', opinion: says(DOWN) }], true],
+    ['no other replica reaches it', [{ replica: 'peer', report: says(DOWN) }], true],
     ['the others abstain, or what they say is not agreed', [], true],
     ['its lease is over', PEERS, false],
   ] as const)('is not cut off while %s, and its time starts again after that', (_, others, hasLease) => {
-    const reach = new Reach(100);
-    const at = (mono: number, peers: readonly Ballot[], held: boolean): string[] => {
-      reach.compare(bothUp, says(DOWN), peers);
-      reach.tick(mono, held);
-      return [...reach.cutOff];
+    const reachability = new Reachability(100);
+    const at = (mono: number, peers: readonly ReplicaReport[], held: boolean): string[] => {
+      reachability.compare(bothUp, says(DOWN), peers);
+      reachability.tick(mono, held);
+      return [...reachability.cutOff];
     };
     expect(at(0, PEERS, true)).toEqual([]);
-    expect(reach.nextCutOffAt).toBe(100);
+    expect(reachability.nextCutOffAt).toBe(100);
     expect(at(200, others, hasLease)).toEqual([]);
-    expect(reach.nextCutOffAt).toBe(Number.POSITIVE_INFINITY);
+    expect(reachability.nextCutOffAt).toBe(Number.POSITIVE_INFINITY);
     expect(at(210, PEERS, true)).toEqual([]);
     expect(at(309, PEERS, true)).toEqual([]);
     expect(at(310, PEERS, true)).toEqual(['a']);

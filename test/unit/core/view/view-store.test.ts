@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import type { SyncReply } from '../../../../src/core/view/view-store.ts';
-import { epochOf, Ledger } from '../../../../src/core/view/view-store.ts';
+import { checkRoute, wayToBind } from '../../../../src/core/route.ts';
+import type { HealthReport, Verdict } from '../../../../src/core/view/health-report.ts';
 import type { PoolRules } from '../../../../src/core/view/next-view.ts';
-import type { Opinion, Verdict } from '../../../../src/core/view/health-report.ts';
 import { Replica } from '../../../../src/core/view/replica.ts';
 import type { ReplicaOptions } from '../../../../src/core/view/replica-options.ts';
-import { judge, wayToBind } from '../../../../src/core/route.ts';
+import type { SyncReply } from '../../../../src/core/view/view-store.ts';
+import { epochOf, ViewStore } from '../../../../src/core/view/view-store.ts';
 
 const LEASE = 3_000;
 const JOIN = 1_000;
@@ -30,7 +30,7 @@ const OPTIONS: Omit<ReplicaOptions, 'id' | 'newId'> = {
 };
 
 const verdict = (health: 'up' | 'down'): Verdict => ({ health, incarnation: '', emptyAt: 0 });
-const says = (a: 'up' | 'down', b: 'up' | 'down' = 'up'): Opinion => ({
+const says = (a: 'up' | 'down', b: 'up' | 'down' = 'up'): HealthReport => ({
   verdicts: { a: verdict(a), b: verdict(b) },
   settled: true,
   idle: false,
@@ -40,7 +40,7 @@ const says = (a: 'up' | 'down', b: 'up' | 'down' = 'up'): Opinion => ({
 class Cluster {
   now = 1_000_000;
   life = 'L1';
-  readonly ledger = new Ledger({ leaseMs: LEASE, joinMs: JOIN });
+  readonly viewStore = new ViewStore({ leaseMs: LEASE, joinMs: JOIN });
   #ids = 0;
 
   replica(id: string, options: Partial<ReplicaOptions> = {}): Replica {
@@ -64,16 +64,16 @@ class Cluster {
   /** One exchange with the ledger, after which the replica's bindings are written back. */
   sync(replica: Replica): SyncReply {
     const request = replica.request(this.moment);
-    const reply = this.ledger.sync(request, this.life, this.now);
+    const reply = this.viewStore.sync(request, this.life, this.now);
     replica.accept(request, reply, this.moment);
-    if (!replica.isRestored) replica.restored(reply.life);
+    if (!replica.isRestored) replica.restored(reply.storeGeneration);
     return reply;
   }
 
   /** Proposes what the replica sees a reason for, if anything, and tells whether it was taken. */
   propose(replica: Replica): boolean {
     const proposal = replica.proposal(() => undefined);
-    if (proposal === undefined || !this.ledger.propose(proposal, this.life, this.now)) return false;
+    if (proposal === undefined || !this.viewStore.propose(proposal, this.life, this.now)) return false;
     replica.proposed(proposal.view, this.moment);
     return true;
   }
@@ -110,7 +110,7 @@ class Cluster {
   target(replica: Replica): string | undefined {
     const { active, instances } = replica.view;
     const incarnation = instances.get(active)?.incarnation ?? '';
-    const verdictOf = judge(replica, { instance: active, incarnation }, this.now, this.now);
+    const verdictOf = checkRoute(replica, { instance: active, incarnation }, this.now, this.now);
     return verdictOf === 'forward' ? active : undefined;
   }
 }
@@ -177,7 +177,7 @@ describe('a new view', () => {
     expect(cluster.target(g2)).toBe('a');
     expect(cluster.sync(g1).effective).toBe(false);
     expect(cluster.target(g1)).toBeUndefined();
-    expect(g1.fence).toBe('');
+    expect(g1.fencingToken).toBe('');
     // g2 hears of it, and stops; its acknowledgement puts it into effect.
     cluster.sync(g2);
     expect(cluster.target(g2)).toBeUndefined();
@@ -203,7 +203,7 @@ describe('a new view', () => {
 
   test('does not wait for one who has taken his leave', () => {
     const { cluster, g1 } = twoGateways();
-    cluster.ledger.leave('g2');
+    cluster.viewStore.leave('g2');
     g1.vote(says('down'));
     cluster.settle(g1);
     expect(cluster.target(g1)).toBe('b');
@@ -217,7 +217,7 @@ describe('a new view', () => {
     expect([cluster.propose(g1), cluster.propose(g2)]).toEqual([true, false]);
     cluster.settle(g1, g2);
     expect([g1.agreed.epoch, g2.agreed.id]).toEqual([before + 1, g1.agreed.id]);
-    const events = cluster.ledger.events.filter(({ epoch }) => epoch === before + 1);
+    const events = cluster.viewStore.events.filter(({ epoch }) => epoch === before + 1);
     expect(events.map(({ kind, instance, by }) => `${kind} ${instance} ${by}`)).toEqual([
       'down a g1',
       'active b g1',
@@ -266,39 +266,43 @@ describe('a store that has lost what was written last', () => {
     cluster.settle(g1, g2);
     const { epoch, id } = g1.agreed;
 
-    const emptied = new Ledger({ leaseMs: LEASE, joinMs: JOIN });
-    Object.assign(cluster, { ledger: emptied, life: 'L2' });
+    const emptied = new ViewStore({ leaseMs: LEASE, joinMs: JOIN });
+    Object.assign(cluster, { viewStore: emptied, life: 'L2' });
     cluster.settle(g1, g2);
     // It waits for whoever might hold a lease still; those who do hold one go on meanwhile.
-    expect([g1.agreed.id, g1.fence]).toEqual([id, '']);
+    expect([g1.agreed.id, g1.fencingToken]).toEqual([id, '']);
     expect([g1, g2].map((replica) => cluster.target(replica))).toEqual(['b', 'b']);
     expect(wayToBind(g1, cluster.now, cluster.now)).toBe('wait');
     cluster.pass(LEASE, g1, g2);
     expect([g1.agreed.epoch, g2.agreed.id]).toEqual([epoch, id]);
-    expect(epochOf(g1.fence)).toBe(epoch);
+    expect(epochOf(g1.fencingToken)).toBe(epoch);
   });
 
   test('keeps what operators decided, as long as one replica knows it', () => {
     const { cluster, g1, g2 } = twoGateways();
-    const policy = { ...g1.heard.policy, version: 1, failback: { kind: 'immediate' as const } };
-    cluster.ledger.decree({ base: 0, policy, events: [] }, cluster.life, cluster.now);
+    const policy = { ...g1.lastSync.policy, version: 1, failback: { kind: 'immediate' as const } };
+    cluster.viewStore.commitPolicy({ base: 0, policy, events: [] }, cluster.life, cluster.now);
     cluster.sync(g1);
-    Object.assign(cluster, { ledger: new Ledger({ leaseMs: LEASE, joinMs: JOIN }), life: 'L2' });
+    Object.assign(cluster, { viewStore: new ViewStore({ leaseMs: LEASE, joinMs: JOIN }), life: 'L2' });
     cluster.sync(g2);
-    expect([g1.heard.policy.version, g2.heard.policy.version]).toEqual([1, 0]);
+    expect([g1.lastSync.policy.version, g2.lastSync.policy.version]).toEqual([1, 0]);
     cluster.pass(LEASE, g1, g2);
-    expect([g1.heard.policy, g2.heard.policy, cluster.ledger.state.policy]).toEqual([policy, policy, policy]);
-    expect(g1.fence).not.toBe('');
+    expect([g1.lastSync.policy, g2.lastSync.policy, cluster.viewStore.state.policy]).toEqual([
+      policy,
+      policy,
+      policy,
+    ]);
+    expect(g1.fencingToken).not.toBe('');
   });
 
   test('opens as soon as all whom it remembers were heard', () => {
     const { cluster, g1, g2 } = twoGateways();
     cluster.life = 'L2';
     cluster.sync(g1);
-    expect(cluster.sync(g1)).toMatchObject({ open: false, granted: true, fence: '' });
+    expect(cluster.sync(g1)).toMatchObject({ open: false, granted: true, fencingToken: '' });
     cluster.sync(g2);
     expect(cluster.sync(g2).open).toBe(true);
-    expect(cluster.sync(g1).fence).not.toBe('');
+    expect(cluster.sync(g1).fencingToken).not.toBe('');
   });
 
   test('gives no fence to one whose bindings are not written back', () => {
@@ -308,7 +312,7 @@ describe('a store that has lost what was written last', () => {
     cluster.life = 'L2';
     cluster.now += 1_000;
     const request = g1.request(cluster.moment);
-    expect(cluster.ledger.sync(request, 'L2', cluster.now).open).toBe(false);
+    expect(cluster.viewStore.sync(request, 'L2', cluster.now).open).toBe(false);
   });
 
   test('never goes back to an epoch that somebody has seen', () => {
@@ -316,8 +320,8 @@ describe('a store that has lost what was written last', () => {
     for (const replica of [g1, g2]) replica.vote(says('down'));
     cluster.settle(g1, g2);
     const seen = g1.agreed.epoch;
-    const emptied = new Ledger({ leaseMs: LEASE, joinMs: JOIN });
-    Object.assign(cluster, { ledger: emptied, life: 'L2' });
+    const emptied = new ViewStore({ leaseMs: LEASE, joinMs: JOIN });
+    Object.assign(cluster, { viewStore: emptied, life: 'L2' });
     const g3 = cluster.replica('g3');
     cluster.begin(g3);
     expect(g3.agreed.epoch).toBeLessThanOrEqual(seen);
@@ -418,7 +422,7 @@ describe('a replica without the store', () => {
     expect(ways()).toEqual(['storeless', 'storeless']);
     // What it knows has to be written back before it gets a lease; known agents are served meanwhile.
     const request = g1.request(cluster.moment);
-    g1.accept(request, cluster.ledger.sync(request, cluster.life, cluster.now), cluster.moment);
+    g1.accept(request, cluster.viewStore.sync(request, cluster.life, cluster.now), cluster.moment);
     expect(ways()).toEqual(['storeless', 'wait']);
     failBesideOther();
     expect(ways()).toEqual(['storeless', 'storeless']);
@@ -489,8 +493,8 @@ test('an instance that others have configured is nowhere to send to, and moves n
   const [g1, g2] = [cluster.replica('g1', { rules: more }), cluster.replica('g2', { rules: fewer })];
   cluster.begin(g1, g2);
   const bound = { instance: 'b', incarnation: '' };
-  expect(judge(g1, bound, cluster.now, cluster.now)).toBe('forward');
-  expect(judge(g2, bound, cluster.now, cluster.now)).toBe('cut-off');
+  expect(checkRoute(g1, bound, cluster.now, cluster.now)).toBe('forward');
+  expect(checkRoute(g2, bound, cluster.now, cluster.now)).toBe('cut-off');
   expect(g2.candidates.map(({ id }) => id)).toEqual(['a']);
 });
 
@@ -502,8 +506,8 @@ test('gateways of different configurations make views by the rules that they agr
   ];
   cluster.begin(any, all);
   const rules = { quorum: 'any' as const, quarantines: false, countsLives: false };
-  const policy = { ...any.heard.policy, version: 1, rules };
-  cluster.ledger.decree({ base: 0, policy, events: [] }, cluster.life, cluster.now);
+  const policy = { ...any.lastSync.policy, version: 1, rules };
+  cluster.viewStore.commitPolicy({ base: 0, policy, events: [] }, cluster.life, cluster.now);
   any.vote(says('down'));
   cluster.settle(any, all);
   const { epoch, instances } = any.agreed;
@@ -540,22 +544,22 @@ describe('an instance that one replica alone cannot reach', () => {
     cluster.now += 1_750;
     expect(g1.tick(cluster.moment)).toBe(true);
     const bound = { instance: 'a', incarnation: '' };
-    expect(judge(g1, bound, cluster.now, cluster.now)).toBe('cut-off');
-    expect(judge(g2, bound, cluster.now, cluster.now)).toBe('forward');
+    expect(checkRoute(g1, bound, cluster.now, cluster.now)).toBe('cut-off');
+    expect(checkRoute(g2, bound, cluster.now, cluster.now)).toBe('forward');
   });
 });
 
 test('a policy is written by compare-and-set on its version, and not while one may be missing', () => {
   const cluster = new Cluster();
-  const { ledger, life } = cluster;
-  const policy = { ...ledger.state.policy, version: 1 };
+  const { viewStore, life } = cluster;
+  const policy = { ...viewStore.state.policy, version: 1 };
   const decree = { base: 0, policy, events: [] };
-  expect(ledger.decree(decree, life, cluster.now)).toBe(false);
+  expect(viewStore.commitPolicy(decree, life, cluster.now)).toBe(false);
   cluster.begin(cluster.replica('g1'));
-  expect(ledger.decree(decree, 'another', cluster.now)).toBe(false);
-  expect(ledger.decree(decree, life, cluster.now)).toBe(true);
-  expect(ledger.decree(decree, life, cluster.now)).toBe(false);
-  expect(ledger.state.policy.version).toBe(1);
+  expect(viewStore.commitPolicy(decree, 'another', cluster.now)).toBe(false);
+  expect(viewStore.commitPolicy(decree, life, cluster.now)).toBe(true);
+  expect(viewStore.commitPolicy(decree, life, cluster.now)).toBe(false);
+  expect(viewStore.state.policy.version).toBe(1);
 });
 
 describe('a clock of the store that is set', () => {
@@ -566,18 +570,18 @@ describe('a clock of the store that is set', () => {
     // The replicas' own clocks go on as before.
     const sync = (replica: Replica): SyncReply => {
       const request = replica.request(cluster.moment);
-      const reply = cluster.ledger.sync(request, cluster.life, cluster.now + ahead);
+      const reply = cluster.viewStore.sync(request, cluster.life, cluster.now + ahead);
       replica.accept(request, reply, cluster.moment);
       return reply;
     };
     // It hears one of them again and again, and waits for the other.
     for (let s = 0; s < 3; s += 1) {
-      expect(sync(g1)).toMatchObject({ open: false, granted: true, replicas: 2, fence: '' });
+      expect(sync(g1)).toMatchObject({ open: false, granted: true, replicas: 2, fencingToken: '' });
       cluster.now += 10;
     }
     const view = { ...g1.agreed, epoch: g1.agreed.epoch + 1, id: 'next' };
     const proposal = { replica: 'g1', base: g1.agreed.id, view, events: [] };
-    expect(cluster.ledger.propose(proposal, cluster.life, cluster.now + ahead)).toBe(false);
+    expect(cluster.viewStore.propose(proposal, cluster.life, cluster.now + ahead)).toBe(false);
     expect([g1, g2].map((replica) => cluster.target(replica))).toEqual(['a', 'a']);
     sync(g2);
     expect(sync(g1)).toMatchObject({ open: true, granted: true });
@@ -588,7 +592,7 @@ describe('a clock of the store that is set', () => {
     cluster.now -= 3_600_000;
     cluster.settle(g1, g2);
     expect(cluster.sync(g1)).toMatchObject({ open: true, granted: true, replicas: 2 });
-    cluster.ledger.leave('g2');
+    cluster.viewStore.leave('g2');
     g1.vote(says('down'));
     cluster.settle(g1);
     expect(g1.agreed.active).toBe('b');
@@ -628,7 +632,7 @@ test('a ledger waits for a live replica that has much to write back, but not for
   cluster.life = 'L2';
   const sync = (replica: Replica): SyncReply => {
     const request = replica.request(cluster.moment);
-    const reply = cluster.ledger.sync(request, cluster.life, cluster.now);
+    const reply = cluster.viewStore.sync(request, cluster.life, cluster.now);
     replica.accept(request, reply, cluster.moment);
     return reply;
   };

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { StaleView } from '../../../../src/core/ports.ts';
-import { StoreDesk } from '../../../../src/process/ipc/embedded-store-server.ts';
+import { EmbeddedStoreServer } from '../../../../src/process/ipc/embedded-store-server.ts';
 import { FencedStore } from '../../../support/fenced-store.ts';
 
 const USER = { kind: 'user', value: 'U' } as const;
@@ -11,8 +11,8 @@ test('a worker that acts on another view than the controller changes nothing in 
   // It would take whatever the worker bears.
   const store = new FencedStore(() => 'of-worker');
   const told: unknown[] = [];
-  const desk = new StoreDesk(
-    new Map([['ici', { store, fence: () => holds, epoch: () => 1 }]]),
+  const desk = new EmbeddedStoreServer(
+    new Map([['ici', { store, fencingToken: () => holds, epoch: () => 1 }]]),
     (_, news) => void told.push(news),
   );
   const claim = () => desk.storeClaim('ici', [USER], AT_A, 'of-worker');

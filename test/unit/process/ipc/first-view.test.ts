@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { PoolBulletin, ToWorker } from '../../../../src/process/ipc/messages.ts';
+import type { RoutingStateUpdate, ToWorker } from '../../../../src/process/ipc/messages.ts';
 import { RemoteCoordinator } from '../../../../src/process/ipc/remote-coordinator.ts';
-import type { Guide } from '../../../../src/process/ipc/workers.ts';
+import type { CoordinatorPort } from '../../../../src/process/ipc/workers.ts';
 import { Workers } from '../../../../src/process/ipc/workers.ts';
 import { aSnapshot } from '../../../support/snapshots.ts';
 
@@ -18,14 +18,14 @@ function toldBy(...pools: readonly string[]): ToWorker[] {
     onGone: () => undefined,
     onHello: () => undefined,
   });
-  for (const pool of pools) workers.guide(pool, aGuide(pool));
+  for (const pool of pools) workers.addPool(pool, aGuide(pool));
   workers.started('worker-1');
   workers.take('worker-1', { kind: 'hello', knowledge: new Map(), totals: undefined });
   workers.close();
   return told;
 }
 
-function aGuide(pool: string): Guide {
+function aGuide(pool: string): CoordinatorPort {
   return {
     snapshot: aSnapshot({ leaseEnd: { mono: performance.now() + 60_000, wall: Date.now() + 60_000 } }, pool),
     confirm: () => undefined,
@@ -33,7 +33,7 @@ function aGuide(pool: string): Guide {
     renew: async () => undefined,
     storeFailed: async () => undefined,
     counts: () => new Map(),
-    knowledge: () => ({}) as PoolBulletin['knowledge'],
+    knowledge: () => ({}) as RoutingStateUpdate['knowledge'],
   };
 }
 
@@ -52,7 +52,7 @@ function aWaiting(): { hears: (told: readonly ToWorker[]) => Promise<boolean> } 
   return {
     hears: async (told) => {
       for (const message of told) {
-        if (message.kind === 'pools') coordinator.guidedIn(message.pools);
+        if (message.kind === 'pools') coordinator.setPools(message.pools);
         else if (message.kind === 'bulletin') coordinator.apply(message);
       }
       await Promise.resolve();

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import type { PoolBulletin } from '../../../../src/process/ipc/messages.ts';
+import type { RoutingStateUpdate } from '../../../../src/process/ipc/messages.ts';
 import { RemoteCoordinator } from '../../../../src/process/ipc/remote-coordinator.ts';
 import { aSnapshot } from '../../../support/snapshots.ts';
 
@@ -14,8 +14,10 @@ test('a worker acts on a view, then reads what has arrived, then gives up reques
     onSuspect: () => undefined,
     controller: { renew: async () => undefined, storeFailed: async () => undefined },
   });
-  coordinator.beforeAdopting('ici', () => order.push(`gave up in ${coordinator.standing('ici').view.epoch}`));
-  const bulletin = (epoch: number): PoolBulletin => ({
+  coordinator.beforeAdopting('ici', () =>
+    order.push(`gave up in ${coordinator.routingState('ici').view.epoch}`),
+  );
+  const bulletin = (epoch: number): RoutingStateUpdate => ({
     kind: 'bulletin',
     pool: 'ici',
     standing: aSnapshot(
@@ -24,11 +26,11 @@ test('a worker acts on a view, then reads what has arrived, then gives up reques
       epoch,
     ),
     counts: new Map(),
-    knowledge: {} as PoolBulletin['knowledge'],
+    knowledge: {} as RoutingStateUpdate['knowledge'],
   });
 
   coordinator.apply(bulletin(1));
-  expect(coordinator.standing('ici').view.epoch).toBe(1);
+  expect(coordinator.routingState('ici').view.epoch).toBe(1);
   expect(order).toEqual([]);
   await turn();
   expect(order).toEqual(['gave up in 1', 'adopted 1.x']);

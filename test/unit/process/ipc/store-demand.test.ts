@@ -4,7 +4,7 @@ import { demandStore } from '../../../../src/process/ipc/store-demand.ts';
 const pool = (mode: 'sticky' | 'failover', placesAlone: boolean) => ({
   name: 'ici',
   mode,
-  standing: { placesAlone },
+  routingState: { placesAlone },
 });
 const worker = { id: 'worker-1', pid: 1_001, startedAt: 0 } as const;
 const AWAY = [pool('sticky', true)];

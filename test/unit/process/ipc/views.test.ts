@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { StandingSnapshot } from '../../../../src/core/view/routing-state-copy.ts';
-import type { PoolBulletin, ToController, ToWorker } from '../../../../src/process/ipc/messages.ts';
+import type { RoutingStateSnapshot } from '../../../../src/core/view/routing-state-copy.ts';
+import type { RoutingStateUpdate, ToController, ToWorker } from '../../../../src/process/ipc/messages.ts';
 import { RemoteCoordinator } from '../../../../src/process/ipc/remote-coordinator.ts';
 import { Workers } from '../../../../src/process/ipc/workers.ts';
 import { aSnapshot } from '../../../support/snapshots.ts';
@@ -10,7 +10,7 @@ import { aSnapshot } from '../../../support/snapshots.ts';
 const LEASE_MS = 3_000;
 const FAR_MS = 3_600_000;
 
-let snapshot: StandingSnapshot;
+let snapshot: RoutingStateSnapshot;
 /** The views of which the controller was told that no worker acts on another one. */
 let confirmed: string[];
 let told: ToWorker[];
@@ -39,7 +39,7 @@ function aController(): Workers {
 }
 
 function direct(one: Workers): void {
-  one.guide('ici', {
+  one.addPool('ici', {
     get snapshot() {
       return snapshot;
     },
@@ -48,7 +48,7 @@ function direct(one: Workers): void {
     renew: async () => undefined,
     storeFailed: async () => undefined,
     counts: () => new Map(),
-    knowledge: () => ({}) as PoolBulletin['knowledge'],
+    knowledge: () => ({}) as RoutingStateUpdate['knowledge'],
   });
 }
 
@@ -62,12 +62,12 @@ function says(message: ToController): void {
 }
 
 /** The view of an epoch under a lease that ends in so many milliseconds. */
-function ending(monoMs: number, wallMs = monoMs, epoch = 1): StandingSnapshot {
+function ending(monoMs: number, wallMs = monoMs, epoch = 1): RoutingStateSnapshot {
   const leaseEnd = { mono: performance.now() + monoMs, wall: Date.now() + wallMs };
   return aSnapshot({ leaseEnd }, 'ici', epoch);
 }
 
-function publish(next: StandingSnapshot): void {
+function publish(next: RoutingStateSnapshot): void {
   snapshot = next;
   confirmed = [];
   workers.publish('ici');
@@ -132,8 +132,8 @@ describe('a bulletin', () => {
       onSuspect: () => undefined,
       controller: { renew: async () => undefined, storeFailed: async () => undefined },
     });
-    coordinator.apply(told.at(-1) as PoolBulletin);
-    return coordinator.standing('ici').modeAt(performance.now() + ms, Date.now());
+    coordinator.apply(told.at(-1) as RoutingStateUpdate);
+    return coordinator.routingState('ici').modeAt(performance.now() + ms, Date.now());
   }
 
   test('may be acted on until the lease ends by the monotonic clock, whatever the wall clock says', () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { Workers } from '../../../../src/process/ipc/workers.ts';
 import { Channel } from '../../../../src/process/channel.ts';
+import { Workers } from '../../../../src/process/ipc/workers.ts';
 import type { LiveChild, ToChild, WorkerId } from '../../../../src/process/messages.ts';
 
 const worker = (id: WorkerId): LiveChild => ({ id, pid: 1, startedAt: 0 });
