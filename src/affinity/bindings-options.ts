@@ -3,7 +3,7 @@ import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { AffinityStore } from '../core/ports.ts';
 import type { BindingCache } from './binding-cache.ts';
-import type { StoreOutcome } from './timed.ts';
+import type { StoreOutcome } from './store-outcome.ts';
 
 /** How a request came by its binding; the `decision` of logs and metrics. */
 export type Decision = 'bound' | 'claimed' | 'rebound' | 'storeless';

@@ -8,15 +8,15 @@ import { isCurrent } from '../core/route.ts';
 import type { ClaimTrouble } from '../core/view/claim-watch.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import { epochOf } from '../core/view/view-store.ts';
-import { DegradedDecisions } from './alone.ts';
-import { Answers } from './answers.ts';
 import type { BindingCache, CachedBinding, Confirmation } from './binding-cache.ts';
 import type { BindingsOptions, Bound } from './bindings-options.ts';
 import { CacheWarmer } from './cache-warmer.ts';
 import { findFor, leading, passedOver } from './claimed-names.ts';
-import { LateClaims } from './late-claims.ts';
+import { DegradedDecisions } from './degraded-decisions.ts';
 import { RecentInvalidations } from './recent-invalidations.ts';
+import { Answers } from './store-monitor.ts';
 import { storedKey } from './stored-name.ts';
+import { LateClaims } from './timed-out-claims.ts';
 import { WriteBack } from './write-back.ts';
 import { WriteBackQueue } from './write-back-queue.ts';
 

@@ -1,7 +1,7 @@
 import { StoreUnavailable } from '../core/ports.ts';
 import type { AgreedView, PoolEvent } from '../core/view/agreed-view.ts';
-import { withAgreed } from '../core/view/configured.ts';
 import type { LastSync } from '../core/view/last-sync.ts';
+import { withAgreed } from '../core/view/legacy-policy.ts';
 import type { Policy } from '../core/view/policy.ts';
 import type { PolicyRequest } from '../core/view/view-store.ts';
 

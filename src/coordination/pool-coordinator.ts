@@ -17,9 +17,9 @@ import { facets, snapshotOf } from '../core/view/routing-state-copy.ts';
 import type { Unanswered } from '../core/view/store-outage.ts';
 import type { View } from '../core/view/view.ts';
 import type { LoggedEvent, SyncReply, SyncRequest } from '../core/view/view-store.ts';
+import { waitFor } from './answer-deadline.ts';
 import type { PoolCoordinatorOptions } from './coordinator-options.ts';
-import { DriftNews } from './drift-news.ts';
-import { waitFor } from './patience.ts';
+import { DriftNews } from './drift-reporter.ts';
 import { PolicyWriter } from './policy-writer.ts';
 
 const RETRY_MS = 100;

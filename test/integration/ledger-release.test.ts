@@ -7,7 +7,7 @@ import { viewId } from '../../src/core/view/view-store.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { uniquePrefix } from '../contract/affinity-store.ts';
-import { letOpen, OPINION, policyOf, TIMES, viewOf } from '../contract/ledger-client.ts';
+import { letOpen, OPINION, policyOf, TIMES, viewOf } from '../contract/view-store-client.ts';
 import { startBareReplica } from '../support/bare-replica.ts';
 import { eventually } from '../support/eventually.ts';
 import { scriptsOfLastRelease } from '../support/last-release.ts';

@@ -10,7 +10,7 @@ import { StoreUnavailable } from '../../src/core/ports.ts';
 import type { RedisConnection, RedisConnectionOptions, RedisLink } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { at, session, user } from '../contract/affinity-store.ts';
-import { eventOf, policyOf } from '../contract/ledger-client.ts';
+import { eventOf, policyOf } from '../contract/view-store-client.ts';
 import { eventually } from '../support/eventually.ts';
 import { setFence } from '../support/fence.ts';
 import { request } from '../support/ledger-requests.ts';

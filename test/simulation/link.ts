@@ -1,4 +1,4 @@
-import type { Patience } from '../../src/coordination/patience.ts';
+import type { Patience } from '../../src/coordination/answer-deadline.ts';
 import type { Random } from '../../src/simulator/random.ts';
 import type { Host } from './host.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -68,7 +68,7 @@ export class Link {
     this.#random = random;
   }
 
-  /** Calls either `onReply` or `onFail`, once, unless the host dies before. `patience` is that of `coordination/patience.ts`. */
+  /** Calls either `onReply` or `onFail`, once, unless the host dies before. `patience` is that of `coordination/answer-deadline.ts`. */
   ask<C extends Command>(
     host: Host,
     command: C,

@@ -3,9 +3,9 @@ import { RedisViewStore } from '../../src/coordination/redis/view-store.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { poolKey } from '../../src/redis/keys.ts';
 import { uniquePrefix } from '../contract/affinity-store.ts';
-import type { LedgerTimes, OpenLedger } from '../contract/ledger-client.ts';
-import { letOpen, viewOf } from '../contract/ledger-client.ts';
-import type { ComparableLedger } from '../contract/ledger-model.ts';
+import type { LedgerTimes, OpenLedger } from '../contract/view-store-client.ts';
+import { letOpen, viewOf } from '../contract/view-store-client.ts';
+import type { ComparableLedger } from '../contract/view-store-model.ts';
 import { request } from './ledger-requests.ts';
 
 const POOL = 'crm';

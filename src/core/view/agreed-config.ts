@@ -1,7 +1,7 @@
 import type { AdminState, InstanceId } from '../instance.ts';
 import type { Quorum, ReplicaReport } from './health-report.ts';
+import { perPair } from './memoize.ts';
 import type { PoolRules } from './next-view.ts';
-import { perPair } from './per-pair.ts';
 import type { AgreedRules, Failback } from './policy.ts';
 import type { Fit } from './view.ts';
 

@@ -4,7 +4,6 @@ import { partsOf } from './agreed-config.ts';
 import type { AgreedView, PoolEvent } from './agreed-view.ts';
 import { NO_VIEW } from './agreed-view.ts';
 import { ClaimWatch } from './claim-watch.ts';
-import { Effect } from './effect.ts';
 import type { HealthReport } from './health-report.ts';
 import type { LastSync } from './last-sync.ts';
 import { afterSync, countedReports, NO_SYNC } from './last-sync.ts';
@@ -19,6 +18,7 @@ import type { Unanswered } from './store-outage.ts';
 import { StoreOutage } from './store-outage.ts';
 import type { View } from './view.ts';
 import { viewAfter } from './view-after.ts';
+import { Effect } from './view-effect.ts';
 import type { ProposeRequest, SyncReply, SyncRequest } from './view-store.ts';
 
 // Requests are numbered by the clock, so that the next process of this replica goes on from there.

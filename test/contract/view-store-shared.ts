@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ViewStoreClient } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
 import { request } from '../support/ledger-requests.ts';
-import type { OpenLedger, OpenLedgerWith } from './ledger-client.ts';
-import { letOpen, numbered, OPINION, policyOf, TIMES, viewOf } from './ledger-client.ts';
+import type { OpenLedger, OpenLedgerWith } from './view-store-client.ts';
+import { letOpen, numbered, OPINION, policyOf, TIMES, viewOf } from './view-store-client.ts';
 
 /** What every ledger must do that can begin another life, or be shared by several processes. */
 export function sharedLedgerContract(name: string, open: OpenLedgerWith): void {

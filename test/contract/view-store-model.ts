@@ -6,8 +6,8 @@ import { NO_VIEW } from '../../src/core/view/agreed-view.ts';
 import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
 import { ViewStore } from '../../src/core/view/view-store.ts';
 import { nextSeq, request } from '../support/ledger-requests.ts';
-import type { LedgerTimes } from './ledger-client.ts';
-import { eventOf, OPINION, policyOf, TIMES, viewOf } from './ledger-client.ts';
+import type { LedgerTimes } from './view-store-client.ts';
+import { eventOf, OPINION, policyOf, TIMES, viewOf } from './view-store-client.ts';
 
 /** An empty ledger that can be held against the reference step by step. */
 export interface ComparableLedger {

@@ -1,7 +1,7 @@
 import { StoreUnavailable, wasLate } from '../core/ports.ts';
 import type { ClaimTrouble } from '../core/view/claim-watch.ts';
 import type { BindingsEvents } from './bindings-options.ts';
-import { timed } from './timed.ts';
+import { timed } from './store-outcome.ts';
 
 // Reads may be answered where writes are refused: that they are tells nothing so soon after a write that was.
 const UNCLEAR_MS = 1_000;
