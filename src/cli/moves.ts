@@ -1,6 +1,6 @@
 import type { InstanceStatus, PoolStatus } from '../admin/status.ts';
-import type { Rebinds } from '../config/applies.ts';
 import type { Change } from '../config/changes.ts';
+import type { Rebinds } from '../config/restarts.ts';
 import type { Config, InstanceConfig, PoolConfig } from '../config/schema.ts';
 
 /** Agents of one instance who would have to go elsewhere. */

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { OptionPath, Rebinds, Restart } from './applies.ts';
-import { APPLIES } from './applies.ts';
 import { effectiveOption } from './effective.ts';
-import type { OptionNode } from './option.ts';
+import type { Applies, OptionNode } from './option.ts';
+import type { Rebinds, Restart } from './restarts.ts';
+import { RESTARTS } from './restarts.ts';
 import type { Config } from './schema.ts';
 import { OPTIONS } from './schema.ts';
 import { isRecord } from './tree.ts';
@@ -31,18 +31,18 @@ export interface Reload {
 
 interface Difference {
   readonly path: string;
-  /** The same as the reference has it, such as `pools[].instances[].weight`. */
-  readonly option: string;
   readonly schema: OptionNode;
+  /** What the schema says of it, or of the list for an entry; `undefined` for a section that is always there. */
+  readonly applies: Applies | undefined;
   readonly before: unknown;
   readonly after: unknown;
 }
 
 /** What is different, in the order of the reference; what is gone comes after what is there. */
 export function changesBetween(before: Config, after: Config): Change[] {
-  return [...sectionDifferences(OPTIONS, before, after, '', '')].map((difference) => {
-    const { path, option, schema } = difference;
-    const obstacle = obstacleTo(option, before, after);
+  return [...sectionDifferences(OPTIONS, before, after, '')].map((difference) => {
+    const { path, schema } = difference;
+    const obstacle = obstacleTo(difference, before, after);
     return {
       path,
       before: shown(schema, difference.before),
@@ -76,36 +76,35 @@ function* sectionDifferences(
   before: object,
   after: object,
   path: string,
-  option: string,
 ): Generator<Difference> {
   for (const [key, member] of Object.entries(schema.properties ?? {})) {
     const [was, is] = [before, after].map((section) => (section as Record<string, unknown>)[key]);
     yield* differences({
+      path: path === '' ? key : `${path}.${key}`,
       schema: member,
+      applies: member.applies,
       before: was,
       after: is,
-      path: joined(path, key),
-      option: joined(option, key),
     });
   }
 }
 
 function* differences(difference: Difference): Generator<Difference> {
-  const { schema, before, after, path, option } = difference;
+  const { path, schema, applies, before, after } = difference;
   // Frozen, plain and without cycles; what is written with other units resolves to the same.
   if (isDeepStrictEqual(before, after)) return;
   if (schema.type === 'object' && isRecord(before) && isRecord(after)) {
-    yield* sectionDifferences(schema, before, after, path, option);
+    yield* sectionDifferences(schema, before, after, path);
   } else if (isListOfSections(schema, before) && isListOfSections(schema, after)) {
     const were = byName(before);
     const are = byName(after);
     for (const name of new Set([...are.keys(), ...were.keys()])) {
       yield* differences({
+        path: `${path}[${name}]`,
         schema: schema.items ?? {},
+        applies,
         before: were.get(name),
         after: are.get(name),
-        path: `${path}[${name}]`,
-        option: `${option}[]`,
       });
     }
   } else {
@@ -127,10 +126,11 @@ function byName(entries: readonly object[]): Map<string, object> {
   );
 }
 
-function obstacleTo(option: string, before: Config, after: Config): Restart | undefined {
-  const rule = APPLIES[option as OptionPath];
-  if (rule === 'reload' || rule.unless?.(before, after) === true) return undefined;
-  return rule;
+function obstacleTo({ path, applies }: Difference, before: Config, after: Config): Restart | undefined {
+  if (applies === undefined) throw new Error(`the schema does not say how a change of ${path} applies`);
+  if (applies === 'reload') return undefined;
+  const restart = RESTARTS[applies];
+  return restart.unless?.(before, after) === true ? undefined : restart;
 }
 
 function shown(schema: OptionNode, value: unknown): unknown {
@@ -139,8 +139,4 @@ function shown(schema: OptionNode, value: unknown): unknown {
 
 function valueText(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
-function joined(path: string, key: string): string {
-  return path === '' ? key : `${path}.${key}`;
 }

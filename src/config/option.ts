@@ -1,4 +1,4 @@
-import type { TProperties, TSchemaOptions } from 'typebox';
+import type { TProperties, TSchema, TSchemaOptions } from 'typebox';
 import Type from 'typebox';
 import { LONGEST_TIMER_DAYS } from '../core/longest-timer.ts';
 import type { ComputedName } from './computed.ts';
@@ -8,6 +8,33 @@ import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
 
 /** How the written form becomes the resolved one. */
 export type Unit = 'duration' | 'size' | 'path';
+
+/** Why a change of an option needs a restart; `restarts.ts` has the reasons and their exceptions. */
+export type RestartName =
+  | 'agentNames'
+  | 'clientAddress'
+  | 'cluster'
+  | 'embeddedStore'
+  | 'instanceUrl'
+  | 'lease'
+  | 'listenerTls'
+  | 'poolMode'
+  | 'proxyHeader'
+  | 'redis'
+  | 'redisUrl'
+  | 'replicaName'
+  | 'sentinels'
+  | 'singleProcess'
+  | 'store';
+
+/** `reload`: workers that replace others one by one bring a change into effect. */
+export type Applies = 'reload' | RestartName;
+
+/** An option, and how a change of it comes into effect in a running gateway. */
+export interface Option<Schema extends TSchema = TSchema> {
+  readonly schema: Schema;
+  readonly applies: Applies;
+}
 
 /**
  * A schema as those see it that walk over all options. Beside JSON Schema's
@@ -40,6 +67,8 @@ export interface OptionNode {
   readonly computed?: ComputedName;
   /** A plain text stands for a section with just this option. */
   readonly shorthand?: string;
+  /** How a change comes into effect; every option has it, and every section that may be left out. */
+  readonly applies?: Applies;
   /** Never repeated in messages, and masked when printed. */
   readonly secret?: boolean;
 }
@@ -50,8 +79,44 @@ interface Bounds {
   readonly atMost?: string;
 }
 
-export function section<Properties extends TProperties>(description: string, properties: Properties) {
+// A section that is always there cannot change as a whole; only its options can.
+type RequiredSection = TSchema & {
+  readonly type: 'object';
+  readonly properties: TProperties;
+  readonly '~optional'?: never;
+};
+type Members = Readonly<Record<string, Option | RequiredSection>>;
+type SchemasOf<M extends Members> = {
+  -readonly [Key in keyof M]: M[Key] extends Option<infer Schema> ? Schema : M[Key];
+};
+
+/** The type refuses an option without {@link reload} or {@link restart}. */
+export function section<M extends Members>(description: string, members: M) {
+  const schemas = Object.entries(members).map(([key, member]) => [key, schemaOf(member)]);
+  return entry(description, Object.fromEntries(schemas) as SchemasOf<M>);
+}
+
+function schemaOf(member: Option | RequiredSection): TSchema {
+  return isOption(member) ? Object.assign(member.schema, { applies: member.applies }) : member;
+}
+
+function isOption(member: Option | RequiredSection): member is Option {
+  return 'applies' in member;
+}
+
+/** A section within a list that counts as one value: what it holds does not change by itself. */
+export function entry<Properties extends TProperties>(description: string, properties: Properties) {
   return Type.Object(properties, { additionalProperties: false, description });
+}
+
+/** An option that a reload can change. */
+export function reload<Schema extends TSchema>(schema: Schema): Option<Schema> {
+  return { schema, applies: 'reload' };
+}
+
+/** An option that old and new workers must not have with different values at the same time. */
+export function restart<Schema extends TSchema>(applies: RestartName, schema: Schema): Option<Schema> {
+  return { schema, applies };
 }
 
 export function duration(description: string, bounds: Bounds = {}) {

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { choice, count, section, text, written } from './option.ts';
+import { choice, count, entry, reload, restart, section, text, written } from './option.ts';
 import { XML_NAME, XML_NAME_EXPECTS } from './schema-pool.ts';
 
 // RFC 9110 §5.6.2, and RFC 6265 §4.1.1 for the names of cookies.
@@ -22,7 +22,7 @@ export interface LogonRule {
 
 function elements(description: string, names: readonly string[]) {
   const name = { pattern: XML_NAME, expects: XML_NAME_EXPECTS };
-  const rule = section('An element of the SOAP message.', {
+  const rule = entry('An element of the SOAP message.', {
     name: text('Local name of the element, whatever its prefix.', name),
     namespace: Type.Optional(text('Namespace URI of the element. Default: any.')),
     operation: Type.Optional(
@@ -43,78 +43,104 @@ function elements(description: string, names: readonly string[]) {
 }
 
 export const identity = section('How a request tells which agent it is for.', {
-  order: Type.Array(choice(['header', 'cookie', 'body'], 'An extractor.', {}), {
-    default: ['header', 'cookie', 'body'],
-    minItems: 1,
-    uniqueItems: true,
-    description:
-      'Where to look, in this order. What is not listed is not looked at. The body is searched only where those before it leave a name open, or for `logon`; it never overrules a header or a cookie.',
-  }),
-  userHeader: text('Header with the user name of the agent (SAP Note 1640673).', {
-    default: 'soapuser',
-    pattern: TOKEN,
-    expects: TOKEN_EXPECTS,
-  }),
-  sessionCookie: text('Cookie with the communication session (SAP Note 1640673). Its letter case matters.', {
-    default: 'WS_SESSION_ID',
-    pattern: TOKEN,
-    expects: TOKEN_EXPECTS,
-  }),
-  userElements: elements(
-    'Elements of the SOAP message that hold the user name, the best first. Each is a local name, or a section with `name`, `namespace` and `operation`.',
-    ['userId', 'user', 'userName', 'soapUser'],
+  order: restart(
+    'agentNames',
+    Type.Array(choice(['header', 'cookie', 'body'], 'An extractor.', {}), {
+      default: ['header', 'cookie', 'body'],
+      minItems: 1,
+      uniqueItems: true,
+      description:
+        'Where to look, in this order. What is not listed is not looked at. The body is searched only where those before it leave a name open, or for `logon`; it never overrules a header or a cookie.',
+    }),
   ),
-  sessionElements: elements('Elements of the SOAP message that hold the session, in the same form.', [
-    'appId',
-    'applicationId',
-    'sessionId',
-    'wsSessionId',
-  ]),
-  sessionLists: Type.Array(
-    text('Local name of the element.', { pattern: XML_NAME, expects: XML_NAME_EXPECTS }),
-    {
+  userHeader: restart(
+    'agentNames',
+    text('Header with the user name of the agent (SAP Note 1640673).', {
+      default: 'soapuser',
+      pattern: TOKEN,
+      expects: TOKEN_EXPECTS,
+    }),
+  ),
+  sessionCookie: restart(
+    'agentNames',
+    text('Cookie with the communication session (SAP Note 1640673). Its letter case matters.', {
+      default: 'WS_SESSION_ID',
+      pattern: TOKEN,
+      expects: TOKEN_EXPECTS,
+    }),
+  ),
+  userElements: restart(
+    'agentNames',
+    elements(
+      'Elements of the SOAP message that hold the user name, the best first. Each is a local name, or a section with `name`, `namespace` and `operation`.',
+      ['userId', 'user', 'userName', 'soapUser'],
+    ),
+  ),
+  sessionElements: restart(
+    'agentNames',
+    elements('Elements of the SOAP message that hold the session, in the same form.', [
+      'appId',
+      'applicationId',
+      'sessionId',
+      'wsSessionId',
+    ]),
+  ),
+  sessionLists: restart(
+    'agentNames',
+    Type.Array(text('Local name of the element.', { pattern: XML_NAME, expects: XML_NAME_EXPECTS }), {
       default: ['appIds'],
       uniqueItems: true,
       description:
         'Elements of the SOAP message that hold a list of sessions. One counts where it holds exactly one item, and no element of `sessionElements` is there.',
-    },
-  ),
-  elementMatch: choice(
-    ['loose', 'exact'],
-    'How names of elements and operations are compared. `loose`: without regard to case, `_` and `-`, so that `userId` also finds `USERID` and `user_id`. `exact`: as they are written.',
-    { default: 'loose' },
-  ),
-  logon: Type.Array(
-    Type.Unsafe<LogonRule>({
-      anyOf: [
-        text('Local name of the operation.', { pattern: XML_NAME, expects: XML_NAME_EXPECTS }),
-        section('An operation.', {
-          operation: text('Local name of the operation.', { pattern: XML_NAME, expects: XML_NAME_EXPECTS }),
-        }),
-      ],
-      shorthand: 'operation',
-      expects: XML_NAME_EXPECTS,
     }),
-    {
-      default: [],
-      description:
-        'Operations, the first element in the SOAP Body, by which an agent logs on. The names in their bodies count like those of header and cookie, and no other body says whose a session is: a user named beside a session is ignored there. Each is a local name, or a section with `operation`. Without a list every body may link a user to a session that has none, also one that names another person.',
-    },
+  ),
+  elementMatch: restart(
+    'agentNames',
+    choice(
+      ['loose', 'exact'],
+      'How names of elements and operations are compared. `loose`: without regard to case, `_` and `-`, so that `userId` also finds `USERID` and `user_id`. `exact`: as they are written.',
+      { default: 'loose' },
+    ),
+  ),
+  logon: restart(
+    'agentNames',
+    Type.Array(
+      Type.Unsafe<LogonRule>({
+        anyOf: [
+          text('Local name of the operation.', { pattern: XML_NAME, expects: XML_NAME_EXPECTS }),
+          entry('An operation.', {
+            operation: text('Local name of the operation.', { pattern: XML_NAME, expects: XML_NAME_EXPECTS }),
+          }),
+        ],
+        shorthand: 'operation',
+        expects: XML_NAME_EXPECTS,
+      }),
+      {
+        default: [],
+        description:
+          'Operations, the first element in the SOAP Body, by which an agent logs on. The names in their bodies count like those of header and cookie, and no other body says whose a session is: a user named beside a session is ignored there. Each is a local name, or a section with `operation`. Without a list every body may link a user to a session that has none, also one that names another person.',
+      },
+    ),
   ),
   userPattern: section(
     'Regular expressions (RE2) that a whole user name must match, as it is compared: in upper case. What does not match is no name.',
     {
-      header: Type.Optional(written('pattern', 'For users named by the header.')),
-      body: Type.Optional(written('pattern', 'For users found in a SOAP message.')),
+      header: restart('agentNames', Type.Optional(written('pattern', 'For users named by the header.'))),
+      body: restart('agentNames', Type.Optional(written('pattern', 'For users found in a SOAP message.'))),
     },
   ),
-  onUnreadable: choice(
-    ['anonymous', 'refuse'],
-    'A message that has to be searched and cannot be read (not XML, DOCTYPE, unknown encoding): treated as naming no agent, or answered with a SOAP Fault.',
-    { default: 'anonymous' },
+  onUnreadable: reload(
+    choice(
+      ['anonymous', 'refuse'],
+      'A message that has to be searched and cannot be read (not XML, DOCTYPE, unknown encoding): treated as naming no agent, or answered with a SOAP Fault.',
+      { default: 'anonymous' },
+    ),
   ),
   addressMask: section('How many leading bits of a client address count where agents are bound by address.', {
-    ipv4: count('Bits of an IPv4 address; 24 makes one of a /24 network.', 0, 32, 32),
-    ipv6: count('Bits of an IPv6 address.', 0, 128, 64),
+    ipv4: restart(
+      'clientAddress',
+      count('Bits of an IPv4 address; 24 makes one of a /24 network.', 0, 32, 32),
+    ),
+    ipv6: restart('clientAddress', count('Bits of an IPv6 address.', 0, 128, 64)),
   }),
 });

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { choice, count, duration, flag, path, section, text, written } from './option.ts';
+import { choice, count, duration, flag, path, reload, restart, section, text, written } from './option.ts';
 
 export const NAME = '^[A-Za-z0-9._-]{1,64}$';
 export const NAME_EXPECTS = 'a name of 1 to 64 letters, digits, ".", "_" and "-"';
@@ -11,26 +11,34 @@ export const XML_NAME_EXPECTS = 'the name of an element without prefix, such as 
 /** TLS towards someone whom the gateway calls. */
 export function clientTls(peer: string) {
   return section(`TLS to ${peer}.`, {
-    caFile: Type.Optional(
-      path(
-        `PEM file with the authorities that may have issued the certificate of ${peer}. Default: those of Node.`,
+    caFile: reload(
+      Type.Optional(
+        path(
+          `PEM file with the authorities that may have issued the certificate of ${peer}. Default: those of Node.`,
+        ),
       ),
     ),
-    certFile: Type.Optional(
-      path(`PEM file with the certificate that the gateway shows to ${peer}. Needs \`keyFile\`.`),
-    ),
-    keyFile: Type.Optional(
-      path('PEM file with the private key of `certFile`, readable by the gateway alone.'),
-    ),
-    serverName: Type.Optional(
-      written(
-        'host',
-        `Name that the certificate of ${peer} must bear, and that is sent as SNI. Default: the host of the URL.`,
+    certFile: reload(
+      Type.Optional(
+        path(`PEM file with the certificate that the gateway shows to ${peer}. Needs \`keyFile\`.`),
       ),
     ),
-    verify: flag(
-      `Check the certificate of ${peer}. Without the check whoever can answer in its place reads and alters everything; never turn it off but to find a fault.`,
-      true,
+    keyFile: reload(
+      Type.Optional(path('PEM file with the private key of `certFile`, readable by the gateway alone.')),
+    ),
+    serverName: reload(
+      Type.Optional(
+        written(
+          'host',
+          `Name that the certificate of ${peer} must bear, and that is sent as SNI. Default: the host of the URL.`,
+        ),
+      ),
+    ),
+    verify: reload(
+      flag(
+        `Check the certificate of ${peer}. Without the check whoever can answer in its place reads and alters everything; never turn it off but to find a fault.`,
+        true,
+      ),
     ),
   });
 }
@@ -38,234 +46,305 @@ export function clientTls(peer: string) {
 const match = section(
   'Which requests the pool serves. Of several pools that match, the one that names the host wins, then the one with the longest path.',
   {
-    hosts: Type.Array(written('host', 'A host name without port.'), {
-      default: [],
-      uniqueItems: true,
-      description: 'Host names, without port, in any letter case. Empty: every host.',
-    }),
-    paths: Type.Array(
-      text('A path prefix.', {
-        pattern: '^/[^?#\\s]*$',
-        expects: 'a path that starts with "/", without "?" and "#"',
-      }),
-      {
-        default: ['/'],
-        minItems: 1,
+    hosts: reload(
+      Type.Array(written('host', 'A host name without port.'), {
+        default: [],
         uniqueItems: true,
-        description:
-          'Path prefixes. They end at a segment: `/ici` matches `/ici` and `/ici/x` but not `/icicle`.',
-      },
+        description: 'Host names, without port, in any letter case. Empty: every host.',
+      }),
+    ),
+    paths: reload(
+      Type.Array(
+        text('A path prefix.', {
+          pattern: '^/[^?#\\s]*$',
+          expects: 'a path that starts with "/", without "?" and "#"',
+        }),
+        {
+          default: ['/'],
+          minItems: 1,
+          uniqueItems: true,
+          description:
+            'Path prefixes. They end at a segment: `/ici` matches `/ici` and `/ici/x` but not `/icicle`.',
+        },
+      ),
     ),
   },
 );
 
 const instance = section('One connector process.', {
-  id: text(
-    'Name of the instance. Bindings are stored under it: keep it when the address changes, change it when another connector takes its place.',
-    {
-      pattern: NAME,
-      expects: NAME_EXPECTS,
-    },
-  ),
-  url: written('instanceUrl', 'Where the instance listens: scheme, host and port, nothing else.'),
-  commonUrl: Type.Optional(
-    written(
-      'instanceUrl',
-      'Only where gateways reach the instance at different addresses: the same text at each of them, which they compare instead of `url`. Gateways that share a store and differ in it do not serve the pool.',
+  id: reload(
+    text(
+      'Name of the instance. Bindings are stored under it: keep it when the address changes, change it when another connector takes its place.',
+      {
+        pattern: NAME,
+        expects: NAME_EXPECTS,
+      },
     ),
   ),
-  weight: Type.Number({
-    minimum: 0,
-    maximum: 1000,
-    default: 1,
-    description:
-      'Share of new agents relative to the other instances. 0 takes no new agents and keeps those it has.',
-  }),
-  priority: Type.Integer({
-    minimum: 1,
-    maximum: 1000,
-    computed: 'position',
-    description:
-      'Order in a failover pool: of the usable instances the one with the lowest number is active.',
-  }),
-  maxInFlight: count(
-    'Requests in progress at the instance, from this gateway, before further ones queue.',
-    1,
-    100_000,
-    200,
+  url: restart(
+    'instanceUrl',
+    written('instanceUrl', 'Where the instance listens: scheme, host and port, nothing else.'),
   ),
-  admin: choice(
-    ['enabled', 'draining', 'disabled'],
-    'What the instance may do until an operator decides otherwise through the admin plane: `draining` keeps its agents and takes no new ones, `disabled` gets nothing. What an operator decided is kept in the store, and holds for every gateway, from then on.',
-    {
-      default: 'enabled',
-    },
+  commonUrl: reload(
+    Type.Optional(
+      written(
+        'instanceUrl',
+        'Only where gateways reach the instance at different addresses: the same text at each of them, which they compare instead of `url`. Gateways that share a store and differ in it do not serve the pool.',
+      ),
+    ),
   ),
-  tls: Type.Optional(clientTls('the instance')),
+  weight: reload(
+    Type.Number({
+      minimum: 0,
+      maximum: 1000,
+      default: 1,
+      description:
+        'Share of new agents relative to the other instances. 0 takes no new agents and keeps those it has.',
+    }),
+  ),
+  priority: reload(
+    Type.Integer({
+      minimum: 1,
+      maximum: 1000,
+      computed: 'position',
+      description:
+        'Order in a failover pool: of the usable instances the one with the lowest number is active.',
+    }),
+  ),
+  maxInFlight: reload(
+    count(
+      'Requests in progress at the instance, from this gateway, before further ones queue.',
+      1,
+      100_000,
+      200,
+    ),
+  ),
+  admin: reload(
+    choice(
+      ['enabled', 'draining', 'disabled'],
+      'What the instance may do until an operator decides otherwise through the admin plane: `draining` keeps its agents and takes no new ones, `disabled` gets nothing. What an operator decided is kept in the store, and holds for every gateway, from then on.',
+      {
+        default: 'enabled',
+      },
+    ),
+  ),
+  tls: reload(Type.Optional(clientTls('the instance'))),
 });
 
 const health = section('How instances are probed.', {
-  path: text('Path of the health page, fetched with GET.', {
-    default: '/',
-    pattern: '^/[^#\\s]*$',
-    expects: 'a path that starts with "/"',
-  }),
-  host: Type.Optional(
-    text('Host header of probes. Default: host and port of the instance.', {
-      pattern: '^[^\\s/]+$',
-      expects: 'a host name, with port where needed',
+  path: reload(
+    text('Path of the health page, fetched with GET.', {
+      default: '/',
+      pattern: '^/[^#\\s]*$',
+      expects: 'a path that starts with "/"',
     }),
   ),
-  expectedStatus: Type.Array(
-    Type.Unsafe<string>({
-      anyOf: [{ type: 'string' }, { type: 'integer' }],
-      syntax: 'status',
-      expects: 'a status such as 200 or a range such as 200-299',
-      description: 'A status or a range.',
-    }),
-    {
-      default: ['200-299'],
-      minItems: 1,
-      description: 'Statuses, or ranges of them, that a healthy instance answers with.',
-    },
-  ),
-  bodyMatches: Type.Optional(
-    written(
-      'pattern',
-      'Regular expression that the health page of a healthy instance matches. Only its first 64 KB are looked at. Patterns run without backtracking, by the engine RE2, so that none can hang the gateway: look-around and back-references are refused.',
+  host: reload(
+    Type.Optional(
+      text('Host header of probes. Default: host and port of the instance.', {
+        pattern: '^[^\\s/]+$',
+        expects: 'a host name, with port where needed',
+      }),
     ),
   ),
-  bodyRejects: Type.Optional(
-    written('pattern', 'Regular expression that the health page of a healthy instance does not match.'),
+  expectedStatus: reload(
+    Type.Array(
+      Type.Unsafe<string>({
+        anyOf: [{ type: 'string' }, { type: 'integer' }],
+        syntax: 'status',
+        expects: 'a status such as 200 or a range such as 200-299',
+        description: 'A status or a range.',
+      }),
+      {
+        default: ['200-299'],
+        minItems: 1,
+        description: 'Statuses, or ranges of them, that a healthy instance answers with.',
+      },
+    ),
   ),
-  interval: duration('Time between probes of an instance whose verdict is settled.', {
-    default: '2s',
-    atLeast: '10ms',
-    atMost: '1h',
-  }),
-  fastInterval: duration(
-    'Time between probes while a verdict is in doubt. Times `fall`, it is about the time to notice a dead instance.',
-    {
-      default: '250ms',
+  bodyMatches: reload(
+    Type.Optional(
+      written(
+        'pattern',
+        'Regular expression that the health page of a healthy instance matches. Only its first 64 KB are looked at. Patterns run without backtracking, by the engine RE2, so that none can hang the gateway: look-around and back-references are refused.',
+      ),
+    ),
+  ),
+  bodyRejects: reload(
+    Type.Optional(
+      written('pattern', 'Regular expression that the health page of a healthy instance does not match.'),
+    ),
+  ),
+  interval: reload(
+    duration('Time between probes of an instance whose verdict is settled.', {
+      default: '2s',
       atLeast: '10ms',
       atMost: '1h',
-    },
+    }),
   ),
-  timeout: duration('Time for a probe, from connecting to the end of the page.', {
-    default: '1s',
-    atLeast: '10ms',
-    atMost: '5m',
-  }),
-  rise: count('Good probes in a row that turn a down instance up.', 1, 100, 2),
-  fall: count(
-    'Bad probes in a row that turn an up instance down. Its agents must log on again elsewhere, so 1 costs agents for a single lost packet.',
-    1,
-    100,
-    3,
-  ),
-  jitter: Type.Number({
-    minimum: 0,
-    maximum: 0.5,
-    default: 0.1,
-    description: 'Random part of each interval, as a fraction, so that gateways do not probe in step.',
-  }),
-  incarnation: Type.Optional(
-    written(
-      'capture',
-      'Regular expression with exactly one capture group, which finds on the health page what is different after each start, such as a start time. Without it a restart between two probes goes unnoticed and its agents meet an instance that has forgotten them.',
+  fastInterval: reload(
+    duration(
+      'Time between probes while a verdict is in doubt. Times `fall`, it is about the time to notice a dead instance.',
+      {
+        default: '250ms',
+        atLeast: '10ms',
+        atMost: '1h',
+      },
     ),
   ),
-  incarnationPointer: Type.Optional(
-    written(
-      'pointer',
-      'The same for a health page in JSON: a JSON Pointer (RFC 6901) to a text or a number, such as `/process/started`. Instead of `incarnation`.',
+  timeout: reload(
+    duration('Time for a probe, from connecting to the end of the page.', {
+      default: '1s',
+      atLeast: '10ms',
+      atMost: '5m',
+    }),
+  ),
+  rise: reload(count('Good probes in a row that turn a down instance up.', 1, 100, 2)),
+  fall: reload(
+    count(
+      'Bad probes in a row that turn an up instance down. Its agents must log on again elsewhere, so 1 costs agents for a single lost packet.',
+      1,
+      100,
+      3,
     ),
   ),
-  emptyMatches: Type.Optional(
-    written(
-      'pattern',
-      'Regular expression that the health page matches while the instance has no session of any agent. Then an instance that was cut off and comes back need not wait for an operator.',
+  jitter: reload(
+    Type.Number({
+      minimum: 0,
+      maximum: 0.5,
+      default: 0.1,
+      description: 'Random part of each interval, as a fraction, so that gateways do not probe in step.',
+    }),
+  ),
+  incarnation: reload(
+    Type.Optional(
+      written(
+        'capture',
+        'Regular expression with exactly one capture group, which finds on the health page what is different after each start, such as a start time. Without it a restart between two probes goes unnoticed and its agents meet an instance that has forgotten them.',
+      ),
     ),
   ),
-  settleTimeout: duration(
-    'How long after start the gateway waits for a first verdict on every instance before it serves without.',
-    { default: '10s' },
+  incarnationPointer: reload(
+    Type.Optional(
+      written(
+        'pointer',
+        'The same for a health page in JSON: a JSON Pointer (RFC 6901) to a text or a number, such as `/process/started`. Instead of `incarnation`.',
+      ),
+    ),
+  ),
+  emptyMatches: reload(
+    Type.Optional(
+      written(
+        'pattern',
+        'Regular expression that the health page matches while the instance has no session of any agent. Then an instance that was cut off and comes back need not wait for an operator.',
+      ),
+    ),
+  ),
+  settleTimeout: reload(
+    duration(
+      'How long after start the gateway waits for a first verdict on every instance before it serves without.',
+      { default: '10s' },
+    ),
   ),
 });
 
 const sessionLost = section(
   'What an agent is told whose session was lost with his instance: it restarted, or it is gone and he was moved.',
   {
-    answer: choice(
-      ['pass', 'fault'],
-      '`pass`: the request goes to his new instance, which answers as it does to an agent who is not logged on. `fault`: any request but a logon is answered with a SOAP Fault that asks him to log on again. A failover pool then binds its agents too, to know whom it has to tell.',
-      { default: 'pass' },
+    answer: reload(
+      choice(
+        ['pass', 'fault'],
+        '`pass`: the request goes to his new instance, which answers as it does to an agent who is not logged on. `fault`: any request but a logon is answered with a SOAP Fault that asks him to log on again. A failover pool then binds its agents too, to know whom it has to tell.',
+        { default: 'pass' },
+      ),
     ),
-    logonOperations: Type.Array(
-      text('Local name of an operation.', { pattern: XML_NAME, expects: XML_NAME_EXPECTS }),
-      {
+    logonOperations: reload(
+      Type.Array(text('Local name of an operation.', { pattern: XML_NAME, expects: XML_NAME_EXPECTS }), {
         default: [],
         uniqueItems: true,
         description:
           'Local names of the operations, the first element in the SOAP Body, with which an agent logs on. They are let through where `answer` is `fault`.',
-      },
+      }),
     ),
   },
 );
 
 export const pool = section('Instances that serve one ICI endpoint.', {
-  name: text('Name of the pool, in metrics, logs and keys of the store.', {
-    pattern: NAME,
-    expects: NAME_EXPECTS,
-  }),
+  name: reload(
+    text('Name of the pool, in metrics, logs and keys of the store.', {
+      pattern: NAME,
+      expects: NAME_EXPECTS,
+    }),
+  ),
   match,
-  mode: choice(
-    ['failover', 'sticky'],
-    '`failover`: all requests go to one active instance, and the next takes over when it fails. `sticky`: agents are spread over all instances and each stays where it is.',
-    {
-      default: 'failover',
-    },
+  mode: restart(
+    'poolMode',
+    choice(
+      ['failover', 'sticky'],
+      '`failover`: all requests go to one active instance, and the next takes over when it fails. `sticky`: agents are spread over all instances and each stays where it is.',
+      {
+        default: 'failover',
+      },
+    ),
   ),
-  balancer: choice(
-    ['rendezvous', 'round-robin', 'least-bound', 'least-in-flight', 'random'],
-    'How a sticky pool places new agents. `rendezvous` computes the place from the name, so gateways agree even without a store; `least-bound` takes the instance with the fewest agents for its weight, `least-in-flight` the one with the fewest requests in progress. A failover pool does not use it.',
-    { default: 'rendezvous' },
+  balancer: reload(
+    choice(
+      ['rendezvous', 'round-robin', 'least-bound', 'least-in-flight', 'random'],
+      'How a sticky pool places new agents. `rendezvous` computes the place from the name, so gateways agree even without a store; `least-bound` takes the instance with the fewest agents for its weight, `least-in-flight` the one with the fewest requests in progress. A failover pool does not use it.',
+      { default: 'rendezvous' },
+    ),
   ),
-  anonymous: choice(
-    ['any', 'address', 'refuse'],
-    'A request that names no agent. `any`: the active instance of a failover pool, any assignable one of a sticky pool. `address`: bound by client address, all agents behind one address together. `refuse`: answered with a SOAP Fault.',
-    { default: 'any' },
+  anonymous: reload(
+    choice(
+      ['any', 'address', 'refuse'],
+      'A request that names no agent. `any`: the active instance of a failover pool, any assignable one of a sticky pool. `address`: bound by client address, all agents behind one address together. `refuse`: answered with a SOAP Fault.',
+      { default: 'any' },
+    ),
   ),
-  connections: choice(
-    ['keep-alive', 'per-request'],
-    'Connections to instances: kept for the next request, or a new one each time, for connectors that cannot keep one. The latter costs more than twice the CPU.',
-    { default: 'keep-alive' },
+  connections: reload(
+    choice(
+      ['keep-alive', 'per-request'],
+      'Connections to instances: kept for the next request, or a new one each time, for connectors that cannot keep one. The latter costs more than twice the CPU.',
+      { default: 'keep-alive' },
+    ),
   ),
-  instances: Type.Array(instance, {
-    minItems: 1,
-    description: 'The instances of the pool, the preferred one first.',
-  }),
+  instances: reload(
+    Type.Array(instance, {
+      minItems: 1,
+      description: 'The instances of the pool, the preferred one first.',
+    }),
+  ),
   health,
-  failback: written(
-    'failback',
-    'When a failover pool goes back to an instance that is preferred to the active one and up again: `never`, `when-idle` (no request for `idleAfter`, at any gateway), `immediate`, or once a day, as in `at 03:30`. Whoever is logged on at the active instance has to log on again. It holds until an operator decides otherwise through the admin plane.',
-    { default: 'never' },
+  failback: reload(
+    written(
+      'failback',
+      'When a failover pool goes back to an instance that is preferred to the active one and up again: `never`, `when-idle` (no request for `idleAfter`, at any gateway), `immediate`, or once a day, as in `at 03:30`. Whoever is logged on at the active instance has to log on again. It holds until an operator decides otherwise through the admin plane.',
+      { default: 'never' },
+    ),
   ),
-  failbackZone: written('zone', 'IANA time zone in which the time of day of `failback` is meant.', {
-    computed: 'zone',
-  }),
-  idleAfter: duration('How long a failover pool must have had no request to count as idle.', {
-    default: '5m',
-    atLeast: '1s',
-  }),
-  quarantine: choice(
-    ['auto', 'always', 'never'],
-    'An instance that was merely cut off may still believe that its old agents are logged on, and sends SAP events for them. So an instance that comes back takes no agents until its health page shows that it is new or empty, or an operator releases it. `auto`: where `health` says how to tell one of the two; `always`: also where only an operator can; `never`: it takes agents at once.',
-    { default: 'auto' },
+  failbackZone: reload(
+    written('zone', 'IANA time zone in which the time of day of `failback` is meant.', {
+      computed: 'zone',
+    }),
   ),
-  countRestarts: flag(
-    'Where the health page does not show an incarnation, a return from down counts as a restart, and voids the bindings to the instance.',
-    true,
+  idleAfter: reload(
+    duration('How long a failover pool must have had no request to count as idle.', {
+      default: '5m',
+      atLeast: '1s',
+    }),
+  ),
+  quarantine: reload(
+    choice(
+      ['auto', 'always', 'never'],
+      'An instance that was merely cut off may still believe that its old agents are logged on, and sends SAP events for them. So an instance that comes back takes no agents until its health page shows that it is new or empty, or an operator releases it. `auto`: where `health` says how to tell one of the two; `always`: also where only an operator can; `never`: it takes agents at once.',
+      { default: 'auto' },
+    ),
+  ),
+  countRestarts: reload(
+    flag(
+      'Where the health page does not show an incarnation, a return from down counts as a restart, and voids the bindings to the instance.',
+      true,
+    ),
   ),
   sessionLost,
 });

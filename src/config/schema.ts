@@ -1,10 +1,11 @@
 import type { Static } from 'typebox';
 import Type from 'typebox';
 import type { OptionNode } from './option.ts';
-import { choice, count, duration, flag, path, section, size, text, written } from './option.ts';
+import { choice, count, duration, flag, path, reload, restart, section, text, written } from './option.ts';
 import { coordination } from './schema-coordination.ts';
 import { identity, TOKEN, TOKEN_EXPECTS } from './schema-identity.ts';
 import { lifecycle, maintenance, statePage } from './schema-lifecycle.ts';
+import { limits, timeouts } from './schema-limits.ts';
 import { pool } from './schema-pool.ts';
 import { redis } from './schema-redis.ts';
 import { sapcontrol } from './schema-sapcontrol.ts';
@@ -19,249 +20,214 @@ import { sapcontrol } from './schema-sapcontrol.ts';
  */
 
 const listen = section('Where SAP CRM connects.', {
-  address: written(
-    'address',
-    'Host and port of the data plane. Port 0 takes any free one; `0.0.0.0` is every IPv4 interface.',
-    {
-      default: '127.0.0.1:8080',
-    },
+  address: reload(
+    written(
+      'address',
+      'Host and port of the data plane. Port 0 takes any free one; `0.0.0.0` is every IPv4 interface.',
+      {
+        default: '127.0.0.1:8080',
+      },
+    ),
   ),
-  tls: Type.Optional(
-    section('TLS towards clients. Without it the data plane speaks plain HTTP.', {
-      certFile: path('PEM file with the certificate of the gateway, followed by its intermediates.'),
-      keyFile: path('PEM file with the private key of `certFile`, readable by the gateway alone.'),
-      clientCaFile: Type.Optional(
-        path(
-          'PEM file with the authorities of client certificates. Given, every client must show a certificate of theirs (mutual TLS), and others are refused in the handshake.',
+  tls: restart(
+    'listenerTls',
+    Type.Optional(
+      section('TLS towards clients. Without it the data plane speaks plain HTTP.', {
+        certFile: reload(
+          path('PEM file with the certificate of the gateway, followed by its intermediates.'),
         ),
-      ),
+        keyFile: reload(path('PEM file with the private key of `certFile`, readable by the gateway alone.')),
+        clientCaFile: reload(
+          Type.Optional(
+            path(
+              'PEM file with the authorities of client certificates. Given, every client must show a certificate of theirs (mutual TLS), and others are refused in the handshake.',
+            ),
+          ),
+        ),
+      }),
+    ),
+  ),
+  proxyProtocol: restart(
+    'proxyHeader',
+    choice(
+      ['off', 'accept', 'require'],
+      'PROXY protocol, version 1 or 2, by which a balancer that passes on TCP names the client. `off`: none is expected. `accept`: connections from `proxyProtocolFrom` must begin with its header; others are served as they are, and a header of theirs is dropped. `require`: the same, and connections from anywhere else are closed.',
+      { default: 'off' },
+    ),
+  ),
+  proxyProtocolFrom: restart(
+    'clientAddress',
+    Type.Array(written('network', 'A network or an address.'), {
+      default: [],
+      uniqueItems: true,
+      description:
+        'Networks of the balancers that speak the PROXY protocol. The address in its header counts as the peer from then on: for `forwarding.trustedProxies`, `X-Forwarded-For`, the log and binding by address. No client may be among them, for it could pose as any other.',
     }),
   ),
-  proxyProtocol: choice(
-    ['off', 'accept', 'require'],
-    'PROXY protocol, version 1 or 2, by which a balancer that passes on TCP names the client. `off`: none is expected. `accept`: connections from `proxyProtocolFrom` must begin with its header; others are served as they are, and a header of theirs is dropped. `require`: the same, and connections from anywhere else are closed.',
-    { default: 'off' },
-  ),
-  proxyProtocolFrom: Type.Array(written('network', 'A network or an address.'), {
-    default: [],
-    uniqueItems: true,
-    description:
-      'Networks of the balancers that speak the PROXY protocol. The address in its header counts as the peer from then on: for `forwarding.trustedProxies`, `X-Forwarded-For`, the log and binding by address. No client may be among them, for it could pose as any other.',
-  }),
 });
 
 const admin = section('Where operators and monitoring connect.', {
-  address: written(
-    'address',
-    'Host and port of the admin plane: metrics, probes, status, operation. It shows addresses of instances and names of agents to whoever asks, so keep it off networks that clients reach. Port 0 takes any free one.',
-    { default: '127.0.0.1:9090' },
+  address: reload(
+    written(
+      'address',
+      'Host and port of the admin plane: metrics, probes, status, operation. It shows addresses of instances and names of agents to whoever asks, so keep it off networks that clients reach. Port 0 takes any free one.',
+      { default: '127.0.0.1:9090' },
+    ),
   ),
-  tokenFile: Type.Optional(
-    path(
-      'File that holds the token which whoever changes something must show, as `Authorization: Bearer`: 16 or more letters, digits and `-._~+/`. White space around it is dropped. Without it the admin plane is read-only.',
+  tokenFile: reload(
+    Type.Optional(
+      path(
+        'File that holds the token which whoever changes something must show, as `Authorization: Bearer`: 16 or more letters, digits and `-._~+/`. White space around it is dropped. Without it the admin plane is read-only.',
+      ),
     ),
   ),
 });
 
 const affinity = section('Where it is remembered which agent belongs to which instance.', {
-  store: choice(
-    ['redis', 'embedded'],
-    '`redis`: shared by several gateways. `embedded`: a database of this host, for a single gateway. Gateways with embedded stores do not know of each other and would split agents.',
-    {
-      computed: 'store',
-    },
+  store: restart(
+    'store',
+    choice(
+      ['redis', 'embedded'],
+      '`redis`: shared by several gateways. `embedded`: a database of this host, for a single gateway. Gateways with embedded stores do not know of each other and would split agents.',
+      {
+        computed: 'store',
+      },
+    ),
   ),
-  idleLifetime: duration(
-    'How long a binding outlives the last request of its agent. Longer than the longest pause of a shift.',
-    {
-      default: '12h',
-      atLeast: '1s',
-    },
+  idleLifetime: reload(
+    duration(
+      'How long a binding outlives the last request of its agent. Longer than the longest pause of a shift.',
+      {
+        default: '12h',
+        atLeast: '1s',
+      },
+    ),
   ),
-  keyPrefix: text(
-    'Start of every key in the store. Gateways with the same prefix and pool names share bindings.',
-    {
+  keyPrefix: restart(
+    'store',
+    text('Start of every key in the store. Gateways with the same prefix and pool names share bindings.', {
       default: 'ici-gateway',
       pattern: '^[A-Za-z0-9._:-]{1,64}$',
       expects: 'up to 64 letters, digits, ".", "_", ":" and "-"',
-    },
+    }),
   ),
-  cacheEntries: count(
-    'Bindings kept in memory, per process and pool. An agent beyond them costs a round trip to the store per request.',
-    100,
-    10_000_000,
-    200_000,
+  cacheEntries: reload(
+    count(
+      'Bindings kept in memory, per process and pool. An agent beyond them costs a round trip to the store per request.',
+      100,
+      10_000_000,
+      200_000,
+    ),
   ),
-  onStoreLoss: choice(
-    ['continue', 'refuse'],
-    'While the store is away. `continue`: known agents are served from memory, new ones are placed by rendezvous hashing. `refuse`: known agents are served for as long as the lease holds (`coordination.lease`), then every request of the pool gets a SOAP Fault until the store is back.',
-    { default: 'continue' },
+  onStoreLoss: reload(
+    choice(
+      ['continue', 'refuse'],
+      'While the store is away. `continue`: known agents are served from memory, new ones are placed by rendezvous hashing. `refuse`: known agents are served for as long as the lease holds (`coordination.lease`), then every request of the pool gets a SOAP Fault until the store is back.',
+      { default: 'continue' },
+    ),
   ),
-  stateDir: path(
-    'Directory of the embedded store and of what has to survive a restart. Made when missing. Not on a network file system.',
-    { computed: 'stateDir' },
+  stateDir: restart(
+    'embeddedStore',
+    path(
+      'Directory of the embedded store and of what has to survive a restart. Made when missing. Not on a network file system.',
+      { computed: 'stateDir' },
+    ),
   ),
-  redis: Type.Optional(redis),
-});
-
-const timeouts = section('How long anything may take.', {
-  connect: duration(
-    'Time to connect to an instance, TLS included. When it runs out nothing was sent, so the request may go elsewhere.',
-    { default: '1s' },
-  ),
-  responseHeader: duration('Time from the end of the request to the first byte of the answer.', {
-    default: '30s',
-  }),
-  responseIdle: duration('Longest gap between bytes of an answer.', { default: '30s' }),
-  total: duration('Time for a request, from its header to the end of its answer.', { default: '60s' }),
-  park: duration(
-    'How long an unsent request is held while no instance can take it. `0s` answers at once with a SOAP Fault.',
-    { default: '5s', atLeast: '0s' },
-  ),
-  requestHeader: duration('Time for a client to send the header of a request.', { default: '10s' }),
-  requestBody: duration('Time for a client to send the body of a request.', { default: '30s' }),
-  clientIdle: duration(
-    'How long an idle connection of a client is kept. Longer than the idle timeout of the load balancer in front.',
-    { default: '75s' },
-  ),
-  resolve: duration('How often the host names of instances are resolved again.', {
-    default: '5s',
-    atLeast: '100ms',
-  }),
-  connectionAge: duration(
-    'How old a connection to an instance may become. An older one takes no more requests.',
-    {
-      default: '5m',
-      atLeast: '1s',
-    },
-  ),
-  instanceIdle: duration(
-    "How long an idle connection to an instance is kept. Must stay below the instance's own idle timeout: a POST sent into a closing connection ends as outcome unknown.",
-    {
-      default: '4s',
-    },
-  ),
-});
-
-const limits = section('How much of anything is taken in.', {
-  headerBytes: size('Header of a request; more is answered 431.', {
-    default: '16KB',
-    atLeast: '1KB',
-    atMost: '1MB',
-  }),
-  headers: count('Header fields of a request; more is answered 431.', 10, 2000, 100),
-  bodyBytes: size('Body of a request; more is answered 413.', {
-    default: '100MB',
-    atLeast: '1KB',
-    atMost: '4GB',
-  }),
-  identityBytes: size(
-    'How much of a body is held and searched for the agent. What comes after is streamed.',
-    {
-      default: '64KB',
-      atLeast: '1KB',
-      atMost: '4MB',
-    },
-  ),
-  xmlDepth: count(
-    'Depth at which elements of the SOAP message are still looked at. Envelope is 1, Body 2, the operation 3, its parameters 4.',
-    3,
-    16,
-    6,
-  ),
-  connections: count(
-    'Connections of clients. Further ones are closed at once and counted.',
-    1,
-    1_000_000,
-    10_000,
-  ),
-  inFlight: count('Requests in progress; more is answered 503.', 1, 1_000_000, 2000),
-  queued: count(
-    'Requests that wait for a busy instance, per instance; more is answered 503.',
-    0,
-    1_000_000,
-    200,
-  ),
-  parked: count(
-    'Requests that wait for an instance to come back, per pool; more is answered 503.',
-    0,
-    1_000_000,
-    1000,
-  ),
+  redis: restart('redis', Type.Optional(redis)),
 });
 
 const forwarding = section('What is changed on the way to an instance.', {
-  trustedProxies: Type.Array(written('network', 'A network or an address.'), {
-    default: [],
-    uniqueItems: true,
-    description:
-      'Networks of the load balancers in front, whose `X-Forwarded-*` is believed. Where a balancer speaks the PROXY protocol, it is the address that it names which must be among them.',
-  }),
-  untrusted: choice(
-    ['ignore', 'refuse'],
-    '`X-Forwarded-*` and `Forwarded` from anyone who is not a trusted proxy: replaced by what the gateway knows itself, or the request is answered 403.',
-    { default: 'ignore' },
+  trustedProxies: restart(
+    'clientAddress',
+    Type.Array(written('network', 'A network or an address.'), {
+      default: [],
+      uniqueItems: true,
+      description:
+        'Networks of the load balancers in front, whose `X-Forwarded-*` is believed. Where a balancer speaks the PROXY protocol, it is the address that it names which must be among them.',
+    }),
   ),
-  host: choice(
-    ['client', 'instance'],
-    'Host header that instances see: what the client sent, or host and port of the instance.',
-    { default: 'client' },
+  untrusted: reload(
+    choice(
+      ['ignore', 'refuse'],
+      '`X-Forwarded-*` and `Forwarded` from anyone who is not a trusted proxy: replaced by what the gateway knows itself, or the request is answered 403.',
+      { default: 'ignore' },
+    ),
   ),
-  requestIdHeader: text(
-    'Header with the id of the request. Taken over from a trusted proxy, else made; sent to the instance and back to the client.',
-    {
-      default: 'x-request-id',
+  host: reload(
+    choice(
+      ['client', 'instance'],
+      'Host header that instances see: what the client sent, or host and port of the instance.',
+      { default: 'client' },
+    ),
+  ),
+  requestIdHeader: reload(
+    text(
+      'Header with the id of the request. Taken over from a trusted proxy, else made; sent to the instance and back to the client.',
+      {
+        default: 'x-request-id',
+        pattern: TOKEN,
+        expects: TOKEN_EXPECTS,
+      },
+    ),
+  ),
+  via: reload(
+    text('Name of the gateway in `Via` (RFC 9110 §7.6.3).', {
+      default: 'ici-gateway',
       pattern: TOKEN,
       expects: TOKEN_EXPECTS,
-    },
+    }),
   ),
-  via: text('Name of the gateway in `Via` (RFC 9110 §7.6.3).', {
-    default: 'ici-gateway',
-    pattern: TOKEN,
-    expects: TOKEN_EXPECTS,
-  }),
 });
 
 const faults = section('How errors of the gateway itself are answered.', {
-  status: choice(
-    ['exact', 'soap'],
-    'HTTP status of a SOAP Fault. `exact`: that of the error, such as 503. `soap`: 500 as SOAP 1.1 §6.2 has it, 400 for faults of a SOAP 1.2 sender; for clients that read a Fault only then.',
-    { default: 'exact' },
+  status: reload(
+    choice(
+      ['exact', 'soap'],
+      'HTTP status of a SOAP Fault. `exact`: that of the error, such as 503. `soap`: 500 as SOAP 1.1 §6.2 has it, 400 for faults of a SOAP 1.2 sender; for clients that read a Fault only then.',
+      { default: 'exact' },
+    ),
   ),
 });
 
 const logging = section('What is logged, as JSON lines on standard output.', {
-  level: choice(
-    ['trace', 'debug', 'info', 'warn', 'error', 'silent'],
-    'The least severe level that is logged.',
-    { default: 'info' },
+  level: reload(
+    choice(['trace', 'debug', 'info', 'warn', 'error', 'silent'], 'The least severe level that is logged.', {
+      default: 'info',
+    }),
   ),
-  requests: flag('One line per request, at level `info`.', true),
-  names: choice(
-    ['readable', 'hashed'],
-    'User names in logs: as they are, so that "where is agent MILLER?" can be answered, or as keyed hashes. Sessions are always hashed.',
-    {
-      default: 'readable',
-    },
+  requests: reload(flag('One line per request, at level `info`.', true)),
+  names: reload(
+    choice(
+      ['readable', 'hashed'],
+      'User names in logs: as they are, so that "where is agent MILLER?" can be answered, or as keyed hashes. Sessions are always hashed.',
+      {
+        default: 'readable',
+      },
+    ),
   ),
 });
 
 export const ConfigSchema = section('Configuration of ici-gateway.', {
-  workers: Type.Integer({
-    minimum: 0,
-    maximum: 64,
-    computed: 'workers',
-    description:
-      'Processes that carry traffic. One more, the controller, probes and is operated, and the first, the supervisor, keeps the ports open and replaces what dies. 0: a single process does everything.',
-  }),
+  workers: restart(
+    'singleProcess',
+    Type.Integer({
+      minimum: 0,
+      maximum: 64,
+      computed: 'workers',
+      description:
+        'Processes that carry traffic. One more, the controller, probes and is operated, and the first, the supervisor, keeps the ports open and replaces what dies. 0: a single process does everything.',
+    }),
+  ),
   listen,
   admin,
-  sapcontrol: Type.Optional(sapcontrol),
-  pools: Type.Array(pool, {
-    minItems: 1,
-    expects: 'a list of one or more pools, each with a name and instances',
-    description: 'The pools. Most installations need one.',
-  }),
+  sapcontrol: reload(Type.Optional(sapcontrol)),
+  pools: reload(
+    Type.Array(pool, {
+      minItems: 1,
+      expects: 'a list of one or more pools, each with a name and instances',
+      description: 'The pools. Most installations need one.',
+    }),
+  ),
   identity,
   affinity,
   coordination,

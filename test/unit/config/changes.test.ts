@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { APPLIES } from '../../../src/config/applies.ts';
 import { changesBetween, formatChange, reloadable } from '../../../src/config/changes.ts';
 import type { OptionNode } from '../../../src/config/option.ts';
+import { reload, section, text } from '../../../src/config/option.ts';
+import { RESTARTS } from '../../../src/config/restarts.ts';
 import { withRetiring } from '../../../src/config/retiring.ts';
 import type { Config, PoolConfig } from '../../../src/config/schema.ts';
 import { OPTIONS } from '../../../src/config/schema.ts';
@@ -21,28 +22,40 @@ const between = (before: string, after: string) => changesBetween(config(before)
 const lines = (before: string, after: string) => between(before, after).map(formatChange);
 const refused = (before: string, after: string) => reloadable(config(before), config(after)).refused;
 
-/** What the loader would accept, named as in the reference. */
-function optionsOf(schema: OptionNode, prefix: string): string[] {
-  return Object.entries(schema.properties ?? {}).flatMap(([key, option]) => {
+/** What the loader would accept: each option and each section that may be left out, named as in the reference. */
+function optionsOf(schema: OptionNode, prefix: string): [name: string, option: OptionNode][] {
+  return Object.entries(schema.properties ?? {}).flatMap(([key, option]): [string, OptionNode][] => {
     const name = `${prefix}${key}`;
     if (option.type === 'object') {
       const mayBeLeftOut = schema.required?.includes(key) !== true;
-      return [...(mayBeLeftOut ? [name] : []), ...optionsOf(option, `${name}.`)];
+      return [
+        ...(mayBeLeftOut ? [[name, option] as [string, OptionNode]] : []),
+        ...optionsOf(option, `${name}.`),
+      ];
     }
-    if (option.items?.type === 'object') return [`${name}[]`, ...optionsOf(option.items, `${name}[].`)];
-    return [name];
+    if (option.items?.type === 'object')
+      return [[`${name}[]`, option], ...optionsOf(option.items, `${name}[].`)];
+    return [[name, option]];
   });
 }
 
-describe('what becomes of a change', () => {
-  test('it is said of every option of the schema, and of nothing else', () => {
-    expect(Object.keys(APPLIES).sort()).toEqual(optionsOf(OPTIONS, '').sort());
+describe('how a change applies', () => {
+  test('every option of the schema says it, and every reason is used', () => {
+    const rules = optionsOf(OPTIONS, '').map(([name, { applies }]) => [name, applies] as const);
+    expect(rules.filter(([, applies]) => applies === undefined)).toEqual([]);
+    const reasons = new Set(rules.map(([, applies]) => applies).filter((applies) => applies !== 'reload'));
+    expect([...reasons].sort()).toEqual(Object.keys(RESTARTS).sort());
+  });
+
+  test('an option that does not say it is refused by the type of a section', () => {
+    const said = section('A section.', { a: reload(text('An option.')) });
+    expect((said as OptionNode).properties?.['a']?.applies).toBe('reload');
+    // @ts-expect-error No new option can be forgotten.
+    section('A section.', { a: text('An option.') });
   });
 
   test('every reason completes a sentence', () => {
-    for (const rule of Object.values(APPLIES)) {
-      if (rule !== 'reload') expect(rule.because).toMatch(/^[a-z].*[^.]$/);
-    }
+    for (const { because } of Object.values(RESTARTS)) expect(because).toMatch(/^[a-z].*[^.]$/);
   });
 });
 

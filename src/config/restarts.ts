@@ -1,0 +1,108 @@
+import type { RestartName } from './option.ts';
+import type { Config } from './schema.ts';
+
+/** Agents are bound again, most likely to other instances. */
+export interface Rebinds {
+  readonly why: string;
+  /** What gateways agreed on is lost too, such as the active instance of a failover pool. */
+  readonly losesView: boolean;
+}
+
+/** Why an option cannot change while old and new workers run side by side. */
+export interface Restart {
+  /** Completes "… needs a restart, because …". */
+  readonly because: string;
+  /** Where bindings do not outlive the restart either. */
+  readonly rebinds?: Rebinds;
+  /** Where a reload is enough all the same. */
+  readonly unless?: (before: Config, after: Config) => boolean;
+}
+
+const OTHER_STORE: Restart = {
+  because: 'the bindings stay behind in the old store, so agents could be bound in both at the same time',
+  rebinds: { why: 'bindings stay behind in the old store', losesView: true },
+};
+
+/** The reasons that options of the schema name. */
+export const RESTARTS: Readonly<Record<RestartName, Restart>> = {
+  agentNames: {
+    because:
+      'old and new workers would know one agent under different names, and could bind him to two instances',
+    rebinds: { why: 'agents may be known under other names', losesView: false },
+    unless: (before, after) => !hasPool(before, after, ({ mode }) => mode === 'sticky'),
+  },
+  clientAddress: {
+    because:
+      'old and new workers would take one client for two, and agents that are bound by address could reach two instances',
+    rebinds: { why: 'clients may be known by other addresses', losesView: false },
+    unless: (before, after) => !hasPool(before, after, ({ anonymous }) => anonymous === 'address'),
+  },
+  cluster: otherNodes('cluster'),
+  embeddedStore: { ...OTHER_STORE, unless: (before, after) => !usesStore(before, after, 'embedded') },
+  instanceUrl: {
+    because:
+      'old workers would send to the old address and new ones to the new, and if those are two connectors one agent could reach both; a reload can remove the instance and add the new address under another id',
+  },
+  lease: {
+    because:
+      'workers may still act on the old lease when the store, by the new one, takes this gateway for dead',
+  },
+  listenerTls: {
+    because: 'until the last worker is replaced some connections would meet TLS and others not',
+  },
+  poolMode: {
+    because:
+      'old workers would send agents to the active instance and new ones each to his own, so one agent could reach two',
+  },
+  proxyHeader: {
+    because:
+      'until the last worker is replaced some connections would be read with the header of the PROXY protocol and others without',
+    unless: ({ listen: before }, { listen: after }) =>
+      before.proxyProtocol !== 'off' && after.proxyProtocol !== 'off',
+  },
+  redis: { ...OTHER_STORE, unless: (before, after) => !usesStore(before, after, 'redis') },
+  redisUrl: {
+    ...OTHER_STORE,
+    unless: (before, after) => {
+      const target = targetOf(before.affinity.redis?.url);
+      const isSame = target !== undefined && target === targetOf(after.affinity.redis?.url);
+      return isSame || !usesStore(before, after, 'redis');
+    },
+  },
+  replicaName: {
+    because: 'the gateway keeps its name towards the others, and its lease with it, through a reload',
+  },
+  sentinels: otherNodes('sentinels'),
+  singleProcess: {
+    because: 'a single process keeps no ports open for its successors, and a supervisor cannot become one',
+    unless: (before, after) => before.workers > 0 && after.workers > 0,
+  },
+  store: OTHER_STORE,
+};
+
+// The nodes of one installation change one at a time; where none stays it may be another one.
+function otherNodes(list: 'sentinels' | 'cluster'): Restart {
+  return {
+    ...OTHER_STORE,
+    unless: (before, after) => {
+      const nodes = before.affinity.redis?.[list] ?? [];
+      const isSame = after.affinity.redis?.[list]?.some((node) => nodes.includes(node)) === true;
+      return isSame || !usesStore(before, after, 'redis');
+    },
+  };
+}
+
+function hasPool(before: Config, after: Config, such: (pool: Config['pools'][number]) => boolean): boolean {
+  return before.pools.some(such) || after.pools.some(such);
+}
+
+function usesStore(before: Config, after: Config, store: Config['affinity']['store']): boolean {
+  return before.affinity.store === store || after.affinity.store === store;
+}
+
+/** Host and database: the same Redis, however it is asked. */
+function targetOf(url: string | undefined): string | undefined {
+  if (url === undefined) return undefined;
+  const { host, pathname } = new URL(url);
+  return `${host}${pathname}`;
+}
