@@ -5,9 +5,6 @@ import { connect as connectTls } from 'node:tls';
 import type { ClusterOptions, RedisOptions } from 'ioredis';
 import { AbstractConnector, Cluster, Redis } from 'ioredis';
 
-// Shorter than any client timeout we know of: a slow Redis must cost a request its wait for affinity, no more.
-const COMMAND_TIMEOUT_MS = 100;
-const CONNECT_TIMEOUT_MS = 300;
 // A connection that owed an answer and heard nothing for so long is given up; must exceed the command timeout.
 const SOCKET_TIMEOUT_MS = 1_000;
 const BACKSTOP_MS = 400;
@@ -41,19 +38,15 @@ export interface RedisLogin {
   readonly username?: string;
   readonly password?: string;
   readonly tls?: ConnectionOptions;
-  /** How long any command may take; 100 by default. */
-  readonly commandTimeoutMs?: number;
-  /** How long connecting may take; 300 by default. */
-  readonly connectTimeoutMs?: number;
+  /** How long any command may take. */
+  readonly commandTimeoutMs: number;
+  /** How long connecting may take. */
+  readonly connectTimeoutMs: number;
 }
 
 export type ClientOptions = RedisAddress & RedisLogin;
 
 export type CommandClient = Redis | Cluster;
-
-export function commandTimeoutOf(options: RedisLogin): number {
-  return options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS;
-}
 
 /** @param onReadOnly told when the server turns out to be a replica; the client reconnects by itself */
 export function commandClient(options: ClientOptions, onReadOnly: (error: Error) => boolean): CommandClient {
@@ -71,7 +64,7 @@ export function commandClient(options: ClientOptions, onReadOnly: (error: Error)
  */
 export function hearingClient(options: ClientOptions, retryStrategy: () => number): Redis {
   // By which its heartbeat tells that it is dead: nothing else is asked on it.
-  const commandTimeout = commandTimeoutOf(options) + BACKSTOP_MS;
+  const commandTimeout = options.commandTimeoutMs + BACKSTOP_MS;
   const common = { ...commonOptions(options), commandTimeout, retryStrategy };
   if ('url' in options) return new Redis(options.url, common);
   if ('sentinels' in options) return new Redis({ ...common, ...sentinelOptions(options) });
@@ -82,8 +75,8 @@ export function hearingClient(options: ClientOptions, retryStrategy: () => numbe
 }
 
 function commonOptions(options: RedisLogin) {
-  const socketTimeout = Math.max(SOCKET_TIMEOUT_MS, commandTimeoutOf(options) + BACKSTOP_MS);
-  const connectTimeout = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
+  const socketTimeout = Math.max(SOCKET_TIMEOUT_MS, options.commandTimeoutMs + BACKSTOP_MS);
+  const connectTimeout = options.connectTimeoutMs;
   return {
     lazyConnect: true,
     enableOfflineQueue: false,
@@ -110,7 +103,7 @@ function sentinelOptions(options: Extract<ClientOptions, { sentinels: unknown }>
     name: masterName,
     // A Sentinel tells of a new master before the old one is noticed to be gone, or wakes up and still answers.
     failoverDetector: true,
-    sentinelCommandTimeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+    sentinelCommandTimeout: options.connectTimeoutMs,
     sentinelRetryStrategy: () => SENTINEL_RETRY_MS,
     sentinelReconnectStrategy: () => SENTINEL_RETRY_MS,
     ...(sentinelUsername === undefined ? {} : { sentinelUsername }),

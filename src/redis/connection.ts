@@ -1,7 +1,7 @@
 import { StoreUnavailable } from '../core/ports.ts';
 import { BackOff } from './back-off.ts';
 import type { ClientOptions, CommandClient } from './clients.ts';
-import { commandClient, commandTimeoutOf, hearingClient } from './clients.ts';
+import { commandClient, hearingClient } from './clients.ts';
 import { RedisSubscriber } from './subscriber.ts';
 import { isDemoted, unavailable } from './unavailable.ts';
 
@@ -101,7 +101,7 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
     begin(client);
     return commandsOf(client, commandTimeoutMs, patienceMs);
   };
-  const limitMs = commandTimeoutOf(options);
+  const limitMs = options.commandTimeoutMs;
   const claims = openCommands('claims', limitMs);
   const viewStore = openCommands('ledger', limitMs, Math.max(limitMs, options.ledgerTimeoutMs ?? 0));
   const listings = openCommands('listings', Math.max(limitMs, LISTING_TIMEOUT_MS));

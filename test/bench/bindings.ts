@@ -19,6 +19,7 @@ import { eventually } from '../support/eventually.ts';
 import { setFence } from '../support/fence.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import { startRedis } from '../support/redis-server.ts';
+import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 
 const SIZES = [1_000, 100_000, 1_000_000];
 const PROBES = 2_000;
@@ -110,7 +111,7 @@ async function probe(title: string, run: (i: number) => Promise<unknown>, times 
 
 async function benchRedis(withSession: boolean): Promise<void> {
   const server = await startRedis();
-  const redis = openRedis({ url: server.url, commandTimeoutMs: 5_000 });
+  const redis = openRedis({ ...REDIS_TIMEOUTS, url: server.url, commandTimeoutMs: 5_000 });
   await eventually(() => redis.ping());
   const sizes = async (): Promise<Size[]> => {
     const used = /used_memory:(\d+)/.exec(await redisCommand(server.port, 'INFO', 'memory'))?.[1];

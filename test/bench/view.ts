@@ -21,6 +21,7 @@ import { eventually } from '../support/eventually.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { startRedis } from '../support/redis-server.ts';
+import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 import { table } from './figures.ts';
 import type { RedisCost } from './redis-cost.ts';
 import { RedisMeter } from './redis-cost.ts';
@@ -128,7 +129,7 @@ async function startGateways(keyPrefix: string): Promise<GatewayProcess[]> {
 
 /** As another gateway would; those that are there hear of each binding. */
 async function bindAgents(keyPrefix: string, gateways: readonly GatewayProcess[]): Promise<void> {
-  const connection = openRedis({ url: redis.url, commandTimeoutMs: 5_000 });
+  const connection = openRedis({ ...REDIS_TIMEOUTS, url: redis.url, commandTimeoutMs: 5_000 });
   const client = new Redis(redis.url);
   const store = new RedisStore(connection, POOL, { keyPrefix, idleLifetimeMs: 12 * 3_600_000 });
   await eventually(() => connection.ping());
@@ -160,7 +161,11 @@ async function startReplicas(replicas: number, instances: number): Promise<PoolC
   const names = Array.from({ length: instances }, (_, i) => `i${i + 1}`);
   const coordinators: PoolCoordinator[] = [];
   for (let i = 0; i < replicas; i += 1) {
-    const connection: RedisConnection = openRedis({ url: redis.url, commandTimeoutMs: 2_000 });
+    const connection: RedisConnection = openRedis({
+      ...REDIS_TIMEOUTS,
+      url: redis.url,
+      commandTimeoutMs: 2_000,
+    });
     await eventually(() => connection.ping());
     const coordinator = await startBareReplica(connection, {
       id: `r${i + 1}`,

@@ -14,6 +14,7 @@ import { setFence } from '../support/fence.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { startRedis } from '../support/redis-server.ts';
+import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 
 export const A: Placement = { instance: 'a', incarnation: '1' };
 export const B: Placement = { instance: 'b', incarnation: '1' };
@@ -75,6 +76,7 @@ export class Site {
     const conflicts: string[] = [];
     const operations: string[] = [];
     const connection = openRedis({
+      ...REDIS_TIMEOUTS,
       url: this.redis.url,
       commandTimeoutMs,
       onState: (link, state) => {

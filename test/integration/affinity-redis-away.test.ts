@@ -10,6 +10,7 @@ import { setFence } from '../support/fence.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { startRedis } from '../support/redis-server.ts';
+import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 
 // The command timeout is 100 ms.
 const SETTLED_WITHIN_MS = 150;
@@ -39,7 +40,11 @@ describe('the Redis store when Redis is away', () => {
   beforeEach(async () => {
     server = await startRedis();
     states = [];
-    redis = openRedis({ url: server.url, onState: (link, state) => link === 'claims' && states.push(state) });
+    redis = openRedis({
+      ...REDIS_TIMEOUTS,
+      url: server.url,
+      onState: (link, state) => link === 'claims' && states.push(state),
+    });
     store = new RedisStore(redis, 'crm', { keyPrefix: 'gw', idleLifetimeMs: 3_600_000 });
     await eventually(() => redis.ping());
     fencingToken = await setFence(server.port, 'gw');
@@ -84,6 +89,7 @@ describe('the Redis store when Redis is away', () => {
     await server.kill();
     states = [];
     redis = openRedis({
+      ...REDIS_TIMEOUTS,
       url: server.url,
       onState: (link, state, detail) => link === 'claims' && states.push(`${state}: ${detail}`),
     });

@@ -15,13 +15,14 @@ import { eventually } from '../support/eventually.ts';
 import { openLedger, setFence } from '../support/fence.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import { startRedis } from '../support/redis-server.ts';
+import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 
 const HOUR_MS = 3_600_000;
 const port = Number(new URL(inject('redisUrl')).port);
 
 /** Patient, for the tests are about what is answered; test/integration/affinity-redis-away.test.ts is about when. */
 async function connect(): Promise<RedisConnection> {
-  const redis = openRedis({ url: inject('redisUrl'), commandTimeoutMs: 5_000 });
+  const redis = openRedis({ ...REDIS_TIMEOUTS, url: inject('redisUrl'), commandTimeoutMs: 5_000 });
   await eventually(() => redis.ping());
   return redis;
 }
@@ -220,7 +221,7 @@ describe('the Redis store', () => {
 
   test('refuses a fence of another life of the server, which a replica that takes over brings along', async () => {
     const server = await startRedis();
-    const redis = openRedis({ url: server.url, commandTimeoutMs: 5_000 });
+    const redis = openRedis({ ...REDIS_TIMEOUTS, url: server.url, commandTimeoutMs: 5_000 });
     connections.push(redis);
     try {
       await eventually(() => redis.ping());

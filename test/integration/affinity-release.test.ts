@@ -9,6 +9,7 @@ import { at, listAll, session, uniquePrefix, user } from '../contract/affinity-s
 import { eventually } from '../support/eventually.ts';
 import { openLedger, setFence } from '../support/fence.ts';
 import { scriptsOfLastRelease } from '../support/last-release.ts';
+import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 
 const port = Number(new URL(inject('redisUrl')).port);
 const HOUR_MS = 3_600_000;
@@ -34,7 +35,7 @@ describe('a store that gateways of the last release and of this one share', () =
   let fencingToken: string;
 
   async function connect(): Promise<RedisConnection> {
-    const redis = openRedis({ url: inject('redisUrl'), commandTimeoutMs: 5_000 });
+    const redis = openRedis({ ...REDIS_TIMEOUTS, url: inject('redisUrl'), commandTimeoutMs: 5_000 });
     connections.push(redis);
     await eventually(() => redis.ping());
     return redis;

@@ -12,6 +12,7 @@ import { eventually } from '../support/eventually.ts';
 import { post, users } from '../support/load.ts';
 import type { TokenFile } from '../support/operator.ts';
 import { ask, writeTokenFile } from '../support/operator.ts';
+import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 import type { TestGateway } from '../support/test-gateway.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 
@@ -92,7 +93,7 @@ const eventsOf = async ({ adminUrl }: TestGateway) =>
 describe('gateways with the priorities the other way round', () => {
   let redis: RedisConnection;
   beforeAll(() => {
-    redis = openRedis({ url: inject('redisUrl'), commandTimeoutMs: 5_000 });
+    redis = openRedis({ ...REDIS_TIMEOUTS, url: inject('redisUrl'), commandTimeoutMs: 5_000 });
   });
   afterAll(() => redis.close());
 

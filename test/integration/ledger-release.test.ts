@@ -13,6 +13,7 @@ import { eventually } from '../support/eventually.ts';
 import { scriptsOfLastRelease } from '../support/last-release.ts';
 import { request } from '../support/ledger-requests.ts';
 import { ledgerOn } from '../support/redis-ledgers.ts';
+import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 
 const POOL = 'crm';
 const CONFIG = { quorum: 'all', 'url:a': 'http://a' };
@@ -42,7 +43,7 @@ let connections: RedisConnection[];
 let keyPrefix: string;
 
 async function connect(): Promise<RedisConnection> {
-  const redis = openRedis({ url: inject('redisUrl'), commandTimeoutMs: 5_000 });
+  const redis = openRedis({ ...REDIS_TIMEOUTS, url: inject('redisUrl'), commandTimeoutMs: 5_000 });
   connections.push(redis);
   await eventually(() => redis.ping());
   return redis;

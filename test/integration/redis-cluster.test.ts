@@ -13,6 +13,7 @@ import type { RedisCluster } from '../support/redis-cluster.ts';
 import { startCluster } from '../support/redis-cluster.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import { fenceOn, ledgerOn } from '../support/redis-ledgers.ts';
+import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 
 const HOUR_MS = 3_600_000;
 const TIMES = { leaseMs: 1_000, joinMs: 0 };
@@ -22,7 +23,7 @@ let redis: RedisConnection;
 
 beforeAll(async () => {
   cluster = await startCluster();
-  redis = openRedis({ cluster: cluster.nodes, commandTimeoutMs: 5_000 });
+  redis = openRedis({ ...REDIS_TIMEOUTS, cluster: cluster.nodes, commandTimeoutMs: 5_000 });
   await eventually(() => redis.ping());
 });
 afterAll(async () => {
@@ -60,7 +61,7 @@ describe('a Redis Cluster', () => {
   });
 
   test('that is told to confirm what it has no replicas for is unavailable, and says why', async () => {
-    const quick = openRedis({ cluster: cluster.nodes });
+    const quick = openRedis({ ...REDIS_TIMEOUTS, cluster: cluster.nodes });
     const viewStore = ledgerOn(quick, TIMES, { confirmedBy: 1 }).connect();
     await eventually(() =>
       expect(viewStore.sync(request('r1'))).rejects.toThrow(/0 of 1 replicas confirmed/),
@@ -71,7 +72,7 @@ describe('a Redis Cluster', () => {
   test('is reached through any node that is left, and one that is back is used again', async () => {
     const [gone] = cluster.servers as [RedisCluster['servers'][number]];
     await gone.kill();
-    const late = openRedis({ cluster: cluster.nodes });
+    const late = openRedis({ ...REDIS_TIMEOUTS, cluster: cluster.nodes });
     const viewStores = Array.from({ length: 20 }, (_, i) =>
       ledgerOn(late, TIMES, { pool: `pool${i}` }).connect(),
     );

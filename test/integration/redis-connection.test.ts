@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RedisStore } from '../../src/affinity/redis/store.ts';
 import { RedisViewStore } from '../../src/coordination/redis/view-store.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
-import type { RedisConnection, RedisConnectionOptions, RedisLink } from '../../src/redis/connection.ts';
+import type { RedisAddress, RedisLogin } from '../../src/redis/clients.ts';
+import type { RedisConnection, RedisLink } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { at, session, user } from '../contract/affinity-store.ts';
 import { eventOf, policyOf } from '../contract/view-store-client.ts';
@@ -18,6 +19,7 @@ import { redisCommand } from '../support/redis-command.ts';
 import { fenceOn, ledgerOn } from '../support/redis-ledgers.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { startRedis } from '../support/redis-server.ts';
+import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 import { CERTIFICATE, KEY } from '../unit/config/tls-fixture.ts';
 
 // Where a test is about what is answered, not when.
@@ -34,9 +36,13 @@ let server: RedisServer;
 let redis: RedisConnection;
 let states: string[];
 
-function open(options: RedisConnectionOptions): void {
+function open(options: RedisAddress & Partial<RedisLogin>): void {
   states = [];
-  redis = openRedis({ ...options, onState: (link, state) => states.push(`${link} ${state}`) });
+  redis = openRedis({
+    ...REDIS_TIMEOUTS,
+    ...options,
+    onState: (link, state) => states.push(`${link} ${state}`),
+  });
 }
 
 /** Listens to a ledger, as a gateway does; resolves once it hears. */
@@ -138,6 +144,7 @@ describe('an ACL user who may not use all channels', () => {
     server = await startRedis({ args: ['--user', 'gateway', 'on', 'nopass', ...rights] });
     const details: string[] = [];
     redis = openRedis({
+      ...REDIS_TIMEOUTS,
       url: server.url,
       username: 'gateway',
       password: 'any',
@@ -239,6 +246,7 @@ describe('a Redis with TLS and an ACL user', () => {
   ])('is unavailable with %s', async (_, login, message) => {
     const details: string[] = [];
     redis = openRedis({
+      ...REDIS_TIMEOUTS,
       url: server.url.replace('redis:', 'rediss:'),
       ...login,
       onState: (_link, state, detail) => details.push(`${state} ${detail}`),

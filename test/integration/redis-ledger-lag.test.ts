@@ -9,6 +9,7 @@ import { request } from '../support/ledger-requests.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import { ledgerOn } from '../support/redis-ledgers.ts';
 import { startRedis } from '../support/redis-server.ts';
+import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 
 let closers: (() => unknown)[] = [];
 
@@ -27,7 +28,7 @@ test('a gateway that joins while a replica of Redis lags gets its lease when the
   const replica = await startRedis({ args: ['--replicaof', `127.0.0.1 ${link.port}`] });
   closers.push(() => replica.stop());
   await eventually(async () => expect(await info(master.port)).toMatch(/state=online,offset=[1-9]/));
-  const redis: RedisConnection = openRedis({ url: master.url, commandTimeoutMs: 5_000 });
+  const redis: RedisConnection = openRedis({ ...REDIS_TIMEOUTS, url: master.url, commandTimeoutMs: 5_000 });
   closers.push(() => redis.close());
   await eventually(() => redis.ping());
 

@@ -10,6 +10,7 @@ import { sharedLedgerContract } from '../contract/view-store-shared.ts';
 import { eventually } from '../support/eventually.ts';
 import { nextSeq, request } from '../support/ledger-requests.ts';
 import { ledgerOn } from '../support/redis-ledgers.ts';
+import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 
 // What a sync of an earlier release does to a registration.
 const RENEWS_AS_BEFORE = `
@@ -23,7 +24,7 @@ let redis: RedisConnection;
 
 beforeAll(async () => {
   // Patient, for these tests are about what is answered.
-  redis = openRedis({ url: inject('redisUrl'), commandTimeoutMs: 5_000 });
+  redis = openRedis({ ...REDIS_TIMEOUTS, url: inject('redisUrl'), commandTimeoutMs: 5_000 });
   await eventually(() => redis.ping());
 });
 afterAll(() => redis.close());

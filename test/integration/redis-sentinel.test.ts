@@ -12,6 +12,7 @@ import { ledgerOn } from '../support/redis-ledgers.ts';
 import type { RedisSentinel } from '../support/redis-sentinel.ts';
 import { startSentinel } from '../support/redis-sentinel.ts';
 import { startRedis } from '../support/redis-server.ts';
+import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 
 // Promotion takes the Sentinels a second or two; the client has to find the new master right after.
 const FAILED_OVER_WITHIN_MS = 10_000;
@@ -29,6 +30,7 @@ describe('a Redis that Sentinels watch', () => {
     sentinel = await startSentinel();
     down = new Set();
     redis = openRedis({
+      ...REDIS_TIMEOUTS,
       sentinels: sentinel.sentinels,
       masterName: sentinel.masterName,
       onState: (link, state) => (state === 'down' ? down.add(link) : down.delete(link)),
@@ -98,7 +100,7 @@ describe('a Redis that Sentinels watch', () => {
 
   test('a sync or a decree that too few replicas confirm does not count', async () => {
     await redis.close();
-    redis = openRedis({ ...sentinel, commandTimeoutMs: PATIENT_MS });
+    redis = openRedis({ ...REDIS_TIMEOUTS, ...sentinel, commandTimeoutMs: PATIENT_MS });
     await eventually(() => redis.ping());
     viewStore = open(0);
     const careful = open(1);

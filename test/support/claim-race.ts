@@ -12,6 +12,7 @@ import { openRedis } from '../../src/redis/connection.ts';
 import { Histogram } from '../../src/simulator/histogram.ts';
 import { startBareReplica } from './bare-replica.ts';
 import { eventually } from './eventually.ts';
+import { REDIS_TIMEOUTS } from './redis-timeouts.ts';
 
 export interface RaceResult {
   readonly pairs: number;
@@ -142,7 +143,7 @@ export async function raceClaims({ redis: address, pairs, onProgress }: RaceOpti
 
 async function startRacer(address: RedisAddress, keyPrefix: string, id: string): Promise<Racer> {
   // Everything runs on this machine, and the race itself is its load.
-  const redis = openRedis({ ...address, commandTimeoutMs: 5_000 });
+  const redis = openRedis({ ...REDIS_TIMEOUTS, ...address, commandTimeoutMs: 5_000 });
   await eventually(() => redis.ping());
   const coordinator = await startBareReplica(redis, {
     id,
