@@ -1,4 +1,4 @@
-import type { Config } from '../config/schema.ts';
+import type { Config, PoolConfig } from '../config/schema.ts';
 import { readListenerTls, readMaintenancePage } from '../config/secrets.ts';
 import type { GatewayState } from '../core/lifecycle.ts';
 import type { Coordinator } from '../core/ports.ts';
@@ -47,7 +47,7 @@ export async function composeListener(
   });
   guardServer(listener.fastify.server, metrics, logger);
   const server = new ProxyHandler({
-    pools: new PoolTable(pools.map((pool, i) => ({ match: config.pools[i]?.match ?? ANY, pool }))),
+    pools: poolTable(config.pools, pools),
     identifier: composeIdentifier(config),
     router: new Router(coordinator),
     coordinator,
@@ -76,7 +76,30 @@ export async function composeListener(
   return { listener, server };
 }
 
-const ANY = { hosts: [], paths: ['/'] };
+/**
+ * Which hosts and paths lead to which running pool.
+ *
+ * @throws where the running pools are not the configured ones: a request could reach a pool that is not meant for it
+ */
+export function poolTable(
+  configured: readonly Pick<PoolConfig, 'name' | 'match'>[],
+  running: readonly Pool[],
+): PoolTable<Pool> {
+  const byName = new Map<string, Pool>();
+  for (const pool of running) {
+    if (byName.has(pool.name)) throw new Error(`pool ${pool.name} runs twice`);
+    if (!configured.some(({ name }) => name === pool.name))
+      throw new Error(`pool ${pool.name} runs, but the configuration does not name it`);
+    byName.set(pool.name, pool);
+  }
+  return new PoolTable(
+    configured.map(({ name, match }) => {
+      const pool = byName.get(name);
+      if (pool === undefined) throw new Error(`pool ${name} is configured, but does not run`);
+      return { match, pool };
+    }),
+  );
+}
 
 /** The time to end is over. */
 export function cutOff({ ending }: Listener, { inFlight }: ProxyHandler, logger: Logger): void {
