@@ -1,0 +1,49 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import type { Executed } from '../support/executed-files.ts';
+import { executedBy } from '../support/executed-files.ts';
+import type { TestGateway } from '../support/test-gateway.ts';
+import { startTestGateway } from '../support/test-gateway.ts';
+import { ENVELOPE, poolOf, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
+
+const MOST_FILES = 40;
+
+let upstream: WireUpstream;
+let gateway: TestGateway;
+let client: WireClient;
+let sent = 0;
+
+beforeAll(async () => {
+  upstream = await WireUpstream.start();
+  // What runs by timers runs seldom: it is no part of a request.
+  const seldom = poolOf([upstream.url]).replace('interval: 200ms', 'interval: 5m');
+  gateway = await startTestGateway(`${seldom}coordination: { lease: 1m }\n`);
+  client = await WireClient.open(gateway.port);
+});
+afterAll(async () => {
+  client.leave();
+  await gateway.close();
+  await upstream.close();
+});
+
+async function request(fields: readonly string[]): Promise<void> {
+  client.send(soapPost('/ici', ENVELOPE, fields));
+  sent += 1;
+  await client.responses(sent);
+  await eventually(() => expect(gateway.requests()).toHaveLength(sent));
+}
+
+/** The request of an agent whose binding is cached, over a connection that is kept alive. */
+test.each([
+  ['the user header and a session cookie', ['soapuser: AGENT1', 'Cookie: WS_SESSION_ID=abc']],
+  ['the user header', ['soapuser: AGENT1']],
+  ['the session cookie of a known user', ['Cookie: WS_SESSION_ID=abc']],
+])('a request of a known agent who is named by %s passes few own files', async (_by, fields) => {
+  for (let warm = 0; warm < 20; warm += 1) await request(fields);
+  const executed = await executedBy(() => request(fields));
+  expect([...executed.keys()].length, report(executed)).toBeLessThanOrEqual(MOST_FILES);
+});
+
+function report(executed: Executed): string {
+  return [...executed].map(([file, functions]) => `${file}: ${functions.join(', ')}`).join('\n');
+}
