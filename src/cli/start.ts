@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import { explainBindError } from '../process/explain-bind-error.ts';
-import { holdPidFile, TITLE } from '../process/pid-file.ts';
-import { endAtOnce, tuneHeap } from '../process/runtime.ts';
+import { claimPidFile, TITLE } from '../process/pid-file.ts';
+import { exitNow, tuneHeap } from '../process/runtime.ts';
 import { installSignalHandlers } from '../process/signals.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { openNotices, openProcessLog } from '../telemetry/logger.ts';
@@ -23,7 +23,7 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
   };
   process.on('SIGHUP', onEarly);
   process.title = TITLE;
-  const releasePidFile = pidFile === undefined ? undefined : holdPidFile(pidFile);
+  const releasePidFile = pidFile === undefined ? undefined : claimPidFile(pidFile);
   tuneHeap();
   const log = openProcessLog(config.logging.level);
   const notices = openNotices();
@@ -53,7 +53,7 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
     process.off('disconnect', onDisconnect);
     releasePidFile?.();
   }
-  if (!(await close())) endAtOnce();
+  if (!(await close())) exitNow();
 }
 
 /** Loads what the way of running needs, and no more: a supervisor has little to fail in. */

@@ -18,20 +18,20 @@ export interface ChannelPort {
   send(message: FromChild): void;
 }
 
-/** The channel of a child. Also gives, to its entry point, when it is to begin and when to end. */
+/** The child's end of the channel. It also tells the entry point when to start (`init`) and when to end (`shutdown`). */
 export class Channel implements HostChannel {
   readonly #port: ChannelPort;
-  readonly #asked = new Map<number, (answer: HostAnswer) => void>();
+  readonly #pending = new Map<number, (answer: HostAnswer) => void>();
   readonly #messages = new Mailbox<{ body: unknown; from: ChildId }>();
   readonly #events = new Mailbox<HostEvent>();
   #requests = 0;
   #onInit: (init: Init) => void = () => undefined;
-  #onFarewell: (command: ShutdownCommand) => void = () => undefined;
+  #onShutdown: (command: ShutdownCommand) => void = () => undefined;
   readonly init: Promise<Init> = new Promise((resolve) => {
     this.#onInit = resolve;
   });
-  readonly farewell: Promise<ShutdownCommand> = new Promise((resolve) => {
-    this.#onFarewell = resolve;
+  readonly shutdown: Promise<ShutdownCommand> = new Promise((resolve) => {
+    this.#onShutdown = resolve;
   });
 
   constructor(port: ChannelPort) {
@@ -44,7 +44,7 @@ export class Channel implements HostChannel {
     const request = this.#requests;
     this.#port.send({ kind: 'request', request, what });
     return new Promise((resolve) => {
-      this.#asked.set(request, resolve);
+      this.#pending.set(request, resolve);
     });
   }
 
@@ -53,11 +53,11 @@ export class Channel implements HostChannel {
   }
 
   onMessage(handler: (body: unknown, from: ChildId) => void): void {
-    this.#messages.open(({ body, from }) => handler(body, from));
+    this.#messages.setHandler(({ body, from }) => handler(body, from));
   }
 
   onEvent(handler: (event: HostEvent) => void): void {
-    this.#events.open(handler);
+    this.#events.setHandler(handler);
   }
 
   settled(): void {
@@ -96,13 +96,13 @@ export class Channel implements HostChannel {
         this.#messages.put(message);
         return;
       case 'answer':
-        this.#asked.get(message.request)?.(message.answer);
-        this.#asked.delete(message.request);
+        this.#pending.get(message.request)?.(message.answer);
+        this.#pending.delete(message.request);
         return;
       case 'drain':
       case 'handover':
       case 'leave':
-        this.#onFarewell(message);
+        this.#onShutdown(message);
         return;
       default:
         this.#events.put(message);
@@ -110,7 +110,7 @@ export class Channel implements HostChannel {
   }
 }
 
-/** Keeps what arrives until somebody wants it; from then on it is his. */
+/** Queues items until a handler is set, then passes them to that handler. */
 class Mailbox<T> {
   #handler: ((item: T) => void) | undefined;
   #waiting: T[] = [];
@@ -120,9 +120,9 @@ class Mailbox<T> {
     else this.#handler(item);
   }
 
-  open(handler: (item: T) => void): void {
-    // A second one would have missed what the first was given.
-    if (this.#handler !== undefined) throw new Error('somebody listens already');
+  setHandler(handler: (item: T) => void): void {
+    // A second handler would have missed the items that the first one received.
+    if (this.#handler !== undefined) throw new Error('a handler is already set');
     this.#handler = handler;
     for (const item of this.#waiting.splice(0)) handler(item);
   }

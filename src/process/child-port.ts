@@ -3,70 +3,69 @@ import { fork } from 'node:child_process';
 import type { SocketsByName } from './host-sockets.ts';
 import type { ChildRole, FromChild, InheritedSocket, SocketName, ToChild } from './messages.ts';
 
-/** A started process, as the supervisor needs it. */
+/** A started process, as the supervisor sees it. */
 export interface ChildPort {
-  /** 0 where it could not even be started. */
+  /** 0 if the process could not be started. */
   readonly pid: number;
-  /** Never throws; what does not arrive is lost with its receiver. */
+  /** Never throws. A message is lost only if the receiving process ends. */
   send(message: ToChild): void;
   /** SIGKILL. */
   kill(): void;
-  /** Resolves with how it ended, in words, after all of its messages have been handled. */
+  /** Resolves with how it ended (exit code or signal), after all its messages have been handled. */
   readonly exited: Promise<string>;
 }
 
 export interface ChildStart {
-  /** What it loads the code of; a spare one, of all roles. */
+  /** The role whose code it loads; a standby process (`spare`) loads the code of all roles. */
   readonly role: ChildRole | 'spare';
-  /** Descriptors of this process that the child is to inherit. */
+  /** Descriptors of this process that the child inherits. */
   readonly fds: Readonly<Partial<Record<SocketName, number>>>;
   readonly onMessage: (message: FromChild) => void;
 }
 
-/** Starts a process; see {@link forking}. Never throws: one that cannot be started is a child that has ended. */
+/** Starts a process; see {@link forking}. Never throws: a process that cannot be started appears as one that has ended. */
 export type StartChild = (start: ChildStart) => ChildPort;
 
 // 0 to 2 are standard input and output, 3 is the channel.
 const FIRST_SOCKET_FD = 4;
-// A child that has this many messages waiting has stopped reading, and what it does not read must not fill our memory.
+// A child with this many unread messages has stopped reading. Killing it keeps the queue from filling our memory.
 const MAX_UNREAD = 10_000;
 
-/** The numbers under which a child finds the sockets that {@link forking} gave it. */
+/** The descriptor numbers under which a child finds the sockets that {@link forking} passes to it. */
 export function inheritedAs(sockets: SocketsByName): Partial<Record<SocketName, InheritedSocket>> {
   return Object.fromEntries(
     Object.entries(sockets).map(([name, { address }], i) => [name, { fd: FIRST_SOCKET_FD + i, address }]),
   );
 }
 
-/** Their numbers in this process. */
+/** The descriptor numbers of the sockets in this process. */
 export function fdsOf(sockets: SocketsByName): Partial<Record<SocketName, number>> {
   return Object.fromEntries(Object.entries(sockets).map(([name, { fd }]) => [name, fd]));
 }
 
 /**
- * Forks `module --child=ROLE`. The module is named as it was given to this
- * process, with symbolic links unresolved, so that children started after such a
- * link was turned run the code that it leads to then.
+ * Forks `module --child=ROLE`. Symbolic links in the module path stay unresolved:
+ * after a link is switched to a new release, new children run the new code.
  */
 export function forking(module: string): StartChild {
   return ({ role, fds, onMessage }) => {
-    // A socket is inherited once; a grandchild that believed in these would take descriptors for its own.
+    // Sockets are inherited once. A grandchild that saw these variables would mistake unrelated descriptors for sockets.
     const { LISTEN_PID: _pid, LISTEN_FDS: _fds, LISTEN_FDNAMES: _names, ...env } = process.env;
     let child: ChildProcess;
     try {
       child = fork(module, [`--child=${role}`], {
         stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...Object.values(fds)],
-        // Keeps what JSON loses: Infinity, undefined, bytes.
+        // Preserves what JSON loses: Infinity, undefined, bytes.
         serialization: 'advanced',
         env,
       });
     } catch (error) {
-      // Of what a system refuses a process for, Node emits the most frequent reasons, and throws all others.
-      return stillborn(error as Error);
+      // Node emits the most frequent reasons why a process cannot start as an event, and throws all others.
+      return failedPort(error as Error);
     }
     child.on('message', onMessage as (message: unknown) => void);
     const kill = (): void => {
-      // Where there is no process, Node may send it to number 0, which is this one and its whole group.
+      // Without a process, Node may signal pid 0, which is this process and its whole group.
       if (child.pid !== undefined) child.kill('SIGKILL');
     };
     let unread = 0;
@@ -84,24 +83,29 @@ export function forking(module: string): StartChild {
       exited: new Promise((resolve) => {
         child.once('exit', (code, signal) => {
           const how = signal ?? `exit code ${code}`;
-          // The end may be noticed before the last words are read.
+          // Node may report the exit before it has read the last messages.
           if (child.connected) child.once('disconnect', () => resolve(how));
           else resolve(how);
         });
-        // Without a process there will be no exit.
+        // A process that never started emits no exit event.
         child.on('error', (error) => {
-          if (child.pid === undefined) resolve(unmade(error));
+          if (child.pid === undefined) resolve(startFailure(error));
         });
       }),
     };
   };
 }
 
-/** What there is of a child that the system made no process for. */
-function stillborn(error: Error): ChildPort {
-  return { pid: 0, send: () => undefined, kill: () => undefined, exited: Promise.resolve(unmade(error)) };
+/** The port of a child for which the system could not create a process. */
+function failedPort(error: Error): ChildPort {
+  return {
+    pid: 0,
+    send: () => undefined,
+    kill: () => undefined,
+    exited: Promise.resolve(startFailure(error)),
+  };
 }
 
-function unmade(error: Error): string {
+function startFailure(error: Error): string {
   return `no process could be started for it: ${error.message}`;
 }

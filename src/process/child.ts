@@ -5,39 +5,39 @@ import { openProcessLog } from '../telemetry/logger.ts';
 import { Channel } from './channel.ts';
 import type { ChildRole, FromChild, HostChannel, Init, RunningChild } from './messages.ts';
 import { PROTOCOL } from './messages.ts';
-import { endAtOnce, tuneHeap } from './runtime.ts';
+import { exitNow, tuneHeap } from './runtime.ts';
 
 /**
- * What a process of one role consists of. Rejects where it cannot start. It is the only one to hear events, so that
- * those which come before it listens wait for it.
+ * Builds all parts of a process of one role. Rejects if the process cannot start. Only the builder registers handlers
+ * on the channel; events that arrive earlier wait for it.
  */
 export type BuildChild = (init: Init, channel: HostChannel, logger: Logger) => Promise<RunningChild>;
 
-// A key on the terminal, and what service managers send to a group, reach children too: the supervisor acts for all.
-const FOR_THE_SUPERVISOR = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
+// Ctrl-C on a terminal and signals to a process group reach the children too. They ignore them; the supervisor acts.
+const SUPERVISOR_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
 
-// Many times in the shortest silence that the watchdog may be told to suffer.
+// Far shorter than the smallest `lifecycle.watchdogTimeout`.
 const HEARTBEAT_MS = 250;
 
 /**
- * The life of a child process: takes its orders from the supervisor that forked
- * it, and ends at once when that is gone, because nobody would end it later.
+ * Runs a child process. It obeys the supervisor that forked it and exits at once
+ * when the supervisor is gone, because nothing else would end it later.
  *
- * @param role what it will be told to be; a spare process can be told to be either
- * @param loads bring in the code of each role, which takes a while
+ * @param role the role it will get; a standby process (`spare`) can get either
+ * @param loads import the code of each role, which takes a while
  */
 export async function runChild(
   role: ChildRole | 'spare',
   loads: Readonly<Record<ChildRole, () => Promise<BuildChild>>>,
 ): Promise<void> {
-  for (const name of FOR_THE_SUPERVISOR) process.on(name, () => undefined);
-  process.on('disconnect', endAtOnce);
-  if (!process.connected) endAtOnce();
+  for (const name of SUPERVISOR_SIGNALS) process.on(name, () => undefined);
+  process.on('disconnect', exitNow);
+  if (!process.connected) exitNow();
   let sent = Promise.resolve();
   const channel = new Channel({
     on: (event, handler) => process.on(event, handler as (message: unknown) => void),
     send: (message) => {
-      sent = sendUp(message);
+      sent = sendToSupervisor(message);
     },
   });
   tuneHeap();
@@ -51,33 +51,33 @@ export async function runChild(
   const log = openProcessLog(init.logLevel, init.id);
   let code = 0;
   try {
-    refuseOther(init.protocol);
+    checkProtocol(init.protocol);
     const build = await loads[init.role]();
     const running = await build(deepFreeze(init), channel, log.logger);
     channel.ready();
     setInterval(() => channel.alive(), HEARTBEAT_MS);
-    await running.end(await channel.farewell);
+    await running.end(await channel.shutdown);
   } catch (error) {
     code = 1;
     log.logger.error({ err: error }, 'cannot go on');
     channel.failed(error);
   }
-  if (!(await log.close())) endAtOnce();
+  if (!(await log.close())) exitNow();
   await sent;
   process.exit(code);
 }
 
-function refuseOther(protocol: number): void {
+function checkProtocol(protocol: number): void {
   if (protocol === PROTOCOL) return;
   throw new Error(
     `the installed version cannot run beside the one that is running (their processes speak protocol ${PROTOCOL} and ${protocol}): stop the gateway and start it again instead of replacing its processes`,
   );
 }
 
-/** Resolves when the message has left this process, and with it all before it, or when nobody is there to read it. */
-function sendUp(message: FromChild): Promise<void> {
+/** Resolves when this message and all earlier ones have left this process, or when the channel is closed. */
+function sendToSupervisor(message: FromChild): Promise<void> {
   return new Promise((resolve) => {
-    // A supervisor that is gone has ended this process, or is about to.
+    // Without a channel the supervisor is gone, and the disconnect handler ends this process.
     if (process.send === undefined || !process.connected) resolve();
     else process.send(message, () => resolve());
   });

@@ -2,34 +2,34 @@ import { executionAsyncResource } from 'node:async_hooks';
 import type { Server, Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 
-/** Told of an error that nothing caught and that belongs to one connection, which is closed afterwards. */
+/** Receives an uncaught error that belongs to one connection. The connection is closed afterwards. */
 export type OnConnectionFault = (error: Error, socket: Socket) => void;
 
-/** What Node keeps in a socket that a server has accepted. */
+/** Fields that Node keeps in a socket accepted by a server. */
 type Guarded = Socket & { readonly _handle?: object | null; readonly server?: object };
 
 const onFaultOf = new WeakMap<object, OnConnectionFault>();
-/** By the handle of the connection, which is what Node names as the origin of its events. */
+/** Keyed by the handle of the connection, because Node names the handle as the origin of an event. */
 const guarded = new WeakMap<object, Guarded>();
 
 /**
- * Keeps what happens to a single connection of the server from ending the process.
+ * Keeps an error of a single connection from ending the process.
  *
- * A socket whose error nothing listens for ends the process, and Node takes its own listener off where it hands a
- * socket over (CONNECT, upgrade). So each gets one as soon as it is accepted, which stays.
+ * A socket error without a listener ends the process, and Node removes its own listener when it hands a socket over
+ * (CONNECT, upgrade). So each accepted socket gets an error listener at once, which stays.
  *
- * An error that nothing catches ends the process too, except where it was thrown in an event of a guarded connection:
- * then only that connection ends.
+ * An uncaught error normally ends the process too. If it was thrown in an event of a guarded connection, only that
+ * connection ends.
  *
- * Call it before the server listens, and after everything else that follows its connections.
+ * Call this before the server listens, and after all other code has registered its connection listeners.
  */
 export function guardConnections(server: Server, onFault: OnConnectionFault): void {
   onFaultOf.set(server, onFault);
   server.prependListener('connection', guard);
-  // A connection over TLS is another socket, which reads from the first.
+  // A TLS connection is a second socket that reads from the first.
   if (server instanceof TlsServer) server.prependListener('secureConnection', guard);
   if (process.listeners('uncaughtExceptionMonitor').includes(catchFault)) return;
-  // Before the log, which says that the process ends where nothing catches the error.
+  // Must run before the log's monitor, which reports that the process ends unless something handles the error.
   process.prependListener('uncaughtExceptionMonitor', catchFault);
 }
 
@@ -38,10 +38,10 @@ function guard(socket: Guarded): void {
   if (socket._handle) guarded.set(socket._handle, socket);
 }
 
-// Node closes the connection by itself.
+// Nothing to do: Node closes the connection by itself.
 function ignore(): void {}
 
-/** Node goes on after an uncaught error where something listens for it by the time that this has returned. */
+/** Node continues after an uncaught error if an `uncaughtException` listener exists when this function has returned. */
 function catchFault(error: Error): void {
   const socket = connectionOf(executionAsyncResource());
   const onFault = socket?.server && onFaultOf.get(socket.server);
@@ -52,17 +52,17 @@ function catchFault(error: Error): void {
   });
 }
 
-/** What Node is working on: a handle, a request to one, the parser of a connection, a tick, or a timer. */
+/** The resource that Node currently runs: a handle, a request to one, a connection's parser, a tick, or a timer. */
 interface Work {
   readonly handle?: object;
-  /** Of a tick. */
+  /** Arguments of a tick. */
   readonly args?: readonly unknown[];
   readonly _timerArgs?: readonly unknown[];
 }
 
 /**
- * The connection that the running event belongs to. `undefined` where that cannot be told, which is so for what runs
- * after an `await`. Asked only where the process would end otherwise, so none of it costs anything before.
+ * The connection that the running event belongs to; `undefined` if that is unknown, as it is after an `await`. Runs
+ * only when the process would otherwise end, so it costs nothing in normal operation.
  */
 function connectionOf(work: Work): Guarded | undefined {
   const own = guarded.get(work) ?? (work.handle && guarded.get(work.handle)) ?? socketIn(work);
@@ -74,7 +74,7 @@ function connectionOf(work: Work): Guarded | undefined {
   return undefined;
 }
 
-/** A connection itself, or that of a request, a response, an exchange, a parser or a write. */
+/** The connection itself, or the connection of a request, a response, an exchange, a parser or a write. */
 function socketIn(thing: unknown): Guarded | undefined {
   if (typeof thing !== 'object' || thing === null) return undefined;
   const { socket, stream, req, raw } = thing as Record<

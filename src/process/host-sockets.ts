@@ -5,15 +5,15 @@ import { SOCKET_NAMES } from './messages.ts';
 
 export interface HostSocketsOptions {
   readonly bind: (address: string) => Promise<ListeningSocket>;
-  /** Used in the place of binding, whatever address the configuration names. */
+  /** Sockets from a service manager. They are used instead of binding, whatever address the configuration names. */
   readonly inherited: ReadonlyMap<SocketName, ListeningSocket>;
 }
 
 export type SocketsByName = Readonly<Partial<Record<SocketName, ListeningSocket>>>;
 
 /**
- * The listening sockets of a gateway. They outlive every child, and every
- * configuration that names the same address.
+ * The listening sockets of a gateway. They stay open while children come and go,
+ * and across reloads that keep the address.
  */
 export class HostSockets {
   readonly #options: HostSocketsOptions;
@@ -23,7 +23,7 @@ export class HostSockets {
     this.#options = options;
   }
 
-  /** Binds what the configuration names and nobody holds yet. Rejects, with nothing new left behind, where it cannot. */
+  /** Binds the configured addresses that are not bound yet. If one fails, closes the new ones and rejects. */
   async ensure(config: Config): Promise<void> {
     const added: string[] = [];
     try {
@@ -39,13 +39,13 @@ export class HostSockets {
     }
   }
 
-  /** What a child of this role and configuration listens on. */
+  /** The sockets on which a child of this role and configuration listens. */
   of(role: ChildRole, config: Config): SocketsByName {
     const all = Object.entries(this.all(config));
     return Object.fromEntries(all.filter(([name]) => (name === 'data') === (role === 'worker')));
   }
 
-  /** What all children of this configuration listen on. */
+  /** The sockets on which all children of this configuration together listen. */
   all(config: Config): SocketsByName {
     const sockets: Partial<Record<SocketName, ListeningSocket>> = {};
     for (const [name, address] of namedBy(config)) {
@@ -55,7 +55,7 @@ export class HostSockets {
     return sockets;
   }
 
-  /** Gives up what the configuration does not name. */
+  /** Closes the sockets that the configuration does not name. */
   keepOnly(config: Config): void {
     const named = new Set(namedBy(config).map(([name, address]) => keyOf(name, address)));
     for (const key of [...this.#bound.keys()]) if (!named.has(key)) this.#close(key);

@@ -2,38 +2,38 @@ import type { Life, LifecycleEvent, LifecycleState, StopPlan } from '../core/lif
 import { INITIAL, isStopping, planStop, stateOf, transition } from '../core/lifecycle.ts';
 
 export interface LifecycleOptions {
-  /** How long connections are still accepted in a stop, in milliseconds: what balancers take to learn of it. */
+  /** How long a stopping gateway still accepts connections, in milliseconds: balancers need this long to notice. */
   readonly statusPollInterval: number;
   /** How long the gateway may be Starting, in milliseconds. */
   readonly maxInitTime: number;
   /** How long a stop may take, in milliseconds. */
   readonly shutdownTimeout: number;
-  /** Told of every change, `why` in words for the log. */
+  /** Called on every state change; `why` is a text for the log. */
   readonly onState: (state: LifecycleState, why: string) => void;
 }
 
-/** In milliseconds; what is missing is taken from the options. */
+/** In milliseconds. Missing values come from the options. */
 export interface StopTimes {
   readonly pollInterval?: number;
   readonly timeout?: number;
 }
 
 /**
- * Accepts no more connections, answers what is pending, and resolves when all of
- * it is over.
+ * Stops accepting connections, answers pending requests, and resolves when all
+ * of them are done.
  *
- * @param graceMs how long that may take, as far as is known when it begins
- * @param cut aborts when that time is over, which a second stop can make sooner. What is pending is to be cut off
- *   then, and the promise to resolve at once.
+ * @param graceMs how long the drain may take, as known at its start
+ * @param cut aborts when that time is over; a second stop can make it earlier. The drain must then cut off pending
+ *   requests and resolve at once.
  */
-export type Drain = (graceMs: number, cut: AbortSignal) => Promise<void>;
+export type Drain = (graceMs: number, abort: AbortSignal) => Promise<void>;
 
-// A drain that does not end when it is told to must not keep the process from ending.
-const CUT_MS = 2_000;
+// A drain that ignores the abort must not keep the process alive.
+const ABORT_GRACE_MS = 2_000;
 
 /**
- * Lives the life of a gateway (`core/lifecycle.ts`) in real time. There is one
- * per gateway: in its only process, or in the supervisor.
+ * Drives the state machine of a gateway (`core/lifecycle.ts`) in real time. There is
+ * one per gateway: in its only process, or in the supervisor.
  */
 export class Lifecycle {
   /** Resolves when the state is no longer Starting. */
@@ -42,7 +42,7 @@ export class Lifecycle {
   readonly stopped: Promise<void>;
   readonly #options: LifecycleOptions;
   readonly #init: NodeJS.Timeout;
-  readonly #cut = new AbortController();
+  readonly #abort = new AbortController();
   #life: Life = INITIAL;
   #plan: StopPlan | undefined;
   #replan: (() => void) | undefined;
@@ -50,7 +50,7 @@ export class Lifecycle {
   #onStarted: () => void = () => {};
   #onStopped: () => void = () => {};
 
-  /** Starts the time of {@link LifecycleOptions.maxInitTime}; ended by `settled` or `stop`. */
+  /** Starts the timer of {@link LifecycleOptions.maxInitTime}; `settled` or `stop` end it. */
   constructor(options: LifecycleOptions) {
     this.#options = options;
     this.started = new Promise((resolve) => {
@@ -60,7 +60,7 @@ export class Lifecycle {
       this.#onStopped = resolve;
     });
     this.#init = setTimeout(() => this.#on('settled', 'lifecycle.maxInitTime is over'), options.maxInitTime);
-    // Sockets keep a gateway alive; the wait for its instances does not.
+    // Sockets keep the process alive; this timer must not.
     this.#init.unref();
   }
 
@@ -68,18 +68,18 @@ export class Lifecycle {
     return stateOf(this.#life);
   }
 
-  /** Requests of pools are to be answered by the gateway itself. */
+  /** The gateway itself answers all requests to its pools. */
   get inMaintenance(): boolean {
     return this.#life.inMaintenance;
   }
 
-  /** Every pool's instances have been probed. Without effect when the time for that is over already. */
+  /** Reports that all instances of all pools have been probed. No effect once `maxInitTime` is over. */
   settled(): void {
     clearTimeout(this.#init);
     this.#on('settled', 'every instance was probed');
   }
 
-  /** False where it is too late for that: the gateway is stopping. */
+  /** Switches maintenance on or off. Returns false if the gateway is already stopping. */
   maintain(on: boolean, why: string): boolean {
     if (isStopping(this.#life)) return false;
     this.#on(on ? 'maintain' : 'resume', why);
@@ -87,10 +87,10 @@ export class Lifecycle {
   }
 
   /**
-   * Soft shutdown. Leaves Running at once, accepts for `pollInterval`, then
-   * drains, and resolves when the state is Stopped, at the latest after `timeout`.
-   * Called again it returns the same promise and can only shorten what is under
-   * way; the drain of the first call is the one that counts.
+   * Soft shutdown. Leaves Running at once, accepts connections for `pollInterval`,
+   * then drains. Resolves when the state is Stopped, at the latest after `timeout`.
+   * A second call returns the same promise and can only shorten the stop; the drain
+   * of the first call counts.
    *
    * @throws what the drain rejects with, after the state is Stopped
    */
@@ -110,9 +110,9 @@ export class Lifecycle {
     const drained = drain(
       Math.max(
         0,
-        this.#left(({ endAt }) => endAt),
+        this.#msUntil(({ endAt }) => endAt),
       ),
-      this.#cut.signal,
+      this.#abort.signal,
     );
     try {
       await Promise.race([drained, this.#cutOff(drained)]);
@@ -121,16 +121,16 @@ export class Lifecycle {
     }
   }
 
-  /** Resolves when the drain has had its time, and some more for ending. */
+  /** Resolves when the drain has used up its time and a short grace period after the abort. */
   async #cutOff(drained: Promise<void>): Promise<void> {
     const over = new AbortController();
     const done = (): void => over.abort();
     drained.then(done, done);
     await this.#until(({ endAt }) => endAt, over.signal);
     if (over.signal.aborted) return;
-    this.#cut.abort();
+    this.#abort.abort();
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, CUT_MS);
+      const timer = setTimeout(resolve, ABORT_GRACE_MS);
       over.signal.addEventListener('abort', () => {
         clearTimeout(timer);
         resolve();
@@ -138,21 +138,21 @@ export class Lifecycle {
     });
   }
 
-  #left(of: (plan: StopPlan) => number): number {
+  #msUntil(of: (plan: StopPlan) => number): number {
     return of(this.#plan as StopPlan) - performance.now();
   }
 
-  /** Waits for a time of the plan, or less where the plan changes or `over` aborts. */
+  /** Waits for a time of the plan. Looks again when the plan changes; returns early when `over` aborts. */
   async #until(of: (plan: StopPlan) => number, over?: AbortSignal): Promise<void> {
-    // What is due is not put off to a turn of its own: a stop without a poll interval accepts nothing more.
-    while (this.#left(of) > 0 && over?.aborted !== true) {
+    // Do not yield to the event loop when the time is already due: a stop without a poll interval must accept nothing more.
+    while (this.#msUntil(of) > 0 && over?.aborted !== true) {
       await new Promise<void>((resolve) => {
         const wake = (): void => {
           clearTimeout(timer);
           over?.removeEventListener('abort', wake);
           resolve();
         };
-        const timer = setTimeout(wake, Math.ceil(this.#left(of)));
+        const timer = setTimeout(wake, Math.ceil(this.#msUntil(of)));
         over?.addEventListener('abort', wake);
         this.#replan = wake;
       });

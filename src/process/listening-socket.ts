@@ -6,22 +6,22 @@ import type { SocketName } from './messages.ts';
 import { SOCKET_NAMES } from './messages.ts';
 
 /**
- * A TCP socket that is bound, and kept, without ever accepting: whoever inherits
- * its descriptor listens on it by `server.listen({ fd, backlog })`. While none of
- * them lives, connections wait in the kernel's queue.
+ * A TCP socket that this process binds and keeps, but never accepts on. A child
+ * inherits its descriptor and listens with `server.listen({ fd, backlog })`. While no
+ * child is alive, connections wait in the kernel's queue.
  *
- * This is the one file that touches what node does not document; decision 0016
+ * This is the only file here that uses undocumented parts of Node; decision 0016
  * says why.
  */
 export interface ListeningSocket {
   readonly fd: number;
-  /** Where it is bound, such as `127.0.0.1:41234`, also where port 0 was asked for. */
+  /** The bound address, such as `127.0.0.1:41234`, with the real port even if port 0 was requested. */
   readonly address: string;
-  /** Gives up this process's hold on it. Connections are refused once the others have given up theirs. */
+  /** Closes this process's descriptor. The kernel refuses connections once the children have closed theirs too. */
   close(): void;
 }
 
-/** What `net.Server` itself calls to bind. A number is an error, as of libuv. */
+/** The internal function that `net.Server` calls to bind. A returned number is a libuv error. */
 type CreateServerHandle = (
   address: string | null,
   port: number | null,
@@ -31,7 +31,7 @@ type CreateServerHandle = (
 
 interface ServerHandle {
   readonly fd: number;
-  /** Absent where the socket is a Unix one. */
+  /** Absent for a Unix socket. */
   getsockname?(out: { address?: string; family?: string; port?: number }): number;
   close(): void;
 }
@@ -40,23 +40,22 @@ interface ServerHandle {
 const FIRST_INHERITED_FD = 3;
 
 /**
- * Binds `host:port`. Rejects with node's own kind of error, with `code`, `address`
- * and `port`, when it cannot. That somebody else *listens* there is seen here; of
- * two who bound it at the same moment, the later one is told when its first child
- * listens.
+ * Binds `host:port`. Rejects with an error like Node's own, with `code`, `address`
+ * and `port`. It detects another process that already *listens* there. If two
+ * processes bind at the same moment, the later one fails when its first child listens.
  */
 export async function bindSocket(address: string): Promise<ListeningSocket> {
   const parsed = parseAddress(address);
   if (parsed === undefined) throw new Error(`cannot listen on ${address}: write host:port`);
   const { port } = parsed;
   const { address: host, family } = await lookup(parsed.host);
-  return held(createServerHandle(host, port, family === 6 ? 6 : 4), host, port);
+  return boundSocket(createServerHandle(host, port, family === 6 ? 6 : 4), host, port);
 }
 
 /**
  * The sockets that a service manager bound for this process, by name
- * (`FileDescriptorName=` of a systemd unit). Empty without any, or where they are
- * meant for another process. A single one needs no name: it is `data`.
+ * (`FileDescriptorName=` of a systemd unit). Empty if there are none or if they are
+ * meant for another process. A single socket needs no name: it is `data`.
  */
 export function inheritedSockets(
   env: Readonly<Record<string, string | undefined>>,
@@ -75,7 +74,7 @@ export function inheritedSockets(
       );
     }
     const fd = FIRST_INHERITED_FD + i;
-    sockets.set(name, held(createServerHandle(null, null, null, fd), `descriptor ${fd}`, undefined));
+    sockets.set(name, boundSocket(createServerHandle(null, null, null, fd), `descriptor ${fd}`, undefined));
   }
   return sockets;
 }
@@ -90,14 +89,14 @@ function createServerHandle(...args: Parameters<CreateServerHandle>): ServerHand
   return create(...args);
 }
 
-function held(handle: ServerHandle | number, host: string, port: number | undefined): ListeningSocket {
-  if (typeof handle === 'number') throw refusal(handle, host, port);
+function boundSocket(handle: ServerHandle | number, host: string, port: number | undefined): ListeningSocket {
+  if (typeof handle === 'number') throw bindError(handle, host, port);
   const name: { address?: string; family?: string; port?: number } = {};
   // libuv keeps EADDRINUSE for the first call after the bind: this one.
   const error = handle.getsockname?.(name) ?? 0;
   if (error !== 0) {
     handle.close();
-    throw refusal(error, host, port);
+    throw bindError(error, host, port);
   }
   const shown = name.family === 'IPv6' ? `[${name.address}]` : name.address;
   return {
@@ -107,7 +106,7 @@ function held(handle: ServerHandle | number, host: string, port: number | undefi
   };
 }
 
-function refusal(errno: number, address: string, port: number | undefined): Error {
+function bindError(errno: number, address: string, port: number | undefined): Error {
   const code = getSystemErrorName(errno);
   return Object.assign(new Error(`bind ${code} ${address}${port === undefined ? '' : `:${port}`}`), {
     code,

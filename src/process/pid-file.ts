@@ -13,12 +13,12 @@ import {
 /** The title that every process of a gateway begins with; `ps` shows it. */
 export const TITLE = 'ici-gateway';
 
-// A number, and the white space of whoever wrote it.
-const MOST_BYTES = 64;
+// A number and surrounding white space.
+const MAX_BYTES = 64;
 
 /**
- * Reads the number in a pid file; undefined where there is no file, or no number in it. Throws an Error that says
- * what to do where it cannot be read, or is no such file.
+ * Reads the number in a pid file; undefined if the file does not exist or holds no number. Throws an Error with a
+ * remedy if the file cannot be read or cannot be a pid file.
  */
 export function readPidFile(file: string): number | undefined {
   const content = contentOf(file);
@@ -29,7 +29,7 @@ export function readPidFile(file: string): number | undefined {
 function contentOf(file: string): string | undefined {
   let open: number;
   try {
-    // A pipe that nobody writes to would be waited for.
+    // Opening a pipe without a writer would block.
     open = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
@@ -37,24 +37,23 @@ function contentOf(file: string): string | undefined {
     throw new Error(`the pid file ${file} cannot be read (${message}): give another --pid-file`, { cause });
   }
   try {
-    if (!fstatSync(open).isFile())
-      throw new Error(`${file} is no file that could hold a number: give another --pid-file`);
-    const bytes = Buffer.alloc(MOST_BYTES + 1);
+    if (!fstatSync(open).isFile()) throw new Error(`${file} is not a regular file: give another --pid-file`);
+    const bytes = Buffer.alloc(MAX_BYTES + 1);
     const length = readSync(open, bytes);
-    if (length > MOST_BYTES)
-      throw new Error(`${file} holds more than the number of a process: give another --pid-file`);
+    if (length > MAX_BYTES)
+      throw new Error(`${file} holds more than a process number: give another --pid-file`);
     return bytes.toString('utf8', 0, length);
   } finally {
     closeSync(open);
   }
 }
 
-/** A gateway runs under that number, or, where the system does not tell, any process. */
+/** Whether a gateway runs under that number. Where the system has no /proc, any process counts. */
 export function isGateway(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    // It lives, and belongs to somebody else.
+    // The process is alive and belongs to another user.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
   }
   try {
@@ -65,17 +64,17 @@ export function isGateway(pid: number): boolean {
 }
 
 /**
- * Writes this process's number into the file, over that of a gateway that has
- * died. Throws when the one that is named there lives, and when the file cannot
- * be written. `process.title` must begin with {@link TITLE} by then.
+ * Writes this process's number into the file and replaces the number of a gateway
+ * that has ended. Throws if the gateway named there is alive, or if the file cannot be
+ * written. `process.title` must already begin with {@link TITLE}.
  *
- * @returns removes the file, unless somebody has overwritten it
+ * @returns a function that removes the file, unless another process has overwritten it
  */
-export function holdPidFile(file: string): () => void {
+export function claimPidFile(file: string): () => void {
   const before = readPidFile(file);
   if (before !== undefined && before !== process.pid && isGateway(before)) {
     throw new Error(
-      `a gateway runs already as process ${before}: stop it, or give another --pid-file than ${file}`,
+      `a gateway already runs as process ${before}: stop it, or give another --pid-file than ${file}`,
     );
   }
   write(file, `${process.pid}\n`);
@@ -84,17 +83,17 @@ export function holdPidFile(file: string): () => void {
   };
 }
 
-/** Renamed into place, so that nobody reads half a number, and a full disk leaves nothing behind. */
+/** Writes a temporary file and renames it, so that a reader never sees half a number and a full disk leaves no remains. */
 function write(file: string, content: string): void {
-  const beside = `${file}.${process.pid}`;
+  const temporary = `${file}.${process.pid}`;
   try {
-    rmSync(beside, { force: true });
-    writeFileSync(beside, content, { flag: 'wx' });
-    renameSync(beside, file);
+    rmSync(temporary, { force: true });
+    writeFileSync(temporary, content, { flag: 'wx' });
+    renameSync(temporary, file);
   } catch (cause) {
-    rmSync(beside, { force: true });
+    rmSync(temporary, { force: true });
     throw new Error(
-      `the pid file ${file} cannot be written (${(cause as Error).message}): see that its folder is there, has room and may be written to, or give another --pid-file`,
+      `the pid file ${file} cannot be written (${(cause as Error).message}): check that its directory exists, is writable and has free space, or give another --pid-file`,
       { cause },
     );
   }

@@ -22,23 +22,23 @@ import type {
 import { PROTOCOL } from './messages.ts';
 import type { LoadedProcess } from './standby-process.ts';
 
-/** What the roster asks of the supervisor, which decides everything. */
+/** What the registry needs from the supervisor, which makes all decisions. */
 export interface ProcessRegistryOptions {
   readonly startChild: StartChild;
-  /** What every child is told first, as of now. */
+  /** The current values for a child's first message. */
   readonly initOf: () => Pick<Init, 'replica' | 'secret' | 'lifecycle' | 'logLevel' | 'host'>;
-  /** What the role listens on. */
+  /** The sockets of the role. */
   readonly socketsOf: (role: ChildRole, config: Config) => SocketsByName;
   readonly onSettled: () => void;
   readonly onRequest: (what: HostRequest) => Promise<HostAnswer>;
-  /** How long a child may take to be ready, in milliseconds. */
+  /** How long a child may take to become ready, in milliseconds. */
   readonly readyMs: number;
 }
 
-// Whoever cuts off what is under way is to count it and to log it before it is killed.
-const LAST_WORDS_MS = 1_500;
+// A child that cuts off its requests needs this time to count and log them before the supervisor kills it.
+const EXIT_GRACE_MS = 1_500;
 
-/** What a child said that could not start. */
+/** The reason that a child gives when it cannot start. */
 export class ChildFailed extends Error {
   readonly code: string | undefined;
   readonly address: string | undefined;
@@ -52,24 +52,24 @@ export class ChildFailed extends Error {
   }
 }
 
-/** One process that was started and has not ended yet. */
+/** A started process that has not ended yet. */
 export interface LiveProcess extends LiveChild {
   readonly role: ChildRole;
   readonly isReady: boolean;
-  /** When its event loop was last heard of, in monotonic ms. */
-  readonly heardAt: number;
-  /** Rejects with {@link ChildFailed} where it ends before, or takes too long; then it is killed. */
+  /** The time of its last heartbeat, in monotonic ms. */
+  readonly lastHeartbeatAt: number;
+  /** Rejects with {@link ChildFailed} if it ends before it is ready, or takes too long and is killed. */
   readonly ready: Promise<void>;
-  /** Resolves with how it ended, in words. */
+  /** Resolves with a text that says how it ended. */
   readonly exited: Promise<string>;
-  /** Asks it to end, kills it when it has not ended after the farewell's grace, and resolves when it has ended. */
+  /** Sends the shutdown command, kills the process if it has not ended after `graceMs`, and resolves when it has ended. */
   end(command: ShutdownCommand): Promise<void>;
   kill(): void;
 }
 
 /**
- * The processes that live, and the messages between them. It holds the order
- * that {@link HostEvent} promises, and never looks into what it relays.
+ * The live processes and the messages between them. It keeps the order that
+ * {@link HostEvent} promises, and never inspects the messages that it relays.
  */
 export class ProcessRegistry {
   readonly #options: ProcessRegistryOptions;
@@ -89,27 +89,27 @@ export class ProcessRegistry {
   }
 
   /**
-   * There may be one controller at a time: the last one must have ended.
+   * Starts a child. Only one controller may be alive at a time: the previous one must have ended.
    *
-   * @param standby becomes the child; without it a process is started
+   * @param standby the standby process that becomes the child; without it a new process starts
    */
   start(role: ChildRole, config: Config, standby?: LoadedProcess): LiveProcess {
     if (role === 'worker') this.#workers += 1;
     const id: ChildId = role === 'worker' ? `worker-${this.#workers}` : 'controller';
-    if (this.#live.has(id)) throw new Error(`${id} lives already`);
+    if (this.#live.has(id)) throw new Error(`${id} is already running`);
     const sockets = this.#options.socketsOf(role, config);
-    const onMessage = (message: FromChild): void => this.#onMessage(member, message);
+    const onMessage = (message: FromChild): void => this.#onMessage(child, message);
     const port = standby?.port ?? this.#options.startChild({ role, fds: fdsOf(sockets), onMessage });
-    const member = new ManagedProcess(id, role, port, this.#options.readyMs);
-    standby?.hear(onMessage);
+    const child = new ManagedProcess(id, role, port, this.#options.readyMs);
+    standby?.setMessageHandler(onMessage);
     const inherited = Object.entries(inheritedAs(standby?.sockets ?? sockets)) as [
       SocketName,
       InheritedSocket,
     ][];
-    this.#live.set(id, member);
-    // The controller counts a worker from before it can act until it certainly acts no more.
-    if (role === 'worker') this.#tell('controller', { kind: 'worker-started', worker: member.shown });
-    member.send({
+    this.#live.set(id, child);
+    // The controller counts a worker from before it can act until it certainly no longer acts.
+    if (role === 'worker') this.#sendEvent('controller', { kind: 'worker-started', worker: child.summary });
+    child.send({
       kind: 'init',
       protocol: PROTOCOL,
       role,
@@ -118,39 +118,40 @@ export class ProcessRegistry {
       shownConfig: effectiveConfig(config),
       ...this.#options.initOf(),
       workers: this.#members('worker')
-        .filter((other) => other !== member)
-        .map(({ shown }) => shown),
+        .filter((other) => other !== child)
+        .map(({ summary }) => summary),
       controllerReady: this.controller?.isReady === true,
       sockets: Object.fromEntries(inherited.filter(([name]) => name in sockets)),
       surplusFds: inherited.filter(([name]) => !(name in sockets)).map(([, { fd }]) => fd),
     });
-    void member.exited.then(() => this.#onExit(member));
-    return member;
+    void child.exited.then(() => this.#onExit(child));
+    return child;
   }
 
   broadcast(event: HostEvent): void {
-    for (const member of this.#live.values()) member.send(event);
+    for (const child of this.#live.values()) child.send(event);
   }
 
   #members(role: ChildRole): ManagedProcess[] {
-    return [...this.#live.values()].filter((member) => member.role === role);
+    return [...this.#live.values()].filter((child) => child.role === role);
   }
 
-  #tell(to: 'controller' | 'workers', event: HostEvent): void {
-    for (const member of this.#members(to === 'workers' ? 'worker' : 'controller')) member.send(event);
+  #sendEvent(to: 'controller' | 'workers', event: HostEvent): void {
+    for (const child of this.#members(to === 'workers' ? 'worker' : 'controller')) child.send(event);
   }
 
-  #onExit(member: ManagedProcess): void {
-    this.#live.delete(member.id);
-    if (member.role === 'worker') this.#tell('controller', { kind: 'worker-gone', worker: member.shown });
-    else if (member.isReady) this.#tell('workers', { kind: 'controller-gone' });
+  #onExit(child: ManagedProcess): void {
+    this.#live.delete(child.id);
+    if (child.role === 'worker')
+      this.#sendEvent('controller', { kind: 'worker-gone', worker: child.summary });
+    else if (child.isReady) this.#sendEvent('workers', { kind: 'controller-gone' });
   }
 
   #onMessage(from: ManagedProcess, message: FromChild): void {
     switch (message.kind) {
       case 'ready':
         from.markReady();
-        if (from.role === 'controller') this.#tell('workers', { kind: 'controller-ready' });
+        if (from.role === 'controller') this.#sendEvent('workers', { kind: 'controller-ready' });
         return;
       case 'alive':
         from.markAlive();
@@ -185,9 +186,9 @@ class ManagedProcess implements LiveProcess {
   readonly ready: Promise<void>;
   readonly exited: Promise<string>;
   readonly #port: ChildPort;
-  readonly #late: NodeJS.Timeout;
+  readonly #readyTimer: NodeJS.Timeout;
   #isReady = false;
-  #heardAt = performance.now();
+  #lastHeartbeatAt = performance.now();
   #failure: ChildFailed | undefined;
   #settle: { resolve: () => void; reject: (error: ChildFailed) => void } | undefined;
 
@@ -198,14 +199,14 @@ class ManagedProcess implements LiveProcess {
     this.ready = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
-    // Not everybody who starts a child waits for it.
+    // Some callers start a child without waiting for it; avoid an unhandled rejection.
     this.ready.catch(() => undefined);
-    this.#late = setTimeout(() => {
+    this.#readyTimer = setTimeout(() => {
       this.fail(new ChildFailed(`it was not ready within ${readyMs / 1000} s`));
       this.kill();
     }, readyMs);
     this.exited = this.#port.exited.then((how) => {
-      clearTimeout(this.#late);
+      clearTimeout(this.#readyTimer);
       this.fail(new ChildFailed(how));
       return this.#failure === undefined || this.#failure.message === how
         ? how
@@ -221,11 +222,11 @@ class ManagedProcess implements LiveProcess {
     return this.#isReady;
   }
 
-  get heardAt(): number {
-    return this.#heardAt;
+  get lastHeartbeatAt(): number {
+    return this.#lastHeartbeatAt;
   }
 
-  get shown(): LiveChild {
+  get summary(): LiveChild {
     const { id, pid, startedAt, isReady } = this;
     return { id, pid, startedAt, isReady };
   }
@@ -239,17 +240,17 @@ class ManagedProcess implements LiveProcess {
   }
 
   markAlive(): void {
-    this.#heardAt = performance.now();
+    this.#lastHeartbeatAt = performance.now();
   }
 
   markReady(): void {
     this.markAlive();
-    clearTimeout(this.#late);
+    clearTimeout(this.#readyTimer);
     this.#isReady = true;
     this.#settle?.resolve();
   }
 
-  /** Without effect once it was ready, or has failed before. */
+  /** No effect once the child is ready or has already failed. */
   fail(failure: ChildFailed): void {
     if (this.#isReady) return;
     this.#failure ??= failure;
@@ -258,7 +259,7 @@ class ManagedProcess implements LiveProcess {
 
   async end(command: ShutdownCommand): Promise<void> {
     const { graceMs } = command;
-    this.send({ ...command, graceMs: graceMs - Math.min(LAST_WORDS_MS, graceMs / 4) });
+    this.send({ ...command, graceMs: graceMs - Math.min(EXIT_GRACE_MS, graceMs / 4) });
     const timer = setTimeout(() => this.kill(), graceMs);
     await this.exited;
     clearTimeout(timer);

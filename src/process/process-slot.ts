@@ -7,25 +7,25 @@ import type { LiveProcess } from './process-registry.ts';
 
 export interface ProcessSlotOptions {
   readonly start: (config: Config) => LiveProcess;
-  /** Whether somebody else who is ready does the same work, now that the holder has died. */
-  readonly hasOthers: () => boolean;
+  /** Whether another ready process does the same work while this slot is empty. */
+  readonly hasReadyPeers: () => boolean;
   readonly logger: Logger;
 }
 
 /**
- * A place that is always taken: whoever holds it is replaced when he dies,
- * later and later where that does not help, and never given up.
+ * Keeps one child running: restarts it when it exits, with exponential backoff and
+ * without limit.
  */
 export class ProcessSlot {
   readonly role: ChildRole;
   readonly #options: ProcessSlotOptions;
-  /** Of whoever takes the place next. */
+  /** The configuration of the next child. */
   #config: Config;
-  #heldConfig: Config | undefined;
-  #holder: LiveProcess | undefined;
+  #childConfig: Config | undefined;
+  #child: LiveProcess | undefined;
   #crashes: CrashRecord = NO_CRASHES;
   #timer: NodeJS.Timeout | undefined;
-  #isKept = true;
+  #restarts = true;
 
   constructor(role: ChildRole, config: Config, options: ProcessSlotOptions) {
     this.role = role;
@@ -37,120 +37,121 @@ export class ProcessSlot {
     return this.#config;
   }
 
-  /** Undefined between a death and the successor's start. */
-  get holder(): LiveProcess | undefined {
-    return this.#holder;
+  /** The current child; undefined between an exit and the next start. */
+  get child(): LiveProcess | undefined {
+    return this.#child;
   }
 
-  fill(): LiveProcess {
+  start(): LiveProcess {
     const child = this.#options.start(this.#config);
-    this.#take(child, this.#config);
+    this.#setChild(child, this.#config);
     return child;
   }
 
   /**
-   * Gives the place to a child of this configuration and returns who had it
-   * before, who lives on. Rejects, and then the place stays as it was, when the new
-   * one does not get ready.
+   * Starts a child with this configuration, makes it the current child when it is ready,
+   * and returns the previous child, which keeps running. If the new child does not become
+   * ready, rejects and leaves the slot as it was.
    */
-  async succeed(config: Config): Promise<LiveProcess | undefined> {
-    const fresh = this.#options.start(config);
-    await fresh.ready;
-    const before = this.#holder;
+  async replace(config: Config): Promise<LiveProcess | undefined> {
+    const next = this.#options.start(config);
+    await next.ready;
+    const before = this.#child;
     this.#config = config;
-    this.#take(fresh, config);
+    this.#setChild(next, config);
     return before;
   }
 
   /**
-   * From now on the place is meant for children of this configuration. Whoever has it
-   * keeps it until one of them is ready: what serves is better than nobody. That is
-   * tried again, later and later, until it succeeds or somebody else takes the place.
-   * Resolves after the first time.
+   * Returns the slot to an earlier configuration. The current child keeps serving until a
+   * child with that configuration is ready, because a working child is better than none.
+   * Retries with backoff until that succeeds or another child takes the slot.
+   * Resolves after the first attempt.
    *
-   * @param leave told who had the place before, or came too late for it
+   * @param shutDown receives the replaced child, or a new one that became ready too late
    */
-  async bringBack(config: Config, leave: (child: LiveProcess) => void): Promise<void> {
+  async rollBack(config: Config, shutDown: (child: LiveProcess) => void): Promise<void> {
     this.#config = config;
-    await this.#tryToBringBack(config, leave, NO_CRASHES);
+    await this.#tryRollBack(config, shutDown, NO_CRASHES);
   }
 
-  /** Nobody follows the holder from now on. Returns him. */
-  vacate(): LiveProcess | undefined {
-    this.#isKept = false;
+  /** Stops restarting the child. Returns the child, which keeps running. */
+  release(): LiveProcess | undefined {
+    this.#restarts = false;
     clearTimeout(this.#timer);
-    return this.#holder;
+    return this.#child;
   }
 
-  /** After {@link vacate}: the next one may be filled in. */
-  reopen(config: Config): void {
-    this.#isKept = true;
+  /** After {@link release}: allows the next start, with this configuration. */
+  reuse(config: Config): void {
+    this.#restarts = true;
     this.#config = config;
   }
 
-  async #tryToBringBack(
+  async #tryRollBack(
     config: Config,
-    leave: (child: LiveProcess) => void,
+    shutDown: (child: LiveProcess) => void,
     failures: CrashRecord,
   ): Promise<void> {
     const since = performance.now();
-    const fresh = this.#options.start(config);
-    const isWanted = (): boolean => this.#isKept && this.#config === config && this.#heldConfig !== config;
+    const next = this.#options.start(config);
+    const isStillWanted = (): boolean =>
+      this.#restarts && this.#config === config && this.#childConfig !== config;
     try {
-      await fresh.ready;
+      await next.ready;
     } catch (error) {
-      const holder = this.#holder;
-      // Whoever is dead is followed as always.
-      if (!isWanted() || holder === undefined) return;
+      const child = this.#child;
+      // If the current child has exited meanwhile, the normal restart replaces it.
+      if (!isStillWanted() || child === undefined) return;
       const failed = recordDeath(failures, performance.now() - since);
       const delayMs = delayOf(failed, true);
       this.#options.logger.warn(
         {
-          child: holder.id,
-          childPid: holder.pid,
+          child: child.id,
+          childPid: child.pid,
           how: (error as Error).message,
           count: failed.streak,
           delayMs,
         },
-        `a ${this.role} keeps the configuration that was taken back until one with that in effect starts, which is tried again`,
+        `a ${this.role} still runs the configuration that was rolled back; retrying`,
       );
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => void this.#tryToBringBack(config, leave, failed), delayMs);
+      this.#timer = setTimeout(() => void this.#tryRollBack(config, shutDown, failed), delayMs);
       return;
     }
-    const before = this.#holder;
-    if (!isWanted()) return leave(fresh);
-    this.#take(fresh, config);
-    if (before !== undefined) leave(before);
+    const before = this.#child;
+    if (!isStillWanted()) return shutDown(next);
+    this.#setChild(next, config);
+    if (before !== undefined) shutDown(before);
   }
 
-  #take(child: LiveProcess, config: Config): void {
+  #setChild(child: LiveProcess, config: Config): void {
     clearTimeout(this.#timer);
-    this.#holder = child;
-    this.#heldConfig = config;
+    this.#child = child;
+    this.#childConfig = config;
     const since = performance.now();
     void child.exited.then((how) => {
-      if (this.#holder === child) this.#onDeath(child, how, performance.now() - since);
+      if (this.#child === child) this.#onExit(child, how, performance.now() - since);
     });
   }
 
-  #onDeath({ id, pid }: LiveProcess, how: string, livedMs: number): void {
-    this.#holder = undefined;
-    this.#heldConfig = undefined;
+  #onExit({ id, pid }: LiveProcess, how: string, livedMs: number): void {
+    this.#child = undefined;
+    this.#childConfig = undefined;
     clearTimeout(this.#timer);
-    if (!this.#isKept) return;
+    if (!this.#restarts) return;
     this.#crashes = recordDeath(this.#crashes, livedMs);
-    const delayMs = delayOf(this.#crashes, this.#options.hasOthers());
+    const delayMs = delayOf(this.#crashes, this.#options.hasReadyPeers());
     const fields = { child: id, childPid: pid, how, livedMs: Math.round(livedMs), delayMs };
     if (isCrashLoop(this.#crashes)) {
       this.#options.logger.error(
         { ...fields, count: this.#crashes.streak },
-        `crash loop: the ${this.role} ended ${this.#crashes.streak} times in a row soon after its start. It is tried again without end; look at what it logged before, check the configuration with "ici-gateway check", or put the last version back`,
+        `crash loop: the ${this.role} ended ${this.#crashes.streak} times in a row soon after its start. It restarts without limit; look at what it logged before, check the configuration with "ici-gateway check", or reinstall the previous version`,
       );
     } else {
-      this.#options.logger.warn(fields, `a ${this.role} ended unexpectedly and is started again`);
+      this.#options.logger.warn(fields, `a ${this.role} ended unexpectedly and restarts`);
     }
-    if (delayMs === 0) this.fill();
-    else this.#timer = setTimeout(() => this.fill(), delayMs);
+    if (delayMs === 0) this.start();
+    else this.#timer = setTimeout(() => this.start(), delayMs);
   }
 }

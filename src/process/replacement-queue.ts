@@ -1,25 +1,25 @@
 import type { Config } from '../config/schema.ts';
 
-/** The replacement of all children that somebody asked for. */
+/** A requested replacement of all children. */
 export interface Replacement {
-  /** Settles when the workers are replaced, or cannot be; before the controller is. */
+  /** Settles when the workers are replaced or cannot be, before the controller is. */
   readonly workers: Promise<void>;
-  /** Settles when all of it is over. */
+  /** Settles when the whole replacement is over. */
   readonly all: Promise<void>;
 }
 
-/** One run, for everybody who asked before it began. */
+/** One replacement run, for all requests that came before it began. */
 export interface Run {
   readonly why: string;
-  /** The newest that was asked for; `undefined` keeps the present one. */
+  /** The newest requested configuration; `undefined` keeps the current one. */
   readonly config: Config | undefined;
   readonly onWorkers: () => void;
 }
 
 /**
- * Lets replacements happen one after the other. Whoever asks while one is under
- * way, which may already be past what he changed, shares the next with all
- * others who wait.
+ * Runs replacements one after the other. A request during a run waits for the next run,
+ * because the current one may have passed the changed part already. All waiting
+ * requests share that next run.
  */
 export class ReplacementQueue {
   readonly #replace: (run: Run) => Promise<void>;
@@ -71,7 +71,7 @@ class Waiting implements Replacement, Run {
     this.onFailure = (error) => {
       for (const reject of rejects) reject(error);
     };
-    // Whoever asked may care for one of them only.
+    // A caller may await only one of the two; avoid an unhandled rejection of the other.
     this.workers.catch(() => undefined);
     this.all.catch(() => undefined);
   }

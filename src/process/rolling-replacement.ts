@@ -7,51 +7,51 @@ import type { LiveProcess } from './process-registry.ts';
 import type { ProcessSlot } from './process-slot.ts';
 import type { StandbyProcess } from './standby-process.ts';
 
-// For a word to the ledger and an answer to whoever asked for the end: its own time limits are shorter.
+// Enough for a last message to the view store and an answer to the operator: their own time limits are shorter.
 export const SHUTDOWN_MS = 5_000;
 
-/** Whose processes are replaced. */
+/** The processes of the gateway, as the replacement needs them. */
 export interface ReplaceableProcesses {
   readonly controller: ProcessSlot;
-  /** Grows and shrinks with the number that the configuration asks for. */
+  /** Grows and shrinks with the configured number of workers. */
   readonly workers: ProcessSlot[];
   readonly standby: StandbyProcess;
   readonly sockets: HostSockets;
   readonly workersOf: (config: Config) => number;
   readonly newWorker: (config: Config) => ProcessSlot;
-  /** Nobody is started any more. */
+  /** The gateway is stopping: no process may start any more. */
   readonly isEnding: () => boolean;
 }
 
 export interface ReplacementPlan {
   /** The configuration in effect. */
   readonly before: Config;
-  /** The one that is to come into effect; without it each child is followed by one of its own configuration. */
+  /** The requested configuration. Without it each child's successor gets the same configuration as the child. */
   readonly asked: Config | undefined;
   /** Called when the workers are replaced, before the controller is. */
   readonly onWorkers: () => void;
 }
 
 /**
- * Replaces every worker in turn, and the controller at last. At no moment are
- * there fewer workers than before. Rejects where one that follows does not get
- * ready; then a configuration that was asked for is not in effect anywhere, but
- * with workers whose followers do not get ready either: they serve until one does.
+ * Replaces the workers one at a time, then the controller. There are never fewer
+ * workers than before. If a new process does not become ready, it rolls back to the
+ * configuration in effect and rejects. A worker whose rollback fails keeps the requested
+ * configuration and serves until a process with the old one becomes ready.
  */
 export class RollingReplacement {
   readonly #processes: ReplaceableProcesses;
   readonly #plan: ReplacementPlan;
-  readonly #were: ReadonlyMap<ProcessSlot, Config>;
+  readonly #originalConfigs: ReadonlyMap<ProcessSlot, Config>;
   readonly #shutdowns: Promise<void>[] = [];
   #hasControllerEnded = false;
 
   constructor(processes: ReplaceableProcesses, plan: ReplacementPlan) {
     this.#processes = processes;
     this.#plan = plan;
-    this.#were = new Map(processes.workers.map((place) => [place, place.config]));
+    this.#originalConfigs = new Map(processes.workers.map((slot) => [slot, slot.config]));
   }
 
-  /** Resolves when those who were replaced have answered what they had, and ended. */
+  /** Resolves when all replaced processes have answered their pending requests and ended. */
   async shutdowns(): Promise<void> {
     await Promise.all(this.#shutdowns);
   }
@@ -68,34 +68,35 @@ export class RollingReplacement {
       await this.#replaceWorkers(config);
       await this.#replaceController(config);
     } catch (error) {
-      await this.#goBack();
+      await this.#rollBack();
       sockets.keepOnly(before);
       throw error;
     }
-    for (const place of workers.splice(workersOf(config))) this.#drain(place.vacate());
-    // Nobody accepts there any more: whoever still comes is refused, and need not wait for nothing.
+    for (const slot of workers.splice(workersOf(config))) this.#drain(slot.release());
+    // Nothing accepts on removed addresses any more: closing them refuses new connections instead of letting them wait.
     sockets.keepOnly(config);
   }
 
   async #replaceWorkers(config: Config): Promise<void> {
     const { workers, standby, sockets, workersOf, newWorker } = this.#processes;
     const { before, asked } = this.#plan;
-    // Kept by those who follow after a reload, until another one: other gateways may still have the instances.
+    // After a reload the workers keep removed instances until the next reload: other gateways may still use them.
     const ofWorkers = asked === undefined ? undefined : withRetiring(before, asked);
     const count = workersOf(config);
-    for (const place of workers.slice(0, count)) {
+    for (const slot of workers.slice(0, count)) {
       this.#refuseWhileEnding();
-      this.#drain(await started(place.role, place.succeed(ofWorkers ?? place.config)));
+      this.#drain(await explainStartFailure(slot.role, slot.replace(ofWorkers ?? slot.config)));
     }
     while (workers.length < count) {
       this.#refuseWhileEnding();
-      const place = newWorker(ofWorkers ?? config);
-      await started(place.role, place.succeed(place.config));
-      workers.push(place);
-      // All others were vacated when the gateway was told to stop; this one was not among them yet.
-      if (this.#processes.isEnding()) place.vacate();
+      const slot = newWorker(ofWorkers ?? config);
+      await explainStartFailure(slot.role, slot.replace(slot.config));
+      workers.push(slot);
+      // A stop releases all known slots; this one was not among them yet.
+      if (this.#processes.isEnding()) slot.release();
     }
-    // The admin plane is away from when the old controller ends until the new one is there: it shall have loaded by then.
+    // The admin API is unavailable between the end of the old controller and the start of the new one. A loaded standby
+    // process shortens that gap.
     this.#refuseWhileEnding();
     await standby.keep(sockets.all(config));
   }
@@ -103,36 +104,36 @@ export class RollingReplacement {
   async #replaceController(config: Config): Promise<void> {
     const { controller } = this.#processes;
     this.#plan.onWorkers();
-    // Whoever asked is answered by way of the controller, so the answer goes out before that is told to end.
+    // The controller delivers the answer to the operator, so the answer must go out before the shutdown command.
     await new Promise((resolve) => setImmediate(resolve));
     this.#hasControllerEnded = true;
-    await controller.vacate()?.end({ kind: 'handover', graceMs: SHUTDOWN_MS });
+    await controller.release()?.end({ kind: 'handover', graceMs: SHUTDOWN_MS });
     this.#refuseWhileEnding();
-    controller.reopen(config);
-    await started(controller.role, controller.fill().ready);
+    controller.reuse(config);
+    await explainStartFailure(controller.role, controller.start().ready);
   }
 
-  /** What began with the new configuration is followed by such as have the one in effect, at once or later. */
-  async #goBack(): Promise<void> {
+  /** Replaces each process that started with the requested configuration by one with the configuration in effect. */
+  async #rollBack(): Promise<void> {
     const { controller, workers } = this.#processes;
     const { before, asked } = this.#plan;
-    // Without another configuration there is nothing to go back to: the next one is tried again, and again.
+    // Without a requested configuration there is nothing to roll back: the slots restart their children as usual.
     if (asked === undefined || this.#processes.isEnding()) return;
     if (this.#hasControllerEnded) {
-      const failed = controller.vacate();
+      const failed = controller.release();
       failed?.kill();
       await failed?.exited;
       if (this.#processes.isEnding()) return;
-      controller.reopen(before);
-      // Where not even that one gets ready, it is followed by others; the workers are to go back all the same.
-      await controller.fill().ready.catch(() => undefined);
+      controller.reuse(before);
+      // If that controller does not become ready either, its slot restarts it; the workers still roll back.
+      await controller.start().ready.catch(() => undefined);
     }
-    for (const place of workers.splice(this.#were.size)) this.#drain(place.vacate());
-    for (const place of workers) {
-      const was = this.#were.get(place);
-      if (was === undefined || place.config === was) continue;
+    for (const slot of workers.splice(this.#originalConfigs.size)) this.#drain(slot.release());
+    for (const slot of workers) {
+      const original = this.#originalConfigs.get(slot);
+      if (original === undefined || slot.config === original) continue;
       if (this.#processes.isEnding()) return;
-      await place.bringBack(was, (child) => this.#drain(child));
+      await slot.rollBack(original, (child) => this.#drain(child));
     }
   }
 
@@ -146,12 +147,12 @@ export class RollingReplacement {
   }
 }
 
-/** For whoever asked: what a child says that cannot start does not say who says it. */
-async function started<T>(role: ChildRole, outcome: Promise<T>): Promise<T> {
+/** Adds the role to the error for the operator: the child's own message does not name it. */
+async function explainStartFailure<T>(role: ChildRole, outcome: Promise<T>): Promise<T> {
   try {
     return await outcome;
   } catch (error) {
-    // Without a cause: the log would say its message twice.
+    // No cause: the log would repeat its message.
     throw new Error(`a new ${role} does not start: ${(error as Error).message}`);
   }
 }

@@ -1,22 +1,22 @@
 import { setFlagsFromString } from 'node:v8';
 
-// By default V8 lets a heap of 60 MB grow to 200 before it cleans up, so that memory swings by as much. Collecting
-// earlier holds it flat and costs little, since nearly all garbage of a proxy dies young.
+// By default V8 lets a heap of 60 MB grow to 200 MB before a full collection, so memory use swings by as much.
+// Collecting earlier keeps it flat and costs little, because nearly all garbage of a proxy is short-lived.
 const HEAP_GROWTH = '--heap-growing-percent=40';
 
-/** To be called before the heap grows. */
+/** Call this before the heap grows. */
 export function tuneHeap(): void {
   setFlagsFromString(HEAP_GROWTH);
 }
 
-/** Not process.exit, which waits for threads, and one may hang in a write that nobody reads. */
-export function endAtOnce(): void {
+/** Unlike `process.exit`, does not wait for threads: one may hang in a write whose reader is gone. */
+export function exitNow(): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
 let isGuarded = false;
 
-/** For whoever watches. Work goes on where nobody does any more: a terminal or a pipe that is gone is no crash. */
+/** Standard error. Ignores write errors, because a closed terminal or pipe must not crash the process. */
 export function standardError(): NodeJS.WriteStream {
   if (!isGuarded) {
     isGuarded = true;

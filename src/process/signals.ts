@@ -1,8 +1,8 @@
 import type { StopTimes } from './lifecycle-driver.ts';
 
-/** What signals make a gateway do, be it one process or many. */
+/** What the signals control: a gateway of one process or of several. */
 export interface SignalTarget {
-  /** Called again it is to end at once. */
+  /** A second call ends the gateway at once. */
   stop(why: string, times?: StopTimes): void;
   reload(why: string): void;
   moveLogLevel(step: 1 | -1): void;
@@ -16,7 +16,7 @@ export interface SignalSource {
   off(signal: NodeJS.Signals, handler: () => void): unknown;
 }
 
-/** SIGINT differs from the other two as with SAP Web Dispatcher: nobody is given the time to notice. */
+/** As with SAP Web Dispatcher, SIGINT differs from the other two: it does not wait until balancers notice. */
 const STOPS: readonly [signal: NodeJS.Signals, times: StopTimes][] = [
   ['SIGTERM', {}],
   ['SIGQUIT', {}],
@@ -25,21 +25,21 @@ const STOPS: readonly [signal: NodeJS.Signals, times: StopTimes][] = [
 const AT_ONCE: StopTimes = { pollInterval: 0, timeout: 0 };
 
 /**
- * Lets the signals that SAP administrators know act on the gateway, until it has
- * ended: SIGTERM and SIGQUIT stop it softly, SIGINT without waiting for balancers,
- * a second one of any at once; SIGHUP reloads; SIGUSR1 logs less, SIGUSR2 more.
+ * Installs the signals that SAP administrators know, until the gateway has ended:
+ * SIGTERM and SIGQUIT stop it softly, SIGINT without waiting for balancers, and a
+ * second one of these at once. SIGHUP reloads; SIGUSR1 logs less, SIGUSR2 more.
  *
- * @param say tells whoever sits at the terminal what will happen
- * @returns stops it as SIGTERM does, and counts as a first signal
+ * @param print writes to the terminal what will happen
+ * @returns a function that stops the gateway like SIGTERM and counts as a first signal
  */
 export function installSignalHandlers(
   target: SignalTarget,
-  say: (text: string) => void,
+  print: (text: string) => void,
   source: SignalSource = process,
 ): (why: string, times?: StopTimes) => void {
   let isStopping = false;
   const stop = (why: string, times: StopTimes = {}): void => {
-    if (!isStopping) say(`ici-gateway ends on ${why}; once more ends it at once\n`);
+    if (!isStopping) print(`ici-gateway is stopping (${why}); a second signal stops it at once\n`);
     target.stop(isStopping ? `${why} again` : why, isStopping ? AT_ONCE : times);
     isStopping = true;
   };
@@ -51,7 +51,7 @@ export function installSignalHandlers(
   ];
   for (const [name, handler] of handlers) source.on(name, handler);
   void target.ended.then(() => {
-    // What comes now finds a process that has nothing left to do, and may end it.
+    // The process has nothing left to do, so a further signal may end it by default.
     for (const [name, handler] of handlers) source.off(name, handler);
   });
   return stop;

@@ -6,13 +6,13 @@ import { fdsOf } from './child-port.ts';
 import type { SocketsByName } from './host-sockets.ts';
 import type { FromChild } from './messages.ts';
 
-/** A process that was started before anybody needed it. */
+/** A process that was started before it was needed. */
 export interface LoadedProcess {
   readonly port: ChildPort;
-  /** What it inherited: more than one role needs. */
+  /** The sockets that it inherited, for all roles. */
   readonly sockets: SocketsByName;
-  /** To be called once, by whoever gives it a role. */
-  hear(onMessage: (message: FromChild) => void): void;
+  /** Called once, when the process gets a role. */
+  setMessageHandler(onMessage: (message: FromChild) => void): void;
 }
 
 export interface StandbyProcessOptions {
@@ -23,12 +23,12 @@ export interface StandbyProcessOptions {
 }
 
 /**
- * Keeps one process at hand whose code is loaded and that has no role yet, so
- * that whoever dies is followed without the time it takes to load (decision 0017).
+ * Keeps one process ready that has loaded its code and has no role yet, so that it
+ * can replace a crashed process without the loading time (decision 0017).
  */
 export class StandbyProcess {
   readonly #options: StandbyProcessOptions;
-  #held: Held | undefined;
+  #current: StandbyChild | undefined;
   #crashes: CrashRecord = NO_CRASHES;
   #timer: NodeJS.Timeout | undefined;
 
@@ -37,59 +37,59 @@ export class StandbyProcess {
   }
 
   /**
-   * Starts one where there is none, and again where that ends. Resolves when it is
-   * loaded, or taken; rejects when it cannot load, or is discarded before it has.
+   * Starts a standby process if there is none, and restarts it if it ends. Resolves when
+   * it is loaded or taken. Rejects if it cannot load, or is discarded before it has.
    */
   async keep(sockets: SocketsByName): Promise<void> {
     clearTimeout(this.#timer);
-    this.#held ??= this.#start(sockets);
-    await this.#held.loaded;
+    this.#current ??= this.#start(sockets);
+    await this.#current.loaded;
   }
 
-  /** Gives it away, also while it loads. `undefined` where there is none, or it has not inherited these. */
+  /** Hands over the standby process, even while it loads; `undefined` if there is none or it lacks one of the sockets. */
   take(wanted: SocketsByName): LoadedProcess | undefined {
-    const held = this.#held;
+    const current = this.#current;
     const fits = Object.entries(wanted).every(
-      ([name, socket]) => held?.sockets[name as keyof SocketsByName] === socket,
+      ([name, socket]) => current?.sockets[name as keyof SocketsByName] === socket,
     );
-    if (held === undefined || !fits) return undefined;
-    this.#held = undefined;
-    held.release();
-    return held;
+    if (current === undefined || !fits) return undefined;
+    this.#current = undefined;
+    current.release();
+    return current;
   }
 
-  /** Ends it, if there is one, and starts no other. Resolves when it has ended. */
+  /** Ends the standby process, if there is one, and starts no other. Resolves when it has ended. */
   async discard(): Promise<void> {
     clearTimeout(this.#timer);
-    const held = this.#held;
-    this.#held = undefined;
-    held?.port.kill();
-    await held?.port.exited;
+    const current = this.#current;
+    this.#current = undefined;
+    current?.port.kill();
+    await current?.port.exited;
   }
 
-  #start(sockets: SocketsByName): Held {
-    const held = new Held(this.#options, sockets);
+  #start(sockets: SocketsByName): StandbyChild {
+    const current = new StandbyChild(this.#options, sockets);
     const since = performance.now();
-    void held.port.exited.then((how) => {
-      if (this.#held !== held) return;
-      this.#held = undefined;
+    void current.port.exited.then((how) => {
+      if (this.#current !== current) return;
+      this.#current = undefined;
       this.#crashes = recordDeath(this.#crashes, performance.now() - since);
       const delayMs = delayOf(this.#crashes, true);
       this.#options.logger.warn(
-        { childPid: held.port.pid, how, count: this.#crashes.streak, delayMs },
-        'the spare process ended unexpectedly and is started again',
+        { childPid: current.port.pid, how, count: this.#crashes.streak, delayMs },
+        'the standby process ended unexpectedly and restarts',
       );
       this.#timer = setTimeout(() => this.keep(sockets).catch(() => undefined), delayMs);
     });
-    return held;
+    return current;
   }
 }
 
-class Held implements LoadedProcess {
+class StandbyChild implements LoadedProcess {
   readonly port: ChildPort;
   readonly sockets: SocketsByName;
   readonly loaded: Promise<void>;
-  /** Nobody has to wait for it to load any more: it has, or who took it waits for more than that. */
+  /** Ends the wait for loading: the process has loaded, or the registry has taken it and waits until it is ready. */
   release: () => void = () => undefined;
   #onMessage: (message: FromChild) => void = () => undefined;
 
@@ -100,25 +100,25 @@ class Held implements LoadedProcess {
       fds: fdsOf(sockets),
       onMessage: (message) => this.#onMessage(message),
     });
-    const late = setTimeout(() => this.port.kill(), loadMs);
+    const loadTimer = setTimeout(() => this.port.kill(), loadMs);
     this.loaded = new Promise((resolve, reject) => {
       this.release = () => {
-        clearTimeout(late);
+        clearTimeout(loadTimer);
         resolve();
       };
       void this.port.exited.then((how) => {
-        clearTimeout(late);
+        clearTimeout(loadTimer);
         reject(new Error(`a process could not load its code: ${how}`));
       });
     });
     this.#onMessage = ({ kind }) => {
       if (kind === 'loaded') this.release();
     };
-    // Mostly nobody waits for it.
+    // Usually no caller waits for this; avoid an unhandled rejection.
     this.loaded.catch(() => undefined);
   }
 
-  hear(onMessage: (message: FromChild) => void): void {
+  setMessageHandler(onMessage: (message: FromChild) => void): void {
     this.#onMessage = onMessage;
   }
 }

@@ -20,25 +20,25 @@ import { Watchdog } from './watchdog.ts';
 
 export interface SupervisorOptions {
   readonly config: Config;
-  /** The name of this gateway towards others. */
+  /** The name of this gateway among its peers. */
   readonly replica: string;
   readonly workersOf: (config: Config) => number;
-  /** Reads the configuration anew. Throws, with every problem in the message, where it is not to be used. */
+  /** Reads the configuration again. Throws an error that lists all problems if it is invalid. */
   readonly readConfig: () => Config;
   readonly startChild: StartChild;
   readonly sockets: HostSockets;
   readonly logger: Logger;
 }
 
-// A child that takes longer hangs. Starting took 20 times less on a machine with all cores busy.
+// A child that takes longer hangs: starting took a twentieth of this on a machine with all cores busy.
 const READY_MS = 30_000;
-// After that the caller of a stop no longer waits (`Drain`).
-const HASTY_FAREWELL_MS = 500;
+// After an abort, the caller of a stop does not wait longer than this (`Drain`).
+const FORCED_SHUTDOWN_MS = 500;
 
 /**
- * Keeps a gateway going: its listening sockets open, one controller and so many
- * workers alive, messages between them flowing. It never sees a request, so that
- * no request can make it fail.
+ * Keeps a gateway running: it holds the listening sockets, restarts the controller
+ * and the workers, and relays their messages. It never handles a request, so no
+ * request can make it fail.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -65,12 +65,12 @@ export class Supervisor {
     const { config, logger, replica, sockets } = options;
     this.#config = config;
     this.#level = config.logging.level;
-    // The same for all children, and for those who follow them.
+    // The same for all children and their successors.
     const secret = randomBytes(32).toString('base64');
     const times = (): Config['lifecycle'] => this.#config.lifecycle;
     this.#lifecycle = new Lifecycle({
       maxInitTime: config.lifecycle.maxInitTime,
-      // Those of the configuration in effect when they are needed.
+      // Read on use, so that a reload takes effect.
       get statusPollInterval() {
         return times().statusPollInterval;
       },
@@ -98,52 +98,52 @@ export class Supervisor {
       onRequest: (what) => this.#answer(what),
     });
     this.#standby = new StandbyProcess({ startChild: options.startChild, logger, loadMs: READY_MS });
-    this.#controller = this.#placeFor('controller', config);
+    this.#controller = this.#newSlot('controller', config);
     const watchdog = new Watchdog({
-      children: () => this.#everyone(),
+      children: () => this.#allChildren(),
       timeoutMs: () => this.#config.lifecycle.watchdogTimeout,
       logger,
     });
     void this.ended.then(() => watchdog.stop());
   }
 
-  /** Where it is bound, such as `127.0.0.1:8080`; undefined where it does not listen on that. */
+  /** The bound address, such as `127.0.0.1:8080`; undefined if the gateway does not listen on that socket. */
   addressOf(name: SocketName): string | undefined {
     const { sockets } = this.#options;
     return sockets.of(name === 'data' ? 'worker' : 'controller', this.#config)[name]?.address;
   }
 
   /**
-   * Binds the sockets and starts all children. Resolves when all are ready, or when
-   * it was told to stop meanwhile. Rejects, with nothing left behind, when one of
-   * them cannot start: what fails at once should fail before the eyes of whoever starts it.
+   * Binds the sockets and starts all children. Resolves when all are ready, or when a
+   * stop was requested meanwhile. If one cannot start, ends all of them and rejects, so that
+   * the operator who starts the gateway sees the failure.
    */
   async start(): Promise<void> {
     const { sockets, workersOf } = this.#options;
     await sockets.ensure(this.#config);
-    // Told to stop before there was anything to end: what was bound meanwhile is all that is left.
+    // The stop came before any child existed: only the sockets bound meanwhile are left to close.
     if (this.#isEnding) {
       sockets.close();
       return;
     }
-    const children = [this.#controller.fill()];
+    const children = [this.#controller.start()];
     while (this.#workers.length < workersOf(this.#config)) {
-      const place = this.#placeFor('worker', this.#config);
-      this.#workers.push(place);
-      children.push(place.fill());
+      const slot = this.#newSlot('worker', this.#config);
+      this.#workers.push(slot);
+      children.push(slot.start());
     }
     try {
       await Promise.all(children.map(({ ready }) => ready));
     } catch (error) {
       if (this.#isEnding) return;
-      this.#vacate();
-      for (const child of this.#everyone()) child.kill();
-      await Promise.all(this.#everyone().map(({ exited }) => exited));
+      this.#releaseSlots();
+      for (const child of this.#allChildren()) child.kill();
+      await Promise.all(this.#allChildren().map(({ exited }) => exited));
       throw error;
     }
   }
 
-  /** Ends the gateway; see {@link Lifecycle.stop}. Called again it can only make it sooner. */
+  /** Stops the gateway; see {@link Lifecycle.stop}. A second call can only shorten the stop. */
   stop(why: string, times: StopTimes = {}): void {
     const { logger } = this.#options;
     this.#lifecycle
@@ -153,16 +153,16 @@ export class Supervisor {
   }
 
   /**
-   * Reads the configuration anew and replaces all children by such that have it.
-   * What is wrong with it is logged, and then everything stays as it is.
+   * Reloads the configuration and replaces all children. If the configuration is
+   * invalid, logs the problems and changes nothing.
    */
   async reload(why: string): Promise<void> {
     await this.#reload(why).all.catch(() => {
-      // It is logged already.
+      // The failure is already logged.
     });
   }
 
-  /** +1 logs more, -1 less, until the configuration names another level. */
+  /** +1 logs more, -1 less, until a reload changes the configured level. */
   moveLogLevel(step: 1 | -1): void {
     this.#setLevel(nextLevel(this.#level, step));
   }
@@ -180,7 +180,7 @@ export class Supervisor {
       standby: this.#standby,
       sockets,
       workersOf,
-      newWorker: (config) => this.#placeFor('worker', config),
+      newWorker: (config) => this.#newSlot('worker', config),
       isEnding: () => this.#isEnding,
     };
   }
@@ -218,7 +218,7 @@ export class Supervisor {
     } catch (error) {
       this.#options.logger.error(
         { err: error },
-        'the new configuration is not used; the one in effect stays',
+        'the new configuration is rejected; the current one stays in effect',
       );
       const refused = Promise.reject(error);
       refused.catch(() => undefined);
@@ -227,16 +227,16 @@ export class Supervisor {
     return this.#replacements.ask(why, config);
   }
 
-  /** Rejects after it was logged why. */
+  /** Logs the reason before it rejects. */
   async #replace({ why, config: asked, onWorkers }: Run): Promise<void> {
     const { logger } = this.#options;
     const before = this.#config;
     try {
-      if (asked !== undefined) this.#accept(asked, why);
+      if (asked !== undefined) this.#checkReloadable(asked, why);
       logger.info({ why }, 'replacing the processes');
       const replacement = new RollingReplacement(this.#processes, { before, asked, onWorkers });
-      await this.#succeed(replacement, () => {
-        if (asked !== undefined) this.#takeUp(asked, why);
+      await this.#runReplacement(replacement, () => {
+        if (asked !== undefined) this.#commitConfig(asked, why);
       });
       await replacement.shutdowns();
     } catch (error) {
@@ -246,10 +246,10 @@ export class Supervisor {
     logger.info({ why }, 'the processes are replaced');
   }
 
-  async #succeed(replacement: RollingReplacement, onSuccess: () => void): Promise<void> {
+  async #runReplacement(replacement: RollingReplacement, onSuccess: () => void): Promise<void> {
     this.#isReplacing = true;
     try {
-      // It is of the code and the configuration that are to be replaced.
+      // The standby process has the old code and the old sockets.
       await this.#standby.discard();
       await replacement.run();
       onSuccess();
@@ -258,59 +258,59 @@ export class Supervisor {
       throw error;
     } finally {
       this.#isReplacing = false;
-      this.#keepSpare();
+      this.#keepStandby();
     }
   }
 
-  /** Throws, with every reason, where a reload cannot bring the configuration into effect. */
-  #accept(config: Config, why: string): void {
+  /** Throws an error with all reasons if a reload cannot apply the configuration. */
+  #checkReloadable(config: Config, why: string): void {
     const { changes, refused } = reloadable(this.#config, config);
     if (refused.length > 0) {
-      throw new Error(`stop the gateway and start it anew to change this:\n${refused.join('\n')}`);
+      throw new Error(`stop the gateway and start it again to change this:\n${refused.join('\n')}`);
     }
     this.#options.logger.info({ why, changes: changes.map(formatChange) }, 'new configuration');
   }
 
-  /** Every child has the configuration. */
-  #takeUp(config: Config, why: string): void {
+  /** Makes the configuration the current one, once every child has it. */
+  #commitConfig(config: Config, why: string): void {
     const before = this.#config;
     this.#config = config;
     if (config.logging.level !== before.logging.level) this.#setLevel(config.logging.level);
-    // As with SAP Web Dispatcher: whoever has reloaded wants it to serve.
+    // As with SAP Web Dispatcher, a reload ends maintenance.
     this.#lifecycle.maintain(false, why);
   }
 
   async #drain(graceMs: number, cut: AbortSignal): Promise<void> {
     this.#isEnding = true;
-    const spareGone = this.#standby.discard();
-    this.#vacate();
+    const standbyExited = this.#standby.discard();
+    this.#releaseSlots();
     const workers = this.#registry.workers;
     cut.addEventListener('abort', () => {
       for (const worker of workers) worker.kill();
     });
     await Promise.all(workers.map((worker) => worker.end({ kind: 'drain', graceMs })));
-    const leaveMs = cut.aborted ? HASTY_FAREWELL_MS : SHUTDOWN_MS;
+    const leaveMs = cut.aborted ? FORCED_SHUTDOWN_MS : SHUTDOWN_MS;
     await this.#registry.controller?.end({ kind: 'leave', graceMs: leaveMs });
-    await spareGone;
+    await standbyExited;
   }
 
-  /** No child follows another any more, and no connection waits for one. */
-  #vacate(): void {
-    this.#controller.vacate();
-    for (const place of this.#workers) place.vacate();
+  /** Stops restarting children and closes the sockets, so that no new connection waits for a child. */
+  #releaseSlots(): void {
+    this.#controller.release();
+    for (const slot of this.#workers) slot.release();
     this.#options.sockets.close();
   }
 
-  /** Once everybody is there: it is not to take their time. */
-  #keepSpare(): void {
+  /** Starts a standby process once all children are ready, so that it does not slow down their start. */
+  #keepStandby(): void {
     const { sockets } = this.#options;
-    const places = [this.#controller, ...this.#workers];
-    if (this.#isEnding || this.#isReplacing || places.some(({ holder }) => holder?.isReady !== true)) return;
-    // That it did not load, it logs itself.
+    const slots = [this.#controller, ...this.#workers];
+    if (this.#isEnding || this.#isReplacing || slots.some(({ child }) => child?.isReady !== true)) return;
+    // StandbyProcess logs a failure itself.
     this.#standby.keep(sockets.all(this.#config)).catch(() => undefined);
   }
 
-  #everyone(): LiveProcess[] {
+  #allChildren(): LiveProcess[] {
     const { controller, workers } = this.#registry;
     return controller === undefined ? workers : [controller, ...workers];
   }
@@ -319,28 +319,28 @@ export class Supervisor {
     const { logger } = this.#options;
     const before = this.#level;
     if (level === before) return;
-    const tell = (): void => logger.info({ before, level }, 'log level');
-    // At whichever of the two lets it through.
-    const isHeard = logger.isLevelEnabled('info');
-    if (isHeard) tell();
+    const logChange = (): void => logger.info({ before, level }, 'log level');
+    // Log the change before or after it, at whichever level lets the message through.
+    const isLogged = logger.isLevelEnabled('info');
+    if (isLogged) logChange();
     this.#level = level;
     logger.level = level;
-    if (!isHeard) tell();
+    if (!isLogged) logChange();
     this.#registry.broadcast({ kind: 'log-level', level });
   }
 
-  #placeFor(role: 'controller' | 'worker', config: Config): ProcessSlot {
+  #newSlot(role: 'controller' | 'worker', config: Config): ProcessSlot {
     const { logger, sockets } = this.#options;
     const start = (of: Config): LiveProcess => {
       const child = this.#registry.start(role, of, this.#standby.take(sockets.of(role, of)));
       child.ready.then(
-        () => this.#keepSpare(),
+        () => this.#keepStandby(),
         () => undefined,
       );
       return child;
     };
-    const hasOthers = (): boolean =>
-      role === 'worker' && this.#workers.some(({ holder }) => holder?.isReady === true);
-    return new ProcessSlot(role, config, { start, hasOthers, logger });
+    const hasReadyPeers = (): boolean =>
+      role === 'worker' && this.#workers.some(({ child }) => child?.isReady === true);
+    return new ProcessSlot(role, config, { start, hasReadyPeers, logger });
   }
 }

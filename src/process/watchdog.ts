@@ -2,32 +2,32 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { LiveProcess } from './process-registry.ts';
 
 export interface WatchdogOptions {
-  /** Those that live now. */
+  /** The live children. */
   readonly children: () => readonly LiveProcess[];
-  /** How long one may be silent, in milliseconds; 0: for ever. */
+  /** How long a child may be silent, in milliseconds; 0 means without limit. */
   readonly timeoutMs: () => number;
   readonly logger: Logger;
 }
 
-// Often beside any time-out that makes sense.
-const EVERY_MS = 500;
-// This process does next to nothing. If even it runs so late, there is not enough processor time for anybody.
-const LATE_MS = 2 * EVERY_MS;
+// Short compared with any sensible timeout.
+const CHECK_INTERVAL_MS = 500;
+// The supervisor does almost nothing. If even its timer is this late, the whole host lacks processor time.
+const DELAYED_MS = 2 * CHECK_INTERVAL_MS;
 
 /**
- * Kills children that live but hang: whose event loop no longer gets to a
- * timer. Nobody else would end them, and what they hold would wait for ever.
+ * Kills children that hang, which means that their event loop no longer runs timers.
+ * Nothing else would end them, and their connections would wait without end.
  */
 export class Watchdog {
   readonly #options: WatchdogOptions;
   readonly #timer: NodeJS.Timeout;
-  #lookedAt = performance.now();
-  /** When this process itself was late the last time: what was silent before may not have been given time to speak. */
-  #lateAt = Number.NEGATIVE_INFINITY;
+  #checkedAt = performance.now();
+  /** When this process itself was last delayed: a child that was silent before may have had no processor time either. */
+  #delayedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: WatchdogOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => this.#look(), EVERY_MS);
+    this.#timer = setInterval(() => this.#check(), CHECK_INTERVAL_MS);
     this.#timer.unref();
   }
 
@@ -35,20 +35,20 @@ export class Watchdog {
     clearInterval(this.#timer);
   }
 
-  #look(): void {
+  #check(): void {
     const now = performance.now();
-    if (now - this.#lookedAt > LATE_MS) this.#lateAt = now;
-    this.#lookedAt = now;
+    if (now - this.#checkedAt > DELAYED_MS) this.#delayedAt = now;
+    this.#checkedAt = now;
     const timeoutMs = this.#options.timeoutMs();
     if (timeoutMs === 0) return;
     for (const child of this.#options.children()) {
-      // One that is not ready has another limit.
+      // A child that is not ready yet has another limit (`readyMs`).
       if (!child.isReady) continue;
-      const silentMs = now - Math.max(child.heardAt, this.#lateAt);
+      const silentMs = now - Math.max(child.lastHeartbeatAt, this.#delayedAt);
       if (silentMs <= timeoutMs) continue;
       this.#options.logger.error(
         { child: child.id, childPid: child.pid, silentMs: Math.round(silentMs) },
-        'a process hangs and is killed: it was silent for longer than lifecycle.watchdogTimeout',
+        'a process hangs and is killed: no heartbeat for longer than lifecycle.watchdogTimeout',
       );
       child.kill();
     }

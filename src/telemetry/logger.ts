@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { pino } from 'pino';
-import { endAtOnce } from '../process/runtime.ts';
+import { exitNow } from '../process/runtime.ts';
 
 export type { Logger };
 
@@ -72,7 +72,7 @@ export function openProcessLog(level: string, child?: string): ProcessLog {
     // Something catches it after all: the process goes on.
     if (process.listenerCount('uncaughtException') > 0) return;
     // Nobody reads: last words, be they Node's own, would be waited for without end.
-    if (vainFlushes >= LAST_WORDS_LOOKS) endAtOnce();
+    if (vainFlushes >= LAST_WORDS_LOOKS) exitNow();
     if (!logger.isLevelEnabled('error')) return;
     try {
       dying.error({ err: error }, 'crashed: nobody caught this error, which is a fault of the gateway');

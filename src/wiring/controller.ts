@@ -56,7 +56,7 @@ export async function startController(
   const workers: Workers = new Workers({
     methodsFor: (asking) =>
       new EmbeddedStoreServer(desks, (pool, news) =>
-        workers.tellOthers(asking, { kind: 'store', pool, news }),
+        workers.sendToOthers(asking, { kind: 'store', pool, news }),
       ),
     send: (to, body) => channel.send(to, body),
     leaseMs: config.coordination.lease * LEASE_SHARE,
@@ -72,7 +72,7 @@ export async function startController(
     },
   });
   // Who lived comes before what has happened since: one who had gone before he was known would be waited for without end.
-  const meeting = workers.meet(
+  const meeting = workers.collectKnowledge(
     init.workers.map(({ id }) => id as WorkerId),
     MEET_MS,
   );

@@ -5,7 +5,7 @@ import type { CallMessage } from '../process/ipc/calls.ts';
 import { Calls } from '../process/ipc/calls.ts';
 import type { ControllerCalls, ToController, ToWorker, WorkerCalls } from '../process/ipc/messages.ts';
 import { RemoteCoordinator } from '../process/ipc/remote-coordinator.ts';
-import { demandStore } from '../process/ipc/store-demand.ts';
+import { requireStore } from '../process/ipc/store-demand.ts';
 import type { Totals } from '../process/ipc/totals.ts';
 import type { HostChannel, HostEvent, Init, RunningChild, ShutdownCommand } from '../process/messages.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -155,7 +155,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
         totals = message.totals;
         break;
       case 'store':
-        stores.remote.get(message.pool)?.hear(message.news);
+        stores.remote.get(message.pool)?.applyNews(message.news);
         break;
     }
   });
@@ -163,7 +163,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
     switch (event.kind) {
       case 'controller-ready':
         hello();
-        for (const store of stores.remote.values()) store.mayHaveMissed();
+        for (const store of stores.remote.values()) store.signalGap();
         break;
       case 'controller-gone':
         calls.fail('the controller has ended');
@@ -196,7 +196,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
   if (init.controllerReady) hello();
   // While the whole gateway starts there is nothing to wait for.
   if (init.lifecycle.state !== 'Starting') await coordinator.settled(FIRST_VIEW_MS);
-  demandStore(
+  requireStore(
     pools.map(({ pool }) => pool),
     init.workers,
   );

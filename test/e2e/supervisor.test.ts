@@ -221,7 +221,7 @@ describe('a gateway of several processes', () => {
     expect(one('worker').pid).not.toBe(dead.pid);
     await eventually(() =>
       expect(
-        gateway.log.findLast(({ msg }) => msg === 'a worker ended unexpectedly and is started again'),
+        gateway.log.findLast(({ msg }) => msg === 'a worker ended unexpectedly and restarts'),
       ).toMatchObject({ childPid: dead.pid }),
     );
   });

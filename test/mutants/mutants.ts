@@ -104,8 +104,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a view before the newest may be acted on by a worker that is not waited for',
     file: 'src/process/ipc/view-ack-tracker.ts',
-    search: 'told.earlierUntil = Math.max(told.earlierUntil, told.until);',
-    replace: 'told.earlierUntil = told.until - 1e9;',
+    search: 'state.earlierUntil = Math.max(state.earlierUntil, state.until);',
+    replace: 'state.earlierUntil = state.until - 1e9;',
     tests: ['test/unit/process/ipc/views.test.ts'],
   },
   {

@@ -1,4 +1,4 @@
-/** A call over a channel that may lose it, or its answer. */
+/** The messages of a remote call. The channel may lose a call or its answer. */
 export type CallMessage =
   | {
       readonly kind: 'call';
@@ -9,12 +9,12 @@ export type CallMessage =
   | { readonly kind: 'return'; readonly call: number; readonly value: unknown }
   | { readonly kind: 'throw'; readonly call: number; readonly name: string; readonly message: string };
 
-/** No answer, or none in time. What was called may have been done. */
+/** No answer arrived, or none in time. The peer may have carried out the call nevertheless. */
 export class CallFailed extends Error {
   override readonly name = 'CallFailed';
 }
 
-/** What the other side threw, by its name. */
+/** An error that the peer threw, with its name. */
 export class RemoteError extends Error {
   override readonly name: string;
 
@@ -32,14 +32,14 @@ interface Waiting {
   readonly timer: NodeJS.Timeout;
 }
 
-/** Calls to one peer, each with a limit of its own, and the answers to those of the peer. */
+/** Calls to one peer, each with its own time limit, and the answers to the peer's calls. */
 export class Calls {
   readonly #send: (message: CallMessage) => void;
   readonly #targets: readonly Methods[];
   readonly #waiting = new Map<number, Waiting>();
   #last = 0;
 
-  /** @param targets whose methods the peer may call; the first that has one answers */
+  /** @param targets the objects whose methods the peer may call; the first one that has the method answers */
   constructor(send: (message: CallMessage) => void, ...targets: readonly object[]) {
     this.#send = send;
     this.#targets = targets as readonly Methods[];
@@ -51,7 +51,7 @@ export class Calls {
     const call = this.#last;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        // After the next look at the channel: a process that stood still may have had its answer for long.
+        // Read the channel first: after a pause of this process, the answer may already be there.
         setImmediate(() => {
           if (this.#waiting.delete(call))
             reject(new CallFailed(`no answer to ${method} within ${limitMs} ms`));
@@ -62,7 +62,7 @@ export class Calls {
     });
   }
 
-  /** Returns false for what is no message of calls. */
+  /** Handles a message of a call. Returns false for any other message. */
   take(message: unknown): boolean {
     if (!isCallMessage(message)) return false;
     if (message.kind === 'call') {
@@ -78,7 +78,7 @@ export class Calls {
     return true;
   }
 
-  /** The peer is gone: nothing that it was asked will be answered. */
+  /** Rejects all pending calls, because the peer is gone. */
   fail(reason: string): void {
     for (const [call, { reject, timer }] of [...this.#waiting]) {
       this.#waiting.delete(call);
@@ -90,7 +90,7 @@ export class Calls {
   async #answer(call: number, method: string, args: readonly unknown[]): Promise<void> {
     try {
       const target = this.#targets.find((one) => method in one);
-      if (target === undefined) throw new Error(`nothing is called ${method}`);
+      if (target === undefined) throw new Error(`no method is named ${method}`);
       this.#send({ kind: 'return', call, value: await target[method]?.(...(args as never[])) });
     } catch (error) {
       const { name, message } = error as Error;

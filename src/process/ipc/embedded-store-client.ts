@@ -14,10 +14,10 @@ import type { StoreNews } from './messages.ts';
 
 // The store answers in a fraction of a millisecond; the controller in front of it may be busy.
 const STORE_MS = 500;
-// A page of a listing, and what is written back, may be long.
+// A page of a listing or a batch to write back may be long.
 const BULK_MS = 5_000;
 
-/** The embedded store, which only one process can use: a worker asks the controller for it. */
+/** The worker's side of the embedded store. Only one process can open that store, so workers call the controller. */
 export class EmbeddedStoreClient implements AffinityStore {
   readonly #pool: string;
   readonly #calls: Calls;
@@ -61,14 +61,14 @@ export class EmbeddedStoreClient implements AffinityStore {
     listener.onGap();
   }
 
-  /** What another process did through the controller. */
-  hear({ bound, moved }: StoreNews): void {
+  /** Applies a change that another process made through the controller. */
+  applyNews({ bound, moved }: StoreNews): void {
     if (moved.length > 0) this.#listener?.onMoved(moved);
     if (bound !== undefined) this.#listener?.onBound(bound.binding, bound.aliases, bound.epoch);
   }
 
-  /** The controller has ended, perhaps before it could tell of what it did. */
-  mayHaveMissed(): void {
+  /** Reports a gap in the news: the controller has ended, perhaps before it sent its last changes. */
+  signalGap(): void {
     this.#listener?.onGap();
   }
 
@@ -85,7 +85,7 @@ export class EmbeddedStoreClient implements AffinityStore {
       if (name === 'StaleView') throw new StaleView(message);
       if (name === 'StoreUnavailable') throw new StoreUnavailable(message);
       if (name === 'UnknownCursor') throw new UnknownCursor(message);
-      throw new StoreUnavailable(`the controller, which keeps the store, did not answer: ${message}`, error);
+      throw new StoreUnavailable(`the controller, which holds the store, did not answer: ${message}`, error);
     }
   }
 }

@@ -8,7 +8,7 @@ import type { StoreNews } from './messages.ts';
 
 export interface ServedPool {
   readonly store: AffinityStore;
-  /** What stands for the view in effect, now. */
+  /** The fencing token of the view in effect now. */
   readonly fencingToken: () => string;
   readonly epoch: () => number;
 }
@@ -16,22 +16,25 @@ export interface ServedPool {
 const NOTHING_MOVED: readonly Name[] = [];
 
 /**
- * The controller's side of {@link RemoteStore}: does what one worker asks for,
- * and tells the others. Fences are compared here: the store and the ledger are
- * both this process's, so nothing comes between the look and the step.
+ * The controller's side of the embedded store: it carries out the calls of one worker
+ * and notifies the others. It compares fencing tokens here: this process owns both the
+ * bindings and the views, so no change can come between the check and the write.
  */
 export class EmbeddedStoreServer {
   readonly #pools: ReadonlyMap<string, ServedPool>;
-  readonly #tell: (pool: string, news: StoreNews) => void;
+  readonly #notifyOthers: (pool: string, notify: StoreNews) => void;
 
-  /** @param tell all workers but the one that asks */
-  constructor(pools: ReadonlyMap<string, ServedPool>, tell: (pool: string, news: StoreNews) => void) {
+  /** @param notifyOthers sends news to all workers except the caller */
+  constructor(
+    pools: ReadonlyMap<string, ServedPool>,
+    notifyOthers: (pool: string, notify: StoreNews) => void,
+  ) {
     this.#pools = pools;
-    this.#tell = tell;
+    this.#notifyOthers = notifyOthers;
   }
 
   async storeClaim(pool: string, names: readonly RequestName[], proposal: Placement, fencingToken: string) {
-    const { store } = this.#fenced(pool, fencingToken);
+    const { store } = this.#checkedPool(pool, fencingToken);
     const claim = await store.claim(names, proposal, fencingToken);
     const { root } = claim.binding;
     const leads = leadsTo(claim.by ?? 'link');
@@ -39,53 +42,53 @@ export class EmbeddedStoreServer {
     const aliases = leading
       .map(storedForm)
       .filter(({ kind, value }) => kind !== root.kind || value !== root.value);
-    // A session may have meant something else before it followed the user, or before it was shared.
+    // The session may have been bound elsewhere before it followed the user, or before it was shared.
     const moved =
       names.length === 1 || claim.by === 'session' ? NOTHING_MOVED : names.slice(1).map(storedForm);
-    this.#news(pool, claim.binding, aliases, moved);
+    this.#notify(pool, claim.binding, aliases, moved);
     return claim;
   }
 
   async storeRebind(pool: string, expected: Binding, proposal: Placement, fencingToken: string) {
-    const { store } = this.#fenced(pool, fencingToken);
+    const { store } = this.#checkedPool(pool, fencingToken);
     const claim = await store.rebind(expected, proposal, fencingToken);
-    if (claim.made) this.#news(pool, claim.binding, [], NOTHING_MOVED);
+    if (claim.made) this.#notify(pool, claim.binding, [], NOTHING_MOVED);
     return claim;
   }
 
   storeRenew(pool: string, names: readonly Name[]) {
-    return this.#of(pool).store.renew(names);
+    return this.#pool(pool).store.renew(names);
   }
 
   async storeRelease(pool: string, name: Name) {
-    await this.#of(pool).store.release(name);
-    this.#tell(pool, { bound: undefined, moved: [storedForm(name)] });
+    await this.#pool(pool).store.release(name);
+    this.#notifyOthers(pool, { bound: undefined, moved: [storedForm(name)] });
   }
 
   storeRestore(pool: string, entries: readonly KnownBinding[]) {
-    return this.#of(pool).store.restore(entries);
+    return this.#pool(pool).store.restore(entries);
   }
 
   storeCounts(pool: string) {
-    return this.#of(pool).store.counts();
+    return this.#pool(pool).store.counts();
   }
 
   storeList(pool: string, query: BindingQuery) {
-    return this.#of(pool).store.list(query);
+    return this.#pool(pool).store.list(query);
   }
 
-  #news(pool: string, binding: Binding, aliases: readonly Name[], moved: readonly Name[]): void {
-    this.#tell(pool, { bound: { binding, aliases, epoch: this.#of(pool).epoch() }, moved });
+  #notify(pool: string, binding: Binding, aliases: readonly Name[], moved: readonly Name[]): void {
+    this.#notifyOthers(pool, { bound: { binding, aliases, epoch: this.#pool(pool).epoch() }, moved });
   }
 
-  #fenced(pool: string, fencingToken: string): ServedPool {
-    const one = this.#of(pool);
+  #checkedPool(pool: string, fencingToken: string): ServedPool {
+    const one = this.#pool(pool);
     if (fencingToken === '' || fencingToken !== one.fencingToken())
       throw new StaleView('the view has changed');
     return one;
   }
 
-  #of(pool: string): ServedPool {
+  #pool(pool: string): ServedPool {
     const one = this.#pools.get(pool);
     if (one === undefined) throw new Error(`no pool is named ${pool}`);
     return one;

@@ -8,36 +8,36 @@ import type { PoolLoad } from './pool-load.ts';
 import type { Totals } from './totals.ts';
 
 /**
- * What the controller and the workers of one host tell each other, beside the
- * calls of `calls.ts`. Times are by the host's clock.
+ * The messages between the controller and the workers of one host, beside the calls
+ * of `calls.ts`. Times are by the host's clock.
  */
 
-/** What a worker needs to carry a pool's traffic. */
+/** All that a worker needs to carry a pool's traffic. */
 export interface RoutingStateUpdate {
   readonly kind: 'bulletin';
   readonly pool: string;
   readonly standing: RoutingStateSnapshot;
   /** Live bindings per instance. */
   readonly counts: ReadonlyMap<InstanceId, number>;
-  /** Where the instances are whose URLs have a host name. */
+  /** The resolved addresses of instances whose URLs contain a host name. */
   readonly addresses?: ReadonlyMap<InstanceId, readonly string[]> | undefined;
-  /** Kept by the workers for the next controller. */
+  /** The workers keep this for the next controller. */
   readonly knowledge: Knowledge;
 }
 
 export type ToWorker =
   | RoutingStateUpdate
-  /** Answers a hello, before the bulletins: of no other pool will there be one from this controller. */
+  /** Answers a `hello`, before the first updates. This controller publishes updates for these pools only. */
   | { readonly kind: 'pools'; readonly pools: readonly string[] }
-  /** An instance that was in doubt is well. */
+  /** A suspect instance has passed a probe. */
   | { readonly kind: 'reassured'; readonly pool: string }
   | { readonly kind: 'totals'; readonly totals: Totals }
-  /** A controller that has just started asks who is there, and what they know. */
+  /** A controller that has just started asks the existing workers what they know. */
   | { readonly kind: 'who' }
-  /** The embedded store: what another worker did in it. */
+  /** A change that another worker made in the embedded store. */
   | { readonly kind: 'store'; readonly pool: string; readonly news: StoreNews };
 
-/** As `AffinityListener` has it. Names are in stored form. */
+/** The arguments of `AffinityListener`. Names are in stored form. */
 export interface StoreNews {
   readonly moved: readonly Name[];
   readonly bound:
@@ -46,19 +46,19 @@ export interface StoreNews {
 }
 
 export type ToController =
-  /** Begins every acquaintance; answered by a bulletin for each pool, as soon as there is one. */
+  /** A worker's first message to a controller. The answer is an update for each pool, as soon as there is one. */
   | {
       readonly kind: 'hello';
       readonly knowledge: ReadonlyMap<string, Knowledge>;
       readonly totals: Totals | undefined;
-      /** What its configuration says of each pool. Missing from a worker of an earlier version. */
+      /** The worker's configuration of each pool. Missing from a worker of an earlier release. */
       readonly parts?: ReadonlyMap<string, Parts>;
     }
-  /** The worker acts on this view and on no earlier one. */
+  /** Acknowledges a view: the worker acts on this view and on no earlier one. */
   | { readonly kind: 'adopted'; readonly pool: string; readonly viewId: string }
   | { readonly kind: 'suspect'; readonly pool: string; readonly instance: InstanceId }
   | { readonly kind: 'load'; readonly load: WorkerLoad }
-  /** As prom-client's `getMetricsAsJSON` gives them. */
+  /** In the format of prom-client's `getMetricsAsJSON`. */
   | { readonly kind: 'metrics'; readonly metrics: readonly unknown[] };
 
 export interface WorkerLoad {
@@ -67,20 +67,22 @@ export interface WorkerLoad {
   readonly inFlight: number;
 }
 
-/** Workers are asked for these. */
+/** Calls to a worker. */
 export interface WorkerCalls {
-  /** Resolves once everything that the worker knows has been written into this life of the store. */
+  /** Resolves once the worker has written all its bindings into this generation of the store. */
   writeBack(pool: string, life: string): Promise<void>;
   metrics(): Promise<readonly unknown[]>;
 }
 
-/** The controller is asked for these. */
+/** Calls to the controller. */
 export interface ControllerCalls {
-  /** Resolves once the ledger has answered, or has not in time. */
+  /** Resolves once the view store has answered, or its time limit is over. */
   renew(pool: string): Promise<void>;
   /**
-   * @param sinceMs when the claim was made, by the host's clock
-   * @param wasLate the worker's timer that gave it up was late
+   * Reports a claim that failed.
+   *
+   * @param sinceMs when the claim was sent, by the host's clock
+   * @param wasLate whether the worker's timer fired late when it gave up the claim
    */
   storeFailed(pool: string, sinceMs: number, wasLate: boolean): Promise<void>;
 }

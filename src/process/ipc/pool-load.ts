@@ -4,28 +4,28 @@ import type { ClaimTrouble } from '../../core/view/claim-watch.ts';
 export interface InstanceLoad {
   /** Requests at the instance, the ones being connected included. */
   readonly inFlight: number;
-  /** Requests that wait for a place there. */
+  /** Requests in the queue of the instance. */
   readonly queued: number;
-  /** How long requests have been waiting for any sign of life of it, in ms; 0 if none are. */
+  /** How long requests have been waiting without any sign of life from the instance, in ms; 0 if none are waiting. */
   readonly silenceMs: number;
 }
 
-/** What a pool's traffic does, at one moment. */
+/** The traffic of a pool at one moment. */
 export interface PoolLoad {
   readonly instances: ReadonlyMap<InstanceId, InstanceLoad>;
   /** Requests that wait for a change. */
   readonly parked: number;
   readonly cachedBindings: number;
-  /** Whoever was bound when the process began is known to it. */
+  /** The cache is warm: the process knows the bindings that existed when it started. */
   readonly isMirrored: boolean;
-  /** Milliseconds since the last request came; since the process began, where none has: it cannot know of those before. */
+  /** Milliseconds since the last request, or since the process started if there was none: it cannot know about earlier ones. */
   readonly idleMs: number;
   /** Claims fail. Missing from a worker of an earlier release too. */
   readonly claimTrouble?: ClaimTrouble | undefined;
 }
 
-/** What is to be thought of traffic nobody has told of: it may be busy, and its agents bound to anywhere. */
-export const UNHEARD: Pick<PoolLoad, 'isMirrored' | 'idleMs'> = { isMirrored: false, idleMs: 0 };
+/** Stands in for a load that no worker has reported: the pool may be busy, and its agents may be bound anywhere. */
+export const UNKNOWN_LOAD: Pick<PoolLoad, 'isMirrored' | 'idleMs'> = { isMirrored: false, idleMs: 0 };
 
 const NO_LOAD: PoolLoad = {
   instances: new Map(),
@@ -35,14 +35,14 @@ const NO_LOAD: PoolLoad = {
   idleMs: Number.POSITIVE_INFINITY,
 };
 
-/** Of several processes that serve one pool. What each of them caches is mostly the same. */
+/** The total load of several processes that serve one pool. Their caches hold mostly the same bindings. */
 export function sumOf(loads: Iterable<PoolLoad>): PoolLoad {
   const instances = new Map<InstanceId, InstanceLoad>();
   let { parked, cachedBindings, isMirrored, idleMs, claimTrouble } = NO_LOAD;
   for (const load of loads) {
     for (const [id, one] of load.instances) {
       const before = instances.get(id);
-      instances.set(id, before === undefined ? one : together(before, one));
+      instances.set(id, before === undefined ? one : merge(before, one));
     }
     parked += load.parked;
     cachedBindings = Math.max(cachedBindings, load.cachedBindings);
@@ -54,14 +54,14 @@ export function sumOf(loads: Iterable<PoolLoad>): PoolLoad {
   return claimTrouble === undefined ? sum : { ...sum, claimTrouble };
 }
 
-/** The one that has been tried in vain for longer: those of new agents who come to that process fail. */
+/** The trouble that has lasted longer: in that process, claims of new agents fail. */
 function longer(a: ClaimTrouble | undefined, b: ClaimTrouble | undefined): ClaimTrouble | undefined {
   if (a === undefined || b === undefined) return a ?? b;
   return b.firstAgoMs - b.lastAgoMs > a.firstAgoMs - a.lastAgoMs ? b : a;
 }
 
-/** An instance that answers one of them is not silent, unless it does to all. */
-function together(a: InstanceLoad, b: InstanceLoad): InstanceLoad {
+/** Adds up two loads of one instance; the silence is the longer one. */
+function merge(a: InstanceLoad, b: InstanceLoad): InstanceLoad {
   return {
     inFlight: a.inFlight + b.inFlight,
     queued: a.queued + b.queued,

@@ -11,35 +11,35 @@ import type { ControllerCalls, RoutingStateUpdate } from './messages.ts';
 export interface RemotePool {
   readonly name: string;
   readonly mode: PoolMode;
-  /** Instances that this worker can send something to. */
+  /** The instances to which this worker can forward. */
   readonly instances: ReadonlySet<InstanceId>;
 }
 
 export interface RemoteCoordinatorOptions {
   readonly pools: readonly RemotePool[];
-  /** Tells the controller what this worker acts on from now on. */
+  /** Tells the controller which view this worker acts on from now on. */
   readonly onAdopted: (pool: string, viewId: string) => void;
   readonly onSuspect: (pool: string, instance: InstanceId) => void;
   readonly controller: ControllerCalls;
 }
 
-interface Copied {
+interface PoolCopy {
   readonly routingState: RoutingStateCopy;
   readonly listeners: Set<() => void>;
-  /** Gives up what must not be waited for any longer. */
+  /** Gives up requests whose responses must not be awaited any longer. */
   giveUp: () => void;
   counts: ReadonlyMap<InstanceId, number>;
   addresses: ReadonlyMap<InstanceId, readonly string[]>;
   knowledge: Knowledge | undefined;
 }
 
-/** A worker's coordinator: what the controller has published last. It decides nothing. */
+/** A worker's coordinator: it holds the controller's latest updates and decides nothing itself. */
 export class RemoteCoordinator implements Coordinator {
   readonly #options: RemoteCoordinatorOptions;
-  readonly #pools: ReadonlyMap<string, Copied>;
-  /** Those of which the controller tells; undefined until it has said so. */
+  readonly #pools: ReadonlyMap<string, PoolCopy>;
+  /** The pools for which the controller publishes updates; undefined until it has listed them. */
   #controllerPools: ReadonlySet<string> | undefined;
-  #onGuided = (): void => {};
+  #onPools = (): void => {};
 
   constructor(options: RemoteCoordinatorOptions) {
     this.#options = options;
@@ -60,7 +60,7 @@ export class RemoteCoordinator implements Coordinator {
     );
   }
 
-  /** What a controller that starts anew is told. */
+  /** The knowledge that a new controller receives from this worker. */
   get knowledge(): ReadonlyMap<string, Knowledge> {
     const known = new Map<string, Knowledge>();
     for (const [name, { knowledge }] of this.#pools) if (knowledge !== undefined) known.set(name, knowledge);
@@ -89,32 +89,32 @@ export class RemoteCoordinator implements Coordinator {
     return () => listeners.delete(listener);
   }
 
-  /** What has to be done before the controller hears that a standing is adopted. Given at most once for each pool. */
+  /** Sets the step to take before the worker acknowledges a view. Called at most once per pool. */
   beforeAdopting(pool: string, giveUp: () => void): void {
     this.#pool(pool).giveUp = giveUp;
   }
 
-  /** Acts on a bulletin, and says so. One of a pool that is not configured here is for other workers. */
+  /** Applies a routing state update and acknowledges it. Ignores pools that only other workers have configured. */
   apply({ pool, standing: routingState, counts, addresses, knowledge }: RoutingStateUpdate): void {
-    const copied = this.#pools.get(pool);
-    if (copied === undefined) return;
-    copied.counts = counts;
-    // A controller that has just started may not know one yet: the address that was right stays.
-    copied.addresses = new Map([...copied.addresses, ...(addresses ?? [])]);
-    copied.knowledge = knowledge;
-    const hasChanged = copied.routingState.apply(routingState, performance.now(), Date.now());
-    if (hasChanged) for (const listener of [...copied.listeners]) listener();
-    // Answers that have arrived are read first.
+    const copy = this.#pools.get(pool);
+    if (copy === undefined) return;
+    copy.counts = counts;
+    // A controller that has just started may not have resolved all addresses yet: keep the last known ones.
+    copy.addresses = new Map([...copy.addresses, ...(addresses ?? [])]);
+    copy.knowledge = knowledge;
+    const hasChanged = copy.routingState.apply(routingState, performance.now(), Date.now());
+    if (hasChanged) for (const listener of [...copy.listeners]) listener();
+    // Read responses that have already arrived before giving up requests.
     setImmediate(() => {
-      copied.giveUp();
+      copy.giveUp();
       this.#options.onAdopted(pool, routingState.viewId);
     });
   }
 
-  /** The controller that is there now tells of these pools. */
+  /** Sets the pools for which the current controller publishes updates. */
   setPools(pools: readonly string[]): void {
     this.#controllerPools = new Set(pools);
-    this.#onGuided();
+    this.#onPools();
   }
 
   suspect(pool: string, instance: InstanceId): void {
@@ -129,7 +129,7 @@ export class RemoteCoordinator implements Coordinator {
     return this.#options.controller.storeFailed(pool, since + HOST_CLOCK_OFFSET_MS, wasLate).catch(ignored);
   }
 
-  /** This process stood still: what it was told before may be long over. */
+  /** Drops all leases after a pause of this process, because they may have expired meanwhile. */
   dropLeases(): void {
     for (const [pool, { routingState, giveUp }] of this.#pools) {
       routingState.dropLease();
@@ -139,15 +139,15 @@ export class RemoteCoordinator implements Coordinator {
   }
 
   /**
-   * Resolves once every pool may be acted on, or when the time is over. Those that a reload adds are not waited for: only
-   * the controller that follows the present one knows them.
+   * Resolves once the worker may act on every pool, or when the time is over. It does not wait for pools that a reload
+   * adds, because only the next controller knows them.
    */
   settled(limitMs: number): Promise<void> {
     return new Promise((resolve) => {
       const end = (): void => {
         clearTimeout(timer);
         for (const stop of stops) stop();
-        this.#onGuided = () => {};
+        this.#onPools = () => {};
         resolve();
       };
       const look = (): void => {
@@ -162,17 +162,17 @@ export class RemoteCoordinator implements Coordinator {
       };
       const timer = setTimeout(end, limitMs);
       const stops = [...this.#pools.keys()].map((pool) => this.onChange(pool, look));
-      this.#onGuided = look;
+      this.#onPools = look;
       look();
     });
   }
 
-  #pool(name: string): Copied {
-    const copied = this.#pools.get(name);
-    if (copied === undefined) throw new Error(`no pool is named ${name}`);
-    return copied;
+  #pool(name: string): PoolCopy {
+    const copy = this.#pools.get(name);
+    if (copy === undefined) throw new Error(`no pool is named ${name}`);
+    return copy;
   }
 }
 
-/** The controller is not there, or did not answer: whoever waits waits for its next bulletin. */
+/** Ignores a controller that is gone or did not answer: waiting requests continue with its next update. */
 function ignored(): void {}

@@ -2,22 +2,23 @@ import type { RoutingState } from '../../core/view/routing-state.ts';
 import type { PoolMode } from '../../core/view/view.ts';
 import type { LiveChild } from '../messages.ts';
 
-interface DemandingPool {
+interface StickyCheckPool {
   readonly name: string;
   readonly mode: PoolMode;
   readonly routingState: Pick<RoutingState, 'placesAlone'>;
 }
 
 /**
- * A process that knows no binding, while the store is away, would place agents anew whom the other workers know
- * elsewhere. Where no other was ready to serve when this one was started, nobody knows better.
+ * Refuses to start a worker while the store is away and other workers are serving. The new worker knows no bindings, so
+ * it would place agents again that the other workers know at another instance. If no other worker was ready when this
+ * one started, there is no such knowledge, and the worker may start.
  *
- * @throws Error that says what to do
+ * @throws Error with a remedy
  */
-export function demandStore(pools: readonly DemandingPool[], others: readonly LiveChild[]): void {
+export function requireStore(pools: readonly StickyCheckPool[], others: readonly LiveChild[]): void {
   const without = pools.find(({ mode, routingState }) => mode === 'sticky' && routingState.placesAlone);
   if (without === undefined || others.every(({ isReady }) => isReady === false)) return;
   throw new Error(
-    `the store of pool ${without.name} is away, and only the workers that are there know its agents: try again when it is back`,
+    `the store of pool ${without.name} is away, and only the running workers know its agents: try again when the store is back`,
   );
 }

@@ -1,7 +1,7 @@
-/** What one controller and the processes that had ended counted, as it sums it. Kept by the workers for the next one. */
+/** The counters of one controller and of ended processes, summed by that controller. Workers keep them for the next one. */
 export interface Totals {
-  /** Who summed: workers give back to a controller also what it has told them itself. */
+  /** The controller that summed: a worker also returns to a controller the totals that it sent itself. */
   readonly by: string;
-  /** As prom-client has it. */
+  /** In prom-client's format. */
   readonly counted: readonly unknown[];
 }

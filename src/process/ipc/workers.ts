@@ -10,18 +10,18 @@ import { Calls } from './calls.ts';
 import { HOST_CLOCK_OFFSET_MS } from './host-clock.ts';
 import type { ControllerCalls, ToController, ToWorker, WorkerLoad } from './messages.ts';
 import type { PoolLoad } from './pool-load.ts';
-import { sumOf, UNHEARD } from './pool-load.ts';
+import { sumOf, UNKNOWN_LOAD } from './pool-load.ts';
 import type { Totals } from './totals.ts';
 import { ViewAckTracker } from './view-ack-tracker.ts';
 
-/** What the workers ask of the controller about one pool. */
+/** What the workers need from the controller for one pool. */
 export interface CoordinatorPort {
   readonly snapshot: RoutingStateSnapshot;
-  /** Every worker has adopted the view, or acts on nothing any more. */
+  /** Reports that every worker has acknowledged the view or can no longer act on any view. */
   confirm(viewId: string): void;
   suspect(instance: InstanceId): void;
   renew(): Promise<void>;
-  /** @param claim by the clock of this process */
+  /** @param claim its times are by the clock of this process */
   storeFailed(claim: Unanswered): Promise<void>;
   counts(): ReadonlyMap<InstanceId, number>;
   addresses?(): ReadonlyMap<InstanceId, readonly string[]>;
@@ -30,15 +30,15 @@ export interface CoordinatorPort {
 
 export interface WorkersOptions {
   readonly send: (to: WorkerId | 'workers', body: ToWorker | CallMessage) => void;
-  /** How long a bulletin may be acted on at most, in ms, whatever lease the gateway has. */
+  /** The longest time that a worker may act on a routing state update, in ms, whatever lease the gateway has. */
   readonly leaseMs: number;
-  /** After how long a silent worker is killed, in ms; 0: never. */
+  /** The time after which the watchdog kills a silent worker, in ms; 0 means never. */
   readonly watchdogMs: number;
   readonly onMetrics: (worker: WorkerId, metrics: readonly unknown[]) => void;
   readonly onGone: (worker: WorkerId) => void;
-  /** A worker is there, and this is what an earlier controller has told it to keep. */
+  /** A worker has said hello and returned the totals of an earlier controller. */
   readonly onHello: (worker: WorkerId, totals: Totals | undefined) => void;
-  /** What else a worker may call. */
+  /** Further methods that a worker may call. */
   readonly methodsFor?: (worker: WorkerId) => object;
 }
 
@@ -48,30 +48,30 @@ interface Worker {
   hasSaidHello: boolean;
   load: WorkerLoad | undefined;
   parts: ReadonlyMap<string, Parts> | undefined;
-  /** How many messages have come from it. */
-  heard: number;
+  /** How many messages the worker has sent. */
+  messagesReceived: number;
 }
 
-// Many bindings take long to write back, even by a worker that is well.
+// Many bindings take long to write back, even for a healthy worker.
 const WRITE_BACK_MS = 30_000;
-// A worker tells of its load several times a second. One that hangs is killed by the watchdog, which is heard as its end;
-// it is waited for until then, and for some time more: it may have placed agents alone, which no other process knows of.
+// A worker reports its load several times a second. The watchdog kills a worker that hangs. Until then, and for some
+// time more, write-back waits for it: it may have placed agents on its own, which no other process knows.
 const KILLED_WITHIN_MS = 2_000;
-const SILENCE_LOOKS = 8;
+const SILENCE_CHECKS = 8;
 const METRICS_MS = 500;
 
 /**
- * The workers of this host, as the controller deals with them: who is there, what
- * each may act on and until when, and what all of them together are doing.
+ * The workers of this host, as the controller sees them: which ones exist, which view
+ * each may act on until when, and the load of all of them together.
  */
 export class Workers {
   readonly #options: WorkersOptions;
   readonly #workers = new Map<WorkerId, Worker>();
   readonly #coordinators = new Map<string, CoordinatorPort>();
-  readonly #adoptions = new Map<string, ViewAckTracker>();
-  /** Workers that may act on what an earlier controller has told them, and until when. */
+  readonly #acks = new Map<string, ViewAckTracker>();
+  /** Workers that may act on updates of an earlier controller, and until when. */
   readonly #inherited = new Map<WorkerId, number>();
-  readonly #begun = new Set<string>();
+  readonly #published = new Set<string>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
   readonly #knowledge = new Map<string, Knowledge>();
   #onHello: () => void = () => {};
@@ -81,15 +81,18 @@ export class Workers {
   }
 
   /**
-   * Asks those who outlived an earlier controller what they know. Resolves when
-   * all have said so, or when the time is over.
+   * Asks the workers of an earlier controller what they know. Resolves when all have
+   * answered, or when the time is over.
    */
-  async meet(earlier: readonly WorkerId[], limitMs: number): Promise<ReadonlyMap<string, Knowledge>> {
+  async collectKnowledge(
+    earlier: readonly WorkerId[],
+    limitMs: number,
+  ): Promise<ReadonlyMap<string, Knowledge>> {
     for (const id of earlier) this.started(id, true);
     if (earlier.length > 0) {
       this.#options.send('workers', { kind: 'who' });
       await new Promise<void>((resolve) => {
-        // After the next look at the channel, as for a call.
+        // Read the channel first, as for a call.
         const timer = setTimeout(() => setImmediate(resolve), limitMs);
         this.#onHello = () => {
           if ([...this.#workers.values()].some(({ hasSaidHello }) => !hasSaidHello)) return;
@@ -103,13 +106,13 @@ export class Workers {
   }
 
   /**
-   * Hears who comes and goes, and what they say.
+   * Starts to handle the events and messages of the workers.
    *
-   * @param onEvent is told of every event first
+   * @param onEvent receives every event first
    */
   listen(channel: Pick<HostChannel, 'onEvent' | 'onMessage'>, onEvent: (event: HostEvent) => void): void {
-    // In the order in which things are true also of what has waited: who came, what was said, and only then who went.
-    // What a worker counted is known from its last words.
+    // Handle queued items in their true order: first the started workers, then the messages, then the ended workers.
+    // The last message of a worker carries its final counters.
     const gone: WorkerId[] = [];
     let hasWaited = true;
     channel.onEvent((event) => {
@@ -126,12 +129,12 @@ export class Workers {
     for (const id of gone) this.gone(id);
   }
 
-  /** Given once for each pool, before anything is published. */
+  /** Called once per pool, before the first `publish`. */
   addPool(pool: string, coordinator: CoordinatorPort): void {
     this.#coordinators.set(pool, coordinator);
   }
 
-  /** @param mayHold it may act on what an earlier controller has told it */
+  /** @param mayHold whether the worker may act on updates of an earlier controller */
   started(id: WorkerId, mayHold = false): void {
     if (this.#workers.has(id)) return;
     const send = (message: CallMessage): void => this.#options.send(id, message);
@@ -142,7 +145,7 @@ export class Workers {
       hasSaidHello: false,
       load: undefined,
       parts: undefined,
-      heard: 0,
+      messagesReceived: 0,
     });
     if (mayHold) this.#inherited.set(id, performance.now() + this.#options.leaseMs);
   }
@@ -153,8 +156,8 @@ export class Workers {
     this.#workers.delete(id);
     worker.calls.fail(`${id} has ended`);
     this.#options.onGone(id);
-    for (const [pool, adoption] of this.#adoptions) {
-      adoption.forget(id);
+    for (const [pool, acksOf] of this.#acks) {
+      acksOf.forget(id);
       this.#confirm(pool);
     }
     this.#onHello();
@@ -163,35 +166,35 @@ export class Workers {
   take(id: WorkerId, message: ToController | CallMessage): void {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
-    worker.heard += 1;
+    worker.messagesReceived += 1;
     if (worker.calls.take(message)) return;
-    this.#hear(worker, message as ToController);
+    this.#handle(worker, message as ToController);
   }
 
-  /** Tells all workers what they may act on now. */
+  /** Sends the current routing state to all workers. */
   publish(pool: string): void {
-    for (const id of this.#workers.keys()) this.#tell(id, pool);
+    for (const id of this.#workers.keys()) this.#sendUpdate(id, pool);
     this.#confirm(pool);
   }
 
-  /** Until when some worker may act on what it was told, in monotonic ms of this process. */
+  /** Until when any worker may act on an update, in monotonic ms of this process. */
   mayActUntil(pool: string): number {
-    return this.#adoption(pool).mayActUntil(this.#workers.keys());
+    return this.#acksOf(pool).mayActUntil(this.#workers.keys());
   }
 
   reassure(pool: string): void {
     this.#options.send('workers', { kind: 'reassured', pool });
   }
 
-  /** Has every worker write back what it knows. One that hangs is waited for until it should have been killed. */
+  /** Lets every worker write back its bindings. Waits for a worker that hangs until the watchdog should have killed it. */
   async writeBack(pool: string, life: string): Promise<void> {
     const silenceMs = this.#options.watchdogMs + KILLED_WITHIN_MS;
     await Promise.all(
-      [...this.#workers.values()].map((worker) => writtenBack(worker, pool, life, silenceMs)),
+      [...this.#workers.values()].map((worker) => writeBackBy(worker, pool, life, silenceMs)),
     );
   }
 
-  /** The newest metrics of every live worker that answers in time. */
+  /** Collects the metrics of every live worker that answers in time. */
   async refreshMetrics(): Promise<void> {
     await Promise.all(
       [...this.#workers.values()].map(async ({ id, calls }) => {
@@ -202,8 +205,8 @@ export class Workers {
     );
   }
 
-  /** To all but one. */
-  tellOthers(than: WorkerId, message: ToWorker): void {
+  /** Sends to all workers but one. */
+  sendToOthers(than: WorkerId, message: ToWorker): void {
     for (const id of this.#workers.keys()) if (id !== than) this.#options.send(id, message);
   }
 
@@ -218,19 +221,19 @@ export class Workers {
   }
 
   /**
-   * Of those who have the pool. While there is nobody, and until each has told of its own for the first time, it counts
-   * neither as idle nor as mirrored: a controller that has just started would move agents who are at work.
+   * The load of all workers that have the pool. Without workers, and until each has reported once, the pool counts
+   * neither as idle nor as mirrored: otherwise a controller that has just started would move agents during their work.
    */
   load(pool: string): PoolLoad {
     const workers = [...this.#workers.values()];
     const sum = sumOf(workers.flatMap(({ load }) => load?.pools.get(pool) ?? []));
     const isHeard = workers.length > 0 && workers.every(({ load }) => load !== undefined);
-    return isHeard ? sum : { ...sum, ...UNHEARD };
+    return isHeard ? sum : { ...sum, ...UNKNOWN_LOAD };
   }
 
   /**
-   * The configuration of the pool that the oldest worker has, which may be another than the controller's until it has
-   * ended; `undefined` where it is not known.
+   * The pool's configuration in the oldest worker, which may differ from the controller's until that worker has ended;
+   * `undefined` if unknown.
    */
   oldestParts(pool: string): Parts | undefined {
     let oldest: Worker | undefined;
@@ -245,7 +248,7 @@ export class Workers {
     for (const { calls } of this.#workers.values()) calls.fail('the controller ends');
   }
 
-  #hear(worker: Worker, message: ToController): void {
+  #handle(worker: Worker, message: ToController): void {
     switch (message.kind) {
       case 'hello':
         worker.hasSaidHello = true;
@@ -253,14 +256,14 @@ export class Workers {
         this.#options.onHello(worker.id, message.totals);
         for (const [pool, knowledge] of message.knowledge) {
           this.#remember(pool, knowledge);
-          // Both come from the last bulletin of an earlier controller.
-          this.#adoption(pool).adopted(worker.id, knowledge.agreed.id);
+          // Both the knowledge and the view come from the last update of an earlier controller.
+          this.#acksOf(pool).adopted(worker.id, knowledge.agreed.id);
         }
         this.#onHello();
-        this.#introduce(worker.id);
+        this.#sendInitialState(worker.id);
         break;
       case 'adopted':
-        this.#adoption(message.pool).adopted(worker.id, message.viewId);
+        this.#acksOf(message.pool).adopted(worker.id, message.viewId);
         this.#confirm(message.pool);
         break;
       case 'suspect':
@@ -275,35 +278,35 @@ export class Workers {
     }
   }
 
-  /** The newest of what the workers know: those that came later were told more. */
+  /** Keeps the newest knowledge: later workers may have received more than earlier ones. */
   #remember(pool: string, knowledge: Knowledge): void {
     const known = this.#knowledge.get(pool);
     if (known === undefined || known.agreed.epoch < knowledge.agreed.epoch)
       this.#knowledge.set(pool, knowledge);
   }
 
-  #introduce(id: WorkerId): void {
+  #sendInitialState(id: WorkerId): void {
     const pools = [...this.#coordinators.keys()];
-    // There are guides for all pools, or, while it still meets those who were there before, for none.
+    // Either all pools have a coordinator, or none has: then the controller is still collecting knowledge.
     if (pools.length > 0) this.#options.send(id, { kind: 'pools', pools });
-    for (const pool of pools) this.#tell(id, pool);
+    for (const pool of pools) this.#sendUpdate(id, pool);
   }
 
-  #tell(id: WorkerId, pool: string): void {
+  #sendUpdate(id: WorkerId, pool: string): void {
     const coordinator = this.#coordinators.get(pool);
     if (coordinator === undefined) return;
     const { snapshot } = coordinator;
     const mono = performance.now();
     const wall = Date.now();
-    // Until it may act itself for the first time, what an earlier controller has told the workers is better.
+    // Until this controller may act for the first time, the updates of an earlier controller are better.
     const mayAct = snapshot.leaseEnd.mono > mono || snapshot.placesAlone;
-    if (!mayAct && !this.#begun.has(pool)) return;
-    this.#begun.add(pool);
+    if (!mayAct && !this.#published.has(pool)) return;
+    this.#published.add(pool);
     const leaseEnd = {
       mono: Math.min(snapshot.leaseEnd.mono, mono + this.#options.leaseMs),
       wall: Math.min(snapshot.leaseEnd.wall, wall + this.#options.leaseMs),
     };
-    this.#adoption(pool).told(id, snapshot.viewId, leaseEnd.mono);
+    this.#acksOf(pool).sent(id, snapshot.viewId, leaseEnd.mono);
     this.#options.send(id, {
       kind: 'bulletin',
       pool,
@@ -314,13 +317,13 @@ export class Workers {
     });
   }
 
-  /** The ledger may know that this replica has adopted the view once no worker can act on another. */
+  /** Confirms the view to the coordinator once no worker can act on another one. */
   #confirm(pool: string): void {
     const coordinator = this.#coordinators.get(pool);
     if (coordinator === undefined) return;
     clearTimeout(this.#timers.get(pool));
     const { viewId } = coordinator.snapshot;
-    const until = this.#adoption(pool).outstandingUntil(viewId, this.#workers.keys(), performance.now());
+    const until = this.#acksOf(pool).outstandingUntil(viewId, this.#workers.keys(), performance.now());
     if (until === undefined) coordinator.confirm(viewId);
     else {
       const again = setTimeout(() => this.#confirm(pool), until - performance.now() + 1);
@@ -328,12 +331,12 @@ export class Workers {
     }
   }
 
-  #adoption(pool: string): ViewAckTracker {
-    const known = this.#adoptions.get(pool);
+  #acksOf(pool: string): ViewAckTracker {
+    const known = this.#acks.get(pool);
     if (known !== undefined) return known;
     const made = new ViewAckTracker();
     for (const [id, until] of this.#inherited) made.mayHold(id, until);
-    this.#adoptions.set(pool, made);
+    this.#acks.set(pool, made);
     return made;
   }
 
@@ -351,28 +354,28 @@ export class Workers {
   }
 }
 
-/** Numbers are given in the order of starts. */
+/** The number of a worker. Numbers grow in the order of starts. */
 function numberOf({ id }: Worker): number {
   return Number(id.slice(id.lastIndexOf('-') + 1));
 }
 
-async function writtenBack(worker: Worker, pool: string, life: string, silenceMs: number): Promise<void> {
+async function writeBackBy(worker: Worker, pool: string, life: string, silenceMs: number): Promise<void> {
   let watch: NodeJS.Timeout | undefined;
   const silence = new Promise<void>((resolve) => {
-    let { heard } = worker;
-    let silentLooks = 0;
-    // Looks are counted, not time: this process may have stood still, and has not read yet what was said meanwhile.
+    let { messagesReceived: heard } = worker;
+    let silentChecks = 0;
+    // Count checks, not time: after a pause, this process has not read yet what the worker sent meanwhile.
     watch = setInterval(() => {
-      silentLooks = worker.heard === heard ? silentLooks + 1 : 0;
-      heard = worker.heard;
-      if (silentLooks === SILENCE_LOOKS) resolve();
-    }, silenceMs / SILENCE_LOOKS);
+      silentChecks = worker.messagesReceived === heard ? silentChecks + 1 : 0;
+      heard = worker.messagesReceived;
+      if (silentChecks === SILENCE_CHECKS) resolve();
+    }, silenceMs / SILENCE_CHECKS);
   });
   try {
     await Promise.race([worker.calls.call('writeBack', [pool, life], WRITE_BACK_MS), silence]);
   } catch (error) {
     const { name, message } = error as Error;
-    // It ended, and with it what it knew.
+    // The worker has ended, and its knowledge is gone with it.
     if (name === 'CallFailed') return;
     throw name === 'StoreUnavailable' ? new StoreUnavailable(message) : error;
   } finally {

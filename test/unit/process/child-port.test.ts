@@ -12,7 +12,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-// What Node throws, and what it emits, as it does where a machine has no memory or no more processes.
+// Without memory or free processes, Node throws some errors and emits others.
 describe.each([
   ['thrown', `${import.meta.filename}/node`, 'spawn ENOTDIR'],
   ['emitted', '/nowhere/node', 'spawn /nowhere/node ENOENT'],
@@ -21,8 +21,8 @@ describe.each([
     process.execPath = path;
   });
 
-  test('is a child that has ended, hears nothing, and nobody is killed in its stead', async () => {
-    // If it were for real it would end this process and its group.
+  test('appears as an ended child, receives nothing, and kill() hits no other process', async () => {
+    // A real signal to pid 0 would end this process and its group.
     const kill = vi.spyOn(ChildProcess.prototype, 'kill').mockReturnValue(true);
     const port = forking('/nowhere/main.js')({ role: 'worker', fds: {}, onMessage: () => undefined });
     port.kill();
@@ -34,13 +34,13 @@ describe.each([
     expect(kill).not.toHaveBeenCalled();
   });
 
-  test('fails the start of a gateway, which leaves nothing behind', async () => {
+  test('makes the start of the gateway fail and leaves nothing behind', async () => {
     const on = new Supervised(forking('/nowhere/main.js'));
     await expect(on.supervisor.start()).rejects.toThrow(`no process could be started for it: ${why}`);
     expect(on.open).toEqual(new Set());
   });
 
-  test('leaves the others alone, and is tried again later and later', async () => {
+  test('leaves the other children alone and restarts with backoff', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
     const fork = forking('/nowhere/main.js');
     let isDamaged = false;

@@ -19,7 +19,7 @@ afterEach(() => {
 
 const levels = (): string[] => children.living.map(({ id, init }) => `${id} ${init.config.logging.level}`);
 const isNew = ({ init }: FakeChild): boolean => init.config.logging.level === 'debug';
-/** The controller does not start with the new configuration, and none of these workers does. */
+/** Neither the controller nor any of these workers starts with the new configuration. */
 const fails = (...ids: string[]): void => {
   children.habits = {
     born: (child) => {
@@ -30,9 +30,9 @@ const fails = (...ids: string[]): void => {
   };
 };
 
-describe('a reload that is taken back', () => {
-  test('goes on with the other workers where one does not go back, and with that one later', async () => {
-    // In the place of the first of the two, twice.
+describe('a reload that is rolled back', () => {
+  test('rolls back the other workers if one cannot, and retries that one later', async () => {
+    // Two attempts for the slot of the first worker.
     fails('worker-5', 'worker-7');
     await on.supervisor.reload('SIGHUP');
     expect(levels()).toEqual(['worker-3 debug', 'controller info', 'worker-6 info']);
@@ -44,7 +44,7 @@ describe('a reload that is taken back', () => {
       level: 40,
       child: 'worker-3',
       delayMs: 0,
-      msg: expect.stringContaining('keeps the configuration that was taken back'),
+      msg: expect.stringContaining('still runs the configuration that was rolled back'),
     });
     await pass(10_000);
     expect(levels()).toEqual(['controller info', 'worker-6 info', 'worker-8 info']);
@@ -52,7 +52,7 @@ describe('a reload that is taken back', () => {
     await pass(60_000);
     expect(children.all).toHaveLength(started);
   });
-  test('has a worker that could not go back followed by one that has, when that dies', async () => {
+  test('restarts a worker whose rollback failed with the old configuration when it exits', async () => {
     fails('worker-5', 'worker-7', 'worker-8');
     await on.supervisor.reload('SIGHUP');
     await pass();
@@ -61,7 +61,7 @@ describe('a reload that is taken back', () => {
     expect(levels()).toEqual(['controller info', 'worker-6 info', 'worker-9 info']);
   });
 
-  test('does not go back any more once another one succeeds', async () => {
+  test('stops rolling back once another reload succeeds', async () => {
     fails('worker-5', 'worker-7');
     await on.supervisor.reload('SIGHUP');
     children.habits = {};
@@ -71,7 +71,7 @@ describe('a reload that is taken back', () => {
     expect(children.living.map(({ init }) => init.config.logging.level)).toEqual(['warn', 'warn', 'warn']);
   });
 
-  test('lets one that comes too late leave again', async () => {
+  test('drains a worker that becomes ready too late', async () => {
     fails('worker-5');
     await on.supervisor.reload('SIGHUP');
     children.habits = { born: () => undefined };
@@ -86,7 +86,7 @@ describe('a reload that is taken back', () => {
     expect(levels()).toEqual(['controller info', 'worker-6 info', 'worker-8 info']);
   });
 
-  test('tries nothing again once the gateway is to end', async () => {
+  test('stops retrying once the gateway stops', async () => {
     fails('worker-5', 'worker-7', 'worker-8', 'worker-9');
     await on.supervisor.reload('SIGHUP');
     on.supervisor.stop('SIGTERM', { pollInterval: 0 });
@@ -94,11 +94,11 @@ describe('a reload that is taken back', () => {
     expect(levels()).toEqual([]);
   });
 
-  test('starts no controller when it is told to stop while the failed one still ends', async () => {
+  test('starts no controller if a stop comes while the failed one is still ending', async () => {
     let failed: FakeChild | undefined;
     children.habits = {
       born: (child) => {
-        // It is late, and then takes a moment to end.
+        // It exceeds the time limit, and then takes a moment to end.
         if (child.role === 'controller') failed = child;
         else child.say({ kind: 'ready' });
       },
@@ -117,7 +117,7 @@ describe('a reload that is taken back', () => {
   });
 });
 
-test('a worker that is one more, and ready when the gateway is told to stop, is followed by nobody', async () => {
+test('an additional worker that becomes ready when the gateway stops has no successor', async () => {
   on.workers = 3;
   let third: FakeChild | undefined;
   children.habits = {
@@ -125,7 +125,7 @@ test('a worker that is one more, and ready when the gateway is told to stop, is 
       if (child.id === 'worker-5') third = child;
       else child.say({ kind: 'ready' });
     },
-    // It hears it when it is ready.
+    // It receives the command when it is ready.
     asked: (child) => (child === third ? undefined : child.end('exit code 0')),
   };
   const reloading = on.supervisor.reload('SIGHUP');

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Channel } from '../../../src/process/channel.ts';
 import { bindSocket, inheritedSockets } from '../../../src/process/listening-socket.ts';
 import type { FromChild, HostEvent, ToChild } from '../../../src/process/messages.ts';
-import { holdPidFile, readPidFile } from '../../../src/process/pid-file.ts';
+import { claimPidFile, readPidFile } from '../../../src/process/pid-file.ts';
 import { installSignalHandlers } from '../../../src/process/signals.ts';
 import { load, MINIMAL } from '../config/support.ts';
 
@@ -21,48 +21,48 @@ describe('a pid file', () => {
   });
   afterEach(() => rmSync(directory, { recursive: true }));
 
-  test('holds the number of the process, and goes with it', () => {
-    const release = holdPidFile(file);
+  test('holds the number of the process and is removed at its end', () => {
+    const release = claimPidFile(file);
     expect(readFileSync(file, 'utf8')).toBe(`${process.pid}\n`);
     release();
     expect(readPidFile(file)).toBeUndefined();
   });
 
-  // The parent of this process lives, and is no gateway: what a stale file names after its number was given anew.
-  test.each([process.ppid, 4_194_304, 'nonsense'])('that names %s is stale, and overwritten', (content) => {
+  // The parent of this process is alive and is not a gateway, like a process that got the number of a stale file.
+  test.each([process.ppid, 4_194_304, 'nonsense'])('that names %s is stale and is overwritten', (content) => {
     writeFileSync(file, `${content}\n`);
-    holdPidFile(file)();
+    claimPidFile(file)();
     expect(readPidFile(file)).toBeUndefined();
   });
 
-  test('is written whole or not at all, and what to do is said', () => {
+  test('is written whole or not at all; the error names the remedy', () => {
     const nowhere = join(directory, 'missing', 'gateway.pid');
-    expect(() => holdPidFile(nowhere)).toThrow(
-      /missing\/gateway\.pid cannot be written \(ENOENT.*folder is there/,
+    expect(() => claimPidFile(nowhere)).toThrow(
+      /missing\/gateway\.pid cannot be written \(ENOENT.*directory exists/,
     );
-    holdPidFile(file);
+    claimPidFile(file);
     expect(readdirSync(directory)).toEqual(['gateway.pid']);
   });
 
   test.each([
-    ['a folder', (): string => directory, /is no file that could hold a number/],
-    ['a device without end', (): string => '/dev/zero', /is no file that could hold a number/],
+    ['a folder', (): string => directory, /is not a regular file/],
+    ['a device without end', (): string => '/dev/zero', /is not a regular file/],
     [
-      'a file of something else',
+      'a file with other content',
       (): string => {
         writeFileSync(file, '1'.repeat(10_000));
         return file;
       },
-      /holds more than the number of a process/,
+      /holds more than a process number/,
     ],
   ])('is not %s', (_name, path, why) => {
     const given = path();
     expect(() => readPidFile(given)).toThrow(why);
-    expect(() => holdPidFile(given)).toThrow(/give another --pid-file/);
+    expect(() => claimPidFile(given)).toThrow(/give another --pid-file/);
   });
 
-  test('that somebody else has taken since is not removed', () => {
-    const release = holdPidFile(file);
+  test('that another process has overwritten since is not removed', () => {
+    const release = claimPidFile(file);
     writeFileSync(file, '1\n');
     release();
     expect(readPidFile(file)).toBe(1);
@@ -88,7 +88,7 @@ describe('signals', () => {
     installSignalHandlers(target, () => undefined, source);
   });
 
-  test('act as SAP administrators know them', () => {
+  test('have the effects that SAP administrators know', () => {
     for (const name of ['SIGHUP', 'SIGUSR1', 'SIGUSR2']) source.emit(name);
     expect(acts).toEqual(['reload SIGHUP', 'level -1', 'level 1']);
   });
@@ -103,7 +103,7 @@ describe('signals', () => {
     expect(acts).toEqual([`stop ${name} ${times}`, 'stop SIGTERM again {"pollInterval":0,"timeout":0}']);
   });
 
-  test('are nobody’s business once it has ended', async () => {
+  test('have no handlers once the gateway has ended', async () => {
     end();
     await new Promise((resolve) => setImmediate(resolve));
     expect(source.eventNames()).toEqual([]);
@@ -111,7 +111,7 @@ describe('signals', () => {
 });
 
 describe('a bound socket', () => {
-  test('has an address also where any port was asked for, and refuses until somebody listens on it', async () => {
+  test('has an address even if port 0 was requested, and refuses connections until a process listens', async () => {
     const socket = await bindSocket('127.0.0.1:0');
     try {
       expect(socket.address).toMatch(/^127\.0\.0\.1:[1-9][0-9]+$/);
@@ -123,7 +123,7 @@ describe('a bound socket', () => {
     }
   });
 
-  test('cannot be had where somebody listens already, nor at an address that is none of this host', async () => {
+  test('cannot be created where another process listens, nor at an address of another host', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     const { port } = server.address() as AddressInfo;
@@ -137,20 +137,20 @@ describe('a bound socket', () => {
 });
 
 describe('sockets of a service manager', () => {
-  test('are taken by their names', async () => {
-    // Descriptor 3 is taken in a test; so none is passed, and what is meant for another process is not looked at.
+  test('are found by their names', async () => {
+    // Descriptor 3 is in use in a test, so none is passed; sockets for another process are ignored.
     expect(inheritedSockets({ LISTEN_PID: '1', LISTEN_FDS: '2' }, 2).size).toBe(0);
     expect(inheritedSockets({}, 2).size).toBe(0);
   });
 
-  test('with a name that nobody knows are refused, with the remedy', () => {
+  test('with an unknown name are refused, with the remedy', () => {
     const env = { LISTEN_PID: '7', LISTEN_FDS: '2', LISTEN_FDNAMES: 'web:admin' };
     expect(() => inheritedSockets(env, 7)).toThrow(/"web".*FileDescriptorName=.*data, admin, sapcontrol/);
   });
 });
 
 describe('the channel of a child', () => {
-  test('keeps what arrives until somebody wants it, in order, and matches answers to questions', async () => {
+  test('queues messages in order until a handler is set, and matches answers to requests', async () => {
     const emitter = new EventEmitter();
     const said: FromChild[] = [];
     const channel = new Channel({
@@ -172,7 +172,7 @@ describe('the channel of a child', () => {
     const events: HostEvent[] = [];
     channel.onEvent((event) => events.push(event));
     expect(events).toEqual([{ kind: 'controller-gone' }]);
-    expect(() => channel.onEvent(() => undefined)).toThrow('somebody listens already');
+    expect(() => channel.onEvent(() => undefined)).toThrow('a handler is already set');
 
     const one = channel.ask({ kind: 'restart', why: 'one' });
     const two = channel.ask({ kind: 'restart', why: 'two' });
@@ -187,7 +187,7 @@ describe('the channel of a child', () => {
 });
 
 describe('the number of workers', () => {
-  test('is that of the cores, at most 4, unless it is given', () => {
+  test('is the number of cores, at most 4, unless it is configured', () => {
     const { workers } = load(MINIMAL).config;
     expect(workers).toBeGreaterThanOrEqual(1);
     expect(workers).toBeLessThanOrEqual(4);

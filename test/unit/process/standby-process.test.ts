@@ -19,8 +19,8 @@ const standby = (): FakeChild => {
   return on.children.spares[0] as FakeChild;
 };
 
-describe('a spare process', () => {
-  test('is there once all others are ready, not before, and holds the sockets of all roles', async () => {
+describe('a standby process', () => {
+  test('starts once all children are ready, not before, and holds the sockets of all roles', async () => {
     on.children.habits = { born: ({ role, say }) => role === 'worker' && say({ kind: 'ready' }) };
     const starting = on.supervisor.start();
     await pass();
@@ -30,7 +30,7 @@ describe('a spare process', () => {
     expect(Object.keys(standby().fds)).toEqual(['data', 'admin']);
   });
 
-  test('takes the place of whoever dies, gives up what it does not need of sockets, and is followed by another', async () => {
+  test('replaces a crashed child, closes the sockets that it does not need, and is replaced by another standby process', async () => {
     await on.supervisor.start();
     const first = standby();
     on.children.workers[0]?.end('SIGKILL');
@@ -52,7 +52,7 @@ describe('a spare process', () => {
     standby();
   });
 
-  test('that still loads is taken all the same, and is heard when it is ready', async () => {
+  test('that is still loading is used all the same, and reports when it is ready', async () => {
     on.children.habits = { standby: () => undefined };
     await on.supervisor.start();
     const loading = standby();
@@ -65,7 +65,7 @@ describe('a spare process', () => {
     standby();
   });
 
-  test('is not waited for: of two who die at once, one is followed by a fresh process', async () => {
+  test('serves one crash only: of two children that crash at once, one gets a fresh process', async () => {
     await on.supervisor.start();
     const [one, other] = on.children.workers;
     one?.end('SIGKILL');
@@ -75,7 +75,7 @@ describe('a spare process', () => {
     standby();
   });
 
-  test('that dies is started again, later and later; one that hangs is killed', async () => {
+  test('restarts with backoff when it exits; one that hangs is killed', async () => {
     on.children.habits = { standby: (one) => one.end('exit code 1') };
     await on.supervisor.start();
     await pass();
@@ -89,7 +89,7 @@ describe('a spare process', () => {
     expect(standby()).not.toBe(hanging);
   });
 
-  test('is renewed by a rolling restart before the controller ends, for it is of the old code', async () => {
+  test('is replaced in a rolling restart before the controller ends, because it has the old code', async () => {
     await on.supervisor.start();
     const old = standby();
     await on.supervisor.reload('SIGHUP');
@@ -99,7 +99,7 @@ describe('a spare process', () => {
     standby();
   });
 
-  test('that cannot load the new code lets the old controller stay', async () => {
+  test('that cannot load the new code leaves the old controller in place', async () => {
     await on.supervisor.start();
     const { controller } = on.children;
     on.children.habits = { standby: (one) => one.end('exit code 1') };
@@ -109,7 +109,7 @@ describe('a spare process', () => {
     expect(controller.farewell).toBeUndefined();
   });
 
-  test('has the sockets that a reload brings, and none that it gives up', async () => {
+  test('has the sockets that a reload adds, and none that it removes', async () => {
     await on.supervisor.start();
     on.nextConfig = () => load(`${MINIMAL}${LIFECYCLE}admin: { address: "127.0.0.1:9191" }\n`).config;
     await on.supervisor.reload('SIGHUP');
@@ -119,7 +119,7 @@ describe('a spare process', () => {
     expect(renewed.init.sockets).toEqual({ admin: { fd: 5, address: '127.0.0.1:9191' } });
   });
 
-  test('ends with the gateway, which waits for that', async () => {
+  test('ends with the gateway, which waits for its end', async () => {
     await on.supervisor.start();
     const last = standby();
     on.supervisor.stop('SIGTERM', { pollInterval: 0 });
@@ -129,7 +129,7 @@ describe('a spare process', () => {
     expect(on.children.spares).toEqual([]);
   });
 
-  test('is not touched by a reload that is refused', async () => {
+  test('stays when a reload is refused', async () => {
     await on.supervisor.start();
     const kept = standby();
     on.nextConfig = () => configOf('coordination: { lease: 5s }\n');

@@ -24,7 +24,7 @@ const started = async (): Promise<void> => {
   await supervisor.start();
   children.story.length = 0;
 };
-/** Lets a child ask, and returns what it is answered. */
+/** Sends a request from a child and returns the answer. */
 async function answerTo(child: FakeChild, what: HostRequest): Promise<unknown> {
   child.say({ kind: 'request', request: 7, what });
   await pass();
@@ -40,7 +40,7 @@ const hasEnded = async (): Promise<boolean> => {
 };
 
 describe('a supervisor that starts', () => {
-  test('gives each role its sockets, and tells the controller of a worker before that is told to begin', async () => {
+  test('gives each role its sockets, and announces a worker to the controller before it sends the worker its init', async () => {
     await supervisor.start();
     expect(children.ids).toEqual(['controller', 'worker-1', 'worker-2']);
     expect(children.controller.init.sockets).toEqual({ admin: { fd: 4, address: '127.0.0.1:9090' } });
@@ -57,7 +57,7 @@ describe('a supervisor that starts', () => {
     expect(of('worker-started worker-1 to controller')).toBeLessThan(of('init to worker-1'));
   });
 
-  test('fails, and leaves nothing behind, when a child says that it cannot start', async () => {
+  test('fails and leaves nothing behind when a child reports that it cannot start', async () => {
     const inUse = { code: 'EADDRINUSE', address: '127.0.0.1', port: 50_013 };
     children.habits = {
       born: (child) => {
@@ -72,7 +72,7 @@ describe('a supervisor that starts', () => {
     expect(children.living).toEqual([]);
   });
 
-  test('is Running when the controller says that the instances were probed', async () => {
+  test('is Running when the controller reports that the instances were probed', async () => {
     await started();
     children.controller.say({ kind: 'settled' });
     for (const child of children.living) {
@@ -81,8 +81,8 @@ describe('a supervisor that starts', () => {
   });
 });
 
-describe('a child that dies', () => {
-  test('is followed by another at once, and the controller hears of both', async () => {
+describe('a child that exits', () => {
+  test('restarts at once, and the controller gets an event for both', async () => {
     await started();
     children.workers[0]?.end('SIGSEGV');
     await pass();
@@ -95,7 +95,7 @@ describe('a child that dies', () => {
     expect(on.log.at(-1)).toMatchObject({ level: 40, child: 'worker-1', how: 'SIGSEGV', delayMs: 0 });
   });
 
-  test('and was the controller: workers are told that it is gone, and that another is ready', async () => {
+  test('and is the controller: workers get an event when it is gone and when the next one is ready', async () => {
     await started();
     children.controller.end('SIGKILL');
     await pass();
@@ -111,7 +111,7 @@ describe('a child that dies', () => {
     ]);
   });
 
-  test('again and again is started later and later, never given up, and called a crash loop', async () => {
+  test('repeatedly restarts with backoff, without limit, and is logged as a crash loop', async () => {
     await started();
     children.habits = { born: (child) => child.end('exit code 1') };
     children.workers[0]?.end('exit code 1');
@@ -131,19 +131,19 @@ describe('a child that dies', () => {
     children.habits = {};
     await pass(5_000);
     expect(children.workers).toHaveLength(WORKERS);
-    // It lives long enough to have the next one started at once.
+    // It runs long enough for the next one to start at once.
     await pass(30_000);
     children.workers.at(-1)?.end('exit code 1');
     await pass();
     expect(children.workers).toHaveLength(WORKERS);
   });
 
-  test('again and again while nobody else does its work is followed after a second at most', async () => {
+  test('repeatedly without a ready peer restarts after a second at most', async () => {
     await started();
     children.habits = { born: (child) => child.end('exit code 1') };
     for (const worker of children.workers) worker.end('SIGKILL');
     await pass(60_000);
-    // The first of the two died while the other one lived, and not again since.
+    // The first of the two exited while the other one was running, and has not exited since.
     const before = children.all.length;
     await pass(10_000);
     expect(children.all.length - before).toBe(2 * 10);
@@ -153,7 +153,7 @@ describe('a child that dies', () => {
     expect(Math.max(...(delays as number[]))).toBe(1_000);
   });
 
-  test('is what becomes of one that is not ready in time', async () => {
+  test('covers a child that is killed because it is not ready in time', async () => {
     await started();
     const [first] = children.workers;
     children.habits = { born: () => undefined };
@@ -172,7 +172,7 @@ describe('a child that dies', () => {
 });
 
 describe('messages', () => {
-  test('reach the child that they are for, and all workers but the sender', async () => {
+  test('reach their receiver, or all workers except the sender', async () => {
     await started();
     const [one, two] = children.workers as [FakeChild, FakeChild];
     one.say({ kind: 'relay', to: 'controller', body: 'up' });
@@ -222,12 +222,12 @@ describe('a rolling restart', () => {
     expect(on.log.some(({ msg }) => msg.startsWith('crash') || msg.includes('unexpectedly'))).toBe(false);
   });
 
-  test('keeps the old workers where a new one cannot start, and says so', async () => {
+  test('keeps the old workers if a new one cannot start, and reports it', async () => {
     await started();
     children.habits = { born: (child) => child.say({ kind: 'failed', message: 'bad code' }) };
     const asked = answerTo(children.controller, { kind: 'restart', why: 'a new version' });
     await pass();
-    // It says that it failed, and ends.
+    // It reports the failure and ends.
     children.workers.at(-1)?.end('exit code 1');
     expect(await asked).toMatchObject({
       answer: { ok: false, message: 'a new worker does not start: bad code' },
@@ -237,7 +237,7 @@ describe('a rolling restart', () => {
     expect(children.living.some(({ farewell: command }) => command !== undefined)).toBe(false);
   });
 
-  test('that is asked for while one runs is run once more, for all who asked', async () => {
+  test('that is requested during another one runs afterwards, once for all requests', async () => {
     await started();
     children.habits = { born: () => undefined };
     for (let i = 0; i < 3; i += 1) {
@@ -259,7 +259,7 @@ describe('a rolling restart', () => {
     await answerTo(children.controller, { kind: 'restart', why: 'a new version' });
     await pass(89_000);
     expect(stuck?.isAlive).toBe(true);
-    // It has cut off by itself what kept it, in time to tell of that.
+    // It has cut off its own requests in time to report them.
     expect(stuck?.farewell?.graceMs).toBe(88_500);
     await pass(1_000);
     expect(stuck?.wasKilled).toBe(true);
@@ -268,7 +268,7 @@ describe('a rolling restart', () => {
 });
 
 describe('a reload', () => {
-  test('gives new children the new configuration and a new address, and gives up the old one at the end', async () => {
+  test('gives new children the new configuration and address, and closes the old address at the end', async () => {
     await started();
     on.nextConfig = () => configOf("listen: { address: '127.0.0.1:8081' }\nlogging: { level: debug }\n");
     await supervisor.reload('SIGHUP');
@@ -279,7 +279,7 @@ describe('a reload', () => {
     expect(children.controller.got).toContainEqual({ kind: 'log-level', level: 'debug' });
   });
 
-  test('of a configuration that is wrong changes nothing', async () => {
+  test('of an invalid configuration changes nothing', async () => {
     await started();
     on.nextConfig = () => {
       throw new Error('gateway.yaml:3:5 pools must not be empty');
@@ -290,21 +290,21 @@ describe('a reload', () => {
     expect(children.all).toHaveLength(3);
   });
 
-  test('to a port that somebody else has changes nothing, and is answered with the remedy', async () => {
+  test('to a port in use changes nothing, and the answer names the remedy', async () => {
     await started();
     on.taken = '127.0.0.1:8081';
     on.nextConfig = () => configOf("listen: { address: '127.0.0.1:8081' }\n");
     expect(await answerTo(children.controller, { kind: 'reload', why: 'test' })).toMatchObject({
       answer: {
         ok: false,
-        message: '127.0.0.1:8081 is in use: stop what listens there or choose another port',
+        message: '127.0.0.1:8081 is in use: stop the process that listens there or choose another port',
       },
     });
     expect(children.all).toHaveLength(3);
     expect(on.open).toEqual(new Set(['127.0.0.1:8080', '127.0.0.1:9090']));
   });
 
-  test('goes back to the old configuration where the second worker does not start with the new one', async () => {
+  test('rolls back if the second worker does not start with the new configuration', async () => {
     await started();
     on.nextConfig = () => configOf('logging: { level: debug }\n');
     children.habits = {
@@ -318,7 +318,7 @@ describe('a reload', () => {
     expect(children.workers.map(({ init }) => init.config.logging.level)).toEqual(['info', 'info']);
   });
 
-  test('of what only a restart can change is refused whole, with every reason, and maintenance goes on', async () => {
+  test('of options that need a restart is refused as a whole, with all reasons, and maintenance stays on', async () => {
     await started();
     children.controller.say({ kind: 'settled' });
     await answerTo(children.controller, { kind: 'maintenance', on: true, why: 'patch' });
@@ -326,13 +326,13 @@ describe('a reload', () => {
     await supervisor.reload('SIGHUP');
     const { err } = on.log.at(-1) as unknown as { err: Error };
     expect(err.message).toMatch(
-      /start it anew.*\ncoordination.lease needs a restart, because .+\ncoordination.replica needs .+$/,
+      /start it again.*\ncoordination.lease needs a restart, because .+\ncoordination.replica needs .+$/,
     );
     expect(children.all).toHaveLength(3);
     expect(children.workers[0]?.got.at(-1)).toMatchObject({ lifecycle: { state: 'Maintenance' } });
   });
 
-  test('gives workers the instances that it removes, and the controller not; they know them until the next reload', async () => {
+  test('leaves removed instances with the workers until the next reload, but not with the controller', async () => {
     const idsOf = ({ init }: FakeChild): string[] =>
       init.config.pools[0]?.instances.map(({ id }) => id) ?? [];
     const only = (id: string): Config => load(`${MINIMAL.replace('id: a', `id: ${id}`)}${LIFECYCLE}`).config;
@@ -344,7 +344,7 @@ describe('a reload', () => {
       ['b', 'a'],
     ]);
     expect(idsOf(children.controller)).toEqual(['b']);
-    // Those who take the places of these know what these knew.
+    // Their successors get the same instances.
     await answerTo(children.controller, { kind: 'restart', why: 'a new version' });
     expect(children.workers.map(idsOf)).toEqual([
       ['b', 'a'],
@@ -354,7 +354,7 @@ describe('a reload', () => {
     expect(children.workers.map(idsOf)).toEqual([['b'], ['b']]);
   });
 
-  test('whose controller does not start is taken back everywhere, and maintenance goes on', async () => {
+  test('whose controller does not start is rolled back everywhere, and maintenance stays on', async () => {
     await started();
     children.controller.say({ kind: 'settled' });
     await answerTo(children.controller, { kind: 'maintenance', on: true, why: 'patch' });
@@ -372,7 +372,7 @@ describe('a reload', () => {
     expect(children.living.map(({ init }) => init.config.logging.level)).toEqual(['info', 'info', 'info']);
     expect(on.open).toEqual(new Set(['127.0.0.1:8080', '127.0.0.1:9090']));
     expect(children.workers[0]?.init.lifecycle).toMatchObject({ state: 'Maintenance', inMaintenance: true });
-    // What followed the failed one by itself has ended as well.
+    // The automatic restart of the failed one has ended as well.
     await pass(60_000);
     expect(children.ids).toHaveLength(3);
   });
@@ -411,7 +411,7 @@ describe('a stop', () => {
     expect(children.all).toHaveLength(3);
   });
 
-  test('before anything was started leaves nothing that starts later', async () => {
+  test('before the start prevents a later start', async () => {
     const starting = supervisor.start();
     supervisor.stop('SIGTERM', { pollInterval: 0 });
     await starting;
@@ -421,7 +421,7 @@ describe('a stop', () => {
     expect([...on.open]).toEqual([]);
   });
 
-  test('asked for again kills what does not end', async () => {
+  test('requested a second time kills children that do not end', async () => {
     await started();
     children.habits = { asked: (child) => (child.role === 'worker' ? undefined : child.end('exit code 0')) };
     supervisor.stop('SIGTERM');
@@ -432,7 +432,7 @@ describe('a stop', () => {
     expect(children.living).toEqual([]);
   });
 
-  test('lets nobody be replaced any more', async () => {
+  test('lets no child be replaced any more', async () => {
     await started();
     children.habits = { born: () => undefined, asked: () => undefined };
     const { controller } = children;
@@ -451,7 +451,7 @@ describe('a stop', () => {
 });
 
 describe('the log level', () => {
-  test('moves by one step for all, and not beyond its ends', async () => {
+  test('moves by one step for all children, and not beyond the first or last level', async () => {
     await started();
     for (let i = 0; i < 9; i += 1) supervisor.moveLogLevel(-1);
     expect(children.workers[0]?.got.at(-1)).toEqual({ kind: 'log-level', level: 'silent' });

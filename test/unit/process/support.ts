@@ -12,17 +12,17 @@ export const LIFECYCLE = 'lifecycle: { statusPollInterval: 4s, shutdownTimeout: 
 
 export const configOf = (more = ''): Config => load(`${MINIMAL}${LIFECYCLE}${more}`).config;
 
-/** A supervisor of two workers and a controller, none of which is a process. Asks for fake timers. */
+/** A supervisor of two workers and a controller without real processes. Needs fake timers. */
 export class Supervised {
   readonly children = new FakeChildren();
   readonly log: { level: number; msg: string; [field: string]: unknown }[] = [];
-  /** Addresses that are bound. */
+  /** The bound addresses. */
   readonly open = new Set<string>();
-  /** What a reload reads. */
+  /** The text that a reload reads. */
   nextConfig: () => Config = () => configOf();
-  /** Where somebody else listens. */
+  /** Addresses on which another process listens. */
   taken = '';
-  /** What the configuration asks for. */
+  /** The configured number of workers. */
   workers = WORKERS;
   readonly supervisor: Supervisor;
 
@@ -52,7 +52,7 @@ export class Supervised {
   }
 }
 
-/** Lets time pass, and then everything happen that can happen without more of it. */
+/** Advances the fake time, then runs everything that is due. */
 export async function pass(ms = 0): Promise<void> {
   await vi.advanceTimersByTimeAsync(ms);
   for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));

@@ -17,7 +17,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Time in which these, and no others, are heard. */
+/** Advances time while only these children send heartbeats. */
 async function hear(children: readonly FakeChild[], ms: number): Promise<void> {
   for (let at = 0; at < ms; at += 250) {
     for (const { say } of children) say({ kind: 'alive' });
@@ -26,7 +26,7 @@ async function hear(children: readonly FakeChild[], ms: number): Promise<void> {
 }
 
 describe('the watchdog', () => {
-  test('kills who is silent for too long, and nobody else; another one follows', async () => {
+  test('kills only a child that is silent for too long, and the child restarts', async () => {
     const [hung, fine] = on.children.workers as [FakeChild, FakeChild];
     const { controller } = on.children;
     await hear([fine, controller], 10_000);
@@ -42,7 +42,7 @@ describe('the watchdog', () => {
     expect([fine, controller].some(({ wasKilled }) => wasKilled)).toBe(false);
   });
 
-  test('takes messages of other kinds for no sign of life: one that spins may still send', async () => {
+  test('does not count other messages as heartbeats: a spinning process may still send them', async () => {
     const { controller } = on.children;
     for (let at = 0; at < 11_000; at += 250) {
       controller.say({ kind: 'relay', to: 'workers', body: {} });
@@ -51,9 +51,9 @@ describe('the watchdog', () => {
     expect(controller.wasKilled).toBe(true);
   });
 
-  test('does not hold against others what it slept through itself', async () => {
+  test('does not count silence during a pause of the supervisor itself', async () => {
     const before = on.children.living;
-    // As after a machine was suspended: time has passed, and no timer was called.
+    // Like a suspended machine: time has passed, and no timer has run.
     const awake = performance.now.bind(performance);
     const slept = vi.spyOn(performance, 'now').mockImplementation(() => awake() + 60_000);
     await pass(500);
@@ -62,7 +62,7 @@ describe('the watchdog', () => {
     expect(before.some(({ wasKilled }) => wasKilled)).toBe(false);
   });
 
-  test('waits for ever where it is told to', async () => {
+  test('waits without limit if the timeout is 0', async () => {
     on.nextConfig = () => load(`${MINIMAL}lifecycle: { watchdogTimeout: 0s }\n`).config;
     await on.supervisor.reload('SIGHUP');
     const silent = on.children.living;

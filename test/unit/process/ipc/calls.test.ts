@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { CallMessage } from '../../../../src/process/ipc/calls.ts';
 import { Calls } from '../../../../src/process/ipc/calls.ts';
 
-/** Two ends of a channel that clones what it carries, as the one between processes does. */
+/** Two ends of a channel that clones its messages, like the channel between processes. */
 function channel(methods: object): { here: Calls; there: Calls } {
   const here: Calls = new Calls((message) => there.take(structuredClone(message)));
   const there: Calls = new Calls((message) => here.take(structuredClone(message)), methods);
@@ -11,7 +11,7 @@ function channel(methods: object): { here: Calls; there: Calls } {
 }
 
 describe('a call', () => {
-  test('brings back what the method returns, or what it throws by its name', async () => {
+  test('returns the result of the method, or its error with the name', async () => {
     const { here } = channel({
       sum: async (x: number, y: number) => x + y,
       fail: async () => {
@@ -20,17 +20,17 @@ describe('a call', () => {
     });
     expect(await here.call('sum', [1, 2], 1_000)).toBe(3);
     await expect(here.call('fail', [], 1_000)).rejects.toMatchObject({ name: 'StaleView', message: 'no' });
-    await expect(here.call('nothing', [], 1_000)).rejects.toThrow('nothing is called nothing');
+    await expect(here.call('nothing', [], 1_000)).rejects.toThrow('no method is named nothing');
   });
 
-  test('that is not answered ends in its own time, and its late answer is dropped', async () => {
+  test('without an answer fails after its own limit, and a late answer is dropped', async () => {
     const sent: CallMessage[] = [];
     const calls = new Calls((message) => void sent.push(message));
     await expect(calls.call('x', [], 5)).rejects.toMatchObject({ name: 'CallFailed' });
     expect(calls.take({ kind: 'return', call: 1, value: 1 })).toBe(true);
   });
 
-  test('whose answer was there before this process got to its timers is answered', async () => {
+  test('whose answer arrived before this process ran its timers succeeds', async () => {
     const calls = new Calls(() => undefined);
     const answer = calls.call('x', [], 5);
     setImmediate(() => {
@@ -41,14 +41,14 @@ describe('a call', () => {
     expect(await answer).toBe('in time');
   });
 
-  test('ends when the peer is gone', async () => {
+  test('fails when the peer is gone', async () => {
     const calls = new Calls(() => undefined);
     const failed = expect(calls.call('x', [], 60_000)).rejects.toThrow('worker-1 has ended');
     calls.fail('worker-1 has ended');
     await failed;
   });
 
-  test('is told from other messages', () => {
+  test('is distinguished from other messages', () => {
     expect(new Calls(() => undefined).take({ kind: 'hello' })).toBe(false);
   });
 });

@@ -6,9 +6,9 @@ import { FencedStore } from '../../../support/fenced-store.ts';
 const USER = { kind: 'user', value: 'U' } as const;
 const AT_A = { instance: 'a', incarnation: '' };
 
-test('a worker that acts on another view than the controller changes nothing in the embedded store', async () => {
+test('a worker that acts on a view other than the controller’s changes nothing in the embedded store', async () => {
   let holds = 'of-worker';
-  // It would take whatever the worker bears.
+  // This store accepts any fencing token.
   const store = new FencedStore(() => 'of-worker');
   const told: unknown[] = [];
   const desk = new EmbeddedStoreServer(

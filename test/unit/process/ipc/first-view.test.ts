@@ -7,7 +7,7 @@ import { aSnapshot } from '../../../support/snapshots.ts';
 
 const LIMIT_MS = 5_000;
 
-/** What a controller of these pools tells a worker that says hello to it. */
+/** The messages with which a controller of these pools answers a worker's hello. */
 function toldBy(...pools: readonly string[]): ToWorker[] {
   const told: ToWorker[] = [];
   const workers = new Workers({
@@ -70,19 +70,19 @@ afterEach(() => {
 });
 
 describe('a worker that waits for its first view', () => {
-  test('waits for that of every pool', async () => {
+  test('waits for the view of every pool', async () => {
     const { hears } = aWaiting();
     const told = toldBy('ici', 'new');
     expect(await hears(told.slice(0, -1))).toBe(false);
     expect(await hears(told.slice(-1))).toBe(true);
   });
 
-  test('waits for none of a pool that the controller does not have', async () => {
+  test('does not wait for a pool that the controller does not have', async () => {
     const { hears } = aWaiting();
     expect(await hears(toldBy('ici'))).toBe(true);
   });
 
-  test('waits for a controller that has not said yet which pools it has', async () => {
+  test('waits while the controller has not listed its pools yet', async () => {
     const { hears } = aWaiting();
     expect(await hears(toldBy())).toBe(false);
     await vi.advanceTimersByTimeAsync(LIMIT_MS);

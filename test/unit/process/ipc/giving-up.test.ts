@@ -4,9 +4,9 @@ import type { RoutingStateUpdate } from '../../../../src/process/ipc/messages.ts
 import { RemoteCoordinator } from '../../../../src/process/ipc/remote-coordinator.ts';
 import { aSnapshot } from '../../../support/snapshots.ts';
 
-/** In which order a worker goes over to another view. */
+/** The order in which a worker changes to another view. */
 
-test('a worker acts on a view, then reads what has arrived, then gives up requests, and says last that it has adopted it', async () => {
+test('a worker acts on a view, then reads responses that have arrived, then gives up requests, and acknowledges the view last', async () => {
   const order: string[] = [];
   const coordinator = new RemoteCoordinator({
     pools: [{ name: 'ici', mode: 'sticky', instances: new Set(['a', 'b']) }],
@@ -35,7 +35,7 @@ test('a worker acts on a view, then reads what has arrived, then gives up reques
   await turn();
   expect(order).toEqual(['gave up in 1', 'adopted 1.x']);
 
-  // One that repeats a view must not say that it is adopted before the first has been acted on.
+  // A repeated update must not acknowledge the view before the worker has acted on the first one.
   coordinator.apply(bulletin(2));
   coordinator.apply(bulletin(2));
   expect(order).toHaveLength(2);

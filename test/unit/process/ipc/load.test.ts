@@ -27,7 +27,7 @@ function tell(workers: Workers, id: WorkerId, pools: Readonly<Record<string, Poo
 }
 
 describe('the load of a pool', () => {
-  test('is that of all workers', () => {
+  test('is the sum of all workers', () => {
     const workers = theWorkers();
     for (const id of ['worker-1', 'worker-2'] as const) workers.started(id);
     tell(workers, 'worker-1', { ici: QUIET });
@@ -35,7 +35,7 @@ describe('the load of a pool', () => {
     expect(workers.load('ici')).toEqual({ ...QUIET, idleMs: 5_000, parked: 1 });
   });
 
-  test('is not that of an idle one while there is no worker, nor until each has told of its own', () => {
+  test('does not count as idle without workers, nor until each worker has reported', () => {
     const workers = theWorkers();
     const unheard = { idleMs: 0, isMirrored: false };
     expect(workers.load('ici')).toMatchObject(unheard);
@@ -50,7 +50,7 @@ describe('the load of a pool', () => {
     expect(workers.load('ici')).toMatchObject(unheard);
   });
 
-  test('does not wait for those who do not have the pool', () => {
+  test('does not wait for workers without the pool', () => {
     const workers = theWorkers();
     for (const id of ['worker-1', 'worker-2'] as const) workers.started(id);
     tell(workers, 'worker-1', { old: QUIET });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { demandStore } from '../../../../src/process/ipc/store-demand.ts';
+import { requireStore } from '../../../../src/process/ipc/store-demand.ts';
 
 const pool = (mode: 'sticky' | 'failover', placesAlone: boolean) => ({
   name: 'ici',
@@ -10,25 +10,25 @@ const worker = { id: 'worker-1', pid: 1_001, startedAt: 0 } as const;
 const AWAY = [pool('sticky', true)];
 
 describe('a new worker, while the store is away,', () => {
-  test('does not begin beside one that was ready before it, who may know agents', () => {
-    expect(() => demandStore(AWAY, [{ ...worker, isReady: true }])).toThrow('the store of pool ici is away');
-    // As a supervisor of an earlier version tells it.
-    expect(() => demandStore(AWAY, [worker])).toThrow('the store of pool ici is away');
+  test('does not start beside a worker that was ready before it and may know agents', () => {
+    expect(() => requireStore(AWAY, [{ ...worker, isReady: true }])).toThrow('the store of pool ici is away');
+    // As a supervisor of an earlier release reports it.
+    expect(() => requireStore(AWAY, [worker])).toThrow('the store of pool ici is away');
   });
 
-  test('begins where there is no other, or only such as start too', () => {
-    expect(() => demandStore(AWAY, [])).not.toThrow();
-    expect(() => demandStore(AWAY, [{ ...worker, isReady: false }])).not.toThrow();
+  test('starts if there is no other worker, or only workers that are starting too', () => {
+    expect(() => requireStore(AWAY, [])).not.toThrow();
+    expect(() => requireStore(AWAY, [{ ...worker, isReady: false }])).not.toThrow();
     expect(() =>
-      demandStore(AWAY, [
+      requireStore(AWAY, [
         { ...worker, isReady: false },
         { ...worker, isReady: true },
       ]),
     ).toThrow();
   });
 
-  test('begins where nobody is bound, or the store is not away', () => {
+  test('starts if the pool has no bindings or the store is available', () => {
     const ready = [{ ...worker, isReady: true }];
-    expect(() => demandStore([pool('failover', true), pool('sticky', false)], ready)).not.toThrow();
+    expect(() => requireStore([pool('failover', true), pool('sticky', false)], ready)).not.toThrow();
   });
 });

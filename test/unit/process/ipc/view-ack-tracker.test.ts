@@ -4,11 +4,11 @@ import { ViewAckTracker } from '../../../../src/process/ipc/view-ack-tracker.ts'
 const BOTH = ['worker-1', 'worker-2'] as const;
 
 describe('a view', () => {
-  test('is adopted by all once each has said so', () => {
+  test('is adopted once every worker has acknowledged it', () => {
     const adoption = new ViewAckTracker();
-    for (const worker of BOTH) adoption.told(worker, 'v1', 100);
+    for (const worker of BOTH) adoption.sent(worker, 'v1', 100);
     for (const worker of BOTH) adoption.adopted(worker, 'v1');
-    for (const worker of BOTH) adoption.told(worker, 'v2', 200);
+    for (const worker of BOTH) adoption.sent(worker, 'v2', 200);
     expect(adoption.outstandingUntil('v2', BOTH, 50)).toBe(100);
     adoption.adopted('worker-1', 'v2');
     expect(adoption.outstandingUntil('v2', BOTH, 50)).toBe(100);
@@ -16,55 +16,55 @@ describe('a view', () => {
     expect(adoption.outstandingUntil('v2', BOTH, 50)).toBeUndefined();
   });
 
-  test('is adopted by a worker that says nothing, once the lease on what it was told before is over', () => {
+  test('counts as adopted by a silent worker once the lease of the earlier view is over', () => {
     const adoption = new ViewAckTracker();
-    adoption.told('worker-1', 'v1', 100);
+    adoption.sent('worker-1', 'v1', 100);
     adoption.adopted('worker-1', 'v1');
-    adoption.told('worker-1', 'v2', 200);
-    // Being told again prolongs what it may do with the new view, not with the old one.
-    adoption.told('worker-1', 'v2', 300);
+    adoption.sent('worker-1', 'v2', 200);
+    // A repeated update extends the lease of the new view, not of the old one.
+    adoption.sent('worker-1', 'v2', 300);
     expect(adoption.outstandingUntil('v2', ['worker-1'], 99)).toBe(100);
     expect(adoption.outstandingUntil('v2', ['worker-1'], 100)).toBeUndefined();
   });
 
-  test('that was never told may be another one until the lease is over', () => {
+  test('that was never sent may be another one until the lease is over', () => {
     const adoption = new ViewAckTracker();
-    adoption.told('worker-1', 'v1', 100);
+    adoption.sent('worker-1', 'v1', 100);
     adoption.adopted('worker-1', 'v1');
     expect(adoption.outstandingUntil('v2', ['worker-1'], 50)).toBe(100);
   });
 
-  test('may be another one at a worker that an earlier controller has told of it', () => {
+  test('may differ at a worker that has an update from an earlier controller', () => {
     const adoption = new ViewAckTracker();
     adoption.mayHold('worker-1', 100);
     expect(adoption.outstandingUntil('v1', ['worker-1'], 50)).toBe(100);
-    adoption.told('worker-1', 'v1', 300);
+    adoption.sent('worker-1', 'v1', 300);
     expect(adoption.outstandingUntil('v1', ['worker-1'], 50)).toBe(100);
     adoption.adopted('worker-1', 'v1');
     expect(adoption.outstandingUntil('v1', ['worker-1'], 50)).toBeUndefined();
   });
 
-  test('is not waited for at a worker that has ended, nor at one that was told of nothing', () => {
+  test('does not wait for a worker that has ended, nor for one without any update', () => {
     const adoption = new ViewAckTracker();
-    adoption.told('worker-1', 'v1', 100);
+    adoption.sent('worker-1', 'v1', 100);
     adoption.forget('worker-1');
     expect(adoption.outstandingUntil('v2', BOTH, 50)).toBeUndefined();
   });
 });
 
-describe('what a worker was told', () => {
-  test('may be acted on for as long as it was told once, also where it was told of an earlier end since', () => {
+describe('an update that a worker has received', () => {
+  test('is valid for the longest lease that was ever sent, even if a shorter one followed', () => {
     const adoption = new ViewAckTracker();
-    adoption.told('worker-1', 'v1', 100);
-    // It hangs, and has not heard that the lease is over.
-    adoption.told('worker-1', 'v1', Number.NEGATIVE_INFINITY);
+    adoption.sent('worker-1', 'v1', 100);
+    // It hangs and has not received the end of the lease.
+    adoption.sent('worker-1', 'v1', Number.NEGATIVE_INFINITY);
     expect(adoption.mayActUntil(BOTH)).toBe(100);
-    adoption.told('worker-1', 'v2', 90);
+    adoption.sent('worker-1', 'v2', 90);
     expect(adoption.mayActUntil(BOTH)).toBe(100);
     expect(adoption.outstandingUntil('v2', BOTH, 50)).toBe(100);
   });
 
-  test('by an earlier controller counts too, and what a worker was told that has ended does not', () => {
+  test('from an earlier controller counts too, and an update to an ended worker does not', () => {
     const adoption = new ViewAckTracker();
     expect(adoption.mayActUntil(BOTH)).toBe(Number.NEGATIVE_INFINITY);
     adoption.mayHold('worker-1', 100);

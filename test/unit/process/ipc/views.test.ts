@@ -5,13 +5,13 @@ import { RemoteCoordinator } from '../../../../src/process/ipc/remote-coordinato
 import { Workers } from '../../../../src/process/ipc/workers.ts';
 import { aSnapshot } from '../../../support/snapshots.ts';
 
-/** What the controller and a worker tell each other of a view: until when it may be acted on, and when it is adopted. */
+/** The messages between controller and worker about a view: until when it is valid, and when it is adopted. */
 
 const LEASE_MS = 3_000;
 const FAR_MS = 3_600_000;
 
 let snapshot: RoutingStateSnapshot;
-/** The views of which the controller was told that no worker acts on another one. */
+/** The views that were confirmed to the coordinator because no worker acts on another one. */
 let confirmed: string[];
 let told: ToWorker[];
 let workers: Workers;
@@ -61,7 +61,7 @@ function says(message: ToController): void {
   workers.take('worker-1', message);
 }
 
-/** The view of an epoch under a lease that ends in so many milliseconds. */
+/** The view of an epoch with a lease that ends after this many milliseconds. */
 function ending(monoMs: number, wallMs = monoMs, epoch = 1): RoutingStateSnapshot {
   const leaseEnd = { mono: performance.now() + monoMs, wall: Date.now() + wallMs };
   return aSnapshot({ leaseEnd }, 'ici', epoch);
@@ -80,7 +80,7 @@ describe('a new view', () => {
     publish(ending(FAR_MS, FAR_MS, 2));
   });
 
-  test('is adopted by the gateway when its worker has said that it acts on it, and not before', () => {
+  test('is adopted by the gateway when its worker has acknowledged it, and not before', () => {
     expect(confirmed).toEqual([]);
     says({ kind: 'adopted', pool: 'ici', viewId: '1.x' });
     expect(confirmed).toEqual([]);
@@ -88,7 +88,7 @@ describe('a new view', () => {
     expect(confirmed).toEqual(['2.x']);
   });
 
-  test('is adopted by the gateway when a silent worker cannot act on the view before it any more', () => {
+  test('is adopted by the gateway when a silent worker can no longer act on the view before it', () => {
     vi.advanceTimersByTime(990);
     expect(confirmed).toEqual([]);
     vi.advanceTimersByTime(20);
@@ -101,30 +101,30 @@ describe('a new view', () => {
   });
 });
 
-describe('the first view of a controller whose worker has been told by the one before', () => {
+describe('the first view of a controller whose worker has an update from the previous one', () => {
   beforeEach(() => {
     workers.close();
     workers = aController();
-    void workers.meet(['worker-1'], FAR_MS);
+    void workers.collectKnowledge(['worker-1'], FAR_MS);
     direct(workers);
     publish(ending(FAR_MS));
   });
 
-  test('is adopted by the gateway when what the worker was told before must have ended', () => {
+  test('is adopted by the gateway when the lease of the earlier update must have ended', () => {
     vi.advanceTimersByTime(LEASE_MS - 10);
     expect(confirmed).toEqual([]);
     vi.advanceTimersByTime(20);
     expect(confirmed).toEqual(['1.x']);
   });
 
-  test('is adopted by the gateway when the worker has said that it acts on it', () => {
+  test('is adopted by the gateway when the worker acknowledges it', () => {
     says({ kind: 'adopted', pool: 'ici', viewId: '1.x' });
     expect(confirmed).toEqual(['1.x']);
   });
 });
 
-describe('a bulletin', () => {
-  /** What a worker may do so many milliseconds later by its monotonic clock, while its wall clock stands still. */
+describe('a routing state update', () => {
+  /** What a worker may do this many milliseconds later by its monotonic clock, while its wall clock stands still. */
   function modeAfter(ms: number): string {
     const coordinator = new RemoteCoordinator({
       pools: [{ name: 'ici', mode: 'sticky', instances: new Set(['a', 'b']) }],
@@ -136,24 +136,24 @@ describe('a bulletin', () => {
     return coordinator.routingState('ici').modeAt(performance.now() + ms, Date.now());
   }
 
-  test('may be acted on until the lease ends by the monotonic clock, whatever the wall clock says', () => {
+  test('is valid until the lease ends by the monotonic clock, whatever the wall clock says', () => {
     publish(ending(1_000, FAR_MS));
     expect([modeAfter(990), modeAfter(1_010)]).toEqual(['leased', 'waiting']);
   });
 
-  test('may be acted on until the lease ends by the wall clock, whatever the monotonic clock says', () => {
+  test('is valid until the lease ends by the wall clock, whatever the monotonic clock says', () => {
     publish(ending(FAR_MS, 1_000));
     expect(modeAfter(0)).toBe('leased');
     vi.advanceTimersByTime(1_010);
     expect(modeAfter(0)).toBe('waiting');
   });
 
-  test('is not acted on for longer than a lease, also where the gateway’s has no end', () => {
+  test('is valid for one lease at most, even if the gateway’s own lease has no end', () => {
     publish(ending(Number.POSITIVE_INFINITY));
     expect([modeAfter(LEASE_MS - 10), modeAfter(LEASE_MS + 10)]).toEqual(['leased', 'waiting']);
   });
 
-  test('is not acted on any longer for having waited on its way', () => {
+  test('is not valid for longer because it was delayed on its way', () => {
     publish(ending(1_000, FAR_MS));
     vi.advanceTimersByTime(1_010);
     expect(modeAfter(0)).toBe('waiting');

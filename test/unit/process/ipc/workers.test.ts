@@ -10,7 +10,7 @@ const counted = (from: WorkerId, count: number): ToChild => ({
   body: { kind: 'metrics', metrics: [count] },
 });
 
-test('what workers say before they end is heard before that, also where all of it waited for a controller', async () => {
+test('messages of workers are handled before their end, even if all of it waited for a controller', async () => {
   let arrives: (message: ToChild) => void = () => undefined;
   const channel = new Channel({
     on: (_, handler) => {
@@ -27,16 +27,16 @@ test('what workers say before they end is heard before that, also where all of i
     onGone: (id) => heard.push([id, 'gone']),
     onHello: () => undefined,
   });
-  // While the controller loads.
+  // Meanwhile the controller is loading.
   arrives(counted('worker-1', 1));
   arrives({ kind: 'worker-started', worker: worker('worker-2') });
   arrives(counted('worker-2', 2));
   arrives(counted('worker-1', 3));
   arrives({ kind: 'worker-gone', worker: worker('worker-1') });
   arrives({ kind: 'worker-gone', worker: worker('worker-2') });
-  const meeting = workers.meet(['worker-1'], 60_000);
+  const meeting = workers.collectKnowledge(['worker-1'], 60_000);
   workers.listen(channel, () => undefined);
-  // Nobody is left who could be waited for.
+  // No worker is left to wait for.
   await meeting;
   expect(heard).toEqual([
     ['worker-1', 1],

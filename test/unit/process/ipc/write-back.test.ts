@@ -31,8 +31,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe('a worker that writes back what it knows', () => {
-  test('is waited for as long as it is heard', async () => {
+describe('a worker that writes back its bindings', () => {
+  test('is awaited as long as it sends messages', async () => {
     for (let second = 0; second < 5; second += 1) {
       await vi.advanceTimersByTimeAsync(1_000);
       workers.take('worker-1', LOAD);
@@ -48,26 +48,26 @@ describe('a worker that writes back what it knows', () => {
     expect(isOver).toBe(true);
   });
 
-  test('is waited for while it is silent, since it may know agents that no other process knows', async () => {
+  test('is awaited while it is silent, because it may know agents that no other process knows', async () => {
     await vi.advanceTimersByTimeAsync(9_900);
     workers.take('worker-1', LOAD);
     await vi.advanceTimersByTimeAsync(9_900);
     expect(isOver).toBe(false);
   });
 
-  test('is not waited for when the watchdog has ended it', async () => {
+  test('is not awaited when the watchdog has ended it', async () => {
     await vi.advanceTimersByTimeAsync(9_900);
     workers.gone('worker-1');
     await vi.advanceTimersByTimeAsync(0);
     expect(isOver).toBe(true);
   });
 
-  test('is not waited for without end where it should have been ended and was not', async () => {
+  test('is not awaited without limit if the watchdog should have ended it and did not', async () => {
     await vi.advanceTimersByTimeAsync(12_100);
     expect(isOver).toBe(true);
   });
 
-  test('is still waited for when it was the controller that stood still', async () => {
+  test('is still awaited if the controller itself was paused', async () => {
     const now = performance.now();
     vi.spyOn(performance, 'now').mockImplementation(() => now + 10_000);
     await vi.advanceTimersByTimeAsync(300);
