@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import Fastify from 'fastify';
+import type { GatewayStatus } from '../core/gateway-status.ts';
 import type { ShownState } from '../core/lifecycle.ts';
 import type { BindingQuery } from '../core/ports.ts';
 import { StoreUnavailable } from '../core/ports.ts';
@@ -9,7 +10,6 @@ import { addActs } from './admin-acts.ts';
 import { keepPendingConnections } from './idle-connections.ts';
 import { bindingListing } from './listing.ts';
 import type { PoolSource } from './pool-source.ts';
-import type { GatewayStatus } from './status.ts';
 import { claimFailures, cutOffOf, driftReasons } from './status.ts';
 
 export interface AdminServerOptions extends ActsOptions {

@@ -1,27 +1,9 @@
 import { LRUCache } from 'lru-cache';
+import type { CachedBinding } from '../core/agent-bindings.ts';
 import type { Binding } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
 import { nameKey, parseNameKey } from '../core/identity.ts';
-import { storedForm, storedKey } from './stored-name.ts';
-
-/** A binding as this process last saw it, shared by all its names. Times are monotonic milliseconds. */
-export interface CachedBinding {
-  /** The key of its root, in stored form. */
-  readonly key: string;
-  binding: Binding;
-  /** The names known to lead to it, in stored form, its root first. */
-  readonly names: readonly Name[];
-  /** When the store was asked, or was heard of it, last; minus infinity where it has to be asked. */
-  checkedAt: number;
-  /** When its lifetime in the store last began anew, at the earliest. */
-  renewedAt: number;
-  /** When it was last acted on without the store. */
-  usedAt: number;
-  /** The epoch in which the store confirmed it; 0 where it never did. */
-  epoch: number;
-  /** Set by whoever renews it in the background, so that nobody else does. */
-  renewing: boolean;
-}
+import { storedForm, storedKey } from '../core/stored-name.ts';
 
 /** What the store tells of a binding, and what that is worth. */
 export interface Confirmation {

@@ -1,19 +1,8 @@
-import type { Binding, Placement } from '../core/binding.ts';
+import type { Placement } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
-import type { InstanceId } from '../core/instance.ts';
 import type { AffinityStore } from '../core/ports.ts';
 import type { BindingCache } from './binding-cache.ts';
 import type { StoreOutcome } from './store-outcome.ts';
-
-/** How a request came by its binding; the `decision` of logs and metrics. */
-export type Decision = 'bound' | 'claimed' | 'rebound' | 'storeless';
-
-export interface Bound {
-  readonly binding: Binding;
-  readonly decision: Decision;
-  /** Where another name of the request leads that was only found in its body, and may be another agent's. */
-  readonly passedOver?: InstanceId | undefined;
-}
 
 export interface BindingsEvents {
   /** An agent had been served by `was` under one of these names, and from now on is by `now`. */

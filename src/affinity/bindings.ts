@@ -1,3 +1,4 @@
+import type { AgentBindings, Bound, CachedBinding } from '../core/agent-bindings.ts';
 import type { Binding, Claim, Placement } from '../core/binding.ts';
 import type { Name, Names, RequestName } from '../core/identity.ts';
 import { byWeight, nameKey } from '../core/identity.ts';
@@ -5,17 +6,17 @@ import type { InstanceId } from '../core/instance.ts';
 import type { AffinityStore, BindingPage, BindingQuery, KnownBinding } from '../core/ports.ts';
 import { StaleView, StoreUnavailable } from '../core/ports.ts';
 import { isCurrent } from '../core/route.ts';
+import { storedKey } from '../core/stored-name.ts';
 import type { ClaimTrouble } from '../core/view/claim-watch.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import { epochOf } from '../core/view/view-store.ts';
-import type { BindingCache, CachedBinding, Confirmation } from './binding-cache.ts';
-import type { BindingsOptions, Bound } from './bindings-options.ts';
+import type { BindingCache, Confirmation } from './binding-cache.ts';
+import type { BindingsOptions } from './bindings-options.ts';
 import { CacheWarmer } from './cache-warmer.ts';
 import { findFor, leading, passedOver } from './claimed-names.ts';
 import { DegradedDecisions } from './degraded-decisions.ts';
 import { RecentInvalidations } from './recent-invalidations.ts';
 import { Answers } from './store-monitor.ts';
-import { storedKey } from './stored-name.ts';
 import { LateClaims } from './timed-out-claims.ts';
 import { WriteBack } from './write-back.ts';
 import { WriteBackQueue } from './write-back-queue.ts';
@@ -38,7 +39,7 @@ interface Asked extends Confirmation {
  * store is used for anything else; where the store holds something different, the
  * store wins.
  */
-export class Bindings {
+export class Bindings implements AgentBindings {
   readonly #options: BindingsOptions;
   readonly #store: AffinityStore;
   readonly #cache: BindingCache;

@@ -1,8 +1,8 @@
 import type { Name } from '../core/identity.ts';
 import type { AffinityStore, BindingPage } from '../core/ports.ts';
 import { StoreUnavailable } from '../core/ports.ts';
+import { storedKey } from '../core/stored-name.ts';
 import type { BindingCache } from './binding-cache.ts';
-import { storedKey } from './stored-name.ts';
 
 export interface CacheWarmerOptions {
   readonly store: AffinityStore;

@@ -1,8 +1,9 @@
+import type { CachedBinding } from '../core/agent-bindings.ts';
 import type { Claim } from '../core/binding.ts';
 import { leadsTo } from '../core/evidence.ts';
 import type { Names, RequestName } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
-import type { BindingCache, CachedBinding } from './binding-cache.ts';
+import type { BindingCache } from './binding-cache.ts';
 
 /** The names of a claim that lead to what it came to. */
 export function leading(names: readonly RequestName[], { by }: Claim): readonly RequestName[] {

@@ -1,11 +1,11 @@
+import type { Bound, CachedBinding } from '../core/agent-bindings.ts';
 import type { Binding, Placement } from '../core/binding.ts';
 import type { SessionHolds } from '../core/evidence.ts';
 import { leadsTo, ruling } from '../core/evidence.ts';
 import type { Name, RequestName } from '../core/identity.ts';
 import { namedBy, nameKey } from '../core/identity.ts';
-import type { BindingCache, CachedBinding } from './binding-cache.ts';
-import type { Bound } from './bindings-options.ts';
-import { storedForm } from './stored-name.ts';
+import { storedForm } from '../core/stored-name.ts';
+import type { BindingCache } from './binding-cache.ts';
 import type { WriteBackQueue } from './write-back-queue.ts';
 
 /** What is decided about bindings without the store. Everything of it is in the journal, to be written back. */

@@ -1,5 +1,5 @@
 import type { Placement } from '../core/binding.ts';
-import { compactIncarnation } from './stored-name.ts';
+import { compactIncarnation } from '../core/stored-name.ts';
 
 /** A name that holds a binding. */
 export interface RootEntry {

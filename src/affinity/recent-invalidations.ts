@@ -1,5 +1,5 @@
 import type { Name } from '../core/identity.ts';
-import { storedKey } from './stored-name.ts';
+import { storedKey } from '../core/stored-name.ts';
 
 const REMEMBERED = 10_000;
 

@@ -1,7 +1,7 @@
 import type { Claim } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
 import { StoreUnavailable } from '../core/ports.ts';
-import { storedKey } from './stored-name.ts';
+import { storedKey } from '../core/stored-name.ts';
 
 /**
  * Claims and moves that were given up before their answer came. The store may

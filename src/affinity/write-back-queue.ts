@@ -1,7 +1,7 @@
 import type { Binding } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
 import type { KnownBinding } from '../core/ports.ts';
-import { storedKey } from './stored-name.ts';
+import { storedKey } from '../core/stored-name.ts';
 
 /**
  * What was decided while the store was away, by the key of the root of each

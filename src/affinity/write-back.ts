@@ -1,6 +1,7 @@
+import type { CachedBinding } from '../core/agent-bindings.ts';
 import type { Binding } from '../core/binding.ts';
 import type { AffinityStore, KnownBinding } from '../core/ports.ts';
-import type { BindingCache, CachedBinding } from './binding-cache.ts';
+import type { BindingCache } from './binding-cache.ts';
 import type { WriteBackQueue } from './write-back-queue.ts';
 
 /**

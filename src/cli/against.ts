@@ -1,8 +1,8 @@
-import type { GatewayStatus } from '../admin/status.ts';
 import type { Change } from '../config/changes.ts';
 import { changesBetween, formatChange } from '../config/changes.ts';
 import { effectiveConfig, readEffective } from '../config/effective.ts';
 import type { Config } from '../config/schema.ts';
+import type { GatewayStatus } from '../core/gateway-status.ts';
 import { VERSION } from '../package.ts';
 import type { PoolMoves } from './moves.ts';
 import { movesOf } from './moves.ts';

@@ -1,7 +1,7 @@
-import type { InstanceStatus, PoolStatus } from '../admin/status.ts';
 import type { Change } from '../config/changes.ts';
 import type { Rebinds } from '../config/restarts.ts';
 import type { Config, InstanceConfig, PoolConfig } from '../config/schema.ts';
+import type { InstanceStatus, PoolStatus } from '../core/gateway-status.ts';
 
 /** Agents of one instance who would have to go elsewhere. */
 export interface InstanceMoves {

@@ -1,10 +1,10 @@
 import type { Config } from '../config/schema.ts';
 import { explainBindError } from '../process/explain-bind-error.ts';
 import { claimPidFile, TITLE } from '../process/pid-file.ts';
-import { exitNow, tuneHeap } from '../process/runtime.ts';
+import { tuneHeap } from '../process/runtime.ts';
 import { installSignalHandlers } from '../process/signals.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { openNotices, openProcessLog } from '../telemetry/logger.ts';
+import { exitNow, openNotices, openProcessLog } from '../telemetry/logger.ts';
 import type { Started } from './start-alone.ts';
 
 export interface StartOptions {

@@ -1,11 +1,11 @@
 import { closeSync } from 'node:fs';
 import { deepFreeze } from '../config/tree.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { openProcessLog } from '../telemetry/logger.ts';
+import { exitNow, openProcessLog } from '../telemetry/logger.ts';
 import { Channel } from './channel.ts';
 import type { ChildRole, FromChild, HostChannel, Init, RunningChild } from './messages.ts';
 import { PROTOCOL } from './messages.ts';
-import { exitNow, tuneHeap } from './runtime.ts';
+import { tuneHeap } from './runtime.ts';
 
 /**
  * Builds all parts of a process of one role. Rejects if the process cannot start. Only the builder registers handlers

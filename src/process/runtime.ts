@@ -9,11 +9,6 @@ export function tuneHeap(): void {
   setFlagsFromString(HEAP_GROWTH);
 }
 
-/** Unlike `process.exit`, does not wait for threads: one may hang in a write whose reader is gone. */
-export function exitNow(): void {
-  process.kill(process.pid, 'SIGKILL');
-}
-
 let isGuarded = false;
 
 /** Standard error. Ignores write errors, because a closed terminal or pipe must not crash the process. */

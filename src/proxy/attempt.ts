@@ -4,7 +4,7 @@ import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { FailureKind } from '../core/failure.ts';
 import { BodyBrokeOff } from './request-body.ts';
-import type { Target } from './router.ts';
+import type { Target } from './target.ts';
 import type { Upstream } from './upstream.ts';
 
 export type AttemptOutcome = 'answered' | FailureKind;

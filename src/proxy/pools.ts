@@ -1,4 +1,4 @@
-import type { Bindings } from '../affinity/bindings.ts';
+import type { AgentBindings } from '../core/agent-bindings.ts';
 import type { Balancer, Load } from '../core/balancers.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
@@ -27,7 +27,7 @@ export interface Pool {
   /** Spreads requests that are bound to nobody. */
   readonly anonymousBalancer: Balancer;
   readonly load: Load;
-  readonly bindings: Bindings;
+  readonly bindings: AgentBindings;
   readonly upstreams: ReadonlyMap<InstanceId, Upstream>;
   readonly parking: WaitQueue;
   readonly routingState: RoutingState;

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Decision } from '../affinity/bindings-options.ts';
+import type { Decision } from '../core/agent-bindings.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { FailureKind } from '../core/failure.ts';
 import type { InstanceId } from '../core/instance.ts';
@@ -9,7 +9,7 @@ import type { Attempt } from './attempt.ts';
 import { peerAddress } from './peer-address.ts';
 import type { Pool } from './pools.ts';
 import type { RequestBody } from './request-body.ts';
-import type { Target } from './router.ts';
+import type { Target } from './target.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import type { Upstream } from './upstream.ts';
 import type { Waiter, WaitQueue, Woken } from './wait-queue.ts';

@@ -1,6 +1,4 @@
-import type { CachedBinding } from '../affinity/binding-cache.ts';
-import type { Bound, Decision } from '../affinity/bindings-options.ts';
-import { storedKey } from '../affinity/stored-name.ts';
+import type { Bound, CachedBinding, Decision } from '../core/agent-bindings.ts';
 import { rendezvous } from '../core/balancers.ts';
 import type { Binding } from '../core/binding.ts';
 import type { ErrorCode } from '../core/errors.ts';
@@ -14,11 +12,13 @@ import type { Coordinator } from '../core/ports.ts';
 import { NamesNoAgent, StaleView, StoreUnavailable, wasLate } from '../core/ports.ts';
 import type { RoutedBinding, Verdict, WayToBind } from '../core/route.ts';
 import { allPlaceAlike, checkRoute, wayToBind } from '../core/route.ts';
+import { storedKey } from '../core/stored-name.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import { placementAt } from '../core/view/view.ts';
 import type { Pool } from './pools.ts';
 import { bindsAgents } from './pools.ts';
 import type { RequestContext } from './request-context.ts';
+import type { Target } from './target.ts';
 
 /**
  * What a request waits for.
@@ -33,13 +33,6 @@ export interface Wait {
   readonly wait: WaitReason;
   /** When to look again although nothing was heard, in ms. */
   readonly againMs: number;
-}
-
-/** Where a request may go now, and by what: the agent's binding, or as those go that need none. */
-export interface Target extends RoutedBinding {
-  /** The name that holds the binding, if there is one. */
-  readonly root: Name | undefined;
-  readonly entry: CachedBinding | undefined;
 }
 
 /** A binding, and the epoch in which it was learnt; 0 where no store confirmed it. */

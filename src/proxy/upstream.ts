@@ -1,9 +1,9 @@
 import type { Client, Dispatcher } from 'undici';
 import { Pool } from 'undici';
 import type { InstanceId } from '../core/instance.ts';
-import type { Attempt } from './attempt.ts';
 import type { InstanceConnector } from './instance-connector.ts';
 import { instanceClient } from './instance-connector.ts';
+import type { Target } from './target.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 export interface UpstreamOptions {
@@ -23,6 +23,13 @@ export interface UpstreamOptions {
   readonly responseIdleTimeoutMs: number;
 }
 
+/** What an upstream knows of an attempt that was handed to one of its connections. */
+export interface SentAttempt {
+  readonly request: { readonly way: Target };
+  /** Its instance is lost. */
+  giveUp(): void;
+}
+
 /** The way to one instance: its connections, how many requests are there, and whether it gives a sign of life. */
 export class Upstream {
   readonly id: InstanceId;
@@ -32,7 +39,7 @@ export class Upstream {
   readonly closeAfterEach: boolean;
   readonly queue: WaitQueue;
   /** Those that were handed to a connection and are not over. */
-  readonly attempts = new Set<Attempt>();
+  readonly attempts = new Set<SentAttempt>();
   readonly #maxInFlight: number;
   readonly #options: UpstreamOptions;
   #connections: Connections;

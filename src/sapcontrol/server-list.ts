@@ -1,4 +1,4 @@
-import type { GatewayStatus, InstanceStatus, PoolStatus } from '../admin/status.ts';
+import type { GatewayStatus, InstanceStatus, PoolStatus } from '../core/gateway-status.ts';
 
 /** The instances of all pools, as a Web Dispatcher lists its application servers. */
 export function serverList({ pools }: GatewayStatus): Record<string, string | number>[] {

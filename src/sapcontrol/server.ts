@@ -1,6 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Fastify from 'fastify';
-import { keepPendingConnections } from '../admin/idle-connections.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { readCall, writeFault, writeResponse } from './envelope.ts';
 import type { MethodName } from './message-types.ts';
@@ -20,6 +19,8 @@ export interface SapControlServerOptions {
   readonly methods: Methods;
   readonly trust: Trust;
   readonly logger: Logger;
+  /** Keeps a connection open while its answer is being made, see `admin/idle-connections.ts`. */
+  readonly keepPendingConnections: (fastify: FastifyInstance) => void;
   /** Host and port for the WSDL, where a request does not tell by its Host. */
   readonly authority: string;
 }
@@ -60,7 +61,7 @@ export function createSapControlServer(options: SapControlServerOptions): Fastif
     frameworkErrors: (_error, _request, reply) => notFound(reply),
   });
   fastify.server.maxConnections = MOST_CONNECTIONS;
-  keepPendingConnections(fastify);
+  options.keepPendingConnections(fastify);
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 

@@ -1,4 +1,4 @@
-import type { GatewayStatus } from '../admin/status.ts';
+import type { GatewayStatus } from '../core/gateway-status.ts';
 import type { ShownState } from '../core/lifecycle.ts';
 
 /** The state of the gateway, all its processes taken together. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { MetricObjectWithValues, MetricValue, Registry } from 'prom-client';
 import { AggregatorRegistry, Gauge } from 'prom-client';
-import type { Totals } from '../process/ipc/totals.ts';
+import type { Totals } from './totals.ts';
 
 type Snapshot = readonly Omit<MetricObjectWithValues<MetricValue<string>>, 'collect'>[];
 

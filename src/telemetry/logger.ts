@@ -1,7 +1,6 @@
 import { writeSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { pino } from 'pino';
-import { exitNow } from '../process/runtime.ts';
 
 export type { Logger };
 
@@ -137,4 +136,9 @@ function written(destination: Destination): Promise<boolean> {
     // Twice: it calls back as soon as the write that is under way is done, with less than a block still to be written.
     destination.flush(() => destination.flush(() => end(true)));
   });
+}
+
+/** Unlike `process.exit`, does not wait for threads: one may hang in a write whose reader is gone. */
+export function exitNow(): void {
+  process.kill(process.pid, 'SIGKILL');
 }

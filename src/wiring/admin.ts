@@ -1,15 +1,15 @@
 import { createAdminServer } from '../admin/admin-server.ts';
 import type { PoolSource } from '../admin/pool-source.ts';
-import type { GatewayStatus } from '../admin/status.ts';
 import { claimFailures, cutOffOf, PendingWatch, poolStatus } from '../admin/status.ts';
-import { storedKey } from '../affinity/stored-name.ts';
 import type { Config } from '../config/schema.ts';
 import { readAdminToken } from '../config/secrets.ts';
 import { parseDuration } from '../config/units.ts';
+import type { GatewayStatus } from '../core/gateway-status.ts';
 import type { Name } from '../core/identity.ts';
 import type { LifecycleControl, LifecycleState, ShownState } from '../core/lifecycle.ts';
 import { shownState } from '../core/lifecycle.ts';
 import { StatePages } from '../core/state-page.ts';
+import { storedKey } from '../core/stored-name.ts';
 import type { Effect } from '../core/view/agreed-config.ts';
 import { driftOf } from '../core/view/local-config.ts';
 import { canonicalUser } from '../identity/user-name.ts';

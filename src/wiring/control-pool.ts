@@ -1,5 +1,4 @@
 import type { PoolBindings, PoolSource } from '../admin/pool-source.ts';
-import { compactIncarnation } from '../affinity/stored-name.ts';
 import type { Pattern } from '../config/pattern.ts';
 import { compilePattern } from '../config/pattern.ts';
 import type { Config, HealthConfig, InstanceConfig, PoolConfig } from '../config/schema.ts';
@@ -8,7 +7,8 @@ import type { CoordinatorEvents, Publisher } from '../coordination/coordinator-o
 import { PoolCoordinator } from '../coordination/pool-coordinator.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { ViewStoreClient } from '../core/ports.ts';
-import type { Parts } from '../core/view/agreed-config.ts';
+import { compactIncarnation } from '../core/stored-name.ts';
+import type { Parts } from '../core/view/parts.ts';
 import type { Knowledge } from '../core/view/replica-options.ts';
 import type { KnownAddresses, Resolve } from '../health/addresses.ts';
 import { Addresses } from '../health/addresses.ts';

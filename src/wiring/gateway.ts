@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import type { GatewayStatus } from '../admin/status.ts';
 import { effectiveConfig } from '../config/effective.ts';
 import type { Config } from '../config/schema.ts';
 import { Coordinators } from '../coordination/coordinators.ts';
+import type { GatewayStatus } from '../core/gateway-status.ts';
 import type { ControlAnswer } from '../core/lifecycle.ts';
 import type { StopTimes } from '../process/lifecycle-driver.ts';
 import { Lifecycle } from '../process/lifecycle-driver.ts';

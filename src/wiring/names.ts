@@ -1,8 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { storedForm } from '../affinity/stored-name.ts';
 import type { Config } from '../config/schema.ts';
 import type { Name } from '../core/identity.ts';
+import { storedForm } from '../core/stored-name.ts';
 
 /** The name of this gateway towards others: another one after every start, because what it knew before is gone. */
 export function replicaName({ coordination }: Config): string {

@@ -1,11 +1,11 @@
-import { KEY_FORMAT } from '../affinity/stored-name.ts';
 import { isRetiring } from '../config/retiring.ts';
 import type { Config, PoolConfig } from '../config/schema.ts';
-import type { Parts } from '../core/view/agreed-config.ts';
+import { KEY_FORMAT } from '../core/stored-name.ts';
 import { partsOf } from '../core/view/agreed-config.ts';
 import { parseFailback } from '../core/view/failback.ts';
-import type { PoolRules } from '../core/view/next-view.ts';
+import type { Parts } from '../core/view/parts.ts';
 import type { Failback } from '../core/view/policy.ts';
+import type { PoolRules } from '../core/view/pool-rules.ts';
 import { USER_NAME_FORM } from '../identity/user-name.ts';
 import { bindsAgents } from '../proxy/pools.ts';
 

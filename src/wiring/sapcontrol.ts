@@ -2,9 +2,10 @@ import { statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { GatewayStatus } from '../admin/status.ts';
+import { keepPendingConnections } from '../admin/idle-connections.ts';
 import type { Config, SapControlConfig } from '../config/schema.ts';
 import { readPasswordFile } from '../config/secrets.ts';
+import type { GatewayStatus } from '../core/gateway-status.ts';
 import type {
   HostChannel,
   HostEvent,
@@ -154,8 +155,14 @@ export function composeSapControl(
   const gate =
     passwordFile === undefined ? undefined : new PasswordGate(() => readPasswordFile(passwordFile));
   const authority = options.address;
-  const open = createSapControlServer({ methods, trust: gate, logger, authority });
-  const owned = createSapControlServer({ methods, trust: 'everyone', logger, authority });
+  const open = createSapControlServer({ methods, trust: gate, logger, authority, keepPendingConnections });
+  const owned = createSapControlServer({
+    methods,
+    trust: 'everyone',
+    logger,
+    authority,
+    keepPendingConnections,
+  });
   for (const { server } of [open, owned]) guardServer(server, metrics, logger);
   let removeSocket = async (): Promise<void> => {};
 

@@ -1,4 +1,4 @@
-import type { PoolStatus } from '../../src/admin/status.ts';
+import type { PoolStatus } from '../../src/core/gateway-status.ts';
 import type { Arrival, Whereabouts } from '../support/arrivals.ts';
 import { whereaboutsIn } from '../support/arrivals.ts';
 import { eventually } from '../support/eventually.ts';

@@ -1,4 +1,4 @@
-import type { PoolStatus } from '../../src/admin/status.ts';
+import type { PoolStatus } from '../../src/core/gateway-status.ts';
 import { eventually } from '../support/eventually.ts';
 import type { KeptConnections } from '../support/load.ts';
 import { keepConnections } from '../support/load.ts';

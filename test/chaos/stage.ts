@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { PoolStatus } from '../../src/admin/status.ts';
+import type { PoolStatus } from '../../src/core/gateway-status.ts';
 import type { ConnectorProcess } from '../../src/simulator/connector-process.ts';
 import { startConnectorProcess } from '../../src/simulator/connector-process.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { storedForm } from '../../src/affinity/stored-name.ts';
 import type { Name, RequestName } from '../../src/core/identity.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
 import { NamesNoAgent } from '../../src/core/ports.ts';
+import { storedForm } from '../../src/core/stored-name.ts';
 import { eventually } from '../support/eventually.ts';
 import type { OpenStore } from './affinity-store.ts';
 import { at, session, user } from './affinity-store.ts';

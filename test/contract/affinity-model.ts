@@ -1,6 +1,5 @@
 import * as fc from 'fast-check';
 import { expect } from 'vitest';
-import { storedForm } from '../../src/affinity/stored-name.ts';
 import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
 import type { SessionHolds } from '../../src/core/evidence.ts';
 import { ruling } from '../../src/core/evidence.ts';
@@ -8,6 +7,7 @@ import type { Name, RequestName } from '../../src/core/identity.ts';
 import { namedBy, nameKey, parseNameKey } from '../../src/core/identity.ts';
 import type { AffinityStore, KnownBinding } from '../../src/core/ports.ts';
 import { NamesNoAgent } from '../../src/core/ports.ts';
+import { storedForm } from '../../src/core/stored-name.ts';
 import { at, listAll, session, user } from './affinity-store.ts';
 
 /** A name either holds a binding or leads to one that does: AffinityStore without time, in plain maps. */

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { storedForm } from '../../src/affinity/stored-name.ts';
 import type { Binding, Placement } from '../../src/core/binding.ts';
 import type { Name } from '../../src/core/identity.ts';
 import type { AffinityStore, ListedBinding } from '../../src/core/ports.ts';
+import { storedForm } from '../../src/core/stored-name.ts';
 import { eventually } from '../support/eventually.ts';
 
 export interface OpenStore {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
-import type { PoolStatus } from '../../src/admin/status.ts';
+import type { PoolStatus } from '../../src/core/gateway-status.ts';
 import type { ConnectorProcess } from '../../src/simulator/connector-process.ts';
 import { startConnectorProcess } from '../../src/simulator/connector-process.ts';
 import type { FaultProxy } from '../chaos/fault-proxy.ts';

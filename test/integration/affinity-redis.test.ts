@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, inject, test } from 'vitest';
 import { bucketOf } from '../../src/affinity/packing.ts';
 import { RedisStore } from '../../src/affinity/redis/store.ts';
-import { storedForm } from '../../src/affinity/stored-name.ts';
 import type { Name } from '../../src/core/identity.ts';
 import type { AffinityStore, KnownBinding } from '../../src/core/ports.ts';
 import { StaleView } from '../../src/core/ports.ts';
+import { storedForm } from '../../src/core/stored-name.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { evidenceContract } from '../contract/affinity-evidence.ts';

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { RedisStore } from '../../src/affinity/redis/store.ts';
-import { storedForm } from '../../src/affinity/stored-name.ts';
 import type { RequestName } from '../../src/core/identity.ts';
 import { NamesNoAgent } from '../../src/core/ports.ts';
+import { storedForm } from '../../src/core/stored-name.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { at, listAll, session, uniquePrefix, user } from '../contract/affinity-store.ts';

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, t
 import { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
 import { RedisViewStore } from '../../src/coordination/redis/view-store.ts';
 import { partsOf } from '../../src/core/view/agreed-config.ts';
-import type { PoolRules } from '../../src/core/view/next-view.ts';
+import type { PoolRules } from '../../src/core/view/pool-rules.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';

@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createAdminServer } from '../../src/admin/admin-server.ts';
+import { keepPendingConnections } from '../../src/admin/idle-connections.ts';
 import type { ControlAnswer } from '../../src/core/lifecycle.ts';
 import { StatePages } from '../../src/core/state-page.ts';
 import { Methods } from '../../src/sapcontrol/methods.ts';
@@ -65,7 +66,13 @@ function adminServer({ run }: Slow): FastifyInstance {
 
 function sapControlServer({ run }: Slow): FastifyInstance {
   const methods = new Methods({ ...fakeSource(), restart: run }, { http: () => 0 });
-  return createSapControlServer({ methods, trust: 'everyone', logger: SILENT, authority: 'localhost' });
+  return createSapControlServer({
+    methods,
+    trust: 'everyone',
+    logger: SILENT,
+    authority: 'localhost',
+    keepPendingConnections,
+  });
 }
 
 /** The server ends silent connections after {@link LIMIT_MS}. */

@@ -1,7 +1,7 @@
 import type { InstanceId } from '../../src/core/instance.ts';
-import type { Parts } from '../../src/core/view/agreed-config.ts';
 import { partsOf } from '../../src/core/view/agreed-config.ts';
-import type { PoolRules } from '../../src/core/view/next-view.ts';
+import type { Parts } from '../../src/core/view/parts.ts';
+import type { PoolRules } from '../../src/core/view/pool-rules.ts';
 import type { ReplicaOptions } from '../../src/core/view/replica-options.ts';
 import { Instance } from './instances.ts';
 import type { Setup, Variant } from './story.ts';

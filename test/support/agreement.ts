@@ -1,8 +1,8 @@
 import type { InstanceId } from '../../src/core/instance.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
 import type { Verdict } from '../../src/core/view/health-report.ts';
-import type { PoolRules } from '../../src/core/view/next-view.ts';
 import type { Policy } from '../../src/core/view/policy.ts';
+import type { PoolRules } from '../../src/core/view/pool-rules.ts';
 import { Replica } from '../../src/core/view/replica.ts';
 import type { Moment } from '../../src/core/view/routing-state.ts';
 import type { PoolMode } from '../../src/core/view/view.ts';

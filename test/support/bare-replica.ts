@@ -3,8 +3,8 @@ import { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
 import { RedisViewStore } from '../../src/coordination/redis/view-store.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
 import { partsOf } from '../../src/core/view/agreed-config.ts';
-import type { PoolRules } from '../../src/core/view/next-view.ts';
 import type { Failback } from '../../src/core/view/policy.ts';
+import type { PoolRules } from '../../src/core/view/pool-rules.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 
 export interface BareReplicaOptions {

@@ -1,9 +1,9 @@
-import { storedKey } from '../../src/affinity/stored-name.ts';
 import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
 import type { Name } from '../../src/core/identity.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
 import type { AffinityStore, BindingPage, KnownBinding } from '../../src/core/ports.ts';
 import { StaleView, StoreUnavailable } from '../../src/core/ports.ts';
+import { storedKey } from '../../src/core/stored-name.ts';
 
 /** A store in memory, of names that are roots alone, that can be away and tells what it was asked. */
 export class FencedStore implements AffinityStore {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { GatewayStatus } from '../../src/admin/status.ts';
+import type { GatewayStatus } from '../../src/core/gateway-status.ts';
 import { MAIN } from '../../src/package.ts';
 import { Child } from '../../src/simulator/child.ts';
 import { eventually } from './eventually.ts';

@@ -1,4 +1,4 @@
-import type { InstanceStatus } from '../../src/admin/status.ts';
+import type { InstanceStatus } from '../../src/core/gateway-status.ts';
 
 /** The status of an instance that is up, enabled and without agents, but for what is given. */
 export function anInstanceStatus(given: Partial<InstanceStatus> = {}): InstanceStatus {

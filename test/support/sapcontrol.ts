@@ -1,4 +1,4 @@
-import type { GatewayStatus } from '../../src/admin/status.ts';
+import type { GatewayStatus } from '../../src/core/gateway-status.ts';
 import type { SapControlSource, SapState } from '../../src/sapcontrol/source.ts';
 import { ActRefused } from '../../src/sapcontrol/source.ts';
 import { anInstanceStatus } from './instance-status.ts';

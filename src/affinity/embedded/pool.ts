@@ -11,9 +11,9 @@ import type {
   ListedBinding,
 } from '../../core/ports.ts';
 import { NamesNoAgent, StoreUnavailable } from '../../core/ports.ts';
+import { storedKey } from '../../core/stored-name.ts';
 import type { RootEntry } from '../packing.ts';
 import { endOf, packable, quantumOf } from '../packing.ts';
-import { storedKey } from '../stored-name.ts';
 import { claim, SHARED, toBinding, toName } from './claim.ts';
 import { EmbeddedTables } from './tables.ts';
 

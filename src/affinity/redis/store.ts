@@ -12,12 +12,12 @@ import type {
   ListedBinding,
 } from '../../core/ports.ts';
 import { NamesNoAgent, StaleView, StoreUnavailable, UnknownCursor } from '../../core/ports.ts';
+import { storedForm, storedKey } from '../../core/stored-name.ts';
 import { epochOf } from '../../core/view/view-store.ts';
 import type { RedisCommands, RedisConnection } from '../../redis/connection.ts';
 import { bindingsChannel, fencingTokenKey, poolKey } from '../../redis/keys.ts';
 import type { RedisSubscriber } from '../../redis/subscriber.ts';
 import { BUCKETS, bucketOf, isRoot, packable, quantumOf, unpack } from '../packing.ts';
-import { storedForm, storedKey } from '../stored-name.ts';
 import type { ScriptName } from './scripts.ts';
 import { SCRIPTS } from './scripts.ts';
 

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { InstanceId } from '../../core/instance.ts';
 import type { ViewStoreClient, ViewStoreListener } from '../../core/ports.ts';
 import { StoreUnavailable } from '../../core/ports.ts';
-import type { Parts } from '../../core/view/agreed-config.ts';
 import type { AgreedView, PoolEvent } from '../../core/view/agreed-view.ts';
 import { NO_VIEW } from '../../core/view/agreed-view.ts';
 import type { HealthReport, ReplicaReport } from '../../core/view/health-report.ts';
+import type { Parts } from '../../core/view/parts.ts';
 import type { Policy } from '../../core/view/policy.ts';
 import { NO_POLICY } from '../../core/view/policy.ts';
 import type {

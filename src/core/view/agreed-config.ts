@@ -1,16 +1,10 @@
 import type { AdminState, InstanceId } from '../instance.ts';
 import type { Quorum, ReplicaReport } from './health-report.ts';
 import { perPair } from './memoize.ts';
-import type { PoolRules } from './next-view.ts';
+import type { Parts } from './parts.ts';
 import type { AgreedRules, Failback } from './policy.ts';
+import type { PoolRules } from './pool-rules.ts';
 import type { Fit } from './view.ts';
-
-/**
- * A pool's configuration as gateways compare it: resolved values by the name of
- * the part, such as `quorum` or `url:a`. A part that is missing belongs to another
- * release, or does not apply; it is not compared.
- */
-export type Parts = Readonly<Record<string, unknown>>;
 
 /**
  * What a part does where a gateway has another value than the agreed one.
@@ -53,12 +47,6 @@ export function splitPart(part: string): {
 
 export function effectOf(part: string): Effect {
   return OVERRIDDEN.has(splitPart(part).name) ? 'overridden' : 'refused';
-}
-
-/** A configuration that an operator wants agreed. */
-export interface RequestedConfig {
-  readonly id: string;
-  readonly parts: Parts;
 }
 
 export interface Configuration {

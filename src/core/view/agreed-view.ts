@@ -1,5 +1,5 @@
 import type { AdminState, HealthState, InstanceId } from '../instance.ts';
-import type { Parts } from './agreed-config.ts';
+import type { Parts } from './parts.ts';
 
 /** What the replicas agree on about one instance. */
 export interface AgreedInstance {

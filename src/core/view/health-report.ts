@@ -1,5 +1,5 @@
 import type { InstanceId } from '../instance.ts';
-import type { Parts } from './agreed-config.ts';
+import type { Parts } from './parts.ts';
 
 /** What one replica's probes say of one instance. */
 export interface Verdict {

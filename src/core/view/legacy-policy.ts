@@ -1,5 +1,5 @@
-import type { Parts } from './agreed-config.ts';
 import { failbackIn, rulesIn } from './agreed-config.ts';
+import type { Parts } from './parts.ts';
 import type { Policy } from './policy.ts';
 
 /**

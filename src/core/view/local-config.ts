@@ -1,8 +1,9 @@
 import type { InstanceId } from '../instance.ts';
-import type { Difference, Parts } from './agreed-config.ts';
+import type { Difference } from './agreed-config.ts';
 import { differencesOf, instancesIn } from './agreed-config.ts';
 import type { AgreedView } from './agreed-view.ts';
 import type { OwnPart } from './next-config.ts';
+import type { Parts } from './parts.ts';
 
 /** How a gateway's configuration differs from the agreed one, and what follows from it. */
 export interface Drift {

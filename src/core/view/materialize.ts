@@ -1,8 +1,8 @@
 import type { InstanceState } from '../instance.ts';
-import type { Parts } from './agreed-config.ts';
 import { fitOf, instancesIn, rulesBy, weightIn } from './agreed-config.ts';
 import type { AgreedInstance, AgreedView } from './agreed-view.ts';
-import type { PoolRules } from './next-view.ts';
+import type { Parts } from './parts.ts';
+import type { PoolRules } from './pool-rules.ts';
 import type { View } from './view.ts';
 import { makeView } from './view.ts';
 

@@ -1,5 +1,4 @@
 import type { InstanceId } from '../instance.ts';
-import type { Parts, RequestedConfig } from './agreed-config.ts';
 import {
   describeChange,
   effectOf,
@@ -12,6 +11,7 @@ import {
 } from './agreed-config.ts';
 import type { AgreedView, PoolEvent } from './agreed-view.ts';
 import type { ReplicaReport } from './health-report.ts';
+import type { Parts, RequestedConfig } from './parts.ts';
 import type { Policy } from './policy.ts';
 
 /** A replica's part in the agreement on the configuration. */

@@ -1,5 +1,4 @@
-import type { AdminState, InstanceId } from '../instance.ts';
-import type { Parts } from './agreed-config.ts';
+import type { InstanceId } from '../instance.ts';
 import { failbackIn, instancesIn, rulesBy, withoutRefused } from './agreed-config.ts';
 import type { AgreedInstance, AgreedView, Moving, PoolEvent } from './agreed-view.ts';
 import type { ReplicaReport, Verdict } from './health-report.ts';
@@ -7,15 +6,10 @@ import { votesNeeded } from './health-report.ts';
 import { newIncarnation, withIncarnation } from './incarnations.ts';
 import type { OwnPart } from './next-config.ts';
 import { configStep } from './next-config.ts';
-import type { AgreedRules, Failback, Policy } from './policy.ts';
+import type { Parts } from './parts.ts';
+import type { Failback, Policy } from './policy.ts';
 import { isFailbackTime } from './policy.ts';
-import type { PoolMode } from './view.ts';
-
-/** What the configuration of a replica says of a pool. */
-export interface PoolRules extends AgreedRules {
-  readonly mode: PoolMode;
-  readonly instances: readonly { id: InstanceId; priority: number; admin: AdminState }[];
-}
+import type { PoolRules } from './pool-rules.ts';
 
 export interface Circumstances {
   /** One for each live replica. */

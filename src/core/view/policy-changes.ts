@@ -1,6 +1,6 @@
 import type { InstanceId } from '../instance.ts';
-import type { RequestedConfig } from './agreed-config.ts';
 import type { Moving } from './agreed-view.ts';
+import type { RequestedConfig } from './parts.ts';
 import type { AdminAct, Failback, Policy } from './policy.ts';
 
 /**

@@ -1,7 +1,7 @@
 import type { AdminState, InstanceId } from '../instance.ts';
-import type { RequestedConfig } from './agreed-config.ts';
 import type { Moving } from './agreed-view.ts';
 import type { Quorum } from './health-report.ts';
+import type { RequestedConfig } from './parts.ts';
 
 /** When a failover pool goes back to a preferred instance. */
 export type Failback =

@@ -1,9 +1,9 @@
 import type { InstanceId } from '../instance.ts';
-import type { Parts } from './agreed-config.ts';
 import type { AgreedView } from './agreed-view.ts';
 import type { ClaimTrouble } from './claim-watch.ts';
-import type { PoolRules } from './next-view.ts';
+import type { Parts } from './parts.ts';
 import type { Policy } from './policy.ts';
+import type { PoolRules } from './pool-rules.ts';
 
 export interface ReplicaOptions {
   readonly id: string;

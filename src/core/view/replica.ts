@@ -1,5 +1,4 @@
 import type { InstanceId, InstanceState } from '../instance.ts';
-import type { Parts } from './agreed-config.ts';
 import { partsOf } from './agreed-config.ts';
 import type { AgreedView, PoolEvent } from './agreed-view.ts';
 import { NO_VIEW } from './agreed-view.ts';
@@ -11,6 +10,7 @@ import { holds, leaseEndFrom, modeUnder, NO_LEASE } from './lease.ts';
 import { driftOf, LocalConfig } from './local-config.ts';
 import { materialize } from './materialize.ts';
 import type { Circumstances } from './next-view.ts';
+import type { Parts } from './parts.ts';
 import { Reachability } from './reachability.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import type { Mode, Moment, RoutingState } from './routing-state.ts';

@@ -1,7 +1,7 @@
-import type { Parts } from './agreed-config.ts';
 import type { AgreedView, PoolEvent } from './agreed-view.ts';
 import { NO_VIEW } from './agreed-view.ts';
 import type { HealthReport, ReplicaReport } from './health-report.ts';
+import type { Parts } from './parts.ts';
 import type { Policy } from './policy.ts';
 import { NO_POLICY } from './policy.ts';
 

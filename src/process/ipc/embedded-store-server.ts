@@ -1,9 +1,9 @@
-import { storedForm } from '../../affinity/stored-name.ts';
 import type { Binding, Placement } from '../../core/binding.ts';
 import { leadsTo } from '../../core/evidence.ts';
 import type { Name, RequestName } from '../../core/identity.ts';
 import type { AffinityStore, BindingQuery, KnownBinding } from '../../core/ports.ts';
 import { StaleView } from '../../core/ports.ts';
+import { storedForm } from '../../core/stored-name.ts';
 import type { StoreNews } from './messages.ts';
 
 export interface ServedPool {

@@ -1,11 +1,11 @@
 import type { Binding } from '../../core/binding.ts';
 import type { Name } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
-import type { Parts } from '../../core/view/agreed-config.ts';
+import type { Parts } from '../../core/view/parts.ts';
 import type { Knowledge } from '../../core/view/replica-options.ts';
 import type { RoutingStateSnapshot } from '../../core/view/routing-state-copy.ts';
+import type { Totals } from '../../telemetry/totals.ts';
 import type { PoolLoad } from './pool-load.ts';
-import type { Totals } from './totals.ts';
 
 /**
  * The messages between the controller and the workers of one host, beside the calls

@@ -1,9 +1,10 @@
 import type { InstanceId } from '../../core/instance.ts';
 import { StoreUnavailable } from '../../core/ports.ts';
-import type { Parts } from '../../core/view/agreed-config.ts';
+import type { Parts } from '../../core/view/parts.ts';
 import type { Knowledge } from '../../core/view/replica-options.ts';
 import type { RoutingStateSnapshot } from '../../core/view/routing-state-copy.ts';
 import type { Unanswered } from '../../core/view/store-outage.ts';
+import type { Totals } from '../../telemetry/totals.ts';
 import type { HostChannel, HostEvent, WorkerId } from '../messages.ts';
 import type { CallMessage } from './calls.ts';
 import { Calls } from './calls.ts';
@@ -11,7 +12,6 @@ import { HOST_CLOCK_OFFSET_MS } from './host-clock.ts';
 import type { ControllerCalls, ToController, ToWorker, WorkerLoad } from './messages.ts';
 import type { PoolLoad } from './pool-load.ts';
 import { sumOf, UNKNOWN_LOAD } from './pool-load.ts';
-import type { Totals } from './totals.ts';
 import { ViewAckTracker } from './view-ack-tracker.ts';
 
 /** What the workers need from the controller for one pool. */

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Confirmation } from '../../../src/affinity/binding-cache.ts';
 import { BindingCache } from '../../../src/affinity/binding-cache.ts';
-import { storedForm } from '../../../src/affinity/stored-name.ts';
 import type { Binding } from '../../../src/core/binding.ts';
 import type { Name } from '../../../src/core/identity.ts';
+import { storedForm } from '../../../src/core/stored-name.ts';
 import { at, session, user } from '../../contract/affinity-store.ts';
 
 const LIFETIME_MS = 1_000;

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { fieldOf, keyBytes, packBytes, unpackBytes } from '../../../src/affinity/embedded/packing.ts';
 import type { Entry } from '../../../src/affinity/packing.ts';
 import { BUCKETS, bucketOf, endOf, pack, quantumOf, unpack } from '../../../src/affinity/packing.ts';
-import { compactIncarnation, storedForm, storedKey } from '../../../src/affinity/stored-name.ts';
+import { compactIncarnation, storedForm, storedKey } from '../../../src/core/stored-name.ts';
 import { session, user } from '../../contract/affinity-store.ts';
 
 const entries: fc.Arbitrary<Entry> = fc.oneof(

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { InstanceStatus, PoolStatus } from '../../../src/admin/status.ts';
 import { movesOf } from '../../../src/cli/moves.ts';
 import { changesBetween } from '../../../src/config/changes.ts';
+import type { InstanceStatus, PoolStatus } from '../../../src/core/gateway-status.ts';
 import { anInstanceStatus } from '../../support/instance-status.ts';
 import { load } from '../config/support.ts';
 

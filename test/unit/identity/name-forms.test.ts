@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { KEY_FORMAT, storedKey } from '../../../src/affinity/stored-name.ts';
+import { KEY_FORMAT, storedKey } from '../../../src/core/stored-name.ts';
 import { canonicalUser, USER_NAME_FORM } from '../../../src/identity/user-name.ts';
 import { session, user } from '../../contract/affinity-store.ts';
 

@@ -9,8 +9,8 @@ import type { Unanswered } from '../../../src/core/view/store-outage.ts';
 import type { PoolMode } from '../../../src/core/view/view.ts';
 import type { Pool, SessionLostPolicy } from '../../../src/proxy/pools.ts';
 import type { RequestContext } from '../../../src/proxy/request-context.ts';
-import type { Target } from '../../../src/proxy/router.ts';
 import { checkTarget, Router, waitedInVain } from '../../../src/proxy/router.ts';
+import type { Target } from '../../../src/proxy/target.ts';
 import { Agreement, DOWN, UP } from '../../support/agreement.ts';
 import { FencedStore } from '../../support/fenced-store.ts';
 

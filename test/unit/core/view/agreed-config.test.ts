@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import type { Parts } from '../../../../src/core/view/agreed-config.ts';
 import { differencesOf, fitOf } from '../../../../src/core/view/agreed-config.ts';
 import { NO_VIEW } from '../../../../src/core/view/agreed-view.ts';
 import type { ReplicaReport } from '../../../../src/core/view/health-report.ts';
 import { driftOf } from '../../../../src/core/view/local-config.ts';
 import type { ConfigCircumstances } from '../../../../src/core/view/next-config.ts';
 import { nextConfig } from '../../../../src/core/view/next-config.ts';
+import type { Parts } from '../../../../src/core/view/parts.ts';
 
 const AGREED: Parts = {
   'identity.userHeader': 'soapuser',

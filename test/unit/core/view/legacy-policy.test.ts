@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Parts } from '../../../../src/core/view/agreed-config.ts';
 import { withAgreed } from '../../../../src/core/view/legacy-policy.ts';
+import type { Parts } from '../../../../src/core/view/parts.ts';
 import type { AgreedRules, Failback } from '../../../../src/core/view/policy.ts';
 import { NO_POLICY } from '../../../../src/core/view/policy.ts';
 import { withFailback } from '../../../../src/core/view/policy-changes.ts';

@@ -2,10 +2,11 @@ import { describe, expect, test } from 'vitest';
 import type { AgreedView } from '../../../../src/core/view/agreed-view.ts';
 import { NO_VIEW } from '../../../../src/core/view/agreed-view.ts';
 import type { ReplicaReport, Verdict } from '../../../../src/core/view/health-report.ts';
-import type { Circumstances, PoolRules } from '../../../../src/core/view/next-view.ts';
+import type { Circumstances } from '../../../../src/core/view/next-view.ts';
 import { nextView } from '../../../../src/core/view/next-view.ts';
 import type { AdminAct, Failback, Policy } from '../../../../src/core/view/policy.ts';
 import { isFailbackTime, NO_POLICY } from '../../../../src/core/view/policy.ts';
+import type { PoolRules } from '../../../../src/core/view/pool-rules.ts';
 
 const UP: Verdict = { health: 'up', incarnation: '', emptyAt: 0 };
 const DOWN: Verdict = { health: 'down', incarnation: '', emptyAt: 0 };

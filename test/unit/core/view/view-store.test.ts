@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { checkRoute, wayToBind } from '../../../../src/core/route.ts';
 import type { HealthReport, Verdict } from '../../../../src/core/view/health-report.ts';
-import type { PoolRules } from '../../../../src/core/view/next-view.ts';
+import type { PoolRules } from '../../../../src/core/view/pool-rules.ts';
 import { Replica } from '../../../../src/core/view/replica.ts';
 import type { ReplicaOptions } from '../../../../src/core/view/replica-options.ts';
 import type { SyncReply } from '../../../../src/core/view/view-store.ts';

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import type { Name } from '../core/identity.ts';
-import { nameKey } from '../core/identity.ts';
+import type { Name } from './identity.ts';
+import { nameKey } from './identity.ts';
 
 // Longer names would push their bucket out of Redis's compact encoding, whose limit is 64 bytes a field.
 const LONGEST_READABLE = 48;

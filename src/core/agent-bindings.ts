@@ -1,0 +1,72 @@
+import type { Binding, Placement } from './binding.ts';
+import type { Name, Names, RequestName } from './identity.ts';
+import type { InstanceId } from './instance.ts';
+import type { RoutingState } from './view/routing-state.ts';
+
+/** A binding as this process last saw it, shared by all its names. Times are monotonic milliseconds. */
+export interface CachedBinding {
+  /** The key of its root, in stored form. */
+  readonly key: string;
+  binding: Binding;
+  /** The names known to lead to it, in stored form, its root first. */
+  readonly names: readonly Name[];
+  /** When the store was asked, or was heard of it, last; minus infinity where it has to be asked. */
+  checkedAt: number;
+  /** When its lifetime in the store last began anew, at the earliest. */
+  renewedAt: number;
+  /** When it was last acted on without the store. */
+  usedAt: number;
+  /** The epoch in which the store confirmed it; 0 where it never did. */
+  epoch: number;
+  /** Set by whoever renews it in the background, so that nobody else does. */
+  renewing: boolean;
+}
+
+/** How a request came by its binding; the `decision` of logs and metrics. */
+export type Decision = 'bound' | 'claimed' | 'rebound' | 'storeless';
+
+export interface Bound {
+  readonly binding: Binding;
+  readonly decision: Decision;
+  /** Where another name of the request leads that was only found in its body, and may be another agent's. */
+  readonly passedOver?: InstanceId | undefined;
+}
+
+/**
+ * The bindings of one pool as the proxy uses them: a cache in front of the store, and a way to go on while the store is
+ * away. The caller decides by the agreed view which of the two holds.
+ */
+export interface AgentBindings {
+  /** All bindings are known here, and none was missed or evicted: a name that is not known here is new. */
+  readonly isComplete: boolean;
+  /** May the store still carry out a claim or move of one of these names that was given up? */
+  awaitsAnswer(names: readonly Name[]): boolean;
+  /** What is known of a request's names here, without the store. */
+  findFor(names: Names): CachedBinding | undefined;
+  get(name: Name): CachedBinding | undefined;
+  /**
+   * May the cached binding be acted on without asking the store?
+   *
+   * @param alone the caller acts without the store: then there is nothing better than the cache
+   */
+  isTrusted(entry: CachedBinding, state: Pick<RoutingState, 'view'>, alone: boolean): boolean;
+  /** Is it the best that can be known while the store does not answer, though news may have been missed? */
+  isUsable(entry: CachedBinding, state: Pick<RoutingState, 'view'>): boolean;
+  /** Makes the next request of this agent ask the store. */
+  invalidate(entry: CachedBinding): void;
+  /** Learns the binding that holds for the names, or makes `proposal` that binding. */
+  claim(names: readonly RequestName[], proposal: Placement, fencingToken: string): Promise<Bound>;
+  /** Moves the binding, unless another gateway has already; returns the one that holds. */
+  rebind(
+    names: readonly Name[],
+    expected: Binding,
+    proposal: Placement,
+    fencingToken: string,
+  ): Promise<Bound>;
+  /** Learns the binding that holds for the names, if there is one. Makes none. */
+  lookup(names: readonly RequestName[]): Promise<Binding | undefined>;
+  /** {@link claim} without the store: known agents stay, unknown ones are placed. */
+  claimAlone(names: readonly RequestName[], placement: Placement): Bound;
+  /** {@link rebind} without the store. */
+  moveAlone(names: readonly Name[], expected: Binding, placement: Placement): Bound;
+}
