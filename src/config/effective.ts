@@ -46,7 +46,7 @@ export function effectiveOption(schema: OptionNode, value: unknown): unknown {
 }
 
 /** A URL with the password in it replaced, for logs and output. */
-export function maskUrl(text: string): string {
+function maskUrl(text: string): string {
   if (!URL.canParse(text)) return '***';
   const url = new URL(text);
   if (url.password === '') return text;

@@ -6,7 +6,7 @@ import { formatPath, nearest } from './problem.ts';
 import type { Setting } from './settings.ts';
 import { isRecord } from './tree.ts';
 
-export const PREFIX = 'ICI_GATEWAY_';
+const PREFIX = 'ICI_GATEWAY_';
 
 /** Names the configuration file where `--config` does not. */
 export const CONFIG_VARIABLE = 'ICI_GATEWAY_CONFIG';
@@ -115,6 +115,6 @@ function unknownVariable(
 }
 
 /** `requestIdHeader` → `REQUEST_ID_HEADER`. */
-export function upperSnake(key: string): string {
+function upperSnake(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 }

@@ -48,7 +48,7 @@ function portable(node: OptionNode): Record<string, unknown> {
 }
 
 /** True where the loader cannot go on without the operator. */
-export function isRequired(option: OptionNode): boolean {
+function isRequired(option: OptionNode): boolean {
   if (option.default !== undefined || option.computed !== undefined) return false;
   if (!isRecord(option.properties)) return true;
   return Object.entries(option.properties).some(

@@ -73,7 +73,7 @@ export function allows(view: View, binding: RoutedBinding): boolean {
 }
 
 /** False for an agent who is on his way to another instance. */
-export function mayBeServedBy(view: View, key: string | undefined, instance: InstanceId): boolean {
+function mayBeServedBy(view: View, key: string | undefined, instance: InstanceId): boolean {
   const to = key === undefined ? undefined : view.moving.get(key);
   return to === undefined || to === instance;
 }

@@ -39,7 +39,7 @@ export interface ProcessRegistryOptions {
 const EXIT_GRACE_MS = 1_500;
 
 /** The reason that a child gives when it cannot start. */
-export class ChildFailed extends Error {
+class ChildFailed extends Error {
   readonly code: string | undefined;
   readonly address: string | undefined;
   readonly port: number | undefined;

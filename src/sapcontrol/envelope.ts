@@ -1,7 +1,7 @@
 import { XMLBuilder, XMLParser, XMLValidator } from 'fast-xml-parser';
 import { SoapFault } from './soap-fault.ts';
 
-export const SOAP_NAMESPACE = 'http://schemas.xmlsoap.org/soap/envelope/';
+const SOAP_NAMESPACE = 'http://schemas.xmlsoap.org/soap/envelope/';
 const SOAP_12_NAMESPACE = 'http://www.w3.org/2003/05/soap-envelope';
 export const SAPCONTROL_NAMESPACE = 'urn:SAPControl';
 

@@ -2,7 +2,7 @@ import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import type { PasswordRecord, ScryptCost } from '../core/password-record.ts';
 
 // One of the settings that OWASP's Password Storage Cheat Sheet calls equal; 32 MB.
-export const USUAL_COST: ScryptCost = { logN: 15, blockSize: 8, parallelization: 3 };
+const USUAL_COST: ScryptCost = { logN: 15, blockSize: 8, parallelization: 3 };
 
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;

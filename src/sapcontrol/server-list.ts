@@ -41,7 +41,7 @@ function server(pool: PoolStatus, instance: InstanceStatus): Record<string, stri
 }
 
 /** One word for health, enablement and quarantine together, the strongest reason not to send anything first. */
-export function serverStatus({ admin, health, quarantined, active }: InstanceStatus): string {
+function serverStatus({ admin, health, quarantined, active }: InstanceStatus): string {
   if (admin === 'disabled') return 'DISABLED';
   if (health !== 'up') return health === 'down' ? 'DOWN' : 'UNKNOWN';
   if (quarantined) return 'QUARANTINED';

@@ -2,9 +2,6 @@ import { chmod, lstat, mkdtemp, rename, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 
-/** How many bytes of a path {@link listenAtPath} adds for a moment: a folder of its own, and a name in it. */
-export const ADDED_BYTES = 9;
-
 /** What listens: a server of Node, or of Fastify. */
 interface Listening {
   listen(options: { readonly path: string }): Promise<unknown>;

@@ -52,7 +52,7 @@ export interface RunningAgents {
   readonly done: Promise<AgentStats>;
 }
 
-export const MAX_AGENTS = 5_000;
+const MAX_AGENTS = 5_000;
 const MAX_FOR_MS = 24 * 3_600_000;
 /** How long the agents may take to log off, from the moment that the last one begins to. */
 const LOG_OFF_MS = 5_000;

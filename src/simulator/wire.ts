@@ -5,7 +5,7 @@
  * placeholders, chosen here and nowhere else. Nothing outside the simulators may
  * depend on them.
  */
-export const NAMESPACE = 'urn:PLACEHOLDER:IciSimulation';
+const NAMESPACE = 'urn:PLACEHOLDER:IciSimulation';
 
 /** The names of SAP Note 1640673, which are public. */
 export const USER_HEADER = 'soapuser';

@@ -3,7 +3,7 @@ import type { SoapVersion } from './media-type.ts';
 import { escapeXml } from './xml-text.ts';
 
 /** Namespace of what the gateway puts into the detail of a Fault. */
-export const FAULT_NAMESPACE = 'urn:ici-gateway:fault';
+const FAULT_NAMESPACE = 'urn:ici-gateway:fault';
 
 export interface FaultParts {
   readonly version: SoapVersion;

@@ -4,8 +4,8 @@ import type { ScanProblem } from './scan-result.ts';
 import { expandReferences, isXmlText, trimXml } from './xml-text.ts';
 
 /** Longest values that count, in UTF-16 code units. A longer one is no name of anybody. */
-export const USER_LIMIT = 256;
-export const SESSION_LIMIT = 4096;
+const USER_LIMIT = 256;
+const SESSION_LIMIT = 4096;
 
 // Comments, CDATA sections and the like may cut a value into pieces. Nobody cuts
 // a name into this many, and without a limit a hostile body could.

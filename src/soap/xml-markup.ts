@@ -8,7 +8,7 @@ export const RAN_OUT = -1;
 export const BROKEN = -2;
 
 export const LT = 0x3c;
-export const GT = 0x3e;
+const GT = 0x3e;
 export const SLASH = 0x2f;
 export const BANG = 0x21;
 export const QUESTION = 0x3f;

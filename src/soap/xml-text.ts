@@ -11,7 +11,7 @@ const PREDEFINED: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** A character that XML 1.0 allows in a document (section 2.2). */
-export function isXmlCharacter(codePoint: number): boolean {
+function isXmlCharacter(codePoint: number): boolean {
   if (codePoint < 0x20) return codePoint === 0x9 || codePoint === 0xa || codePoint === 0xd;
   if (codePoint <= 0xd7ff) return true;
   return (codePoint >= 0xe000 && codePoint <= 0xfffd) || (codePoint >= 0x10000 && codePoint <= 0x10ffff);
@@ -68,7 +68,7 @@ export function trimXml(text: string): string {
   return start === 0 && end === text.length ? text : text.slice(start, end);
 }
 
-export function isXmlSpace(code: number | undefined): boolean {
+function isXmlSpace(code: number | undefined): boolean {
   return code === 0x20 || code === 0xa || code === 0xd || code === 0x9;
 }
 

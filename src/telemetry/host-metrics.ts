@@ -32,10 +32,6 @@ export class HostMetrics {
     new Gauge({ name: START, help, aggregator: 'first', registers: [own] }).set(startedAt / 1_000);
   }
 
-  get contentType(): string {
-    return this.#own.contentType;
-  }
-
   /** @param metrics as `getMetricsAsJSON` gives them in the process */
   heard(process: string, metrics: readonly unknown[]): void {
     this.#newest.set(process, metrics as Snapshot);

@@ -36,7 +36,7 @@ export const PATH = '/ici/IciUserInterface';
  * A SOAP request of 2 KB. The names come last, behind the attached data, so that
  * whoever looks for them has to read all of it.
  */
-export function envelope(user: string, session: string): string {
+function envelope(user: string, session: string): string {
   const names = `<user>${user}</user><sessionId>${session}</sessionId>`;
   const head =
     '<?xml version="1.0" encoding="utf-8"?>\n<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"' +

@@ -30,7 +30,7 @@ export interface WatchedRedis {
 
 const MASTER_NAME = 'main';
 /** How long a sentinel waits before it calls a silent master down. */
-export const DOWN_AFTER_MS = 1_000;
+const DOWN_AFTER_MS = 1_000;
 const READY_MS = 15_000;
 const ANSWER_MS = 500;
 

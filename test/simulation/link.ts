@@ -31,7 +31,7 @@ export interface LinkFaults {
   deafUntil: number;
 }
 
-export function noLinkFaults(): LinkFaults {
+function noLinkFaults(): LinkFaults {
   return {
     requestsLostUntil: 0,
     repliesLostUntil: 0,

@@ -304,6 +304,6 @@ export function lifeOf(fencingToken: string): string {
   return fencingToken.slice(fencingToken.lastIndexOf(':') + 1);
 }
 
-export function openState(): State {
+function openState(): State {
   return { viewStore: new ViewStore({ leaseMs: LEASE_MS, joinMs: JOIN_MS }), bindings: new Map() };
 }

@@ -1,7 +1,7 @@
 /** Bytes of PROXY headers, made by hand so that they can be wrong. */
 
 export const LOCAL = 0x20;
-export const RELAYED = 0x21;
+const RELAYED = 0x21;
 export const TCP4 = 0x11;
 export const TCP6 = 0x21;
 

@@ -160,11 +160,7 @@ function isFinal(response: WireResponse): boolean {
 }
 
 /** Complete responses in what came. One without a length is complete when the connection has ended. */
-export function parseResponses(
-  bytes: Buffer,
-  ended: boolean,
-  methods: readonly string[] = [],
-): WireResponse[] {
+function parseResponses(bytes: Buffer, ended: boolean, methods: readonly string[] = []): WireResponse[] {
   const found: WireResponse[] = [];
   let at = 0;
   let finals = 0;

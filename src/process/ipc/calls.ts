@@ -10,12 +10,12 @@ export type CallMessage =
   | { readonly kind: 'throw'; readonly call: number; readonly name: string; readonly message: string };
 
 /** No answer arrived, or none in time. The peer may have carried out the call nevertheless. */
-export class CallFailed extends Error {
+class CallFailed extends Error {
   override readonly name = 'CallFailed';
 }
 
 /** An error that the peer threw, with its name. */
-export class RemoteError extends Error {
+class RemoteError extends Error {
   override readonly name: string;
 
   constructor(name: string, message: string) {
