@@ -16,16 +16,16 @@ interface Field {
 }
 
 const text = (maxLength: number, expects: string): Field => ({
-  // Not white space alone.
+  // Requires more than white space.
   schema: { type: 'string', minLength: 1, maxLength, pattern: '\\S' },
   expects,
 });
 
 const FIELDS: Readonly<Record<string, Field>> = {
-  why: text(500, 'the reason, of 1 to 500 characters, for whoever reads the event log'),
+  why: text(500, 'the reason, of 1 to 500 characters, for the event log'),
   by: {
     schema: { ...text(100, '').schema, default: 'admin' },
-    expects: 'whoever does it, in 1 to 100 characters',
+    expects: 'the name of the operator, of 1 to 100 characters',
   },
   deadline: text(40, 'a duration such as 30m, or a time such as 2026-03-01T22:00:00Z'),
   softTimeout: text(40, DURATION_EXPECTS),
@@ -35,7 +35,7 @@ const FIELDS: Readonly<Record<string, Field>> = {
   session: text(1_000, 'a session'),
   policy: text(20, FAILBACK_EXPECTS),
   zone: text(64, ZONE_EXPECTS),
-  cursor: text(1_000, 'what the page before gave as next'),
+  cursor: text(1_000, 'the value of next from the previous page'),
   limit: {
     schema: { type: 'integer', minimum: 1, maximum: 1_000 },
     expects: 'a whole number from 1 to 1000',
@@ -49,7 +49,7 @@ const object = (fields: readonly string[], required: readonly string[]): Record<
   properties: Object.fromEntries(fields.map((field) => [field, FIELDS[field]?.schema])),
 });
 
-/** The body of a change: why and by whom, and what else it takes. */
+/** The schema of a change's body: the reason, the operator, and the change's own fields. */
 export function actSchema(required: readonly string[] = [], optional: readonly string[] = []): FastifySchema {
   return { body: object(['why', 'by', ...required, ...optional], ['why', ...required]) };
 }
@@ -58,7 +58,7 @@ export function querySchema(...fields: readonly string[]): FastifySchema {
   return { querystring: object(fields, []) };
 }
 
-/** Which field is wrong, and what it must be. */
+/** Names the wrong field and what it must be. */
 export function explain(errors: readonly FastifySchemaValidationError[], context: string): string {
   const [{ instancePath, params, message } = UNTOLD] = errors;
   const { missingProperty, additionalProperty } = params as Readonly<Record<string, string | undefined>>;

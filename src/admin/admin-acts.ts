@@ -34,21 +34,21 @@ import {
 import type { PoolSource } from './pool-source.ts';
 import { configurationStatus, instanceStatus, iso } from './status.ts';
 
-/** How names and amounts are read, as everywhere else in the gateway. */
+/** Parses names and amounts the same way as the rest of the gateway. */
 export interface Readers {
-  /** The name in the form in which it is compared; `undefined` for what cannot be one. */
+  /** The name in the form in which it is compared; `undefined` if it is not a valid name. */
   name(kind: 'user' | 'session', text: string): Name | undefined;
-  /** The key of a name in stored form. */
+  /** The key of the name's stored form. */
   key(name: Name): string;
-  /** As it may be logged. */
+  /** The form that may be logged. */
   show(name: Name): string;
-  /** Milliseconds, or `undefined` for what is no duration. */
+  /** Milliseconds; `undefined` if the text is not a duration. */
   duration(text: string): number | undefined;
 }
 
 export interface ActsOptions {
   readonly pools: readonly PoolSource[];
-  /** Whoever changes something must show it; `undefined` where nobody may. */
+  /** The token that every change requires; `undefined` means that changes are not allowed. */
   readonly token: string | undefined;
   readonly readers: Readers;
   readonly logger: Logger;
@@ -72,9 +72,9 @@ const EVENTS = 100;
 const AGENTS = 100;
 
 /**
- * The part of the admin plane that operators act through. Changes hold for every
- * gateway and survive restarts. An answer of 202 instead of 200 says that a change
- * is decided, but that not every gateway has acknowledged it yet.
+ * The routes of the admin API that change something. Changes of a pool apply to every
+ * gateway and survive restarts. Status 202 instead of 200 means that a change is
+ * decided, but that not every gateway has acknowledged it yet.
  *
  *   POST /pools/:pool/instances/:instance/enable, /drain, /disable, /release
  *   POST /pools/:pool/activate, /failback
@@ -241,7 +241,7 @@ function addPoolActs(scope: FastifyInstance, options: ActsOptions): void {
   );
 }
 
-/** The acts that concern this gateway alone. */
+/** The routes that affect this gateway only. */
 function addGatewayActs(scope: FastifyInstance, options: ActsOptions): void {
   const { lifecycle, readers, state } = options;
   const run = async (act: string, body: ActBody, ask: () => Promise<ControlAnswer>) => {
@@ -274,10 +274,10 @@ function addGatewayActs(scope: FastifyInstance, options: ActsOptions): void {
   }
 }
 
-// Of the labels and log fields of an act that concerns the gateway alone.
+// The pool in labels and log fields of a route that affects this gateway only.
 const NO_POOL = { name: '' };
 
-/** Runs an act, and logs and counts how it ended. */
+/** Runs a change, and logs and counts its outcome. */
 async function told<Result>(
   { logger, metrics }: ActsOptions,
   { name: pool }: Pick<PoolSource, 'name'>,
@@ -318,8 +318,8 @@ function answerError(
   if (error.validation !== undefined)
     return reply.code(400).send({ error: explain(error.validation, error.validationContext ?? 'body') });
   if (error instanceof StoreUnavailable) {
-    // Its answer may be all that was lost.
-    const doubt = isChange ? '; whether the change was made, the event log tells when it is back' : '';
+    // The store may have made the change and only its answer was lost.
+    const doubt = isChange ? '; the event log shows whether the change was made, once the store is back' : '';
     return reply.code(503).send({ error: `the store is away: ${error.message}${doubt}` });
   }
   const status = error.statusCode ?? 500;

@@ -14,10 +14,10 @@ import { claimFailures, cutOffOf, driftReasons } from './status.ts';
 
 export interface AdminServerOptions extends ActsOptions {
   readonly status: () => GatewayStatus;
-  /** All metrics, in Prometheus's text format. */
+  /** All metrics in the Prometheus text format. */
   readonly scrape: () => Promise<string>;
   readonly statePages: StatePages;
-  /** The configuration in effect, as it could be written into a file, secrets masked. */
+  /** The configuration in effect, in the form of a configuration file, with secrets masked. */
   readonly config: Readonly<Record<string, unknown>>;
 }
 
@@ -35,14 +35,14 @@ const BINDINGS_QUERY = {
 };
 
 /**
- * The admin plane, on a port of its own, so that a scrape or a probe never stands
- * in a queue with traffic. What changes something is in `admin-acts.ts`.
+ * The admin API, on its own port, so that a scrape or a probe never waits in a queue
+ * behind traffic. The routes that change something are in `admin-acts.ts`.
  *
  *   GET /metrics  Prometheus text
  *   GET /livez    200 as long as the process answers
- *   GET /readyz   200 while state is Running, else 503; tells of the gateway, never of the instances
- *   GET /…/show_init_statepub.icp, /sap/public/icman/ping  the same, as Web Dispatcher answers
- *   GET /status   the whole condition as JSON
+ *   GET /readyz   200 while state is Running, else 503; depends on the gateway, never on the instances
+ *   GET /…/show_init_statepub.icp, /sap/public/icman/ping  the same, in the format of SAP Web Dispatcher
+ *   GET /status   the whole status as JSON
  *   GET /config   the configuration in effect as JSON, secrets masked
  *   GET /bindings?pool=…  who is bound where, page by page; also `instance`, `limit`, `cursor`
  */
@@ -54,11 +54,11 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
     requestTimeout: 10_000,
     connectionTimeout: 30_000,
     forceCloseConnections: true,
-    // Who still gets through is told the state, as before.
+    // While the gateway stops, requests on open connections still get the real state instead of a 503.
     return503OnClosing: false,
-    // A misspelled field is told of, not dropped.
+    // Reject misspelled fields instead of dropping them.
     ajv: { customOptions: { removeAdditional: false } },
-    // A path that cannot be decoded is one that is not here.
+    // A path that cannot be decoded is not found.
     frameworkErrors: (_error, _request, reply) => notFound(reply),
   });
   keepPendingConnections(fastify);
@@ -75,7 +75,7 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
       .type('text/plain')
       .send(`${word}\n${why}`);
   });
-  // Not by routes: both listeners must mean the same paths.
+  // Not as routes: both listeners must match the same paths.
   fastify.addHook('onRequest', async ({ method, originalUrl }, reply) => {
     if ((method !== 'GET' && method !== 'HEAD') || !statePages.covers(originalUrl)) return undefined;
     const { status: code, body } = statePages.answer(state());

@@ -4,9 +4,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 const REALM = 'Bearer realm="ici-gateway admin"';
 
 /**
- * Lets through who shows the token as `Authorization: Bearer` (RFC 6750 §2.1),
- * and nobody where there is no token. Runs before anything of the request is
- * looked at.
+ * Requires the token as `Authorization: Bearer` (RFC 6750 §2.1). Without a configured
+ * token it refuses all requests. Runs before any other part of the request is
+ * inspected.
  */
 export function requireToken(
   token: string | undefined,
@@ -21,12 +21,12 @@ export function requireToken(
         .code(401)
         .header('www-authenticate', REALM)
         .send({ error: 'changes need the token of admin.tokenFile, as Authorization: Bearer …' });
-    // Digests are of one length, so the time that comparing takes tells nothing.
+    // Digests have equal lengths, so the duration of the comparison reveals nothing.
     if (timingSafeEqual(digest(shown), expected)) return undefined;
     return reply
       .code(401)
       .header('www-authenticate', `${REALM}, error="invalid_token"`)
-      .send({ error: 'the token is not the one of admin.tokenFile at this gateway' });
+      .send({ error: 'the token differs from the one in admin.tokenFile of this gateway' });
   };
 }
 

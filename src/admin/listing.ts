@@ -3,27 +3,27 @@ import type { BindingQuery, ListedBinding } from '../core/ports.ts';
 import type { PoolSource } from './pool-source.ts';
 import { iso } from './status.ts';
 
-/** One line of the listing of bindings. */
+/** One entry of the list of bindings. */
 export interface BindingStatus {
-  /** A user name as it stands in the store; sessions and addresses with their kind before them. */
+  /** A user name in its stored form, or a session or address after its kind. */
   readonly name: string;
   readonly instance: InstanceId;
   readonly incarnation: string | null;
   readonly generation: number;
-  /** The agent's last request, as exactly as {@link BindingListing.lastActiveWithinSeconds} says. */
+  /** The time of the agent's last request, accurate to {@link BindingListing.lastActiveWithinSeconds}. */
   readonly lastActive: string;
   readonly expiresInSeconds: number;
 }
 
 export interface BindingListing {
   readonly bindings: readonly BindingStatus[];
-  /** How far `lastActive` may be off, either way. */
+  /** The greatest error of `lastActive`, in either direction. */
   readonly lastActiveWithinSeconds: number;
-  /** Given as `cursor` it leads to the next page; `null` on the last. */
+  /** The `cursor` of the next page; `null` on the last page. */
   readonly next: string | null;
 }
 
-// Lifetimes are renewed at most every twentieth of their length, and end on a 32nd of it.
+// A lifetime is renewed at most once per twentieth of its length, and its end is rounded to a 32nd of it.
 const RENEWED_EVERY = 1 / 20;
 
 /** @throws StoreUnavailable */

@@ -9,26 +9,26 @@ import type { Act } from './pool-acts.ts';
 import { ActRefused, event, instanceOf, takesEffect } from './pool-acts.ts';
 import type { PoolSource } from './pool-source.ts';
 
-/** One agent, under the name that the operator gave. */
+/** One agent, under the name that the operator entered. */
 export interface AgentName {
   readonly name: Name;
-  /** As it may be logged. */
+  /** The form that may be logged. */
   readonly shown: string;
-  /** The key of a name in stored form. */
+  /** The key of the name's stored form. */
   readonly keyOf: (name: Name) => string;
 }
 
-// For that long at most the agent may be served by nobody but his new instance, should this gateway die meanwhile.
+// If this gateway crashes during the move, only the new instance may serve the agent for at most this time.
 const MOVE_MS = 60_000;
-// Each time a view changed, or somebody else moved him, in between.
+// A try fails if the view changed, or another operator moved the agent, in between.
 const MOST_TRIES = 5;
 
 /**
- * Moves one agent to another instance and resolves to his binding.
+ * Moves one agent to another instance and resolves to the agent's binding.
  *
  * A binding moves only when the epoch moves, so that gateways may trust what they
- * know of it. So the move is decreed first; once every gateway refuses him at the
- * old instance, the binding is moved; then the decree is taken back.
+ * know of it. So the move is first written into the policy. Once every gateway refuses
+ * the agent at the old instance, the binding moves; then the policy entry is removed.
  *
  * @throws ActRefused
  * @throws StoreUnavailable
@@ -50,9 +50,9 @@ export async function moveAgent(
   if (bound === undefined)
     throw new ActRefused(
       404,
-      `${agent.shown} is not bound; whoever has no binding gets one at his next request`,
+      `${agent.shown} is not bound; an agent without a binding gets one at the next request`,
     );
-  if (bound.instance === to) throw new ActRefused(409, `${agent.shown} is bound to ${to} already`);
+  if (bound.instance === to) throw new ActRefused(409, `${agent.shown} is already bound to ${to}`);
 
   const { storeNow } = operations;
   const key = agent.keyOf(bound.root);
@@ -62,14 +62,17 @@ export async function moveAgent(
     (policy) => {
       const other = policy.moves.find((one) => one.key === key && storeNow < one.until);
       if (other === undefined) return withMove(policy, move, storeNow);
-      throw new ActRefused(409, `${agent.shown} is on his way to ${other.to} already; try again in a minute`);
+      throw new ActRefused(
+        409,
+        `${agent.shown} is already being moved to ${other.to}; try again in a minute`,
+      );
     },
     [{ ...event('moved', { ...act, why }), instance: to, from: bound.instance, to }],
   );
   try {
     return await rebind(pool, agent, bound, move);
   } finally {
-    // Should the store be away, it ends by itself.
+    // If the store is away, the entry expires by itself.
     await operations
       .commitPolicy((policy) => withoutMove(policy, move, operations.storeNow), [])
       .catch((error: unknown) => {
@@ -102,7 +105,7 @@ async function rebind(pool: PoolSource, agent: AgentName, bound: Binding, move: 
         proposal,
         operations.routingState.fencingToken,
       );
-      // A request of his may have taken him there first.
+      // A request of the agent may have moved the binding there first.
       if (binding.instance === move.to) return binding;
       expected = binding;
     } catch (error) {
@@ -112,7 +115,7 @@ async function rebind(pool: PoolSource, agent: AgentName, bound: Binding, move: 
   }
   throw new ActRefused(
     409,
-    `the view changed during each of ${MOST_TRIES} tries to move ${agent.shown}; try again`,
+    `the view changed during each of ${MOST_TRIES} attempts to move ${agent.shown}; try again`,
   );
 }
 

@@ -13,13 +13,13 @@ import {
 } from '../core/view/policy-changes.ts';
 import type { PoolOperations, PoolSource } from './pool-source.ts';
 
-/** Who does it, and why. */
+/** The operator and the reason. */
 export interface Act {
   readonly by: string;
   readonly why: string;
 }
 
-/** What an operator asked for cannot be done; the message says why, and what would help. */
+/** A requested change cannot be made; the message gives the reason and the remedy. */
 export class ActRefused extends Error {
   override readonly name = 'ActRefused';
   readonly statusCode: 400 | 404 | 409;
@@ -30,14 +30,14 @@ export class ActRefused extends Error {
   }
 }
 
-// How long an answer waits for all gateways to act on what was decided. A gateway that died holds it up for a lease.
+// How long an answer waits until all gateways act on the change. A crashed gateway delays that by a lease.
 export const EFFECT_MS = 5_000;
 
 /**
- * What operators do to a pool. Each act is written into the policy, which holds
- * for every gateway and survives restarts, and then waits until all live gateways
- * act on it. Each resolves to whether they do: what has not taken effect in time
- * is decided all the same. All throw {@link ActRefused} and `StoreUnavailable`.
+ * The changes that operators make to a pool. Each one is written into the policy, which
+ * applies to every gateway and survives restarts. It then waits until all live gateways
+ * act on it, and resolves to whether they do; if they do not in time, the change
+ * stays decided all the same. All throw {@link ActRefused} and `StoreUnavailable`.
  */
 
 /** @param deadline when a drain ends at the latest, in milliseconds since the Unix epoch; 0 for never */
@@ -57,7 +57,7 @@ export async function setAdmin(
     from: before.admin,
     to: state,
   });
-  // Another act may have come right after this one, and taken its place.
+  // Another change may have followed at once and replaced this one.
   return takesEffect(operations, () => {
     const { agreed, lastSync } = operations;
     return (
@@ -81,12 +81,12 @@ export async function release(pool: PoolSource, id: InstanceId, act: Act): Promi
   return takesEffect(operations, () => operations.agreed.instances[id]?.quarantinedAt !== since);
 }
 
-/** Makes the instance the active one of a failover pool, now. */
+/** Makes the instance the active one of a failover pool at once. */
 export async function activate(pool: PoolSource, id: InstanceId, act: Act): Promise<boolean> {
   const { operations } = pool;
   demandsFailover(pool, 'has no active instance; move its agents one by one, or drain an instance');
   const instance = instanceOf(pool, id);
-  if (operations.agreed.active === id) throw new ActRefused(409, `${id} is the active instance already`);
+  if (operations.agreed.active === id) throw new ActRefused(409, `${id} is already the active instance`);
   demandsAble(instance);
   const wish = randomUUID();
   const { version } = await decree(operations, (policy) => withActive(policy, id, wish), {
@@ -102,12 +102,12 @@ export async function activate(pool: PoolSource, id: InstanceId, act: Act): Prom
   if (isInEffect && operations.agreed.active !== id)
     throw new ActRefused(
       409,
-      `${id} could not take over: it was lost, or another wanted, in the same moment`,
+      `${id} could not take over: at the same moment it went down, or another instance was activated`,
     );
   return isInEffect;
 }
 
-/** Failback now: makes the most preferred of the instances that can serve the active one. */
+/** Fails back at once: makes the most preferred instance that can serve the active one. */
 export async function failBack(pool: PoolSource, act: Act): Promise<boolean> {
   demandsFailover(pool, 'has no active instance, so nothing to fail back to');
   const able = [...pool.operations.routingState.view.instances.values()].filter(
@@ -128,24 +128,24 @@ export async function setFailback(pool: PoolSource, failback: Failback, act: Act
   });
 }
 
-/** Makes the configuration of this gateway the one by which all act. Gateways that cannot leave the pool to the others. */
+/** Makes this gateway's configuration the agreed one. Gateways that cannot follow it stop serving the pool. */
 export async function adoptConfig({ name, operations }: PoolSource, act: Act): Promise<boolean> {
   const { parts, agreed } = operations;
   if (agreed.config !== undefined && differencesOf(agreed.config, parts).length === 0)
-    throw new ActRefused(409, `the configuration of this gateway is what is agreed for pool ${name} already`);
+    throw new ActRefused(409, `the configuration of this gateway is already the agreed one for pool ${name}`);
   const id = randomUUID();
   await decree(operations, (policy) => withRequestedConfig(policy, { id, parts }), {
     ...event('configured', act),
     ...describeChange(agreed.config, { ...agreed.config, ...parts }),
   });
-  // Another wish may have come right after this one, and taken its place.
+  // Another request may have followed at once and replaced this one.
   return takesEffect(
     operations,
     () => operations.agreed.configWish === operations.lastSync.policy.config?.id,
   );
 }
 
-/** @throws ActRefused where the pool has no such instance */
+/** @throws ActRefused if the pool has no such instance */
 export function instanceOf(pool: PoolSource, id: InstanceId): InstanceState {
   const { instances } = pool.operations.routingState.view;
   const instance = instances.get(id);
@@ -157,7 +157,7 @@ export function instanceOf(pool: PoolSource, id: InstanceId): InstanceState {
   return instance;
 }
 
-/** Resolves to whether the agreed view is as wanted and in effect, within a few seconds. */
+/** Waits a few seconds at most. Resolves to whether the agreed view matches `wanted` and is in effect. */
 export function takesEffect(
   operations: Pick<PoolOperations, 'isEffective' | 'onChange'>,
   isSo: () => boolean,

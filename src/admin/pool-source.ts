@@ -10,43 +10,43 @@ import type { Policy } from '../core/view/policy.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import type { LoggedEvent } from '../core/view/view-store.ts';
 
-/** What is agreed about a pool, and the way to change it. */
+/** The agreed state of a pool, and the way to change it. */
 export interface PoolOperations {
   readonly routingState: RoutingState;
-  /** What the gateways have in common, as far as it is known here. */
+  /** The policy, reports and replicas from the last sync with the view store. */
   readonly lastSync: Pick<LastSync, 'policy' | 'reports' | 'replicas'>;
   readonly agreed: AgreedView;
-  /** What the configuration of this gateway says. */
+  /** The pool's part of this gateway's configuration. */
   readonly parts: Parts;
   /** Every live replica acts on {@link agreed}. */
   readonly isEffective: boolean;
   readonly isStoreAway: boolean;
-  /** Milliseconds; infinite where the gateway is alone. */
+  /** Milliseconds; infinite if the gateway has no peers. */
   readonly leaseRemaining: number;
   /** Milliseconds since the Unix epoch, by the store's clock. */
   readonly storeNow: number;
   /**
-   * Writes what an operator decided. `change` may be called again where somebody
-   * else's act came first; what it throws is passed on.
+   * Writes an operator's decision. `change` runs again if another change came first;
+   * its errors are passed on.
    *
    * @throws StoreUnavailable
    */
   commitPolicy(change: (policy: Policy) => Policy, events: readonly PoolEvent[]): Promise<Policy>;
-  /** The event log, the newest first. @throws StoreUnavailable */
+  /** The event log, newest first. @throws StoreUnavailable */
   events(limit: number): Promise<readonly LoggedEvent[]>;
-  /** Calls back after every change of what may be acted on; returns the way to stop that. */
+  /** Registers a listener for every change of the routing state; returns a function that removes it. */
   onChange(listener: () => void): () => void;
-  /** Asks the ledger now. Never rejects. */
+  /** Syncs with the view store now. Never rejects. */
   renew(): Promise<void>;
 }
 
-/** Who is bound where, as the store has it. All reject with `StoreUnavailable` while it is away. */
+/** The bindings in the store. All methods reject with `StoreUnavailable` while it is away. */
 export interface PoolBindings {
-  /** Bindings that this gateway knows without asking. */
+  /** The number of bindings in this gateway's cache. */
   readonly cached: number;
   list(query: BindingQuery): Promise<BindingPage>;
   lookup(names: readonly Name[]): Promise<Binding | undefined>;
-  /** @throws StaleView where `fence` does not stand for the view in effect; nothing was done then */
+  /** @throws StaleView if the fencing token is not that of the view in effect; then nothing has changed */
   rebind(
     names: readonly Name[],
     expected: Binding,
@@ -55,15 +55,15 @@ export interface PoolBindings {
   ): Promise<{ readonly binding: Binding }>;
 }
 
-/** What the control plane needs of a pool; read at the moment it is asked for. */
+/** The parts of a pool that the admin API needs; each value is read on access. */
 export interface PoolSource {
   readonly name: string;
   readonly mode: 'failover' | 'sticky';
   readonly operations: PoolOperations;
   readonly bindings: PoolBindings;
-  /** Milliseconds from an agent's last request to the end of his binding. */
+  /** Milliseconds from an agent's last request to the end of the binding. */
   readonly idleLifetimeMs: number;
-  /** IANA time zone for a time of day that comes without one. */
+  /** The IANA time zone for a time of day without a zone. */
   readonly zone: string;
   url(instance: InstanceId): string;
   inFlight(instance: InstanceId): number;

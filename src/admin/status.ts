@@ -12,14 +12,14 @@ import type { Drift } from '../core/view/local-config.ts';
 import { driftOf } from '../core/view/local-config.ts';
 import type { PoolOperations, PoolSource } from './pool-source.ts';
 
-/** The instances that only this gateway cannot reach, as `pool/instance`. */
+/** The instances that only this gateway cannot reach, in the form `pool/instance`. */
 export function cutOffOf(pools: readonly PoolSource[]): string[] {
   return pools.flatMap(({ name, operations }) =>
     [...operations.routingState.cutOff].map((instance) => `${name}/${instance}`),
   );
 }
 
-/** The pools whose bindings this gateway cannot ask the store about, though the store answers the agreement, and why. */
+/** The pools for which operations on bindings fail although the view store answers, each with the error. */
 export function claimFailures(pools: readonly PoolSource[]): string[] {
   return pools.flatMap(({ name, operations }) => {
     const { claimFailure } = operations.routingState;
@@ -27,7 +27,7 @@ export function claimFailures(pools: readonly PoolSource[]): string[] {
   });
 }
 
-/** Why this gateway should not get requests, because of its configuration: one line for each pool. */
+/** Why this gateway's configuration makes it unready: one line per pool. */
 export function driftReasons(pools: readonly PoolSource[]): string[] {
   return pools.flatMap(({ name, operations }) => {
     const { ready, missing, differences } = driftHere(operations);
@@ -48,7 +48,7 @@ function driftHere({ agreed, parts }: PoolOperations): Drift {
   return driftOf(agreed, parts);
 }
 
-/** Tells since when a view has been waiting for its effect. */
+/** Tracks since when a view has been waiting to take effect. */
 export class PendingWatch {
   readonly #since = new Map<string, number>();
 
@@ -61,7 +61,7 @@ export class PendingWatch {
     operations.onChange(look);
   }
 
-  /** Milliseconds since the Unix epoch, or `undefined` for a view in effect. */
+  /** Milliseconds since the Unix epoch; `undefined` for a view in effect. */
   since(pool: string): number | undefined {
     return this.#since.get(pool);
   }
@@ -166,10 +166,10 @@ export function instanceStatus(pool: PoolSource, instance: InstanceState): Insta
   };
 }
 
-// Of a Date, by ECMA-262 §21.4.1.1.
+// The largest time value of a Date (ECMA-262 §21.4.1.1).
 const LAST_MOMENT_MS = 8.64e15;
 
-/** Never throws: a status that cannot be shown would take every gateway of the store out of service. */
+/** Never throws: a shared value that cannot be shown would take every gateway of the store out of service. */
 export function iso(ms: number): string {
   return new Date(Math.min(ms, LAST_MOMENT_MS)).toISOString();
 }

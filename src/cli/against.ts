@@ -7,31 +7,31 @@ import { VERSION } from '../package.ts';
 import type { PoolMoves } from './moves.ts';
 import { movesOf } from './moves.ts';
 
-// The admin plane carries no traffic: if it is there, it answers at once.
+// The admin API carries no traffic, so it answers at once if it is reachable.
 const ANSWER_MS = 5_000;
 
-/** What a gateway says of itself. */
+/** The description that a gateway gives of itself. */
 export interface Running {
   readonly url: string;
   readonly status: GatewayStatus;
-  /** The configuration in effect, secrets masked. */
+  /** The configuration in effect, with secrets masked. */
   readonly config: Config;
 }
 
-/** A configuration beside a gateway that runs with another one. */
+/** The comparison of a configuration with a running gateway. */
 export interface Comparison {
   readonly against: Pick<GatewayStatus, 'state' | 'version' | 'replica'> & { readonly url: string };
   readonly changes: readonly Change[];
-  /** A reload brings all of it into effect. */
+  /** A reload applies the whole configuration. */
   readonly reloadable: boolean;
   readonly pools: readonly PoolMoves[];
   readonly boundAgents: number;
   readonly moving: number;
-  /** Pools whose store is away: their numbers are those that were counted last. */
+  /** Pools whose store is away: their numbers are the last known ones. */
   readonly uncertain: readonly string[];
 }
 
-/** Throws an Error that says what to do where there is no answer, or none of a gateway. */
+/** Throws an Error with a remedy if there is no answer, or if it does not come from a gateway. */
 export async function askGateway(admin: string): Promise<Running> {
   if (!URL.canParse(admin) || !/^https?:$/.test(new URL(admin).protocol))
     throw new Error('--against must be the URL of an admin plane, such as http://127.0.0.1:9090');
@@ -49,7 +49,7 @@ export async function askGateway(admin: string): Promise<Running> {
 
 export function compare(after: Config, { url, status, config }: Running): Comparison {
   const { state, version, replica } = status;
-  // Secrets are masked there, so they are here.
+  // The gateway masks its secrets, so mask ours as well.
   const changes = changesBetween(config, readEffective(effectiveConfig(after)));
   const pools = movesOf(status.pools, after, changes);
   return {
@@ -71,7 +71,7 @@ export function comparisonText(comparison: Comparison): string {
     effectText(comparison),
     ...pools.flatMap(poolTexts),
     ...uncertain.map(
-      (pool) => `pool ${pool}: its store is away, so its agents are those that were counted last`,
+      (pool) => `pool ${pool}: its store is away; the numbers of agents are the last known ones`,
     ),
     `${moving} of ${boundAgents} bound agents would move`,
   ];
@@ -84,14 +84,14 @@ function changeText(change: Change): string {
 }
 
 function effectText({ changes, reloadable }: Comparison): string {
-  if (changes.length === 0) return 'the gateway runs with this configuration already';
+  if (changes.length === 0) return 'the gateway already runs with this configuration';
   return reloadable
     ? 'a reload brings it into effect'
     : 'a reload would be refused: stop the gateway and start it with this configuration';
 }
 
 function poolTexts({ pool, isNew, movesEverybody, instances }: PoolMoves): string[] {
-  if (isNew) return [`pool ${pool}: new, nobody is bound there yet`];
+  if (isNew) return [`pool ${pool}: new, no agent is bound there yet`];
   return [
     ...instances.map(
       ({ instance, boundAgents, why }) =>
@@ -109,7 +109,7 @@ async function ask(admin: string, path: string): Promise<unknown> {
       const reason =
         error.name === 'TimeoutError' ? `within ${ANSWER_MS / 1_000} s` : `(${cause?.code ?? error.message})`;
       throw new Error(
-        `no answer from the admin plane at ${admin} ${reason}: give --against the address of a gateway that runs (admin.address)`,
+        `no answer from the admin plane at ${admin} ${reason}: give --against the admin address of a running gateway (admin.address)`,
       );
     },
   );
@@ -117,10 +117,10 @@ async function ask(admin: string, path: string): Promise<unknown> {
   try {
     if (answer.ok) return JSON.parse(body);
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw new Error(
-    `${url.href} answered ${answer.status}, and not as a gateway of this version does: give --against the address of its admin plane`,
+    `${url.href} answered ${answer.status}, which is not the answer of a gateway of this version: give --against the admin address of a gateway`,
   );
 }
 

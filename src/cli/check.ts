@@ -11,14 +11,14 @@ import type { StartFlags } from './start-options.ts';
 export interface CheckFlags extends StartFlags {
   readonly print?: boolean;
   readonly schema?: boolean;
-  /** URL of the admin plane of a gateway that runs. */
+  /** URL of the admin API of a running gateway. */
   readonly against?: string;
   readonly json?: boolean;
 }
 
 /**
- * `ici-gateway check`. Throws `ConfigInvalid`, whose problems the program prints, and an Error that says
- * what is wrong where it cannot compare.
+ * `ici-gateway check`. Throws `ConfigInvalid`, whose problems the program prints, or an Error with the
+ * reason if it cannot compare.
  */
 export async function runCheck(flags: CheckFlags, env: Environment, output: Output): Promise<void> {
   if (flags.schema === true) {
@@ -26,7 +26,7 @@ export async function runCheck(flags: CheckFlags, env: Environment, output: Outp
     return;
   }
   if (flags.json === true && flags.against === undefined)
-    throw new Error('--json is the form of a comparison: give --against URL too');
+    throw new Error('--json prints a comparison: give --against URL too');
   const { config, warnings } = loadFromFlags(flags, env);
   for (const warning of warnings) output.err(`warning: ${formatProblem(warning)}\n`);
   if (flags.against !== undefined) {

@@ -14,16 +14,16 @@ import { Pauses } from '../simulator/pauses.ts';
 import { standardOutput } from './output.ts';
 
 export interface DemoOptions {
-  /** One short round, whose exit code says whether every promise was kept. */
+  /** Runs one short round; the exit code says whether every promise was kept. */
   readonly once: boolean;
   readonly agents: number;
   /** A minute by default; at most an hour. */
   readonly forMs?: number;
-  /** Takes the place of `node dist/main.js`. */
+  /** Replaces `node dist/main.js`. */
   readonly program?: readonly string[];
 }
 
-/** How long each act lasts: long enough to be watched, or as short as can be judged. */
+/** How long each act lasts: long enough to watch, or as short as the verdict allows. */
 interface Tempo {
   readonly steadyMs: number;
   readonly deadMs: number;
@@ -34,7 +34,7 @@ const WATCHED: Tempo = { steadyMs: 6_000, deadMs: 5_000, newcomersMs: 4_000 };
 const BRISK: Tempo = { steadyMs: 2_000, deadMs: 1_000, newcomersMs: 1_500 };
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-/** As shells count it: 128 and the number of SIGINT. */
+/** The exit code by shell convention: 128 plus the number of SIGINT. */
 const EXIT_INTERRUPTED = 130;
 
 const DEFAULT_FOR_MS = 60_000;
@@ -48,12 +48,12 @@ const LIVE_EVERY_MS = 250;
 const PLAIN_EVERY_MS = 2_000;
 
 /**
- * Shows a gateway, three connectors and their agents while connectors die and
- * come back, and says in the end what happened, from what was measured.
+ * Shows a gateway, three connectors and their agents while connectors crash and
+ * restart, and reports the measured results at the end.
  *
- * Resolves with the exit code: 0 when every promise was kept. Interrupted, a
- * watched demo is judged by what it had seen; one that was to give a verdict
- * gives none, which is a failure.
+ * Resolves with the exit code: 0 if every promise was kept. If the user interrupts a
+ * demo in the terminal, the results so far decide. An interrupted `--once` run gives
+ * no verdict and counts as failed.
  */
 export async function runDemo(options: DemoOptions): Promise<number> {
   const screen = new LiveScreen(standardOutput());
@@ -63,7 +63,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   const { signal: interrupted } = interruption;
   const interrupt = (): void => {
     if (interrupted.aborted) {
-      // Whoever asks twice wants the end at once.
+      // A second request ends the demo at once.
       stage?.abandon();
       process.exit(EXIT_INTERRUPTED);
     }
@@ -136,7 +136,7 @@ class Demo {
       agents: this.#options.agents,
       ratePerAgent: RATE_PER_AGENT,
       mixedCase: true,
-      // Beyond every act that is still under way when the time is up.
+      // Longer than any act that is still running when the time is up.
       forMs: this.#endsAt - performance.now() + 60_000,
       onEvent: (event) => this.#onEvent(event),
     });
@@ -162,7 +162,7 @@ class Demo {
     }
   }
 
-  /** Kills a connector, waits for its agents to be back, starts it again, and lets new agents come. */
+  /** Kills a connector, waits until its agents are logged on again, restarts it, and adds new agents. */
   async #outage(agents: RunningAgents, round: number): Promise<void> {
     const { connectors } = this.#stage;
     const inTurn = connectors.map((_, index) => connectors[(round + index) % connectors.length]);
@@ -186,7 +186,7 @@ class Demo {
     await this.#pause(this.#tempo.deadMs - (performance.now() - killedAt));
     if (this.#cut) return;
 
-    this.#say(`connector ${victim.name} is started again, and remembers nobody`);
+    this.#say(`connector ${victim.name} is started again and knows no agents`);
     await victim.restart();
     this.#dead.delete(victim.name);
     const restartedAt = performance.now();
@@ -198,7 +198,7 @@ class Demo {
       watch.upAgain(performance.now() - restartedAt);
       await this.#newcomers(agents);
     }
-    // Cut short, it would be judged for what it could not show.
+    // An interrupted act must not be judged by results that it could not produce.
     if (!this.#cut) this.#outages.push(watch.outage());
     this.#watch = undefined;
   }
@@ -206,7 +206,7 @@ class Demo {
   async #newcomers(agents: RunningAgents): Promise<void> {
     const count = Math.max(3, Math.round(this.#options.agents * NEWCOMERS_SHARE));
     if (this.#agentCount + count > MOST_AGENTS) return;
-    this.#say(`the gateway calls it up; ${count} new agents come to work`);
+    this.#say(`the gateway reports it up; ${count} new agents log on`);
     this.#agentCount += count;
     agents.join(count, count * 20);
     await this.#until(() => agents.stats().loggedOn === this.#agentCount, this.#tempo.newcomersMs * 2);
@@ -238,7 +238,7 @@ class Demo {
     this.#broken = true;
     const { agent, first, second } = event.split;
     this.#say(`agent ${agent} was answered by ${first.connector} and by ${second.connector}`);
-    // There is nothing left to prove.
+    // The verdict is certain; stop here.
     if (this.#options.once) this.#pauses.end();
   }
 
@@ -269,14 +269,14 @@ class Demo {
     return (performance.now() - this.#startedAt) / 1000;
   }
 
-  /** There is nothing more to be seen: the acts end where they are. */
+  /** Ends the running act at once. */
   get #cut(): boolean {
     return (
       this.#interrupted.aborted || this.#gatewayDied !== undefined || (this.#options.once && this.#broken)
     );
   }
 
-  /** No further act begins. */
+  /** Lets no further act begin. */
   get #over(): boolean {
     return this.#cut || (!this.#options.once && performance.now() >= this.#endsAt);
   }
@@ -289,7 +289,7 @@ class Demo {
     return this.#pauses.pause(Math.max(0, ms));
   }
 
-  /** Whether the condition came true in time; gives up when the demo is over. */
+  /** Resolves to whether the condition came true in time; stops waiting when the demo is over. */
   async #until(condition: () => boolean | Promise<boolean>, withinMs: number): Promise<boolean> {
     const deadline = performance.now() + withinMs;
     for (;;) {

@@ -5,20 +5,20 @@ import { formatPasswordLine, isUserName } from '../core/password-record.ts';
 import { hashPassword } from '../sapcontrol/password.ts';
 import type { Output } from './output.ts';
 
-/** Where a password is typed. */
+/** The input from which a password is read. */
 export type PasswordInput = Readable & { readonly isTTY?: boolean };
 
-// Longer ones are no passwords, and Basic authentication is taken up to about that.
+// A longer text is hardly a password, and the gateway accepts Basic credentials up to about this length.
 const MOST_LETTERS = 500;
 
 /**
  * Prints a line for `sapcontrol.passwordFile`. The password is read from standard
- * input: its first line, or from a terminal twice and without showing it. Never an
- * argument: those are seen by every user of the host.
+ * input: its first line, or on a terminal twice and without echo. It is never an
+ * argument, because every user of the host can see arguments.
  */
 export async function runHashPassword(user: string, input: PasswordInput, output: Output): Promise<void> {
   if (!isUserName(user.normalize('NFC')))
-    throw new Error('a user name has no colon, no white space at its ends, and does not begin with "#"');
+    throw new Error('a user name must not contain a colon, begin or end with white space, or begin with "#"');
   const lines = new Lines(input);
   try {
     const password = await ask(lines, input, output);
@@ -26,7 +26,8 @@ export async function runHashPassword(user: string, input: PasswordInput, output
       throw new Error('the password is empty; type one, or give it as the first line of input');
     if (password.length > MOST_LETTERS)
       throw new Error(`the password is longer than ${MOST_LETTERS} letters`);
-    if (/\p{Cc}/u.test(password)) throw new Error('a password has no control characters (RFC 7617 §2)');
+    if (/\p{Cc}/u.test(password))
+      throw new Error('a password must not contain control characters (RFC 7617 §2)');
     output.out(`${formatPasswordLine(await hashPassword(user.normalize('NFC'), password))}\n`);
   } finally {
     lines.close();
@@ -47,13 +48,13 @@ async function ask(lines: Lines, { isTTY }: PasswordInput, output: Output): Prom
   return typed[0] ?? '';
 }
 
-/** Lines of an input; those of a terminal are not shown while they are typed. */
+/** The lines of an input, without echo on a terminal. */
 class Lines {
   readonly #interface;
   readonly #lines: AsyncIterator<string>;
 
   constructor(input: PasswordInput) {
-    // On a terminal readline itself writes what is typed, and here it writes it nowhere.
+    // On a terminal readline echoes the typed text; this output discards it.
     const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
     this.#interface = createInterface({ input, output: nowhere, terminal: input.isTTY === true });
     this.#interface.once('SIGINT', () => this.#interface.close());

@@ -5,7 +5,7 @@ import { loadConfig } from '../config/load.ts';
 import type { StartFlags } from './start-options.ts';
 import { overlayOf } from './start-options.ts';
 
-/** Loads what the flags and the environment ask for. Throws `ConfigInvalid`. */
+/** Loads the configuration from file, flags and environment. Throws `ConfigInvalid`. */
 export function loadFromFlags(flags: StartFlags, env: Environment): Loaded {
   const file = flags.config ?? (env[CONFIG_VARIABLE] || undefined);
   return loadConfig({ file, env, overlay: overlayOf(flags) });

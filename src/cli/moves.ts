@@ -3,28 +3,28 @@ import type { Rebinds } from '../config/restarts.ts';
 import type { Config, InstanceConfig, PoolConfig } from '../config/schema.ts';
 import type { InstanceStatus, PoolStatus } from '../core/gateway-status.ts';
 
-/** Agents of one instance who would have to go elsewhere. */
+/** The agents of one instance that would move. */
 export interface InstanceMoves {
   readonly instance: string;
   readonly boundAgents: number;
   readonly why: string;
 }
 
-/** What a new configuration would mean for the agents of one pool. */
+/** The effect of a new configuration on the agents of one pool. */
 export interface PoolMoves {
   readonly pool: string;
-  /** The gateway does not have it yet. */
+  /** The gateway does not have the pool yet. */
   readonly isNew: boolean;
   readonly boundAgents: number;
   readonly moving: number;
-  /** A failover pool goes to another instance with everybody, the agents included that it does not count because it binds none. */
+  /** The active instance of a failover pool changes, with all its agents, including those without a binding. */
   readonly movesEverybody: boolean;
   readonly instances: readonly InstanceMoves[];
 }
 
 /**
- * Who would move if the gateway that shows these pools ran with `after` instead.
- * What may move counts: nobody should be told of fewer.
+ * Which agents would move if the gateway with these pools ran with `after` instead.
+ * Counts every agent that may move, so the result is never too low.
  */
 export function movesOf(
   pools: readonly PoolStatus[],
@@ -69,20 +69,20 @@ function movesIn(pool: PoolStatus, after: PoolConfig | undefined, rebinds: reado
 }
 
 function whyAll({ mode }: PoolStatus, after: PoolConfig | undefined): string | undefined {
-  if (after === undefined) return 'the pool is gone';
-  return after.mode === mode ? undefined : `the mode becomes ${after.mode}`;
+  if (after === undefined) return 'the pool is removed';
+  return after.mode === mode ? undefined : `the mode changes to ${after.mode}`;
 }
 
-/** Why an instance loses all its agents, whoever else serves. */
+/** Why an instance loses all its agents, whatever the other instances do. */
 function whyLeft({ id, act, admin }: InstanceStatus, after: PoolConfig | undefined): string | undefined {
   const configured = find(after, id);
   if (configured === undefined) return 'it is removed';
-  // What an operator has decided is stronger than the configuration.
+  // An operator's decision overrides the configuration.
   const becomesDisabled = act === null && admin !== 'disabled' && configured.admin === 'disabled';
   return becomesDisabled ? 'it becomes disabled' : undefined;
 }
 
-/** Why the active instance of a failover pool, though it stays, would give way to another one. */
+/** Why another instance would replace the active one of a failover pool, although it stays configured. */
 function whyActiveChanges(pool: PoolStatus, after: PoolConfig | undefined): string | undefined {
   const active = find(after, pool.active?.instance);
   if (active === undefined || after === undefined) return undefined;
@@ -98,7 +98,7 @@ function couldServe(pool: PoolStatus, id: string, after: PoolConfig): boolean {
   const known = pool.instances.find((instance) => instance.id === id);
   const { act = null } = known ?? {};
   const admin = act === null ? find(after, id)?.admin : known?.admin;
-  // One that is not known yet may come up at any time.
+  // An instance of unknown health may come up at any time.
   return admin === 'enabled' && (known === undefined || (known.health === 'up' && !known.quarantined));
 }
 

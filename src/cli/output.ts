@@ -1,6 +1,6 @@
 import { standardError } from '../process/runtime.ts';
 
-/** Where a command writes: results to `out`, everything else to `err`. */
+/** The streams of a command: results go to `out`, everything else to `err`. */
 export interface Output {
   out(text: string): void;
   err(text: string): void;
@@ -11,13 +11,13 @@ export const PROCESS_OUTPUT: Output = {
   err: (text) => standardError().write(text),
 };
 
-/** As shells count it: 128 and the number of SIGPIPE, which Node ignores. */
+/** The exit code by shell convention: 128 plus the number of SIGPIPE, which Node ignores. */
 const EXIT_UNREAD = 141;
 const EXIT_UNWRITTEN = 1;
 
 let isGuarded = false;
 
-/** For results: a command whose results nobody takes any more ends, and a terminal or pipe that is gone is no crash. */
+/** Standard output for results. A command ends without a crash when its reader, a terminal or pipe, is gone. */
 export function standardOutput(): NodeJS.WriteStream {
   if (!isGuarded) {
     isGuarded = true;

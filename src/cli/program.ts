@@ -54,7 +54,7 @@ export async function runProgram(argv: readonly string[], env: Environment, outp
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) {
-      // Most likely `check gateway.yaml`: only `admin` takes arguments.
+      // Most likely `check gateway.yaml`, but only `admin` takes arguments.
       if (error.code === 'commander.excessArguments' && argv[2] !== 'admin')
         output.err('A configuration file is given with --config FILE.\n');
       return error.exitCode === 0 ? 0 : EXIT_USAGE;
@@ -68,7 +68,7 @@ function explain(error: unknown, env: Environment): string {
   if (error instanceof ConfigInvalid) {
     const { problems } = error;
     const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
-    // Nobody said anything about pools: the least that a start needs is said instead.
+    // Without any pool, tell the user the minimum that a start needs.
     const bare = problems.some(({ path, source }) => path === 'pools' && source === undefined);
     const remedy = bare ? '\ngive --config FILE, or --instance ID=URL for each instance' : '';
     return `${problems.map(formatProblem).join('\n')}${remedy}\nconfiguration is invalid, ${count}\n`;
@@ -104,7 +104,7 @@ function buildProgram(env: Environment, output: Output, exitWith: (code: number)
   return program;
 }
 
-// Each command loads only what it needs: `check` neither the data plane nor the simulators.
+// Each command loads only the code that it needs: `check` loads neither the proxy nor the simulators.
 
 function addStart(program: Command, env: Environment, output: Output): void {
   addStartFlags(program.command('start').description('Start the gateway.'))

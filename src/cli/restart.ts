@@ -11,10 +11,10 @@ interface HostFlags extends AdminFlags {
   readonly rolling?: boolean;
 }
 
-/** What a command asks of the admin plane, or of the process by a signal. */
+/** The request of a command, sent to the admin API or as a signal to the process. */
 type Act = 'restart' | 'reload' | 'stop';
 
-// A reload replaces every process too, by what the file and the program are then.
+// A reload also replaces every process, with the current configuration file and the installed program.
 const SIGNALS: Readonly<Record<Act, NodeJS.Signals>> = {
   restart: 'SIGHUP',
   reload: 'SIGHUP',
@@ -63,8 +63,10 @@ async function run(act: Act, flags: HostFlags, env: Environment, output: Output)
   }
   const pid = readPidFile(pidFile);
   if (pid === undefined || !isGateway(pid)) {
-    throw new Error(`no gateway runs by ${pidFile}; give the --pid-file that it was started with`);
+    throw new Error(
+      `no running gateway found for pid file ${pidFile}; give the --pid-file that it was started with`,
+    );
   }
   process.kill(pid, SIGNALS[act]);
-  output.err(`${SIGNALS[act]} sent to process ${pid}; its log says how that goes\n`);
+  output.err(`sent ${SIGNALS[act]} to process ${pid}; its log shows the outcome\n`);
 }

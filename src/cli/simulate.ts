@@ -17,13 +17,13 @@ export interface SimulateAgentsOptions {
   readonly urls: string[];
   readonly agents: number;
   readonly forMs: number;
-  /** Pieces of work per second and agent. */
+  /** Work steps per second and agent. */
   readonly ratePerAgent: number;
-  /** With the HTTP header fields of SAP Note 1640673. */
+  /** Send the HTTP header fields of SAP Note 1640673. */
   readonly withHeaders: boolean;
-  /** Nothing but the final figures, as JSON. */
+  /** Print only the final figures, as JSON. */
   readonly json: boolean;
-  /** Aim at hosts other than this one. */
+  /** Allow hosts other than this one. */
   readonly allowRemote?: boolean;
 }
 
@@ -31,8 +31,8 @@ const PLAIN_PROGRESS_MS = 5_000;
 const LIVE_PROGRESS_MS = 500;
 
 /**
- * Runs a simulated connector until it is told to end, by a signal or by the end
- * of the process that started it. Prints `listening <url>` when it is ready.
+ * Runs a simulated connector until a signal, or the end of the parent process, ends
+ * it. Prints `listening <url>` when it is ready.
  * Resolves with the exit code.
  */
 export async function runSimulateConnector(options: SimulateConnectorOptions): Promise<number> {
@@ -49,7 +49,7 @@ export async function runSimulateConnector(options: SimulateConnectorOptions): P
   return 0;
 }
 
-/** A child leaves Ctrl-C to its parent, whose end it notices by the channel between them. */
+/** A child ignores Ctrl-C, which its parent handles; it notices the parent's end by the channel between them. */
 function untilTold(): Promise<void> {
   return new Promise((resolve) => {
     const child = process.send !== undefined;
@@ -65,14 +65,14 @@ function untilTold(): Promise<void> {
 }
 
 /**
- * Runs simulated agents against one or several gateways, and says what they saw.
- * Resolves with the exit code: 1 when an agent was split, when other bytes
- * arrived than were sent, or when nothing was answered at all.
+ * Runs simulated agents against one or several gateways, and reports the results.
+ * Resolves with the exit code: 1 if an agent was split, if other bytes
+ * arrived than were sent, or if no request was answered.
  */
 export async function runSimulateAgents(options: SimulateAgentsOptions): Promise<number> {
   const { json, ...load } = options;
   const interrupted = new AbortController();
-  // Once: a second Ctrl-C ends the process at once, as ever.
+  // Only once: a second Ctrl-C ends the process at once, as usual.
   const interrupt = (): void => interrupted.abort();
   process.once('SIGINT', interrupt);
   process.once('SIGTERM', interrupt);

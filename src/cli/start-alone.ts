@@ -5,24 +5,24 @@ import type { Logger } from '../telemetry/logger.ts';
 import { nextLevel } from '../telemetry/logger.ts';
 import { startGateway } from '../wiring/gateway.ts';
 
-/** Where a gateway listens, as URLs. */
+/** The URLs on which a gateway listens. */
 export interface ListensOn {
   readonly data: string;
   readonly admin: string;
 }
 
-/** A gateway on its way, in one process or several. */
+/** A starting gateway of one or several processes. */
 export interface Started {
   readonly target: SignalTarget;
-  /** Undefined where it was stopped before it listened. Rejects when it cannot start. */
+  /** Resolves with undefined if the gateway was stopped before it listened. Rejects if it cannot start. */
   readonly listens: Promise<ListensOn | undefined>;
 }
 
-/** A gateway in this very process. Rejects when it cannot start. */
+/** Starts a gateway in this process. Rejects if it cannot start. */
 export async function startAlone(config: Config, logger: Logger): Promise<Started> {
   if (inheritedSockets(process.env, process.pid).size > 0) {
     throw new Error(
-      'a single process binds its addresses itself: start it without socket activation, or let it have workers',
+      'a single process binds its addresses itself: start it without socket activation, or set workers to 1 or more',
     );
   }
   const gateway = await startGateway(config, logger);
@@ -38,7 +38,7 @@ export async function startAlone(config: Config, logger: Logger): Promise<Starte
       reload: (why) => {
         logger.warn(
           { why },
-          'a single process cannot take a new configuration: start it anew, or let it have workers',
+          'a single process cannot reload its configuration: restart it, or set workers to 1 or more',
         );
       },
       moveLogLevel: (step) => {

@@ -6,7 +6,7 @@ import type { Setting } from '../config/settings.ts';
 import type { Tree } from '../config/tree.ts';
 import { isRecord } from '../config/tree.ts';
 
-/** The flags of `start`, which `check` has too, so that it checks exactly what would start. */
+/** The flags of `start`. `check` has them too, so that it checks exactly the configuration that would start. */
 export interface StartFlags {
   readonly config?: string;
   readonly listen?: string;
@@ -58,7 +58,7 @@ export function addStartFlags(command: Command): Command {
     .option('--log-level <level>', 'trace, debug, info, warn, error or silent (logging.level)');
 }
 
-/** The flags as the topmost layer of the configuration. */
+/** The flags as the top layer of the configuration. */
 export function overlayOf(flags: StartFlags): Overlay {
   return (given) => {
     const ofPool = poolSettings(flags, given);
@@ -74,13 +74,13 @@ function plainSettings(flags: StartFlags): Setting[] {
   add('--listen', flags.listen, 'listen', 'address');
   add('--admin', flags.admin, 'admin', 'address');
   add('--redis', flags.redis, 'affinity', 'redis', 'url');
-  // Whoever names a Redis wants it used, whatever the file says.
+  // A Redis on the command line overrides the store of the file.
   if (flags.redis !== undefined) add('--redis', 'redis', 'affinity', 'store');
   add('--soap-user-element', flags.soapUserElement, 'identity', 'userElements');
   add('--soap-session-element', flags.soapSessionElement, 'identity', 'sessionElements');
   add('--state-dir', flags.stateDir, 'affinity', 'stateDir');
   add('--log-level', flags.logLevel, 'logging', 'level');
-  // What is no number is refused as a value of the option.
+  // Text that is not a number fails later as a value of the option.
   const { workers } = flags;
   add('--workers', workers !== undefined && /^[0-9]+$/.test(workers) ? Number(workers) : workers, 'workers');
   return settings;
@@ -111,7 +111,7 @@ function poolSettings(flags: StartFlags, given: Tree): OverlayResult {
     if (value !== undefined) settings.push({ path: ['pools', index, ...path], value, source });
   };
   if (isNew) add(flags.pool === undefined ? first[0] : '--pool', flags.pool ?? POOL_NAME, 'name');
-  // With a problem in one of them the others are still worth checking.
+  // Even if one --instance has a problem, check the others.
   add('--instance', flags.instance === undefined ? undefined : instances.value, 'instances');
   add('--mode', flags.mode, 'mode');
   add('--balancer', flags.balancer, 'balancer');
@@ -121,7 +121,7 @@ function poolSettings(flags: StartFlags, given: Tree): OverlayResult {
 
 type PoolChoice = { readonly index: number; readonly isNew: boolean } | { readonly problem: Problem };
 
-/** The pool that the flags speak of: the only one there is, or the one that `--pool` names. */
+/** The pool to which the flags apply: the only one, or the one that `--pool` names. */
 function choosePool(flags: StartFlags, given: Tree, flag: string): PoolChoice {
   const pools: unknown[] = Array.isArray(given['pools']) ? given['pools'] : [];
   if (pools.length === 0) return { index: 0, isNew: true };

@@ -7,7 +7,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import { replicaName } from '../wiring/names.ts';
 import type { ListensOn, Started } from './start-alone.ts';
 
-/** A gateway of several processes, of which this one keeps the ports and replaces what dies. */
+/** Starts a gateway of several processes. This one holds the ports and restarts processes that exit. */
 export function startSupervised(config: Config, readConfig: () => Config, logger: Logger): Started {
   process.title = 'ici-gateway: supervisor';
   const program = process.argv[1];

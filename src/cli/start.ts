@@ -9,14 +9,14 @@ import type { Started } from './start-alone.ts';
 
 export interface StartOptions {
   readonly config: Config;
-  /** Reads the configuration anew, as it was read for this start, and warns in words. Throws where it is not valid. */
+  /** Reads the configuration again in the same way as for this start, and prints warnings. Throws if it is invalid. */
   readonly readConfig: (warn: (text: string) => void) => Config;
   readonly pidFile: string | undefined;
 }
 
-/** Runs a gateway until a signal ends it, or the end of a parent. Rejects when it cannot start. */
+/** Runs a gateway until a signal, or the end of the parent process, ends it. Rejects if it cannot start. */
 export async function runStart({ config, readConfig, pidFile }: StartOptions): Promise<void> {
-  // Whoever finds it by its title or its pid file may ask for a reload at once, which by itself would end the process.
+  // Install the handlers before title and pid file are visible: an early SIGHUP would end the process.
   let isReloadAsked = false;
   const onEarly = (): void => {
     isReloadAsked = true;
@@ -34,10 +34,10 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
     const { target, listens } = await start(config, () => readConfig(notices.write), log.logger);
     const stop = installSignalHandlers(target, notices.write);
     process.off('SIGHUP', onEarly);
-    // A parent that started this process with a channel to it wants it to end with itself.
+    // A parent that opened a channel to this process wants it to end with the parent.
     onDisconnect = () => void stop('SIGTERM');
     process.on('disconnect', onDisconnect);
-    // It may have ended before anybody listened.
+    // The parent may have ended before the listener was installed.
     if (process.send !== undefined && !process.connected) stop('SIGTERM');
     const urls = await listens;
     if (urls !== undefined) {
@@ -49,14 +49,14 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
     await close();
     throw explainBindError(error, config);
   } finally {
-    // Whoever listens for it keeps the process alive.
+    // A listener on the channel keeps the process alive.
     process.off('disconnect', onDisconnect);
     releasePidFile?.();
   }
   if (!(await close())) exitNow();
 }
 
-/** Loads what the way of running needs, and no more: a supervisor has little to fail in. */
+/** Loads only the code that this way of running needs, so that little can fail in a supervisor. */
 async function start(config: Config, readConfig: () => Config, logger: Logger): Promise<Started> {
   if (config.workers === 0) {
     const { startAlone } = await import('./start-alone.ts');

@@ -4,12 +4,12 @@ import type { Difference } from './view/agreed-config.ts';
 import type { Parts } from './view/parts.ts';
 import type { Mode } from './view/routing-state.ts';
 
-/** The operator's act that the state of an instance follows. */
+/** The operator's change that determines the state of an instance. */
 export interface ActStatus {
   readonly by: string;
   readonly why: string;
   readonly at: string;
-  /** When a drain ends at the latest; `null` without a deadline. */
+  /** The latest end of a drain; `null` without a deadline. */
   readonly deadline: string | null;
 }
 
@@ -17,16 +17,16 @@ export interface InstanceStatus {
   readonly id: InstanceId;
   readonly url: string;
   readonly admin: InstanceState['admin'];
-  /** `null` while the configuration's word holds. */
+  /** `null` while the configuration applies. */
   readonly act: ActStatus | null;
   readonly health: InstanceState['health'];
   readonly quarantined: boolean;
   readonly incarnation: string | null;
-  /** Lives of it that were seen to begin. */
+  /** The number of observed starts of the instance. */
   readonly lives: number;
-  /** This gateway cannot reach it, though the view calls it up. */
+  /** This gateway cannot reach the instance, although the view says that it is up. */
   readonly unreachableHere: boolean;
-  /** The same for so long that its peers would have noticed too: it is this gateway that is cut off. */
+  /** The same for so long that peers would have noticed too, so this gateway itself is cut off. */
   readonly cutOffHere: boolean;
   readonly weight: number;
   readonly priority: number;
@@ -36,36 +36,36 @@ export interface InstanceStatus {
   readonly queued: number;
 }
 
-/** What one live gateway says. */
+/** The report of one live gateway. */
 export interface ReplicaStatus {
   readonly replica: string;
-  /** It withholds its opinion: its event loop lagged, or its clock jumped. */
+  /** The gateway withholds its health report, because its event loop lagged or its clock jumped. */
   readonly abstains: boolean;
   readonly down: readonly InstanceId[];
 }
 
-/** A part in which the configuration of a live gateway is not the agreed one. */
+/** A part in which a live gateway's configuration differs from the agreed one. */
 export interface DifferenceStatus extends Difference {
   readonly replica: string;
 }
 
 export interface ConfigurationStatus {
-  /** By the name of the part; `null` before anything is agreed. */
+  /** Keyed by the name of the part; `null` before the first agreement. */
   readonly agreed: Parts | null;
-  /** False: this gateway differs in a part that decides where agents are sent, and leaves the pool to the others. */
+  /** False if this gateway differs in a part that decides where agents are sent; it then does not serve the pool. */
   readonly servesHere: boolean;
-  /** Instances that take agents, and that the configuration of this gateway does not name. */
+  /** Instances that take agents but are missing from this gateway's configuration. */
   readonly missingHere: readonly InstanceId[];
-  /** Of all gateways that tell their configuration. */
+  /** The differences of all gateways that report their configuration. */
   readonly differences: readonly DifferenceStatus[];
 }
 
 export interface ViewStatus {
-  /** Tells apart what may have the same epoch, where a store lost one of them. */
+  /** Distinguishes views with the same epoch, which can exist after the store has lost one. */
   readonly id: string;
-  /** Every live gateway acts on it. */
+  /** Every live gateway acts on the view. */
   readonly effective: boolean;
-  /** Since when this gateway has waited for that; `null` while it is in effect. */
+  /** Since when this gateway has been waiting for that; `null` while the view is in effect. */
   readonly pendingSince: string | null;
 }
 
@@ -73,11 +73,11 @@ export interface PoolStatus {
   readonly name: string;
   readonly mode: 'failover' | 'sticky';
   readonly epoch: number;
-  /** False until every instance has a verdict, or the time for that ran out. */
+  /** False until every instance is known to be up or down, or the time for that is over. */
   readonly settled: boolean;
   readonly view: ViewStatus;
   readonly configuration: ConfigurationStatus;
-  /** Failover pools: who serves all, and since when; `null` where nobody does. */
+  /** Failover pools: the active instance and since when it is active; `null` if there is none. */
   readonly active: { readonly instance: InstanceId; readonly since: string } | null;
   readonly failback: {
     readonly policy: string;
@@ -85,15 +85,15 @@ export interface PoolStatus {
     readonly by: 'configuration' | 'operator';
   } | null;
   readonly standing: Mode;
-  /** Milliseconds that are left to act without hearing from the store; `null` where the gateway is alone. */
+  /** The rest of the lease in milliseconds; `null` if the gateway has no peers. */
   readonly leaseRemainingMs: number | null;
   readonly replicas: readonly ReplicaStatus[];
   readonly parked: number;
   readonly affinity: {
-    /** The store answers, also what is asked about bindings. */
+    /** The store answers, including operations on bindings. */
     readonly available: boolean;
     readonly cachedBindings: number;
-    /** What is asked about bindings fails, since when, and in the words of the store; else `null`. */
+    /** Since when operations on bindings fail, and the store's error; `null` if they do not. */
     readonly claimsFail: { readonly since: string; readonly error: string } | null;
   };
   readonly instances: readonly InstanceStatus[];
@@ -102,7 +102,7 @@ export interface PoolStatus {
 export interface GatewayStatus {
   readonly state: ShownState;
   readonly version: string;
-  /** This gateway's name towards the others. */
+  /** This gateway's name among its peers. */
   readonly replica: string;
   readonly startedAt: string;
   readonly inFlight: number;

@@ -5,14 +5,14 @@ const SOAP_NAMESPACE = 'http://schemas.xmlsoap.org/soap/envelope/';
 const SOAP_12_NAMESPACE = 'http://www.w3.org/2003/05/soap-envelope';
 export const SAPCONTROL_NAMESPACE = 'urn:SAPControl';
 
-/** The first element in a SOAP Body: what is called, and with which values. */
+/** The first element in a SOAP Body: the method and its arguments. */
 export interface Call {
   readonly method: string;
-  /** Values of its children, by local name. */
+  /** The values of its children, by local name. */
   readonly values: ReadonlyMap<string, string>;
 }
 
-// Values stay text: 00123 is no number. Numeric references are decoded only together with the entities of HTML.
+// Values stay text, because 00123 is not a number. The parser decodes numeric references only along with HTML entities.
 const parser = new XMLParser({
   preserveOrder: true,
   ignoreAttributes: false,
@@ -26,15 +26,15 @@ const parser = new XMLParser({
 });
 
 /**
- * Reads a SOAP 1.1 message. Clients write it with prefixes or with default
- * namespaces, and a child of the method then is or is not in its namespace: it
- * counts by its local name alone.
+ * Parses a SOAP 1.1 message. Some clients use prefixes, others default namespaces, so a
+ * child of the method may or may not be in its namespace. Children therefore match
+ * by local name only.
  *
- * @throws SoapFault for whatever is not such a message
+ * @throws SoapFault for any other input
  */
 export function readCall(body: Uint8Array): Call {
   const text = decoded(body);
-  // Nothing here needs one, and every way to blow up or to read files by XML begins with it.
+  // No message needs a DOCTYPE, and entity expansion and file-reading attacks all start with one.
   if (/<!DOCTYPE/i.test(text)) throw malformed('a document type declaration is not accepted; leave it out');
   const [root, ...others] = elementsOf(parsed(text), OUTERMOST);
   if (root === undefined || others.length > 0) throw malformed('it must have one root element');
@@ -54,10 +54,10 @@ export function readCall(body: Uint8Array): Call {
   return { method: call.local, values: new Map(call.children().map((child) => [child.local, child.text()])) };
 }
 
-// What a request held may be part of a message, and a request may be long.
+// An error message may quote the request, which may be long.
 const LONGEST_MESSAGE = 500;
 
-/** Everything is HTTP status 500 with it (SOAP 1.1 §6.2), unless it is about HTTP itself. */
+/** A Fault has HTTP status 500 (SOAP 1.1 §6.2), unless the problem is in HTTP itself. */
 export function writeFault({ code, message }: SoapFault): string {
   return envelope({
     'SOAP-ENV:Fault': {
@@ -77,11 +77,11 @@ const builder = new XMLBuilder({
   ignoreAttributes: false,
   attributeNamePrefix: '@',
   suppressEmptyNode: false,
-  // Else it leaves out the value of an attribute that is "true", which is no XML.
+  // By default the builder omits the value of an attribute that is "true", which is not valid XML.
   suppressBooleanAttributes: false,
 });
 
-/** Makes XML of a tree in which `@` marks attributes and lists repeat their element. */
+/** Builds XML from a tree in which `@` marks attributes and lists repeat their element. */
 export function writeXml(tree: Readonly<Record<string, unknown>>): string {
   return builder.build({ '?xml': { '@version': '1.0', '@encoding': 'UTF-8' }, ...tree });
 }
@@ -112,7 +112,7 @@ function decoded(body: Uint8Array): string {
 }
 
 function parsed(text: string): unknown {
-  // The parser itself is content with a document that breaks off.
+  // The parser itself accepts a truncated document.
   const validity = XMLValidator.validate(text);
   if (validity !== true) throw malformed(`line ${validity.err.line}: ${validity.err.msg}`);
   try {
@@ -123,7 +123,7 @@ function parsed(text: string): unknown {
 }
 
 function malformed(why: string): SoapFault {
-  return new SoapFault('Client', `the request is no SOAP message that can be read: ${why}`);
+  return new SoapFault('Client', `the request is not a valid SOAP message: ${why}`);
 }
 
 interface Element {
@@ -136,8 +136,8 @@ interface Element {
 }
 
 /**
- * Namespaces in effect, by prefix. A chain and no copy of what is around: a message that declares many at its root and
- * one at each child would be copied for seconds, in which this process does nothing else.
+ * Namespaces in scope, by prefix. A chain instead of copies: a message that declares many at its root and one at each
+ * child would otherwise block this process for seconds of copying.
  */
 interface Scope {
   readonly declared: ReadonlyMap<string, string>;
@@ -154,7 +154,7 @@ function namespaceOf(prefix: string, innermost: Scope): string | undefined {
   return undefined;
 }
 
-/** The elements among the nodes that the parser made: `{ name: nodes, ':@': attributes }`, and `{ '#text' }`. */
+/** The elements among the parser's nodes, which are `{ name: nodes, ':@': attributes }` or `{ '#text' }`. */
 function elementsOf(nodes: unknown, outer: Scope): Element[] {
   if (!Array.isArray(nodes)) return [];
   return nodes.flatMap((node: Record<string, unknown>) => {
@@ -201,7 +201,7 @@ function isSoap({ local, namespace }: Element, name: string): boolean {
   return local === name && namespace === SOAP_NAMESPACE;
 }
 
-/** No header entry is understood here, so none may ask for that (SOAP 1.1 §4.2.3). */
+/** This service understands no header entry, so none may be marked mustUnderstand (SOAP 1.1 §4.2.3). */
 function refuseMandatory(header: Element): void {
   for (const { local, attributes, scope } of header.children()) {
     for (const [name, value] of Object.entries(attributes)) {
@@ -226,7 +226,7 @@ function printableAll(values: Readonly<Record<string, Value>>): Record<string, u
   );
 }
 
-/** What XML 1.0 §2.2 has no way to write is replaced: an answer that cannot be parsed would hide all the rest. */
+/** Replaces characters that XML 1.0 §2.2 forbids: one of them would make the whole answer unparsable. */
 function printable(value: string | number): string {
   return String(value).replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd');
 }

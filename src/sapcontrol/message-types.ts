@@ -1,7 +1,7 @@
 /**
- * Methods and types of the SAPControl web service, as far as there are any here. Names and types are those of SAP's own
- * WSDL (as in github.com/vincepak/sapcontrol-client-test-web), so that what was generated from that one works.
- * Requests are read by this table, and the WSDL is made from it.
+ * The supported methods and types of the SAPControl web service. Names and types are those of SAP's own
+ * WSDL (as in github.com/vincepak/sapcontrol-client-test-web), so that clients generated from it work.
+ * Requests are parsed by this table, and the WSDL is built from it.
  */
 
 export type SimpleType = 'string' | 'int' | 'long' | 'STATE-COLOR';
@@ -9,13 +9,13 @@ export type SimpleType = 'string' | 'int' | 'long' | 'STATE-COLOR';
 export interface Field {
   readonly name: string;
   readonly type: SimpleType;
-  /** A string that may be left out. Numbers and colours are always there. */
+  /** An optional string. Numbers and colours are always present. */
   readonly optional?: boolean;
-  /** Numbers of requests that are left out are 0. */
+  /** A number missing from a request counts as 0. */
   readonly default?: number;
 }
 
-/** A list is one element that holds an `item` for each entry. */
+/** A list is one element with an `item` for each entry. */
 export interface ListField {
   readonly name: string;
   readonly arrayType: string;
@@ -24,7 +24,7 @@ export interface ListField {
 
 export interface Method {
   readonly documentation: string;
-  /** Changes something, so that whoever calls it must prove who he is. */
+  /** The method changes something, so the caller must authenticate. */
   readonly isProtected: boolean;
   readonly request: readonly Field[];
   readonly response: readonly (Field | ListField)[];
@@ -86,13 +86,13 @@ export const METHODS = {
     response: [{ name: 'process', arrayType: 'ArrayOfOSProcess', itemType: 'OSProcess' }],
   },
   GetInstanceProperties: {
-    documentation: 'What names this instance, and which methods there are.',
+    documentation: 'The names of this instance, and the supported methods.',
     isProtected: false,
     request: [],
     response: [{ name: 'properties', arrayType: 'ArrayOfInstanceProperties', itemType: 'InstanceProperty' }],
   },
   GetVersionInfo: {
-    documentation: 'Versions of the gateway and of what runs it.',
+    documentation: 'Versions of the gateway and of its runtime.',
     isProtected: false,
     request: [],
     response: [{ name: 'version', arrayType: 'ArrayOfInstanceVersionInfo', itemType: 'InstanceVersionInfo' }],
@@ -104,7 +104,7 @@ export const METHODS = {
     response: [{ name: 'instance', arrayType: 'ArrayOfSAPInstance', itemType: 'SAPInstance' }],
   },
   ParameterValue: {
-    documentation: 'The value of a parameter; without a name, all there are as name=value.',
+    documentation: 'The value of a parameter; without a name, all parameters as name=value.',
     isProtected: false,
     request: [{ name: 'parameter', type: 'string' }],
     response: [text('value')],
@@ -122,7 +122,7 @@ export const METHODS = {
     response: [{ name: 'server', arrayType: 'ArrayOfWebDispServer', itemType: 'WebDispServer' }],
   },
   Start: {
-    documentation: 'Leaves a gateway as it is that runs or starts, and fails where it is being stopped.',
+    documentation: 'Succeeds without effect if the gateway is running or starting; fails if it is stopping.',
     isProtected: true,
     request: [RUNLEVEL],
     response: [],
@@ -140,7 +140,7 @@ export const METHODS = {
     response: [],
   },
   RestartInstance: {
-    documentation: 'Triggers a stop like Stop and a new start; returns immediately.',
+    documentation: 'Triggers a stop like Stop and then a start; returns immediately.',
     isProtected: true,
     request: [SOFT_TIMEOUT, RUNLEVEL],
     response: [],

@@ -8,17 +8,17 @@ import { serverList } from './server-list.ts';
 import { SoapFault } from './soap-fault.ts';
 import type { SapControlSource, SapState } from './source.ts';
 
-/** Lets the caller pass or throws; asked once, before anything is done. */
+/** Throws if the caller may not use the method. Called once, before the method runs. */
 export type Demand = (method: MethodName) => Promise<void>;
 
-/** Where the service is reached, as it tells others; 0 where it has no port. */
+/** The address of the service for answers; the port is 0 if there is none. */
 export interface Ports {
   readonly http: () => number;
 }
 
 /**
- * Carries out the methods of the SAPControl web service, without knowing how they
- * came here. Rejects with {@link SoapFault} for what is wrong with a call.
+ * Carries out the methods of the SAPControl web service, independent of the
+ * transport. Rejects with {@link SoapFault} if a call is wrong.
  */
 export class Methods {
   readonly #source: SapControlSource;
@@ -32,7 +32,7 @@ export class Methods {
   async run(call: Call, demand: Demand): Promise<Readonly<Record<string, Value>>> {
     const { method } = call;
     if (!isMethod(method))
-      throw new SoapFault('Client', `there is no method ${method} here; GET /?wsdl lists those there are`);
+      throw new SoapFault('Client', `there is no method ${method} here; GET /?wsdl lists all methods`);
     const values = new Values(call);
     if (METHODS[method].isProtected) await demand(method);
     switch (method) {
@@ -112,16 +112,13 @@ export class Methods {
     if (name === '') return Array.from(parameters, ([key, value]) => `${key}=${value}`).join('\n');
     const value = parameters.get(name);
     if (value === undefined)
-      throw new SoapFault(
-        'Client',
-        `there is no parameter ${name} here; an empty name lists those there are`,
-      );
+      throw new SoapFault('Client', `there is no parameter ${name} here; an empty name lists all parameters`);
     return value;
   }
 
   async #checkAccess(name: string, demand: Demand): Promise<Record<string, Value>> {
     if (!isMethod(name))
-      throw new SoapFault('Client', `there is no method ${name} here; GET /?wsdl lists those there are`);
+      throw new SoapFault('Client', `there is no method ${name} here; GET /?wsdl lists all methods`);
     if (METHODS[name].isProtected) await demand(name);
     return {};
   }
@@ -129,10 +126,7 @@ export class Methods {
   #start(): Record<string, Value> {
     const state = this.#source.state();
     if (ENDING.has(state))
-      throw new SoapFault(
-        'Server',
-        `the gateway is in state ${state}; what manages its service starts it again`,
-      );
+      throw new SoapFault('Server', `the gateway is in state ${state}; start it with the service manager`);
     return {};
   }
 
@@ -141,11 +135,11 @@ export class Methods {
     if (!pids.includes(pid))
       throw new SoapFault(
         'Client',
-        `${pid} is no process of this gateway; its processes are ${pids.join(', ')}`,
+        `${pid} is not a process of this gateway; its processes are ${pids.join(', ')}`,
       );
     const signal = signalOf(name);
     if (signal === undefined)
-      throw new SoapFault('Client', `${name} is no signal; give a name such as SIGHUP, or its number`);
+      throw new SoapFault('Client', `${name} is not a signal; give a name such as SIGHUP, or its number`);
     return done(this.#source.signal(pid, signal));
   }
 }
@@ -172,7 +166,7 @@ function signalOf(text: string): NodeJS.Signals | undefined {
 const MOST_INT = 2 ** 31 - 1;
 const MOST_SECONDS = LONGEST_TIMER_MS / 1_000;
 
-/** The values of a call, as the types of the WSDL have them. */
+/** The arguments of a call, converted to the types of the WSDL. */
 class Values {
   readonly #call: Call;
 
@@ -184,7 +178,7 @@ class Values {
     return this.#call.values.get(name) ?? '';
   }
 
-  /** What is left out or empty is 0. */
+  /** A missing or empty value is 0. */
   int(name: string): number {
     const text = this.string(name);
     if (text === '') return 0;
@@ -194,7 +188,7 @@ class Values {
     return value;
   }
 
-  /** Seconds, in milliseconds. */
+  /** Reads seconds and returns milliseconds. */
   seconds(name: string): number {
     const seconds = this.int(name);
     if (seconds < 0 || seconds > MOST_SECONDS)

@@ -3,25 +3,25 @@ import { isPasswordOf } from './password.ts';
 
 export type Verdict =
   | { readonly kind: 'granted'; readonly user: string }
-  /** No credentials, or none that can be read. */
+  /** The request has no credentials, or malformed ones. */
   | { readonly kind: 'absent' }
   | { readonly kind: 'wrong' }
-  /** Too many attempts wait already. */
+  /** Too many attempts are already waiting. */
   | { readonly kind: 'busy' };
 
-// Hashing is slow on purpose. One at a time keeps it to a part of one core and 128 MB, however many ask.
+// Hashing is slow on purpose. One hash at a time limits it to part of one core and 128 MB, whatever the number of attempts.
 const MOST_WAITING = 8;
 
 /**
- * Tells by Basic authentication (RFC 7617) who may change something. Reads the
- * password file at each attempt, so that a changed password holds at once.
+ * Authorizes changes by Basic authentication (RFC 7617). Reads the password file at
+ * each attempt, so that a changed password takes effect at once.
  */
 export class PasswordGate {
   readonly #read: () => readonly PasswordRecord[];
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
-  /** @param read may throw, and then so does {@link check} */
+  /** @param read may throw; {@link check} then rejects with the same error */
   constructor(read: () => readonly PasswordRecord[]) {
     this.#read = read;
   }
@@ -32,7 +32,7 @@ export class PasswordGate {
     if (this.#waiting >= MOST_WAITING) return { kind: 'busy' };
     this.#waiting += 1;
     const attempt = this.#last.then(() => this.#compare(shown));
-    // The next one runs whether or not this one fails.
+    // The next attempt runs whether or not this one fails.
     this.#last = attempt.catch(() => undefined);
     try {
       return (await attempt) ? { kind: 'granted', user: shown.user } : { kind: 'wrong' };
@@ -45,7 +45,7 @@ export class PasswordGate {
     const records = this.#read();
     const record = records.find((one) => one.user === user);
     if (record !== undefined) return isPasswordOf(record, password);
-    // A name that nobody has takes as long as one with a wrong password, and so tells nothing.
+    // An unknown user takes as long as a wrong password, so the duration does not reveal which users exist.
     const [usual] = records;
     if (usual !== undefined) await isPasswordOf(usual, password);
     return false;
@@ -57,7 +57,7 @@ interface Credentials {
   readonly password: string;
 }
 
-// Basic credentials longer than this are no password that somebody typed, and are not hashed.
+// Basic credentials longer than this cannot be a typed password and are not hashed.
 const MOST_BYTES = 1_024;
 
 function credentials(authorization = ''): Credentials | undefined {

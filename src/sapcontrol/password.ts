@@ -1,7 +1,7 @@
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import type { PasswordRecord, ScryptCost } from '../core/password-record.ts';
 
-// One of the settings that OWASP's Password Storage Cheat Sheet calls equal; 32 MB.
+// One of the equivalent settings in OWASP's Password Storage Cheat Sheet; it needs 32 MB.
 const USUAL_COST: ScryptCost = { logN: 15, blockSize: 8, parallelization: 3 };
 
 const SALT_BYTES = 16;
@@ -16,7 +16,7 @@ export async function hashPassword(
   return { user, cost, salt, hash: await derive(password, salt, HASH_BYTES, cost) };
 }
 
-/** Takes as long for a wrong password as for the right one. */
+/** Takes equally long for a wrong and for the right password. */
 export async function isPasswordOf(record: PasswordRecord, password: string): Promise<boolean> {
   const { salt, hash, cost } = record;
   return timingSafeEqual(await derive(password, salt, hash.length, cost), hash);
@@ -24,10 +24,10 @@ export async function isPasswordOf(record: PasswordRecord, password: string): Pr
 
 function derive(password: string, salt: Uint8Array, bytes: number, cost: ScryptCost): Promise<Buffer> {
   const { logN, blockSize: r, parallelization: p } = cost;
-  // Node refuses to go beyond `maxmem`, and its default is just below what the usual cost takes.
+  // Node fails above `maxmem`, and its default is just below the memory that this cost needs.
   const options = { N: 2 ** logN, r, p, maxmem: 2 * 128 * r * 2 ** logN };
   return new Promise((resolve, reject) => {
-    // Terminals and browsers compose accents differently (RFC 7617 §2.1 asks for NFC).
+    // Terminals and browsers compose accents differently (RFC 7617 §2.1 requires NFC).
     scrypt(password.normalize('NFC'), salt, bytes, options, (error, key) => {
       if (error === null) resolve(key);
       else reject(error);

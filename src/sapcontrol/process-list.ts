@@ -7,10 +7,10 @@ export interface Condition {
 }
 
 /**
- * The state as monitors of SAP systems read it. A cluster takes GREEN and YELLOW
- * for running, a load balancer sends new requests to GREEN only: so all that lies
- * between Running and Stopped is YELLOW, and the one is not tempted to fail over
- * while the other drains.
+ * The state as a colour for monitors of SAP systems. A cluster treats GREEN and YELLOW
+ * as running; a load balancer sends new requests to GREEN only. So every state between
+ * Running and Stopped is YELLOW: the cluster does not fail over while the gateway
+ * drains.
  */
 export function conditionOf(state: SapState, liveWorkers: number): Condition {
   switch (state) {
@@ -18,7 +18,7 @@ export function conditionOf(state: SapState, liveWorkers: number): Condition {
     case 'Drifted':
     case 'Isolated':
     case 'Maintenance':
-      // Connections wait in the kernel's queue until a worker is back; nobody answers them before.
+      // Connections wait unanswered in the kernel's queue until a worker is back.
       if (liveWorkers === 0) return { color: 'SAPControl-RED', text: 'No worker' };
       return { color: state === 'Running' ? 'SAPControl-GREEN' : 'SAPControl-YELLOW', text: state };
     case 'Draining':
@@ -40,13 +40,13 @@ export interface OsProcess {
   readonly pid: number;
 }
 
-/** One entry, whatever the number of workers: it is the host that is up or down for a cluster. */
+/** A single entry, whatever the number of workers: for a cluster, the whole host is up or down. */
 export function processList(source: SapControlSource, now: Date): OsProcess[] {
   const { color, text } = conditionOf(source.state(), source.liveWorkers());
   const isThere = color !== 'SAPControl-GRAY';
   return [
     {
-      // What monitors know a Web Dispatcher by.
+      // The name by which monitors recognize a Web Dispatcher.
       name: 'sapwebdisp',
       description: 'Web Dispatcher',
       dispstatus: color,
@@ -58,13 +58,13 @@ export function processList(source: SapControlSource, now: Date): OsProcess[] {
   ];
 }
 
-/** `YYYY MM DD HH:MM:SS` in the zone of the host, as SAP writes times. */
+/** SAP's time format, `YYYY MM DD HH:MM:SS`, in the time zone of the host. */
 export function sapTime(date: Date): string {
   const day = [date.getFullYear(), date.getMonth() + 1, date.getDate()].map(two).join(' ');
   return `${day} ${[date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(':')}`;
 }
 
-/** `H:MM:SS`; hours grow without bound. A clock that was set back counts as no time. */
+/** `H:MM:SS` with unlimited hours; 0 if the clock was set back. */
 export function elapsed(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1_000));
   return `${Math.floor(seconds / 3_600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;

@@ -1,6 +1,6 @@
 import type { GatewayStatus, InstanceStatus, PoolStatus } from '../core/gateway-status.ts';
 
-/** The instances of all pools, as a Web Dispatcher lists its application servers. */
+/** The instances of all pools, in the form in which a Web Dispatcher lists its application servers. */
 export function serverList({ pools }: GatewayStatus): Record<string, string | number>[] {
   return pools.flatMap((pool) => pool.instances.map((instance) => server(pool, instance)));
 }
@@ -12,7 +12,7 @@ function server(pool: PoolStatus, instance: InstanceStatus): Record<string, stri
   const here = { port: portNumber, connections: instance.inFlight };
   const nowhere = { port: 0, connections: 0 };
   const [plain, secure] = isSecure ? [nowhere, here] : [here, nowhere];
-  // What is 0 without a reason is not counted per instance here; /metrics has times and totals.
+  // The constant 0 values are not counted per instance here; /metrics has times and totals.
   return {
     sid: pool.name,
     instance: instance.id,
@@ -40,7 +40,7 @@ function server(pool: PoolStatus, instance: InstanceStatus): Record<string, stri
   };
 }
 
-/** One word for health, enablement and quarantine together, the strongest reason not to send anything first. */
+/** One word for health, enablement and quarantine; the strongest reason against sending requests wins. */
 function serverStatus({ admin, health, quarantined, active }: InstanceStatus): string {
   if (admin === 'disabled') return 'DISABLED';
   if (health !== 'up') return health === 'down' ? 'DOWN' : 'UNKNOWN';

@@ -10,8 +10,8 @@ import { ActRefused } from './source.ts';
 import { wsdl } from './wsdl.ts';
 
 /**
- * Who may call what is protected. `everyone` is for a socket that only its owner
- * can open; without a gate nobody may.
+ * Authorizes the protected methods. `everyone` is for a socket that only its owner can
+ * open; without a gate all calls are refused.
  */
 export type Trust = 'everyone' | PasswordGate | undefined;
 
@@ -21,7 +21,7 @@ export interface SapControlServerOptions {
   readonly logger: Logger;
   /** Keeps a connection open while its answer is being made, see `admin/idle-connections.ts`. */
   readonly keepPendingConnections: (fastify: FastifyInstance) => void;
-  /** Host and port for the WSDL, where a request does not tell by its Host. */
+  /** Host and port for the WSDL if the request has no Host header. */
   readonly authority: string;
 }
 
@@ -30,7 +30,7 @@ const MOST_CONNECTIONS = 100;
 const XML = 'text/xml; charset=utf-8';
 const REALM = 'Basic realm="SAPControl", charset="UTF-8"';
 
-/** HTTP itself stands in the way, not what was asked. */
+/** The problem is in HTTP itself, not in the call. */
 class Refusal extends SoapFault {
   readonly status: number;
 
@@ -41,9 +41,9 @@ class Refusal extends SoapFault {
 }
 
 /**
- * The SAPControl web service on one listener of its own.
+ * The SAPControl web service on its own listener.
  *
- *   POST /…     a method, at any path: clients use `/` and `/SAPControl.cgi`
+ *   POST /…     a method call at any path; clients use `/` and `/SAPControl.cgi`
  *   GET /?wsdl, GET /SAPControl.cgi?wsdl
  */
 export function createSapControlServer(options: SapControlServerOptions): FastifyInstance {
@@ -54,9 +54,9 @@ export function createSapControlServer(options: SapControlServerOptions): Fastif
     requestTimeout: 10_000,
     connectionTimeout: 30_000,
     forceCloseConnections: true,
-    // Who still gets through is told the state, as before.
+    // While the gateway stops, requests on open connections still get the real state instead of a 503.
     return503OnClosing: false,
-    // A path that cannot be decoded is as good as any other.
+    // Any path will do, even one that cannot be decoded.
     rewriteUrl: ({ url = '/', method }) => (method === 'POST' ? '/' : url),
     frameworkErrors: (_error, _request, reply) => notFound(reply),
   });
@@ -91,20 +91,20 @@ function notFound(reply: FastifyReply): void {
   reply.code(404).type('text/plain').send('not found: this port has /?wsdl and takes SOAP by POST\n');
 }
 
-/** Throws where the caller may not call `method`. */
+/** Throws if the caller may not call `method`. */
 async function demand(
   method: MethodName,
   { headers, socket }: FastifyRequest,
   trust: Trust,
   logger: Logger,
 ): Promise<void> {
-  // A browser adds a password that it knows by itself, whosever page it shows.
+  // A browser adds a stored password by itself, to requests of any page.
   if (headers.origin !== undefined) throw new Refusal(403, `${method} is not for pages in a browser`);
   const peer = socket.remoteAddress ?? 'unix socket';
   if (trust === undefined)
     throw new SoapFault(
       'Server',
-      `permission denied: ${method} needs sapcontrol.passwordFile, which this gateway has not, or the Unix socket`,
+      `permission denied: ${method} needs the Unix socket or sapcontrol.passwordFile, which this gateway does not have`,
     );
   const verdict = trust === 'everyone' ? TRUSTED : await trust.check(headers.authorization);
   switch (verdict.kind) {
@@ -127,7 +127,7 @@ function answerError(error: FastifyError | SoapFault, reply: FastifyReply, logge
   const { fault, status } = faultOf(error);
   if (status === 500 && fault.message === FAILED) logger.error({ err: error }, 'sapcontrol call failed');
   if (status === 401) reply.header('www-authenticate', REALM);
-  // Whatever else was under way on this connection cannot be told from the rest of what was not read.
+  // Further requests on this connection cannot be told apart from the unread rest of this one, so it closes.
   if (status === 413) reply.header('connection', 'close');
   reply.code(status).type(XML).send(writeFault(fault));
 }
@@ -142,6 +142,6 @@ function faultOf(error: FastifyError | SoapFault): { fault: SoapFault; status: n
   if (status === 413)
     return { fault: new SoapFault('Client', `a message has at most ${MOST_BYTES} bytes`), status };
   if (status >= 400 && status < 500)
-    return { fault: new SoapFault('Client', 'the request is no HTTP that can be read'), status };
+    return { fault: new SoapFault('Client', 'the request is not valid HTTP'), status };
   return { fault: new SoapFault('Server', FAILED), status: 500 };
 }

@@ -1,6 +1,6 @@
 /**
- * Something that is answered with a SOAP Fault. The text goes to whoever asks, so
- * it names no file and no address.
+ * An error that is answered with a SOAP Fault. The client sees the text, so it
+ * contains no file name and no address.
  */
 export class SoapFault extends Error {
   override readonly name = 'SoapFault';

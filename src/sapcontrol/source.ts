@@ -1,42 +1,42 @@
 import type { GatewayStatus } from '../core/gateway-status.ts';
 import type { ShownState } from '../core/lifecycle.ts';
 
-/** The state of the gateway, all its processes taken together. */
+/** The state of the gateway as a whole. */
 export type SapState = ShownState;
 
 /**
- * What the SAPControl web service tells of the gateway, and has it do.
+ * The gateway as the SAPControl web service sees and controls it.
  *
- * Methods that read return at once: a monitor must not wait for a worker that
- * hangs. Acts resolve once they are begun, not when they are done, and reject
- * with {@link ActRefused} where this gateway cannot do them.
+ * Reads return at once, because a monitor must not wait for a worker that
+ * hangs. Changes resolve when they have begun, not when they are done. They reject
+ * with {@link ActRefused} if this gateway cannot carry them out.
  */
 export interface SapControlSource {
-  /** Who this gateway is among instances of SAP systems. */
+  /** The identity of this gateway among instances of SAP systems. */
   readonly identity: SapIdentity;
-  /** The process that lives as long as the gateway: the supervisor, or the only one. */
+  /** The process that runs as long as the gateway: the supervisor, or the only process. */
   readonly pid: number;
   /** When that process started. */
   readonly startedAt: Date;
-  /** The time of the program that runs: that of its file. */
+  /** The build time of the running program: the modification time of its file. */
   readonly builtAt: Date;
   state(): SapState;
-  /** Of all workers together. */
+  /** The total of all workers. */
   status(): GatewayStatus;
-  /** How many processes are there to carry traffic; where one does everything, 1. */
+  /** The number of processes that carry traffic; 1 for a single-process gateway. */
   liveWorkers(): number;
-  /** All processes of this gateway, that of {@link pid} included. No signal goes to any other. */
+  /** All processes of this gateway, including {@link pid}. Signals go to these only. */
   pids(): readonly number[];
-  /** The configuration in effect, under the names that SAP has for it. */
+  /** The configuration in effect, under SAP's parameter names. */
   parameters(): ReadonlyMap<string, string>;
   /**
-   * Ends the gateway: softly, and hard after `softTimeoutMs`; with 0 hard at once,
+   * Stops the gateway softly, and hard after `softTimeoutMs`; with 0 hard at once,
    * with `undefined` softly within the configured time.
    */
   stop(softTimeoutMs: number | undefined): Promise<void>;
-  /** The same, and a new one takes its place. */
+  /** Stops the gateway in the same way; a new one then starts. */
   restart(softTimeoutMs: number): Promise<void>;
-  /** `pid` is one of {@link pids}. */
+  /** Sends a signal; `pid` is one of {@link pids}. */
   signal(pid: number, signal: NodeJS.Signals): Promise<void>;
 }
 
@@ -49,7 +49,7 @@ export interface SapIdentity {
   readonly hostname: string;
 }
 
-/** This gateway cannot do what was asked. The message says why, and what to do instead. */
+/** This gateway cannot carry out a request. The message gives the reason and the remedy. */
 export class ActRefused extends Error {
   override readonly name = 'ActRefused';
 }

@@ -2,21 +2,21 @@ import { chmod, lstat, mkdtemp, rename, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 
-/** What listens: a server of Node, or of Fastify. */
+/** A server of Node or of Fastify. */
 interface Listening {
   listen(options: { readonly path: string }): Promise<unknown>;
 }
 
 /**
- * Listens on a Unix socket that only its owner can open, and returns what removes
- * it. The socket is bound in a folder that nobody else can enter and moved to its
- * place once its mode is set, so at no moment can it be opened by others. What a
- * dead process left there is replaced; what listens still, or is no socket, is not.
+ * Listens on a Unix socket that only its owner can open, and returns a function that
+ * removes it. The socket is bound in a private directory and moved to its place after
+ * its mode is set, so other users can never open it. It replaces a socket that a dead
+ * process left; it refuses if a process still listens there or the file is no socket.
  */
 export async function listenAtPath(server: Listening, path: string): Promise<() => Promise<void>> {
   await refuseOccupied(path);
   const folder = await mkdtemp(`${path}.`).catch((error: Error) => {
-    throw new Error(`sapcontrol.socket: ${path} cannot be made: ${error.message}; give another path`, {
+    throw new Error(`sapcontrol.socket: ${path} cannot be created: ${error.message}; give another path`, {
       cause: error,
     });
   });
@@ -30,7 +30,7 @@ export async function listenAtPath(server: Listening, path: string): Promise<() 
   }
   const { ino } = await lstat(path);
   return async () => {
-    // By now it may be that of the gateway that takes over.
+    // The file may already belong to the gateway that takes over.
     if ((await inodeOf(path)) === ino) await rm(path, { force: true });
   };
 }
@@ -39,7 +39,7 @@ async function refuseOccupied(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
   if (found === undefined) return;
   if (!found.isSocket())
-    throw new Error(`sapcontrol.socket: ${path} is there and is no socket; remove it or give another path`);
+    throw new Error(`sapcontrol.socket: ${path} exists and is not a socket; remove it or give another path`);
   if (await isAnswered(path))
     throw new Error(
       `sapcontrol.socket: another process listens on ${path}; stop it, or give another instanceNumber or socket`,
@@ -58,7 +58,7 @@ function isAnswered(path: string): Promise<boolean> {
       resolve(answered);
     };
     socket.once('connect', () => end(true));
-    // A socket that somebody else owns may be in use, too.
+    // The socket of another user may be in use too.
     socket.once('error', ({ code }: NodeJS.ErrnoException) => end(code === 'EACCES' || code === 'EAGAIN'));
   });
 }

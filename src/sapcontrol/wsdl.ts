@@ -4,7 +4,7 @@ import { METHODS, STATE_COLORS, STRUCTS } from './message-types.ts';
 
 type Tree = Record<string, unknown>;
 
-/** The description that clients are generated from (WSDL 1.1), with `location` as where the service is. */
+/** The service description (WSDL 1.1) for client generators; `location` is the URL of the service. */
 export function wsdl(location: string): string {
   const methods: [string, Method][] = Object.entries(METHODS);
   return writeXml({

@@ -3,34 +3,34 @@ import { Histogram } from './histogram.ts';
 import type { AnsweredBy, Split } from './split-detector.ts';
 import { SplitDetector } from './split-detector.ts';
 
-/** What simulated agents have seen so far. */
+/** The results of simulated agents so far. */
 export interface AgentStats {
   readonly elapsedMs: number;
-  /** Requests begun. Each ends as an answer, a fault or an error. */
+  /** Requests sent. Each ends as an answer, a fault or an error. */
   readonly requests: number;
   readonly answers: number;
   /** Answers and Faults of connectors, by connector. */
   readonly answersByConnector: Readonly<Record<string, number>>;
-  /** By the gateway's code (`GW_…`), else by fault string. */
+  /** Keyed by the gateway's code (`GW_…`), else by fault string. */
   readonly faults: Readonly<Record<string, number>>;
-  /** Requests without a whole answer, by error code. */
+  /** Requests without a complete answer, by error code. */
   readonly errors: Readonly<Record<string, number>>;
   /** Answers which prove that other bytes, or another user, arrived than were sent. */
   readonly corrupted: number;
   readonly logons: number;
-  /** Logons because the connector did not know the agent any more. */
+  /** Logons because the connector no longer knew the agent. */
   readonly relogons: number;
   readonly logoffs: number;
   /** Logons during which two living connectors answered. */
   readonly splits: number;
-  /** The first few, for the operator to look up. */
+  /** The first few splits, for the operator. */
   readonly splitExamples: readonly Split[];
   /** Moves to another connector that are neither proven splits nor explained by a Fault. */
   readonly undecidedMoves: number;
   readonly loggedOn: number;
-  /** Agents who are logged on, by connector. */
+  /** Agents that are logged on, by connector. */
   readonly agentsByConnector: Readonly<Record<string, number>>;
-  /** Of requests that were answered, with or without a Fault. */
+  /** The latency of answered requests, with or without a Fault. */
   readonly latency: Latencies;
 }
 
@@ -38,18 +38,18 @@ export type AgentEvent =
   | {
       readonly type: 'request';
       readonly agent: string;
-      /** Under which connectors count its deliveries. */
+      /** The id under which connectors count the deliveries of the request. */
       readonly id: string;
       /** Both on the clock of `performance.now()`. */
       readonly begunAt: number;
       readonly endedAt: number;
-      /** The connector that answered, be it with a Fault. */
+      /** The connector that answered, possibly with a Fault. */
       readonly by: AnsweredBy | undefined;
-      /** Where no connector did: the gateway's code, or that of the error. */
+      /** Without an answer from a connector: the gateway's code, or the code of the error. */
       readonly failure: string | undefined;
     }
   | { readonly type: 'logon'; readonly agent: string; readonly at: AnsweredBy; readonly again: boolean }
-  /** The connector at `at` does not know the agent, who was at `from`. */
+  /** The connector at `at` does not know the agent, which was at `from`. */
   | {
       readonly type: 'told';
       readonly agent: string;
@@ -59,10 +59,10 @@ export type AgentEvent =
   | { readonly type: 'split'; readonly agent: string; readonly split: Split };
 
 const MAX_EXAMPLES = 10;
-/** Codes come from answers, so their number is not ours to choose. */
+/** A limit on distinct codes: they come from answers, so their number is not under our control. */
 const MAX_CODES = 100;
 
-/** Where all agents of one run write down what happens to them. */
+/** Collects the results of all agents of one run. */
 export class AgentRecord {
   readonly splits = new SplitDetector();
   readonly #startedAt = performance.now();
@@ -112,9 +112,9 @@ export class AgentRecord {
   }
 
   /**
-   * A connector answered, be it with a Fault.
+   * Records an answer of a connector, possibly a Fault.
    *
-   * @param about the agent whose place this tells; `undefined` where the request named none
+   * @param about the agent whose connector this shows; `undefined` if the request named no agent
    */
   answeredBy(about: string | undefined, by: AnsweredBy, begunAt: number, now: number): void {
     count(this.#answersByConnector, by.connector);
@@ -126,7 +126,7 @@ export class AgentRecord {
     }
   }
 
-  /** The agent was told that he is not logged on. */
+  /** Records that a connector answered "not logged on" to the agent. */
   told(agent: string, at: AnsweredBy): void {
     const from = this.#loggedOn.get(agent);
     this.#loggedOn.delete(agent);
@@ -146,7 +146,7 @@ export class AgentRecord {
     this.#loggedOn.delete(agent);
   }
 
-  /** Where each agent who is logged on is. */
+  /** The connector of each agent that is logged on. */
   places(): ReadonlyMap<string, AnsweredBy> {
     return this.#loggedOn;
   }

@@ -9,42 +9,42 @@ import { SoapClient } from './soap-client.ts';
 import type { AnsweredBy } from './split-detector.ts';
 
 export interface AgentsOptions {
-  /** Where gateways, or connectors, listen. Every agent uses all of them in turn. */
+  /** The URLs of gateways or connectors. Every agent uses all of them in turn. */
   readonly urls: readonly string[];
   /** At most 5,000. */
   readonly agents: number;
-  /** How long they work before they log off; at most a day, a minute by default. */
+  /** How long the agents work before they log off; at most a day, a minute by default. */
   readonly forMs?: number;
-  /** Pieces of work per second and agent; 0.5 by default. */
+  /** Work steps per second and agent; 0.5 by default. */
   readonly ratePerAgent?: number;
   readonly withHeaders?: boolean;
   readonly mixedCase?: boolean;
   readonly bodyBytes?: { readonly min: number; readonly max: number };
   readonly workPerLogon?: number;
-  /** Over how long the first logons are spread; 10 ms per agent by default. */
+  /** The time over which the first logons are spread; 10 ms per agent by default. */
   readonly rampMs?: number;
-  /** For one request; 65 s by default, longer than a gateway takes to say that it gave up. */
+  /** The time limit of one request; 65 s by default, which is longer than a gateway takes to report a timeout. */
   readonly requestTimeoutMs?: number;
-  /** Same seed, same requests in the same order for each agent; their times are real. */
+  /** The same seed gives the same requests in the same order for each agent, but not the same times. */
   readonly seed?: number;
-  /** Agents are called this and a number; `AGENT` by default. Written in upper case. */
+  /** Agent names are this prefix, in upper case, and a number; `AGENT` by default. */
   readonly userPrefix?: string;
-  /** Load is for one's own machine. Set it to aim at another host, deliberately. */
+  /** Allows other hosts than this machine. Off by default, so that load on another host is always deliberate. */
   readonly allowRemote?: boolean;
   readonly signal?: AbortSignal;
-  /** Called as things happen; must not throw. */
+  /** Called on every event; must not throw. */
   readonly onEvent?: (event: AgentEvent) => void;
 }
 
 export interface RunningAgents {
   /** A snapshot; cheap enough for a live display. */
   stats(): AgentStats;
-  /** Where each agent who is logged on is. */
+  /** The connector of each agent that is logged on. */
   places(): ReadonlyMap<string, AnsweredBy>;
-  /** Lets more agents come to work, spread over `rampMs`. Nobody comes once the run has ended. */
+  /** Adds agents, spread over `rampMs`. No effect once the run has ended. */
   join(agents: number, rampMs: number): void;
   /**
-   * Lets the agents log off one after the other, and breaks off what has not
+   * Logs the agents off one after the other, and aborts requests that have not
    * ended 5 s after the last should have: at most 15 s from now.
    */
   stop(): Promise<AgentStats>;
@@ -54,15 +54,15 @@ export interface RunningAgents {
 
 const MAX_AGENTS = 5_000;
 const MAX_FOR_MS = 24 * 3_600_000;
-/** How long the agents may take to log off, from the moment that the last one begins to. */
+/** How long the agents may take to log off, from the moment when the last one begins. */
 const LOG_OFF_MS = 5_000;
-/** All at once, they would be a storm that no working day ends with. */
+/** Logoffs are spread, because a real working day does not end with all of them at once. */
 const LEAVING_MS_PER_AGENT = 5;
 const MAX_LEAVING_MS = 10_000;
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
-/** Throws an `Error` that names the option where one is out of bounds. */
+/** Throws an `Error` that names the option if one is out of bounds. */
 export function startAgents(options: AgentsOptions): RunningAgents {
   const forMs = options.forMs ?? 60_000;
   bounded('agents', options.agents, 1, MAX_AGENTS);
@@ -133,12 +133,12 @@ export function startAgents(options: AgentsOptions): RunningAgents {
 }
 
 function habitsOf(options: AgentsOptions): AgentHabits {
-  if (options.urls.length === 0) throw new Error('urls: at least one is needed');
+  if (options.urls.length === 0) throw new Error('urls: at least one is required');
   const urls = options.urls.map((text) => {
     const url = URL.canParse(text) ? new URL(text) : undefined;
     if (url?.protocol !== 'http:') throw new Error(`urls: ${text} is not an http URL`);
     if (options.allowRemote !== true && !LOOPBACK.test(url.hostname)) {
-      throw new Error(`urls: ${text} is not on this machine; allow remote hosts to mean it`);
+      throw new Error(`urls: ${text} is not on this machine; allow remote hosts if that is intended`);
     }
     return url;
   });

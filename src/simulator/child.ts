@@ -3,27 +3,27 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 export interface ChildOptions {
-  /** Program and its first arguments. */
+  /** The program and its first arguments. */
   readonly program: readonly string[];
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /**
-   * `tied`: ends itself when this process is gone, by way of an IPC channel.
-   * `group`: in a process group of its own, so that its children end with it.
+   * `tied`: it ends itself when this process is gone, which it notices by an IPC channel.
+   * `group`: it runs in its own process group, so that its children end with it.
    */
   readonly bond: 'tied' | 'group';
   readonly onLine: (line: string) => void;
 }
 
-/** What a child wrote last to stderr, for the message when it fails. */
+/** The length of the stderr tail that a failure message quotes. */
 const MAX_STDERR = 4_000;
 
-/** A child process whose output is read by lines and whose end can be waited for. */
+/** A child process with line-based output and a promise for its end. */
 export class Child {
   readonly #child: ChildProcess;
   readonly #group: boolean;
   #stderr = '';
-  /** Resolves when it has ended, whoever ended it. */
+  /** Resolves when the process has ended, for whatever reason. */
   readonly exited: Promise<void>;
 
   constructor(options: ChildOptions) {
@@ -39,7 +39,7 @@ export class Child {
     });
     this.exited = new Promise((resolve) => {
       this.#child.once('exit', () => resolve());
-      // Could not be started at all: there will be no exit.
+      // A process that never started emits no exit event.
       this.#child.once('error', (error) => {
         this.#stderr += error.message;
         resolve();
@@ -51,7 +51,7 @@ export class Child {
     if (this.#child.stdout !== null) createInterface(this.#child.stdout).on('line', options.onLine);
   }
 
-  /** Of a child that was started; 0 where that failed. */
+  /** 0 if the process could not be started. */
   get pid(): number {
     return this.#child.pid ?? 0;
   }
@@ -60,7 +60,7 @@ export class Child {
     return this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined;
   }
 
-  /** Why it ended, in words. */
+  /** A text that says why the process ended. */
   get reason(): string {
     const how = this.#child.signalCode ?? `exit code ${this.#child.exitCode}`;
     return `${how}${this.#stderr === '' ? '' : `: ${this.#stderr.trim()}`}`;
@@ -71,17 +71,17 @@ export class Child {
     try {
       process.kill(this.#group ? -this.pid : this.pid, name);
     } catch {
-      // It ended between the look and the signal.
+      // The process ended between the check and the signal.
     }
   }
 
-  /** SIGKILL, to its whole group where it has one. */
+  /** Sends SIGKILL, to the whole group if the process has its own. */
   async kill(): Promise<void> {
     this.signal('SIGKILL');
     await this.exited;
   }
 
-  /** SIGTERM, and SIGKILL after `graceMs`. */
+  /** Sends SIGTERM, and SIGKILL after `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     if (this.ended) return;
     process.kill(this.pid, 'SIGTERM');
@@ -91,9 +91,9 @@ export class Child {
   }
 
   /**
-   * Resolves with what `ready` gives.
+   * Resolves with the first result of `ready`.
    *
-   * Rejects, and has killed the child, when it ended before or took longer than `withinMs`.
+   * Rejects if the child ends before, or kills it and rejects if it takes longer than `withinMs`.
    */
   async until<T>(ready: Promise<T>, withinMs: number, what: string): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
@@ -103,7 +103,7 @@ export class Child {
     const gone = this.exited.then(() => {
       throw new Error(`${what} ended: ${this.reason}`);
     });
-    // One of the three settles first; the others are then nobody's concern.
+    // One of the three settles first; ignore the others then.
     gone.catch(() => undefined);
     try {
       return await Promise.race([ready, late, gone]);

@@ -10,54 +10,54 @@ import { Deliveries } from './deliveries.ts';
 export interface ConnectorProcessOptions {
   readonly name: string;
   readonly port?: number;
-  /** Where it listens; 127.0.0.1 by default. */
+  /** The address on which it listens; 127.0.0.1 by default. */
   readonly host?: string;
-  /** Takes the place of `node dist/main.js`. */
+  /** Replaces `node dist/main.js`. */
   readonly program?: readonly string[];
 }
 
-/** A request whose header arrived. */
+/** A request of which the header arrived. */
 export interface Arrived {
   readonly id: string;
-  /** On the clock of this process's `performance.now()`. */
+  /** The time by this process's `performance.now()`. */
   readonly at: number;
-  /** The life of the connector. */
+  /** The incarnation of the connector. */
   readonly incarnation: string;
 }
 
-/** A simulated connector as a process of its own, so that its death is a real one. */
+/** A simulated connector in its own process, so that it can really crash. */
 export interface ConnectorProcess {
   readonly name: string;
   readonly url: string;
   readonly port: number;
-  /** Of the present life, or the last one. */
+  /** The pid of the current process, or of the last one. */
   readonly pid: number;
-  /** SIGKILL; resolves when the process is gone. */
+  /** Sends SIGKILL; resolves when the process has ended. */
   kill(): Promise<void>;
-  /** SIGSTOP: connections are still accepted, by the kernel, and nothing is answered. */
+  /** Sends SIGSTOP: the kernel still accepts connections, but nothing answers. */
   stop(): void;
-  /** SIGCONT, after {@link stop}. */
+  /** Sends SIGCONT, after {@link stop}. */
   cont(): void;
-  /** A new life on the same port, after {@link kill} or instead of it. */
+  /** Starts a new process on the same port, after {@link kill} or instead of it. */
   restart(): Promise<void>;
-  /** Everything that arrived, over all lives, also while it is dead. */
+  /** Counts of all requests that arrived, over all incarnations. Works even while no process runs. */
   deliveries(): Promise<DeliveryReport>;
-  /** The same one by one, the earliest first. */
+  /** All requests that arrived, one by one, earliest first. */
   arrivals(): Promise<Arrived[]>;
   /** Kills the process and removes its files. */
   close(): Promise<void>;
-  /** The same without waiting, for when this process must end at once. */
+  /** Does the same without waiting, for when this process must end at once. */
   abandon(): void;
 }
 
-/** Tells the child where to write its deliveries. Not an option of the command, being of no use there. */
+/** The variable with the file for the child's deliveries. Not a command option, because users have no need for it. */
 export const JOURNAL_VARIABLE = 'ICI_SIMULATOR_JOURNAL';
 
 const READY_WITHIN_MS = 15_000;
-/** One test's or one demo's worth. */
+/** Enough for one test or one demo. */
 const MAX_DELIVERIES = 2_000_000;
 
-/** The process ends itself when this one ends, however that happens. */
+/** The child process ends itself when this one ends, for whatever reason. */
 export async function startConnectorProcess(options: ConnectorProcessOptions): Promise<ConnectorProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'ici-simulator-'));
   const journal = join(directory, 'deliveries');
@@ -139,7 +139,7 @@ interface JournalLine {
   readonly id: string;
 }
 
-/** Also right while it is being written: an unfinished last line is left out. */
+/** Correct even while the child writes the file: ignores an unfinished last line. */
 async function readJournal(path: string): Promise<JournalLine[]> {
   const text = await readFile(path, 'utf8');
   const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');

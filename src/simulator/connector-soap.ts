@@ -2,14 +2,14 @@ import type { Session, Sessions } from './sessions.ts';
 import type { Message, Parameters } from './wire.ts';
 import { LOGGED_OFF, mediaTypeOf, UNKNOWN_SESSION, writeFault, writeMessage } from './wire.ts';
 
-/** One SOAP request, as the connector read it. */
+/** One SOAP request, as the connector parsed it. */
 export interface SoapCall {
   readonly message: Message;
-  /** From the `soapuser` header, else from the body; `''` where neither names one. */
+  /** From the `soapuser` header, else from the body; `''` if neither has one. */
   readonly user: string;
   /** The `WS_SESSION_ID` cookie, or `''`. */
   readonly sessionId: string;
-  /** SHA-256 of the body as it arrived, in hex. */
+  /** The SHA-256 of the body as received, in hex. */
   readonly sha256: string;
 }
 
@@ -24,7 +24,7 @@ export interface ConnectorIdentity {
   readonly incarnation: string;
 }
 
-/** What an agent may send before it is logged on. */
+/** The methods that an agent may call before it is logged on. */
 const WITHOUT_SESSION: ReadonlySet<string> = new Set([
   'exchangeProductInformation',
   'getAttributes',
@@ -34,9 +34,9 @@ const WITHOUT_SESSION: ReadonlySet<string> = new Set([
 /**
  * Answers one SOAP request and changes the sessions accordingly.
  *
- * An agent who is not logged on here gets a Fault, as from a real connector that
- * has never heard of him: that is how a misrouted request shows. Every answer
- * says who gave it and what arrived.
+ * An agent that is not logged on here gets a Fault, as from a real connector that does
+ * not know the agent. This reveals a misrouted request. Every answer names the
+ * connector and describes what arrived.
  */
 export function answerSoap(sessions: Sessions, call: SoapCall, self: ConnectorIdentity): SoapReply {
   const { method, version } = call.message;
@@ -55,7 +55,7 @@ export function answerSoap(sessions: Sessions, call: SoapCall, self: ConnectorId
   };
 }
 
-/** Returns what goes into the answer, or the string of a Fault. */
+/** Returns the parameters of the answer, or the string of a Fault. */
 function perform(sessions: Sessions, session: Session | undefined, call: SoapCall): Parameters | string {
   const { message } = call;
   switch (message.method) {
@@ -95,7 +95,7 @@ function perform(sessions: Sessions, session: Session | undefined, call: SoapCal
     case 'getPresence':
       return [['users', sessions.users()]];
     default:
-      // setCurrentQueues, setAttachedData, makeCall and whatever else an agent's work consists of.
+      // setCurrentQueues, setAttachedData, makeCall and all other methods of an agent's work.
       return [['result', 'OK']];
   }
 }

@@ -27,26 +27,26 @@ export interface ConnectorOptions {
   readonly name: string;
   readonly host?: string;
   readonly port?: number;
-  /** Before every SOAP answer. */
+  /** The delay before every SOAP answer. */
   readonly latencyMs?: number;
-  /** A larger body is answered 413; 100 MiB by default. */
+  /** A larger body gets status 413; 100 MiB by default. */
   readonly maxBodyBytes?: number;
-  /** Ids that are counted before the oldest is forgotten; 200,000 by default. */
+  /** The number of ids to count before the oldest is forgotten; 200,000 by default. */
   readonly maxDeliveries?: number;
   /**
-   * Appends a line per header and per body to this file, so that the count survives a SIGKILL: what it was, when by the
+   * Appends a line per header and per body to this file, so that the count survives a SIGKILL: the kind, the time by the
    * host's monotonic clock in ms, the incarnation, and the id.
    */
   readonly journal?: string;
-  /** Decides for a misbehaviour with a probability; `Math.random` by default. */
+  /** The random source for a misbehaviour with a probability; `Math.random` by default. */
   readonly random?: Random;
   readonly log?: (line: string) => void;
 }
 
-/** A connector instance that keeps its agents in memory, as a real one does, and misbehaves on request. */
+/** A connector instance that keeps its agents in memory, like a real one, and misbehaves on request. */
 export interface SimulatedConnector {
   readonly name: string;
-  /** One life: made anew at every start. */
+  /** The id of this incarnation; new at every start. */
   readonly incarnation: string;
   readonly startedAt: string;
   readonly host: string;
@@ -56,17 +56,17 @@ export interface SimulatedConnector {
   /** TCP connections accepted so far. */
   readonly connections: number;
   sessions(): readonly Session[];
-  /** Resolves once it is in effect: for `refuse`, when nothing listens any more. */
+  /** Resolves once the behaviour is in effect: for `refuse`, when nothing listens any more. */
   behave(behaviour: Behaviour): Promise<void>;
   /** Ends every connection, answered or not. */
   close(): Promise<void>;
 }
 
-/** Above any backlog a kernel grants by default: SAP opens a connection per request. */
+/** Larger than the default backlog of any kernel, because SAP opens a connection per request. */
 const BACKLOG = 4096;
 const MAX_CONNECTIONS = 10_000;
 const MAX_BODY_BYTES = 100 * 1024 * 1024;
-/** Longer than a proxy in front keeps idle connections, so that the proxy ends them. */
+/** Longer than a proxy in front keeps idle connections, so that the proxy closes them first. */
 const KEEP_ALIVE_MS = 65_000;
 
 export async function startConnector(options: ConnectorOptions): Promise<SimulatedConnector> {
@@ -144,14 +144,14 @@ class Connector implements SimulatedConnector {
     if (behaviour.mode !== 'normal' && behaviour.forMs !== undefined) {
       this.#backToNormal = setTimeout(() => {
         this.behave(NORMAL).catch((error: unknown) => {
-          // Someone else took the port meanwhile; the connector goes on refusing, as it was told to.
+          // Another process took the port meanwhile; the connector keeps refusing connections.
           this.#log(`${this.name}: cannot listen again: ${String(error)}`);
         });
       }, behaviour.forMs);
       this.#backToNormal.unref();
     }
     if (behaviour.mode === 'refuse') {
-      // Ends idle connections too; those with a request in progress end after its answer.
+      // This also closes idle connections; a connection with a pending request closes after its answer.
       if (this.#server.listening) this.#server.close();
     } else if (!this.#server.listening) {
       await this.listen(this.port);
@@ -234,7 +234,7 @@ class Connector implements SimulatedConnector {
     }
   }
 
-  /** Answers, or does what the misbehaviour in force says instead. */
+  /** Answers the request, or applies the current misbehaviour instead. */
   #act(
     target: Exclude<Target, 'all'>,
     response: ServerResponse,
@@ -250,7 +250,7 @@ class Connector implements SimulatedConnector {
       case 'slow':
         this.#later(behaviour.ms ?? 1_000, () => this.#send(response, reply()));
         return;
-      // These three have acted on the request when they fail: the worst that a proxy can meet.
+      // These three fail after they have carried out the request: the worst case for a proxy.
       case 'reset':
         reply();
         socket?.resetAndDestroy();
@@ -298,7 +298,7 @@ class Connector implements SimulatedConnector {
     request.once('end', () => {
       done(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks));
     });
-    // A client that leaves has nothing to be told.
+    // A client that has disconnected needs no answer.
     request.on('error', () => undefined);
   }
 
@@ -332,7 +332,7 @@ class Connector implements SimulatedConnector {
     return bytes;
   }
 
-  /** The ids a request is counted under: the client's own, and the one the proxy gave it. */
+  /** The ids under which a request is counted: the client's own and the one from the proxy. */
   #idsOf(request: IncomingMessage): string[] {
     const own = request.headers[DELIVERY_HEADER];
     const given = request.headers['x-request-id'];
@@ -342,7 +342,7 @@ class Connector implements SimulatedConnector {
     return ids;
   }
 
-  /** Synchronous on purpose: what the kernel has, a SIGKILL cannot take back. */
+  /** Synchronous on purpose: data that the kernel holds survives a SIGKILL. */
   #note(event: 'header' | 'body', ids: readonly string[]): void {
     if (this.#journal === undefined) return;
     const at = (Number(process.hrtime.bigint()) / 1e6).toFixed(3);

@@ -2,16 +2,16 @@ import { LRUCache } from 'lru-cache';
 
 /** How often a connector received one id. */
 export interface Delivery {
-  /** Request headers that arrived with it. */
+  /** Request headers that arrived with this id. */
   readonly started: number;
   /** Request bodies that arrived completely. */
   readonly completed: number;
 }
 
 export interface DeliveryReport {
-  /** Requests whose header arrived, whether or not they bore an id. */
+  /** Requests of which the header arrived, with or without an id. */
   readonly total: number;
-  /** Requests whose body arrived completely. */
+  /** Requests of which the body arrived completely. */
   readonly completed: number;
   /** Ids that arrived more than once. */
   readonly duplicates: string[];
@@ -19,14 +19,14 @@ export interface DeliveryReport {
 }
 
 /**
- * Counts what arrived, by id. Headers and bodies are counted apart, because a
- * request of which only the header came twice was sent twice all the same.
+ * Counts requests by id. It counts headers and bodies separately, because a
+ * request of which only the header arrived twice was still sent twice.
  *
- * Bounded: the oldest ids are forgotten. Duplicates, once seen, are kept.
+ * Bounded: it forgets the oldest ids, but keeps duplicates once seen.
  */
 export class Deliveries {
   readonly #limit: number;
-  // A Map would be walked past all that was deleted from it to find the oldest.
+  // To find its oldest entry, a Map would have to skip all deleted ones.
   readonly #counts: LRUCache<string, { started: number; completed: number }>;
   readonly #duplicates = new Set<string>();
   #total = 0;
@@ -37,7 +37,7 @@ export class Deliveries {
     this.#counts = new LRUCache({ max: limit });
   }
 
-  /** The header of a request arrived, bearing these ids. */
+  /** Records the header of a request with these ids. */
   started(ids: readonly string[]): void {
     this.#total += 1;
     for (const id of ids) {
@@ -51,7 +51,7 @@ export class Deliveries {
     }
   }
 
-  /** The body of that request arrived completely. */
+  /** Records the complete body of a request with these ids. */
   completed(ids: readonly string[]): void {
     this.#completed += 1;
     for (const id of ids) {

@@ -10,17 +10,17 @@ import { startGatewayProcess } from './gateway-process.ts';
 export interface DemoStage {
   readonly connectors: readonly ConnectorProcess[];
   readonly gateway: GatewayProcess;
-  /** What reached the connectors, over all of them and all their lives. */
+  /** The requests that reached the connectors, over all connectors and incarnations. */
   deliveries(): Promise<{ delivered: number; duplicates: string[] }>;
   /** Ends every process and removes every file. */
   close(): Promise<void>;
-  /** The same at once and without waiting, for when this process must end. */
+  /** Does the same without waiting, for when this process must end at once. */
   abandon(): void;
 }
 
 const NAMES = ['a', 'b', 'c'];
 
-/** Leaves nothing behind when it rejects, which it does soon after the signal is aborted. */
+/** Starts the processes of a demo. Rejects soon after the signal aborts; if it rejects, it leaves nothing behind. */
 export async function setStage(program?: readonly string[], signal?: AbortSignal): Promise<DemoStage> {
   const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-demo-'));
   const connectors: ConnectorProcess[] = [];

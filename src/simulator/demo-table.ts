@@ -2,7 +2,7 @@ import type { AgentStats } from './agent-stats.ts';
 import type { GatewayReport } from './gateway-process.ts';
 import type { LiveScreen } from './live-screen.ts';
 
-/** What the demo shows at one moment. */
+/** The data of the demo's display at one moment. */
 export interface DemoMoment {
   readonly seconds: number;
   readonly connectors: readonly { readonly name: string; readonly alive: boolean }[];
@@ -37,7 +37,7 @@ export function demoTable(moment: DemoMoment, screen: LiveScreen): string[] {
   ];
 }
 
-/** The same in one line, for where there is no terminal. */
+/** The same in one line, for output that is not a terminal. */
 export function demoLine(moment: DemoMoment): string {
   const { stats, gateway } = moment;
   const agents = moment.connectors

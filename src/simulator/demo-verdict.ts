@@ -1,25 +1,25 @@
 import type { AgentStats } from './agent-stats.ts';
 import type { Outage } from './demo-watch.ts';
 
-/** Everything that was measured in one demo. */
+/** All measurements of one demo. */
 export interface DemoMeasures {
   readonly agents: AgentStats;
   readonly outages: readonly Outage[];
-  /** Requests that reached a connector, by header. */
+  /** Requests of which the header reached a connector. */
   readonly delivered: number;
-  /** Ids that reached connectors more than once, over all connectors and lives. */
+  /** Ids that reached connectors more than once, over all connectors and incarnations. */
   readonly duplicates: readonly string[];
-  /** The gateway ended although nobody stopped it: why. */
+  /** Why the gateway ended, if it ended unexpectedly. */
   readonly gatewayDied: string | undefined;
 }
 
 export interface Verdict {
   readonly kept: boolean;
-  /** What happened, and what was promised, in plain words. */
+  /** The result in plain words, next to the promise. */
   readonly lines: readonly { readonly good: boolean; readonly text: string }[];
 }
 
-/** Agents of a killed connector must be back within this: detection, a logon, and room for a busy machine. */
+/** Agents of a killed connector must be logged on again within this time: detection, a logon, and room for a busy machine. */
 export const BACK_WITHIN_MS = 10_000;
 
 export function judge(measures: DemoMeasures): Verdict {

@@ -2,20 +2,20 @@ import type { AgentEvent } from './agent-stats.ts';
 import type { AnsweredBy } from './split-detector.ts';
 import { placeKey } from './split-detector.ts';
 
-/** What the death of one connector came to. */
+/** The effects of one connector's crash. */
 export interface Outage {
   readonly connector: string;
-  /** Agents who were logged on there. */
+  /** Agents that were logged on there. */
   readonly agents: number;
-  /** Those who are logged on again, by connector. */
+  /** The agents of these that are logged on again, by connector. */
   readonly backAt: Readonly<Record<string, number>>;
-  /** From the kill until the last of them was back, as far as they are. */
+  /** From the kill until the last agent so far was logged on again. */
   readonly withinMs: number;
-  /** Agents of other connectors who had to log on again meanwhile. */
+  /** Agents of other connectors that had to log on again meanwhile. */
   readonly disturbed: number;
-  /** From its new start until the gateway called it up; `undefined` while it did not. */
+  /** From its restart until the gateway reported it up; `undefined` until then. */
   readonly upAgainMs: number | undefined;
-  /** Agents who logged on for the first time after it was up again, by connector. */
+  /** Agents that logged on for the first time after it was up again, by connector. */
   readonly newcomers: Readonly<Record<string, number>>;
 }
 
@@ -33,8 +33,8 @@ export class OutageWatch {
   #upAgainMs: number | undefined;
 
   /**
-   * @param victim the connector in the life that ends
-   * @param places where each agent is, right before the kill
+   * @param victim the connector in the incarnation that ends
+   * @param places the connector of each agent right before the kill
    */
   constructor(victim: AnsweredBy, places: ReadonlyMap<string, AnsweredBy>, killedAt: number) {
     this.#connector = victim.connector;

@@ -2,32 +2,32 @@ import { MAIN } from '../package.ts';
 import { Child } from './child.ts';
 
 export interface GatewayProcessOptions {
-  /** Arguments of `start`, without the two addresses, which are always on free ports of this machine. */
+  /** Arguments of `start`, without the two addresses: these always use free ports of this machine. */
   readonly args: readonly string[];
-  /** Takes the place of `node dist/main.js`. */
+  /** Replaces `node dist/main.js`. */
   readonly program?: readonly string[];
-  /** Breaks off the start. Of no effect once the gateway is ready. */
+  /** Aborts the start. No effect once the gateway is ready. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A gateway as a process of its own. */
+/** A gateway in its own process. */
 export interface GatewayProcess {
-  /** Where SAP connects. */
+  /** The URL for SAP. */
   readonly url: string;
-  /** Where operators connect. */
+  /** The URL for operators. */
   readonly adminUrl: string;
-  /** Resolves, with why, when it has ended although nobody stopped it. */
+  /** Resolves with the reason if the gateway has ended unexpectedly. */
   readonly died: Promise<string>;
-  /** SIGTERM, and SIGKILL to the whole group after some seconds. */
+  /** Sends SIGTERM, and SIGKILL to the whole group after some seconds. */
   stop(): Promise<void>;
-  /** SIGKILL at once, without waiting: for when this process itself must end. */
+  /** Sends SIGKILL without waiting, for when this process itself must end. */
   abandon(): void;
 }
 
 const READY_WITHIN_MS = 20_000;
 const STOP_GRACE_MS = 5_000;
 
-/** Starts a gateway, and resolves when it is ready to take traffic. */
+/** Starts a gateway. Resolves when it is ready for traffic. */
 export async function startGatewayProcess(options: GatewayProcessOptions): Promise<GatewayProcess> {
   let stopped = false;
   const addresses: { data?: string; admin?: string } = {};
@@ -48,7 +48,7 @@ export async function startGatewayProcess(options: GatewayProcessOptions): Promi
       if (data !== undefined && admin !== undefined) known({ data, admin });
     },
   });
-  // Gives up when the child did: `until` kills it then.
+  // Killing the child makes `until` reject.
   const ready = listening.then(async (both) => {
     while (!child.ended && !(await isReady(both.admin))) {
       await new Promise<void>((resolve) => {
@@ -73,7 +73,7 @@ export async function startGatewayProcess(options: GatewayProcessOptions): Promi
     stop: async () => {
       stopped = true;
       await child.stop(STOP_GRACE_MS);
-      // What its own shutdown may have left of the group.
+      // Kill group members that its own shutdown may have left.
       child.signal('SIGKILL');
     },
     abandon: () => {
@@ -96,15 +96,15 @@ async function isReady(adminUrl: string): Promise<boolean> {
   return (await get(`${adminUrl}/readyz`)) !== undefined;
 }
 
-/** What the demo shows of the gateway; empty where the gateway did not tell. */
+/** The gateway's part of the demo's display; empty if the gateway did not answer. */
 export interface GatewayReport {
   /** Health by instance. */
   readonly health: ReadonlyMap<string, string>;
-  /** Requests by decision, since its start. */
+  /** Requests by decision, since the start of the gateway. */
   readonly decisions: ReadonlyMap<string, number>;
 }
 
-/** Asks the admin listener. Never rejects: a display must not fail because its source does. */
+/** Reads the admin API. Never rejects: a display must not fail with its source. */
 export async function observeGateway(adminUrl: string): Promise<GatewayReport> {
   const [status, metrics] = await Promise.all([get(`${adminUrl}/status`), get(`${adminUrl}/metrics`)]);
   return { health: healthIn(status ?? '{}'), decisions: decisionsIn(metrics ?? '') };

@@ -1,7 +1,7 @@
 /** Buckets grow by this factor, so a quantile is at most 5 % above the true value. */
 const GROWTH = 1.05;
 const SMALLEST_MS = 0.05;
-/** Up to ten minutes, the longest time anything here waits. */
+/** Up to ten minutes, the longest wait in the simulators. */
 const BUCKETS = Math.ceil(Math.log(600_000 / SMALLEST_MS) / Math.log(GROWTH)) + 1;
 
 export interface Latencies {
@@ -12,7 +12,7 @@ export interface Latencies {
   readonly maxMs: number;
 }
 
-/** Durations in buckets of equal relative width: fixed memory, whatever is recorded. */
+/** Durations in buckets of equal relative width, with fixed memory for any number of values. */
 export class Histogram {
   readonly #buckets = new Uint32Array(BUCKETS);
   #count = 0;
@@ -26,7 +26,7 @@ export class Histogram {
     if (ms > this.#max) this.#max = ms;
   }
 
-  /** The smallest bucket boundary that at least this share of the durations does not exceed. */
+  /** The smallest bucket bound that is not exceeded by at least this share of the durations. */
   quantile(share: number): number {
     const wanted = Math.ceil(share * this.#count);
     let seen = 0;

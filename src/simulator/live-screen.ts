@@ -1,4 +1,4 @@
-/** The part of a terminal, or of whatever stdout is, that is used here. */
+/** The part of stdout that is used here; stdout may be a terminal or not. */
 export interface Output {
   readonly isTTY?: boolean;
   write(text: string): unknown;
@@ -20,8 +20,8 @@ const NO_WRAP = '\u001b[?7l';
 const WRAP = '\u001b[?7h';
 
 /**
- * Lines that stay, and below them, on a terminal, a block that is drawn over and
- * over. Without a terminal only the lines that stay are written, without colours.
+ * Permanent lines and, on a terminal, a block below them that is redrawn in place.
+ * Without a terminal it writes only the permanent lines, without colours.
  */
 export class LiveScreen {
   readonly live: boolean;
@@ -42,7 +42,7 @@ export class LiveScreen {
     return this.#colours ? `\u001b[${CODES[colour]}m${text}\u001b[0m` : text;
   }
 
-  /** Writes a line that stays, above the block. */
+  /** Writes a permanent line above the block. */
   line(text: string): void {
     const block = this.#block;
     this.#erase();
@@ -50,7 +50,7 @@ export class LiveScreen {
     if (block.length > 0) this.frame(block);
   }
 
-  /** Draws the block anew. Does nothing without a terminal. */
+  /** Redraws the block. Does nothing without a terminal. */
   frame(lines: readonly string[]): void {
     if (!this.live) return;
     if (!this.#opened) {
@@ -63,7 +63,7 @@ export class LiveScreen {
     this.#block = lines;
   }
 
-  /** Removes the block and gives the terminal back as it was. */
+  /** Removes the block and restores the terminal. */
   close(): void {
     this.#erase();
     if (!this.#opened) return;

@@ -1,5 +1,5 @@
 /**
- * What a connector can do wrong.
+ * The misbehaviours of a simulated connector.
  *
  * - `hang`: accepts, reads and never answers
  * - `slow`: answers after `ms`
@@ -28,22 +28,22 @@ export type Target = (typeof TARGETS)[number];
 
 export interface Behaviour {
   readonly mode: Mode;
-  /** How long `slow` waits. */
+  /** The delay of `slow`. */
   readonly ms?: number;
-  /** Which requests it applies to; `all` by default. `/sim/…` always answers. */
+  /** The requests to which it applies; `all` by default. `/sim/…` always answers. */
   readonly appliesTo?: Target;
   /** Back to `normal` after this many milliseconds. */
   readonly forMs?: number;
-  /** Share of the requests it applies to, from 0 to 1; 1 by default. */
+  /** The share of requests to which it applies, from 0 to 1; 1 by default. */
   readonly probability?: number;
 }
 
 export const NORMAL: Behaviour = Object.freeze({ mode: 'normal' });
 
-/** Longest wait that can be asked for; the simulators are bounded in time. */
+/** The longest delay that can be requested, because the simulators limit every wait. */
 const MAX_MS = 10 * 60_000;
 
-/** Reads what was posted to `/sim/behave`. Throws an `Error` that names what is wrong. */
+/** Parses the body of a POST to `/sim/behave`. Throws an `Error` that names the problem. */
 export function parseBehaviour(json: string): Behaviour {
   let value: unknown;
   try {

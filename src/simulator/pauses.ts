@@ -1,9 +1,9 @@
-/** Waits that can all be cut short at once. */
+/** Waits that can all be ended at once. */
 export class Pauses {
   readonly #waiting = new Map<NodeJS.Timeout, () => void>();
   #ended = false;
 
-  /** Resolves after `ms`, or when {@link end} was called; at once where it was called before. */
+  /** Resolves after `ms` or when {@link end} is called; at once if it was called before. */
   pause(ms: number): Promise<void> {
     if (this.#ended) return Promise.resolve();
     return new Promise((resolve) => {

@@ -2,8 +2,8 @@
 export type Random = () => number;
 
 /**
- * The mulberry32 generator: 32 bits of state, enough to vary traffic, the same
- * for the same seed. Not for secrets.
+ * The mulberry32 generator: 32 bits of state, enough to vary traffic, and the same
+ * sequence for the same seed. Not for secrets.
  */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0;

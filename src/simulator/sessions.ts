@@ -1,4 +1,4 @@
-/** One agent as a connector knows it. */
+/** A connector's record of one agent. */
 export interface Session {
   readonly user: string;
   /** The value of `WS_SESSION_ID` at logon; `''` on systems that do not send it. */
@@ -10,13 +10,13 @@ export interface Session {
   readonly subscriptions: Map<string, string>;
 }
 
-/** More is a mistake of the caller: a connector serves some hundreds of agents. */
+/** More sessions point to an error of the caller: a connector serves some hundreds of agents. */
 const MAX_SESSIONS = 20_000;
 const MAX_SUBSCRIPTIONS = 32;
 
 /**
- * The agents who are logged on at one connector. In memory only: what is not
- * here, no other connector knows, and a restart forgets it.
+ * The agents that are logged on at one connector. In memory only: no other connector
+ * knows them, and a restart forgets them.
  */
 export class Sessions {
   readonly #byUser = new Map<string, Session>();
@@ -25,7 +25,7 @@ export class Sessions {
     return this.#byUser.size;
   }
 
-  /** By user, or where the request names none, by session id. */
+  /** Keyed by user, or by session id if the request names no user. */
   find(user: string, sessionId: string): Session | undefined {
     if (user !== '') return this.#byUser.get(canonical(user));
     if (sessionId === '') return undefined;
@@ -39,7 +39,7 @@ export class Sessions {
    * Logs an agent on. Another session id than before is a new logon: the old
    * subscriptions end with the old session.
    *
-   * Returns `undefined` where the connector is full.
+   * Returns `undefined` if the connector is full.
    */
   subscribe(user: string, sessionId: string, appId: string, appUrl: string): Session | undefined {
     const key = canonical(user);

@@ -21,28 +21,28 @@ import {
   writeMessage,
 } from './wire.ts';
 
-/** How an agent behaves; the same for all agents of a run. */
+/** The behaviour of an agent, which is the same for all agents of a run. */
 export interface AgentHabits {
   readonly urls: readonly URL[];
-  /** Pieces of work per second, on average; one in five is two requests at the same moment. */
+  /** Work steps per second, on average; one in five consists of two simultaneous requests. */
   readonly ratePerAgent: number;
   /** With SAP Note 1640673: user and session in the HTTP header. Without: the user in the body only. */
   readonly withHeaders: boolean;
   /** Writes the user name in random letter case, as different parts of SAP may. */
   readonly mixedCase: boolean;
-  /** Size of the attached data. */
+  /** The size of the attached data. */
   readonly bodyBytes: { readonly min: number; readonly max: number };
-  /** Pieces of work after which the agent logs off and on again; endless by default. */
+  /** Work steps after which the agent logs off and on again; unlimited by default. */
   readonly workPerLogon: number;
 }
 
 type Outcome = 'ok' | 'told' | 'failed';
 
-/** After a logon that failed: long enough not to storm, short enough that a failover is seen to end. */
+/** The pause after a failed logon: long enough to avoid a storm, short enough to notice the end of a failover. */
 const RETRY_LOGON_MS = 250;
 const PARALLEL_SHARE = 0.2;
 
-/** One agent at work: logs on, works, logs on again when told to, and logs off. */
+/** One working agent: it logs on, works, logs on again when a connector requires it, and logs off. */
 export class SoapAgent {
   readonly user: string;
   readonly #habits: AgentHabits;
@@ -56,7 +56,7 @@ export class SoapAgent {
   #requests = 0;
   #loggedOn = false;
 
-  /** @param run makes delivery ids of this run unlike those of any other */
+  /** @param run makes the delivery ids of this run unique */
   constructor(
     user: string,
     run: string,
@@ -73,7 +73,7 @@ export class SoapAgent {
     this.#pauses = shared.pauses;
   }
 
-  /** Logs on, and works until `stopping` is true. Ends soon after the pauses were ended. */
+  /** Logs on and works until `stopping` is true. Ends soon after the pauses have ended. */
   async work(stopping: () => boolean): Promise<void> {
     let again = false;
     let work = 0;
@@ -93,7 +93,7 @@ export class SoapAgent {
     }
   }
 
-  /** SAP begins a logon with several requests at the same moment. */
+  /** Logs on. Like SAP, it begins with several simultaneous requests. */
   async #logOn(again: boolean): Promise<Outcome> {
     this.#logons += 1;
     this.#sessionId = this.#newSessionId();
@@ -114,7 +114,7 @@ export class SoapAgent {
     return 'ok';
   }
 
-  /** Does nothing where the agent is not logged on. */
+  /** Logs off. Does nothing if the agent is not logged on. */
   async logOff(): Promise<void> {
     if (!this.#loggedOn) return;
     this.#loggedOn = false;
@@ -146,7 +146,7 @@ export class SoapAgent {
     return this.#send('makeCall', this.#named(['remoteNumber', '+41315550100']));
   }
 
-  /** Sends one request and takes note of whatever comes of it. Never rejects. */
+  /** Sends one request and records the outcome. Never rejects. */
   async #send(method: string, parameters: Parameters): Promise<Outcome> {
     const body = Buffer.from(writeMessage('1.1', method, parameters));
     const sentUser = this.#spelled();
@@ -187,12 +187,12 @@ export class SoapAgent {
 
     const by = answeredBy(answer);
     if (by === undefined) return code === undefined ? 'ok' : 'failed';
-    // A request that names nobody may be answered by anybody.
+    // Any connector may answer a request that names no agent.
     const names = this.#habits.withHeaders || parameters.some(([name]) => name === 'user');
     this.#record.answeredBy(names ? this.user : undefined, by, begunAt, now);
     this.#compare(names, body, answer.body);
 
-    // Outside a logon, "not logged on" in the agent's attributes says the same as the Fault.
+    // Outside a logon, "not logged on" in the agent's attributes means the same as the Fault.
     const forgotten =
       code === UNKNOWN_SESSION ||
       (this.#loggedOn && method === 'getAttributes' && readElement(answer.body, 'loggedOn') === 'false');
@@ -203,7 +203,7 @@ export class SoapAgent {
     return code === undefined ? 'ok' : 'failed';
   }
 
-  /** Holds the connector's receipt against what was sent. */
+  /** Compares the connector's receipt with what was sent. */
   #compare(names: boolean, sent: Buffer, answer: string): void {
     const arrived = readElement(answer, 'sha256');
     if (arrived === undefined) return;
@@ -225,7 +225,7 @@ export class SoapAgent {
     return `${this.#run}-${this.user}-${this.#logons}-${name}`;
   }
 
-  /** A document within the document, as text; its look-alike of a user must mislead nobody. */
+  /** A document inside the document, as text. Its fake user element must not be taken for the agent. */
   #attachedData(): Parameters {
     const { min, max } = this.#habits.bodyBytes;
     const filler = 'x'.repeat(Math.floor(min + this.#random() * (max - min)));
@@ -240,13 +240,13 @@ export class SoapAgent {
     return Array.from(this.user, (letter) => (this.#random() < 0.5 ? letter.toLowerCase() : letter)).join('');
   }
 
-  /** In the public form of ABAP session ids: URL-encoded, and to be taken as it is. */
+  /** The public format of ABAP session ids: URL-encoded, and never decoded. */
   #newSessionId(): string {
     const inner = Array.from({ length: 22 }, () => URL64[Math.floor(this.#random() * URL64.length)]).join('');
     return `SID%3aANON%3acrmapp1_CRP_00%3a${inner}-NEW`;
   }
 
-  /** Requests of one agent go through all gateways in turn, those of one moment through different ones. */
+  /** An agent uses all gateways in turn, so simultaneous requests go through different ones. */
   #url(): URL {
     const { urls } = this.#habits;
     return urls[this.#requests % urls.length] as URL;

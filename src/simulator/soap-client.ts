@@ -7,7 +7,7 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-/** No whole answer came. `code` is the system's, or one of ours for what has none. */
+/** No complete answer arrived. `code` is the system's error code, or our own if there is none. */
 export class NoAnswer extends Error {
   override readonly name = 'NoAnswer';
   readonly code: string;
@@ -20,18 +20,18 @@ export class NoAnswer extends Error {
 
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
-/** Posts as SAP does: a new TCP connection for every request, and none is kept. */
+/** Posts like SAP: every request uses a new TCP connection. */
 export class SoapClient {
   readonly #timeoutMs: number;
   readonly #inFlight = new Set<ClientRequest>();
   #aborted = false;
 
-  /** @param timeoutMs for the whole of a request, from the first step of the connection */
+  /** @param timeoutMs the limit for a whole request, including the connection set-up */
   constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Rejects with {@link NoAnswer} and nothing else. */
+  /** Rejects with {@link NoAnswer} only. */
   post(url: URL, headers: Readonly<Record<string, string>>, body: Buffer): Promise<HttpAnswer> {
     if (this.#aborted) return Promise.reject(new NoAnswer('ABORTED'));
     return new Promise((resolve, reject) => {
@@ -51,7 +51,7 @@ export class SoapClient {
       call.once('close', () => {
         clearTimeout(timer);
         this.#inFlight.delete(call);
-        // For what ended without a word.
+        // The connection ended without an error.
         if (!settled) fail(new NoAnswer('CLOSED'));
       });
       call.on('error', fail);
@@ -77,7 +77,7 @@ export class SoapClient {
     });
   }
 
-  /** Breaks off whatever is under way, and begins nothing more. */
+  /** Aborts all pending requests and refuses new ones. */
   abort(): void {
     this.#aborted = true;
     for (const call of this.#inFlight) call.destroy(new NoAnswer('ABORTED'));

@@ -1,17 +1,17 @@
-/** Who gave an answer: a connector in one of its lives. */
+/** The source of an answer: one incarnation of a connector. */
 export interface AnsweredBy {
   readonly connector: string;
   readonly incarnation: string;
 }
 
-/** An agent was served by two living connectors within one logon. */
+/** Two live connectors served one agent within one logon. */
 export interface Split {
   readonly agent: string;
   readonly first: AnsweredBy;
   readonly second: AnsweredBy;
 }
 
-/** An answer came from elsewhere than before; whether that was right is not yet known. */
+/** An answer came from another place than before; whether that was correct is not known yet. */
 interface Move extends Split {
   readonly at: number;
   readonly logon: Logon;
@@ -19,39 +19,39 @@ interface Move extends Split {
 
 interface Logon {
   current: AnsweredBy | undefined;
-  /** When the present place gave its first answer, if there was another before it. */
+  /** The time of the current place's first answer, if there was another place before. */
   movedAt: number;
   moves: Move[];
   split: boolean;
 }
 
 /**
- * Tells a split from a failover, by answers alone.
+ * Distinguishes a split from a failover, by answers alone.
  *
- * Both look the same at first: within one logon an agent is answered by one
- * connector and then by another. The difference is whether the first was still
- * alive. So a move is held until the connector that was left answers anybody a
- * request which began after the move (it was alive: a split), or until the agent
- * is told to log on again (he was: a failover). A killed connector never answers
+ * Both look the same at first: within one logon, one connector answers an agent and
+ * then another one does. The difference is whether the first one was still alive. So
+ * a move stays open until one of two events. If the connector that was left answers
+ * any request that began after the move, it was alive: a split. If the agent gets the
+ * order to log on again, it was a failover. A killed connector never answers
  * again in the same incarnation.
  */
 export class SplitDetector {
   readonly #logons = new Map<string, Logon>();
-  /** Moves not yet decided, by the place that was left. */
+  /** Undecided moves, by the place that was left. */
   readonly #open = new Map<string, Set<Move>>();
   #openCount = 0;
 
-  /** Moves of which it is not known whether the place that was left was alive. */
+  /** The number of moves for which it is unknown whether the place that was left was alive. */
   get undecided(): number {
     return this.#openCount;
   }
 
-  /** Where the agent's latest answer came from. */
+  /** The place of the agent's latest answer. */
   placeOf(agent: string): AnsweredBy | undefined {
     return this.#logons.get(agent)?.current;
   }
 
-  /** The agent begins to log on: whatever answers him now is where he is. */
+  /** The agent begins to log on: the next answer defines its place. */
   loggingOn(agent: string): void {
     this.#logons.set(agent, {
       current: undefined,
@@ -61,7 +61,7 @@ export class SplitDetector {
     });
   }
 
-  /** The agent was told to log on again: he knows that he was moved. */
+  /** The agent got the order to log on again, so it knows that it was moved. */
   told(agent: string): void {
     const logon = this.#logons.get(agent);
     for (const move of logon?.moves ?? []) this.#close(move);
@@ -69,9 +69,9 @@ export class SplitDetector {
   }
 
   /**
-   * Takes note of an answer, and returns the splits that it proves, at most one per logon.
+   * Records an answer and returns the splits that it proves, at most one per logon.
    *
-   * @param begunAt when the request was made, on the clock of `now`
+   * @param begunAt when the request was sent, by the clock of `now`
    */
   answered(agent: string, by: AnsweredBy, begunAt: number, now: number): Split[] {
     const splits = this.#proofOfLife(by, begunAt);

@@ -1,5 +1,5 @@
 /**
- * What the simulators say to each other. The wire format of ICI is not public:
+ * The messages between the simulators. The wire format of ICI is not public:
  * the methods are those that SAP and connector vendors name in public texts, but
  * the namespace, the wrapper style and the names of the parameters are
  * placeholders, chosen here and nowhere else. Nothing outside the simulators may
@@ -11,11 +11,11 @@ const NAMESPACE = 'urn:PLACEHOLDER:IciSimulation';
 export const USER_HEADER = 'soapuser';
 export const SESSION_COOKIE = 'WS_SESSION_ID';
 
-/** A client-made id that a proxy passes on untouched: whoever receives it twice was sent it twice. */
+/** An id from the client that a proxy forwards unchanged: a receiver that sees it twice got the request twice. */
 export const DELIVERY_HEADER = 'x-sim-delivery';
 /** Asks the connector to answer with the request body, byte for byte. */
 export const ECHO_HEADER = 'x-sim-echo';
-/** Who answered, and in which of its lives. */
+/** The connector that answered, and its incarnation. */
 export const CONNECTOR_HEADER = 'x-connector';
 export const INCARNATION_HEADER = 'x-incarnation';
 
@@ -42,7 +42,7 @@ const FAULT_CODES: Readonly<Record<SoapVersion, Readonly<Record<FaultSide, strin
 
 export type FaultSide = 'client' | 'server';
 
-/** Parameters in order; a list becomes `item` elements. */
+/** Parameters in order; a list is written as `item` elements. */
 export type Parameters = readonly (readonly [name: string, value: string | readonly string[]])[];
 
 export function mediaTypeOf(version: SoapVersion): string {
@@ -86,9 +86,9 @@ function escapeText(text: string): string {
 }
 
 /**
- * The text of a body in whatever encoding it came: byte order mark first, then
- * the charset of the media type, then the XML declaration, else UTF-8 (RFC 7303,
- * section 3). An encoding that Node does not know is read as Latin-1.
+ * Decodes a body. The encoding comes from the byte order mark, else from
+ * the charset of the media type, else from the XML declaration, else UTF-8 (RFC 7303,
+ * section 3). An encoding unknown to Node is read as Latin-1.
  */
 export function decodeBody(body: Uint8Array, contentType = ''): string {
   const declared =
@@ -113,10 +113,10 @@ function encodingByMark(body: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** What the connector reads of a message. Deliberately not the gateway's reader: each checks the other. */
+/** The parts of a message that the connector reads. Deliberately not the gateway's parser, so that each checks the other. */
 export interface Message {
   readonly version: SoapVersion;
-  /** Local name of the first element in the Body; `''` where there is none. */
+  /** The local name of the first element in the Body; `''` if there is none. */
   readonly method: string;
   parameter(name: string): string | undefined;
 }
@@ -173,7 +173,7 @@ function resolveReferences(text: string): string {
   );
 }
 
-/** The value of a cookie as it was written: opaque, never decoded. */
+/** The raw value of a cookie: opaque, never decoded. */
 export function readCookie(header: string | undefined, name: string): string | undefined {
   if (header === undefined) return undefined;
   for (const pair of header.split(';')) {

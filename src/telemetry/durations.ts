@@ -1,15 +1,15 @@
 import type { Metric, Registry } from 'prom-client';
 
 interface Observed {
-  /** One more than there are bounds: the last is for what exceeds them all. */
+  /** One bucket per bound, and a last one for values above all bounds. */
   readonly buckets: Float64Array;
   sum: number;
 }
 
 /**
- * A histogram by pool for what is observed on every request, at a tenth of the
- * cost of prom-client's, which finds its bucket by way of label objects. Told
- * to prom-client in its own form.
+ * A histogram by pool for values observed on every request, at a tenth of the cost of
+ * prom-client's, which finds its bucket through label objects. It exports its data to
+ * prom-client in that library's format.
  */
 export class Durations {
   readonly name: string;
@@ -40,7 +40,7 @@ export class Durations {
     observed.sum += seconds;
   }
 
-  /** What prom-client asks of a metric. */
+  /** The method through which prom-client reads a metric. */
   async get(): Promise<object> {
     const { name, help, type, aggregator } = this;
     const values: object[] = [];

@@ -5,13 +5,13 @@ import type { Totals } from './totals.ts';
 
 type Snapshot = readonly Omit<MetricObjectWithValues<MetricValue<string>>, 'collect'>[];
 
-/** What is counted must not shrink when a process ends; what is measured ends with it. */
+/** Counters must not shrink when a process ends; gauges end with it. */
 const COUNTED = new Set(['counter', 'histogram', 'summary']);
 const START = 'process_start_time_seconds';
 
 /**
- * The metrics of a host whose work is done by several processes: sums over those
- * that live, and what was counted by those that do not any more.
+ * The metrics of a gateway with several processes: the sums over all live ones, plus the
+ * counters of those that have ended.
  */
 export class HostMetrics {
   readonly #id = randomUUID();
@@ -21,18 +21,18 @@ export class HostMetrics {
   #hasInherited = false;
 
   /**
-   * @param own of this process
-   * @param startedAt of the host, in milliseconds since the Unix epoch
+   * @param own the metrics of this process
+   * @param startedAt when the gateway started, in milliseconds since the Unix epoch
    */
   constructor(own: Registry, startedAt: number) {
     this.#own = own;
-    // prom-client leaves the starts of processes out of sums. Here the host has one, whichever of them live.
+    // prom-client omits process start times from sums. The gateway has one start time, whichever processes are live.
     own.removeSingleMetric(START);
     const help = 'Start of the gateway since unix epoch in seconds.';
     new Gauge({ name: START, help, aggregator: 'first', registers: [own] }).set(startedAt / 1_000);
   }
 
-  /** @param metrics as `getMetricsAsJSON` gives them in the process */
+  /** @param metrics the result of `getMetricsAsJSON` in that process */
   heard(process: string, metrics: readonly unknown[]): void {
     this.#newest.set(process, metrics as Snapshot);
   }
@@ -45,27 +45,27 @@ export class HostMetrics {
   }
 
   /**
-   * What this process and those that have ended counted so far, for the process
-   * that goes on summing when this one has ended too.
+   * The counters of this process and of the ended ones so far, for the process that
+   * continues the sum after this one.
    */
   async totals(): Promise<Totals> {
-    // Only these: to read some of the others is to begin them anew.
+    // Only these: reading some of the other metrics resets them.
     const own = this.#own.getMetricsAsArray().filter(isCounted) as unknown as Readable[];
     const counted = await Promise.all(own.map((metric) => metric.get()));
     return { by: this.#id, counted: merged([counted, this.#ended]) };
   }
 
-  /** What an earlier process counted and knew of those that had ended; the first that is told counts. */
+  /** Takes over the totals of an earlier process; only the first call counts. */
   inherit(totals: Totals | undefined): void {
     if (this.#hasInherited || totals === undefined) return;
     const { by, counted } = totals;
-    // A worker that says hello twice was told in between.
+    // A worker that says hello twice may return totals that this process has sent it meanwhile.
     if (by === this.#id || counted.length === 0) return;
     this.#hasInherited = true;
     this.#ended = merged([this.#ended, counted as Snapshot]);
   }
 
-  /** In Prometheus's text format. */
+  /** All metrics in the Prometheus text format. */
   async text(): Promise<string> {
     const own = (await this.#own.getMetricsAsJSON()) as unknown as Snapshot;
     return sum([own, ...this.#newest.values(), this.#ended]).metrics();
@@ -80,7 +80,7 @@ function isCounted({ type }: { readonly type: unknown }): boolean {
   return COUNTED.has(String(type));
 }
 
-/** The sum as a snapshot. At once: one that was waited for would miss what came meanwhile, or bring it in twice. */
+/** The sum as a snapshot. Synchronous: during an await, new counts could be missed or added twice. */
 function merged(snapshots: readonly Snapshot[]): Snapshot {
   const metrics = sum(snapshots).getMetricsAsArray() as unknown as Snapshot;
   return metrics.map(({ name, help, type, aggregator, values }) => ({

@@ -6,25 +6,25 @@ export type { Logger };
 
 const STANDARD_OUTPUT = 1;
 const STANDARD_ERROR = 2;
-// Written in blocks: a line per request would else be a system call per request.
+// Lines are written in blocks; otherwise every request would cost a system call.
 const BLOCK_BYTES = 2_048;
-// PIPE_BUF of Linux: several processes write to one pipe, and longer blocks would be torn apart by each other.
+// PIPE_BUF of Linux: several processes write to one pipe, and longer writes could interleave.
 const MAX_WRITE_BYTES = 4_096;
 const FLUSH_MS = 100;
-// What may pile up while nobody reads standard output; beyond it lines are dropped, not memory taken.
+// The limit for unwritten lines while no process reads standard output; beyond it lines are dropped to save memory.
 const MAX_PENDING_BYTES = 16 * 1_024 * 1_024;
 
-// Of what is said to whoever watches: a few lines in a gateway's life.
+// The same limit for notices, of which a gateway writes only a few lines.
 const MAX_NOTICES_BYTES = 64 * 1_024;
 
-const LAST_WORDS_MS = 500;
-// So many looks in vain are what counts, not time: a process that stood still has not been refused by its reader.
-const LAST_WORDS_LOOKS = LAST_WORDS_MS / FLUSH_MS;
+const FLUSH_LIMIT_MS = 500;
+// Count failed checks, not time: a pause of this process does not mean that the reader is gone.
+const FLUSH_CHECKS = FLUSH_LIMIT_MS / FLUSH_MS;
 
-// From the one that says least. `logging.level` names one of them.
+// From least to most detail. `logging.level` names one of them.
 const BY_DETAIL = ['silent', 'error', 'warn', 'info', 'debug', 'trace'];
 
-/** The level that says more (1) or less (-1) than this one; at the end of the scale the same. */
+/** The level with more (1) or less (-1) detail than this one; the same level at either end of the scale. */
 export function nextLevel(level: string, step: 1 | -1): string {
   return BY_DETAIL[BY_DETAIL.indexOf(level) + step] ?? level;
 }
@@ -32,18 +32,18 @@ export function nextLevel(level: string, step: 1 | -1): string {
 export interface ProcessLog {
   readonly logger: Logger;
   /**
-   * Writes out what is pending. Resolves with false where nobody has read it for
-   * {@link LAST_WORDS_MS}: then a thread of this process hangs in a write, and an
-   * ordinary exit would wait for it without end.
+   * Writes out pending lines. Resolves with false if no process has read them for
+   * {@link FLUSH_LIMIT_MS}: then a thread of this process hangs in a write, and a
+   * normal exit would wait for it without end.
    */
   close(): Promise<boolean>;
 }
 
 /**
- * JSON lines on standard output, at most {@link FLUSH_MS} late; also of an error that nobody caught, which ends the
- * process. Where they cannot be written the process goes on without.
+ * Writes JSON lines to standard output, at most {@link FLUSH_MS} late. Also logs an uncaught error, which ends the
+ * process. If lines cannot be written, the process continues without them.
  *
- * @param child which process of the gateway it is, where there are several
+ * @param child the id of this process, if the gateway has several
  */
 export function openProcessLog(level: string, child?: string): ProcessLog {
   const destination = pino.destination({
@@ -53,37 +53,37 @@ export function openProcessLog(level: string, child?: string): ProcessLog {
     maxWrite: MAX_WRITE_BYTES,
     maxLength: MAX_PENDING_BYTES,
   });
-  // A full disk: what is pending is tried again with the next lines. (A broken pipe is not, pino sees to that.)
-  let vainFlushes = 0;
-  const onHeard = (): void => {
-    vainFlushes = 0;
+  // A full disk must not crash the process: pino retries pending lines with the next ones (but not after a broken pipe).
+  let failedFlushes = 0;
+  const onWritten = (): void => {
+    failedFlushes = 0;
   };
-  destination.on('write', onHeard);
-  destination.on('error', onHeard);
+  destination.on('write', onWritten);
+  destination.on('error', onWritten);
   const options = { level, base: { pid: process.pid, ...(child === undefined ? {} : { child }) } };
   const logger = pino(options, destination);
 
   const flushSync = destination.flushSync.bind(destination);
-  // It is called when the process ends, and tries a broken pipe again without end (sonic-boom 4.2.1).
+  // pino calls this when the process ends, and it retries a broken pipe without end (sonic-boom 4.2.1).
   destination.flushSync = () => undefined;
-  const dying = pino(options, { write: (line) => void writeSync(STANDARD_OUTPUT, line) });
+  const crashLogger = pino(options, { write: (line) => void writeSync(STANDARD_OUTPUT, line) });
   process.on('uncaughtExceptionMonitor', (error) => {
-    // Something catches it after all: the process goes on.
+    // A listener handles the error, so the process continues.
     if (process.listenerCount('uncaughtException') > 0) return;
-    // Nobody reads: last words, be they Node's own, would be waited for without end.
-    if (vainFlushes >= LAST_WORDS_LOOKS) exitNow();
+    // Without a reader, a last write (even Node's own) would block without end.
+    if (failedFlushes >= FLUSH_CHECKS) exitNow();
     if (!logger.isLevelEnabled('error')) return;
     try {
-      dying.error({ err: error }, 'crashed: nobody caught this error, which is a fault of the gateway');
-      // That was written, so there is somebody to read what came before it, too.
+      crashLogger.error({ err: error }, 'crashed: uncaught error, which is a bug in the gateway');
+      // That write succeeded, so a reader exists; write the pending lines too.
       flushSync();
     } catch {
-      // Node says on standard error what it was.
+      // Node prints the error on standard error.
     }
   });
 
   const timer = setInterval(() => {
-    vainFlushes += 1;
+    failedFlushes += 1;
     destination.flush();
   }, FLUSH_MS);
   timer.unref();
@@ -91,49 +91,49 @@ export function openProcessLog(level: string, child?: string): ProcessLog {
     logger,
     close: () => {
       clearInterval(timer);
-      return written(destination);
+      return flushAll(destination);
     },
   };
 }
 
-/** What is said in words to whoever watches. */
+/** Messages for the user at the terminal. */
 export interface Notices {
   write(text: string): void;
-  /** As {@link ProcessLog.close}. */
+  /** See {@link ProcessLog.close}. */
   close(): Promise<boolean>;
 }
 
 /**
- * Lines on standard error that never wait for their reader, as `process.stderr` does at a pipe that is full: a
- * supervisor that waits passes on no message between its children.
+ * Writes lines to standard error without waiting for a reader. `process.stderr` blocks on a full pipe, and a
+ * blocked supervisor relays no messages between its children.
  */
 export function openNotices(): Notices {
   const destination = pino.destination({
     dest: STANDARD_ERROR,
     sync: false,
-    // With 0 it would not wait for what is under way when it is flushed.
+    // With 0, `flush` would not wait for a write in progress.
     minLength: 1,
     maxLength: MAX_NOTICES_BYTES,
   });
   destination.on('error', () => undefined);
   destination.flushSync = () => undefined;
-  return { write: (text) => void destination.write(text), close: () => written(destination) };
+  return { write: (text) => void destination.write(text), close: () => flushAll(destination) };
 }
 
 type Destination = ReturnType<typeof pino.destination>;
 
-function written(destination: Destination): Promise<boolean> {
+function flushAll(destination: Destination): Promise<boolean> {
   return new Promise((resolve) => {
-    let looksLeft = LAST_WORDS_LOOKS;
-    const givingUp = setInterval(() => {
-      looksLeft -= 1;
-      if (looksLeft === 0) end(false);
+    let checksLeft = FLUSH_CHECKS;
+    const timer = setInterval(() => {
+      checksLeft -= 1;
+      if (checksLeft === 0) end(false);
     }, FLUSH_MS);
     const end = (isWritten: boolean): void => {
-      clearInterval(givingUp);
+      clearInterval(timer);
       resolve(isWritten);
     };
-    // Twice: it calls back as soon as the write that is under way is done, with less than a block still to be written.
+    // Flush twice: the first callback comes when the current write is done, with less than a block still unwritten.
     destination.flush(() => destination.flush(() => end(true)));
   });
 }

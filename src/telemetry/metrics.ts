@@ -3,7 +3,7 @@ import { Durations } from './durations.ts';
 import { Tally } from './tally.ts';
 
 /**
- * Every metric of the gateway, in one place. Labels come from closed sets only:
+ * All metrics of the gateway. Labels come from closed sets only:
  * pools, instances, decisions, kinds; never an agent, a session or a path.
  */
 export class Metrics {

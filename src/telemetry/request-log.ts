@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import type { Logger } from './logger.ts';
 
-/** The one line of a request. What does not apply is `undefined`. */
+/** The log line of a request. Fields that do not apply are `undefined`. */
 export interface RequestLine {
   readonly requestId: string;
   /** An address. */
@@ -20,17 +20,17 @@ export interface RequestLine {
   readonly instanceMs: number | undefined;
   readonly parkedMs: number | undefined;
   readonly responseBytes: number | undefined;
-  /** What an exchange has only when something went wrong, as a JSON fragment that begins with a comma. */
+  /** The fields of a failed request, as a JSON fragment that begins with a comma. */
   readonly trouble: string;
 }
 
 const INFO = 30;
 
 /**
- * Writes a request's line where the logger writes its own and as pino would, but
- * by a template: pino's walk over an object of this size takes three times as
- * long, and this line alone is written for every request. Changes of state are
- * pino's.
+ * Writes a request's line to the logger's destination in pino's format, but from a
+ * template: pino needs three times as long to serialize an object of this size, and
+ * only this line is written for every request. All other lines go through
+ * pino.
  */
 export class RequestLog {
   readonly #stream: { write(line: string): unknown };
@@ -55,7 +55,7 @@ export class RequestLog {
   }
 }
 
-/** For values of our own that need no escape: ids, digests, words, addresses. */
+/** For internal values that need no escaping: ids, digests, words, addresses. */
 function text(name: string, value: string | undefined): string {
   return value === undefined ? '' : `,"${name}":"${value}"`;
 }
@@ -64,7 +64,7 @@ function number(name: string, value: number | undefined): string {
   return value === undefined ? '' : `,"${name}":${hundredths(value)}`;
 }
 
-/** Hundredths of a millisecond are below the noise. */
+/** Rounds to hundredths of a millisecond; finer digits are noise. */
 function hundredths(ms: number): number {
   return Math.round(ms * 100) / 100;
 }

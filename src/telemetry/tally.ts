@@ -4,9 +4,9 @@ import { Counter } from 'prom-client';
 type Counts = Map<string, number>;
 
 /**
- * A counter with three labels for what is counted on every request. prom-client
+ * A counter with three labels for values counted on every request. prom-client
  * builds and hashes a label object per increment; here an increment is three map
- * look-ups, and prom-client gets the sums when it is asked for them.
+ * look-ups, and prom-client gets the sums when it collects.
  */
 export class Tally {
   readonly #counts = new Map<string, Map<string, Counts>>();

@@ -96,7 +96,7 @@ describe('what is asked wrongly', () => {
     ['/instances/a/drain', {}, 'why is missing; it must be the reason, of 1 to 500 characters'],
     ['/instances/a/drain', { why: ' ' }, 'why must be the reason'],
     ['/instances/a/drain', { why: 'x'.repeat(501) }, 'why must be the reason'],
-    ['/instances/a/drain', { ...WHY, by: '' }, 'by must be whoever does it, in 1 to 100 characters'],
+    ['/instances/a/drain', { ...WHY, by: '' }, 'by must be the name of the operator, of 1 to 100 characters'],
     ['/instances/a/drain', { ...WHY, deadlin: '3m' }, 'deadlin is not known here; remove it'],
     [
       '/instances/a/drain',
@@ -321,7 +321,7 @@ describe('moving one agent', () => {
     const { connector: at } = await post(gateway.url, 'MILLER');
     const move = (more: object): Promise<Answer> =>
       change('/agents/move', { ...WHY, agent: 'MILLER', ...more });
-    expect((await move({ instance: at })).body.error).toBe(`user:MILLER is bound to ${at} already`);
+    expect((await move({ instance: at })).body.error).toBe(`user:MILLER is already bound to ${at}`);
     const unknown = await move({ instance: at, agent: 'NOBODY' });
     expect([unknown.status, unknown.body.error]).toEqual([
       404,
@@ -344,7 +344,7 @@ describe('a failover pool', () => {
     expect([status, body]).toEqual([200, expect.objectContaining({ inEffect: true, active: 'c' })]);
     expect((await post(gateway.url, 'MILLER')).connector).toBe('c');
     expect((await change('/activate', { ...WHY, instance: 'c' })).body.error).toBe(
-      'c is the active instance already',
+      'c is already the active instance',
     );
 
     expect((await change('/failback')).body).toMatchObject({ inEffect: true, active: 'a' });

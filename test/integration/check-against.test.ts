@@ -66,7 +66,7 @@ describe('a configuration compared with a gateway that runs', () => {
 
   test('is told to be the same, and to move nobody', async () => {
     const { code, out } = await check(poolOf(connectors), gateway.adminUrl);
-    expect(out).toContain('the gateway runs with this configuration already\n');
+    expect(out).toContain('the gateway already runs with this configuration\n');
     expect(out).toMatch(/\n0 of 12 bound agents would move\n$/);
     expect(code).toBe(0);
   });
@@ -113,8 +113,8 @@ describe('a configuration compared with a gateway that runs', () => {
           pool: 'ici',
           isNew: false,
           instances: [
-            { instance: 'a', boundAgents: 6, why: 'the pool is gone' },
-            { instance: 'b', boundAgents: 6, why: 'the pool is gone' },
+            { instance: 'a', boundAgents: 6, why: 'the pool is removed' },
+            { instance: 'b', boundAgents: 6, why: 'the pool is removed' },
           ],
         },
         { pool: 'chat', isNew: true, boundAgents: 0, moving: 0 },
@@ -160,7 +160,7 @@ describe('where there is nothing to compare with', () => {
     });
 
     test.each([
-      ['a page', '<html></html>', /answered 200, and not as a gateway/],
+      ['a page', '<html></html>', /answered 200, which is not the answer of a gateway/],
       ['options that nobody knows', '{"version":"9.9","novel":1,"pools":[]}', /\(9\.9\) has other options/],
     ])('is told of where it answers with %s', async (_what, body, message) => {
       answer = body;

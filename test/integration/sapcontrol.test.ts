@@ -430,12 +430,12 @@ describe('what changes something', () => {
     [
       'no signal',
       prefixed('<ns1:SendSignal><pid>4711</pid><signal>SIGNOPE</signal></ns1:SendSignal>'),
-      'is no signal',
+      'is not a signal',
     ],
     [
       'signal 0',
       prefixed('<ns1:SendSignal><pid>4711</pid><signal>0</signal></ns1:SendSignal>'),
-      'is no signal',
+      'is not a signal',
     ],
     ['time that runs back', prefixed('<ns1:Stop><softtimeout>-1</softtimeout></ns1:Stop>'), 'seconds from 0'],
     ['a word for a number', prefixed('<ns1:Stop><softtimeout>now</softtimeout></ns1:Stop>'), 'integer'],
@@ -525,7 +525,7 @@ describe('the Unix socket', () => {
     await service.close();
     const late = compose();
     writeFileSync(socketPath, 'precious');
-    await expect(late.listen()).rejects.toThrow('is no socket');
+    await expect(late.listen()).rejects.toThrow('is not a socket');
     expect(statSync(socketPath).size).toBe(8);
     const gone = mkdtempSync(join(folder, 'gone-'));
     socketPath = join(gone, 's');

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { EFFECT_MS, takesEffect } from '../../../src/admin/pool-acts.ts';
 
-/** What is agreed about a pool, as far as waiting for it goes. */
+/** The part of a pool's agreed state that waiting needs. */
 class Agreement {
   isEffective = true;
   decided = false;
@@ -29,7 +29,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe('what was decided', () => {
+describe('a decided change', () => {
   test('has taken effect when every gateway acts on it, not before', async () => {
     const agreement = new Agreement();
     let ended: boolean | undefined;
@@ -44,7 +44,7 @@ describe('what was decided', () => {
     expect(ended).toBe(true);
   });
 
-  test('is not waited for longer than an operator waits for an answer', async () => {
+  test('is awaited no longer than an operator waits for an answer', async () => {
     const agreement = new Agreement();
     agreement.become({ decided: true, isEffective: false });
     const waiting = agreement.wait();
@@ -52,7 +52,7 @@ describe('what was decided', () => {
     expect(await waiting).toBe(false);
   });
 
-  test('leaves nothing behind, however the wait ended', async () => {
+  test('leaves no listener behind, however the wait ends', async () => {
     const agreement = new Agreement();
     const late = agreement.wait();
     await vi.advanceTimersByTimeAsync(EFFECT_MS);

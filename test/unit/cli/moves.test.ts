@@ -41,7 +41,7 @@ const ACTIVE_B = [instance('a', { active: false }), instance('b')];
 describe('agents of a sticky pool', () => {
   const pool = aPool('sticky', BOTH);
 
-  test('stay where instances are added, drained, and reweighted to nothing', () => {
+  test('stay when instances are added, drained, or get weight 0', () => {
     const after = configOf('sticky', ['c', 'a:: weight: 0', 'b:: admin: draining']);
     expect(movesOf([pool], after)).toEqual([
       { pool: 'ici', isNew: false, boundAgents: 7, moving: 0, movesEverybody: false, instances: [] },
@@ -55,7 +55,7 @@ describe('agents of a sticky pool', () => {
     });
   });
 
-  test('move from one that becomes disabled, unless an operator has said otherwise', () => {
+  test('move from an instance that becomes disabled, unless an operator has decided otherwise', () => {
     const after = configOf('sticky', ['a', 'b:: admin: disabled']);
     expect(movesOf([pool], after)[0]).toMatchObject({ moving: 4 });
     const act = { by: 'm', why: 'w', at: '2026-01-01T00:00:00Z', deadline: null };
@@ -63,7 +63,7 @@ describe('agents of a sticky pool', () => {
     expect(movesOf([kept], after)[0]).toMatchObject({ moving: 0 });
   });
 
-  test('all may move where the mode changes, or the names by which they are known', () => {
+  test('may all move if the mode or the identifying names change', () => {
     expect(movesOf([pool], configOf('failover', ['a', 'b']))[0]).toMatchObject({ moving: 7 });
     const before = configOf('sticky', ['a', 'b']);
     const after = configOf('sticky', ['a', 'b'], 'identity: { userHeader: x-user }\n');
@@ -74,21 +74,21 @@ describe('agents of a sticky pool', () => {
 describe('a failover pool', () => {
   const pool = aPool('failover', ACTIVE_B, 'b');
 
-  test('stays with its active instance, where others come and go', () => {
+  test('stays with its active instance when others come and go', () => {
     expect(movesOf([pool], configOf('failover', ['c', 'b']))[0]).toMatchObject({
       movesEverybody: false,
       instances: [],
     });
   });
 
-  test('goes elsewhere with everybody when that is removed', () => {
+  test('moves with all agents when the active instance is removed', () => {
     expect(movesOf([pool], configOf('failover', ['a']))[0]).toMatchObject({
       movesEverybody: true,
       instances: [{ instance: 'b', boundAgents: 0, why: 'it is removed' }],
     });
   });
 
-  test('goes to a preferred one where failback becomes immediate, if that may serve', () => {
+  test('moves to a preferred instance if failback becomes immediate and that instance can serve', () => {
     const immediate = '    failback: immediate\n';
     const both = configOf('failover', ['a', 'b'], immediate);
     expect(movesOf([pool], both)[0]).toMatchObject({
@@ -104,7 +104,7 @@ describe('a failover pool', () => {
     expect(movesOf([byOperator], both)[0]).toMatchObject({ movesEverybody: false });
   });
 
-  test('does not care for the names of agents, but for what is agreed', () => {
+  test('ignores the names of agents and follows the agreed view', () => {
     const before = configOf('failover', ['a', 'b']);
     const names = configOf('failover', ['a', 'b'], 'identity: { userHeader: x-user }\n');
     expect(movesOf([pool], names, changesBetween(before, names))[0]).toMatchObject({ movesEverybody: false });

@@ -9,7 +9,7 @@ import { ERRORS } from '../../../src/core/errors.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
 import { runCommand } from '../../support/cli.ts';
 
-/** What the files in `deploy/` say about the gateway is true of it. */
+/** Checks the statements in the files of `deploy/` against the gateway. */
 
 const DEPLOY = new URL('../../../deploy/', import.meta.url);
 const read = (file: string): string => readFileSync(new URL(file, DEPLOY), 'utf8');
@@ -26,7 +26,7 @@ const RULES = (parse(read('prometheus/alerts.yaml')) as { groups: { rules: Rule[
 const RUNBOOK = read('RUNBOOK.md');
 
 describe('queries', () => {
-  // What a scrape adds; `instance` is the gateway then, and the label of that name gets another one.
+  // Labels that a scrape adds: `instance` then names the gateway, and our label of that name is renamed.
   const SCRAPED = ['job', 'instance', 'exported_instance', 'le'];
   const labelsOf = new Map<string, readonly string[]>([['up', []]]);
   const metrics = new Metrics().registry.getMetricsAsArray() as unknown as {
@@ -40,7 +40,7 @@ describe('queries', () => {
   }
   const everyLabel = new Set([...SCRAPED, ...[...labelsOf.values()].flat()]);
 
-  /** What is wrong with the names in a query. */
+  /** The unknown names in a query. */
   function problemsOf(query: string): string[] {
     const problems: string[] = [];
     const selectors = [...query.matchAll(/\b((?:gateway|process|nodejs)_\w+|up)\b(?:\{([^}]*)\})?/g)];
@@ -64,7 +64,7 @@ describe('queries', () => {
     expect(problemsOf(expr)).toEqual([]);
   });
 
-  test('of the dashboard do as well', () => {
+  test('of the dashboard name metrics and labels that exist', () => {
     const dashboard = read('grafana/ici-gateway.json');
     const queries = [...dashboard.matchAll(/"expr": ("(?:[^"\\]|\\.)*")/g)].map(
       ([, text = '']) => JSON.parse(text) as string,
@@ -74,7 +74,7 @@ describe('queries', () => {
     for (const [, label = ''] of dashboard.matchAll(/\{\{(\w+)\}\}/g)) expect(everyLabel).toContain(label);
   });
 
-  test('with a misspelt metric or label are told', () => {
+  test('with a misspelt metric or label are found', () => {
     expect(problemsOf('sum by (poll) (gateway_instance_upp{job="x"})')).toEqual([
       'gateway_instance_upp is no metric',
       'poll is a label of no metric',
@@ -94,13 +94,16 @@ describe('the runbook', () => {
     ),
   );
 
-  test.each(RULES)('has the part that the alert $alert points to, and that names it', ({ alert, labels }) => {
-    expect(parts).toContain(labels.runbook);
-    const part = RUNBOOK.split(/^#+ /m).find((text) => text.startsWith(`${labels.runbook}\n`));
-    expect(part).toContain(`\`${alert}\``);
-  });
+  test.each(RULES)(
+    'has the section to which the alert $alert points, and the section names the alert',
+    ({ alert, labels }) => {
+      expect(parts).toContain(labels.runbook);
+      const part = RUNBOOK.split(/^#+ /m).find((text) => text.startsWith(`${labels.runbook}\n`));
+      expect(part).toContain(`\`${alert}\``);
+    },
+  );
 
-  test('points to parts that it has', () => {
+  test('links only to sections that exist', () => {
     const links = [...RUNBOOK.matchAll(/\]\(#([^)]+)\)/g)].map(([, link]) => link);
     expect(links.length).toBeGreaterThan(5);
     for (const link of links) expect(parts).toContain(link);
@@ -110,7 +113,7 @@ describe('the runbook', () => {
     for (const [code] of RUNBOOK.matchAll(/\bGW_[A-Z_]+\b/g)) expect(Object.keys(ERRORS)).toContain(code);
   });
 
-  test('gives commands that exist, with flags that they know', async () => {
+  test('contains only existing commands with existing flags', async () => {
     const commands = [...RUNBOOK.matchAll(/\bici-gateway ((?:[a-z-]+ ?)+)([^`\n|#]*)/g)].filter(
       ([, words = '']) => /^(start|check|admin|restart|reload|stop|simulate|demo)\b/.test(words),
     );
@@ -124,17 +127,17 @@ describe('the runbook', () => {
   });
 });
 
-/** The help of a command; fails where there is no such command. */
+/** The help of a command; fails if the command does not exist. */
 async function helpOf(path: readonly string[]): Promise<string> {
   const { code, out, err } = await runCommand([...path, '--help']);
   expect({ code, err }).toEqual({ code: 0, err: '' });
-  // commander shows the help of the parent for a command that it does not know.
+  // For an unknown command, commander shows the help of the parent.
   expect(out).toContain(`Usage: ici-gateway ${path.join(' ')} `);
   return out;
 }
 
-describe('a gateway gets the time to stop that its configuration promises', () => {
-  /** Beyond this a stop may take no longer: the timers of two programs are never exactly the same. */
+describe('the stop timeout is longer than the configured shutdown of a gateway', () => {
+  /** The margin, because the timers of two programs never agree exactly. */
   const MARGIN_MS = 5_000;
 
   test('from systemd', () => {
@@ -175,8 +178,8 @@ describe('a gateway gets the time to stop that its configuration promises', () =
   }
 });
 
-describe('the balancers notice a gateway that stops before it closes its door', () => {
-  // Of the configurations beside them.
+describe('the balancers notice a stopping gateway before it stops accepting', () => {
+  // The value in the configurations beside them.
   const POLL_MS = 5_000;
 
   test('the configurations give them 5 s', () => {
@@ -210,7 +213,7 @@ describe('the balancers notice a gateway that stops before it closes its door', 
   });
 });
 
-/** A configuration as `start` takes it, without a warning. Secrets that it names are made up. */
+/** A configuration as `start` accepts it, without warnings. The test creates the secret files that it names. */
 function configOf(text: string) {
   const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-deploy-'));
   try {
@@ -226,7 +229,7 @@ function configOf(text: string) {
   }
 }
 
-/** As much of the manifest as is looked at here; the integration tests hold it to the API's types. */
+/** The parts of the manifest that this test reads; the deploy tests check it against the types of the API. */
 interface Manifest {
   readonly kind: string;
   readonly data: Readonly<Record<string, string>>;
@@ -287,7 +290,7 @@ describe('the manifest for Kubernetes', () => {
     for (const selector of selectors) expect(labels).toMatchObject(selector);
   });
 
-  test('names ports of the container, and those are the ones that its configuration opens', () => {
+  test('names ports of the container that its configuration opens', () => {
     const port = (name: string) => container.ports.find((one) => one.name === name)?.containerPort;
     const { listen, admin } = parse(configuration) as Record<'listen' | 'admin', { address: string }>;
     expect([listen.address, admin.address]).toEqual([`0.0.0.0:${port('ici')}`, `0.0.0.0:${port('admin')}`]);

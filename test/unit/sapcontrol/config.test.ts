@@ -14,12 +14,12 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const configured = (section: string, env: Record<string, string> = {}) =>
   load(`${MINIMAL}sapcontrol: ${section}`, { env }).config.sapcontrol;
 
-describe('the section sapcontrol', () => {
-  test('is off unless it is there', () => {
+describe('the sapcontrol section', () => {
+  test('is off by default', () => {
     expect(load(MINIMAL).config.sapcontrol).toBeUndefined();
   });
 
-  test('has what SAP tools derive from an instance number', () => {
+  test('has the address and socket that SAP tools derive from an instance number', () => {
     expect(configured('{}')).toEqual({
       instanceNumber: '00',
       sid: 'ICI',
@@ -36,7 +36,7 @@ describe('the section sapcontrol', () => {
     });
   });
 
-  test('takes another address, socket and name', () => {
+  test('accepts another address, socket and name', () => {
     const { sapcontrol } = load(
       `${MINIMAL}sapcontrol: { address: '0.0.0.0:1128', socket: ./s, instanceName: WDA }`,
       { file: join(folder, 'gateway.yaml') },
@@ -85,7 +85,7 @@ describe('the section sapcontrol', () => {
     ]);
   });
 
-  test('has no socket in a folder that cannot be entered, and says why', () => {
+  test('rejects a socket in an inaccessible directory, with the reason', () => {
     const loop = join(folder, 'loop');
     symlinkSync(loop, loop);
     expect(problemsOf(`${MINIMAL}sapcontrol: { socket: ${loop}/s }`)).toEqual([
@@ -93,7 +93,7 @@ describe('the section sapcontrol', () => {
     ]);
   });
 
-  test('may have a socket where one is: a gateway that runs has it, or one that died left it', async () => {
+  test('accepts an existing socket, of a running gateway or left by a dead one', async () => {
     const socket = join(folder, 'held');
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(socket, resolve));

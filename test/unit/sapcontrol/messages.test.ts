@@ -44,11 +44,11 @@ describe('a call', () => {
       'with declaration, comments, white space, byte order mark and a header',
       `\ufeff<?xml version="1.0" encoding="utf-8"?>\n<!-- x --><E:Envelope xmlns:E="${ENVELOPE}"><E:Header><a/></E:Header>\n<E:Body>\n<Stop xmlns="urn:SAPControl">\n <softtimeout> 300 </softtimeout><!-- y --><IsSystemStop><![CDATA[0]]></IsSystemStop></Stop></E:Body></E:Envelope>\n`,
     ],
-  ])('is read %s', (_, xml) => {
+  ])('is parsed %s', (_, xml) => {
     expect(call(xml)).toEqual({ method: 'Stop', values: { softtimeout: '300', IsSystemStop: '0' } });
   });
 
-  test('keeps its values as they were written', () => {
+  test('keeps its values unchanged', () => {
     const { values } = call(
       inBody(
         '<n:ParameterValue><parameter>00123 &lt;&#228;&#xE4;&amp;amp;</parameter><e/></n:ParameterValue>',
@@ -58,9 +58,9 @@ describe('a call', () => {
   });
 
   test.each([
-    ['Client', 'no SOAP message', 'not xml'],
-    ['Client', 'no SOAP message', ''],
-    ['Client', 'no SOAP message', inBody('<n:Stop/>').slice(0, -3)],
+    ['Client', 'not a valid SOAP message', 'not xml'],
+    ['Client', 'not a valid SOAP message', ''],
+    ['Client', 'not a valid SOAP message', inBody('<n:Stop/>').slice(0, -3)],
     ['Client', 'one root', `${inBody('<n:Stop/>')}<x/>`],
     ['Client', 'document type', `<!DOCTYPE x [<!ENTITY a "b">]>${inBody('<n:Stop>&a;</n:Stop>')}`],
     ['Client', 'must be UTF-8', Buffer.from(`\ufeff${inBody('<n:Stop/>')}`, 'utf16le')],
@@ -70,8 +70,8 @@ describe('a call', () => {
     ['Client', 'must have one Body', `<E:Envelope xmlns:E="${ENVELOPE}"/>`],
     ['Client', 'namespace urn:SAPControl', inBody('<Stop/>')],
     ['Client', 'namespace urn:SAPControl', inBody('<x:Stop xmlns:x="urn:other"/>')],
-    ['Client', 'no SOAP message', inBody('<__proto__/>')],
-    ['Client', 'no SOAP message', inBody(`${'<a>'.repeat(100)}${'</a>'.repeat(100)}`)],
+    ['Client', 'not a valid SOAP message', inBody('<__proto__/>')],
+    ['Client', 'not a valid SOAP message', inBody(`${'<a>'.repeat(100)}${'</a>'.repeat(100)}`)],
     ['VersionMismatch', 'SOAP 1.1', '<E:Envelope xmlns:E="http://www.w3.org/2003/05/soap-envelope"/>'],
     ['VersionMismatch', 'root must be Envelope', '<Envelope/>'],
     [
@@ -85,7 +85,7 @@ describe('a call', () => {
     expect(fault.message).toContain(message);
   });
 
-  test('that declares namespaces without measure does not hold up the process that reads it', () => {
+  test('with very many namespace declarations does not block the process', () => {
     const many = Array.from({ length: 2_300 }, (_, i) => `xmlns:b${i.toString(36)}=""`).join(' ');
     const xml = Buffer.from(inBody(`<n:Stop>${'<b xmlns:q=""/>'.repeat(1_800)}</n:Stop>`, many));
     expect(xml.length).toBeLessThan(64 * 1_024);
@@ -100,7 +100,7 @@ describe('a call', () => {
 });
 
 describe('an answer', () => {
-  // Also half of a surrogate pair, and what XML cannot write.
+  // Includes half of a surrogate pair and characters that XML forbids.
   const anyText = fc
     .array(fc.oneof(fc.integer({ min: 0, max: 0x40 }), fc.integer({ min: 0, max: 0x10ffff })), {
       maxLength: 10,
@@ -108,7 +108,7 @@ describe('an answer', () => {
     .map((points) => String.fromCodePoint(...points));
   const parser = new XMLParser({ ignoreAttributes: false, parseTagValue: false, trimValues: false });
 
-  test('has the wrapper in the namespace and everything in it without one', () => {
+  test('has its wrapper in the namespace and the content without one', () => {
     const xml = writeResponse('GetProcessList', {
       process: {
         item: [
@@ -123,12 +123,12 @@ describe('an answer', () => {
     );
   });
 
-  test('may be empty, as a list may be', () => {
+  test('may be empty, like a list', () => {
     expect(writeResponse('Stop', {})).toContain('<SAPControl:StopResponse></SAPControl:StopResponse>');
     expect(writeResponse('WebDispGetServerList', { server: { item: [] } })).toContain('<server></server>');
   });
 
-  test('brings every text across, but for what XML cannot write', () => {
+  test('transports every text, except characters that XML forbids', () => {
     fc.assert(
       fc.property(anyText, (value) => {
         const tree = parser.parse(writeResponse('ParameterValue', { value }), true);
@@ -141,12 +141,12 @@ describe('an answer', () => {
     );
   });
 
-  test('with a Fault repeats no more of a request than can be read', () => {
+  test('with a Fault quotes only a readable part of the request', () => {
     expect(writeFault(new SoapFault('Client', 'x'.repeat(60_000))).length).toBeLessThan(1_500);
   });
 });
 
-test('the WSDL names every method and where it is', () => {
+test('the WSDL names every method and the address of the service', () => {
   const xml = wsdl('http://gateway:50013/SAPControl.cgi');
   expect(XMLValidator.validate(xml)).toBe(true);
   expect(xml).toContain('<SOAP:address location="http://gateway:50013/SAPControl.cgi"');

@@ -11,7 +11,7 @@ const SALT = 'c2FsdHNhbHRzYWx0c2FsdA';
 const HASH = 'aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g';
 
 describe('a line of the password file', () => {
-  test('is that of one password and of no other', async () => {
+  test('matches one password and no other', async () => {
     const made = await hashPassword('op', 'geheim', COST);
     const { records, problems } = parsePasswordFile(`# who may stop it\r\n\n${formatPasswordLine(made)}\r\n`);
     expect(problems).toEqual([]);
@@ -23,7 +23,7 @@ describe('a line of the password file', () => {
       expect(await isPasswordOf(record, wrong)).toBe(false);
   });
 
-  test('takes a password however its accents are composed', async () => {
+  test('matches a password however its accents are composed', async () => {
     const record = await hashPassword('op', 'mu\u0308ller', COST);
     expect(await isPasswordOf(record, 'm\u00fcller')).toBe(true);
   });
@@ -39,13 +39,13 @@ describe('a line of the password file', () => {
     ['op:secret', 'is not user:$scrypt$'],
     [`:$scrypt$ln=15,r=8,p=3$${SALT}$${HASH}`, 'is not user:$scrypt$'],
     [`op:$scrypt$ln=15,r=8,p=3$${SALT}`, 'is not user:$scrypt$'],
-    // What a guess costs the guesser, and what an attempt may cost the gateway.
+    // The cost must be high enough for an attacker and low enough for the gateway.
     [`op:$scrypt$ln=13,r=8,p=1$${SALT}$${HASH}`, 'has a cost outside'],
     [`op:$scrypt$ln=18,r=8,p=1$${SALT}$${HASH}`, 'has a cost outside'],
     [`op:$scrypt$ln=17,r=9,p=1$${SALT}$${HASH}`, 'has a cost outside'],
     [`op:$scrypt$ln=17,r=8,p=5$${SALT}$${HASH}`, 'has a cost outside'],
     [`op:$scrypt$ln=17,r=0,p=1$${SALT}$${HASH}`, 'has a cost outside'],
-  ])('%s is refused, and not repeated', (line, problem) => {
+  ])('%s is refused without quoting the line', (line, problem) => {
     const { records, problems } = parsePasswordFile(`\n${line}\n`);
     expect(records).toEqual([]);
     expect(problems).toEqual([expect.stringMatching(/^line 2 /)]);
@@ -75,13 +75,13 @@ describe('hash-password', () => {
     return record !== undefined && isPasswordOf(record, password);
   }
 
-  test('takes the first line of its input', async () => {
+  test('reads the first line of its input', async () => {
     const { out, err } = await run('op', 'geheim wort\nmore\n', false);
     expect(err).toBe('');
     expect(await checks(out, 'geheim wort')).toBe(true);
   });
 
-  test('asks twice on a terminal, and shows nothing of what is typed', async () => {
+  test('asks twice on a terminal, without echo', async () => {
     const { out, err } = await run('op', 'geheim\rgeheim\r', true);
     expect(err).toBe('Password: \nAgain: \n');
     expect(await checks(out, 'geheim')).toBe(true);
@@ -96,10 +96,10 @@ describe('hash-password', () => {
     // Ctrl-C
     ['op', 'gehe\u0003', true, 'nothing was typed'],
     ['op', 'geheim\0\n', false, 'control characters'],
-    ['o:p', 'geheim\n', false, 'no colon'],
+    ['o:p', 'geheim\n', false, 'must not contain a colon'],
     [' op', 'geheim\n', false, 'white space'],
     ['#op', 'geheim\n', false, '"#"'],
-  ])('for %j with %j on a terminal: %s says what is wrong', async (user, typed, isTTY, reason) => {
+  ])('for %j with %j on a terminal: %s names the problem', async (user, typed, isTTY, reason) => {
     await expect(run(user, typed, isTTY)).rejects.toThrow(reason);
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { conditionOf, elapsed, processList, sapTime } from '../../../src/sapcontrol/process-list.ts';
 import { fakeSource } from '../../support/sapcontrol.ts';
 
-describe('the condition that monitors see', () => {
+describe('the state that monitors see', () => {
   test.each([
     ['Starting', 1, 'YELLOW', 'Starting'],
     ['Starting', 0, 'YELLOW', 'Starting'],
@@ -22,14 +22,14 @@ describe('the condition that monitors see', () => {
 });
 
 describe('times', () => {
-  test('are written as SAP writes them', () => {
+  test('are in the format of SAP', () => {
     expect(sapTime(new Date(2019, 4, 1, 22, 20, 38))).toBe('2019 05 01 22:20:38');
     expect(elapsed(432_900)).toBe('0:07:12');
     expect(elapsed(847 * 3_600_000 + 25 * 60_000 + 8_000)).toBe('847:25:08');
     expect(elapsed(-5)).toBe('0:00:00');
   });
 
-  test('and the process are gone when it is stopped, and it stays in the list', () => {
+  test('and the pid are empty for a stopped gateway, which stays in the list', () => {
     const source = fakeSource();
     const now = new Date(source.startedAt.getTime() + 61_000);
     expect(processList(source, now)).toEqual([

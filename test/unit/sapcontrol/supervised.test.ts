@@ -48,7 +48,7 @@ const agrees = async (): Promise<HostAnswer> => ({
 });
 
 describe('a controller', () => {
-  test('tells of the supervisor as the process, and follows which workers live', () => {
+  test('reports the supervisor as the process, and tracks the live workers', () => {
     const { parts, heard } = controller(agrees);
     expect([parts.pid, parts.startedAt.toISOString()]).toEqual([900, '2019-05-01T00:00:00.000Z']);
     expect([parts.liveWorkers(), parts.pids()]).toEqual([1, [900, process.pid, 1_001]]);
@@ -60,13 +60,13 @@ describe('a controller', () => {
     expect(parts.liveWorkers()).toBe(0);
   });
 
-  test('has no number for a worker that no process could be started for: signals to 0 reach a whole group', () => {
+  test('omits the pid of a worker without a process, because a signal to pid 0 reaches a whole group', () => {
     const { parts, heard } = controller(agrees);
     heard({ kind: 'worker-started', worker: { id: 'worker-2', pid: 0, startedAt: 0 } });
     expect(parts.pids()).toEqual([900, process.pid, 1_001]);
   });
 
-  test('has its supervisor stop the gateway', async () => {
+  test('lets its supervisor stop the gateway', async () => {
     const { parts, asked } = controller(agrees);
     await parts.stop(5_000);
     await parts.stop(0);
@@ -78,18 +78,18 @@ describe('a controller', () => {
     ]);
   });
 
-  test('passes on why a stop is refused', async () => {
+  test('forwards the reason for a refused stop', async () => {
     const { parts } = controller(async () => ({ ok: false, message: 'it is stopping already' }));
     await expect(parts.stop(0)).rejects.toThrow(new ActRefused('it is stopping already'));
   });
 
-  test('does not wait for a restart, which ends it too', async () => {
+  test('does not wait for a restart, because that ends the controller too', async () => {
     const { parts, asked } = controller(() => new Promise(() => {}));
     await parts.restart(0);
     expect(asked).toEqual([{ kind: 'restart', why: 'SAPControl' }]);
   });
 
-  test('survives a restart that is refused', async () => {
+  test('keeps running after a refused restart', async () => {
     const { parts } = controller(async () => Promise.reject(new Error('the channel has ended')));
     await expect(parts.restart(0)).resolves.toBeUndefined();
   });

@@ -45,7 +45,7 @@ function failures(changes: Partial<DemoMeasures>): string[] {
 }
 
 describe('the verdict of the demo', () => {
-  test('says in plain words what happened', () => {
+  test('describes the events in plain words', () => {
     const { kept, lines } = judge(measures());
     expect(kept).toBe(true);
     expect(lines.map(({ text }) => text)).toEqual([
@@ -87,19 +87,19 @@ describe('the verdict of the demo', () => {
     );
   });
 
-  test('is negative when nothing was sent at all', () => {
+  test('is negative if no request was sent', () => {
     expect(judge(measures({ agents: stats({ requests: 0, answers: 0 }), delivered: 0 })).kept).toBe(false);
   });
 });
 
-describe('the watch over an outage', () => {
+describe('the record of an outage', () => {
   const places = new Map([
     ['U1', B],
     ['U2', B],
     ['U3', A],
   ]);
 
-  test('ends when every agent of the dead connector is logged on again', () => {
+  test('ends when every agent of the killed connector is logged on again', () => {
     const watch = new OutageWatch(B, places, 1_000);
     watch.take({ type: 'told', agent: 'U1', from: B, at: A }, 1_400);
     watch.take({ type: 'logon', agent: 'U1', at: A, again: true }, 1_500);
@@ -109,13 +109,13 @@ describe('the watch over an outage', () => {
     expect(watch.outage()).toMatchObject({ agents: 2, backAt: { a: 2 }, withinMs: 700, disturbed: 0 });
   });
 
-  test('counts agents of other connectors who were sent away', () => {
+  test('counts agents of other connectors that had to log on again', () => {
     const watch = new OutageWatch(B, places, 0);
     watch.take({ type: 'told', agent: 'U3', from: A, at: A }, 10);
     expect(watch.outage().disturbed).toBe(1);
   });
 
-  test('counts newcomers only once the connector is up again', () => {
+  test('counts new agents only once the connector is up again', () => {
     const watch = new OutageWatch(B, places, 0);
     watch.take({ type: 'logon', agent: 'U4', at: A, again: false }, 10);
     watch.upAgain(500);
@@ -139,7 +139,7 @@ describe('the screen', () => {
     expect(output.written.join('')).toBe('stays\n');
   });
 
-  test('draws over its last block, and gives the cursor back', () => {
+  test('redraws its last block, and restores the cursor', () => {
     const output = terminal(true);
     const screen = new LiveScreen(output, {});
     screen.frame(['one', 'two']);
@@ -150,13 +150,13 @@ describe('the screen', () => {
     );
   });
 
-  test('uses colours on a terminal unless NO_COLOR says otherwise', () => {
+  test('uses colours on a terminal unless NO_COLOR is set', () => {
     expect(new LiveScreen(terminal(true), {}).paint('red', 'x')).toBe('\u001b[31mx\u001b[0m');
     expect(new LiveScreen(terminal(true), { NO_COLOR: '1' }).paint('red', 'x')).toBe('x');
     expect(new LiveScreen(terminal(true), { NO_COLOR: '' }).paint('red', 'x')).toContain('\u001b[31m');
   });
 
-  test('has a line for every connector, with its agents and what the gateway says of it', () => {
+  test('has a line for every connector, with its agents and its health at the gateway', () => {
     const moment = {
       seconds: 12.34,
       connectors: [

@@ -15,7 +15,7 @@ import {
 } from '../../../src/simulator/wire.ts';
 
 describe('the simulated wire format', () => {
-  test('gives back every parameter that was written, whatever characters it has', () => {
+  test('preserves every parameter, whatever characters it has', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[\u0020-\ud7ff]*$/), (value) => {
         const message = readMessage(writeMessage('1.1', 'subscribe', [['user', value]]));
@@ -25,7 +25,7 @@ describe('the simulated wire format', () => {
     );
   });
 
-  test('tells SOAP 1.2 from SOAP 1.1, also in its Faults', () => {
+  test('distinguishes SOAP 1.2 from SOAP 1.1, also in Faults', () => {
     expect(readMessage(writeMessage('1.2', 'x', [])).version).toBe('1.2');
     expect(readMessage(writeMessage('1.1', 'x', [])).version).toBe('1.1');
     expect(writeFault('1.1', 'client', 'unknown session')).toContain(
@@ -36,7 +36,7 @@ describe('the simulated wire format', () => {
     );
   });
 
-  test('knows a method by its local name, with or without the interface before it', () => {
+  test('recognizes a method by its local name, with or without an interface prefix', () => {
     const body = (inner: string) =>
       `<s:Envelope xmlns:s="x"><s:Body>\n<!-- a < b -->${inner}</s:Body></s:Envelope>`;
     expect(readMessage(body('<m:getAttributes xmlns:m="y"/>')).method).toBe('getAttributes');
@@ -60,7 +60,7 @@ describe('the simulated wire format', () => {
     expect(decodeBody(Buffer.from(declared, 'latin1'), 'text/xml')).toBe(declared);
   });
 
-  test('takes a session cookie as it is', () => {
+  test('does not decode a session cookie', () => {
     const value = 'SID%3aANON%3acrmapp1_CRP_00%3aa-b_c=.-NEW';
     expect(readCookie(`sap-usercontext=sap-client=100; WS_SESSION_ID=${value}`, 'WS_SESSION_ID')).toBe(value);
     expect(readCookie(`ws_session_id=${value}`, 'WS_SESSION_ID')).toBeUndefined();
@@ -68,7 +68,7 @@ describe('the simulated wire format', () => {
 });
 
 describe('a histogram', () => {
-  test('puts every quantile at most 5 % above the true one', () => {
+  test('overestimates quantiles by at most 5 %', () => {
     fc.assert(
       fc.property(
         fc.array(fc.double({ min: 0.05, max: 100_000, noNaN: true }), { minLength: 1, maxLength: 200 }),
@@ -86,13 +86,13 @@ describe('a histogram', () => {
     );
   });
 
-  test('is all zero while nothing was recorded', () => {
+  test('is all zero while it is empty', () => {
     expect(new Histogram().summary()).toEqual({ count: 0, p50Ms: 0, p90Ms: 0, p99Ms: 0, maxMs: 0 });
   });
 });
 
-describe('the count of deliveries', () => {
-  test('tells an id that arrived twice, and how much of it arrived', () => {
+describe('the delivery count', () => {
+  test('reports an id that arrived twice, with its headers and bodies', () => {
     const deliveries = new Deliveries(10);
     deliveries.started(['once']);
     deliveries.completed(['once']);
@@ -107,7 +107,7 @@ describe('the count of deliveries', () => {
     });
   });
 
-  test('forgets the oldest ids beyond its limit, but no duplicate', () => {
+  test('forgets the oldest ids beyond its limit, but no duplicates', () => {
     const deliveries = new Deliveries(2);
     for (const id of ['x', 'x', 'b', 'c', 'd']) deliveries.started([id]);
     expect(deliveries.report(true).duplicates).toEqual(['x']);
@@ -116,7 +116,7 @@ describe('the count of deliveries', () => {
 });
 
 describe('sessions of a connector', () => {
-  test('are known by user in any letter case, and by session id where there is no user', () => {
+  test('are found by user in any letter case, and by session id without a user', () => {
     const sessions = new Sessions();
     sessions.subscribe('Agent1', 's1', 'app', 'http://crm/');
     expect(sessions.find(' AGENT1 ', 'other')?.user).toBe('AGENT1');
@@ -136,7 +136,7 @@ describe('sessions of a connector', () => {
 });
 
 describe('a misbehaviour', () => {
-  test('is read with all its properties', () => {
+  test('is parsed with all its properties', () => {
     const behaviour = { mode: 'slow', ms: 10, appliesTo: 'soap', forMs: 100, probability: 0.5 };
     expect(parseBehaviour(JSON.stringify(behaviour))).toEqual(behaviour);
   });
@@ -148,7 +148,7 @@ describe('a misbehaviour', () => {
     ['{"mode":"slow","ms":-1}', 'ms must be a number'],
     ['{"mode":"slow","probability":2}', 'probability must be a number'],
     ['{"mode":"slow","wait":1}', 'unknown property wait'],
-  ])('%s is refused, because: %s', (json, reason) => {
+  ])('%s is refused: %s', (json, reason) => {
     expect(() => parseBehaviour(json)).toThrow(reason);
   });
 });

@@ -5,7 +5,7 @@ const A = { connector: 'a', incarnation: '1' };
 const A_RESTARTED = { connector: 'a', incarnation: '2' };
 const B = { connector: 'b', incarnation: '1' };
 
-/** A clock that only moves forward: each answer belongs to a request begun just before it. */
+/** A clock that only moves forward: each answer belongs to a request sent just before it. */
 function scenario() {
   const detector = new SplitDetector();
   let now = 0;
@@ -19,7 +19,7 @@ function scenario() {
 }
 
 describe('a split', () => {
-  test('is proven when an agent was moved away from a connector that still answers him', () => {
+  test('is proven when an agent was moved away from a connector that still answers the agent', () => {
     const { detector, answer } = scenario();
     detector.loggingOn('U1');
     expect(answer('U1', A)).toEqual([]);
@@ -27,7 +27,7 @@ describe('a split', () => {
     expect(answer('U1', A)).toEqual([{ agent: 'U1', first: A, second: B }]);
   });
 
-  test('is proven when the connector that was left still answers anybody else', () => {
+  test('is proven when the connector that was left still answers any other agent', () => {
     const { detector, answer } = scenario();
     detector.loggingOn('U1');
     detector.loggingOn('U2');
@@ -54,7 +54,7 @@ describe('a split', () => {
     expect(splits).toBe(2);
   });
 
-  test('of two requests at the same moment is proven by whatever the first connector answers later', () => {
+  test('of two simultaneous requests is proven by any later answer of the first connector', () => {
     const detector = new SplitDetector();
     detector.loggingOn('U1');
     detector.answered('U1', A, 0, 10);
@@ -66,7 +66,7 @@ describe('a split', () => {
 });
 
 describe('no split', () => {
-  test('is seen when the connector that was left never answers again', () => {
+  test('is reported if the connector that was left never answers again', () => {
     const { detector, answer } = scenario();
     detector.loggingOn('U1');
     answer('U1', A);
@@ -75,7 +75,7 @@ describe('no split', () => {
     expect(detector.undecided).toBe(1);
   });
 
-  test('is seen when the connector that was left answers again in another life', () => {
+  test('is reported if the connector that was left answers again in another incarnation', () => {
     const { detector, answer } = scenario();
     detector.loggingOn('U1');
     answer('U1', A);
@@ -83,7 +83,7 @@ describe('no split', () => {
     expect(answer('U2', A_RESTARTED)).toEqual([]);
   });
 
-  test('is seen when the agent was told to log on again', () => {
+  test('is reported if the agent got the order to log on again', () => {
     const { detector, answer } = scenario();
     detector.loggingOn('U1');
     answer('U1', A);
@@ -93,7 +93,7 @@ describe('no split', () => {
     expect(detector.undecided).toBe(0);
   });
 
-  test('is seen in an answer that was asked for before the move and came after it', () => {
+  test('is reported for an answer after the move to a request before it', () => {
     const detector = new SplitDetector();
     detector.loggingOn('U1');
     detector.answered('U1', A, 0, 10);

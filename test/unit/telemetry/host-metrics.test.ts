@@ -5,10 +5,10 @@ import { Metrics } from '../../../src/telemetry/metrics.ts';
 
 const STARTED_AT = Date.UTC(2026, 0, 1);
 
-/** Of a host whose own process counts into `own`. */
+/** The metrics of a host whose own process counts into `own`. */
 const host = (own = new Registry()): HostMetrics => new HostMetrics(own, STARTED_AT);
 
-/** A process that has counted so many requests, so many of which are under way. */
+/** A process with this many counted requests, of which this many are pending. */
 async function snapshot(counted: number, underWay: number): Promise<unknown[]> {
   const registry = new Registry();
   new Counter({ name: 'requests_total', help: 'x', labelNames: ['pool'], registers: [registry] }).inc(
@@ -21,7 +21,7 @@ async function snapshot(counted: number, underWay: number): Promise<unknown[]> {
   return registry.getMetricsAsJSON();
 }
 
-test('the metrics of a host are the sums over its processes; what ended ones counted is kept, what they had is not', async () => {
+test('the metrics of a host are the sums over its processes; the counters of ended ones remain, their gauges do not', async () => {
   const metrics = host();
   metrics.heard('worker-1', await snapshot(5, 2));
   metrics.heard('worker-2', await snapshot(7, 1));
@@ -41,7 +41,7 @@ test('the metrics of a host are the sums over its processes; what ended ones cou
   }
 });
 
-test('what ended processes counted outlives the process that sums it', async () => {
+test('the counters of ended processes outlive the process that sums them', async () => {
   const first = host();
   first.heard('worker-1', await snapshot(5, 2));
   first.ended('worker-1');
@@ -49,22 +49,22 @@ test('what ended processes counted outlives the process that sums it', async () 
 
   const second = host();
   second.heard('worker-2', await snapshot(1, 0));
-  // Every worker has kept them.
+  // Every worker keeps them.
   for (const worker of [totals, totals]) second.inherit(worker);
   expect(await second.text()).toContain('requests_total{pool="ici"} 6');
 });
 
-test('what a process has told others to keep is counted once, when one of them gives it back', async () => {
+test('totals that a process gave to others count once when they come back', async () => {
   const metrics = host();
   metrics.heard('worker-1', await snapshot(5, 2));
   metrics.ended('worker-1');
-  // Said hello before it was told, and after.
+  // It said hello before it received the totals, and again after that.
   metrics.inherit(undefined);
   metrics.inherit(structuredClone(await metrics.totals()));
   expect(await metrics.text()).toContain('requests_total{pool="ici"} 5');
 });
 
-test('what a process has counted itself is in what its successor goes on from', async () => {
+test('the own counters of a process are part of the totals of its successor', async () => {
   const own = new Registry();
   const acts = new Counter({ name: 'acts_total', help: 'x', registers: [own] });
   new Gauge({ name: 'view_epoch', help: 'x', registers: [own] }).set(7);
@@ -83,7 +83,7 @@ test('what a process has counted itself is in what its successor goes on from', 
   expect(text).not.toContain('view_epoch');
 });
 
-test('two scrapes at once count what ended processes counted no more often than one', async () => {
+test('two simultaneous scrapes count ended processes only once', async () => {
   const metrics = host();
   for (const worker of ['worker-1', 'worker-2']) {
     metrics.heard(worker, await snapshot(5, 0));
@@ -94,7 +94,7 @@ test('two scrapes at once count what ended processes counted no more often than 
     expect(text).toContain('requests_total{pool="ici"} 10');
 });
 
-test('the start of the host is shown once, however many processes it has', async () => {
+test('the start time of the host appears once, whatever the number of processes', async () => {
   const metrics = host(new Metrics().registry);
   metrics.heard('worker-1', await new Metrics().registry.getMetricsAsJSON());
   expect((await metrics.text()).match(/^process_start_time_seconds .*$/gm)).toEqual([

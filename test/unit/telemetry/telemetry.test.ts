@@ -39,8 +39,8 @@ function logged(write: (log: RequestLog) => void, bindings: Record<string, unkno
   return text;
 }
 
-describe('the line of a request', () => {
-  test('is one line of JSON like those of pino', () => {
+describe('the log line of a request', () => {
+  test('is one line of JSON in the format of pino', () => {
     const text = logged((log) => log.write(LINE));
     expect(text.endsWith('\n')).toBe(true);
     expect(text.trim()).not.toContain('\n');
@@ -55,13 +55,13 @@ describe('the line of a request', () => {
     });
   });
 
-  test('stays JSON whatever stands in a path or a name', () => {
+  test('stays valid JSON whatever characters a path or a name has', () => {
     const path = '/"},"x":"\\\u0000\u2028\n?ü=%';
     const user = 'A"B\\\tC';
     expect(JSON.parse(logged((log) => log.write({ ...LINE, path, user })))).toMatchObject({ path, user });
   });
 
-  test('leaves out what does not apply, and bears what went wrong', () => {
+  test('omits fields that do not apply, and has the fields of a failure', () => {
     const line = {
       ...LINE,
       instance: undefined,
@@ -90,7 +90,7 @@ describe('metrics of every request', () => {
     }
   });
 
-  test('durations are told exactly as prom-client tells its own', async () => {
+  test('durations are exported exactly like those of prom-client', async () => {
     const bounds = [0.001, 0.01, 0.1];
     const [ours, theirs] = [new Registry(), new Registry()];
     const durations = new Durations(ours, 'd_seconds', 'Help', bounds);
