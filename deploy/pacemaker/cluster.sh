@@ -3,14 +3,14 @@
 #
 #   ICI_ADDRESS=10.0.1.10 ICI_NETMASK=24 sh cluster.sh
 #
-# The gateway runs on every node, by its systemd unit (which must not be enabled: the cluster starts it). The address is on a
-# node whose gateway says Running, and stays where it is while none does. Gateways agree on who is where through Redis, so
-# nothing is lost with the address but the requests under way in a host that died.
+# The gateway runs on every node as its systemd unit (not enabled, because the cluster starts it). The address is on a
+# node whose gateway is Running, and stays where it is while none is. Gateways share the bindings through Redis, so a
+# failed host loses only its pending requests.
 #
 # On every node before that:
 #   install -D -m 755 ici-gateway-state /usr/lib/ocf/resource.d/ici/state
 #
-# Fencing is the cluster's own business. For this service alone it is not needed: two nodes that both think they hold the
+# Configure fencing as the cluster needs it. This service does not need it: two nodes that both believe they hold the
 # address confuse ARP, but never split an agent.
 set -eu
 
@@ -23,7 +23,7 @@ pcs resource create ici-gateway systemd:ici-gateway \
   meta migration-threshold=1000 failure-timeout=60s \
   clone interleave=true
 
-# Writes what the state URL says into the node attribute ici-gateway-running.
+# Writes the state of the gateway into the node attribute ici-gateway-running.
 pcs resource create ici-gateway-state ocf:ici:state \
   op start timeout=10s op stop timeout=10s op monitor interval=1s timeout=5s \
   clone interleave=true
@@ -32,5 +32,5 @@ pcs resource create ici-address ocf:heartbeat:IPaddr2 ip="$address" cidr_netmask
   op monitor interval=5s \
   meta resource-stickiness=100
 
-# Stronger than the stickiness where another node is Running, and no node is forbidden where none is.
+# Outweighs the stickiness if another node is Running; if none is, no node is excluded.
 pcs constraint location ici-address rule score=1000 ici-gateway-running eq 1
