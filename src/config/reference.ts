@@ -10,7 +10,7 @@ interface Row {
   readonly meaning: string;
 }
 
-/** Every option, as a Markdown table for the README. Made from the schema, so it cannot be out of date. */
+/** Every option, as the Markdown table of `deploy/docs/configuration.md`. Made from the schema, so it cannot be out of date. */
 export function configTable(): string {
   const rows = rowsOf(OPTIONS, '').map(
     ({ option, type, fallback, meaning }) => `| \`${option}\` | ${type} | ${fallback} | ${meaning} |`,

@@ -12,8 +12,8 @@ import { sapcontrol } from './schema-sapcontrol.ts';
 
 /**
  * Every option there is. Defaults, bounds and descriptions stand here and
- * nowhere else: the loader, the JSON Schema for editors and the table in the
- * README are all made from this.
+ * nowhere else: the loader, the JSON Schema for editors and the table in
+ * `deploy/docs/configuration.md` are all made from this.
  *
  * Options are written with units (`2s`, `64KB`) and resolve to milliseconds and
  * bytes; the static type is that of the resolved configuration.

@@ -10,7 +10,7 @@ interface ErrorEntry {
 
 /**
  * Everything the gateway itself answers. The codes are stable: operators alert
- * on them and support looks them up. README lists the same codes.
+ * on them and support looks them up. `deploy/docs/errors.md` lists the same codes.
  */
 export const ERRORS = {
   GW_REQUEST_MALFORMED: { status: 400, source: 'client', message: 'the HTTP request is not well-formed' },

@@ -15,10 +15,10 @@ import { post, startOpenLoad } from '../support/load.ts';
 import { ask, writeTokenFile } from '../support/operator.ts';
 import { isAlive } from '../support/processes.ts';
 import type { Question } from '../support/states-table.ts';
-import { QUESTIONS, statesOfReadme } from '../support/states-table.ts';
+import { QUESTIONS, statesOfDocs } from '../support/states-table.ts';
 import type { LogLine } from '../support/test-gateway.ts';
 
-const README = statesOfReadme();
+const STATES = statesOfDocs();
 
 // A process that starts takes several times as long when everything else runs too.
 const PATIENT = { within: 45_000 };
@@ -38,7 +38,7 @@ interface Stage {
   /** Alone in its pool, `/slow`, beside a quick one in the pool `/quick`. */
   readonly slow: GatedInstance;
   readonly life: LifeRecord;
-  /** Waits until everybody is answered as the README has it for this state. */
+  /** Waits until everybody is answered as operations.md has it for this state. */
   until(state: string): Promise<void>;
 }
 
@@ -90,13 +90,13 @@ async function start(
 
 /** A gateway that has ended answers nobody, so its colour is seen by nobody either. */
 function answersIn(state: string): Record<Question, string> {
-  const row = README.get(state);
-  if (row === undefined) throw new Error(`README.md has no state ${state}`);
+  const row = STATES.get(state);
+  if (row === undefined) throw new Error(`operations.md has no state ${state}`);
   return state === 'Stopped' ? { ...row.answers, sapcontrol: 'refused' } : row.answers;
 }
 
-/** What the README has each question answered with in such a life, one entry for each change. */
-function lifeOfReadme(states: readonly string[]): Record<Question, string[]> {
+/** What operations.md has each question answered with in such a life, one entry for each change. */
+function lifeOfDocs(states: readonly string[]): Record<Question, string[]> {
   return byQuestion((question) => withoutRepeats(states.map((state) => answersIn(state)[question])));
 }
 
@@ -121,7 +121,7 @@ const withoutRepeats = (answers: readonly string[]): string[] =>
 const logged = ({ log }: GatewayProcess, text: string): LogLine | undefined =>
   log.find(({ msg }) => msg === text);
 
-test.concurrent('balancers and monitors are told through a whole life what the README says', async ({
+test.concurrent('balancers and monitors are told through a whole life what operations.md says', async ({
   onTestFinished,
 }) => {
   const { gateway, url, slow, life, until, act } = await start(
@@ -164,7 +164,7 @@ test.concurrent('balancers and monitors are told through a whole life what the R
     'Draining',
     'Stopped',
   ];
-  expect(recorded(life)).toEqual(lifeOfReadme(states));
+  expect(recorded(life)).toEqual(lifeOfDocs(states));
 
   const accepted = outcomes.filter(({ status }) => status !== 0);
   expect(accepted.filter(({ status }) => status !== 200)).toEqual([]);

@@ -25,7 +25,7 @@ import { CERTIFICATE, KEY } from '../unit/config/tls-fixture.ts';
 // Where a test is about what is answered, not when.
 const PATIENT_MS = 5_000;
 const TIMES = { leaseMs: 60_000, joinMs: 0 };
-// What the README tells operators to give the gateway's user, for keys that begin with gw.
+// What deploy/docs/cluster.md tells operators to give the gateway's user, for keys that begin with gw.
 const RIGHTS = [
   ...['~gw:*', '&gw:*', '+@read', '+@write', '+@connection', '+@pubsub', '+@scripting', '-@dangerous'],
   ...['+info', '+time', '+wait'],

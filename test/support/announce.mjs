@@ -5,7 +5,7 @@ const RUNS = {
     "a redis-server or valkey-server. Where none is on the PATH, Debian's is fetched into build/programs " +
     '(nothing is installed, started or enabled). All servers listen on loopback, on free ports.',
   'test:deploy':
-    'npm run test:deploy: about one minute, and needs haproxy, keepalived, pcs, promtool and others (see README). ' +
+    'npm run test:deploy: about one minute, and needs haproxy, keepalived, pcs, promtool and others (see deploy/README.md). ' +
     'What is not installed is fetched from Debian into build/programs, up to 60 MB and 500 MB unpacked ' +
     '(nothing is installed, started or enabled).',
 };

@@ -20,13 +20,6 @@ function* walk(node: OptionNode, path: string): Generator<[string, OptionNode]> 
 }
 
 describe('documentation follows the code', () => {
-  // To renew it: node -e "import('../dist/config/reference.js').then((m) => console.log(m.configTable()))"
-  test('the table in the README is the one made from the schema', () => {
-    const [, section] =
-      /<!-- config:begin -->\n([\s\S]*?)\n<!-- config:end -->/.exec(read('README.md')) ?? [];
-    expect(section).toBe(configTable());
-  });
-
   // To renew it: node dist/main.js check --schema > deploy/gateway.schema.json
   test('the schema for editors is the one made from the code', () => {
     expect(JSON.parse(read('deploy/gateway.schema.json'))).toEqual(jsonSchema());
