@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
 // The program as `dist/main.js` and the chunks that it loads when it needs them: see src/decisions/0025-one-bundle.md.
@@ -24,3 +24,8 @@ await build({
   sourcesContent: false,
   logLevel: 'warning',
 });
+
+// The scripts for Redis, at the same place as in src: see src/redis/lua.ts.
+for (const file of readdirSync('src', { recursive: true })) {
+  if (file.endsWith('.lua')) cpSync(`src/${file}`, `dist/${file}`);
+}

@@ -14,6 +14,11 @@ function packageFolder(): URL {
 
 const FOLDER = packageFolder();
 
+/** Where the files are that the program reads beside its code: in `dist` for the built program, else the sources. */
+export const SOURCES: URL = import.meta.url.startsWith(new URL('dist/', FOLDER).href)
+  ? new URL('dist/', FOLDER)
+  : new URL('src/', FOLDER);
+
 /** The version in package.json. */
 export const VERSION: string = (
   JSON.parse(readFileSync(new URL('package.json', FOLDER), 'utf8')) as { version: string }

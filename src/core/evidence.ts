@@ -88,7 +88,16 @@ const LETTERS: Readonly<Record<Ruling, string>> = {
 
 const BY_LETTER = new Map(Object.entries(LETTERS).map(([name, letter]) => [letter, name as Ruling]));
 
-/** All rulings for one way of naming. The situation at (user, session) stands at 1 + 6 × user + session. */
+/** At which position of {@link rulingsFor} the letter of a situation stands, from 1 on: `<user> <session>` -> position. */
+export const RULING_AT: Readonly<Record<string, number>> = Object.fromEntries(
+  USER_HOLDS.flatMap((user) => SESSION_HOLDS.map((session) => `${user} ${session}`)).map((situation, i) => [
+    situation,
+    // After the letter for the user.
+    i + 2,
+  ]),
+);
+
+/** All rulings for one way of naming: the letter for the user, then those of {@link RULING_AT}. */
 export function rulingsFor(named: Named, rule: typeof ruling = ruling): string {
   let letters = named.user === 'found' ? 'f' : 'a';
   for (const userHolds of USER_HOLDS) {

@@ -6,37 +6,37 @@ import type { HealthReport } from '../../src/core/view/health-report.ts';
 import type { Policy } from '../../src/core/view/policy.ts';
 import { NO_POLICY } from '../../src/core/view/policy.ts';
 import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
-import { nextSeq, request } from '../support/ledger-requests.ts';
+import { nextSeq, request } from '../support/view-store-requests.ts';
 
-/** An empty ledger, and ways to it. */
-export interface OpenLedger {
-  /** Another replica's way to the same ledger. */
+/** An empty view store, and ways to it. */
+export interface OpenViewStore {
+  /** Another replica's way to the same view store. */
   connect(): ViewStoreClient;
-  /** Sets the ledger's clock on, or back where negative. */
+  /** Sets the view store's clock on, or back where negative. */
   passTime(ms: number): Promise<void>;
   /** Makes the store begin another life with all that it holds. Missing where it has but one. */
   beginLife?(): Promise<void>;
   close(): Promise<void>;
 }
 
-export interface LedgerTimes {
+export interface ViewStoreTimes {
   readonly leaseMs: number;
   readonly joinMs: number;
 }
 
-export type OpenLedgerWith = (times: LedgerTimes) => Promise<OpenLedger>;
+export type OpenViewStoreWith = (times: ViewStoreTimes) => Promise<OpenViewStore>;
 
 // Long against any test, so that time passes only where a test lets it.
-export const TIMES: LedgerTimes = { leaseMs: 60_000, joinMs: 20_000 };
+export const TIMES: ViewStoreTimes = { leaseMs: 60_000, joinMs: 20_000 };
 
 /**
  * Lets a lease's time pass, in which these replicas are heard as often as live
- * ones are, and write their bindings back. An empty ledger is open then. Returns
+ * ones are, and write their bindings back. An empty view store is open then. Returns
  * the life.
  */
 export async function letOpen(
-  viewStore: Pick<OpenLedger, 'passTime'>,
-  { leaseMs }: LedgerTimes,
+  viewStore: Pick<OpenViewStore, 'passTime'>,
+  { leaseMs }: ViewStoreTimes,
   replicas: readonly (readonly [ViewStoreClient, string])[],
 ): Promise<string> {
   let restored = '';
@@ -101,9 +101,9 @@ export function policyOf(version: number): Policy {
 }
 
 /** What every {@link ViewStoreClient} must do. Each adapter's test file calls this once. */
-export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
-  describe(`${name} as a LedgerClient`, () => {
-    let viewStore: OpenLedger;
+export function viewStoreClientContract(name: string, open: OpenViewStoreWith): void {
+  describe(`${name} as a ViewStoreClient`, () => {
+    let viewStore: OpenViewStore;
     let one: ViewStoreClient;
     let two: ViewStoreClient;
 
@@ -125,7 +125,7 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
     const THIRD = TIMES.leaseMs / 3;
 
     describe('and its leases', () => {
-      test('an empty ledger opens when a lease has passed, and grants one only then', async () => {
+      test('an empty view store opens when a lease has passed, and grants one only then', async () => {
         const first = await one.sync(request('r1'));
         expect(first).toMatchObject({ open: false, granted: false, wantsState: false, replicas: 1 });
         expect(first).toMatchObject({ epoch: 0, viewId: '', effective: true, fencingToken: '' });
@@ -328,7 +328,7 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         expect(reply.view).toEqual({ ...NO_VIEW, epoch: 8, id: `8.${life}` });
       });
 
-      test('a ledger that has lost views asks for them, and takes the newest', async () => {
+      test('a view store that has lost views asks for them, and takes the newest', async () => {
         const [older, newer] = [viewOf(5, 'x'), viewOf(6, 'y')];
         const knows = (view: AgreedView): Partial<SyncRequest> => ({ epoch: view.epoch, viewId: view.id });
 
@@ -344,7 +344,7 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
     });
 
     describe('and its policies', () => {
-      test('a ledger that has lost them asks for them, and takes the newest', async () => {
+      test('a view store that has lost them asks for them, and takes the newest', async () => {
         const [older, newer] = [policyOf(4), policyOf(5)];
 
         const asked = await one.sync(request('r1', { policyKnown: 4 }));
@@ -366,7 +366,7 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         expect(await one.sync(claims)).toMatchObject({ wantsState: false, policy: NO_POLICY });
       });
 
-      test('a ledger that is closed takes no decree and no proposal', async () => {
+      test('a view store that is closed takes no decree and no proposal', async () => {
         await one.sync(request('r1'));
         const events = [eventOf('no')];
         expect(await one.propose({ replica: 'r1', base: '', view: viewOf(1, 'x'), events })).toBe(false);
@@ -387,7 +387,7 @@ export function ledgerClientContract(name: string, open: OpenLedgerWith): void {
         expect([...taken].sort()).toEqual([false, true]);
         expect((await one.sync(request('r1', { restored }))).policy).toEqual(policy);
         expect((await one.sync(request('r1', { restored, policyKnown: 1 }))).policy).toBeUndefined();
-        // One for whom the ledger has opened without it may know another policy of that version.
+        // One for whom the view store has opened without it may know another policy of that version.
         expect((await one.sync(request('r1', { policyKnown: 1 }))).policy).toEqual(policy);
         expect(await one.commitPolicy({ base: 1, policy: policyOf(2), events: [] })).toBe(true);
       });

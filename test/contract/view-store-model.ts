@@ -5,12 +5,12 @@ import type { AgreedView } from '../../src/core/view/agreed-view.ts';
 import { NO_VIEW } from '../../src/core/view/agreed-view.ts';
 import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
 import { ViewStore } from '../../src/core/view/view-store.ts';
-import { nextSeq, request } from '../support/ledger-requests.ts';
-import type { LedgerTimes } from './view-store-client.ts';
+import { nextSeq, request } from '../support/view-store-requests.ts';
+import type { ViewStoreTimes } from './view-store-client.ts';
 import { eventOf, OPINION, policyOf, TIMES, viewOf } from './view-store-client.ts';
 
-/** An empty ledger that can be held against the reference step by step. */
-export interface ComparableLedger {
+/** An empty view store that can be held against the reference step by step. */
+export interface ComparableViewStore {
   /** @param leaseMs the one that its gateway is configured with, where it is another */
   connect(leaseMs?: number): ViewStoreClient;
   /** Sets its clock on, or back where negative. */
@@ -34,10 +34,10 @@ function leaseOf(replica: number): number {
   return replica === 2 ? LONGEST_LEASE_MS : TIMES.leaseMs;
 }
 
-/** A ledger and the reference, taken through the same steps. */
+/** A view store and the reference, taken through the same steps. */
 class Pair {
   reference = new ViewStore(TIMES);
-  readonly #viewStore: ComparableLedger;
+  readonly #viewStore: ComparableViewStore;
   readonly #clients: readonly ViewStoreClient[];
   readonly #lives: string[] = REPLICAS.map(() => '');
   readonly #reportsKnown: number[] = REPLICAS.map(() => 0);
@@ -45,7 +45,7 @@ class Pair {
   readonly #views: AgreedView[] = [];
   #policies = 0;
   #life = '';
-  /** By the reference's clock, which has been set as often as the ledger's. */
+  /** By the reference's clock, which has been set as often as the view store's. */
   #now = 0;
   #clockSetBy = 0;
   /** The store has begun a life of which the reference has not heard. */
@@ -53,7 +53,7 @@ class Pair {
   /** The fence had expired when the clock was set last, and there was no sync since. */
   #hasExpired = false;
 
-  constructor(viewStore: ComparableLedger) {
+  constructor(viewStore: ComparableViewStore) {
     this.#viewStore = viewStore;
     this.#clients = REPLICAS.map((_, replica) => viewStore.connect(leaseOf(replica)));
   }
@@ -286,11 +286,11 @@ const KNOWN: readonly (readonly [string, Step])[][] = [
 
 /**
  * Any history of steps is answered as the reference answers it: the same replies
- * at the same times, by the ledger's own clock. fast-check prints the seed and
+ * at the same times, by the view store's own clock. fast-check prints the seed and
  * the shortest history of a failure.
  */
-export async function behavesLikeTheLedger(
-  open: (times: LedgerTimes) => ComparableLedger,
+export async function behavesLikeTheReference(
+  open: (times: ViewStoreTimes) => ComparableViewStore,
   runs: number,
 ): Promise<void> {
   await fc.assert(

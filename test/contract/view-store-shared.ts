@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ViewStoreClient } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
-import { request } from '../support/ledger-requests.ts';
-import type { OpenLedger, OpenLedgerWith } from './view-store-client.ts';
+import { request } from '../support/view-store-requests.ts';
+import type { OpenViewStore, OpenViewStoreWith } from './view-store-client.ts';
 import { letOpen, numbered, OPINION, policyOf, TIMES, viewOf } from './view-store-client.ts';
 
-/** What every ledger must do that can begin another life, or be shared by several processes. */
-export function sharedLedgerContract(name: string, open: OpenLedgerWith): void {
-  describe(`${name} as a ledger that gateways share`, () => {
-    let viewStore: OpenLedger;
+/** What every view store must do that can begin another life, or be shared by several processes. */
+export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): void {
+  describe(`${name} as a view store that gateways share`, () => {
+    let viewStore: OpenViewStore;
     let one: ViewStoreClient;
     let two: ViewStoreClient;
 
@@ -55,7 +55,7 @@ export function sharedLedgerContract(name: string, open: OpenLedgerWith): void {
       expect(await one.commitPolicy({ base: 0, policy: policyOf(1), events: [] })).toBe(false);
     });
 
-    test('a ledger that is emptied, and then begins a life, takes no newcomer for all there were', async () => {
+    test('a view store that is emptied, and then begins a life, takes no newcomer for all there were', async () => {
       await one.sync(request('r1'));
       await viewStore.beginLife?.();
       const { storeGeneration: life } = await one.sync(request('r1'));
@@ -63,7 +63,7 @@ export function sharedLedgerContract(name: string, open: OpenLedgerWith): void {
       expect(reply).toMatchObject({ open: false, granted: false });
     });
 
-    test('a ledger that has lost views stays closed until it has them again', async () => {
+    test('a view store that has lost views stays closed until it has them again', async () => {
       await opened();
       await viewStore.beginLife?.();
       const { storeGeneration: life } = await one.sync(request('r1'));

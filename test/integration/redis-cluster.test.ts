@@ -4,16 +4,16 @@ import { StoreUnavailable } from '../../src/core/ports.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { affinityStoreContract, at, uniquePrefix, user } from '../contract/affinity-store.ts';
-import { ledgerClientContract } from '../contract/view-store-client.ts';
-import { sharedLedgerContract } from '../contract/view-store-shared.ts';
+import { viewStoreClientContract } from '../contract/view-store-client.ts';
+import { sharedViewStoreContract } from '../contract/view-store-shared.ts';
 import { raceClaims } from '../support/claim-race.ts';
 import { eventually } from '../support/eventually.ts';
-import { request } from '../support/ledger-requests.ts';
 import type { RedisCluster } from '../support/redis-cluster.ts';
 import { startCluster } from '../support/redis-cluster.ts';
 import { redisCommand } from '../support/redis-command.ts';
-import { fenceOn, ledgerOn } from '../support/redis-ledgers.ts';
 import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
+import { fenceOn, viewStoreOn } from '../support/redis-view-stores.ts';
+import { request } from '../support/view-store-requests.ts';
 
 const HOUR_MS = 3_600_000;
 const TIMES = { leaseMs: 1_000, joinMs: 0 };
@@ -31,8 +31,8 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-ledgerClientContract('the ledger on a Redis Cluster', async (times) => ledgerOn(redis, times));
-sharedLedgerContract('the ledger on a Redis Cluster', async (times) => ledgerOn(redis, times));
+viewStoreClientContract('the view store on a Redis Cluster', async (times) => viewStoreOn(redis, times));
+sharedViewStoreContract('the view store on a Redis Cluster', async (times) => viewStoreOn(redis, times));
 
 affinityStoreContract('the store on a Redis Cluster', async (idleLifetimeMs) => {
   const keyPrefix = uniquePrefix();
@@ -57,12 +57,12 @@ describe('a Redis Cluster', () => {
       await store.close();
     }
 
-    for (const { port } of cluster.servers) expect(await ledgersAt(port, keyPrefix)).toBeGreaterThan(0);
+    for (const { port } of cluster.servers) expect(await viewStoresAt(port, keyPrefix)).toBeGreaterThan(0);
   });
 
   test('that is told to confirm what it has no replicas for is unavailable, and says why', async () => {
     const quick = openRedis({ ...REDIS_TIMEOUTS, cluster: cluster.nodes });
-    const viewStore = ledgerOn(quick, TIMES, { confirmedBy: 1 }).connect();
+    const viewStore = viewStoreOn(quick, TIMES, { confirmedBy: 1 }).connect();
     await eventually(() =>
       expect(viewStore.sync(request('r1'))).rejects.toThrow(/0 of 1 replicas confirmed/),
     );
@@ -74,7 +74,7 @@ describe('a Redis Cluster', () => {
     await gone.kill();
     const late = openRedis({ ...REDIS_TIMEOUTS, cluster: cluster.nodes });
     const viewStores = Array.from({ length: 20 }, (_, i) =>
-      ledgerOn(late, TIMES, { pool: `pool${i}` }).connect(),
+      viewStoreOn(late, TIMES, { pool: `pool${i}` }).connect(),
     );
     const sync = (): Promise<PromiseSettledResult<unknown>[]> =>
       Promise.allSettled(viewStores.map((viewStore) => viewStore.sync(request('r1'))));
@@ -99,7 +99,7 @@ describe('a Redis Cluster', () => {
   });
 });
 
-async function ledgersAt(port: number, keyPrefix: string): Promise<number> {
+async function viewStoresAt(port: number, keyPrefix: string): Promise<number> {
   const keys = await redisCommand(port, 'KEYS', `${keyPrefix}:*:ledger`);
   return Number(/^\*(\d+)/.exec(keys)?.[1]);
 }

@@ -14,12 +14,12 @@ import { at, session, user } from '../contract/affinity-store.ts';
 import { eventOf, policyOf } from '../contract/view-store-client.ts';
 import { eventually } from '../support/eventually.ts';
 import { setFence } from '../support/fence.ts';
-import { request } from '../support/ledger-requests.ts';
 import { redisCommand } from '../support/redis-command.ts';
-import { fenceOn, ledgerOn } from '../support/redis-ledgers.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { startRedis } from '../support/redis-server.ts';
 import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
+import { fenceOn, viewStoreOn } from '../support/redis-view-stores.ts';
+import { request } from '../support/view-store-requests.ts';
 import { CERTIFICATE, KEY } from '../unit/config/tls-fixture.ts';
 
 // Where a test is about what is answered, not when.
@@ -47,7 +47,7 @@ function open(options: RedisAddress & Partial<RedisLogin>): void {
 
 /** Listens to a ledger, as a gateway does; resolves once it hears. */
 async function hear(heard: string[] = []): Promise<void> {
-  const viewStore = ledgerOn(redis, TIMES).connect();
+  const viewStore = viewStoreOn(redis, TIMES).connect();
   viewStore.listen({ onNews: () => heard.push('news'), onSuspect: () => undefined });
   await eventually(() => expect(heard).toContain('news'));
 }
@@ -102,7 +102,7 @@ describe('the connections to a Redis', () => {
     open({ url: server.url, commandTimeoutMs: PATIENT_MS });
     await eventually(() => redis.ping());
     redis.claims.define({ testBusy: `for i = 1, 500 do redis.call('SET', KEYS[1], i) end return 1` });
-    const viewStore = ledgerOn(redis, TIMES).connect();
+    const viewStore = viewStoreOn(redis, TIMES).connect();
     await viewStore.sync(request('r1'));
     // Enough that Redis, not this process, is what takes its time.
     const order: string[] = [];
@@ -152,7 +152,7 @@ describe('an ACL user who may not use all channels', () => {
       onState: (link, state, detail) => link === 'hearing' && details.push(`${state}: ${detail}`),
     });
     await eventually(() => redis.ping());
-    const viewStore = ledgerOn(redis, TIMES, { keyPrefix: 'gw', pool: 'ici' }).connect();
+    const viewStore = viewStoreOn(redis, TIMES, { keyPrefix: 'gw', pool: 'ici' }).connect();
     const store = new RedisStore(redis, 'ici', { keyPrefix: 'gw', idleLifetimeMs: 60_000 });
     let gaps = 0;
     let news = 0;

@@ -6,13 +6,13 @@ import { openRedis } from '../../src/redis/connection.ts';
 import { letOpen, policyOf, TIMES } from '../contract/view-store-client.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeSentinel } from '../support/fake-sentinel.ts';
-import { request } from '../support/ledger-requests.ts';
 import { redisCommand } from '../support/redis-command.ts';
-import { ledgerOn } from '../support/redis-ledgers.ts';
 import type { RedisSentinel } from '../support/redis-sentinel.ts';
 import { startSentinel } from '../support/redis-sentinel.ts';
 import { startRedis } from '../support/redis-server.ts';
 import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
+import { viewStoreOn } from '../support/redis-view-stores.ts';
+import { request } from '../support/view-store-requests.ts';
 
 // Promotion takes the Sentinels a second or two; the client has to find the new master right after.
 const FAILED_OVER_WITHIN_MS = 10_000;
@@ -50,7 +50,7 @@ describe('a Redis that Sentinels watch', () => {
   });
 
   function open(confirmedBy: number): ViewStoreClient {
-    return ledgerOn(redis, TIMES, { keyPrefix: 'gw', confirmedBy }).connect();
+    return viewStoreOn(redis, TIMES, { keyPrefix: 'gw', confirmedBy }).connect();
   }
 
   /** Everything works again: both connections for commands, and the one that hears. */
@@ -106,7 +106,7 @@ describe('a Redis that Sentinels watch', () => {
     const careful = open(1);
     // A replica that has just come online does not confirm for a moment.
     await eventually(() => careful.sync(request('r1')));
-    await letOpen(ledgerOn(redis, TIMES, { keyPrefix: 'gw' }), TIMES, [[careful, 'r1']]);
+    await letOpen(viewStoreOn(redis, TIMES, { keyPrefix: 'gw' }), TIMES, [[careful, 'r1']]);
     expect(await careful.commitPolicy({ base: 0, policy: policyOf(1), events: [] })).toBe(true);
     const master = await sentinel.masterPort();
     const replica = sentinel.servers.find(({ port }) => port !== master);

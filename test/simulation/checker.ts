@@ -271,7 +271,7 @@ export class Checker {
   /** In what way not all show the same; `''` where they do. */
   #disagreement(): string {
     const { gateways, store, agents, setup } = this.#world;
-    if (!store.isOpen) return 'the ledger is not open';
+    if (!store.isOpen) return 'the view store is not open';
     for (const gateway of gateways) {
       const { id, replica, host, bindings } = gateway;
       if (!replica.holdsLease(host.mono, host.wall)) return `${id} has no lease`;

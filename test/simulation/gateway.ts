@@ -113,7 +113,7 @@ export class Gateway {
     return this.variant === 'identity' ? `${agent}'` : agent;
   }
 
-  /** Asks the ledger now; `onDone` is called once it has answered, or has not in time. */
+  /** Asks the view store now; `onDone` is called once it has answered, or has not in time. */
   renew(onDone: () => void): void {
     this.#renewals.push(onDone);
     this.sync();

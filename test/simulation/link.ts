@@ -56,7 +56,7 @@ const LATE_TIMER_MS = 20;
  */
 export class Link {
   readonly faults = noLinkFaults();
-  /** When the ledger was heard last, in true time. */
+  /** When the view store was heard last, in true time. */
   repliedAt = Number.NEGATIVE_INFINITY;
   readonly #scheduler: Scheduler;
   readonly #store: Store;
@@ -124,7 +124,7 @@ export class Link {
           return;
         }
         isOver = true;
-        // An answered claim excuses no silence of the ledger, whose questions a gateway counts.
+        // An answered claim excuses no silence of the view store, whose questions a gateway counts.
         if (command.kind === 'sync') this.repliedAt = this.#scheduler.now;
         onReply(reply);
       });

@@ -55,7 +55,7 @@ export class Sent {
     this.#whenHealed(instance, deliver);
   }
 
-  /** After every change of the standing, and before the ledger is told that it is acted on. */
+  /** After every change of the standing, and before the view store is told that it is acted on. */
   look(): void {
     const { replica, host, connectors, rules } = this.#gateway;
     const { mono, wall } = host.moment;

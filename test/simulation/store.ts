@@ -8,7 +8,7 @@ import type {
   SyncRequest,
 } from '../../src/core/view/view-store.ts';
 import { ViewStore } from '../../src/core/view/view-store.ts';
-import { request } from '../support/ledger-requests.ts';
+import { request } from '../support/view-store-requests.ts';
 import { JOIN_MS, LEASE_MS } from './times.ts';
 
 /** What a replica knows of a binding when it writes it back. */
@@ -83,7 +83,7 @@ export interface StoreEvents {
 const EPOCH_OF_STORE = 1_000_000;
 
 /**
- * The store that the replicas share: the reference ledger and the bindings. It
+ * The store that the replicas share: the reference view store and the bindings. It
  * remembers its commands, so that it can be brought back to what it was a
  * moment ago, as a failover does.
  */
@@ -102,7 +102,7 @@ export class Store {
   #view: AgreedView = NO_VIEW;
   /** When the view that waits for acknowledgements was first seen to wait. */
   #pendingSince: number | undefined;
-  /** What stands for it in the ledger. */
+  /** What stands for it in the view store. */
   life = 'L1';
   /** Changes with every restart; connections do not outlive it. */
   incarnation = 1;
@@ -221,7 +221,7 @@ export class Store {
     return this.#state.viewStore.fencingTokenAt(this.#clock);
   }
 
-  /** After a failover the ledger keeps the fence of its earlier life until somebody syncs. */
+  /** After a failover the view store keeps the fence of its earlier life until somebody syncs. */
   protected isStale(fencingToken: string): boolean {
     return fencingToken !== this.fencingToken || lifeOf(fencingToken) !== this.life;
   }

@@ -59,7 +59,7 @@ export type StoryEvent = { readonly at: number } & (
   | { readonly kind: 'suspend'; readonly replica: number; readonly ms: number }
   /** The process dies, and another one starts after `ms`. */
   | { readonly kind: 'kill'; readonly replica: number; readonly ms: number }
-  /** As `kill`, but it takes its leave from the ledger. */
+  /** As `kill`, but it takes its leave from the view store. */
   | { readonly kind: 'leave'; readonly replica: number; readonly ms: number }
   /**
    * Gateways are restarted with another configuration: `one` by mistake, until that is put right after `ms`; `in turn`
@@ -73,7 +73,7 @@ export type StoryEvent = { readonly at: number } & (
       readonly who: 'one' | 'in turn' | 'all';
     }
   | { readonly kind: 'wall-jump'; readonly replica: number; readonly by: number }
-  /** Its clock is set, by more than the ledger can take for a time without questions. */
+  /** Its clock is set, by more than the view store can take for a time without questions. */
   | { readonly kind: 'store-clock'; readonly by: number }
   | { readonly kind: 'store-hang'; readonly ms: number }
   /** As `store-hang`, and shorter than gateways wait: a fork to save does that. */

@@ -78,7 +78,7 @@ export class World {
   }
 
   run(): Violation | undefined {
-    // Not every story is to begin with waiting for the ledger to open.
+    // Not every story is to begin with waiting for the view store to open.
     this.store.haveOpened(-LEASE_MS);
     for (let number = 0; number < this.setup.clocks.length; number += 1) {
       this.scheduler.at(number * 100, () => this.#startGateway(number));

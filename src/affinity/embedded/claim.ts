@@ -5,12 +5,8 @@ import { ruling } from '../../core/evidence.ts';
 import type { Name } from '../../core/identity.ts';
 import { parseNameKey } from '../../core/identity.ts';
 import type { RootEntry } from '../packing.ts';
+import { DIGITS, MOST_FORMER, SHARED } from '../session-note.ts';
 import type { EmbeddedTables, Found } from './tables.ts';
-
-/** What is noted of a session that users took turns with. */
-export const SHARED = 'shared';
-const FORMER = 8;
-const DIGITS = 8;
 
 const NOTHING: Found = { entry: undefined, field: undefined, root: undefined };
 
@@ -24,7 +20,7 @@ export interface ClaimStep {
   readonly end: number;
 }
 
-/** The step of affinity/redis/claim-script.ts. Returns `undefined` where the names name no agent. */
+/** The step of affinity/redis/claim.lua. Returns `undefined` where the names name no agent. */
 export function claim(tables: EmbeddedTables, step: ClaimStep): Claim | undefined {
   const { user, session, place, now, end } = step;
   const ofUser = user === undefined ? NOTHING : tables.resolve(user, now);
@@ -100,7 +96,7 @@ function rule(tables: EmbeddedTables, step: ClaimStep, ofUser: Found, ofSession:
     tables.writeNote(session as string, SHARED, end, now);
     return 'user';
   }
-  const kept = (former + digest(ofSession.field as string)).slice(-FORMER * DIGITS);
+  const kept = (former + digest(ofSession.field as string)).slice(-MOST_FORMER * DIGITS);
   tables.writeNote(session as string, kept, end, now);
   return by;
 }

@@ -14,7 +14,8 @@ import { NamesNoAgent, StoreUnavailable } from '../../core/ports.ts';
 import { storedKey } from '../../core/stored-name.ts';
 import type { RootEntry } from '../packing.ts';
 import { endOf, packable, quantumOf } from '../packing.ts';
-import { claim, SHARED, toBinding, toName } from './claim.ts';
+import { SHARED } from '../session-note.ts';
+import { claim, toBinding, toName } from './claim.ts';
 import { EmbeddedTables } from './tables.ts';
 
 export interface EmbeddedPoolOptions {
@@ -36,7 +37,7 @@ const BEYOND_ROOTS = '>';
 
 /**
  * The bindings of one pool in the store of a single host. The steps are those of
- * affinity/redis/scripts.ts, and each is a transaction. Nobody else can move a binding, so
+ * affinity/redis/*.lua, and each is a transaction. Nobody else can move a binding, so
  * there is nothing to tell a listener. Fences are accepted and not compared: the
  * one process that uses the store keeps the ledger too, and reads its fence in
  * the same turn in which it claims.

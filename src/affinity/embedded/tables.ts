@@ -41,7 +41,7 @@ export class EmbeddedTables {
   readonly #pointers: SweptTable;
   /** The end of each entry that was only found. It marks the entry with this end and no later one, which another release may have written. */
   readonly #found: SweptTable;
-  /** What is noted of sessions; see affinity/redis/claim-script.ts. */
+  /** What is noted of sessions; see affinity/redis/claim.lua. */
   readonly #notes: SweptTable;
   readonly #counts: Database<string, string>;
   readonly #placements: StoredPlacements;

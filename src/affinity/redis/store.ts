@@ -55,7 +55,7 @@ type RestoreReply = readonly [readonly string[], readonly (1 | '' | readonly (st
  *
  * Names are fields of bucket hashes, small enough for Redis's compact encoding;
  * the choice of bucket is the client's. The steps themselves are the scripts of
- * affinity/redis/scripts.ts. All keys share the hash tag of the pool.
+ * affinity/redis/*.lua. All keys share the hash tag of the pool.
  */
 export class RedisStore implements AffinityStore {
   readonly #redis: RedisCommands;

@@ -31,7 +31,7 @@ export interface RedisViewStoreOptions {
   readonly confirmedBy: number;
 }
 
-/** The ledger of one pool in Redis. The steps themselves are the scripts of coordination/redis/scripts.ts. */
+/** The ledger of one pool in Redis. The steps themselves are coordination/redis/*.lua. */
 export class RedisViewStore implements ViewStoreClient {
   readonly #redis: RedisCommands;
   readonly #subscriber: RedisSubscriber;

@@ -113,9 +113,14 @@ export function epochOf(fencingToken: string): number {
   return Number.parseInt(fencingToken, 10);
 }
 
-// For how many leases a replica that has much to write back may hold up the others.
-const MOST_LEASES_CLOSED = 10;
-const MOST_EVENTS = 1_000;
+/** For how many leases a replica that has much to write back may hold up the others. */
+export const MOST_LEASES_CLOSED = 10;
+export const MOST_EVENTS = 1_000;
+/**
+ * A share of a lease. Live replicas ask three times per lease, so when none has asked for so long, the fencing token
+ * expires; and a sync that comes after so long finds that the clock was set.
+ */
+export const OVERDUE_SHARE = 0.5;
 
 /**
  * The ledger of one pool: what the replicas have in common, and the rules by
@@ -286,7 +291,7 @@ export class ViewStore {
 
   /** Live replicas ask three times per lease, so one of them would have been heard. */
   #isOverdue(now: number): boolean {
-    return now > this.#last + this.#leaseMs / 2;
+    return now > this.#last + this.#leaseMs * OVERDUE_SHARE;
   }
 
   /** In a new life those of the earlier one are kept until it is open: it is for them that it waits. */

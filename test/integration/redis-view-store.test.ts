@@ -4,13 +4,13 @@ import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { poolKey } from '../../src/redis/keys.ts';
 import { uniquePrefix } from '../contract/affinity-store.ts';
-import { ledgerClientContract, letOpen, viewOf } from '../contract/view-store-client.ts';
-import { behavesLikeTheLedger } from '../contract/view-store-model.ts';
-import { sharedLedgerContract } from '../contract/view-store-shared.ts';
+import { letOpen, viewOf, viewStoreClientContract } from '../contract/view-store-client.ts';
+import { behavesLikeTheReference } from '../contract/view-store-model.ts';
+import { sharedViewStoreContract } from '../contract/view-store-shared.ts';
 import { eventually } from '../support/eventually.ts';
-import { nextSeq, request } from '../support/ledger-requests.ts';
-import { ledgerOn } from '../support/redis-ledgers.ts';
 import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
+import { viewStoreOn } from '../support/redis-view-stores.ts';
+import { nextSeq, request } from '../support/view-store-requests.ts';
 
 // What a sync of an earlier release does to a registration.
 const RENEWS_AS_BEFORE = `
@@ -29,14 +29,14 @@ beforeAll(async () => {
 });
 afterAll(() => redis.close());
 
-ledgerClientContract('the Redis ledger', async (times) => ledgerOn(redis, times));
-sharedLedgerContract('the Redis ledger', async (times) => ledgerOn(redis, times));
+viewStoreClientContract('the Redis view store', async (times) => viewStoreOn(redis, times));
+sharedViewStoreContract('the Redis view store', async (times) => viewStoreOn(redis, times));
 
-describe('the Redis ledger', () => {
+describe('the Redis view store', () => {
   test('waits for a gateway of an earlier release until its registration ends, and writes what that can read', async () => {
     const times = { leaseMs: 60_000, joinMs: 0 };
     const keyPrefix = uniquePrefix();
-    const viewStore = ledgerOn(redis, times, { keyPrefix });
+    const viewStore = viewStoreOn(redis, times, { keyPrefix });
     const [one, two] = [viewStore.connect(), viewStore.connect()];
     const restored = await letOpen(viewStore, times, [
       [one, 'r1'],
@@ -61,6 +61,6 @@ describe('the Redis ledger', () => {
   });
 
   test('answers any history as the reference does', async () => {
-    await behavesLikeTheLedger((times) => ledgerOn(redis, times), 150);
+    await behavesLikeTheReference((times) => viewStoreOn(redis, times), 150);
   });
 });

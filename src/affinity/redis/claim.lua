@@ -1,14 +1,24 @@
-/**
- * Finds or makes the binding of a user, a session, or both, the user first; see
- * AffinityStore.claim. What is done with them is ruled by how the request names
- * them and by what they have here; the caller brings the rulings along, one for
- * each situation. A client address stands in the place of a user.
- *
- * Noted of a session: `shared`, or who had it before its user, eight digits of
- * the digest of each. A user who takes it back shares it.
- */
-export const CLAIM = `
-local FORMER, DIGITS = 8, 8
+-- Finds or makes the binding of a user, a session, or both, the user first; see AffinityStore.claim. A client address
+-- stands in the place of a user.
+--
+-- What happens to them depends on how the request names them and on what they have here. The caller brings the rulings
+-- along, one letter for each situation (core/evidence.ts).
+--
+-- The note on a session is `shared`, or lists those who had it before its present user: some digits of the digest of
+-- each. A user who takes it back shares it.
+--
+--   ARGV[4..6]   the proposed instance and incarnation, and the rulings; the others: see head.lua
+--   returns      {'holds', ...}, see `answer`, with the letter of the ruling at its end; {'no-agent'}; {'stale'}; or
+--                {'declare', ...}
+--   constants    SHARED, MOST_FORMER, DIGITS: the note `shared`, how many former users another one has, and digits of
+--                each (affinity/session-note.ts); RULING_AT: where the letter of a situation stands (core/evidence.ts)
+
+--- @include "head.lua"
+local instance, incarnation, rulings = ARGV[4], ARGV[5], ARGV[6]
+
+local function proposal(generation)
+  return { instance = instance, incarnation = incarnation, generation = generation }
+end
 local user, session = name(1), name(2)
 if not session and string.sub(user, 1, 1) == 's' then user, session = nil, user end
 local user_entry, user_field, user_root, entry, field, root
@@ -19,29 +29,29 @@ if again then return again end
 
 local is_same = root and user_root and field == user_field
 local noted = session and not is_same and note(session)
-local has = 0
-if noted == 'shared' then has = 5
-elseif is_same then has = 2
-elseif root then has = field == session and 1 or entry.found and 3 or 4 end
-local user_has = user_root and (user_root.found and 1 or 2) or 0
-local at = 2 + 6 * user_has + has
-local by, is_found = string.sub(ARGV[6], at, at), string.sub(ARGV[6], 1, 1) == 'f'
-if noted == 'shared' then write_note(session, noted) end
+local session_holds = 'nothing'
+if noted == SHARED then session_holds = 'shared'
+elseif is_same then session_holds = 'same'
+elseif root then session_holds = field == session and 'itself' or entry.found and 'found-other' or 'other' end
+local user_holds = user_root and (user_root.found and 'found' or 'binding') or 'nothing'
+local at = RULING_AT[user_holds .. ' ' .. session_holds]
+local by, is_found = string.sub(rulings, at, at), string.sub(rulings, 1, 1) == 'f'
+if noted == SHARED then write_note(session, noted) end
 if by == 'n' then return { 'no-agent' } end
 
-if by == 'l' and has == 4 then
+if by == 'l' and session_holds == 'other' then
   local function digest(field) return string.sub(redis.sha1hex(field), 1, DIGITS) end
   local former, mine = noted or '', digest(user)
   for i = 1, #former, DIGITS do
     if string.sub(former, i, i + DIGITS - 1) == mine then by = 'u' end
   end
   if by == 'u' then
-    write_note(session, 'shared')
+    write_note(session, SHARED)
     redis.call('HDEL', bucket[session], session)
     moved(session)
     entry, field, root = nil, nil, nil
   else
-    write_note(session, string.sub(former .. digest(field), -FORMER * DIGITS))
+    write_note(session, string.sub(former .. digest(field), -MOST_FORMER * DIGITS))
   end
 end
 
@@ -87,12 +97,11 @@ else
 end
 
 if is_news then
-  local first, last = 10, 9 + NAMES
+  local first, last = 1, names_asked
   if by == 's' then first = last end
   if by == 'u' then last = first end
-  bound(leads, holds, ARGV[9], first, last)
+  bound(leads, holds, epoch, first, last)
 end
 local reply = answer(leads, holds, made, displaced)
 reply[#reply + 1] = by
 return reply
-`;

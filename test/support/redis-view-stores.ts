@@ -3,25 +3,25 @@ import { RedisViewStore } from '../../src/coordination/redis/view-store.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { poolKey } from '../../src/redis/keys.ts';
 import { uniquePrefix } from '../contract/affinity-store.ts';
-import type { LedgerTimes, OpenLedger } from '../contract/view-store-client.ts';
+import type { OpenViewStore, ViewStoreTimes } from '../contract/view-store-client.ts';
 import { letOpen, viewOf } from '../contract/view-store-client.ts';
-import type { ComparableLedger } from '../contract/view-store-model.ts';
-import { request } from './ledger-requests.ts';
+import type { ComparableViewStore } from '../contract/view-store-model.ts';
+import { request } from './view-store-requests.ts';
 
 const POOL = 'crm';
 
-/** An empty ledger on a Redis that others use too. */
-export function ledgerOn(
+/** An empty view store on a Redis that others use too. */
+export function viewStoreOn(
   redis: RedisConnection,
-  times: LedgerTimes,
+  times: ViewStoreTimes,
   { confirmedBy = 0, pool = POOL, keyPrefix = uniquePrefix() } = {},
-): OpenLedger & ComparableLedger {
+): OpenViewStore & ComparableViewStore {
   const key = (name: string): string => poolKey(keyPrefix, pool, name);
   redis.claims.define(PEEKS);
   return {
     connect: (leaseMs: number = times.leaseMs) =>
       new RedisViewStore(redis, pool, { keyPrefix, ...times, leaseMs, confirmedBy }),
-    // To the ledger it is the same whether its clock goes on or all that it has noted lies further back.
+    // To the view store it is the same whether its clock goes on or all that it has noted lies further back.
     passTime: async (ms) =>
       void (await redis.claims.run('testAge', ['ledger', 'replicas', 'fence', 'leases', 'configs'].map(key), [
         String(ms),
@@ -37,10 +37,10 @@ export function ledgerOn(
   };
 }
 
-/** Opens the pool's ledger, and brings a view into effect; returns the fence that claims bear then. */
+/** Opens the pool's view store, and brings a view into effect; returns the fence that claims bear then. */
 export async function fenceOn(redis: RedisConnection, keyPrefix: string, pool = POOL): Promise<string> {
   const times = { leaseMs: 60_000, joinMs: 0 };
-  const viewStore = ledgerOn(redis, times, { keyPrefix, pool });
+  const viewStore = viewStoreOn(redis, times, { keyPrefix, pool });
   const client = viewStore.connect();
   const life = await letOpen(viewStore, times, [[client, 'r1']]);
   const view = viewOf(1, 'x');

@@ -5,11 +5,11 @@ import { openRedis } from '../../src/redis/connection.ts';
 import { startFaultProxy } from '../chaos/fault-proxy.ts';
 import { letOpen } from '../contract/view-store-client.ts';
 import { eventually } from '../support/eventually.ts';
-import { request } from '../support/ledger-requests.ts';
 import { redisCommand } from '../support/redis-command.ts';
-import { ledgerOn } from '../support/redis-ledgers.ts';
 import { startRedis } from '../support/redis-server.ts';
 import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
+import { viewStoreOn } from '../support/redis-view-stores.ts';
+import { request } from '../support/view-store-requests.ts';
 
 let closers: (() => unknown)[] = [];
 
@@ -33,7 +33,7 @@ test('a gateway that joins while a replica of Redis lags gets its lease when the
   await eventually(() => redis.ping());
 
   const times = { leaseMs: 60_000, joinMs: 20_000 };
-  const viewStore = ledgerOn(redis, times);
+  const viewStore = viewStoreOn(redis, times);
   const [old, young] = [viewStore.connect(), viewStore.connect()];
   const restored = await letOpen(viewStore, times, [[old, 'old']]);
   const asks = (id: string): SyncRequest => request(id, { restored });

@@ -11,9 +11,9 @@ import { letOpen, OPINION, policyOf, TIMES, viewOf } from '../contract/view-stor
 import { startBareReplica } from '../support/bare-replica.ts';
 import { eventually } from '../support/eventually.ts';
 import { scriptsOfLastRelease } from '../support/last-release.ts';
-import { request } from '../support/ledger-requests.ts';
-import { ledgerOn } from '../support/redis-ledgers.ts';
 import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
+import { viewStoreOn } from '../support/redis-view-stores.ts';
+import { request } from '../support/view-store-requests.ts';
 
 const POOL = 'crm';
 const CONFIG = { quorum: 'all', 'url:a': 'http://a' };
@@ -57,14 +57,14 @@ afterEach(async () => {
   for (const redis of connections) await redis.close();
 });
 
-describe('a ledger that gateways of the last release and of this one share', () => {
+describe('a view store that gateways of the last release and of this one share', () => {
   let last: ViewStoreClient;
   let ours: ViewStoreClient;
   let passTime: (ms: number) => Promise<void>;
 
   beforeEach(async () => {
-    last = ledgerOn(ofLastRelease(await connect()), TIMES, { keyPrefix }).connect();
-    const viewStore = ledgerOn(await connect(), TIMES, { keyPrefix });
+    last = viewStoreOn(ofLastRelease(await connect()), TIMES, { keyPrefix }).connect();
+    const viewStore = viewStoreOn(await connect(), TIMES, { keyPrefix });
     ours = viewStore.connect();
     passTime = viewStore.passTime;
   });
@@ -152,7 +152,7 @@ describe('a ledger that gateways of the last release and of this one share', () 
 
 test('gateways of this release neither refuse one that registers nothing, nor undo its views without end', async () => {
   const times = { leaseMs: 500, joinMs: 0 };
-  const last = ledgerOn(ofLastRelease(await connect()), times, { keyPrefix }).connect();
+  const last = viewStoreOn(ofLastRelease(await connect()), times, { keyPrefix }).connect();
   const redis = await connect();
   const known: PoolCoordinator[] = [];
   let restored = '';

@@ -1,0 +1,46 @@
+-- Writes back some roots, and pointers to them from their other names; what the store holds already stays, and its
+-- lifetime goes on. While the view store is closed, a later generation takes the place of an earlier one: the store has
+-- lost a move. Once it is open, gateways may have acted on what the store holds.
+--
+--   KEYS[2]   the view store, in place of the fencing token
+--   ARGV[4]   JSON: [instance, incarnation, generation, epoch, how many names] of each root; the names are the fields
+--             in that order, the root first. The others: see head.lua
+--   returns   {roots to declare, one result for each}: 1 where the root is held as it was given, '' where nothing was
+--             done because a declaration is missing, else what holds, see `answer`
+--   constants SHARED (affinity/session-note.ts)
+
+--- @include "head.lua"
+local view_store, entries = KEYS[2], cjson.decode(ARGV[4])
+local is_closed = redis.call('HGET', view_store, 'open') ~= '1'
+local first, results = 1, {}
+for i, known in ipairs(entries) do
+  local mine = { instance = known[1], incarnation = known[2], generation = known[3] }
+  local last = first + known[5] - 1
+  local asked, declared = fields[first], #undeclared
+  local _, field, root = resolve(asked)
+  local leads = {}
+  for j = first + 1, last do
+    local entry, _, r = resolve(fields[j])
+    leads[j] = { entry = entry, is_live = r ~= nil or note(fields[j]) == SHARED }
+  end
+  if #undeclared > declared then
+    results[i] = ''
+  else
+    local holds, is_news = root, false
+    if not root or (is_closed and field == asked and root.generation < mine.generation) then
+      field, holds, is_news = asked, mine, true
+      write_root(asked, root, mine)
+    end
+    for j = first + 1, last do
+      if not leads[j].is_live and fields[j] ~= field then
+        write_pointer(fields[j], leads[j].entry, field)
+        is_news = true
+      end
+    end
+    if is_news then bound(field, holds, known[4], first, last) end
+    local is_as_given = field == asked and same_place(holds, mine) and holds.generation == mine.generation
+    results[i] = is_as_given and 1 or answer(field, holds, false)
+  end
+  first = last + 1
+end
+return { undeclared, results }

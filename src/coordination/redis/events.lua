@@ -1,0 +1,6 @@
+-- The last events, the oldest of them first.
+--
+--   KEYS[5]     events, see head.lua
+--   ARGV[5]     how many
+local events_key, limit = KEYS[5], tonumber(ARGV[5])
+return redis.call('LRANGE', events_key, -limit, -1)

@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs';
+import { SOURCES } from '../package.ts';
+
+/** What a script takes from TypeScript: a number, a text, or a table of numbers by text. */
+export type LuaConstant = number | string | Readonly<Record<string, number>>;
+
+// A line of its own; the path is relative to the file in which it stands.
+const INCLUDE = /^--- @include "(.+)"$/gm;
+
+/**
+ * The text of a script: the file with all that it includes, after the constants that it shares with TypeScript.
+ *
+ * @param file from `src` on, for example `affinity/redis/claim.lua`; `npm run build` copies it to the same place in `dist`
+ */
+export function loadLua(file: string, constants: Readonly<Record<string, LuaConstant>> = {}): string {
+  const lines = Object.entries(constants).map(([name, value]) => `local ${name} = ${literal(value)}\n`);
+  return lines.join('') + withIncludes(new URL(file, SOURCES));
+}
+
+function withIncludes(file: URL): string {
+  return readFileSync(file, 'utf8').replace(INCLUDE, (_, path: string) =>
+    withIncludes(new URL(path, file)).trimEnd(),
+  );
+}
+
+function literal(value: LuaConstant): string {
+  if (typeof value === 'number') return String(value);
+  if (typeof value === 'string') return quoted(value);
+  const pairs = Object.entries(value).map(([key, number]) => `[${quoted(key)}] = ${number}`);
+  return `{ ${pairs.join(', ')} }`;
+}
+
+function quoted(text: string): string {
+  if (/[\\'\n]/.test(text)) throw new Error(`cannot be a constant of a script: ${text}`);
+  return `'${text}'`;
+}
