@@ -14,7 +14,7 @@ import type { TrustedProxies } from './trusted-proxies.ts';
 import type { Upstream } from './upstream.ts';
 import type { Waiter, WaitQueue, Woken } from './wait-queue.ts';
 
-/** How a request was routed, for logs and metrics (DESIGN: life of a request). */
+/** How a request was routed, for logs and metrics (src/README.md: life of a request). */
 export type RouteDecision = Decision | 'anonymous' | 'parked' | 'refused';
 
 /**

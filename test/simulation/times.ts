@@ -1,4 +1,4 @@
-// The defaults of the configuration, all in ms; see DESIGN §4.
+// The defaults of the configuration, all in ms (deploy/docs/configuration.md).
 export const LEASE_MS = 3_000;
 export const RENEW_MS = LEASE_MS / 3;
 /** How long a new replica waits for its first lease; a store may lose less than that on a failover. */
