@@ -2,7 +2,7 @@ import type { Binding } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { StaleView, StoreUnavailable } from '../core/ports.ts';
-import type { Moving } from '../core/view/agreed-view.ts';
+import type { AgentMove } from '../core/view/agreed-view.ts';
 import { withMove, withoutMove } from '../core/view/policy-changes.ts';
 import { placementAt } from '../core/view/view.ts';
 import type { Act } from './pool-acts.ts';
@@ -56,7 +56,7 @@ export async function moveAgent(
 
   const { storeNow } = operations;
   const key = agent.keyOf(bound.root);
-  const move: Moving = { key, from: bound.instance, to, until: storeNow + MOVE_MS };
+  const move: AgentMove = { key, from: bound.instance, to, until: storeNow + MOVE_MS };
   const why = `${agent.shown}: ${act.why}`;
   await operations.commitPolicy(
     (policy) => {
@@ -81,7 +81,7 @@ export async function moveAgent(
   }
 }
 
-async function rebind(pool: PoolSource, agent: AgentName, bound: Binding, move: Moving): Promise<Binding> {
+async function rebind(pool: PoolSource, agent: AgentName, bound: Binding, move: AgentMove): Promise<Binding> {
   const { operations, bindings } = pool;
   let expected = bound;
   for (let attempt = 0; attempt < MOST_TRIES; attempt += 1) {

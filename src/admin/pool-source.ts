@@ -4,8 +4,8 @@ import type { InstanceId } from '../core/instance.ts';
 import type { BindingPage, BindingQuery } from '../core/ports.ts';
 import type { AgreedView, PoolEvent } from '../core/view/agreed-view.ts';
 import type { ClaimTrouble } from '../core/view/claim-watch.ts';
+import type { ConfigParts } from '../core/view/config-parts.ts';
 import type { LastSync } from '../core/view/last-sync.ts';
-import type { Parts } from '../core/view/parts.ts';
 import type { Policy } from '../core/view/policy.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import type { LoggedEvent } from '../core/view/view-store.ts';
@@ -17,7 +17,7 @@ export interface PoolOperations {
   readonly lastSync: Pick<LastSync, 'policy' | 'reports' | 'replicas'>;
   readonly agreed: AgreedView;
   /** The pool's part of this gateway's configuration. */
-  readonly parts: Parts;
+  readonly parts: ConfigParts;
   /** Every live replica acts on {@link agreed}. */
   readonly isEffective: boolean;
   readonly isStoreAway: boolean;

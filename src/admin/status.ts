@@ -72,6 +72,7 @@ export function poolStatus(pool: PoolSource, pendingSince: number | undefined): 
   const { agreed, lastSync, routingState, isEffective, leaseRemaining, isStoreAway } = operations;
   const { failback, failbackBy } = lastSync.policy;
   const isFailover = pool.mode === 'failover';
+  const mode = routingState.modeAt(performance.now(), Date.now());
   return {
     name: pool.name,
     mode: pool.mode,
@@ -92,7 +93,7 @@ export function poolStatus(pool: PoolSource, pendingSince: number | undefined): 
           by: failbackBy,
         }
       : null,
-    standing: routingState.modeAt(performance.now(), Date.now()),
+    standing: mode === 'degraded' ? 'storeless' : mode,
     leaseRemainingMs: Number.isFinite(leaseRemaining) ? Math.round(leaseRemaining) : null,
     replicas: lastSync.reports.map(replicaStatus),
     parked: pool.parked(),

@@ -28,9 +28,9 @@ interface Entry extends CachedBinding {
 }
 
 // Sessions of one agent that are known at a time; a re-logon adds one, and the oldest is forgotten.
-const MOST_NAMES = 8;
+const MAX_NAMES = 8;
 // There should be none; there may be one for all agents.
-const MOST_SHARED = 1_000;
+const MAX_SHARED = 1_000;
 
 /**
  * The bindings that this process knows, so that a known agent's request needs no
@@ -43,7 +43,7 @@ export class BindingCache {
   readonly #entries: LRUCache<string, Entry>;
   readonly #byRaw = new Map<string, Entry>();
   readonly #byStored = new Map<string, Entry>();
-  readonly #shared = new LRUCache<string, number>({ max: MOST_SHARED });
+  readonly #shared = new LRUCache<string, number>({ max: MAX_SHARED });
   readonly #maxEntries: number;
   readonly #trustedMs: number;
   readonly #renewedMs: number;
@@ -121,12 +121,12 @@ export class BindingCache {
    * older than what is known: answers come on another connection. It is newer if
    * its generation is later, or its epoch; or if what is known has ended.
    */
-  hear(binding: Binding, aliases: readonly Name[], epoch: number, now: number): void {
+  announce(binding: Binding, aliases: readonly Name[], epoch: number, now: number): void {
     const key = storedKey(binding.root);
     const known = this.#entries.peek(key);
     if (known !== undefined && !this.hasEnded(known, now)) {
       const { generation } = known.binding;
-      if (binding.generation < generation ? epoch <= known.epoch : isOlderTwin(binding, epoch, known)) return;
+      if (binding.generation < generation ? epoch <= known.epoch : isOlderCopy(binding, epoch, known)) return;
     }
     const entry = known ?? this.#add(key, binding);
     confirm(entry, binding, { askedAt: now, epoch });
@@ -166,7 +166,7 @@ export class BindingCache {
   forget(name: Name): void {
     const key = storedKey(name);
     const entry = this.#byStored.get(key);
-    if (entry !== undefined) this.#part(key, entry);
+    if (entry !== undefined) this.#detach(key, entry);
   }
 
   /** Every name in stored form with its binding, each binding under its own key too. May change on the way. */
@@ -199,7 +199,7 @@ export class BindingCache {
     const root = storedForm(binding.root);
     // Until now it may have been another binding's alias.
     const before = this.#byStored.get(key);
-    if (before !== undefined) this.#part(key, before);
+    if (before !== undefined) this.#detach(key, before);
     const entry: Entry = {
       key,
       binding,
@@ -237,12 +237,12 @@ export class BindingCache {
     const key = nameKey(stored.kind, stored.value);
     const before = this.#byStored.get(key);
     if (before !== entry) {
-      if (before !== undefined) this.#part(key, before);
+      if (before !== undefined) this.#detach(key, before);
       this.#byStored.set(key, entry);
       entry.names.push(stored);
       const oldest = entry.names[1];
-      if (entry.names.length > MOST_NAMES && oldest !== undefined) {
-        this.#part(nameKey(oldest.kind, oldest.value), entry);
+      if (entry.names.length > MAX_NAMES && oldest !== undefined) {
+        this.#detach(nameKey(oldest.kind, oldest.value), entry);
       }
     }
     this.#linkRaw(nameKey(name.kind, name.value), key, entry);
@@ -256,7 +256,7 @@ export class BindingCache {
   }
 
   /** Takes one name from an entry; an entry that loses its root is gone. */
-  #part(key: string, entry: Entry): void {
+  #detach(key: string, entry: Entry): void {
     if (key === entry.key) {
       this.#entries.delete(key);
       return;
@@ -292,6 +292,6 @@ function isSame(a: Binding, b: Binding): boolean {
   return a.generation === b.generation && a.instance === b.instance && a.incarnation === b.incarnation;
 }
 
-function isOlderTwin(binding: Binding, epoch: number, known: CachedBinding): boolean {
+function isOlderCopy(binding: Binding, epoch: number, known: CachedBinding): boolean {
   return binding.generation === known.binding.generation && epoch < known.epoch;
 }

@@ -16,8 +16,8 @@ import { CacheWarmer } from './cache-warmer.ts';
 import { findFor, leading, passedOver } from './claimed-names.ts';
 import { DegradedDecisions } from './degraded-decisions.ts';
 import { RecentInvalidations } from './recent-invalidations.ts';
-import { Answers } from './store-monitor.ts';
-import { LateClaims } from './timed-out-claims.ts';
+import { StoreMonitor } from './store-monitor.ts';
+import { TimedOutClaims } from './timed-out-claims.ts';
 import { WriteBack } from './write-back.ts';
 import { WriteBackQueue } from './write-back-queue.ts';
 
@@ -26,7 +26,7 @@ const NOT_TOLD: readonly Name[] = [];
 
 /** When a question was sent to the store, and in which epoch and life of it. */
 interface Asked extends Confirmation {
-  readonly life: string | undefined;
+  readonly storeGeneration: string | undefined;
 }
 
 /**
@@ -47,19 +47,19 @@ export class Bindings implements AgentBindings {
   readonly #writeBackQueue = new WriteBackQueue();
   readonly #writer: WriteBack;
   readonly #warmer: CacheWarmer;
-  readonly #moves = new RecentInvalidations();
-  readonly #answers: Answers;
-  readonly #alone: DegradedDecisions;
-  readonly #late = new LateClaims(() => this.#onLateAnswers());
+  readonly #invalidations = new RecentInvalidations();
+  readonly #monitor: StoreMonitor;
+  readonly #degraded: DegradedDecisions;
+  readonly #timedOutClaims = new TimedOutClaims(() => this.#onLateAnswers());
   #onLateAnswers: () => void = () => {};
   #counts: ReadonlyMap<InstanceId, number> | undefined;
   /** Before this moment, in monotonic milliseconds, news may have been missed. */
   #trustedSince = Number.NEGATIVE_INFINITY;
-  #writingBack: { readonly life: string | undefined; readonly run: Promise<number> } | undefined;
+  #writingBack: { readonly storeGeneration: string | undefined; readonly run: Promise<number> } | undefined;
   /** The life of the store that was told last. */
-  #life: string | undefined;
+  #storeGeneration: string | undefined;
   /** The life of the store in which everything was written back last. */
-  #writtenLife: string | undefined;
+  #writtenGeneration: string | undefined;
   #refreshing: Promise<void> | undefined;
 
   constructor(options: BindingsOptions) {
@@ -67,23 +67,23 @@ export class Bindings implements AgentBindings {
     this.#options = options;
     this.#store = store;
     this.#cache = cache;
-    this.#answers = new Answers(options.events);
-    this.#alone = new DegradedDecisions(cache, this.#writeBackQueue, options.events.onConflict);
+    this.#monitor = new StoreMonitor(options.events);
+    this.#degraded = new DegradedDecisions(cache, this.#writeBackQueue, options.events.onConflict);
     this.#writer = new WriteBack({
       store,
       cache,
-      journal: this.#writeBackQueue,
+      queue: this.#writeBackQueue,
       onWrittenBack: (...written) => this.#onWrittenBack(...written),
     });
     this.#warmer = new CacheWarmer({
       store,
       cache,
       epoch,
-      isOutdated: (names, askedAt) => this.#moves.isOutdated(names, askedAt),
+      isOutdated: (names, askedAt) => this.#invalidations.isOutdated(names, askedAt),
     });
     store.listen({
       onBound: (binding, aliases, heardEpoch) =>
-        this.#cache.hear(binding, aliases, heardEpoch, performance.now()),
+        this.#cache.announce(binding, aliases, heardEpoch, performance.now()),
       onMoved: (names) => this.#onMoved(names),
       onGap: () => {
         this.#trustedSince = performance.now();
@@ -108,7 +108,7 @@ export class Bindings implements AgentBindings {
 
   /** The bindings that were in the store when this process began are known here, as far as there is room for them. */
   get isMirrored(): boolean {
-    return this.#warmer.hasWalked;
+    return this.#warmer.hasScanned;
   }
 
   /** The same of all bindings, and none was missed or evicted since: a name that is not known here is new. */
@@ -118,12 +118,12 @@ export class Bindings implements AgentBindings {
 
   /** The store's bindings do not answer: since when, and why. */
   get trouble(): ClaimTrouble | undefined {
-    return this.#answers.trouble;
+    return this.#monitor.trouble;
   }
 
   /** May the store still carry out a claim or move of one of these names that was given up? */
   awaitsAnswer(names: readonly Name[]): boolean {
-    return this.#late.isOpen(names);
+    return this.#timedOutClaims.isOpen(names);
   }
 
   /** At most one listener, called after claims were answered late. */
@@ -169,11 +169,11 @@ export class Bindings implements AgentBindings {
    * May the cached binding be acted on without asking the store? Renews it in the
    * background when due.
    *
-   * @param alone the caller acts without the store: then there is nothing better than the cache
+   * @param isDegraded the caller acts without the store: then there is nothing better than the cache
    */
-  isTrusted(entry: CachedBinding, { view }: Pick<RoutingState, 'view'>, alone: boolean): boolean {
+  isTrusted(entry: CachedBinding, { view }: Pick<RoutingState, 'view'>, isDegraded: boolean): boolean {
     const now = performance.now();
-    if (alone) {
+    if (isDegraded) {
       entry.usedAt = now;
       return true;
     }
@@ -201,7 +201,7 @@ export class Bindings implements AgentBindings {
    * @throws StaleView | StoreUnavailable | NamesNoAgent
    */
   async claim(names: readonly RequestName[], proposal: Placement, fencingToken: string): Promise<Bound> {
-    if (this.#writeBackQueue.size > 0) await this.#writer.journal();
+    if (this.#writeBackQueue.size > 0) await this.#writer.writeQueue();
     const asked = this.#asking(epochOf(fencingToken));
     const claim = await this.#answered(
       names,
@@ -224,7 +224,7 @@ export class Bindings implements AgentBindings {
     proposal: Placement,
     fencingToken: string,
   ): Promise<Bound> {
-    if (this.#writeBackQueue.size > 0) await this.#writer.journal();
+    if (this.#writeBackQueue.size > 0) await this.#writer.writeQueue();
     const asked = this.#asking(epochOf(fencingToken));
     const moving = this.#store.rebind(expected, proposal, fencingToken);
     const claim = await this.#answered(this.#leadingTo(expected, names), asked, 'rebind', moving);
@@ -238,18 +238,18 @@ export class Bindings implements AgentBindings {
    * @throws StoreUnavailable
    */
   async lookup(names: readonly RequestName[]): Promise<Binding | undefined> {
-    if (this.#writeBackQueue.size > 0) await this.#writer.journal();
+    if (this.#writeBackQueue.size > 0) await this.#writer.writeQueue();
     return this.#ask('lookup', byWeight(names), names.length === 1 ? names : NOT_TOLD);
   }
 
   /** {@link claim} without the store: who is known stays, who is not is placed. */
   claimAlone(names: readonly RequestName[], placement: Placement): Bound {
-    return this.#alone.claim(names, placement);
+    return this.#degraded.claim(names, placement);
   }
 
   /** {@link rebind} without the store. */
   moveAlone(names: readonly Name[], expected: Binding, placement: Placement): Bound {
-    const binding = this.#alone.place(this.#leadingTo(expected, names), expected.root, placement);
+    const binding = this.#degraded.place(this.#leadingTo(expected, names), expected.root, placement);
     this.#options.events.onRebound();
     return { binding, decision: 'rebound' };
   }
@@ -260,16 +260,16 @@ export class Bindings implements AgentBindings {
    * unless that was written back in this life of the store before. Resolves to
    * the number of bindings written.
    *
-   * @param life the store's; without it everything is written
+   * @param storeGeneration the store's; without it everything is written
    * @throws StoreUnavailable
    */
-  writeBack(life?: string): Promise<number> {
+  writeBack(storeGeneration?: string): Promise<number> {
     const before = this.#writingBack;
-    if (before !== undefined && before.life === life) return before.run;
-    this.#life = life;
-    const begin = (): Promise<number> => this.#writeAllBack(life);
+    if (before !== undefined && before.storeGeneration === storeGeneration) return before.run;
+    this.#storeGeneration = storeGeneration;
+    const begin = (): Promise<number> => this.#writeAllBack(storeGeneration);
     const run = before === undefined ? begin() : before.run.then(begin, begin);
-    const writing = { life, run };
+    const writing = { storeGeneration, run };
     this.#writingBack = writing;
     const end = (): void => {
       if (this.#writingBack === writing) this.#writingBack = undefined;
@@ -298,8 +298,8 @@ export class Bindings implements AgentBindings {
 
   async #tend(counts: boolean): Promise<void> {
     try {
-      if (this.#writeBackQueue.size > 0) await this.#writer.journal();
-      if (counts) this.#counts = await this.#answers.watch(this.#store.counts());
+      if (this.#writeBackQueue.size > 0) await this.#writer.writeQueue();
+      if (counts) this.#counts = await this.#monitor.watch(this.#store.counts());
       this.#warmer.tick();
     } catch (error) {
       // What was known last stands, and the next turn tries again.
@@ -307,11 +307,12 @@ export class Bindings implements AgentBindings {
     }
   }
 
-  async #writeAllBack(life: string | undefined): Promise<number> {
+  async #writeAllBack(storeGeneration: string | undefined): Promise<number> {
     let written = 0;
-    if (life === undefined || life !== this.#writtenLife) written += await this.#writer.mirror();
-    written += await this.#writer.journal();
-    this.#writtenLife = life;
+    if (storeGeneration === undefined || storeGeneration !== this.#writtenGeneration)
+      written += await this.#writer.writeCache();
+    written += await this.#writer.writeQueue();
+    this.#writtenGeneration = storeGeneration;
     return written;
   }
 
@@ -322,10 +323,10 @@ export class Bindings implements AgentBindings {
   }
 
   #asking(epoch: number): Asked {
-    return { askedAt: performance.now(), epoch, life: this.#life };
+    return { askedAt: performance.now(), epoch, storeGeneration: this.#storeGeneration };
   }
 
-  #learn(names: readonly RequestName[], claim: Claim, { askedAt, epoch, life }: Asked): void {
+  #learn(names: readonly RequestName[], claim: Claim, { askedAt, epoch, storeGeneration }: Asked): void {
     const { events } = this.#options;
     if (claim.conflict !== undefined && passedOver(names, claim) === undefined) {
       events.onConflict(names, claim.conflict, claim.binding);
@@ -336,9 +337,12 @@ export class Bindings implements AgentBindings {
       events.onShared(session);
     }
     const led = leading(names, claim);
-    if (this.#moves.isOutdated([...led, claim.binding.root], askedAt)) return;
+    if (this.#invalidations.isOutdated([...led, claim.binding.root], askedAt)) return;
     // What the store said in an earlier life it may have forgotten since, and it may have been too late to write it back.
-    this.#cache.put(led, claim.binding, { askedAt, epoch: life === this.#life ? epoch : 0 });
+    this.#cache.put(led, claim.binding, {
+      askedAt,
+      epoch: storeGeneration === this.#storeGeneration ? epoch : 0,
+    });
   }
 
   /** Learns what the store answers, also where that comes after the time for it. */
@@ -348,8 +352,8 @@ export class Bindings implements AgentBindings {
     operation: 'claim' | 'rebind',
     asking: Promise<Claim>,
   ): Promise<Claim> {
-    const claim = await this.#answers.to(operation, asking).catch((failure: unknown) => {
-      this.#late.await(names, failure, (late) => this.#learn(names, late, asked));
+    const claim = await this.#monitor.count(operation, asking).catch((failure: unknown) => {
+      this.#timedOutClaims.await(names, failure, (late) => this.#learn(names, late, asked));
       throw failure;
     });
     this.#learn(names, claim, asked);
@@ -358,8 +362,8 @@ export class Bindings implements AgentBindings {
   }
 
   /** What was done in a life of the store that has ended meanwhile may be lost: it has to be asked for again. */
-  #refuseIfForgotten({ life }: Asked): void {
-    if (life !== this.#life) throw new StaleView('the store has begun another life');
+  #refuseIfForgotten({ storeGeneration }: Asked): void {
+    if (storeGeneration !== this.#storeGeneration) throw new StaleView('the store has begun another life');
   }
 
   /** Asks the store who holds, as of the epoch that is known when it is asked. */
@@ -369,7 +373,7 @@ export class Bindings implements AgentBindings {
     told: readonly Name[] = names,
   ): Promise<Binding | undefined> {
     const asked = this.#asking(this.#options.epoch());
-    const binding = await this.#answers.to(operation, this.#store.renew(names));
+    const binding = await this.#monitor.count(operation, this.#store.renew(names));
     if (binding !== undefined) this.#learn(told, { binding, made: false }, asked);
     return binding;
   }
@@ -392,13 +396,13 @@ export class Bindings implements AgentBindings {
     const names = [binding.root, ...aliases];
     const isSamePlace = held.instance === binding.instance && held.incarnation === binding.incarnation;
     if (wasDecidedHere && !isSamePlace) this.#options.events.onConflict(names, binding, held);
-    if (this.#moves.isOutdated(names, askedAt)) return;
+    if (this.#invalidations.isOutdated(names, askedAt)) return;
     // Restoring was not asking on behalf of a view: what is the same stays worth what it was worth, all else is worth nothing yet.
     this.#cache.put(names, held, { askedAt, epoch: 0 });
   }
 
   #onMoved(names: readonly Name[]): void {
     for (const name of names) this.#cache.forget(name);
-    this.#moves.heard(names, performance.now());
+    this.#invalidations.add(names, performance.now());
   }
 }

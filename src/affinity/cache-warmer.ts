@@ -18,7 +18,7 @@ const PAGE = 500;
 const PAUSES_PER_PAGE = 2;
 const SHORTEST_PAUSE_MS = 2;
 // Others' renewals are not heard of, so what is known of their bindings ages.
-const WALKS_PER_LIFETIME = 4;
+const SCANS_PER_LIFETIME = 4;
 
 /**
  * Feeds the cache with bindings that other gateways made, so that their agents
@@ -30,12 +30,12 @@ const WALKS_PER_LIFETIME = 4;
 export class CacheWarmer {
   readonly #options: CacheWarmerOptions;
   #isDue = false;
-  #hasWalked = false;
+  #hasScanned = false;
   /** How many bindings the cache had driven out when the last whole walk began; `undefined` where news were missed since. */
   #evictedBefore: number | undefined;
   #gaps = 0;
-  #walkedAt = Number.NEGATIVE_INFINITY;
-  #walking: Promise<void> | undefined;
+  #scannedAt = Number.NEGATIVE_INFINITY;
+  #scanning: Promise<void> | undefined;
   #wake: (() => void) | undefined;
   #isClosed = false;
 
@@ -44,8 +44,8 @@ export class CacheWarmer {
   }
 
   /** All bindings that were in the store when this process began are known, as far as there is room for them. */
-  get hasWalked(): boolean {
-    return this.#hasWalked;
+  get hasScanned(): boolean {
+    return this.#hasScanned;
   }
 
   /** Every binding of the store is known, as far as it has told of it: a name that is not known is new. */
@@ -63,22 +63,22 @@ export class CacheWarmer {
   /** To be called every now and then while the store answers: begins a walk if one is due. */
   tick(): void {
     const isOld =
-      performance.now() - this.#walkedAt >= this.#options.cache.idleLifetimeMs / WALKS_PER_LIFETIME;
-    if (this.#isClosed || this.#walking !== undefined || !(this.#isDue || isOld)) return;
-    this.#walking = this.#walk().finally(() => {
-      this.#walking = undefined;
+      performance.now() - this.#scannedAt >= this.#options.cache.idleLifetimeMs / SCANS_PER_LIFETIME;
+    if (this.#isClosed || this.#scanning !== undefined || !(this.#isDue || isOld)) return;
+    this.#scanning = this.#scan().finally(() => {
+      this.#scanning = undefined;
     });
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#wake?.();
-    await this.#walking;
+    await this.#scanning;
   }
 
-  async #walk(): Promise<void> {
+  async #scan(): Promise<void> {
     this.#isDue = false;
-    this.#walkedAt = performance.now();
+    this.#scannedAt = performance.now();
     /** Aliases that were told before their roots. */
     const waiting = new Map<string, Name[]>();
     let cursor: string | undefined;
@@ -98,7 +98,7 @@ export class CacheWarmer {
           ...(cursor === undefined ? {} : { cursor }),
         });
         if (!this.#take(page, waiting, askedAt, epoch)) {
-          this.#hasWalked = true;
+          this.#hasScanned = true;
           return;
         }
         cursor = page.cursor;
@@ -113,7 +113,7 @@ export class CacheWarmer {
 
   /** It came to the end, having begun after so many gaps and evictions. */
   #end(gaps: number, evicted: number): void {
-    this.#hasWalked = true;
+    this.#hasScanned = true;
     if (gaps === this.#gaps) this.#evictedBefore = evicted;
   }
 
@@ -133,7 +133,7 @@ export class CacheWarmer {
       const aliases = waiting.get(key) ?? [];
       waiting.delete(key);
       const renewedAt = Math.min(askedAt, askedAt + expiresInMs - cache.idleLifetimeMs);
-      const names = aliases.filter((alias) => !isOutdated([alias], this.#walkedAt));
+      const names = aliases.filter((alias) => !isOutdated([alias], this.#scannedAt));
       cache.put(names, binding, { askedAt, renewedAt, epoch });
     }
     for (const { name, root } of page.aliases ?? []) {

@@ -1,13 +1,13 @@
 import { StoreUnavailable, wasLate } from '../core/ports.ts';
 import type { ClaimTrouble } from '../core/view/claim-watch.ts';
 import type { BindingsEvents } from './bindings-options.ts';
-import { timed } from './store-outcome.ts';
+import { reportOutcome } from './store-outcome.ts';
 
 // Reads may be answered where writes are refused: that they are tells nothing so soon after a write that was.
 const UNCLEAR_MS = 1_000;
 
 /** How the store answers what is asked about bindings: tells of each question, and knows which have failed since the last answer. */
-export class Answers {
+export class StoreMonitor {
   readonly #events: Pick<BindingsEvents, 'onOperation'>;
   /** When the first of those was asked that failed, the last one, and the last that would have written. */
   #trouble: { readonly first: number; last: number; error: string } | undefined;
@@ -25,8 +25,8 @@ export class Answers {
   }
 
   /** The same promise, and its outcome is counted. */
-  to<T>(operation: 'claim' | 'rebind' | 'lookup' | 'renew', answer: Promise<T>): Promise<T> {
-    const told = timed(answer, (...how) => this.#events.onOperation(operation, ...how));
+  count<T>(operation: 'claim' | 'rebind' | 'lookup' | 'renew', answer: Promise<T>): Promise<T> {
+    const told = reportOutcome(answer, (...how) => this.#events.onOperation(operation, ...how));
     return this.watch(told, operation === 'claim' || operation === 'rebind');
   }
 

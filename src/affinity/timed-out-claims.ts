@@ -8,11 +8,11 @@ import { storedKey } from '../core/stored-name.ts';
  * still carry them out, so nothing else is decided about their agents until they
  * are answered, or cannot be any more.
  */
-export class LateClaims {
+export class TimedOutClaims {
   /** How many of them each name has. */
   readonly #open = new Map<string, number>();
   readonly #onAnswers: () => void;
-  #isToldSoon = false;
+  #isNotificationDue = false;
 
   /** @param onAnswers called after some were answered: requests may be waiting for that */
   constructor(onAnswers: () => void) {
@@ -35,7 +35,7 @@ export class LateClaims {
         if (left === 0) this.#open.delete(key);
         else this.#open.set(key, left);
       }
-      this.#tellSoon();
+      this.#notifySoon();
     };
     // `undefined` where nothing was done.
     (failure.timedOut.answer as Promise<Claim | undefined>).then((claim) => {
@@ -45,11 +45,11 @@ export class LateClaims {
   }
 
   /** Once for all that are answered in one turn of the event loop, as after a pause of the store. */
-  #tellSoon(): void {
-    if (this.#isToldSoon) return;
-    this.#isToldSoon = true;
+  #notifySoon(): void {
+    if (this.#isNotificationDue) return;
+    this.#isNotificationDue = true;
     setImmediate(() => {
-      this.#isToldSoon = false;
+      this.#isNotificationDue = false;
       this.#onAnswers();
     });
   }

@@ -20,7 +20,7 @@ export type OnWrittenBack = (
 export interface WriteBackOptions {
   readonly store: AffinityStore;
   readonly cache: BindingCache;
-  readonly journal: WriteBackQueue;
+  readonly queue: WriteBackQueue;
   readonly onWrittenBack: OnWrittenBack;
 }
 
@@ -28,7 +28,7 @@ const WRITTEN_AT_ONCE = 256;
 // Requests are served in between.
 const SEEN_AT_ONCE = 2_000;
 // What is placed while the journal is written down is written down too, unless there is no end to it.
-const MOST_ROUNDS = 1_000;
+const MAX_ROUNDS = 1_000;
 
 /** Brings the store up to date with what this process knows and the store may not. */
 export class WriteBack {
@@ -40,8 +40,8 @@ export class WriteBack {
   }
 
   /** Writes every cached binding that can still be live. Returns how many. */
-  async mirror(): Promise<number> {
-    const { cache, journal: writeBackQueue } = this.#options;
+  async writeCache(): Promise<number> {
+    const { cache, queue: writeBackQueue } = this.#options;
     let written = 0;
     let seen = 0;
     let chunk: KnownBinding[] = [];
@@ -59,7 +59,7 @@ export class WriteBack {
   }
 
   /** Empties the journal into the store. One run at a time, which all callers share. Returns how many bindings it had. */
-  journal(): Promise<number> {
+  writeQueue(): Promise<number> {
     this.#emptying ??= this.#empty().finally(() => {
       this.#emptying = undefined;
     });
@@ -67,9 +67,9 @@ export class WriteBack {
   }
 
   async #empty(): Promise<number> {
-    const { journal: writeBackQueue } = this.#options;
+    const { queue: writeBackQueue } = this.#options;
     let written = 0;
-    for (let round = 0; writeBackQueue.size > 0 && round < MOST_ROUNDS; round += 1) {
+    for (let round = 0; writeBackQueue.size > 0 && round < MAX_ROUNDS; round += 1) {
       const chunk = writeBackQueue.first(WRITTEN_AT_ONCE);
       written += await this.#restore(
         chunk.map(([, entry]) => entry),

@@ -1,6 +1,6 @@
 import { StoreUnavailable } from '../core/ports.ts';
 
-export interface Patience<T> {
+export interface AnswerDeadlines<T> {
   /** After so many ms without an answer it is worth a doubt. */
   readonly doubtMs: number;
   /** After so many ms without an answer the next question may be asked. */
@@ -17,9 +17,9 @@ const LATE_TIMER_MS = 20;
 const LONGEST_MS = 2 ** 31 - 1;
 
 /** Resolves to the answer. Rejects where it does not come within the limit, or not at all. */
-export function waitFor<T>(
+export function answerWithin<T>(
   answer: Promise<T>,
-  { doubtMs, limitMs, onDoubt, onLate }: Patience<T>,
+  { doubtMs, limitMs, onDoubt, onLate }: AnswerDeadlines<T>,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     let isOver = false;

@@ -2,7 +2,7 @@ import type { Drift } from '../core/view/local-config.ts';
 import type { CoordinatorEvents } from './coordinator-options.ts';
 
 /** Reports each change in how the configuration of this gateway differs from the agreed one, once. */
-export class DriftNews {
+export class DriftReporter {
   readonly #events: Pick<CoordinatorEvents, 'onDrift'>;
   #reported = '';
 
@@ -10,7 +10,7 @@ export class DriftNews {
     this.#events = events;
   }
 
-  tell(drift: Drift): void {
+  report(drift: Drift): void {
     const text = JSON.stringify(drift);
     if (text === this.#reported) return;
     // At the beginning nothing has ended.

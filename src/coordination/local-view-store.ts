@@ -23,7 +23,7 @@ export interface LocalViewStoreOptions {
 }
 
 // The process is the store: nothing is lost while it lives.
-const LIFE = 'local';
+const STORE_GENERATION = 'local';
 
 /** The ledger of a gateway that shares its agents with no other. */
 export class LocalViewStore implements ViewStoreClient {
@@ -46,14 +46,14 @@ export class LocalViewStore implements ViewStoreClient {
 
   async sync(request: SyncRequest): Promise<SyncReply> {
     this.#requireStore();
-    const reply = this.#viewStore.sync(request, LIFE, Date.now());
+    const reply = this.#viewStore.sync(request, STORE_GENERATION, Date.now());
     this.#save();
     return reply;
   }
 
   async propose(request: ProposeRequest): Promise<boolean> {
     this.#requireStore();
-    const taken = this.#viewStore.propose(request, LIFE, Date.now());
+    const taken = this.#viewStore.propose(request, STORE_GENERATION, Date.now());
     this.#save();
     return taken;
   }
@@ -62,7 +62,7 @@ export class LocalViewStore implements ViewStoreClient {
     this.#requireStore();
     const { view, policy, events } = this.#viewStore.state;
     const before: ViewStoreState = { view, policy, events: [...events] };
-    const taken = this.#viewStore.commitPolicy(request, LIFE, Date.now());
+    const taken = this.#viewStore.commitPolicy(request, STORE_GENERATION, Date.now());
     try {
       this.#save();
     } catch (error) {
@@ -144,11 +144,11 @@ function load(file: string): ViewStoreState | undefined {
   } catch (cause) {
     throw new Error(remedy, { cause });
   }
-  if (!isLedgerState(state)) throw new Error(remedy);
+  if (!isViewStoreState(state)) throw new Error(remedy);
   return state;
 }
 
-function isLedgerState(state: unknown): state is ViewStoreState {
+function isViewStoreState(state: unknown): state is ViewStoreState {
   const { view, policy, events } = (state ?? {}) as Partial<ViewStoreState>;
   return (
     typeof view?.epoch === 'number' &&

@@ -1,7 +1,7 @@
 import { StoreUnavailable } from '../core/ports.ts';
 import type { AgreedView, PoolEvent } from '../core/view/agreed-view.ts';
 import type { LastSync } from '../core/view/last-sync.ts';
-import { withAgreed } from '../core/view/legacy-policy.ts';
+import { withAgreedRules } from '../core/view/legacy-policy.ts';
 import type { Policy } from '../core/view/policy.ts';
 import type { PolicyRequest } from '../core/view/view-store.ts';
 
@@ -15,7 +15,7 @@ export interface PolicyWriterOptions {
 }
 
 // Each lost race means that somebody else's act was written.
-const MOST_RACES = 10;
+const MAX_RACES = 10;
 
 /** Changes one pool's policy at the ledger, where others change it too. */
 export class PolicyWriter {
@@ -34,7 +34,7 @@ export class PolicyWriter {
    */
   async commitPolicy(change: (policy: Policy) => Policy, events: readonly PoolEvent[]): Promise<Policy> {
     const { known, write, renew } = this.#options;
-    for (let race = 0; race < MOST_RACES; race += 1) {
+    for (let race = 0; race < MAX_RACES; race += 1) {
       const { policy } = known.lastSync;
       const changed = change(policy);
       if (changed === policy) return policy;
@@ -48,7 +48,7 @@ export class PolicyWriter {
         );
       }
     }
-    throw new StoreUnavailable(`the policy was changed by others during each of ${MOST_RACES} tries`);
+    throw new StoreUnavailable(`the policy was changed by others during each of ${MAX_RACES} tries`);
   }
 
   /**
@@ -57,10 +57,10 @@ export class PolicyWriter {
    */
   mirror({ config }: AgreedView): void {
     const { policy: known } = this.#options.known.lastSync;
-    if (config === undefined || this.#isMirroring || withAgreed(known, config) === known) return;
+    if (config === undefined || this.#isMirroring || withAgreedRules(known, config) === known) return;
     this.#isMirroring = true;
     // Should the store be gone at this moment, the next call tries again.
-    this.commitPolicy((policy) => withAgreed(policy, config), [])
+    this.commitPolicy((policy) => withAgreedRules(policy, config), [])
       .catch(() => undefined)
       .finally(() => {
         this.#isMirroring = false;

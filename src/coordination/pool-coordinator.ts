@@ -3,12 +3,12 @@ import type { InstanceId } from '../core/instance.ts';
 import type { ProbeControl } from '../core/ports.ts';
 import { StoreUnavailable, wasLate } from '../core/ports.ts';
 import type { AgreedView, PoolEvent } from '../core/view/agreed-view.ts';
+import type { ConfigParts } from '../core/view/config-parts.ts';
 import type { LastSync } from '../core/view/last-sync.ts';
 import { storeClock } from '../core/view/last-sync.ts';
 import { remaining } from '../core/view/lease.ts';
 import { driftOf } from '../core/view/local-config.ts';
 import { LocalHealthReport } from '../core/view/local-health-report.ts';
-import type { Parts } from '../core/view/parts.ts';
 import type { Policy } from '../core/view/policy.ts';
 import { Replica } from '../core/view/replica.ts';
 import type { Moment, RoutingState } from '../core/view/routing-state.ts';
@@ -17,9 +17,9 @@ import { facets, snapshotOf } from '../core/view/routing-state-copy.ts';
 import type { Unanswered } from '../core/view/store-outage.ts';
 import type { View } from '../core/view/view.ts';
 import type { LoggedEvent, SyncReply, SyncRequest } from '../core/view/view-store.ts';
-import { waitFor } from './answer-deadline.ts';
+import { answerWithin } from './answer-deadline.ts';
 import type { PoolCoordinatorOptions } from './coordinator-options.ts';
-import { DriftNews } from './drift-reporter.ts';
+import { DriftReporter } from './drift-reporter.ts';
 import { PolicyWriter } from './policy-writer.ts';
 
 const RETRY_MS = 100;
@@ -51,16 +51,16 @@ export class PoolCoordinator {
   #isClosed = false;
   #wasAway = false;
   /** What the listeners were told of last. */
-  #told = '';
-  #toldView: View;
-  readonly #driftNews: DriftNews;
+  #reportedState = '';
+  #reportedView: View;
+  readonly #driftReporter: DriftReporter;
   #detail = '';
 
   constructor(options: PoolCoordinatorOptions) {
     this.#options = options;
     this.#replica = new Replica(options.replica);
-    this.#toldView = this.#replica.view;
-    this.#driftNews = new DriftNews(options.events);
+    this.#reportedView = this.#replica.view;
+    this.#driftReporter = new DriftReporter(options.events);
     this.#report = new LocalHealthReport(options.thresholds, this.#replica.agreed.instances);
     this.#policyWriter = new PolicyWriter({
       known: this.#replica,
@@ -94,7 +94,7 @@ export class PoolCoordinator {
     return this.#replica.agreed;
   }
 
-  get parts(): Parts {
+  get parts(): ConfigParts {
     return this.#replica.parts;
   }
 
@@ -126,7 +126,7 @@ export class PoolCoordinator {
     return new Promise((resolve) => {
       const look = (): void => {
         const mode = this.#mode();
-        const mayAct = mode === 'storeless' || (mode === 'leased' && this.#replica.isEffective);
+        const mayAct = mode === 'degraded' || (mode === 'leased' && this.#replica.isEffective);
         if (!this.#report.isSettled || !this.#replica.view.settled || !mayAct) return;
         stop();
         resolve();
@@ -181,7 +181,7 @@ export class PoolCoordinator {
    */
   async storeFailed(claim: Unanswered): Promise<void> {
     this.#replica.doubtStore(now(), claim);
-    if (this.#replica.isAway || this.#replica.placesAlike) return this.#tell();
+    if (this.#replica.isAway || this.#replica.placesAlike) return this.#notifyListeners();
     if (this.#asking === undefined) void this.renew();
     await Promise.race([this.#asking, this.#doubt]);
   }
@@ -213,7 +213,7 @@ export class PoolCoordinator {
     if (this.#report.isSettled) return;
     this.#report.settle();
     this.#vote();
-    this.#tell();
+    this.#notifyListeners();
   }
 
   /** Whether this process's measures of time can be trusted. */
@@ -257,10 +257,10 @@ export class PoolCoordinator {
       this.#doubt = new Promise((resolve) => {
         this.#beginDoubt = resolve;
       });
-      this.#asking = this.#turn();
+      this.#asking = this.#syncOnce();
       await this.#asking;
       this.#asking = undefined;
-      this.#tell();
+      this.#notifyListeners();
       // What is told may be news again, and a store that is away refuses without a turn of the event loop: whoever
       // asked at once, again and again, would never hear that it is back.
       if (this.#replica.isFailing) break;
@@ -271,7 +271,7 @@ export class PoolCoordinator {
   }
 
   /** Asks once, and proposes what follows from the answer. Never rejects. */
-  async #turn(): Promise<void> {
+  async #syncOnce(): Promise<void> {
     const sent = now();
     try {
       await this.#exchange(sent);
@@ -287,12 +287,12 @@ export class PoolCoordinator {
     this.#replica.vote(this.#report.report(this.#options.isIdle()));
     const request = this.#replica.request(sent);
     const { viewStore, doubtMs, answerMs } = this.#options;
-    const answer = waitFor(viewStore.sync(request), {
+    const answer = answerWithin(viewStore.sync(request), {
       doubtMs,
       limitMs: answerMs,
       onDoubt: (wasLate) => {
         this.#replica.failed(now(), { since: sent.mono, wasLate });
-        this.#tell();
+        this.#notifyListeners();
         this.#beginDoubt();
       },
       onLate: (reply) => this.#learn(request, reply, sent),
@@ -315,22 +315,22 @@ export class PoolCoordinator {
     if (this.#isClosed) return;
     this.#replica.learn(request, reply, sent);
     this.#restoreWhatIsLost();
-    this.#tell();
+    this.#notifyListeners();
     if (this.#replica.hasNews) void this.renew();
   }
 
   #restoreWhatIsLost(): void {
-    const { storeGeneration: life } = this.#replica.lastSync;
-    if (life !== '' && !this.#replica.isRestored) void this.#restore(life);
+    const { storeGeneration } = this.#replica.lastSync;
+    if (storeGeneration !== '' && !this.#replica.isRestored) void this.#restore(storeGeneration);
   }
 
   /** Never rejects. */
-  async #restore(life: string): Promise<void> {
+  async #restore(storeGeneration: string): Promise<void> {
     if (this.#restoring) return;
     this.#restoring = true;
     try {
-      await this.#options.writeBack(life);
-      this.#replica.restored(life);
+      await this.#options.writeBack(storeGeneration);
+      this.#replica.restored(storeGeneration);
     } catch (error) {
       // The next sync tries again.
       if (!(error instanceof StoreUnavailable)) this.#options.events.onNotRestored(error);
@@ -366,7 +366,7 @@ export class PoolCoordinator {
   }
 
   /** Tells the listeners when something has changed that a waiting request may have waited for. */
-  #tell(): void {
+  #notifyListeners(): void {
     const replica = this.#replica;
     const couldClaim = replica.claimFailure === undefined;
     if (replica.tick(now())) this.#options.events.onCutOff(replica.cutOff);
@@ -377,18 +377,18 @@ export class PoolCoordinator {
       this.#options.events.onStoreState(replica.isAway ? 'away' : 'available', this.#detail);
       this.#detail = '';
     }
-    this.#driftNews.tell(driftOf(replica.agreed, replica.parts));
+    this.#driftReporter.report(driftOf(replica.agreed, replica.parts));
     clearTimeout(this.#cutOffTimer);
     const cutOffInMs = replica.nextCutOffAt - performance.now();
     if (!this.#isClosed && Number.isFinite(cutOffInMs))
-      this.#cutOffTimer = setTimeout(() => this.#tell(), Math.max(0, cutOffInMs) + 1).unref();
+      this.#cutOffTimer = setTimeout(() => this.#notifyListeners(), Math.max(0, cutOffInMs) + 1).unref();
     const { view } = replica;
     const state = [this.#mode(), this.#report.isSettled, ...facets(replica, replica.fencingToken)].join();
     this.#options.publisher?.publish();
-    if (view === this.#toldView && state === this.#told) return;
-    const before = this.#toldView;
-    this.#toldView = view;
-    this.#told = state;
+    if (view === this.#reportedView && state === this.#reportedState) return;
+    const before = this.#reportedView;
+    this.#reportedView = view;
+    this.#reportedState = state;
     if (view !== before) this.#options.events.onView(before, view);
     for (const listener of [...this.#listeners]) listener();
   }

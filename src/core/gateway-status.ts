@@ -1,7 +1,7 @@
 import type { InstanceId, InstanceState } from './instance.ts';
 import type { ShownState } from './lifecycle.ts';
 import type { Difference } from './view/agreed-config.ts';
-import type { Parts } from './view/parts.ts';
+import type { ConfigParts } from './view/config-parts.ts';
 import type { Mode } from './view/routing-state.ts';
 
 /** The operator's change that determines the state of an instance. */
@@ -51,7 +51,7 @@ export interface DifferenceStatus extends Difference {
 
 export interface ConfigurationStatus {
   /** Keyed by the name of the part; `null` before the first agreement. */
-  readonly agreed: Parts | null;
+  readonly agreed: ConfigParts | null;
   /** False if this gateway differs in a part that decides where agents are sent; it then does not serve the pool. */
   readonly servesHere: boolean;
   /** Instances that take agents but are missing from this gateway's configuration. */
@@ -84,7 +84,8 @@ export interface PoolStatus {
     readonly zone: string | null;
     readonly by: 'configuration' | 'operator';
   } | null;
-  readonly standing: Mode;
+  /** The degraded mode is called `storeless` here, as in the log: monitoring compares this word. */
+  readonly standing: Exclude<Mode, 'degraded'> | 'storeless';
   /** The rest of the lease in milliseconds; `null` if the gateway has no peers. */
   readonly leaseRemainingMs: number | null;
   readonly replicas: readonly ReplicaStatus[];

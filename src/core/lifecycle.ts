@@ -59,13 +59,13 @@ export type LifecycleEvent = 'settled' | 'maintain' | 'resume' | 'stop' | 'drain
 /** How far a gateway is, apart from what the operator wants of it meanwhile. */
 type Phase = Exclude<LifecycleState, 'Maintenance'>;
 
-export interface Life {
+export interface GatewayPhase {
   readonly phase: Phase;
   /** Outlasts Stopping: whoever is told so until the stop is told so during it. */
   readonly inMaintenance: boolean;
 }
 
-export const INITIAL: Life = { phase: 'Starting', inMaintenance: false };
+export const INITIAL: GatewayPhase = { phase: 'Starting', inMaintenance: false };
 
 /** The phases that an event leads out of, and where to. There is no way back from a stop. */
 const STEPS: Readonly<
@@ -78,22 +78,22 @@ const STEPS: Readonly<
 };
 
 /** The life after the event: the very same object where the event changes nothing, or comes too late. */
-export function transition(life: Life, event: LifecycleEvent): Life {
+export function transition(state: GatewayPhase, event: LifecycleEvent): GatewayPhase {
   if (event === 'maintain' || event === 'resume') {
     const inMaintenance = event === 'maintain';
-    return isStopping(life) || life.inMaintenance === inMaintenance ? life : { ...life, inMaintenance };
+    return isStopping(state) || state.inMaintenance === inMaintenance ? state : { ...state, inMaintenance };
   }
   const { from, to } = STEPS[event];
-  return from.includes(life.phase) ? { ...life, phase: to } : life;
+  return from.includes(state.phase) ? { ...state, phase: to } : state;
 }
 
 /** Maintenance hides whether the gateway has finished starting: either way nobody should send it requests. */
-export function stateOf({ phase, inMaintenance }: Life): LifecycleState {
+export function stateOf({ phase, inMaintenance }: GatewayPhase): LifecycleState {
   return inMaintenance && (phase === 'Starting' || phase === 'Running') ? 'Maintenance' : phase;
 }
 
 /** It has been told to stop. */
-export function isStopping({ phase }: Life): boolean {
+export function isStopping({ phase }: GatewayPhase): boolean {
   return phase === 'Stopping' || phase === 'Draining' || phase === 'Stopped';
 }
 

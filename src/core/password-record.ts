@@ -19,10 +19,10 @@ export interface ScryptCost {
 
 // A cost that stands in a file is paid at every attempt of whoever asks, so it has an upper bound: 128 MB, about a
 // second. Below the lower one a stolen file is soon guessed.
-const LEAST_LOG_N = 14;
-const MOST_LOG_N = 17;
-const MOST_BLOCK_SIZE = 8;
-const MOST_PARALLELIZATION = 4;
+const MIN_LOG_N = 14;
+const MAX_LOG_N = 17;
+const MAX_BLOCK_SIZE = 8;
+const MAX_PARALLELIZATION = 4;
 
 // A user name cannot hold a colon in Basic authentication (RFC 7617 §2).
 const LINE =
@@ -65,19 +65,19 @@ function parseLine(line: string): PasswordRecord | string {
   if (match === null || !isUserName(user))
     return 'is not user:$scrypt$…; make one with: ici-gateway hash-password USER';
   const cost = { logN: Number(match[2]), blockSize: Number(match[3]), parallelization: Number(match[4]) };
-  if (!isBearable(cost))
-    return `has a cost outside ln=${LEAST_LOG_N}…${MOST_LOG_N}, r=1…${MOST_BLOCK_SIZE}, p=1…${MOST_PARALLELIZATION}; make it anew with: ici-gateway hash-password ${user}`;
+  if (!isAllowedCost(cost))
+    return `has a cost outside ln=${MIN_LOG_N}…${MAX_LOG_N}, r=1…${MAX_BLOCK_SIZE}, p=1…${MAX_PARALLELIZATION}; make it anew with: ici-gateway hash-password ${user}`;
   return { user, cost, salt: decode(match[5]), hash: decode(match[6]) };
 }
 
-function isBearable({ logN, blockSize, parallelization }: ScryptCost): boolean {
+function isAllowedCost({ logN, blockSize, parallelization }: ScryptCost): boolean {
   return (
-    logN >= LEAST_LOG_N &&
-    logN <= MOST_LOG_N &&
+    logN >= MIN_LOG_N &&
+    logN <= MAX_LOG_N &&
     blockSize >= 1 &&
-    blockSize <= MOST_BLOCK_SIZE &&
+    blockSize <= MAX_BLOCK_SIZE &&
     parallelization >= 1 &&
-    parallelization <= MOST_PARALLELIZATION
+    parallelization <= MAX_PARALLELIZATION
   );
 }
 

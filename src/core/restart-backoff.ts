@@ -9,15 +9,15 @@ export const NO_CRASHES: CrashRecord = { streak: 0 };
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 5_000;
 // While nobody else does its work, clients wait: less than a lease, and no core is kept busy by trying.
-const LONGEST_ALONE_MS = 1_000;
+const LONGEST_DELAY_WITHOUT_OTHERS_MS = 1_000;
 // Who lived that long did not die of how it was started.
-const OLD_AGE_MS = 30_000;
+const STABLE_AFTER_MS = 30_000;
 // From this many on an operator has to look.
 const LOOP_FROM = 4;
 
 /** The record after a process ended that had lived for `livedMs`. */
-export function recordDeath({ streak }: CrashRecord, livedMs: number): CrashRecord {
-  return { streak: livedMs >= OLD_AGE_MS ? 1 : streak + 1 };
+export function recordExit({ streak }: CrashRecord, livedMs: number): CrashRecord {
+  return { streak: livedMs >= STABLE_AFTER_MS ? 1 : streak + 1 };
 }
 
 /**
@@ -25,7 +25,7 @@ export function recordDeath({ streak }: CrashRecord, livedMs: number): CrashReco
  * Up to 5 s where others do the same work, 1 s where nobody does.
  */
 export function delayOf({ streak }: CrashRecord, hasOthers: boolean): number {
-  const longest = hasOthers ? LONGEST_DELAY_MS : LONGEST_ALONE_MS;
+  const longest = hasOthers ? LONGEST_DELAY_MS : LONGEST_DELAY_WITHOUT_OTHERS_MS;
   return streak <= 1 ? 0 : Math.min(FIRST_DELAY_MS * 2 ** (streak - 2), longest);
 }
 

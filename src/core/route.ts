@@ -41,7 +41,7 @@ export function checkRoute(
   switch (routingState.modeAt(mono, wall)) {
     case 'waiting':
       return 'renew';
-    case 'storeless':
+    case 'degraded':
       if (!allows(routingState.view, binding)) return 'move';
       return routingState.unconfigured.has(binding.instance) ? 'cut-off' : 'forward';
     case 'leased':
@@ -89,13 +89,13 @@ export function isCurrent(view: View, instance: InstanceId, epoch: number): bool
 }
 
 /** How a binding may be made or moved, now. `storeless`: by this replica alone, to be written down later. */
-export type WayToBind = 'claim' | 'storeless' | 'wait' | 'renew';
+export type WayToBind = 'claim' | 'degraded' | 'wait' | 'renew';
 
 export function wayToBind(routingState: RoutingState, mono: number, wall: number): WayToBind {
   const mode = routingState.modeAt(mono, wall);
   if (mode === 'waiting') return 'renew';
   if (mode === 'leased' && routingState.fencingToken !== '') return 'claim';
-  return routingState.placesAlone && !routingState.hearsStore ? 'storeless' : 'wait';
+  return routingState.placesAlone && !routingState.hearsStore ? 'degraded' : 'wait';
 }
 
 /**

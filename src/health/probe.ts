@@ -63,7 +63,7 @@ export function createProbe(
       if (!expectation.status(response.statusCode)) {
         return failed(`health page answered status ${response.statusCode}`);
       }
-      return judgePage(await readPage(response.body), expectation, compact);
+      return observationOf(await readPage(response.body), expectation, compact);
     } catch (error) {
       if (abort.signal.aborted) return { ...failed(abort.signal.reason.message), hasTimedOut: true };
       return { ...failed(describe(error)), hasTimedOut: error instanceof errors.ConnectTimeoutError };
@@ -85,7 +85,7 @@ async function readPage(body: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).subarray(0, MAX_PAGE_BYTES).toString('utf8');
 }
 
-function judgePage(
+function observationOf(
   page: string,
   expectation: ProbeExpectation,
   compact: (incarnation: string) => string,

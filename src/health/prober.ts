@@ -32,7 +32,7 @@ interface Subject {
   isRunning: boolean;
   startedAt: number;
   /** How late this process had been by then, in ms. */
-  lateAtStart: number;
+  latenessAtStart: number;
   suspected: boolean;
   seen: boolean;
 }
@@ -51,7 +51,7 @@ export class Prober implements ProbeControl {
   #unseen: number;
   #lookedAt = 0;
   /** Of all looks so far, the time by which they came too late, in ms. */
-  #late = 0;
+  #totalLatenessMs = 0;
   #stopped = false;
 
   constructor(options: ProberOptions) {
@@ -63,7 +63,7 @@ export class Prober implements ProbeControl {
         timer: undefined,
         isRunning: false,
         startedAt: Number.NEGATIVE_INFINITY,
-        lateAtStart: 0,
+        latenessAtStart: 0,
         suspected: false,
         seen: false,
       });
@@ -96,7 +96,7 @@ export class Prober implements ProbeControl {
   async #run(subject: Subject): Promise<void> {
     clearTimeout(subject.timer);
     subject.startedAt = performance.now();
-    subject.lateAtStart = this.#lateBy(subject.startedAt);
+    subject.latenessAtStart = this.#latenessAt(subject.startedAt);
     subject.isRunning = true;
     const epoch = this.#options.epoch();
     const observation = await subject.probe();
@@ -119,12 +119,12 @@ export class Prober implements ProbeControl {
   }
 
   #wasLate(subject: Subject): boolean {
-    return this.#lateBy(performance.now()) - subject.lateAtStart > this.#options.timeoutMs / 2;
+    return this.#latenessAt(performance.now()) - subject.latenessAtStart > this.#options.timeoutMs / 2;
   }
 
   /** Also what the look is late that is due now: the timer of a probe may come before it. */
-  #lateBy(now: number): number {
-    return this.#late + Math.max(0, now - this.#lookedAt - LOOK_EVERY_MS);
+  #latenessAt(now: number): number {
+    return this.#totalLatenessMs + Math.max(0, now - this.#lookedAt - LOOK_EVERY_MS);
   }
 
   #settle(subject: Subject): void {
@@ -138,7 +138,7 @@ export class Prober implements ProbeControl {
 
   #look(): void {
     const now = performance.now();
-    this.#late = this.#lateBy(now);
+    this.#totalLatenessMs = this.#latenessAt(now);
     this.#lookedAt = now;
     this.#watchSilence();
   }

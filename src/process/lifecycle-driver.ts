@@ -1,4 +1,4 @@
-import type { Life, LifecycleEvent, LifecycleState, StopPlan } from '../core/lifecycle.ts';
+import type { GatewayPhase, LifecycleEvent, LifecycleState, StopPlan } from '../core/lifecycle.ts';
 import { INITIAL, isStopping, planStop, stateOf, transition } from '../core/lifecycle.ts';
 
 export interface LifecycleOptions {
@@ -43,7 +43,7 @@ export class Lifecycle {
   readonly #options: LifecycleOptions;
   readonly #init: NodeJS.Timeout;
   readonly #abort = new AbortController();
-  #life: Life = INITIAL;
+  #life: GatewayPhase = INITIAL;
   #plan: StopPlan | undefined;
   #replan: (() => void) | undefined;
   #stop: Promise<void> | undefined;

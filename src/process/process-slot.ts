@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import type { CrashRecord } from '../core/restart-backoff.ts';
-import { delayOf, isCrashLoop, NO_CRASHES, recordDeath } from '../core/restart-backoff.ts';
+import { delayOf, isCrashLoop, NO_CRASHES, recordExit } from '../core/restart-backoff.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ChildRole } from './messages.ts';
 import type { LiveProcess } from './process-registry.ts';
@@ -103,7 +103,7 @@ export class ProcessSlot {
       const child = this.#child;
       // If the current child has exited meanwhile, the normal restart replaces it.
       if (!isStillWanted() || child === undefined) return;
-      const failed = recordDeath(failures, performance.now() - since);
+      const failed = recordExit(failures, performance.now() - since);
       const delayMs = delayOf(failed, true);
       this.#options.logger.warn(
         {
@@ -140,7 +140,7 @@ export class ProcessSlot {
     this.#childConfig = undefined;
     clearTimeout(this.#timer);
     if (!this.#restarts) return;
-    this.#crashes = recordDeath(this.#crashes, livedMs);
+    this.#crashes = recordExit(this.#crashes, livedMs);
     const delayMs = delayOf(this.#crashes, this.#options.hasReadyPeers());
     const fields = { child: id, childPid: pid, how, livedMs: Math.round(livedMs), delayMs };
     if (isCrashLoop(this.#crashes)) {

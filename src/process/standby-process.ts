@@ -1,5 +1,5 @@
 import type { CrashRecord } from '../core/restart-backoff.ts';
-import { delayOf, NO_CRASHES, recordDeath } from '../core/restart-backoff.ts';
+import { delayOf, NO_CRASHES, recordExit } from '../core/restart-backoff.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ChildPort, StartChild } from './child-port.ts';
 import { fdsOf } from './child-port.ts';
@@ -73,7 +73,7 @@ export class StandbyProcess {
     void current.port.exited.then((how) => {
       if (this.#current !== current) return;
       this.#current = undefined;
-      this.#crashes = recordDeath(this.#crashes, performance.now() - since);
+      this.#crashes = recordExit(this.#crashes, performance.now() - since);
       const delayMs = delayOf(this.#crashes, true);
       this.#options.logger.warn(
         { childPid: current.port.pid, how, count: this.#crashes.streak, delayMs },

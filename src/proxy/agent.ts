@@ -31,6 +31,6 @@ function isKnown(pool: Pool, context: RequestContext, router: Router): boolean {
   return bindings.isTrusted(
     entry,
     routingState,
-    routingState.modeAt(performance.now(), Date.now()) === 'storeless',
+    routingState.modeAt(performance.now(), Date.now()) === 'degraded',
   );
 }

@@ -115,13 +115,13 @@ export class Router {
     // Before any name is looked up: under its own rules it may mean another agent.
     if (fit === 'differs') return stay(fit);
     if (!settled) return STARTING;
-    if (fit === 'unknown' && routingState.modeAt(performance.now(), Date.now()) !== 'storeless') return VIEW;
+    if (fit === 'unknown' && routingState.modeAt(performance.now(), Date.now()) !== 'degraded') return VIEW;
 
     const entry = this.known(pool, context);
     if (entry === undefined) return isBound(pool, context) ? undefined : this.#routeUnbound(pool, context);
     const mono = performance.now();
     const wall = Date.now();
-    if (!bindings.isTrusted(entry, routingState, routingState.modeAt(mono, wall) === 'storeless'))
+    if (!bindings.isTrusted(entry, routingState, routingState.modeAt(mono, wall) === 'degraded'))
       return undefined;
     const way = wayBy(entry.binding, entry.epoch, entry);
     const verdict = checkTarget(routingState, way, mono, wall);
@@ -214,7 +214,7 @@ export class Router {
     const { way, epoch } = howToBind(routingState);
     if (way === 'renew' || way === 'wait') return noWay(routingState, way);
     const proposal = this.#propose(pool, storedKey(names[0] as Name), way);
-    if (way === 'storeless') {
+    if (way === 'degraded') {
       const bound = proposal && bindings.claimAlone(names, placementAt(proposal));
       if (bound !== undefined) take(context, bound);
       return knownHere(pool, names, epoch) ?? nobody(routingState);
@@ -264,7 +264,7 @@ export class Router {
       return target !== undefined && isUsable(target) ? target : undefined;
     }
     // Without the store gateways cannot talk, but they can all come to the same conclusion.
-    return way === 'storeless' ? rendezvous(candidates, key) : pool.balancer(candidates, key, pool.load);
+    return way === 'degraded' ? rendezvous(candidates, key) : pool.balancer(candidates, key, pool.load);
   }
 }
 

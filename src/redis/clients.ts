@@ -11,7 +11,7 @@ const BACKSTOP_MS = 400;
 const LONGEST_RECONNECT_DELAY_MS = 500;
 const SENTINEL_RETRY_MS = 200;
 // Of a command, within its time: to the node that has the slot now, and once more should that have failed.
-const MOST_REDIRECTIONS = 4;
+const MAX_REDIRECTIONS = 4;
 const REDIRECT_DELAY_MS = 20;
 
 export interface RedisNode {
@@ -62,7 +62,7 @@ export function commandClient(options: ClientOptions, onReadOnly: (error: Error)
  *
  * @param retryStrategy how long to wait before the next attempt to connect, in ms
  */
-export function hearingClient(options: ClientOptions, retryStrategy: () => number): Redis {
+export function subscriberClient(options: ClientOptions, retryStrategy: () => number): Redis {
   // By which its heartbeat tells that it is dead: nothing else is asked on it.
   const commandTimeout = options.commandTimeoutMs + BACKSTOP_MS;
   const common = { ...commonOptions(options), commandTimeout, retryStrategy };
@@ -125,7 +125,7 @@ function clusterOptions({
     clusterNodeRetryStrategy: retryStrategy,
     slotsRefreshTimeout: redisOptions.connectTimeout,
     slotsRefreshInterval: SOCKET_TIMEOUT_MS,
-    maxRedirections: MOST_REDIRECTIONS,
+    maxRedirections: MAX_REDIRECTIONS,
     retryDelayOnFailover: REDIRECT_DELAY_MS,
     retryDelayOnClusterDown: REDIRECT_DELAY_MS,
     retryDelayOnTryAgain: REDIRECT_DELAY_MS,

@@ -1,17 +1,17 @@
 import { StoreUnavailable } from '../core/ports.ts';
 import { BackOff } from './back-off.ts';
 import type { ClientOptions, CommandClient } from './clients.ts';
-import { commandClient, hearingClient } from './clients.ts';
+import { commandClient, subscriberClient } from './clients.ts';
 import { RedisSubscriber } from './subscriber.ts';
 import { isDemoted, unavailable } from './unavailable.ts';
 
-const REVIVED_AFTER_MS = 50;
+const RECONNECT_AFTER_END_MS = 50;
 // Nobody waits for a listing but operators and the mirror's walk.
 const LISTING_TIMEOUT_MS = 2_000;
 // A timer that fires so late tells of a busy process or machine, not of a slow Redis.
 const LATE_TIMER_MS = 20;
 // For how long that says something about a connection that was given up.
-const LATE_FOR_MS = 2_000;
+const LATE_TIMER_RELEVANT_MS = 2_000;
 // Nothing was sent, so nothing will be answered.
 const NEVER: Promise<never> = Promise.reject(new Error('not sent'));
 NEVER.catch(() => {});
@@ -81,7 +81,7 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
     client.on('end', () => {
       setTimeout(() => {
         if (!closed) begin(client);
-      }, REVIVED_AFTER_MS).unref();
+      }, RECONNECT_AFTER_END_MS).unref();
     });
     clients.push(client);
     return client;
@@ -95,11 +95,11 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
   const openCommands = (
     link: RedisLink,
     commandTimeoutMs: number,
-    patienceMs = commandTimeoutMs,
+    answerLimitMs = commandTimeoutMs,
   ): RedisCommands => {
     const client = watch(link, commandClient({ ...options, commandTimeoutMs }, onReadOnly));
     begin(client);
-    return commandsOf(client, commandTimeoutMs, patienceMs);
+    return commandsOf(client, commandTimeoutMs, answerLimitMs);
   };
   const limitMs = options.commandTimeoutMs;
   const claims = openCommands('claims', limitMs);
@@ -108,7 +108,7 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
   const backOff = new BackOff();
   const hearing = watch(
     'hearing',
-    hearingClient(options, () => backOff.next()),
+    subscriberClient(options, () => backOff.next()),
   );
   const subscriber = new RedisSubscriber(hearing, backOff, (state, detail) =>
     options.onState?.('hearing', state, detail),
@@ -184,7 +184,7 @@ function available<T>(client: CommandClient, reply: Promise<T>, limitMs: number)
         reject(new StoreUnavailable(message, undefined, { wasLate, answer: reply }));
       });
     }, limitMs);
-    reply.then(resolve, (cause) => reject(notDone(client, cause))).finally(() => clearTimeout(timer));
+    reply.then(resolve, (cause) => reject(failureOf(client, cause))).finally(() => clearTimeout(timer));
   });
 }
 
@@ -195,15 +195,15 @@ let lateTimerAt = Number.NEGATIVE_INFINITY;
 const reasons = new WeakMap<CommandClient, string>();
 
 // ioredis gave the connection or the attempt up by its own timers, which may have been late.
-const GIVEN_UP = /Socket timeout|Command timed out|ETIMEDOUT|connection lost/;
+const CLOSED_BY_TIMER = /Socket timeout|Command timed out|ETIMEDOUT|connection lost/;
 
 /** The failure of a command, in the words of what took the connection away where there is none. */
-function notDone(client: CommandClient, cause: unknown): StoreUnavailable {
+function failureOf(client: CommandClient, cause: unknown): StoreUnavailable {
   const isUnconnected =
     cause instanceof Error && /Stream isn't writeable|max retries per request/.test(cause.message);
   if (!isUnconnected) return unavailable(cause);
   const reason = reasons.get(client) ?? 'connection lost';
-  const wasLate = GIVEN_UP.test(reason) && performance.now() - lateTimerAt < LATE_FOR_MS;
+  const wasLate = CLOSED_BY_TIMER.test(reason) && performance.now() - lateTimerAt < LATE_TIMER_RELEVANT_MS;
   const { message } = unavailable(new Error(reason));
   return new StoreUnavailable(
     `${message}: not connected`,
@@ -215,16 +215,16 @@ function notDone(client: CommandClient, cause: unknown): StoreUnavailable {
 /** Also the `error` listener without which ioredis writes to the console. */
 function reportState(client: CommandClient, onState: (state: 'up' | 'down', detail: string) => void): void {
   let up = false;
-  let toldOfLoss = false;
+  let hasReportedLoss = false;
   let reason = 'connection lost';
-  const tellOfLoss = (): void => {
-    if (toldOfLoss) return;
-    toldOfLoss = true;
+  const reportLoss = (): void => {
+    if (hasReportedLoss) return;
+    hasReportedLoss = true;
     onState('down', reason);
   };
   client.on('ready', () => {
     up = true;
-    toldOfLoss = false;
+    hasReportedLoss = false;
     reason = 'connection lost';
     reasons.delete(client);
     onState('up', 'connected');
@@ -233,11 +233,11 @@ function reportState(client: CommandClient, onState: (state: 'up' | 'down', deta
     reason = error.message;
     reasons.set(client, reason);
     // On a connection that is up, `close` follows if the error ends it.
-    if (!up) tellOfLoss();
+    if (!up) reportLoss();
   });
   client.on('close', () => {
     if (!up) return;
     up = false;
-    tellOfLoss();
+    reportLoss();
   });
 }

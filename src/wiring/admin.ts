@@ -10,7 +10,7 @@ import type { LifecycleControl, LifecycleState, ShownState } from '../core/lifec
 import { shownState } from '../core/lifecycle.ts';
 import { StatePages } from '../core/state-page.ts';
 import { storedKey } from '../core/stored-name.ts';
-import type { Effect } from '../core/view/agreed-config.ts';
+import type { DriftEffect } from '../core/view/agreed-config.ts';
 import { driftOf } from '../core/view/local-config.ts';
 import { canonicalUser } from '../identity/user-name.ts';
 import { VERSION } from '../package.ts';
@@ -92,7 +92,7 @@ function readGauges(metrics: Metrics, sources: readonly PoolSource[], status: Ga
   metrics.inFlight.set(status.inFlight);
   for (const { name: pool, operations } of sources) {
     const { differences, missing } = driftOf(operations.agreed, operations.parts);
-    const count = (effect: Effect): number => differences.filter((one) => one.effect === effect).length;
+    const count = (effect: DriftEffect): number => differences.filter((one) => one.effect === effect).length;
     metrics.configDifferences.set({ pool, effect: 'overridden' }, count('overridden'));
     metrics.configDifferences.set({ pool, effect: 'refused' }, count('refused'));
     metrics.configDifferences.set({ pool, effect: 'unready' }, missing.length);

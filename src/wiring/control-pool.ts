@@ -8,7 +8,7 @@ import { PoolCoordinator } from '../coordination/pool-coordinator.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { ViewStoreClient } from '../core/ports.ts';
 import { compactIncarnation } from '../core/stored-name.ts';
-import type { Parts } from '../core/view/parts.ts';
+import type { ConfigParts } from '../core/view/config-parts.ts';
 import type { Knowledge } from '../core/view/replica-options.ts';
 import type { KnownAddresses, Resolve } from '../health/addresses.ts';
 import { Addresses } from '../health/addresses.ts';
@@ -45,7 +45,7 @@ export interface ControlPoolParts {
   };
   readonly traffic: Traffic;
   /** The configuration of those who act for this replica, where they are others than this process. */
-  readonly registered?: () => Parts | undefined;
+  readonly registered?: () => ConfigParts | undefined;
   /** Where others than this process act on what is agreed. */
   readonly publisher?: Publisher;
   readonly knew?: Knowledge | undefined;

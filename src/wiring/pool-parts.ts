@@ -2,15 +2,15 @@ import { isRetiring } from '../config/retiring.ts';
 import type { Config, PoolConfig } from '../config/schema.ts';
 import { KEY_FORMAT } from '../core/stored-name.ts';
 import { partsOf } from '../core/view/agreed-config.ts';
+import type { ConfigParts } from '../core/view/config-parts.ts';
 import { parseFailback } from '../core/view/failback.ts';
-import type { Parts } from '../core/view/parts.ts';
 import type { Failback } from '../core/view/policy.ts';
 import type { PoolRules } from '../core/view/pool-rules.ts';
 import { USER_NAME_FORM } from '../identity/user-name.ts';
 import { bindsAgents } from '../proxy/pools.ts';
 
 /** What of a pool's configuration gateways compare. No secrets are among it: it is kept in the store, and shown. */
-export function poolParts(configured: PoolConfig, config: Config): Parts {
+export function poolParts(configured: PoolConfig, config: Config): ConfigParts {
   const pool = { ...configured, instances: configured.instances.filter((instance) => !isRetiring(instance)) };
   return partsOf({
     rules: poolRules(pool, config.coordination.quorum),
@@ -26,7 +26,7 @@ export function poolParts(configured: PoolConfig, config: Config): Parts {
 }
 
 /** By what agents are known, and for how long. It matters only where agents are bound. */
-function namingParts(pool: PoolConfig, { identity, affinity, limits }: Config): Parts {
+function namingParts(pool: PoolConfig, { identity, affinity, limits }: Config): ConfigParts {
   const { onUnreadable: _, addressMask, ...rules } = identity;
   const bindsByAddress = pool.anonymous === 'address';
   return {

@@ -55,14 +55,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an answer is learnt that news of a move has overtaken',
     file: 'src/affinity/bindings.ts',
-    search: 'if (this.#moves.isOutdated([...led, claim.binding.root], askedAt)) return;',
+    search: 'if (this.#invalidations.isOutdated([...led, claim.binding.root], askedAt)) return;',
     replace: '',
     tests: ['test/integration/affinity-bindings-overtaken.test.ts'],
   },
   {
     name: 'what was written back is learnt though news of a move has overtaken it',
     file: 'src/affinity/bindings.ts',
-    search: 'if (this.#moves.isOutdated(names, askedAt)) return;',
+    search: 'if (this.#invalidations.isOutdated(names, askedAt)) return;',
     replace: '',
     tests: ['test/integration/affinity-bindings-overtaken.test.ts'],
   },
@@ -155,7 +155,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'another life of an instance outdates nothing',
     file: 'src/core/view/next-view.ts',
-    search: '|| moveEnded || isReborn',
+    search: '|| moveEnded || hasRestarted',
     replace: '|| moveEnded',
     tests: ['test/unit/core/view/next-view.test.ts', 'test/unit/proxy/router.test.ts'],
   },
@@ -254,8 +254,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a gateway that a lagging replica of Redis does not know has a lease',
     file: 'src/coordination/redis/view-store.ts',
-    search: 'if (!(await this.#isKnown(hasJoined))) return { ...answer, granted: false };',
-    replace: 'if (!(await this.#isKnown(hasJoined))) return answer;',
+    search: 'if (!(await this.#isRegistrationSafe(hasJoined))) return { ...answer, granted: false };',
+    replace: 'if (!(await this.#isRegistrationSafe(hasJoined))) return answer;',
     tests: ['test/integration/redis-view-store-lag.test.ts'],
   },
   {

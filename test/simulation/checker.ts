@@ -89,7 +89,7 @@ export class Checker {
     const { replica, host } = gateway;
     // As the mode is for whoever asked, so that a gateway that forgot to ask for its lease is not excused.
     const isExcused = !this.#tooSoon.has(`${gateway.id} ${agent}`);
-    if (isExcused && (alone || replica.modeAt(host.mono, host.wall) === 'storeless')) return;
+    if (isExcused && (alone || replica.modeAt(host.mono, host.wall) === 'degraded')) return;
     this.#promised.set(request, this.#world.scheduler.now);
     const subject = this.#subject(agent);
     const { epoch } = replica.view;

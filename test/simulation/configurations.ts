@@ -1,6 +1,6 @@
 import type { InstanceId } from '../../src/core/instance.ts';
 import { partsOf } from '../../src/core/view/agreed-config.ts';
-import type { Parts } from '../../src/core/view/parts.ts';
+import type { ConfigParts } from '../../src/core/view/config-parts.ts';
 import type { PoolRules } from '../../src/core/view/pool-rules.ts';
 import type { ReplicaOptions } from '../../src/core/view/replica-options.ts';
 import { Instance } from './instances.ts';
@@ -33,7 +33,7 @@ export class Configurations {
     const rules = this.#rulesBy(variant);
     const weights = new Map(variant === 'priorities' ? [[ELSEWHERE, 5]] : []);
     const { failback: kind = 'never' } = this.#setup;
-    const fixed: Parts = {
+    const fixed: ConfigParts = {
       'identity.userHeader': variant === 'identity' ? 'other' : 'user',
       [`url:${ELSEWHERE}`]: variant === 'url' ? 'elsewhere' : 'here',
     };

@@ -1,4 +1,4 @@
-import type { Patience } from '../../src/coordination/answer-deadline.ts';
+import type { AnswerDeadlines } from '../../src/coordination/answer-deadline.ts';
 import type { Random } from '../../src/simulator/random.ts';
 import type { Host } from './host.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -74,7 +74,7 @@ export class Link {
     command: C,
     onReply: (reply: Answers[C['kind']]) => void,
     onFail: (wasLate: boolean) => void,
-    patience?: Patience<Answers[C['kind']]>,
+    patience?: AnswerDeadlines<Answers[C['kind']]>,
   ): void {
     const sentAt = this.#scheduler.now;
     const { incarnation } = this.#store;

@@ -82,9 +82,9 @@ export class Request {
   #routeBound(): void {
     const { bindings, replica, host } = this.gateway;
     const entry = bindings.get(this.#name);
-    const isStoreless = replica.modeAt(host.mono, host.wall) === 'storeless';
+    const isDegraded = replica.modeAt(host.mono, host.wall) === 'degraded';
     // What was placed alone is asked for as soon as there is somebody to ask.
-    if (entry === undefined || (entry.alone && !isStoreless)) this.#claim();
+    if (entry === undefined || (entry.alone && !isDegraded)) this.#claim();
     else if (!this.#follow({ routed: entry.routed, alone: entry.alone })) this.#move(entry);
   }
 
@@ -142,7 +142,7 @@ export class Request {
       return;
     }
     const to = this.#propose();
-    if (way === 'storeless') {
+    if (way === 'degraded') {
       if (to === undefined) {
         this.#park();
         return;
@@ -178,7 +178,7 @@ export class Request {
       this.#park();
       return;
     }
-    if (way === 'storeless') {
+    if (way === 'degraded') {
       world.checker.onPlacedAlone(this.gateway, this.agent);
       const moved = bindings.moveAlone(entry, proposal);
       world.touch();

@@ -28,7 +28,7 @@ export function lockDirectory(directory: string): OwnerLock {
       const owner = read(path);
       if (owner === undefined) continue;
       if (owner !== '' && describe(Number.parseInt(owner, 10)) === owner) throw inUse(directory, owner);
-      takeAway(path, owner);
+      removeStale(path, owner);
     }
   } finally {
     rmSync(draft, { force: true });
@@ -64,7 +64,7 @@ function tryLink(draft: string, path: string): boolean {
 }
 
 /** Only one of several processes can rename a file away; it gives back what turns out to be newer. */
-function takeAway(path: string, stale: string): void {
+function removeStale(path: string, stale: string): void {
   const aside = `${path}.${process.pid}.stale`;
   try {
     renameSync(path, aside);

@@ -41,7 +41,7 @@ const LOCK_FILE = 'lock.mdb';
 // Address space, not memory: growing the map later would count the same pages twice.
 const MAP_BYTES = 1024 ** 3;
 // Six tables a pool.
-const MOST_TABLES = 768;
+const MAX_TABLES = 768;
 // Between tries to open the store, each of which takes the lock of the directory.
 const OPEN_AGAIN_MS = 100;
 
@@ -150,7 +150,7 @@ function openEnvironment(directory: string): RootDatabase {
       encoding: 'string',
       noSync: true,
       mapSize: MAP_BYTES,
-      maxDbs: MOST_TABLES,
+      maxDbs: MAX_TABLES,
     });
   } catch (cause) {
     throw damaged(directory, cause instanceof Error ? cause.message : String(cause), cause);

@@ -44,7 +44,7 @@ export class EmbeddedTables {
   /** What is noted of sessions; see affinity/redis/claim.lua. */
   readonly #notes: SweptTable;
   readonly #counts: Database<string, string>;
-  readonly #placements: StoredPlacements;
+  readonly #placements: PlacementTable;
 
   constructor(environment: RootDatabase, pool: string) {
     this.#roots = new SweptTable(environment, `${pool}/roots`);
@@ -52,7 +52,7 @@ export class EmbeddedTables {
     this.#found = new SweptTable(environment, `${pool}/found`);
     this.#notes = new SweptTable(environment, `${pool}/notes`);
     this.#counts = environment.openDB({ name: `${pool}/counts`, encoding: 'string', cache: false });
-    this.#placements = new StoredPlacements(
+    this.#placements = new PlacementTable(
       environment.openDB({ name: `${pool}/placements`, encoding: 'string', cache: false }),
     );
   }
@@ -231,7 +231,7 @@ class SweptTable {
 }
 
 /** Grows by one for every life of an instance, and by nothing else. */
-class StoredPlacements implements PlacementNumbers {
+class PlacementTable implements PlacementNumbers {
   readonly #table: Database<string, number>;
   readonly #numbers = new Map<string, number>();
   readonly #placements: { instance: string; incarnation: string }[] = [];

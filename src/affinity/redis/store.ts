@@ -22,7 +22,7 @@ import type { ScriptName } from './scripts.ts';
 import { SCRIPTS } from './scripts.ts';
 
 // A pointer found in one round can lead elsewhere in the next only if it was moved in between.
-const MOST_ROUNDS = 4;
+const MAX_ROUNDS = 4;
 // Written before an answer is awaited: enough to hide the round trips, few enough to answer within the timeout.
 const RESTORED_BY_SCRIPT = 32;
 const SCRIPTS_RESTORING_AT_ONCE = 4;
@@ -198,7 +198,7 @@ export class RedisStore implements AffinityStore {
   async #step(script: ScriptName, names: readonly string[], step: Step): Promise<(string | number)[]> {
     const proposal = step.placement === undefined ? undefined : packable(step.placement);
     const fields = [...names];
-    for (let round = 0; round < MOST_ROUNDS; round += 1) {
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const keys = [
         this.#counts,
         this.#fencingToken,
@@ -228,7 +228,7 @@ export class RedisStore implements AffinityStore {
     const names = entries.map(({ binding, aliases }) => [binding.root, ...aliases].map(storedKey));
     let todo = entries.map((_, i) => i);
     const declared: string[] = [];
-    for (let round = 0; round < MOST_ROUNDS; round += 1) {
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const fields = [...todo.flatMap((i) => names[i] as string[]), ...declared];
       const known = todo.map((i) => {
         const { binding, epoch } = entries[i] as KnownBinding;
@@ -326,7 +326,7 @@ function answeredByClaim(failure: StoreUnavailable): StoreUnavailable {
 }
 
 function movedTooOften(): StoreUnavailable {
-  return new StoreUnavailable(`redis: a name was moved during each of ${MOST_ROUNDS} looks at it`);
+  return new StoreUnavailable(`redis: a name was moved during each of ${MAX_ROUNDS} looks at it`);
 }
 
 function asGiven({ binding }: KnownBinding): Binding {

@@ -1,5 +1,5 @@
 /** Redis's replicas that may be promoted: those of which it has heard lately. Longer than a Sentinel lets pass. */
-const MOST_LAG_S = 10;
+const MAX_LAG_S = 10;
 
 /**
  * Whether the replicas of Redis have what was written lately, by its INFO. A replica that lags may be promoted: what it
@@ -23,7 +23,7 @@ export class RedisReplicas {
     const written = this.#written ?? 0;
     const replicas = info.matchAll(/^slave\d+:.*state=online,offset=(\d+),lag=(\d+)/gm);
     const knowAll = [...replicas].every(
-      ([, offset, lag]) => Number(offset) >= written || Number(lag) > MOST_LAG_S,
+      ([, offset, lag]) => Number(offset) >= written || Number(lag) > MAX_LAG_S,
     );
     if (knowAll) this.#written = undefined;
   }

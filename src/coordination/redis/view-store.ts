@@ -4,8 +4,8 @@ import type { ViewStoreClient, ViewStoreListener } from '../../core/ports.ts';
 import { StoreUnavailable } from '../../core/ports.ts';
 import type { AgreedView, PoolEvent } from '../../core/view/agreed-view.ts';
 import { NO_VIEW } from '../../core/view/agreed-view.ts';
+import type { ConfigParts } from '../../core/view/config-parts.ts';
 import type { HealthReport, ReplicaReport } from '../../core/view/health-report.ts';
-import type { Parts } from '../../core/view/parts.ts';
 import type { Policy } from '../../core/view/policy.ts';
 import { NO_POLICY } from '../../core/view/policy.ts';
 import type {
@@ -42,7 +42,7 @@ export class RedisViewStore implements ViewStoreClient {
   /** Its own news come back to it too. */
   readonly #origin = randomUUID();
   /** In which the last reply was given. */
-  #life = '';
+  #storeGeneration = '';
   #listens = false;
   #closed = false;
   /** Until when the registration lasts that was made last, in monotonic ms. */
@@ -81,7 +81,7 @@ export class RedisViewStore implements ViewStoreClient {
       JSON.stringify(request.report ?? null),
       String(request.reportsKnown),
       String(request.policyKnown),
-      this.#life,
+      this.#storeGeneration,
       String(view?.epoch ?? 0),
       view?.id ?? '',
       view === undefined ? '' : JSON.stringify(view),
@@ -93,9 +93,9 @@ export class RedisViewStore implements ViewStoreClient {
     ]);
     const answer = toReply(reply as readonly ReplyPart[]);
     const hasJoined = sentAt >= this.#registeredUntil;
-    this.#life = answer.storeGeneration;
+    this.#storeGeneration = answer.storeGeneration;
     this.#registeredUntil = sentAt + this.#options.leaseMs;
-    if (!(await this.#isKnown(hasJoined))) return { ...answer, granted: false };
+    if (!(await this.#isRegistrationSafe(hasJoined))) return { ...answer, granted: false };
     return answer;
   }
 
@@ -103,7 +103,7 @@ export class RedisViewStore implements ViewStoreClient {
    * May the registration be relied on? One that a promoted replica never had is forgotten, and the others would go on
    * without waiting for this gateway.
    */
-  async #isKnown(hasJoined: boolean): Promise<boolean> {
+  async #isRegistrationSafe(hasJoined: boolean): Promise<boolean> {
     // Else each sync is confirmed by itself.
     if (this.#options.confirmedBy > 0) return true;
     if (!hasJoined && this.#replicas.knowAll) return true;
@@ -188,14 +188,26 @@ export class RedisViewStore implements ViewStoreClient {
 type ReplyPart = string | readonly string[];
 
 function toReply(parts: readonly ReplyPart[]): SyncReply {
-  const [now, life, open, granted, epoch, id, effective, fencingToken, wantsState, state, replicas, keeps] =
-    parts as readonly string[];
+  const [
+    now,
+    storeGeneration,
+    open,
+    granted,
+    epoch,
+    id,
+    effective,
+    fencingToken,
+    wantsState,
+    state,
+    replicas,
+    keeps,
+  ] = parts as readonly string[];
   const more = new Map<string, ReplyPart>();
   for (let i = 12; i < parts.length; i += 2) more.set(parts[i] as string, parts[i + 1] as ReplyPart);
   const place = { epoch: Number(epoch), id: id ?? '' };
   return {
     now: Number(now),
-    storeGeneration: life ?? '',
+    storeGeneration: storeGeneration ?? '',
     open: open === '1',
     granted: granted === '1',
     keeps: keeps === '1',
@@ -208,7 +220,7 @@ function toReply(parts: readonly ReplyPart[]): SyncReply {
     wantsState: wantsState === '1',
     reportsVersion: Number(state),
     reports: more.has('ballots')
-      ? toBallots(more.get('ballots') as readonly string[], more.get('configs') as readonly string[])
+      ? toReports(more.get('ballots') as readonly string[], more.get('configs') as readonly string[])
       : undefined,
     replicas: Number(replicas),
     policy: more.has('policy') ? parse<Policy>(more.get('policy'), NO_POLICY) : undefined,
@@ -219,10 +231,10 @@ function parse<T>(json: ReplyPart | undefined, missing: T): T {
   return typeof json !== 'string' || json === '' ? missing : (JSON.parse(json) as T);
 }
 
-function toBallots(flat: readonly string[], flatConfigs: readonly string[]): ReplicaReport[] {
-  const configs = new Map<string, Parts>();
+function toReports(flat: readonly string[], flatConfigs: readonly string[]): ReplicaReport[] {
+  const configs = new Map<string, ConfigParts>();
   for (let i = 0; i < flatConfigs.length; i += 2)
-    configs.set(flatConfigs[i] as string, JSON.parse(flatConfigs[i + 1] as string) as Parts);
+    configs.set(flatConfigs[i] as string, JSON.parse(flatConfigs[i + 1] as string) as ConfigParts);
   const reports: ReplicaReport[] = [];
   for (let i = 0; i < flat.length; i += 2) {
     const replica = flat[i] as string;

@@ -1,7 +1,7 @@
 import type { AdminState, InstanceId } from '../instance.ts';
+import type { ConfigParts } from './config-parts.ts';
 import type { Quorum, ReplicaReport } from './health-report.ts';
-import { perPair } from './memoize.ts';
-import type { Parts } from './parts.ts';
+import { memoizePair } from './memoize.ts';
 import type { AgreedRules, Failback } from './policy.ts';
 import type { PoolRules } from './pool-rules.ts';
 import type { Fit } from './view.ts';
@@ -12,12 +12,12 @@ import type { Fit } from './view.ts';
  * - `overridden`: the gateway acts by the agreed value.
  * - `refused`: the gateway does not serve the pool, because it would send agents elsewhere than the others do.
  */
-export type Effect = 'overridden' | 'refused';
+export type DriftEffect = 'overridden' | 'refused';
 
 /** One part in which a gateway differs from what is agreed. */
 export interface Difference {
   readonly part: string;
-  readonly effect: Effect;
+  readonly effect: DriftEffect;
   readonly agreed: unknown;
   readonly configured: unknown;
 }
@@ -45,7 +45,7 @@ export function splitPart(part: string): {
     : { name: part.slice(0, at), instance: part.slice(at + 1) };
 }
 
-export function effectOf(part: string): Effect {
+export function effectOf(part: string): DriftEffect {
   return OVERRIDDEN.has(splitPart(part).name) ? 'overridden' : 'refused';
 }
 
@@ -54,13 +54,13 @@ export interface Configuration {
   readonly weights: ReadonlyMap<InstanceId, number>;
   readonly failback?: Failback;
   /** The parts that all gateways must have alike, such as `url:a`. */
-  readonly fixed?: Parts;
+  readonly fixed?: ConfigParts;
 }
 
 const NEVER: Failback = { kind: 'never' };
 
 /** What a gateway's own configuration says. */
-export function partsOf({ rules, weights, failback = NEVER, fixed = {} }: Configuration): Parts {
+export function partsOf({ rules, weights, failback = NEVER, fixed = {} }: Configuration): ConfigParts {
   const parts: Record<string, unknown> = {
     mode: rules.mode,
     quorum: rules.quorum,
@@ -88,13 +88,13 @@ function failbackPart(failback: Failback): Failback {
  *
  * @param earlier agreed by releases that kept no configuration
  */
-export function rulesBy(agreed: Parts | undefined, own: PoolRules, earlier?: AgreedRules): PoolRules {
+export function rulesBy(agreed: ConfigParts | undefined, own: PoolRules, earlier?: AgreedRules): PoolRules {
   const rules = earlier === undefined ? own : { ...own, ...earlier };
   return agreed === undefined ? rules : completed(agreed, rules);
 }
 
 // Asked for with every look at the ledger.
-const completed = perPair((agreed: Parts, own: PoolRules): PoolRules => {
+const completed = memoizePair((agreed: ConfigParts, own: PoolRules): PoolRules => {
   const value = <T>(part: string, otherwise: T): T => (agreed[part] as T | undefined) ?? otherwise;
   const configured = new Map(own.instances.map((instance) => [instance.id, instance]));
   return {
@@ -111,21 +111,21 @@ const completed = perPair((agreed: Parts, own: PoolRules): PoolRules => {
 });
 
 /** What of it releases before this one agree on too; `undefined` where a part is missing. */
-export function rulesIn({ quorum, quarantine, countRestarts }: Parts): AgreedRules | undefined {
+export function rulesIn({ quorum, quarantine, countRestarts }: ConfigParts): AgreedRules | undefined {
   if (quorum === undefined || quarantine === undefined || countRestarts === undefined) return undefined;
   return { quorum: quorum as Quorum, quarantines: quarantine === true, countsLives: countRestarts === true };
 }
 
-export function failbackIn({ failback }: Parts): Failback | undefined {
+export function failbackIn({ failback }: ConfigParts): Failback | undefined {
   return failback === undefined ? undefined : (failback as Failback);
 }
 
-export function weightIn(agreed: Parts, id: InstanceId): number {
+export function weightIn(agreed: ConfigParts, id: InstanceId): number {
   const weight = agreed[`weight:${id}`];
   return typeof weight === 'number' ? weight : 1;
 }
 
-export function instancesIn(parts: Parts): readonly InstanceId[] {
+export function instancesIn(parts: ConfigParts): readonly InstanceId[] {
   return (parts['instances'] as readonly InstanceId[] | undefined) ?? [];
 }
 
@@ -137,9 +137,9 @@ interface Comparison {
   readonly isRefused: boolean;
 }
 
-const compare = perPair(compared);
+const compare = memoizePair(compared);
 
-function compared(agreed: Parts, configured: Parts): Comparison {
+function compared(agreed: ConfigParts, configured: ConfigParts): Comparison {
   const listed = new Set(instancesIn(agreed));
   const differences: Difference[] = [];
   const open: string[] = [];
@@ -154,7 +154,7 @@ function compared(agreed: Parts, configured: Parts): Comparison {
 }
 
 /** In what a gateway differs from what is agreed. */
-export function differencesOf(agreed: Parts, configured: Parts): readonly Difference[] {
+export function differencesOf(agreed: ConfigParts, configured: ConfigParts): readonly Difference[] {
   return compare(agreed, configured).differences;
 }
 
@@ -162,7 +162,7 @@ export function differencesOf(agreed: Parts, configured: Parts): readonly Differ
  * How a gateway's configuration stands to what is agreed. `unknown`: nothing is
  * agreed, or not yet of a part on which it depends where agents are sent.
  */
-export function fitOf(agreed: Parts | undefined, configured: Parts): Fit {
+export function fitOf(agreed: ConfigParts | undefined, configured: ConfigParts): Fit {
   if (agreed === undefined) return 'unknown';
   const { isRefused: differs, open } = compare(agreed, configured);
   if (differs) return 'differs';
@@ -170,12 +170,12 @@ export function fitOf(agreed: Parts | undefined, configured: Parts): Fit {
 }
 
 /** Must a gateway with this configuration leave the pool to the others? */
-export function isRefused(agreed: Parts, configured: Parts): boolean {
+export function isRefused(agreed: ConfigParts, configured: ConfigParts): boolean {
   return compare(agreed, configured).isRefused;
 }
 
 /** Is there nothing in it that is not agreed? */
-export function isAgreed(agreed: Parts, configured: Parts): boolean {
+export function isAgreed(agreed: ConfigParts, configured: ConfigParts): boolean {
   const { differences, open } = compare(agreed, configured);
   return differences.length === 0 && open.length === 0;
 }
@@ -183,7 +183,7 @@ export function isAgreed(agreed: Parts, configured: Parts): boolean {
 /** Those who may decide: who is refused may look at other connectors under the same names. */
 export function withoutRefused(
   reports: readonly ReplicaReport[],
-  agreed: Parts | undefined,
+  agreed: ConfigParts | undefined,
 ): readonly ReplicaReport[] {
   if (agreed === undefined) return reports;
   return reports.filter(({ config }) => config === undefined || !isRefused(agreed, config));
@@ -191,14 +191,14 @@ export function withoutRefused(
 
 /** The parts that have changed, as the event log shows them: before, and after. */
 export function describeChange(
-  before: Parts | undefined,
-  after: Parts,
+  before: ConfigParts | undefined,
+  after: ConfigParts,
 ): { readonly from: string; readonly to: string } {
   const was = before ?? {};
   const changed = [...new Set([...Object.keys(was), ...Object.keys(after)])].filter(
     (part) => !isSame(was[part], after[part]),
   );
-  const show = (parts: Parts): string =>
+  const show = (parts: ConfigParts): string =>
     JSON.stringify(Object.fromEntries(changed.map((part) => [part, parts[part]])));
   return { from: before === undefined ? '' : show(was), to: show(after) };
 }

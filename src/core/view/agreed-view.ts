@@ -1,5 +1,5 @@
 import type { AdminState, HealthState, InstanceId } from '../instance.ts';
-import type { Parts } from './parts.ts';
+import type { ConfigParts } from './config-parts.ts';
 
 /** What the replicas agree on about one instance. */
 export interface AgreedInstance {
@@ -23,7 +23,7 @@ export interface AgreedInstance {
 }
 
 /** One agent on his way to another instance, because an operator said so. */
-export interface Moving {
+export interface AgentMove {
   /** The key of the root of his binding, in stored form. */
   readonly key: string;
   readonly from: InstanceId;
@@ -50,9 +50,9 @@ export interface AgreedView {
   /** The operator's wish for another active instance that was carried out last. */
   readonly activated: string;
   /** Agents who may be served by no other instance than the one they are moved to. */
-  readonly moving: readonly Moving[];
+  readonly moving: readonly AgentMove[];
   /** The configuration by which all gateways act. Missing as long as no gateway has started that knows of it. */
-  readonly config?: Parts;
+  readonly config?: ConfigParts;
   /** The operator's wish for another configuration that was carried out last. */
   readonly configWish?: string;
 }
@@ -65,7 +65,7 @@ export const NO_VIEW: AgreedView = Object.freeze({
   active: '',
   activeSince: 0,
   activated: '',
-  moving: Object.freeze([]) as readonly Moving[],
+  moving: Object.freeze([]) as readonly AgentMove[],
 });
 
 /** Something that a new view changed, or that an operator did: a line of the pool's event log. */

@@ -15,14 +15,14 @@ export interface ClaimTrouble {
  * not the store. Times are monotonic ms.
  */
 export class ClaimWatch {
-  readonly #patienceMs: number;
+  readonly #thresholdMs: number;
   /** Until then the ledger was silent as well. */
   #silentUntil = Number.NEGATIVE_INFINITY;
   #failure: string | undefined;
 
-  /** @param patienceMs for how long both must have been so; the ledger must have answered more recently */
-  constructor(patienceMs: number) {
-    this.#patienceMs = patienceMs;
+  /** @param thresholdMs for how long both must have been so; the ledger must have answered more recently */
+  constructor(thresholdMs: number) {
+    this.#thresholdMs = thresholdMs;
   }
 
   /** Why claims fail. */
@@ -33,7 +33,7 @@ export class ClaimWatch {
   /** @param leaseLeftMs tells how long ago the ledger has answered */
   tick(now: number, leaseLeftMs: number, trouble: ClaimTrouble | undefined): void {
     // A gateway that is alone has its bindings and its ledger in one place.
-    const isSilent = !(leaseLeftMs > this.#patienceMs) || !Number.isFinite(leaseLeftMs);
+    const isSilent = !(leaseLeftMs > this.#thresholdMs) || !Number.isFinite(leaseLeftMs);
     if (isSilent) this.#silentUntil = now;
     // What has been found stays so while the lease lasts: one answer of the ledger that comes late is no recovery.
     const isFound = this.#failure !== undefined && leaseLeftMs > 0;
@@ -45,6 +45,6 @@ export class ClaimWatch {
   /** The last question counts, not the time that has passed: the store may be well again without having been asked. */
   #isLong(now: number, { firstAgoMs, lastAgoMs }: ClaimTrouble): boolean {
     const since = Math.max(now - firstAgoMs, this.#silentUntil);
-    return now - lastAgoMs - since >= this.#patienceMs;
+    return now - lastAgoMs - since >= this.#thresholdMs;
   }
 }

@@ -1,5 +1,5 @@
 import type { InstanceId } from '../instance.ts';
-import type { Parts } from './parts.ts';
+import type { ConfigParts } from './config-parts.ts';
 
 /** What one replica's probes say of one instance. */
 export interface Verdict {
@@ -24,7 +24,7 @@ export interface ReplicaReport {
   readonly replica: string;
   readonly report: HealthReport | undefined;
   /** The configuration that it has registered. Releases that register none have none. */
-  readonly config?: Parts;
+  readonly config?: ConfigParts;
   /** It has abstained for so long that a quorum does without it. */
   readonly isAbsent?: boolean;
 }

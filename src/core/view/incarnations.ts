@@ -3,13 +3,13 @@ import type { Verdict } from './health-report.ts';
 import { votesNeeded } from './health-report.ts';
 
 // Lives that ended within the time a binding can outlive them; more only cost memory.
-const PAST_LIVES = 16;
+const MAX_PAST_INCARNATIONS = 16;
 
 /** The instance in another life; the one that it was in has ended. */
 export function withIncarnation(instance: AgreedInstance, incarnation: string): AgreedInstance {
   const { incarnation: ended } = instance;
-  const past = ended === '' ? instance.past : [...instance.past, ended].slice(-PAST_LIVES);
-  return { ...instance, incarnation, past: past.filter((life) => life !== incarnation) };
+  const past = ended === '' ? instance.past : [...instance.past, ended].slice(-MAX_PAST_INCARNATIONS);
+  return { ...instance, incarnation, past: past.filter((earlier) => earlier !== incarnation) };
 }
 
 /**
@@ -23,9 +23,9 @@ export function newIncarnation(
   live: number,
 ): string | undefined {
   const seen = verdicts.flatMap(({ incarnation }) => (incarnation === '' ? [] : [incarnation]));
-  const unheard = seen.find((life) => life !== instance.incarnation && !instance.past.includes(life));
-  if (unheard !== undefined || seen.includes(instance.incarnation)) return unheard;
+  const unseen = seen.find((id) => id !== instance.incarnation && !instance.past.includes(id));
+  if (unseen !== undefined || seen.includes(instance.incarnation)) return unseen;
   return seen.find(
-    (life) => seen.filter((other) => other === life).length >= votesNeeded('majority', 'up', live),
+    (id) => seen.filter((other) => other === id).length >= votesNeeded('majority', 'up', live),
   );
 }

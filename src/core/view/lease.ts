@@ -28,5 +28,5 @@ export function remaining(end: Moment, now: Moment): number {
 /** What may be done at a moment by whoever has a lease that ends at `end`. */
 export function modeUnder(end: Moment, placesAlone: boolean, mono: number, wall: number): Mode {
   if (holds(end, mono, wall)) return 'leased';
-  return placesAlone ? 'storeless' : 'waiting';
+  return placesAlone ? 'degraded' : 'waiting';
 }

@@ -1,5 +1,5 @@
 import { failbackIn, rulesIn } from './agreed-config.ts';
-import type { Parts } from './parts.ts';
+import type { ConfigParts } from './config-parts.ts';
 import type { Policy } from './policy.ts';
 
 /**
@@ -7,7 +7,7 @@ import type { Policy } from './policy.ts';
  * them there; the very same policy where it has them. An operator's word on the
  * failback stays.
  */
-export function withAgreed(policy: Policy, config: Parts): Policy {
+export function withAgreedRules(policy: Policy, config: ConfigParts): Policy {
   const failback = policy.failbackBy === 'operator' ? undefined : failbackIn(config);
   const next: Policy = {
     ...policy,

@@ -2,8 +2,8 @@ import type { InstanceId } from '../instance.ts';
 import type { Difference } from './agreed-config.ts';
 import { differencesOf, instancesIn } from './agreed-config.ts';
 import type { AgreedView } from './agreed-view.ts';
-import type { OwnPart } from './next-config.ts';
-import type { Parts } from './parts.ts';
+import type { ConfigParts } from './config-parts.ts';
+import type { LocalConfigPart } from './next-config.ts';
 
 /** How a gateway's configuration differs from the agreed one, and what follows from it. */
 export interface Drift {
@@ -16,7 +16,7 @@ export interface Drift {
   readonly ready: boolean;
 }
 
-export function driftOf({ config, instances }: AgreedView, configured: Parts): Drift {
+export function driftOf({ config, instances }: AgreedView, configured: ConfigParts): Drift {
   if (config === undefined) return { differences: [], missing: [], serves: true, ready: true };
   const differences = differencesOf(config, configured);
   const own = new Set(instancesIn(configured));
@@ -30,22 +30,22 @@ const STARTS_FOR_LEASES = 2;
 
 /** The configuration of one replica, and since when it has it. */
 export class LocalConfig {
-  readonly #read: () => Parts;
+  readonly #read: () => ConfigParts;
   readonly #leaseMs: number;
-  #parts: Parts;
+  #parts: ConfigParts;
   /** What was read last: the same, or another object that says the same. */
-  #last: Parts;
+  #last: ConfigParts;
   /** Monotonic ms until which it counts as started with this configuration; unknown before the ledger is open. */
   #startsUntil: number | undefined;
 
-  constructor(read: () => Parts, leaseMs: number) {
+  constructor(read: () => ConfigParts, leaseMs: number) {
     this.#read = read;
     this.#leaseMs = leaseMs;
     this.#parts = read();
     this.#last = this.#parts;
   }
 
-  get parts(): Parts {
+  get parts(): ConfigParts {
     return this.#parts;
   }
 
@@ -67,7 +67,7 @@ export class LocalConfig {
   }
 
   /** @param mono when the ledger was asked last */
-  partAt(mono: number): OwnPart {
+  partAt(mono: number): LocalConfigPart {
     return { own: this.#parts, mayReplace: mono <= (this.#startsUntil ?? Number.POSITIVE_INFINITY) };
   }
 }

@@ -68,8 +68,8 @@ export class LocalHealthReport {
   /** Returns true where the verdict has changed. */
   #check(id: InstanceId, { state, streak }: HealthRecord, observation: Observation, epoch: number): boolean {
     // Of what an earlier process of this replica saw, this one says nothing until it has seen it too, or enough else.
-    const isHearsay = this.#verdicts[id] === undefined && streak > 0;
-    if (state === 'unknown' || isHearsay) return false;
+    const isInherited = this.#verdicts[id] === undefined && streak > 0;
+    if (state === 'unknown' || isInherited) return false;
     const verdict: Verdict = {
       health: state,
       incarnation: observation.passed ? observation.incarnation : '',

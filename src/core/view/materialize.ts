@@ -1,7 +1,7 @@
 import type { InstanceState } from '../instance.ts';
 import { fitOf, instancesIn, rulesBy, weightIn } from './agreed-config.ts';
 import type { AgreedInstance, AgreedView } from './agreed-view.ts';
-import type { Parts } from './parts.ts';
+import type { ConfigParts } from './config-parts.ts';
 import type { PoolRules } from './pool-rules.ts';
 import type { View } from './view.ts';
 import { makeView } from './view.ts';
@@ -10,7 +10,7 @@ import { makeView } from './view.ts';
 export interface Configured {
   readonly pool: string;
   readonly rules: PoolRules;
-  readonly parts: Parts;
+  readonly parts: ConfigParts;
 }
 
 /**

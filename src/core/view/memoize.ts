@@ -1,5 +1,5 @@
 /** `f`, computed once for each pair of objects; the result is kept for as long as both are. */
-export function perPair<A extends object, B extends object, R extends object>(
+export function memoizePair<A extends object, B extends object, R extends object>(
   f: (a: A, b: B) => R,
 ): (a: A, b: B) => R {
   const results = new WeakMap<A, WeakMap<B, R>>();

@@ -10,20 +10,20 @@ import {
   withoutRefused,
 } from './agreed-config.ts';
 import type { AgreedView, PoolEvent } from './agreed-view.ts';
+import type { ConfigParts, RequestedConfig } from './config-parts.ts';
 import type { ReplicaReport } from './health-report.ts';
-import type { Parts, RequestedConfig } from './parts.ts';
 import type { Policy } from './policy.ts';
 
 /** A replica's part in the agreement on the configuration. */
-export interface OwnPart {
-  readonly own: Parts;
+export interface LocalConfigPart {
+  readonly own: ConfigParts;
   /** This gateway has just started: it may take the place of gateways that were stopped. */
   readonly mayReplace: boolean;
 }
 
 /** What of the configuration the next view says. */
 export interface ConfigStep {
-  readonly config: Parts | undefined;
+  readonly config: ConfigParts | undefined;
   /** The operator's wish that is carried out by it, or was before. */
   readonly wish: string | undefined;
   readonly events: readonly Omit<PoolEvent, 'by'>[];
@@ -32,29 +32,30 @@ export interface ConfigStep {
 /** @param part undefined for a replica that acts alone: it changes nothing of the configuration */
 export function configStep(
   view: AgreedView,
-  part: OwnPart | undefined,
+  part: LocalConfigPart | undefined,
   policy: Policy,
   reports: readonly ReplicaReport[],
 ): ConfigStep {
   const { config: agreed, configWish } = view;
   if (part === undefined) return { config: agreed, wish: configWish, events: [] };
   const asked = policy.config;
-  const wish = asked === undefined || asked.id === configWish || agreed === undefined ? undefined : asked;
+  const requested =
+    asked === undefined || asked.id === configWish || agreed === undefined ? undefined : asked;
   const own = agreed === undefined ? { ...part.own, ...agreedBefore(policy) } : part.own;
-  const next = nextConfig({ agreed, own, reports, wish, mayReplace: part.mayReplace });
+  const next = nextConfig({ agreed, own, reports, wish: requested, mayReplace: part.mayReplace });
   return {
     config: next?.config ?? agreed,
-    wish: wish?.id ?? configWish,
+    wish: requested?.id ?? configWish,
     // An operator's wish was logged when it was made.
     events:
-      next === undefined || wish !== undefined
+      next === undefined || requested !== undefined
         ? []
         : [{ kind: 'configured', instance: '', ...describeChange(agreed, next.config), why: next.why }],
   };
 }
 
 /** Of a release that kept the rules in the policy alone. */
-function agreedBefore({ rules, failback, failbackBy }: Policy): Parts {
+function agreedBefore({ rules, failback, failbackBy }: Policy): ConfigParts {
   if (rules === undefined) return {};
   const { quorum, quarantines, countsLives } = rules;
   return {
@@ -67,8 +68,8 @@ function agreedBefore({ rules, failback, failbackBy }: Policy): Parts {
 
 export interface ConfigCircumstances {
   /** `undefined` before the first gateway of this release has started. */
-  readonly agreed: Parts | undefined;
-  readonly own: Parts;
+  readonly agreed: ConfigParts | undefined;
+  readonly own: ConfigParts;
   /** One for each live gateway. */
   readonly reports: readonly ReplicaReport[];
   /** What an operator wants agreed, and has not been carried out yet. */
@@ -78,7 +79,7 @@ export interface ConfigCircumstances {
 }
 
 export interface NextConfig {
-  readonly config: Parts;
+  readonly config: ConfigParts;
   readonly why: string;
 }
 
@@ -91,11 +92,11 @@ export interface NextConfig {
  * when no live gateway serves by it any more, and one starts.
  */
 export function nextConfig(circumstances: ConfigCircumstances): NextConfig | undefined {
-  const { agreed, own, wish } = circumstances;
+  const { agreed, own, wish: requested } = circumstances;
   if (agreed === undefined)
     return { config: tidy(own), why: 'a gateway started, and nothing was agreed yet' };
-  if (wish !== undefined) {
-    const config = tidy({ ...withoutInstances(agreed), ...wish.parts });
+  if (requested !== undefined) {
+    const config = tidy({ ...withoutInstances(agreed), ...requested.parts });
     return isSame(config, agreed) ? undefined : { config, why: 'an operator wants it so' };
   }
   if (circumstances.reports.every(({ config }) => config === undefined || isAgreed(agreed, config)))
@@ -106,19 +107,19 @@ export function nextConfig(circumstances: ConfigCircumstances): NextConfig | und
 }
 
 /** No live gateway serves by what is agreed, and all are configured as this one is. */
-function mayReplaceRefused({ own, reports, mayReplace }: ConfigCircumstances, agreed: Parts): boolean {
+function mayReplaceRefused({ own, reports, mayReplace }: ConfigCircumstances, agreed: ConfigParts): boolean {
   if (!mayReplace || !isRefused(agreed, own)) return false;
   // What a release that registers nothing acts by is not known.
   return reports.every(({ config }) => config !== undefined && !isRefused(own, config));
 }
 
-function withRefusedParts(agreed: Parts, own: Parts): Parts {
+function withRefusedParts(agreed: ConfigParts, own: ConfigParts): ConfigParts {
   const parts = Object.entries(own).filter(([part]) => effectOf(part) === 'refused');
   return tidy({ ...agreed, ...Object.fromEntries(parts) });
 }
 
-function withUnanimous(agreed: Parts, reports: readonly ReplicaReport[]): Parts {
-  const configs = withoutRefused(reports, agreed).flatMap(({ config }): Parts[] =>
+function withUnanimous(agreed: ConfigParts, reports: readonly ReplicaReport[]): ConfigParts {
+  const configs = withoutRefused(reports, agreed).flatMap(({ config }): ConfigParts[] =>
     config === undefined ? [] : [config],
   );
   const all = (part: string): unknown => unanimous(configs, part);
@@ -146,21 +147,21 @@ function withUnanimous(agreed: Parts, reports: readonly ReplicaReport[]): Parts 
 }
 
 /** The value that all have who have the part; `undefined` where they differ. */
-function unanimous(configs: readonly Parts[], part: string): unknown {
+function unanimous(configs: readonly ConfigParts[], part: string): unknown {
   const values = configs.flatMap((config) => (config[part] === undefined ? [] : [config[part]]));
   return values.every((value) => isSame(value, values[0])) ? values[0] : undefined;
 }
 
-function partsOfInstance(configs: readonly Parts[], id: InstanceId): string[] {
+function partsOfInstance(configs: readonly ConfigParts[], id: InstanceId): string[] {
   return configs.flatMap((config) => Object.keys(config).filter((part) => splitPart(part).instance === id));
 }
 
-function withoutInstances(parts: Parts): Parts {
+function withoutInstances(parts: ConfigParts): ConfigParts {
   return Object.fromEntries(Object.entries(parts).filter(([part]) => splitPart(part).instance === undefined));
 }
 
 /** Without parts of instances that are not listed, and in one order. */
-function tidy(parts: Parts): Parts {
+function tidy(parts: ConfigParts): ConfigParts {
   const listed = new Set(instancesIn(parts));
   const entries = Object.entries(parts).filter(([part]) => {
     const { instance } = splitPart(part);

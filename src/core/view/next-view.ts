@@ -1,12 +1,12 @@
 import type { InstanceId } from '../instance.ts';
 import { failbackIn, instancesIn, rulesBy, withoutRefused } from './agreed-config.ts';
-import type { AgreedInstance, AgreedView, Moving, PoolEvent } from './agreed-view.ts';
+import type { AgentMove, AgreedInstance, AgreedView, PoolEvent } from './agreed-view.ts';
+import type { ConfigParts } from './config-parts.ts';
 import type { ReplicaReport, Verdict } from './health-report.ts';
 import { votesNeeded } from './health-report.ts';
 import { newIncarnation, withIncarnation } from './incarnations.ts';
-import type { OwnPart } from './next-config.ts';
+import type { LocalConfigPart } from './next-config.ts';
 import { configStep } from './next-config.ts';
-import type { Parts } from './parts.ts';
 import type { Failback, Policy } from './policy.ts';
 import { isFailbackTime } from './policy.ts';
 import type { PoolRules } from './pool-rules.ts';
@@ -18,7 +18,7 @@ export interface Circumstances {
   /** What the replica's own configuration says. It counts where nothing is agreed. */
   readonly rules: PoolRules;
   /** The replica's part in the agreement on the configuration; none while it acts alone. */
-  readonly config?: OwnPart | undefined;
+  readonly config?: LocalConfigPart | undefined;
   /** Milliseconds since the Unix epoch, by the store's clock. */
   readonly now: number;
   /** Live bindings of an instance, counted while the present view was in effect; `undefined` where that was not done. */
@@ -41,12 +41,12 @@ export interface Decision {
  * decided this time is decided the next.
  */
 export function nextView(view: AgreedView, circumstances: Circumstances): Decision | undefined {
-  const fold = new Fold(view, circumstances);
-  return fold.decide();
+  const computation = new NextView(view, circumstances);
+  return computation.decide();
 }
 
 /** One computation of {@link nextView}: the instances as they become, and what changed on the way. */
-class Fold {
+class NextView {
   readonly #view: AgreedView;
   readonly #circumstances: Circumstances;
   /** By which it is decided: the agreed ones, once {@link #configure} has found them. */
@@ -56,7 +56,7 @@ class Fold {
   readonly #instances: Record<InstanceId, AgreedInstance> = {};
   readonly #events: Omit<PoolEvent, 'by'>[] = [];
   #changed = false;
-  #config: Parts | undefined;
+  #config: ConfigParts | undefined;
   #configWish: string | undefined;
 
   constructor(view: AgreedView, circumstances: Circumstances) {
@@ -96,16 +96,16 @@ class Fold {
   /** What is agreed of the configuration comes first: all that follows is decided by it. */
   #configure(): void {
     const { config: part, policy, reports, rules } = this.#circumstances;
-    const { config, wish, events } = configStep(this.#view, part, policy, reports);
-    if (config !== this.#view.config || wish !== this.#view.configWish) this.#changed = true;
+    const { config, wish: requested, events } = configStep(this.#view, part, policy, reports);
+    if (config !== this.#view.config || requested !== this.#view.configWish) this.#changed = true;
     this.#config = config;
-    this.#configWish = wish;
+    this.#configWish = requested;
     this.#events.push(...events);
     this.#rules = rulesBy(config, rules, policy.rules);
     this.#reports = withoutRefused(reports, config);
   }
 
-  #moving(): readonly Moving[] {
+  #moving(): readonly AgentMove[] {
     const moving = this.#circumstances.policy.moves.filter(({ until }) => this.#circumstances.now < until);
     const before = this.#view.moving;
     const isSame =
@@ -120,13 +120,13 @@ class Fold {
   }
 
   /** Where bindings could be moved away until now and cannot any more, what was learnt before is outdated. */
-  #noteLosses(active: InstanceId | '', moving: readonly Moving[]): void {
+  #noteLosses(active: InstanceId | '', moving: readonly AgentMove[]): void {
     for (const [id, instance] of Object.entries(this.#instances)) {
       const before = this.#view.instances[id];
       const couldServe = before !== undefined && this.#serves(before, id, this.#view.active);
       const moveEnded = this.#view.moving.some((move) => move.from === id && !moving.includes(move));
-      const isReborn = before !== undefined && instance.incarnation !== before.incarnation;
-      if ((this.#serves(instance, id, active) && !couldServe) || moveEnded || isReborn) {
+      const hasRestarted = before !== undefined && instance.incarnation !== before.incarnation;
+      if ((this.#serves(instance, id, active) && !couldServe) || moveEnded || hasRestarted) {
         this.#instances[id] = { ...instance, lostAt: this.#view.epoch };
       }
     }
@@ -157,8 +157,8 @@ class Fold {
     if (before === undefined) this.#changed = true;
     next = this.#withAdmin(id, next);
     const verdicts = this.#verdictsOn(id);
-    const life = newIncarnation(next, verdicts, this.#live);
-    if (life !== undefined) next = this.#reborn(id, next, life);
+    const incarnation = newIncarnation(next, verdicts, this.#live);
+    if (incarnation !== undefined) next = this.#restarted(id, next, incarnation);
     next = this.#withHealth(id, next, verdicts);
     next = this.#withQuarantine(id, next, verdicts);
     if (next !== before) this.#changed = true;
@@ -224,7 +224,7 @@ class Fold {
     return this.#reports.length > 0 && this.#reports.every(({ report }) => report?.idle === true);
   }
 
-  #reborn(id: InstanceId, instance: AgreedInstance, incarnation: string): AgreedInstance {
+  #restarted(id: InstanceId, instance: AgreedInstance, incarnation: string): AgreedInstance {
     if (instance.incarnation !== '') {
       const { incarnation: from } = instance;
       const why = 'its health page shows a new life; bindings to the earlier one are void';
@@ -307,14 +307,14 @@ class Fold {
       if (first === undefined) return { active: incumbent === undefined ? '' : active, activated };
       return { active: this.#activate(first, 'the active instance is lost', active), activated };
     }
-    const wish = policy.activate;
-    if (wish !== undefined && wish.id !== activated) {
-      const wished = this.#instances[wish.instance];
-      const canServe = wished?.health === 'up' && wished.admin === 'enabled';
-      const next = canServe && wish.instance !== active;
+    const requested = policy.activate;
+    if (requested !== undefined && requested.id !== activated) {
+      const requestedInstance = this.#instances[requested.instance];
+      const canServe = requestedInstance?.health === 'up' && requestedInstance.admin === 'enabled';
+      const next = canServe && requested.instance !== active;
       return {
-        active: next ? this.#activate(wish.instance, 'wished by an operator', active) : active,
-        activated: wish.id,
+        active: next ? this.#activate(requested.instance, 'wished by an operator', active) : active,
+        activated: requested.id,
       };
     }
     if (first !== undefined && this.#mayFailBack(active, first)) {

@@ -1,6 +1,6 @@
 import type { InstanceId } from '../instance.ts';
-import type { Moving } from './agreed-view.ts';
-import type { RequestedConfig } from './parts.ts';
+import type { AgentMove } from './agreed-view.ts';
+import type { RequestedConfig } from './config-parts.ts';
 import type { AdminAct, Failback, Policy } from './policy.ts';
 
 /**
@@ -33,14 +33,14 @@ export function withRequestedConfig(policy: Policy, config: RequestedConfig): Po
 }
 
 /** The agent's way to another instance begins. There is one way for an agent: an earlier one is over. */
-export function withMove(policy: Policy, move: Moving, now: number): Policy {
+export function withMove(policy: Policy, move: AgentMove, now: number): Policy {
   const others = policy.moves.filter(({ key, until }) => key !== move.key && now < until);
   return { ...policy, moves: [...others, move] };
 }
 
 /** The move is done, or given up. Another move of the same agent is left alone. */
-export function withoutMove(policy: Policy, move: Moving, now: number): Policy {
-  const isOver = ({ key, to, until }: Moving): boolean =>
+export function withoutMove(policy: Policy, move: AgentMove, now: number): Policy {
+  const isOver = ({ key, to, until }: AgentMove): boolean =>
     now >= until || (key === move.key && to === move.to && until === move.until);
   return { ...policy, moves: policy.moves.filter((one) => !isOver(one)) };
 }

@@ -1,7 +1,7 @@
 import type { AdminState, InstanceId } from '../instance.ts';
-import type { Moving } from './agreed-view.ts';
+import type { AgentMove } from './agreed-view.ts';
+import type { RequestedConfig } from './config-parts.ts';
 import type { Quorum } from './health-report.ts';
-import type { RequestedConfig } from './parts.ts';
 
 /** When a failover pool goes back to a preferred instance. */
 export type Failback =
@@ -49,7 +49,7 @@ export interface Policy {
   /** Instances released from quarantine, by the epoch in which that was done. */
   readonly released: Readonly<Record<InstanceId, number>>;
   /** Moves of single agents that are under way; those that are over are left out of the next policy. */
-  readonly moves: readonly Moving[];
+  readonly moves: readonly AgentMove[];
   /** The configuration that an operator wants agreed. Missing before the first such wish. */
   readonly config?: RequestedConfig;
 }
@@ -62,11 +62,11 @@ export const NO_POLICY: Policy = Object.freeze({
   instances: Object.freeze({}),
   activate: undefined,
   released: Object.freeze({}),
-  moves: Object.freeze([]) as readonly Moving[],
+  moves: Object.freeze([]) as readonly AgentMove[],
 });
 
 /** How long after its time of day a failback may still be made up for. */
-const WINDOW_MINUTES = 5;
+const FAILBACK_WINDOW_MINUTES = 5;
 
 /** Is it the time of day that the policy names? */
 export function isFailbackTime(time: string, zone: string, now: number): boolean {
@@ -74,7 +74,7 @@ export function isFailbackTime(time: string, zone: string, now: number): boolean
   const parts = clock(zone).formatToParts(now);
   const part = (type: string): number => Number(parts.find((p) => p.type === type)?.value ?? 0);
   const since = (part('hour') % 24) * 60 + part('minute') - (hours * 60 + minutes);
-  return (since + 1_440) % 1_440 < WINDOW_MINUTES;
+  return (since + 1_440) % 1_440 < FAILBACK_WINDOW_MINUTES;
 }
 
 const clocks = new Map<string, Intl.DateTimeFormat>();

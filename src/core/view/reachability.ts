@@ -2,16 +2,19 @@ import type { InstanceId, InstanceState } from '../instance.ts';
 import type { HealthReport, ReplicaReport } from './health-report.ts';
 import type { View } from './view.ts';
 
-const NONE: ReadonlySet<InstanceId> = new Set();
+const NO_INSTANCES: ReadonlySet<InstanceId> = new Set();
 
-interface Compared {
+interface ComparedInputs {
   readonly view: View;
   readonly report: HealthReport | undefined;
   readonly others: readonly ReplicaReport[];
   readonly unconfigured: ReadonlySet<InstanceId>;
 }
 
-function isUnchanged(before: Compared, { view, report, others, unconfigured }: Compared): boolean {
+function isUnchanged(
+  before: ComparedInputs,
+  { view, report, others, unconfigured }: ComparedInputs,
+): boolean {
   return (
     view === before.view &&
     report === before.report &&
@@ -24,15 +27,15 @@ function isUnchanged(before: Compared, { view, report, others, unconfigured }: C
 /** What of a view one replica cannot reach itself, though the view calls it up, and for how long it could not. */
 export class Reachability {
   readonly #cutOffMs: number;
-  #compared: Compared | undefined;
-  #unreachable = NONE;
+  #lastInputs: ComparedInputs | undefined;
+  #unreachable = NO_INSTANCES;
   #candidates: readonly InstanceState[] = [];
   /** Those of the unreachable that another replica reaches, by a view that is agreed. */
-  #reachedByOthers = NONE;
+  #reachedByOthers = NO_INSTANCES;
   /** Monotonic ms of the {@link tick} that first found such an instance. */
   #since: ReadonlyMap<InstanceId, number> = new Map();
-  #cutOff = NONE;
-  #failing = NONE;
+  #cutOff = NO_INSTANCES;
+  #failing = NO_INSTANCES;
 
   /** @param cutOffMs how long an instance must be out of reach here alone to count as cut off */
   constructor(cutOffMs: number) {
@@ -77,11 +80,11 @@ export class Reachability {
     view: View,
     report: HealthReport | undefined,
     others: readonly ReplicaReport[],
-    unconfigured = NONE,
+    unconfigured = NO_INSTANCES,
   ): void {
     const now = { view, report, others, unconfigured };
-    if (this.#compared !== undefined && isUnchanged(this.#compared, now)) return;
-    this.#compared = now;
+    if (this.#lastInputs !== undefined && isUnchanged(this.#lastInputs, now)) return;
+    this.#lastInputs = now;
     const unreachable = new Set<InstanceId>();
     for (const [id, verdict] of Object.entries(report?.verdicts ?? {})) {
       if (verdict.health === 'down' && view.instances.get(id)?.health === 'up') unreachable.add(id);

@@ -1,7 +1,7 @@
 import type { InstanceId } from '../instance.ts';
 import type { AgreedView } from './agreed-view.ts';
 import type { ClaimTrouble } from './claim-watch.ts';
-import type { Parts } from './parts.ts';
+import type { ConfigParts } from './config-parts.ts';
 import type { Policy } from './policy.ts';
 import type { PoolRules } from './pool-rules.ts';
 
@@ -16,7 +16,7 @@ export interface ReplicaOptions {
    * they differ, as during a reload, that of the one that has acted for it the longest. By default what `rules` and
    * `weights` say.
    */
-  readonly parts?: () => Parts;
+  readonly parts?: () => ConfigParts;
   readonly leaseMs: number;
   readonly onStoreLoss: 'continue' | 'refuse';
   /**

@@ -3,6 +3,7 @@ import { partsOf } from './agreed-config.ts';
 import type { AgreedView, PoolEvent } from './agreed-view.ts';
 import { NO_VIEW } from './agreed-view.ts';
 import { ClaimWatch } from './claim-watch.ts';
+import type { ConfigParts } from './config-parts.ts';
 import type { HealthReport } from './health-report.ts';
 import type { LastSync } from './last-sync.ts';
 import { afterSync, countedReports, NO_SYNC } from './last-sync.ts';
@@ -10,7 +11,6 @@ import { holds, leaseEndFrom, modeUnder, NO_LEASE } from './lease.ts';
 import { driftOf, LocalConfig } from './local-config.ts';
 import { materialize } from './materialize.ts';
 import type { Circumstances } from './next-view.ts';
-import type { Parts } from './parts.ts';
 import { Reachability } from './reachability.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import type { Mode, Moment, RoutingState } from './routing-state.ts';
@@ -18,7 +18,7 @@ import type { Unanswered } from './store-outage.ts';
 import { StoreOutage } from './store-outage.ts';
 import type { View } from './view.ts';
 import { viewAfter } from './view-after.ts';
-import { Effect } from './view-effect.ts';
+import { ViewEffect } from './view-effect.ts';
 import type { ProposeRequest, SyncReply, SyncRequest } from './view-store.ts';
 
 // Requests are numbered by the clock, so that the next process of this replica goes on from there.
@@ -26,7 +26,7 @@ const SEQS_PER_MS = 1_000;
 // The ledger is asked more often than that, and a store that is away has not answered it for longer.
 const UNCLAIMED_SHARE_OF_LEASE = 0.5;
 
-type Given = Pick<Circumstances, 'reports' | 'boundAgents' | 'config'>;
+type ViewInputs = Pick<Circumstances, 'reports' | 'boundAgents' | 'config'>;
 
 /**
  * One replica's part in the agreement about one pool: what it knows, for how
@@ -38,7 +38,7 @@ export class Replica implements RoutingState {
   #lastSync = NO_SYNC;
   #agreed: AgreedView = NO_VIEW;
   #view: View;
-  readonly #effect = new Effect();
+  readonly #effect = new ViewEffect();
   #fencingToken = '';
   #restored = '';
   #leaseEnd = NO_LEASE;
@@ -49,7 +49,7 @@ export class Replica implements RoutingState {
   #report: HealthReport | undefined;
   readonly #outage: StoreOutage;
   /** What this replica makes of the last view by itself, while the store is away. */
-  #solo: AgreedView | undefined;
+  #degradedView: AgreedView | undefined;
   readonly #reachability: Reachability;
   #unconfigured: ReadonlySet<InstanceId> = new Set();
   readonly #config: LocalConfig;
@@ -116,7 +116,7 @@ export class Replica implements RoutingState {
   }
 
   /** What the configuration here says. */
-  get parts(): Parts {
+  get parts(): ConfigParts {
     return this.#config.parts;
   }
 
@@ -182,7 +182,7 @@ export class Replica implements RoutingState {
 
   /** Names what is acted on: the newest view, or one of its own, which has no id among the others. */
   get actedOn(): string {
-    return this.#solo === undefined ? this.#agreed.id : `alone.${this.#view.epoch}`;
+    return this.#degradedView === undefined ? this.#agreed.id : `alone.${this.#view.epoch}`;
   }
 
   /**
@@ -202,15 +202,15 @@ export class Replica implements RoutingState {
   }
 
   /** The bindings known here have been written back to the store, in this life of it. */
-  restored(life: string): void {
-    this.#restored = life;
+  restored(storeGeneration: string): void {
+    this.#restored = storeGeneration;
   }
 
   /** What the probes say; `undefined` abstains. */
   vote(report: HealthReport | undefined): void {
     this.#report = report;
-    this.#see();
-    this.#goOnAlone();
+    this.#updateReachability();
+    this.#updateDegradedView();
   }
 
   /** The last probe of the instance. Returns true where {@link failing} has changed. */
@@ -257,12 +257,12 @@ export class Replica implements RoutingState {
     else if (!reply.keeps) this.#leaseEnd = NO_LEASE;
     if (reply.granted) {
       this.#outage.end();
-      if (this.#solo !== undefined) {
-        this.#solo = undefined;
-        this.#show(this.#agreed);
+      if (this.#degradedView !== undefined) {
+        this.#degradedView = undefined;
+        this.#applyView(this.#agreed);
       }
     }
-    this.#see();
+    this.#updateReachability();
   }
 
   /**
@@ -280,7 +280,7 @@ export class Replica implements RoutingState {
     if (reply.open) this.#config.heardOpen(sent.mono);
     this.#acknowledged = request.viewId;
     if (reply.view !== undefined) this.#adopt(reply.view, held);
-    this.#see();
+    this.#updateReachability();
   }
 
   /** The store has answered something else than a sync: until now it was there. */
@@ -291,7 +291,7 @@ export class Replica implements RoutingState {
   /** A claim was not answered. That alone is no outage; if the ledger does not answer either, it is one. */
   doubtStore(now: Moment, claim: Unanswered): void {
     this.#outage.doubted(now.mono, claim);
-    this.#judgeStore(now);
+    this.#checkOutage(now);
   }
 
   /** The ledger did not answer. */
@@ -299,10 +299,10 @@ export class Replica implements RoutingState {
     this.#outage.failed(now.mono, question);
     // Bindings may have been placed by others meanwhile, or the store may come back as another.
     this.#fencingToken = '';
-    this.#judgeStore(now);
+    this.#checkOutage(now);
   }
 
-  #judgeStore(now: Moment): void {
+  #checkOutage(now: Moment): void {
     const { awayMs, leaseMs, knowsAgents } = this.#options;
     const missedNothing = this.#agreed.epoch === 0 || (this.#outage.since ?? 0) < this.#leaseEnd.mono;
     // As sure as a lease is long, where a view may have been missed or it is not known yet where the agents are.
@@ -310,9 +310,9 @@ export class Replica implements RoutingState {
     if (!this.#outage.check(now.mono, isSure ? awayMs : leaseMs)) return;
     // What is placed from now on has to be written back before anything is claimed.
     this.#restored = '';
-    if (this.holdsLease(now.mono, now.wall) || this.#solo !== undefined) return;
-    this.#solo = this.#agreed;
-    this.#goOnAlone();
+    if (this.holdsLease(now.mono, now.wall) || this.#degradedView !== undefined) return;
+    this.#degradedView = this.#agreed;
+    this.#updateDegradedView();
   }
 
   /** A machine that stood still does not know what it missed, nor whether the store is still away. */
@@ -335,7 +335,7 @@ export class Replica implements RoutingState {
   /** The ledger has taken the proposal: it is the view now, and waits for acknowledgements. */
   proposed(view: AgreedView, now: Moment): void {
     this.#adopt(view, this.holdsLease(now.mono, now.wall));
-    this.#see();
+    this.#updateReachability();
   }
 
   #adopt(view: AgreedView, held: boolean): void {
@@ -348,39 +348,39 @@ export class Replica implements RoutingState {
     this.#fencingToken = '';
     this.#agreed = view;
     if (this.#options.awaitsConfirmation !== true) this.#adopted = view;
-    if (this.#solo === undefined) this.#show(view);
+    if (this.#degradedView === undefined) this.#applyView(view);
   }
 
   #reconfigure(): void {
     // How the configuration stands to the view before is not known any more.
     if (this.before !== undefined) this.#effect.block();
-    this.#show(this.#solo ?? this.#agreed);
+    this.#applyView(this.#degradedView ?? this.#agreed);
   }
 
   /** While the store is away nobody agrees, so each replica alone skips what it finds lost. */
-  #goOnAlone(): void {
-    if (this.#solo === undefined || !this.placesAlone || this.#report === undefined) return;
+  #updateDegradedView(): void {
+    if (this.#degradedView === undefined || !this.placesAlone || this.#report === undefined) return;
     const reports = [{ replica: this.#options.id, report: this.#report }];
-    const next = this.#next(this.#solo, { reports, boundAgents: () => undefined });
+    const next = this.#next(this.#degradedView, { reports, boundAgents: () => undefined });
     if (next === undefined) return;
-    this.#solo = next.view;
-    this.#show(next.view);
+    this.#degradedView = next.view;
+    this.#applyView(next.view);
   }
 
-  #next(from: AgreedView, { reports, boundAgents, config }: Given) {
+  #next(from: AgreedView, { reports, boundAgents, config }: ViewInputs) {
     const { policy, clock: now } = this.#lastSync;
     const { rules, newId } = this.#options;
     return viewAfter(from, { reports, boundAgents, config, policy, rules, now }, newId);
   }
 
-  #show(view: AgreedView): void {
+  #applyView(view: AgreedView): void {
     this.#view = this.#materialize(view);
-    this.#see();
+    this.#updateReachability();
   }
 
-  #see(): void {
+  #updateReachability(): void {
     const { reports, isOpen } = this.#lastSync;
-    const isAgreed = isOpen && this.isEffective && this.#solo === undefined;
+    const isAgreed = isOpen && this.isEffective && this.#degradedView === undefined;
     const others = isAgreed ? reports.filter(({ replica }) => replica !== this.#options.id) : [];
     this.#reachability.compare(this.#view, this.#report, others, this.#unconfigured);
   }

@@ -45,7 +45,7 @@ export function snapshotOf(replica: Replica): RoutingStateSnapshot {
   };
 }
 
-const NOBODY: ReadonlySet<InstanceId> = new Set();
+const NO_INSTANCES: ReadonlySet<InstanceId> = new Set();
 
 /**
  * What a worker acts on: the last standing that it was told of. It judges the
@@ -55,9 +55,9 @@ const NOBODY: ReadonlySet<InstanceId> = new Set();
 export class RoutingStateCopy implements RoutingState {
   readonly #offsetMs: number;
   readonly #knows: (instance: InstanceId) => boolean;
-  #told: RoutingStateSnapshot;
+  #received: RoutingStateSnapshot;
   #view: View;
-  #unconfigured: ReadonlySet<InstanceId> = NOBODY;
+  #unconfigured: ReadonlySet<InstanceId> = NO_INSTANCES;
   #candidates: readonly InstanceState[] = [];
   #leaseEnd = NO_LEASE;
 
@@ -81,16 +81,16 @@ export class RoutingStateCopy implements RoutingState {
       active: '',
       moving: new Map(),
     });
-    this.#told = {
+    this.#received = {
       viewId: '',
       view: this.#view,
       before: undefined,
       isBlocked: true,
       fence: '',
-      unreachable: NOBODY,
+      unreachable: NO_INSTANCES,
       candidates: [],
-      cutOff: NOBODY,
-      failing: NOBODY,
+      cutOff: NO_INSTANCES,
+      failing: NO_INSTANCES,
       placesAlone: false,
       hearsStore: false,
       placesAlike: false,
@@ -100,19 +100,21 @@ export class RoutingStateCopy implements RoutingState {
   }
 
   /** Returns true where something has changed other than the end of the lease. */
-  apply(told: RoutingStateSnapshot, mono: number, wall: number): boolean {
-    const was = this.#told;
+  apply(received: RoutingStateSnapshot, mono: number, wall: number): boolean {
+    const was = this.#received;
     const before = [this.modeAt(mono, wall), was.viewId, ...facets(was, was.fence)].join();
     // The same object as long as it says the same, so that readers can compare.
     const { epoch, fit } = this.#view;
-    if (told.viewId !== was.viewId || told.view.epoch !== epoch || told.view.fit !== fit)
-      this.#view = told.view;
-    this.#told = { ...told, view: this.#view };
-    const { mono: end, wall: wallEnd } = told.leaseEnd;
+    if (received.viewId !== was.viewId || received.view.epoch !== epoch || received.view.fit !== fit)
+      this.#view = received.view;
+    this.#received = { ...received, view: this.#view };
+    const { mono: end, wall: wallEnd } = received.leaseEnd;
     this.#leaseEnd = { mono: end - this.#offsetMs, wall: wallEnd };
     this.#unconfigured = new Set([...this.#view.instances.keys()].filter((id) => !this.#knows(id)));
-    this.#candidates = told.candidates.filter(({ id }) => !this.#unconfigured.has(id));
-    return before !== [this.modeAt(mono, wall), told.viewId, ...facets(this.#told, told.fence)].join();
+    this.#candidates = received.candidates.filter(({ id }) => !this.#unconfigured.has(id));
+    return (
+      before !== [this.modeAt(mono, wall), received.viewId, ...facets(this.#received, received.fence)].join()
+    );
   }
 
   /** A process that stood still does not know what it missed. */
@@ -121,11 +123,11 @@ export class RoutingStateCopy implements RoutingState {
   }
 
   get viewId(): string {
-    return this.#told.viewId;
+    return this.#received.viewId;
   }
 
   get agreedEpoch(): number {
-    return this.#told.agreedEpoch;
+    return this.#received.agreedEpoch;
   }
 
   get view(): View {
@@ -133,19 +135,19 @@ export class RoutingStateCopy implements RoutingState {
   }
 
   get before(): View | undefined {
-    return this.#told.before;
+    return this.#received.before;
   }
 
   get isBlocked(): boolean {
-    return this.#told.isBlocked;
+    return this.#received.isBlocked;
   }
 
   get fencingToken(): string {
-    return this.#told.fence;
+    return this.#received.fence;
   }
 
   get unreachable(): ReadonlySet<InstanceId> {
-    return this.#told.unreachable;
+    return this.#received.unreachable;
   }
 
   get candidates(): readonly InstanceState[] {
@@ -153,19 +155,19 @@ export class RoutingStateCopy implements RoutingState {
   }
 
   get isDrifted(): boolean {
-    return this.#told.isDrifted === true;
+    return this.#received.isDrifted === true;
   }
 
   get claimFailure(): string | undefined {
-    return this.#told.claimFailure;
+    return this.#received.claimFailure;
   }
 
   get cutOff(): ReadonlySet<InstanceId> {
-    return this.#told.cutOff;
+    return this.#received.cutOff;
   }
 
   get failing(): ReadonlySet<InstanceId> {
-    return this.#told.failing;
+    return this.#received.failing;
   }
 
   get leaseEnd(): Moment {
@@ -178,19 +180,19 @@ export class RoutingStateCopy implements RoutingState {
   }
 
   get placesAlone(): boolean {
-    return this.#told.placesAlone;
+    return this.#received.placesAlone;
   }
 
   get hearsStore(): boolean {
-    return this.#told.hearsStore;
+    return this.#received.hearsStore;
   }
 
   get placesAlike(): boolean {
-    return this.#told.placesAlike;
+    return this.#received.placesAlike;
   }
 
   modeAt(mono: number, wall: number): Mode {
-    return modeUnder(this.#leaseEnd, this.#told.placesAlone, mono, wall);
+    return modeUnder(this.#leaseEnd, this.#received.placesAlone, mono, wall);
   }
 }
 

@@ -8,7 +8,7 @@ import type { View } from './view.ts';
  * `storeless`: the store is away, and the pool is told to go on: act on what
  * was known last and on what this replica sees itself.
  */
-export type Mode = 'leased' | 'waiting' | 'storeless';
+export type Mode = 'leased' | 'waiting' | 'degraded';
 
 /** A moment on two clocks: one that never jumps, and one that goes on while the machine is suspended. */
 export interface Moment {

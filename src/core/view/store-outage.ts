@@ -99,12 +99,12 @@ export class StoreOutage {
    * Is it away now? Once it is, it stays so until {@link end}. The last question must have been asked when the
    * patience was over already: a store that stood still for less time has answered that one.
    */
-  check(now: number, patienceMs: number): boolean {
+  check(now: number, thresholdMs: number): boolean {
     const failures = this.#failures + (this.#isDoubted ? 1 : 0);
     const since = this.#since ?? now;
     const hasFailed = this.#failures > 0 && failures >= FAILURES_UNTIL_AWAY;
     this.#isDoubtful = hasFailed && now - since >= DOUBTFUL_MS;
-    if (hasFailed && this.#lastAskedAt - since >= patienceMs) {
+    if (hasFailed && this.#lastAskedAt - since >= thresholdMs) {
       this.#isAway = true;
       this.#isHeard = false;
     }

@@ -1,7 +1,7 @@
 import type { View } from './view.ts';
 
 /** What of the newest view may be acted on, while it waits for all replicas to acknowledge it. */
-export class Effect {
+export class ViewEffect {
   /** The view that is still in effect. What both allow may be done. */
   before: View | undefined;
   /** No view that is known here is in effect. */

@@ -1,7 +1,7 @@
 import type { AgreedView, PoolEvent } from './agreed-view.ts';
 import { NO_VIEW } from './agreed-view.ts';
+import type { ConfigParts } from './config-parts.ts';
 import type { HealthReport, ReplicaReport } from './health-report.ts';
-import type { Parts } from './parts.ts';
 import type { Policy } from './policy.ts';
 import { NO_POLICY } from './policy.ts';
 
@@ -20,7 +20,7 @@ export interface SyncRequest {
   /** `undefined` is an abstention. */
   readonly report: HealthReport | undefined;
   /** What its configuration says of the parts that gateways have in common. Releases before it say nothing. */
-  readonly config?: Parts;
+  readonly config?: ConfigParts;
   /** The state of the ballots that it knows. */
   readonly reportsKnown: number;
   /** The version of the policy that it knows. */
@@ -97,10 +97,10 @@ interface Registration {
   readonly restored: string;
   readonly report: HealthReport | undefined;
   /** The opinion as text, to tell whether it has changed. */
-  readonly said: string;
-  readonly config: Parts | undefined;
+  readonly reportText: string;
+  readonly config: ConfigParts | undefined;
   /** The same of the configuration. It belongs to one registration, so a later one under the same name has none. */
-  readonly configured: string;
+  readonly configText: string;
 }
 
 /** @param unique what no other view of the epoch can have */
@@ -151,10 +151,10 @@ export class ViewStore {
   /** The longest of the leases with which its replicas are configured. */
   #leaseMs: number;
   readonly #joinMs: number;
-  #life = '';
-  #since = 0;
+  #storeGeneration = '';
+  #generationSince = 0;
   /** When it was asked last. */
-  #last = 0;
+  #lastSyncAt = 0;
   #isOpen = false;
   /** All who were registered in an earlier life have survived the loss, or their leases ended. */
   #hasSurvivors = false;
@@ -188,7 +188,7 @@ export class ViewStore {
    */
   fencingTokenAt(now: number): string {
     const holds = this.#isOpen && this.#isEffective && this.#view.id !== '';
-    return holds && !this.#isOverdue(now) ? `${this.#view.id}:${this.#life}` : '';
+    return holds && !this.#isOverdue(now) ? `${this.#view.id}:${this.#storeGeneration}` : '';
   }
 
   get events(): readonly LoggedEvent[] {
@@ -196,24 +196,24 @@ export class ViewStore {
   }
 
   /**
-   * @param life what stands for the store's life at this moment
+   * @param storeGeneration what stands for the store's life at this moment
    * @param leaseMs of the caller
    */
-  sync(request: SyncRequest, life: string, now: number, leaseMs = this.#leaseMs): SyncReply {
+  sync(request: SyncRequest, storeGeneration: string, now: number, leaseMs = this.#leaseMs): SyncReply {
     // Gateways may be configured with different leases, as while that is being changed: all wait for the longest.
     this.#leaseMs = this.#replicas.size === 0 ? leaseMs : Math.max(leaseMs, this.#leaseMs);
-    this.#enterLife(life, now);
+    this.#enterGeneration(storeGeneration, now);
     this.#sweep(now);
     const before = this.#replicas.get(request.replica);
-    const isOvertaken = before !== undefined && request.seq <= before.seq;
-    const wantsState = !isOvertaken && this.#reconcile(request);
-    const registration = isOvertaken
+    const isOutOfOrder = before !== undefined && request.seq <= before.seq;
+    const wantsState = !isOutOfOrder && this.#reconcile(request);
+    const registration = isOutOfOrder
       ? before
       : this.#register(request, wantsState ? '' : request.restored, now);
-    if (!this.#isOpen) this.#tryOpen(life, now);
-    const isCurrent = request.restored === life;
-    const isSeasoned = now - registration.joined >= this.#joinMs;
-    const mayHold = !isOvertaken && (this.#isOpen ? isSeasoned && isCurrent : request.held);
+    if (!this.#isOpen) this.#tryOpen(storeGeneration, now);
+    const isCurrent = request.restored === storeGeneration;
+    const hasJoinedLongAgo = now - registration.joined >= this.#joinMs;
+    const mayHold = !isOutOfOrder && (this.#isOpen ? hasJoinedLongAgo && isCurrent : request.held);
     const hasAcknowledged = request.viewId === this.#view.id;
     const granted = mayHold && hasAcknowledged;
     if (granted) this.#replicas.set(request.replica, { ...registration, leaseUntil: now + this.#leaseMs });
@@ -222,7 +222,7 @@ export class ViewStore {
     const reportsDiffer = request.reportsKnown !== this.#reportsVersion;
     return {
       now,
-      storeGeneration: life,
+      storeGeneration: storeGeneration,
       open: this.#isOpen,
       granted,
       keeps: mayHold && !hasAcknowledged,
@@ -244,8 +244,8 @@ export class ViewStore {
   }
 
   /** Writes the next view if the present one is still what it was made from, and in effect. */
-  propose(request: ProposeRequest, life: string, now: number): boolean {
-    if (life !== this.#life || !this.#isOpen || !this.#isEffective) return false;
+  propose(request: ProposeRequest, storeGeneration: string, now: number): boolean {
+    if (storeGeneration !== this.#storeGeneration || !this.#isOpen || !this.#isEffective) return false;
     if (request.base !== this.#view.id) return false;
     this.#view = request.view;
     this.#isEffective = false;
@@ -254,8 +254,9 @@ export class ViewStore {
   }
 
   /** Writes the next policy if the present one is still what it was made from, and not what a store forgot. */
-  commitPolicy(request: PolicyRequest, life: string, now: number): boolean {
-    if (life !== this.#life || !this.#isOpen || request.base !== this.#policy.version) return false;
+  commitPolicy(request: PolicyRequest, storeGeneration: string, now: number): boolean {
+    if (storeGeneration !== this.#storeGeneration || !this.#isOpen || request.base !== this.#policy.version)
+      return false;
     this.#policy = request.policy;
     this.#log(request.events, now);
     return true;
@@ -266,18 +267,18 @@ export class ViewStore {
     if (!this.#replicas.delete(replica)) return;
     this.#reportsVersion += 1;
     // By the clock of the last sync: the next one sees whether the clock was set meanwhile.
-    this.#tryEffect(this.#last);
+    this.#tryEffect(this.#lastSyncAt);
   }
 
-  #enterLife(life: string, now: number): void {
+  #enterGeneration(storeGeneration: string, now: number): void {
     // A clock that was set may have ended registrations before their leases. Whoever is there is heard within a third.
-    const stepped = this.#replicas.size > 0 && (now < this.#last || this.#isOverdue(now));
-    this.#last = now;
-    if (life === this.#life && !stepped) return;
+    const stepped = this.#replicas.size > 0 && (now < this.#lastSyncAt || this.#isOverdue(now));
+    this.#lastSyncAt = now;
+    if (storeGeneration === this.#storeGeneration && !stepped) return;
     // Closed and without survivors, it knows only those that have come since: others may hold a lease still.
     this.#hasSurvivors = this.#replicas.size > 0 && (this.#isOpen || this.#hasSurvivors);
-    this.#life = life;
-    this.#since = now;
+    this.#storeGeneration = storeGeneration;
+    this.#generationSince = now;
     this.#isOpen = false;
     for (const [id, registration] of this.#replicas) {
       // Written by a clock that was ahead: no lease can be longer than one from now.
@@ -291,12 +292,12 @@ export class ViewStore {
 
   /** Live replicas ask three times per lease, so one of them would have been heard. */
   #isOverdue(now: number): boolean {
-    return now > this.#last + this.#leaseMs * OVERDUE_SHARE;
+    return now > this.#lastSyncAt + this.#leaseMs * OVERDUE_SHARE;
   }
 
   /** In a new life those of the earlier one are kept until it is open: it is for them that it waits. */
   #sweep(now: number): void {
-    if (!this.#isOpen && now < this.#since + this.#leaseMs) return;
+    if (!this.#isOpen && now < this.#generationSince + this.#leaseMs) return;
     for (const [id, { end }] of this.#replicas) {
       if (end > now) continue;
       this.#replicas.delete(id);
@@ -307,12 +308,12 @@ export class ViewStore {
   /** @param restored not yet the present life, as long as something is wanted of the caller */
   #register(request: SyncRequest, restored: string, now: number): Registration {
     const before = this.#replicas.get(request.replica);
-    const isOpinionOfBefore = before !== undefined && before.report === request.report;
-    const said = isOpinionOfBefore ? before.said : JSON.stringify(request.report ?? null);
+    const isSameReport = before !== undefined && before.report === request.report;
+    const reportText = isSameReport ? before.reportText : JSON.stringify(request.report ?? null);
     const joined = this.#joined(before, now);
     const { config } = request;
-    const isAsBefore = before?.joined === joined && before.config === config;
-    const configured = isAsBefore ? before.configured : asText(joined, config);
+    const isSameConfig = before?.joined === joined && before.config === config;
+    const configText = isSameConfig ? before.configText : asText(joined, config);
     const registration: Registration = {
       end: now + this.#leaseMs,
       seq: request.seq,
@@ -321,13 +322,13 @@ export class ViewStore {
       acknowledged: request.viewId,
       restored,
       report: request.report,
-      said,
+      reportText: reportText,
       config,
-      configured,
+      configText: configText,
     };
     this.#replicas.set(request.replica, registration);
-    if (before?.said !== said) this.#reportsVersion += 1;
-    if ((before?.configured ?? '') !== configured) this.#reportsVersion += 1;
+    if (before?.reportText !== reportText) this.#reportsVersion += 1;
+    if ((before?.configText ?? '') !== configText) this.#reportsVersion += 1;
     return registration;
   }
 
@@ -342,7 +343,7 @@ export class ViewStore {
     if (this.#isOpen) {
       if (epoch <= this.#view.epoch) return false;
       // Others have gone on without it: what they decided holds, under a number that the caller has not seen.
-      this.#view = { ...this.#view, epoch: epoch + 1, id: viewId(epoch + 1, this.#life) };
+      this.#view = { ...this.#view, epoch: epoch + 1, id: viewId(epoch + 1, this.#storeGeneration) };
       this.#isEffective = false;
       return false;
     }
@@ -354,9 +355,9 @@ export class ViewStore {
     return epoch > this.#view.epoch || policyKnown > this.#policy.version;
   }
 
-  #tryOpen(life: string, now: number): void {
-    const allHeard = [...this.#replicas.values()].every(({ restored }) => restored === life);
-    const waited = now - this.#since;
+  #tryOpen(storeGeneration: string, now: number): void {
+    const allHeard = [...this.#replicas.values()].every(({ restored }) => restored === storeGeneration);
+    const waited = now - this.#generationSince;
     if (allHeard && (this.#hasSurvivors || waited >= this.#leaseMs)) this.#isOpen = true;
     // Whoever is still writing back then has to do without a lease until it is done.
     if (waited >= this.#leaseMs * MOST_LEASES_CLOSED) this.#isOpen = true;
@@ -383,6 +384,6 @@ export class ViewStore {
   }
 }
 
-function asText(joined: number, config: Parts | undefined): string {
+function asText(joined: number, config: ConfigParts | undefined): string {
   return config === undefined ? '' : `${joined}|${JSON.stringify(config)}`;
 }

@@ -1,7 +1,7 @@
 import type { Binding } from '../../core/binding.ts';
 import type { Name } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
-import type { Parts } from '../../core/view/parts.ts';
+import type { ConfigParts } from '../../core/view/config-parts.ts';
 import type { Knowledge } from '../../core/view/replica-options.ts';
 import type { RoutingStateSnapshot } from '../../core/view/routing-state-copy.ts';
 import type { Totals } from '../../telemetry/totals.ts';
@@ -52,7 +52,7 @@ export type ToController =
       readonly knowledge: ReadonlyMap<string, Knowledge>;
       readonly totals: Totals | undefined;
       /** The worker's configuration of each pool. Missing from a worker of an earlier release. */
-      readonly parts?: ReadonlyMap<string, Parts>;
+      readonly parts?: ReadonlyMap<string, ConfigParts>;
     }
   /** Acknowledges a view: the worker acts on this view and on no earlier one. */
   | { readonly kind: 'adopted'; readonly pool: string; readonly viewId: string }

@@ -1,6 +1,6 @@
 import type { InstanceId } from '../../core/instance.ts';
 import { StoreUnavailable } from '../../core/ports.ts';
-import type { Parts } from '../../core/view/parts.ts';
+import type { ConfigParts } from '../../core/view/config-parts.ts';
 import type { Knowledge } from '../../core/view/replica-options.ts';
 import type { RoutingStateSnapshot } from '../../core/view/routing-state-copy.ts';
 import type { Unanswered } from '../../core/view/store-outage.ts';
@@ -47,7 +47,7 @@ interface Worker {
   readonly calls: Calls;
   hasSaidHello: boolean;
   load: WorkerLoad | undefined;
-  parts: ReadonlyMap<string, Parts> | undefined;
+  parts: ReadonlyMap<string, ConfigParts> | undefined;
   /** How many messages the worker has sent. */
   messagesReceived: number;
 }
@@ -235,7 +235,7 @@ export class Workers {
    * The pool's configuration in the oldest worker, which may differ from the controller's until that worker has ended;
    * `undefined` if unknown.
    */
-  oldestParts(pool: string): Parts | undefined {
+  oldestParts(pool: string): ConfigParts | undefined {
     let oldest: Worker | undefined;
     for (const worker of this.#workers.values())
       if (worker.parts !== undefined && (oldest === undefined || numberOf(worker) < numberOf(oldest)))

@@ -185,7 +185,7 @@ describe('the binding cache', () => {
   test('an answer that was overtaken by news of a move is dropped, and one that was asked for later is not', () => {
     const cache = aCache();
     cache.put([user('A')], aBinding(user('A')), asked(10));
-    cache.hear(aBinding(user('A'), { instance: 'b', generation: 2 }), [], 3, 50);
+    cache.announce(aBinding(user('A'), { instance: 'b', generation: 2 }), [], 3, 50);
 
     cache.put([user('A')], aBinding(user('A')), asked(40, 3));
     expect(cache.find('A', undefined)?.binding).toMatchObject({ instance: 'b', generation: 2 });
@@ -199,7 +199,12 @@ describe('the binding cache', () => {
     test('a later generation is news, and keeps the names that are known', () => {
       const cache = aCache();
       cache.put([user('A'), session('s1')], aBinding(user('A')), asked(0, 4));
-      cache.hear(aBinding(user('A'), { instance: 'b', generation: 2 }), [storedForm(session('s2'))], 5, 10);
+      cache.announce(
+        aBinding(user('A'), { instance: 'b', generation: 2 }),
+        [storedForm(session('s2'))],
+        5,
+        10,
+      );
 
       const entry = cache.find('A', 's1');
       expect(entry).toMatchObject({ binding: { instance: 'b', generation: 2 }, epoch: 5, checkedAt: 10 });
@@ -209,8 +214,8 @@ describe('the binding cache', () => {
     test('an earlier generation is not, nor is an earlier epoch of the same', () => {
       const cache = aCache();
       const entry = cache.put([user('A')], aBinding(user('A'), { generation: 2 }), asked(0, 4));
-      cache.hear(aBinding(user('A'), { instance: 'b', generation: 1 }), [], 4, 10);
-      cache.hear(aBinding(user('A'), { instance: 'c', generation: 2 }), [], 3, 11);
+      cache.announce(aBinding(user('A'), { instance: 'b', generation: 1 }), [], 4, 10);
+      cache.announce(aBinding(user('A'), { instance: 'c', generation: 2 }), [], 3, 11);
 
       expect(entry).toMatchObject({ binding: { instance: 'a', generation: 2 }, epoch: 4, checkedAt: 0 });
     });
@@ -218,7 +223,7 @@ describe('the binding cache', () => {
     test('an earlier generation of a later epoch is, for the store has begun anew', () => {
       const cache = aCache();
       const entry = cache.put([user('A')], aBinding(user('A'), { generation: 9 }), asked(0, 4));
-      cache.hear(aBinding(user('A'), { instance: 'b', generation: 1 }), [], 5, 10);
+      cache.announce(aBinding(user('A'), { instance: 'b', generation: 1 }), [], 5, 10);
 
       expect(entry.binding).toMatchObject({ instance: 'b', generation: 1 });
     });
@@ -226,7 +231,7 @@ describe('the binding cache', () => {
     test('so is one of a binding that has ended', () => {
       const cache = aCache();
       const entry = cache.put([user('A')], aBinding(user('A'), { generation: 9 }), asked(0, 4));
-      cache.hear(aBinding(user('A'), { instance: 'b', generation: 1 }), [], 4, LIFETIME_MS);
+      cache.announce(aBinding(user('A'), { instance: 'b', generation: 1 }), [], 4, LIFETIME_MS);
 
       expect(entry.binding).toMatchObject({ instance: 'b', generation: 1 });
     });

@@ -425,7 +425,7 @@ describe('a ledger that fails', () => {
     isAway = true;
     await eventually(() => expect(told).toContain('g1: store away'));
     await eventually(() =>
-      expect(coordinator.routingState.modeAt(performance.now(), Date.now())).toBe('storeless'),
+      expect(coordinator.routingState.modeAt(performance.now(), Date.now())).toBe('degraded'),
     );
     expect(target(coordinator)).toBe('a');
     isAway = false;

@@ -32,7 +32,7 @@ function routingState(view: View, { mode = 'leased', failing = [], cutOff = [] }
     failing: new Set(failing),
     leaseEnd: NO_LEASE,
     unconfigured: new Set(),
-    placesAlone: mode === 'storeless',
+    placesAlone: mode === 'degraded',
     hearsStore: false,
     placesAlike: false,
     modeAt: () => mode,
@@ -76,7 +76,7 @@ describe('an instance that is down by the view', () => {
 });
 
 describe('the end of the own lease', () => {
-  test.each(['waiting', 'storeless'] as const)(
+  test.each(['waiting', 'degraded'] as const)(
     'ends requests where the last own probe failed (%s)',
     (mode) => {
       expect(ends(aView(a(), b()), { mode, failing: ['a'] })).toBe(true);

@@ -116,7 +116,7 @@ test('workers that act alone on what was known last come back, also where the ot
     const asked = { mono: lease * LEASE_MS, wall: lease * LEASE_MS };
     replica.failed(asked, { since: asked.mono });
   }
-  expect([replica.isEffective, replica.modeAt(4 * LEASE_MS, 4 * LEASE_MS)]).toEqual([true, 'storeless']);
+  expect([replica.isEffective, replica.modeAt(4 * LEASE_MS, 4 * LEASE_MS)]).toEqual([true, 'degraded']);
 
   const { agreed } = replica;
   const view = { ...agreed, epoch: agreed.epoch + 1, id: 'of the others' };

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { differencesOf, fitOf } from '../../../../src/core/view/agreed-config.ts';
 import { NO_VIEW } from '../../../../src/core/view/agreed-view.ts';
+import type { ConfigParts } from '../../../../src/core/view/config-parts.ts';
 import type { ReplicaReport } from '../../../../src/core/view/health-report.ts';
 import { driftOf } from '../../../../src/core/view/local-config.ts';
 import type { ConfigCircumstances } from '../../../../src/core/view/next-config.ts';
 import { nextConfig } from '../../../../src/core/view/next-config.ts';
-import type { Parts } from '../../../../src/core/view/parts.ts';
 
-const AGREED: Parts = {
+const AGREED: ConfigParts = {
   'identity.userHeader': 'soapuser',
   instances: ['a', 'b'],
   mode: 'sticky',
@@ -20,15 +20,15 @@ const AGREED: Parts = {
   'weight:b': 1,
 };
 
-const having = (other: Parts): Parts => ({ ...AGREED, ...other });
+const having = (other: ConfigParts): ConfigParts => ({ ...AGREED, ...other });
 const SWAPPED = having({ 'priority:a': 2, 'priority:b': 1 });
 const OTHER_URL = having({ 'url:a': 'http://elsewhere' });
 
 /** One live gateway for each; `undefined` registers nothing. The first one decides. */
 function decided(
-  configs: readonly (Parts | undefined)[],
+  configs: readonly (ConfigParts | undefined)[],
   given: Partial<ConfigCircumstances> = {},
-): Parts | undefined {
+): ConfigParts | undefined {
   const reports = configs.map(
     (config, i): ReplicaReport => ({
       replica: `g${i}`,
@@ -40,7 +40,7 @@ function decided(
   return nextConfig({ agreed: AGREED, own, reports, wish: undefined, mayReplace: false, ...given })?.config;
 }
 
-const changed = (next: Parts | undefined): Parts =>
+const changed = (next: ConfigParts | undefined): ConfigParts =>
   Object.fromEntries(
     Object.entries(next ?? {}).filter(
       ([part, value]) => JSON.stringify(AGREED[part]) !== JSON.stringify(value),
@@ -56,7 +56,7 @@ describe('what is agreed of the configuration', () => {
     expect(decided([AGREED, { ...AGREED }])).toBeUndefined();
   });
 
-  test.each<[string, Parts]>([
+  test.each<[string, ConfigParts]>([
     ['priorities', SWAPPED],
     ['a weight', having({ 'weight:a': 5 })],
     ['the quorum', having({ quorum: 'all' })],
@@ -121,7 +121,7 @@ describe('instances', () => {
     'weight:c': 1,
   });
   const { 'priority:b': _p, 'url:b': _u, 'weight:b': _w, ...rest } = AGREED;
-  const WITHOUT_B: Parts = { ...rest, instances: ['a'] };
+  const WITHOUT_B: ConfigParts = { ...rest, instances: ['a'] };
 
   test('are added when all have them, with what all say of them', () => {
     expect(decided([WITH_C, AGREED])).toBeUndefined();
@@ -163,7 +163,7 @@ describe('instances', () => {
 });
 
 describe('a gateway that differs', () => {
-  test.each<[string, Parts, string]>([
+  test.each<[string, ConfigParts, string]>([
     ['priorities', SWAPPED, 'agreed'],
     ['weights', having({ 'weight:a': 5 }), 'agreed'],
     ['the mode', having({ mode: 'failover' }), 'differs'],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { withAgreed } from '../../../../src/core/view/legacy-policy.ts';
-import type { Parts } from '../../../../src/core/view/parts.ts';
+import type { ConfigParts } from '../../../../src/core/view/config-parts.ts';
+import { withAgreedRules } from '../../../../src/core/view/legacy-policy.ts';
 import type { AgreedRules, Failback } from '../../../../src/core/view/policy.ts';
 import { NO_POLICY } from '../../../../src/core/view/policy.ts';
 import { withFailback } from '../../../../src/core/view/policy-changes.ts';
@@ -8,7 +8,7 @@ import { withFailback } from '../../../../src/core/view/policy-changes.ts';
 const RULES: AgreedRules = { quorum: 'majority', quarantines: true, countsLives: false };
 const NIGHTLY: Failback = { kind: 'at', time: '03:30', zone: 'UTC' };
 
-const given = (failback: Failback, other: Parts = {}): Parts => ({
+const given = (failback: Failback, other: ConfigParts = {}): ConfigParts => ({
   failback,
   quorum: 'majority',
   quarantine: true,
@@ -17,7 +17,7 @@ const given = (failback: Failback, other: Parts = {}): Parts => ({
 });
 
 describe('the policy, for releases that know no agreed configuration', () => {
-  const policy = withAgreed(NO_POLICY, given(NIGHTLY));
+  const policy = withAgreedRules(NO_POLICY, given(NIGHTLY));
 
   test('says what is agreed of failback and rules', () => {
     expect(policy).toEqual({ ...NO_POLICY, failback: NIGHTLY, rules: RULES });
@@ -25,19 +25,19 @@ describe('the policy, for releases that know no agreed configuration', () => {
 
   test("keeps an operator's failback", () => {
     const decided = withFailback(policy, { kind: 'never' });
-    expect(withAgreed(decided, given(NIGHTLY, { quorum: 'all' }))).toEqual({
+    expect(withAgreedRules(decided, given(NIGHTLY, { quorum: 'all' }))).toEqual({
       ...decided,
       rules: { ...RULES, quorum: 'all' },
     });
-    expect(withAgreed(decided, given({ kind: 'immediate' }))).toBe(decided);
+    expect(withAgreedRules(decided, given({ kind: 'immediate' }))).toBe(decided);
   });
 
   test('stays the very same where it says so already', () => {
-    expect(withAgreed(policy, given({ ...NIGHTLY }))).toBe(policy);
-    expect(withAgreed(policy, {})).toBe(policy);
+    expect(withAgreedRules(policy, given({ ...NIGHTLY }))).toBe(policy);
+    expect(withAgreedRules(policy, {})).toBe(policy);
   });
 
-  test.each<[string, Parts]>([
+  test.each<[string, ConfigParts]>([
     ['failback', given({ kind: 'never' })],
     ['time of it', given({ kind: 'at', time: '04:30', zone: 'UTC' })],
     ['time zone of it', given({ kind: 'at', time: '03:30', zone: 'Europe/Berlin' })],
@@ -45,6 +45,6 @@ describe('the policy, for releases that know no agreed configuration', () => {
     ['quarantine', given(NIGHTLY, { quarantine: false })],
     ['way to count lives', given(NIGHTLY, { countRestarts: true })],
   ])('changes with another agreed %s', (_, agreed) => {
-    expect(withAgreed(policy, agreed)).not.toBe(policy);
+    expect(withAgreedRules(policy, agreed)).not.toBe(policy);
   });
 });

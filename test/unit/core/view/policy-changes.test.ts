@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Moving } from '../../../../src/core/view/agreed-view.ts';
+import type { AgentMove } from '../../../../src/core/view/agreed-view.ts';
 import { formatFailback, isTimeZone, parseFailback } from '../../../../src/core/view/failback.ts';
 import type { AdminAct, Policy } from '../../../../src/core/view/policy.ts';
 import { NO_POLICY } from '../../../../src/core/view/policy.ts';
@@ -20,7 +20,7 @@ const act = (id: string, state: AdminAct['state']): AdminAct => ({
   why: 'patch',
   deadline: 0,
 });
-const move = (key: string, to: string, until: number): Moving => ({ key, from: 'a', to, until });
+const move = (key: string, to: string, until: number): AgentMove => ({ key, from: 'a', to, until });
 
 /** One act after the other, as they would be written. */
 const all: Policy = [

@@ -419,13 +419,13 @@ describe('a replica without the store', () => {
       }
     };
     failBesideOther();
-    expect(ways()).toEqual(['storeless', 'storeless']);
+    expect(ways()).toEqual(['degraded', 'degraded']);
     // What it knows has to be written back before it gets a lease; known agents are served meanwhile.
     const request = g1.request(cluster.moment);
     g1.accept(request, cluster.viewStore.sync(request, cluster.life, cluster.now), cluster.moment);
-    expect(ways()).toEqual(['storeless', 'wait']);
+    expect(ways()).toEqual(['degraded', 'wait']);
     failBesideOther();
-    expect(ways()).toEqual(['storeless', 'storeless']);
+    expect(ways()).toEqual(['degraded', 'degraded']);
   });
 
   test('acts on its lease, then goes on alone and skips what it finds lost', () => {
@@ -435,7 +435,7 @@ describe('a replica without the store', () => {
     fail(cluster, g1, 500);
     expect([cluster.mode(g1), g1.placesAlone]).toEqual(['leased', true]);
     fail(cluster, g1, LEASE);
-    expect([cluster.mode(g1), cluster.target(g1)]).toEqual(['storeless', 'a']);
+    expect([cluster.mode(g1), cluster.target(g1)]).toEqual(['degraded', 'a']);
     g1.vote(says('down'));
     expect(cluster.target(g1)).toBe('b');
     // When the store is back, what is agreed counts.
@@ -454,7 +454,7 @@ describe('a replica without the store', () => {
     fail(cluster, g2, LEASE - 200);
     expect([cluster.mode(g2), cluster.target(g2)]).toEqual(['waiting', undefined]);
     fail(cluster, g2, 200);
-    expect(cluster.mode(g2)).toBe('storeless');
+    expect(cluster.mode(g2)).toBe('degraded');
   });
 
   test('that stood still while the store was away looks anew whether it still is', () => {
@@ -462,7 +462,7 @@ describe('a replica without the store', () => {
     const g1 = cluster.replica('g1');
     cluster.begin(g1);
     fail(cluster, g1, LEASE + 500);
-    expect(cluster.mode(g1)).toBe('storeless');
+    expect(cluster.mode(g1)).toBe('degraded');
     g1.dropLease();
     fail(cluster, g1, 1_000);
     expect(cluster.mode(g1)).toBe('waiting');
