@@ -1,4 +1,4 @@
-// Which folder of src may import which, and where each package is used: `npm run imports` holds src and test to it.
+// Which folder of src may import which, and where each package is used: `npm run check` holds src and test to it.
 // src/README.md says what the folders are for.
 
 /** What each folder may import beside itself. */

@@ -1,11 +1,10 @@
 import { cpSync, readdirSync, rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-// The program as `dist/main.js` and the chunks that it loads when it needs them: see src/decisions/0025-one-bundle.md.
-rmSync('dist', { recursive: true, force: true });
-await build({
+/** The program as `main.js` and the chunks that it loads when it needs them: see src/decisions/0025-one-bundle.md. */
+export const BUNDLE = {
   entryPoints: ['src/main.ts'],
-  outdir: 'dist',
   bundle: true,
   splitting: true,
   // Beside main.js, so that every module finds package.json one folder up, as it does in src.
@@ -23,9 +22,13 @@ await build({
   sourcemap: true,
   sourcesContent: false,
   logLevel: 'warning',
-});
+};
 
-// The scripts for Redis, at the same place as in src: see src/redis/lua.ts.
-for (const file of readdirSync('src', { recursive: true })) {
-  if (file.endsWith('.lua')) cpSync(`src/${file}`, `dist/${file}`);
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  rmSync('dist', { recursive: true, force: true });
+  await build({ ...BUNDLE, outdir: 'dist' });
+  // The scripts for Redis, at the same place as in src: see src/redis/lua.ts.
+  for (const file of readdirSync('src', { recursive: true })) {
+    if (file.endsWith('.lua')) cpSync(`src/${file}`, `dist/${file}`);
+  }
 }

@@ -11,6 +11,8 @@ export default defineConfig({
     maxWorkers: Math.max(3, availableParallelism() - 1),
     sequence: { sequencer: LongestFirst },
     reporters: ['default', './test/support/tally-reporter.ts'],
+    // `npm run coverage`; what runs in processes of its own, as in test/e2e, does not count.
+    coverage: { include: ['src/**/*.ts'], reporter: ['text-summary', 'html'] },
     projects: [
       {
         extends: true,

@@ -2,7 +2,7 @@
  * How many bytes does a binding cost, and does a claim stay as fast, at a thousand, a hundred thousand and
  * a million bindings?
  *
- *   npx tsc -p tsconfig.bench.json && node --expose-gc build/test/bench/bindings.js [redis] [embedded] [user-only]
+ *   npm run bench bindings -- [redis] [embedded] [user-only]
  *
  * Starts a private Redis. Agents bear a user and a session each; `user-only` leaves the session out.
  */

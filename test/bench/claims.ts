@@ -1,7 +1,7 @@
 /**
  * Are agents ever split whose first two requests come at the same moment through two of three gateways?
  *
- *   npm run bench:claims -- [--pairs N]
+ *   npm run bench claims -- [--pairs N]
  *
  * Starts a private Redis, and three replicas with connections, leases and fences of their own. Exit code 1 if
  * an agent was split.

@@ -1,7 +1,7 @@
 /**
  * Does the gateway's memory stay flat under load?
  *
- *   npm run bench:memory -- [--minutes 10]
+ *   npm run bench memory -- [--minutes 10]
  *
  * Loads a gateway by turns with agents it knows, by header and by body, on new and
  * on kept-alive connections, and with new agents. Bindings live for half a minute

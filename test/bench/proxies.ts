@@ -1,7 +1,7 @@
 /**
  * What does a request cost in the gateway, next to other proxies, in one run on this machine?
  *
- *   npm run bench -- [--quick] [--only gateway-header,reply-from] [--connections new|kept]
+ *   npm run bench proxies -- [--quick] [--only gateway-header,reply-from] [--connections new|kept]
  *
  * The figure to look at is processor time per request, which depends less than
  * rates and latencies on what else the machine does. Contenders take turns in

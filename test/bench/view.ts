@@ -1,7 +1,7 @@
 /**
  * What does the agreement cost at the store, at rest and when a view changes?
  *
- *   npm run bench:view -- [--seconds 20]
+ *   npm run bench view -- [--seconds 20]
  *
  * Starts a private Redis. Three gateways with ten instances each, as processes, at rest, without agents and
  * with 10,000 bound ones; then replicas without gateways around them, 3 × 10 and 50 × 100, at rest and when

@@ -1,7 +1,7 @@
 /**
  * What do several processes cost and carry, next to a single one, in one run on this machine?
  *
- *   npm run bench:workers -- [--rounds 12] [--seconds 2]
+ *   npm run bench workers -- [--rounds 12] [--seconds 2]
  *
  * First each is loaded to its limit, which shows the processor time of a request. What two workers carry with a core
  * for each does not follow from that where cores are few: the load generator and the upstream take them away in the

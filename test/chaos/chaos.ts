@@ -2,7 +2,7 @@
  * What does each fault cost? Three gateways, three instances and Redis under Sentinel, as processes, under the
  * load of simulated agents; one fault at a time, each on a stage of its own.
  *
- *   npm run chaos -- [--only NAME]... [--mode sticky|failover|both] [--network namespaces|proxy]
+ *   npm run trial chaos -- [--only NAME]... [--mode sticky|failover|both] [--network namespaces|proxy]
  *                    [--duration SECONDS] [--markdown]
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -20,7 +20,7 @@ import type { Mode, Stage } from './stage.ts';
 import { MODES, setStage } from './stage.ts';
 import { targetsOf } from './targets.ts';
 
-const HELP = `Usage: npm run chaos -- [options]
+const HELP = `Usage: npm run trial chaos -- [options]
 
 Brings about one fault after the other, prints what each cost, and ends with 1 if a target was missed.
 

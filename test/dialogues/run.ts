@@ -1,7 +1,7 @@
 /**
  * Lets many agents talk through three gateways, and counts who was split or moved.
  *
- *   npm run dialogues -- --count 100000 --seed 1
+ *   npm run trial dialogues -- --count 100000 --seed 1
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';

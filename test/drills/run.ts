@@ -2,7 +2,7 @@
  * Does a client notice when processes of a gateway are killed or replaced, or a gateway is stopped and started? A
  * new TCP connection for each request, as SAP CRM opens it, in an open loop.
  *
- *   npm run drills -- [--only kills,reloads] [--kills 1000] [--restarts 200] [--reloads 200] [--cycles 100] [--rate 500]
+ *   npm run trial drills -- [--only kills,reloads] [--kills 1000] [--restarts 200] [--reloads 200] [--cycles 100] [--rate 500]
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -66,7 +66,7 @@ const DRILLS: Readonly<
 const QUEUE = 'queue';
 const QUEUED = 100;
 
-const HELP = `Usage: npm run drills -- [options]
+const HELP = `Usage: npm run trial drills -- [options]
 
 Ends with 1 if a request failed that may not, or was refused.
 

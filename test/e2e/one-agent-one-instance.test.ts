@@ -10,7 +10,7 @@ import type { GatewayProcess } from '../support/gateway-process.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { subscribeEnvelope } from '../support/soap.ts';
 
-// Whatever splits one agent in 500 is missed less than once in 100 runs; `npm run test:pairs` has four times as many.
+// Whatever splits one agent in 500 is missed less than once in 100 runs; `npm run trial pairs` has four times as many.
 const AGENTS = Number(process.env['ICI_TEST_AGENTS'] ?? 2_500);
 if (!(Number.isInteger(AGENTS) && AGENTS > 0)) throw new Error('ICI_TEST_AGENTS is a number of at least 1');
 // Agents whose first requests are under way at the same time.

@@ -2,7 +2,7 @@
  * Lets Redis stand still for a while, again and again, while new agents come to several gateways at once, and counts
  * the agents that two instances have served.
  *
- *   npm run test:pauses -- --gateways 3 --burners 2
+ *   npm run trial pauses -- --gateways 3 --burners 2
  */
 import { spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';

@@ -3,7 +3,7 @@
  * counts at the instances who arrived where, while instances, gateways and Redis are restarted and one release replaces
  * the other.
  *
- *   npm run test:releases -- [--old REF] [--agents N] [--rate N]
+ *   npm run trial releases -- [--old REF] [--agents N] [--rate N]
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
@@ -22,7 +22,7 @@ import { Traffic } from './traffic.ts';
 /** The last release, where no tag names one. */
 const LAST_RELEASE = 'e4f17c7';
 
-const USAGE = `Usage: npm run test:releases -- [options]
+const USAGE = `Usage: npm run trial releases -- [options]
 
 Lets a gateway of an earlier release and one of this tree share a Redis under load. Takes about two minutes. Ends with 1
 if an agent was split, a request arrived twice, or an agent was not served in the end.

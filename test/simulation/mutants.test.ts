@@ -7,7 +7,7 @@ const MOST_SCHEDULES = 10_000;
 /**
  * The seed at which a search from the first one finds the bug: looked at first,
  * because the search itself takes long. Where stories have changed so that it
- * shows there no more, it is searched for again, and `npm run simulate -- --mutant`
+ * shows there no more, it is searched for again, and `npm run trial simulation -- --mutant`
  * tells the seed to write down here.
  */
 const SHOWS_AT: Readonly<Record<string, number>> = {

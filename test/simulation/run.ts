@@ -1,7 +1,7 @@
 /**
  * Lets many stories happen, and tells the first in which a promise was broken, made short.
  *
- *   npm run simulate -- --schedules 100000 --seed 1
+ *   npm run trial simulation -- --schedules 100000 --seed 1
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -106,7 +106,7 @@ function report(seed: number, mutant: string | undefined): void {
   if (violation === undefined) throw new Error(`seed ${seed} does not fail a second time`);
   print(describe(shrink(story, violation, rules)));
   const planted = mutant === undefined ? '' : ` --mutant '${mutant}'`;
-  print(`\nagain: npm run simulate -- --seed ${seed} --schedules 1${planted}`);
+  print(`\nagain: npm run trial simulation -- --seed ${seed} --schedules 1${planted}`);
 }
 
 function print(line: string): void {

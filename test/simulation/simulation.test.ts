@@ -9,7 +9,7 @@ import type { Setup, Story, StoryEvent } from './story.ts';
 import { healedAt } from './story.ts';
 import { runStory } from './world.ts';
 
-// Among so many each planted bug of mutants.test.ts shows but one; `npm run simulate` looks at 100,000.
+// Among so many each planted bug of mutants.test.ts shows but one; `npm run trial simulation` looks at 100,000.
 const SCHEDULES = 1_250;
 const PLANTED = MUTANTS['act on a pending view'] ?? RULES;
 const FAILS_PLANTED = 16;

@@ -7,7 +7,7 @@ import { openEmbedded } from '../../../src/affinity/embedded/store.ts';
 import type { Rules } from '../../dialogues/world.ts';
 import { MUTANTS, nothingYet, RULES, runWorld } from '../../dialogues/world.ts';
 
-// The long form: npm run dialogues
+// The long form: npm run trial dialogues
 const WORLDS = 6;
 
 describe('random dialogues through three gateways', () => {

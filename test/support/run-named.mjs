@@ -1,0 +1,89 @@
+// `npm run bench NAME` and `npm run trial NAME`: builds what the program needs, and runs it with the remaining arguments.
+// Plain JavaScript, since nothing is compiled yet.
+import { spawn } from 'node:child_process';
+
+const TOOLS = 'tsc -p tsconfig.bench.json';
+const BUILD = 'tsc -p tsconfig.json && node esbuild.config.mjs';
+const REDIS = 'node build/test/support/ensure-redis.js';
+
+const all = [BUILD, TOOLS, REDIS];
+
+/** What there is to run: what it shows, what has to be built for it, and the command. */
+const RUNS = {
+  bench: {
+    proxies: [
+      'what a request costs, beside other proxies',
+      [BUILD, TOOLS],
+      'node build/test/bench/proxies.js',
+    ],
+    workers: [
+      'what several workers cost and carry, beside one process',
+      [BUILD, TOOLS],
+      'node build/test/bench/workers.js',
+    ],
+    memory: [
+      'whether the memory of a gateway stays flat under load',
+      [BUILD, TOOLS],
+      'node build/test/bench/memory.js',
+    ],
+    view: ['what the agreement costs at the store', [BUILD, TOOLS], 'node build/test/bench/view.js'],
+    claims: [
+      'first requests of an agent that come at once through two gateways',
+      [TOOLS],
+      'node build/test/bench/claims.js',
+    ],
+    bindings: [
+      'bytes of a binding, and the speed of claims, up to a million bindings',
+      [TOOLS],
+      'node --expose-gc build/test/bench/bindings.js',
+    ],
+  },
+  trial: {
+    chaos: [
+      'gateways, Redis and connectors under faults of processes and network',
+      all,
+      'node build/test/chaos/chaos.js',
+    ],
+    drills: ['the procedures of the runbook, under load', all, 'node build/test/drills/run.js'],
+    releases: [
+      'an upgrade from the last release and back, under load',
+      all,
+      'node build/test/releases/run.js',
+    ],
+    pauses: ['pauses of Redis, of any length', all, 'node build/test/pauses/pauses.js'],
+    pairs: [
+      'one agent stays at one instance, with 10,000 agents',
+      all,
+      'ICI_TEST_AGENTS=10000 vitest run --project e2e test/e2e/one-agent-one-instance.test.ts',
+    ],
+    simulation: [
+      'seeded schedules of faults, against the pure core',
+      [TOOLS],
+      'node build/test/simulation/run.js',
+    ],
+    dialogues: [
+      'dialogues of agents whose names stand in bodies',
+      [TOOLS],
+      'node build/test/dialogues/run.js',
+    ],
+  },
+};
+
+const [kind, name, ...options] = process.argv.slice(2);
+const run = Object.hasOwn(RUNS[kind], name ?? '') ? RUNS[kind][name] : undefined;
+if (run === undefined) {
+  const lines = Object.entries(RUNS[kind]).map(([each, [shows]]) => `  ${each.padEnd(12)}${shows}\n`);
+  process.stderr.write(`Usage: npm run ${kind} NAME [-- OPTIONS]\n\n${lines.join('')}`);
+  process.exit(2);
+}
+const [, builds, command] = run;
+// Builds tell only what goes wrong: what the program prints may be read by another one.
+const steps = [...builds.map((build) => `{ ${build}; } >&2`), `${command} "$@"`];
+const child = spawn('sh', ['-c', steps.join(' && '), 'sh', ...options], { stdio: 'inherit' });
+// Ctrl-C reaches the child too, which says when it has ended.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => child.kill('SIGTERM'));
+child.on('exit', (code, signal) => {
+  if (signal !== null) process.kill(process.pid, signal);
+  else process.exitCode = code;
+});
