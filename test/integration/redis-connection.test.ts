@@ -12,6 +12,7 @@ import type { RedisConnection, RedisLink } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { at, session, user } from '../contract/affinity-store.ts';
 import { eventOf, policyOf } from '../contract/view-store-client.ts';
+import { readDocument } from '../support/documents.ts';
 import { eventually } from '../support/eventually.ts';
 import { setFence } from '../support/fence.ts';
 import { redisCommand } from '../support/redis-command.ts';
@@ -26,10 +27,9 @@ import { CERTIFICATE, KEY } from '../unit/config/tls-fixture.ts';
 const PATIENT_MS = 5_000;
 const TIMES = { leaseMs: 60_000, joinMs: 0 };
 // What deploy/docs/cluster.md tells operators to give the gateway's user, for keys that begin with gw.
-const RIGHTS = [
-  ...['~gw:*', '&gw:*', '+@read', '+@write', '+@connection', '+@pubsub', '+@scripting', '-@dangerous'],
-  ...['+info', '+time', '+wait'],
-];
+const RIGHTS = (/~ici-gateway:.*/.exec(readDocument('deploy/docs/cluster.md'))?.[0] ?? '')
+  .replaceAll('ici-gateway:', 'gw:')
+  .split(' ');
 const LINKS: readonly RedisLink[] = ['claims', 'ledger', 'listings', 'hearing'];
 
 let server: RedisServer;

@@ -1,0 +1,141 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { codeBlocks, REFERENCE, ROOT, readDocument } from '../support/documents.ts';
+import { PROGRAM } from '../support/gateway-process.ts';
+
+/**
+ * Every shell snippet of the README and of the reference is run here as it stands there, or is listed with the reason
+ * why not. They run one after the other in one folder, beside two connectors and a gateway at the ports that they name;
+ * in a network of their own where the machine allows that, so that other programs may have these ports too.
+ */
+
+/** By the beginning of the snippet: what it prints. */
+const RUN: Readonly<Record<string, RegExp>> = {
+  // The gateway reads the token when it starts, so this is the first.
+  'openssl rand -hex 32': /^$/,
+  "curl -s -H 'soapuser: MILLER'": /"name":"(\w)".*\n.*"name":"\1".*\n.*"name":"\w"/,
+  'ici-gateway check --config deploy/examples/sticky-redis.yaml': /valid/,
+  'ici-gateway check --config deploy/examples/failover.yaml --print': /mode: failover/,
+  'ici-gateway check --config new.yaml --against': /timeouts\.park: 5s → 3s/,
+  'curl -s http://127.0.0.1:9090/readyz': /^Running\n+\{"bindings":\[/,
+  'ici-gateway admin drain ici a': /"draining"[\s\S]*"events"/,
+  'ici-gateway admin activate presence b': /"active": ?"b"/,
+  'curl -s -X POST -H "authorization:': /"enabled"/,
+  'ici-gateway simulate agents --url': /no agent|0 splits|p99/,
+  'ici-gateway hash-password operator': /^$/,
+  "curl -s 'http://127.0.0.1:50013/?wsdl'": /urn:SAPControl/,
+};
+
+/** By the beginning of the snippet: why it is not run here. */
+const NOT_RUN: Readonly<Record<string, string>> = {
+  'npm ci': 'replaces the packages that this test is running on',
+  'npm run dev': 'builds into dist, from which other tests start gateways at the same time',
+  'ici-gateway admin adopt-config':
+    'needs two gateways that differ; test/integration/config-drift.test.ts has them',
+  'sysctl -w': 'changes a setting of the kernel',
+};
+
+const CONFIG = `
+workers: 0
+admin: { tokenFile: admin.token }
+sapcontrol: {}
+affinity: { stateDir: state }
+pools:
+  - name: ici
+    mode: sticky
+    instances: [{ id: a, url: 'http://127.0.0.1:9001' }, { id: b, url: 'http://127.0.0.1:9002' }]
+    health: { path: /health }
+  - name: presence
+    match: { paths: [/presence] }
+    instances: [{ id: a, url: 'http://127.0.0.1:9001' }, { id: b, url: 'http://127.0.0.1:9002' }]
+    health: { path: /health }
+`;
+
+interface Snippet {
+  readonly page: string;
+  readonly text: string;
+}
+
+const SNIPPETS: readonly Snippet[] = ['README.md', ...REFERENCE].flatMap((page) =>
+  codeBlocks(readDocument(page), 'sh').map((text) => ({ page, text })),
+);
+const beginning = (table: Readonly<Record<string, unknown>>, { text }: Snippet): string | undefined =>
+  Object.keys(table).find((key) => text.startsWith(key));
+const EXECUTED = SNIPPETS.filter((snippet) => beginning(RUN, snippet) !== undefined);
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ici-snippets-'));
+  mkdirSync(join(folder, 'bin'));
+  const program = `#!/bin/sh\nexec ${PROGRAM.map((word) => `'${word}'`).join(' ')} "$@"\n`;
+  writeFileSync(join(folder, 'bin/ici-gateway'), program, { mode: 0o755 });
+  symlinkSync(join(ROOT, 'deploy'), join(folder, 'deploy'));
+  writeFileSync(join(folder, 'gateway.yaml'), CONFIG);
+  writeFileSync(join(folder, 'new.yaml'), `${CONFIG}timeouts: { park: 3s }\n`);
+  EXECUTED.forEach(({ text }, i) => {
+    writeFileSync(join(folder, `${i}.sh`), text);
+  });
+  writeFileSync(join(folder, 'run.sh'), script());
+  const inside = ['unshare', '--map-root-user', '--net'];
+  const [loopback, commands] = ['ip link set lo up', 'bash run.sh'];
+  const ownNetwork = spawnSync(inside[0] as string, [...inside.slice(1), 'sh', '-c', loopback]).status === 0;
+  const [command = '', ...args] = ownNetwork
+    ? [...inside, 'sh', '-c', `${loopback} && ${commands}`]
+    : ['sh', '-c', commands];
+  const { stdout, stderr, status } = spawnSync(command, args, {
+    cwd: folder,
+    env: { ...process.env, PATH: `${join(folder, 'bin')}:${process.env['PATH']}`, USER: 'tester' },
+    encoding: 'utf8',
+    timeout: 100_000,
+  });
+  if (status !== 0) throw new Error(`the snippets were not run to the end:\n${stdout}${stderr}`);
+}, 110_000);
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Runs each snippet in a shell of its own, and keeps what it wrote and how it ended. */
+function script(): string {
+  const run = (i: number): string =>
+    `bash -eu ${i}.sh > ${i}.out 2> ${i}.err <<< 'a long password' && echo 0 > ${i}.code || echo $? > ${i}.code`;
+  const isToken = ({ text }: Snippet): boolean => text.startsWith('openssl');
+  const waits = (url: string): string =>
+    `for i in {1..300}; do curl -sf ${url} > ready && break; sleep 0.1; done; test -s ready || { cat gateway.log; exit 1; }`;
+  return [
+    'set -u',
+    "trap 'kill $(jobs -p)' EXIT",
+    run(EXECUTED.findIndex(isToken)),
+    'ici-gateway simulate connector --name a --port 9001 > a.log &',
+    'ici-gateway simulate connector --name b --port 9002 > b.log &',
+    waits('http://127.0.0.1:9002/health'),
+    'ici-gateway start --config gateway.yaml > gateway.log 2>&1 &',
+    'rm ready',
+    waits('http://127.0.0.1:9090/readyz'),
+    "curl -s -H 'soapuser: JONES' http://127.0.0.1:8080/health",
+    ...EXECUTED.flatMap((snippet, i) => (isToken(snippet) ? [] : [run(i)])),
+    'exit 0',
+  ].join('\n');
+}
+
+test('every snippet is run, or there is a reason why not', () => {
+  const listed = SNIPPETS.filter((one) => (beginning(RUN, one) ?? beginning(NOT_RUN, one)) === undefined);
+  expect(listed).toEqual([]);
+  for (const key of [...Object.keys(RUN), ...Object.keys(NOT_RUN)])
+    expect(
+      SNIPPETS.some(({ text }) => text.startsWith(key)),
+      key,
+    ).toBe(true);
+});
+
+describe('as it stands there', () => {
+  test.each(EXECUTED.map((snippet, i) => ({ ...snippet, i })))('$page: $text', (snippet) => {
+    const read = (end: string): string => readFileSync(join(folder, `${snippet.i}.${end}`), 'utf8');
+    expect({ code: read('code').trim(), err: read('err') }).toEqual({ code: '0', err: '' });
+    expect(read('out')).toMatch(RUN[beginning(RUN, snippet) ?? ''] ?? /^$/);
+  });
+});
