@@ -9,6 +9,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { isAlive } from '../core/process-alive.ts';
 
 /** The title that every process of a gateway begins with; `ps` shows it. */
 export const TITLE = 'ici-gateway';
@@ -50,12 +51,7 @@ function contentOf(file: string): string | undefined {
 
 /** Whether a gateway runs under that number. Where the system has no /proc, any process counts. */
 export function isGateway(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    // The process is alive and belongs to another user.
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
-  }
+  if (!isAlive(pid)) return false;
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith(TITLE);
   } catch {

@@ -5,6 +5,7 @@ import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isAlive } from '../../src/core/process-alive.ts';
 import { MAIN } from '../../src/package.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
@@ -13,7 +14,6 @@ import type { GatedInstance } from '../support/gated-instance.ts';
 import { startGatedInstance } from '../support/gated-instance.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
-import { isAlive } from '../support/processes.ts';
 import { subscribeEnvelope } from '../support/soap.ts';
 
 let gateway: GatewayProcess;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { isAlive } from '../../src/core/process-alive.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 import { eventually } from '../support/eventually.ts';
@@ -14,7 +15,7 @@ import { PROGRAM, startGatewayProcess } from '../support/gateway-process.ts';
 import type { Outcome } from '../support/load.ts';
 import { post, users } from '../support/load.ts';
 import type { ProcessInfo } from '../support/processes.ts';
-import { childrenOf, isAlive } from '../support/processes.ts';
+import { childrenOf } from '../support/processes.ts';
 import { WireClient } from '../support/wire.ts';
 
 // A process that starts takes several times as long when everything else runs too.

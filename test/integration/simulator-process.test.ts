@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
+import { isAlive } from '../../src/core/process-alive.ts';
 import { MAIN } from '../../src/package.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
@@ -13,7 +14,6 @@ import type { ConnectorProcess } from '../../src/simulator/connector-process.ts'
 import { startConnectorProcess } from '../../src/simulator/connector-process.ts';
 import { writeMessage } from '../../src/simulator/wire.ts';
 import { eventually } from '../support/eventually.ts';
-import { isAlive } from '../support/processes.ts';
 
 const NAIVE = fileURLToPath(new URL('../fixtures/simulator/naive-gateway.mjs', import.meta.url));
 const DEMO = fileURLToPath(new URL('../../build/src/cli/demo.js', import.meta.url));

@@ -19,15 +19,6 @@ export function childrenOf(parent: number): ProcessInfo[] {
   return found;
 }
 
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** SIGSTOP; resolves when the process does nothing any more, so that what it holds can be counted. */
 export async function halt(pid: number): Promise<void> {
   process.kill(pid, 'SIGSTOP');

@@ -1,5 +1,6 @@
 import { linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isAlive } from '../../core/process-alive.ts';
 
 /** A directory that one process has to itself. */
 export interface OwnerLock {
@@ -101,15 +102,5 @@ function describe(pid: number): string {
     return fields[0] === 'Z' ? '' : `${pid} ${fields[19]}`;
   } catch {
     return isAlive(pid) ? `${pid}` : '';
-  }
-}
-
-/** For systems without /proc. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
