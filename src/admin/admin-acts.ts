@@ -1,4 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
+import { ActRefused } from '../core/act-refused.ts';
 import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { ControlAnswer, LifecycleControl, ShownState } from '../core/lifecycle.ts';
@@ -21,16 +22,7 @@ import { requireToken } from './authorization.ts';
 import { bindingListing } from './listing.ts';
 import { moveAgent } from './move-agent.ts';
 import type { Act } from './pool-acts.ts';
-import {
-  ActRefused,
-  activate,
-  adoptConfig,
-  failBack,
-  instanceOf,
-  release,
-  setAdmin,
-  setFailback,
-} from './pool-acts.ts';
+import { activate, adoptConfig, failBack, instanceOf, release, setAdmin, setFailback } from './pool-acts.ts';
 import type { PoolSource } from './pool-source.ts';
 import { configurationStatus, instanceStatus, iso } from './status.ts';
 

@@ -1,3 +1,4 @@
+import { ActRefused } from '../core/act-refused.ts';
 import type { Binding } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
@@ -6,7 +7,7 @@ import type { AgentMove } from '../core/view/agreed-view.ts';
 import { withMove, withoutMove } from '../core/view/policy-changes.ts';
 import { placementAt } from '../core/view/view.ts';
 import type { Act } from './pool-acts.ts';
-import { ActRefused, event, instanceOf, takesEffect } from './pool-acts.ts';
+import { event, instanceOf, takesEffect } from './pool-acts.ts';
 import type { PoolSource } from './pool-source.ts';
 
 /** One agent, under the name that the operator entered. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { ActRefused } from '../core/act-refused.ts';
 import type { AdminState, InstanceId, InstanceState } from '../core/instance.ts';
 import { describeChange, differencesOf } from '../core/view/agreed-config.ts';
 import type { PoolEvent } from '../core/view/agreed-view.ts';
@@ -17,17 +18,6 @@ import type { PoolOperations, PoolSource } from './pool-source.ts';
 export interface Act {
   readonly by: string;
   readonly why: string;
-}
-
-/** A requested change cannot be made; the message gives the reason and the remedy. */
-export class ActRefused extends Error {
-  override readonly name = 'ActRefused';
-  readonly statusCode: 400 | 404 | 409;
-
-  constructor(statusCode: 400 | 404 | 409, message: string) {
-    super(message);
-    this.statusCode = statusCode;
-  }
 }
 
 // How long an answer waits until all gateways act on the change. A crashed gateway delays that by a lease.

@@ -1,12 +1,12 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Fastify from 'fastify';
+import { ActRefused } from '../core/act-refused.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { readCall, writeFault, writeResponse } from './envelope.ts';
 import type { MethodName } from './message-types.ts';
 import type { Methods } from './methods.ts';
 import type { PasswordGate } from './password-gate.ts';
 import { SoapFault } from './soap-fault.ts';
-import { ActRefused } from './source.ts';
 import { wsdl } from './wsdl.ts';
 
 /**

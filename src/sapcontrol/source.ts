@@ -48,8 +48,3 @@ export interface SapIdentity {
   readonly instanceName: string;
   readonly hostname: string;
 }
-
-/** This gateway cannot carry out a request. The message gives the reason and the remedy. */
-export class ActRefused extends Error {
-  override readonly name = 'ActRefused';
-}

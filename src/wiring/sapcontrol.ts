@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { keepPendingConnections } from '../admin/idle-connections.ts';
 import type { Config, SapControlConfig } from '../config/schema.ts';
 import { readPasswordFile } from '../config/secrets.ts';
+import { ActRefused } from '../core/act-refused.ts';
 import type { GatewayStatus } from '../core/gateway-status.ts';
 import type {
   HostChannel,
@@ -18,7 +19,6 @@ import { Methods } from '../sapcontrol/methods.ts';
 import { PasswordGate } from '../sapcontrol/password-gate.ts';
 import { createSapControlServer } from '../sapcontrol/server.ts';
 import type { SapControlSource } from '../sapcontrol/source.ts';
-import { ActRefused } from '../sapcontrol/source.ts';
 import { listenAtPath } from '../sapcontrol/unix-socket.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -66,7 +66,10 @@ export function soleProcess({ startedAt, status, stop, logger }: SoleParts): Sap
       );
     },
     restart: async () => {
-      throw new ActRefused('this gateway is one process, which cannot replace itself; restart its service');
+      throw new ActRefused(
+        409,
+        'this gateway is one process, which cannot replace itself; restart its service',
+      );
     },
     signal: async (to, signal) => {
       process.kill(to, signal);
@@ -94,7 +97,7 @@ export function supervised({ init, channel, status, logger }: SupervisedParts): 
   const workers = new Map<string, LiveChild>(init.workers.map((worker) => [worker.id, worker]));
   const ask = async (what: HostRequest): Promise<void> => {
     const answer = await channel.ask(what);
-    if (!answer.ok) throw new ActRefused(answer.message);
+    if (!answer.ok) throw new ActRefused(409, answer.message);
   };
   return {
     parts: {

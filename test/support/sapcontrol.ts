@@ -1,6 +1,6 @@
+import { ActRefused } from '../../src/core/act-refused.ts';
 import type { GatewayStatus } from '../../src/core/gateway-status.ts';
 import type { SapControlSource, SapState } from '../../src/sapcontrol/source.ts';
-import { ActRefused } from '../../src/sapcontrol/source.ts';
 import { anInstanceStatus } from './instance-status.ts';
 
 export interface FakeSource extends SapControlSource {
@@ -61,7 +61,7 @@ export function fakeSource(): FakeSource {
   let workers = 2;
   let refuses = false;
   const act = async (what: string): Promise<void> => {
-    if (refuses) throw new ActRefused('one process cannot do that; restart its service');
+    if (refuses) throw new ActRefused(409, 'one process cannot do that; restart its service');
     acts.push(what);
   };
   return {

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
+import { ActRefused } from '../../../src/core/act-refused.ts';
 import type { HostAnswer, HostChannel, HostRequest, Init, LiveChild } from '../../../src/process/messages.ts';
-import { ActRefused } from '../../../src/sapcontrol/source.ts';
 import { supervised } from '../../../src/wiring/sapcontrol.ts';
 import { load, MINIMAL } from '../config/support.ts';
 
@@ -80,7 +80,7 @@ describe('a controller', () => {
 
   test('forwards the reason for a refused stop', async () => {
     const { parts } = controller(async () => ({ ok: false, message: 'it is stopping already' }));
-    await expect(parts.stop(0)).rejects.toThrow(new ActRefused('it is stopping already'));
+    await expect(parts.stop(0)).rejects.toThrow(new ActRefused(409, 'it is stopping already'));
   });
 
   test('does not wait for a restart, because that ends the controller too', async () => {
