@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { StoreBindings } from '../affinity/store-bindings.ts';
 import type { PoolConfig } from '../config/schema.ts';
+import { LEASE_SHARE } from '../core/view/lease.ts';
 import type { ServedPool } from '../process/ipc/embedded-store-server.ts';
 import { EmbeddedStoreServer } from '../process/ipc/embedded-store-server.ts';
 import type { ToWorker } from '../process/ipc/messages.ts';
@@ -33,8 +34,6 @@ const MEET_MS = 500;
 const LAST_ANSWERS_MS = 1_000;
 // As often as workers tell what they counted, and for the same reason: whoever counted it may be killed next.
 const TOTALS_EVERY_MS = 5_000;
-// The same share of the lease as a gateway's own, for the same reason: what is told of it takes time.
-const LEASE_SHARE = 0.95;
 
 /**
  * Puts together and starts what decides and is operated, in a process of its
@@ -59,6 +58,7 @@ export async function startController(
         workers.sendToOthers(asking, { kind: 'store', pool, news }),
       ),
     send: (to, body) => channel.send(to, body),
+    // The same share as a gateway's own lease, for the same reason: what workers are told takes time.
     leaseMs: config.coordination.lease * LEASE_SHARE,
     watchdogMs: config.lifecycle.watchdogTimeout,
     onMetrics: (worker, snapshot) => hostMetrics.heard(worker, snapshot),

@@ -7,7 +7,7 @@ export const NO_LEASE: Moment = Object.freeze({
 });
 
 // The registration at the store runs by another clock; no two crystals differ by so much.
-const LEASE_SHARE = 0.95;
+export const LEASE_SHARE = 0.95;
 
 /** The end of a lease of `leaseMs` that was asked for at `sent`: the store cannot have begun to count before. */
 export function leaseEndFrom({ mono, wall }: Moment, leaseMs: number): Moment {
