@@ -16,7 +16,7 @@ const MAY_USE = {
   telemetry: ['core'],
   config: ['core'],
   process: ['core', 'config', 'telemetry'],
-  simulator: [],
+  simulator: ['soap'],
   wiring: [
     ...['core', 'soap', 'identity', 'proxy', 'affinity', 'coordination', 'health', 'admin', 'sapcontrol'],
     ...['redis', 'telemetry', 'config', 'process'],

@@ -1,8 +1,8 @@
 import { XMLBuilder, XMLParser, XMLValidator } from 'fast-xml-parser';
+import { SOAP_NAMESPACES, writeEnvelope, writeFault as writeSoapFault } from '../soap/writer.ts';
 import { SoapFault } from './soap-fault.ts';
 
-const SOAP_NAMESPACE = 'http://schemas.xmlsoap.org/soap/envelope/';
-const SOAP_12_NAMESPACE = 'http://www.w3.org/2003/05/soap-envelope';
+const { '1.1': SOAP_NAMESPACE, '1.2': SOAP_12_NAMESPACE } = SOAP_NAMESPACES;
 export const SAPCONTROL_NAMESPACE = 'urn:SAPControl';
 
 /** The first element in a SOAP Body: the method and its arguments. */
@@ -59,18 +59,17 @@ const LONGEST_MESSAGE = 500;
 
 /** A Fault has HTTP status 500 (SOAP 1.1 §6.2), unless the problem is in HTTP itself. */
 export function writeFault({ code, message }: SoapFault): string {
-  return envelope({
-    'SOAP-ENV:Fault': {
-      faultcode: `SOAP-ENV:${code}`,
-      faultstring: printable(message.slice(0, LONGEST_MESSAGE)),
-    },
-  });
+  return writeSoapFault('1.1', { code, reason: message.slice(0, LONGEST_MESSAGE) });
 }
 
 export type Value = string | number | { readonly item: readonly Readonly<Record<string, string | number>>[] };
 
 export function writeResponse(method: string, values: Readonly<Record<string, Value>>): string {
-  return envelope({ [`SAPControl:${method}Response`]: printableAll(values) });
+  return writeEnvelope('1.1', builder.build({ [`SAPControl:${method}Response`]: printableAll(values) }), {
+    xsi: 'http://www.w3.org/2001/XMLSchema-instance',
+    xsd: 'http://www.w3.org/2001/XMLSchema',
+    SAPControl: SAPCONTROL_NAMESPACE,
+  });
 }
 
 const builder = new XMLBuilder({
@@ -84,18 +83,6 @@ const builder = new XMLBuilder({
 /** Builds XML from a tree in which `@` marks attributes and lists repeat their element. */
 export function writeXml(tree: Readonly<Record<string, unknown>>): string {
   return builder.build({ '?xml': { '@version': '1.0', '@encoding': 'UTF-8' }, ...tree });
-}
-
-function envelope(body: Readonly<Record<string, unknown>>): string {
-  return writeXml({
-    'SOAP-ENV:Envelope': {
-      '@xmlns:SOAP-ENV': SOAP_NAMESPACE,
-      '@xmlns:xsi': 'http://www.w3.org/2001/XMLSchema-instance',
-      '@xmlns:xsd': 'http://www.w3.org/2001/XMLSchema',
-      '@xmlns:SAPControl': SAPCONTROL_NAMESPACE,
-      'SOAP-ENV:Body': body,
-    },
-  });
 }
 
 function decoded(body: Uint8Array): string {

@@ -1,3 +1,5 @@
+import type { FaultCode } from '../soap/writer.ts';
+
 /**
  * An error that is answered with a SOAP Fault. The client sees the text, so it
  * contains no file name and no address.
@@ -11,6 +13,3 @@ export class SoapFault extends Error {
     this.code = code;
   }
 }
-
-/** SOAP 1.1 §4.4.1. */
-export type FaultCode = 'Client' | 'Server' | 'VersionMismatch' | 'MustUnderstand';

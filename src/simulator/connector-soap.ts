@@ -1,6 +1,7 @@
+import { mediaTypeOf, writeFault } from '../soap/writer.ts';
 import type { Session, Sessions } from './sessions.ts';
 import type { Message, Parameters } from './wire.ts';
-import { LOGGED_OFF, mediaTypeOf, UNKNOWN_SESSION, writeFault, writeMessage } from './wire.ts';
+import { LOGGED_OFF, UNKNOWN_SESSION, writeMessage, writeParameters } from './wire.ts';
 
 /** One SOAP request, as the connector parsed it. */
 export interface SoapCall {
@@ -104,13 +105,13 @@ export function fault(
   call: SoapCall,
   self: ConnectorIdentity,
   text: string,
-  side: 'client' | 'server' = 'client',
+  code: 'Client' | 'Server' = 'Client',
 ): SoapReply {
   const { version } = call.message;
   return {
     status: 500,
     contentType: mediaTypeOf(version),
-    body: writeFault(version, side, text, receipt(call, self)),
+    body: writeFault(version, { code, reason: text, detail: writeParameters(receipt(call, self)) }),
   };
 }
 

@@ -193,7 +193,7 @@ class Connector implements SimulatedConnector {
         const contentType = request.headers['content-type'] ?? 'application/octet-stream';
         return { status: 200, contentType, body };
       };
-      const refusal = (): Reply => fault(call, this, 'simulated fault', 'server');
+      const refusal = (): Reply => fault(call, this, 'simulated fault', 'Server');
       this.#act('soap', response, reply, refusal, this.#latencyMs);
     });
   }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { mediaTypeOf } from '../soap/writer.ts';
 import type { AgentRecord } from './agent-stats.ts';
 import type { Pauses } from './pauses.ts';
 import type { Random } from './random.ts';
@@ -11,7 +12,6 @@ import {
   DELIVERY_HEADER,
   INCARNATION_HEADER,
   LOGGED_OFF,
-  mediaTypeOf,
   NOT_READY,
   READY,
   readElement,

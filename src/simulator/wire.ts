@@ -1,3 +1,7 @@
+import type { SoapVersion } from '../soap/media-type.ts';
+import { SOAP_NAMESPACES, writeEnvelope } from '../soap/writer.ts';
+import { escapeXml } from '../soap/xml-text.ts';
+
 /**
  * The messages between the simulators. The wire format of ICI is not public:
  * the methods are those that SAP and connector vendors name in public texts, but
@@ -27,62 +31,23 @@ export const LOGGED_OFF = '1';
 export const READY = '2';
 export const NOT_READY = '3';
 
-export type SoapVersion = '1.1' | '1.2';
-
-const ENVELOPE: Readonly<Record<SoapVersion, string>> = {
-  '1.1': 'http://schemas.xmlsoap.org/soap/envelope/',
-  '1.2': 'http://www.w3.org/2003/05/soap-envelope',
-};
-
-/** SOAP 1.1 and 1.2 name the two sides differently (SOAP 1.2 part 1, section 5.4.6). */
-const FAULT_CODES: Readonly<Record<SoapVersion, Readonly<Record<FaultSide, string>>>> = {
-  '1.1': { client: 'Client', server: 'Server' },
-  '1.2': { client: 'Sender', server: 'Receiver' },
-};
-
-export type FaultSide = 'client' | 'server';
-
 /** Parameters in order; a list is written as `item` elements. */
 export type Parameters = readonly (readonly [name: string, value: string | readonly string[]])[];
 
-export function mediaTypeOf(version: SoapVersion): string {
-  return version === '1.2' ? 'application/soap+xml; charset=utf-8' : 'text/xml; charset=utf-8';
-}
-
 export function writeMessage(version: SoapVersion, method: string, parameters: Parameters): string {
-  const elements = parameters.map(([name, value]) => `<${name}>${writeValue(value)}</${name}>`).join('');
-  return envelope(version, `<m:${method} xmlns:m="${NAMESPACE}">${elements}</m:${method}>`);
-}
-
-export function writeFault(
-  version: SoapVersion,
-  side: FaultSide,
-  text: string,
-  detail: Parameters = [],
-): string {
-  const code = `SOAP-ENV:${FAULT_CODES[version][side]}`;
-  const details = detail.map(([name, value]) => `<${name}>${writeValue(value)}</${name}>`).join('');
-  return envelope(
+  return writeEnvelope(
     version,
-    version === '1.1'
-      ? `<SOAP-ENV:Fault><faultcode>${code}</faultcode><faultstring>${escapeText(text)}</faultstring><detail>${details}</detail></SOAP-ENV:Fault>`
-      : `<SOAP-ENV:Fault><SOAP-ENV:Code><SOAP-ENV:Value>${code}</SOAP-ENV:Value></SOAP-ENV:Code><SOAP-ENV:Reason><SOAP-ENV:Text xml:lang="en">${escapeText(text)}</SOAP-ENV:Text></SOAP-ENV:Reason><SOAP-ENV:Detail>${details}</SOAP-ENV:Detail></SOAP-ENV:Fault>`,
+    `<m:${method} xmlns:m="${NAMESPACE}">${writeParameters(parameters)}</m:${method}>`,
   );
 }
 
-function envelope(version: SoapVersion, body: string): string {
-  return `<?xml version="1.0" encoding="utf-8"?><SOAP-ENV:Envelope xmlns:SOAP-ENV="${ENVELOPE[version]}"><SOAP-ENV:Body>${body}</SOAP-ENV:Body></SOAP-ENV:Envelope>`;
+export function writeParameters(parameters: Parameters): string {
+  return parameters.map(([name, value]) => `<${name}>${writeValue(value)}</${name}>`).join('');
 }
 
 function writeValue(value: string | readonly string[]): string {
-  if (typeof value === 'string') return escapeText(value);
-  return value.map((item) => `<item>${escapeText(item)}</item>`).join('');
-}
-
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
-
-function escapeText(text: string): string {
-  return text.replace(/[&<>"]/g, (character) => ENTITIES[character] ?? character);
+  if (typeof value === 'string') return escapeXml(value);
+  return value.map((item) => `<item>${escapeXml(item)}</item>`).join('');
 }
 
 /**
@@ -126,7 +91,7 @@ const METHOD = /<(?:[^\s<>/:!?]+:)?Body(?:\s[^>]*)?>(?:\s|<!--[\s\S]*?-->)*<(?:[
 export function readMessage(text: string): Message {
   const method = METHOD.exec(text)?.[1] ?? '';
   return {
-    version: text.includes(ENVELOPE['1.2']) ? '1.2' : '1.1',
+    version: text.includes(SOAP_NAMESPACES['1.2']) ? '1.2' : '1.1',
     // SAP's texts write `iciUser.getAttributes` for the method getAttributes.
     method: method.slice(method.lastIndexOf('.') + 1),
     parameter: (name) => readElement(text, name),

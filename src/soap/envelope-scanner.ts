@@ -8,6 +8,7 @@ import type { Plan, ScanOptions } from './scan-plan.ts';
 import { compilePlan } from './scan-plan.ts';
 import type { ScanProblem, ScanResult } from './scan-result.ts';
 import { failed } from './scan-result.ts';
+import { SOAP_NAMESPACES } from './writer.ts';
 import {
   BANG,
   BROKEN,
@@ -40,8 +41,8 @@ const BODY = compileName('Body');
 const OPERATION_DEPTH = 3;
 
 const VERSIONS: ReadonlyMap<string, SoapVersion> = new Map<string, SoapVersion>([
-  ['http://schemas.xmlsoap.org/soap/envelope/', '1.1'],
-  ['http://www.w3.org/2003/05/soap-envelope', '1.2'],
+  [SOAP_NAMESPACES['1.1'], '1.1'],
+  [SOAP_NAMESPACES['1.2'], '1.2'],
 ]);
 
 /**

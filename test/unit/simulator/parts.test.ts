@@ -10,9 +10,10 @@ import {
   readCookie,
   readElement,
   readMessage,
-  writeFault,
   writeMessage,
 } from '../../../src/simulator/wire.ts';
+
+import { writeFault } from '../../../src/soap/writer.ts';
 
 describe('the simulated wire format', () => {
   test('preserves every parameter, whatever characters it has', () => {
@@ -28,11 +29,11 @@ describe('the simulated wire format', () => {
   test('distinguishes SOAP 1.2 from SOAP 1.1, also in Faults', () => {
     expect(readMessage(writeMessage('1.2', 'x', [])).version).toBe('1.2');
     expect(readMessage(writeMessage('1.1', 'x', [])).version).toBe('1.1');
-    expect(writeFault('1.1', 'client', 'unknown session')).toContain(
+    expect(writeFault('1.1', { code: 'Client', reason: 'unknown session' })).toContain(
       '<faultcode>SOAP-ENV:Client</faultcode>',
     );
-    expect(writeFault('1.2', 'client', 'unknown session')).toContain(
-      '<SOAP-ENV:Value>SOAP-ENV:Sender</SOAP-ENV:Value>',
+    expect(writeFault('1.2', { code: 'Client', reason: 'unknown session' })).toContain(
+      '<env:Value>env:Sender</env:Value>',
     );
   });
 
