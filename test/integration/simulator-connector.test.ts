@@ -77,7 +77,7 @@ describe('a simulated connector', () => {
     const fault = await send('/ici', { body: writeMessage('1.2', 'makeCall', [['user', 'U1']]) });
     expect(fault.status).toBe(500);
     expect(fault.headers['content-type']).toContain('application/soap+xml');
-    expect(fault.body).toContain('SOAP-ENV:Sender');
+    expect(fault.body).toContain('env:Sender');
     expect(fault.body).toContain('unknown session');
   });
 
