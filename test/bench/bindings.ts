@@ -15,6 +15,7 @@ import { RedisStore } from '../../src/affinity/redis/store.ts';
 import type { Name } from '../../src/core/identity.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
 import { openRedis } from '../../src/redis/connection.ts';
+import { Histogram } from '../../src/simulator/histogram.ts';
 import { eventually } from '../support/eventually.ts';
 import { setFence } from '../support/fence.ts';
 import { redisCommand } from '../support/redis-command.ts';
@@ -95,17 +96,16 @@ async function measure(
 }
 
 async function probe(title: string, run: (i: number) => Promise<unknown>, times = PROBES): Promise<void> {
-  const took: number[] = [];
+  const took = new Histogram();
   for (let i = 0; i < times; i += 1) {
     const begun = performance.now();
     await run(i);
-    took.push((performance.now() - begun) * 1_000);
+    took.record(performance.now() - begun);
     await new Promise((resolve) => {
       setImmediate(resolve);
     });
   }
-  took.sort((a, b) => a - b);
-  const at = (share: number): string => (took[Math.floor(times * share)] ?? 0).toFixed(0).padStart(6);
+  const at = (share: number): string => (took.quantile(share) * 1_000).toFixed(0).padStart(6);
   print(`${title} p50 ${at(0.5)} µs, p99 ${at(0.99)} µs`);
 }
 

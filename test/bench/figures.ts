@@ -7,11 +7,6 @@ export function median(values: readonly number[]): number {
   return ((sorted[half - 1] as number) + (sorted[half] as number)) / 2;
 }
 
-/** @param share such as 0.99 */
-export function quantile(sorted: ArrayLike<number>, share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-}
-
 /** The least-squares line through points: its slope, and its value at an x. */
 export function fitLine(points: readonly { readonly x: number; readonly y: number }[]): {
   readonly slope: number;

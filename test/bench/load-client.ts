@@ -4,7 +4,7 @@
  * of JSON, a `LoadResult`.
  */
 import { Agent, request } from 'node:http';
-import { quantile } from './figures.ts';
+import { Histogram } from '../../src/simulator/histogram.ts';
 import type { LoadPlan } from './load.ts';
 import { numbered, PATH, requestParts } from './load.ts';
 
@@ -13,7 +13,7 @@ const { headers, body } = requestParts(plan);
 const agent = new Agent({ keepAlive: plan.connections === 'kept', maxSockets: plan.concurrency });
 const begunAt = performance.now();
 const until = begunAt + plan.seconds * 1_000;
-const durations: number[] = [];
+const durations = new Histogram();
 let errors = 0;
 let sent = 0;
 
@@ -32,7 +32,7 @@ function once(): Promise<void> {
     request(`${plan.url}${PATH}`, { method: 'POST', agent, headers: fields }, (response) => {
       response.once('error', fail).resume();
       response.once('end', () => {
-        durations.push(performance.now() - startedAt);
+        durations.record(performance.now() - startedAt);
         if ((response.statusCode ?? 500) >= 400) errors += 1;
         resolve();
       });
@@ -48,12 +48,12 @@ async function loop(): Promise<void> {
 
 await Promise.all(Array.from({ length: plan.concurrency }, loop));
 const seconds = (performance.now() - begunAt) / 1_000;
-const sorted = Float64Array.from(durations).sort();
+const { count } = durations.summary();
 const result = {
-  requests: sorted.length,
+  requests: count,
   seconds,
-  p50Ms: quantile(sorted, 0.5),
-  p99Ms: quantile(sorted, 0.99),
+  p50Ms: durations.quantile(0.5),
+  p99Ms: durations.quantile(0.99),
   errors,
 };
 agent.destroy();

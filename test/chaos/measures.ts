@@ -1,4 +1,5 @@
 import type { AnsweredBy } from '../../src/simulator/split-detector.ts';
+import { histogramOf } from '../support/histogram-of.ts';
 
 /** A request that has ended, in whatever way. Times are on the clock of `performance.now()`. */
 export interface EndedRequest {
@@ -81,9 +82,9 @@ export function measure(
   const again = [...hurt].map((agent) => servedAgain(affected, agent, homes.get(agent), from));
   const back = again.filter((answer) => answer !== undefined);
   const hindered = back.filter(({ hasFailed, begunAt }) => hasFailed || begunAt <= left);
-  const times = affected
-    .flatMap(({ by, begunAt, endedAt }) => (by === undefined ? [] : [endedAt - begunAt]))
-    .sort((a, b) => a - b);
+  const times = histogramOf(
+    affected.flatMap(({ by, begunAt, endedAt }) => (by === undefined ? [] : [endedAt - begunAt])),
+  );
   return {
     requests: affected.length,
     failed: failed.length,
@@ -96,8 +97,8 @@ export function measure(
     recoveryMs:
       hindered.length === 0 ? undefined : Math.max(...hindered.map((processes) => processes.endedAt)) - from,
     lost: again.length - back.length,
-    slowestMs: times.at(-1) ?? 0,
-    p99Ms: times[Math.floor(times.length * 0.99)] ?? 0,
+    slowestMs: times.summary().maxMs,
+    p99Ms: times.quantile(0.99),
   };
 }
 

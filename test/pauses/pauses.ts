@@ -6,6 +6,7 @@
  */
 import { spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
+import { Histogram } from '../../src/simulator/histogram.ts';
 import { eventually } from '../support/eventually.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
@@ -38,7 +39,7 @@ interface Row {
   agents: number;
   splits: number;
   failed: number;
-  durations: number[];
+  readonly durations: Histogram;
 }
 
 async function main(): Promise<void> {
@@ -89,7 +90,7 @@ async function main(): Promise<void> {
           agents,
           splits,
           failed,
-          ...[0.5, 0.99, 1].map((q) => Math.round(quantile(durations, q))),
+          ...[0.5, 0.99, 1].map((q) => Math.round(durations.quantile(q))),
         ];
         const columns = cells.map((cell, i) => String(cell).padStart(i === 5 ? 10 : 6));
         print(
@@ -132,11 +133,11 @@ async function pauseOften(
     longestMs = Math.max(longestMs, pausedMs);
     for (const [balancer, result] of results) {
       for (const user of result.splits) explain(gateways, balancer, user);
-      const row = rows.get(balancer) ?? { agents: 0, splits: 0, failed: 0, durations: [] };
+      const row = rows.get(balancer) ?? { agents: 0, splits: 0, failed: 0, durations: new Histogram() };
       row.agents += result.agents;
       row.splits += result.splits.length;
       row.failed += result.failed.length;
-      row.durations.push(...result.durations);
+      for (const duration of result.durations) row.durations.record(duration);
       rows.set(balancer, row);
     }
     await allAreWell(gateways);
@@ -165,11 +166,6 @@ function explain(gateways: readonly GatewayProcess[], pool: string, user: string
     for (const line of lines)
       if (line.msg !== 'request' || line['user'] === user) print(`  gateway ${i}: ${JSON.stringify(line)}\n`);
   }
-}
-
-function quantile(values: readonly number[], q: number): number {
-  const sorted = [...values].sort((x, y) => x - y);
-  return sorted[Math.max(0, Math.ceil(sorted.length * q) - 1)] ?? Number.NaN;
 }
 
 function print(text: string): void {

@@ -1,4 +1,5 @@
 import { Pool } from 'undici';
+import { Histogram } from '../../src/simulator/histogram.ts';
 import { subscribeEnvelope } from '../support/soap.ts';
 
 /** By which simulated connectors tell requests apart: `AGENT.NUMBER`, whatever the gateway makes of it. */
@@ -34,7 +35,7 @@ export class Traffic {
   readonly #perTick: number;
   readonly #clients = new Map<string, Pool>();
   readonly #underWay = new Set<Promise<void>>();
-  readonly #latencies: number[] = [];
+  #latencies = new Histogram();
   /** When each request was begun, and when it had its answer. */
   readonly times = new Map<string, { readonly begunAt: number; endedAt: number }>();
   /** Answers of each gateway. */
@@ -92,13 +93,14 @@ export class Traffic {
 
   /** What has ended since it was taken last. */
   take(): Tally & { readonly p99Ms: number; readonly slowestMs: number } {
-    const sorted = this.#latencies.splice(0).sort((a, b) => a - b);
+    const latencies = this.#latencies;
+    this.#latencies = new Histogram();
     const tally = this.#tally;
     this.#tally = emptyTally();
     return {
       ...tally,
-      p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? 0,
-      slowestMs: sorted.at(-1) ?? 0,
+      p99Ms: latencies.quantile(0.99),
+      slowestMs: latencies.summary().maxMs,
     };
   }
 
@@ -162,7 +164,7 @@ export class Traffic {
       tell((error as NodeJS.ErrnoException).code ?? String(error));
     }
     time.endedAt = performance.now();
-    this.#latencies.push(time.endedAt - begunAt);
+    this.#latencies.record(time.endedAt - begunAt);
   }
 }
 
