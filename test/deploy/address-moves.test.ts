@@ -7,11 +7,11 @@ import { eventually } from '../support/eventually.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { post, users } from '../support/load.ts';
 
-// In a mount namespace of the gateway's own, so that no name of the machine changes.
+// In the gateway's own mount namespace, so that no name of the machine changes.
 const WITH_HOSTS = ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c'];
 const BIND = 'mount --bind "$0" /etc/hosts && exec "$@"';
 
-test('traffic and probes follow a name that the resolver of the system answers otherwise, through every worker', async () => {
+test('traffic and probes of every worker follow a name to a new address from the system resolver', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'ici-gateway-hosts-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const hosts = join(folder, 'hosts');
@@ -21,7 +21,7 @@ test('traffic and probes follow a name that the resolver of the system answers o
   const old = await startConnector({ name: 'old', host: '127.0.0.1' });
   onTestFinished(() => old.close());
   const { port } = new URL(old.url);
-  // Both live at the same time, as where a host is moved and the old one is not stopped.
+  // Both run at the same time, like after a move to a new host while the old one still runs.
   const next = await startConnector({ name: 'next', host: '127.0.0.2', port: Number(port) });
   onTestFinished(() => next.close());
   const gateway = await startGatewayProcess(
@@ -49,7 +49,7 @@ test('traffic and probes follow a name that the resolver of the system answers o
   expect(await answering()).toEqual(new Set(['old']));
 
   nameIs('127.0.0.2');
-  // Without a pause, so that no connection to the old host becomes idle.
+  // No pause, so that no connection to the old host becomes idle.
   await eventually(async () => expect(await answering()).toEqual(new Set(['next'])), { every: 0 });
   for (let round = 0; round < 10; round += 1) expect(await answering()).toEqual(new Set(['next']));
 });

@@ -13,12 +13,12 @@ import type { Outcome } from '../support/load.ts';
 import { post } from '../support/load.ts';
 import { freePort } from '../support/redis-server.ts';
 
-/** What docker-compose.yml starts, without containers: its gateways, connectors and balancer, by its own configurations. */
+/** The services of docker-compose.yml without containers: gateways, connectors and balancer with its configurations. */
 
 const read = (file: string): string =>
   readFileSync(new URL(`../../deploy/compose/${file}`, import.meta.url), 'utf8');
 
-/** Of an agent between two requests: some hundred requests a second in all. */
+/** The pause of an agent between two requests: some hundred requests a second in total. */
 const PAUSE_MS = 50;
 const USERS = Array.from({ length: 20 }, (_, i) => `COMPOSE${i}`);
 
@@ -29,14 +29,14 @@ let url: string;
 
 beforeAll(async () => {
   connectors = await Promise.all(['a', 'b', 'c'].map((name) => startConnector({ name })));
-  // The names that Docker would resolve, as addresses of what runs here.
+  // The names that Docker would resolve, replaced by local addresses.
   const configuration = read('gateway.yaml').replaceAll(
     /http:\/\/connector-([abc]):9000/g,
     (text, name) => connectors.find((connector) => connector.name === name)?.url ?? text,
   );
   const { listen: _listen, admin: _admin, ...config } = parse(configuration);
   const affinity = { redis: { url: inject('redisUrl') }, keyPrefix: 'test-compose' };
-  // Shorter, so that less is waited for at the start.
+  // Shorter, so that the start waits less.
   const coordination = { lease: '1s' };
   gateways = await Promise.all([1, 2].map(() => startGatewayProcess({ ...config, affinity, coordination })));
   const [front, statistics] = [await freePort(), await freePort()];
@@ -51,16 +51,16 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await balancer.close();
-  // Nobody is there any more whom a soft stop would spare.
+  // No client is left that a soft stop would protect.
   await Promise.all(gateways.map((gateway) => gateway.kill()));
   await Promise.all(gateways.map((gateway) => gateway.close()));
   await Promise.all(connectors.map((connector) => connector.close()));
 });
 
-test('a gateway is stopped under load, and no request fails or leaves its agent’s connector', async () => {
+test('a stop of a gateway under load fails no request and moves no agent', async () => {
   const outcomes: Outcome[] = [];
   let isOver = false;
-  // Each request by a connection of its own, as SAP CRM does.
+  // Each request uses a new connection, like SAP CRM.
   const agents = USERS.map(async (user) => {
     while (!isOver) {
       outcomes.push(await post(url, user));

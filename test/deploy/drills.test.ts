@@ -4,7 +4,7 @@ import { drillCycles, startPair } from '../drills/drills.ts';
 import type { Stage } from '../drills/stage.ts';
 import { setStage } from '../drills/stage.ts';
 
-// haproxy needs two checks, and may be kept from its turn, as a gateway may.
+// haproxy needs two checks, and both haproxy and a gateway may be delayed.
 const POLL_INTERVAL = '5s';
 
 let stage: Stage;
@@ -20,7 +20,7 @@ afterAll(async () => {
   await stage?.close();
 });
 
-test('clients that open new connections do not notice that one of two gateways behind a balancer is stopped and started', async () => {
+test('clients with new connections do not notice a stop and start of one of two gateways behind a balancer', async () => {
   const report = await drillCycles(pair, {
     times: 1,
     workers: 2,

@@ -9,13 +9,13 @@ import { parseAllDocuments } from 'yaml';
 import type { ToolEnd } from '../support/system-tools.ts';
 import { findTool, runProgramFile, runTool } from '../support/system-tools.ts';
 
-/** What is in `deploy/`, looked at by the programs that it is made for. None of them starts anything. */
+/** Checks the files in `deploy/` with their target programs. None of the checks starts a service. */
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const DEPLOY = join(ROOT, 'deploy');
 const OK: ToolEnd = { code: 0, text: '' };
 
-// Tools in Python and Ruby, side by side, take their time on a busy machine.
+// Several tools in Python and Ruby at once take long on a busy machine.
 vi.setConfig({ testTimeout: 180_000 });
 
 let scratch: string;
@@ -31,14 +31,14 @@ afterAll(() => {
 
 const read = (file: string): string => readFileSync(join(DEPLOY, file), 'utf8');
 
-/** A folder of its own for one test. */
+/** A separate directory for one test. */
 function folder(name: string): string {
   const path = join(scratch, name);
   mkdirSync(path);
   return path;
 }
 
-/** Replaces what is there, or fails: a check of a changed copy must change what it says it does. */
+/** Replaces text, or fails if it is missing: a test with a changed copy must really change it. */
 function replaced(text: string, from: string, to: string): string {
   if (!text.includes(from)) throw new Error(`"${from}" is not there any more: adapt this test`);
   return text.replaceAll(from, to);
@@ -64,13 +64,13 @@ describe.concurrent('systemd', () => {
     expect(await runTool('systemd-analyze', ['verify', '--man=no', ...units('units')])).toEqual(OK);
   });
 
-  test('would tell of a misspelt one', async () => {
+  test('would report a misspelt line', async () => {
     const misspelt = units('misspelt', (unit) => unit.replace('KillMode=', 'KilMode='));
     const { text } = await runTool('systemd-analyze', ['verify', '--man=no', ...misspelt]);
     expect(text).toContain("Unknown key 'KilMode'");
   });
 
-  test('finds the service hardly exposed', async () => {
+  test('gives the service a low exposure level', async () => {
     // Tenths; without hardening it is 96.
     const service = units('hardened').filter((unit) => unit.endsWith('.service'));
     const { code, text } = await runTool('systemd-analyze', [
@@ -88,7 +88,7 @@ describe.concurrent('haproxy', () => {
   test.each([
     'compose/haproxy.cfg',
     ...readdirSync(join(DEPLOY, 'haproxy')).map((file) => `haproxy/${file}`),
-  ])('takes %s without a warning', async (file) => {
+  ])('accepts %s without a warning', async (file) => {
     const { code, text } = await runTool('haproxy', ['-c', '-f', join(DEPLOY, file)]);
     expect(text.replace('Configuration file is valid', '').trim()).toBe('');
     expect(code).toBe(0);
@@ -96,7 +96,7 @@ describe.concurrent('haproxy', () => {
 });
 
 describe.concurrent('Prometheus', () => {
-  test('takes the rules', async () => {
+  test('accepts the rules', async () => {
     const { code, text } = await runTool('promtool', [
       'check',
       'rules',
@@ -114,7 +114,7 @@ describe.concurrent('Prometheus', () => {
 });
 
 describe.concurrent('containers', () => {
-  test('docker-compose takes docker-compose.yml', async () => {
+  test('docker-compose accepts docker-compose.yml', async () => {
     expect(await runTool('docker-compose', ['-f', join(ROOT, 'docker-compose.yml'), 'config', '-q'])).toEqual(
       OK,
     );
@@ -137,9 +137,9 @@ describe.concurrent('Kubernetes', () => {
   const manifests = (text: string): Manifest[] =>
     parseAllDocuments(text).map((document) => document.toJS() as Manifest);
 
-  /** Type-checks the documents as literals of the API's types, which admit no unknown field. */
+  /** Type-checks the documents as literals of the API's types, which allow no unknown field. */
   async function typeCheck(name: string, text: string): Promise<ToolEnd> {
-    // Below the root, so that the models are found.
+    // Below the root, so that the compiler finds the models.
     const path = join(ROOT, 'build', `${name}-${process.pid}.ts`);
     mkdirSync(join(ROOT, 'build'), { recursive: true });
     const lines = manifests(text).map(
@@ -163,15 +163,15 @@ describe.concurrent('Kubernetes', () => {
     expect(await typeCheck('manifest', read(FILE))).toEqual(OK);
   });
 
-  test('would tell of a misspelt field', async () => {
+  test('would report a misspelt field', async () => {
     const { code, text } = await typeCheck('misspelt', replaced(read(FILE), 'maxSurge:', 'maxSurg:'));
     expect(code).not.toBe(0);
     expect(text).toContain('maxSurg');
   });
 
-  test('finds every value as its schema says', async () => {
+  test('finds that every value matches its schema', async () => {
     for (const manifest of manifests(read(FILE))) {
-      // By its file: as a name, it is looked up in vain by Vite first.
+      // By its file, because Vite would not find it by name.
       const index = join(ROOT, 'node_modules/kubernetes-models', manifest.apiVersion, 'index.js');
       const models = await import(pathToFileURL(index).href);
       expect(() => new models[manifest.kind](manifest).validate(), manifest.kind).not.toThrow();
@@ -180,14 +180,14 @@ describe.concurrent('Kubernetes', () => {
 });
 
 describe.concurrent('standby', () => {
-  test('keepalived takes its configuration', async () => {
+  test('keepalived accepts its configuration', async () => {
     const path = join(folder('keepalived'), 'keepalived.conf');
     const card = Object.entries(networkInterfaces()).find(([, all]) =>
       all?.some(({ internal }) => !internal),
     );
     if (card === undefined)
       throw new Error('keepalived wants a network card beside loopback to check a file');
-    // Version 2.2.7 kills itself in a check as soon as scripts have a user other than root.
+    // Version 2.2.7 kills itself in a check if scripts run as a user other than root.
     const asRoot = replaced(
       read('keepalived/keepalived.conf'),
       'script_user nobody nogroup',
@@ -197,10 +197,10 @@ describe.concurrent('standby', () => {
     expect(await runTool('keepalived', ['-t', '-f', path])).toEqual(OK);
   });
 
-  test('the commands for Pacemaker make a cluster configuration that it takes', async () => {
+  test('the commands for Pacemaker create a valid cluster configuration', async () => {
     const path = folder('pacemaker');
     const cib = join(path, 'cib.xml');
-    // On a file instead of a cluster, where no agent can be asked what it is.
+    // On a file instead of a cluster, which has no agents to query.
     const pcs = findTool('pcs') ?? 'pcs-is-not-installed';
     writeFileSync(
       join(path, 'pcs'),
@@ -261,7 +261,7 @@ describe.concurrent('standby', () => {
     } finally {
       await new Promise((resolve) => gateway.close(resolve));
     }
-    expect(await act('monitor'), 'that nobody answers is none either').toBe(0);
+    expect(await act('monitor'), 'a gateway that does not answer is no failure of the agent either').toBe(0);
     expect(await act('stop')).toBe(0);
     expect(await act('monitor')).toBe(7);
     expect(readFileSync(told, 'utf8').trim().split('\n')).toEqual([
@@ -272,7 +272,7 @@ describe.concurrent('standby', () => {
 });
 
 describe.concurrent('the rest', () => {
-  test('BIND takes the zone', async () => {
+  test('BIND accepts the zone', async () => {
     const { code, text } = await runTool('named-checkzone', [
       'ici.example.com',
       join(DEPLOY, 'dns/db.ici.example.com'),

@@ -14,11 +14,11 @@ import { childrenOf } from '../support/processes.ts';
 import type { SmallDisk } from '../support/small-disk.ts';
 import { makeSmallDisk } from '../support/small-disk.ts';
 
-/** The embedded store on a real file system that is full, under load; `integration/full-disk.test.ts` has one process. */
+/** The embedded store under load on a real, full file system; `integration/full-disk.test.ts` uses one process. */
 
 const PATIENT = { within: 45_000 };
 const KNOWN = Array.from({ length: 10 }, (_, i) => `KNOWN${i}`);
-/** Told of on stderr by LMDB itself, and by a heap that it has damaged. */
+/** Messages on stderr from LMDB itself, or from a damaged heap. */
 const NATIVE = /Write error|malloc|free\(\)|corrupt/i;
 
 let disk: SmallDisk;
@@ -66,7 +66,7 @@ describe('a disk that is full', () => {
 
   beforeAll(async () => {
     disk = await smallDisk(1_024 * 1_024);
-    // So little that it is used up soon.
+    // So little space that it is used up soon.
     disk.fill(412 * 1_024);
     gateway = await startGatewayProcess(config(), {
       prefix: ['/bin/sh', '-c', `exec "$@" 2>>${join(scratch, 'stderr')}`, 'sh'],
@@ -83,7 +83,7 @@ describe('a disk that is full', () => {
   const told = (msg: string): number => gateway.log.filter((line) => line.msg === msg).length;
   const isAvailable = async (): Promise<string | undefined> =>
     /^gateway_affinity_available\{pool="ici"\} (\d)$/m.exec(await gateway.metrics())?.[1];
-  /** One request of each, a few at a time. */
+  /** One request of each agent, a few at a time. */
   const postAll = async (users: readonly string[]): Promise<Outcome[]> => {
     const outcomes: Outcome[] = [];
     for (let at = 0; at < users.length; at += 30) {
@@ -104,9 +104,9 @@ describe('a disk that is full', () => {
     }
   };
 
-  test('is a store that is away: every agent is served, and it is said once', async () => {
+  test('counts as a store that is away: every agent is served, and the log says it once', async () => {
     disk.fill();
-    // New agents one after the other, until there is no room for them and for some time after.
+    // New agents one after the other, until the disk is full and for some time after that.
     let sent = 0;
     const until = async (): Promise<boolean> => (await isAvailable()) === '0' && sent > 60;
     while (!(await until())) {
@@ -123,7 +123,7 @@ describe('a disk that is full', () => {
     expect(errors()).not.toMatch(NATIVE);
   });
 
-  test('refuses the acts of operators and says why', async () => {
+  test('refuses changes of operators with the reason', async () => {
     const { status, body } = await ask(gateway.adminUrl, 'POST', '/pools/ici/instances/a/disable', {
       by: 'a test',
       why: 'the disk is full',
@@ -134,7 +134,7 @@ describe('a disk that is full', () => {
     });
   });
 
-  test('serves everybody also when the process that keeps the store is killed', async () => {
+  test('serves all agents even if the process that holds the store is killed', async () => {
     const controller = childrenOf(gateway.pid).find(({ title }) => title.includes('controller'));
     process.kill(controller?.pid ?? 0, 'SIGKILL');
     const spread = [...placed.keys()].slice(0, 60);
@@ -148,7 +148,7 @@ describe('a disk that is full', () => {
     expect(errors()).not.toMatch(NATIVE);
   });
 
-  test('has room again: what was placed meanwhile is written down and stays', async () => {
+  test('has free space again: placements made meanwhile are written back and stay', async () => {
     disk.makeRoom();
     await eventually(async () => expect(await isAvailable()).toBe('1'), PATIENT);
     expect((await gateway.status()).pools[0]?.affinity.available).toBe(true);
@@ -160,7 +160,7 @@ describe('a disk that is full', () => {
   });
 });
 
-test('a gateway does not start on a disk that is full, and says where it is and what helps', async () => {
+test('a gateway does not start on a full disk, and names the directory and the remedy', async () => {
   disk = await smallDisk(256 * 1_024);
   disk.fill();
   const file = join(scratch, 'stderr-start');

@@ -9,14 +9,14 @@ import { PROGRAM, startGatewayProcess } from '../support/gateway-process.ts';
 import { post } from '../support/load.ts';
 import { inTcpTable, tcpConnections } from '../support/tcp-table.ts';
 
-/** The link between a gateway and an instance breaks with a request on it, and heals after its agent was moved. */
+/** The link between a gateway and an instance breaks during a request, and works again after the agent was moved. */
 
 const opened: { close(): Promise<unknown> }[] = [];
 afterEach(async () => {
   for (const one of opened.splice(0).reverse()) await one.close();
 });
 
-/** How many bytes the kernel of a host still has to bring to another one. The end of a connection counts as one. */
+/** The number of bytes that the kernel of a host still has to deliver to another one. The end of a connection counts as one. */
 function heldFor({ address }: Host, { prefix }: Host): number {
   const [program = '', ...args] = [...prefix, 'cat', '/proc/net/tcp'];
   return tcpConnections(execFileSync(program, args, { encoding: 'latin1' }))
@@ -24,7 +24,7 @@ function heldFor({ address }: Host, { prefix }: Host): number {
     .reduce((sum, { sendQueue }) => sum + sendQueue, 0);
 }
 
-test('a request that was given up is never delivered once the link heals', async () => {
+test('a request that was given up is never delivered after the link works again', async () => {
   const problem = namespacesProblem();
   if (problem !== undefined) throw new Error(`network namespaces: ${problem}`);
   const network = await namespaceNetwork();
@@ -65,10 +65,10 @@ test('a request that was given up is never delivered once the link heals', async
   const given = await post(gateway.url, 'AGENT');
   expect(given).toMatchObject({ status: 502, code: 'GW_OUTCOME_UNKNOWN' });
   await eventually(async () => expect((await post(gateway.url, 'AGENT')).status).toBe(200));
-  // What the kernel still held it would deliver after the link has healed, however late.
+  // The kernel would deliver any data that it still holds once the link works again, however late.
   await eventually(() => expect(heldFor(home.host, here)).toBe(0));
   await network.heal(here, home.host);
-  // The link carries probes again, and nothing else has come.
+  // The link carries probes again, and nothing else has arrived.
   const { name: id } = home.connector;
   await eventually(async () => {
     const [pool] = (await gateway.status()).pools;

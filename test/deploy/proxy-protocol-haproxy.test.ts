@@ -15,7 +15,7 @@ import { freePort } from '../support/redis-server.ts';
 import type { TestGateway } from '../support/test-gateway.ts';
 import { ENVELOPE, poolOf, soapPost, WireUpstream } from '../support/wire.ts';
 
-/** The PROXY protocol as haproxy, which it comes from, speaks it. */
+/** The PROXY protocol as spoken by haproxy, where it comes from. */
 
 const REQUEST = soapPost('/', ENVELOPE);
 const SENDERS: readonly (readonly [way: string, isSecure: boolean])[] = [
@@ -68,7 +68,7 @@ afterAll(async () => {
 });
 
 test.each(SENDERS.map(([way, isSecure], index) => ({ way, over: isSecure ? 'TLS' : 'TCP', index })))(
-  'with $way over $over, a client is known by his own address',
+  'with $way over $over, the gateway sees the client’s own address',
   async ({ over, index }) => {
     for (const from of ['127.0.0.3', '127.0.0.4']) {
       const through = await openFrom(from, ports[index] as number);
@@ -82,7 +82,7 @@ test.each(SENDERS.map(([way, isSecure], index) => ({ way, over: isSecure ? 'TLS'
   },
 );
 
-test('its own checks are no clients, and leave nothing behind in the log', async () => {
+test('health checks of haproxy do not count as clients and leave no log lines', async () => {
   for (const gateway of [plain, secure]) {
     await eventually(async () => expect((await proxyOutcomes(gateway))['unnamed']).toBeGreaterThan(5));
     await eventually(() =>

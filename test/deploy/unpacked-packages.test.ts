@@ -7,7 +7,7 @@ import { UNPACKED_PROGRAMS, unpack } from '../support/unpacked-packages.ts';
 
 const TRIAL = join(dirname(dirname(UNPACKED_PROGRAMS[0] as string)), 'trial');
 
-/** What an installation would change: the packages, and what the system starts, now and at boot. */
+/** The state that an installation would change: the packages, and the services that run now and at boot. */
 function machine(): unknown {
   const folders = [
     '/etc',
@@ -26,12 +26,12 @@ function machine(): unknown {
 }
 
 // keepalived has a service, which its installation would start and enable.
-test('a program is fetched with its libraries, and nothing of the machine changes', async () => {
+test('downloads a program with its libraries without changing the machine', async () => {
   const before = machine();
   try {
     expect(unpack('trial', ['keepalived'])).toBeUndefined();
     expect(machine()).toEqual(before);
-    // Where it is installed, nothing has to be fetched.
+    // If it is installed, no download is needed.
     const program = findTool('keepalived') ?? '';
     const fetched = existsSync(join(TRIAL, 'bin/keepalived')) ? join(TRIAL, 'bin/keepalived') : program;
     expect((await runProgramFile(fetched, ['--version'])).text).toContain('Keepalived v');
@@ -40,7 +40,7 @@ test('a program is fetched with its libraries, and nothing of the machine change
   }
 });
 
-test('what cannot be fetched is told, and leaves nothing', () => {
+test('reports a failed download and leaves nothing behind', () => {
   expect(unpack('trial', ['no-such-package-as-this'])).toContain('Unable to locate package');
   expect(existsSync(TRIAL)).toBe(false);
   expect(existsSync(`${TRIAL}.new`)).toBe(false);

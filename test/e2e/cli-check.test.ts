@@ -64,7 +64,7 @@ affinity: { redis: { url: 'redis://:hunter2@10.0.0.9' } }
 afterAll(() => rmSync(directory, { recursive: true }));
 
 describe('ici-gateway check', () => {
-  test('says in short what a valid file amounts to, and ends with 0', async () => {
+  test('summarizes a valid file, and ends with 0', async () => {
     const { code, out, err } = await run(['check', '--config', good]);
     expect({ code, out }).toEqual({
       code: 0,
@@ -77,7 +77,7 @@ configuration is valid, 1 warning
     expect(err).toMatch(/^warning: .*good\.yaml:6:15 pools\[0\]\.balancer: has no effect in a failover pool/);
   });
 
-  test('tells every problem of an invalid file on standard error, and ends with 1', async () => {
+  test('reports every problem of an invalid file on standard error, and ends with 1', async () => {
     const { code, out, err } = await run(['check', '-c', bad]);
     expect({ code, out }).toEqual({ code: 1, out: '' });
     expect(err.replaceAll(`${directory}/`, '').split('\n')).toEqual([
@@ -93,7 +93,7 @@ configuration is valid, 1 warning
     expect(code).toBe(0);
   });
 
-  test('prints the effective configuration, which checks again, without secrets', async () => {
+  test('prints the effective configuration without secrets, and the output passes the check', async () => {
     const { code, out } = await run(['check', '--config', good, '--print', '--listen', '0.0.0.0:80'], {
       ICI_GATEWAY_TIMEOUTS__PARK: '3s',
     });
@@ -114,7 +114,7 @@ configuration is valid, 1 warning
     expect(JSON.parse(out)).toMatchObject({ title: 'ici-gateway', required: ['pools'] });
   });
 
-  test('says what the least is when nothing is given', async () => {
+  test('names the minimum configuration when nothing is given', async () => {
     const { code, err } = await run(['check']);
     expect(code).toBe(1);
     expect(err).toContain('give --config FILE, or --instance ID=URL for each instance');
@@ -160,11 +160,11 @@ describe('the command line', () => {
 });
 
 describe('ici-gateway start', () => {
-  test('leaves no half-written pid file where there is no room for it, and says which', async () => {
+  test('leaves no half-written pid file on a full disk, and names the file', async () => {
     const folder = join(directory, 'run');
     mkdirSync(folder);
     const pidFile = join(folder, 'gateway.pid');
-    // Files of no byte: the first that is written fails as on a full disk.
+    // A file size limit of 0 bytes: the first write fails as on a full disk.
     const limited = 'ulimit -f 0; exec "$@"';
     const start = [process.execPath, MAIN, 'start', '--config', good, '--pid-file', pidFile];
     const { code, err } = await runProgram('/bin/sh', ['-c', limited, 'sh', ...start]);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Certificate } from '../support/behind-balancer.ts';
 import { makeCertificate } from '../support/behind-balancer.ts';
 
-/** Errors that nothing catches: those of one connection end that connection, all others the process. */
+/** Uncaught errors: those of one connection end that connection, all others end the process. */
 
 const SERVER = fileURLToPath(new URL('../fixtures/process/faulty-server.mjs', import.meta.url));
 
@@ -21,7 +21,7 @@ function run(...place: string[]): { status: number | null; lines: Record<string,
   return { status, lines: lines.map((line) => JSON.parse(line)), words: stderr };
 }
 
-test('an error that was thrown in an event of a connection ends that connection alone', () => {
+test('an error that is thrown in an event of a connection ends only that connection', () => {
   const { status, lines, words } = run();
   expect(words).toBe('');
   expect(lines.map(({ msg }) => msg)).toEqual(Array.from({ length: 20 }, () => 'tied'));

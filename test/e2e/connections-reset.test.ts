@@ -13,7 +13,7 @@ import { eventually } from '../support/eventually.ts';
 import type { LogLine } from '../support/test-gateway.ts';
 import { ENVELOPE, OK, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
 
-/** A client that resets its connection, at whatever stage, disturbs no other client. */
+/** A client that resets its connection at any stage disturbs no other client. */
 
 const GATEWAYS = fileURLToPath(new URL('../fixtures/process/gateways.mjs', import.meta.url));
 const PROXY = 'PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\n';
@@ -30,7 +30,7 @@ const log: LogLine[] = [];
 let certificate: Certificate;
 let upstream: WireUpstream;
 let child: Child;
-/** A connection that stays open, to see that the process goes on. */
+/** A connection that stays open, to verify that the process keeps running. */
 let pulse: WireClient | undefined;
 let pulses = 0;
 
@@ -85,7 +85,7 @@ const started = (name: string): Started =>
   log.find((line) => line.msg === 'started' && line['name'] === name) as unknown as Started;
 const portOf = (url: string): number => Number(new URL(url).port);
 
-/** How to get a connection to each listener, up to where HTTP begins, and what resets it. */
+/** Opens a connection to each listener up to the start of HTTP, and resets it. */
 interface Reached {
   readonly client: WireClient;
   reset(): void;
@@ -107,7 +107,7 @@ async function secure(port: number, begin = ''): Promise<Reached> {
   return { client: new WireClient(socket), reset };
 }
 
-// Such a socket knows no reset, but the other end is told of one when it is closed with bytes that were not read.
+// A Unix socket has no reset, but the other end sees one when it is closed with unread bytes.
 async function unix(): Promise<Reached> {
   const client = await new Promise<WireClient>((resolve, reject) => {
     const socket = connect(unixSocket, () => resolve(new WireClient(socket)));
@@ -129,14 +129,14 @@ const LISTENERS: Readonly<Record<string, () => Promise<Reached>>> = {
 const POST = soapPost('/held', ENVELOPE);
 const HEADER = POST.slice(0, POST.indexOf('\r\n\r\n') + 4);
 
-/** What has been sent when the reset comes. */
+/** The data sent before the reset. */
 const STAGES: readonly (readonly [stage: string, sent: string])[] = [
   ['nothing was sent', ''],
   ['half a header was sent', 'POST / HTTP/1.1\r\nHo'],
   ['a header was sent', HEADER],
   ['half a body was sent', POST.slice(0, -20)],
   [
-    'a body is awaited that the client has yet to be told to send',
+    'a body is awaited that the client has not been told to send yet',
     `${HEADER.slice(0, -2)}Expect: 100-continue\r\n\r\n`,
   ],
   ['an expectation was refused', 'GET / HTTP/1.1\r\nHost: a\r\nExpect: more\r\n\r\n'],
@@ -148,7 +148,7 @@ const STAGES: readonly (readonly [stage: string, sent: string])[] = [
   ['a tunnel was asked for, and bytes followed', `CONNECT a.test:443 HTTP/1.1\r\n\r\n${'x'.repeat(200)}`],
   ['a tunnel was asked for behind a request', `${POST}CONNECT a.test:443 HTTP/1.1\r\n\r\n`],
   [
-    'an upgrade was asked for',
+    'an upgrade was requested',
     'GET /held HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nxx',
   ],
   ['HTTP/2 was spoken', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
@@ -168,9 +168,9 @@ const EARLY: readonly (readonly [stage: string, gateway: string, sent: string])[
   ['in the TLS handshake, behind the PROXY header', 'proxyTls', PROXY + HELLO],
 ];
 
-/** When this is answered, all has been read that was sent before. */
+/** The answer to this shows that all data sent before has been read. */
 async function roundTrip(): Promise<void> {
-  // The first may be read together with the accepting of what was sent before.
+  // The first answer may come in the same turn as the accept of the earlier connection.
   for (let i = 0; i < 2; i++) {
     pulse?.send('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n');
     pulses += 1;
@@ -187,8 +187,8 @@ function expectUndisturbed(stage: string): void {
 type Stage = readonly [name: string, sent: string, reach: () => Promise<Reached>];
 
 /**
- * Resets a connection in each stage while another client's request is under way: when the gateway has read what was
- * sent, and as soon as it is sent.
+ * Resets a connection in each stage while another client's request is pending: after the gateway has read the
+ * data, and right after the data is sent.
  */
 async function resetAll(stages: readonly Stage[]): Promise<void> {
   const held: (() => void)[] = [];
@@ -225,17 +225,17 @@ async function resetAll(stages: readonly Stage[]): Promise<void> {
 }
 
 test.each(Object.entries(LISTENERS))(
-  'a connection to %s that is reset ends nothing but itself',
+  'a reset of a connection to %s ends only that connection',
   (_, reachability) => resetAll(STAGES.map(([stage, sent]): Stage => [stage, sent, reachability])),
 );
 
-test('a connection that is reset before HTTP begins ends nothing but itself', () =>
+test('a reset before HTTP begins ends only that connection', () =>
   resetAll(
     EARLY.map(([stage, gateway, sent]): Stage => [stage, sent, () => raw(portOf(started(gateway).url))]),
   ));
 
 test.each(['data', 'admin', 'sapcontrol'])(
-  'an error that nothing caught while a connection to %s was read ends that connection alone, and is told',
+  'an uncaught error while a connection to %s is read ends only that connection and is logged',
   async (name) => {
     const faults = async (): Promise<number> => {
       const text = await (await fetch(`${started('plain').adminUrl}/metrics`)).text();

@@ -16,7 +16,7 @@ afterAll(async () => {
   await stage?.close();
 });
 
-/** So few requests that a machine with other work on it keeps up with them. */
+/** A request rate that a busy machine can handle. */
 const options = (times: number): DrillOptions => ({
   times,
   workers: 2,
@@ -30,14 +30,14 @@ function expectNothingLost(report: DrillReport): void {
   expect(report.requests).toBeGreaterThan(0);
 }
 
-describe('clients that connect anew for each request', () => {
+describe('clients that open a new connection for each request', () => {
   test('do not notice a rolling restart', async () => {
     const report = await drillRestarts(gateway, options(1));
     expectNothingLost(report);
     expect(report.cut).toBe(0);
   });
 
-  test('do not notice a reload, nor that it adds an instance', async () => {
+  test('do not notice a reload that adds an instance', async () => {
     const report = await drillReloads(gateway, options(1));
     expectNothingLost(report);
     expect(report.cut).toBe(0);
@@ -49,7 +49,7 @@ describe('clients that connect anew for each request', () => {
     expect(report.cut).toBe(0);
   });
 
-  test('lose nothing but what a killed worker held', async () => {
+  test('lose only the requests of a killed worker', async () => {
     expectNothingLost(await drillKills(gateway, options(3)));
   });
 });

@@ -24,7 +24,7 @@ beforeAll(async () => {
         name: 'ici',
         mode: 'failover',
         health: { path: '/health', interval: '300ms', fastInterval: '100ms' },
-        // Not in the order in which they are listed.
+        // Not in the listed order.
         instances: connectors.map(({ name, url }, i) => ({ id: name, url, priority: [2, 1, 3][i] })),
       },
     ],
@@ -56,19 +56,19 @@ const everywhere = (id: string, health: string): Promise<void> =>
     for (const gateway of gateways) expect(await healthOf(gateway, id)).toBe(health);
   });
 
-// In this order: each goes on with what the one before has left.
+// The order matters: each test continues with the state of the previous one.
 describe('a failover pool', () => {
-  test('sends everyone, through every gateway, to the one with the lowest priority number', async () => {
+  test('sends all agents, through every gateway, to the instance with the lowest priority number', async () => {
     expect(await answering()).toEqual(new Set(['b']));
   });
 
-  test('does not look into bodies, and serves requests that name nobody', async () => {
+  test('does not parse bodies, and serves requests that name no agent', async () => {
     const [gateway] = gateways as [GatewayProcess];
     const response = await fetch(`${gateway.url}/health`);
     expect(((await response.json()) as { name: string }).name).toBe('b');
   });
 
-  test('goes to the next in line when the active instance dies, and stays there when it comes back', async () => {
+  test('fails over to the next instance when the active one crashes, and stays there when it returns', async () => {
     const [, b] = connectors;
     expect(await answering()).toEqual(new Set(['b']));
     await b.kill();
@@ -79,12 +79,12 @@ describe('a failover pool', () => {
     expect(await answering()).toEqual(new Set(['a']));
   });
 
-  test('is the same for a gateway that starts after the failover', async () => {
+  test('has the same active instance at a gateway that starts after the failover', async () => {
     gateways.push(await startGatewayProcess(config));
     expect(await answering()).toEqual(new Set(['a']));
   });
 
-  test('goes down the line as long as there is anyone', async () => {
+  test('fails over as long as any instance is left', async () => {
     const [a, b] = connectors;
     await Promise.all([a.kill(), b.kill()]);
     expect(await answering()).toEqual(new Set(['c']));

@@ -15,7 +15,7 @@ import { startRedis } from '../support/redis-server.ts';
 const AGENTS = 20;
 const ROUNDS = 10;
 
-// What the gateway runs by itself, once a second or after a start; all others are run for a request.
+// The scripts that the gateway runs on its own, once a second or after a start; it runs all others for a request.
 const { gwCounts, gwList, ...FOR_REQUESTS } = SCRIPTS;
 const nameOf = new Map(Object.entries(SCRIPTS).map(([name, lua]) => [sha1(lua), name]));
 
@@ -51,17 +51,17 @@ afterEach(async () => {
   await redis.stop();
 });
 
-test('the requests of known agents cost no round trip to the store', async () => {
+test('requests of known agents need no round trip to the store', async () => {
   const [one, two] = gateways as [GatewayProcess, GatewayProcess];
   const agents = users(AGENTS, 'KNOWN');
-  // Bound through one gateway; the other one hears of it.
+  // Bound through one gateway; the other one gets the news.
   await Promise.all(agents.map((agent) => post(one.url, agent)));
   await eventually(async () => {
     const { pools } = await two.status();
     expect(pools[0]?.affinity.cachedBindings).toBe(AGENTS);
   });
 
-  // What clients asked Redis for, in order; our own INFOs mark beginning and end.
+  // The commands of all Redis clients, in order; our own INFOs mark beginning and end.
   const asked: string[] = [];
   const monitor = await monitorRedis(redis.port, ({ source, name, first = '' }) => {
     if (source !== 'lua') asked.push(name === 'evalsha' ? (nameOf.get(first) ?? name) : name);
@@ -79,10 +79,10 @@ test('the requests of known agents cost no round trip to the store', async () =>
 
     const meanwhile = asked.slice(asked.indexOf('info') + 1, asked.lastIndexOf('info'));
     expect(meanwhile.filter((command) => Object.hasOwn(FOR_REQUESTS, command))).toEqual([]);
-    // Redis's own count knows of no script that was not seen here.
+    // Redis itself counted no further script calls.
     expect(after - before).toBe(meanwhile.filter(isScript).length);
 
-    // Else the watch would prove nothing.
+    // Otherwise the monitor would prove nothing.
     await post(one.url, 'NOBODY KNOWS');
     await eventually(() => expect(asked).toContain('gwClaim'));
   } finally {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 const LOGGER = new URL('../../build/src/telemetry/logger.js', import.meta.url).href;
 
-/** What a process logs that runs the script with an open `log`. */
+/** The output of a process that runs the script with an open `log`. */
 function loggedBy(script: string): string[] {
   const opened = `
     const { openProcessLog } = await import(${JSON.stringify(LOGGER)});
@@ -17,18 +17,18 @@ function loggedBy(script: string): string[] {
 }
 
 describe('a log', () => {
-  // The second of these is about a block, so that what follows it is in another one.
-  test.each([10, 4_000])('that is closed during a write keeps what waits for it (%d bytes)', (bytes) => {
+  // The second size is about one block, so that the next line is in another block.
+  test.each([10, 4_000])('that is closed during a write keeps the pending lines (%d bytes)', (bytes) => {
     const logged = loggedBy(`
       log.logger.flush();
       log.logger.info('x'.repeat(${bytes}));
       log.logger.info('last');
-      if (!(await log.close())) throw new Error('nobody reads');
+      if (!(await log.close())) throw new Error('the output has no reader');
     `);
     expect(logged).toEqual(['x'.repeat(bytes), 'last']);
   });
 
-  test('tells of a crash, also in a process that stood still before it', () => {
+  test('records a crash, even after a pause of the process', () => {
     const logged = loggedBy(`
       log.logger.info('before');
       const until = performance.now() + 800;

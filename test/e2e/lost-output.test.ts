@@ -13,10 +13,10 @@ import { post, users } from '../support/load.ts';
 import { untilGone } from '../support/processes.ts';
 import { freePort } from '../support/redis-server.ts';
 
-/** Terminals are closed, `head` has enough, and disks fill up: none of it is to end a gateway, or to keep it from ending. */
+/** A closed terminal, a `head` that exits or a full disk must not end a gateway, nor keep it from ending. */
 
 const FULL_DISK = '/dev/full';
-// On a busy machine; a gateway that hangs never ends.
+// Enough for a busy machine; a gateway that hangs never ends.
 const SLOW = { within: 45_000 };
 
 const FAULT = 'process.on("SIGWINCH", () => { throw new Error("a fault of this test"); })';
@@ -48,10 +48,10 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** A number is a descriptor. */
+/** A number means a descriptor. */
 type Stream = 'pipe' | typeof FULL_DISK | number;
 
-/** A pipe that is full and that nobody reads. Returns its two ends: until both are closed, it is not broken either. */
+/** A full pipe without a reader. Returns both ends: the pipe is not broken until both are closed. */
 function fullPipe(): [reading: number, writing: number] {
   const path = join(directory, 'full');
   execFileSync('mkfifo', [path]);
@@ -111,7 +111,7 @@ const logged = (msg: string): Record<string, unknown> | undefined =>
 
 const running = (): Promise<void> => eventually(() => expect(logged('running')).toBeDefined(), SLOW);
 
-/** Its URL, once it runs: it says the one on standard error and logs the other, and they come in any order. */
+/** The URL of a running gateway, from standard error or the log, whichever comes first. */
 async function runningAt(): Promise<string> {
   await running();
   return eventually(() => {
@@ -127,25 +127,28 @@ describe('a gateway', () => {
     ['standard error is', false, true, 0],
     ['both are', true, true, 0],
     ['both are', true, true, 1],
-  ])('goes on and ends softly when %s closed (%s, %s, with %d workers)', async (_, isOut, isErr, workers) => {
-    start(workers);
-    const url = await runningAt();
-    if (isOut) child.stdout?.destroy();
-    if (isErr) child.stderr?.destroy();
-    // It logs the one, and tells of the other.
-    for (let i = 0; i < 20; i += 1) expect((await post(url, 'MILLER')).status).toBe(200);
-    child.kill('SIGTERM');
-    expect(await ended).toEqual([0, null]);
-  });
+  ])(
+    'keeps running and stops softly when %s closed (%s, %s, with %d workers)',
+    async (_, isOut, isErr, workers) => {
+      start(workers);
+      const url = await runningAt();
+      if (isOut) child.stdout?.destroy();
+      if (isErr) child.stderr?.destroy();
+      // It logs one output, and prints to the other.
+      for (let i = 0; i < 20; i += 1) expect((await post(url, 'MILLER')).status).toBe(200);
+      child.kill('SIGTERM');
+      expect(await ended).toEqual([0, null]);
+    },
+  );
 
   test.each([0, 1])(
-    'with %d workers goes on and ends softly when what it writes to is full',
+    'with %d workers keeps running and stops softly when its output is full',
     async (workers) => {
       const port = await freePort();
       start(workers, { port, streams: [FULL_DISK, FULL_DISK] });
       const url = `http://127.0.0.1:${port}`;
       await eventually(async () => expect((await post(url, 'MILLER')).status).toBe(200), SLOW);
-      // More than it lets wait before it writes.
+      // More than its write buffer.
       for (let i = 0; i < 50; i += 1) expect((await post(url, 'MILLER')).status).toBe(200);
       child.kill('SIGTERM');
       expect(await ended).toEqual([0, null]);
@@ -153,21 +156,21 @@ describe('a gateway', () => {
   );
 
   test.each([0, 1])(
-    'with %d workers goes on and ends softly when nobody reads its full standard error',
+    'with %d workers keeps running and stops softly when its full standard error has no reader',
     async (workers) => {
       const port = await freePort();
       const [reading, writing] = fullPipe();
       try {
         start(workers, { port, streams: ['pipe', writing] });
         await running();
-        // It used to halt the supervisor at its next word, and with it all messages between the processes.
+        // A blocking write would halt the supervisor, and with it all messages between the processes.
         if (workers > 0) {
           child.kill('SIGHUP');
           await eventually(() => expect(logged('the processes are replaced')).toBeDefined(), SLOW);
         }
         expect((await post(`http://127.0.0.1:${port}`, 'MILLER')).status).toBe(200);
         child.kill('SIGTERM');
-        // Not an ordinary end: a thread still waits in its write.
+        // Not a normal exit: a thread still hangs in its write.
         expect(await ended).toEqual([null, 'SIGKILL']);
         await eventually(() => expect(logged('stopped')).toBeDefined());
       } finally {
@@ -177,11 +180,11 @@ describe('a gateway', () => {
     },
   );
 
-  test('ends when it crashes, although nobody reads its log', async () => {
+  test('ends when it crashes, even if its log has no reader', async () => {
     start(0, { env: CRASHES_ON_SIGWINCH });
     const url = await runningAt();
     child.stdout?.removeAllListeners('data').pause();
-    // More than a pipe holds, and longer than it waits for a reader.
+    // More data than a pipe holds, and longer than the process waits for a reader.
     const path = `/${'x'.repeat(4_000)}`;
     const posts = () => Promise.all(users(20, 'AGENT').map((user) => post(`${url}${path}`, user)));
     for (let round = 0; round < 30; round += 1) await posts();
@@ -191,7 +194,7 @@ describe('a gateway', () => {
     expect(await ended).toEqual([null, 'SIGKILL']);
   });
 
-  test('logs what crashes one of its processes', async () => {
+  test('logs the error that crashes one of its processes', async () => {
     start(1, { env: CRASHES_ON_SIGWINCH });
     await running();
     const worker = childrenOf(child.pid as number).workers.get('worker-1') as number;
@@ -212,14 +215,14 @@ describe('a gateway', () => {
 });
 
 describe('a command', () => {
-  test('whose results nobody takes ends without a crash', async () => {
+  test('ends without a crash if its results have no reader', async () => {
     run(['check', '--schema']);
     child.stdout?.destroy();
     expect(await ended).toEqual([141, null]);
     expect(err).toBe('');
   });
 
-  test('whose results cannot be written says so', async () => {
+  test('reports that its results cannot be written', async () => {
     run(['check', '--schema'], [FULL_DISK, 'pipe']);
     expect(await ended).toEqual([1, null]);
     expect(err).toMatch(/^ici-gateway: standard output cannot be written: ENOSPC.*\n$/);

@@ -10,16 +10,16 @@ import type { GatewayProcess } from '../support/gateway-process.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { subscribeEnvelope } from '../support/soap.ts';
 
-// Whatever splits one agent in 500 is missed less than once in 100 runs; `npm run trial pairs` has four times as many.
+// A fault that splits one agent in 500 escapes less than once in 100 runs; `npm run trial pairs` has four times as many.
 const AGENTS = Number(process.env['ICI_TEST_AGENTS'] ?? 2_500);
 if (!(Number.isInteger(AGENTS) && AGENTS > 0)) throw new Error('ICI_TEST_AGENTS is a number of at least 1');
-// Agents whose first requests are under way at the same time.
+// The number of agents with simultaneous first requests.
 const AT_ONCE = 40;
 
 interface Names {
   user?: string;
   session?: string;
-  /** Named in the header, as with SAP Note 1640673, or in the body, as without. */
+  /** Where the agent is named: in the header (with SAP Note 1640673) or in the body (without). */
   by: 'header' | 'body';
 }
 
@@ -27,7 +27,7 @@ let connectors: Server[];
 let gateways: GatewayProcess[];
 let clients: Pool[];
 
-/** Tells who answers, and no more: most of the time of this test would be spent in a simulated connector. */
+/** A minimal connector that answers with its name: a simulated one would use most of this test's time. */
 async function startAnswering(name: string): Promise<Server> {
   const server = createServer((request, response) => {
     request.resume();
@@ -44,7 +44,7 @@ beforeAll(async () => {
       {
         name: 'ici',
         mode: 'sticky',
-        // Proposals that no two gateways make alike, so that only the store can bring them together.
+        // No two gateways make the same proposal, so that only the store can make them agree.
         balancer: 'random',
         health: { path: '/health' },
         instances: connectors.map((connector, i) => ({
@@ -86,7 +86,7 @@ async function send(gateway: number, { user, session, by }: Names): Promise<stri
   return connector;
 }
 
-/** How many of the agents had answers of more than one connector. */
+/** The number of agents with answers from more than one connector. */
 async function splitAgents(
   agents: number,
   firstRequests: (agent: string) => Promise<string>[],
@@ -115,7 +115,7 @@ const conflicts = async (): Promise<number> => {
 };
 
 describe('two gateways on one Redis', () => {
-  test(`of ${AGENTS} new agents none is split by two first requests at once`, {
+  test(`two simultaneous first requests split none of ${AGENTS} new agents`, {
     timeout: 120_000,
   }, async () => {
     const split = await splitAgents(AGENTS, (agent) => [
@@ -125,7 +125,7 @@ describe('two gateways on one Redis', () => {
     expect(split).toBe(0);
   });
 
-  test(`of ${AGENTS} new agents none is split by four first requests whose names overlap`, {
+  test(`four first requests with overlapping names split none of ${AGENTS} new agents`, {
     timeout: 120_000,
   }, async () => {
     const split = await splitAgents(AGENTS, (agent) => [
@@ -137,7 +137,7 @@ describe('two gateways on one Redis', () => {
     expect(split).toBe(0);
   });
 
-  test('a session alone finds its agent through either gateway once it was seen beside the user', async () => {
+  test('a session alone finds its agent through either gateway after a request with both names', async () => {
     const split = await splitAgents(200, (agent) => {
       const session = `SID%3aANON%3a${agent}-NEW`;
       const together = send(0, { user: agent, session, by: 'header' });
@@ -151,7 +151,7 @@ describe('two gateways on one Redis', () => {
     expect(split).toBe(0);
   });
 
-  test('a session first seen alone follows the user as soon as both are seen together, and that is counted', async () => {
+  test('a session that first came alone follows the user after a request with both names, and a metric counts it', async () => {
     const before = await conflicts();
     let conflicting = 0;
     const split = await splitAgents(200, (agent) => {
@@ -166,7 +166,7 @@ describe('two gateways on one Redis', () => {
       return [
         joined.then(({ user }) => user),
         joined.then(({ together }) => together),
-        // Through the gateway that had bound the session alone, and at once.
+        // At once, through the gateway that had bound the session alone.
         joined.then(() => send(1, { session, by: 'header' })),
         joined.then(() => send(1, { user: agent, session, by: 'body' })),
       ];
@@ -180,8 +180,8 @@ describe('two gateways on one Redis', () => {
         .flatMap(({ log }) => log)
         .filter(({ msg }) => msg.startsWith('binding conflict'));
       expect(logged.length).toBeGreaterThanOrEqual(conflicting);
-      // A session value opens the session to whoever reads it.
-      // Its digest stands for it, which begins with a tilde.
+      // Anyone who reads a session value can use the session,
+      // so its digest, which begins with a tilde, replaces it.
       expect(logged.filter((line) => /session:[^~]/.test(JSON.stringify(line)))).toEqual([]);
     });
   });

@@ -15,9 +15,9 @@ import { post } from '../support/load.ts';
 import type { Answer, TokenFile } from '../support/operator.ts';
 import { ask, writeTokenFile } from '../support/operator.ts';
 
-/** What an operator does to a gateway of several processes holds for all of them, and for those who follow them. */
+/** An operator's change to a gateway applies to all its processes and to their successors. */
 
-// A process that starts takes several times as long when everything else runs too.
+// On a busy machine a process takes several times as long to start.
 const PATIENT = { within: 45_000 };
 const PAGE = '<h1>Back at eight</h1>';
 
@@ -26,7 +26,7 @@ let socketPath: string;
 let token: TokenFile;
 let connector: SimulatedConnector;
 let gateway: GatewayProcess;
-/** Of processes that this test holds. */
+/** The pids of processes that this test has stopped. */
 const stopped = new Set<number>();
 let marks = 0;
 
@@ -42,7 +42,7 @@ beforeAll(async () => {
     admin: { address: '127.0.0.1:0', tokenFile: token.path },
     sapcontrol: { address: '127.0.0.1:0', socket: socketPath },
     maintenance: { pageFile, retryAfter: '90s' },
-    // Who is stopped here is not to be killed.
+    // The watchdog must not kill a process that the test stops.
     lifecycle: { watchdogTimeout: '0s' },
     pools: [
       {
@@ -74,7 +74,7 @@ const workers = (): string[] => [...childrenOf(gateway.pid).workers.keys()].sort
 const act = (path: string, body: Record<string, unknown>): Promise<Answer> =>
   ask(gateway.adminUrl, 'POST', path, { why: 'test', ...body });
 
-/** Asks every worker, as the only one that is not held then, and returns what they all answer. */
+/** Asks every worker, while the test stops all others, and returns their common answer. */
 async function askWorkers(path = '/any'): Promise<string[]> {
   const all = childrenOf(gateway.pid).workers;
   const answers: string[] = [];
@@ -96,7 +96,7 @@ async function askWorkers(path = '/any'): Promise<string[]> {
   return [...new Set(answers)];
 }
 
-/** Both workers, on a page or a Fault; the admin plane; and SAPControl. */
+/** The state as reported by both workers (page and Fault), the admin API and SAPControl. */
 async function expectMaintenance(): Promise<void> {
   await eventually(
     async () =>
@@ -118,7 +118,7 @@ async function expectService(): Promise<void> {
   }, PATIENT);
 }
 
-/** SIGKILL; resolves when another process has its place. */
+/** Sends SIGKILL; resolves when a successor is running. */
 async function replace(role: 'worker' | 'controller'): Promise<void> {
   const of = (): (number | undefined)[] => {
     const children = childrenOf(gateway.pid);
@@ -131,7 +131,7 @@ async function replace(role: 'worker' | 'controller'): Promise<void> {
   }, PATIENT);
 }
 
-test('maintenance is shown by every process, and by those who follow them, until a reload', async () => {
+test('every process and its successors report maintenance until a reload', async () => {
   await expectService();
   expect((await act('/maintenance', { on: true })).body).toEqual({ state: 'Maintenance' });
   await expectMaintenance();
@@ -158,7 +158,7 @@ test('maintenance is shown by every process, and by those who follow them, until
   await expectService();
 });
 
-/** Has every process do something that it logs at level `info`, with this mark. */
+/** Makes every process log a line with this mark at level `info`. */
 async function mark(): Promise<string> {
   marks += 1;
   const text = `mark-${marks}.`;
@@ -168,13 +168,13 @@ async function mark(): Promise<string> {
   return text;
 }
 
-/** Who has logged a mark. */
+/** The processes that have logged a mark. */
 function voices(text: string): string[] {
   const lines = gateway.log.filter((line) => JSON.stringify(line).includes(text));
   return [...new Set(lines.map(({ child }) => String(child ?? 'supervisor')))].sort();
 }
 
-test('SIGUSR1 and SIGUSR2 move the log level of every process, and of those who follow them', async () => {
+test('SIGUSR1 and SIGUSR2 change the log level of every process and of its successors', async () => {
   const everyone = (): string[] => ['controller', 'supervisor', ...workers()];
   const loud = await mark();
   await eventually(() => expect(voices(loud)).toEqual(everyone()));
@@ -196,6 +196,6 @@ test('SIGUSR1 and SIGUSR2 move the log level of every process, and of those who 
     const again = await mark();
     await eventually(() => expect(voices(again)).toEqual(everyone()), { within: 1_000 });
   }, PATIENT);
-  // What was logged before is written before.
+  // Earlier log lines are written first.
   expect(voices(quiet)).toEqual([]);
 });

@@ -14,9 +14,9 @@ import { startLoad, users } from '../support/load.ts';
 import { subscribeEnvelope } from '../support/soap.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 
-// A process that starts takes several times as long when everything else runs too.
+// On a busy machine a process takes several times as long to start.
 const PATIENT = { within: 45_000 };
-// Clients that leave no time for anything else would measure themselves.
+// A pause between requests; otherwise the test would measure its own clients.
 const PAUSE_MS = 40;
 const AGENTS = users(8, 'AGENT');
 
@@ -42,7 +42,7 @@ interface Terms {
   readonly lease?: string;
 }
 
-/** By default with a short lease, for the first view of a pool waits for one. */
+/** By default with a short lease, because the first view of a pool waits for one. */
 const configOf = (
   ids: readonly string[],
   { total = '60s', lease = '1s' }: Terms = {},
@@ -60,7 +60,7 @@ const configOf = (
     },
   ],
   coordination: { lease },
-  // A controller may take longer to start than a lease, where everything else runs too.
+  // On a busy machine a controller may take longer than a lease to start.
   timeouts: { park: '20s', total },
   affinity: { keyPrefix, redis: { url: inject('redisUrl') } },
 });
@@ -83,7 +83,7 @@ async function reload(gateway: GatewayProcess, config: Record<string, unknown>):
 const instancesOf = async (gateway: GatewayProcess): Promise<string[]> =>
   (await gateway.status()).pools[0]?.instances.map(({ id }) => id) ?? [];
 
-/** Where each agent was served, one letter for each change. */
+/** The instances that served each agent, one letter for each change. */
 function placesOf(outcomes: readonly Outcome[]): string[] {
   return AGENTS.map((agent) =>
     outcomes
@@ -94,7 +94,7 @@ function placesOf(outcomes: readonly Outcome[]): string[] {
   );
 }
 
-/** Once each agent has one, also those who wait for their first answer longer than others for a few. */
+/** Resolves when each agent has an answer. */
 async function placesUnder(load: RunningLoad): Promise<string[]> {
   await eventually(() => {
     expect(load.outcomes.length).toBeGreaterThan(3 * AGENTS.length);
@@ -106,7 +106,7 @@ async function placesUnder(load: RunningLoad): Promise<string[]> {
 const failures = (outcomes: readonly Outcome[]): Outcome[] => outcomes.filter(({ status }) => status !== 200);
 
 describe('a reload', () => {
-  test('that removes an instance serves its agents throughout, and each moves once', async () => {
+  test('that removes an instance serves its agents all the time, and each moves once', async () => {
     const gateway = await start(configOf(['a', 'b']));
     const load = startLoad([gateway.url], AGENTS, PAUSE_MS);
     const bound = await placesUnder(load);
@@ -125,9 +125,9 @@ describe('a reload', () => {
     ]);
   });
 
-  test('that removes an instance which another gateway still has goes on serving its agents there', async () => {
+  test('that removes an instance keeps serving its agents there while another gateway still has it', async () => {
     const gateway = await start(configOf(['a', 'b']));
-    // In the process of this test, and not to pass for dead where that is kept from its turn for a second.
+    // It runs in the test's process and must not count as dead when that process is delayed for a second.
     const other = await startTestGateway(stringify(configOf(['a', 'b'], { lease: '2500ms' })));
     try {
       const load = startLoad([gateway.url], AGENTS, PAUSE_MS);
@@ -153,7 +153,7 @@ describe('a reload', () => {
 
 const POOLS = ['first', 'second'] as const;
 
-/** Pools of that name, each with its path, and beside them one whose requests wait until they are let go. */
+/** Pools with these names and paths, and one more whose requests wait until the test releases them. */
 const poolsOf = (names: readonly string[], workers: number): Record<string, unknown> => ({
   ...configOf([]),
   workers,
@@ -180,35 +180,38 @@ const statusOf = async ({ url }: GatewayProcess, pool: string): Promise<number> 
   return response.status;
 };
 
-describe('a reload, with requests under way at workers that are replaced,', () => {
+describe('a reload with pending requests at the replaced workers,', () => {
   test.each([
     ['that adds a pool and lowers the number of workers', ['first'], 2, ['first', 'second'], 1],
     ['that removes a pool and raises the number of workers', ['first', 'second'], 1, ['first'], 2],
     ['that renames a pool', ['first'], 2, ['second'], 2],
-  ])('%s goes through, by one new controller, and all are answered', async (_, were, before, are, after) => {
-    const gateway = await start(poolsOf(were, before));
-    await eventually(async () => expect(await statusOf(gateway, were[0] as string)).toBe(200), PATIENT);
-    const slow = Promise.allSettled(Array.from({ length: 6 }, () => statusOf(gateway, 'slow')));
-    await eventually(() => expect(gated.waiting.requests).toBe(6), PATIENT);
-    const old = [...childrenOf(gateway.pid).workers.keys()];
+  ])(
+    '%s succeeds with one new controller, and all requests are answered',
+    async (_, were, before, are, after) => {
+      const gateway = await start(poolsOf(were, before));
+      await eventually(async () => expect(await statusOf(gateway, were[0] as string)).toBe(200), PATIENT);
+      const slow = Promise.allSettled(Array.from({ length: 6 }, () => statusOf(gateway, 'slow')));
+      await eventually(() => expect(gated.waiting.requests).toBe(6), PATIENT);
+      const old = [...childrenOf(gateway.pid).workers.keys()];
 
-    gateway.configure(poolsOf(are, after));
-    gateway.signal('SIGHUP');
-    // Of the new controller, which those who still have requests are asked by as well as the new ones.
-    const known = async () => (await gateway.status()).pools.map(({ name }) => name).toSorted();
-    await eventually(async () => expect(await known()).toEqual([...are, 'slow'].toSorted()), PATIENT);
-    await eventually(async () => expect(await statusOf(gateway, are.at(-1) as string)).toBe(200), PATIENT);
-    const { workers } = childrenOf(gateway.pid);
-    expect(old.some((id) => workers.has(id))).toBe(true);
-    gated.answerRequests();
-    expect(await slow).toEqual(Array.from({ length: 6 }, () => ({ status: 'fulfilled', value: 200 })));
-    await eventually(() => expect(times(gateway, 'the processes are replaced')).toBe(1), PATIENT);
+      gateway.configure(poolsOf(are, after));
+      gateway.signal('SIGHUP');
+      // From the new controller, which collects from draining workers as well as from new ones.
+      const known = async () => (await gateway.status()).pools.map(({ name }) => name).toSorted();
+      await eventually(async () => expect(await known()).toEqual([...are, 'slow'].toSorted()), PATIENT);
+      await eventually(async () => expect(await statusOf(gateway, are.at(-1) as string)).toBe(200), PATIENT);
+      const { workers } = childrenOf(gateway.pid);
+      expect(old.some((id) => workers.has(id))).toBe(true);
+      gated.answerRequests();
+      expect(await slow).toEqual(Array.from({ length: 6 }, () => ({ status: 'fulfilled', value: 200 })));
+      await eventually(() => expect(times(gateway, 'the processes are replaced')).toBe(1), PATIENT);
 
-    for (const name of POOLS) {
-      expect(await statusOf(gateway, name), name).toBe((are as string[]).includes(name) ? 200 : 404);
-    }
-    expect(childrenOf(gateway.pid).workers.size).toBe(after);
-    expect(gateway.log.filter(({ level }) => level >= 50)).toEqual([]);
-    expect(gateway.log.filter(({ msg }) => /ended unexpectedly/.test(msg))).toEqual([]);
-  });
+      for (const name of POOLS) {
+        expect(await statusOf(gateway, name), name).toBe((are as string[]).includes(name) ? 200 : 404);
+      }
+      expect(childrenOf(gateway.pid).workers.size).toBe(after);
+      expect(gateway.log.filter(({ level }) => level >= 50)).toEqual([]);
+      expect(gateway.log.filter(({ msg }) => /ended unexpectedly/.test(msg))).toEqual([]);
+    },
+  );
 });

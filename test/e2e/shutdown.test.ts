@@ -46,7 +46,7 @@ function send(): Promise<Answer> {
   });
 }
 
-describe('a gateway that is asked to end', () => {
+describe('a gateway that gets a stop signal', () => {
   let instance: GatedInstance;
 
   beforeEach(async () => {
@@ -71,7 +71,7 @@ describe('a gateway that is asked to end', () => {
     await instance.close();
   });
 
-  test('answers what is under way, tells kept-alive clients that it was the last, and ends without delay', async () => {
+  test('answers pending requests, closes kept-alive connections after the last answer, and ends without delay', async () => {
     instance.answerRequests();
     expect(await send()).toMatchObject({ status: 200, connection: 'keep-alive' });
     instance.holdRequests();
@@ -82,12 +82,12 @@ describe('a gateway that is asked to end', () => {
 
     instance.answerRequests();
     expect(await underWay).toMatchObject({ status: 200, connection: 'close' });
-    // By far less than the 75 s after which an idle connection is closed.
+    // Far less than the 75 s after which an idle connection closes.
     await eventually(() => expect(isAlive(gateway.pid)).toBe(false), { within: 30_000 });
   });
 });
 
-test('what is cut off in a stop that takes too long is in the log, and the stop ends in time', async () => {
+test('a stop that takes too long logs the requests that it cuts off, and ends in time', async () => {
   const instance = await startGatedInstance();
   instance.answerProbes();
   const gateway = await startGatewayProcess({
@@ -115,7 +115,7 @@ test('what is cut off in a stop that takes too long is in the log, and the stop 
     await eventually(() => expect(instance.waiting.requests).toBe(1));
     const since = performance.now();
     await gateway.stop();
-    // A moment for the controller, and for processes to end.
+    // Some time for the controller, and for the processes to end.
     expect(performance.now() - since).toBeLessThan(6_000 + 10_000);
     expect(await outcome).toBe('cut off');
     await eventually(() => {
@@ -130,7 +130,7 @@ test('what is cut off in a stop that takes too long is in the log, and the stop 
   }
 });
 
-describe('a gateway whose log nobody reads', () => {
+describe('a gateway whose log has no reader', () => {
   let connector: SimulatedConnector;
 
   beforeEach(async () => {
@@ -139,9 +139,9 @@ describe('a gateway whose log nobody reads', () => {
 
   afterEach(() => connector.close());
 
-  test('serves, and ends when it is asked to', async () => {
+  test('serves, and ends on a signal', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
-    // Standard output is a pipe that is never read.
+    // Standard output is a pipe without a reader.
     const child = spawn(
       process.execPath,
       [
@@ -170,7 +170,7 @@ describe('a gateway whose log nobody reads', () => {
         },
         { within: 45_000 },
       );
-      // Far more lines than a pipe holds.
+      // Far more lines than a pipe can hold.
       const path = `/${'x'.repeat(4_000)}`;
       for (let round = 0; round < 20; round += 1) {
         const answers = await Promise.all(Array.from({ length: 20 }, () => fetch(`${url}${path}`)));
@@ -188,9 +188,9 @@ describe('a gateway whose log nobody reads', () => {
     }
   });
 
-  // As under a process manager that forks: as long as it lives, it counts as started.
+  // Like a process manager that forks: a live process counts as started.
   test.each(['0', '1'])(
-    'ends where it cannot start, although its parent lives (%s workers)',
+    'ends if it cannot start, although its parent is alive (%s workers)',
     async (workers) => {
       const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-taken-'));
       const taken = [
@@ -218,10 +218,10 @@ describe('a gateway whose log nobody reads', () => {
     },
   );
 
-  test('ends although its parent was gone before it was ready', async () => {
+  test('ends if its parent has ended before it was ready', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-orphan-'));
     const free = ['--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', '--state-dir', directory];
-    // Nobody listens there.
+    // No process listens there.
     const args = ['start', ...free, '--instance', 'a=http://127.0.0.1:9'];
     const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
     const ended = new Promise((resolve) => child.once('exit', resolve));

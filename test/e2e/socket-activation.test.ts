@@ -12,7 +12,7 @@ import { post, startLoad, users } from '../support/load.ts';
 import type { ServiceManager } from '../support/service-manager.ts';
 import { startServiceManager } from '../support/service-manager.ts';
 
-// A process that starts takes several times as long when everything else runs too.
+// On a busy machine a process takes several times as long to start.
 const PATIENT = { within: 45_000 };
 const HOST = '127.0.0.1';
 
@@ -28,7 +28,7 @@ beforeAll(async () => {
   const file = join(folder, 'gateway.yaml');
   const config = {
     workers: 2,
-    // The addresses of the service manager count, not these.
+    // The addresses of the service manager apply, not these.
     listen: { address: `${HOST}:1` },
     admin: { address: `${HOST}:2` },
     sapcontrol: { address: `${HOST}:3`, socket: join(folder, '.sapstream50013') },
@@ -57,7 +57,7 @@ afterAll(async () => {
 
 const lives = (): number => manager.log.filter(({ msg }) => msg === 'listening').length;
 
-/** Of the program that was started last. */
+/** The pid of the last started program. */
 const supervisor = (): number => Number(manager.log.findLast(({ msg }) => msg === 'listening')?.['pid']);
 
 async function untilReady(life: number): Promise<void> {
@@ -65,7 +65,7 @@ async function untilReady(life: number): Promise<void> {
   await eventually(async () => expect((await fetch(`${adminUrl}/readyz`)).status).toBe(200), PATIENT);
 }
 
-test('who connects before the gateway is started waits for it, at the socket of each name', async () => {
+test('a client that connects before the start waits for the gateway, at each of its sockets', async () => {
   let sent = 0;
   const early = users(20, 'AGENT').map((user) =>
     post(url, user, {}, 'subscribe', {
@@ -89,7 +89,7 @@ test('who connects before the gateway is started waits for it, at the socket of 
   expect(childrenOf(supervisor()).workers.size).toBe(2);
 });
 
-test('a gateway that is stopped and started again by its service manager refuses and fails nobody', async () => {
+test('a stop and start by the service manager refuses no connection and fails no request', async () => {
   const load = startLoad([url], users(6, 'AGENT'), 20);
   try {
     await eventually(() => expect(load.outcomes.length).toBeGreaterThan(30), PATIENT);

@@ -20,29 +20,29 @@ import type { LogLine } from '../support/test-gateway.ts';
 
 const STATES = statesOfDocs();
 
-// A process that starts takes several times as long when everything else runs too.
+// On a busy machine a process takes several times as long to start.
 const PATIENT = { within: 45_000 };
 const MAX_INIT_MS = 4_000;
 const STATUS_POLL_MS = 1_500;
-// What happens in time is seen so much later at most.
+// The greatest delay with which the test notices a change.
 const LATE_MS = 2_000;
-// Timers and the time of day are two clocks, both told in whole milliseconds.
+// Timers and the time of day are two clocks, both in whole milliseconds.
 const CLOCK_GRAIN_MS = 5;
 
 interface Stage {
   readonly gateway: GatewayProcess;
   readonly url: string;
-  /** Has an operator do something. */
+  /** Makes a change as an operator. */
   readonly act: (path: string, body: Record<string, unknown>) => Promise<unknown>;
   readonly socketPath: string;
-  /** Alone in its pool, `/slow`, beside a quick one in the pool `/quick`. */
+  /** The only instance of its pool `/slow`; the pool `/quick` has a fast one. */
   readonly slow: GatedInstance;
   readonly life: LifeRecord;
   /** Waits until everybody is answered as operations.md has it for this state. */
   until(state: string): Promise<void>;
 }
 
-/** A gateway with two workers, watched since before it was started. */
+/** A gateway with two workers, observed from before its start. */
 async function start(
   lifecycle: Record<string, string>,
   onTestFinished: TestContext['onTestFinished'],
@@ -88,7 +88,7 @@ async function start(
   return { gateway, url, act, socketPath, slow, life, until };
 }
 
-/** A gateway that has ended answers nobody, so its colour is seen by nobody either. */
+/** An ended gateway answers no requests, so no monitor sees its colour. */
 function answersIn(state: string): Record<Question, string> {
   const row = STATES.get(state);
   if (row === undefined) throw new Error(`operations.md has no state ${state}`);
@@ -106,7 +106,7 @@ function recorded(life: LifeRecord): Record<Question, string[]> {
       life
         .changes(question)
         .map(({ answer }) => answer)
-        // Seen by whoever asks at the right moment: the last to be let in.
+        // Only a client that asks at the right moment sees this: the last one to be accepted.
         .filter((answer) => question !== 'page' || answer !== answersIn('Draining')['admin page']),
     ),
   );
@@ -178,7 +178,7 @@ test.concurrent('balancers and monitors are told through a whole life what opera
   expect(Math.min(...refusedAt) - askedAt).toBeGreaterThanOrEqual(STATUS_POLL_MS);
 });
 
-test.concurrent('a gateway whose instances are not probed in maxInitTime runs then, and ends by its Unix socket', async ({
+test.concurrent('a gateway whose instances are not probed in maxInitTime is Running then, and stops by its Unix socket', async ({
   onTestFinished,
 }) => {
   const { gateway, slow, life, socketPath, until } = await start(
@@ -187,12 +187,12 @@ test.concurrent('a gateway whose instances are not probed in maxInitTime runs th
   );
   await until('Running');
   expect(slow.waiting.probes).toBe(1);
-  // Where it is asked is known once its log is.
+  // The log shows its addresses.
   const { startedAt } = await eventually(() => gateway.status());
   const over = Date.parse(startedAt) + MAX_INIT_MS;
   for (const question of QUESTIONS) {
     const [, first, running = first] = life.changes(question);
-    // A busy machine may take longer than that to start the processes, or to answer.
+    // A busy machine may need more time to start the processes or to answer.
     const listened = first?.askedAt ?? 0;
     if ((first?.answeredAt ?? 0) < over)
       expect(first?.answer, question).toBe(answersIn('Starting')[question]);

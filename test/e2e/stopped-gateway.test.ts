@@ -32,7 +32,7 @@ async function start(mode: 'sticky' | 'failover', lease: string): Promise<void> 
       },
     ],
     coordination: { lease },
-    // Connections that outlive the stop: over them it could send at once.
+    // Connections that survive the pause: the gateway could send over them at once.
     timeouts: { instanceIdle: '1m' },
     affinity: { keyPrefix: `stopped-${randomBytes(4).toString('hex')}`, redis: { url: inject('redisUrl') } },
   };
@@ -44,16 +44,16 @@ async function poolAt(gateway: GatewayProcess): Promise<PoolStatus> {
   return pools[0] as PoolStatus;
 }
 
-/** To the probes alone: whoever sends it an agent's request is served. */
+/** Down for probes only: it still serves requests of agents. */
 const seemsDown = (connector: SimulatedConnector): Promise<void> =>
   connector.behave({ mode: 'unavailable', appliesTo: 'health' });
 
-describe('a gateway that stands still', () => {
-  test('for longer than its lease sends nothing to the instance that was active when it stopped', async () => {
+describe('a paused gateway', () => {
+  test('sends nothing to the previously active instance after a pause longer than its lease', async () => {
     await start('failover', '600ms');
     const [one, , stopped] = gateways as [GatewayProcess, GatewayProcess, GatewayProcess];
     const [a] = connectors as [SimulatedConnector];
-    // Kept alive at both sides of it, so that the requests are there before anything else is heard when it goes on.
+    // Connections are kept alive on both sides, so that the requests arrive before any news when it continues.
     const clients = Array.from({ length: 10 }, () => new Client(stopped.url));
     const send = async (client: Client): Promise<[number, unknown]> => {
       const body = subscribeEnvelope({ user: 'AGENT' });
@@ -81,13 +81,13 @@ describe('a gateway that stands still', () => {
     await Promise.all(clients.map((client) => client.close()));
   });
 
-  test('holds up a new view until its lease has ended, and so only those whom the view moves', async () => {
+  test('delays a new view until its lease has ended, and thereby only the agents that the view moves', async () => {
     await start('sticky', '7s');
     const [one, , stopped] = gateways as [GatewayProcess, GatewayProcess, GatewayProcess];
     const [a] = connectors as [SimulatedConnector];
     const placed = await Promise.all(users(10, 'AGENT').map((user) => post(one.url, user)));
     const at = (name: string): string =>
-      placed.find(({ connector }) => connector === name)?.user ?? `nobody is at ${name}`;
+      placed.find(({ connector }) => connector === name)?.user ?? `no agent is at ${name}`;
 
     stopped.signal('SIGSTOP');
     await seemsDown(a);

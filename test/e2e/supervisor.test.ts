@@ -18,9 +18,9 @@ import type { ProcessInfo } from '../support/processes.ts';
 import { childrenOf } from '../support/processes.ts';
 import { WireClient } from '../support/wire.ts';
 
-// A process that starts takes several times as long when everything else runs too.
+// On a busy machine a process takes several times as long to start.
 const PATIENT = { within: 45_000 };
-// Clients that leave no time for anything else would measure themselves.
+// A pause between requests; otherwise the test would measure its own clients.
 const PAUSE_MS = 20;
 
 let connector: SimulatedConnector;
@@ -28,7 +28,7 @@ let gateway: GatewayProcess;
 let directory: string;
 let tokenFile: string;
 
-/** Has one gateway for all tests of a block, in the order in which they stand: a start costs more than most of them. */
+/** One gateway for all tests of a block, in their order: a start costs more than most tests. */
 function share(workers: number, more: Record<string, unknown> = {}, whileStarting = false): void {
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'ici-gateway-host-'));
@@ -70,7 +70,7 @@ const one = (role: string): ProcessInfo => {
   if (found === undefined) throw new Error(`no ${role} lives`);
   return found;
 };
-/** Once it is complete: the spare process comes when the others are ready, and who is replaced goes later. */
+/** Resolves when all processes are there: the standby process starts last, and replaced ones end later. */
 const processes = (workers: number): Promise<number[]> =>
   eventually(() => {
     const titles = childrenOf(gateway.pid).map(({ title }) => title.replace(/-\d+$/, ''));
@@ -84,7 +84,7 @@ const processes = (workers: number): Promise<number[]> =>
 const logged = (msg: string): boolean => gateway.log.some((line) => line.msg === msg);
 const failures = (outcomes: readonly Outcome[]): Outcome[] => outcomes.filter(({ status }) => status !== 200);
 
-/** Runs a command of the built program. Rejects, with what it wrote, when it fails. */
+/** Runs a command of the built program. Rejects with its output if it fails. */
 const command = (...args: string[]): Promise<unknown> => {
   const [node, ...main] = PROGRAM as [string, ...string[]];
   return promisify(execFile)(node, [
@@ -97,7 +97,7 @@ const command = (...args: string[]): Promise<unknown> => {
   ]);
 };
 
-/** Sends one request after the other, with time for others in between, each over a new connection, until `stop` is called, which returns all outcomes. */
+/** Sends one request after the other over new connections, with pauses, until `stop` is called, which returns all outcomes. */
 function keepSending(): { stop(): Promise<Outcome[]> } {
   let isOver = false;
   const client = async (user: string): Promise<Outcome[]> => {
@@ -119,14 +119,14 @@ function keepSending(): { stop(): Promise<Outcome[]> } {
 
 describe('a gateway of several processes', () => {
   let asked = 0;
-  /** Sends one request for each of so many agents, all at once. */
+  /** Sends one request for each of this many agents, all at once. */
   const ask = (agents: number): Promise<Outcome[]> => {
     asked += agents;
     return Promise.all(users(agents, 'AGENT').map((user) => post(gateway.url, user)));
   };
   share(1, {}, true);
 
-  test('reloads when it was asked to before it could', async () => {
+  test('carries out a reload that was requested during its start', async () => {
     await eventually(
       () => expect(readFileSync(`/proc/${gateway.pid}/cmdline`, 'utf8')).toMatch(/^ici-gateway/),
       { every: 5 },
@@ -136,18 +136,18 @@ describe('a gateway of several processes', () => {
     expect(failures(await ask(1))).toEqual([]);
   });
 
-  test('knows what its worker had counted, although the controller died first and the worker at once after it', async () => {
+  test('keeps the counters of a worker even if the controller crashes first and the worker right after it', async () => {
     await processes(1);
     const [worker, controller] = [one('worker'), one('controller')];
     expect(failures(await ask(30))).toEqual([]);
     process.kill(controller.pid, 'SIGKILL');
     await eventually(() => expect(one('controller').pid).not.toBe(controller.pid), PATIENT);
     await eventually(async () => expect((await gateway.status()).state).toBe('Running'), PATIENT);
-    // A controller does not wait long for its workers. One that tells of a request which came since has said hello before.
+    // A controller does not wait long for its workers. A worker that reports a newer request has said hello before.
     const held = await WireClient.open(Number(new URL(gateway.url).port));
     held.send('POST / HTTP/1.1\r\nHost: ici.example\r\nContent-Length: 1\r\n\r\n');
     await eventually(async () => expect((await gateway.status()).inFlight).toBe(1));
-    // Nobody has asked for /metrics so far, which would have the worker tell.
+    // No scrape of /metrics has collected the worker's counters so far.
     process.kill(worker.pid, 'SIGKILL');
     held.leave();
     await eventually(() => expect(one('worker').pid).not.toBe(worker.pid), PATIENT);
@@ -158,7 +158,7 @@ describe('a gateway of several processes', () => {
     });
   });
 
-  test('shows every metric that the alerts and the dashboard ask for', async () => {
+  test('exports every metric that the alerts and the dashboard use', async () => {
     const text = await gateway.metrics();
     const shown = new Set(['up']);
     for (const [, name, type] of text.matchAll(/^# TYPE (\w+) (\w+)$/gm)) {
@@ -173,7 +173,7 @@ describe('a gateway of several processes', () => {
     expect(asked.filter((name) => !shown.has(name))).toEqual([]);
   });
 
-  test('goes on counting where its processes were when they are replaced, and tells when it was started itself', async () => {
+  test('continues its counters when processes are replaced, and keeps its own start time', async () => {
     const counted = async () => {
       const text = await gateway.metrics();
       const sum = (name: string): number =>
@@ -184,7 +184,7 @@ describe('a gateway of several processes', () => {
       return {
         processor: sum('process_cpu_seconds_total'),
         collections: sum('nodejs_gc_duration_seconds_count'),
-        // The controller's alone.
+        // Only in the controller.
         operations: sum('gateway_ledger_operations_total'),
         start: sum('process_start_time_seconds'),
       };
@@ -213,7 +213,7 @@ describe('a gateway of several processes', () => {
     await processes(1);
   });
 
-  test('lets whoever connects while its only worker is dead wait, and serves them all', async () => {
+  test('lets clients wait that connect while its only worker is down, and serves them all', async () => {
     expect(failures(await ask(10))).toEqual([]);
     const dead = one('worker');
     process.kill(dead.pid, 'SIGKILL');
@@ -227,9 +227,9 @@ describe('a gateway of several processes', () => {
     );
   });
 
-  test('leaves signals to its supervisor, which ends the others first', async () => {
+  test('handles signals in its supervisor only, which ends the other processes first', async () => {
     const children = await processes(1);
-    // As a key on the terminal does: to every process of the group.
+    // Like Ctrl-C on a terminal: to every process of the group.
     for (const pid of children) process.kill(pid, 'SIGINT');
     expect((await post(gateway.url, 'MILLER')).status).toBe(200);
     gateway.signal('SIGINT');
@@ -238,13 +238,13 @@ describe('a gateway of several processes', () => {
   });
 });
 
-describe('a gateway whose worker hangs or dies', () => {
-  // Longer than what a busy machine keeps from its turn.
+describe('a gateway whose worker hangs or crashes', () => {
+  // Longer than the delays of a busy machine.
   share(1, {
     lifecycle: { watchdogTimeout: '2s', statusPollInterval: '60s', shutdownTimeout: '60s' },
   });
 
-  test('has a worker that hangs followed by another one', async () => {
+  test('replaces a worker that hangs', async () => {
     const hung = one('worker');
     process.kill(hung.pid, 'SIGSTOP');
     expect(failures([await post(gateway.url, 'MILLER')])).toEqual([]);
@@ -256,7 +256,7 @@ describe('a gateway whose worker hangs or dies', () => {
     );
   });
 
-  test('sends clients away while it stops, also by a worker that was started then', async () => {
+  test('tells clients that it is stopping, also from a worker that was started during the stop', async () => {
     gateway.signal('SIGTERM');
     await eventually(async () => expect((await gateway.status()).state).toBe('Stopping'));
     const dead = one('worker');
@@ -271,7 +271,7 @@ describe('a gateway whose worker hangs or dies', () => {
 describe('a gateway of two workers', () => {
   share(2);
 
-  test('replaces all of its processes, and goes on without its controller, and nobody notices', async () => {
+  test('replaces all its processes, and survives the loss of its controller, without an effect on clients', async () => {
     const before = await processes(2);
     const sending = keepSending();
     await command('restart', '--rolling');

@@ -24,7 +24,7 @@ import { childrenOf } from '../support/processes.ts';
 import type { ToolEnd } from '../support/system-tools.ts';
 import { runProgramFile } from '../support/system-tools.ts';
 
-/** Versions of the program that are installed beside each other, and the link to the one that is to run. */
+/** Versions of the program that are installed beside each other, and the link to the current one. */
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PATIENT = { within: 45_000 };
@@ -35,7 +35,7 @@ let connector: SimulatedConnector;
 let gateway: GatewayProcess;
 let tokenFile: string;
 
-/** One gateway for all: each test leaves it at the version that it found. */
+/** One gateway for all tests: each test leaves it at the version that it found. */
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'ici-gateway-upgrade-'));
   symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
@@ -51,14 +51,14 @@ afterAll(async () => {
   rmSync(directory, { recursive: true });
 });
 
-/** A copy of the build, whose processes bear its version in their titles. */
+/** A copy of the build whose processes show its version in their titles. */
 function install(version: string, change: readonly [from: string, to: string][] = []): void {
   const folder = join(directory, version);
   mkdirSync(folder);
   cpSync(join(ROOT, 'dist'), join(folder, 'dist'), { recursive: true });
   const description = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as object;
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ ...description, version }));
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the program that is changed.
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of the program.
   const title = '`ici-gateway: ${init.id}`';
   const scripts = readdirSync(join(folder, 'dist')).filter((name) => name.endsWith('.js'));
   for (const [from, to] of [[title, `${title} + ' of ${version}'`] as const, ...change]) {
@@ -75,7 +75,7 @@ function install(version: string, change: readonly [from: string, to: string][] 
   }
 }
 
-/** At once, as `ln -sfn` does not, but a careful installation does. */
+/** Switches the link atomically, as a careful installation does (and `ln -sfn` does not). */
 function turnLink(version: string): void {
   symlinkSync(join(directory, version), join(directory, 'next'));
   renameSync(join(directory, 'next'), join(directory, 'current'));
@@ -111,7 +111,7 @@ const restart = (): Promise<ToolEnd> => {
   return runProgramFile(node, [...program, 'restart', '--rolling', ...where]);
 };
 
-/** The versions of controller and workers, once all of them live. */
+/** The versions of controller and workers, once all of them are running. */
 const versions = (): Promise<string[]> =>
   eventually(() => {
     const titles = childrenOf(gateway.pid).map(({ title }) => title);
@@ -126,7 +126,7 @@ const untilReplaced = (): Promise<void> =>
     PATIENT,
   );
 
-test('a new version takes over under traffic, and the one before again, without a failed request', async () => {
+test('an upgrade and a downgrade under traffic fail no request', async () => {
   install('2.0.0');
   expect(await versions()).toEqual(['1.0.0', '1.0.0', '1.0.0']);
   const load = startSteadyLoad({
@@ -148,7 +148,7 @@ test('a new version takes over under traffic, and the one before again, without 
   expect(requests).toBeGreaterThan(50);
 });
 
-test('a version that cannot take over is given up, and the one before goes on', async () => {
+test('a version that cannot start is rolled back, and the previous one keeps running', async () => {
   install('3.0.0', [['async function startWorker', 'nonsense']]);
   install('4.0.0', [['PROTOCOL = 1;', 'PROTOCOL = 2;']]);
   const load = startSteadyLoad({

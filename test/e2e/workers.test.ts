@@ -41,9 +41,9 @@ async function start(
       },
     ],
     coordination: { lease: '1s' },
-    // Who is stopped here is not to be killed.
+    // The watchdog must not kill a process that the test stops.
     lifecycle: { watchdogTimeout: '0s' },
-    // On a busy machine a process takes long to start; what is lost meanwhile is not for a limit to decide.
+    // On a busy machine a process takes long to start; no limit may fail requests meanwhile.
     timeouts: { park: '20s' },
     affinity,
   };
@@ -56,7 +56,7 @@ const shared = () => ({
   redis: { url: inject('redisUrl') },
 });
 
-/** Where each agent was answered; fails where one was answered by two. */
+/** The instance of each agent; fails if two instances answered one agent. */
 function placesOf(outcomes: readonly Outcome[]): Map<string, string | undefined> {
   const places = new Map<string, string | undefined>();
   for (const { user, connector, status } of outcomes) {
@@ -72,7 +72,7 @@ async function poolOf({ adminUrl }: GatewayProcess): Promise<PoolStatus> {
   return pools[0] as PoolStatus;
 }
 
-/** Requests ended, as the gateway counts them over all of its processes. */
+/** The number of ended requests, as counted by all processes of the gateway. */
 async function requestsCounted({ adminUrl }: GatewayProcess): Promise<number> {
   const text = await (await fetch(`${adminUrl}/metrics`)).text();
   const lines = text.matchAll(/^gateway_requests_total\{[^}]*\} (\d+)$/gm);
@@ -83,10 +83,10 @@ describe.each([
   ['a store that other gateways share', shared],
   ['the store of this host alone', () => ({})],
 ])('two workers, with %s,', (_store, affinity) => {
-  test('bind an agent to one instance, and go on with him when either is killed, or the controller is', async () => {
+  test('bind an agent to one instance, and keep the binding when a worker or the controller is killed', async () => {
     const running = await start(affinity(), { mode: 'sticky', balancer: 'random' });
     const agents = users(30, 'AGENT');
-    // At once, so that both workers meet each of them for the first time at the same moment.
+    // At once, so that both workers see each agent for the first time at the same moment.
     const first = await Promise.all([...agents, ...agents].map((user) => post(running.url, user)));
     const places = placesOf(first);
     expect(new Set(places.values()).size).toBe(2);
@@ -94,7 +94,7 @@ describe.each([
     const { workers: atFirst } = childrenOf(running.pid);
     expect(atFirst.size).toBe(2);
     for (const pid of atFirst.values()) {
-      // What it has counted is known then. One that does not answer in time is asked again.
+      // The controller then has its counters. A worker that does not answer in time is asked again.
       await eventually(async () =>
         expect(await requestsCounted(running)).toBeGreaterThanOrEqual(first.length),
       );
@@ -108,7 +108,7 @@ describe.each([
       expect(placesOf([...first, ...again])).toEqual(places);
     }
 
-    // The controller: the next one goes on where it was, and nobody sees an error meanwhile.
+    // The controller: its successor continues with its state, and no client sees an error meanwhile.
     const load = startLoad([running.url], agents, 20);
     const { epoch } = await poolOf(running);
     const counted = await requestsCounted(running);
@@ -125,7 +125,7 @@ describe.each([
     const outcomes = await load.stop();
     expect(placesOf([...first, ...outcomes])).toEqual(places);
     expect((await poolOf(running)).epoch).toBe(epoch);
-    // What ended workers have counted is counted still. Of each agent one request may have ended between the two looks.
+    // The counters of ended workers remain. One request of each agent may have ended between the two reads.
     const since = outcomes.length - before - agents.length;
     await eventually(async () =>
       expect(await requestsCounted(running)).toBeGreaterThanOrEqual(counted + since),
@@ -133,8 +133,8 @@ describe.each([
   });
 });
 
-describe('a worker that stands still', () => {
-  test('holds up a new active instance until it can act on the old one no more, and never does', async () => {
+describe('a paused worker', () => {
+  test('delays a new active instance until it can no longer act on the old one, and never uses the old one then', async () => {
     const running = await start(shared(), { mode: 'failover' });
     const [a, b] = connectors as [SimulatedConnector, SimulatedConnector];
     expect((await post(running.url, 'AGENT')).connector).toBe('a');
@@ -159,7 +159,7 @@ describe('a worker that stands still', () => {
 });
 
 describe('a busy failover pool that goes back to the preferred instance when it is idle', () => {
-  test('does not while those are replaced who know how busy it is', async () => {
+  test('does not while the workers that know its load are being replaced', async () => {
     const pool = { mode: 'failover', failback: 'when-idle', idleAfter: '60s' };
     const running = await start(shared(), pool, { workers: 1 });
     const [a] = connectors as [SimulatedConnector, SimulatedConnector];
@@ -182,7 +182,7 @@ describe('a busy failover pool that goes back to the preferred instance when it 
       const before = pidOf() as number;
       process.kill(before, 'SIGKILL');
       await eventually(() => expect([undefined, before]).not.toContain(pidOf()), { within: 20_000 });
-      // By a worker that has told of its load since, to a controller that has voted since.
+      // From a worker that has reported its load since, to a controller that has reported its health since.
       expect((await post(running.url, 'AGENT')).connector).toBe('b');
       await eventually(isBack, { within: 20_000 });
       expect(await active()).toBe('b');
@@ -191,14 +191,14 @@ describe('a busy failover pool that goes back to the preferred instance when it 
 });
 
 describe('two workers that start while Redis is away', () => {
-  test('both begin, since neither knows an agent, however late one is, and bind each to the same instance', async () => {
+  test('both start, because neither knows an agent, however late one is, and bind each agent to the same instance', async () => {
     const away = { keyPrefix: 'away', redis: { url: 'redis://127.0.0.1:1' } };
     const running = await start(away, { mode: 'sticky' }, { whileStarting: true });
     const late = () => childrenOf(running.pid).workers.get('worker-2');
     await eventually(() => expect(late()).toBeDefined(), { every: 5 });
     stopped = late() as number;
     await halt(stopped);
-    // From now on the other one may bind by itself.
+    // From now on the other one may bind on its own.
     await eventually(() => expect(running.log.some(({ msg }) => msg === 'affinity store away')).toBe(true));
     process.kill(stopped, 'SIGCONT');
     stopped = undefined;
