@@ -38,7 +38,7 @@ interface Stage {
   /** The only instance of its pool `/slow`; the pool `/quick` has a fast one. */
   readonly slow: GatedInstance;
   readonly life: LifeRecord;
-  /** Waits until everybody is answered as operations.md has it for this state. */
+  /** Waits until all answers match operations.md for this state. */
   until(state: string): Promise<void>;
 }
 
@@ -95,7 +95,7 @@ function answersIn(state: string): Record<Question, string> {
   return state === 'Stopped' ? { ...row.answers, sapcontrol: 'refused' } : row.answers;
 }
 
-/** What operations.md has each question answered with in such a life, one entry for each change. */
+/** The answers in operations.md to each request over these states, one entry for each change. */
 function lifeOfDocs(states: readonly string[]): Record<Question, string[]> {
   return byQuestion((question) => withoutRepeats(states.map((state) => answersIn(state)[question])));
 }
@@ -121,7 +121,7 @@ const withoutRepeats = (answers: readonly string[]): string[] =>
 const logged = ({ log }: GatewayProcess, text: string): LogLine | undefined =>
   log.find(({ msg }) => msg === text);
 
-test.concurrent('balancers and monitors are told through a whole life what operations.md says', async ({
+test.concurrent('balancers and monitors get the answers of operations.md over a whole life cycle', async ({
   onTestFinished,
 }) => {
   const { gateway, url, slow, life, until, act } = await start(

@@ -15,14 +15,14 @@ import { composePool } from '../../src/wiring/pool.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/redis-server.ts';
 
-/** The host name of an instance gets another address while the host at the old one lives on. */
+/** The host name of an instance gets another address while the old host keeps running. */
 
 const opened: { close(): Promise<unknown> }[] = [];
 afterEach(async () => {
   for (const one of opened.splice(0).reverse()) await one.close();
 });
 
-/** What arrived, in order: at which address, and whether it was a probe. */
+/** The requests in order of arrival, with the address and whether it was a probe. */
 const arrived: { at: string; probe: boolean }[] = [];
 let held: ServerResponse[] = [];
 
@@ -62,7 +62,7 @@ function send(upstream: Upstream, path: string): Attempt {
   return attempt;
 }
 
-test('traffic and probes go over to it together, whatever connections are kept; what is under way is answered', async () => {
+test('traffic and probes move to it together, whatever connections are open; pending requests are answered', async () => {
   arrived.length = 0;
   held = [];
   const port = await freePort();
@@ -102,7 +102,7 @@ pools:
   const waiting = send(upstream, '/held');
   await eventually(() => expect(held).toHaveLength(1));
 
-  // Traffic without a pause, so that its connection never becomes idle for long.
+  // Traffic without a pause, so that its connection is never idle for long.
   const of = (at: string): number => arrived.filter((one) => one.at === at && !one.probe).length;
   for (let i = 0; i < 3; i += 1) expect(await send(upstream, '/').outcome).toBe('answered');
   expect([of('127.0.0.1'), of('127.0.0.2')]).toEqual([4, 0]);

@@ -61,14 +61,14 @@ const instance = (id: string) => {
 };
 const active = (): string | undefined => gateway.status().pools[0]?.active?.instance;
 
-/** Lets the agents log on; where each of them is. */
+/** Logs the agents on, and returns the instance of each. */
 async function place(agents: readonly string[]): Promise<Map<string, string | undefined>> {
   const outcomes = await Promise.all(agents.map((user) => post(gateway.url, user)));
   return new Map(outcomes.map(({ user, connector }) => [user, connector]));
 }
 
-describe('who may change something', () => {
-  test('nobody without the token, whatever is asked', async () => {
+describe('authorization of changes', () => {
+  test('refuses every change without the token', async () => {
     await start('');
     const path = '/pools/ici/instances/a/disable';
     const bare = await ask(gateway.adminUrl, 'POST', path, WHY, '');
@@ -81,7 +81,7 @@ describe('who may change something', () => {
     expect(instance('a').admin).toBe('enabled');
   });
 
-  test('nobody at all where there is no token', async () => {
+  test('refuses every change if no token is configured', async () => {
     gateway = await startTestGateway(
       `pools: [{ name: ici, instances: [{ id: a, url: '${connectors[0]?.url}' }] }]`,
     );
@@ -91,7 +91,7 @@ describe('who may change something', () => {
   });
 });
 
-describe('what is asked wrongly', () => {
+describe('an invalid request', () => {
   const CASES: readonly (readonly [path: string, body: unknown, message: string])[] = [
     ['/instances/a/drain', {}, 'why is missing; it must be the reason, of 1 to 500 characters'],
     ['/instances/a/drain', { why: ' ' }, 'why must be the reason'],
@@ -104,7 +104,7 @@ describe('what is asked wrongly', () => {
       'deadline must be a duration such as 30m, or a time',
     ],
     ['/instances/a/drain', { ...WHY, deadline: '2020-01-01T00:00:00Z' }, 'deadline has passed'],
-    // It was written, and no gateway of the store could tell its status any more.
+    // Such a value in the store once broke /status in every gateway.
     ['/instances/a/drain', { ...WHY, deadline: '99999999d' }, 'deadline must be within 31 days'],
     ['/instances/a/enable', { ...WHY, deadline: '3m' }, 'deadline is not known here'],
     ['/activate', WHY, 'instance is missing; it must be the id of an instance of the pool'],
@@ -114,8 +114,8 @@ describe('what is asked wrongly', () => {
     ['/instances/a/drain', 'patch', 'the body must be object; send a JSON object'],
   ];
 
-  // Each changes nothing, so one gateway does for all.
-  test('is refused, with the field and what it must be', async () => {
+  // No request changes anything, so one gateway is enough for all.
+  test('is refused with the field and its valid values', async () => {
     await start('');
     for (const [path, body, message] of CASES) {
       const answer = await change(path, body);
@@ -128,7 +128,7 @@ describe('what is asked wrongly', () => {
     );
   });
 
-  test('pools and instances that do not exist are told apart from what cannot be done', async () => {
+  test('distinguishes missing pools and instances from changes that cannot be made', async () => {
     await start('');
     const unknown = await ask(gateway.adminUrl, 'POST', '/pools/icy/instances/a/drain', WHY);
     expect([unknown.status, unknown.body.error]).toEqual([404, 'no pool is named icy; there is ici']);
@@ -146,7 +146,7 @@ describe('what is asked wrongly', () => {
 });
 
 describe('draining', () => {
-  test('keeps the agents who are there, and lists them with their last activity', async () => {
+  test('keeps the current agents, and lists them with their last activity', async () => {
     await start('');
     const before = await place(users(30, 'OLD'));
     const there = [...before].filter(([, at]) => at === 'a').map(([user]) => user);
@@ -177,7 +177,7 @@ describe('draining', () => {
     expect((await read('/drain/a?limit=1')).body.agents).toHaveLength(1);
   });
 
-  test('ends by itself when the last agent is gone', async () => {
+  test('ends by itself when the last agent has left', async () => {
     await start('', 'sticky', { env: { ICI_GATEWAY_AFFINITY__IDLE_LIFETIME: '1s' } });
     const agents = await place(users(20, 'AGENT'));
     expect([...agents.values()]).toContain('a');
@@ -192,7 +192,7 @@ describe('draining', () => {
     });
   });
 
-  test('ends at its deadline, and those who are left are moved', async () => {
+  test('ends at its deadline, and the remaining agents are moved', async () => {
     await start('');
     const agents = await place(users(20, 'AGENT'));
     const there = [...agents].filter(([, at]) => at === 'a').map(([user]) => user);
@@ -208,7 +208,7 @@ describe('draining', () => {
 });
 
 describe('disabling and enabling', () => {
-  test('takes an instance out and back, and both stand in the event log', async () => {
+  test('takes an instance out and back, and the event log has both', async () => {
     await start('');
     const agents = await place(users(20, 'AGENT'));
     expect((await change('/instances/b/disable', { ...WHY, by: 'ops' })).status).toBe(200);
@@ -264,7 +264,7 @@ describe('disabling and enabling', () => {
 });
 
 describe('moving one agent', () => {
-  test('takes him to the other instance, and nobody else', async () => {
+  test('moves that agent to the other instance, and no other agent', async () => {
     await start('');
     const agents = await place(users(20, 'AGENT'));
     const [user = '', from = ''] = [...agents][0] ?? [];
@@ -279,12 +279,12 @@ describe('moving one agent', () => {
     expect((await read('/events')).body.events).toContainEqual(
       expect.objectContaining({ kind: 'moved', instance: to, from, to, why: `user:${user}: patch the host` }),
     );
-    // And back: what was learnt of him meanwhile is outdated again.
+    // And back: the cached binding of the agent is outdated again.
     expect((await change('/agents/move', { ...WHY, agent: user, instance: from })).status).toBe(200);
     expect(await place([...agents.keys()])).toEqual(agents);
   });
 
-  test('by his session moves all his names', async () => {
+  test('by session moves all names of the agent', async () => {
     await start('');
     const { connector: from } = await post(gateway.url, 'MILLER', { cookie: 'WS_SESSION_ID=secret-session' });
     const to = from === 'a' ? 'b' : 'a';
@@ -299,7 +299,7 @@ describe('moving one agent', () => {
     expect(told).not.toContain('secret-session');
   });
 
-  test('never serves him at two instances, while he works on', async () => {
+  test('never serves a working agent at two instances', async () => {
     await start('');
     const { connector: from } = await post(gateway.url, 'MILLER');
     const to = from === 'a' ? 'b' : 'a';
@@ -316,7 +316,7 @@ describe('moving one agent', () => {
     expect(seen).toEqual(seen.map((_, i) => (i < first ? from : to)));
   });
 
-  test('is refused where it cannot be done, and says why', async () => {
+  test('is refused with the reason if it is impossible', async () => {
     await start('');
     const { connector: at } = await post(gateway.url, 'MILLER');
     const move = (more: object): Promise<Answer> =>
@@ -337,7 +337,7 @@ describe('moving one agent', () => {
 });
 
 describe('a failover pool', () => {
-  test('goes where an operator says, and back', async () => {
+  test('follows an operator to another instance, and back', async () => {
     await start('', 'failover');
     expect(active()).toBe('a');
     const { status, body } = await change('/activate', { ...WHY, instance: 'c' });
@@ -357,7 +357,7 @@ describe('a failover pool', () => {
     ]);
   });
 
-  test('does not go to an instance that cannot serve', async () => {
+  test('does not activate an instance that cannot serve', async () => {
     await start('', 'failover');
     await connectors[1]?.behave({ mode: 'refuse' });
     await eventually(() => expect(instance('b').health).toBe('down'));
@@ -375,7 +375,7 @@ describe('a failover pool', () => {
     );
   });
 
-  test('follows the failback policy that an operator gave, rather than the configured one', async () => {
+  test('follows the failback policy of an operator rather than the configured one', async () => {
     await start('failback: never', 'failover');
     await change('/activate', { ...WHY, instance: 'b' });
     const put = (body: object): Promise<Answer> =>
@@ -401,7 +401,7 @@ describe('a failover pool', () => {
 });
 
 describe('quarantine', () => {
-  test('is ended by an operator, and then the instance takes agents', async () => {
+  test('ends on an operator’s release, and then the instance takes agents', async () => {
     await start('quarantine: always\n    countRestarts: false');
     await connectors[0]?.behave({ mode: 'refuse' });
     await eventually(() => expect(instance('a').health).toBe('down'));

@@ -43,7 +43,7 @@ const at = (): string[] => ['--admin', gateway.adminUrl];
 const why = (): string[] => [...at(), '--token-file', token.path, '--why', 'patch'];
 
 describe('ici-gateway admin', () => {
-  test('drains and enables an instance, and shows who did', async () => {
+  test('drains and enables an instance, and shows the operator', async () => {
     const agents = await Promise.all(users(8, 'CLI').map((user) => post(gateway.url, user)));
     expect(agents.map(({ connector }) => connector)).toContain('a');
     const drained = await run(['drain', 'spread', 'a', '--deadline', '30m', ...why()]);
@@ -61,13 +61,13 @@ describe('ici-gateway admin', () => {
     ]);
   });
 
-  test('takes the token from where the gateway takes it', async () => {
+  test('reads the token from the same place as the gateway', async () => {
     const ended = await run(['disable', 'spread', 'a', ...at(), '--why', 'patch'], token.env);
     expect(JSON.parse(ended.out).instance).toMatchObject({ admin: 'disabled', act: { by: 'admin' } });
     expect((await run(['enable', 'spread', 'a', ...why()])).code).toBe(0);
   });
 
-  test('moves an agent, by his name or by his session', async () => {
+  test('moves an agent by user name or by session', async () => {
     const { connector: from } = await post(gateway.url, 'MILLER', { cookie: 'WS_SESSION_ID=abc' });
     const to = from === 'a' ? 'b' : 'a';
     expect(JSON.parse((await run(['move', 'spread', 'miller', to, ...why()])).out)).toMatchObject({
@@ -78,7 +78,7 @@ describe('ici-gateway admin', () => {
     expect((await post(gateway.url, 'MILLER')).connector).toBe(from);
   });
 
-  test('activates, fails back, and sets when that is done', async () => {
+  test('activates, fails back, and sets the failback policy', async () => {
     expect(JSON.parse((await run(['activate', 'one', 'b', ...why()])).out)).toMatchObject({ active: 'b' });
     expect(JSON.parse((await run(['failback', 'one', ...why()])).out)).toMatchObject({ active: 'a' });
     const policy = await run(['failback-policy', 'one', 'at 03:30', '--zone', 'UTC', ...why()]);
@@ -90,7 +90,7 @@ describe('ici-gateway admin', () => {
     });
   });
 
-  test('says what was wrong: 1 for what the gateway refuses, 2 for the command line', async () => {
+  test('reports errors: exit code 1 for a refusal of the gateway, 2 for the command line', async () => {
     const refused = await run(['release', 'spread', 'a', ...why()]);
     expect(refused).toMatchObject({ code: 1, out: '' });
     expect(refused.err).toContain('a is not in quarantine (status 409)');
@@ -98,7 +98,7 @@ describe('ici-gateway admin', () => {
     expect([bare.code, bare.err]).toEqual([1, expect.stringContaining('changes need the token')]);
     const nobody = await run(['status', '--admin', `http://127.0.0.1:${await freePort()}`]);
     expect([nobody.code, nobody.err]).toEqual([1, expect.stringContaining('ECONNREFUSED')]);
-    // What URLs call a scheme used to end as "Invalid URL".
+    // "localhost:" parses as a URL scheme, which once gave "Invalid URL".
     for (const admin of ['localhost:9090', 'ftp://localhost', 'localhost']) {
       const misnamed = await run(['status', '--admin', admin]);
       expect([misnamed.code, misnamed.err]).toEqual([1, expect.stringContaining('--admin must be a URL')]);
@@ -124,7 +124,7 @@ describe('ici-gateway admin', () => {
   test.each([
     ['nothing', ''],
     ['half an answer', 'HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{'],
-  ])('says that a change may have been made where the connection ends after %s', async (_what, sent) => {
+  ])('reports that a change may have been made if the connection ends after %s', async (_what, sent) => {
     const server = createServer((socket) => {
       socket.on('error', () => {}).once('data', () => socket.end(sent));
     });
@@ -138,7 +138,7 @@ describe('ici-gateway admin', () => {
     expect([changed.code, changed.out]).toEqual([1, '']);
     expect(changed.err).toContain(`127.0.0.1:${port} ended before the answer (UND_ERR_SOCKET)`);
     expect(changed.err).toContain('not known: see the log of the gateway and `ici-gateway admin status`');
-    // Who has only looked has changed nothing; who was not heard neither.
+    // A read changes nothing, and neither does a request that never arrived.
     const looked = await run(['status', ...there]);
     expect([looked.code, looked.err]).toEqual([
       1,
@@ -154,7 +154,7 @@ describe('ici-gateway admin', () => {
     ]);
   });
 
-  test('explains itself', async () => {
+  test('prints its help', async () => {
     const { code, out } = await run(['--help']);
     expect(code).toBe(0);
     for (const verb of [

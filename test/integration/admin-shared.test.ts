@@ -38,7 +38,7 @@ async function stopAll(): Promise<void> {
   await Promise.all(gateways.splice(0).map((gateway) => gateway.close()));
 }
 
-/** Two gateways that share a store. The second one may look for the instances elsewhere. */
+/** Two gateways that share a store. The second one may have other URLs for the instances. */
 async function startBoth(
   mode: 'sticky' | 'failover',
   { redisUrl = inject('redisUrl'), urlsOfSecond = connectors.map(({ url }) => url), failback = 'never' } = {},
@@ -74,8 +74,8 @@ const adminOf = (gateway: TestGateway, id: string) => {
   return found && { admin: found.admin, by: found.act?.by };
 };
 
-describe('an act through one gateway', () => {
-  test('holds at the other at once, and after both have started again', async () => {
+describe('a change through one gateway', () => {
+  test('applies at the other at once, and still after a restart of both', async () => {
     const [one, two] = await startBoth('sticky');
     const old = await Promise.all(users(4, 'OLD').map((user) => post(one.url, user)));
     expect(old.map(({ connector }) => connector)).toContain('b');
@@ -84,7 +84,7 @@ describe('an act through one gateway', () => {
       deadline: '1h',
     });
     expect([status, body.inEffect]).toEqual([200, true]);
-    // Not eventually: the answer says that every gateway acts on it.
+    // No wait: the answer confirms that every gateway acts on it.
     expect(adminOf(two, 'b')).toEqual({ admin: 'draining', by: 'ops' });
     const placed = await Promise.all(users(20, 'NEW').map((user) => post(two.url, user)));
     expect(new Set(placed.map(({ connector }) => connector))).toEqual(new Set(['a']));
@@ -99,7 +99,7 @@ describe('an act through one gateway', () => {
     }
   });
 
-  test('acts of both at the same moment are all carried out', async () => {
+  test('simultaneous changes through both are all carried out', async () => {
     const [one, two] = await startBoth('sticky');
     const answers = await Promise.all(
       Array.from({ length: 8 }, (_, i) =>
@@ -119,7 +119,7 @@ describe('an act through one gateway', () => {
     expect(whys.sort()).toEqual(Array.from({ length: 8 }, (_, i) => `act ${i}`));
   });
 
-  test('an agent who is moved is served by his new instance at both, and is never at two', async () => {
+  test('a moved agent is served by its new instance at both, and never by two instances', async () => {
     const [one, two] = await startBoth('sticky');
     const { connector: from } = await post(one.url, 'MILLER');
     expect((await post(two.url, 'MILLER')).connector).toBe(from);
@@ -152,7 +152,7 @@ describe('an act through one gateway', () => {
     for (const gateway of [one, two]) expect((await post(gateway.url, 'MILLER')).connector).toBe(to);
   });
 
-  test('a failover pool has one active instance at both, and an operator’s failback policy outlives them', async () => {
+  test('a failover pool has one active instance at both, and an operator’s failback policy survives their restart', async () => {
     const [one, two] = await startBoth('failover');
     await ask(one.adminUrl, 'POST', '/pools/ici/activate', { ...WHY, instance: 'b' });
     expect([one, two].map((gateway) => poolOf(gateway).active?.instance)).toEqual(['b', 'b']);
@@ -171,8 +171,8 @@ describe('an act through one gateway', () => {
   });
 });
 
-describe('the condition that a gateway shows', () => {
-  test('is isolated where only it cannot reach an instance, with the names', async () => {
+describe('the state that a gateway reports', () => {
+  test('is Isolated, with the names, if only this gateway cannot reach an instance', async () => {
     const nobody = `http://127.0.0.1:${await freePort()}`;
     const [one, two] = await startBoth('sticky', { urlsOfSecond: [nobody, connectors[1]?.url ?? ''] });
     await eventually(async () => {
@@ -194,7 +194,7 @@ describe('the condition that a gateway shows', () => {
     );
   });
 
-  test('says who takes part, and how long the lease lasts', async () => {
+  test('names the participating gateways and the rest of the lease', async () => {
     const [one] = await startBoth('failover');
     const pool = poolOf(one);
     expect(pool).toMatchObject({
@@ -220,7 +220,7 @@ describe('the condition that a gateway shows', () => {
     );
   });
 
-  test('while the store is away nothing is decided, and that is said', async () => {
+  test('while the store is away changes are refused with that reason', async () => {
     const redis = await startRedis();
     servers.push(redis);
     const [one] = await startBoth('sticky', { redisUrl: redis.url });

@@ -42,8 +42,8 @@ async function listing(query: string): Promise<Listing> {
   return JSON.parse(text);
 }
 
-describe('the admin plane', () => {
-  test('is live, and ready whatever becomes of the instances', async () => {
+describe('the admin API', () => {
+  test('is live, and ready independently of the instances', async () => {
     expect(await get('/livez')).toEqual({ status: 200, text: 'ok\n' });
     expect(await get('/readyz')).toEqual({ status: 200, text: 'Running\n' });
     await Promise.all(connectors.map((connector) => connector.close()));
@@ -53,14 +53,14 @@ describe('the admin plane', () => {
     expect((await get('/readyz')).status).toBe(200);
   });
 
-  test('says what is here to whoever asks for anything else, a path that cannot be decoded included', async () => {
+  test('lists its paths in the answer to any other path, even one that cannot be decoded', async () => {
     for (const path of ['/elsewhere', '/%zz', `/pools/${'x'.repeat(1_000)}/events`]) {
       const { status, text } = await get(path);
       expect([path, status, text]).toEqual([path, 404, expect.stringMatching(/^not found: /)]);
     }
   });
 
-  test('tells where every agent is, page by page and by instance', async () => {
+  test('lists the instance of every agent, page by page and by instance', async () => {
     const agents = users(25, 'AGENT');
     const outcomes = await Promise.all(agents.map((user) => post(gateway.url, user)));
     const placed = new Map(outcomes.map(({ user, connector }) => [user, connector]));
@@ -93,7 +93,7 @@ describe('the admin plane', () => {
     expect((await get('/metrics')).text).toContain('gateway_bindings{pool="ici",instance="a"} 5');
   });
 
-  test('says what it has, and what was wrong with a question', async () => {
+  test('names its pools, and the error in a request', async () => {
     expect((await get('/nothing')).text).toMatch(/\/bindings/);
     expect((await get('/bindings?pool=other')).status).toBe(404);
     expect((await get('/bindings?limit=none')).status).toBe(400);

@@ -19,7 +19,7 @@ afterEach(async () => {
   await site.close();
 });
 
-/** Redis comes back as another, without its data; each gateway writes back before anything may be claimed. */
+/** Redis returns without its data; each gateway writes back its bindings before any claim is allowed. */
 async function comeBackEmpty(...sides: Side[]): Promise<void> {
   await site.redis.start();
   for (const side of sides) await eventually(() => side.bindings.writeBack());
@@ -30,7 +30,7 @@ const alone = (side: Side, ...[names, place]: Parameters<Side['bindings']['claim
   side.bindings.claimAlone(names, place).binding.instance;
 
 describe('while the store is away', () => {
-  test('claims and moves are refused, and nothing is lost by that', async () => {
+  test('claims and moves are refused without losing a binding', async () => {
     const { binding } = await one.bindings.claim([user('U')], A, site.fencingToken);
     await site.redis.kill();
 
@@ -50,7 +50,7 @@ describe('while the store is away', () => {
     ]);
   });
 
-  test('who acts alone trusts what he knows, whatever it is worth otherwise', async () => {
+  test('a gateway that acts alone trusts all its cached bindings', async () => {
     await site.claim(one, [user('U')], A);
     await site.redis.kill();
     await site.redis.start();
@@ -62,7 +62,7 @@ describe('while the store is away', () => {
     expect(one.bindings.isTrusted(entry, site, true)).toBe(true);
   });
 
-  test('agents known to any gateway stay, new ones are placed as asked, and all are written back', async () => {
+  test('known agents stay, new ones are placed as proposed, and all bindings are written back', async () => {
     await site.claim(one, [user('KNOWN')], A);
     await eventually(() => expect(two.bindings.find('KNOWN', undefined)).toBeDefined());
     await site.redis.kill();
@@ -78,7 +78,7 @@ describe('while the store is away', () => {
     expect([...one.conflicts, ...two.conflicts]).toEqual([]);
   });
 
-  test('a new session of a known agent is his from then on, and stays his when the store is back', async () => {
+  test('a new session of a known agent belongs to that agent, also when the store is back', async () => {
     await site.claim(one, [user('KNOWN'), session('OLD')], A);
     await site.redis.kill();
 
@@ -90,14 +90,14 @@ describe('while the store is away', () => {
     expect(await site.claim(two, [session('OLD')], B)).toBe('a');
   });
 
-  test('a session that was placed alone and its user stay together once they were seen together', async () => {
+  test('a session that was placed alone and its user stay together after a request with both', async () => {
     alone(one, [session('S')], A);
     const together = alone(one, [user('U'), session('S')], B);
     expect(alone(one, [user('U')], C)).toBe(together);
     expect(alone(one, [session('S')], C)).toBe(together);
   });
 
-  test('who was moved alone stays there, also in a store that has lost him', async () => {
+  test('an agent that one gateway moved stays there, also in a store that has lost the agent', async () => {
     const { binding } = await one.bindings.claim([user('U'), session('S')], A, site.fencingToken);
     await site.redis.kill();
 
@@ -108,7 +108,7 @@ describe('while the store is away', () => {
     expect(await site.claim(two, [session('S')], B)).toBe('c');
   });
 
-  test('where the store kept him, it wins over a move that nobody agreed to, and that is counted', async () => {
+  test('a binding that the store kept wins over a move by one gateway, and a metric counts the conflict', async () => {
     const { binding } = await one.bindings.claim([user('U')], A, site.fencingToken);
     one.bindings.moveAlone([user('U')], binding, C);
 
@@ -118,7 +118,7 @@ describe('while the store is away', () => {
     expect(one.conflicts).toEqual(['U: c -> a']);
   });
 
-  test('so does a gateway that knows him from the store, if his agent was moved alone by another', async () => {
+  test('so does a gateway that knows the agent from the store, if another gateway moved the agent', async () => {
     const { binding } = await one.bindings.claim([user('U')], A, site.fencingToken);
     await eventually(() => expect(two.bindings.find('U', undefined)).toBeDefined());
     await site.redis.kill();
@@ -129,7 +129,7 @@ describe('while the store is away', () => {
     expect(await site.claim(one, [user('U')], B)).toBe('a');
   });
 
-  test('where two gateways placed one agent differently, the store decides and it is counted once', async () => {
+  test('if two gateways placed one agent differently, the store decides and the conflict counts once', async () => {
     await site.redis.kill();
     alone(one, [user('U')], A);
     alone(two, [user('U')], B);
@@ -141,7 +141,7 @@ describe('while the store is away', () => {
     expect([...one.conflicts, ...two.conflicts]).toEqual(['U: b -> a']);
   });
 
-  test('what was placed alone must be asked for when the store is back', async () => {
+  test('a placement by one gateway needs a lookup when the store is back', async () => {
     await site.redis.kill();
     alone(one, [user('U')], A);
     await comeBackEmpty(one);
@@ -152,7 +152,7 @@ describe('while the store is away', () => {
     expect(site.trusted(one, 'U')).toBe('a');
   });
 
-  test('the others hear of what is written back', async () => {
+  test('other gateways get news of bindings that are written back', async () => {
     await site.redis.kill();
     alone(one, [user('U'), session('S')], C);
     await site.redis.start();
@@ -163,18 +163,18 @@ describe('while the store is away', () => {
     await eventually(() => expect(two.bindings.find('U', 'S')?.binding.instance).toBe('c'));
   });
 
-  test('what was placed while the store failed for a moment is written down before it is asked again', async () => {
+  test('a placement during a short failure of the store is written back before the next lookup', async () => {
     alone(one, [user('U')], A);
     alone(one, [user('V')], B);
 
-    // Its own proposal would be another.
+    // Its own proposal would be different.
     expect(await site.claim(one, [user('U')], C)).toBe('a');
 
     expect(await site.claim(two, [user('V')], C)).toBe('b');
     expect(one.conflicts).toEqual([]);
   });
 
-  test('it is written down without a question too, with the counts', async () => {
+  test('it is also written back without a lookup, with the counts', async () => {
     alone(one, [user('U')], B);
 
     await one.bindings.refreshCounts();
@@ -187,7 +187,7 @@ describe('while the store is away', () => {
 });
 
 describe('a store that has lost everything', () => {
-  test('while its connections stayed up takes no agent for new whom a gateway knows', async () => {
+  test('while its connections stay up treats no agent as new that a gateway knows', async () => {
     const names = Array.from({ length: 40 }, (_, i) => user(`U${i}`));
     await Promise.all(names.map((name) => site.claim(one, [name], A)));
     await site.command('FLUSHALL');
@@ -200,7 +200,7 @@ describe('a store that has lost everything', () => {
     expect(new Set(atTwo)).toEqual(new Set(['a']));
   });
 
-  test('is given back what the gateways know, their sessions too, and it is worth to each what it was worth', async () => {
+  test('gets back the bindings of the gateways, including sessions, with their former evidence', async () => {
     await Promise.all(
       Array.from({ length: 900 }, (_, i) => site.claim(one, [user(`U${i}`), session(`S${i}`)], A)),
     );
@@ -216,7 +216,7 @@ describe('a store that has lost everything', () => {
     expect(new Set(asked)).toEqual(new Set(['a']));
   });
 
-  test('is told of a move that it has lost, though who did not hear of it writes back first', async () => {
+  test('gets back a lost move, even if a gateway without that news writes back first', async () => {
     const { binding } = await one.bindings.claim([user('U')], A, site.fencingToken);
     await eventually(() => expect(two.bindings.find('U', undefined)).toBeDefined());
     // It takes the gateway some 50 ms to connect again, and the move one.
@@ -232,7 +232,7 @@ describe('a store that has lost everything', () => {
     expect(await site.claim(two, [user('U')], C)).toBe('b');
   });
 
-  test('is written to once in each of its lives, but for what was decided since', async () => {
+  test('gets each binding once per store generation, except for later decisions', async () => {
     await site.claim(one, [user('U')], A);
     expect(await one.bindings.writeBack('life-1')).toBeGreaterThanOrEqual(1);
     alone(one, [user('V')], B);
@@ -241,7 +241,7 @@ describe('a store that has lost everything', () => {
     expect(await one.bindings.writeBack('life-2')).toBeGreaterThanOrEqual(2);
   });
 
-  test('what it said in its former life is not trusted if the answer came too late to be written back', async () => {
+  test('an answer of the former store generation that came too late for the write-back is not trusted', async () => {
     await site.claim(one, [user('U')], A);
     const late = await site.open();
     await late.bindings.writeBack('life-1');
@@ -253,7 +253,7 @@ describe('a store that has lost everything', () => {
     expect(site.trusted(late, 'U')).toBeUndefined();
   });
 
-  test('a claim that it answered in its former life has to be made again', async () => {
+  test('a claim that the former store generation answered must be repeated', async () => {
     const late = await site.open();
     await late.bindings.writeBack('life-1');
 

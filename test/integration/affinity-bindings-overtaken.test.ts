@@ -4,7 +4,7 @@ import { eventually } from '../support/eventually.ts';
 import type { Side } from './affinity-bindings-support.ts';
 import { A, B, Site, session, user } from './affinity-bindings-support.ts';
 
-/** News of a move comes on another connection than answers do, and can overtake an answer that is older. */
+/** News of a move and answers use different connections, so the news can overtake an older answer. */
 
 let site: Site;
 
@@ -16,7 +16,7 @@ afterEach(async () => {
   await site.close();
 });
 
-/** Keeps what the store has answered from the gateway until {@link deliver} is called. */
+/** Holds back the answers of the store until {@link deliver} is called. */
 class HeldAnswers {
   waiting = 0;
   deliver: () => void = () => undefined;
@@ -49,7 +49,7 @@ const WAYS: readonly [string, (side: Side) => Promise<unknown>][] = [
   ['a write-back', ({ bindings }) => bindings.writeBack()],
 ];
 
-test.each(WAYS)('the answer to %s that a move has overtaken is not learnt', async (_, ask) => {
+test.each(WAYS)('the answer to %s is not cached if a move has overtaken it', async (_, ask) => {
   const answers = new HeldAnswers();
   const [one, two] = [await site.open({ between: answers.between }), await site.open()];
   await site.claim(one, [session('S')], A);
@@ -68,7 +68,7 @@ test.each(WAYS)('the answer to %s that a move has overtaken is not learnt', asyn
   expect(one.bindings.find(undefined, 'S')?.binding.root).toEqual(user('U'));
 });
 
-test('a page of the store that a move has overtaken is not learnt', async () => {
+test('a page of the store is not cached if a move has overtaken it', async () => {
   const answers = new HeldAnswers();
   const two = await site.open();
   await site.claim(two, [session('S')], A);
@@ -76,7 +76,7 @@ test('a page of the store that a move has overtaken is not learnt', async () => 
 
   answers.hold();
   const counted = one.bindings.refreshCounts();
-  // The counts first, then whether there is anything at all, then the page.
+  // First the counts, then the check for any bindings, then the page.
   for (const waiting of [1, 2]) {
     await eventually(() => expect(answers.waiting).toBe(waiting));
     const { deliver } = answers;

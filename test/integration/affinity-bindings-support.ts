@@ -22,11 +22,11 @@ export const C: Placement = { instance: 'c', incarnation: '1' };
 export const user = (value: string): Name => ({ kind: 'user', value });
 export const session = (value: string): Name => ({ kind: 'session', value });
 
-/** The bindings of one gateway, and what it told. */
+/** The bindings of one gateway, and its reports. */
 export interface Side {
   readonly bindings: Bindings;
   readonly conflicts: string[];
-  /** Operations that reached for the store, with their outcomes. */
+  /** The store operations, with their outcomes. */
   readonly operations: string[];
   close(): Promise<void>;
 }
@@ -35,13 +35,13 @@ export interface SideOptions {
   readonly idleLifetimeMs?: number;
   readonly sessionsAreProvisional?: boolean;
   readonly maxEntries?: number;
-  /** Patient by default, for a busy machine. */
+  /** Long time-outs by default, for a busy machine. */
   readonly commandTimeoutMs?: number;
-  /** Stands between the bindings and the store. */
+  /** Wraps the store. */
   readonly between?: (store: AffinityStore) => AffinityStore;
 }
 
-/** Several gateways on one Redis, which agree on a view as the test says. */
+/** Several gateways on one Redis that use the view of the test. */
 export class Site {
   readonly redis: RedisServer;
   readonly #sides: Side[] = [];
@@ -59,7 +59,7 @@ export class Site {
     return new Site(redis, await setFence(redis.port, 'test', { pool: 'ici' }));
   }
 
-  /** The view of a later epoch is in effect. `lostAt`: see InstanceState, for instance `a`. */
+  /** Brings the view of a later epoch into effect. `lostAt`: see InstanceState, for instance `a`. */
   async agree(epoch: number, lostAt = 0): Promise<void> {
     this.epoch = epoch;
     this.view = viewOf(epoch, lostAt);
@@ -107,7 +107,7 @@ export class Site {
     return side;
   }
 
-  /** Resolves once the gateway hears of what is bound at the store. */
+  /** Resolves once the gateway receives news of new bindings. */
   async hears({ bindings }: Side): Promise<void> {
     const probe = `PROBE${Math.random()}`;
     await eventually(async () => {
@@ -128,7 +128,7 @@ export class Site {
     return (await bindings.rebind(names, from, to, this.fencingToken)).binding.instance;
   }
 
-  /** Where the agent is, if that may be acted on without asking anyone. */
+  /** The instance of the agent, if the gateway may act on it without a lookup. */
   trusted({ bindings }: Side, agent: string | undefined, ofSession?: string): string | undefined {
     const entry = bindings.find(agent, ofSession);
     if (entry === undefined || !bindings.isTrusted(entry, this, false)) return undefined;

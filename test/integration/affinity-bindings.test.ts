@@ -13,7 +13,7 @@ afterEach(async () => {
   await site.close();
 });
 
-/** How often Redis ran each command that a claim, a move or a question is made of. */
+/** The number of calls of each Redis command that claims, moves or lookups use. */
 async function scriptsRun(): Promise<number> {
   const info = await site.command('INFO', 'commandstats');
   return [...info.matchAll(/cmdstat_eval(?:sha)?:calls=(\d+)/g)].reduce(
@@ -23,7 +23,7 @@ async function scriptsRun(): Promise<number> {
 }
 
 describe('a known agent', () => {
-  test('costs no round trip to the store', async () => {
+  test('needs no round trip to the store', async () => {
     const one = await site.open();
     await site.claim(one, [user('U')], A);
     const before = await scriptsRun();
@@ -34,7 +34,7 @@ describe('a known agent', () => {
     expect(await scriptsRun()).toBe(before);
   });
 
-  test('is known at every gateway, by each of his names, without a command of theirs', async () => {
+  test('is known at every gateway under each name, without a command of theirs', async () => {
     const [one, two] = [await site.open(), await site.open()];
     await site.claim(one, [user('U'), session('S')], A);
     await site.claim(one, [user('U'), session('T')], B);
@@ -48,7 +48,7 @@ describe('a known agent', () => {
     expect(await scriptsRun()).toBe(before);
   });
 
-  test('whom another gateway moves is known where he is, still by all his names', async () => {
+  test('is known at the new instance under all names after a move by another gateway', async () => {
     const [one, two] = [await site.open(), await site.open()];
     await site.claim(one, [user('U'), session('S')], A);
     const { binding } = await two.bindings.claim([user('U')], B, site.fencingToken);
@@ -58,12 +58,12 @@ describe('a known agent', () => {
     expect(site.trusted(one, undefined, 'S')).toBe('c');
   });
 
-  test('is asked for again once his instance may have lost him', async () => {
+  test('needs a lookup once the instance may have lost the agent', async () => {
     const one = await site.open();
     await site.claim(one, [user('U')], A);
     await site.claim(one, [user('V')], B);
 
-    // Agents of a could be moved in epoch 1, which is when this was learnt.
+    // Agents of a could be moved in epoch 1, when this binding was cached.
     await site.agree(2, 1);
 
     expect(site.trusted(one, 'U')).toBeUndefined();
@@ -72,7 +72,7 @@ describe('a known agent', () => {
     expect(site.trusted(one, 'U')).toBe('a');
   });
 
-  test('whom the store was asked about in an earlier epoch is not known in the later one', async () => {
+  test('that was looked up in an earlier epoch is not known in the later one', async () => {
     const one = await site.open();
     await site.claim(one, [user('U')], A);
     const asked = one.bindings.lookup([user('U')]);
@@ -84,7 +84,7 @@ describe('a known agent', () => {
     expect(site.trusted(one, 'U')).toBe('a');
   });
 
-  test('is asked for while the gateway would not hear of a move, and trusted again when it does', async () => {
+  test('needs a lookup while the gateway gets no news of moves, and is trusted again afterwards', async () => {
     const one = await site.open();
     await site.claim(one, [user('U')], A);
     expect(site.trusted(one, 'U')).toBe('a');
@@ -98,7 +98,7 @@ describe('a known agent', () => {
     });
   });
 
-  test('with a session that is new needs the store once, which links them', async () => {
+  test('with a new session needs the store once, to link them', async () => {
     const one = await site.open();
     await site.claim(one, [user('U')], A);
     expect(one.bindings.find('U', 'S')).toBeUndefined();
@@ -106,17 +106,17 @@ describe('a known agent', () => {
     expect(one.bindings.find(undefined, 'S')?.binding.root).toEqual(user('U'));
   });
 
-  test('is renewed in the background before the binding could end in the store', async () => {
+  test('is renewed in the background before the binding can expire in the store', async () => {
     const one = await site.open({ idleLifetimeMs: 1_000 });
     await site.claim(one, [user('U')], A);
     let begun = Number.NEGATIVE_INFINITY;
     let looked = Number.NEGATIVE_INFINITY;
     await eventually(
       async () => {
-        // As a request does.
+        // Like a request.
         if (site.trusted(one, 'U') === undefined) await site.claim(one, [user('U')], A);
         const now = performance.now();
-        // He is trusted for 500 ms. Where this process or Redis got no processor for much of that, it begins anew.
+        // The binding is trusted for 500 ms. If this process or Redis got no processor for much of that, try again.
         if (now - looked > 300) {
           begun = now;
           one.operations.length = 0;
@@ -133,8 +133,8 @@ describe('a known agent', () => {
   });
 });
 
-describe('a claim on a view that is not in effect any more', () => {
-  test('is refused and counted apart, and changes nothing here either', async () => {
+describe('a claim on a view that is no longer in effect', () => {
+  test('is refused, counted separately, and changes nothing in the cache', async () => {
     const one = await site.open();
     const old = site.fencingToken;
     await site.agree(2);
@@ -147,8 +147,8 @@ describe('a claim on a view that is not in effect any more', () => {
   });
 });
 
-describe('a session seen alone', () => {
-  test('is asked for each time, because the user may since have been seen beside it elsewhere', async () => {
+describe('a session without a user', () => {
+  test('needs a lookup each time, because another gateway may have linked it to a user since', async () => {
     const [one, two] = [await site.open(), await site.open()];
     await site.claim(one, [session('S')], A);
     expect(site.trusted(one, undefined, 'S')).toBeUndefined();
@@ -159,15 +159,15 @@ describe('a session seen alone', () => {
     expect(await site.claim(one, [session('S')], A)).toBe('b');
   });
 
-  test('is trusted where nothing ever names a user', async () => {
+  test('is trusted if no request ever names a user', async () => {
     const one = await site.open({ sessionsAreProvisional: false });
     await site.claim(one, [session('S')], A);
     expect(site.trusted(one, undefined, 'S')).toBe('a');
   });
 });
 
-describe('the mirror', () => {
-  test('learns of agents who were bound before the gateway came, and of their sessions', async () => {
+describe('the cache warmer', () => {
+  test('caches agents that were bound before the gateway started, and their sessions', async () => {
     const one = await site.open();
     for (let i = 0; i < 60; i += 1)
       await site.claim(one, [user(`U${i}`), session(`S${i}`)], i % 2 === 0 ? A : B);
@@ -190,10 +190,10 @@ describe('the mirror', () => {
     );
   });
 
-  test('learns what was missed while it was not heard', async () => {
+  test('caches changes that were missed while the news connection was down', async () => {
     const [one, two] = [await site.open(), await site.open()];
     await two.bindings.refreshCounts();
-    // It takes the gateway some 50 ms to connect again, and the claim one.
+    // The gateway needs about 50 ms to reconnect, and the claim about one.
     await site.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
     await site.claim(one, [user('U')], A);
 
@@ -204,7 +204,7 @@ describe('the mirror', () => {
     expect(two.operations).toEqual([]);
   });
 
-  test('drives nobody out of the cache, and leaves off where it is full', async () => {
+  test('evicts no agent from the cache, and stops when it is full', async () => {
     const one = await site.open();
     for (let i = 0; i < 50; i += 1) await site.claim(one, [user(`U${i}`)], A);
 
@@ -217,7 +217,7 @@ describe('the mirror', () => {
     expect(site.trusted(two, 'MINE')).toBe('b');
   });
 
-  test('knows how much longer a binding lives that it did not make', async () => {
+  test('knows the remaining lifetime of a binding that another gateway made', async () => {
     const one = await site.open({ idleLifetimeMs: 3_000 });
     await site.claim(one, [user('U')], A);
     const boundAt = performance.now();
@@ -226,14 +226,14 @@ describe('the mirror', () => {
     const two = await site.open({ idleLifetimeMs: 3_000 });
     await two.bindings.refreshCounts();
 
-    // More than half of its lifetime is over, so it must be asked for before it ends unnoticed.
+    // More than half of its lifetime is over, so it needs a lookup before it expires unnoticed.
     await eventually(() => expect(two.bindings.find('U', undefined)).toBeDefined());
     expect(site.trusted(two, 'U')).toBeUndefined();
   });
 });
 
-describe('a process that stood still', () => {
-  test('does not take its own pause for a slow Redis', async () => {
+describe('a process after a pause', () => {
+  test('does not mistake its own pause for a slow Redis', async () => {
     const one = await site.open({ commandTimeoutMs: 100 });
     const claimed = site.claim(one, [user('U')], A);
     const until = performance.now() + 400;

@@ -16,21 +16,21 @@ import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 const SETTLED_WITHIN_MS = 150;
 
 /**
- * Fails unless it has settled when a timer of 150 ms is over. Both run on the same
- * clock: in a process that gets no processor for a while both are late, and still
- * the shorter one is first.
+ * Fails unless it has settled after a timer of 150 ms. Both use the same clock: in
+ * a process without processor time both are late, and the shorter one is still
+ * first.
  */
 async function expectSettledInTime(outcome: Promise<unknown>): Promise<void> {
   const late = new Promise<string>((resolve) => {
     setTimeout(() => {
-      // A command that is out of time looks at its socket once more before it gives up.
+      // A command that has timed out reads its socket once more before it fails.
       setImmediate(() => setImmediate(() => setImmediate(() => resolve('late'))));
     }, SETTLED_WITHIN_MS);
   });
   expect(await Promise.race([outcome.then(() => 'settled'), late])).toBe('settled');
 }
 
-describe('the Redis store when Redis is away', () => {
+describe('the Redis store while Redis is away', () => {
   let server: RedisServer;
   let redis: RedisConnection;
   let store: AffinityStore;
@@ -55,7 +55,7 @@ describe('the Redis store when Redis is away', () => {
     await server.stop();
   });
 
-  /** Every operation at once: none may hang, and none may fail in a way of its own. */
+  /** All operations at once: none may hang, and all must fail in the same way. */
   async function expectUnavailable(): Promise<void> {
     const binding = { root: user('A'), ...at('a'), generation: 1 };
     const operations = [
@@ -67,7 +67,7 @@ describe('the Redis store when Redis is away', () => {
       store.counts(),
       redis.ping(),
     ];
-    // Which nobody is in a hurry for.
+    // The list is not urgent, so its limit is longer.
     const listing = store.list({});
     const settled = Promise.allSettled(operations);
     await expectSettledInTime(settled);
@@ -76,7 +76,7 @@ describe('the Redis store when Redis is away', () => {
     }
   }
 
-  /** As the ledger would give one when Redis is back. */
+  /** A fencing token as the view store would issue it when Redis is back. */
   async function expectAvailable(): Promise<void> {
     await eventually(async () => {
       fencingToken = await setFence(server.port, 'gw');
@@ -84,7 +84,7 @@ describe('the Redis store when Redis is away', () => {
     });
   }
 
-  test('a process opens its stores while Redis is down, and uses them when it comes', async () => {
+  test('a process opens its stores while Redis is down, and uses them when it is up', async () => {
     await redis.close();
     await server.kill();
     states = [];
@@ -103,7 +103,7 @@ describe('the Redis store when Redis is away', () => {
     expect(states.at(-1)).toBe('up: connected');
   });
 
-  test('a killed Redis fails every call at once, and is used again after its return', async () => {
+  test('a killed Redis fails every call at once, and is used again after its restart', async () => {
     await store.claim([user('A')], at('a'), fencingToken);
     await server.kill();
     await eventually(() => expect(states).toEqual(['up', 'down']));
@@ -114,7 +114,7 @@ describe('the Redis store when Redis is away', () => {
     await expectAvailable();
   });
 
-  test('calls that wait when Redis is killed settle', async () => {
+  test('pending calls settle when Redis is killed', async () => {
     server.pause();
     const waiting = Promise.allSettled([store.claim([user('A')], at('a'), fencingToken), store.counts()]);
     await server.kill();
@@ -122,7 +122,7 @@ describe('the Redis store when Redis is away', () => {
     for (const outcome of await waiting) expect(outcome.status).toBe('rejected');
   });
 
-  test('a Redis that hangs fails every call in time, again and again, and is used when it wakes', async () => {
+  test('a Redis that hangs fails every call within the limit, and is used again when it continues', async () => {
     await store.claim([user('A')], at('a'), fencingToken);
     server.pause();
     for (let round = 0; round < 6; round += 1) await expectUnavailable();
@@ -133,7 +133,7 @@ describe('the Redis store when Redis is away', () => {
     expect(await store.counts()).toEqual(new Map([['a', 1]]));
   });
 
-  test('a listener is told of the gap when its connection was lost and is back', async () => {
+  test('a listener gets a gap event after its connection was lost and restored', async () => {
     const heard: string[] = [];
     store.listen({
       onBound: () => {},
@@ -155,12 +155,12 @@ describe('the Redis store when Redis is away', () => {
     await eventually(() => expect(heard).toContain('A'));
   });
 
-  test('a listener finds out that its silent connection is dead', async () => {
+  test('a listener detects a dead silent connection', async () => {
     let gaps = 0;
     store.listen({ onBound: () => {}, onMoved: () => {}, onGap: () => (gaps += 1) });
     await store.claim([user('A')], at('a'), fencingToken);
     server.pause();
-    // Longer than the heartbeat and its timeout, which is what this is about.
+    // Longer than the heartbeat and its timeout, which this test is about.
     const pausedAt = performance.now();
     await eventually(() => expect(performance.now() - pausedAt).toBeGreaterThan(1_500));
     gaps = 0;
@@ -170,7 +170,7 @@ describe('the Redis store when Redis is away', () => {
     await eventually(() => expect(gaps).toBeGreaterThan(0));
   });
 
-  test('a master that was demoted is unavailable, and used again once it is master', async () => {
+  test('a demoted master is unavailable, and used again once it is master', async () => {
     await store.claim([user('A')], at('a'), fencingToken);
     await redisCommand(server.port, 'REPLICAOF', '127.0.0.1', '1');
     const refused = Promise.allSettled([store.claim([user('B')], at('a'), fencingToken)]);
@@ -182,7 +182,7 @@ describe('the Redis store when Redis is away', () => {
     await expectAvailable();
   });
 
-  test('a Redis without memory left is unavailable, and says so', async () => {
+  test('a Redis without free memory is unavailable, and the error names the reason', async () => {
     await redisCommand(server.port, 'CONFIG', 'SET', 'maxmemory', '1');
 
     await expect(store.claim([user('A')], at('a'), fencingToken)).rejects.toThrow(/OOM/);

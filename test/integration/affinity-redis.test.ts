@@ -20,7 +20,7 @@ import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 const HOUR_MS = 3_600_000;
 const port = Number(new URL(inject('redisUrl')).port);
 
-/** Patient, for the tests are about what is answered; test/integration/affinity-redis-away.test.ts is about when. */
+/** Long time-outs, because these tests check the answers; test/integration/affinity-redis-away.test.ts checks the limits. */
 async function connect(): Promise<RedisConnection> {
   const redis = openRedis({ ...REDIS_TIMEOUTS, url: inject('redisUrl'), commandTimeoutMs: 5_000 });
   await eventually(() => redis.ping());
@@ -31,7 +31,7 @@ async function openStore(idleLifetimeMs: number): Promise<OpenStore> {
   const redis = await connect();
   const keyPrefix = uniquePrefix();
   const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs });
-  // As in ordinary times: nobody's bindings are about to be written back.
+  // The normal state: no gateway has bindings to write back.
   await openLedger(port, keyPrefix);
   return {
     store,
@@ -66,7 +66,7 @@ describe('the Redis store', () => {
     for (const redis of connections.splice(0)) await redis.close();
   });
 
-  test('behaves like the model in any history', async () => {
+  test('behaves like the model for any history', async () => {
     const redis = await connected();
     await behavesLikeTheModel(() => openPool(redis), 100);
   });
@@ -76,7 +76,7 @@ describe('the Redis store', () => {
     await listsLikeTheModel(() => openPool(redis), 4);
   });
 
-  test('never gives one agent two placements, whatever two gateways propose at once', async () => {
+  test('never gives one agent two placements, whatever two gateways propose simultaneously', async () => {
     const keyPrefix = uniquePrefix();
     const fencingToken = await setFence(port, keyPrefix);
     const stores = [await connected(), await connected()].map(
@@ -113,7 +113,7 @@ describe('the Redis store', () => {
     expect(total).toBe(200);
   });
 
-  /** What a listener of the store hears from now on, each as one line. */
+  /** The news for a listener of the store from now on, each as one line. */
   async function hear(store: AffinityStore, fencingToken: string): Promise<string[]> {
     const heard: string[] = [];
     const of = (names: readonly Name[]): string => names.map((name) => name.value).join(',');
@@ -124,14 +124,14 @@ describe('the Redis store', () => {
       onGap: () => heard.push('gap'),
     });
     await eventually(() => expect(heard).toEqual(['gap']));
-    // Also that the claim was not heard of before, so that the order of what follows is certain.
+    // Also checks that no news of the claim came before, so that the order of the rest is certain.
     await store.claim([user('PROBE')], at('p'), fencingToken);
     await eventually(() => expect(heard).toHaveLength(2));
     heard.length = 0;
     return heard;
   }
 
-  test('tells the other gateways what was bound and moved, and which names mean something else, in stored form', async () => {
+  test('sends the other gateways news of bindings, moves and re-linked names, in stored form', async () => {
     const keyPrefix = uniquePrefix();
     const [ours, theirs] = [await connected(), await connected()].map(
       (redis) => new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS }),
@@ -165,7 +165,7 @@ describe('the Redis store', () => {
     );
   });
 
-  test('tells of what was written back, once', async () => {
+  test('sends news of a written-back binding once', async () => {
     const { store, fencingToken } = await openPool(await connected());
     const heard = await hear(store, fencingToken);
     const known = {
@@ -184,7 +184,7 @@ describe('the Redis store', () => {
     ]);
   });
 
-  test('does not tell of claims that change nothing', async () => {
+  test('sends no news of claims that change nothing', async () => {
     const { store, fencingToken } = await openPool(await connected());
     await store.claim([user('A'), session('1')], at('a'), fencingToken);
     const heard = await hear(store, fencingToken);
@@ -198,7 +198,7 @@ describe('the Redis store', () => {
     await eventually(() => expect(heard).toEqual([expect.stringMatching(/^LAST/)]));
   });
 
-  test('refuses claims and moves that bear another fence than the present one, however many, and changes nothing', async () => {
+  test('refuses claims and moves with another fencing token than the current one, and changes nothing', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
     const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
@@ -219,7 +219,7 @@ describe('the Redis store', () => {
     expect(await store.rebind(binding, at('b'), fencingToken)).toMatchObject({ made: true });
   });
 
-  test('refuses a fence of another life of the server, which a replica that takes over brings along', async () => {
+  test('refuses a fencing token of another history of the server, after a failover to a replica', async () => {
     const server = await startRedis();
     const redis = openRedis({ ...REDIS_TIMEOUTS, url: server.url, commandTimeoutMs: 5_000 });
     connections.push(redis);
@@ -241,7 +241,7 @@ describe('the Redis store', () => {
     }
   });
 
-  test('takes the later generation of what is written back while its ledger is closed, and keeps its own afterwards', async () => {
+  test('accepts the later generation in a write-back while its view store is closed, and keeps its own afterwards', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
     const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
@@ -281,7 +281,7 @@ describe('the Redis store', () => {
     expect(await crm.counts()).toEqual(new Map([['a', 1]]));
   });
 
-  test('leaves nothing of its own in Redis when nobody uses it any more', async () => {
+  test('leaves no keys in Redis when no gateway uses it any more', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
     const fencingToken = await setFence(port, keyPrefix);
@@ -295,12 +295,12 @@ describe('the Redis store', () => {
     });
   });
 
-  test('removes ended names as new ones come, so that a busy store does not fill with them', async () => {
+  test('removes expired names as new ones come, so that they do not fill a busy store', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
     const fencingToken = await setFence(port, keyPrefix);
     const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: 20 });
-    // All in one bucket, so that it never expires as a whole.
+    // All in one bucket, so that the bucket never expires as a whole.
     const names = sameBucket(200);
     let longest = 0;
     for (const name of names) {
@@ -312,7 +312,7 @@ describe('the Redis store', () => {
     expect(longest).toBeLessThan(120);
   });
 
-  test('survives a server that has forgotten its scripts', async () => {
+  test('works with a server that has lost its scripts', async () => {
     const redis = await connected();
     const { store, fencingToken } = await openPool(redis);
     await store.claim([user('A')], at('a'), fencingToken);
@@ -322,7 +322,7 @@ describe('the Redis store', () => {
     expect((await store.claim([user('A')], at('b'), fencingToken)).binding.instance).toBe('a');
   });
 
-  test('understands entries that were written with another lifetime', async () => {
+  test('reads entries that were written with another lifetime', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
     const fencingToken = await setFence(port, keyPrefix);

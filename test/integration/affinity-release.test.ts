@@ -17,7 +17,7 @@ const found = (name: RequestName): RequestName => ({ ...name, found: true });
 
 const LAST_RELEASE = scriptsOfLastRelease('bindings');
 
-/** The connection of a gateway of the last release: whatever is to be defined, it defines its own. */
+/** The connection of a gateway of the last release, with the scripts of that release. */
 function ofLastRelease(redis: RedisConnection): RedisConnection {
   const withItsScripts = (commands: RedisConnection['claims']): RedisConnection['claims'] => ({
     define: () => commands.define(LAST_RELEASE),
@@ -28,7 +28,7 @@ function ofLastRelease(redis: RedisConnection): RedisConnection {
   return { ...redis, claims: withItsScripts(redis.claims), listings: withItsScripts(redis.listings) };
 }
 
-describe('a store that gateways of the last release and of this one share', () => {
+describe('a store shared by gateways of the last release and of this one', () => {
   const connections: RedisConnection[] = [];
   let last: RedisStore;
   let ours: RedisStore;
@@ -51,7 +51,7 @@ describe('a store that gateways of the last release and of this one share', () =
     for (const redis of connections.splice(0)) await redis.close();
   });
 
-  test('what was only found is a binding like any other to the last release', async () => {
+  test('the last release treats a name that was only found as a normal binding', async () => {
     const { binding } = await ours.claim(
       [found(user('MILLER')), found(session('s1'))],
       at('a', '7'),
@@ -74,7 +74,7 @@ describe('a store that gateways of the last release and of this one share', () =
     expect(await ours.counts()).toEqual(new Map());
   });
 
-  test('what the last release wrote counts as asserted', async () => {
+  test('a name written by the last release counts as asserted', async () => {
     await last.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
     await last.claim([session('s2')], at('b'), fencingToken);
 
@@ -85,7 +85,7 @@ describe('a store that gateways of the last release and of this one share', () =
     expect(alone).toMatchObject({ by: 'session', binding: { instance: 'b' }, conflict: at('a') });
   });
 
-  test('what the last release has renewed counts as asserted from then on, and leads where it led', async () => {
+  test('a name renewed by the last release counts as asserted from then on, with the same binding', async () => {
     const names = [user('MILLER'), session('s1')];
     await ours.claim(names.map(found), at('a'), fencingToken);
     // It moves the user's binding, and the session to another user and back.
@@ -93,12 +93,12 @@ describe('a store that gateways of the last release and of this one share', () =
     await last.claim(names, at('b'), fencingToken);
 
     expect((await ours.claim([session('s1')], at('x'), fencingToken)).binding.root).toEqual(user('MILLER'));
-    // Had it only been found beside it, the new user would be where the session is.
+    // If the session had only been found, the new user would get the session's binding.
     const next = await ours.claim([user('NEW'), session('s1')], at('x'), fencingToken);
     expect(next).toMatchObject({ by: 'link', made: true, conflict: at('a') });
   });
 
-  test('a shared session leaves the last release as it was, and can be listed by both', async () => {
+  test('a shared session has no effect on the last release, and both can list it', async () => {
     for (const value of ['A', 'B', 'A'])
       await ours.claim([user(value), session('s1')], at(value), fencingToken);
 
@@ -123,7 +123,7 @@ describe('a store that gateways of the last release and of this one share', () =
     );
   });
 
-  test('whichever of them acts, each name leads to one binding, and all are counted', async () => {
+  test('whichever release acts, each name has one binding, and all are counted', async () => {
     let seed = 4711;
     const draw = <T>(of: readonly T[]): T => {
       seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;

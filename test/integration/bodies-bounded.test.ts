@@ -10,12 +10,12 @@ import { startTestGateway } from '../support/test-gateway.ts';
 import { OK, poolOf, WireClient, WireUpstream } from '../support/wire.ts';
 
 /**
- * Large and hostile bodies: the gateway, in a process of its own, neither
- * collects them nor stands still over them.
+ * Large and hostile bodies: the gateway, in its own process, neither buffers them
+ * nor blocks on them.
  */
 
 const MB = 1_024 * 1_024;
-// 50 ms, and the grain of 10 ms with which it is measured.
+// 50 ms plus the measuring resolution of 10 ms.
 const LONGEST_STANDSTILL_MS = 60;
 const MOST_TRIES = 15;
 let upstream: WireUpstream;
@@ -23,7 +23,7 @@ let digesting: WireUpstream;
 let gateway: GatewayProcess;
 let port = 0;
 
-/** Answers each upload with the digest of its body, of which it keeps nothing. */
+/** Answers each upload with the digest of its body, without storing it. */
 function digestBody(socket: Socket): boolean {
   const hash = createHash('sha256');
   let left: number | undefined;
@@ -75,7 +75,7 @@ function residentBytes(): number {
   return Number(line?.[1]) * 1_024;
 }
 
-/** Runs it and tells by how much the gateway has grown at its largest. */
+/** Runs it and returns the peak growth of the gateway's memory. */
 async function growthDuring(run: () => Promise<unknown>): Promise<number> {
   const before = residentBytes();
   let most = before;
@@ -86,7 +86,7 @@ async function growthDuring(run: () => Promise<unknown>): Promise<number> {
   return Math.max(most, residentBytes()) - before;
 }
 
-/** The longest time for which the gateway did nothing else since this was asked last. */
+/** The longest event loop delay of the gateway since the last call. */
 async function longestStandstillMs(): Promise<number> {
   const text = await gateway.metrics();
   return 1_000 * Number(/^nodejs_eventloop_lag_max_seconds\S* (\S+)$/m.exec(text)?.[1]);
@@ -104,7 +104,7 @@ async function post(body: Buffer, type: string, fields = ''): Promise<number> {
 }
 
 describe('90 MB stream through a process that grows by less than half of that', () => {
-  // Nearly as much as a body may have, so that holding it would show whatever the garbage collector does.
+  // Nearly the body limit, so that buffering it would show, whatever the garbage collector does.
   const SIZE = 90;
 
   /** Sends zeros by the megabyte, and resolves with the answer's body. */
@@ -129,7 +129,7 @@ describe('90 MB stream through a process that grows by less than half of that', 
   }
 
   test('from the client to the instance', async () => {
-    // Once before, so that what is measured is not a process that warms up.
+    // Once before, so that the measurement does not include the warm-up of the process.
     expect(await upload(SIZE)).toBe(digestOf(SIZE));
     const growth = await growthDuring(async () => {
       expect(await upload(SIZE)).toBe(digestOf(SIZE));
@@ -157,7 +157,7 @@ describe('90 MB stream through a process that grows by less than half of that', 
     for await (const data of socket as AsyncIterable<Buffer>) {
       hash.update(inBody ? data : data.subarray(data.indexOf('\r\n\r\n') + 4));
       inBody = true;
-      // Slower than the instance: what is not read must wait there, not in the gateway.
+      // Slower than the instance: unread data must wait there, not in the gateway.
       await new Promise(setImmediate);
     }
     return hash.digest('hex');
@@ -203,7 +203,7 @@ const HOSTILE: readonly (readonly [
 ])[] = [
   ['a DOCTYPE that expands to gigabytes', () => Buffer.from(BOMB), 'text/xml', ''],
   ['100,000 nested elements', () => DEEP, 'text/xml', ''],
-  ['50 MB that name nobody', () => Buffer.alloc(50 * MB, '<a></a>'), 'text/xml', ''],
+  ['50 MB without a name', () => Buffer.alloc(50 * MB, '<a></a>'), 'text/xml', ''],
   ['a single tag of 1 MB', () => Buffer.from(`<${'a'.repeat(MB)}`), 'text/xml', ''],
   ['a tag with 50,000 attributes', () => Buffer.from(`<a ${'b="c" '.repeat(50_000)}/>`), 'text/xml', ''],
   [
@@ -242,12 +242,12 @@ const HOSTILE: readonly (readonly [
 
 describe('a hostile message', () => {
   test.each(HOSTILE)(
-    'of %s is forwarded as one of nobody, and stops the gateway for no 50 ms',
+    'of %s is forwarded without a name, and blocks the gateway for less than 50 ms',
     async (_what, make, type, fields) => {
       const body = await make();
       let standstill = Number.POSITIVE_INFINITY;
       let growth = Number.POSITIVE_INFINITY;
-      // A busy machine stops processes as well; what the body itself costs, it costs every time, so one that is short will do.
+      // A busy machine delays processes too. The body costs the same every time, so one short run is enough.
       for (let tries = 1; tries <= MOST_TRIES && standstill >= LONGEST_STANDSTILL_MS; tries += 1) {
         await longestStandstillMs();
         const grown = await growthDuring(async () => {

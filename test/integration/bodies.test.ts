@@ -7,7 +7,7 @@ import { startTestGateway } from '../support/test-gateway.ts';
 import type { WireResponse } from '../support/wire.ts';
 import { ENVELOPE, OK, poolOf, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
 
-/** Bodies arrive as they were sent, byte for byte and in both directions, however they were cut and framed. */
+/** Bodies arrive byte for byte in both directions, however they are split and framed. */
 
 let upstream: WireUpstream;
 let gateway: TestGateway;
@@ -47,7 +47,7 @@ function chunked(bytes: Buffer): Buffer {
   return Buffer.concat([...filled.map(chunk), Buffer.from('0\r\n\r\n')]);
 }
 
-/** Sends the bytes in pieces, each in its own turn of the event loop, so that the cuts fall anywhere. */
+/** Sends the bytes in pieces, each in its own turn of the event loop, so that the cuts are anywhere. */
 async function send(client: WireClient, bytes: Buffer): Promise<void> {
   for (const piece of pieces(bytes)) {
     client.send(piece);
@@ -81,7 +81,7 @@ describe('a request body', () => {
     expect(sha(upstream.requests[0]?.body as Buffer)).toBe(sha(body));
   });
 
-  test('in gzip is forwarded as it came', async () => {
+  test('in gzip is forwarded unchanged', async () => {
     const body = gzipSync(ENVELOPE.repeat(100));
     await call(
       Buffer.concat([
@@ -101,7 +101,7 @@ describe('a request body', () => {
     expect(upstream.requests[0]?.body.toString()).toBe('hello');
   });
 
-  test('that is answered before all of it was read does not become the next request', async () => {
+  test('that is answered before it is completely read is not parsed as the next request', async () => {
     const hasty = await WireUpstream.start();
     const own = await startTestGateway(poolOf([hasty.url]));
     hasty.onConnection = (socket) => {
@@ -151,7 +151,7 @@ describe('a response body', () => {
     },
   );
 
-  test('in chunks reaches a client of HTTP/1.0 without them, up to the end of the connection', async () => {
+  test('in chunks reaches an HTTP/1.0 client unchunked, up to the end of the connection', async () => {
     const body = randomBytes(200_000);
     upstream.answer = (_request, socket) => {
       socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
@@ -165,13 +165,13 @@ describe('a response body', () => {
     expect(sha(response.body)).toBe(sha(body));
   });
 
-  test('of HEAD is none, and the length it would have had is told', async () => {
+  test('of HEAD is empty, and Content-Length is forwarded', async () => {
     upstream.answer = (_request, socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n');
     const client = await WireClient.open(gateway.port);
     client.send('HEAD / HTTP/1.1\r\nHost: a\r\n\r\n');
     const response = await client.response('HEAD');
     expect(response.get('content-length')).toBe('1234');
-    // The connection is in step: the next answer is where it should be.
+    // The connection is in sync: the next answer is where it should be.
     upstream.answer = OK;
     client.send(soapPost('/', ENVELOPE));
     const [, second] = await client.responses(2, ['HEAD', 'POST']);
@@ -182,7 +182,7 @@ describe('a response body', () => {
   test.each([
     ['204', 'HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n'],
     ['304', 'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\nContent-Length: 1234\r\n\r\n'],
-  ])('of %s is none, and the connection stays in step', async (status, bytes) => {
+  ])('of %s is empty, and the connection stays in sync', async (status, bytes) => {
     upstream.answer = (_request, socket) => socket.write(bytes);
     const client = await WireClient.open(gateway.port);
     client.send(soapPost('/1', ENVELOPE));
@@ -194,7 +194,7 @@ describe('a response body', () => {
     expect(second?.body.toString()).toBe('ok');
   });
 
-  test('comes after interim answers, which are the instance’s own affair', async () => {
+  test('follows interim answers, which are not forwarded', async () => {
     upstream.answer = (request, socket) => {
       socket.write('HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n');
       socket.write('HTTP/1.1 102 Processing\r\n\r\n');

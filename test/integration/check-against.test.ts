@@ -46,7 +46,7 @@ async function check(yaml: string, against: string, ...flags: string[]): Promise
   });
 }
 
-describe('a configuration compared with a gateway that runs', () => {
+describe('a configuration compared with a running gateway', () => {
   let connectors: SimulatedConnector[];
   let gateway: TestGateway;
 
@@ -64,14 +64,14 @@ describe('a configuration compared with a gateway that runs', () => {
     await Promise.all(connectors.map((connector) => connector.close()));
   });
 
-  test('is told to be the same, and to move nobody', async () => {
+  test('is reported as the same, and moves no agents', async () => {
     const { code, out } = await check(poolOf(connectors), gateway.adminUrl);
     expect(out).toContain('the gateway already runs with this configuration\n');
     expect(out).toMatch(/\n0 of 12 bound agents would move\n$/);
     expect(code).toBe(0);
   });
 
-  test('names the instance whose agents would move, and how many', async () => {
+  test('names the instance whose agents would move, and their number', async () => {
     const { code, out } = await check(
       poolOf(connectors.slice(1), 'timeouts: { park: 3s }\n'),
       gateway.adminUrl,
@@ -88,7 +88,7 @@ describe('a configuration compared with a gateway that runs', () => {
     expect(code).toBe(0);
   });
 
-  test('names what only a restart can change, and what follows for the agents', async () => {
+  test('names the options that need a restart, and the effect on the agents', async () => {
     const { code, out } = await check(
       poolOf(connectors, 'affinity: { keyPrefix: other }\n'),
       gateway.adminUrl,
@@ -99,7 +99,7 @@ describe('a configuration compared with a gateway that runs', () => {
     expect(code).toBe(0);
   });
 
-  test('is compared in JSON too', async () => {
+  test('is also compared in JSON', async () => {
     const yaml = poolOf(connectors).replace('name: ici', 'name: chat');
     const { code, out } = await check(yaml, gateway.adminUrl, '--json');
     expect(JSON.parse(out) as Comparison).toMatchObject({
@@ -124,22 +124,22 @@ describe('a configuration compared with a gateway that runs', () => {
   });
 });
 
-describe('where there is nothing to compare with', () => {
+describe('without a gateway to compare with', () => {
   const NOWHERE = [{ name: 'a', url: 'http://10.0.0.1:8080' }];
 
-  test('a configuration that is wrong is refused before anybody is asked', async () => {
+  test('an invalid configuration is refused before any request', async () => {
     const { code, err } = await check('pools: []\n', 'http://127.0.0.1:1');
     expect(err).toContain('configuration is invalid');
     expect(code).toBe(1);
   });
 
-  test('what is no URL is told of', async () => {
+  test('a text that is not a URL is reported', async () => {
     const { code, err } = await check(poolOf(NOWHERE), 'gateway1');
     expect(err).toContain('--against must be the URL of an admin plane');
     expect(code).toBe(1);
   });
 
-  describe('a port that is none of a gateway', () => {
+  describe('a port without a gateway', () => {
     let server: Server;
     let answer: string;
 
@@ -151,7 +151,7 @@ describe('where there is nothing to compare with', () => {
     const close = () => new Promise<void>((resolve) => void server.close(() => resolve()));
     afterEach(close);
 
-    test('is told of where nobody listens', async () => {
+    test('is reported if no process listens there', async () => {
       const { port } = server.address() as AddressInfo;
       await close();
       const { code, err } = await check(poolOf(NOWHERE), `http://127.0.0.1:${port}`);
@@ -161,8 +161,8 @@ describe('where there is nothing to compare with', () => {
 
     test.each([
       ['a page', '<html></html>', /answered 200, which is not the answer of a gateway/],
-      ['options that nobody knows', '{"version":"9.9","novel":1,"pools":[]}', /\(9\.9\) has other options/],
-    ])('is told of where it answers with %s', async (_what, body, message) => {
+      ['unknown options', '{"version":"9.9","novel":1,"pools":[]}', /\(9\.9\) has other options/],
+    ])('is reported if it answers with %s', async (_what, body, message) => {
       answer = body;
       const { port } = server.address() as AddressInfo;
       const { code, err } = await check(poolOf(NOWHERE), `http://127.0.0.1:${port}`);

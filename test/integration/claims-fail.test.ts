@@ -11,7 +11,7 @@ import { startRedis } from '../support/redis-server.ts';
 import type { TestGateway } from '../support/test-gateway.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 
-// Of all scripts on bindings and no others; the first time on a connection they are sent as they are.
+// Words of all scripts on bindings and of no others; on a connection's first use, the script text itself is sent.
 const BINDINGS = 'local function write_note(';
 const HEARING = '\r\nsubscribe\r\n';
 const LEASE_MS = 1_000;
@@ -27,7 +27,7 @@ interface Site {
   readonly gateway: TestGateway;
   readonly peer: TestGateway;
   readonly proxy: ChoosyProxy;
-  /** Where the agents are that are known at both gateways. */
+  /** The instances of the agents that both gateways know. */
   readonly places: readonly (string | undefined)[];
 }
 
@@ -108,8 +108,8 @@ async function expectRecovery({ gateway, peer }: Site): Promise<void> {
   expect(await post(gateway.url, 'AFTERWARDS')).toMatchObject({ status: 200, connector });
 }
 
-describe('a gateway whose claims fail while the agreement is answered', () => {
-  test('serves the agents that it knows, is unready, tells new agents so, and comes back', async () => {
+describe('a gateway whose claims fail while the view store answers', () => {
+  test('serves known agents, is unready, reports the failure to new agents, and recovers', async () => {
     const site = await start(Number(new URL(inject('redisUrl')).port));
     const since = performance.now();
     site.proxy.refuse([BINDINGS, HEARING]);
@@ -118,7 +118,7 @@ describe('a gateway whose claims fail while the agreement is answered', () => {
       status: 503,
       code: 'GW_BINDING_UNAVAILABLE',
     });
-    // Twice a second by the fourth attempt; they were eighteen.
+    // Backoff: twice a second from the fourth attempt; without it there were eighteen.
     const attempts = site.proxy.ended.get(HEARING) ?? 0;
     expect(attempts).toBeGreaterThan(1);
     expect(attempts).toBeLessThan(7 + (performance.now() - since) / 250);
@@ -126,7 +126,7 @@ describe('a gateway whose claims fail while the agreement is answered', () => {
     await expectRecovery(site);
   });
 
-  test('tells what Redis says when it takes no more connections', async () => {
+  test('reports the error of a Redis that accepts no more connections', async () => {
     const redis = await startRedis();
     closers.push(() => redis.stop());
     const site = await start(redis.port);

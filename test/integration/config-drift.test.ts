@@ -90,14 +90,14 @@ const partsThatDiffer = (gateway: TestGateway) =>
 const eventsOf = async ({ adminUrl }: TestGateway) =>
   (await ask(adminUrl, 'GET', '/pools/ici/events')).body.events as { kind: string; by: string; to: string }[];
 
-describe('gateways with the priorities the other way round', () => {
+describe('gateways with opposite priorities', () => {
   let redis: RedisConnection;
   beforeAll(() => {
     redis = openRedis({ ...REDIS_TIMEOUTS, url: inject('redisUrl'), commandTimeoutMs: 5_000 });
   });
   afterAll(() => redis.close());
 
-  test('do not undo each other’s failback without end', async () => {
+  test('do not revert each other’s failback without end', async () => {
     const leaseMs = 500;
     const one = (id: string, order: readonly string[]): PoolCoordinator => {
       const rules: PoolRules = {
@@ -179,7 +179,7 @@ describe('a gateway that would send agents elsewhere', () => {
       () => '"x-user" here, and "soapuser" is agreed',
     ],
   ];
-  test.each(OTHER)('by %s leaves the pool to the others', async (_, given, part, text) => {
+  test.each(OTHER)('by %s does not serve the pool', async (_, given, part, text) => {
     const one = await start();
     const two = await start(given());
     expect(await readyz(two)).toEqual([503, `Drifted\npool ici: ${part} is ${text()}\n`]);
@@ -193,7 +193,7 @@ describe('a gateway that would send agents elsewhere', () => {
     expect(new Set(asked.filter((_one, i) => i % 2 === 1).map(({ code }) => code))).toEqual(
       new Set(['GW_CONFIG_DIFFERS']),
     );
-    // The same at both: who differs, and in what.
+    // Both show the same: the gateway that differs, and the part.
     for (const gateway of [one, two]) {
       expect(poolOf(gateway).configuration.differences).toEqual([
         expect.objectContaining({ replica: two.status().replica, part, effect: 'refused' }),
@@ -204,11 +204,11 @@ describe('a gateway that would send agents elsewhere', () => {
       'gateway_config_differences{pool="ici",effect="refused"} 1',
     );
     expect(two.log.map(({ msg }) => msg)).toContainEqual(expect.stringContaining('configuration drift'));
-    // Neither by a view that it holds up, nor by what it sees of connectors that are not the agreed ones.
+    // It neither delays a view, nor influences it by probes of connectors that are not the agreed ones.
     expect((await ask(one.adminUrl, 'POST', '/pools/ici/instances/b/disable', WHY)).status).toBe(200);
   });
 
-  test('takes the place of the others when they have stopped and it starts', async () => {
+  test('serves when it starts after the others have stopped', async () => {
     const one = await start();
     const instances = [{ id: 'a', url: elsewhere.url }, { id: 'b' }];
     const two = await start({ instances });
@@ -220,7 +220,7 @@ describe('a gateway that would send agents elsewhere', () => {
     expect(new Set(placed.map(({ connector }) => connector))).toEqual(new Set(['elsewhere', 'b']));
   });
 
-  test('serves, and the others do not, once an operator has its configuration adopted', async () => {
+  test('serves, and the others do not, once an operator makes its configuration the agreed one', async () => {
     const one = await start();
     const two = await start({ instances: [{ id: 'a', url: elsewhere.url }, { id: 'b' }] });
     const refused = await ask(one.adminUrl, 'POST', '/pools/ici/adopt-config', WHY);
@@ -229,7 +229,7 @@ describe('a gateway that would send agents elsewhere', () => {
     const { status, body } = await ask(two.adminUrl, 'POST', '/pools/ici/adopt-config', WHY);
 
     expect([status, body.inEffect, body.configuration.servesHere]).toEqual([200, true, true]);
-    // Not eventually: the answer says that every gateway acts on it.
+    // No wait: the answer confirms that every gateway acts on it.
     expect((await post(one.url, 'MILLER')).code).toBe('GW_CONFIG_DIFFERS');
     expect((await post(two.url, 'MILLER')).status).toBe(200);
     expect(await readyz(one)).toEqual([503, expect.stringContaining('Drifted\npool ici: url:a is')]);
@@ -240,7 +240,7 @@ describe('a gateway that would send agents elsewhere', () => {
 });
 
 describe('a rolling change', () => {
-  test('of priorities is one view when all have it, and moves no agent before', async () => {
+  test('of priorities changes the view once all have it, and moves no agent before', async () => {
     let all = await Promise.all([1, 2, 3].map(() => start({ mode: 'failover' })));
     await eventually(() => expect(all.map((gateway) => poolOf(gateway).replicas.length)).toEqual([3, 3, 3]));
     const [first] = all as [TestGateway];
@@ -281,7 +281,7 @@ describe('a rolling change', () => {
     expect(events[0]?.to).toBe('{"priority:a":2,"priority:b":1}');
   });
 
-  test('of a weight counts when all have it', async () => {
+  test('of a weight takes effect when all have it', async () => {
     const placedBy = async (gateway: TestGateway, prefix: string) =>
       new Set(
         (await Promise.all(users(8, prefix).map((user) => post(gateway.url, user)))).map(
@@ -299,13 +299,13 @@ describe('a rolling change', () => {
       expect(await placedBy(gateway, `${gateway.status().replica}x`)).toEqual(new Set(['a']));
   });
 
-  test('that leaves out an instance makes a gateway unready, unless the instance is disabled before', async () => {
+  test('that removes an instance makes a gateway unready, unless the instance is disabled first', async () => {
     const [one, two] = [await start(), await start({ instances: [{ id: 'a' }] })];
     expect(await readyz(two)).toEqual([503, 'Drifted\npool ici: instance b is agreed and missing here\n']);
     expect((await ask(two.adminUrl, 'GET', '/metrics')).body).toContain(
       'gateway_config_differences{pool="ici",effect="unready"} 1',
     );
-    // It serves the agents that it can serve.
+    // It serves the agents of the other instances.
     const placed = await Promise.all(users(4, 'AGENT').map((user) => post(two.url, user)));
     expect(placed.map(({ connector }) => connector)).toEqual(['a', 'a', 'a', 'a']);
 

@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually.ts';
 import { post } from '../support/load.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 
-test('a connection to an instance that is older than timeouts.connectionAge takes no more requests, without idling', async () => {
+test('a busy connection to an instance that is older than timeouts.connectionAge takes no more requests', async () => {
   const used: Socket[] = [];
   const instance = createServer((request, response) => {
     if (request.method === 'POST' && used.at(-1) !== request.socket) used.push(request.socket);
@@ -32,7 +32,7 @@ timeouts: { connectionAge: 1s }
     expect((await post(gateway.url, 'MILLER')).status).toBe(200);
     expect(used.length).toBeGreaterThan(1);
   });
-  // Not before its time, and each connection only once: the old one is closed.
+  // Not too early, and each connection only once: the old one is closed.
   expect(performance.now() - begunAt).toBeGreaterThan(900);
   expect(new Set(used).size).toBe(used.length);
   await eventually(() => expect(used[0]?.destroyed).toBe(true));

@@ -70,7 +70,7 @@ logging: { level: debug }
     return Number(found?.[1] ?? 0);
   }
 
-  test('of a search for all agents move no agent: each session stays with its own', async () => {
+  test('of a search for all agents move no agent: each session keeps its agent', async () => {
     await start('{}');
     const miller = await place('<user>MILLER</user><appId>A1</appId>');
     const smith = await place('<user>SMITH</user><appId>A2</appId>');
@@ -83,7 +83,7 @@ logging: { level: debug }
     await eventually(async () => expect(await ignored('wildcard')).toBe(3));
   });
 
-  test('of others are passed over where the session is known, counted, and logged with their operation', async () => {
+  test('of other agents are ignored if the session is known, counted, and logged with their operation', async () => {
     await start('{}');
     const other = await place('<userId>OTHER</userId>');
     const session = await place('<appId>A1</appId>');
@@ -104,7 +104,7 @@ logging: { level: debug }
     expect(metrics).not.toMatch(/^gateway_affinity_conflicts_total\{.*\} [1-9]/m);
   });
 
-  test('are found however they are written, and not where they are of others', async () => {
+  test('are found in any spelling, and not in elements about other agents', async () => {
     await start('{}');
     const miller = await place('<user>MILLER</user>');
     const smith = await place('<user>SMITH</user>');
@@ -119,7 +119,7 @@ logging: { level: debug }
     ).toBe(miller);
   });
 
-  test('link a session to its user in log-on operations alone, where those are given', async () => {
+  test('link a session to its user only in the configured log-on operations', async () => {
     await start('{ logon: [logOn] }');
     const other = await place('<userId>OTHER</userId>', { operation: 'log_on' });
     const session = await place('<userId>MILLER</userId><appId>A1</appId>', { operation: 'LOGON' });
@@ -132,12 +132,12 @@ logging: { level: debug }
       expect(await place('<userId>OTHER</userId><appId>A1</appId>')).toBe(session);
       expect(await place('<appId>A2</appId>')).toBe(second);
     }
-    // A log-on says whose it is, also of a session that is known.
+    // A log-on names the user, even of a known session.
     await place('<userId>OTHER</userId><appId>A1</appId>', { operation: 'logOn' });
     expect(await place('<appId>A1</appId>')).toBe(other);
   });
 
-  test('never overrule the header, also where the body comes first', async () => {
+  test('never overrule the header, even if the body comes first', async () => {
     await start('{ order: [body, header, cookie] }');
     const miller = await place('', { headers: { soapuser: 'MILLER' } });
     const smith = await place('', { headers: { soapuser: 'SMITH', cookie: 'WS_SESSION_ID=A2' } });
@@ -150,7 +150,7 @@ logging: { level: debug }
     }
   });
 
-  test('can be narrowed by a pattern, each source by its own', async () => {
+  test('can be limited by a pattern per source', async () => {
     await start("{ userPattern: { header: '[A-Z]+', body: 'AG[0-9]+' } }");
     const known = await place('<userId>ag1</userId>');
     expect(await place('<userId>X1</userId><user>AG1</user>')).toBe(known);
@@ -159,7 +159,7 @@ logging: { level: debug }
     expect((await send('', { headers: { soapuser: 'MILLER' } })).status).toBe(200);
   });
 
-  test('of header and cookie that cannot be any are refused, unless another one is left', async () => {
+  test('of header and cookie that are invalid are refused, unless another name is left', async () => {
     await start('{}');
     const tooLong = `WS_SESSION_ID=${'x'.repeat(4097)}`;
     const both = await send('', { headers: { soapuser: 'MILLER', cookie: tooLong } });
@@ -172,11 +172,11 @@ logging: { level: debug }
     expect(refused.status).toBe(400);
     expect(refused.text).toContain('GW_IDENTITY_UNUSABLE');
     await eventually(async () => expect(await ignored('length')).toBe(3));
-    // What would be no user in a body is one in a header.
+    // A text that is not a user in a body is one in a header.
     expect((await send('', { headers: { soapuser: '*', cookie: 'WS_SESSION_ID=%' } })).status).toBe(200);
   });
 
-  test('do not decide by what a gateway remembers: a session bound by the cookie stays when it is forgotten', async () => {
+  test('do not depend on the cache: a session bound by the cookie stays after the gateway has forgotten it', async () => {
     await start('{}\naffinity: { cacheEntries: 100 }');
     const miller = await place('', { headers: { soapuser: 'MILLER', cookie: 'WS_SESSION_ID=A1' } });
     let other = 'OTHER0';

@@ -5,9 +5,9 @@ import { startTestGateway } from '../support/test-gateway.ts';
 import { ENVELOPE, poolOf, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
 
 /**
- * What a proxy must not pass on: RFC 9112 and the ways in which requests were
- * smuggled past proxies. Each is refused, its connection ends, and the instance
- * hears nothing of it.
+ * Requests that a proxy must not forward: RFC 9112 and known ways of request
+ * smuggling. Each is refused, its connection ends, and the instance receives
+ * no part of it.
  */
 
 let upstream: WireUpstream;
@@ -39,7 +39,7 @@ interface Refused {
 
 interface Sending {
   readonly mode?: 'at once' | 'byte by byte';
-  /** The gateway that refuses; the one of most tests by default. */
+  /** The gateway under test; by default that of most tests. */
   readonly by?: TestGateway;
 }
 
@@ -207,7 +207,7 @@ describe('a request is refused, its connection ended and nothing forwarded', () 
     expect((await refused(request)).status).toBe(status);
   });
 
-  // Whether bytes come together or one by one must not change what they mean.
+  // The result must not depend on whether bytes arrive together or one by one.
   test.each(REFUSED.filter(([, , request]) => request.length < 150))(
     'for %s, byte by byte',
     async (_why, status, request) => {
@@ -217,25 +217,25 @@ describe('a request is refused, its connection ended and nothing forwarded', () 
 });
 
 describe('a request that does not arrive', () => {
-  // Of its own, since other requests are not to be too late where the processor is with somebody else for so long.
+  // A separate gateway, because on a busy machine the short limits would hit the requests of other tests.
   let by: TestGateway;
   beforeAll(async () => {
     by = await start('timeouts: { requestHeader: 200ms, requestBody: 200ms }\n');
   });
   afterAll(() => by.close());
 
-  test('is answered 408 when its header is too slow', async () => {
+  test('gets 408 when its header is too slow', async () => {
     expect((await refused('GET / HTTP/1.1\r\nHost:', { by })).status).toBe(408);
   });
 
-  test('is answered 408 and as a Fault when its body is too slow', async () => {
+  test('gets 408 as a Fault when its body is too slow', async () => {
     const { status, text } = await refused(`POST / HTTP/1.1\r\n${SOAP}Content-Length: 5\r\n\r\nhe`, { by });
     expect(status).toBe(408);
     expect(text).toContain('SOAP-ENV:Client');
     expect(text).toContain('GW_REQUEST_TIMEOUT');
   });
 
-  test('is answered 408 when a client connects and says nothing', async () => {
+  test('gets 408 when a client connects and sends nothing', async () => {
     expect((await refused('', { by })).status).toBe(408);
   });
 });
@@ -257,13 +257,13 @@ describe('the answer to a refused request', () => {
     expect(text).toContain('Sender');
   });
 
-  test('is a line of text for anyone else', async () => {
+  test('is a line of text for other callers', async () => {
     const { text } = await refused('GET /../ HTTP/1.1\r\nHost: a\r\n\r\n');
     expect(text).toMatch(/content-type: text\/plain/i);
     expect(text).toMatch(/\r\n\r\nGW_REQUEST_MALFORMED: [^<]*\n$/);
   });
 
-  test('can be read by a client that goes on sending its body for a while before it reads', async () => {
+  test('can be read by a client that keeps sending its body before it reads', async () => {
     const BODY_BYTES = 8_000_000;
     const CHUNK_BYTES = 64_000;
     const client = await WireClient.open(gateway.port);
@@ -281,7 +281,7 @@ describe('the answer to a refused request', () => {
     client.leave();
   });
 
-  test('comes before nothing: what was pipelined behind it is not forwarded', async () => {
+  test('is the last one: requests pipelined behind it are not forwarded', async () => {
     await refused(`GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n${soapPost('/smuggled', ENVELOPE)}`);
     await refused(`${soapPost('/a', 'x'.repeat(5_000))}${soapPost('/smuggled', ENVELOPE)}`);
   });
@@ -333,7 +333,7 @@ describe('a connection keeps working', () => {
     upstream.answer = ({ target }, socket) => {
       open += 1;
       most = Math.max(most, open);
-      // The first answers come last, if nothing holds the order.
+      // Without ordering, the first answer would come last.
       setTimeout(
         () => {
           open -= 1;
@@ -350,7 +350,7 @@ describe('a connection keeps working', () => {
     client.leave();
   });
 
-  test('until what follows a good request is garbage: the good one has its answer, then it ends', async () => {
+  test('until garbage follows a valid request: the valid one gets its answer, then the connection ends', async () => {
     upstream.answer = (_request, socket) => {
       setTimeout(() => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood'), 20);
     };
@@ -362,7 +362,7 @@ describe('a connection keeps working', () => {
     client.leave();
   });
 
-  test('when a client expects 100-continue, of which the instance hears nothing', async () => {
+  test('when a client expects 100-continue, which is not forwarded to the instance', async () => {
     const client = await WireClient.open(gateway.port);
     client.send(`POST / HTTP/1.1\r\n${SOAP}Expect: 100-continue\r\n${close}\r\nContent-Length: 5\r\n\r\n`);
     await client.until((bytes) => bytes.includes('100 Continue\r\n\r\n'));
@@ -375,7 +375,7 @@ describe('a connection keeps working', () => {
     await client.end();
   });
 
-  test('for chunks with extensions and trailers, which are not passed on', async () => {
+  test('for chunks with extensions and trailers, which are not forwarded', async () => {
     const client = await WireClient.open(gateway.port);
     client.send(
       `POST / HTTP/1.1\r\n${SOAP}${close}\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b;c="d"\r\nhello\r\n0\r\nX-T: 1\r\n\r\n`,

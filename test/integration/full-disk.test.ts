@@ -8,9 +8,9 @@ import { ask, writeTokenFile } from '../support/operator.ts';
 import { makeSmallDisk } from '../support/small-disk.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 
-/** The embedded store of a gateway without workers, on a real file system that is full. */
+/** The embedded store of a single-process gateway on a real, full file system. */
 
-test('a full disk is a store that is away, until there is room', async (context: TestContext) => {
+test('a full disk counts as a store that is away, until there is free space', async (context: TestContext) => {
   const disk = await makeSmallDisk(1_024 * 1_024);
   if (typeof disk === 'string') return context.skip(disk);
   const closers: (() => unknown)[] = [disk.close];
@@ -19,7 +19,7 @@ test('a full disk is a store that is away, until there is room', async (context:
     closers.unshift(token.remove);
     const connectors = await Promise.all(['a', 'b'].map((name) => startConnector({ name })));
     closers.unshift(() => Promise.all(connectors.map((connector) => connector.close())));
-    // So little that it is used up soon.
+    // So little space that it is used up soon.
     disk.fill(412 * 1_024);
     const gateway = await startTestGateway(
       `pools:
@@ -52,7 +52,7 @@ affinity: { stateDir: '${join(disk.path, 'state')}' }`,
 
     disk.makeRoom();
     await eventually(() => expect(isAway()).toBe(false));
-    // Also the act that was refused has not been done since.
+    // The refused change has not been made later either.
     for (const [user, connector] of placed) {
       expect(await post(gateway.url, user)).toMatchObject({ user, status: 200, connector });
     }

@@ -12,14 +12,14 @@ import { composePool } from '../../src/wiring/pool.ts';
 import { eventually } from '../support/eventually.ts';
 import { poolOf, WireUpstream } from '../support/wire.ts';
 
-/** A gateway of one process gives requests up before the other gateways may act on the view that demands it. */
+/** A single-process gateway gives up requests before the other gateways may act on the view that requires it. */
 
 const opened: { close(): Promise<unknown> }[] = [];
 afterEach(async () => {
   for (const one of opened.splice(0).reverse()) await one.close();
 });
 
-// No agent is bound here.
+// No agent is bound in this test.
 const STORE = {
   listen: () => undefined,
   counts: async () => new Map(),
@@ -27,12 +27,12 @@ const STORE = {
   close: async () => undefined,
 } as unknown as AffinityStore;
 
-test('a single process resets what waits at a lost instance before the ledger hears that it has adopted the view', async () => {
+test('a single process resets requests at a lost instance before it acknowledges the view to the store', async () => {
   const [a, b] = [await WireUpstream.start(), await WireUpstream.start()];
   opened.push(a, b);
   const { config } = loadConfig({ text: poolOf([a.url, b.url]), env: { HOME: '/tmp' } });
   const viewStore = new LocalViewStore({ leaseMs: 0, joinMs: 0 });
-  /** With each question to the ledger: the epoch that it acknowledges, and how many requests wait at the instance. */
+  /** For each sync: the acknowledged epoch, and the number of requests that wait at the instance. */
   const asked: { epoch: number; waiting: number }[] = [];
   const watched: ViewStoreClient = Object.assign(Object.create(viewStore), {
     sync: (request: Parameters<ViewStoreClient['sync']>[0]) => {
@@ -55,7 +55,7 @@ test('a single process resets what waits at a lost instance before the ledger he
     expect(pool.pool.routingState.view.settled && pool.coordinator.isEffective).toBe(true),
   );
 
-  // It hangs with this request, and then fails its probes.
+  // The instance hangs with this request, and then fails its probes.
   a.answer = () => undefined;
   const attempt = sendTo(pool.pool.upstreams.get('i1') as NonNullable<typeof upstream>);
   await eventually(() => expect(a.requests).toHaveLength(1));

@@ -14,8 +14,8 @@ import { eventually } from '../support/eventually.ts';
 import { tcpConnections } from '../support/tcp-table.ts';
 
 /**
- * How a connection to an instance ends: with a reset where a request on it was given up, so that nothing which the
- * kernel still holds arrives later, and in good order otherwise.
+ * How a connection to an instance ends: with a reset if a request on it was given up, so that no data which the
+ * kernel still holds arrives later; otherwise with a normal close.
  */
 
 const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-reset-'));
@@ -33,15 +33,15 @@ afterEach(async () => {
   for (const one of opened.splice(0).reverse()) await one.close();
 });
 
-/** An instance at the level of TCP: what it saw of its connections. */
+/** An instance at TCP level that records its connections. */
 class Peer {
   readonly port: number;
-  /** `end` is a close in good order, `ECONNRESET` a reset. */
+  /** `end` is a normal close, `ECONNRESET` a reset. */
   readonly seen: string[] = [];
   received = 0;
-  /** All, as undici opens another one after a request that was aborted. */
+  /** All connections, because undici opens another one after an aborted request. */
   readonly sockets: Socket[] = [];
-  /** The bytes, decrypted; paused to be a process that reads nothing. */
+  /** The decrypted stream; paused, it acts like a process that reads nothing. */
   stream: Socket | undefined;
   answer = '';
 
@@ -80,7 +80,7 @@ class Peer {
     stream.on('data', (chunk: Buffer) => {
       this.received += chunk.length;
       if (this.answer !== '') stream.write(this.answer);
-      // From the first bytes on it reads nothing more, and the kernels' buffers fill.
+      // After the first bytes it reads nothing more, and the kernels' buffers fill.
       else if (this.received === chunk.length) stream.pause();
     });
   }
@@ -125,14 +125,14 @@ function send(upstream: Upstream, bytes: number): Attempt {
   return attempt;
 }
 
-/** How many bytes this machine's kernel still has to bring to the port, also for connections that a process has closed. */
+/** The number of bytes that this machine's kernel still has to deliver to the port, including closed connections. */
 function heldFor(port: number): number {
   return tcpConnections(readFileSync('/proc/net/tcp', 'latin1'))
     .filter(({ remotePort }) => remotePort === port)
     .reduce((sum, { sendQueue }) => sum + sendQueue, 0);
 }
 
-// More than the buffers of both kernels take: the rest waits in the process.
+// More than the buffers of both kernels hold: the rest waits in the process.
 const FULL = 6_000_000;
 const HELD = 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf';
 const WHOLE = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole';
@@ -160,7 +160,7 @@ describe.each([
   });
 
   test.each(GIVEN_UP)(
-    'leaves nothing to the kernel when %s and the instance reads nothing',
+    'leaves no data in the kernel when %s and the instance reads nothing',
     async (_why, giveUp) => {
       const peer = await Peer.start(isSecure);
       const attempt = send(upstreamTo(peer, isSecure), FULL);
@@ -171,7 +171,7 @@ describe.each([
     },
   );
 
-  test('leaves nothing to the kernel when no answer came in time', async () => {
+  test('leaves no data in the kernel after a response timeout', async () => {
     const peer = await Peer.start(isSecure);
     expect(await send(upstreamTo(peer, isSecure, 50), FULL).outcome).toBe('response-timeout');
     await eventually(() => expect(heldFor(peer.port)).toBe(0), { within: 2_000 });
@@ -185,7 +185,7 @@ describe.each([
     expect(peer.seen).not.toContain('end');
   });
 
-  test('is closed in good order when it is retired after a whole answer', async () => {
+  test('is closed normally when it is retired after a complete answer', async () => {
     const peer = await Peer.start(isSecure);
     peer.answer = WHOLE;
     const upstream = upstreamTo(peer, isSecure);
@@ -207,7 +207,7 @@ describe.each([
 });
 
 describe('an answer that has begun when its instance is lost', () => {
-  test('may go on', async () => {
+  test('may continue', async () => {
     const peer = await Peer.start(false);
     peer.answer = HELD;
     const attempt = send(upstreamTo(peer, false), 1);
@@ -229,8 +229,8 @@ describe('an answer that has begun when its instance is lost', () => {
   });
 });
 
-describe('connections that are retired while a request is under way', () => {
-  test('bring its answer, and the next request opens one of its own', async () => {
+describe('connections that are retired during a request', () => {
+  test('deliver its answer, and the next request opens a new one', async () => {
     const peer = await Peer.start(false);
     peer.answer = HELD;
     const upstream = upstreamTo(peer, false);
@@ -245,7 +245,7 @@ describe('connections that are retired while a request is under way', () => {
     expect(peer.sockets).toHaveLength(2);
   });
 
-  test('take no request that still waited for one of them', async () => {
+  test('take no request that was waiting for one of them', async () => {
     const peer = await Peer.start(false);
     peer.answer = WHOLE;
     const upstream = upstreamTo(peer, false);

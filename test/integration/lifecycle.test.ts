@@ -45,7 +45,7 @@ pools:
   );
 }
 
-/** Each poll on a connection of its own, as balancers do it; `refused` where none is accepted. */
+/** Each poll uses a new connection, like balancers; `refused` if no connection is accepted. */
 async function poll(base: string, path: string, method = 'GET'): Promise<string> {
   try {
     const response = await fetch(`${base}${path}`, { method, headers: { connection: 'close' } });
@@ -63,7 +63,7 @@ function send(): Promise<Outcome> {
 }
 
 describe('the state', () => {
-  test('is told through a whole life, by every page on both ports', async () => {
+  test('is reported by every page on both ports over a whole life cycle', async () => {
     const instance = await startGatedInstance();
     await start('lifecycle: { statusPollInterval: 1500ms }', true, instance);
     const seen: string[][] = [];
@@ -75,7 +75,7 @@ describe('the state', () => {
         if (String(row) !== String(seen.at(-1))) seen.push(row);
       }
     })();
-    // The row as a whole: a poll that lies across a change shows both.
+    // A whole row at a time: a poll during a change may show both states.
     const until = (...row: readonly string[]): Promise<void> =>
       eventually(() => expect(seen.at(-1)).toEqual(row));
     const untilAll = (answer: string): Promise<void> => until(answer, answer, answer);
@@ -104,7 +104,7 @@ describe('the state', () => {
     const shown = [0, 1, 2].map((page) =>
       seen
         .map((row) => row[page])
-        // Seen by whoever asks at the right moment: the last to be let in, and the last to be answered.
+        // Only a client that asks at the right moment sees this: the last one to be accepted and answered.
         .filter((answer) => answer !== '503 Stopped' && (page > 0 || answer !== '503 Draining'))
         .filter((answer, at, all) => answer !== all[at - 1]),
     );
@@ -127,9 +127,9 @@ describe('the state', () => {
 });
 
 describe('the state page', () => {
-  test('never reaches an instance, and is no request of the pool', async () => {
+  test('never reaches an instance, and does not count as a request of the pool', async () => {
     await start();
-    // RFC 3986 §6.2.2.2: the same path, so an instance would take it for that page.
+    // RFC 3986 §6.2.2.2: the same path, so an instance would treat it as that page.
     const encoded = [
       PAGE.replace('_', '%5f'),
       PAGE.replace('pub.icp', '%70ub%2Eicp'),
@@ -147,19 +147,19 @@ describe('the state page', () => {
     expect(gateway.requests().map(({ method }) => method)).toEqual(['POST']);
   });
 
-  test('stands below each prefix, and answers 200 in every state where it is told to', async () => {
+  test('exists below each prefix, and answers 200 in every state if configured', async () => {
     await start('statePage: { prefixes: [/ping, /sap/admin], alwaysOk: true }');
     await ask('/maintenance', { on: true });
     for (const prefix of ['/ping', '/sap/admin'])
       expect(await poll(gateway.url, `${prefix}/publicicp/show_init_statepub.icp`)).toBe('200 Maintenance');
     expect(await poll(gateway.url, PAGE)).toMatch(/^503 GW_MAINTENANCE/);
-    // The switch is not for readiness, whose readers look at nothing but the status.
+    // The switch does not affect readiness, whose clients read only the status.
     expect(await poll(gateway.adminUrl, '/readyz')).toBe('503 Maintenance');
   });
 });
 
 describe('maintenance', () => {
-  test('is not for whoever has no token, nor for a gateway that is stopping', async () => {
+  test('is refused without the token, and by a stopping gateway', async () => {
     await start('lifecycle: { statusPollInterval: 60s, shutdownTimeout: 90s }');
     const act = { on: true, why: 'test' };
     const refused = await askAdmin(gateway.adminUrl, 'POST', '/maintenance', act, '');
@@ -173,7 +173,7 @@ describe('maintenance', () => {
     });
   });
 
-  test('is switched from the command line, which also stops the gateway', async () => {
+  test('is switched from the command line, which can also stop the gateway', async () => {
     await start();
     const run = async (...args: string[]): Promise<string> => {
       let said = '';
@@ -188,7 +188,7 @@ describe('maintenance', () => {
     expect(JSON.parse(await run('maintenance', 'off'))).toEqual({ state: 'Running' });
     expect(await run('maintenance', 'maybe')).toContain('maintenance is on or off, not maybe');
     expect(await run('stop', '--soft-timeout', 'soon')).toContain('softTimeout must be a duration');
-    // A timer would fire at once.
+    // A timer with that value would fire at once.
     expect(await run('stop', '--soft-timeout', '30d')).toContain('of at most 24d');
     expect(JSON.parse(await run('stop', '--soft-timeout', '2s'))).toMatchObject({
       state: expect.stringMatching(/Stopping|Draining/),

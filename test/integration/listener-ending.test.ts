@@ -13,7 +13,7 @@ const REQUEST =
 const CONNECTIONS = 500;
 const WAITING = 100;
 
-/** A client in a thread of its own: connects while the gateway's thread stands still, then asks and counts answers. */
+/** A client in its own thread: it connects while the gateway's thread is blocked, then sends requests and counts answers. */
 const CLIENTS = `
 const { connect } = require('node:net');
 const { parentPort, workerData: { port, count, request, signal } } = require('node:worker_threads');
@@ -63,17 +63,17 @@ async function open(): Promise<WireClient> {
 
 const isDraining = (): void => expect(gateway.status().state).toBe('Draining');
 
-/** The handle that listens is closed a turn or more after the state changes. */
+/** The listening handle closes one or more turns after the state changes. */
 const refuses = (): Promise<void> =>
   eventually(async () => {
     const probe = WireClient.open(gateway.port);
-    // A connection that is let in would be waited for.
+    // The gateway would wait for an accepted connection.
     probe.then((client) => client.leave()).catch(() => undefined);
     await expect(probe).rejects.toThrow('ECONNREFUSED');
   });
 
-describe('a gateway that stops', () => {
-  test('serves every connection that was open and silent at that moment', async () => {
+describe('a stopping gateway', () => {
+  test('serves every connection that is open and silent at that moment', async () => {
     await start();
     const silent = await Promise.all(Array.from({ length: CONNECTIONS }, open));
     const stopped = gateway.stop('test');
@@ -94,7 +94,7 @@ describe('a gateway that stops', () => {
     expect(gateway.requests()).toHaveLength(CONNECTIONS);
   }, 60_000);
 
-  test('accepts first what the kernel has let in while the gateway was busy', async () => {
+  test('first accepts the connections that the kernel has queued while the gateway was busy', async () => {
     await start();
     const signal = new SharedArrayBuffer(4);
     const connected = new Int32Array(signal);
@@ -103,7 +103,7 @@ describe('a gateway that stops', () => {
       workerData: { port: gateway.port, count: WAITING, request: REQUEST, signal },
     });
     try {
-      // The gateway's thread waits here, so that nobody accepts.
+      // The gateway's thread waits here, so that it accepts nothing.
       const until = performance.now() + 10_000;
       while (Atomics.load(connected, 0) < WAITING && performance.now() < until)
         Atomics.wait(connected, 0, Atomics.load(connected, 0), 50);
@@ -134,7 +134,7 @@ describe('a gateway that stops', () => {
     await stopped;
   });
 
-  test('accepts for the poll interval, and asks clients meanwhile to go elsewhere', async () => {
+  test('accepts for the poll interval, and meanwhile tells clients to close their connections', async () => {
     await start('lifecycle: { statusPollInterval: 400ms }');
     const kept = await open();
     await kept.send(REQUEST).response();
@@ -150,14 +150,14 @@ describe('a gateway that stops', () => {
     await stopped;
   });
 
-  test('waits for a client who never asks no longer than for any header', async () => {
+  test('waits for a silent client no longer than for any header', async () => {
     await start('timeouts: { requestHeader: 300ms }');
     const silent = await open();
     await gateway.stop('test');
     expect(await silent.response()).toMatchObject({ status: 408 });
   });
 
-  test('cuts what is left when its time is over, be it asking, waiting or silent', async () => {
+  test('cuts the remaining connections when its time is over, whether sending, waiting or silent', async () => {
     await start('lifecycle: { shutdownTimeout: 300ms }\ntimeouts: { total: 60s }');
     await connector.behave({ mode: 'hang', appliesTo: 'soap' });
     const waiting = await open();

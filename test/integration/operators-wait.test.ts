@@ -15,10 +15,10 @@ import { fakeSource } from '../support/sapcontrol.ts';
 
 const LIMIT_MS = 400;
 const SILENT = pino({ level: 'silent' });
-// More than a socket and a client that does not read take in.
+// More than a socket and a client that does not read can buffer.
 const PAGE = 'x'.repeat(32 * 1_024 * 1_024);
 
-/** Something that takes until the test ends it. */
+/** An operation that lasts until the test ends it. */
 class Slow {
   readonly #events = new EventEmitter();
   readonly begun = once(this.#events, 'begin');
@@ -75,7 +75,7 @@ function sapControlServer({ run }: Slow): FastifyInstance {
   });
 }
 
-/** The server ends silent connections after {@link LIMIT_MS}. */
+/** The server closes silent connections after {@link LIMIT_MS}. */
 async function listen(made: FastifyInstance): Promise<void> {
   server = made;
   server.server.setTimeout(LIMIT_MS);
@@ -106,7 +106,7 @@ describe.each([
   ['the admin plane', adminServer, RELOAD],
   ['SAPControl', sapControlServer, RESTART],
 ])('%s', (_name, serverFor, request) => {
-  test('lets whoever waits for an answer wait, and not who asks for nothing', async () => {
+  test('keeps connections that wait for an answer, and closes idle ones', async () => {
     const slow = new Slow();
     await listen(serverFor(slow));
     const waiting = await open();
@@ -117,14 +117,14 @@ describe.each([
     const closed = once(waiting, 'close');
     waiting.write(request);
     await slow.begun;
-    // When one that came later has been ended, so would have been this.
+    // A later connection has been closed, so this one would have been too.
     await once((await open()).resume(), 'close');
     slow.end();
     await closed;
     expect(answer).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  test('ends a connection whose request does not come to an end', async () => {
+  test('ends a connection whose request never completes', async () => {
     await listen(serverFor(new Slow()));
     const slow = await open();
     slow.write(request.slice(0, -5));
@@ -132,7 +132,7 @@ describe.each([
   });
 });
 
-test('the admin plane ends a connection whose answer is not read', async () => {
+test('the admin API ends a connection whose answer is not read', async () => {
   await listen(adminServer(new Slow()));
   const ended = new Promise((resolve) => {
     server?.server.on('connection', (socket) => socket.on('close', resolve));

@@ -35,7 +35,7 @@ beforeEach(async () => {
 afterEach(() => connector.close());
 
 describe('a probe', () => {
-  test('tells what the page of a healthy instance shows', async () => {
+  test('returns the values on the page of a healthy instance', async () => {
     expect(await probe()).toEqual({ passed: true, incarnation: connector.incarnation, isEmpty: true });
   });
 
@@ -45,7 +45,7 @@ describe('a probe', () => {
     ['ends the connection', 'reset', false, 'ECONNRESET'],
     ['does not listen', 'refuse', false, 'ECONNREFUSED'],
   ] as const)(
-    'of an instance that %s says so, and whether it was for the time',
+    'of an instance that %s reports that, and whether it was a time-out',
     async (_, mode, late, reason) => {
       await connector.behave({ mode });
       const { passed, hasTimedOut = false, reason: given } = await probe();

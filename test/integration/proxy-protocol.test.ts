@@ -17,7 +17,7 @@ import { startTestGateway } from '../support/test-gateway.ts';
 import type { WireClient } from '../support/wire.ts';
 import { ENVELOPE, poolOf, soapPost, WireUpstream } from '../support/wire.ts';
 
-/** Who a client is behind a balancer that passes on TCP, and who is not believed to be one. */
+/** The client address behind a TCP balancer, and the senders that are not trusted as balancers. */
 
 const OTHER = '127.0.0.2';
 const CLIENT = '192.0.2.7';
@@ -43,7 +43,7 @@ afterAll(async () => {
   certificate.remove();
 });
 
-/** @param more of the configuration */
+/** @param more further configuration */
 async function start(behind: Behind = {}, more = ''): Promise<TestGateway> {
   const gateway = await startBehind(`${poolOf([upstream.url])}${more}`, behind);
   opened.push(gateway);
@@ -54,7 +54,7 @@ function open(port: number, from = BALANCER): Promise<WireClient> {
   return openFrom(from, port);
 }
 
-/** Sends the bytes over a connection of its own, and tells what the instance was told of where they came from. */
+/** Sends the bytes over a new connection, and returns the client address that the instance received. */
 async function forwardedFor(
   gateway: TestGateway,
   bytes: readonly (string | Buffer)[],
@@ -68,7 +68,7 @@ async function forwardedFor(
   return upstream.requests.at(-1)?.get('x-forwarded-for');
 }
 
-/** The connection is closed without a word, and nothing of it reached an instance. */
+/** Checks that the connection is closed without an answer, and that nothing reached an instance. */
 async function expectClosed(gateway: TestGateway, client: WireClient, outcome: string): Promise<void> {
   expect((await client.untilEnd()).length).toBe(0);
   client.leave();
@@ -81,9 +81,9 @@ describe('behind a balancer, a client', () => {
     ['of version 1', LINE, CLIENT],
     ['of version 1 over IPv6', Buffer.from('PROXY TCP6 2001:db8::7 2001:db8::1 1 2\r\n'), '2001:db8::7'],
     ['of version 2', namesIpv4(CLIENT), CLIENT],
-    ['of version 1 that names nobody', Buffer.from('PROXY UNKNOWN\r\n'), BALANCER],
+    ['of version 1 without an address', Buffer.from('PROXY UNKNOWN\r\n'), BALANCER],
     ['of version 2 for a check of its own', binaryHeader([], { command: LOCAL, family: 0 }), BALANCER],
-  ])('is who a header %s says, to the instance and in the log', async (_what, header, client) => {
+  ])('has the address of a header %s, for the instance and in the log', async (_what, header, client) => {
     const gateway = await start();
     expect(await forwardedFor(gateway, [header, REQUEST])).toBe(client);
     await eventually(() => expect(gateway.requests()).toMatchObject([{ client, status: 200 }]));
@@ -110,7 +110,7 @@ describe('behind a balancer, a client', () => {
     ['1', LINE],
     ['2', Buffer.concat([binaryHeader([...namesIpv4(CLIENT).subarray(16), 4, 0, 3, 1, 2, 3])])],
   ])(
-    'is named however its header of version %s is cut in two, and keeps every byte of its own',
+    'has its address however a header of version %s is split, and loses no bytes of its own',
     async (_v, header) => {
       const gateway = await start();
       const bytes = Buffer.concat([header, Buffer.from(REQUEST)]);
@@ -119,7 +119,7 @@ describe('behind a balancer, a client', () => {
         cuts.map(async (cut) => {
           const client = await open(gateway.port);
           client.send(bytes.subarray(0, cut));
-          // The gateway, in this very process, reads what has come.
+          // The gateway, in this same process, reads the received data.
           for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
           client.send(bytes.subarray(cut));
           expect((await client.response()).status).toBe(200);
@@ -134,7 +134,7 @@ describe('behind a balancer, a client', () => {
     },
   );
 
-  test('is named byte by byte', async () => {
+  test('has its address even if the header comes byte by byte', async () => {
     const gateway = await start();
     const client = await open(gateway.port);
     await client.sendByteByByte(LINE.toString() + REQUEST);
@@ -143,7 +143,7 @@ describe('behind a balancer, a client', () => {
     expect(upstream.requests[0]?.get('x-forwarded-for')).toBe(CLIENT);
   });
 
-  test('who leaves right after the request is noticed to have left, as without a header', async () => {
+  test('that disconnects right after the request is noticed, as without a header', async () => {
     const gateway = await start();
     const client = await open(gateway.port);
     client.socket.end(Buffer.concat([LINE, Buffer.from(REQUEST)]));
@@ -155,7 +155,7 @@ describe('behind a balancer, a client', () => {
     expect(await proxyOutcomes(gateway)).toEqual({ named: 1 });
   });
 
-  test('is bound by the address that the header names', async () => {
+  test('is bound by the address in the header', async () => {
     const gateway = await startBehind(poolOf([upstream.url], 'anonymous: address'), { mode: 'require' });
     opened.push(gateway);
     await forwardedFor(gateway, [namesIpv4('192.0.2.7'), REQUEST]);
@@ -175,7 +175,7 @@ describe('a connection from a balancer is closed', () => {
     ['with a binary header that is none', binaryHeader([1, 2, 3]), 'malformed'],
     ['with more than a header may have', binaryHeader(Array(60_000).fill(0)), 'malformed'],
     ['with noise', Buffer.from('\x00\x01\x02\x03'), 'missing'],
-  ])('%s, and the log says so', async (_what, bytes, outcome) => {
+  ])('%s, and the log has the reason', async (_what, bytes, outcome) => {
     const gateway = await start();
     const client = await open(gateway.port);
     client.send(bytes);
@@ -185,14 +185,14 @@ describe('a connection from a balancer is closed', () => {
     ]);
   });
 
-  test('when its header does not come in time', async () => {
+  test('when its header is too late', async () => {
     const gateway = await start({}, 'timeouts: { requestHeader: 300ms }\n');
     const client = await open(gateway.port);
     client.send(LINE.subarray(0, 20));
     await expectClosed(gateway, client, 'late');
   });
 
-  test('by a client who leaves before it is complete, or breaks it', async () => {
+  test('when the client disconnects before the header is complete, or sends a broken one', async () => {
     const gateway = await start();
     for (const leave of ['end', 'leave', 'reset'] as const) {
       const client = await open(gateway.port);
@@ -207,7 +207,7 @@ describe('a connection from a balancer is closed', () => {
 });
 
 describe('a connection from elsewhere', () => {
-  test('is served as it is, where headers are accepted', async () => {
+  test('is served with its own address if headers are optional', async () => {
     const gateway = await start();
     expect(await forwardedFor(gateway, [REQUEST], OTHER)).toBe(OTHER);
     expect(await proxyOutcomes(gateway)).toEqual({ plain: 1 });
@@ -216,7 +216,7 @@ describe('a connection from elsewhere', () => {
   test.each([
     ['1', LINE],
     ['2', namesIpv4(CLIENT)],
-  ])('names nobody by a header of version %s, which is dropped', async (_version, header) => {
+  ])('cannot set an address by a header of version %s, which is dropped', async (_version, header) => {
     const gateway = await start();
     expect(await forwardedFor(gateway, [header, REQUEST], OTHER)).toBe(OTHER);
     await eventually(() => expect(gateway.requests()).toMatchObject([{ client: OTHER }]));
@@ -226,7 +226,7 @@ describe('a connection from elsewhere', () => {
   test.each([
     ['with a header', LINE],
     ['without', REQUEST],
-  ])('is closed %s, where headers are required', async (_what, bytes) => {
+  ])('is closed %s if headers are required', async (_what, bytes) => {
     const gateway = await start({ mode: 'require' });
     const client = await open(gateway.port, OTHER);
     client.send(bytes);
@@ -236,7 +236,7 @@ describe('a connection from elsewhere', () => {
     ]);
   });
 
-  test('is refused with a header as with any other nonsense, where none are expected', async () => {
+  test('is refused with a header, like any invalid data, if none are expected', async () => {
     const gateway = await start({ mode: 'off' });
     const client = await open(gateway.port);
     client.send(Buffer.concat([LINE, Buffer.from(REQUEST)]));
@@ -247,7 +247,7 @@ describe('a connection from elsewhere', () => {
 });
 
 describe('with TLS, a client behind a balancer', () => {
-  /** @param cut bytes of the header that are sent ahead; the rest goes before the first of TLS */
+  /** @param cut the number of header bytes that are sent first; the rest precedes the first TLS bytes */
   async function overTls(
     gateway: TestGateway,
     header: Buffer,
@@ -267,7 +267,7 @@ describe('with TLS, a client behind a balancer', () => {
   test.each([
     ['1', LINE],
     ['2', namesIpv4(CLIENT)],
-  ])('is who its header of version %s says', async (_version, header) => {
+  ])('has the address of its header of version %s', async (_version, header) => {
     const gateway = await start({ mode: 'require', tls: certificate });
     for (const cut of [0, 1, 14, header.length - 1, header.length]) {
       const client = await overTls(gateway, header, cut);
@@ -282,7 +282,7 @@ describe('with TLS, a client behind a balancer', () => {
     }
   });
 
-  test('is not taken for another one, though all come from one address', async () => {
+  test('is not mistaken for another one, although all come from one address', async () => {
     const gateway = await start({ tls: certificate });
     const names = Array.from({ length: 12 }, (_, index) => `192.0.2.${index}`);
     const clients = await Promise.all(names.map((name) => overTls(gateway, namesIpv4(name), 0)));
@@ -298,7 +298,7 @@ describe('with TLS, a client behind a balancer', () => {
       expect(request.target).toBe(`/${request.get('x-forwarded-for')}`);
   });
 
-  test('from elsewhere is served without a header, and names nobody', async () => {
+  test('from elsewhere is served without a header, with its own address', async () => {
     const gateway = await start({ tls: certificate });
     for (const header of [Buffer.alloc(0), LINE]) {
       const client = await overTls(gateway, header, header.length, OTHER);
@@ -313,19 +313,19 @@ describe('with TLS, a client behind a balancer', () => {
 describe('X-Forwarded-For', () => {
   const claims = (value: string): string => soapPost('/', ENVELOPE, [`X-Forwarded-For: ${value}`]);
 
-  test('is believed where the header names a trusted proxy', async () => {
+  test('is trusted if the header names a trusted proxy', async () => {
     const gateway = await start({}, `forwarding: { trustedProxies: [${CLIENT}] }\n`);
     expect(await forwardedFor(gateway, [LINE, claims('203.0.113.1')])).toBe(`203.0.113.1, ${CLIENT}`);
     await eventually(() => expect(gateway.requests()).toMatchObject([{ client: '203.0.113.1' }]));
   });
 
-  test('is replaced where only the balancer is one: what its clients write is not its own word', async () => {
+  test('is replaced if only the balancer is trusted, because its clients can write any value', async () => {
     const gateway = await start({}, `forwarding: { trustedProxies: [${BALANCER}] }\n`);
     expect(await forwardedFor(gateway, [LINE, claims('203.0.113.1')])).toBe(CLIENT);
     await eventually(() => expect(gateway.requests()).toMatchObject([{ client: CLIENT }]));
   });
 
-  test('is believed from a trusted proxy that speaks no PROXY protocol, its ports left out', async () => {
+  test('is trusted from a trusted proxy without the PROXY protocol, and its ports are dropped', async () => {
     const gateway = await start({}, `forwarding: { trustedProxies: [${OTHER}, 203.0.113.9] }\n`);
     const told = '198.51.100.9, 203.0.113.1:5678, 203.0.113.9';
     expect(await forwardedFor(gateway, [claims(told)], OTHER)).toBe(`${told}, ${OTHER}`);
@@ -337,7 +337,7 @@ describe('X-Forwarded-For', () => {
     'x-forwarded-host: a',
     'X-Forwarded-Proto: https',
     'Forwarded: for=a',
-  ])('and its like are refused from others, where that is asked for: %s', async (field) => {
+  ])('and similar headers are refused from other senders if configured: %s', async (field) => {
     const gateway = await start({}, `forwarding: { trustedProxies: [${CLIENT}], untrusted: refuse }\n`);
     const client = await open(gateway.port, OTHER);
     client.send(soapPost('/', ENVELOPE, [field]));
@@ -350,7 +350,7 @@ describe('X-Forwarded-For', () => {
   });
 });
 
-test('a gateway that ends does not wait for headers', async () => {
+test('a stopping gateway does not wait for headers', async () => {
   const gateway = await start();
   const client = await open(gateway.port);
   client.send(LINE.subarray(0, 20));
@@ -361,8 +361,8 @@ test('a gateway that ends does not wait for headers', async () => {
   client.leave();
 });
 
-// A second server for the second address would know nothing of the header, and let anybody in.
-test('a name that has two addresses is listened on at the first of them', async () => {
+// A second server for the second address would ignore the header, and accept any client.
+test('a name with two addresses is bound at the first of them', async () => {
   const both = [
     { address: '127.0.0.1', family: 4 },
     { address: '::1', family: 6 },

@@ -60,7 +60,7 @@ describe('a Redis Cluster', () => {
     for (const { port } of cluster.servers) expect(await viewStoresAt(port, keyPrefix)).toBeGreaterThan(0);
   });
 
-  test('that is told to confirm what it has no replicas for is unavailable, and says why', async () => {
+  test('that must confirm writes without having replicas is unavailable, and the error names the reason', async () => {
     const quick = openRedis({ ...REDIS_TIMEOUTS, cluster: cluster.nodes });
     const viewStore = viewStoreOn(quick, TIMES, { confirmedBy: 1 }).connect();
     await eventually(() =>
@@ -69,7 +69,7 @@ describe('a Redis Cluster', () => {
     await quick.close();
   });
 
-  test('is reached through any node that is left, and one that is back is used again', async () => {
+  test('is reached through any remaining node, and a node that returns is used again', async () => {
     const [gone] = cluster.servers as [RedisCluster['servers'][number]];
     await gone.kill();
     const late = openRedis({ ...REDIS_TIMEOUTS, cluster: cluster.nodes });
@@ -78,7 +78,7 @@ describe('a Redis Cluster', () => {
     );
     const sync = (): Promise<PromiseSettledResult<unknown>[]> =>
       Promise.allSettled(viewStores.map((viewStore) => viewStore.sync(request('r1'))));
-    // Its own pools have to wait for it; the others are not concerned.
+    // Pools on that node have to wait for it; the others are not affected.
     await eventually(async () => {
       const outcomes = await sync();
       expect(outcomes).toContainEqual(expect.objectContaining({ status: 'fulfilled' }));

@@ -23,10 +23,10 @@ import { fenceOn, viewStoreOn } from '../support/redis-view-stores.ts';
 import { request } from '../support/view-store-requests.ts';
 import { CERTIFICATE, KEY } from '../unit/config/tls-fixture.ts';
 
-// Where a test is about what is answered, not when.
+// For tests that check answers, not times.
 const PATIENT_MS = 5_000;
 const TIMES = { leaseMs: 60_000, joinMs: 0 };
-// What deploy/docs/cluster.md tells operators to give the gateway's user, for keys that begin with gw.
+// The rights that deploy/docs/cluster.md recommends for the gateway's user, for keys that begin with gw.
 const RIGHTS = (/~ici-gateway:.*/.exec(readDocument('deploy/docs/cluster.md'))?.[0] ?? '')
   .replaceAll('ici-gateway:', 'gw:')
   .split(' ');
@@ -45,7 +45,7 @@ function open(options: RedisAddress & Partial<RedisLogin>): void {
   });
 }
 
-/** Listens to a ledger, as a gateway does; resolves once it hears. */
+/** Subscribes to a view store like a gateway; resolves once news arrives. */
 async function hear(heard: string[] = []): Promise<void> {
   const viewStore = viewStoreOn(redis, TIMES).connect();
   viewStore.listen({ onNews: () => heard.push('news'), onSuspect: () => undefined });
@@ -65,7 +65,7 @@ describe('the connections to a Redis', () => {
     await hear();
   });
 
-  test('are told apart when they come and go', async () => {
+  test('are distinguished when they open and close', async () => {
     expect([...states].sort()).toEqual(LINKS.map((link) => `${link} up`).sort());
     states.length = 0;
 
@@ -79,7 +79,7 @@ describe('the connections to a Redis', () => {
   });
 
   test.each(['claims', 'ledger'] as const)(
-    'all leave a master that was demoted, though only that for %s was to write',
+    'all leave a demoted master, although only the one for %s tried to write',
     async (writer) => {
       states.length = 0;
       await redisCommand(server.port, 'REPLICAOF', '127.0.0.1', '1');
@@ -97,14 +97,14 @@ describe('the connections to a Redis', () => {
     },
   );
 
-  test('do not wait for each other: a ledger answers while claims are slow', async () => {
+  test('do not wait for each other: a view store answers while claims are slow', async () => {
     await redis.close();
     open({ url: server.url, commandTimeoutMs: PATIENT_MS });
     await eventually(() => redis.ping());
     redis.claims.define({ testBusy: `for i = 1, 500 do redis.call('SET', KEYS[1], i) end return 1` });
     const viewStore = viewStoreOn(redis, TIMES).connect();
     await viewStore.sync(request('r1'));
-    // Enough that Redis, not this process, is what takes its time.
+    // Enough load that Redis, not this process, is the slow part.
     const order: string[] = [];
     const claims = Array.from({ length: 1_000 }, () => redis.claims.run('testBusy', ['k'], []));
     const all = Promise.allSettled(claims).then(() => order.push('claims'));
@@ -116,8 +116,8 @@ describe('the connections to a Redis', () => {
   });
 });
 
-describe('a Redis that is slow', () => {
-  test('is waited for longer by who lists bindings than by who claims', async () => {
+describe('a slow Redis', () => {
+  test('gets more time for listing bindings than for claims', async () => {
     server = await startRedis();
     open({ url: server.url });
     await eventually(() => redis.ping());
@@ -134,12 +134,12 @@ describe('a Redis that is slow', () => {
   });
 });
 
-describe('an ACL user who may not use all channels', () => {
+describe('an ACL user without access to all channels', () => {
   test.each([
     ['any', []],
     ['that of news', ['&gw:{ici}:bindings']],
     ['that of bindings', ['&gw:{ici}:news']],
-  ])('is told so before anything is written: %s', async (_, channels) => {
+  ])('is reported before anything is written: %s', async (_, channels) => {
     const rights = ['~gw:*', '+@all', 'resetchannels', ...channels];
     server = await startRedis({ args: ['--user', 'gateway', 'on', 'nopass', ...rights] });
     const details: string[] = [];
@@ -167,7 +167,7 @@ describe('an ACL user who may not use all channels', () => {
     await redisCommand(server.port, 'ACL', 'SETUSER', 'gateway', '&gw:*');
     expect((await viewStore.sync(request('r1'))).replicas).toBe(1);
     await eventually(() => expect([gaps, news]).toEqual([1, 1]));
-    // On the same connection all the time, and told once.
+    // On the same connection all the time, and reported once.
     expect(details).toEqual(['up: connected', expect.stringMatching(/^down: /), 'up: allowed']);
   });
 });
@@ -195,7 +195,7 @@ describe('a Redis with TLS and an ACL user', () => {
   });
   afterEach(() => rmSync(directory, { recursive: true }));
 
-  test('keeps a store and a ledger, for a user who has no right but those to it', async () => {
+  test('serves both stores for a user with only the required rights', async () => {
     const url = server.url.replace('redis:', 'rediss:');
     open({ url, username, password, tls, commandTimeoutMs: PATIENT_MS });
     await eventually(() => redis.ping());
@@ -228,7 +228,7 @@ describe('a Redis with TLS and an ACL user', () => {
     });
     const { storeGeneration: life } = await one.sync(request('r1'));
     const restored = life;
-    // Without the right to ask, a takeover would go unnoticed.
+    // Without the right to query the role, a takeover would go unnoticed.
     expect(life).toMatch(/\.[0-9a-f]{40}$/);
     expect((await one.sync(request('r1', { restored }))).open).toBe(true);
     expect(await one.commitPolicy({ base: 0, policy: policyOf(1), events: [eventOf('act')] })).toBe(true);
@@ -259,7 +259,7 @@ describe('a Redis with TLS and an ACL user', () => {
   });
 });
 
-/** Resolves once a server that speaks TLS has answered. */
+/** Resolves once a TLS server has answered. */
 function shakesHands(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {

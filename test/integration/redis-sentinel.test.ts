@@ -14,12 +14,12 @@ import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 import { viewStoreOn } from '../support/redis-view-stores.ts';
 import { request } from '../support/view-store-requests.ts';
 
-// Promotion takes the Sentinels a second or two; the client has to find the new master right after.
+// The Sentinels need a second or two for a promotion; the client must find the new master right after it.
 const FAILED_OVER_WITHIN_MS = 10_000;
-// Where a test is about what is answered, not when.
+// For tests that check answers, not times.
 const PATIENT_MS = 1_500;
 
-describe('a Redis that Sentinels watch', () => {
+describe('a Redis with Sentinels', () => {
   let sentinel: RedisSentinel;
   let redis: RedisConnection;
   let viewStore: ViewStoreClient;
@@ -53,7 +53,7 @@ describe('a Redis that Sentinels watch', () => {
     return viewStoreOn(redis, TIMES, { keyPrefix: 'gw', confirmedBy }).connect();
   }
 
-  /** Everything works again: both connections for commands, and the one that hears. */
+  /** Checks that everything works again: both command connections, and the one for news. */
   async function expectAvailable(): Promise<void> {
     const other = open(0);
     await eventually(
@@ -80,7 +80,7 @@ describe('a Redis that Sentinels watch', () => {
     expect(down).toEqual(new Set());
   });
 
-  test('is followed to the new master when the old one hangs, and not back when it wakes', async () => {
+  test('is followed to the new master when the old one hangs, and not back when it continues', async () => {
     const { storeGeneration: life } = await viewStore.sync(request('r1'));
     const old = await sentinel.pauseMaster();
     await expect(viewStore.sync(request('r1'))).rejects.toBeInstanceOf(StoreUnavailable);
@@ -98,13 +98,13 @@ describe('a Redis that Sentinels watch', () => {
     expect((await viewStore.sync(request('r1'))).storeGeneration).toBe(after.storeGeneration);
   });
 
-  test('a sync or a decree that too few replicas confirm does not count', async () => {
+  test('a sync or a policy change that too few replicas confirm does not count', async () => {
     await redis.close();
     redis = openRedis({ ...REDIS_TIMEOUTS, ...sentinel, commandTimeoutMs: PATIENT_MS });
     await eventually(() => redis.ping());
     viewStore = open(0);
     const careful = open(1);
-    // A replica that has just come online does not confirm for a moment.
+    // A replica that has just come online does not confirm at first.
     await eventually(() => careful.sync(request('r1')));
     await letOpen(viewStoreOn(redis, TIMES, { keyPrefix: 'gw' }), TIMES, [[careful, 'r1']]);
     expect(await careful.commitPolicy({ base: 0, policy: policyOf(1), events: [] })).toBe(true);
@@ -123,15 +123,15 @@ describe('a Redis that Sentinels watch', () => {
   });
 });
 
-describe('a Sentinel that tells of a new master while the client is looking for the old one', () => {
-  test('does not end the connections for good', async () => {
+describe('a Sentinel that announces a new master while the client looks for the old one', () => {
+  test('does not end the connections permanently', async () => {
     const server = await startRedis();
     const sentinel = await startFakeSentinel(server);
     const redis = openRedis({
       sentinels: [{ host: '127.0.0.1', port: sentinel.port }],
       masterName: 'gw',
       commandTimeoutMs: PATIENT_MS,
-      // Longer than the Sentinel is held.
+      // Longer than the test holds the Sentinel.
       connectTimeoutMs: 20_000,
     });
     onTestFinished(async () => {

@@ -20,7 +20,7 @@ afterEach(async () => {
 
 const info = (port: number): Promise<string> => redisCommand(port, 'INFO', 'replication');
 
-test('a gateway that joins while a replica of Redis lags gets its lease when the replica knows of it', async () => {
+test('a gateway that joins while a replica of Redis lags gets its lease when the replica knows it', async () => {
   const master = await startRedis({ args: ['--repl-diskless-sync-delay', '0'] });
   closers.push(() => master.stop());
   const link = await startFaultProxy(() => ({ host: '127.0.0.1', port: master.port }));
@@ -45,7 +45,7 @@ test('a gateway that joins while a replica of Redis lags gets its lease when the
   expect(await young.sync(asks('young'))).toMatchObject({ open: true, granted: false });
   await viewStore.passTime(times.joinMs);
   expect(await young.sync(asks('young'))).toMatchObject({ granted: false });
-  // One that was there before waits for nothing.
+  // A gateway that joined before does not wait.
   expect(await old.sync(asks('old'))).toMatchObject({ granted: true });
   link.heal();
   await eventually(async () => expect(await young.sync(asks('young'))).toMatchObject({ granted: true }));

@@ -12,7 +12,7 @@ import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 import { viewStoreOn } from '../support/redis-view-stores.ts';
 import { nextSeq, request } from '../support/view-store-requests.ts';
 
-// What a sync of an earlier release does to a registration.
+// The effect of an earlier release's sync on a registration.
 const RENEWS_AS_BEFORE = `
 local before = redis.call('HGET', KEYS[1], ARGV[1])
 local e, rest = string.match(before, '^(%d+)(|.*)$')
@@ -23,7 +23,7 @@ return before
 let redis: RedisConnection;
 
 beforeAll(async () => {
-  // Patient, for these tests are about what is answered.
+  // Long time-outs, because these tests check the answers.
   redis = openRedis({ ...REDIS_TIMEOUTS, url: inject('redisUrl'), commandTimeoutMs: 5_000 });
   await eventually(() => redis.ping());
 });
@@ -33,7 +33,7 @@ viewStoreClientContract('the Redis view store', async (times) => viewStoreOn(red
 sharedViewStoreContract('the Redis view store', async (times) => viewStoreOn(redis, times));
 
 describe('the Redis view store', () => {
-  test('waits for a gateway of an earlier release until its registration ends, and writes what that can read', async () => {
+  test('waits for a gateway of an earlier release until its registration ends, and writes entries that it can read', async () => {
     const times = { leaseMs: 60_000, joinMs: 0 };
     const keyPrefix = uniquePrefix();
     const viewStore = viewStoreOn(redis, times, { keyPrefix });
@@ -60,7 +60,7 @@ describe('the Redis view store', () => {
     for (const client of [one, two]) await client.close();
   });
 
-  test('answers any history as the reference does', async () => {
+  test('answers any history like the reference', async () => {
     await behavesLikeTheReference((times) => viewStoreOn(redis, times), 150);
   });
 });

@@ -18,7 +18,7 @@ let connector: SimulatedConnector;
 let gateway: TestGateway;
 let client: Client;
 
-// A client that a library of others has made from our WSDL, and nothing else of ours.
+// A client that an independent library generates from our WSDL only.
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ici-sapcontrol-'));
   const passwordFile = join(folder, 'passwords');
@@ -38,13 +38,13 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-// biome-ignore lint/suspicious/noExplicitAny: what the library makes of an answer
+// biome-ignore lint/suspicious/noExplicitAny: the library's form of an answer
 async function call(method: string, values: Record<string, unknown> = {}): Promise<any> {
   const [answer] = await client[`${method}Async`](values);
   return answer;
 }
 
-test('a client made from the WSDL has every method, and reads what is open to all', async () => {
+test('a client generated from the WSDL has every method, and can call the open ones', async () => {
   const [port] = Object.values(client.describe()['SAPControl']);
   expect(Object.keys(port as object)).toEqual(Object.keys(METHODS));
 
@@ -83,7 +83,7 @@ test('a client made from the WSDL has every method, and reads what is open to al
   ]);
 });
 
-test('without a password it is refused what changes something, with one it may, and the gateway stops', async () => {
+test('a change is refused without a password, and succeeds with one: the gateway stops', async () => {
   const asked: [string, Record<string, unknown>][] = [
     ['AccessCheck', { function: 'Stop' }],
     ['Start', {}],
@@ -107,7 +107,7 @@ test('without a password it is refused what changes something, with one it may, 
   await eventually(() => expect(gateway.status().state).toBe('Stopped'));
 });
 
-test('a stop lasts as long as its soft timeout lets it', async () => {
+test('a stop lasts as long as its soft timeout', async () => {
   client.setSecurity(new BasicAuthSecurity('müller', 'pa:ß'));
   expect(await call('Stop', { softtimeout: 300, IsSystemStop: 0 })).toBeNull();
   await gateway.ended;

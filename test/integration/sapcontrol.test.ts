@@ -17,7 +17,7 @@ import { composeSapControl } from '../../src/wiring/sapcontrol.ts';
 import type { FakeSource } from '../support/sapcontrol.ts';
 import { fakeSource } from '../support/sapcontrol.ts';
 
-// Cheaper than a real one is made, so that tests do not take long.
+// Cheaper than in production, so that tests are fast.
 const COST = { logN: 14, blockSize: 1, parallelization: 1 };
 const PASSWORD = 'pa:ß wort';
 
@@ -110,10 +110,10 @@ async function send(
   });
 }
 
-/** As gSOAP writes it, and SAP's own tools with it. */
+/** In the format of gSOAP, which SAP's own tools use. */
 const prefixed = (call: string): string =>
   `<?xml version="1.0" encoding="UTF-8"?>\n<SOAP-ENV:Envelope xmlns:SOAP-ENV="http://schemas.xmlsoap.org/soap/envelope/" xmlns:ns1="urn:SAPControl">\n  <SOAP-ENV:Body>${call}</SOAP-ENV:Body>\n</SOAP-ENV:Envelope>`;
-/** As gowsdl writes it, and sap_host_exporter and sapagent with it. */
+/** In the format of gowsdl, which sap_host_exporter and sapagent use. */
 const unprefixed = (call: string): string =>
   `<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Body xmlns="http://schemas.xmlsoap.org/soap/envelope/">${call}</Body></Envelope>`;
 
@@ -125,7 +125,7 @@ const OPERATOR = basic('müller', PASSWORD);
 const STOP = prefixed('<ns1:Stop><softtimeout>300</softtimeout><IsSystemStop>0</IsSystemStop></ns1:Stop>');
 const PROCESS_LIST = prefixed('<ns1:GetProcessList/>');
 
-/** What `sapcontrol -function GetProcessList` ends with: 3 all run, 4 all are stopped, 0 neither. */
+/** The exit code of `sapcontrol -function GetProcessList`: 3 if all run, 4 if all are stopped, else 0. */
 function exitCode({ status, body }: Answer): number {
   const processes: { dispstatus: string }[] = body?.GetProcessListResponse?.process?.item ?? [];
   if (status !== 200 || processes.length === 0) return 1;
@@ -150,7 +150,7 @@ describe('monitors of SAP systems', () => {
     ['curl without a type', PROCESS_LIST, {}],
     ['curl -d', PROCESS_LIST, { 'content-type': 'application/x-www-form-urlencoded' }],
     ['a client that has a password, and a wrong one', PROCESS_LIST, basic('', '')],
-  ])('get the process list as %s asks for it', async (_, message, headers) => {
+  ])('get the process list in the format of %s', async (_, message, headers) => {
     for (const path of ['/', '/SAPControl.cgi', '/%'])
       for (const socket of [false, true]) {
         const { status, text, body } = await send(message, { headers, path, socket });
@@ -196,7 +196,7 @@ describe('monitors of SAP systems', () => {
     });
   });
 
-  test("take labels from sap_host_exporter's first request, and go on to the list of instances", async () => {
+  test("get the labels from sap_host_exporter's first request, and then the list of instances", async () => {
     const headers = { soapaction: "''", 'content-type': 'text/xml; charset="utf-8"', ...basic('', '') };
     const properties = await send(
       unprefixed('<GetInstanceProperties xmlns="urn:SAPControl"></GetInstanceProperties>'),
@@ -234,16 +234,16 @@ describe('monitors of SAP systems', () => {
         dispstatus: 'SAPControl-GREEN',
       },
     ]);
-    // What only a dispatcher has is refused like any other method that there is not.
+    // Methods of a dispatcher only are refused like any other unknown method.
     const queues = await send(unprefixed('<GetQueueStatistic xmlns="urn:SAPControl"></GetQueueStatistic>'), {
       headers,
     });
     expect([queues.status, queues.body.Fault.faultcode]).toEqual([500, 'SOAP-ENV:Client']);
   });
 
-  test('run through what a Pacemaker SAPInstance does, over the Unix socket', async () => {
+  test('can carry out the steps of a Pacemaker SAPInstance over the Unix socket', async () => {
     const call = async (content: string): Promise<Answer> => send(prefixed(content), { socket: true });
-    // Is the start service that of this instance? Else the agent kills and restarts it.
+    // Checks that the start service belongs to this instance; otherwise the agent kills and restarts it.
     const name = await call('<ns1:ParameterValue><parameter>INSTANCE_NAME</parameter></ns1:ParameterValue>');
     expect(name.body.ParameterValueResponse.value).toBe('W07');
     const access = await call('<ns1:AccessCheck><function>Start</function></ns1:AccessCheck>');
@@ -251,7 +251,7 @@ describe('monitors of SAP systems', () => {
     // Start, then wait until all processes are GREEN.
     expect((await call('<ns1:Start><runlevel></runlevel></ns1:Start>')).body.StartResponse).toBe('');
     expect(exitCode(await call('<ns1:GetProcessList/>'))).toBe(3);
-    // A soft stop that lasts counts as running, so that it is no reason to fail over.
+    // A long soft stop counts as running, so that the cluster does not fail over.
     const stop = await call(
       '<ns1:Stop><softtimeout>0</softtimeout><IsSystemStop>0</IsSystemStop></ns1:Stop>',
     );
@@ -265,7 +265,7 @@ describe('monitors of SAP systems', () => {
     expect((await call('<ns1:Start/>')).body.Fault.faultstring).toContain('in state Stopped');
   });
 
-  test('see RED while no worker is there', async () => {
+  test('see RED while no worker is running', async () => {
     source.set({ workers: 0 });
     const answer = await send(PROCESS_LIST);
     expect(answer.body.GetProcessListResponse.process.item[0].dispstatus).toBe('SAPControl-RED');
@@ -273,8 +273,8 @@ describe('monitors of SAP systems', () => {
   });
 });
 
-describe('what is told', () => {
-  test('of instances are their condition and load', async () => {
+describe('read methods', () => {
+  test('return the state and load of instances', async () => {
     const { body } = await send(prefixed('<ns1:WebDispGetServerList/>'));
     expect(body.WebDispGetServerListResponse.server.item).toEqual([
       expect.objectContaining({
@@ -301,7 +301,7 @@ describe('what is told', () => {
     ]);
   });
 
-  test('of the program are its version and its time', async () => {
+  test('return the version and the build time of the program', async () => {
     const { body } = await send(prefixed('<ns1:GetVersionInfo/>'));
     expect(body.GetVersionInfoResponse.version.item).toEqual([
       {
@@ -312,7 +312,7 @@ describe('what is told', () => {
     ]);
   });
 
-  test('of parameters is the configuration in effect', async () => {
+  test('return the configuration in effect as parameters', async () => {
     const value = async (name: string): Promise<string> =>
       (await send(prefixed(`<ns1:ParameterValue><parameter>${name}</parameter></ns1:ParameterValue>`))).body
         .ParameterValueResponse.value;
@@ -335,7 +335,7 @@ describe('what is told', () => {
     expect(unknown.body.Fault.faultstring).toContain('an empty name lists');
   });
 
-  test('is described by a WSDL at both of its addresses', async () => {
+  test('are described by a WSDL at both of its addresses', async () => {
     for (const path of ['/?wsdl', '/?WSDL', '/SAPControl.cgi?wsdl']) {
       const { status, text } = await send('', { method: 'GET', path, headers: { host: 'crmgw1:50713' } });
       expect([status, /location="([^"]*)"/.exec(text)?.[1]]).toEqual([
@@ -351,7 +351,7 @@ describe('what is told', () => {
   });
 });
 
-describe('what changes something', () => {
+describe('a change', () => {
   test.each([
     [STOP, 'stop 300000'],
     [prefixed('<ns1:Stop/>'), 'stop 0'],
@@ -360,14 +360,14 @@ describe('what changes something', () => {
     [prefixed('<ns1:SendSignal><pid>4712</pid><signal>1</signal></ns1:SendSignal>'), 'SIGHUP to 4712'],
     [prefixed('<ns1:SendSignal><pid>4711</pid><signal>sigusr2</signal></ns1:SendSignal>'), 'SIGUSR2 to 4711'],
     [prefixed('<ns1:SendSignal><pid>4711</pid><signal>QUIT</signal></ns1:SendSignal>'), 'SIGQUIT to 4711'],
-  ])('(%#) is done for who shows a password, and for the owner of the socket', async (message, act) => {
+  ])('(%#) is allowed with a password, and for the owner of the socket', async (message, act) => {
     expect((await send(message, { headers: OPERATOR })).status).toBe(200);
     expect((await send(message, { socket: true })).status).toBe(200);
     expect(source.acts).toEqual([act, act]);
   });
 
   test.each([
-    ['nobody', {}],
+    ['no credentials', {}],
     ['a wrong password', basic('müller', 'pa:ß wor')],
     ['an unknown user', basic('meier', PASSWORD)],
     ['no colon', { authorization: `Basic ${Buffer.from('müller').toString('base64')}` }],
@@ -375,7 +375,7 @@ describe('what changes something', () => {
     ['no base64', { authorization: 'Basic %%%' }],
     ['another scheme', { authorization: 'Bearer abc' }],
     ['far too much', basic('müller', 'x'.repeat(4_000))],
-  ])('is answered 401 for %s', async (_, headers) => {
+  ])('gets 401 for %s', async (_, headers) => {
     for (const message of [STOP, prefixed('<ns1:AccessCheck><function>Stop</function></ns1:AccessCheck>')]) {
       const { status, headers: answered, body } = await send(message, { headers });
       expect([status, answered['www-authenticate']]).toEqual([
@@ -387,14 +387,14 @@ describe('what changes something', () => {
     expect(source.acts).toEqual([]);
   });
 
-  test('holds a changed password file at once', async () => {
+  test('uses a changed password file at once', async () => {
     const line = formatPasswordLine(await hashPassword('meier', 'other', COST));
     writeFileSync(join(folder, 'passwords'), `${line}\n`);
     expect((await send(STOP, { headers: OPERATOR })).status).toBe(401);
     expect((await send(STOP, { headers: basic('meier', 'other') })).status).toBe(200);
   });
 
-  test('is refused while the password file cannot be read, without saying where it is', async () => {
+  test('is refused while the password file cannot be read, without naming its path', async () => {
     rmSync(join(folder, 'passwords'));
     const { status, text, body } = await send(STOP, { headers: OPERATOR });
     expect([status, body.Fault.faultcode]).toEqual([500, 'SOAP-ENV:Server']);
@@ -402,7 +402,7 @@ describe('what changes something', () => {
     expect(source.acts).toEqual([]);
   });
 
-  test('takes no more passwords to check than it can bear', async () => {
+  test('limits the number of passwords that wait for a check', async () => {
     const attempts = await Promise.all(
       Array.from({ length: 40 }, async () => send(STOP, { headers: basic('müller', 'no') })),
     );
@@ -413,7 +413,7 @@ describe('what changes something', () => {
     expect((await send(STOP, { headers: OPERATOR })).status).toBe(200);
   });
 
-  test('is not done for a page in a browser', async () => {
+  test('is refused to a page in a browser', async () => {
     for (const socket of [false, true])
       expect(
         (await send(STOP, { socket, headers: { ...OPERATOR, origin: 'http://evil.example' } })).status,
@@ -440,14 +440,14 @@ describe('what changes something', () => {
     ['time that runs back', prefixed('<ns1:Stop><softtimeout>-1</softtimeout></ns1:Stop>'), 'seconds from 0'],
     ['a word for a number', prefixed('<ns1:Stop><softtimeout>now</softtimeout></ns1:Stop>'), 'integer'],
     ['more than 32 bits', prefixed('<ns1:Stop><softtimeout>9999999999</softtimeout></ns1:Stop>'), 'integer'],
-  ])('is answered with a Fault for %s', async (_, message, reason) => {
+  ])('gets a Fault for %s', async (_, message, reason) => {
     const { status, body } = await send(message, { socket: true });
     expect([status, body.Fault.faultcode]).toEqual([500, 'SOAP-ENV:Client']);
     expect(body.Fault.faultstring).toContain(reason);
     expect(source.acts).toEqual([]);
   });
 
-  test('that the gateway cannot do is answered with its reason', async () => {
+  test('that the gateway cannot make gets the reason', async () => {
     source.set({ refuses: true });
     const { body } = await send(prefixed('<ns1:RestartInstance/>'), { socket: true });
     expect(body.Fault).toEqual({
@@ -473,7 +473,7 @@ describe('what changes something', () => {
   });
 });
 
-describe('whatever comes', () => {
+describe('an invalid message', () => {
   test.each([
     ['nothing', '', {}, 500],
     ['no XML', 'hello', {}, 500],
@@ -485,7 +485,7 @@ describe('whatever comes', () => {
     ['too much', Buffer.alloc(65 * 1_024, 32), {}, 413],
     ['a compressed one', STOP, { 'content-encoding': 'gzip' }, 415],
     ['a type that is none', STOP, { 'content-type': ';;;' }, 415],
-  ])('%s is answered with a Fault', async (_, message, headers, expected) => {
+  ])('%s gets a Fault', async (_, message, headers, expected) => {
     const { status, body } = await send(message, { headers });
     expect(status).toBe(expected);
     expect(body.Fault.faultcode).toMatch(/^SOAP-ENV:/);
@@ -498,13 +498,13 @@ describe('whatever comes', () => {
 });
 
 describe('the Unix socket', () => {
-  test('can be opened by its owner only, and is gone with the service', async () => {
+  test('can be opened by its owner only, and is removed with the service', async () => {
     expect(statSync(socketPath).mode & 0o777).toBe(0o600);
     await service.close();
     expect(() => statSync(socketPath)).toThrow('ENOENT');
   });
 
-  test('that a dead process left is replaced; one that is answered is not', async () => {
+  test('that a dead process left is replaced; one with a live process is not', async () => {
     const second = compose();
     await expect(second.listen()).rejects.toThrow('another process listens on');
     expect((await send(PROCESS_LIST, { socket: true })).status).toBe(200);
@@ -521,7 +521,7 @@ describe('the Unix socket', () => {
     expect((await send(PROCESS_LIST, { socket: true })).status).toBe(200);
   });
 
-  test('is refused where something else is, or where nothing can be made, even if that came after the check', async () => {
+  test('is refused if another file exists or none can be created, even after the check', async () => {
     await service.close();
     const late = compose();
     writeFileSync(socketPath, 'precious');
@@ -534,7 +534,7 @@ describe('the Unix socket', () => {
     await expect(later.listen()).rejects.toThrow('give another path');
   });
 
-  test('of a successor outlives the one before', async () => {
+  test('of a successor survives the end of its predecessor', async () => {
     const mine = join(folder, 'successor');
     const successor = createServer((socket) => socket.end('successor'));
     await new Promise<void>((resolve) => {

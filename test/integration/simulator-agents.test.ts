@@ -26,7 +26,7 @@ function agents(options: AgentsOptions): RunningAgents {
   return running;
 }
 
-/** A proxy as naive as can be: the next request goes wherever `next` says. */
+/** A naive proxy: the next request goes to the target of `next`. */
 async function proxy(
   next: () => SimulatedConnector,
   change: (body: Buffer) => Buffer = (body) => body,
@@ -87,7 +87,7 @@ describe('simulated agents', () => {
     expect(a?.connections).toBe(stats.requests);
   });
 
-  test('log on with four requests at the same moment, through all the gateways', async () => {
+  test('log on with four simultaneous requests, through all gateways', async () => {
     const [a, b] = await connectors('a', 'b');
     await a?.behave({ mode: 'hang' });
     await b?.behave({ mode: 'hang' });
@@ -101,7 +101,7 @@ describe('simulated agents', () => {
     await b?.close();
   });
 
-  test('see a split through a proxy that deals out requests in turn', async () => {
+  test('see a split through a round-robin proxy', async () => {
     const pool = await connectors('a', 'b', 'c');
     let turn = 0;
     const { url } = await proxy(() => pool[turn++ % pool.length] as SimulatedConnector);
@@ -129,7 +129,7 @@ describe('simulated agents', () => {
     expect(stats.faults['unknown session']).toBeGreaterThan(0);
   });
 
-  test('log on again, and see no split, when a proxy moves them off a connector that died', async () => {
+  test('log on again, and see no split, when a proxy moves them away from a crashed connector', async () => {
     const [a, b] = (await connectors('a', 'b')) as [SimulatedConnector, SimulatedConnector];
     let active = a;
     const { url } = await proxy(() => active);
@@ -170,7 +170,7 @@ describe('simulated agents', () => {
     expect(refused.errors).toEqual({ ECONNREFUSED: refused.requests });
   });
 
-  test('log off and on again with another session id after so much work', async () => {
+  test('log off and on again with another session id after a given amount of work', async () => {
     const [a] = await connectors('a');
     const running = agents({ urls: [a?.url ?? ''], agents: 1, workPerLogon: 2 });
     const seen = new Set<string>();
@@ -194,13 +194,13 @@ describe('simulated agents', () => {
     expect((await running.done).logoffs).toBe(2);
   });
 
-  test('send nothing when the signal was aborted before they began', async () => {
+  test('send nothing when the signal was aborted before the start', async () => {
     const [a] = await connectors('a');
     const stats = await agents({ urls: [a?.url ?? ''], agents: 2, signal: AbortSignal.abort() }).done;
     expect(stats.requests).toBe(0);
   });
 
-  test('end within their bounds when nobody answers', async () => {
+  test('end within their limits when nothing answers', async () => {
     const [a] = await connectors('a');
     await a?.behave({ mode: 'hang' });
     const running = agents({ urls: [a?.url ?? ''], agents: 2, requestTimeoutMs: 200 });
@@ -208,7 +208,7 @@ describe('simulated agents', () => {
     expect((await running.stop()).answers).toBe(0);
   });
 
-  test('may be joined by more agents, who are told apart from the first', async () => {
+  test('may be joined by more agents, which have other names', async () => {
     const [a] = await connectors('a');
     const running = agents({ urls: [a?.url ?? ''], agents: 2 });
     running.join(3, 0);
@@ -237,7 +237,7 @@ describe('simulated agents', () => {
     };
     const reference = await transcript(42);
     const unlike = (other: string[]) => other.filter((body) => !reference.includes(body)).length;
-    // Requests of one moment may arrive in either order, so one at each end may differ.
+    // Simultaneous requests may arrive in either order, so one at each end may differ.
     expect(unlike(await transcript(42))).toBeLessThanOrEqual(2);
     expect(unlike(await transcript(43))).toBeGreaterThan(2);
   });

@@ -66,14 +66,14 @@ describe('a simulated connector', () => {
     expect((await health()).sessions).toBe(0);
   });
 
-  test('answers before logon what an agent may ask before logon', async () => {
+  test('allows some methods before logon', async () => {
     expect((await soap('exchangeProductInformation', 'U1')).status).toBe(200);
     const attributes = await soap('getAttributes', 'U1');
     expect(attributes.status).toBe(200);
     expect(readElement(attributes.body, 'loggedOn')).toBe('false');
   });
 
-  test('answers a stranger with a Client Fault in HTTP 500, in the SOAP version of the request', async () => {
+  test('answers an unknown agent with a Client Fault in HTTP 500, in the SOAP version of the request', async () => {
     const fault = await send('/ici', { body: writeMessage('1.2', 'makeCall', [['user', 'U1']]) });
     expect(fault.status).toBe(500);
     expect(fault.headers['content-type']).toContain('application/soap+xml');
@@ -81,7 +81,7 @@ describe('a simulated connector', () => {
     expect(fault.body).toContain('unknown session');
   });
 
-  test('takes the user from the header first, and the session from the cookie', async () => {
+  test('reads the user from the header first, and the session from the cookie', async () => {
     const headers = { soapuser: 'MILLER', cookie: 'other=1; WS_SESSION_ID=SID%3aANON-NEW' };
     const answer = await soap('subscribe', 'SOMEBODY', [], headers);
     expect(readElement(answer.body, 'user')).toBe('MILLER');
@@ -93,7 +93,7 @@ describe('a simulated connector', () => {
     expect(bySession.status).toBe(200);
   });
 
-  test('shows all agents of its own in presence, and forgets them in its next life', async () => {
+  test('lists all its agents in presence, and forgets them in its next incarnation', async () => {
     await soap('subscribe', 'U1');
     await soap('subscribe', 'U2');
     expect((await soap('getPresence', 'U1')).body).toContain('<users><item>U1</item><item>U2</item></users>');
@@ -105,7 +105,7 @@ describe('a simulated connector', () => {
     expect(connector.incarnation).not.toBe(incarnation);
   });
 
-  test('says in every answer who it is and what arrived', async () => {
+  test('names itself and describes the request in every answer', async () => {
     const body = writeMessage('1.1', 'getAttributes', [['user', 'MÜLLER & CO']]);
     const answer = await send('/', { body });
     expect(answer.headers['x-connector']).toBe('a');
@@ -116,7 +116,7 @@ describe('a simulated connector', () => {
     expect((await health()).incarnation).toBe(connector.incarnation);
   });
 
-  test('sends the body back byte for byte when asked to', async () => {
+  test('returns the body byte for byte on request', async () => {
     const body = 'any \u0001 bytes \r\n at all';
     const answer = await send('/', { headers: { 'x-sim-echo': '1', 'content-type': 'text/odd;' }, body });
     expect(answer.body).toBe(body);
@@ -139,7 +139,7 @@ describe('a simulated connector', () => {
     });
   });
 
-  test('counts a request whose body never came as begun and not completed', async () => {
+  test('counts a request without its body as begun and not completed', async () => {
     const call = request(connector.url, {
       method: 'POST',
       agent: false,
@@ -151,7 +151,7 @@ describe('a simulated connector', () => {
     call.destroy();
   });
 
-  test('writes its deliveries where a kill cannot take them back', async () => {
+  test('writes its deliveries so that they survive a kill', async () => {
     const journal = join(tmpdir(), `ici-gateway-journal-${process.pid}`);
     await connector.close();
     connector = await startConnector({ name: 'a', journal: journal });
@@ -162,14 +162,14 @@ describe('a simulated connector', () => {
     rmSync(journal);
   });
 
-  test('answers 413 to a body that is larger than it takes', async () => {
+  test('answers 413 to a body above its limit', async () => {
     await connector.close();
     connector = await startConnector({ name: 'a', maxBodyBytes: 10 });
     expect((await send('/', { body: '12345678901' })).status).toBe(413);
     expect((await send('/', { body: '1234567890' })).status).toBe(500);
   });
 
-  test('keeps a connection for the next request of a client that wants it', async () => {
+  test('keeps a connection open for a client that wants keep-alive', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     await send('/health', { method: 'GET', agent });
     await send('/health', { method: 'GET', agent });
@@ -177,7 +177,7 @@ describe('a simulated connector', () => {
     expect(connector.connections).toBe(1);
   });
 
-  test('tells its state, and refuses what it does not know', async () => {
+  test('reports its state, and refuses unknown behaviours', async () => {
     await soap('subscribe', 'U1', [
       ['appId', 'x'],
       ['appUrl', 'http://crm/'],
@@ -198,7 +198,7 @@ describe('a misbehaving connector', () => {
       (error: NodeJS.ErrnoException) => error.code ?? error.message,
     );
 
-  test('that resets has acted on the request and sent nothing', async () => {
+  test('that resets has carried out the request and sent nothing', async () => {
     await connector.behave({ mode: 'reset' });
     expect(await failure(soap('subscribe', 'U1', [], { 'x-sim-delivery': 'd' }))).toBe('ECONNRESET');
     expect(connector.deliveries.get('d')).toEqual({ started: 1, completed: 1 });
@@ -236,7 +236,7 @@ describe('a misbehaving connector', () => {
     expect(await failure(health())).toMatch(/^HPE_/);
   });
 
-  test('that refuses has nobody listening, and comes back with all it knew', async () => {
+  test('that refuses does not listen, and returns with all its agents', async () => {
     await soap('subscribe', 'U1');
     await connector.behave({ mode: 'refuse' });
     expect(await failure(health())).toBe('ECONNREFUSED');
@@ -244,7 +244,7 @@ describe('a misbehaving connector', () => {
     expect((await soap('makeCall', 'U1')).status).toBe(200);
   });
 
-  test('that refuses for a time comes back by itself', async () => {
+  test('that refuses for a limited time returns by itself', async () => {
     const answer = await send('/sim/behave', { body: '{"mode":"refuse","forMs":30}' });
     expect(answer.status).toBe(200);
     await eventually(async () => expect(await failure(health())).toBe('answered'));
@@ -265,7 +265,7 @@ describe('a misbehaving connector', () => {
     expect(performance.now() - begun).toBeGreaterThan(55);
   });
 
-  test('answers faults and 503 only where it was told to', async () => {
+  test('answers faults and 503 only for the selected requests', async () => {
     await connector.behave({ mode: 'fault', appliesTo: 'soap' });
     expect((await soap('getAttributes', 'U1')).body).toContain('SOAP-ENV:Server');
     expect((await health()).status).toBe('ok');

@@ -67,7 +67,7 @@ function run(file: string, args: readonly string[], env: Record<string, string> 
 }
 
 describe('a simulated connector as a process', () => {
-  test('is killed, and begins a new life on the same port', async () => {
+  test('is killed, and restarts on the same port', async () => {
     const connector = await connectorProcess();
     const first = await incarnationOf(connector.url);
     await connector.kill();
@@ -76,7 +76,7 @@ describe('a simulated connector as a process', () => {
     expect(await incarnationOf(connector.url)).not.toBe(first);
   });
 
-  test('tells what it received in all its lives, also while it is dead', async () => {
+  test('reports the requests of all its incarnations, even while no process runs', async () => {
     const connector = await connectorProcess();
     await post(connector.url, 'd1');
     await post(connector.url, 'd2');
@@ -87,7 +87,7 @@ describe('a simulated connector as a process', () => {
     expect(await connector.deliveries()).toMatchObject({ total: 3, duplicates: ['d1'] });
   });
 
-  test('is silent while it is stopped, and goes on as the same when it continues', async () => {
+  test('is silent while it is stopped, and continues as the same incarnation', async () => {
     const connector = await connectorProcess();
     const before = await incarnationOf(connector.url);
     connector.stop();
@@ -97,7 +97,7 @@ describe('a simulated connector as a process', () => {
   });
 
   test('ends by itself when the process that started it is killed', async () => {
-    // Nobody is left to remove its files.
+    // No process is left to remove its files.
     const directory = mkdtempSync(join(tmpdir(), 'ici-orphan-test-'));
     open.push(() => rmSync(directory, { recursive: true, force: true }));
     const parent = run(
@@ -120,7 +120,7 @@ describe('a simulated connector as a process', () => {
     await eventually(() => expect(isAlive(pid)).toBe(false));
   });
 
-  test('says why, when it cannot be started', async () => {
+  test('reports the reason when it cannot start', async () => {
     const connector = await connectorProcess();
     await expect(startConnectorProcess({ name: 'b', port: connector.port })).rejects.toThrow(/EADDRINUSE/);
   });
@@ -133,14 +133,14 @@ describe('simulate', () => {
     return started;
   }
 
-  test('connector says where it listens, and ends on SIGTERM', async () => {
+  test('connector prints its address, and ends on SIGTERM', async () => {
     const { child, output, ended } = run(MAIN, ['simulate', 'connector', '--name', 'x', '--port', '0']);
     await eventually(() => expect(output()).toMatch(/^listening http:\/\/127\.0\.0\.1:\d+\n$/));
     child.kill('SIGTERM');
     expect(await ended).toBe(0);
   });
 
-  test('agents prints its figures as JSON and exits with 0 when all was well', async () => {
+  test('agents prints its figures as JSON and exits with 0 on success', async () => {
     const { url } = await connector();
     const args = [
       'simulate',
@@ -162,7 +162,7 @@ describe('simulate', () => {
 
   test('agents exits with 1 when an agent was split', async () => {
     const [a, b] = [await connector(), await connector()];
-    // Two connectors without a gateway that would keep them apart.
+    // Two connectors without a gateway in front.
     const args = ['simulate', 'agents', '--agents', '3', '--for', '500ms', '--rate', '20'];
     const { output, ended } = run(MAIN, [...args, '--url', a.url, '--url', b.url]);
     expect(await ended).toBe(1);
@@ -194,7 +194,7 @@ describe('simulate', () => {
 });
 
 describe('the demo', () => {
-  /** A temporary directory of its own, to see what it leaves there. */
+  /** A separate temporary directory, to find files that it leaves behind. */
   function demo(program: readonly string[], once: boolean): Run & { readonly directory: string } {
     const directory = mkdtempSync(join(tmpdir(), 'ici-demo-test-'));
     open.push(() => rmSync(directory, { recursive: true, force: true }));
@@ -215,7 +215,7 @@ describe('the demo', () => {
     });
   }
 
-  test('fails, and says so, with a gateway that splits agents', async () => {
+  test('fails, with a verdict, with a gateway that splits agents', async () => {
     const { output, ended, directory } = demo([process.execPath, NAIVE], true);
     expect(await ended).toBe(1);
     expect(output()).toMatch(/^FAIL {2}\d+ logons? answered by two living connectors/m);
@@ -235,7 +235,7 @@ describe('the demo', () => {
 
   test('leaves nothing behind on Ctrl-C while its gateway is still starting', async () => {
     const { child, ended, directory } = demo([process.execPath, NAIVE, 'never-ready'], true);
-    // Three connectors and a gateway that tells no address.
+    // Three connectors and a gateway that prints no address.
     await eventually(() => expect(processesOf(directory)).toHaveLength(5), { within: 15_000 });
     child.kill('SIGINT');
     expect(await ended).toBe(130);

@@ -16,7 +16,7 @@ import { startTestGateway } from '../support/test-gateway.ts';
 import type { WireResponse } from '../support/wire.ts';
 import { ENVELOPE, OK, poolOf, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
 
-/** TLS on both sides: who is believed, who is refused, and that a refusal is proven to be unsent. */
+/** TLS on both sides: which certificates are accepted, and that a refused handshake counts as unsent. */
 
 const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-tls-'));
 const at = (name: string): string => join(directory, name);
@@ -59,7 +59,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 interface Seen {
   readonly upstream: WireUpstream;
-  /** Names that were asked for in handshakes. */
+  /** The server names in the handshakes. */
   readonly serverNames: (string | false)[];
 }
 
@@ -76,7 +76,7 @@ async function instance(certificate: string, options: object = {}): Promise<Seen
   return { upstream, serverNames };
 }
 
-/** @param connect how long it tries to connect: by default so long that it does so also where it is kept from its turn */
+/** @param connect the time limit to connect; by default long enough for a busy machine */
 async function gatewayTo(url: string, tls: string, connect = '5s'): Promise<TestGateway> {
   const gateway = await startTestGateway(
     `${poolOf([url], '', tls === '' ? '' : `tls: { ${tls} }`)}timeouts: { connect: ${connect}, park: 50ms }\n`,
@@ -104,7 +104,7 @@ describe('TLS to an instance', () => {
     ],
     ['has a certificate for another name', 'named', () => `caFile: ${at('ca.pem')}`],
     [
-      'has a certificate that does not bear serverName',
+      'has a certificate without serverName',
       'instance',
       () => `caFile: ${at('ca.pem')}, serverName: other.internal`,
     ],
@@ -120,7 +120,7 @@ describe('TLS to an instance', () => {
   });
 
   test('is refused for requests as well as for probes', async () => {
-    // Trusted while it is probed first, then replaced by a stranger on the same port.
+    // Trusted at the first probe, then replaced by another server on the same port.
     const { upstream } = await instance('instance');
     const gateway = await gatewayTo(upstream.url, `caFile: ${at('ca.pem')}`);
     await upstream.refuse();
@@ -136,7 +136,7 @@ describe('TLS to an instance', () => {
     expect(stranger.trafficSockets.size).toBe(0);
   });
 
-  test('is accepted when caFile names its authority, and no name is sent for an address', async () => {
+  test('is accepted if caFile has its authority, and no server name is sent for an IP address', async () => {
     const { upstream, serverNames } = await instance('instance');
     const gateway = await gatewayTo(upstream.url, `caFile: ${at('ca.pem')}`);
     expect((await call(gateway)).status).toBe(200);
@@ -149,7 +149,7 @@ describe('TLS to an instance', () => {
     expect((await call(gateway)).status).toBe(200);
   });
 
-  test('asks for and verifies serverName, whatever Host the requests bear, over one connection', async () => {
+  test('sends and verifies serverName over one connection, whatever Host the requests have', async () => {
     const { upstream, serverNames } = await instance('named');
     const gateway = await gatewayTo(upstream.url, `caFile: ${at('ca.pem')}, serverName: ici.internal`);
     for (const host of ['a.example', 'b.example', '10.0.0.1']) {
@@ -164,7 +164,7 @@ describe('TLS to an instance', () => {
     expect(new Set(serverNames)).toEqual(new Set(['ici.internal']));
   });
 
-  test('shows the certificate of the gateway to an instance that asks for one', async () => {
+  test('sends the certificate of the gateway to an instance that requests one', async () => {
     const demanding = { requestCert: true, rejectUnauthorized: true, ca: pem('ca.pem') };
     const { upstream } = await instance('instance', demanding);
     const shown = `certFile: ${at('client.pem')}, keyFile: ${at('client.key')}, caFile: ${at('ca.pem')}`;
@@ -175,7 +175,7 @@ describe('TLS to an instance', () => {
     expect(upstream.requests).toHaveLength(1);
   });
 
-  test('that hangs in the handshake is unsent: the request may go elsewhere', async () => {
+  test('that hangs in the handshake counts as unsent, so the request may go elsewhere', async () => {
     let hangs = false;
     const sockets = new Set<Socket>();
     const tls = createTlsServer({ cert: pem('instance.pem'), key: pem('instance.key') }, (socket) => {
@@ -219,7 +219,7 @@ ${poolOf([upstream.url])}`,
     return { upstream, port: Number(new URL(gateway.url).port) };
   }
 
-  test('carries requests, which are told to instances as https', async () => {
+  test('carries requests, which instances see as https', async () => {
     const { upstream, port } = await secureGateway();
     const client = await WireClient.open(port, { ca: pem('ca.pem') });
     client.send(soapPost('/', ENVELOPE, ['Connection: close']));
@@ -228,7 +228,7 @@ ${poolOf([upstream.url])}`,
     expect(upstream.requests[0]?.get('x-forwarded-proto')).toBe('https');
   });
 
-  test('with clientCaFile serves clients with a certificate and nobody else', async () => {
+  test('with clientCaFile serves only clients with a certificate', async () => {
     const { upstream, port } = await secureGateway(`, clientCaFile: ${at('ca.pem')}`);
     const call = async (credentials: object): Promise<string> => {
       const client = await WireClient.open(port, { ca: pem('ca.pem'), ...credentials });

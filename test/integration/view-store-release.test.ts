@@ -17,14 +17,14 @@ import { request } from '../support/view-store-requests.ts';
 
 const POOL = 'crm';
 const CONFIG = { quorum: 'all', 'url:a': 'http://a' };
-// What the scripts of the last release know of.
+// The fields that the scripts of the last release know.
 const KEYS = 5;
 const SYNC_ARGUMENTS = 20;
 const SYNC_REPLY = 11;
 
 const LAST_RELEASE = scriptsOfLastRelease('ledger');
 
-/** The connection of a gateway of the last release: its scripts, with what it gives them and reads of them. */
+/** The connection of a gateway of the last release: its scripts, with its arguments and results. */
 function ofLastRelease(redis: RedisConnection): RedisConnection {
   const { viewStore } = redis;
   const run = async (script: string, keys: readonly string[], args: readonly string[]): Promise<unknown> => {
@@ -57,7 +57,7 @@ afterEach(async () => {
   for (const redis of connections) await redis.close();
 });
 
-describe('a view store that gateways of the last release and of this one share', () => {
+describe('a view store shared by gateways of the last release and of this one', () => {
   let last: ViewStoreClient;
   let ours: ViewStoreClient;
   let passTime: (ms: number) => Promise<void>;
@@ -92,7 +92,7 @@ describe('a view store that gateways of the last release and of this one share',
 
     expect(await proposes.sync(request(id, adopted))).toMatchObject({ effective: false, granted: true });
     const told = await other.sync(request(otherId, { restored, held: true }));
-    // All of it, also what the last release knows nothing of: it hands that on in the views that it makes.
+    // All fields, even those unknown to the last release, which it copies into its views.
     expect([told.effective, told.view]).toEqual([false, view]);
 
     const fencingToken = `${view.id}:${restored}`;
@@ -103,7 +103,7 @@ describe('a view store that gateways of the last release and of this one share',
     expect(await proposes.sync(request(id, adopted))).toMatchObject({ effective: true, fencingToken });
   });
 
-  test('what each registers stays as it is when the other syncs', async () => {
+  test('the registration of each stays unchanged when the other syncs', async () => {
     const restored = await openForBoth();
     const held = { restored, held: true };
     await last.sync(request('old', { ...held, report: OPINION }));
@@ -130,7 +130,7 @@ describe('a view store that gateways of the last release and of this one share',
   });
 
   test.each(['leaves by', 'is swept by'])(
-    'what is left of a gateway that %s the last release does not count for the next of its name',
+    'the remains of a gateway that %s the last release do not count for its successor of the same name',
     async (how) => {
       const restored = await openForBoth();
       await ours.sync(request('changed', { config: CONFIG }));
@@ -150,7 +150,7 @@ describe('a view store that gateways of the last release and of this one share',
   );
 });
 
-test('gateways of this release neither refuse one that registers nothing, nor undo its views without end', async () => {
+test('gateways of this release neither refuse one without a registration, nor revert its views without end', async () => {
   const times = { leaseMs: 500, joinMs: 0 };
   const last = viewStoreOn(ofLastRelease(await connect()), times, { keyPrefix }).connect();
   const redis = await connect();
@@ -190,7 +190,7 @@ test('gateways of this release neither refuse one that registers nothing, nor un
       expect([effective, adopted?.config !== undefined, adopted?.active !== '']).toEqual([true, true, true]);
     });
     const before = adopted?.epoch ?? 0;
-    // The old one acts by its own priorities, and by its own failback.
+    // The old one uses its own priorities and its own failback policy.
     let proposed = 0;
     for (let i = 0; i < 20; i += 1) {
       const { effective } = await round();

@@ -18,11 +18,11 @@ export type Verdicts = Readonly<Record<InstanceId, Verdict>>;
 
 const now = (): Moment => ({ mono: performance.now(), wall: Date.now() });
 
-/** Replicas that agree about one pool, by the real engine and the real ledger; tests say who hears what, and when. */
+/** Replicas that agree on one pool, with the real engine and the real view store; tests decide which messages arrive when. */
 export class Agreement {
   readonly viewStore = new ViewStore({ leaseMs: LEASE_MS, joinMs: 0 });
   readonly replicas: readonly Replica[];
-  /** Nobody reaches the ledger. */
+  /** No replica reaches the view store. */
   isAway = false;
   #now = 0;
   #ids = 0;
@@ -59,14 +59,14 @@ export class Agreement {
     const all = Object.fromEntries(options.instances.map((id) => [id, UP]));
     for (const replica of this.replicas) this.sees(replica, all);
     this.agree();
-    // A ledger that knows nobody waits for the end of any lease that there may have been.
+    // A view store without replicas waits until any possible earlier lease has ended.
     for (let third = 0; third < 3; third += 1) {
       this.#now += LEASE_MS / 3;
       this.agree();
     }
   }
 
-  /** What claims must bear now. */
+  /** The fencing token that claims need now. */
   get fencingToken(): string {
     return this.viewStore.fencingTokenAt(this.#now);
   }
@@ -76,7 +76,7 @@ export class Agreement {
     replica.tick(now());
   }
 
-  /** Everybody comes to see this, and agrees on what follows from it. */
+  /** All replicas observe this, and agree on the resulting view. */
   agreeOn(verdicts: Verdicts): void {
     for (const replica of this.replicas) this.sees(replica, verdicts);
     this.agree();
@@ -93,14 +93,14 @@ export class Agreement {
     this.agree();
   }
 
-  /** Until nobody has anything to say. */
+  /** Runs exchanges until no replica has anything new. */
   agree(): void {
     for (let round = 0; round < 6; round += 1) {
       for (const replica of this.replicas) this.sync(replica);
     }
   }
 
-  /** One exchange of one replica with the ledger, and what it proposes thereupon. */
+  /** One sync of one replica with the view store, and the proposal that follows from it. */
   sync(replica: Replica): void {
     const sent = now();
     const request = replica.request(sent);

@@ -1,4 +1,4 @@
-// Says before a run of tests what it does to this machine; plain JavaScript, since nothing is compiled yet.
+// Announces before a test run what it does to this machine. Plain JavaScript, because nothing is compiled yet.
 const RUNS = {
   test:
     'npm test: about 4 minutes on two idle cores, and needs 2 GB of memory, 1 GB in the temporary folder, and ' +

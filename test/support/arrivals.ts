@@ -1,46 +1,46 @@
-/** A request that arrived at an instance, as the instance tells. */
+/** A request that arrived at an instance, as recorded by the instance. */
 export interface Arrival {
   /** Milliseconds on one clock for all instances. */
   readonly at: number;
-  /** Of the request; the same where it arrives again. */
+  /** The id of the request, which is the same if it arrives again. */
   readonly id: string;
   readonly agent: string;
   readonly instance: string;
-  /** The life of the instance. */
+  /** The incarnation of the instance. */
   readonly life: string;
 }
 
-/** An agent's request arrived elsewhere than the one before it. */
+/** An agent's request arrived at another instance than the one before it. */
 export interface Move {
   readonly from: Arrival;
   readonly to: Arrival;
 }
 
 export interface Known {
-  /** May agents be moved from the instance, in this life, at this time? */
+  /** Whether agents may move away from this incarnation at this time. */
   mayLeave(left: Arrival, at: number): boolean;
-  /** When a request was begun and when its client had an answer, if that is known. */
+  /** When a request was sent and when its client had an answer, if known. */
   request?(id: string): { readonly begunAt: number; readonly endedAt: number } | undefined;
 }
 
 export interface Whereabouts {
   /** The instance that was left could serve the agent. */
   readonly splits: readonly Move[];
-  /** Requests that arrived when their client had been answered already, or their agent had been moved away. */
+  /** Requests that arrived after the answer to their client, or after their agent was moved away. */
   readonly late: readonly Arrival[];
-  /** Agents who were moved from an instance that could not serve them. */
+  /** Agents that were moved from an instance that could not serve them. */
   readonly moved: ReadonlySet<string>;
   /** Requests that arrived more than once. */
   readonly repeated: readonly string[];
 }
 
 /**
- * Where agents really were, by what arrived. Answers do not tell: one that comes late, or never, belongs to a request
- * that an instance has acted on all the same.
+ * The real places of agents, from the requests that arrived. Answers are not enough: even a request without an answer, or with
+ * a late one, was carried out by an instance.
  */
 export function whereaboutsIn(arrivals: readonly Arrival[], { mayLeave, request }: Known): Whereabouts {
   const last = new Map<string, Arrival>();
-  /** When the agent was first seen elsewhere, by the agent and the life that was left. */
+  /** When an agent was first seen elsewhere, keyed by the agent and the incarnation that it left. */
   const left = new Map<string, number>();
   const seen = new Set<string>();
   const repeated = new Set<string>();

@@ -20,8 +20,8 @@ export interface BareReplicaOptions {
 }
 
 /**
- * What a gateway is to its peers, without the gateway: the driver of the
- * agreement on a real ledger, to which all instances always look well.
+ * A gateway as its peers see it, without the rest: the driver of the agreement on a
+ * real view store, for which all instances are always healthy.
  */
 export async function startBareReplica(
   redis: RedisConnection,

@@ -8,7 +8,7 @@ import type { TestGateway } from './test-gateway.ts';
 import { startTestGateway } from './test-gateway.ts';
 import { WireClient } from './wire.ts';
 
-/** Where the balancer of a test is. Whoever connects from another address of the loopback network is somebody else. */
+/** The address of a test's balancer. Any other address of the loopback network is a different client. */
 export const BALANCER = '127.0.0.1';
 
 export interface Behind {
@@ -16,7 +16,7 @@ export interface Behind {
   readonly tls?: Certificate;
 }
 
-/** A gateway that takes PROXY headers from {@link BALANCER}. */
+/** A gateway that accepts PROXY headers from {@link BALANCER}. */
 export function startBehind(yaml: string, { mode = 'accept', tls }: Behind = {}): Promise<TestGateway> {
   return startTestGateway(yaml, {
     env: {
@@ -32,7 +32,7 @@ export function startBehind(yaml: string, { mode = 'accept', tls }: Behind = {})
   });
 }
 
-/** How often each thing became of a connection. */
+/** The number of connections by outcome. */
 export async function proxyOutcomes(gateway: TestGateway): Promise<Record<string, number>> {
   const { values } = await gateway.metrics.proxyConnections.get();
   return Object.fromEntries(values.map(({ labels, value }) => [labels.outcome, value]));
@@ -44,7 +44,7 @@ export interface Certificate {
   remove(): void;
 }
 
-/** For 127.0.0.1, signed by itself. */
+/** A self-signed certificate for 127.0.0.1. */
 export function makeCertificate(): Certificate {
   const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-proxy-'));
   const [certFile, keyFile] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
@@ -68,7 +68,7 @@ export function openFrom(from: string, port: number): Promise<WireClient> {
   });
 }
 
-/** TLS over the client's connection, from here on. */
+/** Starts TLS on the client's connection. */
 export function secured(client: WireClient, { certFile }: Certificate): Promise<WireClient> {
   client.socket.removeAllListeners('data');
   return new Promise((resolve, reject) => {

@@ -1,14 +1,14 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 
-/** A relay in front of a server that ends those connections only on which certain words are said. */
+/** A relay in front of a server that closes only connections that carry certain words. */
 export interface ChoosyProxy {
   readonly port: number;
-  /** Ends each connection on which one of the words is said from now on; the ones on which one was said before at once. */
+  /** Closes each connection that carries one of the words from now on, and at once those that carried one before. */
   refuse(words: readonly string[]): void;
-  /** Ends the connections on which one of the words was said. Those that come again may say it. */
+  /** Closes the connections that carried one of the words. New connections may carry them. */
   drop(words: readonly string[]): void;
-  /** How many connections were ended, by the word that was said on them. */
+  /** The number of closed connections, by word. */
   readonly ended: ReadonlyMap<string, number>;
   close(): Promise<void>;
 }

@@ -16,11 +16,11 @@ import { REDIS_TIMEOUTS } from './redis-timeouts.ts';
 
 export interface RaceResult {
   readonly pairs: number;
-  /** Agents whose two first claims came to different bindings. */
+  /** Agents whose first two claims returned different bindings. */
   readonly splits: number;
-  /** Pairs in which the two replicas proposed different instances: where not all agree anyway. */
+  /** Pairs in which the two replicas proposed different instances, so that they really compete. */
   readonly contested: number;
-  /** Claims that were refused because the view had changed, and made again on the new one. */
+  /** Claims that were refused because the view had changed, and repeated on the new one. */
   readonly refused: number;
   /** Views that took effect during the race. */
   readonly views: number;
@@ -32,7 +32,7 @@ export interface RaceResult {
 export interface RaceOptions {
   readonly redis: RedisAddress;
   readonly pairs: number;
-  /** Called now and then with the number of pairs that are done. */
+  /** Called from time to time with the number of finished pairs. */
   readonly onProgress?: (pairs: number) => void;
 }
 
@@ -43,19 +43,19 @@ interface Racer {
 }
 
 const REPLICAS = 3;
-// Shorter than a gateway's, so that the race begins sooner.
+// Shorter than a gateway's, so that the race starts sooner.
 const LEASE_MS = 1_000;
 const INSTANCES = ['a', 'b', 'c'];
 const PAIRS_AT_ONCE = 100;
 const DRAIN_EVERY_MS = 500;
 const PROGRESS_PAIRS = 50_000;
-// One that is refused more often than views change has found no way out.
+// A claim that is refused more often than views change never succeeds.
 const MOST_REFUSALS = 100;
 
 /**
- * Lets two of three replicas claim the same new agent at the same moment, each
- * with a proposal of its own, many times, while instances begin and end to drain
- * and the fence changes with that.
+ * Makes two of three replicas claim the same new agent at the same moment, each
+ * with its own proposal, many times, while instances start and stop draining
+ * and the fencing token changes accordingly.
  */
 export async function raceClaims({ redis: address, pairs, onProgress }: RaceOptions): Promise<RaceResult> {
   const keyPrefix = `race-${randomBytes(4).toString('hex')}`;
@@ -156,7 +156,7 @@ async function startRacer(address: RedisAddress, keyPrefix: string, id: string):
   return { redis, store, coordinator };
 }
 
-/** The last instance drains and is enabled again by turns: each time another view, and another fence. */
+/** The last instance drains and is enabled by turns: each time with a new view and a new fencing token. */
 async function drainInTurn(coordinator: PoolCoordinator): Promise<void> {
   try {
     await coordinator.commitPolicy((policy) => {
@@ -165,7 +165,7 @@ async function drainInTurn(coordinator: PoolCoordinator): Promise<void> {
       return withAdmin(policy, 'c', act);
     }, []);
   } catch (error) {
-    // After half a lease in which this process did nothing, the ledger hears its replicas anew before it takes anything.
+    // If this process pauses for half a lease, the view store needs new syncs of its replicas before it accepts claims.
     if (!(error instanceof StoreUnavailable)) throw error;
   }
 }

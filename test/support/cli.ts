@@ -1,7 +1,7 @@
 import type { Output } from '../../src/cli/output.ts';
 import { runProgram } from '../../src/cli/program.ts';
 
-/** An output that keeps what is written to it. */
+/** An output that records the written text. */
 export class RecordedOutput implements Output {
   readonly written = { out: '', err: '' };
 
@@ -14,7 +14,7 @@ export class RecordedOutput implements Output {
   };
 }
 
-/** How a command ended, and what it wrote. */
+/** The exit code and the output of a command. */
 export interface Ended {
   readonly code: number;
   readonly out: string;

@@ -1,7 +1,7 @@
 /**
- * Makes sure that there is a Redis for the tests to start. Where none is
- * installed, one is fetched into a folder of this checkout; where that cannot
- * be, says in one sentence what to install, and fails.
+ * Makes sure that the tests can start a Redis. If none is installed, downloads one
+ * into a directory of this checkout; if that fails, says in one sentence what to
+ * install, and fails.
  */
 import { findRedisProgram } from './redis-server.ts';
 import { unpack } from './unpacked-packages.ts';

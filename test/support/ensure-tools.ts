@@ -1,14 +1,14 @@
 /**
- * Makes sure that the programs are there which the files in `deploy/` are
- * checked with. What is missing is fetched into a folder of this checkout;
- * where that cannot be, says in one sentence what to install, and fails.
+ * Makes sure that the programs exist that check the files in `deploy/`. Downloads
+ * missing ones into a directory of this checkout; if that fails, says in one sentence
+ * what to install, and fails.
  */
 import type { SystemTool } from './system-tools.ts';
 import { findTool, packagesNotInstalled, SYSTEM_TOOLS } from './system-tools.ts';
 import { unpack } from './unpacked-packages.ts';
 
 if (missingPackages().length > 0) {
-  // Also those that were fetched before: the folder is made as a whole.
+  // Includes programs downloaded before, because the directory is created as a whole.
   const packages = packagesNotInstalled();
   process.stderr.write(
     `The files in deploy/ are checked with programs of Debian packages; not installed: ${packages.join(', ')}. ` +

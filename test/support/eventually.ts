@@ -1,14 +1,14 @@
-// Who waits for long looks rarely: what he waits for wants the processor too.
+// A long wait checks rarely, because the awaited work needs the processor too.
 const SHORTEST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 30;
 
 /**
- * Resolves once `condition` returns without throwing, with what it returned.
- * Rejects with its last error when it still throws after `within` milliseconds:
- * by default so many that a busy machine does not matter. Where time is what is
- * promised, it is measured.
+ * Resolves with the result of `condition` once it returns without throwing.
+ * Rejects with its last error if it still throws after `within` milliseconds. The
+ * default is long enough for a busy machine. A test of a time limit measures
+ * the time itself.
  *
- * @param every how often it looks, in milliseconds; by default more and more rarely
+ * @param every the interval between checks, in milliseconds; by default it grows
  */
 export async function eventually<T>(
   condition: () => T | Promise<T>,

@@ -8,7 +8,7 @@ import type {
   ToChild,
 } from '../../src/process/messages.ts';
 
-/** A process that is none: it does what the test says. */
+/** A fake process whose behaviour the test defines. */
 export class FakeChild {
   readonly startedAs: ChildRole | 'spare';
   readonly pid: number;
@@ -34,7 +34,7 @@ export class FakeChild {
     return this.got.find((message): message is Init => message.kind === 'init') as Init;
   }
 
-  /** A spare one has none before it is told. */
+  /** A standby process has none before its `init`. */
   get role(): ChildRole | undefined {
     return this.init?.role;
   }
@@ -43,7 +43,7 @@ export class FakeChild {
     return this.init.id;
   }
 
-  get farewell(): ShutdownCommand | undefined {
+  get shutdownCommand(): ShutdownCommand | undefined {
     return this.got.find(
       (message): message is ShutdownCommand =>
         message.kind === 'drain' || message.kind === 'handover' || message.kind === 'leave',
@@ -57,20 +57,20 @@ export class FakeChild {
 }
 
 export interface FakeHabits {
-  /** What a spare one does once it is started. Default: it has loaded. */
+  /** The behaviour of a standby process after its start. Default: it has loaded. */
   readonly standby?: (child: FakeChild) => void;
-  /** What it does once it has its `init`. Default: it is ready. */
+  /** The behaviour after the `init`. Default: it is ready. */
   readonly born?: (child: FakeChild) => void;
-  /** What it does when it is asked to end. Default: it ends. */
+  /** The behaviour on a shutdown command. Default: it ends. */
   readonly asked?: (child: FakeChild, command: ShutdownCommand) => void;
-  /** What becomes of it when it is killed. Default: it ends at once. */
+  /** The behaviour on a kill. Default: it ends at once. */
   readonly killed?: (child: FakeChild) => void;
 }
 
-/** Starts {@link FakeChild}ren, and keeps them in the order in which they were started. */
+/** Starts {@link FakeChild}ren, and keeps them in the order of their starts. */
 export class FakeChildren {
   readonly #started: FakeChild[] = [];
-  /** What happened to whom, as in `worker-started worker-1 to controller`. */
+  /** The events with subject and receiver, such as `worker-started worker-1 to controller`. */
   readonly story: string[] = [];
   habits: FakeHabits = {};
 
@@ -94,7 +94,7 @@ export class FakeChildren {
     return port;
   };
 
-  /** All that ever were given a role. */
+  /** All children that ever got a role. */
   get all(): FakeChild[] {
     return this.#started.filter(({ role }) => role !== undefined);
   }
@@ -103,7 +103,7 @@ export class FakeChildren {
     return this.all.filter(({ isAlive }) => isAlive);
   }
 
-  /** Those that wait for a role. */
+  /** Children that wait for a role. */
   get spares(): FakeChild[] {
     return this.#started.filter(({ isAlive, role }) => isAlive && role === undefined);
   }

@@ -1,18 +1,18 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer } from 'node:net';
 
-/** Answers as a Sentinel does, when the test lets it. */
+/** Answers like a Sentinel, when the test allows it. */
 export interface FakeSentinel {
   readonly port: number;
-  /** How many are waiting to be told the master. */
+  /** The number of clients that wait for the master's address. */
   readonly asking: number;
-  /** How many listen. */
+  /** The number of subscribers. */
   readonly subscribers: number;
-  /** Lets those who ask for the master wait from now on. */
+  /** Delays the answers to queries for the master from now on. */
   hold(): void;
-  /** Answers those who wait, and those who come. */
+  /** Answers waiting and future queries. */
   answer(): void;
-  /** Tells its subscribers of a failover. */
+  /** Sends its subscribers the news of a failover. */
   tellOfSwitch(): void;
   stop(): Promise<void>;
 }
@@ -87,11 +87,11 @@ function array(...texts: readonly string[]): string {
   return `*${texts.length}\r\n${texts.map(bulk).join('')}`;
 }
 
-/** The first command of a text, an array of bulk strings (RESP), if it is there whole. All are ASCII. */
+/** The first command of a text, an array of bulk strings (RESP), if it is complete. All are ASCII. */
 function readCommand(text: string): { readonly command: string[]; readonly length: number } | undefined {
   const lines = text.split('\r\n');
   const count = Number(lines[0]?.slice(1));
-  // Each string takes two lines, and behind the last one is the end of its line.
+  // Each string takes two lines; a line end follows the last one.
   if (!text.startsWith('*') || lines.length < 2 * count + 2) return undefined;
   const own = lines.slice(0, 2 * count + 1);
   return { command: own.filter((_, i) => i > 0 && i % 2 === 0), length: own.join('\r\n').length + 2 };

@@ -1,8 +1,8 @@
 import { redisCommand } from './redis-command.ts';
 
 /**
- * Puts a fence where the ledger's scripts would, for tests that have no ledger,
- * and says which: claims that bear it are those of the view of `epoch`.
+ * Writes a fencing token as the scripts of the view store would, for tests without a
+ * view store, and returns it: claims with it belong to the view of `epoch`.
  */
 export async function setFence(
   port: number,
@@ -16,7 +16,7 @@ export async function setFence(
   return fencingToken;
 }
 
-/** Says of a pool that views can change and claims can be made, as the ledger's scripts would. */
+/** Marks a pool as open for views and claims, as the scripts of the view store would. */
 export async function openLedger(port: number, keyPrefix: string, pool = 'crm'): Promise<void> {
   await redisCommand(port, 'HSET', `${keyPrefix}:{${pool}}:ledger`, 'open', '1');
 }

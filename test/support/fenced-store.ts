@@ -5,16 +5,16 @@ import type { AffinityStore, BindingPage, KnownBinding } from '../../src/core/po
 import { StaleView, StoreUnavailable } from '../../src/core/ports.ts';
 import { storedKey } from '../../src/core/stored-name.ts';
 
-/** A store in memory, of names that are roots alone, that can be away and tells what it was asked. */
+/** A store in memory for root names only. It can be away, and records its calls. */
 export class FencedStore implements AffinityStore {
   readonly bindings = new Map<string, Binding>();
   readonly asked: string[] = [];
   isAway = false;
-  /** Happens while it is asked, before it answers. */
+  /** Runs during a call, before the answer. */
   meanwhile: (() => void)[] = [];
   readonly #fencingToken: () => string;
 
-  /** @param fencingToken the one that holds at this moment */
+  /** @param fencingToken returns the valid token of the moment */
   constructor(fencingToken: () => string) {
     this.#fencingToken = fencingToken;
   }

@@ -3,17 +3,17 @@ import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** An instance that answers when it is told to: as slow as a test needs it, and no slower. */
+/** An instance that answers on the test's command, so that it is exactly as slow as the test needs. */
 export interface GatedInstance {
   readonly url: string;
-  /** How many probes and requests wait for their answer. */
+  /** The number of probes and requests that wait for an answer. */
   readonly waiting: { readonly probes: number; readonly requests: number };
-  /** Those that wait are answered, and all that come later at once. */
+  /** Answers all waiting requests, and later ones at once. */
   answerProbes(): void;
   answerRequests(): void;
-  /** Those that come from now on wait again. */
+  /** Makes new requests wait again. */
   holdRequests(): void;
-  /** Ends every connection, answered or not. */
+  /** Closes every connection, answered or not. */
   close(): Promise<void>;
 }
 

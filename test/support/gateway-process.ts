@@ -12,35 +12,35 @@ const STOP_MS = 60_000;
 /** The command line of the built program, without arguments. */
 export const PROGRAM: readonly string[] = [process.execPath, MAIN];
 
-/** The built gateway as a process of its own, so that it can be stopped and killed like a real one. */
+/** The built gateway in its own process, so that tests can stop and kill it like a real one. */
 export interface GatewayProcess {
   readonly url: string;
   readonly adminUrl: string;
   readonly pid: number;
-  /** What it has logged so far, the oldest first. */
+  /** Its log lines so far, oldest first. */
   readonly log: LogLine[];
   signal(name: NodeJS.Signals): void;
-  /** Writes its configuration anew, which it reads when it is told to. */
+  /** Replaces its configuration file; a reload reads it. */
   configure(config: Record<string, unknown>): void;
   status(): Promise<GatewayStatus>;
   metrics(): Promise<string>;
   kill(): Promise<void>;
-  /** SIGTERM; resolves when it has ended by itself, and rejects when that takes a minute. */
+  /** Sends SIGTERM; resolves when it has ended by itself, and rejects after a minute. */
   stop(): Promise<void>;
-  /** SIGTERM, and what it left behind is removed. */
+  /** Sends SIGTERM and removes its files. */
   close(): Promise<void>;
 }
 
 interface StartOptions {
-  /** What the command line begins with, to run it in another place. */
+  /** The start of the command line, to run it in another environment. */
   readonly prefix?: readonly string[];
-  /** Its main file; that of the build by default. */
+  /** Its main file; by default that of the build. */
   readonly main?: string;
-  /** How long it may take to be ready, in milliseconds. */
+  /** How long it may take to become ready, in milliseconds. */
   readonly readyMs?: number;
-  /** Which lines of its log are kept; all by default. */
+  /** The log lines to keep; all by default. */
   readonly keeps?: (line: LogLine) => boolean;
-  /** Give it back while it still starts; its addresses are empty until it has logged them. */
+  /** Return before it is ready; its addresses are empty until it has logged them. */
   readonly whileStarting?: boolean;
 }
 
@@ -72,7 +72,7 @@ export async function startGatewayProcess(
     program: [...prefix, process.execPath, main],
     args: ['start', '--config', file],
     env: { XDG_STATE_HOME: directory },
-    // Ends with the test, however that ends.
+    // Ends with the test, whatever its result.
     bond: 'tied',
     onLine: (text) => {
       const line = JSON.parse(text) as LogLine;

@@ -9,7 +9,7 @@ import { startLoad, users } from './load.ts';
 import type { RedisServer } from './redis-server.ts';
 import { startRedis } from './redis-server.ts';
 
-/** A Redis of its own, three instances, and two gateways with three pools. */
+/** A separate Redis, three instances, and two gateways with three pools. */
 export class GatewaysOnRedis {
   readonly redis: RedisServer;
   readonly gateways: GatewayProcess[] = [];
@@ -38,19 +38,19 @@ export class GatewaysOnRedis {
     return this.gateways.map(({ url }) => url);
   }
 
-  /** @param limits of the store; the defaults where none are given */
+  /** @param limits of the store; the defaults if missing */
   async startGateway(limits: Record<string, string> = {}): Promise<GatewayProcess> {
     const shared = {
-      // Nothing is wrong with the instances, however long a busy machine takes to say so.
+      // The instances are healthy, however slowly a busy machine answers.
       health: { path: '/health', timeout: '5s', fall: 5 },
       instances: this.#connectors.map(({ name, url }) => ({ id: name, url })),
     };
     const gateway = await startGatewayProcess({
       pools: [
-        // Not a hash, so that what is found in the right place was remembered and not computed again.
+        // Not a hash, so that a correct place proves that the binding was remembered and not computed again.
         { ...shared, name: 'ici', mode: 'sticky', balancer: 'random' },
         { ...shared, name: 'hashed', mode: 'sticky', balancer: 'rendezvous', match: { paths: ['/hashed'] } },
-        // Asks the store for nothing: what its requests take, the machine takes.
+        // It needs no store, so its request times show the speed of the machine.
         { ...shared, name: 'storeless', mode: 'failover', match: { paths: ['/storeless'] } },
       ],
       affinity: { redis: { url: this.redis.url, ...limits } },
@@ -71,7 +71,7 @@ export class GatewaysOnRedis {
     );
   }
 
-  /** Where each agent is; fails where one was answered by two connectors. */
+  /** The connector of each agent; fails if two connectors answered one agent. */
   placesOf(outcomes: readonly Outcome[]): Map<string, string> {
     const places = new Map<string, string>();
     for (const { user, connector } of outcomes) {
@@ -82,7 +82,7 @@ export class GatewaysOnRedis {
     return places;
   }
 
-  /** What the gateways have logged, apart from requests: why an agent was moved, should that happen. */
+  /** The log lines of the gateways except requests: they show why an agent was moved, if that happens. */
   logs(): string {
     const lines = this.gateways.flatMap(({ log }, i) => log.map((line) => ({ gateway: i, ...line })));
     return lines
@@ -91,10 +91,10 @@ export class GatewaysOnRedis {
       .join('\n');
   }
 
-  /** Load of agents that no earlier test has used; each is known to both gateways when it returns. */
+  /** A load of agents that no earlier test has used. Both gateways know each agent when it returns. */
   async loadOn(agents: number, prefix: string): Promise<RunningLoad> {
     const running = startLoad(this.urls, users(agents, prefix), 100);
-    // Each of them known to both gateways, which take turns.
+    // Both gateways know each agent, because the requests alternate between them.
     await eventually(
       () => {
         const turns = new Map<string, number>();

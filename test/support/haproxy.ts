@@ -13,11 +13,11 @@ export interface Haproxy {
 }
 
 /**
- * A real haproxy of the test's own, which listens when this resolves.
+ * A real haproxy for one test, which listens when this resolves.
  *
- * @param config whole, with the ports filled in
- * @param ports those of its frontends
- * @throws where it is not installed, or does not like the configuration; with its own words
+ * @param config the complete configuration, with the ports filled in
+ * @param ports the ports of its frontends
+ * @throws if it is not installed or rejects the configuration, with its own message
  */
 export async function startHaproxy(config: string, ports: readonly number[]): Promise<Haproxy> {
   const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-haproxy-'));

@@ -6,7 +6,7 @@ export interface HostProcesses {
   readonly workers: ReadonlyMap<string, number>;
 }
 
-/** The children of a supervisor that live and have a role, told apart by their titles. */
+/** The live children of a supervisor that have a role, identified by their titles. */
 export function childrenOf(supervisor: number): HostProcesses {
   const workers = new Map<string, number>();
   let controller: number | undefined;

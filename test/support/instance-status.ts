@@ -1,6 +1,6 @@
 import type { InstanceStatus } from '../../src/core/gateway-status.ts';
 
-/** The status of an instance that is up, enabled and without agents, but for what is given. */
+/** The status of an instance that is up, enabled and without agents, except for the given fields. */
 export function anInstanceStatus(given: Partial<InstanceStatus> = {}): InstanceStatus {
   return {
     id: 'a',

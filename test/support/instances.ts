@@ -2,7 +2,7 @@ import type { InstanceId, InstanceState } from '../../src/core/instance.ts';
 import type { PoolMode, View } from '../../src/core/view/view.ts';
 import { makeView } from '../../src/core/view/view.ts';
 
-/** An instance that is up, enabled and like any other, but for what is given. */
+/** An instance that is up, enabled and ordinary, except for the given fields. */
 export function anInstance(given: Partial<InstanceState> = {}): InstanceState {
   return {
     id: 'a',

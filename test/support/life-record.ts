@@ -11,10 +11,10 @@ import { QUESTIONS } from './states-table.ts';
 
 const PAGE_PATH = '/sap/wdisp/admin/publicicp/show_init_statepub.icp';
 const EVERY_MS = 30;
-// The processes of a gateway hear of its state one after the other, so that one may still show what another shows no more.
+// The processes of a gateway get its state one after the other, so they may show different states for a moment.
 const AGREED_WITHIN_MS = 500;
 
-/** Where a gateway listens. */
+/** The addresses of a gateway. */
 export interface Ports {
   readonly host: string;
   readonly data: number;
@@ -23,8 +23,8 @@ export interface Ports {
 }
 
 /**
- * Ports that are known before the gateway has them. They are at an address of this
- * machine that nobody else uses, so nobody takes them meanwhile.
+ * Ports that are known before the gateway binds them. They use an address of this
+ * machine that no other program uses, so they stay free meanwhile.
  */
 export async function portsOfItsOwn(): Promise<Ports> {
   const host = `127.${randomInt(1, 255)}.${randomInt(256)}.${randomInt(1, 255)}`;
@@ -42,19 +42,19 @@ export async function portsOfItsOwn(): Promise<Ports> {
   return { host, data, admin, sapcontrol };
 }
 
-/** A change in what was answered to one question. */
+/** A change in the answers to one question. */
 export interface Change {
   readonly answer: string;
-  /** Of the first that was answered so. Milliseconds since the Unix epoch. */
+  /** The time of the first such answer, in milliseconds since the Unix epoch. */
   readonly askedAt: number;
   readonly answeredAt: number;
 }
 
-/** What a balancer and monitors see of a gateway, each question asked again and again over new connections. */
+/** The answers that balancer and monitors get from a gateway; each question is repeated over new connections. */
 export interface LifeRecord {
-  /** The oldest first. */
+  /** Oldest first. */
   changes(question: Question): readonly Change[];
-  /** What was answered last, by question. */
+  /** The last answer, by question. */
   now(): Record<Question, string>;
   stop(): Promise<void>;
 }
@@ -89,7 +89,7 @@ export function recordLife(ports: Ports): LifeRecord {
   };
 }
 
-/** In the words of {@link StateRow.answers}. */
+/** The answer in the format of {@link StateRow.answers}. */
 async function ask(question: Question, { host, data, admin, sapcontrol }: Ports): Promise<string> {
   switch (question) {
     case 'page':
@@ -107,7 +107,7 @@ async function ask(question: Question, { host, data, admin, sapcontrol }: Ports)
   }
 }
 
-/** Calls a method without arguments, by TCP or over the Unix socket. Undefined where nobody answers. */
+/** Calls a method without arguments, by TCP or over the Unix socket. Undefined if there is no answer. */
 export async function callSapControl(
   method: string,
   at: { readonly host: string; readonly port: number } | { readonly socketPath: string },
@@ -116,7 +116,7 @@ export async function callSapControl(
   return (await send({ ...at, path: '/', method: 'POST' }, message))?.text;
 }
 
-/** Such as `GREEN Running`, of an answer to `GetProcessList`. */
+/** The state in an answer to `GetProcessList`, such as `GREEN Running`. */
 export function colourOf(processList: string | undefined): string {
   if (processList === undefined) return 'refused';
   const [, colour] = /<dispstatus>SAPControl-(\w+)</.exec(processList) ?? [];
@@ -129,7 +129,7 @@ interface Answer {
   readonly text: string;
 }
 
-/** Over a connection of its own. Undefined where none was accepted, or none of an answer came. */
+/** The answer over a new connection. Undefined if the connection was refused or no answer came. */
 function send(options: RequestOptions, content = ''): Promise<Answer | undefined> {
   return new Promise((resolve) => {
     const sent = request({ agent: false, ...options }, (response) => {

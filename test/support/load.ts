@@ -1,39 +1,39 @@
 import { Agent, request } from 'node:http';
 import { subscribeEnvelope } from './soap.ts';
 
-/** How one request ended, as the client saw it. */
+/** The outcome of one request for the client. */
 export interface Outcome {
-  /** `x-sim-delivery`, by which simulated connectors count deliveries: the user, a dot, and what no other request has. */
+  /** `x-sim-delivery`, by which simulated connectors count deliveries: the user, a dot, and a unique part. */
   readonly id: string;
   readonly user: string;
-  /** 0 where no whole answer came. */
+  /** 0 without a complete answer. */
   readonly status: number;
   readonly connector: string | undefined;
-  /** The life of the connector. */
+  /** The incarnation of the connector. */
   readonly incarnation: string | undefined;
-  /** The gateway's code, where the answer is its own. */
+  /** The gateway's error code, if the gateway itself answered. */
   readonly code: string | undefined;
   readonly error: string | undefined;
   readonly startedAt: number;
   readonly durationMs: number;
-  /** The client's end of the connection; undefined where there never was one. */
+  /** The client's port of the connection; undefined without a connection. */
   readonly port: number | undefined;
-  /** How long it took until there was a connection; undefined where there never was one. */
+  /** The time to connect; undefined without a connection. */
   readonly connectedMs: number | undefined;
 }
 
 export interface Sending {
-  /** Takes the place of a new connection. */
+  /** Used instead of a new connection. */
   readonly agent?: Agent;
-  /** Called when the kernel has the whole request, whether or not anybody reads it. */
+  /** Called when the kernel has the whole request, even if no process reads it. */
   readonly onSent?: () => void;
-  /** After how many milliseconds without an end it fails with `ETIMEDOUT`; never without it. */
+  /** The time limit in milliseconds, after which it fails with `ETIMEDOUT`; no limit by default. */
   readonly giveUpMs?: number;
 }
 
 let sequence = 0;
 
-/** One `subscribe` of the user, or another operation, over a new TCP connection, as SAP sends it. Never rejects. */
+/** Sends one `subscribe` of the user, or another operation, over a new TCP connection, like SAP. Never rejects. */
 export function post(
   url: string,
   user: string,
@@ -102,22 +102,22 @@ export function post(
   });
 }
 
-/** Of no consequence at a connector: nobody is logged on by it, who would then not notice that he was moved. */
+/** An operation without effect at a connector: a logon would hide from the agent that it was moved. */
 const HARMLESS = 'getAttributes';
 
-/** Connections over which a gateway has answered each user once, and on which requests can be left waiting. */
+/** Connections over which a gateway has answered each user once, and which can hold waiting requests. */
 export interface KeptConnections {
-  /** What was answered when they were opened. */
+  /** The answers from when they were opened. */
   readonly first: readonly Outcome[];
-  /** Sends one request on each; resolves once the kernel has them all. */
+  /** Sends one request on each; resolves once the kernel has all of them. */
   send(): Promise<Promise<Outcome>[]>;
   close(): void;
 }
 
 /**
- * A gateway that is stopped and continued finds what came meanwhile on a
- * connection that it has accepted before it finds anything else: the hardest
- * test of what it checks before it acts.
+ * A gateway that continues after SIGSTOP first reads the data on accepted
+ * connections, before anything else: the hardest test of its checks
+ * before it acts.
  */
 export async function keepConnections(url: string, users: readonly string[]): Promise<KeptConnections> {
   const lanes = users.map((user) => ({ user, agent: new Agent({ keepAlive: true, maxSockets: 1 }) }));
@@ -142,9 +142,9 @@ export async function keepConnections(url: string, users: readonly string[]): Pr
 }
 
 export interface RunningLoad {
-  /** Ended requests, in the order in which they ended. */
+  /** Ended requests, in the order of their ends. */
   readonly outcomes: Outcome[];
-  /** No further request; resolves when the last one has ended. */
+  /** Stops sending; resolves when the last request has ended. */
   stop(): Promise<Outcome[]>;
 }
 

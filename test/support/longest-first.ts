@@ -1,7 +1,7 @@
 import type { TestSpecification } from 'vitest/node';
 import { BaseSequencer } from 'vitest/node';
 
-/** Those that take longest, the longest first. */
+/** The files that take longest, longest first. */
 const LONGEST = [
   'e2e/upgrade',
   'e2e/drills',
@@ -23,7 +23,7 @@ const LONGEST = [
   'simulation/simulation',
 ];
 
-/** A long one that begins last would be waited for alone; on a machine that has seen none of them, size says little of time. */
+/** Starts long files first: a long file that starts last would run alone. On a new machine, size says little about time. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const place = ({ moduleId }: TestSpecification): number => {

@@ -1,27 +1,27 @@
 import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
-/** What a run of tests saw of the machine. */
+/** The state of the machine during a test run. */
 export interface MachineLoad {
-  /** Of the time of all cores, what others than this run used; `undefined` where Linux does not tell. */
+  /** The share of all cores that other programs used; `undefined` if Linux does not report it. */
   readonly others?: number;
-  /** Of the time of all cores, the idle share. */
+  /** The idle share of all cores. */
   readonly idle?: number;
-  /** How many of the timers of a thread that does nothing else were late, of all. */
+  /** The share of late timers, in a thread that does nothing else. */
   readonly lateTimers: number;
-  /** The latest of them. */
+  /** The longest delay of a timer. */
   readonly latestMs: number;
 }
 
-/** Others that take this much, where nothing is left over, take it from the tests. */
+/** Other programs that use this share of a fully used machine slow down the tests. */
 const OTHERS_AT_MOST = 0.25;
 const IDLE_AT_LEAST = 0.1;
-/** The suite itself makes some timers late; time limits in tests bear that. */
+/** The suite itself delays some timers; the time limits in tests allow for that. */
 const LATE_AT_MOST = 0.02;
 const LATE_MS = 50;
 const EVERY_MS = 20;
 
-/** Why failures of time limits say little about the code, or `undefined` where they do. */
+/** Why failures of time limits say little about the code; `undefined` if they are meaningful. */
 export function whyTooBusy({ others = 0, idle = 1, lateTimers, latestMs }: MachineLoad): string | undefined {
   const reasons: string[] = [];
   if (others > OTHERS_AT_MOST && idle < IDLE_AT_LEAST)
@@ -46,7 +46,7 @@ export class MachineWatch {
   readonly #thread: Worker;
 
   constructor() {
-    // A thread of its own, since the one of the test runner is busy by itself.
+    // A separate thread, because that of the test runner is busy.
     this.#thread = new Worker(
       `const { workerData } = require('node:worker_threads');
        let due = performance.now() + ${EVERY_MS};
@@ -71,18 +71,18 @@ export class MachineWatch {
     if (this.#before === undefined || after === undefined) return { lateTimers, latestMs };
     const all = after.all - this.#before.all;
     const idle = after.idle - this.#before.idle;
-    // Children count once they have ended, as those of the test runner have by then.
+    // Linux counts children once they have ended, which those of the test runner have by then.
     const own = after.own - this.#before.own;
     if (all === 0) return { lateTimers, latestMs };
     return { others: Math.max(0, all - idle - own) / all, idle: idle / all, lateTimers, latestMs };
   }
 }
 
-/** In ticks of the kernel, since it started: of all cores, and of this process with the children that ended (proc(5)). */
+/** In kernel ticks since its start: for all cores, and for this process with its ended children (proc(5)). */
 function readTimes(): { readonly all: number; readonly idle: number; readonly own: number } | undefined {
   try {
     const cores = /^cpu +(.*)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1]?.split(' ').map(Number) ?? [];
-    // The last two, of guests, are part of the first two.
+    // The last two values, for guests, are part of the first two.
     const all = cores.slice(0, 8).reduce((sum, ticks) => sum + ticks, 0);
     const stat = readFileSync('/proc/self/stat', 'utf8');
     const fields = stat

@@ -7,7 +7,7 @@ const TOKEN = 'token-of-the-tests-0123456789';
 /** A file with {@link TOKEN}, for `admin.tokenFile`. */
 export interface TokenFile {
   readonly path: string;
-  /** The configuration's option, as an environment variable. */
+  /** The configuration option as an environment variable. */
   readonly env: Readonly<Record<string, string>>;
   remove(): void;
 }
@@ -26,11 +26,11 @@ export function writeTokenFile(): TokenFile {
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  // biome-ignore lint/suspicious/noExplicitAny: whatever the admin plane answers
+  // biome-ignore lint/suspicious/noExplicitAny: any answer of the admin API
   readonly body: any;
 }
 
-/** Asks the admin plane. Changes bear the token unless another one, or none (`''`), is given. */
+/** Calls the admin API. Changes carry the token unless another one, or none (`''`), is given. */
 export async function ask(
   adminUrl: string,
   method: 'GET' | 'POST' | 'PUT',

@@ -7,7 +7,7 @@ export interface ProcessInfo {
   readonly title: string;
 }
 
-/** The children of a process that live, by what Linux tells in `/proc` (proc(5)). */
+/** The live children of a process, from `/proc` (proc(5)). */
 export function childrenOf(parent: number): ProcessInfo[] {
   const found: ProcessInfo[] = [];
   for (const entry of readdirSync('/proc')) {
@@ -41,10 +41,10 @@ export async function untilGone(pid: number): Promise<void> {
   );
 }
 
-/** Undefined where the process has ended meanwhile. */
+/** Undefined if the process has ended meanwhile. */
 function statOf(pid: number): { readonly state: string; readonly parent: number } | undefined {
   const text = read(`/proc/${pid}/stat`);
-  // The name, which may hold blanks and parentheses, ends at the last one.
+  // The name may contain blanks and parentheses; it ends at the last parenthesis.
   const [state, parent] = text.slice(text.lastIndexOf(')') + 2).split(' ');
   return state === undefined || state === '' ? undefined : { state, parent: Number(parent) };
 }
@@ -53,7 +53,7 @@ function titleOf(pid: number): string {
   return read(`/proc/${pid}/cmdline`).split('\0')[0] ?? '';
 }
 
-/** Empty where the process has ended meanwhile. */
+/** Empty if the process has ended meanwhile. */
 function read(file: string): string {
   try {
     return readFileSync(file, 'latin1');

@@ -1,4 +1,4 @@
-/** Bytes of PROXY headers, made by hand so that they can be wrong. */
+/** The bytes of PROXY headers, built by hand so that they can be wrong. */
 
 export const LOCAL = 0x20;
 const RELAYED = 0x21;
@@ -8,7 +8,7 @@ export const TCP6 = 0x21;
 /**
  * A header of version 2.
  *
- * @param rest addresses and extensions: what its length counts
+ * @param rest addresses and extensions, which the length field counts
  */
 export function binaryHeader(
   rest: readonly number[],

@@ -1,8 +1,8 @@
 const RUNS = 8;
 
 /**
- * The time that a processor works for, in ms, in the quickest of several runs: a clock on the wall tells as much of
- * what else the machine does, and the first runs are slow because nothing is compiled yet.
+ * The processor time in ms of the fastest of several runs. Wall-clock time would also measure
+ * the other work of the machine, and the first runs are slow because nothing is compiled yet.
  */
 export async function quickestMs(work: () => unknown): Promise<number> {
   let quickest = Number.POSITIVE_INFINITY;

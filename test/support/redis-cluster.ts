@@ -49,14 +49,14 @@ interface Master {
   readonly busPort: number;
 }
 
-/** Resolves once all know all, and every slot is served. */
+/** Resolves once all nodes know each other and every slot is served. */
 async function join(masters: readonly Master[]): Promise<void> {
   const [first] = masters as [Master];
   for (const [index, { server, busPort }] of masters.entries()) {
     const from = Math.floor((index * SLOTS) / MASTERS);
     const to = Math.floor(((index + 1) * SLOTS) / MASTERS) - 1;
     await redisCommand(server.port, 'CLUSTER', 'ADDSLOTSRANGE', String(from), String(to));
-    // Each must know that its word on its slots is as new as the others'.
+    // Each node must know that its information about its slots is as new as that of the others.
     await redisCommand(server.port, 'CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1));
     await redisCommand(
       first.server.port,

@@ -1,6 +1,6 @@
 import { createConnection } from 'node:net';
 
-/** Sends one command over a connection of its own; resolves with the reply as it came (RESP2). */
+/** Sends one command over a new connection; resolves with the raw reply (RESP2). */
 export function redisCommand(port: number, ...command: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = createConnection(port, '127.0.0.1');
@@ -11,7 +11,7 @@ export function redisCommand(port: number, ...command: readonly string[]): Promi
     });
     socket.once('end', () => resolve(reply.trimEnd()));
     const parts = command.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`);
-    // Redis answers what was sent before it closes too. Sentinels do not know QUIT.
+    // Redis answers earlier commands before it closes the connection. Sentinels do not know QUIT.
     socket.end(`*${command.length}\r\n${parts.join('')}`);
     socket.setTimeout(5_000, () => socket.destroy(new Error('redis does not answer')));
   });

@@ -8,7 +8,7 @@ declare module 'vitest' {
   }
 }
 
-/** One Redis for all files of a project; each test keeps to a key prefix of its own. */
+/** One Redis for all files of a project; each test uses its own key prefix. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const redis = await startRedis();
   project.provide('redisUrl', redis.url);

@@ -2,21 +2,21 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 
-/** One command, as Redis's `MONITOR` tells of it. */
+/** One command, as shown by Redis's `MONITOR`. */
 export interface MonitoredCommand {
-  /** The client's address, or `lua` where a script ran it. */
+  /** The client's address, or `lua` if a script ran it. */
   readonly source: string;
   readonly name: string;
-  /** Its first argument, as far as it is plain text. */
+  /** Its first argument, if it is plain text. */
   readonly first: string | undefined;
 }
 
 const LINE = /^\+[\d.]+ \[\d+ ([^\]]+)\] "([^"]*)"(?: "([^"]*)")?/;
 
 /**
- * Calls back for each command that a server runs from now on, in order. By hand,
- * because ioredis takes what arrives together with the answer to `MONITOR` for
- * answers to commands of its own, and throws.
+ * Calls back for each command that a server runs from now on, in order. Without ioredis,
+ * because ioredis mistakes data that arrives together with the answer to `MONITOR` for
+ * answers to its own commands, and throws.
  */
 export async function monitorRedis(
   port: number,

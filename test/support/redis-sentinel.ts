@@ -14,27 +14,27 @@ import { findRedisProgram, freePort, startRedis } from './redis-server.ts';
 export interface RedisSentinel {
   readonly masterName: string;
   readonly sentinels: readonly { readonly host: string; readonly port: number }[];
-  /** The two servers; which of them is master may change. */
+  /** The two servers; the master may change. */
   readonly servers: readonly RedisServer[];
-  /** Of the server that the Sentinels call master now. */
+  /** The port of the current master, according to the Sentinels. */
   masterPort(): Promise<number>;
-  /** Kills or stops the present master; returns it, to be started or continued. */
+  /** Kills or stops the current master; returns it, so that the test can start or continue it. */
   killMaster(): Promise<RedisServer>;
   pauseMaster(): Promise<RedisServer>;
-  /** Resolves once the Sentinels call another server master than that one, and it takes writes. */
+  /** Resolves once the Sentinels have another master than that one, and it accepts writes. */
   promoted(before: RedisServer): Promise<RedisServer>;
   stop(): Promise<void>;
 }
 
 const MASTER_NAME = 'gw';
 const QUORUM = 2;
-// Replicas are sent their copy at once, rather than after others may have come too.
+// Send replicas their copy at once, instead of waiting for more replicas.
 const SERVER_ARGS = ['--repl-diskless-sync', 'yes', '--repl-diskless-sync-delay', '0'];
-// Sentinels look and tell often, so that what takes them 10 s by default does not set the pace of the tests.
+// Sentinels check and publish often; by default that takes 10 s and would slow down the tests.
 const PERIODS = ['info-period', '100', 'publish-period', '100', 'ask-period', '100'];
-// Else one that got no processor for two seconds does nothing for the next thirty.
+// Otherwise a Sentinel that got no processor for two seconds does nothing for the next thirty.
 const TILT = ['tilt-trigger', '60000'];
-// How long a master must be silent before it is given up: one to which no test has done anything is only held up by a busy machine.
+// How long a master must be silent before a failover: without an action of a test, silence only means a busy machine.
 const PATIENT_MS = '60000';
 const IMPATIENT_MS = '500';
 
@@ -49,7 +49,7 @@ export async function startSentinel(): Promise<RedisSentinel> {
   const children = nodes.map((node) => {
     const others = nodes.filter((other) => other !== node);
     const file = join(directory, `${node.port}.conf`);
-    // They know each other from the start; to find each other would take them seconds.
+    // They know each other from the start, because discovery would take seconds.
     const lines = [
       `port ${node.port}`,
       'bind 127.0.0.1',
@@ -82,7 +82,7 @@ export async function startSentinel(): Promise<RedisSentinel> {
     throw error;
   }
 
-  /** A Sentinel that hangs is passed over. */
+  /** Skips a Sentinel that hangs. */
   const masterPort = async (): Promise<number> => {
     const replies = nodes.map(({ port }) =>
       redisCommand(port, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER_NAME),

@@ -9,23 +9,23 @@ import { join } from 'node:path';
 import { eventually } from './eventually.ts';
 import { UNPACKED_PROGRAMS } from './unpacked-packages.ts';
 
-/** A real Redis of the test's own, on a free port, without persistence unless asked for. */
+/** A real Redis for one test, on a free port, without persistence unless requested. */
 export interface RedisServer {
   readonly url: string;
   readonly port: number;
-  /** Of the server that runs now. */
+  /** The pid of the current server process. */
   readonly pid: number;
-  /** SIGSTOP: connected, and silent. */
+  /** Sends SIGSTOP: the server stays connected, but silent. */
   pause(): void;
   resume(): void;
-  /** SIGKILL: what was not on disk is lost. */
+  /** Sends SIGKILL: data that is not on disk is lost. */
   kill(): Promise<void>;
-  /** Starts it again on the same port, after {@link kill}. */
+  /** Starts the server again on the same port, after {@link kill}. */
   start(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** The server program that is installed or was fetched, or `undefined`. */
+/** The installed or downloaded server program, or `undefined`. */
 export function findRedisProgram(): string | undefined {
   const fetched = UNPACKED_PROGRAMS.map((folder) => join(folder, 'redis-server'));
   return ['redis-server', 'valkey-server', ...fetched].find(
@@ -38,14 +38,14 @@ const FEWEST_PORTS = 1_000;
 const given = new Set<number>();
 
 /**
- * A port at 127.0.0.1 on which nobody listens, for a program that cannot be
- * given 0. The kernel does not give it to anybody in the meantime: it is below
- * those from which `listen(0)` and connections take theirs.
+ * A free port at 127.0.0.1, for a program that does not accept port 0. The kernel does
+ * not assign it to another program meanwhile, because it is below the range for
+ * `listen(0)` and for outgoing connections.
  */
 export async function freePort(): Promise<number> {
   const range = firstEphemeralPort() - LOWEST_PORT;
   for (;;) {
-    // Where the kernel leaves too few to others, its own will have to do.
+    // If too few ports are outside that range, use one inside.
     const wanted = range < FEWEST_PORTS ? 0 : LOWEST_PORT + randomInt(range);
     const port = given.has(wanted) ? undefined : await listenOnce(wanted);
     if (port === undefined) continue;
@@ -62,7 +62,7 @@ function firstEphemeralPort(): number {
   }
 }
 
-/** The port that was listened on for a moment, or `undefined` where somebody else has it. */
+/** The port, after a short test listen; `undefined` if another program has it. */
 async function listenOnce(wanted: number): Promise<number | undefined> {
   const server = createServer();
   try {
@@ -80,7 +80,7 @@ async function listenOnce(wanted: number): Promise<number | undefined> {
 
 export interface RedisServerOptions {
   readonly persistent?: boolean;
-  /** More options of the server, such as `['--requirepass', 'x']`; they win over those given here. */
+  /** More options of the server, such as `['--requirepass', 'x']`; they override the defaults here. */
   readonly args?: readonly string[] | ((port: number) => readonly string[]);
   /** Rejects while the server does not answer; a plain PING by default. */
   readonly isReady?: (port: number) => Promise<unknown>;
@@ -96,7 +96,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     try {
       return await startRedisAt(await freePort(), program, options);
     } catch (error) {
-      // Somebody may have taken the port since nobody had it.
+      // Another program may have taken the port since the test listen.
       if (!(error instanceof EndedUnready) || tries === MOST_PORTS) throw error;
     }
   }

@@ -6,7 +6,7 @@ const { config } = loadConfig({
 });
 if (config.affinity.redis === undefined) throw new Error('no Redis was configured');
 
-/** What the configuration gives a connection to Redis where it names no time-outs. */
+/** The default time-outs of a connection to Redis. */
 export const REDIS_TIMEOUTS = {
   commandTimeoutMs: config.affinity.redis.commandTimeout,
   connectTimeoutMs: config.affinity.redis.connectTimeout,

@@ -10,7 +10,7 @@ import { request } from './view-store-requests.ts';
 
 const POOL = 'crm';
 
-/** An empty view store on a Redis that others use too. */
+/** An empty view store on a shared Redis. */
 export function viewStoreOn(
   redis: RedisConnection,
   times: ViewStoreTimes,
@@ -21,7 +21,7 @@ export function viewStoreOn(
   return {
     connect: (leaseMs: number = times.leaseMs) =>
       new RedisViewStore(redis, pool, { keyPrefix, ...times, leaseMs, confirmedBy }),
-    // To the view store it is the same whether its clock goes on or all that it has noted lies further back.
+    // For the view store, advancing its clock is the same as moving all its recorded times back.
     passTime: async (ms) =>
       void (await redis.claims.run('testAge', ['ledger', 'replicas', 'fence', 'leases', 'configs'].map(key), [
         String(ms),
@@ -37,7 +37,7 @@ export function viewStoreOn(
   };
 }
 
-/** Opens the pool's view store, and brings a view into effect; returns the fence that claims bear then. */
+/** Opens the pool's view store and brings a view into effect; returns the fencing token for claims. */
 export async function fenceOn(redis: RedisConnection, keyPrefix: string, pool = POOL): Promise<string> {
   const times = { leaseMs: 60_000, joinMs: 0 };
   const viewStore = viewStoreOn(redis, times, { keyPrefix, pool });

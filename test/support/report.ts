@@ -1,4 +1,4 @@
-/** Shows a figure that a test has measured, beside the verdict whether it is good enough. */
+/** Prints a measured figure of a test, next to its verdict. */
 export function report(figure: string): void {
   process.stdout.write(`measured: ${figure}\n`);
 }

@@ -4,7 +4,7 @@ import type { SapControlSource, SapState } from '../../src/sapcontrol/source.ts'
 import { anInstanceStatus } from './instance-status.ts';
 
 export interface FakeSource extends SapControlSource {
-  /** What it was told to do, the oldest first. */
+  /** The recorded calls, oldest first. */
   readonly acts: string[];
   set(change: { readonly state?: SapState; readonly workers?: number; readonly refuses?: boolean }): void;
 }
@@ -54,7 +54,7 @@ const STATUS: GatewayStatus = {
   ],
 };
 
-/** A gateway with two workers that does nothing of what it is told, but remembers it. */
+/** A gateway with two workers that only records calls. */
 export function fakeSource(): FakeSource {
   const acts: string[] = [];
   let state: SapState = 'Running';

@@ -7,20 +7,20 @@ import type { LogLine } from './test-gateway.ts';
 
 const MANAGER = fileURLToPath(new URL('../fixtures/process/service-manager.mjs', import.meta.url));
 
-/** Holds the listening sockets of a program and starts it with them, as systemd does by socket units. */
+/** Holds the listening sockets of a program and starts it with them, like systemd with socket units. */
 export interface ServiceManager {
-  /** On loopback, by the names that the program is given. */
+  /** The loopback addresses, by the socket names that the program gets. */
   readonly ports: { readonly data: number; readonly admin: number; readonly sapcontrol: number };
-  /** What the program has logged, in all of its lives; `program ended` tells of the end of each. */
+  /** The log lines of all runs of the program; `program ended` marks the end of each run. */
   readonly log: readonly LogLine[];
-  /** Starts the program; or again, as soon as it has ended. */
+  /** Starts the program, or restarts it as soon as it has ended. */
   start(): void;
-  /** SIGKILL to the program and all that belongs to it. The sockets are gone then. */
+  /** Sends SIGKILL to the program and its children, and closes the sockets. */
   close(): Promise<void>;
 }
 
 export async function startServiceManager(program: readonly string[]): Promise<ServiceManager> {
-  // In a group of its own, so that its children can be ended with it.
+  // In its own process group, so that its children end with it.
   const child = spawn(process.execPath, [MANAGER, ...program], {
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,

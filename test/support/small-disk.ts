@@ -4,23 +4,23 @@ import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-/** A file system of the test's own, so small that it can be filled. */
+/** A separate file system for one test, small enough to fill. */
 export interface SmallDisk {
   readonly path: string;
-  /** Leaves not a byte, except as many as are given. */
+  /** Fills the disk, except for the given number of bytes. */
   fill(exceptBytes?: number): void;
   makeRoom(): void;
   setWritable(isWritable: boolean): Promise<void>;
-  /** Everything on it is gone then. */
+  /** Removes the file system with all its files. */
   close(): Promise<void>;
 }
 
 /**
- * A tmpfs in a mount namespace of its own, which needs no root where the kernel
- * lets users make namespaces. Outside it is reached through `/proc`, so nothing
- * is mounted on the machine.
+ * A tmpfs in its own mount namespace, which needs no root if the kernel lets users
+ * create namespaces. Other processes reach it through `/proc`, so nothing is
+ * mounted on the machine.
  *
- * @returns why there is none, where there is none
+ * @returns the disk, or the reason if there is none
  */
 export async function makeSmallDisk(bytes: number): Promise<SmallDisk | string> {
   const shell = spawn('unshare', ['--user', '--map-root-user', '--mount', 'sh', '-s'], { stdio: 'pipe' });
@@ -41,7 +41,7 @@ export async function makeSmallDisk(bytes: number): Promise<SmallDisk | string> 
     heard();
   });
   shell.stdin.on('error', () => {
-    // It has ended, which is noticed below.
+    // The process has ended; the code below notices that.
   });
   shell.once('exit', () => heard());
   const run = async (command: string): Promise<string | undefined> => {

@@ -2,7 +2,7 @@ import type { RoutingStateSnapshot } from '../../src/core/view/routing-state-cop
 import { makeView } from '../../src/core/view/view.ts';
 import { anInstance } from './instances.ts';
 
-/** Of a sticky pool of two instances, `a` and `b`, all of whose agents may be acted for. */
+/** The snapshot of a sticky pool of two instances, `a` and `b`, that may serve all its agents. */
 export function aSnapshot(
   changes: Partial<RoutingStateSnapshot> & Pick<RoutingStateSnapshot, 'leaseEnd'>,
   pool = 'ici',

@@ -1,4 +1,4 @@
-/** A `subscribe`, or another operation, as SAP CRM might send it; its element names are placeholders. */
+/** A `subscribe`, or another operation, similar to that of SAP CRM; its element names are placeholders. */
 export function subscribeEnvelope(
   names: { user?: string; session?: string },
   operation = 'subscribe',

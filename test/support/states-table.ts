@@ -1,24 +1,24 @@
 import { readDocument, tableBelow } from './documents.ts';
 
-/** What is asked of a gateway to learn its state: on the data port, on the admin port, by SAPControl. */
+/** The questions for the state of a gateway: on the data port, on the admin port, by SAPControl. */
 export const QUESTIONS = ['page', 'ping', 'admin page', 'admin ping', 'readyz', 'sapcontrol'] as const;
 export type Question = (typeof QUESTIONS)[number];
 
-/** What the reference pages promise of one state. */
+/** The promises of the reference pages for one state. */
 export interface StateRow {
-  /** By question: `200 Running`, for all but the page the status alone, for SAPControl `GREEN Running`; or `refused`. */
+  /** The answer by question: `200 Running` for the page, `GREEN Running` for SAPControl, else the status only; or `refused`. */
   readonly answers: Readonly<Record<Question, string>>;
   readonly acceptsConnections: boolean;
 }
 
-/** The tables of states in operations.md and sapcontrol.md, by state. Throws where one of them misses a state that the other has. */
+/** The tables of states in operations.md and sapcontrol.md, by state. Throws if one of them lacks a state of the other. */
 export function statesOfDocs(): ReadonlyMap<string, StateRow> {
   const colours = new Map<string, string>();
   for (const [states = '', colour, text = ''] of tableBelow(
     readDocument('deploy/docs/sapcontrol.md'),
     '| state | colour | text |',
   )) {
-    // What is true in a condition of its own, or has more to say, is said after a comma or in brackets.
+    // Conditions and details follow a comma or stand in brackets.
     for (const state of states.includes(', no ') ? [] : states.split(', ')) {
       colours.set(state, `${colour} ${text.replace(/ \(.*/, '')}`);
     }
@@ -52,7 +52,7 @@ export function statesOfDocs(): ReadonlyMap<string, StateRow> {
   );
 }
 
-/** `503` of `503, names the instances`. */
+/** The `503` in `503, names the instances`. */
 function statusOf(cell: string): string {
   return cell.split(/[ ,]/)[0] ?? '';
 }

@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { UNPACKED_PROGRAMS } from './unpacked-packages.ts';
 
-/** Programs that `npm run test:deploy` needs, most of them to check the files in `deploy/`, and the Debian package of each. */
+/** The programs that `npm run test:deploy` needs, mostly to check the files in `deploy/`, each with its Debian package. */
 export const SYSTEM_TOOLS = {
   crm_verify: 'pacemaker-cli-utils',
   'docker-compose': 'docker-compose',
@@ -19,15 +19,15 @@ export const SYSTEM_TOOLS = {
 
 export type SystemTool = keyof typeof SYSTEM_TOOLS;
 
-// Programs for administrators are not in everybody's path.
+// Programs for administrators are not in the path of every user.
 const INSTALLED = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
 
-/** Where the program is, or `undefined` where it is neither installed nor fetched. */
+/** The path of the program; `undefined` if it is neither installed nor downloaded. */
 export function findTool(name: string): string | undefined {
   return findIn([...INSTALLED, ...UNPACKED_PROGRAMS], name);
 }
 
-/** The Debian packages of programs that are not installed, whether or not they were fetched. */
+/** The Debian packages of programs that are not installed, downloaded or not. */
 export function packagesNotInstalled(): string[] {
   const tools = Object.keys(SYSTEM_TOOLS) as SystemTool[];
   return tools.filter((name) => findIn(INSTALLED, name) === undefined).map((name) => SYSTEM_TOOLS[name]);
@@ -46,14 +46,14 @@ function findIn(folders: readonly string[], name: string): string | undefined {
     });
 }
 
-/** What a tool ended with (`null` if it was killed), and what it printed on both streams. */
+/** The exit code of a tool (`null` if it was killed) and its output on both streams. */
 export interface ToolEnd {
   readonly code: number | null;
   readonly text: string;
 }
 
 /**
- * Runs one of the tools to its end, at most for a minute.
+ * Runs one of the tools, for at most a minute.
  *
  * @throws if it is not installed, with the package to install
  */
@@ -69,7 +69,7 @@ export function runTool(
   return runProgramFile(program, args, options);
 }
 
-/** The same with a program that is named by its file. */
+/** The same with a program given by its path. */
 export function runProgramFile(
   file: string,
   args: readonly string[],

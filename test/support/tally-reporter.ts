@@ -1,7 +1,7 @@
 import type { Reporter, TestModule } from 'vitest/node';
 import { MachineWatch, whyTooBusy } from './machine-load.ts';
 
-/** Prints whether the machine was too busy, and last the one line that CI reads: how many tests passed, failed and were skipped. */
+/** Prints whether the machine was too busy, and then the line for CI: the numbers of passed, failed and skipped tests. */
 export default class TallyReporter implements Reporter {
   readonly #machine = new MachineWatch();
 
@@ -14,11 +14,11 @@ export default class TallyReporter implements Reporter {
         else if (state === 'failed') tally.failed += 1;
         else tally.skipped += 1;
       }
-      // A file that could not even be loaded has no tests, and must not count as none failed.
+      // A file that fails to load has no tests; count it as a failure.
       if (module.errors().length > 0) tally.failed += 1;
     }
     const line = `tests: ${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped`;
-    // After the default reporter's own summary, and after the processes of the tests.
+    // After the default reporter's summary, and after the processes of the tests have ended.
     process.on('exit', () => {
       const busy = whyTooBusy(this.#machine.read());
       process.stdout.write(`${busy === undefined ? '' : `${busy}\n`}${line}\n`);

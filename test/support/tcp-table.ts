@@ -1,6 +1,6 @@
-/** A line of /proc/net/tcp, as proc(5) describes it. */
+/** A line of /proc/net/tcp (proc(5)). */
 export interface TcpConnection {
-  /** In the kernel's own notation, as in the table. */
+  /** In the kernel's notation, as in the table. */
   readonly remoteAddress: string;
   readonly localPort: number;
   readonly remotePort: number;
@@ -8,7 +8,7 @@ export interface TcpConnection {
   readonly state: string;
   /** Bytes that the other end has not acknowledged. */
   readonly sendQueue: number;
-  /** Bytes that the process has not read; of a socket that listens: connections that it has not accepted. */
+  /** Bytes that the process has not read; for a listening socket, connections that it has not accepted. */
   readonly receiveQueue: number;
   readonly inode: string;
 }

@@ -14,7 +14,7 @@ export interface LogLine {
 }
 
 export interface TestGateway extends Gateway {
-  /** What it has logged, the oldest first. */
+  /** Its log lines, oldest first. */
   readonly log: LogLine[];
   readonly port: number;
   /** The log lines of ended requests. */
@@ -22,18 +22,18 @@ export interface TestGateway extends Gateway {
 }
 
 export interface TestGatewayOptions {
-  /** Options of the configuration, as environment variables. */
+  /** Configuration options as environment variables. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Kept when the gateway is closed, so that another one can go on with it. */
+  /** Kept when the gateway closes, so that another one can continue with it. */
   readonly stateDir?: string;
-  /** Give the gateway back while it is still Starting. */
+  /** Return the gateway while it is still Starting. */
   readonly whileStarting?: boolean;
 }
 
 /**
- * A gateway in the test's own process, on free ports, made from a configuration
+ * A gateway in the test's process, on free ports, built from a configuration
  * in YAML like any other. Without a `redis` section it has an embedded store, in a
- * directory of its own which goes when it is closed, unless another one is given.
+ * separate directory that is removed when it closes, unless another one is given.
  */
 export async function startTestGateway(
   yaml: string,

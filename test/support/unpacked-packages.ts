@@ -13,28 +13,28 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Debian packages in a folder of this checkout: their programs run from there.
+ * Debian packages in a directory of this checkout: their programs run from there.
  * Nothing is installed, so no script of a package runs, and no service is set
- * up, started or enabled. It needs no root, and it ends with the folder.
+ * up, started or enabled. It needs no root, and removing the directory removes all of it.
  */
 
-// The same folder for the sources and for what they are compiled to.
+// The same directory for the sources and for the compiled files.
 const ROOT = fileURLToPath(import.meta.url).replace(/(\/build)?\/test\/support\/[^/]+$/, '');
 const UNPACKED = join(ROOT, 'build', 'programs');
 
-/** Where programs of unpacked packages are; a set that was not fetched has none. */
+/** The paths of programs from unpacked packages; a set that was not downloaded has none. */
 export const UNPACKED_PROGRAMS = ['redis', 'deploy'].map((set) => join(UNPACKED, set, 'bin'));
 
 /**
- * Fetches packages, and what they depend on and this machine has not, into the
- * set's folder in place of what was there.
+ * Downloads packages, and those dependencies that this machine lacks, into the set's
+ * directory, and replaces its former content.
  *
- * @returns why that failed, or `undefined`
+ * @returns the reason for a failure, or `undefined`
  */
 export function unpack(set: string, packages: readonly string[]): string | undefined {
   const folder = join(UNPACKED, set);
   rmSync(folder, { recursive: true, force: true });
-  // A half-filled folder, as after Ctrl-C, must not look like a whole one.
+  // A partly filled directory, as after Ctrl-C, must not look complete.
   const work = `${folder}.new`;
   rmSync(work, { recursive: true, force: true });
   const [lists, archives, root] = ['lists', 'archives', 'root'].map((name) => join(work, name)) as [
@@ -48,7 +48,7 @@ export function unpack(set: string, packages: readonly string[]): string | undef
     `Dir::State::lists=${lists}`,
     `Dir::Cache=${work}`,
     `Dir::Cache::archives=${archives}`,
-    // Nothing of the system is written, so its locks, which only root may take, are not needed.
+    // The command writes nothing to the system, so it does not need the system's locks, which require root.
     'Debug::NoLocking=1',
     `APT::Sandbox::User=${process.getuid?.() === 0 ? 'root' : ''}`,
   ].flatMap((option) => ['-o', option]);
@@ -59,7 +59,7 @@ export function unpack(set: string, packages: readonly string[]): string | undef
       ...packages,
     ]) ??
     readdirSync(archives)
-      // The loader of this machine needs the C library that belongs to it.
+      // The loader of this machine needs its own C library.
       .filter((file) => file.endsWith('.deb') && !/^libc(6|-bin)_/.test(file))
       .map((file) => run('dpkg-deb', ['-x', join(archives, file), root]))
       .find((failure) => failure !== undefined);
@@ -84,7 +84,7 @@ function run(program: string, args: readonly string[]): string | undefined {
   return `${program} ${args[0] === '-x' ? '-x' : args.find((arg) => /^[a-z]+$/.test(arg))} failed: ${error?.message ?? words}`;
 }
 
-/** For each program a script that starts it with its libraries, its modules and its data, which are not where it looks. */
+/** Writes a start script for each program, which sets the paths of its libraries, modules and data. */
 function writeStarters(work: string, root: string, folder: string): void {
   const home = join(folder, 'root');
   const libraries = ['usr/lib', 'lib'].flatMap((lib) => {
@@ -105,7 +105,7 @@ function writeStarters(work: string, root: string, folder: string): void {
   for (const place of ['bin', 'sbin', 'usr/bin', 'usr/sbin']) {
     for (const name of entries(join(root, place))) {
       const program = join(home, place, name);
-      // `-E` in its first line would hide its modules from Python.
+      // `-E` in the first line would make Python ignore the module path.
       const interpreter = isPython(join(root, place, name)) ? `'${python}' -s ` : '';
       const starter = join(bin, name);
       writeFileSync(starter, `#!/bin/sh\nexport ${environment}\nexec ${interpreter}'${program}' "$@"\n`);
@@ -122,12 +122,12 @@ function isPython(file: string): boolean {
   try {
     return /^#!.*python3/.test(readFileSync(file, 'latin1').slice(0, 64));
   } catch {
-    // A link to something outside.
+    // A link to a target outside.
     return false;
   }
 }
 
-/** pcs starts other programs of its set by absolute paths that stand in one file. */
+/** pcs starts other programs of its set by absolute paths from one file. */
 function adaptPcs(root: string, folder: string): void {
   const file = join(root, 'usr/lib/python3/dist-packages/pcs/settings.py');
   if (!existsSync(file)) return;

@@ -2,13 +2,13 @@ import type { SyncRequest } from '../../src/core/view/view-store.ts';
 
 let seq = 0;
 
-/** A number that is greater than all given out before. */
+/** A number greater than all earlier ones. */
 export function nextSeq(): number {
   seq += 1;
   return seq;
 }
 
-/** What a replica says that knows nothing and has seen nothing, but for what is given. */
+/** The request of a replica without any knowledge, except for the given fields. */
 export function request(replica: string, given: Partial<SyncRequest> = {}): SyncRequest {
   return {
     replica,

@@ -5,18 +5,18 @@ import { connect as connectTls, createServer as createTlsServer } from 'node:tls
 import { eventually } from './eventually.ts';
 
 /**
- * Both ends of a proxy at the level of bytes: a client that writes whatever it
- * is told to, and an upstream that keeps whatever it was sent. Neither goes
- * through Node's HTTP, which would correct the very mistakes that are tested.
+ * Both ends of a proxy at byte level: a client that writes any bytes, and an upstream
+ * that records all received bytes. Neither uses Node's HTTP, which would correct
+ * the very mistakes under test.
  */
 
 export interface WireMessage {
   /** Request or status line. */
   readonly start: string;
-  /** Fields as they were written, in order. */
+  /** The raw fields, in order. */
   readonly fields: readonly (readonly [name: string, value: string])[];
   readonly body: Buffer;
-  /** Values of a field, whatever its letter case. */
+  /** The values of a field, in any letter case. */
   all(name: string): string[];
   get(name: string): string | undefined;
 }
@@ -25,10 +25,10 @@ export interface WireResponse extends WireMessage {
   readonly status: number;
 }
 
-/** A client of one connection. */
+/** A client with one connection. */
 export class WireClient {
   readonly socket: Socket;
-  /** Resolves when the connection is over, whoever ended it and however. */
+  /** Resolves when the connection has ended, for whatever reason. */
   readonly closed: Promise<void>;
   isClosed = false;
   #received: Buffer[] = [];
@@ -62,7 +62,7 @@ export class WireClient {
     });
   }
 
-  /** Nothing more will come. */
+  /** The connection delivers no more data. */
   get isOver(): boolean {
     return this.isClosed || this.socket.readableEnded;
   }
@@ -86,7 +86,7 @@ export class WireClient {
     return this;
   }
 
-  /** Each byte in a segment of its own, as far as the kernel lets them be. */
+  /** Sends each byte in its own segment, as far as the kernel allows. */
   async sendByteByByte(data: string): Promise<void> {
     for (const byte of Buffer.from(data, 'latin1')) {
       if (!this.socket.writable) return;
@@ -95,7 +95,7 @@ export class WireClient {
     }
   }
 
-  /** Resolves once `isThere` holds of what has come; rejects when the connection ends without. */
+  /** Resolves once `isThere` is true for the received data; rejects if the connection ends before. */
   async until(isThere: (bytes: Buffer) => boolean, within = 5_000): Promise<void> {
     let examined = -1;
     const came = await eventually(
@@ -113,7 +113,7 @@ export class WireClient {
     if (!came) throw new Error(`the connection ended after ${this.#beginning}`);
   }
 
-  /** The first `count` final responses, complete. */
+  /** The first `count` complete final responses. */
   async responses(count: number, methods: readonly string[] = []): Promise<WireResponse[]> {
     let found: WireResponse[] = [];
     await this.until((bytes) => {
@@ -128,7 +128,7 @@ export class WireClient {
     return first as WireResponse;
   }
 
-  /** Everything until the peer ended its side or the connection is gone. */
+  /** All data until the peer ends its side or the connection breaks. */
   async untilEnd(within = 5_000): Promise<Buffer> {
     await eventually(
       () => {
@@ -145,7 +145,7 @@ export class WireClient {
     this.leave();
   }
 
-  /** Ends the connection at once, as a client does that gives up. */
+  /** Ends the connection at once, like a client that gives up. */
   leave(): void {
     this.socket.destroy();
   }
@@ -159,7 +159,7 @@ function isFinal(response: WireResponse): boolean {
   return response.status >= 200;
 }
 
-/** Complete responses in what came. One without a length is complete when the connection has ended. */
+/** The complete responses in the received data. A response without a length is complete when the connection has ended. */
 function parseResponses(bytes: Buffer, ended: boolean, methods: readonly string[] = []): WireResponse[] {
   const found: WireResponse[] = [];
   let at = 0;
@@ -242,7 +242,7 @@ export interface ReceivedRequest extends WireMessage {
   readonly target: string;
 }
 
-/** What the upstream does with a request; the default answers 200 with a short text. */
+/** The upstream's reaction to a request; by default status 200 with a short text. */
 export type Answer = (request: ReceivedRequest, socket: Socket) => void;
 
 export const OK: Answer = (_request, socket) => {
@@ -257,12 +257,12 @@ export interface UpstreamOptions {
   readonly onConnection?: (socket: Socket) => boolean;
 }
 
-/** An instance that notes each request, byte by byte. Probes of `/health` are answered and not noted. */
+/** An instance that records each request byte by byte. It answers probes of `/health` without recording them. */
 export class WireUpstream {
   readonly requests: ReceivedRequest[] = [];
-  /** Raw bytes that came for anything but probes, complete requests or not. */
+  /** All received bytes except probes, including incomplete requests. */
   unparsed = 0;
-  /** Connections on which anything but a probe has come. */
+  /** Connections that carried anything but a probe. */
   readonly trafficSockets = new Set<Socket>();
   readonly sockets = new Set<Socket>();
   answer: Answer;
@@ -300,14 +300,14 @@ export class WireUpstream {
     this.port = (this.#server.address() as AddressInfo).port;
   }
 
-  /** Refuses connections from now on; those that are open end. */
+  /** Refuses connections from now on, and closes open ones. */
   async refuse(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
     for (const socket of this.sockets) socket.destroy();
     await closed;
   }
 
-  /** Refuses connections from now on, and keeps those that are open. */
+  /** Refuses connections from now on, and keeps open ones. */
   refuseNew(): void {
     this.#server.close();
   }
@@ -338,7 +338,7 @@ export class WireUpstream {
         }
         const body = head === undefined ? undefined : parseBody(pending, head, 'empty');
         if (head === undefined || body === undefined) {
-          // A long body is not put together anew for each of its pieces.
+          // Do not concatenate a long body again for each of its pieces.
           const length = head?.fields.find(([name]) => name.toLowerCase() === 'content-length')?.[1];
           needed =
             head === undefined || length === undefined ? 0 : head.end + Number(length) - pending.length;

@@ -82,7 +82,7 @@ describe('a reload that is rolled back', () => {
     await pass();
     late?.say({ kind: 'ready' });
     await pass();
-    expect(late?.farewell?.kind).toBe('drain');
+    expect(late?.shutdownCommand?.kind).toBe('drain');
     expect(levels()).toEqual(['controller info', 'worker-6 info', 'worker-8 info']);
   });
 

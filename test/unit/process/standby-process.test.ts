@@ -106,7 +106,7 @@ describe('a standby process', () => {
     await on.supervisor.reload('SIGHUP');
     expect(on.log.some(({ msg }) => msg.includes('not all replaced'))).toBe(true);
     expect(on.children.controller).toBe(controller);
-    expect(controller.farewell).toBeUndefined();
+    expect(controller.shutdownCommand).toBeUndefined();
   });
 
   test('has the sockets that a reload adds, and none that it removes', async () => {

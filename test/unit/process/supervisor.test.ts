@@ -234,7 +234,7 @@ describe('a rolling restart', () => {
     });
     await pass(60_000);
     expect(children.ids).toEqual(['controller', 'worker-1', 'worker-2']);
-    expect(children.living.some(({ farewell: command }) => command !== undefined)).toBe(false);
+    expect(children.living.some(({ shutdownCommand }) => shutdownCommand !== undefined)).toBe(false);
   });
 
   test('that is requested during another one runs afterwards, once for all requests', async () => {
@@ -260,7 +260,7 @@ describe('a rolling restart', () => {
     await pass(89_000);
     expect(stuck?.isAlive).toBe(true);
     // It has cut off its own requests in time to report them.
-    expect(stuck?.farewell?.graceMs).toBe(88_500);
+    expect(stuck?.shutdownCommand?.graceMs).toBe(88_500);
     await pass(1_000);
     expect(stuck?.wasKilled).toBe(true);
     expect(children.living).toHaveLength(3);
@@ -396,14 +396,14 @@ describe('a stop', () => {
     expect(children.workers[0]?.got.at(-1)).toMatchObject({ lifecycle: { state: 'Stopping' } });
     await pass(3_900);
     expect(on.open.size).toBe(2);
-    expect(children.living.some(({ farewell: command }) => command !== undefined)).toBe(false);
+    expect(children.living.some(({ shutdownCommand }) => shutdownCommand !== undefined)).toBe(false);
     await pass(200);
     expect(on.open.size).toBe(0);
-    expect(children.workers.map(({ farewell: command }) => command?.kind)).toEqual(['drain', 'drain']);
-    expect(children.controller.farewell).toBeUndefined();
+    expect(children.workers.map(({ shutdownCommand }) => shutdownCommand?.kind)).toEqual(['drain', 'drain']);
+    expect(children.controller.shutdownCommand).toBeUndefined();
     await pass(1_000);
     expect(children.ids).toEqual(['controller']);
-    expect(children.controller.farewell?.kind).toBe('leave');
+    expect(children.controller.shutdownCommand?.kind).toBe('leave');
     expect(await hasEnded()).toBe(false);
     await pass(1_000);
     expect(await hasEnded()).toBe(true);
@@ -440,7 +440,7 @@ describe('a stop', () => {
     await pass();
     supervisor.stop('SIGINT', { pollInterval: 0 });
     await pass();
-    expect(children.workers.every(({ farewell: command }) => command?.kind === 'drain')).toBe(true);
+    expect(children.workers.every(({ shutdownCommand }) => shutdownCommand?.kind === 'drain')).toBe(true);
     for (const worker of children.workers) worker.end('exit code 0');
     await pass();
     controller.end('exit code 0');
