@@ -74,7 +74,7 @@ describe('authorization of changes', () => {
     const bare = await ask(gateway.adminUrl, 'POST', path, WHY, '');
     expect(bare.status).toBe(401);
     expect(bare.headers.get('www-authenticate')).toBe('Bearer realm="ici-gateway admin"');
-    const wrong = await ask(gateway.adminUrl, 'POST', path, { nonsense: 1 }, 'token-of-somebody-else-1');
+    const wrong = await ask(gateway.adminUrl, 'POST', path, { nonsense: 1 }, 'token-of-another-user-1');
     expect(wrong.status).toBe(401);
     expect(wrong.headers.get('www-authenticate')).toContain('error="invalid_token"');
     expect(JSON.stringify([bare.body, wrong.body])).not.toContain('token-of');

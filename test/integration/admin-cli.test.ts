@@ -96,8 +96,8 @@ describe('ici-gateway admin', () => {
     expect(refused.err).toContain('a is not in quarantine (status 409)');
     const bare = await run(['drain', 'spread', 'a', ...at(), '--why', 'patch']);
     expect([bare.code, bare.err]).toEqual([1, expect.stringContaining('changes need the token')]);
-    const nobody = await run(['status', '--admin', `http://127.0.0.1:${await freePort()}`]);
-    expect([nobody.code, nobody.err]).toEqual([1, expect.stringContaining('ECONNREFUSED')]);
+    const unreachable = await run(['status', '--admin', `http://127.0.0.1:${await freePort()}`]);
+    expect([unreachable.code, unreachable.err]).toEqual([1, expect.stringContaining('ECONNREFUSED')]);
     // "localhost:" parses as a URL scheme, which once gave "Invalid URL".
     for (const admin of ['localhost:9090', 'ftp://localhost', 'localhost']) {
       const misnamed = await run(['status', '--admin', admin]);

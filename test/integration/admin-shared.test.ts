@@ -173,8 +173,8 @@ describe('a change through one gateway', () => {
 
 describe('the state that a gateway reports', () => {
   test('is Isolated, with the names, if only this gateway cannot reach an instance', async () => {
-    const nobody = `http://127.0.0.1:${await freePort()}`;
-    const [one, two] = await startBoth('sticky', { urlsOfSecond: [nobody, connectors[1]?.url ?? ''] });
+    const unreachable = `http://127.0.0.1:${await freePort()}`;
+    const [one, two] = await startBoth('sticky', { urlsOfSecond: [unreachable, connectors[1]?.url ?? ''] });
     await eventually(async () => {
       const ready = await ask(two.adminUrl, 'GET', '/readyz');
       expect([ready.status, ready.body]).toEqual([503, 'Isolated\ncut off from ici/a\n']);

@@ -19,7 +19,7 @@ export function childrenOf(parent: number): ProcessInfo[] {
   return found;
 }
 
-/** SIGSTOP; resolves when the process does nothing any more, so that what it holds can be counted. */
+/** Sends SIGSTOP; resolves when the process has really stopped, so that a test can count its sockets. */
 export async function halt(pid: number): Promise<void> {
   process.kill(pid, 'SIGSTOP');
   await eventually(

@@ -184,7 +184,7 @@ describe('messages', () => {
     one.say({ kind: 'relay', to: 'workers', body: 'others' });
     expect(two.got.at(-1)).toMatchObject({ from: 'worker-1', body: 'others' });
     expect(one.got.at(-1)).toMatchObject({ body: 'all' });
-    one.say({ kind: 'relay', to: 'worker-99', body: 'nobody' });
+    one.say({ kind: 'relay', to: 'worker-99', body: 'lost' });
     two.end('SIGKILL');
     await pass();
     expect(children.workers).toHaveLength(WORKERS);

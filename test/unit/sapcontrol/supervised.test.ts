@@ -37,7 +37,7 @@ function controller(answer: (what: HostRequest) => Promise<HostAnswer>) {
     settled: () => {},
   };
   const status = () => {
-    throw new Error('nobody asks for it here');
+    throw new Error('not used in this test');
   };
   return { asked, ...supervised({ init, channel, status, logger: pino({ level: 'silent' }) }) };
 }

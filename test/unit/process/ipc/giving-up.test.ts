@@ -17,7 +17,7 @@ test('a worker acts on a view, then reads responses that have arrived, then give
   coordinator.beforeAdopting('ici', () =>
     order.push(`gave up in ${coordinator.routingState('ici').view.epoch}`),
   );
-  const bulletin = (epoch: number): RoutingStateUpdate => ({
+  const update = (epoch: number): RoutingStateUpdate => ({
     kind: 'bulletin',
     pool: 'ici',
     standing: aSnapshot(
@@ -29,15 +29,15 @@ test('a worker acts on a view, then reads responses that have arrived, then give
     knowledge: {} as RoutingStateUpdate['knowledge'],
   });
 
-  coordinator.apply(bulletin(1));
+  coordinator.apply(update(1));
   expect(coordinator.routingState('ici').view.epoch).toBe(1);
   expect(order).toEqual([]);
   await turn();
   expect(order).toEqual(['gave up in 1', 'adopted 1.x']);
 
   // A repeated update must not acknowledge the view before the worker has acted on the first one.
-  coordinator.apply(bulletin(2));
-  coordinator.apply(bulletin(2));
+  coordinator.apply(update(2));
+  coordinator.apply(update(2));
   expect(order).toHaveLength(2);
   await turn();
   expect(order.slice(2)).toEqual(['gave up in 2', 'adopted 2.x', 'gave up in 2', 'adopted 2.x']);
