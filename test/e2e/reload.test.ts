@@ -17,7 +17,7 @@ import { startTestGateway } from '../support/test-gateway.ts';
 // On a busy machine a process takes several times as long to start.
 const PATIENT = { within: 45_000 };
 // A pause between requests; otherwise the test would measure its own clients.
-const PAUSE_MS = 40;
+const PAUSE_MS = 120;
 const AGENTS = users(8, 'AGENT');
 
 let connectors: SimulatedConnector[];

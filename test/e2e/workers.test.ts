@@ -109,7 +109,7 @@ describe.each([
     }
 
     // The controller: its successor continues with its state, and no client sees an error meanwhile.
-    const load = startLoad([running.url], agents, 20);
+    const load = startLoad([running.url], agents, 60);
     const { epoch } = await poolOf(running);
     const counted = await requestsCounted(running);
     const before = load.outcomes.length;
@@ -121,7 +121,7 @@ describe.each([
     });
     await eventually(async () => expect((await poolOf(running)).standing).toBe('leased'));
     const { length } = load.outcomes;
-    await eventually(() => expect(load.outcomes.length).toBeGreaterThan(length + 100));
+    await eventually(() => expect(load.outcomes.length).toBeGreaterThan(length + 50));
     const outcomes = await load.stop();
     expect(placesOf([...first, ...outcomes])).toEqual(places);
     expect((await poolOf(running)).epoch).toBe(epoch);
