@@ -60,7 +60,7 @@ export function querySchema(...fields: readonly string[]): FastifySchema {
 
 /** Names the wrong field and what it must be. */
 export function explain(errors: readonly FastifySchemaValidationError[], context: string): string {
-  const [{ instancePath, params, message } = UNTOLD] = errors;
+  const [{ instancePath, params, message } = UNKNOWN_ERROR] = errors;
   const { missingProperty, additionalProperty } = params as Readonly<Record<string, string | undefined>>;
   if (additionalProperty !== undefined) return `${additionalProperty} is not known here; remove it`;
   const field = missingProperty ?? instancePath.slice(1);
@@ -71,4 +71,4 @@ export function explain(errors: readonly FastifySchemaValidationError[], context
     : `${field} is missing; it must be ${expects}`;
 }
 
-const UNTOLD = { instancePath: '', params: {}, message: 'is not valid' };
+const UNKNOWN_ERROR = { instancePath: '', params: {}, message: 'is not valid' };

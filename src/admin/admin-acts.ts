@@ -143,7 +143,7 @@ function addInstanceActs(scope: FastifyInstance, options: ActsOptions): void {
       { schema: actSchema([], optional) },
       async ({ params, body }, reply) => {
         const pool = poolOf(options.pools, params);
-        const inEffect = await told(options, pool, verb, params.instance, body, () =>
+        const inEffect = await runLogged(options, pool, verb, params.instance, body, () =>
           run(pool, params.instance, body, body),
         );
         return answer(pool, reply, inEffect, {
@@ -171,7 +171,7 @@ function addPoolActs(scope: FastifyInstance, options: ActsOptions): void {
     { schema: actSchema(['instance']) },
     async ({ params, body }, reply) => {
       const pool = poolOf(pools, params);
-      const inEffect = await told(options, pool, 'activate', body.instance, body, () =>
+      const inEffect = await runLogged(options, pool, 'activate', body.instance, body, () =>
         activate(pool, body.instance, body),
       );
       return answer(pool, reply, inEffect, active(pool));
@@ -182,7 +182,7 @@ function addPoolActs(scope: FastifyInstance, options: ActsOptions): void {
     { schema: actSchema() },
     async ({ params, body }, reply) => {
       const pool = poolOf(pools, params);
-      const inEffect = await told(options, pool, 'failback', '', body, () => failBack(pool, body));
+      const inEffect = await runLogged(options, pool, 'failback', '', body, () => failBack(pool, body));
       return answer(pool, reply, inEffect, active(pool));
     },
   );
@@ -192,7 +192,7 @@ function addPoolActs(scope: FastifyInstance, options: ActsOptions): void {
     async ({ params, body }) => {
       const pool = poolOf(pools, params);
       const failback = failbackOf(body.policy, body.zone ?? pool.zone);
-      await told(options, pool, 'failback-policy', '', body, () => setFailback(pool, failback, body));
+      await runLogged(options, pool, 'failback-policy', '', body, () => setFailback(pool, failback, body));
       return { failback: formatFailback(failback), zone: failback.kind === 'at' ? failback.zone : null };
     },
   );
@@ -201,7 +201,9 @@ function addPoolActs(scope: FastifyInstance, options: ActsOptions): void {
     { schema: actSchema() },
     async ({ params, body }, reply) => {
       const pool = poolOf(pools, params);
-      const inEffect = await told(options, pool, 'adopt-config', '', body, () => adoptConfig(pool, body));
+      const inEffect = await runLogged(options, pool, 'adopt-config', '', body, () =>
+        adoptConfig(pool, body),
+      );
       return answer(pool, reply, inEffect, { configuration: configurationStatus(pool.operations) });
     },
   );
@@ -215,7 +217,7 @@ function addPoolActs(scope: FastifyInstance, options: ActsOptions): void {
       const pool = poolOf(pools, params);
       const name = agentOf(body, readers);
       const agent = { name, shown: readers.show(name), keyOf: (one: Name) => readers.key(one) };
-      const { instance, incarnation, generation } = await told(
+      const { instance, incarnation, generation } = await runLogged(
         options,
         pool,
         'move',
@@ -237,7 +239,7 @@ function addPoolActs(scope: FastifyInstance, options: ActsOptions): void {
 function addGatewayActs(scope: FastifyInstance, options: ActsOptions): void {
   const { lifecycle, readers, state } = options;
   const run = async (act: string, body: ActBody, ask: () => Promise<ControlAnswer>) => {
-    await told(options, NO_POOL, act, '', body, async () => {
+    await runLogged(options, NO_POOL, act, '', body, async () => {
       const answer = await ask();
       if (!answer.ok) throw new ActRefused(409, answer.message);
     });
@@ -270,7 +272,7 @@ function addGatewayActs(scope: FastifyInstance, options: ActsOptions): void {
 const NO_POOL = { name: '' };
 
 /** Runs a change, and logs and counts its outcome. */
-async function told<Result>(
+async function runLogged<Result>(
   { logger, metrics }: ActsOptions,
   { name: pool }: Pick<PoolSource, 'name'>,
   act: string,

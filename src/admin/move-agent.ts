@@ -46,7 +46,7 @@ export async function moveAgent(
       409,
       `pool ${pool.name} is failover: all its agents are at the active instance together`,
     );
-  demandsAssignable(pool, to);
+  requireAssignable(pool, to);
   const bound = await pool.bindings.lookup([agent.name]);
   if (bound === undefined)
     throw new ActRefused(
@@ -97,7 +97,7 @@ async function rebind(pool: PoolSource, agent: AgentName, bound: Binding, move: 
         409,
         `not every gateway has acknowledged the move of ${agent.shown} in time; see the replicas in /status, and try again`,
       );
-    demandsAssignable(pool, move.to);
+    requireAssignable(pool, move.to);
     try {
       const proposal = placementAt(instanceOf(pool, move.to));
       const { binding } = await bindings.rebind(
@@ -120,7 +120,7 @@ async function rebind(pool: PoolSource, agent: AgentName, bound: Binding, move: 
   );
 }
 
-function demandsAssignable(pool: PoolSource, id: InstanceId): void {
+function requireAssignable(pool: PoolSource, id: InstanceId): void {
   const { admin, health, quarantined, weight } = instanceOf(pool, id);
   const { assignable } = pool.operations.routingState.view;
   if (assignable.some((instance) => instance.id === id)) return;

@@ -41,7 +41,7 @@ export async function setAdmin(
   const { operations } = pool;
   const before = instanceOf(pool, id);
   const done = { ...act, id: randomUUID(), state, at: operations.storeNow, deadline };
-  const { version } = await decree(operations, (policy) => withAdmin(policy, id, done), {
+  const { version } = await commit(operations, (policy) => withAdmin(policy, id, done), {
     ...event('admin', act),
     instance: id,
     from: before.admin,
@@ -62,7 +62,7 @@ export async function release(pool: PoolSource, id: InstanceId, act: Act): Promi
   instanceOf(pool, id);
   const since = operations.agreed.instances[id]?.quarantinedAt ?? 0;
   if (since === 0) throw new ActRefused(409, `${id} is not in quarantine`);
-  await decree(operations, (policy) => withRelease(policy, id, since), {
+  await commit(operations, (policy) => withRelease(policy, id, since), {
     ...event('release', act),
     instance: id,
     from: 'quarantined',
@@ -74,12 +74,12 @@ export async function release(pool: PoolSource, id: InstanceId, act: Act): Promi
 /** Makes the instance the active one of a failover pool at once. */
 export async function activate(pool: PoolSource, id: InstanceId, act: Act): Promise<boolean> {
   const { operations } = pool;
-  demandsFailover(pool, 'has no active instance; move its agents one by one, or drain an instance');
+  requireFailover(pool, 'has no active instance; move its agents one by one, or drain an instance');
   const instance = instanceOf(pool, id);
   if (operations.agreed.active === id) throw new ActRefused(409, `${id} is already the active instance`);
-  demandsAble(instance);
-  const wish = randomUUID();
-  const { version } = await decree(operations, (policy) => withActive(policy, id, wish), {
+  requireAble(instance);
+  const requestId = randomUUID();
+  const { version } = await commit(operations, (policy) => withActive(policy, id, requestId), {
     ...event('activate', act),
     instance: id,
     from: operations.agreed.active,
@@ -99,7 +99,7 @@ export async function activate(pool: PoolSource, id: InstanceId, act: Act): Prom
 
 /** Fails back at once: makes the most preferred instance that can serve the active one. */
 export async function failBack(pool: PoolSource, act: Act): Promise<boolean> {
-  demandsFailover(pool, 'has no active instance, so nothing to fail back to');
+  requireFailover(pool, 'has no active instance, so nothing to fail back to');
   const able = [...pool.operations.routingState.view.instances.values()].filter(
     (one) => cannotServe(one) === undefined,
   );
@@ -109,9 +109,9 @@ export async function failBack(pool: PoolSource, act: Act): Promise<boolean> {
 }
 
 export async function setFailback(pool: PoolSource, failback: Failback, act: Act): Promise<void> {
-  demandsFailover(pool, 'has no active instance, so nothing to fail back to');
+  requireFailover(pool, 'has no active instance, so nothing to fail back to');
   const { operations } = pool;
-  await decree(operations, (policy) => withFailback(policy, failback), {
+  await commit(operations, (policy) => withFailback(policy, failback), {
     ...event('failback-policy', act),
     from: formatFailback(operations.lastSync.policy.failback),
     to: failback.kind === 'at' ? `${formatFailback(failback)} ${failback.zone}` : failback.kind,
@@ -124,7 +124,7 @@ export async function adoptConfig({ name, operations }: PoolSource, act: Act): P
   if (agreed.config !== undefined && differencesOf(agreed.config, parts).length === 0)
     throw new ActRefused(409, `the configuration of this gateway is already the agreed one for pool ${name}`);
   const id = randomUUID();
-  await decree(operations, (policy) => withRequestedConfig(policy, { id, parts }), {
+  await commit(operations, (policy) => withRequestedConfig(policy, { id, parts }), {
     ...event('configured', act),
     ...describeChange(agreed.config, { ...agreed.config, ...parts }),
   });
@@ -171,7 +171,7 @@ export function event(kind: PoolEvent['kind'], { by, why }: Act): PoolEvent {
   return { kind, instance: '', from: '', to: '', by, why };
 }
 
-function decree(
+function commit(
   operations: PoolOperations,
   change: (policy: Policy) => Policy,
   logged: PoolEvent,
@@ -179,11 +179,11 @@ function decree(
   return operations.commitPolicy(change, [logged]);
 }
 
-function demandsFailover({ name, mode }: PoolSource, reason: string): void {
+function requireFailover({ name, mode }: PoolSource, reason: string): void {
   if (mode !== 'failover') throw new ActRefused(409, `pool ${name} is ${mode}: it ${reason}`);
 }
 
-function demandsAble(instance: InstanceState): void {
+function requireAble(instance: InstanceState): void {
   const reason = cannotServe(instance);
   if (reason !== undefined) throw new ActRefused(409, `${instance.id} ${reason}`);
 }

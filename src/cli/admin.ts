@@ -22,11 +22,11 @@ export interface Question {
   readonly body?: Readonly<Record<string, unknown>>;
 }
 
-// A move may have to wait for other gateways more than once, a restart for process after process.
+// A move may wait for other gateways more than once, a restart for one process after the other.
 const ANSWER_MS = 120_000;
 export const TOKEN_FILE = 'ICI_GATEWAY_ADMIN__TOKEN_FILE';
 
-/** `ici-gateway admin`: the admin plane of a running gateway, from the command line. */
+/** `ici-gateway admin`: the admin API of a running gateway on the command line. */
 export function addAdmin(program: Command, env: Environment, output: Output): void {
   const admin = program
     .command('admin')
@@ -65,7 +65,7 @@ export function addAdmin(program: Command, env: Environment, output: Output): vo
     ['release', 'End the quarantine of an instance of which you know that it holds none of its old agents.'],
   ];
   for (const [verb, description] of INSTANCE_VERBS) {
-    const command = changing(admin, `${verb} <pool> <instance>`, description);
+    const command = changeCommand(admin, `${verb} <pool> <instance>`, description);
     if (verb === 'drain')
       command.option('--deadline <when>', 'when it ends at the latest: 30m, or 2026-03-01T22:00:00Z');
     command.action((pool: string, instance: string, flags: AdminFlags) =>
@@ -74,17 +74,19 @@ export function addAdmin(program: Command, env: Environment, output: Output): vo
       }),
     );
   }
-  changing(
+  changeCommand(
     admin,
     'activate <pool> <instance>',
     'Make an instance of a failover pool the active one, now.',
   ).action((pool: string, instance: string, flags: AdminFlags) =>
     change(flags, `${poolPath(pool)}/activate`, { instance }),
   );
-  changing(admin, 'failback <pool>', 'Go back to the preferred instance of a failover pool, now.').action(
-    (pool: string, flags: AdminFlags) => change(flags, `${poolPath(pool)}/failback`),
-  );
-  changing(
+  changeCommand(
+    admin,
+    'failback <pool>',
+    'Go back to the preferred instance of a failover pool, now.',
+  ).action((pool: string, flags: AdminFlags) => change(flags, `${poolPath(pool)}/failback`));
+  changeCommand(
     admin,
     'failback-policy <pool> <policy>',
     'When a failover pool goes back by itself: never, when-idle, immediate, or "at HH:MM".',
@@ -93,12 +95,16 @@ export function addAdmin(program: Command, env: Environment, output: Output): vo
     .action((pool: string, policy: string, flags: AdminFlags) =>
       change(flags, `${poolPath(pool)}/failback-policy`, { policy, zone: flags.zone }, 'PUT'),
     );
-  changing(
+  changeCommand(
     admin,
     'adopt-config <pool>',
     'Make the configuration of the gateway that is asked the one by which all gateways of the pool act. Gateways whose configuration differs where agents are sent stop serving the pool until they are restarted with it.',
   ).action((pool: string, flags: AdminFlags) => change(flags, `${poolPath(pool)}/adopt-config`));
-  changing(admin, 'move <pool> <agent> <instance>', 'Move one agent of a sticky pool to another instance.')
+  changeCommand(
+    admin,
+    'move <pool> <agent> <instance>',
+    'Move one agent of a sticky pool to another instance.',
+  )
     .option('--session', 'the agent is named by his session instead of his user name')
     .action((pool: string, agent: string, instance: string, flags: AdminFlags) =>
       change(flags, `${poolPath(pool)}/agents/move`, {
@@ -106,7 +112,7 @@ export function addAdmin(program: Command, env: Environment, output: Output): vo
         [flags.session === true ? 'session' : 'agent']: agent,
       }),
     );
-  changing(
+  changeCommand(
     admin,
     'maintenance <on|off>',
     'Answer requests with a page of maintenance instead of passing them on, or end that. Of this gateway alone.',
@@ -114,14 +120,14 @@ export function addAdmin(program: Command, env: Environment, output: Output): vo
     if (onOrOff !== 'on' && onOrOff !== 'off') throw new Error(`maintenance is on or off, not ${onOrOff}`);
     return change(flags, '/maintenance', { on: onOrOff === 'on' });
   });
-  changing(
+  changeCommand(
     admin,
     'stop',
     'Stop this gateway softly: what is under way is answered, and nobody is refused before.',
   )
     .option('--soft-timeout <duration>', 'when what is not answered is cut off (lifecycle.shutdownTimeout)')
     .action((flags: AdminFlags) => change(flags, '/stop', { softTimeout: flags.softTimeout }));
-  asking(admin, 'events <pool>', 'Show what has changed in a pool, and by whom, the newest first.')
+  readCommand(admin, 'events <pool>', 'Show what has changed in a pool, and by whom, the newest first.')
     .option('--limit <n>', 'how many', '20')
     .action((pool: string, flags: AdminFlags) =>
       ask(flags, {
@@ -129,12 +135,12 @@ export function addAdmin(program: Command, env: Environment, output: Output): vo
         path: `${poolPath(pool)}/events?limit=${encodeURIComponent(flags.limit ?? '')}`,
       }),
     );
-  asking(admin, 'status', 'Show the condition of the gateway and of its pools.').action((flags: AdminFlags) =>
-    ask(flags, { method: 'GET', path: '/status' }),
+  readCommand(admin, 'status', 'Show the condition of the gateway and of its pools.').action(
+    (flags: AdminFlags) => ask(flags, { method: 'GET', path: '/status' }),
   );
 }
 
-function asking(admin: Command, usage: string, description: string): Command {
+function readCommand(admin: Command, usage: string, description: string): Command {
   return admin
     .command(usage)
     .description(description)
@@ -145,8 +151,8 @@ function asking(admin: Command, usage: string, description: string): Command {
     );
 }
 
-function changing(admin: Command, usage: string, description: string): Command {
-  return asking(admin, usage, description)
+function changeCommand(admin: Command, usage: string, description: string): Command {
+  return readCommand(admin, usage, description)
     .requiredOption('--why <reason>', 'the reason, for whoever reads the event log')
     .option('--by <name>', 'who does it ($USER)')
     .option('--token-file <file>', `file with the token of the admin plane ($${TOKEN_FILE})`);
@@ -156,7 +162,7 @@ function poolPath(pool: string): string {
   return `/pools/${encodeURIComponent(pool)}`;
 }
 
-/** Asks and prints the answer, which is JSON. Throws an Error that says what was wrong. */
+/** Sends the request and prints the JSON answer. Throws an Error with the reason for a failure. */
 export async function askAdmin(
   flags: AdminFlags,
   question: Question,
@@ -164,7 +170,7 @@ export async function askAdmin(
   output: Output,
 ): Promise<void> {
   const { method, path, body } = question;
-  // "localhost:9090" is a URL too, of a scheme that is called localhost.
+  // "localhost:9090" is also a valid URL, with the scheme "localhost".
   if (!URL.canParse(flags.admin) || !/^https?:$/.test(new URL(flags.admin).protocol))
     throw new Error('--admin must be a URL such as http://127.0.0.1:9090');
   const tokenFile = flags.tokenFile ?? env[TOKEN_FILE];
@@ -180,7 +186,7 @@ export async function askAdmin(
     signal: AbortSignal.timeout(ANSWER_MS),
   };
   const { ok, status, text } = await send(new URL(path, flags.admin), request).catch((error: unknown) => {
-    throw unanswered(error, flags.admin, method !== 'GET');
+    throw noAnswerError(error, flags.admin, method !== 'GET');
   });
   if (!ok) throw new Error(`${refusal(text)} (status ${status})`);
   output.out(`${JSON.stringify(JSON.parse(text), null, 2)}\n`);
@@ -195,19 +201,19 @@ async function send(
   return { ok: answer.ok, status: answer.status, text: await answer.text() };
 }
 
-// The question may have arrived then. All else is told before a byte of it is sent.
+// With these errors the request may have arrived. All other errors come before the first byte is sent.
 const AFTER_SENDING = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'UND_ERR_HEADERS_TIMEOUT']);
 
-/** @param isChange what was asked may have been done all the same */
-function unanswered(error: unknown, admin: string, isChange: boolean): Error {
+/** @param isChange whether the request may have made a change all the same */
+function noAnswerError(error: unknown, admin: string, isChange: boolean): Error {
   const { name, message, cause } = error as Error & { readonly cause?: { readonly code?: string } };
   const isLate = name === 'TimeoutError';
   const why = isLate ? `none within ${ANSWER_MS / 1_000} s` : (cause?.code ?? message);
   if (!isChange || !(isLate || AFTER_SENDING.has(why)))
     return new Error(`no answer from the admin plane at ${admin}: ${why}`, { cause: error });
-  // A controller that is replaced takes the connection with it.
+  // The connection also ends when the controller is replaced.
   return new Error(
-    `the connection to the admin plane at ${admin} ended before the answer (${why}), so whether it was done is not known: see the log of the gateway and \`ici-gateway admin status\`, and ask again if it was not`,
+    `the connection to the admin plane at ${admin} ended before the answer (${why}), so the outcome is unknown: check the gateway's log and \`ici-gateway admin status\`, and repeat the command if needed`,
     { cause: error },
   );
 }

@@ -42,7 +42,7 @@ export async function runSimulateConnector(options: SimulateConnectorOptions): P
     ...(journal === undefined ? {} : { journal: journal }),
     log: (line) => standardOutput().write(`${line}\n`),
   });
-  const told = untilTold();
+  const told = untilStopped();
   standardOutput().write(`listening ${connector.url}\n`);
   await told;
   await connector.close();
@@ -50,7 +50,7 @@ export async function runSimulateConnector(options: SimulateConnectorOptions): P
 }
 
 /** A child ignores Ctrl-C, which its parent handles; it notices the parent's end by the channel between them. */
-function untilTold(): Promise<void> {
+function untilStopped(): Promise<void> {
   return new Promise((resolve) => {
     const child = process.send !== undefined;
     process.on('SIGINT', () => {

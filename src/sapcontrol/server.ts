@@ -70,7 +70,7 @@ export function createSapControlServer(options: SapControlServerOptions): Fastif
     if (encoding !== 'identity') throw new Refusal(415, 'send the message without Content-Encoding');
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     const call = readCall(body);
-    const answer = await methods.run(call, (method) => demand(method, request, trust, logger));
+    const answer = await methods.run(call, (method) => requireAccess(method, request, trust, logger));
     return reply.type(XML).send(writeResponse(call.method, answer));
   });
   for (const path of ['/', '/SAPControl.cgi']) {
@@ -92,7 +92,7 @@ function notFound(reply: FastifyReply): void {
 }
 
 /** Throws if the caller may not call `method`. */
-async function demand(
+async function requireAccess(
   method: MethodName,
   { headers, socket }: FastifyRequest,
   trust: Trust,

@@ -36,7 +36,7 @@ export interface AgentHabits {
   readonly workPerLogon: number;
 }
 
-type Outcome = 'ok' | 'told' | 'failed';
+type Outcome = 'ok' | 'relogon' | 'failed';
 
 /** The pause after a failed logon: long enough to avoid a storm, short enough to notice the end of a failover. */
 const RETRY_LOGON_MS = 250;
@@ -86,7 +86,7 @@ export class SoapAgent {
       }
       await this.#pauses.pause(this.#untilNextWork());
       if (stopping()) break;
-      again = (await this.#workOnce()) === 'told';
+      again = (await this.#workOnce()) === 'relogon';
       if (again) continue;
       work += 1;
       if (work >= this.#habits.workPerLogon) await this.logOff();
@@ -128,9 +128,9 @@ export class SoapAgent {
   async #workOnce(): Promise<Outcome> {
     const count = this.#random() < PARALLEL_SHARE ? 2 : 1;
     const outcomes = await Promise.all(Array.from({ length: count }, () => this.#sendWork()));
-    if (!outcomes.includes('told')) return 'ok';
+    if (!outcomes.includes('relogon')) return 'ok';
     this.#loggedOn = false;
-    return 'told';
+    return 'relogon';
   }
 
   #sendWork(): Promise<Outcome> {
@@ -198,7 +198,7 @@ export class SoapAgent {
       (this.#loggedOn && method === 'getAttributes' && readElement(answer.body, 'loggedOn') === 'false');
     if (forgotten) {
       this.#record.told(this.user, by);
-      return 'told';
+      return 'relogon';
     }
     return code === undefined ? 'ok' : 'failed';
   }

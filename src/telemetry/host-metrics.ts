@@ -33,7 +33,7 @@ export class HostMetrics {
   }
 
   /** @param metrics the result of `getMetricsAsJSON` in that process */
-  heard(process: string, metrics: readonly unknown[]): void {
+  update(process: string, metrics: readonly unknown[]): void {
     this.#newest.set(process, metrics as Snapshot);
   }
 

@@ -61,7 +61,7 @@ export async function startController(
     // The same share as a gateway's own lease, for the same reason: what workers are told takes time.
     leaseMs: config.coordination.lease * LEASE_SHARE,
     watchdogMs: config.lifecycle.watchdogTimeout,
-    onMetrics: (worker, snapshot) => hostMetrics.heard(worker, snapshot),
+    onMetrics: (worker, snapshot) => hostMetrics.update(worker, snapshot),
     onGone: (worker) => {
       hostMetrics.ended(worker);
       void tellTotals('workers');

@@ -23,15 +23,15 @@ async function snapshot(counted: number, underWay: number): Promise<unknown[]> {
 
 test('the metrics of a host are the sums over its processes; the counters of ended ones remain, their gauges do not', async () => {
   const metrics = host();
-  metrics.heard('worker-1', await snapshot(5, 2));
-  metrics.heard('worker-2', await snapshot(7, 1));
+  metrics.update('worker-1', await snapshot(5, 2));
+  metrics.update('worker-2', await snapshot(7, 1));
   expect(await metrics.text()).toContain('requests_total{pool="ici"} 12');
   expect(await metrics.text()).toContain('in_flight 3');
 
-  metrics.heard('worker-1', await snapshot(6, 0));
+  metrics.update('worker-1', await snapshot(6, 0));
   metrics.ended('worker-1');
   metrics.ended('worker-2');
-  metrics.heard('worker-3', await snapshot(1, 4));
+  metrics.update('worker-3', await snapshot(1, 4));
   for (let scrape = 0; scrape < 2; scrape += 1) {
     const text = await metrics.text();
     expect(text).toContain('requests_total{pool="ici"} 14');
@@ -43,12 +43,12 @@ test('the metrics of a host are the sums over its processes; the counters of end
 
 test('the counters of ended processes outlive the process that sums them', async () => {
   const first = host();
-  first.heard('worker-1', await snapshot(5, 2));
+  first.update('worker-1', await snapshot(5, 2));
   first.ended('worker-1');
   const totals = structuredClone(await first.totals());
 
   const second = host();
-  second.heard('worker-2', await snapshot(1, 0));
+  second.update('worker-2', await snapshot(1, 0));
   // Every worker keeps them.
   for (const worker of [totals, totals]) second.inherit(worker);
   expect(await second.text()).toContain('requests_total{pool="ici"} 6');
@@ -56,7 +56,7 @@ test('the counters of ended processes outlive the process that sums them', async
 
 test('totals that a process gave to others count once when they come back', async () => {
   const metrics = host();
-  metrics.heard('worker-1', await snapshot(5, 2));
+  metrics.update('worker-1', await snapshot(5, 2));
   metrics.ended('worker-1');
   // It said hello before it received the totals, and again after that.
   metrics.inherit(undefined);
@@ -70,7 +70,7 @@ test('the own counters of a process are part of the totals of its successor', as
   new Gauge({ name: 'view_epoch', help: 'x', registers: [own] }).set(7);
   const first = host(own);
   acts.inc(2);
-  first.heard('worker-1', await snapshot(5, 2));
+  first.update('worker-1', await snapshot(5, 2));
   first.ended('worker-1');
   const early = await first.totals();
   acts.inc(1);
@@ -86,7 +86,7 @@ test('the own counters of a process are part of the totals of its successor', as
 test('two simultaneous scrapes count ended processes only once', async () => {
   const metrics = host();
   for (const worker of ['worker-1', 'worker-2']) {
-    metrics.heard(worker, await snapshot(5, 0));
+    metrics.update(worker, await snapshot(5, 0));
     metrics.ended(worker);
   }
   const scrapes = [metrics.text(), metrics.text()];
@@ -96,7 +96,7 @@ test('two simultaneous scrapes count ended processes only once', async () => {
 
 test('the start time of the host appears once, whatever the number of processes', async () => {
   const metrics = host(new Metrics().registry);
-  metrics.heard('worker-1', await new Metrics().registry.getMetricsAsJSON());
+  metrics.update('worker-1', await new Metrics().registry.getMetricsAsJSON());
   expect((await metrics.text()).match(/^process_start_time_seconds .*$/gm)).toEqual([
     `process_start_time_seconds ${STARTED_AT / 1_000}`,
   ]);
