@@ -137,7 +137,9 @@ describe('ici-gateway admin', () => {
     const changed = await runCommand(['restart', '--rolling', ...asked]);
     expect([changed.code, changed.out]).toEqual([1, '']);
     expect(changed.err).toContain(`127.0.0.1:${port} ended before the answer (UND_ERR_SOCKET)`);
-    expect(changed.err).toContain('not known: see the log of the gateway and `ici-gateway admin status`');
+    expect(changed.err).toContain(
+      "outcome is unknown: check the gateway's log and `ici-gateway admin status`",
+    );
     // A read changes nothing, and neither does a request that never arrived.
     const looked = await run(['status', ...there]);
     expect([looked.code, looked.err]).toEqual([
