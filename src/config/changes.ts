@@ -7,25 +7,25 @@ import type { Config } from './schema.ts';
 import { OPTIONS } from './schema.ts';
 import { isRecord } from './tree.ts';
 
-/** One option, section or entry of a list that two configurations do not have in common. */
+/** One option, section or list entry that differs between two configurations. */
 export interface Change {
   /** Pools by name and instances by id, such as `pools[ici].instances[b].weight`. */
   readonly path: string;
-  /** As it is written in a file, secrets masked; `undefined` for what is not there. */
+  /** In the form of a file, secrets masked; `undefined` if it is not there. */
   readonly before: unknown;
   readonly after: unknown;
-  /** `restart`: only processes that start after all others have ended may have it. */
+  /** `restart`: all processes must end before a process may start with the change. */
   readonly applies: 'reload' | 'restart';
-  /** Why it needs a restart; `undefined` where it does not. */
+  /** Why it needs a restart; `undefined` if it does not. */
   readonly because: string | undefined;
-  /** Where bindings do not outlive the restart. */
+  /** Set if bindings do not survive the restart. */
   readonly rebinds: Rebinds | undefined;
 }
 
-/** What a reload would do. */
+/** The effect of a reload. */
 export interface Reload {
   readonly changes: readonly Change[];
-  /** Why it is refused, one line for each change that a reload cannot make. Empty where it is not. */
+  /** Why it is refused: one line for each change that a reload cannot make. Empty if it is accepted. */
   readonly refused: readonly string[];
 }
 
@@ -38,7 +38,7 @@ interface Difference {
   readonly after: unknown;
 }
 
-/** What is different, in the order of the reference; what is gone comes after what is there. */
+/** All differences, in the order of the reference; removed entries come after the others. */
 export function changesBetween(before: Config, after: Config): Change[] {
   return [...sectionDifferences(OPTIONS, before, after, '')].map((difference) => {
     const { path, schema } = difference;
@@ -54,7 +54,7 @@ export function changesBetween(before: Config, after: Config): Change[] {
   });
 }
 
-/** May a gateway that runs with `before` go over to `after` without a restart? All of it, or nothing. */
+/** Whether a gateway can change from `before` to `after` without a restart. A reload makes all changes or none. */
 export function reloadable(before: Config, after: Config): Reload {
   const changes = changesBetween(before, after);
   const refused = changes.flatMap(({ path, because }) =>
@@ -91,7 +91,7 @@ function* sectionDifferences(
 
 function* differences(difference: Difference): Generator<Difference> {
   const { path, schema, applies, before, after } = difference;
-  // Frozen, plain and without cycles; what is written with other units resolves to the same.
+  // Resolved values are plain, and equal even if the files have different units.
   if (isDeepStrictEqual(before, after)) return;
   if (schema.type === 'object' && isRecord(before) && isRecord(after)) {
     yield* sectionDifferences(schema, before, after, path);
@@ -116,7 +116,7 @@ function isListOfSections(schema: OptionNode, value: unknown): value is readonly
   return schema.items?.type === 'object' && Array.isArray(value);
 }
 
-/** The first option of such a section names it: `name` of a pool, `id` of an instance. */
+/** The key of an entry: `name` of a pool, `id` of an instance. */
 function byName(entries: readonly object[]): Map<string, object> {
   return new Map(
     entries.map((entry) => {

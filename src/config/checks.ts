@@ -3,9 +3,9 @@ import type { CheckContext, Rule } from './rule.ts';
 import { CONFIG_RULES, INSTANCE_RULES, POOL_RULES } from './rules.ts';
 
 /**
- * Checks what concerns several options at once, and the files that options
- * name. A rule is left out where an option that it reads is already known to be
- * wrong: it would speak of values that nobody meant.
+ * Checks rules about several options, and the files that options
+ * name. A rule is skipped if an option that it reads already has a problem:
+ * it would report consequences of that problem.
  */
 export function runChecks(context: CheckContext, wrong: readonly Finding[]): void {
   const run = <Subject>(rules: readonly Rule<Subject>[], subject: Subject, at: Path): void => {
@@ -18,18 +18,18 @@ export function runChecks(context: CheckContext, wrong: readonly Finding[]): voi
   run(CONFIG_RULES, context.config, []);
   for (const [pool, poolPath] of entries(context.config.pools, ['pools'])) {
     run(POOL_RULES, pool, poolPath);
-    // A pool that is no section at all resolves to nothing.
+    // A pool that is not a section resolves to undefined.
     for (const [instance, path] of entries(pool?.instances, [...poolPath, 'instances']))
       run(INSTANCE_RULES, instance, path);
   }
 }
 
-/** The entries of a list that may have turned out to be something else. */
+/** The entries of a list; none if the value is not a list. */
 function entries<Item>(list: readonly Item[] | undefined, path: Path): [Item, Path][] {
   return Array.isArray(list) ? list.map((item: Item, index) => [item, [...path, index]]) : [];
 }
 
-/** True where one path lies in the other; `'*'` stands for every position of a list. */
+/** Whether one path contains the other; `'*'` stands for every position of a list. */
 function overlaps(pattern: Path, path: Path): boolean {
   const length = Math.min(pattern.length, path.length);
   for (let i = 0; i < length; i++) {

@@ -13,7 +13,7 @@ export interface ComputeContext {
 }
 
 interface Computed {
-  /** Stands where other options show their default. */
+  /** Shown in place of a default. */
   readonly label: string;
   compute(context: ComputeContext): unknown;
 }
@@ -28,7 +28,7 @@ export type ComputedName =
   | 'sapControlAddress'
   | 'sapControlSocket';
 
-// More of them share nothing but the port, and a host has other things to do too.
+// More workers share only the port, and the host needs cores for other work too.
 const MOST_WORKERS = 4;
 
 /** Defaults that depend on other options or on the environment. */
@@ -63,7 +63,7 @@ export const COMPUTED: Readonly<Record<ComputedName, Computed>> = {
     label: '`W<instanceNumber>`',
     compute: ({ around }) => `W${instanceNumberOf(around)}`,
   },
-  // Where SAP's own tools look for a start service.
+  // The address at which SAP's tools look for a start service.
   sapControlAddress: {
     label: '`127.0.0.1:5<instanceNumber>13`',
     compute: ({ around }) => `127.0.0.1:5${instanceNumberOf(around)}13`,
@@ -78,7 +78,7 @@ export const COMPUTED: Readonly<Record<ComputedName, Computed>> = {
   },
 };
 
-/** A number that is written wrongly is told of where it stands, and no second time here. */
+/** An invalid number is reported at its own option, and not a second time here. */
 function instanceNumberOf(around: unknown): string {
   const written = isRecord(around) ? around['instanceNumber'] : undefined;
   return typeof written === 'string' && /^[0-9]{2}$/.test(written) ? written : '00';

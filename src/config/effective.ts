@@ -8,8 +8,8 @@ import { OPTIONS } from './schema.ts';
 import { isRecord } from './tree.ts';
 
 /**
- * The configuration as it could be written into a file: every option, with
- * units, secrets masked. Loading it again gives the same configuration, but for
+ * The configuration in the form of a file: every option, with
+ * units, secrets masked. Loading it again gives the same configuration, except
  * the secrets.
  */
 export function effectiveConfig(config: Config): Record<string, unknown> {
@@ -17,8 +17,8 @@ export function effectiveConfig(config: Config): Record<string, unknown> {
 }
 
 /**
- * The other way round. Secrets stay masked, and no file that it names is looked at,
- * because it may be that of another host. Throws where it is of a version with other options.
+ * Reads the result of {@link effectiveConfig}. Secrets stay masked, and files that it names are not read,
+ * because they may be on another host. Throws if it is from a version with other options.
  */
 export function readEffective(written: unknown): Config {
   const { value, findings } = resolve(OPTIONS, written, { env: {}, baseOf: () => '/' });

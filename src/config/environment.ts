@@ -8,13 +8,13 @@ import { isRecord } from './tree.ts';
 
 const PREFIX = 'ICI_GATEWAY_';
 
-/** Names the configuration file where `--config` does not. */
+/** The configuration file, if there is no `--config`. */
 export const CONFIG_VARIABLE = 'ICI_GATEWAY_CONFIG';
 
 /**
- * What Kubernetes puts into every container for a Service of our name:
- * `…_SERVICE_HOST`, `…_PORT_8080_TCP_ADDR` and their like. An operator did not
- * write them, and no option is named so: options have `__` between levels.
+ * Variables that Kubernetes sets in every container if a Service has our name, such as
+ * `…_SERVICE_HOST` and `…_PORT_8080_TCP_ADDR`. They are not from the operator, and
+ * no option has such a name: options have `__` between levels.
  * https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
  */
 const SERVICE_LINK =
@@ -27,15 +27,15 @@ export interface FromEnvironment {
 }
 
 /**
- * Reads `ICI_GATEWAY_TIMEOUTS__PARK=3s` and the like: levels are separated by
- * `__`, list positions are numbers from 0, values are YAML. `base` is what the
- * file says; the lists in it tell which positions exist.
+ * Reads variables such as `ICI_GATEWAY_TIMEOUTS__PARK=3s`: levels are separated by
+ * `__`, list positions are numbers from 0, values are YAML. `base` is the content of the
+ * file; its lists determine which positions exist.
  */
 export function readEnvironment(options: OptionNode, env: Environment, base: unknown): FromEnvironment {
   const settings: Setting[] = [];
   const problems: Problem[] = [];
   const fresh = new Map<string, number>();
-  // In the order of positions, so that a list can grow by one entry at a time.
+  // Sorted by position, so that a list grows by one entry at a time.
   const names = Object.keys(env).filter((name) => name.startsWith(PREFIX) && name !== CONFIG_VARIABLE);
   names.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
 
@@ -54,7 +54,7 @@ export function readEnvironment(options: OptionNode, env: Environment, base: unk
       problems.push({
         path: formatPath(found.path),
         source: name,
-        message: `is no valid YAML: ${error.code}`,
+        message: `is not valid YAML: ${error.code}`,
       });
   }
   return { settings, problems };
@@ -77,7 +77,7 @@ function findOption(options: OptionNode, name: string, base: unknown, fresh: Map
       const length = Math.max(Array.isArray(value) ? value.length : 0, fresh.get(formatPath(path)) ?? 0);
       const index = /^[0-9]{1,6}$/.test(step) ? Number(step) : Number.NaN;
       if (!(index <= length))
-        return { message: `has ${step} where a position in a list stands; the next free one is ${length}` };
+        return { message: `has ${step} instead of a position in a list; the next free one is ${length}` };
       fresh.set(formatPath(path), Math.max(length, index + 1));
       path.push(index);
       value = Array.isArray(value) ? value[index] : undefined;
@@ -97,7 +97,7 @@ function findOption(options: OptionNode, name: string, base: unknown, fresh: Map
   return { path };
 }
 
-/** Of an option that can be written short, the long form. */
+/** The section form of an option that has a short form too. */
 function sectionOf(node: OptionNode): OptionNode {
   return node.anyOf?.find((one) => one.type === 'object') ?? node;
 }
@@ -108,10 +108,10 @@ function unknownVariable(
   known: readonly string[],
   rest: readonly string[],
 ): string {
-  if (known.length === 0) return `is no option; ${spelled.slice(0, -2)} has no options of its own`;
+  if (known.length === 0) return `is not an option; ${spelled.slice(0, -2)} has no options below it`;
   const near = nearest(step, known);
-  if (near !== undefined) return `is no option; did you mean ${spelled}${[near, ...rest].join('__')}?`;
-  return `is no option; after ${spelled} can stand: ${known.join(', ')}`;
+  if (near !== undefined) return `is not an option; did you mean ${spelled}${[near, ...rest].join('__')}?`;
+  return `is not an option; after ${spelled} use one of: ${known.join(', ')}`;
 }
 
 /** `requestIdHeader` → `REQUEST_ID_HEADER`. */

@@ -11,7 +11,7 @@ const CONVERSIONS: Readonly<Record<string, Conversion>> = {
   size: { parse: parseSize, format: formatSize },
 };
 
-/** How a value with a unit is read and written; `undefined` for one without. */
+/** The conversion of a value with a unit; `undefined` without a unit. */
 export function conversionOf(schema: OptionNode): Conversion | undefined {
   return schema.unit === undefined ? undefined : CONVERSIONS[schema.unit];
 }
@@ -45,15 +45,15 @@ function bounds({ atLeast, atMost }: OptionNode): string {
   return atMost === undefined ? '' : ` of ${atMost} or less`;
 }
 
-// Long enough to recognise what was written, short enough for one line.
+// Long enough to recognise the value, short enough for one line.
 const SHOWN_LENGTH = 60;
 
-/** A value as a message shows it. */
+/** A value as shown in messages. */
 export function describe(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object' && value !== null) return 'a section';
   if (typeof value !== 'string') return String(value);
-  // A URL with a password may stand where none belongs.
+  // Any option may contain a URL with a password by mistake.
   const shown = value.replace(/\/\/.*@/, '//***@');
   return JSON.stringify(shown.length > SHOWN_LENGTH ? `${shown.slice(0, SHOWN_LENGTH)}…` : shown);
 }

@@ -20,7 +20,7 @@ const KEYWORDS = new Set([
 ]);
 
 /**
- * The JSON Schema of the written form, for editors. Only what has no default is
+ * The JSON Schema of the file, for editors. Only options without a default are
  * required in it, and our own keywords are left out.
  */
 export function jsonSchema(): Record<string, unknown> {
@@ -47,7 +47,7 @@ function portable(node: OptionNode): Record<string, unknown> {
   return result;
 }
 
-/** True where the loader cannot go on without the operator. */
+/** Whether the operator must set the option. */
 function isRequired(option: OptionNode): boolean {
   if (option.default !== undefined || option.computed !== undefined) return false;
   if (!isRecord(option.properties)) return true;

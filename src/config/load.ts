@@ -21,7 +21,7 @@ export interface OverlayResult {
   readonly problems?: readonly Problem[];
 }
 
-/** The topmost layer. It sees what file and environment say, because a flag may mean "the one pool there is". */
+/** The topmost layer. It gets the options of file and environment, because a flag may mean "the only pool". */
 export type Overlay = (given: Tree) => OverlayResult;
 
 export interface LoadInput {
@@ -35,13 +35,13 @@ export interface LoadInput {
 
 export interface Loaded {
   readonly config: Config;
-  /** Dubious, but nothing that prevents a start. */
+  /** Dubious options that do not prevent a start. */
   readonly warnings: readonly Problem[];
 }
 
 /**
- * Makes the configuration out of defaults, file, environment and flags, each
- * stronger than those before it. Throws {@link ConfigInvalid} with all problems.
+ * Builds the configuration from defaults, file, environment and flags; later ones override earlier ones.
+ * Throws {@link ConfigInvalid} with all problems.
  */
 export function loadConfig({ file, text, env, overlay }: LoadInput): Loaded {
   const source = readFrom(file, text);
@@ -67,7 +67,7 @@ export function loadConfig({ file, text, env, overlay }: LoadInput): Loaded {
   });
   const errors = [...resolved.findings];
   const warnings: Finding[] = [];
-  // Where a rule runs in spite of problems, what it reads has the type of Config.
+  // A rule runs only if the options that it reads have no problem, so they have the type of Config.
   const config = resolved.value as Config;
   runChecks(
     {
@@ -76,7 +76,7 @@ export function loadConfig({ file, text, env, overlay }: LoadInput): Loaded {
       error: (path, message) => errors.push({ path, message }),
       warn: (path, message) => warnings.push({ path, message }),
     },
-    // A name that nobody knows spoils no other option.
+    // An unknown name does not affect other options.
     resolved.findings.filter((finding) => finding.atKey !== true),
   );
 
@@ -92,7 +92,7 @@ function readFrom(file: string | undefined, text: string | undefined): Source | 
   try {
     return readSource(file, readFileSync(file, 'utf8'));
   } catch (error) {
-    const message = `cannot be read: ${reasonOf(error)}; give the path of the configuration file with --config`;
+    const message = `cannot be read: ${reasonOf(error)}; set the path of the configuration file with --config`;
     throw new ConfigInvalid([{ path: '', source: file, message }]);
   }
 }
@@ -125,7 +125,7 @@ function isGiven(tree: Tree, path: Path): boolean {
   return value !== undefined;
 }
 
-/** As they stand in the file, from top to bottom; what does not stand there comes first. */
+/** In the order of the file; problems outside the file come first. */
 function inReadingOrder(problems: readonly Problem[]): Problem[] {
   return problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
 }

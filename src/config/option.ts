@@ -6,7 +6,7 @@ import type { SyntaxName } from './syntax.ts';
 import { SYNTAX } from './syntax.ts';
 import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
 
-/** How the written form becomes the resolved one. */
+/** How the text in the file becomes the resolved value. */
 export type Unit = 'duration' | 'size' | 'path';
 
 /** Why a change of an option needs a restart; `restarts.ts` has the reasons and their exceptions. */
@@ -37,8 +37,8 @@ export interface Option<Schema extends TSchema = TSchema> {
 }
 
 /**
- * A schema as those see it that walk over all options. Beside JSON Schema's
- * keywords it has our own, which TypeBox carries along and does not read.
+ * A schema for code that walks over all options. Beside the keywords of JSON Schema
+ * it has our own, which TypeBox keeps and ignores.
  */
 export interface OptionNode {
   readonly type?: 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean';
@@ -54,22 +54,22 @@ export interface OptionNode {
   readonly minLength?: number;
   readonly default?: unknown;
   readonly description?: string;
-  /** The value is written with a unit, or is a path, and is converted when loading. */
+  /** The value has a unit, or is a path, and is converted when the file is loaded. */
   readonly unit?: Unit;
-  /** Bounds of a value with a unit, in the written form. */
+  /** Bounds of a value with a unit, as text with a unit. */
   readonly atLeast?: string;
   readonly atMost?: string;
-  /** A check that a pattern cannot express. */
+  /** A check that a JSON Schema pattern cannot express. */
   readonly syntax?: SyntaxName;
-  /** Completes "must be …" where `syntax` or the type do not say it. */
+  /** Completes "must be …"; needed only if `syntax` and the type do not. */
   readonly expects?: string;
-  /** Where the default depends on other options or on the environment. */
+  /** Set if the default depends on other options or on the environment. */
   readonly computed?: ComputedName;
   /** A plain text stands for a section with just this option. */
   readonly shorthand?: string;
   /** How a change comes into effect; every option has it, and every section that may be left out. */
   readonly applies?: Applies;
-  /** Never repeated in messages, and masked when printed. */
+  /** Never quoted in messages, and masked when printed. */
   readonly secret?: boolean;
 }
 

@@ -7,11 +7,11 @@ export interface Pattern {
   exec(text: string): readonly (string | undefined)[] | null;
 }
 
-// In steps of the compiled pattern. Time grows with their number times the length of the text, and counted repetitions
-// multiply them: at 500 the worst known pattern takes about a second for a page of 64 KB.
+// Steps of the compiled pattern. Time grows with steps times the length of the text, and counted repetitions
+// multiply the steps: at 500 the worst known pattern takes about a second for a page of 64 KB.
 const MAX_STEPS = 500;
 
-// What JavaScript means by \s and by its opposite; RE2 alone means white space of ASCII.
+// \s and its opposite as in JavaScript; in RE2 they cover only ASCII white space.
 const SPACE =
   '\\t-\\r \\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}';
 const NO_SPACE =
@@ -19,15 +19,15 @@ const NO_SPACE =
   '\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{fefe}\\x{ff00}-\\x{10ffff}';
 const NO_LINE_END = '[^\\n\\r\\x{2028}\\x{2029}]';
 
-/** All that RE2 refuses or reads in another way than JavaScript, and the ends of classes. */
+/** Syntax that RE2 refuses or interprets differently from JavaScript, and the ends of classes. */
 const DIFFERING = /\\u\{([0-9A-Fa-f]+)\}|\\u([0-9A-Fa-f]{4})|\\.|\[\^?\]|[[\].]|\(\?(?:<?[=!]|(?![:<]))/gsu;
 
 /**
- * The one way in which patterns of operators become regular expressions. They run without backtracking (RE2), so that
- * no pattern and no text can hang the process: time grows with the length of the text, never exponentially.
+ * Compiles a pattern of an operator. It runs without backtracking (RE2), so that
+ * no pattern and no text can hang the process: time grows linearly with the length of the text.
  *
- * Patterns mean what they mean in JavaScript, because gateways of earlier releases read them so: two that find
- * different incarnations on one page would disagree about it.
+ * Patterns have their JavaScript meaning, because earlier releases interpret them so: gateways that find
+ * different incarnations on the same page would disagree about the instance.
  *
  * @throws Error whose message completes a sentence that begins with the name of the option
  */
@@ -36,7 +36,7 @@ export function compilePattern(text: string): Pattern {
   const steps = compiled.programSize();
   if (steps <= MAX_STEPS) return compiled;
   throw new Error(
-    `takes ${steps} steps, and at most ${MAX_STEPS} are allowed; repeat less often, since counts such as {1,100} multiply`,
+    `takes ${steps} steps, but at most ${MAX_STEPS} are allowed; use smaller counts, because counts such as {1,100} multiply`,
   );
 }
 
@@ -84,12 +84,12 @@ function translate(text: string): string {
     if (token === '[') isInClass = true;
     if (/^\\[1-9k]/.test(token)) {
       throw invalid(
-        `"${token}" refers back to a group, which needs backtracking; write out what it stands for`,
+        `"${token}" refers back to a group, which needs backtracking; write the text of the group instead`,
       );
     }
     if (/^\(\?<?[=!]/.test(token)) {
       throw invalid(
-        `"${token}" looks around, which needs backtracking; match the text beside it as well, or use health.bodyRejects for what must not be there`,
+        `"${token}" looks around, which needs backtracking; match the text around it as well, or use health.bodyRejects for text that must be absent`,
       );
     }
     if (token.startsWith('(?'))
@@ -99,5 +99,5 @@ function translate(text: string): string {
 }
 
 function invalid(reason: string): Error {
-  return new Error(`is no valid regular expression: ${reason}`);
+  return new Error(`is not a valid regular expression: ${reason}`);
 }

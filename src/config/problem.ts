@@ -1,28 +1,28 @@
 /** The way to an option: names of sections, positions in lists. */
 export type Path = readonly (string | number)[];
 
-/** What one part of the loader has to say about one option, before it is known where that was written. */
+/** A problem with an option, before its place in the file is known. */
 export interface Finding {
   readonly path: Path;
   readonly message: string;
-  /** Point at the option's name, because the name is what is wrong. */
+  /** The problem is the name of the option, so point at that. */
   readonly atKey?: boolean;
 }
 
-/** Something the operator has to put right, or a warning of something dubious. */
+/** An error that the operator must correct, or a warning. */
 export interface Problem {
   /** The option, such as `pools[0].instances[1].url`; `''` for the whole. */
   readonly path: string;
-  /** Who said it: the file, an environment variable, a flag; `undefined` for what nobody gave. */
+  /** Where the value comes from: the file, an environment variable, a flag; `undefined` for a default. */
   readonly source?: string;
   /** In the file, from 1. */
   readonly line?: number;
   readonly column?: number;
-  /** What is wrong and what to do, without a full stop. */
+  /** The problem and the remedy, without a full stop. */
   readonly message: string;
 }
 
-/** The configuration cannot be used. Carries every problem that was found, not just the first. */
+/** The configuration cannot be used. Has all problems, not only the first. */
 export class ConfigInvalid extends Error {
   override readonly name = 'ConfigInvalid';
   readonly code = 'GW_CONFIG_INVALID';
@@ -51,7 +51,7 @@ export function formatPath(path: Path): string {
   return text;
 }
 
-/** The candidate that was probably meant, or `undefined` if none is near. */
+/** The most similar candidate, or `undefined` if none is similar. */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
   const wanted = name.toLowerCase();
   let best: string | undefined;

@@ -18,15 +18,15 @@ export interface ResolveContext {
 }
 
 export interface Resolved {
-  /** Has the type of the schema where there are no findings. */
+  /** Has the type of the schema if there are no findings. */
   readonly value: unknown;
   readonly findings: readonly Finding[];
 }
 
 /**
- * Turns what was written into what is meant: fills in defaults, checks every
- * value against its schema, converts those with units. Goes on after a problem,
- * so that all of them are found; a value with a problem resolves to `undefined`.
+ * Resolves a configuration: fills in defaults, checks every
+ * value against its schema, converts values with units. Continues after a problem
+ * to find all of them; a value with a problem resolves to `undefined`.
  */
 export function resolve(schema: OptionNode, written: unknown, context: ResolveContext): Resolved {
   const findings: Finding[] = [];
@@ -89,7 +89,7 @@ class Resolver {
     if (schema.uniqueItems === true) {
       for (const [index, item] of resolved.entries()) {
         if (item !== undefined && resolved.indexOf(item) < index)
-          this.#say([...path, index], `${describe(item)} is listed twice; remove one`);
+          this.#say([...path, index], `${describe(item)} is listed twice; remove one of them`);
       }
     }
     return resolved;
@@ -130,14 +130,13 @@ class Resolver {
 
   #unknown(path: Path, key: string, known: readonly string[]): void {
     const near = nearest(key, known);
-    const remedy =
-      near === undefined ? `what can stand here: ${known.join(', ')}` : `did you mean "${near}"?`;
-    this.#findings.push({ path: [...path, key], message: `is no option; ${remedy}`, atKey: true });
+    const remedy = near === undefined ? `options here: ${known.join(', ')}` : `did you mean "${near}"?`;
+    this.#findings.push({ path: [...path, key], message: `is not an option; ${remedy}`, atKey: true });
   }
 
   #wrong(path: Path, schema: OptionNode, value: unknown): undefined {
     if (value === null || value === undefined)
-      return this.#say(path, `is empty; it must be ${expectation(schema)}, or remove the line`);
+      return this.#say(path, `is empty; it must be ${expectation(schema)}; set it, or remove the line`);
     const shown = schema.secret === true ? 'is not' : `is ${describe(value)}`;
     return this.#say(path, `must be ${expectation(schema)}, but ${shown}${remedyFor(schema, value)}`);
   }
@@ -148,7 +147,7 @@ class Resolver {
   }
 }
 
-/** What the operator most likely meant to write. */
+/** The most likely correction. */
 function remedyFor(schema: OptionNode, value: unknown): string {
   if (schema.enum !== undefined) {
     const near = typeof value === 'string' ? nearest(value, schema.enum) : undefined;

@@ -19,21 +19,21 @@ export interface Restart {
 }
 
 const OTHER_STORE: Restart = {
-  because: 'the bindings stay behind in the old store, so agents could be bound in both at the same time',
-  rebinds: { why: 'bindings stay behind in the old store', losesView: true },
+  because: 'bindings stay in the old store, so agents could be bound in both stores at the same time',
+  rebinds: { why: 'bindings stay in the old store', losesView: true },
 };
 
 /** The reasons that options of the schema name. */
 export const RESTARTS: Readonly<Record<RestartName, Restart>> = {
   agentNames: {
     because:
-      'old and new workers would know one agent under different names, and could bind him to two instances',
+      'old and new workers would know one agent under different names, and could bind the agent to two instances',
     rebinds: { why: 'agents may be known under other names', losesView: false },
     unless: (before, after) => !hasPool(before, after, ({ mode }) => mode === 'sticky'),
   },
   clientAddress: {
     because:
-      'old and new workers would take one client for two, and agents that are bound by address could reach two instances',
+      'old and new workers would see one client under two addresses, and agents that are bound by address could reach two instances',
     rebinds: { why: 'clients may be known by other addresses', losesView: false },
     unless: (before, after) => !hasPool(before, after, ({ anonymous }) => anonymous === 'address'),
   },
@@ -45,18 +45,18 @@ export const RESTARTS: Readonly<Record<RestartName, Restart>> = {
   },
   lease: {
     because:
-      'workers may still act on the old lease when the store, by the new one, takes this gateway for dead',
+      'workers could still act on the old lease when the store, with the new one, treats this gateway as dead',
   },
   listenerTls: {
-    because: 'until the last worker is replaced some connections would meet TLS and others not',
+    because: 'until the last worker is replaced, some connections would use TLS and others would not',
   },
   poolMode: {
     because:
-      'old workers would send agents to the active instance and new ones each to his own, so one agent could reach two',
+      'old workers would send agents to the active instance and new workers to the instance of each agent, so one agent could reach two',
   },
   proxyHeader: {
     because:
-      'until the last worker is replaced some connections would be read with the header of the PROXY protocol and others without',
+      'until the last worker is replaced, some workers would expect the header of the PROXY protocol and others would not',
     unless: ({ listen: before }, { listen: after }) =>
       before.proxyProtocol !== 'off' && after.proxyProtocol !== 'off',
   },
@@ -70,17 +70,17 @@ export const RESTARTS: Readonly<Record<RestartName, Restart>> = {
     },
   },
   replicaName: {
-    because: 'the gateway keeps its name towards the others, and its lease with it, through a reload',
+    because: 'the gateway keeps its name among the others, and its lease, through a reload',
   },
   sentinels: otherNodes('sentinels'),
   singleProcess: {
-    because: 'a single process keeps no ports open for its successors, and a supervisor cannot become one',
+    because: 'a single process holds no ports for its successor, and a supervisor cannot become a worker',
     unless: (before, after) => before.workers > 0 && after.workers > 0,
   },
   store: OTHER_STORE,
 };
 
-// The nodes of one installation change one at a time; where none stays it may be another one.
+// Nodes of one installation change one at a time; if none stays, it may be another installation.
 function otherNodes(list: 'sentinels' | 'cluster'): Restart {
   return {
     ...OTHER_STORE,

@@ -1,9 +1,9 @@
 import type { Config, PoolConfig } from './schema.ts';
 
 /**
- * `after`, with the instances that it has no more in their pools: agents are
- * bound to those until all gateways agree that they are gone, so workers must be
- * able to send there. None takes new agents: only what is agreed decides that.
+ * `after`, plus the instances that it removes from its pools: agents stay
+ * bound to them until all gateways agree that they are gone, so workers must be
+ * able to send there. They take no new agents, because the agreed view decides that.
  */
 export function withRetiring(before: Config, after: Config): Config {
   return { ...after, pools: after.pools.map((pool) => ({ ...pool, instances: kept(before, pool) })) };
@@ -18,7 +18,7 @@ function kept(before: Config, pool: PoolConfig): PoolConfig['instances'] {
   return [...pool.instances, ...retiring];
 }
 
-/** {@link withRetiring} has added it: the operator's configuration does not name it any more. */
+/** Whether {@link withRetiring} has added it: the operator's configuration does not name it any more. */
 export function isRetiring(instance: PoolConfig['instances'][number]): boolean {
   return 'isRetiring' in instance;
 }

@@ -3,13 +3,13 @@ import type { Config } from './schema.ts';
 
 export interface CheckContext {
   readonly config: Config;
-  /** True where somebody gave the option, false where it has its default. */
+  /** Whether the option is set by the operator, not by its default. */
   given(path: Path): boolean;
   error(path: Path, message: string): void;
   warn(path: Path, message: string): void;
 }
 
-/** A check of one subject, which stands at the path `at`. */
+/** A check of one subject, which is at the path `at`. */
 export interface Rule<Subject> {
   /** What the rule reads, relative to the subject; `'*'` is every position of a list. */
   readonly reads: readonly Path[];

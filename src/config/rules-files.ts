@@ -13,7 +13,7 @@ import {
   tlsFileProblems,
 } from './secrets.ts';
 
-/** Checks of the files that options name, and of the secrets that can stand in them. */
+/** Checks of the files that options name, and of secrets. */
 
 export function listenerFiles({ listen: { tls } }: Config, _: Path, { error }: CheckContext): void {
   if (tls !== undefined) reportFiles(error, ['listen', 'tls'], tlsFileProblems(tls));
@@ -27,28 +27,28 @@ export function sapControlPasswords({ passwordFile }: SapControlConfig, { error 
   if (passwordFile !== undefined) reportFiles(error, ['sapcontrol'], passwordFileProblems(passwordFile));
 }
 
-/** Told before anything is replaced: only a controller that starts makes the socket. */
+/** Checked here so that a reload fails before it replaces a process: only a starting controller creates the socket. */
 export function sapControlSocket({ socket }: SapControlConfig, { error }: CheckContext): void {
   const folder = dirname(socket);
   try {
-    // With a "/" at the end, what is no folder is refused.
+    // The "/" at the end makes access() fail for everything that is not a folder.
     accessSync(`${folder}/`, constants.W_OK | constants.X_OK);
   } catch (cause) {
     error(
       ['sapcontrol', 'socket'],
-      `${socket} cannot be made in ${folder}: ${folderReason(cause)}; make it a folder that this user may write to, or give another path`,
+      `${socket} cannot be created in ${folder}: ${folderReason(cause)}; use a folder that this user may write to`,
     );
     return;
   }
   const found = lstatSync(socket, { throwIfNoEntry: false });
   if (found !== undefined && !found.isSocket())
-    error(['sapcontrol', 'socket'], `${socket} is there and is no socket; remove it or give another path`);
+    error(['sapcontrol', 'socket'], `${socket} exists and is not a socket; remove it, or use another path`);
 }
 
 function folderReason(cause: unknown): string {
   const { code } = cause as NodeJS.ErrnoException;
   if (code === 'ENOENT') return 'no such folder';
-  return code === 'ENOTDIR' ? 'it is no folder' : reasonOf(cause);
+  return code === 'ENOTDIR' ? 'it is not a folder' : reasonOf(cause);
 }
 
 export function maintenancePage(
@@ -67,13 +67,13 @@ export function redisCredentials(
 ): void {
   if (passwordFile !== undefined) {
     if (url !== undefined && url.password !== '')
-      error([...path, 'passwordFile'], 'is given, and the url has a password too; remove that from the url');
+      error([...path, 'passwordFile'], 'is set, and the url has a password too; remove the one in the url');
     reportFiles(error, path, secretFileProblems('passwordFile', passwordFile));
   }
   if (sentinelPasswordFile !== undefined)
     reportFiles(error, path, secretFileProblems('sentinelPasswordFile', sentinelPasswordFile));
   if (username !== undefined && url !== undefined && url.username !== '')
-    error([...path, 'username'], 'is given, and the url has a user too; remove that from the url');
+    error([...path, 'username'], 'is set, and the url has a user too; remove the one in the url');
 }
 
 export function instanceTls({ id, tls }: InstanceConfig, at: Path, context: CheckContext): void {
@@ -89,12 +89,12 @@ export function clientTls(
   if (!tls.verify)
     warn(
       [...path, 'verify'],
-      `is false: the certificate of ${peer} is not checked, so anyone in between can pose as it`,
+      `is false: the certificate of ${peer} is not checked, so anyone on the way can pose as it`,
     );
   if (tls.certFile === undefined && tls.keyFile !== undefined)
-    error(path, 'has keyFile but no certFile; give both');
+    error(path, 'has keyFile but no certFile; set both');
   if (tls.certFile !== undefined && tls.keyFile === undefined)
-    error(path, 'has certFile but no keyFile; give both');
+    error(path, 'has certFile but no keyFile; set both');
   reportFiles(error, path, tlsFileProblems(tls));
 }
 

@@ -111,7 +111,7 @@ export const INSTANCE_RULES: readonly Rule<InstanceConfig>[] = [
 function addressesDiffer(config: Config, _: Path, { error }: CheckContext): void {
   const { address } = config.admin;
   if (address === config.listen.address && !address.endsWith(':0'))
-    error(['admin', 'address'], `is ${address}, which listen.address has already; give another port`);
+    error(['admin', 'address'], `is ${address}, the same as listen.address; use another port`);
 }
 
 function proxyProtocolHasSources({ listen }: Config, _: Path, { error, warn }: CheckContext): void {
@@ -119,16 +119,19 @@ function proxyProtocolHasSources({ listen }: Config, _: Path, { error, warn }: C
   const path: Path = ['listen', 'proxyProtocolFrom'];
   if (proxyProtocol === 'off') {
     if (proxyProtocolFrom.length > 0)
-      warn(path, 'has no effect while proxyProtocol is off; set that to accept or require');
+      warn(path, 'has no effect while proxyProtocol is off; set proxyProtocol to accept or require');
     return;
   }
   if (proxyProtocolFrom.length === 0)
-    error(path, `is empty, and proxyProtocol is ${proxyProtocol}; give the networks of the balancers`);
+    error(path, `is empty, but proxyProtocol is ${proxyProtocol}; list the networks of the balancers`);
   if (proxyProtocolFrom.some((network) => network.endsWith('/0')))
-    warn(path, 'holds every address, so any client can pose as any other; give only those of the balancers');
+    warn(
+      path,
+      'contains every address, so any client can pose as any other; list only the networks of the balancers',
+    );
 }
 
-// A path in `sockaddr_un` takes 108 bytes, and it is bound under a longer name at first.
+// A path in `sockaddr_un` has 108 bytes, and the socket is first bound under a longer name.
 const MOST_SOCKET_BYTES = 98;
 
 function sapControl({ listen, admin, sapcontrol }: Config, _: Path, context: CheckContext): void {
@@ -140,23 +143,20 @@ function sapControl({ listen, admin, sapcontrol }: Config, _: Path, context: Che
     ['admin', admin.address],
   ]) {
     if (address === taken && !address.endsWith(':0'))
-      error(
-        ['sapcontrol', 'address'],
-        `is ${address}, which ${option}.address has already; give another port`,
-      );
+      error(['sapcontrol', 'address'], `is ${address}, the same as ${option}.address; use another port`);
   }
   if (Buffer.byteLength(socket) > MOST_SOCKET_BYTES)
-    error(['sapcontrol', 'socket'], `is longer than ${MOST_SOCKET_BYTES} bytes; give a shorter path`);
+    error(['sapcontrol', 'socket'], `is longer than ${MOST_SOCKET_BYTES} bytes; use a shorter path`);
   else sapControlSocket(sapcontrol, context);
   sapControlPasswords(sapcontrol, context);
 }
 
 function poolNamesDiffer({ pools }: Config, _: Path, { error }: CheckContext): void {
   for (const [index, first] of repeats(pools.map((pool) => pool.name)))
-    error(['pools', index, 'name'], `is the name of pools[${first}] already; give each pool its own`);
+    error(['pools', index, 'name'], `is also the name of pools[${first}]; give each pool its own name`);
 }
 
-/** Two pools that want the same requests. Each pair of host and path is one claim. */
+/** Finds pools that match the same requests: each pair of host and path belongs to one pool. */
 function matchesDiffer({ pools }: Config, _: Path, { error }: CheckContext): void {
   const claims = new Map<string, number>();
   for (const [index, { match }] of pools.entries()) {
@@ -167,8 +167,8 @@ function matchesDiffer({ pools }: Config, _: Path, { error }: CheckContext): voi
         claims.set(claim, first);
         if (first === index) continue;
         const where = host === '*' ? `${path} of every host` : `${host}${path}`;
-        const remedy = `which pools[${first}] has already; give it other hosts or paths`;
-        error(['pools', index, 'match'], `wants ${where}, ${remedy}`);
+        const remedy = `as pools[${first}] does; use other hosts or paths`;
+        error(['pools', index, 'match'], `matches ${where}, ${remedy}`);
       }
     }
   }
@@ -178,7 +178,7 @@ function storeHasRedis({ affinity }: Config, _: Path, { error, warn }: CheckCont
   if (affinity.store === 'redis' && affinity.redis === undefined)
     error(
       ['affinity', 'redis'],
-      'is missing, and store is redis; give affinity.redis.url, sentinels or cluster',
+      'is missing, but store is redis; set affinity.redis.url, sentinels or cluster',
     );
   if (affinity.store === 'embedded' && affinity.redis !== undefined)
     warn(['affinity', 'redis'], 'has no effect while store is embedded; remove one of the two');
@@ -200,15 +200,18 @@ function redisAddress(redis: RedisConfig, path: Path, { error }: CheckContext): 
   const [first, second] = (['url', 'sentinels', 'cluster'] as const).filter(
     (option) => redis[option] !== undefined,
   );
-  if (first === undefined) error(path, 'says not where Redis is; give url, sentinels or cluster');
+  if (first === undefined) error(path, 'has no server address; set url, sentinels or cluster');
   if (second !== undefined)
-    error([...path, second], `is given, and ${first} too; remove one of the two, for each is another Redis`);
+    error([...path, second], `is set, and so is ${first}; remove one of the two, because each names a Redis`);
   if (redis.sentinels !== undefined && redis.masterName === undefined)
-    error([...path, 'masterName'], 'is missing, and sentinels are given; give the name they call it by');
+    error(
+      [...path, 'masterName'],
+      'is missing, but sentinels are set; set the name of the master at the Sentinels',
+    );
   if (redis.sentinels !== undefined) return;
   for (const option of ['masterName', 'sentinelUsername', 'sentinelPasswordFile'] as const) {
     if (redis[option] !== undefined)
-      error([...path, option], 'has no effect without sentinels; give those, or remove it');
+      error([...path, option], 'has no effect without sentinels; set them, or remove it');
   }
 }
 
@@ -257,20 +260,26 @@ function stopOutlastsRequests({ lifecycle, timeouts }: Config, _: Path, { error,
 
 function instanceIdsDiffer({ instances }: PoolConfig, at: Path, { error }: CheckContext): void {
   for (const [index, first] of repeats(instances.map((instance) => instance.id)))
-    error([...at, 'instances', index, 'id'], `is the id of instances[${first}] already; give each its own`);
+    error(
+      [...at, 'instances', index, 'id'],
+      `is also the id of instances[${first}]; give each instance its own id`,
+    );
 }
 
 function instanceUrlsDiffer({ instances }: PoolConfig, at: Path, { warn }: CheckContext): void {
   for (const [index, first] of repeats(instances.map((instance) => instance.url)))
     warn(
       [...at, 'instances', index, 'url'],
-      `is the url of instances[${first}] too; a connector listed twice cannot take over from itself`,
+      `is also the url of instances[${first}]; a connector cannot take over from itself, so remove one of the two`,
     );
 }
 
 function someWeight({ mode, instances }: PoolConfig, at: Path, { error }: CheckContext): void {
   if (mode === 'sticky' && instances.every((instance) => instance.weight === 0))
-    error([...at, 'instances'], 'have no weight above 0, so no new agent could be placed; give one a weight');
+    error(
+      [...at, 'instances'],
+      'have no weight above 0, so no new agent can be placed; set a weight for at least one',
+    );
 }
 
 function isUsedIn(
@@ -285,7 +294,7 @@ function isUsedIn(
 
 function oneIncarnation({ health }: PoolConfig, at: Path, { error }: CheckContext): void {
   if (health.incarnation !== undefined && health.incarnationPointer !== undefined)
-    error([...at, 'health', 'incarnationPointer'], 'is given, and incarnation too; remove one of the two');
+    error([...at, 'health', 'incarnationPointer'], 'is set, and so is incarnation; remove one of the two');
 }
 
 function quarantineEnds({ quarantine, health }: PoolConfig, at: Path, { warn }: CheckContext): void {
@@ -294,7 +303,7 @@ function quarantineEnds({ quarantine, health }: PoolConfig, at: Path, { warn }: 
   if (quarantine === 'always' && !canTell)
     warn(
       [...at, 'quarantine'],
-      'is always, and no page shows what would end it, so every instance that comes back waits for an operator; give health.incarnation or health.emptyMatches',
+      'is always, but no option finds its end on the health page, so every instance that comes back waits for an operator; set health.incarnation or health.emptyMatches',
     );
 }
 
@@ -303,7 +312,7 @@ function someLogon({ sessionLost }: PoolConfig, at: Path, { warn }: CheckContext
   if (answer === 'fault' && logonOperations.length === 0)
     warn(
       [...at, 'sessionLost', 'logonOperations'],
-      'is empty, so even the logon of an agent who lost his session is answered with a Fault once; name the operations of a logon',
+      'is empty, so even the first logon after a lost session is answered with a Fault; list the operations of a logon',
     );
   if (answer === 'pass' && logonOperations.length > 0)
     warn([...at, 'sessionLost', 'logonOperations'], 'has no effect while answer is pass; set it to fault');
@@ -325,7 +334,7 @@ function instanceSpeaksTls({ url, tls }: InstanceConfig, at: Path, context: Chec
 function plainUrl({ error }: CheckContext, path: Path, scheme: string): void {
   error(
     path,
-    `has no effect because the url does not start with ${scheme}://; change the url, or remove tls`,
+    `has no effect, because the url does not start with ${scheme}://; change the url, or remove tls`,
   );
 }
 
@@ -333,7 +342,7 @@ function longer(ms: number, bound: string, boundMs: number): string {
   return `is ${formatDuration(ms)}, longer than ${bound} (${formatDuration(boundMs)}); make it shorter`;
 }
 
-/** Positions of values that stood before, with the position where. */
+/** Positions of values that occur earlier too, each with that first position. */
 function repeats(values: readonly string[]): [index: number, first: number][] {
   return values
     .map((value, index): [number, number] => [index, values.indexOf(value)])

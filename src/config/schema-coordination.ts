@@ -8,14 +8,14 @@ export const coordination = section(
     lease: restart(
       'lease',
       duration(
-        'How long a gateway may act on its copy of the view without hearing from the store; renewed every third of it. A shorter one ends sooner the wait for a gateway that died, and costs the store more.',
+        'How long a gateway may act on its copy of the view without hearing from the store; it asks three times per lease. A shorter lease means a shorter wait for a crashed gateway, and more load on the store.',
         { default: '3s', atLeast: '300ms', atMost: '1m' },
       ),
     ),
     quorum: reload(
       choice(
         ['majority', 'any', 'all'],
-        'How many of the live gateways must find an instance down before it counts as down for all. Up takes the complement.',
+        'How many of the live gateways must find an instance down before it counts as down for all. It counts as up once fewer do.',
         { default: 'majority' },
       ),
     ),
@@ -23,7 +23,7 @@ export const coordination = section(
       'replicaName',
       Type.Optional(
         text(
-          'Name of this gateway towards the others, in `/status` and in the event log, where a random suffix follows it that is new at each start. Default: the host name.',
+          'Name of this gateway among the others, in `/status` and in the event log. A random suffix, new at each start, follows it. Default: the host name.',
           { pattern: NAME, expects: NAME_EXPECTS },
         ),
       ),

@@ -23,11 +23,11 @@ export interface LogonRule {
 function elements(description: string, names: readonly string[]) {
   const name = { pattern: XML_NAME, expects: XML_NAME_EXPECTS };
   const rule = entry('An element of the SOAP message.', {
-    name: text('Local name of the element, whatever its prefix.', name),
+    name: text('Local name of the element, with any prefix.', name),
     namespace: Type.Optional(text('Namespace URI of the element. Default: any.')),
     operation: Type.Optional(
       text(
-        'Local name of the operation, the first element in the SOAP Body, that the element stands in. Default: any.',
+        'Local name of the operation, the first element in the SOAP Body, that contains the element. Default: any.',
         name,
       ),
     ),
@@ -42,7 +42,7 @@ function elements(description: string, names: readonly string[]) {
   );
 }
 
-export const identity = section('How a request tells which agent it is for.', {
+export const identity = section('How the gateway finds the agent that a request is for.', {
   order: restart(
     'agentNames',
     Type.Array(choice(['header', 'cookie', 'body'], 'An extractor.', {}), {
@@ -50,7 +50,7 @@ export const identity = section('How a request tells which agent it is for.', {
       minItems: 1,
       uniqueItems: true,
       description:
-        'Where to look, in this order. What is not listed is not looked at. The body is searched only where those before it leave a name open, or for `logon`; it never overrules a header or a cookie.',
+        'Where to look, in this order. Places that are not listed are ignored. The body is searched only if the places before it leave a name open, or for `logon`; it never overrides a header or a cookie.',
     }),
   ),
   userHeader: restart(
@@ -91,14 +91,14 @@ export const identity = section('How a request tells which agent it is for.', {
       default: ['appIds'],
       uniqueItems: true,
       description:
-        'Elements of the SOAP message that hold a list of sessions. One counts where it holds exactly one item, and no element of `sessionElements` is there.',
+        'Elements of the SOAP message that hold a list of sessions. A list counts if it holds exactly one item and the message has no element of `sessionElements`.',
     }),
   ),
   elementMatch: restart(
     'agentNames',
     choice(
       ['loose', 'exact'],
-      'How names of elements and operations are compared. `loose`: without regard to case, `_` and `-`, so that `userId` also finds `USERID` and `user_id`. `exact`: as they are written.',
+      'How names of elements and operations are compared. `loose`: case, `_` and `-` are ignored, so that `userId` also finds `USERID` and `user_id`. `exact`: character by character.',
       { default: 'loose' },
     ),
   ),
@@ -118,25 +118,25 @@ export const identity = section('How a request tells which agent it is for.', {
       {
         default: [],
         description:
-          'Operations, the first element in the SOAP Body, by which an agent logs on. The names in their bodies count like those of header and cookie, and no other body says whose a session is: a user named beside a session is ignored there. Each is a local name, or a section with `operation`. Without a list every body may link a user to a session that has none, also one that names another person.',
+          'Operations (first elements in the SOAP Body) that log an agent on. Names in their bodies count like those of header and cookie. Other bodies cannot link a user to a session: a user beside a session is ignored there. Each is a local name, or a section with `operation`. Without a list, every body may link a user to a session that has none, even if the body names another person.',
       },
     ),
   ),
   userPattern: section(
-    'Regular expressions (RE2) that a whole user name must match, as it is compared: in upper case. What does not match is no name.',
+    'Regular expressions (RE2) that a whole user name must match. The name is in upper case. A text that does not match is ignored.',
     {
-      header: restart('agentNames', Type.Optional(written('pattern', 'For users named by the header.'))),
-      body: restart('agentNames', Type.Optional(written('pattern', 'For users found in a SOAP message.'))),
+      header: restart('agentNames', Type.Optional(written('pattern', 'For users in the header.'))),
+      body: restart('agentNames', Type.Optional(written('pattern', 'For users in a SOAP message.'))),
     },
   ),
   onUnreadable: reload(
     choice(
       ['anonymous', 'refuse'],
-      'A message that has to be searched and cannot be read (not XML, DOCTYPE, unknown encoding): treated as naming no agent, or answered with a SOAP Fault.',
+      'What happens to a message that must be searched and cannot be read (not XML, DOCTYPE, unknown encoding). `anonymous`: it counts as a request that names no agent. `refuse`: it is answered with a SOAP Fault.',
       { default: 'anonymous' },
     ),
   ),
-  addressMask: section('How many leading bits of a client address count where agents are bound by address.', {
+  addressMask: section('How many leading bits of a client address count when agents are bound by address.', {
     ipv4: restart(
       'clientAddress',
       count('Bits of an IPv4 address; 24 makes one of a /24 network.', 0, 32, 32),

@@ -1,34 +1,34 @@
 import Type from 'typebox';
 import { duration, flag, path, reload, section, text } from './option.ts';
 
-export const lifecycle = section('How the gateway starts and ends, as SAP Web Dispatcher does.', {
+export const lifecycle = section('How the gateway starts and stops, with the states of SAP Web Dispatcher.', {
   maxInitTime: reload(
     duration(
-      'How long the gateway stays Starting at most. It ends earlier when the instances of every pool have been probed.',
+      'Maximum time in state Starting. It ends earlier once the instances of every pool have been probed.',
       { default: '2m' },
     ),
   ),
   statusPollInterval: reload(
     duration(
-      'How long a gateway that stops still accepts connections after its state says so. As long as the load balancers in front take to notice: their interval times the failures they wait for. `0s` accepts no more at once.',
+      'How long a stopping gateway still accepts connections after its state shows that it stops. Set it to the time that load balancers in front need to notice: their interval times the failures they wait for. With `0s` it stops accepting at once.',
       { default: '0s', atLeast: '0s' },
     ),
   ),
   shutdownTimeout: reload(
     duration(
-      'How long a stop takes at most, `statusPollInterval` included. What is not answered shortly before that is cut off.',
+      'Maximum time for a stop, `statusPollInterval` included. Requests that are still open shortly before its end are cut off.',
       { default: '90s', atLeast: '0s' },
     ),
   ),
   watchdogTimeout: reload(
     duration(
-      'How long a worker or the controller may hang before the supervisor kills it and another one takes its place. `0s`: for ever.',
+      'How long a worker or the controller may hang before the supervisor kills and restarts it. `0s`: without limit.',
       { default: '10s', atLeast: '0s' },
     ),
   ),
 });
 
-// A path as it stands in a request, without what would need decoding.
+// A path in a request, without characters that need decoding.
 const PREFIX = "^(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+$";
 
 export const statePage = section(
@@ -36,7 +36,7 @@ export const statePage = section(
   {
     prefixes: reload(
       Type.Array(
-        text('What its path begins with.', {
+        text('Start of the path.', {
           pattern: PREFIX,
           expects: 'a path such as /sap/wdisp/admin, without "/" at its end',
         }),
@@ -44,13 +44,13 @@ export const statePage = section(
           default: ['/sap/wdisp/admin'],
           uniqueItems: true,
           description:
-            'What the paths of the page begin with. Requests for them never reach an instance. None: neither it nor `/sap/public/icman/ping`, which answers likewise, is there.',
+            'Start of the paths of the page. Requests for them never reach an instance. With an empty list, neither the page nor `/sap/public/icman/ping`, which gives the same answers, exists.',
         },
       ),
     ),
     alwaysOk: reload(
       flag(
-        'Answer 200 in every state, for monitors that read the word. Otherwise only Running is answered 200, and all else 503.',
+        'Answer 200 in every state, for monitors that read the text of the page. Otherwise Running gives 200, and every other state 503.',
         false,
       ),
     ),
@@ -58,7 +58,7 @@ export const statePage = section(
 );
 
 export const maintenance = section(
-  'What requests are answered while an operator has put the gateway into maintenance.',
+  'How requests are answered while an operator has put the gateway into maintenance.',
   {
     pageFile: reload(
       Type.Optional(
@@ -68,7 +68,7 @@ export const maintenance = section(
       ),
     ),
     retryAfter: reload(
-      duration('When clients are asked to come back (`Retry-After`), rounded up to seconds.', {
+      duration('When clients should try again (`Retry-After`), rounded up to seconds.', {
         default: '1m',
       }),
     ),

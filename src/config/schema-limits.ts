@@ -3,7 +3,7 @@ import { count, duration, reload, restart, section, size } from './option.ts';
 export const timeouts = section('How long anything may take.', {
   connect: reload(
     duration(
-      'Time to connect to an instance, TLS included. When it runs out nothing was sent, so the request may go elsewhere.',
+      'Time to connect to an instance, TLS included. After a time-out nothing was sent, so the request may go to another instance.',
       { default: '1s' },
     ),
   ),
@@ -26,7 +26,7 @@ export const timeouts = section('How long anything may take.', {
   requestBody: reload(duration('Time for a client to send the body of a request.', { default: '30s' })),
   clientIdle: reload(
     duration(
-      'How long an idle connection of a client is kept. Longer than the idle timeout of the load balancer in front.',
+      'How long an idle connection of a client is kept. Set it longer than the idle timeout of the load balancer in front.',
       { default: '75s' },
     ),
   ),
@@ -37,7 +37,7 @@ export const timeouts = section('How long anything may take.', {
     }),
   ),
   connectionAge: reload(
-    duration('How old a connection to an instance may become. An older one takes no more requests.', {
+    duration('Maximum age of a connection to an instance. An older one takes no more requests.', {
       default: '5m',
       atLeast: '1s',
     }),
@@ -52,7 +52,7 @@ export const timeouts = section('How long anything may take.', {
   ),
 });
 
-export const limits = section('How much of anything is taken in.', {
+export const limits = section('Limits of size and number.', {
   headerBytes: reload(
     size('Header of a request; more is answered 431.', {
       default: '16KB',
@@ -69,7 +69,7 @@ export const limits = section('How much of anything is taken in.', {
     }),
   ),
   identityBytes: reload(
-    size('How much of a body is held and searched for the agent. What comes after is streamed.', {
+    size('How much of a body is buffered and searched for the agent. The rest is streamed.', {
       default: '64KB',
       atLeast: '1KB',
       atMost: '4MB',
@@ -78,14 +78,14 @@ export const limits = section('How much of anything is taken in.', {
   xmlDepth: restart(
     'agentNames',
     count(
-      'Depth at which elements of the SOAP message are still looked at. Envelope is 1, Body 2, the operation 3, its parameters 4.',
+      'Maximum depth of elements that are searched in a SOAP message. Envelope is 1, Body 2, the operation 3, its parameters 4.',
       3,
       16,
       6,
     ),
   ),
   connections: reload(
-    count('Connections of clients. Further ones are closed at once and counted.', 1, 1_000_000, 10_000),
+    count('Connections of clients. Additional ones are closed at once and counted.', 1, 1_000_000, 10_000),
   ),
   inFlight: reload(count('Requests in progress; more is answered 503.', 1, 1_000_000, 2000)),
   queued: reload(

@@ -8,13 +8,13 @@ export const NAME_EXPECTS = 'a name of 1 to 64 letters, digits, ".", "_" and "-"
 export const XML_NAME = '^[A-Za-z_\\u0080-\\uFFFF][A-Za-z0-9._\\u0080-\\uFFFF-]*$';
 export const XML_NAME_EXPECTS = 'the name of an element without prefix, such as userId';
 
-/** TLS towards someone whom the gateway calls. */
+/** TLS for connections that the gateway opens. */
 export function clientTls(peer: string) {
   return section(`TLS to ${peer}.`, {
     caFile: reload(
       Type.Optional(
         path(
-          `PEM file with the authorities that may have issued the certificate of ${peer}. Default: those of Node.`,
+          `PEM file with the authorities that are trusted to issue the certificate of ${peer}. Default: those of Node.`,
         ),
       ),
     ),
@@ -30,13 +30,13 @@ export function clientTls(peer: string) {
       Type.Optional(
         written(
           'host',
-          `Name that the certificate of ${peer} must bear, and that is sent as SNI. Default: the host of the URL.`,
+          `Name that the certificate of ${peer} must have, also sent as SNI. Default: the host of the URL.`,
         ),
       ),
     ),
     verify: reload(
       flag(
-        `Check the certificate of ${peer}. Without the check whoever can answer in its place reads and alters everything; never turn it off but to find a fault.`,
+        `Check the certificate of ${peer}. Without the check, anyone who can answer in its place can read and change everything. Turn it off only to find a fault.`,
         true,
       ),
     ),
@@ -44,7 +44,7 @@ export function clientTls(peer: string) {
 }
 
 const match = section(
-  'Which requests the pool serves. Of several pools that match, the one that names the host wins, then the one with the longest path.',
+  'Which requests the pool serves. If several pools match, the one that names the host wins, then the one with the longest path.',
   {
     hosts: reload(
       Type.Array(written('host', 'A host name without port.'), {
@@ -64,7 +64,7 @@ const match = section(
           minItems: 1,
           uniqueItems: true,
           description:
-            'Path prefixes. They end at a segment: `/ici` matches `/ici` and `/ici/x` but not `/icicle`.',
+            'Path prefixes, compared by whole segments: `/ici` matches `/ici` and `/ici/x` but not `/icicle`.',
         },
       ),
     ),
@@ -74,7 +74,7 @@ const match = section(
 const instance = section('One connector process.', {
   id: reload(
     text(
-      'Name of the instance. Bindings are stored under it: keep it when the address changes, change it when another connector takes its place.',
+      'Name of the instance. Bindings are stored under it: keep it if only the address changes, and change it if another connector takes its place.',
       {
         pattern: NAME,
         expects: NAME_EXPECTS,
@@ -89,7 +89,7 @@ const instance = section('One connector process.', {
     Type.Optional(
       written(
         'instanceUrl',
-        'Only where gateways reach the instance at different addresses: the same text at each of them, which they compare instead of `url`. Gateways that share a store and differ in it do not serve the pool.',
+        'Needed only if gateways reach the instance at different addresses: the same text at each gateway, which they compare instead of `url`. Gateways that share a store and differ in it do not serve the pool.',
       ),
     ),
   ),
@@ -99,7 +99,7 @@ const instance = section('One connector process.', {
       maximum: 1000,
       default: 1,
       description:
-        'Share of new agents relative to the other instances. 0 takes no new agents and keeps those it has.',
+        'Share of new agents, relative to the other instances. With 0 the instance takes no new agents and keeps those it has.',
     }),
   ),
   priority: reload(
@@ -107,22 +107,16 @@ const instance = section('One connector process.', {
       minimum: 1,
       maximum: 1000,
       computed: 'position',
-      description:
-        'Order in a failover pool: of the usable instances the one with the lowest number is active.',
+      description: 'Order in a failover pool: the usable instance with the lowest number is active.',
     }),
   ),
   maxInFlight: reload(
-    count(
-      'Requests in progress at the instance, from this gateway, before further ones queue.',
-      1,
-      100_000,
-      200,
-    ),
+    count('Requests in progress at the instance, from this gateway; additional ones queue.', 1, 100_000, 200),
   ),
   admin: reload(
     choice(
       ['enabled', 'draining', 'disabled'],
-      'What the instance may do until an operator decides otherwise through the admin plane: `draining` keeps its agents and takes no new ones, `disabled` gets nothing. What an operator decided is kept in the store, and holds for every gateway, from then on.',
+      'Initial state of the instance: `draining` keeps its agents and takes no new ones, `disabled` gets no requests. A state that an operator sets on the admin plane overrides it; it is kept in the store and holds for every gateway.',
       {
         default: 'enabled',
       },
@@ -166,7 +160,7 @@ const health = section('How instances are probed.', {
     Type.Optional(
       written(
         'pattern',
-        'Regular expression that the health page of a healthy instance matches. Only its first 64 KB are looked at. Patterns run without backtracking, by the engine RE2, so that none can hang the gateway: look-around and back-references are refused.',
+        'Regular expression that the health page of a healthy instance matches. Only its first 64 KB are read. Patterns run on the engine RE2 without backtracking, so that none can hang the gateway: look-around and back-references are refused.',
       ),
     ),
   ),
@@ -176,7 +170,7 @@ const health = section('How instances are probed.', {
     ),
   ),
   interval: reload(
-    duration('Time between probes of an instance whose verdict is settled.', {
+    duration('Time between probes of an instance whose state is certain.', {
       default: '2s',
       atLeast: '10ms',
       atMost: '1h',
@@ -184,7 +178,7 @@ const health = section('How instances are probed.', {
   ),
   fastInterval: reload(
     duration(
-      'Time between probes while a verdict is in doubt. Times `fall`, it is about the time to notice a dead instance.',
+      'Time between probes while the state is in doubt. Multiplied by `fall`, it is about the time to notice a dead instance.',
       {
         default: '250ms',
         atLeast: '10ms',
@@ -213,14 +207,15 @@ const health = section('How instances are probed.', {
       minimum: 0,
       maximum: 0.5,
       default: 0.1,
-      description: 'Random part of each interval, as a fraction, so that gateways do not probe in step.',
+      description:
+        'Random part of each interval, as a fraction, so that gateways do not probe at the same moments.',
     }),
   ),
   incarnation: reload(
     Type.Optional(
       written(
         'capture',
-        'Regular expression with exactly one capture group, which finds on the health page what is different after each start, such as a start time. Without it a restart between two probes goes unnoticed and its agents meet an instance that has forgotten them.',
+        'Regular expression with exactly one capture group, which finds a text on the health page that differs after each start, such as a start time. Without it a restart between two probes goes unnoticed, and agents reach an instance that has forgotten them.',
       ),
     ),
   ),
@@ -228,7 +223,7 @@ const health = section('How instances are probed.', {
     Type.Optional(
       written(
         'pointer',
-        'The same for a health page in JSON: a JSON Pointer (RFC 6901) to a text or a number, such as `/process/started`. Instead of `incarnation`.',
+        'Alternative to `incarnation` for a health page in JSON: a JSON Pointer (RFC 6901) to a text or a number, such as `/process/started`.',
       ),
     ),
   ),
@@ -236,25 +231,25 @@ const health = section('How instances are probed.', {
     Type.Optional(
       written(
         'pattern',
-        'Regular expression that the health page matches while the instance has no session of any agent. Then an instance that was cut off and comes back need not wait for an operator.',
+        'Regular expression that the health page matches while the instance has no agent session. With it, an instance that was cut off and comes back need not wait for an operator.',
       ),
     ),
   ),
   settleTimeout: reload(
     duration(
-      'How long after start the gateway waits for a first verdict on every instance before it serves without.',
+      'How long the gateway waits after its start for a first result from every instance. After that it serves without.',
       { default: '10s' },
     ),
   ),
 });
 
 const sessionLost = section(
-  'What an agent is told whose session was lost with his instance: it restarted, or it is gone and he was moved.',
+  'How the gateway answers an agent whose session was lost because the instance restarted or is gone.',
   {
     answer: reload(
       choice(
         ['pass', 'fault'],
-        '`pass`: the request goes to his new instance, which answers as it does to an agent who is not logged on. `fault`: any request but a logon is answered with a SOAP Fault that asks him to log on again. A failover pool then binds its agents too, to know whom it has to tell.',
+        '`pass`: the request goes to the new instance, which answers as if the agent were not logged on. `fault`: every request except a logon is answered with a SOAP Fault that asks the agent to log on again. A failover pool then binds its agents too, to know which of them need this answer.',
         { default: 'pass' },
       ),
     ),
@@ -263,7 +258,7 @@ const sessionLost = section(
         default: [],
         uniqueItems: true,
         description:
-          'Local names of the operations, the first element in the SOAP Body, with which an agent logs on. They are let through where `answer` is `fault`.',
+          'Local names of the operations (first elements in the SOAP Body) that log an agent on. They pass if `answer` is `fault`.',
       }),
     ),
   },
@@ -281,7 +276,7 @@ export const pool = section('Instances that serve one ICI endpoint.', {
     'poolMode',
     choice(
       ['failover', 'sticky'],
-      '`failover`: all requests go to one active instance, and the next takes over when it fails. `sticky`: agents are spread over all instances and each stays where it is.',
+      '`failover`: all requests go to one active instance, and the next takes over when it fails. `sticky`: agents are spread over all instances, and each agent stays at one.',
       {
         default: 'failover',
       },
@@ -297,14 +292,14 @@ export const pool = section('Instances that serve one ICI endpoint.', {
   anonymous: reload(
     choice(
       ['any', 'address', 'refuse'],
-      'A request that names no agent. `any`: the active instance of a failover pool, any assignable one of a sticky pool. `address`: bound by client address, all agents behind one address together. `refuse`: answered with a SOAP Fault.',
+      'What happens to a request that names no agent. `any`: the active instance of a failover pool, any assignable one of a sticky pool. `address`: it is bound by client address, together with all agents behind that address. `refuse`: it is answered with a SOAP Fault.',
       { default: 'any' },
     ),
   ),
   connections: reload(
     choice(
       ['keep-alive', 'per-request'],
-      'Connections to instances: kept for the next request, or a new one each time, for connectors that cannot keep one. The latter costs more than twice the CPU.',
+      'Connections to instances: kept for the next request, or a new one for each request if a connector needs that. The latter costs more than twice the CPU.',
       { default: 'keep-alive' },
     ),
   ),
@@ -318,7 +313,7 @@ export const pool = section('Instances that serve one ICI endpoint.', {
   failback: reload(
     written(
       'failback',
-      'When a failover pool goes back to an instance that is preferred to the active one and up again: `never`, `when-idle` (no request for `idleAfter`, at any gateway), `immediate`, or once a day, as in `at 03:30`. Whoever is logged on at the active instance has to log on again. It holds until an operator decides otherwise through the admin plane.',
+      'When a failover pool returns to a preferred instance that is up again: `never`, `when-idle` (no request for `idleAfter`, at any gateway), `immediate`, or once a day, as in `at 03:30`. Agents at the active instance must then log on again. A policy that an operator sets on the admin plane overrides it.',
       { default: 'never' },
     ),
   ),
@@ -336,13 +331,13 @@ export const pool = section('Instances that serve one ICI endpoint.', {
   quarantine: reload(
     choice(
       ['auto', 'always', 'never'],
-      'An instance that was merely cut off may still believe that its old agents are logged on, and sends SAP events for them. So an instance that comes back takes no agents until its health page shows that it is new or empty, or an operator releases it. `auto`: where `health` says how to tell one of the two; `always`: also where only an operator can; `never`: it takes agents at once.',
+      'An instance that was only cut off may still treat its old agents as logged on, and send SAP events for them. So an instance that comes back takes no agents until its health page shows that it is new or empty, or an operator releases it. `auto`: only if `health` has an option that can show this; `always`: also if only an operator can release it; `never`: it takes agents at once.',
       { default: 'auto' },
     ),
   ),
   countRestarts: reload(
     flag(
-      'Where the health page does not show an incarnation, a return from down counts as a restart, and voids the bindings to the instance.',
+      'If the health page shows no incarnation, a return from down counts as a restart, and voids the bindings to the instance.',
       true,
     ),
   ),

@@ -7,7 +7,7 @@ function nodes(description: string) {
 }
 
 export const redis = section(
-  'The Redis, or one that speaks its protocol, that gateways share: one server (`url`), the master that Sentinels name (`sentinels`), or a Redis Cluster (`cluster`).',
+  'The Redis, or a server with its protocol, that gateways share: one server (`url`), the master that Sentinels report (`sentinels`), or a Redis Cluster (`cluster`).',
   {
     url: restart(
       'redisUrl',
@@ -23,33 +23,31 @@ export const redis = section(
       'sentinels',
       Type.Optional(
         nodes(
-          'Sentinels, each host:port. They are asked for the master at every connection, and heard when they promote another.',
+          'Sentinels, each host:port. The gateway asks them for the master at every connection, and follows when they promote another.',
         ),
       ),
     ),
     masterName: restart(
       'redis',
-      Type.Optional(text('What the Sentinels call the master (`sentinel monitor <name>`).')),
+      Type.Optional(text('Name of the master at the Sentinels (`sentinel monitor <name>`).')),
     ),
     sentinelUsername: reload(Type.Optional(text('User of the Sentinels. Default: the default user.'))),
     sentinelPasswordFile: reload(
-      Type.Optional(path("File that holds the Sentinels' password; white space around it is dropped.")),
+      Type.Optional(path('File with the password of the Sentinels; white space around it is ignored.')),
     ),
     cluster: restart(
       'cluster',
       Type.Optional(
         nodes(
-          'Some nodes of a Redis Cluster, each host:port; the others are learnt from them. All keys of a pool are kept in one slot.',
+          'Some nodes of a Redis Cluster, each host:port; the gateway learns the others from them. All keys of a pool are in one slot.',
         ),
       ),
     ),
     username: reload(Type.Optional(text('User of the Redis ACL. Default: the default user.'))),
-    passwordFile: reload(
-      Type.Optional(path('File that holds the password; white space around it is dropped.')),
-    ),
+    passwordFile: reload(Type.Optional(path('File with the password; white space around it is ignored.'))),
     confirmedBy: reload(
       count(
-        'How many replicas of Redis must have what gateways agree on before it counts. 0 trusts the master alone: one that is cut off from its replicas together with some gateways goes on granting them leases until it is demoted or they reach the new one. With 1 or more it cannot, and while too few replicas are connected the store counts as away.',
+        'How many replicas of Redis must confirm what gateways agree on before it counts. With 0 the master alone decides: if it is cut off from its replicas together with some gateways, it continues to grant them leases until it is demoted or they reach the new master. With 1 or more it cannot, and the store counts as away while too few replicas are connected.',
         0,
         5,
         0,
@@ -57,7 +55,7 @@ export const redis = section(
     ),
     commandTimeout: reload(
       duration(
-        'Time for one command. After that the gateway doubts the store, and asks it again; the store counts as away once it has been silent for 0.6 of `coordination.lease`.',
+        'Time for one command. After a time-out the gateway asks the store again; the store counts as away once it has not answered for 0.6 of `coordination.lease`.',
         {
           default: '100ms',
           atLeast: '5ms',

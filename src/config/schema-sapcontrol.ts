@@ -2,11 +2,11 @@ import Type from 'typebox';
 import { path, reload, section, text, written } from './option.ts';
 
 export const sapcontrol = section(
-  'The SAPControl web service, for monitoring and operation with the tools of SAP systems. Without this section there is none; `sapcontrol: {}` is one with the defaults.',
+  'The SAPControl web service, for monitoring and operation with the tools of SAP systems. Without this section the service is off; `sapcontrol: {}` starts it with the defaults.',
   {
     instanceNumber: reload(
       text(
-        'Number of this instance, two digits in quotes; another one for each SAP instance of a host. SAP tools derive port and socket from it.',
+        'Number of this instance, two digits in quotes; each SAP instance of a host has its own. SAP tools derive port and socket from it.',
         { default: '00', pattern: '^[0-9]{2}$', expects: 'two digits in quotes, such as "00"' },
       ),
     ),
@@ -18,7 +18,7 @@ export const sapcontrol = section(
       }),
     ),
     instanceName: reload(
-      text('Name of this instance (INSTANCE_NAME), as cluster software is told it.', {
+      text('Name of this instance (INSTANCE_NAME), as shown to cluster software.', {
         computed: 'sapInstanceName',
         pattern: '^[A-Z][A-Za-z0-9_-]{1,31}$',
         expects: 'up to 32 letters, digits, "_" and "-", the first a capital letter',
@@ -27,20 +27,20 @@ export const sapcontrol = section(
     address: reload(
       written(
         'address',
-        'Host and port of the service. What it tells, it tells to whoever asks. Port 0 takes any free one.',
+        'Host and port of the service. Everyone who can connect can read from it. Port 0 takes any free one.',
         { computed: 'sapControlAddress' },
       ),
     ),
     socket: reload(
       path(
-        'Unix socket of the service. Only the user of the gateway, and root, can open it, and may do everything there without a password.',
+        'Unix socket of the service. Only the user of the gateway and root can open it. Everything is allowed on it without a password.',
         { computed: 'sapControlSocket' },
       ),
     ),
     passwordFile: reload(
       Type.Optional(
         path(
-          'File with those who may stop, restart and signal the gateway: lines `user:$scrypt$…`, made by `ici-gateway hash-password USER`. Read at every attempt. Without it these methods are refused but for those who come by the Unix socket.',
+          'File of users that may stop, restart and signal the gateway: lines `user:$scrypt$…`, made by `ici-gateway hash-password USER`. The gateway reads it at every attempt. Without it these methods are refused except on the Unix socket.',
         ),
       ),
     ),

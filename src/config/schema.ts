@@ -15,8 +15,8 @@ import { sapcontrol } from './schema-sapcontrol.ts';
  * nowhere else: the loader, the JSON Schema for editors and the table in
  * `deploy/docs/configuration.md` are all made from this.
  *
- * Options are written with units (`2s`, `64KB`) and resolve to milliseconds and
- * bytes; the static type is that of the resolved configuration.
+ * Options have units in the file (`2s`, `64KB`) and resolve to milliseconds and
+ * bytes; the static type is the one of the resolved configuration.
  */
 
 const listen = section('Where SAP CRM connects.', {
@@ -40,7 +40,7 @@ const listen = section('Where SAP CRM connects.', {
         clientCaFile: reload(
           Type.Optional(
             path(
-              'PEM file with the authorities of client certificates. Given, every client must show a certificate of theirs (mutual TLS), and others are refused in the handshake.',
+              'PEM file with the authorities of client certificates. If set, every client must show a certificate issued by one of them (mutual TLS); all others are refused in the handshake.',
             ),
           ),
         ),
@@ -51,7 +51,7 @@ const listen = section('Where SAP CRM connects.', {
     'proxyHeader',
     choice(
       ['off', 'accept', 'require'],
-      'PROXY protocol, version 1 or 2, by which a balancer that passes on TCP names the client. `off`: none is expected. `accept`: connections from `proxyProtocolFrom` must begin with its header; others are served as they are, and a header of theirs is dropped. `require`: the same, and connections from anywhere else are closed.',
+      'PROXY protocol (version 1 or 2), with which a balancer that forwards TCP names the client. `off`: not expected. `accept`: connections from `proxyProtocolFrom` must begin with its header; on other connections it is optional and ignored. `require`: as `accept`, but other connections are closed.',
       { default: 'off' },
     ),
   ),
@@ -61,7 +61,7 @@ const listen = section('Where SAP CRM connects.', {
       default: [],
       uniqueItems: true,
       description:
-        'Networks of the balancers that speak the PROXY protocol. The address in its header counts as the peer from then on: for `forwarding.trustedProxies`, `X-Forwarded-For`, the log and binding by address. No client may be among them, for it could pose as any other.',
+        'Networks of the balancers that speak the PROXY protocol. The address in the header then counts as the address of the peer: for `forwarding.trustedProxies`, `X-Forwarded-For`, the log and binding by address. No client may be in these networks, because it could pose as any other.',
     }),
   ),
 });
@@ -70,25 +70,25 @@ const admin = section('Where operators and monitoring connect.', {
   address: reload(
     written(
       'address',
-      'Host and port of the admin plane: metrics, probes, status, operation. It shows addresses of instances and names of agents to whoever asks, so keep it off networks that clients reach. Port 0 takes any free one.',
+      'Host and port of the admin plane: metrics, probes, status, operation. It shows addresses of instances and names of agents to everyone who can connect, so keep it off networks that clients reach. Port 0 takes any free one.',
       { default: '127.0.0.1:9090' },
     ),
   ),
   tokenFile: reload(
     Type.Optional(
       path(
-        'File that holds the token which whoever changes something must show, as `Authorization: Bearer`: 16 or more letters, digits and `-._~+/`. White space around it is dropped. Without it the admin plane is read-only.',
+        'File with the token that changes require, sent as `Authorization: Bearer`: 16 or more letters, digits and `-._~+/`. White space around it is ignored. Without it the admin plane is read-only.',
       ),
     ),
   ),
 });
 
-const affinity = section('Where it is remembered which agent belongs to which instance.', {
+const affinity = section('Where bindings of agents to instances are stored.', {
   store: restart(
     'store',
     choice(
       ['redis', 'embedded'],
-      '`redis`: shared by several gateways. `embedded`: a database of this host, for a single gateway. Gateways with embedded stores do not know of each other and would split agents.',
+      '`redis`: shared by several gateways. `embedded`: a database of this host, for a single gateway. Gateways with embedded stores do not share bindings, and would send one agent to two instances.',
       {
         computed: 'store',
       },
@@ -96,7 +96,7 @@ const affinity = section('Where it is remembered which agent belongs to which in
   ),
   idleLifetime: reload(
     duration(
-      'How long a binding outlives the last request of its agent. Longer than the longest pause of a shift.',
+      'How long a binding lasts after the last request of its agent. Set it longer than the longest break in a shift.',
       {
         default: '12h',
         atLeast: '1s',
@@ -113,7 +113,7 @@ const affinity = section('Where it is remembered which agent belongs to which in
   ),
   cacheEntries: reload(
     count(
-      'Bindings kept in memory, per process and pool. An agent beyond them costs a round trip to the store per request.',
+      'Bindings kept in memory, per process and pool. Each request of an agent beyond them needs a round trip to the store.',
       100,
       10_000_000,
       200_000,
@@ -129,40 +129,40 @@ const affinity = section('Where it is remembered which agent belongs to which in
   stateDir: restart(
     'embeddedStore',
     path(
-      'Directory of the embedded store and of what has to survive a restart. Made when missing. Not on a network file system.',
+      'Directory of the embedded store and of other state that must survive a restart. Created if missing. Not on a network file system.',
       { computed: 'stateDir' },
     ),
   ),
   redis: restart('redis', Type.Optional(redis)),
 });
 
-const forwarding = section('What is changed on the way to an instance.', {
+const forwarding = section('What the gateway changes in a request on its way to an instance.', {
   trustedProxies: restart(
     'clientAddress',
     Type.Array(written('network', 'A network or an address.'), {
       default: [],
       uniqueItems: true,
       description:
-        'Networks of the load balancers in front, whose `X-Forwarded-*` is believed. Where a balancer speaks the PROXY protocol, it is the address that it names which must be among them.',
+        'Networks of the load balancers in front, whose `X-Forwarded-*` is trusted. If a balancer speaks the PROXY protocol, the address that it names must be in them.',
     }),
   ),
   untrusted: reload(
     choice(
       ['ignore', 'refuse'],
-      '`X-Forwarded-*` and `Forwarded` from anyone who is not a trusted proxy: replaced by what the gateway knows itself, or the request is answered 403.',
+      'What happens to `X-Forwarded-*` and `Forwarded` from a peer that is not a trusted proxy. `ignore`: the gateway replaces them with what it knows itself. `refuse`: it answers 403.',
       { default: 'ignore' },
     ),
   ),
   host: reload(
     choice(
       ['client', 'instance'],
-      'Host header that instances see: what the client sent, or host and port of the instance.',
+      'Host header that instances get: the one from the client, or host and port of the instance.',
       { default: 'client' },
     ),
   ),
   requestIdHeader: reload(
     text(
-      'Header with the id of the request. Taken over from a trusted proxy, else made; sent to the instance and back to the client.',
+      'Header with the id of the request. Taken from a trusted proxy, otherwise generated; sent to the instance and back to the client.',
       {
         default: 'x-request-id',
         pattern: TOKEN,
@@ -179,11 +179,11 @@ const forwarding = section('What is changed on the way to an instance.', {
   ),
 });
 
-const faults = section('How errors of the gateway itself are answered.', {
+const faults = section('How the gateway reports its own errors.', {
   status: reload(
     choice(
       ['exact', 'soap'],
-      'HTTP status of a SOAP Fault. `exact`: that of the error, such as 503. `soap`: 500 as SOAP 1.1 §6.2 has it, 400 for faults of a SOAP 1.2 sender; for clients that read a Fault only then.',
+      'HTTP status of a SOAP Fault. `exact`: that of the error, such as 503. `soap`: 500 as in SOAP 1.1 §6.2, or 400 for a fault of a SOAP 1.2 sender, for clients that read a Fault only with these.',
       { default: 'exact' },
     ),
   ),
@@ -199,7 +199,7 @@ const logging = section('What is logged, as JSON lines on standard output.', {
   names: reload(
     choice(
       ['readable', 'hashed'],
-      'User names in logs: as they are, so that "where is agent MILLER?" can be answered, or as keyed hashes. Sessions are always hashed.',
+      'User names in logs: readable, so that "where is agent MILLER?" can be answered, or as keyed hashes. Sessions are always hashed.',
       {
         default: 'readable',
       },
@@ -215,7 +215,7 @@ export const ConfigSchema = section('Configuration of ici-gateway.', {
       maximum: 64,
       computed: 'workers',
       description:
-        'Processes that carry traffic. One more, the controller, probes and is operated, and the first, the supervisor, keeps the ports open and replaces what dies. 0: a single process does everything.',
+        'Number of worker processes, which carry traffic. Beside them run a controller, which probes instances and serves the admin plane, and a supervisor, which holds the ports and restarts processes that exit. 0: a single process does everything.',
     }),
   ),
   listen,
@@ -241,7 +241,7 @@ export const ConfigSchema = section('Configuration of ici-gateway.', {
   logging,
 });
 
-/** The schema as data, for whoever walks over all options. */
+/** The schema as data, for code that walks over all options. */
 export const OPTIONS = ConfigSchema as unknown as OptionNode & {
   readonly properties: Readonly<Record<string, OptionNode>>;
 };

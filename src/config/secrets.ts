@@ -6,10 +6,10 @@ import type { PasswordRecord } from '../core/password-record.ts';
 import { parsePasswordFile } from '../core/password-record.ts';
 import type { ClientTlsConfig, ListenerTlsConfig, RedisConfig } from './schema.ts';
 
-/** A file that the configuration names cannot serve its purpose. The message says which option and why. */
+/** A file that the configuration names cannot be used. The message gives the reason. */
 export class SecretUnreadable extends Error {
   override readonly name = 'SecretUnreadable';
-  /** The option of the section that was read. */
+  /** The option that names the file. */
   readonly option: string;
 
   constructor(option: string, message: string, cause?: unknown) {
@@ -19,8 +19,8 @@ export class SecretUnreadable extends Error {
 }
 
 /**
- * Reads the files of the data plane's TLS, as `tls.createServer` wants them.
- * Throws {@link SecretUnreadable}. Read again after a renewal.
+ * Reads the TLS files of the data plane for `tls.createServer`.
+ * Throws {@link SecretUnreadable}. They are read again after a renewal.
  */
 export function readListenerTls(tls: ListenerTlsConfig): TlsOptions {
   const pair = readKeyPair(tls.certFile, tls.keyFile);
@@ -29,7 +29,7 @@ export function readListenerTls(tls: ListenerTlsConfig): TlsOptions {
   return { ...pair, ca, requestCert: true, rejectUnauthorized: true };
 }
 
-/** The same for connections that the gateway opens, as `tls.connect`, undici and ioredis want them. */
+/** Reads the TLS files for connections that the gateway opens with `tls.connect`, undici and ioredis. */
 export function readClientTls(tls: ClientTlsConfig): ConnectionOptions {
   const options: ConnectionOptions = { rejectUnauthorized: tls.verify };
   if (tls.serverName !== undefined) options.servername = tls.serverName;
@@ -40,8 +40,8 @@ export function readClientTls(tls: ClientTlsConfig): ConnectionOptions {
 }
 
 /**
- * Every problem of the files in a TLS section, where the readers above stop at
- * the first.
+ * All problems of the files in a TLS section; the functions above stop at
+ * the first one.
  */
 export function tlsFileProblems(
   tls: Partial<ListenerTlsConfig> & Partial<ClientTlsConfig>,
@@ -66,7 +66,7 @@ export interface RedisCredentials {
   readonly password?: string;
 }
 
-/** User and password for Redis, whether they stand in options, in a file or in the URL. */
+/** User and password for Redis, from options, a file or the URL. */
 export function readRedisCredentials(redis: RedisConfig): RedisCredentials {
   const url = redis.url === undefined ? undefined : new URL(redis.url);
   const username = redis.username ?? decodeURIComponent(url?.username ?? '');
@@ -77,7 +77,7 @@ export function readRedisCredentials(redis: RedisConfig): RedisCredentials {
   return { ...(username === '' ? {} : { username }), ...(password === '' ? {} : { password }) };
 }
 
-// What stands after "Bearer" (RFC 6750 §2.1), long enough not to be guessed.
+// The syntax after "Bearer" (RFC 6750 §2.1), with a length that cannot be guessed.
 const TOKEN = /^[A-Za-z0-9._~+/-]{16,}=*$/;
 
 /** The token of the admin plane. Throws {@link SecretUnreadable}. */
@@ -86,11 +86,11 @@ export function readAdminToken(file: string): string {
   if (TOKEN.test(token)) return token;
   throw new SecretUnreadable(
     'tokenFile',
-    `${file} must hold 16 or more letters, digits and -._~+/, and nothing else; make one with: openssl rand -hex 32`,
+    `${file} must contain 16 or more letters, digits and -._~+/, and nothing else; make one with: openssl rand -hex 32`,
   );
 }
 
-/** Who may change something by SAPControl. Throws {@link SecretUnreadable}. */
+/** The users that may change something with SAPControl. Throws {@link SecretUnreadable}. */
 export function readPasswordFile(file: string): readonly PasswordRecord[] {
   const { records, problems } = parsePasswordFile(read('passwordFile', file));
   const [problem] = problems;
@@ -102,34 +102,34 @@ export function readPasswordFile(file: string): readonly PasswordRecord[] {
   );
 }
 
-/** The content of a file that holds one secret, without the white space that editors leave around it. */
+/** The content of a file with one secret, without the white space that editors leave around it. */
 export function readSecretFile(option: string, file: string): string {
   const secret = read(option, file).trim();
   if (secret === '') throw new SecretUnreadable(option, `${file} is empty; write the secret into it`);
   return secret;
 }
 
-/** The same for a file that holds one secret. */
+/** The problems of a file with one secret. */
 export function secretFileProblems(option: string, file: string): SecretUnreadable[] {
   return problemsOf(() => readSecretFile(option, file));
 }
 
-/** The same for the token of the admin plane. */
+/** The problems of the file with the token of the admin plane. */
 export function adminTokenProblems(file: string): SecretUnreadable[] {
   return problemsOf(() => readAdminToken(file));
 }
 
-/** The same for a file of passwords. */
+/** The problems of a file of passwords. */
 export function passwordFileProblems(file: string): SecretUnreadable[] {
   return problemsOf(() => readPasswordFile(file));
 }
 
-/** The page that clients are shown in maintenance. Throws {@link SecretUnreadable}. */
+/** The page for clients in maintenance. Throws {@link SecretUnreadable}. */
 export function readMaintenancePage(file: string): string {
   return read('pageFile', file);
 }
 
-/** The same for the page of maintenance. */
+/** The problems of the page for maintenance. */
 export function maintenancePageProblems(file: string): SecretUnreadable[] {
   return problemsOf(() => readMaintenancePage(file));
 }
@@ -162,16 +162,16 @@ function readKeyPair(certFile: string, keyFile: string): { cert: string; key: st
 function readKey(file: string): string {
   const key = read('keyFile', file);
   if (/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/.test(key)) return key;
-  throw new SecretUnreadable('keyFile', `${file} holds no private key in PEM form`);
+  throw new SecretUnreadable('keyFile', `${file} has no private key in PEM form; use the file of the key`);
 }
 
 function readCertificates(option: string, file: string): string {
   const pem = read(option, file);
   try {
-    // Reads the first certificate; what follows is checked in the handshake.
+    // Reads the first certificate; the others are checked in the handshake.
     new X509Certificate(pem);
   } catch (error) {
-    throw new SecretUnreadable(option, `${file} holds no certificate in PEM form: ${reasonOf(error)}`, error);
+    throw new SecretUnreadable(option, `${file} has no certificate in PEM form: ${reasonOf(error)}`, error);
   }
   return pem;
 }
@@ -190,7 +190,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EISDIR: 'it is a directory',
 };
 
-/** Why a file could not be used, in plain words where they are known. */
+/** Why a file could not be used, in plain words if the error is a known one. */
 export function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return REASONS[code ?? ''] ?? message;

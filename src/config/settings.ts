@@ -7,17 +7,17 @@ import { isRecord } from './tree.ts';
 export interface Setting {
   readonly path: Path;
   readonly value: unknown;
-  /** Who gave it, as the operator knows it: the name of a variable or a flag. */
+  /** Where it comes from: the name of a variable or a flag. */
   readonly source: string;
 }
 
-/** A tree under construction: later settings win, and each value remembers who gave it. */
+/** A tree under construction: later settings override earlier ones, and each value remembers its source. */
 export class Layers {
   #tree: Tree;
   readonly #origins = new Map<string, string>();
 
   constructor(base: Tree) {
-    // The settings change the tree, and the caller keeps its own.
+    // Settings change the tree, so work on a copy.
     this.#tree = structuredClone(base);
   }
 
@@ -25,7 +25,7 @@ export class Layers {
     return this.#tree;
   }
 
-  /** Sections are merged, everything else is replaced. */
+  /** Merges sections and replaces everything else. */
   apply(setting: Setting): void {
     if (isRecord(setting.value) && isRecord(this.#at(setting.path))) {
       for (const [key, value] of Object.entries(setting.value))
@@ -36,7 +36,7 @@ export class Layers {
     this.#origins.set(formatPath(setting.path), setting.source);
   }
 
-  /** Who gave the value at `path`, or `undefined` where it stands in the file or nowhere. */
+  /** The source of the value at `path`, or `undefined` if it is from the file or not set. */
   originOf(path: Path): string | undefined {
     for (let length = path.length; length > 0; length--) {
       const origin = this.#origins.get(formatPath(path.slice(0, length)));
@@ -62,7 +62,7 @@ export class Layers {
       const held = holder[step];
       const list = typeof path[depth + 1] === 'number';
       const fits = list ? Array.isArray(held) : isRecord(held);
-      // Something that is no section is a mistake of the file. It stays, to be told.
+      // A value that is not a section is a mistake in the file. Keep it, so that it is reported.
       if (!fits && held !== undefined && held !== null) return;
       const next = fits ? held : list ? [] : {};
       holder[step] = next;

@@ -7,14 +7,14 @@ export interface Position {
   readonly column: number;
 }
 
-/** A configuration file: what it says, and where it says it. */
+/** A configuration file: its values and their positions. */
 export interface Source {
   readonly name: string;
-  /** `undefined` where the text is no YAML. */
+  /** `undefined` if the text is not YAML. */
   readonly tree: unknown;
-  /** What is wrong with the text itself. */
+  /** Problems of the text itself. */
   readonly findings: readonly (Finding & { readonly position: Position })[];
-  /** Where the option at `path` is written, or the nearest section around it that is. */
+  /** The position of the option at `path`, or of the nearest section around it that is in the file. */
   positionOf(path: Path, atKey: boolean): Position;
 }
 
@@ -42,20 +42,23 @@ function treeOf(
   findings: (Finding & { position: Position })[],
   positionAt: (offset: number) => Position,
 ): unknown {
-  // A duplicate key leaves the rest readable, so its problems can be told as well.
+  // With a duplicate key the rest is still readable, so its problems can be reported too.
   if (document.errors.some((error) => error.code !== 'DUPLICATE_KEY')) return undefined;
   try {
     return document.toJS() ?? {};
   } catch (error) {
-    // The library refuses unresolved aliases, and aliases that would expand without bound.
+    // The library refuses unresolved aliases, and aliases that expand without limit.
     findings.push({ path: [], message: (error as Error).message, position: positionAt(0) });
     return undefined;
   }
 }
 
 function explain(error: YAMLError, document: Document): Finding {
-  if (error.code !== 'DUPLICATE_KEY') return { path: [], message: `is no valid YAML: ${error.message}` };
-  return { path: pathAt(document, error.pos[0]), message: 'is given twice in the same section; remove one' };
+  if (error.code !== 'DUPLICATE_KEY') return { path: [], message: `is not valid YAML: ${error.message}` };
+  return {
+    path: pathAt(document, error.pos[0]),
+    message: 'occurs twice in the same section; remove one of them',
+  };
 }
 
 /** The path of the pair whose key starts at the offset. */
@@ -103,7 +106,7 @@ function locate(document: Document, path: Path, atKey: boolean): number {
     }
     if (!isNode(next)) return offset;
     node = next;
-    // An empty value has a place in the text, but none that helps.
+    // The position of an empty value does not help.
     if (!isScalar(node) || node.value !== null) offset = startOf(node);
   }
   return offset;

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { FAILBACK_EXPECTS, isTimeZone, parseFailback, ZONE_EXPECTS } from '../core/view/failback.ts';
 import { compilePattern, countGroups } from './pattern.ts';
 
-/** What a text came to: its one canonical form, or what is wrong with it. */
+/** The result of reading a text: its canonical form, or its problem. */
 export type Reading = { readonly value: string } | { readonly problem: string };
 
 interface Syntax {
@@ -57,7 +57,7 @@ function readCapture(text: string): Reading {
   const groups = countGroups(text);
   if (groups === 1) return reading;
   return wrong(
-    `must have exactly one capture group, (…), around the value, but has ${groups}; write (?:…) for groups that are not it`,
+    `must have exactly one capture group, (…), around the value, but has ${groups}; write (?:…) for all other groups`,
   );
 }
 
@@ -65,21 +65,20 @@ function readInstanceUrl(text: string): Reading {
   const url = parseUrl(text, ['http:', 'https:']);
   if (url === undefined) return wrong('must be http://host[:port] or https://host[:port]');
   if (url.username !== '' || url.password !== '')
-    return wrong('must not have a user or password; what the client sends is passed on');
+    return wrong('must not have a user or password; the gateway forwards those of the client');
   if (url.pathname !== '/' || url.search !== '' || url.hash !== '')
-    return wrong(`must end after host and port, as in ${url.origin}; the path of the client is kept`);
+    return wrong(`must end after host and port, as in ${url.origin}; the path comes from the client`);
   return { value: url.origin };
 }
 
-// Its messages never repeat the text: it may hold a password.
+// Its messages never quote the text, because it may contain a password.
 function readRedisUrl(text: string): Reading {
   const url = parseUrl(text, ['redis:', 'rediss:']);
   if (url === undefined || url.hostname === '')
     return wrong('must be redis://host[:port][/database] or rediss://…');
-  if (!/^\/?[0-9]*$/.test(url.pathname))
-    return wrong('may have nothing after host and port but a database number');
+  if (!/^\/?[0-9]*$/.test(url.pathname)) return wrong('may have only a database number after host and port');
   if (url.search !== '' || url.hash !== '')
-    return wrong('must not have a query or fragment; the options under affinity.redis take their place');
+    return wrong('must not have a query or fragment; use the options under affinity.redis');
   return { value: text };
 }
 
@@ -108,7 +107,7 @@ function readHost(text: string): Reading {
   return wrong('must be a host name without scheme, port and path, such as ici.example.com');
 }
 
-/** The tokens of a JSON Pointer (RFC 6901), unescaped; `undefined` for what is none. */
+/** The tokens of a JSON Pointer (RFC 6901), unescaped; `undefined` if the text is not a pointer. */
 export function parsePointer(text: string): string[] | undefined {
   if (text !== '' && !text.startsWith('/')) return undefined;
   if (/~(?![01])/.test(text)) return undefined;
@@ -129,7 +128,7 @@ export type SyntaxName =
   | 'failback'
   | 'zone';
 
-/** The texts that a pattern alone cannot check. */
+/** Syntaxes that a JSON Schema pattern alone cannot check. */
 export const SYNTAX: Readonly<Record<SyntaxName, Syntax>> = {
   address: {
     expects: 'host:port, such as 127.0.0.1:8080 or [::1]:8080',

@@ -1,4 +1,4 @@
-/** A configuration as it was written: nothing is known of it yet. */
+/** A configuration as it was read, before any check. */
 export type Tree = Record<string, unknown>;
 
 export function isRecord(value: unknown): value is Tree {

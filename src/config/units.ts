@@ -22,7 +22,7 @@ const SIZES: Scale = [
   ['B', 1],
 ];
 
-/** Milliseconds, or `undefined` where the text is no duration. */
+/** Milliseconds, or `undefined` if the text is not a duration. */
 export function parseDuration(text: string): number | undefined {
   return parse(text, new RegExp(DURATION_PATTERN), DURATIONS);
 }
@@ -32,7 +32,7 @@ export function formatDuration(ms: number): string {
   return ms === 0 ? '0s' : format(ms, DURATIONS);
 }
 
-/** Bytes, or `undefined` where the text is no size. */
+/** Bytes, or `undefined` if the text is not a size. */
 export function parseSize(text: string): number | undefined {
   return parse(/[0-9.]$/.test(text) ? `${text}B` : text, new RegExp(SIZE_PATTERN), SIZES);
 }

@@ -82,7 +82,7 @@ configuration is valid, 1 warning
     expect({ code, out }).toEqual({ code: 1, out: '' });
     expect(err.replaceAll(`${directory}/`, '').split('\n')).toEqual([
       expect.stringMatching(/^bad\.yaml:3:16 pools\[0\]\.instances: must have at least 1 entry/),
-      'bad.yaml:4:13 timeouts.parc: is no option; did you mean "park"?',
+      'bad.yaml:4:13 timeouts.parc: is not an option; did you mean "park"?',
       'configuration is invalid, 2 problems',
       '',
     ]);

@@ -69,40 +69,40 @@ describe('environment variables', () => {
     [
       'ICI_GATEWAY_TIMEOUT__PARK',
       '3s',
-      'ICI_GATEWAY_TIMEOUT__PARK: is no option; did you mean ICI_GATEWAY_TIMEOUTS__PARK?',
+      'ICI_GATEWAY_TIMEOUT__PARK: is not an option; did you mean ICI_GATEWAY_TIMEOUTS__PARK?',
     ],
     [
       'ICI_GATEWAY_TIMEOUTS__PARC',
       '3s',
-      'ICI_GATEWAY_TIMEOUTS__PARC: is no option; did you mean ICI_GATEWAY_TIMEOUTS__PARK?',
+      'ICI_GATEWAY_TIMEOUTS__PARC: is not an option; did you mean ICI_GATEWAY_TIMEOUTS__PARK?',
     ],
     [
       'ICI_GATEWAY_LISTEN_ADDRESS',
       'h:1',
-      expect.stringContaining('ICI_GATEWAY_LISTEN_ADDRESS: is no option; '),
+      expect.stringContaining('ICI_GATEWAY_LISTEN_ADDRESS: is not an option; '),
     ],
     [
       'ICI_GATEWAY_TIMEOUTS__PARK__MS',
       '3',
-      'ICI_GATEWAY_TIMEOUTS__PARK__MS: is no option; ICI_GATEWAY_TIMEOUTS__PARK has no options of its own',
+      'ICI_GATEWAY_TIMEOUTS__PARK__MS: is not an option; ICI_GATEWAY_TIMEOUTS__PARK has no options below it',
     ],
     [
       'ICI_GATEWAY_POOLS__5__NAME',
       'x',
-      'ICI_GATEWAY_POOLS__5__NAME: has 5 where a position in a list stands; the next free one is 1',
+      'ICI_GATEWAY_POOLS__5__NAME: has 5 instead of a position in a list; the next free one is 1',
     ],
     [
       'ICI_GATEWAY_POOLS__ICI__MODE',
       'x',
-      'ICI_GATEWAY_POOLS__ICI__MODE: has ICI where a position in a list stands; the next free one is 1',
+      'ICI_GATEWAY_POOLS__ICI__MODE: has ICI instead of a position in a list; the next free one is 1',
     ],
-    ['ICI_GATEWAY_LIMITS', '{', 'ICI_GATEWAY_LIMITS limits: is no valid YAML: MISSING_CHAR'],
+    ['ICI_GATEWAY_LIMITS', '{', 'ICI_GATEWAY_LIMITS limits: is not valid YAML: MISSING_CHAR'],
     [
       'ICI_GATEWAY_LIMITS__HEADERS',
       'many',
       'ICI_GATEWAY_LIMITS__HEADERS limits.headers: must be a whole number from 10 to 2000, but is "many"',
     ],
-    ['ICI_GATEWAY_PORT', '8080', expect.stringContaining('ICI_GATEWAY_PORT: is no option; ')],
+    ['ICI_GATEWAY_PORT', '8080', expect.stringContaining('ICI_GATEWAY_PORT: is not an option; ')],
   ])('%s=%s is refused by its name', (name, value, problem) => {
     expect(problemsOf(MINIMAL, { env: { [name]: value } })).toEqual([problem]);
   });
@@ -127,7 +127,7 @@ describe('environment variables', () => {
     expect(load(MINIMAL, { env }).config).toEqual(load(MINIMAL).config);
   });
 
-  test('with other prefixes are nobody’s business', () => {
+  test('with other prefixes are ignored', () => {
     expect(
       load(MINIMAL, { env: { ICI_OTHER: 'x', ICI_GATEWAY_CONFIG: '/x', PATH: '/bin' } }).warnings,
     ).toEqual([]);

@@ -57,7 +57,9 @@ describe('files that the configuration names', () => {
   test('every one that cannot serve is told', () => {
     expect(problemsHere(listenTls('{ certFile: nowhere.pem, keyFile: text.pem, clientCaFile: . }'))).toEqual([
       expect.stringMatching(/listen\.tls\.certFile: nowhere\.pem cannot be read: no such file$/),
-      expect.stringMatching(/listen\.tls\.keyFile: text\.pem holds no private key in PEM form$/),
+      expect.stringMatching(
+        /listen\.tls\.keyFile: text\.pem has no private key in PEM form; use the file of the key$/,
+      ),
       expect.stringMatching(/listen\.tls\.clientCaFile: .* cannot be read: it is a directory$/),
     ]);
   });
@@ -71,7 +73,7 @@ describe('files that the configuration names', () => {
   test('a text is no certificate', () => {
     const text = `pools: [{ name: p, instances: [{ id: a, url: 'https://a', tls: { caFile: text.pem } }] }]`;
     expect(problemsHere(text)).toEqual([
-      expect.stringMatching(/instances\[0\]\.tls\.caFile: text\.pem holds no certificate in PEM form/),
+      expect.stringMatching(/instances\[0\]\.tls\.caFile: text\.pem has no certificate in PEM form/),
     ]);
   });
 
@@ -120,7 +122,7 @@ describe('the password of Redis', () => {
   test('is given once', () => {
     expect(
       problemsHere(`${MINIMAL}affinity: { redis: { url: 'redis://:x@r', passwordFile: password } }`),
-    ).toEqual([expect.stringMatching(/passwordFile: is given, and the url has a password too/)]);
+    ).toEqual([expect.stringMatching(/passwordFile: is set, and the url has a password too/)]);
   });
 
   test('is not empty', () => {
@@ -151,7 +153,7 @@ describe('the token of the admin plane', () => {
     const problems = problemsHere(tokenFile(text));
     expect(problems).toEqual([
       expect.stringMatching(
-        /admin\.tokenFile: token must hold 16 or more letters, digits and -\._~\+\/, and nothing else; make one with: openssl rand -hex 32/,
+        /admin\.tokenFile: token must contain 16 or more letters, digits and -\._~\+\/, and nothing else; make one with: openssl rand -hex 32/,
       ),
     ]);
     expect(problems.join()).not.toContain(text);

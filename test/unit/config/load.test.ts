@@ -117,7 +117,7 @@ logging: { requests: yes, level: warning }
 identity: { userElements: [ "a:b", { nam: x } ], order: [header, header] }
 `);
     expect(problems).toEqual([
-      'gateway.yaml:2:3 listen.adress: is no option; did you mean "address"?',
+      'gateway.yaml:2:3 listen.adress: is not an option; did you mean "address"?',
       'gateway.yaml:3:12 listen.address: must be host:port with a port from 0 to 65535, such as 127.0.0.1:8080 or [::1]:8080; it is "localhost"',
       'gateway.yaml:5:11 pools[0].name: must be a name of 1 to 64 letters, digits, ".", "_" and "-", but is "a b"',
       'gateway.yaml:6:11 pools[0].mode: must be one of failover, sticky, but is "stiky"; did you mean "sticky"?',
@@ -127,19 +127,19 @@ identity: { userElements: [ "a:b", { nam: x } ], order: [header, header] }
       'gateway.yaml:11:9 pools[0].instances[1].url: is missing; it must be http://host[:port] or https://host[:port]',
       'gateway.yaml:12:19 timeouts.park: must be a duration such as 250ms, 2s, 5m, 12h or 1d from 0s to 24d, but is 5; write "5ms" or "5s"',
       'gateway.yaml:12:29 timeouts.total: must be a duration such as 250ms, 2s, 5m, 12h or 1d from 1ms to 24d, but is "70d"',
-      'gateway.yaml:12:34 timeouts.connect: is empty; it must be a duration such as 250ms, 2s, 5m, 12h or 1d from 1ms to 24d, or remove the line',
+      'gateway.yaml:12:34 timeouts.connect: is empty; it must be a duration such as 250ms, 2s, 5m, 12h or 1d from 1ms to 24d; set it, or remove the line',
       'gateway.yaml:13:22 logging.requests: must be true or false, but is "yes"',
       'gateway.yaml:13:34 logging.level: must be one of trace, debug, info, warn, error, silent, but is "warning"',
       'gateway.yaml:14:29 identity.userElements[0]: must be the name of an element without prefix, such as userId, but is "a:b"',
       'gateway.yaml:14:36 identity.userElements[1].name: is missing; it must be the name of an element without prefix, such as userId',
-      'gateway.yaml:14:38 identity.userElements[1].nam: is no option; did you mean "name"?',
-      'gateway.yaml:14:66 identity.order[1]: "header" is listed twice; remove one',
+      'gateway.yaml:14:38 identity.userElements[1].nam: is not an option; did you mean "name"?',
+      'gateway.yaml:14:66 identity.order[1]: "header" is listed twice; remove one of them',
     ]);
   });
 
   test('an option given twice is told with its path, beside the problems of the rest', () => {
     expect(problemsOf(`${MINIMAL}    mode: sticky\n    mode: failover\nlogging: { level: loud }\n`)).toEqual([
-      'gateway.yaml:7:5 pools[0].mode: is given twice in the same section; remove one',
+      'gateway.yaml:7:5 pools[0].mode: occurs twice in the same section; remove one of them',
       expect.stringContaining('gateway.yaml:8:19 logging.level: must be one of'),
     ]);
   });
@@ -152,13 +152,13 @@ identity: { userElements: [ "a:b", { nam: x } ], order: [header, header] }
       - { id: b, url: 'https://b', tls: *tls }
 `;
     expect(problemsOf(text)).toEqual([
-      'gateway.yaml:4:48 pools[0].instances[0].tls.verfy: is no option; did you mean "verify"?',
-      'gateway.yaml:4:48 pools[0].instances[1].tls.verfy: is no option; did you mean "verify"?',
+      'gateway.yaml:4:48 pools[0].instances[0].tls.verfy: is not an option; did you mean "verify"?',
+      'gateway.yaml:4:48 pools[0].instances[1].tls.verfy: is not an option; did you mean "verify"?',
     ]);
   });
 
   test('text that is no YAML is told with its line', () => {
-    expect(problemsOf('pools: [\n  - {')[0]).toMatch(/^gateway\.yaml:[12]:\d+: is no valid YAML: /);
+    expect(problemsOf('pools: [\n  - {')[0]).toMatch(/^gateway\.yaml:[12]:\d+: is not valid YAML: /);
   });
 
   test.each(['[]', '3', 'pools'])('a file that holds %j instead of sections is refused', (text) => {
@@ -180,15 +180,15 @@ identity: { userElements: [ "a:b", { nam: x } ], order: [header, header] }
 
   test('a key that is special to JavaScript is just an unknown option', () => {
     expect(problemsOf(`${MINIMAL}__proto__: { polluted: yes }\nconstructor: 1\n`)).toEqual([
-      expect.stringMatching(/^gateway\.yaml:6:1 __proto__: is no option/),
-      expect.stringMatching(/^gateway\.yaml:7:1 constructor: is no option/),
+      expect.stringMatching(/^gateway\.yaml:6:1 __proto__: is not an option/),
+      expect.stringMatching(/^gateway\.yaml:7:1 constructor: is not an option/),
     ]);
     expect({}).not.toHaveProperty('polluted');
   });
 
   test('a file that is not there is told as such', () => {
     expect(() => load(MINIMAL, { file: '/nonexistent/gateway.yaml', text: undefined as never })).toThrow(
-      '/nonexistent/gateway.yaml: cannot be read: no such file; give the path of the configuration file with --config',
+      '/nonexistent/gateway.yaml: cannot be read: no such file; set the path of the configuration file with --config',
     );
   });
 

@@ -19,12 +19,12 @@ describe('a pattern of an operator', () => {
     ['up(?=,)', '"(?=" looks around'],
     ['up(?!,)', '"(?!" looks around'],
     ['(?<=state:)up', '"(?<=" looks around'],
-    ['(?<!not )up', '"(?<!" looks around, which needs backtracking; match the text beside it as well'],
-    ['(a)\\1', '"\\1" refers back to a group, which needs backtracking; write out what it stands for'],
+    ['(?<!not )up', '"(?<!" looks around, which needs backtracking; match the text around it as well'],
+    ['(a)\\1', '"\\1" refers back to a group, which needs backtracking; write the text of the group instead'],
     ['(?<n>a)\\k<n>', '"\\k" refers back to a group'],
     ['a{1,1001}', 'invalid repeat count: `{1,1001}`; patterns follow the syntax of RE2'],
-    ['(\\w+\\s?){1,1000}', 'takes 7001 steps, and at most 500 are allowed; repeat less often'],
-    ['[', 'is no valid regular expression'],
+    ['(\\w+\\s?){1,1000}', 'takes 7001 steps, but at most 500 are allowed; use smaller counts'],
+    ['[', 'is not a valid regular expression'],
   ])('%s is a problem of the configuration, with its place and what to do', (text, message) => {
     const problems = problemsOf(`${MINIMAL}    health: { bodyMatches: '${text}' }`);
     expect(problems).toEqual([expect.stringContaining(message)]);

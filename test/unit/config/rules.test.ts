@@ -12,32 +12,32 @@ describe('what several options say must go together', () => {
     [
       'pools with the same name',
       `pools:\n${pool(`instances: [${A}]`)}${pool(`instances: [${A}], match: { paths: [/x] }`)}`,
-      'pools[1].name: is the name of pools[0] already; give each pool its own',
+      'pools[1].name: is also the name of pools[0]; give each pool its own name',
     ],
     [
       'pools that want the same requests',
       `pools:\n${pool(`instances: [${A}], match: { hosts: [h], paths: [/x, /y] }`)}${pool(`instances: [${A}], match: { hosts: [g, H], paths: [/y] }`, 'q')}`,
-      'pools[1].match: wants h/y, which pools[0] has already; give it other hosts or paths',
+      'pools[1].match: matches h/y, as pools[0] does; use other hosts or paths',
     ],
     [
       'two pools for everything',
       `pools:\n${pool(`instances: [${A}]`)}${pool(`instances: [${A}]`, 'q')}`,
-      'pools[1].match: wants / of every host, which pools[0] has already; give it other hosts or paths',
+      'pools[1].match: matches / of every host, as pools[0] does; use other hosts or paths',
     ],
     [
       'instances with the same id',
       `pools:\n${pool(`instances: [${A}, { id: a, url: 'http://b' }]`)}`,
-      'pools[0].instances[1].id: is the id of instances[0] already; give each its own',
+      'pools[0].instances[1].id: is also the id of instances[0]; give each instance its own id',
     ],
     [
       'a sticky pool without weight',
       `pools:\n${pool(`mode: sticky, instances: [{ id: a, url: 'http://a', weight: 0 }]`)}`,
-      'pools[0].instances: have no weight above 0, so no new agent could be placed; give one a weight',
+      'pools[0].instances: have no weight above 0, so no new agent can be placed; set a weight for at least one',
     ],
     [
-      'a PROXY protocol that nobody may speak',
+      'a PROXY protocol without any source',
       `${MINIMAL}listen: { proxyProtocol: accept }`,
-      'listen.proxyProtocolFrom: is empty, and proxyProtocol is accept; give the networks of the balancers',
+      'listen.proxyProtocolFrom: is empty, but proxyProtocol is accept; list the networks of the balancers',
     ],
     [
       'a fast interval that is slow',
@@ -62,42 +62,42 @@ describe('what several options say must go together', () => {
     [
       'Redis without address',
       `${MINIMAL}affinity: { store: redis }`,
-      'affinity.redis: is missing, and store is redis; give affinity.redis.url, sentinels or cluster',
+      'affinity.redis: is missing, but store is redis; set affinity.redis.url, sentinels or cluster',
     ],
     [
       'both planes at one address',
       `${MINIMAL}admin: { address: '127.0.0.1:8080' }`,
-      'admin.address: is 127.0.0.1:8080, which listen.address has already; give another port',
+      'admin.address: is 127.0.0.1:8080, the same as listen.address; use another port',
     ],
     [
       'TLS to a plain instance',
       `pools:\n${pool(`instances: [{ id: a, url: 'http://a', tls: {} }]`)}`,
-      'pools[0].instances[0].tls: has no effect because the url does not start with https://; change the url, or remove tls',
+      'pools[0].instances[0].tls: has no effect, because the url does not start with https://; change the url, or remove tls',
     ],
     [
       'TLS to a plain Redis',
       `${MINIMAL}affinity: { redis: { url: 'redis://r', tls: {} } }`,
-      'affinity.redis.tls: has no effect because the url does not start with rediss://; change the url, or remove tls',
+      'affinity.redis.tls: has no effect, because the url does not start with rediss://; change the url, or remove tls',
     ],
     [
       'Redis nowhere',
       `${MINIMAL}affinity: { redis: { username: v } }`,
-      'affinity.redis: says not where Redis is; give url, sentinels or cluster',
+      'affinity.redis: has no server address; set url, sentinels or cluster',
     ],
     [
       'two addresses of Redis',
       `${MINIMAL}affinity: { redis: { url: 'redis://r', cluster: ['n:7000'] } }`,
-      'affinity.redis.cluster: is given, and url too; remove one of the two, for each is another Redis',
+      'affinity.redis.cluster: is set, and so is url; remove one of the two, because each names a Redis',
     ],
     [
       'Sentinels without a name to ask them for',
       `${MINIMAL}affinity: { redis: { sentinels: ['s:26379'] } }`,
-      'affinity.redis.masterName: is missing, and sentinels are given; give the name they call it by',
+      'affinity.redis.masterName: is missing, but sentinels are set; set the name of the master at the Sentinels',
     ],
     [
-      'a name to ask nobody for',
+      'a name of the master without Sentinels',
       `${MINIMAL}affinity: { redis: { url: 'redis://r', masterName: m } }`,
-      'affinity.redis.masterName: has no effect without sentinels; give those, or remove it',
+      'affinity.redis.masterName: has no effect without sentinels; set them, or remove it',
     ],
     [
       'a password of Sentinels that cannot be read',
@@ -107,12 +107,12 @@ describe('what several options say must go together', () => {
     [
       'two users for Redis',
       `${MINIMAL}affinity: { redis: { url: 'redis://u@r', username: v } }`,
-      'affinity.redis.username: is given, and the url has a user too; remove that from the url',
+      'affinity.redis.username: is set, and the url has a user too; remove the one in the url',
     ],
     [
       'two ways to read an incarnation',
       `${MINIMAL}    health: { incarnation: 'start=(.*)', incarnationPointer: /start }`,
-      'pools[0].health.incarnationPointer: is given, and incarnation too; remove one of the two',
+      'pools[0].health.incarnationPointer: is set, and so is incarnation; remove one of the two',
     ],
     [
       'a token that is not there',
@@ -168,8 +168,8 @@ describe('the syntax of single values', () => {
   test.each([
     ["incarnation: 'start=\\d+'", 'must have exactly one capture group, (…), around the value, but has 0'],
     ["incarnation: '(a)(b)'", 'has 2'],
-    ["incarnation: '('", 'is no valid regular expression'],
-    ["bodyMatches: '['", 'is no valid regular expression'],
+    ["incarnation: '('", 'is not a valid regular expression'],
+    ["bodyMatches: '['", 'is not a valid regular expression'],
     ['expectedStatus: [299-200]', 'rising range'],
     ['expectedStatus: [600]', 'must be a status'],
     ['expectedStatus: []', 'must have at least 1 entry'],
@@ -181,7 +181,7 @@ describe('the syntax of single values', () => {
     ['jitter: 0.6', 'must be a number from 0 to 0.5'],
     ['incarnationPointer: start', 'must be a JSON Pointer: each step after a "/"'],
     ['incarnationPointer: /a~2b', 'must be a JSON Pointer'],
-    ["emptyMatches: '('", 'is no valid regular expression'],
+    ["emptyMatches: '('", 'is not a valid regular expression'],
     ['path: health', 'must be a path that starts with "/"'],
   ])('health.%s is refused', (option, message) => {
     expect(problemsOf(health(option))).toEqual([expect.stringContaining(message)]);
@@ -276,7 +276,7 @@ describe('the syntax of single values', () => {
 describe('dubious, but no reason not to start', () => {
   test.each([
     ['{ proxyProtocolFrom: [10.0.0.1] }', 'has no effect while proxyProtocol is off'],
-    ['{ proxyProtocol: accept, proxyProtocolFrom: [0.0.0.0/0] }', 'holds every address'],
+    ['{ proxyProtocol: accept, proxyProtocolFrom: [0.0.0.0/0] }', 'contains every address'],
   ])('a PROXY protocol with %s', (listen, words) => {
     expect(warningsOf(`${MINIMAL}listen: ${listen}`)).toEqual([
       expect.stringMatching(`listen.proxyProtocolFrom: ${words}`),
@@ -301,7 +301,7 @@ describe('dubious, but no reason not to start', () => {
 
   test('a quarantine that only an operator can end', () => {
     expect(warningsOf(`${MINIMAL}    quarantine: always`)).toEqual([
-      expect.stringMatching(/quarantine: is always, and no page shows what would end it/),
+      expect.stringMatching(/quarantine: is always, but no option finds its end on the health page/),
     ]);
     expect(
       warningsOf(`${MINIMAL}    quarantine: always\n    health: { emptyMatches: 'sessions: 0' }`),
@@ -310,11 +310,11 @@ describe('dubious, but no reason not to start', () => {
 
   test('logons that cannot be told from other requests', () => {
     expect(warningsOf(`${MINIMAL}    sessionLost: { answer: fault }`)).toEqual([
-      expect.stringMatching(/logonOperations: is empty, so even the logon of an agent/),
+      expect.stringMatching(/logonOperations: is empty, so even the first logon after a lost session/),
     ]);
   });
 
-  test('logons that nobody looks for', () => {
+  test('logons that no option uses', () => {
     expect(warningsOf(`${MINIMAL}    sessionLost: { logonOperations: [subscribe] }`)).toEqual([
       expect.stringMatching(/logonOperations: has no effect while answer is pass/),
     ]);
@@ -339,7 +339,7 @@ describe('dubious, but no reason not to start', () => {
 
   test('a connector that is listed twice', () => {
     expect(warningsOf(`${MINIMAL}      - { id: b, url: 'http://10.0.0.1:8080/' }`)).toEqual([
-      expect.stringMatching(/instances\[1\]\.url: is the url of instances\[0\] too/),
+      expect.stringMatching(/instances\[1\]\.url: is also the url of instances\[0\]/),
     ]);
   });
 

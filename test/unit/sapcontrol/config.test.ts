@@ -55,13 +55,13 @@ describe('the sapcontrol section', () => {
     ],
     [
       "{ address: '127.0.0.1:9090' }",
-      'sapcontrol.address: is 127.0.0.1:9090, which admin.address has already; give another port',
+      'sapcontrol.address: is 127.0.0.1:9090, the same as admin.address; use another port',
     ],
     [
       "{ address: '127.0.0.1:8080' }",
-      'sapcontrol.address: is 127.0.0.1:8080, which listen.address has already; give another port',
+      'sapcontrol.address: is 127.0.0.1:8080, the same as listen.address; use another port',
     ],
-    [`{ socket: /${'x'.repeat(98)} }`, 'sapcontrol.socket: is longer than 98 bytes; give a shorter path'],
+    [`{ socket: /${'x'.repeat(98)} }`, 'sapcontrol.socket: is longer than 98 bytes; use a shorter path'],
     [
       '{ passwordFile: /nonexistent/passwords }',
       'sapcontrol.passwordFile: /nonexistent/passwords cannot be read: no such file',
@@ -73,10 +73,10 @@ describe('the sapcontrol section', () => {
   });
 
   test.each([
-    ['in no folder', 'none/s', 'none: no such folder; make it'],
-    ['below a file', 'file/s', 'file: it is no folder; make it'],
-    ['at a file', 'file', 'file is there and is no socket; remove it'],
-    ['at a folder', 'inner', 'inner is there and is no socket; remove it'],
+    ['in no folder', 'none/s', 'none: no such folder; use a folder'],
+    ['below a file', 'file/s', 'file: it is not a folder; use a folder'],
+    ['at a file', 'file', 'file exists and is not a socket; remove it'],
+    ['at a folder', 'inner', 'inner exists and is not a socket; remove it'],
   ])('has no socket %s', (_where, path, problem) => {
     writeFileSync(join(folder, 'file'), '');
     mkdirSync(join(folder, 'inner'), { recursive: true });
@@ -89,7 +89,7 @@ describe('the sapcontrol section', () => {
     const loop = join(folder, 'loop');
     symlinkSync(loop, loop);
     expect(problemsOf(`${MINIMAL}sapcontrol: { socket: ${loop}/s }`)).toEqual([
-      expect.stringMatching(/loop\/s cannot be made in .*loop: .*(ELOOP|symbolic links).*; make it/),
+      expect.stringMatching(/loop\/s cannot be created in .*loop: .*(ELOOP|symbolic links).*; use a folder/),
     ]);
   });
 
