@@ -105,7 +105,7 @@ export function addAdmin(program: Command, env: Environment, output: Output): vo
     'move <pool> <agent> <instance>',
     'Move one agent of a sticky pool to another instance.',
   )
-    .option('--session', 'the agent is named by his session instead of his user name')
+    .option('--session', 'the agent is given by session instead of by user name')
     .action((pool: string, agent: string, instance: string, flags: AdminFlags) =>
       change(flags, `${poolPath(pool)}/agents/move`, {
         instance,
@@ -127,7 +127,7 @@ export function addAdmin(program: Command, env: Environment, output: Output): vo
   )
     .option('--soft-timeout <duration>', 'when what is not answered is cut off (lifecycle.shutdownTimeout)')
     .action((flags: AdminFlags) => change(flags, '/stop', { softTimeout: flags.softTimeout }));
-  readCommand(admin, 'events <pool>', 'Show what has changed in a pool, and by whom, the newest first.')
+  readCommand(admin, 'events <pool>', 'Show the changes of a pool and who made them, newest first.')
     .option('--limit <n>', 'how many', '20')
     .action((pool: string, flags: AdminFlags) =>
       ask(flags, {
@@ -153,7 +153,7 @@ function readCommand(admin: Command, usage: string, description: string): Comman
 
 function changeCommand(admin: Command, usage: string, description: string): Command {
   return readCommand(admin, usage, description)
-    .requiredOption('--why <reason>', 'the reason, for whoever reads the event log')
+    .requiredOption('--why <reason>', 'the reason, for the event log')
     .option('--by <name>', 'who does it ($USER)')
     .option('--token-file <file>', `file with the token of the admin plane ($${TOKEN_FILE})`);
 }

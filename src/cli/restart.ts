@@ -27,21 +27,17 @@ export function addHostCommands(program: Command, env: Environment, output: Outp
     program
       .command(act)
       .description(description)
-      .option(
-        '--pid-file <file>',
-        'reach it by a signal to the process of this file; its log says how that went',
-      )
-      .option(
-        '--admin <url>',
-        'reach it by its admin plane, and wait for the outcome',
-        'http://127.0.0.1:9090',
-      )
+      .option('--pid-file <file>', 'send a signal to the process in this file; the result is in its log')
+      .option('--admin <url>', 'use its admin plane, and wait for the result', 'http://127.0.0.1:9090')
       .option('--token-file <file>', `file with the token of the admin plane ($${TOKEN_FILE})`)
-      .option('--why <reason>', 'the reason, for whoever reads the log', `ici-gateway ${act}`)
+      .option('--why <reason>', 'the reason, for the log', `ici-gateway ${act}`)
       .option('--by <name>', 'who does it ($USER)')
       .action((flags: HostFlags) => run(act, flags, env, output));
-  add('restart', 'Replace the processes of a gateway by such of the program that is installed now.')
-    .requiredOption('--rolling', 'one process after the other, so that nobody notices; there is no other way')
+  add('restart', "Restart the gateway's processes one at a time with the installed version.")
+    .requiredOption(
+      '--rolling',
+      'one process after the other, without interruption; required, because there is no other way',
+    )
     .addHelpText(
       'after',
       examples([
@@ -49,8 +45,8 @@ export function addHostCommands(program: Command, env: Environment, output: Outp
         'ici-gateway restart --rolling --pid-file /run/ici-gateway.pid',
       ]),
     );
-  add('reload', 'Let a gateway read its configuration anew. Nothing changes where that has a problem.');
-  add('stop', 'Stop a gateway softly.');
+  add('reload', 'Reload the configuration. If it is invalid, nothing changes.');
+  add('stop', 'Stop a gateway: it answers the requests in progress first.');
 }
 
 async function run(act: Act, flags: HostFlags, env: Environment, output: Output): Promise<void> {
