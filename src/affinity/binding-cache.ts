@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { CachedBinding } from '../core/agent-bindings.ts';
 import type { Binding } from '../core/binding.ts';
-import type { Name } from '../core/identity.ts';
+import type { Name, Names } from '../core/identity.ts';
 import { nameKey, parseNameKey } from '../core/identity.ts';
 import { storedForm, storedKey } from '../core/stored-name.ts';
 
@@ -20,6 +20,13 @@ export interface BindingCacheOptions {
   readonly maxEntries: number;
   readonly idleLifetimeMs: number;
 }
+
+/** What {@link nameKey} puts before a name, for the look-up that each request makes. */
+const KEY_START = {
+  user: nameKey('user', ''),
+  session: nameKey('session', ''),
+  address: nameKey('address', ''),
+} as const;
 
 interface Entry extends CachedBinding {
   names: Name[];
@@ -89,6 +96,19 @@ export class BindingCache {
     const entry = this.#find('user', user);
     if (entry === undefined || session === undefined) return entry;
     return this.#find('session', session) === entry || this.#isShared(session) ? entry : undefined;
+  }
+
+  /**
+   * The same for names that may have been found in a body: the entry of the binding that the store would rule for.
+   */
+  findFor({ user, session, userIsFound, sessionIsFound }: Names): CachedBinding | undefined {
+    if (session !== undefined && (userIsFound || sessionIsFound)) {
+      const known = this.find(undefined, session);
+      if (userIsFound && known?.binding.root.kind === 'user') return known;
+      // No link between the two is left to be made.
+      if (!userIsFound && known !== undefined) return this.find(user, undefined);
+    }
+    return this.find(user, session);
   }
 
   /** The entry for the {@link nameKey} of one name, as a request bears it or in stored form. */
@@ -217,7 +237,7 @@ export class BindingCache {
   }
 
   #find(kind: Name['kind'], value: string): Entry | undefined {
-    const key = nameKey(kind, value);
+    const key = KEY_START[kind] + value;
     const entry = this.#byStored.get(key) ?? this.#byRaw.get(key) ?? this.#adopt({ kind, value });
     // For the order of use alone.
     if (entry !== undefined) this.#entries.get(entry.key);

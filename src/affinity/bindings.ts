@@ -5,15 +5,15 @@ import { byWeight, nameKey } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { AffinityStore, BindingPage, BindingQuery, KnownBinding } from '../core/ports.ts';
 import { StaleView, StoreUnavailable } from '../core/ports.ts';
-import { isCurrent } from '../core/route.ts';
 import { storedKey } from '../core/stored-name.ts';
+import { isCurrent } from '../core/target.ts';
 import type { ClaimTrouble } from '../core/view/claim-watch.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import { epochOf } from '../core/view/view-store.ts';
 import type { BindingCache, Confirmation } from './binding-cache.ts';
 import type { BindingsOptions } from './bindings-options.ts';
 import { CacheWarmer } from './cache-warmer.ts';
-import { findFor, leading, passedOver } from './claimed-names.ts';
+import { leading, passedOver } from './claimed-names.ts';
 import { DegradedDecisions } from './degraded-decisions.ts';
 import { RecentInvalidations } from './recent-invalidations.ts';
 import { StoreMonitor } from './store-monitor.ts';
@@ -158,7 +158,7 @@ export class Bindings implements AgentBindings {
 
   /** The same of a request, whose names may have been found in its body. */
   findFor(names: Names): CachedBinding | undefined {
-    return findFor(this.#cache, names);
+    return this.#cache.findFor(names);
   }
 
   get(name: Name): CachedBinding | undefined {

@@ -1,9 +1,7 @@
-import type { CachedBinding } from '../core/agent-bindings.ts';
 import type { Claim } from '../core/binding.ts';
 import { leadsTo } from '../core/evidence.ts';
-import type { Names, RequestName } from '../core/identity.ts';
+import type { RequestName } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
-import type { BindingCache } from './binding-cache.ts';
 
 /** The names of a claim that lead to what it came to. */
 export function leading(names: readonly RequestName[], { by }: Claim): readonly RequestName[] {
@@ -16,16 +14,4 @@ export function leading(names: readonly RequestName[], { by }: Claim): readonly 
 export function passedOver(names: readonly RequestName[], { by, conflict }: Claim): InstanceId | undefined {
   // A user whose binding gave way to that of the session had only been found before.
   return by === 'take' || names.some(({ found }) => found === true) ? conflict?.instance : undefined;
-}
-
-/** The cached binding that the store would rule for, or `undefined` where it has to be asked. */
-export function findFor(cache: BindingCache, names: Names): CachedBinding | undefined {
-  const { user, session, userIsFound, sessionIsFound } = names;
-  if (session !== undefined && (userIsFound || sessionIsFound)) {
-    const known = cache.find(undefined, session);
-    if (userIsFound && known?.binding.root.kind === 'user') return known;
-    // Nothing is left to link.
-    if (!userIsFound && known !== undefined) return cache.find(user, undefined);
-  }
-  return cache.find(user, session);
 }

@@ -1,6 +1,6 @@
 import type { Ruling } from './evidence.ts';
 import type { Name } from './identity.ts';
-import type { InstanceId, InstanceState } from './instance.ts';
+import type { InstanceId } from './instance.ts';
 
 /** An instance in one of its lives: where an agent's calls are kept in memory. */
 export interface Placement {
@@ -29,16 +29,4 @@ export interface Claim {
   readonly conflict?: Placement;
   /** What was done with the names of a claim; `undefined` for a step that bears one name. */
   readonly by?: Ruling;
-}
-
-/**
- * How a binding stands against the instance it names. It is `void` where it
- * names another life of the instance: claims bear the epoch, so a binding to a
- * life that the view does not know yet cannot be met while the view is acted on.
- */
-export type BindingStanding = 'holds' | 'void';
-
-export function standingOf(binding: Placement, instance: InstanceState): BindingStanding {
-  if (binding.incarnation === '' || instance.incarnation === '') return 'holds';
-  return binding.incarnation === instance.incarnation ? 'holds' : 'void';
 }

@@ -1,6 +1,6 @@
 import type { InstanceId } from './instance.ts';
-import type { RoutedBinding } from './route.ts';
-import { allows } from './route.ts';
+import type { Target } from './target.ts';
+import { allows, movesTo } from './target.ts';
 import type { RoutingState } from './view/routing-state.ts';
 import type { View } from './view/view.ts';
 
@@ -16,12 +16,7 @@ import type { View } from './view/view.ts';
  *   although the instance is up (an operator's act, failback, a new incarnation): only where the last probe that
  *   this replica made failed. Else the answer is on its way.
  */
-export function mustGiveUp(
-  routingState: RoutingState,
-  way: RoutedBinding,
-  mono: number,
-  wall: number,
-): boolean {
+export function mustGiveUp(routingState: RoutingState, way: Target, mono: number, wall: number): boolean {
   const { view, cutOff, failing } = routingState;
   const isDown = view.instances.get(way.instance)?.health === 'down';
   if (cutOff.has(way.instance) || (isDown && hasOther(view, way))) return true;
@@ -39,8 +34,10 @@ export function isLost(routingState: RoutingState, id: InstanceId, mono: number,
 }
 
 /** Can the agent of this way be served by another instance? */
-function hasOther({ mode, active, assignable, moving }: View, { instance, key }: RoutedBinding): boolean {
+function hasOther(view: View, target: Target): boolean {
+  const { mode, active, assignable } = view;
+  const { instance } = target;
   if (mode === 'failover') return active !== '' && active !== instance;
-  const to = key === undefined ? undefined : moving.get(key);
+  const to = movesTo(view, target);
   return (to !== undefined && to !== instance) || assignable.some(({ id }) => id !== instance);
 }

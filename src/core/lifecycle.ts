@@ -33,7 +33,7 @@ export function shownState(
 
 /** The gateway as the data plane has to know it. Asked with every request, so it costs nothing. */
 export interface GatewayState {
-  isInMaintenance(): boolean;
+  readonly inMaintenance: boolean;
   /** Asked by balancers. */
   state(): ShownState;
 }

@@ -9,14 +9,15 @@ export interface StateAnswer {
   readonly body: string;
 }
 
-/** The pages that tell whoever sends the gateway traffic whether he should. */
+/** The pages that tell a load balancer or monitor whether to send traffic to the gateway. */
 export class StatePages {
-  readonly #paths: ReadonlySet<string>;
+  /** What {@link covers} finds without normalising a path. */
+  readonly paths: ReadonlySet<string>;
   readonly #alwaysOk: boolean;
 
   /** @param prefixes what the paths of the page begin with; none means that neither it nor the ping is answered */
   constructor({ prefixes, alwaysOk }: { readonly prefixes: readonly string[]; readonly alwaysOk: boolean }) {
-    this.#paths = new Set(
+    this.paths = new Set(
       prefixes.length === 0 ? [] : [PING_PATH, ...prefixes.map((prefix) => normalised(`${prefix}${PAGE}`))],
     );
     this.#alwaysOk = alwaysOk;
@@ -25,7 +26,7 @@ export class StatePages {
   /** @param path origin form, query included */
   covers(path: string): boolean {
     const query = path.indexOf('?');
-    return this.#paths.has(normalised(query === -1 ? path : path.slice(0, query)));
+    return this.paths.has(normalised(query === -1 ? path : path.slice(0, query)));
   }
 
   /** The state word alone, so that a monitor may compare the whole of it. */

@@ -4,15 +4,14 @@ import { FAILURES } from '../core/failure.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { RequestLog } from '../telemetry/request-log.ts';
 import type { RequestContext } from './request-context.ts';
 
-export interface RecordOptions {
+export interface AccessLogOptions {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly logRequests: boolean;
-  /** How a user name may be shown. */
-  readonly showName: (name: string) => string;
+  /** How user names are shown; `undefined` where they are shown as they are. */
+  readonly showName: ((name: string) => string) | undefined;
 }
 
 /** The status in logs of a request whose client left before it was answered, after nginx. */
@@ -24,17 +23,15 @@ const REMEMBERED_SESSIONS = 10_000;
 
 /** Writes the one log line and the one set of counters of each request, when it has ended. */
 export class AccessLog {
-  readonly #options: RecordOptions;
-  readonly #log: RequestLog;
+  readonly #options: AccessLogOptions;
   readonly #sessions = new LRUCache<string, string>({ max: REMEMBERED_SESSIONS });
 
-  constructor(options: RecordOptions) {
+  constructor(options: AccessLogOptions) {
     this.#options = options;
-    this.#log = new RequestLog(options.logger);
   }
 
   ended(context: RequestContext): void {
-    // Balancers ask for the state all the time; it is nobody's request.
+    // Balancers ask for the state all the time; that is no traffic of a pool.
     if (context.isStatePoll) return;
     const { metrics, logger, logRequests } = this.#options;
     const { response } = context;
@@ -56,7 +53,7 @@ export class AccessLog {
     pool: string,
     at: InstanceId,
   ): void {
-    const { metrics, logger, showName } = this.#options;
+    const { metrics, logger } = this.#options;
     metrics.namesIgnored.inc({ pool, reason: 'found' });
     if (!logger.isLevelEnabled('debug')) return;
     logger.debug(
@@ -64,7 +61,7 @@ export class AccessLog {
         requestId: request.id,
         pool,
         operation,
-        user: user === undefined ? undefined : showName(user),
+        user: user === undefined ? undefined : this.#shown(user),
         session: session === undefined ? undefined : this.#sessionHash(session),
         instance,
         passedOver: at,
@@ -73,34 +70,51 @@ export class AccessLog {
     );
   }
 
+  /**
+   * By pino's own call, which escapes every value. A template would save 3.4 µs of processor time (pino 9.2, template
+   * 5.8, median of 35 interleaved rounds of 20,000 lines), which is less than 2 % of a request (196 µs, `npm run bench`).
+   */
   #write(context: RequestContext, pool: string, status: number, durationMs: number): void {
     const { attempt, session, parkedMs, failure, error } = context;
     const user = context.user ?? userOf(context);
-    this.#log.write({
-      requestId: context.request.id,
-      client: context.client,
-      method: context.raw.method ?? '',
-      path: context.path,
-      status,
-      pool,
-      decision: context.decision,
-      instance: context.instance,
-      user: user === undefined ? undefined : this.#options.showName(user),
-      session: session === undefined ? undefined : this.#sessionHash(session),
-      epoch: context.epoch,
-      attempts: context.attempts,
-      durationMs,
-      instanceMs:
-        attempt?.sentAt === undefined || attempt.headerAt === undefined
-          ? undefined
-          : attempt.headerAt - attempt.sentAt,
-      parkedMs: parkedMs === 0 ? undefined : parkedMs,
-      responseBytes: attempt?.responseBytes,
-      trouble: failure === undefined && error === undefined ? '' : trouble(context),
-    });
+    const sent = attempt?.sentAt !== undefined;
+    this.#options.logger.info(
+      {
+        requestId: context.request.id,
+        client: context.client,
+        method: context.raw.method,
+        path: context.path,
+        status,
+        pool,
+        decision: context.decision,
+        instance: context.instance,
+        user: user === undefined ? undefined : this.#shown(user),
+        session: session === undefined ? undefined : this.#sessionHash(session),
+        epoch: context.epoch,
+        attempts: context.attempts,
+        durationMs: hundredths(durationMs),
+        instanceMs:
+          attempt?.sentAt === undefined || attempt.headerAt === undefined
+            ? undefined
+            : hundredths(attempt.headerAt - attempt.sentAt),
+        parkedMs: parkedMs === 0 ? undefined : hundredths(parkedMs),
+        responseBytes: attempt?.responseBytes,
+        failure,
+        sent: failure === undefined ? undefined : sent,
+        // Whether the instance has acted on it is not known.
+        outcomeUnknown: failure !== undefined && sent && !FAILURES[failure].mayRetry ? true : undefined,
+        error,
+      },
+      'request',
+    );
   }
 
-  /** A session value opens the session to whoever reads it. */
+  #shown(user: string): string {
+    const { showName } = this.#options;
+    return showName === undefined ? user : showName(user);
+  }
+
+  /** A session value opens the session to everyone who reads it. */
   #sessionHash(session: string): string {
     let shown = this.#sessions.get(session);
     if (shown === undefined) {
@@ -112,18 +126,11 @@ export class AccessLog {
 }
 
 /** The agent is known by the session alone. */
-function userOf({ way }: RequestContext): string | undefined {
-  return way?.root?.kind === 'user' ? way.root.value : undefined;
+function userOf({ target }: RequestContext): string | undefined {
+  return target?.root?.kind === 'user' ? target.root.value : undefined;
 }
 
-function trouble({ failure, error, attempt }: RequestContext): string {
-  const sent = attempt?.sentAt !== undefined;
-  const fields = {
-    failure,
-    sent: failure === undefined ? undefined : sent,
-    // Whether the instance has acted on it is not known.
-    outcomeUnknown: failure !== undefined && sent && !FAILURES[failure].mayRetry ? true : undefined,
-    error,
-  };
-  return `,${JSON.stringify(fields).slice(1, -1)}`;
+/** Hundredths of a millisecond are below the noise. */
+function hundredths(ms: number): number {
+  return Math.round(ms * 100) / 100;
 }

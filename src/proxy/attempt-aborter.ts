@@ -1,8 +1,7 @@
-import { isLost } from '../core/give-up.ts';
+import { isLost, mustGiveUp } from '../core/give-up.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { LONGEST_TIMER_MS } from '../core/longest-timer.ts';
 import type { Pool } from './pools.ts';
-import { mustGiveUpWay } from './router.ts';
 import type { Upstream } from './upstream.ts';
 
 /** Carries out at the connections of one pool what `core/give-up.ts` decides. */
@@ -21,14 +20,14 @@ export class AttemptAborter {
     this.#addresses = addresses;
   }
 
-  /** After every change of the standing. */
+  /** After every change of the routing state. */
   look(): void {
     const { routingState, upstreams } = this.#pool;
     const mono = performance.now();
     const wall = Date.now();
     for (const upstream of upstreams.values()) {
       for (const attempt of upstream.attempts) {
-        if (mustGiveUpWay(routingState, attempt.request.way, mono, wall)) attempt.giveUp();
+        if (mustGiveUp(routingState, attempt.request.target, mono, wall)) attempt.giveUp();
       }
       this.#retire(upstream, mono, wall);
       upstream.moveTo(this.#addresses(upstream.id));

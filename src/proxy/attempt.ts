@@ -1,10 +1,9 @@
 import type { Dispatcher } from 'undici';
 import { errors } from 'undici';
-import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { FailureKind } from '../core/failure.ts';
+import type { Target } from '../core/target.ts';
 import { BodyBrokeOff } from './request-body.ts';
-import type { Target } from './target.ts';
 import type { Upstream } from './upstream.ts';
 
 export type AttemptOutcome = 'answered' | FailureKind;
@@ -14,8 +13,8 @@ export interface AttemptRequest {
   readonly path: string;
   readonly headers: string[];
   readonly body: Buffer | AsyncIterable<Buffer> | null;
-  /** By what it goes to the instance. */
-  readonly way: Target;
+  /** Why it goes to the instance. */
+  readonly target: Target;
   /** Asked right before the first byte: may it still go to this instance? */
   maySend(): boolean;
   /** Asked right before the answer is passed on: is there still a client to take it? */
@@ -56,6 +55,7 @@ interface InnerHandler {
  * before it writes, and a request that is aborted there is not written.
  */
 export class Attempt implements InnerHandler {
+  /** Rejects with a {@link GatewayError} where the request itself was at fault after all: its streamed body grew too large. */
   readonly outcome: Promise<AttemptOutcome>;
   readonly request: AttemptRequest;
   readonly upstream: Upstream;
@@ -68,13 +68,12 @@ export class Attempt implements InnerHandler {
   responseHeaders: readonly Buffer[] = [];
   /** The whole body of the response, where it was small enough to be held. */
   whole: Buffer | undefined;
-  /** Set where the request itself was at fault after all: its streamed body grew too large. */
-  refusal: ErrorCode | undefined;
   /** Set where it may not go to the instance any more: nothing was sent, and nothing speaks against the instance. */
   withdrawn = false;
   /** Set where the response began and broke off. */
   brokeOff = false;
-  #settle: (outcome: AttemptOutcome) => void = () => {};
+  #resolve: (outcome: AttemptOutcome) => void = () => {};
+  #reject: (error: GatewayError) => void = () => {};
   #settled = false;
   #cancelledAs: FailureKind | undefined;
   #inner: InnerHandler | undefined;
@@ -92,8 +91,9 @@ export class Attempt implements InnerHandler {
   constructor(upstream: Upstream, request: AttemptRequest) {
     this.upstream = upstream;
     this.request = request;
-    this.outcome = new Promise((resolve) => {
-      this.#settle = resolve;
+    this.outcome = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
     });
   }
 
@@ -104,7 +104,20 @@ export class Attempt implements InnerHandler {
   settle(outcome: AttemptOutcome): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#settle(outcome);
+    this.#resolve(outcome);
+  }
+
+  /** Settles by what an error of this attempt means. */
+  fail(error: unknown): void {
+    if (this.#settled) return;
+    const isOfRequest =
+      error instanceof GatewayError && this.#cancelledAs === undefined && this.sentAt !== undefined;
+    if (!isOfRequest) {
+      this.settle(this.#classify(error));
+      return;
+    }
+    this.#settled = true;
+    this.#reject(error);
   }
 
   /** Ends the attempt from our side, at whatever stage it is. */
@@ -207,15 +220,11 @@ export class Attempt implements InnerHandler {
     return flowing;
   }
 
-  /** What an error of this attempt means, by what is known and only then by what it is called. */
-  classify(error: unknown): FailureKind {
+  /** By what is known of the attempt, and only then by what the error is called. */
+  #classify(error: unknown): FailureKind {
     if (this.#cancelledAs !== undefined) return this.#cancelledAs;
     if (this.sentAt === undefined) {
       return error instanceof errors.InvalidArgumentError ? 'unsendable' : 'connect-failure';
-    }
-    if (error instanceof GatewayError) {
-      this.refusal = error.code;
-      return 'client-aborted';
     }
     if (error instanceof BodyBrokeOff) return 'client-aborted';
     if (error instanceof errors.HeadersTimeoutError) return 'response-timeout';

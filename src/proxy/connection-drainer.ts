@@ -2,22 +2,23 @@ import type { Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { Server as NetServer } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import { endWithAnswer } from './linger.ts';
 
 // Reached only where connections come faster than they are accepted: then none of them waits from before the end.
 const LONGEST_ACCEPT_MS = 10_000;
 
 /**
- * The end of a listening HTTP server, in which nobody is cut off who was let in.
- * `close()` of Node's server would not do: it ends the watch over slow clients, so
- * that one who never sends his request would keep the process forever, and what
- * the kernel has accepted on behalf of this process would be reset.
+ * Ends a listening HTTP server without breaking a connection that was accepted.
+ * Node's `close()` would not do: it stops the check for slow clients, so that one
+ * that never sends its request would keep the process forever. And connections
+ * that the kernel has accepted for this process would be reset.
  */
 export class ConnectionDrainer {
   readonly #server: HttpServer;
   /** All connections, those in a TLS handshake included, which no list of Node's has. */
   readonly #sockets = new Set<Socket>();
-  #isCut = false;
+  /** Each answer is the last of its connection, so that clients look for another gateway by themselves. */
+  isAnnounced = false;
+  #isAborted = false;
   #ended: Promise<void> | undefined;
 
   /** Before the server listens. */
@@ -29,9 +30,8 @@ export class ConnectionDrainer {
     });
   }
 
-  /** From now on every answer is the last of its connection, so that clients look for another gateway by themselves. */
   announce(): void {
-    endWithAnswer(this.#server);
+    this.isAnnounced = true;
   }
 
   /**
@@ -44,9 +44,9 @@ export class ConnectionDrainer {
     return this.#ended;
   }
 
-  /** Ends every connection, whatever it is in, and what still waits to be accepted as well. */
-  cut(): void {
-    this.#isCut = true;
+  /** Ends every connection at once, also those that still wait to be accepted. */
+  abortAll(): void {
+    this.#isAborted = true;
     this.#server.closeAllConnections();
     for (const socket of this.#sockets) socket.destroy();
   }
@@ -58,7 +58,7 @@ export class ConnectionDrainer {
       NetServer.prototype.close.call(this.#server, () => resolve());
     });
     this.#server.closeIdleConnections();
-    if (this.#isCut) this.cut();
+    if (this.#isAborted) this.abortAll();
     await closed;
   }
 
@@ -79,7 +79,7 @@ export class ConnectionDrainer {
     do {
       found = false;
       await turn();
-    } while (found && !this.#isCut && performance.now() < until);
+    } while (found && !this.#isAborted && performance.now() < until);
     this.#server.off('connection', note).off('drop', note);
   }
 }

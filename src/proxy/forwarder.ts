@@ -6,7 +6,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Dispatcher } from 'undici';
 import type { Attempt, AttemptOutcome } from './attempt.ts';
 import { responseHeaders } from './headers.ts';
-import { closeIfEnding, lingerAtEnd } from './linger.ts';
 import type { RequestContext } from './request-context.ts';
 
 /** Sends one attempt and passes its answer on to the client. */
@@ -14,7 +13,8 @@ export interface Forwarder {
   /**
    * Resolves with `answered` once the response is passed on: a small one as a
    * whole, of a large one the beginning, while the rest streams by itself. Else
-   * with the kind of failure; the client has then been told nothing. Never rejects.
+   * with the kind of failure; the client has then been told nothing. Rejects where
+   * the attempt's outcome does.
    */
   forward(context: RequestContext, attempt: Attempt): Promise<AttemptOutcome>;
 }
@@ -22,8 +22,8 @@ export interface Forwarder {
 const ATTEMPT = Symbol('attempt');
 type MarkedHeaders = { [ATTEMPT]?: Attempt };
 
-/** Where a handler of reply-from finds the exchange that it works for. */
-export const REQUEST_CONTEXT = Symbol('exchange');
+/** Where a handler of reply-from finds the request that it works for. */
+export const REQUEST_CONTEXT = Symbol('request context');
 export type Carrier = { [REQUEST_CONTEXT]?: RequestContext };
 
 /**
@@ -90,12 +90,12 @@ export async function createForwarder(fastify: FastifyInstance, requestIdHeader:
       } catch (error) {
         // Thrown from here it would be an uncaught exception, and the end of the process.
         response.stream.destroy();
-        attempt?.settle(attempt.classify(error));
+        attempt?.fail(error);
       }
     },
     onError: (reply: FastifyReply, { error }: { error: Error }) => {
       const { attempt } = contextOf(reply.request);
-      attempt?.settle(attempt.classify(error.cause ?? error));
+      attempt?.fail(error.cause ?? error);
     },
   };
 
@@ -111,7 +111,7 @@ export async function createForwarder(fastify: FastifyInstance, requestIdHeader:
 
 /**
  * Writes the answer past Fastify, which would give it a Content-Type of its own,
- * spell its fields anew and throw in mid-header at bytes that it does not like.
+ * change the spelling of its fields and throw in mid-header at bytes that it does not like.
  */
 function passOn(
   context: RequestContext,
@@ -126,12 +126,9 @@ function passOn(
   if (whole !== undefined && whole.length > 0 && !hasLength(headers)) {
     headers.push('content-length', String(whole.length));
   }
-  if (!context.raw.complete) {
-    // Answered before the whole request was read: the rest must not be taken for the next one.
-    headers.push('connection', 'close');
-    if (response.socket !== null) lingerAtEnd(response.socket);
-  }
-  closeIfEnding(response);
+  // Answered before the whole request was read: the rest must not be taken for the next one.
+  if (!context.raw.complete) headers.push('connection', 'close');
+  context.prepareAnswer();
   response.writeHead(status, headers);
   if (whole === undefined) pipeline(stream, response, ignore);
   else response.end(whole);
@@ -148,6 +145,6 @@ function ignore(): void {}
 
 function contextOf(request: FastifyRequest): RequestContext {
   const context = (request as unknown as Carrier)[REQUEST_CONTEXT];
-  if (context === undefined) throw new Error('a request came without its exchange');
+  if (context === undefined) throw new Error('a request came without its context');
   return context;
 }

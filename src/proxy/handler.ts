@@ -4,57 +4,52 @@ import { FAILURES } from '../core/failure.ts';
 import type { GatewayState } from '../core/lifecycle.ts';
 import type { Coordinator } from '../core/ports.ts';
 import type { StatePages } from '../core/state-page.ts';
+import type { Target } from '../core/target.ts';
+import { checkTarget } from '../core/target.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { identifyAgent } from './agent.ts';
+import type { Admission } from './admission.ts';
 import type { AttemptOutcome } from './attempt.ts';
 import { Attempt } from './attempt.ts';
 import type { Forwarder } from './forwarder.ts';
-import { checkFraming, originForm } from './framing.ts';
-import { connectionTokens, hasForwardingHeaders, requestHeaders } from './headers.ts';
+import { connectionTokens, requestHeaders } from './headers.ts';
 import type { Identifier } from './identify.ts';
 import { LogonSearch } from './logon.ts';
 import type { Maintenance } from './maintenance.ts';
 import { maintenanceAnswer } from './maintenance.ts';
-import type { Pool, PoolTable } from './pools.ts';
+import type { Pool } from './pools.ts';
 import type { FaultStatus, OwnAnswer } from './reply-with-fault.ts';
 import { ownAnswer, sendOwnAnswer } from './reply-with-fault.ts';
 import { RequestBody } from './request-body.ts';
 import type { RequestContext } from './request-context.ts';
-import type { Router, Wait, WaitReason } from './router.ts';
-import { checkTarget, waitedInVain } from './router.ts';
-import type { Target } from './target.ts';
-import type { TrustedProxies } from './trusted-proxies.ts';
+import type { TargetFinder, Wait, WaitReason } from './target-finder.ts';
+import { waitedInVain } from './target-finder.ts';
 import type { Upstream } from './upstream.ts';
 import type { Woken } from './wait-queue.ts';
 
 export interface ProxyHandlerOptions {
-  readonly pools: PoolTable<Pool>;
+  readonly admission: Admission;
   readonly identifier: Identifier;
-  readonly router: Router;
+  readonly targets: TargetFinder;
   readonly coordinator: Coordinator;
   readonly forwarder: Forwarder;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly faultStatus: FaultStatus;
   readonly parkMs: number;
-  readonly maxInFlight: number;
   readonly maxBodyBytes: number;
   /** Bodies up to this size are read whole before anything is forwarded. */
   readonly heldBytes: number;
-  readonly trustedProxies: TrustedProxies;
-  /** Whether what only trusted proxies may tell is refused from others, not just replaced. */
-  readonly refusesUntrusted: boolean;
   readonly keepClientHost: boolean;
   readonly requestIdHeader: string;
   readonly via: string;
   readonly scheme: 'http' | 'https';
   readonly statePages: StatePages;
-  readonly condition: GatewayState;
+  readonly gatewayState: GatewayState;
   readonly maintenance: Maintenance;
 }
 
-/** What a parked request waits for: to find a way, or for an instance that did not take it. */
+/** What a parked request waits for: a target, or an instance that has refused a connection. */
 interface ParkedFor extends Omit<Wait, 'wait'> {
   readonly wait: WaitReason | 'refused';
 }
@@ -82,8 +77,9 @@ export class ProxyHandler {
   async serve(context: RequestContext): Promise<void> {
     this.#inFlight += 1;
     try {
-      const refusal = await this.#answer(context);
-      if (refusal !== undefined) this.#refuse(context, refusal);
+      const pool = await this.#accept(context);
+      if (pool === undefined) this.#tellState(context);
+      else await this.#deliver(context, pool);
     } catch (error) {
       if (context.closed) return;
       if (error instanceof GatewayError) {
@@ -100,119 +96,101 @@ export class ProxyHandler {
       }
     } finally {
       this.#inFlight -= 1;
-      context.place?.leave();
+      context.reservedAt?.leave();
     }
-  }
-
-  /** Returns what to refuse the request with, or `undefined` when it has its answer. */
-  async #answer(context: RequestContext): Promise<ErrorCode | undefined> {
-    const refusal = await this.#accept(context);
-    if (refusal !== undefined) return refusal;
-    if (!context.isStatePoll) return this.#deliver(context, context.pool as Pool);
-    this.#tellState(context);
-    return undefined;
-  }
-
-  /** Everything that can be said against a request before anybody is asked. */
-  async #accept(context: RequestContext): Promise<ErrorCode | undefined> {
-    const { raw } = context;
-    const framing = checkFraming(raw);
-    const target = originForm(context.request.originalUrl);
-    // Known first, so that even a refusal reaches a SOAP caller as a Fault.
-    const ambiguity = this.#options.identifier.readHeader(context);
-    if (context.tooManyHeaders) return 'GW_HEADER_TOO_LARGE';
-    if (framing.refusal !== undefined) return framing.refusal;
-    // TRACE would show the cookies that it was sent with to whoever reads the answer.
-    if (raw.method === 'TRACE') return 'GW_METHOD_UNSUPPORTED';
-    if (target === undefined) return 'GW_REQUEST_MALFORMED';
-    context.path = target.path;
-    // Also when there is too much to do: that the balancer takes this gateway out would not make it less for the others.
-    if (this.#options.statePages.covers(target.path)) {
-      context.isStatePoll = raw.method === 'GET' || raw.method === 'HEAD';
-      return context.isStatePoll ? undefined : 'GW_METHOD_UNSUPPORTED';
-    }
-    if (this.#inFlight > this.#options.maxInFlight) return 'GW_OVERLOADED';
-    if (
-      this.#options.refusesUntrusted &&
-      hasForwardingHeaders(raw) &&
-      !this.#options.trustedProxies.includes(context.peer)
-    )
-      return 'GW_FORWARDED_UNTRUSTED';
-    context.host = target.host ?? framing.host;
-    context.pool = this.#options.pools.find(context.host, context.path);
-    if (context.pool === undefined) return 'GW_POOL_UNKNOWN';
-    if (this.#options.condition.isInMaintenance()) return 'GW_MAINTENANCE';
-    context.pool.lastRequestAt = context.startedAt;
-    if (ambiguity !== undefined) return ambiguity;
-
-    const body = new RequestBody(raw, framing.contentLength, framing.chunked, this.#options.maxBodyBytes);
-    context.body = body;
-    // A small body is read first: then it can be sent again, and half a body is never forwarded.
-    if (body.mayFit(this.#options.heldBytes)) await body.collect(this.#options.heldBytes);
-    return identifyAgent(context, context.pool, this.#options.identifier, this.#options.router);
   }
 
   /**
-   * Routes and sends, and again as long as nothing was sent. Returns what to
-   * refuse the request with, or `undefined` when it has its answer.
+   * Lets the request in and finds out which agent it is of. Returns its pool, or `undefined` where it asks for the state
+   * of the gateway.
+   *
+   * @throws GatewayError where it is refused
    */
-  async #deliver(context: RequestContext, pool: Pool): Promise<ErrorCode | undefined> {
+  async #accept(context: RequestContext): Promise<Pool | undefined> {
+    const { identifier, admission, targets, heldBytes, maxBodyBytes } = this.#options;
+    // Before anything can be refused, so that the log names the agent of a refused request too.
+    const names = identifier.readHeader(context);
+    const { pool, framing } = admission.admit(context, this.#inFlight);
+    if (pool === undefined) return undefined;
+    identifier.check(context, names);
+    const body = new RequestBody(context.raw, framing.contentLength, framing.chunked, maxBodyBytes);
+    context.body = body;
+    // A small body is read first: then it can be sent again, and half a body is never forwarded.
+    if (body.mayFit(heldBytes)) await body.collect(heldBytes);
+    await identifier.identify(context, pool, (at, one) => targets.isKnownBySession(at, one));
+    return pool;
+  }
+
+  /**
+   * Finds the target and sends, and again as long as nothing was sent.
+   *
+   * @throws GatewayError where the request is refused
+   */
+  async #deliver(context: RequestContext, pool: Pool): Promise<void> {
     let parkUntil: number | undefined;
     let inVain: ErrorCode = 'GW_NO_INSTANCE';
     while (context.isLive && context.attempts < MAX_ATTEMPTS) {
       const { changes } = pool;
-      const route = await this.#options.router.route(pool, context);
-      if (context.sessionLost && (await this.#mustBeTold(context, pool))) return 'GW_SESSION_LOST';
+      const found = await this.#options.targets.find(pool, context);
+      if (context.sessionLost && (await this.#mustBeTold(context, pool)))
+        throw new GatewayError('GW_SESSION_LOST');
       let wait = REFUSED;
-      if ('wait' in route) {
-        inVain = waitedInVain(route, pool.routingState);
-        wait = route;
-        takePlace(context, undefined);
+      if ('wait' in found) {
+        inVain = waitedInVain(found, pool.routingState);
+        wait = found;
+        enterUpstream(context, undefined);
       } else {
-        const upstream = pool.upstreams.get(route.instance) as Upstream;
-        if (!takePlace(context, upstream)) {
-          const refusal = await this.#queue(context, upstream);
-          if (refusal !== undefined) return refusal;
+        const upstream = pool.upstreams.get(found.instance) as Upstream;
+        if (!enterUpstream(context, upstream)) {
+          await this.#queue(context, upstream);
           continue;
         }
-        context.way = route;
-        const outcome = await this.#attempt(context, pool, upstream, route);
-        if (outcome === 'answered') return undefined;
-        // What it was sent by has changed meanwhile.
+        context.target = found;
+        const outcome = await this.#attempt(context, pool, upstream, found);
+        if (outcome === 'answered') return;
+        // Its target has changed meanwhile.
         if (context.attempt?.withdrawn === true) continue;
         const { mayRetry, hastensProbe, answer } = FAILURES[outcome];
         if (hastensProbe) this.#options.coordinator.suspect(pool.name, upstream.id);
-        if (route.entry !== undefined) pool.bindings.invalidate(route.entry);
-        if (!mayRetry) return context.refusal ?? context.attempt?.refusal ?? answer;
+        if (found.entry !== undefined) pool.bindings.invalidate(found.entry);
+        if (!mayRetry) {
+          const fault = context.fault ?? (answer && new GatewayError(answer));
+          if (fault === undefined) return;
+          throw fault;
+        }
         inVain = answer ?? inVain;
       }
-      // What it would wait for has happened since its route was looked for.
+      // What it would wait for has happened while its target was looked for.
       if (pool.changes !== changes) continue;
       const now = performance.now();
       parkUntil ??= now + this.#options.parkMs;
       const how = await this.#park(context, pool, wait, parkUntil - now);
-      if (how === 'full') return 'GW_OVERLOADED';
+      if (how === 'full') throw new GatewayError('GW_OVERLOADED');
       if (how === 'timeout') {
         context.decision = 'parked';
-        return inVain;
+        throw new GatewayError(inVain);
       }
     }
-    return context.refusal ?? (context.expired ? 'GW_DEADLINE' : inVain);
+    throw context.fault ?? new GatewayError(context.expired ? 'GW_DEADLINE' : inVain);
   }
 
-  /** An agent who goes on as if nothing had happened is told that his session is gone; once, as he has been moved. */
+  /** An agent who goes on as if nothing had happened is told once that the session is gone: the agent has been moved. */
   async #mustBeTold(context: RequestContext, { sessionLost }: Pool): Promise<boolean> {
     if (sessionLost.answer === 'pass') return false;
     return !(await this.#logons.isLogon(context, sessionLost.logonOperations));
   }
 
-  /** Waits for a place at an instance that has as many requests as it may have. */
-  async #queue(context: RequestContext, upstream: Upstream): Promise<ErrorCode | undefined> {
+  /**
+   * Waits for a place at an instance that has as many requests as it may have.
+   *
+   * @throws GatewayError where there is none in time
+   */
+  async #queue(context: RequestContext, upstream: Upstream): Promise<void> {
     const how = await context.wait(upstream.queue, this.#options.parkMs);
-    // Dismissed: the instance is lost, and a place has to be found elsewhere.
-    if (how === 'changed') context.place = upstream;
+    // Dismissed: the instance is lost, and another target has to be found.
+    if (how === 'changed') context.reservedAt = upstream;
     this.#options.metrics.parked.inc({ pool: context.pool?.name ?? '', reason: 'place', outcome: how });
-    return how === 'full' || how === 'timeout' ? 'GW_UPSTREAM_BUSY' : undefined;
+    if (how === 'full' || how === 'timeout') throw new GatewayError('GW_UPSTREAM_BUSY');
   }
 
   /** Waits for a change, for no longer than `maxMs`; `again` where it is time to look without one. */
@@ -232,7 +210,7 @@ export class ProxyHandler {
     context: RequestContext,
     pool: Pool,
     upstream: Upstream,
-    way: Target,
+    target: Target,
   ): Promise<AttemptOutcome> {
     const { body } = context;
     context.attempts += 1;
@@ -242,11 +220,18 @@ export class ProxyHandler {
       path: context.path,
       headers: this.#headers(context, upstream),
       body: body?.payload() ?? null,
-      way,
+      target,
       maySend: () => maySend(context, pool),
       isAwaited: () => !context.closed && !context.raw.aborted,
     });
-    const outcome = await this.#options.forwarder.forward(context, attempt);
+    let outcome: AttemptOutcome;
+    try {
+      outcome = await this.#options.forwarder.forward(context, attempt);
+    } catch (error) {
+      context.failure = 'client-aborted';
+      this.#options.metrics.attempts.inc(pool.name, upstream.id, context.failure);
+      throw error;
+    }
     const { withdrawn } = attempt;
     this.#options.metrics.attempts.inc(pool.name, upstream.id, withdrawn ? 'withdrawn' : outcome);
     if (outcome !== 'answered' && !withdrawn) context.failure = outcome;
@@ -254,14 +239,14 @@ export class ProxyHandler {
   }
 
   #headers(context: RequestContext, upstream: Upstream): string[] {
-    const { raw, peer } = context;
+    const { raw, connection } = context;
     return requestHeaders({
       rawHeaders: raw.rawHeaders,
       connectionTokens: connectionTokens(raw.headers.connection),
       host: this.#options.keepClientHost ? (context.host ?? upstream.authority) : upstream.authority,
       contentLength: context.body?.declaredLength,
-      peerAddress: peer,
-      peerTrusted: this.#options.trustedProxies.includes(peer),
+      peerAddress: connection.peer,
+      peerTrusted: connection.isTrusted,
       scheme: this.#options.scheme,
       clientHost: context.host,
       requestIdHeader: this.#options.requestIdHeader,
@@ -273,7 +258,7 @@ export class ProxyHandler {
   #tellState(context: RequestContext): void {
     this.#send(
       context,
-      { ...this.#options.statePages.answer(this.#options.condition.state()), contentType: 'text/plain' },
+      { ...this.#options.statePages.answer(this.#options.gatewayState.state()), contentType: 'text/plain' },
       false,
     );
   }
@@ -289,24 +274,26 @@ export class ProxyHandler {
     this.#send(context, answer, ERRORS[code].source === 'client');
   }
 
-  #send({ response, raw, request }: RequestContext, answer: OwnAnswer, close: boolean): void {
-    // What is left of a body that nobody reads, or a framing that is not trusted, must not be taken for a request.
+  #send(context: RequestContext, answer: OwnAnswer, close: boolean): void {
+    const { response, raw, request } = context;
+    context.prepareAnswer();
+    // What is left of an unread body, or a framing that is not trusted, must not be taken for a request.
     sendOwnAnswer(response, answer, [this.#options.requestIdHeader, request.id], close || !raw.complete);
   }
 }
 
-/** True if the request has a place at the upstream: one that was kept for it, or a free one. Gives up any other. */
-function takePlace(context: RequestContext, upstream: Upstream | undefined): boolean {
-  const kept = context.place;
-  context.place = undefined;
-  if (kept !== undefined && kept === upstream) return true;
-  kept?.leave();
+/** True if the request has a place at the upstream: one that was reserved for it, or a free one. Gives up any other. */
+function enterUpstream(context: RequestContext, upstream: Upstream | undefined): boolean {
+  const reservedAt = context.reservedAt;
+  context.reservedAt = undefined;
+  if (reservedAt !== undefined && reservedAt === upstream) return true;
+  reservedAt?.leave();
   return upstream?.tryEnter() ?? false;
 }
 
-/** Asked right before the first byte: the lease may have ended or the view changed since the route was found. */
+/** Asked right before the first byte: the lease may have ended or the view changed since the target was found. */
 function maySend(context: RequestContext, { routingState }: Pool): boolean {
-  const { way } = context;
-  if (!context.isLive || way === undefined) return false;
-  return checkTarget(routingState, way, performance.now(), Date.now()) === 'forward';
+  const { target } = context;
+  if (!context.isLive || target === undefined) return false;
+  return checkTarget(routingState, target, performance.now(), Date.now()) === 'forward';
 }

@@ -1,19 +1,19 @@
-import type { ErrorCode } from '../core/errors.ts';
+import { GatewayError } from '../core/errors.ts';
 import { maskAddress } from '../identity/client-address.ts';
-import type { MetadataExtractor } from '../identity/metadata.ts';
+import type { Metadata, MetadataExtractor } from '../identity/metadata.ts';
 import { canonicalUser } from '../identity/user-name.ts';
 import type { BodySearch } from '../soap/body-search.ts';
-import { soapVersionOf } from '../soap/media-type.ts';
 import type { ScanResult } from '../soap/scan-result.ts';
+import type { Pool } from './pools.ts';
 import type { RequestContext } from './request-context.ts';
 
 export interface IdentifyOptions {
   readonly metadata: MetadataExtractor;
-  /** `undefined` where the body is not asked. */
+  /** `undefined` where the body is not searched. */
   readonly search: BodySearch | undefined;
-  /** The body is asked even where header and cookie tell all. */
+  /** The body is searched even where header and cookie name the agent. */
   readonly bodyFirst: boolean;
-  /** Tells the operations in which an agent says who he is; `undefined` where none are known. */
+  /** Is it an operation with which an agent logs on? `undefined` where none are configured. */
   readonly isLogon: ((operation: string) => boolean) | undefined;
   /** How much of a body is read before it is forwarded. */
   readonly searchBytes: number;
@@ -30,35 +30,57 @@ export class Identifier {
     this.#options = options;
   }
 
-  /** Names in the header, and what kind of SOAP it is. Returns why the request must be refused, or `undefined`. */
-  readHeader(context: RequestContext): ErrorCode | undefined {
-    const { headers, rawHeaders } = context.raw;
-    context.soapVersion = soapVersionOf(headers['content-type'], headers['soapaction'] as string | undefined);
-    const found = this.#options.metadata.extract(rawHeaders);
-    if (found.ambiguous) return 'GW_IDENTITY_AMBIGUOUS';
+  /** Takes the names in the header over into the request. */
+  readHeader(context: RequestContext): Metadata {
+    const found = this.#options.metadata.extract(context.raw.rawHeaders);
     context.user = found.user;
     context.session = found.session;
-    if (found.refused === undefined) return undefined;
-    context.ignore(found.refused);
-    return found.user === undefined && found.session === undefined ? 'GW_IDENTITY_UNUSABLE' : undefined;
+    return found;
   }
 
   /**
-   * Must the body be searched? Only where the header names no user and what it does name is not known already: of an
-   * agent who is known, nothing is left to ask, unless this is the request that says who goes on with the session.
+   * Finds the names that the request's header leaves open, as far as its pool needs them.
+   *
+   * @param isKnown is the agent known by a session alone?
+   * @throws GatewayError where the names do not tell one agent, and such requests are refused
    */
-  needsBody(context: RequestContext, sessionIsKnown: boolean): boolean {
+  async identify(
+    context: RequestContext,
+    pool: Pool,
+    isKnown: (pool: Pool, context: RequestContext) => boolean,
+  ): Promise<void> {
+    if (!pool.bindsAgents) return;
+    if (this.#needsBody(context, () => isKnown(pool, context))) await this.#readBody(context);
+    // Also beside a session, which may turn out to name no agent.
+    if (context.user === undefined && pool.anonymous === 'address') this.#readAddress(context);
+  }
+
+  /** @throws GatewayError where the header names more than one agent, or none that can be one */
+  check(context: RequestContext, found: Metadata): void {
+    if (found.ambiguous) throw new GatewayError('GW_IDENTITY_AMBIGUOUS');
+    if (found.refused === undefined) return;
+    context.ignore(found.refused);
+    if (found.user === undefined && found.session === undefined)
+      throw new GatewayError('GW_IDENTITY_UNUSABLE');
+  }
+
+  /**
+   * Must the body be searched? Only where the header names no user, and its session is not known yet. Known agents need
+   * no search, unless this may be the request that says which user goes on with the session.
+   */
+  #needsBody(context: RequestContext, sessionIsKnown: () => boolean): boolean {
     const { search, bodyFirst, isLogon } = this.#options;
     if (search === undefined || context.body === undefined) return false;
     if (context.body.complete && context.body.head.length === 0) return false;
-    return bodyFirst || (context.user === undefined && (!sessionIsKnown || isLogon !== undefined));
+    if (bodyFirst) return true;
+    if (context.user !== undefined) return false;
+    return isLogon !== undefined || context.session === undefined || !sessionIsKnown();
   }
 
-  /** Names in the body. Returns why the request must be refused, or `undefined`. */
-  async readBody(context: RequestContext): Promise<ErrorCode | undefined> {
+  async #readBody(context: RequestContext): Promise<void> {
     const { search, searchBytes } = this.#options;
     const { body } = context;
-    if (search === undefined || body === undefined) return undefined;
+    if (search === undefined || body === undefined) return;
     await body.collect(searchBytes);
     const { headers } = context.raw;
     const searched = search.search(
@@ -67,17 +89,17 @@ export class Identifier {
       body.complete,
     );
     // A promise only where the body had to be inflated.
-    return this.#take(context, searched instanceof Promise ? await searched : searched);
+    this.#take(context, searched instanceof Promise ? await searched : searched);
   }
 
   /** The last resort of pools that are told to bind by address. */
-  readAddress(context: RequestContext): void {
+  #readAddress(context: RequestContext): void {
     const { client } = context;
     if (client !== undefined) context.address = maskAddress(client, this.#options.addressMask);
   }
 
-  #take(context: RequestContext, found: ScanResult): ErrorCode | undefined {
-    if (found.version !== undefined) context.soapVersion = found.version;
+  #take(context: RequestContext, found: ScanResult): void {
+    if (found.version !== undefined) context.soapVersionOfBody = found.version;
     context.operation = found.operation;
     for (const reason of found.refused ?? []) context.ignore(reason);
     const { isLogon } = this.#options;
@@ -92,11 +114,12 @@ export class Identifier {
     }
     if (isLogon !== undefined && context.user !== undefined && context.session !== undefined) unlink(context);
     const isUnreadable = found.problem !== undefined && context.user === undefined;
-    return isUnreadable && this.#options.onUnreadable === 'refuse' ? 'GW_ENVELOPE_MALFORMED' : undefined;
+    if (isUnreadable && this.#options.onUnreadable === 'refuse')
+      throw new GatewayError('GW_ENVELOPE_MALFORMED');
   }
 }
 
-/** No other operation than a log-on says that user and session are one agent's: what was only found goes, the user first. */
+/** Only a log-on says that user and session are one agent's: the name that was only found is dropped, the user first. */
 function unlink(context: RequestContext): void {
   if (context.userIsFound) {
     context.user = undefined;

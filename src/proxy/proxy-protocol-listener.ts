@@ -2,7 +2,7 @@ import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
-import { namePeer } from './peer-address.ts';
+import { namePeer } from './client-connection.ts';
 import { readProxyHeader } from './proxy-protocol.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 

@@ -3,7 +3,6 @@ import type { ErrorCode } from '../core/errors.ts';
 import { ERRORS } from '../core/errors.ts';
 import { renderFault } from '../soap/fault.ts';
 import type { SoapVersion } from '../soap/media-type.ts';
-import { closeIfEnding, lingerAtEnd } from './linger.ts';
 
 /**
  * With which status a SOAP Fault travels. `exact`: the error's own. `soap`: as
@@ -48,8 +47,6 @@ export function sendOwnAnswer(
   close: boolean,
 ): void {
   if (response.headersSent || response.destroyed) return;
-  if (close && !response.req.complete && response.socket !== null) lingerAtEnd(response.socket);
-  closeIfEnding(response);
   const body = Buffer.from(answer.body);
   response.writeHead(answer.status, {
     'content-type': answer.contentType,

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http';
-import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
 
 const NOTHING = Buffer.alloc(0);
@@ -96,8 +95,8 @@ export class RequestBody {
   }
 
   /** Ends {@link collect} with this error, where it is under way: what is missing will not come. */
-  abandon(code: ErrorCode): void {
-    this.#stopCollecting?.(new GatewayError(code));
+  abandon(error: GatewayError): void {
+    this.#stopCollecting?.(error);
   }
 
   /**

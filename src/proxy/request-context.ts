@@ -2,19 +2,21 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Decision } from '../core/agent-bindings.ts';
 import type { ErrorCode } from '../core/errors.ts';
+import { GatewayError } from '../core/errors.ts';
 import type { FailureKind } from '../core/failure.ts';
 import type { InstanceId } from '../core/instance.ts';
+import type { Target } from '../core/target.ts';
 import type { SoapVersion } from '../soap/media-type.ts';
+import { soapVersionOf } from '../soap/media-type.ts';
 import type { Attempt } from './attempt.ts';
-import { peerAddress } from './peer-address.ts';
+import type { ClientConnection } from './client-connection.ts';
 import type { Pool } from './pools.ts';
 import type { RequestBody } from './request-body.ts';
-import type { Target } from './target.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import type { Upstream } from './upstream.ts';
 import type { Waiter, WaitQueue, Woken } from './wait-queue.ts';
 
-/** How a request was routed, for logs and metrics (src/README.md: life of a request). */
+/** How a request was routed, for logs and metrics. */
 export type RouteDecision = Decision | 'anonymous' | 'parked' | 'refused';
 
 /**
@@ -26,8 +28,7 @@ export class RequestContext {
   readonly reply: FastifyReply;
   /** Monotonic ms. */
   readonly startedAt: number;
-  /** Who the connection is from; empty if he had left already. */
-  readonly peer: string;
+  readonly connection: ClientConnection;
   /** Where the request came from, as far as trusted proxies tell; `undefined` if that is no address. */
   readonly client: string | undefined;
   pool: Pool | undefined;
@@ -35,7 +36,8 @@ export class RequestContext {
   path = '/';
   host: string | undefined;
   body: RequestBody | undefined;
-  soapVersion: SoapVersion | undefined;
+  /** What the envelope says, where the body was searched. */
+  soapVersionOfBody: SoapVersion | undefined;
   user: string | undefined;
   session: string | undefined;
   /** The name stands in the body alone, and in no operation that says whose it is. */
@@ -51,8 +53,8 @@ export class RequestContext {
 
   decision: RouteDecision = 'refused';
   instance: InstanceId | undefined;
-  /** By what it goes to that instance. */
-  way: Target | undefined;
+  /** Where it goes at that instance, and by which binding. */
+  target: Target | undefined;
   /** The agent was moved for this request: the instance that he goes to now does not know him. */
   sessionLost = false;
   epoch = 0;
@@ -61,34 +63,55 @@ export class RequestContext {
   failure: FailureKind | undefined;
   error: ErrorCode | undefined;
   parkedMs = 0;
-  /** A place at an instance that was kept for this request while it waited for one. */
-  place: Upstream | undefined;
+  /** The upstream that has kept one of its places free for this request, which waited for it. */
+  reservedAt: Upstream | undefined;
   /** The total deadline has passed. */
   expired = false;
   /** Set where the rest of the request turned out to be malformed or too slow. */
-  refusal: ErrorCode | undefined;
+  fault: GatewayError | undefined;
   /** The connection to the client is gone, or the answer is complete. */
   closed = false;
-  /** Answered with the state of the gateway: nobody's traffic. */
+  /** Answered with the state of the gateway; no traffic of a pool. */
   isStatePoll = false;
   /** More header fields than allowed; those beyond were dropped by the parser. */
   tooManyHeaders = false;
   readonly #deadline: NodeJS.Timeout;
+  readonly #ending: { readonly isAnnounced: boolean };
   #waiter: Waiter | undefined;
 
-  constructor(request: FastifyRequest, reply: FastifyReply, totalMs: number, trustedProxies: TrustedProxies) {
+  constructor(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    connection: ClientConnection,
+    totalMs: number,
+    trustedProxies: TrustedProxies,
+    ending: { readonly isAnnounced: boolean },
+  ) {
+    this.#ending = ending;
     this.request = request;
     this.reply = reply;
     this.startedAt = performance.now();
-    const { socket, headers } = request.raw;
-    this.peer = peerAddress(socket);
-    this.client = trustedProxies.clientBehind(this.peer, headers['x-forwarded-for'] as string | undefined);
+    this.connection = connection;
+    const forwardedFor = connection.isTrusted ? request.raw.headers['x-forwarded-for'] : undefined;
+    this.client =
+      forwardedFor === undefined
+        ? connection.peer
+        : trustedProxies.clientBehind(connection.peer, forwardedFor as string);
     this.#deadline = setTimeout(expire, totalMs, this);
   }
 
   ignore(reason: string): void {
     this.ignored ??= [];
     this.ignored.push(reason);
+  }
+
+  /** What kind of SOAP it speaks: by its body where that was searched, else by its header; undefined where it does not. */
+  get soapVersion(): SoapVersion | undefined {
+    const { headers } = this.raw;
+    return (
+      this.soapVersionOfBody ??
+      soapVersionOf(headers['content-type'], headers['soapaction'] as string | undefined)
+    );
   }
 
   get raw(): IncomingMessage {
@@ -99,22 +122,29 @@ export class RequestContext {
     return this.reply.raw;
   }
 
+  /** To be called before the header of the answer is written: how its connection goes on after it. */
+  prepareAnswer(): void {
+    // What is left of the body is not to be taken for a request.
+    if (!this.raw.complete) this.connection.linger();
+    if (this.#ending.isAnnounced) this.response.shouldKeepAlive = false;
+  }
+
   get elapsedMs(): number {
     return performance.now() - this.startedAt;
   }
 
   /** Neither ended nor out of time nor malformed: it is worth going on. */
   get isLive(): boolean {
-    return !this.closed && !this.expired && this.refusal === undefined;
+    return !this.closed && !this.expired && this.fault === undefined;
   }
 
   /**
-   * Waits in the room, no longer than `maxMs`; the deadline and the client's leaving cancel the wait.
-   * Returns `'full'` at once where the room is full.
+   * Waits in the queue, no longer than `maxMs`; the deadline, and the client that leaves, cancel the wait.
+   * Returns `'full'` at once where the queue is full.
    */
-  async wait(room: WaitQueue, maxMs: number): Promise<Woken | 'full'> {
+  async wait(queue: WaitQueue, maxMs: number): Promise<Woken | 'full'> {
     if (!this.isLive) return 'cancelled';
-    const waiter = room.enter(Math.max(0, maxMs));
+    const waiter = queue.enter(Math.max(0, maxMs));
     if (waiter === undefined) return 'full';
     this.#waiter = waiter;
     const begunAt = performance.now();
@@ -129,7 +159,7 @@ export class RequestContext {
     if (this.closed) return;
     this.expired = true;
     this.#waiter?.cancel();
-    this.body?.abandon('GW_REQUEST_TIMEOUT');
+    this.body?.abandon(new GatewayError('GW_REQUEST_TIMEOUT'));
     this.attempt?.cancel('response-timeout');
     // An answer that has begun cannot become another one; only its end can be told.
     if (this.response.headersSent) this.response.destroy();
@@ -138,9 +168,9 @@ export class RequestContext {
   /** The rest of the request will not come as it should: ends whatever the request is in. */
   abandon(code: ErrorCode): void {
     if (this.closed) return;
-    this.refusal ??= code;
+    this.fault ??= new GatewayError(code);
     this.#waiter?.cancel();
-    this.body?.abandon(code);
+    this.body?.abandon(this.fault);
     this.attempt?.cancel('client-aborted');
     if (this.response.headersSent) this.response.destroy();
   }

@@ -1,9 +1,9 @@
 import type { Client, Dispatcher } from 'undici';
 import { Pool } from 'undici';
 import type { InstanceId } from '../core/instance.ts';
+import type { Target } from '../core/target.ts';
 import type { InstanceConnector } from './instance-connector.ts';
 import { instanceClient } from './instance-connector.ts';
-import type { Target } from './target.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 export interface UpstreamOptions {
@@ -25,7 +25,7 @@ export interface UpstreamOptions {
 
 /** What an upstream knows of an attempt that was handed to one of its connections. */
 export interface SentAttempt {
-  readonly request: { readonly way: Target };
+  readonly request: { readonly target: Target };
   /** Its instance is lost. */
   giveUp(): void;
 }
@@ -72,9 +72,11 @@ export class Upstream {
     return true;
   }
 
-  /** Gives the place back: to the request that has waited longest, which then has it, else to whoever comes. */
+  /** Gives the place back: to the request that has waited longest, or to the next one that comes. */
   leave(): void {
-    if (!this.queue.wakeOne()) this.#inFlight -= 1;
+    // Requests wait only while all places are taken.
+    const isAwaited = this.#inFlight >= this.#maxInFlight && this.queue.wakeOne();
+    if (!isAwaited) this.#inFlight -= 1;
   }
 
   /** A request was handed to a connection. */

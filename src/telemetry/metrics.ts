@@ -1,6 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { Durations } from './durations.ts';
-import { Tally } from './tally.ts';
+import { Durations, Tally } from './request-metrics.ts';
 
 /**
  * All metrics of the gateway. Labels come from closed sets only:

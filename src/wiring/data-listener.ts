@@ -4,12 +4,12 @@ import type { GatewayState } from '../core/lifecycle.ts';
 import type { Coordinator } from '../core/ports.ts';
 import { StatePages } from '../core/state-page.ts';
 import { AccessLog } from '../proxy/access-log.ts';
+import { Admission, PoolTable } from '../proxy/admission.ts';
 import { ProxyHandler } from '../proxy/handler.ts';
-import type { Listener } from '../proxy/listener.ts';
-import { createListener } from '../proxy/listener.ts';
 import type { Pool } from '../proxy/pools.ts';
-import { PoolTable } from '../proxy/pools.ts';
-import { Router } from '../proxy/router.ts';
+import type { Listener } from '../proxy/server.ts';
+import { createListener } from '../proxy/server.ts';
+import { TargetFinder } from '../proxy/target-finder.ts';
 import { TrustedProxies } from '../proxy/trusted-proxies.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -25,7 +25,7 @@ export async function composeListener(
   metrics: Metrics,
   logger: Logger,
   showName: (name: string) => string,
-  condition: GatewayState,
+  gatewayState: GatewayState,
 ): Promise<{ listener: Listener; server: ProxyHandler }> {
   const { limits, timeouts, forwarding, listen, logging, maintenance } = config;
   const trustedProxies = new TrustedProxies(forwarding.trustedProxies);
@@ -43,30 +43,39 @@ export async function composeListener(
     trustedProxies,
     requestIdHeader,
     metrics,
-    recorder: new AccessLog({ metrics, logger, logRequests: logging.requests, showName }),
+    accessLog: new AccessLog({
+      metrics,
+      logger,
+      logRequests: logging.requests,
+      showName: logging.names === 'readable' ? undefined : showName,
+    }),
   });
   guardServer(listener.fastify.server, metrics, logger);
+  const statePages = new StatePages(config.statePage);
   const server = new ProxyHandler({
-    pools: poolTable(config.pools, pools),
+    admission: new Admission({
+      pools: poolTable(config.pools, pools),
+      statePages,
+      gatewayState,
+      maxInFlight: limits.inFlight,
+      refusesUntrusted: forwarding.untrusted === 'refuse',
+    }),
     identifier: composeIdentifier(config),
-    router: new Router(coordinator),
+    targets: new TargetFinder(coordinator),
     coordinator,
     forwarder: listener.forwarder,
     metrics,
     logger,
     faultStatus: config.faults.status,
     parkMs: timeouts.park,
-    maxInFlight: limits.inFlight,
     maxBodyBytes: limits.bodyBytes,
     heldBytes: limits.identityBytes,
-    trustedProxies,
-    refusesUntrusted: forwarding.untrusted === 'refuse',
     keepClientHost: forwarding.host === 'client',
     requestIdHeader,
     via: `1.1 ${forwarding.via}`,
     scheme: listen.tls === undefined ? 'http' : 'https',
-    condition,
-    statePages: new StatePages(config.statePage),
+    gatewayState,
+    statePages,
     maintenance: {
       page: maintenance.pageFile === undefined ? undefined : readMaintenancePage(maintenance.pageFile),
       retryAfterSeconds: Math.ceil(maintenance.retryAfter / 1_000),
@@ -101,8 +110,8 @@ export function poolTable(
   );
 }
 
-/** The time to end is over. */
+/** Ends what is under way, once the time of a stop is over. */
 export function cutOff({ ending }: Listener, { inFlight }: ProxyHandler, logger: Logger): void {
   logger.warn({ requests: inFlight }, 'the time of the stop is over: what is under way is cut off');
-  ending.cut();
+  ending.abortAll();
 }

@@ -12,6 +12,7 @@ import type { PoolLoad } from '../process/ipc/pool-load.ts';
 import { AttemptAborter } from '../proxy/attempt-aborter.ts';
 import { instanceConnector } from '../proxy/instance-connector.ts';
 import type { Pool } from '../proxy/pools.ts';
+import { bindsAgents } from '../proxy/pools.ts';
 import { Upstream } from '../proxy/upstream.ts';
 import { WaitQueue } from '../proxy/wait-queue.ts';
 
@@ -70,6 +71,7 @@ export function composeDataPool(
   const pool: Pool = {
     name: poolConfig.name,
     mode: poolConfig.mode,
+    bindsAgents: bindsAgents(poolConfig),
     anonymous: poolConfig.anonymous,
     sessionLost: poolConfig.sessionLost,
     balancer: createBalancer(poolConfig.balancer),

@@ -137,7 +137,12 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       metrics,
       logger,
       showName,
-      { state: () => admin.state(), isInMaintenance: () => lifecycle.inMaintenance },
+      {
+        state: () => admin.state(),
+        get inMaintenance() {
+          return lifecycle.inMaintenance;
+        },
+      },
     );
     inFlight = () => server.inFlight;
     closers.push(() => listener.fastify.close());

@@ -115,7 +115,9 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
               routingState.cutOff.size > 0 || routingState.claimFailure !== undefined,
           ),
         }),
-      isInMaintenance: () => inMaintenance,
+      get inMaintenance() {
+        return inMaintenance;
+      },
     },
   );
 

@@ -4,6 +4,7 @@ import type { Config } from '../../src/config/schema.ts';
 import type { BalancerName } from '../../src/core/balancers.ts';
 import { createBalancer } from '../../src/core/balancers.ts';
 import type { Binding, Placement } from '../../src/core/binding.ts';
+import { GatewayError } from '../../src/core/errors.ts';
 import type { Name, RequestName } from '../../src/core/identity.ts';
 import type {
   AffinityListener,
@@ -15,11 +16,10 @@ import type {
 import type { Replica } from '../../src/core/view/replica.ts';
 import { EmbeddedStoreServer } from '../../src/process/ipc/embedded-store-server.ts';
 import type { StoreNews } from '../../src/process/ipc/messages.ts';
-import { identifyAgent } from '../../src/proxy/agent.ts';
 import type { Identifier } from '../../src/proxy/identify.ts';
 import type { Pool } from '../../src/proxy/pools.ts';
 import { RequestContext } from '../../src/proxy/request-context.ts';
-import { Router } from '../../src/proxy/router.ts';
+import { TargetFinder } from '../../src/proxy/target-finder.ts';
 import { composeIdentifier } from '../../src/wiring/identifier.ts';
 import { Agreement, DOWN, UP } from '../support/agreement.ts';
 import type { Message } from './message.ts';
@@ -80,7 +80,7 @@ class Gateway {
   readonly #options: SiteOptions;
   readonly #replica: Replica;
   readonly #identifier: Identifier;
-  readonly #router: Router;
+  readonly #targets: TargetFinder;
   readonly #store: SharedStore;
   #pool: Pool;
   #requests = 0;
@@ -90,7 +90,7 @@ class Gateway {
     this.#replica = replica;
     this.#identifier = composeIdentifier(options.config);
     const sync = async (): Promise<void> => agreement.sync(replica);
-    this.#router = new Router({
+    this.#targets = new TargetFinder({
       suspect: () => {},
       renew: sync,
       storeFailed: sync,
@@ -122,11 +122,17 @@ class Gateway {
       sessionLost: false,
       epoch: 0,
     }) as RequestContext;
-    if (this.#identifier.readHeader(context) !== undefined) return undefined;
-    if ((await identifyAgent(context, this.#pool, this.#identifier, this.#router)) !== undefined)
-      return undefined;
-    const route = await this.#router.route(this.#pool, context);
-    return 'wait' in route ? undefined : route.instance;
+    try {
+      this.#identifier.check(context, this.#identifier.readHeader(context));
+      await this.#identifier.identify(context, this.#pool, (pool, one) =>
+        this.#targets.isKnownBySession(pool, one),
+      );
+    } catch (error) {
+      if (error instanceof GatewayError) return undefined;
+      throw error;
+    }
+    const target = await this.#targets.find(this.#pool, context);
+    return 'wait' in target ? undefined : target.instance;
   }
 
   #newPool(): Pool {
@@ -141,6 +147,7 @@ class Gateway {
     const pool: Partial<Pool> = {
       name: POOL,
       mode: 'sticky',
+      bindsAgents: true,
       anonymous: 'any',
       sessionLost: { answer: 'pass', logonOperations: [] },
       balancer: createBalancer(balancer, random),

@@ -47,7 +47,7 @@ function send(upstream: Upstream, path: string): Attempt {
     path,
     headers: ['host', 'a'],
     body: null,
-    way: { instance: 'a', incarnation: '', root: undefined, entry: undefined },
+    target: { instance: 'a', incarnation: '', root: undefined, entry: undefined },
     maySend: () => true,
     isAwaited: () => true,
   });
@@ -56,7 +56,7 @@ function send(upstream: Upstream, path: string): Attempt {
     onHeaders: () => true,
     onData: () => true,
     onComplete: () => attempt.settle('answered'),
-    onError: (error: Error) => attempt.settle(attempt.classify(error)),
+    onError: (error: Error) => attempt.fail(error),
   };
   attempt.dispatch({ method: 'GET', path: '', origin: '' }, inner as never);
   return attempt;

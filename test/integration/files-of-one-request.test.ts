@@ -6,7 +6,7 @@ import type { TestGateway } from '../support/test-gateway.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 import { ENVELOPE, poolOf, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
 
-const MOST_FILES = 40;
+const MOST_FILES = 25;
 
 let upstream: WireUpstream;
 let gateway: TestGateway;

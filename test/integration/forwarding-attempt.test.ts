@@ -38,7 +38,7 @@ function dispatch(answers: { maySend: boolean; isAwaited: boolean }): Attempt {
     path: '/',
     headers: ['host', 'a'],
     body: null,
-    way: { instance: 'i1', incarnation: '', root: undefined, entry: undefined },
+    target: { instance: 'i1', incarnation: '', root: undefined, entry: undefined },
     maySend: () => answers.maySend,
     isAwaited: () => answers.isAwaited,
   });
@@ -51,7 +51,7 @@ function dispatch(answers: { maySend: boolean; isAwaited: boolean }): Attempt {
     onHeaders: note('header'),
     onData: note('data'),
     onComplete: note('end'),
-    onError: (error: Error) => attempt.settle(attempt.classify(error)),
+    onError: (error: Error) => attempt.fail(error),
   };
   attempt.dispatch({ method: 'GET', path: '', origin: '' }, inner as never);
   return attempt;

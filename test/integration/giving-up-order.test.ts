@@ -89,7 +89,7 @@ function sendTo(upstream: ConstructorParameters<typeof Attempt>[0]): Attempt {
     path: '/',
     headers: ['host', 'a'],
     body: null,
-    way: { instance: 'i1', incarnation: '', root: undefined, entry: undefined },
+    target: { instance: 'i1', incarnation: '', root: undefined, entry: undefined },
     maySend: () => true,
     isAwaited: () => true,
   });
@@ -98,7 +98,7 @@ function sendTo(upstream: ConstructorParameters<typeof Attempt>[0]): Attempt {
     onHeaders: () => true,
     onData: () => true,
     onComplete: () => attempt.settle('answered'),
-    onError: (error: Error) => attempt.settle(attempt.classify(error)),
+    onError: (error: Error) => attempt.fail(error),
   };
   attempt.dispatch({ method: 'POST', path: '', origin: '' }, inner as never);
   return attempt;

@@ -110,7 +110,7 @@ function send(upstream: Upstream, bytes: number): Attempt {
     path: '/',
     headers: ['host', 'a'],
     body: Buffer.alloc(bytes, 97),
-    way: { instance: 'a', incarnation: '', root: undefined, entry: undefined },
+    target: { instance: 'a', incarnation: '', root: undefined, entry: undefined },
     maySend: () => true,
     isAwaited: () => true,
   });
@@ -119,7 +119,7 @@ function send(upstream: Upstream, bytes: number): Attempt {
     onHeaders: () => true,
     onData: () => true,
     onComplete: () => attempt.settle('answered'),
-    onError: (error: Error) => attempt.settle(attempt.classify(error)),
+    onError: (error: Error) => attempt.fail(error),
   };
   attempt.dispatch({ method: 'POST', path: '', origin: '' }, inner as never);
   return attempt;

@@ -135,19 +135,19 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'the view before the newest allows nothing less',
-    file: 'src/core/route.ts',
+    file: 'src/core/target.ts',
     search:
       'if (routingState.before !== undefined && !(allowed && allowedBefore(routingState.before, binding)))',
     replace: 'if (routingState.before !== undefined && !allowed)',
     tests: [
       'test/unit/core/view/view-store.test.ts',
-      'test/unit/proxy/router.test.ts',
+      'test/unit/proxy/target-finder.test.ts',
       'test/unit/core/decisions.test.ts',
     ],
   },
   {
     name: 'what was learnt in the epoch of a loss is current',
-    file: 'src/core/route.ts',
+    file: 'src/core/target.ts',
     search: 'epoch > state.lostAt',
     replace: 'epoch >= state.lostAt',
     tests: ['test/unit/core/decisions.test.ts'],
@@ -157,7 +157,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/core/view/next-view.ts',
     search: '|| moveEnded || hasRestarted',
     replace: '|| moveEnded',
-    tests: ['test/unit/core/view/next-view.test.ts', 'test/unit/proxy/router.test.ts'],
+    tests: ['test/unit/core/view/next-view.test.ts', 'test/unit/proxy/target-finder.test.ts'],
   },
   {
     name: 'what an earlier controller has told workers is forgotten',

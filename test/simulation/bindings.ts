@@ -1,6 +1,6 @@
 import type { Binding, Placement } from '../../src/core/binding.ts';
 import { nameKey } from '../../src/core/identity.ts';
-import type { RoutedBinding } from '../../src/core/route.ts';
+import type { Target } from '../../src/core/target.ts';
 import type { Replica } from '../../src/core/view/replica.ts';
 import { epochOf } from '../../src/core/view/view-store.ts';
 import type { Remembered } from './store.ts';
@@ -14,7 +14,7 @@ export interface Entry {
   /** Placed or moved by this gateway while the store was away. */
   readonly alone: boolean;
   /** The binding as `judge` wants it. */
-  readonly routed: RoutedBinding;
+  readonly routed: Target;
 }
 
 /**
@@ -92,7 +92,7 @@ export class KnownBindings {
 
   protected entryOf(binding: Binding, epoch: number, alone: boolean): Entry {
     const { instance, incarnation, root } = binding;
-    const placed = { instance, incarnation, key: keyOf(root.value) };
+    const placed = { instance, incarnation, root };
     return { binding, epoch, alone, routed: { ...placed, epoch } };
   }
 

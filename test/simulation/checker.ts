@@ -1,6 +1,6 @@
 import type { Binding, Placement } from '../../src/core/binding.ts';
-import type { RoutedBinding } from '../../src/core/route.ts';
-import { checkRoute } from '../../src/core/route.ts';
+import type { Target } from '../../src/core/target.ts';
+import { checkTarget } from '../../src/core/target.ts';
 import type { AgreedView } from '../../src/core/view/agreed-view.ts';
 import { isSamePlace, keyOf } from './bindings.ts';
 import type { Gateway } from './gateway.ts';
@@ -81,7 +81,7 @@ export class Checker {
   }
 
   /** 1, by epochs: whoever goes elsewhere goes there in a later epoch than any in which he was where he was. */
-  onSend(gateway: Gateway, agent: string, request: number, by: RoutedBinding, alone: boolean): void {
+  onSend(gateway: Gateway, agent: string, request: number, by: Target, alone: boolean): void {
     const routed = connectorOf(gateway, by);
     // 3, at the source: what was sent is never sent again.
     if (this.#sent.has(request)) this.#violated('never sent twice', `request ${request} is sent again`);
@@ -108,7 +108,7 @@ export class Checker {
   }
 
   /** What the network has held arrives. A process that stood still could not do anything about it. */
-  onLate(gateway: Gateway, agent: string, request: number, by: RoutedBinding): void {
+  onLate(gateway: Gateway, agent: string, request: number, by: Target): void {
     const sentAt = this.#promised.get(request);
     const { host } = gateway;
     if (sentAt === undefined || !host.isAlive || host.hasStoodStillSince(sentAt)) return;
@@ -192,7 +192,7 @@ export class Checker {
     const subjects = setup.mode === 'failover' ? 1 : agents.length;
     for (let i = 0; i < subjects; i += 1) {
       const agent = agents[i] as string;
-      let first: RoutedBinding | undefined;
+      let first: Target | undefined;
       let who = '';
       for (const gateway of gateways) {
         const by = this.#servedBy(gateway, agent);
@@ -255,17 +255,17 @@ export class Checker {
   }
 
   /** The one place that would get the agent's request from this gateway at this moment, if there is one. */
-  #servedBy(gateway: Gateway, agent: string): RoutedBinding | undefined {
+  #servedBy(gateway: Gateway, agent: string): Target | undefined {
     const { replica, host, bindings } = gateway;
     const { mono, wall } = host;
     if (!host.isRunning || replica.modeAt(mono, wall) !== 'leased') return undefined;
     if (replica.view.mode === 'failover') {
       const active = activeRoute(replica)?.routed;
-      return active && checkRoute(replica, active, mono, wall) === 'forward' ? active : undefined;
+      return active && checkTarget(replica, active, mono, wall) === 'forward' ? active : undefined;
     }
     const entry = bindings.get(gateway.nameOf(agent));
     if (entry === undefined || entry.alone) return undefined;
-    return checkRoute(replica, entry.routed, mono, wall) === 'forward' ? entry.routed : undefined;
+    return checkTarget(replica, entry.routed, mono, wall) === 'forward' ? entry.routed : undefined;
   }
 
   /** In what way not all show the same; `''` where they do. */
@@ -317,7 +317,7 @@ export class Checker {
 }
 
 /** The connector itself: a gateway may mean another one by the name. */
-function connectorOf(gateway: Gateway, placement: RoutedBinding): RoutedBinding;
+function connectorOf(gateway: Gateway, placement: Target): Target;
 function connectorOf(gateway: Gateway, placement: Placement): Placement;
 function connectorOf(gateway: Gateway, placement: Placement): Placement {
   const { id } = gateway.connector(placement.instance);

@@ -1,7 +1,7 @@
 import type { Binding, Placement } from '../../src/core/binding.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
-import type { RoutedBinding } from '../../src/core/route.ts';
-import { checkRoute, wayToBind } from '../../src/core/route.ts';
+import type { Target } from '../../src/core/target.ts';
+import { checkTarget, wayToBind } from '../../src/core/target.ts';
 import type { Replica } from '../../src/core/view/replica.ts';
 import { placementAt } from '../../src/core/view/view.ts';
 import type { Random } from '../../src/simulator/random.ts';
@@ -15,7 +15,7 @@ export type Outcome = 'answered' | 'refused' | 'unknown';
 
 /** What a request goes to its instance by. */
 interface Route {
-  readonly routed: RoutedBinding;
+  readonly routed: Target;
   /** This gateway has decided it by itself. */
   readonly alone: boolean;
 }
@@ -24,7 +24,7 @@ const STORE_AGAIN_MS = 250;
 const MOST_ROUNDS = 60;
 
 /**
- * One request's way through a gateway: `proxy/router.ts` and what is around
+ * One request's way through a gateway: `proxy/target-finder.ts` and what is around
  * it, in simulated time. Whatever is learnt from the store is put into the cache
  * and the route is found anew from there.
  */
@@ -91,7 +91,7 @@ export class Request {
   /** Returns false where the binding has to be moved first. */
   #follow(route: Route): boolean {
     const { replica, host } = this.gateway;
-    const verdict = checkRoute(replica, route.routed, host.mono, host.wall);
+    const verdict = checkTarget(replica, route.routed, host.mono, host.wall);
     switch (verdict) {
       case 'renew':
       case 'wait':
@@ -346,9 +346,9 @@ export class Request {
   }
 }
 
-/** Nobody is there to ask whether the binding is still the one. */
-function routeAlone({ routed: { instance, incarnation, key } }: Entry): Route {
-  return { routed: { instance, incarnation, ...(key === undefined ? {} : { key }) }, alone: true };
+/** There is no store to ask whether the binding still holds. */
+function routeAlone({ routed: { instance, incarnation, root } }: Entry): Route {
+  return { routed: { instance, incarnation, ...(root === undefined ? {} : { root }) }, alone: true };
 }
 
 /** Where every request of a failover pool goes. */
@@ -358,5 +358,5 @@ export function activeRoute({ view }: Replica): Route | undefined {
 }
 
 function maySend({ replica, host }: Gateway, { routed }: Route): boolean {
-  return checkRoute(replica, routed, host.mono, host.wall) === 'forward';
+  return checkTarget(replica, routed, host.mono, host.wall) === 'forward';
 }

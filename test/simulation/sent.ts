@@ -1,5 +1,5 @@
 import { isLost } from '../../src/core/give-up.ts';
-import type { RoutedBinding } from '../../src/core/route.ts';
+import type { Target } from '../../src/core/target.ts';
 import type { Gateway } from './gateway.ts';
 import type { Instance } from './instances.ts';
 
@@ -7,7 +7,7 @@ import type { Instance } from './instances.ts';
 const BACKOFF_MS = 2_000;
 
 interface Held {
-  readonly routed: RoutedBinding;
+  readonly routed: Target;
   readonly onGivenUp: () => void;
 }
 
@@ -39,7 +39,7 @@ export class Sent {
   }
 
   /** The network holds a request until it heals, and a while longer. */
-  hold(instance: Instance, routed: RoutedBinding, { onHealed, onGivenUp }: Handlers): void {
+  hold(instance: Instance, routed: Target, { onHealed, onGivenUp }: Handlers): void {
     const { number, world } = this.#gateway;
     const held = { routed, onGivenUp };
     this.#held.add(held);

@@ -8,7 +8,7 @@ import { PoolCoordinator } from '../../../src/coordination/pool-coordinator.ts';
 import type { Observation } from '../../../src/core/health.ts';
 import type { ViewStoreClient } from '../../../src/core/ports.ts';
 import { StoreUnavailable } from '../../../src/core/ports.ts';
-import { checkRoute } from '../../../src/core/route.ts';
+import { checkTarget } from '../../../src/core/target.ts';
 import type { Knowledge } from '../../../src/core/view/replica-options.ts';
 import { eventually } from '../../support/eventually.ts';
 
@@ -114,7 +114,7 @@ function guarded(viewStore: LocalViewStore, pass: () => Promise<void>): ViewStor
 function target({ routingState }: PoolCoordinator): string {
   const { active, instances } = routingState.view;
   const binding = { instance: active, incarnation: instances.get(active)?.incarnation ?? '' };
-  return checkRoute(routingState, binding, performance.now(), Date.now()) === 'forward' ? active : '';
+  return checkTarget(routingState, binding, performance.now(), Date.now()) === 'forward' ? active : '';
 }
 
 describe('a gateway that is alone', () => {

@@ -4,10 +4,11 @@ import { ERRORS } from '../../../src/core/errors.ts';
 import type { FailureKind } from '../../../src/core/failure.ts';
 import { FAILURES } from '../../../src/core/failure.ts';
 import { observe, UNOBSERVED } from '../../../src/core/health.ts';
+import type { Name } from '../../../src/core/identity.ts';
 import { aliasesOf, nameKey, parseNameKey } from '../../../src/core/identity.ts';
 import type { InstanceState } from '../../../src/core/instance.ts';
 import { isAssignable, isUsable } from '../../../src/core/instance.ts';
-import { allows, isCurrent } from '../../../src/core/route.ts';
+import { allows, isCurrent } from '../../../src/core/target.ts';
 import { aFailoverView, anInstance, aView } from '../../support/instances.ts';
 
 describe('health', () => {
@@ -72,10 +73,11 @@ describe('what an instance may take', () => {
 });
 
 describe('a binding against the view', () => {
-  const bound = (incarnation = '', key?: string) => ({
+  const miller = { kind: 'user', value: 'MILLER' } as const;
+  const bound = (incarnation = '', root?: Name) => ({
     instance: 'a',
     incarnation,
-    ...(key === undefined ? {} : { key }),
+    ...(root === undefined ? {} : { root }),
   });
 
   test('a bound agent goes to its instance while that is usable', () => {
@@ -109,9 +111,9 @@ describe('a binding against the view', () => {
 
   test('an agent who is moved may go nowhere but to where he is moved', () => {
     const view = { ...aView(anInstance(), anInstance({ id: 'b' })), moving: new Map([['uMILLER', 'b']]) };
-    expect(allows(view, bound('', 'uMILLER'))).toBe(false);
-    expect(allows(view, { instance: 'b', incarnation: '', key: 'uMILLER' })).toBe(true);
-    expect(allows(view, bound('', 'uSMITH'))).toBe(true);
+    expect(allows(view, bound('', miller))).toBe(false);
+    expect(allows(view, { instance: 'b', incarnation: '', root: miller })).toBe(true);
+    expect(allows(view, bound('', { kind: 'user', value: 'SMITH' }))).toBe(true);
   });
 
   test('what was learnt of a binding is outdated once its instance could not serve', () => {

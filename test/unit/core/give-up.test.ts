@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { isLost, mustGiveUp } from '../../../src/core/give-up.ts';
 import type { InstanceState } from '../../../src/core/instance.ts';
-import type { RoutedBinding } from '../../../src/core/route.ts';
+import type { Target } from '../../../src/core/target.ts';
 import { NO_LEASE } from '../../../src/core/view/lease.ts';
 import type { Mode, RoutingState } from '../../../src/core/view/routing-state.ts';
 import type { View } from '../../../src/core/view/view.ts';
@@ -14,7 +14,7 @@ interface Given {
   /** Instances at which the last own probe failed. */
   readonly failing?: readonly string[];
   readonly cutOff?: readonly string[];
-  readonly way?: Partial<RoutedBinding>;
+  readonly way?: Partial<Target>;
 }
 
 const a = (given: Partial<InstanceState> = {}): InstanceState => anInstance({ id: 'a', ...given });
@@ -43,6 +43,8 @@ function ends(view: View, given: Given = {}): boolean {
   return mustGiveUp(routingState(view, given), { instance: 'a', incarnation: '', ...given.way }, 0, 0);
 }
 
+const X = { root: { kind: 'user', value: ':x' } } as const;
+const Y = { root: { kind: 'user', value: ':y' } } as const;
 const FAILING: Given = { failing: ['a'] };
 const DOWN = { health: 'down' } as const;
 
@@ -62,7 +64,7 @@ describe('an instance that is down by the view', () => {
 
   test('sticky: ends those of an agent who is on the way to an instance that takes no others', () => {
     const view = { ...aView(a(DOWN), b({ weight: 0 })), moving: new Map([['u:x', 'b']]) };
-    expect([ends(view, { way: { key: 'u:x' } }), ends(view, { way: { key: 'u:y' } })]).toEqual([true, false]);
+    expect([ends(view, { way: X }), ends(view, { way: Y })]).toEqual([true, false]);
   });
 
   test('failover: ends requests once another one is active', () => {
@@ -104,7 +106,7 @@ describe('an instance that is up and is not to serve any more', () => {
     ['another one is activated, or failed back to', aFailoverView('b', a(), b()), {}],
     ['it is disabled', aView(a({ admin: 'disabled' }), b()), {}],
     ['it is removed', aView(b()), {}],
-    ['the agent is moved', moving, { key: 'u:x' }],
+    ['the agent is moved', moving, X],
     ['it began another life', aView(a({ incarnation: 'two' }), b()), { incarnation: 'one' }],
   ])('lets requests finish, unless the last own probe failed: %s', (_why, view, way) => {
     expect([ends(view, { way }), ends(view, { way, ...FAILING })]).toEqual([false, true]);
@@ -115,7 +117,7 @@ describe('an instance that is up and is not to serve any more', () => {
   });
 
   test('lets requests of other agents finish while one is moved', () => {
-    expect(ends(moving, { way: { key: 'u:y' }, ...FAILING })).toBe(false);
+    expect(ends(moving, { way: Y, ...FAILING })).toBe(false);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkRoute } from '../../../../src/core/route.ts';
+import { checkTarget } from '../../../../src/core/target.ts';
 import type { RoutingStateSnapshot } from '../../../../src/core/view/routing-state-copy.ts';
 import { RoutingStateCopy } from '../../../../src/core/view/routing-state-copy.ts';
 import { anInstance } from '../../../support/instances.ts';
@@ -19,15 +19,15 @@ describe('a copy of a standing', () => {
   test('allows nothing before it was told anything', () => {
     const copy = aCopy();
     expect(copy.view.settled).toBe(false);
-    expect(checkRoute(copy, toA, 0, WALL)).toBe('renew');
+    expect(checkTarget(copy, toA, 0, WALL)).toBe('renew');
   });
 
   test('ends with the lease by itself, on either clock', () => {
     const copy = aCopy();
     copy.apply(aSnapshot(), 0, WALL);
-    expect(checkRoute(copy, toA, 4_999, WALL)).toBe('forward');
-    expect(checkRoute(copy, toA, 5_000, WALL)).toBe('renew');
-    expect(checkRoute(copy, toA, 0, WALL + 1_000)).toBe('renew');
+    expect(checkTarget(copy, toA, 4_999, WALL)).toBe('forward');
+    expect(checkTarget(copy, toA, 5_000, WALL)).toBe('renew');
+    expect(checkTarget(copy, toA, 0, WALL + 1_000)).toBe('renew');
   });
 
   test('reads the end of the lease on its own process’s clock', () => {
@@ -63,7 +63,7 @@ describe('a copy of a standing', () => {
     const copy = aCopy(0, ['a']);
     copy.apply(aSnapshot(), 0, WALL);
     expect(copy.candidates.map(({ id }) => id)).toEqual(['a']);
-    expect(checkRoute(copy, { instance: 'b', incarnation: '' }, 0, WALL)).toBe('cut-off');
+    expect(checkTarget(copy, { instance: 'b', incarnation: '' }, 0, WALL)).toBe('cut-off');
   });
 
   test('allows what its process can send to, whoever else knows the instance', () => {
@@ -72,7 +72,7 @@ describe('a copy of a standing', () => {
     const { view } = aSnapshot();
     const known = new Map([...view.instances, ['b', ofOthers] as const]);
     copy.apply(aSnapshot({ view: { ...view, instances: known }, candidates: [a] }), 0, WALL);
-    expect(checkRoute(copy, { instance: 'b', incarnation: '' }, 0, WALL)).toBe('forward');
+    expect(checkTarget(copy, { instance: 'b', incarnation: '' }, 0, WALL)).toBe('forward');
     expect(copy.candidates.map(({ id }) => id)).toEqual(['a']);
   });
 
@@ -80,8 +80,8 @@ describe('a copy of a standing', () => {
     const copy = aCopy();
     copy.apply(aSnapshot(), 0, WALL);
     copy.dropLease();
-    expect(checkRoute(copy, toA, 0, WALL)).toBe('renew');
+    expect(checkTarget(copy, toA, 0, WALL)).toBe('renew');
     expect(copy.apply(aSnapshot(), 0, WALL)).toBe(true);
-    expect(checkRoute(copy, toA, 0, WALL)).toBe('forward');
+    expect(checkTarget(copy, toA, 0, WALL)).toBe('forward');
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkRoute, wayToBind } from '../../../../src/core/route.ts';
+import { checkTarget, wayToBind } from '../../../../src/core/target.ts';
 import type { HealthReport, Verdict } from '../../../../src/core/view/health-report.ts';
 import type { PoolRules } from '../../../../src/core/view/pool-rules.ts';
 import { Replica } from '../../../../src/core/view/replica.ts';
@@ -110,7 +110,7 @@ class Cluster {
   target(replica: Replica): string | undefined {
     const { active, instances } = replica.view;
     const incarnation = instances.get(active)?.incarnation ?? '';
-    const verdictOf = checkRoute(replica, { instance: active, incarnation }, this.now, this.now);
+    const verdictOf = checkTarget(replica, { instance: active, incarnation }, this.now, this.now);
     return verdictOf === 'forward' ? active : undefined;
   }
 }
@@ -493,8 +493,8 @@ test('an instance that others have configured is nowhere to send to, and moves n
   const [g1, g2] = [cluster.replica('g1', { rules: more }), cluster.replica('g2', { rules: fewer })];
   cluster.begin(g1, g2);
   const bound = { instance: 'b', incarnation: '' };
-  expect(checkRoute(g1, bound, cluster.now, cluster.now)).toBe('forward');
-  expect(checkRoute(g2, bound, cluster.now, cluster.now)).toBe('cut-off');
+  expect(checkTarget(g1, bound, cluster.now, cluster.now)).toBe('forward');
+  expect(checkTarget(g2, bound, cluster.now, cluster.now)).toBe('cut-off');
   expect(g2.candidates.map(({ id }) => id)).toEqual(['a']);
 });
 
@@ -544,8 +544,8 @@ describe('an instance that one replica alone cannot reach', () => {
     cluster.now += 1_750;
     expect(g1.tick(cluster.moment)).toBe(true);
     const bound = { instance: 'a', incarnation: '' };
-    expect(checkRoute(g1, bound, cluster.now, cluster.now)).toBe('cut-off');
-    expect(checkRoute(g2, bound, cluster.now, cluster.now)).toBe('forward');
+    expect(checkTarget(g1, bound, cluster.now, cluster.now)).toBe('cut-off');
+    expect(checkTarget(g2, bound, cluster.now, cluster.now)).toBe('forward');
   });
 });
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { originForm } from '../../../src/proxy/framing.ts';
+import { originForm } from '../../../src/proxy/admission.ts';
 
 const segment = fc.string({
   unit: fc.constantFrom('a', '.', '%2e', '%2E', '%2f', '%5c', ';', '%3b', '\\', '%', ' ', '-'),

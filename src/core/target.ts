@@ -1,7 +1,9 @@
+import type { CachedBinding } from './agent-bindings.ts';
 import type { Placement } from './binding.ts';
-import { standingOf } from './binding.ts';
-import type { InstanceId } from './instance.ts';
+import type { Name } from './identity.ts';
+import type { InstanceId, InstanceState } from './instance.ts';
 import { isUsable } from './instance.ts';
+import { storedKey } from './stored-name.ts';
 import type { RoutingState } from './view/routing-state.ts';
 import type { View } from './view/view.ts';
 
@@ -18,21 +20,23 @@ import type { View } from './view/view.ts';
  */
 export type Verdict = 'forward' | 'move' | 'wait' | 'renew' | 'outdated' | 'cut-off' | 'differs';
 
-/** A binding, or where a request goes that needs none. */
-export interface RoutedBinding extends Placement {
-  /** The key of the binding's root, in stored form. */
-  readonly key?: string;
-  /** The epoch in which the store confirmed it. */
+/** Where a request goes, and why: by the binding of its agent, or without one where it needs none. */
+export interface Target extends Placement {
+  /** The name that holds the binding. */
+  readonly root?: Name | undefined;
+  /** The epoch in which the store confirmed the binding. */
   readonly epoch?: number;
+  /** The binding in the cache. */
+  readonly entry?: CachedBinding | undefined;
 }
 
 /**
  * The one place that says whether a binding may be acted on, now. Asked when a
  * route is found, and again right before the first byte is sent.
  */
-export function checkRoute(
+export function checkTarget(
   routingState: RoutingState,
-  binding: RoutedBinding,
+  binding: Target,
   mono: number,
   wall: number,
 ): Verdict {
@@ -59,23 +63,37 @@ export function checkRoute(
 }
 
 /** The others may still act by the configuration that was agreed before. */
-function allowedBefore(before: View, binding: RoutedBinding): boolean {
+function allowedBefore(before: View, binding: Target): boolean {
   return before.fit !== 'differs' && before.fit !== 'unknown' && allows(before, binding);
 }
 
 /** May the instance, in the life that the binding names, take the request? */
-export function allows(view: View, binding: RoutedBinding): boolean {
-  if (view.moving.size > 0 && !mayBeServedBy(view, binding.key, binding.instance)) return false;
+export function allows(view: View, binding: Target): boolean {
+  if (view.moving.size > 0 && !mayBeServedBy(view, binding)) return false;
   const instance = view.instances.get(binding.instance);
   if (instance === undefined || !isUsable(instance)) return false;
   if (view.mode === 'failover' && view.active !== binding.instance) return false;
-  return standingOf(binding, instance) === 'holds';
+  return isInIncarnation(binding, instance);
 }
 
 /** False for an agent who is on his way to another instance. */
-function mayBeServedBy(view: View, key: string | undefined, instance: InstanceId): boolean {
-  const to = key === undefined ? undefined : view.moving.get(key);
-  return to === undefined || to === instance;
+function mayBeServedBy(view: View, target: Target): boolean {
+  const to = movesTo(view, target);
+  return to === undefined || to === target.instance;
+}
+
+/** Where the agent of the target is being moved to; nearly always nowhere, and then its key need not be computed. */
+export function movesTo({ moving }: View, { root }: Target): InstanceId | undefined {
+  return moving.size === 0 || root === undefined ? undefined : moving.get(storedKey(root));
+}
+
+/**
+ * A placement in another incarnation of the instance is void. Claims bear the epoch, so one in an incarnation that the
+ * view does not know yet cannot be met while the view is acted on.
+ */
+function isInIncarnation(placement: Placement, instance: InstanceState): boolean {
+  if (placement.incarnation === '' || instance.incarnation === '') return true;
+  return placement.incarnation === instance.incarnation;
 }
 
 /**
@@ -88,7 +106,7 @@ export function isCurrent(view: View, instance: InstanceId, epoch: number): bool
   return state !== undefined && epoch > state.lostAt;
 }
 
-/** How a binding may be made or moved, now. `storeless`: by this replica alone, to be written down later. */
+/** How a binding may be made or moved, now. `degraded`: by this replica alone, to be written down later. */
 export type WayToBind = 'claim' | 'degraded' | 'wait' | 'renew';
 
 export function wayToBind(routingState: RoutingState, mono: number, wall: number): WayToBind {

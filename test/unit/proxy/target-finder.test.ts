@@ -3,14 +3,15 @@ import { BindingCache } from '../../../src/affinity/binding-cache.ts';
 import { Bindings } from '../../../src/affinity/bindings.ts';
 import { rendezvous } from '../../../src/core/balancers.ts';
 import type { Coordinator } from '../../../src/core/ports.ts';
+import type { Target } from '../../../src/core/target.ts';
+import { checkTarget } from '../../../src/core/target.ts';
 import { withMove } from '../../../src/core/view/policy-changes.ts';
 import type { Replica } from '../../../src/core/view/replica.ts';
 import type { Unanswered } from '../../../src/core/view/store-outage.ts';
 import type { PoolMode } from '../../../src/core/view/view.ts';
 import type { Pool, SessionLostPolicy } from '../../../src/proxy/pools.ts';
 import type { RequestContext } from '../../../src/proxy/request-context.ts';
-import { checkTarget, Router, waitedInVain } from '../../../src/proxy/router.ts';
-import type { Target } from '../../../src/proxy/target.ts';
+import { TargetFinder, waitedInVain } from '../../../src/proxy/target-finder.ts';
 import { Agreement, DOWN, UP } from '../../support/agreement.ts';
 import { FencedStore } from '../../support/fenced-store.ts';
 
@@ -21,16 +22,16 @@ let store: FencedStore;
 /** What the balancer proposes. */
 let preferred: string;
 
-/** One gateway: a replica, its bindings and its router. */
+/** One gateway: a replica, its bindings and its finder of targets. */
 class Side {
   readonly replica: Replica;
   readonly pool: Pool;
-  readonly router: Router;
+  readonly targets: TargetFinder;
   renewals = 0;
 
   constructor(number: number, mode: PoolMode, answer: SessionLostPolicy['answer']) {
     this.replica = agreement.replicas[number] as Replica;
-    this.router = new Router({
+    this.targets = new TargetFinder({
       suspect: () => {},
       renew: async () => {
         this.renewals += 1;
@@ -44,6 +45,7 @@ class Side {
     this.pool = {
       name: 'ici',
       mode,
+      bindsAgents: mode === 'sticky' || answer === 'fault',
       anonymous: 'any',
       sessionLost: { answer, logonOperations: [] },
       balancer: (candidates) => candidates.find(({ id }) => id === preferred) ?? candidates[0],
@@ -60,7 +62,7 @@ class Side {
   }
 
   async route(context: RequestContext): Promise<Target> {
-    const route = await this.router.route(this.pool, context);
+    const route = await this.targets.find(this.pool, context);
     if ('wait' in route) throw new Error(`waits for ${route.wait}`);
     return route;
   }
@@ -71,7 +73,7 @@ class Side {
   }
 
   async waitsFor(user: string | undefined): Promise<string> {
-    const route = await this.router.route(this.pool, request(user));
+    const route = await this.targets.find(this.pool, request(user));
     if (!('wait' in route)) throw new Error(`goes to ${route.instance}`);
     return route.wait;
   }
@@ -254,7 +256,7 @@ describe('the lease', () => {
       store.isAway = true;
       side.replica.dropLease();
       for (const user of ['U', 'NEW', undefined]) expect(await side.waitsFor(user)).toBe('lease');
-      const route = await side.router.route(side.pool, request('U'));
+      const route = await side.targets.find(side.pool, request('U'));
       expect('wait' in route && waitedInVain(route, side.replica)).toBe('GW_AFFINITY_UNAVAILABLE');
     },
   );
@@ -385,7 +387,7 @@ describe('a store that does not answer', () => {
   test('places nobody by itself as long as its ledger answers: the other gateways go on claiming', async () => {
     const [side] = begin() as [Side];
     store.isAway = true;
-    const route = await side.router.route(side.pool, request('U'));
+    const route = await side.targets.find(side.pool, request('U'));
     expect(route).toMatchObject({ wait: 'store' });
     expect('wait' in route && Number.isFinite(route.againMs)).toBe(true);
     expect(store.asked).toEqual(['claim', 'claim']);

@@ -9,12 +9,11 @@ import Fastify from 'fastify';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { AccessLog } from './access-log.ts';
+import { ClientConnection } from './client-connection.ts';
 import { ConnectionDrainer } from './connection-drainer.ts';
 import type { Carrier, Forwarder } from './forwarder.ts';
 import { createForwarder, REQUEST_CONTEXT } from './forwarder.ts';
 import type { ProxyHandler } from './handler.ts';
-import { isLingering, lingerAtEnd } from './linger.ts';
-import { peerAddress } from './peer-address.ts';
 import type { ProxyProtocolOptions } from './proxy-protocol-listener.ts';
 import { acceptProxyProtocol } from './proxy-protocol-listener.ts';
 import { ownAnswer } from './reply-with-fault.ts';
@@ -35,7 +34,7 @@ export interface ListenerOptions {
   readonly trustedProxies: TrustedProxies;
   readonly requestIdHeader: string;
   readonly metrics: Metrics;
-  readonly recorder: AccessLog;
+  readonly accessLog: AccessLog;
 }
 
 // How often Node looks for clients that send too slowly: the grain of both limits.
@@ -47,60 +46,71 @@ export interface Listener {
   readonly fastify: FastifyInstance;
   readonly forwarder: Forwarder;
   readonly ending: ConnectionDrainer;
-  /** Given once, before listening: server and forwarder know each other. */
-  attach(server: ProxyHandler): void;
+  /** Given once, before listening: handler and forwarder know each other. */
+  attach(handler: ProxyHandler): void;
 }
 
 /**
- * The data plane's HTTP server: limits, and nothing that reads a request. What
- * Fastify would do with one (parse the body, refuse odd media types) must not be
- * done to traffic that is only passed on, so requests are served in `onRequest`.
+ * The HTTP server for clients: limits, and nothing that reads a request. Fastify
+ * would parse bodies and refuse odd media types, which must not happen to traffic
+ * that is only passed on, so requests are served in `onRequest`.
  */
 export async function createListener(options: ListenerOptions): Promise<Listener> {
-  const fastify = Fastify(serverOptions(options)) as unknown as FastifyInstance;
+  const connections = new WeakMap<Socket, ClientConnection>();
+  const connectionOf: ConnectionOf = (socket) => {
+    let connection = connections.get(socket);
+    if (connection === undefined) {
+      connection = new ClientConnection(socket, options.trustedProxies);
+      connections.set(socket, connection);
+    }
+    return connection;
+  };
+  const fastify = Fastify(serverOptions(options, connectionOf)) as unknown as FastifyInstance;
   const { server } = fastify;
-  // First: whatever else follows new connections follows those, too, that have yet to send their header.
+  // First: the other listeners for new connections must not see one before its PROXY header was read.
   if (options.proxyProtocol !== undefined) acceptProxyProtocol(server, options.proxyProtocol);
   const ending = new ConnectionDrainer(server);
   server.maxConnections = options.connections;
   server.maxHeadersCount = options.headers + 1;
   server.on('drop', () => options.metrics.connectionsDropped.inc());
   server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
-    refuseSocket(socket as Socket, 'GW_METHOD_UNSUPPORTED'),
+    refuseSocket(connectionOf(socket as Socket), socket as Socket, 'GW_METHOD_UNSUPPORTED'),
   );
 
   const forwarder = await createForwarder(fastify, options.requestIdHeader);
-  let serve: ProxyHandler | undefined;
+  let handler: ProxyHandler | undefined;
   const onRequest = (request: FastifyRequest, reply: FastifyReply): void => {
-    // Whatever still comes from a client that was refused is read and dropped.
-    if (isLingering(request.raw.socket)) {
+    const connection = connectionOf(request.raw.socket);
+    // What still comes from a client that was refused is read and dropped.
+    if (connection.isLingering) {
       request.raw.resume();
       return;
     }
     // Node hands out pipelined requests at once. Each begins when it is its turn to be answered: in order,
     // and not at all behind one that ends the connection, which may be how it was smuggled in.
-    if (reply.raw.socket !== null) begin(request, reply);
-    else if (isCrowded(request.raw.socket)) request.raw.socket.destroy();
+    if (reply.raw.socket !== null) begin(request, reply, connection);
+    else if (!connection.enqueue()) request.raw.socket.destroy();
     else {
-      reply.raw.once('socket', (socket: Socket) => {
-        ahead.set(socket, (ahead.get(socket) ?? 1) - 1);
-        begin(request, reply);
+      reply.raw.once('socket', () => {
+        connection.dequeue();
+        begin(request, reply, connection);
       });
     }
   };
-  const begin = (request: FastifyRequest, reply: FastifyReply): void => {
-    const context = new RequestContext(request, reply, options.totalTimeoutMs, options.trustedProxies);
+  const begin = (request: FastifyRequest, reply: FastifyReply, connection: ClientConnection): void => {
+    const { totalTimeoutMs, trustedProxies } = options;
+    const context = new RequestContext(request, reply, connection, totalTimeoutMs, trustedProxies, ending);
     (request as unknown as Carrier)[REQUEST_CONTEXT] = context;
     const response = reply.raw as ServerResponse & Carrier;
     response[REQUEST_CONTEXT] = context;
     response.on('close', onClose);
     if (request.raw.rawHeaders.length / 2 > options.headers) context.tooManyHeaders = true;
-    void serve?.serve(context);
+    void handler?.serve(context);
   };
   function onClose(this: ServerResponse & Carrier): void {
     const context = this[REQUEST_CONTEXT] as RequestContext;
     context.close();
-    options.recorder.ended(context);
+    options.accessLog.ended(context);
     // Its connection may be kept alive by an answer that began before the end was announced.
     if (!server.listening) setImmediate(() => server.closeIdleConnections());
   }
@@ -112,29 +122,17 @@ export async function createListener(options: ListenerOptions): Promise<Listener
     fastify,
     forwarder,
     ending,
-    attach(server) {
-      serve = server;
+    attach(given) {
+      handler = given;
     },
   };
-}
-
-// Nobody needs to send so many requests ahead of their answers, and Node would take in any number of them.
-const MOST_PIPELINED = 32;
-/** How many requests of a connection wait for their turn. */
-const ahead = new WeakMap<Socket, number>();
-
-/** Counts a request that came before its turn; true where there are too many of them. */
-function isCrowded(socket: Socket): boolean {
-  const count = (ahead.get(socket) ?? 0) + 1;
-  ahead.set(socket, count);
-  return count > MOST_PIPELINED;
 }
 
 function neverReached(): never {
   throw new Error('a request got past onRequest');
 }
 
-function serverOptions(options: ListenerOptions): FastifyServerOptions {
+function serverOptions(options: ListenerOptions, connectionOf: ConnectionOf): FastifyServerOptions {
   const { tls } = options;
   const http = {
     maxHeaderSize: options.headerBytes,
@@ -151,11 +149,12 @@ function serverOptions(options: ListenerOptions): FastifyServerOptions {
     // The path is matched by the pools; the router must not judge it.
     rewriteUrl: () => '/',
     exposeHeadRoutes: false,
-    genReqId: (request: IncomingMessage) => requestId(request, options),
+    genReqId: (request: IncomingMessage) => requestId(request, options, connectionOf),
     requestIdHeader: false as const,
     requestTimeout: http.requestTimeout,
     keepAliveTimeout: options.idleTimeoutMs,
-    clientErrorHandler: onClientError,
+    clientErrorHandler: (error: ParserError, socket: Duplex) =>
+      onClientError(error, socket as Connection, connectionOf),
     forceCloseConnections: 'idle' as const,
     // What still comes on an open connection is served, not refused in Fastify's own words.
     return503OnClosing: false,
@@ -167,11 +166,14 @@ function serverOptions(options: ListenerOptions): FastifyServerOptions {
   } as unknown as FastifyServerOptions;
 }
 
-function requestId(request: IncomingMessage, options: ListenerOptions): string {
-  const given = request.headers[options.requestIdHeader];
-  if (typeof given === 'string' && ACCEPTABLE_ID.test(given)) {
-    if (options.trustedProxies.includes(peerAddress(request.socket))) return given;
-  }
+function requestId(
+  request: IncomingMessage,
+  { requestIdHeader }: ListenerOptions,
+  connectionOf: ConnectionOf,
+): string {
+  const given = request.headers[requestIdHeader];
+  if (typeof given === 'string' && ACCEPTABLE_ID.test(given) && connectionOf(request.socket).isTrusted)
+    return given;
   return randomUUID();
 }
 
@@ -181,23 +183,24 @@ interface ParserError extends Error {
   readonly reason?: string;
 }
 
+type ConnectionOf = (socket: Socket) => ClientConnection;
 type Connection = Socket & { _httpMessage?: (ServerResponse & Carrier) | null };
 
 /** What the parser refused, or what took too long. Nothing that comes after it on the connection can be trusted. */
-function onClientError(error: ParserError, connection: Duplex): void {
-  const socket = connection as Connection;
+function onClientError(error: ParserError, socket: Connection, connectionOf: ConnectionOf): void {
+  const connection = connectionOf(socket);
   // The parser says it again for every piece that comes after.
-  if (isLingering(socket) && error.code !== 'ECONNRESET') return;
+  if (connection.isLingering && error.code !== 'ECONNRESET') return;
   const pending = socket._httpMessage;
   const context = pending?.[REQUEST_CONTEXT];
-  // Ended in the middle of a body: whoever sent it has left.
+  // Ended in the middle of a body: the client has left.
   const hasLeft = error.code === 'HPE_INVALID_EOF_STATE' && pending?.req.complete === false;
   if (error.code === 'ECONNRESET' || hasLeft || !socket.writable) {
     socket.destroy();
     return;
   }
   if (pending === undefined || pending === null) {
-    refuseSocket(socket, codeOf(error));
+    refuseSocket(connection, socket, codeOf(error));
   } else if (!pending.req.complete && context !== undefined) {
     context.abandon(codeOf(error));
   } else {
@@ -222,10 +225,10 @@ function codeOf(error: ParserError): ErrorCode {
 }
 
 /** There is no request, so the answer is a line of text and the end of the connection. */
-function refuseSocket(socket: Socket, code: ErrorCode): void {
+function refuseSocket(connection: ClientConnection, socket: Socket, code: ErrorCode): void {
   const answer = ownAnswer(code, undefined, randomUUID(), 'exact');
   const body = Buffer.from(answer.body);
-  lingerAtEnd(socket);
+  connection.linger();
   socket.write(
     `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}\r\ncontent-type: ${answer.contentType}\r\n` +
       `content-length: ${body.length}\r\nconnection: close\r\n\r\n${answer.body}`,

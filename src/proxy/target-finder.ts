@@ -3,22 +3,19 @@ import { rendezvous } from '../core/balancers.ts';
 import type { Binding } from '../core/binding.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
-import { mustGiveUp } from '../core/give-up.ts';
 import type { Name, RequestName } from '../core/identity.ts';
 import { aliasesOf, byWeight } from '../core/identity.ts';
 import type { InstanceState } from '../core/instance.ts';
 import { isUsable } from '../core/instance.ts';
 import type { Coordinator } from '../core/ports.ts';
 import { NamesNoAgent, StaleView, StoreUnavailable, wasLate } from '../core/ports.ts';
-import type { RoutedBinding, Verdict, WayToBind } from '../core/route.ts';
-import { allPlaceAlike, checkRoute, wayToBind } from '../core/route.ts';
 import { storedKey } from '../core/stored-name.ts';
+import type { Target, WayToBind } from '../core/target.ts';
+import { allPlaceAlike, checkTarget, wayToBind } from '../core/target.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import { placementAt } from '../core/view/view.ts';
 import type { Pool } from './pools.ts';
-import { bindsAgents } from './pools.ts';
 import type { RequestContext } from './request-context.ts';
-import type { Target } from './target.ts';
 
 /**
  * What a request waits for.
@@ -41,8 +38,6 @@ interface Learnt {
   readonly epoch: number;
 }
 
-export type Route = Target | Wait;
-
 // Each turn but the first follows news of the ledger, each move an act of another gateway; whoever waits lets go.
 const MOST_TURNS = 5;
 const MOST_MOVES = 5;
@@ -59,9 +54,9 @@ const STORE: Wait = { wait: 'store', againMs: 250 };
 
 /**
  * Finds the instance of a request: by its binding, or by making one before the
- * request leaves. Changes nothing but the exchange's own record and the binding.
+ * request leaves. Changes nothing but the request's own record and the binding.
  */
-export class Router {
+export class TargetFinder {
   readonly #coordinator: Coordinator;
 
   constructor(coordinator: Coordinator) {
@@ -70,19 +65,19 @@ export class Router {
 
   /** What is known of the request's agent here, without asking anyone. */
   known(pool: Pool, context: RequestContext): CachedBinding | undefined {
-    return bindsAgents(pool) ? pool.bindings.findFor(context) : undefined;
+    return pool.bindsAgents ? pool.bindings.findFor(context) : undefined;
   }
 
   /** @throws GatewayError where the request must be refused */
-  async route(pool: Pool, context: RequestContext): Promise<Route> {
+  async find(pool: Pool, context: RequestContext): Promise<Target | Wait> {
     let trouble: Wait | undefined;
     let isLate = false;
     for (let turn = 0; turn < MOST_TURNS; turn += 1) {
       const before = trouble;
       const begunAt = performance.now();
       try {
-        const route = this.#atHand(pool, context) ?? (await this.#bind(pool, context, aliasesOf(context)));
-        if (route !== LEASE) return route;
+        const found = this.#atHand(pool, context) ?? (await this.#bind(pool, context, aliasesOf(context)));
+        if (found !== LEASE) return found;
         trouble = LEASE;
       } catch (error) {
         if (error instanceof StaleView) trouble = VIEW;
@@ -108,7 +103,7 @@ export class Router {
   }
 
   /** The route, as far as nothing has to be asked or made for it; `undefined` where it has. */
-  #atHand(pool: Pool, context: RequestContext): Route | undefined {
+  #atHand(pool: Pool, context: RequestContext): Target | Wait | undefined {
     const { routingState, bindings } = pool;
     context.epoch = routingState.view.epoch;
     const { fit, settled } = routingState.view;
@@ -118,18 +113,28 @@ export class Router {
     if (fit === 'unknown' && routingState.modeAt(performance.now(), Date.now()) !== 'degraded') return VIEW;
 
     const entry = this.known(pool, context);
-    if (entry === undefined) return isBound(pool, context) ? undefined : this.#routeUnbound(pool, context);
+    if (entry === undefined) return isBound(pool, context) ? undefined : this.#findUnbound(pool, context);
     const mono = performance.now();
     const wall = Date.now();
     if (!bindings.isTrusted(entry, routingState, routingState.modeAt(mono, wall) === 'degraded'))
       return undefined;
-    const way = wayBy(entry.binding, entry.epoch, entry);
-    const verdict = checkTarget(routingState, way, mono, wall);
+    const target = targetBy(entry.binding, entry.epoch, entry);
+    const verdict = checkTarget(routingState, target, mono, wall);
     if (verdict === 'move' || verdict === 'outdated') return undefined;
     if (verdict !== 'forward') return stay(verdict);
     // The hot path.
     decide(context, 'bound');
-    return way;
+    return target;
+  }
+
+  /** Is the request's agent known here by a session alone, so that no other name needs to be looked for? */
+  isKnownBySession(pool: Pool, context: RequestContext): boolean {
+    if (context.session === undefined || context.user !== undefined) return false;
+    const entry = this.known(pool, context);
+    if (entry === undefined) return false;
+    const { routingState, bindings } = pool;
+    const isAlone = routingState.modeAt(performance.now(), Date.now()) === 'degraded';
+    return bindings.isTrusted(entry, routingState, isAlone);
   }
 
   /** By a cached binding that the store should have been asked about, but it does not answer. */
@@ -137,10 +142,10 @@ export class Router {
     const { routingState, bindings } = pool;
     const entry = this.known(pool, context);
     if (entry === undefined || !bindings.isUsable(entry, routingState)) return undefined;
-    const way = wayBy(entry.binding, entry.epoch, entry);
-    if (checkTarget(routingState, way, performance.now(), Date.now()) !== 'forward') return undefined;
+    const target = targetBy(entry.binding, entry.epoch, entry);
+    if (checkTarget(routingState, target, performance.now(), Date.now()) !== 'forward') return undefined;
     decide(context, 'bound');
-    return way;
+    return target;
   }
 
   /** Where every gateway would place a new agent alike, the store's answer could be no other. */
@@ -154,29 +159,29 @@ export class Router {
     const chosen = rendezvous(routingState.candidates, storedKey(first));
     if (chosen === undefined) return undefined;
     const { binding, decision } = bindings.claimAlone(names, placementAt(chosen));
-    const way = wayBy(binding, routingState.view.epoch, this.known(pool, context));
-    if (checkTarget(routingState, way, performance.now(), Date.now()) !== 'forward') return undefined;
+    const target = targetBy(binding, routingState.view.epoch, this.known(pool, context));
+    if (checkTarget(routingState, target, performance.now(), Date.now()) !== 'forward') return undefined;
     decide(context, decision);
-    return way;
+    return target;
   }
 
   /** For requests that name nobody, and where the active instance serves everybody. */
-  #routeUnbound(pool: Pool, context: RequestContext): Route {
+  #findUnbound(pool: Pool, context: RequestContext): Target | Wait {
     const { routingState, mode } = pool;
     const { view, candidates } = routingState;
     const chosen =
       mode === 'failover'
         ? view.instances.get(view.active)
         : pool.anonymousBalancer(candidates, context.request.id, pool.load);
-    if (chosen === undefined) return nobody(routingState);
+    if (chosen === undefined) return noInstance(routingState);
     const { id: instance, incarnation } = chosen;
-    const way: Target = { instance, incarnation, root: undefined, entry: undefined };
-    const verdict = checkTarget(routingState, way, performance.now(), Date.now());
+    const target: Target = { instance, incarnation, root: undefined, entry: undefined };
+    const verdict = checkTarget(routingState, target, performance.now(), Date.now());
     // An active instance that is down, and nobody to take over.
     if (verdict === 'move' || verdict === 'outdated') return NO_INSTANCE;
     if (verdict !== 'forward') return stay(verdict);
     decide(context, mode === 'failover' ? 'bound' : 'anonymous');
-    return way;
+    return target;
   }
 
   /**
@@ -184,13 +189,13 @@ export class Router {
    * go. One step each, unless the view changes meanwhile or another gateway
    * moves it too.
    */
-  async #bind(pool: Pool, context: RequestContext, names: readonly RequestName[]): Promise<Route> {
+  async #bind(pool: Pool, context: RequestContext, names: readonly RequestName[]): Promise<Target | Wait> {
     const { routingState } = pool;
     // The store may still carry out what it was asked for this agent, so no other decision may stand beside it.
     const isAsked = pool.bindings.awaitsAnswer(names);
     if (isAsked || routingState.claimFailure !== undefined || isWithoutAnswer(routingState)) {
-      const way = this.#unconfirmed(pool, context) ?? this.#alike(pool, context, names);
-      if (way !== undefined) return way;
+      const target = this.#unconfirmed(pool, context) ?? this.#alike(pool, context, names);
+      if (target !== undefined) return target;
       if (isAsked) return STORE;
     }
     let learnt = await this.#claim(pool, context, names);
@@ -198,9 +203,9 @@ export class Router {
       if ('wait' in learnt) return learnt;
       // While the store was asked, the view may have moved on.
       context.epoch = routingState.view.epoch;
-      const way = wayBy(learnt.binding, learnt.epoch, this.known(pool, context));
-      const verdict = checkTarget(routingState, way, performance.now(), Date.now());
-      if (verdict === 'forward') return way;
+      const target = targetBy(learnt.binding, learnt.epoch, this.known(pool, context));
+      const verdict = checkTarget(routingState, target, performance.now(), Date.now());
+      if (verdict === 'forward') return target;
       if (verdict === 'outdated' && routingState.fencingToken === '') return STORE;
       if (verdict === 'outdated') learnt = await this.#claim(pool, context, names);
       else if (verdict === 'move') learnt = await this.#move(pool, context, names, learnt.binding);
@@ -217,12 +222,12 @@ export class Router {
     if (way === 'degraded') {
       const bound = proposal && bindings.claimAlone(names, placementAt(proposal));
       if (bound !== undefined) take(context, bound);
-      return knownHere(pool, names, epoch) ?? nobody(routingState);
+      return knownHere(pool, names, epoch) ?? noInstance(routingState);
     }
     if (proposal === undefined) {
       // Nobody takes new agents, but those of a draining instance are still at home there.
       const binding = await bindings.lookup(names);
-      if (binding === undefined) return nobody(routingState);
+      if (binding === undefined) return noInstance(routingState);
       decide(context, 'bound');
       return { binding, epoch };
     }
@@ -246,7 +251,7 @@ export class Router {
     if (way === 'renew' || way === 'wait') return noWay(routingState, way);
     // The root, not the request's first name: whatever an agent is called by, all gateways propose alike.
     const next = this.#propose(pool, storedKey(from.root), way);
-    if (next === undefined) return nobody(routingState);
+    if (next === undefined) return noInstance(routingState);
     const moved =
       way === 'claim'
         ? await bindings.rebind(names, from, placementAt(next), routingState.fencingToken)
@@ -268,23 +273,7 @@ export class Router {
   }
 }
 
-/** {@link checkRoute} */
-export function checkTarget(routingState: RoutingState, way: Target, mono: number, wall: number): Verdict {
-  return checkRoute(routingState, withKey(routingState, way), mono, wall);
-}
-
-/** {@link mustGiveUp} */
-export function mustGiveUpWay(routingState: RoutingState, way: Target, mono: number, wall: number): boolean {
-  return mustGiveUp(routingState, withKey(routingState, way), mono, wall);
-}
-
-/** The key of the root is worth computing only while an agent is on the way elsewhere. */
-function withKey(routingState: RoutingState, way: Target): RoutedBinding {
-  const isMoving = routingState.view.moving.size > 0 || (routingState.before?.moving.size ?? 0) > 0;
-  return isMoving && way.root !== undefined ? { ...way, key: storedKey(way.root) } : way;
-}
-
-/** What a client is told whose request waited in vain. */
+/** What the client is told when its request has waited in vain. */
 export function waitedInVain(
   { wait }: Wait,
   { claimFailure }: Pick<RoutingState, 'claimFailure'>,
@@ -309,7 +298,7 @@ function stay(verdict: 'wait' | 'renew' | 'cut-off' | 'differs'): Wait {
   return verdict === 'renew' ? LEASE : VIEW;
 }
 
-function wayBy(binding: Binding, epoch: number, entry: CachedBinding | undefined): Target {
+function targetBy(binding: Binding, epoch: number, entry: CachedBinding | undefined): Target {
   const { instance, incarnation, root } = binding;
   return { instance, incarnation, epoch, root, entry };
 }
@@ -335,18 +324,18 @@ function noWay(routingState: RoutingState, way: 'renew' | 'wait'): Wait {
 }
 
 /**
- * Nobody takes new agents here.
+ * No instance takes new agents here.
  *
- * @throws GatewayError where the other gateways could place him
+ * @throws GatewayError where the other gateways could place the agent
  */
-function nobody({ view, cutOff }: RoutingState): Wait {
+function noInstance({ view, cutOff }: RoutingState): Wait {
   const isCutOff = view.assignable.length > 0 && view.assignable.every(({ id }) => cutOff.has(id));
   return isCutOff ? stay('cut-off') : NO_INSTANCE;
 }
 
 /** @throws GatewayError where a request that names nobody is refused */
 function isBound(pool: Pool, { user, session, address }: RequestContext): boolean {
-  if (!bindsAgents(pool)) return false;
+  if (!pool.bindsAgents) return false;
   if (user !== undefined || session !== undefined || address !== undefined) return true;
   if (pool.mode === 'sticky' && pool.anonymous === 'refuse') throw new GatewayError('GW_IDENTITY_MISSING');
   return false;
