@@ -72,7 +72,7 @@ export class AccessLog {
 
   /**
    * By pino's own call, which escapes every value. A template would save 3.4 µs of processor time (pino 9.2, template
-   * 5.8, median of 35 interleaved rounds of 20,000 lines), which is less than 2 % of a request (196 µs, `npm run bench`).
+   * 5.8, median of 35 interleaved rounds of 20,000 lines), which is less than 2 % of a request (196 µs, deploy/docs/benchmarks.md).
    */
   #write(context: RequestContext, pool: string, status: number, durationMs: number): void {
     const { attempt, session, parkedMs, failure, error } = context;
