@@ -188,7 +188,7 @@ describe('draining', () => {
     expect((await read('/events?limit=1')).body.events[0]).toMatchObject({
       kind: 'drained',
       instance: 'a',
-      why: 'nobody is bound to it any more',
+      why: 'no agents are bound to it any more',
     });
   });
 

@@ -7,14 +7,15 @@ import type { PoolRules } from './pool-rules.ts';
 import type { Fit } from './view.ts';
 
 /**
- * What a part does where a gateway has another value than the agreed one.
+ * What happens when a gateway configures another value than the agreed one.
  *
- * - `overridden`: the gateway acts by the agreed value.
- * - `refused`: the gateway does not serve the pool, because it would send agents elsewhere than the others do.
+ * - `overridden`: the gateway uses the agreed value.
+ * - `refused`: the gateway does not serve the pool, because it would send agents to other instances than its peers
+ *   do.
  */
 export type DriftEffect = 'overridden' | 'refused';
 
-/** One part in which a gateway differs from what is agreed. */
+/** One part of the configuration in which a gateway differs from what is agreed. */
 export interface Difference {
   readonly part: string;
   readonly effect: DriftEffect;
@@ -22,7 +23,7 @@ export interface Difference {
   readonly configured: unknown;
 }
 
-// Everything else is `refused`, so a part that a later release adds is on the safe side.
+// All other parts are `refused`, so a part that a later release adds is safe by default.
 const OVERRIDDEN: ReadonlySet<string> = new Set([
   'instances',
   'priority',
@@ -34,7 +35,7 @@ const OVERRIDDEN: ReadonlySet<string> = new Set([
   'countRestarts',
 ]);
 
-/** A part of one instance: its name, and the id of the instance; `undefined` where it is about the pool. */
+/** The name of a part and the instance it belongs to; `undefined` for a part of the whole pool. */
 export function splitPart(part: string): {
   readonly name: string;
   readonly instance: InstanceId | undefined;
@@ -53,7 +54,7 @@ export interface Configuration {
   readonly rules: PoolRules;
   readonly weights: ReadonlyMap<InstanceId, number>;
   readonly failback?: Failback;
-  /** The parts that all gateways must have alike, such as `url:a`. */
+  /** Parts that must be the same in all gateways, such as `url:a`. */
   readonly fixed?: ConfigParts;
 }
 
@@ -77,23 +78,23 @@ export function partsOf({ rules, weights, failback = NEVER, fixed = {} }: Config
   return { ...parts, ...fixed };
 }
 
-/** With its members in one order, because values are compared as text. */
+/** The keys are in a fixed order, because values are compared as JSON text. */
 function failbackPart(failback: Failback): Failback {
   const { kind } = failback;
   return kind === 'at' ? { kind, time: failback.time, zone: failback.zone } : { kind };
 }
 
 /**
- * The rules by which views are made: the agreed ones, and the gateway's own where nothing is agreed.
+ * The rules for making views: the agreed ones, or the gateway's own if nothing is agreed yet.
  *
- * @param earlier agreed by releases that kept no configuration
+ * @param earlier rules agreed by releases that did not store the configuration
  */
 export function rulesBy(agreed: ConfigParts | undefined, own: PoolRules, earlier?: AgreedRules): PoolRules {
   const rules = earlier === undefined ? own : { ...own, ...earlier };
   return agreed === undefined ? rules : completed(agreed, rules);
 }
 
-// Asked for with every look at the ledger.
+// Memoized, because every sync with the view store needs it.
 const completed = memoizePair((agreed: ConfigParts, own: PoolRules): PoolRules => {
   const value = <T>(part: string, otherwise: T): T => (agreed[part] as T | undefined) ?? otherwise;
   const configured = new Map(own.instances.map((instance) => [instance.id, instance]));
@@ -110,7 +111,7 @@ const completed = memoizePair((agreed: ConfigParts, own: PoolRules): PoolRules =
   };
 });
 
-/** What of it releases before this one agree on too; `undefined` where a part is missing. */
+/** The rules that earlier releases agree on too; `undefined` if a part is missing. */
 export function rulesIn({ quorum, quarantine, countRestarts }: ConfigParts): AgreedRules | undefined {
   if (quorum === undefined || quarantine === undefined || countRestarts === undefined) return undefined;
   return { quorum: quorum as Quorum, quarantines: quarantine === true, countsLives: countRestarts === true };
@@ -129,10 +130,10 @@ export function instancesIn(parts: ConfigParts): readonly InstanceId[] {
   return (parts['instances'] as readonly InstanceId[] | undefined) ?? [];
 }
 
-/** What follows from two configurations that are compared again with every look at the ledger. */
+/** The comparison of two configurations. It is memoized, because every sync needs it. */
 interface Comparison {
   readonly differences: readonly Difference[];
-  /** Parts that are not agreed yet, of the pool or of listed instances. */
+  /** Parts, of the pool or of listed instances, that are not agreed yet. */
   readonly open: readonly string[];
   readonly isRefused: boolean;
 }
@@ -153,14 +154,14 @@ function compared(agreed: ConfigParts, configured: ConfigParts): Comparison {
   return { differences, open, isRefused: differences.some(({ effect }) => effect === 'refused') };
 }
 
-/** In what a gateway differs from what is agreed. */
+/** The parts in which a gateway differs from the agreed configuration. */
 export function differencesOf(agreed: ConfigParts, configured: ConfigParts): readonly Difference[] {
   return compare(agreed, configured).differences;
 }
 
 /**
- * How a gateway's configuration stands to what is agreed. `unknown`: nothing is
- * agreed, or not yet of a part on which it depends where agents are sent.
+ * How a gateway's configuration relates to the agreed one. It is `unknown` while nothing is agreed, or while a part
+ * that decides where agents are sent is not agreed.
  */
 export function fitOf(agreed: ConfigParts | undefined, configured: ConfigParts): Fit {
   if (agreed === undefined) return 'unknown';
@@ -169,18 +170,18 @@ export function fitOf(agreed: ConfigParts | undefined, configured: ConfigParts):
   return open.some((part) => effectOf(part) === 'refused') ? 'unknown' : 'agreed';
 }
 
-/** Must a gateway with this configuration leave the pool to the others? */
+/** Whether a gateway with this configuration must not serve the pool. */
 export function isRefused(agreed: ConfigParts, configured: ConfigParts): boolean {
   return compare(agreed, configured).isRefused;
 }
 
-/** Is there nothing in it that is not agreed? */
+/** Whether every part of this configuration is agreed. */
 export function isAgreed(agreed: ConfigParts, configured: ConfigParts): boolean {
   const { differences, open } = compare(agreed, configured);
   return differences.length === 0 && open.length === 0;
 }
 
-/** Those who may decide: who is refused may look at other connectors under the same names. */
+/** The reports that may be counted. A refused gateway may probe other connectors under the same names. */
 export function withoutRefused(
   reports: readonly ReplicaReport[],
   agreed: ConfigParts | undefined,
@@ -189,7 +190,7 @@ export function withoutRefused(
   return reports.filter(({ config }) => config === undefined || !isRefused(agreed, config));
 }
 
-/** The parts that have changed, as the event log shows them: before, and after. */
+/** The changed parts before and after, as the event log shows them. */
 export function describeChange(
   before: ConfigParts | undefined,
   after: ConfigParts,
@@ -203,7 +204,7 @@ export function describeChange(
   return { from: before === undefined ? '' : show(was), to: show(after) };
 }
 
-/** Values are compared as text, and so is what holds them: its members are in one order. */
+/** Values are compared as JSON text; this works because their keys are in a fixed order. */
 export function isSame(a: unknown, b: unknown): boolean {
   return a === b || (typeof a === 'object' && JSON.stringify(a) === JSON.stringify(b));
 }

@@ -5,55 +5,57 @@ import type { ConfigParts } from './config-parts.ts';
 export interface AgreedInstance {
   readonly health: HealthState;
   readonly admin: AdminState;
-  /** The operator's act that `admin` follows; `''` where it is the configuration's. */
+  /** The operator's act that set `admin`; `''` if the configuration did. */
   readonly act: string;
-  /** The life it is in: as its health page shows it, or counted; `''` where neither is done. */
+  /** The current incarnation, shown by the health page or counted; `''` if neither is available. */
   readonly incarnation: string;
-  /** Lives that have ended, the latest last. Bounded. */
+  /** Incarnations that have ended, the latest last. Bounded. */
   readonly past: readonly string[];
-  /** How often it was seen to begin a life, for counting where no page tells. */
+  /** How many incarnations were seen to start. Numbers the incarnations of an instance whose page shows none. */
   readonly lives: number;
-  /** Epoch since which it may hold sessions of agents that are served elsewhere now; 0 if it may not. */
+  /** The epoch since which the instance may hold sessions of agents that other instances serve now; 0 if it cannot. */
   readonly quarantinedAt: number;
   /**
-   * The last epoch in which bindings to it could be moved elsewhere. What a
-   * replica learnt of a binding in that epoch or before may be outdated.
+   * The last epoch in which bindings to this instance could be moved elsewhere. Anything a replica learnt about a
+   * binding in this epoch or before may be outdated.
    */
   readonly lostAt: number;
 }
 
-/** One agent on his way to another instance, because an operator said so. */
+/** An operator's move of one agent to another instance. */
 export interface AgentMove {
-  /** The key of the root of his binding, in stored form. */
+  /** The key of the root of the agent's binding, in stored form. */
   readonly key: string;
   readonly from: InstanceId;
   readonly to: InstanceId;
-  /** When the move counts as done, however idle the agent; milliseconds since the Unix epoch. */
+  /** The move counts as done from then on, even if the agent was idle; milliseconds since the Unix epoch. */
   readonly until: number;
 }
 
 /**
- * What the replicas agree on about a pool: the document that the ledger holds.
- * Immutable; every change is a new document with the next epoch.
+ * What the replicas agree on about a pool: the document in the view store. It is immutable; every change makes a new
+ * document with the next epoch.
  */
 export interface AgreedView {
   readonly epoch: number;
-  /** Unique to this document. Two views of one epoch can only be met where a store lost one of them. */
+  /** Unique to this document. Two views can have the same epoch only if a store has lost one of them. */
   readonly id: string;
-  /** False until every instance has a verdict, or the time for that ran out. */
+  /** False until every instance is known to be up or down, or the time for that is over. */
   readonly settled: boolean;
   readonly instances: Readonly<Record<InstanceId, AgreedInstance>>;
-  /** Failover pools: who serves all. It stays the incumbent while it is down and nobody else can take over. */
+  /**
+   * Failover pools: the instance that serves all agents. It stays active while it is down and no other can take over.
+   */
   readonly active: InstanceId | '';
-  /** Milliseconds since the Unix epoch, by the store's clock; 0 where nobody is active. */
+  /** Milliseconds since the Unix epoch, by the store's clock; 0 if no instance is active. */
   readonly activeSince: number;
-  /** The operator's wish for another active instance that was carried out last. */
+  /** The id of the operator's last carried-out request to activate an instance. */
   readonly activated: string;
-  /** Agents who may be served by no other instance than the one they are moved to. */
+  /** Agents that only the instance they are moved to may serve. */
   readonly moving: readonly AgentMove[];
-  /** The configuration by which all gateways act. Missing as long as no gateway has started that knows of it. */
+  /** The configuration that all gateways act on. Missing until a gateway has started whose release supports it. */
   readonly config?: ConfigParts;
-  /** The operator's wish for another configuration that was carried out last. */
+  /** The id of the operator's last carried-out request to change the configuration. */
   readonly configWish?: string;
 }
 
@@ -68,7 +70,7 @@ export const NO_VIEW: AgreedView = Object.freeze({
   moving: Object.freeze([]) as readonly AgentMove[],
 });
 
-/** Something that a new view changed, or that an operator did: a line of the pool's event log. */
+/** A change made by a new view or by an operator: one line of the pool's event log. */
 export interface PoolEvent {
   readonly kind:
     | 'up'
@@ -84,11 +86,11 @@ export interface PoolEvent {
     | 'configured'
     | 'activate'
     | 'release';
-  /** The instance it is about; `''` for what is about the pool. */
+  /** The instance concerned; `''` if the event concerns the whole pool. */
   readonly instance: InstanceId | '';
   readonly from: string;
   readonly to: string;
-  /** Who: a replica, or an operator. */
+  /** The replica or the operator that caused the change. */
   readonly by: string;
   readonly why: string;
 }

@@ -1,48 +1,51 @@
 /**
- * What was asked of the store's bindings and not answered, since the last answer. Durations, so that they mean the same
- * in every process.
+ * Operations on bindings that the store has left unanswered since its last answer. The times are durations, so they
+ * mean the same in every process.
  */
 export interface ClaimTrouble {
-  /** What Redis or the connection said last. */
+  /** The last error from Redis or from the connection. */
   readonly error: string;
-  /** Milliseconds since the first of the questions was asked that failed in a row, and since the last one was. */
+  /** Milliseconds since the first and since the last of the consecutive failed operations was sent. */
   readonly firstAgoMs: number;
   readonly lastAgoMs: number;
 }
 
 /**
- * Do claims fail although the ledger answers? Then the other gateways may still claim, and this one is out of order,
- * not the store. Times are monotonic ms.
+ * Detects that claims fail while the view store still answers. Then other gateways may still be able to claim, and
+ * the fault lies with this gateway, not with the store. Times are monotonic ms.
  */
 export class ClaimWatch {
   readonly #thresholdMs: number;
-  /** Until then the ledger was silent as well. */
+  /** Until then the view store did not answer either. */
   #silentUntil = Number.NEGATIVE_INFINITY;
   #failure: string | undefined;
 
-  /** @param thresholdMs for how long both must have been so; the ledger must have answered more recently */
+  /**
+   * @param thresholdMs how long claims must have failed while the view store answered; the view store's last answer
+   * must also be more recent than this
+   */
   constructor(thresholdMs: number) {
     this.#thresholdMs = thresholdMs;
   }
 
-  /** Why claims fail. */
+  /** The error that claims fail with. */
   get failure(): string | undefined {
     return this.#failure;
   }
 
-  /** @param leaseLeftMs tells how long ago the ledger has answered */
+  /** @param leaseLeftMs shows how long ago the view store answered */
   tick(now: number, leaseLeftMs: number, trouble: ClaimTrouble | undefined): void {
-    // A gateway that is alone has its bindings and its ledger in one place.
+    // Without peers the lease is infinite: bindings and view store are in the same place, so they fail together.
     const isSilent = !(leaseLeftMs > this.#thresholdMs) || !Number.isFinite(leaseLeftMs);
     if (isSilent) this.#silentUntil = now;
-    // What has been found stays so while the lease lasts: one answer of the ledger that comes late is no recovery.
+    // Once found, the failure stands while the lease lasts: a single late answer from the view store is no recovery.
     const isFound = this.#failure !== undefined && leaseLeftMs > 0;
     if (trouble === undefined) this.#failure = undefined;
     else if (isFound || (!isSilent && this.#isLong(now, trouble))) this.#failure = trouble.error;
     else this.#failure = undefined;
   }
 
-  /** The last question counts, not the time that has passed: the store may be well again without having been asked. */
+  /** Measured to the last failed operation, not to now: the store may have recovered without being asked since. */
   #isLong(now: number, { firstAgoMs, lastAgoMs }: ClaimTrouble): boolean {
     const since = Math.max(now - firstAgoMs, this.#silentUntil);
     return now - lastAgoMs - since >= this.#thresholdMs;

@@ -6,7 +6,10 @@ export const ZONE_EXPECTS = 'an IANA time zone such as Europe/Berlin or UTC';
 
 type FailbackTime = Exclude<Failback, { kind: 'at' }> | { readonly kind: 'at'; readonly time: string };
 
-/** Reads what operators write; `undefined` for what is none. The time of day comes as `HH:MM`, its zone from elsewhere. */
+/**
+ * Parses what operators write; `undefined` if it is invalid. A time of day is returned as `HH:MM`; the caller adds
+ * the zone.
+ */
 export function parseFailback(text: string): FailbackTime | undefined {
   if (text === 'never' || text === 'when-idle' || text === 'immediate') return { kind: text };
   const time = /^at +((?:[01][0-9]|2[0-3]):[0-5][0-9])$/.exec(text)?.[1];

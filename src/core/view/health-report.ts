@@ -1,38 +1,38 @@
 import type { InstanceId } from '../instance.ts';
 import type { ConfigParts } from './config-parts.ts';
 
-/** What one replica's probes say of one instance. */
+/** One replica's verdict on one instance, from its own probes. */
 export interface Verdict {
   readonly health: 'up' | 'down';
-  /** The incarnation that the last probe saw; `''` where the page shows none, or the probe failed. */
+  /** The incarnation seen by the last probe; `''` if the page shows none or the probe failed. */
   readonly incarnation: string;
-  /** The epoch in which a probe began that saw the instance without any session; 0 if none did. */
+  /** The epoch in which a probe started that found no sessions on the instance; 0 if none did. */
   readonly emptyAt: number;
 }
 
-/** What one replica says of a pool's instances. An instance that it cannot judge yet is missing. */
+/** One replica's verdicts on a pool's instances. An instance is missing until the replica can judge it. */
 export interface HealthReport {
   readonly verdicts: Readonly<Record<InstanceId, Verdict>>;
-  /** Its first round of probes is over, or the time for it. */
+  /** The first round of probes is over, or the time for it has run out. */
   readonly settled: boolean;
-  /** It has had no request of the pool for as long as a pool must be quiet to count as idle. */
+  /** This replica has had no request for the pool during the pool's idle time. */
   readonly idle: boolean;
 }
 
-/** A live replica's opinion, or its abstention: its event loop lagged, or its clock jumped. */
+/** The report of a live replica. It abstains while its event loop lags or after its clock jumped. */
 export interface ReplicaReport {
   readonly replica: string;
   readonly report: HealthReport | undefined;
-  /** The configuration that it has registered. Releases that register none have none. */
+  /** The configuration that the replica registered; missing for releases that register none. */
   readonly config?: ConfigParts;
-  /** It has abstained for so long that a quorum does without it. */
+  /** It has abstained for so long that the quorum no longer counts it. */
   readonly isAbsent?: boolean;
 }
 
-/** How many of the live replicas it takes to call an instance up or down. */
+/** How many live replicas must agree that an instance is up or down. */
 export type Quorum = 'majority' | 'any' | 'all';
 
-/** `any` and `all` are said of *down*; *up* takes the complement, so that a split vote decides one way. */
+/** `any` and `all` refer to *down*. *Up* needs the complement, so that a split vote has one result. */
 export function votesNeeded(quorum: Quorum, verdict: 'up' | 'down', live: number): number {
   switch (quorum) {
     case 'majority':

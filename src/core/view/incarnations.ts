@@ -2,10 +2,10 @@ import type { AgreedInstance } from './agreed-view.ts';
 import type { Verdict } from './health-report.ts';
 import { votesNeeded } from './health-report.ts';
 
-// Lives that ended within the time a binding can outlive them; more only cost memory.
+// Bindings may still name these; keeping more would only cost memory.
 const MAX_PAST_INCARNATIONS = 16;
 
-/** The instance in another life; the one that it was in has ended. */
+/** The instance with a new incarnation; the previous one has ended. */
 export function withIncarnation(instance: AgreedInstance, incarnation: string): AgreedInstance {
   const { incarnation: ended } = instance;
   const past = ended === '' ? instance.past : [...instance.past, ended].slice(-MAX_PAST_INCARNATIONS);
@@ -13,9 +13,9 @@ export function withIncarnation(instance: AgreedInstance, incarnation: string): 
 }
 
 /**
- * The life that the probes show and the view does not know. To have seen it once
- * is proof, so no quorum is asked. A life that has ended is what a replica says
- * that has not probed since; only a majority of them can be right about it.
+ * The incarnation that probes show and the view does not have. A new incarnation seen once is proof, so it needs no
+ * quorum. An ended incarnation can come from a replica that has not probed since the restart, so it takes a majority
+ * to believe that one again.
  */
 export function newIncarnation(
   instance: AgreedInstance,

@@ -3,24 +3,24 @@ import type { Policy } from './policy.ts';
 import { NO_POLICY } from './policy.ts';
 import type { SyncReply } from './view-store.ts';
 
-/** What the ledger has told a replica, apart from the view and what may be done with it. */
+/** What the view store last told a replica, apart from the view and the right to act on it. */
 export interface LastSync {
-  /** Of the store; `''` before the first answer. */
+  /** `''` before the first answer. */
   readonly storeGeneration: string;
   readonly isOpen: boolean;
-  /** The ledger has lost what this replica may still know. */
+  /** The view store has lost data that this replica may still have. */
   readonly wantsState: boolean;
   /** Live replicas. */
   readonly replicas: number;
   readonly policy: Policy;
   readonly reports: readonly ReplicaReport[];
-  /** Monotonic ms since when a replica has been heard to abstain. */
+  /** Since when each abstaining replica has been seen to abstain, in monotonic ms. */
   readonly abstainsSince: ReadonlyMap<string, number>;
-  /** What the ledger counts the changes of {@link reports} by; 0 where it may count anew. */
+  /** The view store's version of {@link reports}; 0 if the count may have restarted. */
   readonly reportsVersion: number;
-  /** The store's clock in its last answer, in ms since the Unix epoch. */
+  /** The store's clock at its last answer, in ms since the Unix epoch. */
   readonly clock: number;
-  /** Monotonic ms at which {@link clock} was asked for. */
+  /** When {@link clock} was asked for, in monotonic ms. */
   readonly askedAt: number;
 }
 
@@ -37,10 +37,10 @@ export const NO_SYNC: LastSync = Object.freeze({
   askedAt: 0,
 });
 
-/** What is known after one more answer, which leaves out what has not changed since the one before. */
+/** The state after one more answer, which leaves out everything that has not changed since the previous one. */
 export function afterSync(before: LastSync, reply: SyncReply, askedAt: number): LastSync {
   const { storeGeneration, open, wantsState, replicas, reports, now } = reply;
-  // What another life counts may have been counted before.
+  // Another store generation may reuse a version number for other reports.
   const reportsKnown = storeGeneration === before.storeGeneration ? before.reportsVersion : 0;
   return {
     storeGeneration,
@@ -56,7 +56,7 @@ export function afterSync(before: LastSync, reply: SyncReply, askedAt: number): 
   };
 }
 
-/** The store's clock, as of its last answer. */
+/** The store's current time, extrapolated from its last answer. */
 export function storeClock({ clock, askedAt }: LastSync, mono: number): number {
   return clock + mono - askedAt;
 }
@@ -70,7 +70,7 @@ function abstentions(
   return new Map(abstaining.map(({ replica }) => [replica, abstainsSince.get(replica) ?? now]));
 }
 
-/** The ballots by which views are made: a replica that has abstained for a lease is not counted any more. */
+/** The reports that views are made from: a replica that has abstained for a whole lease no longer counts. */
 export function countedReports(
   { reports, abstainsSince, askedAt }: LastSync,
   leaseMs: number,
@@ -81,7 +81,7 @@ export function countedReports(
   });
 }
 
-/** An older one is what a store remembers that has lost the last; it will ask. */
+/** An older policy comes from a store that has lost the newest one; the store will ask for it. */
 function policyAfter(before: Policy, { policy, open }: SyncReply): Policy {
   return policy !== undefined && (open || policy.version > before.version) ? policy : before;
 }

@@ -6,26 +6,29 @@ export const NO_LEASE: Moment = Object.freeze({
   wall: Number.NEGATIVE_INFINITY,
 });
 
-// The registration at the store runs by another clock; no two crystals differ by so much.
+// The replica ends its lease early, because the store measures the registration by another clock. Clock rates differ
+// by far less than this share.
 export const LEASE_SHARE = 0.95;
 
-/** The end of a lease of `leaseMs` that was asked for at `sent`: the store cannot have begun to count before. */
+/** The end of a lease of `leaseMs` requested at `sent`. The store cannot have started to count earlier. */
 export function leaseEndFrom({ mono, wall }: Moment, leaseMs: number): Moment {
   const lease = leaseMs * LEASE_SHARE;
   return { mono: mono + lease, wall: wall + lease };
 }
 
-/** Over as soon as either clock says so: one stands still while the machine is suspended, the other can be set. */
+/**
+ * The lease is over as soon as either clock says so: one stops while the machine is suspended, the other can be set.
+ */
 export function holds(end: Moment, mono: number, wall: number): boolean {
   return mono < end.mono && wall < end.wall;
 }
 
-/** Milliseconds until a lease ends; 0 where it has. */
+/** Milliseconds until a lease ends; 0 if it has ended. */
 export function remaining(end: Moment, now: Moment): number {
   return Math.max(0, Math.min(end.mono - now.mono, end.wall - now.wall));
 }
 
-/** What may be done at a moment by whoever has a lease that ends at `end`. */
+/** What the holder of a lease that ends at `end` may do at a given moment. */
 export function modeUnder(end: Moment, placesAlone: boolean, mono: number, wall: number): Mode {
   if (holds(end, mono, wall)) return 'leased';
   return placesAlone ? 'degraded' : 'waiting';

@@ -3,9 +3,8 @@ import type { ConfigParts } from './config-parts.ts';
 import type { Policy } from './policy.ts';
 
 /**
- * The policy with the rules of the agreed configuration, for releases that look for
- * them there; the very same policy where it has them. An operator's word on the
- * failback stays.
+ * Copies the rules of the agreed configuration into the policy, where earlier releases look for them. Returns the
+ * same object if nothing changes. A failback set by an operator stays.
  */
 export function withAgreedRules(policy: Policy, config: ConfigParts): Policy {
   const failback = policy.failbackBy === 'operator' ? undefined : failbackIn(config);

@@ -5,14 +5,14 @@ import type { AgreedView } from './agreed-view.ts';
 import type { ConfigParts } from './config-parts.ts';
 import type { LocalConfigPart } from './next-config.ts';
 
-/** How a gateway's configuration differs from the agreed one, and what follows from it. */
+/** How a gateway's configuration differs from the agreed one, and the consequences. */
 export interface Drift {
   readonly differences: readonly Difference[];
-  /** Instances that take agents, by what is agreed, and that the configuration does not name. */
+  /** Instances that take agents by agreement but are missing from this configuration. */
   readonly missing: readonly InstanceId[];
-  /** False: the gateway leaves the pool to the others. */
+  /** False: the gateway does not serve the pool. */
   readonly serves: boolean;
-  /** False: a balancer should prefer the others. */
+  /** False: a load balancer should prefer other gateways. */
   readonly ready: boolean;
 }
 
@@ -25,17 +25,20 @@ export function driftOf({ config, instances }: AgreedView, configured: ConfigPar
   return { differences, missing, serves, ready: serves && missing.length === 0 };
 }
 
-// A lease, and as much again for a gateway that is slow.
+// One lease, and another one for a slow gateway.
 const STARTS_FOR_LEASES = 2;
 
-/** The configuration of one replica, and since when it has it. */
+/** One replica's configuration, and since when it has been in use. */
 export class LocalConfig {
   readonly #read: () => ConfigParts;
   readonly #leaseMs: number;
   #parts: ConfigParts;
-  /** What was read last: the same, or another object that says the same. */
+  /** The object read last. It may be another object with the same content. */
   #last: ConfigParts;
-  /** Monotonic ms until which it counts as started with this configuration; unknown before the ledger is open. */
+  /**
+   * Until then the gateway counts as started with this configuration, in monotonic ms; unknown until the view store
+   * is open.
+   */
   #startsUntil: number | undefined;
 
   constructor(read: () => ConfigParts, leaseMs: number) {
@@ -49,7 +52,7 @@ export class LocalConfig {
     return this.#parts;
   }
 
-  /** Returns true where it has become another. */
+  /** Returns true if the configuration has changed. */
   renew(): boolean {
     const parts = this.#read();
     if (parts === this.#last) return false;
@@ -60,13 +63,13 @@ export class LocalConfig {
     return true;
   }
 
-  /** The ledger has answered a question of then, and was open. */
+  /** The view store answered a request sent at that time, and was open. */
   heardOpen(mono: number): void {
-    // By its end the registration of a gateway that was killed before has ended.
+    // By the end of this time the registration of a gateway killed before has expired.
     this.#startsUntil ??= mono + STARTS_FOR_LEASES * this.#leaseMs;
   }
 
-  /** @param mono when the ledger was asked last */
+  /** @param mono when the view store was last asked */
   partAt(mono: number): LocalConfigPart {
     return { own: this.#parts, mayReplace: mono <= (this.#startsUntil ?? Number.POSITIVE_INFINITY) };
   }

@@ -4,18 +4,20 @@ import type { InstanceId } from '../instance.ts';
 import type { AgreedInstance } from './agreed-view.ts';
 import type { HealthReport, Verdict } from './health-report.ts';
 
-/** What one more probe has done to an opinion. */
+/** The effect of one probe on the local health report. */
 export interface Observed {
   readonly record: HealthRecord;
-  /** The first result that speaks against an instance which was well so far. */
+  /** The first failure of an instance that was well so far. */
   readonly isFirstDoubt: boolean;
-  /** This result turned the instance down. */
+  /** This result changed the verdict to down. */
   readonly isDownNow: boolean;
-  /** The opinion says something else now. */
+  /** The report has changed. */
   readonly isNews: boolean;
 }
 
-/** What one gateway makes of its own probes: a verdict on each instance that it has seen enough of, or an abstention. */
+/**
+ * One gateway's report from its own probes: a verdict on each instance that it has seen enough of, or an abstention.
+ */
 export class LocalHealthReport {
   readonly #thresholds: Thresholds;
   readonly #records = new Map<InstanceId, HealthRecord>();
@@ -23,16 +25,16 @@ export class LocalHealthReport {
   #isSettled = false;
   #abstains = false;
 
-  /** @param known what an earlier process of this replica has left, if there was one */
+  /** @param known what an earlier process of this replica knew, if there was one */
   constructor(thresholds: Thresholds, known: Readonly<Record<InstanceId, Pick<AgreedInstance, 'health'>>>) {
     this.#thresholds = thresholds;
-    // What the agents of an instance rely on is not undone by the first probe of a new process.
+    // The first probe of a new process must not overturn a verdict that agents rely on.
     for (const [id, { health }] of Object.entries(known)) {
       this.#records.set(id, { state: health, streak: 0 });
     }
   }
 
-  /** The first round of probes is over, or its time is. */
+  /** The first round of probes is over, or the time for it has run out. */
   get isSettled(): boolean {
     return this.#isSettled;
   }
@@ -41,13 +43,13 @@ export class LocalHealthReport {
     return this.#abstains;
   }
 
-  /** What is to be voted; `undefined` abstains. */
+  /** The report to send; `undefined` abstains. */
   report(idle: boolean): HealthReport | undefined {
     if (this.#abstains) return undefined;
     return { verdicts: { ...this.#verdicts }, settled: this.#isSettled, idle };
   }
 
-  /** Folds one observation in. `epoch`: the one in which the probe began. */
+  /** Adds one observation. `epoch` is the one in which the probe started. */
   observed(id: InstanceId, observation: Observation, epoch: number): Observed {
     const before = this.#records.get(id) ?? UNOBSERVED;
     const record = observe(before, observation.passed, this.#thresholds);
@@ -65,9 +67,9 @@ export class LocalHealthReport {
     this.#abstains = abstains;
   }
 
-  /** Returns true where the verdict has changed. */
+  /** Returns true if the verdict has changed. */
   #check(id: InstanceId, { state, streak }: HealthRecord, observation: Observation, epoch: number): boolean {
-    // Of what an earlier process of this replica saw, this one says nothing until it has seen it too, or enough else.
+    // An inherited verdict is not reported until this process confirms it, or has seen enough to replace it.
     const isInherited = this.#verdicts[id] === undefined && streak > 0;
     if (state === 'unknown' || isInherited) return false;
     const verdict: Verdict = {

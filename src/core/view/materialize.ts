@@ -6,7 +6,7 @@ import type { PoolRules } from './pool-rules.ts';
 import type { View } from './view.ts';
 import { makeView } from './view.ts';
 
-/** What a replica's own configuration says of the pool. */
+/** What a replica's own configuration says about the pool. */
 export interface Configured {
   readonly pool: string;
   readonly rules: PoolRules;
@@ -14,8 +14,8 @@ export interface Configured {
 }
 
 /**
- * What is agreed, as this replica shows it. An instance outside the agreed
- * configuration comes last, and takes no new agents.
+ * Shows the agreed view as this replica uses it. An instance outside the agreed configuration has the last priority
+ * and takes no new agents.
  */
 export function materialize(agreed: AgreedView, { pool, rules, parts }: Configured): View {
   const config = agreed.config ?? parts;

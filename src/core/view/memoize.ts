@@ -1,4 +1,4 @@
-/** `f`, computed once for each pair of objects; the result is kept for as long as both are. */
+/** Computes `f` once for each pair of objects. The result is kept as long as both objects exist. */
 export function memoizePair<A extends object, B extends object, R extends object>(
   f: (a: A, b: B) => R,
 ): (a: A, b: B) => R {

@@ -14,22 +14,22 @@ import type { ConfigParts, RequestedConfig } from './config-parts.ts';
 import type { ReplicaReport } from './health-report.ts';
 import type { Policy } from './policy.ts';
 
-/** A replica's part in the agreement on the configuration. */
+/** A replica's contribution to the agreement on the configuration. */
 export interface LocalConfigPart {
   readonly own: ConfigParts;
-  /** This gateway has just started: it may take the place of gateways that were stopped. */
+  /** This gateway has just started, so it may replace gateways that were stopped. */
   readonly mayReplace: boolean;
 }
 
-/** What of the configuration the next view says. */
+/** The configuration in the next view. */
 export interface ConfigStep {
   readonly config: ConfigParts | undefined;
-  /** The operator's wish that is carried out by it, or was before. */
+  /** The operator's request that this step or an earlier one carries out. */
   readonly wish: string | undefined;
   readonly events: readonly Omit<PoolEvent, 'by'>[];
 }
 
-/** @param part undefined for a replica that acts alone: it changes nothing of the configuration */
+/** @param part `undefined` for a replica in degraded mode, which never changes the configuration */
 export function configStep(
   view: AgreedView,
   part: LocalConfigPart | undefined,
@@ -46,7 +46,7 @@ export function configStep(
   return {
     config: next?.config ?? agreed,
     wish: requested?.id ?? configWish,
-    // An operator's wish was logged when it was made.
+    // The operator's request was logged when it was made.
     events:
       next === undefined || requested !== undefined
         ? []
@@ -54,7 +54,7 @@ export function configStep(
   };
 }
 
-/** Of a release that kept the rules in the policy alone. */
+/** Rules agreed by a release that kept them only in the policy. */
 function agreedBefore({ rules, failback, failbackBy }: Policy): ConfigParts {
   if (rules === undefined) return {};
   const { quorum, quarantines, countsLives } = rules;
@@ -67,14 +67,14 @@ function agreedBefore({ rules, failback, failbackBy }: Policy): ConfigParts {
 }
 
 export interface ConfigCircumstances {
-  /** `undefined` before the first gateway of this release has started. */
+  /** `undefined` until the first gateway of this release has started. */
   readonly agreed: ConfigParts | undefined;
   readonly own: ConfigParts;
   /** One for each live gateway. */
   readonly reports: readonly ReplicaReport[];
-  /** What an operator wants agreed, and has not been carried out yet. */
+  /** An operator's request that has not been carried out yet. */
   readonly wish: RequestedConfig | undefined;
-  /** This gateway has just started: it may take the place of gateways that were stopped. */
+  /** This gateway has just started, so it may replace gateways that were stopped. */
   readonly mayReplace: boolean;
 }
 
@@ -84,12 +84,11 @@ export interface NextConfig {
 }
 
 /**
- * What is agreed after this, or `undefined` where that does not change.
+ * The next agreed configuration, or `undefined` if it does not change.
  *
- * A part changes when an operator wants it, or when every live gateway that has
- * it says the same other value. Who is refused is not asked, so that a mistake
- * at one gateway does not stop the others. What refuses a gateway changes only
- * when no live gateway serves by it any more, and one starts.
+ * A part changes when an operator requests it, or when every live gateway that has the part configures the same new
+ * value. Refused gateways have no say, so a mistake at one gateway does not block the others. A part that causes
+ * refusal changes only when no live gateway serves by the agreed value and a new gateway starts.
  */
 export function nextConfig(circumstances: ConfigCircumstances): NextConfig | undefined {
   const { agreed, own, wish: requested } = circumstances;
@@ -106,10 +105,10 @@ export function nextConfig(circumstances: ConfigCircumstances): NextConfig | und
   return isSame(config, agreed) ? undefined : { config, why: 'all gateways are configured like this' };
 }
 
-/** No live gateway serves by what is agreed, and all are configured as this one is. */
+/** No live gateway serves by the agreed configuration, and all are configured like this one. */
 function mayReplaceRefused({ own, reports, mayReplace }: ConfigCircumstances, agreed: ConfigParts): boolean {
   if (!mayReplace || !isRefused(agreed, own)) return false;
-  // What a release that registers nothing acts by is not known.
+  // A release that registers no configuration acts by an unknown one.
   return reports.every(({ config }) => config !== undefined && !isRefused(own, config));
 }
 
@@ -128,7 +127,7 @@ function withUnanimous(agreed: ConfigParts, reports: readonly ReplicaReport[]): 
   if (instances !== undefined) {
     const known = new Set(instancesIn(agreed));
     const added = instances.filter((id) => !known.has(id));
-    // What all call by one name must be one and the same before agents are sent there.
+    // All gateways must mean the same connector by this name before agents are sent there.
     if (added.every((id) => partsOfInstance(configs, id).every((part) => all(part) !== undefined)))
       next['instances'] = instances;
   }
@@ -138,7 +137,7 @@ function withUnanimous(agreed: ConfigParts, reports: readonly ReplicaReport[]): 
     if (part === 'instances' || (instance !== undefined && !listed.has(instance))) continue;
     const isNew = agreed[part] === undefined;
     if (effectOf(part) === 'refused' && !isNew) continue;
-    // A part of a later release is new here. If gateways differ in it, one of them has to be refused at once.
+    // This part comes from a later release. If gateways differ in it, one of them must be refused at once.
     const isDecided = isNew && effectOf(part) === 'refused';
     const value = isDecided ? configs.find((config) => config[part] !== undefined)?.[part] : all(part);
     if (value !== undefined) next[part] = value;
@@ -146,7 +145,7 @@ function withUnanimous(agreed: ConfigParts, reports: readonly ReplicaReport[]): 
   return tidy(next);
 }
 
-/** The value that all have who have the part; `undefined` where they differ. */
+/** The value that all gateways with this part agree on; `undefined` if they differ. */
 function unanimous(configs: readonly ConfigParts[], part: string): unknown {
   const values = configs.flatMap((config) => (config[part] === undefined ? [] : [config[part]]));
   return values.every((value) => isSame(value, values[0])) ? values[0] : undefined;
@@ -160,7 +159,7 @@ function withoutInstances(parts: ConfigParts): ConfigParts {
   return Object.fromEntries(Object.entries(parts).filter(([part]) => splitPart(part).instance === undefined));
 }
 
-/** Without parts of instances that are not listed, and in one order. */
+/** Drops parts of instances that are not listed, and sorts the rest. */
 function tidy(parts: ConfigParts): ConfigParts {
   const listed = new Set(instancesIn(parts));
   const entries = Object.entries(parts).filter(([part]) => {

@@ -15,43 +15,45 @@ export interface Circumstances {
   /** One for each live replica. */
   readonly reports: readonly ReplicaReport[];
   readonly policy: Policy;
-  /** What the replica's own configuration says. It counts where nothing is agreed. */
+  /** The replica's own configuration. It is used for everything that is not agreed yet. */
   readonly rules: PoolRules;
-  /** The replica's part in the agreement on the configuration; none while it acts alone. */
+  /** The replica's contribution to the agreement on the configuration; `undefined` in degraded mode. */
   readonly config?: LocalConfigPart | undefined;
   /** Milliseconds since the Unix epoch, by the store's clock. */
   readonly now: number;
-  /** Live bindings of an instance, counted while the present view was in effect; `undefined` where that was not done. */
+  /**
+   * Counts the live bindings of an instance while the present view is in effect; `undefined` if they were not
+   * counted.
+   */
   readonly boundAgents: (instance: InstanceId) => number | undefined;
 }
 
 export interface Decision {
-  /** All but its epoch and id, which whoever proposes it gives it. */
+  /** Complete but for the epoch and the id, which the proposer sets. */
   readonly view: AgreedView;
-  /** What it changes; the proposer's name is added when it is written. */
+  /** What the view changes; the proposer's name is added when the view is written. */
   readonly events: readonly Omit<PoolEvent, 'by'>[];
 }
 
 /**
- * The view that follows from what the live replicas say and the operators want,
- * or `undefined` where the present one holds.
+ * The view that follows from the reports of the live replicas and the requests of operators, or `undefined` if the
+ * present one stands.
  *
- * Any replica may compute it and all come to the same result from the same
- * circumstances, so there is no leader. Reality is never far off: what was not
- * decided this time is decided the next.
+ * Every replica computes the same result from the same inputs, so there is no leader. A change that is missed this
+ * time is found the next time.
  */
 export function nextView(view: AgreedView, circumstances: Circumstances): Decision | undefined {
   const computation = new NextView(view, circumstances);
   return computation.decide();
 }
 
-/** One computation of {@link nextView}: the instances as they become, and what changed on the way. */
+/** One computation of {@link nextView}: collects the new states of the instances and what has changed. */
 class NextView {
   readonly #view: AgreedView;
   readonly #circumstances: Circumstances;
-  /** By which it is decided: the agreed ones, once {@link #configure} has found them. */
+  /** The rules in force; the agreed ones once {@link #configure} has found them. */
   #rules: PoolRules;
-  /** Of those who may decide. */
+  /** Reports of the replicas that may decide. */
   #reports: readonly ReplicaReport[];
   readonly #instances: Record<InstanceId, AgreedInstance> = {};
   readonly #events: Omit<PoolEvent, 'by'>[] = [];
@@ -93,7 +95,7 @@ class NextView {
     };
   }
 
-  /** What is agreed of the configuration comes first: all that follows is decided by it. */
+  /** The agreed configuration comes first, because all other decisions use it. */
   #configure(): void {
     const { config: part, policy, reports, rules } = this.#circumstances;
     const { config, wish: requested, events } = configStep(this.#view, part, policy, reports);
@@ -119,7 +121,10 @@ class NextView {
     return moving;
   }
 
-  /** Where bindings could be moved away until now and cannot any more, what was learnt before is outdated. */
+  /**
+   * If bindings to an instance could be moved away until now and cannot any more, everything learnt about them before
+   * is outdated.
+   */
   #noteLosses(active: InstanceId | '', moving: readonly AgentMove[]): void {
     for (const [id, instance] of Object.entries(this.#instances)) {
       const before = this.#view.instances[id];
@@ -136,12 +141,12 @@ class NextView {
     return health === 'up' && admin !== 'disabled' && (this.#rules.mode === 'sticky' || id === active);
   }
 
-  /** Those of the present view that somebody still knows, and those of the configuration. */
+  /** The configured instances, and those of the present view that some replica still knows. */
   #known(): Set<InstanceId> {
     const known = new Set(this.#rules.instances.map(({ id }) => id));
-    // Those who register their configuration have said by it what they know.
+    // A replica that registers its configuration has already said which instances it knows.
     const reports = this.#reports.filter(({ config }) => config === undefined);
-    // While a replica abstains it may be the one that knows it.
+    // An abstaining replica may be the one that still knows the instance.
     const allSpeak = reports.every(({ report }) => report?.settled === true);
     for (const id of Object.keys(this.#view.instances)) {
       const isNamed = reports.some(({ report }) => report?.verdicts[id] !== undefined);
@@ -195,7 +200,7 @@ class NextView {
 
     const deadline = act?.deadline ?? 0;
     const isLate = deadline > 0 && this.#circumstances.now >= deadline;
-    // Who was counted before it drained, others may have followed.
+    // A count made before draining began is no proof: more agents may have been placed since.
     const isDraining = this.#view.instances[id]?.admin === 'draining';
     if (!isLate && !(isDraining && this.#isDrained(id))) return next;
     this.#events.push({
@@ -203,19 +208,19 @@ class NextView {
       instance: id,
       from: 'draining',
       to: 'disabled',
-      why: isLate ? 'its deadline has passed' : 'nobody is bound to it any more',
+      why: isLate ? 'its deadline has passed' : 'no agents are bound to it any more',
     });
     return { ...next, admin: 'disabled' };
   }
 
   #isDrained(id: InstanceId): boolean {
-    // Before the first round is over, nobody knows whom it serves.
+    // Before the first round of probes is over, it is not known which agents the instance serves.
     if (!this.#view.settled) return false;
     if (this.#rules.mode === 'sticky') return this.#circumstances.boundAgents(id) === 0;
     return this.#view.active !== id || this.#isIdle();
   }
 
-  /** Of how many replicas a quorum is asked. */
+  /** The number of replicas that the quorum refers to. */
   get #live(): number {
     return this.#reports.filter(({ isAbsent }) => isAbsent !== true).length;
   }
@@ -227,7 +232,7 @@ class NextView {
   #restarted(id: InstanceId, instance: AgreedInstance, incarnation: string): AgreedInstance {
     if (instance.incarnation !== '') {
       const { incarnation: from } = instance;
-      const why = 'its health page shows a new life; bindings to the earlier one are void';
+      const why = 'its health page shows a new incarnation; bindings to the earlier one are void';
       this.#events.push({ kind: 'restarted', instance: id, from, to: incarnation, why });
     }
     return { ...withIncarnation(instance, incarnation), lives: instance.lives + 1, quarantinedAt: 0 };
@@ -243,7 +248,8 @@ class NextView {
     const votes = `${up} of ${live} gateways reach it`;
 
     if (instance.health === 'unknown') {
-      // At the beginning one that reaches it will do, once all have spoken: there is nobody to move yet.
+      // At the start one replica that reaches the instance is enough once all have reported: no agent would have to
+      // move.
       const health = saysDown ? 'down' : saysUp || (up > 0 && verdicts.length === live) ? 'up' : 'unknown';
       if (health === 'unknown') return instance;
       this.#events.push({ kind: health, instance: id, from: 'unknown', to: health, why: votes });
@@ -260,7 +266,7 @@ class NextView {
     return instance;
   }
 
-  /** Begins a counted life where the health page tells of none. */
+  /** Starts a counted incarnation if the health page shows none. */
   #counted(instance: AgreedInstance, verdicts: readonly Verdict[]): AgreedInstance {
     if (!this.#rules.countsLives || verdicts.some(({ incarnation }) => incarnation !== '')) return instance;
     const lives = instance.lives + 1;
@@ -295,7 +301,10 @@ class NextView {
     return this.#reports.length > 0 && this.#reports.every(({ report }) => report?.settled === true);
   }
 
-  /** The incumbent stays while it is usable; nobody is active before the first round is over. */
+  /**
+   * The active instance stays active while it is usable. None becomes active before the first round of probes is
+   * over.
+   */
   #elect(settled: boolean): { active: InstanceId | ''; activated: string } {
     const { policy } = this.#circumstances;
     const { active, activated } = this.#view;
@@ -313,7 +322,7 @@ class NextView {
       const canServe = requestedInstance?.health === 'up' && requestedInstance.admin === 'enabled';
       const next = canServe && requested.instance !== active;
       return {
-        active: next ? this.#activate(requested.instance, 'wished by an operator', active) : active,
+        active: next ? this.#activate(requested.instance, 'requested by an operator', active) : active,
         activated: requested.id,
       };
     }
@@ -325,13 +334,13 @@ class NextView {
 
   #mayFailBack(active: InstanceId, first: InstanceId): boolean {
     if (this.#instances[first]?.quarantinedAt !== 0) return false;
-    // A release that acts by its own priorities would undo it, without end.
+    // A release that acts by its own priorities would undo the failback, again and again.
     if (this.#circumstances.config !== undefined && this.#reports.some(({ config }) => config === undefined))
       return false;
     if (this.#priority(first) >= this.#priority(active)) return false;
     const { activate } = this.#circumstances.policy;
     const failback = this.#failback();
-    // An operator wanted it here, and has not said otherwise since.
+    // An operator activated this instance and has not changed that since.
     if (activate?.id === this.#view.activated && activate.instance === active) return false;
     switch (failback.kind) {
       case 'never':
@@ -363,8 +372,8 @@ class NextView {
   }
 
   /**
-   * The lowest priority number among those that may take over from `active`.
-   * One in quarantine is better than none: its agents would otherwise reach nobody.
+   * The instance with the lowest priority number among those that may take over from `active`. A quarantined one is
+   * better than none, because otherwise its agents could not be served at all.
    */
   #firstInLine(active: InstanceId | ''): InstanceId | undefined {
     const able = Object.keys(this.#instances).filter((id) => {
@@ -376,7 +385,7 @@ class NextView {
     return line.sort((a, b) => this.#priority(a) - this.#priority(b) || (a < b ? -1 : 1))[0];
   }
 
-  /** One that is not agreed on is still there because a gateway of another release knows it. */
+  /** An instance outside the agreed configuration is kept only because a gateway of another release knows it. */
   #isListed(id: InstanceId): boolean {
     return this.#config === undefined || instancesIn(this.#config).includes(id);
   }

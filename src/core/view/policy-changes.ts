@@ -3,42 +3,39 @@ import type { AgentMove } from './agreed-view.ts';
 import type { RequestedConfig } from './config-parts.ts';
 import type { AdminAct, Failback, Policy } from './policy.ts';
 
-/**
- * What operators can decide, as functions from the policy that holds to the next
- * one. Whoever writes it gives it its version.
- */
+/** Operators' decisions as functions from the present policy to the next. The caller sets the version. */
 
 export function withAdmin(policy: Policy, instance: InstanceId, act: AdminAct): Policy {
   return { ...policy, instances: { ...policy.instances, [instance]: act } };
 }
 
-/** @param id unique, so that a wish that was carried out once is not carried out again */
+/** @param id unique, so that the same request is never carried out twice */
 export function withActive(policy: Policy, instance: InstanceId, id: string): Policy {
   return { ...policy, activate: { id, instance } };
 }
 
-/** It holds from now on, also for an instance that an operator wanted active before. */
+/** Takes effect at once, even if an operator activated an instance before. */
 export function withFailback(policy: Policy, failback: Failback): Policy {
   return { ...policy, failback, failbackBy: 'operator', activate: undefined };
 }
 
-/** @param quarantinedAt the quarantine that is meant: one that begins later is not ended by this */
+/** @param quarantinedAt the quarantine to end; one that starts later is not affected */
 export function withRelease(policy: Policy, instance: InstanceId, quarantinedAt: number): Policy {
   return { ...policy, released: { ...policy.released, [instance]: quarantinedAt } };
 }
 
-/** All gateways are to act by this configuration. */
+/** Asks all gateways to act by this configuration. */
 export function withRequestedConfig(policy: Policy, config: RequestedConfig): Policy {
   return { ...policy, config };
 }
 
-/** The agent's way to another instance begins. There is one way for an agent: an earlier one is over. */
+/** Starts moving the agent to another instance. An agent has one move at a time, so an earlier one ends. */
 export function withMove(policy: Policy, move: AgentMove, now: number): Policy {
   const others = policy.moves.filter(({ key, until }) => key !== move.key && now < until);
   return { ...policy, moves: [...others, move] };
 }
 
-/** The move is done, or given up. Another move of the same agent is left alone. */
+/** Removes a move that is done or given up. Another move of the same agent stays. */
 export function withoutMove(policy: Policy, move: AgentMove, now: number): Policy {
   const isOver = ({ key, to, until }: AgentMove): boolean =>
     now >= until || (key === move.key && to === move.to && until === move.until);

@@ -3,13 +3,13 @@ import type { AgentMove } from './agreed-view.ts';
 import type { RequestedConfig } from './config-parts.ts';
 import type { Quorum } from './health-report.ts';
 
-/** When a failover pool goes back to a preferred instance. */
+/** When a failover pool returns to a preferred instance. */
 export type Failback =
   | { readonly kind: 'never' | 'when-idle' | 'immediate' }
   /** Once a day; `time` is `HH:MM` in the IANA time zone `zone`. */
   | { readonly kind: 'at'; readonly time: string; readonly zone: string };
 
-/** What an operator wants of an instance, and why. */
+/** What an operator decided about an instance, and why. */
 export interface AdminAct {
   /** Unique. */
   readonly id: string;
@@ -18,39 +18,39 @@ export interface AdminAct {
   /** Milliseconds since the Unix epoch. */
   readonly at: number;
   readonly why: string;
-  /** A drain ends then even if agents are still bound; 0 for never. */
+  /** The drain ends at this time even if agents are still bound; 0 for never. */
   readonly deadline: number;
 }
 
 /**
- * What all gateways of a store must hold to alike, whatever their configurations say.
- * The view's configuration says it too; here it stands for releases that know no other place.
+ * Rules that must be the same in all gateways of a store, whatever their configurations say. The agreed configuration
+ * holds them too; this copy is for releases that do not know it.
  */
 export interface AgreedRules {
   readonly quorum: Quorum;
-  /** An instance that lost its agents stays out until it is shown to be new or empty. */
+  /** An instance that lost its agents takes no new ones until it is known to be new or empty. */
   readonly quarantines: boolean;
-  /** A return from down is a new life where the health page does not tell. */
+  /** An instance that comes back from down counts as restarted if its health page shows no incarnation. */
   readonly countsLives: boolean;
 }
 
-/** What operators decided of a pool. Kept in the store, so it holds for every replica and survives restarts. */
+/** What operators decided about a pool. The store keeps it, so it applies to every replica and survives restarts. */
 export interface Policy {
-  /** Grows by one with every act; 0 before the first. */
+  /** Grows by one with every change; 0 before the first. */
   readonly version: number;
   readonly failback: Failback;
-  /** Whose word `failback` is. An operator's outlives every configuration. */
+  /** Where `failback` comes from. An operator's choice outlasts every change of the configuration. */
   readonly failbackBy: 'configuration' | 'operator';
-  /** By which rules views are made; `undefined` before the first gateway has said so. */
+  /** The rules for making views; `undefined` until the first gateway has set them. */
   readonly rules: AgreedRules | undefined;
   readonly instances: Readonly<Record<InstanceId, AdminAct>>;
-  /** The instance that an operator wants active now. */
+  /** The operator's latest request to activate an instance. */
   readonly activate: { readonly id: string; readonly instance: InstanceId } | undefined;
-  /** Instances released from quarantine, by the epoch in which that was done. */
+  /** Instances released from quarantine, with the epoch in which the quarantine began. */
   readonly released: Readonly<Record<InstanceId, number>>;
-  /** Moves of single agents that are under way; those that are over are left out of the next policy. */
+  /** Moves of single agents in progress. The next policy drops those that are over. */
   readonly moves: readonly AgentMove[];
-  /** The configuration that an operator wants agreed. Missing before the first such wish. */
+  /** The configuration that an operator requested; missing before the first request. */
   readonly config?: RequestedConfig;
 }
 
@@ -65,10 +65,10 @@ export const NO_POLICY: Policy = Object.freeze({
   moves: Object.freeze([]) as readonly AgentMove[],
 });
 
-/** How long after its time of day a failback may still be made up for. */
+/** How long after its time of day a missed failback may still happen. */
 const FAILBACK_WINDOW_MINUTES = 5;
 
-/** Is it the time of day that the policy names? */
+/** Is it the time of day set in the policy? */
 export function isFailbackTime(time: string, zone: string, now: number): boolean {
   const [hours = 0, minutes = 0] = time.split(':').map(Number);
   const parts = clock(zone).formatToParts(now);

@@ -2,7 +2,7 @@ import type { AdminState, InstanceId } from '../instance.ts';
 import type { AgreedRules } from './policy.ts';
 import type { PoolMode } from './view.ts';
 
-/** What the configuration of a replica says of a pool. */
+/** What a replica's configuration says about a pool. */
 export interface PoolRules extends AgreedRules {
   readonly mode: PoolMode;
   readonly instances: readonly { id: InstanceId; priority: number; admin: AdminState }[];

@@ -24,20 +24,20 @@ function isUnchanged(
   );
 }
 
-/** What of a view one replica cannot reach itself, though the view calls it up, and for how long it could not. */
+/** Which instances this replica cannot reach although the view says they are up, and for how long. */
 export class Reachability {
   readonly #cutOffMs: number;
   #lastInputs: ComparedInputs | undefined;
   #unreachable = NO_INSTANCES;
   #candidates: readonly InstanceState[] = [];
-  /** Those of the unreachable that another replica reaches, by a view that is agreed. */
+  /** Unreachable instances that another replica reaches, while the view is agreed. */
   #reachedByOthers = NO_INSTANCES;
-  /** Monotonic ms of the {@link tick} that first found such an instance. */
+  /** When a {@link tick} first found such an instance, in monotonic ms. */
   #since: ReadonlyMap<InstanceId, number> = new Map();
   #cutOff = NO_INSTANCES;
   #failing = NO_INSTANCES;
 
-  /** @param cutOffMs how long an instance must be out of reach here alone to count as cut off */
+  /** @param cutOffMs how long only this replica must fail to reach an instance for it to count as cut off */
   constructor(cutOffMs: number) {
     this.#cutOffMs = cutOffMs;
   }
@@ -46,7 +46,7 @@ export class Reachability {
     return this.#unreachable;
   }
 
-  /** Those of the view's assignable instances that can be reached, and that something can be sent to. */
+  /** The assignable instances of the view that are reachable and configured here. */
   get candidates(): readonly InstanceState[] {
     return this.#candidates;
   }
@@ -55,12 +55,12 @@ export class Reachability {
     return this.#cutOff;
   }
 
-  /** Instances at which the last probe failed, whatever the verdict is. */
+  /** Instances whose last probe failed, whatever the verdict is. */
   get failing(): ReadonlySet<InstanceId> {
     return this.#failing;
   }
 
-  /** The last probe of an instance. Returns true where {@link failing} has changed. */
+  /** Records the last probe of an instance. Returns true if {@link failing} has changed. */
   probed(id: InstanceId, passed: boolean): boolean {
     if (this.#failing.has(id) !== passed) return false;
     const failing = new Set(this.#failing);
@@ -71,10 +71,10 @@ export class Reachability {
   }
 
   /**
-   * To be called whenever one of these may have changed. Who abstains calls nothing unreachable.
+   * To be called whenever an input may have changed. A replica that abstains finds nothing unreachable.
    *
-   * @param others what the other replicas say; nothing while the view is not agreed
-   * @param unconfigured instances that the configuration here does not name
+   * @param others reports of the other replicas; empty while the view is not agreed
+   * @param unconfigured instances that this configuration does not name
    */
   compare(
     view: View,
@@ -93,7 +93,7 @@ export class Reachability {
     const isReached = (id: InstanceId): boolean =>
       others.some((other) => other.report?.verdicts[id]?.health === 'up');
     this.#reachedByOthers = new Set([...unreachable].filter(isReached));
-    // An interruption restarts the time.
+    // An instance that recovers in between starts its time again.
     this.#since = new Map([...this.#since].filter(([id]) => this.#reachedByOthers.has(id)));
     const { assignable } = view;
     this.#candidates =
@@ -102,14 +102,14 @@ export class Reachability {
         : assignable.filter(({ id }) => !unreachable.has(id) && !unconfigured.has(id));
   }
 
-  /** Monotonic ms at which the next instance counts as cut off, if nothing changes until then. */
+  /** Monotonic ms at which the next instance counts as cut off if nothing changes before. */
   get nextCutOffAt(): number {
     const waiting = [...this.#since].filter(([id]) => !this.#cutOff.has(id));
     return Math.min(...waiting.map(([, from]) => from + this.#cutOffMs));
   }
 
   /**
-   * Lets time pass, up to `mono` in monotonic ms. Returns true where {@link cutOff} has changed.
+   * Advances the time to `mono`, in monotonic ms. Returns true if {@link cutOff} has changed.
    *
    * @param hasLease without a lease this replica does not know what the others reach
    */

@@ -9,40 +9,45 @@ export interface ReplicaOptions {
   readonly id: string;
   readonly pool: string;
   readonly rules: PoolRules;
-  /** Weight of each instance in this replica's configuration; 1 where it is missing. */
+  /** Weight of each instance in this replica's configuration; 1 if missing. */
   readonly weights: ReadonlyMap<InstanceId, number>;
   /**
-   * What the configuration of all who act for this replica says, the same object as long as it is the same. Where
-   * they differ, as during a reload, that of the one that has acted for it the longest. By default what `rules` and
-   * `weights` say.
+   * The configuration of all processes that act for this replica; the same object while it does not change. If they
+   * differ, as during a reload, it is the configuration of the process that has acted longest. By default it is made
+   * from `rules` and `weights`.
    */
   readonly parts?: () => ConfigParts;
   readonly leaseMs: number;
   readonly onStoreLoss: 'continue' | 'refuse';
   /**
-   * How long the store must have failed to answer before it counts as away. Longer than half a lease: by then no
-   * claim that waits in a store that stands still is carried out any more.
+   * How long the store must fail to answer before it counts as away. This must be more than half a lease: by then
+   * claims that wait in a hanging store are refused when it resumes.
    */
   readonly awayMs: number;
-  /** How long an instance must be out of reach here alone before its agents are told. */
+  /** How long only this replica must fail to reach an instance before its agents are told. */
   readonly cutOffMs: number;
-  /** What makes the id of a view unique; must never repeat. */
+  /** Makes the ids of views unique; must never return the same value twice. */
   readonly newId: () => string;
-  /** Are the agents known that others have placed? While they are not, placing them alone would split them. */
+  /**
+   * Does this replica know the agents that others have placed? If not, placing agents in degraded mode would split
+   * them.
+   */
   readonly knowsAgents?: () => boolean;
-  /** What is asked of the store's bindings and fails, wherever it is asked. */
+  /** Failing operations on bindings, in any process that acts for this replica. */
   readonly claimTrouble?: () => ClaimTrouble | undefined;
-  /** Others act for this replica, and it has adopted a view only once {@link Replica.confirm} says that they have. */
+  /** Other processes act for this replica. A view counts as adopted only after {@link Replica.confirm}. */
   readonly awaitsConfirmation?: boolean;
-  /** May another process that acts for this replica hold a lease, at this moment in monotonic ms? */
+  /** May another process that acts for this replica hold a lease at this moment, in monotonic ms? */
   readonly othersHold?: (mono: number) => boolean;
-  /** What the monotonic clock lags behind one that an earlier process of this replica numbered its requests by. */
+  /**
+   * How far the monotonic clock lags behind the one that an earlier process of this replica numbered its requests by.
+   */
   readonly clockOffsetMs?: number;
   /** What an earlier process of this replica knew last. */
   readonly knew?: Knowledge;
 }
 
-/** What a replica that is started again may be told, so that it does not depend on what the store still has. */
+/** Handed to a replica that restarts, so that it does not depend on what the store still has. */
 export interface Knowledge {
   readonly agreed: AgreedView;
   readonly policy: Policy;

@@ -21,17 +21,16 @@ import { viewAfter } from './view-after.ts';
 import { ViewEffect } from './view-effect.ts';
 import type { ProposeRequest, SyncReply, SyncRequest } from './view-store.ts';
 
-// Requests are numbered by the clock, so that the next process of this replica goes on from there.
+// Requests are numbered by the clock, so that the replica's next process continues with higher numbers.
 const SEQS_PER_MS = 1_000;
-// The ledger is asked more often than that, and a store that is away has not answered it for longer.
+// Syncs are more frequent than this share of a lease, and a store that is away has been silent for longer.
 const UNCLAIMED_SHARE_OF_LEASE = 0.5;
 
 type ViewInputs = Pick<Circumstances, 'reports' | 'boundAgents' | 'config'>;
 
 /**
- * One replica's part in the agreement about one pool: what it knows, for how
- * long it may act on it, and what it proposes. Pure: whoever drives it brings
- * the answers of the ledger, the verdicts of the probes and the time.
+ * One replica's part in agreeing on one pool: what it knows, how long it may act on it, and what it proposes. It is
+ * pure: its driver passes in the view store's answers, the verdicts of the probes and the time.
  */
 export class Replica implements RoutingState {
   readonly #options: ReplicaOptions;
@@ -42,21 +41,21 @@ export class Replica implements RoutingState {
   #fencingToken = '';
   #restored = '';
   #leaseEnd = NO_LEASE;
-  /** Of the latest request; only its answer gives a lease. */
+  /** Number of the latest request; only the answer to it grants a lease. */
   #asked = 0;
-  /** Of the latest request that was answered, in time or not. */
+  /** Number of the latest request that was answered, in time or late. */
   #answered = 0;
   #report: HealthReport | undefined;
   readonly #outage: StoreOutage;
-  /** What this replica makes of the last view by itself, while the store is away. */
+  /** The view that this replica derives by itself while the store is away. */
   #degradedView: AgreedView | undefined;
   readonly #reachability: Reachability;
   #unconfigured: ReadonlySet<InstanceId> = new Set();
   readonly #config: LocalConfig;
   readonly #claims: ClaimWatch;
-  /** The view that all who act for this replica have adopted. */
+  /** The view that all processes acting for this replica have adopted. */
   #adopted: AgreedView = NO_VIEW;
-  /** The view that the ledger knows this replica has adopted. */
+  /** The view that the view store knows to be adopted by this replica. */
   #acknowledged = '';
 
   constructor(options: ReplicaOptions) {
@@ -115,12 +114,12 @@ export class Replica implements RoutingState {
     return this.#claims.failure;
   }
 
-  /** What the configuration here says. */
+  /** This gateway's configuration. */
   get parts(): ConfigParts {
     return this.#config.parts;
   }
 
-  /** Monotonic ms at which {@link cutOff} changes, if nothing else does; infinite where it does not. */
+  /** Monotonic ms at which {@link cutOff} changes if nothing else does; infinite if it does not. */
   get nextCutOffAt(): number {
     return this.#reachability.nextCutOffAt;
   }
@@ -133,17 +132,17 @@ export class Replica implements RoutingState {
     return this.#agreed;
   }
 
-  /** What the ledger has told. */
+  /** What the view store told last. */
   get lastSync(): LastSync {
     return this.#lastSync;
   }
 
-  /** The bindings known here are written back, in the store's present life. */
+  /** All bindings known here have been written back in the current store generation. */
   get isRestored(): boolean {
     return this.#restored === this.#lastSync.storeGeneration;
   }
 
-  /** The last attempt to hear from the store failed. */
+  /** The last attempt to reach the store failed. */
   get isFailing(): boolean {
     return this.#outage.isFailing;
   }
@@ -165,29 +164,30 @@ export class Replica implements RoutingState {
     return isAgreed && this.#outage.isDoubtful && this.#options.onStoreLoss === 'continue';
   }
 
-  /** The store has not answered for so long that it counts as away. */
+  /** The store has been silent for so long that it counts as away. */
   get isAway(): boolean {
     return this.#outage.isAway;
   }
 
-  /** True when a reply is owed at once: something was learnt that the ledger waits to hear. */
+  /** True if the view store should be asked again at once, because it waits for something learnt here. */
   get hasNews(): boolean {
     return this.#lastSync.wantsState || (this.#acknowledged !== this.#adopted.id && this.#adopted.id !== '');
   }
 
-  /** Until when it may act; negative infinity without a lease. */
+  /** Until when this replica may act; negative infinity without a lease. */
   get leaseEnd(): Moment {
     return this.#leaseEnd;
   }
 
-  /** Names what is acted on: the newest view, or one of its own, which has no id among the others. */
+  /** Names the view that is acted on: the newest agreed one, or a view of its own that has no shared id. */
   get actedOn(): string {
     return this.#degradedView === undefined ? this.#agreed.id : `alone.${this.#view.epoch}`;
   }
 
   /**
-   * All who act for this replica have adopted the view of this id. Others than the newest do not count; one of its own
-   * does, because the lease that ends it is given only to those that have acknowledged the newest.
+   * All processes acting for this replica have adopted the view with this id. Only the newest view counts. A view
+   * made in degraded mode also counts: the lease that ends it is granted only to replicas that have acknowledged the
+   * newest.
    */
   confirm(id: string): void {
     if (id === this.#agreed.id || id === this.actedOn) this.#adopted = this.#agreed;
@@ -201,19 +201,19 @@ export class Replica implements RoutingState {
     return modeUnder(this.#leaseEnd, this.placesAlone, mono, wall);
   }
 
-  /** The bindings known here have been written back to the store, in this life of it. */
+  /** The bindings known here have been written back to this store generation. */
   restored(storeGeneration: string): void {
     this.#restored = storeGeneration;
   }
 
-  /** What the probes say; `undefined` abstains. */
+  /** Takes the report from the probes; `undefined` abstains. */
   vote(report: HealthReport | undefined): void {
     this.#report = report;
     this.#updateReachability();
     this.#updateDegradedView();
   }
 
-  /** The last probe of the instance. Returns true where {@link failing} has changed. */
+  /** Records the last probe of the instance. Returns true if {@link failing} has changed. */
   probed(id: InstanceId, passed: boolean): boolean {
     return this.#reachability.probed(id, passed);
   }
@@ -230,7 +230,7 @@ export class Replica implements RoutingState {
       viewId: this.#adopted.id,
       held: this.holdsLease(now.mono, now.wall) || othersHold?.(now.mono) === true,
       restored: this.#restored,
-      // What it probes may be other connectors than those of the same names that the others probe.
+      // With another configuration it may probe other connectors than its peers do under the same names.
       report: this.#view.fit === 'differs' ? undefined : this.#report,
       config: this.#config.parts,
       reportsKnown: reportsVersion,
@@ -239,16 +239,16 @@ export class Replica implements RoutingState {
     };
   }
 
-  /** @param sent when `request`, to which this is the answer, was made */
+  /** @param sent when `request` was made, which this answers */
   accept(request: SyncRequest, reply: SyncReply, sent: Moment): void {
     const held = this.holdsLease(sent.mono, sent.wall);
     this.learn(request, reply, sent);
-    // The ledger may know of a later request already, which said that no lease is held.
+    // A later request may already have told the view store that this replica holds no lease.
     if (request.seq !== this.#asked) return;
     this.#fencingToken = reply.fencingToken;
     if (reply.viewId === this.#agreed.id) {
       if (reply.effective) this.#effect.take();
-      // What was in effect while it held no lease, it cannot know.
+      // It cannot know which view was in effect while it held no lease.
       else if (!held) this.#effect.block();
     }
     if (!this.isEffective || reply.viewId !== this.#agreed.id) this.#fencingToken = '';
@@ -266,11 +266,11 @@ export class Replica implements RoutingState {
   }
 
   /**
-   * What an answer tells, also one that has come too late to be acted on: it may have been overtaken by what others
-   * have done since, so that it brings no lease and no fence. An older answer than the last one tells nothing.
+   * Learns from an answer, even a late one. What others did since may have overtaken it, so it brings no lease and no
+   * fencing token. An answer older than the last one is ignored.
    */
   learn(request: SyncRequest, reply: SyncReply, sent: Moment): void {
-    // A store that answers late is no store that is away: what it was asked may still be carried out.
+    // A store that answers late is not away: it may still carry out what it was asked.
     this.#outage.answered();
     if (request.seq <= this.#answered) return;
     this.#answered = request.seq;
@@ -283,21 +283,21 @@ export class Replica implements RoutingState {
     this.#updateReachability();
   }
 
-  /** The store has answered something else than a sync: until now it was there. */
+  /** The store answered something other than a sync, so it was there until now. */
   storeAnswered({ mono }: Moment): void {
     this.#outage.answered(mono);
   }
 
-  /** A claim was not answered. That alone is no outage; if the ledger does not answer either, it is one. */
+  /** A claim was not answered. That alone is no outage; it is one if the view store does not answer either. */
   doubtStore(now: Moment, claim: Unanswered): void {
     this.#outage.doubted(now.mono, claim);
     this.#checkOutage(now);
   }
 
-  /** The ledger did not answer. */
+  /** The view store did not answer. */
   failed(now: Moment, question: Unanswered = { since: now.mono }): void {
     this.#outage.failed(now.mono, question);
-    // Bindings may have been placed by others meanwhile, or the store may come back as another.
+    // Others may have placed agents meanwhile, or the store may come back with another generation.
     this.#fencingToken = '';
     this.#checkOutage(now);
   }
@@ -305,23 +305,23 @@ export class Replica implements RoutingState {
   #checkOutage(now: Moment): void {
     const { awayMs, leaseMs, knowsAgents } = this.#options;
     const missedNothing = this.#agreed.epoch === 0 || (this.#outage.since ?? 0) < this.#leaseEnd.mono;
-    // As sure as a lease is long, where a view may have been missed or it is not known yet where the agents are.
+    // If this replica may have missed a view or may not know all agents, it waits a whole lease before it is sure.
     const isSure = missedNothing && (knowsAgents?.() ?? true);
     if (!this.#outage.check(now.mono, isSure ? awayMs : leaseMs)) return;
-    // What is placed from now on has to be written back before anything is claimed.
+    // Bindings made from now on must be written back before anything is claimed.
     this.#restored = '';
     if (this.holdsLease(now.mono, now.wall) || this.#degradedView !== undefined) return;
     this.#degradedView = this.#agreed;
     this.#updateDegradedView();
   }
 
-  /** A machine that stood still does not know what it missed, nor whether the store is still away. */
+  /** A machine that stood still knows neither what it missed nor whether the store is still away. */
   dropLease(): void {
     this.#leaseEnd = NO_LEASE;
     this.#outage.end();
   }
 
-  /** The next view, where this replica sees a reason for one. */
+  /** The next view, if this replica sees a reason for one. */
   proposal(boundAgents: (instance: InstanceId) => number | undefined): ProposeRequest | undefined {
     if (!this.#lastSync.isOpen || !this.isEffective) return undefined;
     const reports = countedReports(this.#lastSync, this.#options.leaseMs);
@@ -332,7 +332,7 @@ export class Replica implements RoutingState {
     return { replica: this.#options.id, base: this.#agreed.id, view: next.view, events };
   }
 
-  /** The ledger has taken the proposal: it is the view now, and waits for acknowledgements. */
+  /** The view store accepted the proposal. It is the newest view now and waits for acknowledgements. */
   proposed(view: AgreedView, now: Moment): void {
     this.#adopt(view, this.holdsLease(now.mono, now.wall));
     this.#updateReachability();
@@ -341,7 +341,7 @@ export class Replica implements RoutingState {
   #adopt(view: AgreedView, held: boolean): void {
     const isOlder = view.epoch < this.#agreed.epoch;
     if (isOlder || view.id === this.#agreed.id) return;
-    // Only who has held a lease all along knows which view is in effect: the last one it acknowledged.
+    // Only a replica that held a lease throughout knows which view is in effect: the last one it acknowledged.
     const follows = held && !this.isBlocked && view.epoch === this.#agreed.epoch + 1;
     const before = follows ? this.#view : undefined;
     this.#effect.wait(before);
@@ -352,12 +352,12 @@ export class Replica implements RoutingState {
   }
 
   #reconfigure(): void {
-    // How the configuration stands to the view before is not known any more.
+    // It is no longer known whether the new configuration fits the view before.
     if (this.before !== undefined) this.#effect.block();
     this.#applyView(this.#degradedView ?? this.#agreed);
   }
 
-  /** While the store is away nobody agrees, so each replica alone skips what it finds lost. */
+  /** While the store is away there is no agreement, so each replica skips the instances that it finds lost itself. */
   #updateDegradedView(): void {
     if (this.#degradedView === undefined || !this.placesAlone || this.#report === undefined) return;
     const reports = [{ replica: this.#options.id, report: this.#report }];
@@ -385,7 +385,7 @@ export class Replica implements RoutingState {
     this.#reachability.compare(this.#view, this.#report, others, this.#unconfigured);
   }
 
-  /** Lets time pass. Returns true where {@link cutOff} changed. */
+  /** Advances the time. Returns true if {@link cutOff} has changed. */
   tick({ mono, wall }: Moment): boolean {
     this.#claims.tick(mono, this.#leaseEnd.mono - mono, this.#options.claimTrouble?.());
     return this.#reachability.tick(mono, this.holdsLease(mono, wall));

@@ -6,21 +6,21 @@ import type { View } from './view.ts';
 import { makeView } from './view.ts';
 
 /**
- * A standing at one moment, for a process other than the one that agrees. It can
- * be cloned, and says at what time of which clock it ends.
+ * A routing state at one moment, for a process other than the one that takes part in the agreement. It can be cloned,
+ * and says when it ends and by which clock.
  */
 export interface RoutingStateSnapshot extends Omit<RoutingState, 'unconfigured' | 'modeAt' | 'fencingToken'> {
   /** {@link RoutingState.fencingToken}, under the name that processes of earlier releases send and read. */
   readonly fence: string;
-  /** Names the newest view; what is adopted is told by it. */
+  /** The id of the newest view; the other process confirms its adoption by it. */
   readonly viewId: string;
-  /** On the host's monotonic clock, which all its processes share, and on its wall clock. */
+  /** By the monotonic clock that all processes of the host share, and by the wall clock. */
   readonly leaseEnd: Moment;
-  /** The epoch of the newest view that was agreed, whatever is acted on. */
+  /** The epoch of the newest agreed view, even if another view is acted on. */
   readonly agreedEpoch: number;
 }
 
-/** What another process needs in order to act as the replica may, with the lease on this process's monotonic clock. */
+/** What another process needs to act for the replica. The lease is on this process's monotonic clock. */
 export function snapshotOf(replica: Replica): RoutingStateSnapshot {
   const { view, before, isBlocked, fencingToken, unreachable, candidates, cutOff, failing, isDrifted } =
     replica;
@@ -48,9 +48,8 @@ export function snapshotOf(replica: Replica): RoutingStateSnapshot {
 const NO_INSTANCES: ReadonlySet<InstanceId> = new Set();
 
 /**
- * What a worker acts on: the last standing that it was told of. It judges the
- * lease by its own look at the clock, so it needs nobody to be told that the
- * lease has ended.
+ * The routing state that a worker acts on: the last one it received. The worker checks the lease by its own clock, so
+ * it notices the end of the lease without a message.
  */
 export class RoutingStateCopy implements RoutingState {
   readonly #offsetMs: number;
@@ -62,8 +61,8 @@ export class RoutingStateCopy implements RoutingState {
   #leaseEnd = NO_LEASE;
 
   /**
-   * @param offsetMs what this process's monotonic clock lags behind the host's
-   * @param knows can this process send anything to the instance?
+   * @param offsetMs how far this process's monotonic clock lags behind the host's
+   * @param knows can this process send requests to the instance?
    */
   constructor(
     { pool, mode }: Pick<View, 'pool' | 'mode'>,
@@ -99,11 +98,11 @@ export class RoutingStateCopy implements RoutingState {
     };
   }
 
-  /** Returns true where something has changed other than the end of the lease. */
+  /** Returns true if anything but the end of the lease has changed. */
   apply(received: RoutingStateSnapshot, mono: number, wall: number): boolean {
     const was = this.#received;
     const before = [this.modeAt(mono, wall), was.viewId, ...facets(was, was.fence)].join();
-    // The same object as long as it says the same, so that readers can compare.
+    // Keeps the same object while its content is the same, so that readers can compare by identity.
     const { epoch, fit } = this.#view;
     if (received.viewId !== was.viewId || received.view.epoch !== epoch || received.view.fit !== fit)
       this.#view = received.view;
@@ -174,7 +173,7 @@ export class RoutingStateCopy implements RoutingState {
     return this.#leaseEnd;
   }
 
-  /** Its own: during a reload a worker still knows instances that the controller does not know any more. */
+  /** This worker's own set: during a reload a worker still knows instances that the controller has dropped. */
   get unconfigured(): ReadonlySet<InstanceId> {
     return this.#unconfigured;
   }
@@ -196,7 +195,7 @@ export class RoutingStateCopy implements RoutingState {
   }
 }
 
-/** All but the lease that a waiting request may have waited for. */
+/** Everything but the lease that a waiting request may be waiting for. */
 export function facets(
   routingState: Omit<RoutingState, 'unconfigured' | 'modeAt' | 'fencingToken'>,
   fencingToken: string,

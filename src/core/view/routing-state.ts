@@ -4,13 +4,12 @@ import type { View } from './view.ts';
 /**
  * What a replica may do with its view.
  *
- * `leased`: act on it. `waiting`: nothing, until the ledger has answered.
- * `storeless`: the store is away, and the pool is told to go on: act on what
- * was known last and on what this replica sees itself.
+ * `leased`: act on it. `waiting`: nothing, until the view store has answered. `degraded`: the store is away and the
+ * pool is configured to continue, so act on what was last known and on this replica's own probes.
  */
 export type Mode = 'leased' | 'waiting' | 'degraded';
 
-/** A moment on two clocks: one that never jumps, and one that goes on while the machine is suspended. */
+/** A moment on two clocks: one that never jumps, and one that runs on while the machine is suspended. */
 export interface Moment {
   /** Monotonic milliseconds. */
   readonly mono: number;
@@ -18,48 +17,51 @@ export interface Moment {
   readonly wall: number;
 }
 
-/** What the data plane acts on. The object stays the same for the life of a pool; what it says changes. */
+/** What requests are routed by. The object stays the same as long as the pool exists; its content changes. */
 export interface RoutingState {
-  /** The newest view. Where it has not taken effect, {@link before} must allow the same. */
+  /** The newest view. Until it is in effect, {@link before} must allow the same. */
   readonly view: View;
-  /** Set while {@link view} waits for acknowledgements: the view that is still in effect. */
+  /** Set while {@link view} waits for acknowledgements: the view still in effect. */
   readonly before: View | undefined;
-  /** Nothing is in effect that this replica knows. */
+  /** This replica does not know any view that is in effect. */
   readonly isBlocked: boolean;
-  /** What claims and moves must bear; `''` while none may be made. */
+  /** The fencing token for claims and moves; `''` while none may be made. */
   readonly fencingToken: string;
-  /** Instances that this replica alone cannot reach, though the view calls them up. */
+  /** Instances that this replica cannot reach although the view says they are up. */
   readonly unreachable: ReadonlySet<InstanceId>;
-  /** Those of the view's assignable instances that this replica can reach. */
+  /** The assignable instances of the view that this replica can reach. */
   readonly candidates: readonly InstanceState[];
-  /** Those of {@link unreachable} for which the peers had time enough to come to the same conclusion, and did not. */
+  /**
+   * The {@link unreachable} instances that the peers still reach, after they had time enough to find the same
+   * failure.
+   */
   readonly cutOff: ReadonlySet<InstanceId>;
-  /** Instances at which the last probe of this replica failed, whatever its verdict. */
+  /** Instances whose last probe by this replica failed, whatever its verdict. */
   readonly failing: ReadonlySet<InstanceId>;
   /** Until when the view may be acted on; negative infinity without a lease. */
   readonly leaseEnd: Moment;
-  /** Instances of the view that this replica's configuration does not name: it cannot send anything there. */
+  /** Instances of the view that this replica's configuration does not name. It cannot send anything to them. */
   readonly unconfigured: ReadonlySet<InstanceId>;
   /**
-   * This gateway's configuration is not the agreed one, in a way that keeps it from serving all agents: a balancer
-   * should prefer the others. Missing in what an earlier release tells its workers.
+   * This gateway's configuration differs from the agreed one, so that it cannot serve all agents. A load balancer
+   * should prefer the others. Missing in messages from an earlier release.
    */
   readonly isDrifted?: boolean;
   /**
-   * Claims fail here although the ledger answers, and why: the other gateways may still claim, so no agent is placed
-   * alone, and a balancer should prefer them. Missing in what an earlier release tells its workers.
+   * Why claims fail here although the view store answers. The other gateways may still claim, so this one places no
+   * agents by itself, and a load balancer should prefer the others. Missing in messages from an earlier release.
    */
   readonly claimFailure?: string | undefined;
-  /** The store is away, and who is not known is to be placed by this replica alone. */
+  /** The store is away, and this replica places unknown agents by itself. */
   readonly placesAlone: boolean;
   /**
-   * The store that counts as away has answered, and others may claim agents at it: until this replica may do so too,
-   * new agents wait.
+   * The store that counts as away has answered again, so other gateways may claim agents. New agents wait until this
+   * replica may claim too.
    */
   readonly hearsStore: boolean;
   /**
-   * The store does not answer at the moment, and what this replica knows is agreed: a new agent may be placed where
-   * every replica places them alike, without waiting for {@link placesAlone}.
+   * The store does not answer at the moment, but the view is agreed. A new agent need not wait for {@link
+   * placesAlone} if every replica would place the agent on the same instance.
    */
   readonly placesAlike: boolean;
   /**

@@ -1,38 +1,37 @@
 // One lost message is not an outage.
 const FAILURES_UNTIL_AWAY = 2;
-// One command's time. Where all gateways place an agent alike, waiting longer would gain nothing.
+// The time of one command. If all gateways place an agent alike, waiting longer gains nothing.
 const DOUBTFUL_MS = 100;
 
-/** A question that the store did not answer in time, or refused. Times are monotonic ms. */
+/** A request that the store refused or did not answer in time. Times are monotonic ms. */
 export interface Unanswered {
-  /** When it was asked. */
+  /** When it was sent. */
   readonly since: number;
-  /** The timer that gave it up fired late: this process or its machine is slow, and the store may not be. */
+  /** The timer that gave it up fired late: the delay may lie in this process or machine, not in the store. */
   readonly wasLate?: boolean;
 }
 
 /**
- * Has the store failed to answer often and long enough to count as away? A claim
- * that failed counts once, however many there were, and never without the ledger.
- * Times are monotonic ms.
+ * Decides whether the store has failed often and long enough to count as away. Failed claims count once, however many
+ * there are, and only together with a failed sync. Times are monotonic ms.
  */
 export class StoreOutage {
   readonly #lateExcusedMs: number;
   #failures = 0;
   #isDoubted = false;
   #isFailing = false;
-  /** When the first of the questions was asked that failed in a row, and the last one. */
+  /** When the first and the last of the consecutive failed requests were sent. */
   #since: number | undefined;
   #lastAskedAt = Number.NEGATIVE_INFINITY;
-  /** The same as the first, with those that a late timer excuses for a while. */
+  /** Like the first, but including requests that a late timer excuses for a while. */
   #silentSince: number | undefined;
   #isDoubtful = false;
   #isAway = false;
   #isHeard = false;
-  /** When it was there last, as an answer to another question shows. */
+  /** When the store was last there, as an answer to another request shows. */
   #heardAt = Number.NEGATIVE_INFINITY;
 
-  /** @param lateExcusedMs after so long a silence a late timer excuses nothing any more */
+  /** @param lateExcusedMs after this much silence, a late timer no longer excuses a failure */
   constructor(lateExcusedMs: number) {
     this.#lateExcusedMs = lateExcusedMs;
   }
@@ -41,22 +40,22 @@ export class StoreOutage {
     return this.#isAway;
   }
 
-  /** It counts as away and has answered since, though not long enough ago to have gone again. */
+  /** The store counts as away but has answered since, and has not been found away again. */
   get isHeard(): boolean {
     return this.#isHeard;
   }
 
-  /** It has not answered for the time of a command. It may be slow, or stand still for a moment. */
+  /** The store has been silent for the time of a command. It may be slow or may hang for a moment. */
   get isDoubtful(): boolean {
     return this.#isDoubtful;
   }
 
-  /** The last attempt to hear from the store failed. */
+  /** The last attempt to reach the store failed. */
   get isFailing(): boolean {
     return this.#isFailing;
   }
 
-  /** When the first of the questions was asked that failed in a row. */
+  /** When the first of the consecutive failed requests was sent. */
   get since(): number | undefined {
     return this.#since;
   }
@@ -66,7 +65,7 @@ export class StoreOutage {
     if (this.#counts(now, question)) this.#isDoubted = true;
   }
 
-  /** The ledger did not answer. */
+  /** The view store did not answer. */
   failed(now: number, question: Unanswered): void {
     if (!this.#counts(now, question)) return;
     this.#failures += 1;
@@ -74,9 +73,9 @@ export class StoreOutage {
   }
 
   /**
-   * The store has answered. What counted as away stays so until its answer allows to act: see {@link end}.
+   * The store answered. A store that counts as away still does so until its answer permits acting: see {@link end}.
    *
-   * @param now until then it was there, whatever it was asked before and has not answered
+   * @param now the store was there until then, whatever earlier requests it left unanswered
    */
   answered(now = Number.NEGATIVE_INFINITY): void {
     this.#heardAt = Math.max(this.#heardAt, now);
@@ -96,8 +95,8 @@ export class StoreOutage {
   }
 
   /**
-   * Is it away now? Once it is, it stays so until {@link end}. The last question must have been asked when the
-   * patience was over already: a store that stood still for less time has answered that one.
+   * Is the store away now? Once away, it stays so until {@link end}. The last failed request must have been sent
+   * after the threshold had passed: a store that hung for less time has answered that one.
    */
   check(now: number, thresholdMs: number): boolean {
     const failures = this.#failures + (this.#isDoubted ? 1 : 0);

@@ -3,7 +3,7 @@ import type { Circumstances, Decision } from './next-view.ts';
 import { nextView } from './next-view.ts';
 import { viewId } from './view-store.ts';
 
-/** {@link nextView} with an epoch and an id of its own. */
+/** {@link nextView} with its own epoch and id. */
 export function viewAfter(
   view: AgreedView,
   circumstances: Circumstances,

@@ -1,15 +1,15 @@
 import type { View } from './view.ts';
 
-/** What of the newest view may be acted on, while it waits for all replicas to acknowledge it. */
+/** What may be done with the newest view while replicas have yet to acknowledge it. */
 export class ViewEffect {
-  /** The view that is still in effect. What both allow may be done. */
+  /** The view still in effect. Only what both views allow may be done. */
   before: View | undefined;
-  /** No view that is known here is in effect. */
+  /** This replica does not know any view that is in effect. */
   isBlocked = true;
   /** The newest view is in effect. */
   isEffective = false;
 
-  /** @param before the view that was in effect until then, where that is known for sure */
+  /** @param before the view in effect until now, if it is known for certain */
   wait(before: View | undefined): void {
     this.before = before;
     this.isBlocked = before === undefined;

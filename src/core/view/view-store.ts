@@ -5,51 +5,59 @@ import type { HealthReport, ReplicaReport } from './health-report.ts';
 import type { Policy } from './policy.ts';
 import { NO_POLICY } from './policy.ts';
 
-/** What a replica tells the ledger, about once a second and whenever it has news. */
+/** What a replica sends to the view store about once a second, and whenever it has news. */
 export interface SyncRequest {
   readonly replica: string;
-  /** Greater than in every earlier request of this replica. A request that arrives after a later one changes nothing. */
+  /**
+   * Greater than in every earlier request of this replica. A request that arrives after a later one changes nothing.
+   */
   readonly seq: number;
-  /** The view that it has adopted: it does nothing any more that this view forbids. An acknowledgement. */
+  /**
+   * The view that the replica has adopted: it no longer does anything that this view forbids. This is the
+   * acknowledgement.
+   */
   readonly epoch: number;
   readonly viewId: string;
-  /** It may hold a lease at the moment of sending, or another process that acts for it may. */
+  /** The replica, or another process that acts for it, may hold a lease at the moment of sending. */
   readonly held: boolean;
-  /** The life of the store for which its bindings are written back; `''` for none. */
+  /** The store generation for which its bindings have been written back; `''` for none. */
   readonly restored: string;
   /** `undefined` is an abstention. */
   readonly report: HealthReport | undefined;
-  /** What its configuration says of the parts that gateways have in common. Releases before it say nothing. */
+  /** The replica's configuration, in the parts that gateways compare. Earlier releases send none. */
   readonly config?: ConfigParts;
-  /** The state of the ballots that it knows. */
+  /** The version of the reports that it knows. */
   readonly reportsKnown: number;
   /** The version of the policy that it knows. */
   readonly policyKnown: number;
-  /** Its view and its policy, where the ledger asked for them. */
+  /** Its view and its policy, if the view store asked for them. */
   readonly view?: AgreedView;
   readonly policy?: Policy;
 }
 
 export interface SyncReply {
-  /** Milliseconds since the Unix epoch, by the ledger's clock. */
+  /** Milliseconds since the Unix epoch, by the view store's clock. */
   readonly now: number;
-  /** The store's life: changes when it may have lost something. */
+  /** Changes when the store may have lost data. */
   readonly storeGeneration: string;
-  /** Who may have held a lease in an earlier life has been heard of, or has lost it: views may change again. */
+  /**
+   * Views may change: every replica that may have held a lease in an earlier store generation has synced, or its
+   * lease has ended.
+   */
   readonly open: boolean;
-  /** The caller has a lease, from the moment at which it sent the request. */
+  /** The caller has a lease, starting when it sent the request. */
   readonly granted: boolean;
-  /** Without a new lease the caller keeps the one that it has: it gets another once it has acknowledged the view. */
+  /** The caller gets no new lease but keeps the one it has. It gets a new one once it has acknowledged the view. */
   readonly keeps: boolean;
   readonly epoch: number;
   readonly viewId: string;
   /** Every replica that may hold a lease has acknowledged the view. */
   readonly effective: boolean;
-  /** What claims must bear; `''` while none may be made. */
+  /** The fencing token for claims; `''` while none may be made. */
   readonly fencingToken: string;
-  /** Where it is not the one that the caller knows. */
+  /** Set if the caller knows another view. */
   readonly view: AgreedView | undefined;
-  /** The ledger has lost a view or a policy: it asks for the caller's. */
+  /** The view store has lost a view or a policy, and asks for the caller's. */
   readonly wantsState: boolean;
   readonly reportsVersion: number;
   readonly reports: readonly ReplicaReport[] | undefined;
@@ -60,27 +68,27 @@ export interface SyncReply {
 
 export interface ProposeRequest {
   readonly replica: string;
-  /** The id of the view that the new one was made from. */
+  /** The id of the view that the new one is based on. */
   readonly base: string;
   readonly view: AgreedView;
   readonly events: readonly PoolEvent[];
 }
 
 export interface PolicyRequest {
-  /** The version that the new one was made from. */
+  /** The version that the new one is based on. */
   readonly base: number;
   readonly policy: Policy;
   readonly events: readonly PoolEvent[];
 }
 
-/** An event as the log keeps it. */
+/** An event as the log stores it. */
 export interface LoggedEvent extends PoolEvent {
   /** Milliseconds since the Unix epoch. */
   readonly at: number;
   readonly epoch: number;
 }
 
-/** What of a ledger has to survive the process that holds it. */
+/** The part of a view store's state that must survive its process. */
 export interface ViewStoreState {
   readonly view: AgreedView;
   readonly policy: Policy;
@@ -90,73 +98,70 @@ export interface ViewStoreState {
 interface Registration {
   readonly end: number;
   readonly seq: number;
-  /** When the last lease ends that it may hold; 0 for none. */
+  /** When the last lease that the replica may hold ends; 0 for none. */
   readonly leaseUntil: number;
   readonly joined: number;
   readonly acknowledged: string;
   readonly restored: string;
   readonly report: HealthReport | undefined;
-  /** The opinion as text, to tell whether it has changed. */
+  /** The report as text, to detect changes. */
   readonly reportText: string;
   readonly config: ConfigParts | undefined;
-  /** The same of the configuration. It belongs to one registration, so a later one under the same name has none. */
+  /**
+   * The configuration as text. It belongs to one registration, so a later registration under the same name starts
+   * without.
+   */
   readonly configText: string;
 }
 
-/** @param unique what no other view of the epoch can have */
+/** @param unique a text that no other view of this epoch has */
 export function viewId(epoch: number, unique: string): string {
   return `${epoch}.${unique}`;
 }
 
-/** The epoch that a fence stands for. */
+/** The epoch in a fencing token. */
 export function epochOf(fencingToken: string): number {
   return Number.parseInt(fencingToken, 10);
 }
 
-/** For how many leases a replica that has much to write back may hold up the others. */
+/** For how many leases a replica that has many bindings to write back may hold up the others. */
 export const MOST_LEASES_CLOSED = 10;
 export const MOST_EVENTS = 1_000;
 /**
- * A share of a lease. Live replicas ask three times per lease, so when none has asked for so long, the fencing token
- * expires; and a sync that comes after so long finds that the clock was set.
+ * A share of a lease. Live replicas sync three times per lease. If none has synced for this long, the fencing token
+ * expires, and a later sync concludes that the clock was set.
  */
 export const OVERDUE_SHARE = 0.5;
 
 /**
- * The ledger of one pool: what the replicas have in common, and the rules by
- * which it changes. Each method is one atomic step. This is the reference: the
- * local ledger is made of it, the scripts of the Redis ledger do the same, and a
- * contract holds them to it.
+ * The view store of one pool: what the replicas share, and the rules for changing it. Each method is one atomic step.
+ * This is the reference: the local view store uses it, the Redis scripts do the same, and contract tests compare the
+ * two.
  *
  * Why no two replicas ever act on contradicting views:
  *
- * - A view takes effect when every replica that may hold a lease has
- *   acknowledged it. The ledger counts a lease from when the request arrived,
- *   its replica from when it was sent, so the ledger's end comes later. A replica
- *   uses only the answer to its latest request: one that says it holds no lease
- *   holds none, whatever answers are still on their way to it.
- * - A lease is granted only to a replica that has acknowledged the view. So a
- *   replica whose answers come too late, or not at all, holds up a view for as
- *   long as the last lease that it can have used, and no longer.
- * - In a new life of the store, which may have lost registrations and views, no
- *   view changes until every replica of the earlier life was heard of, or a
- *   lease's time has passed, and those that were heard have written back what
- *   they know. Until then those that hold a lease keep it: nothing can change
- *   behind their backs.
- * - A replica that has just joined waits for its first lease for longer than a
- *   store may lose on a failover (`joinMs`), so the one registration that could
- *   be lost without a trace never had a lease.
+ * - A view takes effect when every replica that may hold a lease has acknowledged it. The view store counts a lease
+ *   from the arrival of the request, the replica from sending it, so the view store's end comes later. A replica uses
+ *   only the answer to its latest request. If that request says that the replica holds no lease, it holds none,
+ *   whatever answers are still under way.
+ * - Only a replica that has acknowledged the view is granted a lease. So a replica whose answers come late, or not at
+ *   all, delays a view until the last lease that it can have used ends, and no longer.
+ * - In a new store generation, registrations and views may have been lost. No view changes until every replica of the
+ *   earlier generation has synced, or a lease's time has passed, and those that synced have written back what they
+ *   know. Until then replicas that hold a lease keep it: nothing can change unnoticed by them.
+ * - A replica that has just joined gets its first lease only after `joinMs`, which is longer than the time whose
+ *   writes a store may lose on a failover. So a registration lost without a trace never had a lease.
  */
 export class ViewStore {
-  /** The longest of the leases with which its replicas are configured. */
+  /** The longest lease that any of its replicas is configured with. */
   #leaseMs: number;
   readonly #joinMs: number;
   #storeGeneration = '';
   #generationSince = 0;
-  /** When it was asked last. */
+  /** The time of the last sync. */
   #lastSyncAt = 0;
   #isOpen = false;
-  /** All who were registered in an earlier life have survived the loss, or their leases ended. */
+  /** All replicas registered in an earlier generation survived the loss, or their leases have ended. */
   #hasSurvivors = false;
   #view: AgreedView = NO_VIEW;
   #isEffective = true;
@@ -183,8 +188,8 @@ export class ViewStore {
   }
 
   /**
-   * What claims must bear to be carried out at that moment. It ends half a lease after the last sync: claims that
-   * waited in a store that stood still come after agents were placed without it.
+   * The token with which claims are accepted at that moment. It expires half a lease after the last sync. Otherwise
+   * claims that waited in a hanging store could be carried out after gateways placed agents without it.
    */
   fencingTokenAt(now: number): string {
     const holds = this.#isOpen && this.#isEffective && this.#view.id !== '';
@@ -196,11 +201,12 @@ export class ViewStore {
   }
 
   /**
-   * @param storeGeneration what stands for the store's life at this moment
+   * @param storeGeneration the store's generation at this moment
    * @param leaseMs of the caller
    */
   sync(request: SyncRequest, storeGeneration: string, now: number, leaseMs = this.#leaseMs): SyncReply {
-    // Gateways may be configured with different leases, as while that is being changed: all wait for the longest.
+    // Gateways may have different leases, for example while the configuration is being changed. All wait for the
+    // longest.
     this.#leaseMs = this.#replicas.size === 0 ? leaseMs : Math.max(leaseMs, this.#leaseMs);
     this.#enterGeneration(storeGeneration, now);
     this.#sweep(now);
@@ -235,7 +241,7 @@ export class ViewStore {
       reportsVersion: this.#reportsVersion,
       reports: reportsDiffer ? this.#reports() : undefined,
       replicas: this.#replicas.size,
-      // One who was away while the ledger opened without it may know another policy of the same version.
+      // A replica that was away while the view store opened without it may know another policy with the same version.
       policy:
         request.policyKnown === this.#policy.version && (isCurrent || !this.#isOpen)
           ? undefined
@@ -243,7 +249,7 @@ export class ViewStore {
     };
   }
 
-  /** Writes the next view if the present one is still what it was made from, and in effect. */
+  /** Writes the next view if it is based on the present one, and the present one is in effect. */
   propose(request: ProposeRequest, storeGeneration: string, now: number): boolean {
     if (storeGeneration !== this.#storeGeneration || !this.#isOpen || !this.#isEffective) return false;
     if (request.base !== this.#view.id) return false;
@@ -253,7 +259,7 @@ export class ViewStore {
     return true;
   }
 
-  /** Writes the next policy if the present one is still what it was made from, and not what a store forgot. */
+  /** Writes the next policy if it is based on the present one, and the store has not lost data. */
   commitPolicy(request: PolicyRequest, storeGeneration: string, now: number): boolean {
     if (storeGeneration !== this.#storeGeneration || !this.#isOpen || request.base !== this.#policy.version)
       return false;
@@ -262,40 +268,44 @@ export class ViewStore {
     return true;
   }
 
-  /** A replica stops, and acts on nothing any more: the others need not wait for its lease to end. */
+  /** The replica stops and no longer acts, so the others need not wait for its lease to end. */
   leave(replica: string): void {
     if (!this.#replicas.delete(replica)) return;
     this.#reportsVersion += 1;
-    // By the clock of the last sync: the next one sees whether the clock was set meanwhile.
+    // Uses the time of the last sync: the next sync detects whether the clock was set meanwhile.
     this.#tryEffect(this.#lastSyncAt);
   }
 
   #enterGeneration(storeGeneration: string, now: number): void {
-    // A clock that was set may have ended registrations before their leases. Whoever is there is heard within a third.
+    // A clock that was set may have ended registrations before their leases. Every live replica syncs within a third
+    // of a lease.
     const stepped = this.#replicas.size > 0 && (now < this.#lastSyncAt || this.#isOverdue(now));
     this.#lastSyncAt = now;
     if (storeGeneration === this.#storeGeneration && !stepped) return;
-    // Closed and without survivors, it knows only those that have come since: others may hold a lease still.
+    // A closed view store without survivors knows only the replicas that came since: others may still hold a lease.
     this.#hasSurvivors = this.#replicas.size > 0 && (this.#isOpen || this.#hasSurvivors);
     this.#storeGeneration = storeGeneration;
     this.#generationSince = now;
     this.#isOpen = false;
     for (const [id, registration] of this.#replicas) {
-      // Written by a clock that was ahead: no lease can be longer than one from now.
+      // The end was written by a clock that was ahead. No lease can last longer than one lease from now.
       const end = Math.min(registration.end, now + this.#leaseMs);
-      // What they said before does not count as being heard: after a step of the clock the life is still the same.
-      // The store may have lost what was granted last, or have noted its end by a clock that has been set since.
+      // Earlier syncs do not count: after a clock step the generation is the same as before. The store may have lost
+      // the last grants, or may have recorded their end by a clock that has been set since.
       const leaseUntil = now + this.#leaseMs;
       this.#replicas.set(id, { ...registration, end, leaseUntil, restored: '' });
     }
   }
 
-  /** Live replicas ask three times per lease, so one of them would have been heard. */
+  /** Live replicas sync three times per lease, so one of them would have synced by now. */
   #isOverdue(now: number): boolean {
     return now > this.#lastSyncAt + this.#leaseMs * OVERDUE_SHARE;
   }
 
-  /** In a new life those of the earlier one are kept until it is open: it is for them that it waits. */
+  /**
+   * In a new generation, the replicas of the earlier one are kept until the view store is open, because it waits for
+   * them.
+   */
   #sweep(now: number): void {
     if (!this.#isOpen && now < this.#generationSince + this.#leaseMs) return;
     for (const [id, { end }] of this.#replicas) {
@@ -305,7 +315,7 @@ export class ViewStore {
     }
   }
 
-  /** @param restored not yet the present life, as long as something is wanted of the caller */
+  /** @param restored not the present generation while something is still wanted from the caller */
   #register(request: SyncRequest, restored: string, now: number): Registration {
     const before = this.#replicas.get(request.replica);
     const isSameReport = before !== undefined && before.report === request.report;
@@ -334,15 +344,15 @@ export class ViewStore {
 
   #joined(before: Registration | undefined, now: number): number {
     if (before === undefined) return now;
-    // In the future: it was there before the clock was set back.
+    // A time in the future: the replica joined before the clock was set back.
     return before.joined > now ? now - this.#joinMs : before.joined;
   }
 
-  /** Epochs never go back, whatever a store has lost. Returns true where the caller's state is wanted. */
+  /** Epochs never go back, whatever the store has lost. Returns true if the caller's state is wanted. */
   #reconcile({ epoch, viewId: id, policyKnown, view, policy }: SyncRequest): boolean {
     if (this.#isOpen) {
       if (epoch <= this.#view.epoch) return false;
-      // Others have gone on without it: what they decided holds, under a number that the caller has not seen.
+      // The others went on without the caller. Their decision stands, under a number that the caller has not seen.
       this.#view = { ...this.#view, epoch: epoch + 1, id: viewId(epoch + 1, this.#storeGeneration) };
       this.#isEffective = false;
       return false;
@@ -359,7 +369,7 @@ export class ViewStore {
     const allHeard = [...this.#replicas.values()].every(({ restored }) => restored === storeGeneration);
     const waited = now - this.#generationSince;
     if (allHeard && (this.#hasSurvivors || waited >= this.#leaseMs)) this.#isOpen = true;
-    // Whoever is still writing back then has to do without a lease until it is done.
+    // A replica that is still writing back gets no lease until it is done.
     if (waited >= this.#leaseMs * MOST_LEASES_CLOSED) this.#isOpen = true;
   }
 

@@ -2,35 +2,33 @@ import type { Placement } from '../binding.ts';
 import type { InstanceId, InstanceState } from '../instance.ts';
 import { isAssignable, isUsable } from '../instance.ts';
 
-/** `failover`: one active instance for all. `sticky`: agents spread, each stays. */
+/** `failover`: one active instance serves all agents. `sticky`: agents are spread, and each stays on its instance. */
 export type PoolMode = 'failover' | 'sticky';
 
 /**
- * How this gateway's configuration stands to the agreed one. `differs`: it would
- * send agents elsewhere than the others, so it does not serve the pool. `unknown`:
- * that is not decided yet.
+ * How this gateway's configuration relates to the agreed one. `differs`: it would send agents to other instances than
+ * its peers do, so it does not serve the pool. `unknown`: not decided yet.
  */
 export type Fit = 'agreed' | 'differs' | 'unknown';
 
 /**
- * What the replicas agree on about a pool's instances at one moment. Immutable: a
- * change makes a new view with a greater epoch, so a reader can hold one through a
- * request.
+ * What the replicas agree on about a pool's instances at one moment. It is immutable: every change makes a new view
+ * with a greater epoch, so a request can use one view throughout.
  */
 export interface View {
   readonly pool: string;
   readonly mode: PoolMode;
   readonly epoch: number;
-  /** Missing in what an earlier release tells its workers. */
+  /** Missing in messages from an earlier release. */
   readonly fit?: Fit;
-  /** False until every instance has a verdict, or the time for that ran out. */
+  /** False until every instance is known to be up or down, or the time for that is over. */
   readonly settled: boolean;
   readonly instances: ReadonlyMap<InstanceId, InstanceState>;
-  /** Failover pools: who serves all; `''` where nobody does. */
+  /** Failover pools: the instance that serves all agents; `''` if there is none. */
   readonly active: InstanceId | '';
-  /** Agents on their way to another instance, by the key of their root, and where to. Nearly always empty. */
+  /** Agents being moved, by the key of their root, with the instance they are moved to. Almost always empty. */
   readonly moving: ReadonlyMap<string, InstanceId>;
-  /** Those that may take new agents, kept ready because every claim needs them. */
+  /** Instances that may take new agents. Precomputed, because every claim needs them. */
   readonly assignable: readonly InstanceState[];
 }
 
@@ -58,7 +56,7 @@ function assignableOf(
     return instances.filter((instance) => instance.id === active && isUsable(instance));
   const able = instances.filter(isAssignable);
   const clear = able.filter(({ quarantined }) => !quarantined);
-  // One in quarantine is better than none.
+  // A quarantined instance is better than none.
   return clear.length > 0 ? clear : able;
 }
 
