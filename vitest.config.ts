@@ -12,7 +12,7 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     reporters: ['default', './test/support/tally-reporter.ts'],
     // `npm run coverage`; what runs in processes of its own, as in test/e2e, does not count.
-    coverage: { include: ['src/**/*.ts'], reporter: ['text-summary', 'html'] },
+    coverage: { include: ['src/**/*.ts'], reportOnFailure: true, reporter: ['text-summary', 'html'] },
     projects: [
       {
         extends: true,
