@@ -12,10 +12,14 @@ import { PROGRAM } from '../support/gateway-process.ts';
  * in a network of their own where the machine allows that, so that other programs may have these ports too.
  */
 
+// Runs until it is stopped; the commands that follow it in the README ask it.
+const DEV = 'npm run dev';
+
 /** By the beginning of the snippet: what it prints. */
 const RUN: Readonly<Record<string, RegExp>> = {
   // The gateway reads the token when it starts, so this is the first.
   'openssl rand -hex 32': /^$/,
+  [DEV]: /listening/,
   "curl -s -H 'soapuser: MILLER'": /"name":"(\w)".*\n.*"name":"\1".*\n.*"name":"\w"/,
   'ici-gateway check --config deploy/examples/sticky-redis.yaml': /valid/,
   'ici-gateway check --config deploy/examples/failover.yaml --print': /mode: failover/,
@@ -32,7 +36,6 @@ const RUN: Readonly<Record<string, RegExp>> = {
 /** By the beginning of the snippet: why it is not run here. */
 const NOT_RUN: Readonly<Record<string, string>> = {
   'npm ci': 'replaces the packages that this test is running on',
-  'npm run dev': 'builds into dist, from which other tests start gateways at the same time',
   'ici-gateway admin adopt-config':
     'needs two gateways that differ; test/integration/config-drift.test.ts has them',
   'sysctl -w': 'changes a setting of the kernel',
@@ -103,21 +106,35 @@ afterAll(() => {
 function script(): string {
   const run = (i: number): string =>
     `bash -eu ${i}.sh > ${i}.out 2> ${i}.err <<< 'a long password' && echo 0 > ${i}.code || echo $? > ${i}.code`;
-  const isToken = ({ text }: Snippet): boolean => text.startsWith('openssl');
+  const numbers = EXECUTED.map((_, i) => i);
+  const startsWith = (text: string) => (i: number) => EXECUTED[i]?.text.startsWith(text) === true;
+  const ofReadme = numbers.filter((i) => EXECUTED[i]?.page === 'README.md' && !startsWith(DEV)(i));
+  const [dev, token] = [DEV, 'openssl'].map((text) => numbers.findIndex(startsWith(text))) as [
+    number,
+    number,
+  ];
+  const others = numbers.filter((i) => ![dev, token, ...ofReadme].includes(i));
   const waits = (url: string): string =>
-    `for i in {1..300}; do curl -sf ${url} > ready && break; sleep 0.1; done; test -s ready || { cat gateway.log; exit 1; }`;
+    `for i in {1..300}; do curl -sf ${url} > ready && break; sleep 0.1; done; test -s ready || { cat *.log *.out; exit 1; }; rm ready`;
+  const readyz = waits('http://127.0.0.1:9090/readyz');
   return [
-    'set -u',
-    "trap 'kill $(jobs -p)' EXIT",
-    run(EXECUTED.findIndex(isToken)),
+    // Each of the background in a process group of its own, which ends with it.
+    'set -um',
+    "trap 'for job in $(jobs -p); do kill -KILL -- -$job; done' EXIT",
+    `bash -c 'cd ${ROOT} && . ${folder}/${dev}.sh' > ${dev}.out 2>&1 &`,
+    'dev=$!',
+    readyz,
+    ...ofReadme.map(run),
+    'kill -TERM -- -$dev; wait $dev',
+    `> ${dev}.err; echo 0 > ${dev}.code`,
+    run(token),
     'ici-gateway simulate connector --name a --port 9001 > a.log &',
     'ici-gateway simulate connector --name b --port 9002 > b.log &',
     waits('http://127.0.0.1:9002/health'),
     'ici-gateway start --config gateway.yaml > gateway.log 2>&1 &',
-    'rm ready',
-    waits('http://127.0.0.1:9090/readyz'),
+    readyz,
     "curl -s -H 'soapuser: JONES' http://127.0.0.1:8080/health",
-    ...EXECUTED.flatMap((snippet, i) => (isToken(snippet) ? [] : [run(i)])),
+    ...others.map(run),
     'exit 0',
   ].join('\n');
 }
