@@ -40,7 +40,7 @@ describe('the README', () => {
 describe.each(['README.md', ...REFERENCE])('%s', (page) => {
   const text = readDocument(page);
 
-  test('says first for whom it is', () => {
+  test('says first who needs it', () => {
     const [title = '', , first = ''] = text.split('\n');
     expect(title).toMatch(/^# /);
     if (page !== 'README.md') expect(first).toMatch(/^\*For those who /);
