@@ -21,29 +21,26 @@ import { TimedOutClaims } from './timed-out-claims.ts';
 import { WriteBack } from './write-back.ts';
 import { WriteBackQueue } from './write-back-queue.ts';
 
-// A renewal does not tell which of two names lead to what it found.
+// A renewal does not tell which of two names led to the binding.
 const NOT_TOLD: readonly Name[] = [];
 
-/** When a question was sent to the store, and in which epoch and life of it. */
+/** When, in which epoch and in which store generation the store was asked. */
 interface Asked extends Confirmation {
   readonly storeGeneration: string | undefined;
 }
 
 /**
- * The bindings of one pool as the data plane sees them: a cache in front of the
- * store, and a way to go on when the store is away.
+ * The bindings of one pool: a cache in front of the store, and a degraded mode for when the store is away.
  *
- * Which way is to be gone, the caller decides by the agreed view. While it acts
- * alone, known agents are where the cache says, unknown ones where it places
- * them, and what it decides is written down. That goes to the store before the
- * store is used for anything else; where the store holds something different, the
- * store wins.
+ * The caller decides by the agreed view which of them to use. In degraded mode, known agents stay where the cache
+ * says, unknown ones go where the caller places them, and every decision enters the write-back queue. The queue is
+ * written back before the store is used for anything else; if the store has something different, the store wins.
  */
 export class Bindings implements AgentBindings {
   readonly #options: BindingsOptions;
   readonly #store: AffinityStore;
   readonly #cache: BindingCache;
-  /** Emptied before the store is asked, so that the store knows what was decided here. */
+  /** Written back before the store is asked, so that the store knows what was decided here. */
   readonly #writeBackQueue = new WriteBackQueue();
   readonly #writer: WriteBack;
   readonly #warmer: CacheWarmer;
@@ -53,12 +50,12 @@ export class Bindings implements AgentBindings {
   readonly #timedOutClaims = new TimedOutClaims(() => this.#onLateAnswers());
   #onLateAnswers: () => void = () => {};
   #counts: ReadonlyMap<InstanceId, number> | undefined;
-  /** Before this moment, in monotonic milliseconds, news may have been missed. */
+  /** Messages may have been missed before this moment, in monotonic milliseconds. */
   #trustedSince = Number.NEGATIVE_INFINITY;
   #writingBack: { readonly storeGeneration: string | undefined; readonly run: Promise<number> } | undefined;
-  /** The life of the store that was told last. */
+  /** The latest known store generation. */
   #storeGeneration: string | undefined;
-  /** The life of the store in which everything was written back last. */
+  /** The store generation to which everything was last written back. */
   #writtenGeneration: string | undefined;
   #refreshing: Promise<void> | undefined;
 
@@ -97,7 +94,7 @@ export class Bindings implements AgentBindings {
     await this.#store.close();
   }
 
-  /** Live bindings per instance, about a second old, or as they were when the store was last asked; `undefined` before. */
+  /** Live bindings per instance, about a second old, or older if the store does not answer; `undefined` at first. */
   get counts(): ReadonlyMap<InstanceId, number> | undefined {
     return this.#counts;
   }
@@ -106,35 +103,34 @@ export class Bindings implements AgentBindings {
     return this.#cache.size;
   }
 
-  /** The bindings that were in the store when this process began are known here, as far as there is room for them. */
+  /** The cache has all bindings that were in the store when this process started, as far as it has room. */
   get isMirrored(): boolean {
     return this.#warmer.hasScanned;
   }
 
-  /** The same of all bindings, and none was missed or evicted since: a name that is not known here is new. */
+  /** The same for all bindings, and none was missed or evicted since: a name that is not known here is new. */
   get isComplete(): boolean {
     return this.#warmer.isComplete && Number.isFinite(this.#trustedSince);
   }
 
-  /** The store's bindings do not answer: since when, and why. */
+  /** Since when, and why, the store does not answer operations on bindings. */
   get trouble(): ClaimTrouble | undefined {
     return this.#monitor.trouble;
   }
 
-  /** May the store still carry out a claim or move of one of these names that was given up? */
+  /** May the store still carry out a claim or move of one of these names that timed out? */
   awaitsAnswer(names: readonly Name[]): boolean {
     return this.#timedOutClaims.isOpen(names);
   }
 
-  /** At most one listener, called after claims were answered late. */
+  /** At most one listener, called after late answers to claims. */
   onLateAnswers(listener: () => void): void {
     this.#onLateAnswers = listener;
   }
 
   /**
-   * Told by the store's connection: while it brings no news of moves, the cache is
-   * trusted for nothing. That it is up again is not enough; the store says when
-   * its news are heard again.
+   * Called by the store's connection. While it brings no messages about moves, the cache is not trusted. A connection
+   * that is up is not enough: the store tells when it receives messages again.
    */
   hearing(state: 'up' | 'down'): void {
     if (state === 'up') return;
@@ -151,12 +147,12 @@ export class Bindings implements AgentBindings {
     return this.#store.list(query);
   }
 
-  /** What is known of these names here, without asking anyone. */
+  /** The cached binding of these names; the store is not asked. */
   find(user: string | undefined, session: string | undefined): CachedBinding | undefined {
     return this.#cache.find(user, session);
   }
 
-  /** The same of a request, whose names may have been found in its body. */
+  /** The same for a request, whose names may have been found in its body. */
   findFor(names: Names): CachedBinding | undefined {
     return this.#cache.findFor(names);
   }
@@ -166,10 +162,9 @@ export class Bindings implements AgentBindings {
   }
 
   /**
-   * May the cached binding be acted on without asking the store? Renews it in the
-   * background when due.
+   * May the cached binding be acted on without asking the store? Renews it in the background when due.
    *
-   * @param isDegraded the caller acts without the store: then there is nothing better than the cache
+   * @param isDegraded the caller acts without the store, so the cache is the best source
    */
   isTrusted(entry: CachedBinding, { view }: Pick<RoutingState, 'view'>, isDegraded: boolean): boolean {
     const now = performance.now();
@@ -184,19 +179,19 @@ export class Bindings implements AgentBindings {
     return true;
   }
 
-  /** Is it the best that can be known while the store does not answer, though news may have been missed? */
+  /** Is it the best information while the store does not answer, although a message may have been missed? */
   isUsable(entry: CachedBinding, { view }: Pick<RoutingState, 'view'>): boolean {
     if (this.#cache.hasEnded(entry, performance.now())) return false;
     return isCurrent(view, entry.binding.instance, entry.epoch);
   }
 
-  /** Makes the next request of this agent ask the store. */
+  /** Makes the agent's next request ask the store. */
   invalidate(entry: CachedBinding): void {
     entry.checkedAt = Number.NEGATIVE_INFINITY;
   }
 
   /**
-   * Learns the binding that holds for the names, or makes `proposal` that binding.
+   * Returns the binding of the names, or makes `proposal` that binding.
    *
    * @throws StaleView | StoreUnavailable | NamesNoAgent
    */
@@ -214,7 +209,7 @@ export class Bindings implements AgentBindings {
   }
 
   /**
-   * Moves the binding, unless somebody has already; returns the one that holds.
+   * Moves the binding, unless another gateway has already; returns the one that holds.
    *
    * @throws StaleView | StoreUnavailable
    */
@@ -232,17 +227,13 @@ export class Bindings implements AgentBindings {
     return { binding: claim.binding, decision: claim.made ? 'rebound' : 'bound' };
   }
 
-  /**
-   * Learns the binding that holds for the names, if there is one. Makes none.
-   *
-   * @throws StoreUnavailable
-   */
+  /** Returns the binding of the names, if there is one. Makes none. @throws StoreUnavailable */
   async lookup(names: readonly RequestName[]): Promise<Binding | undefined> {
     if (this.#writeBackQueue.size > 0) await this.#writer.writeQueue();
     return this.#ask('lookup', byWeight(names), names.length === 1 ? names : NOT_TOLD);
   }
 
-  /** {@link claim} without the store: who is known stays, who is not is placed. */
+  /** {@link claim} without the store: known agents stay, unknown ones are placed. */
   claimAlone(names: readonly RequestName[], placement: Placement): Bound {
     return this.#degraded.claim(names, placement);
   }
@@ -255,12 +246,11 @@ export class Bindings implements AgentBindings {
   }
 
   /**
-   * Brings the store up to date after it was away or has lost data: with what was
-   * decided without it, also while this runs, and with all that is known here,
-   * unless that was written back in this life of the store before. Resolves to
-   * the number of bindings written.
+   * Writes back after the store was away or has lost data: all that was decided without it, also while this runs; and
+   * all cached bindings, unless they were already written back to this store generation. Resolves to the number of
+   * bindings written.
    *
-   * @param storeGeneration the store's; without it everything is written
+   * @param storeGeneration of the store; without it everything is written
    * @throws StoreUnavailable
    */
   writeBack(storeGeneration?: string): Promise<number> {
@@ -279,9 +269,8 @@ export class Bindings implements AgentBindings {
   }
 
   /**
-   * To be called about once a second: learns the counts, writes down what was
-   * decided while the store failed for a moment, and lets the mirror go on. Never
-   * rejects.
+   * To be called about once a second: refreshes the counts, writes back what was decided during a short failure, and
+   * continues to warm the cache. Never rejects.
    */
   refreshCounts(): Promise<void> {
     this.#refreshing ??= this.#tend(true).finally(() => {
@@ -290,9 +279,9 @@ export class Bindings implements AgentBindings {
     return this.#refreshing;
   }
 
-  /** {@link refreshCounts} for a process that does not need the counts, to be called while the store answers. */
+  /** {@link refreshCounts} for a process that does not need the counts; to be called while the store answers. */
   tend(): Promise<void> {
-    // Whether it answers again is noticed also while no agent comes.
+    // Detects that the store answers again even if no agent sends a request.
     return this.#tend(this.trouble !== undefined);
   }
 
@@ -302,7 +291,7 @@ export class Bindings implements AgentBindings {
       if (counts) this.#counts = await this.#monitor.watch(this.#store.counts());
       this.#warmer.tick();
     } catch (error) {
-      // What was known last stands, and the next turn tries again.
+      // Keep what was last known; the next call tries again.
       if (!(error instanceof StoreUnavailable)) throw error;
     }
   }
@@ -316,7 +305,7 @@ export class Bindings implements AgentBindings {
     return written;
   }
 
-  /** Those of a request's names that are known to lead to the binding; others may be another agent's. */
+  /** The names that are known to lead to the binding; other names of the request may be another agent's. */
   #leadingTo({ root }: Binding, names: readonly Name[]): readonly Name[] {
     const key = storedKey(root);
     return names.filter((name) => this.get(name)?.key === key);
@@ -338,14 +327,14 @@ export class Bindings implements AgentBindings {
     }
     const led = leading(names, claim);
     if (this.#invalidations.isOutdated([...led, claim.binding.root], askedAt)) return;
-    // What the store said in an earlier life it may have forgotten since, and it may have been too late to write it back.
+    // The store may have lost what it said in an earlier generation, and it may have been too late to write it back.
     this.#cache.put(led, claim.binding, {
       askedAt,
       epoch: storeGeneration === this.#storeGeneration ? epoch : 0,
     });
   }
 
-  /** Learns what the store answers, also where that comes after the time for it. */
+  /** Learns from the store's answer, even from a late one. */
   async #answered(
     names: readonly Name[],
     asked: Asked,
@@ -361,12 +350,13 @@ export class Bindings implements AgentBindings {
     return claim;
   }
 
-  /** What was done in a life of the store that has ended meanwhile may be lost: it has to be asked for again. */
+  /** What was done in an earlier store generation may be lost, so the caller has to ask again. */
   #refuseIfForgotten({ storeGeneration }: Asked): void {
-    if (storeGeneration !== this.#storeGeneration) throw new StaleView('the store has begun another life');
+    if (storeGeneration !== this.#storeGeneration)
+      throw new StaleView('the store has begun another generation');
   }
 
-  /** Asks the store who holds, as of the epoch that is known when it is asked. */
+  /** Asks the store for the binding, as of the epoch known when it is asked. */
   async #ask(
     operation: 'lookup' | 'renew',
     names: readonly Name[],
@@ -384,7 +374,7 @@ export class Bindings implements AgentBindings {
       const binding = await this.#ask('renew', entry.names);
       if (binding === undefined) this.invalidate(entry);
     } catch (error) {
-      // Nobody waits for a renewal; the next request tries again.
+      // No request waits for a renewal; the next one tries again.
       if (!(error instanceof StoreUnavailable)) throw error;
     } finally {
       entry.renewing = false;
@@ -397,7 +387,7 @@ export class Bindings implements AgentBindings {
     const isSamePlace = held.instance === binding.instance && held.incarnation === binding.incarnation;
     if (wasDecidedHere && !isSamePlace) this.#options.events.onConflict(names, binding, held);
     if (this.#invalidations.isOutdated(names, askedAt)) return;
-    // Restoring was not asking on behalf of a view: what is the same stays worth what it was worth, all else is worth nothing yet.
+    // Writing back is not based on a view. An unchanged binding keeps its epoch; any other is not confirmed yet.
     this.#cache.put(names, held, { askedAt, epoch: 0 });
   }
 

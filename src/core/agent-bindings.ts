@@ -10,15 +10,15 @@ export interface CachedBinding {
   binding: Binding;
   /** The names known to lead to it, in stored form, its root first. */
   readonly names: readonly Name[];
-  /** When the store was asked, or was heard of it, last; minus infinity where it has to be asked. */
+  /** When the store last confirmed it, by an answer or a message; minus infinity if the store must be asked. */
   checkedAt: number;
-  /** When its lifetime in the store last began anew, at the earliest. */
+  /** The earliest time at which its lifetime in the store was last restarted. */
   renewedAt: number;
   /** When it was last acted on without the store. */
   usedAt: number;
   /** The epoch in which the store confirmed it; 0 where it never did. */
   epoch: number;
-  /** Set by whoever renews it in the background, so that nobody else does. */
+  /** A background renewal is under way, so that no second one starts. */
   renewing: boolean;
 }
 
@@ -28,7 +28,7 @@ export type Decision = 'bound' | 'claimed' | 'rebound' | 'storeless';
 export interface Bound {
   readonly binding: Binding;
   readonly decision: Decision;
-  /** Where another name of the request leads that was only found in its body, and may be another agent's. */
+  /** The instance of another name in the request that was only found in its body, and may be another agent's. */
   readonly passedOver?: InstanceId | undefined;
 }
 
@@ -39,7 +39,7 @@ export interface Bound {
 export interface AgentBindings {
   /** All bindings are known here, and none was missed or evicted: a name that is not known here is new. */
   readonly isComplete: boolean;
-  /** May the store still carry out a claim or move of one of these names that was given up? */
+  /** May the store still carry out a claim or move of one of these names that timed out? */
   awaitsAnswer(names: readonly Name[]): boolean;
   /** What is known of a request's names here, without the store. */
   findFor(names: Names): CachedBinding | undefined;
@@ -50,7 +50,7 @@ export interface AgentBindings {
    * @param alone the caller acts without the store: then there is nothing better than the cache
    */
   isTrusted(entry: CachedBinding, state: Pick<RoutingState, 'view'>, alone: boolean): boolean;
-  /** Is it the best that can be known while the store does not answer, though news may have been missed? */
+  /** Is it the best information while the store does not answer, although a message may have been missed? */
   isUsable(entry: CachedBinding, state: Pick<RoutingState, 'view'>): boolean;
   /** Makes the next request of this agent ask the store. */
   invalidate(entry: CachedBinding): void;

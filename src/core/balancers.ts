@@ -10,11 +10,11 @@ export interface Load {
 }
 
 /**
- * Proposes an instance for an agent that has none. Only a proposal: the store
- * decides which of several simultaneous ones becomes the binding.
+ * Proposes an instance for an agent that has none. It is only a proposal: the store decides which of several
+ * simultaneous ones becomes the binding.
  *
  * @param candidates assignable instances, so every weight is above zero
- * @param key the name that decides; equal keys meet equal instances where the policy is a hash
+ * @param key the deciding name; a hashing balancer maps equal keys to equal instances
  */
 export type Balancer = (
   candidates: readonly InstanceState[],
@@ -39,10 +39,9 @@ export function createBalancer(name: BalancerName, random: () => number = Math.r
 }
 
 /**
- * Weighted rendezvous hashing (Thaler and Ravishankar 1998; weights after
- * Schindelhauer and Schomaker 2005): every instance draws a score from the key
- * and the highest wins. Gateways agree without talking, and when an instance
- * leaves, only its own agents move.
+ * Weighted rendezvous hashing (Thaler and Ravishankar 1998; weights after Schindelhauer and Schomaker 2005): every
+ * instance draws a score from the key, and the highest wins. Gateways agree without talking to each other. When an
+ * instance leaves, only its own agents move.
  */
 export function rendezvous(candidates: readonly InstanceState[], key: string): InstanceState | undefined {
   let best: InstanceState | undefined;
@@ -57,17 +56,16 @@ export function rendezvous(candidates: readonly InstanceState[], key: string): I
   return best;
 }
 
-/** A number in (0, 1) that depends on nothing but the two strings. */
+/** A number in (0, 1) that depends only on the two strings. */
 function uniform(key: string, id: InstanceId): number {
-  // The id's length stands in front so that no two pairs concatenate alike.
+  // The id's length comes first, so that no two pairs concatenate to the same text.
   const digest = createHash('sha256').update(`${id.length}:${id}${key}`).digest();
   return (digest.readUIntBE(0, 6) + 0.5) / 2 ** 48;
 }
 
 /**
- * Smooth weighted round robin, as nginx has it: each turn every candidate gains
- * its weight, the richest is chosen and pays the sum. Turns of a heavy instance
- * are spread out instead of coming in a row.
+ * Smooth weighted round robin, as in nginx: in each turn every candidate gains its weight, and the one with the most
+ * credit is chosen and pays the sum. This spreads the turns of a heavy instance.
  */
 function smoothRoundRobin(): Balancer {
   const credit = new Map<InstanceId, number>();
@@ -86,7 +84,7 @@ function smoothRoundRobin(): Balancer {
     }
     if (chosen === undefined) return undefined;
     credit.set(chosen.id, highest - total);
-    // Those who cannot be chosen now must not come back with old claims.
+    // Drop the credit of absent candidates, so that they do not return with an old claim.
     if (credit.size > candidates.length) {
       const present = new Set(candidates.map((candidate) => candidate.id));
       for (const id of credit.keys()) if (!present.has(id)) credit.delete(id);
@@ -95,7 +93,7 @@ function smoothRoundRobin(): Balancer {
   };
 }
 
-/** Ties go by rendezvous, so that equal gateways do not all prefer the first in the list. */
+/** Rendezvous breaks ties, so that gateways do not all prefer the first instance in the list. */
 function leastPerWeight(
   candidates: readonly InstanceState[],
   key: string,
@@ -104,7 +102,7 @@ function leastPerWeight(
   let least = Number.POSITIVE_INFINITY;
   let tied: InstanceState[] = [];
   for (const candidate of candidates) {
-    // One more than there are: so an empty heavy instance precedes an empty light one.
+    // Count the new agent too, so that an empty heavy instance comes before an empty light one.
     const share = (amount(candidate.id) + 1) / candidate.weight;
     if (share < least) {
       least = share;

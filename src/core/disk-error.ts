@@ -1,4 +1,4 @@
-/** What to do about each error of a disk. The others are none of the disk. */
+/** What to do about each disk error. Other errors do not come from the disk. */
 const REMEDIES: ReadonlyMap<string, string> = new Map([
   ['ENOSPC', 'make room on its file system'],
   ['EDQUOT', 'make room, or raise the quota of the user that the gateway runs as'],
@@ -8,7 +8,7 @@ const REMEDIES: ReadonlyMap<string, string> = new Map([
   ['EPERM', 'let the user that the gateway runs as write there'],
 ]);
 
-/** That what is named cannot be written, and what helps; `undefined` where the disk is not the reason. */
+/** Says that `what` cannot be written, and what helps; `undefined` if the disk is not the cause. */
 export function explainDiskError(what: string, error: unknown): string | undefined {
   const { code = '', message } = error as NodeJS.ErrnoException;
   const remedy = REMEDIES.get(code);

@@ -1,10 +1,10 @@
-/** Whose doing an error is: it decides the SOAP fault code and the log level. */
+/** Who caused an error. It decides the SOAP fault code and the log level. */
 export type ErrorSource = 'client' | 'upstream' | 'gateway';
 
 interface ErrorEntry {
   readonly status: number;
   readonly source: ErrorSource;
-  /** Sent to the client, so it names no address. */
+  /** Sent to the client, so it must not name an address. */
   readonly message: string;
 }
 
@@ -31,7 +31,7 @@ export const ERRORS = {
   GW_FORWARDED_UNTRUSTED: {
     status: 403,
     source: 'client',
-    message: 'the request tells of a forwarding, and whoever sent it is no trusted proxy',
+    message: 'forwarding headers from a client that is not a trusted proxy',
   },
   GW_POOL_UNKNOWN: { status: 404, source: 'client', message: 'no pool serves this host and path' },
   GW_IDENTITY_MISSING: { status: 400, source: 'client', message: 'the request names no agent' },
@@ -39,7 +39,7 @@ export const ERRORS = {
   GW_IDENTITY_UNUSABLE: {
     status: 400,
     source: 'client',
-    message: 'what the request names its agent by is too long, or has characters that no name has',
+    message: "the agent's name in the request is too long or has invalid characters",
   },
   GW_ENVELOPE_MALFORMED: { status: 400, source: 'client', message: 'the SOAP envelope cannot be read' },
   GW_NO_INSTANCE: { status: 503, source: 'upstream', message: 'no connector instance is available' },
@@ -90,8 +90,8 @@ export const ERRORS = {
     source: 'upstream',
     message: 'the connector instance did not answer in time; outcome unknown',
   },
-  // Stands in for the answer of an instance that does not know the agent. Not a 503, which a balancer in front may
-  // send again on its own, so that the agent would never hear of it.
+  // Replaces the answer of an instance that does not know the agent. It is not a 503, because a balancer in front may
+  // repeat those, and then the agent would never learn of the loss.
   GW_SESSION_LOST: {
     status: 500,
     source: 'upstream',
@@ -119,7 +119,7 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
-/** An answer of the gateway's own, on its way to the client. */
+/** An answer that comes from the gateway itself. */
 export class GatewayError extends Error {
   override readonly name = 'GatewayError';
   readonly code: ErrorCode;

@@ -1,31 +1,29 @@
 /**
- * How a request names its agent. SAP asserts the names in header and cookie; a
- * name in a body is only found there, and may be another person's.
+ * How a request names its agent. Names in headers and cookies are asserted by SAP. A name in a body is only found,
+ * and may be another person's.
  */
 export type Evidence = 'asserted' | 'found';
 
-/** What the user of a request has in the store. `found`: a binding that only found names ever used. */
+/** What the store has for the user of a request. `found`: a binding that only found names ever used. */
 export type UserHolds = 'nothing' | 'found' | 'binding';
 
 /**
- * What the session of a request has in the store.
+ * What the store has for the session of a request.
  *
- * `itself`: a binding of its own, without a user. `same`: it leads to the
- * binding of the request's user. `found-other`, `other`: it leads to the binding
- * of another user, who was found or asserted with it. `shared`: users took turns
- * with it, so it names no agent.
+ * `itself`: a binding of its own, without a user. `same`: it leads to the binding of the request's user.
+ * `found-other`, `other`: it leads to the binding of another user, who was found or asserted with it. `shared`:
+ * several users alternated on it, so it names no agent.
  */
 export type SessionHolds = 'nothing' | 'itself' | 'same' | 'found-other' | 'other' | 'shared';
 
 /**
  * What a claim does:
  *
- * `user`: the binding of the user, made where there is none; the session stays as it is.
- * `link`, `link-found`: the same, and the session leads to that binding from now on.
- * `take`, `take-found`: the user's binding is where the session's is, and the session leads to it.
- * `keep`: user and session already have one binding.
- * `session`: the binding of the session, made where there is none; the user stays as it is.
- * `no-agent`: the request names none.
+ * `user`: uses the user's binding and makes it if there is none; the session stays unchanged. `link`, `link-found`:
+ * the same, and the session leads to that binding from now on. `take`, `take-found`: the user's binding takes the
+ * place of the session's, and the session leads to it. `keep`: user and session already share one binding. `session`:
+ * uses the session's binding and makes it if there is none; the user stays unchanged. `no-agent`: the request names
+ * no agent.
  */
 export type Ruling = 'user' | 'link' | 'link-found' | 'take' | 'take-found' | 'keep' | 'session' | 'no-agent';
 
@@ -39,7 +37,7 @@ const SESSION_HOLDS: readonly SessionHolds[] = [
   'shared',
 ];
 
-/** How a request names user and session; `undefined` where it does not. */
+/** How a request names user and session; `undefined` if it does not. */
 export interface Named {
   readonly user: Evidence | undefined;
   readonly session: Evidence | undefined;
@@ -53,28 +51,28 @@ export function ruling({ user, session }: Named, userHolds: UserHolds, sessionHo
   return session === 'found' ? foundSession(userHolds, sessionHolds) : assertedBoth(userHolds, sessionHolds);
 }
 
-/** Both names are SAP's word: the user decides, and the session follows. */
+/** SAP asserts both names: the user decides, and the session follows. */
 function assertedBoth(userHolds: UserHolds, sessionHolds: SessionHolds): Ruling {
-  // Until now the agent was known by the session alone, or by a user who was only found beside it.
+  // Until now the agent was known only by the session, or by a user who was only found with it.
   const isFirst = sessionHolds === 'itself' || sessionHolds === 'found-other';
   return isFirst && userHolds !== 'binding' ? 'take' : 'link';
 }
 
-/** The user decides. A session that already leads to a binding may be another agent's: it stays as it is. */
+/** The user decides. A session that already leads to a binding may belong to another agent, so it stays unchanged. */
 function foundSession(userHolds: UserHolds, sessionHolds: SessionHolds): Ruling {
   if (sessionHolds === 'same') return 'keep';
   if (sessionHolds === 'nothing') return 'link-found';
   return userHolds === 'nothing' && sessionHolds === 'itself' ? 'take-found' : 'user';
 }
 
-/** A session that is known decides. The user joins it only where neither has anything that could be lost. */
+/** A known session decides. The user joins it only if neither name could lose a binding by that. */
 function foundUser(userHolds: UserHolds, sessionHolds: SessionHolds): Ruling {
   if (sessionHolds === 'same') return 'keep';
   if (sessionHolds === 'nothing') return 'link-found';
   return userHolds === 'nothing' && sessionHolds === 'itself' ? 'take-found' : 'session';
 }
 
-/** Rulings in the form that a store script takes: `a` or `f` for the user, then a letter for each situation. */
+/** Rulings in the form that store scripts take: `a` or `f` for the user, then a letter for each situation. */
 const LETTERS: Readonly<Record<Ruling, string>> = {
   user: 'u',
   link: 'l',
@@ -92,7 +90,7 @@ const BY_LETTER = new Map(Object.entries(LETTERS).map(([name, letter]) => [lette
 export const RULING_AT: Readonly<Record<string, number>> = Object.fromEntries(
   USER_HOLDS.flatMap((user) => SESSION_HOLDS.map((session) => `${user} ${session}`)).map((situation, i) => [
     situation,
-    // After the letter for the user.
+    // Which names of the request lead to the binding after the ruling.
     i + 2,
   ]),
 );

@@ -1,28 +1,27 @@
 import type { ErrorCode } from './errors.ts';
 
 /**
- * How an attempt at one instance failed, in HAProxy's `retry-on` words.
+ * How an attempt at one instance failed, in the words of HAProxy's `retry-on`.
  *
- * The kind, not the error's class, decides everything downstream: whether
- * another attempt may be made, whether the failure counts against the instance,
- * and what the client is told.
+ * This kind, not the error's class, decides what follows: whether another attempt may be made, whether the failure
+ * counts against the instance, and what the client is told.
  */
 export type FailureKind =
   | 'connect-failure' // no byte was handed to a connection: refused, unreachable, DNS, TLS, connect timeout
   | 'empty-response' // sent, then the connection ended without a response
   | 'junk-response' // sent, and what came back was not HTTP
-  | 'instance-lost' // sent, and no response header had come when the instance was lost: given up, and its connection reset
+  | 'instance-lost' // sent, and the instance was lost before a response header came: the gateway reset the connection
   | 'response-timeout' // sent, and no response header arrived in time
-  | 'response-aborted' // the response started and then broke off; past the first 64 KB all that is left is to cut the connection
-  | 'unsendable' // undici refuses to write it, so no instance can be given it
-  | 'client-aborted'; // the client left; nobody's fault
+  | 'response-aborted' // the response started and broke off; after the first 64 KB the gateway can only close the connection
+  | 'unsendable' // undici refuses to write it, so it cannot be sent to any instance
+  | 'client-aborted'; // the client left; neither side is at fault
 
 export interface FailurePolicy {
-  /** The request may go to an instance again. Only ever true where nothing was sent. */
+  /** The request may go to an instance again. Only ever true if nothing was sent. */
   readonly mayRetry: boolean;
-  /** Speaks against the instance, so its next probe is brought forward. */
+  /** Counts against the instance, so its next probe is brought forward. */
   readonly hastensProbe: boolean;
-  /** What the client is told; `undefined` where there is nobody to tell, or no way. */
+  /** The error that the client gets; `undefined` if no answer is possible. */
   readonly answer: ErrorCode | undefined;
 }
 

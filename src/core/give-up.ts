@@ -5,16 +5,15 @@ import type { RoutingState } from './view/routing-state.ts';
 import type { View } from './view/view.ts';
 
 /**
- * Must a request that was sent by `way` be given up? Until it is answered, the
- * network may hold it, and deliver it to the instance after its agent was moved
- * elsewhere. Asked after every change of the standing, before the other
- * replicas are told that this one has adopted it.
+ * Must a request that was sent to `way` be given up? Until it is answered, the network may still hold it, and may
+ * deliver it after its agent was moved to another instance. This is checked after every change of the routing state,
+ * before the other replicas learn that this one has adopted it.
  *
- * - The instance is down by the view, and another one may serve its agents: yes.
- * - This replica alone cannot reach the instance: yes.
- * - The lease has ended, so that others may have moved the agent unnoticed; or the view sends the agent elsewhere
- *   although the instance is up (an operator's act, failback, a new incarnation): only where the last probe that
- *   this replica made failed. Else the answer is on its way.
+ * - The view says that the instance is down, and another may serve its agents: yes.
+ * - Only this replica cannot reach the instance: yes.
+ * - The lease has ended, so others may have moved the agent unnoticed; or the view sends the agent elsewhere although
+ *   the instance is up (an operator's act, failback, a new incarnation): only if this replica's last probe failed.
+ *   Otherwise the answer is on its way.
  */
 export function mustGiveUp(routingState: RoutingState, way: Target, mono: number, wall: number): boolean {
   const { view, cutOff, failing } = routingState;
@@ -22,18 +21,18 @@ export function mustGiveUp(routingState: RoutingState, way: Target, mono: number
   if (cutOff.has(way.instance) || (isDown && hasOther(view, way))) return true;
   if (!failing.has(way.instance)) return false;
   if (routingState.modeAt(mono, wall) !== 'leased') return view.instances.size > 1;
-  // While it is down and no other can serve, no agent is moved, and it may only be slow.
+  // While it is down and no other instance can serve, no agent is moved; it may just be slow.
   return !isDown && !allows(view, way);
 }
 
-/** Is the instance out of reach by what is known here, so that idle connections to it are of no more use? */
+/** Is the instance out of reach, as far as this process knows, so that idle connections to it are useless? */
 export function isLost(routingState: RoutingState, id: InstanceId, mono: number, wall: number): boolean {
   const { view, cutOff, failing } = routingState;
   if (view.instances.get(id)?.health === 'down' || cutOff.has(id)) return true;
   return failing.has(id) && routingState.modeAt(mono, wall) !== 'leased';
 }
 
-/** Can the agent of this way be served by another instance? */
+/** Can another instance serve the agent of this way? */
 function hasOther(view: View, target: Target): boolean {
   const { mode, active, assignable } = view;
   const { instance } = target;

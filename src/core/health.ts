@@ -1,25 +1,25 @@
 import type { HealthState } from './instance.ts';
 
-/** How many like results in a row turn an instance up, or down. */
+/** How many equal results in a row turn an instance up or down. */
 export interface Thresholds {
   readonly rise: number;
   readonly fall: number;
 }
 
-/** What a probe saw. */
+/** The result of a probe. */
 export interface Observation {
   readonly passed: boolean;
-  /** The incarnation that the health page showed; `''` where it shows none. */
+  /** The incarnation on the health page; `''` if it shows none. */
   readonly incarnation: string;
-  /** The health page shows that the instance has no session. */
+  /** The health page shows that the instance has no sessions. */
   readonly isEmpty?: boolean;
-  /** It did not pass because its time ran out, not because of what was answered. */
+  /** The probe failed by its time limit, not by an answer. */
   readonly hasTimedOut?: boolean;
-  /** For the log: why it did not pass. */
+  /** Why the probe failed, for the log. */
   readonly reason?: string;
 }
 
-/** The verdict so far, and how many results in a row have spoken against it. */
+/** The verdict so far, and how many results in a row contradict it. */
 export interface HealthRecord {
   readonly state: HealthState;
   readonly streak: number;
@@ -28,8 +28,8 @@ export interface HealthRecord {
 export const UNOBSERVED: HealthRecord = Object.freeze({ state: 'unknown', streak: 0 });
 
 /**
- * Folds one probe result into the record. The first result decides at once: a
- * gateway that starts has nothing to be careful about yet.
+ * Adds one probe result to the record. The first result decides at once: a gateway that starts has no earlier verdict
+ * to protect.
  */
 export function observe(record: HealthRecord, passed: boolean, thresholds: Thresholds): HealthRecord {
   const observed: HealthState = passed ? 'up' : 'down';

@@ -1,6 +1,6 @@
 import type { Evidence, Named } from './evidence.ts';
 
-/** The kinds of name under which a request's agent is known, in order of precedence. */
+/** The kinds of names that identify a request's agent, in order of precedence. */
 export type NameKind = 'user' | 'session' | 'address';
 
 /** One name, already in canonical form: equal names are equal strings. */
@@ -9,18 +9,18 @@ export interface Name {
   readonly value: string;
 }
 
-/** A name as a request bears it. */
+/** A name as it appears in a request. */
 export interface RequestName extends Name {
-  /** It stands in the body and nowhere else, so it may be another agent's. */
+  /** It appears only in the body, so it may be another agent's. */
   readonly found?: boolean;
 }
 
-/** What the extractors found in one request. */
+/** The names that the extractors found in one request. */
 export interface Names {
   user: string | undefined;
   session: string | undefined;
   address: string | undefined;
-  /** The user stands in the body alone. */
+  /** The user appears only in the body. */
   userIsFound: boolean;
   sessionIsFound: boolean;
 }
@@ -30,7 +30,7 @@ const KIND: ReadonlyMap<string, NameKind> = new Map(
   Object.entries(LETTER).map(([kind, letter]) => [letter, kind as NameKind]),
 );
 
-/** The same names, the one first that decides wherever it is known: a user who was only found comes after the session. */
+/** The same names, ordered so that the deciding one comes first: a user who was only found comes after the session. */
 export function byWeight(names: readonly RequestName[]): readonly RequestName[] {
   const [first, second] = names;
   return second !== undefined && first?.found === true ? [second, first] : names;
@@ -41,13 +41,13 @@ export function nameKey(kind: NameKind, value: string): string {
   return LETTER[kind] + value;
 }
 
-/** The inverse of {@link nameKey}, or `undefined` for a string that is no key. */
+/** The inverse of {@link nameKey}; `undefined` for a string that is not a key. */
 export function parseNameKey(key: string): Name | undefined {
   const kind = KIND.get(key.charAt(0));
   return kind === undefined ? undefined : { kind, value: key.slice(1) };
 }
 
-/** How each kind of name is borne; an address counts as a user without a session. */
+/** The evidence for each kind of name; an address counts as a user without a session. */
 export function namedBy(names: readonly RequestName[]): Named {
   let user: Evidence | undefined;
   let session: Evidence | undefined;
@@ -60,11 +60,10 @@ export function namedBy(names: readonly RequestName[]): Named {
 }
 
 /**
- * The names of a request, the user first. What each is worth is ruled where bindings are kept.
+ * The names of a request, the user first. The store decides what each is worth.
  *
- * The client address stands alone, and only where there is no other name: the
- * agents of one SAP application server share it, so as an alias it would tie
- * them all to whoever came last.
+ * The client address is used only if there is no other name. The agents of one SAP application server share it, so as
+ * an alias it would bind them all to the agent who came last.
  */
 export function aliasesOf(names: Names): RequestName[] {
   const all: RequestName[] = [];

@@ -12,16 +12,14 @@
 export type LifecycleState = 'Starting' | 'Running' | 'Maintenance' | 'Stopping' | 'Draining' | 'Stopped';
 
 /**
- * What is shown of it while it is `Running` and a balancer in front should still
- * prefer the other gateways. `Drifted`: its configuration is not the one that all
- * agreed on, and it cannot serve every agent because of that. `Isolated`: it is cut
- * off from an instance that its peers reach, or from the bindings in a store that
- * answers otherwise. That instances are down does not
- * count: a balancer must not act on it.
+ * The state shown to load balancers. While `Running`, a gateway may ask a balancer to prefer the others. `Drifted`:
+ * its configuration differs from the agreed one, so it cannot serve every agent. `Isolated`: it is cut off from an
+ * instance that its peers reach, or from the bindings in a store that otherwise answers. Instances being down does
+ * not count: a balancer must not react to that.
  */
 export type ShownState = LifecycleState | 'Drifted' | 'Isolated';
 
-/** @param flaws of the standings of all its pools */
+/** @param flaws of the routing states of all pools */
 export function shownState(
   state: LifecycleState,
   flaws: { readonly isDrifted: boolean; readonly isCutOff: boolean },
@@ -31,43 +29,43 @@ export function shownState(
   return flaws.isCutOff ? 'Isolated' : state;
 }
 
-/** The gateway as the data plane has to know it. Asked with every request, so it costs nothing. */
+/** The state of the gateway, as requests need it. Checked with every request, so it must be cheap. */
 export interface GatewayState {
   readonly inMaintenance: boolean;
   /** Asked by balancers. */
   state(): ShownState;
 }
 
-/** Whoever decides on the state: this process, or the supervisor of the gateway. */
+/** What decides on the state: this process, or the gateway's supervisor. */
 export interface LifecycleControl {
-  /** Resolves when the gateway is in maintenance, or no longer. */
+  /** Resolves when the gateway has entered or left maintenance. */
   maintain(on: boolean, why: string): Promise<ControlAnswer>;
   /** Resolves when a soft shutdown has begun. @param softTimeoutMs less than its configured time, in milliseconds */
   stop(why: string, softTimeoutMs?: number): Promise<ControlAnswer>;
-  /** Replaces the processes of the gateway, one by one. Resolves when those that carry traffic are replaced. */
+  /** Replaces the gateway's processes one by one. Resolves when those that carry traffic are replaced. */
   restart(why: string): Promise<ControlAnswer>;
-  /** The same with the configuration read anew; refused with every problem where that is wrong. */
+  /** Like {@link restart}, with the configuration read again. An invalid one is refused, with all its problems. */
   reload(why: string): Promise<ControlAnswer>;
 }
 
-/** `message` says why not, and the remedy. */
+/** `message` says why not, and what to do. */
 export type ControlAnswer = { readonly ok: true } | { readonly ok: false; readonly message: string };
 
-/** What happens to a gateway. `settled`: its instances were probed, or it has waited for that for long enough. */
+/** What happens to a gateway. `settled`: its instances were probed, or the time for that is over. */
 export type LifecycleEvent = 'settled' | 'maintain' | 'resume' | 'stop' | 'drain' | 'end';
 
-/** How far a gateway is, apart from what the operator wants of it meanwhile. */
+/** The gateway's progress, apart from the operator's maintenance. */
 type Phase = Exclude<LifecycleState, 'Maintenance'>;
 
 export interface GatewayPhase {
   readonly phase: Phase;
-  /** Outlasts Stopping: whoever is told so until the stop is told so during it. */
+  /** Also kept while Stopping: clients told of maintenance before the stop are told so during it. */
   readonly inMaintenance: boolean;
 }
 
 export const INITIAL: GatewayPhase = { phase: 'Starting', inMaintenance: false };
 
-/** The phases that an event leads out of, and where to. There is no way back from a stop. */
+/** The phases that an event applies to, and the phase it leads to. A stop cannot be undone. */
 const STEPS: Readonly<
   Record<'settled' | 'stop' | 'drain' | 'end', { readonly from: readonly Phase[]; readonly to: Phase }>
 > = {
@@ -77,7 +75,7 @@ const STEPS: Readonly<
   end: { from: ['Draining'], to: 'Stopped' },
 };
 
-/** The life after the event: the very same object where the event changes nothing, or comes too late. */
+/** The state after the event; the same object if the event changes nothing or comes too late. */
 export function transition(state: GatewayPhase, event: LifecycleEvent): GatewayPhase {
   if (event === 'maintain' || event === 'resume') {
     const inMaintenance = event === 'maintain';
@@ -87,29 +85,29 @@ export function transition(state: GatewayPhase, event: LifecycleEvent): GatewayP
   return from.includes(state.phase) ? { ...state, phase: to } : state;
 }
 
-/** Maintenance hides whether the gateway has finished starting: either way nobody should send it requests. */
+/** Maintenance hides whether the gateway has finished starting: in both cases it should get no requests. */
 export function stateOf({ phase, inMaintenance }: GatewayPhase): LifecycleState {
   return inMaintenance && (phase === 'Starting' || phase === 'Running') ? 'Maintenance' : phase;
 }
 
-/** It has been told to stop. */
+/** The gateway has been told to stop. */
 export function isStopping({ phase }: GatewayPhase): boolean {
   return phase === 'Stopping' || phase === 'Draining' || phase === 'Stopped';
 }
 
-/** When a stop goes on, in milliseconds of one clock. */
+/** The times of a stop, in milliseconds of one clock. */
 export interface StopPlan {
   /** From then on no connection is accepted. */
   readonly drainAt: number;
-  /** From then on nothing is waited for. */
+  /** From then on the stop waits for nothing. */
   readonly endAt: number;
 }
 
 /**
- * When a stop goes on, that was asked for at `now`.
+ * The times of a stop requested at `now`.
  *
- * @param sooner the plan in effect, which another stop can shorten but not prolong: whoever asked first counts
- *   on its end
+ * @param sooner the plan in effect; another stop can shorten but not extend it, because the first caller relies on
+ * its end
  * @param pollInterval how long connections are still accepted, in milliseconds
  * @param timeout how long the whole stop may take, in milliseconds
  */

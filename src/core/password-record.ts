@@ -1,7 +1,6 @@
 /**
- * One line of a password file: who, and what is kept of his password. The hash is
- * written as `$scrypt$ln=15,r=8,p=3$salt$hash`, in the PHC string format
- * (github.com/P-H-C/phc-string-format), so that the cost of each is its own.
+ * One line of a password file: a user and the hash of the password. The hash has the PHC string format
+ * (github.com/P-H-C/phc-string-format): `$scrypt$ln=15,r=8,p=3$salt$hash`. So each line has its own cost.
  */
 export interface PasswordRecord {
   readonly user: string;
@@ -17,8 +16,8 @@ export interface ScryptCost {
   readonly parallelization: number;
 }
 
-// A cost that stands in a file is paid at every attempt of whoever asks, so it has an upper bound: 128 MB, about a
-// second. Below the lower one a stolen file is soon guessed.
+// Every login attempt pays the cost in the file, so the cost has an upper bound: 128 MB, about a second. Below the
+// lower bound a stolen file is soon cracked.
 const MIN_LOG_N = 14;
 const MAX_LOG_N = 17;
 const MAX_BLOCK_SIZE = 8;
@@ -30,11 +29,11 @@ const LINE =
 
 export interface PasswordFile {
   readonly records: readonly PasswordRecord[];
-  /** What is wrong with it, by line; none of them repeats a hash. */
+  /** The problems by line; none of them repeats a hash. */
   readonly problems: readonly string[];
 }
 
-/** Reads a password file. Empty lines and those that begin with `#` count as nothing. */
+/** Parses a password file. Empty lines and lines that start with `#` are ignored. */
 export function parsePasswordFile(text: string): PasswordFile {
   const records: PasswordRecord[] = [];
   const problems: string[] = [];
@@ -54,7 +53,7 @@ export function formatPasswordLine({ user, cost, salt, hash }: PasswordRecord): 
   return `${user}:$scrypt$ln=${logN},r=${blockSize},p=${parallelization}$${encode(salt)}$${encode(hash)}`;
 }
 
-/** True for what can stand before the colon. */
+/** True if the text can stand before the colon. */
 export function isUserName(text: string): boolean {
   return /^[^\s:\p{Cc}#][^:\p{Cc}]{0,127}$/u.test(text) && text.trim() === text;
 }
@@ -66,7 +65,7 @@ function parseLine(line: string): PasswordRecord | string {
     return 'is not user:$scrypt$…; make one with: ici-gateway hash-password USER';
   const cost = { logN: Number(match[2]), blockSize: Number(match[3]), parallelization: Number(match[4]) };
   if (!isAllowedCost(cost))
-    return `has a cost outside ln=${MIN_LOG_N}…${MAX_LOG_N}, r=1…${MAX_BLOCK_SIZE}, p=1…${MAX_PARALLELIZATION}; make it anew with: ici-gateway hash-password ${user}`;
+    return `has a cost outside ln=${MIN_LOG_N}…${MAX_LOG_N}, r=1…${MAX_BLOCK_SIZE}, p=1…${MAX_PARALLELIZATION}; make it again with: ici-gateway hash-password ${user}`;
   return { user, cost, salt: decode(match[5]), hash: decode(match[6]) };
 }
 

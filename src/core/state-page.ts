@@ -15,7 +15,7 @@ export class StatePages {
   readonly paths: ReadonlySet<string>;
   readonly #alwaysOk: boolean;
 
-  /** @param prefixes what the paths of the page begin with; none means that neither it nor the ping is answered */
+  /** @param prefixes of the page's paths; if empty, neither the page nor the ping is answered */
   constructor({ prefixes, alwaysOk }: { readonly prefixes: readonly string[]; readonly alwaysOk: boolean }) {
     this.paths = new Set(
       prefixes.length === 0 ? [] : [PING_PATH, ...prefixes.map((prefix) => normalised(`${prefix}${PAGE}`))],
@@ -29,7 +29,7 @@ export class StatePages {
     return this.paths.has(normalised(query === -1 ? path : path.slice(0, query)));
   }
 
-  /** The state word alone, so that a monitor may compare the whole of it. */
+  /** Only the state word, so that a monitor can compare the whole body. */
   answer(state: ShownState): StateAnswer {
     return { status: state === 'Running' || this.#alwaysOk ? 200 : 503, body: state };
   }
@@ -40,11 +40,12 @@ const ENCODED_UNRESERVED = /%(?:2[de]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5f|7e)/gi;
 const PARAMETERS = /;[^/]*/g;
 
 /**
- * A path is the same with such characters encoded (RFC 3986 §6.2.2.2). It is with parameters after any of its segments
- * to SAP, whose clients send sessions there (`;sap-ext-sid=…`), and to servers of Java. An instance may take it so.
+ * Percent-encoding these characters does not change a path (RFC 3986 §6.2.2.2). Neither do parameters after a
+ * segment, for SAP, whose clients send sessions there (`;sap-ext-sid=…`), and for Java servers. An instance may
+ * accept such a path.
  */
 function normalised(path: string): string {
-  // Nearly no path holds one of these; the rest need not pay for the expressions.
+  // Few paths contain these characters; the others skip the regular expressions.
   const bare = path.includes(';') ? path.replace(PARAMETERS, '') : path;
   return bare.includes('%') ? bare.replace(ENCODED_UNRESERVED, decodeURIComponent) : bare;
 }

@@ -8,15 +8,15 @@ import type { RoutingState } from './view/routing-state.ts';
 import type { View } from './view/view.ts';
 
 /**
- * What is to be done with a request that is bound to an instance.
+ * What to do with a request that is bound to an instance.
  *
- * - `forward`: to the bound instance.
+ * - `forward`: send it to the bound instance.
  * - `move`: the binding has lost its instance or its incarnation.
- * - `wait`: a new view is not in effect yet, and it matters here.
- * - `renew`: the lease has ended; ask the ledger before anything else.
+ * - `wait`: a new view is not in effect yet, and this request depends on it.
+ * - `renew`: the lease has ended; ask the view store before anything else.
  * - `outdated`: the binding may have been moved since it was learnt; ask the store.
- * - `differs`: this replica's configuration is not the agreed one, so it must leave the pool to the others.
- * - `cut-off`: this replica alone cannot reach the instance, or does not know it; nobody is moved for that.
+ * - `differs`: this replica's configuration differs from the agreed one, so it must not serve the pool.
+ * - `cut-off`: only this replica cannot reach the instance, or does not know it; no agent is moved for that.
  */
 export type Verdict = 'forward' | 'move' | 'wait' | 'renew' | 'outdated' | 'cut-off' | 'differs';
 
@@ -31,8 +31,8 @@ export interface Target extends Placement {
 }
 
 /**
- * The one place that says whether a binding may be acted on, now. Asked when a
- * route is found, and again right before the first byte is sent.
+ * The only place that decides whether a binding may be acted on now. Called when a route is found, and again right
+ * before the first byte is sent.
  */
 export function checkTarget(
   routingState: RoutingState,
@@ -53,7 +53,7 @@ export function checkTarget(
   }
   if (routingState.isBlocked || fit === 'unknown') return 'wait';
   const allowed = allows(routingState.view, binding);
-  // Until every replica knows the new view, only what both allow is safe.
+  // Until every replica has adopted the new view, only what both views allow is safe.
   if (routingState.before !== undefined && !(allowed && allowedBefore(routingState.before, binding)))
     return 'wait';
   if (!allowed) return 'move';
@@ -62,12 +62,12 @@ export function checkTarget(
   return routingState.cutOff.has(instance) || routingState.unconfigured.has(instance) ? 'cut-off' : 'forward';
 }
 
-/** The others may still act by the configuration that was agreed before. */
+/** The other replicas may still act by the previous configuration. */
 function allowedBefore(before: View, binding: Target): boolean {
   return before.fit !== 'differs' && before.fit !== 'unknown' && allows(before, binding);
 }
 
-/** May the instance, in the life that the binding names, take the request? */
+/** May the instance, in the incarnation that the binding names, take the request? */
 export function allows(view: View, binding: Target): boolean {
   if (view.moving.size > 0 && !mayBeServedBy(view, binding)) return false;
   const instance = view.instances.get(binding.instance);
@@ -76,20 +76,20 @@ export function allows(view: View, binding: Target): boolean {
   return isInIncarnation(binding, instance);
 }
 
-/** False for an agent who is on his way to another instance. */
+/** False if the agent is being moved to another instance. */
 function mayBeServedBy(view: View, target: Target): boolean {
   const to = movesTo(view, target);
   return to === undefined || to === target.instance;
 }
 
-/** Where the agent of the target is being moved to; nearly always nowhere, and then its key need not be computed. */
+/** The instance that the agent is being moved to. Moves are rare, so the key is computed only if there is one. */
 export function movesTo({ moving }: View, { root }: Target): InstanceId | undefined {
   return moving.size === 0 || root === undefined ? undefined : moving.get(storedKey(root));
 }
 
 /**
- * A placement in another incarnation of the instance is void. Claims bear the epoch, so one in an incarnation that the
- * view does not know yet cannot be met while the view is acted on.
+ * A placement in another incarnation of the instance is void. Claims carry the epoch, so an incarnation that the view
+ * does not know yet cannot appear while the view is acted on.
  */
 function isInIncarnation(placement: Placement, instance: InstanceState): boolean {
   if (placement.incarnation === '' || instance.incarnation === '') return true;
@@ -97,16 +97,15 @@ function isInIncarnation(placement: Placement, instance: InstanceState): boolean
 }
 
 /**
- * May what was learnt of a binding in `epoch` be acted on without asking the
- * store again? Bindings to an instance move only in epochs in which it cannot
- * serve.
+ * May a binding learnt in `epoch` be used without asking the store again? Bindings to an instance move only in epochs
+ * in which it cannot serve.
  */
 export function isCurrent(view: View, instance: InstanceId, epoch: number): boolean {
   const state = view.instances.get(instance);
   return state !== undefined && epoch > state.lostAt;
 }
 
-/** How a binding may be made or moved, now. `degraded`: by this replica alone, to be written down later. */
+/** How a binding may be made or moved now. `degraded`: by this replica alone; it is written back to the store later. */
 export type WayToBind = 'claim' | 'degraded' | 'wait' | 'renew';
 
 export function wayToBind(routingState: RoutingState, mono: number, wall: number): WayToBind {
@@ -117,8 +116,8 @@ export function wayToBind(routingState: RoutingState, mono: number, wall: number
 }
 
 /**
- * Would every gateway place a new agent alike by rendezvous, now, as far as this one can tell? Then the agent need not
- * wait for a store that is slow to answer.
+ * As far as this gateway can tell, would every gateway place a new agent on the same instance by rendezvous now? Then
+ * the agent need not wait for a slow store.
  */
 export function allPlaceAlike(routingState: RoutingState, mono: number, wall: number): boolean {
   const { view, before, isBlocked, candidates, placesAlike } = routingState;
