@@ -144,7 +144,7 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
         expect(reply).toMatchObject({ open: true, granted: true, effective: true, fencingToken: '' });
       });
 
-      test('nobody has a lease before his bindings are written back, or before he has waited', async () => {
+      test('a replica has no lease before its bindings are written back, or before it has waited', async () => {
         const restored = await openForOne();
         expect((await one.sync(request('r1'))).granted).toBe(false);
         const joins = request('r2', { restored });

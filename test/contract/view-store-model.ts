@@ -11,8 +11,8 @@ import { eventOf, OPINION, policyOf, TIMES, viewOf } from './view-store-client.t
 
 /** An empty view store that can be held against the reference step by step. */
 export interface ComparableViewStore {
-  /** @param leaseMs the one that its gateway is configured with, where it is another */
-  connect(leaseMs?: number): ViewStoreClient;
+  /** @param times those that its gateway is configured with, where they are others */
+  connect(times?: ViewStoreTimes): ViewStoreClient;
   /** Sets its clock on, or back where negative. */
   passTime(ms: number): Promise<void>;
   beginLife(): Promise<void>;
@@ -25,19 +25,21 @@ export interface ComparableViewStore {
 }
 
 const REPLICAS = ['r1', 'r2', 'r3'] as const;
-const THIRD = TIMES.leaseMs / 3;
-const LONGEST_LEASE_MS = (TIMES.leaseMs * 5) / 4;
-const THIRDS_OF_TEN_LEASES = Math.ceil((10 * LONGEST_LEASE_MS) / THIRD);
+// Gateways may be configured with different leases: all wait for the longest.
+const SHARES = [0.5, 1, 1.25, 2] as const;
 
-/** Gateways may be configured with different leases: all wait for the longest. */
-function leaseOf(replica: number): number {
-  return replica === 2 ? LONGEST_LEASE_MS : TIMES.leaseMs;
+/** The times of a gateway whose lease is so many of {@link TIMES}. */
+function timesOf(share: number): ViewStoreTimes {
+  return { leaseMs: TIMES.leaseMs * share, joinMs: TIMES.joinMs * share };
 }
 
 /** A view store and the reference, taken through the same steps. */
 class Pair {
   reference = new ViewStore(TIMES);
   readonly #viewStore: ComparableViewStore;
+  readonly #times: readonly ViewStoreTimes[];
+  /** Of the longest lease. */
+  readonly #third: number;
   readonly #clients: readonly ViewStoreClient[];
   readonly #lives: string[] = REPLICAS.map(() => '');
   readonly #reportsKnown: number[] = REPLICAS.map(() => 0);
@@ -53,9 +55,12 @@ class Pair {
   /** The fence had expired when the clock was set last, and there was no sync since. */
   #hasExpired = false;
 
-  constructor(viewStore: ComparableViewStore) {
+  /** @param times of each replica */
+  constructor(viewStore: ComparableViewStore, times: readonly ViewStoreTimes[]) {
     this.#viewStore = viewStore;
-    this.#clients = REPLICAS.map((_, replica) => viewStore.connect(leaseOf(replica)));
+    this.#times = times;
+    this.#third = Math.max(...times.map(({ leaseMs }) => leaseMs)) / 3;
+    this.#clients = times.map((own) => viewStore.connect(own));
   }
 
   async sync(replica: number, how: Sync): Promise<SyncReply> {
@@ -82,7 +87,7 @@ class Pair {
     // Whoever meets another life is told everything, whatever numbers it knows.
     const asked = isNew ? { ...sent, reportsKnown: -1 } : sent;
     this.#now = reply.now + this.#clockSetBy;
-    const expected = this.reference.sync(asked, reply.storeGeneration, this.#now, leaseOf(replica));
+    const expected = this.reference.sync(asked, reply.storeGeneration, this.#now, this.#times[replica]);
     const policy = isNew ? this.reference.state.policy : expected.policy;
     expect(sorted({ ...reply, now: this.#now })).toEqual(sorted({ ...expected, policy }));
     this.#hasExpired = false;
@@ -154,15 +159,15 @@ class Pair {
     expect(expected).toContain(fencingToken);
   }
 
-  /** A third of a lease, after which these are heard. */
-  async pass(replicas: readonly number[], how: Sync = QUIET): Promise<void> {
-    await this.setClock(THIRD);
-    for (const replica of replicas) await this.sync(replica, how);
+  /** A third of the longest lease or another time, after which these are heard. */
+  async pass(replicas: readonly number[], ms = this.#third): Promise<void> {
+    await this.setClock(ms);
+    for (const replica of replicas) await this.sync(replica, QUIET);
   }
 
   /** In which one replica does not come to the end of writing back. */
   async passTenLeases(): Promise<void> {
-    for (let third = 0; third <= THIRDS_OF_TEN_LEASES; third += 1) {
+    for (let third = 0; third <= 30; third += 1) {
       await this.pass([0]);
       await this.sync(1, { ...QUIET, restored: false });
     }
@@ -255,6 +260,7 @@ function step<T>(
 }
 
 const nothing = fc.constant('');
+const leases = fc.tuple(...REPLICAS.map(() => fc.constantFrom<number>(...SHARES)));
 const steps: fc.Arbitrary<[string, Step]> = fc.oneof(
   step(12, fc.tuple(who, syncs), 'sync', (pair, [replica, how]) => pair.sync(replica, how)),
   step(3, fc.tuple(who, behind), 'propose', (pair, [replica, base]) => pair.propose(replica, base)),
@@ -263,6 +269,9 @@ const steps: fc.Arbitrary<[string, Step]> = fc.oneof(
   step(2, nothing, 'begin another life', (pair) => pair.beginLife()),
   step(1, nothing, 'lose everything', (pair) => pair.lose()),
   step(6, some, 'a third of a lease, heard', (pair, replicas) => pair.pass(replicas)),
+  step(4, fc.tuple(some, fc.nat({ max: TIMES.joinMs * 2 })), 'some time, heard', (pair, [replicas, ms]) =>
+    pair.pass(replicas, ms),
+  ),
   step(2, fc.integer({ min: -6 * TIMES.leaseMs, max: 6 * TIMES.leaseMs }), 'set the clock by', (pair, by) =>
     pair.setClock(by),
   ),
@@ -282,6 +291,13 @@ const KNOWN: readonly (readonly [string, Step])[][] = [
     ['set the clock back', (pair) => pair.setClock(-TIMES.leaseMs)],
     ['one leaves that is not registered', (pair) => pair.leave([2])],
   ],
+  [
+    ['all but one leave', (pair) => pair.leave([1, 2])],
+    ['they join again', (pair) => pair.pass([1, 2], 0)],
+    ['the shortest time of joining passes', (pair) => pair.pass([1, 2], (TIMES.joinMs * 3) / 4)],
+    ['the usual one passes', (pair) => pair.pass([1, 2], TIMES.joinMs / 2)],
+    ['the longest one passes', (pair) => pair.pass([1, 2], TIMES.joinMs)],
+  ],
 ];
 
 /**
@@ -294,13 +310,16 @@ export async function behavesLikeTheReference(
   runs: number,
 ): Promise<void> {
   await fc.assert(
-    fc.asyncProperty(fc.array(steps, { maxLength: 40 }), async (history) => {
-      const pair = new Pair(open(TIMES));
+    fc.asyncProperty(leases, fc.array(steps, { maxLength: 40 }), async (shares, history) => {
+      const pair = new Pair(open(TIMES), shares.map(timesOf));
       await pair.begin();
       for (const [, step] of history) await step(pair);
       await pair.finish();
     }),
-    { numRuns: runs, examples: KNOWN.map((history) => [history.map(([name, take]) => [name, take])]) },
+    {
+      numRuns: runs,
+      examples: KNOWN.map((history) => [[1, 0.5, 2], history.map(([name, take]) => [name, take])]),
+    },
   );
 }
 

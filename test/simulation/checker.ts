@@ -8,7 +8,6 @@ import { SLOWEST_CLOCK } from './gateway.ts';
 import type { Request } from './requests.ts';
 import { activeRoute } from './requests.ts';
 import {
-  AWAY_MS,
   CONNECT_TIMEOUT_MS,
   CONVERGENCE_MS,
   DETECTION_MS,
@@ -134,10 +133,10 @@ export class Checker {
 
   /** Told before it is placed. Nothing excuses that where the store may only have stood still. */
   onPlacedAlone(gateway: Gateway, agent: string): void {
-    const { id, wasAwayTooSoon, link, replica, bindings } = gateway;
+    const { id, wasAwayTooSoon, link, replica, bindings, times } = gateway;
     // Others claim at a store that has answered, and that is open.
     const hasJustAnswered =
-      replica.lastSync.isOpen && this.#world.scheduler.now - link.repliedAt < AWAY_MS * SLOWEST_CLOCK;
+      replica.lastSync.isOpen && this.#world.scheduler.now - link.repliedAt < times.awayMs * SLOWEST_CLOCK;
     const isKnown = bindings.get(gateway.nameOf(agent))?.alone === true;
     if ((wasAwayTooSoon || hasJustAnswered) && !isKnown) this.#tooSoon.add(`${id} ${agent}`);
   }

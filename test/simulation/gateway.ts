@@ -12,16 +12,8 @@ import { Prober } from './prober.ts';
 import type { Rules } from './rules.ts';
 import { Sent } from './sent.ts';
 import type { Variant } from './story.ts';
-import {
-  ANSWER_MS,
-  AWAY_MS,
-  AWAY_RETRY_MS,
-  CUT_OFF_MS,
-  DOUBT_MS,
-  LEASE_MS,
-  RENEW_MS,
-  RETRY_MS,
-} from './times.ts';
+import type { LeaseTimes } from './times.ts';
+import { AWAY_RETRY_MS, CUT_OFF_MS, DOUBT_MS, LEASE_MS, RETRY_MS, timesOf } from './times.ts';
 import type { World } from './world.ts';
 
 export const SLOWEST_CLOCK = 0.98;
@@ -56,6 +48,7 @@ export class Gateway {
   readonly sent: Sent;
   readonly rules: Rules;
   readonly world: World;
+  readonly times: LeaseTimes;
   /** Counts what a waiting request may have waited for. */
   changes = 0;
   /** Requests that wait for a change. */
@@ -77,11 +70,12 @@ export class Gateway {
     this.rules = world.rules;
     this.id = options.id;
     this.number = options.number;
+    this.times = timesOf(world.setup.leases?.[options.number] ?? LEASE_MS);
     this.host = options.host;
     this.link = options.link;
     this.variant = options.variant;
     this.connectors = world.configurations.connectors(options.variant);
-    this.replica = this.rules.createReplica(replicaOptions(world, options));
+    this.replica = this.rules.createReplica(replicaOptions(world, options, this.times));
     this.bindings = this.rules.createBindings(this.replica);
     this.#toldView = this.replica.view;
     this.prober = new Prober(this);
@@ -176,7 +170,7 @@ export class Gateway {
     const request = replica.request(sent);
     link.ask(
       host,
-      { kind: 'sync', request },
+      { kind: 'sync', request, times: this.times },
       (reply) => {
         replica.accept(request, reply, sent);
         this.#restoreWhatIsLost();
@@ -185,7 +179,7 @@ export class Gateway {
       (wasLate) => this.#fail(sent, wasLate),
       {
         doubtMs: DOUBT_MS,
-        limitMs: ANSWER_MS,
+        limitMs: this.times.answerMs,
         onDoubt: () => {
           replica.failed(host.moment, { since: sent.mono });
           this.tell();
@@ -253,7 +247,7 @@ export class Gateway {
   #schedule(): void {
     const { isAway, isFailing } = this.replica;
     const timer = this.#timer;
-    this.host.after(isAway ? AWAY_RETRY_MS : isFailing ? RETRY_MS : RENEW_MS, () => {
+    this.host.after(isAway ? AWAY_RETRY_MS : isFailing ? RETRY_MS : this.times.renewMs, () => {
       if (timer === this.#timer && !this.#isSyncing) this.sync();
     });
   }
@@ -290,7 +284,8 @@ export class Gateway {
     this.sent.look();
     const { view, before, isBlocked, fencingToken, placesAlone, hearsStore, isAway, cutOff } = replica;
     if (isAway && !this.#wasAway)
-      this.wasAwayTooSoon = this.world.scheduler.now - this.link.repliedAt < AWAY_MS * SLOWEST_CLOCK;
+      this.wasAwayTooSoon =
+        this.world.scheduler.now - this.link.repliedAt < this.times.awayMs * SLOWEST_CLOCK;
     this.#wasAway = isAway;
     const mode = replica.modeAt(mono, wall);
     const state = `${mode} ${isBlocked} ${before?.epoch} ${fencingToken} ${placesAlone} ${hearsStore} ${[...cutOff]}`;
@@ -310,14 +305,14 @@ export class Gateway {
   }
 }
 
-function replicaOptions(world: World, options: GatewayOptions): ReplicaOptions {
+function replicaOptions(world: World, options: GatewayOptions, times: LeaseTimes): ReplicaOptions {
   return {
     id: options.id,
     pool: 'pool',
     ...world.configurations.optionsOf(options.variant),
-    leaseMs: LEASE_MS,
+    leaseMs: times.leaseMs,
     onStoreLoss: options.onStoreLoss,
-    awayMs: AWAY_MS,
+    awayMs: times.awayMs,
     cutOffMs: CUT_OFF_MS,
     newId: () => world.newId(),
   };

@@ -2,8 +2,9 @@ import type { Random } from '../../src/simulator/random.ts';
 import { seededRandom } from '../../src/simulator/random.ts';
 import type { Setup, Story, StoryEvent, Variant } from './story.ts';
 import { endOf, healedAt } from './story.ts';
-import { AWAY_MS, JOIN_MS, LEASE_MS } from './times.ts';
+import { LEASE_MS, timesOf } from './times.ts';
 
+const { awayMs: AWAY_MS, joinMs: JOIN_MS } = timesOf(LEASE_MS);
 const REPLICAS = 3;
 // Who are there from the beginning. Each fault brings another one, whom nobody knows yet.
 const AGENTS = 3;
@@ -55,6 +56,11 @@ const MORE: readonly (readonly [Kind, number])[] = [
   ['drift', 0.06],
   ['link-held', 0.1],
 ];
+// In what share of the stories gateways have different leases, and which.
+const UNEQUAL_SHARE = 0.25;
+// Not that of a kind of fault above. With this one, the stories in which each planted bug shows first keep equal leases.
+const UNEQUAL_STREAM = 16;
+const LEASES = [1_000, 1_500, 2_000, LEASE_MS] as const;
 const TOTAL = WEIGHTS.reduce((sum, [, weight]) => sum + weight, 0);
 
 /** The story of a seed: always the same one. */
@@ -75,10 +81,29 @@ export function generate(seed: number): Story {
     events.push(fault, ...newcomers(own, fault, agents), ...lateRequests(own, agents + 1, healed));
     agents += 1;
   }
+  const leases = unequalLeases(seededRandom(seed * MORE_PRIME + UNEQUAL_STREAM));
+  if (leases !== undefined) loseLess(events, Math.min(...leases) / LEASE_MS);
   events.sort((a, b) => a.at - b.at);
   // Else gateways with other priorities would hardly ever want another instance to be the active one.
   const failback = events.some(({ kind }) => kind === 'drift') ? ({ failback: 'immediate' } as const) : {};
-  return { seed, setup: { ...setup, ...failback, agents }, events, healed: healedAt(events) };
+  return {
+    seed,
+    setup: { ...setup, ...failback, ...(leases && { leases }), agents },
+    events,
+    healed: healedAt(events),
+  };
+}
+
+function unequalLeases(random: Random): readonly number[] | undefined {
+  if (random() >= UNEQUAL_SHARE) return undefined;
+  return Array.from({ length: REPLICAS }, () => pick(random, LEASES));
+}
+
+/** A store loses less than a new replica waits for its first lease, also one with the shortest. */
+function loseLess(events: StoryEvent[], share: number): void {
+  for (const [i, event] of events.entries()) {
+    if (event.kind === 'store-crash') events[i] = { ...event, lost: Math.round(event.lost * share) };
+  }
 }
 
 function setUp(random: Random): Setup {

@@ -9,7 +9,8 @@ import type {
 } from '../../src/core/view/view-store.ts';
 import { ViewStore } from '../../src/core/view/view-store.ts';
 import { request } from '../support/view-store-requests.ts';
-import { JOIN_MS, LEASE_MS } from './times.ts';
+import type { LeaseTimes } from './times.ts';
+import { LEASE_MS, timesOf } from './times.ts';
 
 /** What a replica knows of a binding when it writes it back. */
 export interface Remembered {
@@ -20,7 +21,7 @@ export interface Remembered {
 
 /** One command. Each is one atomic step. */
 export type Command =
-  | { readonly kind: 'sync'; readonly request: SyncRequest }
+  | { readonly kind: 'sync'; readonly request: SyncRequest; readonly times: LeaseTimes }
   | { readonly kind: 'propose'; readonly request: ProposeRequest }
   | { readonly kind: 'commitPolicy'; readonly request: PolicyRequest }
   | { readonly kind: 'leave'; readonly replica: string }
@@ -162,7 +163,7 @@ export class Store {
 
   /** As if this life of it had begun so long ago that everybody has been waited for. */
   haveOpened(since: number): void {
-    this.execute({ kind: 'sync', request: request('earlier') }, since);
+    this.execute({ kind: 'sync', request: request('earlier'), times: timesOf(LEASE_MS) }, since);
     this.execute({ kind: 'leave', replica: 'earlier' }, since);
   }
 
@@ -177,7 +178,7 @@ export class Store {
     this.#clock = clock;
     switch (command.kind) {
       case 'sync': {
-        const reply = viewStore.sync(command.request, life, clock);
+        const reply = viewStore.sync(command.request, life, clock, command.times);
         // Where it has lost its own, it may have taken the caller's.
         const view = reply.view ?? command.request.view;
         if (view?.id === reply.viewId) this.#view = view;
@@ -305,5 +306,5 @@ export function lifeOf(fencingToken: string): string {
 }
 
 function openState(): State {
-  return { viewStore: new ViewStore({ leaseMs: LEASE_MS, joinMs: JOIN_MS }), bindings: new Map() };
+  return { viewStore: new ViewStore(timesOf(LEASE_MS)), bindings: new Map() };
 }

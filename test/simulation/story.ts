@@ -102,6 +102,8 @@ export interface Setup {
   readonly lives: 'shown' | 'counted' | 'unknown';
   readonly instances: number;
   readonly agents: number;
+  /** The lease of each replica's configuration, where they are not all the default. */
+  readonly leases?: readonly number[];
   /** How each replica's clocks differ from true time; `rate` is near 1. */
   readonly clocks: readonly { readonly rate: number; readonly mono: number; readonly wall: number }[];
 }
@@ -134,6 +136,7 @@ export function tell({ setup, events, seed }: Story): string {
     `seed ${seed}: ${mode} pool of ${instances} instances, ${clocks.length} replicas, quorum ${quorum}`,
     `  onStoreLoss ${onStoreLoss}, lives ${lives}, quarantine ${setup.quarantines ? 'on' : 'off'}`,
   ];
+  if (setup.leases !== undefined) head.push(`  leases ${setup.leases.join(', ')} ms`);
   return [...head, ...events.map((event) => `  ${clock(event.at)}  ${line(event)}`)].join('\n');
 }
 

@@ -1,8 +1,23 @@
-// The defaults of the configuration, all in ms (deploy/docs/configuration.md).
+// The defaults of the configuration, all in ms (deploy/docs/configuration.md). No story has a longer lease than this one.
 export const LEASE_MS = 3_000;
 export const RENEW_MS = LEASE_MS / 3;
-/** How long a new replica waits for its first lease; a store may lose less than that on a failover. */
-export const JOIN_MS = LEASE_MS / 3;
+
+/** What a gateway's lease decides. */
+export interface LeaseTimes {
+  readonly leaseMs: number;
+  readonly renewMs: number;
+  /** How long a new replica waits for its first lease; a store may lose less than that on a failover. */
+  readonly joinMs: number;
+  /** A store that is silent for less is waited for. */
+  readonly awayMs: number;
+  /** A sync that was not answered by then is given up. */
+  readonly answerMs: number;
+}
+
+export function timesOf(leaseMs: number): LeaseTimes {
+  const third = leaseMs / 3;
+  return { leaseMs, renewMs: third, joinMs: third, awayMs: leaseMs * 0.6, answerMs: third };
+}
 export const PARK_MS = 5_000;
 export const PROBE_MS = 2_000;
 export const PROBE_FAST_MS = 250;
@@ -11,14 +26,11 @@ export const THRESHOLDS = { rise: 2, fall: 3 } as const;
 /** A slow client's body, or a connection that takes its time to open: at most. */
 export const SLOW_MS = 3_000;
 export const CONNECT_TIMEOUT_MS = 1_000;
-/** A store that is silent for less is waited for. */
-export const AWAY_MS = LEASE_MS * 0.6;
 export const CUT_OFF_MS = 1_750;
 /** A command of the store that was not answered by then has failed. */
 export const STORE_TIMEOUT_MS = 500;
-/** A sync that was not answered by then is in doubt, and later it is given up. */
+/** A sync that was not answered by then is in doubt. */
 export const DOUBT_MS = 100;
-export const ANSWER_MS = LEASE_MS / 3;
 export const RETRY_MS = 100;
 export const AWAY_RETRY_MS = 250;
 

@@ -19,8 +19,8 @@ export function viewStoreOn(
   const key = (name: string): string => poolKey(keyPrefix, pool, name);
   redis.claims.define(PEEKS);
   return {
-    connect: (leaseMs: number = times.leaseMs) =>
-      new RedisViewStore(redis, pool, { keyPrefix, ...times, leaseMs, confirmedBy }),
+    connect: (own: ViewStoreTimes = times) =>
+      new RedisViewStore(redis, pool, { keyPrefix, ...own, confirmedBy }),
     // For the view store, advancing its clock is the same as moving all its recorded times back.
     passTime: async (ms) =>
       void (await redis.claims.run('testAge', ['ledger', 'replicas', 'fence', 'leases', 'configs'].map(key), [

@@ -21,7 +21,7 @@
 --   ARGV[3]    channel on which the scripts publish news
 --   ARGV[4]    who calls, so that the caller does not take its own news for another's
 --   ARGV[5..]  see each script
---   constants  MOST_EVENTS, OVERDUE_SHARE, MOST_LEASES_CLOSED (core/view/view-store.ts)
+--   constants  MOST_EVENTS, OVERDUE_SHARE, MOST_LEASES_CLOSED (core/view/view-store-limits.ts)
 --
 -- Time is Redis's own. Flags are '1' and ''.
 local view_store_key, replicas_key, reports_key, token_key, events_key, leases_key, configs_key = unpack(KEYS)

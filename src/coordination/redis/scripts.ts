@@ -1,4 +1,4 @@
-import { MOST_EVENTS, MOST_LEASES_CLOSED, OVERDUE_SHARE } from '../../core/view/view-store.ts';
+import { MOST_EVENTS, MOST_LEASES_CLOSED, OVERDUE_SHARE } from '../../core/view/view-store-limits.ts';
 import { loadLua } from '../../redis/lua.ts';
 
 const load = (name: string): string =>

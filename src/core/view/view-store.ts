@@ -4,6 +4,7 @@ import type { ConfigParts } from './config-parts.ts';
 import type { HealthReport, ReplicaReport } from './health-report.ts';
 import type { Policy } from './policy.ts';
 import { NO_POLICY } from './policy.ts';
+import { MOST_EVENTS, MOST_LEASES_CLOSED, OVERDUE_SHARE } from './view-store-limits.ts';
 
 /** What a replica sends to the view store about once a second, and whenever it has news. */
 export interface SyncRequest {
@@ -88,6 +89,12 @@ export interface LoggedEvent extends PoolEvent {
   readonly epoch: number;
 }
 
+export interface ViewStoreTimes {
+  readonly leaseMs: number;
+  /** How long a new replica waits for its first lease. */
+  readonly joinMs: number;
+}
+
 /** The part of a view store's state that must survive its process. */
 export interface ViewStoreState {
   readonly view: AgreedView;
@@ -123,15 +130,6 @@ export function viewId(epoch: number, unique: string): string {
 export function epochOf(fencingToken: string): number {
   return Number.parseInt(fencingToken, 10);
 }
-
-/** For how many leases a replica that has many bindings to write back may hold up the others. */
-export const MOST_LEASES_CLOSED = 10;
-export const MOST_EVENTS = 1_000;
-/**
- * A share of a lease. Live replicas sync three times per lease. If none has synced for this long, the fencing token
- * expires, and a later sync concludes that the clock was set.
- */
-export const OVERDUE_SHARE = 0.5;
 
 /**
  * The view store of one pool: what the replicas share, and the rules for changing it. Each method is one atomic step.
@@ -170,11 +168,7 @@ export class ViewStore {
   #replicas = new Map<string, Registration>();
   #events: LoggedEvent[] = [];
 
-  constructor(options: {
-    readonly leaseMs: number;
-    readonly joinMs: number;
-    readonly state?: ViewStoreState;
-  }) {
+  constructor(options: ViewStoreTimes & { readonly state?: ViewStoreState }) {
     this.#leaseMs = options.leaseMs;
     this.#joinMs = options.joinMs;
     if (options.state === undefined) return;
@@ -202,9 +196,14 @@ export class ViewStore {
 
   /**
    * @param storeGeneration the store's generation at this moment
-   * @param leaseMs of the caller
+   * @param times of the caller's configuration, where they are not this store's own
    */
-  sync(request: SyncRequest, storeGeneration: string, now: number, leaseMs = this.#leaseMs): SyncReply {
+  sync(
+    request: SyncRequest,
+    storeGeneration: string,
+    now: number,
+    { leaseMs, joinMs }: ViewStoreTimes = { leaseMs: this.#leaseMs, joinMs: this.#joinMs },
+  ): SyncReply {
     // Gateways may have different leases, for example while the configuration is being changed. All wait for the
     // longest.
     this.#leaseMs = this.#replicas.size === 0 ? leaseMs : Math.max(leaseMs, this.#leaseMs);
@@ -215,10 +214,10 @@ export class ViewStore {
     const wantsState = !isOutOfOrder && this.#reconcile(request);
     const registration = isOutOfOrder
       ? before
-      : this.#register(request, wantsState ? '' : request.restored, now);
+      : this.#register(request, wantsState ? '' : request.restored, now, joinMs);
     if (!this.#isOpen) this.#tryOpen(storeGeneration, now);
     const isCurrent = request.restored === storeGeneration;
-    const hasJoinedLongAgo = now - registration.joined >= this.#joinMs;
+    const hasJoinedLongAgo = now - registration.joined >= joinMs;
     const mayHold = !isOutOfOrder && (this.#isOpen ? hasJoinedLongAgo && isCurrent : request.held);
     const hasAcknowledged = request.viewId === this.#view.id;
     const granted = mayHold && hasAcknowledged;
@@ -316,11 +315,11 @@ export class ViewStore {
   }
 
   /** @param restored not the present generation while something is still wanted from the caller */
-  #register(request: SyncRequest, restored: string, now: number): Registration {
+  #register(request: SyncRequest, restored: string, now: number, joinMs: number): Registration {
     const before = this.#replicas.get(request.replica);
     const isSameReport = before !== undefined && before.report === request.report;
     const reportText = isSameReport ? before.reportText : JSON.stringify(request.report ?? null);
-    const joined = this.#joined(before, now);
+    const joined = joinedAt(before, now, joinMs);
     const { config } = request;
     const isSameConfig = before?.joined === joined && before.config === config;
     const configText = isSameConfig ? before.configText : asText(joined, config);
@@ -340,12 +339,6 @@ export class ViewStore {
     if (before?.reportText !== reportText) this.#reportsVersion += 1;
     if ((before?.configText ?? '') !== configText) this.#reportsVersion += 1;
     return registration;
-  }
-
-  #joined(before: Registration | undefined, now: number): number {
-    if (before === undefined) return now;
-    // A time in the future: the replica joined before the clock was set back.
-    return before.joined > now ? now - this.#joinMs : before.joined;
   }
 
   /** Epochs never go back, whatever the store has lost. Returns true if the caller's state is wanted. */
@@ -392,6 +385,12 @@ export class ViewStore {
     for (const event of events) this.#events.push({ ...event, at: now, epoch: this.#view.epoch });
     this.#events = this.#events.slice(-MOST_EVENTS);
   }
+}
+
+function joinedAt(before: Registration | undefined, now: number, joinMs: number): number {
+  if (before === undefined) return now;
+  // A time in the future: the replica joined before the clock was set back.
+  return before.joined > now ? now - joinMs : before.joined;
 }
 
 function asText(joined: number, config: ConfigParts | undefined): string {
