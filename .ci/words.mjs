@@ -1,8 +1,10 @@
-// Finds words that plain English does without: `npm run words`. A line may keep one where .ci/words-accepted.json says why.
+// Finds words that plain English does without, in the given folders and files. `npm run check` runs it without arguments.
+// A line may keep such a word if .ci/words-accepted.json says why.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-const PLACES = ['src', 'deploy', 'test', 'README.md', 'CONTRIBUTING.md'];
+const PLACES =
+  process.argv.length > 2 ? process.argv.slice(2) : ['src', 'deploy', 'README.md', 'CONTRIBUTING.md'];
 
 // A process, a request and an instance are "it", an agent is "the agent" or "they".
 const PRONOUNS = ['he', 'him', 'his', 'whoever', 'whom', 'nobody', 'somebody'];

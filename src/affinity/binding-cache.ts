@@ -9,7 +9,7 @@ import { storedForm, storedKey } from '../core/stored-name.ts';
 export interface Confirmation {
   /** When it was asked; what it told at that time, or later, is true. */
   readonly askedAt: number;
-  /** When the binding's lifetime began anew, at the earliest; `askedAt` if the question did that. */
+  /** When the binding's lifetime was renewed, at the earliest; `askedAt` if the question renewed it. */
   readonly renewedAt?: number;
   /** The epoch that was known to be in effect, or pending, when it was asked; 0 if that is not known. */
   readonly epoch: number;
@@ -137,9 +137,8 @@ export class BindingCache {
   }
 
   /**
-   * Tells what was heard of a binding that somebody made or moved. News may be
-   * older than what is known: answers come on another connection. It is newer if
-   * its generation is later, or its epoch; or if what is known has ended.
+   * Takes news of a binding that a gateway made or moved. News may be older than the cached entry, because answers come
+   * on another connection. It is newer if its generation or its epoch is later, or if the cached entry has ended.
    */
   announce(binding: Binding, aliases: readonly Name[], epoch: number, now: number): void {
     const key = storedKey(binding.root);
@@ -204,7 +203,7 @@ export class BindingCache {
     return now - entry.renewedAt >= this.#renewedMs;
   }
 
-  /** Has ended in the store, if nobody else has renewed it there; nor was it acted on without the store. */
+  /** It has ended in the store unless another gateway renewed it there, and it was not used without the store either. */
   hasEnded(entry: CachedBinding, now: number): boolean {
     return now - Math.max(entry.renewedAt, entry.usedAt) >= this.idleLifetimeMs;
   }

@@ -36,7 +36,7 @@ export class WriteBackQueue {
     return first;
   }
 
-  /** The entry is in the store. One that was written anew meanwhile stays. */
+  /** Removes an entry that the store has. An entry that was written again meanwhile stays. */
   settle(key: string, entry: KnownBinding): void {
     if (this.#entries.get(key) === entry) this.#entries.delete(key);
   }

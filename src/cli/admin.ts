@@ -123,7 +123,7 @@ export function addAdmin(program: Command, env: Environment, output: Output): vo
   changeCommand(
     admin,
     'stop',
-    'Stop this gateway softly: what is under way is answered, and nobody is refused before.',
+    'Stop this gateway softly: requests under way are answered, and none is refused before that.',
   )
     .option('--soft-timeout <duration>', 'when what is not answered is cut off (lifecycle.shutdownTimeout)')
     .action((flags: AdminFlags) => change(flags, '/stop', { softTimeout: flags.softTimeout }));

@@ -13,7 +13,7 @@ import type {
 import { ViewStore } from '../core/view/view-store.ts';
 
 export interface LocalViewStoreOptions {
-  /** 0 where the gateway is alone: there is nobody whose lease could be waited for. */
+  /** 0 if the gateway is alone: there is no other lease to wait for. */
   readonly leaseMs: number;
   readonly joinMs: number;
   /** Where views and operators' acts survive a restart; kept in memory only without it. */

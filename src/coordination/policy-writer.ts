@@ -6,18 +6,18 @@ import type { Policy } from '../core/view/policy.ts';
 import type { PolicyRequest } from '../core/view/view-store.ts';
 
 export interface PolicyWriterOptions {
-  /** What is known of the ledger here. */
+  /** What this gateway knows of the view store. */
   readonly known: { readonly lastSync: Pick<LastSync, 'policy' | 'isOpen'> };
-  /** Resolves to false where somebody else's policy came first, or the ledger is not open. */
+  /** Resolves to false if another gateway's policy came first, or the view store is not open. */
   readonly write: (request: PolicyRequest) => Promise<boolean>;
   /** Brings {@link known} up to date. */
   readonly renew: () => Promise<void>;
 }
 
-// Each lost race means that somebody else's act was written.
+// Each lost race means that another gateway's change was written.
 const MAX_RACES = 10;
 
-/** Changes one pool's policy at the ledger, where others change it too. */
+/** Changes one pool's policy in the view store, where other gateways change it too. */
 export class PolicyWriter {
   readonly #options: PolicyWriterOptions;
   #isMirroring = false;
@@ -27,8 +27,8 @@ export class PolicyWriter {
   }
 
   /**
-   * Writes what an operator decided. `change` may be called again where somebody
-   * else's act came first. Nothing is written where it changes nothing.
+   * Writes what an operator decided. `change` is called again if another gateway's change came first. Nothing is
+   * written if it changes nothing.
    *
    * @throws StoreUnavailable
    */

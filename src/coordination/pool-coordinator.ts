@@ -23,7 +23,7 @@ import { DriftReporter } from './drift-reporter.ts';
 import { PolicyWriter } from './policy-writer.ts';
 
 const RETRY_MS = 100;
-// For news that nobody waits for, so that many replicas do not all ask at once.
+// For news that no request waits for, so that many replicas do not all ask at once.
 const SPREAD_MS_PER_REPLICA = 2;
 
 /**
@@ -83,10 +83,10 @@ export class PoolCoordinator {
     return snapshotOf(this.#replica);
   }
 
-  /** Everybody for whom this coordinator agrees has adopted the view. */
+  /** Every process that this coordinator agrees for has adopted the view. */
   confirm(viewId: string): void {
     this.#replica.confirm(viewId);
-    // A ledger that fails is told with the next attempt, and confirmed to again by those who hear of its outcome.
+    // A view store that fails is told with the next attempt; the workers confirm again after its outcome.
     if (this.#replica.hasNews && !this.#replica.isFailing) void this.renew();
   }
 
@@ -226,8 +226,7 @@ export class PoolCoordinator {
   }
 
   /**
-   * Writes what an operator decided. `change` may be called again where somebody
-   * else's act came first.
+   * Writes what an operator decided. `change` is called again if another gateway's change came first.
    *
    * @throws StoreUnavailable
    */
@@ -261,8 +260,8 @@ export class PoolCoordinator {
       await this.#asking;
       this.#asking = undefined;
       this.#notifyListeners();
-      // What is told may be news again, and a store that is away refuses without a turn of the event loop: whoever
-      // asked at once, again and again, would never hear that it is back.
+      // There may be news again at once, and a store that is away refuses without a turn of the event loop. A loop that
+      // asked again and again would never see that the store is back.
       if (this.#replica.isFailing) break;
     }
     // In the same step as the last look at what is due, so that no call falls between.

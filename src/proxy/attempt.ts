@@ -205,7 +205,7 @@ export class Attempt implements InnerHandler {
 
   /** Passes on what was held, and from now on everything as it comes. Returns false where the client is slower. */
   #release(): boolean {
-    // reply-from would drop the response by way of an error event that nobody listens to.
+    // reply-from would drop the response through an error event that has no listener.
     if (!this.request.isAwaited()) {
       this.settle('client-aborted');
       this.cancel('client-aborted');

@@ -106,7 +106,7 @@ export function connectionTokens(connection: string | undefined): string[] | und
   return tokens.length === 0 ? undefined : tokens;
 }
 
-/** Hop-by-hop fields of a response. Node frames it anew for the client. */
+/** Hop-by-hop fields of a response. Node frames the response itself for the client. */
 const NEVER_RETURNED: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',

@@ -10,13 +10,13 @@ import type { TrustedProxies } from './trusted-proxies.ts';
 export type ProxyOutcome =
   /** Its header named the client. */
   | 'named'
-  /** Its header named nobody: a check of the balancer's own. */
+  /** Its header named no client: a health check of the balancer itself. */
   | 'unnamed'
   /** Came from elsewhere, without a header. */
   | 'plain'
   /** Came from elsewhere, with a header, which was dropped. */
   | 'ignored'
-  /** Came from elsewhere, where nobody is served. */
+  /** Came from elsewhere, where connections are not served. */
   | 'untrusted'
   /** Came from a balancer, without a header. */
   | 'missing'
@@ -43,7 +43,7 @@ export interface ProxyProtocolOptions {
  *
  * Whether a header has to be there depends on where the connection comes from alone: guessing would let clients who
  * reach the port on another way name themselves (section 2 of the specification). A header from elsewhere is either
- * dropped unread, or never looked at because nobody else is served.
+ * dropped unread, or not looked at because other senders are not served.
  *
  * The address that it names stands for the connection's other end in everything that comes later, trust included:
  * `X-Forwarded-For` is believed where that address is a trusted proxy, not because the balancer is one. A balancer

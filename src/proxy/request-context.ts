@@ -55,7 +55,7 @@ export class RequestContext {
   instance: InstanceId | undefined;
   /** Where it goes at that instance, and by which binding. */
   target: Target | undefined;
-  /** The agent was moved for this request: the instance that he goes to now does not know him. */
+  /** The agent was moved for this request: the new instance does not know the agent. */
   sessionLost = false;
   epoch = 0;
   attempts = 0;

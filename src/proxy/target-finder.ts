@@ -38,7 +38,8 @@ interface Learnt {
   readonly epoch: number;
 }
 
-// Each turn but the first follows news of the ledger, each move an act of another gateway; whoever waits lets go.
+// Each turn but the first follows news of the view store, and each move is the act of another gateway. A request that
+// waits ends its turn.
 const MOST_TURNS = 5;
 const MOST_MOVES = 5;
 
@@ -49,7 +50,7 @@ const STARTING: Wait = { wait: 'starting', againMs: Number.POSITIVE_INFINITY };
 const NO_INSTANCE: Wait = { wait: 'no-instance', againMs: Number.POSITIVE_INFINITY };
 const VIEW: Wait = { wait: 'view', againMs: Number.POSITIVE_INFINITY };
 const LEASE: Wait = { wait: 'lease', againMs: Number.POSITIVE_INFINITY };
-// Nobody tells when a store is quick enough again that was too slow for a claim.
+// There is no news of a store that was too slow for a claim and is quick again.
 const STORE: Wait = { wait: 'store', againMs: 250 };
 
 /**
@@ -165,7 +166,7 @@ export class TargetFinder {
     return target;
   }
 
-  /** For requests that name nobody, and where the active instance serves everybody. */
+  /** For requests without a name, and for pools whose active instance serves all agents. */
   #findUnbound(pool: Pool, context: RequestContext): Target | Wait {
     const { routingState, mode } = pool;
     const { view, candidates } = routingState;
@@ -177,7 +178,7 @@ export class TargetFinder {
     const { id: instance, incarnation } = chosen;
     const target: Target = { instance, incarnation, root: undefined, entry: undefined };
     const verdict = checkTarget(routingState, target, performance.now(), Date.now());
-    // An active instance that is down, and nobody to take over.
+    // The active instance is down, and no other can take over.
     if (verdict === 'move' || verdict === 'outdated') return NO_INSTANCE;
     if (verdict !== 'forward') return stay(verdict);
     decide(context, mode === 'failover' ? 'bound' : 'anonymous');
@@ -225,7 +226,7 @@ export class TargetFinder {
       return knownHere(pool, names, epoch) ?? noInstance(routingState);
     }
     if (proposal === undefined) {
-      // Nobody takes new agents, but those of a draining instance are still at home there.
+      // No instance takes new agents, but a draining instance still serves those bound to it.
       const binding = await bindings.lookup(names);
       if (binding === undefined) return noInstance(routingState);
       decide(context, 'bound');
@@ -333,7 +334,7 @@ function noInstance({ view, cutOff }: RoutingState): Wait {
   return isCutOff ? stay('cut-off') : NO_INSTANCE;
 }
 
-/** @throws GatewayError where a request that names nobody is refused */
+/** @throws GatewayError if the pool refuses requests without a name */
 function isBound(pool: Pool, { user, session, address }: RequestContext): boolean {
   if (!pool.bindsAgents) return false;
   if (user !== undefined || session !== undefined || address !== undefined) return true;

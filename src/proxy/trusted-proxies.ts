@@ -17,8 +17,8 @@ export class TrustedProxies {
   }
 
   /**
-   * Where the request came from, as far as it is known for sure: the last address that somebody else than a trusted
-   * proxy stands at. `undefined` where a trusted proxy names what is no address.
+   * Where the request came from, as far as that is certain: the last address that is not a trusted proxy's. `undefined`
+   * if a trusted proxy names something that is no address.
    *
    * @param peer who the connection is from
    * @param forwardedFor the field `X-Forwarded-For`; each proxy adds its own peer at the end

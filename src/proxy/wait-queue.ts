@@ -39,7 +39,7 @@ export class WaitQueue {
     return { promise, cancel: () => leave('cancelled') };
   }
 
-  /** Wakes the one that has waited longest, or returns false where nobody waits. */
+  /** Wakes the request that has waited longest. Returns false if none waits. */
   wakeOne(): boolean {
     for (const leave of this.#waiting) {
       leave('changed');

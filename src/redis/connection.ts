@@ -6,7 +6,7 @@ import { RedisSubscriber } from './subscriber.ts';
 import { isDemoted, unavailable } from './unavailable.ts';
 
 const RECONNECT_AFTER_END_MS = 50;
-// Nobody waits for a listing but operators and the mirror's walk.
+// Only operators and the cache warmer wait for a listing.
 const LISTING_TIMEOUT_MS = 2_000;
 // A timer that fires so late tells of a busy process or machine, not of a slow Redis.
 const LATE_TIMER_MS = 20;
@@ -17,10 +17,8 @@ const NEVER: Promise<never> = Promise.reject(new Error('not sent'));
 NEVER.catch(() => {});
 
 /**
- * The connections of a process. `claims` carries what requests wait for,
- * `ledger` what leases depend on and must not queue behind claims, `listings`
- * what is long and nobody is in a hurry for, and on `hearing` news and moves are
- * heard.
+ * The connections of a process. `claims` carries what requests wait for. `ledger` carries what leases depend on, which
+ * must not queue behind claims. `listings` carries what is long and not urgent. `hearing` receives news and moves.
  */
 export type RedisLink = 'claims' | 'ledger' | 'listings' | 'hearing';
 

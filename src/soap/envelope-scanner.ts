@@ -46,7 +46,7 @@ const VERSIONS: ReadonlyMap<string, SoapVersion> = new Map<string, SoapVersion>(
 ]);
 
 /**
- * Finds the names of the agent in a SOAP envelope, and what he wants.
+ * Finds the names of the agent in a SOAP envelope, and the operation.
  *
  * One pass over the bytes, without a tree: it costs time in proportion to what
  * is read, and memory in proportion to `maxDepth`. It ends as soon as no rule of

@@ -7,8 +7,8 @@ import { expandReferences, isXmlText, trimXml } from './xml-text.ts';
 const USER_LIMIT = 256;
 const SESSION_LIMIT = 4096;
 
-// Comments, CDATA sections and the like may cut a value into pieces. Nobody cuts
-// a name into this many, and without a limit a hostile body could.
+// Comments, CDATA sections and the like may cut a value into pieces. No real client cuts a name into this many; without
+// a limit a hostile body could.
 const PIECE_LIMIT = 64;
 
 /** Why a value is no name of the kind, or `undefined` where it may be one. */

@@ -21,9 +21,8 @@ interface Declaration {
 }
 
 /**
- * The namespace declarations in scope while a document is read (Namespaces in
- * XML 1.0, section 6). Elements are entered and left in order; those whose
- * declarations nobody will ask for need not be.
+ * The namespace declarations in scope while a document is read (Namespaces in XML 1.0, section 6). Elements are entered
+ * and left in order. Elements whose declarations are never looked up may be left out.
  */
 export class NamespaceScope {
   readonly #bytes: Buffer;

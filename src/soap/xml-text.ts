@@ -1,5 +1,5 @@
 // "&#x0010FFFF;" and a few leading zeros more. XML allows any number of zeros;
-// nobody who means well writes them.
+// no honest client writes them.
 const REFERENCE_LIMIT = 16;
 
 const PREDEFINED: ReadonlyMap<string, string> = new Map([

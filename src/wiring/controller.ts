@@ -28,11 +28,11 @@ import { displayed, nameDisplay } from './names.ts';
 import { composeSapControl, supervised } from './sapcontrol.ts';
 import { openStores } from './stores.ts';
 
-// Workers that are well answer at once; one that is not may act on what it knows until its lease is over.
+// Healthy workers answer at once. A worker that hangs may act on what it knows until its lease ends.
 const MEET_MS = 500;
-// A page that is read slowly does not keep a successor waiting.
+// A client that reads a page slowly does not delay the next controller.
 const LAST_ANSWERS_MS = 1_000;
-// As often as workers tell what they counted, and for the same reason: whoever counted it may be killed next.
+// As often as workers send their counters, and for the same reason: the process that counted may be killed next.
 const TOTALS_EVERY_MS = 5_000;
 
 /**
@@ -71,7 +71,7 @@ export async function startController(
       void tellTotals(worker);
     },
   });
-  // Who lived comes before what has happened since: one who had gone before he was known would be waited for without end.
+  // Register existing workers before handling events; otherwise we would wait forever for one that has already exited.
   const meeting = workers.collectKnowledge(
     init.workers.map(({ id }) => id as WorkerId),
     MEET_MS,

@@ -35,7 +35,7 @@ export interface DataPoolParts {
 export interface DataPool {
   readonly pool: Pool;
   load(): PoolLoad;
-  /** An instance that was in doubt is well: whoever waits may try again. */
+  /** An instance that was in doubt is up: requests that wait may try again. */
   reassure(): void;
   /** Gives up what the present standing does not let wait any longer, and again when the lease ends. */
   giveUp(): void;
@@ -97,7 +97,7 @@ export function composeDataPool(
     wakeAll();
     for (const [id, upstream] of upstreams) {
       const instance = pool.routingState.view.instances.get(id);
-      // Whoever waits for a place there is better served elsewhere.
+      // A request that waits for a free slot there is better served elsewhere.
       if (instance === undefined || !isUsable(instance)) upstream.queue.dismissAll();
     }
   });

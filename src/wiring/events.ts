@@ -56,7 +56,7 @@ export function coordinatorEvents(pool: string, logger: Logger, metrics: Metrics
       logger.info({ pool, abstains, reason }, 'opinion on the instances');
     },
     onNotRestored: (error) =>
-      logger.error({ pool, err: error }, 'bindings are not written back yet, so nobody new is bound'),
+      logger.error({ pool, err: error }, 'bindings are not written back yet, so no new agent is bound'),
     onProbeFailed: (instance, reason, isDownNow) => {
       const fields = { pool, instance, reason };
       if (isDownNow) logger.warn(fields, 'probes find an instance down');

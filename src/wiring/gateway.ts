@@ -33,7 +33,7 @@ export interface Gateway {
   readonly running: Promise<void>;
   /** Soft shutdown; see {@link Lifecycle.stop}. Resolves when everything has ended. */
   stop(why: string, times?: StopTimes): Promise<void>;
-  /** Resolves when it has ended, whoever stopped it: also operators do, through its own ports. */
+  /** Resolves when the gateway has ended. Operators can stop it too, through its own ports. */
   readonly ended: Promise<void>;
   /** The same without a poll interval: what is under way may finish for up to `graceMs`, none without it. */
   close(graceMs?: number): Promise<void>;

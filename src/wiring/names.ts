@@ -22,7 +22,7 @@ export function nameDisplay(
   return (name) => createHmac('sha256', key).update(name).digest('base64url').slice(0, 12);
 }
 
-/** A session value opens the session to whoever reads it, so its stored form, a digest, stands for it. */
+/** A session value opens the session to anyone who reads it, so its stored form, a digest, is shown instead. */
 export function displayed(name: Name, showName: (name: string) => string): string {
   return `${name.kind}:${name.kind === 'session' ? storedForm(name).value : showName(name.value)}`;
 }

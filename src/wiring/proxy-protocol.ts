@@ -4,7 +4,7 @@ import { TrustedProxies } from '../proxy/trusted-proxies.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
-/** What somebody has to set right. All else is in the metrics alone: clients and checks leave as they like. */
+/** What an operator has to correct. The rest is in the metrics alone: clients and health checks may leave any time. */
 const REMEDIES: Partial<Record<ProxyOutcome, string>> = {
   missing:
     'closed a connection that began without a PROXY header though it is from listen.proxyProtocolFrom: have the balancer send one (send-proxy-v2 in haproxy), or take its address off that list',

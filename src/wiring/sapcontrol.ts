@@ -170,7 +170,7 @@ export function composeSapControl(
   let removeSocket = async (): Promise<void> => {};
 
   const close = async (): Promise<void> => {
-    // First, so that whoever takes over finds the place free.
+    // First, so that the process that takes over finds the path free.
     await removeSocket();
     // The framework cuts connections only of what it has opened itself.
     open.server.closeAllConnections();

@@ -50,7 +50,7 @@ export interface WorkerStores {
 export interface StoreEvents {
   /** The connection for commands broke. */
   onDown(detail: string): void;
-  /** The connection that tells of moves broke or came back; while it is gone cached bindings are asked for anew. */
+  /** The connection for news of moves broke or came back. While it is down, cached bindings are looked up again. */
   onHearing(state: 'up' | 'down', detail: string): void;
 }
 
@@ -87,7 +87,7 @@ export async function openStores(
         if (awaited.size === 0) connected();
       },
     });
-    // Commands do not wait for a connection, so whoever opened the stores now would find Redis away.
+    // Commands do not wait for a connection, so a store that is opened now would find Redis away.
     await firstContact;
     const { lease: leaseMs } = coordination;
     return {

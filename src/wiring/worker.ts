@@ -26,7 +26,7 @@ const RENEW_MS = 1_000;
 const LOAD_EVERY_MS = 250;
 const METRICS_EVERY_MS = 5_000;
 const TEND_EVERY_MS = 1_000;
-// A worker that replaces another waits for its view, so that nobody has to wait at it; not for ever.
+// A worker that replaces another waits for its view before it serves, so that no request waits in it; not for ever.
 const FIRST_VIEW_MS = 5_000;
 
 /**
@@ -133,10 +133,10 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
   const hello = (): void => {
     tell({ kind: 'hello', knowledge: coordinator.knowledge, totals, parts });
     tellLoad();
-    // A controller that is new has heard nothing of what was counted, and this worker may be killed next.
+    // A new controller knows no counters yet, and this worker may be killed next.
     void tellMetrics();
   };
-  // Whoever listens is told at once what has come before, so all that it needs stands above.
+  // The handler gets at once what has come before, so everything that it needs stands above.
   channel.onMessage((body) => {
     if (calls.take(body)) return;
     const message = body as ToWorker;

@@ -37,10 +37,10 @@ const BEYOND_ROOTS = '>';
 
 /**
  * The bindings of one pool in the store of a single host. The steps are those of
- * affinity/redis/*.lua, and each is a transaction. Nobody else can move a binding, so
- * there is nothing to tell a listener. Fences are accepted and not compared: the
- * one process that uses the store keeps the ledger too, and reads its fence in
- * the same turn in which it claims.
+ * affinity/redis/*.lua, and each is a transaction. No other process can move a binding, so
+ * listeners need no news. Fencing tokens are accepted and not compared: the one process
+ * that uses the store keeps the view store too, and reads its token in the same turn in
+ * which it claims.
  */
 export class EmbeddedPool implements AffinityStore {
   readonly #withRoom: () => RootDatabase;

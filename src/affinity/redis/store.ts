@@ -26,7 +26,7 @@ const MAX_ROUNDS = 4;
 // Written before an answer is awaited: enough to hide the round trips, few enough to answer within the timeout.
 const RESTORED_BY_SCRIPT = 32;
 const SCRIPTS_RESTORING_AT_ONCE = 4;
-// Redis serves nobody else during a script; these take well under a millisecond.
+// Redis serves no other client during a script; these take well under a millisecond.
 const BUCKETS_LISTED_AT_ONCE = 16;
 const SCRIPTS_LISTED_AT_ONCE = 32;
 const DEFAULT_PAGE = 100;
