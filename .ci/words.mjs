@@ -26,8 +26,9 @@ const files = execFileSync(
   },
 );
 const problems = files.trimEnd().split('\n').flatMap(problemsOf);
+const isWhole = process.argv.length === 2;
 for (const exception of accepted) {
-  if (!used.has(exception))
+  if (isWhole && !used.has(exception))
     problems.push(`.ci/words-accepted.json: no line needs ${JSON.stringify(exception)}; remove it`);
 }
 if (problems.length > 0) {
