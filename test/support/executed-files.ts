@@ -10,11 +10,15 @@ const EXPORT = /^\(\) => \{ try \{ return \w+ \} catch/;
 /** Own files, relative to the project's root, each with the functions of it that ran, in the order of the source. */
 export type Executed = ReadonlyMap<string, readonly string[]>;
 
+// A timer that runs in one repetition does not run in all of these, also on a busy machine.
+const STABLE_FOR = 30;
+const MAX_REPETITIONS = 400;
+
 /**
- * Which own functions run each time that `act` runs. It runs several times, since timers of the same process run
- * functions as well: what is not among them every time is not part of it.
+ * Which own functions run each time that `act` runs. Timers of the same process run functions as well, so `act` is
+ * repeated until none of the functions has been missing for {@link STABLE_FOR} repetitions.
  */
-export async function executedBy(act: () => Promise<unknown>, times = 10): Promise<Executed> {
+export async function executedBy(act: () => Promise<unknown>): Promise<Executed> {
   const session = new Session();
   session.connect();
   try {
@@ -23,11 +27,15 @@ export async function executedBy(act: () => Promise<unknown>, times = 10): Promi
     // With call counts V8 does not inline, so that every function that runs is seen.
     await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
     let common: ReadonlySet<string> | undefined;
-    for (let time = 0; time < times; time += 1) {
+    let stable = 0;
+    for (let i = 0; i < MAX_REPETITIONS && stable < STABLE_FOR; i += 1) {
       await session.post('Profiler.takePreciseCoverage');
       await act();
       const ran = await functionsRun(session);
-      common = common === undefined ? ran : new Set([...common].filter((one) => ran.has(one)));
+      const next: ReadonlySet<string> =
+        common === undefined ? ran : new Set([...common].filter((one) => ran.has(one)));
+      stable = next.size === common?.size ? stable + 1 : 0;
+      common = next;
     }
     return byFile(common ?? new Set());
   } finally {
