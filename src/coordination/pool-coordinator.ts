@@ -296,7 +296,7 @@ export class PoolCoordinator {
       },
       onLate: (reply) => this.#learn(request, reply, sent),
     });
-    this.#replica.accept(request, await this.#ask('sync', answer), sent);
+    this.#replica.accept(request, await this.#ask('sync', answer), sent, now());
     this.#restoreWhatIsLost();
     const proposal = this.#replica.proposal(this.#options.boundAgents);
     if (proposal !== undefined) {
@@ -312,7 +312,7 @@ export class PoolCoordinator {
   /** An answer that came too late to be acted on: the next question tells the ledger what came of it. */
   #learn(request: SyncRequest, reply: SyncReply, sent: Moment): void {
     if (this.#isClosed) return;
-    this.#replica.learn(request, reply, sent);
+    this.#replica.learn(request, reply, sent, now());
     this.#restoreWhatIsLost();
     this.#notifyListeners();
     if (this.#replica.hasNews) void this.renew();

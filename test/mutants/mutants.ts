@@ -122,8 +122,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a lease counts from the answer',
     file: 'src/coordination/pool-coordinator.ts',
-    search: "this.#replica.accept(request, await this.#ask('sync', answer), sent);",
-    replace: "this.#replica.accept(request, await this.#ask('sync', answer), now());",
+    search: "this.#replica.accept(request, await this.#ask('sync', answer), sent, now());",
+    replace: "this.#replica.accept(request, await this.#ask('sync', answer), now(), now());",
     tests: ['test/unit/coordination/pool-coordinator.test.ts'],
   },
   {

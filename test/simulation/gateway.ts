@@ -172,7 +172,7 @@ export class Gateway {
       host,
       { kind: 'sync', request, times: this.times },
       (reply) => {
-        replica.accept(request, reply, sent);
+        replica.accept(request, reply, sent, host.moment);
         this.#restoreWhatIsLost();
         this.#propose();
       },
@@ -186,7 +186,7 @@ export class Gateway {
           this.#endRenewals();
         },
         onLate: (reply) => {
-          replica.learn(request, reply, sent);
+          replica.learn(request, reply, sent, host.moment);
           this.world.touch();
           this.#restoreWhatIsLost();
           this.tell();

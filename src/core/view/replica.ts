@@ -239,10 +239,10 @@ export class Replica implements RoutingState {
     };
   }
 
-  /** @param sent when `request` was made, which this answers */
-  accept(request: SyncRequest, reply: SyncReply, sent: Moment): void {
+  /** `sent`: when `request` was made. `now`: when this answer came, so that the store was there until then. */
+  accept(request: SyncRequest, reply: SyncReply, sent: Moment, now = sent): void {
     const held = this.holdsLease(sent.mono, sent.wall);
-    this.learn(request, reply, sent);
+    this.learn(request, reply, sent, now);
     // A later request may already have told the view store that this replica holds no lease.
     if (request.seq !== this.#asked) return;
     this.#fencingToken = reply.fencingToken;
@@ -269,9 +269,9 @@ export class Replica implements RoutingState {
    * Learns from an answer, even a late one. What others did since may have overtaken it, so it brings no lease and no
    * fencing token. An answer older than the last one is ignored.
    */
-  learn(request: SyncRequest, reply: SyncReply, sent: Moment): void {
+  learn(request: SyncRequest, reply: SyncReply, sent: Moment, now = sent): void {
     // A store that answers late is not away: it may still carry out what it was asked.
-    this.#outage.answered();
+    this.#outage.answered(now.mono);
     if (request.seq <= this.#answered) return;
     this.#answered = request.seq;
     const held = this.holdsLease(sent.mono, sent.wall);
