@@ -387,7 +387,7 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
         expect([...taken].sort()).toEqual([false, true]);
         expect((await one.sync(request('r1', { restored }))).policy).toEqual(policy);
         expect((await one.sync(request('r1', { restored, policyKnown: 1 }))).policy).toBeUndefined();
-        // One for whom the view store has opened without it may know another policy of that version.
+        // A replica that was away when the view store opened may know another policy of that version.
         expect((await one.sync(request('r1', { policyKnown: 1 }))).policy).toEqual(policy);
         expect(await one.commitPolicy({ base: 1, policy: policyOf(2), events: [] })).toBe(true);
       });

@@ -222,7 +222,7 @@ export class Store {
     return this.#state.viewStore.fencingTokenAt(this.#clock);
   }
 
-  /** After a failover the view store keeps the fence of its earlier life until somebody syncs. */
+  /** After a failover the view store keeps the fencing token of its earlier generation until a replica syncs. */
   protected isStale(fencingToken: string): boolean {
     return fencingToken !== this.fencingToken || lifeOf(fencingToken) !== this.life;
   }
