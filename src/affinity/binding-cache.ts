@@ -5,23 +5,23 @@ import type { Name, Names } from '../core/identity.ts';
 import { nameKey, parseNameKey } from '../core/identity.ts';
 import { storedForm, storedKey } from '../core/stored-name.ts';
 
-/** What the store tells of a binding, and what that is worth. */
+/** How current an answer of the store about a binding is. */
 export interface Confirmation {
-  /** When it was asked; what it told at that time, or later, is true. */
+  /** When the store was asked. The answer was true then or later. */
   readonly askedAt: number;
-  /** When the binding's lifetime was renewed, at the earliest; `askedAt` if the question renewed it. */
+  /** The earliest time at which the binding's lifetime was renewed; `askedAt` if the question renewed it. */
   readonly renewedAt?: number;
-  /** The epoch that was known to be in effect, or pending, when it was asked; 0 if that is not known. */
+  /** The newest epoch that was known here when the store was asked; 0 if none was. */
   readonly epoch: number;
 }
 
 export interface BindingCacheOptions {
-  /** Bindings kept at most; the one that was not used for the longest time makes room. */
+  /** The most bindings that are kept. Beyond that, the least recently used one is evicted. */
   readonly maxEntries: number;
   readonly idleLifetimeMs: number;
 }
 
-/** What {@link nameKey} puts before a name, for the look-up that each request makes. */
+/** The prefixes that {@link nameKey} writes, computed once because every request looks names up. */
 const KEY_START = {
   user: nameKey('user', ''),
   session: nameKey('session', ''),
@@ -30,20 +30,21 @@ const KEY_START = {
 
 interface Entry extends CachedBinding {
   names: Name[];
-  /** Its names as requests bear them, where that is not their stored form, each with the key of that form. */
+  /** From the key of a name as requests send it to the key of its stored form, where the two differ. */
   raw: Map<string, string> | undefined;
 }
 
-// Sessions of one agent that are known at a time; a re-logon adds one, and the oldest is forgotten.
+// Each new logon of an agent adds a session; the oldest one is dropped.
 const MAX_NAMES = 8;
-// There should be none; there may be one for all agents.
+// Shared sessions are a fault of the client. Usually there is none, or one that all agents send.
 const MAX_SHARED = 1_000;
 
 /**
- * The bindings that this process knows, so that a known agent's request needs no
- * store: those served here, and as many of the others as there is room for. Two indexes lead to an entry: one by names as requests bear them, which
- * is looked up without hashing anything, and one by names in stored form, which
- * is how a store tells of moves. There is one entry for each root.
+ * The bindings that this process knows, so that known agents need no store lookup: those served here, and as many
+ * others as fit.
+ *
+ * There is one entry for each root, and two indexes lead to it. One holds names as requests send them, so that a
+ * lookup hashes nothing. The other holds names in stored form, which the store uses in its messages.
  */
 export class BindingCache {
   readonly idleLifetimeMs: number;
@@ -66,18 +67,17 @@ export class BindingCache {
     });
     this.#maxEntries = maxEntries;
     this.idleLifetimeMs = idleLifetimeMs;
-    // A binding that is used is renewed ten times before it would cease to be trusted,
-    // and ceases to be trusted long before the store could forget it.
+    // A binding in use is renewed ten times before it loses trust, and loses trust long before it can end in the store.
     this.#trustedMs = idleLifetimeMs / 2;
     this.#renewedMs = idleLifetimeMs / 20;
   }
 
-  /** Another binding would drive one out. */
+  /** The next new binding would evict another one. */
   get isFull(): boolean {
     return this.#entries.size >= this.#maxEntries;
   }
 
-  /** How many bindings were driven out so far. */
+  /** The number of evictions so far. */
   get evicted(): number {
     return this.#evicted;
   }
@@ -88,8 +88,8 @@ export class BindingCache {
   }
 
   /**
-   * The entry for the names of a request, or `undefined` where the store must be
-   * asked: when a name is not known, or the two lead to different bindings.
+   * The entry for the names of a request. `undefined` means that the store must be asked: a name is not known, or the
+   * two names lead to different bindings.
    */
   find(user: string | undefined, session: string | undefined): CachedBinding | undefined {
     if (user === undefined) return session === undefined ? undefined : this.#find('session', session);
@@ -98,34 +98,29 @@ export class BindingCache {
     return this.#find('session', session) === entry || this.#isShared(session) ? entry : undefined;
   }
 
-  /**
-   * The same for names that may have been found in a body: the entry of the binding that the store would rule for.
-   */
+  /** {@link find} for names that may have been found in a body: the entry that the store would choose. */
   findFor({ user, session, userIsFound, sessionIsFound }: Names): CachedBinding | undefined {
     if (session !== undefined && (userIsFound || sessionIsFound)) {
       const known = this.find(undefined, session);
       if (userIsFound && known?.binding.root.kind === 'user') return known;
-      // No link between the two is left to be made.
+      // The user decides, and the session leads somewhere already, so there is no link to make.
       if (!userIsFound && known !== undefined) return this.find(user, undefined);
     }
     return this.find(user, session);
   }
 
-  /** The entry for the {@link nameKey} of one name, as a request bears it or in stored form. */
+  /** The entry for the {@link nameKey} of one name, as a request sends it or in stored form. */
   get(key: string): CachedBinding | undefined {
     const name = parseNameKey(key);
     return name && this.#find(name.kind, name.value);
   }
 
-  /** The same of the key in stored form, and not as a use of it. */
+  /** The entry for a key in stored form. Does not count as a use of the entry. */
   peek(key: string): CachedBinding | undefined {
     return this.#byStored.get(key);
   }
 
-  /**
-   * Tells what the store answered about these names. An answer that was
-   * overtaken by news of a move is dropped.
-   */
+  /** Takes the store's answer about these names. Drops it if a message about a later move arrived before it. */
   put(names: readonly Name[], binding: Binding, told: Confirmation): CachedBinding {
     const key = storedKey(binding.root);
     const entry = this.#entries.peek(key) ?? this.#add(key, binding);
@@ -152,7 +147,10 @@ export class BindingCache {
     for (const name of aliases) this.#link(name, entry);
   }
 
-  /** Tells what was decided here without the store: to be acted on while the store is away, and asked for afterwards. */
+  /**
+   * Takes a decision made here without the store. It holds while the store is away; afterwards the next request asks
+   * the store.
+   */
   decide(names: readonly Name[], binding: Binding, now: number): CachedBinding {
     const key = storedKey(binding.root);
     const entry = this.#entries.peek(key) ?? this.#add(key, binding);
@@ -164,23 +162,23 @@ export class BindingCache {
     return entry;
   }
 
-  /** These names lead to the binding too. */
+  /** Lets these names lead to the binding too. */
   join(names: readonly Name[], { key }: CachedBinding): void {
     const entry = this.#byStored.get(key);
     if (entry === undefined) return;
     for (const name of names) this.#link(name, entry);
   }
 
-  /** The session is none of anybody's names, as the store said when it was asked. */
+  /** The store said that several users alternate on this session, so it names no agent. */
   share(session: Name, askedAt: number): void {
     this.forget(session);
     this.#shared.set(session.value, askedAt);
   }
 
   /**
-   * The name does not mean any more what it meant. A binding goes with its root.
+   * Drops what is known of the name. If it is a root, its binding goes too.
    *
-   * @param name in either form
+   * @param name as a request sends it or in stored form
    */
   forget(name: Name): void {
     const key = storedKey(name);
@@ -188,27 +186,27 @@ export class BindingCache {
     if (entry !== undefined) this.#detach(key, entry);
   }
 
-  /** Every name in stored form with its binding, each binding under its own key too. May change on the way. */
+  /** Every name in stored form with its binding, roots included. Tolerates changes during the iteration. */
   entries(): IterableIterator<[string, CachedBinding]> {
     return this.#byStored.entries();
   }
 
-  /** Cannot have ended in the store unnoticed, nor is about to. */
+  /** It cannot have ended in the store, and is not about to. */
   isAlive(entry: CachedBinding, now: number): boolean {
     return now - entry.renewedAt < this.#trustedMs;
   }
 
-  /** Should be renewed in the store, without anybody waiting for it. */
+  /** It should be renewed in the store, in the background. */
   needsRenewal(entry: CachedBinding, now: number): boolean {
     return now - entry.renewedAt >= this.#renewedMs;
   }
 
-  /** It has ended in the store unless another gateway renewed it there, and it was not used without the store either. */
+  /** It has ended in the store unless another gateway renewed it, and was not used without the store since. */
   hasEnded(entry: CachedBinding, now: number): boolean {
     return now - Math.max(entry.renewedAt, entry.usedAt) >= this.idleLifetimeMs;
   }
 
-  /** As long as a binding goes without being renewed, so that the store knows it is in use. */
+  /** Believes the store's answer as long as a binding goes without renewal, so that the store's note is renewed too. */
   #isShared(session: string): boolean {
     const askedAt = this.#shared.get(session);
     return askedAt !== undefined && performance.now() - askedAt < this.#renewedMs;
@@ -216,7 +214,7 @@ export class BindingCache {
 
   #add(key: string, binding: Binding): Entry {
     const root = storedForm(binding.root);
-    // Until now it may have been another binding's alias.
+    // The name may have been an alias of another binding until now.
     const before = this.#byStored.get(key);
     if (before !== undefined) this.#detach(key, before);
     const entry: Entry = {
@@ -238,12 +236,12 @@ export class BindingCache {
   #find(kind: Name['kind'], value: string): Entry | undefined {
     const key = KEY_START[kind] + value;
     const entry = this.#byStored.get(key) ?? this.#byRaw.get(key) ?? this.#adopt({ kind, value });
-    // For the order of use alone.
+    // Marks the entry as used, for the order of eviction.
     if (entry !== undefined) this.#entries.get(entry.key);
     return entry;
   }
 
-  /** A name known in its stored form only, as after a restart, is known as requests bear it from now on. */
+  /** A name that is known only in stored form, as after a restart, gets its entry in the other index too. */
   #adopt(name: Name): Entry | undefined {
     const key = storedKey(name);
     const entry = this.#byStored.get(key);
@@ -274,7 +272,7 @@ export class BindingCache {
     entry.raw.set(raw, key);
   }
 
-  /** Takes one name from an entry; an entry that loses its root is gone. */
+  /** Removes one name from an entry. An entry that loses its root is removed whole. */
   #detach(key: string, entry: Entry): void {
     if (key === entry.key) {
       this.#entries.delete(key);
@@ -300,7 +298,7 @@ function confirm(
   binding: Binding,
   { askedAt, renewedAt = askedAt, epoch }: Confirmation,
 ): void {
-  // What was true in a later epoch is not less true for being asked about in an earlier one.
+  // The same binding was already confirmed in a later epoch; a question asked in an earlier one does not undo that.
   entry.epoch = isSame(entry.binding, binding) ? Math.max(entry.epoch, epoch) : epoch;
   entry.binding = binding;
   entry.checkedAt = Math.max(entry.checkedAt, askedAt);

@@ -5,11 +5,11 @@ import type { BindingCache } from './binding-cache.ts';
 import type { StoreOutcome } from './store-outcome.ts';
 
 export interface BindingsEvents {
-  /** An agent had been served by `was` under one of these names, and from now on is by `now`. */
+  /** One of these names led to `was`. From now on the agent is served by `now`. */
   onConflict(names: readonly Name[], was: Placement, now: Placement): void;
-  /** Users took turns with this session, so it does not tell who they are. */
+  /** Several users alternate on this session, so it names no agent. */
   onShared(session: Name): void;
-  /** A binding was moved from here, because its instance or incarnation was gone. */
+  /** This gateway moved a binding, because its instance or incarnation was gone. */
   onRebound(): void;
   onOperation(operation: string, outcome: StoreOutcome, seconds: number): void;
 }
@@ -18,12 +18,11 @@ export interface BindingsOptions {
   readonly store: AffinityStore;
   readonly cache: BindingCache;
   /**
-   * True where a session that was seen alone may turn out to be an agent's who is
-   * bound elsewhere. Such a binding is then asked for every time: nothing but the
-   * store can tell that the user has been seen with it.
+   * True if a session that was seen alone may turn out to belong to an agent bound elsewhere. The store is then asked
+   * about such a binding on every request, because only the store knows whether a user was seen with it.
    */
   readonly sessionsAreProvisional: boolean;
-  /** The epoch of the newest agreed view that is known here, whether or not it is acted on. */
+  /** The epoch of the newest agreed view that is known here, whether or not it is in effect. */
   readonly epoch: () => number;
   readonly events: BindingsEvents;
 }

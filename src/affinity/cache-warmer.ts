@@ -9,29 +9,29 @@ export interface CacheWarmerOptions {
   readonly cache: BindingCache;
   /** The epoch of the newest agreed view that is known here. */
   readonly epoch: () => number;
-  /** Was news heard of these names since then, in monotonic milliseconds? */
+  /** Did a message about these names arrive since then, in monotonic milliseconds? */
   readonly isOutdated: (names: readonly Name[], askedAt: number) => boolean;
 }
 
 const PAGE = 500;
-// At most a third of the time of a core, here and at the store.
+// The scan takes at most a third of a core's time, here and at the store.
 const PAUSES_PER_PAGE = 2;
 const SHORTEST_PAUSE_MS = 2;
-// Others' renewals are not heard of, so what is known of their bindings ages.
+// No message tells of other gateways' renewals, so their entries age here and must be read again.
 const SCANS_PER_LIFETIME = 4;
 
 /**
- * Feeds the cache with bindings that other gateways made, so that their agents
- * are known here too: at once where an agent comes by another way, and at all
- * while the store is away. New bindings are heard of; what was there before, or
- * was missed, is found by walking the store, page by page in the background.
- * Nothing is driven out of the cache for it.
+ * Fills the cache with bindings that other gateways made. An agent that comes to this gateway then needs no store
+ * lookup, and is known here even while the store is away.
+ *
+ * Messages bring new bindings. A scan of the store, page by page in the background, finds older and missed ones. It
+ * evicts nothing from the cache.
  */
 export class CacheWarmer {
   readonly #options: CacheWarmerOptions;
   #isDue = false;
   #hasScanned = false;
-  /** How many bindings the cache had driven out when the last whole walk began; `undefined` where news were missed since. */
+  /** The cache's count of evictions when the last complete scan began; `undefined` if messages were missed since. */
   #evictedBefore: number | undefined;
   #gaps = 0;
   #scannedAt = Number.NEGATIVE_INFINITY;
@@ -43,24 +43,24 @@ export class CacheWarmer {
     this.#options = options;
   }
 
-  /** All bindings that were in the store when this process began are known, as far as there is room for them. */
+  /** All bindings that were in the store when this process started are known, as far as they fit. */
   get hasScanned(): boolean {
     return this.#hasScanned;
   }
 
-  /** Every binding of the store is known, as far as it has told of it: a name that is not known is new. */
+  /** Every binding that the store has told of is known: a name that is not known here is new. */
   get isComplete(): boolean {
     return this.#evictedBefore === this.#options.cache.evicted;
   }
 
-  /** There may be bindings that were not heard of. */
+  /** Messages about bindings may have been missed. */
   mayHaveMissed(): void {
     this.#isDue = true;
     this.#gaps += 1;
     this.#evictedBefore = undefined;
   }
 
-  /** To be called every now and then while the store answers: begins a walk if one is due. */
+  /** To be called regularly while the store answers: starts a scan if one is due. */
   tick(): void {
     const isOld =
       performance.now() - this.#scannedAt >= this.#options.cache.idleLifetimeMs / SCANS_PER_LIFETIME;
@@ -79,7 +79,7 @@ export class CacheWarmer {
   async #scan(): Promise<void> {
     this.#isDue = false;
     this.#scannedAt = performance.now();
-    /** Aliases that were told before their roots. */
+    /** Aliases that were listed before their roots, by the key of the root. */
     const waiting = new Map<string, Name[]>();
     let cursor: string | undefined;
     const gaps = this.#gaps;
@@ -111,19 +111,19 @@ export class CacheWarmer {
     }
   }
 
-  /** It came to the end, having begun after so many gaps and evictions. */
+  /** Notes a complete scan. It found everything if no message was missed since it began with that many gaps. */
   #end(gaps: number, evicted: number): void {
     this.#hasScanned = true;
     if (gaps === this.#gaps) this.#evictedBefore = evicted;
   }
 
-  /** One question, where a walk through nothing would take thousands. */
+  /** Saves a new cluster a scan: one question instead of thousands. */
   async #isEmpty(): Promise<boolean> {
     for (const count of (await this.#options.store.counts()).values()) if (count > 0) return false;
     return true;
   }
 
-  /** Returns false where the cache has no room for more. */
+  /** Returns false if the cache is full. */
   #take(page: BindingPage, waiting: Map<string, Name[]>, askedAt: number, epoch: number): boolean {
     const { cache, isOutdated } = this.#options;
     for (const { binding, expiresInMs } of page.bindings) {

@@ -8,7 +8,7 @@ import { storedForm } from '../core/stored-name.ts';
 import type { BindingCache } from './binding-cache.ts';
 import type { WriteBackQueue } from './write-back-queue.ts';
 
-/** What is decided about bindings without the store. Everything of it is in the journal, to be written back. */
+/** Decides about bindings while the store is away. Every decision enters the write-back queue. */
 export class DegradedDecisions {
   readonly #cache: BindingCache;
   readonly #writeBackQueue: WriteBackQueue;
@@ -24,7 +24,7 @@ export class DegradedDecisions {
     this.#onConflict = onConflict;
   }
 
-  /** Who is known stays, who is not is placed. What the names are worth is ruled as the store would, by what is known here. */
+  /** Known agents stay, unknown ones are placed. The names are weighed by the store's own rules, on cached data. */
   claim(names: readonly RequestName[], placement: Placement): Bound {
     const user = names.find(({ kind }) => kind !== 'session');
     const session = names.find(({ kind }) => kind === 'session');
@@ -52,7 +52,7 @@ export class DegradedDecisions {
     };
   }
 
-  /** No other gateway has agreed to it, so it has no generation, and loses against what any gateway has from the store. */
+  /** Generation 0, because no other gateway has agreed: any binding that came from the store wins against it. */
   place(names: readonly Name[], root: Name, { instance, incarnation }: Placement): Binding {
     const { kind, value } = storedForm(root);
     const binding: Binding = { root: { kind, value }, instance, incarnation, generation: 0 };
@@ -72,7 +72,7 @@ export class DegradedDecisions {
   }
 }
 
-/** The cache does not know what was only found, so all of it counts as asserted. */
+/** The cache does not know which names were only found in bodies, so all of them count as asserted. */
 function sessionHolds(ofUser: CachedBinding | undefined, ofSession: CachedBinding | undefined): SessionHolds {
   if (ofSession === undefined) return 'nothing';
   if (ofSession === ofUser) return 'same';

@@ -6,17 +6,17 @@ export interface RootEntry {
   readonly instance: string;
   readonly incarnation: string;
   readonly generation: number;
-  /** Milliseconds of the epoch, a multiple of the quantum: live while now is before it. */
+  /** Milliseconds since 1970, a multiple of the quantum. The entry is live before that time. */
   readonly end: number;
-  /** Only names found in bodies ever used it. */
+  /** Only names that were found in bodies have used it so far. */
   readonly found?: boolean;
 }
 
-/** A name that leads to another one. */
+/** An alias: a name that leads to a root. */
 export interface PointerEntry {
   readonly root: string;
   readonly end: number;
-  /** One of the two names was only found beside the other. */
+  /** One of the two names was only found in a body beside the other. */
   readonly found?: boolean;
 }
 
@@ -29,15 +29,15 @@ export function isRoot(entry: Entry): entry is RootEntry {
 }
 
 /**
- * `=<instance>|<incarnation>|<generation>|<end>`, or `><end>|<root>`. The scripts mark what was only found by a zero
- * in front of the generation, or of the pointer's end: releases that do not know the mark read the same number.
+ * `=<instance>|<incarnation>|<generation>|<end>`, or `><end>|<root>`. The scripts mark an entry as only found with a
+ * zero before the generation, or before the pointer's end. Releases that do not know the mark read the same number.
  */
 export function pack(entry: Entry): string {
   if (!isRoot(entry)) return `>${entry.end}|${entry.root}`;
   return `=${entry.instance}|${entry.incarnation}|${entry.generation}|${entry.end}`;
 }
 
-/** The inverse of {@link pack}; throws on text that is none of its. */
+/** The inverse of {@link pack}; throws on any other text. */
 export function unpack(packed: string): Entry {
   if (packed.startsWith('>')) {
     const bar = packed.indexOf('|');
@@ -45,7 +45,7 @@ export function unpack(packed: string): Entry {
   }
   const [instance, incarnation, generation, end] = packed.slice(1).split('|');
   if (!packed.startsWith('=') || end === undefined)
-    throw new Error(`not an entry of the affinity store: ${packed}`);
+    throw new Error(`the affinity store has an entry that cannot be read: ${packed}`);
   return {
     instance: instance as string,
     incarnation: incarnation as string,
@@ -54,7 +54,7 @@ export function unpack(packed: string): Entry {
   };
 }
 
-/** The placement in the alphabet that entries are packed with. */
+/** The placement in the characters that packed entries allow. */
 export function packable(placement: Placement): Placement {
   if (!INSTANCE.test(placement.instance)) {
     throw new TypeError(`instance id ${JSON.stringify(placement.instance)} does not match ${INSTANCE}`);
@@ -63,27 +63,25 @@ export function packable(placement: Placement): Placement {
 }
 
 /**
- * How finely ends are told apart, in milliseconds: a 32nd of the lifetime, so
- * that an instance's live bindings end at no more than 34 different moments,
- * which is what makes counting them cheap.
+ * The granularity of ends, in milliseconds: a 32nd of the lifetime. The live bindings of an instance then have at most
+ * 34 different ends, which makes counting them cheap.
  */
 export function quantumOf(idleLifetimeMs: number): number {
   return Math.max(1, Math.floor(idleLifetimeMs / 32));
 }
 
 /**
- * The end of a lifetime that starts now: at least the idle lifetime away, and
- * less than a quantum more. It is a moment, not a count of quanta, so that
- * entries keep their meaning when an operator changes the lifetime.
+ * The end of a lifetime that starts now: at least the idle lifetime away, and at most one quantum more. It is stored as
+ * a time, not as a count of quanta, so that entries stay valid when an operator changes the lifetime.
  */
 export function endOf(now: number, idleLifetimeMs: number, quantum: number): number {
   return (Math.floor((now + idleLifetimeMs) / quantum) + 1) * quantum;
 }
 
-/** Buckets of a pool in Redis. See decisions/0002. Changing it loses every stored binding. */
+/** The number of buckets of a pool in Redis, see decisions/0002. Changing it loses every stored binding. */
 export const BUCKETS = 32_768;
 
-/** FNV-1a over UTF-16 code units, folded: cheap, spreads short names, and must never change. */
+/** FNV-1a over UTF-16 code units, folded: cheap, and spreads short names well. A change loses every stored binding. */
 export function bucketOf(key: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i += 1) {

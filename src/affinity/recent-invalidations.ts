@@ -3,7 +3,7 @@ import { storedKey } from '../core/stored-name.ts';
 
 const MAX_NAMES = 10_000;
 
-/** Names whose move was heard lately, because news of a move can arrive before an answer that is older. */
+/** Names that moved recently. A message about a move can overtake an older answer, which must then not be believed. */
 export class RecentInvalidations {
   readonly #invalidatedAt = new Map<string, number>();
 
@@ -11,7 +11,7 @@ export class RecentInvalidations {
   add(names: readonly Name[], at: number): void {
     for (const name of names) {
       const key = storedKey(name);
-      // Deleted first, so that the one heard last is the last to be forgotten.
+      // Deleted first, so that the map stays in the order of the latest move and drops the oldest.
       this.#invalidatedAt.delete(key);
       this.#invalidatedAt.set(key, at);
     }
@@ -21,7 +21,7 @@ export class RecentInvalidations {
     }
   }
 
-  /** Does what the store said of these names, asked at `askedAt` in monotonic milliseconds, no longer count? */
+  /** Did one of these names move since the store was asked, at `askedAt` in monotonic milliseconds? */
   isOutdated(names: readonly Name[], askedAt: number): boolean {
     if (this.#invalidatedAt.size === 0) return false;
     return names.some((name) => (this.#invalidatedAt.get(storedKey(name)) ?? -1) >= askedAt);

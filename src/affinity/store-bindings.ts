@@ -4,16 +4,13 @@ import type { InstanceId } from '../core/instance.ts';
 import type { AffinityStore, BindingPage, BindingQuery } from '../core/ports.ts';
 import { StoreUnavailable } from '../core/ports.ts';
 
-/**
- * The bindings as the store has them, for a process that serves no agents and
- * so remembers none.
- */
+/** The bindings as the store has them, for the controller, which serves no agents and so caches none. */
 export class StoreBindings {
   readonly #store: AffinityStore;
   readonly #cached: () => number;
   #counts: ReadonlyMap<InstanceId, number> | undefined;
 
-  /** @param cached bindings that the processes know which do serve agents */
+  /** @param cached the number of bindings that the workers have cached */
   constructor(store: AffinityStore, cached: () => number) {
     this.#store = store;
     this.#cached = cached;
@@ -23,7 +20,7 @@ export class StoreBindings {
     return this.#cached();
   }
 
-  /** Live bindings per instance, as they were when the store last answered; `undefined` before. */
+  /** Live bindings per instance, as of the store's last answer; `undefined` before the first. */
   get counts(): ReadonlyMap<InstanceId, number> | undefined {
     return this.#counts;
   }
@@ -33,7 +30,7 @@ export class StoreBindings {
     try {
       this.#counts = await this.#store.counts();
     } catch (error) {
-      // What was known last stands.
+      // Keep the last known counts.
       if (!(error instanceof StoreUnavailable)) throw error;
     }
   }

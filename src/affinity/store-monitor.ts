@@ -3,13 +3,13 @@ import type { ClaimTrouble } from '../core/view/claim-watch.ts';
 import type { BindingsEvents } from './bindings-options.ts';
 import { reportOutcome } from './store-outcome.ts';
 
-// Reads may be answered where writes are refused: that they are tells nothing so soon after a write that was.
+// A store can answer reads while it refuses writes, so a successful read soon after a refused write proves nothing.
 const UNCLEAR_MS = 1_000;
 
-/** How the store answers what is asked about bindings: tells of each question, and knows which have failed since the last answer. */
+/** Watches how the store answers operations on bindings: counts each, and knows the failures since the last answer. */
 export class StoreMonitor {
   readonly #events: Pick<BindingsEvents, 'onOperation'>;
-  /** When the first of those was asked that failed, the last one, and the last that would have written. */
+  /** When the first and the last failed operation since the last answer were asked. */
   #trouble: { readonly first: number; last: number; error: string } | undefined;
   #lastRefused = Number.NEGATIVE_INFINITY;
 
@@ -24,13 +24,13 @@ export class StoreMonitor {
     return { error, firstAgoMs: now - first, lastAgoMs: now - last };
   }
 
-  /** The same promise, and its outcome is counted. */
+  /** Returns the same promise and counts its outcome. */
   count<T>(operation: 'claim' | 'rebind' | 'lookup' | 'renew', answer: Promise<T>): Promise<T> {
     const told = reportOutcome(answer, (...how) => this.#events.onOperation(operation, ...how));
     return this.watch(told, operation === 'claim' || operation === 'rebind');
   }
 
-  /** The same without being counted. */
+  /** {@link count} without counting. */
   async watch<T>(answer: Promise<T>, writes = false): Promise<T> {
     const asked = performance.now();
     try {
@@ -39,7 +39,7 @@ export class StoreMonitor {
       return result;
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) this.#answered(writes);
-      // A timer of this process that was late says nothing of the store.
+      // If this process's own timer was late, the time-out says nothing about the store.
       else if (!wasLate(error)) this.#failed(asked, error.message, writes);
       throw error;
     }

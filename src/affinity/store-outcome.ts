@@ -2,7 +2,7 @@ import { StaleView } from '../core/ports.ts';
 
 export type StoreOutcome = 'ok' | 'stale' | 'unavailable';
 
-/** The same promise, and tells how the operation of the store ended and how long it took. */
+/** Returns the same promise, and reports how the store operation ended and how long it took. */
 export async function reportOutcome<T>(
   running: Promise<T>,
   tell: (outcome: StoreOutcome, seconds: number) => void,

@@ -4,27 +4,26 @@ import { StoreUnavailable } from '../core/ports.ts';
 import { storedKey } from '../core/stored-name.ts';
 
 /**
- * Claims and moves that were given up before their answer came. The store may
- * still carry them out, so nothing else is decided about their agents until they
- * are answered, or cannot be any more.
+ * Claims and moves that timed out before their answer came. The store may still carry them out, so nothing else is
+ * decided about their agents until the answer comes or can no longer come.
  */
 export class TimedOutClaims {
-  /** How many of them each name has. */
+  /** The number of open operations of each name. */
   readonly #open = new Map<string, number>();
   readonly #onAnswers: () => void;
   #isNotificationDue = false;
 
-  /** @param onAnswers called after some were answered: requests may be waiting for that */
+  /** @param onAnswers called after late answers, because requests may wait for them */
   constructor(onAnswers: () => void) {
     this.#onAnswers = onAnswers;
   }
 
-  /** May what was asked about one of these names still be carried out? */
+  /** May the store still carry out an operation on one of these names? */
   isOpen(names: readonly Name[]): boolean {
     return this.#open.size > 0 && names.some((name) => this.#open.has(storedKey(name)));
   }
 
-  /** Waits for the answer to what failed so, if one can still come. */
+  /** Waits for the late answer to the operation that failed like this, if one can still come. */
   await(names: readonly Name[], failure: unknown, onAnswer: (claim: Claim) => void): void {
     if (!(failure instanceof StoreUnavailable) || failure.timedOut === undefined) return;
     const keys = names.map(storedKey);
@@ -37,14 +36,14 @@ export class TimedOutClaims {
       }
       this.#notifySoon();
     };
-    // `undefined` where nothing was done.
+    // `undefined` if the store did nothing.
     (failure.timedOut.answer as Promise<Claim | undefined>).then((claim) => {
       if (claim !== undefined) onAnswer(claim);
       settle();
     }, settle);
   }
 
-  /** Once for all that are answered in one turn of the event loop, as after a pause of the store. */
+  /** Calls the listener once per turn of the event loop: after a pause of the store, many answers come together. */
   #notifySoon(): void {
     if (this.#isNotificationDue) return;
     this.#isNotificationDue = true;

@@ -4,8 +4,8 @@ import type { KnownBinding } from '../core/ports.ts';
 import { storedKey } from '../core/stored-name.ts';
 
 /**
- * What was decided while the store was away, by the key of the root of each
- * binding: to be written back before the store is used for anything else.
+ * The decisions made while the store was away, by the key of each binding's root. They are written back before the
+ * store is used for anything else.
  */
 export class WriteBackQueue {
   readonly #entries = new Map<string, KnownBinding>();
@@ -18,7 +18,7 @@ export class WriteBackQueue {
     return this.#entries.has(key);
   }
 
-  /** @param epoch in which the store confirmed the binding; 0 for one that was made or moved here */
+  /** @param epoch in which the store confirmed the binding; 0 if it was made or moved here */
   write(names: readonly Name[], binding: Binding, epoch: number): void {
     const key = storedKey(binding.root);
     const written = this.#entries.get(key);
@@ -36,7 +36,7 @@ export class WriteBackQueue {
     return first;
   }
 
-  /** Removes an entry that the store has. An entry that was written again meanwhile stays. */
+  /** Removes an entry that the store now has. An entry that changed in the meantime stays. */
   settle(key: string, entry: KnownBinding): void {
     if (this.#entries.get(key) === entry) this.#entries.delete(key);
   }

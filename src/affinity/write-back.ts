@@ -5,9 +5,10 @@ import type { BindingCache } from './binding-cache.ts';
 import type { WriteBackQueue } from './write-back-queue.ts';
 
 /**
- * Told of each binding that was written back, and what the store holds now.
+ * Called for each binding that was written back.
  *
- * @param wasDecidedHere without the store, so that the store could not know it
+ * @param held what the store holds now
+ * @param wasDecidedHere the binding was made or moved here without the store
  * @param askedAt when the store was asked, in monotonic milliseconds
  */
 export type OnWrittenBack = (
@@ -25,12 +26,12 @@ export interface WriteBackOptions {
 }
 
 const WRITTEN_AT_ONCE = 256;
-// Requests are served in between.
+// After this many entries, requests get a turn.
 const SEEN_AT_ONCE = 2_000;
-// What is placed while the journal is written down is written down too, unless there is no end to it.
+// Decisions made while the queue is written back join it and are written too. This bounds the loop.
 const MAX_ROUNDS = 1_000;
 
-/** Brings the store up to date with what this process knows and the store may not. */
+/** Writes bindings that the store may not know, or may have lost, back to it. */
 export class WriteBack {
   readonly #options: WriteBackOptions;
   #emptying: Promise<number> | undefined;
@@ -48,7 +49,7 @@ export class WriteBack {
     for (const [key, entry] of cache.entries()) {
       seen += 1;
       if (seen % SEEN_AT_ONCE === 0) await nextTurn();
-      // One in the journal was changed here, and its turn comes with the journal.
+      // A queued binding was changed here and is written by `writeQueue`.
       if (key !== entry.key || writeBackQueue.has(key) || cache.hasEnded(entry, performance.now())) continue;
       chunk.push(knownOf(entry));
       if (chunk.length < WRITTEN_AT_ONCE) continue;
@@ -58,7 +59,7 @@ export class WriteBack {
     return written + (await this.#restore(chunk, false));
   }
 
-  /** Empties the journal into the store. One run at a time, which all callers share. Returns how many bindings it had. */
+  /** Writes the queue to the store and empties it. Concurrent callers share one run. Returns the number of bindings. */
   writeQueue(): Promise<number> {
     this.#emptying ??= this.#empty().finally(() => {
       this.#emptying = undefined;

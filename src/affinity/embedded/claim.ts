@@ -12,7 +12,7 @@ const NOTHING: Found = { entry: undefined, field: undefined, root: undefined };
 
 export interface ClaimStep {
   readonly named: Named;
-  /** Keys; an address takes the place of a user. */
+  /** Keys. A client address takes the place of a user. */
   readonly user: string | undefined;
   readonly session: string | undefined;
   readonly place: Placement;
@@ -20,7 +20,7 @@ export interface ClaimStep {
   readonly end: number;
 }
 
-/** The step of affinity/redis/claim.lua. Returns `undefined` where the names name no agent. */
+/** Does what affinity/redis/claim.lua does. Returns `undefined` if the names name no agent. */
 export function claim(tables: EmbeddedTables, step: ClaimStep): Claim | undefined {
   const { user, session, place, now, end } = step;
   const ofUser = user === undefined ? NOTHING : tables.resolve(user, now);
@@ -28,7 +28,7 @@ export function claim(tables: EmbeddedTables, step: ClaimStep): Claim | undefine
   const by = rule(tables, step, ofUser, ofSession);
   if (by === 'no-agent') return undefined;
   if (by === 'session') return claimBySession(tables, step, ofUser, ofSession);
-  // Shared from now on, so it leads nowhere any more.
+  // The session is shared from now on, so it must not lead to an agent.
   if (by === 'user' && session !== undefined && tables.note(session, now) === SHARED) {
     tables.remove(session, ofSession.entry);
     tables.writeNote(session, SHARED, end, now);
@@ -80,7 +80,7 @@ function claimBySession(
   return answer(field, root, held === undefined, ofUser.root, 'session');
 }
 
-/** The ruling on what both have now; takes note of whose the session was. */
+/** The ruling for what the two names hold now. Notes the session's previous user. */
 function rule(tables: EmbeddedTables, step: ClaimStep, ofUser: Found, ofSession: Found): Ruling {
   const { named, user, session, now, end } = step;
   const isSame = ofUser.root !== undefined && ofUser.field === ofSession.field;
@@ -140,7 +140,7 @@ function samePlace(a: Placement, b: Placement): boolean {
 
 export function toName(field: string): Name {
   const name = parseNameKey(field);
-  if (name === undefined) throw new Error(`not a name of the affinity store: ${field}`);
+  if (name === undefined) throw new Error(`the affinity store has a name that cannot be read: ${field}`);
   return name;
 }
 

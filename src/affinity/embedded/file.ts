@@ -1,18 +1,18 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
-/** The layout of LMDB's data file, as far as it has to be known before LMDB looks at it. */
+/** Reads the parts of LMDB's data file that must be checked before LMDB opens it. */
 
-// Layout of a meta page of lmdb 3.5 (LMDB 1.0 format): there are two, one at the start of the file, one a page on.
+// Meta page of lmdb 3.5 (LMDB 1.0 format). There are two: at the start of the file, and one page further.
 const MAGIC = 0xbeefc0de;
 const META_BYTES = 160;
 const MAGIC_AT = 24;
 const PAGE_SIZE_AT = 48;
 const LAST_PAGE_AT = 144;
 const TRANSACTION_AT = 152;
-// The last pages of a transaction may have been given back before they were written.
+// LMDB does not write pages that a transaction freed again, so the file may be that much shorter.
 const PAGES_NEVER_WRITTEN = 64n;
 
-/** What is wrong with the file; LMDB itself would crash the process on most of it. */
+/** Says what is wrong with the file. LMDB itself would crash the process on most such damage. */
 export function damageOf(path: string): string | undefined {
   let file: number;
   try {
@@ -54,11 +54,11 @@ export class UsedBytes {
   constructor(file: number) {
     this.#file = file;
     this.#pageSize = readMeta(file, 0)?.readUInt32LE(PAGE_SIZE_AT) ?? 0;
-    // From the last page in the one to the last page in the other.
+    // From the page number in one meta page to that in the other.
     this.#metas = Buffer.alloc(this.#pageSize + 8);
   }
 
-  /** Of all pages up to the last one, also of those that are free. */
+  /** Counts all pages up to the last one in use, free pages included. */
   read(): number {
     const metas = this.#metas;
     readSync(this.#file, metas, 0, metas.length, LAST_PAGE_AT);

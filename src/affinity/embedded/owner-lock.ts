@@ -2,7 +2,7 @@ import { linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { join } from 'node:path';
 import { isAlive } from '../../core/process-alive.ts';
 
-/** A directory that one process has to itself. */
+/** A directory that only one process uses. */
 export interface OwnerLock {
   release(): void;
 }
@@ -10,11 +10,12 @@ export interface OwnerLock {
 const LOCK_FILE = 'owner';
 
 /**
- * Takes the directory for this process. The lock of a process that has ended is
- * taken over. Processes of other hosts, or of containers that do not see each
- * other's processes, cannot be told from ended ones: do not share the directory.
+ * Locks the directory for this process, and takes over the lock of a process that has exited.
  *
- * @throws Error if another process has it
+ * A process of another host, or of a container with its own process ids, looks like one that has exited. Such
+ * processes must not share the directory.
+ *
+ * @throws Error if another process holds the lock
  */
 export function lockDirectory(directory: string): OwnerLock {
   const path = join(directory, LOCK_FILE);
@@ -23,7 +24,7 @@ export function lockDirectory(directory: string): OwnerLock {
   removeDrafts(directory);
   try {
     writeFileSync(draft, mine);
-    // A few rounds, for another process may take or leave it between any two of these steps.
+    // Several rounds, because another process may take or release the lock between any two of these steps.
     for (let round = 0; round < 5; round += 1) {
       if (tryLink(draft, path)) return { release: () => releaseOwn(path, mine) };
       const owner = read(path);
@@ -37,7 +38,7 @@ export function lockDirectory(directory: string): OwnerLock {
   throw inUse(directory, read(path) ?? '');
 }
 
-/** Those of processes that were killed in between. */
+/** Removes drafts of processes that were killed while they took the lock. */
 function removeDrafts(directory: string): void {
   for (const name of readdirSync(directory)) {
     const pid = /^owner\.(\d+)(?:\.stale)?$/.exec(name)?.[1];
@@ -49,11 +50,11 @@ function inUse(directory: string, owner: string): Error {
   const pid = Number.parseInt(owner, 10);
   return new Error(
     `the affinity store in ${directory} is in use by process ${pid}; ` +
-      'stop that process or configure another directory, the embedded store serves one process only',
+      'stop that process or configure another directory: the embedded store serves only one process',
   );
 }
 
-/** Appears whole or not at all, unlike a file that is created and then written. */
+/** A link makes the lock file appear complete or not at all, unlike a file that is created and then written. */
 function tryLink(draft: string, path: string): boolean {
   try {
     linkSync(draft, path);
@@ -64,7 +65,7 @@ function tryLink(draft: string, path: string): boolean {
   }
 }
 
-/** Only one of several processes can rename a file away; it gives back what turns out to be newer. */
+/** Only one of several processes can rename the file away. If that file is a newer lock, it is put back. */
 function removeStale(path: string, stale: string): void {
   const aside = `${path}.${process.pid}.stale`;
   try {
@@ -89,16 +90,15 @@ function read(path: string): string | undefined {
 }
 
 /**
- * `<pid> <start time>`, or what cannot be any owner's if there is no such process.
- * The start time tells a process from a later one with the same id: in a
- * container, the process after a crash has the id of the one before.
+ * `<pid> <start time>`, or '' if there is no such process. The start time distinguishes a process from a later one with
+ * the same id: in a container, the process after a crash often has the id of the one before.
  */
 function describe(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // proc(5): the 22nd field; the second is in parentheses and may contain anything.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // One that has ended, and whose parent has not asked how.
+    // A zombie has exited too.
     return fields[0] === 'Z' ? '' : `${pid} ${fields[19]}`;
   } catch {
     return isAlive(pid) ? `${pid}` : '';

@@ -2,8 +2,8 @@ import type { Entry } from '../packing.ts';
 import { isRoot } from '../packing.ts';
 
 /**
- * Entries as bytes. Here the text of packing.ts would take twice the room: a page
- * of the embedded store is two thirds full and is mapped into memory as well.
+ * Entries as bytes. The text form of affinity/packing.ts would take twice the space here, because pages of the embedded
+ * store are two thirds full and are mapped into memory as well.
  *
  *   root     0  end (6 bytes)  generation (4)  number of its placement (4)
  *   pointer  1  end (6 bytes)  key of the root
@@ -12,13 +12,13 @@ const ROOT = 0;
 const POINTER = 1;
 const SESSION = 0x73; // 's'
 
-/** Placements are few and long, so entries hold their numbers. */
+/** Numbers for placements: there are few of them, and their text is long. */
 export interface PlacementNumbers {
   numberOf(instance: string, incarnation: string): number;
   placementOf(number: number): { readonly instance: string; readonly incarnation: string };
 }
 
-/** Sessions are digests of 16 bytes; their text form `s~...` is not needed to tell them apart. */
+/** A session is a digest of 16 bytes with the text form `s~...`; its bytes are shorter. */
 export function keyBytes(field: string): Buffer {
   if (!field.startsWith('s~')) return Buffer.from(field, 'utf8');
   const bytes = Buffer.allocUnsafe(17);
@@ -49,7 +49,7 @@ export function packBytes(entry: Entry, placements: PlacementNumbers): Buffer {
   return bytes;
 }
 
-/** The end alone, which is all that a sweep needs. */
+/** Reads only the end, which is all that a sweep needs. */
 export function endOfBytes(bytes: Buffer): number {
   return bytes.readUIntBE(1, 6);
 }

@@ -23,29 +23,29 @@ export interface EmbeddedPoolOptions {
   readonly idleLifetimeMs: number;
 }
 
-// A step takes a fraction of a millisecond, and a million bindings are gone through in well under an hour.
+// One sweep takes a fraction of a millisecond, and a million bindings are swept in well under an hour.
 const SWEEP_EVERY_MS = 250;
 const SWEPT_AT_ONCE = 250;
 const LISTED_AT_ONCE = 1_000;
-// Each name may change a page of its own, and there is room for so many: see affinity/embedded/room.ts.
+// Each name may change a different page, and the reserved room covers this many: see affinity/embedded/room.ts.
 const NAMES_AT_ONCE = 8;
-// Other requests are served in between.
+// After this many bindings, requests get a turn.
 const RESTORED_AT_ONCE = 100;
 const DEFAULT_PAGE = 100;
-// What no name's key begins with: the cursor of a listing that has told all roots, and goes on with the aliases.
+// Starts the cursor of a listing that has passed all roots and continues with the aliases. No key begins with it.
 const BEYOND_ROOTS = '>';
 
 /**
- * The bindings of one pool in the store of a single host. The steps are those of
- * affinity/redis/*.lua, and each is a transaction. No other process can move a binding, so
- * listeners need no news. Fencing tokens are accepted and not compared: the one process
- * that uses the store keeps the view store too, and reads its token in the same turn in
- * which it claims.
+ * The bindings of one pool in the store of a single host. It does what affinity/redis/*.lua do, each step in one
+ * transaction.
+ *
+ * No other process can move a binding, so listeners get no messages. Fencing tokens are accepted without a check: the
+ * only process that uses the store also keeps the view store, and reads the token in the same turn in which it claims.
  */
 export class EmbeddedPool implements AffinityStore {
   readonly #withRoom: () => RootDatabase;
   readonly #pool: string;
-  /** Unset before the store could be opened. */
+  /** Unset until the store has been opened. */
   #opened: EmbeddedTables | undefined;
   readonly #idleLifetimeMs: number;
   readonly #quantum: number;
@@ -53,7 +53,7 @@ export class EmbeddedPool implements AffinityStore {
   readonly #sweeper: NodeJS.Timeout;
   #closed = false;
 
-  /** @param withRoom the store, with room on the disk for one step; throws StoreUnavailable where there is none */
+  /** @param withRoom returns the store with disk space for one step, or throws StoreUnavailable */
   constructor(withRoom: () => RootDatabase, pool: string, options: EmbeddedPoolOptions, clock: () => number) {
     this.#withRoom = withRoom;
     this.#pool = pool;
@@ -121,7 +121,7 @@ export class EmbeddedPool implements AffinityStore {
     });
   }
 
-  /** Atomic for a few names at a time, not for all of them together. */
+  /** Atomic for a few names at a time, not for all together. */
   async restore(entries: readonly KnownBinding[]): Promise<Binding[]> {
     const held: Binding[] = [];
     let part: KnownBinding[] = [];
@@ -134,7 +134,7 @@ export class EmbeddedPool implements AffinityStore {
     for (const [i, entry] of entries.entries()) {
       if (i % RESTORED_AT_ONCE === RESTORED_AT_ONCE - 1) await nextTurn();
       const { aliases } = entry;
-      // One that has more goes by itself, and its last part says who holds.
+      // A binding with more aliases than one transaction may write gets several; the last one yields what holds.
       for (let at = 0; aliases.length - at > NAMES_AT_ONCE; at += NAMES_AT_ONCE) {
         const some = { ...entry, aliases: aliases.slice(at, at + NAMES_AT_ONCE) };
         this.#step((now, end) => this.#restore(some, now, end));
@@ -161,7 +161,7 @@ export class EmbeddedPool implements AffinityStore {
   }
 
   listen(): void {
-    // One process alone uses the store, and it knows what it did.
+    // Only this process changes the store, so there is nothing to tell it.
   }
 
   async close(): Promise<void> {
@@ -182,7 +182,7 @@ export class EmbeddedPool implements AffinityStore {
       }));
       for (const [field, root] of roots) {
         if (query.instance !== undefined && root.instance !== query.instance) continue;
-        // Earlier versions knew another kind of name, and what they stored ends by itself.
+        // An earlier release stored another kind of name; those entries expire.
         if (parseNameKey(field) === undefined) continue;
         bindings.push({ binding: toBinding(field, root), expiresInMs: root.end - now });
         if (bindings.length === limit) return { bindings, cursor: field };
@@ -223,7 +223,7 @@ export class EmbeddedPool implements AffinityStore {
     return toBinding(field, root);
   }
 
-  /** Those of the step that runs. */
+  /** Valid inside a step, which opens them. */
   get #tables(): EmbeddedTables {
     return this.#opened as EmbeddedTables;
   }
@@ -232,7 +232,7 @@ export class EmbeddedPool implements AffinityStore {
     try {
       this.#step((now) => this.#tables.sweep(SWEPT_AT_ONCE, now));
     } catch {
-      // What is wrong with the store shows with the next request; ended entries can wait.
+      // The next request reports what is wrong with the store. Ended entries can wait.
     }
   }
 

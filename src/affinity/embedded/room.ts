@@ -12,28 +12,27 @@ import {
 import { UsedBytes } from './file.ts';
 
 /**
- * Room on the disk, taken before LMDB needs it.
+ * Reserves disk space before LMDB needs it.
  *
- * LMDB must never meet a write error: lmdb 3.5 prints each one to stderr from
- * native code and formats it into a buffer that is too short, which damages the
- * heap of this process. Bytes of a file that are on the disk already can be
- * written when the disk is full, so the file is kept longer than LMDB needs it,
- * and each transaction is preceded by a write of our own, whose error can be
- * caught.
+ * LMDB must never get a write error. lmdb 3.5 prints each one from native code and formats it into a buffer that is too
+ * short, which corrupts the heap of this process.
+ *
+ * Blocks that a file already has can be written even when the disk is full. So the file is kept longer than LMDB needs,
+ * and a write of our own, whose error can be caught, comes before each transaction.
  */
 
-/** More than one transaction can add; the steps of affinity/embedded/pool.ts are bounded for that. */
+/** More than one transaction can add: affinity/embedded/pool.ts limits its steps to stay below. */
 export const STEP_BYTES = 64 * 4_096;
-// Beyond that, so that not every transaction makes the file longer.
+// Reserved beyond that, so that not every transaction extends the file.
 const AHEAD_BYTES = 512 * 1_024;
 const AHEAD_SHARE = 1 / 16;
-// What goes ahead leaves that much to others, such as the file of the agreement.
+// The reserve ahead leaves this much of the disk to other files, such as the one of the view store.
 const LEFT_BYTES = 128 * 1_024;
 const CHUNK_BYTES = 64 * 1_024;
 const ZEROS = Buffer.alloc(CHUNK_BYTES);
-// Of LMDB's lock file, which it maps into memory: a page that the disk has no room for would kill the process.
+// LMDB maps its lock file into memory: a page without a block on the disk would kill the process.
 const LOCK_BYTES = 16_384;
-// Btrfs, ZFS, bcachefs: they write to a new place what is there already, so room ahead of the file is none.
+// Btrfs, ZFS, bcachefs write existing bytes to new blocks, so reserving space ahead does not help there.
 const COPY_ON_WRITE: ReadonlySet<number> = new Set([0x9123683e, 0x2fc12fc1, 0xca451a4e]);
 
 export class EmbeddedRoom {
@@ -42,13 +41,13 @@ export class EmbeddedRoom {
   readonly #used: UsedBytes;
   readonly #mostBytes: number;
   readonly #isCopyOnWrite: boolean;
-  /** All below are on the disk. */
+  /** All bytes of the file below this offset have blocks on the disk. */
   #bytes: number;
 
   /**
-   * @param path of a data file that LMDB has made
-   * @param mostBytes that LMDB can use
-   * @throws Error of the system where there is no room
+   * @param path of a data file that LMDB has created
+   * @param mostBytes the size up to which LMDB can grow the file
+   * @throws the system's error if there is no space
    */
   constructor(path: string, mostBytes: number) {
     this.#path = path;
@@ -68,12 +67,12 @@ export class EmbeddedRoom {
   /**
    * To be called before each transaction.
    *
-   * @throws Error of the system where the disk cannot take what the transaction may write
+   * @throws the system's error if the disk cannot take what the transaction may write
    */
   ensure(): void {
     const needed = Math.min(this.#used.read() + STEP_BYTES, this.#mostBytes);
     if (needed > this.#bytes) this.#extend(needed);
-    // Tells of a file system that has become read-only, or fails. LMDB has not come to that byte.
+    // Detects a file system that fails or has become read-only. LMDB does not use that byte yet.
     else writeSync(this.#file, ZEROS, 0, 1, this.#bytes - 1);
     if (this.#isCopyOnWrite) requireFree(this.#path, STEP_BYTES);
   }
@@ -96,9 +95,9 @@ export class EmbeddedRoom {
 }
 
 /**
- * Makes sure that there is room for a data file and a lock file before LMDB makes them.
+ * Makes sure that there is space for a data file and a lock file before LMDB creates them.
  *
- * @throws Error of the system
+ * @throws the system's error if there is none
  */
 export function reserve(dataFile: string, lockFile: string): void {
   if (!existsSync(dataFile)) {
@@ -109,7 +108,7 @@ export function reserve(dataFile: string, lockFile: string): void {
       rmSync(trial, { force: true });
     }
   }
-  // What was in it was of processes that have ended.
+  // Its old content belonged to processes that have exited.
   writeZeros(lockFile, LOCK_BYTES);
 }
 
@@ -122,7 +121,7 @@ function writeZeros(path: string, bytes: number): void {
   }
 }
 
-/** LMDB leaves out pages that it gave back before it wrote them. Returns the length of the file. */
+/** Gives blocks to the holes that LMDB leaves for pages it freed before writing them. Returns the file's length. */
 function fillHoles(file: number): number {
   const { size, blocks } = fstatSync(file);
   if (blocks * 512 >= size) return size;

@@ -13,19 +13,19 @@ import { EmbeddedPool } from './pool.ts';
 import { EmbeddedRoom, reserve } from './room.ts';
 
 export interface EmbeddedOptions {
-  /** Made if it is missing. One process uses it at a time. */
+  /** Created if it is missing. One process uses it at a time. */
   readonly directory: string;
-  /** Milliseconds of the epoch; the process's wall clock by default. */
+  /** Milliseconds since 1970; the wall clock by default. */
   readonly clock?: () => number;
-  /** Where the disk is full or cannot be written, the store is away instead, until it can. */
+  /** If the disk is full or cannot be written, open the store as unavailable until it can. Otherwise opening fails. */
   readonly mayBeAway?: boolean;
 }
 
-/** The store of a host that is the only one, in a directory of its own. */
+/** The store of a gateway that runs on a single host. */
 export interface Embedded {
-  /** To be asked for once for each pool. */
+  /** To be called once for each pool. */
   store(pool: string, options: EmbeddedPoolOptions): AffinityStore;
-  /** @throws StoreUnavailable while the disk cannot take what a step may write */
+  /** @throws StoreUnavailable while the disk has no space for a step */
   requireRoom(): void;
   close(): Promise<void>;
 }
@@ -38,25 +38,22 @@ interface Opened {
 
 const DATA_FILE = 'data.mdb';
 const LOCK_FILE = 'lock.mdb';
-// Address space, not memory: growing the map later would count the same pages twice.
+// This is address space, not memory. Growing the map later would count the same pages twice.
 const MAP_BYTES = 1024 ** 3;
-// Six tables a pool.
+// Each pool has six tables.
 const MAX_TABLES = 768;
-// Between tries to open the store, each of which takes the lock of the directory.
+// The pause between attempts to open the store, each of which locks the directory.
 const OPEN_AGAIN_MS = 100;
 
 /**
- * Opens the store, or throws with what the operator can do about it.
+ * Opens the store, or throws an error that says what the operator can do.
  *
- * Transactions are written to the operating system and not forced to the disk:
- * they survive the end of this process, however it ends. When the whole host
- * dies, the last ones may be lost and the file may be damaged, in which case
- * opening it says so. Waiting for the disk would cost every claim milliseconds,
- * to save bindings to connectors that went down with the host.
+ * Transactions are handed to the operating system and not forced to the disk, so they survive a crash of this process.
+ * If the whole host crashes, the last ones may be lost and the file may be damaged, which opening it reports. Waiting
+ * for the disk would cost every claim milliseconds, and save bindings to connectors that went down with the host.
  *
- * A disk that is full or cannot be written is a store that is away. A gateway
- * that starts on one knows no agents and would place them again, so it does not
- * start; where others know them, `mayBeAway` lets it start.
+ * A disk that is full or cannot be written means that the store is away. A gateway that starts like that knows no
+ * agents and would place all of them again, so it does not start. `mayBeAway` lets it start if others know the agents.
  */
 export function openEmbedded({ directory, clock = Date.now, mayBeAway = false }: EmbeddedOptions): Embedded {
   let opened: Opened | undefined;
@@ -125,7 +122,7 @@ function openDirectory(directory: string): Opened {
     if (damage !== undefined) throw damaged(directory, damage);
     reserve(dataFile, lockFile);
     const isNew = !existsSync(dataFile);
-    // A file that LMDB has made already gets its room first.
+    // An existing file gets its reserve before LMDB opens it.
     if (!isNew) new EmbeddedRoom(dataFile, MAP_BYTES).close();
     const environment = openEnvironment(directory);
     try {
@@ -145,7 +142,7 @@ function openEnvironment(directory: string): RootDatabase {
   try {
     return open({
       path: directory,
-      // A path with a dot in it would be taken for a file's.
+      // Otherwise lmdb takes a path that contains a dot for a file.
       noSubdir: false,
       encoding: 'string',
       noSync: true,
@@ -168,7 +165,7 @@ function unavailable(directory: string, error: unknown): StoreUnavailable {
 function damaged(directory: string, why: string, cause?: unknown): Error {
   return new Error(
     `the affinity store in ${directory} cannot be read (${why}); ` +
-      `remove ${DATA_FILE} and ${LOCK_FILE} from it to begin with an empty one: all agents will be placed again`,
+      `remove ${DATA_FILE} and ${LOCK_FILE} from it to start with an empty one: all agents will be placed again`,
     { cause },
   );
 }
@@ -179,9 +176,9 @@ function makeDirectory(directory: string): void {
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
     if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS' || code === 'EIO') throw error;
-    const why = code === 'EEXIST' || code === 'ENOTDIR' ? 'it is a file, or lies below one' : code;
+    const why = code === 'EEXIST' || code === 'ENOTDIR' ? 'the path is a file or leads through one' : code;
     throw new Error(
-      `the state directory ${directory} cannot be made (${why}): name another with --state-dir or affinity.stateDir`,
+      `the state directory ${directory} cannot be created (${why}): name another with --state-dir or affinity.stateDir`,
       { cause: error },
     );
   }

@@ -13,35 +13,38 @@ export interface Found {
   readonly root: RootEntry | undefined;
 }
 
-/** A part of a listing. */
+/** A part of a listing of roots. */
 export interface Slice {
   readonly roots: readonly [string, RootEntry][];
-  /** Where the next part begins; `undefined` after the last. */
+  /** The field after which the next part begins; `undefined` after the last part. */
   readonly last: string | undefined;
 }
 
-/** The same of pointers, each with the field of its root. */
+/** A part of a listing of pointers, each with the field of its root. */
 export interface PointerSlice {
   readonly pointers: readonly [string, string][];
   readonly last: string | undefined;
 }
 
-// A byte that tells nothing, and the end, as in every entry.
+// The text of a note follows an unused byte and the end, which stands where it does in every entry.
 const NOTE_AT = 7;
 
 const NOTHING: Found = { entry: undefined, field: undefined, root: undefined };
 
 /**
- * The tables of one pool, and the few writes that keep counts and entries in
- * step. Everything that writes must run inside a transaction of the caller's.
+ * The tables of one pool, and the writes that keep counts and entries consistent. The caller runs every write inside a
+ * transaction.
  */
 export class EmbeddedTables {
-  /** Apart from the pointers, so that listings need not step over those. A name is in one of the two. */
+  /** Separate from the pointers, so that listings of roots need not skip them. A name is in one of the two. */
   readonly #roots: SweptTable;
   readonly #pointers: SweptTable;
-  /** The end of each entry that was only found. It marks the entry with this end and no later one, which another release may have written. */
+  /**
+   * The end of each entry that was only found. The mark counts only for an entry with the same end: a release that does
+   * not know the mark may have written a later entry.
+   */
   readonly #found: SweptTable;
-  /** What is noted of sessions; see affinity/redis/claim.lua. */
+  /** The notes on sessions, see affinity/redis/claim.lua. */
   readonly #notes: SweptTable;
   readonly #counts: Database<string, string>;
   readonly #placements: PlacementTable;
@@ -57,7 +60,7 @@ export class EmbeddedTables {
     );
   }
 
-  /** To be called after a transaction that failed: what it has taught may not be stored. */
+  /** To be called after a failed transaction: placement numbers that it added may not be stored. */
   forget(): void {
     this.#placements.read();
   }
@@ -72,12 +75,12 @@ export class EmbeddedTables {
     return { entry, field: entry.root, root };
   }
 
-  /** @param old the live entry that the field has */
+  /** @param old the live entry of the field */
   writeRoot(field: string, old: Entry | undefined, root: RootEntry, now: number): void {
     const was = old !== undefined && isRoot(old) ? old : undefined;
     const sameCount = was?.instance === root.instance && was.end === root.end;
-    const sameLife = was?.incarnation === root.incarnation && was.generation === root.generation;
-    if (sameCount && sameLife && isFound(was) === isFound(root)) return;
+    const sameBinding = was?.incarnation === root.incarnation && was.generation === root.generation;
+    if (sameCount && sameBinding && isFound(was) === isFound(root)) return;
     if (!sameCount) {
       if (was !== undefined) this.#count(was, -1);
       this.#count(root, 1);
@@ -85,7 +88,7 @@ export class EmbeddedTables {
     this.#write(field, old, root, now);
   }
 
-  /** @param old the live entry that the field has */
+  /** @param old the live entry of the field */
   writePointer(field: string, old: Entry | undefined, to: PointerEntry, now: number): void {
     if (old !== undefined) {
       if (isRoot(old)) this.#count(old, -1);
@@ -94,7 +97,7 @@ export class EmbeddedTables {
     this.#write(field, old, to, now);
   }
 
-  /** What is noted of a session. */
+  /** The note on a session. */
   note(field: string, now: number): string | undefined {
     return this.#notes.live(keyBytes(field), now)?.toString('utf8', NOTE_AT);
   }
@@ -149,7 +152,7 @@ export class EmbeddedTables {
     return { pointers, last };
   }
 
-  /** Removes what has ended among the next `limit` roots and pointers, around and around. Counts end by themselves. */
+  /** Removes ended entries among the next `limit` of each table, and starts over at the end. `counts` cleans itself. */
   sweep(limit: number, now: number): void {
     this.#roots.sweep(limit, now);
     this.#pointers.sweep(limit, now);
@@ -174,9 +177,9 @@ export class EmbeddedTables {
     if (isFound(entry)) this.#found.table.putSync(key, bytes.subarray(0, NOTE_AT));
     else if (this.#found.table.get(key) !== undefined) this.#found.table.removeSync(key);
     if (old !== undefined && isRoot(old) === isRoot(entry)) return;
-    // Live or not: what a name was before must not be found again.
+    // Even an ended entry goes: the name must not be found in both tables.
     other.table.removeSync(key);
-    // An entry more, so look at two others: what has ended never outgrows what lives.
+    // The table grew by one entry, so check two others: ended entries never outnumber live ones.
     table.sweep(2, now);
   }
 
@@ -192,7 +195,7 @@ function isFound(entry: Entry | undefined): boolean {
   return entry?.found === true;
 }
 
-/** Names and entries as bytes, and how far the ended ones were looked for. */
+/** A table of names and entries as bytes, with the position of its sweep. */
 class SweptTable {
   readonly table: Database<Buffer, Buffer>;
   #sweptTo: Buffer | undefined;
@@ -230,7 +233,7 @@ class SweptTable {
   }
 }
 
-/** Grows by one for every life of an instance, and by nothing else. */
+/** Grows by one entry for each incarnation of an instance. */
 class PlacementTable implements PlacementNumbers {
   readonly #table: Database<string, number>;
   readonly #numbers = new Map<string, number>();
@@ -260,7 +263,7 @@ class PlacementTable implements PlacementNumbers {
   placementOf(number: number): { instance: string; incarnation: string } {
     const placement = this.#placements[number];
     if (placement === undefined)
-      throw new Error(`the embedded store names placement ${number}, and has none`);
+      throw new Error(`the embedded store refers to placement ${number}, which it does not have`);
     return placement;
   }
 

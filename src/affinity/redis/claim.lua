@@ -1,17 +1,18 @@
 -- Finds or makes the binding of a user, a session, or both, the user first; see AffinityStore.claim. A client address
--- stands in the place of a user.
+-- takes the place of a user.
 --
--- What happens to them depends on how the request names them and on what they have here. The caller brings the rulings
--- along, one letter for each situation (core/evidence.ts).
+-- The outcome depends on how the request names them and on what they hold here. The caller passes the rulings, one
+-- letter for each situation (core/evidence.ts).
 --
--- The note on a session is `shared`, or lists those who had it before its present user: some digits of the digest of
--- each. A user who takes it back shares it.
+-- The note on a session is `shared`, or lists its previous users, each as the first digits of a digest. If one of them
+-- takes the session back, it becomes shared.
 --
 --   ARGV[4..6]   the proposed instance and incarnation, and the rulings; the others: see head.lua
 --   returns      {'holds', ...}, see `answer`, with the letter of the ruling at its end; {'no-agent'}; {'stale'}; or
 --                {'declare', ...}
---   constants    SHARED, MOST_FORMER, DIGITS: the note `shared`, how many former users another one has, and digits of
---                each (affinity/session-note.ts); RULING_AT: where the letter of a situation stands (core/evidence.ts)
+--   constants    SHARED, MOST_FORMER, DIGITS: the note `shared`, the number of previous users in any other note, and
+--                the digits for each (affinity/session-note.ts); RULING_AT: the position of each situation's letter
+--                (core/evidence.ts)
 
 --- @include "head.lua"
 local instance, incarnation, rulings = ARGV[4], ARGV[5], ARGV[6]

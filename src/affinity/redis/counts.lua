@@ -1,4 +1,4 @@
--- Adds up the live roots of each instance. Takes no fields.
+-- Counts the live roots of each instance. Takes no fields.
 --
 --   ARGV[4..6]   unused; the others: see head.lua
 --   returns      flat pairs: instance, live roots

@@ -1,23 +1,23 @@
--- What all scripts of the bindings begin with: the names of their keys and arguments, and the steps that they share.
+-- The start of all scripts for bindings: the names of their keys and arguments, and the functions that they share.
 --
--- All scripts are called alike. Time is Redis's own (TIME), so gateways need not agree about theirs.
+-- All scripts take the same arguments. They use Redis's clock (TIME), so the gateways' clocks need not agree.
 --
--- A script changes nothing and returns {'declare', root field...} when it meets a pointer into a bucket that was not
--- declared. The caller adds those fields and calls again; everything is looked up afresh then.
+-- If a script meets a pointer into a bucket that was not declared, it changes nothing and returns
+-- {'declare', root field...}. The caller adds those fields and calls again, which looks everything up again.
 --
--- A script changes nothing and returns {'stale'} when it bears a fencing token that does not hold.
+-- If the caller's fencing token is not the current one, a script changes nothing and returns {'stale'}.
 --
 --   KEYS[1]      counts (hash): `<instance>|<end>` -> live roots that end then
---   KEYS[2]      the fencing token, which stands for the view in effect; the scripts of the view store keep it.
---                For restore.lua, the view store itself
+--   KEYS[2]      the fencing token of the view in effect, written by the scripts of the view store;
+--                for restore.lua, the view store itself
 --   KEYS[3...]   the bucket of each field
 --   ARGV[1]      idle lifetime in milliseconds
 --   ARGV[2]      quantum in milliseconds
---   ARGV[3]      channel on which the scripts publish what happens to bindings
+--   ARGV[3]      channel on which the scripts publish changes of bindings
 --   ARGV[4..6]   see each script
 --   ARGV[7]      how many of the fields are the names asked about; the others are roots that an earlier call asked for
---   ARGV[8]      the fencing token that the step bears, or '' for a step that needs none
---   ARGV[9]      the epoch that the published message names
+--   ARGV[8]      the caller's fencing token, or '' for a step that needs none
+--   ARGV[9]      the epoch that the published message contains
 --   ARGV[10...]  fields. A bucket is a hash: field -> entry (see affinity/packing.ts), and '!' and a field -> the note
 --                on a session (see claim.lua)
 local BUCKETS_FROM, FIELDS_FROM = 3, 10
@@ -32,7 +32,7 @@ end
 
 --- @include "../../redis/replication.lua"
 
--- The key alone does not tell: a server that has just taken over may hold it too.
+-- The key alone is not enough: a replica that has just been promoted may have it too.
 local function token_holds(token)
   return redis.call('GET', fencing_token_key) == token and string.match(token, '%.(%x*)$') == replication()
 end
@@ -42,7 +42,7 @@ local time = redis.call('TIME')
 local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
 local END = string.format('%.0f', (math.floor((NOW + idle_lifetime) / QUANTUM) + 1) * QUANTUM)
 
--- Roots that a script needs and the caller has not declared.
+-- Roots that the script needs and the caller has not declared.
 local undeclared = {}
 
 local function name(i)
@@ -65,7 +65,7 @@ local function read(field)
   return { e = e, instance = instance, incarnation = incarnation, generation = tonumber(generation), found = found }
 end
 
--- What is noted of a session, while that lives.
+-- The note on a session, unless it has ended.
 local function note(field)
   local packed = redis.call('HGET', bucket[field], '!' .. field)
   if packed and not ended(packed) then return string.match(packed, '^(.*)|%d+$') end
@@ -89,7 +89,7 @@ local function redirect()
   if #undeclared > 0 then return { 'declare', unpack(undeclared) } end
 end
 
--- Only ever further: entries of a longer lifetime than ours may be inside.
+-- Only extends the key's lifetime: it may hold entries with a longer lifetime than ours.
 local function keep(key)
   if redis.call('PEXPIREAT', key, END, 'GT') == 0 then redis.call('PEXPIREAT', key, END, 'NX') end
 end
@@ -100,7 +100,7 @@ local function count(instance, e, by)
   if total <= 0 then
     redis.call('HDEL', counts, field)
   elseif by == 1 and total == 1 then
-    -- A field more, so look at a few others: what has ended never outgrows what lives.
+    -- The hash grew by one field, so check a few others: ended fields never outnumber live ones.
     for _, other in ipairs(redis.call('HRANDFIELD', counts, 4)) do
       if ended(other) then redis.call('HDEL', counts, other) end
     end
@@ -111,7 +111,7 @@ end
 local function write(field, packed)
   local key = bucket[field]
   if redis.call('HSET', key, field, packed) == 1 then
-    -- As in count.
+    -- As in `count`.
     local some = redis.call('HRANDFIELD', key, 6, 'WITHVALUES')
     for i = 1, #some, 2 do
       if ended(some[i + 1]) then redis.call('HDEL', key, some[i]) end
@@ -125,7 +125,7 @@ local function write_note(field, text)
   keep(bucket[field])
 end
 
--- old: the live entry that the field has, if any. The entry bears the mark of a name that was only found.
+-- old: the live entry of the field, if any. A root that was only found in a body gets a mark, see affinity/packing.ts.
 local function write_root(field, old, root)
   local was, found = old and old.instance, root.found or false
   if was ~= root.instance or old.e ~= END then
@@ -145,12 +145,12 @@ local function write_pointer(field, old, root, found)
   write(field, '>' .. (found and '0' or '') .. END .. '|' .. root)
 end
 
--- These names no longer mean what they meant.
+-- Tells listeners that these names may lead elsewhere now.
 local function moved(...)
   redis.call('PUBLISH', channel, cjson.encode({ 'moved', ... }))
 end
 
--- The root is new, or was moved, or one of the names fields[first...last] leads to it that did not.
+-- Tells listeners that the root is new or was moved, or that one of the names fields[first...last] now leads to it.
 -- at: the epoch in which that happened.
 local function bound(field, root, at, first, last)
   local news = { 'bound', at, field, root.instance, root.incarnation, root.generation }
@@ -160,7 +160,7 @@ local function bound(field, root, at, first, last)
   redis.call('PUBLISH', channel, cjson.encode(news))
 end
 
--- Flat: root field, instance, incarnation, generation, made, displaced instance and incarnation.
+-- The flat reply: root field, instance, incarnation, generation, made, displaced instance and incarnation.
 local function answer(field, root, made, displaced)
   return { 'holds', field, root.instance, root.incarnation, root.generation, made and 1 or 0,
     displaced and displaced.instance or '', displaced and displaced.incarnation or '' }

@@ -1,8 +1,8 @@
--- The live roots in some buckets, and the pointers too where they are wanted. Takes no fields.
+-- Lists the live roots of some buckets, and the pointers if wanted. Takes no fields.
 --
 --   KEYS[3...]   the buckets
 --   ARGV[4]      the instance whose roots are wanted, or '' for all
---   ARGV[6]      '1' where pointers are wanted too; the others: see head.lua
+--   ARGV[6]      '1' if pointers are wanted too; the others: see head.lua
 --   returns      {now, {field, entry...} of the first bucket, ...}
 
 --- @include "head.lua"

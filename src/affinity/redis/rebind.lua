@@ -1,5 +1,5 @@
--- Moves a root if it still has the expected generation, or makes it again where it has ended; see AffinityStore.rebind.
--- The one name asked about is the root's.
+-- Moves a root if it still has the expected generation, or makes it again if it has ended; see AffinityStore.rebind.
+-- The only name asked about is that of the root.
 --
 --   ARGV[4..6]   instance and incarnation to move to, and the expected generation; the others: see head.lua
 --   returns      {'holds', ...}, see `answer`; {'stale'}; or {'declare', ...}

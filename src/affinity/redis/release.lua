@@ -1,7 +1,7 @@
--- Removes a name, and the root that it leads to.
+-- Removes a name and the root that it leads to.
 --
 --   ARGV[4..6]   unused; the others: see head.lua
---   returns      {'released'}; {'none'} where the name had no binding; or {'declare', ...}
+--   returns      {'released'}; {'none'} if the name had no binding; or {'declare', ...}
 
 --- @include "head.lua"
 local asked = name(1)

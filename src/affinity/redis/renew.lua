@@ -1,8 +1,8 @@
--- Starts the lifetimes of a binding, and of those names that lead to it, from the beginning. The first name that has a
--- binding decides.
+-- Restarts the lifetime of a binding, and of those of the names that lead to it. The first name that has a binding
+-- decides.
 --
 --   ARGV[4..6]   unused; the others: see head.lua
---   returns      {'holds', ...}, see `answer`; {'none'} where no name has a binding; or {'declare', ...}
+--   returns      {'holds', ...}, see `answer`; {'none'} if no name has a binding; or {'declare', ...}
 
 --- @include "head.lua"
 local found = {}

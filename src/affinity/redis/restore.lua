@@ -1,11 +1,13 @@
--- Writes back some roots, and pointers to them from their other names; what the store holds already stays, and its
--- lifetime goes on. While the view store is closed, a later generation takes the place of an earlier one: the store has
--- lost a move. Once it is open, gateways may have acted on what the store holds.
+-- Writes back some roots, and pointers to them from their other names. What the store already holds stays, and keeps
+-- its lifetime.
+--
+-- While the view store is closed, a later generation replaces an earlier one, because the store has lost a move. Once
+-- it is open, gateways may have acted on what the store holds, so that stays.
 --
 --   KEYS[2]   the view store, in place of the fencing token
 --   ARGV[4]   JSON: [instance, incarnation, generation, epoch, how many names] of each root; the names are the fields
 --             in that order, the root first. The others: see head.lua
---   returns   {roots to declare, one result for each}: 1 where the root is held as it was given, '' where nothing was
+--   returns   {roots to declare, one result for each entry}: 1 if the store holds the root as given, '' if nothing was
 --             done because a declaration is missing, else what holds, see `answer`
 --   constants SHARED (affinity/session-note.ts)
 

@@ -6,7 +6,7 @@ import { DIGITS, MOST_FORMER, SHARED } from '../session-note.ts';
 const load = (name: string, constants?: Readonly<Record<string, LuaConstant>>): string =>
   loadLua(`affinity/redis/${name}.lua`, constants);
 
-/** The atomic steps of the Redis store, by the name of the command that the client defines for each. */
+/** The scripts of the Redis store, by the name of the client command that runs each. */
 export const SCRIPTS = {
   gwClaim: load('claim', { SHARED, MOST_FORMER, DIGITS, RULING_AT }),
   gwRebind: load('rebind'),

@@ -21,41 +21,40 @@ import { BUCKETS, bucketOf, isRoot, packable, quantumOf, unpack } from '../packi
 import type { ScriptName } from './scripts.ts';
 import { SCRIPTS } from './scripts.ts';
 
-// A pointer found in one round can lead elsewhere in the next only if it was moved in between.
+// A pointer leads elsewhere in the next round only if it was moved in between.
 const MAX_ROUNDS = 4;
-// Written before an answer is awaited: enough to hide the round trips, few enough to answer within the timeout.
+// Enough bindings in flight to hide the round trips, and few enough for an answer within the time-out.
 const RESTORED_BY_SCRIPT = 32;
 const SCRIPTS_RESTORING_AT_ONCE = 4;
-// Redis serves no other client during a script; these take well under a millisecond.
+// Redis serves no other client during a script. With this many buckets it takes well under a millisecond.
 const BUCKETS_LISTED_AT_ONCE = 16;
 const SCRIPTS_LISTED_AT_ONCE = 32;
 const DEFAULT_PAGE = 100;
 
 export interface RedisStoreOptions {
-  /** What the names of all keys and channels begin with. */
+  /** The prefix of all keys and channels. */
   readonly keyPrefix: string;
-  /** How long a binding lives after it was last claimed or renewed. */
+  /** How long a binding lives after its last claim or renewal. */
   readonly idleLifetimeMs: number;
 }
 
-/** What a script is called with besides names. */
+/** The arguments of a script besides names. */
 interface Step {
   readonly placement?: Placement;
-  /** A generation, or rulings. */
+  /** ARGV[6]: a generation or rulings. */
   readonly sixth?: string;
   readonly fencingToken?: string;
   readonly epoch?: number;
 }
 
-/** Roots to declare, and a result for each binding. */
+/** What restore.lua returns. */
 type RestoreReply = readonly [readonly string[], readonly (1 | '' | readonly (string | number)[])[]];
 
 /**
  * The bindings of one pool in Redis.
  *
- * Names are fields of bucket hashes, small enough for Redis's compact encoding;
- * the choice of bucket is the client's. The steps themselves are the scripts of
- * affinity/redis/*.lua. All keys share the hash tag of the pool.
+ * Names are fields of hashes (buckets) that are small enough for Redis's compact encoding. The client chooses the
+ * bucket of a name; the scripts in affinity/redis/*.lua do the rest. All keys share the hash tag of the pool.
  */
 export class RedisStore implements AffinityStore {
   readonly #redis: RedisCommands;
@@ -86,11 +85,11 @@ export class RedisStore implements AffinityStore {
   }
 
   async claim(names: readonly RequestName[], proposal: Placement, fencingToken: string): Promise<Claim> {
-    return this.#fenced('gwClaim', names.map(storedKey), proposal, rulingsOf(names), fencingToken);
+    return this.#withToken('gwClaim', names.map(storedKey), proposal, rulingsOf(names), fencingToken);
   }
 
   async rebind(expected: Binding, proposal: Placement, fencingToken: string): Promise<Claim> {
-    return this.#fenced(
+    return this.#withToken(
       'gwRebind',
       [storedKey(expected.root)],
       proposal,
@@ -108,7 +107,7 @@ export class RedisStore implements AffinityStore {
     await this.#step('gwRelease', [storedKey(name)], {});
   }
 
-  /** Atomic for each entry, not for all of them together. */
+  /** Atomic for each entry, not for all together. */
   async restore(entries: readonly KnownBinding[]): Promise<Binding[]> {
     const held: Binding[] = [];
     const atOnce = RESTORED_BY_SCRIPT * SCRIPTS_RESTORING_AT_ONCE;
@@ -133,8 +132,8 @@ export class RedisStore implements AffinityStore {
   }
 
   /**
-   * Walks the buckets in order, and each bucket in the order of its fields, so a
-   * binding that lives throughout the walk is told exactly once.
+   * Reads the buckets in order, and the fields of each bucket in order, so a binding that lives throughout the listing
+   * appears exactly once.
    */
   async list(query: BindingQuery): Promise<BindingPage> {
     const limit = Math.max(1, query.limit ?? DEFAULT_PAGE);
@@ -144,7 +143,7 @@ export class RedisStore implements AffinityStore {
       query.aliases === true ? { bindings, aliases, cursor } : { bindings, cursor };
     let [bucket, after] = parseCursor(query.cursor);
     let told = 0;
-    // Grows while nothing is found, so that a sparse store takes few round trips.
+    // Grows while nothing is found, so that a nearly empty store takes few round trips.
     let scripts = 1;
     while (bucket < BUCKETS) {
       const toldBefore = told;
@@ -176,14 +175,14 @@ export class RedisStore implements AffinityStore {
     this.#subscriber.forget(this.#channel);
   }
 
-  async #fenced(
+  async #withToken(
     script: ScriptName,
     names: readonly string[],
     placement: Placement,
     sixth: string,
     fencingToken: string,
   ): Promise<Claim> {
-    // An empty one would be no fence at all.
+    // The script would skip the check for an empty token.
     if (fencingToken === '') throw new StaleView('no view is in effect');
     try {
       return toClaim(
@@ -194,7 +193,7 @@ export class RedisStore implements AffinityStore {
     }
   }
 
-  /** Runs a script over fields, and again with what it asks to be declared. */
+  /** Runs a script on the names, and again with the roots that it asks to be declared. */
   async #step(script: ScriptName, names: readonly string[], step: Step): Promise<(string | number)[]> {
     const proposal = step.placement === undefined ? undefined : packable(step.placement);
     const fields = [...names];
@@ -222,7 +221,7 @@ export class RedisStore implements AffinityStore {
     throw movedTooOften();
   }
 
-  /** As many bindings as one script writes back, and again those for which it asks more to be declared. */
+  /** Writes back the bindings in one script, and again those for which it asks roots to be declared. */
   async #restore(entries: readonly KnownBinding[]): Promise<Binding[]> {
     const held: Binding[] = [];
     const names = entries.map(({ binding, aliases }) => [binding.root, ...aliases].map(storedKey));
@@ -288,7 +287,7 @@ export class RedisStore implements AffinityStore {
     );
   }
 
-  /** For the scripts that take no fields. */
+  /** The arguments of scripts that take no fields. */
   #arguments({ instance = '', aliases = false }: BindingQuery = {}): string[] {
     return [...this.#lifetime, instance, '', aliases ? '1' : '0', '0', '', '0'];
   }
@@ -298,7 +297,7 @@ export class RedisStore implements AffinityStore {
   }
 }
 
-/** The rulings for each way in which a request may bear its names, made once. */
+/** The rulings for each way in which a request can name its agent, computed once. */
 const rulings = new Map<string, string>();
 
 function rulingsOf(names: readonly RequestName[]): string {
@@ -312,7 +311,7 @@ function rulingsOf(names: readonly RequestName[]): string {
   return letters;
 }
 
-/** The same failure; what answers it late is the claim, or `undefined` where nothing was done. */
+/** The same failure, but its late answer is the claim, or `undefined` if the store did nothing. */
 function answeredByClaim(failure: StoreUnavailable): StoreUnavailable {
   if (failure.timedOut === undefined) return failure;
   const { wasLate, answer } = failure.timedOut;
@@ -320,20 +319,20 @@ function answeredByClaim(failure: StoreUnavailable): StoreUnavailable {
     const parts = reply as (string | number)[];
     return parts[0] === 'holds' ? toClaim(parts) : undefined;
   });
-  // Whether anybody waits for it is the caller's choice.
+  // The caller need not wait for it.
   claim.catch(() => {});
   return new StoreUnavailable(failure.message, failure.cause, { wasLate, answer: claim });
 }
 
 function movedTooOften(): StoreUnavailable {
-  return new StoreUnavailable(`redis: a name was moved during each of ${MAX_ROUNDS} looks at it`);
+  return new StoreUnavailable(`redis: a name moved during each of ${MAX_ROUNDS} attempts to read it`);
 }
 
 function asGiven({ binding }: KnownBinding): Binding {
   return { root: storedForm(binding.root), ...packable(binding), generation: binding.generation };
 }
 
-/** A message of the scripts' `moved` or `bound`. */
+/** Passes on a message that `moved` or `bound` of the scripts published. */
 function tell(listener: AffinityListener, [kind, ...rest]: readonly string[]): void {
   if (kind === 'moved') {
     listener.onMoved(rest.map(toName));
@@ -344,7 +343,7 @@ function tell(listener: AffinityListener, [kind, ...rest]: readonly string[]): v
   listener.onBound(binding, aliases.map(toName), Number(epoch));
 }
 
-/** The reply of a script's `answer`. */
+/** The claim in the reply that `answer` of the scripts made. */
 function toClaim(reply: readonly (string | number)[]): Claim {
   const [, field, instance, incarnation, generation, made, displaced, displacedIncarnation, letter] = reply;
   const binding: Binding = {
@@ -361,7 +360,7 @@ function toClaim(reply: readonly (string | number)[]): Claim {
 
 function toName(field: string): Name {
   const name = parseNameKey(field);
-  if (name === undefined) throw new Error(`not a name of the affinity store: ${field}`);
+  if (name === undefined) throw new Error(`the affinity store has a name that cannot be read: ${field}`);
   return name;
 }
 
@@ -370,7 +369,7 @@ function toListed(flat: readonly string[], now: number): [string, ListedBinding 
   for (let i = 0; i < flat.length; i += 2) {
     const field = flat[i] as string;
     const name = parseNameKey(field);
-    // Earlier versions knew another kind of name, and what they stored ends by itself.
+    // An earlier release stored another kind of name; those entries expire.
     if (name === undefined) continue;
     const entry = unpack(flat[i + 1] as string);
     if (isRoot(entry)) {
@@ -383,7 +382,7 @@ function toListed(flat: readonly string[], now: number): [string, ListedBinding 
   return listed.sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** `<bucket>.<last field told>` */
+/** `<bucket>.<last listed field>` */
 function parseCursor(cursor: string | undefined): [number, string | undefined] {
   if (cursor === undefined) return [0, undefined];
   const dot = cursor.indexOf('.');
