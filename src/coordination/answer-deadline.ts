@@ -1,29 +1,29 @@
 import { StoreUnavailable } from '../core/ports.ts';
 
 export interface AnswerDeadlines<T> {
-  /** After so many ms without an answer it is worth a doubt. */
+  /** The time without an answer after which the other side is in doubt, in ms. */
   readonly doubtMs: number;
-  /** After so many ms without an answer the next question may be asked. */
+  /** The time without an answer after which the caller may ask again, in ms. */
   readonly limitMs: number;
-  /** @param wasLate the timer fired late: this process or its machine is slow, and the other side may not be */
+  /** @param wasLate the timer itself fired late, so perhaps only this process or its machine is slow */
   onDoubt(wasLate: boolean): void;
-  /** The answer has come after the time for it. */
+  /** The answer came after the limit. */
   onLate(answer: T): void;
 }
 
-// A timer that fires so late tells of a busy process or machine.
+// A timer that is this late means that the process or the machine is busy.
 const LATE_TIMER_MS = 20;
-// What setTimeout can take.
+// The longest delay that setTimeout takes.
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** Resolves to the answer. Rejects where it does not come within the limit, or not at all. */
+/** Resolves to the answer. Rejects if the answer fails or does not come within the limit. */
 export function answerWithin<T>(
   answer: Promise<T>,
   { doubtMs, limitMs, onDoubt, onLate }: AnswerDeadlines<T>,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     let isOver = false;
-    // After a pause of this process timers run first: what has arrived meanwhile is read before the verdict.
+    // After a pause of this process, timers run first. setImmediate lets an answer that has arrived be read before.
     const begunAt = performance.now();
     const after = (ms: number, run: (wasLate: boolean) => void): NodeJS.Timeout =>
       setTimeout(
@@ -38,7 +38,7 @@ export function answerWithin<T>(
       isOver = true;
       reject(new StoreUnavailable(`no answer within ${limitMs} ms`, undefined, { wasLate, answer }));
       answer.then(onLate, () => {
-        // It failed in the end; nothing is learnt from that.
+        // A late failure teaches nothing.
       });
     });
     const end = (): void => {

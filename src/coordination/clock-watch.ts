@@ -1,20 +1,17 @@
 export interface ClockWatchOptions {
-  /** A delay of the event loop that makes what was measured meanwhile worthless, in ms. */
+  /** The delay of the event loop from which measurements taken meanwhile do not count, in ms. */
   readonly lagMs: number;
-  /** After a lag or a jump, how long until what is measured counts again, in ms. */
+  /** How long after a lag or a jump measurements count again, in ms. */
   readonly calmMs: number;
-  /** The loop has lagged, or the wall clock jumped; and it has been calm again. */
+  /** Called with false after each lag or jump, and with true when measurements count again. */
   readonly onChange: (isTrustworthy: boolean, reason: string) => void;
 }
 
 const LOOK_EVERY_MS = 100;
-// Daylight saving does not touch it, and NTP slews; more is a step, or a machine that was suspended.
+// Daylight saving does not change the clock, and NTP adjusts it slowly. More is a step, or a suspended machine.
 const JUMP_MS = 500;
 
-/**
- * Notices that this process cannot trust its own measures of time: its event
- * loop stood still, or the wall clock was set.
- */
+/** Detects that this process cannot trust its own time measurements: its event loop stalled, or the clock was set. */
 export class ClockWatch {
   readonly #options: ClockWatchOptions;
   #timer: NodeJS.Timeout | undefined;

@@ -6,28 +6,28 @@ import type { ReplicaOptions } from '../core/view/replica-options.ts';
 import type { View } from '../core/view/view.ts';
 
 export interface CoordinatorEvents {
-  /** The view acted on has changed. */
+  /** The view by which requests are routed has changed. */
   onView(before: View, after: View): void;
   onStoreState(state: 'away' | 'available', detail: string): void;
-  /** What this replica alone cannot reach, though its peers can, has changed. */
+  /** The set of instances that the peers can reach and this gateway cannot has changed. */
   onCutOff(instances: ReadonlySet<InstanceId>): void;
-  /** How the configuration of this gateway differs from the agreed one has changed. */
+  /** The differences between this gateway's configuration and the agreed one have changed. */
   onDrift?(drift: Drift): void;
-  /** Claims fail though the ledger answers, and why; `undefined` when that has ended. */
+  /** The reason why claims fail although the view store answers; `undefined` when they work again. */
   onClaims?(failure: string | undefined): void;
   onAbstention(abstains: boolean, reason: string): void;
-  /** What is known could not be written back, for another reason than that the store is away. It is tried again. */
+  /** Writing bindings back failed, although the store is not away. It will be tried again. */
   onNotRestored(error: unknown): void;
-  /** The first probe that failed at an instance which was well so far, and the one that made this replica call it down. */
+  /** A probe failed: the first one at a healthy instance, or the one that made this gateway report it as down. */
   onProbeFailed(instance: InstanceId, reason: string, isDownNow: boolean): void;
   onOperation(operation: 'sync' | 'propose' | 'decree', outcome: 'ok' | 'unavailable'): void;
 }
 
-/** Takes what may be acted on to those who act elsewhere than in this process. */
+/** Brings the routing state to the workers of this host. */
 export interface Publisher {
-  /** The standing may have changed, if only the end of its lease. */
+  /** To be called when the routing state may have changed, even if only its lease was extended. */
   publish(): void;
-  /** Until when one of them may act on what was published, in monotonic ms. */
+  /** The time until which a worker may act on what was published, in monotonic ms. */
   mayActUntil(): number;
 }
 
@@ -35,18 +35,18 @@ export interface PoolCoordinatorOptions {
   readonly replica: ReplicaOptions;
   readonly thresholds: Thresholds;
   readonly viewStore: ViewStoreClient;
-  /** Between syncs when there is no news, in ms. */
+  /** The interval of syncs when there is no news, in ms. */
   readonly renewMs: number;
-  /** After so many ms without an answer the ledger is in doubt. */
+  /** The time without an answer after which the view store is in doubt, in ms. */
   readonly doubtMs: number;
-  /** After so many ms without an answer the ledger is asked again. */
+  /** The time without an answer after which the view store is asked again, in ms. */
   readonly answerMs: number;
-  /** Between announcements of one suspect, in ms. */
+  /** The shortest interval at which peers are told about the same suspect, in ms. */
   readonly suspectEveryMs: number;
-  /** Brings the store's bindings up to date after it was away or lost data. Rejects while it cannot. */
-  readonly writeBack: (life: string) => Promise<unknown>;
+  /** Writes bindings back after the store was away or lost data. Rejects while it cannot. */
+  readonly writeBack: (storeGeneration: string) => Promise<unknown>;
   readonly boundAgents: (instance: InstanceId) => number | undefined;
-  /** Has the pool been without requests here for as long as it takes to count as idle? */
+  /** Has this gateway had no request for the pool for long enough to call it idle? */
   readonly isIdle: () => boolean;
   readonly events: CoordinatorEvents;
   readonly publisher?: Publisher;

@@ -4,7 +4,7 @@ import type { RoutingState } from '../core/view/routing-state.ts';
 import type { Unanswered } from '../core/view/store-outage.ts';
 import type { PoolCoordinator } from './pool-coordinator.ts';
 
-/** The coordinators of all pools, as the data plane asks for them. */
+/** The coordinators of all pools, behind the interface that the data plane uses. */
 export class Coordinators implements Coordinator {
   readonly #pools: ReadonlyMap<string, PoolCoordinator>;
 

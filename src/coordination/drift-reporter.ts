@@ -1,7 +1,7 @@
 import type { Drift } from '../core/view/local-config.ts';
 import type { CoordinatorEvents } from './coordinator-options.ts';
 
-/** Reports each change in how the configuration of this gateway differs from the agreed one, once. */
+/** Reports the differences between this gateway's configuration and the agreed one, once for each change. */
 export class DriftReporter {
   readonly #events: Pick<CoordinatorEvents, 'onDrift'>;
   #reported = '';
@@ -13,7 +13,7 @@ export class DriftReporter {
   report(drift: Drift): void {
     const text = JSON.stringify(drift);
     if (text === this.#reported) return;
-    // At the beginning nothing has ended.
+    // The first report matters only if there is a difference; later ones also if the last difference has gone.
     const isNews = this.#reported !== '' || drift.differences.length > 0 || !drift.ready;
     this.#reported = text;
     if (isNews) this.#events.onDrift?.(drift);

@@ -16,16 +16,16 @@ export interface LocalViewStoreOptions {
   /** 0 if the gateway is alone: there is no other lease to wait for. */
   readonly leaseMs: number;
   readonly joinMs: number;
-  /** Where views and operators' acts survive a restart; kept in memory only without it. */
+  /** The file in which views and operators' acts survive a restart; without it they are only in memory. */
   readonly file?: string;
-  /** Throws while the store of the bindings is away. The ledger is away with it, so that the gateway goes on as without any store. */
+  /** Throws while the store of the bindings is away. The view store is then away too: the gateway does without both. */
   readonly requireStore?: () => void;
 }
 
-// The process is the store: nothing is lost while it lives.
+// The store generation never changes, because the data lives exactly as long as this process.
 const STORE_GENERATION = 'local';
 
-/** The ledger of a gateway that shares its agents with no other. */
+/** The view store of a gateway that shares its agents with no other gateway. */
 export class LocalViewStore implements ViewStoreClient {
   readonly #times: Pick<LocalViewStoreOptions, 'leaseMs' | 'joinMs'>;
   #viewStore: ViewStore;
@@ -34,7 +34,7 @@ export class LocalViewStore implements ViewStoreClient {
   #saved: ViewStoreState;
   #listener: ViewStoreListener | undefined;
 
-  /** @throws Error where the file exists and cannot be read */
+  /** @throws Error if the file exists and cannot be read */
   constructor({ leaseMs, joinMs, file, requireStore = () => {} }: LocalViewStoreOptions) {
     const state = file === undefined ? undefined : load(file);
     this.#file = file;
@@ -66,7 +66,7 @@ export class LocalViewStore implements ViewStoreClient {
     try {
       this.#save();
     } catch (error) {
-      // What an operator was told cannot be done must not be done later. Its only replica registers again.
+      // The operator is told that the change failed, so a later save must not apply it. The replica registers again.
       this.#viewStore = new ViewStore({ ...this.#times, state: before });
       throw error;
     }
@@ -95,7 +95,7 @@ export class LocalViewStore implements ViewStoreClient {
   }
 
   /**
-   * Writes what has changed, or tries again what could not be written.
+   * Writes the state if it differs from the saved one, for example because an earlier write failed.
    *
    * @throws StoreUnavailable
    */
@@ -106,7 +106,7 @@ export class LocalViewStore implements ViewStoreClient {
       if (this.#file !== undefined) write(this.#file, state);
       this.#saved = state;
     } catch (error) {
-      // Nothing of the ledger may be acted on that a restart would forget.
+      // No gateway may act on a view that a restart would lose.
       throw new StoreUnavailable(explainDiskError(`${this.#file}`, error) ?? (error as Error).message, error);
     }
   }
@@ -116,14 +116,14 @@ function isSame(one: ViewStoreState, other: ViewStoreState): boolean {
   return one.view === other.view && one.policy === other.policy;
 }
 
-/** Renamed into place, so that a crash leaves the one or the other. */
+/** Renames a new file into place, so that a crash leaves the old or the new content. */
 function write(file: string, state: ViewStoreState): void {
   const draft = `${file}.new`;
   try {
     writeFileSync(draft, JSON.stringify(state), { mode: 0o600 });
     renameSync(draft, file);
   } catch (error) {
-    // On a full disk, what was written of it is room that it lacks.
+    // On a full disk, a partial draft would take space that the next attempt needs.
     rmSync(draft, { force: true });
     throw error;
   }

@@ -44,22 +44,24 @@ export class PolicyWriter {
       if (isTaken) return next;
       if (!known.lastSync.isOpen) {
         throw new StoreUnavailable(
-          'the gateways are hearing of each other after a loss of data; try again in a few seconds',
+          'the gateways are rebuilding the view store after it lost data; try again in a few seconds',
         );
       }
     }
-    throw new StoreUnavailable(`the policy was changed by others during each of ${MAX_RACES} tries`);
+    throw new StoreUnavailable(
+      `another gateway changed the policy during each of ${MAX_RACES} attempts; try again`,
+    );
   }
 
   /**
-   * Keeps in the policy what releases look for there that know no agreed configuration; to be called while the ledger
-   * is open.
+   * Copies the agreed configuration into the policy, where releases look for it that do not know the agreed one. To be
+   * called while the view store is open.
    */
   mirror({ config }: AgreedView): void {
     const { policy: known } = this.#options.known.lastSync;
     if (config === undefined || this.#isMirroring || withAgreedRules(known, config) === known) return;
     this.#isMirroring = true;
-    // Should the store be gone at this moment, the next call tries again.
+    // If the store is away, the next call tries again.
     this.commitPolicy((policy) => withAgreedRules(policy, config), [])
       .catch(() => undefined)
       .finally(() => {

@@ -23,12 +23,12 @@ import { DriftReporter } from './drift-reporter.ts';
 import { PolicyWriter } from './policy-writer.ts';
 
 const RETRY_MS = 100;
-// For news that no request waits for, so that many replicas do not all ask at once.
+// Spreads syncs after news that no request waits for, so that many replicas do not ask at once.
 const SPREAD_MS_PER_REPLICA = 2;
 
 /**
- * Drives one pool's {@link Replica}: asks the ledger in time and on news, brings
- * it the verdicts of the probes, and tells what has changed.
+ * Drives one pool's {@link Replica}: asks the view store at intervals and on news, reports the results of the probes to
+ * it, and tells listeners what has changed.
  */
 export class PoolCoordinator {
   readonly #options: PoolCoordinatorOptions;
@@ -41,16 +41,16 @@ export class PoolCoordinator {
   #timer: NodeJS.Timeout | undefined;
   #cutOffTimer: NodeJS.Timeout | undefined;
   #syncing: Promise<void> | undefined;
-  /** The one question to the ledger that is under way. */
+  /** The request to the view store that is under way. There is at most one. */
   #asking: Promise<void> | undefined;
-  /** Resolves when that has not been answered for so long that those who wait for it go on. */
+  /** Resolves when that request has had no answer for `doubtMs`, so that its waiters go on. */
   #doubt: Promise<void> | undefined;
   #beginDoubt = (): void => {};
   #isDue = false;
   #restoring = false;
   #isClosed = false;
   #wasAway = false;
-  /** What the listeners were told of last. */
+  /** What the listeners were last told. */
   #reportedState = '';
   #reportedView: View;
   readonly #driftReporter: DriftReporter;
@@ -78,15 +78,15 @@ export class PoolCoordinator {
     return this.#replica;
   }
 
-  /** What another process needs in order to act on the standing, with the lease on this process's monotonic clock. */
+  /** The routing state for another process, with the lease on this process's monotonic clock. */
   get snapshot(): RoutingStateSnapshot {
     return snapshotOf(this.#replica);
   }
 
-  /** Every process that this coordinator agrees for has adopted the view. */
+  /** To be called when every process of this host has adopted the view. */
   confirm(viewId: string): void {
     this.#replica.confirm(viewId);
-    // A view store that fails is told with the next attempt; the workers confirm again after its outcome.
+    // While the view store fails, the next attempt carries this; the workers confirm again after its outcome.
     if (this.#replica.hasNews && !this.#replica.isFailing) void this.renew();
   }
 
@@ -102,7 +102,7 @@ export class PoolCoordinator {
     return this.#replica.isEffective;
   }
 
-  /** What the ledger has told. */
+  /** The last answer of the view store. */
   get lastSync(): LastSync {
     return this.#replica.lastSync;
   }
@@ -111,17 +111,17 @@ export class PoolCoordinator {
     return this.#replica.isAway;
   }
 
-  /** Monotonic ms until the lease ends; 0 without one. */
+  /** Milliseconds until the lease ends; 0 without one. */
   get leaseRemaining(): number {
     return remaining(this.#replica.leaseEnd, now());
   }
 
-  /** Milliseconds since the Unix epoch, by the store's clock as far as it is known. */
+  /** Milliseconds since 1970 by the store's clock, as far as it is known. */
   get storeNow(): number {
     return storeClock(this.#replica.lastSync, performance.now());
   }
 
-  /** Resolves once this replica's first round of probes is over and the view may be acted on. */
+  /** Resolves when this replica's first round of probes is over and it may act on the view. */
   settled(): Promise<void> {
     return new Promise((resolve) => {
       const look = (): void => {
@@ -136,19 +136,19 @@ export class PoolCoordinator {
     });
   }
 
-  /** Given once, after construction: prober and coordinator know each other. */
+  /** To be called once after construction, because prober and coordinator need each other. */
   attach(probes: ProbeControl): void {
     this.#probes = probes;
   }
 
-  /** Resolves once the ledger was asked for the first time, whether or not it answered. */
+  /** Resolves after the first request to the view store, even if there was no answer. */
   async start(): Promise<void> {
     await this.renew();
   }
 
-  /** @param leave false where another process goes on as the same replica, under the same lease */
+  /** @param leave false if another process continues as the same replica, under the same lease */
   async close(leave = true): Promise<void> {
-    // The successor needs a while to begin.
+    // The next process needs some time to start, so hand it a fresh lease.
     if (!leave) await this.renew();
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -156,7 +156,7 @@ export class PoolCoordinator {
     await this.#syncing;
     if (leave) {
       await this.#options.viewStore.leave(this.#options.replica.id).catch(() => {
-        // The others wait for the end of the lease then.
+        // The other gateways then wait for the end of the lease.
       });
     }
     await this.#options.viewStore.close();
@@ -167,7 +167,7 @@ export class PoolCoordinator {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Asks the ledger, with whatever is news here. Resolves when it has answered, or is in doubt. Never rejects. */
+  /** Syncs with the view store. Resolves when it has answered or is in doubt. Never rejects. */
   async renew(): Promise<void> {
     if (this.#isClosed) return;
     this.#isDue = true;
@@ -176,8 +176,8 @@ export class PoolCoordinator {
   }
 
   /**
-   * A claim was not answered: is the ledger, which is kept with the bindings, silent too? The question that is
-   * under way tells as much as the next one, and earlier; where the last one was not answered either, it is known.
+   * A claim got no answer, so find out whether the view store, which is kept with the bindings, is silent too. The
+   * request under way tells that sooner than a new one would. If the last request got no answer, it is already known.
    */
   async storeFailed(claim: Unanswered): Promise<void> {
     this.#replica.doubtStore(now(), claim);
@@ -195,12 +195,12 @@ export class PoolCoordinator {
     this.#options.viewStore.suspect(instance);
   }
 
-  /** Folds one observation in. `epoch`: the one in which the probe began. */
+  /** Takes the result of one probe. `epoch`: the one in which the probe began. */
   observed(id: InstanceId, observation: Observation, epoch: number): HealthRecord {
     const { record, isFirstDoubt, isDownNow, isNews } = this.#report.observed(id, observation, epoch);
     if (isFirstDoubt || isDownNow)
       this.#options.events.onProbeFailed(id, observation.reason ?? '', isDownNow);
-    // The peers should look too, before this one has made up its mind.
+    // Let the peers probe too, even before this gateway reports the instance as down.
     if (isFirstDoubt) this.suspect(id);
     const hasTurned = this.#replica.probed(id, observation.passed);
     if (isNews) this.#vote();
@@ -208,7 +208,7 @@ export class PoolCoordinator {
     return record;
   }
 
-  /** The first full round of probes is over, or its time is. */
+  /** To be called when the first round of probes is over, or has taken too long. */
   settle(): void {
     if (this.#report.isSettled) return;
     this.#report.settle();
@@ -216,7 +216,7 @@ export class PoolCoordinator {
     this.#notifyListeners();
   }
 
-  /** Whether this process's measures of time can be trusted. */
+  /** To be called when it changes whether this process can trust its own time measurements. */
   trustClock(isTrustworthy: boolean, reason: string): void {
     if (!isTrustworthy) this.#replica.dropLease();
     if (this.#report.abstains === !isTrustworthy) return;
@@ -226,7 +226,7 @@ export class PoolCoordinator {
   }
 
   /**
-   * Writes what an operator decided. `change` is called again if another gateway's change came first.
+   * Writes an operator's change. `change` is called again if another gateway's change came first.
    *
    * @throws StoreUnavailable
    */
@@ -248,7 +248,7 @@ export class PoolCoordinator {
     else setTimeout(() => void this.renew(), delayMs).unref();
   }
 
-  /** Asks until there is nothing more to tell, or no answer comes. One run at a time. */
+  /** Syncs until there is no more news, or no answer comes. One run at a time. */
   async #sync(): Promise<void> {
     clearTimeout(this.#timer);
     while (this.#isDue && !this.#isClosed) {
@@ -260,29 +260,29 @@ export class PoolCoordinator {
       await this.#asking;
       this.#asking = undefined;
       this.#notifyListeners();
-      // There may be news again at once, and a store that is away refuses without a turn of the event loop. A loop that
-      // asked again and again would never see that the store is back.
+      // A store that is away can refuse within the same turn of the event loop. Asking again at once would then loop
+      // without ever noticing that the store is back.
       if (this.#replica.isFailing) break;
     }
-    // In the same step as the last look at what is due, so that no call falls between.
+    // No await since the last look at #isDue, so no call of renew() is missed.
     this.#syncing = undefined;
     this.#schedule();
   }
 
-  /** Asks once, and proposes what follows from the answer. Never rejects. */
+  /** Syncs once, and proposes the view that follows from the answer. Never rejects. */
   async #syncOnce(): Promise<void> {
     const sent = now();
     try {
       await this.#exchange(sent);
     } catch (error) {
-      // Whatever it was, it was no answer, and the next turn may have more luck.
+      // Any error means that there was no answer; the next sync tries again.
       this.#detail = error instanceof Error ? error.message : String(error);
       this.#replica.failed(now(), { since: sent.mono, wasLate: wasLate(error) });
     }
   }
 
   async #exchange(sent: Moment): Promise<void> {
-    // Whether the pool is idle is the one part of the opinion that changes by itself.
+    // Whether the pool is idle is the only part of the report that changes without an event.
     this.#replica.vote(this.#report.report(this.#options.isIdle()));
     const request = this.#replica.request(sent);
     const { viewStore, doubtMs, answerMs } = this.#options;
@@ -309,7 +309,7 @@ export class PoolCoordinator {
       this.#policyWriter.mirror(this.#replica.agreed);
   }
 
-  /** An answer that came too late to be acted on: the next question tells the ledger what came of it. */
+  /** Takes an answer that came too late to grant anything. The next sync tells the view store what follows from it. */
   #learn(request: SyncRequest, reply: SyncReply, sent: Moment): void {
     if (this.#isClosed) return;
     this.#replica.learn(request, reply, sent, now());
@@ -364,7 +364,7 @@ export class PoolCoordinator {
     return this.#replica.modeAt(mono, wall);
   }
 
-  /** Tells the listeners when something has changed that a waiting request may have waited for. */
+  /** Notifies the listeners if something has changed that a parked request may be waiting for. */
   #notifyListeners(): void {
     const replica = this.#replica;
     const couldClaim = replica.claimFailure === undefined;

@@ -233,7 +233,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a lease is granted before bindings are written back',
     file: 'src/coordination/redis/sync.lua',
-    search: 'if open then may_hold = NOW - mine.joined >= join_ms and restored_life == life end',
+    search: 'if open then may_hold = NOW - mine.joined >= join_ms and restored_generation == generation end',
     replace: 'if open then may_hold = NOW - mine.joined >= join_ms end',
     tests: ['test/integration/redis-view-store.test.ts'],
   },
@@ -247,7 +247,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a new life of the store opens before all were heard',
     file: 'src/coordination/redis/sync.lua',
-    search: 'if not open and all_heard and (survivors or waited) then open = true end',
+    search: 'if not open and all_restored and (survivors or waited) then open = true end',
     replace: 'if not open and (survivors or waited) then open = true end',
     tests: ['test/integration/redis-view-store.test.ts'],
   },

@@ -1,4 +1,4 @@
--- The last events, the oldest of them first.
+-- Returns the last events, oldest first.
 --
 --   KEYS[5]     events, see head.lua
 --   ARGV[5]     how many

@@ -1,29 +1,30 @@
--- What the scripts of the view store begin with: the names of their keys and arguments, and the steps that they share.
--- They do what core/view/view-store.ts does, which is where the reasons stand. View, policy and health reports are JSON
--- that only the gateways read; what the rules need of them stands beside it.
+-- The start of all scripts of the view store: the names of their keys and arguments, and the functions that they share.
+-- The scripts do what core/view/view-store.ts does; that file explains why. View, policy and health reports are JSON
+-- that only the gateways read. What the scripts need of them is stored beside it.
 --
 --   KEYS[1]    view store (hash): mark, life, since, last, lease, open, survivors, epoch, id, effective, view, ballots,
---              version, policy
+--              version, policy. `life` is the store generation, `ballots` the version of health reports and configs,
+--              `version` that of the policy
 --   KEYS[2]    replicas (hash): id -> end|joined|restored|acknowledged
 --   KEYS[3]    health reports (hash): id -> JSON
 --   KEYS[4]    fencing token (string); missing while agents may not be placed. It expires half a lease after the last
---              sync: a claim that waited in a server that stood still must not place an agent that gateways have placed
---              without the store meanwhile
+--              sync, so that a claim delayed by a stalled server cannot place an agent that gateways have since placed
+--              without the store
 --   KEYS[5]    events (list), each at|epoch|JSON
---   KEYS[6]    leases (hash): id -> seq|leaseUntil|end|since; leaseUntil is 0 without a lease. Apart from the
---              registration, whose last part runs to the end of the text for gateways of an earlier release. They write
---              the registration alone: where its end is not the one written here, the gateway counts as holding a lease
---              until the registration ends
---   KEYS[7]    configs (hash): id -> joined|JSON, of the registration with that `joined`. Earlier releases neither
---              write nor remove it, so what is left there of an earlier registration of the same name does not count
---   ARGV[1]    a random text, for the mark where there is none
+--   KEYS[6]    leases (hash): id -> seq|leaseUntil|end|since; leaseUntil is 0 without a lease. It is separate from the
+--              registration because gateways of an earlier release read that one to the end of the text. They write
+--              only the registration: if its end differs from the one here, the gateway counts as holding a lease until
+--              the registration ends
+--   KEYS[7]    configs (hash): id -> joined|JSON, valid for the registration with the same `joined`. Earlier releases
+--              neither write nor remove it, so an entry of an older registration with the same id does not count
+--   ARGV[1]    a random text, which becomes the mark if there is none
 --   ARGV[2]    the caller's lease in milliseconds
 --   ARGV[3]    channel on which the scripts publish news
---   ARGV[4]    who calls, so that the caller does not take its own news for another's
+--   ARGV[4]    id of the caller, so that it can ignore its own news
 --   ARGV[5..]  see each script
 --   constants  MOST_EVENTS, OVERDUE_SHARE, MOST_LEASES_CLOSED (core/view/view-store-limits.ts)
 --
--- Time is Redis's own. Flags are '1' and ''.
+-- The scripts use Redis's clock. Flags are '1' and ''.
 local view_store_key, replicas_key, reports_key, token_key, events_key, leases_key, configs_key = unpack(KEYS)
 local new_mark, caller_lease, news_channel, origin = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 
@@ -50,22 +51,22 @@ if not mark then
   mark = new_mark
   write('mark', mark)
 end
--- The mark is lost with the data; the history changes where only the last writes may be.
-local LIFE = mark .. '.' .. replication()
+-- The mark is lost with all data; the replication id changes when only the last writes may be lost.
+local CURRENT_GENERATION = mark .. '.' .. replication()
 
-local life = held[2] or ''
+local generation = held[2] or ''
 local since = tonumber(held[3] or 0)
 local open = held[4] == '1'
 local survivors = held[5] == '1'
 local epoch = tonumber(held[6] or 0)
 local id = held[7] or ''
 local effective = held[8] ~= ''
-local ballots = tonumber(held[9] or 1)
+local reports_version = tonumber(held[9] or 1)
 local version = tonumber(held[10] or 0)
 local last = tonumber(held[11] or 0)
 local lease = tonumber(held[12] or caller_lease)
 
--- Read by those scripts that need it; 'order' is for walking.
+-- Filled by read_replicas. `order` lists the ids, for loops that remove replicas.
 local replicas, order = {}, {}
 local function read_replicas()
   local leases = {}
@@ -77,7 +78,7 @@ local function read_replicas()
     local e, joined, restored, acknowledged = string.match(all[i + 1], '^(%d+)|(%d+)|([^|]*)|(.*)$')
     local seq, holds_until, written, begun = string.match(leases[replica] or '', '^(%d+)|(%d+)|(%d+)|(%d+)$')
     if written ~= e then holds_until = e end
-    -- What was granted before a life began, or the clock was set, ends a lease after that at the latest.
+    -- A lease granted before the store generation began or the clock was set ends at most one lease after that.
     if begun ~= text(since) then holds_until = math.max(holds_until, since + math.max(LEASE, lease)) end
     order[#order + 1] = replica
     replicas[replica] = { e = tonumber(e), joined = tonumber(joined), restored = restored, acknowledged = acknowledged,
@@ -102,7 +103,7 @@ local function remove_replica(replica)
   redis.call('HDEL', leases_key, replica)
   redis.call('HDEL', configs_key, replica)
   replicas[replica] = nil
-  ballots = ballots + 1
+  reports_version = reports_version + 1
 end
 
 local function try_effect(now)
@@ -121,7 +122,7 @@ local function log(events)
 end
 
 local function fencing_token()
-  return open and effective and id ~= '' and id .. ':' .. life or ''
+  return open and effective and id ~= '' and id .. ':' .. generation or ''
 end
 
 local function write_fencing_token()
@@ -133,26 +134,26 @@ local function write_fencing_token()
   end
 end
 
--- Writes what has changed, and tells the others. urgent: even if nothing of the below has.
+-- Writes what has changed and tells the other gateways. urgent: announces urgent news in any case.
 local function save(urgent)
-  if held[2] ~= life then write('life', life) end
+  if held[2] ~= generation then write('life', generation) end
   if held[3] ~= text(since) then write('since', text(since)) end
   if held[4] ~= flag(open) then write('open', flag(open)) end
   if held[5] ~= flag(survivors) then write('survivors', flag(survivors)) end
   if held[6] ~= text(epoch) then write('epoch', text(epoch)) end
   if held[7] ~= id then write('id', id) end
   if held[8] ~= flag(effective) then write('effective', flag(effective)) end
-  if held[9] ~= text(ballots) then write('ballots', text(ballots)) end
+  if held[9] ~= text(reports_version) then write('ballots', text(reports_version)) end
   if held[10] ~= text(version) then write('version', text(version)) end
   if #written > 0 then redis.call('HSET', view_store_key, unpack(written)) end
 
   write_fencing_token()
 
-  local is_news = held[2] ~= life or held[10] ~= text(version) or held[4] ~= flag(open) or held[7] ~= id
+  local is_news = held[2] ~= generation or held[10] ~= text(version) or held[4] ~= flag(open) or held[7] ~= id
     or held[8] ~= flag(effective)
   if urgent or is_news then
     redis.call('PUBLISH', news_channel, origin .. ' urgent')
-  elseif held[9] ~= text(ballots) then
+  elseif held[9] ~= text(reports_version) then
     redis.call('PUBLISH', news_channel, origin .. ' ballots')
   end
 end

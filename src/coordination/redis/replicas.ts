@@ -1,24 +1,24 @@
-/** Redis's replicas that may be promoted: those of which it has heard lately. Longer than a Sentinel lets pass. */
+/** A Redis replica that was silent for longer is not promoted. This is longer than a Sentinel accepts. */
 const MAX_LAG_S = 10;
 
 /**
- * Whether the replicas of Redis have what was written lately, by its INFO. A replica that lags may be promoted: what it
- * never had is forgotten then, without a trace.
+ * Knows from Redis's INFO whether its replicas have received the recent writes. If a replica that lags is promoted,
+ * the writes it never received are lost without a trace.
  */
 export class RedisReplicas {
   #written: number | undefined;
 
-  /** What has been written up to now must be known to them. */
+  /** From now on, requires the replicas to have everything that has been written so far. */
   mustKnow(info: string): void {
     this.#written = Number(/^master_repl_offset:(\d+)/m.exec(info)?.[1] ?? 0);
   }
 
-  /** True as long as nothing has to be known to them. */
+  /** True if the replicas have everything that is required. */
   get knowAll(): boolean {
     return this.#written === undefined;
   }
 
-  /** Takes note of what they know by now. */
+  /** Reads from INFO what the replicas have by now. */
   heard(info: string): void {
     const written = this.#written ?? 0;
     const replicas = info.matchAll(/^slave\d+:.*state=online,offset=(\d+),lag=(\d+)/gm);

@@ -4,11 +4,11 @@ import { loadLua } from '../../redis/lua.ts';
 const load = (name: string): string =>
   loadLua(`coordination/redis/${name}.lua`, { MOST_EVENTS, MOST_LEASES_CLOSED, OVERDUE_SHARE });
 
-/** The steps of the view store in Redis, by the name of the command that the client defines for each. */
+/** The scripts of the view store in Redis, by the name of the client command that runs each. */
 export const VIEW_STORE_SCRIPTS = {
   gwSync: load('sync'),
   gwPropose: load('propose'),
-  gwDecree: load('commit-policy'),
+  gwCommitPolicy: load('commit-policy'),
   gwLeave: load('leave'),
   gwEvents: load('events'),
   gwTell: load('tell'),

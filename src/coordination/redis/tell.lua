@@ -1,4 +1,5 @@
--- Publishes something to the other gateways. A script, so that on a cluster it takes the way of all other news.
+-- Publishes a message to the other gateways. It is a script so that in a Redis Cluster it goes through the same node as
+-- all other news.
 --
 --   ARGV[3], ARGV[4]  channel and who calls, see head.lua
 --   ARGV[5]           the message

@@ -23,15 +23,15 @@ import type { ViewStoreScript } from './scripts.ts';
 import { VIEW_STORE_SCRIPTS } from './scripts.ts';
 
 export interface RedisViewStoreOptions {
-  /** What the names of all keys and channels begin with. */
+  /** The prefix of all keys and channels. */
   readonly keyPrefix: string;
   readonly leaseMs: number;
   readonly joinMs: number;
-  /** How many replicas of Redis must have what was written before it counts. */
+  /** The number of Redis replicas that must confirm a write before it counts. */
   readonly confirmedBy: number;
 }
 
-/** The ledger of one pool in Redis. The steps themselves are coordination/redis/*.lua. */
+/** The view store of one pool in Redis. The scripts in coordination/redis/*.lua hold its rules. */
 export class RedisViewStore implements ViewStoreClient {
   readonly #redis: RedisCommands;
   readonly #subscriber: RedisSubscriber;
@@ -39,13 +39,13 @@ export class RedisViewStore implements ViewStoreClient {
   readonly #channel: string;
   readonly #bindingsChannel: string;
   readonly #options: RedisViewStoreOptions;
-  /** Its own news come back to it too. */
+  /** Marks this gateway's own news, which its subscription receives too. */
   readonly #origin = randomUUID();
-  /** In which the last reply was given. */
+  /** As of the last reply. */
   #storeGeneration = '';
   #listens = false;
   #closed = false;
-  /** Until when the registration lasts that was made last, in monotonic ms. */
+  /** When the latest registration ends, in monotonic ms. */
   #registeredUntil = Number.NEGATIVE_INFINITY;
   readonly #replicas = new RedisReplicas();
 
@@ -100,11 +100,11 @@ export class RedisViewStore implements ViewStoreClient {
   }
 
   /**
-   * May the registration be relied on? One that a promoted replica never had is forgotten, and the others would go on
-   * without waiting for this gateway.
+   * Would the registration survive a failover of Redis? If a promoted replica never received it, the other gateways
+   * would not wait for this one.
    */
   async #isRegistrationSafe(hasJoined: boolean): Promise<boolean> {
-    // Else each sync is confirmed by itself.
+    // Then replicas confirm every sync.
     if (this.#options.confirmedBy > 0) return true;
     if (!hasJoined && this.#replicas.knowAll) return true;
     const info = String(await this.#run('gwReplicas', []));
@@ -120,7 +120,7 @@ export class RedisViewStore implements ViewStoreClient {
 
   async commitPolicy({ base, policy, events }: PolicyRequest): Promise<boolean> {
     const args = [String(base), String(policy.version), JSON.stringify(policy), ...events.map(toJson)];
-    return (await this.#write('gwDecree', args)) === 1;
+    return (await this.#write('gwCommitPolicy', args)) === 1;
   }
 
   async leave(replica: string): Promise<void> {
@@ -135,7 +135,7 @@ export class RedisViewStore implements ViewStoreClient {
 
   suspect(instance: InstanceId): void {
     this.#run('gwTell', [`suspect ${instance}`]).catch(() => {
-      // The others find out by themselves, only later.
+      // The other gateways find out by their own probes, only later.
     });
   }
 
@@ -148,23 +148,23 @@ export class RedisViewStore implements ViewStoreClient {
         if (kind === 'suspect') listener.onSuspect(rest.join(' '));
         else listener.onNews(kind === 'urgent');
       },
-      // What was published before may have been missed.
+      // News may have been missed before the subscription.
       onHeard: () => listener.onNews(true),
     });
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    // Another ledger's listener may be on the channel.
+    // Otherwise another view store's listener may be on the channel.
     if (this.#listens) this.#subscriber.forget(this.#channel);
   }
 
   #run(script: ViewStoreScript, args: readonly string[]): Promise<unknown> {
-    if (this.#closed) return Promise.reject(new StoreUnavailable('the ledger is closed'));
+    if (this.#closed) return Promise.reject(new StoreUnavailable('the view store is closed'));
     return this.#redis.run(script, this.#keys, this.#arguments(args));
   }
 
-  /** For what must not be lost in a failover that no replica notices. */
+  /** Runs a script whose writes must survive a failover, and waits for `confirmedBy` Redis replicas. */
   async #write(script: ViewStoreScript, args: readonly string[]): Promise<unknown> {
     const { confirmedBy } = this.#options;
     if (confirmedBy === 0 || this.#closed) return this.#run(script, args);
@@ -176,7 +176,8 @@ export class RedisViewStore implements ViewStoreClient {
     );
     if (confirmations >= confirmedBy) return reply;
     throw new StoreUnavailable(
-      `redis: ${confirmations} of ${confirmedBy} replicas confirmed in time (affinity.redis.confirmedBy); one is away or lags`,
+      `redis: ${confirmations} of ${confirmedBy} replicas confirmed in time (affinity.redis.confirmedBy); ` +
+        'check for a replica that is away or lags',
     );
   }
 
@@ -215,7 +216,7 @@ function toReply(parts: readonly ReplyPart[]): SyncReply {
     viewId: place.id,
     effective: effective === '1',
     fencingToken: fencingToken ?? '',
-    // The ledger may have given the view another number.
+    // The view store may have given the view another number.
     view: more.has('view') ? { ...parse<AgreedView>(more.get('view'), NO_VIEW), ...place } : undefined,
     wantsState: wantsState === '1',
     reportsVersion: Number(state),
@@ -242,7 +243,7 @@ function toReports(flat: readonly string[], flatConfigs: readonly string[]): Rep
     const config = configs.get(replica);
     reports.push({ replica, report, ...(config === undefined ? {} : { config }) });
   }
-  // Redis's own order is by chance, and each replica has to decide alike.
+  // Redis returns them in random order, and every gateway must decide alike.
   return reports.sort((a, b) => (a.replica < b.replica ? -1 : 1));
 }
 

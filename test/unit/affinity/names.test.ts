@@ -88,8 +88,8 @@ describe('packed entries', () => {
   });
 
   test('that are not packed entries are refused', () => {
-    expect(() => unpack('a|b|c|d')).toThrow('not an entry');
-    expect(() => unpack('=a|b')).toThrow('not an entry');
+    expect(() => unpack('a|b|c|d')).toThrow('an entry that cannot be read');
+    expect(() => unpack('=a|b')).toThrow('an entry that cannot be read');
   });
 });
 
