@@ -30,6 +30,7 @@ const USED_IN = {
   commander: ['cli/'],
   'fast-xml-parser': ['sapcontrol/'],
   fastify: ['proxy/', 'admin/', 'sapcontrol/'],
+  'ipaddr.js': ['identity/', 'config/'],
   ioredis: ['redis/', 'affinity/redis/', 'coordination/redis/'],
   lmdb: ['affinity/embedded/'],
   'lru-cache': ['affinity/', 'proxy/', 'simulator/'],

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
 import { FAILBACK_EXPECTS, isTimeZone, parseFailback, ZONE_EXPECTS } from '../core/view/failback.ts';
 import { compilePattern, countGroups } from './pattern.ts';
 
@@ -92,13 +93,13 @@ function parseUrl(text: string, protocols: readonly string[]): URL | undefined {
 }
 
 function readNetwork(text: string): Reading {
-  const [address = '', bits, ...rest] = text.split('/');
-  const family = isIP(address);
-  const width = family === 6 ? 128 : 32;
-  const known = family !== 0 && rest.length === 0;
-  if (!known || (bits !== undefined && !/^[0-9]{1,3}$/.test(bits)) || Number(bits ?? 0) > width)
+  const [address = ''] = text.split('/');
+  const network = text === address ? `${address}/${isIP(address) === 6 ? 128 : 32}` : text;
+  // ipaddr.js alone would also take octal numbers and omitted parts.
+  if (isIP(address) === 0 || !ipaddr.isValidCIDR(network))
     return wrong('must be a network such as 10.0.0.0/8 or 2001:db8::/32, or one address');
-  return { value: bits === undefined ? `${address}/${width}` : text };
+  const [, bits] = ipaddr.parseCIDR(network);
+  return { value: `${address}/${bits}` };
 }
 
 function readHost(text: string): Reading {

@@ -1,6 +1,11 @@
 import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
 
-export interface MaskLengths {
+const { IPv4, IPv6 } = ipaddr;
+
+type IpAddress = ipaddr.IPv4 | ipaddr.IPv6;
+
+interface MaskLengths {
   /** 0 to 32. */
   readonly ipv4: number;
   /** 0 to 128. */
@@ -8,98 +13,83 @@ export interface MaskLengths {
 }
 
 /**
- * The network that a client address belongs to, in one spelling such as
- * `10.1.2.0/24` or `2001:db8::/64` (RFC 5952). An IPv4 address that a dual-stack
- * socket shows as IPv6 is IPv4. Returns `undefined` for what is no address.
+ * An IPv4 address that a dual-stack socket shows as IPv6 is IPv4. `undefined` for what is no address.
+ *
+ * Node says what an address is: ipaddr.js also takes octal numbers and omitted parts, which other programs read
+ * differently.
  */
-export function maskAddress(address: string, { ipv4, ipv6 }: MaskLengths): string | undefined {
+function parseIp(text: string): IpAddress | undefined {
   // A zone names an interface of this host, not the client's network.
-  const zone = address.indexOf('%');
-  const bare = zone === -1 ? address : address.slice(0, zone);
+  const zone = text.indexOf('%');
+  const bare = zone === -1 ? text : text.slice(0, zone);
   const family = isIP(bare);
   if (family === 0) return undefined;
-  if (family === 4) return `${dotted(mask(parseIpv4(bare), 8, ipv4))}/${ipv4}`;
-
-  const groups = parseIpv6(bare);
-  if (isMapped(groups)) return `${dotted(mask(lastFour(groups), 8, ipv4))}/${ipv4}`;
-  return `${compressed(mask(groups, 16, ipv6))}/${ipv6}`;
+  if (family === 4) return IPv4.parse(bare);
+  // As dual-stack sockets show it; to read it as IPv6 takes four times as long.
+  const mapped = bare.startsWith('::ffff:') ? bare.slice('::ffff:'.length) : undefined;
+  if (mapped !== undefined && isIP(mapped) === 4) return IPv4.parse(mapped);
+  // ipaddr.js reads `::10.0.0.1` as `::ffff:10.0.0.1`, which is another address.
+  return unmapped(IPv6.parse(bare.includes('.') ? bare.replace(/^::(?=\d+\.)/, '0::') : bare));
 }
 
 /** A valid address in one spelling (RFC 5952); an IPv4 address that is written as IPv6 is IPv4. */
 export function canonicalAddress(address: string): string {
-  return isIP(address) === 4 ? address : textOf(parseIpv6(address));
+  return isIP(address) === 4 ? address : String(parseIp(address));
 }
 
 /** @param bytes 4 of IPv4, or 16 of IPv6, in network order */
 export function addressOfBytes(bytes: Buffer): string {
-  if (bytes.length === 4) return dotted([...bytes]);
-  const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2));
-  return textOf(groups);
+  return unmapped(ipaddr.fromByteArray([...bytes])).toString();
 }
 
-function textOf(groups: readonly number[]): string {
-  return isMapped(groups) ? dotted(lastFour(groups)) : compressed(groups);
+function unmapped(address: IpAddress): IpAddress {
+  return address instanceof IPv6 && address.isIPv4MappedAddress() ? address.toIPv4Address() : address;
 }
 
-function parseIpv4(address: string): number[] {
-  return address.split('.').map(Number);
+/**
+ * Makes the function that tells the network that a client address belongs to, in one spelling such as `10.1.2.0/24` or
+ * `2001:db8::/64` (RFC 5952), and `undefined` for what is no address.
+ */
+export function addressMask(lengths: MaskLengths): (address: string) => string | undefined {
+  const { octets } = IPv4.subnetMaskFromPrefixLength(lengths.ipv4);
+  const { parts } = IPv6.subnetMaskFromPrefixLength(lengths.ipv6);
+  return (text) => {
+    const address = parseIp(text);
+    if (address === undefined) return undefined;
+    return address instanceof IPv4
+      ? `${new IPv4(masked(address.octets, octets))}/${lengths.ipv4}`
+      : `${new IPv6(masked(address.parts, parts))}/${lengths.ipv6}`;
+  };
 }
 
-/** The eight groups of an address that is known to be valid. */
-function parseIpv6(address: string): number[] {
-  const [head = '', tail] = address.split('::');
-  const front = parseGroups(head);
-  if (tail === undefined) return front;
-  const back = parseGroups(tail);
-  return [...front, ...new Array<number>(8 - front.length - back.length).fill(0), ...back];
+function masked(address: readonly number[], mask: readonly number[]): number[] {
+  return address.map((part, index) => part & (mask[index] as number));
 }
 
-function parseGroups(text: string): number[] {
-  if (text === '') return [];
-  return text.split(':').flatMap((group) => {
-    if (!group.includes('.')) return [Number.parseInt(group, 16)];
-    const [a = 0, b = 0, c = 0, d = 0] = parseIpv4(group);
-    return [(a << 8) | b, (c << 8) | d];
+/**
+ * Makes the function that tells whether an address is in one of the networks. IPv4 is compared as the part
+ * `::ffff:0:0/96` of IPv6, so it does not matter in which of both ways an address or a network is written.
+ *
+ * @param networks addresses, or networks such as `10.0.1.0/24`
+ */
+export function networkMatcher(networks: readonly string[]): (address: string) => boolean {
+  const ranges = networks.map((network) => {
+    const [base = '', length] = network.split('/');
+    const address = parseIp(base);
+    if (address === undefined) throw new TypeError(`not a network: ${network}`);
+    const bits = length === undefined ? 128 : Number(length) + (isIP(base) === 4 ? 96 : 0);
+    return { address: asIpv6(address), bits };
   });
+  return (text) => {
+    const parsed = parseIp(text);
+    if (parsed === undefined) return false;
+    const address = asIpv6(parsed);
+    return ranges.some((range) => address.match(range.address, range.bits));
+  };
 }
 
-/** `::ffff:0:0/96`, RFC 4291 section 2.5.5.2. */
-function isMapped(groups: readonly number[]): boolean {
-  return groups[5] === 0xffff && groups.slice(0, 5).every((group) => group === 0);
-}
-
-/** The IPv4 address at the end of an IPv6 one. */
-function lastFour(groups: readonly number[]): number[] {
-  return groups.slice(6).flatMap((group) => [group >> 8, group & 0xff]);
-}
-
-/** Clears all bits behind the first `length`. */
-function mask(groups: readonly number[], bits: number, length: number): number[] {
-  const all = 2 ** bits - 1;
-  return groups.map((group, index) => {
-    const kept = Math.min(Math.max(length - index * bits, 0), bits);
-    return group & ((all << (bits - kept)) & all);
-  });
-}
-
-function dotted(bytes: readonly number[]): string {
-  return bytes.join('.');
-}
-
-/** RFC 5952 section 4.2: the longest run of two or more zero groups, the first of equals, is left out. */
-function compressed(groups: readonly number[]): string {
-  let bestStart = -1;
-  let bestLength = 1;
-  for (let start = 0; start < groups.length; start++) {
-    let end = start;
-    while (groups[end] === 0) end++;
-    if (end - start > bestLength) {
-      bestStart = start;
-      bestLength = end - start;
-    }
-    start = Math.max(start, end);
-  }
-  const hex = groups.map((group) => group.toString(16));
-  if (bestStart === -1) return hex.join(':');
-  return `${hex.slice(0, bestStart).join(':')}::${hex.slice(bestStart + bestLength).join(':')}`;
+function asIpv6(address: IpAddress): ipaddr.IPv6 {
+  if (address instanceof IPv6) return address;
+  const [a, b, c, d] = address.octets as [number, number, number, number];
+  return new IPv6([0, 0, 0, 0, 0, 0xffff, (a << 8) | b, (c << 8) | d]);
 }

@@ -1,5 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
-import { maskAddress } from '../identity/client-address.ts';
+import { addressMask } from '../identity/client-address.ts';
 import type { Metadata, MetadataExtractor } from '../identity/metadata.ts';
 import { canonicalUser } from '../identity/user-name.ts';
 import type { BodySearch } from '../soap/body-search.ts';
@@ -25,9 +25,11 @@ export interface IdentifyOptions {
 /** Finds the names under which the agent of a request is known. */
 export class Identifier {
   readonly #options: IdentifyOptions;
+  readonly #networkOf: (address: string) => string | undefined;
 
   constructor(options: IdentifyOptions) {
     this.#options = options;
+    this.#networkOf = addressMask(options.addressMask);
   }
 
   /** Takes the names in the header over into the request. */
@@ -95,7 +97,7 @@ export class Identifier {
   /** The last resort of pools that are told to bind by address. */
   #readAddress(context: RequestContext): void {
     const { client } = context;
-    if (client !== undefined) context.address = maskAddress(client, this.#options.addressMask);
+    if (client !== undefined) context.address = this.#networkOf(client);
   }
 
   #take(context: RequestContext, found: ScanResult): void {

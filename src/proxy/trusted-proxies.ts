@@ -1,19 +1,15 @@
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import { networkMatcher } from '../identity/client-address.ts';
 
 /** The balancers in front, whose word on the client is believed. */
 export class TrustedProxies {
   readonly networks: readonly string[];
-  readonly #list = new BlockList();
+  readonly #matches: (address: string) => boolean;
 
   /** @param networks addresses, or networks such as `10.0.1.0/24` */
   constructor(networks: readonly string[]) {
     this.networks = networks;
-    for (const network of networks) {
-      const [address = '', bits] = network.split('/');
-      const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-      if (bits === undefined) this.#list.addAddress(address, family);
-      else this.#list.addSubnet(address, Number(bits), family);
-    }
+    this.#matches = networkMatcher(networks);
   }
 
   /**
@@ -38,8 +34,7 @@ export class TrustedProxies {
 
   includes(address: string): boolean {
     // Most gateways have none, and a look-up costs more than all other work on the header.
-    if (this.networks.length === 0 || address === '') return false;
-    return this.#list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+    return this.networks.length > 0 && this.#matches(address);
   }
 }
 

@@ -75,7 +75,7 @@ describe('values have one form', () => {
     instances: [{ id: a, url: 'HTTP://Host:8080/' }]
     health: { expectedStatus: [204, 300-302] }
 identity: { userElements: [{ name: user, operation: subscribe }, agent] }
-forwarding: { trustedProxies: [10.0.0.1, 10.0.0.0/8] }
+forwarding: { trustedProxies: [10.0.0.1, 10.0.0.0/08] }
 `);
     expect(config.pools[0]?.match.hosts).toEqual(['ici.example.com']);
     expect(config.pools[0]?.instances[0]?.url).toBe('http://host:8080');

@@ -257,7 +257,7 @@ describe('the syntax of single values', () => {
     },
   );
 
-  test.each(['10.0.0.0/33', '10.0.0/8', '::/129', 'any', '10.0.0.0/8/8', '10.0.0.0/'])(
+  test.each(['10.0.0.0/33', '10.0.0/8', '::/129', 'any', '10.0.0.0/8/8', '10.0.0.0/', '0x0a.0.0.0/8', '/8'])(
     '%s is no network',
     (network) => {
       expect(problemsOf(`${MINIMAL}forwarding: { trustedProxies: ['${network}'] }`)).toHaveLength(1);
@@ -277,6 +277,7 @@ describe('dubious, but no reason not to start', () => {
   test.each([
     ['{ proxyProtocolFrom: [10.0.0.1] }', 'has no effect while proxyProtocol is off'],
     ['{ proxyProtocol: accept, proxyProtocolFrom: [0.0.0.0/0] }', 'contains every address'],
+    ['{ proxyProtocol: accept, proxyProtocolFrom: [0.0.0.0/00] }', 'contains every address'],
   ])('a PROXY protocol with %s', (listen, words) => {
     expect(warningsOf(`${MINIMAL}listen: ${listen}`)).toEqual([
       expect.stringMatching(`listen.proxyProtocolFrom: ${words}`),
