@@ -1,10 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Config } from '../../../src/config/schema.ts';
-import type { HostRequest } from '../../../src/process/messages.ts';
 import type { Supervisor } from '../../../src/process/supervisor.ts';
 import type { FakeChild, FakeChildren } from '../../support/fake-children.ts';
-import { load, MINIMAL } from '../config/support.ts';
-import { configOf, LIFECYCLE, pass, Supervised, WORKERS } from './support.ts';
+import { pass, Supervised, WORKERS } from './support.ts';
 
 let on: Supervised;
 let children: FakeChildren;
@@ -19,25 +16,6 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers();
 });
-
-const started = async (): Promise<void> => {
-  await supervisor.start();
-  children.story.length = 0;
-};
-/** Sends a request from a child and returns the answer. */
-async function answerTo(child: FakeChild, what: HostRequest): Promise<unknown> {
-  child.say({ kind: 'request', request: 7, what });
-  await pass();
-  return child.got.find(({ kind }) => kind === 'answer');
-}
-const hasEnded = async (): Promise<boolean> => {
-  let ended = false;
-  void supervisor.ended.then(() => {
-    ended = true;
-  });
-  await pass();
-  return ended;
-};
 
 describe('a supervisor that starts', () => {
   test('gives each role its sockets, and announces a worker to the controller before it sends the worker its init', async () => {
@@ -73,7 +51,7 @@ describe('a supervisor that starts', () => {
   });
 
   test('is Running when the controller reports that the instances were probed', async () => {
-    await started();
+    await on.start();
     children.controller.say({ kind: 'settled' });
     for (const child of children.living) {
       expect(child.got.at(-1)).toMatchObject({ kind: 'lifecycle', lifecycle: { state: 'Running' } });
@@ -83,7 +61,7 @@ describe('a supervisor that starts', () => {
 
 describe('a child that exits', () => {
   test('restarts at once, and the controller gets an event for both', async () => {
-    await started();
+    await on.start();
     children.workers[0]?.end('SIGSEGV');
     await pass();
     expect(children.ids).toEqual(['controller', 'worker-2', 'worker-3']);
@@ -96,7 +74,7 @@ describe('a child that exits', () => {
   });
 
   test('and is the controller: workers get an event when it is gone and when the next one is ready', async () => {
-    await started();
+    await on.start();
     children.controller.end('SIGKILL');
     await pass();
     expect(children.controller.init.workers).toEqual(
@@ -112,7 +90,7 @@ describe('a child that exits', () => {
   });
 
   test('repeatedly restarts with backoff, without limit, and is logged as a crash loop', async () => {
-    await started();
+    await on.start();
     children.habits = { born: (child) => child.end('exit code 1') };
     children.workers[0]?.end('exit code 1');
     const startsIn = async (ms: number): Promise<number> => {
@@ -139,7 +117,7 @@ describe('a child that exits', () => {
   });
 
   test('repeatedly without a ready peer restarts after a second at most', async () => {
-    await started();
+    await on.start();
     children.habits = { born: (child) => child.end('exit code 1') };
     for (const worker of children.workers) worker.end('SIGKILL');
     await pass(60_000);
@@ -154,7 +132,7 @@ describe('a child that exits', () => {
   });
 
   test('covers a child that is killed because it is not ready in time', async () => {
-    await started();
+    await on.start();
     const [first] = children.workers;
     children.habits = { born: () => undefined };
     first?.end('SIGKILL');
@@ -173,7 +151,7 @@ describe('a child that exits', () => {
 
 describe('messages', () => {
   test('reach their receiver, or all workers except the sender', async () => {
-    await started();
+    await on.start();
     const [one, two] = children.workers as [FakeChild, FakeChild];
     one.say({ kind: 'relay', to: 'controller', body: 'up' });
     expect(children.controller.got.at(-1)).toEqual({ kind: 'relayed', from: 'worker-1', body: 'up' });
@@ -193,7 +171,7 @@ describe('messages', () => {
 
 describe('a rolling restart', () => {
   test('replaces one worker after the other, each ready before the old one drains, and the controller last', async () => {
-    await started();
+    await on.start();
     const asking = children.controller;
     let answeredWhile: string[] = [];
     children.habits = {
@@ -204,7 +182,7 @@ describe('a rolling restart', () => {
         child.end('exit code 0');
       },
     };
-    const answer = await answerTo(asking, { kind: 'restart', why: 'a new version' });
+    const answer = await on.answerTo(asking, { kind: 'restart', why: 'a new version' });
     expect(answer).toMatchObject({ answer: { ok: true } });
     expect(answeredWhile).toEqual(['answer to controller']);
     await pass();
@@ -223,9 +201,9 @@ describe('a rolling restart', () => {
   });
 
   test('keeps the old workers if a new one cannot start, and reports it', async () => {
-    await started();
+    await on.start();
     children.habits = { born: (child) => child.say({ kind: 'failed', message: 'bad code' }) };
-    const asked = answerTo(children.controller, { kind: 'restart', why: 'a new version' });
+    const asked = on.answerTo(children.controller, { kind: 'restart', why: 'a new version' });
     await pass();
     // It reports the failure and ends.
     children.workers.at(-1)?.end('exit code 1');
@@ -238,7 +216,7 @@ describe('a rolling restart', () => {
   });
 
   test('that is requested during another one runs afterwards, once for all requests', async () => {
-    await started();
+    await on.start();
     children.habits = { born: () => undefined };
     for (let i = 0; i < 3; i += 1) {
       children.controller.say({ kind: 'request', request: i, what: { kind: 'restart', why: 'again' } });
@@ -253,10 +231,10 @@ describe('a rolling restart', () => {
   });
 
   test('kills a worker that does not end in time', async () => {
-    await started();
+    await on.start();
     const [stuck] = children.workers;
     children.habits = { asked: (child) => (child === stuck ? undefined : child.end('exit code 0')) };
-    await answerTo(children.controller, { kind: 'restart', why: 'a new version' });
+    await on.answerTo(children.controller, { kind: 'restart', why: 'a new version' });
     await pass(89_000);
     expect(stuck?.isAlive).toBe(true);
     // It has cut off its own requests in time to report them.
@@ -267,129 +245,9 @@ describe('a rolling restart', () => {
   });
 });
 
-describe('a reload', () => {
-  test('gives new children the new configuration and address, and closes the old address at the end', async () => {
-    await started();
-    on.nextConfig = () => configOf("listen: { address: '127.0.0.1:8081' }\nlogging: { level: debug }\n");
-    await supervisor.reload('SIGHUP');
-    for (const child of children.living) {
-      expect(child.init.config.listen.address).toBe('127.0.0.1:8081');
-    }
-    expect(on.open).toEqual(new Set(['127.0.0.1:9090', '127.0.0.1:8081']));
-    expect(children.controller.got).toContainEqual({ kind: 'log-level', level: 'debug' });
-  });
-
-  test('of an invalid configuration changes nothing', async () => {
-    await started();
-    on.nextConfig = () => {
-      throw new Error('gateway.yaml:3:5 pools must not be empty');
-    };
-    expect(await answerTo(children.controller, { kind: 'reload', why: 'test' })).toMatchObject({
-      answer: { ok: false, message: 'gateway.yaml:3:5 pools must not be empty' },
-    });
-    expect(children.all).toHaveLength(3);
-  });
-
-  test('to a port in use changes nothing, and the answer names the remedy', async () => {
-    await started();
-    on.taken = '127.0.0.1:8081';
-    on.nextConfig = () => configOf("listen: { address: '127.0.0.1:8081' }\n");
-    expect(await answerTo(children.controller, { kind: 'reload', why: 'test' })).toMatchObject({
-      answer: {
-        ok: false,
-        message: '127.0.0.1:8081 is in use: stop the process that listens there or choose another port',
-      },
-    });
-    expect(children.all).toHaveLength(3);
-    expect(on.open).toEqual(new Set(['127.0.0.1:8080', '127.0.0.1:9090']));
-  });
-
-  test('rolls back if the second worker does not start with the new configuration', async () => {
-    await started();
-    on.nextConfig = () => configOf('logging: { level: debug }\n');
-    children.habits = {
-      born: (child) => {
-        if (child.id === 'worker-4') child.end('exit code 1');
-        else child.say({ kind: 'ready' });
-      },
-    };
-    await supervisor.reload('SIGHUP');
-    expect(children.ids).toEqual(['controller', 'worker-2', 'worker-5']);
-    expect(children.workers.map(({ init }) => init.config.logging.level)).toEqual(['info', 'info']);
-  });
-
-  test('of options that need a restart is refused as a whole, with all reasons, and maintenance stays on', async () => {
-    await started();
-    children.controller.say({ kind: 'settled' });
-    await answerTo(children.controller, { kind: 'maintenance', on: true, why: 'patch' });
-    on.nextConfig = () => configOf('coordination: { lease: 5s, replica: gw1 }\nlogging: { level: debug }\n');
-    await supervisor.reload('SIGHUP');
-    const { err } = on.log.at(-1) as unknown as { err: Error };
-    expect(err.message).toMatch(
-      /start it again.*\ncoordination.lease needs a restart, because .+\ncoordination.replica needs .+$/,
-    );
-    expect(children.all).toHaveLength(3);
-    expect(children.workers[0]?.got.at(-1)).toMatchObject({ lifecycle: { state: 'Maintenance' } });
-  });
-
-  test('leaves removed instances with the workers until the next reload, but not with the controller', async () => {
-    const idsOf = ({ init }: FakeChild): string[] =>
-      init.config.pools[0]?.instances.map(({ id }) => id) ?? [];
-    const only = (id: string): Config => load(`${MINIMAL.replace('id: a', `id: ${id}`)}${LIFECYCLE}`).config;
-    await started();
-    on.nextConfig = () => only('b');
-    await supervisor.reload('SIGHUP');
-    expect(children.workers.map(idsOf)).toEqual([
-      ['b', 'a'],
-      ['b', 'a'],
-    ]);
-    expect(idsOf(children.controller)).toEqual(['b']);
-    // Their successors get the same instances.
-    await answerTo(children.controller, { kind: 'restart', why: 'a new version' });
-    expect(children.workers.map(idsOf)).toEqual([
-      ['b', 'a'],
-      ['b', 'a'],
-    ]);
-    await supervisor.reload('SIGHUP');
-    expect(children.workers.map(idsOf)).toEqual([['b'], ['b']]);
-  });
-
-  test('whose controller does not start is rolled back everywhere, and maintenance stays on', async () => {
-    await started();
-    children.controller.say({ kind: 'settled' });
-    await answerTo(children.controller, { kind: 'maintenance', on: true, why: 'patch' });
-    on.nextConfig = () => configOf('logging: { level: debug }\nadmin: { address: "127.0.0.1:9191" }\n');
-    children.habits = {
-      born: (child) => {
-        const { role, init } = child;
-        if (role === 'controller' && init.config.logging.level === 'debug') child.end('exit code 1');
-        else child.say({ kind: 'ready' });
-      },
-    };
-    await supervisor.reload('SIGHUP');
-    expect(on.log.at(-1)?.msg).toMatch(/not all replaced; the configuration stays/);
-    expect(children.ids).toHaveLength(3);
-    expect(children.living.map(({ init }) => init.config.logging.level)).toEqual(['info', 'info', 'info']);
-    expect(on.open).toEqual(new Set(['127.0.0.1:8080', '127.0.0.1:9090']));
-    expect(children.workers[0]?.init.lifecycle).toMatchObject({ state: 'Maintenance', inMaintenance: true });
-    // The automatic restart of the failed one has ended as well.
-    await pass(60_000);
-    expect(children.ids).toHaveLength(3);
-  });
-
-  test('leaves maintenance', async () => {
-    await started();
-    children.controller.say({ kind: 'settled' });
-    await answerTo(children.controller, { kind: 'maintenance', on: true, why: 'patch' });
-    expect(children.workers[0]?.got.at(-1)).toMatchObject({ lifecycle: { state: 'Maintenance' } });
-    await supervisor.reload('SIGHUP');
-    expect(children.workers[0]?.got.at(-1)).toMatchObject({ lifecycle: { state: 'Running' } });
-  });
-});
-
 describe('a stop', () => {
   test('waits for the poll interval, closes the sockets, drains the workers, and the controller leaves last', async () => {
-    await started();
+    await on.start();
     children.controller.say({ kind: 'settled' });
     children.habits = { asked: (child) => void setTimeout(() => child.end('exit code 0'), 1_000) };
     supervisor.stop('SIGTERM');
@@ -404,9 +262,9 @@ describe('a stop', () => {
     await pass(1_000);
     expect(children.ids).toEqual(['controller']);
     expect(children.controller.shutdownCommand?.kind).toBe('leave');
-    expect(await hasEnded()).toBe(false);
+    expect(await on.hasEnded()).toBe(false);
     await pass(1_000);
-    expect(await hasEnded()).toBe(true);
+    expect(await on.hasEnded()).toBe(true);
     await pass(60_000);
     expect(children.all).toHaveLength(3);
   });
@@ -415,25 +273,25 @@ describe('a stop', () => {
     const starting = supervisor.start();
     supervisor.stop('SIGTERM', { pollInterval: 0 });
     await starting;
-    expect(await hasEnded()).toBe(true);
+    expect(await on.hasEnded()).toBe(true);
     await pass(60_000);
     expect(children.story).toEqual([]);
     expect([...on.open]).toEqual([]);
   });
 
   test('requested a second time kills children that do not end', async () => {
-    await started();
+    await on.start();
     children.habits = { asked: (child) => (child.role === 'worker' ? undefined : child.end('exit code 0')) };
     supervisor.stop('SIGTERM');
     await pass(5_000);
     expect(children.workers).toHaveLength(WORKERS);
     supervisor.stop('SIGTERM', { pollInterval: 0, timeout: 0 });
-    expect(await hasEnded()).toBe(true);
+    expect(await on.hasEnded()).toBe(true);
     expect(children.living).toEqual([]);
   });
 
   test('lets no child be replaced any more', async () => {
-    await started();
+    await on.start();
     children.habits = { born: () => undefined, asked: () => undefined };
     const { controller } = children;
     controller.say({ kind: 'request', request: 1, what: { kind: 'restart', why: 'a new version' } });
@@ -444,7 +302,7 @@ describe('a stop', () => {
     for (const worker of children.workers) worker.end('exit code 0');
     await pass();
     controller.end('exit code 0');
-    expect(await hasEnded()).toBe(true);
+    expect(await on.hasEnded()).toBe(true);
     expect(children.living).toEqual([]);
     expect(children.all).toHaveLength(4);
   });
@@ -452,7 +310,7 @@ describe('a stop', () => {
 
 describe('the log level', () => {
   test('moves by one step for all children, and not beyond the first or last level', async () => {
-    await started();
+    await on.start();
     for (let i = 0; i < 9; i += 1) supervisor.moveLogLevel(-1);
     expect(children.workers[0]?.got.at(-1)).toEqual({ kind: 'log-level', level: 'silent' });
     supervisor.moveLogLevel(1);

@@ -3,7 +3,9 @@ import { vi } from 'vitest';
 import type { Config } from '../../../src/config/schema.ts';
 import type { StartChild } from '../../../src/process/child-port.ts';
 import { HostSockets } from '../../../src/process/host-sockets.ts';
+import type { HostRequest } from '../../../src/process/messages.ts';
 import { Supervisor } from '../../../src/process/supervisor.ts';
+import type { FakeChild } from '../../support/fake-children.ts';
 import { FakeChildren } from '../../support/fake-children.ts';
 import { load, MINIMAL } from '../config/support.ts';
 
@@ -49,6 +51,27 @@ export class Supervised {
       sockets,
       logger: pino({ level: 'trace', base: null }, { write: (line) => this.log.push(JSON.parse(line)) }),
     });
+  }
+
+  async start(): Promise<void> {
+    await this.supervisor.start();
+    this.children.story.length = 0;
+  }
+
+  /** Sends a request from a child and returns the answer. */
+  async answerTo(child: FakeChild, what: HostRequest): Promise<unknown> {
+    child.say({ kind: 'request', request: 7, what });
+    await pass();
+    return child.got.find(({ kind }) => kind === 'answer');
+  }
+
+  async hasEnded(): Promise<boolean> {
+    let ended = false;
+    void this.supervisor.ended.then(() => {
+      ended = true;
+    });
+    await pass();
+    return ended;
   }
 }
 

@@ -1,0 +1,140 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Config } from '../../../src/config/schema.ts';
+import type { Supervisor } from '../../../src/process/supervisor.ts';
+import type { FakeChild, FakeChildren } from '../../support/fake-children.ts';
+import { load, MINIMAL } from '../config/support.ts';
+import { configOf, LIFECYCLE, pass, Supervised } from './support.ts';
+
+let on: Supervised;
+let children: FakeChildren;
+let supervisor: Supervisor;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
+  on = new Supervised();
+  ({ children, supervisor } = on);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('a reload', () => {
+  test('gives new children the new configuration and address, and closes the old address at the end', async () => {
+    await on.start();
+    on.nextConfig = () => configOf("listen: { address: '127.0.0.1:8081' }\nlogging: { level: debug }\n");
+    await supervisor.reload('SIGHUP');
+    for (const child of children.living) {
+      expect(child.init.config.listen.address).toBe('127.0.0.1:8081');
+    }
+    expect(on.open).toEqual(new Set(['127.0.0.1:9090', '127.0.0.1:8081']));
+    expect(children.controller.got).toContainEqual({ kind: 'log-level', level: 'debug' });
+  });
+
+  test('of an invalid configuration changes nothing', async () => {
+    await on.start();
+    on.nextConfig = () => {
+      throw new Error('gateway.yaml:3:5 pools must not be empty');
+    };
+    expect(await on.answerTo(children.controller, { kind: 'reload', why: 'test' })).toMatchObject({
+      answer: { ok: false, message: 'gateway.yaml:3:5 pools must not be empty' },
+    });
+    expect(children.all).toHaveLength(3);
+  });
+
+  test('to a port in use changes nothing, and the answer names the remedy', async () => {
+    await on.start();
+    on.taken = '127.0.0.1:8081';
+    on.nextConfig = () => configOf("listen: { address: '127.0.0.1:8081' }\n");
+    expect(await on.answerTo(children.controller, { kind: 'reload', why: 'test' })).toMatchObject({
+      answer: {
+        ok: false,
+        message: '127.0.0.1:8081 is in use: stop the process that listens there or choose another port',
+      },
+    });
+    expect(children.all).toHaveLength(3);
+    expect(on.open).toEqual(new Set(['127.0.0.1:8080', '127.0.0.1:9090']));
+  });
+
+  test('rolls back if the second worker does not start with the new configuration', async () => {
+    await on.start();
+    on.nextConfig = () => configOf('logging: { level: debug }\n');
+    children.habits = {
+      born: (child) => {
+        if (child.id === 'worker-4') child.end('exit code 1');
+        else child.say({ kind: 'ready' });
+      },
+    };
+    await supervisor.reload('SIGHUP');
+    expect(children.ids).toEqual(['controller', 'worker-2', 'worker-5']);
+    expect(children.workers.map(({ init }) => init.config.logging.level)).toEqual(['info', 'info']);
+  });
+
+  test('of options that need a restart is refused as a whole, with all reasons, and maintenance stays on', async () => {
+    await on.start();
+    children.controller.say({ kind: 'settled' });
+    await on.answerTo(children.controller, { kind: 'maintenance', on: true, why: 'patch' });
+    on.nextConfig = () => configOf('coordination: { lease: 5s, replica: gw1 }\nlogging: { level: debug }\n');
+    await supervisor.reload('SIGHUP');
+    const { err } = on.log.at(-1) as unknown as { err: Error };
+    expect(err.message).toMatch(
+      /start it again.*\ncoordination.lease needs a restart, because .+\ncoordination.replica needs .+$/,
+    );
+    expect(children.all).toHaveLength(3);
+    expect(children.workers[0]?.got.at(-1)).toMatchObject({ lifecycle: { state: 'Maintenance' } });
+  });
+
+  test('leaves removed instances with the workers until the next reload, but not with the controller', async () => {
+    const idsOf = ({ init }: FakeChild): string[] =>
+      init.config.pools[0]?.instances.map(({ id }) => id) ?? [];
+    const only = (id: string): Config => load(`${MINIMAL.replace('id: a', `id: ${id}`)}${LIFECYCLE}`).config;
+    await on.start();
+    on.nextConfig = () => only('b');
+    await supervisor.reload('SIGHUP');
+    expect(children.workers.map(idsOf)).toEqual([
+      ['b', 'a'],
+      ['b', 'a'],
+    ]);
+    expect(idsOf(children.controller)).toEqual(['b']);
+    // Their successors get the same instances.
+    await on.answerTo(children.controller, { kind: 'restart', why: 'a new version' });
+    expect(children.workers.map(idsOf)).toEqual([
+      ['b', 'a'],
+      ['b', 'a'],
+    ]);
+    await supervisor.reload('SIGHUP');
+    expect(children.workers.map(idsOf)).toEqual([['b'], ['b']]);
+  });
+
+  test('whose controller does not start is rolled back everywhere, and maintenance stays on', async () => {
+    await on.start();
+    children.controller.say({ kind: 'settled' });
+    await on.answerTo(children.controller, { kind: 'maintenance', on: true, why: 'patch' });
+    on.nextConfig = () => configOf('logging: { level: debug }\nadmin: { address: "127.0.0.1:9191" }\n');
+    children.habits = {
+      born: (child) => {
+        const { role, init } = child;
+        if (role === 'controller' && init.config.logging.level === 'debug') child.end('exit code 1');
+        else child.say({ kind: 'ready' });
+      },
+    };
+    await supervisor.reload('SIGHUP');
+    expect(on.log.at(-1)?.msg).toMatch(/not all replaced; the configuration stays/);
+    expect(children.ids).toHaveLength(3);
+    expect(children.living.map(({ init }) => init.config.logging.level)).toEqual(['info', 'info', 'info']);
+    expect(on.open).toEqual(new Set(['127.0.0.1:8080', '127.0.0.1:9090']));
+    expect(children.workers[0]?.init.lifecycle).toMatchObject({ state: 'Maintenance', inMaintenance: true });
+    // The automatic restart of the failed one has ended as well.
+    await pass(60_000);
+    expect(children.ids).toHaveLength(3);
+  });
+
+  test('leaves maintenance', async () => {
+    await on.start();
+    children.controller.say({ kind: 'settled' });
+    await on.answerTo(children.controller, { kind: 'maintenance', on: true, why: 'patch' });
+    expect(children.workers[0]?.got.at(-1)).toMatchObject({ lifecycle: { state: 'Maintenance' } });
+    await supervisor.reload('SIGHUP');
+    expect(children.workers[0]?.got.at(-1)).toMatchObject({ lifecycle: { state: 'Running' } });
+  });
+});
