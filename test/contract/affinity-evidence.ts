@@ -1,30 +1,23 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { Name, RequestName } from '../../src/core/identity.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
 import { NamesNoAgent } from '../../src/core/ports.ts';
 import { storedForm } from '../../src/core/stored-name.ts';
 import { eventually } from '../support/eventually.ts';
-import type { OpenStore } from './affinity-store.ts';
-import { at, session, user } from './affinity-store.ts';
+import type { OpenStore } from './affinity-store-support.ts';
+import { at, HOUR_MS, opensStores, session, user } from './affinity-store-support.ts';
 
-const HOUR_MS = 3_600_000;
 const found = (name: Name): RequestName => ({ ...name, found: true });
 
 /** What every AffinityStore makes of names that are only found in bodies, and of sessions that change hands. */
 export function evidenceContract(name: string, open: (idleLifetimeMs: number) => Promise<OpenStore>): void {
   describe(`${name} weighs names`, () => {
-    const opened: OpenStore[] = [];
+    const openFor = opensStores(open);
     let store: AffinityStore;
     let fencingToken: string;
 
-    async function openFor(idleLifetimeMs: number): Promise<void> {
-      const one = await open(idleLifetimeMs);
-      opened.push(one);
-      ({ store, fencingToken } = one);
-    }
-    beforeEach(() => openFor(HOUR_MS));
-    afterEach(async () => {
-      for (const one of opened.splice(0)) await one.close();
+    beforeEach(async () => {
+      ({ store, fencingToken } = await openFor(HOUR_MS));
     });
 
     /** Where the names lead; an unknown agent is bound to `instance`. */
@@ -200,7 +193,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
     });
 
     test('a shared session is a name again when it was idle for a lifetime', async () => {
-      await openFor(200);
+      ({ store, fencingToken } = await openFor(200));
       await eventually(async () => {
         for (const value of ['A', 'B', 'A']) await claim([user(value), session('s1')], 'a');
         await expect(store.claim([session('s1')], at('b'), fencingToken)).rejects.toBeInstanceOf(

@@ -8,7 +8,7 @@ import { namedBy, nameKey, parseNameKey } from '../../src/core/identity.ts';
 import type { AffinityStore, KnownBinding } from '../../src/core/ports.ts';
 import { NamesNoAgent } from '../../src/core/ports.ts';
 import { storedForm } from '../../src/core/stored-name.ts';
-import { at, listAll, session, user } from './affinity-store.ts';
+import { at, listAll, session, user } from './affinity-store-support.ts';
 
 /** A name either holds a binding or leads to one that does: AffinityStore without time, in plain maps. */
 class Model {

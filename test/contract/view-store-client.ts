@@ -1,104 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ViewStoreClient } from '../../src/core/ports.ts';
-import type { AgreedView, PoolEvent } from '../../src/core/view/agreed-view.ts';
+import type { AgreedView } from '../../src/core/view/agreed-view.ts';
 import { NO_VIEW } from '../../src/core/view/agreed-view.ts';
-import type { HealthReport } from '../../src/core/view/health-report.ts';
-import type { Policy } from '../../src/core/view/policy.ts';
 import { NO_POLICY } from '../../src/core/view/policy.ts';
 import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
-import { nextSeq, request } from '../support/view-store-requests.ts';
-
-/** An empty view store, and ways to it. */
-export interface OpenViewStore {
-  /** Another replica's way to the same view store. */
-  connect(): ViewStoreClient;
-  /** Sets the view store's clock on, or back where negative. */
-  passTime(ms: number): Promise<void>;
-  /** Makes the store begin another life with all that it holds. Missing where it has but one. */
-  beginLife?(): Promise<void>;
-  close(): Promise<void>;
-}
-
-export interface ViewStoreTimes {
-  readonly leaseMs: number;
-  readonly joinMs: number;
-}
-
-export type OpenViewStoreWith = (times: ViewStoreTimes) => Promise<OpenViewStore>;
-
-// Long against any test, so that time passes only where a test lets it.
-export const TIMES: ViewStoreTimes = { leaseMs: 60_000, joinMs: 20_000 };
-
-/**
- * Lets a lease's time pass, in which these replicas are heard as often as live
- * ones are, and write their bindings back. An empty view store is open then. Returns
- * the life.
- */
-export async function letOpen(
-  viewStore: Pick<OpenViewStore, 'passTime'>,
-  { leaseMs }: ViewStoreTimes,
-  replicas: readonly (readonly [ViewStoreClient, string])[],
-): Promise<string> {
-  let restored = '';
-  const sync = async (): Promise<void> => {
-    for (const [client, replica] of replicas)
-      restored = (await client.sync(request(replica, { restored }))).storeGeneration;
-  };
-  // Twice, for they write back to the life of which they hear first.
-  await sync();
-  for (let third = 0; third < 3; third += 1) {
-    await viewStore.passTime(leaseMs / 3);
-    await sync();
-  }
-  return restored;
-}
-
-/** Numbers requests as they are sent, so that a test may send one twice. */
-export function numbered(client: ViewStoreClient): ViewStoreClient {
-  return {
-    sync: (sent) => client.sync({ ...sent, seq: nextSeq() }),
-    propose: (proposal) => client.propose(proposal),
-    commitPolicy: (decree) => client.commitPolicy(decree),
-    leave: (replica) => client.leave(replica),
-    events: (limit) => client.events(limit),
-    suspect: (instance) => client.suspect(instance),
-    listen: (listener) => client.listen(listener),
-    close: () => client.close(),
-  };
-}
-
-/** With all that a view can hold, and with lists that are empty. */
-export function viewOf(epoch: number, unique: string): AgreedView {
-  const b = { health: 'down', admin: 'draining', act: 'x', incarnation: '2', past: ['1'] } as const;
-  const a = { health: 'up', admin: 'enabled', act: '', incarnation: '', past: [] } as const;
-  return {
-    epoch,
-    id: `${epoch}.${unique}`,
-    settled: true,
-    instances: {
-      a: { ...a, lives: 0, quarantinedAt: 0, lostAt: 0 },
-      b: { ...b, lives: 2, quarantinedAt: 1, lostAt: epoch },
-    },
-    active: 'a',
-    activeSince: 1_790_000_000_123,
-    activated: '',
-    moving: epoch % 2 === 0 ? [] : [{ key: 'u:Müller "x"|{}', from: 'a', to: 'b', until: 1 }],
-  };
-}
-
-export const OPINION: HealthReport = {
-  verdicts: { a: { health: 'up', incarnation: 'λ', emptyAt: 0 } },
-  settled: true,
-  idle: false,
-};
-
-export function eventOf(why: string): PoolEvent {
-  return { kind: 'down', instance: 'b', from: 'up', to: 'down', by: 'r1', why };
-}
-
-export function policyOf(version: number): Policy {
-  return { ...NO_POLICY, version, failback: { kind: 'immediate' }, failbackBy: 'operator' };
-}
+import { request } from '../support/view-store-requests.ts';
+import type { OpenViewStore, OpenViewStoreWith } from './view-store-support.ts';
+import { eventOf, letOpen, numbered, OPINION, policyOf, TIMES, viewOf } from './view-store-support.ts';
 
 /** What every {@link ViewStoreClient} must do. Each adapter's test file calls this once. */
 export function viewStoreClientContract(name: string, open: OpenViewStoreWith): void {

@@ -6,8 +6,8 @@ import { NO_VIEW } from '../../src/core/view/agreed-view.ts';
 import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
 import { ViewStore } from '../../src/core/view/view-store.ts';
 import { nextSeq, request } from '../support/view-store-requests.ts';
-import type { ViewStoreTimes } from './view-store-client.ts';
-import { eventOf, OPINION, policyOf, TIMES, viewOf } from './view-store-client.ts';
+import type { ViewStoreTimes } from './view-store-support.ts';
+import { eventOf, OPINION, policyOf, TIMES, viewOf } from './view-store-support.ts';
 
 /** An empty view store that can be held against the reference step by step. */
 export interface ComparableViewStore {

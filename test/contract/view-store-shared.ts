@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ViewStoreClient } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
 import { request } from '../support/view-store-requests.ts';
-import type { OpenViewStore, OpenViewStoreWith } from './view-store-client.ts';
-import { letOpen, numbered, OPINION, policyOf, TIMES, viewOf } from './view-store-client.ts';
+import type { OpenViewStore, OpenViewStoreWith } from './view-store-support.ts';
+import { letOpen, numbered, OPINION, policyOf, TIMES, viewOf } from './view-store-support.ts';
 
 /** What every view store must do that can begin another life, or be shared by several processes. */
 export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): void {

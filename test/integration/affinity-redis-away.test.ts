@@ -4,7 +4,7 @@ import type { AffinityStore } from '../../src/core/ports.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
-import { at, session, user } from '../contract/affinity-store.ts';
+import { at, session, user } from '../contract/affinity-store-support.ts';
 import { eventually } from '../support/eventually.ts';
 import { setFence } from '../support/fence.ts';
 import { redisCommand } from '../support/redis-command.ts';

@@ -5,7 +5,7 @@ import { NamesNoAgent } from '../../src/core/ports.ts';
 import { storedForm } from '../../src/core/stored-name.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
-import { at, listAll, session, uniquePrefix, user } from '../contract/affinity-store.ts';
+import { at, listAll, session, uniquePrefix, user } from '../contract/affinity-store-support.ts';
 import { eventually } from '../support/eventually.ts';
 import { openLedger, setFence } from '../support/fence.ts';
 import { scriptsOfLastRelease } from '../support/last-release.ts';

@@ -3,7 +3,7 @@ import type { ViewStoreClient } from '../../src/core/ports.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
 import type { RedisConnection, RedisLink } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
-import { letOpen, policyOf, TIMES } from '../contract/view-store-client.ts';
+import { letOpen, policyOf, TIMES } from '../contract/view-store-support.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeSentinel } from '../support/fake-sentinel.ts';
 import { redisCommand } from '../support/redis-command.ts';

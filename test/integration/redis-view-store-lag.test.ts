@@ -3,7 +3,7 @@ import type { SyncRequest } from '../../src/core/view/view-store.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { startFaultProxy } from '../chaos/fault-proxy.ts';
-import { letOpen } from '../contract/view-store-client.ts';
+import { letOpen } from '../contract/view-store-support.ts';
 import { eventually } from '../support/eventually.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import { startRedis } from '../support/redis-server.ts';

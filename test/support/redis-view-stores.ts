@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { RedisViewStore } from '../../src/coordination/redis/view-store.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { poolKey } from '../../src/redis/keys.ts';
-import { uniquePrefix } from '../contract/affinity-store.ts';
-import type { OpenViewStore, ViewStoreTimes } from '../contract/view-store-client.ts';
-import { letOpen, viewOf } from '../contract/view-store-client.ts';
+import { uniquePrefix } from '../contract/affinity-store-support.ts';
 import type { ComparableViewStore } from '../contract/view-store-model.ts';
+import type { OpenViewStore, ViewStoreTimes } from '../contract/view-store-support.ts';
+import { letOpen, viewOf } from '../contract/view-store-support.ts';
 import { request } from './view-store-requests.ts';
 
 const POOL = 'crm';

@@ -4,7 +4,7 @@ import { BindingCache } from '../../../src/affinity/binding-cache.ts';
 import type { Binding } from '../../../src/core/binding.ts';
 import type { Name } from '../../../src/core/identity.ts';
 import { storedForm } from '../../../src/core/stored-name.ts';
-import { at, session, user } from '../../contract/affinity-store.ts';
+import { at, session, user } from '../../contract/affinity-store-support.ts';
 
 const LIFETIME_MS = 1_000;
 

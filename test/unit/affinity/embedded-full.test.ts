@@ -19,7 +19,7 @@ import type { Embedded } from '../../../src/affinity/embedded/store.ts';
 import { openEmbedded } from '../../../src/affinity/embedded/store.ts';
 import type { AffinityStore } from '../../../src/core/ports.ts';
 import { StoreUnavailable } from '../../../src/core/ports.ts';
-import { at, session, user } from '../../contract/affinity-store.ts';
+import { at, session, user } from '../../contract/affinity-store-support.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { SmallDisk } from '../../support/small-disk.ts';
 import { makeSmallDisk } from '../../support/small-disk.ts';

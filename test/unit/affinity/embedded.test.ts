@@ -9,8 +9,9 @@ import { openEmbedded } from '../../../src/affinity/embedded/store.ts';
 import { StoreUnavailable } from '../../../src/core/ports.ts';
 import { evidenceContract } from '../../contract/affinity-evidence.ts';
 import { behavesLikeTheModel, listsLikeTheModel } from '../../contract/affinity-model.ts';
-import type { OpenStore } from '../../contract/affinity-store.ts';
-import { affinityStoreContract, at, session, user } from '../../contract/affinity-store.ts';
+import { affinityStoreContract } from '../../contract/affinity-store.ts';
+import type { OpenStore } from '../../contract/affinity-store-support.ts';
+import { at, session, user } from '../../contract/affinity-store-support.ts';
 
 import { eventually } from '../../support/eventually.ts';
 

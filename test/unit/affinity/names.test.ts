@@ -4,7 +4,7 @@ import { fieldOf, keyBytes, packBytes, unpackBytes } from '../../../src/affinity
 import type { Entry } from '../../../src/affinity/packing.ts';
 import { BUCKETS, bucketOf, endOf, pack, quantumOf, unpack } from '../../../src/affinity/packing.ts';
 import { compactIncarnation, storedForm, storedKey } from '../../../src/core/stored-name.ts';
-import { session, user } from '../../contract/affinity-store.ts';
+import { session, user } from '../../contract/affinity-store-support.ts';
 
 const entries: fc.Arbitrary<Entry> = fc.oneof(
   fc.record({

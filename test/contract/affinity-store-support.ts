@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, expect } from 'vitest';
+import type { Placement } from '../../src/core/binding.ts';
+import type { Name } from '../../src/core/identity.ts';
+import type { AffinityStore, ListedBinding } from '../../src/core/ports.ts';
+
+export interface OpenStore {
+  readonly store: AffinityStore;
+  /** Holds at the store. */
+  readonly fencingToken: string;
+  close(): Promise<void>;
+}
+
+export const user = (value: string): Name => ({ kind: 'user', value });
+export const session = (value: string): Name => ({ kind: 'session', value });
+export const at = (instance: string, incarnation = '1'): Placement => ({ instance, incarnation });
+
+export const HOUR_MS = 3_600_000;
+
+/** Opens empty stores, and closes after each test what it has opened. Belongs into a `describe`. */
+export function opensStores(
+  open: (idleLifetimeMs: number) => Promise<OpenStore>,
+): (idleLifetimeMs: number) => Promise<OpenStore> {
+  const opened: OpenStore[] = [];
+  afterEach(async () => {
+    for (const one of opened.splice(0)) await one.close();
+  });
+  return async (idleLifetimeMs) => {
+    const one = await open(idleLifetimeMs);
+    opened.push(one);
+    return one;
+  };
+}
+
+export async function listAll(
+  store: AffinityStore,
+  query: { instance?: string; limit: number },
+): Promise<ListedBinding[]> {
+  const all: ListedBinding[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await store.list(cursor === undefined ? query : { ...query, cursor });
+    expect(page.bindings.length).toBeLessThanOrEqual(query.limit);
+    all.push(...page.bindings);
+    cursor = page.cursor;
+  } while (cursor !== undefined);
+  return all;
+}
+
+/** A key prefix that no other test uses. */
+export function uniquePrefix(): string {
+  return `test-${randomBytes(6).toString('hex')}`;
+}
