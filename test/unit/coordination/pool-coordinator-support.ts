@@ -1,0 +1,108 @@
+import type { PoolCoordinatorOptions } from '../../../src/coordination/coordinator-options.ts';
+import type { LocalViewStore } from '../../../src/coordination/local-view-store.ts';
+import { PoolCoordinator } from '../../../src/coordination/pool-coordinator.ts';
+import type { Observation } from '../../../src/core/health.ts';
+import type { ViewStoreClient } from '../../../src/core/ports.ts';
+import { checkTarget } from '../../../src/core/target.ts';
+import type { Knowledge } from '../../../src/core/view/replica-options.ts';
+
+export const PASS: Observation = { passed: true, incarnation: '1' };
+export const FAIL: Observation = { passed: false, incarnation: '' };
+
+/** Coordinators of one pool with the instances a and b, and what they report. */
+export class Coordinators {
+  readonly told: string[] = [];
+  readonly #made: PoolCoordinator[] = [];
+
+  make(
+    id: string,
+    viewStore: ViewStoreClient,
+    given: {
+      leaseMs?: number;
+      knew?: Knowledge;
+      awaitsConfirmation?: boolean;
+    } & Partial<PoolCoordinatorOptions> = {},
+  ): PoolCoordinator {
+    const { leaseMs = Number.POSITIVE_INFINITY, knew, awaitsConfirmation = false, ...options } = given;
+    let ids = 0;
+    const coordinator = new PoolCoordinator({
+      replica: {
+        id,
+        pool: 'ici',
+        rules: {
+          mode: 'failover',
+          quorum: 'majority',
+          quarantines: false,
+          countsLives: false,
+          instances: ['a', 'b'].map((name, i) => ({ id: name, priority: i + 1, admin: 'enabled' as const })),
+        },
+        weights: new Map(),
+        leaseMs,
+        onStoreLoss: 'continue',
+        awayMs: 50,
+        cutOffMs: 1_000,
+        awaitsConfirmation,
+        newId: () => {
+          ids += 1;
+          return `${id}-${ids}`;
+        },
+        ...(knew === undefined ? {} : { knew }),
+      },
+      thresholds: { rise: 1, fall: 1 },
+      viewStore,
+      renewMs: 20,
+      doubtMs: 50,
+      answerMs: leaseMs / 3,
+      suspectEveryMs: 10,
+      writeBack: async () => {},
+      boundAgents: () => undefined,
+      isIdle: () => false,
+      events: {
+        onView: (before, after) => this.told.push(`${id}: ${before.active} to ${after.active}`),
+        onStoreState: (state) => this.told.push(`${id}: store ${state}`),
+        onCutOff: () => {},
+        onAbstention: (abstains) => this.told.push(`${id}: abstains ${abstains}`),
+        onNotRestored: (error) => this.told.push(`${id}: ${(error as Error).message}`),
+        onProbeFailed: (instance, reason, isDownNow) =>
+          this.told.push(`${id}: ${instance} ${isDownNow ? 'down' : 'doubted'}, ${reason}`),
+        onOperation: () => {},
+      },
+      ...options,
+    });
+    this.#made.push(coordinator);
+    return coordinator;
+  }
+
+  async close(): Promise<void> {
+    for (const coordinator of this.#made.splice(0)) await coordinator.close();
+  }
+}
+
+export function observeBoth(coordinator: PoolCoordinator, a: Observation, b: Observation = PASS): void {
+  coordinator.observed('a', a, coordinator.agreed.epoch);
+  coordinator.observed('b', b, coordinator.agreed.epoch);
+  coordinator.settle();
+}
+
+/** The ledger, which is asked for its present state only after `pass` was, and did not throw. */
+export function guarded(viewStore: LocalViewStore, pass: () => Promise<void>): ViewStoreClient {
+  return {
+    sync: async (request) => {
+      await pass();
+      return viewStore.sync(request);
+    },
+    propose: (request) => viewStore.propose(request),
+    commitPolicy: (request) => viewStore.commitPolicy(request),
+    leave: (replica) => viewStore.leave(replica),
+    events: (limit) => viewStore.events(limit),
+    suspect: () => {},
+    listen: (listener) => viewStore.listen(listener),
+    close: () => viewStore.close(),
+  };
+}
+
+export function target({ routingState }: PoolCoordinator): string {
+  const { active, instances } = routingState.view;
+  const binding = { instance: active, incarnation: instances.get(active)?.incarnation ?? '' };
+  return checkTarget(routingState, binding, performance.now(), Date.now()) === 'forward' ? active : '';
+}
