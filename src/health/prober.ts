@@ -17,8 +17,8 @@ export interface ProberOptions {
   readonly onObservation: (instance: InstanceId, observation: Observation, epoch: number) => HealthRecord;
   readonly epoch: () => number;
   readonly onSettled: () => void;
-  /** After a passed probe of an instance that real traffic had called into question. */
-  readonly onReassured: (instance: InstanceId) => void;
+  /** A suspect instance, one that real traffic had called into question, has passed a probe. */
+  readonly onSuspectPassed: (instance: InstanceId) => void;
   /** How long real traffic has been waiting for any sign of life of the instance, in ms; 0 if it is not. */
   readonly silenceOf: (instance: InstanceId) => number;
   readonly random?: () => number;
@@ -111,7 +111,7 @@ export class Prober implements ProbeControl {
     const record = this.#options.onObservation(subject.id, observation, epoch);
     const inDoubt = record.streak > 0 || (subject.suspected && !observation.passed && record.state === 'up');
     if (observation.passed) {
-      if (subject.suspected) this.#options.onReassured(subject.id);
+      if (subject.suspected) this.#options.onSuspectPassed(subject.id);
       subject.suspected = false;
     }
     this.#schedule(subject, inDoubt ? this.#untilFast(subject) : this.#interval());

@@ -4,7 +4,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { GatewayState } from '../core/lifecycle.ts';
 import type { StatePages } from '../core/state-page.ts';
 import { hasForwardingHeaders } from './headers.ts';
-import type { Pool } from './pools.ts';
+import type { Pool } from './pool.ts';
 import type { RequestContext } from './request-context.ts';
 
 export interface AdmissionOptions {

@@ -1,7 +1,7 @@
 import { isLost, mustGiveUp } from '../core/give-up.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { LONGEST_TIMER_MS } from '../core/longest-timer.ts';
-import type { Pool } from './pools.ts';
+import type { Pool } from './pool.ts';
 import type { Upstream } from './upstream.ts';
 
 /** Carries out at the connections of one pool what `core/give-up.ts` decides. */

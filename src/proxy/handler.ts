@@ -17,7 +17,7 @@ import type { Identifier } from './identify.ts';
 import { LogonSearch } from './logon.ts';
 import type { Maintenance } from './maintenance.ts';
 import { maintenanceAnswer } from './maintenance.ts';
-import type { Pool } from './pools.ts';
+import type { Pool } from './pool.ts';
 import type { FaultStatus, OwnAnswer } from './reply-with-fault.ts';
 import { ownAnswer, sendOwnAnswer } from './reply-with-fault.ts';
 import { RequestBody } from './request-body.ts';

@@ -4,7 +4,7 @@ import type { Metadata, MetadataExtractor } from '../identity/metadata.ts';
 import { canonicalUser } from '../identity/user-name.ts';
 import type { BodySearch } from '../soap/body-search.ts';
 import type { ScanResult } from '../soap/scan-result.ts';
-import type { Pool } from './pools.ts';
+import type { Pool } from './pool.ts';
 import type { RequestContext } from './request-context.ts';
 
 export interface IdentifyOptions {

@@ -10,7 +10,7 @@ import type { SoapVersion } from '../soap/media-type.ts';
 import { soapVersionOf } from '../soap/media-type.ts';
 import type { Attempt } from './attempt.ts';
 import type { ClientConnection } from './client-connection.ts';
-import type { Pool } from './pools.ts';
+import type { Pool } from './pool.ts';
 import type { RequestBody } from './request-body.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import type { Upstream } from './upstream.ts';
@@ -76,7 +76,7 @@ export class RequestContext {
   /** More header fields than allowed; those beyond were dropped by the parser. */
   tooManyHeaders = false;
   readonly #deadline: NodeJS.Timeout;
-  readonly #ending: { readonly isAnnounced: boolean };
+  readonly #drainer: { readonly isAnnounced: boolean };
   #waiter: Waiter | undefined;
 
   constructor(
@@ -85,9 +85,9 @@ export class RequestContext {
     connection: ClientConnection,
     totalMs: number,
     trustedProxies: TrustedProxies,
-    ending: { readonly isAnnounced: boolean },
+    drainer: { readonly isAnnounced: boolean },
   ) {
-    this.#ending = ending;
+    this.#drainer = drainer;
     this.request = request;
     this.reply = reply;
     this.startedAt = performance.now();
@@ -126,7 +126,7 @@ export class RequestContext {
   prepareAnswer(): void {
     // What is left of the body is not to be taken for a request.
     if (!this.raw.complete) this.connection.linger();
-    if (this.#ending.isAnnounced) this.response.shouldKeepAlive = false;
+    if (this.#drainer.isAnnounced) this.response.shouldKeepAlive = false;
   }
 
   get elapsedMs(): number {

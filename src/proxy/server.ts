@@ -45,7 +45,7 @@ const ACCEPTABLE_ID = /^[\w.:@/+=-]{1,128}$/;
 export interface Listener {
   readonly fastify: FastifyInstance;
   readonly forwarder: Forwarder;
-  readonly ending: ConnectionDrainer;
+  readonly drainer: ConnectionDrainer;
   /** Given once, before listening: handler and forwarder know each other. */
   attach(handler: ProxyHandler): void;
 }
@@ -69,7 +69,7 @@ export async function createListener(options: ListenerOptions): Promise<Listener
   const { server } = fastify;
   // First: the other listeners for new connections must not see one before its PROXY header was read.
   if (options.proxyProtocol !== undefined) acceptProxyProtocol(server, options.proxyProtocol);
-  const ending = new ConnectionDrainer(server);
+  const drainer = new ConnectionDrainer(server);
   server.maxConnections = options.connections;
   server.maxHeadersCount = options.headers + 1;
   server.on('drop', () => options.metrics.connectionsDropped.inc());
@@ -99,7 +99,7 @@ export async function createListener(options: ListenerOptions): Promise<Listener
   };
   const begin = (request: FastifyRequest, reply: FastifyReply, connection: ClientConnection): void => {
     const { totalTimeoutMs, trustedProxies } = options;
-    const context = new RequestContext(request, reply, connection, totalTimeoutMs, trustedProxies, ending);
+    const context = new RequestContext(request, reply, connection, totalTimeoutMs, trustedProxies, drainer);
     (request as unknown as Carrier)[REQUEST_CONTEXT] = context;
     const response = reply.raw as ServerResponse & Carrier;
     response[REQUEST_CONTEXT] = context;
@@ -121,7 +121,7 @@ export async function createListener(options: ListenerOptions): Promise<Listener
   return {
     fastify,
     forwarder,
-    ending,
+    drainer,
     attach(given) {
       handler = given;
     },

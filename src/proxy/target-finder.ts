@@ -14,7 +14,7 @@ import type { Target, WayToBind } from '../core/target.ts';
 import { allPlaceAlike, checkTarget, wayToBind } from '../core/target.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import { placementAt } from '../core/view/view.ts';
-import type { Pool } from './pools.ts';
+import type { Pool } from './pool.ts';
 import type { RequestContext } from './request-context.ts';
 
 /**

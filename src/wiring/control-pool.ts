@@ -27,8 +27,8 @@ export interface Traffic {
   load(): PoolLoad;
   /** {@link PoolCoordinatorOptions.writeBack} */
   writeBack(life: string): Promise<unknown>;
-  /** An instance that was in doubt is well. */
-  reassure(): void;
+  /** A suspect instance has passed a probe: requests that wait try again. */
+  wakeParked(): void;
 }
 
 export interface ControlPoolParts {
@@ -216,7 +216,7 @@ function composeProber(
     epoch: () => coordinator.agreed.epoch,
     onObservation: (id, observation, epoch) => coordinator.observed(id, observation, epoch),
     onSettled: () => coordinator.settle(),
-    onReassured: () => traffic.reassure(),
+    onSuspectPassed: () => traffic.wakeParked(),
     silenceOf: (id) => traffic.load().instances.get(id)?.silenceMs ?? 0,
   });
 }

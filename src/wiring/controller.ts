@@ -119,7 +119,7 @@ export async function startController(
       traffic: {
         load,
         writeBack: (life) => workers.writeBack(name, life),
-        reassure: () => workers.reassure(name),
+        wakeParked: () => workers.wakeParked(name),
       },
       registered: () => workers.oldestParts(name),
       publisher: { publish: () => workers.publish(name), mayActUntil: () => workers.mayActUntil(name) },

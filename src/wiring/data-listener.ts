@@ -6,7 +6,7 @@ import { StatePages } from '../core/state-page.ts';
 import { AccessLog } from '../proxy/access-log.ts';
 import { Admission, PoolTable } from '../proxy/admission.ts';
 import { ProxyHandler } from '../proxy/handler.ts';
-import type { Pool } from '../proxy/pools.ts';
+import type { Pool } from '../proxy/pool.ts';
 import type { Listener } from '../proxy/server.ts';
 import { createListener } from '../proxy/server.ts';
 import { TargetFinder } from '../proxy/target-finder.ts';
@@ -111,7 +111,7 @@ export function poolTable(
 }
 
 /** Ends what is under way, once the time of a stop is over. */
-export function cutOff({ ending }: Listener, { inFlight }: ProxyHandler, logger: Logger): void {
+export function cutOff({ drainer }: Listener, { inFlight }: ProxyHandler, logger: Logger): void {
   logger.warn({ requests: inFlight }, 'the time of the stop is over: what is under way is cut off');
-  ending.abortAll();
+  drainer.abortAll();
 }

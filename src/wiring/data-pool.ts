@@ -11,8 +11,8 @@ import type { RoutingState } from '../core/view/routing-state.ts';
 import type { PoolLoad } from '../process/ipc/pool-load.ts';
 import { AttemptAborter } from '../proxy/attempt-aborter.ts';
 import { instanceConnector } from '../proxy/instance-connector.ts';
-import type { Pool } from '../proxy/pools.ts';
-import { bindsAgents } from '../proxy/pools.ts';
+import type { Pool } from '../proxy/pool.ts';
+import { bindsAgents } from '../proxy/pool.ts';
 import { Upstream } from '../proxy/upstream.ts';
 import { WaitQueue } from '../proxy/wait-queue.ts';
 
@@ -35,8 +35,8 @@ export interface DataPoolParts {
 export interface DataPool {
   readonly pool: Pool;
   load(): PoolLoad;
-  /** An instance that was in doubt is up: requests that wait may try again. */
-  reassure(): void;
+  /** A suspect instance has passed a probe: requests that wait try again. */
+  wakeParked(): void;
   /** Gives up what the present standing does not let wait any longer, and again when the lease ends. */
   giveUp(): void;
   close(): Promise<void>;
@@ -124,7 +124,7 @@ export function composeDataPool(
         claimTrouble: bindings.trouble,
       };
     },
-    reassure: () => parking.wakeAll(),
+    wakeParked: () => parking.wakeAll(),
     giveUp: () => givingUp.look(),
     close: async () => {
       givingUp.stop();

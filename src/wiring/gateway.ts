@@ -158,10 +158,10 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
 
     const ended = lifecycle.stopped.then(() => closeAll());
     const stopSoftly = async (why: string, times: StopTimes = {}): Promise<void> => {
-      listener.ending.announce();
+      listener.drainer.announce();
       await lifecycle.stop(why, times, (_, cut) => {
         cut.addEventListener('abort', () => cutOff(listener, server, logger));
-        return listener.ending.stopAccepting();
+        return listener.drainer.stopAccepting();
       });
       await ended;
     };

@@ -7,7 +7,7 @@ import { parseFailback } from '../core/view/failback.ts';
 import type { Failback } from '../core/view/policy.ts';
 import type { PoolRules } from '../core/view/pool-rules.ts';
 import { USER_NAME_FORM } from '../identity/user-name.ts';
-import { bindsAgents } from '../proxy/pools.ts';
+import { bindsAgents } from '../proxy/pool.ts';
 
 /** What of a pool's configuration gateways compare. No secrets are among it: it is kept in the store, and shown. */
 export function poolParts(configured: PoolConfig, config: Config): ConfigParts {

@@ -4,7 +4,7 @@ import type { BindingsEvents } from '../affinity/bindings-options.ts';
 import type { Config, PoolConfig } from '../config/schema.ts';
 import type { PoolCoordinator } from '../coordination/pool-coordinator.ts';
 import type { AffinityStore } from '../core/ports.ts';
-import type { Pool } from '../proxy/pools.ts';
+import type { Pool } from '../proxy/pool.ts';
 import type { ControlPoolParts } from './control-pool.ts';
 import { composeControlPool } from './control-pool.ts';
 import { composeBindings, composeDataPool } from './data-pool.ts';
@@ -34,7 +34,7 @@ export function composePool(poolConfig: PoolConfig, config: Config, parts: PoolP
     traffic: {
       load: () => data.load(),
       writeBack: (life) => bindings.writeBack(life),
-      reassure: () => data.reassure(),
+      wakeParked: () => data.wakeParked(),
     },
     publisher: {
       // The others hear that a view is adopted once nothing waits that it does not let wait. Answers that have arrived

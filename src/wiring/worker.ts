@@ -5,7 +5,7 @@ import type { CallMessage } from '../process/ipc/calls.ts';
 import { Calls } from '../process/ipc/calls.ts';
 import type { ControllerCalls, ToController, ToWorker, WorkerCalls } from '../process/ipc/messages.ts';
 import { RemoteCoordinator } from '../process/ipc/remote-coordinator.ts';
-import { requireStore } from '../process/ipc/store-demand.ts';
+import { requireStore } from '../process/ipc/require-store.ts';
 import type { HostChannel, HostEvent, Init, RunningChild, ShutdownCommand } from '../process/messages.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
@@ -122,7 +122,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
   );
 
   // Who follows a worker that died in a stop hears of no change of state before the end.
-  if (isEnding(state)) listener.ending.announce();
+  if (isEnding(state)) listener.drainer.announce();
 
   const tellMetrics = async (): Promise<void> =>
     tell({ kind: 'metrics', metrics: await metrics.registry.getMetricsAsJSON() });
@@ -148,7 +148,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
         coordinator.setPools(message.pools);
         break;
       case 'reassured':
-        pools.find(({ pool }) => pool.name === message.pool)?.reassure();
+        pools.find(({ pool }) => pool.name === message.pool)?.wakeParked();
         break;
       case 'who':
         hello();
@@ -175,7 +175,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
         break;
       case 'lifecycle':
         ({ state, inMaintenance } = event.lifecycle);
-        if (isEnding(state)) listener.ending.announce();
+        if (isEnding(state)) listener.drainer.announce();
         break;
     }
   });
@@ -208,7 +208,7 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
   return {
     end: async ({ graceMs }: ShutdownCommand) => {
       const cut = setTimeout(() => cutOff(listener, server, logger), graceMs);
-      await listener.ending.stopAccepting();
+      await listener.drainer.stopAccepting();
       clearTimeout(cut);
       for (const timer of timers) clearInterval(timer);
       clock.stop();

@@ -17,7 +17,7 @@ import type { Replica } from '../../src/core/view/replica.ts';
 import { EmbeddedStoreServer } from '../../src/process/ipc/embedded-store-server.ts';
 import type { StoreNews } from '../../src/process/ipc/messages.ts';
 import type { Identifier } from '../../src/proxy/identify.ts';
-import type { Pool } from '../../src/proxy/pools.ts';
+import type { Pool } from '../../src/proxy/pool.ts';
 import { RequestContext } from '../../src/proxy/request-context.ts';
 import { TargetFinder } from '../../src/proxy/target-finder.ts';
 import { composeIdentifier } from '../../src/wiring/identifier.ts';

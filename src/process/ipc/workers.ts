@@ -182,7 +182,8 @@ export class Workers {
     return this.#acksOf(pool).mayActUntil(this.#workers.keys());
   }
 
-  reassure(pool: string): void {
+  /** Lets requests that wait try again, in every worker. */
+  wakeParked(pool: string): void {
     this.#options.send('workers', { kind: 'reassured', pool });
   }
 

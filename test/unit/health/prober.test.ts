@@ -19,7 +19,7 @@ let running: number;
 let mostAtOnce: number;
 let record: HealthRecord;
 let settledAt: number | undefined;
-let reassured: number;
+let passedSuspects: number;
 let silence: number;
 let prober: Prober;
 
@@ -27,7 +27,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   answer = async () => PASS;
   startedAt = [];
-  running = mostAtOnce = reassured = silence = 0;
+  running = mostAtOnce = passedSuspects = silence = 0;
   record = UNOBSERVED;
   settledAt = undefined;
   prober = new Prober({
@@ -53,8 +53,8 @@ beforeEach(() => {
     onSettled: () => {
       settledAt ??= performance.now();
     },
-    onReassured: () => {
-      reassured += 1;
+    onSuspectPassed: () => {
+      passedSuspects += 1;
     },
     silenceOf: () => silence,
   });
@@ -101,7 +101,7 @@ describe('probes of one instance', () => {
       epoch: () => 1,
       onObservation: () => UNOBSERVED,
       onSettled: () => {},
-      onReassured: () => {},
+      onSuspectPassed: () => {},
       silenceOf: () => 0,
     });
     jittered.start();
@@ -176,9 +176,9 @@ describe('probes of one instance', () => {
     await advance(500);
     prober.hasten('a');
     await advance(1);
-    expect(reassured).toBe(1);
+    expect(passedSuspects).toBe(1);
     await advance(2_000);
-    expect(reassured).toBe(1);
+    expect(passedSuspects).toBe(1);
   });
 });
 

@@ -7,7 +7,7 @@ import { checkTarget } from '../../../src/core/target.ts';
 import type { Replica } from '../../../src/core/view/replica.ts';
 import type { Unanswered } from '../../../src/core/view/store-outage.ts';
 import type { PoolMode } from '../../../src/core/view/view.ts';
-import type { Pool, SessionLostPolicy } from '../../../src/proxy/pools.ts';
+import type { Pool, SessionLostPolicy } from '../../../src/proxy/pool.ts';
 import type { RequestContext } from '../../../src/proxy/request-context.ts';
 import { TargetFinder } from '../../../src/proxy/target-finder.ts';
 import { Agreement, UP } from '../../support/agreement.ts';

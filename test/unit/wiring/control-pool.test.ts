@@ -43,7 +43,7 @@ async function start(publish: (() => void) | undefined): Promise<ControlPool> {
     traffic: {
       load: () => ({ instances: new Map(), parked: 0, cachedBindings: 0, isMirrored: true, idleMs: 0 }),
       writeBack: async () => undefined,
-      reassure: () => undefined,
+      wakeParked: () => undefined,
     },
     ...(publish === undefined ? {} : { publisher: { publish, mayActUntil: () => Number.POSITIVE_INFINITY } }),
   });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Pool } from '../../../src/proxy/pools.ts';
+import type { Pool } from '../../../src/proxy/pool.ts';
 import { poolTable } from '../../../src/wiring/data-listener.ts';
 
 const configured = [

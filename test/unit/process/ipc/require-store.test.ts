@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { requireStore } from '../../../../src/process/ipc/store-demand.ts';
+import { requireStore } from '../../../../src/process/ipc/require-store.ts';
 
 const pool = (mode: 'sticky' | 'failover', placesAlone: boolean) => ({
   name: 'ici',
