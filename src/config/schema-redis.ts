@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { COMMAND_MS } from '../core/command-time.ts';
 import { count, duration, path, reload, restart, section, text, written } from './option.ts';
 import { clientTls } from './schema-pool.ts';
 
@@ -57,7 +58,7 @@ export const redis = section(
       duration(
         'Time for one command. After a time-out the gateway asks the store again; the store counts as away once it has not answered for 0.6 of `coordination.lease`.',
         {
-          default: '100ms',
+          default: `${COMMAND_MS}ms`,
           atLeast: '5ms',
           atMost: '1m',
         },

@@ -89,11 +89,12 @@ class ServesDrifted extends Replica {
 
 /** Takes its own priorities for the agreed ones. */
 class DecidesByItself extends Replica {
-  override learn(request: SyncRequest, reply: SyncReply, sent: Moment): void {
+  override learn(request: SyncRequest, reply: SyncReply, sent: Moment, now: Moment): void {
     super.learn(
       request,
       reply.view === undefined ? reply : { ...reply, view: this.#byOwn(reply.view) },
       sent,
+      now,
     );
   }
 

@@ -111,7 +111,7 @@ export class Agreement {
       replica.failed(now());
       return;
     }
-    replica.accept(request, reply, sent);
+    replica.accept(request, reply, sent, sent);
     replica.restored(LIFE);
     replica.tick(now());
     const proposal = replica.proposal(() => undefined);

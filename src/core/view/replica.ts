@@ -240,7 +240,7 @@ export class Replica implements RoutingState {
   }
 
   /** `sent`: when `request` was made. `now`: when this answer came, so that the store was there until then. */
-  accept(request: SyncRequest, reply: SyncReply, sent: Moment, now = sent): void {
+  accept(request: SyncRequest, reply: SyncReply, sent: Moment, now: Moment): void {
     const held = this.holdsLease(sent.mono, sent.wall);
     this.learn(request, reply, sent, now);
     // A later request may already have told the view store that this replica holds no lease.
@@ -269,7 +269,7 @@ export class Replica implements RoutingState {
    * Learns from an answer, even a late one. What others did since may have overtaken it, so it brings no lease and no
    * fencing token. An answer older than the last one is ignored.
    */
-  learn(request: SyncRequest, reply: SyncReply, sent: Moment, now = sent): void {
+  learn(request: SyncRequest, reply: SyncReply, sent: Moment, now: Moment): void {
     // A store that answers late is not away: it may still carry out what it was asked.
     this.#outage.answered(now.mono);
     if (request.seq <= this.#answered) return;

@@ -1,7 +1,7 @@
+import { COMMAND_MS } from '../command-time.ts';
+
 // One lost message is not an outage.
 const FAILURES_UNTIL_AWAY = 2;
-// The time of one command. If all gateways place an agent alike, waiting longer gains nothing.
-const DOUBTFUL_MS = 100;
 
 /** A request that the store refused or did not answer in time. Times are monotonic ms. */
 export interface Unanswered {
@@ -77,8 +77,17 @@ export class StoreOutage {
    *
    * @param now the store was there until then, whatever earlier requests it left unanswered
    */
-  answered(now = Number.NEGATIVE_INFINITY): void {
+  answered(now: number): void {
     this.#heardAt = Math.max(this.#heardAt, now);
+    this.#reset();
+  }
+
+  end(): void {
+    this.#isAway = false;
+    this.#reset();
+  }
+
+  #reset(): void {
     this.#isHeard = this.#isAway;
     this.#failures = 0;
     this.#isDoubted = false;
@@ -89,11 +98,6 @@ export class StoreOutage {
     this.#isDoubtful = false;
   }
 
-  end(): void {
-    this.#isAway = false;
-    this.answered();
-  }
-
   /**
    * Is the store away now? Once away, it stays so until {@link end}. The last failed request must have been sent
    * after the threshold had passed: a store that hung for less time has answered that one.
@@ -102,7 +106,8 @@ export class StoreOutage {
     const failures = this.#failures + (this.#isDoubted ? 1 : 0);
     const since = this.#since ?? now;
     const hasFailed = this.#failures > 0 && failures >= FAILURES_UNTIL_AWAY;
-    this.#isDoubtful = hasFailed && now - since >= DOUBTFUL_MS;
+    // If all gateways place an agent alike, to wait longer than one command takes gains nothing.
+    this.#isDoubtful = hasFailed && now - since >= COMMAND_MS;
     if (hasFailed && this.#lastAskedAt - since >= thresholdMs) {
       this.#isAway = true;
       this.#isHeard = false;

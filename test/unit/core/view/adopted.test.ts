@@ -37,7 +37,7 @@ function aReplica(awaitsConfirmation: boolean, onStoreLoss: 'continue' | 'refuse
   });
   const sync = (): void => {
     const request = replica.request(SENT);
-    replica.accept(request, viewStore.sync(request, 'life', now), SENT);
+    replica.accept(request, viewStore.sync(request, 'life', now), SENT, SENT);
     replica.restored('life');
     const proposal = replica.proposal(() => undefined);
     if (proposal !== undefined && viewStore.propose(proposal, 'life', now))
@@ -100,7 +100,7 @@ test('of two views in a row the one before may be acted on with the new one; wha
       replicas: 2,
       policy: undefined,
     };
-    replica.accept(request, reply, SENT);
+    replica.accept(request, reply, SENT, SENT);
     expect([replica.isBlocked, replica.before?.epoch]).toEqual([isBlocked, isBlocked ? undefined : 1]);
     expect(replica.fencingToken).toBe('');
   }

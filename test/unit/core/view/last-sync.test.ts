@@ -67,6 +67,6 @@ test("the store's clock runs from the moment at which it was asked for", () => {
     newId: () => 'v',
   });
   const sent = { mono: 50, wall: 9_000 };
-  replica.accept(replica.request(sent), aReply(), sent);
+  replica.accept(replica.request(sent), aReply(), sent, sent);
   expect(storeClock(replica.lastSync, 80)).toBe(1_000_030);
 });

@@ -46,7 +46,7 @@ class Gateway {
     const { replica } = this;
     const sent = { mono: this.#clock, wall: this.#clock };
     const request = replica.request(sent);
-    replica.accept(request, this.#viewStore.sync(request, LIFE, now), sent);
+    replica.accept(request, this.#viewStore.sync(request, LIFE, now), sent, sent);
     replica.restored(LIFE);
     const proposal = replica.proposal(() => undefined);
     if (proposal !== undefined && this.#viewStore.propose(proposal, LIFE, now))

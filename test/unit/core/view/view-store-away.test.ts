@@ -94,7 +94,12 @@ describe('a replica without the store', () => {
     expect(ways()).toEqual(['degraded', 'degraded']);
     // What it knows has to be written back before it gets a lease; known agents are served meanwhile.
     const request = g1.request(cluster.moment);
-    g1.accept(request, cluster.viewStore.sync(request, cluster.life, cluster.now), cluster.moment);
+    g1.accept(
+      request,
+      cluster.viewStore.sync(request, cluster.life, cluster.now),
+      cluster.moment,
+      cluster.moment,
+    );
     expect(ways()).toEqual(['degraded', 'wait']);
     failBesideOther();
     expect(ways()).toEqual(['degraded', 'degraded']);

@@ -64,7 +64,7 @@ export class Cluster {
   sync(replica: Replica): SyncReply {
     const request = replica.request(this.moment);
     const reply = this.viewStore.sync(request, this.life, this.now);
-    replica.accept(request, reply, this.moment);
+    replica.accept(request, reply, this.moment, this.moment);
     if (!replica.isRestored) replica.restored(reply.storeGeneration);
     return reply;
   }

@@ -86,7 +86,7 @@ describe('a clock of the store that is set', () => {
     const sync = (replica: Replica): SyncReply => {
       const request = replica.request(cluster.moment);
       const reply = cluster.viewStore.sync(request, cluster.life, cluster.now + ahead);
-      replica.accept(request, reply, cluster.moment);
+      replica.accept(request, reply, cluster.moment, cluster.moment);
       return reply;
     };
     // It hears one of them again and again, and waits for the other.
@@ -148,7 +148,7 @@ test('a ledger waits for a live replica that has much to write back, but not for
   const sync = (replica: Replica): SyncReply => {
     const request = replica.request(cluster.moment);
     const reply = cluster.viewStore.sync(request, cluster.life, cluster.now);
-    replica.accept(request, reply, cluster.moment);
+    replica.accept(request, reply, cluster.moment, cluster.moment);
     return reply;
   };
   for (let s = 0; s < 10; s += 1) {
