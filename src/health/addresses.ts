@@ -2,14 +2,14 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { InstanceId } from '../core/instance.ts';
 
-/** The addresses of a host name, in the order of preference. Rejects where the name cannot be resolved. */
+/** Returns the addresses of a host name, in order of preference. Rejects if the name cannot be resolved. */
 export type Resolve = (host: string) => Promise<readonly string[]>;
 
-/** Of each instance that has a host name: its addresses, once they are known. */
+/** The addresses of each instance that has a host name, once they are known. */
 export type KnownAddresses = ReadonlyMap<InstanceId, readonly string[]>;
 
 export interface AddressesOptions {
-  /** Host of each instance, as its URL has it. */
+  /** The host of each instance as its URL names it. */
   readonly hosts: ReadonlyMap<InstanceId, string>;
   readonly everyMs: number;
   readonly onChange: (moved: InstanceId) => void;
@@ -17,9 +17,8 @@ export interface AddressesOptions {
 }
 
 /**
- * Where the instances of one pool are. Their names are resolved here alone, and
- * again and again: probes and requests of a whole gateway go to the same
- * addresses, however the resolver of the system answers each of them.
+ * Resolves the host names of one pool's instances at intervals. Only this class does, so all probes and requests of a
+ * gateway go to the same addresses, whatever order the system's resolver returns.
  */
 export class Addresses {
   readonly #options: AddressesOptions;
@@ -60,11 +59,11 @@ export class Addresses {
   async #resolve(id: InstanceId, host: string): Promise<void> {
     const { resolve = byTheSystem, onChange } = this.#options;
     const found = await resolve(host).catch((): readonly string[] => []);
-    // A resolver that does not answer changes no address.
+    // Keep the known addresses if the resolver does not answer.
     if (found.length === 0 || this.#isStopped) return;
     const known = this.#known.get(id);
     const kept = known?.filter((address) => found.includes(address)) ?? [];
-    // Where a name has several addresses, whose order and number change, those stay that are still right.
+    // A name can have several addresses whose order and number change. Keep those that are still valid.
     const next = kept.length > 0 ? kept : found;
     if (known !== undefined && next.length === known.length && kept.length > 0) return;
     this.#known.set(id, next);

@@ -1,18 +1,17 @@
-/** A regular expression, of whichever engine. */
+/** A regular expression of any engine. */
 export interface Capture {
   exec(text: string): readonly (string | undefined)[] | null;
 }
 
-/** Finds an incarnation by the one capture group of a pattern. */
+/** Finds the incarnation by the only capture group of a pattern. */
 export function byPattern(pattern: Capture): (page: string) => string {
   return (page) => pattern.exec(page)?.[1] ?? '';
 }
 
 /**
- * Finds an incarnation in a JSON page. What is neither text nor a number, and a
- * page that is not JSON, tell nothing.
+ * Finds the incarnation in a JSON page. Returns `''` if the page is no JSON, or the value neither text nor number.
  *
- * @param tokens of a JSON pointer (RFC 6901), unescaped
+ * @param tokens the unescaped parts of a JSON pointer (RFC 6901)
  */
 export function byPointer(tokens: readonly string[]): (page: string) => string {
   return (page) => {

@@ -2,24 +2,24 @@ import type { Client } from 'undici';
 import { errors } from 'undici';
 import type { Observation } from '../core/health.ts';
 
-/** How one instance is probed: always GET, because a HEAD makes undici close the connection. */
+/** How one instance is probed. The method is always GET, because undici closes the connection after a HEAD. */
 export interface ProbeTarget {
   readonly path: string;
-  /** Value of the Host header, where the health page wants another one than the origin's. */
+  /** The Host header, if the health page needs another one than the origin's. */
   readonly host: string | undefined;
-  /** Makes the client of one probe. */
+  /** Creates the client for one probe. */
   open(): Client;
 }
 
 type Test = Pick<RegExp, 'test'>;
 
-/** What makes an answer a good one. */
+/** The conditions under which a probe passes. */
 export interface ProbeExpectation {
   readonly timeoutMs: number;
   readonly status: (status: number) => boolean;
   readonly bodyMatches: Test | undefined;
   readonly bodyRejects: Test | undefined;
-  /** Finds on the page what is different in each life of the instance; `''` where it is not there. */
+  /** Finds the incarnation on the page; `''` if the page shows none. */
   readonly incarnation: ((page: string) => string) | undefined;
   /** Matches the page of an instance that has no session. */
   readonly emptyMatches: Test | undefined;
@@ -27,14 +27,14 @@ export interface ProbeExpectation {
 
 export type Probe = () => Promise<Observation>;
 
-// A health page is a few hundred bytes; what matters must stand within this.
+// A health page has a few hundred bytes. Only this much of a longer one is read.
 const MAX_PAGE_BYTES = 64 * 1024;
 
 /**
- * Probes one instance once per call, each time over a new connection: an idle
- * one that still works proves nothing about the listener behind it.
+ * Returns a function that probes one instance. Each probe opens a new connection, because an open one proves nothing
+ * about the listener.
  *
- * @param compact brings a captured incarnation into the form in which bindings hold it
+ * @param compact shortens a captured incarnation to the form that bindings hold
  */
 export function createProbe(
   target: ProbeTarget,
@@ -44,7 +44,7 @@ export function createProbe(
   return async () => {
     const client = target.open();
     const abort = new AbortController();
-    // One limit for connect, header and body together.
+    // One limit for connecting, header and body together.
     const timer = setTimeout(
       () => abort.abort(new Error(`no answer within ${expectation.timeoutMs} ms`)),
       expectation.timeoutMs,
@@ -91,10 +91,10 @@ function observationOf(
   compact: (incarnation: string) => string,
 ): Observation {
   if (expectation.bodyMatches !== undefined && !expectation.bodyMatches.test(page)) {
-    return failed('health page lacks what bodyMatches asks for');
+    return failed('health page does not match health.bodyMatches');
   }
   if (expectation.bodyRejects?.test(page) === true)
-    return failed('health page shows what bodyRejects forbids');
+    return failed('health page matches health.bodyRejects');
   const found = expectation.incarnation?.(page) ?? '';
   return {
     passed: true,

@@ -5,21 +5,21 @@ import type { Probe } from './probe.ts';
 
 export interface ProberOptions {
   readonly intervalMs: number;
-  /** Between probes while a verdict is in doubt, and the least distance of any two. */
+  /** The interval of probes while a verdict is in doubt, and the shortest interval between any two. */
   readonly fastIntervalMs: number;
   readonly timeoutMs: number;
-  /** Each interval is lengthened or shortened by up to this share, so that gateways do not probe in step. */
+  /** Each interval is lengthened or shortened by up to this share, so that gateways do not probe at the same moment. */
   readonly jitter: number;
-  /** When the first round counts as over although some instance has not answered yet. */
+  /** When the first round counts as over although some instances have not answered. */
   readonly settleTimeoutMs: number;
   readonly probes: ReadonlyMap<InstanceId, Probe>;
-  /** @param epoch the one in effect when the probe began */
+  /** @param epoch the epoch in effect when the probe began */
   readonly onObservation: (instance: InstanceId, observation: Observation, epoch: number) => HealthRecord;
   readonly epoch: () => number;
   readonly onSettled: () => void;
-  /** A suspect instance, one that real traffic had called into question, has passed a probe. */
+  /** Called when a suspected instance passes a probe. */
   readonly onSuspectPassed: (instance: InstanceId) => void;
-  /** How long real traffic has been waiting for any sign of life of the instance, in ms; 0 if it is not. */
+  /** How long requests have been waiting without a byte from the instance, in ms; 0 if none waits. */
   readonly silenceOf: (instance: InstanceId) => number;
   readonly random?: () => number;
 }
@@ -31,7 +31,7 @@ interface Subject {
   /** A probe is under way; never more than one. */
   isRunning: boolean;
   startedAt: number;
-  /** How late this process had been by then, in ms. */
+  /** The total lateness of this process's timers at that time, in ms. */
   latenessAtStart: number;
   suspected: boolean;
   seen: boolean;
@@ -40,8 +40,8 @@ interface Subject {
 const LOOK_EVERY_MS = 100;
 
 /**
- * Probes the instances of one pool, each on its own schedule. Real traffic only
- * brings a probe forward; the verdict is always the probes'.
+ * Probes the instances of one pool, each on its own schedule. A failed request only brings the next probe forward; the
+ * probes alone decide whether an instance is up.
  */
 export class Prober implements ProbeControl {
   readonly #options: ProberOptions;
@@ -50,7 +50,7 @@ export class Prober implements ProbeControl {
   #watch: NodeJS.Timeout | undefined;
   #unseen: number;
   #lookedAt = 0;
-  /** Of all looks so far, the time by which they came too late, in ms. */
+  /** The sum of delays of the LOOK_EVERY_MS timer so far, in ms. */
   #totalLatenessMs = 0;
   #stopped = false;
 
@@ -78,7 +78,7 @@ export class Prober implements ProbeControl {
     for (const subject of this.#subjects.values()) void this.#run(subject);
   }
 
-  /** Ends all timers. A probe under way ends by its own limit and is not reported. */
+  /** Stops all timers. A probe under way ends by its own time limit and is not reported. */
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#settleTimer);
@@ -104,7 +104,7 @@ export class Prober implements ProbeControl {
     if (this.#stopped) return;
 
     if (observation.hasTimedOut === true && this.#wasLate(subject)) {
-      // This process, which did not get the processor or had too much to do, has used up the time itself.
+      // This process was too slow itself, so the time-out says nothing about the instance. Probe again.
       this.#schedule(subject, 0);
       return;
     }
@@ -122,7 +122,7 @@ export class Prober implements ProbeControl {
     return this.#latenessAt(performance.now()) - subject.latenessAtStart > this.#options.timeoutMs / 2;
   }
 
-  /** Also what the look is late that is due now: the timer of a probe may come before it. */
+  /** Includes the delay of the timer that is due now, because a probe's timer may run before it. */
   #latenessAt(now: number): number {
     return this.#totalLatenessMs + Math.max(0, now - this.#lookedAt - LOOK_EVERY_MS);
   }

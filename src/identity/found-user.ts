@@ -6,14 +6,12 @@ export type Refusal = 'wildcard' | 'space' | 'url' | 'telephone' | 'length' | 'c
 
 const WILDCARD = /[*?]/;
 const SPACE = /\s/;
-// With a plus sign, or in groups. A bare number may be the personnel number that an agent goes by.
+// With a plus sign or in groups of digits. A bare number may be an agent's personnel number.
 const TELEPHONE = /^(?:tel:.*|\+[\d ()./-]*\d[\d ()./-]*|\(?\d+\)?(?:[ ()./-]+\d+)+)$/i;
 
 /**
- * What may stand where the body of a request names a user and is not the name of
- * one: what is searched for, an address, a number that is called. Only users are
- * judged so, and only those that are found: the values of sessions are opaque, and
- * may look like anything.
+ * Says why a value that a body holds in the place of a user is not a user's name: a search pattern, an address, a
+ * telephone number. Only users found in bodies are checked, because session ids are opaque and may look like anything.
  */
 export function refusalOf(value: string): Refusal | undefined {
   if (WILDCARD.test(value) || value === '%') return 'wildcard';
@@ -23,7 +21,7 @@ export function refusalOf(value: string): Refusal | undefined {
   return undefined;
 }
 
-/** @param pattern that a whole user name must match */
+/** @param pattern the pattern that a whole user name must match */
 export function judgeFound(pattern: { test(text: string): boolean } | undefined): JudgeValue {
   return (kind, value) => {
     if (kind === 'session') return undefined;

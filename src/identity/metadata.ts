@@ -4,27 +4,27 @@ import { canonicalUser, decodeHeaderValue, USER_LIMIT } from './user-name.ts';
 /** The same cookie was sent with two different values. */
 export const AMBIGUOUS: unique symbol = Symbol('ambiguous');
 
-/** The cookie was sent, and is longer than any session id. */
+/** The cookie is longer than any session id. */
 export const TOO_LONG: unique symbol = Symbol('too long');
 
-// Longer than any session id that was ever seen, several times over.
+// Several times longer than any session id seen so far.
 const VALUE_LIMIT = 4096;
 
 const SEMICOLON = 0x3b;
 const EQUALS = 0x3d;
 
 export interface MetadataSources {
-  /** Header that names the user; `undefined` where headers are not asked. */
+  /** The header that names the user; `undefined` if headers are not used. */
   readonly userHeader?: string | undefined;
-  /** Cookie that names the session; `undefined` where cookies are not asked. */
+  /** The cookie that names the session; `undefined` if cookies are not used. */
   readonly sessionCookie?: string | undefined;
-  /** That a whole user name must match. */
+  /** The pattern that a whole user name must match. */
   readonly userPattern?: { test(text: string): boolean } | undefined;
 }
 
-/** Why a request's header does not tell who the agent is. */
+/** Why a request's header does not identify the agent. */
 export type Ambiguity =
-  | 'repeated-user-header' // it stands there more than once, be it with the same value
+  | 'repeated-user-header' // the header occurs more than once, even with the same value
   | 'conflicting-cookies' // the session cookie has two values
   | 'hop-by-hop'; // Connection asks for the removal of a header that decides the route
 
@@ -33,10 +33,10 @@ export interface Metadata {
   readonly user: string | undefined;
   /** Exactly as sent. */
   readonly session: string | undefined;
-  /** The request must be refused; then no name is told. */
+  /** The request must be refused. There are no names then. */
   readonly ambiguous: boolean;
   readonly ambiguity: Ambiguity | undefined;
-  /** Why a name that was sent cannot be one. */
+  /** Why a name that the request sent is not used. */
   readonly refused: Refusal | undefined;
 }
 
@@ -48,9 +48,9 @@ const NOTHING: Metadata = Object.freeze({
   refused: undefined,
 });
 
-/** Finds the names of the agent that SAP CRM puts into the HTTP header (SAP Note 1640673). */
+/** Finds the names of the agent in the HTTP header, where SAP CRM puts them (SAP Note 1640673). */
 export class MetadataExtractor {
-  /** In lower case, as both are compared; `''` where the source is not asked. */
+  /** In lower case, because header names are compared so; `''` if the source is not used. */
   readonly #userHeader: string;
   readonly #cookieHeader: string;
   readonly #sessionCookie: string;
@@ -64,9 +64,9 @@ export class MetadataExtractor {
   }
 
   /**
-   * One pass over the header as it came.
+   * Reads the header in one pass.
    *
-   * @param rawHeaders names and values in turn, as Node's `rawHeaders` has them
+   * @param rawHeaders names and values alternating, as in Node's `rawHeaders`
    */
   extract(rawHeaders: readonly string[]): Metadata {
     let userHeader: string | undefined;
@@ -76,7 +76,7 @@ export class MetadataExtractor {
       const name = rawHeaders[at] as string;
       const value = rawHeaders[at + 1] as string;
       if (isSameName(name, this.#userHeader)) {
-        // Which of two the instance would believe is anybody's guess.
+        // It is unknown which of the two values the instance would use.
         if (userHeader !== undefined) return ambiguous('repeated-user-header');
         userHeader = value;
       } else if (isSameName(name, this.#cookieHeader)) {
@@ -108,8 +108,8 @@ export class MetadataExtractor {
   }
 
   /**
-   * Whether a Connection header names a header that routes. The instance would
-   * then not see what the gateway routed by (RFC 9110 section 7.6.1).
+   * Does a Connection header name a header that decides the route? The instance would then not see that header
+   * (RFC 9110 section 7.6.1).
    */
   #isNamedIn(connection: string): boolean {
     let start = 0;
@@ -128,24 +128,22 @@ function ambiguous(ambiguity: Ambiguity): Metadata {
   return { user: undefined, session: undefined, ambiguous: true, ambiguity, refused: undefined };
 }
 
-/** Compares a header name with one that is in lower case, without making a string of it. */
+/** Compares a header name with a lower-case one without creating a string. */
 function isSameName(name: string, lowerCase: string): boolean {
   if (name.length !== lowerCase.length || lowerCase === '') return false;
   for (let at = 0; at < name.length; at++) {
     const wanted = lowerCase.charCodeAt(at);
     const code = name.charCodeAt(at);
     if (code === wanted) continue;
-    // Only letters differ by this bit alone in case.
+    // Only for letters does this bit mean upper or lower case.
     if (wanted < 0x61 || wanted > 0x7a || (code | 0x20) !== wanted) return false;
   }
   return true;
 }
 
 /**
- * The value of a cookie in a Cookie header, exactly as it was sent: not decoded,
- * not unquoted, its padding kept, because it is opaque and only ever compared.
- * White space around it is no part of it (RFC 6265 section 4.2.1). A cookie that
- * is empty counts as absent.
+ * The value of a cookie in a Cookie header, exactly as sent. It is neither decoded nor unquoted, because it is opaque and
+ * only compared. White space around it does not belong to it (RFC 6265 section 4.2.1). An empty cookie counts as absent.
  *
  * @param name compared case-sensitively
  */
@@ -179,7 +177,7 @@ export function cookieValue(
   return value ?? (isTooLong ? TOO_LONG : undefined);
 }
 
-/** Only white space stands between the beginning, or a semicolon, and `at`. */
+/** Is there only white space between the start of the header, or a semicolon, and `at`? */
 function beginsPair(header: string, at: number): boolean {
   let before = at - 1;
   while (before >= 0 && isSpace(header.charCodeAt(before))) before--;

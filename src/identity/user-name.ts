@@ -1,31 +1,30 @@
 import { isUtf8 } from 'node:buffer';
 
 /**
- * Longest user name, in UTF-16 code units. SAP's own are of 12 characters;
- * aliases and names of other systems may be longer.
+ * The longest user name, in UTF-16 code units. SAP user names have up to 12 characters; aliases and names of other
+ * systems may be longer.
  */
 export const USER_LIMIT = 256;
 
 /**
- * Raised with every change of what {@link canonicalUser} makes of any name: gateways that differ would take one agent
- * for two. Releases before 2 made upper case of every character, also where that mixes up two names.
+ * To be raised whenever {@link canonicalUser} returns something else for any name: gateways that differ would take one
+ * agent for two. Form 1 converted every character to upper case, even if two names then became equal.
  */
 export const USER_NAME_FORM = 2;
 
 /**
- * The one spelling of a user name under which it is compared: Unicode
- * normalised, trimmed, upper case. Returns `undefined` for what cannot be a user
- * name: nothing, something too long, or something with control characters.
+ * The spelling under which user names are compared: Unicode normal form C, trimmed, upper case. Returns `undefined` for
+ * what cannot be a user name, because it is empty, too long or has control characters.
  */
 export function canonicalUser(raw: string): string | undefined {
-  // Normalising costs time in proportion to the length. It makes one character of four at most.
+  // The time for normalising grows with the length. It merges at most four characters into one.
   if (raw.length > USER_LIMIT * 4) return undefined;
   const name = isCanonicalAscii(raw) ? raw : canonicalise(raw);
   if (name === '' || name.length > USER_LIMIT || hasForbidden(name)) return undefined;
   return name;
 }
 
-/** Printable ASCII without lower case and without spaces, as nearly all names arrive. */
+/** Is it printable ASCII without lower case and spaces? Nearly all names arrive like that. */
 function isCanonicalAscii(raw: string): boolean {
   for (let at = 0; at < raw.length; at++) {
     const code = raw.charCodeAt(at);
@@ -35,11 +34,11 @@ function isCanonicalAscii(raw: string): boolean {
 }
 
 function canonicalise(raw: string): string {
-  // Upper case may undo the normal form, so it is made again.
+  // Upper case can break the normal form, so normalise again.
   return upperCase(raw.normalize('NFC').trim()).normalize('NFC');
 }
 
-/** In upper case, but for those characters that it would mix up with others: `ı` is no `i`, and `ß` is no `ss`. */
+/** Converts to upper case, except characters that would then equal others: `ı` is not `i`, and `ß` is not `ss`. */
 function upperCase(name: string): string {
   let upper = '';
   for (const character of name) {
@@ -49,7 +48,7 @@ function upperCase(name: string): string {
   return upper;
 }
 
-/** Control characters, and halves of surrogate pairs, which no encoding could carry to the store. */
+/** Are there control characters, or halves of surrogate pairs, which cannot be encoded for the store? */
 function hasForbidden(name: string): boolean {
   for (let at = 0; at < name.length; at++) {
     const codePoint = name.codePointAt(at) as number;
@@ -61,10 +60,8 @@ function hasForbidden(name: string): boolean {
 }
 
 /**
- * The text of a header value. Node gives the bytes of a header as Latin-1; a
- * client that means UTF-8 is recognised by bytes that are valid UTF-8, which
- * Latin-1 text beyond ASCII practically never is. So a user is one name in
- * headers and in bodies.
+ * The text of a header value. Node reads the bytes of a header as Latin-1. If they are valid UTF-8, the client meant
+ * UTF-8, because Latin-1 text beyond ASCII practically never is. A user thus has the same name in headers and bodies.
  */
 export function decodeHeaderValue(value: string): string {
   let at = 0;

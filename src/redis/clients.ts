@@ -5,12 +5,12 @@ import { connect as connectTls } from 'node:tls';
 import type { ClusterOptions, RedisOptions } from 'ioredis';
 import { AbstractConnector, Cluster, Redis } from 'ioredis';
 
-// A connection that owed an answer and heard nothing for so long is given up; must exceed the command timeout.
+// A connection that receives nothing for this long while an answer is due is closed. Exceeds the command time-out.
 const SOCKET_TIMEOUT_MS = 1_000;
 const BACKSTOP_MS = 400;
 const LONGEST_RECONNECT_DELAY_MS = 500;
 const SENTINEL_RETRY_MS = 200;
-// Of a command, within its time: to the node that has the slot now, and once more should that have failed.
+// Redirections of one command within its time-out: to the node that has the slot now, and again if that one fails.
 const MAX_REDIRECTIONS = 4;
 const REDIRECT_DELAY_MS = 20;
 
@@ -19,28 +19,28 @@ export interface RedisNode {
   readonly port: number;
 }
 
-/** Where Redis is. */
+/** How to find Redis. */
 export type RedisAddress =
   /** One server: `redis://host:port/db`, or `rediss://` for TLS. */
   | { readonly url: string }
-  /** The server that these Sentinels call the master of this name. */
+  /** The server that these Sentinels name as the current master. */
   | {
       readonly sentinels: readonly RedisNode[];
       readonly masterName: string;
       readonly sentinelUsername?: string;
       readonly sentinelPassword?: string;
     }
-  /** Some nodes of a Redis Cluster; the others are learnt from them. */
+  /** Some nodes of a Redis Cluster, which tell of the others. */
   | { readonly cluster: readonly RedisNode[] };
 
 export interface RedisLogin {
-  /** Overrides what a URL says. */
+  /** Overrides the one in the URL. */
   readonly username?: string;
   readonly password?: string;
   readonly tls?: ConnectionOptions;
-  /** How long any command may take. */
+  /** The time limit of every command. */
   readonly commandTimeoutMs: number;
-  /** How long connecting may take. */
+  /** The time limit for connecting. */
   readonly connectTimeoutMs: number;
 }
 
@@ -48,7 +48,7 @@ export type ClientOptions = RedisAddress & RedisLogin;
 
 export type CommandClient = Redis | Cluster;
 
-/** @param onReadOnly told when the server turns out to be a replica; the client reconnects by itself */
+/** @param onReadOnly called when the server turns out to be a replica; the client reconnects by itself */
 export function commandClient(options: ClientOptions, onReadOnly: (error: Error) => boolean): CommandClient {
   const common = { ...commonOptions(options), reconnectOnError: onReadOnly };
   if ('cluster' in options) return new Cluster([...options.cluster], clusterOptions(common));
@@ -58,12 +58,12 @@ export function commandClient(options: ClientOptions, onReadOnly: (error: Error)
 }
 
 /**
- * For hearing only. Any node of a cluster passes on what was published at another.
+ * A client that only subscribes. In a cluster it may connect to any node, because every node passes on all messages.
  *
- * @param retryStrategy how long to wait before the next attempt to connect, in ms
+ * @param retryStrategy returns the delay before the next attempt to connect, in ms
  */
 export function subscriberClient(options: ClientOptions, retryStrategy: () => number): Redis {
-  // By which its heartbeat tells that it is dead: nothing else is asked on it.
+  // The heartbeat is the only command on this connection, and this time-out detects that the connection is dead.
   const commandTimeout = options.commandTimeoutMs + BACKSTOP_MS;
   const common = { ...commonOptions(options), commandTimeout, retryStrategy };
   if ('url' in options) return new Redis(options.url, common);
@@ -82,12 +82,12 @@ function commonOptions(options: RedisLogin) {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    // RedisSubscriber subscribes itself, for it has to tell when it is done.
+    // RedisSubscriber subscribes itself, because it must know when that is done.
     autoResubscribe: false,
-    // Beyond the life of a connection that is silent: an answer may come until then, however late, and be used.
+    // Longer than a silent connection stays open, so that even a late answer can be used.
     commandTimeout: socketTimeout + BACKSTOP_MS,
     connectTimeout,
-    // A server that hangs does not answer a goodbye either.
+    // A server that hangs does not answer QUIT either.
     disconnectTimeout: connectTimeout,
     socketTimeout,
     ...(options.username === undefined ? {} : { username: options.username }),
@@ -101,7 +101,7 @@ function sentinelOptions(options: Extract<ClientOptions, { sentinels: unknown }>
   return {
     sentinels: [...sentinels],
     name: masterName,
-    // A Sentinel tells of a new master before the old one is noticed to be gone, or wakes up and still answers.
+    // Sentinels announce a new master before this client notices that the old one is gone, or before it answers again.
     failoverDetector: true,
     sentinelCommandTimeout: options.connectTimeoutMs,
     sentinelRetryStrategy: () => SENTINEL_RETRY_MS,
@@ -136,7 +136,7 @@ function retryStrategy(attempt: number): number {
   return Math.min(attempt * 50, LONGEST_RECONNECT_DELAY_MS);
 }
 
-/** Each connection goes to the next of the nodes, so that one that is gone is passed over. */
+/** Every new connection goes to the next node in the list, which skips a node that is gone. */
 function nodesInTurn(nodes: readonly RedisNode[], tls: ConnectionOptions | undefined, closeWithinMs: number) {
   let turn = Math.floor(Math.random() * nodes.length);
   return class NodesInTurn extends AbstractConnector {

@@ -8,17 +8,18 @@ import { isDemoted, unavailable } from './unavailable.ts';
 const RECONNECT_AFTER_END_MS = 50;
 // Only operators and the cache warmer wait for a listing.
 const LISTING_TIMEOUT_MS = 2_000;
-// A timer that fires so late tells of a busy process or machine, not of a slow Redis.
+// A timer that is this late means a busy process or machine, not a slow Redis.
 const LATE_TIMER_MS = 20;
-// For how long that says something about a connection that was given up.
+// For how long after that a closed connection is blamed on this process.
 const LATE_TIMER_RELEVANT_MS = 2_000;
-// Nothing was sent, so nothing will be answered.
+// Nothing was sent, so no answer will come.
 const NEVER: Promise<never> = Promise.reject(new Error('not sent'));
 NEVER.catch(() => {});
 
 /**
- * The connections of a process. `claims` carries what requests wait for. `ledger` carries what leases depend on, which
- * must not queue behind claims. `listings` carries what is long and not urgent. `hearing` receives news and moves.
+ * The connections of a process. `claims` carries commands that requests wait for. `ledger` carries those of the view
+ * store, on which leases depend, so they must not queue behind claims. `listings` carries long commands that are not
+ * urgent. `hearing` receives published messages.
  */
 export type RedisLink = 'claims' | 'ledger' | 'listings' | 'hearing';
 
@@ -26,22 +27,19 @@ export type RedisLink = 'claims' | 'ledger' | 'listings' | 'hearing';
 export type StateListener = (link: RedisLink, state: 'up' | 'down', detail: string) => void;
 
 export type RedisConnectionOptions = ClientOptions & {
-  /** Told when a connection comes and goes, and once if it does not come at first. Must not throw. */
+  /** Called when a connection is established or lost, and once if the first attempt fails. Must not throw. */
   readonly onState?: StateListener;
-  /** How long an answer on the `ledger` connection is worth anything; a command's time where nothing is given. */
-  readonly ledgerTimeoutMs?: number;
+  /** The time-out of commands on the `ledger` connection; that of other commands if not given. */
+  readonly viewStoreTimeoutMs?: number;
 };
 
-/** A connection for commands. What it rejects with is always `StoreUnavailable`, whatever the reason. */
+/** A connection for commands. It always rejects with `StoreUnavailable`. */
 export interface RedisCommands {
-  /** Makes scripts known by name; those known already stay. */
+  /** Defines scripts by name. A script that is already defined stays. */
   define(scripts: Readonly<Record<string, string>>): void;
-  /** Runs a script that was defined. */
+  /** Runs a defined script. */
   run(script: string, keys: readonly string[], args: readonly string[]): Promise<unknown>;
-  /**
-   * The same, and waits until so many replicas have what was written, or half of
-   * a command's time is over.
-   */
+  /** Runs a script, and waits until this many replicas have its writes, or half of a command's time-out has passed. */
   runConfirmed(
     script: string,
     keys: readonly string[],
@@ -52,21 +50,21 @@ export interface RedisCommands {
   ping(): Promise<void>;
 }
 
-/** A process's way to Redis, shared by its pools. */
+/** The connections of a process to Redis, shared by its pools. */
 export interface RedisConnection {
   readonly claims: RedisCommands;
   readonly viewStore: RedisCommands;
-  /** More patient than the others. */
+  /** Has a longer time-out than the others. */
   readonly listings: RedisCommands;
   readonly subscriber: RedisSubscriber;
-  /** Rejects with `StoreUnavailable` unless Redis answers on all connections for commands in time. */
+  /** Rejects with `StoreUnavailable` unless Redis answers in time on all connections for commands. */
   ping(): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Begins to connect, and goes on trying for as long as it takes: a gateway
- * starts and serves while Redis is away. Commands never wait for a connection.
+ * Starts to connect, and retries without limit: a gateway starts and serves even while Redis is away. Commands never
+ * wait for a connection.
  */
 export function openRedis(options: RedisConnectionOptions): RedisConnection {
   const clients: CommandClient[] = [];
@@ -75,7 +73,7 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
     reportState(client, (state, detail) => {
       if (!closed) options.onState?.(link, state, detail);
     });
-    // ioredis gives up for good where a Sentinel tells of a new master while it is looking for the old one.
+    // ioredis stops retrying for good if a Sentinel announces a new master while it looks for the old one.
     client.on('end', () => {
       setTimeout(() => {
         if (!closed) begin(client);
@@ -84,7 +82,7 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
     clients.push(client);
     return client;
   };
-  // The other connections lead to the same server, and may not write for a long time.
+  // All other connections lead to the same demoted server, and would not notice before their next write.
   const onReadOnly = (error: Error): boolean => {
     if (!isDemoted(error.message)) return false;
     for (const client of clients) if (client.status === 'ready') client.disconnect(true);
@@ -101,7 +99,7 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
   };
   const limitMs = options.commandTimeoutMs;
   const claims = openCommands('claims', limitMs);
-  const viewStore = openCommands('ledger', limitMs, Math.max(limitMs, options.ledgerTimeoutMs ?? 0));
+  const viewStore = openCommands('ledger', limitMs, Math.max(limitMs, options.viewStoreTimeoutMs ?? 0));
   const listings = openCommands('listings', Math.max(limitMs, LISTING_TIMEOUT_MS));
   const backOff = new BackOff();
   const hearing = watch(
@@ -128,7 +126,7 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
 
 function begin(client: CommandClient): void {
   client.connect().catch(() => {
-    // The client keeps trying by itself, and tells its `error` listener why.
+    // The client retries by itself; its `error` listener gets the reason.
   });
 }
 
@@ -150,7 +148,7 @@ function commandsOf(client: CommandClient, commandMs: number, limitMs: number): 
       );
     },
     runConfirmed: async (script, keys, args, replicas) => {
-      // One pipeline, so that on a cluster both go to the same node.
+      // One pipeline, so that in a cluster the script and WAIT go to the same node.
       const pipeline = client.pipeline();
       const command = pipeline[script as keyof typeof pipeline] as unknown as Script;
       command.call(pipeline, keys.length, ...keys, ...args);
@@ -165,10 +163,8 @@ function commandsOf(client: CommandClient, commandMs: number, limitMs: number): 
 }
 
 /**
- * Rejects when the reply takes longer than the limit. When the time is up, what
- * has arrived is read before the verdict: after a pause of this process, timers
- * run first, and would call a Redis slow that has answered long ago. ioredis's
- * own limit does.
+ * Rejects if the reply takes longer than the limit, but first reads what has arrived. After a pause of this process,
+ * timers run before sockets are read. ioredis's own time-out would then blame a Redis that answered long ago.
  */
 function available<T>(client: CommandClient, reply: Promise<T>, limitMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -176,7 +172,7 @@ function available<T>(client: CommandClient, reply: Promise<T>, limitMs: number)
     const timer = setTimeout(() => {
       const wasLate = performance.now() - begunAt > limitMs + LATE_TIMER_MS;
       if (wasLate) lateTimerAt = performance.now();
-      // Runs after the next look at the sockets.
+      // Runs after the sockets have been read.
       setImmediate(() => {
         const message = `redis: no answer within ${limitMs} ms`;
         reject(new StoreUnavailable(message, undefined, { wasLate, answer: reply }));
@@ -186,16 +182,16 @@ function available<T>(client: CommandClient, reply: Promise<T>, limitMs: number)
   });
 }
 
-/** When a timer of this process was late the last time, in monotonic ms. */
+/** When a timer of this process was last late, in monotonic ms. */
 let lateTimerAt = Number.NEGATIVE_INFINITY;
 
-/** Why each connection that is not there is not there, as far as it is known. */
+/** The reason why each lost connection was lost, if it is known. */
 const reasons = new WeakMap<CommandClient, string>();
 
-// ioredis gave the connection or the attempt up by its own timers, which may have been late.
+// ioredis closed the connection, or ended the attempt, by its own timer, which may have been late.
 const CLOSED_BY_TIMER = /Socket timeout|Command timed out|ETIMEDOUT|connection lost/;
 
-/** The failure of a command, in the words of what took the connection away where there is none. */
+/** The failure of a command. Without a connection, it names the reason why the connection was lost. */
 function failureOf(client: CommandClient, cause: unknown): StoreUnavailable {
   const isUnconnected =
     cause instanceof Error && /Stream isn't writeable|max retries per request/.test(cause.message);
@@ -210,7 +206,7 @@ function failureOf(client: CommandClient, cause: unknown): StoreUnavailable {
   );
 }
 
-/** Also the `error` listener without which ioredis writes to the console. */
+/** Reports the state of a connection. Its `error` listener also keeps ioredis from writing to the console. */
 function reportState(client: CommandClient, onState: (state: 'up' | 'down', detail: string) => void): void {
   let up = false;
   let hasReportedLoss = false;
@@ -230,7 +226,7 @@ function reportState(client: CommandClient, onState: (state: 'up' | 'down', deta
   client.on('error', (error: Error) => {
     reason = error.message;
     reasons.set(client, reason);
-    // On a connection that is up, `close` follows if the error ends it.
+    // If the error ends an established connection, `close` follows and reports it.
     if (!up) reportLoss();
   });
   client.on('close', () => {

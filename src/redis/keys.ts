@@ -1,17 +1,17 @@
 /**
- * The name of a pool's key or channel. All of a pool share a hash tag, so that
- * one script may touch any of them on a Redis Cluster.
+ * The name of a pool's key or channel. All keys of a pool share a hash tag, so that in a Redis Cluster one script can
+ * use any of them.
  */
 export function poolKey(keyPrefix: string, pool: string, name: string): string {
   return `${keyPrefix}:{${pool}}:${name}`;
 }
 
-/** Where the ledger's scripts keep the fence, for those that place agents. */
+/** The key of the fencing token, which the scripts of the view store write and those of the bindings check. */
 export function fencingTokenKey(keyPrefix: string, pool: string): string {
   return poolKey(keyPrefix, pool, 'fence');
 }
 
-/** On which claims and moves tell of what they did. */
+/** The channel on which the scripts publish claims and moves. */
 export function bindingsChannel(keyPrefix: string, pool: string): string {
   return poolKey(keyPrefix, pool, 'bindings');
 }

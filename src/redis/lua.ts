@@ -1,16 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { SOURCES } from '../package.ts';
 
-/** What a script takes from TypeScript: a number, a text, or a table of numbers by text. */
+/** A constant that a script takes from TypeScript: a number, a text, or a table of numbers by text. */
 export type LuaConstant = number | string | Readonly<Record<string, number>>;
 
-// A line of its own; the path is relative to the file in which it stands.
+// On a line of its own; the path is relative to the including file.
 const INCLUDE = /^--- @include "(.+)"$/gm;
 
 /**
- * The text of a script: the file with all that it includes, after the constants that it shares with TypeScript.
+ * Returns the text of a script: its constants, then the file with everything that it includes.
  *
- * @param file from `src` on, for example `affinity/redis/claim.lua`; `npm run build` copies it to the same place in `dist`
+ * @param file relative to `src`, for example `affinity/redis/claim.lua`; `npm run build` copies it to the same place in
+ *   `dist`
  */
 export function loadLua(file: string, constants: Readonly<Record<string, LuaConstant>> = {}): string {
   const lines = Object.entries(constants).map(([name, value]) => `local ${name} = ${literal(value)}\n`);

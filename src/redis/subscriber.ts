@@ -4,28 +4,28 @@ import { isForbidden, unavailable } from './unavailable.ts';
 
 export interface ChannelListener {
   onMessage(message: string): void;
-  /** The channel is heard from now on. What was published before may have been missed. */
+  /** The subscription is active. Messages published before may have been missed. */
   onHeard(): void;
 }
 
-// How long a connection that died in silence goes unnoticed: an idle subscriber hears nothing either way.
+// An idle subscriber cannot tell a dead connection from a quiet one, so it sends a ping this often.
 const HEARTBEAT_MS = 1_000;
 
-/** The one subscribing connection of a process. It connects when there is something to hear. */
+/** The only subscribing connection of a process. It connects with the first listener. */
 export class RedisSubscriber {
   readonly #client: Redis;
   readonly #backOff: BackOff;
   readonly #onState: (state: 'up' | 'down', detail: string) => void;
   readonly #listeners = new Map<string, ChannelListener>();
-  /** Channels that the user may not hear, on a connection that is up. */
+  /** Channels to which Redis refused a subscription because the ACL user may not use them. */
   readonly #forbidden = new Set<string>();
   #heartbeat: NodeJS.Timeout | undefined;
   #closed = false;
 
   /**
    * @param client not yet connected, and with `autoResubscribe` off
-   * @param backOff by which the client connects again
-   * @param onState told when channels are forbidden, and when they are not any more
+   * @param backOff the delays between the client's attempts to connect
+   * @param onState called when Redis refuses channels, and when it allows them again
    */
   constructor(client: Redis, backOff: BackOff, onState: (state: 'up' | 'down', detail: string) => void) {
     this.#client = client;
@@ -40,7 +40,7 @@ export class RedisSubscriber {
     });
   }
 
-  /** One listener per channel; a second one replaces the first. */
+  /** A channel has one listener; a second one replaces the first. */
   listen(channel: string, listener: ChannelListener): void {
     const known = this.#listeners.has(channel);
     this.#listeners.set(channel, listener);
@@ -52,7 +52,7 @@ export class RedisSubscriber {
     this.#forbidden.delete(channel);
     if (!this.#listeners.delete(channel) || this.#client.status !== 'ready') return;
     this.#client.unsubscribe(channel).catch(() => {
-      // Without a listener its messages are dropped anyway.
+      // Messages without a listener are dropped anyway.
     });
   }
 
@@ -65,7 +65,7 @@ export class RedisSubscriber {
 
   #start(): void {
     this.#client.connect().catch(() => {
-      // The client keeps trying by itself; its `error` event tells why.
+      // The client retries by itself; its `error` event gives the reason.
     });
     this.#heartbeat = setInterval(() => {
       if (this.#client.status !== 'ready') return;
@@ -88,7 +88,7 @@ export class RedisSubscriber {
   }
 
   #refused(channel: string, error: Error): void {
-    // A new connection would be refused it as well: this one asks again with each heartbeat.
+    // Redis would refuse a new connection too, so this one subscribes again with each heartbeat.
     if (!isForbidden(error.message)) this.#reconnect();
     else if (this.#listeners.has(channel)) {
       if (this.#forbidden.size === 0) this.#onState('down', unavailable(error).message);
@@ -96,7 +96,7 @@ export class RedisSubscriber {
     }
   }
 
-  /** A connection that cannot be asked for is not one to hear from; `ready` subscribes afresh. */
+  /** A connection that does not answer delivers no messages either. The `ready` event subscribes again. */
   #reconnect(): void {
     if (!this.#closed && this.#client.status === 'ready') this.#client.disconnect(true);
   }

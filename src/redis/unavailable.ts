@@ -1,8 +1,8 @@
 import { StoreUnavailable } from '../core/ports.ts';
 
 /**
- * What an operator can do about what Redis says. A script's errors come wrapped
- * in words of their own, so the codes are looked for anywhere.
+ * What an operator can do about an error of Redis. Scripts wrap errors in a text of their own, so the patterns match
+ * anywhere in the message.
  */
 const REMEDIES: readonly (readonly [RegExp, string])[] = [
   [
@@ -32,19 +32,19 @@ const REMEDIES: readonly (readonly [RegExp, string])[] = [
   [/cluster support disabled/i, 'this Redis is no cluster; give affinity.redis.url in place of the cluster'],
 ];
 
-/** ioredis rejects with plain errors of many wordings, and a caller does the same about any of them. */
+/** Turns any error of ioredis into a StoreUnavailable with a remedy, because callers treat all of them alike. */
 export function unavailable(cause: unknown): StoreUnavailable {
   const message = cause instanceof Error ? cause.message : String(cause);
   const remedy = REMEDIES.find(([pattern]) => pattern.test(message))?.[1];
   return new StoreUnavailable(`redis: ${message}${remedy === undefined ? '' : ` (${remedy})`}`, cause);
 }
 
-/** The user may not do this, however often it is tried. */
+/** The ACL user lacks a right, so trying again does not help. */
 export function isForbidden(message: string): boolean {
   return /\bNOPERM\b/.test(message);
 }
 
-/** A master that was demoted keeps its connections, and says so only when it is to write. */
+/** The server is a replica. A demoted master keeps its connections, and reports this only on a write. */
 export function isDemoted(message: string): boolean {
   return /\bREADONLY\b/.test(message);
 }

@@ -78,7 +78,7 @@ export async function openStores(
     const connection = openRedis({
       ...redisOptions(redis),
       // The coordinators are patient for a part of it; what comes after that they learn from.
-      ledgerTimeoutMs: coordination.lease,
+      viewStoreTimeoutMs: coordination.lease,
       onState: (link, state, detail) => {
         if (link === 'hearing') events.onHearing(state, detail);
         else if (state === 'up') awaited.delete(link);
