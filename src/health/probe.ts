@@ -93,8 +93,7 @@ function observationOf(
   if (expectation.bodyMatches !== undefined && !expectation.bodyMatches.test(page)) {
     return failed('health page does not match health.bodyMatches');
   }
-  if (expectation.bodyRejects?.test(page) === true)
-    return failed('health page matches health.bodyRejects');
+  if (expectation.bodyRejects?.test(page) === true) return failed('health page matches health.bodyRejects');
   const found = expectation.incarnation?.(page) ?? '';
   return {
     passed: true,

@@ -1,4 +1,4 @@
-import type { JudgeValue } from '../soap/findings.ts';
+import type { CheckValue } from '../soap/findings.ts';
 import { canonicalUser } from './user-name.ts';
 
 /** Why a value is not used as a name; the `reason` of a metric. */
@@ -22,7 +22,7 @@ export function refusalOf(value: string): Refusal | undefined {
 }
 
 /** @param pattern the pattern that a whole user name must match */
-export function judgeFound(pattern: { test(text: string): boolean } | undefined): JudgeValue {
+export function foundUserCheck(pattern: { test(text: string): boolean } | undefined): CheckValue {
   return (kind, value) => {
     if (kind === 'session') return undefined;
     const refusal = refusalOf(value);

@@ -142,8 +142,10 @@ function isSameName(name: string, lowerCase: string): boolean {
 }
 
 /**
- * The value of a cookie in a Cookie header, exactly as sent. It is neither decoded nor unquoted, because it is opaque and
- * only compared. White space around it does not belong to it (RFC 6265 section 4.2.1). An empty cookie counts as absent.
+ * The value of a cookie in a Cookie header, exactly as sent. It is neither decoded nor unquoted, because it is opaque
+ * and only compared. White space around it does not belong to it (RFC 6265 section 4.2.1).
+ *
+ * An empty cookie counts as absent.
  *
  * @param name compared case-sensitively
  */

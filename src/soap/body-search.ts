@@ -14,13 +14,13 @@ export interface BodyHeaders {
 }
 
 export interface BodySearchLimits extends ScanOptions {
-  /** How much of a body is searched, and how much of a compressed body is inflated. */
+  /** How much of a body is searched, after a compressed body is inflated. */
   readonly maxBytes: number;
 }
 
 /**
- * Finds the names of the agent in a request body, however it is packed. The
- * bytes themselves are only read: what is forwarded is what came.
+ * Finds the names of the agent in a request body, also in one that is compressed or has attachments. It only reads the
+ * bytes; the gateway forwards the body unchanged.
  */
 export class BodySearch {
   readonly #scanner: EnvelopeScanner;
@@ -32,10 +32,10 @@ export class BodySearch {
   }
 
   /**
-   * Searches at once, except where the body has to be inflated first. Never
-   * throws and never rejects: what is wrong with a body is in the result.
+   * Searches synchronously, unless the body must be inflated first. Never throws and never rejects: the result says
+   * what is wrong with the body.
    *
-   * @param complete false where the bytes are only the beginning of the body
+   * @param complete false if the bytes are only the beginning of the body
    */
   search(bytes: Buffer, headers: BodyHeaders, complete: boolean): ScanResult | Promise<ScanResult> {
     const isWhole = bytes.length <= this.#maxBytes;
@@ -73,7 +73,7 @@ export class BodySearch {
   }
 }
 
-/** `undefined` for a coding, or a chain of codings, that is not undone here (RFC 9110 section 8.4.1). */
+/** Returns `undefined` for a coding, or a chain of codings, that is not supported (RFC 9110 section 8.4.1). */
 function compressionOf(contentEncoding: string): Compression | 'none' | undefined {
   switch (contentEncoding.trim().toLowerCase()) {
     case '':

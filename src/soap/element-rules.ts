@@ -1,25 +1,25 @@
-/** An element that holds a name of the agent. Where in a list a rule stands is its precedence. */
+/** An element that holds a name of the agent. The order of rules in a list is their precedence. */
 export interface ElementRule {
   readonly kind: 'user' | 'session';
-  /** Local name: whatever the prefix, and case-sensitive as XML is. */
+  /** The local name, without a prefix and case-sensitive as in XML. */
   readonly local: string;
-  /** Namespace of the element; `''` for none. Left out, any will do. */
+  /** The namespace of the element; `''` for none. If omitted, any namespace matches. */
   readonly namespace?: string | undefined;
-  /** Local name of the operation, the child of Body, that the element stands in. */
+  /** The local name of the operation, the child of Body, that must contain the element. */
   readonly operation?: string | undefined;
 }
 
-/** How names of elements are compared: as they are, or without regard to case, `_` and `-`. */
+/** How element names are compared. `loose` ignores case, `_` and `-`. */
 export type ElementMatch = 'exact' | 'loose';
 
-/** A name to be found among bytes. */
+/** A name, prepared for comparing it with bytes. */
 export interface CompiledName {
   readonly text: string;
-  /** What is left of it where it is compared loosely. */
+  /** The form for loose comparison. */
   readonly folded: string;
   readonly foldedBytes: Buffer;
   readonly utf8: Buffer;
-  /** The same bytes in every ASCII-compatible encoding. */
+  /** It has the same bytes in every ASCII-compatible encoding. */
   readonly isAscii: boolean;
 }
 
@@ -29,7 +29,7 @@ export interface CompiledRule {
   readonly operation: CompiledName | undefined;
 }
 
-/** The rules of one kind, the one with the highest precedence first. */
+/** The rules of one kind, highest precedence first. */
 export function compileRules(rules: readonly ElementRule[], kind: ElementRule['kind']): CompiledRule[] {
   return rules
     .filter((rule) => rule.kind === kind)
@@ -47,7 +47,7 @@ export function compileName(text: string): CompiledName {
   return { text, folded, foldedBytes, utf8, isAscii: utf8.length === text.length };
 }
 
-/** The form in which names are compared loosely. */
+/** The form of a name for loose comparison. */
 export function foldName(text: string): string {
   return text.replace(/[_-]/g, '').toLowerCase();
 }
@@ -55,9 +55,9 @@ export function foldName(text: string): string {
 const UNDERSCORE = 0x5f;
 const HYPHEN = 0x2d;
 
-/** Are these bytes the folded name, which is in ASCII, give or take case, `_` and `-`? */
+/** Do these bytes equal the folded name, if case, `_` and `-` are ignored? The folded name is ASCII. */
 export function equalsFolded(bytes: Buffer, start: number, end: number, folded: Buffer): boolean {
-  // Shorter it cannot be.
+  // Folding only shortens a name.
   if (end - start < folded.length) return false;
   let at = start;
   for (let index = 0; index < folded.length; index++) {
@@ -72,7 +72,7 @@ export function equalsFolded(bytes: Buffer, start: number, end: number, folded: 
   return at === end;
 }
 
-/** For each byte whether one of the names may begin with it: most elements are none of them. */
+/** For each byte, 1 if one of the names can begin with it. This rules out most elements with one look. */
 export function firstBytes(names: readonly CompiledName[]): Uint8Array {
   const firsts = new Uint8Array(256);
   firsts[UNDERSCORE] = 1;

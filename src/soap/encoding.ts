@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 
-/** Encodings in which every ASCII character is its own byte, so that markup can be found without decoding. */
+/** Encodings in which every ASCII character is one byte, so that markup can be found without decoding. */
 export type ByteEncoding = 'utf-8' | 'us-ascii' | 'iso-8859-1' | 'iso-8859-15' | 'windows-1252';
 export type Encoding = ByteEncoding | 'utf-16le' | 'utf-16be';
 
-/** A document whose markup can be read byte by byte; the byte order mark is gone. */
+/** A document without byte order mark whose markup can be read byte by byte. */
 export interface ReadableText {
   readonly bytes: Buffer;
   readonly encoding: ByteEncoding;
@@ -32,17 +32,16 @@ const LABELS: ReadonlyMap<string, Encoding | 'utf-16'> = new Map<string, Encodin
   ['utf-16be', 'utf-16be'],
 ]);
 
-// Far more than any XML declaration; it must stand at the very beginning.
+// The XML declaration must be at the very beginning, and is far shorter.
 const DECLARATION_LIMIT = 256;
 const DECLARED_ENCODING = /^<\?xml\s[^>]*?\sencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]*)["']/;
 
 /**
- * Finds out how the document is encoded: by its byte order mark, else the
- * charset of the Content-Type, else its XML declaration, else UTF-8 (RFC 7303
- * section 3). UTF-16 is transcoded to UTF-8. Returns `undefined` for an unknown
- * encoding and for UTF-16 that is not.
+ * Detects the encoding of the document: by its byte order mark, else the charset of the Content-Type, else its XML
+ * declaration, else UTF-8 (RFC 7303 section 3). Transcodes UTF-16 to UTF-8. Returns `undefined` for an unknown encoding
+ * and for invalid UTF-16.
  *
- * @param complete false where more of the document exists than is given
+ * @param complete false if the bytes are only the beginning of the document
  */
 export function openText(
   bytes: Buffer,
@@ -61,7 +60,7 @@ export function openText(
   const declared = label === undefined ? 'utf-8' : LABELS.get(label.toLowerCase());
   if (declared === undefined) return undefined;
   if (declared === 'utf-16le' || declared === 'utf-16be') return fromUtf16(bytes, declared, complete);
-  // XML 1.0 appendix F: without a byte order mark, `<` tells the order.
+  // XML 1.0 appendix F: without a byte order mark, the first character `<` shows the byte order.
   const order =
     first === 0x3c && second === 0 ? 'utf-16le' : first === 0 && second === 0x3c ? 'utf-16be' : '';
   if (order !== '' && (declared === 'utf-16' || label === undefined)) {
@@ -81,7 +80,7 @@ function fromUtf16(
   complete: boolean,
 ): ReadableText | undefined {
   try {
-    // `stream` keeps half a character at the end from being an error.
+    // With `stream`, half a character at the end is no error.
     const text = new TextDecoder(order, { fatal: true }).decode(bytes, { stream: !complete });
     return { bytes: Buffer.from(text, 'utf8'), encoding: 'utf-8' };
   } catch {
@@ -89,7 +88,7 @@ function fromUtf16(
   }
 }
 
-/** Decodes a stretch of bytes, or returns `undefined` where it is not of that encoding. */
+/** Decodes a range of bytes, or returns `undefined` if they are invalid in that encoding. */
 export function decodeBytes(
   bytes: Buffer,
   start: number,
@@ -117,7 +116,7 @@ function remap(latin1: string, differences: ReadonlyMap<string, string>): string
   return text;
 }
 
-// Where ISO/IEC 8859-15 differs from 8859-1.
+// The characters in which ISO/IEC 8859-15 differs from 8859-1.
 const LATIN_9: ReadonlyMap<string, string> = new Map([
   ['\u00a4', '€'],
   ['\u00a6', 'Š'],
@@ -129,8 +128,8 @@ const LATIN_9: ReadonlyMap<string, string> = new Map([
   ['\u00be', 'Ÿ'],
 ]);
 
-// Bytes 0x80 to 0x9f. A table of our own, because runtimes disagree on whether
-// the five unassigned bytes (here a space) are characters; they stay as they are.
+// Bytes 0x80 to 0x9f. Runtimes disagree whether the five unassigned bytes (here a space) are characters, so this table
+// leaves them unchanged.
 const WINDOWS_1252: ReadonlyMap<string, string> = new Map(
   [...'€ ‚ƒ„…†‡ˆ‰Š‹Œ Ž  ‘’“”•–—˜™š›œ žŸ'].flatMap((character, index): [string, string][] =>
     character === ' ' ? [] : [[String.fromCharCode(0x80 + index), character]],

@@ -48,14 +48,12 @@ const VERSIONS: ReadonlyMap<string, SoapVersion> = new Map<string, SoapVersion>(
 /**
  * Finds the names of the agent in a SOAP envelope, and the operation.
  *
- * One pass over the bytes, without a tree: it costs time in proportion to what
- * is read, and memory in proportion to `maxDepth`. It ends as soon as no rule of
- * higher precedence is left, or with the Body.
+ * It makes one pass over the bytes and builds no tree. Its time grows with what it reads, its memory with `maxDepth`.
+ * It stops at the end of the Body, or earlier if no rule of higher precedence is left.
  *
- * It asks of a document what it needs to be sure of its place in it: tags that
- * balance, and down to `maxDepth` by name; attributes that are quoted. The
- * inside of deeper elements, attributes and what follows the end of the search
- * are left to the instance to judge.
+ * It validates only what it needs to know its position: attributes are quoted, tags balance, and down to `maxDepth`
+ * their names match. The instance validates the rest: deeper elements, attributes, and all behind the end of the
+ * search.
  */
 export class EnvelopeScanner {
   readonly #plan: Plan;
@@ -65,14 +63,14 @@ export class EnvelopeScanner {
   }
 
   /**
-   * @param charset what the Content-Type says, if it does
-   * @param complete false where the bytes are only the beginning of the body
+   * @param charset the charset of the Content-Type, if there is one
+   * @param complete false if the bytes are only the beginning of the body
    */
   scan(bytes: Uint8Array, charset: string | undefined, complete: boolean): ScanResult {
     const buffer = Buffer.isBuffer(bytes)
       ? bytes
       : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    // Too little to tell an encoding by.
+    // Too few bytes to detect the encoding.
     if (!complete && buffer.length < 4) return failed('truncated');
     const text = openText(buffer, charset, complete);
     if (text === undefined) return failed('encoding');
@@ -80,10 +78,10 @@ export class EnvelopeScanner {
   }
 }
 
-/** Where in the Envelope the scan is. */
+/** The part of the Envelope that the scan has reached. */
 type Section = 'none' | 'header' | 'body';
 
-/** One scan of one document. Nothing of it outlives it. */
+/** The state of one scan of one document. */
 class Scan {
   readonly #plan: Plan;
   readonly #bytes: Buffer;
@@ -93,11 +91,11 @@ class Scan {
 
   /** Number of open elements. */
   #depth = 0;
-  /** Where the names of the open elements begin and end, by depth, down to `maxDepth`. */
+  /** Start and end of the open elements' names, by depth, down to `maxDepth`. */
   readonly #nameStarts: number[] = [0];
   readonly #nameEnds: number[] = [0];
   #section: Section = 'none';
-  /** Local name of the open operation. */
+  /** Start and end of the open operation's local name. */
   #operationStart = 0;
   #operationEnd = 0;
 
@@ -105,7 +103,7 @@ class Scan {
   #operation: string | undefined;
   readonly #findings: Findings;
 
-  /** Depth of the open element that tells of others, 0 where there is none. */
+  /** Depth of the open element that holds names of other people, 0 if there is none. */
   #othersDepth = 0;
   #isOver = false;
   #problem: ScanProblem | undefined;
@@ -156,7 +154,7 @@ class Scan {
     return at < bytes.length ? at : RAN_OUT;
   }
 
-  /** Reads the markup that begins at `at` and returns where it ends. */
+  /** Reads the markup that begins at `at` and returns its end. */
   #passMarkup(at: number): number {
     const bytes = this.#bytes;
     switch (bytes[at + 1]) {
@@ -204,7 +202,7 @@ class Scan {
     const tagEnd = endOfTag(bytes, nameEnd);
     if (tagEnd < 0) return tagEnd;
 
-    // An element that has a child holds no value.
+    // An element with a child element holds no value.
     this.#findings.candidateDepth = 0;
     const depth = ++this.#depth;
     if (depth <= this.#plan.maxDepth || depth === 1) {
@@ -221,7 +219,7 @@ class Scan {
     return tagEnd + 1;
   }
 
-  /** Takes note of what an element means by where it stands. Returns false where it may not stand there. */
+  /** Handles an element by its position. Returns false if it is not allowed there. */
   #place(depth: number, nameStart: number, localStart: number, nameEnd: number): boolean {
     if (depth === 1) {
       if (!this.#isNamed(ENVELOPE, localStart, nameEnd)) {
@@ -251,7 +249,7 @@ class Scan {
     if (this.#hasAll()) this.#isOver = true;
   }
 
-  /** Nothing is left to look for. */
+  /** Everything that the scan looks for has been found. */
   #hasAll(): boolean {
     return this.#findings.areBest && (!this.#plan.wantsOperation || this.#operation !== undefined);
   }
@@ -352,7 +350,7 @@ class Scan {
     }
   }
 
-  /** {@link #isNamed}, as the configuration wants names to be compared. */
+  /** Compares a name exactly or loosely, as configured. */
   #isLike(name: CompiledName, start: number, end: number): boolean {
     if (!this.#plan.isLoose) return this.#isNamed(name, start, end);
     if (name.isAscii) return equalsFolded(this.#bytes, start, end, name.foldedBytes);

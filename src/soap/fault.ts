@@ -3,12 +3,12 @@ import type { SoapVersion } from './media-type.ts';
 import { mediaTypeOf, writeFault } from './writer.ts';
 import { escapeXml } from './xml-text.ts';
 
-/** Namespace of what the gateway puts into the detail of a Fault. */
+/** The namespace of the gateway's elements in the detail of a Fault. */
 const FAULT_NAMESPACE = 'urn:ici-gateway:fault';
 
 export interface FaultParts {
   readonly version: SoapVersion;
-  /** The stable code of the error, such as `GW_NO_INSTANCE`. */
+  /** The code of the error, such as `GW_NO_INSTANCE`. */
   readonly code: string;
   readonly message: string;
   readonly source: ErrorSource;
@@ -20,7 +20,9 @@ export interface RenderedFault {
   readonly body: string;
 }
 
-/** Writes an error of the gateway's own as a SOAP Fault. What is not the client's fault is the server's, whichever server that is. */
+/**
+ * Writes one of the gateway's own errors as a SOAP Fault. SOAP knows only client and server, so the rest is `Server`.
+ */
 export function renderFault({ version, code, message, source, requestId }: FaultParts): RenderedFault {
   const detail =
     `<gw:error xmlns:gw="${FAULT_NAMESPACE}">` +

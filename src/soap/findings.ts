@@ -3,43 +3,42 @@ import { decodeBytes } from './encoding.ts';
 import type { ScanProblem } from './scan-result.ts';
 import { expandReferences, isXmlText, trimXml } from './xml-text.ts';
 
-/** Longest values that count, in UTF-16 code units. A longer one is no name of anybody. */
+/** The longest values that count as names, in UTF-16 code units. */
 const USER_LIMIT = 256;
 const SESSION_LIMIT = 4096;
 
-// Comments, CDATA sections and the like may cut a value into pieces. No real client cuts a name into this many; without
-// a limit a hostile body could.
+// Comments and CDATA sections cut a value into pieces. Only a hostile body cuts a name into more than this.
 const PIECE_LIMIT = 64;
 
-/** Why a value is no name of the kind, or `undefined` where it may be one. */
-export type JudgeValue = (kind: 'user' | 'session', value: string) => string | undefined;
+/** Returns why a value cannot be a name of the kind, or `undefined` if it can. */
+export type CheckValue = (kind: 'user' | 'session', value: string) => string | undefined;
 
-/** What was found in a document so far, and the one element that may yet hold something better. */
+/** What a scan has found so far, and the open element that may hold something better. */
 export class Findings {
   user: string | undefined;
   session: string | undefined;
-  /** Only rules before these can still better what was found. */
+  /** Only rules with a lower index can improve on what was found. */
   userRank: number;
   sessionRank: number;
-  /** Depth of the open element that a rule matched, 0 where there is none. */
+  /** Depth of the open element that a rule matched (the candidate), 0 if there is none. */
   candidateDepth = 0;
 
   /** Why values were refused, if any were. */
   refused: string[] | undefined;
-  /** Depth of the open list of sessions, 0 where there is none. */
+  /** Depth of the open list of sessions, 0 if there is none. */
   listDepth = 0;
 
   readonly #bytes: Buffer;
   readonly #encoding: ByteEncoding;
-  readonly #check: JudgeValue | undefined;
+  readonly #check: CheckValue | undefined;
   #listRank = 0;
   #listItems = 0;
-  /** Of the list's first item. */
+  /** The value of the list's first item. */
   #listValue: string | undefined;
-  /** The rules that matched it, -1 for none of the kind. */
+  /** The rules that matched the candidate, -1 if none of the kind did. */
   #userRule = -1;
   #sessionRule = -1;
-  /** Its text so far: start, end, and 1 for CDATA, of each piece. */
+  /** The candidate's text so far: start, end, and 1 for CDATA, of each piece. */
   readonly #pieces: number[] = [];
   #pieceCount = 0;
 
@@ -48,7 +47,7 @@ export class Findings {
     encoding: ByteEncoding,
     userRules: number,
     sessionRules: number,
-    check?: JudgeValue,
+    check?: CheckValue,
   ) {
     this.#check = check;
     this.refused = undefined;
@@ -60,7 +59,7 @@ export class Findings {
     this.#encoding = encoding;
   }
 
-  /** Nothing better can be found any more. */
+  /** No rule can improve on what was found. */
   get areBest(): boolean {
     return this.userRank === 0 && this.sessionRank === 0;
   }
@@ -72,7 +71,7 @@ export class Findings {
     this.#pieceCount = 0;
   }
 
-  /** @param rank of the rule that it matched */
+  /** @param rank the rank of the list among the session rules */
   openList(depth: number, rank: number): void {
     this.listDepth = depth;
     this.#listRank = rank;
@@ -80,7 +79,7 @@ export class Findings {
     this.#listValue = undefined;
   }
 
-  /** An element of the list; only the first one's text is of interest, and only if it is the last. */
+  /** Starts an item of the list. A list counts only if it has one item, so only the first item's text is read. */
   openItem(depth: number): void {
     this.#listItems += 1;
     if (this.#listItems === 1) this.openCandidate(depth, -1, this.#listRank);
@@ -93,7 +92,7 @@ export class Findings {
     this.sessionRank = this.#listRank;
   }
 
-  /** Adds a stretch of the candidate's text. */
+  /** Adds a piece of the candidate's text. */
   addPiece(start: number, end: number, isCdata: 0 | 1): void {
     if (this.#pieceCount === PIECE_LIMIT) {
       this.candidateDepth = 0;
@@ -105,7 +104,7 @@ export class Findings {
     this.#pieces[at + 2] = isCdata;
   }
 
-  /** The candidate has ended and holds text alone: takes its value, or tells why it cannot be read. */
+  /** Takes the value of the candidate, which has ended and holds only text. Returns why it cannot be read, if so. */
   closeCandidate(): ScanProblem | undefined {
     this.candidateDepth = 0;
     const pieces = this.#pieces;

@@ -5,15 +5,13 @@ export type Compression = 'gzip' | 'deflate';
 
 export interface Inflated {
   readonly bytes: Buffer;
-  /** False where there was more than `maxBytes`. */
+  /** False if there was more than `maxBytes`. */
   readonly complete: boolean;
 }
 
 /**
- * Inflates the beginning of a body, up to `maxBytes` of output and no further:
- * what a small body could become in memory is bounded. Input that breaks off
- * yields what it held. Resolves to `undefined` for bytes that are not compressed
- * that way; never rejects.
+ * Inflates a body, but at most `maxBytes` of output, so that a small body cannot fill the memory. Input that is cut off
+ * yields what it contains. Resolves to `undefined` if the bytes are not compressed that way. Never rejects.
  */
 export function inflate(
   bytes: Buffer,
@@ -38,10 +36,10 @@ export function inflate(
 }
 
 function openStream(bytes: Buffer, compression: Compression): Transform {
-  // Without this flush, input that breaks off would be an error.
+  // With this flush, input that is cut off is no error.
   const options = { finishFlush: constants.Z_SYNC_FLUSH };
   if (compression === 'gzip') return createGunzip(options);
-  // HTTP means zlib format by "deflate"; some senders leave its header off (RFC 9110 section 8.4.1.2).
+  // "deflate" means the zlib format in HTTP, but some senders omit its header (RFC 9110 section 8.4.1.2).
   const [first = 0, second = 0] = bytes;
   const hasHeader = (first & 0x0f) === 8 && ((first << 8) | second) % 31 === 0;
   return hasHeader ? createInflate(options) : createInflateRaw(options);

@@ -1,8 +1,8 @@
 export type SoapVersion = '1.1' | '1.2';
 
-/** A Content-Type as it matters to SOAP. Absent parameters are `undefined`. */
+/** The parts of a Content-Type that matter to SOAP. Absent parameters are `undefined`. */
 export interface MediaType {
-  /** Type and subtype in lower case, `''` where there are none. */
+  /** Type and subtype in lower case, `''` if there are none. */
   essence: string;
   charset: string | undefined;
   /** RFC 2046 section 5.1.1. */
@@ -17,10 +17,7 @@ export interface MediaType {
   action: string | undefined;
 }
 
-/**
- * Reads a Content-Type leniently and never throws: what cannot be understood is
- * left out. Of a parameter given twice the first counts.
- */
+/** Parses a Content-Type leniently: omits what it cannot parse, uses the first of repeated parameters, never throws. */
 export function parseMediaType(value: string | undefined): MediaType {
   const media: MediaType = {
     essence: '',
@@ -72,7 +69,7 @@ function endOf(value: string, from: number): number {
   return semicolon === -1 ? value.length : semicolon;
 }
 
-/** Some clients put a charset into apostrophes, which HTTP does not know as quotes. */
+/** Some clients put the charset in apostrophes, which are no quotes in HTTP. */
 function unquoted(parameter: string): string {
   return parameter.startsWith("'") && parameter.endsWith("'") ? parameter.slice(1, -1) : parameter;
 }
@@ -101,9 +98,8 @@ function assign(media: MediaType, name: string, parameter: string): void {
 }
 
 /**
- * The SOAP version that a request's headers announce, or `undefined` where they
- * do not announce SOAP. A SOAPAction header, even an empty one, belongs to
- * SOAP 1.1 and decides only where the Content-Type does not.
+ * The SOAP version that a request's headers announce, or `undefined` if they announce none. A SOAPAction header, even
+ * an empty one, means SOAP 1.1, but counts only if the Content-Type announces nothing.
  */
 export function soapVersionOf(
   contentType: string | undefined,
@@ -123,7 +119,7 @@ function versionOf(media: MediaType): SoapVersion | undefined {
   }
 }
 
-/** `start-info` may carry parameters of its own, such as `application/soap+xml; action="urn:x"`. */
+/** `start-info` can have parameters of its own, such as `application/soap+xml; action="urn:x"`. */
 function versionOfEssence(type: string | undefined): SoapVersion | undefined {
   if (type === undefined) return undefined;
   const semicolon = type.indexOf(';');

@@ -15,16 +15,15 @@ const EQUALS = 0x3d;
 export interface RootPart {
   readonly bytes: Buffer;
   readonly contentType: string | undefined;
-  /** False where the bytes end before the part does. */
+  /** False if the bytes end before the part does. */
   readonly complete: boolean;
 }
 
 /**
- * Finds the root part of a SOAP message with attachments or in XOP packaging:
- * the one with the Content-ID that `start` names, else the first (RFC 2387
- * section 3.2). Lines may end with LF alone.
+ * Finds the root part of a SOAP message with attachments or in XOP packaging. That is the part with the Content-ID of
+ * the `start` parameter, else the first part (RFC 2387 section 3.2). Lines may end with LF alone.
  *
- * @param complete false where the bytes are only the beginning of the message
+ * @param complete false if the bytes are only the beginning of the message
  */
 export function findRootPart(bytes: Buffer, media: MediaType, complete: boolean): RootPart | ScanProblem {
   const { boundary, start } = media;
@@ -52,7 +51,7 @@ export function findRootPart(bytes: Buffer, media: MediaType, complete: boolean)
   return 'multipart';
 }
 
-/** The next line that is a delimiter, from `from` on, which is the beginning of a line. */
+/** The next delimiter line. `from` is the beginning of a line. */
 function findDelimiter(bytes: Buffer, delimiter: Buffer, from: number): number {
   let at = bytes.indexOf(delimiter, from);
   while (at !== -1) {
@@ -67,7 +66,7 @@ function findDelimiter(bytes: Buffer, delimiter: Buffer, from: number): number {
   return -1;
 }
 
-/** The first byte behind the empty line that ends a part's header, or -1. */
+/** The first byte after the empty line that ends a part's header, or -1. */
 function endOfHeader(bytes: Buffer, from: number): number {
   let line = from;
   while (line - from <= HEADER_LIMIT) {
@@ -79,7 +78,7 @@ function endOfHeader(bytes: Buffer, from: number): number {
   return -1;
 }
 
-/** The line break in front of a delimiter belongs to the delimiter. */
+/** The end of a part's body: the line break before a delimiter belongs to the delimiter. */
 function beforeLineEnd(bytes: Buffer, from: number, delimiterAt: number): number {
   let end = delimiterAt;
   if (end > from && bytes[end - 1] === LF) end--;
@@ -97,7 +96,7 @@ function headerField(header: string, name: string): string | undefined {
   return undefined;
 }
 
-/** `start` should have angle brackets like the header, and often has none. */
+/** Ignores angle brackets: `start` should have them like the header, but often has none. */
 function sameContentId(start: string, contentId: string | undefined): boolean {
   return contentId !== undefined && bareContentId(start) === bareContentId(contentId);
 }
@@ -126,7 +125,7 @@ function decodePart(raw: Buffer, header: string, complete: boolean): RootPart | 
   }
 }
 
-/** RFC 2045 section 6.7. An escape that is cut off by the end is left out. */
+/** RFC 2045 section 6.7. Omits an escape that is cut off at the end. */
 function decodeQuotedPrintable(raw: Buffer): Buffer | undefined {
   const decoded = Buffer.allocUnsafe(raw.length);
   let length = 0;

@@ -1,22 +1,22 @@
 import type { CompiledName, CompiledRule, ElementMatch, ElementRule } from './element-rules.ts';
 import { compileName, compileRules, firstBytes } from './element-rules.ts';
-import type { JudgeValue } from './findings.ts';
+import type { CheckValue } from './findings.ts';
 
 export interface ScanOptions {
-  /** How deep an element may stand: the Envelope is 1, Body and Header are 2, the operation is 3, its parameters are 4. */
+  /** The depth down to which elements are searched. Envelope is 1, Body and Header 2, the operation 3, parameters 4. */
   readonly maxDepth: number;
-  /** The operation is looked for as well; needs a depth of 3. */
+  /** Also find the operation; needs a depth of 3. */
   readonly wantsOperation?: boolean;
   /** `exact` by default. */
   readonly match?: ElementMatch;
-  /** Elements that hold a list of sessions; one counts where it holds a single item, and ranks behind all rules. */
+  /** Elements that hold a list of sessions. A list counts only if it has one item, and after all rules. */
   readonly lists?: readonly string[];
-  /** Elements that tell of others than the agent: nothing inside of them is looked at. */
+  /** Elements that hold names of other people. Their content is skipped. */
   readonly others?: readonly string[];
-  readonly check?: JudgeValue;
+  readonly check?: CheckValue;
 }
 
-/** What a scan looks for, made once for all of them. */
+/** What scans look for, compiled once. */
 export interface Plan {
   readonly user: readonly CompiledRule[];
   readonly session: readonly CompiledRule[];
@@ -25,7 +25,7 @@ export interface Plan {
   /** See {@link firstBytes}. */
   readonly firsts: Uint8Array;
   readonly isLoose: boolean;
-  readonly check: JudgeValue | undefined;
+  readonly check: CheckValue | undefined;
   readonly maxDepth: number;
   readonly usesNamespaces: boolean;
   readonly wantsOperation: boolean;

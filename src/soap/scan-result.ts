@@ -1,29 +1,28 @@
 import type { SoapVersion } from './media-type.ts';
 
-/** Why a body could not be searched, or not to its end. */
+/** Why a body could not be searched, or only in part. */
 export type ScanProblem =
   | 'doctype' // it has a document type declaration, which SOAP forbids (SOAP 1.1 section 3)
   | 'malformed' // it is not well-formed XML
-  | 'not-soap' // it is not XML, or its root is no Envelope
-  | 'encoding' // its encoding is unknown, or its bytes are not of that encoding
-  | 'limit' // it declares more namespaces than anybody needs
-  | 'truncated' // the bytes end before the search did, and more of the body exists
-  | 'compressed' // its Content-Encoding is unknown, or its bytes are not of that coding
-  | 'multipart'; // its parts, or the root among them, cannot be made out
+  | 'not-soap' // it is not XML, or its root is not an Envelope
+  | 'encoding' // its encoding is unknown, or its bytes are invalid in it
+  | 'limit' // it declares too many namespaces
+  | 'truncated' // the searched bytes ended before the search did, and the body is longer
+  | 'compressed' // its Content-Encoding is unknown, or its bytes are invalid in it
+  | 'multipart'; // its parts, or the root part, cannot be found
 
 /**
- * What a search came to. Where there is a problem there are no names, because
- * the instance may read such a body differently; only of a `truncated` body what
- * was found so far is told, and a rule of higher precedence may match further on.
+ * The result of a search. With a problem there are no names, because the instance may read such a body differently.
+ * Only a `truncated` body yields what was found so far; a rule of higher precedence might match in the rest.
  */
 export interface ScanResult {
   readonly user?: string | undefined;
   readonly session?: string | undefined;
-  /** Local name of the first element in the Body, where it was asked for. */
+  /** The local name of the first element in the Body, if requested. */
   readonly operation?: string | undefined;
-  /** Why values that stand where names do are none; `undefined` where there was no such value. */
+  /** Why values in matching elements were not used as names; `undefined` if all were. */
   readonly refused?: readonly string[] | undefined;
-  /** By the namespace of the Envelope. */
+  /** According to the namespace of the Envelope. */
   readonly version?: SoapVersion | undefined;
   readonly problem?: ScanProblem | undefined;
 }

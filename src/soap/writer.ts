@@ -11,7 +11,7 @@ const PREFIXES: Readonly<Record<SoapVersion, string>> = { '1.1': 'SOAP-ENV', '1.
 /** SOAP 1.1 §4.4.1. */
 export type FaultCode = 'Client' | 'Server' | 'VersionMismatch' | 'MustUnderstand';
 
-/** SOAP 1.2 part 1 §5.4.6 renamed two of them. */
+/** SOAP 1.2 renamed two codes (part 1 §5.4.6). */
 const CODES_OF_12: Readonly<Record<FaultCode, string>> = {
   Client: 'Sender',
   Server: 'Receiver',
@@ -22,7 +22,7 @@ const CODES_OF_12: Readonly<Record<FaultCode, string>> = {
 export interface Fault {
   readonly code: FaultCode;
   readonly reason: string;
-  /** The content of the detail element, as XML; a Fault about headers has none. */
+  /** The content of the detail element as XML; a Fault about headers has none. */
   readonly detail?: string;
 }
 
@@ -31,8 +31,8 @@ export function mediaTypeOf(version: SoapVersion): string {
 }
 
 /**
- * @param body the content of the Body, as XML
- * @param namespaces that it uses, by prefix
+ * @param body the content of the Body as XML
+ * @param namespaces the namespaces that the body uses, by prefix
  */
 export function writeEnvelope(
   version: SoapVersion,
@@ -49,7 +49,7 @@ export function writeEnvelope(
   );
 }
 
-/** A Fault in its envelope (SOAP 1.1 §4.4, SOAP 1.2 part 1 §5.4). */
+/** Writes a Fault with its envelope (SOAP 1.1 §4.4, SOAP 1.2 part 1 §5.4). */
 export function writeFault(version: SoapVersion, { code, reason, detail }: Fault): string {
   const text = escapeXml(reason);
   if (version === '1.1') {

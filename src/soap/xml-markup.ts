@@ -1,8 +1,8 @@
 /**
- * Finding the ends of XML markup in bytes of an ASCII-compatible encoding.
+ * Functions that find the ends of XML markup in bytes of an ASCII-compatible encoding.
  *
- * Each function returns the index that its name says, {@link RAN_OUT} where the
- * bytes end before, or {@link BROKEN} where the markup cannot be right.
+ * Each returns the index that its name says, {@link RAN_OUT} if the bytes end before, or {@link BROKEN} if the markup
+ * is malformed.
  */
 export const RAN_OUT = -1;
 export const BROKEN = -2;
@@ -22,8 +22,7 @@ const CDATA_END = Buffer.from(']]>');
 const COMMENT_END = Buffer.from('-->');
 const INSTRUCTION_END = Buffer.from('?>');
 
-// Any byte above ASCII counts as part of a name: which of those characters XML
-// allows there makes no difference to where the name ends.
+// Every byte above ASCII counts as part of a name. XML does not allow all of those characters, but none ends a name.
 const NAME_BYTES = new Uint8Array(256);
 for (let byte = 0; byte < 256; byte++) {
   const isName = byte >= 0x80 || /[A-Za-z0-9._-]/.test(String.fromCharCode(byte));
@@ -35,7 +34,7 @@ function isNameByte(byte: number | undefined): boolean {
 }
 
 function isNameStart(byte: number | undefined): boolean {
-  // Digits, full stop and hyphen may stand in a name, and not at its beginning.
+  // A name may contain digits, full stops and hyphens, but not begin with them.
   return (
     isNameByte(byte) &&
     !(byte === 0x2d || byte === 0x2e || (byte !== undefined && byte >= 0x30 && byte <= 0x39))
@@ -46,10 +45,10 @@ export function isSpaceByte(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }
 
-// A native search costs about as much to call as looking at this many bytes.
+// Calling the native search costs about as much as comparing this many bytes.
 const NEAR = 32;
 
-/** Where `byte` next is, or {@link RAN_OUT}. */
+/** The index of the next `byte`, or {@link RAN_OUT}. */
 function find(bytes: Buffer, byte: number, from: number): number {
   const near = Math.min(bytes.length, from + NEAR);
   for (let at = from; at < near; at++) if (bytes[at] === byte) return at;
@@ -61,7 +60,7 @@ export function nextMarkup(bytes: Buffer, from: number): number {
   return find(bytes, LT, from);
 }
 
-/** The first byte behind the name, with or without a prefix, that a start tag has at `from`. */
+/** The first byte after the name that begins at `from` in a start tag, with or without a prefix. */
 export function endOfName(bytes: Buffer, from: number): number {
   const end = bytes.length;
   if (!isNameStart(bytes[from])) return from < end ? BROKEN : RAN_OUT;
@@ -77,20 +76,20 @@ export function endOfName(bytes: Buffer, from: number): number {
   return RAN_OUT;
 }
 
-/** Where the local part of the name between `from` and `to` begins. */
+/** The start of the local part of the name between `from` and `to`. */
 export function startOfLocalName(bytes: Buffer, from: number, to: number): number {
   for (let at = from; at < to; at++) if (bytes[at] === COLON) return at + 1;
   return from;
 }
 
-/** The `>` that ends an end tag whose name begins at `from`, whatever that name is. */
+/** The `>` of an end tag whose name begins at `from`. The name is not checked. */
 export function endOfEndTag(bytes: Buffer, from: number): number {
   let at = from;
   while (isNameByte(bytes[at]) || bytes[at] === COLON) at++;
   return at === from && at < bytes.length ? BROKEN : endOfSpace(bytes, at);
 }
 
-/** The `>` that only white space stands before. */
+/** The next `>`, with only white space before it. */
 export function endOfSpace(bytes: Buffer, from: number): number {
   let at = from;
   while (isSpaceByte(bytes[at])) at++;
@@ -98,7 +97,7 @@ export function endOfSpace(bytes: Buffer, from: number): number {
   return at < bytes.length ? BROKEN : RAN_OUT;
 }
 
-/** The `>` that ends a start tag; `from` is just behind its name. */
+/** The `>` that ends a start tag; `from` is the first byte after its name. */
 export function endOfTag(bytes: Buffer, from: number): number {
   const end = bytes.length;
   let at = from;
@@ -116,13 +115,13 @@ export function endOfTag(bytes: Buffer, from: number): number {
   return RAN_OUT;
 }
 
-/** The first byte behind the `-->` of the comment that begins at `from`. */
+/** The first byte after the `-->` of the comment that begins at `from`. */
 export function endOfComment(bytes: Buffer, from: number): number {
   const at = bytes.indexOf(COMMENT_END, from + 4);
   return at === -1 ? RAN_OUT : at + 3;
 }
 
-/** The first byte behind the `?>` of the processing instruction that begins at `from`. */
+/** The first byte after the `?>` of the processing instruction that begins at `from`. */
 export function endOfInstruction(bytes: Buffer, from: number): number {
   const at = bytes.indexOf(INSTRUCTION_END, from + 2);
   return at === -1 ? RAN_OUT : at + 2;
@@ -139,7 +138,7 @@ export const CDATA_END_LENGTH = CDATA_END.length;
 
 export type Declaration = 'comment' | 'cdata' | 'doctype' | 'ran-out' | 'broken';
 
-/** What the `<!` at `from` begins. */
+/** The kind of declaration that begins with the `<!` at `from`. */
 export function declarationAt(bytes: Buffer, from: number): Declaration {
   const third = bytes[from + 2];
   if (third === 0x2d) {
@@ -156,7 +155,7 @@ export function declarationAt(bytes: Buffer, from: number): Declaration {
   return 'cdata';
 }
 
-/** Where the name of an attribute and its value, without the quotes, begin and end. */
+/** Start and end of an attribute's name, and of its value without the quotes. */
 export interface Attribute {
   nameStart: number;
   nameEnd: number;
@@ -165,9 +164,8 @@ export interface Attribute {
 }
 
 /**
- * Reads the next attribute between `from` and `to`, a stretch that {@link endOfTag}
- * has measured, into `attribute`. Returns the first byte behind it, {@link RAN_OUT}
- * where there is no further one, or {@link BROKEN}.
+ * Reads the next attribute between `from` and `to` into `attribute`. `to` comes from {@link endOfTag}. Returns the
+ * first byte after it, {@link RAN_OUT} if there is no further one, or {@link BROKEN}.
  */
 export function nextAttribute(bytes: Buffer, from: number, to: number, attribute: Attribute): number {
   let at = from;
@@ -188,7 +186,7 @@ export function nextAttribute(bytes: Buffer, from: number, to: number, attribute
   return at < to ? at + 1 : BROKEN;
 }
 
-/** Whether the bytes at `from` are those of `wanted`. */
+/** Are the bytes at `from` those of `wanted`? */
 export function hasBytes(bytes: Buffer, from: number, wanted: Buffer): boolean {
   for (let index = 0; index < wanted.length; index++) {
     if (bytes[from + index] !== wanted[index]) return false;
@@ -196,7 +194,7 @@ export function hasBytes(bytes: Buffer, from: number, wanted: Buffer): boolean {
   return true;
 }
 
-/** Whether two stretches of the same length hold the same bytes. */
+/** Are the `length` bytes at `one` and at `other` the same? */
 export function sameBytes(bytes: Buffer, one: number, other: number, length: number): boolean {
   for (let index = 0; index < length; index++) {
     if (bytes[one + index] !== bytes[other + index]) return false;

@@ -4,8 +4,8 @@ import type { Attribute } from './xml-markup.ts';
 import { COLON, hasBytes, nextAttribute, RAN_OUT, sameBytes } from './xml-markup.ts';
 import { expandReferences } from './xml-text.ts';
 
-// Several times of what toolkits that declare everything at the root write. It
-// bounds what looking up a prefix costs.
+// Several times more than toolkits write that declare everything at the root. It limits the cost of looking up a
+// prefix.
 const DECLARATION_LIMIT = 128;
 
 const XMLNS = Buffer.from('xmlns');
@@ -16,7 +16,7 @@ interface Declaration {
   readonly prefixEnd: number;
   readonly valueStart: number;
   readonly valueEnd: number;
-  /** The value once it was asked for. */
+  /** The decoded value, after the first use. */
   name: string | undefined;
 }
 
@@ -34,10 +34,7 @@ export class NamespaceScope {
     this.#encoding = encoding;
   }
 
-  /**
-   * Takes in what an element at `depth` declares among its attributes. Returns
-   * what kept it from doing so.
-   */
+  /** Reads the declarations among the attributes of an element at `depth`. Returns the problem if that fails. */
   enter(depth: number, from: number, to: number): 'malformed' | 'limit' | undefined {
     if (from === to) return undefined;
     const bytes = this.#bytes;
@@ -63,15 +60,15 @@ export class NamespaceScope {
     return at === RAN_OUT ? undefined : 'malformed';
   }
 
-  /** Forgets what was declared at `depth` or deeper. */
+  /** Removes the declarations at `depth` or deeper. */
   leave(depth: number): void {
     const declarations = this.#declarations;
     while ((declarations[declarations.length - 1]?.depth ?? 0) >= depth) declarations.pop();
   }
 
   /**
-   * The namespace of an element whose prefix stands between `start` and `end`;
-   * `''` where it is in none, `undefined` where that cannot be told.
+   * The namespace of an element whose prefix is between `start` and `end`: `''` if it is in none, `undefined` if that
+   * is unknown.
    */
   resolve(start: number, end: number): string | undefined {
     const length = end - start;

@@ -1,5 +1,4 @@
-// "&#x0010FFFF;" and a few leading zeros more. XML allows any number of zeros;
-// no honest client writes them.
+// "&#x0010FFFF;" with a few more leading zeros. XML allows any number of zeros, but no honest client writes them.
 const REFERENCE_LIMIT = 16;
 
 const PREDEFINED: ReadonlyMap<string, string> = new Map([
@@ -10,7 +9,7 @@ const PREDEFINED: ReadonlyMap<string, string> = new Map([
   ['apos', "'"],
 ]);
 
-/** A character that XML 1.0 allows in a document (section 2.2). */
+/** Does XML 1.0 allow this character in a document (section 2.2)? */
 function isXmlCharacter(codePoint: number): boolean {
   if (codePoint < 0x20) return codePoint === 0x9 || codePoint === 0xa || codePoint === 0xd;
   if (codePoint <= 0xd7ff) return true;
@@ -27,9 +26,8 @@ export function isXmlText(text: string): boolean {
 }
 
 /**
- * Replaces the five predefined entities and numeric character references, each
- * once: what a replacement yields is never read again. Returns `undefined` for
- * any other reference and for characters that XML does not allow.
+ * Replaces the five predefined entities and numeric character references. A replacement is not expanded again. Returns
+ * `undefined` for any other reference and for characters that XML does not allow.
  */
 export function expandReferences(text: string): string | undefined {
   let ampersand = text.indexOf('&');
@@ -59,7 +57,7 @@ function referenced(name: string): string | undefined {
   return isXmlCharacter(codePoint) ? String.fromCodePoint(codePoint) : undefined;
 }
 
-/** Removes white space as XML knows it: space, tab, CR and LF, and no other. */
+/** Removes XML white space at both ends, which is only space, tab, CR and LF. */
 export function trimXml(text: string): string {
   let start = 0;
   let end = text.length;
@@ -72,7 +70,7 @@ function isXmlSpace(code: number | undefined): boolean {
   return code === 0x20 || code === 0xa || code === 0xd || code === 0x9;
 }
 
-/** Text as it may stand in an element or in a quoted attribute; what XML cannot hold becomes U+FFFD. */
+/** Escapes text for an element or a quoted attribute. Characters that XML does not allow become U+FFFD. */
 export function escapeXml(text: string): string {
   let escaped = '';
   for (const character of text) {

@@ -1,7 +1,7 @@
 import type { Pattern } from '../config/pattern.ts';
 import { compilePattern } from '../config/pattern.ts';
 import type { Config } from '../config/schema.ts';
-import { judgeFound } from '../identity/found-user.ts';
+import { foundUserCheck } from '../identity/found-user.ts';
 import { MetadataExtractor } from '../identity/metadata.ts';
 import { Identifier } from '../proxy/identify.ts';
 import { BodySearch } from '../soap/body-search.ts';
@@ -61,7 +61,7 @@ export function composeIdentifier({ identity, limits }: Pick<Config, 'identity' 
           lists: identity.sessionLists,
           others: OTHERS,
           wantsOperation: true,
-          check: judgeFound(anchored(identity.userPattern.body)),
+          check: foundUserCheck(anchored(identity.userPattern.body)),
         })
       : undefined,
     bodyFirst: before('body', 'header'),

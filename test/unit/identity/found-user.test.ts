@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { judgeFound, refusalOf } from '../../../src/identity/found-user.ts';
+import { foundUserCheck, refusalOf } from '../../../src/identity/found-user.ts';
 
 describe('where a body names a user', () => {
   test.each([
@@ -17,9 +17,9 @@ describe('where a body names a user', () => {
     ['tel:4711', 'telephone'],
   ])('%s is none, for its %s', (value, reason) => {
     expect(refusalOf(value)).toBe(reason);
-    expect(judgeFound(undefined)('user', value)).toBe(reason);
+    expect(foundUserCheck(undefined)('user', value)).toBe(reason);
     // What a session may look like is not known.
-    expect(judgeFound(undefined)('session', value)).toBeUndefined();
+    expect(foundUserCheck(undefined)('session', value)).toBeUndefined();
   });
 
   test.each([
@@ -32,15 +32,15 @@ describe('where a body names a user', () => {
     'x'.repeat(256),
     '+',
   ])('%s may be one', (value) => {
-    expect(judgeFound(undefined)('user', value)).toBeUndefined();
+    expect(foundUserCheck(undefined)('user', value)).toBeUndefined();
   });
 
   test('what has characters of no name is none', () => {
-    expect(judgeFound(undefined)('user', 'A\u0085B')).toBe('characters');
+    expect(foundUserCheck(undefined)('user', 'A\u0085B')).toBe('characters');
   });
 
   test('an operator can say more closely what one is', () => {
-    const check = judgeFound(/^(?:AG\d+)$/);
+    const check = foundUserCheck(/^(?:AG\d+)$/);
     expect(check('user', 'ag17')).toBeUndefined();
     expect(check('user', 'AG17X')).toBe('pattern');
     expect(check('session', 'X')).toBeUndefined();
