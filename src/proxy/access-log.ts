@@ -10,18 +10,18 @@ export interface AccessLogOptions {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly logRequests: boolean;
-  /** How user names are shown; `undefined` where they are shown as they are. */
+  /** Converts a user name for the log; `undefined` if names are logged unchanged. */
   readonly showName: ((name: string) => string) | undefined;
 }
 
-/** The status in logs of a request whose client left before it was answered, after nginx. */
+/** The logged status of a request whose client closed the connection before the answer, as in nginx. */
 const CLIENT_CLOSED = 499;
 const NONE: readonly string[] = [];
 const CLASSES = ['0xx', '1xx', '2xx', '3xx', '4xx', '5xx'];
-// Sessions whose hash is at hand; those of a full pool.
+// The hashes of this many sessions are cached, which covers a full pool.
 const REMEMBERED_SESSIONS = 10_000;
 
-/** Writes the one log line and the one set of counters of each request, when it has ended. */
+/** Writes one log line and updates the counters for each request when it has ended. */
 export class AccessLog {
   readonly #options: AccessLogOptions;
   readonly #sessions = new LRUCache<string, string>({ max: REMEMBERED_SESSIONS });
@@ -31,7 +31,7 @@ export class AccessLog {
   }
 
   ended(context: RequestContext): void {
-    // Balancers ask for the state all the time; that is no traffic of a pool.
+    // Balancers poll the state all the time; that is not a pool's traffic.
     if (context.isStatePoll) return;
     const { metrics, logger, logRequests } = this.#options;
     const { response } = context;
@@ -47,7 +47,7 @@ export class AccessLog {
     if (logRequests && logger.isLevelEnabled('info')) this.#write(context, pool, status, durationMs);
   }
 
-  /** A name of the body is bound elsewhere. It is left there, and another one decided. */
+  /** Counts and logs that a name found in the body is bound elsewhere, and that another name decided. */
   #passedOver(
     { request, user, session, operation, instance }: RequestContext,
     pool: string,
@@ -66,13 +66,14 @@ export class AccessLog {
         instance,
         passedOver: at,
       },
-      'a name that was found in the body is bound elsewhere, and was passed over',
+      'a name found in the body is bound to another instance and was ignored',
     );
   }
 
   /**
-   * By pino's own call, which escapes every value. A template would save 3.4 µs of processor time (pino 9.2, template
-   * 5.8, median of 35 interleaved rounds of 20,000 lines), which is less than 2 % of a request (196 µs, deploy/docs/benchmarks.md).
+   * Uses pino's normal call, which escapes every value. A template of our own would take 5.8 µs of processor time
+   * instead of 9.2 µs (median of 35 interleaved rounds of 20,000 lines). That saves less than 2 % of a request, which
+   * takes 196 µs (deploy/docs/benchmarks.md).
    */
   #write(context: RequestContext, pool: string, status: number, durationMs: number): void {
     const { attempt, session, parkedMs, failure, error } = context;
@@ -101,7 +102,7 @@ export class AccessLog {
         responseBytes: attempt?.responseBytes,
         failure,
         sent: failure === undefined ? undefined : sent,
-        // Whether the instance has acted on it is not known.
+        // It is unknown whether the instance has acted on the request.
         outcomeUnknown: failure !== undefined && sent && !FAILURES[failure].mayRetry ? true : undefined,
         error,
       },
@@ -114,7 +115,7 @@ export class AccessLog {
     return showName === undefined ? user : showName(user);
   }
 
-  /** A session value opens the session to everyone who reads it. */
+  /** Only a hash is logged, because a session value lets everyone who reads it use the session. */
   #sessionHash(session: string): string {
     let shown = this.#sessions.get(session);
     if (shown === undefined) {
@@ -125,12 +126,12 @@ export class AccessLog {
   }
 }
 
-/** The agent is known by the session alone. */
+/** The user of the binding to which the session leads, for a request that names no user. */
 function userOf({ target }: RequestContext): string | undefined {
   return target?.root?.kind === 'user' ? target.root.value : undefined;
 }
 
-/** Hundredths of a millisecond are below the noise. */
+/** Rounds to hundredths of a millisecond; the rest is noise. */
 function hundredths(ms: number): number {
   return Math.round(ms * 100) / 100;
 }

@@ -12,18 +12,18 @@ export interface AdmissionOptions {
   readonly statePages: StatePages;
   readonly gatewayState: GatewayState;
   readonly maxInFlight: number;
-  /** Whether fields that only trusted proxies may send are refused from other clients, not just replaced. */
+  /** Refuse forwarding headers from clients that are not trusted proxies, instead of replacing them. */
   readonly refusesUntrusted: boolean;
 }
 
-/** A request that was let in. */
+/** An accepted request. */
 export interface Admitted {
-  /** `undefined` for a request for the page that tells the state of the gateway. */
+  /** `undefined` for a request for the gateway's state page. */
   readonly pool: Pool | undefined;
   readonly framing: Framing;
 }
 
-/** Decides which requests are let in, and which pool each is for, before anything is looked up or read for them. */
+/** Accepts or refuses requests and finds the pool of each, before anything is looked up or read for them. */
 export class Admission {
   readonly #options: AdmissionOptions;
 
@@ -32,15 +32,15 @@ export class Admission {
   }
 
   /**
-   * @param inFlight requests in the gateway, this one included
-   * @throws GatewayError where the request is refused
+   * @param inFlight the number of requests in the gateway, this one included
+   * @throws GatewayError if the request is refused
    */
   admit(context: RequestContext, inFlight: number): Admitted {
     const { pools, gatewayState, maxInFlight, refusesUntrusted } = this.#options;
     const { raw } = context;
     if (context.tooManyHeaders) throw new GatewayError('GW_HEADER_TOO_LARGE');
     const framing = checkFraming(raw);
-    // TRACE would show the cookies of the request to everyone who can read the answer.
+    // The answer to TRACE would show the request's cookies to everyone who can read it.
     if (raw.method === 'TRACE') throw new GatewayError('GW_METHOD_UNSUPPORTED');
     const target = originForm(context.request.originalUrl);
     if (target === undefined) throw new GatewayError('GW_REQUEST_MALFORMED');
@@ -65,18 +65,15 @@ export class Admission {
 
   #isStatePage(path: string): boolean {
     const { statePages } = this.#options;
-    // Nearly no path of a request has to be normalised first.
+    // Nearly no path needs to be normalised before the comparison.
     return statePages.paths.has(path) || (MAY_DIFFER.test(path) && statePages.covers(path));
   }
 }
 
-// A query, parameters of a segment, or encoded characters.
+// Matches a query, parameters of a segment, or encoded characters.
 const MAY_DIFFER = /[?;%]/;
 
-/**
- * What Node's parser lets through and a proxy must not: each is a way to make
- * two HTTP parsers disagree about where a request ends or which host it is for.
- */
+/** How the request is framed, according to its header. */
 export interface Framing {
   /** The Content-Length, or `undefined` if there is none. */
   readonly contentLength: number | undefined;
@@ -89,9 +86,11 @@ const HOST =
   /^(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::\d{0,5})?$/;
 
 /**
- * One pass over the raw header list, since this runs for every request.
+ * Refuses requests that Node's parser accepts and a proxy must not. Each of them could make two HTTP parsers disagree
+ * about the end of the request or about its host. Makes one pass over the raw header, because it runs for every
+ * request.
  *
- * @throws GatewayError where the request must be refused
+ * @throws GatewayError if the request must be refused
  */
 function checkFraming(raw: IncomingMessage): Framing {
   const { rawHeaders } = raw;
@@ -117,7 +116,7 @@ function checkFraming(raw: IncomingMessage): Framing {
         break;
       case 17:
         if (name.toLowerCase() === 'transfer-encoding') {
-          // Several lines are one list (RFC 9110 §5.3); a parser that looked at one alone would see another framing.
+          // Several lines form one list (RFC 9110 §5.3); a parser that reads only one would see another framing.
           const codings = value.trim().toLowerCase();
           transferEncoding = transferEncoding === undefined ? codings : `${transferEncoding}, ${codings}`;
         }
@@ -137,7 +136,7 @@ function checkFraming(raw: IncomingMessage): Framing {
   }
   const method = raw.method ?? '';
   if (refusal === undefined && bodyMeansNothing(method)) {
-    // RFC 9110 §9.3.1: a body here has no meaning and is how requests are smuggled.
+    // RFC 9110 §9.3.1: a body has no meaning here and serves to smuggle requests.
     if (transferEncoding !== undefined || (contentLength ?? 0) > 0) refusal = 'GW_REQUEST_MALFORMED';
   }
   if (refusal !== undefined) throw new GatewayError(refusal);
@@ -148,14 +147,13 @@ function bodyMeansNothing(method: string): boolean {
   return method === 'GET' || method === 'HEAD' || method === 'TRACE';
 }
 
-// A "." or ".." segment, plain or percent-encoded: would let a path leave the prefix that it was matched by.
-// Servlet containers cut a segment at ";", so to them "..;x" is ".." as well.
+// A "." or ".." segment, plain or percent-encoded, lets a path leave the prefix by which its pool was found.
+// Servlet containers cut a segment at ";", so they read "..;x" as ".." too.
 const DOT_SEGMENT = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:$|[/\\?;]|%2f|%5c|%3b)/i;
 
 /**
- * The origin form (RFC 9112 §3.2.1) of a request target, exactly as it came, or
- * `undefined` if the target cannot be forwarded. A Host inside an absolute form
- * takes precedence over the header (RFC 9112 §3.2.2).
+ * The origin form (RFC 9112 §3.2.1) of a request target, exactly as sent, or `undefined` if the target cannot be
+ * forwarded. The host of an absolute form takes precedence over the Host header (RFC 9112 §3.2.2).
  */
 export function originForm(target: string): { path: string; host?: string } | undefined {
   let path = target;
@@ -170,15 +168,15 @@ export function originForm(target: string): { path: string; host?: string } | un
   if (path.includes('#') || path.includes('\\')) return undefined;
   const query = path.indexOf('?');
   const pathname = query < 0 ? path : path.slice(0, query);
-  // Nearly no path holds a dot or a percent sign; the rest need not pay for the expression.
+  // Nearly no path contains a dot or a percent sign, so this check saves the cost of the regular expression.
   if ((pathname.includes('.') || pathname.includes('%')) && DOT_SEGMENT.test(pathname)) return undefined;
   return host === undefined ? { path } : { path, host };
 }
 
 export interface PoolMatch {
-  /** Lower case, without port; empty means any. */
+  /** In lower case, without port; empty means any host. */
   readonly hosts: readonly string[];
-  /** Prefixes on segment borders; `/` means any. */
+  /** Prefixes that end at a segment border; `/` means any path. */
   readonly paths: readonly string[];
 }
 
@@ -188,13 +186,10 @@ interface Rule<P> {
   readonly pool: P;
 }
 
-/**
- * Finds the pool of a request: a named host before any host, then the longest
- * path prefix.
- */
+/** Finds the pool of a request: a rule with its host before one for any host, then the longest path prefix. */
 export class PoolTable<P> {
   readonly #rules: readonly Rule<P>[];
-  /** Where one pool serves everything there is nothing to look for. */
+  /** The only pool, if it serves every request: a shortcut. */
   readonly #only: P | undefined;
 
   constructor(entries: readonly { readonly match: PoolMatch; readonly pool: P }[]) {

@@ -4,23 +4,23 @@ import { LONGEST_TIMER_MS } from '../core/longest-timer.ts';
 import type { Pool } from './pool.ts';
 import type { Upstream } from './upstream.ts';
 
-/** Carries out at the connections of one pool what `core/give-up.ts` decides. */
+/** Applies the decisions of `core/give-up.ts` to the attempts and connections of one pool. */
 export class AttemptAborter {
   readonly #pool: Pool;
   readonly #addresses: (id: InstanceId) => readonly string[] | undefined;
-  /** Those whose connections were reset when they were lost. */
+  /** The lost instances, whose connections have been reset. */
   readonly #lost = new Set<Upstream>();
   /** The incarnation that the connections to each instance belong to. */
   readonly #incarnations = new Map<Upstream, string>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param addresses where an instance is, as far as that is told */
+  /** @param addresses the addresses of an instance, as far as they are known */
   constructor(pool: Pool, addresses: (id: InstanceId) => readonly string[] | undefined) {
     this.#pool = pool;
     this.#addresses = addresses;
   }
 
-  /** After every change of the routing state. */
+  /** To be called after every change of the routing state. */
   look(): void {
     const { routingState, upstreams } = this.#pool;
     const mono = performance.now();
@@ -35,12 +35,12 @@ export class AttemptAborter {
     clearTimeout(this.#timer);
     const { leaseEnd, failing } = routingState;
     const left = Math.min(leaseEnd.mono - mono, leaseEnd.wall - wall) + 1;
-    // Nothing is told when the lease ends.
+    // The end of the lease is no change that anyone announces, so look again then.
     if (failing.size > 0 && left > 0 && left < LONGEST_TIMER_MS)
       this.#timer = setTimeout(() => this.#lookSoon(), left).unref();
   }
 
-  /** Answers that have arrived are read first. */
+  /** Reads answers that have already arrived first. */
   #lookSoon(): void {
     setImmediate(() => this.look());
   }
@@ -57,7 +57,7 @@ export class AttemptAborter {
     const incarnation = routingState.view.instances.get(upstream.id)?.incarnation ?? '';
     const known = this.#incarnations.get(upstream) ?? '';
     if (incarnation !== '') this.#incarnations.set(upstream, incarnation);
-    const isReborn = known !== '' && incarnation !== '' && incarnation !== known;
-    if ((lost && !wasLost) || isReborn) upstream.retire(lost);
+    const hasRestarted = known !== '' && incarnation !== '' && incarnation !== known;
+    if ((lost && !wasLost) || hasRestarted) upstream.retire(lost);
   }
 }

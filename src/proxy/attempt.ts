@@ -13,25 +13,25 @@ export interface AttemptRequest {
   readonly path: string;
   readonly headers: string[];
   readonly body: Buffer | AsyncIterable<Buffer> | null;
-  /** Why it goes to the instance. */
+  /** The instance, and the binding that leads to it. */
   readonly target: Target;
-  /** Asked right before the first byte: may it still go to this instance? */
+  /** Called right before the first byte: may the request still go to this instance? */
   maySend(): boolean;
-  /** Asked right before the answer is passed on: is there still a client to take it? */
+  /** Called right before the answer is passed on: is the client still there? */
   isAwaited(): boolean;
 }
 
-// Answers up to this size are passed on once they are whole: nearly all of ICI's are. One that breaks off
-// before can then be answered with a Fault instead of a broken connection, and goes out in one write.
+// Answers up to this size are held until they are complete; nearly all of ICI's are that small. They go out in one
+// write. If such an answer breaks off, the client gets a Fault instead of a broken connection.
 const HELD_BYTES = 64 * 1_024;
 
-// How long an answer that has begun may make no progress once its instance is lost.
+// After its instance is lost, an answer that has begun may stall for this long.
 const LOST_IDLE_MS = 1_000;
 
-// The last is what undici calls contradicting lengths in a header.
+// undici uses the last one for contradicting lengths in a header.
 const JUNK = [errors.HTTPParserError, errors.HeadersOverflowError, errors.ResponseContentLengthMismatchError];
 
-/** The header of a response that is held until it is whole, as undici gave it. */
+/** The header, as undici delivered it, of a response that is held until it is complete. */
 interface HeldHeader {
   readonly statusCode: number;
   readonly headers: Buffer[];
@@ -39,7 +39,7 @@ interface HeldHeader {
   readonly statusText: string;
 }
 
-/** undici's callbacks of version 7, the ones that reply-from's own request handler has. */
+/** The callbacks of undici 7 that reply-from's request handler implements. */
 interface InnerHandler {
   onConnect(abort: (reason?: Error) => void, context: object): void;
   onHeaders(statusCode: number, headers: Buffer[], resume: () => void, statusText: string): boolean;
@@ -49,28 +49,29 @@ interface InnerHandler {
 }
 
 /**
- * One try at one instance for one request. Sits between undici and reply-from's
- * handler, and so knows exactly what error codes cannot tell: whether a byte
- * was handed to a connection. undici calls {@link onConnect} synchronously
- * before it writes, and a request that is aborted there is not written.
+ * One attempt to send one request to one instance.
+ *
+ * It sits between undici and reply-from's handler, so it knows what error codes cannot tell: whether a byte was handed
+ * to a connection. undici calls {@link onConnect} synchronously before it writes, and does not write a request that is
+ * aborted there.
  */
 export class Attempt implements InnerHandler {
-  /** Rejects with a {@link GatewayError} where the request itself was at fault after all: its streamed body grew too large. */
+  /** Rejects with a {@link GatewayError} if the request itself is at fault, because its streamed body is too large. */
   readonly outcome: Promise<AttemptOutcome>;
   readonly request: AttemptRequest;
   readonly upstream: Upstream;
-  /** Monotonic ms; `undefined` as long as nothing was sent: the proof. */
+  /** When sending began, in monotonic ms. `undefined` proves that nothing was sent. */
   sentAt: number | undefined;
-  /** Monotonic ms at which the response header came. */
+  /** When the response header arrived, in monotonic ms. */
   headerAt: number | undefined;
   responseBytes = 0;
-  /** Names and values of the response's fields in turn, byte for byte as they came. */
+  /** Names and values of the response's fields alternating, byte for byte as received. */
   responseHeaders: readonly Buffer[] = [];
-  /** The whole body of the response, where it was small enough to be held. */
+  /** The complete body of the response, if it was small enough to be held. */
   whole: Buffer | undefined;
-  /** Set where it may not go to the instance any more: nothing was sent, and nothing speaks against the instance. */
+  /** True if the request may no longer go to the instance. Nothing was sent, and the instance is not to blame. */
   withdrawn = false;
-  /** Set where the response began and broke off. */
+  /** True if the response began and broke off. */
   brokeOff = false;
   #resolve: (outcome: AttemptOutcome) => void = () => {};
   #reject: (error: GatewayError) => void = () => {};
@@ -81,11 +82,11 @@ export class Attempt implements InnerHandler {
   #over = false;
   #held: HeldHeader | undefined;
   #chunks: Buffer[] = [];
-  /** The connections that it was dispatched to. */
+  /** The connections to which it was dispatched. */
   #connections: object | undefined;
-  /** Runs while the instance is lost and the answer has begun. */
-  #patience: NodeJS.Timeout | undefined;
-  /** The client takes the answer more slowly than it comes. */
+  /** Runs while the answer arrives from a lost instance; fires when it stalls. */
+  #stallTimer: NodeJS.Timeout | undefined;
+  /** The client reads the answer more slowly than it arrives. */
   #isPaused = false;
 
   constructor(upstream: Upstream, request: AttemptRequest) {
@@ -107,7 +108,7 @@ export class Attempt implements InnerHandler {
     this.#resolve(outcome);
   }
 
-  /** Settles by what an error of this attempt means. */
+  /** Settles with the failure that the error means. */
   fail(error: unknown): void {
     if (this.#settled) return;
     const isOfRequest =
@@ -120,7 +121,7 @@ export class Attempt implements InnerHandler {
     this.#reject(error);
   }
 
-  /** Ends the attempt from our side, at whatever stage it is. */
+  /** Ends the attempt at any stage. */
   cancel(as: FailureKind): void {
     if (this.#over) return;
     this.#cancelledAs ??= this.sentAt === undefined && as !== 'client-aborted' ? 'connect-failure' : as;
@@ -128,14 +129,14 @@ export class Attempt implements InnerHandler {
     this.#abort?.(new Error('withdrawn by the gateway'));
   }
 
-  /** Its instance is lost: without an answer it ends now, and its connection is reset. One that has begun may finish. */
+  /** To be called when the instance is lost. Resets the connection, unless an answer has begun, which may finish. */
   giveUp(): void {
     if (this.#over || this.sentAt === undefined) return;
     if (this.headerAt === undefined) this.cancel('instance-lost');
-    else this.#patience ??= setTimeout(() => this.#losePatience(), LOST_IDLE_MS);
+    else this.#stallTimer ??= setTimeout(() => this.#onStall(), LOST_IDLE_MS);
   }
 
-  /** Makes undici send it. `inner` gets the response. */
+  /** Hands the request to undici. `inner` gets the response. */
   dispatch(options: Dispatcher.DispatchOptions, inner: Dispatcher.DispatchHandler): boolean {
     const { request, upstream } = this;
     this.#connections = upstream.connections;
@@ -143,10 +144,10 @@ export class Attempt implements InnerHandler {
     options.origin = upstream.origin;
     options.path = request.path;
     options.headers = request.headers;
-    // undici sends any async iterable; its types name streams only.
+    // undici sends any async iterable, although its types allow only streams.
     options.body = request.body as Buffer | null;
     if (upstream.closeAfterEach) options.reset = true;
-    // Constant, so that undici keeps its TLS connections whatever Host the requests bear.
+    // Constant, so that undici keeps its TLS connections although the Host header differs between requests.
     (options as { servername?: string }).servername = upstream.authority;
     return upstream.dispatch(options, this as unknown as Dispatcher.DispatchHandler);
   }
@@ -175,7 +176,7 @@ export class Attempt implements InnerHandler {
 
   onData(chunk: Buffer): boolean {
     this.responseBytes += chunk.length;
-    this.#patience?.refresh();
+    this.#stallTimer?.refresh();
     const flowing = this.#take(chunk);
     this.#isPaused = !flowing;
     return flowing;
@@ -193,7 +194,7 @@ export class Attempt implements InnerHandler {
 
   onError(error: Error): void {
     if (this.#held?.statusCode === 304 && error instanceof errors.ResponseContentLengthMismatchError) {
-      // Its Content-Length is that of what was not sent (RFC 9110 §8.6), which undici waits for in vain.
+      // A 304 may have the Content-Length of the body that it omits (RFC 9110 §8.6), but undici waits for that body.
       this.onComplete([]);
       return;
     }
@@ -203,9 +204,9 @@ export class Attempt implements InnerHandler {
     this.#inner?.onError(error);
   }
 
-  /** Passes on what was held, and from now on everything as it comes. Returns false where the client is slower. */
+  /** Passes on what was held, and from now on streams. Returns false if the client is slower than the instance. */
   #release(): boolean {
-    // reply-from would drop the response through an error event that has no listener.
+    // If the client has left, reply-from would emit an error event that has no listener.
     if (!this.request.isAwaited()) {
       this.settle('client-aborted');
       this.cancel('client-aborted');
@@ -220,7 +221,7 @@ export class Attempt implements InnerHandler {
     return flowing;
   }
 
-  /** By what is known of the attempt, and only then by what the error is called. */
+  /** Classifies an error by the state of the attempt first, and only then by the kind of error. */
   #classify(error: unknown): FailureKind {
     if (this.#cancelledAs !== undefined) return this.#cancelledAs;
     if (this.sentAt === undefined) {
@@ -228,7 +229,7 @@ export class Attempt implements InnerHandler {
     }
     if (error instanceof BodyBrokeOff) return 'client-aborted';
     if (error instanceof errors.HeadersTimeoutError) return 'response-timeout';
-    // A body that stops being HTTP is one that breaks off.
+    // If a body becomes invalid HTTP, it counts as broken off.
     if (this.brokeOff) return 'response-aborted';
     if (JUNK.some((junk) => error instanceof junk)) return 'junk-response';
     return this.headerAt === undefined ? 'empty-response' : 'junk-response';
@@ -244,16 +245,16 @@ export class Attempt implements InnerHandler {
     return this.request.maySend() && this.upstream.isCurrent(this.#connections as object);
   }
 
-  #losePatience(): void {
-    // It is the client that makes no progress.
-    if (this.#isPaused) this.#patience?.refresh();
+  #onStall(): void {
+    // While paused, the client is the one that stalls.
+    if (this.#isPaused) this.#stallTimer?.refresh();
     else this.#abort?.(new errors.BodyTimeoutError());
   }
 
   #end(): void {
     if (this.#over) return;
     this.#over = true;
-    clearTimeout(this.#patience);
+    clearTimeout(this.#stallTimer);
     this.upstream.attempts.delete(this);
     if (this.sentAt !== undefined && this.headerAt === undefined) {
       this.upstream.headerEnded(performance.now(), false);

@@ -1,32 +1,32 @@
 import type { Socket } from 'node:net';
 import type { TrustedProxies } from './trusted-proxies.ts';
 
-// How long a client that was refused may go on sending, so that it can read why.
+// How long a refused client may go on sending, so that it can read the answer.
 const LINGER_MS = 1_000;
-// No client needs to send so many requests ahead of their answers, and Node would take in any number of them.
+// No client needs to pipeline more requests than this, but Node would accept any number.
 const MOST_PIPELINED = 32;
 
-/** Addresses of clients by the socket that their requests come on, where a balancer named them. */
+/** The client addresses that balancers sent by the PROXY protocol, by the socket of the requests. */
 const named = new WeakMap<Socket, string>();
 
-/** From here on the balancer says who the socket's peer is: Node lets no address of a socket be set. */
+/** Sets the address of the socket's client, because Node does not allow setting it on the socket. */
 export function namePeer(socket: Socket, address: string): void {
   named.set(socket, address);
 }
 
-/** A client's connection: what holds for all of its requests is found out once, and how it ends. */
+/** A client's connection: the facts that hold for all of its requests, and how it ends. */
 export class ClientConnection {
   /**
-   * The client that a balancer in front has named by the PROXY protocol, else the other end. Empty where the client had
-   * left already.
+   * The client that a balancer named by the PROXY protocol, else the other end of the connection. Empty if the client
+   * has already left.
    */
   readonly peer: string;
-  /** The peer is a proxy whose word on the client is believed. */
+  /** The peer is a trusted proxy, so its forwarding headers count. */
   readonly isTrusted: boolean;
-  /** It is only kept open so that its client can read the last answer. */
+  /** It is kept open only so that its client can read the last answer. */
   isLingering = false;
   readonly #socket: Socket;
-  /** Requests that came before their turn to be answered. */
+  /** The number of requests that wait for the answers to earlier ones. */
   #pipelined = 0;
 
   constructor(socket: Socket, trustedProxies: TrustedProxies) {
@@ -35,7 +35,7 @@ export class ClientConnection {
     this.isTrusted = trustedProxies.includes(this.peer);
   }
 
-  /** Counts a request that came before its turn; false where there are too many of them. */
+  /** Counts a request that must wait for the answers to earlier ones; false if there are too many of them. */
   enqueue(): boolean {
     this.#pipelined += 1;
     return this.#pipelined <= MOST_PIPELINED;
@@ -46,15 +46,13 @@ export class ClientConnection {
   }
 
   /**
-   * Makes the end of the connection a gentle one. A connection that is closed with
-   * unread bytes is reset, and the client may lose the answer that told it why
-   * (RFC 9112 §9.6). So the gateway closes its own side first, then reads and drops
-   * what still comes, for a moment.
+   * Closes the connection in two steps. Closing it with unread bytes would reset it, and the client could lose the
+   * answer (RFC 9112 §9.6). So the gateway closes its own side first, then reads and drops what arrives for a moment.
    */
   linger(): void {
     this.isLingering = true;
     const socket = this.#socket;
-    // What Node calls when a response that ends the connection is complete.
+    // Node calls this when a response that ends the connection is complete.
     socket.destroySoon = () => {
       socket.end();
       socket.resume();

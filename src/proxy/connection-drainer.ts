@@ -3,25 +3,25 @@ import type { Socket } from 'node:net';
 import { Server as NetServer } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 
-// Reached only where connections come faster than they are accepted: then none of them waits from before the end.
+// Reached only if connections arrive faster than they are accepted; all from before the stop are then accepted.
 const LONGEST_ACCEPT_MS = 10_000;
 
 /**
- * Ends a listening HTTP server without breaking a connection that was accepted.
- * Node's `close()` would not do: it stops the check for slow clients, so that one
- * that never sends its request would keep the process forever. And connections
- * that the kernel has accepted for this process would be reset.
+ * Ends a listening HTTP server without breaking an accepted connection.
+ *
+ * Node's `close()` is not enough. It stops the check for slow clients, so a client that never sends its request would
+ * keep the process alive forever. And it resets connections that the kernel has already accepted for this process.
  */
 export class ConnectionDrainer {
   readonly #server: HttpServer;
-  /** All connections, those in a TLS handshake included, which no list of Node's has. */
+  /** All connections. Node's own list lacks those in a TLS handshake. */
   readonly #sockets = new Set<Socket>();
-  /** Each answer is the last of its connection, so that clients look for another gateway by themselves. */
+  /** Each answer is the last on its connection, so that clients reconnect to another gateway. */
   isAnnounced = false;
   #isAborted = false;
   #ended: Promise<void> | undefined;
 
-  /** Before the server listens. */
+  /** To be created before the server listens. */
   constructor(server: HttpServer) {
     this.#server = server;
     server.on('connection', (socket: Socket) => {
@@ -35,16 +35,15 @@ export class ConnectionDrainer {
   }
 
   /**
-   * Accepts no more connections. One that has been accepted and has sent nothing
-   * yet may still send its request, as long as the time for a header lasts; a
-   * kept-alive one is closed when it is idle. Resolves when no connection is left.
+   * Accepts no more connections. An accepted connection may still send its first request within the header time-out. A
+   * kept-alive connection is closed when it is idle. Resolves when no connection is left.
    */
   stopAccepting(): Promise<void> {
     this.#ended ??= this.#stopAccepting();
     return this.#ended;
   }
 
-  /** Ends every connection at once, also those that still wait to be accepted. */
+  /** Closes every connection at once, also those that the kernel has accepted and this process has not. */
   abortAll(): void {
     this.#isAborted = true;
     this.#server.closeAllConnections();
@@ -63,9 +62,8 @@ export class ConnectionDrainer {
   }
 
   /**
-   * The kernel has completed connections that this process has not looked at, and
-   * would reset them. A turn of the event loop takes one or more of them, so after
-   * a turn without any there are none.
+   * Accepts connections that the kernel has completed, because closing the server would reset them. Each turn of the
+   * event loop accepts at least one, so after a turn without any there are none.
    */
   async #acceptWaiting(): Promise<void> {
     let found = false;
@@ -74,7 +72,7 @@ export class ConnectionDrainer {
     };
     this.#server.on('connection', note).on('drop', note);
     const until = performance.now() + LONGEST_ACCEPT_MS;
-    // The turn that this began in may have looked for connections already.
+    // The current turn may already have accepted its connections.
     await turn();
     do {
       found = false;

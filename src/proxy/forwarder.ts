@@ -8,13 +8,12 @@ import type { Attempt, AttemptOutcome } from './attempt.ts';
 import { responseHeaders } from './headers.ts';
 import type { RequestContext } from './request-context.ts';
 
-/** Sends one attempt and passes its answer on to the client. */
+/** Sends an attempt and passes its answer on to the client. */
 export interface Forwarder {
   /**
-   * Resolves with `answered` once the response is passed on: a small one as a
-   * whole, of a large one the beginning, while the rest streams by itself. Else
-   * with the kind of failure; the client has then been told nothing. Rejects where
-   * the attempt's outcome does.
+   * Resolves with `answered` when a small response has been passed on, or the beginning of a large one, which then
+   * streams. Otherwise resolves with the kind of failure, and nothing has been sent to the client. Rejects if the
+   * attempt's outcome does.
    */
   forward(context: RequestContext, attempt: Attempt): Promise<AttemptOutcome>;
 }
@@ -22,19 +21,18 @@ export interface Forwarder {
 const ATTEMPT = Symbol('attempt');
 type MarkedHeaders = { [ATTEMPT]?: Attempt };
 
-/** Where a handler of reply-from finds the request that it works for. */
+/** The property under which reply-from's handlers find the context of their request. */
 export const REQUEST_CONTEXT = Symbol('request context');
 export type Carrier = { [REQUEST_CONTEXT]?: RequestContext };
 
 /**
- * reply-from's way into undici. reply-from makes a request of its own idea of
- * target, header and body; here the attempt's take their place, byte by byte as
- * the client sent them, and go to the attempt's own instance.
+ * The dispatcher that reply-from uses. reply-from builds target, header and body in its own way. This class replaces
+ * them by those of the attempt, byte for byte as the client sent them, and dispatches to the attempt's instance.
  */
 class AttemptDispatcher extends Dispatcher {
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     const attempt = (options.headers as MarkedHeaders)[ATTEMPT];
-    if (attempt === undefined) throw new Error('a request came without its attempt');
+    if (attempt === undefined) throw new Error('reply-from dispatched a request that has no attempt');
     return attempt.dispatch(options, handler);
   }
 
@@ -52,24 +50,24 @@ class AttemptDispatcher extends Dispatcher {
   }
 }
 
-/** Registers reply-from and returns it behind the one method that the gateway uses. */
+/** Registers reply-from and wraps it in the only method that the gateway uses. */
 export async function createForwarder(fastify: FastifyInstance, requestIdHeader: string): Promise<Forwarder> {
   await fastify.register(replyFrom, {
     undici: new AttemptDispatcher(),
     disableRequestLogging: true,
-    // Its own retries would send again what may have been acted on; this alone turns all of them off.
+    // Turns off all of reply-from's retries, which could repeat a request that an instance has acted on.
     retryMethods: [],
   });
 
-  // Shared by all requests: with `body: null` reply-from changes none of it.
+  // Shared by all requests: with `body: null` reply-from does not modify the object.
   const options = {
-    // The attempt brings the body.
+    // The attempt has the body.
     body: null,
-    // Never dialled; the attempt knows the instance. Constant, so that its cached URL is as well.
+    // Never used, because the attempt knows the instance. It is constant so that reply-from can cache its URL.
     getUpstream: () => 'http://instance.invalid',
     rewriteRequestHeaders: (request: FastifyRequest) =>
       ({ [ATTEMPT]: contextOf(request).attempt }) as unknown as IncomingHttpHeaders,
-    // Taken from the attempt instead, byte for byte.
+    // The response header comes from the attempt instead, byte for byte.
     rewriteHeaders: () => ({}),
     onResponse: (
       request: FastifyRequest,
@@ -88,7 +86,7 @@ export async function createForwarder(fastify: FastifyInstance, requestIdHeader:
         passOn(context, attempt, response.statusCode, response.stream, requestIdHeader);
         attempt.settle('answered');
       } catch (error) {
-        // Thrown from here it would be an uncaught exception, and the end of the process.
+        // An error thrown from here would be uncaught and end the process.
         response.stream.destroy();
         attempt?.fail(error);
       }
@@ -102,7 +100,7 @@ export async function createForwarder(fastify: FastifyInstance, requestIdHeader:
   return {
     forward(context, attempt) {
       context.attempt = attempt;
-      // The path is the attempt's business; with the real one reply-from would decode and normalise it.
+      // The attempt has the path; reply-from would decode and normalise it.
       context.reply.from('/', options as unknown as Parameters<FastifyReply['from']>[1]);
       return attempt.outcome;
     },
@@ -110,8 +108,8 @@ export async function createForwarder(fastify: FastifyInstance, requestIdHeader:
 }
 
 /**
- * Writes the answer past Fastify, which would give it a Content-Type of its own,
- * change the spelling of its fields and throw in mid-header at bytes that it does not like.
+ * Writes the answer without Fastify, which would set a Content-Type of its own, change the spelling of field names, and
+ * throw halfway through the header if it does not accept a byte.
  */
 function passOn(
   context: RequestContext,
@@ -122,11 +120,11 @@ function passOn(
 ): void {
   const { response } = context;
   const headers = responseHeaders(raw, requestIdHeader, context.request.id);
-  // It came in chunks or up to the end of the connection; its length is known by now.
+  // The instance sent no length, but a held body is complete, so its length is known.
   if (whole !== undefined && whole.length > 0 && !hasLength(headers)) {
     headers.push('content-length', String(whole.length));
   }
-  // Answered before the whole request was read: the rest must not be taken for the next one.
+  // If the request was not read to its end, the rest must not be taken for the next request.
   if (!context.raw.complete) headers.push('connection', 'close');
   context.prepareAnswer();
   response.writeHead(status, headers);
@@ -145,6 +143,6 @@ function ignore(): void {}
 
 function contextOf(request: FastifyRequest): RequestContext {
   const context = (request as unknown as Carrier)[REQUEST_CONTEXT];
-  if (context === undefined) throw new Error('a request came without its context');
+  if (context === undefined) throw new Error('reply-from answered a request that has no context');
   return context;
 }

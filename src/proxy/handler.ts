@@ -23,7 +23,7 @@ import { ownAnswer, sendOwnAnswer } from './reply-with-fault.ts';
 import { RequestBody } from './request-body.ts';
 import type { RequestContext } from './request-context.ts';
 import type { TargetFinder, Wait, WaitReason } from './target-finder.ts';
-import { waitedInVain } from './target-finder.ts';
+import { errorAfterWait } from './target-finder.ts';
 import type { Upstream } from './upstream.ts';
 import type { Woken } from './wait-queue.ts';
 
@@ -38,7 +38,7 @@ export interface ProxyHandlerOptions {
   readonly faultStatus: FaultStatus;
   readonly parkMs: number;
   readonly maxBodyBytes: number;
-  /** Bodies up to this size are read whole before anything is forwarded. */
+  /** Bodies up to this size are read completely before anything is forwarded. */
   readonly heldBytes: number;
   readonly keepClientHost: boolean;
   readonly requestIdHeader: string;
@@ -55,10 +55,10 @@ interface ParkedFor extends Omit<Wait, 'wait'> {
 }
 
 const REFUSED: ParkedFor = { wait: 'refused', againMs: Number.POSITIVE_INFINITY };
-// Reached only where an instance refuses connections and passes its probes in turn.
+// Reached only if an instance alternately refuses connections and passes its probes.
 const MAX_ATTEMPTS = 50;
 
-/** The life of a request, from top to bottom. */
+/** Handles a request from its acceptance to its answer. */
 export class ProxyHandler {
   readonly #options: ProxyHandlerOptions;
   readonly #logons: LogonSearch;
@@ -73,19 +73,19 @@ export class ProxyHandler {
     return this.#inFlight;
   }
 
-  /** Answers the request, whatever happens. Never rejects. */
+  /** Answers the request in every case. Never rejects. */
   async serve(context: RequestContext): Promise<void> {
     this.#inFlight += 1;
     try {
       const pool = await this.#accept(context);
-      if (pool === undefined) this.#tellState(context);
+      if (pool === undefined) this.#sendState(context);
       else await this.#deliver(context, pool);
     } catch (error) {
       if (context.closed) return;
       if (error instanceof GatewayError) {
         this.#refuse(context, error.code);
       } else if (context.raw.destroyed && !context.raw.complete) {
-        // The client left, or its body was malformed and the parser has answered already.
+        // The client left, or its body was malformed and the parser has already answered.
         context.failure ??= 'client-aborted';
       } else {
         this.#options.logger.error(
@@ -101,42 +101,41 @@ export class ProxyHandler {
   }
 
   /**
-   * Lets the request in and finds out which agent it is of. Returns its pool, or `undefined` where it asks for the state
-   * of the gateway.
+   * Accepts the request and identifies its agent. Returns its pool, or `undefined` if it asks for the gateway's state.
    *
-   * @throws GatewayError where it is refused
+   * @throws GatewayError if it is refused
    */
   async #accept(context: RequestContext): Promise<Pool | undefined> {
     const { identifier, admission, targets, heldBytes, maxBodyBytes } = this.#options;
-    // Before anything can be refused, so that the log names the agent of a refused request too.
+    // First, so that the log names the agent even if the request is refused.
     const names = identifier.readHeader(context);
     const { pool, framing } = admission.admit(context, this.#inFlight);
     if (pool === undefined) return undefined;
     identifier.check(context, names);
     const body = new RequestBody(context.raw, framing.contentLength, framing.chunked, maxBodyBytes);
     context.body = body;
-    // A small body is read first: then it can be sent again, and half a body is never forwarded.
+    // A small body is read completely, so that it can be sent again and is never forwarded in part.
     if (body.mayFit(heldBytes)) await body.collect(heldBytes);
     await identifier.identify(context, pool, (at, one) => targets.isKnownBySession(at, one));
     return pool;
   }
 
   /**
-   * Finds the target and sends, and again as long as nothing was sent.
+   * Finds the target and sends the request there. Repeats that as long as nothing was sent.
    *
-   * @throws GatewayError where the request is refused
+   * @throws GatewayError if the request is refused
    */
   async #deliver(context: RequestContext, pool: Pool): Promise<void> {
     let parkUntil: number | undefined;
-    let inVain: ErrorCode = 'GW_NO_INSTANCE';
+    let waitError: ErrorCode = 'GW_NO_INSTANCE';
     while (context.isLive && context.attempts < MAX_ATTEMPTS) {
       const { changes } = pool;
       const found = await this.#options.targets.find(pool, context);
-      if (context.sessionLost && (await this.#mustBeTold(context, pool)))
+      if (context.sessionLost && (await this.#mustReportLoss(context, pool)))
         throw new GatewayError('GW_SESSION_LOST');
       let wait = REFUSED;
       if ('wait' in found) {
-        inVain = waitedInVain(found, pool.routingState);
+        waitError = errorAfterWait(found, pool.routingState);
         wait = found;
         enterUpstream(context, undefined);
       } else {
@@ -148,7 +147,7 @@ export class ProxyHandler {
         context.target = found;
         const outcome = await this.#attempt(context, pool, upstream, found);
         if (outcome === 'answered') return;
-        // Its target has changed meanwhile.
+        // The target changed in the meantime.
         if (context.attempt?.withdrawn === true) continue;
         const { mayRetry, hastensProbe, answer } = FAILURES[outcome];
         if (hastensProbe) this.#options.coordinator.suspect(pool.name, upstream.id);
@@ -158,9 +157,9 @@ export class ProxyHandler {
           if (fault === undefined) return;
           throw fault;
         }
-        inVain = answer ?? inVain;
+        waitError = answer ?? waitError;
       }
-      // What it would wait for has happened while its target was looked for.
+      // The change to wait for happened while the target was looked up.
       if (pool.changes !== changes) continue;
       const now = performance.now();
       parkUntil ??= now + this.#options.parkMs;
@@ -168,32 +167,32 @@ export class ProxyHandler {
       if (how === 'full') throw new GatewayError('GW_OVERLOADED');
       if (how === 'timeout') {
         context.decision = 'parked';
-        throw new GatewayError(inVain);
+        throw new GatewayError(waitError);
       }
     }
-    throw context.fault ?? new GatewayError(context.expired ? 'GW_DEADLINE' : inVain);
+    throw context.fault ?? new GatewayError(context.expired ? 'GW_DEADLINE' : waitError);
   }
 
-  /** An agent who goes on as if nothing had happened is told once that the session is gone: the agent has been moved. */
-  async #mustBeTold(context: RequestContext, { sessionLost }: Pool): Promise<boolean> {
+  /** Must the agent be told that the session was lost with its instance? Not if the agent logs on again anyway. */
+  async #mustReportLoss(context: RequestContext, { sessionLost }: Pool): Promise<boolean> {
     if (sessionLost.answer === 'pass') return false;
     return !(await this.#logons.isLogon(context, sessionLost.logonOperations));
   }
 
   /**
-   * Waits for a place at an instance that has as many requests as it may have.
+   * Waits for a free place at an instance that has its maximum of requests.
    *
-   * @throws GatewayError where there is none in time
+   * @throws GatewayError if none becomes free in time
    */
   async #queue(context: RequestContext, upstream: Upstream): Promise<void> {
     const how = await context.wait(upstream.queue, this.#options.parkMs);
-    // Dismissed: the instance is lost, and another target has to be found.
+    // `dismissed` means that the instance is lost, so another target must be found.
     if (how === 'changed') context.reservedAt = upstream;
     this.#options.metrics.parked.inc({ pool: context.pool?.name ?? '', reason: 'place', outcome: how });
     if (how === 'full' || how === 'timeout') throw new GatewayError('GW_UPSTREAM_BUSY');
   }
 
-  /** Waits for a change, for no longer than `maxMs`; `again` where it is time to look without one. */
+  /** Waits for a change, for at most `maxMs`. Returns `again` if the target must be looked up without a change. */
   async #park(
     context: RequestContext,
     pool: Pool,
@@ -255,7 +254,7 @@ export class ProxyHandler {
     });
   }
 
-  #tellState(context: RequestContext): void {
+  #sendState(context: RequestContext): void {
     this.#send(
       context,
       { ...this.#options.statePages.answer(this.#options.gatewayState.state()), contentType: 'text/plain' },
@@ -277,12 +276,12 @@ export class ProxyHandler {
   #send(context: RequestContext, answer: OwnAnswer, close: boolean): void {
     const { response, raw, request } = context;
     context.prepareAnswer();
-    // What is left of an unread body, or a framing that is not trusted, must not be taken for a request.
+    // The rest of an unread body, or of a request with doubtful framing, must not be taken for a request.
     sendOwnAnswer(response, answer, [this.#options.requestIdHeader, request.id], close || !raw.complete);
   }
 }
 
-/** True if the request has a place at the upstream: one that was reserved for it, or a free one. Gives up any other. */
+/** Takes a place at the upstream for the request, the reserved or a free one. Releases a place reserved elsewhere. */
 function enterUpstream(context: RequestContext, upstream: Upstream | undefined): boolean {
   const reservedAt = context.reservedAt;
   context.reservedAt = undefined;
@@ -291,7 +290,7 @@ function enterUpstream(context: RequestContext, upstream: Upstream | undefined):
   return upstream?.tryEnter() ?? false;
 }
 
-/** Asked right before the first byte: the lease may have ended or the view changed since the target was found. */
+/** Called right before the first byte: the lease may have ended or the view changed since the target was found. */
 function maySend(context: RequestContext, { routingState }: Pool): boolean {
   const { target } = context;
   if (!context.isLive || target === undefined) return false;

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 
 /**
- * Hop-by-hop fields (RFC 9110 §7.6.1) and those that the gateway writes itself.
- * `expect` is answered by the gateway: undici refuses to send it.
+ * Hop-by-hop fields (RFC 9110 §7.6.1) and those that the gateway writes itself. The gateway answers `expect`, which
+ * undici refuses to send.
  */
 const NEVER_FORWARDED: ReadonlySet<string> = new Set([
   'connection',
@@ -20,8 +20,8 @@ const NEVER_FORWARDED: ReadonlySet<string> = new Set([
   'host',
 ]);
 
-/** Told by the gateway. What a client says of them is kept only where the client is a trusted proxy. */
-const TOLD_BY_PROXIES: ReadonlySet<string> = new Set([
+/** Forwarding headers. The gateway writes them, and keeps a client's values only if the client is a trusted proxy. */
+const FORWARDING_HEADERS: ReadonlySet<string> = new Set([
   'x-forwarded-for',
   'x-forwarded-proto',
   'x-forwarded-host',
@@ -29,18 +29,18 @@ const TOLD_BY_PROXIES: ReadonlySet<string> = new Set([
   'forwarded',
 ]);
 
-/** Whether there is a field that only trusted proxies may send. */
+/** Is there a header that only trusted proxies may send? */
 export function hasForwardingHeaders({ headers }: IncomingMessage): boolean {
-  for (const name of TOLD_BY_PROXIES) if (name in headers) return true;
+  for (const name of FORWARDING_HEADERS) if (name in headers) return true;
   return false;
 }
 
 export interface RequestHeaderFacts {
   readonly rawHeaders: readonly string[];
-  /** Names listed in Connection, lower case, or `undefined`. */
+  /** The names that the Connection header lists, in lower case. */
   readonly connectionTokens: readonly string[] | undefined;
   readonly host: string;
-  /** Written where the body's length is known and undici cannot tell it. */
+  /** The length of the body, if it is known and undici cannot compute it. */
   readonly contentLength: number | undefined;
   readonly peerAddress: string;
   readonly peerTrusted: boolean;
@@ -52,8 +52,8 @@ export interface RequestHeaderFacts {
 }
 
 /**
- * The header that goes to the instance, as a flat list: the client's own fields
- * in their order and spelling, repeated ones kept apart, hop-by-hop ones left out.
+ * The header for the instance, as a flat list. It keeps the client's fields in their order and spelling, and repeated
+ * ones separate, but omits hop-by-hop fields.
  */
 export function requestHeaders(facts: RequestHeaderFacts): string[] {
   const { rawHeaders, connectionTokens, requestIdHeader } = facts;
@@ -68,10 +68,10 @@ export function requestHeaders(facts: RequestHeaderFacts): string[] {
     const lower = name.toLowerCase();
     if (NEVER_FORWARDED.has(lower) || lower === requestIdHeader) continue;
     if (connectionTokens?.includes(lower) === true) continue;
-    if (TOLD_BY_PROXIES.has(lower)) {
+    if (FORWARDING_HEADERS.has(lower)) {
       if (!facts.peerTrusted) continue;
       if (lower === 'x-forwarded-for') {
-        // Several lines are one list (RFC 9110 §5.3).
+        // Several lines form one list (RFC 9110 §5.3).
         cameThrough.push(value);
         continue;
       }
@@ -95,7 +95,7 @@ export function requestHeaders(facts: RequestHeaderFacts): string[] {
   return headers;
 }
 
-/** The names that a Connection header lists, lower case; `undefined` where there are none but the usual two. */
+/** The names that a Connection header lists, in lower case; `undefined` if it is missing or has a usual value. */
 export function connectionTokens(connection: string | undefined): string[] | undefined {
   if (connection === undefined || connection === 'close' || connection === 'keep-alive') return undefined;
   const tokens = connection
@@ -119,11 +119,10 @@ const NEVER_RETURNED: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The header that goes to the client, as a flat list: the instance's own fields
- * in their order and spelling, byte for byte, repeated ones kept apart,
- * hop-by-hop ones left out.
+ * The header for the client, as a flat list. It keeps the instance's fields byte for byte in their order and spelling,
+ * and repeated ones separate, but omits hop-by-hop fields.
  *
- * @param raw names and values in turn, as undici gives them
+ * @param raw names and values alternating, as undici delivers them
  */
 export function responseHeaders(
   raw: readonly Buffer[],

@@ -9,20 +9,20 @@ import type { RequestContext } from './request-context.ts';
 
 export interface IdentifyOptions {
   readonly metadata: MetadataExtractor;
-  /** `undefined` where the body is not searched. */
+  /** `undefined` if bodies are not searched. */
   readonly search: BodySearch | undefined;
-  /** The body is searched even where header and cookie name the agent. */
+  /** Search the body even if header or cookie names the agent. */
   readonly bodyFirst: boolean;
-  /** Is it an operation with which an agent logs on? `undefined` where none are configured. */
+  /** Is it an operation with which an agent logs on? `undefined` if none is configured. */
   readonly isLogon: ((operation: string) => boolean) | undefined;
   /** How much of a body is read before it is forwarded. */
   readonly searchBytes: number;
-  /** What becomes of a request whose body should tell and cannot be read. */
+  /** How to treat a request without a user in its header whose body cannot be read. */
   readonly onUnreadable: 'anonymous' | 'refuse';
   readonly addressMask: { readonly ipv4: number; readonly ipv6: number };
 }
 
-/** Finds the names under which the agent of a request is known. */
+/** Finds the names of a request's agent. */
 export class Identifier {
   readonly #options: IdentifyOptions;
   readonly #networkOf: (address: string) => string | undefined;
@@ -32,7 +32,7 @@ export class Identifier {
     this.#networkOf = addressMask(options.addressMask);
   }
 
-  /** Takes the names in the header over into the request. */
+  /** Copies the names in the header to the context. */
   readHeader(context: RequestContext): Metadata {
     const found = this.#options.metadata.extract(context.raw.rawHeaders);
     context.user = found.user;
@@ -41,10 +41,10 @@ export class Identifier {
   }
 
   /**
-   * Finds the names that the request's header leaves open, as far as its pool needs them.
+   * Finds the names that the header does not have, if the pool needs them.
    *
-   * @param isKnown is the agent known by a session alone?
-   * @throws GatewayError where the names do not tell one agent, and such requests are refused
+   * @param isKnown is the agent known here by the session alone?
+   * @throws GatewayError if the body cannot be read and such requests are refused
    */
   async identify(
     context: RequestContext,
@@ -53,11 +53,11 @@ export class Identifier {
   ): Promise<void> {
     if (!pool.bindsAgents) return;
     if (this.#needsBody(context, () => isKnown(pool, context))) await this.#readBody(context);
-    // Also beside a session, which may turn out to name no agent.
+    // Even if there is a session, because the store may find that it names no agent.
     if (context.user === undefined && pool.anonymous === 'address') this.#readAddress(context);
   }
 
-  /** @throws GatewayError where the header names more than one agent, or none that can be one */
+  /** @throws GatewayError if the header names more than one agent, or only names that cannot be used */
   check(context: RequestContext, found: Metadata): void {
     if (found.ambiguous) throw new GatewayError('GW_IDENTITY_AMBIGUOUS');
     if (found.refused === undefined) return;
@@ -67,8 +67,8 @@ export class Identifier {
   }
 
   /**
-   * Must the body be searched? Only where the header names no user, and its session is not known yet. Known agents need
-   * no search, unless this may be the request that says which user goes on with the session.
+   * Must the body be searched? Usually only if the header names no user and its session is unknown here. If log-on
+   * operations are configured, a known session is searched too: the request may be a log-on of another user.
    */
   #needsBody(context: RequestContext, sessionIsKnown: () => boolean): boolean {
     const { search, bodyFirst, isLogon } = this.#options;
@@ -90,11 +90,11 @@ export class Identifier {
       { contentType: headers['content-type'], contentEncoding: headers['content-encoding'] },
       body.complete,
     );
-    // A promise only where the body had to be inflated.
+    // It is a promise only if the body had to be inflated.
     this.#take(context, searched instanceof Promise ? await searched : searched);
   }
 
-  /** The last resort of pools that are told to bind by address. */
+  /** Uses the client's address as a name, in pools with `anonymous: address`. */
   #readAddress(context: RequestContext): void {
     const { client } = context;
     if (client !== undefined) context.address = this.#networkOf(client);
@@ -121,7 +121,7 @@ export class Identifier {
   }
 }
 
-/** Only a log-on says that user and session are one agent's: the name that was only found is dropped, the user first. */
+/** Only a log-on proves that user and session belong to one agent. Otherwise drops a found name, the user first. */
 function unlink(context: RequestContext): void {
   if (context.userIsFound) {
     context.user = undefined;

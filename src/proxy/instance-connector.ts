@@ -5,26 +5,22 @@ import { connect as connectTls } from 'node:tls';
 import type { buildConnector } from 'undici';
 import { Client, errors } from 'undici';
 
-/**
- * Makes the connector of one client. `isOwed` is asked when a connection ends:
- * does the client still wait for an answer on it?
- */
+/** Creates the connector of one client. `isOwed` says, when a connection ends, if an answer on it is still awaited. */
 export type InstanceConnector = (
   isOwed: () => boolean,
   addresses?: CurrentAddresses,
 ) => buildConnector.connector;
 
-/** Where the instance is now; undefined or empty leaves it to the system's resolver. */
+/** The current addresses of the instance; undefined or empty means that the system's resolver is used. */
 export type CurrentAddresses = () => readonly string[] | undefined;
 
-// As undici has it.
+// The values of undici's own connector.
 const READ_AHEAD_BYTES = 64 * 1_024;
 const KEEP_ALIVE_MS = 60_000;
 
 /**
- * Opens connections to one instance. TLS is verified against the instance's own
- * name, whatever Host the client's request bears: left to itself, undici would
- * ask for and verify the client's.
+ * Opens connections to one instance. TLS certificates are checked against the instance's own name. undici's connector
+ * would check against the Host header of the client's request instead.
  */
 export function instanceConnector(origin: URL, tls: ConnectionOptions, timeoutMs: number): InstanceConnector {
   const isSecure = origin.protocol === 'https:';
@@ -47,14 +43,14 @@ export function instanceConnector(origin: URL, tls: ConnectionOptions, timeoutMs
         const message = `no connection to ${hostname}:${port} within ${timeoutMs} ms`;
         if (!isSettled) socket.destroy(new errors.ConnectTimeoutError(message));
       };
-      // One limit for TCP and TLS together. What has arrived by then is read first.
+      // One limit for TCP and TLS together. `setImmediate` lets data that has arrived be read first.
       const timer = setTimeout(setImmediate, timeoutMs, giveUp);
       raw
         .setNoDelay(true)
         .setKeepAlive(true, KEEP_ALIVE_MS)
         .on('error', settle)
         .once('close', () =>
-          settle(new errors.SocketError('the connection was closed before it was complete')),
+          settle(new errors.SocketError('the instance closed the connection during its set-up')),
         )
         .once('connect', () => {
           if (!isSecure) return settle(undefined);
@@ -76,7 +72,7 @@ export function instanceConnector(origin: URL, tls: ConnectionOptions, timeoutMs
     };
 }
 
-/** Resolves to these addresses, whatever the name is. */
+/** A lookup function that returns these addresses for every name. */
 function lookupOf(addresses: readonly string[] | undefined): { lookup?: LookupFunction } {
   const found = addresses?.map((address) => ({ address, family: isIP(address) })) ?? [];
   const [first] = found;
@@ -87,7 +83,7 @@ function lookupOf(addresses: readonly string[] | undefined): { lookup?: LookupFu
   };
 }
 
-/** A client of undici whose connections are reset where one ends before the answer that it owes. */
+/** A client of undici that resets a connection if it ends before the awaited answer. */
 export function instanceClient(
   origin: string | URL,
   options: Client.Options,
@@ -100,13 +96,10 @@ export function instanceClient(
 }
 
 /**
- * A connection that is reset instead of closed while an answer is owed on it.
- * After an orderly close the kernel goes on sending what it was given, for
- * minutes, so that a request could reach an instance long after it was given up
- * and its agent was moved elsewhere.
+ * A socket that is reset instead of closed while an answer on it is awaited. After an orderly close, the kernel goes on
+ * sending for minutes. A request could then reach an instance long after its agent was moved elsewhere.
  *
- * TLS is spoken over such a socket of our own: a TLS socket cannot be reset, but
- * it ends the socket below it when it is destroyed.
+ * TLS runs on top of such a socket, because a TLS socket cannot be reset; destroying it destroys the socket below.
  */
 class InstanceSocket extends Socket {
   readonly #isOwed: () => boolean;
@@ -117,13 +110,13 @@ class InstanceSocket extends Socket {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    // Being destroyed already, it is only marked by this: the end that follows is a reset.
+    // The socket is already being destroyed, so this only makes its end a reset.
     if (this.#isOwed() && !this.connecting) this.resetAndDestroy();
     super._destroy(error, callback);
   }
 }
 
-/** `''` for an address: there is no SNI then, and the certificate must bear the address (RFC 6066 §3). */
+/** `''` for an address: then there is no SNI, and the certificate must contain the address (RFC 6066 §3). */
 function tlsName(origin: URL): string {
   const host = origin.hostname.replace(/^\[(.*)\]$/, '$1');
   return isIP(host) === 0 ? host : '';

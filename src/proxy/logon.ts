@@ -1,13 +1,12 @@
 import { BodySearch } from '../soap/body-search.ts';
 import type { RequestContext } from './request-context.ts';
 
-// The Envelope, the Body, the operation.
+// Envelope, Body, operation.
 const OPERATION_DEPTH = 3;
 
 /**
- * Tells the requests with which agents log on from all others. By the first
- * element of the SOAP Body, as instances do; SOAPAction is empty more often than
- * not. A body that cannot be read is no logon.
+ * Recognises the requests with which agents log on, by the first element of the SOAP Body, as instances do. SOAPAction
+ * is usually empty. A body that cannot be read is no log-on.
  */
 export class LogonSearch {
   readonly #search: BodySearch;

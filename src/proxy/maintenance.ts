@@ -1,13 +1,13 @@
 import type { OwnAnswer } from './reply-with-fault.ts';
 
-/** What requests of pools are told while the gateway is under maintenance. */
+/** The answer to requests for pools while the gateway is under maintenance. */
 export interface Maintenance {
-  /** HTML for clients that do not speak SOAP; `undefined` for the line of text that every error has. */
+  /** HTML for clients that do not speak SOAP; `undefined` for a line of text, as for other errors. */
   readonly page: string | undefined;
   readonly retryAfterSeconds: number;
 }
 
-/** The answer of `GW_MAINTENANCE`, made from the one that any error would get. */
+/** The answer for `GW_MAINTENANCE`, made from the answer that every error gets. */
 export function maintenanceAnswer(
   { page, retryAfterSeconds }: Maintenance,
   answer: OwnAnswer,

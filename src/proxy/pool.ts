@@ -6,18 +6,18 @@ import type { PoolMode } from '../core/view/view.ts';
 import type { Upstream } from './upstream.ts';
 import type { WaitQueue } from './wait-queue.ts';
 
-/** What becomes of requests that name no agent. */
+/** How to treat requests that name no agent. */
 export type AnonymousPolicy = 'any' | 'address' | 'refuse';
 
-/** What an agent is told whose session was lost with its instance. */
+/** How to answer an agent whose session was lost with its instance. */
 export interface SessionLostPolicy {
-  /** `fault`: to log on again. `pass`: nothing, the request goes to the instance that the agent is bound to now. */
+  /** `fault` tells the agent to log on again. `pass` forwards the request to the agent's new instance. */
   readonly answer: 'pass' | 'fault';
-  /** Local names of the operations with which an agent logs on; they go through in any case. */
+  /** Local names of the operations with which an agent logs on. They are always forwarded. */
   readonly logonOperations: readonly string[];
 }
 
-/** Everything that serving a pool takes, put together once. */
+/** Everything that is needed to serve a pool. */
 export interface Pool {
   readonly name: string;
   readonly mode: PoolMode;
@@ -33,16 +33,13 @@ export interface Pool {
   readonly upstreams: ReadonlyMap<InstanceId, Upstream>;
   readonly parking: WaitQueue;
   readonly routingState: RoutingState;
-  /** Counted up with every change for which a request may wait. */
+  /** Incremented with every change for which a request may wait. */
   changes: number;
-  /** When the last request came, in monotonic ms. */
+  /** When the last request arrived, in monotonic ms. */
   lastRequestAt: number;
 }
 
-/**
- * Are requests bound to agents? Where one instance serves all, only in order to
- * know which agents lose their session with it.
- */
+/** Are requests bound to agents? In a failover pool only to know which agents lose their session with the instance. */
 export function bindsAgents({
   mode,
   sessionLost,

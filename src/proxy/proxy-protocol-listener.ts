@@ -6,51 +6,51 @@ import { namePeer } from './client-connection.ts';
 import { readProxyHeader } from './proxy-protocol.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 
-/** What became of a new connection: the first four are served, the others closed. */
+/** What happened to a new connection. The first four are served, the others closed. */
 export type ProxyOutcome =
-  /** Its header named the client. */
+  /** The header named the client. */
   | 'named'
-  /** Its header named no client: a health check of the balancer itself. */
+  /** The header named no client: a health check of the balancer itself. */
   | 'unnamed'
-  /** Came from elsewhere, without a header. */
+  /** Not from a balancer, without a header. */
   | 'plain'
-  /** Came from elsewhere, with a header, which was dropped. */
+  /** Not from a balancer, with a header, which was dropped. */
   | 'ignored'
-  /** Came from elsewhere, where connections are not served. */
+  /** Not from a balancer, and such connections are refused. */
   | 'untrusted'
-  /** Came from a balancer, without a header. */
+  /** From a balancer, without a header. */
   | 'missing'
-  /** Began as a header and was none. */
+  /** The beginning was that of a header, but the rest was invalid. */
   | 'malformed'
-  /** Did not send its header in time. */
+  /** The header did not arrive in time. */
   | 'late'
-  /** Left before its header was complete. */
+  /** The other end closed the connection before the header was complete. */
   | 'departed';
 
 export interface ProxyProtocolOptions {
-  /** What to do with a connection from elsewhere. */
+  /** How to treat connections that are not from a balancer. */
   readonly others: 'serve' | 'refuse';
   /** The balancers. A connection from one of them must begin with a header. */
   readonly from: TrustedProxies;
   readonly timeoutMs: number;
-  /** Told once for each connection. `peer` is its other end, never the client that a header names. */
+  /** Called once for each connection. `peer` is its other end, never the client that a header names. */
   readonly onOutcome: (outcome: ProxyOutcome, peer: string) => void;
 }
 
 /**
- * Has each new connection of the server begin with a PROXY header, before HTTP or TLS sees anything of it. Call it
- * before the server listens, and before anything but Node's own listens to its event "connection".
+ * Reads a PROXY header at the beginning of each new connection, before HTTP or TLS sees it. To be called before the
+ * server listens, and before anything but Node itself listens to its event "connection".
  *
- * Whether a header has to be there depends on where the connection comes from alone: guessing would let clients who
- * reach the port on another way name themselves (section 2 of the specification). A header from elsewhere is either
- * dropped unread, or not looked at because other senders are not served.
+ * Only the sender's address decides whether there must be a header. Guessing would let clients that reach the port
+ * directly name themselves (section 2 of the specification). A header from any other sender is dropped, or its
+ * connection is refused.
  *
- * The address that it names stands for the connection's other end in everything that comes later, trust included:
- * `X-Forwarded-For` is believed where that address is a trusted proxy, not because the balancer is one. A balancer
- * that passes on TCP hands through whatever its clients write, so its own trust would be theirs.
+ * From then on, the named address counts as the other end of the connection, also for trust. `X-Forwarded-For` counts
+ * if that address is a trusted proxy, not if the balancer is one. A balancer for TCP passes on whatever its clients
+ * write, so trusting the balancer would mean trusting its clients.
  */
 export function acceptProxyProtocol(server: HttpServer | HttpsServer, options: ProxyProtocolOptions): void {
-  // Node documents for both HTTP and TLS that sockets may be handed to a server by its event "connection".
+  // Node documents for HTTP and TLS that sockets may be handed to a server with its event "connection".
   const serve = server.listeners('connection') as ((this: unknown, socket: Socket) => void)[];
   const handOver = (socket: Socket): void => {
     for (const listener of serve) listener.call(server, socket);
@@ -95,7 +95,7 @@ const OF_OTHERS: Readonly<Record<HeaderOutcome, ProxyOutcome>> = {
   departed: 'departed',
 };
 
-/** Takes the header, if there is one, off the start of the connection, and leaves all else to be read. */
+/** Removes the header, if there is one, from the beginning of the connection, and leaves the rest to be read. */
 function readHeader(
   socket: Socket,
   timeoutMs: number,
@@ -126,17 +126,17 @@ function readHeader(
   const onDeparted = (): void => end('departed');
   const timer = setTimeout(end, timeoutMs, 'late');
   socket.on('readable', onReadable).on('end', onDeparted).on('close', onDeparted);
-  // It ends in "close", before the header and after; this one stays, for a socket that is being destroyed.
+  // An error is followed by "close". This listener stays, because a socket that is being destroyed can still emit one.
   socket.on('error', () => undefined);
 }
 
 /**
- * Requests over TLS come on a socket of their own, which shows only the ends of the connection that it runs over; by
- * these it is found again. No two open connections have the same.
+ * Requests over TLS have a socket of their own. It shows only the two ends of the connection below, which identify the
+ * connection: no two open connections have the same ends.
  */
 function nameOverTls(server: TlsServer): (socket: Socket, address: string) => void {
   const addresses = new Map<string, string>();
-  // Before HTTP begins to read requests from it.
+  // Prepended, so that it runs before HTTP starts to read requests.
   server.prependListener('secureConnection', (socket) => {
     const address = addresses.get(endsOf(socket));
     if (address !== undefined) namePeer(socket, address);

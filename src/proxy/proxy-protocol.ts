@@ -2,39 +2,39 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { addressOfBytes, canonicalAddress } from '../identity/client-address.ts';
 
 /**
- * The header by which a balancer that passes on TCP names its client: PROXY protocol 1 (a line of text) and 2
- * (binary), after https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt. The packages for it on npm want the
- * whole header at once and know no bound of its length; what comes from a socket is in pieces, and hostile.
+ * The header with which a TCP balancer names its client: PROXY protocol 1 (a line of text) and 2 (binary), see
+ * https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt. The npm packages for it expect the whole header at once
+ * and do not limit its length. Data from a socket arrives in pieces and may be hostile.
  */
 
 /** What the first bytes of a connection are. */
 export type ProxyHeader =
-  /** Too few to tell, or a header that is not complete. */
+  /** Too few bytes, or an incomplete header. */
   | { readonly kind: 'partial' }
   /** Not a header: HTTP, TLS or anything else. */
   | { readonly kind: 'absent' }
-  /** Begins as a header and is none. */
+  /** The beginning is that of a header, but the rest is invalid. */
   | { readonly kind: 'malformed' }
   | {
       readonly kind: 'header';
-      /** Bytes; what comes after belongs to the client. */
+      /** The length in bytes. The bytes after it are the client's. */
       readonly length: number;
       /**
-       * Address of the client, in one spelling. `undefined` where the header names none, so that the address of the
-       * connection holds: the balancer's own connections, and protocols other than TCP over IP.
+       * The address of the client in its canonical spelling. `undefined` if the header names none, so the address of
+       * the connection counts: for the balancer's own connections, and for protocols other than TCP over IP.
        */
       readonly source: string | undefined;
     };
 
-/** Section 2.1: the longest line of version 1, its CRLF included. */
+/** Section 2.1: the longest line of version 1, including its CRLF. */
 const MAX_LINE = 107;
 const TEXT_START = Buffer.from('PROXY ');
 /** Section 2.2: never the beginning of HTTP or TLS. */
 const SIGNATURE = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
 const FIXED_BYTES = 16;
 /**
- * Addresses take 36 bytes (Unix sockets 216) and the rest are extensions, most of all what the balancer knows of a
- * client's TLS. Senders keep the whole below a TCP segment (section 2.2), so this is plenty.
+ * Addresses take 36 bytes (Unix sockets 216). The rest are extensions, mostly facts about the client's TLS. Senders
+ * keep the header smaller than a TCP segment (section 2.2), so this is plenty.
  */
 const MAX_BINARY = 2_048;
 
@@ -43,8 +43,8 @@ const ABSENT: ProxyHeader = { kind: 'absent' };
 const MALFORMED: ProxyHeader = { kind: 'malformed' };
 
 /**
- * @param bytes all that has come so far on the connection. More of them never turn any other answer than `partial`
- *   into another one, and no more than 2 KB are needed for that.
+ * @param bytes everything that has arrived on the connection so far. Only `partial` can change with more bytes, and
+ *   after 2 KB it no longer occurs.
  */
 export function readProxyHeader(bytes: Buffer): ProxyHeader {
   if (beginsWith(bytes, SIGNATURE)) {
@@ -54,7 +54,7 @@ export function readProxyHeader(bytes: Buffer): ProxyHeader {
   return ABSENT;
 }
 
-/** Whether the bytes are the beginning of `start`, or begin with it. */
+/** Are the bytes the beginning of `start`, or do they begin with it? */
 function beginsWith(bytes: Buffer, start: Buffer): boolean {
   const length = Math.min(bytes.length, start.length);
   return bytes.compare(start, 0, length, 0, length) === 0;
@@ -66,7 +66,7 @@ function readLine(bytes: Buffer): ProxyHeader {
   if (end === -1) return bytes.length < MAX_LINE ? PARTIAL : MALFORMED;
   const line = bytes.toString('latin1', 0, end);
   const length = end + 2;
-  // What stands behind UNKNOWN is to be ignored, though not as more lines than one.
+  // The rest of the line after UNKNOWN must be ignored.
   if (/^PROXY UNKNOWN(?: [^\r\n]*)?$/.test(line)) return { kind: 'header', length, source: undefined };
   const [, family, source = '', destination = '', ...ports] = line.split(' ');
   const isAddress = family === 'TCP4' ? isIPv4 : family === 'TCP6' ? isPlainIpv6 : undefined;
@@ -75,7 +75,7 @@ function readLine(bytes: Buffer): ProxyHeader {
   return { kind: 'header', length, source: canonicalAddress(source) };
 }
 
-/** Without a zone, which would mean something to the balancer's host only. */
+/** An address with a zone is refused, because the zone has a meaning only on the balancer's host. */
 function isPlainIpv6(text: string): boolean {
   return isIPv6(text) && !text.includes('%');
 }
@@ -84,7 +84,7 @@ function isPort(text: string): boolean {
   return /^(?:0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65_535;
 }
 
-/** The signature and less than all that comes before the addresses: refused as soon as it can be. */
+/** Checks an incomplete fixed part, so that an invalid header is refused as early as possible. */
 function shortBinary(bytes: Buffer): ProxyHeader {
   const [versionAndCommand, family] = bytes.subarray(SIGNATURE.length);
   if (versionAndCommand !== undefined && !isCommand(versionAndCommand)) return MALFORMED;
@@ -114,7 +114,7 @@ function readBinary(bytes: Buffer): ProxyHeader {
   if (!isCommand(command) || length > MAX_BINARY) return MALFORMED;
   if (command === RELAYED) {
     if (!isFamily(family)) return MALFORMED;
-    // What comes after the addresses are extensions, which are not looked at.
+    // The addresses may be followed by extensions, which are ignored.
     if (length < FIXED_BYTES + addressBytes(family)) return MALFORMED;
   }
   if (bytes.length < length) return PARTIAL;
@@ -123,7 +123,7 @@ function readBinary(bytes: Buffer): ProxyHeader {
   return { kind: 'header', length, source };
 }
 
-/** Source and destination, address and port; nothing where either half of the family is unspecified. */
+/** The length of source and destination with their ports; 0 if either half of the family is unspecified. */
 function addressBytes(family: number): number {
   return (family & 0x0f) === 0 ? 0 : ([0, 12, 36, 216][family >> 4] ?? 0);
 }

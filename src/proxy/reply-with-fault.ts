@@ -5,9 +5,8 @@ import { renderFault } from '../soap/fault.ts';
 import type { SoapVersion } from '../soap/media-type.ts';
 
 /**
- * With which status a SOAP Fault travels. `exact`: the error's own. `soap`: as
- * the binding demands it, 500, and 400 where SOAP 1.2 blames the sender (SOAP 1.1
- * §6.2, SOAP 1.2 part 2 §7.5.2.2).
+ * The HTTP status of a SOAP Fault. `exact`: that of the error. `soap`: the one that the HTTP binding of SOAP requires,
+ * which is 500, or 400 if SOAP 1.2 blames the sender (SOAP 1.1 §6.2, SOAP 1.2 part 2 §7.5.2.2).
  */
 export type FaultStatus = 'exact' | 'soap';
 
@@ -15,7 +14,7 @@ export interface OwnAnswer {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
-  /** When to come back, where that is known better than by the status. */
+  /** The value of Retry-After, if it differs from the default of the status. */
   readonly retryAfterSeconds?: number;
 }
 
@@ -39,7 +38,7 @@ export function ownAnswer(
   return { ...fault, status: faultStatus === 'soap' ? bound : status };
 }
 
-/** Writes it, if anything can still be written. `close`: the rest of the request cannot be trusted or is unread. */
+/** Sends the answer, if that is still possible. `close`: the rest of the request is unread or cannot be trusted. */
 export function sendOwnAnswer(
   response: ServerResponse,
   answer: OwnAnswer,

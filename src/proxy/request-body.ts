@@ -3,27 +3,26 @@ import { GatewayError } from '../core/errors.ts';
 
 const NOTHING = Buffer.alloc(0);
 
-/** The body broke off while it was passed on: the client's doing, whatever undici makes of it. */
+/** The client's body broke off while it was streamed. undici would report this as an error of the instance. */
 export class BodyBrokeOff extends Error {
   override readonly name = 'BodyBrokeOff';
 }
 
 /**
- * A request's body on its way through: a beginning that is held in memory, so
- * that it can be searched and sent again while nothing was sent, and a rest that
- * streams. Small bodies are all beginning.
+ * A request's body. Its beginning (the head) is held in memory, so that it can be searched, and sent again as long as
+ * nothing was sent. The rest streams. Of a small body, the head is everything.
  */
 export class RequestBody {
   readonly #raw: IncomingMessage;
   readonly #maxBytes: number;
-  /** Told by Content-Length; `undefined` for a chunked body. */
+  /** From Content-Length; `undefined` for a chunked body. */
   readonly #length: number | undefined;
   #head: Buffer = NOTHING;
   #complete: boolean;
   #begun = false;
   #stopCollecting: ((error: Error) => void) | undefined;
 
-  /** @param maxBytes a longer body is refused with `GW_BODY_TOO_LARGE`, at once where its length is told */
+  /** @param maxBytes a longer body is refused with `GW_BODY_TOO_LARGE`, at once if its length is announced */
   constructor(raw: IncomingMessage, contentLength: number | undefined, chunked: boolean, maxBytes: number) {
     if (contentLength !== undefined && contentLength > maxBytes) throw new GatewayError('GW_BODY_TOO_LARGE');
     this.#raw = raw;
@@ -47,20 +46,19 @@ export class RequestBody {
     return this.#length === undefined || this.#length <= bytes;
   }
 
-  /** What to send as Content-Length where the body itself does not tell: a streamed one of known length. */
+  /** The Content-Length to send with a streamed body of known length; undici computes that of other bodies. */
   get declaredLength(): number | undefined {
     return this.#complete ? undefined : this.#length;
   }
 
   /**
-   * Reads until the end or until at least `bytes` have come, whichever is first.
-   * Rejects with `GW_BODY_TOO_LARGE`, or with the connection's error when the
-   * client leaves or the chunks are malformed.
+   * Reads until the end, or until at least `bytes` have arrived. Rejects with `GW_BODY_TOO_LARGE`, or with the
+   * connection's error if the client leaves or the chunks are malformed.
    */
   collect(bytes: number): Promise<void> {
     if (this.#complete || this.#head.length >= bytes) return Promise.resolve();
     const raw = this.#raw;
-    // Nothing more would be heard of it.
+    // It would emit no more events.
     if (raw.destroyed) return Promise.reject(new Error('the client left while it sent the body'));
     const chunks: Buffer[] = [];
     let size = 0;
@@ -94,14 +92,14 @@ export class RequestBody {
     });
   }
 
-  /** Ends {@link collect} with this error, where it is under way: what is missing will not come. */
+  /** Ends {@link collect} with this error if it is running, because the rest of the body will not come. */
   abandon(error: GatewayError): void {
     this.#stopCollecting?.(error);
   }
 
   /**
-   * The body for one attempt. Nothing of the rest is read before the attempt
-   * begins to send, so another attempt can follow one that sent nothing.
+   * The body for one attempt. The rest is read only when the attempt starts to send, so that another attempt can follow
+   * one that sent nothing.
    */
   payload(): Buffer | AsyncIterable<Buffer> | null {
     if (this.#complete) return this.#head.length === 0 ? null : this.#head;
@@ -109,7 +107,7 @@ export class RequestBody {
   }
 
   async *#stream(): AsyncGenerator<Buffer> {
-    if (this.#begun) throw new Error('a streamed body can be sent once only');
+    if (this.#begun) throw new Error('a streamed body can be sent only once');
     this.#begun = true;
     let size = this.#head.length;
     if (size > 0) yield this.#head;

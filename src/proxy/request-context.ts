@@ -20,42 +20,42 @@ import type { Waiter, WaitQueue, Woken } from './wait-queue.ts';
 export type RouteDecision = Decision | 'anonymous' | 'parked' | 'refused';
 
 /**
- * One request from its header to the last byte of its answer: what is known of
- * it, what is under way for it, and what has to end when it ends.
+ * One request from its header to the last byte of its answer: what is known about it, what is running for it, and what
+ * must stop when it ends.
  */
 export class RequestContext {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
-  /** Monotonic ms. */
+  /** In monotonic ms. */
   readonly startedAt: number;
   readonly connection: ClientConnection;
-  /** Where the request came from, as far as trusted proxies tell; `undefined` if that is no address. */
+  /** The address of the client, as far as trusted proxies name it; `undefined` if they send something else. */
   readonly client: string | undefined;
   pool: Pool | undefined;
-  /** Origin form of the target, exactly as it came. */
+  /** The request target in origin form, exactly as sent. */
   path = '/';
   host: string | undefined;
   body: RequestBody | undefined;
-  /** What the envelope says, where the body was searched. */
+  /** The version of the envelope, if the body was searched. */
   soapVersionOfBody: SoapVersion | undefined;
   user: string | undefined;
   session: string | undefined;
-  /** The name stands in the body alone, and in no operation that says whose it is. */
+  /** The name is only in the body, and the operation is not a log-on. */
   userIsFound = false;
   sessionIsFound = false;
   address: string | undefined;
-  /** Local name of the first element in the SOAP Body, where it was searched. */
+  /** The local name of the first element in the SOAP Body, if it was searched. */
   operation: string | undefined;
-  /** Why what stands where names do was not used. */
+  /** Why values in the places of names were not used. */
   ignored: string[] | undefined;
-  /** Where a name leads that was found in the body and passed over. */
+  /** The instance to which an ignored name from the body leads. */
   passedOver: InstanceId | undefined;
 
   decision: RouteDecision = 'refused';
   instance: InstanceId | undefined;
-  /** Where it goes at that instance, and by which binding. */
+  /** The instance, its incarnation, and the binding that leads there. */
   target: Target | undefined;
-  /** The agent was moved for this request: the new instance does not know the agent. */
+  /** The agent was moved for this request, and the new instance does not know the agent. */
   sessionLost = false;
   epoch = 0;
   attempts = 0;
@@ -63,17 +63,17 @@ export class RequestContext {
   failure: FailureKind | undefined;
   error: ErrorCode | undefined;
   parkedMs = 0;
-  /** The upstream that has kept one of its places free for this request, which waited for it. */
+  /** The upstream at which this request has waited for a place and got it. */
   reservedAt: Upstream | undefined;
   /** The total deadline has passed. */
   expired = false;
-  /** Set where the rest of the request turned out to be malformed or too slow. */
+  /** Set if the rest of the request is malformed or too slow. */
   fault: GatewayError | undefined;
   /** The connection to the client is gone, or the answer is complete. */
   closed = false;
-  /** Answered with the state of the gateway; no traffic of a pool. */
+  /** It asks for the state of the gateway, so it is not a pool's traffic. */
   isStatePoll = false;
-  /** More header fields than allowed; those beyond were dropped by the parser. */
+  /** It has more header fields than allowed; the parser dropped the rest. */
   tooManyHeaders = false;
   readonly #deadline: NodeJS.Timeout;
   readonly #drainer: { readonly isAnnounced: boolean };
@@ -105,7 +105,7 @@ export class RequestContext {
     this.ignored.push(reason);
   }
 
-  /** What kind of SOAP it speaks: by its body where that was searched, else by its header; undefined where it does not. */
+  /** The SOAP version, from the body if it was searched, else from the header; `undefined` if it is not SOAP. */
   get soapVersion(): SoapVersion | undefined {
     const { headers } = this.raw;
     return (
@@ -122,9 +122,9 @@ export class RequestContext {
     return this.reply.raw;
   }
 
-  /** To be called before the header of the answer is written: how its connection goes on after it. */
+  /** To be called before the header of the answer is written. Decides whether the connection stays open after it. */
   prepareAnswer(): void {
-    // What is left of the body is not to be taken for a request.
+    // The rest of the body must not be taken for a request.
     if (!this.raw.complete) this.connection.linger();
     if (this.#drainer.isAnnounced) this.response.shouldKeepAlive = false;
   }
@@ -133,14 +133,14 @@ export class RequestContext {
     return performance.now() - this.startedAt;
   }
 
-  /** Neither ended nor out of time nor malformed: it is worth going on. */
+  /** It has not ended, expired or turned out to be malformed, so work on it continues. */
   get isLive(): boolean {
     return !this.closed && !this.expired && this.fault === undefined;
   }
 
   /**
-   * Waits in the queue, no longer than `maxMs`; the deadline, and the client that leaves, cancel the wait.
-   * Returns `'full'` at once where the queue is full.
+   * Waits in the queue for at most `maxMs`. The deadline, or the client leaving, cancels the wait. Returns `'full'` at
+   * once if the queue is full.
    */
   async wait(queue: WaitQueue, maxMs: number): Promise<Woken | 'full'> {
     if (!this.isLive) return 'cancelled';
@@ -154,18 +154,18 @@ export class RequestContext {
     return how;
   }
 
-  /** The total deadline: ends whatever the request is in. */
+  /** Called at the total deadline. Stops everything that is running for the request. */
   expire(): void {
     if (this.closed) return;
     this.expired = true;
     this.#waiter?.cancel();
     this.body?.abandon(new GatewayError('GW_REQUEST_TIMEOUT'));
     this.attempt?.cancel('response-timeout');
-    // An answer that has begun cannot become another one; only its end can be told.
+    // An answer that has begun can no longer be replaced, only broken off.
     if (this.response.headersSent) this.response.destroy();
   }
 
-  /** The rest of the request will not come as it should: ends whatever the request is in. */
+  /** Called if the rest of the request is malformed or too slow. Stops everything that is running for it. */
   abandon(code: ErrorCode): void {
     if (this.closed) return;
     this.fault ??= new GatewayError(code);
@@ -175,7 +175,7 @@ export class RequestContext {
     if (this.response.headersSent) this.response.destroy();
   }
 
-  /** The client left, or has its answer. */
+  /** Called when the client has left or has its answer. */
   close(): void {
     this.closed = true;
     clearTimeout(this.#deadline);

@@ -29,7 +29,7 @@ export interface ListenerOptions {
   readonly bodyTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly totalTimeoutMs: number;
-  /** `undefined` where no balancer speaks the PROXY protocol. */
+  /** `undefined` if no balancer uses the PROXY protocol. */
   readonly proxyProtocol: ProxyProtocolOptions | undefined;
   readonly trustedProxies: TrustedProxies;
   readonly requestIdHeader: string;
@@ -37,23 +37,22 @@ export interface ListenerOptions {
   readonly accessLog: AccessLog;
 }
 
-// How often Node looks for clients that send too slowly: the grain of both limits.
+// How often Node checks for clients that send too slowly. This is the precision of both time-outs.
 const SLOWNESS_CHECK_MS = 500;
-// A request id from outside ends up in logs and headers.
+// A client's request id goes to logs and headers, so only harmless characters are accepted.
 const ACCEPTABLE_ID = /^[\w.:@/+=-]{1,128}$/;
 
 export interface Listener {
   readonly fastify: FastifyInstance;
   readonly forwarder: Forwarder;
   readonly drainer: ConnectionDrainer;
-  /** Given once, before listening: handler and forwarder know each other. */
+  /** To be called once before listening, because handler and forwarder need each other. */
   attach(handler: ProxyHandler): void;
 }
 
 /**
- * The HTTP server for clients: limits, and nothing that reads a request. Fastify
- * would parse bodies and refuse odd media types, which must not happen to traffic
- * that is only passed on, so requests are served in `onRequest`.
+ * The HTTP server for clients. It enforces limits and reads no requests. Requests are served in `onRequest`, because
+ * later Fastify would parse bodies and refuse unusual media types, which a proxy must pass on.
  */
 export async function createListener(options: ListenerOptions): Promise<Listener> {
   const connections = new WeakMap<Socket, ClientConnection>();
@@ -67,7 +66,7 @@ export async function createListener(options: ListenerOptions): Promise<Listener
   };
   const fastify = Fastify(serverOptions(options, connectionOf)) as unknown as FastifyInstance;
   const { server } = fastify;
-  // First: the other listeners for new connections must not see one before its PROXY header was read.
+  // First, so that the other listeners do not see a connection before its PROXY header has been read.
   if (options.proxyProtocol !== undefined) acceptProxyProtocol(server, options.proxyProtocol);
   const drainer = new ConnectionDrainer(server);
   server.maxConnections = options.connections;
@@ -81,13 +80,13 @@ export async function createListener(options: ListenerOptions): Promise<Listener
   let handler: ProxyHandler | undefined;
   const onRequest = (request: FastifyRequest, reply: FastifyReply): void => {
     const connection = connectionOf(request.raw.socket);
-    // What still comes from a client that was refused is read and dropped.
+    // Read and drop what a refused client still sends.
     if (connection.isLingering) {
       request.raw.resume();
       return;
     }
-    // Node hands out pipelined requests at once. Each begins when it is its turn to be answered: in order,
-    // and not at all behind one that ends the connection, which may be how it was smuggled in.
+    // Node delivers pipelined requests at once. Each begins only when the earlier ones are answered. It does not begin
+    // at all after one that ends the connection, because it may have been smuggled in with that one.
     if (reply.raw.socket !== null) begin(request, reply, connection);
     else if (!connection.enqueue()) request.raw.socket.destroy();
     else {
@@ -111,7 +110,7 @@ export async function createListener(options: ListenerOptions): Promise<Listener
     const context = this[REQUEST_CONTEXT] as RequestContext;
     context.close();
     options.accessLog.ended(context);
-    // Its connection may be kept alive by an answer that began before the end was announced.
+    // The connection may be kept alive by an answer that began before the drain was announced.
     if (!server.listening) setImmediate(() => server.closeIdleConnections());
   }
 
@@ -146,7 +145,7 @@ function serverOptions(options: ListenerOptions, connectionOf: ConnectionOf): Fa
   };
   const shared = {
     logger: false,
-    // The path is matched by the pools; the router must not judge it.
+    // The pools match the path, so the router gets a fixed one.
     rewriteUrl: () => '/',
     exposeHeadRoutes: false,
     genReqId: (request: IncomingMessage) => requestId(request, options, connectionOf),
@@ -156,7 +155,7 @@ function serverOptions(options: ListenerOptions, connectionOf: ConnectionOf): Fa
     clientErrorHandler: (error: ParserError, socket: Duplex) =>
       onClientError(error, socket as Connection, connectionOf),
     forceCloseConnections: 'idle' as const,
-    // What still comes on an open connection is served, not refused in Fastify's own words.
+    // While closing, serve requests on open connections. Fastify would refuse them with its own message.
     return503OnClosing: false,
   };
   if (tls === undefined) return { ...shared, http } as unknown as FastifyServerOptions;
@@ -179,21 +178,21 @@ function requestId(
 
 interface ParserError extends Error {
   readonly code?: string;
-  /** The parser's own words. */
+  /** The parser's own message. */
   readonly reason?: string;
 }
 
 type ConnectionOf = (socket: Socket) => ClientConnection;
 type Connection = Socket & { _httpMessage?: (ServerResponse & Carrier) | null };
 
-/** What the parser refused, or what took too long. Nothing that comes after it on the connection can be trusted. */
+/** Handles input that the parser refused or that took too long. Later input on the connection cannot be trusted. */
 function onClientError(error: ParserError, socket: Connection, connectionOf: ConnectionOf): void {
   const connection = connectionOf(socket);
-  // The parser says it again for every piece that comes after.
+  // The parser repeats the error for every later piece.
   if (connection.isLingering && error.code !== 'ECONNRESET') return;
   const pending = socket._httpMessage;
   const context = pending?.[REQUEST_CONTEXT];
-  // Ended in the middle of a body: the client has left.
+  // The connection ended in the middle of a body, so the client has left.
   const hasLeft = error.code === 'HPE_INVALID_EOF_STATE' && pending?.req.complete === false;
   if (error.code === 'ECONNRESET' || hasLeft || !socket.writable) {
     socket.destroy();
@@ -204,7 +203,7 @@ function onClientError(error: ParserError, socket: Connection, connectionOf: Con
   } else if (!pending.req.complete && context !== undefined) {
     context.abandon(codeOf(error));
   } else {
-    // The request before it was complete: it gets its own answer, and that is the last one.
+    // The previous request was complete, so it gets its answer, which is the last on this connection.
     pending.shouldKeepAlive = false;
     pending.once('finish', () => socket.destroySoon());
   }
@@ -217,14 +216,14 @@ function codeOf(error: ParserError): ErrorCode {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return 'GW_REQUEST_TIMEOUT';
     case 'HPE_INVALID_VERSION':
-      // A version, though none that is spoken here; other reasons tell of what is no version at all.
+      // This reason means a version that is not supported; any other means text that is no version.
       return error.reason === 'Invalid HTTP version' ? 'GW_VERSION_UNSUPPORTED' : 'GW_REQUEST_MALFORMED';
     default:
       return 'GW_REQUEST_MALFORMED';
   }
 }
 
-/** There is no request, so the answer is a line of text and the end of the connection. */
+/** Answers with a line of text and ends the connection, because there is no request to answer. */
 function refuseSocket(connection: ClientConnection, socket: Socket, code: ErrorCode): void {
   const answer = ownAnswer(code, undefined, randomUUID(), 'exact');
   const body = Buffer.from(answer.body);

@@ -20,42 +20,42 @@ import type { RequestContext } from './request-context.ts';
 /**
  * What a request waits for.
  *
- * `starting`: the first verdict on every instance. `no-instance`: one that may
- * take it. `view`: that the new view is in effect. `lease`: that the view may be
- * acted on again. `store`: that bindings can be made again.
+ * `starting`: the first probe results of all instances. `no-instance`: an instance that may take it. `view`: the new
+ * view to take effect. `lease`: a lease, without which the view must not be used. `store`: the store, which makes
+ * bindings.
  */
 export type WaitReason = 'starting' | 'no-instance' | 'view' | 'lease' | 'store';
 
 export interface Wait {
   readonly wait: WaitReason;
-  /** When to look again although nothing was heard, in ms. */
+  /** When to look again without any news, in ms. */
   readonly againMs: number;
 }
 
-/** A binding, and the epoch in which it was learnt; 0 where no store confirmed it. */
+/** A binding, and the epoch in which it was learnt; 0 if no store confirmed it. */
 interface Learnt {
   readonly binding: Binding;
   readonly epoch: number;
 }
 
-// Each turn but the first follows news of the view store, and each move is the act of another gateway. A request that
-// waits ends its turn.
+// Every turn after the first follows an answer of the view store, and every move an act of another gateway. A request
+// that has to wait returns to its caller.
 const MOST_TURNS = 5;
 const MOST_MOVES = 5;
 
-// Far longer than a claim takes, and far shorter than it may.
+// Far longer than a claim takes, and far shorter than its time-out.
 const LATE_MS = 10;
 
 const STARTING: Wait = { wait: 'starting', againMs: Number.POSITIVE_INFINITY };
 const NO_INSTANCE: Wait = { wait: 'no-instance', againMs: Number.POSITIVE_INFINITY };
 const VIEW: Wait = { wait: 'view', againMs: Number.POSITIVE_INFINITY };
 const LEASE: Wait = { wait: 'lease', againMs: Number.POSITIVE_INFINITY };
-// There is no news of a store that was too slow for a claim and is quick again.
+// No message tells that a store that was too slow for a claim is fast again, so look again soon.
 const STORE: Wait = { wait: 'store', againMs: 250 };
 
 /**
- * Finds the instance of a request: by its binding, or by making one before the
- * request leaves. Changes nothing but the request's own record and the binding.
+ * Finds the instance for a request: the one to which its agent is bound. Binds an unknown agent first. Changes only the
+ * context of the request and the binding.
  */
 export class TargetFinder {
   readonly #coordinator: Coordinator;
@@ -64,12 +64,12 @@ export class TargetFinder {
     this.#coordinator = coordinator;
   }
 
-  /** What is known of the request's agent here, without asking anyone. */
+  /** The cached binding of the request's agent. */
   known(pool: Pool, context: RequestContext): CachedBinding | undefined {
     return pool.bindsAgents ? pool.bindings.findFor(context) : undefined;
   }
 
-  /** @throws GatewayError where the request must be refused */
+  /** @throws GatewayError if the request must be refused */
   async find(pool: Pool, context: RequestContext): Promise<Target | Wait> {
     let trouble: Wait | undefined;
     let isLate = false;
@@ -77,21 +77,21 @@ export class TargetFinder {
       const before = trouble;
       const begunAt = performance.now();
       try {
-        const found = this.#atHand(pool, context) ?? (await this.#bind(pool, context, aliasesOf(context)));
+        const found = this.#fromCache(pool, context) ?? (await this.#bind(pool, context, aliasesOf(context)));
         if (found !== LEASE) return found;
         trouble = LEASE;
       } catch (error) {
         if (error instanceof StaleView) trouble = VIEW;
         else if (error instanceof StoreUnavailable) trouble = STORE;
         else if (error instanceof NamesNoAgent) {
-          // It goes on without the name that is none.
+          // The session names no agent, so go on without it.
           context.session = undefined;
           context.ignore('shared');
           continue;
         } else throw error;
         isLate = wasLate(error);
       }
-      // What did not answer twice will not the third time; a view that was overtaken is the sign of a new one.
+      // After the same failure twice, a third turn would not help. A stale view is different: a newer one exists.
       if (trouble === before && trouble !== VIEW) return trouble;
       if (trouble === STORE) {
         const asking = this.#coordinator.storeFailed(pool.name, { since: begunAt, wasLate: isLate });
@@ -103,12 +103,12 @@ export class TargetFinder {
     return trouble ?? VIEW;
   }
 
-  /** The route, as far as nothing has to be asked or made for it; `undefined` where it has. */
-  #atHand(pool: Pool, context: RequestContext): Target | Wait | undefined {
+  /** The target, if it is known without the store; `undefined` if the store must be asked. */
+  #fromCache(pool: Pool, context: RequestContext): Target | Wait | undefined {
     const { routingState, bindings } = pool;
     context.epoch = routingState.view.epoch;
     const { fit, settled } = routingState.view;
-    // Before any name is looked up: under its own rules it may mean another agent.
+    // First, because under a different configuration a name may mean another agent.
     if (fit === 'differs') return stay(fit);
     if (!settled) return STARTING;
     if (fit === 'unknown' && routingState.modeAt(performance.now(), Date.now()) !== 'degraded') return VIEW;
@@ -138,7 +138,7 @@ export class TargetFinder {
     return bindings.isTrusted(entry, routingState, isAlone);
   }
 
-  /** By a cached binding that the store should have been asked about, but it does not answer. */
+  /** The target by a cached binding that the store should confirm, while the store does not answer. */
   #unconfirmed(pool: Pool, context: RequestContext): Target | undefined {
     const { routingState, bindings } = pool;
     const entry = this.known(pool, context);
@@ -149,10 +149,10 @@ export class TargetFinder {
     return target;
   }
 
-  /** Where every gateway would place a new agent alike, the store's answer could be no other. */
+  /** The target of a new agent without the store, if every gateway would place the agent at the same instance. */
   #alike(pool: Pool, context: RequestContext, names: readonly RequestName[]): Target | undefined {
     const { routingState, bindings, balancer } = pool;
-    // By a session alone, or a user who is only found beside one, another gateway may come to another place.
+    // For a session alone, or a user who was only found, another gateway may choose another instance.
     const [first] = names;
     if (balancer !== rendezvous || first?.kind !== 'user' || first.found === true) return undefined;
     if (!bindings.isComplete) return undefined;
@@ -178,7 +178,7 @@ export class TargetFinder {
     const { id: instance, incarnation } = chosen;
     const target: Target = { instance, incarnation, root: undefined, entry: undefined };
     const verdict = checkTarget(routingState, target, performance.now(), Date.now());
-    // The active instance is down, and no other can take over.
+    // The active instance is down, and no other one can take over.
     if (verdict === 'move' || verdict === 'outdated') return NO_INSTANCE;
     if (verdict !== 'forward') return stay(verdict);
     decide(context, mode === 'failover' ? 'bound' : 'anonymous');
@@ -186,13 +186,12 @@ export class TargetFinder {
   }
 
   /**
-   * Learns or makes the binding, and moves it until it is where the request may
-   * go. One step each, unless the view changes meanwhile or another gateway
-   * moves it too.
+   * Gets or makes the binding, and moves it if the request may not go there. That takes one step each, unless the view
+   * changes in the meantime or another gateway moves the binding too.
    */
   async #bind(pool: Pool, context: RequestContext, names: readonly RequestName[]): Promise<Target | Wait> {
     const { routingState } = pool;
-    // The store may still carry out what it was asked for this agent, so no other decision may stand beside it.
+    // The store may still carry out an earlier claim of this agent, so this gateway must not decide something else.
     const isAsked = pool.bindings.awaitsAnswer(names);
     if (isAsked || routingState.claimFailure !== undefined || isWithoutAnswer(routingState)) {
       const target = this.#unconfirmed(pool, context) ?? this.#alike(pool, context, names);
@@ -202,7 +201,7 @@ export class TargetFinder {
     let learnt = await this.#claim(pool, context, names);
     for (let moves = 0; moves <= MOST_MOVES; moves += 1) {
       if ('wait' in learnt) return learnt;
-      // While the store was asked, the view may have moved on.
+      // The view may have changed while the store was asked.
       context.epoch = routingState.view.epoch;
       const target = targetBy(learnt.binding, learnt.epoch, this.known(pool, context));
       const verdict = checkTarget(routingState, target, performance.now(), Date.now());
@@ -232,7 +231,7 @@ export class TargetFinder {
       decide(context, 'bound');
       return { binding, epoch };
     }
-    // A store that is late may be away: the ledger is asked meanwhile, so that this is known when the claim fails.
+    // A store that is late may be away. Ask the view store already now, so that this is known when the claim fails.
     const late = setTimeout(() => void this.#coordinator.renew(pool.name), LATE_MS);
     const bound = await bindings
       .claim(names, placementAt(proposal), routingState.fencingToken)
@@ -250,7 +249,7 @@ export class TargetFinder {
     const { routingState, bindings } = pool;
     const { way, epoch } = howToBind(routingState);
     if (way === 'renew' || way === 'wait') return noWay(routingState, way);
-    // The root, not the request's first name: whatever an agent is called by, all gateways propose alike.
+    // By the root and not the request's first name, so that all gateways propose the same instance.
     const next = this.#propose(pool, storedKey(from.root), way);
     if (next === undefined) return noInstance(routingState);
     const moved =
@@ -269,13 +268,13 @@ export class TargetFinder {
       const target = view.instances.get(to);
       return target !== undefined && isUsable(target) ? target : undefined;
     }
-    // Without the store gateways cannot talk, but they can all come to the same conclusion.
+    // Without the store, gateways cannot agree, but with rendezvous hashing all of them choose the same instance.
     return way === 'degraded' ? rendezvous(candidates, key) : pool.balancer(candidates, key, pool.load);
   }
 }
 
-/** What the client is told when its request has waited in vain. */
-export function waitedInVain(
+/** The error for a request that has waited without success. */
+export function errorAfterWait(
   { wait }: Wait,
   { claimFailure }: Pick<RoutingState, 'claimFailure'>,
 ): ErrorCode {
@@ -292,7 +291,7 @@ export function waitedInVain(
   }
 }
 
-/** @throws GatewayError where waiting would not help */
+/** @throws GatewayError if waiting does not help */
 function stay(verdict: 'wait' | 'renew' | 'cut-off' | 'differs'): Wait {
   if (verdict === 'differs') throw new GatewayError('GW_CONFIG_DIFFERS');
   if (verdict === 'cut-off') throw new GatewayError('GW_INSTANCE_CUT_OFF');
@@ -304,7 +303,7 @@ function targetBy(binding: Binding, epoch: number, entry: CachedBinding | undefi
   return { instance, incarnation, epoch, root, entry };
 }
 
-/** What is agreed without the store, or by views that it never had, is asked for again once it is back. */
+/** Without a lease, the epoch is 0, so that the store is asked again when it is back. */
 function howToBind(routingState: RoutingState): { way: WayToBind; epoch: number } {
   const mono = performance.now();
   const wall = Date.now();
@@ -312,7 +311,7 @@ function howToBind(routingState: RoutingState): { way: WayToBind; epoch: number 
   return { way: wayToBind(routingState, mono, wall), epoch };
 }
 
-/** The view holds, but the store does not answer, so nothing can be asked of it. */
+/** The lease is valid, but the store does not answer and has given no fencing token. */
 function isWithoutAnswer(routingState: RoutingState): boolean {
   const { fencingToken, isBlocked, before } = routingState;
   if (fencingToken !== '' || isBlocked || before !== undefined) return false;
@@ -325,9 +324,9 @@ function noWay(routingState: RoutingState, way: 'renew' | 'wait'): Wait {
 }
 
 /**
- * No instance takes new agents here.
+ * To be called if no instance takes new agents.
  *
- * @throws GatewayError where the other gateways could place the agent
+ * @throws GatewayError if other gateways could place the agent
  */
 function noInstance({ view, cutOff }: RoutingState): Wait {
   const isCutOff = view.assignable.length > 0 && view.assignable.every(({ id }) => cutOff.has(id));
@@ -342,7 +341,7 @@ function isBound(pool: Pool, { user, session, address }: RequestContext): boolea
   return false;
 }
 
-/** What the store said of an agent may be outdated; what was decided here, without it, bears no epoch and cannot be. */
+/** A decision made here without the store has epoch 0 and counts as current; an answer of the store may be outdated. */
 function knownHere({ bindings }: Pool, names: readonly RequestName[], epoch: number): Learnt | undefined {
   for (const name of byWeight(names)) {
     const entry = bindings.get(name);
@@ -357,7 +356,7 @@ function take(context: RequestContext, { decision, passedOver }: Bound): void {
   context.passedOver ??= passedOver;
 }
 
-/** That a binding was found says less than that it was made or moved. */
+/** A later `bound` does not overwrite `claimed` or `rebound`, which say more. */
 function decide(context: RequestContext, decision: Decision | 'anonymous'): void {
   if (decision !== 'bound' || context.decision === 'refused') context.decision = decision;
 }

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { networkMatcher } from '../identity/client-address.ts';
 
-/** The balancers in front, whose word on the client is believed. */
+/** The proxies whose forwarding headers count. */
 export class TrustedProxies {
   readonly networks: readonly string[];
   readonly #matches: (address: string) => boolean;
@@ -13,18 +13,18 @@ export class TrustedProxies {
   }
 
   /**
-   * Where the request came from, as far as that is certain: the last address that is not a trusted proxy's. `undefined`
-   * if a trusted proxy names something that is no address.
+   * The address of the client: the last one in the list that is not a trusted proxy. `undefined` if a trusted proxy
+   * sent something that is no address.
    *
-   * @param peer who the connection is from
-   * @param forwardedFor the field `X-Forwarded-For`; each proxy adds its own peer at the end
+   * @param peer the other end of the connection
+   * @param forwardedFor the header `X-Forwarded-For`, to which each proxy appends its own peer
    */
   clientBehind(peer: string, forwardedFor: string | undefined): string | undefined {
     if (forwardedFor === undefined || !this.includes(peer)) return peer;
     let client = peer;
     for (const hop of forwardedFor.split(',').reverse()) {
       const address = withoutPort(hop.trim());
-      // A zone means something on the proxy's own host only.
+      // A zone has a meaning only on the proxy's own host.
       if (isIP(address) === 0 || address.includes('%')) return undefined;
       client = address;
       if (!this.includes(address)) break;
@@ -33,12 +33,12 @@ export class TrustedProxies {
   }
 
   includes(address: string): boolean {
-    // Most gateways have none, and a look-up costs more than all other work on the header.
+    // Most gateways have no trusted proxies, and this lookup costs more than all other work on the header.
     return this.networks.length > 0 && this.#matches(address);
   }
 }
 
-/** Some proxies write the port of the client too. */
+/** Some proxies also write the port of the client. */
 function withoutPort(hop: string): string {
   const [, ipv6, ipv4] = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/.exec(hop) ?? [];
   return ipv6 ?? ipv4 ?? hop;

@@ -15,36 +15,36 @@ export interface UpstreamOptions {
   readonly maxQueued: number;
   /** One connection per request instead of kept-alive ones. */
   readonly closeAfterEach: boolean;
-  /** Idle connections are closed after this; must be shorter than the instance's own limit. */
+  /** Idle connections are closed after this time. It must be shorter than the instance's own limit. */
   readonly idleTimeoutMs: number;
-  /** A connection that is older takes no more requests. */
+  /** Older connections get no more requests. */
   readonly maxAgeMs: number;
   readonly responseHeaderTimeoutMs: number;
   readonly responseIdleTimeoutMs: number;
 }
 
-/** What an upstream knows of an attempt that was handed to one of its connections. */
+/** The part of an attempt that the upstream needs after sending. */
 export interface SentAttempt {
   readonly request: { readonly target: Target };
-  /** Its instance is lost. */
+  /** To be called when its instance is lost. */
   giveUp(): void;
 }
 
-/** The way to one instance: its connections, how many requests are there, and whether it gives a sign of life. */
+/** One instance as the proxy sees it: its connections, the number of its requests, and how long it has been silent. */
 export class Upstream {
   readonly id: InstanceId;
   readonly origin: string;
-  /** The Host that names the instance itself. */
+  /** The Host header of the instance itself. */
   readonly authority: string;
   readonly closeAfterEach: boolean;
   readonly queue: WaitQueue;
-  /** Those that were handed to a connection and are not over. */
+  /** The attempts that were handed to a connection and have not ended. */
   readonly attempts = new Set<SentAttempt>();
   readonly #maxInFlight: number;
   readonly #options: UpstreamOptions;
   #connections: Connections;
   readonly #retired = new Set<Connections>();
-  /** Where connections go to; undefined while that is left to the system's resolver. */
+  /** The addresses for new connections; undefined means that the system's resolver is used. */
   #addresses: readonly string[] | undefined;
   #inFlight = 0;
   #awaitingHeader = 0;
@@ -65,51 +65,51 @@ export class Upstream {
     return this.#inFlight;
   }
 
-  /** Takes a place for one attempt, or returns false where all are taken. */
+  /** Takes a place for one attempt, or returns false if all are taken. */
   tryEnter(): boolean {
     if (this.#inFlight >= this.#maxInFlight) return false;
     this.#inFlight += 1;
     return true;
   }
 
-  /** Gives the place back: to the request that has waited longest, or to the next one that comes. */
+  /** Releases a place, which goes to the request that has waited longest, if there is one. */
   leave(): void {
     // Requests wait only while all places are taken.
     const isAwaited = this.#inFlight >= this.#maxInFlight && this.queue.wakeOne();
     if (!isAwaited) this.#inFlight -= 1;
   }
 
-  /** A request was handed to a connection. */
+  /** To be called when a request was handed to a connection. */
   sent(now: number): void {
     if (this.#awaitingHeader === 0) this.#lastSign = now;
     this.#awaitingHeader += 1;
   }
 
-  /** A response header came, or will come no more. */
+  /** To be called when a response header has arrived, or can no longer arrive. */
   headerEnded(now: number, came: boolean): void {
     this.#awaitingHeader -= 1;
     if (came) this.#lastSign = now;
   }
 
-  /** Since when requests have been waiting without any response from the instance, in ms; 0 if none waits. */
+  /** How long requests have been waiting without any response from the instance, in ms; 0 if none waits. */
   silence(now: number): number {
     return this.#awaitingHeader === 0 ? 0 : now - this.#lastSign;
   }
 
-  /** What {@link isCurrent} is asked with later. */
+  /** Identifies the present connections, for a later call of {@link isCurrent}. */
   get connections(): object {
     return this.#connections;
   }
 
-  /** False where the connections that an attempt was dispatched to are retired by now. */
+  /** False if these connections have been retired. */
   isCurrent(connections: object): boolean {
     return connections === this.#connections;
   }
 
   /**
-   * Sends nothing more over the present connections: idle ones end at once, others with the answer that they wait for.
+   * Sends nothing more over the present connections. Idle ones end at once, the others after the answers they await.
    *
-   * @param reset the instance is lost: what the kernel still holds for it is not to arrive
+   * @param reset true if the instance is lost: bytes that the kernel still holds must not reach it
    */
   retire(reset: boolean): void {
     const retired = this.#connections;
@@ -118,7 +118,7 @@ export class Upstream {
     void retired.retire(reset).then(() => this.#retired.delete(retired));
   }
 
-  /** The instance is at these addresses from now on: no request goes to another one. */
+  /** Sets the addresses of the instance. From now on, no request goes to another address. */
   moveTo(addresses: readonly string[] | undefined): void {
     const isSame = addresses?.join() === this.#addresses?.join();
     this.#addresses = addresses;
@@ -153,7 +153,7 @@ class Connections {
     this.pool = new Pool(options.origin, {
       factory: (origin, given) => instanceClient(origin, given as Client.Options, connect),
       pipelining: 1,
-      // The number is bounded by maxInFlight, before undici, whose own queue knows no deadline.
+      // maxInFlight limits the number before undici does, because undici's queue has no deadline.
       connections: null,
       clientTtl: options.maxAgeMs,
       keepAliveTimeout: options.idleTimeoutMs,
@@ -163,11 +163,11 @@ class Connections {
     });
   }
 
-  /** Resolves once none is left. Never rejects. */
+  /** Resolves when no connection is left. Never rejects. */
   async retire(reset: boolean): Promise<void> {
     this.#resets = reset;
     await this.pool.close().catch(() => {
-      // Destroyed meanwhile, which is an end too.
+      // The pool was destroyed in the meantime, so no connection is left.
     });
   }
 }

@@ -1,16 +1,13 @@
-/** How a wait ended; `dismissed`: what was waited for here will not come. */
+/** How a wait ended. `dismissed` means that waiting here is no longer of use. */
 export type Woken = 'changed' | 'dismissed' | 'timeout' | 'cancelled';
 
-/** One request that waits. */
+/** A waiting request. */
 export interface Waiter {
   readonly promise: Promise<Woken>;
   cancel(): void;
 }
 
-/**
- * Holds unsent requests until something changes: bounded in number by `limit`
- * and in time by each wait's own limit.
- */
+/** Holds unsent requests until something changes. `limit` bounds their number, and each wait has its own time limit. */
 export class WaitQueue {
   readonly #limit: number;
   readonly #waiting = new Set<(how: Woken) => void>();
@@ -23,7 +20,7 @@ export class WaitQueue {
     return this.#waiting.size;
   }
 
-  /** Returns `undefined` when the room is full. */
+  /** Returns `undefined` if the queue is full. */
   enter(timeoutMs: number): Waiter | undefined {
     if (this.#waiting.size >= this.#limit) return undefined;
     let leave: (how: Woken) => void = () => {};
@@ -52,7 +49,7 @@ export class WaitQueue {
     for (const leave of [...this.#waiting]) leave('changed');
   }
 
-  /** Sends all away. */
+  /** Ends all waits, because waiting here is no longer of use. */
   dismissAll(): void {
     for (const leave of [...this.#waiting]) leave('dismissed');
   }

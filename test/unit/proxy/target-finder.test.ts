@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { withMove } from '../../../src/core/view/policy-changes.ts';
-import { waitedInVain } from '../../../src/proxy/target-finder.ts';
+import { errorAfterWait } from '../../../src/proxy/target-finder.ts';
 import { DOWN, UP } from '../../support/agreement.ts';
 import type { Side } from './target-finder-gateways.ts';
 import { ALL_UP, agreement, begin, prefer, request, store } from './target-finder-gateways.ts';
@@ -138,7 +138,7 @@ describe('the lease', () => {
       side.replica.dropLease();
       for (const user of ['U', 'NEW', undefined]) expect(await side.waitsFor(user)).toBe('lease');
       const route = await side.targets.find(side.pool, request('U'));
-      expect('wait' in route && waitedInVain(route, side.replica)).toBe('GW_AFFINITY_UNAVAILABLE');
+      expect('wait' in route && errorAfterWait(route, side.replica)).toBe('GW_AFFINITY_UNAVAILABLE');
     },
   );
 });
