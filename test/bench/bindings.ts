@@ -17,7 +17,7 @@ import type { AffinityStore } from '../../src/core/ports.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { Histogram } from '../../src/simulator/histogram.ts';
 import { eventually } from '../support/eventually.ts';
-import { setFence } from '../support/fence.ts';
+import { setFencingToken } from '../support/fencing-token.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import { startRedis } from '../support/redis-server.ts';
 import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
@@ -120,7 +120,7 @@ async function benchRedis(withSession: boolean): Promise<void> {
   await measure(
     'redis',
     new RedisStore(redis, 'crm', { keyPrefix: 'gw', idleLifetimeMs: LIFETIME_MS }),
-    await setFence(server.port, 'gw'),
+    await setFencingToken(server.port, 'gw'),
     sizes,
     withSession,
   );

@@ -6,7 +6,7 @@ import { NO_POLICY } from '../../src/core/view/policy.ts';
 import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
 import { request } from '../support/view-store-requests.ts';
 import type { OpenViewStore, OpenViewStoreWith } from './view-store-support.ts';
-import { eventOf, letOpen, numbered, OPINION, policyOf, TIMES, viewOf } from './view-store-support.ts';
+import { eventOf, letOpen, numbered, policyOf, REPORT, TIMES, viewOf } from './view-store-support.ts';
 
 /** What every {@link ViewStoreClient} must do. Each adapter's test file calls this once. */
 export function viewStoreClientContract(name: string, open: OpenViewStoreWith): void {
@@ -112,7 +112,7 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
       test('a request that arrives after a later one of its replica changes nothing', async () => {
         const restored = await openForBoth();
         const view = viewOf(1, 'x');
-        const late = request('r2', { held: false, restored, report: OPINION });
+        const late = request('r2', { held: false, restored, report: REPORT });
         const unnumbered = viewStore.connect();
         await two.sync(request('r2', { held: true, restored }));
         await one.propose({ replica: 'r1', base: '', view, events: [] });
@@ -152,10 +152,10 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
       test('a replica that cannot write its bindings back is waited for, but not for ever', async () => {
         await one.sync(request('r1'));
         await two.sync(request('r2'));
-        const { storeGeneration: life } = await one.sync(request('r1'));
+        const { storeGeneration: generation } = await one.sync(request('r1'));
         let thirds = 0;
         const held = { held: true };
-        while (!(await one.sync(request('r1', { ...held, restored: life }))).open && thirds < 60) {
+        while (!(await one.sync(request('r1', { ...held, restored: generation }))).open && thirds < 60) {
           expect(await two.sync(request('r2', held))).toMatchObject({ open: false, granted: true });
           await viewStore.passTime(THIRD);
           thirds += 1;
@@ -195,9 +195,9 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
       });
 
       test('when it is set before a lease has passed, a newcomer is not taken for all there were', async () => {
-        const { storeGeneration: life } = await one.sync(request('r1'));
+        const { storeGeneration: generation } = await one.sync(request('r1'));
         await viewStore.passTime(10 * TIMES.leaseMs);
-        const reply = await one.sync(request('r1', { restored: life }));
+        const reply = await one.sync(request('r1', { restored: generation }));
         expect(reply).toMatchObject({ open: false, granted: false });
       });
     });
@@ -226,14 +226,19 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
       });
 
       test('a view of before the loss of all others is renumbered, never gone back to', async () => {
-        const life = await openForOne();
+        const generation = await openForOne();
 
         const reply = await one.sync(
-          request('r1', { epoch: 7, viewId: '7.lost', restored: life, held: true }),
+          request('r1', { epoch: 7, viewId: '7.lost', restored: generation, held: true }),
         );
 
-        expect(reply).toMatchObject({ epoch: 8, viewId: `8.${life}`, effective: false, wantsState: false });
-        expect(reply.view).toEqual({ ...NO_VIEW, epoch: 8, id: `8.${life}` });
+        expect(reply).toMatchObject({
+          epoch: 8,
+          viewId: `8.${generation}`,
+          effective: false,
+          wantsState: false,
+        });
+        expect(reply.view).toEqual({ ...NO_VIEW, epoch: 8, id: `8.${generation}` });
       });
 
       test('a view store that has lost views asks for them, and takes the newest', async () => {
@@ -302,16 +307,16 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
     });
 
     test('ballots are told to those who do not know them', async () => {
-      const first = await one.sync(request('r1', { report: OPINION }));
-      expect(first.reports).toEqual([{ replica: 'r1', report: OPINION }]);
-      const same = request('r1', { report: OPINION, reportsKnown: first.reportsVersion });
+      const first = await one.sync(request('r1', { report: REPORT }));
+      expect(first.reports).toEqual([{ replica: 'r1', report: REPORT }]);
+      const same = request('r1', { report: REPORT, reportsKnown: first.reportsVersion });
       expect((await one.sync(same)).reports).toBeUndefined();
 
       await two.sync(request('r2'));
 
       const reply = await one.sync(same);
       expect(byReplica(reply)).toEqual([
-        { replica: 'r1', report: OPINION },
+        { replica: 'r1', report: REPORT },
         { replica: 'r2', report: undefined },
       ]);
       await two.leave('r2');

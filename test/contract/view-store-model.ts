@@ -7,7 +7,7 @@ import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
 import { ViewStore } from '../../src/core/view/view-store.ts';
 import { nextSeq, request } from '../support/view-store-requests.ts';
 import type { ViewStoreTimes } from './view-store-support.ts';
-import { eventOf, OPINION, policyOf, TIMES, viewOf } from './view-store-support.ts';
+import { eventOf, policyOf, REPORT, TIMES, viewOf } from './view-store-support.ts';
 
 /** An empty view store that can be held against the reference step by step. */
 export interface ComparableViewStore {
@@ -15,7 +15,7 @@ export interface ComparableViewStore {
   connect(times?: ViewStoreTimes): ViewStoreClient;
   /** Sets its clock on, or back where negative. */
   passTime(ms: number): Promise<void>;
-  beginLife(): Promise<void>;
+  beginGeneration(): Promise<void>;
   /** Loses all that it holds. */
   lose(): Promise<void>;
   /** The fence as those find it who place agents; `''` where they find none. */
@@ -41,12 +41,12 @@ class Pair {
   /** Of the longest lease. */
   readonly #third: number;
   readonly #clients: readonly ViewStoreClient[];
-  readonly #lives: string[] = REPLICAS.map(() => '');
+  readonly #generations: string[] = REPLICAS.map(() => '');
   readonly #reportsKnown: number[] = REPLICAS.map(() => 0);
   /** All that were ever written, or would have been. */
   readonly #views: AgreedView[] = [];
   #policies = 0;
-  #life = '';
+  #generation = '';
   /** By the reference's clock, which has been set as often as the view store's. */
   #now = 0;
   #clockSetBy = 0;
@@ -71,8 +71,8 @@ class Pair {
       epoch: known.epoch,
       viewId: known.id,
       held: how.held,
-      restored: how.restored ? this.#life : '',
-      report: how.abstains ? undefined : { ...OPINION, idle: how.idle },
+      restored: how.restored ? this.#generation : '',
+      report: how.abstains ? undefined : { ...REPORT, idle: how.idle },
       ...(how.config === undefined ? {} : { config: { quorum: how.config } }),
       reportsKnown: this.#reportsKnown[replica] as number,
       policyKnown: version,
@@ -83,7 +83,7 @@ class Pair {
     });
     const reply = await this.#client(replica).sync(sent);
     this.#hasBegun = false;
-    const isNew = this.#lives[replica] !== reply.storeGeneration;
+    const isNew = this.#generations[replica] !== reply.storeGeneration;
     // Whoever meets another life is told everything, whatever numbers it knows.
     const asked = isNew ? { ...sent, reportsKnown: -1 } : sent;
     this.#now = reply.now + this.#clockSetBy;
@@ -91,9 +91,9 @@ class Pair {
     const policy = isNew ? this.reference.state.policy : expected.policy;
     expect(sorted({ ...reply, now: this.#now })).toEqual(sorted({ ...expected, policy }));
     this.#hasExpired = false;
-    await this.#compareFence();
-    this.#life = reply.storeGeneration;
-    this.#lives[replica] = reply.storeGeneration;
+    await this.#compareFencingToken();
+    this.#generation = reply.storeGeneration;
+    this.#generations[replica] = reply.storeGeneration;
     this.#reportsKnown[replica] = reply.reportsVersion;
     if (reply.view !== undefined) this.#views.push(reply.view);
     return reply;
@@ -109,15 +109,19 @@ class Pair {
       events: [eventOf(view.id)],
     };
     const taken = await this.#client(replica).propose(proposal);
-    expect(taken).toBe(this.#hasBegun ? false : this.reference.propose(proposal, this.#life, this.#now));
+    expect(taken).toBe(
+      this.#hasBegun ? false : this.reference.propose(proposal, this.#generation, this.#now),
+    );
     this.#views.push(view);
   }
 
   async commitPolicy(replica: number, behind: number): Promise<void> {
     const base = Math.max(0, this.#policies - behind);
-    const decree = { base, policy: policyOf(base + 1), events: [eventOf(`policy ${base}`)] };
-    const taken = await this.#client(replica).commitPolicy(decree);
-    expect(taken).toBe(this.#hasBegun ? false : this.reference.commitPolicy(decree, this.#life, this.#now));
+    const change = { base, policy: policyOf(base + 1), events: [eventOf(`policy ${base}`)] };
+    const taken = await this.#client(replica).commitPolicy(change);
+    expect(taken).toBe(
+      this.#hasBegun ? false : this.reference.commitPolicy(change, this.#generation, this.#now),
+    );
     if (taken) this.#policies = base + 1;
   }
 
@@ -125,12 +129,12 @@ class Pair {
     for (const replica of replicas) {
       await this.#client(replica).leave(REPLICAS[replica] as string);
       this.reference.leave(REPLICAS[replica] as string);
-      await this.#compareFence();
+      await this.#compareFencingToken();
     }
   }
 
-  async beginLife(): Promise<void> {
-    await this.#viewStore.beginLife();
+  async beginGeneration(): Promise<void> {
+    await this.#viewStore.beginGeneration();
     this.#hasBegun = true;
   }
 
@@ -151,7 +155,7 @@ class Pair {
   }
 
   /** The server's clock goes on between a step and this look, so the fence may expire in between. */
-  async #compareFence(): Promise<void> {
+  async #compareFencingToken(): Promise<void> {
     const fencingToken = await this.#viewStore.fencingToken();
     const now = (await this.#viewStore.now()) + this.#clockSetBy;
     const expected = [this.reference.fencingTokenAt(this.#now), this.reference.fencingTokenAt(now)];
@@ -266,7 +270,7 @@ const steps: fc.Arbitrary<[string, Step]> = fc.oneof(
   step(3, fc.tuple(who, behind), 'propose', (pair, [replica, base]) => pair.propose(replica, base)),
   step(3, fc.tuple(who, behind), 'decree', (pair, [replica, base]) => pair.commitPolicy(replica, base)),
   step(2, some, 'leave', (pair, replicas) => pair.leave(replicas)),
-  step(2, nothing, 'begin another life', (pair) => pair.beginLife()),
+  step(2, nothing, 'begin another life', (pair) => pair.beginGeneration()),
   step(1, nothing, 'lose everything', (pair) => pair.lose()),
   step(6, some, 'a third of a lease, heard', (pair, replicas) => pair.pass(replicas)),
   step(4, fc.tuple(some, fc.nat({ max: TIMES.joinMs * 2 })), 'some time, heard', (pair, [replicas, ms]) =>

@@ -3,7 +3,7 @@ import type { ViewStoreClient } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
 import { request } from '../support/view-store-requests.ts';
 import type { OpenViewStore, OpenViewStoreWith } from './view-store-support.ts';
-import { letOpen, numbered, OPINION, policyOf, TIMES, viewOf } from './view-store-support.ts';
+import { letOpen, numbered, policyOf, REPORT, TIMES, viewOf } from './view-store-support.ts';
 
 /** What every view store must do that can begin another life, or be shared by several processes. */
 export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): void {
@@ -30,18 +30,20 @@ export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): 
 
     test('in a new life leases are kept, and nothing changes until all were heard', async () => {
       const before = await opened();
-      await viewStore.beginLife?.();
+      await viewStore.beginGeneration?.();
 
       const first = await one.sync(request('r1', { held: true, restored: before }));
       expect(first.storeGeneration).not.toBe(before);
       expect(first).toMatchObject({ open: false, granted: true, fencingToken: '' });
-      const { storeGeneration: life } = first;
+      const { storeGeneration: generation } = first;
       expect(await two.sync(request('r2', { restored: before }))).toMatchObject({ granted: false });
       const proposal = { replica: 'r1', base: '', view: viewOf(1, 'x'), events: [] };
       expect(await one.propose(proposal)).toBe(false);
-      expect(await one.sync(request('r1', { held: true, restored: life }))).toMatchObject({ open: false });
+      expect(await one.sync(request('r1', { held: true, restored: generation }))).toMatchObject({
+        open: false,
+      });
 
-      const last = await two.sync(request('r2', { restored: life }));
+      const last = await two.sync(request('r2', { restored: generation }));
 
       expect(last).toMatchObject({ open: true, granted: true });
       expect(await one.propose(proposal)).toBe(true);
@@ -49,7 +51,7 @@ export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): 
 
     test('nothing is proposed or decreed after the store has begun a new life, before anybody has noticed', async () => {
       await opened();
-      await viewStore.beginLife?.();
+      await viewStore.beginGeneration?.();
       const proposal = { replica: 'r1', base: '', view: viewOf(1, 'x'), events: [] };
       expect(await one.propose(proposal)).toBe(false);
       expect(await one.commitPolicy({ base: 0, policy: policyOf(1), events: [] })).toBe(false);
@@ -57,19 +59,19 @@ export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): 
 
     test('a view store that is emptied, and then begins a life, takes no newcomer for all there were', async () => {
       await one.sync(request('r1'));
-      await viewStore.beginLife?.();
-      const { storeGeneration: life } = await one.sync(request('r1'));
-      const reply = await one.sync(request('r1', { restored: life }));
+      await viewStore.beginGeneration?.();
+      const { storeGeneration: generation } = await one.sync(request('r1'));
+      const reply = await one.sync(request('r1', { restored: generation }));
       expect(reply).toMatchObject({ open: false, granted: false });
     });
 
     test('a view store that has lost views stays closed until it has them again', async () => {
       await opened();
-      await viewStore.beginLife?.();
-      const { storeGeneration: life } = await one.sync(request('r1'));
-      await one.sync(request('r1', { restored: life }));
+      await viewStore.beginGeneration?.();
+      const { storeGeneration: generation } = await one.sync(request('r1'));
+      await one.sync(request('r1', { restored: generation }));
       const view = viewOf(3, 'x');
-      const knows = request('r2', { epoch: 3, viewId: view.id, restored: life });
+      const knows = request('r2', { epoch: 3, viewId: view.id, restored: generation });
 
       expect(await two.sync(knows)).toMatchObject({ wantsState: true, open: false });
 
@@ -79,14 +81,14 @@ export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): 
     });
 
     test('in a new life everybody is told the ballots and the policy again', async () => {
-      const life = await opened();
+      const generation = await opened();
       await one.commitPolicy({ base: 0, policy: policyOf(1), events: [] });
-      const { reportsVersion } = await one.sync(request('r1', { restored: life }));
+      const { reportsVersion } = await one.sync(request('r1', { restored: generation }));
       const known = { reportsKnown: reportsVersion, policyKnown: 1 };
-      expect((await one.sync(request('r1', { restored: life, ...known }))).policy).toBeUndefined();
-      await viewStore.beginLife?.();
+      expect((await one.sync(request('r1', { restored: generation, ...known }))).policy).toBeUndefined();
+      await viewStore.beginGeneration?.();
 
-      const reply = await one.sync(request('r1', { restored: life, ...known }));
+      const reply = await one.sync(request('r1', { restored: generation, ...known }));
 
       expect(reply.policy).toEqual(policyOf(1));
       expect(reply.reports).toHaveLength(2);
@@ -101,7 +103,7 @@ export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): 
         const listening = new Promise<void>((resolve) => {
           two.listen({
             onNews: (urgent) => {
-              if (hears) heard.push(urgent ? 'urgent' : 'ballots');
+              if (hears) heard.push(urgent ? 'urgent' : 'reports');
               hears = true;
               resolve();
             },
@@ -123,18 +125,18 @@ export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): 
         expect(await heardUntilNow()).toEqual(['urgent']);
         await one.sync(request('r1'));
         expect(await heardUntilNow()).toEqual([]);
-        await one.sync(request('r1', { report: OPINION }));
-        expect(await heardUntilNow()).toEqual(['ballots']);
+        await one.sync(request('r1', { report: REPORT }));
+        expect(await heardUntilNow()).toEqual(['reports']);
 
-        const life = await opened();
+        const generation = await opened();
         await heardUntilNow();
         await one.commitPolicy({ base: 0, policy: policyOf(1), events: [] });
         expect(await heardUntilNow()).toEqual(['urgent']);
         const view = viewOf(1, 'x');
         await one.propose({ replica: 'r1', base: '', view, events: [] });
         expect(await heardUntilNow()).toEqual(['urgent']);
-        await two.sync(request('r2', { epoch: 1, viewId: view.id, restored: life }));
-        await one.sync(request('r1', { epoch: 1, viewId: view.id, restored: life }));
+        await two.sync(request('r2', { epoch: 1, viewId: view.id, restored: generation }));
+        await one.sync(request('r1', { epoch: 1, viewId: view.id, restored: generation }));
         expect(await heardUntilNow()).toEqual(['urgent']);
       });
 

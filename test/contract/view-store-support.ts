@@ -12,7 +12,7 @@ export interface OpenViewStore {
   /** Sets the view store's clock on, or back where negative. */
   passTime(ms: number): Promise<void>;
   /** Makes the store begin another life with all that it holds. Missing where it has but one. */
-  beginLife?(): Promise<void>;
+  beginGeneration?(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -55,7 +55,7 @@ export function numbered(client: ViewStoreClient): ViewStoreClient {
   return {
     sync: (sent) => client.sync({ ...sent, seq: nextSeq() }),
     propose: (proposal) => client.propose(proposal),
-    commitPolicy: (decree) => client.commitPolicy(decree),
+    commitPolicy: (change) => client.commitPolicy(change),
     leave: (replica) => client.leave(replica),
     events: (limit) => client.events(limit),
     suspect: (instance) => client.suspect(instance),
@@ -83,7 +83,7 @@ export function viewOf(epoch: number, unique: string): AgreedView {
   };
 }
 
-export const OPINION: HealthReport = {
+export const REPORT: HealthReport = {
   verdicts: { a: { health: 'up', incarnation: 'λ', emptyAt: 0 } },
   settled: true,
   idle: false,

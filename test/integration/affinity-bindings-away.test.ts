@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { StaleView, StoreUnavailable } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
-import { openLedger } from '../support/fence.ts';
+import { openViewStore } from '../support/fencing-token.ts';
 import type { Side } from './affinity-bindings-support.ts';
 import { A, B, C, Site, session, user } from './affinity-bindings-support.ts';
 
@@ -206,7 +206,7 @@ describe('a store that has lost everything', () => {
     );
     await site.command('FLUSHALL');
 
-    expect(await one.bindings.writeBack('life-2')).toBeGreaterThanOrEqual(900);
+    expect(await one.bindings.writeBack('generation-2')).toBeGreaterThanOrEqual(900);
     await site.agree(1);
 
     expect(site.trusted(one, 'U7', 'S7')).toBe('a');
@@ -226,7 +226,7 @@ describe('a store that has lost everything', () => {
 
     await two.bindings.writeBack();
     await one.bindings.writeBack();
-    await openLedger(site.redis.port, 'test', 'ici');
+    await openViewStore(site.redis.port, 'test', 'ici');
     await site.agree(1);
 
     expect(await site.claim(two, [user('U')], C)).toBe('b');
@@ -234,20 +234,20 @@ describe('a store that has lost everything', () => {
 
   test('gets each binding once per store generation, except for later decisions', async () => {
     await site.claim(one, [user('U')], A);
-    expect(await one.bindings.writeBack('life-1')).toBeGreaterThanOrEqual(1);
+    expect(await one.bindings.writeBack('generation-1')).toBeGreaterThanOrEqual(1);
     alone(one, [user('V')], B);
 
-    expect(await one.bindings.writeBack('life-1')).toBe(1);
-    expect(await one.bindings.writeBack('life-2')).toBeGreaterThanOrEqual(2);
+    expect(await one.bindings.writeBack('generation-1')).toBe(1);
+    expect(await one.bindings.writeBack('generation-2')).toBeGreaterThanOrEqual(2);
   });
 
   test('an answer of the former store generation that came too late for the write-back is not trusted', async () => {
     await site.claim(one, [user('U')], A);
     const late = await site.open();
-    await late.bindings.writeBack('life-1');
+    await late.bindings.writeBack('generation-1');
 
     const answered = late.bindings.lookup([user('U')]);
-    await Promise.all([answered, late.bindings.writeBack('life-2')]);
+    await Promise.all([answered, late.bindings.writeBack('generation-2')]);
 
     expect(late.bindings.find('U', undefined)?.binding.instance).toBe('a');
     expect(site.trusted(late, 'U')).toBeUndefined();
@@ -255,12 +255,12 @@ describe('a store that has lost everything', () => {
 
   test('a claim that the former store generation answered must be repeated', async () => {
     const late = await site.open();
-    await late.bindings.writeBack('life-1');
+    await late.bindings.writeBack('generation-1');
 
     const claimed = expect(late.bindings.claim([user('U')], A, site.fencingToken)).rejects.toBeInstanceOf(
       StaleView,
     );
-    await Promise.all([claimed, late.bindings.writeBack('life-2')]);
+    await Promise.all([claimed, late.bindings.writeBack('generation-2')]);
 
     expect((await late.bindings.claim([user('U')], B, site.fencingToken)).binding.instance).toBe('a');
   });

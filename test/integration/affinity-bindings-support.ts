@@ -10,7 +10,7 @@ import type { View } from '../../src/core/view/view.ts';
 import { makeView } from '../../src/core/view/view.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { eventually } from '../support/eventually.ts';
-import { setFence } from '../support/fence.ts';
+import { setFencingToken } from '../support/fencing-token.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { startRedis } from '../support/redis-server.ts';
@@ -56,14 +56,14 @@ export class Site {
 
   static async start(): Promise<Site> {
     const redis = await startRedis();
-    return new Site(redis, await setFence(redis.port, 'test', { pool: 'ici' }));
+    return new Site(redis, await setFencingToken(redis.port, 'test', { pool: 'ici' }));
   }
 
   /** Brings the view of a later epoch into effect. `lostAt`: see InstanceState, for instance `a`. */
   async agree(epoch: number, lostAt = 0): Promise<void> {
     this.epoch = epoch;
     this.view = viewOf(epoch, lostAt);
-    this.fencingToken = await setFence(this.redis.port, 'test', { epoch, pool: 'ici' });
+    this.fencingToken = await setFencingToken(this.redis.port, 'test', { epoch, pool: 'ici' });
   }
 
   async open({

@@ -6,7 +6,7 @@ import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { at, session, user } from '../contract/affinity-store-support.ts';
 import { eventually } from '../support/eventually.ts';
-import { setFence } from '../support/fence.ts';
+import { setFencingToken } from '../support/fencing-token.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { startRedis } from '../support/redis-server.ts';
@@ -47,7 +47,7 @@ describe('the Redis store while Redis is away', () => {
     });
     store = new RedisStore(redis, 'crm', { keyPrefix: 'gw', idleLifetimeMs: 3_600_000 });
     await eventually(() => redis.ping());
-    fencingToken = await setFence(server.port, 'gw');
+    fencingToken = await setFencingToken(server.port, 'gw');
   });
   afterEach(async () => {
     await redis.close();
@@ -79,7 +79,7 @@ describe('the Redis store while Redis is away', () => {
   /** A fencing token as the view store would issue it when Redis is back. */
   async function expectAvailable(): Promise<void> {
     await eventually(async () => {
-      fencingToken = await setFence(server.port, 'gw');
+      fencingToken = await setFencingToken(server.port, 'gw');
       expect((await store.claim([user('A')], at('a'), fencingToken)).binding.instance).toBe('a');
     });
   }

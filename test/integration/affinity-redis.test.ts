@@ -13,7 +13,7 @@ import { affinityStoreContract } from '../contract/affinity-store.ts';
 import type { OpenStore } from '../contract/affinity-store-support.ts';
 import { at, session, uniquePrefix, user } from '../contract/affinity-store-support.ts';
 import { eventually } from '../support/eventually.ts';
-import { openLedger, setFence } from '../support/fence.ts';
+import { openViewStore, setFencingToken } from '../support/fencing-token.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import { startRedis } from '../support/redis-server.ts';
 import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
@@ -33,10 +33,10 @@ async function openStore(idleLifetimeMs: number): Promise<OpenStore> {
   const keyPrefix = uniquePrefix();
   const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs });
   // The normal state: no gateway has bindings to write back.
-  await openLedger(port, keyPrefix);
+  await openViewStore(port, keyPrefix);
   return {
     store,
-    fencingToken: await setFence(port, keyPrefix),
+    fencingToken: await setFencingToken(port, keyPrefix),
     close: async () => {
       await store.close();
       await redis.close();
@@ -58,9 +58,9 @@ describe('the Redis store', () => {
 
   async function openPool(redis: RedisConnection): Promise<{ store: AffinityStore; fencingToken: string }> {
     const keyPrefix = uniquePrefix();
-    await openLedger(port, keyPrefix);
+    await openViewStore(port, keyPrefix);
     const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
-    return { store, fencingToken: await setFence(port, keyPrefix) };
+    return { store, fencingToken: await setFencingToken(port, keyPrefix) };
   }
 
   afterEach(async () => {
@@ -79,7 +79,7 @@ describe('the Redis store', () => {
 
   test('never gives one agent two placements, whatever two gateways propose simultaneously', async () => {
     const keyPrefix = uniquePrefix();
-    const fencingToken = await setFence(port, keyPrefix);
+    const fencingToken = await setFencingToken(port, keyPrefix);
     const stores = [await connected(), await connected()].map(
       (redis) => new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS }),
     );
@@ -137,7 +137,7 @@ describe('the Redis store', () => {
     const [ours, theirs] = [await connected(), await connected()].map(
       (redis) => new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS }),
     ) as [RedisStore, RedisStore];
-    const fencingToken = await setFence(port, keyPrefix, { epoch: 7 });
+    const fencingToken = await setFencingToken(port, keyPrefix, { epoch: 7 });
     const heard = await hear(theirs, fencingToken);
 
     const { binding } = await ours.claim([user('MILLER'), session('s0')], at('a'), fencingToken);
@@ -203,9 +203,9 @@ describe('the Redis store', () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
     const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
-    const old = await setFence(port, keyPrefix, { epoch: 1 });
+    const old = await setFencingToken(port, keyPrefix, { epoch: 1 });
     const { binding } = await store.claim([user('KNOWN')], at('a'), old);
-    const fencingToken = await setFence(port, keyPrefix, { epoch: 2 });
+    const fencingToken = await setFencingToken(port, keyPrefix, { epoch: 2 });
 
     const outcomes = await Promise.allSettled([
       ...Array.from({ length: 200 }, (_, i) => store.claim([user(`U${i}`), session(`s${i}`)], at('a'), old)),
@@ -227,7 +227,7 @@ describe('the Redis store', () => {
     try {
       await eventually(() => redis.ping());
       const store = new RedisStore(redis, 'crm', { keyPrefix: 'test', idleLifetimeMs: HOUR_MS });
-      const fencingToken = await setFence(server.port, 'test');
+      const fencingToken = await setFencingToken(server.port, 'test');
       await store.claim([user('A')], at('a'), fencingToken);
 
       await redisCommand(server.port, 'REPLICAOF', '127.0.0.1', '1');
@@ -255,7 +255,7 @@ describe('the Redis store', () => {
     const [outdated] = await store.restore([of('x', 1)]);
     const [moved] = await store.restore([of('y', 2)]);
     const [late] = await store.restore([of('x', 1)]);
-    await openLedger(port, keyPrefix);
+    await openViewStore(port, keyPrefix);
     const [tooLate] = await store.restore([of('z', 9)]);
 
     expect(outdated).toMatchObject({ instance: 'x', generation: 1 });
@@ -266,11 +266,11 @@ describe('the Redis store', () => {
   test('keeps bindings of one pool under one hash tag, apart from those of others', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
-    const fencingToken = await setFence(port, keyPrefix);
+    const fencingToken = await setFencingToken(port, keyPrefix);
     const crm = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
     const mail = new RedisStore(redis, 'mail', { keyPrefix, idleLifetimeMs: HOUR_MS });
     await crm.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
-    await mail.claim([user('MILLER')], at('b'), await setFence(port, keyPrefix, { pool: 'mail' }));
+    await mail.claim([user('MILLER')], at('b'), await setFencingToken(port, keyPrefix, { pool: 'mail' }));
 
     const keys = (await redisCommand(port, 'KEYS', `${keyPrefix}:*`))
       .split('\r\n')
@@ -285,7 +285,7 @@ describe('the Redis store', () => {
   test('leaves no keys in Redis when no gateway uses it any more', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
-    const fencingToken = await setFence(port, keyPrefix);
+    const fencingToken = await setFencingToken(port, keyPrefix);
     const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: 100 });
     for (let i = 0; i < 50; i += 1)
       await store.claim([user(`U${i}`), session(`s${i}`)], at('a'), fencingToken);
@@ -299,7 +299,7 @@ describe('the Redis store', () => {
   test('removes expired names as new ones come, so that they do not fill a busy store', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
-    const fencingToken = await setFence(port, keyPrefix);
+    const fencingToken = await setFencingToken(port, keyPrefix);
     const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: 20 });
     // All in one bucket, so that the bucket never expires as a whole.
     const names = sameBucket(200);
@@ -326,7 +326,7 @@ describe('the Redis store', () => {
   test('reads entries that were written with another lifetime', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
-    const fencingToken = await setFence(port, keyPrefix);
+    const fencingToken = await setFencingToken(port, keyPrefix);
     const longer = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
     const shorter = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS / 2 });
     const { binding } = await longer.claim([user('MILLER'), session('s1')], at('a'), fencingToken);

@@ -7,7 +7,7 @@ import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { at, listAll, session, uniquePrefix, user } from '../contract/affinity-store-support.ts';
 import { eventually } from '../support/eventually.ts';
-import { openLedger, setFence } from '../support/fence.ts';
+import { openViewStore, setFencingToken } from '../support/fencing-token.ts';
 import { scriptsOfLastRelease } from '../support/last-release.ts';
 import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 
@@ -42,10 +42,10 @@ describe('a store shared by gateways of the last release and of this one', () =>
   }
   beforeEach(async () => {
     const options = { keyPrefix: uniquePrefix(), idleLifetimeMs: HOUR_MS };
-    await openLedger(port, options.keyPrefix);
+    await openViewStore(port, options.keyPrefix);
     last = new RedisStore(ofLastRelease(await connect()), 'crm', options);
     ours = new RedisStore(await connect(), 'crm', options);
-    fencingToken = await setFence(port, options.keyPrefix);
+    fencingToken = await setFencingToken(port, options.keyPrefix);
   });
   afterEach(async () => {
     for (const redis of connections.splice(0)) await redis.close();

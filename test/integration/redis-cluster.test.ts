@@ -13,7 +13,7 @@ import type { RedisCluster } from '../support/redis-cluster.ts';
 import { startCluster } from '../support/redis-cluster.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
-import { fenceOn, viewStoreOn } from '../support/redis-view-stores.ts';
+import { fencingTokenOn, viewStoreOn } from '../support/redis-view-stores.ts';
 import { request } from '../support/view-store-requests.ts';
 
 const HOUR_MS = 3_600_000;
@@ -38,7 +38,7 @@ sharedViewStoreContract('the view store on a Redis Cluster', async (times) => vi
 affinityStoreContract('the store on a Redis Cluster', async (idleLifetimeMs) => {
   const keyPrefix = uniquePrefix();
   const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs });
-  return { store, fencingToken: await fenceOn(redis, keyPrefix), close: () => store.close() };
+  return { store, fencingToken: await fencingTokenOn(redis, keyPrefix), close: () => store.close() };
 });
 
 describe('a Redis Cluster', () => {
@@ -53,7 +53,7 @@ describe('a Redis Cluster', () => {
     const keyPrefix = uniquePrefix();
     for (let i = 0; i < 20; i += 1) {
       const store = new RedisStore(redis, `pool${i}`, { keyPrefix, idleLifetimeMs: HOUR_MS });
-      const fencingToken = await fenceOn(redis, keyPrefix, `pool${i}`);
+      const fencingToken = await fencingTokenOn(redis, keyPrefix, `pool${i}`);
       expect((await store.claim([user('A')], at('a'), fencingToken)).made).toBe(true);
       await store.close();
     }

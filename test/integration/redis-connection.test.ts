@@ -14,12 +14,12 @@ import { at, session, user } from '../contract/affinity-store-support.ts';
 import { eventOf, policyOf } from '../contract/view-store-support.ts';
 import { readDocument } from '../support/documents.ts';
 import { eventually } from '../support/eventually.ts';
-import { setFence } from '../support/fence.ts';
+import { setFencingToken } from '../support/fencing-token.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { startRedis } from '../support/redis-server.ts';
 import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
-import { fenceOn, viewStoreOn } from '../support/redis-view-stores.ts';
+import { fencingTokenOn, viewStoreOn } from '../support/redis-view-stores.ts';
 import { request } from '../support/view-store-requests.ts';
 import { CERTIFICATE, KEY } from '../unit/config/tls-fixture.ts';
 
@@ -121,7 +121,7 @@ describe('a slow Redis', () => {
     server = await startRedis();
     open({ url: server.url });
     await eventually(() => redis.ping());
-    const fencingToken = await setFence(server.port, 'gw');
+    const fencingToken = await setFencingToken(server.port, 'gw');
     const store = new RedisStore(redis, 'crm', { keyPrefix: 'gw', idleLifetimeMs: 60_000 });
     await eventually(() => store.claim([user('A')], at('a'), fencingToken));
     server.pause();
@@ -199,7 +199,7 @@ describe('a Redis with TLS and an ACL user', () => {
     const url = server.url.replace('redis:', 'rediss:');
     open({ url, username, password, tls, commandTimeoutMs: PATIENT_MS });
     await eventually(() => redis.ping());
-    const fencingToken = await fenceOn(redis, 'gw', 'ici');
+    const fencingToken = await fencingTokenOn(redis, 'gw', 'ici');
     const store = new RedisStore(redis, 'ici', { keyPrefix: 'gw', idleLifetimeMs: 60_000 });
     const heard: string[] = [];
     store.listen({
@@ -226,10 +226,10 @@ describe('a Redis with TLS and an ACL user', () => {
       two.suspect('b');
       expect(heard).toContain('b');
     });
-    const { storeGeneration: life } = await one.sync(request('r1'));
-    const restored = life;
+    const { storeGeneration: generation } = await one.sync(request('r1'));
+    const restored = generation;
     // Without the right to query the role, a takeover would go unnoticed.
-    expect(life).toMatch(/\.[0-9a-f]{40}$/);
+    expect(generation).toMatch(/\.[0-9a-f]{40}$/);
     expect((await one.sync(request('r1', { restored }))).open).toBe(true);
     expect(await one.commitPolicy({ base: 0, policy: policyOf(1), events: [eventOf('act')] })).toBe(true);
     expect(await two.events(1)).toHaveLength(1);

@@ -38,7 +38,7 @@ describe('a Redis with Sentinels', () => {
     viewStore = open(0);
     heard = [];
     viewStore.listen({
-      onNews: (urgent) => heard.push(urgent ? 'urgent' : 'ballots'),
+      onNews: (urgent) => heard.push(urgent ? 'urgent' : 'reports'),
       onSuspect: (instance) => heard.push(instance),
     });
     await eventually(() => redis.ping());
@@ -69,25 +69,25 @@ describe('a Redis with Sentinels', () => {
   }
 
   test('is followed to the new master when the old one is killed', async () => {
-    const { storeGeneration: life } = await viewStore.sync(request('r1'));
+    const { storeGeneration: generation } = await viewStore.sync(request('r1'));
     const old = await sentinel.killMaster();
     await expect(viewStore.sync(request('r1'))).rejects.toBeInstanceOf(StoreUnavailable);
     await sentinel.promoted(old);
 
     await expectAvailable();
 
-    expect((await viewStore.sync(request('r1'))).storeGeneration).not.toBe(life);
+    expect((await viewStore.sync(request('r1'))).storeGeneration).not.toBe(generation);
     expect(down).toEqual(new Set());
   });
 
   test('is followed to the new master when the old one hangs, and not back when it continues', async () => {
-    const { storeGeneration: life } = await viewStore.sync(request('r1'));
+    const { storeGeneration: generation } = await viewStore.sync(request('r1'));
     const old = await sentinel.pauseMaster();
     await expect(viewStore.sync(request('r1'))).rejects.toBeInstanceOf(StoreUnavailable);
     await sentinel.promoted(old);
     await expectAvailable();
     const after = await viewStore.sync(request('r1'));
-    expect(after.storeGeneration).not.toBe(life);
+    expect(after.storeGeneration).not.toBe(generation);
 
     old.resume();
 

@@ -7,7 +7,7 @@ import { viewId } from '../../src/core/view/view-store.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { uniquePrefix } from '../contract/affinity-store-support.ts';
-import { letOpen, OPINION, policyOf, TIMES, viewOf } from '../contract/view-store-support.ts';
+import { letOpen, policyOf, REPORT, TIMES, viewOf } from '../contract/view-store-support.ts';
 import { startBareReplica } from '../support/bare-replica.ts';
 import { eventually } from '../support/eventually.ts';
 import { scriptsOfLastRelease } from '../support/last-release.ts';
@@ -106,23 +106,23 @@ describe('a view store shared by gateways of the last release and of this one', 
   test('the registration of each stays unchanged when the other syncs', async () => {
     const restored = await openForBoth();
     const held = { restored, held: true };
-    await last.sync(request('old', { ...held, report: OPINION }));
-    await ours.sync(request('new', { ...held, config: CONFIG, report: OPINION }));
+    await last.sync(request('old', { ...held, report: REPORT }));
+    await ours.sync(request('new', { ...held, config: CONFIG, report: REPORT }));
     for (let round = 0; round < 3; round += 1) {
       await passTime(TIMES.leaseMs / 3);
-      const one = await last.sync(request('old', { ...held, report: OPINION, reportsKnown: -1 }));
+      const one = await last.sync(request('old', { ...held, report: REPORT, reportsKnown: -1 }));
       expect(one).toMatchObject({ open: true, granted: true, replicas: 2 });
       expect(one.reports).toEqual([
-        { replica: 'new', report: OPINION },
-        { replica: 'old', report: OPINION },
+        { replica: 'new', report: REPORT },
+        { replica: 'old', report: REPORT },
       ]);
       const two = await ours.sync(
-        request('new', { ...held, config: CONFIG, report: OPINION, reportsKnown: -1 }),
+        request('new', { ...held, config: CONFIG, report: REPORT, reportsKnown: -1 }),
       );
       expect(two).toMatchObject({ open: true, granted: true, replicas: 2 });
       expect(two.reports).toEqual([
-        { replica: 'new', report: OPINION, config: CONFIG },
-        { replica: 'old', report: OPINION },
+        { replica: 'new', report: REPORT, config: CONFIG },
+        { replica: 'old', report: REPORT },
       ]);
     }
     expect(await last.commitPolicy({ base: 0, policy: policyOf(1), events: [] })).toBe(true);
@@ -159,7 +159,7 @@ test('gateways of this release neither refuse one without a registration, nor re
   let adopted: AgreedView | undefined;
   const acknowledge = async () => {
     const { epoch = 0, id = '' } = adopted ?? {};
-    const asked = request('old', { epoch, viewId: id, restored, held: true, report: OPINION });
+    const asked = request('old', { epoch, viewId: id, restored, held: true, report: REPORT });
     const reply = await last.sync(asked);
     restored = reply.storeGeneration;
     adopted = reply.view ?? adopted;

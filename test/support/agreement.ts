@@ -10,7 +10,7 @@ import type { SyncReply } from '../../src/core/view/view-store.ts';
 import { ViewStore } from '../../src/core/view/view-store.ts';
 
 const LEASE_MS = 60_000;
-const LIFE = 'life';
+const GENERATION = 'generation';
 export const UP: Verdict = { health: 'up', incarnation: '', emptyAt: 0 };
 export const DOWN: Verdict = { health: 'down', incarnation: '', emptyAt: 0 };
 
@@ -87,7 +87,7 @@ export class Agreement {
     const { policy } = lastSync;
     this.viewStore.commitPolicy(
       { base: policy.version, policy: { ...change(policy), version: policy.version + 1 }, events: [] },
-      LIFE,
+      GENERATION,
       this.#now,
     );
     this.agree();
@@ -106,17 +106,17 @@ export class Agreement {
     const request = replica.request(sent);
     let reply: SyncReply;
     try {
-      reply = this.#answer(() => this.viewStore.sync(request, LIFE, this.#now));
+      reply = this.#answer(() => this.viewStore.sync(request, GENERATION, this.#now));
     } catch {
       replica.failed(now());
       return;
     }
     replica.accept(request, reply, sent, sent);
-    replica.restored(LIFE);
+    replica.restored(GENERATION);
     replica.tick(now());
     const proposal = replica.proposal(() => undefined);
     if (proposal === undefined) return;
-    if (this.viewStore.propose(proposal, LIFE, this.#now)) replica.proposed(proposal.view, now());
+    if (this.viewStore.propose(proposal, GENERATION, this.#now)) replica.proposed(proposal.view, now());
   }
 
   #answer<T>(ask: () => T): T {

@@ -26,7 +26,7 @@ export function viewStoreOn(
       void (await redis.claims.run('testAge', ['ledger', 'replicas', 'fence', 'leases', 'configs'].map(key), [
         String(ms),
       ])),
-    beginLife: async () => void (await redis.claims.run('testMark', [key('ledger')], [randomUUID()])),
+    beginGeneration: async () => void (await redis.claims.run('testMark', [key('ledger')], [randomUUID()])),
     lose: async () => {
       const keys = ['ledger', 'replicas', 'opinions', 'fence', 'events', 'leases', 'configs'].map(key);
       await redis.claims.run('testDelete', keys, []);
@@ -38,14 +38,20 @@ export function viewStoreOn(
 }
 
 /** Opens the pool's view store and brings a view into effect; returns the fencing token for claims. */
-export async function fenceOn(redis: RedisConnection, keyPrefix: string, pool = POOL): Promise<string> {
+export async function fencingTokenOn(
+  redis: RedisConnection,
+  keyPrefix: string,
+  pool = POOL,
+): Promise<string> {
   const times = { leaseMs: 60_000, joinMs: 0 };
   const viewStore = viewStoreOn(redis, times, { keyPrefix, pool });
   const client = viewStore.connect();
-  const life = await letOpen(viewStore, times, [[client, 'r1']]);
+  const generation = await letOpen(viewStore, times, [[client, 'r1']]);
   const view = viewOf(1, 'x');
   await client.propose({ replica: 'r1', base: '', view, events: [] });
-  const { fencingToken } = await client.sync(request('r1', { epoch: 1, viewId: view.id, restored: life }));
+  const { fencingToken } = await client.sync(
+    request('r1', { epoch: 1, viewId: view.id, restored: generation }),
+  );
   await client.leave('r1');
   await client.close();
   return fencingToken;

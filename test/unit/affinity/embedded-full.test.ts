@@ -24,7 +24,7 @@ import { eventually } from '../../support/eventually.ts';
 import type { SmallDisk } from '../../support/small-disk.ts';
 import { makeSmallDisk } from '../../support/small-disk.ts';
 
-const FENCE = '1.view:local';
+const FENCING_TOKEN = '1.view:local';
 const HOUR_MS = 3_600_000;
 const KIB = 1_024;
 
@@ -52,7 +52,7 @@ function openIt(mayBeAway = false): Embedded {
 
 const storeOf = (embedded: Embedded): AffinityStore => embedded.store('crm', { idleLifetimeMs: HOUR_MS });
 const claim = (store: AffinityStore, i: number) =>
-  store.claim([user(`U${i}`), session(`s${i}`)], at(i % 2 === 0 ? 'a' : 'b'), FENCE);
+  store.claim([user(`U${i}`), session(`s${i}`)], at(i % 2 === 0 ? 'a' : 'b'), FENCING_TOKEN);
 
 /** Claims until one fails; returns how many did not. */
 async function claimUntilFull(store: AffinityStore, from: number): Promise<number> {

@@ -16,14 +16,14 @@ import { at, session, user } from '../../contract/affinity-store-support.ts';
 import { eventually } from '../../support/eventually.ts';
 
 // The one process that uses the store keeps the ledger too, so this one is as good as any.
-const FENCE = '1.view:local';
+const FENCING_TOKEN = '1.view:local';
 
 async function openStore(idleLifetimeMs: number): Promise<OpenStore> {
   const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-lmdb-'));
   const embedded = openEmbedded({ directory });
   return {
     store: embedded.store('crm', { idleLifetimeMs }),
-    fencingToken: FENCE,
+    fencingToken: FENCING_TOKEN,
     close: async () => {
       await embedded.close();
       rmSync(directory, { recursive: true });
@@ -59,7 +59,7 @@ describe('the embedded store', () => {
     await behavesLikeTheModel(
       async () => ({
         store: embedded.store(`p${pools++}`, { idleLifetimeMs: HOUR_MS }),
-        fencingToken: FENCE,
+        fencingToken: FENCING_TOKEN,
       }),
       60,
     );
@@ -71,7 +71,7 @@ describe('the embedded store', () => {
     await listsLikeTheModel(
       async () => ({
         store: embedded.store(`p${pools++}`, { idleLifetimeMs: HOUR_MS }),
-        fencingToken: FENCE,
+        fencingToken: FENCING_TOKEN,
       }),
       30,
     );
@@ -80,18 +80,18 @@ describe('the embedded store', () => {
   test('keeps its bindings when it is closed and opened again', async () => {
     const first = openIt();
     const store = first.store('crm', { idleLifetimeMs: HOUR_MS });
-    const { binding } = await store.claim([user('MILLER'), session('s1')], at('a', '7'), FENCE);
+    const { binding } = await store.claim([user('MILLER'), session('s1')], at('a', '7'), FENCING_TOKEN);
     await first.close();
 
     const again = openIt().store('crm', { idleLifetimeMs: HOUR_MS });
 
-    expect((await again.claim([session('s1')], at('b'), FENCE)).binding).toEqual(binding);
+    expect((await again.claim([session('s1')], at('b'), FENCING_TOKEN)).binding).toEqual(binding);
     expect(await again.counts()).toEqual(new Map([['a', 1]]));
   });
 
   test('a lifetime lasts as long as it says, and at most a 32nd longer', async () => {
     const store = openIt().store('crm', { idleLifetimeMs: HOUR_MS });
-    await store.claim([user('MILLER')], at('a'), FENCE);
+    await store.claim([user('MILLER')], at('a'), FENCING_TOKEN);
 
     now += HOUR_MS - 1;
     expect(await store.counts()).toEqual(new Map([['a', 1]]));
@@ -104,7 +104,7 @@ describe('the embedded store', () => {
   test('sweeps what has ended out of its file without being asked', async () => {
     const embedded = openIt();
     const store = embedded.store('crm', { idleLifetimeMs: 1_000 });
-    for (let i = 0; i < 100; i += 1) await store.claim([user(`U${i}`)], at('a'), FENCE);
+    for (let i = 0; i < 100; i += 1) await store.claim([user(`U${i}`)], at('a'), FENCING_TOKEN);
     now += 2_000;
 
     // Were they still there, they would come back with the time.
@@ -131,7 +131,7 @@ describe('the embedded store', () => {
     await new Promise((resolve) => other.once('exit', resolve));
     await openIt()
       .store('crm', { idleLifetimeMs: HOUR_MS })
-      .claim([user('A')], at('a'), FENCE);
+      .claim([user('A')], at('a'), FENCING_TOKEN);
   });
 
   test('the lock of a process is taken over that has ended, though its parent never asks how', async () => {
@@ -202,6 +202,6 @@ describe('the embedded store', () => {
     const store = openIt().store('crm', { idleLifetimeMs: HOUR_MS });
     await store.close();
 
-    await expect(store.claim([user('A')], at('a'), FENCE)).rejects.toBeInstanceOf(StoreUnavailable);
+    await expect(store.claim([user('A')], at('a'), FENCING_TOKEN)).rejects.toBeInstanceOf(StoreUnavailable);
   });
 });

@@ -37,10 +37,10 @@ function aReplica(awaitsConfirmation: boolean, onStoreLoss: 'continue' | 'refuse
   });
   const sync = (): void => {
     const request = replica.request(SENT);
-    replica.accept(request, viewStore.sync(request, 'life', now), SENT, SENT);
-    replica.restored('life');
+    replica.accept(request, viewStore.sync(request, 'generation', now), SENT, SENT);
+    replica.restored('generation');
     const proposal = replica.proposal(() => undefined);
-    if (proposal !== undefined && viewStore.propose(proposal, 'life', now))
+    if (proposal !== undefined && viewStore.propose(proposal, 'generation', now))
       replica.proposed(proposal.view, SENT);
   };
   // A ledger that knows no replica waits for the end of any lease that there may have been.
@@ -84,7 +84,7 @@ test('of two views in a row the one before may be acted on with the new one; wha
     const view = { ...replica.agreed, epoch, id: `${epoch}.other` };
     const reply: SyncReply = {
       now: 0,
-      storeGeneration: 'life',
+      storeGeneration: 'generation',
       open: true,
       granted: true,
       keeps: false,
@@ -92,7 +92,7 @@ test('of two views in a row the one before may be acted on with the new one; wha
       viewId: view.id,
       effective: false,
       // Of the view before, which does not stand for this one.
-      fencingToken: '1.x:life',
+      fencingToken: '1.x:generation',
       view,
       wantsState: false,
       reportsVersion: 1,
@@ -120,9 +120,9 @@ test('workers that act alone on what was known last come back, also where the ot
 
   const { agreed } = replica;
   const view = { ...agreed, epoch: agreed.epoch + 1, id: 'of the others' };
-  expect(viewStore.propose({ replica: 'g2', base: agreed.id, view, events: [] }, 'life', LEASE_MS)).toBe(
-    true,
-  );
+  expect(
+    viewStore.propose({ replica: 'g2', base: agreed.id, view, events: [] }, 'generation', LEASE_MS),
+  ).toBe(true);
   // They used to confirm a view of the gateway's own, which did not count: it got no lease and acted alone for good.
   for (let i = 0; i < 4; i += 1) {
     sync();

@@ -5,7 +5,7 @@ import { NO_POLICY } from '../../../../src/core/view/policy.ts';
 import { Replica } from '../../../../src/core/view/replica.ts';
 import type { SyncReply } from '../../../../src/core/view/view-store.ts';
 
-const BALLOTS = [{ replica: 'g2', report: undefined }];
+const REPORTS = [{ replica: 'g2', report: undefined }];
 
 function aReply(given: Partial<SyncReply> = {}): SyncReply {
   return {
@@ -31,7 +31,7 @@ function aReply(given: Partial<SyncReply> = {}): SyncReply {
 const policyOf = (version: number): Policy => ({ ...NO_POLICY, version });
 
 describe('what a replica has heard of the ledger', () => {
-  const before = afterSync(NO_SYNC, aReply({ reports: BALLOTS, policy: policyOf(3) }), 50);
+  const before = afterSync(NO_SYNC, aReply({ reports: REPORTS, policy: policyOf(3) }), 50);
 
   test('stays where an answer leaves it out', () => {
     expect(afterSync(before, aReply(), 60)).toEqual({ ...before, askedAt: 60 });
@@ -40,7 +40,7 @@ describe('what a replica has heard of the ledger', () => {
   test('does not keep the count of ballots into another life, which may count the same anew', () => {
     const { reports, reportsVersion } = afterSync(before, aReply({ storeGeneration: 'second' }), 60);
     expect({ reports, reportsVersion }).toEqual({
-      reports: BALLOTS,
+      reports: REPORTS,
       reportsVersion: 0,
     });
   });

@@ -6,7 +6,7 @@ const PASS: Observation = { passed: true, incarnation: '1' };
 const FAIL: Observation = { passed: false, incarnation: '1' };
 const THRESHOLDS = { rise: 2, fall: 3 };
 
-const anOpinion = (): LocalHealthReport => new LocalHealthReport(THRESHOLDS, {});
+const aReport = (): LocalHealthReport => new LocalHealthReport(THRESHOLDS, {});
 const verdictOn = (report: LocalHealthReport) => report.report(false)?.verdicts['a'];
 
 /** What each probe did, as `[isFirstDoubt, isNews]`. */
@@ -19,7 +19,7 @@ function observe(report: LocalHealthReport, ...observations: Observation[]): [bo
 
 describe('what a gateway makes of its probes', () => {
   test('is news where a verdict changes, and only there', () => {
-    const report = anOpinion();
+    const report = aReport();
     expect(observe(report, PASS, PASS, { ...PASS, incarnation: '2' })).toEqual([
       [false, true],
       [false, false],
@@ -29,7 +29,7 @@ describe('what a gateway makes of its probes', () => {
   });
 
   test('becomes a doubt with the first failure, and a verdict with the last that it takes', () => {
-    const report = anOpinion();
+    const report = aReport();
     // A probe that fails has seen no incarnation, which is news too.
     expect(observe(report, PASS, FAIL, FAIL, FAIL, FAIL)).toEqual([
       [false, true],
@@ -42,7 +42,7 @@ describe('what a gateway makes of its probes', () => {
   });
 
   test('tells in which epoch the probe began that saw the instance empty', () => {
-    const report = anOpinion();
+    const report = aReport();
     observe(report, { ...PASS, isEmpty: true });
     expect(verdictOn(report)?.emptyAt).toBe(5);
     observe(report, { ...PASS, isEmpty: false });
@@ -50,7 +50,7 @@ describe('what a gateway makes of its probes', () => {
   });
 
   test('is an abstention for as long as it is not to be trusted, and loses nothing by it', () => {
-    const report = anOpinion();
+    const report = aReport();
     report.settle();
     report.abstain(true);
     observe(report, PASS);

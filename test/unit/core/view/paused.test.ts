@@ -3,7 +3,7 @@ import { Replica } from '../../../../src/core/view/replica.ts';
 import { ViewStore } from '../../../../src/core/view/view-store.ts';
 
 const TIMES = { leaseMs: 60_000, joinMs: 20_000 };
-const LIFE = 'life';
+const GENERATION = 'generation';
 
 /** A gateway whose clocks go on only when it is told so, on a ledger whose clock is apart. */
 class Gateway {
@@ -46,10 +46,10 @@ class Gateway {
     const { replica } = this;
     const sent = { mono: this.#clock, wall: this.#clock };
     const request = replica.request(sent);
-    replica.accept(request, this.#viewStore.sync(request, LIFE, now), sent, sent);
-    replica.restored(LIFE);
+    replica.accept(request, this.#viewStore.sync(request, GENERATION, now), sent, sent);
+    replica.restored(GENERATION);
     const proposal = replica.proposal(() => undefined);
-    if (proposal !== undefined && this.#viewStore.propose(proposal, LIFE, now))
+    if (proposal !== undefined && this.#viewStore.propose(proposal, GENERATION, now))
       replica.proposed(proposal.view, sent);
   }
 

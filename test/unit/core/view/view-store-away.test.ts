@@ -96,7 +96,7 @@ describe('a replica without the store', () => {
     const request = g1.request(cluster.moment);
     g1.accept(
       request,
-      cluster.viewStore.sync(request, cluster.life, cluster.now),
+      cluster.viewStore.sync(request, cluster.storeGeneration, cluster.now),
       cluster.moment,
       cluster.moment,
     );

@@ -38,7 +38,7 @@ export const says = (a: 'up' | 'down', b: 'up' | 'down' = 'up'): HealthReport =>
 /** A ledger, its replicas and one clock for all of them. */
 export class Cluster {
   now = 1_000_000;
-  life = 'L1';
+  storeGeneration = 'L1';
   readonly viewStore = new ViewStore({ leaseMs: LEASE, joinMs: JOIN });
   #ids = 0;
 
@@ -63,7 +63,7 @@ export class Cluster {
   /** One exchange with the ledger, after which the replica's bindings are written back. */
   sync(replica: Replica): SyncReply {
     const request = replica.request(this.moment);
-    const reply = this.viewStore.sync(request, this.life, this.now);
+    const reply = this.viewStore.sync(request, this.storeGeneration, this.now);
     replica.accept(request, reply, this.moment, this.moment);
     if (!replica.isRestored) replica.restored(reply.storeGeneration);
     return reply;
@@ -72,7 +72,8 @@ export class Cluster {
   /** Proposes what the replica sees a reason for, if anything, and tells whether it was taken. */
   propose(replica: Replica): boolean {
     const proposal = replica.proposal(() => undefined);
-    if (proposal === undefined || !this.viewStore.propose(proposal, this.life, this.now)) return false;
+    if (proposal === undefined || !this.viewStore.propose(proposal, this.storeGeneration, this.now))
+      return false;
     replica.proposed(proposal.view, this.moment);
     return true;
   }

@@ -13,7 +13,7 @@ describe('a store that has lost what was written last', () => {
     const { epoch, id } = g1.agreed;
 
     const emptied = new ViewStore({ leaseMs: LEASE, joinMs: JOIN });
-    Object.assign(cluster, { viewStore: emptied, life: 'L2' });
+    Object.assign(cluster, { viewStore: emptied, storeGeneration: 'L2' });
     cluster.settle(g1, g2);
     // It waits for whoever might hold a lease still; those who do hold one go on meanwhile.
     expect([g1.agreed.id, g1.fencingToken]).toEqual([id, '']);
@@ -27,9 +27,12 @@ describe('a store that has lost what was written last', () => {
   test('keeps what operators decided, as long as one replica knows it', () => {
     const { cluster, g1, g2 } = twoGateways();
     const policy = { ...g1.lastSync.policy, version: 1, failback: { kind: 'immediate' as const } };
-    cluster.viewStore.commitPolicy({ base: 0, policy, events: [] }, cluster.life, cluster.now);
+    cluster.viewStore.commitPolicy({ base: 0, policy, events: [] }, cluster.storeGeneration, cluster.now);
     cluster.sync(g1);
-    Object.assign(cluster, { viewStore: new ViewStore({ leaseMs: LEASE, joinMs: JOIN }), life: 'L2' });
+    Object.assign(cluster, {
+      viewStore: new ViewStore({ leaseMs: LEASE, joinMs: JOIN }),
+      storeGeneration: 'L2',
+    });
     cluster.sync(g2);
     expect([g1.lastSync.policy.version, g2.lastSync.policy.version]).toEqual([1, 0]);
     cluster.pass(LEASE, g1, g2);
@@ -43,7 +46,7 @@ describe('a store that has lost what was written last', () => {
 
   test('opens as soon as all whom it remembers were heard', () => {
     const { cluster, g1, g2 } = twoGateways();
-    cluster.life = 'L2';
+    cluster.storeGeneration = 'L2';
     cluster.sync(g1);
     expect(cluster.sync(g1)).toMatchObject({ open: false, granted: true, fencingToken: '' });
     cluster.sync(g2);
@@ -55,7 +58,7 @@ describe('a store that has lost what was written last', () => {
     const cluster = new Cluster();
     const g1 = cluster.replica('g1');
     cluster.begin(g1);
-    cluster.life = 'L2';
+    cluster.storeGeneration = 'L2';
     cluster.now += 1_000;
     const request = g1.request(cluster.moment);
     expect(cluster.viewStore.sync(request, 'L2', cluster.now).open).toBe(false);
@@ -67,7 +70,7 @@ describe('a store that has lost what was written last', () => {
     cluster.settle(g1, g2);
     const seen = g1.agreed.epoch;
     const emptied = new ViewStore({ leaseMs: LEASE, joinMs: JOIN });
-    Object.assign(cluster, { viewStore: emptied, life: 'L2' });
+    Object.assign(cluster, { viewStore: emptied, storeGeneration: 'L2' });
     const g3 = cluster.replica('g3');
     cluster.begin(g3);
     expect(g3.agreed.epoch).toBeLessThanOrEqual(seen);
@@ -85,7 +88,7 @@ describe('a clock of the store that is set', () => {
     // The replicas' own clocks go on as before.
     const sync = (replica: Replica): SyncReply => {
       const request = replica.request(cluster.moment);
-      const reply = cluster.viewStore.sync(request, cluster.life, cluster.now + ahead);
+      const reply = cluster.viewStore.sync(request, cluster.storeGeneration, cluster.now + ahead);
       replica.accept(request, reply, cluster.moment, cluster.moment);
       return reply;
     };
@@ -96,7 +99,7 @@ describe('a clock of the store that is set', () => {
     }
     const view = { ...g1.agreed, epoch: g1.agreed.epoch + 1, id: 'next' };
     const proposal = { replica: 'g1', base: g1.agreed.id, view, events: [] };
-    expect(cluster.viewStore.propose(proposal, cluster.life, cluster.now + ahead)).toBe(false);
+    expect(cluster.viewStore.propose(proposal, cluster.storeGeneration, cluster.now + ahead)).toBe(false);
     expect([g1, g2].map((replica) => cluster.target(replica))).toEqual(['a', 'a']);
     sync(g2);
     expect(sync(g1)).toMatchObject({ open: true, granted: true });
@@ -134,7 +137,7 @@ describe('a ledger that was emptied', () => {
 
   test('does not take a newcomer for all there were when one more life begins', () => {
     const [cluster, newcomer] = emptied();
-    cluster.life = 'L2';
+    cluster.storeGeneration = 'L2';
     cluster.sync(newcomer);
     expect(cluster.sync(newcomer)).toMatchObject({ open: false, granted: false });
   });
@@ -144,10 +147,10 @@ test('a ledger waits for a live replica that has much to write back, but not for
   const cluster = new Cluster();
   const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
   cluster.begin(g1, g2);
-  cluster.life = 'L2';
+  cluster.storeGeneration = 'L2';
   const sync = (replica: Replica): SyncReply => {
     const request = replica.request(cluster.moment);
-    const reply = cluster.viewStore.sync(request, cluster.life, cluster.now);
+    const reply = cluster.viewStore.sync(request, cluster.storeGeneration, cluster.now);
     replica.accept(request, reply, cluster.moment, cluster.moment);
     return reply;
   };

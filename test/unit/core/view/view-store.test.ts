@@ -160,7 +160,7 @@ test('gateways of different configurations make views by the rules that they agr
   cluster.begin(any, all);
   const rules = { quorum: 'any' as const, quarantines: false, countsLives: false };
   const policy = { ...any.lastSync.policy, version: 1, rules };
-  cluster.viewStore.commitPolicy({ base: 0, policy, events: [] }, cluster.life, cluster.now);
+  cluster.viewStore.commitPolicy({ base: 0, policy, events: [] }, cluster.storeGeneration, cluster.now);
   any.vote(says('down'));
   cluster.settle(any, all);
   const { epoch, instances } = any.agreed;
@@ -204,13 +204,13 @@ describe('an instance that one replica alone cannot reach', () => {
 
 test('a policy is written by compare-and-set on its version, and not while one may be missing', () => {
   const cluster = new Cluster();
-  const { viewStore, life } = cluster;
+  const { viewStore, storeGeneration } = cluster;
   const policy = { ...viewStore.state.policy, version: 1 };
-  const decree = { base: 0, policy, events: [] };
-  expect(viewStore.commitPolicy(decree, life, cluster.now)).toBe(false);
+  const change = { base: 0, policy, events: [] };
+  expect(viewStore.commitPolicy(change, storeGeneration, cluster.now)).toBe(false);
   cluster.begin(cluster.replica('g1'));
-  expect(viewStore.commitPolicy(decree, 'another', cluster.now)).toBe(false);
-  expect(viewStore.commitPolicy(decree, life, cluster.now)).toBe(true);
-  expect(viewStore.commitPolicy(decree, life, cluster.now)).toBe(false);
+  expect(viewStore.commitPolicy(change, 'another', cluster.now)).toBe(false);
+  expect(viewStore.commitPolicy(change, storeGeneration, cluster.now)).toBe(true);
+  expect(viewStore.commitPolicy(change, storeGeneration, cluster.now)).toBe(false);
   expect(viewStore.state.policy.version).toBe(1);
 });

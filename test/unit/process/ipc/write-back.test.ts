@@ -21,7 +21,7 @@ beforeEach(() => {
     onHello: () => undefined,
   });
   workers.started('worker-1');
-  void workers.writeBack('ici', 'life').then(() => {
+  void workers.writeBack('ici', 'generation').then(() => {
     isOver = true;
   });
 });
