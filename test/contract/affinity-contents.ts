@@ -56,7 +56,7 @@ export function affinityContentsContract(
       expect(second.cursor).toBeUndefined();
     });
 
-    test('a listing tells the aliases too where they are asked for, each with its root', async () => {
+    test('a listing has the aliases on request, each with its root', async () => {
       for (let i = 0; i < 12; i += 1)
         await store.claim([user(`U${i}`), session(`s${i}`)], at('a'), fencingToken);
       await store.claim([user('U3'), session('again')], at('b'), fencingToken);
@@ -74,7 +74,7 @@ export function affinityContentsContract(
       expect((await store.list({})).aliases).toBeUndefined();
     });
 
-    test('names keep every character that they have', async () => {
+    test('names keep every character', async () => {
       const odd = ['A|B', 'Ä Ö\nÜ', '=x', '>1|y', '{z}', '', 'L'.repeat(300), '"\\"', 'N\u0000L'];
       for (const [i, value] of odd.entries()) {
         const { binding } = await store.claim([user(value), session(`s${i}`)], at('a'), fencingToken);
@@ -116,7 +116,7 @@ export function affinityContentsContract(
       await expect(store.claim([user('A')], at('a|b'), fencingToken)).rejects.toThrow(TypeError);
     });
 
-    test('a binding that nobody renews ends, and counts and listings agree with that', async () => {
+    test('a binding that is not renewed ends, and disappears from counts and listings', async () => {
       ({ store, fencingToken } = await openFor(200));
       const begun = performance.now();
       await store.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
@@ -148,7 +148,7 @@ export function affinityContentsContract(
         async () => {
           const now = performance.now();
           const held = await store.renew(names);
-          // Who got no processor for a lifetime has not renewed it.
+          // A test that got no processor time for a lifetime has not renewed it.
           if (held === undefined && performance.now() - renewed >= lifetimeMs) {
             begun = performance.now();
             renewed = begun;

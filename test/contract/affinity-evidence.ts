@@ -36,7 +36,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       expect(await claim([user('OTHER')], 'c')).toBe('a');
     });
 
-    test('two agents who search for the same user stay where they are', async () => {
+    test('two agents who search for the same user keep their instances', async () => {
       await claim([user('MILLER'), session('A1')], 'a');
       await claim([user('SMITH'), session('A2')], 'b');
 
@@ -53,7 +53,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       );
     });
 
-    test('a session of one user goes with that one, and the user who is found beside it gets no binding', async () => {
+    test('a session follows its user, and another user found beside it gets no binding', async () => {
       await claim([user('MILLER'), session('s1')], 'a');
 
       expect(await claim([found(user('OTHER')), session('s1')], 'b')).toBe('a');
@@ -61,7 +61,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       expect((await store.renew([session('s1')]))?.root).toEqual(user('MILLER'));
     });
 
-    test('session-only agents who all search for one user do not collapse onto one instance', async () => {
+    test('agents that have only sessions and all search for one user stay on their instances', async () => {
       const places = ['a', 'b', 'c'];
       for (let i = 0; i < 12; i += 1) await claim([session(`s${i}`)], places[i % 3] as string);
       for (let i = 0; i < 12; i += 1) await claim([found(user('BOSS')), session(`s${i}`)], 'a');
@@ -76,12 +76,12 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
 
       expect(joined).toMatchObject({ by: 'take-found', made: false, binding: { instance: 'a' } });
       expect(await claim([user('MILLER')], 'c')).toBe('a');
-      // The next one finds the place taken.
+      // The second session finds that the user has one already.
       expect(await claim([found(user('SMITH')), found(session('s1'))], 'c')).toBe('a');
       expect(await store.renew([user('SMITH')])).toBeUndefined();
     });
 
-    test('a user who is asserted with a session is where that was used, though others were found beside it', async () => {
+    test('a user asserted with a session goes to the instance of the session, although others were found beside it', async () => {
       await claim([found(user('OTHER')), session('s1')], 'a');
 
       const known = await store.claim([user('MILLER'), session('s1')], at('b'), fencingToken);
@@ -96,7 +96,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       expect((await store.renew([user('OTHER')]))?.instance).toBe('a');
     });
 
-    test('a user who was only asked for follows the session that he is asserted with', async () => {
+    test('a user who was only found follows the session once both are asserted together', async () => {
       await claim([found(user('MILLER'))], 'a');
       await claim([session('s1')], 'b');
 
@@ -108,12 +108,12 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       });
       expect(known.conflict).toEqual(at('a'));
       expect(await store.counts()).toEqual(new Map([['b', 1]]));
-      // From now on he is more than found.
+      // From now on the user is asserted.
       await claim([session('s2')], 'a');
       expect(await claim([user('MILLER'), session('s2')], 'c')).toBe('b');
     });
 
-    test('a user who was asserted since does not follow any more', async () => {
+    test('a user who has been asserted does not follow any more', async () => {
       await claim([found(user('MILLER'))], 'a');
       await claim([user('MILLER')], 'c');
       await claim([session('s1')], 'b');
@@ -121,7 +121,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       expect(await claim([user('MILLER'), session('s1')], 'c')).toBe('a');
     });
 
-    test('that a user was only found is not forgotten by moves and renewals', async () => {
+    test('moves and renewals keep the mark that a user was only found', async () => {
       const { binding } = await store.claim(
         [found(user('MILLER')), found(session('s1'))],
         at('a'),
@@ -137,7 +137,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       expect(await claim([user('MILLER'), session('s2')], 'x')).toBe('d');
     });
 
-    test('a session that is found beside an asserted user is left to the agent that has it', async () => {
+    test('a session found beside an asserted user stays with the agent that has it', async () => {
       await claim([user('SMITH'), session('s1')], 'b');
       await claim([session('s2')], 'c');
       await claim([user('MILLER')], 'a');
@@ -149,7 +149,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       expect(await claim([session('s2')], 'x')).toBe('c');
     });
 
-    test('a session that no agent has joins the user that it is found with', async () => {
+    test('a session without an agent joins the user beside whom it is found', async () => {
       await claim([user('MILLER')], 'a');
 
       expect(await claim([found(user('MILLER')), found(session('s1'))], 'b')).toBe('a');
@@ -158,7 +158,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       expect(await claim([session('s2')], 'a')).toBe('b');
     });
 
-    test('a session that is handed from one user to the next follows, and is shared once it is taken back', async () => {
+    test('a session that passes from one user to the next follows, and is shared once the first user has it again', async () => {
       await claim([user('A'), session('s1')], 'a');
       await claim([user('B'), session('s1')], 'b');
       expect((await store.renew([session('s1')]))?.root).toEqual(user('B'));
@@ -175,7 +175,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       expect((await store.list({ aliases: true })).aliases).toEqual([]);
     });
 
-    test('a session that more users take turns with is shared too', async () => {
+    test('a session that more than two users take turns with is shared too', async () => {
       for (const value of ['A', 'B', 'C', 'D']) await claim([user(value), session('s1')], 'a');
       expect((await store.claim([user('A'), session('s1')], at('a'), fencingToken)).by).toBe('user');
     });

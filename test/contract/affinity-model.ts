@@ -10,16 +10,16 @@ import { NamesNoAgent } from '../../src/core/ports.ts';
 import { storedForm } from '../../src/core/stored-name.ts';
 import { at, listAll, session, user } from './affinity-store-support.ts';
 
-/** A name either holds a binding or leads to one that does: AffinityStore without time, in plain maps. */
+/** AffinityStore without time, in plain maps: a name either holds a binding or leads to a name that does. */
 class Model {
   readonly roots = new Map<string, Binding>();
   readonly pointers = new Map<string, string>();
-  /** Keys of roots, and of pointers, that were only found. */
+  /** Keys of roots and of pointers that were found and never asserted. */
   readonly found = new Set<string>();
   /** Users who had a session before, and sessions that are shared. */
   readonly former = new Map<string, string[]>();
   readonly shared = new Set<string>();
-  /** Bindings that callers may still believe in. */
+  /** Bindings that callers may still have cached. */
   readonly seen: Binding[] = [];
 
   resolve(name: Name): Binding | undefined {
@@ -152,7 +152,7 @@ class Model {
 
 type Step = (model: Model, store: AffinityStore, fencingToken: string) => Promise<void>;
 
-/** An empty pool, and a fence that holds there. */
+/** An empty pool, and a fencing token that is valid there. */
 export type OpenPool = () => Promise<{ readonly store: AffinityStore; readonly fencingToken: string }>;
 
 const users = fc.constantFrom('A', 'B', 'C').map(user);
@@ -239,7 +239,7 @@ function restoreStep(which: number, aliases: readonly Name[]): [string, Step] {
   ];
 }
 
-/** Any history of steps leaves the store telling what the model tells. `open` gives an empty pool. */
+/** After any history of steps the store answers as the model does. `open` gives an empty pool. */
 export async function behavesLikeTheModel(open: OpenPool, runs: number): Promise<void> {
   await fc.assert(
     fc.asyncProperty(fc.array(steps, { maxLength: 30 }), async (history) => {

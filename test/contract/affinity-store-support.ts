@@ -6,7 +6,7 @@ import type { AffinityStore, ListedBinding } from '../../src/core/ports.ts';
 
 export interface OpenStore {
   readonly store: AffinityStore;
-  /** Holds at the store. */
+  /** The store accepts it. */
   readonly fencingToken: string;
   close(): Promise<void>;
 }
@@ -17,7 +17,7 @@ export const at = (instance: string, incarnation = '1'): Placement => ({ instanc
 
 export const HOUR_MS = 3_600_000;
 
-/** Opens empty stores, and closes after each test what it has opened. Belongs into a `describe`. */
+/** Opens empty stores, and closes them after each test. Call it inside a `describe`. */
 export function opensStores(
   open: (idleLifetimeMs: number) => Promise<OpenStore>,
 ): (idleLifetimeMs: number) => Promise<OpenStore> {

@@ -21,7 +21,7 @@ export function affinityStoreContract(
       ({ store, fencingToken } = await openFor(HOUR_MS));
     });
 
-    test('the first claim makes the binding, and every later one learns it', async () => {
+    test('the first claim makes the binding, and every later one returns it', async () => {
       const first = await store.claim([user('MILLER')], at('a'), fencingToken);
       const second = await store.claim([user('MILLER')], at('b'), fencingToken);
 
@@ -70,7 +70,7 @@ export function affinityStoreContract(
       expect(JSON.stringify(await store.list({}))).not.toContain('secret');
     });
 
-    test('a user takes over what its session was bound to, and nobody is moved by that', async () => {
+    test('a user takes over the binding of its session, and no agent is moved', async () => {
       await store.claim([session('s1')], at('a', '7'), fencingToken);
 
       const known = await store.claim([user('MILLER'), session('s1')], at('b'), fencingToken);
@@ -83,7 +83,7 @@ export function affinityStoreContract(
       expect(await store.counts()).toEqual(new Map([['a', 1]]));
     });
 
-    test('a session bound elsewhere follows its user, and the caller is told from where', async () => {
+    test('a session bound elsewhere follows its user, and the answer says from where', async () => {
       await store.claim([user('MILLER')], at('a'), fencingToken);
       await store.claim([session('s1')], at('b', '5'), fencingToken);
 
@@ -152,7 +152,7 @@ export function affinityStoreContract(
       expect(await store.counts()).toEqual(new Map([[x.binding.instance, 1]]));
     });
 
-    test('rebind makes a binding that has ended meanwhile, one generation on', async () => {
+    test('rebind makes a binding that has ended meanwhile again, with the next generation', async () => {
       const { binding } = await store.claim([user('MILLER')], at('a'), fencingToken);
       await store.release(user('MILLER'));
 
@@ -180,7 +180,7 @@ export function affinityStoreContract(
       expect(await store.counts()).toEqual(new Map([['a', 1]]));
     });
 
-    test('renew takes names in the form in which the store told them', async () => {
+    test('renew takes names in the form in which the store returns them', async () => {
       const { binding } = await store.claim([session('s1')], at('a'), fencingToken);
 
       expect(await store.renew([binding.root])).toEqual(binding);
@@ -196,7 +196,7 @@ export function affinityStoreContract(
       await store.release(user('NOBODY'));
     });
 
-    test('restore writes back what is missing, and what the store holds wins', async () => {
+    test('restore writes back missing bindings, and existing ones win', async () => {
       await store.claim([user('SMITH')], at('b'), fencingToken);
       const lost: Binding = { root: user('MILLER'), instance: 'a', incarnation: '1', generation: 4 };
       const stale: Binding = { root: user('SMITH'), instance: 'a', incarnation: '1', generation: 9 };
@@ -211,7 +211,7 @@ export function affinityStoreContract(
       expect((await store.claim([session('s2')], at('c'), fencingToken)).binding.instance).toBe('b');
     });
 
-    test('restore leaves an alias that means something else by now', async () => {
+    test('restore keeps an alias that leads elsewhere by now', async () => {
       await store.claim([user('SMITH'), session('s1')], at('b'), fencingToken);
       const lost: Binding = { root: user('MILLER'), instance: 'a', incarnation: '1', generation: 1 };
 

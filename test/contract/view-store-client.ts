@@ -33,7 +33,7 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
     const THIRD = TIMES.leaseMs / 3;
 
     describe('and its leases', () => {
-      test('an empty view store opens when a lease has passed, and grants one only then', async () => {
+      test('an empty view store opens after the time of a lease, and grants leases only then', async () => {
         const first = await one.sync(request('r1'));
         expect(first).toMatchObject({ open: false, granted: false, wantsState: false, replicas: 1 });
         expect(first).toMatchObject({ epoch: 0, viewId: '', effective: true, fencingToken: '' });
@@ -47,7 +47,7 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
 
         await viewStore.passTime(THIRD);
 
-        // Without a view there is nothing that a claim could have been made from.
+        // Without a view no claim can be made, so there is no fencing token.
         const reply = await one.sync(request('r1', { restored }));
         expect(reply).toMatchObject({ open: true, granted: true, effective: true, fencingToken: '' });
       });
@@ -65,7 +65,7 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
         expect((await two.sync(joins)).granted).toBe(true);
       });
 
-      test('a replica that is not heard of any more is waited for until its lease has ended', async () => {
+      test('a view waits for a silent replica until its lease has ended', async () => {
         const restored = await openForBoth();
         const view = viewOf(1, 'x');
         expect(await one.propose({ replica: 'r1', base: '', view, events: [] })).toBe(true);
@@ -80,7 +80,7 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
         expect(reply).toMatchObject({ effective: true, replicas: 1, fencingToken: `${view.id}:${restored}` });
       });
 
-      test('a replica whose requests arrive, but which hears of nothing, is waited for until its last lease has ended', async () => {
+      test('a view waits for a replica that sends requests but gets no answers, until its last lease has ended', async () => {
         const restored = await openForBoth();
         const view = viewOf(1, 'x');
         await one.propose({ replica: 'r1', base: '', view, events: [] });
@@ -97,7 +97,7 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
         expect(await two.sync({ ...adopted, replica: 'r2', held: false })).toMatchObject({ granted: true });
       });
 
-      test('a replica that holds no lease is not waited for', async () => {
+      test('a view does not wait for a replica without a lease', async () => {
         const restored = await openForBoth();
         const view = viewOf(1, 'x');
         await one.propose({ replica: 'r1', base: '', view, events: [] });
@@ -125,7 +125,7 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
         await unnumbered.close();
       });
 
-      test('nobody waits for a replica that has left', async () => {
+      test('a view does not wait for a replica that has left', async () => {
         const restored = await openForBoth();
         const view = viewOf(1, 'x');
         await one.propose({ replica: 'r1', base: '', view, events: [] });
@@ -149,7 +149,7 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
         expect(await one.propose(next)).toBe(false);
       });
 
-      test('a replica that cannot write its bindings back is waited for, but not for ever', async () => {
+      test('the store waits for a replica that cannot write its bindings back, but not for ever', async () => {
         await one.sync(request('r1'));
         await two.sync(request('r2'));
         const { storeGeneration: generation } = await one.sync(request('r1'));
@@ -170,7 +170,7 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
       test.each([
         ['on', 10 * TIMES.leaseMs],
         ['back', -10 * TIMES.leaseMs],
-      ])('when it is set %s, nothing changes until all were heard', async (_, by) => {
+      ])('when it is set %s, nothing changes until all replicas have synced', async (_, by) => {
         const restored = await openForBoth();
         await viewStore.passTime(by);
 
@@ -182,19 +182,19 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
         const proposal = { replica: 'r1', base: '', view: viewOf(1, 'x'), events: [] };
         expect(await one.propose(proposal)).toBe(false);
 
-        // Who was there before the clock was set need not join anew.
+        // A replica that was registered before the clock was set need not join again.
         expect(await two.sync(request('r2', held))).toMatchObject({ open: true, granted: true });
         expect(await one.propose(proposal)).toBe(true);
       });
 
-      test('may be set while nobody is there whose lease could hold', async () => {
+      test('may be set while no replica is registered that could hold a lease', async () => {
         const restored = await openForOne();
         await one.leave('r1');
         await viewStore.passTime(10 * TIMES.leaseMs);
         expect(await one.sync(request('r1', { restored }))).toMatchObject({ open: true, granted: false });
       });
 
-      test('when it is set before a lease has passed, a newcomer is not taken for all there were', async () => {
+      test('when it is set within the first lease, the store still waits for replicas that it does not know', async () => {
         const { storeGeneration: generation } = await one.sync(request('r1'));
         await viewStore.passTime(10 * TIMES.leaseMs);
         const reply = await one.sync(request('r1', { restored: generation }));
@@ -203,7 +203,7 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
     });
 
     describe('and its views', () => {
-      test('one of two proposals is taken, and it takes effect when all have adopted it', async () => {
+      test('one of two proposals is taken, and takes effect when all have adopted it', async () => {
         const restored = await openForBoth();
         const views = [viewOf(1, 'x'), viewOf(1, 'y')] as const;
 
@@ -225,7 +225,7 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
         expect(await one.propose(next)).toBe(true);
       });
 
-      test('a view of before the loss of all others is renumbered, never gone back to', async () => {
+      test('a view from before a loss gets a new number; the epoch never goes back', async () => {
         const generation = await openForOne();
 
         const reply = await one.sync(
@@ -273,13 +273,13 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
         expect(reply.policy).toEqual(newer);
       });
 
-      test('one that is open has lost none, and takes only what is decreed', async () => {
+      test('an open view store has lost none, and takes policies only from commitPolicy', async () => {
         const restored = await openForOne();
         const claims = request('r1', { restored, policyKnown: 4, policy: policyOf(4) });
         expect(await one.sync(claims)).toMatchObject({ wantsState: false, policy: NO_POLICY });
       });
 
-      test('a view store that is closed takes no decree and no proposal', async () => {
+      test('a closed view store takes no policy and no proposal', async () => {
         await one.sync(request('r1'));
         const events = [eventOf('no')];
         expect(await one.propose({ replica: 'r1', base: '', view: viewOf(1, 'x'), events })).toBe(false);
@@ -287,7 +287,7 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
         expect(await one.events(10)).toEqual([]);
       });
 
-      test('one of two decrees is taken, and told to those who do not know it', async () => {
+      test('one of two policies is taken, and sent to replicas that do not know it', async () => {
         await openForOne();
         const { storeGeneration: restored } = await one.sync(request('r1'));
         expect((await one.sync(request('r1', { restored }))).policy).toBeUndefined();
@@ -306,7 +306,7 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
       });
     });
 
-    test('ballots are told to those who do not know them', async () => {
+    test('reports are sent to replicas that do not know them', async () => {
       const first = await one.sync(request('r1', { report: REPORT }));
       expect(first.reports).toEqual([{ replica: 'r1', report: REPORT }]);
       const same = request('r1', { report: REPORT, reportsKnown: first.reportsVersion });
@@ -323,7 +323,7 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
       expect((await one.sync({ ...same, reportsKnown: reply.reportsVersion })).reports).toHaveLength(1);
     });
 
-    test('the newest events come first, and the oldest are dropped in the end', async () => {
+    test('the newest events come first, and the oldest are dropped', async () => {
       await openForOne();
       for (let version = 1; version <= 11; version += 1) {
         const events = Array.from({ length: 100 }, (_, i) => eventOf(`${version}/${i} "|"`));

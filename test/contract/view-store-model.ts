@@ -9,18 +9,18 @@ import { nextSeq, request } from '../support/view-store-requests.ts';
 import type { ViewStoreTimes } from './view-store-support.ts';
 import { eventOf, policyOf, REPORT, TIMES, viewOf } from './view-store-support.ts';
 
-/** An empty view store that can be held against the reference step by step. */
+/** An empty view store that can be compared with the reference after each step. */
 export interface ComparableViewStore {
-  /** @param times those that its gateway is configured with, where they are others */
+  /** @param times of its gateway, where they differ */
   connect(times?: ViewStoreTimes): ViewStoreClient;
   /** Sets its clock on, or back where negative. */
   passTime(ms: number): Promise<void>;
   beginGeneration(): Promise<void>;
   /** Loses all that it holds. */
   lose(): Promise<void>;
-  /** The fence as those find it who place agents; `''` where they find none. */
+  /** The stored fencing token; `''` if there is none. */
   fencingToken(): Promise<string>;
-  /** By the clock by which the fence expires. */
+  /** By the clock by which the fencing token expires. */
   now(): Promise<number>;
 }
 
@@ -43,16 +43,16 @@ class Pair {
   readonly #clients: readonly ViewStoreClient[];
   readonly #generations: string[] = REPLICAS.map(() => '');
   readonly #reportsKnown: number[] = REPLICAS.map(() => 0);
-  /** All that were ever written, or would have been. */
+  /** All views that were ever written or proposed. */
   readonly #views: AgreedView[] = [];
   #policies = 0;
   #generation = '';
-  /** By the reference's clock, which has been set as often as the view store's. */
+  /** By the reference's clock, which is set whenever the view store's is. */
   #now = 0;
   #clockSetBy = 0;
-  /** The store has begun a life of which the reference has not heard. */
+  /** The store has begun a generation that the reference does not know yet. */
   #hasBegun = false;
-  /** The fence had expired when the clock was set last, and there was no sync since. */
+  /** The fencing token had expired when the clock was set last, and no replica has synced since. */
   #hasExpired = false;
 
   /** @param times of each replica */
@@ -84,7 +84,7 @@ class Pair {
     const reply = await this.#client(replica).sync(sent);
     this.#hasBegun = false;
     const isNew = this.#generations[replica] !== reply.storeGeneration;
-    // Whoever meets another life is told everything, whatever numbers it knows.
+    // A replica that meets another generation gets everything, whatever versions it knows.
     const asked = isNew ? { ...sent, reportsKnown: -1 } : sent;
     this.#now = reply.now + this.#clockSetBy;
     const expected = this.reference.sync(asked, reply.storeGeneration, this.#now, this.#times[replica]);
@@ -148,13 +148,13 @@ class Pair {
     await this.#viewStore.passTime(byMs);
     this.#clockSetBy += byMs;
     this.#now += byMs;
-    // It expires without a sync. A clock that is set back does not bring it back: the next sync does.
+    // It expires without a sync. Setting the clock back does not restore it; the next sync does.
     const fencingToken = await this.#viewStore.fencingToken();
     expect(['', this.reference.fencingTokenAt(this.#now)]).toContain(fencingToken);
     this.#hasExpired = fencingToken === '';
   }
 
-  /** The server's clock goes on between a step and this look, so the fence may expire in between. */
+  /** The server's clock goes on between a step and this check, so the fencing token may expire in between. */
   async #compareFencingToken(): Promise<void> {
     const fencingToken = await this.#viewStore.fencingToken();
     const now = (await this.#viewStore.now()) + this.#clockSetBy;
@@ -163,13 +163,13 @@ class Pair {
     expect(expected).toContain(fencingToken);
   }
 
-  /** A third of the longest lease or another time, after which these are heard. */
+  /** Lets a third of the longest lease or another time pass; then these replicas sync. */
   async pass(replicas: readonly number[], ms = this.#third): Promise<void> {
     await this.setClock(ms);
     for (const replica of replicas) await this.sync(replica, QUIET);
   }
 
-  /** In which one replica does not come to the end of writing back. */
+  /** One replica does not finish its write-back in it. */
   async passTenLeases(): Promise<void> {
     for (let third = 0; third <= 30; third += 1) {
       await this.pass([0]);
@@ -177,7 +177,7 @@ class Pair {
     }
   }
 
-  /** Brings it to a view in effect, from where histories come to the point. */
+  /** Leads to a view in effect, where the interesting histories begin. */
   async begin(): Promise<void> {
     for (let third = 0; third <= 5; third += 1) await this.pass([0, 1, 2]);
     await this.commitPolicy(0, 0);
@@ -203,7 +203,7 @@ interface Sync {
   readonly behind: number;
   readonly policyBehind: number;
   readonly held: boolean;
-  /** A later request has come before it. */
+  /** A later request has arrived before it. */
   readonly isOvertaken: boolean;
   readonly restored: boolean;
   readonly abstains: boolean;
@@ -213,7 +213,7 @@ interface Sync {
   readonly policy: Given;
 }
 
-/** What it says it knows, or something else, which must not be taken for that. */
+/** The view that it says it knows, or another one, which must not pass for it. */
 type Given = 'its own' | 'another' | 'none';
 
 const QUIET: Sync = {
@@ -268,9 +268,11 @@ const leases = fc.tuple(...REPLICAS.map(() => fc.constantFrom<number>(...SHARES)
 const steps: fc.Arbitrary<[string, Step]> = fc.oneof(
   step(12, fc.tuple(who, syncs), 'sync', (pair, [replica, how]) => pair.sync(replica, how)),
   step(3, fc.tuple(who, behind), 'propose', (pair, [replica, base]) => pair.propose(replica, base)),
-  step(3, fc.tuple(who, behind), 'decree', (pair, [replica, base]) => pair.commitPolicy(replica, base)),
+  step(3, fc.tuple(who, behind), 'commit policy', (pair, [replica, base]) =>
+    pair.commitPolicy(replica, base),
+  ),
   step(2, some, 'leave', (pair, replicas) => pair.leave(replicas)),
-  step(2, nothing, 'begin another life', (pair) => pair.beginGeneration()),
+  step(2, nothing, 'begin another generation', (pair) => pair.beginGeneration()),
   step(1, nothing, 'lose everything', (pair) => pair.lose()),
   step(6, some, 'a third of a lease, heard', (pair, replicas) => pair.pass(replicas)),
   step(4, fc.tuple(some, fc.nat({ max: TIMES.joinMs * 2 })), 'some time, heard', (pair, [replicas, ms]) =>
@@ -282,7 +284,7 @@ const steps: fc.Arbitrary<[string, Step]> = fc.oneof(
   step(1, nothing, 'ten leases', (pair) => pair.passTenLeases()),
 );
 
-/** Histories that were answered differently once, and that random ones seldom meet. */
+/** Histories that were answered differently once, and that random histories seldom contain. */
 const KNOWN: readonly (readonly [string, Step])[][] = [
   [
     ['all leave', (pair) => pair.leave([0, 1, 2])],
@@ -305,7 +307,7 @@ const KNOWN: readonly (readonly [string, Step])[][] = [
 ];
 
 /**
- * Any history of steps is answered as the reference answers it: the same replies
+ * The view store answers any history of steps as the reference does: the same replies
  * at the same times, by the view store's own clock. fast-check prints the seed and
  * the shortest history of a failure.
  */
@@ -327,7 +329,7 @@ export async function behavesLikeTheReference(
   );
 }
 
-/** Ballots come in no particular order. */
+/** Reports come in no particular order. */
 function sorted(reply: SyncReply): SyncReply {
   const reports = reply.reports && [...reply.reports].sort((a, b) => (a.replica < b.replica ? -1 : 1));
   return { ...reply, reports };

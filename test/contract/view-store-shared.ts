@@ -5,7 +5,7 @@ import { request } from '../support/view-store-requests.ts';
 import type { OpenViewStore, OpenViewStoreWith } from './view-store-support.ts';
 import { letOpen, numbered, policyOf, REPORT, TIMES, viewOf } from './view-store-support.ts';
 
-/** What every view store must do that can begin another life, or be shared by several processes. */
+/** What every view store must do that can begin another generation, or that several processes share. */
 export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): void {
   describe(`${name} as a view store that gateways share`, () => {
     let viewStore: OpenViewStore;
@@ -28,7 +28,7 @@ export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): 
         [two, 'r2'],
       ]);
 
-    test('in a new life leases are kept, and nothing changes until all were heard', async () => {
+    test('in a new generation leases are kept, and nothing changes until all replicas have synced', async () => {
       const before = await opened();
       await viewStore.beginGeneration?.();
 
@@ -49,7 +49,7 @@ export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): 
       expect(await one.propose(proposal)).toBe(true);
     });
 
-    test('nothing is proposed or decreed after the store has begun a new life, before anybody has noticed', async () => {
+    test('no view or policy is taken after a new generation has begun, before the first sync', async () => {
       await opened();
       await viewStore.beginGeneration?.();
       const proposal = { replica: 'r1', base: '', view: viewOf(1, 'x'), events: [] };
@@ -57,7 +57,7 @@ export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): 
       expect(await one.commitPolicy({ base: 0, policy: policyOf(1), events: [] })).toBe(false);
     });
 
-    test('a view store that is emptied, and then begins a life, takes no newcomer for all there were', async () => {
+    test('a view store that is emptied and then begins a generation waits for replicas that it does not know', async () => {
       await one.sync(request('r1'));
       await viewStore.beginGeneration?.();
       const { storeGeneration: generation } = await one.sync(request('r1'));
@@ -65,7 +65,7 @@ export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): 
       expect(reply).toMatchObject({ open: false, granted: false });
     });
 
-    test('a view store that has lost views stays closed until it has them again', async () => {
+    test('a view store that has lost views stays closed until it has them back', async () => {
       await opened();
       await viewStore.beginGeneration?.();
       const { storeGeneration: generation } = await one.sync(request('r1'));
@@ -80,7 +80,7 @@ export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): 
       expect(reply).toMatchObject({ wantsState: false, open: true, effective: true, epoch: 3 });
     });
 
-    test('in a new life everybody is told the ballots and the policy again', async () => {
+    test('in a new generation every replica gets the reports and the policy again', async () => {
       const generation = await opened();
       await one.commitPolicy({ base: 0, policy: policyOf(1), events: [] });
       const { reportsVersion } = await one.sync(request('r1', { restored: generation }));
@@ -113,14 +113,14 @@ export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): 
         await listening;
       });
 
-      /** Messages come in order, so what was published before this one has been heard when it is. */
+      /** Messages come in order: when this one arrives, all earlier ones have arrived. */
       const heardUntilNow = async (): Promise<string[]> => {
         one.suspect('(end)');
         await eventually(() => expect(heard.at(-1)).toBe('suspect (end)'));
         return heard.splice(0).slice(0, -1);
       };
 
-      test('of views and policies are urgent, of ballots they are not', async () => {
+      test('of views and policies are urgent, of reports they are not', async () => {
         await one.sync(request('r1'));
         expect(await heardUntilNow()).toEqual(['urgent']);
         await one.sync(request('r1'));
@@ -140,7 +140,7 @@ export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): 
         expect(await heardUntilNow()).toEqual(['urgent']);
       });
 
-      test('of a suspect reach the others, whatever it is called, and not the one who told', async () => {
+      test('of a suspect reach all other replicas, whatever its name', async () => {
         two.suspect('mine');
         one.suspect('ici 1/ä');
         expect(await heardUntilNow()).toEqual(['suspect ici 1/ä']);

@@ -5,13 +5,13 @@ import type { Policy } from '../../src/core/view/policy.ts';
 import { NO_POLICY } from '../../src/core/view/policy.ts';
 import { nextSeq, request } from '../support/view-store-requests.ts';
 
-/** An empty view store, and ways to it. */
+/** An empty view store, and connections to it. */
 export interface OpenViewStore {
-  /** Another replica's way to the same view store. */
+  /** A client for another replica. */
   connect(): ViewStoreClient;
   /** Sets the view store's clock on, or back where negative. */
   passTime(ms: number): Promise<void>;
-  /** Makes the store begin another life with all that it holds. Missing where it has but one. */
+  /** Begins another store generation with all that the store holds. Missing where it has only one. */
   beginGeneration?(): Promise<void>;
   close(): Promise<void>;
 }
@@ -23,13 +23,13 @@ export interface ViewStoreTimes {
 
 export type OpenViewStoreWith = (times: ViewStoreTimes) => Promise<OpenViewStore>;
 
-// Long against any test, so that time passes only where a test lets it.
+// Longer than any test, so that time passes only where a test lets it.
 export const TIMES: ViewStoreTimes = { leaseMs: 60_000, joinMs: 20_000 };
 
 /**
- * Lets a lease's time pass, in which these replicas are heard as often as live
- * ones are, and write their bindings back. An empty view store is open then. Returns
- * the life.
+ * Lets the time of a lease pass, in which these replicas sync as often as live
+ * ones, and write their bindings back. Then an empty view store is open. Returns
+ * the store generation.
  */
 export async function letOpen(
   viewStore: Pick<OpenViewStore, 'passTime'>,
@@ -41,7 +41,7 @@ export async function letOpen(
     for (const [client, replica] of replicas)
       restored = (await client.sync(request(replica, { restored }))).storeGeneration;
   };
-  // Twice, for they write back to the life of which they hear first.
+  // Twice: the first answer tells the generation to which they write back.
   await sync();
   for (let third = 0; third < 3; third += 1) {
     await viewStore.passTime(leaseMs / 3);
@@ -64,7 +64,7 @@ export function numbered(client: ViewStoreClient): ViewStoreClient {
   };
 }
 
-/** With all that a view can hold, and with lists that are empty. */
+/** A view that has every field, and lists that are empty. */
 export function viewOf(epoch: number, unique: string): AgreedView {
   const b = { health: 'down', admin: 'draining', act: 'x', incarnation: '2', past: ['1'] } as const;
   const a = { health: 'up', admin: 'enabled', act: '', incarnation: '', past: [] } as const;

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { readProxyHeader } from '../../src/proxy/proxy-protocol.ts';
 import { binaryHeader, namesIpv4 } from '../support/proxy-header.ts';
 
-/** What begins as a header does, and then goes wrong anywhere. */
+/** Begins like a header, and deviates anywhere. */
 const START = fc.constantFrom(
   ...[
     '',
@@ -22,7 +22,7 @@ const HOSTILE = fc
   .tuple(START, fc.oneof(TEXT.map(Buffer.from), fc.uint8Array({ maxLength: 300 })), fc.nat(2_100))
   .map(([start, noise, zeros]) => Buffer.concat([start, noise, Buffer.alloc(zeros)]));
 
-test('whatever comes, an answer never changes with what comes later, and is there within 2 KB', () => {
+test('every input gets a result within 2 KB, and later bytes never change it', () => {
   fc.assert(
     fc.property(HOSTILE, (bytes) => {
       const whole = readProxyHeader(bytes);
@@ -30,7 +30,7 @@ test('whatever comes, an answer never changes with what comes later, and is ther
       if (whole.kind === 'header') expect(whole.length).toBeLessThanOrEqual(bytes.length);
       let length = 0;
       while (length < bytes.length && readProxyHeader(bytes.subarray(0, length)).kind === 'partial') length++;
-      // The first answer that is one, and those that follow it.
+      // The first result, and those that follow it.
       for (const later of [length, length + 1, length + 2, length + 50]) {
         if (later <= bytes.length) expect(readProxyHeader(bytes.subarray(0, later))).toEqual(whole);
       }
@@ -39,7 +39,7 @@ test('whatever comes, an answer never changes with what comes later, and is ther
   );
 });
 
-test('a header is read to its last byte, and what it names is what its sender wrote', () => {
+test('a header is read to its last byte, and names the address that its sender wrote', () => {
   const ports = fc.tuple(fc.nat(65_535), fc.nat(65_535));
   const after = fc.uint8Array({ maxLength: 40 });
   fc.assert(

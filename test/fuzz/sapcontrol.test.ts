@@ -7,7 +7,7 @@ const ENVELOPE = 'http://schemas.xmlsoap.org/soap/envelope/';
 const message = (content: string): string =>
   `<E:Envelope xmlns:E="${ENVELOPE}" xmlns:n="urn:SAPControl"><E:Body>${content}</E:Body></E:Envelope>`;
 
-test('a call never ends in anything but a Fault, whatever the bytes are', () => {
+test('an invalid call ends in a Fault, whatever its bytes are', () => {
   const piece = fc.oneof(
     fc.constantFrom(
       ...['<', '>', '/', '</', '/>', '"', "'", '=', '&', ';', '&#', '&#x110000;', '<!--', '-->', '<![CDATA['],
@@ -35,7 +35,7 @@ test('a call never ends in anything but a Fault, whatever the bytes are', () => 
   const bytes = fc.oneof(
     fc.array(piece, { maxLength: 30 }).map((pieces) => Buffer.from(pieces.join(''))),
     fc.uint8Array({ maxLength: 200 }).map((random) => Buffer.from(random)),
-    // A message that can be read, with one piece of it replaced.
+    // A valid message, with one piece replaced.
     fc.tuple(fc.nat(), fc.nat(20), piece).map(([at, length, other]) => {
       const xml = message('<n:Stop><softtimeout>300</softtimeout></n:Stop>');
       const from = at % xml.length;

@@ -5,8 +5,8 @@ import type { ElementRule } from '../../src/soap/element-rules.ts';
 import { EnvelopeScanner } from '../../src/soap/envelope-scanner.ts';
 
 /*
- * The scanner must find what a parser that builds a tree finds. The tree is read
- * the slow and obvious way below, by the rules that the configuration documents.
+ * The scanner must find the same as a parser that builds a tree. The tree is read
+ * below in the slow and obvious way, by the documented rules of the configuration.
  */
 
 const RULES: ElementRule[] = [
@@ -53,7 +53,7 @@ const TEXT = fc.oneof(
 );
 const CDATA = fc.constantFrom('', 'A', '<user>E</user>', '</user>', '&amp;', ']] >', '<!-- ', '<?x', ' ');
 const COMMENT = fc.constantFrom('', ' ', '<user>E</user>', '>', '"\'', ' - - ', '<![CDATA[', '</x>');
-// No quotes in instructions: the parser of the reference takes them for those of attributes.
+// No quotes in instructions: the reference parser takes them for quotes of attributes.
 const INSTRUCTION = fc.constantFrom('pi', 'pi a="b"', 'pi <user>E</user>', 'pi ]]>');
 
 const MISC = fc.oneof(
@@ -236,11 +236,11 @@ test('the scanner finds what reading a tree finds', () => {
     }),
     { seed: 20261122, numRuns: 3000 },
   );
-  // Or else the envelopes would prove nothing.
+  // Otherwise the envelopes would prove nothing.
   expect(named).toBeGreaterThan(1000);
 });
 
-test('of an envelope that is cut, the scanner finds nothing that is not there', () => {
+test('in a truncated envelope the scanner finds nothing that is not there', () => {
   const scanner = new EnvelopeScanner(RULES, { maxDepth: MAX_DEPTH });
   fc.assert(
     fc.property(ENVELOPE, ENCODING, fc.double({ min: 0, max: 1, noNaN: true }), (text, encoding, share) => {

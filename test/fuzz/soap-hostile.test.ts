@@ -127,13 +127,13 @@ async function searchAndTime(...request: Parameters<BodySearch['search']>): Prom
   const start = process.cpuUsage();
   const found = SEARCH.search(...request);
   const { user, system } = process.cpuUsage(start);
-  // In microseconds of the processor, since the machine may be busy; what is caught here is work that grows out of proportion.
+  // In microseconds of processor time, since the machine may be busy. This catches work that grows out of proportion.
   expect(user + system).toBeLessThan(500_000);
   expectInBounds(await found);
   expect(request[0].equals(copy)).toBe(true);
 }
 
-test('every byte string is searched within bounds, without an exception, and left as it was', async () => {
+test('every byte string is searched within bounds, without an exception, and is not changed', async () => {
   await fc.assert(
     fc.asyncProperty(
       NOISE,

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { EFFECT_MS, takesEffect } from '../../../src/admin/pool-acts.ts';
 
-/** The part of a pool's agreed state that waiting needs. */
+/** The part of a pool's agreed state that the wait needs. */
 class Agreement {
   isEffective = true;
   decided = false;
@@ -29,8 +29,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe('a decided change', () => {
-  test('has taken effect when every gateway acts on it, not before', async () => {
+describe('a change by an operator', () => {
+  test('is in effect when every gateway acts on it, not before', async () => {
     const agreement = new Agreement();
     let ended: boolean | undefined;
     const waiting = agreement.wait().then((result) => {

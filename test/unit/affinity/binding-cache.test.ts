@@ -33,7 +33,7 @@ describe('the binding cache', () => {
     expect(entry.binding.instance).toBe('a');
   });
 
-  test('finds nothing where one of two names is not known, or both lead to different bindings', () => {
+  test('finds nothing if one of two names is unknown, or the two lead to different bindings', () => {
     const cache = aCache();
     cache.put([user('MILLER')], aBinding(user('MILLER')), asked(0));
     cache.put([user('SMITH'), session('s2')], aBinding(user('SMITH')), asked(0));
@@ -44,7 +44,7 @@ describe('the binding cache', () => {
     expect(cache.find(undefined, undefined)).toBeUndefined();
   });
 
-  test('holds a session that comes with another user for that user alone', () => {
+  test('keeps a session that comes with another user for that user only', () => {
     const cache = aCache();
     const miller = cache.put([user('MILLER'), session('s1')], aBinding(user('MILLER')), asked(0));
     const smith = cache.put([user('SMITH'), session('s1')], aBinding(user('SMITH')), asked(0));
@@ -55,7 +55,7 @@ describe('the binding cache', () => {
     expect(cache.find(undefined, 's1')).toBe(smith);
   });
 
-  test('keeps one entry for each root, whichever of its names it was learned by', () => {
+  test('keeps one entry for each root, whichever of its names was used', () => {
     const cache = aCache();
     const entry = cache.put([session('s1')], aBinding(user('MILLER')), asked(0));
     cache.put([session('s2')], aBinding(user('MILLER'), { instance: 'b', generation: 2 }), asked(5));
@@ -75,7 +75,7 @@ describe('the binding cache', () => {
     expect(cache.find(undefined, 's1')).toBe(entry);
   });
 
-  test('forgets a binding with its root, and any other name alone', () => {
+  test('forgets the binding with its root name, and otherwise only the given name', () => {
     for (const name of [storedForm(session('s1')), session('s1')]) {
       const cache = aCache();
       const entry = cache.put(
@@ -95,7 +95,7 @@ describe('the binding cache', () => {
     }
   });
 
-  test('forgets a session by the move of a user that it never saw', () => {
+  test('forgets a session after the move of its user, even if the user is not cached', () => {
     const cache = aCache();
     cache.put([session('s1')], aBinding(user('MILLER')), asked(0));
 
@@ -104,7 +104,7 @@ describe('the binding cache', () => {
     expect(cache.find(undefined, 's1')).toBeUndefined();
   });
 
-  test('tells names in stored form, the root first, and no session in the clear', () => {
+  test('lists names in stored form, the root first, and no session in plain text', () => {
     const cache = aCache();
     cache.put([user('MILLER'), session('secret')], aBinding(user('MILLER')), asked(0));
 
@@ -114,7 +114,7 @@ describe('the binding cache', () => {
     expect(JSON.stringify(entry?.names)).not.toContain('secret');
   });
 
-  test('finds a binding that was put with stored names by names as requests bear them', () => {
+  test('finds a binding that was put with stored names by the names of requests', () => {
     const cache = aCache();
     const entry = cache.put([user('MILLER'), storedForm(session('s1'))], aBinding(user('MILLER')), asked(0));
 
@@ -136,7 +136,7 @@ describe('the binding cache', () => {
     expect(cache.find(undefined, 's12')).toBeUndefined();
   });
 
-  test('makes room by forgetting the binding that was not used for the longest time', () => {
+  test('makes room by evicting the least recently used binding', () => {
     const cache = aCache({ maxEntries: 2 });
     cache.put([user('A'), session('a')], aBinding(user('A')), asked(0));
     cache.put([user('B'), session('b')], aBinding(user('B')), asked(0));
@@ -150,7 +150,7 @@ describe('the binding cache', () => {
     expect(cache.size).toBe(2);
   });
 
-  test('takes a binding for alive for half of its idle lifetime, and wants it renewed after a twentieth', () => {
+  test('trusts a binding for half of its idle lifetime, and has it renewed after a twentieth', () => {
     const cache = aCache();
     const entry = cache.put([user('A')], aBinding(user('A')), asked(100));
 
@@ -162,7 +162,7 @@ describe('the binding cache', () => {
     expect(cache.hasEnded(entry, 1_100)).toBe(true);
   });
 
-  test('one that was acted on without the store has not ended by that', () => {
+  test('a binding that was used without the store stays valid', () => {
     const cache = aCache();
     const entry = cache.put([user('A')], aBinding(user('A')), asked(100));
     entry.usedAt = 1_000;
@@ -172,7 +172,7 @@ describe('the binding cache', () => {
     expect(cache.hasEnded(entry, 2_000)).toBe(true);
   });
 
-  test('what is the same keeps the latest epoch in which it was confirmed, and what differs has that of the answer', () => {
+  test('an unchanged binding keeps the latest epoch of its confirmation, and a changed one gets that of the answer', () => {
     const cache = aCache();
     const entry = cache.put([user('A')], aBinding(user('A')), asked(10, 7));
     cache.put([user('A')], aBinding(user('A')), asked(20, 0));
@@ -182,7 +182,7 @@ describe('the binding cache', () => {
     expect(entry.epoch).toBe(5);
   });
 
-  test('an answer that was overtaken by news of a move is dropped, and one that was asked for later is not', () => {
+  test('an answer that is older than the news of a move is dropped, and one to a later request is not', () => {
     const cache = aCache();
     cache.put([user('A')], aBinding(user('A')), asked(10));
     cache.announce(aBinding(user('A'), { instance: 'b', generation: 2 }), [], 3, 50);
@@ -195,7 +195,7 @@ describe('the binding cache', () => {
     expect(cache.find('A', undefined)?.binding).toMatchObject({ instance: 'a', generation: 1 });
   });
 
-  describe('of what it hears', () => {
+  describe('news for the binding cache', () => {
     test('a later generation is news, and keeps the names that are known', () => {
       const cache = aCache();
       cache.put([user('A'), session('s1')], aBinding(user('A')), asked(0, 4));
@@ -211,7 +211,7 @@ describe('the binding cache', () => {
       expect(cache.find(undefined, 's2')).toBe(entry);
     });
 
-    test('an earlier generation is not, nor is an earlier epoch of the same', () => {
+    test('an earlier generation is no news, nor is an earlier epoch of the same', () => {
       const cache = aCache();
       const entry = cache.put([user('A')], aBinding(user('A'), { generation: 2 }), asked(0, 4));
       cache.announce(aBinding(user('A'), { instance: 'b', generation: 1 }), [], 4, 10);
@@ -220,7 +220,7 @@ describe('the binding cache', () => {
       expect(entry).toMatchObject({ binding: { instance: 'a', generation: 2 }, epoch: 4, checkedAt: 0 });
     });
 
-    test('an earlier generation of a later epoch is, for the store has begun anew', () => {
+    test('an earlier generation of a later epoch is news, since the store has started again', () => {
       const cache = aCache();
       const entry = cache.put([user('A')], aBinding(user('A'), { generation: 9 }), asked(0, 4));
       cache.announce(aBinding(user('A'), { instance: 'b', generation: 1 }), [], 5, 10);
@@ -228,7 +228,7 @@ describe('the binding cache', () => {
       expect(entry.binding).toMatchObject({ instance: 'b', generation: 1 });
     });
 
-    test('so is one of a binding that has ended', () => {
+    test('an earlier generation is news if the cached binding has ended', () => {
       const cache = aCache();
       const entry = cache.put([user('A')], aBinding(user('A'), { generation: 9 }), asked(0, 4));
       cache.announce(aBinding(user('A'), { instance: 'b', generation: 1 }), [], 4, LIFETIME_MS);
@@ -237,7 +237,7 @@ describe('the binding cache', () => {
     });
   });
 
-  test('what is decided here is never worth anything to the store’s epochs', () => {
+  test('a local placement never counts against the store’s epochs', () => {
     const cache = aCache();
     cache.put([user('A'), session('s')], aBinding(user('A')), asked(10, 7));
     const entry = cache.decide([user('A')], aBinding(user('A'), { instance: 'b', generation: 0 }), 20);

@@ -71,14 +71,14 @@ async function claimUntilFull(store: AffinityStore, from: number): Promise<numbe
 }
 
 describe('the embedded store on a full disk', () => {
-  test('refuses what it has no room for, keeps what it has, and goes on when there is room', async () => {
+  test('refuses bindings without room, keeps those it has, and goes on when there is room', async () => {
     disk.fill(480 * KIB);
     const embedded = openIt();
     const store = storeOf(embedded);
     await claim(store, 0);
     disk.fill();
     const bound = await claimUntilFull(store, 1);
-    // What it had taken before the disk was full.
+    // Bindings from before the disk was full.
     expect(bound).toBeGreaterThan(20);
     expect(() => embedded.requireRoom()).toThrow(StoreUnavailable);
     disk.makeRoom();
@@ -93,7 +93,7 @@ describe('the embedded store on a full disk', () => {
   });
 
   test('no step writes more than there is room for', async () => {
-    // On a disk that has room, so that nothing stops it.
+    // On a disk with room, so that every step succeeds.
     directory = mkdtempSync(join(tmpdir(), 'ici-gateway-lmdb-'));
     const store = storeOf(openIt());
     await claim(store, 0);
@@ -110,7 +110,7 @@ describe('the embedded store on a full disk', () => {
         await claim(store, i);
         look();
       }
-      // One with so many names that each may change a page.
+      // A step with so many names that each may change another page.
       const aliases = Array.from({ length: 200 }, (_, i) => session(`x${i}`));
       const entry = { binding: { root: user('U1'), ...at('b'), generation: 1 }, aliases, epoch: 1 };
       expect(await store.restore([entry, entry])).toHaveLength(2);
@@ -122,7 +122,7 @@ describe('the embedded store on a full disk', () => {
     expect(most).toBeLessThanOrEqual(STEP_BYTES / 2);
   });
 
-  test('a start says where there is no room and what helps, and leaves nothing behind', async () => {
+  test('a start without room names the directory and the remedy, and leaves nothing behind', async () => {
     disk.fill();
     expect(() => openIt()).toThrow(
       /^the affinity store in .*state cannot be written \(ENOSPC.*\): make room on its file system, or name another directory with --state-dir/,
@@ -132,11 +132,11 @@ describe('the embedded store on a full disk', () => {
     await claim(storeOf(openIt()), 0);
   });
 
-  test('a start with bindings from before fails as well, and finds them when there is room', async () => {
+  test('a start with existing bindings fails as well, and finds them when there is room', async () => {
     const first = openIt();
     await claim(storeOf(first), 1);
     await first.close();
-    // As an earlier release leaves it, with no room ahead.
+    // As an earlier release leaves it, without reserved room.
     const file = join(directory, 'data.mdb');
     const used = statSync(file).size;
     disk.fill();
@@ -149,7 +149,7 @@ describe('the embedded store on a full disk', () => {
     expect((await claim(storeOf(openIt()), 1)).made).toBe(false);
   });
 
-  test('where others know the agents, it is away until there is room', async () => {
+  test('if other processes know the agents, the store is away until there is room', async () => {
     disk.fill();
     const embedded = openIt(true);
     const store = storeOf(embedded);
@@ -162,11 +162,11 @@ describe('the embedded store on a full disk', () => {
 });
 
 describe('the embedded store on a file system that has become read-only', () => {
-  test('refuses, and goes on when it is writable again', async () => {
+  test('refuses bindings, and goes on when it is writable again', async () => {
     const embedded = openIt();
     const store = storeOf(embedded);
     await claim(store, 0);
-    // Not while a file is open for writing: as after an error of the disk, the whole file system is.
+    // As after an error of the disk: the whole file system becomes read-only, not while a file is open for writing.
     await embedded.close();
     await disk.setWritable(false);
     expect(() => openIt()).toThrow(/EROFS.*mount its file system writable/);

@@ -15,7 +15,7 @@ import { at, session, user } from '../../contract/affinity-store-support.ts';
 
 import { eventually } from '../../support/eventually.ts';
 
-// The one process that uses the store keeps the ledger too, so this one is as good as any.
+// The process that uses the store keeps the view store too, so the store accepts any fencing token.
 const FENCING_TOKEN = '1.view:local';
 
 async function openStore(idleLifetimeMs: number): Promise<OpenStore> {
@@ -89,7 +89,7 @@ describe('the embedded store', () => {
     expect(await again.counts()).toEqual(new Map([['a', 1]]));
   });
 
-  test('a lifetime lasts as long as it says, and at most a 32nd longer', async () => {
+  test('a lifetime lasts as long as configured, and at most a 32nd longer', async () => {
     const store = openIt().store('crm', { idleLifetimeMs: HOUR_MS });
     await store.claim([user('MILLER')], at('a'), FENCING_TOKEN);
 
@@ -101,13 +101,13 @@ describe('the embedded store', () => {
     expect(await store.renew([user('MILLER')])).toBeUndefined();
   });
 
-  test('sweeps what has ended out of its file without being asked', async () => {
+  test('deletes ended bindings from its file by itself', async () => {
     const embedded = openIt();
     const store = embedded.store('crm', { idleLifetimeMs: 1_000 });
     for (let i = 0; i < 100; i += 1) await store.claim([user(`U${i}`)], at('a'), FENCING_TOKEN);
     now += 2_000;
 
-    // Were they still there, they would come back with the time.
+    // If they were still stored, setting the time back would restore them.
     await eventually(async () => {
       now -= 2_000;
       const { bindings } = await store.list({});
@@ -116,7 +116,7 @@ describe('the embedded store', () => {
     });
   });
 
-  test('a second process on the same directory is told who has it', async () => {
+  test('a second process on the same directory fails with the pid of the first', async () => {
     const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000); console.log("up")']);
     try {
       await new Promise((resolve) => other.stdout.once('data', resolve));
@@ -134,11 +134,11 @@ describe('the embedded store', () => {
       .claim([user('A')], at('a'), FENCING_TOKEN);
   });
 
-  test('the lock of a process is taken over that has ended, though its parent never asks how', async () => {
+  test('the lock of a zombie process is taken over', async () => {
     const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60']);
     try {
       const pid = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)));
-      // The shell would ask; what it becomes does not.
+      // The shell would wait for its child; the program that replaces it does not.
       await eventually(() => expect(readFileSync(`/proc/${parent.pid}/comm`, 'utf8')).toBe('sleep\n'));
       const startTime = (): string | undefined => {
         const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -160,13 +160,13 @@ describe('the embedded store', () => {
     expect(() => openIt()).toThrow(`in use by process ${process.pid}`);
   });
 
-  test('the lock of a process that has ended is taken over, even where its id lives on', () => {
+  test('the lock of a process that has ended is taken over, even if its id is in use again', () => {
     writeFileSync(join(directory, 'owner'), `${process.pid} 1`);
 
     openIt();
   });
 
-  test('gives the directory back when it is closed', async () => {
+  test('releases the directory when it is closed', async () => {
     await openIt().close();
 
     expect(readdirSync(directory).sort()).toEqual(['data.mdb', 'lock.mdb']);
@@ -198,7 +198,7 @@ describe('the embedded store', () => {
     openIt();
   });
 
-  test('a closed store refuses, and so tells the caller to go on without it', async () => {
+  test('a closed store refuses, so the caller goes on without it', async () => {
     const store = openIt().store('crm', { idleLifetimeMs: HOUR_MS });
     await store.close();
 

@@ -45,13 +45,13 @@ describe('the stored form of names', () => {
 });
 
 describe('a compact incarnation', () => {
-  test('is the raw one where that is short and plain', () => {
+  test('is the raw one if that is short and plain', () => {
     for (const raw of ['', '2026-11-22T01:36:00.000+01:00', '4711', 'a.b:c_d-e+f']) {
       expect(compactIncarnation(raw)).toBe(raw);
     }
   });
 
-  test('stands for a long or odd one, and for itself', async () => {
+  test('replaces a long or odd one, and is its own compact form', async () => {
     await fc.assert(
       fc.property(fc.string({ maxLength: 100 }), (raw) => {
         const compact = compactIncarnation(raw);
@@ -78,7 +78,7 @@ describe('packed entries', () => {
     );
   });
 
-  test('have keys that are as bytes what they are as text', async () => {
+  test('have the same keys as bytes and as text', async () => {
     await fc.assert(
       fc.property(fc.oneof(fc.string({ unit: 'grapheme' }).map(user), fc.string().map(session)), (name) => {
         expect(fieldOf(keyBytes(storedKey(name)))).toBe(storedKey(name));
@@ -87,14 +87,14 @@ describe('packed entries', () => {
     expect(keyBytes(storedKey(session('s1')))).toHaveLength(17);
   });
 
-  test('that are not packed entries are refused', () => {
+  test('are refused in any other form', () => {
     expect(() => unpack('a|b|c|d')).toThrow('an entry that cannot be read');
     expect(() => unpack('=a|b')).toThrow('an entry that cannot be read');
   });
 });
 
 describe('ends', () => {
-  test('are at least a lifetime away, less than a quantum more, and few', async () => {
+  test('are a lifetime away plus less than a quantum, and few', async () => {
     await fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 2 ** 45 }),
@@ -112,7 +112,7 @@ describe('ends', () => {
 });
 
 describe('buckets', () => {
-  test('are all used, and none much more than the others', () => {
+  test('are all used, and none much more than others', () => {
     const filled = new Array<number>(BUCKETS).fill(0);
     for (let i = 0; i < BUCKETS * 16; i += 1) {
       const bucket = bucketOf(i % 8 === 0 ? storedKey(session(String(i))) : `uAGENT${i}`);

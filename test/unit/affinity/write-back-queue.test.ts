@@ -5,7 +5,7 @@ import type { Binding } from '../../../src/core/binding.ts';
 const USER = { kind: 'user', value: 'U' } as const;
 const at = (instance: string): Binding => ({ root: USER, instance, incarnation: '', generation: 0 });
 
-test('what is decided again while it is written down is not settled with what was written', () => {
+test('a binding that changes while it is written back stays in the queue', () => {
   const writeBackQueue = new WriteBackQueue();
   writeBackQueue.write([USER], at('a'), 0);
   const [[key, written] = ['', undefined]] = writeBackQueue.first(1);

@@ -74,7 +74,7 @@ describe('agents of a sticky pool', () => {
 describe('a failover pool', () => {
   const pool = aPool('failover', ACTIVE_B, 'b');
 
-  test('stays with its active instance when others come and go', () => {
+  test('stays with its active instance when others are added and removed', () => {
     expect(movesOf([pool], configOf('failover', ['c', 'b']))[0]).toMatchObject({
       movesEverybody: false,
       instances: [],

@@ -22,7 +22,7 @@ const between = (before: string, after: string) => changesBetween(config(before)
 const lines = (before: string, after: string) => between(before, after).map(formatChange);
 const refused = (before: string, after: string) => reloadable(config(before), config(after)).refused;
 
-/** What the loader would accept: each option and each section that may be left out, named as in the reference. */
+/** All that the loader accepts: each option and each optional section, named as in the reference. */
 function optionsOf(schema: OptionNode, prefix: string): [name: string, option: OptionNode][] {
   return Object.entries(schema.properties ?? {}).flatMap(([key, option]): [string, OptionNode][] => {
     const name = `${prefix}${key}`;
@@ -40,14 +40,14 @@ function optionsOf(schema: OptionNode, prefix: string): [name: string, option: O
 }
 
 describe('how a change applies', () => {
-  test('every option of the schema says it, and every reason is used', () => {
+  test('every option of the schema declares it, and every reason is used', () => {
     const rules = optionsOf(OPTIONS, '').map(([name, { applies }]) => [name, applies] as const);
     expect(rules.filter(([, applies]) => applies === undefined)).toEqual([]);
     const reasons = new Set(rules.map(([, applies]) => applies).filter((applies) => applies !== 'reload'));
     expect([...reasons].sort()).toEqual(Object.keys(RESTARTS).sort());
   });
 
-  test('an option that does not say it is refused by the type of a section', () => {
+  test('the type of a section refuses an option that does not declare it', () => {
     const said = section('A section.', { a: reload(text('An option.')) });
     expect((said as OptionNode).properties?.['a']?.applies).toBe('reload');
     // @ts-expect-error No new option can be forgotten.
@@ -60,20 +60,20 @@ describe('how a change applies', () => {
 });
 
 describe('changes between two configurations', () => {
-  test('there are none between equal ones, however their values are written', () => {
+  test('are none between equal ones, however their values are written', () => {
     expect(between(`${MINIMAL}timeouts: { park: 3s }\n`, `${MINIMAL}timeouts: { park: 3000ms }\n`)).toEqual(
       [],
     );
   });
 
-  test('values are shown as they are written, with their units', () => {
+  test('show values as they are written, with their units', () => {
     expect(lines(MINIMAL, `${MINIMAL}timeouts: { park: 20s }\nlimits: { bodyBytes: 1MB }\n`)).toEqual([
       'timeouts.park: 5s → 20s',
       'limits.bodyBytes: 100MB → 1MB',
     ]);
   });
 
-  test('instances are told apart by their id, wherever they stand in the list', () => {
+  test('identify instances by their id, whatever their position in the list', () => {
     const reweighted = '      - { id: b, url: "http://10.0.0.2:8080", weight: 3, priority: 2 }\n';
     const first = '      - { id: a, url: "http://10.0.0.1:8080", priority: 1 }\n';
     expect(lines(poolOf(A + B), poolOf(reweighted + first))).toEqual([
@@ -107,7 +107,7 @@ describe('changes between two configurations', () => {
     ]);
   });
 
-  test('the password of a URL is never shown, also where it is what changes', () => {
+  test('the password of a URL is never shown, even if it changes', () => {
     const url = (password: string) =>
       `${MINIMAL}affinity: { redis: { url: "redis://:${password}@10.0.0.9" } }\n`;
     const [change, ...others] = between(url('hunter2'), url('hunter3'));
@@ -142,7 +142,7 @@ describe('a reload', () => {
       MINIMAL,
       `${MINIMAL}identity: { userHeader: x-user }\n`,
     ],
-  ])('applies where %s', (_what, before, after) => {
+  ])('applies if %s', (_what, before, after) => {
     const { changes, refused: lacking } = reloadable(config(before), config(after));
     expect(changes).not.toEqual([]);
     expect(lacking).toEqual([]);
@@ -178,13 +178,13 @@ describe('a reload', () => {
       `${MINIMAL}affinity: { redis: { cluster: ["a:1", "b:1"] } }\n`,
       `${MINIMAL}affinity: { redis: { cluster: ["c:1"] } }\n`,
     ],
-  ])('is refused where %s changes, and the reason is named', (path, before, after) => {
+  ])('is refused if %s changes, with the reason', (path, before, after) => {
     const [reason, ...others] = refused(before, after);
     expect(others).toEqual([]);
     expect(reason?.startsWith(`${path} needs a restart, because `)).toBe(true);
   });
 
-  test('names every change that it cannot make, and the change of the store that follows from them', () => {
+  test('names every change that it cannot make, and the resulting change of the store', () => {
     expect(refused(`${MINIMAL}workers: 1\n`, `${MINIMAL}    mode: sticky\nworkers: 2\n${REDIS}`)).toEqual([
       expect.stringContaining('pools[ici].mode'),
       expect.stringContaining('affinity.store'),
@@ -196,23 +196,23 @@ describe('a reload', () => {
 describe('workers of a reload', () => {
   const before = config(poolOf(A + B));
 
-  test('know the instances that it removes, behind those that stay', () => {
+  test('have the instances that it removes, after those that stay', () => {
     const after = config(`${poolOf(B)}timeouts: { park: 1s }\n`);
     const { pools, ...others } = withRetiring(before, after);
     expect(pools[0]?.instances.map(({ id }) => id)).toEqual(['b', 'a']);
     expect(pools[0]?.instances[1]).toEqual({ ...before.pools[0]?.instances[0], isRetiring: true });
-    // What gateways compare of their configurations is what operators wrote.
+    // Gateways compare the configurations as operators wrote them.
     const [kept, wanted] = [pools[0], after.pools[0]] as [PoolConfig, PoolConfig];
     expect(poolParts(kept, after)).toEqual(poolParts(wanted, after));
     expect({ ...others, pools: after.pools }).toEqual(after);
   });
 
-  test('take the new word on an instance that stays', () => {
+  test('use the new settings of an instance that stays', () => {
     const after = config(poolOf(A + B.replace(' }', ', weight: 5 }')));
     expect(withRetiring(before, after)).toEqual(after);
   });
 
-  test('know nothing of a pool that is gone', () => {
+  test('do not have a pool that is removed', () => {
     const after = config(MINIMAL.replace('name: ici', 'name: chat'));
     expect(withRetiring(before, after)).toEqual(after);
   });

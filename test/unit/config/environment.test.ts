@@ -11,7 +11,7 @@ describe('environment variables', () => {
     expect(timeouts).toMatchObject({ connect: 1000, total: 20_000, park: 3000 });
   });
 
-  test('reach options with several words, in lists, and beyond the end of a list by one', () => {
+  test('set options of several words, in lists, and one place beyond the end of a list', () => {
     const { config } = load(MINIMAL, {
       env: {
         ICI_GATEWAY_POOLS__0__MODE: 'sticky',
@@ -53,7 +53,7 @@ describe('environment variables', () => {
     expect(timeouts).toMatchObject({ park: 3000, connect: 2000 });
   });
 
-  test('more than ten entries of a list come in the order of their numbers', () => {
+  test('keep the order of their numbers with more than ten entries of a list', () => {
     const env: Record<string, string> = {};
     for (let i = 1; i <= 12; i++) {
       env[`ICI_GATEWAY_POOLS__0__INSTANCES__${i}__ID`] = `i${i}`;
@@ -107,7 +107,7 @@ describe('environment variables', () => {
     expect(problemsOf(MINIMAL, { env: { [name]: value } })).toEqual([problem]);
   });
 
-  test('do not hide that the file has no section where they need one', () => {
+  test('do not hide that the file lacks a section that they need', () => {
     expect(problemsOf(`${MINIMAL}limits: [1]`, { env: { ICI_GATEWAY_LIMITS__HEADERS: '20' } })).toEqual([
       expect.stringMatching(/^gateway\.yaml:6:9 limits: must be a section/),
     ]);

@@ -54,7 +54,7 @@ describe('files that the configuration names', () => {
     });
   });
 
-  test('every one that cannot serve is told', () => {
+  test('are each reported if unusable', () => {
     expect(problemsHere(listenTls('{ certFile: nowhere.pem, keyFile: text.pem, clientCaFile: . }'))).toEqual([
       expect.stringMatching(/listen\.tls\.certFile: nowhere\.pem cannot be read: no such file$/),
       expect.stringMatching(
@@ -70,7 +70,7 @@ describe('files that the configuration names', () => {
     ]);
   });
 
-  test('a text is no certificate', () => {
+  test('must be PEM for a certificate', () => {
     const text = `pools: [{ name: p, instances: [{ id: a, url: 'https://a', tls: { caFile: text.pem } }] }]`;
     expect(problemsHere(text)).toEqual([
       expect.stringMatching(/instances\[0\]\.tls\.caFile: text\.pem has no certificate in PEM form/),
@@ -88,7 +88,7 @@ describe('files that the configuration names', () => {
     ]);
   });
 
-  test('TLS to instances is verified unless it is said otherwise', () => {
+  test('TLS to instances is verified unless configured otherwise', () => {
     const { pools } = loadHere(
       `pools: [{ name: p, instances: [{ id: a, url: 'https://a', tls: { caFile: cert.pem, serverName: One.example.com } }] }]`,
     );

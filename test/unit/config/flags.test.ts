@@ -13,7 +13,7 @@ const config = (flags: StartFlags, text = ''): Config => load(text, { overlay: o
 const refused = (flags: StartFlags, text = ''): string[] => problemsOf(text, { overlay: overlayOf(flags) });
 
 describe('flags of start', () => {
-  test('instances alone make a pool that is named ici', () => {
+  test('instances alone make a pool named ici', () => {
     const { pools } = config({
       instance: ['a=http://a:1', 'b=http://b:2'],
       mode: 'sticky',
@@ -31,7 +31,7 @@ describe('flags of start', () => {
     });
   });
 
-  test('the pool that instances make can be named', () => {
+  test('the pool made from instances can be named', () => {
     expect(config({ instance: ['a=http://a'], pool: 'cc' }).pools[0]?.name).toBe('cc');
   });
 
@@ -41,7 +41,7 @@ describe('flags of start', () => {
     expect(pools[0]?.instances).toHaveLength(1);
   });
 
-  test('with several pools it has to be said which one is meant', () => {
+  test('with several pools the flag must name one', () => {
     expect(refused({ instance: ['x=http://x'] }, TWO_POOLS)).toEqual([
       '--instance: is for one pool, but the configuration has several: prod, test; say with --pool which one is meant',
     ]);
@@ -55,7 +55,7 @@ describe('flags of start', () => {
     ]);
   });
 
-  test('a mode without any pool says what is missing', () => {
+  test('a mode without a pool is refused, with what is missing', () => {
     expect(refused({ mode: 'sticky' })).toContain(
       '--mode: has no pool to apply to; give --instance ID=URL for each instance, or --config FILE',
     );
@@ -67,7 +67,7 @@ describe('flags of start', () => {
     ]);
   });
 
-  test('a wrong value is told by its flag', () => {
+  test('the error of a wrong value names its flag', () => {
     expect(refused({ instance: ['a=http://a'], mode: 'stiky', listen: '8080' })).toEqual([
       expect.stringMatching(/^--listen listen\.address: must be host:port/),
       '--mode pools[0].mode: must be one of failover, sticky, but is "stiky"; did you mean "sticky"?',
@@ -77,7 +77,7 @@ describe('flags of start', () => {
     ]);
   });
 
-  test('each of them reaches its option', () => {
+  test('every flag sets its option', () => {
     const result = config(
       {
         listen: '0.0.0.0:0',

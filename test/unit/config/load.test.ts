@@ -3,10 +3,10 @@ import { effectiveConfig, effectiveYaml } from '../../../src/config/effective.ts
 import { ConfigInvalid } from '../../../src/config/problem.ts';
 import { load, MINIMAL, problemsOf } from './support.ts';
 
-describe('what is not said has its default', () => {
+describe('a missing option has its default', () => {
   const { config, warnings } = load(MINIMAL);
 
-  test('the shortest file is complete, and nothing about it is dubious', () => {
+  test('the shortest file loads without problems or warnings', () => {
     expect(warnings).toEqual([]);
     expect(config.pools[0]).toMatchObject({
       match: { hosts: [], paths: ['/'] },
@@ -29,7 +29,7 @@ describe('what is not said has its default', () => {
     );
   });
 
-  test('sections that are optional stay away', () => {
+  test('optional sections stay undefined', () => {
     expect(config.listen).not.toHaveProperty('tls');
     expect(config.affinity).not.toHaveProperty('redis');
   });
@@ -51,7 +51,7 @@ describe('what is not said has its default', () => {
     );
   });
 
-  test('a Redis that is given is used', () => {
+  test('a given Redis is used', () => {
     expect(config.affinity.store).toBe('embedded');
     expect(load(`${MINIMAL}affinity: { redis: { url: redis://r } }\n`).config.affinity.store).toBe('redis');
   });
@@ -60,7 +60,7 @@ describe('what is not said has its default', () => {
     expect(load(`${MINIMAL}timeouts:\n  # park: 1s\n`).config.timeouts.park).toBe(5000);
   });
 
-  test('no reader can change the result for others', () => {
+  test('the result cannot be changed', () => {
     expect(() => Object.assign(config.timeouts, { park: 1 })).toThrow(TypeError);
     expect(() => (config.pools as unknown[]).push(1)).toThrow(TypeError);
     expect(Object.isFrozen(config.pools[0]?.health.expectedStatus)).toBe(true);
@@ -100,7 +100,7 @@ forwarding: { trustedProxies: [10.0.0.1, 10.0.0.0/08] }
 });
 
 describe('problems', () => {
-  test('all are told at once, each with its place and a remedy', () => {
+  test('are all reported at once, each with its place and a remedy', () => {
     const problems = problemsOf(`listen:
   adress: 1
   address: localhost
@@ -137,7 +137,7 @@ identity: { userElements: [ "a:b", { nam: x } ], order: [header, header] }
     ]);
   });
 
-  test('an option given twice is told with its path, beside the problems of the rest', () => {
+  test('an option given twice is reported with its path, beside other problems', () => {
     expect(problemsOf(`${MINIMAL}    mode: sticky\n    mode: failover\nlogging: { level: loud }\n`)).toEqual([
       'gateway.yaml:7:5 pools[0].mode: occurs twice in the same section; remove one of them',
       expect.stringContaining('gateway.yaml:8:19 logging.level: must be one of'),
@@ -157,7 +157,7 @@ identity: { userElements: [ "a:b", { nam: x } ], order: [header, header] }
     ]);
   });
 
-  test('text that is no YAML is told with its line', () => {
+  test('text that is no YAML is reported with its line', () => {
     expect(problemsOf('pools: [\n  - {')[0]).toMatch(/^gateway\.yaml:[12]:\d+: is not valid YAML: /);
   });
 
@@ -186,7 +186,7 @@ identity: { userElements: [ "a:b", { nam: x } ], order: [header, header] }
     expect({}).not.toHaveProperty('polluted');
   });
 
-  test('a file that is not there is told as such', () => {
+  test('a missing file is reported as such', () => {
     expect(() => load(MINIMAL, { file: '/nonexistent/gateway.yaml', text: undefined as never })).toThrow(
       '/nonexistent/gateway.yaml: cannot be read: no such file; set the path of the configuration file with --config',
     );

@@ -25,7 +25,7 @@ describe('a pattern of an operator', () => {
     ['a{1,1001}', 'invalid repeat count: `{1,1001}`; patterns follow the syntax of RE2'],
     ['(\\w+\\s?){1,1000}', 'takes 7001 steps, but at most 500 are allowed; use smaller counts'],
     ['[', 'is not a valid regular expression'],
-  ])('%s is a problem of the configuration, with its place and what to do', (text, message) => {
+  ])('%s is a problem of the configuration, with its place and a remedy', (text, message) => {
     const problems = problemsOf(`${MINIMAL}    health: { bodyMatches: '${text}' }`);
     expect(problems).toEqual([expect.stringContaining(message)]);
     expect(problems[0]).toMatch(/gateway\.yaml:\d+:\d+ pools\[0\]\.health\.bodyMatches: /);
@@ -35,16 +35,16 @@ describe('a pattern of an operator', () => {
     ['(?<started>\\d+)', 'started 17', '17'],
     ['[(?]([[^\\]]+)[.\\]]', 'x?[^].', '[^]'],
     ['[\\b]([^])[\\u00e9-\\u{ff}]', '\b\né', '\n'],
-    // The end of a line of Windows is no part of the value, and a no-break space is a space.
+    // A Windows line end is no part of the value, and a no-break space is a space.
     ['startedAt: (.*)', 'startedAt: 8:00\r\nx', '8:00'],
     ['startedAt:\\s*([^",<\\s]+)', 'startedAt:\u00a08:00\u2009h', '8:00'],
     ['([\\S]+)', '\ufeff\u3000up\u2028', 'up'],
-  ])('%s finds what it finds in JavaScript', (text, page, found) => {
+  ])('%s finds the same as in JavaScript', (text, page, found) => {
     expect(compilePattern(text).exec(page)?.[1]).toBe(found);
     expect(new RegExp(text, 'u').exec(page)?.[1]).toBe(found);
   });
 
-  test('means what it means in JavaScript, whatever it is', () => {
+  test('always means the same as in JavaScript', () => {
     const item = fc.constantFrom(
       ...[
         'a',

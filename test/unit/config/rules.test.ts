@@ -7,7 +7,7 @@ function pool(more: string, name = 'p'): string {
 
 const A = "{ id: a, url: 'http://a' }";
 
-describe('what several options say must go together', () => {
+describe('options that contradict each other', () => {
   test.each([
     [
       'pools with the same name',
@@ -123,13 +123,13 @@ describe('what several options say must go together', () => {
     expect(problemsOf(text).map((line) => line.replace(/^gateway\.yaml:\d+:\d+ /, ''))).toContain(problem);
   });
 
-  test('both planes may take any free port', () => {
+  test('both listeners may use any free port', () => {
     expect(
       warningsOf(`${MINIMAL}listen: { address: '127.0.0.1:0' }\nadmin: { address: '127.0.0.1:0' }`),
     ).toEqual([]);
   });
 
-  test('a problem in one place does not hide those that concern others', () => {
+  test('a problem in one place does not hide those in others', () => {
     const problems = problemsOf(`pools:
   - name: p
     mode: sticki
@@ -150,7 +150,7 @@ timeouts: { park: 90s }
     ]);
   });
 
-  test('nothing is said of values that are not known for being wrong themselves', () => {
+  test('invalid values cause no further problems', () => {
     expect(problemsOf(`${MINIMAL}timeouts: { park: 90s, total: never }`)).toEqual([
       expect.stringMatching(/timeouts\.total: must be a duration/),
     ]);
@@ -215,7 +215,7 @@ describe('the syntax of single values', () => {
     },
   );
 
-  test('a time zone is one that this host knows, and by default its own', () => {
+  test('a time zone must be known to this host, and is its own by default', () => {
     expect(load(`${MINIMAL}    failbackZone: Asia/Tokyo`).config.pools[0]?.failbackZone).toBe('Asia/Tokyo');
     expect(load(MINIMAL).config.pools[0]?.failbackZone).toBe(
       Intl.DateTimeFormat().resolvedOptions().timeZone,
@@ -273,7 +273,7 @@ describe('the syntax of single values', () => {
   });
 });
 
-describe('dubious, but no reason not to start', () => {
+describe('warnings', () => {
   test.each([
     ['{ proxyProtocolFrom: [10.0.0.1] }', 'has no effect while proxyProtocol is off'],
     ['{ proxyProtocol: accept, proxyProtocolFrom: [0.0.0.0/0] }', 'contains every address'],
@@ -309,7 +309,7 @@ describe('dubious, but no reason not to start', () => {
     ).toEqual([]);
   });
 
-  test('logons that cannot be told from other requests', () => {
+  test('logons that cannot be distinguished from other requests', () => {
     expect(warningsOf(`${MINIMAL}    sessionLost: { answer: fault }`)).toEqual([
       expect.stringMatching(/logonOperations: is empty, so even the first logon after a lost session/),
     ]);
@@ -321,7 +321,7 @@ describe('dubious, but no reason not to start', () => {
     ]);
   });
 
-  test('a command that may take longer than a lease can wait for', () => {
+  test('a command time-out that is too long for the lease', () => {
     const redis = 'redis: { url: redis://r, commandTimeout: 500ms }';
     expect(warningsOf(`${MINIMAL}affinity: { ${redis} }\ncoordination: { lease: 1500ms }`)).toEqual([]);
     expect(warningsOf(`${MINIMAL}affinity: { ${redis} }\ncoordination: { lease: 1499ms }`)).toEqual([
@@ -329,7 +329,7 @@ describe('dubious, but no reason not to start', () => {
     ]);
   });
 
-  test('certificates that are not checked, with the name of whose', () => {
+  test('certificates that are not verified, with the name of the instance', () => {
     const text = `pools: [{ name: p, instances: [{ id: conn-7, url: 'https://a', tls: { verify: false } }] }]`;
     expect(warningsOf(text)).toEqual([
       expect.stringMatching(

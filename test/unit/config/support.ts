@@ -21,7 +21,7 @@ export function load(text: string, input: Partial<LoadInput> = {}): Loaded {
   });
 }
 
-/** The problems of a configuration that must not load, as they are printed, without the directory. */
+/** The problems of an invalid configuration as printed, without the directory. */
 export function problemsOf(text: string, input: Partial<LoadInput> = {}): string[] {
   try {
     load(text, input);

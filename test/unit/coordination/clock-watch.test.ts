@@ -20,7 +20,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** As when the loop was busy: the clocks go on, and the timer is late. */
+/** Simulates a busy event loop: the clocks go on, and the timer is late. */
 function standStill(ms: number): void {
   const { now } = performance;
   const wall = Date.now;
@@ -29,12 +29,12 @@ function standStill(ms: number): void {
 }
 
 describe('a process', () => {
-  test('trusts its clocks as long as they and the loop go on evenly', () => {
+  test('trusts its clocks while they and the event loop go on evenly', () => {
     vi.advanceTimersByTime(60_000);
     expect(told).toEqual([]);
   });
 
-  test('does not, after its event loop stood still, until it was calm for a while', () => {
+  test('does not trust them after its event loop stood still, until it was calm for a while', () => {
     standStill(700);
     vi.advanceTimersByTime(100);
     expect(told).toEqual(['false: the event loop stood still for 700 ms']);
@@ -44,7 +44,7 @@ describe('a process', () => {
     expect(told[1]).toBe('true: calm again');
   });
 
-  test('does not, after the wall clock was set', () => {
+  test('does not trust them after the wall clock was set', () => {
     vi.setSystemTime(Date.now() + 3_600_000);
     vi.advanceTimersByTime(100);
     expect(told).toEqual(['false: the wall clock jumped by 3600000 ms']);
@@ -53,7 +53,7 @@ describe('a process', () => {
     expect(told[1]).toBe('false: the wall clock jumped by -3600000 ms');
   });
 
-  test('takes no notice of what is smaller than what it measures with', () => {
+  test('ignores deviations smaller than its resolution', () => {
     standStill(400);
     vi.advanceTimersByTime(1_000);
     expect(told).toEqual([]);

@@ -24,7 +24,7 @@ describe('a gateway that is alone', () => {
   const alone = (): LocalViewStore =>
     new LocalViewStore({ leaseMs: 0, joinMs: 0, file: join(directory, 'agreement-ici.json') });
 
-  test('acts on what it sees at once, and fails over by itself', async () => {
+  test('acts on its probes at once, and fails over by itself', async () => {
     const coordinator = coordinators.make('g1', alone());
     await coordinator.start();
     observeBoth(coordinator, PASS);
@@ -35,7 +35,7 @@ describe('a gateway that is alone', () => {
     expect(target(coordinator)).toBe('b');
   });
 
-  test('counts the probes of a new process from what the one before it knew', async () => {
+  test('continues the probe counts of the process before it', async () => {
     const thresholds = { rise: 2, fall: 3 };
     const before = coordinators.make('g1', alone(), { thresholds });
     await before.start();
@@ -57,7 +57,7 @@ describe('a gateway that is alone', () => {
     expect(target(after)).toBe('b');
   });
 
-  test('tells why a probe that is the first to fail did, and the one that turns the instance down', async () => {
+  test('reports the reason of the first failed probe, and of the one that turns the instance down', async () => {
     const coordinator = coordinators.make('g1', alone(), { thresholds: { rise: 1, fall: 3 } });
     await coordinator.start();
     observeBoth(coordinator, PASS, { ...FAIL, reason: 'never seen up' });
@@ -71,7 +71,7 @@ describe('a gateway that is alone', () => {
     ]);
   });
 
-  test('remembers over a restart who was active, and what an operator decided', async () => {
+  test('remembers the active instance and the changes of operators over a restart', async () => {
     const before = coordinators.make('g1', alone());
     await before.start();
     observeBoth(before, FAIL);
@@ -88,7 +88,7 @@ describe('a gateway that is alone', () => {
     expect(after.agreed.epoch).toBeGreaterThan(before.agreed.epoch);
   });
 
-  test('writes what it could not write as soon as it can, and fails over meanwhile; an act that it refused is not done', async () => {
+  test('fails over while it cannot write, and writes later; a refused change is not made', async () => {
     const file = join(directory, 'agreement-ici.json');
     const coordinator = coordinators.make('g1', alone(), { leaseMs: 300 });
     await coordinator.start();
@@ -109,7 +109,7 @@ describe('a gateway that is alone', () => {
     expect(target(coordinator)).toBe('b');
   });
 
-  test('says which file is damaged, rather than to start as if nothing had been decided', () => {
+  test('names a damaged file instead of starting without its contents', () => {
     const file = join(directory, 'agreement-ici.json');
     writeFileSync(file, readFileSync(import.meta.filename).subarray(0, 40));
     expect(() => alone()).toThrow(`${file} is damaged: remove it`);

@@ -84,7 +84,7 @@ export function observeBoth(coordinator: PoolCoordinator, a: Observation, b: Obs
   coordinator.settle();
 }
 
-/** The ledger, which is asked for its present state only after `pass` was, and did not throw. */
+/** The view store; every sync waits for `pass` first, and fails if that does. */
 export function guarded(viewStore: LocalViewStore, pass: () => Promise<void>): ViewStoreClient {
   return {
     sync: async (request) => {

@@ -14,7 +14,7 @@ beforeEach(() => {
 
 afterEach(() => coordinators.close());
 
-describe('several gateways on one ledger', () => {
+describe('several gateways on one view store', () => {
   test('agree, and keep an instance that only one of them has lost', async () => {
     const viewStore = new LocalViewStore({ leaseMs: 300, joinMs: 100 });
     const all = ['g1', 'g2', 'g3'].map((id) => coordinators.make(id, viewStore, { leaseMs: 300 }));
@@ -37,7 +37,7 @@ describe('several gateways on one ledger', () => {
     await eventually(() => expect(all.map(target)).toEqual(['b', 'b', 'b']));
   });
 
-  test('do not count who cannot trust its clock', async () => {
+  test('do not count a gateway that cannot trust its clock', async () => {
     const viewStore = new LocalViewStore({ leaseMs: 300, joinMs: 100 });
     const [g1, g2] = ['g1', 'g2'].map((id) => coordinators.make(id, viewStore, { leaseMs: 300 })) as [
       PoolCoordinator,
@@ -60,7 +60,7 @@ describe('several gateways on one ledger', () => {
   });
 });
 
-test('a lease counts from when it was asked for, however late the answer comes', async () => {
+test('a lease counts from the request, however late the answer comes', async () => {
   const LEASE_MS = 600;
   const LATE_MS = 100;
   let askedAt = 0;
@@ -69,7 +69,7 @@ test('a lease counts from when it was asked for, however late the answer comes',
     while (performance.now() < askedAt + LATE_MS)
       await new Promise<void>((resolve) => setTimeout(resolve, LATE_MS));
   });
-  /** How much longer than that each lease was. */
+  /** How much longer than that each granted lease was. */
   const granted: number[] = [];
   const coordinator: PoolCoordinator = coordinators.make('g1', viewStore, {
     leaseMs: LEASE_MS,
@@ -86,7 +86,7 @@ test('a lease counts from when it was asked for, however late the answer comes',
   expect(Math.max(...granted)).toBeLessThan(0);
 });
 
-/** The ledger, whose answers take so long. */
+/** The view store, with answers that take so long. */
 function slow(viewStore: LocalViewStore, answersAfterMs: () => number): ViewStoreClient {
   return {
     ...guarded(viewStore, async () => {}),
@@ -98,10 +98,10 @@ function slow(viewStore: LocalViewStore, answersAfterMs: () => number): ViewStor
   };
 }
 
-describe('a ledger whose answers are slow', () => {
+describe('a view store whose answers are slow', () => {
   const LEASE_MS = 900;
 
-  test('is in doubt, and gives leases all the same, for as long as they come within a third of one', async () => {
+  test('still grants leases while they come within a third of a lease', async () => {
     const viewStore = slow(new LocalViewStore({ leaseMs: LEASE_MS, joinMs: 50 }), () => 120);
     const coordinator = coordinators.make('g1', viewStore, { leaseMs: LEASE_MS });
     await coordinator.start();
@@ -112,7 +112,7 @@ describe('a ledger whose answers are slow', () => {
     expect(coordinators.told.filter((line) => line.includes('store'))).toEqual([]);
   });
 
-  test('teaches a gateway for which they come too late, gives it no lease, and keeps no request waiting', async () => {
+  test('informs a gateway for which they come too late, grants it no lease, and keeps no request waiting', async () => {
     const viewStore = new LocalViewStore({ leaseMs: LEASE_MS, joinMs: 50 });
     let delayMs = 0;
     const g1 = coordinators.make('g1', viewStore, { leaseMs: LEASE_MS });
@@ -141,50 +141,47 @@ describe('a ledger whose answers are slow', () => {
   });
 });
 
-describe('a ledger that fails', () => {
+describe('a view store that fails', () => {
   test.each([
     ['at once', (confirm: () => unknown) => void confirm()],
     ['by a message', (confirm: () => unknown) => void setImmediate(confirm)],
-  ])(
-    'is left some time before it is asked again, also with news for it that others confirm %s',
-    async (_, send) => {
-      const viewStore = new LocalViewStore({ leaseMs: 200, joinMs: 60 });
-      let isAway = false;
-      let asked = 0;
-      const failing = guarded(viewStore, async () => {
-        if (!isAway) return;
-        asked += 1;
-        // Lets a test that fails end: whoever asks without a pause keeps its own process from all else.
-        if (asked > 1_000) await new Promise(setImmediate);
-        throw new StoreUnavailable('away');
-      });
-      let hasAdopted = true;
-      const coordinator: PoolCoordinator = coordinators.make('g1', failing, {
-        leaseMs: 200,
-        awaitsConfirmation: true,
-        // As the workers do it who have adopted what they were told.
-        publisher: {
-          publish: () => send(() => hasAdopted && coordinator.confirm(coordinator.agreed.id)),
-          mayActUntil: () => Number.NEGATIVE_INFINITY,
-        },
-      });
-      await coordinator.start();
-      observeBoth(coordinator, PASS);
-      await coordinator.settled();
+  ])('is asked again after a pause, also with news that workers confirm %s', async (_, send) => {
+    const viewStore = new LocalViewStore({ leaseMs: 200, joinMs: 60 });
+    let isAway = false;
+    let asked = 0;
+    const failing = guarded(viewStore, async () => {
+      if (!isAway) return;
+      asked += 1;
+      // Lets a failing test end: requests without a pause keep the process from all other work.
+      if (asked > 1_000) await new Promise(setImmediate);
+      throw new StoreUnavailable('away');
+    });
+    let hasAdopted = true;
+    const coordinator: PoolCoordinator = coordinators.make('g1', failing, {
+      leaseMs: 200,
+      awaitsConfirmation: true,
+      // As workers that have adopted the view.
+      publisher: {
+        publish: () => send(() => hasAdopted && coordinator.confirm(coordinator.agreed.id)),
+        mayActUntil: () => Number.NEGATIVE_INFINITY,
+      },
+    });
+    await coordinator.start();
+    observeBoth(coordinator, PASS);
+    await coordinator.settled();
 
-      hasAdopted = false;
-      coordinator.observed('a', FAIL, coordinator.agreed.epoch);
-      await eventually(() => expect(coordinator.agreed.active).toBe('b'));
-      isAway = true;
-      hasAdopted = true;
-      await eventually(() => expect(coordinators.told).toContain('g1: store away'));
-      expect(asked).toBeLessThan(20);
-      isAway = false;
-      await eventually(() => expect(target(coordinator)).toBe('b'));
-    },
-  );
+    hasAdopted = false;
+    coordinator.observed('a', FAIL, coordinator.agreed.epoch);
+    await eventually(() => expect(coordinator.agreed.active).toBe('b'));
+    isAway = true;
+    hasAdopted = true;
+    await eventually(() => expect(coordinators.told).toContain('g1: store away'));
+    expect(asked).toBeLessThan(20);
+    isAway = false;
+    await eventually(() => expect(target(coordinator)).toBe('b'));
+  });
 
-  test('is asked again by whom something else kept from writing back', async () => {
+  test('is asked again after another error prevented the write-back', async () => {
     let failures = 0;
     const coordinator = coordinators.make('g1', new LocalViewStore({ leaseMs: 200, joinMs: 60 }), {
       leaseMs: 200,
@@ -203,7 +200,7 @@ describe('a ledger that fails', () => {
     ]);
   });
 
-  test('is away after a while; when it is back, bindings are written back before anything else', async () => {
+  test('counts as away after a while; when it is back, bindings are written back first', async () => {
     const viewStore = new LocalViewStore({ leaseMs: 200, joinMs: 60 });
     let isAway = false;
     const order: string[] = [];

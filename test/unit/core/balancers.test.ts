@@ -47,7 +47,7 @@ describe.each<BalancerName>(['rendezvous', 'round-robin', 'least-bound', 'least-
           const total = candidates.reduce((sum, { weight }) => sum + weight, 0);
           for (const { id, weight } of candidates) {
             const share = weight / total;
-            // Six standard deviations of a fair draw; the deterministic ones are far within.
+            // Six standard deviations of a fair draw; deterministic balancers are far within.
             const tolerance = 6 * Math.sqrt((share * (1 - share)) / agents);
             expect(Math.abs((chosen.get(id) ?? 0) / agents - share)).toBeLessThan(tolerance + 2 / agents);
           }
@@ -56,13 +56,13 @@ describe.each<BalancerName>(['rendezvous', 'round-robin', 'least-bound', 'least-
       );
     });
 
-    test('proposes none of no candidates, and the only one of one', () => {
+    test('proposes nothing without candidates, and the only candidate if there is one', () => {
       const balancer = createBalancer(name);
       expect(balancer([], 'uMILLER', IDLE)).toBeUndefined();
       expect(balancer([anInstance({ id: 'only' })], 'uMILLER', IDLE)?.id).toBe('only');
     });
 
-    test('proposes no instance that drains, is disabled, is down or has no weight', () => {
+    test('proposes no instance that is draining, disabled, down or without weight', () => {
       const view = aView(
         anInstance({ id: 'draining', admin: 'draining' }),
         anInstance({ id: 'disabled', admin: 'disabled' }),
@@ -95,7 +95,7 @@ describe('rendezvous hashing', () => {
     );
   });
 
-  test('a greater weight attracts agents and drives none away', () => {
+  test('a greater weight attracts agents and moves none away', () => {
     fc.assert(
       fc.property(instances, fc.nat(), (candidates, which) => {
         const i = which % candidates.length;
@@ -137,7 +137,7 @@ describe('rendezvous hashing', () => {
 });
 
 describe('weighted round robin', () => {
-  test('spreads the turns of a heavy instance instead of taking them in a row', () => {
+  test('spreads the turns of a heavy instance over the round', () => {
     const candidates = [
       anInstance({ id: 'a', weight: 4 }),
       anInstance({ id: 'b', weight: 1 }),
@@ -148,7 +148,7 @@ describe('weighted round robin', () => {
     expect(turns).toBe('aabaca');
   });
 
-  test('an instance that comes back has not saved up turns', () => {
+  test('an instance that comes back gets no extra turns', () => {
     const [a, b] = [anInstance({ id: 'a' }), anInstance({ id: 'b' })];
     const balancer = createBalancer('round-robin');
     balancer([a, b], '', IDLE);

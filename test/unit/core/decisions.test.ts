@@ -21,21 +21,21 @@ describe('health', () => {
     expect(fold([false]).state).toBe('down');
   });
 
-  test('an instance falls after as many failures in a row as configured, not before', () => {
+  test('an instance goes down after the configured number of failures in a row, not before', () => {
     expect(fold([true, false, false]).state).toBe('up');
     expect(fold([true, false, false, false]).state).toBe('down');
   });
 
-  test('an instance rises after as many passes in a row as configured, not before', () => {
+  test('an instance comes up after the configured number of passes in a row, not before', () => {
     expect(fold([false, true]).state).toBe('down');
     expect(fold([false, true, true]).state).toBe('up');
   });
 
-  test('one result of the other kind starts the count anew', () => {
+  test('one result of the other kind restarts the count', () => {
     expect(fold([true, false, false, true, false, false]).state).toBe('up');
   });
 
-  test('the verdict changes only on a whole streak against it', () => {
+  test('the verdict changes only after a full run of contrary results', () => {
     fc.assert(
       fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 60 }), (results) => {
         let record = observe(UNOBSERVED, results[0] as boolean, thresholds);
@@ -80,7 +80,7 @@ describe('a binding against the view', () => {
     ...(root === undefined ? {} : { root }),
   });
 
-  test('a bound agent goes to its instance while that is usable', () => {
+  test('a bound agent goes to its instance while it is usable', () => {
     expect(allows(aView(anInstance()), bound())).toBe(true);
     expect(allows(aView(anInstance({ admin: 'draining' })), bound())).toBe(true);
     expect(allows(aView(anInstance({ quarantined: true })), bound())).toBe(true);
@@ -92,46 +92,46 @@ describe('a binding against the view', () => {
     expect(allows(aView(anInstance({ id: 'b' })), bound())).toBe(false);
   });
 
-  test('a binding to another life of the instance is void', () => {
+  test('a binding to another incarnation of the instance is void', () => {
     const restarted = anInstance({ incarnation: '2', past: ['1'] });
     expect(allows(aView(restarted), bound('1'))).toBe(false);
     expect(allows(aView(restarted), bound('2'))).toBe(true);
   });
 
-  test('where the life is not known on either side, nothing is void', () => {
+  test('without a known incarnation on both sides no binding is void', () => {
     expect(allows(aView(anInstance({ incarnation: '2' })), bound(''))).toBe(true);
     expect(allows(aView(anInstance()), bound('1'))).toBe(true);
   });
 
-  test('in a failover pool nothing but the active instance is right', () => {
+  test('in a failover pool only the active instance counts', () => {
     const both = [anInstance(), anInstance({ id: 'b' })];
     expect(allows(aFailoverView('a', ...both), bound())).toBe(true);
     expect(allows(aFailoverView('b', ...both), bound())).toBe(false);
   });
 
-  test('an agent who is moved may go nowhere but to where he is moved', () => {
+  test('an agent who is moved may go only to the new instance', () => {
     const view = { ...aView(anInstance(), anInstance({ id: 'b' })), moving: new Map([['uMILLER', 'b']]) };
     expect(allows(view, bound('', miller))).toBe(false);
     expect(allows(view, { instance: 'b', incarnation: '', root: miller })).toBe(true);
     expect(allows(view, bound('', { kind: 'user', value: 'SMITH' }))).toBe(true);
   });
 
-  test('what was learnt of a binding is outdated once its instance could not serve', () => {
+  test('a cached binding is outdated once its instance could not serve', () => {
     const view = aView(anInstance({ lostAt: 7 }));
     expect([7, 8].map((epoch) => isCurrent(view, 'a', epoch))).toEqual([false, true]);
     expect(isCurrent(view, 'gone', 8)).toBe(false);
   });
 });
 
-describe('who may take new agents', () => {
-  test('those in quarantine only while there is nobody else', () => {
+describe('instances that may take new agents', () => {
+  test('are those in quarantine only while there is no other', () => {
     const returned = anInstance({ quarantined: true });
     const ids = (...instances: InstanceState[]) => aView(...instances).assignable.map(({ id }) => id);
     expect(ids(returned, anInstance({ id: 'b' }))).toEqual(['b']);
     expect(ids(returned, anInstance({ id: 'b', health: 'down' }))).toEqual(['a']);
   });
 
-  test('in a failover pool the active instance, whatever its weight', () => {
+  test('are, in a failover pool, the active instance, whatever its weight', () => {
     const view = aFailoverView('b', anInstance(), anInstance({ id: 'b', weight: 0 }));
     expect(view.assignable.map(({ id }) => id)).toEqual(['b']);
   });
@@ -158,7 +158,7 @@ describe('names', () => {
     expect(aliasesOf({ ...none, address: '10.0.0.1' }).map(({ kind }) => kind)).toEqual(['address']);
   });
 
-  test('a key leads back to its name, and keys of different kinds never meet', () => {
+  test('a key leads back to its name, and keys of different kinds differ', () => {
     expect(parseNameKey(nameKey('session', 'u1'))).toEqual({ kind: 'session', value: 'u1' });
     expect(nameKey('user', 'x')).not.toBe(nameKey('session', 'x'));
     expect(parseNameKey('?x')).toBeUndefined();
@@ -166,16 +166,16 @@ describe('names', () => {
 });
 
 describe('failures and errors', () => {
-  test('nothing is tried again but what was not sent', () => {
+  test('only unsent requests are tried again', () => {
     const retried = Object.entries(FAILURES).filter(([, { mayRetry }]) => mayRetry);
     expect(retried.map(([kind]) => kind)).toEqual(['connect-failure'] satisfies FailureKind[]);
   });
 
-  test('a departed client is nobody’s fault', () => {
+  test('a departed client is no failure of an instance', () => {
     expect(FAILURES['client-aborted'].hastensProbe).toBe(false);
   });
 
-  test('what is told to clients names no address and no software', () => {
+  test('messages for clients name no address and no software', () => {
     for (const { message } of Object.values(ERRORS))
       expect(message).not.toMatch(/\d{2,}|redis|undici|node|http:/i);
   });

@@ -92,7 +92,7 @@ const USERS = ['nothing', 'found', 'binding'] as const;
 const SESSIONS = ['nothing', 'itself', 'same', 'found-other', 'other', 'shared'] as const;
 const EVIDENCE = ['asserted', 'found', undefined] as const;
 
-describe('what a request’s names are worth', () => {
+describe('the weight of the names of a request', () => {
   test.each(ROWS)('user %s holding %s, session %s holding %s: %s', (user, userHolds, session, holds, by) => {
     expect(ruling({ user, session }, userHolds, holds)).toBe(by);
   });
@@ -115,7 +115,7 @@ describe('what a request’s names are worth', () => {
     }
   });
 
-  test('scripts are given the whole table, a letter for each situation', () => {
+  test('the Lua scripts get the whole table, a letter for each situation', () => {
     for (const user of EVIDENCE) {
       for (const session of EVIDENCE) {
         const letters = rulingsFor({ user, session });

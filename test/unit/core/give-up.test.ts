@@ -7,11 +7,11 @@ import type { Mode, RoutingState } from '../../../src/core/view/routing-state.ts
 import type { View } from '../../../src/core/view/view.ts';
 import { aFailoverView, anInstance, aView } from '../../support/instances.ts';
 
-/** Which requests end on which change: one test for each rule. All are about a request that was sent to `a`. */
+/** Which requests end on which change: one test for each rule. Each request was sent to `a`. */
 
 interface Given {
   readonly mode?: Mode;
-  /** Instances at which the last own probe failed. */
+  /** Instances whose last probe by this gateway failed. */
   readonly failing?: readonly string[];
   readonly cutOff?: readonly string[];
   readonly way?: Partial<Target>;
@@ -62,7 +62,7 @@ describe('an instance that is down by the view', () => {
     expect([ends(aView(a(DOWN), b(other))), ends(aView(a(DOWN), b(other)), FAILING)]).toEqual([false, false]);
   });
 
-  test('sticky: ends those of an agent who is on the way to an instance that takes no others', () => {
+  test('sticky: ends those of an agent who is being moved to an instance that takes no other agents', () => {
     const view = { ...aView(a(DOWN), b({ weight: 0 })), moving: new Map([['u:x', 'b']]) };
     expect([ends(view, { way: X }), ends(view, { way: Y })]).toEqual([true, false]);
   });
@@ -71,36 +71,36 @@ describe('an instance that is down by the view', () => {
     expect(ends(aFailoverView('b', a(DOWN), b()))).toBe(true);
   });
 
-  test('failover: ends none while no other can take over', () => {
+  test('failover: ends none while no other instance can take over', () => {
     expect(ends(aFailoverView('a', a(DOWN), b(DOWN)), FAILING)).toBe(false);
     expect(ends(aFailoverView('', a(DOWN), b(DOWN)), FAILING)).toBe(false);
   });
 });
 
-describe('the end of the own lease', () => {
+describe('the end of the gateway’s own lease', () => {
   test.each(['waiting', 'degraded'] as const)(
-    'ends requests where the last own probe failed (%s)',
+    'ends requests at an instance whose last probe failed (%s)',
     (mode) => {
       expect(ends(aView(a(), b()), { mode, failing: ['a'] })).toBe(true);
     },
   );
 
-  test('ends none where it passed, or at an instance that has no other beside it', () => {
+  test('ends none at an instance whose last probe passed, or that is the only one', () => {
     expect(ends(aView(a(), b()), { mode: 'waiting', failing: ['b'] })).toBe(false);
     expect(ends(aView(a()), { mode: 'waiting', failing: ['a'] })).toBe(false);
   });
 
-  test('is what it takes: with a lease one failed probe ends none', () => {
+  test('is required: with a lease one failed probe ends none', () => {
     expect(ends(aView(a(), b()), FAILING)).toBe(false);
   });
 });
 
-test('an instance that is cut off from here alone ends requests, though the view calls it up', () => {
+test('an instance that only this gateway cannot reach ends requests, although it is up in the view', () => {
   expect(ends(aView(a(), b()), { cutOff: ['a'] })).toBe(true);
   expect(ends(aView(a(), b()), { cutOff: ['b'] })).toBe(false);
 });
 
-describe('an instance that is up and is not to serve any more', () => {
+describe('an instance that is up and is to serve no more', () => {
   const moving = { ...aView(a(), b()), moving: new Map([['u:x', 'b']]) };
   test.each([
     ['another one is activated, or failed back to', aFailoverView('b', a(), b()), {}],
@@ -108,7 +108,7 @@ describe('an instance that is up and is not to serve any more', () => {
     ['it is removed', aView(b()), {}],
     ['the agent is moved', moving, X],
     ['it began another life', aView(a({ incarnation: 'two' }), b()), { incarnation: 'one' }],
-  ])('lets requests finish, unless the last own probe failed: %s', (_why, view, way) => {
+  ])('lets requests finish, unless the last probe failed: %s', (_why, view, way) => {
     expect([ends(view, { way }), ends(view, { way, ...FAILING })]).toEqual([false, true]);
   });
 
@@ -121,7 +121,7 @@ describe('an instance that is up and is not to serve any more', () => {
   });
 });
 
-test('idle connections are of no more use at what is down, cut off, or fails its probe after the lease', () => {
+test('idle connections are closed to an instance that is down, cut off, or fails its probe after the lease', () => {
   const lost = (view: View, given: Given = {}): boolean => isLost(routingState(view, given), 'a', 0, 0);
   expect([lost(aView(a(DOWN))), lost(aView(a()), { cutOff: ['a'] })]).toEqual([true, true]);
   expect(lost(aView(a()), { mode: 'waiting', failing: ['a'] })).toBe(true);

@@ -23,21 +23,21 @@ describe('the states', () => {
     expect(stateAfter('settled', 'stop', 'end')).toBe('Stopping');
   });
 
-  test('maintenance hides how far the start has come, and leaves it where it got to meanwhile', () => {
+  test('maintenance hides the progress of the start, which goes on meanwhile', () => {
     expect(stateAfter('maintain')).toBe('Maintenance');
     expect(stateAfter('maintain', 'resume')).toBe('Starting');
     expect(stateAfter('maintain', 'settled')).toBe('Maintenance');
     expect(stateAfter('maintain', 'settled', 'resume')).toBe('Running');
   });
 
-  test('a stop shows through maintenance, which lasts until the end', () => {
+  test('a stop is shown in maintenance too, which lasts until the end', () => {
     const stopping = ['settled', 'maintain', 'stop'] as const;
     expect(stateAfter(...stopping)).toBe('Stopping');
     expect(stopping.reduce(transition, INITIAL).inMaintenance).toBe(true);
     expect(transition(stopping.reduce(transition, INITIAL), 'resume').inMaintenance).toBe(true);
   });
 
-  test('no event leads back out of a stop, and each leads only onwards', () => {
+  test('no event leads out of a stop, or back to an earlier phase', () => {
     const order = ['Starting', 'Running', 'Stopping', 'Draining', 'Stopped'];
     const events = fc.constantFrom<LifecycleEvent>('settled', 'maintain', 'resume', 'stop', 'drain', 'end');
     fc.assert(
@@ -61,7 +61,7 @@ describe('the plan of a stop', () => {
     expect(planStop(100, { pollInterval: 50, timeout: 30 })).toEqual({ drainAt: 130, endAt: 130 });
   });
 
-  test('another stop only shortens it', () => {
+  test('a second stop only shortens it', () => {
     const plan = planStop(100, { pollInterval: 5, timeout: 30 });
     expect(planStop(102, { pollInterval: 0, timeout: 60 }, plan)).toEqual({ drainAt: 102, endAt: 130 });
     expect(planStop(110, { pollInterval: 5, timeout: 0 }, plan)).toEqual({ drainAt: 105, endAt: 110 });
@@ -69,7 +69,7 @@ describe('the plan of a stop', () => {
   });
 });
 
-describe('the life in real time', () => {
+describe('the life cycle in real time', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
@@ -87,7 +87,7 @@ describe('the life in real time', () => {
     return { lifecycle, story };
   }
 
-  /** A drain that lasts until it is told to end, or cut. */
+  /** A drain that lasts until the test ends it or it is aborted. */
   function drain() {
     let finish = (): void => {};
     const calls: number[] = [];
@@ -112,7 +112,7 @@ describe('the life in real time', () => {
     expect(story).toEqual(['Running: every instance was probed']);
   });
 
-  test('starts all the same when the time for that is over', async () => {
+  test('starts when the time for the probes is over', async () => {
     const { lifecycle, story } = lead({ maxInitTime: 5_000 });
     await vi.advanceTimersByTimeAsync(4_999);
     expect(lifecycle.state).toBe('Starting');
@@ -150,7 +150,7 @@ describe('the life in real time', () => {
     await stopped;
   });
 
-  test('what still drains when the time is over is cut', async () => {
+  test('requests that still drain when the time is over are aborted', async () => {
     const { lifecycle } = lead({ shutdownTimeout: 1_000 });
     const draining = drain();
     const stopped = lifecycle.stop('SIGTERM', {}, draining.run);
@@ -162,7 +162,7 @@ describe('the life in real time', () => {
     expect(lifecycle.state).toBe('Stopped');
   });
 
-  test('a second stop shortens the first, and drains nothing again', async () => {
+  test('a second stop shortens the first, and starts no second drain', async () => {
     const { lifecycle, story } = lead({ statusPollInterval: 10_000 });
     const draining = drain();
     const second = drain();
@@ -190,7 +190,7 @@ describe('the life in real time', () => {
     expect(draining.wasCut()).toBe(true);
   });
 
-  test('a drain that ignores the cut does not keep the gateway from ending', async () => {
+  test('a drain that ignores the abort does not keep the gateway from ending', async () => {
     const { lifecycle } = lead({ shutdownTimeout: 1_000 });
     const stopped = lifecycle.stop('SIGTERM', {}, () => new Promise(() => {}));
     await vi.advanceTimersByTimeAsync(3_000);
@@ -198,7 +198,7 @@ describe('the life in real time', () => {
     expect(lifecycle.state).toBe('Stopped');
   });
 
-  test('a drain that fails is told of, after the end', async () => {
+  test('a failed drain is reported after the end', async () => {
     const { lifecycle } = lead();
     await expect(
       lifecycle.stop('SIGTERM', {}, () => Promise.reject(new Error('could not drain'))),
@@ -207,7 +207,7 @@ describe('the life in real time', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test('maintenance is switched until the gateway stops', async () => {
+  test('maintenance can be switched until the gateway stops', async () => {
     const { lifecycle, story } = lead();
     lifecycle.settled();
     expect(lifecycle.maintain(true, 'new release, by OPS1')).toBe(true);

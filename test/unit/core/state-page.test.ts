@@ -4,7 +4,7 @@ import { StatePages } from '../../../src/core/state-page.ts';
 const hex = (character: string): string => `%${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
 
 // RFC 3986 §6.2.2.2, and §2.3 for which characters these are.
-test('the state page is the same page with an unreserved character encoded, and with no other', () => {
+test('the state page has the same answer with an unreserved character encoded, and with no other', () => {
   const prefix = '/AZaz09-._~!@';
   const pages = new StatePages({ prefixes: [prefix], alwaysOk: false });
   const rest = '/publicicp/show_init_statepub.icp';
@@ -28,7 +28,7 @@ test('the state page is the same page with an unreserved character encoded, and 
 });
 
 // As SAP's clients send sessions (RFC 2396 §3.3).
-test('the state page is the same page with parameters in its path', () => {
+test('the state page has the same answer with parameters in its path', () => {
   const pages = new StatePages({ prefixes: ['/sap/admin'], alwaysOk: false });
   const page = '/sap/admin/publicicp/show_init_statepub.icp';
   for (const same of [

@@ -30,14 +30,14 @@ describe('random dialogues through three gateways', () => {
     return outcome;
   }
 
-  test('serve each agent at one living instance, whatever others ask for', async () => {
+  test('serve each agent at one live instance, whatever others ask for', async () => {
     const outcome = await run('rules', RULES);
 
     expect(outcome).toMatchObject({ splits: 0, moves: 0, refused: 0, first: undefined });
     expect(outcome.requests).toBeGreaterThan(WORLDS * 150);
   });
 
-  test('would split and move agents, were found names worth what asserted ones are', async () => {
+  test('would split and move agents if found names counted like asserted ones', async () => {
     const { splits, moves } = await run('mutant', MUTANTS['evidence'] as Rules);
 
     expect(splits).toBeGreaterThan(0);

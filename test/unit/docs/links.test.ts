@@ -4,16 +4,16 @@ import { describe, expect, test } from 'vitest';
 import { anchorsOf, DOCUMENTS, ROOT, readDocument, withoutCode } from '../../support/documents.ts';
 
 describe('links between documents', () => {
-  test('there are documents to look at', () => {
+  test('exist in the checked documents', () => {
     expect(DOCUMENTS.length).toBeGreaterThan(35);
     expect(DOCUMENTS).toEqual(expect.arrayContaining(['README.md', 'src/README.md', 'deploy/RUNBOOK.md']));
   });
 
-  test.each(DOCUMENTS)('of %s lead somewhere', (page) => {
+  test.each(DOCUMENTS)('of %s have existing targets', (page) => {
     for (const problem of deadLinks(page, readDocument(page))) expect.fail(problem);
   });
 
-  test('that lead nowhere are told', () => {
+  test('without a target are reported', () => {
     const text =
       '[a](no-file.md) [b](../README.md#no-such-heading) [c](#none) [d](https://example.com)\n# Heading';
     expect(deadLinks('deploy/README.md', text)).toEqual([

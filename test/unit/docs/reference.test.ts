@@ -52,7 +52,7 @@ describe.each(['README.md', ...REFERENCE])('%s', (page) => {
   });
 });
 
-describe('what is made from the code', () => {
+describe('generated pages', () => {
   test.each(Object.entries(GENERATED))(
     'the %s reference has every entry, and no other',
     (part, { page, render }) => {
@@ -93,7 +93,7 @@ function* optionPaths(section: OptionNode, prefix: string): Generator<string> {
   }
 }
 
-test('operations.md and sapcontrol.md tell of every state what is answered in it', () => {
+test('operations.md and sapcontrol.md have the answers of every state', () => {
   const pages = new StatePages({ prefixes: [], alwaysOk: false });
   const states: readonly SapState[] = [
     'Starting',

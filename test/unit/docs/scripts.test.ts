@@ -27,13 +27,13 @@ function namingFiles(): [path: string, text: string][] {
 }
 
 describe('the scripts of package.json', () => {
-  test('have each one line in CONTRIBUTING, and no other has', () => {
+  test('have one line each in CONTRIBUTING, which lists no others', () => {
     const contributing = readFileSync(join(ROOT, 'CONTRIBUTING.md'), 'utf8');
     const described = [...contributing.matchAll(/^\| `([a-z:]+)` \|/gm)].map(([, name]) => name);
     expect(described.toSorted()).toEqual(Object.keys(scripts).toSorted());
   });
 
-  test('exist wherever one is named', () => {
+  test('exist if a document names them', () => {
     const unknown = namingFiles().flatMap(([path, text]) =>
       [...text.matchAll(/npm run (?:--silent |-s )?([a-z]+(?::[a-z]+)*)(?: ([a-zA-Z]+))?/g)]
         .filter(([, name = '', argument]) => !isKnown(name, argument))

@@ -5,7 +5,7 @@ import { eventually } from '../../support/eventually.ts';
 let addresses: Addresses | undefined;
 afterEach(() => addresses?.stop());
 
-/** What is known after each answer of the resolver in turn; the last one is repeated. */
+/** The known address after each answer of the resolver in turn; the last one is repeated. */
 async function knownAfter(
   ...answers: (readonly string[] | Error)[]
 ): Promise<(readonly string[] | undefined)[]> {
@@ -33,11 +33,11 @@ async function knownAfter(
   return known.slice(0, answers.length);
 }
 
-test('an address that is gone is left for the new one', async () => {
+test('an address that is gone is replaced by the new one', async () => {
   expect(await knownAfter(['10.0.0.1'], ['10.0.0.2'])).toEqual([['10.0.0.1'], ['10.0.0.2']]);
 });
 
-test('of several addresses those stay that are still right, in whatever order and number they come', async () => {
+test('addresses that are still valid stay, whatever the order and number of the answers', async () => {
   const answers = [
     ['10.0.0.1', '::2'],
     ['::2', '10.0.0.1'],
@@ -54,6 +54,6 @@ test('of several addresses those stay that are still right, in whatever order an
   ]);
 });
 
-test('a resolver that fails, or knows nothing, changes no address', async () => {
+test('a resolver that fails or has no answer changes no address', async () => {
   expect(await knownAfter(['10.0.0.1'], new Error('EAI_AGAIN'), [])).toEqual(Array(3).fill(['10.0.0.1']));
 });

@@ -2,13 +2,13 @@ import { describe, expect, test } from 'vitest';
 import { byPattern, byPointer } from '../../../src/health/incarnation.ts';
 
 describe('an incarnation on a health page', () => {
-  test('is what the capture group finds', () => {
+  test('is the match of the capture group', () => {
     const find = byPattern(/started at (\S+)/);
     expect(find('up, started at 2026-11-22T08:00:00Z')).toBe('2026-11-22T08:00:00Z');
     expect(find('up')).toBe('');
   });
 
-  test('is what the JSON pointer leads to, if that is text or a number', () => {
+  test('is the value at the JSON pointer, if it is text or a number', () => {
     const page = JSON.stringify({
       process: { started: 1_795_000_000, 'a/b': 'x' },
       list: [{ id: 7 }],
@@ -22,7 +22,7 @@ describe('an incarnation on a health page', () => {
     }
   });
 
-  test('is not there where the page is not JSON', () => {
+  test('is missing if the page is not JSON', () => {
     expect(byPointer(['a'])('<html>up</html>')).toBe('');
   });
 });

@@ -73,7 +73,7 @@ const until = (ms: number, observation: Observation) => (): Promise<Observation>
   });
 
 describe('probes of one instance', () => {
-  test('begin at once and then come at the interval', async () => {
+  test('begin at once and continue at the interval', async () => {
     prober.start();
     await advance(6_100);
     expect(gaps()).toEqual([2_000, 2_000, 2_000]);
@@ -121,7 +121,7 @@ describe('probes of one instance', () => {
     expect(gaps().slice(3)).toEqual([2_000]);
   });
 
-  test('come at once after a failure of real traffic, and the verdict stays theirs', async () => {
+  test('come at once after a failure of real traffic, which itself does not count', async () => {
     prober.start();
     await advance(700);
     answer = async () => FAIL;
@@ -154,7 +154,7 @@ describe('probes of one instance', () => {
     expect(mostAtOnce).toBe(1);
   });
 
-  test('come when real traffic waits and nothing answers', async () => {
+  test('come when real traffic waits without an answer', async () => {
     prober.start();
     await advance(300);
     silence = 260;
@@ -171,7 +171,7 @@ describe('probes of one instance', () => {
     expect(record.state).toBe('down');
   });
 
-  test('wake those who wait, when an instance that traffic had called into question passes', async () => {
+  test('wake waiting requests when a suspect instance passes', async () => {
     prober.start();
     await advance(500);
     prober.hasten('a');
@@ -186,7 +186,7 @@ describe('a process that was late itself', () => {
   const TIMED_OUT: Observation = { passed: false, incarnation: '', hasTimedOut: true };
   let lateMs: number;
 
-  /** As when the loop was busy: the clock goes on, and the timers are late. */
+  /** Simulates a busy event loop: the clock goes on, and the timers are late. */
   const standStill = (ms: number): void => {
     lateMs += ms;
   };
@@ -199,17 +199,17 @@ describe('a process that was late itself', () => {
     await advance(1_999);
   });
 
-  test('does not blame the instance for a time-out, when it stood still', async () => {
+  test('does not blame the instance for a time-out if it stood still', async () => {
     answer = until(400, TIMED_OUT);
     await advance(2);
     standStill(600);
     await advance(400);
     expect(record).toEqual({ state: 'up', streak: 0 });
-    // It looks again at once.
+    // It probes again at once.
     expect(startedAt).toHaveLength(3);
   });
 
-  test('does not when it was a little late again and again', async () => {
+  test('does not blame it after being a little late again and again', async () => {
     answer = until(700, TIMED_OUT);
     await advance(2);
     for (let i = 0; i < 6; i += 1) {
@@ -220,7 +220,7 @@ describe('a process that was late itself', () => {
     expect(record).toEqual({ state: 'up', streak: 0 });
   });
 
-  test('does when that was a small part of the time only', async () => {
+  test('blames it if the delays were a small part of the time', async () => {
     answer = until(700, TIMED_OUT);
     await advance(2);
     standStill(300);
@@ -228,7 +228,7 @@ describe('a process that was late itself', () => {
     expect(record).toEqual({ state: 'up', streak: 1 });
   });
 
-  test('does for what was answered, or refused', async () => {
+  test('blames it for an answer or a refused connection', async () => {
     answer = until(400, FAIL);
     await advance(2);
     standStill(600);
@@ -236,7 +236,7 @@ describe('a process that was late itself', () => {
     expect(record).toEqual({ state: 'up', streak: 1 });
   });
 
-  test('does when it was late before the probe began', async () => {
+  test('blames it if the delay came before the probe', async () => {
     standStill(5_000);
     await advance(1_000);
     answer = until(1_000, TIMED_OUT);

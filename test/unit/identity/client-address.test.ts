@@ -88,7 +88,7 @@ describe('networks', () => {
     expect(networkMatcher([network])(address)).toBe(isIn);
   });
 
-  test('match as those of Node', () => {
+  test('match like those of Node.js', () => {
     const anyAddress = fc.oneof(
       fc.ipV4(),
       fc.ipV6(),

@@ -26,7 +26,7 @@ describe('a cookie', () => {
     'a%20b+c/d_e:f.g',
     'a, b',
     'x'.repeat(4096),
-  ])('is opaque: %j comes out as it went in', (value) => {
+  ])('is opaque: %j is returned unchanged', (value) => {
     expect(cookieValue(`x=1; ${NAME}=${value}; y=2`, NAME)).toBe(value);
   });
 
@@ -42,7 +42,7 @@ describe('a cookie', () => {
     expect(cookieValue(header, NAME)).toBeUndefined();
   });
 
-  test('with a value of 4097 characters is told from one that was not sent, unless it comes with one that can be', () => {
+  test('with a value of 4097 characters is too long, unless a usable one comes with it', () => {
     expect(cookieValue(`WS_SESSION_ID=${'x'.repeat(4097)}`, NAME)).toBe(TOO_LONG);
     expect(cookieValue(`WS_SESSION_ID=${'x'.repeat(4097)}; WS_SESSION_ID=a`, NAME)).toBe('a');
   });
@@ -52,7 +52,7 @@ describe('a cookie', () => {
     expect(cookieValue('WS_SESSION_ID=a;WS_SESSION_ID=A', NAME)).toBe(AMBIGUOUS);
   });
 
-  test('is what splitting the header at its semicolons finds', () => {
+  test('is the same as after splitting the header at its semicolons', () => {
     const piece = fc.stringMatching(/^[AB=; \t"]{0,8}$/);
     fc.assert(
       fc.property(

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { foundUserCheck, refusalOf } from '../../../src/identity/found-user.ts';
 
-describe('where a body names a user', () => {
+describe('a user name found in a body', () => {
   test.each([
     ['*', 'wildcard'],
     ['MIL*', 'wildcard'],
@@ -18,7 +18,7 @@ describe('where a body names a user', () => {
   ])('%s is none, for its %s', (value, reason) => {
     expect(refusalOf(value)).toBe(reason);
     expect(foundUserCheck(undefined)('user', value)).toBe(reason);
-    // What a session may look like is not known.
+    // The format of sessions is not known.
     expect(foundUserCheck(undefined)('session', value)).toBeUndefined();
   });
 
@@ -31,15 +31,15 @@ describe('where a body names a user', () => {
     'M\u00dcLLER',
     'x'.repeat(256),
     '+',
-  ])('%s may be one', (value) => {
+  ])('%s may be a user', (value) => {
     expect(foundUserCheck(undefined)('user', value)).toBeUndefined();
   });
 
-  test('what has characters of no name is none', () => {
+  test('text with characters that no name has is none', () => {
     expect(foundUserCheck(undefined)('user', 'A\u0085B')).toBe('characters');
   });
 
-  test('an operator can say more closely what one is', () => {
+  test('a configured pattern narrows it down', () => {
     const check = foundUserCheck(/^(?:AG\d+)$/);
     expect(check('user', 'ag17')).toBeUndefined();
     expect(check('user', 'AG17X')).toBe('pattern');

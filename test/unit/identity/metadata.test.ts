@@ -23,13 +23,13 @@ describe('the header of a request', () => {
     }
   });
 
-  test('names the user in UTF-8 as in Latin-1', () => {
+  test('names the user in UTF-8 or Latin-1', () => {
     const spelled = (encoding: 'utf8' | 'latin1') => Buffer.from('Müller', encoding).toString('latin1');
     expect(extract(['soapuser', spelled('utf8')]).user).toBe('MÜLLER');
     expect(extract(['soapuser', spelled('latin1')]).user).toBe('MÜLLER');
   });
 
-  test('without the two names nobody', () => {
+  test('without the two has no names', () => {
     expect(extract(['host', 'x'], ['cookie', 'a=b'])).toEqual({
       user: undefined,
       session: undefined,
@@ -47,7 +47,7 @@ describe('the header of a request', () => {
     ['different', 'U1', 'U2'],
     ['equal', 'U1', 'U1'],
     ['one of them empty', '', 'U1'],
-  ])('with two soapuser headers, %s, is ambiguous and names nobody', (_how, first, second) => {
+  ])('with two soapuser headers, %s, is ambiguous and has no user', (_how, first, second) => {
     expect(extract(['soapuser', first], ['cookie', 'WS_SESSION_ID=S1'], ['SoapUser', second])).toEqual({
       user: undefined,
       session: undefined,
@@ -72,13 +72,13 @@ describe('the header of a request', () => {
   });
 
   test.each(['soapuser', 'close, SoapUser', 'keep-alive ,\tCOOKIE', 'cookie'])(
-    'is ambiguous when Connection is %j: the instance would not see what was routed by',
+    'is ambiguous when Connection is %j: the instance would not get the routing header',
     (connection) => {
       expect(extract(['Connection', connection], ['soapuser', 'U1']).ambiguity).toBe('hop-by-hop');
     },
   );
 
-  test('may name any other header in Connection', () => {
+  test('may list any other header in Connection', () => {
     expect(
       extract(['Connection', 'close, TE, xsoapuser, soapuser2, cookies'], ['soapuser', 'U1']),
     ).toMatchObject({
@@ -87,7 +87,7 @@ describe('the header of a request', () => {
     });
   });
 
-  test('is asked for the configured names alone', () => {
+  test('is read only for the configured names', () => {
     const other = new MetadataExtractor({ userHeader: 'X_Agent-1' });
     expect(other.extract(['x_agent-1', 'U1', 'soapuser', 'U2', 'cookie', 'WS_SESSION_ID=S'])).toMatchObject({
       user: 'U1',
@@ -100,7 +100,7 @@ describe('the header of a request', () => {
     expect(new MetadataExtractor({}).extract(['', 'U1', 'soapuser', 'U2']).user).toBeUndefined();
   });
 
-  test('that was read leaves nothing for the next one', () => {
+  test('leaves nothing behind for the next one', () => {
     extract(['soapuser', 'U1'], ['cookie', 'WS_SESSION_ID=S1']);
     expect(extract(['cookie', 'WS_SESSION_ID=S2'])).toMatchObject({ user: undefined, session: 'S2' });
   });

@@ -40,7 +40,7 @@ const NAMES = [
   'x'.repeat(257),
 ];
 
-/** By number. A form that a release had never changes: what makes names another way gets the next number. */
+/** By number. A released form never changes: another way to make names gets the next number. */
 const USER_NAMES: Readonly<Record<number, string>> = {
   1: '1152328d930971e3',
   2: '150d186fe1b244ff',
@@ -50,12 +50,12 @@ const KEYS: Readonly<Record<number, string>> = { 1: 'aa9e318a7eab4183' };
 const digestOf = (texts: readonly (string | undefined)[]): string =>
   hash('sha256', JSON.stringify(texts.map((text) => text ?? null)), 'hex').slice(0, 16);
 
-test('the form of user names has another number where any name is spelt another way', () => {
+test('the form of user names has a new number if any name is spelt differently', () => {
   expect(digestOf(NAMES.map(canonicalUser))).toBe(USER_NAMES[USER_NAME_FORM]);
   expect(new Set(Object.values(USER_NAMES)).size).toBe(Object.keys(USER_NAMES).length);
 });
 
-test('the form of keys has another number where any name has another key', () => {
+test('the form of keys has a new number if any name has another key', () => {
   const keys = NAMES.flatMap((name) => [storedKey(user(name)), storedKey(session(name))]);
   expect(digestOf(keys)).toBe(KEYS[KEY_FORMAT]);
 });

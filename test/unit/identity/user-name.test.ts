@@ -24,7 +24,7 @@ describe('a user name', () => {
     ['m\u00fcller', 'M\u00dcLLER'],
     ['mu\u0308ller', 'M\u00dcLLER'],
     ['strasse', 'STRASSE'],
-    // These would become two names, or one that is another's.
+    // These would become two names, or the name of another user.
     ['stra\u00dfe', 'STRA\u00dfE'],
     ['d\u0131k', 'D\u0131K'],
     ['\u017f', '\u017f'],
@@ -48,7 +48,7 @@ describe('a user name', () => {
     expect(canonicalUser(raw)).toBeUndefined();
   });
 
-  test('in canonical form is its own canonical form, and so is every other way to write it', () => {
+  test('has one canonical form, whatever its spelling', () => {
     fc.assert(
       fc.property(fc.string({ unit: CHARACTER, maxLength: 40 }), (raw) => {
         const canonical = canonicalUser(raw);
@@ -62,14 +62,14 @@ describe('a user name', () => {
 });
 
 describe('a header value', () => {
-  test('in UTF-8 and in Latin-1 is the same name as in a body', () => {
+  test('is the same name in UTF-8, in Latin-1 and in a body', () => {
     const asNodeGivesIt = (bytes: Buffer) => bytes.toString('latin1');
     expect(decodeHeaderValue(asNodeGivesIt(Buffer.from('MÜLLER', 'utf8')))).toBe('MÜLLER');
     expect(decodeHeaderValue(asNodeGivesIt(Buffer.from('MÜLLER', 'latin1')))).toBe('MÜLLER');
     expect(decodeHeaderValue('MILLER')).toBe('MILLER');
   });
 
-  test('that was decoded already stays as it is', () => {
+  test('stays unchanged if it is already decoded', () => {
     expect(decodeHeaderValue('\u00c3\u00bc\u4e2d')).toBe('\u00c3\u00bc\u4e2d');
   });
 });

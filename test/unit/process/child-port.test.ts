@@ -47,7 +47,7 @@ describe.each([
     const on: Supervised = new Supervised((start) => (isDamaged ? fork(start) : on.children.start(start)));
     await on.supervisor.start();
     isDamaged = true;
-    // Those that live, and the spare one.
+    // The live children and the standby process.
     const [victim, other] = on.children.workers as [FakeChild, FakeChild];
     victim.end('SIGKILL');
     on.children.spares[0]?.end('SIGKILL');

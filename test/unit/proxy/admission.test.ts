@@ -8,7 +8,7 @@ const segment = fc.string({
 });
 const target = fc.array(segment, { minLength: 1, maxLength: 5 }).map((segments) => `/${segments.join('/')}`);
 
-/** What a lenient instance could make of a path: everything decoded, parameters cut, backslashes taken for slashes. */
+/** A path as a lenient instance could read it: decoded, without parameters, with backslashes as slashes. */
 function lenientSegments(path: string): string[] {
   return path
     .replace(/%2e/gi, '.')
@@ -20,7 +20,7 @@ function lenientSegments(path: string): string[] {
 }
 
 describe('the path of a target that is forwarded', () => {
-  test('is the one that came, unchanged', () => {
+  test('is that of the request, unchanged', () => {
     fc.assert(
       fc.property(target, (given) => {
         const found = originForm(given);
@@ -41,7 +41,7 @@ describe('the path of a target that is forwarded', () => {
     );
   });
 
-  test('is not refused for dots that are no segment, nor for what stands in the query', () => {
+  test('is not refused for dots that are no segment, nor for its query', () => {
     for (const given of ['/...', '/a..b', '/.a', '/a.', '/a?b=/../c', '/a?..', '/a%2e%2eb']) {
       expect(originForm(given), given).toEqual({ path: given });
     }

@@ -90,7 +90,7 @@ describe('the header of a response', () => {
 });
 
 describe('the header of a request', () => {
-  test('never holds a hop-by-hop field, one that Connection lists, or what strangers say of proxies', () => {
+  test('never holds a hop-by-hop field, one that Connection lists, or forwarding headers from a client that is not a trusted proxy', () => {
     fc.assert(
       fc.property(fields, (given) => {
         const tokens = [...listed(given)];

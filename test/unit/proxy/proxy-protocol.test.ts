@@ -7,7 +7,7 @@ const line = (text: string): Buffer => Buffer.from(text, 'latin1');
 const kindOf = (bytes: Buffer | string): string =>
   readProxyHeader(typeof bytes === 'string' ? line(bytes) : bytes).kind;
 
-/** What every header must hold to, however its bytes come: nothing is decided early, and nothing changes later. */
+/** Holds for every header, however its bytes are split: no result comes early, and none changes later. */
 function expectHeader(header: Buffer, source: string | undefined): void {
   for (let length = 0; length < header.length; length++)
     expect(readProxyHeader(header.subarray(0, length)), `the first ${length} bytes`).toEqual({
@@ -102,7 +102,7 @@ describe('a header of version 2', () => {
     ['less than the addresses of Unix sockets', binaryHeader(unix.slice(1), { family: 0x31 })],
     ['more extensions than are taken', binaryHeader([...ipv4, ...Array(2_021).fill(0)], { family: TCP4 })],
     ['the greatest length that can be written', binaryHeader(Array(65_535).fill(0), { command: LOCAL })],
-  ])('with %s is refused as soon as it shows, and without what it announces', (_what, header) => {
+  ])('with %s is refused at the first byte that shows it, before the announced rest', (_what, header) => {
     expect(readProxyHeader(header.subarray(0, 16))).toEqual({ kind: 'malformed' });
     expect(readProxyHeader(header)).toEqual({ kind: 'malformed' });
   });
@@ -116,7 +116,7 @@ describe('what is no header', () => {
     ['empty lines before a request', `\r\n\r\n${REQUEST}`],
     ['TLS', '\x16\x03\x01\x02\x00\x01'],
     ['a signature with one wrong byte', '\r\n\r\n\x00\r\nQUIT\r!'],
-  ])('%s is told by the first byte that differs', (_what, text) => expect(kindOf(text)).toBe('absent'));
+  ])('%s is recognized by the first byte that differs', (_what, text) => expect(kindOf(text)).toBe('absent'));
 
-  test('may yet become one while there is nothing', () => expect(kindOf('')).toBe('partial'));
+  test('no bytes at all may still become one', () => expect(kindOf('')).toBe('partial'));
 });

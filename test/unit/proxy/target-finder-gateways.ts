@@ -15,7 +15,7 @@ import { FencedStore } from '../../support/fenced-store.ts';
 
 export const ALL_UP = { a: UP, b: UP, c: UP };
 
-/** Of the gateways that `begin` made last. */
+/** The agreement of the gateways that `begin` made last. */
 export let agreement: Agreement;
 export let store: FencedStore;
 let preferred: string;
@@ -114,7 +114,7 @@ export function begin(
   return agreement.replicas.map((_, i) => new Side(i, options.mode ?? 'sticky', options.answer ?? 'pass'));
 }
 
-/** As when a minute has passed. */
+/** Advances the monotonic clock by a minute. */
 export function leaseEnds(): void {
   const { now } = performance;
   vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 60_000);

@@ -4,7 +4,7 @@ import type { Side } from './target-finder-gateways.ts';
 import { ALL_UP, agreement, begin, prefer, request, store } from './target-finder-gateways.ts';
 
 describe('a view that is not in effect yet', () => {
-  test('holds those whom it moves, and lets all others go on', async () => {
+  test('holds the agents that it moves, and lets all others go on', async () => {
     const [side, other] = begin({ replicas: 2 }) as [Side, Side];
     await side.to('AT-A');
     prefer('b');
@@ -12,7 +12,7 @@ describe('a view that is not in effect yet', () => {
     const wayToA = await side.route(request('AT-A'));
     agreement.sees(side.replica, { ...ALL_UP, a: DOWN });
     agreement.sees(other.replica, { ...ALL_UP, a: DOWN });
-    // The first tells and hears; the second proposes, and the first has not heard of it when it is asked.
+    // The first gateway syncs; then the second proposes a view that the first does not know yet.
     agreement.sync(side.replica);
     agreement.sync(other.replica);
     expect(side.mayStillSend(wayToA)).toBe(true);
@@ -30,12 +30,12 @@ describe('a view that is not in effect yet', () => {
     expect(await side.to('AT-A')).toBe('b');
   });
 
-  test('makes nobody active in a failover pool: not the one that was, and not yet the one that will be', async () => {
+  test('leaves a failover pool without an active instance: neither the old one nor the new one', async () => {
     const [side, other] = begin({ mode: 'failover', replicas: 2 }) as [Side, Side];
     for (const { replica } of [side, other]) agreement.sees(replica, { ...ALL_UP, a: DOWN });
     agreement.sync(side.replica);
     agreement.sync(other.replica);
-    // The first has not heard of it, and could still send to the one that was.
+    // The first gateway does not know it yet, and could still send to the old instance.
     expect(await side.to('U')).toBe('a');
     expect(other.replica.view.active).toBe('b');
     expect(await other.waitsFor('U')).toBe('view');
@@ -45,7 +45,7 @@ describe('a view that is not in effect yet', () => {
     for (const one of [side, other]) expect(await one.to('U')).toBe('b');
   });
 
-  test('makes a claim stale, which is then made on it', async () => {
+  test('makes a claim stale, which is then repeated with it', async () => {
     const [side] = begin() as [Side];
     store.meanwhile = [() => agreement.agreeOn({ ...ALL_UP, a: DOWN })];
     const context = request('U');
@@ -54,7 +54,7 @@ describe('a view that is not in effect yet', () => {
     expect(context).toMatchObject({ decision: 'claimed', sessionLost: false });
   });
 
-  test('that follows another without end is waited for', async () => {
+  test('that is always followed by another one makes requests wait', async () => {
     const [side] = begin() as [Side];
     let up = true;
     store.meanwhile = Array.from({ length: 100 }, () => () => {

@@ -9,14 +9,14 @@ afterEach(() => {
 });
 
 describe('a store that does not answer', () => {
-  /** Until the gateway believes it. */
+  /** Lets the store fail until the gateway takes it for away. */
   const away = (side: Side): void => {
     agreement.isAway = true;
     store.isAway = true;
     for (let i = 0; i < 3; i += 1) agreement.sync(side.replica);
   };
 
-  test('is asked again once the ledger has answered: it was a single failure', async () => {
+  test('is asked again once the view store has answered: it was a single failure', async () => {
     const [side] = begin() as [Side];
     store.isAway = true;
     store.meanwhile = [
@@ -29,7 +29,7 @@ describe('a store that does not answer', () => {
     expect(store.asked).toEqual(['claim', 'claim']);
   });
 
-  test('places nobody by itself as long as its ledger answers: the other gateways go on claiming', async () => {
+  test('makes no gateway place alone while the view store answers: the others go on claiming', async () => {
     const [side] = begin() as [Side];
     store.isAway = true;
     const route = await side.targets.find(side.pool, request('U'));
@@ -38,7 +38,7 @@ describe('a store that does not answer', () => {
     expect(store.asked).toEqual(['claim', 'claim']);
   });
 
-  test('leaves known agents where they are, and unknown ones to a hash that all gateways share', async () => {
+  test('leaves known agents where they are; all gateways place unknown ones by the same hash', async () => {
     const [one, other] = begin({ replicas: 2 }) as [Side, Side];
     await one.to('KNOWN');
     for (const side of [one, other]) away(side);
@@ -55,7 +55,7 @@ describe('a store that does not answer', () => {
     expect(context.decision).toBe('storeless');
   });
 
-  test('lets nobody go where he may have been moved from, as long as others may act on their leases', async () => {
+  test('holds an agent that may have been moved, as long as other gateways may act on their leases', async () => {
     const [one, other] = begin({ replicas: 2 }) as [Side, Side];
     await one.to('U');
     agreement.agreeOn({ ...ALL_UP, a: DOWN });
@@ -68,7 +68,7 @@ describe('a store that does not answer', () => {
     expect(await one.to('U')).toBe('a');
   });
 
-  test('does not keep the agents of an instance that this gateway finds lost', async () => {
+  test('moves the agents of an instance that this gateway finds down', async () => {
     const [side] = begin() as [Side];
     await side.to('U');
     away(side);
@@ -80,7 +80,7 @@ describe('a store that does not answer', () => {
     expect(context).toMatchObject({ decision: 'rebound', sessionLost: true });
   });
 
-  test('places nobody where the pool is told to refuse; known agents are served while the lease holds', async () => {
+  test('places no agent with onStoreLoss refuse; known agents are served while the lease holds', async () => {
     const [side] = begin({ onStoreLoss: 'refuse' }) as [Side];
     await side.to('KNOWN');
     away(side);

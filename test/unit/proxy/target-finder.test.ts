@@ -6,7 +6,7 @@ import type { Side } from './target-finder-gateways.ts';
 import { ALL_UP, agreement, begin, prefer, request, store } from './target-finder-gateways.ts';
 
 describe('an agent of a sticky pool', () => {
-  test('is bound once, and then goes there without anybody being asked', async () => {
+  test('is bound once, and then needs no store lookup', async () => {
     const [side] = begin() as [Side];
     const first = request('U');
     expect(await side.route(first)).toMatchObject({ instance: 'a' });
@@ -19,7 +19,7 @@ describe('an agent of a sticky pool', () => {
     expect(side.renewals).toBe(0);
   });
 
-  test('is moved when the view says that his instance is lost, and that is remembered of the request', async () => {
+  test('is moved when the view loses its instance, and the request is marked', async () => {
     const [side] = begin() as [Side];
     await side.to('U');
     agreement.agreeOn({ ...ALL_UP, a: DOWN });
@@ -32,7 +32,7 @@ describe('an agent of a sticky pool', () => {
     expect(next).toMatchObject({ decision: 'bound', sessionLost: false });
   });
 
-  test('is moved when his instance has begun another life', async () => {
+  test('is moved when its instance has a new incarnation', async () => {
     const [side] = begin() as [Side];
     agreement.agreeOn({ ...ALL_UP, a: { ...UP, incarnation: '1' } });
     expect(await side.route(request('U'))).toMatchObject({ instance: 'a', incarnation: '1' });
@@ -42,17 +42,17 @@ describe('an agent of a sticky pool', () => {
     expect(context.sessionLost).toBe(true);
   });
 
-  test('moves on when the view changes while he moves: nobody would wake the request for that again', async () => {
+  test('moves on when the view changes during the move: no later change would wake the request', async () => {
     const [side] = begin() as [Side];
     await side.to('U');
     agreement.agreeOn({ ...ALL_UP, a: DOWN });
     prefer('b');
-    // The claim that learns the binding comes first.
+    // The claim that returns the binding comes first.
     store.meanwhile = [() => {}, () => agreement.agreeOn({ a: DOWN, b: DOWN, c: UP })];
     expect(await side.to('U')).toBe('c');
   });
 
-  test('is asked for again after his instance was away: he may have been moved by another gateway', async () => {
+  test('is looked up again after its instance was away: another gateway may have moved it', async () => {
     const [one, other] = begin({ replicas: 2 }) as [Side, Side];
     await one.to('U');
     agreement.agreeOn({ ...ALL_UP, a: DOWN });
@@ -62,7 +62,7 @@ describe('an agent of a sticky pool', () => {
     expect(await one.to('U')).toBe('b');
   });
 
-  test('does not go where he was bound when the request was routed, if he may have been moved since', async () => {
+  test('is not sent to the instance found before, if it may have been moved since', async () => {
     const [one, other] = begin({ replicas: 2 }) as [Side, Side];
     const way = await one.route(request('U'));
     expect(one.mayStillSend(way)).toBe(true);
@@ -73,7 +73,7 @@ describe('an agent of a sticky pool', () => {
     expect(one.mayStillSend(way)).toBe(false);
   });
 
-  test('waits where gateways pull him to and fro', async () => {
+  test('waits if gateways move it back and forth', async () => {
     const [side] = begin() as [Side];
     await side.to('U');
     agreement.agreeOn({ ...ALL_UP, a: DOWN });
@@ -87,7 +87,7 @@ describe('an agent of a sticky pool', () => {
     expect(store.asked.length).toBeLessThan(20);
   });
 
-  test('waits while nobody can take him', async () => {
+  test('waits while no instance can take it', async () => {
     const [side] = begin() as [Side];
     await side.to('U');
     agreement.agreeOn({ a: DOWN, b: DOWN, c: DOWN });
@@ -96,7 +96,7 @@ describe('an agent of a sticky pool', () => {
     expect(await side.waitsFor(undefined)).toBe('no-instance');
   });
 
-  test('goes to the one instance that an operator moves him to, as soon as the view says so', async () => {
+  test('goes to the instance that an operator moves it to, as soon as the view says so', async () => {
     const [side] = begin() as [Side];
     await side.to('U');
     await side.to('OTHER');
@@ -110,7 +110,7 @@ describe('an agent of a sticky pool', () => {
 });
 
 describe('the lease', () => {
-  test('is asked for once it has ended, and the known agent goes on without the store', async () => {
+  test('is renewed once it has ended, and the known agent goes on without the store', async () => {
     const [side] = begin() as [Side];
     await side.to('U');
     side.replica.dropLease();
@@ -129,7 +129,7 @@ describe('the lease', () => {
   });
 
   test.each(['sticky', 'failover'] as const)(
-    'cannot be renewed: everything of a %s pool waits, and is told why',
+    'that cannot be renewed makes all requests of a %s pool wait, with the reason',
     async (mode) => {
       const [side] = begin({ mode, onStoreLoss: 'refuse' }) as [Side];
       await side.to('U');
@@ -144,7 +144,7 @@ describe('the lease', () => {
 });
 
 describe('an instance that this gateway alone cannot reach', () => {
-  test('keeps its agents: they are told, and nobody is moved', async () => {
+  test('keeps its agents: they get an error, and none is moved', async () => {
     const [side, ...peers] = begin({ replicas: 3, cutOffMs: 0 }) as [Side, Side, Side];
     const before = await side.route(request('U'));
     agreement.sees(side.replica, { ...ALL_UP, a: DOWN });
@@ -155,7 +155,7 @@ describe('an instance that this gateway alone cannot reach', () => {
     expect(store.asked).not.toContain('rebind');
   });
 
-  test('is given no new agents from here, nor requests that name nobody', async () => {
+  test('gets no new agents from here, and no requests without names', async () => {
     const [side] = begin({ replicas: 3, cutOffMs: 0 }) as [Side];
     agreement.sees(side.replica, { ...ALL_UP, a: DOWN });
     agreement.agree();
@@ -163,7 +163,7 @@ describe('an instance that this gateway alone cannot reach', () => {
     expect((await side.route(request())).instance).not.toBe('a');
   });
 
-  test('may be all there are: then the other gateways can place whom this one cannot', async () => {
+  test('may be the only kind left: then this gateway refuses new agents that others can place', async () => {
     const [side] = begin({ replicas: 3, cutOffMs: 0 }) as [Side];
     agreement.sees(side.replica, { a: DOWN, b: DOWN, c: DOWN });
     agreement.agree();
@@ -172,7 +172,7 @@ describe('an instance that this gateway alone cannot reach', () => {
     }
   });
 
-  test('is the active one of a failover pool: all are told, and it stays active', async () => {
+  test('stays active in a failover pool, and all its requests get an error', async () => {
     const [side, peer] = begin({ mode: 'failover', replicas: 3, cutOffMs: 0 }) as [Side, Side];
     agreement.sees(side.replica, { ...ALL_UP, a: DOWN });
     agreement.agree();
@@ -182,7 +182,7 @@ describe('an instance that this gateway alone cannot reach', () => {
 });
 
 describe('a failover pool', () => {
-  test('sends everybody to the active instance, and asks nobody', async () => {
+  test('sends all requests to the active instance without a store lookup', async () => {
     const [side] = begin({ mode: 'failover' }) as [Side];
     const context = request('U');
     expect(await side.route(context)).toMatchObject({ instance: 'a', root: undefined });
@@ -195,7 +195,7 @@ describe('a failover pool', () => {
     expect(store.asked).toEqual([]);
   });
 
-  test('sends nothing on a way that was found before the active instance changed', async () => {
+  test('sends nothing to a target that was found before the active instance changed', async () => {
     const [side] = begin({ mode: 'failover' }) as [Side];
     const way = await side.route(request());
     agreement.agreeOn({ ...ALL_UP, a: DOWN });
@@ -203,13 +203,13 @@ describe('a failover pool', () => {
     expect(side.mayStillSend(way)).toBe(false);
   });
 
-  test('waits while nobody can be active', async () => {
+  test('waits while no instance can be active', async () => {
     const [side] = begin({ mode: 'failover' }) as [Side];
     agreement.agreeOn({ a: DOWN, b: DOWN, c: DOWN });
     expect(await side.waitsFor('U')).toBe('no-instance');
   });
 
-  test('binds agents where they are to be told of a failover, and serves who names nobody all the same', async () => {
+  test('binds agents that are to get a Fault after a failover, and still serves requests without names', async () => {
     const [side] = begin({ mode: 'failover', answer: 'fault' }) as [Side];
     prefer('c');
     expect(await side.to('U')).toBe('a');

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { WaitQueue } from '../../../src/proxy/wait-queue.ts';
 
-describe('a waiting room', () => {
-  test('wakes one at a time, the one that has waited longest first, and tells when nobody waits', async () => {
+describe('a wait queue', () => {
+  test('wakes one at a time, the longest waiting first, and reports when none waits', async () => {
     const room = new WaitQueue(3);
     const woken: number[] = [];
     const waits = [1, 2, 3].map((i) => room.enter(10_000)?.promise.then(() => woken.push(i)));
@@ -16,7 +16,7 @@ describe('a waiting room', () => {
     expect(woken).toEqual([1, 2, 3]);
   });
 
-  test('never wakes one that has been cancelled, so nothing that is handed on is lost', async () => {
+  test('never wakes a cancelled one, so no wake-up is lost', async () => {
     const room = new WaitQueue(3);
     const first = room.enter(10_000);
     const second = room.enter(10_000);
@@ -26,7 +26,7 @@ describe('a waiting room', () => {
     expect(room.wakeOne()).toBe(false);
   });
 
-  test('takes nobody in beyond its limit, and again when someone has gone', async () => {
+  test('takes none beyond its limit, and takes one again when another has gone', async () => {
     const room = new WaitQueue(1);
     const first = room.enter(10_000);
     expect(room.enter(10_000)).toBeUndefined();

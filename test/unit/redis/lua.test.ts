@@ -23,7 +23,7 @@ describe('a script that is loaded', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  test('has the text of what it includes in its place', () => {
+  test('contains the text of its includes', () => {
     expect(loadLua(at('main.lua'))).toBe("-- main\n-- part, as '$&'\nlocal part = 1\nreturn 1\n");
   });
 

@@ -8,7 +8,7 @@ test.each([
   ['as Redis says it', READONLY],
   ['from a script of Redis 7', `${READONLY} script: 3f2a, on @user_script:12.`],
   ['from a script of Redis 6', `ERR Error running script (call to f_3f2a): @user_script:12: -${READONLY}`],
-])('a demoted master is known %s', (_, message) => {
+])('a demoted master is recognized %s', (_, message) => {
   expect(isDemoted(message)).toBe(true);
 });
 
@@ -35,6 +35,6 @@ test.each([
   expect(error.message.slice(message.length)).toContain(remedy);
 });
 
-test('what has no remedy is passed on as it is', () => {
+test('an error without a remedy is passed on unchanged', () => {
   expect(unavailable(new Error('read ECONNRESET')).message).toBe('redis: read ECONNRESET');
 });

@@ -34,7 +34,7 @@ describe('the name of an element', () => {
     '_userId',
     'userId_',
     'x:userId',
-  ])('%s is userId, where names are compared loosely', (name) => {
+  ])('%s matches userId in a loose comparison', (name) => {
     const open = name.startsWith('x:') ? `${name} xmlns:x="urn:x"` : name;
     expect(scan(`<${open}>MILLER</${name}>`)).toMatchObject({ user: 'MILLER', problem: undefined });
   });
@@ -46,7 +46,7 @@ describe('the name of an element', () => {
     },
   );
 
-  test.each(['USERID', 'user_id', 'User'])('%s is none, where it has to be exact', (name) => {
+  test.each(['USERID', 'user_id', 'User'])('%s does not match in an exact comparison', (name) => {
     expect(scan(`<${name}>MILLER</${name}>`, { match: 'exact' })).toMatchObject({ user: undefined });
   });
 
@@ -56,7 +56,7 @@ describe('the name of an element', () => {
     expect(scan('<Benutzer>A</Benutzer>', {}, rules)).toMatchObject({ user: undefined });
   });
 
-  test('of the operation that a rule asks for is compared alike', () => {
+  test('of the operation in a rule is compared in the same way', () => {
     const rules = [{ kind: 'user' as const, local: 'x', operation: 'O_P' }];
     expect(scan('<x>A</x>', {}, rules)).toMatchObject({ user: 'A', operation: 'op' });
     expect(scan('<x>A</x>', { match: 'exact' }, rules)).toMatchObject({ user: undefined });
@@ -64,14 +64,14 @@ describe('the name of an element', () => {
 });
 
 describe('names in parameters', () => {
-  test('are found in structures, down to the depth', () => {
+  test('are found in structures, down to the configured depth', () => {
     expect(scan('<in><user>A</user></in>')).toMatchObject({ user: 'A' });
     expect(scan('<a><b><user>A</user></b></a>')).toMatchObject({ user: 'A' });
     expect(scan('<a><b><c><user>A</user></c></b></a>')).toMatchObject({ user: undefined });
     expect(scan('<user><userId>A</userId></user>')).toMatchObject({ user: 'A' });
   });
 
-  test('of other people are none, at whatever depth', () => {
+  test('of other people do not count, at any depth', () => {
     const others =
       '<agent>SMITH</agent><participant><userId>JONES</userId><appId>A9</appId></participant>' +
       '<originator><user>X</user></originator><userIds><userId>Y</userId></userIds><USER_IDS><item>Z</item></USER_IDS>';
@@ -82,12 +82,12 @@ describe('names in parameters', () => {
     });
   });
 
-  test('of an element that is asked for by name are found all the same', () => {
+  test('of an element that is configured by name are still found', () => {
     const rules = [{ kind: 'user' as const, local: 'agent' }];
     expect(scan('<agent>MILLER</agent>', {}, rules)).toMatchObject({ user: 'MILLER' });
   });
 
-  test('that can be none leave the place to the next best', () => {
+  test('that cannot be user names are passed over', () => {
     const check = (_kind: string, value: string): string | undefined =>
       value === '*' ? 'wildcard' : undefined;
     for (const parameters of [
@@ -128,7 +128,7 @@ describe('a list of sessions', () => {
     expect(scan(parameters)).toMatchObject({ session, problem: undefined });
   });
 
-  test('is none where there are no lists', () => {
+  test('does not count if lists are not configured', () => {
     expect(scan('<appIds><item>A1</item></appIds>', { lists: [] })).toMatchObject({ session: undefined });
   });
 

@@ -71,7 +71,7 @@ describe('an encoding is refused', () => {
   const lone = Buffer.from(`${BOM}<Envelope><Body><m><user>A\ud800B</user></m></Body></Envelope>`, 'utf16le');
   test.each([
     ['that is unknown to the gateway', Buffer.from(document('A')), 'ebcdic-cp-us'],
-    ['that the document declares and nobody knows', Buffer.from(document('A', 'x-unknown')), undefined],
+    ['that the document declares and is unknown', Buffer.from(document('A', 'x-unknown')), undefined],
     ['of UTF-16 without any sign of its byte order', Buffer.from(document('A')), 'utf-16'],
     ['of UTF-16 that is none', Buffer.from(document('A', 'utf-16')), undefined],
     ['with half a surrogate pair', lone, undefined],
@@ -96,7 +96,7 @@ describe('an encoding is refused', () => {
     });
   });
 
-  test('for a value alone: bytes elsewhere are the business of the instance', () => {
+  test('only for a value; other bytes are left to the instance', () => {
     const bytes = Buffer.from(
       '<Envelope><Body><m><x>\u00f6</x><user>A</user></m></Body></Envelope>',
       'latin1',
@@ -105,7 +105,7 @@ describe('an encoding is refused', () => {
   });
 });
 
-describe('UTF-16 of which only the beginning is known', () => {
+describe('truncated UTF-16', () => {
   test('is at worst truncated, wherever it is cut', () => {
     for (const bytes of [Buffer.from(BOM + document('ö😀'), 'utf16le'), utf16be(BOM + document('ö😀'))]) {
       for (let length = 0; length < bytes.length; length++) {

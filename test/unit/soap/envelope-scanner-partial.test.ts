@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { fixture, RULES, scan } from './envelope-scanner-support.ts';
 
-describe('a body of which only the beginning is known', () => {
+describe('the beginning of a body', () => {
   test.each(['subscribe-1.1.xml', 'set-workmode-1.2.xml', 'attached-data.xml'])(
-    'is at worst truncated, wherever %s is cut',
+    'is at worst reported as truncated, wherever %s is cut',
     (name) => {
       const whole = fixture(name);
       const found = scan(whole);
@@ -17,7 +17,7 @@ describe('a body of which only the beginning is known', () => {
     },
   );
 
-  test('tells what was found so far', () => {
+  test('yields the names found so far', () => {
     const document = '<Envelope><Body><m><agent>B</agent><sessionId>1</sessionId><x>';
     expect(scan(document, RULES, { complete: false })).toEqual({
       user: 'B',
@@ -27,7 +27,7 @@ describe('a body of which only the beginning is known', () => {
     });
   });
 
-  test('has no value of which the end is not seen', () => {
+  test('yields no value whose end is missing', () => {
     expect(scan('<Envelope><Body><m><user>AGENT', RULES, { complete: false })).toMatchObject({
       user: undefined,
     });

@@ -61,7 +61,7 @@ describe('a value', () => {
   });
 });
 
-describe('refused is', () => {
+describe('the scanner refuses', () => {
   test.each([
     ['a document type declaration', '<!DOCTYPE x><Envelope/>', 'doctype'],
     [

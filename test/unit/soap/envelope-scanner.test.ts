@@ -22,7 +22,7 @@ describe('an envelope', () => {
     });
   });
 
-  test('of an unknown namespace is searched all the same', () => {
+  test('of an unknown namespace is still searched', () => {
     const document = envelope('<user>A</user>', { namespace: 'urn:other' });
     expect(scan(document)).toMatchObject({ user: 'A', version: undefined, problem: undefined });
   });
@@ -31,11 +31,11 @@ describe('an envelope', () => {
     expect(scan(`<Envelope xmlns='${SOAP_12}'><Body/></Envelope>`)).toMatchObject({ version: '1.2' });
   });
 
-  test('without a Body names nobody and is no error', () => {
+  test('without a Body has no names and is no error', () => {
     expect(scan(`<Envelope xmlns="${SOAP_11}"/>`)).toMatchObject({ version: '1.1', problem: undefined });
   });
 
-  test('tells its version even if nothing else is looked for', () => {
+  test('tells its version even without rules', () => {
     expect(scan(envelope('<user>A</user>'), [])).toEqual({
       user: undefined,
       session: undefined,
@@ -53,12 +53,12 @@ describe('precedence', () => {
     expect(scan(envelope('<agent>B</agent>', { header }))).toMatchObject({ user: 'A' });
   });
 
-  test('is for each kind its own', () => {
+  test('is separate for each kind', () => {
     const document = envelope('<appId>2</appId><agent>B</agent><sessionId>1</sessionId>');
     expect(scan(document)).toMatchObject({ user: 'B', session: '1' });
   });
 
-  test('of two elements of one rule is that of the first', () => {
+  test('of two elements of one rule is with the first', () => {
     expect(scan(envelope('<agent>B</agent><agent>C</agent>'))).toMatchObject({ user: 'B' });
   });
 
@@ -66,7 +66,7 @@ describe('precedence', () => {
     expect(scan(envelope('<user> </user><agent>B</agent>'))).toMatchObject({ user: 'B' });
   });
 
-  test('lets one element be the user and the session', () => {
+  test('allows one element to be both user and session', () => {
     const rules: ElementRule[] = [
       { kind: 'user', local: 'id' },
       { kind: 'session', local: 'id' },
@@ -81,12 +81,12 @@ describe('a search ends', () => {
     expect(scan(`${begin}<broken <<<`)).toMatchObject({ user: 'A', session: '1', problem: undefined });
   });
 
-  test('with the Body, whatever follows', () => {
+  test('at the end of the Body, whatever follows', () => {
     const document = `<Envelope><Body><m><agent>B</agent></m></Body><user>A</user><Body><user>C</user></Body> <<<`;
     expect(scan(document)).toMatchObject({ user: 'B', problem: undefined });
   });
 
-  test('not before, as long as a rule of higher precedence may match', () => {
+  test('no earlier while a rule of higher precedence may match', () => {
     expect(scan(`<Envelope><Body><m><agent>B</agent><sessionId>1</sessionId></m><<<`)).toMatchObject({
       problem: 'malformed',
     });
@@ -101,7 +101,7 @@ describe('an element matches', () => {
     }
   });
 
-  test('by its whole local name and in its own case', () => {
+  test('by its whole local name, with the same case', () => {
     const document = envelope(
       '<users>1</users><use>2</use><User>3</User><user.x>4</user.x><user:id>5</user:id>',
     );
@@ -119,13 +119,13 @@ describe('an element matches', () => {
     expect(scan(envelope('<x><y><z><user>A</user></z></y></x>')).user).toBeUndefined();
   });
 
-  test('as deep as is configured', () => {
+  test('down to the configured depth', () => {
     const document = envelope('<x><user>A</user></x>');
     expect(scan(document, RULES, { maxDepth: 5 })).toMatchObject({ user: 'A' });
     expect(scan(envelope('<user>A</user>'), RULES, { maxDepth: 3 }).user).toBeUndefined();
   });
 
-  test('inside the operation that its rule names, and not as that operation', () => {
+  test('inside the operation that its rule names, not as the operation itself', () => {
     const rules: ElementRule[] = [{ kind: 'user', local: 'user', operation: 'logon' }];
     const body = (operations: string, header = '') =>
       scan(`<Envelope>${header}<Body>${operations}</Body></Envelope>`, rules).user;
@@ -220,26 +220,26 @@ describe('the operation', () => {
     expect(operation(fixture(name))).toBe(expected);
   });
 
-  test('is no block of the Header, no parameter and no second element', () => {
+  test('is not a block of the Header, a parameter or a second element', () => {
     const header = '<s:Header><m:logon xmlns:m="urn:m"><x/></m:logon></s:Header>';
     expect(operation(envelope('<logon/>', { header }))).toBe('op');
     expect(operation(`<Envelope xmlns="${SOAP_11}"><Body><a/><b/></Body></Envelope>`)).toBe('a');
   });
 
-  test('is not there in an empty Body, nor in what is no envelope', () => {
+  test('is missing in an empty Body and in other documents', () => {
     expect(operation(`<Envelope xmlns="${SOAP_11}"><Body/></Envelope>`)).toBeUndefined();
     expect(operation('<logon/>')).toBeUndefined();
     expect(operation('logon')).toBeUndefined();
   });
 
-  test('is found in the beginning of a body, as soon as its name is there', () => {
+  test('is found in the beginning of a body, as soon as its name has arrived', () => {
     const document = envelope('<user>A</user>');
     const end = document.indexOf('m:op') + 'm:op xmlns:m="urn:m">'.length;
     expect(operation(document.slice(0, end - 1), false)).toBeUndefined();
     expect(operation(document.slice(0, end), false)).toBe('op');
   });
 
-  test('is found beside the names, wherever those stand', () => {
+  test('is found beside the names, wherever they are', () => {
     const header = '<s:Header><user>A</user></s:Header>';
     const rules: ElementRule[] = [{ kind: 'user', local: 'user' }];
     const scanner = new EnvelopeScanner(rules, { maxDepth: 4, wantsOperation: true });

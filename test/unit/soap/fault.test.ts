@@ -71,7 +71,7 @@ describe('a Fault of the gateway', () => {
     expect(body).toContain(`>${blamed}<`);
   });
 
-  test.each(['1.1', '1.2'] as const)('in SOAP %s stays well-formed whatever it has to say', (version) => {
+  test.each(['1.1', '1.2'] as const)('in SOAP %s stays well-formed whatever its text', (version) => {
     const hostile = `</x><user>EVIL</user>&<!--]]>"'\u0000\ud800`;
     const { body } = renderFault({
       version,

@@ -21,7 +21,7 @@ describe('a Content-Type', () => {
     expect(parseMediaType(value)).toMatchObject({ essence, charset });
   });
 
-  test('of a message with attachments tells its boundary, root part and types', () => {
+  test('of a message with attachments has its boundary, root part and types', () => {
     expect(
       parseMediaType(
         'Multipart/Related; boundary="=_a;b"; type="application/xop+xml"; start="<Root@x>"; start-info="text/xml"; action="urn:A"',

@@ -38,7 +38,7 @@ describe('the root part', () => {
     expect(root(message([ATTACHMENT, ENVELOPE]), `boundary="b"; start=${start}`)).toEqual(FOUND);
   });
 
-  test('is found behind a preamble, in lines that end with LF, and with a quoted boundary', () => {
+  test('is found after a preamble, in lines that end with LF, and with a quoted boundary', () => {
     const bytes = message([ENVELOPE], {
       boundary: 'a b:=?',
       eol: '\n',
@@ -47,7 +47,7 @@ describe('the root part', () => {
     expect(root(bytes, 'boundary="a b:=?"')).toEqual(FOUND);
   });
 
-  test('may have folded header fields and padding behind the boundary', () => {
+  test('may have folded header fields and padding after the boundary', () => {
     const bytes = Buffer.from(
       '--b \t\r\nContent-Type: text/xml;\r\n\tcharset=utf-8\r\nContent-ID:\r\n <root@x>\r\n\r\n<E/>\r\n--b--',
     );
@@ -74,7 +74,7 @@ describe('the root part', () => {
     expect(root(bytes)).toMatchObject({ bytes: decoded });
   });
 
-  test('that is only begun is told as such', () => {
+  test('that has only begun is reported as such', () => {
     const whole = message([ATTACHMENT, ENVELOPE]);
     const parameters = 'boundary=b; start="<root@x>"';
     for (let length = 0; length < whole.length; length++) {
@@ -94,7 +94,7 @@ describe('the root part', () => {
     expect(root(Buffer.from('--b\r\n\r\n<E/>'))).toMatchObject({ bytes: '<E/>', complete: true });
   });
 
-  test('without a copy is a view of the message', () => {
+  test('is a view of the message, not a copy', () => {
     const bytes = message([ENVELOPE]);
     const found = findRootPart(bytes, parseMediaType('multipart/related; boundary=b'), true);
     expect(typeof found === 'string' ? found : found.bytes.buffer).toBe(bytes.buffer);

@@ -2,13 +2,13 @@ import { describe, expect, test } from 'vitest';
 import { whyTooBusy } from '../../support/machine-load.ts';
 
 describe('a run of tests was on a machine too busy to judge by', () => {
-  test('where other programs took what the tests needed', () => {
+  test('if other programs took the time that the tests needed', () => {
     expect(whyTooBusy({ others: 0.6, idle: 0.02, lateTimers: 0, latestMs: 4 })).toContain(
       'other programs used 60 % of its processor time, and 2 % was left',
     );
   });
 
-  test('where a thread that does nothing was not let run in time', () => {
+  test('if an idle thread did not run in time', () => {
     expect(whyTooBusy({ lateTimers: 0.1, latestMs: 812.3 })).toContain(
       '10 % of timers were over 50 ms late, one by 812 ms',
     );
@@ -21,7 +21,7 @@ describe('a run of tests was on a machine too busy to judge by', () => {
       { others: 0.6, idle: 0.3, lateTimers: 0, latestMs: 9 },
     ],
     ['Linux does not tell', { lateTimers: 0, latestMs: 9 }],
-  ])('but not where %s', (_, load) => {
+  ])('but not if %s', (_, load) => {
     expect(whyTooBusy(load)).toBeUndefined();
   });
 });

@@ -49,16 +49,16 @@ test('the counters of ended processes outlive the process that sums them', async
 
   const second = host();
   second.update('worker-2', await snapshot(1, 0));
-  // Every worker keeps them.
+  // Every worker keeps the totals.
   for (const worker of [totals, totals]) second.inherit(worker);
   expect(await second.text()).toContain('requests_total{pool="ici"} 6');
 });
 
-test('totals that a process gave to others count once when they come back', async () => {
+test('totals that a process sent to others count once when they come back', async () => {
   const metrics = host();
   metrics.update('worker-1', await snapshot(5, 2));
   metrics.ended('worker-1');
-  // It said hello before it received the totals, and again after that.
+  // It sent hello before it received the totals, and again afterwards.
   metrics.inherit(undefined);
   metrics.inherit(structuredClone(await metrics.totals()));
   expect(await metrics.text()).toContain('requests_total{pool="ici"} 5');

@@ -14,7 +14,7 @@ afterEach(async () => {
   closers = [];
 });
 
-/** The half of a pool that decides, for workers that say nothing by themselves. */
+/** The controller's half of a pool, with workers that send nothing by themselves. */
 async function start(publish: (() => void) | undefined): Promise<ControlPool> {
   const instance = await startGatedInstance();
   instance.answerProbes();
@@ -55,21 +55,21 @@ async function start(publish: (() => void) | undefined): Promise<ControlPool> {
   return pool;
 }
 
-test('a view that workers act on takes effect once it is confirmed that they do, and not before', async () => {
+test('a view that workers act on takes effect once they have confirmed it, not before', async () => {
   let published = 0;
   const { coordinator } = await start(() => {
     published += 1;
   });
   await eventually(() => expect(coordinator.agreed.epoch).toBe(1));
   const before = published;
-  // Each time it has asked the ledger.
+  // After each sync with the view store.
   await eventually(() => expect(published).toBeGreaterThan(before + 3));
   expect(coordinator.isEffective).toBe(false);
   coordinator.confirm(coordinator.agreed.id);
   await eventually(() => expect(coordinator.isEffective).toBe(true));
 });
 
-test('a view that only its own process acts on takes effect by itself', async () => {
+test('a view that no worker acts on takes effect by itself', async () => {
   const { coordinator } = await start(undefined);
   await eventually(() => expect(coordinator.isEffective && coordinator.agreed.epoch === 1).toBe(true));
 });

@@ -11,7 +11,7 @@ function running(...names: readonly string[]): Pool[] {
   return names.map((name) => ({ name }) as Pool);
 }
 
-test('each pool serves the paths that its own configuration names, in whichever order the pools come', () => {
+test('each pool serves the paths of its own configuration, whatever the order of the pools', () => {
   const table = poolTable(configured, running('chat', 'voice'));
   expect(table.find(undefined, '/chat')?.name).toBe('chat');
   expect(table.find(undefined, '/voice')?.name).toBe('voice');

@@ -51,7 +51,7 @@ test('Sentinels have a user and a password of their own', () => {
   });
 });
 
-test('the nodes of a cluster are told apart into host and port', () => {
+test('the nodes of a cluster are split into host and port', () => {
   expect(optionsOf(`cluster: ['n:7000', 'm:7001'], passwordFile: ${directory}/secret`)).toEqual({
     cluster: [
       { host: 'n', port: 7000 },

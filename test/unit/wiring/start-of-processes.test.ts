@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 const FROM = /^(?:import|export)(?! type)\b[^;]*?from '([^']+)'/gm;
 
-/** The packages that are loaded with the module; not what it imports later, in an `await import`. */
+/** The packages that are loaded with the module, without those of a later `await import`. */
 function packagesOf(entry: string): Set<string> {
   const packages = new Set<string>();
   const seen = new Set<string>();

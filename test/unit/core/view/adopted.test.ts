@@ -49,13 +49,13 @@ function aReplica(awaitsConfirmation: boolean, onStoreLoss: 'continue' | 'refuse
   return { replica, sync, viewStore };
 }
 
-test('a view that others act on takes effect once they have adopted it, and not before', () => {
+test('a view that workers act on takes effect once they have adopted it, not before', () => {
   const { replica, sync } = aReplica(true);
   for (let i = 0; i < 3; i += 1) sync();
   expect([replica.request(SENT).viewId, replica.isEffective, replica.fencingToken]).toEqual(['', false, '']);
   expect(replica.hasNews).toBe(false);
 
-  // Of an earlier one, which says nothing of this one.
+  // For an earlier view, which does not count for this one.
   replica.confirm('');
   sync();
   expect(replica.isEffective).toBe(false);
@@ -72,7 +72,7 @@ test('a view that no other process acts on takes effect at once', () => {
   expect([replica.request(SENT).viewId, replica.isEffective]).toEqual([replica.agreed.id, true]);
 });
 
-test('of two views in a row the one before may be acted on with the new one; what a later one follows is not known', () => {
+test('the view before may be acted on beside its direct successor, but not beside a later one', () => {
   for (const [epoch, isBlocked] of [
     [2, false],
     [3, true],
@@ -91,7 +91,7 @@ test('of two views in a row the one before may be acted on with the new one; wha
       epoch,
       viewId: view.id,
       effective: false,
-      // Of the view before, which does not stand for this one.
+      // The token of the view before, which is not valid for this one.
       fencingToken: '1.x:generation',
       view,
       wantsState: false,
@@ -106,7 +106,7 @@ test('of two views in a row the one before may be acted on with the new one; wha
   }
 });
 
-test('workers that act alone on what was known last come back, also where the others have gone on meanwhile', () => {
+test('workers that acted alone on the last known view return, also after other gateways have made a new one', () => {
   const { replica, sync, viewStore } = aReplica(true, 'continue');
   const workersConfirm = (): void => replica.confirm(snapshotOf(replica).viewId);
   workersConfirm();
@@ -123,7 +123,7 @@ test('workers that act alone on what was known last come back, also where the ot
   expect(
     viewStore.propose({ replica: 'g2', base: agreed.id, view, events: [] }, 'generation', LEASE_MS),
   ).toBe(true);
-  // They used to confirm a view of the gateway's own, which did not count: it got no lease and acted alone for good.
+  // Workers used to confirm a view that only this gateway had: it did not count, and the gateway acted alone for good.
   for (let i = 0; i < 4; i += 1) {
     sync();
     workersConfirm();

@@ -24,7 +24,7 @@ const having = (other: ConfigParts): ConfigParts => ({ ...AGREED, ...other });
 const SWAPPED = having({ 'priority:a': 2, 'priority:b': 1 });
 const OTHER_URL = having({ 'url:a': 'http://elsewhere' });
 
-/** One live gateway for each; `undefined` registers nothing. The first one decides. */
+/** One live gateway for each configuration; `undefined` registers nothing. The first gateway decides. */
 function decided(
   configs: readonly (ConfigParts | undefined)[],
   given: Partial<ConfigCircumstances> = {},
@@ -47,12 +47,12 @@ const changed = (next: ConfigParts | undefined): ConfigParts =>
     ),
   );
 
-describe('what is agreed of the configuration', () => {
-  test('is, at first, what the first gateway has', () => {
+describe('the agreed configuration', () => {
+  test('is that of the first gateway at first', () => {
     expect(decided([SWAPPED, AGREED], { agreed: undefined })).toEqual(SWAPPED);
   });
 
-  test('stays while all have it', () => {
+  test('stays while all gateways have it', () => {
     expect(decided([AGREED, { ...AGREED }])).toBeUndefined();
   });
 
@@ -74,12 +74,12 @@ describe('what is agreed of the configuration', () => {
     expect(decided([having({ quorum: 'all' }), having({ quorum: 'any' })])).toBeUndefined();
   });
 
-  test('is not held up by a release that registers nothing, nor by one that does not know the part', () => {
+  test('changes beside a release that registers nothing or does not know the part', () => {
     const { quorum: _, ...without } = AGREED;
     expect(changed(decided([having({ quorum: 'all' }), undefined, without]))).toEqual({ quorum: 'all' });
   });
 
-  test('gains a part of a later release; where gateways differ in it, one of them is refused', () => {
+  test('gains a part of a later release; of gateways that differ in it, one is refused', () => {
     const [x, y] = [having({ 'identity.new': 'x' }), having({ 'identity.new': 'y' })];
     const next = decided([x, y]) ?? {};
     expect(changed(next)).toEqual({ 'identity.new': 'x' });
@@ -88,26 +88,26 @@ describe('what is agreed of the configuration', () => {
     expect(fitOf(AGREED, x)).toBe('unknown');
   });
 
-  test('does not change where agents are sent, even if all running gateways were configured so', () => {
+  test('keeps the addresses of instances, even if all running gateways have others', () => {
     expect(decided([OTHER_URL, OTHER_URL])).toBeUndefined();
   });
 
-  test('is not held up by a gateway that is refused', () => {
+  test('changes beside a gateway that is refused', () => {
     expect(decided([SWAPPED, SWAPPED, OTHER_URL])).toEqual(SWAPPED);
     expect(decided([OTHER_URL, SWAPPED, SWAPPED])).toEqual(SWAPPED);
   });
 
-  test('changes where agents are sent when one starts and no live gateway acts by it any more', () => {
+  test('changes the addresses when a gateway starts and no live one acts by the old ones', () => {
     const starts = { mayReplace: true };
     expect(decided([OTHER_URL], starts)).toEqual(OTHER_URL);
     expect(decided([OTHER_URL, OTHER_URL], starts)).toEqual(OTHER_URL);
     expect(decided([OTHER_URL, AGREED], starts)).toBeUndefined();
     expect(decided([OTHER_URL, having({ 'url:a': 'http://third' })], starts)).toBeUndefined();
-    // It is not known by what it acts.
+    // The configuration that it acts by is not known.
     expect(decided([OTHER_URL, undefined], starts)).toBeUndefined();
   });
 
-  test('is what an operator wants, and keeps parts that its gateway does not know', () => {
+  test('is set by an operator, and keeps parts that the operator’s gateway does not know', () => {
     const { quorum: _, ...parts } = OTHER_URL;
     expect(decided([OTHER_URL, AGREED], { wish: { id: 'w', parts } })).toEqual(OTHER_URL);
   });
@@ -123,24 +123,24 @@ describe('instances', () => {
   const { 'priority:b': _p, 'url:b': _u, 'weight:b': _w, ...rest } = AGREED;
   const WITHOUT_B: ConfigParts = { ...rest, instances: ['a'] };
 
-  test('are added when all have them, with what all say of them', () => {
+  test('are added when all gateways have them, with the values that all agree on', () => {
     expect(decided([WITH_C, AGREED])).toBeUndefined();
     expect(decided([WITH_C, WITH_C])).toEqual(WITH_C);
   });
 
-  test('are not added while gateways mean different connectors by the name', () => {
+  test('are not added while gateways have different connectors under one name', () => {
     const other = { ...WITH_C, 'url:c': 'http://other' };
     expect(decided([WITH_C, other])).toBeUndefined();
     expect(fitOf(AGREED, other)).toBe('agreed');
   });
 
-  test('are removed, with what was agreed of them, when no gateway has them any more', () => {
+  test('are removed with their agreed values when no gateway has them any more', () => {
     expect(decided([WITHOUT_B, AGREED])).toBeUndefined();
     expect(decided([WITHOUT_B, WITHOUT_B])).toEqual(WITHOUT_B);
     expect(decided([AGREED], { wish: { id: 'w', parts: WITHOUT_B } })).toEqual(WITHOUT_B);
   });
 
-  test('that are agreed and missing keep a gateway from being ready, unless they are disabled', () => {
+  test('that a gateway lacks keep it from being ready, unless they are disabled', () => {
     const b = {
       health: 'up',
       act: '',
@@ -173,7 +173,7 @@ describe('a gateway that differs', () => {
     expect(fitOf(AGREED, config)).toBe(fit);
   });
 
-  test('is told in what', () => {
+  test('is told the parts', () => {
     expect(differencesOf(AGREED, having({ mode: 'failover', quorum: 'any' }))).toEqual([
       { part: 'mode', effect: 'refused', agreed: 'sticky', configured: 'failover' },
       { part: 'quorum', effect: 'overridden', agreed: 'majority', configured: 'any' },

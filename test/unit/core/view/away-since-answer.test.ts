@@ -4,7 +4,7 @@ import { ViewStore } from '../../../../src/core/view/view-store.ts';
 
 const at = (ms: number) => ({ mono: ms, wall: ms });
 
-test('the silence of the store counts from its last answer, also for a question that was asked before', () => {
+test('the silence of the store counts from its last answer, also for an earlier request', () => {
   const viewStore = new ViewStore({ leaseMs: 1_000, joinMs: 0 });
   const replica = new Replica({
     id: 'g1',

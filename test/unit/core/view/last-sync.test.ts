@@ -30,14 +30,14 @@ function aReply(given: Partial<SyncReply> = {}): SyncReply {
 
 const policyOf = (version: number): Policy => ({ ...NO_POLICY, version });
 
-describe('what a replica has heard of the ledger', () => {
+describe('the last sync of a replica', () => {
   const before = afterSync(NO_SYNC, aReply({ reports: REPORTS, policy: policyOf(3) }), 50);
 
-  test('stays where an answer leaves it out', () => {
+  test('keeps what an answer leaves out', () => {
     expect(afterSync(before, aReply(), 60)).toEqual({ ...before, askedAt: 60 });
   });
 
-  test('does not keep the count of ballots into another life, which may count the same anew', () => {
+  test('does not keep the version of reports into another generation, which counts from the start again', () => {
     const { reports, reportsVersion } = afterSync(before, aReply({ storeGeneration: 'second' }), 60);
     expect({ reports, reportsVersion }).toEqual({
       reports: REPORTS,
@@ -46,7 +46,7 @@ describe('what a replica has heard of the ledger', () => {
   });
 
   test.each([
-    ['an open ledger is believed', true, 2, 2],
+    ['an open view store is believed', true, 2, 2],
     ['one that may have lost the last policy is not, with an older one', false, 2, 3],
     ['one that may have lost the last policy is, with a newer one', false, 4, 4],
   ])('%s', (_, open, told, holds) => {

@@ -32,7 +32,7 @@ describe('the policy, for releases that know no agreed configuration', () => {
     expect(withAgreedRules(decided, given({ kind: 'immediate' }))).toBe(decided);
   });
 
-  test('stays the very same where it says so already', () => {
+  test('stays the same object if it says so already', () => {
     expect(withAgreedRules(policy, given({ ...NIGHTLY }))).toBe(policy);
     expect(withAgreedRules(policy, {})).toBe(policy);
   });

@@ -17,8 +17,8 @@ function observe(report: LocalHealthReport, ...observations: Observation[]): [bo
   });
 }
 
-describe('what a gateway makes of its probes', () => {
-  test('is news where a verdict changes, and only there', () => {
+describe('the report of a gateway on its probes', () => {
+  test('is news only when a verdict changes', () => {
     const report = aReport();
     expect(observe(report, PASS, PASS, { ...PASS, incarnation: '2' })).toEqual([
       [false, true],
@@ -28,9 +28,9 @@ describe('what a gateway makes of its probes', () => {
     expect(verdictOn(report)).toEqual({ health: 'up', incarnation: '2', emptyAt: 0 });
   });
 
-  test('becomes a doubt with the first failure, and a verdict with the last that it takes', () => {
+  test('becomes a doubt with the first failure, and a verdict with the last required one', () => {
     const report = aReport();
-    // A probe that fails has seen no incarnation, which is news too.
+    // A failed probe has seen no incarnation, which is news too.
     expect(observe(report, PASS, FAIL, FAIL, FAIL, FAIL)).toEqual([
       [false, true],
       [true, true],
@@ -41,7 +41,7 @@ describe('what a gateway makes of its probes', () => {
     expect(verdictOn(report)).toEqual({ health: 'down', incarnation: '', emptyAt: 0 });
   });
 
-  test('tells in which epoch the probe began that saw the instance empty', () => {
+  test('says in which epoch the probe began that saw the instance empty', () => {
     const report = aReport();
     observe(report, { ...PASS, isEmpty: true });
     expect(verdictOn(report)?.emptyAt).toBe(5);
@@ -49,7 +49,7 @@ describe('what a gateway makes of its probes', () => {
     expect(verdictOn(report)?.emptyAt).toBe(0);
   });
 
-  test('is an abstention for as long as it is not to be trusted, and loses nothing by it', () => {
+  test('is an abstention while the clock is not trusted, and keeps its counts', () => {
     const report = aReport();
     report.settle();
     report.abstain(true);
@@ -63,7 +63,7 @@ describe('what a gateway makes of its probes', () => {
     });
   });
 
-  test('says nothing of what an earlier process saw until it has seen it too, or enough else', () => {
+  test('keeps the verdicts of an earlier process until it has enough probes of its own', () => {
     const report = new LocalHealthReport(THRESHOLDS, { a: { health: 'up' } });
     expect(observe(report, FAIL, FAIL)).toEqual([
       [true, false],

@@ -11,7 +11,7 @@ import type { PoolRules } from '../../../../src/core/view/pool-rules.ts';
 const UP: Verdict = { health: 'up', incarnation: '', emptyAt: 0 };
 const DOWN: Verdict = { health: 'down', incarnation: '', emptyAt: 0 };
 
-/** A pool that is told what its replicas say, one step after the other. */
+/** A pool that gets the reports of its replicas, one step after the other. */
 class Story {
   view: AgreedView = NO_VIEW;
   policy: Policy = NO_POLICY;
@@ -31,7 +31,7 @@ class Story {
     };
   }
 
-  /** One ballot for each argument; `undefined` abstains. */
+  /** One report for each argument; `undefined` abstains. */
   say(...says: (Record<string, Verdict> | undefined)[]): this {
     return this.tell(
       says.map((verdicts, i) => ({
@@ -53,7 +53,7 @@ class Story {
     if (decision === undefined) return this;
     this.view = { ...decision.view, epoch: this.view.epoch + 1, id: String(this.view.epoch + 1) };
     for (const { kind, instance } of decision.events) this.log.push(`${kind} ${instance}`);
-    // What follows from the same circumstances is what is there.
+    // With the same reports no further view follows.
     expect(nextView(this.view, circumstances)).toBeUndefined();
     return this;
   }
@@ -86,7 +86,7 @@ describe('the health of an instance', () => {
     { quorum: 'all', down: 2, live: 3, health: 'up' },
     { quorum: 'all', down: 3, live: 3, health: 'down' },
   ] as const)(
-    'by $quorum, $down of $live that cannot reach it leave it $health',
+    'with quorum $quorum, $down of $live replicas that cannot reach it leave it $health',
     ({ quorum, down, live, health }) => {
       const all = Array.from({ length: live }, () => both);
       const story = new Story({ quorum }).say(...all);
@@ -95,7 +95,7 @@ describe('the health of an instance', () => {
     },
   );
 
-  test('is not decided by a minority while the others have no opinion', () => {
+  test('is not decided by a minority while the others abstain', () => {
     const story = new Story().say(both, both, both).say({ a: DOWN, b: UP }, undefined, undefined);
     expect(story.of('a').health).toBe('up');
   });
@@ -106,12 +106,12 @@ describe('the health of an instance', () => {
     expect(story.say(both, both).of('a').health).toBe('up');
   });
 
-  test('at the beginning one who reaches it is enough, once all have spoken', () => {
+  test('at the beginning one replica that reaches it is enough, once all have reported', () => {
     expect(new Story().say({ b: UP }, both).of('a').health).toBe('unknown');
     expect(new Story().say({ a: DOWN, b: UP }, both).of('a').health).toBe('up');
   });
 
-  test('an instance that nobody knows any more leaves the view', () => {
+  test('an instance that no gateway has any more leaves the view', () => {
     const story = new Story({}, ['a', 'b']).say(both);
     const later = new Story({}, ['a']);
     later.view = story.view;
@@ -120,22 +120,22 @@ describe('the health of an instance', () => {
   });
 });
 
-describe('a life of an instance', () => {
+describe('an incarnation of an instance', () => {
   const life = (incarnation: string): Record<string, Verdict> => ({ a: { ...UP, incarnation }, b: UP });
 
-  test('is new as soon as one has seen it, whatever the others still say', () => {
+  test('is new as soon as one replica has seen it, whatever the others still report', () => {
     const story = new Story().say(life('1'), life('1')).say(life('2'), life('1'));
     expect(story.of('a')).toMatchObject({ incarnation: '2', past: ['1'] });
     expect(story.say(life('1'), life('2')).of('a').incarnation).toBe('2');
   });
 
-  test('that has ended is believed again only where a majority sees it', () => {
+  test('that has ended counts again only when a majority sees it', () => {
     const story = new Story().say(life('1'), life('1'), life('1')).say(life('2'), life('1'), life('1'));
     expect(story.say(undefined, life('1'), undefined).of('a').incarnation).toBe('2');
     expect(story.say(life('1'), life('1'), life('1')).of('a').incarnation).toBe('1');
   });
 
-  test('is counted where the page does not tell and the configuration says so', () => {
+  test('is counted if the page does not show it and the configuration says so', () => {
     const story = new Story({ countsLives: true }).say(both);
     expect(story.of('a').incarnation).toBe('+1');
     story.say({ a: DOWN, b: UP });
@@ -147,18 +147,18 @@ describe('a life of an instance', () => {
 describe('quarantine', () => {
   const cut = { a: { ...DOWN }, b: UP };
 
-  test('an instance that comes back in the same life stays in it', () => {
+  test('keeps an instance that comes back with the same incarnation', () => {
     const story = new Story({ quarantines: true }).say(both).say(cut).say(both);
     expect(story.of('a')).toMatchObject({ health: 'up', quarantinedAt: 2 });
   });
 
-  test('ends with a new life', () => {
+  test('ends with a new incarnation', () => {
     const story = new Story({ quarantines: true });
     story.say({ a: { ...UP, incarnation: '1' }, b: UP }).say(cut);
     expect(story.say({ a: { ...UP, incarnation: '2' }, b: UP }).of('a').quarantinedAt).toBe(0);
   });
 
-  test('ends when a probe that began in it sees no sessions, not by what was seen before', () => {
+  test('ends when a probe that began in it sees no sessions, not by an earlier one', () => {
     const story = new Story({ quarantines: true }).say(both).say(cut);
     const since = story.of('a').quarantinedAt;
     expect(story.say({ a: { ...UP, emptyAt: since - 1 }, b: UP }).of('a').quarantinedAt).toBe(since);
@@ -172,7 +172,7 @@ describe('quarantine', () => {
     expect(story.say(cut).say(both).of('a').quarantinedAt).toBeGreaterThan(0);
   });
 
-  test('in a failover pool it meets who was active, not who only stood by', () => {
+  test('applies in a failover pool to the instance that was active, not to others', () => {
     const story = new Story({ mode: 'failover', quarantines: true }).say(both);
     story.say({ a: UP, b: DOWN }).say(both);
     expect(story.of('b').quarantinedAt).toBe(0);
@@ -185,7 +185,7 @@ describe('quarantine', () => {
 describe('the active instance of a failover pool', () => {
   const failover = (ids?: string[]): Story => new Story({ mode: 'failover' }, ids);
 
-  test('is nobody before the first round is over, then the preferred of those that are up', () => {
+  test('is missing before the first round of probes, then the preferred one that is up', () => {
     const story = failover();
     const early = { replica: 'g0', report: { verdicts: { b: UP }, settled: false, idle: false } };
     expect(story.tell([early]).view.active).toBe('');
@@ -193,19 +193,19 @@ describe('the active instance of a failover pool', () => {
     expect(failover().say({ a: DOWN, b: UP }).view.active).toBe('b');
   });
 
-  test('is followed by the next in line, and stays when the first comes back', () => {
+  test('is replaced by the next in line, which stays when the first comes back', () => {
     const story = failover().say(both).say({ a: DOWN, b: UP });
     expect(story.view).toMatchObject({ active: 'b', activeSince: story.now });
     expect(story.say(both).view.active).toBe('b');
   });
 
-  test('remains the incumbent when nobody can take over', () => {
+  test('remains active when no other can take over', () => {
     const story = failover().say(both).say({ a: DOWN, b: DOWN });
     expect(story.view.active).toBe('a');
     expect(story.say(both).view.active).toBe('a');
   });
 
-  test('one in quarantine takes over only where there is nobody else', () => {
+  test('is one in quarantine only if there is no other', () => {
     const story = new Story({ mode: 'failover', quarantines: true }, ['a', 'b', 'c']);
     const all = { ...both, c: UP };
     story
@@ -225,7 +225,7 @@ describe('the active instance of a failover pool', () => {
     expect(story.of('a').admin).toBe('disabled');
   });
 
-  test('is changed by an operator’s word once, and not again by the same word', () => {
+  test('is changed once by an operator’s act, and not again by the same act', () => {
     const story = failover().say(both);
     story.policy = { ...story.policy, version: 1, activate: { id: 'w1', instance: 'b' } };
     expect(story.say(both).view.active).toBe('b');
@@ -234,7 +234,7 @@ describe('the active instance of a failover pool', () => {
   });
 
   test.each([{ kind: 'immediate' }, { kind: 'at', time: '00:16', zone: 'UTC' }] as const)(
-    'stays where an operator wanted it, though the policy is failback $kind',
+    'stays where an operator put it, although the policy is failback $kind',
     (failback) => {
       const story = failover().say(both);
       story.policy = { ...story.policy, version: 1, failback, activate: { id: 'w1', instance: 'b' } };
@@ -286,7 +286,7 @@ describe('the time of day of a failback', () => {
     ['22:00', 'Europe/Zurich', '2026-11-22T21:04:59Z', true],
     ['22:00', 'Europe/Zurich', '2026-11-22T21:05:00Z', false],
     ['22:00', 'Europe/Zurich', '2026-11-22T20:59:59Z', false],
-    // In summer the zone is one hour further.
+    // In summer the zone is one hour ahead.
     ['22:00', 'Europe/Zurich', '2026-07-22T20:00:00Z', true],
     ['23:58', 'UTC', '2026-11-22T00:01:00Z', true],
     ['00:00', 'UTC', '2026-11-22T00:00:00Z', true],
@@ -296,7 +296,7 @@ describe('the time of day of a failback', () => {
 });
 
 describe('what operators want', () => {
-  test('a drain ends by itself when nobody is bound any more', () => {
+  test('a drain ends by itself when no agent is bound any more', () => {
     const story = new Story().say(both);
     story.act('a', 'draining');
     expect(story.say(both).of('a').admin).toBe('draining');
@@ -309,7 +309,7 @@ describe('what operators want', () => {
     expect(story.say(both).of('a').admin).toBe('disabled');
   });
 
-  test('a drain does not end by a count from before it began', () => {
+  test('a drain does not end by a count that is older than it', () => {
     const story = new Story().say(both);
     story.act('a', 'draining');
     const next = nextView(story.view, {
@@ -322,7 +322,7 @@ describe('what operators want', () => {
     expect(next?.view.instances['a']?.admin).toBe('draining');
   });
 
-  test('a drain ends at its deadline, whoever is still bound', () => {
+  test('a drain ends at its deadline, whatever agents are still bound', () => {
     const story = new Story().say(both);
     story.bound = 3;
     story.act('a', 'draining', story.now + 60_000);
@@ -332,7 +332,7 @@ describe('what operators want', () => {
     expect(story.say(both).of('a').admin).toBe('disabled');
   });
 
-  test('an act outlives what the configuration says', () => {
+  test('an act of an operator outlives the configured value', () => {
     const story = new Story().say(both);
     story.act('a', 'disabled');
     expect(story.say(both).of('a').admin).toBe('disabled');
@@ -340,7 +340,7 @@ describe('what operators want', () => {
     expect(story.say(both).of('a').admin).toBe('enabled');
   });
 
-  test('after the move of an agent, what was learnt of his old instance is outdated', () => {
+  test('after the move of an agent, cached bindings to the old instance are outdated', () => {
     const story = new Story().say(both);
     const move = { key: 'uMILLER', from: 'a', to: 'b', until: story.now + 60_000 };
     story.policy = { ...story.policy, version: 1, moves: [move] };
@@ -354,14 +354,14 @@ describe('what operators want', () => {
   });
 });
 
-test('what was learnt of an instance while it was away is outdated when it is back', () => {
+test('cached bindings to an instance that was away are outdated when it is back', () => {
   const story = new Story().say(both).say({ a: DOWN, b: UP });
   const away = story.view.epoch;
   expect(story.say(both).of('a').lostAt).toBe(away);
   expect(story.of('b').lostAt).toBe(0);
 });
 
-test('what was learnt of an earlier life of an instance is outdated, even if the life seems to return', () => {
+test('cached bindings to an earlier incarnation are outdated, even if the incarnation seems to return', () => {
   const life = (incarnation: string): Record<string, Verdict> => ({ a: { ...UP, incarnation }, b: UP });
   const story = new Story().say(life('1')).say(life('2'));
   const second = story.view.epoch;

@@ -5,7 +5,7 @@ import { ViewStore } from '../../../../src/core/view/view-store.ts';
 const TIMES = { leaseMs: 60_000, joinMs: 20_000 };
 const GENERATION = 'generation';
 
-/** A gateway whose clocks go on only when it is told so, on a ledger whose clock is apart. */
+/** A gateway whose clocks the test moves, on a view store with a clock of its own. */
 class Gateway {
   readonly replica: Replica;
   readonly #viewStore: ViewStore;
@@ -58,7 +58,7 @@ class Gateway {
   }
 }
 
-test('a machine whose clocks both stood still loses its lease with the first answer of the ledger', () => {
+test('a machine whose clocks both stood still loses its lease with the first answer of the view store', () => {
   const viewStore = new ViewStore(TIMES);
   const [paused, other] = [new Gateway('g1', viewStore), new Gateway('g2', viewStore)];
   let now = 0;
@@ -77,7 +77,7 @@ test('a machine whose clocks both stood still loses its lease with the first ans
   expect(other.replica.view.instances.get('a')?.health).toBe('down');
   expect(other.replica.isEffective).toBe(true);
 
-  // By its own clocks no time has passed. Nothing tells it, but the ledger does.
+  // By its own clocks no time has passed; only the view store shows that it has.
   expect(paused.mode).toBe('leased');
   expect(fencingToken).not.toBe(viewStore.fencingTokenAt(now));
   paused.sync(now);

@@ -22,7 +22,7 @@ const act = (id: string, state: AdminAct['state']): AdminAct => ({
 });
 const move = (key: string, to: string, until: number): AgentMove => ({ key, from: 'a', to, until });
 
-/** One act after the other, as they would be written. */
+/** Applies one act after the other. */
 const all: Policy = [
   (policy: Policy) => withAdmin(policy, 'a', act('1', 'draining')),
   (policy: Policy) => withFailback(policy, { kind: 'at', time: '03:30', zone: 'UTC' }),
@@ -31,8 +31,8 @@ const all: Policy = [
   (policy: Policy) => withMove(policy, move('uM', 'b', 100), 0),
 ].reduce((policy, change) => change(policy), NO_POLICY);
 
-describe('what operators decide', () => {
-  test('stands beside what was decided before', () => {
+describe('an act of an operator', () => {
+  test('keeps earlier acts on other instances', () => {
     expect(all).toEqual({
       version: 0,
       instances: { a: act('1', 'draining') },
@@ -44,18 +44,18 @@ describe('what operators decide', () => {
     });
   });
 
-  test('takes the place of what was decided of the same before', () => {
+  test('replaces an earlier act on the same instance', () => {
     const next = withRelease(withAdmin(all, 'a', act('2', 'enabled')), 'c', 9);
     expect(next.instances).toEqual({ a: act('2', 'enabled') });
     expect(next.released).toEqual({ c: 9 });
     expect(withActive(all, 'a', 'other').activate).toEqual({ id: 'other', instance: 'a' });
   });
 
-  test('a failback policy holds also for an instance that was wished active before', () => {
+  test('that sets a failback policy counts also for an instance that was activated before', () => {
     expect(withFailback(all, { kind: 'immediate' }).activate).toBeUndefined();
   });
 
-  test('never changes the policy that it was made from', () => {
+  test('never changes the policy object that it was made from', () => {
     const before = structuredClone(all);
     withAdmin(all, 'b', act('3', 'disabled'));
     withMove(all, move('uN', 'b', 100), 0);
@@ -65,7 +65,7 @@ describe('what operators decide', () => {
 });
 
 describe('moves of agents', () => {
-  test('are one for an agent, and are forgotten when their time is over', () => {
+  test('replace each other for one agent, and are dropped when their time is over', () => {
     const two = withMove(all, move('uN', 'c', 50), 0);
     expect(two.moves).toEqual([move('uM', 'b', 100), move('uN', 'c', 50)]);
     expect(withMove(two, move('uM', 'c', 160), 60).moves).toEqual([move('uM', 'c', 160)]);
@@ -75,7 +75,7 @@ describe('moves of agents', () => {
     ]);
   });
 
-  test('are taken back by whoever made them, and by nobody else', () => {
+  test('are withdrawn only with the same agent, instance and end', () => {
     expect(withoutMove(all, move('uM', 'b', 100), 0).moves).toEqual([]);
     expect(withoutMove(all, move('uM', 'b', 99), 0).moves).toEqual(all.moves);
     expect(withoutMove(all, move('uN', 'b', 100), 0).moves).toEqual(all.moves);
@@ -93,7 +93,7 @@ describe('a failback policy', () => {
     expect(parseFailback(text)).toBeUndefined();
   });
 
-  test('names a time zone of this world', () => {
+  test('accepts only time zones that exist', () => {
     expect(['UTC', 'Europe/Berlin', 'Mars/Olympus', ''].filter(isTimeZone)).toEqual(['UTC', 'Europe/Berlin']);
   });
 });

@@ -9,15 +9,15 @@ const bothUp = aView(anInstance({ id: 'a' }), anInstance({ id: 'b' }));
 const PEERS = [{ replica: 'peer', report: says(UP) }];
 const ids = (some: Iterable<{ id: string }>): string[] => [...some].map(({ id }) => id);
 
-describe('what one replica cannot reach', () => {
-  test('is what it alone calls down, and takes no new agents from here', () => {
+describe('an instance that one replica cannot reach', () => {
+  test('is one that it alone finds down, and takes no new agents from it', () => {
     const reachability = new Reachability(100);
     reachability.compare(bothUp, says(DOWN), PEERS);
     expect([...reachability.unreachable]).toEqual(['a']);
     expect(ids(reachability.candidates)).toEqual(['b']);
   });
 
-  test('is not what all call down', () => {
+  test('is not one that all find down', () => {
     const reachability = new Reachability(100);
     reachability.compare(
       aView(anInstance({ id: 'a', health: 'down' }), anInstance({ id: 'b' })),
@@ -27,7 +27,7 @@ describe('what one replica cannot reach', () => {
     expect([...reachability.unreachable]).toEqual([]);
   });
 
-  test('is nothing while it abstains', () => {
+  test('is none while it abstains', () => {
     const reachability = new Reachability(100);
     reachability.compare(bothUp, says(DOWN), PEERS);
     reachability.compare(bothUp, undefined, PEERS);
@@ -35,7 +35,7 @@ describe('what one replica cannot reach', () => {
     expect(ids(reachability.candidates)).toEqual(['a', 'b']);
   });
 
-  test('is cut off once it has been so without a break for long enough', () => {
+  test('is cut off once it was unreachable without a break for long enough', () => {
     const reachability = new Reachability(100);
     const at = (mono: number, a: typeof UP): [boolean, string[]] => {
       reachability.compare(bothUp, says(a), PEERS);

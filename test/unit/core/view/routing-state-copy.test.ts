@@ -15,14 +15,14 @@ const aCopy = (offsetMs = 0, known = ['a', 'b']) =>
   new RoutingStateCopy({ pool: 'ici', mode: 'sticky' }, offsetMs, (id) => known.includes(id));
 const toA = { instance: 'a', incarnation: '' };
 
-describe('a copy of a standing', () => {
-  test('allows nothing before it was told anything', () => {
+describe('a worker’s copy of the routing state', () => {
+  test('allows nothing before the first update', () => {
     const copy = aCopy();
     expect(copy.view.settled).toBe(false);
     expect(checkTarget(copy, toA, 0, WALL)).toBe('renew');
   });
 
-  test('ends with the lease by itself, on either clock', () => {
+  test('ends with the lease, by either clock', () => {
     const copy = aCopy();
     copy.apply(aSnapshot(), 0, WALL);
     expect(checkTarget(copy, toA, 4_999, WALL)).toBe('forward');
@@ -30,14 +30,14 @@ describe('a copy of a standing', () => {
     expect(checkTarget(copy, toA, 0, WALL + 1_000)).toBe('renew');
   });
 
-  test('reads the end of the lease on its own process’s clock', () => {
+  test('reads the end of the lease by its own process’s clock', () => {
     const copy = aCopy(4_000);
     copy.apply(aSnapshot(), 0, WALL);
     expect(copy.modeAt(999, WALL)).toBe('leased');
     expect(copy.modeAt(1_000, WALL)).toBe('waiting');
   });
 
-  test('tells a longer lease from news', () => {
+  test('distinguishes a longer lease from news', () => {
     const copy = aCopy();
     expect(copy.apply(aSnapshot(), 0, WALL)).toBe(true);
     const { view } = copy;
@@ -45,7 +45,7 @@ describe('a copy of a standing', () => {
     expect(copy.apply(aSnapshot({ leaseEnd: longer }), 0, WALL)).toBe(false);
     expect(copy.view).toBe(view);
     expect(copy.modeAt(5_500, WALL)).toBe('leased');
-    // After it had ended, a new one is news: requests wait for it.
+    // A new lease after the end of one is news: requests wait for it.
     expect(copy.apply(aSnapshot({ leaseEnd: { mono: 9_000, wall: WALL + 5_000 } }), 7_000, WALL)).toBe(true);
     for (const change of [
       { fence: '' },
@@ -59,14 +59,14 @@ describe('a copy of a standing', () => {
     }
   });
 
-  test('proposes no instance that its process cannot send anything to', () => {
+  test('proposes no instance that its process cannot send to', () => {
     const copy = aCopy(0, ['a']);
     copy.apply(aSnapshot(), 0, WALL);
     expect(copy.candidates.map(({ id }) => id)).toEqual(['a']);
     expect(checkTarget(copy, { instance: 'b', incarnation: '' }, 0, WALL)).toBe('cut-off');
   });
 
-  test('allows what its process can send to, whoever else knows the instance', () => {
+  test('allows an instance that its process can send to, whatever other processes have', () => {
     const copy = aCopy();
     const ofOthers = anInstance({ id: 'b', weight: 0 });
     const { view } = aSnapshot();
@@ -76,7 +76,7 @@ describe('a copy of a standing', () => {
     expect(copy.candidates.map(({ id }) => id)).toEqual(['a']);
   });
 
-  test('may not be acted on after its process stood still, until it is told anew', () => {
+  test('may not be acted on after its process stood still, until the next update', () => {
     const copy = aCopy();
     copy.apply(aSnapshot(), 0, WALL);
     copy.dropLease();

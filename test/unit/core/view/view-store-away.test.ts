@@ -11,7 +11,7 @@ describe('a replica without the store', () => {
     }
   };
 
-  test('places nobody before it knows whom others have placed, until the outage is as long as a lease', () => {
+  test('places no agent before it knows the bindings of the others, until the outage is as long as a lease', () => {
     const cluster = new Cluster();
     let knowsAgents = false;
     const g1 = cluster.replica('g1', { knowsAgents: () => knowsAgents });
@@ -27,7 +27,7 @@ describe('a replica without the store', () => {
     expect(g1.placesAlone).toBe(true);
   });
 
-  test('doubts the store when a claim and the ledger have failed, whichever failed first, and then still waits', () => {
+  test('doubts the store when a claim and a sync have failed, in either order, and then still waits', () => {
     for (const claimFirst of [true, false]) {
       const cluster = new Cluster();
       const g1 = cluster.replica('g1', { awayMs: 300 });
@@ -40,7 +40,7 @@ describe('a replica without the store', () => {
       ];
       const [first, second] = claimFirst ? steps : steps.reverse();
       first?.();
-      // Many claims that fail are one doubt.
+      // Several failed claims count as one doubt.
       if (claimFirst) first?.();
       expect([g1.placesAlike, g1.placesAlone]).toEqual([false, false]);
       second?.();
@@ -48,13 +48,13 @@ describe('a replica without the store', () => {
     }
   });
 
-  test('places alone once a question was not answered that was asked after the store had its time', () => {
+  test('places alone once a request failed that was sent after the store had its time', () => {
     const cluster = new Cluster();
     const g1 = cluster.replica('g1', { awayMs: 300 });
     cluster.begin(g1);
     const since = cluster.moment.mono;
     g1.doubtStore(cluster.moment, { since });
-    // Given up late, but asked while the store had a moment left.
+    // Sent one millisecond before the store had its time, although it failed much later.
     cluster.now += 500;
     g1.failed(cluster.moment, { since: since + 299 });
     expect(g1.placesAlone).toBe(false);
@@ -62,7 +62,7 @@ describe('a replica without the store', () => {
     expect(g1.placesAlone).toBe(true);
   });
 
-  test('blames itself where its timers are late, but not for longer than a lease', () => {
+  test('does not blame the store while its own timers are late, but not for longer than a lease', () => {
     const cluster = new Cluster();
     const g1 = cluster.replica('g1', { awayMs: 300 });
     cluster.begin(g1);
@@ -80,7 +80,7 @@ describe('a replica without the store', () => {
     expect(g1.placesAlone).toBe(true);
   });
 
-  test('places no agent alone once the store has answered and others may claim at it, until it is silent again', () => {
+  test('places no agent alone after the store has answered, until it is silent again', () => {
     const { cluster, g1, g2 } = twoGateways();
     const ways = (): string[] => [cluster.mode(g1), wayToBind(g1, cluster.now, cluster.now)];
     const failBesideOther = (): void => {
@@ -105,7 +105,7 @@ describe('a replica without the store', () => {
     expect(ways()).toEqual(['degraded', 'degraded']);
   });
 
-  test('acts on its lease, then goes on alone and skips what it finds lost', () => {
+  test('acts on its lease, then goes on alone and skips instances that it finds down', () => {
     const cluster = new Cluster();
     const g1 = cluster.replica('g1');
     cluster.begin(g1);
@@ -115,14 +115,14 @@ describe('a replica without the store', () => {
     expect([cluster.mode(g1), cluster.target(g1)]).toEqual(['degraded', 'a']);
     g1.vote(says('down'));
     expect(cluster.target(g1)).toBe('b');
-    // When the store is back, what is agreed counts.
+    // When the store is back, the agreed view counts.
     cluster.now += 10_000;
     g1.vote(says('up'));
     cluster.pass(JOIN, g1);
     expect([cluster.mode(g1), cluster.target(g1)]).toEqual(['leased', 'a']);
   });
 
-  test('that lost its lease first goes on alone only when it has been without the store for as long as a lease', () => {
+  test('that has lost its lease goes on alone only after as long as a lease without the store', () => {
     const { cluster, g1, g2 } = twoGateways();
     // g2 stands still; the others go on to another view.
     g1.vote(says('down'));
@@ -134,7 +134,7 @@ describe('a replica without the store', () => {
     expect(cluster.mode(g2)).toBe('degraded');
   });
 
-  test('that stood still while the store was away looks anew whether it still is', () => {
+  test('that stood still while the store was away checks again whether it still is', () => {
     const cluster = new Cluster();
     const g1 = cluster.replica('g1');
     cluster.begin(g1);
@@ -145,7 +145,7 @@ describe('a replica without the store', () => {
     expect(cluster.mode(g1)).toBe('waiting');
   });
 
-  test('that is told to refuse does nothing after its lease', () => {
+  test('with onStoreLoss refuse does nothing after its lease', () => {
     const cluster = new Cluster();
     const g1 = cluster.replica('g1', { onStoreLoss: 'refuse' });
     cluster.begin(g1);
@@ -153,7 +153,7 @@ describe('a replica without the store', () => {
     expect([cluster.mode(g1), cluster.target(g1), g1.placesAlone]).toEqual(['waiting', undefined, false]);
   });
 
-  test('does not take one lost message for an outage, nor a pause of its own', () => {
+  test('takes neither one lost message nor a pause of its own for an outage', () => {
     const cluster = new Cluster();
     const g1 = cluster.replica('g1');
     cluster.begin(g1);

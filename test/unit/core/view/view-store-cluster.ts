@@ -35,7 +35,7 @@ export const says = (a: 'up' | 'down', b: 'up' | 'down' = 'up'): HealthReport =>
   idle: false,
 });
 
-/** A ledger, its replicas and one clock for all of them. */
+/** A view store, its replicas and one clock for all of them. */
 export class Cluster {
   now = 1_000_000;
   storeGeneration = 'L1';
@@ -60,7 +60,7 @@ export class Cluster {
     return { mono: this.now, wall: this.now };
   }
 
-  /** One exchange with the ledger, after which the replica's bindings are written back. */
+  /** One sync, after which the replica's bindings are written back. */
   sync(replica: Replica): SyncReply {
     const request = replica.request(this.moment);
     const reply = this.viewStore.sync(request, this.storeGeneration, this.now);
@@ -69,7 +69,7 @@ export class Cluster {
     return reply;
   }
 
-  /** Proposes what the replica sees a reason for, if anything, and tells whether it was taken. */
+  /** Proposes the view that the replica derives, if any. True if the view store took it. */
   propose(replica: Replica): boolean {
     const proposal = replica.proposal(() => undefined);
     if (proposal === undefined || !this.viewStore.propose(proposal, this.storeGeneration, this.now))
@@ -78,7 +78,7 @@ export class Cluster {
     return true;
   }
 
-  /** Lets every replica speak until nobody has anything to say. */
+  /** Lets every replica sync and propose until nothing changes any more. */
   settle(...replicas: Replica[]): void {
     for (let round = 0; round < 6; round += 1) {
       for (const replica of replicas) {
@@ -88,7 +88,7 @@ export class Cluster {
     }
   }
 
-  /** Past the wait on an empty ledger, with everybody leased. */
+  /** Passes the wait on an empty view store; then every replica has a lease. */
   begin(...replicas: Replica[]): void {
     this.pass(LEASE, ...replicas);
   }

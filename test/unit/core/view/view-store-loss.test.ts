@@ -15,7 +15,7 @@ describe('a store that has lost what was written last', () => {
     const emptied = new ViewStore({ leaseMs: LEASE, joinMs: JOIN });
     Object.assign(cluster, { viewStore: emptied, storeGeneration: 'L2' });
     cluster.settle(g1, g2);
-    // It waits for whoever might hold a lease still; those who do hold one go on meanwhile.
+    // The store waits for replicas that may still hold a lease; those with a lease go on meanwhile.
     expect([g1.agreed.id, g1.fencingToken]).toEqual([id, '']);
     expect([g1, g2].map((replica) => cluster.target(replica))).toEqual(['b', 'b']);
     expect(wayToBind(g1, cluster.now, cluster.now)).toBe('wait');
@@ -44,7 +44,7 @@ describe('a store that has lost what was written last', () => {
     expect(g1.fencingToken).not.toBe('');
   });
 
-  test('opens as soon as all whom it remembers were heard', () => {
+  test('opens as soon as all registered replicas have synced', () => {
     const { cluster, g1, g2 } = twoGateways();
     cluster.storeGeneration = 'L2';
     cluster.sync(g1);
@@ -54,7 +54,7 @@ describe('a store that has lost what was written last', () => {
     expect(cluster.sync(g1).fencingToken).not.toBe('');
   });
 
-  test('gives no fence to one whose bindings are not written back', () => {
+  test('gives no fencing token to a replica whose bindings are not written back', () => {
     const cluster = new Cluster();
     const g1 = cluster.replica('g1');
     cluster.begin(g1);
@@ -64,7 +64,7 @@ describe('a store that has lost what was written last', () => {
     expect(cluster.viewStore.sync(request, 'L2', cluster.now).open).toBe(false);
   });
 
-  test('never goes back to an epoch that somebody has seen', () => {
+  test('never goes back to an epoch that a replica has seen', () => {
     const { cluster, g1, g2 } = twoGateways();
     for (const replica of [g1, g2]) replica.vote(says('down'));
     cluster.settle(g1, g2);
@@ -92,7 +92,7 @@ describe('a clock of the store that is set', () => {
       replica.accept(request, reply, cluster.moment, cluster.moment);
       return reply;
     };
-    // It hears one of them again and again, and waits for the other.
+    // One replica syncs again and again; the store waits for the other.
     for (let s = 0; s < 3; s += 1) {
       expect(sync(g1)).toMatchObject({ open: false, granted: true, replicas: 2, fencingToken: '' });
       cluster.now += 10;
@@ -105,7 +105,7 @@ describe('a clock of the store that is set', () => {
     expect(sync(g1)).toMatchObject({ open: true, granted: true });
   });
 
-  test('back, makes nobody wait for the time to come again', () => {
+  test('back, makes no replica wait until that time has come again', () => {
     const { cluster, g1, g2 } = twoGateways();
     cluster.now -= 3_600_000;
     cluster.settle(g1, g2);
@@ -117,8 +117,8 @@ describe('a clock of the store that is set', () => {
   });
 });
 
-describe('a ledger that was emptied', () => {
-  /** Another replica holds a lease of which nothing is known any more; a newcomer is all that there is. */
+describe('a view store that was emptied', () => {
+  /** The store has forgotten a replica that still holds a lease, and knows only a new one. */
   const emptied = (): [Cluster, Replica] => {
     const cluster = new Cluster();
     const newcomer = cluster.replica('g1');
@@ -126,7 +126,7 @@ describe('a ledger that was emptied', () => {
     return [cluster, newcomer];
   };
 
-  test('does not take a newcomer for all there were when its clock is set', () => {
+  test('still waits for forgotten replicas when its clock is set', () => {
     const [cluster, newcomer] = emptied();
     cluster.now += LEASE / 2 + 1;
     cluster.sync(newcomer);
@@ -135,7 +135,7 @@ describe('a ledger that was emptied', () => {
     expect(cluster.sync(newcomer)).toMatchObject({ open: true, granted: true });
   });
 
-  test('does not take a newcomer for all there were when one more life begins', () => {
+  test('still waits for forgotten replicas when another generation begins', () => {
     const [cluster, newcomer] = emptied();
     cluster.storeGeneration = 'L2';
     cluster.sync(newcomer);
@@ -143,7 +143,7 @@ describe('a ledger that was emptied', () => {
   });
 });
 
-test('a ledger waits for a live replica that has much to write back, but not for ever', () => {
+test('a view store waits for a live replica that has much to write back, but not for ever', () => {
   const cluster = new Cluster();
   const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
   cluster.begin(g1, g2);

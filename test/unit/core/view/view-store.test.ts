@@ -4,7 +4,7 @@ import type { Replica } from '../../../../src/core/view/replica.ts';
 import { Cluster, JOIN, LEASE, RULES, says, twoGateways } from './view-store-cluster.ts';
 
 describe('a lease', () => {
-  test('on an empty ledger is given after the time of one, since somebody may still hold one', () => {
+  test('on an empty view store is granted after the time of a lease, since a replica may still hold one', () => {
     const cluster = new Cluster();
     const g1 = cluster.replica('g1');
     cluster.pass(LEASE - 1, g1);
@@ -14,7 +14,7 @@ describe('a lease', () => {
     expect(cluster.target(g1)).toBe('a');
   });
 
-  test('of one who joins comes later than a store may forget on a failover', () => {
+  test('of a new replica comes after the time that a store may forget on a failover', () => {
     const cluster = new Cluster();
     const [g1, g2] = [cluster.replica('g1'), cluster.replica('g2')];
     cluster.begin(g1);
@@ -53,12 +53,12 @@ describe('a new view', () => {
     cluster.sync(g2);
     cluster.sync(g1);
     expect(cluster.propose(g1)).toBe(true);
-    // g2 does not know yet and may still serve the old one; so g1 serves nobody.
+    // g2 does not know it yet and may still send to the old instance, so g1 sends nothing.
     expect(cluster.target(g2)).toBe('a');
     expect(cluster.sync(g1).effective).toBe(false);
     expect(cluster.target(g1)).toBeUndefined();
     expect(g1.fencingToken).toBe('');
-    // g2 hears of it, and stops; its acknowledgement puts it into effect.
+    // g2 learns the view and stops; its acknowledgement puts the view into effect.
     cluster.sync(g2);
     expect(cluster.target(g2)).toBeUndefined();
     expect(cluster.sync(g2).effective).toBe(true);
@@ -81,7 +81,7 @@ describe('a new view', () => {
     expect([g1, g2].map((replica) => cluster.target(replica))).toEqual(['b', 'b']);
   });
 
-  test('does not wait for one who has taken his leave', () => {
+  test('does not wait for a replica that has left', () => {
     const { cluster, g1 } = twoGateways();
     cluster.viewStore.leave('g2');
     g1.vote(says('down'));
@@ -104,7 +104,7 @@ describe('a new view', () => {
     ]);
   });
 
-  test('does not touch a request that it and the one before both allow', () => {
+  test('does not hold a request that it and the view before both allow', () => {
     const { cluster, g1, g2 } = twoGateways();
     for (const replica of [g1, g2]) replica.vote(says('up', 'down'));
     for (const replica of [g1, g2, g1]) cluster.sync(replica);
@@ -112,7 +112,7 @@ describe('a new view', () => {
     expect(cluster.target(g1)).toBe('a');
   });
 
-  test('that is met without a lease is not acted on until it is in effect', () => {
+  test('that a replica without a lease learns is not acted on until it is in effect', () => {
     const { cluster, g1, g2 } = twoGateways();
     g1.vote(says('down'));
     cluster.pass(LEASE + 1, g1);
@@ -123,8 +123,8 @@ describe('a new view', () => {
   });
 });
 
-describe('a replica that joins a view under way', () => {
-  test('does not act on it before it is in effect, for it knows no view before', () => {
+describe('a replica that joins while a view is not in effect yet', () => {
+  test('does not act on it before it is in effect, since it knows no view before', () => {
     const cluster = new Cluster();
     const [g1, g2, g3] = [cluster.replica('g1'), cluster.replica('g2'), cluster.replica('g3')];
     cluster.begin(g1, g2);
@@ -139,7 +139,7 @@ describe('a replica that joins a view under way', () => {
   });
 });
 
-test('an instance that others have configured is nowhere to send to, and moves nobody', () => {
+test('an instance that only other gateways have gets no requests from here, and no agent is moved', () => {
   const cluster = new Cluster();
   const more = { ...RULES, mode: 'sticky' as const };
   const fewer = { ...more, instances: more.instances.slice(0, 1) };
@@ -151,7 +151,7 @@ test('an instance that others have configured is nowhere to send to, and moves n
   expect(g2.candidates.map(({ id }) => id)).toEqual(['a']);
 });
 
-test('gateways of different configurations make views by the rules that they agreed on', () => {
+test('gateways of different configurations make views by the agreed rules', () => {
   const cluster = new Cluster();
   const [any, all] = [
     cluster.replica('any', { rules: { ...RULES, quorum: 'any' } }),
@@ -169,7 +169,7 @@ test('gateways of different configurations make views by the rules that they agr
   expect([any.agreed.epoch, all.agreed.epoch]).toEqual([epoch, epoch]);
 });
 
-test('a gateway that has abstained for a lease is not asked for its vote any more, but for its acknowledgement', () => {
+test('the report of a gateway that has abstained for a lease is not waited for, but its acknowledgement is', () => {
   const { cluster, g1, g2 } = twoGateways();
   g2.vote(undefined);
   g1.vote(says('down'));
@@ -184,7 +184,7 @@ test('a gateway that has abstained for a lease is not asked for its vote any mor
 });
 
 describe('an instance that one replica alone cannot reach', () => {
-  test('is cut off for it after a while, moves nobody, and takes none of its new agents', () => {
+  test('is cut off there after a while, keeps its agents, and takes no new ones from there', () => {
     const cluster = new Cluster();
     const replicas = ['g1', 'g2', 'g3'].map((id) => cluster.replica(id));
     const [g1, g2] = replicas as [Replica, Replica];
@@ -202,7 +202,7 @@ describe('an instance that one replica alone cannot reach', () => {
   });
 });
 
-test('a policy is written by compare-and-set on its version, and not while one may be missing', () => {
+test('a policy is written by compare-and-set on its version, and not before the store is open', () => {
   const cluster = new Cluster();
   const { viewStore, storeGeneration } = cluster;
   const policy = { ...viewStore.state.policy, version: 1 };
