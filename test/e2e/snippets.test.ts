@@ -7,15 +7,15 @@ import { codeBlocks, REFERENCE, ROOT, readDocument } from '../support/documents.
 import { PROGRAM } from '../support/gateway-process.ts';
 
 /**
- * Every shell snippet of the README and of the reference is run here as it stands there, or is listed with the reason
- * why not. They run one after the other in one folder, beside two connectors and a gateway at the ports that they name;
- * in a network of their own where the machine allows that, so that other programs may have these ports too.
+ * Every shell snippet of the README and of the reference is run here unchanged, or is listed with the reason
+ * why not. They run one after the other in one folder, beside two connectors and a gateway on the ports that they name;
+ * if the machine allows it, in a separate network, so that other programs may use these ports too.
  */
 
 // Runs until it is stopped; the commands that follow it in the README ask it.
 const DEV = 'npm run dev';
 
-/** By the beginning of the snippet: what it prints. */
+/** The expected output, by the beginning of the snippet. */
 const RUN: Readonly<Record<string, RegExp>> = {
   // The gateway reads the token when it starts, so this is the first.
   'openssl rand -hex 32': /^$/,
@@ -33,7 +33,7 @@ const RUN: Readonly<Record<string, RegExp>> = {
   "curl -s 'http://127.0.0.1:50013/?wsdl'": /urn:SAPControl/,
 };
 
-/** By the beginning of the snippet: why it is not run here. */
+/** The reason why a snippet is not run here, by its beginning. */
 const NOT_RUN: Readonly<Record<string, string>> = {
   'npm ci': 'replaces the packages that this test is running on',
   'ici-gateway admin adopt-config':
@@ -102,7 +102,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Runs each snippet in a shell of its own, and keeps what it wrote and how it ended. */
+/** Runs each snippet in a separate shell, and keeps its output and exit code. */
 function script(): string {
   const run = (i: number): string =>
     `bash -eu ${i}.sh > ${i}.out 2> ${i}.err <<< 'a long password' && echo 0 > ${i}.code || echo $? > ${i}.code`;
@@ -118,7 +118,7 @@ function script(): string {
     `for i in {1..300}; do curl -sf ${url} > ready && break; sleep 0.1; done; test -s ready || { cat *.log *.out; exit 1; }; rm ready`;
   const readyz = waits('http://127.0.0.1:9090/readyz');
   return [
-    // Each of the background in a process group of its own, which ends with it.
+    // Background commands get a separate process group, which ends with them.
     'set -um',
     "trap 'for job in $(jobs -p); do kill -KILL -- -$job; done' EXIT",
     `bash -c 'cd ${ROOT} && . ${folder}/${dev}.sh' > ${dev}.out 2>&1 &`,
@@ -139,7 +139,7 @@ function script(): string {
   ].join('\n');
 }
 
-test('every snippet is run, or there is a reason why not', () => {
+test('every snippet is run, or has a reason why not', () => {
   const listed = SNIPPETS.filter((one) => (beginning(RUN, one) ?? beginning(NOT_RUN, one)) === undefined);
   expect(listed).toEqual([]);
   for (const key of [...Object.keys(RUN), ...Object.keys(NOT_RUN)])
@@ -149,7 +149,7 @@ test('every snippet is run, or there is a reason why not', () => {
     ).toBe(true);
 });
 
-describe('as it stands there', () => {
+describe('an unchanged snippet', () => {
   test.each(EXECUTED.map((snippet, i) => ({ ...snippet, i })))('$page: $text', (snippet) => {
     const read = (end: string): string => readFileSync(join(folder, `${snippet.i}.${end}`), 'utf8');
     expect({ code: read('code').trim(), err: read('err') }).toEqual({ code: '0', err: '' });

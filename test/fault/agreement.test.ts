@@ -25,7 +25,7 @@ let links: Three<FaultProxy>;
 let gateways: Three<GatewayProcess>;
 let load: RunningLoad | undefined;
 
-/** @param isLinked a proxy answers handshakes for a dead instance, so where one dies there is none */
+/** @param isLinked whether a proxy is between; it would answer handshakes for a dead instance */
 async function setStage(isLinked: boolean): Promise<void> {
   instances = await three(['a', 'b', 'c'], (name) => startConnectorProcess({ name }));
   const [a] = instances;
@@ -50,7 +50,7 @@ async function setStage(isLinked: boolean): Promise<void> {
       })),
       affinity: {
         keyPrefix,
-        // What is sent without a lease is sent by mistake then, and not by choice.
+        // With this option nothing may be sent without a lease.
         onStoreLoss: 'refuse',
         redis: {
           url: link === links[0] ? `redis://${storeLink.host}:${storeLink.port}` : redis.href,
@@ -82,7 +82,7 @@ async function statusOf(gateway: GatewayProcess, pool: string): Promise<PoolStat
   return pools.find(({ name }) => name === pool) as PoolStatus;
 }
 
-/** Loads a pool until every agent has a place. */
+/** Loads a pool until every agent is placed. */
 async function loadOn(urls: readonly string[], agents: number, prefix: string): Promise<RunningLoad> {
   const running = startLoad(urls, users(agents, prefix), 50);
   load = running;
@@ -111,7 +111,7 @@ describe('a gateway', () => {
   afterAll(strikeStage);
 
   test.each(['cut', 'silence'] as const)(
-    'that alone cannot reach an instance moves nobody, says so, and is not ready until it can (%s)',
+    'that is the only one that cannot reach an instance moves no agent, reports it, and is not ready until it can (%s)',
     async (fault) => {
       const [cutOff, ...peers] = gateways;
       const running = await loadOn(
@@ -146,10 +146,10 @@ describe('a gateway', () => {
     },
   );
 
-  test('that stood still for longer than its lease sends nothing to an active instance that its peers have left', async () => {
+  test('that paused for longer than its lease sends nothing to an active instance that its peers have left', async () => {
     const [stopped, peer] = gateways;
     const known = users(20, 'KNOWN');
-    // What befell it before is over in this pool too.
+    // The effects of the earlier test are over in this pool too.
     await eventually(async () => {
       expect(await post(`${stopped.url}/failover`, 'KNOWN1')).toMatchObject({ connector: 'a' });
     }, WITHIN);
@@ -158,7 +158,7 @@ describe('a gateway', () => {
     expect(before.map(({ connector, code }) => connector ?? code)).toEqual(known.map(() => 'a'));
 
     stopped.signal('SIGSTOP');
-    // The instance stays within its reach, so that nothing but the lease keeps it from there.
+    // The gateway can still reach the instance, so that only the lease keeps it from sending.
     links[1].cut();
     links[2].cut();
     await eventually(async () => {
@@ -167,7 +167,7 @@ describe('a gateway', () => {
       expect(view.effective).toBe(true);
     }, WITHIN);
     const waiting = await connections.send();
-    // It hears of nothing before it has looked at all of them.
+    // It gets no news before it has checked all of them.
     storeLink.silence();
     stopped.signal('SIGCONT');
     await eventually(async () => {
@@ -188,7 +188,7 @@ describe('an instance that is killed while one of three gateways has all the tra
   beforeAll(() => setStage(false));
   afterAll(strikeStage);
 
-  test('is left by all its agents at once, and by nobody else', async () => {
+  test('loses all its agents at once, and no other agent moves', async () => {
     const [busy] = gateways;
     const running = await loadOn([`${busy.url}/sticky`], 30, 'AGENT');
     const homes = new Map([...placesIn(running.outcomes)].map(([user, at]) => [user, at.at(-1)]));
@@ -214,7 +214,7 @@ describe('an instance that is killed while one of three gateways has all the tra
     );
     await running.stop();
 
-    // What was under way has an unknown outcome; nothing else fails, though two gateways saw no traffic fail.
+    // Requests under way have an unknown outcome; no other fails, although two gateways saw no failed traffic.
     const failed = running.outcomes.filter(({ status }) => status !== 200);
     expect(
       failed.filter(({ startedAt, code }) => startedAt > doneAt || code !== 'GW_OUTCOME_UNKNOWN'),

@@ -51,14 +51,14 @@ afterAll(async () => {
 
 const urls = (): string[] => gateways.map(({ url }) => url);
 
-/** The connector at which each agent was answered last. */
+/** The connector that last answered each agent. */
 function places(outcomes: readonly Outcome[]): Map<string, string> {
   const placed = new Map<string, string>();
   for (const { user, connector } of outcomes) if (connector !== undefined) placed.set(user, connector);
   return placed;
 }
 
-/** Of agents whom nobody knows from an earlier test, and on all three instances. */
+/** A load of agents that no earlier test has used, on all three instances. */
 async function loadOn(agents: number, prefix: string, pauseMs: number): Promise<RunningLoad> {
   const running = startLoad(urls(), users(agents, prefix), pauseMs);
   load = running;
@@ -67,8 +67,8 @@ async function loadOn(agents: number, prefix: string, pauseMs: number): Promise<
   return running;
 }
 
-/** What a test has done to an instance ends with the test: a new life of it is known to all. */
-async function beginAnew(connector: ConnectorProcess): Promise<void> {
+/** Restarts an instance after a test; returns when every gateway knows the new incarnation. */
+async function restartInstance(connector: ConnectorProcess): Promise<void> {
   const seen = async (gateway: GatewayProcess) => {
     const { pools } = await gateway.status();
     return pools[0]?.instances.find(({ id }) => id === connector.name);
@@ -87,7 +87,7 @@ async function beginAnew(connector: ConnectorProcess): Promise<void> {
   );
 }
 
-/** Deliveries of every connector together, by id. */
+/** The deliveries of all connectors, by id. */
 async function deliveries(): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
   for (const connector of connectors) {
@@ -103,7 +103,7 @@ function expectAllAnswered(outcomes: readonly Outcome[]): void {
   expect(slowest).toBeLessThan(TOTAL_MS + 1_000 + slowness(outcomes));
 }
 
-/** What the machine itself costs at most requests, in ms: what is promised of time comes on top of it. */
+/** The time that most requests take on this machine, in ms: the promised limits come on top of it. */
 function slowness(outcomes: readonly Outcome[]): number {
   const durations = outcomes.map(({ durationMs }) => durationMs).sort((x, y) => x - y);
   return durations[Math.floor(durations.length * 0.9)] ?? 0;
@@ -121,12 +121,12 @@ async function allUp(): Promise<void> {
   );
 }
 
-/** The ids under which `post` and the gateway itself counted; only those of `post` can show a repetition. */
+/** The ids of `post` and of the gateway itself; only those of `post` can show a repetition. */
 async function expectNothingTwice(outcomes: readonly Outcome[]): Promise<void> {
   const counts = await deliveries();
   const twice = outcomes.filter(({ id }) => (counts.get(id) ?? 0) > 1);
   expect(twice).toEqual([]);
-  // Else the count would prove nothing.
+  // Otherwise the count would prove nothing.
   const answered = outcomes.find(({ status }) => status === 200) as Outcome;
   expect(counts.get(answered.id)).toBe(1);
 }
@@ -134,9 +134,9 @@ async function expectNothingTwice(outcomes: readonly Outcome[]): Promise<void> {
 const MOST_TRIES = 3;
 
 /**
- * By how many milliseconds instance `a` was left too late, the best of up to
- * three times. What the gateways themselves take, they take each time; a process
- * that gets no processor for a while is late once.
+ * By how many milliseconds the gateways left instance `a` too late, the best of up to
+ * three times. A delay of the gateways themselves shows each time; a process
+ * that gets no processor time for a while is late once.
  */
 async function leastExcess(once: (prefix: string) => Promise<number>, prefix: string): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
@@ -144,14 +144,14 @@ async function leastExcess(once: (prefix: string) => Promise<number>, prefix: st
     try {
       least = Math.min(least, await once(`${prefix}${tries}-`));
     } finally {
-      await beginAnew(connectors[0] as ConnectorProcess);
+      await restartInstance(connectors[0] as ConnectorProcess);
     }
   }
   return least;
 }
 
 describe('an instance that is killed under load', () => {
-  test('costs none of its agents an error for an unsent request, and they are served elsewhere within 1 s', async () => {
+  test('causes no error for unsent requests of its agents, who are served elsewhere within 1 s', async () => {
     expect(await leastExcess(killOnce, 'BEREFT')).toBeLessThan(0);
   });
 
@@ -184,11 +184,11 @@ describe('an instance that is killed under load', () => {
 
     expectAllAnswered(running.outcomes);
     await expectNothingTwice(running.outcomes);
-    // What had been sent when the instance died is answered "outcome unknown"; all else succeeded.
+    // Requests sent before the instance died are answered "outcome unknown"; all others succeed.
     const failed = running.outcomes.filter(({ status }) => status !== 200);
     expect(failed.filter(({ code }) => code !== 'GW_OUTCOME_UNKNOWN')).toEqual([]);
     expect(failed.every(({ startedAt }) => startedAt <= deadAt)).toBe(true);
-    // Nobody else has moved.
+    // No other agent has moved.
     const after = places(running.outcomes);
     for (const [user, connector] of before) if (connector !== 'a') expect(after.get(user)).toBe(connector);
     report(`back in service after a kill: slowest of ${bereft.length} agents ${slowest.toFixed(0)} ms`);
@@ -209,7 +209,7 @@ describe('an instance that hangs under load', () => {
 
     const hungAt = performance.now();
     a.stop();
-    // The agents' own lanes wait for answers that will not come; these ask anew all the time.
+    // The agents' own requests wait for answers that will not come; these keep sending new ones.
     const asking = startOpenLoad(urls(), bereft, 200);
     const served = (user: string): Outcome | undefined =>
       asking.outcomes.find((options) => options.user === user && options.status === 200);
@@ -231,7 +231,7 @@ describe('an instance that hangs under load', () => {
     expectAllAnswered(outcomes);
     await expectNothingTwice(outcomes);
     const failed = outcomes.filter(({ status }) => status !== 200);
-    // Sent into the silence, so nobody knows what became of them.
+    // Sent while the instance was silent, so their outcome is unknown.
     expect(failed.every(({ code }) => code === 'GW_UPSTREAM_TIMEOUT' || code === 'GW_OUTCOME_UNKNOWN')).toBe(
       true,
     );
@@ -271,17 +271,17 @@ describe('instances that are killed, hung, reset and restarted under load', () =
       forMs: 1_000,
     });
     await answeredAfter(performance.now(), 300);
-    // Not a, whose agents have left it for good.
+    // Not a, whose agents have left it.
     await behave(b, { mode: 'reset', appliesTo: 'soap', probability: 0.3, forMs: 1_000 });
     await answeredAfter(performance.now(), 300);
-    // Too short for a probe to notice: the instance is a new one, and nothing says so but its page.
+    // Too short for a probe to notice: only the page of the instance shows the new incarnation.
     await c.restart();
     await answeredAfter(performance.now(), 300);
     const outcomes = await running.stop();
 
     expectAllAnswered(outcomes);
     await expectNothingTwice(outcomes);
-    // Each of these faults was met, or the run would have proved nothing.
+    // Requests met each of these faults; otherwise the run would prove nothing.
     await eventually(() => {
       const requests = gateways
         .flatMap(({ log }, i) => log.slice(saidBefore[i]))

@@ -34,7 +34,7 @@ function hashedPlace(user: string): string | undefined {
 
 describe('Redis that hangs under load', () => {
   test.each([150, 900])(
-    'that stands still for %i ms splits no agent whose first requests come to both gateways',
+    'for %i ms splits no agent whose first requests come to both gateways',
     async (pauseMs) => {
       const { results, pausedMs } = await raceThroughPause({
         pauseMs,
@@ -44,7 +44,7 @@ describe('Redis that hangs under load', () => {
         agents: 30,
         prefix: `PAUSED${pauseMs}-`,
       });
-      // A machine that lets it stand still for longer than gateways wait shows nothing.
+      // If the machine makes Redis pause for longer than gateways wait, the run shows nothing.
       if (pausedMs > 1_800) {
         report(`Redis stood still for ${Math.round(pausedMs)} ms and not ${pauseMs}: splits are not judged`);
         return;
@@ -53,7 +53,7 @@ describe('Redis that hangs under load', () => {
     },
   );
 
-  test('when it goes on, what was placed meanwhile is written back, and the stored binding wins', async () => {
+  test('gets the placements made meanwhile when it goes on, and its stored bindings win', async () => {
     const [one, two] = stage.gateways as [GatewayProcess, GatewayProcess];
     await eventually(() => post(one.url, 'SETTLED').then(({ status }) => expect(status).toBe(200)));
     stage.redis.pause();
@@ -69,9 +69,9 @@ describe('Redis that hangs under load', () => {
   });
 });
 
-// The last one: a gateway more is there after it.
+// The last test, because it starts one more gateway.
 describe('Redis that is killed under load', () => {
-  test('is missed by no known agent; new ones are placed alike by all gateways, and all stay when an empty Redis comes', async () => {
+  test('affects no known agent; all gateways place new ones alike, and all agents stay when Redis returns empty', async () => {
     const running = await stage.loadOn(40, 'ROBBED');
     load = running;
 
@@ -84,7 +84,7 @@ describe('Redis that is killed under load', () => {
     expect(placed.filter(({ status }) => status !== 200)).toEqual([]);
     for (const { user, connector } of placed) expect(connector).toBe(hashedPlace(user));
 
-    // Without persistence: everything that it knew is gone.
+    // Without persistence, so all its data is gone.
     await stage.redis.start();
     const restartedAt = performance.now();
     await stage.storeIs('available');
@@ -93,8 +93,8 @@ describe('Redis that is killed under load', () => {
     const known = stage.placesOf(outcomes);
     expect(outcomes.filter(({ status }) => status !== 200)).toEqual([]);
 
-    // A gateway that knows nothing finds everyone in the store again.
-    // As patient as it has to be: else one that is late would be away, and agents placed without it.
+    // A new gateway finds every agent in the store again.
+    // With long time limits: otherwise a late Redis would count as away, and agents be placed without it.
     const fresh = await stage.startGateway({ commandTimeout: '5s' });
     const asked = await Promise.all([...known.keys(), ...newcomers].map((user) => post(fresh.url, user)));
     const elsewhere = asked.filter(

@@ -11,7 +11,7 @@ import { startGatewayProcess } from '../support/gateway-process.ts';
 import { post } from '../support/load.ts';
 import { report } from '../support/report.ts';
 
-// Probes find a death within 2 s, a lease is 3 s. With what waited for the slow gateway it took 14 to 25 s.
+// Probes find a dead instance within 2 s, and a lease is 3 s. When views waited for the slow gateway, it took 14 to 25 s.
 const USUAL_MS = 7_000;
 
 let instances: ConnectorProcess[];
@@ -52,7 +52,7 @@ async function poolOf(gateway: GatewayProcess): Promise<PoolStatus> {
   return pools[0] as PoolStatus;
 }
 
-test('the death of an instance is in effect as soon as always while Redis is slow to answer one of three gateways', async () => {
+test('a view without a dead instance is in effect as soon as always while Redis answers one of three gateways slowly', async () => {
   const [, ...fast] = gateways;
   for (const { url } of fast) expect(await post(url, 'MILLER')).toMatchObject({ connector: 'a' });
   storeLink.delay(120, 300);
@@ -74,7 +74,7 @@ test('the death of an instance is in effect as soon as always while Redis is slo
     `an instance killed, one of three gateways 120 to 300 ms from Redis: in effect after ${Math.round(tookMs)} ms`,
   );
   expect(tookMs).toBeLessThan(USUAL_MS);
-  // The slow one goes on with the others.
+  // The slow gateway acts on the same view as the others.
   for (const { url } of gateways) {
     await eventually(async () => expect(await post(url, 'MILLER')).toMatchObject({ connector: 'b' }), {
       within: 15_000,

@@ -20,7 +20,7 @@ export class AdministeredGateway {
     this.#token = writeTokenFile();
   }
 
-  /** Only the connectors run then. */
+  /** Starts only the connectors; the test starts the gateway. */
   static async prepare(): Promise<AdministeredGateway> {
     return new AdministeredGateway(
       await Promise.all(['a', 'b', 'c'].map((name) => startConnector({ name }))),

@@ -9,7 +9,7 @@ import { ENVELOPE, poolOf, soapPost, WireClient, WireUpstream } from '../support
 
 const MOST_FILES = 25;
 
-/** What the map of `src` lists under "Files of one request". */
+/** The files that the map of `src` lists under "Files of one request". */
 function listedFiles(): string[] {
   const map = readFileSync(new URL('../../src/README.md', import.meta.url), 'utf8');
   const [, section = ''] = /### Files of one request\n([\s\S]*?)\n##/.exec(map) ?? [];
@@ -25,7 +25,7 @@ let sent = 0;
 
 beforeAll(async () => {
   upstream = await WireUpstream.start();
-  // What runs by timers runs seldom: it is no part of a request.
+  // Timers with long intervals, which are no part of a request.
   const seldom = poolOf([upstream.url]).replace('interval: 200ms', 'interval: 5m');
   gateway = await startTestGateway(`${seldom}coordination: { lease: 1m }\n`);
   client = await WireClient.open(gateway.port);
@@ -48,7 +48,7 @@ test.each([
   ['the user header and a session cookie', ['soapuser: AGENT1', 'Cookie: WS_SESSION_ID=abc']],
   ['the user header', ['soapuser: AGENT1']],
   ['the session cookie of a known user', ['Cookie: WS_SESSION_ID=abc']],
-])('a request of a known agent who is named by %s passes few own files', async (_by, fields) => {
+])('a request of a known agent, named by %s, runs code of few files', async (_by, fields) => {
   for (let warm = 0; warm < 20; warm += 1) await request(fields);
   const executed = await executedBy(() => request(fields));
   expect(listedFiles().length).toBeLessThanOrEqual(MOST_FILES);

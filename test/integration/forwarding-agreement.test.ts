@@ -54,7 +54,7 @@ timeouts: { park: 2s }
 
 const urlOf = (index: number): string => (gateways[index] as TestGateway).url;
 
-/** Sends for all of them through one gateway; returns where each was answered, or by which code of the gateway's. */
+/** Sends one request of each through one gateway; returns the connector that answered, or the gateway's error code. */
 async function answers(gateway: number, agents: readonly string[]): Promise<Map<string, string | undefined>> {
   const outcomes = await Promise.all(agents.map((user) => post(urlOf(gateway), user)));
   return new Map(outcomes.map(({ user, connector, code }) => [user, code ?? connector]));
@@ -65,8 +65,8 @@ async function metric(gateway: number, name: string): Promise<number> {
   return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
 }
 
-describe('a gateway that alone cannot reach an instance', () => {
-  test('moves none of its agents, tells them, and serves them as soon as it can', async () => {
+describe('a gateway that is the only one that cannot reach an instance', () => {
+  test('moves none of its agents, answers them with an error, and serves them when it can again', async () => {
     await start(3, 'sticky', inject('redisUrl'));
     const agents = users(20, 'AGENT');
     const places = await answers(1, agents);
@@ -80,7 +80,7 @@ describe('a gateway that alone cannot reach an instance', () => {
     await eventually(async () => {
       expect((await answers(0, [known])).get(known)).toBe('GW_INSTANCE_CUT_OFF');
     });
-    // Those who came first were held until it was clear; now nobody is.
+    // The first requests were held until the state was certain; these are not held.
     const gateway = gateways[0] as TestGateway;
     const before = gateway.requests().length;
     expect([...new Set((await answers(0, atA)).values())]).toEqual(['GW_INSTANCE_CUT_OFF']);
@@ -123,7 +123,7 @@ describe('gateways without their store', () => {
     return { redis, known, places };
   }
 
-  test('that are to go on serve those they know, and place the others alike', async () => {
+  test('serve known agents and place new ones alike, with onStoreLoss continue', async () => {
     const { redis, known, places } = await startWithRedisOfItsOwn('continue');
     await redis.kill();
     const newcomers = users(10, 'NEW');
@@ -136,7 +136,7 @@ describe('gateways without their store', () => {
     for (const gateway of [0, 1]) expect(await answers(gateway, known)).toEqual(places);
 
     await redis.start();
-    // All that was decided alone is written back, and nobody is anywhere else for it.
+    // All placements made alone are written back, and every agent is at that instance.
     await eventually(async () => expect(await metric(0, 'gateway_affinity_available')).toBe(1));
     for (const gateway of [0, 1]) {
       expect(await answers(gateway, known)).toEqual(places);
@@ -144,7 +144,7 @@ describe('gateways without their store', () => {
     }
   });
 
-  test('that are to refuse serve nobody, known or not, once their lease has ended', async () => {
+  test('serve no agent, known or new, after the end of their lease, with onStoreLoss refuse', async () => {
     const { redis, known, places } = await startWithRedisOfItsOwn('refuse');
     await redis.kill();
     expect((await answers(0, ['NEW'])).get('NEW')).toBe('GW_AFFINITY_UNAVAILABLE');

@@ -5,7 +5,7 @@ import { Upstream } from '../../src/proxy/upstream.ts';
 import { eventually } from '../support/eventually.ts';
 import { OK, WireUpstream } from '../support/wire.ts';
 
-/** What an attempt asks right before it acts, where an answer in the negative comes too rarely to wait for it. */
+/** The check of an attempt right before it sends, for cases that are too rare to wait for. */
 
 let wire: WireUpstream;
 let upstream: Upstream;
@@ -58,7 +58,7 @@ function dispatch(answers: { maySend: boolean; isAwaited: boolean }): Attempt {
 }
 
 describe('an attempt', () => {
-  test('that may not be sent after all sends nothing, and another one may follow', async () => {
+  test('that may no longer be sent sends nothing, and another one may follow', async () => {
     const attempt = dispatch({ maySend: false, isAwaited: true });
     expect(await attempt.outcome).toBe('connect-failure');
     expect(attempt.sentAt).toBeUndefined();
@@ -68,7 +68,7 @@ describe('an attempt', () => {
   });
 
   test.each([2, 200_000])(
-    'whose answer of %d bytes nobody awaits any more passes none of it on, and frees its place',
+    'without a waiting client passes on nothing of an answer of %d bytes, and frees its place',
     async (size) => {
       wire.answer = (_request, socket) =>
         socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n${'x'.repeat(size)}`);
@@ -81,7 +81,7 @@ describe('an attempt', () => {
     },
   );
 
-  test('that is withdrawn while it connects is not sent', async () => {
+  test('that is aborted while it connects is not sent', async () => {
     const attempt = dispatch({ maySend: true, isAwaited: true });
     attempt.cancel('client-aborted');
     expect(await attempt.outcome).toBe('client-aborted');
@@ -90,7 +90,7 @@ describe('an attempt', () => {
   });
 });
 
-/** What has been passed on once the attempt has left its place. */
+/** The data passed on by the time at which the attempt has freed its place. */
 async function settled(attempt: Attempt): Promise<string[]> {
   await eventually(() => expect(upstream.inFlight).toBe(0));
   expect(attempt.whole?.toString()).toBe('ok');

@@ -13,8 +13,8 @@ import type { WireResponse } from '../support/wire.ts';
 import { ENVELOPE, OK, poolOf, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
 
 /**
- * The proof of unsent. For each way in which an instance can fail: what the
- * client is told, what the log says, and how often the instance was given the
+ * Proves what counts as unsent. For each way in which an instance can fail: what the
+ * client gets, what the log says, and how often the instance received the
  * request, which is never twice.
  */
 
@@ -114,7 +114,7 @@ async function stoppableInstance(): Promise<{ port: number; stop: () => Promise<
   const port = Number(String(first));
   const stop = async (): Promise<void> => {
     await halt(child.pid as number);
-    // The kernel takes one more than the backlog (listen(2) of Linux); whoever comes then is not answered.
+    // The kernel takes one more than the backlog (listen(2) of Linux); further connections get no answer.
     const queued = Array.from({ length: BACKLOG + 1 }, () =>
       connect(port, '127.0.0.1').on('error', () => undefined),
     );
@@ -123,13 +123,13 @@ async function stoppableInstance(): Promise<{ port: number; stop: () => Promise<
         for (const socket of queued) socket.destroy();
       },
     });
-    // One of them may wait outside for ever: a probe can have come before it.
+    // One of them may wait for ever, because a probe can have taken its place.
     await eventually(() => expect(queueOf(port)).toBe(BACKLOG + 1));
   };
   return { port, stop };
 }
 
-/** How many connections wait to be accepted at a port of this host. */
+/** The number of connections that wait to be accepted at a port of this host. */
 function queueOf(port: number): number {
   const listening = tcpConnections(readFileSync('/proc/net/tcp', 'latin1')).find(
     ({ localPort, state }) => localPort === port && state === LISTENING,
@@ -183,7 +183,7 @@ const MISDEEDS: readonly Misdeed[] = [
 describe('sent, and the outcome is unknown: answered once, never repeated', () => {
   test.each(MISDEEDS)('when the instance %s', async (_how, status, failure, code, treat) => {
     const upstream = await instance((_request, socket) => treat(socket));
-    // Another one that could be tried, and must not be.
+    // Another instance that could be tried, and must not be.
     const other = await instance((_request, socket) => treat(socket));
     const gateway = await gatewayTo([upstream.url, other.url]);
     const response = await call(gateway);
@@ -202,7 +202,7 @@ describe('sent, and the outcome is unknown: answered once, never repeated', () =
     expect(upstream.requests.length + other.requests.length).toBe(1);
   });
 
-  test('when a long answer breaks off the connection is cut, since its status is already out', async () => {
+  test('when a long answer breaks off, the client’s connection is cut, because its status was already sent', async () => {
     const upstream = await instance((_request, socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n');
       socket.write(Buffer.alloc(300_000), () => rst(socket));
@@ -218,7 +218,7 @@ describe('sent, and the outcome is unknown: answered once, never repeated', () =
     expect(upstream.requests).toHaveLength(1);
   });
 
-  test('when the instance accepts and resets before it reads: what was written may have arrived', async () => {
+  test('when the instance accepts and resets before it reads, because the request may have arrived', async () => {
     const upstream = await instance();
     const gateway = await gatewayTo([upstream.url]);
     // Probes must not meet this: the instance stays up.
@@ -236,7 +236,7 @@ describe('sent, and the outcome is unknown: answered once, never repeated', () =
 });
 
 describe('an instance that fails', () => {
-  test('by resetting what it accepts is told apart by what was sent, not by the error', async () => {
+  test('with a reset is judged by what was sent, not by the error', async () => {
     const upstream = await instance();
     const gateway = await gatewayTo([upstream.url]);
     upstream.onConnection = (socket) => {
@@ -254,7 +254,7 @@ describe('an instance that fails', () => {
     expect(upstream.requests).toHaveLength(0);
   });
 
-  test('takes nobody else down: requests of other instances go on', async () => {
+  test('does not affect requests at other instances', async () => {
     const dying = await instance((_request, socket) => rst(socket));
     const healthy = await instance();
     const gateway = await gatewayTo([dying.url, healthy.url]);
@@ -267,7 +267,7 @@ describe('an instance that fails', () => {
     expect(broken + healthy.requests.length).toBe(20);
   });
 
-  test('by closing an idle connection costs no request: the next goes over a new one', async () => {
+  test('by closing an idle connection fails no request: the next one uses a new connection', async () => {
     const upstream = await instance();
     const gateway = await gatewayTo([upstream.url]);
     expect((await call(gateway)).status).toBe(200);
@@ -278,7 +278,7 @@ describe('an instance that fails', () => {
     expect(upstream.requests).toHaveLength(6);
   });
 
-  test('ends with its last request: its connections are kept between requests', async () => {
+  test('keeps its connections between requests', async () => {
     const upstream = await instance();
     const gateway = await gatewayTo([upstream.url]);
     for (let i = 0; i < 10; i += 1) await call(gateway);

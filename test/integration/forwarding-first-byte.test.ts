@@ -12,8 +12,8 @@ import { ENVELOPE, soapPost, WireClient, WireUpstream } from '../support/wire.ts
 import { CERTIFICATE, KEY } from '../unit/config/tls-fixture.ts';
 
 /**
- * A route is found, and the connection to the instance takes long: a TLS handshake waits for its answer. What changes
- * meanwhile must be seen right before the first byte of the request is written.
+ * A target is found, and the connection to the instance takes long: a TLS handshake waits for its answer. Changes
+ * in that time must be seen right before the first byte of the request is written.
  */
 
 let closers: (() => unknown)[] = [];
@@ -39,7 +39,7 @@ async function start(options: string): Promise<void> {
     () => link.close(),
     () => token.remove(),
   );
-  // Each instance is probed once: whatever is held after that is a request.
+  // Each instance is probed once: any connection held after that is a request.
   gateway = await startTestGateway(
     `
 pools:
@@ -56,7 +56,7 @@ ${options}`,
   closers.push(() => gateway.close());
 }
 
-/** Sends a request that is routed to a and cannot be written yet. */
+/** Sends a request whose target is a, and which cannot be written yet. */
 async function connecting(): Promise<WireClient> {
   link.silence();
   const client = (await WireClient.open(gateway.port)).send(soapPost('/', ENVELOPE));
@@ -68,7 +68,7 @@ async function connecting(): Promise<WireClient> {
 }
 
 describe('a request whose connection is still being made', () => {
-  test('goes where the view sends it once there is a connection', async () => {
+  test('goes to the target of the view at the time of the connection', async () => {
     await start('');
     const client = await connecting();
     const change = { by: 'me', why: 'test', instance: 'b' };
@@ -79,7 +79,7 @@ describe('a request whose connection is still being made', () => {
     await eventually(() => expect(gateway.requests()).toMatchObject([{ instance: 'b', attempts: 2 }]));
   });
 
-  test('is not sent when the lease has ended meanwhile', async () => {
+  test('is not sent if the lease has ended meanwhile', async () => {
     const redis: RedisServer = await startRedis();
     closers.push(() => redis.stop());
     const keyPrefix = `first-byte-${randomBytes(4).toString('hex')}`;

@@ -27,8 +27,8 @@ timeouts: { responseHeader: 3s, park: 5s }
 `);
 }
 
-describe('an instance that hangs with all its places taken', () => {
-  test('keeps none of the requests that wait for a place: they are unsent and go elsewhere', async () => {
+describe('an instance that hangs while its concurrency limit is reached', () => {
+  test('keeps none of the queued requests: they are unsent and go to another instance', async () => {
     await start('maxInFlight: 2');
     const placed = await Promise.all(users(20, 'AGENT').map((user) => post(gateway.url, user)));
     const atA = placed.filter(({ connector }) => connector === 'a').map(({ user }) => user);
@@ -42,7 +42,7 @@ describe('an instance that hangs with all its places taken', () => {
   });
 });
 
-describe('a client that sends without end ahead of its answers', () => {
+describe('a client that sends endless requests without reading answers', () => {
   test('is cut off before it fills the memory', async () => {
     await start('maxInFlight: 2');
     await Promise.all(connectors.map((connector) => connector.behave({ mode: 'hang', appliesTo: 'soap' })));

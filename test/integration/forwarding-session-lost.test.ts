@@ -47,7 +47,7 @@ const lineOf = (id: string) =>
   });
 
 describe('an agent of a sticky pool whose instance is lost', () => {
-  test('is told once, with a Fault, by whatever he sends but a logon; nothing of that is delivered', async () => {
+  test('gets one Fault, for any request except a logon, and that request is not delivered', async () => {
     await start('sticky', '{ answer: fault, logonOperations: [logOn, subscribe] }');
     const [first, second] = (await agentsAtA()) as [string, string];
     await connector('a').behave({ mode: 'refuse' });
@@ -57,7 +57,7 @@ describe('an agent of a sticky pool whose instance is lost', () => {
     expect(connector('b').deliveries.report(false).total).toBe(total);
     expect(await lineOf(first)).toMatchObject({ decision: 'rebound', status: 500 });
 
-    // As he did not log on, his new instance says that it does not know him.
+    // Without a logon, the new instance answers that it does not know the agent.
     expect(await work(first)).toMatchObject({ status: 500, code: undefined, connector: 'b' });
     expect(await logOn(first)).toMatchObject({ status: 200, connector: 'b' });
     expect(await work(first)).toMatchObject({ status: 200, connector: 'b' });
@@ -66,14 +66,14 @@ describe('an agent of a sticky pool whose instance is lost', () => {
     expect(await work(second)).toMatchObject({ status: 200, connector: 'b' });
   });
 
-  test('is not told where nobody is to be told', async () => {
+  test('gets no Fault if it is not configured', async () => {
     await start('sticky', '{}');
     const [agent] = (await agentsAtA()) as [string];
     await connector('a').behave({ mode: 'refuse' });
     expect(await work(agent)).toMatchObject({ status: 500, code: undefined, connector: 'b' });
   });
 
-  test('is told after the restart of his instance as well', async () => {
+  test('gets the Fault after a restart of its instance as well', async () => {
     await start('sticky', '{ answer: fault, logonOperations: [subscribe] }');
     const [agent] = (await agentsAtA()) as [string];
     const { port } = connector('a');
@@ -88,7 +88,7 @@ describe('an agent of a sticky pool whose instance is lost', () => {
     expect((await logOn(agent)).status).toBe(200);
   });
 
-  test('may pack his logon as he likes', async () => {
+  test('may send the logon with any encoding', async () => {
     await start('sticky', '{ answer: fault, logonOperations: [subscribe] }');
     const [agent] = (await agentsAtA()) as [string];
     await connector('a').behave({ mode: 'refuse' });
@@ -103,7 +103,7 @@ describe('an agent of a sticky pool whose instance is lost', () => {
 });
 
 describe('the agents of a failover pool', () => {
-  test('are each told once of a failover, and who is nobody goes on', async () => {
+  test('each get one Fault after a failover, and requests without a name go on', async () => {
     await start('failover', '{ answer: fault, logonOperations: [subscribe] }');
     const agents = await agentsAtA();
     expect(agents).toHaveLength(20);

@@ -10,8 +10,8 @@ import { eventually } from '../support/eventually.ts';
 import { ENVELOPE, OK, poolOf, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
 
 /**
- * Right after its start a gateway knows no instance. Whatever it routed then it
- * would route by what happened to answer first, and other gateways otherwise.
+ * Right after its start a gateway knows no instance. If it routed requests then, it
+ * would use the first instance that answered, and other gateways another one.
  */
 
 let healthy: WireUpstream;
@@ -24,7 +24,7 @@ beforeEach(async () => {
   stateDir = mkdtempSync(join(tmpdir(), 'ici-gateway-start-'));
   healthy = await WireUpstream.start();
   answerProbes = () => undefined;
-  // Accepts its first probe and answers it when it is told to.
+  // Accepts its first probe, and answers it when the test says so.
   silent = await WireUpstream.start({
     onConnection: (socket) => {
       const before = answerProbes;
@@ -60,7 +60,7 @@ ${poolOf([silent.url, healthy.url]).replace('timeout: 500ms', `timeout: 5s, sett
 const healthOf = (index: number): string | undefined => gateway?.status().pools[0]?.instances[index]?.health;
 
 describe('before the first round of probes is over', () => {
-  test('nothing is routed, although an instance is known to be up; then it is', async () => {
+  test('no request is routed, although one instance is up; afterwards they are', async () => {
     const port = await start('10s', '5s');
     const client = (await WireClient.open(port)).send(soapPost('/', ENVELOPE));
     await eventually(() => {
@@ -76,7 +76,7 @@ describe('before the first round of probes is over', () => {
     await eventually(() => expect(gateway?.status().state).toBe('Running'));
   });
 
-  test('a request that cannot be held any longer is told so', async () => {
+  test('a request that was held too long gets an error', async () => {
     const port = await start('10s', '100ms');
     const client = (await WireClient.open(port)).send(soapPost('/', ENVELOPE));
     const response = await client.response();
@@ -86,7 +86,7 @@ describe('before the first round of probes is over', () => {
     expect(healthy.requests).toHaveLength(0);
   });
 
-  test('the gateway serves without those that have not answered when its time is over', async () => {
+  test('the gateway serves after its time limit without the instances that have not answered', async () => {
     const port = await start('200ms', '5s');
     const client = (await WireClient.open(port)).send(soapPost('/', ENVELOPE));
     expect((await client.response()).status).toBe(200);

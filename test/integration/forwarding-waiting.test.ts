@@ -7,7 +7,7 @@ import { startTestGateway } from '../support/test-gateway.ts';
 import type { ReceivedRequest } from '../support/wire.ts';
 import { ENVELOPE, OK, poolOf, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
 
-/** Places at an instance, the queue for them, deadlines, parking, and clients that leave meanwhile. */
+/** The concurrency limit of an instance and its queue, deadlines, parking, and clients that leave meanwhile. */
 
 const opened: { close(): Promise<unknown> }[] = [];
 afterEach(async () => {
@@ -20,7 +20,7 @@ interface Held {
   answer(): void;
 }
 
-/** An instance that answers when it is told to. */
+/** An instance that answers when the test says so. */
 async function holdingInstance(): Promise<{ upstream: WireUpstream; held: Held[] }> {
   const held: Held[] = [];
   const upstream = await WireUpstream.start((request, socket) => {
@@ -55,8 +55,8 @@ const queuedAt = (gateway: TestGateway): number => gateway.status().pools[0]?.in
 const inFlightAt = (gateway: TestGateway): number => gateway.status().pools[0]?.instances[0]?.inFlight ?? -1;
 const parkedAt = (gateway: TestGateway): number => gateway.status().pools[0]?.parked ?? -1;
 
-describe('an instance with all its places taken', () => {
-  test('lets further requests wait, refuses those beyond the queue, and serves in order', async () => {
+describe('an instance at its concurrency limit', () => {
+  test('queues further requests, refuses those beyond the queue, and serves in order', async () => {
     const { upstream, held } = await holdingInstance();
     const gateway = await gatewayTo([upstream.url], {
       instanceOptions: 'maxInFlight: 2',
@@ -82,7 +82,7 @@ describe('an instance with all its places taken', () => {
     expect(held.map(({ request }) => request.target).slice(2)).toEqual(['/3', '/4']);
   });
 
-  test('gives a place that becomes free to who waits, not to who comes just then', async () => {
+  test('gives a free place to a queued request, not to a new one', async () => {
     const { upstream, held } = await holdingInstance();
     const gateway = await gatewayTo([upstream.url], { instanceOptions: 'maxInFlight: 1' });
     await begin(gateway, '/1');
@@ -91,7 +91,7 @@ describe('an instance with all its places taken', () => {
     await eventually(() => expect(queuedAt(gateway)).toBe(1));
     await begin(gateway, '/3');
     await eventually(() => expect(queuedAt(gateway)).toBe(2));
-    // Newcomers arrive while places change hands.
+    // New requests arrive while places change hands.
     for (let i = 0; i < 6; i += 1) {
       await eventually(() => expect(held).toHaveLength(i + 1));
       const newcomer = begin(gateway, `/new-${i}`);
@@ -106,7 +106,7 @@ describe('an instance with all its places taken', () => {
     expect(new Set(held.map(({ request }) => request.target)).size).toBe(9);
   });
 
-  test('is never given more than it may have', async () => {
+  test('never gets more requests than its limit', async () => {
     let open = 0;
     let most = 0;
     const upstream = await WireUpstream.start((request, socket) => {
@@ -138,10 +138,10 @@ describe('the total deadline', () => {
     await eventually(() => expect(held).toHaveLength(1));
     clients.push(await begin(gateway, '/2'), await begin(gateway, '/3'));
     const answers = await Promise.all(clients.map((client) => client.response()));
-    // One after the other they would need 1, 2 and 3 s.
+    // One after the other they would take 1, 2 and 3 s.
     expect(performance.now() - begun).toBeLessThan(2_900);
     expect(answers.map(({ status }) => status)).toEqual([504, 504, 504]);
-    // The place of the first may still reach another before its own time is over: then that is told so.
+    // The second may still get the place of the first before its own deadline: then its outcome is unknown.
     const codes = answers.map(({ body }) => /GW_[A-Z_]+/.exec(body.toString())?.[0]);
     const lines = await eventually(() => {
       expect(gateway.requests()).toHaveLength(3);
@@ -167,7 +167,7 @@ describe('the total deadline', () => {
     expect(upstream.requests).toHaveLength(0);
   });
 
-  test('cuts an answer that does not end', async () => {
+  test('cuts off an answer that does not end', async () => {
     const upstream = await WireUpstream.start((_request, socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n');
       socket.write(Buffer.alloc(200_000));
@@ -197,7 +197,7 @@ describe('the limits of the gateway', () => {
     for (const one of held) one.answer();
   });
 
-  test('on connections close those beyond, and serve again when others have gone', async () => {
+  test('on connections close those beyond, and admit new ones when others have ended', async () => {
     const { upstream } = await holdingInstance();
     upstream.answer = OK;
     const gateway = await gatewayTo([upstream.url], { rest: 'limits: { connections: 2 }\n' });
@@ -227,7 +227,7 @@ describe('the limits of the gateway', () => {
 });
 
 describe('a request that no instance can take', () => {
-  test('is held, and served when one comes up', async () => {
+  test('is held, and served when an instance comes up', async () => {
     const port = await freePort();
     const gateway = await gatewayTo([`http://127.0.0.1:${port}`]);
     const client = await begin(gateway, '/held');
@@ -241,7 +241,7 @@ describe('a request that no instance can take', () => {
     await eventually(() => expect(gateway.requests()[0]?.['parkedMs']).toBeGreaterThan(0));
   });
 
-  test('that was up until now is held as well, and sent once', async () => {
+  test('is also held if its instance has just gone down, and sent once', async () => {
     const { upstream } = await holdingInstance();
     upstream.answer = OK;
     const gateway = await gatewayTo([upstream.url]);
@@ -254,7 +254,7 @@ describe('a request that no instance can take', () => {
     await eventually(() => expect(Number(gateway.requests()[0]?.['attempts'])).toBeGreaterThan(1));
   });
 
-  test('is answered 503 with a Fault when nobody comes up in time', async () => {
+  test('is answered 503 with a Fault when no instance comes up in time', async () => {
     const gateway = await gatewayTo([`http://127.0.0.1:${await freePort()}`], {
       rest: 'timeouts: { park: 150ms }\n',
     });
@@ -308,7 +308,7 @@ describe('a client that leaves', () => {
   });
 
   test.each(['leave', 'reset'] as const)(
-    'while its large body streams (%s) breaks the call off, and that is not the fault of the instance',
+    'while its large body streams (%s) aborts the call, which is no failure of the instance',
     async (how) => {
       const { upstream } = await holdingInstance();
       const gateway = await gatewayTo([upstream.url]);
@@ -370,7 +370,7 @@ describe('a client that leaves', () => {
     await leftBehind(gateway);
   });
 
-  test('in the moment in which the answer comes harms nobody else', async () => {
+  test('in the moment of the answer affects no other client', async () => {
     const { upstream, held } = await holdingInstance();
     const gateway = await gatewayTo([upstream.url]);
     for (let i = 0; i < 20; i += 1) {

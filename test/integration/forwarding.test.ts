@@ -5,7 +5,7 @@ import { startTestGateway } from '../support/test-gateway.ts';
 import type { ReceivedRequest, WireResponse } from '../support/wire.ts';
 import { ENVELOPE, OK, poolOf, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
 
-/** What a request and its answer look like on the other side. Named after the traps of the parts that carry them. */
+/** The bytes of a request and its answer on the other side. The titles name known traps of the libraries used. */
 
 let upstream: WireUpstream;
 let gateway: TestGateway;
@@ -62,7 +62,7 @@ describe('an answer', () => {
   test.each([
     ['that asked for Connection: close', soapPost('/', ENVELOPE, ['Connection: close'])],
     ['that speaks HTTP/1.0', 'GET / HTTP/1.0\r\nHost: a\r\n\r\n'],
-  ])('ends the connection of a client %s, whatever the instance says of its own', async (_who, bytes) => {
+  ])('ends the connection of a client %s, whatever the instance says about its own', async (_who, bytes) => {
     answerWith('HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok');
     const client = await WireClient.open(gateway.port);
     client.send(bytes);
@@ -92,7 +92,7 @@ describe('an answer', () => {
     expect((await call(soapPost('/', ENVELOPE))).response.get('content-type')).toBeUndefined();
   });
 
-  test('of 500 with a SOAP Fault is an answer and is passed on untouched', async () => {
+  test('of 500 with a SOAP Fault is an answer and is passed on unchanged', async () => {
     const fault = '<Fault>unknown session</Fault>';
     answerWith(
       `HTTP/1.1 500 Oops\r\nContent-Type: text/xml;\r\nContent-Length: ${fault.length}\r\n\r\n${fault}`,
@@ -128,7 +128,7 @@ describe('an answer', () => {
     ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok'],
     ['a control character in a field', 'HTTP/1.1 200 OK\r\nX-A: \x01\r\nContent-Length: 2\r\n\r\nok'],
     ['an odd name of a field', 'HTTP/1.1 200 OK\r\nX A: 1\r\nContent-Length: 2\r\n\r\nok'],
-  ])('with %s is no HTTP: 502, once, and the place at the instance is free again', async (_what, bytes) => {
+  ])('with %s is not HTTP: one 502, and the place at the instance is free again', async (_what, bytes) => {
     answerWith(bytes);
     const { response } = await call(soapPost('/', ENVELOPE));
     expect(response.status).toBe(502);
@@ -249,7 +249,7 @@ describe('a request', () => {
     expect(upstream.requests).toHaveLength(0);
   });
 
-  test('tells who it came from, and what the client says of that does not count', async () => {
+  test('gets forwarding headers of the gateway instead of those of the client', async () => {
     const { received, response } = await call(
       soapPost('/', ENVELOPE, [
         'X-Forwarded-For: 6.6.6.6',
@@ -270,7 +270,7 @@ describe('a request', () => {
     expect(received.all('x-request-id')).toEqual(response.all('x-request-id'));
   });
 
-  test('keeps what a trusted proxy says, and the chain grows by one', async () => {
+  test('keeps the forwarding headers of a trusted proxy, with one more entry', async () => {
     const { received, response } = await call(
       soapPost('/', ENVELOPE, [
         'X-Forwarded-For: 10.0.0.1, 10.0.0.2',
@@ -292,7 +292,7 @@ describe('a request', () => {
   });
 
   test.each(['a b', 'x'.repeat(129), '', 'a"b', '<script>'])(
-    'gets a new id where even a trusted proxy gave it %j',
+    'gets a new id, even if a trusted proxy gave it %j',
     async (id) => {
       const { received } = await call(soapPost('/', ENVELOPE, [`X-Request-Id: ${id}`]), {
         port: trusting.port,

@@ -13,7 +13,7 @@ const p99 = (durations: number[]): number => {
 const MOST_HANGS = 3;
 
 interface Figure {
-  /** The slowest but one in a hundred. */
+  /** The 99th percentile. */
   readonly ms: number;
   readonly most: number;
 }
@@ -24,11 +24,11 @@ const inWords = (figures: Figures): string =>
     .map(([name, { ms, most }]) => `${name} ${ms.toFixed(0)} of ${most.toFixed(0)}`)
     .join(', ');
 
-test('Redis that hangs under load costs known agents nothing, the first new ones 150 ms where all gateways place alike, else a share of a lease', async () => {
+test('Redis that hangs under load delays no known agent, and the first new ones by 150 ms if all gateways place alike, else by a share of a lease', async () => {
   const stage = await GatewaysOnRedis.start();
   onTestFinished(() => stage.close());
-  // A process that gets no processor for a while is late too; what the gateway itself costs, it costs at each hang.
-  // So the least that was seen counts, and may be no more than the least that the machine took.
+  // A process without processor time is late too; a delay of the gateway itself shows at each hang.
+  // So the smallest delay counts, compared with the smallest delay of the machine.
   const least: Figures = {};
   const exceeded = (): string[] =>
     Object.keys(least).filter((name) => {
@@ -48,7 +48,7 @@ async function hangOnce(stage: GatewaysOnRedis, prefix: string): Promise<Figures
   const running = await stage.loadOn(30, `${prefix}KNOWN`);
   onTestFinished(async () => void (await running.stop()));
   const [url] = stage.urls as [string];
-  // What the machine and both gateways take meanwhile for requests that ask no store.
+  // The time of requests without a store lookup meanwhile, on this machine and both gateways.
   const storeless = startLoad(
     stage.urls.map((to) => `${to}/storeless`),
     users(15, `${prefix}BESIDE`),
@@ -85,22 +85,22 @@ async function hangOnce(stage: GatewaysOnRedis, prefix: string): Promise<Figures
         .filter((options) => options.startedAt + options.durationMs >= resumedAt)
         .map(({ durationMs }) => durationMs),
     );
-  // Compared with requests that ask no store, and no finer than those differ among themselves.
+  // Compared with requests without a store lookup, with the spread of those as tolerance.
   const figures: Figures = {
     hashed: { ms: p99(hashed.agents), most: 150 + 2 * p99(hashed.beside) },
-    // 0.6 of a lease, and two questions more.
+    // 0.6 of a lease, and two more requests to the store.
     first: { ms: p99(first.agents), most: 2_100 + 2 * p99(first.beside) },
-    // "Nothing": a request that waits for Redis waits 100 ms.
+    // "No delay": a request that waits for Redis waits 100 ms.
     later: { ms: p99(later.agents), most: 50 + 2 * p99(later.beside) },
     knownDuring: { ms: during(outcomes), most: 50 + 2 * during(beside) },
-    // Bindings are confirmed again once every gateway has written back what it knows.
+    // Bindings are confirmed again once every gateway has written its bindings back.
     knownAfter: { ms: afterwards(outcomes), most: 1_000 + 2 * afterwards(beside) },
   };
   report(`p99 in ms around a hung Redis, and what it may be: ${inWords(figures)}`);
   return figures;
 }
 
-/** How long each of so many new agents' first request took, ten at a time, and others of which the store knows nothing. */
+/** The times of the first requests of so many new agents, ten at a time, and of requests without a store lookup. */
 async function newAgents(
   url: string,
   pool: string,
