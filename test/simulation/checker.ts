@@ -189,12 +189,13 @@ export class Checker {
   check(): void {
     const { agents, gateways, setup } = this.#world;
     const subjects = setup.mode === 'failover' ? 1 : agents.length;
+    const acting = gateways.filter(mayAct);
     for (let i = 0; i < subjects; i += 1) {
       const agent = agents[i] as string;
       let first: Target | undefined;
       let who = '';
-      for (const gateway of gateways) {
-        const by = this.#servedBy(gateway, agent);
+      for (const gateway of acting) {
+        const by = servedWhileActing(gateway, agent);
         if (by === undefined) continue;
         const where = connectorOf(gateway, by);
         if (first === undefined) {
@@ -255,16 +256,7 @@ export class Checker {
 
   /** The one place that would get the agent's request from this gateway at this moment, if there is one. */
   #servedBy(gateway: Gateway, agent: string): Target | undefined {
-    const { replica, host, bindings } = gateway;
-    const { mono, wall } = host;
-    if (!host.isRunning || replica.modeAt(mono, wall) !== 'leased') return undefined;
-    if (replica.view.mode === 'failover') {
-      const active = activeRoute(replica)?.routed;
-      return active && checkTarget(replica, active, mono, wall) === 'forward' ? active : undefined;
-    }
-    const entry = bindings.get(gateway.nameOf(agent));
-    if (entry === undefined || entry.alone) return undefined;
-    return checkTarget(replica, entry.routed, mono, wall) === 'forward' ? entry.routed : undefined;
+    return mayAct(gateway) ? servedWhileActing(gateway, agent) : undefined;
   }
 
   /** In what way not all show the same; `''` where they do. */
@@ -313,6 +305,22 @@ export class Checker {
   #violated(invariant: Invariant, what: string): void {
     this.violation ??= { invariant, at: this.#world.scheduler.now, what };
   }
+}
+
+function mayAct({ replica, host }: Gateway): boolean {
+  return host.isRunning && replica.modeAt(host.mono, host.wall) === 'leased';
+}
+
+function servedWhileActing(gateway: Gateway, agent: string): Target | undefined {
+  const { replica, host, bindings } = gateway;
+  const { mono, wall } = host;
+  if (replica.view.mode === 'failover') {
+    const active = activeRoute(replica)?.routed;
+    return active && checkTarget(replica, active, mono, wall) === 'forward' ? active : undefined;
+  }
+  const entry = bindings.get(gateway.nameOf(agent));
+  if (entry === undefined || entry.alone) return undefined;
+  return checkTarget(replica, entry.routed, mono, wall) === 'forward' ? entry.routed : undefined;
 }
 
 /** The connector itself: a gateway may mean another one by the name. */

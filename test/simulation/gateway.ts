@@ -3,7 +3,6 @@ import type { Policy } from '../../src/core/view/policy.ts';
 import type { Replica } from '../../src/core/view/replica.ts';
 import type { ReplicaOptions } from '../../src/core/view/replica-options.ts';
 import type { Moment } from '../../src/core/view/routing-state.ts';
-import type { View } from '../../src/core/view/view.ts';
 import type { KnownBindings } from './bindings.ts';
 import type { Host } from './host.ts';
 import type { Instance } from './instances.ts';
@@ -61,8 +60,7 @@ export class Gateway {
   /** It has taken the store for lost, though that had answered a moment before and may only have stood still. */
   wasAwayTooSoon = false;
   #wasAway = false;
-  #toldView: View;
-  #told = '';
+  #told: readonly unknown[] = [];
   lastRequestAt = Number.NEGATIVE_INFINITY;
 
   constructor(world: World, options: GatewayOptions) {
@@ -77,7 +75,6 @@ export class Gateway {
     this.connectors = world.configurations.connectors(options.variant);
     this.replica = this.rules.createReplica(replicaOptions(world, options, this.times));
     this.bindings = this.rules.createBindings(this.replica);
-    this.#toldView = this.replica.view;
     this.prober = new Prober(this);
     this.sent = new Sent(this);
   }
@@ -288,10 +285,9 @@ export class Gateway {
         this.world.scheduler.now - this.link.repliedAt < this.times.awayMs * SLOWEST_CLOCK;
     this.#wasAway = isAway;
     const mode = replica.modeAt(mono, wall);
-    const state = `${mode} ${isBlocked} ${before?.epoch} ${fencingToken} ${placesAlone} ${hearsStore} ${[...cutOff]}`;
-    if (view === this.#toldView && state === this.#told) return;
-    this.#toldView = view;
-    this.#told = state;
+    const told = [view, mode, isBlocked, before?.epoch, fencingToken, placesAlone, hearsStore, cutOff];
+    if (told.every((value, i) => value === this.#told[i])) return;
+    this.#told = told;
     this.world.touch();
     this.wakeAll();
   }

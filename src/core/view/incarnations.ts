@@ -22,6 +22,8 @@ export function newIncarnation(
   verdicts: readonly Verdict[],
   live: number,
 ): string | undefined {
+  const isKnown = verdicts.every(({ incarnation: id }) => id === '' || id === instance.incarnation);
+  if (isKnown) return undefined;
   const seen = verdicts.flatMap(({ incarnation }) => (incarnation === '' ? [] : [incarnation]));
   const unseen = seen.find((id) => id !== instance.incarnation && !instance.past.includes(id));
   if (unseen !== undefined || seen.includes(instance.incarnation)) return unseen;

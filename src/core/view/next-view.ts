@@ -55,6 +55,8 @@ class NextView {
   #rules: PoolRules;
   /** Reports of the replicas that may decide. */
   #reports: readonly ReplicaReport[];
+  /** The number of replicas that the quorum refers to. */
+  #live = 0;
   readonly #instances: Record<InstanceId, AgreedInstance> = {};
   readonly #events: Omit<PoolEvent, 'by'>[] = [];
   #changed = false;
@@ -105,6 +107,7 @@ class NextView {
     this.#events.push(...events);
     this.#rules = rulesBy(config, rules, policy.rules);
     this.#reports = withoutRefused(reports, config);
+    this.#live = this.#reports.filter(({ isAbsent }) => isAbsent !== true).length;
   }
 
   #moving(): readonly AgentMove[] {
@@ -218,11 +221,6 @@ class NextView {
     if (!this.#view.settled) return false;
     if (this.#rules.mode === 'sticky') return this.#circumstances.boundAgents(id) === 0;
     return this.#view.active !== id || this.#isIdle();
-  }
-
-  /** The number of replicas that the quorum refers to. */
-  get #live(): number {
-    return this.#reports.filter(({ isAbsent }) => isAbsent !== true).length;
   }
 
   #isIdle(): boolean {
