@@ -125,10 +125,10 @@ function requireAssignable(pool: PoolSource, id: InstanceId): void {
   const { assignable } = pool.operations.routingState.view;
   if (assignable.some((instance) => instance.id === id)) return;
   const reasons = [
-    health === 'up' ? '' : `is ${health}`,
-    admin === 'enabled' ? '' : `is ${admin}`,
-    weight > 0 ? '' : 'has weight 0',
-    quarantined ? 'is in quarantine; release it first' : '',
-  ].filter((reason) => reason !== '');
+    health === 'up' ? undefined : `is ${health}`,
+    admin === 'enabled' ? undefined : `is ${admin}`,
+    weight > 0 ? undefined : 'has weight 0',
+    quarantined ? 'is in quarantine; release it first' : undefined,
+  ].filter((reason) => reason !== undefined);
   throw new ActRefused(409, `${id} takes no agents: it ${reasons.join(' and ')}`);
 }

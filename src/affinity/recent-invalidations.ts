@@ -24,6 +24,9 @@ export class RecentInvalidations {
   /** Did one of these names move since the store was asked, at `askedAt` in monotonic milliseconds? */
   isOutdated(names: readonly Name[], askedAt: number): boolean {
     if (this.#invalidatedAt.size === 0) return false;
-    return names.some((name) => (this.#invalidatedAt.get(storedKey(name)) ?? -1) >= askedAt);
+    return names.some((name) => {
+      const at = this.#invalidatedAt.get(storedKey(name));
+      return at !== undefined && at >= askedAt;
+    });
   }
 }

@@ -8,7 +8,7 @@ import type { View } from '../core/view/view.ts';
 export interface CoordinatorEvents {
   /** The view by which requests are routed has changed. */
   onView(before: View, after: View): void;
-  onStoreState(state: 'away' | 'available', detail: string): void;
+  onStoreState(state: 'away' | 'available', detail: string | undefined): void;
   /** The set of instances that the peers can reach and this gateway cannot has changed. */
   onCutOff(instances: ReadonlySet<InstanceId>): void;
   /** The differences between this gateway's configuration and the agreed one have changed. */
@@ -19,7 +19,7 @@ export interface CoordinatorEvents {
   /** Writing bindings back failed, although the store is not away. It will be tried again. */
   onNotRestored(error: unknown): void;
   /** A probe failed: the first one at a healthy instance, or the one that made this gateway report it as down. */
-  onProbeFailed(instance: InstanceId, reason: string, isDownNow: boolean): void;
+  onProbeFailed(instance: InstanceId, reason: string | undefined, isDownNow: boolean): void;
   onOperation(operation: 'sync' | 'propose' | 'decree', outcome: 'ok' | 'unavailable'): void;
 }
 

@@ -54,7 +54,7 @@ export class PoolCoordinator {
   #reportedState = '';
   #reportedView: View;
   readonly #driftReporter: DriftReporter;
-  #detail = '';
+  #detail: string | undefined;
 
   constructor(options: PoolCoordinatorOptions) {
     this.#options = options;
@@ -198,8 +198,7 @@ export class PoolCoordinator {
   /** Takes the result of one probe. `epoch`: the one in which the probe began. */
   observed(id: InstanceId, observation: Observation, epoch: number): HealthRecord {
     const { record, isFirstDoubt, isDownNow, isNews } = this.#report.observed(id, observation, epoch);
-    if (isFirstDoubt || isDownNow)
-      this.#options.events.onProbeFailed(id, observation.reason ?? '', isDownNow);
+    if (isFirstDoubt || isDownNow) this.#options.events.onProbeFailed(id, observation.reason, isDownNow);
     // Let the peers probe too, even before this gateway reports the instance as down.
     if (isFirstDoubt) this.suspect(id);
     const hasTurned = this.#replica.probed(id, observation.passed);
@@ -374,7 +373,7 @@ export class PoolCoordinator {
     if (replica.isAway !== this.#wasAway) {
       this.#wasAway = replica.isAway;
       this.#options.events.onStoreState(replica.isAway ? 'away' : 'available', this.#detail);
-      this.#detail = '';
+      this.#detail = undefined;
     }
     this.#driftReporter.report(driftOf(replica.agreed, replica.parts));
     clearTimeout(this.#cutOffTimer);

@@ -9,8 +9,8 @@ export interface Thresholds {
 /** The result of a probe. */
 export interface Observation {
   readonly passed: boolean;
-  /** The incarnation on the health page; `''` if it shows none. */
-  readonly incarnation: string;
+  /** The incarnation on the health page; `undefined` if it shows none. */
+  readonly incarnation?: string | undefined;
   /** The health page shows that the instance has no sessions. */
   readonly isEmpty?: boolean;
   /** The probe failed by its time limit, not by an answer. */

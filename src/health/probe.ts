@@ -19,8 +19,8 @@ export interface ProbeExpectation {
   readonly status: (status: number) => boolean;
   readonly bodyMatches: Test | undefined;
   readonly bodyRejects: Test | undefined;
-  /** Finds the incarnation on the page; `''` if the page shows none. */
-  readonly incarnation: ((page: string) => string) | undefined;
+  /** Finds the incarnation on the page; `undefined` if the page shows none. */
+  readonly incarnation: ((page: string) => string | undefined) | undefined;
   /** Matches the page of an instance that has no session. */
   readonly emptyMatches: Test | undefined;
 }
@@ -94,16 +94,16 @@ function observationOf(
     return failed('health page does not match health.bodyMatches');
   }
   if (expectation.bodyRejects?.test(page) === true) return failed('health page matches health.bodyRejects');
-  const found = expectation.incarnation?.(page) ?? '';
+  const found = expectation.incarnation?.(page);
   return {
     passed: true,
-    incarnation: found === '' ? '' : compact(found),
+    incarnation: found === undefined ? undefined : compact(found),
     isEmpty: expectation.emptyMatches?.test(page) === true,
   };
 }
 
 function failed(reason: string): Observation {
-  return { passed: false, incarnation: '', reason };
+  return { passed: false, reason };
 }
 
 function describe(error: unknown): string {

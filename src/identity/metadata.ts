@@ -50,17 +50,17 @@ const NOTHING: Metadata = Object.freeze({
 
 /** Finds the names of the agent in the HTTP header, where SAP CRM puts them (SAP Note 1640673). */
 export class MetadataExtractor {
-  /** In lower case, because header names are compared so; `''` if the source is not used. */
-  readonly #userHeader: string;
-  readonly #cookieHeader: string;
-  readonly #sessionCookie: string;
+  /** In lower case, because header names are compared so; `undefined` if the source is not used. */
+  readonly #userHeader: string | undefined;
+  readonly #cookieHeader: 'cookie' | undefined;
+  readonly #sessionCookie: string | undefined;
   readonly #userPattern: MetadataSources['userPattern'];
 
   constructor({ userHeader, sessionCookie, userPattern }: MetadataSources) {
     this.#userPattern = userPattern;
-    this.#userHeader = userHeader?.toLowerCase() ?? '';
-    this.#sessionCookie = sessionCookie ?? '';
-    this.#cookieHeader = this.#sessionCookie === '' ? '' : 'cookie';
+    this.#userHeader = userHeader?.toLowerCase();
+    this.#sessionCookie = sessionCookie;
+    this.#cookieHeader = sessionCookie === undefined ? undefined : 'cookie';
   }
 
   /**
@@ -80,7 +80,7 @@ export class MetadataExtractor {
         if (userHeader !== undefined) return ambiguous('repeated-user-header');
         userHeader = value;
       } else if (isSameName(name, this.#cookieHeader)) {
-        const found = cookieValue(value, this.#sessionCookie);
+        const found = cookieValue(value, this.#sessionCookie as string);
         if (found === AMBIGUOUS) return ambiguous('conflicting-cookies');
         if (found === undefined) continue;
         if (found === TOO_LONG) {
@@ -129,8 +129,8 @@ function ambiguous(ambiguity: Ambiguity): Metadata {
 }
 
 /** Compares a header name with a lower-case one without creating a string. */
-function isSameName(name: string, lowerCase: string): boolean {
-  if (name.length !== lowerCase.length || lowerCase === '') return false;
+function isSameName(name: string, lowerCase: string | undefined): boolean {
+  if (lowerCase === undefined || name.length !== lowerCase.length) return false;
   for (let at = 0; at < name.length; at++) {
     const wanted = lowerCase.charCodeAt(at);
     const code = name.charCodeAt(at);

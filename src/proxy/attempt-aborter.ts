@@ -55,9 +55,9 @@ export class AttemptAborter {
     const lost = isLost(routingState, upstream.id, mono, wall);
     if (lost) this.#lost.add(upstream);
     const incarnation = routingState.view.instances.get(upstream.id)?.incarnation ?? '';
-    const known = this.#incarnations.get(upstream) ?? '';
+    const known = this.#incarnations.get(upstream);
     if (incarnation !== '') this.#incarnations.set(upstream, incarnation);
-    const hasRestarted = known !== '' && incarnation !== '' && incarnation !== known;
+    const hasRestarted = known !== undefined && incarnation !== '' && incarnation !== known;
     if ((lost && !wasLost) || hasRestarted) upstream.retire(lost);
   }
 }

@@ -54,7 +54,7 @@ interface ParkedFor extends Omit<Wait, 'wait'> {
   readonly wait: WaitReason | 'refused';
 }
 
-const REFUSED: ParkedFor = { wait: 'refused', againMs: Number.POSITIVE_INFINITY };
+const REFUSED: ParkedFor = { wait: 'refused' };
 // Reached only if an instance alternately refuses connections and passes its probes.
 const MAX_ATTEMPTS = 50;
 
@@ -199,8 +199,9 @@ export class ProxyHandler {
     { wait: reason, againMs }: ParkedFor,
     maxMs: number,
   ): Promise<Woken | 'full' | 'again'> {
-    const woken = await context.wait(pool.parking, Math.min(maxMs, againMs));
-    const how = woken === 'timeout' && againMs < maxMs ? 'again' : woken;
+    const ms = againMs === undefined ? maxMs : Math.min(maxMs, againMs);
+    const woken = await context.wait(pool.parking, ms);
+    const how = woken === 'timeout' && ms < maxMs ? 'again' : woken;
     this.#options.metrics.parked.inc({ pool: pool.name, reason, outcome: how });
     return how;
   }

@@ -33,8 +33,11 @@ export interface ProxyProtocolOptions {
   /** The balancers. A connection from one of them must begin with a header. */
   readonly from: TrustedProxies;
   readonly timeoutMs: number;
-  /** Called once for each connection. `peer` is its other end, never the client that a header names. */
-  readonly onOutcome: (outcome: ProxyOutcome, peer: string) => void;
+  /**
+   * Called once for each connection. `peer` is its other end, never the client that a header names; `undefined` if it
+   * has already left.
+   */
+  readonly onOutcome: (outcome: ProxyOutcome, peer: string | undefined) => void;
 }
 
 /**
@@ -60,7 +63,7 @@ export function acceptProxyProtocol(server: HttpServer | HttpsServer, options: P
   server.on('connection', (socket: Socket) => {
     const peer = socket.remoteAddress;
     if (peer === undefined) {
-      options.onOutcome('departed', '');
+      options.onOutcome('departed', undefined);
       socket.destroy();
       return;
     }

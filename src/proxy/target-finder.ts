@@ -28,8 +28,8 @@ export type WaitReason = 'starting' | 'no-instance' | 'view' | 'lease' | 'store'
 
 export interface Wait {
   readonly wait: WaitReason;
-  /** When to look again without any news, in ms. */
-  readonly againMs: number;
+  /** When to look again without any news, in ms; `undefined` if only news can help. */
+  readonly againMs?: number;
 }
 
 /** A binding, and the epoch in which it was learnt; 0 if no store confirmed it. */
@@ -46,10 +46,10 @@ const MOST_MOVES = 5;
 // Far longer than a claim takes, and far shorter than its time-out.
 const LATE_MS = 10;
 
-const STARTING: Wait = { wait: 'starting', againMs: Number.POSITIVE_INFINITY };
-const NO_INSTANCE: Wait = { wait: 'no-instance', againMs: Number.POSITIVE_INFINITY };
-const VIEW: Wait = { wait: 'view', againMs: Number.POSITIVE_INFINITY };
-const LEASE: Wait = { wait: 'lease', againMs: Number.POSITIVE_INFINITY };
+const STARTING: Wait = { wait: 'starting' };
+const NO_INSTANCE: Wait = { wait: 'no-instance' };
+const VIEW: Wait = { wait: 'view' };
+const LEASE: Wait = { wait: 'lease' };
 // No message tells that a store that was too slow for a claim is fast again, so look again soon.
 const STORE: Wait = { wait: 'store', againMs: 250 };
 

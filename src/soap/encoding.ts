@@ -62,8 +62,8 @@ export function openText(
   if (declared === 'utf-16le' || declared === 'utf-16be') return fromUtf16(bytes, declared, complete);
   // XML 1.0 appendix F: without a byte order mark, the first character `<` shows the byte order.
   const order =
-    first === 0x3c && second === 0 ? 'utf-16le' : first === 0 && second === 0x3c ? 'utf-16be' : '';
-  if (order !== '' && (declared === 'utf-16' || label === undefined)) {
+    first === 0x3c && second === 0 ? 'utf-16le' : first === 0 && second === 0x3c ? 'utf-16be' : undefined;
+  if (order !== undefined && (declared === 'utf-16' || label === undefined)) {
     return fromUtf16(bytes, order, complete);
   }
   return declared === 'utf-16' ? undefined : { bytes, encoding: declared };

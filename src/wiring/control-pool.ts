@@ -254,7 +254,7 @@ function composeProbe(
 function incarnationOf({
   incarnation,
   incarnationPointer,
-}: HealthConfig): ((page: string) => string) | undefined {
+}: HealthConfig): ((page: string) => string | undefined) | undefined {
   if (incarnation !== undefined) return byPattern(compilePattern(incarnation));
   const tokens = incarnationPointer === undefined ? undefined : parsePointer(incarnationPointer);
   return tokens && byPointer(tokens);

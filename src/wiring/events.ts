@@ -14,7 +14,7 @@ export function coordinatorEvents(pool: string, logger: Logger, metrics: Metrics
   return {
     onView: (before, after) => reportView(pool, logger, metrics, before, after),
     onStoreState: (state, detail) => {
-      const fields = { pool, store: state, ...(detail === '' ? {} : { detail }) };
+      const fields = { pool, store: state, ...(detail === undefined ? {} : { detail }) };
       if (state === 'away') logger.warn(fields, 'affinity store away');
       else logger.info(fields, 'affinity store available');
     },

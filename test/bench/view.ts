@@ -188,7 +188,7 @@ async function change(coordinators: readonly PoolCoordinator[]): Promise<RedisCo
   const end = await meter.begin();
   for (const coordinator of coordinators) {
     for (let probe = 0; probe < 3; probe += 1) {
-      coordinator.observed('i1', { passed: false, incarnation: '' }, coordinator.agreed.epoch);
+      coordinator.observed('i1', { passed: false }, coordinator.agreed.epoch);
     }
   }
   await eventually(() => inEffect(coordinators, 'down'), { within: READY_MS, every: 5 });

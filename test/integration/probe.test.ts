@@ -25,7 +25,7 @@ beforeEach(async () => {
       status: (status) => status === 200,
       bodyMatches: undefined,
       bodyRejects: undefined,
-      incarnation: (page) => /"incarnation":"([^"]+)"/.exec(page)?.[1] ?? '',
+      incarnation: (page) => /"incarnation":"([^"]+)"/.exec(page)?.[1],
       emptyMatches: /"sessions":0/,
     },
     (incarnation) => incarnation,

@@ -69,8 +69,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'news of a move outdates no answer that is under way',
     file: 'src/affinity/recent-invalidations.ts',
-    search: '?? -1) >= askedAt',
-    replace: '?? -1) > askedAt + 1e9',
+    search: 'at >= askedAt',
+    replace: 'at > askedAt + 1e9',
     tests: ['test/integration/affinity-bindings-overtaken.test.ts'],
   },
   {

@@ -20,7 +20,8 @@ export class RedisReplicas {
 
   /** Reads from INFO what the replicas have by now. */
   heard(info: string): void {
-    const written = this.#written ?? 0;
+    const written = this.#written;
+    if (written === undefined) return;
     const replicas = info.matchAll(/^slave\d+:.*state=online,offset=(\d+),lag=(\d+)/gm);
     const knowAll = [...replicas].every(
       ([, offset, lag]) => Number(offset) >= written || Number(lag) > MAX_LAG_S,

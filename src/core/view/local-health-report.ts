@@ -74,7 +74,7 @@ export class LocalHealthReport {
     if (state === 'unknown' || isInherited) return false;
     const verdict: Verdict = {
       health: state,
-      incarnation: observation.passed ? observation.incarnation : '',
+      incarnation: (observation.passed ? observation.incarnation : undefined) ?? '',
       emptyAt: observation.passed && observation.isEmpty === true ? epoch : 0,
     };
     if (isSame(this.#verdicts[id], verdict)) return false;

@@ -7,7 +7,7 @@ import { checkTarget } from '../../../src/core/target.ts';
 import type { Knowledge } from '../../../src/core/view/replica-options.ts';
 
 export const PASS: Observation = { passed: true, incarnation: '1' };
-export const FAIL: Observation = { passed: false, incarnation: '' };
+export const FAIL: Observation = { passed: false };
 
 /** Coordinators of one pool with the instances a and b, and what they report. */
 export class Coordinators {

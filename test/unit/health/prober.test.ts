@@ -10,8 +10,8 @@ const OPTIONS = {
   jitter: 0,
   settleTimeoutMs: 10_000,
 };
-const PASS: Observation = { passed: true, incarnation: '' };
-const FAIL: Observation = { passed: false, incarnation: '', reason: 'ECONNREFUSED' };
+const PASS: Observation = { passed: true };
+const FAIL: Observation = { passed: false, reason: 'ECONNREFUSED' };
 
 let answer: () => Promise<Observation>;
 let startedAt: number[];
@@ -183,7 +183,7 @@ describe('probes of one instance', () => {
 });
 
 describe('a process that was late itself', () => {
-  const TIMED_OUT: Observation = { passed: false, incarnation: '', hasTimedOut: true };
+  const TIMED_OUT: Observation = { passed: false, hasTimedOut: true };
   let lateMs: number;
 
   /** Simulates a busy event loop: the clock goes on, and the timers are late. */

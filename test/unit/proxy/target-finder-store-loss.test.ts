@@ -34,7 +34,7 @@ describe('a store that does not answer', () => {
     store.isAway = true;
     const route = await side.targets.find(side.pool, request('U'));
     expect(route).toMatchObject({ wait: 'store' });
-    expect('wait' in route && Number.isFinite(route.againMs)).toBe(true);
+    expect('wait' in route && route.againMs !== undefined).toBe(true);
     expect(store.asked).toEqual(['claim', 'claim']);
   });
 
