@@ -51,7 +51,7 @@ export class PoolCoordinator {
   #isClosed = false;
   #wasAway = false;
   /** What the listeners were last told. */
-  #reportedState = '';
+  #reportedState: string | undefined;
   #reportedView: View;
   readonly #driftReporter: DriftReporter;
   #detail: string | undefined;

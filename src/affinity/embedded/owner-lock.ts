@@ -19,7 +19,7 @@ const LOCK_FILE = 'owner';
  */
 export function lockDirectory(directory: string): OwnerLock {
   const path = join(directory, LOCK_FILE);
-  const mine = describe(process.pid);
+  const mine = describe(process.pid) ?? String(process.pid);
   const draft = `${path}.${process.pid}`;
   removeDrafts(directory);
   try {
@@ -29,27 +29,28 @@ export function lockDirectory(directory: string): OwnerLock {
       if (tryLink(draft, path)) return { release: () => releaseOwn(path, mine) };
       const owner = read(path);
       if (owner === undefined) continue;
-      if (owner !== '' && describe(Number.parseInt(owner, 10)) === owner) throw inUse(directory, owner);
+      if (describe(Number.parseInt(owner, 10)) === owner) throw inUse(directory, owner);
       removeStale(path, owner);
     }
   } finally {
     rmSync(draft, { force: true });
   }
-  throw inUse(directory, read(path) ?? '');
+  throw inUse(directory, read(path));
 }
 
 /** Removes drafts of processes that were killed while they took the lock. */
 function removeDrafts(directory: string): void {
   for (const name of readdirSync(directory)) {
     const pid = /^owner\.(\d+)(?:\.stale)?$/.exec(name)?.[1];
-    if (pid !== undefined && describe(Number(pid)) === '') rmSync(join(directory, name), { force: true });
+    if (pid !== undefined && describe(Number(pid)) === undefined)
+      rmSync(join(directory, name), { force: true });
   }
 }
 
-function inUse(directory: string, owner: string): Error {
-  const pid = Number.parseInt(owner, 10);
+function inUse(directory: string, owner: string | undefined): Error {
+  const by = owner === undefined ? 'another process' : `process ${Number.parseInt(owner, 10)}`;
   return new Error(
-    `the affinity store in ${directory} is in use by process ${pid}; ` +
+    `the affinity store in ${directory} is in use by ${by}; ` +
       'stop that process or configure another directory: the embedded store serves only one process',
   );
 }
@@ -90,17 +91,17 @@ function read(path: string): string | undefined {
 }
 
 /**
- * `<pid> <start time>`, or '' if there is no such process. The start time distinguishes a process from a later one with
- * the same id: in a container, the process after a crash often has the id of the one before.
+ * `<pid> <start time>`, or `undefined` if there is no such process. The start time distinguishes a process from a later
+ * one with the same id: in a container, the process after a crash often has the id of the one before.
  */
-function describe(pid: number): string {
+function describe(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // proc(5): the 22nd field; the second is in parentheses and may contain anything.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     // A zombie has exited too.
-    return fields[0] === 'Z' ? '' : `${pid} ${fields[19]}`;
+    return fields[0] === 'Z' ? undefined : `${pid} ${fields[19]}`;
   } catch {
-    return isAlive(pid) ? `${pid}` : '';
+    return isAlive(pid) ? `${pid}` : undefined;
   }
 }
