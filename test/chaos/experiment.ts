@@ -254,7 +254,7 @@ async function arrivalsAt(stage: Stage): Promise<Arrival[]> {
         at,
         agent: id.slice(0, id.indexOf('.')),
         instance: name,
-        life: `${name} ${incarnation}`,
+        incarnation: `${name} ${incarnation}`,
       })),
     ),
   );

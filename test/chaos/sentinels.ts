@@ -59,7 +59,7 @@ export async function startWatchedRedis(network: Network): Promise<WatchedRedis>
       signal: (signal) => child?.signal(signal),
       kill: async () => child?.kill(),
       start: async () => {
-        const life = new Child({
+        const sentinel = new Child({
           program: [...host.prefix, program],
           args: args(host, address.port),
           // Redis knows no channel; `group` keeps a Ctrl-C from it, which is ours to handle.
@@ -67,8 +67,8 @@ export async function startWatchedRedis(network: Network): Promise<WatchedRedis>
           onLine: () => undefined,
         });
         const answers = eventually(() => ask(address, 'PING'), { within: READY_MS });
-        child = life;
-        await life.until(answers, READY_MS, name);
+        child = sentinel;
+        await sentinel.until(answers, READY_MS, name);
       },
     };
     started.push(node);

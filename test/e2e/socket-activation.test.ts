@@ -55,13 +55,13 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const lives = (): number => manager.log.filter(({ msg }) => msg === 'listening').length;
+const starts = (): number => manager.log.filter(({ msg }) => msg === 'listening').length;
 
 /** The pid of the last started program. */
 const supervisor = (): number => Number(manager.log.findLast(({ msg }) => msg === 'listening')?.['pid']);
 
-async function untilReady(life: number): Promise<void> {
-  await eventually(() => expect(lives()).toBe(life), PATIENT);
+async function untilReady(start: number): Promise<void> {
+  await eventually(() => expect(starts()).toBe(start), PATIENT);
   await eventually(async () => expect((await fetch(`${adminUrl}/readyz`)).status).toBe(200), PATIENT);
 }
 

@@ -1,5 +1,5 @@
 /**
- * Do the tests notice a fault? Puts one after the other into a copy of the tree and runs the tests that have to fail.
+ * Do the tests notice faults? Puts one fault after the other into a copy of the tree, and runs the tests that must fail.
  *
  *   npm run mutants -- [--only TEXT]... [--check]
  */
@@ -31,7 +31,7 @@ seconds for each change. Ends with 1 if a change was not noticed, or if the plac
   --help
 `;
 
-/** A test that hangs with a fault in place has noticed it; its own limits are shorter. */
+/** The time after which a test that hangs counts as failed; its own limits are shorter. */
 const LIMIT_MS = 300_000;
 
 const root = resolve(import.meta.dirname, '../../..');
@@ -45,7 +45,7 @@ function problemOf({ file, search }: Mutant): string | undefined {
     : `${file} contains the text to replace ${count} times instead of once: ${search}`;
 }
 
-/** What is tracked, and what is new and not ignored, with the installed packages linked. */
+/** Copies tracked files and new ones that are not ignored, and links the installed packages. */
 function copyTree(to: string): void {
   const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
     cwd: root,

@@ -175,7 +175,7 @@ class Site {
     const all = this.instances.map(async ({ name, arrivals }) =>
       (await arrivals()).map(({ id, at, incarnation }) => {
         const agent = id.slice(0, id.indexOf('.'));
-        return { id, at, agent, instance: name, life: `${name} ${incarnation}` };
+        return { id, at, agent, instance: name, incarnation: `${name} ${incarnation}` };
       }),
     );
     return (await Promise.all(all)).flat();
@@ -234,7 +234,9 @@ class Site {
     if (own.length > 0) for (const told of this.#told()) say(`  ${told}`);
     for (const { log } of this.gateways.values()) log.length = 0;
     for (const { from, to } of own.slice(0, 5))
-      say(`  ${from.agent}: ${from.id} at ${from.life}, ${to.id} ${ms(to.at - from.at)} later at ${to.life}`);
+      say(
+        `  ${from.agent}: ${from.id} at ${from.incarnation}, ${to.id} ${ms(to.at - from.at)} later at ${to.incarnation}`,
+      );
   }
 }
 

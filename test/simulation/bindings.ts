@@ -4,7 +4,7 @@ import type { Target } from '../../src/core/target.ts';
 import type { Replica } from '../../src/core/view/replica.ts';
 import { epochOf } from '../../src/core/view/view-store.ts';
 import type { Remembered } from './store.ts';
-import { lifeOf } from './store.ts';
+import { generationOf } from './store.ts';
 
 /** A binding as one gateway knows it. */
 export interface Entry {
@@ -13,13 +13,13 @@ export interface Entry {
   readonly epoch: number;
   /** Placed or moved by this gateway while the store was away. */
   readonly alone: boolean;
-  /** The binding as `judge` wants it. */
+  /** The binding in the form that `checkTarget` takes. */
   readonly routed: Target;
 }
 
 /**
- * What one gateway knows of bindings: the cache that the hot path trusts, and
- * the mirror that is written back. The rules of `affinity/bindings.ts`, without
+ * The bindings that one gateway knows: the cache that the hot path trusts, and
+ * the copy that is written back. The rules of `affinity/bindings.ts`, without
  * time and names.
  */
 export class KnownBindings {
@@ -30,7 +30,7 @@ export class KnownBindings {
     this.#replica = replica;
   }
 
-  /** Something here has not been told to the store. */
+  /** Some binding here is not in the store yet. */
   get hasPlacedAlone(): boolean {
     for (const { alone } of this.#entries.values()) if (alone) return true;
     return false;
@@ -41,19 +41,20 @@ export class KnownBindings {
   }
 
   /**
-   * What the store said, in answer to a command with this fence or by itself. What
-   * it said in another life it may have forgotten, so that is known but not trusted.
+   * A binding from the store, in an answer to a command with this fencing token or as news. The store
+   * may have forgotten a binding of another generation, which is therefore known but not trusted.
    */
   learn(binding: Binding, fencingToken: string): void {
-    const epoch = lifeOf(fencingToken) === this.#replica.lastSync.storeGeneration ? epochOf(fencingToken) : 0;
+    const epoch =
+      generationOf(fencingToken) === this.#replica.lastSync.storeGeneration ? epochOf(fencingToken) : 0;
     const agent = binding.root.value;
     const before = this.#entries.get(agent);
-    // News and answers overtake each other.
+    // News and answers may arrive in either order.
     if (before !== undefined && !before.alone && isOlder(binding, epoch, before)) return;
     this.#entries.set(agent, this.entryOf(binding, epoch, false));
   }
 
-  /** A write-back made it the one that holds. Not forgotten, for the store may lose it once more. */
+  /** A write-back made it the stored binding. It is kept, because the store may lose it again. */
   learnRestored(binding: Binding): void {
     const agent = binding.root.value;
     const before = this.#entries.get(agent);
@@ -61,7 +62,7 @@ export class KnownBindings {
     this.#entries.set(agent, this.entryOf(binding, 0, false));
   }
 
-  /** Where the store is away. Whoever is known stays. */
+  /** The target while the store is away. Known agents stay. */
   placeAlone(agent: string, placement: Placement): Entry {
     const known = this.#entries.get(agent);
     if (known !== undefined) return known;
@@ -73,12 +74,12 @@ export class KnownBindings {
     return this.#write({ ...placement, root, generation });
   }
 
-  /** Everything that the store may have lost. */
+  /** All bindings that the store may have lost. */
   remembered(): Remembered[] {
     return [...this.#entries.values()];
   }
 
-  /** What the store holds after a write-back. Its word alone does not make a binding more recent than it was. */
+  /** The stored binding after a write-back. That alone does not make a binding more recent than it was. */
   restored(written: readonly Remembered[], held: readonly Binding[]): void {
     for (const [i, { binding }] of written.entries()) {
       const now = held[i] as Binding;

@@ -38,38 +38,38 @@ export interface Violation {
   readonly what: string;
 }
 
-/** Where a subject's requests went last, and the greatest epoch in which they did. */
+/** The last placement of a subject's requests, and the greatest epoch in which one was sent there. */
 interface History {
   readonly placement: Placement;
   epoch: number;
 }
 
-// A request that is slow, not taken, and then waits in vain; a claim may be under way at each end.
+// A request that is slow, is not accepted, and then waits in vain; a claim may be pending at either end.
 const LONGEST_MS = SLOW_MS + CONNECT_TIMEOUT_MS + PARK_MS + 2 * STORE_TIMEOUT_MS;
-// From a view's proposal until all know that it is in effect, with what a lost race costs.
+// From a view's proposal until all know that it is in effect, including a lost race.
 const TRANSITION_MS = 1_000;
-// Each fault brings a few views at most; gateways that undo each other's make one with every exchange.
+// Each fault causes a few views at most; gateways that revert each other's views make one with every sync.
 const STORM_VIEWS = 20;
 const STORM_MS = 1_000;
-// The subject of a failover pool's history: all agents together.
+// The subject of the history of a failover pool: all agents together.
 const EVERYBODY = 'everybody';
 
 /**
- * Watches everything, knows everything, and says when a promise is broken. What a
- * gateway does by itself, because the store is away and it was told to go on
- * (`storeless`, or placed alone), promises nothing.
+ * Observes the whole world, and reports a broken promise. Whatever a
+ * gateway does alone, because the store is away and it is configured to go on
+ * (`storeless`, or placed alone), is not covered by a promise.
  */
 export class Checker {
   violation: Violation | undefined;
   readonly #world: World;
   readonly #histories = new Map<string, History>();
-  /** Where the subjects have been when they lost their instance. */
+  /** The placements of the subjects when they lost their instance. */
   readonly #losses = new Map<string, { readonly from: Placement; readonly at: number }[]>();
   readonly #sent = new Set<number>();
   readonly #delivered = new Set<number>();
-  /** When the requests were sent for which something is promised. */
+  /** The times at which requests covered by a promise were sent. */
   readonly #promised = new Map<number, number>();
-  /** Agents that a gateway has placed alone though the store had answered it a moment before. */
+  /** Agents that a gateway has placed alone, although the store had answered it a moment before. */
   readonly #tooSoon = new Set<string>();
   /** When the last views were made. */
   readonly #made: number[] = [];
@@ -79,21 +79,21 @@ export class Checker {
     this.#world = world;
   }
 
-  /** 1, by epochs: whoever goes elsewhere goes there in a later epoch than any in which he was where he was. */
+  /** 1, by epochs: an agent moves in a later epoch than any in which it was at the earlier place. */
   onSend(gateway: Gateway, agent: string, request: number, by: Target, alone: boolean): void {
     const routed = connectorOf(gateway, by);
-    // 3, at the source: what was sent is never sent again.
+    // 3, at the source: a sent request is never sent again.
     if (this.#sent.has(request)) this.#violated('never sent twice', `request ${request} is sent again`);
     this.#sent.add(request);
     const { replica, host } = gateway;
-    // As the mode is for whoever asked, so that a gateway that forgot to ask for its lease is not excused.
+    // By the mode of the replica itself, so that a gateway that forgot to check its lease is not excused.
     const isExcused = !this.#tooSoon.has(`${gateway.id} ${agent}`);
     if (isExcused && (alone || replica.modeAt(host.mono, host.wall) === 'degraded')) return;
     this.#promised.set(request, this.#world.scheduler.now);
     const subject = this.#subject(agent);
     const { epoch } = replica.view;
     const history = this.#histories.get(subject);
-    if (history !== undefined && isSameLife(history.placement, routed)) {
+    if (history !== undefined && isSamePlacement(history.placement, routed)) {
       history.epoch = Math.max(history.epoch, epoch);
       return;
     }
@@ -106,7 +106,7 @@ export class Checker {
     this.#histories.set(subject, { placement: routed, epoch });
   }
 
-  /** What the network has held arrives. A process that stood still could not do anything about it. */
+  /** A request that the network has held arrives. A paused process could not prevent that. */
   onLate(gateway: Gateway, agent: string, request: number, by: Target): void {
     const sentAt = this.#promised.get(request);
     const { host } = gateway;
@@ -114,16 +114,16 @@ export class Checker {
     const subject = this.#subject(agent);
     const routed = connectorOf(gateway, by);
     const history = this.#histories.get(subject);
-    if (history === undefined || isSameLife(history.placement, routed)) return;
+    if (history === undefined || isSamePlacement(history.placement, routed)) return;
     const losses = this.#losses.get(subject) ?? [];
-    if (!losses.some(({ from, at }) => at > sentAt && isSameLife(from, routed))) return;
+    if (!losses.some(({ from, at }) => at > sentAt && isSamePlacement(from, routed))) return;
     const what = `request ${request} of ${agent} arrives at ${place(routed)}, and its agent is at ${place(history.placement)}`;
     this.#violated('nothing arrives late', what);
   }
 
-  /** Has the subject left the placement because the instance was lost? After an operator's act requests may finish. */
+  /** Whether the subject left the placement because the instance was lost. After an operator's act requests may finish. */
   #noteLoss({ replica }: Gateway, subject: string, from: Placement): void {
-    // Until a view is in effect, the one before has to allow it too.
+    // Until a view is in effect, the view before has to allow it too.
     const { instances } = replica.before ?? replica.view;
     if (instances.get(from.instance)?.health !== 'down') return;
     const losses = this.#losses.get(subject) ?? [];
@@ -131,10 +131,10 @@ export class Checker {
     this.#losses.set(subject, losses);
   }
 
-  /** Told before it is placed. Nothing excuses that where the store may only have stood still. */
+  /** Called before the placement. It is not excused if the store may only have paused. */
   onPlacedAlone(gateway: Gateway, agent: string): void {
     const { id, wasAwayTooSoon, link, replica, bindings, times } = gateway;
-    // Others claim at a store that has answered, and that is open.
+    // Other gateways may claim at an open store that has answered.
     const hasJustAnswered =
       replica.lastSync.isOpen && this.#world.scheduler.now - link.repliedAt < times.awayMs * SLOWEST_CLOCK;
     const isKnown = bindings.get(gateway.nameOf(agent))?.alone === true;
@@ -158,7 +158,7 @@ export class Checker {
 
   /**
    * The store may have lost bindings. What a replica that never lost its lease has acted on must be there again before
-   * anything is claimed; what nobody knows any more is new.
+   * any claim; a binding that no replica knows any more is new.
    */
   onOpen(): void {
     const world = this.#world;
@@ -173,11 +173,14 @@ export class Checker {
       for (const gateway of world.gateways) {
         const held = world.store.bindings.get(gateway.nameOf(agent));
         const history = this.#histories.get(agent);
-        if (history !== undefined && !(held && isSameLife(connectorOf(gateway, held), history.placement)))
+        if (
+          history !== undefined &&
+          !(held && isSamePlacement(connectorOf(gateway, held), history.placement))
+        )
           isHeld = false;
         const where = this.#servedBy(gateway, agent);
         if (where === undefined || world.setup.mode === 'failover') continue;
-        if (held !== undefined && isSameLife(held, where)) continue;
+        if (held !== undefined && isSamePlacement(held, where)) continue;
         const what = `${gateway.id} serves ${agent} at ${place(where)}, and the store opens with ${held && place(held)}`;
         this.#violated('nothing is forgotten', what);
       }
@@ -201,7 +204,7 @@ export class Checker {
         if (first === undefined) {
           first = where;
           who = gateway.id;
-        } else if (!isSameLife(first, where)) {
+        } else if (!isSamePlacement(first, where)) {
           const what = `${agent}: ${who} would send to ${place(first)}, ${gateway.id} to ${place(where)}`;
           this.#violated('one instance at a time', what);
         }
@@ -219,17 +222,17 @@ export class Checker {
     this.#violated('every request is answered', what);
   }
 
-  /** 5, asked from time to time once all is healed. */
+  /** 5, checked from time to time once all faults have ended. */
   sample(): void {
     const { now } = this.#world.scheduler;
     const gap = this.#disagreement();
     if (gap === '') this.#agreedAt = now;
     if (now < this.#world.healed + CONVERGENCE_MS) return;
-    // A view may be on its way: requests alone can end a drain.
+    // A view may be pending: requests alone can end a drain.
     if (now - this.#agreedAt > TRANSITION_MS) this.#violated('all come to agree', gap);
   }
 
-  /** 6: a gateway that does not acknowledge has no lease once the last one it was given is over. */
+  /** 6: a gateway that does not acknowledge has no lease after the end of its last one. */
   onPending(view: AgreedView, ms: number): void {
     if (ms <= LEASE_MS + RENEW_MS) return;
     const what = `view ${view.id} is not in effect after ${Math.round(ms)} ms`;
@@ -246,7 +249,7 @@ export class Checker {
     this.#violated('views do not follow each other without end', what);
   }
 
-  /** What is left to be said at the end. */
+  /** The checks at the end. */
   finish(open: Iterable<Request>): void {
     for (const { id, begunAt } of open) {
       if (this.#world.scheduler.now - begunAt <= LONGEST_MS) continue;
@@ -254,12 +257,12 @@ export class Checker {
     }
   }
 
-  /** The one place that would get the agent's request from this gateway at this moment, if there is one. */
+  /** The only placement that would get the agent's request from this gateway now, if there is one. */
   #servedBy(gateway: Gateway, agent: string): Target | undefined {
     return mayAct(gateway) ? servedWhileActing(gateway, agent) : undefined;
   }
 
-  /** In what way not all show the same; `''` where they do. */
+  /** How the gateways differ; `''` if they agree. */
   #disagreement(): string {
     const { gateways, store, agents, setup } = this.#world;
     if (!store.isOpen) return 'the view store is not open';
@@ -297,7 +300,7 @@ export class Checker {
     return Object.values(view.instances).some(({ health, admin }) => health === 'up' && admin === 'enabled');
   }
 
-  /** Whose history a request belongs to. */
+  /** The subject to whose history a request belongs. */
   #subject(agent: string): string {
     return this.#world.setup.mode === 'failover' ? EVERYBODY : agent;
   }
@@ -323,7 +326,7 @@ function servedWhileActing(gateway: Gateway, agent: string): Target | undefined 
   return checkTarget(replica, entry.routed, mono, wall) === 'forward' ? entry.routed : undefined;
 }
 
-/** The connector itself: a gateway may mean another one by the name. */
+/** The connector itself: a gateway may have another one under the name. */
 function connectorOf(gateway: Gateway, placement: Target): Target;
 function connectorOf(gateway: Gateway, placement: Placement): Placement;
 function connectorOf(gateway: Gateway, placement: Placement): Placement {
@@ -331,7 +334,7 @@ function connectorOf(gateway: Gateway, placement: Placement): Placement {
   return id === placement.instance ? placement : { ...placement, instance: id };
 }
 
-/** Does the view let the instance serve the agent, in the life to which he is bound? */
+/** Whether the view lets the instance serve the agent, in the incarnation of the binding. */
 function isServedBy(view: AgreedView, { instance, incarnation }: Placement, agent: string): boolean {
   const state = view.instances[instance];
   if (state === undefined || state.health !== 'up' || state.admin === 'disabled') return false;
@@ -340,8 +343,8 @@ function isServedBy(view: AgreedView, { instance, incarnation }: Placement, agen
   return incarnation === '' || state.incarnation === '' || state.incarnation === incarnation;
 }
 
-/** Where a life is not known, it may be the same. */
-function isSameLife(a: Placement, b: Placement): boolean {
+/** An unknown incarnation may be the same. */
+function isSamePlacement(a: Placement, b: Placement): boolean {
   if (a.instance !== b.instance) return false;
   return a.incarnation === b.incarnation || a.incarnation === '' || b.incarnation === '';
 }

@@ -6,10 +6,10 @@ import type { ReplicaOptions } from '../../src/core/view/replica-options.ts';
 import { Instance } from './instances.ts';
 import type { Setup, Variant } from './story.ts';
 
-// The instance of which a gateway may have another URL.
+// The instance for which a gateway may have another URL.
 const ELSEWHERE = 'i0';
 
-/** How gateways are configured: as at the beginning of the story, or otherwise in one way. */
+/** The configurations of gateways: that of the beginning of the story, or one with a single difference. */
 export class Configurations {
   readonly #setup: Setup;
   readonly #instances: readonly Instance[];
@@ -21,7 +21,7 @@ export class Configurations {
     this.#elsewhere = Instance.elsewhere(`${ELSEWHERE}'`, setup.clocks.length);
   }
 
-  /** The connectors that such a gateway means by the names of instances. */
+  /** The connectors that such a gateway has under the names of instances. */
   connectors(variant: Variant | undefined): ReadonlyMap<InstanceId, Instance> {
     const all = new Map(this.#instances.map((instance) => [instance.id, instance]));
     if (variant === 'instances') all.delete(this.#instances.at(-1)?.id ?? '');
@@ -42,7 +42,7 @@ export class Configurations {
   }
 
   #rulesBy(variant: Variant | undefined): PoolRules {
-    const { mode, quorum, quarantines, lives } = this.#setup;
+    const { mode, quorum, quarantines, incarnations } = this.#setup;
     const other = mode === 'sticky' ? 'failover' : 'sticky';
     const ids = [...this.connectors(variant).keys()];
     if (variant === 'priorities') ids.reverse();
@@ -50,7 +50,7 @@ export class Configurations {
       mode: variant === 'mode' ? other : mode,
       quorum,
       quarantines,
-      countsLives: lives === 'counted',
+      countsLives: incarnations === 'counted',
       instances: ids.map((id, priority) => ({ id, priority, admin: 'enabled' })),
     };
   }

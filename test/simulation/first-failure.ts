@@ -5,7 +5,7 @@ import { shrink } from './shrink.ts';
 import { clock, tell } from './story.ts';
 import { runStory } from './world.ts';
 
-/** The first of so many stories in which a promise is broken, made short, for people. */
+/** A description of the first of so many stories that breaks a promise, shrunk. */
 export function firstFailure(rules: Rules, schedules: number, from = 1): string | undefined {
   for (let seed = from; seed < from + schedules; seed += 1) {
     const story = generate(seed);

@@ -18,13 +18,13 @@ import type { World } from './world.ts';
 export const SLOWEST_CLOCK = 0.98;
 
 export interface GatewayOptions {
-  /** Of the replica's place; a successor has the same. */
+  /** The number of the replica; a successor has the same. */
   readonly number: number;
-  /** Of this process alone. */
+  /** The id of this process only. */
   readonly id: string;
   readonly host: Host;
   readonly link: Link;
-  /** Where its configuration is not that of the story's beginning. */
+  /** How its configuration differs from that of the story's beginning. */
   readonly variant: Variant | undefined;
   readonly onStoreLoss: 'continue' | 'refuse';
 }
@@ -39,7 +39,7 @@ export class Gateway {
   readonly host: Host;
   readonly link: Link;
   readonly variant: Variant | undefined;
-  /** The connectors that it means by the names of instances. */
+  /** The connectors that it has under the names of instances. */
   readonly connectors: ReadonlyMap<InstanceId, Instance>;
   readonly replica: Replica;
   readonly bindings: KnownBindings;
@@ -48,7 +48,7 @@ export class Gateway {
   readonly rules: Rules;
   readonly world: World;
   readonly times: LeaseTimes;
-  /** Counts what a waiting request may have waited for. */
+  /** Counts the changes for which a request may wait. */
   changes = 0;
   /** Requests that wait for a change. */
   readonly parked = new Set<() => void>();
@@ -57,7 +57,7 @@ export class Gateway {
   #isDue = false;
   #isRestoring = false;
   #timer = 0;
-  /** It has taken the store for lost, though that had answered a moment before and may only have stood still. */
+  /** It has taken the store for lost, although the store had answered a moment before and may only have paused. */
   wasAwayTooSoon = false;
   #wasAway = false;
   #told: readonly unknown[] = [];
@@ -99,12 +99,12 @@ export class Gateway {
     return this.connectors.get(id) ?? this.world.instance(id);
   }
 
-  /** What it calls the agent, by what it takes for their name. */
+  /** Its name for the agent, by its configuration of names. */
   nameOf(agent: string): string {
     return this.variant === 'identity' ? `${agent}'` : agent;
   }
 
-  /** Asks the view store now; `onDone` is called once it has answered, or has not in time. */
+  /** Syncs with the view store now; calls `onDone` after the answer or the time limit. */
   renew(onDone: () => void): void {
     this.#renewals.push(onDone);
     this.sync();
@@ -126,7 +126,7 @@ export class Gateway {
     this.sync();
   }
 
-  /** It has noticed that it stood still. */
+  /** It has noticed that it was paused. */
   noticeGap(): void {
     this.replica.dropLease();
     this.prober.abstain();
@@ -195,8 +195,8 @@ export class Gateway {
 
   #restoreWhatIsLost(): void {
     const { isRestored, lastSync } = this.replica;
-    const { storeGeneration: life } = lastSync;
-    if (life !== '' && (!isRestored || this.bindings.hasPlacedAlone)) this.#restore(life);
+    const { storeGeneration: generation } = lastSync;
+    if (generation !== '' && (!isRestored || this.bindings.hasPlacedAlone)) this.#restore(generation);
   }
 
   #endRenewals(): void {
@@ -249,7 +249,7 @@ export class Gateway {
     });
   }
 
-  #restore(life: string): void {
+  #restore(generation: string): void {
     if (this.#isRestoring) return;
     this.#isRestoring = true;
     const entries = this.bindings.remembered();
@@ -260,10 +260,10 @@ export class Gateway {
         this.#isRestoring = false;
         this.bindings.restored(entries, held);
         this.world.touch();
-        // What was placed while the store wrote is for the store too.
-        if (this.bindings.hasPlacedAlone) this.#restore(life);
+        // Placements made during the write-back must be written back too.
+        if (this.bindings.hasPlacedAlone) this.#restore(generation);
         else {
-          this.replica.restored(life);
+          this.replica.restored(generation);
           this.sync();
         }
       },
@@ -273,7 +273,7 @@ export class Gateway {
     );
   }
 
-  /** Wakes whoever waits, when something has changed that he may wait for. */
+  /** Wakes the waiting requests after a change for which they may wait. */
   tell(): void {
     const { replica, host } = this;
     const { mono, wall } = host.moment;

@@ -6,16 +6,16 @@ import { LEASE_MS, timesOf } from './times.ts';
 
 const { awayMs: AWAY_MS, joinMs: JOIN_MS } = timesOf(LEASE_MS);
 const REPLICAS = 3;
-// Who are there from the beginning. Each fault brings another one, whom nobody knows yet.
+// The agents of the beginning. Each fault adds another one that no gateway knows yet.
 const AGENTS = 3;
 const FAULTS_FROM = 1_500;
 const FAULTS_UNTIL = 9_000;
 const REQUESTS = 24;
-// Requests that show whether all is well again.
+// Requests that show whether the system has recovered.
 const LATE_REQUESTS = 8;
 const NEWCOMER_REQUESTS = 4;
 const NEWCOMER_MS = 600;
-// So that the numbers of one seed's faults are not those of the next seed's.
+// Keeps the random numbers of one seed's faults apart from those of the next seed.
 const MORE_PRIME = 1_009;
 
 type Kind = StoryEvent['kind'];
@@ -45,8 +45,8 @@ const WEIGHTS: readonly (readonly [Kind, number])[] = [
   ['release', 0.3],
 ];
 /**
- * In what share of the stories a fault of these kinds comes on top. Each kind draws random numbers of its own, so that
- * the stories without it stay what they are: a new kind of fault is added here.
+ * The share of the stories that get an additional fault of each kind. Each kind draws separate random numbers, so that
+ * the stories without it stay the same. Add a new kind of fault here.
  */
 const MORE: readonly (readonly [Kind, number])[] = [
   ['store-far', 0.15],
@@ -56,14 +56,14 @@ const MORE: readonly (readonly [Kind, number])[] = [
   ['drift', 0.06],
   ['link-held', 0.1],
 ];
-// In what share of the stories gateways have different leases, and which.
+// The share of the stories in which gateways have different leases, and these leases.
 const UNEQUAL_SHARE = 0.25;
-// Not that of a kind of fault above. With this one, the stories in which each planted bug shows first keep equal leases.
+// A number of no fault above. With this one, the first stories that show each planted bug keep equal leases.
 const UNEQUAL_STREAM = 16;
 const LEASES = [1_000, 1_500, 2_000, LEASE_MS] as const;
 const TOTAL = WEIGHTS.reduce((sum, [, weight]) => sum + weight, 0);
 
-/** The story of a seed: always the same one. */
+/** The story of a seed, always the same. */
 export function generate(seed: number): Story {
   const random = seededRandom(seed);
   const setup = setUp(random);
@@ -84,7 +84,7 @@ export function generate(seed: number): Story {
   const leases = unequalLeases(seededRandom(seed * MORE_PRIME + UNEQUAL_STREAM));
   if (leases !== undefined) loseLess(events, Math.min(...leases) / LEASE_MS);
   events.sort((a, b) => a.at - b.at);
-  // Else gateways with other priorities would hardly ever want another instance to be the active one.
+  // Otherwise gateways with other priorities would hardly ever want another active instance.
   const failback = events.some(({ kind }) => kind === 'drift') ? ({ failback: 'immediate' } as const) : {};
   return {
     seed,
@@ -99,7 +99,7 @@ function unequalLeases(random: Random): readonly number[] | undefined {
   return Array.from({ length: REPLICAS }, () => pick(random, LEASES));
 }
 
-/** A store loses less than a new replica waits for its first lease, also one with the shortest. */
+/** A store loses less than the time that a new replica waits for its first lease, even the shortest. */
 function loseLess(events: StoryEvent[], share: number): void {
   for (const [i, event] of events.entries()) {
     if (event.kind === 'store-crash') events[i] = { ...event, lost: Math.round(event.lost * share) };
@@ -117,14 +117,14 @@ function setUp(random: Random): Setup {
     onStoreLoss: random() < 0.5 ? 'refuse' : 'continue',
     quorum: random() < 0.7 ? 'majority' : pick(random, ['any', 'all'] as const),
     quarantines: random() < 0.7,
-    lives: pick(random, ['shown', 'shown', 'counted', 'unknown'] as const),
+    incarnations: pick(random, ['shown', 'shown', 'counted', 'unknown'] as const),
     instances: 2 + Math.floor(random() * 2),
     agents: AGENTS,
     clocks,
   };
 }
 
-/** Faults that come together do more harm than those that come alone. */
+/** Simultaneous faults do more harm than single ones. */
 function moment(random: Random, faults: readonly StoryEvent[]): number {
   const before = faults.at(-1);
   if (before !== undefined && random() < 0.6) {
@@ -156,7 +156,7 @@ function faultAt(at: number, kind: Kind, setup: Setup, random: Random): StoryEve
     case 'store-slow':
       return { at, kind, replica, ms, delay: Math.round(random() * 800) };
     case 'store-far':
-      // An instance that dies meanwhile is to be left as soon as always.
+      // Gateways must leave an instance that dies meanwhile as soon as always.
       return { at, kind, replica, ms: ms * 3, delay: Math.round(120 + random() * random() * 1_200) };
     case 'store-partial': {
       const commands = pick(random, ['bindings', 'agreement', 'write-backs'] as const);
@@ -196,7 +196,7 @@ function faultAt(at: number, kind: Kind, setup: Setup, random: Random): StoryEve
     case 'instance-hang':
       return { at, kind, instance, ms };
     case 'link-held':
-      // Mostly for longer than it takes to call the instance down.
+      // Mostly for longer than the probes need to find the instance down.
       return {
         at,
         kind,
@@ -230,7 +230,7 @@ function faultAt(at: number, kind: Kind, setup: Setup, random: Random): StoryEve
 
 function whoDrifts(what: Variant, random: Random): 'one' | 'in turn' | 'all' {
   const isForGood = random() < 0.5;
-  // The promises are of agents in one mode, and of the active instance in the other.
+  // The promises are about agents in one mode, and about the active instance in the other.
   if (!isForGood || what === 'mode') return 'one';
   return what === 'priorities' || what === 'instances' ? 'in turn' : 'all';
 }
@@ -256,12 +256,12 @@ function requestAt(at: number, agent: number, random: Random): StoryEvent {
 
 /** Of an agent that no gateway knows before the fault. */
 function newcomers(random: Random, fault: StoryEvent, agent: number): StoryEvent[] {
-  // While the store stands still, agents come to several gateways at once.
+  // While the store is paused, agents come to several gateways at once.
   if (fault.kind === 'store-pause')
     return Array.from({ length: NEWCOMER_REQUESTS }, () =>
       requestAt(fault.at - 20 + random() * (fault.ms + 40), agent, random),
     );
-  // Known to a gateway when the network takes no more packets, and served elsewhere as long as that lasts.
+  // A gateway knows the agent when the network stops taking packets; others serve the agent meanwhile.
   if (fault.kind === 'link-held')
     return [-NEWCOMER_MS, -NEWCOMER_MS / 2, 0, 20, fault.ms / 2, fault.ms / 2, fault.ms * 0.9].map((after) =>
       requestAt(fault.at + after + random() * 200, agent, random),

@@ -8,13 +8,13 @@ interface Clocks {
 }
 
 /**
- * One process on one machine: its clocks, and whether it is running at all. What
- * happens to a process that stands still happens when it goes on.
+ * One process on one machine: its clocks, and whether it is running. Events
+ * for a paused process take place when it goes on.
  */
 export class Host {
   readonly #scheduler: Scheduler;
   readonly #clocks: Clocks;
-  /** For how long the machine has stood still in all. */
+  /** The total time for which the machine was paused. */
   #frozen = 0;
   #jumped = 0;
   #stoppedUntil = 0;
@@ -52,7 +52,7 @@ export class Host {
   }
 
   at(time: number, run: () => void): void {
-    // Whatever comes, and each timer, waits for its turn.
+    // Every message and every timer waits for its turn.
     const late = Math.max(time, this.#scheduler.now) < this.#lateUntil ? this.#lateBy : 0;
     this.#scheduler.at(time + late, () => {
       if (!this.#isAlive) return;
@@ -66,7 +66,7 @@ export class Host {
     this.at(this.#scheduler.now + delay / this.#clocks.rate, run);
   }
 
-  /** Stands still until then. `freezes` where the monotonic clock does too. */
+  /** Pauses until then. `freezes` if the monotonic clock pauses too. */
   stop(until: number, freezes: boolean): void {
     if (until <= this.#stoppedUntil) return;
     if (freezes)
@@ -74,7 +74,7 @@ export class Host {
     this.#stoppedUntil = until;
   }
 
-  /** Until then everything happens so much later: the event loop has too much to do. */
+  /** Delays everything by this much until then: the event loop is overloaded. */
   beLate(until: number, by: number): void {
     this.#lateUntil = Math.max(this.#lateUntil, until);
     this.#lateBy = by;

@@ -1,19 +1,19 @@
 import type { InstanceId } from '../../src/core/instance.ts';
 
-// So that no life of another connector looks like one of this.
-const ELSEWHERE_LIFE = 1_001;
+// So that no incarnation of another connector looks like one of this.
+const ELSEWHERE_INCARNATION = 1_001;
 
-/** A simulated connector instance: there or not, in which life, and for whom it can be reached. */
+/** A simulated connector instance: whether it runs, its incarnation, and which replicas can reach it. */
 export class Instance {
   readonly id: InstanceId;
-  life = 1;
+  incarnation = 1;
   isUp = true;
   hangsUntil = 0;
-  /** Agents that it has served in this life. */
+  /** Agents that it has served in this incarnation. */
   readonly sessions = new Set<string>();
-  /** Until when each replica cannot reach it, by the replica's number. */
+  /** The time until which a replica cannot reach it, by the replica's number. */
   readonly cutUntil: number[];
-  /** Until when the network holds what each replica sends, by the replica's number. */
+  /** The time until which the network holds the requests of a replica, by the replica's number. */
   readonly heldUntil: number[];
 
   constructor(id: InstanceId, replicas: number) {
@@ -30,13 +30,13 @@ export class Instance {
   start(): void {
     if (this.isUp) return;
     this.isUp = true;
-    this.life += 1;
+    this.incarnation += 1;
   }
 
-  /** What a gateway reaches that has another URL under the same name. */
+  /** The connector of a gateway that has another URL under the same name. */
   static elsewhere(id: InstanceId, replicas: number): Instance {
     const instance = new Instance(id, replicas);
-    instance.life = ELSEWHERE_LIFE;
+    instance.incarnation = ELSEWHERE_INCARNATION;
     return instance;
   }
 
@@ -44,7 +44,7 @@ export class Instance {
     return now < (this.heldUntil[replica] ?? 0);
   }
 
-  /** `refused` shows at once, `silent` only by a time limit. */
+  /** `refused` is noticed at once, `silent` only after a time limit. */
   reachedBy(replica: number, now: number): 'answers' | 'refused' | 'silent' {
     if (now < (this.cutUntil[replica] ?? 0) || this.isHeldFrom(replica, now)) return 'silent';
     if (!this.isUp) return 'refused';

@@ -6,7 +6,7 @@ import type { Answers, Command, Store } from './store.ts';
 import type { StoryEvent } from './story.ts';
 import { STORE_TIMEOUT_MS } from './times.ts';
 
-/** Which commands fail, and how. */
+/** The commands that fail, and how. */
 type PartialStore = Pick<Extract<StoryEvent, { kind: 'store-partial' }>, 'commands' | 'refused'>;
 
 const COMMANDS: Readonly<Record<PartialStore['commands'], readonly Command['kind'][]>> = {
@@ -15,7 +15,7 @@ const COMMANDS: Readonly<Record<PartialStore['commands'], readonly Command['kind
   'write-backs': ['restore'],
 };
 
-/** What is wrong between one replica and the store, until when. */
+/** The faults between one replica and the store, and their ends. */
 export interface LinkFaults {
   requestsLostUntil: number;
   repliesLostUntil: number;
@@ -24,7 +24,7 @@ export interface LinkFaults {
   slowUntil: number;
   slowBy: number;
   farUntil: number;
-  /** There and back. */
+  /** In both directions. */
   farBy: number;
   partialUntil: number;
   partial: PartialStore;
@@ -51,12 +51,12 @@ const REFUSED_MS = 1;
 const LATE_TIMER_MS = 20;
 
 /**
- * The way from one replica to the store and back: messages take time, get lost,
+ * The network between one replica and the store: messages take time, get lost,
  * overtake each other, and may be carried out long after the sender has given up.
  */
 export class Link {
   readonly faults = noLinkFaults();
-  /** When the view store was heard last, in true time. */
+  /** The true time of the view store's last answer. */
   repliedAt = Number.NEGATIVE_INFINITY;
   readonly #scheduler: Scheduler;
   readonly #store: Store;
@@ -104,7 +104,7 @@ export class Link {
     const arrive = (): void => {
       const now = this.#scheduler.now;
       if (this.#store.isDown || this.#store.incarnation !== incarnation) {
-        // The connection broke; who is cut off does not even hear of that.
+        // The connection broke; a replica that is cut off does not even notice.
         fail(now < this.faults.repliesLostUntil ? Math.max(now, timeout) : now + REFUSED_MS);
         return;
       }
@@ -124,7 +124,7 @@ export class Link {
           return;
         }
         isOver = true;
-        // An answered claim excuses no silence of the view store, whose questions a gateway counts.
+        // An answered claim does not count as an answer of the view store: a gateway counts its syncs.
         if (command.kind === 'sync') this.repliedAt = this.#scheduler.now;
         onReply(reply);
       });
@@ -132,7 +132,7 @@ export class Link {
     this.#scheduler.after(this.#delay(), arrive);
   }
 
-  /** What the store publishes, on its way to the host. */
+  /** Delivers news of the store to the host. */
   hear(host: Host, deliver: () => void): void {
     const now = this.#scheduler.now;
     if (now < this.faults.deafUntil || this.#isLost(this.faults.repliesLostUntil)) return;

@@ -5,10 +5,10 @@ import { MUTANTS } from './mutants.ts';
 const MOST_SCHEDULES = 10_000;
 
 /**
- * The seed at which a search from the first one finds the bug: looked at first,
- * because the search itself takes long. Where stories have changed so that it
- * shows there no more, it is searched for again, and `npm run trial simulation -- --mutant`
- * tells the seed to write down here.
+ * The seed at which a search from the first one finds the bug. It is tried first,
+ * because the search itself takes long. If stories have changed so that the bug
+ * does not show there any more, the test searches again, and `npm run trial simulation -- --mutant`
+ * prints the seed to enter here.
  */
 const SHOWS_AT: Readonly<Record<string, number>> = {
   'skip the lease check': 238,
@@ -16,9 +16,9 @@ const SHOWS_AT: Readonly<Record<string, number>> = {
   'claim without compare': 5,
   'rebind without generation': 93,
   'act on a pending view': 16,
-  'open a new life at once': 5,
+  'open a new store generation at once': 5,
   'trust the cache in any epoch': 15,
-  'claim in an unknown life': 8_806,
+  'claim in an unknown store generation': 8_806,
   'place alone after two time-outs': 150,
   'place alone though the store has answered': 92,
   'serve with another configuration': 130,

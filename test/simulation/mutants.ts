@@ -10,7 +10,7 @@ import type { Rules } from './rules.ts';
 import { RULES } from './rules.ts';
 import { Store } from './store.ts';
 
-/** Acts on its view for as long as it has ever had a lease. */
+/** Acts on its view without limit once it has had a lease. */
 class SkipsLeaseCheck extends Replica {
   #hasHeld = false;
 
@@ -41,8 +41,8 @@ class SkipsEpochCheck extends Store {
   }
 }
 
-/** Does not notice that the fence is of an earlier life, until somebody syncs. */
-class SkipsLifeCheck extends Store {
+/** Does not notice until the next sync that the fencing token belongs to an earlier generation. */
+class SkipsGenerationCheck extends Store {
   protected override isStale(fencingToken: string): boolean {
     return fencingToken !== this.fencingToken;
   }
@@ -65,21 +65,21 @@ class RebindsWithoutGeneration extends Store {
   }
 }
 
-/** Whoever writes back first is right. */
+/** The first write-back wins. */
 class RestoresEarlier extends Store {
   protected override restoresLater(): boolean {
     return false;
   }
 }
 
-/** What has lost its last writes goes on as if nothing had happened. */
+/** A store that has lost its last writes goes on as before. */
 class OpensAtOnce extends Store {
-  protected override nextLife(): string {
-    return this.life;
+  protected override nextGeneration(): string {
+    return this.storeGeneration;
   }
 }
 
-/** Sends agents by its own configuration, whatever is agreed. */
+/** Sends agents by its own configuration instead of the agreed one. */
 class ServesDrifted extends Replica {
   override get view(): View {
     const view = super.view;
@@ -109,7 +109,7 @@ class DecidesByItself extends Replica {
   }
 }
 
-/** Takes its cache for current, whatever has happened since. */
+/** Always takes its cache for current. */
 class TrustsForever extends KnownBindings {
   protected override entryOf(binding: Binding, epoch: number, alone: boolean): Entry {
     const entry = super.entryOf(binding, epoch, alone);
@@ -124,9 +124,12 @@ export const MUTANTS: Readonly<Record<string, Rules>> = {
   'claim without compare': { ...RULES, createStore: (events) => new ClaimsWithoutCompare(events) },
   'rebind without generation': { ...RULES, createStore: (events) => new RebindsWithoutGeneration(events) },
   'act on a pending view': { ...RULES, createReplica: (options) => new IgnoresBefore(options) },
-  'open a new life at once': { ...RULES, createStore: (events) => new OpensAtOnce(events) },
+  'open a new store generation at once': { ...RULES, createStore: (events) => new OpensAtOnce(events) },
   'trust the cache in any epoch': { ...RULES, createBindings: (replica) => new TrustsForever(replica) },
-  'claim in an unknown life': { ...RULES, createStore: (events) => new SkipsLifeCheck(events) },
+  'claim in an unknown store generation': {
+    ...RULES,
+    createStore: (events) => new SkipsGenerationCheck(events),
+  },
   'place alone after two time-outs': {
     ...RULES,
     createReplica: (options) => new Replica({ ...options, awayMs: 100 }),

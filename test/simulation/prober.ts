@@ -6,7 +6,7 @@ import type { Gateway } from './gateway.ts';
 import type { Instance } from './instances.ts';
 import { PROBE_FAST_MS, PROBE_MS, PROBE_TIMEOUT_MS, THRESHOLDS } from './times.ts';
 
-// How long a gateway that stood still looks on before it has an opinion again.
+// The time for which a gateway abstains after a pause.
 const ABSTENTION_MS = 1_000;
 const IDLE_MS = 1_000;
 
@@ -19,9 +19,9 @@ interface Probed {
   isRunning: boolean;
   /** Real traffic failed there, and no probe has passed that began after that. */
   isSuspected: boolean;
-  /** The doubt came up while a probe was under way, which proves nothing then. */
+  /** The doubt arose during a probe, which therefore proves nothing. */
   isStale: boolean;
-  /** Of the planned probe; a newer plan makes an older one void. */
+  /** The number of the planned probe; a newer plan replaces an older one. */
   plan: number;
 }
 
@@ -67,7 +67,7 @@ export class Prober {
     this.#plan(probed, Math.max(0, PROBE_FAST_MS - since));
   }
 
-  /** What it saw before it stood still is worth nothing for a while. */
+  /** After a pause, its earlier probes do not count for a while. */
   abstain(): void {
     this.#abstainsUntil = this.#gateway.host.mono + ABSTENTION_MS;
     this.#gateway.host.after(ABSTENTION_MS + 1, () => this.#gateway.vote());
@@ -94,7 +94,7 @@ export class Prober {
     probed.startedAt = host.mono;
     const { epoch } = replica.view;
     const reached = probed.instance.reachedBy(number, world.scheduler.now);
-    const incarnation = world.setup.lives === 'shown' ? `#${probed.instance.life}` : '';
+    const incarnation = world.setup.incarnations === 'shown' ? `#${probed.instance.incarnation}` : '';
     const isEmpty = probed.instance.sessions.size === 0;
     host.after(reached === 'silent' ? PROBE_TIMEOUT_MS : 2, () => {
       probed.isRunning = false;

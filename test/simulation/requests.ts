@@ -13,10 +13,10 @@ import { CONNECT_TIMEOUT_MS, PARK_MS, RETRY_MS, SLOW_MS } from './times.ts';
 
 export type Outcome = 'answered' | 'refused' | 'unknown';
 
-/** What a request goes to its instance by. */
+/** The target of a request, and the reason for it. */
 interface Route {
   readonly routed: Target;
-  /** This gateway has decided it by itself. */
+  /** This gateway has decided it alone. */
   readonly alone: boolean;
 }
 
@@ -24,9 +24,9 @@ const STORE_AGAIN_MS = 250;
 const MOST_ROUNDS = 60;
 
 /**
- * One request's way through a gateway: `proxy/target-finder.ts` and what is around
- * it, in simulated time. Whatever is learnt from the store is put into the cache
- * and the route is found anew from there.
+ * The path of one request through a gateway: `proxy/target-finder.ts` and the parts around
+ * it, in simulated time. Every answer of the store is put into the cache,
+ * and the target is then looked up there again.
  */
 export class Request {
   readonly id: number;
@@ -83,12 +83,12 @@ export class Request {
     const { bindings, replica, host } = this.gateway;
     const entry = bindings.get(this.#name);
     const isDegraded = replica.modeAt(host.mono, host.wall) === 'degraded';
-    // What was placed alone is asked for as soon as there is somebody to ask.
+    // A placement made alone is looked up as soon as the store is back.
     if (entry === undefined || (entry.alone && !isDegraded)) this.#claim();
     else if (!this.#follow({ routed: entry.routed, alone: entry.alone })) this.#move(entry);
   }
 
-  /** Returns false where the binding has to be moved first. */
+  /** Returns false if the binding has to be moved first. */
   #follow(route: Route): boolean {
     const { replica, host } = this.gateway;
     const verdict = checkTarget(replica, route.routed, host.mono, host.wall);
@@ -112,7 +112,7 @@ export class Request {
     }
   }
 
-  /** Once at a time; what it does not bring has to be waited for. */
+  /** One renewal at a time; if it brings no lease, the request has to wait. */
   #renew(): void {
     if (this.#renewed) {
       this.#park();
@@ -128,7 +128,7 @@ export class Request {
       return;
     }
     const { isBlocked, before } = this.gateway.replica;
-    // Nobody tells when a store is quick enough again that was too slow for a claim.
+    // There is no news when a store that was too slow for a claim is fast again.
     this.#park(isBlocked || before !== undefined ? undefined : STORE_AGAIN_MS);
   }
 
@@ -203,7 +203,7 @@ export class Request {
     this.#route();
   }
 
-  /** The view has changed; asks for the new one, and tries again in any case. */
+  /** The view has changed: syncs, and tries again in any case. */
   #renewFor(): void {
     this.gateway.renew(() => this.#route());
   }
@@ -225,7 +225,7 @@ export class Request {
     );
   }
 
-  /** Any would do, so gateways propose differently whenever they can; but not where they cannot talk. */
+  /** Any instance is valid, so gateways propose different ones whenever they can, except without the store. */
   #propose(): Placement | undefined {
     const { replica } = this.gateway;
     const { candidates, view } = replica;
@@ -273,7 +273,7 @@ export class Request {
     });
   }
 
-  /** Asked right before the first byte, when anything may have happened since the route was found. */
+  /** The check right before the first byte, because anything may have happened since the target was found. */
   #send(route: Route): void {
     const { gateway, agent, id } = this;
     const { host, world } = gateway;
@@ -283,11 +283,11 @@ export class Request {
       return;
     }
     const instance = gateway.connector(route.routed.instance);
-    const { life } = instance;
+    const { incarnation } = instance;
     world.checker.onSend(gateway, agent, id, route.routed, route.alone);
     const arrive = (): void => {
       const { now } = world.scheduler;
-      if (instance.life !== life || instance.reachedBy(gateway.number, now) !== 'answers') {
+      if (instance.incarnation !== incarnation || instance.reachedBy(gateway.number, now) !== 'answers') {
         host.after(1, () => this.#end('unknown'));
         return;
       }
@@ -313,7 +313,7 @@ export class Request {
     });
   }
 
-  /** Waits for a change, or for as long. */
+  /** Waits for a change, but no longer than this. */
   #park(again = PARK_MS): void {
     const { gateway } = this;
     const { host, world } = gateway;
@@ -346,12 +346,12 @@ export class Request {
   }
 }
 
-/** There is no store to ask whether the binding still holds. */
+/** There is no store to confirm the binding. */
 function routeAlone({ routed: { instance, incarnation, root } }: Entry): Route {
   return { routed: { instance, incarnation, ...(root === undefined ? {} : { root }) }, alone: true };
 }
 
-/** Where every request of a failover pool goes. */
+/** The target of every request of a failover pool. */
 export function activeRoute({ view }: Replica): Route | undefined {
   const active = view.instances.get(view.active);
   return active && { routed: placementAt(active), alone: false };

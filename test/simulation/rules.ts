@@ -5,7 +5,7 @@ import { KnownBindings } from './bindings.ts';
 import type { StoreEvents } from './store.ts';
 import { Store } from './store.ts';
 
-/** What the world is made of. A mutant has one of them replaced. */
+/** The parts of the simulated world. A mutant replaces one of them. */
 export interface Rules {
   createReplica(options: ReplicaOptions): Replica;
   createStore(events: StoreEvents): Store;

@@ -1,5 +1,5 @@
 /**
- * Lets many stories happen, and tells the first in which a promise was broken, made short.
+ * Runs many stories, and prints the first that breaks a promise, shrunk.
  *
  *   npm run trial simulation -- --schedules 100000 --seed 1
  */
@@ -22,7 +22,7 @@ const USAGE = `Runs the pure core of several gateways through seeded schedules o
   --help
 `;
 
-/** Stories that a worker is given at a time. */
+/** Stories that a worker gets at a time. */
 const BATCH = 250;
 
 interface Batch {

@@ -1,8 +1,8 @@
-/** Simulated time, and what is to happen in it. Same calls, same order: there is nothing else to depend on. */
+/** Simulated time and its events. The same calls always give the same order. */
 export class Scheduler {
   /** True time in ms; no participant ever sees it. */
   now = 0;
-  /** Things that have happened. */
+  /** The number of executed events. */
   steps = 0;
   #times: number[] = [];
   #orders: number[] = [];
@@ -32,7 +32,7 @@ export class Scheduler {
     this.at(this.now + delay, run);
   }
 
-  /** Lets the next thing happen, or returns false where nothing is left until `end`. */
+  /** Executes the next event; returns false if there is none until `end`. */
   step(end: number): boolean {
     const time = this.#times[0];
     if (time === undefined || time > end) return false;

@@ -3,7 +3,7 @@ import type { Target } from '../../src/core/target.ts';
 import type { Gateway } from './gateway.ts';
 import type { Instance } from './instances.ts';
 
-// The kernel sends again after longer and longer.
+// The kernel retransmits at growing intervals.
 const BACKOFF_MS = 2_000;
 
 interface Held {
@@ -18,7 +18,7 @@ interface Handlers {
   readonly onGivenUp: () => void;
 }
 
-/** What a gateway has handed to its connections, as `proxy/attempt-aborter.ts` looks after it. */
+/** The requests that a gateway has handed to its connections, as `proxy/attempt-aborter.ts` keeps them. */
 export class Sent {
   readonly #gateway: Gateway;
   readonly #open = new Set<Instance>();
@@ -29,7 +29,7 @@ export class Sent {
     this.#gateway = gateway;
   }
 
-  /** Is there a connection to it that was left open? */
+  /** Whether a connection to it was left open. */
   isOpen(instance: Instance): boolean {
     return this.#open.has(instance);
   }
@@ -38,7 +38,7 @@ export class Sent {
     this.#open.add(instance);
   }
 
-  /** The network holds a request until it heals, and a while longer. */
+  /** The network holds a request until its fault ends, and a while longer. */
   hold(instance: Instance, routed: Target, { onHealed, onGivenUp }: Handlers): void {
     const { number, world } = this.#gateway;
     const held = { routed, onGivenUp };
@@ -55,7 +55,7 @@ export class Sent {
     this.#whenHealed(instance, deliver);
   }
 
-  /** After every change of the standing, and before the view store is told that it is acted on. */
+  /** Called after every change of the routing state, before the view is acknowledged to the view store. */
   look(): void {
     const { replica, host, connectors, rules } = this.#gateway;
     const { mono, wall } = host.moment;
@@ -70,7 +70,7 @@ export class Sent {
     this.#lookWhenLeaseEnds();
   }
 
-  /** Nothing else tells of that. */
+  /** There is no other sign of it. */
   #lookWhenLeaseEnds(): void {
     const { replica, host } = this.#gateway;
     const { mono, wall } = host.moment;

@@ -11,7 +11,7 @@ export interface Found {
 
 /**
  * Looks for a shorter story that breaks the same promise: leaves out events, many
- * at a time and then one by one, until none can be missed; then makes those that
+ * at a time and then one by one, until each is needed; then makes those that
  * last shorter.
  */
 export function shrink(story: Story, violation: Violation, rules: Rules): Found {
@@ -43,7 +43,7 @@ function leaveOut(
 ): boolean {
   let hasShrunk = false;
   for (let size = Math.ceil(events().length / 2); size >= 1; size = Math.floor(size / 2)) {
-    // From the end: what comes after the violation goes first.
+    // From the end: events after the violation go first.
     for (let from = events().length - size; from > -size; from -= size) {
       const [begin, end] = [Math.max(0, from), Math.max(0, from) + size];
       const rest = events().filter((_, i) => i < begin || i >= end);
@@ -55,7 +55,7 @@ function leaveOut(
 
 const SHORTEST_MS = 10;
 
-/** Half as long, or the same event where it cannot be shorter. */
+/** Half as long, or the same event if it cannot be shorter. */
 function shorten(event: StoryEvent): StoryEvent {
   if (!('ms' in event) || event.ms <= SHORTEST_MS) return event;
   return { ...event, ms: Math.floor(event.ms / 2) };

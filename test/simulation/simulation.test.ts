@@ -9,7 +9,7 @@ import type { Setup, Story, StoryEvent } from './story.ts';
 import { healedAt } from './story.ts';
 import { runStory } from './world.ts';
 
-// Among so many each planted bug of mutants.test.ts shows but one; `npm run trial simulation` looks at 100,000.
+// So many show all planted bugs of mutants.test.ts but one; `npm run trial simulation` runs 100,000.
 const SCHEDULES = 1_250;
 const PLANTED = MUTANTS['act on a pending view'] ?? RULES;
 const FAILS_PLANTED = 16;
@@ -18,13 +18,13 @@ test(`no promise is broken in ${SCHEDULES} schedules`, () => {
   expect(firstFailure(RULES, SCHEDULES)).toBeUndefined();
 });
 
-test('a story happens the same way every time', () => {
+test('a story always runs in the same way', () => {
   const violation = runStory(generate(FAILS_PLANTED), PLANTED);
   expect(violation).toBeDefined();
   expect(runStory(generate(FAILS_PLANTED), PLANTED)).toEqual(violation);
 });
 
-test('a story that fails is made short, and still fails', () => {
+test('a shrunk story still fails', () => {
   const story = generate(FAILS_PLANTED);
   const violation = runStory(story, PLANTED);
   if (violation === undefined) throw new Error('the planted bug does not show');
@@ -34,7 +34,7 @@ test('a story that fails is made short, and still fails', () => {
   expect(found.violation.invariant).toBe(violation.invariant);
 });
 
-/** Three gateways whose clocks are right, and one promise that was broken once. */
+/** Three gateways with exact clocks, for a promise that was broken once. */
 function storyOf(mode: PoolMode, events: readonly StoryEvent[]): Story {
   const clocks = [0, 1, 2].map(() => ({ rate: 1, mono: 0, wall: 0 }));
   const setup: Setup = {
@@ -42,7 +42,7 @@ function storyOf(mode: PoolMode, events: readonly StoryEvent[]): Story {
     onStoreLoss: 'refuse',
     quorum: 'majority',
     quarantines: false,
-    lives: 'shown',
+    incarnations: 'shown',
     instances: 2,
     agents: 1,
     clocks,
@@ -50,7 +50,7 @@ function storyOf(mode: PoolMode, events: readonly StoryEvent[]): Story {
   return { seed: 1, setup, events, healed: healedAt(events) };
 }
 
-test('a clock of the store that is set ends no lease that a gateway still believes in', () => {
+test('setting the store’s clock ends no lease that a gateway still acts on', () => {
   const story = storyOf('failover', [
     { at: 5_000, kind: 'store-cut', replica: 1, ms: 2_900, lost: 'both' },
     { at: 5_200, kind: 'store-clock', by: 5_000 },
@@ -59,7 +59,7 @@ test('a clock of the store that is set ends no lease that a gateway still believ
   expect(runStory(story)).toBeUndefined();
 });
 
-test('an act that the store lost, and was done again, does not make views flip for ever', () => {
+test('an operator’s act that the store lost and that was repeated does not make views alternate for ever', () => {
   const story = storyOf('sticky', [
     { at: 2_863, kind: 'store-cut', replica: 0, ms: 559, lost: 'requests' },
     { at: 2_917, kind: 'admin', instance: 0, state: 'disabled' },

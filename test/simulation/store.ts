@@ -12,10 +12,10 @@ import { request } from '../support/view-store-requests.ts';
 import type { LeaseTimes } from './times.ts';
 import { LEASE_MS, timesOf } from './times.ts';
 
-/** What a replica knows of a binding when it writes it back. */
+/** A binding as a replica writes it back. */
 export interface Remembered {
   readonly binding: Binding;
-  /** Placed or moved while the store was away: it has nobody's agreement. */
+  /** Placed or moved by one gateway alone while the store was away. */
   readonly alone: boolean;
 }
 
@@ -40,7 +40,7 @@ export type Command =
   | { readonly kind: 'lookup'; readonly agent: string }
   | { readonly kind: 'restore'; readonly entries: readonly Remembered[] };
 
-/** What comes back from each command; a claim or rebind may be `stale`. */
+/** The answer to each command; a claim or rebind may be `stale`. */
 export interface Answers {
   sync: SyncReply;
   propose: boolean;
@@ -52,7 +52,7 @@ export interface Answers {
   restore: readonly Binding[];
 }
 
-/** What the store is made of; bindings have one name each, for aliases are the affinity contract's matter. */
+/** The state of the store. Bindings have one name each; the affinity contract covers aliases. */
 export interface State {
   readonly viewStore: ViewStore;
   readonly bindings: Map<string, Binding>;
@@ -60,32 +60,32 @@ export interface State {
 
 interface Logged {
   readonly at: number;
-  /** What its clock showed. */
+  /** The time of its clock. */
   readonly clock: number;
-  readonly life: string;
+  readonly storeGeneration: string;
   readonly command: Command;
 }
 
-/** Tells what has happened at the store, for whoever watches or is subscribed. */
+/** The events of the store, for the checker and for subscribers. */
 export interface StoreEvents {
   onBound(binding: Binding, fencingToken: string): void;
-  /** What was bound is bound elsewhere now, not by a request but by a write-back. */
+  /** A write-back, not a request, has replaced a binding. */
   onReplaced(binding: Binding): void;
   onMoved(from: Binding, to: Binding, view: AgreedView): void;
   onNews(): void;
   onOpen(): void;
-  /** A view has been waiting for acknowledgements for so long, by the store's clock, while it could have had them. */
+  /** A view has waited this long for acknowledgements that it could have had, by the store's clock. */
   onPending(view: AgreedView, ms: number): void;
   /** A gateway has made the next view. */
   onView(view: AgreedView): void;
 }
 
-// By the store's clock, which is nobody else's.
+// By the store's own clock.
 const EPOCH_OF_STORE = 1_000_000;
 
 /**
  * The store that the replicas share: the reference view store and the bindings. It
- * remembers its commands, so that it can be brought back to what it was a
+ * records its commands, so that it can be set back to its state of a
  * moment ago, as a failover does.
  */
 export class Store {
@@ -93,19 +93,19 @@ export class Store {
   readonly #open: () => State;
   #state: State;
   #log: Logged[] = [];
-  /** By how much its clock was set. */
+  /** The amount by which its clock was set. */
   #set = 0;
-  /** What it shows while a command is carried out. */
+  /** The time of the command that is being executed. */
   #clock = 0;
   #news = '';
   #opened = false;
   #isReplaying = false;
   #view: AgreedView = NO_VIEW;
-  /** When the view that waits for acknowledgements was first seen to wait. */
+  /** The time at which the present view was first seen to wait for acknowledgements. */
   #pendingSince: number | undefined;
-  /** What stands for it in the view store. */
-  life = 'L1';
-  /** Changes with every restart; connections do not outlive it. */
+  /** The pending view in the view store. */
+  storeGeneration = 'L1';
+  /** Changes with every restart, which ends all connections. */
   incarnation = 1;
   /** Between a crash and the restart. */
   isDown = false;
@@ -129,7 +129,7 @@ export class Store {
     return this.#opened;
   }
 
-  /** What its clock shows then, if nobody sets it. */
+  /** The time of its clock then, unless it is set meanwhile. */
   clockAt(time: number): number {
     return EPOCH_OF_STORE + time + this.#set;
   }
@@ -138,7 +138,7 @@ export class Store {
     this.#set += by;
   }
 
-  /** Writes of the last `lost` ms are gone. */
+  /** Loses the writes of the last `lost` ms. */
   crash(now: number, lost: number): void {
     this.isDown = true;
     this.#log = this.#log.filter(({ at }) => at <= now - lost);
@@ -150,18 +150,18 @@ export class Store {
     this.#state = this.#open();
     this.#view = NO_VIEW;
     this.#isReplaying = true;
-    const next = this.nextLife();
-    for (const { clock, life, command } of this.#log) {
-      this.life = life;
-      this.#execute(command, clock, life);
+    const next = this.nextGeneration();
+    for (const { clock, storeGeneration, command } of this.#log) {
+      this.storeGeneration = storeGeneration;
+      this.#execute(command, clock, storeGeneration);
     }
-    this.life = next;
+    this.storeGeneration = next;
     this.#isReplaying = false;
     this.#opened = false;
     this.#news = '';
   }
 
-  /** As if this life of it had begun so long ago that everybody has been waited for. */
+  /** Opens it, as if this generation had begun so long ago that all waits are over. */
   haveOpened(since: number): void {
     this.execute({ kind: 'sync', request: request('earlier'), times: timesOf(LEASE_MS) }, since);
     this.execute({ kind: 'leave', replica: 'earlier' }, since);
@@ -169,17 +169,17 @@ export class Store {
 
   execute<C extends Command>(command: C, now: number): Answers[C['kind']] {
     const clock = this.clockAt(now);
-    this.#log.push({ at: now, clock, life: this.life, command });
-    return this.#execute(command, clock, this.life) as Answers[C['kind']];
+    this.#log.push({ at: now, clock, storeGeneration: this.storeGeneration, command });
+    return this.#execute(command, clock, this.storeGeneration) as Answers[C['kind']];
   }
 
-  #execute(command: Command, clock: number, life: string): Answers[Command['kind']] {
+  #execute(command: Command, clock: number, storeGeneration: string): Answers[Command['kind']] {
     const { viewStore } = this.#state;
     this.#clock = clock;
     switch (command.kind) {
       case 'sync': {
-        const reply = viewStore.sync(command.request, life, clock, command.times);
-        // Where it has lost its own, it may have taken the caller's.
+        const reply = viewStore.sync(command.request, storeGeneration, clock, command.times);
+        // If it has lost its own, it may have taken the caller's.
         const view = reply.view ?? command.request.view;
         if (view?.id === reply.viewId) this.#view = view;
         this.#watchPending(reply, clock);
@@ -187,7 +187,7 @@ export class Store {
         return reply;
       }
       case 'propose': {
-        const taken = viewStore.propose(command.request, life, clock);
+        const taken = viewStore.propose(command.request, storeGeneration, clock);
         if (taken) this.#view = command.request.view;
         if (taken) this.#pendingSince = clock;
         if (taken && !this.#isReplaying) this.#events.onView(this.#view);
@@ -195,7 +195,7 @@ export class Store {
         return taken;
       }
       case 'commitPolicy': {
-        const taken = viewStore.commitPolicy(command.request, life, clock);
+        const taken = viewStore.commitPolicy(command.request, storeGeneration, clock);
         if (taken && !this.#isReplaying) this.#events.onNews();
         return taken;
       }
@@ -214,7 +214,7 @@ export class Store {
     }
   }
 
-  protected nextLife(): string {
+  protected nextGeneration(): string {
     return `L${this.incarnation}`;
   }
 
@@ -224,7 +224,7 @@ export class Store {
 
   /** After a failover the view store keeps the fencing token of its earlier generation until a replica syncs. */
   protected isStale(fencingToken: string): boolean {
-    return fencingToken !== this.fencingToken || lifeOf(fencingToken) !== this.life;
+    return fencingToken !== this.fencingToken || generationOf(fencingToken) !== this.storeGeneration;
   }
 
   protected claim(agent: string, proposal: Placement, fencingToken: string): Claim | 'stale' {
@@ -263,8 +263,8 @@ export class Store {
   }
 
   /**
-   * While nothing may be claimed, nobody has acted on what the store holds, and
-   * the later of two bindings is the one that is acted on. After that the store wins.
+   * While no claims are allowed, no gateway has acted on a stored binding, and
+   * gateways act on the later of two bindings. After that the store wins.
    */
   #restore({ binding, alone }: Remembered): Binding {
     const agent = binding.root.value;
@@ -300,8 +300,8 @@ export class Store {
   }
 }
 
-/** The life of the store for which a fence was given out. */
-export function lifeOf(fencingToken: string): string {
+/** The store generation for which a fencing token was issued. */
+export function generationOf(fencingToken: string): string {
   return fencingToken.slice(fencingToken.lastIndexOf(':') + 1);
 }
 

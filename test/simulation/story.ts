@@ -2,35 +2,35 @@ import type { AdminState } from '../../src/core/instance.ts';
 import type { Quorum } from '../../src/core/view/health-report.ts';
 import type { PoolMode } from '../../src/core/view/view.ts';
 
-/** What gateways may be configured differently in. The others act by the agreed value; for the last three they leave the pool. */
+/** The options in which gateways may differ. They act by the agreed value; with the last three, they leave the pool. */
 export type Variant = 'priorities' | 'instances' | 'mode' | 'url' | 'identity';
 
-/** Something that happens to the system from outside. Replicas, instances and agents go by number. */
+/** An external event. Replicas, instances and agents are given by number. */
 export type StoryEvent = { readonly at: number } & (
   | { readonly kind: 'request'; readonly agent: number; readonly replica: number }
-  /** Messages between replica and store are lost, one way or both. */
+  /** Messages between replica and store are lost, in one direction or both. */
   | {
       readonly kind: 'store-cut';
       readonly replica: number;
       readonly ms: number;
       readonly lost: 'both' | 'requests' | 'replies';
     }
-  /** Each of them is lost with some likelihood. */
+  /** Each message is lost with some probability. */
   | { readonly kind: 'store-lossy'; readonly replica: number; readonly ms: number; readonly share: number }
-  /** They take up to `delay` longer, each by itself, so they overtake each other. */
+  /** Each message takes up to `delay` longer, so they overtake each other. */
   | { readonly kind: 'store-slow'; readonly replica: number; readonly ms: number; readonly delay: number }
-  /** Each message takes about half of `delay` longer: a bad network, or a proxy that is slow. */
+  /** Each message takes about half of `delay` longer: a slow network or proxy. */
   | { readonly kind: 'store-far'; readonly replica: number; readonly ms: number; readonly delay: number }
-  /** Some kinds of command fail: one of a gateway's connections is gone, or its rights are. */
+  /** Some kinds of command fail: a gateway has lost one of its connections, or its rights. */
   | {
       readonly kind: 'store-partial';
       readonly replica: number;
       readonly ms: number;
       readonly commands: 'bindings' | 'agreement' | 'write-backs';
-      /** Refused at once, or not answered. */
+      /** They are refused at once, or not answered. */
       readonly refused: boolean;
     }
-  /** What the store publishes does not arrive. */
+  /** News of the store does not arrive. */
   | { readonly kind: 'deaf'; readonly replica: number; readonly ms: number }
   | {
       readonly kind: 'instance-cut';
@@ -38,13 +38,13 @@ export type StoryEvent = { readonly at: number } & (
       readonly instance: number;
       readonly ms: number;
     }
-  /** Ends, and begins a new life after `ms`. */
+  /** The instance ends, and restarts with a new incarnation after `ms`. */
   | { readonly kind: 'instance-restart'; readonly instance: number; readonly ms: number }
-  /** Answers nobody for `ms`, and goes on in the same life. */
+  /** The instance answers no request for `ms`, and goes on with the same incarnation. */
   | { readonly kind: 'instance-hang'; readonly instance: number; readonly ms: number }
   /**
-   * The network between an instance and one gateway, or all, takes no packets. What was handed to a connection before,
-   * or to one that was open, is delivered once it does again.
+   * The network between an instance and one gateway, or all, takes no packets. Data handed to a connection before,
+   * or to one that was open, is delivered once it takes packets again.
    */
   | {
       readonly kind: 'link-held';
@@ -53,17 +53,17 @@ export type StoryEvent = { readonly at: number } & (
       readonly ms: number;
       readonly who: 'one' | 'all';
     }
-  /** The process stands still; its clocks do not. */
+  /** The process is paused; its clocks go on. */
   | { readonly kind: 'stop'; readonly replica: number; readonly ms: number }
-  /** The machine stands still, and its monotonic clock too. */
+  /** The machine is paused, including its monotonic clock. */
   | { readonly kind: 'suspend'; readonly replica: number; readonly ms: number }
-  /** The process dies, and another one starts after `ms`. */
+  /** The process is killed, and another one starts after `ms`. */
   | { readonly kind: 'kill'; readonly replica: number; readonly ms: number }
-  /** As `kill`, but it takes its leave from the view store. */
+  /** As `kill`, but the replica leaves the view store. */
   | { readonly kind: 'leave'; readonly replica: number; readonly ms: number }
   /**
-   * Gateways are restarted with another configuration: `one` by mistake, until that is put right after `ms`; `in turn`
-   * all of them in that time; or all are stopped, and started after it.
+   * Gateways are restarted with another configuration: `one` by mistake, until that is corrected after `ms`; `in turn`
+   * all of them within that time; or all are stopped, and started after it.
    */
   | {
       readonly kind: 'drift';
@@ -73,14 +73,14 @@ export type StoryEvent = { readonly at: number } & (
       readonly who: 'one' | 'in turn' | 'all';
     }
   | { readonly kind: 'wall-jump'; readonly replica: number; readonly by: number }
-  /** Its clock is set, by more than the view store can take for a time without questions. */
+  /** The store's clock is set, by more than the longest time between two syncs. */
   | { readonly kind: 'store-clock'; readonly by: number }
   | { readonly kind: 'store-hang'; readonly ms: number }
-  /** As `store-hang`, and shorter than gateways wait: a fork to save does that. */
+  /** As `store-hang`, but shorter than gateways wait, like a fork to save. */
   | { readonly kind: 'store-pause'; readonly ms: number }
-  /** The process has too much to do: its timers fire later, and messages wait. */
+  /** The process is overloaded: its timers fire late, and messages wait. */
   | { readonly kind: 'busy'; readonly replica: number; readonly ms: number; readonly by: number }
-  /** Dies, and comes back after `ms` without what was written in the last `lost` ms. */
+  /** The store crashes, and returns after `ms` without the writes of the last `lost` ms. */
   | { readonly kind: 'store-crash'; readonly ms: number; readonly lost: number }
   | { readonly kind: 'store-empty'; readonly ms: number }
   | { readonly kind: 'admin'; readonly instance: number; readonly state: AdminState }
@@ -90,19 +90,19 @@ export type StoryEvent = { readonly at: number } & (
   | { readonly kind: 'release'; readonly instance: number }
 );
 
-/** What is the same from beginning to end. */
+/** The fixed properties of a story. */
 export interface Setup {
   readonly mode: PoolMode;
   readonly onStoreLoss: 'continue' | 'refuse';
   readonly quorum: Quorum;
   readonly quarantines: boolean;
-  /** `never` where it is missing. */
+  /** `never` if it is missing. */
   readonly failback?: 'immediate';
-  /** How a life of an instance is told from another. */
-  readonly lives: 'shown' | 'counted' | 'unknown';
+  /** How the incarnations of an instance are distinguished. */
+  readonly incarnations: 'shown' | 'counted' | 'unknown';
   readonly instances: number;
   readonly agents: number;
-  /** The lease of each replica's configuration, where they are not all the default. */
+  /** The configured lease of each replica, if not all have the default. */
   readonly leases?: readonly number[];
   /** How each replica's clocks differ from true time; `rate` is near 1. */
   readonly clocks: readonly { readonly rate: number; readonly mono: number; readonly wall: number }[];
@@ -111,30 +111,30 @@ export interface Setup {
 export interface Story {
   readonly seed: number;
   readonly setup: Setup;
-  /** By time. */
+  /** Sorted by time. */
   readonly events: readonly StoryEvent[];
-  /** When the last fault has ended. */
+  /** The end of the last fault. */
   readonly healed: number;
 }
 
-/** When the event is over, and all is as it was before. */
+/** The time at which the effects of the event end. */
 export function endOf(event: StoryEvent): number {
   return 'ms' in event ? event.at + event.ms : event.at;
 }
 
-/** The last moment at which something is wrong. Requests and operators are no faults. */
+/** The end of the last fault. Requests and acts of operators are not faults. */
 export function healedAt(events: readonly StoryEvent[]): number {
   let healed = 0;
   for (const event of events) if (event.kind !== 'request') healed = Math.max(healed, endOf(event));
   return healed;
 }
 
-/** For people: one line for each event. */
+/** A text with one line for each event. */
 export function tell({ setup, events, seed }: Story): string {
-  const { mode, onStoreLoss, quorum, lives, instances, clocks } = setup;
+  const { mode, onStoreLoss, quorum, incarnations, instances, clocks } = setup;
   const head = [
     `seed ${seed}: ${mode} pool of ${instances} instances, ${clocks.length} replicas, quorum ${quorum}`,
-    `  onStoreLoss ${onStoreLoss}, lives ${lives}, quarantine ${setup.quarantines ? 'on' : 'off'}`,
+    `  onStoreLoss ${onStoreLoss}, incarnations ${incarnations}, quarantine ${setup.quarantines ? 'on' : 'off'}`,
   ];
   if (setup.leases !== undefined) head.push(`  leases ${setup.leases.join(', ')} ms`);
   return [...head, ...events.map((event) => `  ${clock(event.at)}  ${line(event)}`)].join('\n');

@@ -18,11 +18,11 @@ import type { Store } from './store.ts';
 import type { Setup, Story, StoryEvent, Variant } from './story.ts';
 import { LEASE_MS } from './times.ts';
 
-// What happens after that has nothing to do with the faults any more.
+// Later events do not depend on the faults any more.
 const CALM_MS = 8_500;
 const SAMPLE_MS = 250;
 const RESTART_MS = 200;
-// Agents who are moved, and do not call, are let go after that.
+// Moves of agents that send no requests end after this time.
 const MOVE_MS = 1_500;
 
 type EventOf<K extends StoryEvent['kind']> = Extract<StoryEvent, { kind: K }>;
@@ -43,7 +43,7 @@ export class World {
   readonly checker: Checker;
   readonly #story: Story;
   readonly #links: readonly Link[];
-  /** Of each replica, where its configuration is not that of the beginning. */
+  /** For each replica, how its configuration differs from that of the beginning. */
   readonly #variants: (Variant | undefined)[] = [];
   readonly #open = new Set<Request>();
   #ids = 0;
@@ -78,7 +78,7 @@ export class World {
   }
 
   run(): Violation | undefined {
-    // Not every story is to begin with waiting for the view store to open.
+    // Otherwise every story would begin with a wait for the view store to open.
     this.store.haveOpened(-LEASE_MS);
     for (let number = 0; number < this.setup.clocks.length; number += 1) {
       this.scheduler.at(number * 100, () => this.#startGateway(number));
@@ -97,7 +97,7 @@ export class World {
     return this.checker.violation;
   }
 
-  /** Something changed on which a route may depend. */
+  /** A change on which a target may depend. */
   touch(): void {
     this.#isTouched = true;
   }
@@ -117,7 +117,7 @@ export class World {
     return count;
   }
 
-  /** One gateway tells the others that it doubts an instance. */
+  /** One gateway reports a suspect instance to the others. */
   announceSuspect(from: Gateway, instance: InstanceId): void {
     for (const gateway of this.gateways) {
       if (gateway === from) continue;
@@ -240,7 +240,7 @@ export class World {
     if (gateway === undefined) return;
     this.#ids += 1;
     const now = this.scheduler.now;
-    // Of its own, so that nothing changes for the others where a shorter story leaves it out.
+    // With separate random numbers, so that a shorter story without it changes nothing for the others.
     const random = seededRandom(this.#story.seed ^ (now * 16 + agent * 4 + replica));
     const request = new Request(this.#ids, this.agents[agent] as string, gateway, random);
     this.#open.add(request);
@@ -300,7 +300,7 @@ export class World {
       case 'stop':
       case 'suspend':
         gateway.host.stop(now + event.ms, event.kind === 'suspend');
-        // What has piled up may be dealt with before anybody looks at the clock.
+        // Queued messages may be handled before any check of the clock.
         gateway.host.at(now + event.ms + this.random() * 100, () => gateway.noticeGap());
         return;
       case 'leave':
@@ -334,7 +334,7 @@ export class World {
     }
   }
 
-  /** One that is away already finds its new configuration when it starts. */
+  /** A gateway that is down gets its new configuration when it starts. */
   #configure(number: number, variant: Variant | undefined, restartMs: number): void {
     this.#variants[number] = variant;
     const gateway = this.gateways.find((candidate) => candidate.number === number);
@@ -370,7 +370,7 @@ export class World {
   }
 }
 
-/** Lets a story happen, and tells what went wrong in it. */
+/** Runs a story, and returns the violated promise, if any. */
 export function runStory(story: Story, rules: Rules = RULES): Violation | undefined {
   return new World(story, rules).run();
 }

@@ -7,7 +7,7 @@ export interface Arrival {
   readonly agent: string;
   readonly instance: string;
   /** The incarnation of the instance. */
-  readonly life: string;
+  readonly incarnation: string;
 }
 
 /** An agent's request arrived at another instance than the one before it. */
@@ -51,16 +51,16 @@ export function whereaboutsIn(arrivals: readonly Arrival[], { mayLeave, request 
     if (seen.has(to.id)) repeated.add(to.id);
     seen.add(to.id);
     const { begunAt = to.at, endedAt = Number.POSITIVE_INFINITY } = request?.(to.id) ?? {};
-    const leftAt = left.get(`${to.agent} ${to.life}`);
+    const leftAt = left.get(`${to.agent} ${to.incarnation}`);
     if (endedAt < to.at || (leftAt !== undefined && begunAt < leftAt)) {
       late.push(to);
       continue;
     }
     const from = last.get(to.agent);
     last.set(to.agent, to);
-    if (from === undefined || from.life === to.life) continue;
-    left.set(`${to.agent} ${from.life}`, to.at);
-    left.delete(`${to.agent} ${to.life}`);
+    if (from === undefined || from.incarnation === to.incarnation) continue;
+    left.set(`${to.agent} ${from.incarnation}`, to.at);
+    left.delete(`${to.agent} ${to.incarnation}`);
     if (mayLeave(from, to.at)) moved.add(to.agent);
     else splits.push({ from, to });
   }

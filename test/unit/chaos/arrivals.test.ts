@@ -5,8 +5,9 @@ import { whereaboutsIn } from '../../support/arrivals.ts';
 /** `AGENT.NUMBER at INSTANCE/INCARNATION`, one after the other. */
 function arrived(...lines: readonly string[]): Arrival[] {
   return lines.map((line, i) => {
-    const [, id = '', agent = '', life = '', instance = ''] = /^((\w+)\.\d+) at ((\w)\/\d)$/.exec(line) ?? [];
-    return { at: i + 1, id, agent, instance, life };
+    const [, id = '', agent = '', incarnation = '', instance = ''] =
+      /^((\w+)\.\d+) at ((\w)\/\d)$/.exec(line) ?? [];
+    return { at: i + 1, id, agent, instance, incarnation };
   });
 }
 
@@ -22,7 +23,10 @@ describe('the arrival of requests at instances', () => {
 
   test('is a split if an agent leaves an instance that could serve it, even for a moment', () => {
     const { splits } = whereaboutsIn(arrived('U.1 at a/1', 'U.2 at b/1', 'U.3 at a/1'), never);
-    expect(splits.map(({ from, to }) => `${from.life} ${to.life}`)).toEqual(['a/1 b/1', 'b/1 a/1']);
+    expect(splits.map(({ from, to }) => `${from.incarnation} ${to.incarnation}`)).toEqual([
+      'a/1 b/1',
+      'b/1 a/1',
+    ]);
   });
 
   test('is a split if an agent who was moved comes back', () => {
