@@ -22,16 +22,16 @@ export interface Question {
   readonly body?: Readonly<Record<string, unknown>>;
 }
 
-// A move may wait for other gateways more than once, a restart for one process after the other.
+// A move may wait for other gateways several times, and a restart waits for one process after another.
 const ANSWER_MS = 120_000;
 export const TOKEN_FILE = 'ICI_GATEWAY_ADMIN__TOKEN_FILE';
 
-/** `ici-gateway admin`: the admin API of a running gateway on the command line. */
+/** `ici-gateway admin`: calls the admin API of a running gateway. */
 export function addAdmin(program: Command, env: Environment, output: Output): void {
   const admin = program
     .command('admin')
     .description(
-      'Operate a running gateway. What is decided for a pool holds for every gateway of its store.',
+      'Operate a running gateway. A change of a pool applies to all gateways that share its store.',
     )
     .addHelpText(
       'after',
@@ -56,18 +56,18 @@ export function addAdmin(program: Command, env: Environment, output: Output): vo
   };
 
   const INSTANCE_VERBS: readonly [verb: string, description: string][] = [
-    ['enable', 'Let an instance take agents again.'],
+    ['enable', 'Let an instance take new agents again.'],
     [
       'drain',
-      'Let an instance keep its agents and take no new ones; it is disabled when the last one has gone.',
+      'Let an instance keep its agents but take no new ones. It is disabled when the last agent has gone.',
     ],
-    ['disable', 'Take an instance out at once; its agents are moved.'],
-    ['release', 'End the quarantine of an instance of which you know that it holds none of its old agents.'],
+    ['disable', 'Disable an instance at once. Its agents are moved.'],
+    ['release', 'End the quarantine of an instance, if you know that it holds none of its old agents.'],
   ];
   for (const [verb, description] of INSTANCE_VERBS) {
     const command = changeCommand(admin, `${verb} <pool> <instance>`, description);
     if (verb === 'drain')
-      command.option('--deadline <when>', 'when it ends at the latest: 30m, or 2026-03-01T22:00:00Z');
+      command.option('--deadline <when>', 'latest end of the drain, such as 30m or 2026-03-01T22:00:00Z');
     command.action((pool: string, instance: string, flags: AdminFlags) =>
       change(flags, `${poolPath(pool)}/instances/${encodeURIComponent(instance)}/${verb}`, {
         deadline: flags.deadline,
@@ -77,35 +77,33 @@ export function addAdmin(program: Command, env: Environment, output: Output): vo
   changeCommand(
     admin,
     'activate <pool> <instance>',
-    'Make an instance of a failover pool the active one, now.',
+    'Make an instance of a failover pool the active one at once.',
   ).action((pool: string, instance: string, flags: AdminFlags) =>
     change(flags, `${poolPath(pool)}/activate`, { instance }),
   );
-  changeCommand(
-    admin,
-    'failback <pool>',
-    'Go back to the preferred instance of a failover pool, now.',
-  ).action((pool: string, flags: AdminFlags) => change(flags, `${poolPath(pool)}/failback`));
+  changeCommand(admin, 'failback <pool>', 'Return a failover pool to its preferred instance at once.').action(
+    (pool: string, flags: AdminFlags) => change(flags, `${poolPath(pool)}/failback`),
+  );
   changeCommand(
     admin,
     'failback-policy <pool> <policy>',
-    'When a failover pool goes back by itself: never, when-idle, immediate, or "at HH:MM".',
+    'Set when a failover pool returns to its preferred instance: never, when-idle, immediate, or "at HH:MM".',
   )
-    .option('--zone <zone>', 'time zone of the time of day, such as Europe/Berlin (that of the gateway)')
+    .option('--zone <zone>', "time zone of HH:MM, such as Europe/Berlin (default: the gateway's)")
     .action((pool: string, policy: string, flags: AdminFlags) =>
       change(flags, `${poolPath(pool)}/failback-policy`, { policy, zone: flags.zone }, 'PUT'),
     );
   changeCommand(
     admin,
     'adopt-config <pool>',
-    'Make the configuration of the gateway that is asked the one by which all gateways of the pool act. Gateways whose configuration differs where agents are sent stop serving the pool until they are restarted with it.',
+    'Make the configuration of this gateway the agreed one for all gateways of the pool. Gateways that would send agents elsewhere stop serving the pool until they are restarted with it.',
   ).action((pool: string, flags: AdminFlags) => change(flags, `${poolPath(pool)}/adopt-config`));
   changeCommand(
     admin,
     'move <pool> <agent> <instance>',
     'Move one agent of a sticky pool to another instance.',
   )
-    .option('--session', 'the agent is given by session instead of by user name')
+    .option('--session', '<agent> is a session instead of a user name')
     .action((pool: string, agent: string, instance: string, flags: AdminFlags) =>
       change(flags, `${poolPath(pool)}/agents/move`, {
         instance,
@@ -115,28 +113,32 @@ export function addAdmin(program: Command, env: Environment, output: Output): vo
   changeCommand(
     admin,
     'maintenance <on|off>',
-    'Answer requests with a page of maintenance instead of passing them on, or end that. Of this gateway alone.',
+    'Start or end maintenance of this gateway only: it answers requests with a maintenance page and forwards none.',
   ).action((onOrOff: string, flags: AdminFlags) => {
-    if (onOrOff !== 'on' && onOrOff !== 'off') throw new Error(`maintenance is on or off, not ${onOrOff}`);
+    if (onOrOff !== 'on' && onOrOff !== 'off')
+      throw new Error(`maintenance must be on or off, but is "${onOrOff}"`);
     return change(flags, '/maintenance', { on: onOrOff === 'on' });
   });
   changeCommand(
     admin,
     'stop',
-    'Stop this gateway softly: requests under way are answered, and none is refused before that.',
+    'Stop this gateway softly: it answers all requests in progress first, and refuses none.',
   )
-    .option('--soft-timeout <duration>', 'when what is not answered is cut off (lifecycle.shutdownTimeout)')
+    .option(
+      '--soft-timeout <duration>',
+      'time after which requests without an answer are cut off (lifecycle.shutdownTimeout)',
+    )
     .action((flags: AdminFlags) => change(flags, '/stop', { softTimeout: flags.softTimeout }));
   readCommand(admin, 'events <pool>', 'Show the changes of a pool and who made them, newest first.')
-    .option('--limit <n>', 'how many', '20')
+    .option('--limit <n>', 'number of events', '20')
     .action((pool: string, flags: AdminFlags) =>
       ask(flags, {
         method: 'GET',
         path: `${poolPath(pool)}/events?limit=${encodeURIComponent(flags.limit ?? '')}`,
       }),
     );
-  readCommand(admin, 'status', 'Show the condition of the gateway and of its pools.').action(
-    (flags: AdminFlags) => ask(flags, { method: 'GET', path: '/status' }),
+  readCommand(admin, 'status', 'Show the state of the gateway and its pools.').action((flags: AdminFlags) =>
+    ask(flags, { method: 'GET', path: '/status' }),
   );
 }
 
@@ -144,17 +146,13 @@ function readCommand(admin: Command, usage: string, description: string): Comman
   return admin
     .command(usage)
     .description(description)
-    .option(
-      '--admin <url>',
-      'admin plane of a gateway, any of those that share the store',
-      'http://127.0.0.1:9090',
-    );
+    .option('--admin <url>', 'admin plane of any gateway that shares the store', 'http://127.0.0.1:9090');
 }
 
 function changeCommand(admin: Command, usage: string, description: string): Command {
   return readCommand(admin, usage, description)
-    .requiredOption('--why <reason>', 'the reason, for the event log')
-    .option('--by <name>', 'who does it ($USER)')
+    .requiredOption('--why <reason>', 'reason for the event log')
+    .option('--by <name>', 'your name for the event log ($USER)')
     .option('--token-file <file>', `file with the token of the admin plane ($${TOKEN_FILE})`);
 }
 
@@ -190,7 +188,8 @@ export async function askAdmin(
   });
   if (!ok) throw new Error(`${refusal(text)} (status ${status})`);
   output.out(`${JSON.stringify(JSON.parse(text), null, 2)}\n`);
-  if (status === 202) output.err('decided, but not every gateway has acknowledged it yet: see status\n');
+  if (status === 202)
+    output.err('decided, but some gateway has not acknowledged it yet: check `ici-gateway admin status`\n');
 }
 
 async function send(
@@ -204,7 +203,7 @@ async function send(
 // With these errors the request may have arrived. All other errors come before the first byte is sent.
 const AFTER_SENDING = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'UND_ERR_HEADERS_TIMEOUT']);
 
-/** @param isChange whether the request may have made a change all the same */
+/** @param isChange the request may have made a change although no answer came */
 function noAnswerError(error: unknown, admin: string, isChange: boolean): Error {
   const { name, message, cause } = error as Error & { readonly cause?: { readonly code?: string } };
   const isLate = name === 'TimeoutError';

@@ -42,7 +42,7 @@ export async function askGateway(admin: string): Promise<Running> {
     const { version } = status as GatewayStatus;
     const reason = (error as Error).message;
     throw new Error(
-      `the gateway at ${admin} (${version}) has other options than this program (${VERSION}): compare with its own version; ${reason}`,
+      `the gateway at ${admin} (${version}) has other options than this program (${VERSION}): run check with the gateway's version; ${reason}`,
     );
   }
 }
@@ -87,7 +87,7 @@ function effectText({ changes, reloadable }: Comparison): string {
   if (changes.length === 0) return 'the gateway already runs with this configuration';
   return reloadable
     ? 'a reload brings it into effect'
-    : 'a reload would be refused: stop the gateway and start it with this configuration';
+    : 'a reload would be refused: restart the gateway with this configuration';
 }
 
 function poolTexts({ pool, isNew, movesEverybody, instances }: PoolMoves): string[] {
@@ -97,7 +97,7 @@ function poolTexts({ pool, isNew, movesEverybody, instances }: PoolMoves): strin
       ({ instance, boundAgents, why }) =>
         `pool ${pool}: ${boundAgents} bound agents of ${instance} would move, because ${why}`,
     ),
-    ...(movesEverybody ? [`pool ${pool}: its active instance changes, with all agents, bound or not`] : []),
+    ...(movesEverybody ? [`pool ${pool}: its active instance changes, and all its agents move`] : []),
   ];
 }
 
@@ -120,7 +120,7 @@ async function ask(admin: string, path: string): Promise<unknown> {
     // Reported below.
   }
   throw new Error(
-    `${url.href} answered ${answer.status}, which is not the answer of a gateway of this version: give --against the admin address of a gateway`,
+    `${url.href} answered ${answer.status}, unlike a gateway of this version: give --against the admin address of a gateway`,
   );
 }
 

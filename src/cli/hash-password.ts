@@ -18,12 +18,14 @@ const MOST_LETTERS = 500;
  */
 export async function runHashPassword(user: string, input: PasswordInput, output: Output): Promise<void> {
   if (!isUserName(user.normalize('NFC')))
-    throw new Error('a user name must not contain a colon, begin or end with white space, or begin with "#"');
+    throw new Error(
+      'the user name must not contain a colon, begin or end with white space, or begin with "#"',
+    );
   const lines = new Lines(input);
   try {
     const password = await ask(lines, input, output);
     if (password === '')
-      throw new Error('the password is empty; type one, or give it as the first line of input');
+      throw new Error('the password is empty; type one, or pipe it in as the first line of standard input');
     if (password.length > MOST_LETTERS)
       throw new Error(`the password is longer than ${MOST_LETTERS} letters`);
     if (/\p{Cc}/u.test(password))
@@ -41,7 +43,7 @@ async function ask(lines: Lines, { isTTY }: PasswordInput, output: Output): Prom
     output.err(prompt);
     const line = await lines.next();
     output.err('\n');
-    if (line === undefined) throw new Error('nothing was typed');
+    if (line === undefined) throw new Error('no password was typed');
     typed.push(line);
   }
   if (typed[0] !== typed[1]) throw new Error('the two passwords differ; try again');

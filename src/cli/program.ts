@@ -13,7 +13,7 @@ import type { StartFlags } from './start-options.ts';
 import { addStartFlags, repeatable } from './start-options.ts';
 
 const EXIT_FAILED = 1;
-/** The command line itself is wrong, as distinct from what it asks for. */
+/** The command line is wrong. */
 const EXIT_USAGE = 2;
 
 interface ConnectorFlags {
@@ -41,8 +41,7 @@ interface DemoFlags {
 }
 
 /**
- * Runs one command and returns the exit code: 0 for success, 1 when the command
- * failed, 2 when the command line was wrong.
+ * Runs one command and returns the exit code: 0 for success, 1 if the command failed, 2 if the command line was wrong.
  */
 export async function runProgram(argv: readonly string[], env: Environment, output: Output): Promise<number> {
   let exitCode = 0;
@@ -56,7 +55,7 @@ export async function runProgram(argv: readonly string[], env: Environment, outp
     if (error instanceof CommanderError) {
       // Most likely `check gateway.yaml`, but only `admin` takes arguments.
       if (error.code === 'commander.excessArguments' && argv[2] !== 'admin')
-        output.err('A configuration file is given with --config FILE.\n');
+        output.err('To name a configuration file, use --config FILE.\n');
       return error.exitCode === 0 ? 0 : EXIT_USAGE;
     }
     output.err(explain(error, env));
@@ -82,7 +81,9 @@ function buildProgram(env: Environment, output: Output, exitWith: (code: number)
   const program = new Command('ici-gateway')
     .description('Reverse proxy between SAP CRM and the instances of an ICI connector.')
     .version(VERSION, '-V, --version')
-    .showHelpAfterError('Run "ici-gateway --help", or "ici-gateway <command> --help", to see what there is.')
+    .showHelpAfterError(
+      'Run "ici-gateway --help", or "ici-gateway <command> --help", for commands and options.',
+    )
     .configureOutput({ writeOut: output.out, writeErr: output.err })
     .exitOverride();
   program.addHelpText(
@@ -108,12 +109,12 @@ function buildProgram(env: Environment, output: Output, exitWith: (code: number)
 
 function addStart(program: Command, env: Environment, output: Output): void {
   addStartFlags(program.command('start').description('Start the gateway.'))
-    .option('--pid-file <file>', 'write the number of the process that takes signals into this file')
+    .option('--pid-file <file>', 'file for the id of the process that takes signals')
     .addHelpText(
       'after',
       `
-Flags are stronger than environment variables (ICI_GATEWAY_TIMEOUTS__PARK=3s,
-ICI_GATEWAY_POOLS__0__MODE=sticky), and those are stronger than the file.
+Flags override environment variables (ICI_GATEWAY_TIMEOUTS__PARK=3s,
+ICI_GATEWAY_POOLS__0__MODE=sticky), and these override the file.
 ${examples([
   'ici-gateway start --config gateway.yaml --log-level debug',
   'ici-gateway start --instance a=http://10.0.0.1:8080 --instance b=http://10.0.0.2:8080 --health-path /health',
@@ -139,15 +140,15 @@ function addCheck(program: Command, env: Environment, output: Output): void {
     .option('--schema', 'print the JSON Schema of the configuration file, for editors')
     .option(
       '--against <url>',
-      'compare with the gateway that has its admin plane there: what a reload would change, and how many bound agents would move',
+      'admin plane of a running gateway: print what a reload would change there, and how many bound agents would move',
     )
-    .option('--json', 'print the comparison as JSON')
+    .option('--json', 'print the comparison of --against as JSON')
     .addHelpText(
       'after',
       `
-Exit code: 0 valid, 1 invalid, with every problem on standard error. With --against it is 0 also where
-agents would move, and 1 where the gateway does not answer. Compare on its own host: some defaults,
-such as the number of workers, are the host's.
+Exit code: 0 if the configuration is valid, 1 if it is invalid; standard error then lists every problem.
+With --against it is 0 even if agents would move, and 1 if the gateway does not answer. Run the comparison
+on the gateway's host, because some defaults, such as the number of workers, depend on the host.
 ${examples([
   'ici-gateway check --config gateway.yaml',
   'ici-gateway check --config gateway.yaml --print',
@@ -164,15 +165,15 @@ ${examples([
 function addSimulate(program: Command, exitWith: (code: number) => void): void {
   const simulate = program
     .command('simulate')
-    .description('Play a connector, or SAP with its agents, for trials and sizing.');
+    .description('Simulate a connector, or SAP with its agents, for tests and sizing.');
   simulate
     .command('connector')
     .description('Run a simulated connector until it is stopped.')
-    .option('--name <name>', 'name it answers with', 'connector')
+    .option('--name <name>', 'name in its answers', 'connector')
     .option('--host <host>', 'address to listen on', '127.0.0.1')
-    .option('--port <port>', 'port to listen on; 0 takes any free one', integer(0, 65_535), 0)
-    .option('--latency <ms>', 'milliseconds before each answer', integer(0, 600_000), 0)
-    .option('--max-body <size>', 'largest request body it takes', size, 100 * 1024 * 1024)
+    .option('--port <port>', 'port to listen on; 0 for any free port', integer(0, 65_535), 0)
+    .option('--latency <ms>', 'delay before each answer, in milliseconds', integer(0, 600_000), 0)
+    .option('--max-body <size>', 'largest accepted request body', size, 100 * 1024 * 1024)
     .addHelpText(
       'after',
       examples([
@@ -186,23 +187,23 @@ function addSimulate(program: Command, exitWith: (code: number) => void): void {
     });
   simulate
     .command('agents')
-    .description('Run simulated agents against one or more gateways and report what they saw.')
+    .description('Run simulated agents against one or more gateways and report the results.')
     .option(
       '--url <url>',
-      'a gateway, once for each; agents are spread over them (http://127.0.0.1:8080)',
+      'URL of a gateway; repeat it for each gateway, every agent uses all of them (http://127.0.0.1:8080)',
       repeatable,
     )
-    .option('--agents <n>', 'how many agents', integer(1, 5_000), 50)
-    .option('--for <duration>', 'how long, such as 30s or 5m', duration, 30_000)
+    .option('--agents <n>', 'number of agents', integer(1, 5_000), 50)
+    .option('--for <duration>', 'duration of the run, such as 30s or 5m', duration, 30_000)
     .option('--rate <n>', 'requests per second and agent', positive, 0.5)
-    .option('--without-headers', 'name the agent in the SOAP body only, as without SAP Note 1640673')
-    .option('--json', 'print nothing but the summary, as JSON')
-    .option('--allow-remote', 'aim at hosts other than this one, which is load on them')
+    .option('--without-headers', 'name the agent only in the SOAP body, as without SAP Note 1640673')
+    .option('--json', 'print only the summary, as JSON')
+    .option('--allow-remote', 'allow other hosts than this one, which puts load on them')
     .addHelpText(
       'after',
       `
-Exit code: 1 when an agent was answered by two instances, when other bytes arrived than were sent,
-or when nothing was answered at all.
+Exit code: 1 if two instances answered one agent, if a request arrived with other bytes than were sent,
+or if no request was answered; otherwise 0.
 ${examples([
   'ici-gateway simulate agents --url http://127.0.0.1:8080 --agents 200 --for 1m',
   'ici-gateway simulate agents --allow-remote --url http://gw1:8080 --url http://gw2:8080',
@@ -226,10 +227,12 @@ ${examples([
 function addDemo(program: Command, exitWith: (code: number) => void): void {
   program
     .command('demo')
-    .description('Show a gateway, three connectors and their agents while a connector dies.')
-    .option('--once', 'one short round; exit code 0 only if every promise was kept')
-    .option('--agents <n>', 'how many agents', integer(1, 1000), 30)
-    .option('--for <duration>', 'stop after this time, such as 2m', duration)
+    .description(
+      'Run a gateway with three simulated connectors and their agents, and kill connectors in turn.',
+    )
+    .option('--once', 'run one short round; the exit code is 0 only if every promise was kept')
+    .option('--agents <n>', 'number of agents', integer(1, 1000), 30)
+    .option('--for <duration>', 'stop after this time, such as 2m (1m)', duration)
     .addHelpText(
       'after',
       examples(['ici-gateway demo', 'ici-gateway demo --once', 'ici-gateway demo --agents 100 --for 2m']),
@@ -270,7 +273,7 @@ function addHashPassword(program: Command, output: Output): void {
   program
     .command('hash-password <user>')
     .description(
-      'Make a line for sapcontrol.passwordFile; the password is typed, or the first line of standard input.',
+      'Print a line for sapcontrol.passwordFile. Type the password, or pipe it in as the first line of standard input.',
     )
     .addHelpText(
       'after',

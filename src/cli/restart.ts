@@ -21,22 +21,22 @@ const SIGNALS: Readonly<Record<Act, NodeJS.Signals>> = {
   stop: 'SIGTERM',
 };
 
-/** `ici-gateway restart`, `reload` and `stop`: of the gateway on this host, by its pid file or its admin plane. */
+/** `ici-gateway restart`, `reload` and `stop`, for the gateway on this host, by its pid file or its admin API. */
 export function addHostCommands(program: Command, env: Environment, output: Output): void {
   const add = (act: Act, description: string): Command =>
     program
       .command(act)
       .description(description)
-      .option('--pid-file <file>', 'send a signal to the process in this file; the result is in its log')
-      .option('--admin <url>', 'use its admin plane, and wait for the result', 'http://127.0.0.1:9090')
+      .option('--pid-file <file>', 'send a signal to the process in this file; see its log for the result')
+      .option('--admin <url>', 'use this admin plane, and wait for the result', 'http://127.0.0.1:9090')
       .option('--token-file <file>', `file with the token of the admin plane ($${TOKEN_FILE})`)
-      .option('--why <reason>', 'the reason, for the log', `ici-gateway ${act}`)
-      .option('--by <name>', 'who does it ($USER)')
+      .option('--why <reason>', 'reason for the log', `ici-gateway ${act}`)
+      .option('--by <name>', 'your name for the log ($USER)')
       .action((flags: HostFlags) => run(act, flags, env, output));
   add('restart', "Restart the gateway's processes one at a time with the installed version.")
     .requiredOption(
       '--rolling',
-      'one process after the other, without interruption; required, because there is no other way',
+      'restart one process after another without interruption; required, because it is the only kind of restart',
     )
     .addHelpText(
       'after',
@@ -46,7 +46,7 @@ export function addHostCommands(program: Command, env: Environment, output: Outp
       ]),
     );
   add('reload', 'Reload the configuration. If it is invalid, nothing changes.');
-  add('stop', 'Stop a gateway: it answers the requests in progress first.');
+  add('stop', 'Stop the gateway. It answers the requests in progress first.');
 }
 
 async function run(act: Act, flags: HostFlags, env: Environment, output: Output): Promise<void> {

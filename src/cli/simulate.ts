@@ -42,14 +42,14 @@ export async function runSimulateConnector(options: SimulateConnectorOptions): P
     ...(journal === undefined ? {} : { journal: journal }),
     log: (line) => standardOutput().write(`${line}\n`),
   });
-  const told = untilStopped();
+  const stopped = untilStopped();
   standardOutput().write(`listening ${connector.url}\n`);
-  await told;
+  await stopped;
   await connector.close();
   return 0;
 }
 
-/** A child ignores Ctrl-C, which its parent handles; it notices the parent's end by the channel between them. */
+/** A child ignores Ctrl-C, which its parent handles. It detects the parent's end by the IPC channel. */
 function untilStopped(): Promise<void> {
   return new Promise((resolve) => {
     const child = process.send !== undefined;

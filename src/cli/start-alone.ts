@@ -22,7 +22,7 @@ export interface Started {
 export async function startAlone(config: Config, logger: Logger): Promise<Started> {
   if (inheritedSockets(process.env, process.pid).size > 0) {
     throw new Error(
-      'a single process binds its addresses itself: start it without socket activation, or set workers to 1 or more',
+      'a gateway with workers: 0 cannot use sockets of systemd: start it without socket activation, or set workers to 1 or more',
     );
   }
   const gateway = await startGateway(config, logger);
@@ -33,12 +33,12 @@ export async function startAlone(config: Config, logger: Logger): Promise<Starte
       stop: (why, times) => {
         gateway
           .stop(why, times)
-          .catch((error: unknown) => logger.error({ err: error }, 'could not stop in order'));
+          .catch((error: unknown) => logger.error({ err: error }, 'an error occurred while stopping'));
       },
       reload: (why) => {
         logger.warn(
           { why },
-          'a single process cannot reload its configuration: restart it, or set workers to 1 or more',
+          'a gateway with workers: 0 cannot reload its configuration: restart it, or set workers to 1 or more',
         );
       },
       moveLogLevel: (step) => {

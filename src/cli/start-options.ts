@@ -31,13 +31,17 @@ export const repeatable = (value: string, before: readonly string[] = []): strin
 
 export function addStartFlags(command: Command): Command {
   return command
-    .option('-c, --config <file>', `configuration file, YAML; else that of ${CONFIG_VARIABLE}`)
-    .option('--listen <host:port>', 'where SAP CRM connects (listen.address)')
-    .option('--admin <host:port>', 'where operators connect (admin.address)')
-    .option('--instance <id=url>', 'an instance, once for each; replaces those of the file', repeatable)
+    .option('-c, --config <file>', `YAML configuration file ($${CONFIG_VARIABLE})`)
+    .option('--listen <host:port>', 'address for SAP CRM (listen.address)')
+    .option('--admin <host:port>', 'address for operators (admin.address)')
+    .option(
+      '--instance <id=url>',
+      'an instance; repeat it for each one; replaces the instances of the file',
+      repeatable,
+    )
     .option(
       '--pool <name>',
-      `pool that --instance, --mode, --balancer and --health-path are for (${POOL_NAME})`,
+      `pool to which --instance, --mode, --balancer and --health-path apply (${POOL_NAME})`,
     )
     .option('--mode <mode>', 'failover or sticky (pools[].mode)')
     .option('--balancer <name>', 'how a sticky pool places new agents (pools[].balancer)')
@@ -45,16 +49,19 @@ export function addStartFlags(command: Command): Command {
     .option('--redis <url>', 'share bindings through this Redis (affinity.redis.url)')
     .option(
       '--soap-user-element <name>',
-      'element with the user name, once for each, the best first',
+      'element with the user name; repeat it for each one, best first',
       repeatable,
     )
     .option(
       '--soap-session-element <name>',
-      'element with the session, once for each, the best first',
+      'element with the session; repeat it for each one, best first',
       repeatable,
     )
     .option('--state-dir <dir>', 'directory of the embedded store (affinity.stateDir)')
-    .option('--workers <n>', 'processes that carry traffic; 0 does all in a single one (workers)')
+    .option(
+      '--workers <n>',
+      'number of processes that carry traffic; 0 runs everything in one process (workers)',
+    )
     .option('--log-level <level>', 'trace, debug, info, warn, error or silent (logging.level)');
 }
 
@@ -135,8 +142,8 @@ function choosePool(flags: StartFlags, given: Tree, flag: string): PoolChoice {
     };
   }
   if (pools.length === 1) return { index: 0, isNew: false };
-  const remedy = `the configuration has several: ${names.join(', ')}; say with --pool which one is meant`;
-  return { problem: complaint(flag, `is for one pool, but ${remedy}`) };
+  const remedy = `the configuration has several: ${names.join(', ')}; choose one with --pool`;
+  return { problem: complaint(flag, `applies to one pool, but ${remedy}`) };
 }
 
 function parseInstances(texts: readonly string[]): { value: Tree[]; problems: Problem[] } {

@@ -11,7 +11,8 @@ import type { ListensOn, Started } from './start-alone.ts';
 export function startSupervised(config: Config, readConfig: () => Config, logger: Logger): Started {
   process.title = 'ici-gateway: supervisor';
   const program = process.argv[1];
-  if (program === undefined) throw new Error('it is not known which program this is: start it by its file');
+  if (program === undefined)
+    throw new Error('the path of this program is unknown: start it with node and its file');
   const supervisor = new Supervisor({
     config,
     replica: replicaName(config),

@@ -82,28 +82,28 @@ export async function startConnectorProcess(options: ConnectorProcessOptions): P
     return { child, url };
   };
 
-  let life: { child: Child; url: string };
+  let running: { child: Child; url: string };
   try {
-    life = await start(options.port ?? 0);
+    running = await start(options.port ?? 0);
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
     throw error;
   }
-  const { url } = life;
+  const { url } = running;
   const port = Number(new URL(url).port);
   return {
     name: options.name,
     url,
     port,
     get pid() {
-      return life.child.pid;
+      return running.child.pid;
     },
-    kill: () => life.child.kill(),
-    stop: () => life.child.signal('SIGSTOP'),
-    cont: () => life.child.signal('SIGCONT'),
+    kill: () => running.child.kill(),
+    stop: () => running.child.signal('SIGSTOP'),
+    cont: () => running.child.signal('SIGCONT'),
     restart: async () => {
-      await life.child.kill();
-      life = await start(port);
+      await running.child.kill();
+      running = await start(port);
     },
     deliveries: async () => {
       const deliveries = new Deliveries(MAX_DELIVERIES);
@@ -122,11 +122,11 @@ export async function startConnectorProcess(options: ConnectorProcessOptions): P
         .map(({ id, at, incarnation }) => ({ id, at: at - offsetMs, incarnation }));
     },
     close: async () => {
-      await life.child.kill();
+      await running.child.kill();
       rmSync(directory, { recursive: true, force: true });
     },
     abandon: () => {
-      life.child.signal('SIGKILL');
+      running.child.signal('SIGKILL');
       rmSync(directory, { recursive: true, force: true });
     },
   };

@@ -34,8 +34,8 @@ export interface ConnectorOptions {
   /** The number of ids to count before the oldest is forgotten; 200,000 by default. */
   readonly maxDeliveries?: number;
   /**
-   * Appends a line per header and per body to this file, so that the count survives a SIGKILL: the kind, the time by the
-   * host's monotonic clock in ms, the incarnation, and the id.
+   * Appends a line per header and per body to this file, so that the count survives a SIGKILL: the kind, the time by
+   * the host's monotonic clock in ms, the incarnation, and the id.
    */
   readonly journal?: string;
   /** The random source for a misbehaviour with a probability; `Math.random` by default. */

@@ -19,7 +19,10 @@ export interface Verdict {
   readonly lines: readonly { readonly good: boolean; readonly text: string }[];
 }
 
-/** Agents of a killed connector must be logged on again within this time: detection, a logon, and room for a busy machine. */
+/**
+ * Agents of a killed connector must be logged on again within this time: detection, a logon, and room for a busy
+ * machine.
+ */
 export const BACK_WITHIN_MS = 10_000;
 
 export function judge(measures: DemoMeasures): Verdict {

@@ -78,7 +78,10 @@ function encodingByMark(body: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** The parts of a message that the connector reads. Deliberately not the gateway's parser, so that each checks the other. */
+/**
+ * The parts of a message that the connector reads. Deliberately not the gateway's parser, so that each checks the
+ * other.
+ */
 export interface Message {
   readonly version: SoapVersion;
   /** The local name of the first element in the Body; `''` if there is none. */

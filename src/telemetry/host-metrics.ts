@@ -5,7 +5,7 @@ import type { Totals } from './totals.ts';
 
 type Snapshot = readonly Omit<MetricObjectWithValues<MetricValue<string>>, 'collect'>[];
 
-/** Counters must not shrink when a process ends; gauges end with it. */
+/** These must not shrink when a process ends. Gauges end with their process. */
 const COUNTED = new Set(['counter', 'histogram', 'summary']);
 const START = 'process_start_time_seconds';
 
@@ -26,7 +26,7 @@ export class HostMetrics {
    */
   constructor(own: Registry, startedAt: number) {
     this.#own = own;
-    // prom-client omits process start times from sums. The gateway has one start time, whichever processes are live.
+    // prom-client omits process start times from sums. The gateway has one start time, whatever processes are running.
     own.removeSingleMetric(START);
     const help = 'Start of the gateway since unix epoch in seconds.';
     new Gauge({ name: START, help, aggregator: 'first', registers: [own] }).set(startedAt / 1_000);
@@ -59,7 +59,7 @@ export class HostMetrics {
   inherit(totals: Totals | undefined): void {
     if (this.#hasInherited || totals === undefined) return;
     const { by, counted } = totals;
-    // A worker that says hello twice may return totals that this process has sent it meanwhile.
+    // A worker that says hello twice may return totals that this process itself has sent.
     if (by === this.#id || counted.length === 0) return;
     this.#hasInherited = true;
     this.#ended = merged([this.#ended, counted as Snapshot]);

@@ -53,7 +53,8 @@ export function openProcessLog(level: string, child?: string): ProcessLog {
     maxWrite: MAX_WRITE_BYTES,
     maxLength: MAX_PENDING_BYTES,
   });
-  // A full disk must not crash the process: pino retries pending lines with the next ones (but not after a broken pipe).
+  // A full disk must not crash the process: pino retries pending lines with the next ones (but not after a broken
+  // pipe).
   let failedFlushes = 0;
   const onWritten = (): void => {
     failedFlushes = 0;

@@ -2,8 +2,8 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { Durations, Tally } from './request-metrics.ts';
 
 /**
- * All metrics of the gateway. Labels come from closed sets only:
- * pools, instances, decisions, kinds; never an agent, a session or a path.
+ * All metrics of the gateway. Label values come only from limited sets such as pools, instances and decisions, never
+ * from agents, sessions or paths.
  */
 export class Metrics {
   readonly registry = new Registry();
@@ -11,42 +11,42 @@ export class Metrics {
   readonly requests = new Tally(
     this.registry,
     'gateway_requests_total',
-    'Requests ended, by how they were routed and the class of the status sent',
+    'Ended requests, by routing decision and class of the status sent',
     ['pool', 'decision', 'status_class'],
   );
   readonly requestDuration = new Durations(
     this.registry,
     'gateway_request_duration_seconds',
-    'From the request header to the last byte of the response',
+    'Time from the request header to the last byte of the response',
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
   );
   readonly attempts = new Tally(
     this.registry,
     'gateway_attempts_total',
-    'Tries at an instance, by outcome: answered, or the kind of failure',
+    'Attempts to send a request to an instance, by outcome: answered, or the kind of failure',
     ['pool', 'instance', 'outcome'],
   );
-  readonly errors = this.#counter('gateway_errors_total', 'Answers of the gateway itself, by error code', [
+  readonly errors = this.#counter('gateway_errors_total', "The gateway's own error answers, by error code", [
     'code',
   ]);
   readonly parked = this.#counter(
     'gateway_parked_total',
-    'Waits of unsent requests, by what they waited for and how each ended',
+    'Waits of unsent requests, by what they waited for and how the wait ended',
     ['pool', 'reason', 'outcome'],
   );
   readonly rebinds = this.#counter(
     'gateway_rebinds_total',
-    'Bindings that were moved because their instance or incarnation was gone',
+    'Bindings that this gateway moved because their instance or incarnation was gone',
     ['pool'],
   );
   readonly conflicts = this.#counter(
     'gateway_affinity_conflicts_total',
-    'Agents that turned out to be bound to two instances and were brought together',
+    'Agents that were found bound to two instances, and are served by one of them from then on',
     ['pool'],
   );
   readonly namesIgnored = this.#counter(
     'gateway_names_ignored_total',
-    'Names of requests that were not used, by reason: found (in a body, and bound elsewhere than the name that decides), shared (a session that users take turns with), and what no name can be',
+    'Names in requests that were not used, by reason: found (in a body, and bound to another instance than the name that decides), shared (a session on which several users alternate), or why the value cannot be a name',
     ['pool', 'reason'],
   );
   readonly affinityOperations = this.#counter(
@@ -62,13 +62,13 @@ export class Metrics {
   );
   readonly affinityAvailable = this.#gauge(
     'gateway_affinity_available',
-    '1 while the affinity store answers, 0 while the gateway goes on without it',
+    '1 while the affinity store answers, 0 while the gateway works without it',
     ['pool'],
   );
   readonly bindings = this.#gauge('gateway_bindings', 'Live bindings in the store', ['pool', 'instance']);
   readonly instanceUp = this.#gauge(
     'gateway_instance_up',
-    '1 if the instance is up, 0 if it is down or not yet known',
+    '1 if the instance is up, 0 if it is down or its health is not yet known',
     ['pool', 'instance'],
   );
   readonly instanceTransitions = this.#counter(
@@ -78,7 +78,7 @@ export class Metrics {
   );
   readonly instanceInFlight = this.#gauge(
     'gateway_instance_in_flight',
-    'Requests at the instance, the ones being connected included',
+    'Requests at the instance, including those that are still connecting',
     ['pool', 'instance'],
   );
   readonly inFlight = this.#gauge('gateway_in_flight', 'Requests in the gateway', []);
@@ -89,38 +89,38 @@ export class Metrics {
   );
   readonly connectionFaults = this.#counter(
     'gateway_connection_faults_total',
-    'Connections closed because of an error that nothing caught, which is a fault of the gateway; the log has its stack',
+    'Connections closed because of an uncaught error, which is a bug in the gateway; the log has its stack',
     [],
   );
   readonly proxyConnections = this.#counter(
     'gateway_proxy_connections_total',
-    'Connections while listen.proxyProtocol is on, by what became of their header: named, unnamed, plain and ignored are served; untrusted, missing, malformed, late and departed are closed',
+    'Connections while listen.proxyProtocol is on, by the outcome of their PROXY header: named, unnamed, plain and ignored are served; untrusted, missing, malformed, late and departed are closed',
     ['outcome'],
   );
   readonly configDifferences = this.#gauge(
     'gateway_config_differences',
-    'Parts in which the configuration of this gateway differs from the agreed one: overridden, it acts by the agreed value; unready, an instance that takes agents is missing here; refused, it does not serve the pool',
+    'Parts in which the configuration of this gateway differs from the agreed one, by effect: overridden (the gateway uses the agreed value), unready (an instance that takes agents is missing here), refused (the gateway does not serve the pool)',
     ['pool', 'effect'],
   );
   readonly viewEpoch = this.#gauge('gateway_view_epoch', 'Epoch of the view of the pool', ['pool']);
   readonly viewEffective = this.#gauge(
     'gateway_view_effective',
-    '1 while every live gateway acts on the newest view, 0 while one has yet to acknowledge it',
+    '1 while every live gateway acts on the newest view, 0 until all have acknowledged it',
     ['pool'],
   );
   readonly leaseSeconds = this.#gauge(
     'gateway_lease_seconds',
-    'Time left to act on the view without hearing from the store; 0 without a lease, +Inf where the gateway is alone',
+    'Time for which the gateway may act on the view without an answer of the store; 0 without a lease, +Inf for a gateway that is alone',
     ['pool'],
   );
   readonly replicas = this.#gauge(
     'gateway_replicas',
-    'Live gateways that share the pool, this one included',
+    'Live gateways that share the pool, including this one',
     ['pool'],
   );
   readonly abstentions = this.#counter(
     'gateway_abstentions_total',
-    'Times this gateway began to withhold its opinion, because its event loop lagged or its clock jumped',
+    'Times that this gateway began to withhold its health report, because its event loop lagged or its clock jumped',
     ['pool'],
   );
   readonly instanceActive = this.#gauge(
@@ -130,22 +130,22 @@ export class Metrics {
   );
   readonly instanceQuarantined = this.#gauge(
     'gateway_instance_quarantined',
-    '1 while the instance is kept from new agents because it may still hold old ones',
+    '1 while the instance gets no new agents because it may still hold old ones',
     ['pool', 'instance'],
   );
   readonly instanceCutOff = this.#gauge(
     'gateway_instance_cut_off',
-    '1 while this gateway cannot reach the instance though its peers can',
+    '1 while this gateway cannot reach the instance although its peers can',
     ['pool', 'instance'],
   );
   readonly ledgerOperations = this.#counter(
     'gateway_ledger_operations_total',
-    'Operations on what the gateways agree on, by outcome',
+    'Operations on the view store, in which the gateways agree, by outcome',
     ['pool', 'operation', 'outcome'],
   );
   readonly adminActs = this.#counter(
     'gateway_admin_acts_total',
-    'Changes that operators asked this gateway for, by outcome',
+    'Changes that operators requested from this gateway, by outcome',
     ['pool', 'act', 'outcome'],
   );
 

@@ -4,9 +4,8 @@ import { Counter } from 'prom-client';
 type Counts = Map<string, number>;
 
 /**
- * A counter with three labels for values counted on every request. prom-client
- * builds and hashes a label object per increment; here an increment is three map
- * look-ups, and prom-client gets the sums when it collects.
+ * A counter with three labels for values counted on every request. prom-client builds and hashes a label object for
+ * each increment. Here an increment takes three map lookups, and prom-client gets the sums when it collects.
  */
 export class Tally {
   readonly #counts = new Map<string, Map<string, Counts>>();
@@ -51,9 +50,8 @@ interface Observed {
 }
 
 /**
- * A histogram by pool for values observed on every request, at a tenth of the cost of
- * prom-client's, which finds its bucket through label objects. It exports its data to
- * prom-client in that library's format.
+ * A histogram by pool for values observed on every request. It costs a tenth of prom-client's, which finds its bucket
+ * through label objects. It exports its data to prom-client in that library's format.
  */
 export class Durations {
   readonly name: string;

@@ -1,4 +1,4 @@
-/** The counters of one controller and of ended processes, summed by that controller. Workers keep them for the next one. */
+/** The counters of one controller and of ended processes, summed by it. Workers keep them for the next controller. */
 export interface Totals {
   /** The controller that summed: a worker also returns to a controller the totals that it sent itself. */
   readonly by: string;

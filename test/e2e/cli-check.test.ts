@@ -125,7 +125,7 @@ describe('the command line', () => {
   test.each([
     [['chek'], '(Did you mean check?)'],
     [['check', '--confg', 'x'], '(Did you mean --config?)'],
-    [['check', 'gateway.yaml'], 'A configuration file is given with --config FILE.'],
+    [['check', 'gateway.yaml'], 'To name a configuration file, use --config FILE.'],
     [['simulate', 'agents', '--agents', 'many'], 'It must be a whole number from 1 to 5000.'],
     [['simulate', 'agents', '--for', '5'], 'It must be a duration such as 30s, 5m or 1h.'],
   ])('%j ends with 2 and a remedy', async (args, remedy) => {

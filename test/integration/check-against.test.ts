@@ -160,7 +160,7 @@ describe('without a gateway to compare with', () => {
     });
 
     test.each([
-      ['a page', '<html></html>', /answered 200, which is not the answer of a gateway/],
+      ['a page', '<html></html>', /answered 200, unlike a gateway of this version/],
       ['unknown options', '{"version":"9.9","novel":1,"pools":[]}', /\(9\.9\) has other options/],
     ])('is reported if it answers with %s', async (_what, body, message) => {
       answer = body;

@@ -186,7 +186,7 @@ describe('maintenance', () => {
     };
     expect(JSON.parse(await run('maintenance', 'on'))).toEqual({ state: 'Maintenance' });
     expect(JSON.parse(await run('maintenance', 'off'))).toEqual({ state: 'Running' });
-    expect(await run('maintenance', 'maybe')).toContain('maintenance is on or off, not maybe');
+    expect(await run('maintenance', 'maybe')).toContain('maintenance must be on or off, but is "maybe"');
     expect(await run('stop', '--soft-timeout', 'soon')).toContain('softTimeout must be a duration');
     // A timer with that value would fire at once.
     expect(await run('stop', '--soft-timeout', '30d')).toContain('of at most 24d');

@@ -43,7 +43,7 @@ describe('flags of start', () => {
 
   test('with several pools the flag must name one', () => {
     expect(refused({ instance: ['x=http://x'] }, TWO_POOLS)).toEqual([
-      '--instance: is for one pool, but the configuration has several: prod, test; say with --pool which one is meant',
+      '--instance: applies to one pool, but the configuration has several: prod, test; choose one with --pool',
     ]);
     const { pools } = config({ instance: ['x=http://x'], pool: 'test' }, TWO_POOLS);
     expect(pools.map((pool) => pool.instances[0]?.id)).toEqual(['a', 'x']);

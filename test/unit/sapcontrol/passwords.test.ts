@@ -92,9 +92,9 @@ describe('hash-password', () => {
     ['op', '\n', false, 'is empty'],
     ['op', `${'x'.repeat(501)}\n`, false, 'longer than'],
     ['op', 'geheim\rgehein\r', true, 'differ'],
-    ['op', 'geheim\r', true, 'nothing was typed'],
+    ['op', 'geheim\r', true, 'no password was typed'],
     // Ctrl-C
-    ['op', 'gehe\u0003', true, 'nothing was typed'],
+    ['op', 'gehe\u0003', true, 'no password was typed'],
     ['op', 'geheim\0\n', false, 'control characters'],
     ['o:p', 'geheim\n', false, 'must not contain a colon'],
     [' op', 'geheim\n', false, 'white space'],
