@@ -186,7 +186,7 @@ export class PoolCoordinator {
     await Promise.race([this.#asking, this.#doubt]);
   }
 
-  /** Real traffic failed at the instance. */
+  /** To be called when a request failed at the instance. */
   suspect(instance: InstanceId): void {
     this.#probes?.hasten(instance);
     const last = this.#announcedAt.get(instance) ?? Number.NEGATIVE_INFINITY;

@@ -9,7 +9,8 @@ export function byPattern(pattern: Capture): (page: string) => string | undefine
 }
 
 /**
- * Finds the incarnation in a JSON page. Returns `undefined` if the page is no JSON, or the value neither text nor number.
+ * Finds the incarnation in a JSON page. Returns `undefined` if the page is no JSON, or the value neither text nor
+ * number.
  *
  * @param tokens the unescaped parts of a JSON pointer (RFC 6901)
  */

@@ -148,7 +148,7 @@ export class Supervisor {
     const { logger } = this.#options;
     this.#lifecycle
       .stop(why, times, (graceMs, cut) => this.#drain(graceMs, cut))
-      .catch((error: unknown) => logger.error({ err: error }, 'could not stop in order'))
+      .catch((error: unknown) => logger.error({ err: error }, 'an error occurred while stopping'))
       .then(this.#onEnded, this.#onEnded);
   }
 

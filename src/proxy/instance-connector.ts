@@ -5,9 +5,12 @@ import { connect as connectTls } from 'node:tls';
 import type { buildConnector } from 'undici';
 import { Client, errors } from 'undici';
 
-/** Creates the connector of one client. `isOwed` says, when a connection ends, if an answer on it is still awaited. */
+/**
+ * Creates the connector of one client. `isAnswerAwaited` says, when a connection ends, if an answer on it is still
+ * awaited.
+ */
 export type InstanceConnector = (
-  isOwed: () => boolean,
+  isAnswerAwaited: () => boolean,
   addresses?: CurrentAddresses,
 ) => buildConnector.connector;
 
@@ -26,10 +29,10 @@ export function instanceConnector(origin: URL, tls: ConnectionOptions, timeoutMs
   const isSecure = origin.protocol === 'https:';
   const { servername = tlsName(origin) } = tls;
   let session: Buffer | undefined;
-  return (isOwed, addresses) =>
+  return (isAnswerAwaited, addresses) =>
     ({ hostname, port: given }, callback) => {
       const port = given === '' ? (isSecure ? 443 : 80) : Number(given);
-      const raw = new InstanceSocket(isOwed);
+      const raw = new InstanceSocket(isAnswerAwaited);
       let socket: Socket = raw;
       let isSettled = false;
       const settle = (error: Error | undefined): void => {
@@ -90,8 +93,8 @@ export function instanceClient(
   connect: InstanceConnector,
   addresses?: CurrentAddresses,
 ): Client {
-  const isOwed = (): boolean => client.stats.running > 0;
-  const client: Client = new Client(origin, { ...options, connect: connect(isOwed, addresses) });
+  const isAnswerAwaited = (): boolean => client.stats.running > 0;
+  const client: Client = new Client(origin, { ...options, connect: connect(isAnswerAwaited, addresses) });
   return client;
 }
 
@@ -102,16 +105,16 @@ export function instanceClient(
  * TLS runs on top of such a socket, because a TLS socket cannot be reset; destroying it destroys the socket below.
  */
 class InstanceSocket extends Socket {
-  readonly #isOwed: () => boolean;
+  readonly #isAnswerAwaited: () => boolean;
 
-  constructor(isOwed: () => boolean) {
+  constructor(isAnswerAwaited: () => boolean) {
     super({ readableHighWaterMark: READ_AHEAD_BYTES } as ConstructorParameters<typeof Socket>[0]);
-    this.#isOwed = isOwed;
+    this.#isAnswerAwaited = isAnswerAwaited;
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     // The socket is already being destroyed, so this only makes its end a reset.
-    if (this.#isOwed() && !this.connecting) this.resetAndDestroy();
+    if (this.#isAnswerAwaited() && !this.connecting) this.resetAndDestroy();
     super._destroy(error, callback);
   }
 }

@@ -145,9 +145,9 @@ class Connections {
   #resets = false;
 
   constructor(options: UpstreamOptions, addresses: readonly string[] | undefined) {
-    const connect: InstanceConnector = (isOwed) =>
+    const connect: InstanceConnector = (isAnswerAwaited) =>
       options.connect(
-        () => this.#resets || isOwed(),
+        () => this.#resets || isAnswerAwaited(),
         () => addresses,
       );
     this.pool = new Pool(options.origin, {

@@ -231,7 +231,7 @@ export class SoapAgent {
     const filler = 'x'.repeat(Math.floor(min + this.#random() * (max - min)));
     return this.#named([
       'attachedData',
-      `<ItemAttachedData><Application id="SAP-IC"><user>NOBODY</user><CV01>${filler}</CV01></Application></ItemAttachedData>`,
+      `<ItemAttachedData><Application id="SAP-IC"><user>PLACEHOLDER</user><CV01>${filler}</CV01></Application></ItemAttachedData>`,
     ]);
   }
 
