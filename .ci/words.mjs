@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 const PLACES =
-  process.argv.length > 2 ? process.argv.slice(2) : ['src', 'deploy', 'README.md', 'CONTRIBUTING.md'];
+  process.argv.length > 2 ? process.argv.slice(2) : ['src', 'test', 'deploy', 'README.md', 'CONTRIBUTING.md'];
 
 // A process, a request and an instance are "it", an agent is "the agent" or "they".
 const PRONOUNS = ['he', 'him', 'his', 'whoever', 'whom', 'nobody', 'somebody'];

@@ -1,5 +1,5 @@
 /**
- * The least that can be written with each of three libraries, to know what the
+ * A minimal proxy with each of three libraries, to measure what the
  * gateway adds to them. No names, no limits, no log. Prints its URL.
  *
  *   node build/test/bench/bare-proxies.js node|reply-from|http-proxy UPSTREAM
@@ -42,9 +42,9 @@ function forwardable({ headers }: IncomingMessage): Record<string, string> {
 }
 
 /**
- * All defaults but two, without which it is no proxy for SOAP: a parser that passes
+ * All defaults but two that a proxy for SOAP needs: a parser that passes
  * bodies on, as its README shows, since Fastify refuses text/xml; and the upstream's
- * own `Connection` is dropped, or clients that want theirs closed are told that it is kept.
+ * own `Connection` is dropped, because clients that want theirs closed would be told that it is kept.
  */
 async function fastifyAndReplyFrom(): Promise<Server> {
   const fastify = Fastify({ logger: false });
@@ -64,9 +64,9 @@ interface HttpProxy {
   ): void;
 }
 
-/** Kept-alive connections to the upstream, which it does not have by default, so that all compare. */
+/** Kept-alive connections to the upstream, as the others have; its default is without. */
 function httpProxy(): Server {
-  // It ships no types.
+  // The package contains no types.
   const { createProxyServer } = createRequire(import.meta.url)('http-proxy') as {
     createProxyServer(options: object): HttpProxy;
   };

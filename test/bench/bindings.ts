@@ -4,7 +4,7 @@
  *
  *   npm run bench bindings -- [redis] [embedded] [user-only]
  *
- * Starts a private Redis. Agents bear a user and a session each; `user-only` leaves the session out.
+ * Starts a separate Redis. Each agent has a user and a session; `user-only` leaves the session out.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -58,7 +58,7 @@ async function measure(
         batch.push(store.claim(namesOf(agents, withSession), placementOf(agents), fencingToken));
       }
       await Promise.all(batch);
-      // As between requests: what the embedded store frees, it frees between turns of the event loop.
+      // As between requests: the embedded store frees memory between turns of the event loop.
       await new Promise((resolve) => {
         setImmediate(resolve);
       });

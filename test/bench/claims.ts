@@ -3,7 +3,7 @@
  *
  *   npm run bench claims -- [--pairs N]
  *
- * Starts a private Redis, and three replicas with connections, leases and fences of their own. Exit code 1 if
+ * Starts a separate Redis, and three replicas with separate connections, leases and fencing tokens. Exit code 1 if
  * an agent was split.
  */
 import { parseArgs } from 'node:util';
@@ -34,7 +34,7 @@ try {
     ['with different proposals', String(result.contested)],
     ['splits', String(result.splits)],
     ['views during the race', String(result.views)],
-    ['claims refused by the fence and repeated', String(result.refused)],
+    ['claims refused by the fencing token and repeated', String(result.refused)],
     ['claims per second', ((2 * result.pairs) / result.seconds).toFixed(0)],
     ['claim p50', `${result.p50Ms} ms`],
     ['claim p99', `${result.p99Ms} ms`],

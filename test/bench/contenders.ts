@@ -10,7 +10,7 @@ export interface Contender {
   readonly name: string;
   readonly naming: Naming;
   readonly url: string;
-  /** Whose processor time is counted; all the processes of this group. */
+  /** The process group whose processor time is counted. */
   readonly group: number;
 }
 
@@ -35,7 +35,7 @@ const READY_MS = 15_000;
 
 export interface Lineup {
   readonly contenders: readonly Contender[];
-  /** What was left out, and why. */
+  /** The contenders that were left out, with the reasons. */
   readonly missing: readonly string[];
 }
 
@@ -45,7 +45,7 @@ export async function startContenders(bench: Workbench, wanted: readonly Contend
   const contenders: Contender[] = [];
   const missing: string[] = [];
   const gateways = new Map<string, Promise<Started>>();
-  // The gateway that knows its agents is one process, as it would be, however they are named.
+  // The gateway for known agents is one process, whatever names the requests have.
   const gateway = (store: string, flags: () => Promise<string[]>): Promise<Started> => {
     const started =
       gateways.get(store) ?? flags().then((more) => startGateway(bench, upstream.url, store, more));

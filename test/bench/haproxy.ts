@@ -9,10 +9,10 @@ export function findHaproxy(): { readonly installed: boolean; readonly lua: bool
 }
 
 /**
- * Writes a configuration that does what the gateway does for a known agent: one
+ * Writes a configuration that does the same as the gateway for a known agent: one
  * thread, a stick table keyed by the user, kept-alive connections to the server.
- * With `body` the user is found by Lua in the body, which is what haproxy has to
- * offer where clients send no header. Returns the name of the file.
+ * With `body` Lua finds the user in the body, which is the way of haproxy
+ * if clients send no header. Returns the name of the file.
  */
 export function writeHaproxyConfig(
   directory: string,

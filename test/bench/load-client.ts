@@ -1,6 +1,6 @@
 /**
- * The load generator where `wrk` is not installed: a closed loop of as many
- * requests as the plan wants at a time, in a process of its own. Prints one line
+ * The load generator if `wrk` is not installed: a closed loop of as many
+ * simultaneous requests as the plan says, in a separate process. Prints one line
  * of JSON, a `LoadResult`.
  */
 import { Agent, request } from 'node:http';

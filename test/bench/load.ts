@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** How requests name their agent: in the header, in the body only, or in the header and as others in each run. */
+/** How requests name their agent: in the header, in the body only, or in the header with new agents in each run. */
 export type Naming = 'header' | 'body' | 'new';
 
 /** A new TCP connection for each request, as SAP CRM does, or kept-alive ones. */
@@ -15,9 +15,9 @@ export interface LoadPlan {
   readonly connections: Connections;
   readonly concurrency: number;
   readonly seconds: number;
-  /** Makes the names of `new` agents differ from those of runs of another name. */
+  /** Keeps the names of `new` agents apart from those of other runs. */
   readonly run: string;
-  /** How many agents there are; they take turns. */
+  /** The number of agents; they take turns. */
   readonly agents: number;
 }
 
@@ -26,15 +26,15 @@ export interface LoadResult {
   readonly seconds: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Answers that were no 2xx, and connections that failed. */
+  /** Answers other than 2xx, and failed connections. */
   readonly errors: number;
 }
 
 export const PATH = '/ici/IciUserInterface';
 
 /**
- * A SOAP request of 2 KB. The names come last, behind the attached data, so that
- * whoever looks for them has to read all of it.
+ * A SOAP request of 2 KB. The names come last, after the attached data, so that
+ * a search for them has to read all of it.
  */
 function envelope(user: string, session: string): string {
   const names = `<user>${user}</user><sessionId>${session}</sessionId>`;
@@ -51,10 +51,10 @@ function envelope(user: string, session: string): string {
 }
 
 const BODY_BYTES = 2_048;
-// As wide as the numbers that the generators put in, so that every body has the same length.
+// As wide as the numbers of the generators, so that every body has the same length.
 const NUMBER = '@NUMBER@';
 
-/** What both generators send; {@link NUMBER} stands for the number of the agent. */
+/** The request of both generators; {@link NUMBER} stands for the number of the agent. */
 export function requestParts({ naming, connections, run }: LoadPlan): {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
@@ -77,12 +77,12 @@ export function numbered(text: string, agent: number): string {
   return text.replaceAll(NUMBER, String(agent).padStart(NUMBER.length, '0'));
 }
 
-/** `wrk`, or where it is not installed a client of our own, which is slower. */
+/** `wrk`, or a slower client of our own if it is not installed. */
 export function findGenerator(): 'wrk' | 'node' {
   return spawnSync('wrk', ['-v'], { stdio: 'ignore' }).error === undefined ? 'wrk' : 'node';
 }
 
-/** Loads a server from a process of its own. Rejects when the generator fails, or nothing was answered. */
+/** Loads a server from a separate process. Rejects if the generator fails or gets no answer. */
 export async function load(
   plan: LoadPlan,
   generator: 'wrk' | 'node',
@@ -104,7 +104,7 @@ function nodeCommand(plan: LoadPlan): string[] {
 }
 
 function wrkCommand(plan: LoadPlan, directory: string): string[] {
-  // Several may be loaded at the same time, and none is to read what another writes.
+  // Several may be loaded at the same time, so each has a separate file.
   const script = join(directory, `${plan.naming}-${plan.connections}-${new URL(plan.url).port}.lua`);
   writeFileSync(script, wrkScript(plan));
   return [
@@ -120,7 +120,7 @@ function wrkCommand(plan: LoadPlan, directory: string): string[] {
   ];
 }
 
-/** Requests are made ready before the load begins, but for those of new agents, who may be too many for that. */
+/** Requests are prepared before the load begins, except for those of new agents, which may be too many. */
 function wrkScript(plan: LoadPlan): string {
   const { headers, body } = requestParts(plan);
   const entries = Object.entries(headers).map(([name, value]) => `[ ${lua(name)} ] = ${lua(value)}`);

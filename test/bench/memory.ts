@@ -3,10 +3,10 @@
  *
  *   npm run bench memory -- [--minutes 10]
  *
- * Loads a gateway by turns with agents it knows, by header and by body, on new and
+ * Loads a gateway in turns with known agents, by header and by body, on new and
  * on kept-alive connections, and with new agents. Bindings live for half a minute
- * here, and new agents come from a population that is gone through once a minute:
- * so each of them is new, and there are never more than so many. After the first
+ * here, and new agents come from a population that takes one minute to repeat:
+ * so each of them is new, and their number is limited. After the first
  * minute resident memory may grow by less than 5 % to the end, measured along the
  * least-squares line, since single samples depend on where the garbage collector
  * is. Exit code 1 if it grew more.
@@ -37,7 +37,7 @@ const TURNS: readonly Pick<LoadPlan, 'naming' | 'connections' | 'agents'>[] = [
   { naming: 'header', connections: 'kept', agents: 500 },
   { naming: 'new', connections: 'new', agents: 2_000 },
 ];
-// How many turns of new agents pass until the same ones come again: a minute's.
+// The number of turns until the same new agents come again: those of a minute.
 const POPULATIONS = Math.ceil(WARM_UP_SECONDS / (TURNS.length * TURN_SECONDS));
 const IDLE_LIFETIME = { ICI_GATEWAY_AFFINITY__IDLE_LIFETIME: '30s' };
 
@@ -51,7 +51,7 @@ if (values.help) {
   process.exit(0);
 }
 const minutes = Number(values.minutes);
-// Too few samples after warm-up make no line.
+// Too few samples after the warm-up for a line.
 if (!(minutes >= 2)) throw new Error('--minutes is a number of at least 2');
 
 const generator = findGenerator();

@@ -13,10 +13,10 @@ export interface Program {
 }
 
 const STOP_MS = 5_000;
-// USER_HZ: what /proc counts in, the same on every Linux whatever the kernel's own tick (proc(5)).
+// USER_HZ, the unit of /proc, the same on every Linux whatever the kernel's own tick (proc(5)).
 const TICKS_PER_SECOND = 100;
 
-/** Everything a benchmark starts and writes, so that all of it goes however the benchmark ends. */
+/** Everything that a benchmark starts and writes, so that all of it is removed however the benchmark ends. */
 export class Workbench {
   readonly directory = mkdtempSync(join(tmpdir(), 'ici-gateway-bench-'));
   readonly #closers: (() => Promise<void>)[] = [];
@@ -41,8 +41,8 @@ export class Workbench {
   }
 
   /**
-   * Starts a program. Its output goes to a file and not to a pipe, because whoever
-   * reads a pipe takes processor time from what is measured.
+   * Starts a program. Its output goes to a file and not to a pipe, because reading
+   * a pipe takes processor time from the measured programs.
    */
   start(command: readonly string[], env: Readonly<Record<string, string>> = {}): Program {
     const [file = '', ...args] = command;
@@ -97,7 +97,7 @@ export function cpuSeconds(group: number): number {
   for (const pid of readdirSync('/proc')) {
     const first = pid.charCodeAt(0);
     if (first < 48 || first > 57) continue;
-    // The second field, the name, may hold blanks and parentheses; the third comes after its last ")".
+    // The second field, the name, may contain blanks and parentheses; the third comes after its last ")".
     const fields = statOf(pid);
     if (fields === undefined || Number(fields[2]) !== group) continue;
     ticks += Number(fields[11]) + Number(fields[12]);
@@ -105,7 +105,7 @@ export function cpuSeconds(group: number): number {
   return ticks / TICKS_PER_SECOND;
 }
 
-/** The same of one process; 0 where it has ended. */
+/** The same for one process; 0 if it has ended. */
 export function cpuSecondsOf(pid: number): number {
   const fields = statOf(String(pid));
   return fields === undefined ? 0 : (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
@@ -116,7 +116,7 @@ function statOf(pid: string): string[] | undefined {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
     return text.slice(text.lastIndexOf(')') + 2).split(' ');
   } catch {
-    // It ended between the listing and the look.
+    // It ended after the listing.
     return undefined;
   }
 }

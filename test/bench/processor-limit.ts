@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-// Long beside a request and short beside a second; the kernel's own default.
+// Longer than a request and shorter than a second; the default of the kernel.
 const PERIOD_US = 100_000;
 
 /**
@@ -9,8 +9,8 @@ const PERIOD_US = 100_000;
  * controller `cpu` of the kernel's control groups: cpu.max (cgroup-v2.rst) or cpu.cfs_quota_us (sched-bwc.rst).
  *
  * @param share of a core, such as 0.3
- * @returns takes the limits away again, from processes that live and those that have ended
- * @throws Error saying what is missing, when nothing is limited
+ * @returns removes the limits again, of live and ended processes
+ * @throws if nothing can be limited, with what is missing
  */
 export function limitProcessors(pids: readonly number[], share: number): () => void {
   const { directory, isUnified } = findHierarchy();
@@ -45,7 +45,7 @@ export function limitProcessors(pids: readonly number[], share: number): () => v
 }
 
 function findHierarchy(): { readonly directory: string; readonly isUnified: boolean } {
-  // proc(5): the fifth field is where it is mounted, and after " - " come its type, source and options.
+  // proc(5): the fifth field is the mount point; after " - " come its type, source and options.
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
     .trim()
     .split('\n')

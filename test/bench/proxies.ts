@@ -3,8 +3,8 @@
  *
  *   npm run bench proxies -- [--quick] [--only gateway-header,reply-from] [--connections new|kept]
  *
- * The figure to look at is processor time per request, which depends less than
- * rates and latencies on what else the machine does. Contenders take turns in
+ * The most useful figure is processor time per request, which depends less than
+ * rates and latencies on the other load of the machine. Contenders take turns in
  * several short rounds, each is loaded to its limit, and medians are shown; a
  * ratio is the median of the ratios of the rounds.
  */
@@ -29,7 +29,7 @@ type Samples = ReadonlyMap<string, Sample[]>;
 
 const CONCURRENCY = 16;
 const AGENTS = 500;
-// More than one run can get through, so that each request is another's.
+// More than one run can send, so that each request has another agent.
 const ENDLESS = 10_000_000;
 const TARGETS: readonly {
   readonly of: ContenderName;
@@ -89,7 +89,7 @@ async function measure(contenders: readonly Contender[], connections: Connection
   const samples = new Map<string, Sample[]>(contenders.map(({ name }) => [name, []]));
   for (const contender of contenders) await sample(contender, connections, plan.warmUp, 'W');
   for (let round = 0; round < plan.rounds; round += 1) {
-    // There and back again, so that none always comes after the same one.
+    // In both directions, so that none always follows the same one.
     const order = round % 2 === 0 ? contenders : contenders.toReversed();
     for (const contender of order) {
       const run = `${connections === 'new' ? 'N' : 'K'}${round}`;
@@ -143,7 +143,7 @@ function report(connections: Connections, contenders: readonly Contender[], samp
   }
 }
 
-/** NaN where either was not measured. */
+/** NaN if either was not measured. */
 function ratioOf(of: readonly Sample[], over: readonly Sample[]): number {
   if (over.length === 0) return Number.NaN;
   return median(of.map(({ cpuMicros }, round) => cpuMicros / (over[round]?.cpuMicros ?? Number.NaN)));

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 
-/** What a Redis had done at one moment. */
+/** The counters of a Redis at one moment. */
 interface Reading {
   readonly at: number;
   readonly scripts: number;
@@ -10,22 +10,22 @@ interface Reading {
   readonly cpuMs: number;
 }
 
-/** What a Redis did between two moments. */
+/** The work of a Redis between two moments. */
 export interface RedisCost {
   readonly seconds: number;
-  /** Scripts that clients ran: each is one round trip. */
+  /** Scripts run by clients: each is one round trip. */
   readonly scripts: number;
-  /** Commands, those within scripts included. */
+  /** Commands, including those within scripts. */
   readonly commands: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly cpuMs: number;
 }
 
-// `INFO all` as it goes over the wire.
+// `INFO all` in the wire format.
 const INFO_BYTES = 27;
 
-/** Reads what a Redis did from its own counters (INFO), over a connection of its own. */
+/** Reads the counters of a Redis (INFO), over a separate connection. */
 export class RedisMeter {
   readonly #client: Redis;
 
@@ -33,7 +33,7 @@ export class RedisMeter {
     this.#client = new Redis(url);
   }
 
-  /** Begins a measure; the function that it resolves to ends it. */
+  /** Begins a measurement; the function that it resolves to ends it. */
   async begin(): Promise<() => Promise<RedisCost>> {
     const [before, answer] = await this.#read();
     return async () => {
@@ -41,7 +41,7 @@ export class RedisMeter {
       return {
         seconds: (after.at - before.at) / 1_000,
         scripts: after.scripts - before.scripts,
-        // What the first reading cost was counted after it, what the second did is not counted yet.
+        // The cost of the first reading was counted after it; that of the second is not counted yet.
         commands: after.commands - before.commands - 1,
         bytesIn: after.bytesIn - before.bytesIn - INFO_BYTES,
         bytesOut: after.bytesOut - before.bytesOut - Buffer.byteLength(answer),

@@ -1,5 +1,5 @@
 /**
- * What all proxies are measured against: reads the request, answers a small SOAP
+ * The upstream of all measured proxies: reads the request, answers a small SOAP
  * message, and does nothing else. Prints its URL.
  *
  *   node build/test/bench/upstream.js

@@ -1,9 +1,9 @@
 /**
- * What does the agreement cost at the store, at rest and when a view changes?
+ * What does the agreement cost the store, at rest and when a view changes?
  *
  *   npm run bench view -- [--seconds 20]
  *
- * Starts a private Redis. Three gateways with ten instances each, as processes, at rest, without agents and
+ * Starts a separate Redis. Three gateways with ten instances each, as processes, at rest, without agents and
  * with 10,000 bound ones; then replicas without gateways around them, 3 × 10 and 50 × 100, at rest and when
  * an instance goes down.
  */
@@ -88,7 +88,7 @@ async function rest(): Promise<RedisCost> {
   return end();
 }
 
-/** Who has just started reads what is stored, once; at rest is whoever has done so. */
+/** A gateway that has just started reads the stored bindings once; afterwards it is at rest. */
 async function untilQuiet(): Promise<void> {
   let last = Number.POSITIVE_INFINITY;
   await eventually(
@@ -127,7 +127,7 @@ async function startGateways(keyPrefix: string): Promise<GatewayProcess[]> {
   return gateways;
 }
 
-/** As another gateway would; those that are there hear of each binding. */
+/** Binds agents like another gateway; the running gateways get news of each binding. */
 async function bindAgents(keyPrefix: string, gateways: readonly GatewayProcess[]): Promise<void> {
   const connection = openRedis({ ...REDIS_TIMEOUTS, url: redis.url, commandTimeoutMs: 5_000 });
   const client = new Redis(redis.url);
@@ -183,7 +183,7 @@ async function startReplicas(replicas: number, instances: number): Promise<PoolC
   return coordinators;
 }
 
-/** From the moment that every replica's probes have failed often enough, until the view that says so is in effect. */
+/** From the verdict "down" of every replica until the new view is in effect. */
 async function change(coordinators: readonly PoolCoordinator[]): Promise<RedisCost> {
   const end = await meter.begin();
   for (const coordinator of coordinators) {

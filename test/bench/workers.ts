@@ -1,17 +1,17 @@
 /**
- * What do several processes cost and carry, next to a single one, in one run on this machine?
+ * How much do several processes cost and serve, next to a single one, in one run on this machine?
  *
  *   npm run bench workers -- [--rounds 12] [--seconds 2]
  *
- * First each is loaded to its limit, which shows the processor time of a request. What two workers carry with a core
- * for each does not follow from that where cores are few: the load generator and the upstream take them away in the
- * middle of a request, from two workers six times as often as from one. So then every process that carries traffic
- * is held to a share of a core, which leaves the machine room for all others: with twice the processor, how many
- * times the requests? Two gateways of one worker each, loaded at the same time, are the check on that: where these,
- * which have nothing in common, do not carry twice of one, it is the machine.
+ * First each is loaded to its limit, which shows the processor time of a request. The throughput of two workers with a
+ * core each does not follow from that on few cores: the load generator and the upstream take the cores away in the
+ * middle of a request, from two workers six times as often as from one. So in the second part every worker
+ * is limited to a share of a core, which leaves the machine room for all others: with twice the processor time, how many
+ * times the requests? Two gateways of one worker each, loaded at the same time, are the control: if these,
+ * which have nothing in common, do not serve twice as much as one, the machine is the reason.
  *
  * Two processes that run the same code are not equally fast. So there are two of each, a round's ratio is of their
- * means, and the report says how far the two are apart: what differs by less than that, nobody can see.
+ * means, and the report says how far the two are apart: smaller differences mean nothing.
  */
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -26,9 +26,9 @@ import { limitProcessors } from './processor-limit.ts';
 
 interface Gateway {
   readonly url: string;
-  /** The single process, or the supervisor, whose number is that of the group too. */
+  /** The single process, or the supervisor, whose pid is that of the group too. */
   readonly pid: number;
-  /** Those that carry traffic. */
+  /** The processes that serve traffic. */
   readonly carriers: readonly number[];
 }
 
@@ -36,10 +36,10 @@ interface Sample {
   readonly rate: number;
   readonly seconds: number;
   readonly errors: number;
-  /** Processor seconds for each request: of all processes, and of those that carry traffic. */
+  /** Processor seconds for each request: of all processes, and of those that serve traffic. */
   readonly all: number;
   readonly carrying: number;
-  /** How often one that carries was taken off its core before it was done, for each request. */
+  /** Involuntary context switches of a serving process, for each request. */
   readonly interrupted: number;
   /** Processor seconds of the supervisors. */
   readonly supervisor: number;
@@ -62,7 +62,7 @@ const HELD: readonly Contender[] = ['one', 'otherOne', 'both', 'two', 'otherTwo'
 const CONCURRENCY = 32;
 const AGENTS = 500;
 // Code that has run less often is slower. And V8 gives memory back within 15 s of rest, and code within a minute:
-// so they warm up by turns, the rounds are short, and each turn begins with a second that does not count.
+// so they warm up in turns, the rounds are short, and each turn begins with a second that does not count.
 const WARM_UP_TURNS = 4;
 const WARM_UP_SECONDS = 3;
 const LEAD_IN_SECONDS = 1;
@@ -93,7 +93,7 @@ if (!(rounds >= 1 && seconds >= 1)) throw new Error('--rounds and --seconds are 
 const generator = findGenerator();
 const bench = new Workbench();
 try {
-  // Tried first, so that nobody waits for minutes to hear that it cannot be done.
+  // Tried first, so that a missing right is reported at once and not after minutes.
   limitProcessors([process.pid], 1)();
   const contenders = await startContenders();
   const carriers = [...new Set(carriersOf(Object.values(contenders).flat()))];
@@ -147,7 +147,7 @@ async function warmUp(
   }
 }
 
-/** They take turns, there and back again, so that none always comes after the same one. */
+/** They take turns in both directions, so that none always follows the same one. */
 async function measure(
   contenders: Record<Contender, readonly Gateway[]>,
   names: readonly Contender[],
@@ -215,7 +215,7 @@ function tableOf(samples: Samples): string {
   return table([head, ...rows]);
 }
 
-/** Prints the targets and what became of them; true where all are met. */
+/** Prints the targets and the results; true if all are met. */
 function check(atTheLimit: Samples, held: Samples): boolean {
   const costs = (name: Contender): number[] => (atTheLimit[name] ?? []).map(({ carrying }) => carrying);
   const rates = (name: Contender): number[] => (held[name] ?? []).map(({ rate }) => rate);
@@ -226,7 +226,7 @@ function check(atTheLimit: Samples, held: Samples): boolean {
   const sharing = median(ratios(costOfOne, meansOf(costs('single'), costs('otherSingle'))));
   const apart = (some: readonly number[], others: readonly number[]): string =>
     median(ratios(some, others)).toFixed(2);
-  // Ticks of 10 ms are coarse beside what it uses: all rounds together.
+  // Ticks of 10 ms are coarse for so little time, so all rounds are added up.
   const supervised = (['one', 'otherOne', 'two'] as const).flatMap((name) => atTheLimit[name] ?? []);
   const supervisor =
     sumOf(supervised.map((sample) => sample.supervisor)) / sumOf(supervised.map((sample) => sample.seconds));
@@ -237,7 +237,7 @@ function check(atTheLimit: Samples, held: Samples): boolean {
       `${apart(rates('one'), rates('otherOne'))}, of two ${apart(rates('two'), rates('otherTwo'))}\n` +
       `two gateways of one worker each carry, of one: ${room.toFixed(2)} (what this machine has room for)`,
   );
-  // What is refused costs little, and would make a gateway look fast.
+  // A refused request costs little, and would make a gateway look fast.
   const errors = sumOf(
     [atTheLimit, held].flatMap((part) =>
       Object.values(part)
@@ -267,7 +267,7 @@ function carriersOf(gateways: readonly Gateway[]): number[] {
   return gateways.flatMap(({ carriers }) => carriers);
 }
 
-/** How often the thread that serves lost its core before it was done (proc(5), /proc/pid/status). */
+/** Involuntary context switches of the serving thread (proc(5), /proc/pid/status). */
 function interruptionsOf(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
   return Number(/^nonvoluntary_ctxt_switches:\s*(\d+)$/m.exec(status)?.[1]);
@@ -290,7 +290,7 @@ function sumOf(numbers: readonly number[]): number {
   return numbers.reduce((sum, one) => sum + one, 0);
 }
 
-/** How far it is, in place of what was told before; to a terminal only. */
+/** Shows the progress in place of the previous line; only on a terminal. */
 function tell(progress: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${progress}`);
 }

@@ -8,7 +8,7 @@ export interface Backend {
   readonly readyUrl: string;
 }
 
-/** What stands in front of several gateways: forwards TCP connections, and looks into none. */
+/** A balancer in front of several gateways that forwards TCP connections without reading them. */
 export interface Balancer {
   readonly url: string;
   close(): Promise<void>;
@@ -16,13 +16,13 @@ export interface Balancer {
 
 const CHECK_EVERY_MS = 500;
 const FALL = 2;
-/** As `timeout connect` of a balancer on the same network. */
+/** Like `timeout connect` of a balancer on the same network. */
 const CONNECT_MS = 500;
 
 /**
- * New connections go to the backends in turn, leaving out those that two checks
- * in a row found unready. One that cannot be connected to is passed over, since
- * nothing was sent to it; what has been sent stays where it is.
+ * New connections go to the backends in turn, except those that two checks
+ * in a row found unready. A backend that refuses the connection is passed over, since
+ * nothing was sent to it; data that was sent is not sent again.
  */
 export async function startBalancer(backends: readonly Backend[]): Promise<Balancer> {
   const failures = backends.map(() => 0);
@@ -33,7 +33,7 @@ export async function startBalancer(backends: readonly Backend[]): Promise<Balan
     turn += 1;
     const order = backends.map((_, i) => (turn + i) % backends.length);
     const ready = order.filter((i) => (failures[i] ?? 0) < FALL);
-    // With nobody ready, all are as good as each other.
+    // If none is ready, any will do.
     return (ready.length > 0 ? ready : order).map((i) => backends[i] as Backend);
   };
   const check = async (i: number): Promise<void> => {

@@ -1,6 +1,6 @@
 /**
  * What does each fault cost? Three gateways, three instances and Redis under Sentinel, as processes, under the
- * load of simulated agents; one fault at a time, each on a stage of its own.
+ * load of simulated agents; one fault at a time, each in a new set-up.
  *
  *   npm run trial chaos -- [--only NAME]... [--mode sticky|failover|both] [--network namespaces|proxy]
  *                    [--duration SECONDS] [--markdown]
@@ -35,7 +35,7 @@ Faults:
 ${SCENARIOS.map(({ name, title }) => `  ${name.padEnd(26)} ${title}`).join('\n')}
 `;
 
-/** For one fault, beside the time that it lasts, on a machine that has nothing else to do: three times as much. */
+/** The time for one fault, beside its duration: three times that of an idle machine. */
 const ROW_LIMIT_MS = 120_000;
 
 interface Settings {
@@ -95,7 +95,7 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  // Everything that is started keeps its files in here.
+  // All started programs keep their files in here.
   const directory = mkdtempSync(join(tmpdir(), 'ici-chaos-'));
   process.env['TMPDIR'] = directory;
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
@@ -145,7 +145,7 @@ function isMet(row: Row): boolean {
   return targetsOf(row).every(({ met }) => met);
 }
 
-/** What has not ended by then goes on until its stage is taken down, and its outcome does not count. */
+/** A scenario that has not ended by then goes on until its set-up is stopped, and its result does not count. */
 async function within<T>(running: Promise<T>, limitMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   running.catch(() => undefined);

@@ -12,33 +12,33 @@ import { agentName, isAtWork } from './scenarios.ts';
 import type { Mode, Stage } from './stage.ts';
 import { MODES, statusOf } from './stage.ts';
 
-/** What one fault came to, for one pool. */
+/** The result of one fault for one pool. */
 export interface Row extends Measures {
   readonly scenario: Scenario;
   readonly mode: Mode;
-  /** From the fault until the witness showed it. */
+  /** From the fault until the observing gateway showed it. */
   readonly detectedMs: number | undefined;
   readonly promotedMs: number | undefined;
   readonly recoveredAfterPromotionMs: number | undefined;
-  /** Agents who came while the fault lasted, and those of them who could log on before it was healed. */
+  /** New agents during the fault, and those of them who could log on before its end. */
   readonly newcomers: number;
   readonly newcomersPlaced: number;
-  /** Agents' moves from an instance that could serve them, by what arrived at the instances. */
+  /** Moves of agents from an instance that could serve them, by the arrivals at the instances. */
   readonly splits: number;
   /** Requests that reached instances more than once. */
   readonly duplicates: number;
-  /** Requests that reached an instance when their agent had been moved away from it, or their client answered. */
+  /** Requests that reached an instance after their agent was moved away or their client was answered. */
   readonly late: number;
   /** Splits and late deliveries in words, the first few. */
   readonly examples: readonly string[];
   /** From the end of the fault until all gateways showed the same view, in effect. */
   readonly agreedMs: number;
-  /** What was in the way, where they did not come to that. */
+  /** The reason, if they never did. */
   readonly disagreement: string | undefined;
 }
 
 const AGENTS: Readonly<Record<Mode, number>> = { sticky: 12, failover: 6 };
-/** Requests of each agent: enough to see much, and few enough that it is not the processor that is measured. */
+/** Requests of each agent: enough for precise figures, and few enough that the processor is not the limit. */
 const PER_SECOND = 5;
 const NEWCOMERS = 4;
 const WARM_MS = 30_000;
@@ -47,7 +47,7 @@ const WARM_REQUESTS = 15;
 const LOOK_EVERY_MS = 40;
 const AGREE_MS = 15_000;
 const FREE_MS = 20_000;
-/** For how long after a cut the kernel may still deliver what was sent into it: longer than the pause between its attempts. */
+/** The time after a cut in which the kernel may still deliver data sent during it: longer than its retransmission interval. */
 const AFTER_CUT_MS = 10_000;
 const EXAMPLES = 4;
 
@@ -56,7 +56,7 @@ interface Crowd {
   readonly load: OpenLoad;
 }
 
-/** Lets agents work, strikes, heals, and says what became of them. */
+/** Runs agents, causes the fault, ends it, and reports the effects on the agents. */
 export async function runExperiment(
   stage: Stage,
   scenario: Scenario,
@@ -101,7 +101,7 @@ export async function runExperiment(
       const own = arrivals.filter(({ agent }) => modeOf(agent) === mode);
       const found = whereaboutsIn(own, {
         request: (id) => byId.get(id),
-        // Only the first instance is ever lost, and only to what it is struck by.
+        // Only the first instance is ever lost, and only in scenarios with a fault of it.
         mayLeave: ({ instance }, at) => scenario.bereaves === true && instance === 'a' && at >= from,
       });
       return {
@@ -155,7 +155,7 @@ async function warm({ mode, load: { requests } }: Crowd): Promise<void> {
   );
 }
 
-/** Watches one gateway's status for the fault to show, and for the instance to be left. */
+/** Watches one gateway's status until the fault shows and the instance is left. */
 class Observer {
   readonly #scenario: Scenario;
   readonly #before: ReadonlyMap<Mode, PoolStatus>;
@@ -184,7 +184,7 @@ class Observer {
     return at === undefined ? undefined : at - from;
   }
 
-  /** Since when the view that was in effect did not let the first instance serve. */
+  /** The time since which the view in effect has not let the first instance serve. */
   leftAt(mode: Mode): number | undefined {
     return this.#leftAt.get(mode);
   }
@@ -208,7 +208,7 @@ class Observer {
   }
 }
 
-/** Resolves with the time it took; infinite where it took too long. */
+/** Resolves with the time it took; infinite if it took too long. */
 async function untilAgreed(
   stage: Stage,
   scenario: Scenario,
@@ -234,7 +234,7 @@ async function untilAgreed(
   }
 }
 
-/** What was sent into a silence ends when the gateway gives up, or the network repeats it. */
+/** A request sent during a silence ends when the gateway gives up or the network retransmits it. */
 async function untilFree({ mode, load: { requests } }: Crowd, moment: number): Promise<void> {
   await eventually(
     () => {

@@ -10,24 +10,24 @@ export interface Address {
  * A TCP relay that stands for the network between two hosts.
  *
  * Unlike a network it answers every handshake, so bytes can be sent into a
- * silence that a lost SYN would have prevented: the harder case for whoever has
- * to say whether a request was sent.
+ * silence that a lost SYN would have prevented: the harder case for a gateway that
+ * has to decide whether a request was sent.
  */
 export interface FaultProxy extends Address {
   /** Resets every connection, and each new one. */
   cut(): void;
-  /** Nothing passes any more, and nobody is told. */
+  /** Stops all data without closing a connection. */
   silence(): void;
-  /** Everything passes again; after a silence, also what was held back meanwhile. */
+  /** Passes everything again; after a silence, also the data held back meanwhile. */
   heal(): void;
-  /** From now on what the target sends arrives so many ms later: at least, and at most. In order. */
+  /** Delays the data of the target from now on by so many ms: at least, and at most. It stays in order. */
   delay(leastMs: number, mostMs: number): void;
   close(): Promise<void>;
 }
 
 type State = 'open' | 'cut' | 'silent';
 
-/** @param target asked for each connection; a promise may take its time, the client waits */
+/** @param target called for each connection; the client waits for its promise */
 export async function startFaultProxy(target: () => Address | Promise<Address>): Promise<FaultProxy> {
   let state: State = 'open';
   const pairs = new Set<Pair>();
@@ -52,7 +52,7 @@ export async function startFaultProxy(target: () => Address | Promise<Address>):
     pair.onEnd = () => pairs.delete(pair);
   };
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (client) => {
-    // Errors of a connection end it; what is left of it is somebody else's to notice.
+    // An error of a connection ends it; the other end notices that by itself.
     client.on('error', () => undefined);
     if (state === 'cut') client.resetAndDestroy();
     else if (state === 'silent') waiting.add(client);
@@ -124,7 +124,7 @@ class Pair {
   }
 
   #pass(from: Socket, to: Socket, delayMs: () => number): void {
-    // What is sent later arrives later.
+    // Later data arrives later.
     let free = 0;
     from.on('data', (chunk) => {
       const now = performance.now();
@@ -142,7 +142,7 @@ class Pair {
     from.on('error', () => to.resetAndDestroy());
     from.once('close', () => {
       if (to.destroyed) this.onEnd();
-      // What was written to it may still be on its way.
+      // Data written to it may still be pending.
       else to.destroySoon();
     });
   }

@@ -2,12 +2,12 @@ import type { Outcome } from '../support/load.ts';
 import { post } from '../support/load.ts';
 import type { EndedRequest } from './measures.ts';
 
-/** Requests at a fixed rate, whether or not the earlier ones are answered, each over a new connection as SAP sends it. */
+/** Requests at a fixed rate, whether or not the earlier ones are answered, each over a new connection, like SAP. */
 export interface OpenLoad {
   readonly requests: EndedRequest[];
-  /** These come to work too. */
+  /** Adds these agents to the load. */
   join(agents: readonly string[]): void;
-  /** No further request. Resolves once all have ended, or failed for having taken too long. */
+  /** Sends no further request. Resolves once all have ended or timed out. */
   stop(): Promise<void>;
 }
 

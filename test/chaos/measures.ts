@@ -1,25 +1,25 @@
 import type { AnsweredBy } from '../../src/simulator/split-detector.ts';
 import { histogramOf } from '../support/histogram-of.ts';
 
-/** A request that has ended, in whatever way. Times are on the clock of `performance.now()`. */
+/** A request that has ended. Times are on the clock of `performance.now()`. */
 export interface EndedRequest {
   readonly agent: string;
   readonly id: string;
   readonly begunAt: number;
   readonly endedAt: number;
-  /** Which instance answered it; `undefined` where none did. */
+  /** The instance that answered it; `undefined` if none did. */
   readonly by: AnsweredBy | undefined;
-  /** The gateway's code, or what became of the connection, where no instance answered. */
+  /** The gateway's code or the error of the connection, if no instance answered. */
   readonly failure: string | undefined;
 }
 
 /** A fault's time, on the clock of `performance.now()`. */
 export interface FaultTimes {
-  /** Right before it was brought about. */
+  /** Right before it was caused. */
   readonly from: number;
-  /** Right after: what was begun later, met it. */
+  /** Right after: requests that began later met it. */
   readonly done: number;
-  /** When the agreed view had left the instance: who had sent nothing until then has met nothing. */
+  /** When the agreed view had left the instance: agents without a request until then have not met the fault. */
   readonly left?: number | undefined;
 }
 
@@ -32,29 +32,29 @@ export interface Measures {
   readonly refused: number;
   /** Of the failed, the ones that were under way when the fault came. */
   readonly underWay: number;
-  /** What was said of the failed, and how often. */
+  /** The errors of the failed requests, with their numbers. */
   readonly failures: Readonly<Record<string, number>>;
-  /** Agents whom the fault entitled to another instance. */
+  /** Agents that may be moved because of the fault. */
   readonly bereft: number;
-  /** Of those, the ones who were answered by another one. */
+  /** Of those, the ones that another instance answered. */
   readonly moved: number;
-  /** Agents who were answered by another instance although theirs was fine. */
+  /** Agents that another instance answered although theirs was up. */
   readonly movedInVain: number;
   /**
-   * From the fault until the last agent was answered again who had to wait for another instance, or met a failure.
-   * `undefined`: nobody had to.
+   * From the fault until the last agent was answered again that had to wait for another instance or met a failure.
+   * `undefined` if there was none.
    */
   readonly recoveryMs: number | undefined;
   /** Of those, the ones who were not answered again. */
   readonly lost: number;
-  /** The longest that a request took which was answered. */
+  /** The longest time of an answered request. */
   readonly slowestMs: number;
-  /** What 99 in 100 of those stayed below. */
+  /** The 99th percentile of these times. */
   readonly p99Ms: number;
 }
 
 /**
- * What the agents of one pool saw of a fault.
+ * The effects of a fault on the agents of one pool.
  *
  * @param requests all that have ended, in any order
  * @param victim the instance whose agents may be moved, if any
@@ -102,7 +102,7 @@ export function measure(
   };
 }
 
-/** Where each agent was answered last before this moment. */
+/** The instance that last answered each agent before this moment. */
 function homesAt(requests: readonly EndedRequest[], moment: number): Map<string, AnsweredBy> {
   const latest = new Map<string, { by: AnsweredBy; endedAt: number }>();
   for (const { agent, by, endedAt } of requests) {
@@ -120,9 +120,9 @@ interface ServedAgain {
 }
 
 /**
- * The first answer to the agent after the fault and his last failure: to a
- * request that he began since, or to one that was waiting and was answered by
- * another instance, or by another life of his own.
+ * The first answer to the agent after the fault and after its last failure: to a
+ * request that began later, or to a waiting one that was answered by
+ * another instance, or by another incarnation of its own.
  */
 function servedAgain(
   requests: readonly EndedRequest[],

@@ -8,10 +8,10 @@ const run = promisify(execFile);
 
 const IP = findTool('ip') ?? 'ip';
 const PREFIX = 'ici-chaos-';
-/** Nobody's address: what is sent to it is dropped by every host on the bridge. */
+/** An unused address: every host on the bridge drops packets to it. */
 const NOWHERE = '02:00:00:00:de:ad';
 
-/** Whether this machine lets us make network namespaces; the reason where not. */
+/** Whether this machine allows network namespaces; the reason if not. */
 export function namespacesProblem(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root';
   if (spawnSync(IP, ['-V']).status !== 0) return 'needs the program ip (package iproute2)';
@@ -25,7 +25,7 @@ export function namespacesProblem(): string | undefined {
 /**
  * One namespace for each host, on a bridge of which this process has the first
  * address. Two hosts are cut off by giving each a wrong hardware address for the
- * other: packets go out and reach nobody, as behind a switch that has failed.
+ * other: packets go out and reach no host, as behind a failed switch.
  */
 export async function namespaceNetwork(): Promise<Network> {
   await removeLeftovers();
@@ -99,14 +99,14 @@ async function within(namespace: string, ...lines: string[]): Promise<void> {
   for (const line of lines) await run(IP, ['-n', namespace, ...line.split(' ')]);
 }
 
-/** What runs of this program left that were killed before they could tidy up. */
+/** Remains of killed runs of this program. */
 async function removeLeftovers(): Promise<void> {
   const { stdout } = await run(IP, ['netns', 'list']);
   const pids = [...stdout.matchAll(new RegExp(`^${PREFIX}(\\d+)-`, 'gm'))].map(([, pid]) => Number(pid));
   for (const pid of new Set(pids)) if (!existsSync(`/proc/${pid}`)) await remove(pid);
 }
 
-/** The host ends go first: a namespace that a process still holds lives on without its name. */
+/** Removes the host ends first: a namespace that a process still holds continues without its name. */
 async function remove(pid: number): Promise<void> {
   const links = await run(IP, ['-o', 'link', 'show']);
   const own = new RegExp(`^\\d+: (ic${pid}h\\d+|icic${pid})[@:]`, 'gm');

@@ -1,30 +1,30 @@
 import type { Address } from './fault-proxy.ts';
 import { startFaultProxy } from './fault-proxy.ts';
 
-/** A machine of the experiment: in namespaces it has a network of its own, else it is this machine. */
+/** A machine of the experiment: with namespaces it has a separate network, otherwise it is this machine. */
 export interface Host {
   readonly name: string;
   readonly address: string;
-  /** What a command line begins with, to run on this host. */
+  /** The prefix of a command line to run on this host. */
   readonly prefix: readonly string[];
 }
 
-/** The hosts of an experiment, and what is between them. */
+/** The hosts of an experiment, and the network between them. */
 export interface Network {
   readonly kind: 'namespaces' | 'proxy';
   host(name: string): Promise<Host>;
   /**
-   * Where a process on host `from` finds what listens on host `to`. The target is
-   * asked for again with each connection where a proxy is between the two.
+   * The address at which a process on host `from` reaches a listener on host `to`. With a proxy
+   * between the two, the target is looked up for each connection.
    */
   path(from: Host, to: Host, target: () => Address | Promise<Address>): Promise<Address>;
-  /** Nothing passes between the two hosts any more, in either direction, and nobody is told. */
+  /** Drops all packets between the two hosts, in both directions. */
   cut(a: Host, b: Host): Promise<void>;
   heal(a: Host, b: Host): Promise<void>;
   close(): Promise<void>;
 }
 
-/** All on one machine. What can be cut off is what goes through a {@link Network.path}. */
+/** All on one machine. Only a {@link Network.path} can be cut. */
 export function proxyNetwork(): Network {
   const paths: { ends: ReadonlySet<Host>; proxy: Awaited<ReturnType<typeof startFaultProxy>> }[] = [];
   const between = (a: Host, b: Host) =>

@@ -65,7 +65,7 @@ export function markdownTable(rows: readonly Row[]): string {
   return [line(HEAD), line(HEAD.map(() => '---')), ...rows.map((row) => line(cellsOf(row)))].join('\n');
 }
 
-/** What was missed, and what the failed requests were told; nothing where all is well. */
+/** The missed targets and the errors of failed requests; empty if all targets are met. */
 export function remarks(row: Row): string[] {
   const where = `${row.scenario.name}, ${row.mode}`;
   const missed = targetsOf(row)

@@ -9,13 +9,13 @@ import { pause } from './pause.ts';
 import type { Mode, Stage, StagedGateway } from './stage.ts';
 import { MODES, statusOf } from './stage.ts';
 
-/** What a scenario found out beside what the agents saw. */
+/** The findings of a scenario beside the effects on agents. */
 export interface Findings {
-  /** When the sentinels had another master, on the clock of `performance.now()`. */
+  /** The time at which the sentinels had another master, on the clock of `performance.now()`. */
   promotedAt?: number;
   /** From then until every gateway held a lease on a view in effect, in ms. */
   recoveredAfterPromotionMs?: number;
-  /** Requests that waited in a gateway which was stopped. */
+  /** Requests that waited in a stopped gateway. */
   readonly waited: EndedRequest[];
   /** Connections to a gateway that will be stopped. */
   readonly kept: Map<Mode, KeptConnections>;
@@ -24,20 +24,20 @@ export interface Findings {
 export interface Scenario {
   readonly name: string;
   readonly title: string;
-  /** The first instance loses its agents, or its life. */
+  /** The first instance loses its agents, or is killed. */
   readonly bereaves?: boolean;
-  /** Hosts are cut off from each other: what the kernel has taken must not be delivered when they are not any more. */
+  /** Hosts are cut off from each other: data in the kernel must not be delivered after the end of the cut. */
   readonly cuts?: boolean;
   /** The first gateway does not come back. */
   readonly losesGateway?: boolean;
-  /** Who will notice: the gateway that is struck, or one of the others. */
+  /** The gateway that will notice: the affected one, or one of the others. */
   readonly witness: 'struck' | 'peer';
   /** New agents log on while the fault lasts. */
   readonly newcomers?: boolean;
   strike(stage: Stage, findings: Findings): Promise<void>;
-  /** Whether the witness shows the fault; absent where there is nothing to be seen. */
+  /** Whether the observing gateway shows the fault; missing if there is nothing to see. */
   readonly shows?: (now: PoolStatus, before: PoolStatus) => boolean;
-  /** What follows while the fault lasts. */
+  /** The steps during the fault. */
   goOn?(stage: Stage, findings: Findings): Promise<void>;
   heal(stage: Stage): Promise<void>;
 }
@@ -150,7 +150,7 @@ export const SCENARIOS: readonly Scenario[] = [
     witness: 'peer',
     shows: lacksOne,
     strike: async ({ gateways: [g1] }) => {
-      // Its processes at once, as when its machine dies.
+      // All processes at once, as when its machine fails.
       for (const pid of processesOf(g1)) process.kill(pid, 'SIGKILL');
       await g1.kill();
     },
@@ -184,7 +184,7 @@ const PROMOTION_MS = 15_000;
 const RECOVERY_MS = 10_000;
 const LOSS_MS = 12_000;
 const STORE_LATE_MS = 1_000;
-/** After it was continued, what it had accepted while it stood is served. */
+/** When it continues, it serves the connections that it had accepted while it was stopped. */
 const STALE_WATCH_MS = 4_000;
 const STALE_REQUESTS = 6;
 
@@ -211,7 +211,7 @@ async function promotion({ redis, gateways }: Stage, findings: Findings): Promis
     : Number.POSITIVE_INFINITY;
 }
 
-/** Throws unless the gateway acts with the store, on a view in effect. */
+/** Throws unless the gateway has a lease on a view in effect. */
 export async function isAtWork(gateway: StagedGateway, mode: Mode): Promise<PoolStatus> {
   const status = await statusOf(gateway, mode);
   if (status === undefined) throw new Error(`${gateway.name} does not tell`);
@@ -220,7 +220,7 @@ export async function isAtWork(gateway: StagedGateway, mode: Mode): Promise<Pool
   throw new Error(`${gateway.name}, pool ${mode}: ${routingState}, ${JSON.stringify(view)}`);
 }
 
-/** The instance goes on serving whoever reaches it, so nothing but the lease keeps the stopped gateway from using it. */
+/** The instance goes on serving, so only the lease keeps the stopped gateway from using it. */
 async function stopAndLose({ network, gateways, instances: [a] }: Stage, { kept }: Findings): Promise<void> {
   const [g1, ...others] = gateways;
   for (const mode of MODES) {
@@ -235,7 +235,7 @@ async function reachAgain({ network, gateways: [, ...others], instances: [a] }: 
   for (const { host } of others) await network.heal(host, a.host);
 }
 
-/** Lets the stopped gateway go on when the others have given up the instance, with requests waiting in it. */
+/** Continues the stopped gateway, with waiting requests, after the others have left the instance. */
 async function continueStale(stage: Stage, findings: Findings, storeLateMs: number): Promise<void> {
   const [g1, g2] = stage.gateways;
   for (const mode of MODES) {
@@ -259,7 +259,7 @@ async function continueStale(stage: Stage, findings: Findings, storeLateMs: numb
   await pause(STALE_WATCH_MS);
 }
 
-/** The workers, the controller, and the process that keeps them. */
+/** The workers, the controller and the supervisor. */
 function processesOf({ pid }: StagedGateway): number[] {
   return [...childrenOf(pid).map((child) => child.pid), pid];
 }

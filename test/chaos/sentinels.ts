@@ -14,22 +14,22 @@ export interface RedisNode {
   signal(name: NodeJS.Signals): void;
   /** SIGKILL. */
   kill(): Promise<void>;
-  /** Again on the same address, with nothing of what it knew. */
+  /** Starts it again at the same address, without its data. */
   start(): Promise<void>;
 }
 
-/** A master, a replica and three sentinels, each a process on a host of its own. */
+/** A master, a replica and three sentinels, each a process on a separate host. */
 export interface WatchedRedis {
   readonly masterName: string;
   readonly nodes: readonly [RedisNode, RedisNode];
   readonly sentinels: readonly RedisNode[];
-  /** Where a majority of the sentinels says that the master is. */
+  /** The address of the master, according to a majority of the sentinels. */
   master(): Promise<Address>;
   close(): Promise<void>;
 }
 
 const MASTER_NAME = 'main';
-/** How long a sentinel waits before it calls a silent master down. */
+/** The silence after which a sentinel takes a master for down. */
 const DOWN_AFTER_MS = 1_000;
 const READY_MS = 15_000;
 const ANSWER_MS = 500;
@@ -62,7 +62,7 @@ export async function startWatchedRedis(network: Network): Promise<WatchedRedis>
         const sentinel = new Child({
           program: [...host.prefix, program],
           args: args(host, address.port),
-          // Redis knows no channel; `group` keeps a Ctrl-C from it, which is ours to handle.
+          // Redis uses no IPC channel; `group` keeps a Ctrl-C from it, which this program handles.
           bond: 'group',
           onLine: () => undefined,
         });
@@ -138,7 +138,7 @@ async function masterOf(sentinels: readonly RedisNode[]): Promise<Address> {
   return { host, port: Number(port) };
 }
 
-/** One command over a connection of its own. */
+/** Sends one command over a separate connection. */
 async function ask(address: Address, command: string, ...args: string[]): Promise<unknown> {
   const client = new Redis({
     ...address,
@@ -147,7 +147,7 @@ async function ask(address: Address, command: string, ...args: string[]): Promis
     connectTimeout: ANSWER_MS,
     commandTimeout: ANSWER_MS,
   });
-  // The command fails too, and tells.
+  // The command fails too, with the reason.
   client.on('error', () => undefined);
   try {
     await client.connect();

@@ -32,13 +32,13 @@ export interface Stage {
   readonly instances: readonly [StagedInstance, StagedInstance, StagedInstance];
   readonly redis: WatchedRedis;
   readonly balancer: Balancer;
-  /** Between a gateway and whatever Redis consists of. */
+  /** The paths between a gateway and Redis. */
   cutFromStore(gateway: StagedGateway): Promise<void>;
   healToStore(gateway: StagedGateway): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Two leases, a first round of probes, and room for a busy machine. */
+/** Two leases, a first round of probes, and reserve for a busy machine. */
 const READY_MS = 90_000;
 
 type Three<T> = [T, T, T];
@@ -55,7 +55,7 @@ export async function setStage(openNetwork: () => Promise<Network>): Promise<Sta
     const redis = await startWatchedRedis(network);
     closers.push(redis.close);
     const instances = await three(['a', 'b', 'c'], (name) => startInstance(name, network, closers));
-    // Where a proxy is between a gateway and Redis, it is this that is cut.
+    // If a proxy is between a gateway and Redis, this path is cut.
     const store = network.kind === 'proxy' ? await network.host('store') : undefined;
     const keyPrefix = `chaos-${randomBytes(4).toString('hex')}`;
     const gateways = await three(['g1', 'g2', 'g3'], async (name) => {
@@ -101,7 +101,7 @@ export async function setStage(openNetwork: () => Promise<Network>): Promise<Sta
   }
 }
 
-/** What a gateway says of a pool; `undefined` while it says nothing. */
+/** A gateway's status of a pool; `undefined` while it does not answer. */
 export async function statusOf(gateway: StagedGateway, pool: string): Promise<PoolStatus | undefined> {
   try {
     const { pools } = await gateway.status();
@@ -131,7 +131,7 @@ function watched({ sentinels, masterName }: WatchedRedis): Record<string, unknow
   return { sentinels: sentinels.map(({ address }) => `${address.host}:${address.port}`), masterName };
 }
 
-/** As through a proxy that asks the sentinels: the gateway knows one address, which leads to the master. */
+/** Like a proxy that queries the sentinels: the gateway has one address, which leads to the master. */
 async function relayed(
   network: Network,
   gateway: Host,
@@ -150,7 +150,7 @@ async function poolsOf(
   const reached = await Promise.all(
     instances.map(async (instance) => {
       const { host, port } = await network.path(gateway, instance.host, () => addressOf(instance.url));
-      // Each gateway has a path of its own.
+      // Each gateway has a separate path.
       return { id: instance.name, url: `http://${host}:${port}`, commonUrl: `http://${instance.name}.test` };
     }),
   );
@@ -168,7 +168,7 @@ function addressOf(url: string): Address {
   return { host, port: Number(port) };
 }
 
-/** All at once; waits for all of them, so that what has been started can be closed. */
+/** Starts all at once, and waits for all, so that started ones can be closed. */
 async function three<T>(names: Three<string>, start: (name: string) => Promise<T>): Promise<Three<T>> {
   const started = await Promise.allSettled(names.map(start));
   for (const outcome of started) if (outcome.status === 'rejected') throw outcome.reason;

@@ -9,7 +9,7 @@ const AGREED_MS = 5_000;
 const KILLED_RECOVERY_MS = 1_000;
 const PROMOTED_RECOVERY_MS = 3_000;
 
-/** What a row has to show at default settings. */
+/** The targets of a row with default settings. */
 export function targetsOf(row: Row): Target[] {
   const always = [
     none('splits', row.splits),
@@ -18,7 +18,7 @@ export function targetsOf(row: Row): Target[] {
     none('agents never served again', row.lost),
     atMost('one view after', row.agreedMs, AGREED_MS),
   ];
-  // What a stopped process has in its buffers it acts on when it goes on, whatever anybody does.
+  // A stopped process handles the data in its buffers when it continues; no setting can prevent that.
   const late = none('requests that arrived late', row.late);
   return [...always, ...(row.scenario.cuts === true ? [late] : []), ...ownTargets(row)];
 }

@@ -149,7 +149,7 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       expect(await claim([session('s2')], 'x')).toBe('c');
     });
 
-    test('a session without an agent joins the user beside whom it is found', async () => {
+    test('a session without an agent joins the user that it is found with', async () => {
       await claim([user('MILLER')], 'a');
 
       expect(await claim([found(user('MILLER')), found(session('s1'))], 'b')).toBe('a');

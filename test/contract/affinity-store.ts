@@ -193,7 +193,7 @@ export function affinityStoreContract(
       expect(await store.renew([user('MILLER')])).toBeUndefined();
       expect(await store.renew([session('s1')])).toBeUndefined();
       expect(await store.counts()).toEqual(new Map());
-      await store.release(user('NOBODY'));
+      await store.release(user('UNKNOWN'));
     });
 
     test('restore writes back missing bindings, and existing ones win', async () => {

@@ -9,7 +9,7 @@ export const STYLES: readonly Style[] = ['header', 'both', 'cookie', 'body', 'bo
 /** Operations with which the systems of these dialogues log on. */
 export const LOGON = ['logon', 'subscribe'];
 
-/** What everybody knows of an agent. */
+/** The names of an agent. */
 export interface Person {
   readonly user: string;
   session: string;
@@ -35,7 +35,7 @@ export class Dialogue implements Person {
     this.session = this.#nextSession();
   }
 
-  /** The next request, and who else is named in it. */
+  /** The next request, and the other people named in it. */
   say(people: readonly Person[]): { said: Said; named: readonly Person[] } {
     const random = this.#random;
     if (!this.#isLoggedOn || random.chance(0.06)) return { said: this.#logon(), named: [] };
@@ -66,7 +66,7 @@ export class Dialogue implements Person {
     const random = this.#random;
     const { user, session } = this;
     const { operation, others, searched } = this.#about(other);
-    // Where a request tells of another user by the element that tells of the agent elsewhere, it does not tell the agent's.
+    // If a request names another user in the element that names the agent elsewhere, it does not name the agent there.
     const told = { operation, others };
     switch (this.style) {
       case 'header':
@@ -74,7 +74,7 @@ export class Dialogue implements Person {
       case 'shared-cookie':
         return { ...told, header: user, cookie: this.#sharedCookie, ...searched };
       case 'both':
-        // Both names are one agent's by now, and either will do.
+        // By now both names belong to one agent, so either will do.
         if (random.chance(0.3)) return { ...told, cookie: session, ...searched };
         return { ...told, header: user, ...(random.chance(0.7) ? { cookie: session } : {}), ...searched };
       case 'cookie':
@@ -86,7 +86,7 @@ export class Dialogue implements Person {
     }
   }
 
-  /** What the request is about: a search, a transfer, a list, or nothing that has names. */
+  /** The operation: a search, a transfer, a list, or one without names. */
   #about(other: Person | undefined): {
     operation: string;
     others: readonly string[];

@@ -1,6 +1,6 @@
 import type { Random } from './random.ts';
 
-/** One request, as it comes. */
+/** One request as received. */
 export interface Message {
   readonly rawHeaders: readonly string[];
   readonly body: string;
@@ -11,17 +11,17 @@ export interface Said {
   readonly operation: string;
   readonly header?: string | undefined;
   readonly cookie?: string | undefined;
-  /** Whose names the body bears, in elements that hold the agent's. */
+  /** The people whose names stand in the elements for the agent. */
   readonly user?: string | undefined;
   readonly session?: string | undefined;
-  /** Elements that tell of others, whole. */
+  /** Complete elements about others. */
   readonly others?: readonly string[];
 }
 
 const USER_ELEMENTS = ['userId', 'USERID', 'user_id', 'user', 'User', 'userName', 'USER_NAME', 'soapUser'];
 const SESSION_ELEMENTS = ['appId', 'APP_ID', 'sessionId', 'applicationId', 'wsSessionId', 'appid'];
 
-/** Writes the request in one of the ways in which systems write it. */
+/** Writes the request in one of the formats of real systems. */
 export function messageOf(said: Said, random: Random): Message {
   const rawHeaders = ['content-type', 'text/xml; charset=utf-8'];
   if (said.header !== undefined)

@@ -1,13 +1,13 @@
 import type { AffinityStore } from '../../src/core/ports.ts';
 import type { Person } from './dialogue.ts';
 
-/** Where an agent was served last, and in which life of the instance. */
+/** The instance and its incarnation that last served an agent. */
 interface Home {
   readonly instance: string;
   readonly incarnation: number;
 }
 
-/** Knows who really spoke, whatever the requests say, and tells where a promise was broken. */
+/** Knows the real sender of each request, and reports a broken promise. */
 export class Oracle {
   readonly #homes = new Map<string, Home>();
   readonly #incarnations = new Map<string, number>();
@@ -17,7 +17,7 @@ export class Oracle {
     this.#incarnations.set(instance, this.#incarnationOf(instance) + 1);
   }
 
-  /** A request of this agent went there. */
+  /** Records that a request of this agent went there. */
   served(speaker: string, instance: string): string | undefined {
     const home = this.#homes.get(speaker);
     this.#homes.set(speaker, { instance, incarnation: this.#incarnationOf(instance) });
@@ -31,7 +31,7 @@ export class Oracle {
   }
 }
 
-/** Where the names of these people lead now. */
+/** The instances to which the names of these people lead now. */
 export async function placesOf(
   store: AffinityStore,
   people: readonly Person[],

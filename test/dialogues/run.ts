@@ -1,5 +1,5 @@
 /**
- * Lets many agents talk through three gateways, and counts who was split or moved.
+ * Runs the dialogues of many agents through three gateways, and counts split and moved agents.
  *
  *   npm run trial dialogues -- --count 100000 --seed 1
  */
@@ -21,7 +21,7 @@ const USAGE = `Random dialogues of agents with instances, through three gateways
   --help
 `;
 
-// A store for so many seeds, so that it does not grow without end.
+// One store for so many seeds, so that it does not grow without limit.
 const WORLDS_PER_STORE = 250;
 const BATCH = 10;
 

@@ -33,10 +33,10 @@ export interface SiteOptions {
   readonly config: Pick<Config, 'identity' | 'limits'>;
   readonly store: AffinityStore;
   readonly balancer: BalancerName;
-  /** Bindings that a gateway remembers; few, so that it forgets. */
+  /** The size of a gateway's cache; small, so that it evicts bindings. */
   readonly cacheEntries: number;
   readonly random: () => number;
-  /** False: names that are found count like those that are asserted, as they did once. */
+  /** False: found names count like asserted ones, as in the first release. */
   readonly weighsNames: boolean;
 }
 
@@ -55,12 +55,12 @@ export class Site {
     );
   }
 
-  /** Where the request goes; `undefined` where it is refused or would have to wait. */
+  /** The instance of the request; `undefined` if it is refused or would have to wait. */
   serve(gateway: number, message: Message): Promise<string | undefined> {
     return (this.#gateways[gateway] as Gateway).serve(message);
   }
 
-  /** It has forgotten what it knew. */
+  /** Empties its cache. */
   restart(gateway: number): void {
     (this.#gateways[gateway] as Gateway).begin();
   }
@@ -69,7 +69,7 @@ export class Site {
     return this.#down;
   }
 
-  /** All gateways come to see these instances down, and the others up. */
+  /** Makes all gateways find these instances down, and the others up. */
   see(down: ReadonlySet<string>): void {
     this.#down = new Set(down);
     this.agreement.agreeOn(Object.fromEntries(INSTANCES.map((id) => [id, down.has(id) ? DOWN : UP])));
@@ -160,7 +160,7 @@ class Gateway {
   }
 }
 
-/** The store as one process sees it that shares it with others: each hears what the others did. */
+/** The store of one process that shares it with others: each gets news of the others' changes. */
 class SharedStore implements AffinityStore {
   readonly #desk: EmbeddedStoreServer;
   readonly #weighsNames: boolean;

@@ -9,13 +9,13 @@ import { Oracle, placesOf } from './oracle.ts';
 import { Random } from './random.ts';
 import { GATEWAYS, INSTANCES, Site } from './site.ts';
 
-/** Dialogues that go on at the same time, and get in each other's way. */
+/** Simultaneous dialogues that interfere with each other. */
 export const DIALOGUES_AT_ONCE = 20;
 const REQUESTS_EACH = 8;
 const BALANCERS: readonly BalancerName[] = ['rendezvous', 'round-robin', 'least-bound', 'random'];
 
 export interface Rules {
-  /** Names that are found do not count like those that are asserted. */
+  /** Found names do not count like asserted ones. */
   readonly weighsNames: boolean;
   /** Log-on operations are configured. */
   readonly knowsLogon: boolean;
@@ -31,11 +31,11 @@ export const MUTANTS: Readonly<Record<string, Rules>> = {
 
 export interface Outcome {
   requests: number;
-  /** Requests of one agent at two living instances. */
+  /** Requests of one agent at two live instances. */
   splits: number;
-  /** Agents moved by what another one asked for. */
+  /** Agents moved by the request of another one. */
   moves: number;
-  /** Requests that went nowhere. */
+  /** Requests that reached no instance. */
   refused: number;
   first: string | undefined;
 }
@@ -70,7 +70,7 @@ function configFor({ knowsLogon }: Rules, order: readonly string[]): Config {
   return config;
 }
 
-/** One seed: some dialogues through three gateways, whose views change and who forget. */
+/** One seed: some dialogues through three gateways, with changes of views and cache evictions. */
 export async function runWorld(
   seed: number,
   store: AffinityStore,
@@ -125,7 +125,7 @@ export async function runWorld(
   for (let turn = 0; turn < DIALOGUES_AT_ONCE * REQUESTS_EACH; turn += 1) {
     if (random.chance(0.02)) site.restart(random.below(GATEWAYS));
     if (random.chance(0.015)) changeView(site, oracle, random);
-    // Two agents at once, here and there.
+    // Sometimes two agents at once.
     const speaker = random.of(dialogues);
     const another = random.of(dialogues);
     if (another === speaker || random.chance(0.7)) await one(speaker);

@@ -2,7 +2,7 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tcpConnections } from '../support/tcp-table.ts';
 
-/** The clients' ends of the connections to a port that are held by a process which was {@link halt}ed. */
+/** The client ports of the connections to a port that a {@link halt}ed process holds. */
 export async function clientPortsOf(pid: number, port: number): Promise<Set<number>> {
   const inodes = new Set<string>();
   for (const fd of readdirSync(`/proc/${pid}/fd`)) {

@@ -12,7 +12,7 @@ import { startSteadyLoad } from './load.ts';
 import type { ConfigVariant, DrilledGateway, Stage } from './stage.ts';
 import { STAYING, USUAL } from './stage.ts';
 
-/** How a drill goes on. */
+/** The progress of a drill. */
 export interface DrillOptions {
   readonly times: number;
   /** New connections per second. */
@@ -26,29 +26,29 @@ export interface DrillOptions {
 
 export interface DrillReport extends LoadReport {
   readonly times: number;
-  /** From each strike until all was as before, in milliseconds, the longest. */
+  /** The longest time in milliseconds from a strike until the state before is restored. */
   readonly longestMs: number;
 }
 
-// On a machine whose every core is busy, and with a supervisor that lets a place rest for up to 5 s.
+// For a machine with all cores busy, and a supervisor that restarts a child after up to 5 s.
 const RECOVERY_MS = 60_000;
 const WARM_MS = 500;
 const CALM_MS = 3_000;
-/** Every so many times all workers are killed at once, so that for a while nobody takes connections. */
+/** Every so many times all workers are killed at once, so that for a while no process accepts connections. */
 const ALL_EVERY = 10;
-/** The next kill does not wait for places that the supervisor lets rest. */
+/** The next kill does not wait for children that the supervisor restarts later. */
 const ENOUGH_WORKERS = 2;
-/** Starting a worker, and the next spare process, takes about a second of a processor, which the clients share. */
+/** Starting a worker and the next standby process takes about a second of processor time, which the clients share. */
 const PACE_MS = 2_000;
 
-/** SIGKILL of random workers, of all that serve every tenth time. Each process that is killed counts. */
+/** SIGKILL of random workers, and of all workers every tenth time. Each killed process counts. */
 export function drillKills(gateway: DrilledGateway, options: DrillOptions): Promise<DrillReport> {
   let strikes = 0;
   return drill(gateway, options, async ({ load }) => {
     strikes += 1;
     const enough = Math.min(options.workers, ENOUGH_WORKERS);
     const live = await serving(gateway, enough);
-    // At any moment of what the others do.
+    // At any moment of the other workers' start.
     await pause(Math.random() * 300);
     const all = strikes % ALL_EVERY === 0;
     const victims = all ? live : [live[Math.floor(Math.random() * live.length)] as number];
@@ -86,7 +86,7 @@ export function drillRestarts(gateway: DrilledGateway, options: DrillOptions): P
   );
 }
 
-/** The controller is killed, and it is waited for until the admin plane shows the view again. */
+/** The controller is killed; the drill waits until the admin port shows the view again. */
 export function drillController(gateway: DrilledGateway, options: DrillOptions): Promise<DrillReport> {
   return drill(gateway, options, async () => {
     const { controller } = childrenOf(gateway.pid);
@@ -96,7 +96,7 @@ export function drillController(gateway: DrilledGateway, options: DrillOptions):
     await untilGone(controller);
     await shown(gateway);
     const tookMs = performance.now() - killedAt;
-    // Until a spare process is at hand again.
+    // Until a standby process is ready again.
     await pause(CALM_MS);
     return { tookMs };
   });
@@ -110,7 +110,7 @@ export interface Pair {
   close(): Promise<void>;
 }
 
-/** @param pollInterval how long a gateway that stops still takes connections, in which haproxy is to see that it stops */
+/** @param pollInterval the time for which a stopping gateway still accepts connections, so that haproxy can notice the stop */
 export async function startPair(stage: Stage, workers: number, pollInterval = '1s'): Promise<Pair> {
   const ports = [await freePort(), await freePort()] as const;
   const front = await freePort();
@@ -142,7 +142,7 @@ export async function startPair(stage: Stage, workers: number, pollInterval = '1
   };
 }
 
-/** One of two gateways is stopped softly and started again, by turns. */
+/** Each of two gateways in turn is stopped softly and started again. */
 export function drillCycles(pair: Pair, options: DrillOptions): Promise<DrillReport> {
   const load = startSteadyLoad({ ...options, url: pair.url, staying: STAYING });
   return repeat(load, options, async (turn) => {
@@ -158,12 +158,12 @@ export function drillCycles(pair: Pair, options: DrillOptions): Promise<DrillRep
 export interface QueueReport {
   readonly connections: number;
   readonly answered: number;
-  /** What became of the others. */
+  /** The results of the other connections. */
   readonly failures: readonly string[];
   readonly slowestMs: number;
 }
 
-/** The only worker of a gateway is killed, and connections come before another one is there. */
+/** The only worker of a gateway is killed, and connections arrive before another one is ready. */
 export async function drillQueue(
   gateway: DrilledGateway,
   { connections }: { readonly connections: number },
@@ -190,14 +190,14 @@ export async function drillQueue(
 
 interface Turn {
   readonly load: SteadyLoad;
-  /** What was struck before. */
+  /** The number of earlier strikes. */
   readonly turn: number;
 }
 
 interface Strike {
   /** Until all was as before. */
   readonly tookMs: number;
-  /** As how many times it counts; once by default. */
+  /** How many times it counts; once by default. */
   readonly count?: number;
 }
 
@@ -234,7 +234,7 @@ async function repeat(
   return { ...(await load.stop()), times: done, longestMs };
 }
 
-/** Resolves with the workers, once there are so many and each of them has answered a request. */
+/** Resolves with the workers once there are this many and each has answered a request. */
 function serving({ pid, serving }: DrilledGateway, count: number): Promise<number[]> {
   return eventually(
     () => {
@@ -265,7 +265,7 @@ async function replaced(gateway: DrilledGateway, ask: () => Promise<void> | void
   return { tookMs: performance.now() - askedAt };
 }
 
-/** Resolves when the admin plane shows a view in which every instance is up. */
+/** Resolves when the admin port shows a view in which every instance is up. */
 async function shown(gateway: DrilledGateway): Promise<void> {
   await eventually(
     async () => {
@@ -279,7 +279,7 @@ async function shown(gateway: DrilledGateway): Promise<void> {
   );
 }
 
-/** No two that follow each other are the same. */
+/** Consecutive configurations always differ. */
 function variantOf(turn: number): ConfigVariant {
   return {
     ...USUAL,
@@ -290,8 +290,8 @@ function variantOf(turn: number): ConfigVariant {
 }
 
 /**
- * It passes on TCP and asks for the state; it does not try another server where one refuses. A gateway that is slow
- * since every core is busy is better than none: only what it answers, or a refusal, takes it out.
+ * It forwards TCP and checks the state; it does not try another server if one refuses. A gateway that is slow
+ * because every core is busy is better than none: only its answer or a refusal takes it out.
  */
 function haproxyConfig(port: number, stats: number, servers: readonly number[]): string {
   return `defaults

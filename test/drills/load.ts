@@ -2,33 +2,33 @@ import { Histogram } from '../../src/simulator/histogram.ts';
 import type { Outcome } from '../support/load.ts';
 import { post, users } from '../support/load.ts';
 
-/** What became of the requests of one drill, as the clients saw it. */
+/** The results of the requests of one drill, for the clients. */
 export interface LoadReport {
   readonly requests: number;
   /** Requests per second that were really sent. */
   readonly perSecond: number;
-  /** Connections that nobody took. */
+  /** Connections that were refused. */
   readonly refused: number;
-  /** What else failed, but for those who were cut with a killed process. */
+  /** Other failures, except those of connections of a killed process. */
   readonly failed: number;
-  /** Requests whose connection a killed process held when it was killed, and which failed. */
+  /** Failed requests whose connection belonged to a killed process. */
   readonly cut: number;
-  /** Agents who were answered by another instance than before, although theirs stayed. */
+  /** Agents that another instance answered than before, although theirs stayed. */
   readonly moved: number;
   readonly p99Ms: number;
   readonly slowestMs: number;
-  /** Whose request that was, and how much of it went by before it was connected. */
+  /** The agent of the request, and the time until it was connected. */
   readonly slowest: string;
   /** The first failures, in words. */
   readonly examples: readonly string[];
 }
 
 export interface SteadyLoad {
-  /** What failed so far that may not have failed, refusals included. */
+  /** The failures so far that count, including refusals. */
   readonly misses: number;
-  /** These connections, by the clients' ends, were held by a process that is killed now. */
+  /** Records the connections, by client port, of a process that is killed now. */
   excuse(ports: ReadonlySet<number>): void;
-  /** Nothing more is sent; resolves when the last request has ended. */
+  /** Stops sending; resolves when the last request has ended. */
   stop(): Promise<LoadReport>;
 }
 
@@ -43,11 +43,11 @@ export interface SteadyLoadOptions {
 // Longer than any wait that a gateway allows.
 const GIVE_UP_MS = 70_000;
 const TICK_MS = 5;
-// What is due after a pause of this process is sent at once, but never more than a quarter of a second's worth.
+// Requests that are due after a pause of this process are sent at once, but no more than those of a quarter of a second.
 const CATCH_UP_MS = 250;
 const MOST_EXAMPLES = 8;
 
-/** As SAP CRM: a new TCP connection for each request, sent when it is due, however long the earlier ones take. */
+/** Like SAP CRM: a new TCP connection for each request, sent when it is due, however long the earlier ones take. */
 export function startSteadyLoad({ url, perSecond, agents = 100, staying }: SteadyLoadOptions): SteadyLoad {
   const names = users(agents, 'DRILL');
   const served = new Map<string, string>();

@@ -1,6 +1,6 @@
 import type { DrillReport, QueueReport } from './drills.ts';
 
-/** One row of the table, and whether all is as it must be. */
+/** One row of the table, and whether it meets the targets. */
 export interface Line {
   readonly cells: readonly string[];
   readonly isMet: boolean;

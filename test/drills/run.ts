@@ -26,7 +26,7 @@ import { setStage } from './stage.ts';
 
 type Drill = (stage: Stage, options: DrillOptions) => Promise<DrillReport>;
 
-/** The drill on a gateway of its own. */
+/** The drill, with a separate gateway. */
 function alone(drill: (gateway: DrilledGateway, options: DrillOptions) => Promise<DrillReport>): Drill {
   return async (stage, options) => drill(await stage.gateway({ workers: options.workers }), options);
 }
@@ -40,7 +40,7 @@ const cycles: Drill = async (stage, options) => {
   }
 };
 
-/** Each with how often it strikes by default. */
+/** The drills, each with its default number of strikes. */
 const DRILLS: Readonly<
   Record<
     string,
@@ -119,7 +119,7 @@ async function main(): Promise<number> {
     ...rest,
   }));
 
-  // Everything that is started keeps its files in here.
+  // All started programs keep their files in here.
   const directory = mkdtempSync(join(tmpdir(), 'ici-drills-'));
   process.env['TMPDIR'] = directory;
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
@@ -179,7 +179,7 @@ async function main(): Promise<number> {
   return code !== 0 ? code : lines.every(isMet) ? 0 : 1;
 }
 
-/** A line for every tenth part, and for each time that something failed. */
+/** A line for every tenth part and for each failure. */
 function progress(name: string, times: number): DrillOptions['onProgress'] {
   let seen = 0;
   let tenths = 0;

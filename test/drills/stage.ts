@@ -8,12 +8,12 @@ import type { GatewayProcess } from '../support/gateway-process.ts';
 import { PROGRAM, startGatewayProcess } from '../support/gateway-process.ts';
 import type { LogLine } from '../support/test-gateway.ts';
 
-/** Two instances that are always there, a third one that comes and goes with the configuration, and a Redis. */
+/** Two instances that always run, a third one that the configuration adds and removes, and a Redis. */
 export interface Stage {
   readonly instances: readonly ConnectorProcess[];
-  /** A gateway that shares its store with nobody it was not told of. */
+  /** A gateway that shares its store only with gateways of the same name. */
   gateway(config: GatewayPlan): Promise<DrilledGateway>;
-  /** Everything that was started, gateways included. */
+  /** Everything that was started, including gateways. */
   close(): Promise<void>;
 }
 
@@ -26,7 +26,7 @@ export interface GatewayPlan {
   readonly lifecycle?: Record<string, unknown>;
 }
 
-/** What a reload changes. */
+/** The options that a reload changes. */
 export interface ConfigVariant {
   readonly weight: number;
   readonly probeTimeout: string;
@@ -34,13 +34,13 @@ export interface ConfigVariant {
 }
 
 export interface DrilledGateway extends GatewayProcess {
-  /** Of the data plane. */
+  /** The URL of its data port. */
   readonly port: number;
-  /** Processes that have answered requests, as their log lines say. */
+  /** Processes that have answered requests, according to their log lines. */
   readonly serving: ReadonlySet<number>;
-  /** File with the token of its admin plane. */
+  /** The file with the token of its admin port. */
   readonly tokenFile: string;
-  /** Writes this configuration, which it has to be told to read. */
+  /** Writes this configuration; a reload reads it. */
   vary(variant: ConfigVariant): void;
 }
 
@@ -93,7 +93,7 @@ export async function setStage(redisUrl: string): Promise<Stage> {
       close,
       gateway: async (plan) => {
         const serving = new Set<number>();
-        // Hours of requests: what each of them logged is not kept.
+        // It may run for hours, so the log lines of requests are not kept.
         const keeps = ({ msg, pid }: LogLine): boolean => {
           if (msg !== 'request') return true;
           serving.add(Number(pid));

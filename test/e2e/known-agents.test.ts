@@ -83,7 +83,7 @@ test('requests of known agents need no round trip to the store', async () => {
     expect(after - before).toBe(meanwhile.filter(isScript).length);
 
     // Otherwise the monitor would prove nothing.
-    await post(one.url, 'NOBODY KNOWS');
+    await post(one.url, 'AN UNKNOWN AGENT');
     await eventually(() => expect(asked).toContain('gwClaim'));
   } finally {
     monitor.close();

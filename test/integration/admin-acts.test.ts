@@ -195,10 +195,10 @@ describe('moving one agent', () => {
     const move = (more: object): Promise<Answer> =>
       on.change('/agents/move', { ...WHY, agent: 'MILLER', ...more });
     expect((await move({ instance: at })).body.error).toBe(`user:MILLER is already bound to ${at}`);
-    const unknown = await move({ instance: at, agent: 'NOBODY' });
+    const unknown = await move({ instance: at, agent: 'UNKNOWN' });
     expect([unknown.status, unknown.body.error]).toEqual([
       404,
-      expect.stringContaining('user:NOBODY is not bound'),
+      expect.stringContaining('user:UNKNOWN is not bound'),
     ]);
     const other = at === 'a' ? 'b' : 'a';
     await on.change(`/instances/${other}/drain`, { ...WHY, deadline: '1h' });

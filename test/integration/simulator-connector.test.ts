@@ -83,7 +83,7 @@ describe('a simulated connector', () => {
 
   test('reads the user from the header first, and the session from the cookie', async () => {
     const headers = { soapuser: 'MILLER', cookie: 'other=1; WS_SESSION_ID=SID%3aANON-NEW' };
-    const answer = await soap('subscribe', 'SOMEBODY', [], headers);
+    const answer = await soap('subscribe', 'ANOTHER', [], headers);
     expect(readElement(answer.body, 'user')).toBe('MILLER');
     expect(readElement(answer.body, 'session')).toBe('SID%3aANON-NEW');
     const bySession = await send('/', {

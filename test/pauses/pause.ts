@@ -3,11 +3,11 @@ import { promisify } from 'node:util';
 import { redisCommand } from '../support/redis-command.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 
-/** Makes Redis stand still; resolves with how long it did, in ms, which is longer than wanted on a busy machine. */
+/** Pauses Redis; resolves with the length of the pause in ms, which is longer than wanted on a busy machine. */
 export type Pause = (redis: RedisServer, ms: number) => Promise<number>;
 
 /**
- * Stops the process, as a fork of a large one does. A shell ends the pause, because
+ * Stops the process, like the fork of a large one. A shell ends the pause, because
  * the process that makes the load may be late itself.
  */
 export const stopProcess: Pause = async ({ pid }, ms) => {

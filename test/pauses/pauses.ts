@@ -1,5 +1,5 @@
 /**
- * Lets Redis stand still for a while, again and again, while new agents come to several gateways at once, and counts
+ * Pauses Redis for a while, again and again, while new agents come to several gateways at once, and counts
  * the agents that two instances have served.
  *
  *   npm run trial pauses -- --gateways 3 --burners 2
@@ -17,7 +17,7 @@ import { raceThroughPause, startAnswering } from './race.ts';
 
 const BALANCERS = ['round-robin', 'least-bound', 'rendezvous', 'random'] as const;
 const LEASE_MS = 3_000;
-// Gateways wait for a store that stands still for this share of a lease.
+// Gateways wait for a store that pauses for this share of a lease.
 const WAITS_MS = LEASE_MS * 0.6;
 const PAUSES_MS = [50, 150, 300, 600, 900, 1_200, 1_500, 1_700, 2_000, 2_500, 3_000];
 
@@ -65,7 +65,7 @@ async function main(): Promise<void> {
       mode: 'sticky',
       balancer,
       match: { paths: [`/${balancer}`] },
-      // Nothing is wrong with the instances, however long a busy machine takes to say so.
+      // The instances are healthy, however long they take to answer on a busy machine.
       health: { path: '/health', timeout: '5s', fall: 5 },
       instances: instances.map(({ url }, i) => ({ id: 'abc'.charAt(i), url })),
     })),
@@ -145,7 +145,7 @@ async function pauseOften(
   return { longestMs, rows };
 }
 
-/** The next pause is to meet gateways that have a lease, and that have heard from the store since the last one. */
+/** Resolves once the gateways have a lease and an answer of the store since the last pause. */
 async function allAreWell(gateways: readonly GatewayProcess[]): Promise<void> {
   await eventually(async () => {
     for (const gateway of gateways) {
@@ -157,7 +157,7 @@ async function allAreWell(gateways: readonly GatewayProcess[]): Promise<void> {
   });
 }
 
-/** How each gateway came to its answer, and what else it said meanwhile. */
+/** The decision of each gateway, and its other log lines meanwhile. */
 function explain(gateways: readonly GatewayProcess[], pool: string, user: string): void {
   for (const [i, { log }] of gateways.entries()) {
     const own = log.filter((line) => line['pool'] === pool);

@@ -5,24 +5,24 @@ import type { AddressInfo } from 'node:net';
 import type { Outcome } from '../support/load.ts';
 import { post } from '../support/load.ts';
 
-/** A pause of the store, and what the first requests of new agents came to around it. */
+/** A pause of the store, and the results of the first requests of new agents around it. */
 export interface Race {
   readonly pauseMs: number;
   /** Resolves with the length of the pause when it is over. */
   readonly pause: () => Promise<number>;
   /** Base URLs of the gateways. */
   readonly gateways: readonly string[];
-  /** What the paths of the pools begin with, each with a balancer of its own; `''` for the one at the root. */
+  /** The path prefixes of the pools, each with another balancer; `''` for the pool at the root. */
   readonly pools: readonly string[];
-  /** Of each pool. */
+  /** The number for each pool. */
   readonly agents: number;
-  /** What the names of these agents begin with. */
+  /** The prefix of the names of these agents. */
   readonly prefix: string;
 }
 
 export interface RaceResult {
   readonly agents: number;
-  /** Agents that were answered by more than one instance. */
+  /** Agents that more than one instance answered. */
   readonly splits: readonly string[];
   readonly failed: readonly Outcome[];
   /** How long each request took. */
@@ -80,7 +80,7 @@ async function until(at: number): Promise<void> {
   if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Answers at once with its name, and costs the machine as little as possible. */
+/** Answers at once with its name, with as little work as possible. */
 export async function startAnswering(name: string): Promise<{ server: Server; url: string }> {
   const server = createServer((request, response) => {
     request.resume();

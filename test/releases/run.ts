@@ -1,6 +1,6 @@
 /**
- * Can a gateway of the last release and one of this tree share a Redis? Starts both, lets agents work through them, and
- * counts at the instances who arrived where, while instances, gateways and Redis are restarted and one release replaces
+ * Can a gateway of the last release and one of this tree share a Redis? Starts both, runs agents through them, and
+ * counts the agents that arrive at each instance, while instances, gateways and Redis are restarted and one release replaces
  * the other.
  *
  *   npm run trial releases -- [--old REF] [--agents N] [--rate N]
@@ -19,7 +19,7 @@ import { PROGRAM, startGatewayProcess } from '../support/gateway-process.ts';
 import { startRedis } from '../support/redis-server.ts';
 import { Traffic } from './traffic.ts';
 
-/** The last release, where no tag names one. */
+/** The last release, if no tag names one. */
 const LAST_RELEASE = 'e4f17c7';
 
 const USAGE = `Usage: npm run trial releases -- [options]
@@ -57,7 +57,7 @@ function commitOf(asked: string | undefined): string {
   throw new Problem(`there is no commit ${ref} of an earlier release here: ${remedy}`);
 }
 
-/** Builds the release in a folder of its own, with the packages that are installed here. Returns its main file. */
+/** Builds the release in a separate folder, with the packages installed here. Returns its main file. */
 function build(commit: string, folder: string): string {
   mkdirSync(folder);
   const archive = execFileSync('git', ['archive', commit], { cwd: root, maxBuffer: 256 * 1024 * 1024 });
@@ -83,10 +83,10 @@ interface Line {
   readonly why: string;
 }
 
-/** Everything that runs, and what is done to it. */
+/** Everything that runs, and the steps of the trial. */
 class Site {
   readonly instances: ConnectorProcess[] = [];
-  /** When each instance was killed. */
+  /** The times at which each instance was killed. */
   readonly #deaths = new Map<string, number[]>();
   readonly gateways = new Map<string, GatewayProcess>();
   readonly traffic: Traffic;
@@ -118,7 +118,7 @@ class Site {
     await this.#redis?.stop();
   }
 
-  /** Starts a gateway under a name, which is its replica's too. */
+  /** Starts a gateway under a name, which is also the name of its replica. */
   async up(name: string, release: Release): Promise<void> {
     const config = {
       workers: 1,
@@ -127,14 +127,14 @@ class Site {
         {
           name: 'ici',
           mode: 'sticky',
-          // Proposals that no two gateways make alike, so that only what they agree on brings them together.
+          // No two gateways make the same proposal, so that only the agreement can make them act alike.
           balancer: 'random',
-          // On a busy machine only an instance that was killed, and refuses connections, is down.
+          // Even on a busy machine only a killed instance, which refuses connections, is down.
           health: { path: '/health', incarnation: '"incarnation":"([^"]+)"', timeout: '30s' },
           instances: this.instances.map((instance) => ({ id: instance.name, url: instance.url })),
         },
       ],
-      // It is not what a busy machine does to a short time-out that is looked for.
+      // Long, because the effect of a busy machine on a short time-out is not the subject.
       affinity: { keyPrefix: 'releases', redis: { url: this.#redis?.url, commandTimeout: '2s' } },
       logging: { requests: false },
     };
@@ -146,7 +146,7 @@ class Site {
     this.traffic.add(name, gateway.url);
   }
 
-  /** As a balancer does it: no further requests first. */
+  /** Like a balancer: stops sending requests first. */
   async down(name: string): Promise<void> {
     await this.traffic.remove(name);
     await this.gateways.get(name)?.close();
@@ -181,7 +181,7 @@ class Site {
     return (await Promise.all(all)).flat();
   }
 
-  /** What the gateways have logged in this step, and how often. */
+  /** The messages that the gateways have logged in this step, with their numbers. */
   #told(): string[] {
     return [...this.gateways].flatMap(([name, { log }]) => {
       const counts = new Map<string, number>();

@@ -2,7 +2,7 @@ import { Pool } from 'undici';
 import { Histogram } from '../../src/simulator/histogram.ts';
 import { subscribeEnvelope } from '../support/soap.ts';
 
-/** By which simulated connectors tell requests apart: `AGENT.NUMBER`, whatever the gateway makes of it. */
+/** The header by which simulated connectors distinguish requests: `AGENT.NUMBER`. */
 const ID_HEADER = 'x-sim-delivery';
 
 /** How requests name their agent: in the header, as with SAP Note 1640673, or in the body, as without. */
@@ -16,9 +16,9 @@ interface Agent {
 
 export interface Tally {
   requests: number;
-  /** The gateway answered by itself. */
+  /** Answered by the gateway itself. */
   refused: number;
-  /** No whole answer came. */
+  /** Without a complete answer. */
   failed: number;
   /** Codes and errors, each with how often it came. */
   readonly why: Map<string, number>;
@@ -26,24 +26,24 @@ export interface Tally {
 
 const TICK_MS = 20;
 const GIVE_UP_MS = 40_000;
-/** A machine that is too slow for the rate is not buried in requests: what is too many is left out, and told. */
+/** The limit of pending requests: on a machine that is too slow for the rate, further ones are skipped and counted. */
 const MOST_UNDER_WAY = 400;
 
-/** Requests at a fixed rate, whether or not the earlier ones are answered, through whichever gateways are there. */
+/** Requests at a fixed rate, whether or not the earlier ones are answered, through the present gateways. */
 export class Traffic {
   readonly agents: Agent[] = [];
   readonly #perTick: number;
   readonly #clients = new Map<string, Pool>();
   readonly #underWay = new Set<Promise<void>>();
   #latencies = new Histogram();
-  /** When each request was begun, and when it had its answer. */
+  /** The times at which each request began and was answered. */
   readonly times = new Map<string, { readonly begunAt: number; endedAt: number }>();
   /** Answers of each gateway. */
   readonly answeredBy = new Map<string, number>();
   #tally: Tally = emptyTally();
   #timer: NodeJS.Timeout | undefined;
   #turn = 0;
-  /** Requests that were left out because too many were under way. */
+  /** Requests that were skipped because too many were pending. */
   leftOut = 0;
   /** Agents whose last request was answered by an instance. */
   readonly served = new Set<string>();
@@ -57,7 +57,7 @@ export class Traffic {
     this.#clients.set(gateway, new Pool(url, { connections: 256 }));
   }
 
-  /** No further request goes there; resolves once all that went there have ended. */
+  /** Stops sending there; resolves once all requests there have ended. */
   async remove(gateway: string): Promise<void> {
     const client = this.#clients.get(gateway);
     this.#clients.delete(gateway);
@@ -68,7 +68,7 @@ export class Traffic {
     let owed = 0;
     let lastAt = performance.now();
     this.#timer = setInterval(() => {
-      // What a late timer owes is made up for.
+      // Makes up for late timers.
       const now = performance.now();
       owed += ((now - lastAt) / TICK_MS) * this.#perTick;
       lastAt = now;
@@ -91,7 +91,7 @@ export class Traffic {
     }
   }
 
-  /** What has ended since it was taken last. */
+  /** The requests that have ended since the last call. */
   take(): Tally & { readonly p99Ms: number; readonly slowestMs: number } {
     const latencies = this.#latencies;
     this.#latencies = new Histogram();
@@ -113,7 +113,7 @@ export class Traffic {
   #next(): void {
     const gateways = [...this.#clients.keys()];
     const agent = this.agents[this.#turn % this.agents.length];
-    // Each round of agents begins at the next gateway.
+    // Each round of agents begins with the next gateway.
     const at = this.#turn + Math.floor(this.#turn / Math.max(1, this.agents.length));
     const gateway = gateways[at % gateways.length];
     this.#turn += 1;

@@ -40,7 +40,7 @@ describe('the binding cache', () => {
 
     expect(cache.find('MILLER', 's1')).toBeUndefined();
     expect(cache.find('MILLER', 's2')).toBeUndefined();
-    expect(cache.find('NOBODY', 's2')).toBeUndefined();
+    expect(cache.find('UNKNOWN', 's2')).toBeUndefined();
     expect(cache.find(undefined, undefined)).toBeUndefined();
   });
 
