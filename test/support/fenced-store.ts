@@ -74,6 +74,6 @@ export class FencedStore implements AffinityStore {
     this.meanwhile.shift()?.();
     if (this.isAway) throw new StoreUnavailable('away');
     if (fencingToken !== undefined && fencingToken !== this.#fencingToken())
-      throw new StaleView('the fence has moved');
+      throw new StaleView('another fencing token is valid');
   }
 }

@@ -7,7 +7,7 @@ import { ViewStore } from '../../../../src/core/view/view-store.ts';
 const LEASE_MS = 60_000;
 const SENT = { mono: 0, wall: 0 };
 
-/** One gateway, alone at its ledger, which others act for: workers. */
+/** One gateway, alone at its view store, whose workers act on its view. */
 function aReplica(awaitsConfirmation: boolean, onStoreLoss: 'continue' | 'refuse' = 'refuse') {
   const viewStore = new ViewStore({ leaseMs: LEASE_MS, joinMs: 0 });
   let now = 0;
@@ -43,7 +43,7 @@ function aReplica(awaitsConfirmation: boolean, onStoreLoss: 'continue' | 'refuse
     if (proposal !== undefined && viewStore.propose(proposal, 'generation', now))
       replica.proposed(proposal.view, SENT);
   };
-  // A ledger that knows no replica waits for the end of any lease that there may have been.
+  // A view store that knows no replica waits for the end of any lease that there may have been.
   for (; now <= LEASE_MS; now += LEASE_MS / 3) sync();
   expect(replica.agreed.epoch).toBe(1);
   return { replica, sync, viewStore };
