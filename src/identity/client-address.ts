@@ -13,10 +13,11 @@ interface MaskLengths {
 }
 
 /**
- * An IPv4 address that a dual-stack socket shows as IPv6 is IPv4. `undefined` for what is no address.
+ * Parses an address, and returns `undefined` for other text. An IPv4 address that a dual-stack socket shows as IPv6
+ * counts as IPv4.
  *
- * Node says what an address is: ipaddr.js also takes octal numbers and omitted parts, which other programs read
- * differently.
+ * Node decides what an address is, because ipaddr.js also accepts octal numbers and omitted parts, which other programs
+ * read differently.
  */
 function parseIp(text: string): IpAddress | undefined {
   // A zone names an interface of this host, not the client's network.
@@ -25,19 +26,19 @@ function parseIp(text: string): IpAddress | undefined {
   const family = isIP(bare);
   if (family === 0) return undefined;
   if (family === 4) return IPv4.parse(bare);
-  // As dual-stack sockets show it; to read it as IPv6 takes four times as long.
+  // Dual-stack sockets show IPv4 addresses like this. Parsing them as IPv6 would take four times as long.
   const mapped = bare.startsWith('::ffff:') ? bare.slice('::ffff:'.length) : undefined;
   if (mapped !== undefined && isIP(mapped) === 4) return IPv4.parse(mapped);
   // ipaddr.js reads `::10.0.0.1` as `::ffff:10.0.0.1`, which is another address.
   return unmapped(IPv6.parse(bare.includes('.') ? bare.replace(/^::(?=\d+\.)/, '0::') : bare));
 }
 
-/** A valid address in one spelling (RFC 5952); an IPv4 address that is written as IPv6 is IPv4. */
+/** The canonical spelling of a valid address (RFC 5952). An IPv4 address that is written as IPv6 becomes IPv4. */
 export function canonicalAddress(address: string): string {
   return isIP(address) === 4 ? address : String(parseIp(address));
 }
 
-/** @param bytes 4 of IPv4, or 16 of IPv6, in network order */
+/** @param bytes 4 bytes of IPv4, or 16 of IPv6, in network order */
 export function addressOfBytes(bytes: Buffer): string {
   return unmapped(ipaddr.fromByteArray([...bytes])).toString();
 }
@@ -47,8 +48,8 @@ function unmapped(address: IpAddress): IpAddress {
 }
 
 /**
- * Makes the function that tells the network that a client address belongs to, in one spelling such as `10.1.2.0/24` or
- * `2001:db8::/64` (RFC 5952), and `undefined` for what is no address.
+ * Returns a function that finds the network of a client address, in its canonical spelling (RFC 5952) such as
+ * `10.1.2.0/24` or `2001:db8::/64`. That function returns `undefined` for text that is no address.
  */
 export function addressMask(lengths: MaskLengths): (address: string) => string | undefined {
   const { octets } = IPv4.subnetMaskFromPrefixLength(lengths.ipv4);

@@ -108,8 +108,8 @@ export async function createForwarder(fastify: FastifyInstance, requestIdHeader:
 }
 
 /**
- * Writes the answer without Fastify, which would set a Content-Type of its own, change the spelling of field names, and
- * throw halfway through the header if it does not accept a byte.
+ * Writes the answer without Fastify. Fastify would set a Content-Type of its own and change the spelling of field
+ * names. It would throw halfway through the header if it does not accept a byte.
  */
 function passOn(
   context: RequestContext,

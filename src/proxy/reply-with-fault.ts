@@ -5,8 +5,8 @@ import { renderFault } from '../soap/fault.ts';
 import type { SoapVersion } from '../soap/media-type.ts';
 
 /**
- * The HTTP status of a SOAP Fault. `exact`: that of the error. `soap`: the one that the HTTP binding of SOAP requires,
- * which is 500, or 400 if SOAP 1.2 blames the sender (SOAP 1.1 §6.2, SOAP 1.2 part 2 §7.5.2.2).
+ * The HTTP status of a SOAP Fault. `exact`: that of the error. `soap`: as the HTTP binding of SOAP requires (SOAP 1.1
+ * §6.2, SOAP 1.2 part 2 §7.5.2.2). That is 500, or 400 if SOAP 1.2 blames the sender.
  */
 export type FaultStatus = 'exact' | 'soap';
 

@@ -3,11 +3,9 @@ import { SOAP_NAMESPACES, writeEnvelope } from '../soap/writer.ts';
 import { escapeXml } from '../soap/xml-text.ts';
 
 /**
- * The messages between the simulators. The wire format of ICI is not public:
- * the methods are those that SAP and connector vendors name in public texts, but
- * the namespace, the wrapper style and the names of the parameters are
- * placeholders, chosen here and nowhere else. Nothing outside the simulators may
- * depend on them.
+ * The messages between the simulators. The wire format of ICI is not public. The methods are those that SAP and
+ * connector vendors name in public texts. The namespace, the wrapper style and the names of the parameters are
+ * placeholders, chosen only here. Nothing outside the simulators may depend on them.
  */
 const NAMESPACE = 'urn:PLACEHOLDER:IciSimulation';
 

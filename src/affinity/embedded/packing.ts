@@ -2,8 +2,8 @@ import type { Entry } from '../packing.ts';
 import { isRoot } from '../packing.ts';
 
 /**
- * Entries as bytes. The text form of affinity/packing.ts would take twice the space here, because pages of the embedded
- * store are two thirds full and are mapped into memory as well.
+ * Entries as bytes. The text form of affinity/packing.ts would take twice the space here: pages of the embedded store
+ * are two thirds full, and are mapped into memory as well.
  *
  *   root     0  end (6 bytes)  generation (4)  number of its placement (4)
  *   pointer  1  end (6 bytes)  key of the root
