@@ -19,7 +19,7 @@ export interface ProberOptions {
   readonly onSettled: () => void;
   /** Called when a suspected instance passes a probe. */
   readonly onSuspectPassed: (instance: InstanceId) => void;
-  /** How long requests have been waiting without a byte from the instance, in ms; 0 if none waits. */
+  /** How long requests have been waiting without any response from the instance, in ms; 0 if none waits. */
   readonly silenceOf: (instance: InstanceId) => number;
   readonly random?: () => number;
 }
