@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { ViewStoreClient } from '../../src/core/ports.ts';
 import type { AgreedView } from '../../src/core/view/agreed-view.ts';
 import { NO_VIEW } from '../../src/core/view/agreed-view.ts';
@@ -6,7 +6,7 @@ import { NO_POLICY } from '../../src/core/view/policy.ts';
 import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
 import { request } from '../support/view-store-requests.ts';
 import type { OpenViewStore, OpenViewStoreWith } from './view-store-support.ts';
-import { eventOf, letOpen, numbered, policyOf, REPORT, TIMES, viewOf } from './view-store-support.ts';
+import { eventOf, letOpen, opensViewStore, policyOf, REPORT, TIMES, viewOf } from './view-store-support.ts';
 
 /** What every {@link ViewStoreClient} must do. Each adapter's test file calls this once. */
 export function viewStoreClientContract(name: string, open: OpenViewStoreWith): void {
@@ -15,13 +15,8 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
     let one: ViewStoreClient;
     let two: ViewStoreClient;
 
-    beforeEach(async () => {
-      viewStore = await open(TIMES);
-      [one, two] = [numbered(viewStore.connect()), numbered(viewStore.connect())];
-    });
-    afterEach(async () => {
-      for (const client of [one, two]) await client.close();
-      await viewStore.close();
+    opensViewStore(open, (...opened) => {
+      [viewStore, one, two] = opened;
     });
 
     const openForOne = (): Promise<string> => letOpen(viewStore, TIMES, [[one, 'r1']]);

@@ -1,9 +1,9 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { ViewStoreClient } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
 import { request } from '../support/view-store-requests.ts';
 import type { OpenViewStore, OpenViewStoreWith } from './view-store-support.ts';
-import { letOpen, numbered, policyOf, REPORT, TIMES, viewOf } from './view-store-support.ts';
+import { letOpen, opensViewStore, policyOf, REPORT, TIMES, viewOf } from './view-store-support.ts';
 
 /** What every view store must do that can begin another generation, or that several processes share. */
 export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): void {
@@ -12,14 +12,8 @@ export function sharedViewStoreContract(name: string, open: OpenViewStoreWith): 
     let one: ViewStoreClient;
     let two: ViewStoreClient;
 
-    beforeEach(async () => {
-      viewStore = await open(TIMES);
-      [one, two] = [numbered(viewStore.connect()), numbered(viewStore.connect())];
-    });
-    afterEach(async () => {
-      await one.close();
-      await two.close();
-      await viewStore.close();
+    opensViewStore(open, (...opened) => {
+      [viewStore, one, two] = opened;
     });
 
     const opened = (): Promise<string> =>

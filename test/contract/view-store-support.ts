@@ -1,3 +1,4 @@
+import { afterEach, beforeEach } from 'vitest';
 import type { ViewStoreClient } from '../../src/core/ports.ts';
 import type { AgreedView, PoolEvent } from '../../src/core/view/agreed-view.ts';
 import type { HealthReport } from '../../src/core/view/health-report.ts';
@@ -51,7 +52,7 @@ export async function letOpen(
 }
 
 /** Numbers requests as they are sent, so that a test may send one twice. */
-export function numbered(client: ViewStoreClient): ViewStoreClient {
+function numbered(client: ViewStoreClient): ViewStoreClient {
   return {
     sync: (sent) => client.sync({ ...sent, seq: nextSeq() }),
     propose: (proposal) => client.propose(proposal),
@@ -62,6 +63,24 @@ export function numbered(client: ViewStoreClient): ViewStoreClient {
     listen: (listener) => client.listen(listener),
     close: () => client.close(),
   };
+}
+
+/** Opens an empty view store with two clients before each test, and closes it afterwards. Call it inside a `describe`. */
+export function opensViewStore(
+  open: OpenViewStoreWith,
+  use: (viewStore: OpenViewStore, one: ViewStoreClient, two: ViewStoreClient) => void,
+): void {
+  let close: () => Promise<void>;
+  beforeEach(async () => {
+    const viewStore = await open(TIMES);
+    const [one, two] = [numbered(viewStore.connect()), numbered(viewStore.connect())];
+    use(viewStore, one, two);
+    close = async () => {
+      for (const client of [one, two]) await client.close();
+      await viewStore.close();
+    };
+  });
+  afterEach(() => close());
 }
 
 /** A view that has every field, and lists that are empty. */

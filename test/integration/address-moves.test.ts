@@ -7,11 +7,11 @@ import { loadConfig } from '../../src/config/load.ts';
 import type { PoolConfig } from '../../src/config/schema.ts';
 import { LocalViewStore } from '../../src/coordination/local-view-store.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
-import { Attempt } from '../../src/proxy/attempt.ts';
 import type { Upstream } from '../../src/proxy/upstream.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { bindingsEvents, coordinatorEvents } from '../../src/wiring/events.ts';
 import { composePool } from '../../src/wiring/pool.ts';
+import { sendAttempt } from '../support/attempts.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/redis-server.ts';
 
@@ -39,27 +39,6 @@ async function host(address: string, port: number): Promise<void> {
       return new Promise((resolve) => server.close(resolve));
     },
   });
-}
-
-function send(upstream: Upstream, path: string): Attempt {
-  expect(upstream.tryEnter()).toBe(true);
-  const attempt = new Attempt(upstream, {
-    path,
-    headers: ['host', 'a'],
-    body: null,
-    target: { instance: 'a', incarnation: '', root: undefined, entry: undefined },
-    maySend: () => true,
-    isAwaited: () => true,
-  });
-  const inner = {
-    onConnect: () => undefined,
-    onHeaders: () => true,
-    onData: () => true,
-    onComplete: () => attempt.settle('answered'),
-    onError: (error: Error) => attempt.fail(error),
-  };
-  attempt.dispatch({ method: 'GET', path: '', origin: '' }, inner as never);
-  return attempt;
 }
 
 test('traffic and probes move to it together, whatever connections are open; pending requests are answered', async () => {
@@ -99,17 +78,18 @@ pools:
   await pool.start();
   await eventually(() => expect(pool.pool.routingState.view.instances.get('a')?.health).toBe('up'));
   const upstream = pool.pool.upstreams.get('a') as Upstream;
-  const waiting = send(upstream, '/held');
+  const waiting = sendAttempt(upstream, { method: 'GET', path: '/held' });
   await eventually(() => expect(held).toHaveLength(1));
 
   // Traffic without a pause, so that its connection is never idle for long.
   const of = (at: string): number => arrived.filter((one) => one.at === at && !one.probe).length;
-  for (let i = 0; i < 3; i += 1) expect(await send(upstream, '/').outcome).toBe('answered');
+  for (let i = 0; i < 3; i += 1)
+    expect(await sendAttempt(upstream, { method: 'GET', path: '/' }).outcome).toBe('answered');
   expect([of('127.0.0.1'), of('127.0.0.2')]).toEqual([4, 0]);
   address = '127.0.0.2';
   await eventually(
     async () => {
-      expect(await send(upstream, '/').outcome).toBe('answered');
+      expect(await sendAttempt(upstream, { method: 'GET', path: '/' }).outcome).toBe('answered');
       expect(of('127.0.0.2')).toBeGreaterThan(2);
     },
     { every: 1 },

@@ -3,7 +3,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, t
 import { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
 import { RedisViewStore } from '../../src/coordination/redis/view-store.ts';
 import { partsOf } from '../../src/core/view/agreed-config.ts';
-import type { PoolRules } from '../../src/core/view/pool-rules.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
@@ -13,6 +12,8 @@ import { post, users } from '../support/load.ts';
 import type { TokenFile } from '../support/operator.ts';
 import { ask, writeTokenFile } from '../support/operator.ts';
 import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
+import { rulesOf } from '../support/replicas.ts';
+import { SILENT_EVENTS } from '../support/silent-events.ts';
 import type { TestGateway } from '../support/test-gateway.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 
@@ -100,13 +101,7 @@ describe('gateways with opposite priorities', () => {
   test('do not revert each other’s failback without end', async () => {
     const leaseMs = 500;
     const one = (id: string, order: readonly string[]): PoolCoordinator => {
-      const rules: PoolRules = {
-        mode: 'failover',
-        quorum: 'majority',
-        quarantines: false,
-        countsLives: false,
-        instances: order.map((name, i) => ({ id: name, priority: i + 1, admin: 'enabled' })),
-      };
+      const rules = rulesOf(order, { mode: 'failover' });
       const parts = partsOf({ rules, weights: new Map(), failback: { kind: 'immediate' } });
       return new PoolCoordinator({
         replica: {
@@ -130,15 +125,7 @@ describe('gateways with opposite priorities', () => {
         writeBack: async () => undefined,
         boundAgents: () => undefined,
         isIdle: () => false,
-        events: {
-          onView: () => undefined,
-          onStoreState: () => undefined,
-          onCutOff: () => undefined,
-          onAbstention: () => undefined,
-          onNotRestored: () => undefined,
-          onProbeFailed: () => undefined,
-          onOperation: () => undefined,
-        },
+        events: SILENT_EVENTS,
       });
     };
     const both = [one('g1', ['a', 'b']), one('g2', ['b', 'a'])] as const;

@@ -5,10 +5,10 @@ import { loadConfig } from '../../src/config/load.ts';
 import type { Config, PoolConfig } from '../../src/config/schema.ts';
 import { LocalViewStore } from '../../src/coordination/local-view-store.ts';
 import type { AffinityStore, ViewStoreClient } from '../../src/core/ports.ts';
-import { Attempt } from '../../src/proxy/attempt.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { bindingsEvents, coordinatorEvents } from '../../src/wiring/events.ts';
 import { composePool } from '../../src/wiring/pool.ts';
+import { sendAttempt } from '../support/attempts.ts';
 import { eventually } from '../support/eventually.ts';
 import { poolOf, WireUpstream } from '../support/wire.ts';
 
@@ -57,7 +57,9 @@ test('a single process resets requests at a lost instance before it acknowledges
 
   // The instance hangs with this request, and then fails its probes.
   a.answer = () => undefined;
-  const attempt = sendTo(pool.pool.upstreams.get('i1') as NonNullable<typeof upstream>);
+  const attempt = sendAttempt(pool.pool.upstreams.get('i1') as NonNullable<typeof upstream>, {
+    instance: 'i1',
+  });
   await eventually(() => expect(a.requests).toHaveLength(1));
   expect(upstream?.attempts.size).toBe(1);
   const { epoch } = pool.coordinator.agreed;
@@ -81,25 +83,4 @@ function aPool(config: Config, viewStore: ViewStoreClient): ReturnType<typeof co
     coordinatorEvents: coordinatorEvents('ici', logger, metrics),
     newId: randomUUID,
   });
-}
-
-function sendTo(upstream: ConstructorParameters<typeof Attempt>[0]): Attempt {
-  upstream.tryEnter();
-  const attempt = new Attempt(upstream, {
-    path: '/',
-    headers: ['host', 'a'],
-    body: null,
-    target: { instance: 'i1', incarnation: '', root: undefined, entry: undefined },
-    maySend: () => true,
-    isAwaited: () => true,
-  });
-  const inner = {
-    onConnect: () => undefined,
-    onHeaders: () => true,
-    onData: () => true,
-    onComplete: () => attempt.settle('answered'),
-    onError: (error: Error) => attempt.fail(error),
-  };
-  attempt.dispatch({ method: 'POST', path: '', origin: '' }, inner as never);
-  return attempt;
 }

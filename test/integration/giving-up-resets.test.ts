@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import type { TlsOptions } from 'node:tls';
 import { createServer as createTlsServer } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { Attempt } from '../../src/proxy/attempt.ts';
+import type { Attempt } from '../../src/proxy/attempt.ts';
 import { instanceConnector } from '../../src/proxy/instance-connector.ts';
 import { Upstream } from '../../src/proxy/upstream.ts';
+import { sendAttempt } from '../support/attempts.ts';
 import { eventually } from '../support/eventually.ts';
 import { tcpConnections } from '../support/tcp-table.ts';
 
@@ -104,26 +105,8 @@ function upstreamTo(peer: Peer, isSecure: boolean, responseHeaderTimeoutMs = 60_
   return upstream;
 }
 
-function send(upstream: Upstream, bytes: number): Attempt {
-  expect(upstream.tryEnter()).toBe(true);
-  const attempt = new Attempt(upstream, {
-    path: '/',
-    headers: ['host', 'a'],
-    body: Buffer.alloc(bytes, 97),
-    target: { instance: 'a', incarnation: '', root: undefined, entry: undefined },
-    maySend: () => true,
-    isAwaited: () => true,
-  });
-  const inner = {
-    onConnect: () => undefined,
-    onHeaders: () => true,
-    onData: () => true,
-    onComplete: () => attempt.settle('answered'),
-    onError: (error: Error) => attempt.fail(error),
-  };
-  attempt.dispatch({ method: 'POST', path: '', origin: '' }, inner as never);
-  return attempt;
-}
+const send = (upstream: Upstream, bytes: number): Attempt =>
+  sendAttempt(upstream, { body: Buffer.alloc(bytes, 97) });
 
 /** The number of bytes that this machine's kernel still has to deliver to the port, including closed connections. */
 function heldFor(port: number): number {

@@ -2,12 +2,12 @@ import type { InstanceId } from '../../src/core/instance.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
 import type { Verdict } from '../../src/core/view/health-report.ts';
 import type { Policy } from '../../src/core/view/policy.ts';
-import type { PoolRules } from '../../src/core/view/pool-rules.ts';
-import { Replica } from '../../src/core/view/replica.ts';
+import type { Replica } from '../../src/core/view/replica.ts';
 import type { Moment } from '../../src/core/view/routing-state.ts';
 import type { PoolMode } from '../../src/core/view/view.ts';
 import type { SyncReply } from '../../src/core/view/view-store.ts';
 import { ViewStore } from '../../src/core/view/view-store.ts';
+import { aReplica, rulesOf } from './replicas.ts';
 
 const LEASE_MS = 60_000;
 const GENERATION = 'generation';
@@ -25,7 +25,6 @@ export class Agreement {
   /** No replica reaches the view store. */
   isAway = false;
   #now = 0;
-  #ids = 0;
 
   constructor(options: {
     readonly mode?: PoolMode;
@@ -34,27 +33,15 @@ export class Agreement {
     readonly onStoreLoss?: 'continue' | 'refuse';
     readonly cutOffMs?: number;
   }) {
-    const rules: PoolRules = {
-      mode: options.mode ?? 'sticky',
-      quorum: 'majority',
-      quarantines: false,
-      countsLives: false,
-      instances: options.instances.map((id, i) => ({ id, priority: i + 1, admin: 'enabled' })),
-    };
-    this.replicas = Array.from(
-      { length: options.replicas ?? 1 },
-      (_, i) =>
-        new Replica({
-          id: `r${i}`,
-          pool: 'ici',
-          rules,
-          weights: new Map(),
-          leaseMs: LEASE_MS,
-          onStoreLoss: options.onStoreLoss ?? 'continue',
-          awayMs: 0,
-          cutOffMs: options.cutOffMs ?? Number.POSITIVE_INFINITY,
-          newId: () => `v${this.#ids++}`,
-        }),
+    const rules = rulesOf(options.instances, { mode: options.mode ?? 'sticky' });
+    this.replicas = Array.from({ length: options.replicas ?? 1 }, (_, i) =>
+      aReplica({
+        id: `r${i}`,
+        rules,
+        leaseMs: LEASE_MS,
+        onStoreLoss: options.onStoreLoss ?? 'continue',
+        cutOffMs: options.cutOffMs ?? Number.POSITIVE_INFINITY,
+      }),
     );
     const all = Object.fromEntries(options.instances.map((id) => [id, UP]));
     for (const replica of this.replicas) this.sees(replica, all);

@@ -6,6 +6,8 @@ import { partsOf } from '../../src/core/view/agreed-config.ts';
 import type { Failback } from '../../src/core/view/policy.ts';
 import type { PoolRules } from '../../src/core/view/pool-rules.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
+import { rulesOf } from './replicas.ts';
+import { SILENT_EVENTS } from './silent-events.ts';
 
 export interface BareReplicaOptions {
   readonly id: string;
@@ -36,13 +38,7 @@ export async function startBareReplica(
     joinMs = leaseMs / 3,
   }: BareReplicaOptions,
 ): Promise<PoolCoordinator> {
-  const rules: PoolRules = {
-    mode,
-    quorum: 'majority',
-    quarantines: true,
-    countsLives: true,
-    instances: instances.map((instance, i) => ({ id: instance, priority: i + 1, admin: 'enabled' })),
-  };
+  const rules = rulesOf(instances, { mode, quarantines: true, countsLives: true });
   const weights = new Map<InstanceId, number>();
   const parts = partsOf({ rules, weights, ...(failback === undefined ? {} : { failback }) });
   const coordinator = new PoolCoordinator({
@@ -67,15 +63,7 @@ export async function startBareReplica(
     writeBack: async () => undefined,
     boundAgents: () => undefined,
     isIdle: () => false,
-    events: {
-      onView: () => undefined,
-      onStoreState: () => undefined,
-      onCutOff: () => undefined,
-      onAbstention: () => undefined,
-      onNotRestored: () => undefined,
-      onProbeFailed: () => undefined,
-      onOperation: () => undefined,
-    },
+    events: SILENT_EVENTS,
   });
   await coordinator.start();
   for (const instance of instances) {

@@ -104,7 +104,7 @@ export class FakeChildren {
   }
 
   /** Children that wait for a role. */
-  get spares(): FakeChild[] {
+  get standbys(): FakeChild[] {
     return this.#started.filter(({ isAlive, role }) => isAlive && role === undefined);
   }
 

@@ -5,6 +5,8 @@ import type { Observation } from '../../../src/core/health.ts';
 import type { ViewStoreClient } from '../../../src/core/ports.ts';
 import { checkTarget } from '../../../src/core/target.ts';
 import type { Knowledge } from '../../../src/core/view/replica-options.ts';
+import { rulesOf } from '../../support/replicas.ts';
+import { SILENT_EVENTS } from '../../support/silent-events.ts';
 
 export const PASS: Observation = { passed: true, incarnation: '1' };
 export const FAIL: Observation = { passed: false };
@@ -29,13 +31,7 @@ export class Coordinators {
       replica: {
         id,
         pool: 'ici',
-        rules: {
-          mode: 'failover',
-          quorum: 'majority',
-          quarantines: false,
-          countsLives: false,
-          instances: ['a', 'b'].map((name, i) => ({ id: name, priority: i + 1, admin: 'enabled' as const })),
-        },
+        rules: rulesOf(['a', 'b'], { mode: 'failover' }),
         weights: new Map(),
         leaseMs,
         onStoreLoss: 'continue',
@@ -58,14 +54,13 @@ export class Coordinators {
       boundAgents: () => undefined,
       isIdle: () => false,
       events: {
+        ...SILENT_EVENTS,
         onView: (before, after) => this.told.push(`${id}: ${before.active} to ${after.active}`),
         onStoreState: (state) => this.told.push(`${id}: store ${state}`),
-        onCutOff: () => {},
         onAbstention: (abstains) => this.told.push(`${id}: abstains ${abstains}`),
         onNotRestored: (error) => this.told.push(`${id}: ${(error as Error).message}`),
         onProbeFailed: (instance, reason, isDownNow) =>
           this.told.push(`${id}: ${instance} ${isDownNow ? 'down' : 'doubted'}, ${reason}`),
-        onOperation: () => {},
       },
       ...options,
     });

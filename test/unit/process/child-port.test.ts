@@ -50,7 +50,7 @@ describe.each([
     // The live children and the standby process.
     const [victim, other] = on.children.workers as [FakeChild, FakeChild];
     victim.end('SIGKILL');
-    on.children.spares[0]?.end('SIGKILL');
+    on.children.standbys[0]?.end('SIGKILL');
     await pass();
     await pass(20_000);
     expect(on.children.workers).toEqual([other]);
@@ -59,6 +59,6 @@ describe.each([
     isDamaged = false;
     await pass(5_000);
     expect(on.children.ids).toHaveLength(3);
-    expect(on.children.spares).toHaveLength(1);
+    expect(on.children.standbys).toHaveLength(1);
   });
 });

@@ -1,20 +1,16 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { FakeChild, FakeChildren } from '../../support/fake-children.ts';
-import { configOf, pass, Supervised } from './support.ts';
+import { configOf, fakesTime, pass, Supervised } from './support.ts';
 
 let on: Supervised;
 let children: FakeChildren;
 
+fakesTime();
 beforeEach(async () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
   on = new Supervised();
   ({ children } = on);
   await on.supervisor.start();
   on.nextConfig = () => configOf('logging: { level: debug }\n');
-});
-
-afterEach(() => {
-  vi.useRealTimers();
 });
 
 const levels = (): string[] => children.living.map(({ id, init }) => `${id} ${init.config.logging.level}`);

@@ -1,22 +1,18 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { FakeChild } from '../../support/fake-children.ts';
 import { load, MINIMAL } from '../config/support.ts';
-import { configOf, LIFECYCLE, pass, Supervised } from './support.ts';
+import { configOf, fakesTime, LIFECYCLE, pass, Supervised } from './support.ts';
 
 let on: Supervised;
 
+fakesTime();
 beforeEach(async () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
   on = new Supervised();
 });
 
-afterEach(() => {
-  vi.useRealTimers();
-});
-
 const standby = (): FakeChild => {
-  expect(on.children.spares).toHaveLength(1);
-  return on.children.spares[0] as FakeChild;
+  expect(on.children.standbys).toHaveLength(1);
+  return on.children.standbys[0] as FakeChild;
 };
 
 describe('a standby process', () => {
@@ -24,7 +20,7 @@ describe('a standby process', () => {
     on.children.habits = { born: ({ role, say }) => role === 'worker' && say({ kind: 'ready' }) };
     const starting = on.supervisor.start();
     await pass();
-    expect(on.children.spares).toEqual([]);
+    expect(on.children.standbys).toEqual([]);
     on.children.controller.say({ kind: 'ready' });
     await starting;
     expect(Object.keys(standby().fds)).toEqual(['data', 'admin']);
@@ -126,7 +122,7 @@ describe('a standby process', () => {
     await on.supervisor.ended;
     expect(last.wasKilled).toBe(true);
     await pass(60_000);
-    expect(on.children.spares).toEqual([]);
+    expect(on.children.standbys).toEqual([]);
   });
 
   test('stays when a reload is refused', async () => {

@@ -1,22 +1,18 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { Config } from '../../../src/config/schema.ts';
 import type { Supervisor } from '../../../src/process/supervisor.ts';
 import type { FakeChild, FakeChildren } from '../../support/fake-children.ts';
 import { load, MINIMAL } from '../config/support.ts';
-import { configOf, LIFECYCLE, pass, Supervised } from './support.ts';
+import { configOf, fakesTime, LIFECYCLE, pass, Supervised } from './support.ts';
 
 let on: Supervised;
 let children: FakeChildren;
 let supervisor: Supervisor;
 
+fakesTime();
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
   on = new Supervised();
   ({ children, supervisor } = on);
-});
-
-afterEach(() => {
-  vi.useRealTimers();
 });
 
 describe('a reload', () => {

@@ -1,20 +1,16 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { Supervisor } from '../../../src/process/supervisor.ts';
 import type { FakeChild, FakeChildren } from '../../support/fake-children.ts';
-import { pass, Supervised, WORKERS } from './support.ts';
+import { fakesTime, pass, Supervised, WORKERS } from './support.ts';
 
 let on: Supervised;
 let children: FakeChildren;
 let supervisor: Supervisor;
 
+fakesTime();
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
   on = new Supervised();
   ({ children, supervisor } = on);
-});
-
-afterEach(() => {
-  vi.useRealTimers();
 });
 
 describe('a supervisor that starts', () => {

@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { vi } from 'vitest';
+import { afterEach, beforeEach, vi } from 'vitest';
 import type { Config } from '../../../src/config/schema.ts';
 import type { StartChild } from '../../../src/process/child-port.ts';
 import { HostSockets } from '../../../src/process/host-sockets.ts';
@@ -73,6 +73,16 @@ export class Supervised {
     await pass();
     return ended;
   }
+}
+
+/** Fakes the timers that a supervisor uses, for all tests of a file. */
+export function fakesTime(): void {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
 }
 
 /** Advances the fake time, then runs everything that is due. */

@@ -6,6 +6,7 @@ import type { ControlPool } from '../../../src/wiring/control-pool.ts';
 import { composeControlPool } from '../../../src/wiring/control-pool.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startGatedInstance } from '../../support/gated-instance.ts';
+import { SILENT_EVENTS } from '../../support/silent-events.ts';
 
 let closers: (() => Promise<void>)[] = [];
 
@@ -26,15 +27,7 @@ async function start(publish: (() => void) | undefined): Promise<ControlPool> {
     viewStore: new LocalViewStore({ leaseMs: 300, joinMs: 0 }),
     leaseMs: 300,
     replica: 'g1',
-    coordinatorEvents: {
-      onView: () => undefined,
-      onStoreState: () => undefined,
-      onCutOff: () => undefined,
-      onAbstention: () => undefined,
-      onNotRestored: () => undefined,
-      onProbeFailed: () => undefined,
-      onOperation: () => undefined,
-    },
+    coordinatorEvents: SILENT_EVENTS,
     newId: () => `${Math.random()}`,
     bindings: {
       counts: new Map(),

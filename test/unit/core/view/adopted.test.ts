@@ -1,35 +1,17 @@
 import { expect, test } from 'vitest';
-import { Replica } from '../../../../src/core/view/replica.ts';
 import { snapshotOf } from '../../../../src/core/view/routing-state-copy.ts';
 import type { SyncReply } from '../../../../src/core/view/view-store.ts';
 import { ViewStore } from '../../../../src/core/view/view-store.ts';
+import { aReplica } from '../../../support/replicas.ts';
 
 const LEASE_MS = 60_000;
 const SENT = { mono: 0, wall: 0 };
 
 /** One gateway, alone at its view store, whose workers act on its view. */
-function aReplica(awaitsConfirmation: boolean, onStoreLoss: 'continue' | 'refuse' = 'refuse') {
+function aGateway(awaitsConfirmation: boolean, onStoreLoss: 'continue' | 'refuse' = 'refuse') {
   const viewStore = new ViewStore({ leaseMs: LEASE_MS, joinMs: 0 });
   let now = 0;
-  let ids = 0;
-  const replica = new Replica({
-    id: 'g1',
-    pool: 'ici',
-    rules: {
-      mode: 'sticky',
-      quorum: 'majority',
-      quarantines: false,
-      countsLives: false,
-      instances: [{ id: 'a', priority: 1, admin: 'enabled' }],
-    },
-    weights: new Map(),
-    leaseMs: LEASE_MS,
-    onStoreLoss,
-    awayMs: 0,
-    cutOffMs: LEASE_MS,
-    newId: () => `v${ids++}`,
-    awaitsConfirmation,
-  });
+  const replica = aReplica({ leaseMs: LEASE_MS, onStoreLoss, awaitsConfirmation });
   replica.vote({
     verdicts: { a: { health: 'up', incarnation: '', emptyAt: 0 } },
     settled: true,
@@ -50,7 +32,7 @@ function aReplica(awaitsConfirmation: boolean, onStoreLoss: 'continue' | 'refuse
 }
 
 test('a view that workers act on takes effect once they have adopted it, not before', () => {
-  const { replica, sync } = aReplica(true);
+  const { replica, sync } = aGateway(true);
   for (let i = 0; i < 3; i += 1) sync();
   expect([replica.request(SENT).viewId, replica.isEffective, replica.fencingToken]).toEqual(['', false, '']);
   expect(replica.hasNews).toBe(false);
@@ -67,7 +49,7 @@ test('a view that workers act on takes effect once they have adopted it, not bef
 });
 
 test('a view that no other process acts on takes effect at once', () => {
-  const { replica, sync } = aReplica(false);
+  const { replica, sync } = aGateway(false);
   sync();
   expect([replica.request(SENT).viewId, replica.isEffective]).toEqual([replica.agreed.id, true]);
 });
@@ -77,7 +59,7 @@ test('the view before may be acted on beside its direct successor, but not besid
     [2, false],
     [3, true],
   ] as const) {
-    const { replica, sync } = aReplica(false);
+    const { replica, sync } = aGateway(false);
     sync();
     const request = replica.request(SENT);
     expect([replica.isEffective, request.held]).toEqual([true, true]);
@@ -107,7 +89,7 @@ test('the view before may be acted on beside its direct successor, but not besid
 });
 
 test('workers that acted alone on the last known view return, also after other gateways have made a new one', () => {
-  const { replica, sync, viewStore } = aReplica(true, 'continue');
+  const { replica, sync, viewStore } = aGateway(true, 'continue');
   const workersConfirm = (): void => replica.confirm(snapshotOf(replica).viewId);
   workersConfirm();
   sync();

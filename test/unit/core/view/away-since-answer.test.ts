@@ -1,28 +1,12 @@
 import { expect, test } from 'vitest';
-import { Replica } from '../../../../src/core/view/replica.ts';
 import { ViewStore } from '../../../../src/core/view/view-store.ts';
+import { aReplica } from '../../../support/replicas.ts';
 
 const at = (ms: number) => ({ mono: ms, wall: ms });
 
 test('the silence of the store counts from its last answer, also for an earlier request', () => {
   const viewStore = new ViewStore({ leaseMs: 1_000, joinMs: 0 });
-  const replica = new Replica({
-    id: 'g1',
-    pool: 'ici',
-    rules: {
-      mode: 'sticky',
-      quorum: 'majority',
-      quarantines: false,
-      countsLives: false,
-      instances: [{ id: 'a', priority: 1, admin: 'enabled' }],
-    },
-    weights: new Map(),
-    leaseMs: 1_000,
-    onStoreLoss: 'continue',
-    awayMs: 600,
-    cutOffMs: 1_000,
-    newId: () => 'x',
-  });
+  const replica = aReplica({ leaseMs: 1_000, onStoreLoss: 'continue', awayMs: 600 });
   for (const [sent, answered] of [
     [0, 1],
     [400, 401],

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { afterSync, NO_SYNC, storeClock } from '../../../../src/core/view/last-sync.ts';
 import type { Policy } from '../../../../src/core/view/policy.ts';
 import { NO_POLICY } from '../../../../src/core/view/policy.ts';
-import { Replica } from '../../../../src/core/view/replica.ts';
 import type { SyncReply } from '../../../../src/core/view/view-store.ts';
+import { aReplica } from '../../../support/replicas.ts';
 
 const REPORTS = [{ replica: 'g2', report: undefined }];
 
@@ -55,17 +55,7 @@ describe('the last sync of a replica', () => {
 });
 
 test("the store's clock runs from the moment at which it was asked for", () => {
-  const replica = new Replica({
-    id: 'g1',
-    pool: 'ici',
-    rules: { mode: 'sticky', quorum: 'majority', quarantines: false, countsLives: false, instances: [] },
-    weights: new Map(),
-    leaseMs: 1_000,
-    onStoreLoss: 'continue',
-    awayMs: 0,
-    cutOffMs: 0,
-    newId: () => 'v',
-  });
+  const replica = aReplica({ leaseMs: 1_000 });
   const sent = { mono: 50, wall: 9_000 };
   replica.accept(replica.request(sent), aReply(), sent, sent);
   expect(storeClock(replica.lastSync, 80)).toBe(1_000_030);

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { Replica } from '../../../../src/core/view/replica.ts';
+import type { Replica } from '../../../../src/core/view/replica.ts';
 import { ViewStore } from '../../../../src/core/view/view-store.ts';
+import { aReplica, rulesOf } from '../../../support/replicas.ts';
 
 const TIMES = { leaseMs: 60_000, joinMs: 20_000 };
 const GENERATION = 'generation';
@@ -13,23 +14,7 @@ class Gateway {
 
   constructor(id: string, viewStore: ViewStore) {
     this.#viewStore = viewStore;
-    this.replica = new Replica({
-      id,
-      pool: 'ici',
-      rules: {
-        mode: 'sticky',
-        quorum: 'any',
-        quarantines: false,
-        countsLives: false,
-        instances: ['a', 'b'].map((name, i) => ({ id: name, priority: i + 1, admin: 'enabled' as const })),
-      },
-      weights: new Map(),
-      leaseMs: TIMES.leaseMs,
-      onStoreLoss: 'refuse',
-      awayMs: 0,
-      cutOffMs: TIMES.leaseMs,
-      newId: () => `${id}-${Math.random()}`,
-    });
+    this.replica = aReplica({ id, leaseMs: TIMES.leaseMs, rules: rulesOf(['a', 'b'], { quorum: 'any' }) });
     this.sees('up');
   }
 

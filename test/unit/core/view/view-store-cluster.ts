@@ -1,33 +1,14 @@
 import { checkTarget } from '../../../../src/core/target.ts';
 import type { HealthReport, Verdict } from '../../../../src/core/view/health-report.ts';
-import type { PoolRules } from '../../../../src/core/view/pool-rules.ts';
-import { Replica } from '../../../../src/core/view/replica.ts';
+import type { Replica } from '../../../../src/core/view/replica.ts';
 import type { ReplicaOptions } from '../../../../src/core/view/replica-options.ts';
 import type { SyncReply } from '../../../../src/core/view/view-store.ts';
 import { ViewStore } from '../../../../src/core/view/view-store.ts';
+import { aReplica, rulesOf } from '../../../support/replicas.ts';
 
 export const LEASE = 3_000;
 export const JOIN = 1_000;
-export const RULES: PoolRules = {
-  mode: 'failover',
-  quorum: 'majority',
-  quarantines: false,
-  countsLives: false,
-  instances: [
-    { id: 'a', priority: 1, admin: 'enabled' },
-    { id: 'b', priority: 2, admin: 'enabled' },
-  ],
-};
-const OPTIONS: Omit<ReplicaOptions, 'id' | 'newId'> = {
-  pool: 'ici',
-  rules: RULES,
-  weights: new Map(),
-  leaseMs: LEASE,
-  onStoreLoss: 'continue',
-  awayMs: 300,
-  cutOffMs: 1_750,
-};
-
+export const RULES = rulesOf(['a', 'b'], { mode: 'failover' });
 const verdict = (health: 'up' | 'down'): Verdict => ({ health, incarnation: '', emptyAt: 0 });
 export const says = (a: 'up' | 'down', b: 'up' | 'down' = 'up'): HealthReport => ({
   verdicts: { a: verdict(a), b: verdict(b) },
@@ -43,8 +24,12 @@ export class Cluster {
   #ids = 0;
 
   replica(id: string, options: Partial<ReplicaOptions> = {}): Replica {
-    const replica = new Replica({
-      ...OPTIONS,
+    const replica = aReplica({
+      rules: RULES,
+      leaseMs: LEASE,
+      onStoreLoss: 'continue',
+      awayMs: 300,
+      cutOffMs: 1_750,
       id,
       newId: () => {
         this.#ids += 1;
