@@ -86,6 +86,11 @@ export interface Init {
   readonly surplusFds: readonly number[];
 }
 
+/** The gateway has no other process than this one. */
+export function isOneProcess({ host }: Pick<Init, 'host'>): boolean {
+  return host.pid === process.pid;
+}
+
 /** Events that the supervisor sends about other processes and about the gateway. */
 export type HostEvent =
   /** To the controller, before the worker receives its `init`. */

@@ -1,6 +1,7 @@
 import type { AddressInfo, Server } from 'node:net';
 import { parseAddress } from '../config/syntax.ts';
 import type { InheritedSocket, Init, SocketName } from '../process/messages.ts';
+import { isOneProcess } from '../process/messages.ts';
 
 /** Connections that the kernel holds for a process that does not come round to accepting them. */
 const BACKLOG = 4_096;
@@ -23,9 +24,15 @@ export function listenOn(
   });
 }
 
-export function socketOf({ id, sockets }: Init, name: SocketName): InheritedSocket {
-  const socket = sockets[name];
-  if (socket === undefined) throw new Error(`${id} was given no socket for ${name}`);
+/** The socket that the supervisor keeps for it, or, in a gateway that is one process, the configured address. */
+export function whereToListen(
+  init: Init,
+  name: SocketName,
+  address: string,
+): InheritedSocket | { readonly host: string; readonly port: number } {
+  if (isOneProcess(init)) return bindOptions(address);
+  const socket = init.sockets[name];
+  if (socket === undefined) throw new Error(`${init.id} was given no socket for ${name}`);
   return socket;
 }
 

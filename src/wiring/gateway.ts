@@ -1,25 +1,30 @@
-import { randomUUID } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
+import { randomBytes } from 'node:crypto';
 import { effectiveConfig } from '../config/effective.ts';
 import type { Config } from '../config/schema.ts';
-import { Coordinators } from '../coordination/coordinators.ts';
 import type { GatewayStatus } from '../core/gateway-status.ts';
-import type { ControlAnswer } from '../core/lifecycle.ts';
 import type { StopTimes } from '../process/lifecycle-driver.ts';
 import { Lifecycle } from '../process/lifecycle-driver.ts';
+import { LocalChannels } from '../process/local-channels.ts';
+import type {
+  ChildRole,
+  HostAnswer,
+  HostLifecycle,
+  HostRequest,
+  Init,
+  LiveChild,
+} from '../process/messages.ts';
+import { PROTOCOL } from '../process/messages.ts';
+import type { Pool } from '../proxy/pool.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { bindOptions, listenOn, urlOf } from './addresses.ts';
-import type { Admin } from './admin.ts';
-import { composeAdmin } from './admin.ts';
-import { watchClock } from './clock.ts';
-import { composeListener, cutOff } from './data-listener.ts';
-import { bindingsEvents, coordinatorEvents } from './events.ts';
-import { displayed, nameDisplay, replicaName } from './names.ts';
-import type { RunningPool } from './pool.ts';
-import { composePool } from './pool.ts';
-import { composeSapControl, soleProcess } from './sapcontrol.ts';
+import type { RunningController } from './controller.ts';
+import { startController } from './controller.ts';
+import { replicaName } from './names.ts';
+import type { SharedParts } from './shared-parts.ts';
+import { openedOnce } from './shared-parts.ts';
 import { openStores } from './stores.ts';
+import type { RunningWorker } from './worker.ts';
+import { startWorker } from './worker.ts';
 
 export interface Gateway {
   /** Where clients connect, such as `http://127.0.0.1:41234`. */
@@ -28,6 +33,7 @@ export interface Gateway {
   /** Where the SAPControl web service is, if it is configured. */
   readonly sapControlUrl: string | undefined;
   readonly metrics: Metrics;
+  readonly pools: readonly Pool[];
   status(): GatewayStatus;
   /** Resolves when it is no longer Starting. */
   readonly running: Promise<void>;
@@ -39,184 +45,151 @@ export interface Gateway {
   close(graceMs?: number): Promise<void>;
 }
 
-const OK: ControlAnswer = { ok: true };
-const TOO_EARLY: ControlAnswer = { ok: false, message: 'the gateway has not opened its port yet; try again' };
-const SINGLE: ControlAnswer = {
-  ok: false,
-  message: 'a single process has no other to take its place; start it again, or give it workers',
-};
-const TOO_LATE: ControlAnswer = { ok: false, message: 'the gateway is stopping; start it again first' };
+const TOO_EARLY = 'the gateway has not opened its port yet; try again';
+const SINGLE = 'a single process has no other to take its place; start it again, or give it workers';
+const TOO_LATE = 'the gateway is stopping; start it again first';
+// It is not killed: it ends when it is through.
+const UNLIMITED_MS = 0;
 
 /**
- * Puts a gateway together and starts it, all in this process. Rejects, with
- * nothing left behind, when an address cannot be bound or the store cannot be
- * opened; a Redis that is away is no reason to reject.
+ * Starts a gateway that is one process: a controller and one worker, built as in
+ * processes of their own, with channels in memory. This takes the supervisor's part.
+ *
+ * Rejects, with nothing left behind, when an address cannot be bound or the store
+ * cannot be opened; a Redis that is away is no reason to reject.
+ *
+ * @param replaced by tests
  */
-export async function startGateway(config: Config, logger: Logger): Promise<Gateway> {
-  const metrics = new Metrics();
-  const startedAt = new Date();
-  const replica = replicaName(config);
-  const showName = nameDisplay(config.logging.names);
-  const running: RunningPool[] = [];
-  const stores = await openStores(config, {
-    onDown: () => {
-      // Whether it is away for all, the ledger's answer tells, or its silence.
-      for (const { coordinator } of running) void coordinator.renew();
-    },
-    onHearing: (state, detail) => {
-      for (const { bindings } of running) bindings.hearing(state);
-      logger.info({ state, detail }, 'connection for news of moved bindings');
-    },
-  });
-  const closers: (() => Promise<unknown>)[] = [() => stores.close()];
+export async function startGateway(
+  config: Config,
+  logger: Logger,
+  replaced: Partial<Pick<SharedParts, 'openStores' | 'resolve'>> = {},
+): Promise<Gateway> {
+  const shared: SharedParts = {
+    metrics: new Metrics(),
+    openStores: openedOnce(replaced.openStores ?? openStores),
+    resolve: replaced.resolve,
+  };
+  let why = '';
   const lifecycle = new Lifecycle({
     ...config.lifecycle,
-    onState: (state, why) => logger.info({ state, why }, state.toLowerCase()),
+    onState: (state, reason) => {
+      why = reason;
+      logger.info({ state, why }, state.toLowerCase());
+      channels.broadcast({ kind: 'lifecycle', lifecycle: life() });
+    },
   });
-  let inFlight = (): number => 0;
+  const life = (): HostLifecycle => ({
+    state: lifecycle.state,
+    inMaintenance: lifecycle.inMaintenance,
+    why,
+  });
+  let onSettled = (): void => {};
+  const settled = new Promise<void>((resolve) => {
+    onSettled = resolve;
+  });
+  const channels = new LocalChannels({ onSettled, onRequest: async (what) => answer(what) });
+  const initOf = initialMessages(config, life);
+  let controller: RunningController | undefined;
+  let worker: RunningWorker | undefined;
   let stop: Gateway['stop'] | undefined;
+  let workerEnd: Promise<void> | undefined;
 
-  const closeAll = async (): Promise<void> => {
-    for (let close = closers.pop(); close !== undefined; close = closers.pop()) {
-      await close().catch((error: unknown) => logger.error({ err: error }, 'could not close a part'));
+  const answer = (what: HostRequest): HostAnswer => {
+    switch (what.kind) {
+      case 'maintenance':
+        if (!lifecycle.maintain(what.on, what.why)) return { ok: false, message: TOO_LATE };
+        break;
+      case 'stop': {
+        if (stop === undefined) return { ok: false, message: TOO_EARLY };
+        const { softTimeoutMs: timeout } = what;
+        stop(what.why, timeout === undefined ? {} : { timeout }).catch((error: unknown) =>
+          logger.error({ err: error }, 'could not stop in order'),
+        );
+        break;
+      }
+      default:
+        return { ok: false, message: SINGLE };
     }
+    return { ok: true, lifecycle: life() };
+  };
+  const endWorker = (graceMs: number): Promise<void> => {
+    workerEnd ??= worker?.end({ kind: 'drain', graceMs }) ?? Promise.resolve();
+    return workerEnd;
+  };
+  const endAll = async (): Promise<void> => {
+    await endWorker(0);
+    channels.close(WORKER.id);
+    channels.tell('controller', { kind: 'worker-gone', worker: WORKER });
+    await controller?.end({ kind: 'leave', graceMs: UNLIMITED_MS });
   };
 
   try {
-    for (const pool of config.pools) {
-      const events = bindingsEvents(pool.name, logger, metrics, (name) => displayed(name, showName));
-      running.push(
-        composePool(pool, config, {
-          store: stores.open(pool.name),
-          viewStore: stores.viewStore(pool.name),
-          leaseMs: config.coordination.lease,
-          replica,
-          bindingsEvents: events,
-          coordinatorEvents: coordinatorEvents(pool.name, logger, metrics),
-          newId: randomUUID,
-        }),
-      );
-    }
-    closers.push(async () => {
-      for (const pool of running) await pool.close();
-    });
-    const coordinators = new Coordinators(running.map(({ pool, coordinator }) => [pool.name, coordinator]));
-    const clock = watchClock(config, (isTrustworthy, reason) => {
-      for (const { coordinator } of running) coordinator.trustClock(isTrustworthy, reason);
-    });
-    closers.push(async () => clock.stop());
-
-    const admin = composeAdmin(config, {
-      pools: running.map(({ source }) => source),
-      metrics,
-      logger,
-      replica,
-      shownConfig: effectiveConfig(config),
-      startedAt,
-      state: () => lifecycle.state,
-      lifecycle: {
-        maintain: async (on, why) => (lifecycle.maintain(on, why) ? OK : TOO_LATE),
-        stop: async (why, timeout) => {
-          if (stop === undefined) return TOO_EARLY;
-          void stop(why, timeout === undefined ? {} : { timeout });
-          return OK;
-        },
-        restart: async () => SINGLE,
-        reload: async () => SINGLE,
-      },
-      inFlight: () => inFlight(),
-      showName: (name) => displayed(name, showName),
-    });
-    const adminUrl = await listenAdmin(admin, config, closers);
-    logger.info({ address: adminUrl }, 'admin listening');
-
-    const { listener, server } = await composeListener(
-      config,
-      running.map(({ pool }) => pool),
-      coordinators,
-      metrics,
-      logger,
-      showName,
-      {
-        state: () => admin.state(),
-        get inMaintenance() {
-          return lifecycle.inMaintenance;
-        },
-      },
-    );
-    inFlight = () => server.inFlight;
-    closers.push(() => listener.fastify.close());
-    const settled = Promise.all(running.map(({ coordinator }) => coordinator.settled()));
     // The ledger is asked before the port opens, so that the first request finds it, if it is there.
-    await Promise.all(running.map((pool) => pool.start()));
-    clock.start();
-    await listener.fastify.ready();
-    await listenOn(listener.fastify.server, bindOptions(config.listen.address));
-    const scheme = config.listen.tls === undefined ? 'http' : 'https';
-    const url = urlOf(scheme, listener.fastify.server.address() as AddressInfo);
+    controller = await startController(initOf('controller'), channels.open('controller'), logger, shared);
+    const { adminUrl, sapControlUrl, status } = controller;
+    logger.info({ address: adminUrl }, 'admin listening');
+    channels.tell('controller', { kind: 'worker-started', worker: WORKER });
+    worker = await startWorker(initOf('worker'), channels.open(WORKER.id), logger, shared);
+    const { url, pools, cut } = worker;
     logger.info({ address: url }, 'listening');
 
-    const ended = lifecycle.stopped.then(() => closeAll());
-    const stopSoftly = async (why: string, times: StopTimes = {}): Promise<void> => {
-      listener.drainer.announce();
-      await lifecycle.stop(why, times, (_, cut) => {
-        cut.addEventListener('abort', () => cutOff(listener, server, logger));
-        return listener.drainer.stopAccepting();
+    const ended = lifecycle.stopped.then(() => endAll());
+    const stopSoftly = async (reason: string, times: StopTimes = {}): Promise<void> => {
+      await lifecycle.stop(reason, times, (graceMs, over) => {
+        over.addEventListener('abort', cut);
+        return endWorker(graceMs);
       });
       await ended;
     };
     stop = stopSoftly;
-    const sapControlUrl = await listenSapControl(config, closers, metrics, {
-      startedAt,
-      status: () => admin.status(),
-      stop: stopSoftly,
-      logger,
-    });
     void settled.then(() => lifecycle.settled());
 
     return {
       url,
       adminUrl,
       sapControlUrl,
-      metrics,
-      status: () => admin.status(),
+      metrics: shared.metrics,
+      pools,
+      status,
       running: lifecycle.started,
       ended,
       stop: stopSoftly,
       close: (graceMs = 0) => stopSoftly('closed', { pollInterval: 0, timeout: graceMs }),
     };
   } catch (error) {
-    await lifecycle.stop('it could not start', { pollInterval: 0 }, closeAll);
+    await lifecycle.stop('it could not start', { pollInterval: 0 }, endAll);
     throw error;
   }
 }
 
-async function listenAdmin(
-  { server }: Admin,
-  config: Config,
-  closers: (() => Promise<unknown>)[],
-): Promise<string> {
-  closers.push(() => {
-    server.server.close();
-    server.server.closeAllConnections();
-    return server.close();
-  });
-  await server.ready();
-  await listenOn(server.server, bindOptions(config.admin.address));
-  return urlOf('http', server.server.address() as AddressInfo);
-}
+const WORKER: LiveChild & { readonly id: 'worker-1' } = {
+  id: 'worker-1',
+  pid: process.pid,
+  startedAt: Date.now(),
+  isReady: true,
+};
 
-/** Where there is such a service, returns where it is. */
-async function listenSapControl(
-  config: Config,
-  closers: (() => Promise<unknown>)[],
-  metrics: Metrics,
-  parts: Parameters<typeof soleProcess>[0],
-): Promise<string | undefined> {
-  if (config.sapcontrol === undefined) return undefined;
-  const service = composeSapControl(config, config.sapcontrol, soleProcess(parts), metrics);
-  const url = await service.listen();
-  closers.push(() => service.close());
-  parts.logger.info({ address: url, socket: config.sapcontrol.socket }, 'sapcontrol listening');
-  return url;
+/** What the two halves are told first, by role. */
+function initialMessages(config: Config, lifecycle: () => HostLifecycle): (role: ChildRole) => Init {
+  const common = {
+    kind: 'init',
+    protocol: PROTOCOL,
+    config,
+    shownConfig: effectiveConfig(config),
+    replica: replicaName(config),
+    secret: randomBytes(32).toString('base64'),
+    logLevel: config.logging.level,
+    host: { pid: process.pid, startedAt: Date.now() },
+    workers: [],
+    sockets: {},
+    surplusFds: [],
+  } as const;
+  return (role) => ({
+    ...common,
+    role,
+    id: role === 'worker' ? WORKER.id : role,
+    lifecycle: lifecycle(),
+    controllerReady: role === 'worker',
+  });
 }

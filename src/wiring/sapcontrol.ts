@@ -15,6 +15,7 @@ import type {
   Init,
   LiveChild,
 } from '../process/messages.ts';
+import { isOneProcess } from '../process/messages.ts';
 import { Methods } from '../sapcontrol/methods.ts';
 import { PasswordGate } from '../sapcontrol/password-gate.ts';
 import { createSapControlServer } from '../sapcontrol/server.ts';
@@ -41,42 +42,6 @@ export interface SapControl {
   close(): Promise<void>;
 }
 
-interface SoleParts {
-  readonly startedAt: Date;
-  readonly status: () => GatewayStatus;
-  readonly stop: (why: string, times?: { readonly timeout?: number }) => Promise<void>;
-  readonly logger: Logger;
-}
-
-/** The parts of a gateway that is all in this process. */
-export function soleProcess({ startedAt, status, stop, logger }: SoleParts): SapControlParts {
-  const { pid } = process;
-  return {
-    pid,
-    startedAt,
-    status,
-    logger,
-    state: () => status().state,
-    liveWorkers: () => 1,
-    pids: () => [pid],
-    stop: async (timeout) => {
-      // It ends with this service itself, so its end cannot be waited for.
-      stop(WHY, timeout === undefined ? {} : { timeout }).catch((error: unknown) =>
-        logger.error({ err: error }, 'could not stop as it was asked to by SAPControl'),
-      );
-    },
-    restart: async () => {
-      throw new ActRefused(
-        409,
-        'this gateway is one process, which cannot replace itself; restart its service',
-      );
-    },
-    signal: async (to, signal) => {
-      process.kill(to, signal);
-    },
-  };
-}
-
 interface SupervisedParts {
   readonly init: Init;
   readonly channel: HostChannel;
@@ -85,8 +50,8 @@ interface SupervisedParts {
 }
 
 /**
- * The parts of a gateway whose supervisor has started this controller. It knows
- * the other processes by what the supervisor tells, so `heard` is to be called for
+ * The parts of a gateway that this controller belongs to. It knows the other
+ * processes by what the supervisor tells, so `heard` is to be called for
  * each of its events.
  */
 export function supervised({ init, channel, status, logger }: SupervisedParts): {
@@ -107,11 +72,23 @@ export function supervised({ init, channel, status, logger }: SupervisedParts): 
       logger,
       state: () => status().state,
       liveWorkers: () => workers.size,
-      // Without those that no process could be started for: a signal to number 0 goes to this whole group.
-      pids: () => [host.pid, process.pid, ...Array.from(workers.values(), ({ pid }) => pid).filter(Boolean)],
+      // Without those that no process could be started for: a signal to number 0 goes to this whole group. Where the
+      // gateway is one process, all are the same.
+      pids: () => [
+        ...new Set([
+          host.pid,
+          process.pid,
+          ...Array.from(workers.values(), ({ pid }) => pid).filter(Boolean),
+        ]),
+      ],
       stop: (timeout) =>
         ask({ kind: 'stop', why: WHY, ...(timeout === undefined ? {} : { softTimeoutMs: timeout }) }),
       restart: async () => {
+        if (isOneProcess(init))
+          throw new ActRefused(
+            409,
+            'this gateway is one process, which cannot replace itself; restart its service',
+          );
         // Answered only when all workers are replaced, and this process goes with the rest. A soft timeout is not
         // needed: each worker is replaced by one that is there already.
         ask({ kind: 'restart', why: WHY }).catch((error: unknown) =>

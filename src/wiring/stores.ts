@@ -23,9 +23,10 @@ export async function openWorkerStores(
   config: Config,
   events: StoreEvents,
   calls: Calls,
+  open: OpenStores = openStores,
 ): Promise<WorkerStores> {
   if (config.affinity.store === 'redis') {
-    const stores = await openStores(config, events);
+    const stores = await open(config, events);
     return { open: (pool) => stores.open(pool), remote: new Map(), close: () => stores.close() };
   }
   const remote = new Map<string, EmbeddedStoreClient>();
@@ -53,6 +54,8 @@ export interface StoreEvents {
   /** The connection for news of moves broke or came back. While it is down, cached bindings are looked up again. */
   onHearing(state: 'up' | 'down', detail: string): void;
 }
+
+export type OpenStores = typeof openStores;
 
 // A gateway that joins waits for its first lease for longer than a Redis may lose when it fails over.
 const JOIN_SHARE = 1 / 3;

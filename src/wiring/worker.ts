@@ -1,23 +1,34 @@
+import type { AddressInfo } from 'node:net';
 import type { PoolConfig } from '../config/schema.ts';
 import type { LifecycleState } from '../core/lifecycle.ts';
 import { shownState } from '../core/lifecycle.ts';
 import type { CallMessage } from '../process/ipc/calls.ts';
 import { Calls } from '../process/ipc/calls.ts';
-import type { ControllerCalls, ToController, ToWorker, WorkerCalls } from '../process/ipc/messages.ts';
+import type {
+  ControllerCalls,
+  ToController,
+  ToWorker,
+  WorkerCalls,
+  WorkerLoad,
+} from '../process/ipc/messages.ts';
 import { RemoteCoordinator } from '../process/ipc/remote-coordinator.ts';
 import { requireStore } from '../process/ipc/require-store.ts';
 import type { HostChannel, HostEvent, Init, RunningChild, ShutdownCommand } from '../process/messages.ts';
+import { isOneProcess } from '../process/messages.ts';
+import type { Pool } from '../proxy/pool.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import type { Totals } from '../telemetry/totals.ts';
-import { listenOn, socketOf } from './addresses.ts';
+import { listenOn, urlOf, whereToListen } from './addresses.ts';
 import { watchClock } from './clock.ts';
 import { composeListener, cutOff } from './data-listener.ts';
 import type { DataPool } from './data-pool.ts';
 import { composeBindings, composeDataPool } from './data-pool.ts';
 import { bindingsEvents } from './events.ts';
 import { displayed, nameDisplay } from './names.ts';
+import { Opened } from './opened.ts';
 import { poolParts } from './pool-parts.ts';
+import type { SharedParts } from './shared-parts.ts';
 import { openWorkerStores } from './stores.ts';
 
 // Those who ask the controller wait for no longer than for the store, which it asks.
@@ -29,25 +40,60 @@ const TEND_EVERY_MS = 1_000;
 // A worker that replaces another waits for its view before it serves, so that no request waits in it; not for ever.
 const FIRST_VIEW_MS = 5_000;
 
+export interface RunningWorker extends RunningChild {
+  /** Where clients connect. */
+  readonly url: string;
+  readonly pools: readonly Pool[];
+  /** Ends what is under way, in an end that has begun or that begins next. */
+  cut(): void;
+}
+
 /**
- * Puts together and starts what carries traffic, in a process of its own. It
- * decides nothing about instances: the controller does, and tells it.
+ * Puts together and starts what carries traffic. It decides nothing about
+ * instances: the controller does, and tells it.
+ *
+ * @param shared with a controller in the same process
  */
-export async function startWorker(init: Init, channel: HostChannel, logger: Logger): Promise<RunningChild> {
+export async function startWorker(
+  init: Init,
+  channel: HostChannel,
+  logger: Logger,
+  shared?: SharedParts,
+): Promise<RunningWorker> {
+  const opened = new Opened(logger);
+  try {
+    return await start(init, channel, logger, opened, shared);
+  } catch (error) {
+    // A process of its own ends next.
+    if (isOneProcess(init)) await opened.close();
+    throw error;
+  }
+}
+
+async function start(
+  init: Init,
+  channel: HostChannel,
+  logger: Logger,
+  opened: Opened,
+  shared: SharedParts | undefined,
+): Promise<RunningWorker> {
   const { config } = init;
-  const metrics = new Metrics();
+  const metrics = shared?.metrics ?? new Metrics();
   const showName = nameDisplay(config.logging.names, init.secret);
   const tell = (body: ToController | CallMessage): void => channel.send('controller', body);
   const parts = new Map(config.pools.map((pool) => [pool.name, poolParts(pool, config)]));
   const pools: (DataPool & { readonly bindings: ReturnType<typeof composeBindings> })[] = [];
 
   let totals: Totals | undefined;
+  // A controller in the same process reads them where they are counted.
+  const readMetrics = async (): Promise<readonly unknown[]> =>
+    shared === undefined ? metrics.registry.getMetricsAsJSON() : [];
   const calls = new Calls(tell, {
     writeBack: async (name, life) => {
       // A controller of a newer configuration asks about its pools: of one that is not configured here nothing is known.
       await pools.find(({ pool }) => pool.name === name)?.bindings.writeBack(life);
     },
-    metrics: () => metrics.registry.getMetricsAsJSON(),
+    metrics: readMetrics,
   } satisfies WorkerCalls);
   const controller: ControllerCalls = {
     renew: async (pool) => void (await calls.call('renew', [pool], RENEW_MS)),
@@ -77,7 +123,9 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
       },
     },
     calls,
+    shared?.openStores,
   );
+  opened.add(() => stores.close());
   const compose = (poolConfig: PoolConfig): (typeof pools)[number] => {
     const { name } = poolConfig;
     const bindings = composeBindings(
@@ -97,6 +145,13 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
     return { ...data, bindings };
   };
   for (const poolConfig of config.pools) pools.push(compose(poolConfig));
+  opened.add(async () => {
+    for (const pool of pools) {
+      await pool.close();
+      await pool.bindings.close();
+    }
+  });
+  opened.add(() => calls.fail('the worker ends'));
 
   let { state, inMaintenance } = init.lifecycle;
   const { listener, server } = await composeListener(
@@ -121,15 +176,17 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
     },
   );
 
+  opened.add(() => listener.fastify.close());
+
   // Who follows a worker that died in a stop hears of no change of state before the end.
   if (isEnding(state)) listener.drainer.announce();
 
-  const tellMetrics = async (): Promise<void> =>
-    tell({ kind: 'metrics', metrics: await metrics.registry.getMetricsAsJSON() });
-  const tellLoad = (): void => {
-    const load = new Map(pools.map((one) => [one.pool.name, one.load()]));
-    tell({ kind: 'load', load: { pools: load, inFlight: server.inFlight } });
-  };
+  const tellMetrics = async (): Promise<void> => tell({ kind: 'metrics', metrics: await readMetrics() });
+  const loadNow = (): WorkerLoad => ({
+    pools: new Map(pools.map((one) => [one.pool.name, one.load()])),
+    inFlight: server.inFlight,
+  });
+  const tellLoad = (): void => tell({ kind: 'load', load: loadNow() });
   const hello = (): void => {
     tell({ kind: 'hello', knowledge: coordinator.knowledge, totals, parts });
     tellLoad();
@@ -183,9 +240,8 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
     if (!isTrustworthy) coordinator.dropLeases();
   });
   clock.start();
+  opened.add(() => clock.stop());
   const timers = [
-    setInterval(tellLoad, LOAD_EVERY_MS),
-    setInterval(() => void tellMetrics(), METRICS_EVERY_MS),
     setInterval(() => {
       const mono = performance.now();
       const wall = Date.now();
@@ -194,7 +250,17 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
       }
     }, TEND_EVERY_MS),
   ];
+  // A controller in the same process reads both where they are.
+  if (shared === undefined) {
+    timers.push(setInterval(tellLoad, LOAD_EVERY_MS));
+    timers.push(setInterval(() => void tellMetrics(), METRICS_EVERY_MS));
+  }
 
+  opened.add(() => {
+    for (const timer of timers) clearInterval(timer);
+  });
+
+  if (shared !== undefined) shared.workerLoad = loadNow;
   if (init.controllerReady) hello();
   // While the whole gateway starts there is nothing to wait for.
   if (init.lifecycle.state !== 'Starting') await coordinator.settled(FIRST_VIEW_MS);
@@ -203,23 +269,28 @@ export async function startWorker(init: Init, channel: HostChannel, logger: Logg
     init.workers,
   );
   await listener.fastify.ready();
-  await listenOn(listener.fastify.server, socketOf(init, 'data'));
+  await listenOn(listener.fastify.server, whereToListen(init, 'data', config.listen.address));
+  let isCut = false;
+  const cut = (): void => {
+    if (!isCut) cutOff(listener, server, logger);
+    isCut = true;
+  };
 
   return {
+    // A socket that a service manager passes may be a Unix one.
+    get url() {
+      const scheme = config.listen.tls === undefined ? 'http' : 'https';
+      return urlOf(scheme, listener.fastify.server.address() as AddressInfo);
+    },
+    pools: pools.map(({ pool }) => pool),
+    cut,
     end: async ({ graceMs }: ShutdownCommand) => {
-      const cut = setTimeout(() => cutOff(listener, server, logger), graceMs);
+      const timer = setTimeout(cut, graceMs);
       await listener.drainer.stopAccepting();
-      clearTimeout(cut);
-      for (const timer of timers) clearInterval(timer);
-      clock.stop();
+      clearTimeout(timer);
       // What was counted since the last time is the gateway's, not this process's.
       await tellMetrics();
-      calls.fail('the worker ends');
-      for (const pool of pools) {
-        await pool.close();
-        await pool.bindings.close();
-      }
-      await stores.close();
+      await opened.close();
     },
   };
 }

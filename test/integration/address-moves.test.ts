@@ -1,16 +1,12 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
-import type { PoolConfig } from '../../src/config/schema.ts';
 import { LocalViewStore } from '../../src/coordination/local-view-store.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
 import type { Upstream } from '../../src/proxy/upstream.ts';
-import { Metrics } from '../../src/telemetry/metrics.ts';
-import { bindingsEvents, coordinatorEvents } from '../../src/wiring/events.ts';
-import { composePool } from '../../src/wiring/pool.ts';
+import { startGateway } from '../../src/wiring/gateway.ts';
 import { sendAttempt } from '../support/attempts.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/redis-server.ts';
@@ -48,7 +44,9 @@ test('traffic and probes move to it together, whatever connections are open; pen
   await host('127.0.0.1', port);
   await host('127.0.0.2', port);
   const { config } = loadConfig({
-    text: `timeouts: { resolve: 100ms }
+    text: `listen: { address: '127.0.0.1:0' }
+admin: { address: '127.0.0.1:0' }
+timeouts: { resolve: 100ms }
 pools:
   - name: ici
     mode: failover
@@ -57,27 +55,25 @@ pools:
     env: { HOME: '/tmp' },
   });
   let address = '127.0.0.1';
-  const logger = pino({ level: 'silent' });
-  const metrics = new Metrics();
-  const pool = composePool(config.pools[0] as PoolConfig, config, {
-    store: {
-      listen: () => undefined,
-      counts: async () => new Map(),
-      restore: async () => [],
+  const store = {
+    listen: () => undefined,
+    counts: async () => new Map(),
+    restore: async () => [],
+    close: async () => undefined,
+  } as unknown as AffinityStore;
+  const gateway = await startGateway(config, pino({ level: 'silent' }), {
+    openStores: async () => ({
+      isShared: false,
+      open: () => store,
+      viewStore: () => new LocalViewStore({ leaseMs: 0, joinMs: 0 }),
       close: async () => undefined,
-    } as unknown as AffinityStore,
-    viewStore: new LocalViewStore({ leaseMs: 0, joinMs: 0 }),
-    leaseMs: Number.POSITIVE_INFINITY,
-    replica: 'g1',
-    bindingsEvents: bindingsEvents('ici', logger, metrics, String),
-    coordinatorEvents: coordinatorEvents('ici', logger, metrics),
-    newId: randomUUID,
+    }),
     resolve: async () => [address],
   });
-  opened.push(pool);
-  await pool.start();
-  await eventually(() => expect(pool.pool.routingState.view.instances.get('a')?.health).toBe('up'));
-  const upstream = pool.pool.upstreams.get('a') as Upstream;
+  opened.push(gateway);
+  const [pool] = gateway.pools;
+  await eventually(() => expect(pool?.routingState.view.instances.get('a')?.health).toBe('up'));
+  const upstream = pool?.upstreams.get('a') as Upstream;
   const waiting = sendAttempt(upstream, { method: 'GET', path: '/held' });
   await eventually(() => expect(held).toHaveLength(1));
 

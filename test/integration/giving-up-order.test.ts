@@ -1,13 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
-import type { Config, PoolConfig } from '../../src/config/schema.ts';
 import { LocalViewStore } from '../../src/coordination/local-view-store.ts';
 import type { AffinityStore, ViewStoreClient } from '../../src/core/ports.ts';
-import { Metrics } from '../../src/telemetry/metrics.ts';
-import { bindingsEvents, coordinatorEvents } from '../../src/wiring/events.ts';
-import { composePool } from '../../src/wiring/pool.ts';
+import { startGateway } from '../../src/wiring/gateway.ts';
 import { sendAttempt } from '../support/attempts.ts';
 import { eventually } from '../support/eventually.ts';
 import { poolOf, WireUpstream } from '../support/wire.ts';
@@ -30,7 +26,10 @@ const STORE = {
 test('a single process resets requests at a lost instance before it acknowledges the view to the store', async () => {
   const [a, b] = [await WireUpstream.start(), await WireUpstream.start()];
   opened.push(a, b);
-  const { config } = loadConfig({ text: poolOf([a.url, b.url]), env: { HOME: '/tmp' } });
+  const { config } = loadConfig({
+    text: `listen: { address: '127.0.0.1:0' }\nadmin: { address: '127.0.0.1:0' }\n${poolOf([a.url, b.url])}`,
+    env: { HOME: '/tmp' },
+  });
   const viewStore = new LocalViewStore({ leaseMs: 0, joinMs: 0 });
   /** For each sync: the acknowledged epoch, and the number of requests that wait at the instance. */
   const asked: { epoch: number; waiting: number }[] = [];
@@ -47,22 +46,25 @@ test('a single process resets requests at a lost instance before it acknowledges
     suspect: () => undefined,
     close: () => viewStore.close(),
   });
-  const pool = aPool(config, watched);
-  opened.push(pool);
-  const upstream = pool.pool.upstreams.get('i1');
-  await pool.start();
-  await eventually(() =>
-    expect(pool.pool.routingState.view.settled && pool.coordinator.isEffective).toBe(true),
-  );
+  const gateway = await startGateway(config, pino({ level: 'silent' }), {
+    openStores: async () => ({
+      isShared: false,
+      open: () => STORE,
+      viewStore: () => watched,
+      close: async () => undefined,
+    }),
+  });
+  opened.push(gateway);
+  const upstream = gateway.pools[0]?.upstreams.get('i1');
+  const epochNow = (): number => gateway.status().pools[0]?.epoch ?? 0;
+  await gateway.running;
 
   // The instance hangs with this request, and then fails its probes.
   a.answer = () => undefined;
-  const attempt = sendAttempt(pool.pool.upstreams.get('i1') as NonNullable<typeof upstream>, {
-    instance: 'i1',
-  });
+  const attempt = sendAttempt(upstream as NonNullable<typeof upstream>, { instance: 'i1' });
   await eventually(() => expect(a.requests).toHaveLength(1));
   expect(upstream?.attempts.size).toBe(1);
-  const { epoch } = pool.coordinator.agreed;
+  const epoch = epochNow();
   a.refuseNew();
 
   expect(await attempt.outcome).toBe('instance-lost');
@@ -70,17 +72,3 @@ test('a single process resets requests at a lost instance before it acknowledges
   expect(asked.some((one) => one.epoch <= epoch && one.waiting === 1)).toBe(true);
   expect(asked.filter((one) => one.epoch > epoch && one.waiting > 0)).toEqual([]);
 });
-
-function aPool(config: Config, viewStore: ViewStoreClient): ReturnType<typeof composePool> {
-  const logger = pino({ level: 'silent' });
-  const metrics = new Metrics();
-  return composePool(config.pools[0] as PoolConfig, config, {
-    store: STORE,
-    viewStore,
-    leaseMs: Number.POSITIVE_INFINITY,
-    replica: 'g1',
-    bindingsEvents: bindingsEvents('ici', logger, metrics, String),
-    coordinatorEvents: coordinatorEvents('ici', logger, metrics),
-    newId: randomUUID,
-  });
-}

@@ -38,6 +38,8 @@ export interface WorkersOptions {
   readonly onGone: (worker: WorkerId) => void;
   /** A worker has said hello and returned the totals of an earlier controller. */
   readonly onHello: (worker: WorkerId, totals: Totals | undefined) => void;
+  /** The load of a worker in this process. Without it, the last load that each worker has reported counts. */
+  readonly loadNow?: () => WorkerLoad | undefined;
   /** Further methods that a worker may call. */
   readonly methodsFor?: (worker: WorkerId) => object;
 }
@@ -54,6 +56,7 @@ interface Worker {
 
 // Many bindings take long to write back, even for a healthy worker.
 const WRITE_BACK_MS = 30_000;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 // A worker reports its load several times a second. The watchdog kills a worker that hangs. Until then, and for some
 // time more, write-back waits for it: it may have placed agents on its own, which no other process knows.
 const KILLED_WITHIN_MS = 2_000;
@@ -189,7 +192,9 @@ export class Workers {
 
   /** Lets every worker write back its bindings. Waits for a worker that hangs until the watchdog should have killed it. */
   async writeBack(pool: string, life: string): Promise<void> {
-    const silenceMs = this.#options.watchdogMs + KILLED_WITHIN_MS;
+    const { loadNow, watchdogMs } = this.#options;
+    // A worker in this process reports nothing by itself, and cannot hang alone.
+    const silenceMs = loadNow === undefined ? watchdogMs + KILLED_WITHIN_MS : undefined;
     await Promise.all(
       [...this.#workers.values()].map((worker) => writeBackBy(worker, pool, life, silenceMs)),
     );
@@ -217,7 +222,7 @@ export class Workers {
 
   get inFlight(): number {
     let sum = 0;
-    for (const { load } of this.#workers.values()) sum += load?.inFlight ?? 0;
+    for (const worker of this.#workers.values()) sum += this.#loadOf(worker)?.inFlight ?? 0;
     return sum;
   }
 
@@ -226,9 +231,9 @@ export class Workers {
    * neither as idle nor as mirrored: otherwise a controller that has just started would move agents during their work.
    */
   load(pool: string): PoolLoad {
-    const workers = [...this.#workers.values()];
-    const sum = sumOf(workers.flatMap(({ load }) => load?.pools.get(pool) ?? []));
-    const isHeard = workers.length > 0 && workers.every(({ load }) => load !== undefined);
+    const loads = Array.from(this.#workers.values(), (worker) => this.#loadOf(worker));
+    const sum = sumOf(loads.flatMap((load) => load?.pools.get(pool) ?? []));
+    const isHeard = loads.length > 0 && loads.every((load) => load !== undefined);
     return isHeard ? sum : { ...sum, ...UNKNOWN_LOAD };
   }
 
@@ -247,6 +252,10 @@ export class Workers {
   close(): void {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     for (const { calls } of this.#workers.values()) calls.fail('the controller ends');
+  }
+
+  #loadOf({ load }: Worker): WorkerLoad | undefined {
+    return this.#options.loadNow?.() ?? load;
   }
 
   #handle(worker: Worker, message: ToController): void {
@@ -360,9 +369,15 @@ function numberOf({ id }: Worker): number {
   return Number(id.slice(id.lastIndexOf('-') + 1));
 }
 
-async function writeBackBy(worker: Worker, pool: string, life: string, silenceMs: number): Promise<void> {
+async function writeBackBy(
+  worker: Worker,
+  pool: string,
+  life: string,
+  silenceMs: number | undefined,
+): Promise<void> {
   let watch: NodeJS.Timeout | undefined;
   const silence = new Promise<void>((resolve) => {
+    if (silenceMs === undefined) return;
     let { messagesReceived: heard } = worker;
     let silentChecks = 0;
     // Count checks, not time: after a pause, this process has not read yet what the worker sent meanwhile.
@@ -373,7 +388,8 @@ async function writeBackBy(worker: Worker, pool: string, life: string, silenceMs
     }, silenceMs / SILENCE_CHECKS);
   });
   try {
-    await Promise.race([worker.calls.call('writeBack', [pool, life], WRITE_BACK_MS), silence]);
+    const limitMs = silenceMs === undefined ? LONGEST_TIMER_MS : WRITE_BACK_MS;
+    await Promise.race([worker.calls.call('writeBack', [pool, life], limitMs), silence]);
   } catch (error) {
     const { name, message } = error as Error;
     // The worker has ended, and its knowledge is gone with it.
