@@ -169,8 +169,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the controller does not wait for a worker that hangs',
     file: 'src/process/ipc/workers.ts',
-    search: 'const silenceMs = this.#options.watchdogMs + KILLED_WITHIN_MS;',
-    replace: 'const silenceMs = KILLED_WITHIN_MS;',
+    search: 'const silenceMs = loadNow === undefined ? watchdogMs + KILLED_WITHIN_MS : undefined;',
+    replace: 'const silenceMs = loadNow === undefined ? KILLED_WITHIN_MS : undefined;',
     tests: ['test/unit/process/ipc/write-back.test.ts'],
   },
   {
