@@ -153,7 +153,19 @@ async function start(
   });
   opened.add(() => calls.fail('the worker ends'));
 
-  let { state, inMaintenance } = init.lifecycle;
+  let { state } = init.lifecycle;
+  const gatewayState = {
+    state: () =>
+      shownState(state, {
+        isDrifted: pools.some(({ pool }) => pool.routingState.isDrifted === true),
+        isCutOff: pools.some(
+          ({ pool: { routingState } }) =>
+            routingState.cutOff.size > 0 || routingState.claimFailure !== undefined,
+        ),
+      }),
+    // Every request reads it.
+    inMaintenance: init.lifecycle.inMaintenance,
+  };
   const { listener, server } = await composeListener(
     config,
     pools.map(({ pool }) => pool),
@@ -161,19 +173,7 @@ async function start(
     metrics,
     logger,
     showName,
-    {
-      state: () =>
-        shownState(state, {
-          isDrifted: pools.some(({ pool }) => pool.routingState.isDrifted === true),
-          isCutOff: pools.some(
-            ({ pool: { routingState } }) =>
-              routingState.cutOff.size > 0 || routingState.claimFailure !== undefined,
-          ),
-        }),
-      get inMaintenance() {
-        return inMaintenance;
-      },
-    },
+    gatewayState,
   );
 
   opened.add(() => listener.fastify.close());
@@ -231,7 +231,7 @@ async function start(
         logger.level = event.level;
         break;
       case 'lifecycle':
-        ({ state, inMaintenance } = event.lifecycle);
+        ({ state, inMaintenance: gatewayState.inMaintenance } = event.lifecycle);
         if (isEnding(state)) listener.drainer.announce();
         break;
     }

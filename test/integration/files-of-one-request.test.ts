@@ -7,7 +7,7 @@ import type { TestGateway } from '../support/test-gateway.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 import { ENVELOPE, poolOf, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
 
-const MOST_FILES = 25;
+const MOST_FILES = 20;
 
 /** The files that the map of `src` lists under "Files of one request". */
 function listedFiles(): string[] {

@@ -1,4 +1,4 @@
-import type { Mode, Moment } from './routing-state.ts';
+import type { Mode, Moment, RoutingState } from './routing-state.ts';
 
 /** The end of a lease that was never held. */
 export const NO_LEASE: Moment = Object.freeze({
@@ -28,8 +28,15 @@ export function remaining(end: Moment, now: Moment): number {
   return Math.max(0, Math.min(end.mono - now.mono, end.wall - now.wall));
 }
 
-/** What the holder of a lease that ends at `end` may do at a given moment. */
-export function modeUnder(end: Moment, placesAlone: boolean, mono: number, wall: number): Mode {
-  if (holds(end, mono, wall)) return 'leased';
-  return placesAlone ? 'degraded' : 'waiting';
+/** What acts on a view under a lease. */
+export abstract class LeaseHolder {
+  abstract readonly leaseEnd: Moment;
+  /** {@link RoutingState.placesAlone} */
+  abstract readonly placesAlone: boolean;
+
+  /** {@link RoutingState.modeAt} */
+  modeAt(mono: number, wall: number): Mode {
+    if (holds(this.leaseEnd, mono, wall)) return 'leased';
+    return this.placesAlone ? 'degraded' : 'waiting';
+  }
 }

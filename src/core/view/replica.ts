@@ -7,13 +7,13 @@ import type { ConfigParts } from './config-parts.ts';
 import type { HealthReport } from './health-report.ts';
 import type { LastSync } from './last-sync.ts';
 import { afterSync, countedReports, NO_SYNC } from './last-sync.ts';
-import { holds, leaseEndFrom, modeUnder, NO_LEASE } from './lease.ts';
+import { holds, LeaseHolder, leaseEndFrom, NO_LEASE } from './lease.ts';
 import { driftOf, LocalConfig } from './local-config.ts';
 import { materialize } from './materialize.ts';
 import type { Circumstances } from './next-view.ts';
 import { Reachability } from './reachability.ts';
 import type { ReplicaOptions } from './replica-options.ts';
-import type { Mode, Moment, RoutingState } from './routing-state.ts';
+import type { Moment, RoutingState } from './routing-state.ts';
 import type { Unanswered } from './store-outage.ts';
 import { StoreOutage } from './store-outage.ts';
 import type { View } from './view.ts';
@@ -32,7 +32,7 @@ type ViewInputs = Pick<Circumstances, 'reports' | 'boundAgents' | 'config'>;
  * One replica's part in agreeing on one pool: what it knows, how long it may act on it, and what it proposes. It is
  * pure: its driver passes in the view store's answers, the verdicts of the probes and the time.
  */
-export class Replica implements RoutingState {
+export class Replica extends LeaseHolder implements RoutingState {
   readonly #options: ReplicaOptions;
   #lastSync = NO_SYNC;
   #agreed: AgreedView = NO_VIEW;
@@ -59,6 +59,7 @@ export class Replica implements RoutingState {
   #acknowledged = '';
 
   constructor(options: ReplicaOptions) {
+    super();
     this.#options = options;
     this.#reachability = new Reachability(options.cutOffMs);
     this.#outage = new StoreOutage(options.leaseMs);
@@ -195,10 +196,6 @@ export class Replica implements RoutingState {
 
   holdsLease(mono: number, wall: number): boolean {
     return holds(this.#leaseEnd, mono, wall);
-  }
-
-  modeAt(mono: number, wall: number): Mode {
-    return modeUnder(this.#leaseEnd, this.placesAlone, mono, wall);
   }
 
   /** The bindings known here have been written back to this store generation. */

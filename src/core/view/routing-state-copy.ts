@@ -1,7 +1,7 @@
 import type { InstanceId, InstanceState } from '../instance.ts';
-import { modeUnder, NO_LEASE } from './lease.ts';
+import { LeaseHolder, NO_LEASE } from './lease.ts';
 import type { Replica } from './replica.ts';
-import type { Mode, Moment, RoutingState } from './routing-state.ts';
+import type { Moment, RoutingState } from './routing-state.ts';
 import type { View } from './view.ts';
 import { makeView } from './view.ts';
 
@@ -49,16 +49,29 @@ const NO_INSTANCES: ReadonlySet<InstanceId> = new Set();
 
 /**
  * The routing state that a worker acts on: the last one it received. The worker checks the lease by its own clock, so
- * it notices the end of the lease without a message.
+ * it notices the end of the lease without a message. Every request reads it, so it has plain fields.
  */
-export class RoutingStateCopy implements RoutingState {
+export class RoutingStateCopy extends LeaseHolder implements RoutingState {
   readonly #offsetMs: number;
   readonly #knows: (instance: InstanceId) => boolean;
-  #received: RoutingStateSnapshot;
-  #view: View;
-  #unconfigured: ReadonlySet<InstanceId> = NO_INSTANCES;
-  #candidates: readonly InstanceState[] = [];
-  #leaseEnd = NO_LEASE;
+  viewId = '';
+  agreedEpoch = 0;
+  view: View;
+  before: View | undefined = undefined;
+  isBlocked = true;
+  fencingToken = '';
+  unreachable = NO_INSTANCES;
+  candidates: readonly InstanceState[] = [];
+  isDrifted = false;
+  claimFailure: string | undefined = undefined;
+  cutOff = NO_INSTANCES;
+  failing = NO_INSTANCES;
+  leaseEnd = NO_LEASE;
+  /** This worker's own set: during a reload a worker still knows instances that the controller has dropped. */
+  unconfigured = NO_INSTANCES;
+  placesAlone = false;
+  hearsStore = false;
+  placesAlike = false;
 
   /**
    * @param offsetMs how far this process's monotonic clock lags behind the host's
@@ -69,9 +82,10 @@ export class RoutingStateCopy implements RoutingState {
     offsetMs: number,
     knows: (instance: InstanceId) => boolean,
   ) {
+    super();
     this.#offsetMs = offsetMs;
     this.#knows = knows;
-    this.#view = makeView({
+    this.view = makeView({
       pool,
       mode,
       epoch: 0,
@@ -80,118 +94,42 @@ export class RoutingStateCopy implements RoutingState {
       active: '',
       moving: new Map(),
     });
-    this.#received = {
-      viewId: '',
-      view: this.#view,
-      before: undefined,
-      isBlocked: true,
-      fence: '',
-      unreachable: NO_INSTANCES,
-      candidates: [],
-      cutOff: NO_INSTANCES,
-      failing: NO_INSTANCES,
-      placesAlone: false,
-      hearsStore: false,
-      placesAlike: false,
-      leaseEnd: NO_LEASE,
-      agreedEpoch: 0,
-    };
   }
 
   /** Returns true if anything but the end of the lease has changed. */
   apply(received: RoutingStateSnapshot, mono: number, wall: number): boolean {
-    const was = this.#received;
-    const before = [this.modeAt(mono, wall), was.viewId, ...facets(was, was.fence)].join();
+    const before = this.#facets(mono, wall);
     // Keeps the same object while its content is the same, so that readers can compare by identity.
-    const { epoch, fit } = this.#view;
-    if (received.viewId !== was.viewId || received.view.epoch !== epoch || received.view.fit !== fit)
-      this.#view = received.view;
-    this.#received = { ...received, view: this.#view };
+    const { epoch, fit } = this.view;
+    if (received.viewId !== this.viewId || received.view.epoch !== epoch || received.view.fit !== fit)
+      this.view = received.view;
+    this.viewId = received.viewId;
+    this.agreedEpoch = received.agreedEpoch;
+    this.before = received.before;
+    this.isBlocked = received.isBlocked;
+    this.fencingToken = received.fence;
+    this.unreachable = received.unreachable;
+    this.isDrifted = received.isDrifted === true;
+    this.claimFailure = received.claimFailure;
+    this.cutOff = received.cutOff;
+    this.failing = received.failing;
+    this.placesAlone = received.placesAlone;
+    this.hearsStore = received.hearsStore;
+    this.placesAlike = received.placesAlike;
     const { mono: end, wall: wallEnd } = received.leaseEnd;
-    this.#leaseEnd = { mono: end - this.#offsetMs, wall: wallEnd };
-    this.#unconfigured = new Set([...this.#view.instances.keys()].filter((id) => !this.#knows(id)));
-    this.#candidates = received.candidates.filter(({ id }) => !this.#unconfigured.has(id));
-    return (
-      before !== [this.modeAt(mono, wall), received.viewId, ...facets(this.#received, received.fence)].join()
-    );
+    this.leaseEnd = { mono: end - this.#offsetMs, wall: wallEnd };
+    this.unconfigured = new Set([...this.view.instances.keys()].filter((id) => !this.#knows(id)));
+    this.candidates = received.candidates.filter(({ id }) => !this.unconfigured.has(id));
+    return before !== this.#facets(mono, wall);
   }
 
   /** A process that stood still does not know what it missed. */
   dropLease(): void {
-    this.#leaseEnd = NO_LEASE;
+    this.leaseEnd = NO_LEASE;
   }
 
-  get viewId(): string {
-    return this.#received.viewId;
-  }
-
-  get agreedEpoch(): number {
-    return this.#received.agreedEpoch;
-  }
-
-  get view(): View {
-    return this.#view;
-  }
-
-  get before(): View | undefined {
-    return this.#received.before;
-  }
-
-  get isBlocked(): boolean {
-    return this.#received.isBlocked;
-  }
-
-  get fencingToken(): string {
-    return this.#received.fence;
-  }
-
-  get unreachable(): ReadonlySet<InstanceId> {
-    return this.#received.unreachable;
-  }
-
-  get candidates(): readonly InstanceState[] {
-    return this.#candidates;
-  }
-
-  get isDrifted(): boolean {
-    return this.#received.isDrifted === true;
-  }
-
-  get claimFailure(): string | undefined {
-    return this.#received.claimFailure;
-  }
-
-  get cutOff(): ReadonlySet<InstanceId> {
-    return this.#received.cutOff;
-  }
-
-  get failing(): ReadonlySet<InstanceId> {
-    return this.#received.failing;
-  }
-
-  get leaseEnd(): Moment {
-    return this.#leaseEnd;
-  }
-
-  /** This worker's own set: during a reload a worker still knows instances that the controller has dropped. */
-  get unconfigured(): ReadonlySet<InstanceId> {
-    return this.#unconfigured;
-  }
-
-  get placesAlone(): boolean {
-    return this.#received.placesAlone;
-  }
-
-  get hearsStore(): boolean {
-    return this.#received.hearsStore;
-  }
-
-  get placesAlike(): boolean {
-    return this.#received.placesAlike;
-  }
-
-  modeAt(mono: number, wall: number): Mode {
-    return modeUnder(this.#leaseEnd, this.#received.placesAlone, mono, wall);
+  #facets(mono: number, wall: number): string {
+    return [this.modeAt(mono, wall), this.viewId, ...facets(this, this.fencingToken)].join();
   }
 }
 
