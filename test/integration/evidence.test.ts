@@ -97,7 +97,7 @@ logging: { level: debug }
     expect(await place('<userId>OTHER</userId>')).toBe(other);
     await eventually(async () => expect(await ignored('found')).toBe(1));
     const line = gateway.log.find(({ msg }) =>
-      msg.startsWith('a name that was found in the body is bound elsewhere'),
+      msg.startsWith('a name found in the body is bound to another instance'),
     );
     expect(line).toMatchObject({ level: 20, operation: 'getPresence', user: 'OTHER', passedOver: other });
     const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
