@@ -63,7 +63,7 @@ export function affinityStoreContract(
       expect((await store.claim([session('s2')], at('b'), fencingToken)).binding.instance).toBe('a');
     });
 
-    test('a session without a user holds a binding of its own, under a name that does not show it', async () => {
+    test('a session without a user has a separate binding, under a name that does not reveal the session', async () => {
       const { binding } = await store.claim([session('secret-value')], at('a'), fencingToken);
 
       expect(binding.root).toEqual(storedForm(session('secret-value')));

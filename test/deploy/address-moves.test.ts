@@ -40,9 +40,9 @@ test('traffic and probes of every worker follow a name to a new address from the
     { prefix: [...WITH_HOSTS, BIND, hosts] },
   );
   onTestFinished(() => gateway.close());
-  const everybody = users(40, 'AGENT');
+  const agents = users(40, 'AGENT');
   const answering = async (): Promise<Set<string | undefined>> => {
-    const outcomes = await Promise.all(everybody.map((user) => post(gateway.url, user)));
+    const outcomes = await Promise.all(agents.map((user) => post(gateway.url, user)));
     expect(outcomes.filter(({ status }) => status !== 200)).toEqual([]);
     return new Set(outcomes.map(({ connector }) => connector));
   };

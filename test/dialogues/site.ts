@@ -162,7 +162,7 @@ class Gateway {
 
 /** The store of one process that shares it with others: each gets news of the others' changes. */
 class SharedStore implements AffinityStore {
-  readonly #desk: EmbeddedStoreServer;
+  readonly #server: EmbeddedStoreServer;
   readonly #weighsNames: boolean;
   #listener: AffinityListener | undefined;
 
@@ -173,36 +173,36 @@ class SharedStore implements AffinityStore {
       fencingToken: () => agreement.fencingToken,
       epoch: () => agreement.replicas[0]?.agreed.epoch ?? 0,
     };
-    this.#desk = new EmbeddedStoreServer(new Map([[POOL, pool]]), (_pool, news) => tell(news));
+    this.#server = new EmbeddedStoreServer(new Map([[POOL, pool]]), (_pool, news) => tell(news));
   }
 
   claim(names: readonly RequestName[], proposal: Placement, fencingToken: string) {
     const borne = this.#weighsNames ? names : names.map(({ kind, value }) => ({ kind, value }));
-    return this.#desk.storeClaim(POOL, borne, proposal, fencingToken);
+    return this.#server.storeClaim(POOL, borne, proposal, fencingToken);
   }
 
   rebind(expected: Binding, proposal: Placement, fencingToken: string) {
-    return this.#desk.storeRebind(POOL, expected, proposal, fencingToken);
+    return this.#server.storeRebind(POOL, expected, proposal, fencingToken);
   }
 
   renew(names: readonly Name[]) {
-    return this.#desk.storeRenew(POOL, names);
+    return this.#server.storeRenew(POOL, names);
   }
 
   release(name: Name) {
-    return this.#desk.storeRelease(POOL, name);
+    return this.#server.storeRelease(POOL, name);
   }
 
   restore(entries: readonly KnownBinding[]) {
-    return this.#desk.storeRestore(POOL, entries);
+    return this.#server.storeRestore(POOL, entries);
   }
 
   counts() {
-    return this.#desk.storeCounts(POOL);
+    return this.#server.storeCounts(POOL);
   }
 
   list(query: BindingQuery) {
-    return this.#desk.storeList(POOL, query);
+    return this.#server.storeList(POOL, query);
   }
 
   listen(listener: AffinityListener): void {

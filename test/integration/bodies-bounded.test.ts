@@ -215,7 +215,7 @@ const HOSTILE: readonly (readonly [
   ['a comment without end', () => Buffer.from(`<!--${'-'.repeat(MB)}`), 'text/xml', ''],
   ['CDATA without end', () => Buffer.from(`<a><![CDATA[${']'.repeat(MB)}`), 'text/xml', ''],
   ['ampersands without end', () => Buffer.from(`<a>${'&'.repeat(MB)}</a>`), 'text/xml', ''],
-  ['UTF-16 that is none', () => Buffer.from('\xff\xfe<a>odd'.repeat(10_001), 'latin1'), 'text/xml', ''],
+  ['invalid UTF-16', () => Buffer.from('\xff\xfe<a>odd'.repeat(10_001), 'latin1'), 'text/xml', ''],
   [
     'an unknown encoding',
     () => Buffer.from('<?xml version="1.0" encoding="EBCDIC-XX"?><a/>'),
@@ -225,7 +225,7 @@ const HOSTILE: readonly (readonly [
   ['invalid UTF-8', () => Buffer.from('<a>\xff\xc0\x80</a>', 'latin1'), 'text/xml; charset=utf-8', ''],
   ['no XML at all', () => Buffer.from('not xml'), 'text/xml', ''],
   ['a gzip of 1 GB of zeros', gigabyteOfZeros, 'text/xml', 'Content-Encoding: gzip\r\n'],
-  ['a gzip that is none', () => Buffer.from('not gzip'), 'text/xml', 'Content-Encoding: gzip\r\n'],
+  ['invalid gzip', () => Buffer.from('not gzip'), 'text/xml', 'Content-Encoding: gzip\r\n'],
   [
     'a gzip of gzips',
     () => gzipSync(gzipSync(Buffer.alloc(MB))),

@@ -101,14 +101,14 @@ describe('a gateway that is the only one that cannot reach an instance', () => {
 
   test('leaves the active instance of a failover pool active', async () => {
     await start(3, 'failover', inject('redisUrl'));
-    const everyone = users(5, 'AGENT');
-    const allAt = (answer: string) => new Map(everyone.map((agent) => [agent, answer]));
-    expect(await answers(0, everyone)).toEqual(allAt('a'));
+    const agents = users(5, 'AGENT');
+    const allAt = (answer: string) => new Map(agents.map((agent) => [agent, answer]));
+    expect(await answers(0, agents)).toEqual(allAt('a'));
     link?.cut();
-    await eventually(async () => expect(await answers(0, everyone)).toEqual(allAt('GW_INSTANCE_CUT_OFF')));
-    for (const peer of [1, 2]) expect(await answers(peer, everyone)).toEqual(allAt('a'));
+    await eventually(async () => expect(await answers(0, agents)).toEqual(allAt('GW_INSTANCE_CUT_OFF')));
+    for (const peer of [1, 2]) expect(await answers(peer, agents)).toEqual(allAt('a'));
     link?.heal();
-    await eventually(async () => expect(await answers(0, everyone)).toEqual(allAt('a')));
+    await eventually(async () => expect(await answers(0, agents)).toEqual(allAt('a')));
   });
 });
 

@@ -170,9 +170,9 @@ describe('behind a balancer, a client', () => {
 describe('a connection from a balancer is closed', () => {
   test.each([
     ['without a header', REQUEST, 'missing'],
-    ['with a line that is none', 'PROXY TCP4 192.0.2.7 198.51.100.1 56324\r\n', 'malformed'],
+    ['with a malformed line', 'PROXY TCP4 192.0.2.7 198.51.100.1 56324\r\n', 'malformed'],
     ['with a line without end', `PROXY UNKNOWN ${'x'.repeat(4_000)}`, 'malformed'],
-    ['with a binary header that is none', binaryHeader([1, 2, 3]), 'malformed'],
+    ['with a malformed binary header', binaryHeader([1, 2, 3]), 'malformed'],
     ['with more than a header may have', binaryHeader(Array(60_000).fill(0)), 'malformed'],
     ['with noise', Buffer.from('\x00\x01\x02\x03'), 'missing'],
   ])('%s, and the log has the reason', async (_what, bytes, outcome) => {

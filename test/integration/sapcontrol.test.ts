@@ -249,7 +249,7 @@ describe('an invalid message', () => {
     ['a dangerous name', prefixed('<ns1:__proto__/>'), {}, 500],
     ['too much', Buffer.alloc(65 * 1_024, 32), {}, 413],
     ['a compressed one', STOP, { 'content-encoding': 'gzip' }, 415],
-    ['a type that is none', STOP, { 'content-type': ';;;' }, 415],
+    ['an invalid type', STOP, { 'content-type': ';;;' }, 415],
   ])('%s gets a Fault', async (_, message, headers, expected) => {
     const { status, body } = await send(message, { headers });
     expect(status).toBe(expected);

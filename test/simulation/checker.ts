@@ -52,7 +52,7 @@ const TRANSITION_MS = 1_000;
 const STORM_VIEWS = 20;
 const STORM_MS = 1_000;
 // The subject of the history of a failover pool: all agents together.
-const EVERYBODY = 'everybody';
+const ALL_AGENTS = 'all agents';
 
 /**
  * Observes the whole world, and reports a broken promise. Whatever a
@@ -162,12 +162,12 @@ export class Checker {
    */
   onOpen(): void {
     const world = this.#world;
-    const { epoch = 0 } = this.#histories.get(EVERYBODY) ?? {};
+    const { epoch = 0 } = this.#histories.get(ALL_AGENTS) ?? {};
     const isKnown = [world.store.view, ...world.gateways.map(({ replica }) => replica.agreed)].some(
       (view) => view.epoch >= epoch,
     );
     // All gateways were stopped, and the store has lost everything: epochs begin again.
-    if (!isKnown) this.#histories.delete(EVERYBODY);
+    if (!isKnown) this.#histories.delete(ALL_AGENTS);
     for (const agent of world.agents) {
       let isHeld = true;
       for (const gateway of world.gateways) {
@@ -302,7 +302,7 @@ export class Checker {
 
   /** The subject to whose history a request belongs. */
   #subject(agent: string): string {
-    return this.#world.setup.mode === 'failover' ? EVERYBODY : agent;
+    return this.#world.setup.mode === 'failover' ? ALL_AGENTS : agent;
   }
 
   #violated(invariant: Invariant, what: string): void {

@@ -101,11 +101,11 @@ export async function raceClaims({ redis: address, pairs, onProgress }: RaceOpti
       ];
       const one = Math.floor(Math.random() * REPLICAS);
       const other = (one + 1 + Math.floor(Math.random() * (REPLICAS - 1))) % REPLICAS;
-      const [[left, leftWish], [right, rightWish]] = await Promise.all([
+      const [[left, leftProposal], [right, rightProposal]] = await Promise.all([
         claim(racers[one] as Racer, names),
         claim(racers[other] as Racer, names),
       ]);
-      if (leftWish !== rightWish) contested += 1;
+      if (leftProposal !== rightProposal) contested += 1;
       if (!isSame(left, right)) splits += 1;
     }
   };

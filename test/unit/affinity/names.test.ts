@@ -64,7 +64,7 @@ describe('a compact incarnation', () => {
 });
 
 describe('packed entries', () => {
-  test('unpack to what was packed, as text and as bytes', async () => {
+  test('unpack to the packed values, as text and as bytes', async () => {
     const known: { instance: string; incarnation: string }[] = [];
     const placements = {
       numberOf: (instance: string, incarnation: string) => known.push({ instance, incarnation }) - 1,

@@ -80,7 +80,7 @@ describe('options that contradict each other', () => {
       'affinity.redis.tls: has no effect, because the url does not start with rediss://; change the url, or remove tls',
     ],
     [
-      'Redis nowhere',
+      'Redis without an address',
       `${MINIMAL}affinity: { redis: { username: v } }`,
       'affinity.redis: has no server address; set url, sentinels or cluster',
     ],

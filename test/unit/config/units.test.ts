@@ -22,7 +22,7 @@ describe('durations', () => {
     },
   );
 
-  test('what is formatted reads back as the same milliseconds', () => {
+  test('a formatted duration is parsed back to the same milliseconds', () => {
     fc.assert(
       fc.property(fc.nat(1e12), (ms) => {
         expect(parseDuration(formatDuration(ms))).toBe(ms);
@@ -47,7 +47,7 @@ describe('sizes', () => {
     expect(parseSize(text)).toBeUndefined();
   });
 
-  test('what is formatted reads back as the same bytes', () => {
+  test('a formatted size is parsed back to the same bytes', () => {
     fc.assert(
       fc.property(fc.nat(1e12), (bytes) => {
         expect(parseSize(formatSize(bytes))).toBe(bytes);

@@ -212,12 +212,12 @@ describe('a view store that fails', () => {
       writeBack: async () => void order.push('written back'),
     });
     coordinator.onChange(() => {
-      if (coordinator.routingState.fencingToken !== '' && order.at(-1) !== 'fence') order.push('fence');
+      if (coordinator.routingState.fencingToken !== '' && order.at(-1) !== 'token') order.push('token');
     });
     await coordinator.start();
     observeBoth(coordinator, PASS);
     await coordinator.settled();
-    expect(order).toEqual(['written back', 'fence']);
+    expect(order).toEqual(['written back', 'token']);
 
     isAway = true;
     await eventually(() => expect(coordinators.told).toContain('g1: store away'));
@@ -229,6 +229,6 @@ describe('a view store that fails', () => {
     await eventually(() => expect(coordinators.told).toContain('g1: store available'));
 
     await eventually(() => expect(coordinator.routingState.fencingToken).not.toBe(''));
-    expect(order).toEqual(['written back', 'fence', 'written back', 'fence']);
+    expect(order).toEqual(['written back', 'token', 'written back', 'token']);
   });
 });

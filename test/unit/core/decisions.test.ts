@@ -54,7 +54,7 @@ describe('health', () => {
   });
 });
 
-describe('what an instance may take', () => {
+describe('the requests that an instance may take', () => {
   test('a draining instance keeps its bound agents and takes no new ones', () => {
     const draining = anInstance({ admin: 'draining' });
     expect([isUsable(draining), isAssignable(draining)]).toEqual([true, false]);

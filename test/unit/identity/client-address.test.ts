@@ -40,7 +40,7 @@ describe('a client address', () => {
     '010.1.2.3',
     '0x7f.0.0.1',
     '::ffff:10.1.2.010',
-  ])('%j is none', (address) => {
+  ])('%j is invalid', (address) => {
     expect(addressMask({ ipv4: 24, ipv6: 64 })(address)).toBeUndefined();
   });
 

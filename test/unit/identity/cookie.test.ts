@@ -38,7 +38,7 @@ describe('a cookie', () => {
     ['with an empty value', 'WS_SESSION_ID=; x=y'],
     ['that has no value at all', 'WS_SESSION_ID'],
     ['in an empty header', ''],
-  ])('%s is none', (_what, header) => {
+  ])('%s is ignored', (_what, header) => {
     expect(cookieValue(header, NAME)).toBeUndefined();
   });
 

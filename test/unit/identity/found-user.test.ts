@@ -15,7 +15,7 @@ describe('a user name found in a body', () => {
     ['030/1234567', 'telephone'],
     ['(030) 1234567', 'telephone'],
     ['tel:4711', 'telephone'],
-  ])('%s is none, for its %s', (value, reason) => {
+  ])('%s does not count, for its %s', (value, reason) => {
     expect(refusalOf(value)).toBe(reason);
     expect(foundUserCheck(undefined)('user', value)).toBe(reason);
     // The format of sessions is not known.
@@ -35,7 +35,7 @@ describe('a user name found in a body', () => {
     expect(foundUserCheck(undefined)('user', value)).toBeUndefined();
   });
 
-  test('text with characters that no name has is none', () => {
+  test('text with characters that no name has does not count', () => {
     expect(foundUserCheck(undefined)('user', 'A\u0085B')).toBe('characters');
   });
 

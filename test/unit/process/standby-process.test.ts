@@ -48,7 +48,7 @@ describe('a standby process', () => {
     standby();
   });
 
-  test('that is still loading is used all the same, and reports when it is ready', async () => {
+  test('that is still loading is used, and reports when it is ready', async () => {
     on.children.habits = { standby: () => undefined };
     await on.supervisor.start();
     const loading = standby();

@@ -60,7 +60,7 @@ describe('a line of version 1', () => {
     ['an end of line without LF', `PROXY UNKNOWN\rGET / HTTP/1.1\r\n`],
     ['107 bytes and no end', `PROXY UNKNOWN ${'x'.repeat(93)}`],
     ['an end beyond 107 bytes', `PROXY UNKNOWN ${'x'.repeat(92)}\r\n`],
-  ])('with %s is none', (_what, text) => expect(kindOf(text)).toBe('malformed'));
+  ])('with %s is malformed', (_what, text) => expect(kindOf(text)).toBe('malformed'));
 });
 
 describe('a header of version 2', () => {
@@ -108,7 +108,7 @@ describe('a header of version 2', () => {
   });
 });
 
-describe('what is no header', () => {
+describe('data without a header', () => {
   test.each([
     ['HTTP', REQUEST],
     ['a method that begins alike', 'PROPFIND / HTTP/1.1\r\n'],

@@ -73,14 +73,14 @@ describe('an encoding is refused', () => {
     ['that is unknown to the gateway', Buffer.from(document('A')), 'ebcdic-cp-us'],
     ['that the document declares and is unknown', Buffer.from(document('A', 'x-unknown')), undefined],
     ['of UTF-16 without any sign of its byte order', Buffer.from(document('A')), 'utf-16'],
-    ['of UTF-16 that is none', Buffer.from(document('A', 'utf-16')), undefined],
+    ['of invalid UTF-16', Buffer.from(document('A', 'utf-16')), undefined],
     ['with half a surrogate pair', lone, undefined],
     [
       'of UTF-16 with half a character',
       Buffer.concat([Buffer.from(BOM + document('A'), 'utf16le'), Buffer.of(0)]),
       undefined,
     ],
-    ['of UTF-8 where a value is none', Buffer.from(document('\u00f6'), 'latin1'), 'utf-8'],
+    ['of invalid UTF-8 in a value', Buffer.from(document('\u00f6'), 'latin1'), 'utf-8'],
     [
       'of UTF-8 where a value is longer than need be',
       Buffer.from(document('\u00c1\u0081'), 'latin1'),

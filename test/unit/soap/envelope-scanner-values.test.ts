@@ -26,7 +26,7 @@ describe('a value', () => {
     ['in more than 64 pieces', `<user>${'x<!---->'.repeat(65)}</user>`],
     ['text before a child', '<user>A<x/></user>'],
     ['text behind a child', '<user><x>y</x>A</user>'],
-  ])('that is %s is none', (_how, element) => {
+  ])('that is %s is ignored', (_how, element) => {
     expect(scan(envelope(`${element}<agent>B</agent>`))).toMatchObject({ user: 'B', problem: undefined });
   });
 

@@ -173,7 +173,7 @@ describe('a gateway that differs', () => {
     expect(fitOf(AGREED, config)).toBe(fit);
   });
 
-  test('is told the parts', () => {
+  test('gets the list of the differing parts', () => {
     expect(differencesOf(AGREED, having({ mode: 'failover', quorum: 'any' }))).toEqual([
       { part: 'mode', effect: 'refused', agreed: 'sticky', configured: 'failover' },
       { part: 'quorum', effect: 'overridden', agreed: 'majority', configured: 'any' },

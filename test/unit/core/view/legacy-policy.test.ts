@@ -19,7 +19,7 @@ const given = (failback: Failback, other: ConfigParts = {}): ConfigParts => ({
 describe('the policy, for releases that know no agreed configuration', () => {
   const policy = withAgreedRules(NO_POLICY, given(NIGHTLY));
 
-  test('says what is agreed of failback and rules', () => {
+  test('contains the agreed failback and rules', () => {
     expect(policy).toEqual({ ...NO_POLICY, failback: NIGHTLY, rules: RULES });
   });
 

@@ -295,7 +295,7 @@ describe('the time of day of a failback', () => {
   });
 });
 
-describe('what operators want', () => {
+describe('an operator’s act', () => {
   test('a drain ends by itself when no agent is bound any more', () => {
     const story = new Story().say(both);
     story.act('a', 'draining');
@@ -332,7 +332,7 @@ describe('what operators want', () => {
     expect(story.say(both).of('a').admin).toBe('disabled');
   });
 
-  test('an act of an operator outlives the configured value', () => {
+  test('overrides the configured value', () => {
     const story = new Story().say(both);
     story.act('a', 'disabled');
     expect(story.say(both).of('a').admin).toBe('disabled');

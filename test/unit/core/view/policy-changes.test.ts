@@ -31,7 +31,7 @@ const all: Policy = [
   (policy: Policy) => withMove(policy, move('uM', 'b', 100), 0),
 ].reduce((policy, change) => change(policy), NO_POLICY);
 
-describe('an act of an operator', () => {
+describe('an operator’s act', () => {
   test('keeps earlier acts on other instances', () => {
     expect(all).toEqual({
       version: 0,
@@ -89,7 +89,7 @@ describe('a failback policy', () => {
     expect(failback && formatFailback(failback)).toBe(text);
   });
 
-  test.each(['', 'Never', 'at', 'at 3:30', 'at 24:00', 'at 03:30 UTC', ' never'])('%j is none', (text) => {
+  test.each(['', 'Never', 'at', 'at 3:30', 'at 24:00', 'at 03:30 UTC', ' never'])('%j is invalid', (text) => {
     expect(parseFailback(text)).toBeUndefined();
   });
 

@@ -5,7 +5,7 @@ import type { SyncReply } from '../../../../src/core/view/view-store.ts';
 import { epochOf, ViewStore } from '../../../../src/core/view/view-store.ts';
 import { Cluster, JOIN, LEASE, says, twoGateways } from './view-store-cluster.ts';
 
-describe('a store that has lost what was written last', () => {
+describe('a store that has lost its last writes', () => {
   test('goes on under the view that the replicas remember', () => {
     const { cluster, g1, g2 } = twoGateways();
     for (const replica of [g1, g2]) replica.vote(says('down'));
@@ -24,7 +24,7 @@ describe('a store that has lost what was written last', () => {
     expect(epochOf(g1.fencingToken)).toBe(epoch);
   });
 
-  test('keeps what operators decided, as long as one replica knows it', () => {
+  test('keeps the acts of operators if one replica knows them', () => {
     const { cluster, g1, g2 } = twoGateways();
     const policy = { ...g1.lastSync.policy, version: 1, failback: { kind: 'immediate' as const } };
     cluster.viewStore.commitPolicy({ base: 0, policy, events: [] }, cluster.storeGeneration, cluster.now);

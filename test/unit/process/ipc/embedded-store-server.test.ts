@@ -11,19 +11,19 @@ test('a worker that acts on a view other than the controller’s changes nothing
   // This store accepts any fencing token.
   const store = new FencedStore(() => 'of-worker');
   const told: unknown[] = [];
-  const desk = new EmbeddedStoreServer(
+  const server = new EmbeddedStoreServer(
     new Map([['ici', { store, fencingToken: () => holds, epoch: () => 1 }]]),
     (_, news) => void told.push(news),
   );
-  const claim = () => desk.storeClaim('ici', [USER], AT_A, 'of-worker');
+  const claim = () => server.storeClaim('ici', [USER], AT_A, 'of-worker');
   const { binding } = await claim();
   expect([store.asked, told.length]).toEqual([['claim'], 1]);
 
   holds = 'of-controller';
   await expect(claim()).rejects.toBeInstanceOf(StaleView);
-  await expect(desk.storeRebind('ici', binding, AT_A, 'of-worker')).rejects.toBeInstanceOf(StaleView);
+  await expect(server.storeRebind('ici', binding, AT_A, 'of-worker')).rejects.toBeInstanceOf(StaleView);
   // No view is in effect.
   holds = '';
-  await expect(desk.storeClaim('ici', [USER], AT_A, '')).rejects.toBeInstanceOf(StaleView);
+  await expect(server.storeClaim('ici', [USER], AT_A, '')).rejects.toBeInstanceOf(StaleView);
   expect([store.asked, told.length]).toEqual([['claim'], 1]);
 });
