@@ -24,6 +24,7 @@ async function comeBackEmpty(...sides: Side[]): Promise<void> {
   await site.redis.start();
   for (const side of sides) await eventually(() => side.bindings.writeBack());
   await site.agree(site.epoch);
+  for (const side of [one, two]) await eventually(() => side.ping());
 }
 
 const alone = (side: Side, ...[names, place]: Parameters<Side['bindings']['claimAlone']>): string =>

@@ -28,6 +28,8 @@ export interface Side {
   readonly conflicts: string[];
   /** The store operations, with their outcomes. */
   readonly operations: string[];
+  /** Rejects while there is no connection to the store. */
+  ping(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -101,7 +103,7 @@ export class Site {
       await bindings.close();
       await connection.close();
     };
-    const side = { bindings, conflicts, operations, close };
+    const side = { bindings, conflicts, operations, ping: () => connection.ping(), close };
     this.#sides.push(side);
     await this.hears(side);
     return side;
