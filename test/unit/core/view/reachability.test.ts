@@ -53,7 +53,7 @@ describe('an instance that one replica cannot reach', () => {
 
   test.each([
     ['no other replica reaches it', [{ replica: 'peer', report: says(DOWN) }], true],
-    ['the others abstain, or what they say is not agreed', [], true],
+    ['the others abstain, or before their reports are agreed', [], true],
     ['its lease is over', PEERS, false],
   ] as const)('is not cut off while %s, and its time starts again after that', (_, others, hasLease) => {
     const reachability = new Reachability(100);
