@@ -2,12 +2,13 @@
 import type { BuildChild } from './process/child.ts';
 import type { ChildRole } from './process/messages.ts';
 
-/** What a process becomes that a supervisor has forked (`process/child-port.ts`). */
+/** The code of each role that a supervisor gives to a forked process (`process/child-port.ts`). */
 const CHILDREN: Readonly<Record<ChildRole, () => Promise<BuildChild>>> = {
   controller: async () => (await import('./wiring/controller.ts')).startController,
   worker: async () => (await import('./wiring/worker.ts')).startWorker,
 };
 
+// A standby process is forked as `spare`: it has no role yet.
 const child = /^--child=(controller|worker|spare)$/.exec(process.argv[2] ?? '')?.[1];
 if (child === undefined || process.send === undefined) {
   const { runProgram } = await import('./cli/program.ts');

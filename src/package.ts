@@ -14,7 +14,7 @@ function packageFolder(): URL {
 
 const FOLDER = packageFolder();
 
-/** Where the files are that the program reads beside its code: in `dist` for the built program, else the sources. */
+/** The folder of the files that the program reads beside its code: `dist` for the built program, else `src`. */
 export const SOURCES: URL = import.meta.url.startsWith(new URL('dist/', FOLDER).href)
   ? new URL('dist/', FOLDER)
   : new URL('src/', FOLDER);
@@ -24,5 +24,5 @@ export const VERSION: string = (
   JSON.parse(readFileSync(new URL('package.json', FOLDER), 'utf8')) as { version: string }
 ).version;
 
-/** The file of the built program, to be started once more as a child. */
+/** The file of the built program. Children are started from it. */
 export const MAIN: string = fileURLToPath(new URL('dist/main.js', FOLDER));

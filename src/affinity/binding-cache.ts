@@ -206,7 +206,10 @@ export class BindingCache {
     return now - Math.max(entry.renewedAt, entry.usedAt) >= this.idleLifetimeMs;
   }
 
-  /** Believes the store's answer as long as a binding goes without renewal, so that the store's note is renewed too. */
+  /**
+   * Is the session known to be shared? This is trusted only until a renewal would be due; then the store is asked again,
+   * which keeps its note alive.
+   */
   #isShared(session: string): boolean {
     const askedAt = this.#shared.get(session);
     return askedAt !== undefined && performance.now() - askedAt < this.#renewedMs;

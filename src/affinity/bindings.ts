@@ -180,7 +180,7 @@ export class Bindings implements AgentBindings {
   }
 
   /** Is it the best information while the store does not answer, although a message may have been missed? */
-  isUsable(entry: CachedBinding, { view }: Pick<RoutingState, 'view'>): boolean {
+  isUsableUnconfirmed(entry: CachedBinding, { view }: Pick<RoutingState, 'view'>): boolean {
     if (this.#cache.hasEnded(entry, performance.now())) return false;
     return isCurrent(view, entry.binding.instance, entry.epoch);
   }

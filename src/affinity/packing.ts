@@ -71,7 +71,7 @@ export function quantumOf(idleLifetimeMs: number): number {
 }
 
 /**
- * The end of a lifetime that starts now: at least the idle lifetime away, and at most one quantum more. It is stored as
+ * When a binding expires whose lifetime starts now: at least the idle lifetime away, and at most one quantum more. It is stored as
  * a time, not as a count of quanta, so that entries stay valid when an operator changes the lifetime.
  */
 export function endOf(now: number, idleLifetimeMs: number, quantum: number): number {

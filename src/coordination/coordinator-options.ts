@@ -20,6 +20,7 @@ export interface CoordinatorEvents {
   onNotRestored(error: unknown): void;
   /** A probe failed: the first one at a healthy instance, or the one that made this gateway report it as down. */
   onProbeFailed(instance: InstanceId, reason: string | undefined, isDownNow: boolean): void;
+  /** For the metric. `decree` is its name for a change of the policy (`commitPolicy`). */
   onOperation(operation: 'sync' | 'propose' | 'decree', outcome: 'ok' | 'unavailable'): void;
 }
 

@@ -27,7 +27,7 @@ const RETRY_MS = 100;
 const SPREAD_MS_PER_REPLICA = 2;
 
 /**
- * Drives one pool's {@link Replica}: asks the view store at intervals and on news, reports the results of the probes to
+ * Drives one pool's {@link Replica}, which holds the rules; there are none here. Asks the view store at intervals and on news, reports the results of the probes to
  * it, and tells listeners what has changed.
  */
 export class PoolCoordinator {
@@ -202,7 +202,7 @@ export class PoolCoordinator {
     // Let the peers probe too, even before this gateway reports the instance as down.
     if (isFirstDoubt) this.suspect(id);
     const hasTurned = this.#replica.probed(id, observation.passed);
-    if (isNews) this.#vote();
+    if (isNews) this.#updateReport();
     else if (hasTurned) this.#options.publisher?.publish();
     return record;
   }
@@ -211,7 +211,7 @@ export class PoolCoordinator {
   settle(): void {
     if (this.#report.isSettled) return;
     this.#report.settle();
-    this.#vote();
+    this.#updateReport();
     this.#notifyListeners();
   }
 
@@ -221,7 +221,7 @@ export class PoolCoordinator {
     if (this.#report.abstains === !isTrustworthy) return;
     this.#report.abstain(!isTrustworthy);
     this.#options.events.onAbstention(!isTrustworthy, reason);
-    this.#vote();
+    this.#updateReport();
   }
 
   /**
@@ -237,8 +237,8 @@ export class PoolCoordinator {
     return this.#options.viewStore.events(limit);
   }
 
-  #vote(): void {
-    this.#replica.vote(this.#report.report(this.#options.isIdle()));
+  #updateReport(): void {
+    this.#replica.setReport(this.#report.report(this.#options.isIdle()));
     void this.renew();
   }
 
@@ -282,7 +282,7 @@ export class PoolCoordinator {
 
   async #exchange(sent: Moment): Promise<void> {
     // Whether the pool is idle is the only part of the report that changes without an event.
-    this.#replica.vote(this.#report.report(this.#options.isIdle()));
+    this.#replica.setReport(this.#report.report(this.#options.isIdle()));
     const request = this.#replica.request(sent);
     const { viewStore, doubtMs, answerMs } = this.#options;
     const answer = answerWithin(viewStore.sync(request), {

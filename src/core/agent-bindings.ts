@@ -51,7 +51,7 @@ export interface AgentBindings {
    */
   isTrusted(entry: CachedBinding, state: Pick<RoutingState, 'view'>, alone: boolean): boolean;
   /** Is it the best information while the store does not answer, although a message may have been missed? */
-  isUsable(entry: CachedBinding, state: Pick<RoutingState, 'view'>): boolean;
+  isUsableUnconfirmed(entry: CachedBinding, state: Pick<RoutingState, 'view'>): boolean;
   /** Makes the next request of this agent ask the store. */
   invalidate(entry: CachedBinding): void;
   /** Learns the binding that holds for the names, or makes `proposal` that binding. */

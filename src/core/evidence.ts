@@ -1,6 +1,9 @@
 /**
- * How a request names its agent. Names in headers and cookies are asserted by SAP. A name in a body is only found,
- * and may be another person's.
+ * What a name is worth by the place where it was found, and which of two names decides. (Proof that bytes were sent to
+ * an instance is in `core/failure.ts`.)
+ *
+ * How a request names its agent: names in headers and cookies are asserted by SAP. A name in a body is only found, and
+ * may be another person's.
  */
 export type Evidence = 'asserted' | 'found';
 
@@ -90,7 +93,7 @@ const BY_LETTER = new Map(Object.entries(LETTERS).map(([name, letter]) => [lette
 export const RULING_AT: Readonly<Record<string, number>> = Object.fromEntries(
   USER_HOLDS.flatMap((user) => SESSION_HOLDS.map((session) => `${user} ${session}`)).map((situation, i) => [
     situation,
-    // Which names of the request lead to the binding after the ruling.
+    // Lua counts from 1, and the first letter is the user's.
     i + 2,
   ]),
 );
@@ -108,7 +111,7 @@ export function rulingOf(letter: string): Ruling {
   return BY_LETTER.get(letter) as Ruling;
 }
 
-/** Whose names lead to the binding after the ruling, as far as the request has them. */
+/** Which of the request's names lead to the binding after the ruling. */
 export function leadsTo(by: Ruling): { readonly user: boolean; readonly session: boolean } {
   return { user: by !== 'session' && by !== 'no-agent', session: by !== 'user' && by !== 'no-agent' };
 }

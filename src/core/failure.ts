@@ -17,7 +17,10 @@ export type FailureKind =
   | 'client-aborted'; // the client left; neither side is at fault
 
 export interface FailurePolicy {
-  /** The request may go to an instance again. Only ever true if nothing was sent. */
+  /**
+   * The request may go to an instance again. Only ever true if nothing was sent. The HTTP method plays no part: ICI calls
+   * are POSTs, and the gateway cannot tell which of them may be repeated.
+   */
   readonly mayRetry: boolean;
   /** Counts against the instance, so its next probe is brought forward. */
   readonly hastensProbe: boolean;

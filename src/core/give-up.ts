@@ -5,7 +5,7 @@ import type { RoutingState } from './view/routing-state.ts';
 import type { View } from './view/view.ts';
 
 /**
- * Must a request that was sent to `way` be given up? Until it is answered, the network may still hold it, and may
+ * Must a request that was sent to this target be given up? Until it is answered, the network may still hold it, and may
  * deliver it after its agent was moved to another instance. This is checked after every change of the routing state,
  * before the other replicas learn that this one has adopted it.
  *
@@ -15,14 +15,14 @@ import type { View } from './view/view.ts';
  *   the instance is up (an operator's act, failback, a new incarnation): only if this replica's last probe failed.
  *   Otherwise the answer is on its way.
  */
-export function mustGiveUp(routingState: RoutingState, way: Target, mono: number, wall: number): boolean {
+export function mustGiveUp(routingState: RoutingState, target: Target, mono: number, wall: number): boolean {
   const { view, cutOff, failing } = routingState;
-  const isDown = view.instances.get(way.instance)?.health === 'down';
-  if (cutOff.has(way.instance) || (isDown && hasOther(view, way))) return true;
-  if (!failing.has(way.instance)) return false;
+  const isDown = view.instances.get(target.instance)?.health === 'down';
+  if (cutOff.has(target.instance) || (isDown && hasOther(view, target))) return true;
+  if (!failing.has(target.instance)) return false;
   if (routingState.modeAt(mono, wall) !== 'leased') return view.instances.size > 1;
   // While it is down and no other instance can serve, no agent is moved; it may just be slow.
-  return !isDown && !allows(view, way);
+  return !isDown && !allows(view, target);
 }
 
 /** Is the instance out of reach, as far as this process knows, so that idle connections to it are useless? */
@@ -32,7 +32,7 @@ export function isLost(routingState: RoutingState, id: InstanceId, mono: number,
   return failing.has(id) && routingState.modeAt(mono, wall) !== 'leased';
 }
 
-/** Can another instance serve the agent of this way? */
+/** Can another instance serve the agent of this target? */
 function hasOther(view: View, target: Target): boolean {
   const { mode, active, assignable } = view;
   const { instance } = target;

@@ -1,6 +1,6 @@
 import type { Evidence, Named } from './evidence.ts';
 
-/** The kinds of names that identify a request's agent, in order of precedence. */
+/** The kinds of names that identify a request's agent. Which of them decides is up to `core/evidence.ts`. */
 export type NameKind = 'user' | 'session' | 'address';
 
 /** One name, already in canonical form: equal names are equal strings. */
@@ -30,7 +30,10 @@ const KIND: ReadonlyMap<string, NameKind> = new Map(
   Object.entries(LETTER).map(([kind, letter]) => [letter, kind as NameKind]),
 );
 
-/** The same names, ordered so that the deciding one comes first: a user who was only found comes after the session. */
+/**
+ * The same names, the best guess first: a user who was only found comes after the session. For look-ups only; in a claim
+ * `ruling` in `core/evidence.ts` decides.
+ */
 export function byWeight(names: readonly RequestName[]): readonly RequestName[] {
   const [first, second] = names;
   return second !== undefined && first?.found === true ? [second, first] : names;
@@ -60,12 +63,12 @@ export function namedBy(names: readonly RequestName[]): Named {
 }
 
 /**
- * The names of a request, the user first. The store decides what each is worth.
+ * All names of a request, the user first. The store decides what each is worth.
  *
  * The client address is used only if there is no other name. The agents of one SAP application server share it, so as
  * an alias it would bind them all to the agent who came last.
  */
-export function aliasesOf(names: Names): RequestName[] {
+export function namesOf(names: Names): RequestName[] {
   const all: RequestName[] = [];
   if (names.user !== undefined) all.push({ kind: 'user', value: names.user, found: names.userIsFound });
   if (names.session !== undefined) {

@@ -23,7 +23,7 @@ export interface StopTimes {
  * of them are done.
  *
  * @param graceMs how long the drain may take, as known at its start
- * @param cut aborts when that time is over; a second stop can make it earlier. The drain must then cut off pending
+ * @param abort aborts when that time is over; a second stop can make it earlier. The drain must then cut off pending
  *   requests and resolve at once.
  */
 export type Drain = (graceMs: number, abort: AbortSignal) => Promise<void>;
@@ -43,7 +43,7 @@ export class Lifecycle {
   readonly #options: LifecycleOptions;
   readonly #init: NodeJS.Timeout;
   readonly #abort = new AbortController();
-  #life: GatewayPhase = INITIAL;
+  #phase: GatewayPhase = INITIAL;
   #plan: StopPlan | undefined;
   #replan: (() => void) | undefined;
   #stop: Promise<void> | undefined;
@@ -65,12 +65,12 @@ export class Lifecycle {
   }
 
   get state(): LifecycleState {
-    return stateOf(this.#life);
+    return stateOf(this.#phase);
   }
 
   /** The gateway itself answers all requests to its pools. */
   get inMaintenance(): boolean {
-    return this.#life.inMaintenance;
+    return this.#phase.inMaintenance;
   }
 
   /** Reports that all instances of all pools have been probed. No effect once `maxInitTime` is over. */
@@ -81,7 +81,7 @@ export class Lifecycle {
 
   /** Switches maintenance on or off. Returns false if the gateway is already stopping. */
   maintain(on: boolean, why: string): boolean {
-    if (isStopping(this.#life)) return false;
+    if (isStopping(this.#phase)) return false;
     this.#on(on ? 'maintain' : 'resume', why);
     return true;
   }
@@ -161,7 +161,7 @@ export class Lifecycle {
 
   #on(event: LifecycleEvent, why: string): void {
     const before = this.state;
-    this.#life = transition(this.#life, event);
+    this.#phase = transition(this.#phase, event);
     if (this.state === before) return;
     this.#options.onState(this.state, why);
     this.#onStarted();

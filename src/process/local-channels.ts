@@ -15,11 +15,11 @@ export interface LocalChannelsOptions {
 }
 
 /**
- * Channels for a controller and workers that live in one process, in place of those that `fork` opens.
+ * In-memory channels between a controller and workers in one process, instead of those that `fork` opens.
  *
- * A message arrives after the step in which it was sent, in the order of sending, as it does between processes. It is
- * handed over as it is: a copy would cost every claim on the embedded store, and no sender changes what it has sent.
- * An event arrives at once, because the state of the gateway is shown as soon as it changes.
+ * As between processes, messages arrive asynchronously, in the order of sending. They are not copied: a copy would slow
+ * every claim on the embedded store, and no sender changes a message that it has sent. Events arrive synchronously,
+ * because a change of the gateway's state must show at once.
  */
 export class LocalChannels {
   readonly #options: LocalChannelsOptions;
@@ -36,7 +36,7 @@ export class LocalChannels {
     });
   }
 
-  /** The child has ended: what is sent to it is dropped. */
+  /** Drops further messages to this child, because it has ended. */
   close(id: ChildId): void {
     this.#receivers.delete(id);
   }

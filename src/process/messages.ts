@@ -86,7 +86,7 @@ export interface Init {
   readonly surplusFds: readonly number[];
 }
 
-/** The gateway has no other process than this one. */
+/** Is the whole gateway this one process (`workers: 0`)? */
 export function isOneProcess({ host }: Pick<Init, 'host'>): boolean {
   return host.pid === process.pid;
 }

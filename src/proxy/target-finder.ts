@@ -4,7 +4,7 @@ import type { Binding } from '../core/binding.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Name, RequestName } from '../core/identity.ts';
-import { aliasesOf, byWeight } from '../core/identity.ts';
+import { byWeight, namesOf } from '../core/identity.ts';
 import type { InstanceState } from '../core/instance.ts';
 import { isUsable } from '../core/instance.ts';
 import type { Coordinator } from '../core/ports.ts';
@@ -77,7 +77,7 @@ export class TargetFinder {
       const before = trouble;
       const begunAt = performance.now();
       try {
-        const found = this.#fromCache(pool, context) ?? (await this.#bind(pool, context, aliasesOf(context)));
+        const found = this.#fromCache(pool, context) ?? (await this.#bind(pool, context, namesOf(context)));
         if (found !== LEASE) return found;
         trouble = LEASE;
       } catch (error) {
@@ -124,7 +124,7 @@ export class TargetFinder {
     if (verdict === 'move' || verdict === 'outdated') return undefined;
     if (verdict !== 'forward') return stay(verdict);
     // The hot path.
-    decide(context, 'bound');
+    recordDecision(context, 'bound');
     return target;
   }
 
@@ -142,10 +142,10 @@ export class TargetFinder {
   #unconfirmed(pool: Pool, context: RequestContext): Target | undefined {
     const { routingState, bindings } = pool;
     const entry = this.known(pool, context);
-    if (entry === undefined || !bindings.isUsable(entry, routingState)) return undefined;
+    if (entry === undefined || !bindings.isUsableUnconfirmed(entry, routingState)) return undefined;
     const target = targetBy(entry.binding, entry.epoch, entry);
     if (checkTarget(routingState, target, performance.now(), Date.now()) !== 'forward') return undefined;
-    decide(context, 'bound');
+    recordDecision(context, 'bound');
     return target;
   }
 
@@ -162,7 +162,7 @@ export class TargetFinder {
     const { binding, decision } = bindings.claimAlone(names, placementAt(chosen));
     const target = targetBy(binding, routingState.view.epoch, this.known(pool, context));
     if (checkTarget(routingState, target, performance.now(), Date.now()) !== 'forward') return undefined;
-    decide(context, decision);
+    recordDecision(context, decision);
     return target;
   }
 
@@ -181,7 +181,7 @@ export class TargetFinder {
     // The active instance is down, and no other one can take over.
     if (verdict === 'move' || verdict === 'outdated') return NO_INSTANCE;
     if (verdict !== 'forward') return stay(verdict);
-    decide(context, mode === 'failover' ? 'bound' : 'anonymous');
+    recordDecision(context, mode === 'failover' ? 'bound' : 'anonymous');
     return target;
   }
 
@@ -228,7 +228,7 @@ export class TargetFinder {
       // No instance takes new agents, but a draining instance still serves those bound to it.
       const binding = await bindings.lookup(names);
       if (binding === undefined) return noInstance(routingState);
-      decide(context, 'bound');
+      recordDecision(context, 'bound');
       return { binding, epoch };
     }
     // A store that is late may be away. Ask the view store already now, so that this is known when the claim fails.
@@ -257,7 +257,7 @@ export class TargetFinder {
         ? await bindings.rebind(names, from, placementAt(next), routingState.fencingToken)
         : bindings.moveAlone(names, from, placementAt(next));
     if (moved.decision === 'rebound') context.sessionLost = true;
-    decide(context, moved.decision);
+    recordDecision(context, moved.decision);
     return { binding: moved.binding, epoch };
   }
 
@@ -341,7 +341,10 @@ function isBound(pool: Pool, { user, session, address }: RequestContext): boolea
   return false;
 }
 
-/** A decision made here without the store has epoch 0 and counts as current; an answer of the store may be outdated. */
+/**
+ * The cached binding. One from the store keeps its epoch, so that it can prove outdated. One decided here has epoch 0;
+ * it gets the caller's epoch and never does.
+ */
 function knownHere({ bindings }: Pool, names: readonly RequestName[], epoch: number): Learnt | undefined {
   for (const name of byWeight(names)) {
     const entry = bindings.get(name);
@@ -352,11 +355,11 @@ function knownHere({ bindings }: Pool, names: readonly RequestName[], epoch: num
 }
 
 function take(context: RequestContext, { decision, passedOver }: Bound): void {
-  decide(context, decision);
+  recordDecision(context, decision);
   context.passedOver ??= passedOver;
 }
 
 /** A later `bound` does not overwrite `claimed` or `rebound`, which say more. */
-function decide(context: RequestContext, decision: Decision | 'anonymous'): void {
+function recordDecision(context: RequestContext, decision: Decision | 'anonymous'): void {
   if (decision !== 'bound' || context.decision === 'refused') context.decision = decision;
 }

@@ -3,12 +3,12 @@ import { parseAddress } from '../config/syntax.ts';
 import type { InheritedSocket, Init, SocketName } from '../process/messages.ts';
 import { isOneProcess } from '../process/messages.ts';
 
-/** Connections that the kernel holds for a process that does not come round to accepting them. */
+/** How many connections the kernel holds while the process is too busy to accept them. */
 const BACKLOG = 4_096;
 
 /**
- * Listens at an address, or on a socket that another process has bound and keeps. Not by the framework: it passes no
- * backlog on to a descriptor, and for `localhost` it opens a second server, which has none of the limits and guards of
+ * Listens at an address, or on a socket that another process has bound and keeps. It does not use Fastify's `listen`:
+ * that sets no backlog on a descriptor, and for `localhost` it opens a second server without the limits and guards of
  * the first.
  */
 export function listenOn(
@@ -24,7 +24,7 @@ export function listenOn(
   });
 }
 
-/** The socket that the supervisor keeps for it, or, in a gateway that is one process, the configured address. */
+/** The socket that the supervisor keeps; in a gateway of a single process the configured address. */
 export function whereToListen(
   init: Init,
   name: SocketName,
@@ -32,7 +32,7 @@ export function whereToListen(
 ): InheritedSocket | { readonly host: string; readonly port: number } {
   if (isOneProcess(init)) return bindOptions(address);
   const socket = init.sockets[name];
-  if (socket === undefined) throw new Error(`${init.id} was given no socket for ${name}`);
+  if (socket === undefined) throw new Error(`the supervisor passed no ${name} socket to ${init.id}`);
   return socket;
 }
 

@@ -22,16 +22,16 @@ export interface AdminParts {
   readonly pools: readonly PoolSource[];
   readonly metrics: Metrics;
   readonly logger: Logger;
-  /** This gateway's name towards the others. */
+  /** This gateway's name among its peers. */
   readonly replica: string;
-  /** What is shown of the configuration: secrets masked. */
+  /** The configuration for display, with secrets masked. */
   readonly shownConfig: Readonly<Record<string, unknown>>;
   readonly startedAt: Date;
-  /** Whether it is isolated shows in the pools. */
+  /** Without `Drifted` and `Isolated`, which come from the pools. */
   readonly state: () => LifecycleState;
   readonly lifecycle: LifecycleControl;
   readonly inFlight: () => number;
-  /** The metrics of the whole gateway, in Prometheus's text format; this process's own by default. */
+  /** All metrics of the gateway in the Prometheus text format. Default: those of this process. */
   readonly scrape?: () => Promise<string>;
   readonly showName: (name: Name) => string;
 }
@@ -39,11 +39,11 @@ export interface AdminParts {
 export interface Admin {
   readonly server: ReturnType<typeof createAdminServer>;
   status(): GatewayStatus;
-  /** As it is shown to balancers, without what a status costs. */
+  /** The state that balancers see. Cheaper than a whole status. */
   state(): ShownState;
 }
 
-/** @throws SecretUnreadable where the token of the admin plane cannot be read */
+/** @throws SecretUnreadable if the token of the admin plane cannot be read */
 export function composeAdmin(config: Config, parts: AdminParts): Admin {
   const { admin, statePage } = config;
   const { pools, metrics, logger, replica, shownConfig, startedAt, lifecycle, inFlight, showName } = parts;
@@ -83,7 +83,7 @@ export function composeAdmin(config: Config, parts: AdminParts): Admin {
 }
 
 function readName(kind: 'user' | 'session', text: string): Name | undefined {
-  // A session is opaque: it is compared as it comes.
+  // A session is opaque, so it is compared exactly as sent.
   const value = kind === 'user' ? canonicalUser(text) : text;
   return value === undefined ? undefined : { kind, value };
 }

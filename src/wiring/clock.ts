@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import { ClockWatch } from '../coordination/clock-watch.ts';
 
-/** A process that stood still, or whose clock jumped, has no opinion until it has measured again. */
+/** After a pause of the process or a jump of its clock, the gateway withholds its health report until the clock is calm. */
 export function watchClock(
   { pools }: Config,
   onChange: (isTrustworthy: boolean, reason: string) => void,

@@ -3,7 +3,7 @@ import { guardConnections } from '../process/connections.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
-/** An error that belongs to one connection of the server ends that connection, not the process. */
+/** Makes an uncaught error of one connection end that connection, not the process. */
 export function guardServer(server: Server, metrics: Metrics, logger: Logger): void {
   guardConnections(server, (error, { remoteAddress: peer }) => {
     metrics.connectionFaults.inc();

@@ -22,57 +22,58 @@ import { instanceClient, instanceConnector } from '../proxy/instance-connector.t
 import { tlsOf } from './data-pool.ts';
 import { poolParts, poolRules, poolWeights } from './pool-parts.ts';
 
-/** What the control half asks of those who carry the pool's traffic, wherever they are. */
+/** What the control half needs from the workers, or from the data half in the same process. */
 export interface Traffic {
   load(): PoolLoad;
   /** {@link PoolCoordinatorOptions.writeBack} */
-  writeBack(life: string): Promise<unknown>;
-  /** A suspect instance has passed a probe: requests that wait try again. */
+  writeBack(storeGeneration: string): Promise<unknown>;
+  /** Lets waiting requests try again, because a suspect instance has passed a probe. */
   wakeParked(): void;
 }
 
 export interface ControlPoolParts {
   readonly viewStore: ViewStoreClient;
   readonly leaseMs: number;
-  /** This gateway's name towards the others; unique among the live ones. */
+  /** This gateway's name among its peers; unique among the live ones. */
   readonly replica: string;
   readonly coordinatorEvents: CoordinatorEvents;
-  /** Makes what no other view will be called. */
+  /** Makes the ids of views unique. */
   readonly newId: () => string;
   readonly bindings: PoolBindings & {
     readonly counts: ReadonlyMap<InstanceId, number> | undefined;
     refreshCounts(): Promise<void>;
   };
   readonly traffic: Traffic;
-  /** The configuration of those who act for this replica, where they are others than this process. */
-  readonly registered?: () => ConfigParts | undefined;
-  /** Where others than this process act on what is agreed. */
+  /** The configuration of the workers. Missing if this process carries the traffic itself. */
+  readonly workerParts?: () => ConfigParts | undefined;
+  /** Passes the routing state to the processes that act on it. */
   readonly publisher?: Publisher;
-  readonly knew?: Knowledge | undefined;
-  /** In place of the system's resolver. */
+  /** What the workers know from an earlier controller. */
+  readonly earlierKnowledge?: Knowledge | undefined;
+  /** Replaces the system's resolver. */
   readonly resolve?: Resolve;
 }
 
-/** The half of a pool that decides, and is operated. */
+/** The half of a pool that probes, agrees with the other gateways and serves operators. */
 export interface ControlPool {
   readonly coordinator: PoolCoordinator;
   readonly source: PoolSource;
   boundAgents(instance: InstanceId): number;
-  /** Where the instances are whose URLs have a host name. */
+  /** The resolved addresses of instances whose URLs contain a host name. */
   addresses(): KnownAddresses;
-  /** Resolves once the ledger was asked and the first round of probes is under way. */
+  /** Resolves after the first request to the view store, while the first probes run. */
   start(): Promise<void>;
-  /** @param leave the other gateways need not wait for the end of the lease; false where a successor goes on with it */
+  /** @param leave ends the lease now, so that peers need not wait for its end; false if a successor continues it */
   close(options?: { readonly leave: boolean }): Promise<void>;
 }
 
-// How often a lease is renewed before it ends.
+// How many times a lease is renewed before it ends.
 const RENEWALS_PER_LEASE = 3;
 const LONGEST_RENEWAL_MS = 1_000;
 const COUNT_EVERY_MS = 1_000;
-// A store that stands still for less is waited for: until then a claim that it holds may still be carried out.
+// A store that hangs for less than this share is not away yet: it may still carry out a claim that waits in it.
 const AWAY_SHARE_OF_LEASE = 0.6;
-// Where the gateway is alone, no other one can place an agent elsewhere.
+// Short, because without peers no other gateway can place an agent elsewhere.
 const AWAY_ALONE_MS = 100;
 
 export function composeControlPool(
@@ -83,7 +84,7 @@ export function composeControlPool(
   const { name, mode } = poolConfig;
   const { bindings, traffic } = parts;
   const boundAgents = (id: InstanceId): number => bindings.counts?.get(id) ?? 0;
-  // The view that was in effect when the agents were counted last.
+  // The view in effect when the agents were last counted.
   let countedIn = '';
   let isCounting = false;
   const count = async (): Promise<void> => {
@@ -93,11 +94,11 @@ export function composeControlPool(
     const { counts } = bindings;
     await bindings.refreshCounts();
     isCounting = false;
-    // While the store is away the last counts stand.
+    // While the store is away, the last counts stay.
     if (bindings.counts !== counts) countedIn = view;
   };
   const coordinator = composeCoordinator(poolConfig, config, parts, {
-    writeBack: (life) => traffic.writeBack(life),
+    writeBack: (storeGeneration) => traffic.writeBack(storeGeneration),
     boundAgents: (id) => (countedIn === coordinator.agreed.id ? boundAgents(id) : undefined),
     isIdle: () => traffic.load().idleMs >= poolConfig.idleAfter,
   });
@@ -152,8 +153,8 @@ function composeCoordinator(
   poolConfig: PoolConfig,
   config: Config,
   parts: ControlPoolParts,
-  does: {
-    writeBack: (life: string) => Promise<unknown>;
+  callbacks: {
+    writeBack: (storeGeneration: string) => Promise<unknown>;
     boundAgents: (id: InstanceId) => number | undefined;
     isIdle: () => boolean;
   },
@@ -167,11 +168,11 @@ function composeCoordinator(
       pool: name,
       rules: poolRules(poolConfig, coordination.quorum),
       weights: poolWeights(poolConfig),
-      parts: () => parts.registered?.() ?? own,
+      parts: () => parts.workerParts?.() ?? own,
       leaseMs: parts.leaseMs,
       onStoreLoss: affinity.onStoreLoss,
       awayMs: Number.isFinite(parts.leaseMs) ? parts.leaseMs * AWAY_SHARE_OF_LEASE : AWAY_ALONE_MS,
-      // Longer than peers can take to notice what this one has noticed.
+      // Long enough for the peers to notice the same failure.
       cutOffMs: health.fall * health.fastInterval + health.timeout,
       newId: parts.newId,
       knowsAgents: () => poolConfig.mode === 'failover' || parts.traffic.load().isMirrored,
@@ -179,7 +180,7 @@ function composeCoordinator(
       awaitsConfirmation: parts.publisher !== undefined,
       othersHold: (mono) => (parts.publisher?.mayActUntil() ?? mono) > mono,
       clockOffsetMs: HOST_CLOCK_OFFSET_MS,
-      ...(parts.knew === undefined ? {} : { knew: parts.knew }),
+      ...(parts.earlierKnowledge === undefined ? {} : { earlierKnowledge: parts.earlierKnowledge }),
     },
     thresholds: { rise: health.rise, fall: health.fall },
     viewStore: parts.viewStore,
@@ -187,7 +188,7 @@ function composeCoordinator(
     doubtMs: affinity.redis?.commandTimeout ?? LONGEST_RENEWAL_MS,
     answerMs: parts.leaseMs / RENEWALS_PER_LEASE,
     suspectEveryMs: health.fastInterval,
-    ...does,
+    ...callbacks,
     events: parts.coordinatorEvents,
     ...(parts.publisher === undefined ? {} : { publisher: parts.publisher }),
   });

@@ -34,24 +34,23 @@ import type { SharedParts } from './shared-parts.ts';
 import { openStores } from './stores.ts';
 
 // Healthy workers answer at once. A worker that hangs may act on what it knows until its lease ends.
-const MEET_MS = 500;
-// A client that reads a page slowly does not delay the next controller.
+const COLLECT_MS = 500;
+// Bounds the wait for slow readers of the admin API, so that they do not delay the next controller.
 const LAST_ANSWERS_MS = 1_000;
-// As often as workers send their counters, and for the same reason: the process that counted may be killed next.
+// As often as workers send their counters: this process may be killed next, and the workers keep its totals.
 const TOTALS_EVERY_MS = 5_000;
 
 export interface RunningController extends RunningChild {
   readonly adminUrl: string;
-  /** Where the SAPControl web service is, if it is configured. */
+  /** The address of the SAPControl web service, if it is configured. */
   readonly sapControlUrl: string | undefined;
   status(): GatewayStatus;
 }
 
 /**
- * Puts together and starts what decides and is operated. In a process of its
- * own no load on the workers slows its probes.
+ * Builds and starts the control plane. In its own process, load on the workers does not slow its probes.
  *
- * @param shared with a worker in the same process
+ * @param shared the parts shared with a worker in the same process
  */
 export async function startController(
   init: Init,
@@ -63,7 +62,7 @@ export async function startController(
   try {
     return await start(init, channel, logger, opened, shared);
   } catch (error) {
-    // A process of its own ends next, and must not leave the agreement: another one goes on as the same replica.
+    // A controller in its own process ends now. It must not leave the view store: its successor is the same replica.
     if (isOneProcess(init)) await opened.close();
     throw error;
   }
@@ -82,18 +81,18 @@ async function start(
   const showName = nameDisplay(config.logging.names, init.secret);
   let lifecycle: HostLifecycle = init.lifecycle;
   const tellTotals = async (to: WorkerId | 'workers'): Promise<void> => {
-    // For the next controller, which one process has not.
+    // The workers keep the totals for the next controller. A gateway of a single process has no next controller.
     if (shared !== undefined) return;
     channel.send(to, { kind: 'totals', totals: await hostMetrics.totals() } satisfies ToWorker);
   };
-  const desks = new Map<string, ServedPool>();
+  const servedPools = new Map<string, ServedPool>();
   const workers: Workers = new Workers({
     methodsFor: (asking) =>
-      new EmbeddedStoreServer(desks, (pool, news) =>
+      new EmbeddedStoreServer(servedPools, (pool, news) =>
         workers.sendToOthers(asking, { kind: 'store', pool, news }),
       ),
     send: (to, body) => channel.send(to, body),
-    // The same share as a gateway's own lease, for the same reason: what workers are told takes time.
+    // The same share as for a gateway's own lease: messages to the workers take time.
     leaseMs: config.coordination.lease * LEASE_SHARE,
     watchdogMs: config.lifecycle.watchdogTimeout,
     ...(shared === undefined ? {} : { loadNow: () => shared.workerLoad?.() }),
@@ -108,13 +107,13 @@ async function start(
     },
   });
   // Register existing workers before handling events; otherwise we would wait forever for one that has already exited.
-  const meeting = workers.collectKnowledge(
+  const collected = workers.collectKnowledge(
     init.workers.map(({ id }) => id as WorkerId),
-    MEET_MS,
+    COLLECT_MS,
   );
   const host = supervised({ init, channel, logger, status: () => admin.status() });
   workers.listen(channel, (event) => {
-    host.heard(event);
+    host.onEvent(event);
     switch (event.kind) {
       case 'lifecycle':
         lifecycle = event.lifecycle;
@@ -124,7 +123,7 @@ async function start(
         break;
     }
   });
-  const knowledge = await meeting;
+  const knowledge = await collected;
 
   const pools: ControlPool[] = [];
   const stores = await (shared?.openStores ?? openStores)(
@@ -134,10 +133,10 @@ async function start(
         for (const { coordinator } of pools) void coordinator.renew();
       },
       onHearing: () => {
-        // News of moves is for those who cache bindings.
+        // The controller caches no bindings, so news of moves does not concern it.
       },
     },
-    // Workers from before know the agents.
+    // Workers of an earlier controller know the agents, so the embedded store may be away.
     knowledge.size > 0,
   );
   let isLeaving = true;
@@ -158,18 +157,18 @@ async function start(
       bindings,
       traffic: {
         load,
-        writeBack: (life) => workers.writeBack(name, life),
+        writeBack: (storeGeneration) => workers.writeBack(name, storeGeneration),
         wakeParked: () => workers.wakeParked(name),
       },
-      registered: () => workers.oldestParts(name),
+      workerParts: () => workers.oldestParts(name),
       publisher: { publish: () => workers.publish(name), mayActUntil: () => workers.mayActUntil(name) },
-      knew: knowledge.get(name),
+      earlierKnowledge: knowledge.get(name),
       ...(shared?.resolve === undefined ? {} : { resolve: shared.resolve }),
     });
     const { coordinator } = pool;
     if (!stores.isShared) {
       const { routingState } = coordinator;
-      desks.set(name, {
+      servedPools.set(name, {
         store,
         fencingToken: () => routingState.fencingToken,
         epoch: () => coordinator.agreed.epoch,
@@ -184,7 +183,7 @@ async function start(
       renew: () => coordinator.renew(),
       storeFailed: (claim) => coordinator.storeFailed(claim),
       counts: () => bindings.counts ?? new Map(),
-      // A copy: what is sent must not change afterwards.
+      // A copy, because a message must not change after it was sent.
       addresses: () => new Map(pool.addresses()),
       knowledge: () => ({ agreed: coordinator.agreed, policy: coordinator.lastSync.policy }),
     });
@@ -214,7 +213,7 @@ async function start(
     scrape: async () => {
       await workers.refreshMetrics();
       const text = await hostMetrics.text();
-      // A successor must not show less than was shown.
+      // Counters must not go back when another controller takes over.
       await tellTotals('workers');
       return text;
     },
@@ -227,8 +226,8 @@ async function start(
   await Promise.all(pools.map((pool) => pool.start()));
   clock.start();
   opened.add(() => clock.stop());
-  const telling = setInterval(() => void tellTotals('workers'), TOTALS_EVERY_MS);
-  opened.add(() => clearInterval(telling));
+  const totalsTimer = setInterval(() => void tellTotals('workers'), TOTALS_EVERY_MS);
+  opened.add(() => clearInterval(totalsTimer));
   opened.add(() => closeAdmin(admin));
   await admin.server.ready();
   await listenOn(admin.server.server, whereToListen(init, 'admin', config.admin.address));
@@ -241,7 +240,7 @@ async function start(
   }
 
   return {
-    // A socket that a service manager passes may be a Unix one.
+    // Computed on use: a socket from a service manager may be a Unix socket, which has no URL.
     get adminUrl() {
       return urlOf('http', admin.server.server.address() as AddressInfo);
     },
@@ -254,7 +253,7 @@ async function start(
   };
 }
 
-/** Who asked for what ends this process is still answered. */
+/** Lets pending requests finish first: one of them may have asked for the change that ends this process. */
 async function closeAdmin({ server }: Admin): Promise<void> {
   server.server.close();
   const cut = setTimeout(() => server.server.closeAllConnections(), LAST_ANSWERS_MS);

@@ -17,7 +17,7 @@ import { guardServer } from './connections.ts';
 import { composeIdentifier } from './identifier.ts';
 import { composeProxyProtocol } from './proxy-protocol.ts';
 
-/** The data plane, ready to listen. */
+/** Builds the data plane, ready to listen. */
 export async function composeListener(
   config: Config,
   pools: readonly Pool[],
@@ -86,9 +86,9 @@ export async function composeListener(
 }
 
 /**
- * Which hosts and paths lead to which running pool.
+ * Maps the configured hosts and paths to the running pools.
  *
- * @throws where the running pools are not the configured ones: a request could reach a pool that is not meant for it
+ * @throws if the running pools are not the configured ones, because requests could reach the wrong pool
  */
 export function poolTable(
   configured: readonly Pick<PoolConfig, 'name' | 'match'>[],
@@ -110,7 +110,7 @@ export function poolTable(
   );
 }
 
-/** Ends what is under way, once the time of a stop is over. */
+/** Resets the pending requests when the time for a stop is over. */
 export function cutOff({ drainer }: Listener, { inFlight }: ProxyHandler, logger: Logger): void {
   logger.warn({ requests: inFlight }, 'the time of the stop is over: what is under way is cut off');
   drainer.abortAll();

@@ -16,13 +16,13 @@ import { bindsAgents } from '../proxy/pool.ts';
 import { Upstream } from '../proxy/upstream.ts';
 import { WaitQueue } from '../proxy/wait-queue.ts';
 
-/** What is agreed about a pool, for those who carry its traffic. */
+/** What the data half needs from the control half: the routing state of a pool, bound agents and addresses. */
 export interface Guidance {
   readonly routingState: RoutingState;
   onChange(listener: () => void): void;
   /** Live bindings at the instance, about a second old. */
   boundAgents(instance: InstanceId): number;
-  /** Where the instance is; undefined where its URL says so, or it is not known yet. */
+  /** The resolved addresses of the instance; `undefined` if its URL has none to resolve, or they are not known yet. */
   addresses(instance: InstanceId): readonly string[] | undefined;
 }
 
@@ -35,14 +35,14 @@ export interface DataPoolParts {
 export interface DataPool {
   readonly pool: Pool;
   load(): PoolLoad;
-  /** A suspect instance has passed a probe: requests that wait try again. */
+  /** Lets waiting requests try again, because a suspect instance has passed a probe. */
   wakeParked(): void;
-  /** Gives up what the present standing does not let wait any longer, and again when the lease ends. */
+  /** Gives up attempts that the routing state no longer lets wait, now and when the lease ends. */
   giveUp(): void;
   close(): Promise<void>;
 }
 
-/** @param epoch of the newest agreed view that is known here */
+/** @param epoch of the newest agreed view that this process knows */
 export function composeBindings(
   { affinity, identity }: Config,
   store: AffinityStore,
@@ -87,7 +87,7 @@ export function composeDataPool(
     changes: 0,
     lastRequestAt: performance.now(),
   };
-  const givingUp = new AttemptAborter(pool, (id) => guidance.addresses(id));
+  const aborter = new AttemptAborter(pool, (id) => guidance.addresses(id));
   const wakeAll = (): void => {
     pool.changes += 1;
     parking.wakeAll();
@@ -125,9 +125,9 @@ export function composeDataPool(
       };
     },
     wakeParked: () => parking.wakeAll(),
-    giveUp: () => givingUp.look(),
+    giveUp: () => aborter.look(),
     close: async () => {
-      givingUp.stop();
+      aborter.stop();
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
     },
   };

@@ -5,10 +5,7 @@ import type { View } from '../core/view/view.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
-/**
- * Changes of state, each logged and counted once. `warn` for what heals itself;
- * nothing here needs a person at once, since the gateway goes on.
- */
+/** Logs and counts each change of state once. Most are `warn` or less: the gateway continues without an operator. */
 
 export function coordinatorEvents(pool: string, logger: Logger, metrics: Metrics): CoordinatorEvents {
   return {
@@ -23,10 +20,10 @@ export function coordinatorEvents(pool: string, logger: Logger, metrics: Metrics
       if (instances.size > 0) {
         logger.warn(
           fields,
-          'instances cannot be reached from here, though other gateways reach them: not ready',
+          'instances cannot be reached from here, although other gateways reach them: not ready',
         );
       } else {
-        logger.info(fields, 'all instances that others reach are reached from here again');
+        logger.info(fields, 'this gateway reaches all instances again that other gateways reach');
       }
     },
     onClaims: (failure) => {
@@ -35,7 +32,7 @@ export function coordinatorEvents(pool: string, logger: Logger, metrics: Metrics
       else
         logger.warn(
           { pool, detail: failure },
-          'claims fail here, though the store answers the agreement: not ready',
+          'claims fail here, although the view store answers: not ready',
         );
     },
     onDrift: ({ differences, missing, serves, ready }) => {
@@ -43,7 +40,7 @@ export function coordinatorEvents(pool: string, logger: Logger, metrics: Metrics
       if (!serves)
         logger.error(
           fields,
-          'configuration drift: this gateway leaves the pool to the others, because it would send agents elsewhere',
+          'configuration drift: this gateway does not serve the pool, because it would send agents elsewhere',
         );
       else if (!ready)
         logger.warn(fields, 'configuration drift: an instance that takes agents is missing here: not ready');
@@ -53,7 +50,7 @@ export function coordinatorEvents(pool: string, logger: Logger, metrics: Metrics
     },
     onAbstention: (abstains, reason) => {
       if (abstains) metrics.abstentions.inc({ pool });
-      logger.info({ pool, abstains, reason }, 'opinion on the instances');
+      logger.info({ pool, abstains, reason }, `health report ${abstains ? 'withheld' : 'sent again'}`);
     },
     onNotRestored: (error) =>
       logger.error({ pool, err: error }, 'bindings are not written back yet, so no new agent is bound'),

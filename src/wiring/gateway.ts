@@ -30,7 +30,7 @@ export interface Gateway {
   /** Where clients connect, such as `http://127.0.0.1:41234`. */
   readonly url: string;
   readonly adminUrl: string;
-  /** Where the SAPControl web service is, if it is configured. */
+  /** The address of the SAPControl web service, if it is configured. */
   readonly sapControlUrl: string | undefined;
   readonly metrics: Metrics;
   readonly pools: readonly Pool[];
@@ -41,24 +41,24 @@ export interface Gateway {
   stop(why: string, times?: StopTimes): Promise<void>;
   /** Resolves when the gateway has ended. Operators can stop it too, through its own ports. */
   readonly ended: Promise<void>;
-  /** The same without a poll interval: what is under way may finish for up to `graceMs`, none without it. */
+  /** Stops without a poll interval: pending requests may finish within `graceMs`, or are cut off at once without it. */
   close(graceMs?: number): Promise<void>;
 }
 
 const TOO_EARLY = 'the gateway has not opened its port yet; try again';
-const SINGLE = 'a single process has no other to take its place; start it again, or give it workers';
+const SINGLE = 'a gateway of a single process cannot replace itself: stop it and start it again, or set workers';
 const TOO_LATE = 'the gateway is stopping; start it again first';
-// It is not killed: it ends when it is through.
+// The controller ends in its own time, because no supervisor kills it. It does not read this value.
 const UNLIMITED_MS = 0;
 
 /**
- * Starts a gateway that is one process: a controller and one worker, built as in
- * processes of their own, with channels in memory. This takes the supervisor's part.
+ * Starts a gateway of a single process. It builds a controller and one worker as in separate processes, connects them
+ * by channels in memory, and does the work of the supervisor.
  *
- * Rejects, with nothing left behind, when an address cannot be bound or the store
- * cannot be opened; a Redis that is away is no reason to reject.
+ * If an address cannot be bound or the store cannot be opened, it closes everything and rejects. A Redis that is away is
+ * no reason to reject.
  *
- * @param replaced by tests
+ * @param replaced parts that tests replace
  */
 export async function startGateway(
   config: Config,
@@ -76,10 +76,10 @@ export async function startGateway(
     onState: (state, reason) => {
       why = reason;
       logger.info({ state, why }, state.toLowerCase());
-      channels.broadcast({ kind: 'lifecycle', lifecycle: life() });
+      channels.broadcast({ kind: 'lifecycle', lifecycle: hostLifecycle() });
     },
   });
-  const life = (): HostLifecycle => ({
+  const hostLifecycle = (): HostLifecycle => ({
     state: lifecycle.state,
     inMaintenance: lifecycle.inMaintenance,
     why,
@@ -89,7 +89,7 @@ export async function startGateway(
     onSettled = resolve;
   });
   const channels = new LocalChannels({ onSettled, onRequest: async (what) => answer(what) });
-  const initOf = initialMessages(config, life);
+  const initOf = initialMessages(config, hostLifecycle);
   let controller: RunningController | undefined;
   let worker: RunningWorker | undefined;
   let stop: Gateway['stop'] | undefined;
@@ -104,14 +104,14 @@ export async function startGateway(
         if (stop === undefined) return { ok: false, message: TOO_EARLY };
         const { softTimeoutMs: timeout } = what;
         stop(what.why, timeout === undefined ? {} : { timeout }).catch((error: unknown) =>
-          logger.error({ err: error }, 'could not stop in order'),
+          logger.error({ err: error }, 'an error occurred while stopping'),
         );
         break;
       }
       default:
         return { ok: false, message: SINGLE };
     }
-    return { ok: true, lifecycle: life() };
+    return { ok: true, lifecycle: hostLifecycle() };
   };
   const endWorker = (graceMs: number): Promise<void> => {
     workerEnd ??= worker?.end({ kind: 'drain', graceMs }) ?? Promise.resolve();
@@ -125,7 +125,7 @@ export async function startGateway(
   };
 
   try {
-    // The ledger is asked before the port opens, so that the first request finds it, if it is there.
+    // Ask the view store before the port opens, so that the first request already finds a view.
     controller = await startController(initOf('controller'), channels.open('controller'), logger, shared);
     const { adminUrl, sapControlUrl, status } = controller;
     logger.info({ address: adminUrl }, 'admin listening');
@@ -170,7 +170,7 @@ const WORKER: LiveChild & { readonly id: 'worker-1' } = {
   isReady: true,
 };
 
-/** What the two halves are told first, by role. */
+/** Makes the first message to a role. */
 function initialMessages(config: Config, lifecycle: () => HostLifecycle): (role: ChildRole) => Init {
   const common = {
     kind: 'init',

@@ -7,7 +7,7 @@ import { Identifier } from '../proxy/identify.ts';
 import { BodySearch } from '../soap/body-search.ts';
 import { foldName } from '../soap/element-rules.ts';
 
-// Other people that a request is about, and data of the call. An element that holds the agent is looked for by its own name.
+// Elements about other people, and data of the call. Names inside them are not the agent's.
 const OTHERS = [
   'agent',
   'agents',

@@ -4,13 +4,14 @@ import type { Config } from '../config/schema.ts';
 import type { Name } from '../core/identity.ts';
 import { storedForm } from '../core/stored-name.ts';
 
-/** The name of this gateway towards others: another one after every start, because what it knew before is gone. */
+/** The name of this gateway among its peers. It is new at every start, because the gateway has lost what it knew. */
 export function replicaName({ coordination }: Config): string {
   return `${(coordination.replica ?? hostname()).slice(0, 50)}-${randomBytes(3).toString('hex')}`;
 }
 
 /**
- * Hashed names can be told apart within one run of the gateway and, without its key, not be guessed.
+ * How names appear in logs. Equal names have equal hashes within one run of the gateway. Without its key, hashes do not
+ * reveal names.
  *
  * @param key shared by all processes of the gateway
  */

@@ -1,6 +1,6 @@
 import type { Logger } from '../telemetry/logger.ts';
 
-/** What was opened in a process, in order. */
+/** The parts of a process that must be closed, in the order in which they were opened. */
 export class Opened {
   readonly #logger: Logger;
   readonly #closers: (() => unknown)[] = [];
@@ -13,7 +13,7 @@ export class Opened {
     this.#closers.push(close);
   }
 
-  /** Closes the last first. Never rejects: one that cannot be closed keeps none of the others open. */
+  /** Closes the last part first. Never rejects: if one part fails to close, the others close all the same. */
   async close(): Promise<void> {
     for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) {
       try {

@@ -9,7 +9,7 @@ import type { PoolRules } from '../core/view/pool-rules.ts';
 import { USER_NAME_FORM } from '../identity/user-name.ts';
 import { bindsAgents } from '../proxy/pool.ts';
 
-/** What of a pool's configuration gateways compare. No secrets are among it: it is kept in the store, and shown. */
+/** The parts of a pool's configuration that gateways compare. They contain no secrets: the store keeps them, /status shows them. */
 export function poolParts(configured: PoolConfig, config: Config): ConfigParts {
   const pool = { ...configured, instances: configured.instances.filter((instance) => !isRetiring(instance)) };
   return partsOf({
@@ -25,7 +25,7 @@ export function poolParts(configured: PoolConfig, config: Config): ConfigParts {
   });
 }
 
-/** By what agents are known, and for how long. It matters only where agents are bound. */
+/** The options that decide under which names agents are known, and for how long. Only for pools that bind agents. */
 function namingParts(pool: PoolConfig, { identity, affinity, limits }: Config): ConfigParts {
   const { onUnreadable: _, addressMask, ...rules } = identity;
   const bindsByAddress = pool.anonymous === 'address';
@@ -46,7 +46,7 @@ export function poolWeights({ instances }: PoolConfig): ReadonlyMap<string, numb
 
 function failbackOf({ failback, failbackZone }: PoolConfig): Failback {
   const parsed = parseFailback(failback);
-  // Refused long before, with a message.
+  // The validation of the configuration has refused this already.
   if (parsed === undefined) throw new Error(`not a failback: ${failback}`);
   return parsed.kind === 'at' ? { ...parsed, zone: failbackZone } : parsed;
 }

@@ -3,7 +3,7 @@ import { readClientTls, readRedisCredentials, readSecretFile } from '../config/s
 import { parseAddress } from '../config/syntax.ts';
 import type { ClientOptions, RedisAddress, RedisNode } from '../redis/clients.ts';
 
-/** How to reach the Redis that the configuration names. Reads the files it names. */
+/** The connection options of the configured Redis. Reads the password and certificate files. */
 export function redisOptions(redis: RedisConfig): ClientOptions {
   return {
     ...addressOf(redis),
@@ -19,7 +19,7 @@ function addressOf(redis: RedisConfig): RedisAddress {
   if (url !== undefined) return { url };
   if (cluster !== undefined) return { cluster: cluster.map(toNode) };
   if (sentinels === undefined || masterName === undefined)
-    throw new Error('affinity.redis has no address, which the checks of the configuration refuse');
+    throw new Error('affinity.redis has no address, although the configuration was validated');
   return {
     sentinels: sentinels.map(toNode),
     masterName,
@@ -30,6 +30,7 @@ function addressOf(redis: RedisConfig): RedisAddress {
 
 function toNode(text: string): RedisNode {
   const node = parseAddress(text);
-  if (node === undefined) throw new Error(`${text} is no address, which the configuration refuses`);
+  if (node === undefined)
+    throw new Error(`${text} is not an address, although the configuration was validated`);
   return node;
 }

@@ -2,8 +2,8 @@ import type { Config, SapControlConfig } from '../config/schema.ts';
 import { parseAddress } from '../config/syntax.ts';
 
 /**
- * The configuration in effect, under the names of SAP Web Dispatcher's profile
- * parameters, as far as there is an equivalent. Times are in seconds.
+ * The configuration in effect, under the names of SAP Web Dispatcher's profile parameters. Only options with an
+ * equivalent are included. Times are in seconds.
  */
 export function sapParameters(
   config: Config,
@@ -26,7 +26,7 @@ export function sapParameters(
     ['icm/keep_alive_timeout', idle],
     ['icm/max_conn', String(limits.connections)],
     ['icm/HTTP/max_request_size_KB', String(Math.floor(limits.bodyBytes / 1_024))],
-    // Pools are probed each at its own pace; the slowest one bounds how old what is known can be.
+    // Each pool has its own probe interval; the longest one bounds the age of a health state.
     ['wdisp/auto_refresh', seconds(Math.max(...pools.map(({ health }) => health.interval)))],
     ['wdisp/info_timeout', seconds(Math.max(...pools.map(({ health }) => health.timeout)))],
     ['wdisp/HTTP/context_timeout', seconds(affinity.idleLifetime)],

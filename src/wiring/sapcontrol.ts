@@ -27,16 +27,17 @@ import { bindOptions, listenOn, urlOf } from './addresses.ts';
 import { guardServer } from './connections.ts';
 import { sapParameters } from './sap-parameters.ts';
 
-/** What only the processes know: who there is, and how to end or restart them. */
+/** What depends on the processes of the gateway: which ones exist, and how to stop or restart them. */
 export type SapControlParts = Omit<SapControlSource, 'identity' | 'builtAt' | 'parameters'> & {
   readonly logger: Logger;
 };
 
 export interface SapControl {
   /**
-   * Opens the port, or goes on with one that is open already, and the Unix socket.
-   * Returns where the port is, such as `http://127.0.0.1:50013`. Rejects, with
-   * nothing left open, where one of them cannot be had.
+   * Listens on the port and on the Unix socket, and returns the URL, such as `http://127.0.0.1:50013`. If one of the two
+   * fails, closes the other and rejects.
+   *
+   * @param inherited a port that is already bound
    */
   listen(inherited?: InheritedSocket): Promise<string>;
   close(): Promise<void>;
@@ -49,14 +50,10 @@ interface SupervisedParts {
   readonly logger: Logger;
 }
 
-/**
- * The parts of a gateway that this controller belongs to. It knows the other
- * processes by what the supervisor tells, so `heard` is to be called for
- * each of its events.
- */
+/** The parts of this controller's gateway. Call `onEvent` for each event of the supervisor: these name the workers. */
 export function supervised({ init, channel, status, logger }: SupervisedParts): {
   readonly parts: SapControlParts;
-  heard(event: HostEvent): void;
+  onEvent(event: HostEvent): void;
 } {
   const { host } = init;
   const workers = new Map<string, LiveChild>(init.workers.map((worker) => [worker.id, worker]));
@@ -72,8 +69,8 @@ export function supervised({ init, channel, status, logger }: SupervisedParts): 
       logger,
       state: () => status().state,
       liveWorkers: () => workers.size,
-      // Without those that no process could be started for: a signal to number 0 goes to this whole group. Where the
-      // gateway is one process, all are the same.
+      // Leave out pid 0, of a worker that could not be started: a signal to it would reach the whole process group. In a
+      // gateway of a single process, all pids are the same.
       pids: () => [
         ...new Set([
           host.pid,
@@ -87,29 +84,29 @@ export function supervised({ init, channel, status, logger }: SupervisedParts): 
         if (isOneProcess(init))
           throw new ActRefused(
             409,
-            'this gateway is one process, which cannot replace itself; restart its service',
+            'a gateway of a single process cannot replace itself; restart its service',
           );
-        // Answered only when all workers are replaced, and this process goes with the rest. A soft timeout is not
-        // needed: each worker is replaced by one that is there already.
+        // Do not wait: the answer comes when all workers are replaced, and this process is replaced next. No soft
+        // timeout is needed, because the successor of each worker already runs.
         ask({ kind: 'restart', why: WHY }).catch((error: unknown) =>
-          logger.error({ err: error }, 'could not restart as it was asked to by SAPControl'),
+          logger.error({ err: error }, 'the restart that SAPControl requested failed'),
         );
       },
       signal: async (to, signal) => {
         process.kill(to, signal);
       },
     },
-    heard: (event) => {
+    onEvent: (event) => {
       if (event.kind === 'worker-started') workers.set(event.worker.id, event.worker);
       else if (event.kind === 'worker-gone') workers.delete(event.worker.id);
     },
   };
 }
 
-/** Who asked, in the log. */
+/** The reason in the log. */
 const WHY = 'SAPControl';
 
-/** The SAPControl web service of one gateway, on its two listeners. */
+/** Builds the SAPControl web service of one gateway, with its two listeners. */
 export function composeSapControl(
   config: Config,
   options: SapControlConfig,
@@ -149,7 +146,7 @@ export function composeSapControl(
   const close = async (): Promise<void> => {
     // First, so that the process that takes over finds the path free.
     await removeSocket();
-    // The framework cuts connections only of what it has opened itself.
+    // Fastify ends only connections of listeners that it opened itself.
     open.server.closeAllConnections();
     await Promise.all([open.close(), owned.close()]);
   };

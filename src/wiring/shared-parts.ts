@@ -3,17 +3,17 @@ import type { WorkerLoad } from '../process/ipc/messages.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { OpenStores, StoreEvents, Stores } from './stores.ts';
 
-/** What a controller and a worker have in common where they are in one process. In two, each has its own. */
+/** What a controller and a worker share in a gateway of a single process. In separate processes each has its own. */
 export interface SharedParts {
   readonly metrics: Metrics;
   readonly openStores: OpenStores;
-  /** In place of the system's resolver. */
+  /** Replaces the system's resolver. */
   readonly resolve?: Resolve | undefined;
-  /** Given by the worker: its load now, which the controller otherwise knows from messages. */
+  /** Set by the worker: reads its current load. A worker in another process sends it in messages. */
   workerLoad?: () => WorkerLoad;
 }
 
-/** Opens the stores once for all who ask, and closes them after the last of these. */
+/** Opens the stores at the first call and shares them with later callers. Closes them when the last caller closes. */
 export function openedOnce(open: OpenStores): OpenStores {
   const users = new Set<StoreEvents>();
   let opened: Promise<Stores> | undefined;

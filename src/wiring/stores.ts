@@ -11,14 +11,14 @@ import { openRedis } from '../redis/connection.ts';
 import { redisOptions } from './redis-options.ts';
 
 export interface Stores {
-  /** Several gateways may use them. */
+  /** Other gateways may use the same stores. */
   readonly isShared: boolean;
   open(pool: string): AffinityStore;
   viewStore(pool: string): ViewStoreClient;
   close(): Promise<void>;
 }
 
-/** A worker's: only one process can use the embedded store, and that is the controller. */
+/** The stores of a worker. Only one process can open the embedded store, so workers reach it through the controller. */
 export async function openWorkerStores(
   config: Config,
   events: StoreEvents,
@@ -43,27 +43,28 @@ export async function openWorkerStores(
 
 export interface WorkerStores {
   open(pool: string): AffinityStore;
-  /** By pool; none where the store is shared. */
+  /** By pool; empty if the store is shared. */
   readonly remote: ReadonlyMap<string, EmbeddedStoreClient>;
   close(): Promise<void>;
 }
 
 export interface StoreEvents {
-  /** The connection for commands broke. */
+  /** The connection for commands was lost. */
   onDown(detail: string): void;
-  /** The connection for news of moves broke or came back. While it is down, cached bindings are looked up again. */
+  /** The connection for news of moves was lost or restored. While it is down, cached bindings are not trusted. */
   onHearing(state: 'up' | 'down', detail: string): void;
 }
 
 export type OpenStores = typeof openStores;
 
-// A gateway that joins waits for its first lease for longer than a Redis may lose when it fails over.
+// The share of a lease that a new gateway waits for its first lease. It is longer than the time whose writes a Redis may
+// lose on a failover.
 const JOIN_SHARE = 1 / 3;
 
 /**
- * Opens the store that the configuration asks for. Waits for a Redis, but not for long.
+ * Opens the configured stores. Waits for a first connection to Redis, up to `connectTimeout`.
  *
- * @param mayBeAway also the embedded store: others than this process know the agents
+ * @param mayBeAway do not fail if the embedded store cannot be opened, because workers still know the agents
  */
 export async function openStores(
   { affinity: config, coordination }: Config,
@@ -80,17 +81,17 @@ export async function openStores(
     const awaited = new Set<RedisLink>(['claims', 'ledger']);
     const connection = openRedis({
       ...redisOptions(redis),
-      // The coordinators are patient for a part of it; what comes after that they learn from.
+      // Coordinators wait only for a part of it, but they learn from later answers too.
       viewStoreTimeoutMs: coordination.lease,
       onState: (link, state, detail) => {
         if (link === 'hearing') events.onHearing(state, detail);
         else if (state === 'up') awaited.delete(link);
-        // Of the other the coordinators tell, by what comes of it.
+        // Coordinators notice the loss of `ledger`, the view store's connection, by their failed requests.
         else if (link === 'claims') events.onDown(detail);
         if (awaited.size === 0) connected();
       },
     });
-    // Commands do not wait for a connection, so a store that is opened now would find Redis away.
+    // Commands do not wait for a connection: without this wait, the first ones would find Redis away.
     await firstContact;
     const { lease: leaseMs } = coordination;
     return {
@@ -106,7 +107,7 @@ export async function openStores(
       close: () => connection.close(),
     };
   }
-  // Loaded where it is used: it brings a native library that gateways on Redis do not need.
+  // Loaded on use, because it brings a native library that gateways with Redis do not need.
   const { openEmbedded } = await import('../affinity/embedded/store.ts');
   const embedded = openEmbedded({ directory: config.stateDir, mayBeAway });
   return {

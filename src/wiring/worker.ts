@@ -31,28 +31,27 @@ import { poolParts } from './pool-parts.ts';
 import type { SharedParts } from './shared-parts.ts';
 import { openWorkerStores } from './stores.ts';
 
-// Those who ask the controller wait for no longer than for the store, which it asks.
+// As long as the controller may wait for the store.
 const RENEW_MS = 1_000;
-// How old the controller's picture of this worker's traffic may be: short beside the time in which silence is noticed.
+// Short compared to the time in which the controller notices a silent instance.
 const LOAD_EVERY_MS = 250;
 const METRICS_EVERY_MS = 5_000;
 const TEND_EVERY_MS = 1_000;
-// A worker that replaces another waits for its view before it serves, so that no request waits in it; not for ever.
+// The longest that a replacing worker waits for its view before it serves. Without a view its requests would wait.
 const FIRST_VIEW_MS = 5_000;
 
 export interface RunningWorker extends RunningChild {
   /** Where clients connect. */
   readonly url: string;
   readonly pools: readonly Pool[];
-  /** Ends what is under way, in an end that has begun or that begins next. */
+  /** Resets the pending requests during a stop, or just before one. */
   cut(): void;
 }
 
 /**
- * Puts together and starts what carries traffic. It decides nothing about
- * instances: the controller does, and tells it.
+ * Builds and starts the data plane. The controller decides about instances and sends the result.
  *
- * @param shared with a controller in the same process
+ * @param shared the parts shared with a controller in the same process
  */
 export async function startWorker(
   init: Init,
@@ -64,7 +63,7 @@ export async function startWorker(
   try {
     return await start(init, channel, logger, opened, shared);
   } catch (error) {
-    // A process of its own ends next.
+    // A worker in its own process ends now, which closes everything.
     if (isOneProcess(init)) await opened.close();
     throw error;
   }
@@ -85,13 +84,13 @@ async function start(
   const pools: (DataPool & { readonly bindings: ReturnType<typeof composeBindings> })[] = [];
 
   let totals: Totals | undefined;
-  // A controller in the same process reads them where they are counted.
+  // A controller in the same process reads the shared metrics itself.
   const readMetrics = async (): Promise<readonly unknown[]> =>
     shared === undefined ? metrics.registry.getMetricsAsJSON() : [];
   const calls = new Calls(tell, {
-    writeBack: async (name, life) => {
-      // A controller of a newer configuration asks about its pools: of one that is not configured here nothing is known.
-      await pools.find(({ pool }) => pool.name === name)?.bindings.writeBack(life);
+    writeBack: async (name, storeGeneration) => {
+      // A controller with a newer configuration may name a pool that this worker does not have.
+      await pools.find(({ pool }) => pool.name === name)?.bindings.writeBack(storeGeneration);
     },
     metrics: readMetrics,
   } satisfies WorkerCalls);
@@ -114,7 +113,7 @@ async function start(
     config,
     {
       onDown: () => {
-        // Whether it is away for all, the ledger's answer tells, or its silence.
+        // Ask the view store: its answer, or none, shows whether the store is away for all commands.
         for (const { name } of config.pools) void coordinator.renew(name);
       },
       onHearing: (state, detail) => {
@@ -163,7 +162,7 @@ async function start(
             routingState.cutOff.size > 0 || routingState.claimFailure !== undefined,
         ),
       }),
-    // Every request reads it.
+    // A field, not a getter, because every request reads it.
     inMaintenance: init.lifecycle.inMaintenance,
   };
   const { listener, server } = await composeListener(
@@ -178,7 +177,7 @@ async function start(
 
   opened.add(() => listener.fastify.close());
 
-  // Who follows a worker that died in a stop hears of no change of state before the end.
+  // A worker started during shutdown gets no lifecycle event, so announce the state now.
   if (isEnding(state)) listener.drainer.announce();
 
   const tellMetrics = async (): Promise<void> => tell({ kind: 'metrics', metrics: await readMetrics() });
@@ -190,10 +189,10 @@ async function start(
   const hello = (): void => {
     tell({ kind: 'hello', knowledge: coordinator.knowledge, totals, parts });
     tellLoad();
-    // A new controller knows no counters yet, and this worker may be killed next.
+    // A new controller has no counters yet, and this worker may be killed at any time.
     void tellMetrics();
   };
-  // The handler gets at once what has come before, so everything that it needs stands above.
+  // Set the handlers last: they receive earlier messages at once, and need everything above.
   channel.onMessage((body) => {
     if (calls.take(body)) return;
     const message = body as ToWorker;
@@ -250,7 +249,7 @@ async function start(
       }
     }, TEND_EVERY_MS),
   ];
-  // A controller in the same process reads both where they are.
+  // A controller in the same process reads load and metrics itself.
   if (shared === undefined) {
     timers.push(setInterval(tellLoad, LOAD_EVERY_MS));
     timers.push(setInterval(() => void tellMetrics(), METRICS_EVERY_MS));
@@ -262,7 +261,7 @@ async function start(
 
   if (shared !== undefined) shared.workerLoad = loadNow;
   if (init.controllerReady) hello();
-  // While the whole gateway starts there is nothing to wait for.
+  // While the whole gateway starts, the controller has no view yet.
   if (init.lifecycle.state !== 'Starting') await coordinator.settled(FIRST_VIEW_MS);
   requireStore(
     pools.map(({ pool }) => pool),
@@ -277,7 +276,7 @@ async function start(
   };
 
   return {
-    // A socket that a service manager passes may be a Unix one.
+    // Computed on use: a socket from a service manager may be a Unix socket, which has no URL.
     get url() {
       const scheme = config.listen.tls === undefined ? 'http' : 'https';
       return urlOf(scheme, listener.fastify.server.address() as AddressInfo);
@@ -288,7 +287,7 @@ async function start(
       const timer = setTimeout(cut, graceMs);
       await listener.drainer.stopAccepting();
       clearTimeout(timer);
-      // What was counted since the last time is the gateway's, not this process's.
+      // The counters since the last report belong to the gateway and must outlive this process.
       await tellMetrics();
       await opened.close();
     },

@@ -120,8 +120,8 @@ export class Gateway {
     this.world.announceSuspect(this, instance);
   }
 
-  vote(): void {
-    this.replica.vote(this.prober.report());
+  updateReport(): void {
+    this.replica.setReport(this.prober.report());
     this.tell();
     this.sync();
   }
@@ -130,7 +130,7 @@ export class Gateway {
   noticeGap(): void {
     this.replica.dropLease();
     this.prober.abstain();
-    this.vote();
+    this.updateReport();
   }
 
   commitPolicy(change: (policy: Policy) => Policy, tries = 5): void {
@@ -162,7 +162,7 @@ export class Gateway {
     this.#isDue = false;
     this.#timer += 1;
     const { replica, host, link } = this;
-    replica.vote(this.prober.report());
+    replica.setReport(this.prober.report());
     const sent = host.moment;
     const request = replica.request(sent);
     link.ask(

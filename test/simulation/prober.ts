@@ -70,7 +70,7 @@ export class Prober {
   /** After a pause, its earlier probes do not count for a while. */
   abstain(): void {
     this.#abstainsUntil = this.#gateway.host.mono + ABSTENTION_MS;
-    this.#gateway.host.after(ABSTENTION_MS + 1, () => this.#gateway.vote());
+    this.#gateway.host.after(ABSTENTION_MS + 1, () => this.#gateway.updateReport());
   }
 
   report(): HealthReport | undefined {
@@ -130,7 +130,7 @@ export class Prober {
     if (!isNews) return;
     probed.verdict = verdict;
     this.#report = undefined;
-    this.#gateway.vote();
+    this.#gateway.updateReport();
   }
 
   #plan(probed: Probed, delay: number): void {

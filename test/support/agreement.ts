@@ -59,7 +59,7 @@ export class Agreement {
   }
 
   sees(replica: Replica, verdicts: Verdicts): void {
-    replica.vote({ verdicts, settled: true, idle: false });
+    replica.setReport({ verdicts, settled: true, idle: false });
     replica.tick(now());
   }
 

@@ -58,6 +58,7 @@ export class RedisViewStore implements ViewStoreClient {
     this.#keys = [
       key('ledger'),
       key('replicas'),
+      // The stored name of the health reports.
       key('opinions'),
       fencingTokenKey(options.keyPrefix, pool),
       key('events'),

@@ -32,8 +32,8 @@ export interface ReplicaReport {
 /** How many live replicas must agree that an instance is up or down. */
 export type Quorum = 'majority' | 'any' | 'all';
 
-/** `any` and `all` refer to *down*. *Up* needs the complement, so that a split vote has one result. */
-export function votesNeeded(quorum: Quorum, verdict: 'up' | 'down', live: number): number {
+/** `any` and `all` refer to *down*. *Up* needs the complement, so that split reports have one result. */
+export function reportsNeeded(quorum: Quorum, verdict: 'up' | 'down', live: number): number {
   switch (quorum) {
     case 'majority':
       return Math.floor(live / 2) + 1;

@@ -1,6 +1,6 @@
 import type { AgreedInstance } from './agreed-view.ts';
 import type { Verdict } from './health-report.ts';
-import { votesNeeded } from './health-report.ts';
+import { reportsNeeded } from './health-report.ts';
 
 // Bindings may still name these; keeping more would only cost memory.
 const MAX_PAST_INCARNATIONS = 16;
@@ -28,6 +28,6 @@ export function newIncarnation(
   const unseen = seen.find((id) => id !== instance.incarnation && !instance.past.includes(id));
   if (unseen !== undefined || seen.includes(instance.incarnation)) return unseen;
   return seen.find(
-    (id) => seen.filter((other) => other === id).length >= votesNeeded('majority', 'up', live),
+    (id) => seen.filter((other) => other === id).length >= reportsNeeded('majority', 'up', live),
   );
 }

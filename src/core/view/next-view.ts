@@ -3,7 +3,7 @@ import { failbackIn, instancesIn, rulesBy, withoutRefused } from './agreed-confi
 import type { AgentMove, AgreedInstance, AgreedView, PoolEvent } from './agreed-view.ts';
 import type { ConfigParts } from './config-parts.ts';
 import type { ReplicaReport, Verdict } from './health-report.ts';
-import { votesNeeded } from './health-report.ts';
+import { reportsNeeded } from './health-report.ts';
 import { newIncarnation, withIncarnation } from './incarnations.ts';
 import type { LocalConfigPart } from './next-config.ts';
 import { configStep } from './next-config.ts';
@@ -241,24 +241,24 @@ class NextView {
     const live = this.#live;
     const up = verdicts.filter(({ health }) => health === 'up').length;
     const down = verdicts.length - up;
-    const saysUp = up > 0 && up >= votesNeeded(quorum, 'up', live);
-    const saysDown = down > 0 && down >= votesNeeded(quorum, 'down', live);
-    const votes = `${up} of ${live} gateways reach it`;
+    const saysUp = up > 0 && up >= reportsNeeded(quorum, 'up', live);
+    const saysDown = down > 0 && down >= reportsNeeded(quorum, 'down', live);
+    const why = `${up} of ${live} gateways reach it`;
 
     if (instance.health === 'unknown') {
       // At the start one replica that reaches the instance is enough once all have reported: no agent would have to
       // move.
       const health = saysDown ? 'down' : saysUp || (up > 0 && verdicts.length === live) ? 'up' : 'unknown';
       if (health === 'unknown') return instance;
-      this.#events.push({ kind: health, instance: id, from: 'unknown', to: health, why: votes });
+      this.#events.push({ kind: health, instance: id, from: 'unknown', to: health, why });
       return health === 'up' ? this.#counted({ ...instance, health }, verdicts) : { ...instance, health };
     }
     if (instance.health === 'up' && saysDown) {
-      this.#events.push({ kind: 'down', instance: id, from: 'up', to: 'down', why: votes });
+      this.#events.push({ kind: 'down', instance: id, from: 'up', to: 'down', why });
       return { ...instance, health: 'down' };
     }
     if (instance.health === 'down' && saysUp && !saysDown) {
-      this.#events.push({ kind: 'up', instance: id, from: 'down', to: 'up', why: votes });
+      this.#events.push({ kind: 'up', instance: id, from: 'down', to: 'up', why });
       return this.#counted({ ...instance, health: 'up' }, verdicts);
     }
     return instance;

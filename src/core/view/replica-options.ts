@@ -44,7 +44,7 @@ export interface ReplicaOptions {
    */
   readonly clockOffsetMs?: number;
   /** What an earlier process of this replica knew last. */
-  readonly knew?: Knowledge;
+  readonly earlierKnowledge?: Knowledge;
 }
 
 /** Handed to a replica that restarts, so that it does not depend on what the store still has. */

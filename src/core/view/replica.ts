@@ -66,11 +66,11 @@ export class Replica extends LeaseHolder implements RoutingState {
     this.#claims = new ClaimWatch(options.leaseMs * UNCLAIMED_SHARE_OF_LEASE);
     const parts = partsOf(options);
     this.#config = new LocalConfig(options.parts ?? (() => parts), options.leaseMs);
-    const { knew } = options;
-    if (knew !== undefined) {
-      this.#agreed = knew.agreed;
-      if (options.awaitsConfirmation !== true) this.#adopted = knew.agreed;
-      this.#lastSync = { ...NO_SYNC, policy: knew.policy };
+    const { earlierKnowledge } = options;
+    if (earlierKnowledge !== undefined) {
+      this.#agreed = earlierKnowledge.agreed;
+      if (options.awaitsConfirmation !== true) this.#adopted = earlierKnowledge.agreed;
+      this.#lastSync = { ...NO_SYNC, policy: earlierKnowledge.policy };
     }
     this.#view = this.#materialize(this.#agreed);
   }
@@ -204,7 +204,7 @@ export class Replica extends LeaseHolder implements RoutingState {
   }
 
   /** Takes the report from the probes; `undefined` abstains. */
-  vote(report: HealthReport | undefined): void {
+  setReport(report: HealthReport | undefined): void {
     this.#report = report;
     this.#updateReachability();
     this.#updateDegradedView();

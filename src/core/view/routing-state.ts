@@ -52,7 +52,10 @@ export interface RoutingState {
    * agents by itself, and a load balancer should prefer the others. Missing in messages from an earlier release.
    */
   readonly claimFailure?: string | undefined;
-  /** The store is away, and this replica places unknown agents by itself. */
+  /**
+   * The store is away, and this replica places unknown agents by itself. `alone` in names means this: without the store,
+   * in mode `degraded`; logs and /status call it `storeless`.
+   */
   readonly placesAlone: boolean;
   /**
    * The store that counts as away has answered again, so other gateways may claim agents. New agents wait until this

@@ -14,6 +14,7 @@ import type { PoolLoad } from './pool-load.ts';
 
 /** All that a worker needs to carry a pool's traffic. */
 export interface RoutingStateUpdate {
+  // `kind` and `standing` keep the words that processes of earlier releases send and read.
   readonly kind: 'bulletin';
   readonly pool: string;
   readonly standing: RoutingStateSnapshot;
@@ -70,7 +71,7 @@ export interface WorkerLoad {
 /** Calls to a worker. */
 export interface WorkerCalls {
   /** Resolves once the worker has written all its bindings into this generation of the store. */
-  writeBack(pool: string, life: string): Promise<void>;
+  writeBack(pool: string, storeGeneration: string): Promise<void>;
   metrics(): Promise<readonly unknown[]>;
 }
 

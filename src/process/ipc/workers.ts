@@ -38,7 +38,7 @@ export interface WorkersOptions {
   readonly onGone: (worker: WorkerId) => void;
   /** A worker has said hello and returned the totals of an earlier controller. */
   readonly onHello: (worker: WorkerId, totals: Totals | undefined) => void;
-  /** The load of a worker in this process. Without it, the last load that each worker has reported counts. */
+  /** Reads the load of a worker in this process. Without it, the last load that each worker reported counts. */
   readonly loadNow?: () => WorkerLoad | undefined;
   /** Further methods that a worker may call. */
   readonly methodsFor?: (worker: WorkerId) => object;
@@ -191,12 +191,12 @@ export class Workers {
   }
 
   /** Lets every worker write back its bindings. Waits for a worker that hangs until the watchdog should have killed it. */
-  async writeBack(pool: string, life: string): Promise<void> {
+  async writeBack(pool: string, storeGeneration: string): Promise<void> {
     const { loadNow, watchdogMs } = this.#options;
     // A worker in this process reports nothing by itself, and cannot hang alone.
     const silenceMs = loadNow === undefined ? watchdogMs + KILLED_WITHIN_MS : undefined;
     await Promise.all(
-      [...this.#workers.values()].map((worker) => writeBackBy(worker, pool, life, silenceMs)),
+      [...this.#workers.values()].map((worker) => writeBackBy(worker, pool, storeGeneration, silenceMs)),
     );
   }
 
@@ -372,7 +372,7 @@ function numberOf({ id }: Worker): number {
 async function writeBackBy(
   worker: Worker,
   pool: string,
-  life: string,
+  storeGeneration: string,
   silenceMs: number | undefined,
 ): Promise<void> {
   let watch: NodeJS.Timeout | undefined;
@@ -389,7 +389,7 @@ async function writeBackBy(
   });
   try {
     const limitMs = silenceMs === undefined ? LONGEST_TIMER_MS : WRITE_BACK_MS;
-    await Promise.race([worker.calls.call('writeBack', [pool, life], limitMs), silence]);
+    await Promise.race([worker.calls.call('writeBack', [pool, storeGeneration], limitMs), silence]);
   } catch (error) {
     const { name, message } = error as Error;
     // The worker has ended, and its knowledge is gone with it.

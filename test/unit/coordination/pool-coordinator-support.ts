@@ -42,7 +42,7 @@ export class Coordinators {
           ids += 1;
           return `${id}-${ids}`;
         },
-        ...(knew === undefined ? {} : { knew }),
+        ...(knew === undefined ? {} : { earlierKnowledge: knew }),
       },
       thresholds: { rise: 1, fall: 1 },
       viewStore,

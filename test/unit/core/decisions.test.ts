@@ -5,7 +5,7 @@ import type { FailureKind } from '../../../src/core/failure.ts';
 import { FAILURES } from '../../../src/core/failure.ts';
 import { observe, UNOBSERVED } from '../../../src/core/health.ts';
 import type { Name } from '../../../src/core/identity.ts';
-import { aliasesOf, nameKey, parseNameKey } from '../../../src/core/identity.ts';
+import { nameKey, namesOf, parseNameKey } from '../../../src/core/identity.ts';
 import type { InstanceState } from '../../../src/core/instance.ts';
 import { isAssignable, isUsable } from '../../../src/core/instance.ts';
 import { allows, isCurrent } from '../../../src/core/target.ts';
@@ -147,15 +147,15 @@ describe('names', () => {
   };
 
   test('the user comes before the session', () => {
-    expect(aliasesOf({ ...none, user: 'U', session: 'S' }).map(({ kind }) => kind)).toEqual([
+    expect(namesOf({ ...none, user: 'U', session: 'S' }).map(({ kind }) => kind)).toEqual([
       'user',
       'session',
     ]);
   });
 
   test('the client address is never an alias: agents behind one address share nothing else', () => {
-    expect(aliasesOf({ ...none, user: 'U', address: '10.0.0.1' }).map(({ kind }) => kind)).toEqual(['user']);
-    expect(aliasesOf({ ...none, address: '10.0.0.1' }).map(({ kind }) => kind)).toEqual(['address']);
+    expect(namesOf({ ...none, user: 'U', address: '10.0.0.1' }).map(({ kind }) => kind)).toEqual(['user']);
+    expect(namesOf({ ...none, address: '10.0.0.1' }).map(({ kind }) => kind)).toEqual(['address']);
   });
 
   test('a key leads back to its name, and keys of different kinds differ', () => {

@@ -49,20 +49,20 @@ const agrees = async (): Promise<HostAnswer> => ({
 
 describe('a controller', () => {
   test('reports the supervisor as the process, and tracks the live workers', () => {
-    const { parts, heard } = controller(agrees);
+    const { parts, onEvent } = controller(agrees);
     expect([parts.pid, parts.startedAt.toISOString()]).toEqual([900, '2019-05-01T00:00:00.000Z']);
     expect([parts.liveWorkers(), parts.pids()]).toEqual([1, [900, process.pid, 1_001]]);
-    heard({ kind: 'worker-started', worker: worker(2) });
-    heard({ kind: 'worker-gone', worker: worker(1) });
-    heard({ kind: 'log-level', level: 'debug' });
+    onEvent({ kind: 'worker-started', worker: worker(2) });
+    onEvent({ kind: 'worker-gone', worker: worker(1) });
+    onEvent({ kind: 'log-level', level: 'debug' });
     expect([parts.liveWorkers(), parts.pids()]).toEqual([1, [900, process.pid, 1_002]]);
-    heard({ kind: 'worker-gone', worker: worker(2) });
+    onEvent({ kind: 'worker-gone', worker: worker(2) });
     expect(parts.liveWorkers()).toBe(0);
   });
 
   test('omits the pid of a worker without a process, because a signal to pid 0 reaches a whole group', () => {
-    const { parts, heard } = controller(agrees);
-    heard({ kind: 'worker-started', worker: { id: 'worker-2', pid: 0, startedAt: 0 } });
+    const { parts, onEvent } = controller(agrees);
+    onEvent({ kind: 'worker-started', worker: { id: 'worker-2', pid: 0, startedAt: 0 } });
     expect(parts.pids()).toEqual([900, process.pid, 1_001]);
   });
 

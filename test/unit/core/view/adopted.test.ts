@@ -12,7 +12,7 @@ function aGateway(awaitsConfirmation: boolean, onStoreLoss: 'continue' | 'refuse
   const viewStore = new ViewStore({ leaseMs: LEASE_MS, joinMs: 0 });
   let now = 0;
   const replica = aReplica({ leaseMs: LEASE_MS, onStoreLoss, awaitsConfirmation });
-  replica.vote({
+  replica.setReport({
     verdicts: { a: { health: 'up', incarnation: '', emptyAt: 0 } },
     settled: true,
     idle: false,

@@ -20,7 +20,7 @@ class Gateway {
 
   sees(health: 'up' | 'down'): void {
     const up = { health: 'up', incarnation: '', emptyAt: 0 } as const;
-    this.replica.vote({ verdicts: { a: { ...up, health }, b: up }, settled: true, idle: false });
+    this.replica.setReport({ verdicts: { a: { ...up, health }, b: up }, settled: true, idle: false });
   }
 
   passTime(ms: number): void {

@@ -113,11 +113,11 @@ describe('a replica without the store', () => {
     expect([cluster.mode(g1), g1.placesAlone]).toEqual(['leased', true]);
     fail(cluster, g1, LEASE);
     expect([cluster.mode(g1), cluster.target(g1)]).toEqual(['degraded', 'a']);
-    g1.vote(says('down'));
+    g1.setReport(says('down'));
     expect(cluster.target(g1)).toBe('b');
     // When the store is back, the agreed view counts.
     cluster.now += 10_000;
-    g1.vote(says('up'));
+    g1.setReport(says('up'));
     cluster.pass(JOIN, g1);
     expect([cluster.mode(g1), cluster.target(g1)]).toEqual(['leased', 'a']);
   });
@@ -125,7 +125,7 @@ describe('a replica without the store', () => {
   test('that has lost its lease goes on alone only after as long as a lease without the store', () => {
     const { cluster, g1, g2 } = twoGateways();
     // g2 stands still; the others go on to another view.
-    g1.vote(says('down'));
+    g1.setReport(says('down'));
     cluster.pass(LEASE + 1, g1);
     expect(cluster.target(g1)).toBe('b');
     fail(cluster, g2, LEASE - 200);

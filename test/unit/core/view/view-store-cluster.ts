@@ -37,7 +37,7 @@ export class Cluster {
       },
       ...options,
     });
-    replica.vote(says('up'));
+    replica.setReport(says('up'));
     return replica;
   }
 

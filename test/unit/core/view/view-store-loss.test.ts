@@ -8,7 +8,7 @@ import { Cluster, JOIN, LEASE, says, twoGateways } from './view-store-cluster.ts
 describe('a store that has lost its last writes', () => {
   test('goes on under the view that the replicas remember', () => {
     const { cluster, g1, g2 } = twoGateways();
-    for (const replica of [g1, g2]) replica.vote(says('down'));
+    for (const replica of [g1, g2]) replica.setReport(says('down'));
     cluster.settle(g1, g2);
     const { epoch, id } = g1.agreed;
 
@@ -66,7 +66,7 @@ describe('a store that has lost its last writes', () => {
 
   test('never goes back to an epoch that a replica has seen', () => {
     const { cluster, g1, g2 } = twoGateways();
-    for (const replica of [g1, g2]) replica.vote(says('down'));
+    for (const replica of [g1, g2]) replica.setReport(says('down'));
     cluster.settle(g1, g2);
     const seen = g1.agreed.epoch;
     const emptied = new ViewStore({ leaseMs: LEASE, joinMs: JOIN });
@@ -83,7 +83,7 @@ describe('a store that has lost its last writes', () => {
 describe('a clock of the store that is set', () => {
   test('forward, ends no registration whose lease may hold', () => {
     const { cluster, g1, g2 } = twoGateways();
-    for (const replica of [g1, g2]) replica.vote(says('down'));
+    for (const replica of [g1, g2]) replica.setReport(says('down'));
     const ahead = 60_000;
     // The replicas' own clocks go on as before.
     const sync = (replica: Replica): SyncReply => {
@@ -111,7 +111,7 @@ describe('a clock of the store that is set', () => {
     cluster.settle(g1, g2);
     expect(cluster.sync(g1)).toMatchObject({ open: true, granted: true, replicas: 2 });
     cluster.viewStore.leave('g2');
-    g1.vote(says('down'));
+    g1.setReport(says('down'));
     cluster.settle(g1);
     expect(g1.agreed.active).toBe('b');
   });

@@ -48,8 +48,8 @@ describe('a lease', () => {
 describe('a new view', () => {
   test('takes effect when every live replica has acknowledged it', () => {
     const { cluster, g1, g2 } = twoGateways();
-    g1.vote(says('down'));
-    g2.vote(says('down'));
+    g1.setReport(says('down'));
+    g2.setReport(says('down'));
     cluster.sync(g2);
     cluster.sync(g1);
     expect(cluster.propose(g1)).toBe(true);
@@ -71,7 +71,7 @@ describe('a new view', () => {
     const cluster = new Cluster();
     const [g1, g2, g3] = [cluster.replica('g1'), cluster.replica('g2'), cluster.replica('g3')];
     cluster.begin(g1, g2, g3);
-    for (const replica of [g1, g2]) replica.vote(says('down'));
+    for (const replica of [g1, g2]) replica.setReport(says('down'));
     cluster.settle(g1, g2);
     expect([g1, g2].map((replica) => cluster.target(replica))).toEqual([undefined, undefined]);
     expect(cluster.target(g3)).toBe('a');
@@ -84,14 +84,14 @@ describe('a new view', () => {
   test('does not wait for a replica that has left', () => {
     const { cluster, g1 } = twoGateways();
     cluster.viewStore.leave('g2');
-    g1.vote(says('down'));
+    g1.setReport(says('down'));
     cluster.settle(g1);
     expect(cluster.target(g1)).toBe('b');
   });
 
   test('is written once when two propose at the same time', () => {
     const { cluster, g1, g2 } = twoGateways();
-    for (const replica of [g1, g2]) replica.vote(says('down'));
+    for (const replica of [g1, g2]) replica.setReport(says('down'));
     for (const replica of [g1, g2, g1]) cluster.sync(replica);
     const before = g1.agreed.epoch;
     expect([cluster.propose(g1), cluster.propose(g2)]).toEqual([true, false]);
@@ -106,7 +106,7 @@ describe('a new view', () => {
 
   test('does not hold a request that it and the view before both allow', () => {
     const { cluster, g1, g2 } = twoGateways();
-    for (const replica of [g1, g2]) replica.vote(says('up', 'down'));
+    for (const replica of [g1, g2]) replica.setReport(says('up', 'down'));
     for (const replica of [g1, g2, g1]) cluster.sync(replica);
     expect(cluster.propose(g1)).toBe(true);
     expect(cluster.target(g1)).toBe('a');
@@ -114,7 +114,7 @@ describe('a new view', () => {
 
   test('that a replica without a lease learns is not acted on until it is in effect', () => {
     const { cluster, g1, g2 } = twoGateways();
-    g1.vote(says('down'));
+    g1.setReport(says('down'));
     cluster.pass(LEASE + 1, g1);
     expect(cluster.target(g1)).toBe('b');
     expect(cluster.target(g2)).toBeUndefined();
@@ -130,7 +130,7 @@ describe('a replica that joins while a view is not in effect yet', () => {
     cluster.begin(g1, g2);
     cluster.sync(g3);
     cluster.pass(JOIN, g1, g2);
-    for (const replica of [g1, g2, g3]) replica.vote(says('down'));
+    for (const replica of [g1, g2, g3]) replica.setReport(says('down'));
     for (const replica of [g1, g2, g1]) cluster.sync(replica);
     cluster.propose(g1);
     cluster.sync(g3);
@@ -161,7 +161,7 @@ test('gateways of different configurations make views by the agreed rules', () =
   const rules = { quorum: 'any' as const, quarantines: false, countsLives: false };
   const policy = { ...any.lastSync.policy, version: 1, rules };
   cluster.viewStore.commitPolicy({ base: 0, policy, events: [] }, cluster.storeGeneration, cluster.now);
-  any.vote(says('down'));
+  any.setReport(says('down'));
   cluster.settle(any, all);
   const { epoch, instances } = any.agreed;
   expect(instances['a']?.health).toBe('down');
@@ -171,8 +171,8 @@ test('gateways of different configurations make views by the agreed rules', () =
 
 test('the report of a gateway that has abstained for a lease is not waited for, but its acknowledgement is', () => {
   const { cluster, g1, g2 } = twoGateways();
-  g2.vote(undefined);
-  g1.vote(says('down'));
+  g2.setReport(undefined);
+  g1.setReport(says('down'));
   cluster.pass(LEASE - JOIN, g1, g2);
   expect(g1.agreed.active).toBe('a');
   expect([...g1.cutOff]).toEqual([]);
@@ -189,7 +189,7 @@ describe('an instance that one replica alone cannot reach', () => {
     const replicas = ['g1', 'g2', 'g3'].map((id) => cluster.replica(id));
     const [g1, g2] = replicas as [Replica, Replica];
     cluster.begin(...replicas);
-    g1.vote(says('down'));
+    g1.setReport(says('down'));
     g1.tick(cluster.moment);
     cluster.settle(...replicas);
     expect([g1.agreed.active, [...g1.unreachable], g1.candidates.length]).toEqual(['a', ['a'], 0]);
