@@ -256,7 +256,7 @@ async function start(
 /** Lets pending requests finish first: one of them may have asked for the change that ends this process. */
 async function closeAdmin({ server }: Admin): Promise<void> {
   server.server.close();
-  const cut = setTimeout(() => server.server.closeAllConnections(), LAST_ANSWERS_MS);
+  const closeTimer = setTimeout(() => server.server.closeAllConnections(), LAST_ANSWERS_MS);
   await server.close();
-  clearTimeout(cut);
+  clearTimeout(closeTimer);
 }

@@ -46,7 +46,8 @@ export interface Gateway {
 }
 
 const TOO_EARLY = 'the gateway has not opened its port yet; try again';
-const SINGLE = 'a gateway of a single process cannot replace itself: stop it and start it again, or set workers';
+const SINGLE =
+  'a gateway of a single process cannot replace itself: stop it and start it again, or set workers';
 const TOO_LATE = 'the gateway is stopping; start it again first';
 // The controller ends in its own time, because no supervisor kills it. It does not read this value.
 const UNLIMITED_MS = 0;
@@ -131,13 +132,13 @@ export async function startGateway(
     logger.info({ address: adminUrl }, 'admin listening');
     channels.tell('controller', { kind: 'worker-started', worker: WORKER });
     worker = await startWorker(initOf('worker'), channels.open(WORKER.id), logger, shared);
-    const { url, pools, cut } = worker;
+    const { url, pools, abortPending } = worker;
     logger.info({ address: url }, 'listening');
 
     const ended = lifecycle.stopped.then(() => endAll());
     const stopSoftly = async (reason: string, times: StopTimes = {}): Promise<void> => {
       await lifecycle.stop(reason, times, (graceMs, over) => {
-        over.addEventListener('abort', cut);
+        over.addEventListener('abort', abortPending);
         return endWorker(graceMs);
       });
       await ended;

@@ -45,7 +45,7 @@ export interface RunningWorker extends RunningChild {
   readonly url: string;
   readonly pools: readonly Pool[];
   /** Resets the pending requests during a stop, or just before one. */
-  cut(): void;
+  abortPending(): void;
 }
 
 /**
@@ -270,7 +270,7 @@ async function start(
   await listener.fastify.ready();
   await listenOn(listener.fastify.server, whereToListen(init, 'data', config.listen.address));
   let isCut = false;
-  const cut = (): void => {
+  const abortPending = (): void => {
     if (!isCut) cutOff(listener, server, logger);
     isCut = true;
   };
@@ -282,9 +282,9 @@ async function start(
       return urlOf(scheme, listener.fastify.server.address() as AddressInfo);
     },
     pools: pools.map(({ pool }) => pool),
-    cut,
+    abortPending,
     end: async ({ graceMs }: ShutdownCommand) => {
-      const timer = setTimeout(cut, graceMs);
+      const timer = setTimeout(abortPending, graceMs);
       await listener.drainer.stopAccepting();
       clearTimeout(timer);
       // The counters since the last report belong to the gateway and must outlive this process.
