@@ -9,7 +9,7 @@ export interface CheckContext {
   warn(path: Path, message: string): void;
 }
 
-/** A check of one subject, which is at the path `at`. */
+/** The type of the rules in `rules.ts`: a check of one subject, such as a pool, at the path `at`. */
 export interface Rule<Subject> {
   /** What the rule reads, relative to the subject; `'*'` is every position of a list. */
   readonly reads: readonly Path[];

@@ -1,6 +1,6 @@
 import { GatewayError } from '../core/errors.ts';
 import { addressMask } from '../identity/client-address.ts';
-import type { Metadata, MetadataExtractor } from '../identity/metadata.ts';
+import type { HeaderIdentity, HeaderIdentityExtractor } from '../identity/header-identity.ts';
 import { canonicalUser } from '../identity/user-name.ts';
 import type { BodySearch } from '../soap/body-search.ts';
 import type { ScanResult } from '../soap/scan-result.ts';
@@ -8,7 +8,7 @@ import type { Pool } from './pool.ts';
 import type { RequestContext } from './request-context.ts';
 
 export interface IdentifyOptions {
-  readonly metadata: MetadataExtractor;
+  readonly header: HeaderIdentityExtractor;
   /** `undefined` if bodies are not searched. */
   readonly search: BodySearch | undefined;
   /** Search the body even if header or cookie names the agent. */
@@ -33,8 +33,8 @@ export class Identifier {
   }
 
   /** Copies the names in the header to the context. */
-  readHeader(context: RequestContext): Metadata {
-    const found = this.#options.metadata.extract(context.raw.rawHeaders);
+  readHeader(context: RequestContext): HeaderIdentity {
+    const found = this.#options.header.extract(context.raw.rawHeaders);
     context.user = found.user;
     context.session = found.session;
     return found;
@@ -58,7 +58,7 @@ export class Identifier {
   }
 
   /** @throws GatewayError if the header names more than one agent, or only names that cannot be used */
-  check(context: RequestContext, found: Metadata): void {
+  check(context: RequestContext, found: HeaderIdentity): void {
     if (found.ambiguous) throw new GatewayError('GW_IDENTITY_AMBIGUOUS');
     if (found.refused === undefined) return;
     context.ignore(found.refused);

@@ -47,7 +47,7 @@ export interface Gateway {
 
 const TOO_EARLY = 'the gateway has not opened its port yet; try again';
 const SINGLE =
-  'a gateway of a single process cannot replace itself: stop it and start it again, or set workers';
+  'this gateway is a single process and cannot replace itself: stop it and start it again, or set workers';
 const TOO_LATE = 'the gateway is stopping; start it again first';
 // The controller ends in its own time, because no supervisor kills it. It does not read this value.
 const UNLIMITED_MS = 0;

@@ -2,7 +2,7 @@ import type { Pattern } from '../config/pattern.ts';
 import { compilePattern } from '../config/pattern.ts';
 import type { Config } from '../config/schema.ts';
 import { foundUserCheck } from '../identity/found-user.ts';
-import { MetadataExtractor } from '../identity/metadata.ts';
+import { HeaderIdentityExtractor } from '../identity/header-identity.ts';
 import { Identifier } from '../proxy/identify.ts';
 import { BodySearch } from '../soap/body-search.ts';
 import { foldName } from '../soap/element-rules.ts';
@@ -48,7 +48,7 @@ export function composeIdentifier({ identity, limits }: Pick<Config, 'identity' 
   const before = (a: 'header' | 'cookie' | 'body', b: 'header' | 'cookie' | 'body'): boolean =>
     asks(a) && (!asks(b) || order.indexOf(a) < order.indexOf(b));
   return new Identifier({
-    metadata: new MetadataExtractor({
+    header: new HeaderIdentityExtractor({
       userHeader: asks('header') ? identity.userHeader : undefined,
       sessionCookie: asks('cookie') ? identity.sessionCookie : undefined,
       userPattern: anchored(identity.userPattern.header),

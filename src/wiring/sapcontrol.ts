@@ -84,7 +84,7 @@ export function supervised({ init, channel, status, logger }: SupervisedParts): 
         if (isOneProcess(init))
           throw new ActRefused(
             409,
-            'a gateway of a single process cannot replace itself; restart its service',
+            'this gateway is a single process and cannot replace itself; restart its service',
           );
         // Do not wait: the answer comes when all workers are replaced, and this process is replaced next. No soft
         // timeout is needed, because the successor of each worker already runs.

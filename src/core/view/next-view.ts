@@ -195,6 +195,7 @@ class NextView {
     return verdicts;
   }
 
+  /** Here an operator's act on an instance takes effect. Also ends a drain that is over. */
   #withAdmin(id: InstanceId, instance: AgreedInstance): AgreedInstance {
     const act = this.#circumstances.policy.instances[id];
     let next = instance;

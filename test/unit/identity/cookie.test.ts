@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { AMBIGUOUS, cookieValue, TOO_LONG } from '../../../src/identity/metadata.ts';
+import { AMBIGUOUS, cookieValue, TOO_LONG } from '../../../src/identity/header-identity.ts';
 
 const NAME = 'WS_SESSION_ID';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { MetadataExtractor } from '../../../src/identity/metadata.ts';
+import { HeaderIdentityExtractor } from '../../../src/identity/header-identity.ts';
 
-const EXTRACTOR = new MetadataExtractor({ userHeader: 'soapuser', sessionCookie: 'WS_SESSION_ID' });
+const EXTRACTOR = new HeaderIdentityExtractor({ userHeader: 'soapuser', sessionCookie: 'WS_SESSION_ID' });
 
 function extract(...headers: [string, string][]) {
   return EXTRACTOR.extract(headers.flat());
@@ -88,7 +88,7 @@ describe('the header of a request', () => {
   });
 
   test('is read only for the configured names', () => {
-    const other = new MetadataExtractor({ userHeader: 'X_Agent-1' });
+    const other = new HeaderIdentityExtractor({ userHeader: 'X_Agent-1' });
     expect(other.extract(['x_agent-1', 'U1', 'soapuser', 'U2', 'cookie', 'WS_SESSION_ID=S'])).toMatchObject({
       user: 'U1',
       session: undefined,
@@ -97,7 +97,7 @@ describe('the header of a request', () => {
     // These two differ from the configured name by the bit that makes letters lower case.
     expect(other.extract(['x\u007fagent-1', 'U1']).user).toBeUndefined();
     expect(other.extract(['x_agent\r1', 'U1']).user).toBeUndefined();
-    expect(new MetadataExtractor({}).extract(['', 'U1', 'soapuser', 'U2']).user).toBeUndefined();
+    expect(new HeaderIdentityExtractor({}).extract(['', 'U1', 'soapuser', 'U2']).user).toBeUndefined();
   });
 
   test('leaves nothing behind for the next one', () => {

@@ -13,7 +13,7 @@ const VALUE_LIMIT = 4096;
 const SEMICOLON = 0x3b;
 const EQUALS = 0x3d;
 
-export interface MetadataSources {
+export interface HeaderIdentitySources {
   /** The header that names the user; `undefined` if headers are not used. */
   readonly userHeader?: string | undefined;
   /** The cookie that names the session; `undefined` if cookies are not used. */
@@ -28,7 +28,8 @@ export type Ambiguity =
   | 'conflicting-cookies' // the session cookie has two values
   | 'hop-by-hop'; // Connection asks for the removal of a header that decides the route
 
-export interface Metadata {
+/** What the HTTP header of a request says about its agent: the user header and the session cookie. */
+export interface HeaderIdentity {
   /** In canonical form. */
   readonly user: string | undefined;
   /** Exactly as sent. */
@@ -40,7 +41,7 @@ export interface Metadata {
   readonly refused: Refusal | undefined;
 }
 
-const NOTHING: Metadata = Object.freeze({
+const NOTHING: HeaderIdentity = Object.freeze({
   user: undefined,
   session: undefined,
   ambiguous: false,
@@ -49,14 +50,14 @@ const NOTHING: Metadata = Object.freeze({
 });
 
 /** Finds the names of the agent in the HTTP header, where SAP CRM puts them (SAP Note 1640673). */
-export class MetadataExtractor {
+export class HeaderIdentityExtractor {
   /** In lower case, because header names are compared so; `undefined` if the source is not used. */
   readonly #userHeader: string | undefined;
   readonly #cookieHeader: 'cookie' | undefined;
   readonly #sessionCookie: string | undefined;
-  readonly #userPattern: MetadataSources['userPattern'];
+  readonly #userPattern: HeaderIdentitySources['userPattern'];
 
-  constructor({ userHeader, sessionCookie, userPattern }: MetadataSources) {
+  constructor({ userHeader, sessionCookie, userPattern }: HeaderIdentitySources) {
     this.#userPattern = userPattern;
     this.#userHeader = userHeader?.toLowerCase();
     this.#sessionCookie = sessionCookie;
@@ -68,7 +69,7 @@ export class MetadataExtractor {
    *
    * @param rawHeaders names and values alternating, as in Node's `rawHeaders`
    */
-  extract(rawHeaders: readonly string[]): Metadata {
+  extract(rawHeaders: readonly string[]): HeaderIdentity {
     let userHeader: string | undefined;
     let session: string | undefined;
     let refused: Refusal | undefined;
@@ -124,7 +125,7 @@ export class MetadataExtractor {
   }
 }
 
-function ambiguous(ambiguity: Ambiguity): Metadata {
+function ambiguous(ambiguity: Ambiguity): HeaderIdentity {
   return { user: undefined, session: undefined, ambiguous: true, ambiguity, refused: undefined };
 }
 
