@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** The folder of package.json: one folder up from `src` and `dist`, two from a module that is compiled for the tests. */
+/**
+ * The folder of package.json: one folder up from `src` and `dist`, two from a module that is compiled for the tests.
+ */
 function packageFolder(): URL {
   let folder = new URL('.', import.meta.url);
   while (!existsSync(new URL('package.json', folder))) {

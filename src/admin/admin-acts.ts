@@ -68,8 +68,8 @@ const AGENTS = 100;
  * gateway and survive restarts. Status 202 instead of 200 means that a change is
  * decided, but that not every gateway has acknowledged it yet.
  *
- * Code calls such a change an *act*. `pool-acts.ts` writes it into the pool's policy, and `core/view/next-view.ts` makes
- * the view in which it takes effect.
+ * Code calls such a change an *act*. `pool-acts.ts` writes it into the pool's policy, and `core/view/next-view.ts`
+ * makes the view in which it takes effect.
  *
  *   POST /pools/:pool/instances/:instance/enable, /drain, /disable, /release
  *   POST /pools/:pool/activate, /failback

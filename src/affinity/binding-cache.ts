@@ -207,8 +207,8 @@ export class BindingCache {
   }
 
   /**
-   * Is the session known to be shared? This is trusted only until a renewal would be due; then the store is asked again,
-   * which keeps its note alive.
+   * Is the session known to be shared? This is trusted only until a renewal would be due; then the store is asked
+   * again, which keeps its note alive.
    */
   #isShared(session: string): boolean {
     const askedAt = this.#shared.get(session);

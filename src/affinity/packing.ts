@@ -71,8 +71,8 @@ export function quantumOf(idleLifetimeMs: number): number {
 }
 
 /**
- * When a binding expires whose lifetime starts now: at least the idle lifetime away, and at most one quantum more. It is stored as
- * a time, not as a count of quanta, so that entries stay valid when an operator changes the lifetime.
+ * When a binding expires whose lifetime starts now: at least the idle lifetime away, and at most one quantum more. It
+ * is stored as a time, not as a count of quanta, so that entries stay valid when an operator changes the lifetime.
  */
 export function endOf(now: number, idleLifetimeMs: number, quantum: number): number {
   return (Math.floor((now + idleLifetimeMs) / quantum) + 1) * quantum;

@@ -11,7 +11,7 @@ import { isRecord } from './tree.ts';
 export interface Change {
   /** Pools by name and instances by id, such as `pools[ici].instances[b].weight`. */
   readonly path: string;
-  /** In the form of a file, secrets masked; `undefined` if it is not there. */
+  /** As in a configuration file, with secrets masked; `undefined` if it was added. */
   readonly before: unknown;
   readonly after: unknown;
   /** `restart`: all processes must end before a process may start with the change. */
@@ -22,7 +22,7 @@ export interface Change {
   readonly rebinds: Rebinds | undefined;
 }
 
-/** The effect of a reload. */
+/** What a reload would do. */
 export interface Reload {
   readonly changes: readonly Change[];
   /** Why it is refused: one line for each change that a reload cannot make. Empty if it is accepted. */
@@ -32,7 +32,9 @@ export interface Reload {
 interface Difference {
   readonly path: string;
   readonly schema: OptionNode;
-  /** What the schema says of it, or of the list for an entry; `undefined` for a section that is always there. */
+  /**
+   * How a change takes effect, as the schema says; `undefined` for a required section. An entry has that of its list.
+   */
   readonly applies: Applies | undefined;
   readonly before: unknown;
   readonly after: unknown;
@@ -91,7 +93,7 @@ function* sectionDifferences(
 
 function* differences(difference: Difference): Generator<Difference> {
   const { path, schema, applies, before, after } = difference;
-  // Resolved values are plain, and equal even if the files have different units.
+  // Resolved values are equal even if the files use different units.
   if (isDeepStrictEqual(before, after)) return;
   if (schema.type === 'object' && isRecord(before) && isRecord(after)) {
     yield* sectionDifferences(schema, before, after, path);

@@ -3,8 +3,8 @@ import type { CheckContext, Rule } from './rule.ts';
 import { CONFIG_RULES, INSTANCE_RULES, POOL_RULES } from './rules.ts';
 
 /**
- * Runs the rules of `rules.ts`: about several options together, and about the files that options name. Skips a rule if an
- * option that it reads already has a problem, because the rule would only report consequences of that problem.
+ * Runs the rules of `rules.ts`: about several options together, and about the files that options name. Skips a rule if
+ * an option that it reads already has a problem, because the rule would only report consequences of that problem.
  */
 export function runChecks(context: CheckContext, wrong: readonly Finding[]): void {
   const run = <Subject>(rules: readonly Rule<Subject>[], subject: Subject, at: Path): void => {

@@ -8,9 +8,8 @@ import { OPTIONS } from './schema.ts';
 import { isRecord } from './tree.ts';
 
 /**
- * The configuration in the form of a file: every option, with
- * units, secrets masked. Loading it again gives the same configuration, except
- * the secrets.
+ * The configuration as a file would hold it: every option, with units, and with secrets masked. Loading it again gives
+ * the same configuration, except for the secrets.
  */
 export function effectiveConfig(config: Config): Record<string, unknown> {
   return effectiveOption(OPTIONS, config) as Record<string, unknown>;

@@ -27,7 +27,9 @@ export type RestartName =
   | 'singleProcess'
   | 'store';
 
-/** `reload`: workers that replace others one by one bring a change into effect. */
+/**
+ * `reload`: a change takes effect while workers are replaced one by one. Otherwise the reason why it needs a restart.
+ */
 export type Applies = 'reload' | RestartName;
 
 /** An option, and how a change of it comes into effect in a running gateway. */
@@ -79,7 +81,7 @@ interface Bounds {
   readonly atMost?: string;
 }
 
-// A section that is always there cannot change as a whole; only its options can.
+// A section that cannot be left out does not change as a whole; only its options do.
 type RequiredSection = TSchema & {
   readonly type: 'object';
   readonly properties: TProperties;
@@ -104,7 +106,7 @@ function isOption(member: Option | RequiredSection): member is Option {
   return 'applies' in member;
 }
 
-/** A section within a list that counts as one value: what it holds does not change by itself. */
+/** A section in a list that changes only as a whole: its options say nothing about reload or restart. */
 export function entry<Properties extends TProperties>(description: string, properties: Properties) {
   return Type.Object(properties, { additionalProperties: false, description });
 }
@@ -114,7 +116,7 @@ export function reload<Schema extends TSchema>(schema: Schema): Option<Schema> {
   return { schema, applies: 'reload' };
 }
 
-/** An option that old and new workers must not have with different values at the same time. */
+/** An option whose change needs a restart: old and new workers must not use different values at the same time. */
 export function restart<Schema extends TSchema>(applies: RestartName, schema: Schema): Option<Schema> {
   return { schema, applies };
 }

@@ -12,9 +12,9 @@ export interface Rebinds {
 export interface Restart {
   /** Completes "… needs a restart, because …". */
   readonly because: string;
-  /** Where bindings do not outlive the restart either. */
+  /** Set if bindings do not survive the restart. */
   readonly rebinds?: Rebinds;
-  /** Where a reload is enough all the same. */
+  /** Changes for which a reload is enough all the same. */
   readonly unless?: (before: Config, after: Config) => boolean;
 }
 
@@ -100,7 +100,7 @@ function usesStore(before: Config, after: Config, store: Config['affinity']['sto
   return before.affinity.store === store || after.affinity.store === store;
 }
 
-/** Host and database: the same Redis, however it is asked. */
+/** Host and database. If these stay, it is the same Redis, whatever else the URL says. */
 function targetOf(url: string | undefined): string | undefined {
   if (url === undefined) return undefined;
   const { host, pathname } = new URL(url);

@@ -14,8 +14,8 @@ import type { Config, InstanceConfig, PoolConfig, RedisConfig } from './schema.t
 import { formatDuration, formatSize } from './units.ts';
 
 /**
- * The rules that a schema cannot express, because they concern several options together or files. `checks.ts` runs them:
- * these once, those below once for each pool and each instance.
+ * The rules that a schema cannot express, because they concern several options together or files. `checks.ts` runs
+ * them: these once, those below once for each pool and each instance.
  */
 export const CONFIG_RULES: readonly Rule<Config>[] = [
   {

@@ -15,8 +15,8 @@ import { sapcontrol } from './schema-sapcontrol.ts';
  * nowhere else: the loader, the JSON Schema for editors and the table in
  * `deploy/docs/configuration.md` are all made from this.
  *
- * Options have units in the file (`2s`, `64KB`) and resolve to milliseconds and
- * bytes; the static type is the one of the resolved configuration.
+ * Options have units in the file (`2s`, `64KB`) and resolve to milliseconds and bytes. The type `Config` is that of the
+ * resolved configuration.
  */
 
 const listen = section('Where SAP CRM connects.', {

@@ -27,8 +27,8 @@ const RETRY_MS = 100;
 const SPREAD_MS_PER_REPLICA = 2;
 
 /**
- * Drives one pool's {@link Replica}, which holds the rules; there are none here. Asks the view store at intervals and on news, reports the results of the probes to
- * it, and tells listeners what has changed.
+ * Drives one pool's {@link Replica}, which holds the rules; there are none here. Asks the view store at intervals and
+ * on news, reports the results of the probes to it, and tells listeners what has changed.
  */
 export class PoolCoordinator {
   readonly #options: PoolCoordinatorOptions;

@@ -1,7 +1,7 @@
-/** What an operator asked for cannot be done; the message gives the reason and the remedy. */
+/** An operator's change cannot be carried out. The message gives the reason and the remedy. */
 export class ActRefused extends Error {
   override readonly name = 'ActRefused';
-  /** As HTTP says it; SAPControl answers with a SOAP Fault whichever it is. */
+  /** The status on the admin port. SAPControl answers with a SOAP Fault in each case. */
   readonly statusCode: 400 | 404 | 409;
 
   constructor(statusCode: 400 | 404 | 409, message: string) {

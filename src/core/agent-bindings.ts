@@ -16,7 +16,7 @@ export interface CachedBinding {
   renewedAt: number;
   /** When it was last acted on without the store. */
   usedAt: number;
-  /** The epoch in which the store confirmed it; 0 where it never did. */
+  /** The epoch in which the store confirmed it; 0 if it never did. */
   epoch: number;
   /** A background renewal is under way, so that no second one starts. */
   renewing: boolean;

@@ -9,8 +9,8 @@ interface ErrorEntry {
 }
 
 /**
- * Everything the gateway itself answers. The codes are stable: operators alert
- * on them and support looks them up. `deploy/docs/errors.md` lists the same codes.
+ * All errors that the gateway itself answers. The codes are stable: operators alert on them and support looks them up.
+ * `deploy/docs/errors.md` is generated from this table.
  */
 export const ERRORS = {
   GW_REQUEST_MALFORMED: { status: 400, source: 'client', message: 'the HTTP request is not well-formed' },
@@ -62,7 +62,7 @@ export const ERRORS = {
     status: 503,
     source: 'gateway',
     message:
-      'this gateway cannot reach the connector instance of the agent, other gateways can; the request was not sent',
+      'this gateway cannot reach the connector instance of the agent, but other gateways can; the request was not sent',
   },
   GW_CONFIG_DIFFERS: {
     status: 503,
@@ -111,7 +111,7 @@ export const ERRORS = {
     status: 503,
     source: 'gateway',
     message:
-      "the affinity store answers the gateways' agreement but no claims of this gateway; the request was not sent",
+      'the affinity store does not answer this gateway, although the view store does; the request was not sent',
   },
   GW_OVERLOADED: { status: 503, source: 'gateway', message: 'the gateway holds too many requests already' },
   GW_INTERNAL: { status: 500, source: 'gateway', message: 'the gateway failed; see its log' },

@@ -89,7 +89,9 @@ const LETTERS: Readonly<Record<Ruling, string>> = {
 
 const BY_LETTER = new Map(Object.entries(LETTERS).map(([name, letter]) => [letter, name as Ruling]));
 
-/** At which position of {@link rulingsFor} the letter of a situation stands, from 1 on: `<user> <session>` -> position. */
+/**
+ * At which position of {@link rulingsFor} the letter of a situation stands, from 1 on: `<user> <session>` -> position.
+ */
 export const RULING_AT: Readonly<Record<string, number>> = Object.fromEntries(
   USER_HOLDS.flatMap((user) => SESSION_HOLDS.map((session) => `${user} ${session}`)).map((situation, i) => [
     situation,

@@ -18,8 +18,8 @@ export type FailureKind =
 
 export interface FailurePolicy {
   /**
-   * The request may go to an instance again. Only ever true if nothing was sent. The HTTP method plays no part: ICI calls
-   * are POSTs, and the gateway cannot tell which of them may be repeated.
+   * The request may go to an instance again. Only ever true if nothing was sent. The HTTP method plays no part: ICI
+   * calls are POSTs, and the gateway cannot tell which of them may be repeated.
    */
   readonly mayRetry: boolean;
   /** Counts against the instance, so its next probe is brought forward. */

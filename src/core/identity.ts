@@ -31,7 +31,8 @@ const KIND: ReadonlyMap<string, NameKind> = new Map(
 );
 
 /**
- * The same names, the best guess first: a user who was only found comes after the session. For look-ups only; in a claim
+ * The same names, the best guess first: a user who was only found comes after the session. For look-ups only; in a
+ * claim
  * `ruling` in `core/evidence.ts` decides.
  */
 export function byWeight(names: readonly RequestName[]): readonly RequestName[] {

@@ -1,13 +1,12 @@
 /**
- * The states of a gateway as those see it who send it traffic or watch it. One
- * word for the whole gateway, whichever of its processes is asked.
+ * The states of a gateway, for load balancers and monitoring. All its processes report the same state.
  *
- *   Starting     its ports are open; its instances have not all been probed yet
- *   Running      requests may come
- *   Maintenance  requests are answered by the gateway itself, because an operator wants it so
- *   Stopping     asks for no more requests, and serves those that still come
- *   Draining     accepts no more connections, and answers what is pending
- *   Stopped      nothing is left of it but a process that ends
+ *   Starting     its ports are open; it has not probed all instances yet
+ *   Running      it serves requests
+ *   Maintenance  it answers requests itself, because an operator switched maintenance on
+ *   Stopping     it still serves requests, but asks balancers to send no more
+ *   Draining     it accepts no more connections, and answers pending requests
+ *   Stopped      it has ended, except for the last process, which exits now
  */
 export type LifecycleState = 'Starting' | 'Running' | 'Maintenance' | 'Stopping' | 'Draining' | 'Stopped';
 
@@ -36,19 +35,19 @@ export interface GatewayState {
   state(): ShownState;
 }
 
-/** What decides on the state: this process, or the gateway's supervisor. */
+/** Changes the state of the gateway: in this process, or through the supervisor. */
 export interface LifecycleControl {
   /** Resolves when the gateway has entered or left maintenance. */
   maintain(on: boolean, why: string): Promise<ControlAnswer>;
-  /** Resolves when a soft shutdown has begun. @param softTimeoutMs less than its configured time, in milliseconds */
+  /** Resolves when a soft shutdown has begun. @param softTimeoutMs shortens its configured time, in milliseconds */
   stop(why: string, softTimeoutMs?: number): Promise<ControlAnswer>;
   /** Replaces the gateway's processes one by one. Resolves when those that carry traffic are replaced. */
   restart(why: string): Promise<ControlAnswer>;
-  /** Like {@link restart}, with the configuration read again. An invalid one is refused, with all its problems. */
+  /** Like {@link restart}, but reads the configuration again. Refuses an invalid one, with all its problems. */
   reload(why: string): Promise<ControlAnswer>;
 }
 
-/** `message` says why not, and what to do. */
+/** `message` gives the reason and the remedy. */
 export type ControlAnswer = { readonly ok: true } | { readonly ok: false; readonly message: string };
 
 /** What happens to a gateway. `settled`: its instances were probed, or the time for that is over. */

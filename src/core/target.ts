@@ -20,7 +20,7 @@ import type { View } from './view/view.ts';
  */
 export type Verdict = 'forward' | 'move' | 'wait' | 'renew' | 'outdated' | 'cut-off' | 'differs';
 
-/** Where a request goes, and why: by the binding of its agent, or without one where it needs none. */
+/** The instance that a request goes to, and the binding that says so; without a binding if the request needs none. */
 export interface Target extends Placement {
   /** The name that holds the binding. */
   readonly root?: Name | undefined;

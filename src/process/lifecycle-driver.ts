@@ -144,7 +144,8 @@ export class Lifecycle {
 
   /** Waits for a time of the plan. Looks again when the plan changes; returns early when `over` aborts. */
   async #until(of: (plan: StopPlan) => number, over?: AbortSignal): Promise<void> {
-    // Do not yield to the event loop when the time is already due: a stop without a poll interval must accept nothing more.
+    // Do not yield to the event loop when the time is already due: a stop without a poll interval must accept nothing
+    // more.
     while (this.#msUntil(of) > 0 && over?.aborted !== true) {
       await new Promise<void>((resolve) => {
         const wake = (): void => {

@@ -62,11 +62,16 @@ export interface Init {
   readonly id: ChildId;
   /** The accepted configuration, fully resolved. */
   readonly config: Config;
-  /** The same for display: with units, and with secrets masked. The supervisor builds it, so that children need not load that code. */
+  /**
+   * The same for display: with units, and with secrets masked. The supervisor builds it, so that children need not load
+   * that code.
+   */
   readonly shownConfig: Readonly<Record<string, unknown>>;
   /** The name of this gateway among its peers; the same for all its children and their successors. */
   readonly replica: string;
-  /** A random key from the supervisor. All children hash with it, so that hashes match across their logs. Never shown. */
+  /**
+   * A random key from the supervisor. All children hash with it, so that hashes match across their logs. Never shown.
+   */
   readonly secret: string;
   readonly lifecycle: HostLifecycle;
   /** The current log level; signals may have moved it away from the configured one. */
@@ -82,7 +87,10 @@ export interface Init {
   readonly controllerReady: boolean;
   /** The sockets of the role: `data` for a worker, the others for the controller. */
   readonly sockets: Readonly<Partial<Record<SocketName, InheritedSocket>>>;
-  /** Inherited listening sockets of another role. The child closes them, so that no connection waits where nothing accepts. */
+  /**
+   * Inherited listening sockets of another role. The child closes them, so that no connection waits where nothing
+   * accepts.
+   */
   readonly surplusFds: readonly number[];
 }
 
@@ -131,7 +139,10 @@ export type HostRequest =
    * Refused if a new worker cannot start; the old ones then stay.
    */
   | { readonly kind: 'restart'; readonly why: string }
-  /** Reloads the configuration. Answered like `restart`. Refused with a list of all problems if it is invalid; then nothing changes. */
+  /**
+   * Reloads the configuration. Answered like `restart`. Refused with a list of all problems if it is invalid; then
+   * nothing changes.
+   */
   | { readonly kind: 'reload'; readonly why: string }
   /** Answered when the supervisor has changed the state. */
   | { readonly kind: 'maintenance'; readonly on: boolean; readonly why: string };

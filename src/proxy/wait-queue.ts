@@ -10,8 +10,8 @@ export interface Waiter {
 /**
  * Holds unsent requests until something changes. `limit` bounds their number, and each wait has its own time limit.
  *
- * A request is *parked* in the queue of its pool until an instance can take it. It is *queued* in the queue of an instance
- * that has `maxInFlight` requests, until one of them ends.
+ * A request is *parked* in the queue of its pool until an instance can take it. It is *queued* in the queue of an
+ * instance that has `maxInFlight` requests, until one of them ends.
  */
 export class WaitQueue {
   readonly #limit: number;

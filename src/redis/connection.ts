@@ -17,9 +17,10 @@ const NEVER: Promise<never> = Promise.reject(new Error('not sent'));
 NEVER.catch(() => {});
 
 /**
- * The connections of a process to Redis. Commands and scripts are in `affinity/redis` and `coordination/redis`. `claims` carries commands that requests wait for. `ledger` carries those of the view
- * store, on which leases depend, so they must not queue behind claims. `listings` carries long commands that are not
- * urgent. `hearing` receives published messages.
+ * The connections of a process to Redis. Commands and scripts are in `affinity/redis` and `coordination/redis`.
+ * `claims` carries commands that requests wait for. `ledger` carries those of the view store, on which leases depend,
+ * so they must not queue behind claims. `listings` carries long commands that are not urgent. `hearing` receives
+ * published messages.
  */
 export type RedisLink = 'claims' | 'ledger' | 'listings' | 'hearing';
 

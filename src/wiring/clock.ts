@@ -1,7 +1,9 @@
 import type { Config } from '../config/schema.ts';
 import { ClockWatch } from '../coordination/clock-watch.ts';
 
-/** After a pause of the process or a jump of its clock, the gateway withholds its health report until the clock is calm. */
+/**
+ * After a pause of the process or a jump of its clock, the gateway withholds its health report until the clock is calm.
+ */
 export function watchClock(
   { pools }: Config,
   onChange: (isTrustworthy: boolean, reason: string) => void,

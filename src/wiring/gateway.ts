@@ -56,8 +56,8 @@ const UNLIMITED_MS = 0;
  * Starts a gateway of a single process. It builds a controller and one worker as in separate processes, connects them
  * by channels in memory, and does the work of the supervisor.
  *
- * If an address cannot be bound or the store cannot be opened, it closes everything and rejects. A Redis that is away is
- * no reason to reject.
+ * If an address cannot be bound or the store cannot be opened, it closes everything and rejects. A Redis that is away
+ * is no reason to reject.
  *
  * @param replaced parts that tests replace
  */

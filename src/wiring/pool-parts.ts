@@ -9,7 +9,10 @@ import type { PoolRules } from '../core/view/pool-rules.ts';
 import { USER_NAME_FORM } from '../identity/user-name.ts';
 import { bindsAgents } from '../proxy/pool.ts';
 
-/** The parts of a pool's configuration that gateways compare. They contain no secrets: the store keeps them, /status shows them. */
+/**
+ * The parts of a pool's configuration that gateways compare. They contain no secrets: the store keeps them, /status
+ * shows them.
+ */
 export function poolParts(configured: PoolConfig, config: Config): ConfigParts {
   const pool = { ...configured, instances: configured.instances.filter((instance) => !isRetiring(instance)) };
   return partsOf({

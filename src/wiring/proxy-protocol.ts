@@ -4,7 +4,9 @@ import { TrustedProxies } from '../proxy/trusted-proxies.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
-/** Outcomes that an operator must correct. The others are only counted: clients and health checks may leave at any time. */
+/**
+ * Outcomes that an operator must correct. The others are only counted: clients and health checks may leave at any time.
+ */
 const REMEDIES: Partial<Record<ProxyOutcome, string>> = {
   missing:
     'closed a connection that began without a PROXY header although it is from listen.proxyProtocolFrom: have the balancer send one (send-proxy-v2 in haproxy), or take its address off that list',

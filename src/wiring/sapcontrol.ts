@@ -34,8 +34,8 @@ export type SapControlParts = Omit<SapControlSource, 'identity' | 'builtAt' | 'p
 
 export interface SapControl {
   /**
-   * Listens on the port and on the Unix socket, and returns the URL, such as `http://127.0.0.1:50013`. If one of the two
-   * fails, closes the other and rejects.
+   * Listens on the port and on the Unix socket, and returns the URL, such as `http://127.0.0.1:50013`. If one of the
+   * two fails, closes the other and rejects.
    *
    * @param inherited a port that is already bound
    */
@@ -69,8 +69,8 @@ export function supervised({ init, channel, status, logger }: SupervisedParts): 
       logger,
       state: () => status().state,
       liveWorkers: () => workers.size,
-      // Leave out pid 0, of a worker that could not be started: a signal to it would reach the whole process group. In a
-      // gateway of a single process, all pids are the same.
+      // Leave out pid 0, of a worker that could not be started: a signal to it would reach the whole process group. In
+      // a gateway of a single process, all pids are the same.
       pids: () => [
         ...new Set([
           host.pid,

@@ -57,8 +57,8 @@ export interface StoreEvents {
 
 export type OpenStores = typeof openStores;
 
-// The share of a lease that a new gateway waits for its first lease. It is longer than the time whose writes a Redis may
-// lose on a failover.
+// The share of a lease that a new gateway waits for its first lease. It is longer than the time whose writes a Redis
+// may lose on a failover.
 const JOIN_SHARE = 1 / 3;
 
 /**

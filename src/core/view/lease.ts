@@ -28,7 +28,7 @@ export function remaining(end: Moment, now: Moment): number {
   return Math.max(0, Math.min(end.mono - now.mono, end.wall - now.wall));
 }
 
-/** What acts on a view under a lease. */
+/** Base of the two routing states: a replica's own, and a worker's copy. */
 export abstract class LeaseHolder {
   abstract readonly leaseEnd: Moment;
   /** {@link RoutingState.placesAlone} */

@@ -53,8 +53,8 @@ export interface RoutingState {
    */
   readonly claimFailure?: string | undefined;
   /**
-   * The store is away, and this replica places unknown agents by itself. `alone` in names means this: without the store,
-   * in mode `degraded`; logs and /status call it `storeless`.
+   * The store is away, and this replica places unknown agents by itself. `alone` in names means this: without the
+   * store, in mode `degraded`; logs and /status call it `storeless`.
    */
   readonly placesAlone: boolean;
   /**

@@ -196,7 +196,7 @@ export class ViewStore {
 
   /**
    * @param storeGeneration the store's generation at this moment
-   * @param times of the caller's configuration, where they are not this store's own
+   * @param times the caller's configured times, if they differ from this store's own
    */
   sync(
     request: SyncRequest,

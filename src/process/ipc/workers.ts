@@ -190,7 +190,9 @@ export class Workers {
     this.#options.send('workers', { kind: 'reassured', pool });
   }
 
-  /** Lets every worker write back its bindings. Waits for a worker that hangs until the watchdog should have killed it. */
+  /**
+   * Lets every worker write back its bindings. Waits for a worker that hangs until the watchdog should have killed it.
+   */
   async writeBack(pool: string, storeGeneration: string): Promise<void> {
     const { loadNow, watchdogMs } = this.#options;
     // A worker in this process reports nothing by itself, and cannot hang alone.
