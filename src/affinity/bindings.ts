@@ -79,8 +79,8 @@ export class Bindings implements AgentBindings {
       isOutdated: (names, askedAt) => this.#invalidations.isOutdated(names, askedAt),
     });
     store.listen({
-      onBound: (binding, aliases, heardEpoch) =>
-        this.#cache.announce(binding, aliases, heardEpoch, performance.now()),
+      onBound: (binding, aliases, newsEpoch) =>
+        this.#cache.announce(binding, aliases, newsEpoch, performance.now()),
       onMoved: (names) => this.#onMoved(names),
       onGap: () => {
         this.#trustedSince = performance.now();

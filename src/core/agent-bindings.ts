@@ -47,9 +47,9 @@ export interface AgentBindings {
   /**
    * May the cached binding be acted on without asking the store?
    *
-   * @param alone the caller acts without the store: then there is nothing better than the cache
+   * @param isDegraded the caller acts without the store, so the cache is the best source
    */
-  isTrusted(entry: CachedBinding, state: Pick<RoutingState, 'view'>, alone: boolean): boolean;
+  isTrusted(entry: CachedBinding, state: Pick<RoutingState, 'view'>, isDegraded: boolean): boolean;
   /** Is it the best information while the store does not answer, although a message may have been missed? */
   isUsableUnconfirmed(entry: CachedBinding, state: Pick<RoutingState, 'view'>): boolean;
   /** Makes the next request of this agent ask the store. */

@@ -59,7 +59,7 @@ export async function runChild(
     await running.end(await channel.shutdown);
   } catch (error) {
     code = 1;
-    log.logger.error({ err: error }, 'cannot go on');
+    log.logger.error({ err: error }, 'cannot continue');
     channel.failed(error);
   }
   if (!(await log.close())) exitNow();

@@ -134,8 +134,8 @@ export class TargetFinder {
     const entry = this.known(pool, context);
     if (entry === undefined) return false;
     const { routingState, bindings } = pool;
-    const isAlone = routingState.modeAt(performance.now(), Date.now()) === 'degraded';
-    return bindings.isTrusted(entry, routingState, isAlone);
+    const isDegraded = routingState.modeAt(performance.now(), Date.now()) === 'degraded';
+    return bindings.isTrusted(entry, routingState, isDegraded);
   }
 
   /** The target by a cached binding that the store should confirm, while the store does not answer. */

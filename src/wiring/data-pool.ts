@@ -16,8 +16,8 @@ import { bindsAgents } from '../proxy/pool.ts';
 import { Upstream } from '../proxy/upstream.ts';
 import { WaitQueue } from '../proxy/wait-queue.ts';
 
-/** What the data half needs from the control half: the routing state of a pool, bound agents and addresses. */
-export interface Guidance {
+/** What the data half of a pool needs from its control half: the routing state, bound agents and addresses. */
+export interface ControlHalf {
   readonly routingState: RoutingState;
   onChange(listener: () => void): void;
   /** Live bindings at the instance, about a second old. */
@@ -28,7 +28,7 @@ export interface Guidance {
 
 export interface DataPoolParts {
   readonly bindings: Bindings;
-  readonly guidance: Guidance;
+  readonly control: ControlHalf;
 }
 
 /** The half of a pool that carries traffic. */
@@ -61,7 +61,7 @@ export function composeBindings(
 export function composeDataPool(
   poolConfig: PoolConfig,
   config: Config,
-  { bindings, guidance }: DataPoolParts,
+  { bindings, control }: DataPoolParts,
 ): DataPool {
   const { limits } = config;
   const upstreams = new Map(
@@ -78,22 +78,22 @@ export function composeDataPool(
     anonymousBalancer: createBalancer('round-robin'),
     load: {
       inFlight: (id) => upstreams.get(id)?.inFlight ?? 0,
-      boundAgents: (id) => guidance.boundAgents(id),
+      boundAgents: (id) => control.boundAgents(id),
     },
     bindings,
     upstreams,
     parking,
-    routingState: guidance.routingState,
+    routingState: control.routingState,
     changes: 0,
     lastRequestAt: performance.now(),
   };
-  const aborter = new AttemptAborter(pool, (id) => guidance.addresses(id));
+  const aborter = new AttemptAborter(pool, (id) => control.addresses(id));
   const wakeAll = (): void => {
     pool.changes += 1;
     parking.wakeAll();
   };
   bindings.onLateAnswers(wakeAll);
-  guidance.onChange(() => {
+  control.onChange(() => {
     wakeAll();
     for (const [id, upstream] of upstreams) {
       const instance = pool.routingState.view.instances.get(id);

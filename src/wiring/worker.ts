@@ -133,13 +133,13 @@ async function start(
       bindingsEvents(name, logger, metrics, (one) => displayed(one, showName)),
       () => coordinator.agreedEpoch(name),
     );
-    const guidance = {
+    const control = {
       routingState: coordinator.routingState(name),
       onChange: (listener: () => void) => void coordinator.onChange(name, listener),
       boundAgents: (instance: string) => coordinator.boundAgents(name, instance),
       addresses: (instance: string) => coordinator.addresses(name, instance),
     };
-    const data = composeDataPool(poolConfig, config, { bindings, guidance });
+    const data = composeDataPool(poolConfig, config, { bindings, control });
     coordinator.beforeAdopting(name, data.giveUp);
     return { ...data, bindings };
   };

@@ -19,7 +19,7 @@ export class RedisReplicas {
   }
 
   /** Reads from INFO what the replicas have by now. */
-  heard(info: string): void {
+  update(info: string): void {
     const written = this.#written;
     if (written === undefined) return;
     const replicas = info.matchAll(/^slave\d+:.*state=online,offset=(\d+),lag=(\d+)/gm);

@@ -110,7 +110,7 @@ export class RedisViewStore implements ViewStoreClient {
     if (!hasJoined && this.#replicas.knowAll) return true;
     const info = String(await this.#run('gwReplicas', []));
     if (hasJoined) this.#replicas.mustKnow(info);
-    this.#replicas.heard(info);
+    this.#replicas.update(info);
     return this.#replicas.knowAll;
   }
 

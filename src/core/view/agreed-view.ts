@@ -56,6 +56,7 @@ export interface AgreedView {
   /** The configuration that all gateways act on. Missing until a gateway has started whose release supports it. */
   readonly config?: ConfigParts;
   /** The id of the operator's last carried-out request to change the configuration. */
+  // A stored name; elsewhere such a request is called a requested configuration.
   readonly configWish?: string;
 }
 

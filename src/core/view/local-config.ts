@@ -64,7 +64,7 @@ export class LocalConfig {
   }
 
   /** The view store answered a request sent at that time, and was open. */
-  heardOpen(mono: number): void {
+  noteOpen(mono: number): void {
     // By the end of this time the registration of a gateway killed before has expired.
     this.#startsUntil ??= mono + STARTS_FOR_LEASES * this.#leaseMs;
   }

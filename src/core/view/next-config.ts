@@ -25,7 +25,7 @@ export interface LocalConfigPart {
 export interface ConfigStep {
   readonly config: ConfigParts | undefined;
   /** The operator's request that this step or an earlier one carries out. */
-  readonly wish: string | undefined;
+  readonly carriedOut: string | undefined;
   readonly events: readonly Omit<PoolEvent, 'by'>[];
 }
 
@@ -37,15 +37,15 @@ export function configStep(
   reports: readonly ReplicaReport[],
 ): ConfigStep {
   const { config: agreed, configWish } = view;
-  if (part === undefined) return { config: agreed, wish: configWish, events: [] };
+  if (part === undefined) return { config: agreed, carriedOut: configWish, events: [] };
   const asked = policy.config;
   const requested =
     asked === undefined || asked.id === configWish || agreed === undefined ? undefined : asked;
   const own = agreed === undefined ? { ...part.own, ...agreedBefore(policy) } : part.own;
-  const next = nextConfig({ agreed, own, reports, wish: requested, mayReplace: part.mayReplace });
+  const next = nextConfig({ agreed, own, reports, requested, mayReplace: part.mayReplace });
   return {
     config: next?.config ?? agreed,
-    wish: requested?.id ?? configWish,
+    carriedOut: requested?.id ?? configWish,
     // The operator's request was logged when it was made.
     events:
       next === undefined || requested !== undefined
@@ -73,7 +73,7 @@ export interface ConfigCircumstances {
   /** One for each live gateway. */
   readonly reports: readonly ReplicaReport[];
   /** An operator's request that has not been carried out yet. */
-  readonly wish: RequestedConfig | undefined;
+  readonly requested: RequestedConfig | undefined;
   /** This gateway has just started, so it may replace gateways that were stopped. */
   readonly mayReplace: boolean;
 }
@@ -91,12 +91,12 @@ export interface NextConfig {
  * refusal changes only when no live gateway serves by the agreed value and a new gateway starts.
  */
 export function nextConfig(circumstances: ConfigCircumstances): NextConfig | undefined {
-  const { agreed, own, wish: requested } = circumstances;
+  const { agreed, own, requested } = circumstances;
   if (agreed === undefined)
     return { config: tidy(own), why: 'a gateway started, and nothing was agreed yet' };
   if (requested !== undefined) {
     const config = tidy({ ...withoutInstances(agreed), ...requested.parts });
-    return isSame(config, agreed) ? undefined : { config, why: 'an operator wants it so' };
+    return isSame(config, agreed) ? undefined : { config, why: 'requested by an operator' };
   }
   if (circumstances.reports.every(({ config }) => config === undefined || isAgreed(agreed, config)))
     return undefined;

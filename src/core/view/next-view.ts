@@ -61,7 +61,7 @@ class NextView {
   readonly #events: Omit<PoolEvent, 'by'>[] = [];
   #changed = false;
   #config: ConfigParts | undefined;
-  #configWish: string | undefined;
+  #carriedOut: string | undefined;
 
   constructor(view: AgreedView, circumstances: Circumstances) {
     this.#view = view;
@@ -91,7 +91,7 @@ class NextView {
         activated,
         moving,
         ...(this.#config === undefined ? {} : { config: this.#config }),
-        ...(this.#configWish === undefined ? {} : { configWish: this.#configWish }),
+        ...(this.#carriedOut === undefined ? {} : { configWish: this.#carriedOut }),
       },
       events: this.#events,
     };
@@ -100,10 +100,10 @@ class NextView {
   /** The agreed configuration comes first, because all other decisions use it. */
   #configure(): void {
     const { config: part, policy, reports, rules } = this.#circumstances;
-    const { config, wish: requested, events } = configStep(this.#view, part, policy, reports);
-    if (config !== this.#view.config || requested !== this.#view.configWish) this.#changed = true;
+    const { config, carriedOut, events } = configStep(this.#view, part, policy, reports);
+    if (config !== this.#view.config || carriedOut !== this.#view.configWish) this.#changed = true;
     this.#config = config;
-    this.#configWish = requested;
+    this.#carriedOut = carriedOut;
     this.#events.push(...events);
     this.#rules = rulesBy(config, rules, policy.rules);
     this.#reports = withoutRefused(reports, config);

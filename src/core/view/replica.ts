@@ -157,7 +157,7 @@ export class Replica extends LeaseHolder implements RoutingState {
   }
 
   get hearsStore(): boolean {
-    return this.#outage.isHeard && this.#lastSync.isOpen;
+    return this.#outage.hasAnswered && this.#lastSync.isOpen;
   }
 
   get placesAlike(): boolean {
@@ -274,7 +274,7 @@ export class Replica extends LeaseHolder implements RoutingState {
     const held = this.holdsLease(sent.mono, sent.wall);
     if (reply.storeGeneration !== this.#lastSync.storeGeneration) this.#restored = '';
     this.#lastSync = afterSync(this.#lastSync, reply, sent.mono);
-    if (reply.open) this.#config.heardOpen(sent.mono);
+    if (reply.open) this.#config.noteOpen(sent.mono);
     this.#acknowledged = request.viewId;
     if (reply.view !== undefined) this.#adopt(reply.view, held);
     this.#updateReachability();

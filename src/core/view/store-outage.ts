@@ -27,9 +27,9 @@ export class StoreOutage {
   #silentSince: number | undefined;
   #isDoubtful = false;
   #isAway = false;
-  #isHeard = false;
+  #hasAnswered = false;
   /** When the store was last there, as an answer to another request shows. */
-  #heardAt = Number.NEGATIVE_INFINITY;
+  #answeredAt = Number.NEGATIVE_INFINITY;
 
   /** @param lateExcusedMs after this much silence, a late timer no longer excuses a failure */
   constructor(lateExcusedMs: number) {
@@ -41,8 +41,8 @@ export class StoreOutage {
   }
 
   /** The store counts as away but has answered since, and has not been found away again. */
-  get isHeard(): boolean {
-    return this.#isHeard;
+  get hasAnswered(): boolean {
+    return this.#hasAnswered;
   }
 
   /** The store has been silent for the time of a command. It may be slow or may hang for a moment. */
@@ -78,7 +78,7 @@ export class StoreOutage {
    * @param now the store was there until then, whatever earlier requests it left unanswered
    */
   answered(now: number): void {
-    this.#heardAt = Math.max(this.#heardAt, now);
+    this.#answeredAt = Math.max(this.#answeredAt, now);
     this.#reset();
   }
 
@@ -88,7 +88,7 @@ export class StoreOutage {
   }
 
   #reset(): void {
-    this.#isHeard = this.#isAway;
+    this.#hasAnswered = this.#isAway;
     this.#failures = 0;
     this.#isDoubted = false;
     this.#isFailing = false;
@@ -110,13 +110,13 @@ export class StoreOutage {
     this.#isDoubtful = hasFailed && now - since >= COMMAND_MS;
     if (hasFailed && this.#lastAskedAt - since >= thresholdMs) {
       this.#isAway = true;
-      this.#isHeard = false;
+      this.#hasAnswered = false;
     }
     return this.#isAway;
   }
 
   #counts(now: number, { since: askedAt, wasLate = false }: Unanswered): boolean {
-    const since = Math.max(askedAt, this.#heardAt);
+    const since = Math.max(askedAt, this.#answeredAt);
     this.#isFailing = true;
     this.#silentSince = Math.min(this.#silentSince ?? since, since);
     const isExcused = now - this.#silentSince < this.#lateExcusedMs;

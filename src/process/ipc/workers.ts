@@ -235,8 +235,8 @@ export class Workers {
   load(pool: string): PoolLoad {
     const loads = Array.from(this.#workers.values(), (worker) => this.#loadOf(worker));
     const sum = sumOf(loads.flatMap((load) => load?.pools.get(pool) ?? []));
-    const isHeard = loads.length > 0 && loads.every((load) => load !== undefined);
-    return isHeard ? sum : { ...sum, ...UNKNOWN_LOAD };
+    const haveAllReported = loads.length > 0 && loads.every((load) => load !== undefined);
+    return haveAllReported ? sum : { ...sum, ...UNKNOWN_LOAD };
   }
 
   /**
@@ -380,12 +380,12 @@ async function writeBackBy(
   let watch: NodeJS.Timeout | undefined;
   const silence = new Promise<void>((resolve) => {
     if (silenceMs === undefined) return;
-    let { messagesReceived: heard } = worker;
+    let { messagesReceived: receivedBefore } = worker;
     let silentChecks = 0;
     // Count checks, not time: after a pause, this process has not read yet what the worker sent meanwhile.
     watch = setInterval(() => {
-      silentChecks = worker.messagesReceived === heard ? silentChecks + 1 : 0;
-      heard = worker.messagesReceived;
+      silentChecks = worker.messagesReceived === receivedBefore ? silentChecks + 1 : 0;
+      receivedBefore = worker.messagesReceived;
       if (silentChecks === SILENCE_CHECKS) resolve();
     }, silenceMs / SILENCE_CHECKS);
   });

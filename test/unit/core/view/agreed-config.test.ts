@@ -37,7 +37,8 @@ function decided(
     }),
   );
   const [own = AGREED] = configs;
-  return nextConfig({ agreed: AGREED, own, reports, wish: undefined, mayReplace: false, ...given })?.config;
+  return nextConfig({ agreed: AGREED, own, reports, requested: undefined, mayReplace: false, ...given })
+    ?.config;
 }
 
 const changed = (next: ConfigParts | undefined): ConfigParts =>
@@ -109,7 +110,7 @@ describe('the agreed configuration', () => {
 
   test('is set by an operator, and keeps parts that the operator’s gateway does not know', () => {
     const { quorum: _, ...parts } = OTHER_URL;
-    expect(decided([OTHER_URL, AGREED], { wish: { id: 'w', parts } })).toEqual(OTHER_URL);
+    expect(decided([OTHER_URL, AGREED], { requested: { id: 'w', parts } })).toEqual(OTHER_URL);
   });
 });
 
@@ -137,7 +138,7 @@ describe('instances', () => {
   test('are removed with their agreed values when no gateway has them any more', () => {
     expect(decided([WITHOUT_B, AGREED])).toBeUndefined();
     expect(decided([WITHOUT_B, WITHOUT_B])).toEqual(WITHOUT_B);
-    expect(decided([AGREED], { wish: { id: 'w', parts: WITHOUT_B } })).toEqual(WITHOUT_B);
+    expect(decided([AGREED], { requested: { id: 'w', parts: WITHOUT_B } })).toEqual(WITHOUT_B);
   });
 
   test('that a gateway lacks keep it from being ready, unless they are disabled', () => {
