@@ -18,7 +18,6 @@ export const BUNDLE = {
   banner: {
     js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
   },
-  keepNames: true,
   sourcemap: true,
   sourcesContent: false,
   logLevel: 'warning',
