@@ -50,8 +50,11 @@ export class Bindings implements AgentBindings {
   readonly #timedOutClaims = new TimedOutClaims(() => this.#onLateAnswers());
   #onLateAnswers: () => void = () => {};
   #counts: ReadonlyMap<InstanceId, number> | undefined;
-  /** Messages may have been missed before this moment, in monotonic milliseconds. */
-  #trustedSince = Number.NEGATIVE_INFINITY;
+  /**
+   * Messages may have been missed before this moment, in monotonic milliseconds. Until listening starts, all are: the
+   * connection for them may be down from the beginning.
+   */
+  #trustedSince = Number.POSITIVE_INFINITY;
   #writingBack: { readonly storeGeneration: string | undefined; readonly run: Promise<number> } | undefined;
   /** The latest known store generation. */
   #storeGeneration: string | undefined;

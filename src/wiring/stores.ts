@@ -23,17 +23,17 @@ export async function openWorkerStores(
   config: Config,
   events: StoreEvents,
   calls: Calls,
-  open: OpenStores = openStores,
+  shared?: SharedStores,
 ): Promise<WorkerStores> {
   if (config.affinity.store === 'redis') {
-    const stores = await open(config, events);
+    const stores = await (shared?.openStores ?? openStores)(config, events);
     return { open: (pool) => stores.open(pool), remote: new Map(), close: () => stores.close() };
   }
   const remote = new Map<string, EmbeddedStoreClient>();
   return {
     remote,
     open: (pool) => {
-      const store = new EmbeddedStoreClient(pool, calls);
+      const store = new EmbeddedStoreClient(pool, calls, shared !== undefined);
       remote.set(pool, store);
       return store;
     },
@@ -56,6 +56,11 @@ export interface StoreEvents {
 }
 
 export type OpenStores = typeof openStores;
+
+/** The stores of a process that holds a controller and a worker. */
+export interface SharedStores {
+  readonly openStores: OpenStores;
+}
 
 // The share of a lease that a new gateway waits for its first lease. It is longer than the time whose writes a Redis
 // may lose on a failover.

@@ -122,7 +122,7 @@ async function start(
       },
     },
     calls,
-    shared?.openStores,
+    shared,
   );
   opened.add(() => stores.close());
   const compose = (poolConfig: PoolConfig): (typeof pools)[number] => {

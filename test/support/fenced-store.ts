@@ -1,7 +1,7 @@
 import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
 import type { Name } from '../../src/core/identity.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
-import type { AffinityStore, BindingPage, KnownBinding } from '../../src/core/ports.ts';
+import type { AffinityListener, AffinityStore, BindingPage, KnownBinding } from '../../src/core/ports.ts';
 import { StaleView, StoreUnavailable } from '../../src/core/ports.ts';
 import { storedKey } from '../../src/core/stored-name.ts';
 
@@ -59,7 +59,9 @@ export class FencedStore implements AffinityStore {
     return { bindings: [], cursor: undefined };
   }
 
-  listen(): void {}
+  listen(listener: AffinityListener): void {
+    listener.onGap();
+  }
 
   async close(): Promise<void> {}
 

@@ -29,10 +29,10 @@ type Methods = { readonly [method: string]: (...args: never[]) => Promise<unknow
 interface Waiting {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
-  readonly timer: NodeJS.Timeout;
+  readonly timer: NodeJS.Timeout | undefined;
 }
 
-/** Calls to one peer, each with its own time limit, and the answers to the peer's calls. */
+/** Calls to one peer, most with a time limit of their own, and the answers to the peer's calls. */
 export class Calls {
   readonly #send: (message: CallMessage) => void;
   readonly #targets: readonly Methods[];
@@ -45,18 +45,22 @@ export class Calls {
     this.#targets = targets as readonly Methods[];
   }
 
-  /** @throws CallFailed | RemoteError */
-  call(method: string, args: readonly unknown[], limitMs: number): Promise<unknown> {
+  /**
+   * @param limitMs without it the call waits until the peer has answered or {@link fail} is called
+   * @throws CallFailed | RemoteError
+   */
+  call(method: string, args: readonly unknown[], limitMs: number | undefined): Promise<unknown> {
     this.#last += 1;
     const call = this.#last;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const onLimit = (): void => {
         // Read the channel first: after a pause of this process, the answer may already be there.
         setImmediate(() => {
           if (this.#waiting.delete(call))
             reject(new CallFailed(`no answer to ${method} within ${limitMs} ms`));
         });
-      }, limitMs);
+      };
+      const timer = limitMs === undefined ? undefined : setTimeout(onLimit, limitMs);
       this.#waiting.set(call, { resolve, reject, timer });
       this.#send({ kind: 'call', call, method, args });
     });

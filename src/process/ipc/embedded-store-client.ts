@@ -21,11 +21,14 @@ const BULK_MS = 5_000;
 export class EmbeddedStoreClient implements AffinityStore {
   readonly #pool: string;
   readonly #calls: Calls;
+  readonly #isLocal: boolean;
   #listener: AffinityListener | undefined;
 
-  constructor(pool: string, calls: Calls) {
+  /** @param isLocal the controller is in this process, so an answer that takes long is still on its way */
+  constructor(pool: string, calls: Calls, isLocal = false) {
     this.#pool = pool;
     this.#calls = calls;
+    this.#isLocal = isLocal;
   }
 
   claim(names: readonly RequestName[], proposal: Placement, fencingToken: string): Promise<Claim> {
@@ -78,7 +81,11 @@ export class EmbeddedStoreClient implements AffinityStore {
 
   async #ask<T>(method: string, args: readonly unknown[], limitMs = STORE_MS): Promise<T> {
     try {
-      return (await this.#calls.call(method, [this.#pool, ...args], limitMs)) as T;
+      return (await this.#calls.call(
+        method,
+        [this.#pool, ...args],
+        this.#isLocal ? undefined : limitMs,
+      )) as T;
     } catch (error) {
       const { name, message } = error as Error;
       if (name === 'NamesNoAgent') throw new NamesNoAgent();
