@@ -192,6 +192,16 @@ export function evidenceContract(name: string, open: (idleLifetimeMs: number) =>
       expect(root).toEqual(storedForm(session('s1')));
     });
 
+    test('a session that was found before its binding was released is asserted when it is written back', async () => {
+      const first = await store.claim([user('B'), found(session('s1'))], at('b'), fencingToken);
+      expect(first.by).toBe('link-found');
+      await store.release(user('B'));
+
+      await store.restore([{ binding: first.binding, aliases: [session('s1')], epoch: 1 }]);
+      const { by, made } = await store.claim([user('C'), session('s1')], at('c'), fencingToken);
+      expect([by, made]).toEqual(['link', true]);
+    });
+
     test('a shared session is a name again when it was idle for a lifetime', async () => {
       ({ store, fencingToken } = await openFor(200));
       await eventually(async () => {

@@ -209,15 +209,17 @@ export class EmbeddedPool implements AffinityStore {
     const held = this.#tables.resolve(asked, now);
     const field = held.field ?? asked;
     const root = { ...(held.root ?? { ...packable(binding), generation: binding.generation }), end };
-    const followers = aliases.map(storedKey).filter((alias) => {
-      if (alias === field || this.#tables.note(alias, now) === SHARED) return false;
+    // Before the root is written: a pointer that an earlier binding left behind would lead to it again.
+    const followers = new Map<string, boolean>();
+    for (const alias of aliases.map(storedKey)) {
+      if (alias === field || this.#tables.note(alias, now) === SHARED) continue;
       const leads = this.#tables.resolve(alias, now);
-      return leads.root === undefined || leads.field === field;
-    });
+      if (leads.root === undefined) followers.set(alias, false);
+      else if (leads.field === field) followers.set(alias, leads.entry?.found === true);
+    }
     this.#tables.writeRoot(field, held.root, root, now);
-    for (const alias of followers) {
-      const { entry, root: live } = this.#tables.resolve(alias, now);
-      const found = live !== undefined && entry?.found === true;
+    for (const [alias, found] of followers) {
+      const { entry } = this.#tables.resolve(alias, now);
       this.#tables.writePointer(alias, entry, { root: field, end, found }, now);
     }
     return toBinding(field, root);
