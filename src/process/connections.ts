@@ -6,11 +6,15 @@ import { Server as TlsServer } from 'node:tls';
 export type OnConnectionFault = (error: Error, socket: Socket) => void;
 
 /** Fields that Node keeps in a socket accepted by a server. */
-type Guarded = Socket & { readonly _handle?: object | null; readonly server?: object };
+type Guarded = Socket & { readonly _handle?: Handle | null; readonly server?: object };
 
 const onFaultOf = new WeakMap<object, OnConnectionFault>();
-/** Keyed by the handle of the connection, because Node names the handle as the origin of an event. */
-const guarded = new WeakMap<object, Guarded>();
+/**
+ * The connection, in its handle, because Node names the handle as the origin of an event. A `WeakMap` would keep every
+ * connection until the old generation is collected.
+ */
+const CONNECTION = Symbol('connection');
+type Handle = { [CONNECTION]?: Guarded };
 
 /**
  * Keeps an error of a single connection from ending the process.
@@ -35,7 +39,7 @@ export function guardConnections(server: Server, onFault: OnConnectionFault): vo
 
 function guard(socket: Guarded): void {
   socket.on('error', ignore);
-  if (socket._handle) guarded.set(socket._handle, socket);
+  if (socket._handle) socket._handle[CONNECTION] = socket;
 }
 
 // Nothing to do: Node closes the connection by itself.
@@ -53,8 +57,8 @@ function catchFault(error: Error): void {
 }
 
 /** The resource that Node currently runs: a handle, a request to one, a connection's parser, a tick, or a timer. */
-interface Work {
-  readonly handle?: object;
+interface Work extends Handle {
+  readonly handle?: Handle;
   /** Arguments of a tick. */
   readonly args?: readonly unknown[];
   readonly _timerArgs?: readonly unknown[];
@@ -65,7 +69,7 @@ interface Work {
  * only when the process would otherwise end, so it costs nothing in normal operation.
  */
 function connectionOf(work: Work): Guarded | undefined {
-  const own = guarded.get(work) ?? (work.handle && guarded.get(work.handle)) ?? socketIn(work);
+  const own = work[CONNECTION] ?? work.handle?.[CONNECTION] ?? socketIn(work);
   if (own !== undefined) return own;
   for (const arg of work.args ?? work._timerArgs ?? []) {
     const socket = socketIn(arg);

@@ -60,6 +60,7 @@ export class Attempt implements InnerHandler {
   readonly outcome: Promise<AttemptOutcome>;
   readonly request: AttemptRequest;
   readonly upstream: Upstream;
+  place = -1;
   /** When sending began, in monotonic ms. `undefined` proves that nothing was sent. */
   sentAt: number | undefined;
   /** When the response header arrived, in monotonic ms. */
@@ -161,7 +162,7 @@ export class Attempt implements InnerHandler {
     this.#abort = abort;
     this.sentAt = performance.now();
     this.upstream.sent(this.sentAt);
-    this.upstream.attempts.add(this);
+    this.upstream.begin(this);
     this.#inner?.onConnect(abort, context);
   }
 
@@ -255,7 +256,7 @@ export class Attempt implements InnerHandler {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#stallTimer);
-    this.upstream.attempts.delete(this);
+    this.upstream.end(this);
     if (this.sentAt !== undefined && this.headerAt === undefined) {
       this.upstream.headerEnded(performance.now(), false);
     }

@@ -6,6 +6,10 @@ import { setImmediate as turn } from 'node:timers/promises';
 // Reached only if connections arrive faster than they are accepted; all from before the stop are then accepted.
 const LONGEST_ACCEPT_MS = 10_000;
 
+/** Where a connection is among those of its server. */
+const PLACE = Symbol('place');
+type Accepted = Socket & { [PLACE]?: number };
+
 /**
  * Ends a listening HTTP server without breaking an accepted connection.
  *
@@ -14,8 +18,8 @@ const LONGEST_ACCEPT_MS = 10_000;
  */
 export class ConnectionDrainer {
   readonly #server: HttpServer;
-  /** All connections. Node's own list lacks those in a TLS handshake. */
-  readonly #sockets = new Set<Socket>();
+  /** All connections. Node's own list lacks those in a TLS handshake. An array, as in `Upstream.attempts`. */
+  readonly #sockets: Accepted[] = [];
   /** Each answer is the last on its connection, so that clients reconnect to another gateway. */
   isAnnounced = false;
   #isAborted = false;
@@ -24,10 +28,17 @@ export class ConnectionDrainer {
   /** To be created before the server listens. */
   constructor(server: HttpServer) {
     this.#server = server;
-    server.on('connection', (socket: Socket) => {
-      this.#sockets.add(socket);
-      socket.once('close', () => this.#sockets.delete(socket));
+    server.on('connection', (socket: Accepted) => {
+      socket[PLACE] = this.#sockets.push(socket) - 1;
+      socket.once('close', () => this.#closed(socket));
     });
+  }
+
+  #closed(socket: Accepted): void {
+    const place = socket[PLACE] as number;
+    const last = this.#sockets.pop() as Accepted;
+    last[PLACE] = place;
+    if (last !== socket) this.#sockets[place] = last;
   }
 
   announce(): void {
@@ -47,7 +58,7 @@ export class ConnectionDrainer {
   abortAll(): void {
     this.#isAborted = true;
     this.#server.closeAllConnections();
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of [...this.#sockets]) socket.destroy();
   }
 
   async #stopAccepting(): Promise<void> {

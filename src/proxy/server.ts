@@ -42,6 +42,10 @@ const SLOWNESS_CHECK_MS = 500;
 // A client's request id goes to logs and headers, so only harmless characters are accepted.
 const ACCEPTABLE_ID = /^[\w.:@/+=-]{1,128}$/;
 
+/** The facts of a connection, kept in its socket: a `WeakMap` would keep them until the old generation is collected. */
+const CONNECTION = Symbol('connection');
+type Named = Socket & { [CONNECTION]?: ClientConnection };
+
 export interface Listener {
   readonly fastify: FastifyInstance;
   readonly forwarder: Forwarder;
@@ -55,14 +59,9 @@ export interface Listener {
  * later Fastify would parse bodies and refuse unusual media types, which a proxy must pass on.
  */
 export async function createListener(options: ListenerOptions): Promise<Listener> {
-  const connections = new WeakMap<Socket, ClientConnection>();
-  const connectionOf: ConnectionOf = (socket) => {
-    let connection = connections.get(socket);
-    if (connection === undefined) {
-      connection = new ClientConnection(socket, options.trustedProxies);
-      connections.set(socket, connection);
-    }
-    return connection;
+  const connectionOf: ConnectionOf = (socket: Named) => {
+    socket[CONNECTION] ??= new ClientConnection(socket, options.trustedProxies);
+    return socket[CONNECTION];
   };
   const fastify = Fastify(serverOptions(options, connectionOf)) as unknown as FastifyInstance;
   const { server } = fastify;

@@ -26,6 +26,8 @@ export interface UpstreamOptions {
 /** The part of an attempt that the upstream needs after sending. */
 export interface SentAttempt {
   readonly request: { readonly target: Target };
+  /** Its place among {@link Upstream.attempts}, which the upstream keeps here; -1 if it is not among them. */
+  place: number;
   /** To be called when its instance is lost. */
   giveUp(): void;
 }
@@ -38,8 +40,12 @@ export class Upstream {
   readonly authority: string;
   readonly closeAfterEach: boolean;
   readonly queue: WaitQueue;
-  /** The attempts that were handed to a connection and have not ended. */
-  readonly attempts = new Set<SentAttempt>();
+  /**
+   * The attempts that were handed to a connection and have not ended. An array, because V8 replaces the table of a `Set`
+   * again and again, and each old table keeps its last members alive until the old generation is collected: that doubled
+   * the time for the garbage of a request.
+   */
+  readonly #attempts: SentAttempt[] = [];
   readonly #maxInFlight: number;
   readonly #options: UpstreamOptions;
   #connections: Connections;
@@ -59,6 +65,27 @@ export class Upstream {
     this.queue = new WaitQueue(options.maxQueued);
     this.#options = options;
     this.#connections = this.#open();
+  }
+
+  /** A copy, because an attempt that is given up may end at once. */
+  get attempts(): readonly SentAttempt[] {
+    return [...this.#attempts];
+  }
+
+  /** Does nothing if the attempt has begun: undici may hand it to a second connection. */
+  begin(attempt: SentAttempt): void {
+    if (attempt.place >= 0) return;
+    attempt.place = this.#attempts.push(attempt) - 1;
+  }
+
+  /** Does nothing if the attempt has not begun. */
+  end(attempt: SentAttempt): void {
+    const { place } = attempt;
+    if (place < 0) return;
+    const last = this.#attempts.pop() as SentAttempt;
+    last.place = place;
+    if (last !== attempt) this.#attempts[place] = last;
+    attempt.place = -1;
   }
 
   get inFlight(): number {

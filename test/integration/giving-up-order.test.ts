@@ -35,7 +35,7 @@ test('a single process resets requests at a lost instance before it acknowledges
   const asked: { epoch: number; waiting: number }[] = [];
   const watched: ViewStoreClient = Object.assign(Object.create(viewStore), {
     sync: (request: Parameters<ViewStoreClient['sync']>[0]) => {
-      asked.push({ epoch: request.epoch, waiting: upstream?.attempts.size ?? 0 });
+      asked.push({ epoch: request.epoch, waiting: upstream?.attempts.length ?? 0 });
       return viewStore.sync(request);
     },
     propose: (request: Parameters<ViewStoreClient['propose']>[0]) => viewStore.propose(request),
@@ -63,7 +63,7 @@ test('a single process resets requests at a lost instance before it acknowledges
   a.answer = () => undefined;
   const attempt = sendAttempt(upstream as NonNullable<typeof upstream>, { instance: 'i1' });
   await eventually(() => expect(a.requests).toHaveLength(1));
-  expect(upstream?.attempts.size).toBe(1);
+  expect(upstream?.attempts.length).toBe(1);
   const epoch = epochNow();
   a.refuseNew();
 
