@@ -6,12 +6,14 @@ const MAY_USE = {
   core: [],
   soap: ['core'],
   identity: ['core', 'soap'],
-  proxy: ['core', 'identity', 'soap', 'telemetry'],
+  sockets: ['core'],
+  proxy: ['core', 'identity', 'soap', 'sockets', 'telemetry'],
   affinity: ['core', 'redis'],
   coordination: ['core', 'redis'],
   health: ['core'],
-  admin: ['core', 'telemetry'],
-  sapcontrol: ['core', 'soap', 'telemetry'],
+  passwords: ['core'],
+  admin: ['core', 'passwords', 'sockets', 'telemetry'],
+  sapcontrol: ['core', 'passwords', 'soap', 'sockets', 'telemetry'],
   redis: ['core'],
   telemetry: ['core'],
   config: ['core'],
@@ -19,13 +21,14 @@ const MAY_USE = {
   simulator: ['soap'],
   wiring: [
     ...['core', 'soap', 'identity', 'proxy', 'affinity', 'coordination', 'health', 'admin', 'sapcontrol'],
-    ...['redis', 'telemetry', 'config', 'process'],
+    ...['passwords', 'redis', 'sockets', 'telemetry', 'config', 'process'],
   ],
-  cli: ['core', 'config', 'process', 'sapcontrol', 'telemetry', 'wiring', 'simulator'],
+  cli: ['core', 'config', 'passwords', 'process', 'telemetry', 'wiring', 'simulator'],
 };
 
 /** Where each package may be imported; everywhere else it is an error. */
 const USED_IN = {
+  '@fastify/ajv-compiler': ['admin/schema-checks.ts'],
   '@fastify/reply-from': ['proxy/forwarder.ts'],
   commander: ['cli/'],
   'fast-xml-parser': ['sapcontrol/'],
@@ -35,10 +38,12 @@ const USED_IN = {
   lmdb: ['affinity/embedded/'],
   'lru-cache': ['affinity/', 'proxy/', 'simulator/'],
   pino: ['telemetry/'],
+  preact: ['admin/console/'],
   'prom-client': ['telemetry/'],
   re2js: ['config/'],
-  typebox: ['config/'],
+  typebox: ['admin/', 'config/'],
   undici: ['proxy/', 'health/'],
+  uplot: ['admin/console/'],
   yaml: ['config/'],
 };
 
@@ -81,6 +86,18 @@ export default {
       ),
     ),
     error(
+      'console-alone',
+      'The console runs in a browser. Of the program it knows core/ alone, and the program knows its built files alone.',
+      { path: '^src/admin/console/' },
+      { path: '^src/', pathNot: anyOf(['admin/console/', 'core/']) },
+    ),
+    error(
+      'console-is-built',
+      'Only the build imports the console: it runs in a browser.',
+      { path: '^src/', pathNot: '^src/admin/console/' },
+      { path: '^src/admin/console/' },
+    ),
+    error(
       'core-is-pure',
       'core/ imports no package, only Node itself.',
       { path: '^src/core/' },
@@ -99,7 +116,8 @@ export default {
     // TypeScript 7 has no compiler to ask; swc sees every import, type-only ones too.
     parser: 'swc',
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '^(build|dist)/' },
+    // It parses no JSX. biome.json holds the components of the console to the same rules.
+    exclude: { path: ['^(build|dist)/', '\\.tsx$'] },
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'types', 'node', 'default'],

@@ -1,6 +1,11 @@
-import { cpSync, readdirSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { brotliCompressSync, gzipSync, constants as zlib } from 'node:zlib';
 import { build } from 'esbuild';
+import { Marked } from 'marked';
+import { gfmHeadingId } from 'marked-gfm-heading-id';
 
 /** The program as `main.js` and the chunks that it loads when it needs them: see src/decisions/0025-one-bundle.md. */
 export const BUNDLE = {
@@ -23,11 +28,104 @@ export const BUNDLE = {
   logLevel: 'warning',
 };
 
+/** The web administration, for browsers: see src/decisions/0027-the-console.md. */
+export const CONSOLE = {
+  entryPoints: ['src/admin/console/main.tsx', 'src/admin/console/style/runbook.css'],
+  outdir: 'dist/console',
+  // A name says which content it is, so that browsers keep it for good.
+  entryNames: '[name]-[hash]',
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  platform: 'browser',
+  target: ['chrome116', 'firefox124', 'safari17.4'],
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
+  metafile: true,
+  logLevel: 'warning',
+  plugins: [
+    {
+      name: 'pages',
+      setup: ({ onEnd }) => onEnd(({ metafile }) => metafile && writePages(Object.keys(metafile.outputs))),
+    },
+  ],
+};
+
+/** Writes the pages with the names of their files, and each file compressed beside itself. */
+function writePages(outputs) {
+  const files = outputs.map((path) => basename(path));
+  // Such as main.css, for which the build has made main-ABCD1234.css.
+  const named = (page) =>
+    page.replaceAll(
+      /\/console\/(\w+)\.(js|css)/g,
+      (_, name, ending) =>
+        `/console/${files.find((file) => file.startsWith(`${name}-`) && file.endsWith(`.${ending}`))}`,
+    );
+  const pages = {
+    'index.html': named(readFileSync('src/admin/console/index.html', 'utf8')),
+    'runbook.html': named(runbookPage(readFileSync('deploy/RUNBOOK.md', 'utf8'))),
+  };
+  for (const file of readdirSync('dist/console'))
+    if (/^(main|runbook)-/.test(file) && !files.includes(file.replace(/\.(gz|br)$/, '')))
+      rmSync(`dist/console/${file}`);
+  for (const [name, page] of Object.entries(pages)) writeFileSync(`dist/console/${name}`, page);
+  for (const file of [...files, ...Object.keys(pages)]) {
+    const content = readFileSync(`dist/console/${file}`);
+    writeFileSync(`dist/console/${file}.gz`, gzipSync(content, { level: 9 }));
+    const quality = { [zlib.BROTLI_PARAM_QUALITY]: zlib.BROTLI_MAX_QUALITY };
+    writeFileSync(`dist/console/${file}.br`, brotliCompressSync(content, { params: quality }));
+  }
+}
+
+/** The runbook as a page, with the headings as anchors: alarms link to them. */
+function runbookPage(text) {
+  const marked = new Marked(gfmHeadingId());
+  marked.use({
+    renderer: {
+      // The page stands alone: what the repository has beside the runbook is not served.
+      link({ href, tokens }) {
+        return /^(#|https?:)/.test(href) ? false : this.parser.parseInline(tokens);
+      },
+    },
+  });
+  return `<!doctype html>
+<html lang="en" data-theme="auto">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <title>Runbook of ici-gateway</title>
+    <link rel="icon" href="data:," />
+    <link rel="stylesheet" href="/console/runbook.css" />
+  </head>
+  <body>
+    <main>${marked.parse(text)}</main>
+  </body>
+</html>
+`;
+}
+
+/** For `ici-gateway --version`. An image is built without the repository: there COMMIT says it. */
+function commit() {
+  if (process.env.COMMIT) return process.env.COMMIT;
+  try {
+    const git = (...args) =>
+      execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    // A package that was unpacked into another repository is not built from its commit.
+    if (git('rev-parse', '--show-prefix') !== '') return '';
+    const changed = git('status', '--porcelain', '--untracked-files=no') === '' ? '' : ' with changes';
+    return `${git('rev-parse', '--short=12', 'HEAD')}${changed}`;
+  } catch {
+    return '';
+  }
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   rmSync('dist', { recursive: true, force: true });
-  await build({ ...BUNDLE, outdir: 'dist' });
+  mkdirSync('dist/console', { recursive: true });
+  await Promise.all([build({ ...BUNDLE, outdir: 'dist' }), build(CONSOLE)]);
   // The scripts for Redis, at the same place as in src: see src/redis/lua.ts.
   for (const file of readdirSync('src', { recursive: true })) {
     if (file.endsWith('.lua')) cpSync(`src/${file}`, `dist/${file}`);
   }
+  writeFileSync('dist/commit', `${commit()}\n`);
 }

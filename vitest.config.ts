@@ -50,8 +50,9 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: ['test/support/redis-global-setup.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
+          // For what hangs: the starts of a test cost up to a minute of processor time where ten programs share a core.
+          testTimeout: 300_000,
+          hookTimeout: 180_000,
         },
       },
       {
@@ -64,6 +65,18 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 4 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'console',
+          // What needs a browser: `npm run test:console` fetches one, and `npm test` leaves it out.
+          include: ['test/console/**/*.test.ts'],
+          globalSetup: ['test/console/browser-global-setup.ts'],
+          testTimeout: 120_000,
+          // A hook starts Redis, connectors and up to three gateways, while two other files do the same.
+          hookTimeout: 180_000,
         },
       },
       {
@@ -85,8 +98,8 @@ export default defineConfig({
           name: 'fault',
           include: ['test/fault/**/*.test.ts'],
           globalSetup: ['test/support/redis-global-setup.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
+          testTimeout: 300_000,
+          hookTimeout: 180_000,
           // Beside each other, since much of their time is leases and probes that run out, but not beside thousands of requests.
           sequence: { groupOrder: 2 },
         },

@@ -47,10 +47,10 @@ function problemsOf(path) {
     });
 }
 
-/** A file that is deleted and not committed yet is listed too. */
+/** Nothing of a picture, whose bytes are no words. A file that is deleted and not committed yet is listed too. */
 function contentOf(path) {
   try {
-    return readFileSync(path, 'utf8');
+    return path.endsWith('.png') ? '' : readFileSync(path, 'utf8');
   } catch {
     return '';
   }

@@ -26,5 +26,17 @@ export const VERSION: string = (
   JSON.parse(readFileSync(new URL('package.json', FOLDER), 'utf8')) as { version: string }
 ).version;
 
+/** The commit that this program was built from; undefined where the build did not know it. */
+export function builtFrom(): string | undefined {
+  try {
+    return readFileSync(new URL('dist/commit', FOLDER), 'utf8').trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The folder of the built web administration. */
+export const CONSOLE: URL = new URL('dist/console/', FOLDER);
+
 /** The file of the built program. Children are started from it. */
 export const MAIN: string = fileURLToPath(new URL('dist/main.js', FOLDER));

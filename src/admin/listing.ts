@@ -1,5 +1,6 @@
 import type { InstanceId } from '../core/instance.ts';
 import type { BindingQuery, ListedBinding } from '../core/ports.ts';
+import { renewalIntervalMs } from '../core/renewal.ts';
 import type { PoolSource } from './pool-source.ts';
 import { iso } from './status.ts';
 
@@ -23,32 +24,44 @@ export interface BindingListing {
   readonly next: string | null;
 }
 
-// A lifetime is renewed at most once per twentieth of its length, and its end is rounded to a 32nd of it.
-const RENEWED_EVERY = 1 / 20;
+// Gateways of earlier releases renew a lifetime once per twentieth of its length, and its end is rounded to a 32nd of it.
+const RENEWED_EVERY_BEFORE = 1 / 20;
 
 /** @throws StoreUnavailable */
 export async function bindingListing(pool: PoolSource, query: BindingQuery): Promise<BindingListing> {
-  const { bindings, cursor } = await pool.bindings.list(query);
-  const now = pool.operations.storeNow;
+  const { bindings, cursor } = await pool.bindings.list({ ...query, details: true });
   return {
-    bindings: bindings.map((listed) => bindingStatus(listed, pool.idleLifetimeMs, now)),
-    lastActiveWithinSeconds: Math.ceil((pool.idleLifetimeMs * RENEWED_EVERY) / 1_000),
+    bindings: bindings.map((listed) => bindingStatus(listed, pool)),
+    lastActiveWithinSeconds: lastActiveWithinSeconds(pool, bindings),
     next: cursor ?? null,
   };
 }
 
-function bindingStatus(
-  { binding, expiresInMs }: ListedBinding,
-  idleLifetimeMs: number,
-  now: number,
-): BindingStatus {
+/** The greatest error of {@link lastActiveOf} for these bindings, in either direction. */
+export function lastActiveWithinSeconds(
+  { idleLifetimeMs }: Pick<PoolSource, 'idleLifetimeMs'>,
+  listed: readonly ListedBinding[],
+): number {
+  const isExact = listed.every(({ usedAt }) => usedAt !== undefined);
+  const withinMs = isExact ? renewalIntervalMs(idleLifetimeMs) : idleLifetimeMs * RENEWED_EVERY_BEFORE;
+  return Math.ceil(withinMs / 1_000);
+}
+
+/** The time of the agent's last request that the store knows of. */
+export function lastActiveOf({ expiresInMs, usedAt }: ListedBinding, pool: PoolSource): string {
+  const now = pool.operations.storeNow;
+  return iso(usedAt ?? Math.min(now, now + expiresInMs - pool.idleLifetimeMs));
+}
+
+function bindingStatus(listed: ListedBinding, pool: PoolSource): BindingStatus {
+  const { binding, expiresInMs } = listed;
   const { root } = binding;
   return {
     name: root.kind === 'user' ? root.value : `${root.kind}:${root.value}`,
     instance: binding.instance,
     incarnation: binding.incarnation === '' ? null : binding.incarnation,
     generation: binding.generation,
-    lastActive: iso(Math.min(now, now + expiresInMs - idleLifetimeMs)),
+    lastActive: lastActiveOf(listed, pool),
     expiresInSeconds: Math.round(expiresInMs / 1_000),
   };
 }

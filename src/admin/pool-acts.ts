@@ -18,6 +18,10 @@ import type { PoolOperations, PoolSource } from './pool-source.ts';
 export interface Act {
   readonly by: string;
   readonly why: string;
+  /** The address from which the operator acts. */
+  readonly source?: string;
+  /** The id of the view that the operator decided on. */
+  readonly ifView?: string;
 }
 
 // How long an answer waits until all gateways act on the change. A crashed gateway delays that by a lease.
@@ -40,8 +44,9 @@ export async function setAdmin(
 ): Promise<boolean> {
   const { operations } = pool;
   const before = instanceOf(pool, id);
-  const done = { ...act, id: randomUUID(), state, at: operations.storeNow, deadline };
-  const { version } = await commit(operations, (policy) => withAdmin(policy, id, done), {
+  const { by, why } = act;
+  const done = { by, why, id: randomUUID(), state, at: operations.storeNow, deadline };
+  const { version } = await commit(operations, act, (policy) => withAdmin(policy, id, done), {
     ...event('admin', act),
     instance: id,
     from: before.admin,
@@ -62,7 +67,7 @@ export async function release(pool: PoolSource, id: InstanceId, act: Act): Promi
   instanceOf(pool, id);
   const since = operations.agreed.instances[id]?.quarantinedAt ?? 0;
   if (since === 0) throw new ActRefused(409, `${id} is not in quarantine`);
-  await commit(operations, (policy) => withRelease(policy, id, since), {
+  await commit(operations, act, (policy) => withRelease(policy, id, since), {
     ...event('release', act),
     instance: id,
     from: 'quarantined',
@@ -79,7 +84,7 @@ export async function activate(pool: PoolSource, id: InstanceId, act: Act): Prom
   if (operations.agreed.active === id) throw new ActRefused(409, `${id} is already the active instance`);
   requireAble(instance);
   const requestId = randomUUID();
-  const { version } = await commit(operations, (policy) => withActive(policy, id, requestId), {
+  const { version } = await commit(operations, act, (policy) => withActive(policy, id, requestId), {
     ...event('activate', act),
     instance: id,
     from: operations.agreed.active,
@@ -111,7 +116,7 @@ export async function failBack(pool: PoolSource, act: Act): Promise<boolean> {
 export async function setFailback(pool: PoolSource, failback: Failback, act: Act): Promise<void> {
   requireFailover(pool, 'has no active instance, so nothing to fail back to');
   const { operations } = pool;
-  await commit(operations, (policy) => withFailback(policy, failback), {
+  await commit(operations, act, (policy) => withFailback(policy, failback), {
     ...event('failback-policy', act),
     from: formatFailback(operations.lastSync.policy.failback),
     to: failback.kind === 'at' ? `${formatFailback(failback)} ${failback.zone}` : failback.kind,
@@ -124,7 +129,7 @@ export async function adoptConfig({ name, operations }: PoolSource, act: Act): P
   if (agreed.config !== undefined && differencesOf(agreed.config, parts).length === 0)
     throw new ActRefused(409, `the configuration of this gateway is already the agreed one for pool ${name}`);
   const id = randomUUID();
-  await commit(operations, (policy) => withRequestedConfig(policy, { id, parts }), {
+  await commit(operations, act, (policy) => withRequestedConfig(policy, { id, parts }), {
     ...event('configured', act),
     ...describeChange(agreed.config, { ...agreed.config, ...parts }),
   });
@@ -167,16 +172,17 @@ export function takesEffect(
   });
 }
 
-export function event(kind: PoolEvent['kind'], { by, why }: Act): PoolEvent {
-  return { kind, instance: '', from: '', to: '', by, why };
+export function event(kind: PoolEvent['kind'], { by, why, source }: Act): PoolEvent {
+  return { kind, instance: '', from: '', to: '', by, why, ...(source === undefined ? {} : { source }) };
 }
 
 function commit(
   operations: PoolOperations,
+  { ifView }: Act,
   change: (policy: Policy) => Policy,
   logged: PoolEvent,
 ): Promise<Policy> {
-  return operations.commitPolicy(change, [logged]);
+  return operations.commitPolicy(change, [logged], ifView);
 }
 
 function requireFailover({ name, mode }: PoolSource, reason: string): void {

@@ -1,14 +1,15 @@
-import type { Binding, Placement } from '../core/binding.ts';
+import type { BalancerName } from '../core/balancers.ts';
+import type { Binding, Proposal } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
-import type { BindingPage, BindingQuery } from '../core/ports.ts';
+import type { BindingPage, BindingQuery, EventLog, ListedBinding } from '../core/ports.ts';
+import type { SeenNames, SourceShare } from '../core/seen-names.ts';
 import type { AgreedView, PoolEvent } from '../core/view/agreed-view.ts';
 import type { ClaimTrouble } from '../core/view/claim-watch.ts';
 import type { ConfigParts } from '../core/view/config-parts.ts';
 import type { LastSync } from '../core/view/last-sync.ts';
 import type { Policy } from '../core/view/policy.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
-import type { LoggedEvent } from '../core/view/view-store.ts';
 
 /** The agreed state of a pool, and the way to change it. */
 export interface PoolOperations {
@@ -29,11 +30,16 @@ export interface PoolOperations {
    * Writes an operator's decision. `change` runs again if another change came first;
    * its errors are passed on.
    *
+   * @param onView the id of the only view on which it may be written
    * @throws StoreUnavailable
+   * @throws ViewChanged
    */
-  commitPolicy(change: (policy: Policy) => Policy, events: readonly PoolEvent[]): Promise<Policy>;
-  /** The event log, newest first. @throws StoreUnavailable */
-  events(limit: number): Promise<readonly LoggedEvent[]>;
+  commitPolicy(
+    change: (policy: Policy) => Policy,
+    events: readonly PoolEvent[],
+    onView?: string,
+  ): Promise<Policy>;
+  readonly log: EventLog;
   /** Registers a listener for every change of the routing state; returns a function that removes it. */
   onChange(listener: () => void): () => void;
   /** Syncs with the view store now. Never rejects. */
@@ -44,15 +50,34 @@ export interface PoolOperations {
 export interface PoolBindings {
   /** The number of bindings in this gateway's cache. */
   readonly cached: number;
+  /** @throws ActRefused while too many are read */
   list(query: BindingQuery): Promise<BindingPage>;
-  lookup(names: readonly Name[]): Promise<Binding | undefined>;
+  /** The other names that lead to the root; at least the latest ones. */
+  aliasesOf(root: Name): Promise<readonly Name[]>;
+  /** The binding of the first of these names that has one. Does not restart its lifetime. */
+  find(names: readonly Name[]): Promise<ListedBinding | undefined>;
   /** @throws StaleView if the fencing token is not that of the view in effect; then nothing has changed */
   rebind(
     names: readonly Name[],
     expected: Binding,
-    proposal: Placement,
+    proposal: Proposal,
     fencingToken: string,
   ): Promise<{ readonly binding: Binding }>;
+  /**
+   * Ends the binding if it is still the expected one. Resolves to the binding that holds afterwards.
+   *
+   * @throws StaleView as for {@link rebind}
+   */
+  release(expected: Binding, fencingToken: string): Promise<Binding | undefined>;
+}
+
+/** The last probe of an instance by this gateway. */
+export interface LastProbe {
+  /** Milliseconds since the Unix epoch. */
+  readonly at: number;
+  readonly passed: boolean;
+  /** Why it failed. */
+  readonly reason?: string | undefined;
 }
 
 /** The parts of a pool that the admin API needs; each value is read on access. */
@@ -65,7 +90,19 @@ export interface PoolSource {
   readonly idleLifetimeMs: number;
   /** The IANA time zone for a time of day without a zone. */
   readonly zone: string;
+  readonly balancer: BalancerName;
+  /** The group of a user by the file and the patterns of `groups`. */
+  groupOf(user: string): string | undefined;
   url(instance: InstanceId): string;
+  lastProbe(instance: InstanceId): LastProbe | undefined;
+  /** Since when the verdict on the instance is so, in milliseconds since the Unix epoch; `undefined` if not known. */
+  healthSince(instance: InstanceId): number | undefined;
+  /** Ended requests since the gateway started, and those of them that were answered with a status from 500. */
+  traffic(): { readonly requests: number; readonly faults: number };
+  /** Where the requests of the last hour named their agents. */
+  identitySources(): readonly SourceShare[];
+  /** How requests named their agents in the last hour, at each worker; `undefined` if it does not answer. */
+  seenNames(): Promise<readonly (SeenNames | undefined)[]>;
   inFlight(instance: InstanceId): number;
   queued(instance: InstanceId): number;
   boundAgents(instance: InstanceId): number;

@@ -2,9 +2,11 @@ import type {
   ConfigurationStatus,
   InstanceStatus,
   PoolStatus,
+  ProbeStatus,
   ReplicaStatus,
+  ReportStatus,
 } from '../core/gateway-status.ts';
-import type { InstanceState } from '../core/instance.ts';
+import type { InstanceId, InstanceState } from '../core/instance.ts';
 import { differencesOf } from '../core/view/agreed-config.ts';
 import { formatFailback } from '../core/view/failback.ts';
 import type { ReplicaReport } from '../core/view/health-report.ts';
@@ -76,6 +78,7 @@ export function poolStatus(pool: PoolSource, pendingSince: number | undefined): 
   return {
     name: pool.name,
     mode: pool.mode,
+    balancer: isFailover ? null : pool.balancer,
     epoch: routingState.view.epoch,
     settled: routingState.view.settled,
     view: {
@@ -97,6 +100,8 @@ export function poolStatus(pool: PoolSource, pendingSince: number | undefined): 
     leaseRemainingMs: Number.isFinite(leaseRemaining) ? Math.round(leaseRemaining) : null,
     replicas: lastSync.reports.map(replicaStatus),
     parked: pool.parked(),
+    traffic: pool.traffic(),
+    identitySources: pool.identitySources(),
     affinity: {
       available: !isStoreAway && routingState.claimFailure === undefined,
       cachedBindings: bindings.cached,
@@ -153,6 +158,9 @@ export function instanceStatus(pool: PoolSource, instance: InstanceState): Insta
             deadline: act.deadline === 0 ? null : iso(act.deadline),
           },
     health: instance.health,
+    healthSince: isoOrNull(pool.healthSince(id)),
+    lastProbe: probeStatus(pool, id),
+    reports: lastSync.reports.flatMap((report) => reportOn(id, report)),
     quarantined: instance.quarantined,
     incarnation: instance.incarnation === '' ? null : instance.incarnation,
     lives: agreed.instances[id]?.lives ?? 0,
@@ -162,9 +170,44 @@ export function instanceStatus(pool: PoolSource, instance: InstanceState): Insta
     priority: instance.priority,
     active: pool.mode === 'sticky' || id === routingState.view.active,
     boundAgents: pool.boundAgents(id),
+    ...sharesOf(pool, instance),
     inFlight: pool.inFlight(id),
     queued: pool.queued(id),
   };
+}
+
+function probeStatus(pool: PoolSource, id: InstanceId): ProbeStatus | null {
+  const probe = pool.lastProbe(id);
+  if (probe === undefined) return null;
+  const { at, passed, reason = 'the probe failed' } = probe;
+  return { at: iso(at), ok: passed, text: passed ? null : reason };
+}
+
+/** What a gateway reports about the instance; nothing if it has not seen enough of it. */
+function reportOn(id: InstanceId, { replica, report }: ReplicaReport): ReportStatus[] {
+  if (report === undefined) return [{ replica, verdict: 'abstains' }];
+  const verdict = report.verdicts[id]?.health;
+  return verdict === undefined ? [] : [{ replica, verdict }];
+}
+
+function sharesOf(
+  pool: PoolSource,
+  { id, weight }: InstanceState,
+): Pick<InstanceStatus, 'share' | 'weightShare'> {
+  const { view } = pool.operations.routingState;
+  const bound = [...view.instances.keys()].reduce((sum, one) => sum + pool.boundAgents(one), 0);
+  const weights = view.assignable.reduce((sum, one) => sum + one.weight, 0);
+  const isAssignable = view.assignable.some((one) => one.id === id);
+  // In a failover pool the weight of the active instance does not count.
+  const weighed = view.mode === 'failover' ? 1 : weight / weights;
+  return {
+    share: bound === 0 ? 0 : pool.boundAgents(id) / bound,
+    weightShare: isAssignable ? weighed : 0,
+  };
+}
+
+function isoOrNull(ms: number | undefined): string | null {
+  return ms === undefined ? null : iso(ms);
 }
 
 // The largest time value of a Date (ECMA-262 §21.4.1.1).

@@ -3,6 +3,7 @@ import type { CachedBinding } from '../core/agent-bindings.ts';
 import type { Binding } from '../core/binding.ts';
 import type { Name, Names } from '../core/identity.ts';
 import { nameKey, parseNameKey } from '../core/identity.ts';
+import { renewalIntervalMs } from '../core/renewal.ts';
 import { storedForm, storedKey } from '../core/stored-name.ts';
 
 /** How current an answer of the store about a binding is. */
@@ -55,7 +56,9 @@ export class BindingCache {
   readonly #maxEntries: number;
   readonly #trustedMs: number;
   readonly #renewedMs: number;
+  readonly #sharedMs: number;
   #evicted = 0;
+  #onAdded: (root: Name) => void = () => {};
 
   constructor({ maxEntries, idleLifetimeMs }: BindingCacheOptions) {
     this.#entries = new LRUCache({
@@ -67,9 +70,10 @@ export class BindingCache {
     });
     this.#maxEntries = maxEntries;
     this.idleLifetimeMs = idleLifetimeMs;
-    // A binding in use is renewed ten times before it loses trust, and loses trust long before it can end in the store.
+    // A binding in use is renewed at least ten times before it loses trust, and loses trust long before the store ends it.
     this.#trustedMs = idleLifetimeMs / 2;
-    this.#renewedMs = idleLifetimeMs / 20;
+    this.#renewedMs = renewalIntervalMs(idleLifetimeMs);
+    this.#sharedMs = idleLifetimeMs / 20;
   }
 
   /** The next new binding would evict another one. */
@@ -80,6 +84,11 @@ export class BindingCache {
   /** The number of evictions so far. */
   get evicted(): number {
     return this.#evicted;
+  }
+
+  /** At most one listener, called for each binding that was not known, with its root in stored form. */
+  onAdded(listener: (root: Name) => void): void {
+    this.#onAdded = listener;
   }
 
   /** Bindings, not names. */
@@ -120,6 +129,15 @@ export class BindingCache {
     return this.#byStored.get(key);
   }
 
+  /**
+   * The alias that the agent has had for longest, if one more would be too many. The store gives it up too; otherwise
+   * each log-on, or a client with another session in each request, would leave one more name there.
+   */
+  oldestAlias(key: string): Name | undefined {
+    const names = this.#byStored.get(key)?.names;
+    return names !== undefined && names.length >= MAX_NAMES ? names[1] : undefined;
+  }
+
   /** Takes the store's answer about these names. Drops it if a message about a later move arrived before it. */
   put(names: readonly Name[], binding: Binding, told: Confirmation): CachedBinding {
     const key = storedKey(binding.root);
@@ -135,7 +153,7 @@ export class BindingCache {
    * Takes news of a binding that a gateway made or moved. News may be older than the cached entry, because answers come
    * on another connection. It is newer if its generation or its epoch is later, or if the cached entry has ended.
    */
-  announce(binding: Binding, aliases: readonly Name[], epoch: number, now: number): void {
+  announce(binding: Binding, aliases: readonly Name[], epoch: number, now: number, isNew = false): void {
     const key = storedKey(binding.root);
     const known = this.#entries.peek(key);
     if (known !== undefined && !this.hasEnded(known, now)) {
@@ -144,6 +162,7 @@ export class BindingCache {
     }
     const entry = known ?? this.#add(key, binding);
     confirm(entry, binding, { askedAt: now, epoch });
+    if (isNew) entry.isNew = true;
     for (const name of aliases) this.#link(name, entry);
   }
 
@@ -159,6 +178,22 @@ export class BindingCache {
     entry.checkedAt = Number.NEGATIVE_INFINITY;
     entry.usedAt = now;
     this.join(names, entry);
+    return entry;
+  }
+
+  /**
+   * The agent has logged off: the next request asks the store, unless that is away, and the entry ends at `endsAt`.
+   *
+   * @param key of the root
+   */
+  endSoon(key: string, generation: number, endsAt: number): CachedBinding | undefined {
+    const entry = this.#byStored.get(key);
+    if (entry === undefined || entry.key !== key) return undefined;
+    if (entry.binding.generation < generation) entry.binding = { ...entry.binding, generation };
+    entry.checkedAt = Number.NEGATIVE_INFINITY;
+    entry.renewedAt = Math.min(entry.renewedAt, endsAt - this.idleLifetimeMs);
+    entry.usedAt = Math.min(entry.usedAt, entry.renewedAt);
+    entry.isEnding = true;
     return entry;
   }
 
@@ -198,7 +233,7 @@ export class BindingCache {
 
   /** It should be renewed in the store, in the background. */
   needsRenewal(entry: CachedBinding, now: number): boolean {
-    return now - entry.renewedAt >= this.#renewedMs;
+    return entry.isNew || now - entry.renewedAt >= this.#renewedMs;
   }
 
   /** It has ended in the store unless another gateway renewed it, and was not used without the store since. */
@@ -206,13 +241,10 @@ export class BindingCache {
     return now - Math.max(entry.renewedAt, entry.usedAt) >= this.idleLifetimeMs;
   }
 
-  /**
-   * Is the session known to be shared? This is trusted only until a renewal would be due; then the store is asked
-   * again, which keeps its note alive.
-   */
+  /** Is the session known to be shared? The store is asked again now and then, which keeps its note alive. */
   #isShared(session: string): boolean {
     const askedAt = this.#shared.get(session);
-    return askedAt !== undefined && performance.now() - askedAt < this.#renewedMs;
+    return askedAt !== undefined && performance.now() - askedAt < this.#sharedMs;
   }
 
   #add(key: string, binding: Binding): Entry {
@@ -229,10 +261,13 @@ export class BindingCache {
       usedAt: Number.NEGATIVE_INFINITY,
       epoch: 0,
       renewing: false,
+      isNew: false,
+      isEnding: false,
       raw: undefined,
     };
     this.#entries.set(key, entry);
     this.#byStored.set(key, entry);
+    this.#onAdded(root);
     return entry;
   }
 
@@ -302,10 +337,13 @@ function confirm(
   { askedAt, renewedAt = askedAt, epoch }: Confirmation,
 ): void {
   // The same binding was already confirmed in a later epoch; a question asked in an earlier one does not undo that.
-  entry.epoch = isSame(entry.binding, binding) ? Math.max(entry.epoch, epoch) : epoch;
+  const wasKnown = isSame(entry.binding, binding);
+  entry.epoch = wasKnown ? Math.max(entry.epoch, epoch) : epoch;
   entry.binding = binding;
   entry.checkedAt = Math.max(entry.checkedAt, askedAt);
-  entry.renewedAt = Math.max(entry.renewedAt, renewedAt);
+  // A log-off shortens the lifetime, so only renewals of the same generation add up.
+  entry.renewedAt = wasKnown ? Math.max(entry.renewedAt, renewedAt) : renewedAt;
+  if (renewedAt === askedAt) entry.isEnding = false;
 }
 
 function isSame(a: Binding, b: Binding): boolean {

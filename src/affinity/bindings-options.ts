@@ -1,3 +1,4 @@
+import type { AgentGroups } from '../core/agent-groups.ts';
 import type { Placement } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
 import type { AffinityStore } from '../core/ports.ts';
@@ -9,6 +10,8 @@ export interface BindingsEvents {
   onConflict(names: readonly Name[], was: Placement, now: Placement): void;
   /** Several users alternate on this session, so it names no agent. */
   onShared(session: Name): void;
+  /** So many names on probation gave way to a new one. */
+  onReplaced(names: number): void;
   /** This gateway moved a binding, because its instance or incarnation was gone. */
   onRebound(): void;
   onOperation(operation: string, outcome: StoreOutcome, seconds: number): void;
@@ -16,12 +19,18 @@ export interface BindingsEvents {
 
 export interface BindingsOptions {
   readonly store: AffinityStore;
+  /** The name of this gateway, which the store keeps with the bindings that it makes. */
+  readonly gateway: string;
   readonly cache: BindingCache;
   /**
    * True if a session that was seen alone may turn out to belong to an agent bound elsewhere. The store is then asked
    * about such a binding on every request, because only the store knows whether a user was seen with it.
    */
   readonly sessionsAreProvisional: boolean;
+  /** Who belongs to which group; `undefined` if no agent belongs to one. */
+  readonly groups?: AgentGroups | undefined;
+  /** False if no log-off is configured here, so that nothing tells of requests under way. True by default. */
+  readonly hasLogOffs?: boolean;
   /** The epoch of the newest agreed view that is known here, whether or not it is in effect. */
   readonly epoch: () => number;
   readonly events: BindingsEvents;

@@ -1,11 +1,10 @@
 import type { AgentBindings, Bound, CachedBinding } from '../core/agent-bindings.ts';
-import type { Binding, Claim, Placement } from '../core/binding.ts';
+import type { Binding, Claim, Placement, Proposal } from '../core/binding.ts';
 import type { Name, Names, RequestName } from '../core/identity.ts';
 import { byWeight, nameKey } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { AffinityStore, BindingPage, BindingQuery, KnownBinding } from '../core/ports.ts';
 import { StaleView, StoreUnavailable } from '../core/ports.ts';
-import { storedKey } from '../core/stored-name.ts';
 import { isCurrent } from '../core/target.ts';
 import type { ClaimTrouble } from '../core/view/claim-watch.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
@@ -13,8 +12,10 @@ import { epochOf } from '../core/view/view-store.ts';
 import type { BindingCache, Confirmation } from './binding-cache.ts';
 import type { BindingsOptions } from './bindings-options.ts';
 import { CacheWarmer } from './cache-warmer.ts';
-import { leading, passedOver } from './claimed-names.ts';
+import { leading, leadingTo, oldestAlias, passedOver } from './claimed-names.ts';
 import { DegradedDecisions } from './degraded-decisions.ts';
+import { KnownMembers } from './known-members.ts';
+import { LogOffs } from './log-offs.ts';
 import { RecentInvalidations } from './recent-invalidations.ts';
 import { StoreMonitor } from './store-monitor.ts';
 import { TimedOutClaims } from './timed-out-claims.ts';
@@ -45,8 +46,10 @@ export class Bindings implements AgentBindings {
   readonly #writer: WriteBack;
   readonly #warmer: CacheWarmer;
   readonly #invalidations = new RecentInvalidations();
+  readonly logOffs: LogOffs;
   readonly #monitor: StoreMonitor;
   readonly #degraded: DegradedDecisions;
+  readonly #members: KnownMembers | undefined;
   readonly #timedOutClaims = new TimedOutClaims(() => this.#onLateAnswers());
   #onLateAnswers: () => void = () => {};
   #counts: ReadonlyMap<InstanceId, number> | undefined;
@@ -55,36 +58,43 @@ export class Bindings implements AgentBindings {
    * connection for them may be down from the beginning.
    */
   #trustedSince = Number.POSITIVE_INFINITY;
-  #writingBack: { readonly storeGeneration: string | undefined; readonly run: Promise<number> } | undefined;
   /** The latest known store generation. */
   #storeGeneration: string | undefined;
-  /** The store generation to which everything was last written back. */
-  #writtenGeneration: string | undefined;
   #refreshing: Promise<void> | undefined;
 
   constructor(options: BindingsOptions) {
-    const { store, cache, epoch } = options;
-    this.#options = options;
-    this.#store = store;
-    this.#cache = cache;
+    const { store, cache, epoch, gateway, hasLogOffs = true } = options;
+    [this.#options, this.#store, this.#cache] = [options, store, cache];
+    this.#members = options.groups && new KnownMembers(options.groups, cache);
     this.#monitor = new StoreMonitor(options.events);
     this.#degraded = new DegradedDecisions(cache, this.#writeBackQueue, options.events.onConflict);
     this.#writer = new WriteBack({
       store,
       cache,
       queue: this.#writeBackQueue,
+      gateway,
       onWrittenBack: (...written) => this.#onWrittenBack(...written),
     });
     this.#warmer = new CacheWarmer({
       store,
       cache,
       epoch,
-      isOutdated: (names, askedAt) => this.#invalidations.isOutdated(names, askedAt),
+      isOutdated: (...asked) => this.#invalidations.isOutdated(...asked),
+    });
+    this.logOffs = new LogOffs({
+      store,
+      cache,
+      queue: this.#writeBackQueue,
+      monitor: this.#monitor,
+      seesRequests: hasLogOffs,
+      invalidations: this.#invalidations,
+      renew: (...asked) => this.#ask('renew', ...asked),
     });
     store.listen({
-      onBound: (binding, aliases, newsEpoch) =>
-        this.#cache.announce(binding, aliases, newsEpoch, performance.now()),
+      onBound: (binding, aliases, newsEpoch, isNew) =>
+        this.#cache.announce(binding, aliases, newsEpoch, performance.now(), isNew),
       onMoved: (names) => this.#onMoved(names),
+      onLoggedOff: (root, logOff) => this.logOffs.heard(root, logOff),
       onGap: () => {
         this.#trustedSince = performance.now();
         this.#warmer.mayHaveMissed();
@@ -116,9 +126,19 @@ export class Bindings implements AgentBindings {
     return this.#warmer.isComplete && Number.isFinite(this.#trustedSince);
   }
 
+  /** The cached aliases of a root, its newest ones; `undefined` if some may not be cached. */
+  aliasesOf(key: string): readonly Name[] | undefined {
+    const entry = this.isComplete ? this.#cache.peek(key) : undefined;
+    return entry?.key === key ? entry.names.slice(1) : undefined;
+  }
+
   /** Since when, and why, the store does not answer operations on bindings. */
   get trouble(): ClaimTrouble | undefined {
     return this.#monitor.trouble;
+  }
+
+  placeOf(group: string, holds: (binding: Binding) => boolean): InstanceId | undefined {
+    return this.#members?.placeOf(group, holds);
   }
 
   /** May the store still carry out a claim or move of one of these names that timed out? */
@@ -173,8 +193,12 @@ export class Bindings implements AgentBindings {
     const now = performance.now();
     if (isDegraded) {
       entry.usedAt = now;
+      if (entry.isEnding) this.logOffs.keep(entry);
       return true;
     }
+    // A log-on at another gateway may move the agent away from there.
+    if (view.instances.get(entry.binding.instance)?.admin === 'draining' && view.mode === 'sticky')
+      return false;
     if (entry.checkedAt < this.#trustedSince || !this.#cache.isAlive(entry, now)) return false;
     if (!isCurrent(view, entry.binding.instance, entry.epoch)) return false;
     if (this.#options.sessionsAreProvisional && entry.binding.root.kind === 'session') return false;
@@ -185,7 +209,9 @@ export class Bindings implements AgentBindings {
   /** Is it the best information while the store does not answer, although a message may have been missed? */
   isUsableUnconfirmed(entry: CachedBinding, { view }: Pick<RoutingState, 'view'>): boolean {
     if (this.#cache.hasEnded(entry, performance.now())) return false;
-    return isCurrent(view, entry.binding.instance, entry.epoch);
+    if (!isCurrent(view, entry.binding.instance, entry.epoch)) return false;
+    if (entry.isEnding) this.logOffs.keep(entry);
+    return true;
   }
 
   /** Makes the agent's next request ask the store. */
@@ -196,17 +222,23 @@ export class Bindings implements AgentBindings {
   /**
    * Returns the binding of the names, or makes `proposal` that binding.
    *
-   * @throws StaleView | StoreUnavailable | NamesNoAgent
+   * @throws StaleView | StoreUnavailable | StoreFull | NamesNoAgent
    */
-  async claim(names: readonly RequestName[], proposal: Placement, fencingToken: string): Promise<Bound> {
+  async claim(
+    names: readonly RequestName[],
+    proposal: Proposal,
+    fencingToken: string,
+    leaves?: readonly InstanceId[],
+  ): Promise<Bound> {
     if (this.#writeBackQueue.size > 0) await this.#writer.writeQueue();
     const asked = this.#asking(epochOf(fencingToken));
     const claim = await this.#answered(
       names,
       asked,
       'claim',
-      this.#store.claim(names, proposal, fencingToken),
+      this.#store.claim(names, this.#named(proposal), fencingToken, oldestAlias(this.#cache, names), leaves),
     );
+    if (proposal.group !== undefined) this.#members?.add(proposal.group.name, claim.binding.root);
     const decision = claim.made ? 'claimed' : 'bound';
     return { binding: claim.binding, decision, passedOver: passedOver(names, claim) };
   }
@@ -219,13 +251,13 @@ export class Bindings implements AgentBindings {
   async rebind(
     names: readonly Name[],
     expected: Binding,
-    proposal: Placement,
+    proposal: Proposal,
     fencingToken: string,
   ): Promise<Bound> {
     if (this.#writeBackQueue.size > 0) await this.#writer.writeQueue();
     const asked = this.#asking(epochOf(fencingToken));
-    const moving = this.#store.rebind(expected, proposal, fencingToken);
-    const claim = await this.#answered(this.#leadingTo(expected, names), asked, 'rebind', moving);
+    const moving = this.#store.rebind(expected, this.#named(proposal), fencingToken);
+    const claim = await this.#answered(leadingTo(this.#cache, expected, names), asked, 'rebind', moving);
     if (claim.made) this.#options.events.onRebound();
     return { binding: claim.binding, decision: claim.made ? 'rebound' : 'bound' };
   }
@@ -243,7 +275,7 @@ export class Bindings implements AgentBindings {
 
   /** {@link rebind} without the store. */
   moveAlone(names: readonly Name[], expected: Binding, placement: Placement): Bound {
-    const binding = this.#degraded.place(this.#leadingTo(expected, names), expected.root, placement);
+    const binding = this.#degraded.place(leadingTo(this.#cache, expected, names), expected.root, placement);
     this.#options.events.onRebound();
     return { binding, decision: 'rebound' };
   }
@@ -257,18 +289,8 @@ export class Bindings implements AgentBindings {
    * @throws StoreUnavailable
    */
   writeBack(storeGeneration?: string): Promise<number> {
-    const before = this.#writingBack;
-    if (before !== undefined && before.storeGeneration === storeGeneration) return before.run;
     this.#storeGeneration = storeGeneration;
-    const begin = (): Promise<number> => this.#writeAllBack(storeGeneration);
-    const run = before === undefined ? begin() : before.run.then(begin, begin);
-    const writing = { storeGeneration, run };
-    this.#writingBack = writing;
-    const end = (): void => {
-      if (this.#writingBack === writing) this.#writingBack = undefined;
-    };
-    run.then(end, end);
-    return run;
+    return this.#writer.writeAll(storeGeneration);
   }
 
   /**
@@ -299,26 +321,21 @@ export class Bindings implements AgentBindings {
     }
   }
 
-  async #writeAllBack(storeGeneration: string | undefined): Promise<number> {
-    let written = 0;
-    if (storeGeneration === undefined || storeGeneration !== this.#writtenGeneration)
-      written += await this.#writer.writeCache();
-    written += await this.#writer.writeQueue();
-    this.#writtenGeneration = storeGeneration;
-    return written;
-  }
-
-  /** The names that are known to lead to the binding; other names of the request may be another agent's. */
-  #leadingTo({ root }: Binding, names: readonly Name[]): readonly Name[] {
-    const key = storedKey(root);
-    return names.filter((name) => this.get(name)?.key === key);
+  #named(proposal: Proposal): Proposal {
+    return { ...proposal, gateway: this.#options.gateway };
   }
 
   #asking(epoch: number): Asked {
     return { askedAt: performance.now(), epoch, storeGeneration: this.#storeGeneration };
   }
 
-  #learn(names: readonly RequestName[], claim: Claim, { askedAt, epoch, storeGeneration }: Asked): void {
+  /** @param isOfRequest false for a renewal in the background */
+  #learn(
+    names: readonly RequestName[],
+    claim: Claim,
+    { askedAt, epoch, storeGeneration }: Asked,
+    isOfRequest = true,
+  ): void {
     const { events } = this.#options;
     if (claim.conflict !== undefined && passedOver(names, claim) === undefined) {
       events.onConflict(names, claim.conflict, claim.binding);
@@ -329,12 +346,20 @@ export class Bindings implements AgentBindings {
       events.onShared(session);
     }
     const led = leading(names, claim);
-    if (this.#invalidations.isOutdated([...led, claim.binding.root], askedAt)) return;
+    if (this.#invalidations.isOutdated([...led, claim.binding.root], askedAt)) {
+      if (isOfRequest) this.logOffs.afterClaim([claim.binding.root, ...led], askedAt);
+      return;
+    }
+    if (claim.replaced !== undefined) {
+      this.#onMoved(claim.replaced);
+      events.onReplaced(claim.replaced.length);
+    }
     // The store may have lost what it said in an earlier generation, and it may have been too late to write it back.
-    this.#cache.put(led, claim.binding, {
+    const entry = this.#cache.put(led, claim.binding, {
       askedAt,
       epoch: storeGeneration === this.#storeGeneration ? epoch : 0,
     });
+    entry.isNew = claim.isNew === true;
   }
 
   /** Learns from the store's answer, even from a late one. */
@@ -364,10 +389,11 @@ export class Bindings implements AgentBindings {
     operation: 'lookup' | 'renew',
     names: readonly Name[],
     told: readonly Name[] = names,
+    seenAgoMs?: number,
   ): Promise<Binding | undefined> {
     const asked = this.#asking(this.#options.epoch());
-    const binding = await this.#monitor.count(operation, this.#store.renew(names));
-    if (binding !== undefined) this.#learn(told, { binding, made: false }, asked);
+    const binding = await this.#monitor.count(operation, this.#store.renew(names, seenAgoMs));
+    if (binding !== undefined) this.#learn(told, { binding, made: false }, asked, operation === 'lookup');
     return binding;
   }
 
@@ -384,9 +410,18 @@ export class Bindings implements AgentBindings {
     }
   }
 
-  #onWrittenBack(written: KnownBinding, held: Binding, wasDecidedHere: boolean, askedAt: number): void {
+  #onWrittenBack(
+    written: KnownBinding,
+    held: Binding | undefined,
+    wasDecidedHere: boolean,
+    askedAt: number,
+  ): void {
     const { binding, aliases } = written;
     const names = [binding.root, ...aliases];
+    if (held === undefined) {
+      this.#cache.forget(binding.root);
+      return;
+    }
     const isSamePlace = held.instance === binding.instance && held.incarnation === binding.incarnation;
     if (wasDecidedHere && !isSamePlace) this.#options.events.onConflict(names, binding, held);
     if (this.#invalidations.isOutdated(names, askedAt)) return;

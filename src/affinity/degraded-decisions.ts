@@ -57,7 +57,7 @@ export class DegradedDecisions {
     const { kind, value } = storedForm(root);
     const binding: Binding = { root: { kind, value }, instance, incarnation, generation: 0 };
     const entry = this.#cache.decide(names, binding, performance.now());
-    this.#writeBackQueue.write(entry.names, binding, 0);
+    this.#writeBackQueue.write(entry.names, binding, 0, Date.now());
     return binding;
   }
 

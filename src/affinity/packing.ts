@@ -1,4 +1,4 @@
-import type { Placement } from '../core/binding.ts';
+import type { GroupProposal, Placement } from '../core/binding.ts';
 import { compactIncarnation } from '../core/stored-name.ts';
 
 /** A name that holds a binding. */
@@ -10,6 +10,10 @@ export interface RootEntry {
   readonly end: number;
   /** Only names that were found in bodies have used it so far. */
   readonly found?: boolean;
+  /** Since when and why it holds: see affinity/origin-text.ts. */
+  readonly origin?: string;
+  /** When a request of the agent last used it, in milliseconds since 1970; missing if that is not known. */
+  readonly used?: number | undefined;
 }
 
 /** An alias: a name that leads to a root. */
@@ -22,6 +26,8 @@ export interface PointerEntry {
 
 export type Entry = RootEntry | PointerEntry;
 
+// The mark before the generation of a root that was only found.
+const FOUND = /^0\d/;
 const INSTANCE = /^[A-Za-z0-9._-]{1,64}$/;
 
 export function isRoot(entry: Entry): entry is RootEntry {
@@ -51,6 +57,7 @@ export function unpack(packed: string): Entry {
     incarnation: incarnation as string,
     generation: Number(generation),
     end: Number(end),
+    ...(FOUND.test(generation as string) ? { found: true } : {}),
   };
 }
 
@@ -60,6 +67,12 @@ export function packable(placement: Placement): Placement {
     throw new TypeError(`instance id ${JSON.stringify(placement.instance)} does not match ${INSTANCE}`);
   }
   return { instance: placement.instance, incarnation: compactIncarnation(placement.incarnation) };
+}
+
+/** {@link packable} for all placements of a group. */
+export function packableGroup(group: GroupProposal): GroupProposal {
+  const packed = <P extends Placement>(place: P): P => ({ ...place, ...packable(place) });
+  return { ...group, places: group.places.map(packed), closed: group.closed.map(packed) };
 }
 
 /**

@@ -1,23 +1,39 @@
-import type { Binding, Placement } from '../core/binding.ts';
+import type { Binding, Proposal } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
-import type { AffinityStore, BindingPage, BindingQuery } from '../core/ports.ts';
+import type { AffinityStore, BindingPage, BindingQuery, ListedBinding } from '../core/ports.ts';
 import { StoreUnavailable } from '../core/ports.ts';
+import { storedKey } from '../core/stored-name.ts';
+import { AliasFinder } from './alias-finder.ts';
+import { FewAtOnce } from './few-at-once.ts';
+
+/** What the workers have cached. */
+export interface WorkerCaches {
+  /** The number of bindings. */
+  cached(): number;
+  /** The newest aliases of a root, by its key; `undefined` if some may be missing. */
+  aliases(key: string): Promise<readonly Name[] | undefined>;
+}
 
 /** The bindings as the store has them, for the controller, which serves no agents and so caches none. */
 export class StoreBindings {
   readonly #store: AffinityStore;
-  readonly #cached: () => number;
+  readonly #gateway: string;
+  readonly #workers: WorkerCaches;
+  readonly #aliases: AliasFinder;
+  readonly #lists = new FewAtOnce();
   #counts: ReadonlyMap<InstanceId, number> | undefined;
 
-  /** @param cached the number of bindings that the workers have cached */
-  constructor(store: AffinityStore, cached: () => number) {
+  /** @param gateway the name of this gateway */
+  constructor(store: AffinityStore, gateway: string, workers: WorkerCaches) {
     this.#store = store;
-    this.#cached = cached;
+    this.#gateway = gateway;
+    this.#workers = workers;
+    this.#aliases = new AliasFinder(store);
   }
 
   get cached(): number {
-    return this.#cached();
+    return this.#workers.cached();
   }
 
   /** Live bindings per instance, as of the store's last answer; `undefined` before the first. */
@@ -36,15 +52,33 @@ export class StoreBindings {
   }
 
   list(query: BindingQuery): Promise<BindingPage> {
-    return this.#store.list(query);
+    return this.#lists.run(() => this.#store.list(query));
   }
 
-  lookup(names: readonly Name[]): Promise<Binding | undefined> {
-    return this.#store.renew(names);
+  /** The store says which of the names that a worker has cached still lead to the root. */
+  async aliasesOf(root: Name): Promise<readonly Name[]> {
+    const key = storedKey(root);
+    const cached = await this.#workers.aliases(key);
+    if (cached === undefined) return this.#aliases.find(root);
+    const roots = await Promise.all(
+      cached.map(async (name) => (await this.#store.find([name]))?.binding.root),
+    );
+    return cached.filter((_, i) => {
+      const held = roots[i];
+      return held !== undefined && storedKey(held) === key;
+    });
   }
 
-  rebind(_names: readonly Name[], expected: Binding, proposal: Placement, fencingToken: string) {
-    return this.#store.rebind(expected, proposal, fencingToken);
+  find(names: readonly Name[]): Promise<ListedBinding | undefined> {
+    return this.#store.find(names);
+  }
+
+  rebind(_names: readonly Name[], expected: Binding, proposal: Proposal, fencingToken: string) {
+    return this.#store.rebind(expected, { ...proposal, gateway: this.#gateway }, fencingToken);
+  }
+
+  release(expected: Binding, fencingToken: string): Promise<Binding | undefined> {
+    return this.#store.release(expected, fencingToken);
   }
 
   close(): Promise<void> {

@@ -25,7 +25,7 @@ export class StoreMonitor {
   }
 
   /** Returns the same promise and counts its outcome. */
-  count<T>(operation: 'claim' | 'rebind' | 'lookup' | 'renew', answer: Promise<T>): Promise<T> {
+  count<T>(operation: 'claim' | 'rebind' | 'lookup' | 'renew' | 'logoff', answer: Promise<T>): Promise<T> {
     const told = reportOutcome(answer, (...how) => this.#events.onOperation(operation, ...how));
     return this.watch(told, operation === 'claim' || operation === 'rebind');
   }

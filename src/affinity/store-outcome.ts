@@ -1,6 +1,6 @@
-import { StaleView } from '../core/ports.ts';
+import { StaleView, StoreFull } from '../core/ports.ts';
 
-export type StoreOutcome = 'ok' | 'stale' | 'unavailable';
+export type StoreOutcome = 'ok' | 'stale' | 'full' | 'unavailable';
 
 /** Returns the same promise, and reports how the store operation ended and how long it took. */
 export async function reportOutcome<T>(
@@ -14,7 +14,8 @@ export async function reportOutcome<T>(
     end('ok');
     return result;
   } catch (error) {
-    end(error instanceof StaleView ? 'stale' : 'unavailable');
+    if (error instanceof StaleView) end('stale');
+    else end(error instanceof StoreFull ? 'full' : 'unavailable');
     throw error;
   }
 }

@@ -18,12 +18,16 @@ export class WriteBackQueue {
     return this.#entries.has(key);
   }
 
-  /** @param epoch in which the store confirmed the binding; 0 if it was made or moved here */
-  write(names: readonly Name[], binding: Binding, epoch: number): void {
+  /**
+   * @param epoch in which the store confirmed the binding; 0 if it was made or moved here
+   * @param placedAt when it was made or moved here, in milliseconds since the Unix epoch
+   */
+  write(names: readonly Name[], binding: Binding, epoch: number, placedAt?: number): void {
     const key = storedKey(binding.root);
     const written = this.#entries.get(key);
     const aliases = aliasesOf(key, [...(written?.aliases ?? []), ...names]);
-    this.#entries.set(key, { binding, aliases, epoch });
+    const at = placedAt ?? written?.placedAt;
+    this.#entries.set(key, { binding, aliases, epoch, ...(at === undefined ? {} : { placedAt: at }) });
   }
 
   /** Up to `limit` entries, with their keys, in the order in which they were first written. */

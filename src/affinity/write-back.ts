@@ -7,13 +7,13 @@ import type { WriteBackQueue } from './write-back-queue.ts';
 /**
  * Called for each binding that was written back.
  *
- * @param held what the store holds now
+ * @param held what the store holds now; `undefined` if the binding has ended
  * @param wasDecidedHere the binding was made or moved here without the store
  * @param askedAt when the store was asked, in monotonic milliseconds
  */
 export type OnWrittenBack = (
   written: KnownBinding,
-  held: Binding,
+  held: Binding | undefined,
   wasDecidedHere: boolean,
   askedAt: number,
 ) => void;
@@ -22,6 +22,8 @@ export interface WriteBackOptions {
   readonly store: AffinityStore;
   readonly cache: BindingCache;
   readonly queue: WriteBackQueue;
+  /** The name of this gateway. */
+  readonly gateway: string;
   readonly onWrittenBack: OnWrittenBack;
 }
 
@@ -35,9 +37,39 @@ const MAX_ROUNDS = 1_000;
 export class WriteBack {
   readonly #options: WriteBackOptions;
   #emptying: Promise<number> | undefined;
+  #writingAll: { readonly storeGeneration: string | undefined; readonly run: Promise<number> } | undefined;
+  /** The store generation to which everything was last written back. */
+  #writtenGeneration: string | undefined;
 
   constructor(options: WriteBackOptions) {
     this.#options = options;
+  }
+
+  /**
+   * Writes the queue, also what joins it meanwhile, and the cache unless it was already written to this store
+   * generation. Without one, everything is written. Returns the number of bindings.
+   */
+  writeAll(storeGeneration: string | undefined): Promise<number> {
+    const before = this.#writingAll;
+    if (before !== undefined && before.storeGeneration === storeGeneration) return before.run;
+    const begin = (): Promise<number> => this.#writeBoth(storeGeneration);
+    const run = before === undefined ? begin() : before.run.then(begin, begin);
+    const writing = { storeGeneration, run };
+    this.#writingAll = writing;
+    const end = (): void => {
+      if (this.#writingAll === writing) this.#writingAll = undefined;
+    };
+    run.then(end, end);
+    return run;
+  }
+
+  async #writeBoth(storeGeneration: string | undefined): Promise<number> {
+    let written = 0;
+    if (storeGeneration === undefined || storeGeneration !== this.#writtenGeneration)
+      written += await this.writeCache();
+    written += await this.writeQueue();
+    this.#writtenGeneration = storeGeneration;
+    return written;
   }
 
   /** Writes every cached binding that can still be live. Returns how many. */
@@ -49,8 +81,9 @@ export class WriteBack {
     for (const [key, entry] of cache.entries()) {
       seen += 1;
       if (seen % SEEN_AT_ONCE === 0) await nextTurn();
-      // A queued binding was changed here and is written by `writeQueue`.
-      if (key !== entry.key || writeBackQueue.has(key) || cache.hasEnded(entry, performance.now())) continue;
+      // A queued binding was changed here and is written by `writeQueue`. An agent who has logged off has no need of it.
+      if (key !== entry.key || writeBackQueue.has(key) || entry.isEnding) continue;
+      if (cache.hasEnded(entry, performance.now())) continue;
       chunk.push(knownOf(entry));
       if (chunk.length < WRITTEN_AT_ONCE) continue;
       written += await this.#restore(chunk, false);
@@ -84,16 +117,18 @@ export class WriteBack {
   async #restore(entries: readonly KnownBinding[], wereDecidedHere: boolean): Promise<number> {
     if (entries.length === 0) return 0;
     const askedAt = performance.now();
-    const held = await this.#options.store.restore(entries);
+    const { store, gateway } = this.#options;
+    const held = await store.restore(entries.map((entry) => ({ ...entry, gateway })));
     for (const [i, entry] of entries.entries()) {
-      this.#options.onWrittenBack(entry, held[i] as Binding, wereDecidedHere, askedAt);
+      this.#options.onWrittenBack(entry, held[i], wereDecidedHere, askedAt);
     }
     return entries.length;
   }
 }
 
-function knownOf({ binding, names, epoch }: CachedBinding): KnownBinding {
-  return { binding, aliases: names.slice(1), epoch };
+function knownOf({ binding, names, epoch, renewedAt, usedAt }: CachedBinding): KnownBinding {
+  const usedAgoMs = Math.max(0, performance.now() - Math.max(renewedAt, usedAt));
+  return { binding, aliases: names.slice(1), epoch, ...(Number.isFinite(usedAgoMs) ? { usedAgoMs } : {}) };
 }
 
 function nextTurn(): Promise<void> {

@@ -3,7 +3,11 @@ import { effectiveYaml } from '../config/effective.ts';
 import { jsonSchema } from '../config/json-schema.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config, PoolConfig } from '../config/schema.ts';
+import { fileLimit } from '../process/file-limit.ts';
+import { filesOf } from '../wiring/open-files.ts';
+import { tokenHeader } from './admin/client.ts';
 import { askGateway, compare, comparisonText } from './against.ts';
+import { SHARED_WITH_NONE } from './embedded-store.ts';
 import { loadFromFlags } from './load-flags.ts';
 import type { Output } from './output.ts';
 import type { StartFlags } from './start-options.ts';
@@ -13,6 +17,7 @@ export interface CheckFlags extends StartFlags {
   readonly schema?: boolean;
   /** URL of the admin API of a running gateway. */
   readonly against?: string;
+  readonly tokenFile?: string;
   readonly json?: boolean;
 }
 
@@ -30,7 +35,7 @@ export async function runCheck(flags: CheckFlags, env: Environment, output: Outp
   const { config, warnings } = loadFromFlags(flags, env);
   for (const warning of warnings) output.err(`warning: ${formatProblem(warning)}\n`);
   if (flags.against !== undefined) {
-    const comparison = compare(config, await askGateway(flags.against));
+    const comparison = compare(config, await askGateway(flags.against, tokenHeader(flags.tokenFile, env)));
     output.out(flags.json === true ? `${JSON.stringify(comparison, null, 2)}\n` : comparisonText(comparison));
     return;
   }
@@ -40,12 +45,26 @@ export async function runCheck(flags: CheckFlags, env: Environment, output: Outp
 function summary(config: Config, warnings: number): string {
   const { listen, admin, affinity } = config;
   const lines = [
-    `listens on ${listen.address}${listen.tls === undefined ? '' : ' with TLS'}, admin plane on ${admin.address}`,
+    `listens on ${listen.address}${withTls(listen)}, admin plane on ${admin.address}${withTls(admin)}`,
     ...config.pools.map(poolLine),
-    `store: ${affinity.store === 'redis' ? 'redis' : `embedded in ${affinity.stateDir}`}`,
+    `store: ${affinity.store === 'redis' ? 'redis' : `embedded in ${affinity.stateDir}; ${SHARED_WITH_NONE}`}`,
+    openFilesLine(config),
     `configuration is valid, ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`,
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** The service may have another limit than this shell. */
+function openFilesLine(config: Config): string {
+  const files = fileLimit()?.hard ?? Number.POSITIVE_INFINITY;
+  const { needed, connections } = filesOf(config, files);
+  const need = `open files: a worker can need ${needed}`;
+  if (files >= needed) return need;
+  return `${need}; with the ${files} of this shell it would take ${connections} connections of clients (limits.connections: ${config.limits.connections}), so give the service more (LimitNOFILE)`;
+}
+
+function withTls({ tls }: { readonly tls?: unknown }): string {
+  return tls === undefined ? '' : ' with TLS';
 }
 
 function poolLine(pool: PoolConfig): string {

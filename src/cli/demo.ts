@@ -130,7 +130,7 @@ class Demo {
 
   async run(): Promise<boolean> {
     const { gateway } = this.#stage;
-    this.#screen.line(`gateway at ${gateway.url}, its admin listener at ${gateway.adminUrl}`);
+    this.#screen.line(`gateway at ${gateway.url}; its console for your browser: ${gateway.adminUrl}/`);
     const agents = startAgents({
       urls: [`${gateway.url}/ici`],
       agents: this.#options.agents,

@@ -2,7 +2,8 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { Writable } from 'node:stream';
 import { formatPasswordLine, isUserName } from '../core/password-record.ts';
-import { hashPassword } from '../sapcontrol/password.ts';
+import type { Role } from '../core/role.ts';
+import { hashPassword } from '../passwords/password.ts';
 import type { Output } from './output.ts';
 
 /** The input from which a password is read. */
@@ -12,11 +13,16 @@ export type PasswordInput = Readable & { readonly isTTY?: boolean };
 const MOST_LETTERS = 500;
 
 /**
- * Prints a line for `sapcontrol.passwordFile`. The password is read from standard
+ * Prints a line for `admin.passwordFile`, or without a role for `sapcontrol.passwordFile`. The password is read from standard
  * input: its first line, or on a terminal twice and without echo. It is never an
  * argument, because every user of the host can see arguments.
  */
-export async function runHashPassword(user: string, input: PasswordInput, output: Output): Promise<void> {
+export async function runHashPassword(
+  user: string,
+  role: Role | undefined,
+  input: PasswordInput,
+  output: Output,
+): Promise<void> {
   if (!isUserName(user.normalize('NFC')))
     throw new Error(
       'the user name must not contain a colon, begin or end with white space, or begin with "#"',
@@ -30,7 +36,8 @@ export async function runHashPassword(user: string, input: PasswordInput, output
       throw new Error(`the password is longer than ${MOST_LETTERS} letters`);
     if (/\p{Cc}/u.test(password))
       throw new Error('a password must not contain control characters (RFC 7617 §2)');
-    output.out(`${formatPasswordLine(await hashPassword(user.normalize('NFC'), password))}\n`);
+    const record = await hashPassword(user.normalize('NFC'), password, { role });
+    output.out(`${formatPasswordLine(record)}\n`);
   } finally {
     lines.close();
   }

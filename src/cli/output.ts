@@ -4,11 +4,22 @@ import { standardError } from '../process/runtime.ts';
 export interface Output {
   out(text: string): void;
   err(text: string): void;
+  /** Set if people read `out`. */
+  readonly terminal?: Terminal | undefined;
+}
+
+export interface Terminal {
+  readonly hasColors: boolean;
 }
 
 export const PROCESS_OUTPUT: Output = {
   out: (text) => standardOutput().write(text),
   err: (text) => standardError().write(text),
+  get terminal() {
+    const { stdout } = process;
+    // It heeds NO_COLOR, FORCE_COLOR and TERM.
+    return stdout.isTTY ? { hasColors: stdout.hasColors() } : undefined;
+  },
 };
 
 /** The exit code by shell convention: 128 plus the number of SIGPIPE, which Node ignores. */

@@ -1,10 +1,16 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { Environment } from '../config/computed.ts';
 import { ConfigInvalid, formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { parseDuration, parseSize } from '../config/units.ts';
-import { VERSION } from '../package.ts';
-import { addAdmin } from './admin.ts';
+import type { Role } from '../core/role.ts';
+import { ROLES } from '../core/role.ts';
+import { builtFrom, VERSION } from '../package.ts';
+import { PROTOCOL } from '../process/messages.ts';
+import type { DialectName } from '../simulator/dialects.ts';
+import { DIALECT_NAMES } from '../simulator/dialects.ts';
+import { TOKEN_FILE_VARIABLE } from './admin/client.ts';
+import { addAdmin } from './admin/commands.ts';
 import type { CheckFlags } from './check.ts';
 import type { Output } from './output.ts';
 import { examples } from './output.ts';
@@ -30,6 +36,7 @@ interface AgentsFlags {
   readonly for: number;
   readonly rate: number;
   readonly withoutHeaders?: boolean;
+  readonly dialect: DialectName;
   readonly json?: boolean;
   readonly allowRemote?: boolean;
 }
@@ -74,13 +81,33 @@ function explain(error: unknown, env: Environment): string {
   }
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
   if (env['DEBUG']) return `${stack ?? message}\n`;
-  return `ici-gateway: ${message} (set DEBUG=1 to see where)\n`;
+  return isUnexpected(error)
+    ? `ici-gateway: ${message} (set DEBUG=1 to see where)\n`
+    : `ici-gateway: ${message}\n`;
+}
+
+/** A fault of the program; errors for operators say by themselves what to do. */
+function isUnexpected(error: unknown): boolean {
+  return (
+    !(error instanceof Error) ||
+    [TypeError, RangeError, ReferenceError, SyntaxError].some((kind) => error instanceof kind)
+  );
+}
+
+/** What a report of a fault, and the choice between a rolling restart and a stop, need to know. */
+function versionText(): string {
+  return [
+    VERSION,
+    `commit ${builtFrom() ?? 'unknown'}`,
+    `Node ${process.version} on ${process.platform}-${process.arch}`,
+    `protocol ${PROTOCOL} between its processes; a rolling restart needs the same`,
+  ].join('\n');
 }
 
 function buildProgram(env: Environment, output: Output, exitWith: (code: number) => void): Command {
   const program = new Command('ici-gateway')
     .description('Reverse proxy between SAP CRM and the instances of an ICI connector.')
-    .version(VERSION, '-V, --version')
+    .version(versionText(), '-V, --version', 'print version, commit, Node and protocol')
     .showHelpAfterError(
       'Run "ici-gateway --help", or "ici-gateway <command> --help", for commands and options.',
     )
@@ -99,8 +126,9 @@ function buildProgram(env: Environment, output: Output, exitWith: (code: number)
   addCheck(program, env, output);
   addSimulate(program, exitWith);
   addDemo(program, exitWith);
-  addAdmin(program, env, output);
-  addHostCommands(program, env, output);
+  const context = { env, output, exitWith };
+  addAdmin(program, context);
+  addHostCommands(program, context);
   addHashPassword(program, output);
   return program;
 }
@@ -142,6 +170,7 @@ function addCheck(program: Command, env: Environment, output: Output): void {
       '--against <url>',
       'admin plane of a running gateway: print what a reload would change there, and how many bound agents would move',
     )
+    .option('--token-file <file>', `file with a token for --against ($${TOKEN_FILE_VARIABLE})`)
     .option('--json', 'print the comparison of --against as JSON')
     .addHelpText(
       'after',
@@ -197,6 +226,14 @@ function addSimulate(program: Command, exitWith: (code: number) => void): void {
     .option('--for <duration>', 'duration of the run, such as 30s or 5m', duration, 30_000)
     .option('--rate <n>', 'requests per second and agent', positive, 0.5)
     .option('--without-headers', 'name the agent only in the SOAP body, as without SAP Note 1640673')
+    .addOption(
+      new Option(
+        '--dialect <name>',
+        'element of the SOAP body that names the agent; "agent-login" is one that gateways do not know',
+      )
+        .choices(DIALECT_NAMES)
+        .default('user'),
+    )
     .option('--json', 'print only the summary, as JSON')
     .option('--allow-remote', 'allow other hosts than this one, which puts load on them')
     .addHelpText(
@@ -217,6 +254,7 @@ ${examples([
         forMs: flags.for,
         ratePerAgent: flags.rate,
         withHeaders: flags.withoutHeaders !== true,
+        dialect: flags.dialect,
         json: flags.json === true,
         allowRemote: flags.allowRemote === true,
       });
@@ -273,14 +311,18 @@ function addHashPassword(program: Command, output: Output): void {
   program
     .command('hash-password <user>')
     .description(
-      'Print a line for sapcontrol.passwordFile. Type the password, or pipe it in as the first line of standard input.',
+      'Print a line for admin.passwordFile, or without --role for sapcontrol.passwordFile. Type the password, or pipe it in as the first line of standard input.',
     )
+    .addOption(new Option('--role <role>', 'what the user may do at the admin plane').choices(ROLES))
     .addHelpText(
       'after',
-      examples(['ici-gateway hash-password monitor >> /etc/ici-gateway/sapcontrol.passwords']),
+      examples([
+        'ici-gateway hash-password miller --role operator >> /etc/ici-gateway/admin.passwords',
+        'ici-gateway hash-password monitor >> /etc/ici-gateway/sapcontrol.passwords',
+      ]),
     )
-    .action(async (user: string) => {
+    .action(async (user: string, { role }: { readonly role?: Role }) => {
       const { runHashPassword } = await import('./hash-password.ts');
-      await runHashPassword(user, process.stdin, output);
+      await runHashPassword(user, role, process.stdin, output);
     });
 }

@@ -2,6 +2,7 @@ import type { AgentStats } from '../simulator/agent-stats.ts';
 import { startAgents } from '../simulator/agents.ts';
 import { startConnector } from '../simulator/connector.ts';
 import { JOURNAL_VARIABLE } from '../simulator/connector-process.ts';
+import type { DialectName } from '../simulator/dialects.ts';
 import { LiveScreen } from '../simulator/live-screen.ts';
 import { standardOutput } from './output.ts';
 
@@ -21,6 +22,7 @@ export interface SimulateAgentsOptions {
   readonly ratePerAgent: number;
   /** Send the HTTP header fields of SAP Note 1640673. */
   readonly withHeaders: boolean;
+  readonly dialect: DialectName;
   /** Print only the final figures, as JSON. */
   readonly json: boolean;
   /** Allow hosts other than this one. */

@@ -2,13 +2,18 @@ import type { Config } from '../config/schema.ts';
 import { forking } from '../process/child-port.ts';
 import { HostSockets } from '../process/host-sockets.ts';
 import { bindSocket, inheritedSockets } from '../process/listening-socket.ts';
+import type { SupervisorOptions } from '../process/supervisor.ts';
 import { Supervisor } from '../process/supervisor.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { replicaName } from '../wiring/names.ts';
 import type { ListensOn, Started } from './start-alone.ts';
 
 /** Starts a gateway of several processes. This one holds the ports and restarts processes that exit. */
-export function startSupervised(config: Config, readConfig: () => Config, logger: Logger): Started {
+export function startSupervised(
+  config: Config,
+  readConfig: SupervisorOptions['readConfig'],
+  logger: Logger,
+): Started {
   process.title = 'ici-gateway: supervisor';
   const program = process.argv[1];
   if (program === undefined)
@@ -29,7 +34,7 @@ export function startSupervised(config: Config, readConfig: () => Config, logger
     if (data === undefined || admin === undefined) return undefined;
     const urls = {
       data: `${config.listen.tls === undefined ? 'http' : 'https'}://${data}`,
-      admin: `http://${admin}`,
+      admin: `${config.admin.tls === undefined ? 'http' : 'https'}://${admin}`,
     };
     logger.info({ address: urls.admin }, 'admin listening');
     logger.info({ address: urls.data }, 'listening');

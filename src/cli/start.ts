@@ -1,10 +1,14 @@
 import type { Config } from '../config/schema.ts';
-import { explainBindError } from '../process/explain-bind-error.ts';
+import { explainStartError } from '../process/explain-start-error.ts';
 import { claimPidFile, TITLE } from '../process/pid-file.ts';
 import { tuneHeap } from '../process/runtime.ts';
+import { ServiceManager } from '../process/service-manager.ts';
 import { installSignalHandlers } from '../process/signals.ts';
+import type { SupervisorOptions } from '../process/supervisor.ts';
+import { hasLostTerminal, hasTerminal, isAtTerminal } from '../process/terminal.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { exitNow, openNotices, openProcessLog } from '../telemetry/logger.ts';
+import { SHARED_WITH_NONE } from './embedded-store.ts';
 import type { Started } from './start-alone.ts';
 
 export interface StartOptions {
@@ -22,6 +26,7 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
     isReloadAsked = true;
   };
   process.on('SIGHUP', onEarly);
+  const terminal = isAtTerminal() ? { isOpen: hasTerminal } : undefined;
   process.title = TITLE;
   const releasePidFile = pidFile === undefined ? undefined : claimPidFile(pidFile);
   tuneHeap();
@@ -29,10 +34,22 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
   const notices = openNotices();
   const close = async (): Promise<boolean> =>
     (await Promise.all([log.close(), notices.close()])).every((isWritten) => isWritten);
+  const serviceManager = new ServiceManager(process.env, process.pid, (error) =>
+    log.logger.warn({ err: error }, 'systemd cannot be told that the gateway runs: it will end the gateway'),
+  );
   let onDisconnect = (): void => undefined;
   try {
-    const { target, listens } = await start(config, () => readConfig(notices.write), log.logger);
-    const stop = installSignalHandlers(target, notices.write);
+    const { target, listens } = await start(
+      config,
+      ({ isTry } = { isTry: false }) => readConfig(isTry ? () => undefined : notices.write),
+      log.logger,
+    );
+    if (config.affinity.store === 'embedded')
+      log.logger.warn(
+        { stateDir: config.affinity.stateDir },
+        `the store is embedded, and ${SHARED_WITH_NONE}`,
+      );
+    const stop = installSignalHandlers(target, notices.write, terminal);
     process.off('SIGHUP', onEarly);
     // A parent that opened a channel to this process wants it to end with the parent.
     onDisconnect = () => void stop('SIGTERM');
@@ -41,23 +58,29 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
     if (process.send !== undefined && !process.connected) stop('SIGTERM');
     const urls = await listens;
     if (urls !== undefined) {
+      serviceManager.ready();
       notices.write(`ici-gateway listens on ${urls.data}, admin on ${urls.admin}\n`);
-      if (isReloadAsked) target.reload('SIGHUP');
+      if (isReloadAsked) process.emit('SIGHUP', 'SIGHUP');
     }
     await target.ended;
   } catch (error) {
     await close();
-    throw explainBindError(error, config);
+    throw explainStartError(error, config);
   } finally {
     // A listener on the channel keeps the process alive.
     process.off('disconnect', onDisconnect);
     releasePidFile?.();
+    serviceManager.close();
   }
-  if (!(await close())) exitNow();
+  if (!(await close()) || hasLostTerminal()) exitNow();
 }
 
 /** Loads only the code that this way of running needs, so that little can fail in a supervisor. */
-async function start(config: Config, readConfig: () => Config, logger: Logger): Promise<Started> {
+async function start(
+  config: Config,
+  readConfig: SupervisorOptions['readConfig'],
+  logger: Logger,
+): Promise<Started> {
   if (config.workers === 0) {
     const { startAlone } = await import('./start-alone.ts');
     return startAlone(config, logger);

@@ -16,7 +16,7 @@ export interface Change {
   readonly after: unknown;
   /** `restart`: all processes must end before a process may start with the change. */
   readonly applies: 'reload' | 'restart';
-  /** Why it needs a restart; `undefined` if it does not. */
+  /** Why it needs a restart, or why it needs none although other changes of the option do; else `undefined`. */
   readonly because: string | undefined;
   /** Set if bindings do not survive the restart. */
   readonly rebinds: Rebinds | undefined;
@@ -45,13 +45,14 @@ export function changesBetween(before: Config, after: Config): Change[] {
   return [...sectionDifferences(OPTIONS, before, after, '')].map((difference) => {
     const { path, schema } = difference;
     const obstacle = obstacleTo(difference, before, after);
+    const isFree = obstacle === undefined || typeof obstacle === 'string';
     return {
       path,
       before: shown(schema, difference.before),
       after: shown(schema, difference.after),
-      applies: obstacle === undefined ? 'reload' : 'restart',
-      because: obstacle?.because,
-      rebinds: obstacle?.rebinds,
+      applies: isFree ? 'reload' : 'restart',
+      because: isFree ? obstacle : obstacle.because,
+      rebinds: isFree ? undefined : obstacle.rebinds,
     };
   });
 }
@@ -59,8 +60,8 @@ export function changesBetween(before: Config, after: Config): Change[] {
 /** Whether a gateway can change from `before` to `after` without a restart. A reload makes all changes or none. */
 export function reloadable(before: Config, after: Config): Reload {
   const changes = changesBetween(before, after);
-  const refused = changes.flatMap(({ path, because }) =>
-    because === undefined ? [] : [`${path} needs a restart, because ${because}`],
+  const refused = changes.flatMap(({ path, applies, because }) =>
+    applies === 'reload' ? [] : [`${path} needs a restart, because ${because}`],
   );
   return { changes, refused };
 }
@@ -128,11 +129,18 @@ function byName(entries: readonly object[]): Map<string, object> {
   );
 }
 
-function obstacleTo({ path, applies }: Difference, before: Config, after: Config): Restart | undefined {
+/** A text says why there is none, where there mostly is one. */
+function obstacleTo(
+  { path, applies }: Difference,
+  before: Config,
+  after: Config,
+): Restart | string | undefined {
   if (applies === undefined) throw new Error(`the schema does not say how a change of ${path} applies`);
   if (applies === 'reload') return undefined;
   const restart = RESTARTS[applies];
-  return restart.unless?.(before, after) === true ? undefined : restart;
+  const unless = restart.unless?.(before, after) ?? false;
+  if (typeof unless === 'string') return unless;
+  return unless ? undefined : restart;
 }
 
 function shown(schema: OptionNode, value: unknown): unknown {

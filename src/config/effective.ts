@@ -39,16 +39,18 @@ export function effectiveOption(schema: OptionNode, value: unknown): unknown {
       Object.entries(value).map(([key, member]) => [key, effectiveOption(properties[key] ?? {}, member)]),
     );
   }
-  if (schema.secret === true) return maskUrl(String(value));
+  if (schema.secret !== undefined) return schema.secret === 'url' ? maskUrl(String(value)) : MASK;
   const conversion = conversionOf(schema);
   return conversion === undefined ? value : conversion.format(Number(value));
 }
 
+const MASK = '***';
+
 /** A URL with the password in it replaced, for logs and output. */
 function maskUrl(text: string): string {
-  if (!URL.canParse(text)) return '***';
+  if (!URL.canParse(text)) return MASK;
   const url = new URL(text);
   if (url.password === '') return text;
-  url.password = '***';
+  url.password = MASK;
   return url.href;
 }

@@ -11,6 +11,12 @@ const PREFIX = 'ICI_GATEWAY_';
 /** The configuration file, if there is no `--config`. */
 export const CONFIG_VARIABLE = 'ICI_GATEWAY_CONFIG';
 
+/** The gateway that `ici-gateway admin` asks, if there is no `--admin`. */
+export const ADMIN_URL_VARIABLE = 'ICI_GATEWAY_ADMIN__URL';
+
+/** They begin like options and are none. */
+const NO_OPTIONS: ReadonlySet<string> = new Set([CONFIG_VARIABLE, ADMIN_URL_VARIABLE]);
+
 /**
  * Variables that Kubernetes sets in every container if a Service has our name, such as
  * `…_SERVICE_HOST` and `…_PORT_8080_TCP_ADDR`. They are not from the operator, and
@@ -36,7 +42,7 @@ export function readEnvironment(options: OptionNode, env: Environment, base: unk
   const problems: Problem[] = [];
   const fresh = new Map<string, number>();
   // Sorted by position, so that a list grows by one entry at a time.
-  const names = Object.keys(env).filter((name) => name.startsWith(PREFIX) && name !== CONFIG_VARIABLE);
+  const names = Object.keys(env).filter((name) => name.startsWith(PREFIX) && !NO_OPTIONS.has(name));
   names.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
 
   for (const name of names) {

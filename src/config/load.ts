@@ -11,6 +11,7 @@ import { OPTIONS } from './schema.ts';
 import { reasonOf } from './secrets.ts';
 import type { Setting } from './settings.ts';
 import { Layers } from './settings.ts';
+import { rememberSources } from './shown-options.ts';
 import type { Source } from './source.ts';
 import { readSource } from './source.ts';
 import type { Tree } from './tree.ts';
@@ -73,6 +74,8 @@ export function loadConfig({ file, text, env, overlay }: LoadInput): Loaded {
     {
       config,
       given: (path) => isGiven(layers.tree, path),
+      fileOf: (path) =>
+        isGiven(layers.tree, path) && layers.originOf(path) === undefined ? file : undefined,
       error: (path, message) => errors.push({ path, message }),
       warn: (path, message) => warnings.push({ path, message }),
     },
@@ -83,6 +86,7 @@ export function loadConfig({ file, text, env, overlay }: LoadInput): Loaded {
   const located = (finding: Finding) => locate(finding, layers, source);
   problems.push(...errors.map(located));
   if (problems.length > 0) throw new ConfigInvalid(inReadingOrder(problems));
+  rememberSources(config, (path) => sourceOf(path, layers, source));
   return { config: deepFreeze(config), warnings: inReadingOrder(warnings.map(located)) };
 }
 
@@ -116,6 +120,23 @@ function locate(
   if (origin !== undefined) return { ...problem, source: origin };
   if (source === undefined) return problem;
   return { ...problem, source: source.name, ...source.positionOf(path, atKey) };
+}
+
+/** `undefined` if nothing sets the option, nor a text that stands for the section around it. */
+function sourceOf(path: Path, layers: Layers, source: Source | undefined): string | undefined {
+  const origin = layers.originOf(path);
+  if (origin !== undefined) return origin;
+  if (source === undefined || !isGivenInSome(layers.tree, path)) return undefined;
+  return `${source.name}:${source.positionOf(path, true).line}`;
+}
+
+function isGivenInSome(tree: Tree, path: Path): boolean {
+  let value: unknown = tree;
+  for (const step of path) {
+    if (!isRecord(value) && !Array.isArray(value)) return value !== undefined && value !== null;
+    value = (value as Tree)[step];
+  }
+  return value !== undefined;
 }
 
 function isGiven(tree: Tree, path: Path): boolean {

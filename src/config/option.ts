@@ -6,18 +6,25 @@ import type { SyntaxName } from './syntax.ts';
 import { SYNTAX } from './syntax.ts';
 import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
 
+// RFC 9110 §5.6.2: names of header fields, and of proxies in `Via`; RFC 6265 §4.1.1: names of cookies.
+export const TOKEN = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$";
+export const TOKEN_EXPECTS = "a name of letters, digits and !#$%&'*+.^_`|~-";
+
 /** How the text in the file becomes the resolved value. */
 export type Unit = 'duration' | 'size' | 'path';
 
 /** Why a change of an option needs a restart; `restarts.ts` has the reasons and their exceptions. */
 export type RestartName =
   | 'agentNames'
+  | 'bodyPattern'
   | 'clientAddress'
   | 'cluster'
   | 'embeddedStore'
+  | 'headerPattern'
   | 'instanceUrl'
   | 'lease'
   | 'listenerTls'
+  | 'logons'
   | 'poolMode'
   | 'proxyHeader'
   | 'redis'
@@ -25,7 +32,8 @@ export type RestartName =
   | 'replicaName'
   | 'sentinels'
   | 'singleProcess'
-  | 'store';
+  | 'store'
+  | 'userElements';
 
 /**
  * `reload`: a change takes effect while workers are replaced one by one. Otherwise the reason why it needs a restart.
@@ -54,6 +62,7 @@ export interface OptionNode {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly minLength?: number;
+  readonly pattern?: string;
   readonly default?: unknown;
   readonly description?: string;
   /** The value has a unit, or is a path, and is converted when the file is loaded. */
@@ -71,8 +80,8 @@ export interface OptionNode {
   readonly shorthand?: string;
   /** How a change comes into effect; every option has it, and every section that may be left out. */
   readonly applies?: Applies;
-  /** Never quoted in messages, and masked when printed. */
-  readonly secret?: boolean;
+  /** Never quoted in messages, and masked when printed: the whole value, or the password in a URL. */
+  readonly secret?: 'value' | 'url';
 }
 
 interface Bounds {

@@ -113,7 +113,7 @@ class Resolver {
       if ('value' in reading) return reading.value;
       return this.#say(
         path,
-        schema.secret === true ? reading.problem : `${reading.problem}; it is ${describe(value)}`,
+        schema.secret === undefined ? `${reading.problem}; it is ${describe(value)}` : reading.problem,
       );
     }
     if (schema.unit === 'path') return resolvePath(this.#context.baseOf(path), text);
@@ -137,14 +137,22 @@ class Resolver {
   #wrong(path: Path, schema: OptionNode, value: unknown): undefined {
     if (value === null || value === undefined)
       return this.#say(path, `is empty; it must be ${expectation(schema)}; set it, or remove the line`);
-    const shown = schema.secret === true ? 'is not' : `is ${describe(value)}`;
-    return this.#say(path, `must be ${expectation(schema)}, but ${shown}${remedyFor(schema, value)}`);
+    const shown = schema.secret === undefined ? `is ${describe(value)}${remedyFor(schema, value)}` : 'is not';
+    return this.#say(path, `must be ${expectation(schema)}, but ${shown}`);
   }
 
   #say(path: Path, message: string): undefined {
     this.#findings.push({ path, message });
     return undefined;
   }
+}
+
+/** YAML reads `07` as the number 7. A text that is refused next is no remedy. */
+function quotedRemedy({ pattern }: OptionNode, text: string): string {
+  const fits = (candidate: string): boolean =>
+    pattern === undefined || new RegExp(pattern, 'u').test(candidate);
+  const candidate = [text, `0${text}`].find(fits);
+  return candidate === undefined ? '' : `; write it in quotes: "${candidate}"`;
 }
 
 /** The most likely correction. */
@@ -156,7 +164,7 @@ function remedyFor(schema: OptionNode, value: unknown): string {
   const scalar = typeof value === 'number' || typeof value === 'boolean';
   if (schema.unit === 'duration' && typeof value === 'number') return `; write "${value}ms" or "${value}s"`;
   if (schema.type === 'string' && schema.unit === undefined && scalar)
-    return `; write it in quotes: "${value}"`;
+    return quotedRemedy(schema, `${value}`);
   if (schema.type === 'array' && typeof value === 'string') return `; write ["${value}"]`;
   return '';
 }

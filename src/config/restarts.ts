@@ -1,3 +1,4 @@
+import { areMoreLogons, isAppended, isWiderPattern } from '../core/naming-rules.ts';
 import type { RestartName } from './option.ts';
 import type { Config } from './schema.ts';
 
@@ -14,9 +15,38 @@ export interface Restart {
   readonly because: string;
   /** Set if bindings do not survive the restart. */
   readonly rebinds?: Rebinds;
-  /** Changes for which a reload is enough all the same. */
-  readonly unless?: (before: Config, after: Config) => boolean;
+  /** Changes for which a reload is enough all the same; a text says why. */
+  readonly unless?: (before: Config, after: Config) => boolean | string;
 }
+
+const NAMES_MORE = 'it can only name requests that named no agent before';
+const TWO_NAMES =
+  'old and new workers would know one agent under different names, and could bind the agent to two instances';
+
+interface Widening {
+  /** Whether requests that named an agent keep that name. */
+  readonly isWider: (before: Config['identity'], after: Config['identity']) => boolean;
+  /** What operators may change without a restart. */
+  readonly only: string;
+  readonly because?: string;
+}
+
+function otherNames({
+  isWider = () => false,
+  only = '',
+  because = NAMES_MORE,
+}: Partial<Widening> = {}): Restart {
+  return {
+    because: only === '' ? TWO_NAMES : `${TWO_NAMES}; a reload can only ${only}`,
+    rebinds: { why: 'agents may be known under other names', losesView: false },
+    unless: (before, after) => {
+      if (!hasPool(before, after, ({ mode }) => mode === 'sticky')) return true;
+      return isWider(before.identity, after.identity) && because;
+    },
+  };
+}
+
+const WIDER_PATTERN = 'remove the pattern, or continue it with "|"';
 
 const OTHER_STORE: Restart = {
   because: 'bindings stay in the old store, so agents could be bound in both stores at the same time',
@@ -25,12 +55,11 @@ const OTHER_STORE: Restart = {
 
 /** The reasons that options of the schema name. */
 export const RESTARTS: Readonly<Record<RestartName, Restart>> = {
-  agentNames: {
-    because:
-      'old and new workers would know one agent under different names, and could bind the agent to two instances',
-    rebinds: { why: 'agents may be known under other names', losesView: false },
-    unless: (before, after) => !hasPool(before, after, ({ mode }) => mode === 'sticky'),
-  },
+  agentNames: otherNames(),
+  bodyPattern: otherNames({
+    isWider: (before, after) => isWiderPattern(before.userPattern.body, after.userPattern.body),
+    only: WIDER_PATTERN,
+  }),
   clientAddress: {
     because:
       'old and new workers would see one client under two addresses, and agents that are bound by address could reach two instances',
@@ -38,6 +67,19 @@ export const RESTARTS: Readonly<Record<RestartName, Restart>> = {
     unless: (before, after) => !hasPool(before, after, ({ anonymous }) => anonymous === 'address'),
   },
   cluster: otherNodes('cluster'),
+  headerPattern: otherNames({
+    isWider: (before, after) => isWiderPattern(before.userPattern.header, after.userPattern.header),
+    only: WIDER_PATTERN,
+  }),
+  logons: otherNames({
+    isWider: (before, after) => areMoreLogons(before.logon, after.logon),
+    only: 'add operations to a list that has some',
+    because: 'it joins names of one agent, and parts none',
+  }),
+  userElements: otherNames({
+    isWider: (before, after) => isAppended(before.userElements, after.userElements),
+    only: 'add elements at the end, behind all that are there or by default',
+  }),
   embeddedStore: { ...OTHER_STORE, unless: (before, after) => !usesStore(before, after, 'embedded') },
   instanceUrl: {
     because:

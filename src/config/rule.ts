@@ -5,6 +5,8 @@ export interface CheckContext {
   readonly config: Config;
   /** Whether the option is set by the operator, not by its default. */
   given(path: Path): boolean;
+  /** The configuration file, if the value of the option stands there. */
+  fileOf(path: Path): string | undefined;
   error(path: Path, message: string): void;
   warn(path: Path, message: string): void;
 }

@@ -1,13 +1,23 @@
 import { accessSync, constants, lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { tooLarge } from '../core/group-file.ts';
 import type { Path } from './problem.ts';
 import type { CheckContext } from './rule.ts';
-import type { ClientTlsConfig, Config, InstanceConfig, RedisConfig, SapControlConfig } from './schema.ts';
+import type {
+  ClientTlsConfig,
+  Config,
+  InstanceConfig,
+  ListenerTlsConfig,
+  PoolConfig,
+  RedisConfig,
+  SapControlConfig,
+} from './schema.ts';
 import type { SecretUnreadable } from './secrets.ts';
 import {
-  adminTokenProblems,
+  groupFileProblems,
   maintenancePageProblems,
   passwordFileProblems,
+  readGroupFile,
   reasonOf,
   secretFileProblems,
   tlsFileProblems,
@@ -15,26 +25,26 @@ import {
 
 /** Checks of the files that options name, and of secrets. */
 
-export function listenerFiles({ listen: { tls } }: Config, _: Path, { error }: CheckContext): void {
-  if (tls !== undefined) reportFiles(error, ['listen', 'tls'], tlsFileProblems(tls));
+export function listenerFiles({ listen: { tls } }: Config, _: Path, context: CheckContext): void {
+  if (tls !== undefined) listenerTls(tls, ['listen', 'tls'], context);
 }
 
-export function adminToken({ admin: { tokenFile } }: Config, _: Path, { error }: CheckContext): void {
-  if (tokenFile !== undefined) reportFiles(error, ['admin'], adminTokenProblems(tokenFile));
+export function listenerTls(tls: ListenerTlsConfig, path: Path, { error }: CheckContext): void {
+  reportFiles(error, path, tlsFileProblems(tls));
 }
 
 export function sapControlPasswords({ passwordFile }: SapControlConfig, { error }: CheckContext): void {
   if (passwordFile !== undefined) reportFiles(error, ['sapcontrol'], passwordFileProblems(passwordFile));
 }
 
-/** Checked here so that a reload fails before it replaces a process: only a starting controller creates the socket. */
-export function sapControlSocket({ socket }: SapControlConfig, { error }: CheckContext): void {
+/** Warnings, because monitoring must not keep traffic from starting: the gateway tries again to create the socket. */
+export function sapControlSocket({ socket }: SapControlConfig, { warn }: CheckContext): void {
   const folder = dirname(socket);
   try {
     // The "/" at the end makes access() fail for everything that is not a folder.
     accessSync(`${folder}/`, constants.W_OK | constants.X_OK);
   } catch (cause) {
-    error(
+    warn(
       ['sapcontrol', 'socket'],
       `${socket} cannot be created in ${folder}: ${folderReason(cause)}; use a folder that this user may write to`,
     );
@@ -42,7 +52,10 @@ export function sapControlSocket({ socket }: SapControlConfig, { error }: CheckC
   }
   const found = lstatSync(socket, { throwIfNoEntry: false });
   if (found !== undefined && !found.isSocket())
-    error(['sapcontrol', 'socket'], `${socket} exists and is not a socket; remove it, or use another path`);
+    warn(
+      ['sapcontrol', 'socket'],
+      `${socket} exists and is not a socket (it belongs to uid ${found.uid}); remove it, or use another path`,
+    );
 }
 
 function folderReason(cause: unknown): string {
@@ -98,6 +111,34 @@ export function clientTls(
   reportFiles(error, path, tlsFileProblems(tls));
 }
 
-function reportFiles(error: CheckContext['error'], path: Path, problems: readonly SecretUnreadable[]): void {
+/** Options of groups work in a sticky pool, the file can be read, and its groups fit an instance. */
+export function groupsFit(pool: PoolConfig, at: Path, { given, error, warn }: CheckContext): void {
+  const { mode, groups, instances } = pool;
+  if (mode === 'failover') {
+    const inert = [
+      ...['file', 'patterns', 'header'].map((option) => [...at, 'groups', option]),
+      ...instances.map((_, index) => [...at, 'instances', index, 'maxAgents']),
+    ];
+    for (const path of inert)
+      if (given(path)) warn(path, 'has no effect in a failover pool; remove it, or set mode to sticky');
+    return;
+  }
+  if (groups.file === undefined) return;
+  const problems = groupFileProblems(groups.file);
+  reportFiles(error, [...at, 'groups'], problems);
+  if (problems.length > 0) return;
+  const most = Math.max(...instances.map(({ maxAgents = Infinity }) => maxAgents));
+  for (const { name, size } of tooLarge(readGroupFile(groups.file), most))
+    warn(
+      [...at, 'groups', 'file'],
+      `${groups.file}: the group ${name} has ${size} users, more than maxAgents of any instance (${most}); it is placed where most room is: split it, or raise maxAgents`,
+    );
+}
+
+export function reportFiles(
+  error: CheckContext['error'],
+  path: Path,
+  problems: readonly SecretUnreadable[],
+): void {
   for (const { option, message } of problems) error([...path, option], message);
 }

@@ -1,8 +1,10 @@
 import type { Path } from './problem.ts';
 import type { CheckContext, Rule } from './rule.ts';
+import { instancesAreOthers } from './rules-addresses.ts';
+import { ADMIN_RULES } from './rules-admin.ts';
 import {
-  adminToken,
   clientTls,
+  groupsFit,
   instanceTls,
   listenerFiles,
   maintenancePage,
@@ -10,6 +12,8 @@ import {
   sapControlPasswords,
   sapControlSocket,
 } from './rules-files.ts';
+import { IDENTITY_RULES } from './rules-identity.ts';
+import { secretsArePrivate } from './rules-secrets.ts';
 import type { Config, InstanceConfig, PoolConfig, RedisConfig } from './schema.ts';
 import { formatDuration, formatSize } from './units.ts';
 
@@ -25,6 +29,16 @@ export const CONFIG_RULES: readonly Rule<Config>[] = [
     ],
     check: addressesDiffer,
   },
+  {
+    reads: [
+      ['listen', 'address'],
+      ['admin', 'address'],
+      ['sapcontrol'],
+      ['pools', '*', 'instances', '*', 'url'],
+      ['pools', '*', 'health', 'port'],
+    ],
+    check: instancesAreOthers,
+  },
   { reads: [['listen', 'tls']], check: listenerFiles },
   {
     reads: [
@@ -34,7 +48,6 @@ export const CONFIG_RULES: readonly Rule<Config>[] = [
     ],
     check: proxyProtocolHasSources,
   },
-  { reads: [['admin', 'tokenFile']], check: adminToken },
   { reads: [['maintenance', 'pageFile']], check: maintenancePage },
   {
     reads: [['listen', 'address'], ['admin', 'address'], ['sapcontrol']],
@@ -50,6 +63,7 @@ export const CONFIG_RULES: readonly Rule<Config>[] = [
     check: storeHasRedis,
   },
   { reads: [['affinity', 'redis']], check: redis },
+  ...IDENTITY_RULES,
   {
     reads: [
       ['coordination', 'lease'],
@@ -79,6 +93,8 @@ export const CONFIG_RULES: readonly Rule<Config>[] = [
     check: identityFitsBody,
   },
   { reads: [['lifecycle'], ['timeouts', 'total']], check: stopOutlastsRequests },
+  { reads: [], check: secretsArePrivate },
+  ...ADMIN_RULES,
 ];
 
 export const POOL_RULES: readonly Rule<PoolConfig>[] = [
@@ -96,8 +112,9 @@ export const POOL_RULES: readonly Rule<PoolConfig>[] = [
     ],
     check: oneIncarnation,
   },
+  { reads: [['health', 'headers']], check: probeHeadersAreOperators },
   { reads: [['quarantine'], ['health']], check: quarantineEnds },
-  { reads: [['sessionLost']], check: someLogon },
+  { reads: [['mode'], ['groups'], ['instances', '*', 'maxAgents']], check: groupsFit },
   {
     reads: [
       ['health', 'interval'],
@@ -301,6 +318,26 @@ function oneIncarnation({ health }: PoolConfig, at: Path, { error }: CheckContex
     error([...at, 'health', 'incarnationPointer'], 'is set, and so is incarnation; remove one of the two');
 }
 
+/** What the gateway writes itself, or what belongs to the connection. */
+const PROBE_FIELDS: ReadonlySet<string> = new Set([
+  ...['connection', 'content-length', 'expect', 'keep-alive', 'proxy-connection', 'te', 'trailer'],
+  ...['transfer-encoding', 'upgrade', 'via'],
+]);
+
+function probeHeadersAreOperators({ health }: PoolConfig, at: Path, { error }: CheckContext): void {
+  for (const [index, { name }] of health.headers.entries()) {
+    const lower = name.toLowerCase();
+    const path = [...at, 'health', 'headers', index, 'name'];
+    if (lower === 'host') error(path, `is ${name}; set health.host instead`);
+    else if (PROBE_FIELDS.has(lower)) error(path, `is ${name}, which the gateway sets itself; remove it`);
+  }
+  for (const [index, first] of repeats(health.headers.map(({ name }) => name.toLowerCase())))
+    error(
+      [...at, 'health', 'headers', index, 'name'],
+      `is ${health.headers[index]?.name}, as in headers[${first}]; remove one of the two`,
+    );
+}
+
 function quarantineEnds({ quarantine, health }: PoolConfig, at: Path, { warn }: CheckContext): void {
   const { incarnation, incarnationPointer, emptyMatches } = health;
   const canTell = [incarnation, incarnationPointer, emptyMatches].some((option) => option !== undefined);
@@ -309,17 +346,6 @@ function quarantineEnds({ quarantine, health }: PoolConfig, at: Path, { warn }: 
       [...at, 'quarantine'],
       'is always, but no option finds its end on the health page, so every instance that comes back waits for an operator; set health.incarnation or health.emptyMatches',
     );
-}
-
-function someLogon({ sessionLost }: PoolConfig, at: Path, { warn }: CheckContext): void {
-  const { answer, logonOperations } = sessionLost;
-  if (answer === 'fault' && logonOperations.length === 0)
-    warn(
-      [...at, 'sessionLost', 'logonOperations'],
-      'is empty, so even the first logon after a lost session is answered with a Fault; list the operations of a logon',
-    );
-  if (answer === 'pass' && logonOperations.length > 0)
-    warn([...at, 'sessionLost', 'logonOperations'], 'has no effect while answer is pass; set it to fault');
 }
 
 function fastIsFaster(

@@ -1,10 +1,18 @@
 import Type from 'typebox';
-import { choice, count, entry, reload, restart, section, text, written } from './option.ts';
+import {
+  choice,
+  count,
+  duration,
+  entry,
+  reload,
+  restart,
+  section,
+  TOKEN,
+  TOKEN_EXPECTS,
+  text,
+  written,
+} from './option.ts';
 import { XML_NAME, XML_NAME_EXPECTS } from './schema-pool.ts';
-
-// RFC 9110 §5.6.2, and RFC 6265 §4.1.1 for the names of cookies.
-export const TOKEN = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$";
-export const TOKEN_EXPECTS = "a name of letters, digits and !#$%&'*+.^_`|~-";
 
 export interface ElementRule {
   /** Local name. */
@@ -15,9 +23,33 @@ export interface ElementRule {
   readonly operation?: string;
 }
 
-export interface LogonRule {
+export interface OperationRule {
   /** Local name. */
   readonly operation: string;
+  /** Only if this element, by its local name, has the value; any value without. */
+  readonly element?: string;
+  readonly value?: string;
+}
+
+function operations(description: string) {
+  const name = { pattern: XML_NAME, expects: XML_NAME_EXPECTS };
+  return Type.Array(
+    Type.Unsafe<OperationRule>({
+      anyOf: [
+        text('Local name of the operation.', name),
+        entry('An operation.', {
+          operation: text('Local name of the operation.', name),
+          element: Type.Optional(text('Local name of an element in the operation. Needs `value`.', name)),
+          value: Type.Optional(
+            text('The operation counts only if the element has this value. Needs `element`.', {}),
+          ),
+        }),
+      ],
+      shorthand: 'operation',
+      expects: XML_NAME_EXPECTS,
+    }),
+    { default: [], description },
+  );
 }
 
 function elements(description: string, names: readonly string[]) {
@@ -70,9 +102,9 @@ export const identity = section('How the gateway finds the agent that a request 
     }),
   ),
   userElements: restart(
-    'agentNames',
+    'userElements',
     elements(
-      'Elements of the SOAP message that hold the user name, the best first. Each is a local name, or a section with `name`, `namespace` and `operation`.',
+      'Elements of the SOAP message that hold the user name, the best first. Each is a local name, or a section with `name`, `namespace` and `operation`. Elements added at the end apply on reload.',
       ['userId', 'user', 'userName', 'soapUser'],
     ),
   ),
@@ -103,30 +135,27 @@ export const identity = section('How the gateway finds the agent that a request 
     ),
   ),
   logon: restart(
-    'agentNames',
-    Type.Array(
-      Type.Unsafe<LogonRule>({
-        anyOf: [
-          text('Local name of the operation.', { pattern: XML_NAME, expects: XML_NAME_EXPECTS }),
-          entry('An operation.', {
-            operation: text('Local name of the operation.', { pattern: XML_NAME, expects: XML_NAME_EXPECTS }),
-          }),
-        ],
-        shorthand: 'operation',
-        expects: XML_NAME_EXPECTS,
-      }),
-      {
-        default: [],
-        description:
-          'Operations (first elements in the SOAP Body) that log an agent on. Names in their bodies count like those of header and cookie. Other bodies cannot link a user to a session: a user beside a session is ignored there. Each is a local name, or a section with `operation`. Without a list, every body may link a user to a session that has none, even if the body names another person.',
-      },
+    'logons',
+    operations(
+      'Operations (first elements in the SOAP Body) that log an agent on. Names in their bodies count like those of header and cookie. Other bodies cannot link a user to a session: a user beside a session is ignored there. Each is a local name, or a section with `operation`, and with `element` and `value` if only that value means a log-on. Without a list, every body may link a user to a session that has none, even if the body names another person. An agent who has logged off by `logoff` and logs on again leaves an instance that drains.',
+    ),
+  ),
+  logoff: reload(
+    operations(
+      'Operations that log an agent off, in the same form: `{ operation: setCurrentWorkmode, element: workmode, value: "1" }` for a connector where that work mode means it. If the instance answers one without a SOAP Fault, the binding of the agent ends after `logoffGrace`. A later request of the agent, at any gateway, keeps it: so list every operation that CRM sends when agents log off. Needs a request and an answer of at most `limits.identityBytes` and 64 KB.',
+    ),
+  ),
+  logoffGrace: reload(
+    duration(
+      'How long a binding lasts after a log-off. For as long, a request of the agent still finds the instance. A drain by `health.emptyMatches` waits for as long without a request too.',
+      { default: '30s', atLeast: '1s', atMost: '1h' },
     ),
   ),
   userPattern: section(
-    'Regular expressions (RE2) that a whole user name must match. The name is in upper case. A text that does not match is ignored.',
+    'Regular expressions (RE2) that a whole user name must match. The name is in upper case. A text that does not match is ignored. A pattern that is removed, or continued with `|`, applies on reload.',
     {
-      header: restart('agentNames', Type.Optional(written('pattern', 'For users in the header.'))),
-      body: restart('agentNames', Type.Optional(written('pattern', 'For users in a SOAP message.'))),
+      header: restart('headerPattern', Type.Optional(written('pattern', 'For users in the header.'))),
+      body: restart('bodyPattern', Type.Optional(written('pattern', 'For users in a SOAP message.'))),
     },
   ),
   onUnreadable: reload(

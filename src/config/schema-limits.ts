@@ -54,11 +54,14 @@ export const timeouts = section('How long anything may take.', {
 
 export const limits = section('Limits of size and number.', {
   headerBytes: reload(
-    size('Header of a request; more is answered 431.', {
-      default: '16KB',
-      atLeast: '1KB',
-      atMost: '1MB',
-    }),
+    size(
+      'Header of a request; more is answered 431. Headers of answers may have the same size, and at least 64 KB.',
+      {
+        default: '16KB',
+        atLeast: '1KB',
+        atMost: '1MB',
+      },
+    ),
   ),
   headers: reload(count('Header fields of a request; more is answered 431.', 10, 2000, 100)),
   bodyBytes: reload(
@@ -85,9 +88,21 @@ export const limits = section('Limits of size and number.', {
     ),
   ),
   connections: reload(
-    count('Connections of clients. Additional ones are closed at once and counted.', 1, 1_000_000, 10_000),
+    count(
+      'Connections of clients to one worker. At the limit, idle and slow ones of the address that has most of them are closed for new ones; if there are none, the new ones are closed. Both are counted.',
+      1,
+      1_000_000,
+      10_000,
+    ),
   ),
-  inFlight: reload(count('Requests in progress; more is answered 503.', 1, 1_000_000, 2000)),
+  inFlight: reload(
+    count(
+      'Requests in progress in one worker; more is answered 503. A request counts when its body has arrived. The last tenth is for addresses that have less than a tenth. Bodies that are arriving take at most `limits.identityBytes` times this number of memory.',
+      1,
+      1_000_000,
+      2000,
+    ),
+  ),
   queued: reload(
     count('Requests that wait for a busy instance, per instance; more is answered 503.', 0, 1_000_000, 200),
   ),

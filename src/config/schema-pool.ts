@@ -1,5 +1,19 @@
 import Type from 'typebox';
-import { choice, count, duration, flag, path, reload, restart, section, text, written } from './option.ts';
+import {
+  choice,
+  count,
+  duration,
+  flag,
+  path,
+  reload,
+  restart,
+  section,
+  TOKEN,
+  TOKEN_EXPECTS,
+  text,
+  written,
+} from './option.ts';
+import { groups, maxAgents } from './schema-groups.ts';
 
 export const NAME = '^[A-Za-z0-9._-]{1,64}$';
 export const NAME_EXPECTS = 'a name of 1 to 64 letters, digits, ".", "_" and "-"';
@@ -111,8 +125,14 @@ const instance = section('One connector process.', {
     }),
   ),
   maxInFlight: reload(
-    count('Requests in progress at the instance, from this gateway; additional ones queue.', 1, 100_000, 200),
+    count(
+      'Requests in progress at the instance, from one worker; additional ones queue, and clients that do not read or send for a second give way to them. The last tenth is for addresses that have less than a tenth.',
+      1,
+      100_000,
+      200,
+    ),
   ),
+  maxAgents,
   admin: reload(
     choice(
       ['enabled', 'draining', 'disabled'],
@@ -125,6 +145,21 @@ const instance = section('One connector process.', {
   tls: reload(Type.Optional(clientTls('the instance'))),
 });
 
+const probeHeader = Object.assign(
+  section('A header field of probes.', {
+    name: reload(text('Name of the field.', { pattern: TOKEN, expects: TOKEN_EXPECTS })),
+    value: reload(
+      text('Value of the field. It may be a secret: it is masked wherever the configuration is shown.', {
+        pattern: '^[\\t\\x20-\\x7e\\x80-\\xff]+$',
+        expects: 'text of printable characters without line breaks',
+        secret: 'value',
+      }),
+    ),
+  }),
+  // For text instead of a section, as in "Authorization: …".
+  { secret: 'value' },
+);
+
 const health = section('How instances are probed.', {
   path: reload(
     text('Path of the health page, fetched with GET.', {
@@ -133,9 +168,28 @@ const health = section('How instances are probed.', {
       expects: 'a path that starts with "/"',
     }),
   ),
+  port: reload(
+    Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 65_535,
+        description:
+          'Port of the health page, if it is not that of the instance: at the same host, with the same scheme and TLS. Then the state of this port decides whether the instance gets requests.',
+      }),
+    ),
+  ),
+  headers: reload(
+    Type.Array(probeHeader, {
+      default: [],
+      expects: 'a list of header fields, each with a name and a value',
+      secret: 'value',
+      description:
+        'Header fields of probes, such as `{ name: Authorization, value: Basic … }`. They replace those that probes have by themselves (`User-Agent`, `Accept`).',
+    }),
+  ),
   host: reload(
     Type.Optional(
-      text('Host header of probes. Default: host and port of the instance.', {
+      text('Host header of probes. Default: host and port of the probed URL.', {
         pattern: '^[^\\s/]+$',
         expects: 'a host name, with port where needed',
       }),
@@ -160,7 +214,7 @@ const health = section('How instances are probed.', {
     Type.Optional(
       written(
         'pattern',
-        'Regular expression that the health page of a healthy instance matches. Only its first 64 KB are read. Patterns run on the engine RE2 without backtracking, so that none can hang the gateway: look-around and back-references are refused.',
+        'Regular expression that the health page of a healthy instance matches. The page is read in its charset: that of Content-Type, else the one that it declares itself, else UTF-8, else windows-1252. Only its first 64 KB are read. Patterns run on the engine RE2 without backtracking, so that none can hang the gateway: look-around and back-references are refused.',
       ),
     ),
   ),
@@ -231,7 +285,7 @@ const health = section('How instances are probed.', {
     Type.Optional(
       written(
         'pattern',
-        'Regular expression that the health page matches while the instance has no agent session. With it, an instance that was cut off and comes back need not wait for an operator.',
+        'Regular expression that the health page matches while the instance has no agent session. With it, an instance that was cut off and comes back need not wait for an operator, and a drain ends when the page matches and no gateway has sent the instance a request for `identity.logoffGrace`, whatever bindings are left.',
       ),
     ),
   ),
@@ -258,7 +312,7 @@ const sessionLost = section(
         default: [],
         uniqueItems: true,
         description:
-          'Local names of the operations (first elements in the SOAP Body) that log an agent on. They pass if `answer` is `fault`.',
+          'Older spelling of `identity.logon` for this pool: local names of operations that log an agent on. These and those of `identity.logon` pass if `answer` is `fault`. Unlike there, names in their bodies do not count more than in others.',
       }),
     ),
   },
@@ -289,6 +343,7 @@ export const pool = section('Instances that serve one ICI endpoint.', {
       { default: 'rendezvous' },
     ),
   ),
+  groups,
   anonymous: reload(
     choice(
       ['any', 'address', 'refuse'],
@@ -313,7 +368,7 @@ export const pool = section('Instances that serve one ICI endpoint.', {
   failback: reload(
     written(
       'failback',
-      'When a failover pool returns to a preferred instance that is up again: `never`, `when-idle` (no request for `idleAfter`, at any gateway), `immediate`, or once a day, as in `at 03:30`. Agents at the active instance must then log on again. A policy that an operator sets on the admin plane overrides it.',
+      'When a failover pool returns to a preferred instance that is up again: `never`, `when-idle` (no request for `idleAfter`, at any gateway), `immediate`, or once a day, as in `at 03:30`; if clocks skip that time, right after it, and if they show it twice, the first time. Agents at the active instance must then log on again. A policy that an operator sets on the admin plane overrides it.',
       { default: 'never' },
     ),
   ),

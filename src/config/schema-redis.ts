@@ -16,7 +16,7 @@ export const redis = section(
         written(
           'redisUrl',
           'redis://host[:port][/database], or rediss:// for TLS. Keep passwords out of it: use `passwordFile`.',
-          { secret: true },
+          { secret: 'url' },
         ),
       ),
     ),

@@ -1,14 +1,29 @@
 import type { Static } from 'typebox';
 import Type from 'typebox';
 import type { OptionNode } from './option.ts';
-import { choice, count, duration, flag, path, reload, restart, section, text, written } from './option.ts';
+import {
+  choice,
+  count,
+  duration,
+  flag,
+  path,
+  reload,
+  restart,
+  section,
+  TOKEN,
+  TOKEN_EXPECTS,
+  text,
+  written,
+} from './option.ts';
+import { admin } from './schema-admin.ts';
 import { coordination } from './schema-coordination.ts';
-import { identity, TOKEN, TOKEN_EXPECTS } from './schema-identity.ts';
+import { identity } from './schema-identity.ts';
 import { lifecycle, maintenance, statePage } from './schema-lifecycle.ts';
 import { limits, timeouts } from './schema-limits.ts';
 import { pool } from './schema-pool.ts';
 import { redis } from './schema-redis.ts';
 import { sapcontrol } from './schema-sapcontrol.ts';
+import { tlsProtocol } from './schema-tls.ts';
 
 /**
  * Every option there is. Defaults, bounds and descriptions stand here and
@@ -44,6 +59,7 @@ const listen = section('Where SAP CRM connects.', {
             ),
           ),
         ),
+        ...tlsProtocol,
       }),
     ),
   ),
@@ -63,23 +79,6 @@ const listen = section('Where SAP CRM connects.', {
       description:
         'Networks of the balancers that speak the PROXY protocol. The address in the header then counts as the address of the peer: for `forwarding.trustedProxies`, `X-Forwarded-For`, the log and binding by address. No client may be in these networks, because it could pose as any other.',
     }),
-  ),
-});
-
-const admin = section('Where operators and monitoring connect.', {
-  address: reload(
-    written(
-      'address',
-      'Host and port of the admin plane: metrics, probes, status, operation. It shows addresses of instances and names of agents to everyone who can connect, so keep it off networks that clients reach. Port 0 takes any free one.',
-      { default: '127.0.0.1:9090' },
-    ),
-  ),
-  tokenFile: reload(
-    Type.Optional(
-      path(
-        'File with the token that changes require, sent as `Authorization: Bearer`: 16 or more letters, digits and `-._~+/`. White space around it is ignored. Without it the admin plane is read-only.',
-      ),
-    ),
   ),
 });
 
@@ -119,6 +118,14 @@ const affinity = section('Where bindings of agents to instances are stored.', {
       200_000,
     ),
   ),
+  maxBindings: reload(
+    count(
+      'Names that a pool may have in the store: users, sessions and addresses, at about 300 bytes each. An agent has one and up to 8 more. Beyond that, a new name takes the place of one that came with a single request so far; if there is none, an agent who is not bound gets 503 `GW_BINDINGS_FULL`. Those who are bound lose nothing.',
+      100,
+      100_000_000,
+      1_000_000,
+    ),
+  ),
   onStoreLoss: reload(
     choice(
       ['continue', 'refuse'],
@@ -149,8 +156,15 @@ const forwarding = section('What the gateway changes in a request on its way to 
   untrusted: reload(
     choice(
       ['ignore', 'refuse'],
-      'What happens to `X-Forwarded-*` and `Forwarded` from a peer that is not a trusted proxy. `ignore`: the gateway replaces them with what it knows itself. `refuse`: it answers 403.',
+      'What happens to `X-Forwarded-*`, `Forwarded`, `X-Real-IP`, `X-Client-IP`, `X-Cluster-Client-IP` and `True-Client-IP` from a peer that is not a trusted proxy. `ignore`: the gateway drops them, and writes what it knows itself. `refuse`: it answers 403.',
       { default: 'ignore' },
+    ),
+  ),
+  lookAlikes: reload(
+    choice(
+      ['drop', 'keep'],
+      'What happens to header fields from any peer that differ only by underscores from fields with a meaning for proxies, such as `Transfer_Encoding` or `X_Forwarded_For`. Some servers take them for the real ones.',
+      { default: 'drop' },
     ),
   ),
   host: reload(
@@ -171,11 +185,14 @@ const forwarding = section('What the gateway changes in a request on its way to 
     ),
   ),
   via: reload(
-    text('Name of the gateway in `Via` (RFC 9110 §7.6.3).', {
-      default: 'ici-gateway',
-      pattern: TOKEN,
-      expects: TOKEN_EXPECTS,
-    }),
+    text(
+      'Name of the gateway in `Via` (RFC 9110 §7.6.3). Gateways with the same instances have the same name. A request, or a probe, that arrives with it has come back, and gets 508 `GW_LOOP`: a gateway that stands before other gateways needs another name than they have.',
+      {
+        default: 'ici-gateway',
+        pattern: TOKEN,
+        expects: TOKEN_EXPECTS,
+      },
+    ),
   ),
 });
 
@@ -259,6 +276,7 @@ export type InstanceConfig = PoolConfig['instances'][number];
 export type HealthConfig = PoolConfig['health'];
 export type ClientTlsConfig = NonNullable<InstanceConfig['tls']>;
 export type ListenerTlsConfig = NonNullable<Config['listen']['tls']>;
+export type AdminConfig = Config['admin'];
 export type AffinityConfig = Config['affinity'];
 export type SapControlConfig = NonNullable<Config['sapcontrol']>;
 export type RedisConfig = NonNullable<AffinityConfig['redis']>;

@@ -2,7 +2,9 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions, TlsOptions } from 'node:tls';
 import { createSecureContext } from 'node:tls';
-import type { PasswordRecord } from '../core/password-record.ts';
+import type { GroupFile } from '../core/group-file.ts';
+import { parseGroupFile } from '../core/group-file.ts';
+import type { AdminUser, PasswordRecord } from '../core/password-record.ts';
 import { parsePasswordFile } from '../core/password-record.ts';
 import type { ClientTlsConfig, ListenerTlsConfig, RedisConfig } from './schema.ts';
 
@@ -19,14 +21,37 @@ export class SecretUnreadable extends Error {
 }
 
 /**
- * Reads the TLS files of the data plane for `tls.createServer`.
- * Throws {@link SecretUnreadable}. They are read again after a renewal.
+ * Reads the TLS files of a listener for `tls.createServer`. Throws {@link SecretUnreadable}.
+ * A reload reads them again, after a renewal.
  */
 export function readListenerTls(tls: ListenerTlsConfig): TlsOptions {
-  const pair = readKeyPair(tls.certFile, tls.keyFile);
-  if (tls.clientCaFile === undefined) return pair;
+  const { minVersion } = tls;
+  const base = { ...readKeyPair(tls.certFile, tls.keyFile), minVersion, ciphers: readCiphers(tls.ciphers) };
+  if (tls.clientCaFile === undefined) return base;
   const ca = readCertificates('clientCaFile', tls.clientCaFile);
-  return { ...pair, ca, requestCert: true, rejectUnauthorized: true };
+  return { ...base, ca, requestCert: true, rejectUnauthorized: true };
+}
+
+const TLS13_CIPHERS = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256';
+// Node's own default adds CBC, CCM with a short tag, and suites without forward secrecy.
+const TLS12_CIPHERS = [
+  ...['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'],
+  ...['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384'],
+  ...['ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305'],
+].join(':');
+
+/** In Node a list without suites of TLS 1.3 turns that version off. */
+function readCiphers(given = TLS12_CIPHERS): string {
+  const ciphers = /(^|:)TLS_/.test(given) ? given : `${TLS13_CIPHERS}:${given}`;
+  try {
+    createSecureContext({ ciphers });
+    // OpenSSL ignores unknown names beside known ones, and the suites of TLS 1.3 are always known.
+    createSecureContext({ ciphers: given });
+  } catch (error) {
+    const reason = `${given} has no cipher suite that OpenSSL knows; \`openssl ciphers -v\` lists them`;
+    throw new SecretUnreadable('ciphers', reason, error);
+  }
+  return ciphers;
 }
 
 /** Reads the TLS files for connections that the gateway opens with `tls.connect`, undici and ioredis. */
@@ -46,13 +71,14 @@ export function readClientTls(tls: ClientTlsConfig): ConnectionOptions {
 export function tlsFileProblems(
   tls: Partial<ListenerTlsConfig> & Partial<ClientTlsConfig>,
 ): SecretUnreadable[] {
-  const { caFile, clientCaFile, certFile, keyFile } = tls;
+  const { caFile, clientCaFile, certFile, keyFile, ciphers } = tls;
   const problems: SecretUnreadable[] = [];
   const attempt = (read: () => unknown): void => {
     problems.push(...problemsOf(read));
   };
   if (caFile !== undefined) attempt(() => readCertificates('caFile', caFile));
   if (clientCaFile !== undefined) attempt(() => readCertificates('clientCaFile', clientCaFile));
+  if (ciphers !== undefined) attempt(() => readCiphers(ciphers));
   const before = problems.length;
   if (certFile !== undefined) attempt(() => readCertificates('certFile', certFile));
   if (keyFile !== undefined) attempt(() => readKey(keyFile));
@@ -80,26 +106,46 @@ export function readRedisCredentials(redis: RedisConfig): RedisCredentials {
 // The syntax after "Bearer" (RFC 6750 §2.1), with a length that cannot be guessed.
 const TOKEN = /^[A-Za-z0-9._~+/-]{16,}=*$/;
 
-/** The token of the admin plane. Throws {@link SecretUnreadable}. */
-export function readAdminToken(file: string): string {
-  const token = readSecretFile('tokenFile', file);
+/** A token of the admin plane. Throws {@link SecretUnreadable}. */
+export function readAdminToken(file: string, option = 'tokenFile'): string {
+  const token = readSecretFile(option, file);
   if (TOKEN.test(token)) return token;
   throw new SecretUnreadable(
-    'tokenFile',
+    option,
     `${file} must contain 16 or more letters, digits and -._~+/, and nothing else; make one with: openssl rand -hex 32`,
   );
 }
 
 /** The users that may change something with SAPControl. Throws {@link SecretUnreadable}. */
 export function readPasswordFile(file: string): readonly PasswordRecord[] {
+  const records = readRecords(file, 'ici-gateway hash-password USER');
+  const withRole = records.find(({ role }) => role !== undefined);
+  if (withRole === undefined) return records;
+  throw new SecretUnreadable(
+    'passwordFile',
+    `${file}: the line of ${withRole.user} has a role and is for admin.passwordFile; make one with: ici-gateway hash-password USER`,
+  );
+}
+
+/** The users of the admin plane. Throws {@link SecretUnreadable}. */
+export function readAdminUsers(file: string): readonly AdminUser[] {
+  const remedy = 'ici-gateway hash-password USER --role ROLE';
+  return readRecords(file, remedy).map((record) => {
+    const { user, role } = record;
+    if (role !== undefined) return { ...record, role };
+    throw new SecretUnreadable(
+      'passwordFile',
+      `${file}: the line of ${user} has no role; make one with: ${remedy}`,
+    );
+  });
+}
+
+function readRecords(file: string, remedy: string): readonly PasswordRecord[] {
   const { records, problems } = parsePasswordFile(read('passwordFile', file));
   const [problem] = problems;
   if (problem !== undefined) throw new SecretUnreadable('passwordFile', `${file}: ${problem}`);
   if (records.length > 0) return records;
-  throw new SecretUnreadable(
-    'passwordFile',
-    `${file} has no line; make one with: ici-gateway hash-password USER`,
-  );
+  throw new SecretUnreadable('passwordFile', `${file} has no line; make one with: ${remedy}`);
 }
 
 /** The content of a file with one secret, without the white space that editors leave around it. */
@@ -114,14 +160,31 @@ export function secretFileProblems(option: string, file: string): SecretUnreadab
   return problemsOf(() => readSecretFile(option, file));
 }
 
-/** The problems of the file with the token of the admin plane. */
-export function adminTokenProblems(file: string): SecretUnreadable[] {
-  return problemsOf(() => readAdminToken(file));
+/** The problems of a file with a token of the admin plane. */
+export function adminTokenProblems(file: string, option?: string): SecretUnreadable[] {
+  return problemsOf(() => readAdminToken(file, option));
 }
 
-/** The problems of a file of passwords. */
+/** The problems of the file of users of the admin plane. */
+export function adminUsersProblems(file: string): SecretUnreadable[] {
+  return problemsOf(() => readAdminUsers(file));
+}
+
+/** The problems of a file of passwords for SAPControl. */
 export function passwordFileProblems(file: string): SecretUnreadable[] {
   return problemsOf(() => readPasswordFile(file));
+}
+
+/** The groups of users. Throws {@link SecretUnreadable}. */
+export function readGroupFile(file: string): GroupFile['groups'] {
+  const { groups, problems } = parseGroupFile(read('file', file));
+  if (problems.length === 0) return groups;
+  throw new SecretUnreadable('file', `${file}: ${problems.join('; ')}`);
+}
+
+/** The problems of a file of groups. */
+export function groupFileProblems(file: string): SecretUnreadable[] {
+  return problemsOf(() => readGroupFile(file));
 }
 
 /** The page for clients in maintenance. Throws {@link SecretUnreadable}. */

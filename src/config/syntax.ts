@@ -72,6 +72,13 @@ function readInstanceUrl(text: string): Reading {
   return { value: url.origin };
 }
 
+function readAdminUrl(text: string): Reading {
+  const url = parseUrl(text, ['http:', 'https:']);
+  if (url === undefined || url.href !== `${url.origin}/`)
+    return wrong('must be http://host[:port] or https://host[:port], without a path');
+  return { value: url.origin };
+}
+
 // Its messages never quote the text, because it may contain a password.
 function readRedisUrl(text: string): Reading {
   const url = parseUrl(text, ['redis:', 'rediss:']);
@@ -103,7 +110,8 @@ function readNetwork(text: string): Reading {
 }
 
 function readHost(text: string): Reading {
-  const host = text.toLowerCase();
+  // A fully qualified name may end with a dot; requests are compared without it.
+  const host = text.toLowerCase().replace(/\.$/, '');
   if (/^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])$/.test(host)) return { value: host };
   return wrong('must be a host name without scheme, port and path, such as ici.example.com');
 }
@@ -122,6 +130,7 @@ export type SyntaxName =
   | 'pattern'
   | 'capture'
   | 'instanceUrl'
+  | 'adminUrl'
   | 'redisUrl'
   | 'network'
   | 'host'
@@ -148,6 +157,7 @@ export const SYNTAX: Readonly<Record<SyntaxName, Syntax>> = {
   pattern: { expects: 'a regular expression', read: readPattern },
   capture: { expects: 'a regular expression with one capture group', read: readCapture },
   instanceUrl: { expects: 'http://host[:port] or https://host[:port]', read: readInstanceUrl },
+  adminUrl: { expects: 'http://host[:port] or https://host[:port]', read: readAdminUrl },
   redisUrl: { expects: 'redis://host[:port] or rediss://host[:port]', read: readRedisUrl },
   network: { expects: 'a network such as 10.0.0.0/8', read: readNetwork },
   host: { expects: 'a host name such as ici.example.com', read: readHost },

@@ -1,6 +1,6 @@
 import type { HealthRecord, Observation } from '../core/health.ts';
 import type { InstanceId } from '../core/instance.ts';
-import type { ProbeControl } from '../core/ports.ts';
+import type { EventLog, ProbeControl } from '../core/ports.ts';
 import { StoreUnavailable, wasLate } from '../core/ports.ts';
 import type { AgreedView, PoolEvent } from '../core/view/agreed-view.ts';
 import type { ConfigParts } from '../core/view/config-parts.ts';
@@ -16,11 +16,12 @@ import type { RoutingStateSnapshot } from '../core/view/routing-state-copy.ts';
 import { facets, snapshotOf } from '../core/view/routing-state-copy.ts';
 import type { Unanswered } from '../core/view/store-outage.ts';
 import type { View } from '../core/view/view.ts';
-import type { LoggedEvent, SyncReply, SyncRequest } from '../core/view/view-store.ts';
+import type { SyncReply, SyncRequest } from '../core/view/view-store.ts';
 import { answerWithin } from './answer-deadline.ts';
 import type { PoolCoordinatorOptions } from './coordinator-options.ts';
 import { DriftReporter } from './drift-reporter.ts';
 import { PolicyWriter } from './policy-writer.ts';
+import { PoolEventLog } from './pool-event-log.ts';
 
 const RETRY_MS = 100;
 // Spreads syncs after news that no request waits for, so that many replicas do not ask at once.
@@ -54,11 +55,13 @@ export class PoolCoordinator {
   #reportedState: string | undefined;
   #reportedView: View;
   readonly #driftReporter: DriftReporter;
+  readonly log: EventLog;
   #detail: string | undefined;
 
   constructor(options: PoolCoordinatorOptions) {
     this.#options = options;
     this.#replica = new Replica(options.replica);
+    this.log = new PoolEventLog(options.viewStore);
     this.#reportedView = this.#replica.view;
     this.#driftReporter = new DriftReporter(options.events);
     this.#report = new LocalHealthReport(options.thresholds, this.#replica.agreed.instances);
@@ -66,6 +69,7 @@ export class PoolCoordinator {
       known: this.#replica,
       write: (request) => this.#ask('decree', options.viewStore.commitPolicy(request)),
       renew: () => this.renew(),
+      catchUp: () => this.#catchUp(),
     });
     options.viewStore.listen({
       onNews: (urgent) =>
@@ -175,6 +179,12 @@ export class PoolCoordinator {
     await Promise.race([this.#syncing, this.#doubt]);
   }
 
+  /** Like {@link renew}, but resolves only when the view store has answered, or no longer can in time. */
+  async #catchUp(): Promise<void> {
+    void this.renew();
+    await this.#syncing;
+  }
+
   /**
    * A claim got no answer, so find out whether the view store, which is kept with the bindings, is silent too. The
    * request under way tells that sooner than a new one would. If the last request got no answer, it is already known.
@@ -227,14 +237,16 @@ export class PoolCoordinator {
   /**
    * Writes an operator's change. `change` is called again if another gateway's change came first.
    *
+   * @param onView the id of the only view on which it may be written
    * @throws StoreUnavailable
+   * @throws ViewChanged
    */
-  commitPolicy(change: (policy: Policy) => Policy, events: readonly PoolEvent[]): Promise<Policy> {
-    return this.#policyWriter.commitPolicy(change, events);
-  }
-
-  events(limit: number): Promise<readonly LoggedEvent[]> {
-    return this.#options.viewStore.events(limit);
+  commitPolicy(
+    change: (policy: Policy) => Policy,
+    events: readonly PoolEvent[],
+    onView?: string,
+  ): Promise<Policy> {
+    return this.#policyWriter.commitPolicy(change, events, onView);
   }
 
   #updateReport(): void {

@@ -56,6 +56,14 @@ export function rendezvous(candidates: readonly InstanceState[], key: string): I
   return best;
 }
 
+/** The candidates in the order in which {@link rendezvous} prefers them. */
+export function byRendezvous(candidates: readonly InstanceState[], key: string): InstanceState[] {
+  const left = [...candidates];
+  const order: InstanceState[] = [];
+  while (left.length > 0) order.push(...left.splice(left.indexOf(rendezvous(left, key) as InstanceState), 1));
+  return order;
+}
+
 /** A number in (0, 1) that depends only on the two strings. */
 function uniform(key: string, id: InstanceId): number {
   // The id's length comes first, so that no two pairs concatenate to the same text.

@@ -21,6 +21,11 @@ export const ERRORS = {
   },
   GW_BODY_TOO_LARGE: { status: 413, source: 'client', message: 'the request body is larger than allowed' },
   GW_REQUEST_TIMEOUT: { status: 408, source: 'client', message: 'the request did not arrive in time' },
+  GW_EXPECTATION_FAILED: {
+    status: 417,
+    source: 'client',
+    message: 'the expectation of the request is not supported',
+  },
   GW_METHOD_UNSUPPORTED: { status: 501, source: 'client', message: 'the request method is not supported' },
   GW_TRANSFER_CODING_UNSUPPORTED: {
     status: 501,
@@ -32,6 +37,12 @@ export const ERRORS = {
     status: 403,
     source: 'client',
     message: 'forwarding headers from a client that is not a trusted proxy',
+  },
+  GW_LOOP: {
+    status: 508,
+    source: 'gateway',
+    message:
+      'the request has passed this gateway, or one of the same name, before: an instance has the address of a gateway',
   },
   GW_POOL_UNKNOWN: { status: 404, source: 'client', message: 'no pool serves this host and path' },
   GW_IDENTITY_MISSING: { status: 400, source: 'client', message: 'the request names no agent' },
@@ -112,6 +123,11 @@ export const ERRORS = {
     source: 'gateway',
     message:
       'the affinity store does not answer this gateway, although the view store does; the request was not sent',
+  },
+  GW_BINDINGS_FULL: {
+    status: 503,
+    source: 'gateway',
+    message: 'the affinity store has no room for a new agent; the request was not sent',
   },
   GW_OVERLOADED: { status: 503, source: 'gateway', message: 'the gateway holds too many requests already' },
   GW_INTERNAL: { status: 500, source: 'gateway', message: 'the gateway failed; see its log' },

@@ -1,5 +1,7 @@
+import type { BalancerName } from './balancers.ts';
 import type { InstanceId, InstanceState } from './instance.ts';
 import type { ShownState } from './lifecycle.ts';
+import type { SourceShare } from './seen-names.ts';
 import type { Difference } from './view/agreed-config.ts';
 import type { ConfigParts } from './view/config-parts.ts';
 import type { Mode } from './view/routing-state.ts';
@@ -13,6 +15,29 @@ export interface ActStatus {
   readonly deadline: string | null;
 }
 
+/** A certificate that a gateway shows to its clients. */
+export interface CertificateStatus {
+  /** The option that names its file. */
+  readonly option: string;
+  /** SHA-256. */
+  readonly fingerprint: string;
+  readonly validTo: string;
+}
+
+/** The last probe of an instance by this gateway. */
+export interface ProbeStatus {
+  readonly at: string;
+  readonly ok: boolean;
+  /** What failed; `null` if the probe passed. */
+  readonly text: string | null;
+}
+
+/** What one gateway reports about an instance. */
+export interface ReportStatus {
+  readonly replica: string;
+  readonly verdict: 'up' | 'down' | 'abstains';
+}
+
 export interface InstanceStatus {
   readonly id: InstanceId;
   readonly url: string;
@@ -20,6 +45,12 @@ export interface InstanceStatus {
   /** `null` while the configuration applies. */
   readonly act: ActStatus | null;
   readonly health: InstanceState['health'];
+  /** Since when the verdict is so; `null` if this gateway does not know. */
+  readonly healthSince: string | null;
+  /** `null` until the first probe has ended. */
+  readonly lastProbe: ProbeStatus | null;
+  /** One for each gateway that has seen enough of the instance, or abstains. */
+  readonly reports: readonly ReportStatus[];
   readonly quarantined: boolean;
   readonly incarnation: string | null;
   /** The number of observed starts of the instance. */
@@ -32,6 +63,10 @@ export interface InstanceStatus {
   readonly priority: number;
   readonly active: boolean;
   readonly boundAgents: number;
+  /** Its share of the agents that are bound in the pool, from 0 to 1. */
+  readonly share: number;
+  /** The share of new agents that its weight gives it now, from 0 to 1. */
+  readonly weightShare: number;
   readonly inFlight: number;
   readonly queued: number;
 }
@@ -72,6 +107,8 @@ export interface ViewStatus {
 export interface PoolStatus {
   readonly name: string;
   readonly mode: 'failover' | 'sticky';
+  /** What proposes instances to new agents; `null` in a failover pool, which needs none. */
+  readonly balancer: BalancerName | null;
   readonly epoch: number;
   /** False until every instance is known to be up or down, or the time for that is over. */
   readonly settled: boolean;
@@ -90,6 +127,10 @@ export interface PoolStatus {
   readonly leaseRemainingMs: number | null;
   readonly replicas: readonly ReplicaStatus[];
   readonly parked: number;
+  /** Ended requests since the gateway started, and those of them that were answered with a status from 500. */
+  readonly traffic: { readonly requests: number; readonly faults: number };
+  /** Where the requests of the last hour named their agents; empty if none had to. */
+  readonly identitySources: readonly SourceShare[];
   readonly affinity: {
     /** The store answers, including operations on bindings. */
     readonly available: boolean;
@@ -100,11 +141,38 @@ export interface PoolStatus {
   readonly instances: readonly InstanceStatus[];
 }
 
+/** A condition that an operator should know of. */
+export interface Alarm {
+  /** The name of the alert in `deploy/prometheus/alerts.yaml`, and what it concerns. */
+  readonly id: string;
+  readonly severity: 'critical' | 'warning';
+  readonly pool: string | null;
+  readonly instance: InstanceId | null;
+  readonly since: string | null;
+  readonly text: string;
+  /** The first thing to do. */
+  readonly remedy: string;
+  /** The section of `deploy/RUNBOOK.md`, such as `#instance-down`. */
+  readonly runbook: string;
+}
+
 export interface GatewayStatus {
   readonly state: ShownState;
+  /** Critical ones first, and of those the oldest. */
+  readonly alarms: readonly Alarm[];
   readonly version: string;
+  /** The name of the machine. */
+  readonly host: string;
+  /** Configured workers; 0 for a gateway of a single process. */
+  readonly workers: number;
+  /** The URL of the admin port for other hosts; `null` if only its own host reaches it. */
+  readonly admin: { readonly advertise: string | null };
   /** This gateway's name among its peers. */
   readonly replica: string;
+  /** Its store can be shared with other gateways. False for the embedded store. */
+  readonly shared: boolean;
+  /** As it read them at its start or last reload. */
+  readonly certificates: readonly CertificateStatus[];
   readonly startedAt: string;
   readonly inFlight: number;
   readonly pools: readonly PoolStatus[];

@@ -1,6 +1,7 @@
 import type { InstanceId } from './instance.ts';
 import type { Target } from './target.ts';
 import { allows, movesTo } from './target.ts';
+import { NOWHERE } from './view/agreed-view.ts';
 import type { RoutingState } from './view/routing-state.ts';
 import type { View } from './view/view.ts';
 
@@ -38,5 +39,6 @@ function hasOther(view: View, target: Target): boolean {
   const { instance } = target;
   if (mode === 'failover') return active !== '' && active !== instance;
   const to = movesTo(view, target);
-  return (to !== undefined && to !== instance) || assignable.some(({ id }) => id !== instance);
+  const isMoved = to !== undefined && to !== NOWHERE && to !== instance;
+  return isMoved || assignable.some(({ id }) => id !== instance);
 }

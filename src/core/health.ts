@@ -13,8 +13,12 @@ export interface Observation {
   readonly incarnation?: string | undefined;
   /** The health page shows that the instance has no sessions. */
   readonly isEmpty?: boolean;
+  /** This gateway has sent the instance no request for a while. */
+  readonly isUnused?: boolean;
   /** The probe failed by its time limit, not by an answer. */
   readonly hasTimedOut?: boolean;
+  /** This process could not open a connection, so the probe says nothing about the instance. */
+  readonly isOurFault?: boolean;
   /** Why the probe failed, for the log. */
   readonly reason?: string;
 }

@@ -1,13 +1,21 @@
+import type { Role } from './role.ts';
+import { isRole, ROLES } from './role.ts';
+
 /**
  * One line of a password file: a user and the hash of the password. The hash has the PHC string format
  * (github.com/P-H-C/phc-string-format): `$scrypt$ln=15,r=8,p=3$salt$hash`. So each line has its own cost.
  */
 export interface PasswordRecord {
   readonly user: string;
+  /** What the user may do at the admin port; `undefined` in lines for SAPControl. */
+  readonly role: Role | undefined;
   readonly cost: ScryptCost;
   readonly salt: Uint8Array;
   readonly hash: Uint8Array;
 }
+
+/** A user of the admin port. */
+export type AdminUser = PasswordRecord & { readonly role: Role };
 
 /** Parameters of scrypt (RFC 7914 §2): N is 2 to the power of `logN`. It takes 128 · N · `blockSize` bytes. */
 export interface ScryptCost {
@@ -25,7 +33,7 @@ const MAX_PARALLELIZATION = 4;
 
 // A user name cannot hold a colon in Basic authentication (RFC 7617 §2).
 const LINE =
-  /^([^\s:][^:]{0,127}):\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([\w+/-]{11,86})\$([\w+/-]{22,86})$/;
+  /^([^\s:][^:]{0,127}):(?:([a-z]+):)?\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([\w+/-]{11,86})\$([\w+/-]{22,86})$/;
 
 export interface PasswordFile {
   readonly records: readonly PasswordRecord[];
@@ -48,9 +56,10 @@ export function parsePasswordFile(text: string): PasswordFile {
   return { records, problems };
 }
 
-export function formatPasswordLine({ user, cost, salt, hash }: PasswordRecord): string {
+export function formatPasswordLine({ user, role, cost, salt, hash }: PasswordRecord): string {
   const { logN, blockSize, parallelization } = cost;
-  return `${user}:$scrypt$ln=${logN},r=${blockSize},p=${parallelization}$${encode(salt)}$${encode(hash)}`;
+  const names = role === undefined ? user : `${user}:${role}`;
+  return `${names}:$scrypt$ln=${logN},r=${blockSize},p=${parallelization}$${encode(salt)}$${encode(hash)}`;
 }
 
 /** True if the text can stand before the colon. */
@@ -63,10 +72,17 @@ function parseLine(line: string): PasswordRecord | string {
   const user = match?.[1] ?? '';
   if (match === null || !isUserName(user))
     return 'is not user:$scrypt$…; make one with: ici-gateway hash-password USER';
-  const cost = { logN: Number(match[2]), blockSize: Number(match[3]), parallelization: Number(match[4]) };
+  const role = match[2];
+  if (role !== undefined && !isRole(role))
+    return `has a role other than ${ROLES.join(', ')}; make it again with: ${remedyFor(user, 'ROLE')}`;
+  const cost = { logN: Number(match[3]), blockSize: Number(match[4]), parallelization: Number(match[5]) };
   if (!isAllowedCost(cost))
-    return `has a cost outside ln=${MIN_LOG_N}…${MAX_LOG_N}, r=1…${MAX_BLOCK_SIZE}, p=1…${MAX_PARALLELIZATION}; make it again with: ici-gateway hash-password ${user}`;
-  return { user, cost, salt: decode(match[5]), hash: decode(match[6]) };
+    return `has a cost outside ln=${MIN_LOG_N}…${MAX_LOG_N}, r=1…${MAX_BLOCK_SIZE}, p=1…${MAX_PARALLELIZATION}; make it again with: ${remedyFor(user, role)}`;
+  return { user, role, cost, salt: decode(match[6]), hash: decode(match[7]) };
+}
+
+function remedyFor(user: string, role: string | undefined): string {
+  return `ici-gateway hash-password ${user}${role === undefined ? '' : ` --role ${role}`}`;
 }
 
 function isAllowedCost({ logN, blockSize, parallelization }: ScryptCost): boolean {

@@ -1,15 +1,11 @@
-import type { Binding, Claim, Placement } from './binding.ts';
+import type { Binding, Claim, Proposal } from './binding.ts';
 import type { Name, RequestName } from './identity.ts';
 import type { InstanceId } from './instance.ts';
+import type { Origin } from './origin.ts';
+import type { LoggedEvent, PoolEvent } from './view/agreed-view.ts';
 import type { RoutingState } from './view/routing-state.ts';
 import type { Unanswered } from './view/store-outage.ts';
-import type {
-  LoggedEvent,
-  PolicyRequest,
-  ProposeRequest,
-  SyncReply,
-  SyncRequest,
-} from './view/view-store.ts';
+import type { PolicyRequest, ProposeRequest, SyncReply, SyncRequest } from './view/view-store.ts';
 
 /** A binding with all its names that the caller knows, for {@link AffinityStore.restore}. */
 export interface KnownBinding {
@@ -18,6 +14,12 @@ export interface KnownBinding {
   readonly aliases: readonly Name[];
   /** The epoch in which the store last confirmed it; 0 if it was decided without the store. */
   readonly epoch: number;
+  /** When it was decided, or used after a log-off, without the store, in milliseconds since the Unix epoch. */
+  readonly placedAt?: number;
+  /** Milliseconds since a request of the agent that the gateway knows of. */
+  readonly usedAgoMs?: number;
+  /** The name of the gateway that knows it. */
+  readonly gateway?: string;
 }
 
 /** One line of {@link AffinityStore.list}. */
@@ -25,6 +27,15 @@ export interface ListedBinding {
   readonly binding: Binding;
   /** Milliseconds until the binding ends if it is not renewed. */
   readonly expiresInMs: number;
+  /**
+   * When a request of the agent last restarted the lifetime, in milliseconds since the Unix epoch by the store's clock.
+   * Missing if a gateway of an earlier release restarted it, or no details were asked for.
+   */
+  readonly usedAt?: number;
+  /** Only names that were found in bodies have used it so far. Known if details were asked for. */
+  readonly found?: boolean;
+  /** Missing if no details were asked for, or if a gateway of an earlier release made or moved the binding. */
+  readonly origin?: Origin;
 }
 
 /** A name that is not a root, and its root. */
@@ -35,8 +46,16 @@ export interface ListedAlias {
 
 export interface BindingQuery {
   readonly instance?: InstanceId;
+  /** The begin of the root's value, whatever its kind. */
+  readonly prefix?: string;
+  /** Only bindings whose lifetime was last restarted at least this many milliseconds ago. */
+  readonly idleMs?: number;
+  /** Tell also the origin of each binding, and whether its names were only found. */
+  readonly details?: boolean;
   /** List the aliases of all instances too. They count towards the page's limit, and may come before their roots. */
   readonly aliases?: boolean;
+  /** List the aliases of these roots, and nothing else. */
+  readonly aliasesOf?: readonly Name[];
   /** The cursor of the previous page. */
   readonly cursor?: string;
   readonly limit?: number;
@@ -50,15 +69,33 @@ export interface BindingPage {
   readonly cursor: string | undefined;
 }
 
+/** A log-off that the agent's instance has answered without a Fault. */
+export interface LogOff {
+  /** How long the binding lasts from now on. */
+  readonly graceMs: number;
+  /** How long ago the request came with which the agent logged off. */
+  readonly ageMs: number;
+}
+
+/** What a listener learns of a log-off at another gateway. */
+export interface HeardLogOff {
+  /** The generation that the binding has got. */
+  readonly generation: number;
+  readonly endsInMs: number;
+  readonly ageMs: number;
+}
+
 /** Receives changes made by other gateways. Calls must return quickly and must not throw. */
 export interface AffinityListener {
   /**
    * Another gateway made or moved this binding in `epoch`, or gave it a new alias. `aliases` lead to it too; its
-   * other aliases stay.
+   * other aliases stay. `isNew`: see {@link Claim}.
    */
-  onBound(binding: Binding, aliases: readonly Name[], epoch: number): void;
+  onBound(binding: Binding, aliases: readonly Name[], epoch: number, isNew: boolean): void;
   /** These names no longer mean the same: drop what is cached for them. */
   onMoved(names: readonly Name[]): void;
+  /** The agent with this root has logged off at another gateway. */
+  onLoggedOff(root: Name, logOff: HeardLogOff): void;
   /** Messages may have been missed until now. Also called when listening starts. */
   onGap(): void;
 }
@@ -77,12 +114,25 @@ export interface AffinityStore {
    * the store has for them. A session that two users alternated on names no agent until it has been idle for a
    * lifetime.
    *
+   * A new name is on probation until its second claim or renewal. Beyond the most names that the pool may have, it takes
+   * the place of a name on probation, the oldest first. An agent who is bound gets its new alias in any case.
+   *
    * @param names a user, a session, or both, the user first; or an address
    * @param fencingToken of the view that the proposal is based on
+   * @param oldest an alias of the agent to give up if the claim adds one
+   * @param leaves set for a log-on: at these instances, the binding of an agent who has logged off ends now, so that
+   *   the claim makes a new one
    * @throws StaleView if that view is not in effect; nothing was done then
    * @throws NamesNoAgent
+   * @throws StoreFull if there is no place for an agent who is not bound; nothing was done then
    */
-  claim(names: readonly RequestName[], proposal: Placement, fencingToken: string): Promise<Claim>;
+  claim(
+    names: readonly RequestName[],
+    proposal: Proposal,
+    fencingToken: string,
+    oldest?: Name,
+    leaves?: readonly InstanceId[],
+  ): Promise<Claim>;
 
   /**
    * Moves the binding described by `expected` to `proposal`, if its generation is still the expected one or it has
@@ -91,25 +141,53 @@ export interface AffinityStore {
    *
    * @throws StaleView as for {@link claim}
    */
-  rebind(expected: Binding, proposal: Placement, fencingToken: string): Promise<Claim>;
+  rebind(expected: Binding, proposal: Proposal, fencingToken: string): Promise<Claim>;
 
-  /** Restarts the lifetime of the names. Returns their binding, or `undefined`. */
-  renew(names: readonly Name[]): Promise<Binding | undefined>;
+  /**
+   * Restarts the lifetime of the names. Returns their binding, or `undefined`.
+   *
+   * @param seenAgoMs how long ago the last request of the agent ended that this gateway knows of; just now by default.
+   *   If the agent has certainly logged off after that, nothing is done, and it returns `undefined`.
+   */
+  renew(names: readonly Name[], seenAgoMs?: number): Promise<Binding | undefined>;
 
-  /** Ends the binding of a name, and all its aliases. */
-  release(name: Name): Promise<void>;
+  /**
+   * Ends the binding described by `expected`, if its generation is still the expected one. Otherwise changes nothing.
+   * Returns the binding that holds afterwards, if there is one. The agent's other names still lead to the same root:
+   * the next claim with any of them makes the root's next binding, with a later generation than the ended one.
+   *
+   * @throws StaleView as for {@link claim}
+   */
+  release(expected: Binding, fencingToken: string): Promise<Binding | undefined>;
+
+  /**
+   * The agent has logged off: the binding described by `expected` ends after a grace, and gets the next generation, if
+   * its generation is still the expected one. Otherwise changes nothing. Every gateway is told, and asks about the
+   * agent's next request. That claim, or a renewal, restarts the lifetime as always, so the agent is there again. The
+   * name is on probation no longer.
+   * Returns the binding with its new generation, or `undefined` if nothing was done.
+   */
+  logOff(expected: Binding, logOff: LogOff): Promise<Binding | undefined>;
 
   /**
    * Writes back what the caller knows and the store may have lost. If the store has something else, the store wins.
    * But while its view store is closed, so that claims are impossible, the later generation wins. Returns the binding
-   * that holds for each entry, in order.
+   * that holds for each entry, in order; `undefined` for one that has ended by a release or a log-off.
+   *
+   * An entry with `placedAt` tells of an agent who was served without the store: a log-off before that is undone.
    */
-  restore(entries: readonly KnownBinding[]): Promise<Binding[]>;
+  restore(entries: readonly KnownBinding[]): Promise<(Binding | undefined)[]>;
 
   /** The number of live bindings of each instance. The cost does not depend on how many there are. */
   counts(): Promise<ReadonlyMap<InstanceId, number>>;
 
-  /** Lists live bindings of one instance or of all, page by page, in no particular order. */
+  /**
+   * The binding of the first of these names that has one, with details. Unlike {@link renew} it leaves lifetimes as
+   * they are, so that an operator who looks at an agent does not keep the binding alive.
+   */
+  find(names: readonly Name[]): Promise<ListedBinding | undefined>;
+
+  /** Lists live bindings that match the query, page by page, in no particular order. */
   list(query: BindingQuery): Promise<BindingPage>;
 
   /** At most one listener; a second call replaces the first. */
@@ -159,6 +237,15 @@ export class NamesNoAgent extends Error {
   override readonly name = 'NamesNoAgent';
 }
 
+/** The pool has as many names as it may have, or its store has no memory left, and no name on probation gives way. */
+export class StoreFull extends Error {
+  override readonly name = 'StoreFull';
+
+  constructor() {
+    super('the affinity store takes no new agent: see affinity.maxBindings');
+  }
+}
+
 /** The claim or move is based on a view that is not in effect. Nothing was done. */
 export class StaleView extends Error {
   override readonly name = 'StaleView';
@@ -182,8 +269,12 @@ export interface ViewStoreClient {
   propose(request: ProposeRequest): Promise<boolean>;
   commitPolicy(request: PolicyRequest): Promise<boolean>;
   leave(replica: string): Promise<void>;
-  /** The event log, the newest first. */
+  /** The changes of the view, the newest first. */
   events(limit: number): Promise<readonly LoggedEvent[]>;
+  /** What operators did, the newest first, after so many that are skipped. */
+  acts(limit: number, skipped?: number): Promise<readonly LoggedEvent[]>;
+  /** Logs what an operator did that changes no policy. */
+  record(acts: readonly PoolEvent[]): Promise<void>;
   /** Asks the other replicas to probe the instance. Never rejects, and the message may get lost. */
   suspect(instance: InstanceId): void;
   /** At most one listener; a second call replaces the first. */
@@ -213,4 +304,15 @@ export interface Coordinator {
 export interface ProbeControl {
   /** Brings the instance's next probe forward. */
   hasten(instance: InstanceId): void;
+}
+
+/** The event log of a pool. All methods reject with {@link StoreUnavailable} while the view store is away. */
+export interface EventLog {
+  /** Changes of the view and acts of operators, the newest first. */
+  newest(limit: number): Promise<readonly LoggedEvent[]>;
+  /** The changes of the view alone. */
+  views(limit: number): Promise<readonly LoggedEvent[]>;
+  /** What operators did, after so many newer ones that are skipped. */
+  acts(limit: number, skipped: number): Promise<readonly LoggedEvent[]>;
+  record(acts: readonly PoolEvent[]): Promise<void>;
 }

@@ -28,6 +28,14 @@ export function storedForm(name: Name): Name {
   return { kind: name.kind, value: `~${digest(name.value)}` };
 }
 
+/**
+ * The value of a name that a request sends. A value in the form of a digest is digested like any other here, because
+ * {@link storedForm} keeps it: logs and listings show digests, and a request that sends one must not lead to that agent.
+ */
+export function valueAsSent(value: string): string {
+  return DIGEST.test(value) ? `~${digest(value)}` : value;
+}
+
 /** The key of a name in its stored form. */
 export function storedKey(name: Name): string {
   const stored = storedForm(name);

@@ -3,7 +3,9 @@ import type { Placement } from './binding.ts';
 import type { Name } from './identity.ts';
 import type { InstanceId, InstanceState } from './instance.ts';
 import { isUsable } from './instance.ts';
+import type { Loss } from './origin.ts';
 import { storedKey } from './stored-name.ts';
+import { NOWHERE } from './view/agreed-view.ts';
 import type { RoutingState } from './view/routing-state.ts';
 import type { View } from './view/view.ts';
 
@@ -12,7 +14,7 @@ import type { View } from './view/view.ts';
  *
  * - `forward`: send it to the bound instance.
  * - `move`: the binding has lost its instance or its incarnation.
- * - `wait`: a new view is not in effect yet, and this request depends on it.
+ * - `wait`: a new view is not in effect yet, and this request depends on it; or an operator is ending the binding.
  * - `renew`: the lease has ended; ask the view store before anything else.
  * - `outdated`: the binding may have been moved since it was learnt; ask the store.
  * - `differs`: this replica's configuration differs from the agreed one, so it must not serve the pool.
@@ -56,7 +58,7 @@ export function checkTarget(
   // Until every replica has adopted the new view, only what both views allow is safe.
   if (routingState.before !== undefined && !(allowed && allowedBefore(routingState.before, binding)))
     return 'wait';
-  if (!allowed) return 'move';
+  if (!allowed) return movesTo(routingState.view, binding) === NOWHERE ? 'wait' : 'move';
   const { instance, epoch } = binding;
   if (epoch !== undefined && !isCurrent(routingState.view, instance, epoch)) return 'outdated';
   return routingState.cutOff.has(instance) || routingState.unconfigured.has(instance) ? 'cut-off' : 'forward';
@@ -76,15 +78,43 @@ export function allows(view: View, binding: Target): boolean {
   return isInIncarnation(binding, instance);
 }
 
-/** False if the agent is being moved to another instance. */
+/** False if the agent is being moved to another instance, or an operator is ending its binding. */
 function mayBeServedBy(view: View, target: Target): boolean {
   const to = movesTo(view, target);
   return to === undefined || to === target.instance;
 }
 
-/** The instance that the agent is being moved to. Moves are rare, so the key is computed only if there is one. */
+/**
+ * The instance that the agent is being moved to, or `NOWHERE`. Moves are rare, so the key is computed only if there is
+ * one.
+ */
 export function movesTo({ moving }: View, { root }: Target): InstanceId | undefined {
   return moving.size === 0 || root === undefined ? undefined : moving.get(storedKey(root));
+}
+
+/** The instances from which agents who log on after a log-off are moved away. */
+export function drainingIn({ instances, mode }: View): InstanceId[] {
+  if (mode !== 'sticky') return [];
+  return [...instances.values()].filter(({ admin }) => admin === 'draining').map(({ id }) => id);
+}
+
+/** Are there any? */
+export function isDraining({ instances, mode }: View): boolean {
+  if (mode !== 'sticky') return false;
+  for (const { admin } of instances.values()) if (admin === 'draining') return true;
+  return false;
+}
+
+/** How the instance has lost the agents of the placement; `undefined` if it still serves them. */
+export function lossOf({ instances, mode, active }: View, placement: Placement): Loss | undefined {
+  const { instance: id } = placement;
+  const instance = instances.get(id);
+  if (instance === undefined) return 'removed';
+  // An operator has decided that, whatever the instance does meanwhile: it is restarted after a patch.
+  if (instance.admin === 'disabled') return 'disabled';
+  if (instance.health !== 'up') return 'down';
+  if (!isInIncarnation(placement, instance)) return 'restarted';
+  return mode === 'failover' && active !== id ? 'inactive' : undefined;
 }
 
 /**

@@ -108,6 +108,10 @@ export class Prober implements ProbeControl {
       this.#schedule(subject, 0);
       return;
     }
+    if (observation.isOurFault === true) {
+      this.#schedule(subject, this.#untilFast(subject));
+      return;
+    }
     const record = this.#options.onObservation(subject.id, observation, epoch);
     const inDoubt = record.streak > 0 || (subject.suspected && !observation.passed && record.state === 'up');
     if (observation.passed) {

@@ -1,8 +1,17 @@
+import { canonicalUser } from '../core/user-name.ts';
 import type { CheckValue } from '../soap/findings.ts';
-import { canonicalUser } from './user-name.ts';
 
 /** Why a value is not used as a name; the `reason` of a metric. */
-export type Refusal = 'wildcard' | 'space' | 'url' | 'telephone' | 'length' | 'characters' | 'pattern';
+export type Refusal =
+  | 'wildcard'
+  | 'space'
+  | 'url'
+  | 'telephone'
+  | 'semicolon'
+  | 'length'
+  | 'characters'
+  | 'pattern'
+  | 'conflict'; // a session that came with another one
 
 const WILDCARD = /[*?]/;
 const SPACE = /\s/;
@@ -17,6 +26,8 @@ export function refusalOf(value: string): Refusal | undefined {
   if (WILDCARD.test(value) || value === '%') return 'wildcard';
   if (value.includes('://')) return 'url';
   if (TELEPHONE.test(value)) return 'telephone';
+  // Several texts in one, such as the `id;password;device` of a work center, which no log may show.
+  if (value.includes(';')) return 'semicolon';
   if (SPACE.test(value)) return 'space';
   return undefined;
 }

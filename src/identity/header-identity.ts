@@ -1,11 +1,14 @@
+import { canonicalUser, decodeHeaderValue, USER_LIMIT } from '../core/user-name.ts';
 import type { Refusal } from './found-user.ts';
-import { canonicalUser, decodeHeaderValue, USER_LIMIT } from './user-name.ts';
 
 /** The same cookie was sent with two different values. */
 export const AMBIGUOUS: unique symbol = Symbol('ambiguous');
 
 /** The cookie is longer than any session id. */
 export const TOO_LONG: unique symbol = Symbol('too long');
+
+/** The cookie has a control character. */
+export const FORBIDDEN: unique symbol = Symbol('forbidden');
 
 // Several times longer than any session id seen so far.
 const VALUE_LIMIT = 4096;
@@ -25,7 +28,7 @@ export interface HeaderIdentitySources {
 /** Why a request's header does not identify the agent. */
 export type Ambiguity =
   | 'repeated-user-header' // the header occurs more than once, even with the same value
-  | 'conflicting-cookies' // the session cookie has two values
+  | 'conflicting-cookies' // the session cookie has two values, and no user decides
   | 'hop-by-hop'; // Connection asks for the removal of a header that decides the route
 
 /** What the HTTP header of a request says about its agent: the user header and the session cookie. */
@@ -37,8 +40,8 @@ export interface HeaderIdentity {
   /** The request must be refused. There are no names then. */
   readonly ambiguous: boolean;
   readonly ambiguity: Ambiguity | undefined;
-  /** Why a name that the request sent is not used. */
-  readonly refused: Refusal | undefined;
+  /** A name that the request sent and that is not used; the user if neither is. */
+  readonly refused: { readonly source: 'header' | 'cookie'; readonly reason: Refusal } | undefined;
 }
 
 const NOTHING: HeaderIdentity = Object.freeze({
@@ -72,7 +75,8 @@ export class HeaderIdentityExtractor {
   extract(rawHeaders: readonly string[]): HeaderIdentity {
     let userHeader: string | undefined;
     let session: string | undefined;
-    let refused: Refusal | undefined;
+    let refused: HeaderIdentity['refused'];
+    let isConflicting = false;
     for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
       const name = rawHeaders[at] as string;
       const value = rawHeaders[at + 1] as string;
@@ -82,28 +86,33 @@ export class HeaderIdentityExtractor {
         userHeader = value;
       } else if (isSameName(name, this.#cookieHeader)) {
         const found = cookieValue(value, this.#sessionCookie as string);
-        if (found === AMBIGUOUS) return ambiguous('conflicting-cookies');
         if (found === undefined) continue;
-        if (found === TOO_LONG) {
-          refused = 'length';
-          continue;
-        }
-        if (session !== undefined && session !== found) return ambiguous('conflicting-cookies');
-        session = found;
+        if (found === TOO_LONG) refused = { source: 'cookie', reason: 'length' };
+        else if (found === FORBIDDEN) refused = { source: 'cookie', reason: 'characters' };
+        else if (found === AMBIGUOUS || (session !== undefined && session !== found)) isConflicting = true;
+        else session = found;
       } else if (isSameName(name, 'connection') && this.#isNamedIn(value)) {
         return ambiguous('hop-by-hop');
       }
     }
-    if (userHeader === undefined && session === undefined && refused === undefined) return NOTHING;
+    if (userHeader === undefined && session === undefined && refused === undefined && !isConflicting)
+      return NOTHING;
     let user: string | undefined;
     // An empty header names no agent.
     if (userHeader !== undefined && userHeader !== '') {
       user = canonicalUser(decodeHeaderValue(userHeader));
-      if (user === undefined) refused = userHeader.length > USER_LIMIT ? 'length' : 'characters';
+      if (user === undefined)
+        refused = { source: 'header', reason: userHeader.length > USER_LIMIT ? 'length' : 'characters' };
       else if (this.#userPattern?.test(user) === false) {
         user = undefined;
-        refused = 'pattern';
+        refused = { source: 'header', reason: 'pattern' };
       }
+    }
+    if (isConflicting) {
+      // It is unknown which of the two the instance would use, but a user decides anyway.
+      if (user === undefined) return ambiguous('conflicting-cookies');
+      session = undefined;
+      refused = { source: 'cookie', reason: 'conflict' };
     }
     return { user, session, ambiguous: false, ambiguity: undefined, refused };
   }
@@ -153,9 +162,9 @@ function isSameName(name: string, lowerCase: string | undefined): boolean {
 export function cookieValue(
   header: string,
   name: string,
-): string | typeof AMBIGUOUS | typeof TOO_LONG | undefined {
+): string | typeof AMBIGUOUS | typeof TOO_LONG | typeof FORBIDDEN | undefined {
   let value: string | undefined;
-  let isTooLong = false;
+  let unusable: typeof TOO_LONG | typeof FORBIDDEN | undefined;
   let found = header.indexOf(name);
   while (found !== -1) {
     const next = found + name.length;
@@ -166,18 +175,20 @@ export function cookieValue(
       const start = skipSpace(header, equals + 1);
       while (end > start && isSpace(header.charCodeAt(end - 1))) end--;
       if (end - start > VALUE_LIMIT) {
-        isTooLong = true;
+        unusable = TOO_LONG;
       } else if (end > start) {
         const given = header.slice(start, end);
-        if (value !== undefined && value !== given) return AMBIGUOUS;
-        value = given;
+        // The parser refuses all other control characters.
+        if (given.includes('\t')) unusable = FORBIDDEN;
+        else if (value !== undefined && value !== given) return AMBIGUOUS;
+        else value = given;
       }
       found = header.indexOf(name, Math.max(end, next));
     } else {
       found = header.indexOf(name, next);
     }
   }
-  return value ?? (isTooLong ? TOO_LONG : undefined);
+  return value ?? unusable;
 }
 
 /** Is there only white space between the start of the header, or a semicolon, and `at`? */

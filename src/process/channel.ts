@@ -77,13 +77,14 @@ export class Channel implements HostChannel {
   }
 
   failed(error: unknown): void {
-    const { message, code, address, port } = error as NodeJS.ErrnoException & FailureDetails;
+    const { message, code, address, port, path } = error as NodeJS.ErrnoException & FailureDetails;
     this.#port.send({
       kind: 'failed',
       message: message ?? String(error),
       ...(typeof code === 'string' ? { code } : {}),
       ...(typeof address === 'string' ? { address } : {}),
       ...(typeof port === 'number' ? { port } : {}),
+      ...(typeof path === 'string' ? { path } : {}),
     });
   }
 

@@ -6,6 +6,7 @@ import { Channel } from './channel.ts';
 import type { ChildRole, FromChild, HostChannel, Init, RunningChild } from './messages.ts';
 import { PROTOCOL } from './messages.ts';
 import { tuneHeap } from './runtime.ts';
+import { hasLostTerminal } from './terminal.ts';
 
 /**
  * Builds all parts of a process of one role. Rejects if the process cannot start. Only the builder registers handlers
@@ -64,6 +65,7 @@ export async function runChild(
   }
   if (!(await log.close())) exitNow();
   await sent;
+  if (hasLostTerminal()) exitNow();
   process.exit(code);
 }
 

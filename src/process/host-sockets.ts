@@ -23,14 +23,21 @@ export class HostSockets {
     this.#options = options;
   }
 
-  /** Binds the configured addresses that are not bound yet. If one fails, closes the new ones and rejects. */
+  /**
+   * Binds the configured addresses that are not bound yet. If one fails, closes the new ones and rejects. Only that of
+   * SAPControl may fail: the controller then tries it by itself, says why it fails, and tries again.
+   */
   async ensure(config: Config): Promise<void> {
     const added: string[] = [];
     try {
       for (const [name, address] of namedBy(config)) {
         const key = keyOf(name, address);
         if (this.#options.inherited.has(name) || this.#bound.has(key)) continue;
-        this.#bound.set(key, await this.#options.bind(address));
+        const socket = await this.#options.bind(address).catch((error: unknown) => {
+          if (name !== 'sapcontrol') throw error;
+        });
+        if (socket === undefined) continue;
+        this.#bound.set(key, socket);
         added.push(key);
       }
     } catch (error) {

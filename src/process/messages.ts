@@ -1,5 +1,7 @@
+import type { ReloadPreview } from '../config/preview.ts';
 import type { Config } from '../config/schema.ts';
 import type { LifecycleState } from '../core/lifecycle.ts';
+import type { ShownOption } from '../core/shown-option.ts';
 
 /**
  * The messages between supervisor and children, over the channel that Node's `fork`
@@ -67,6 +69,8 @@ export interface Init {
    * that code.
    */
   readonly shownConfig: Readonly<Record<string, unknown>>;
+  /** Every option with its default and its source; for the controller alone. Missing from an earlier release. */
+  readonly shownOptions?: readonly ShownOption[];
   /** The name of this gateway among its peers; the same for all its children and their successors. */
   readonly replica: string;
   /**
@@ -111,6 +115,8 @@ export type HostEvent =
   | { readonly kind: 'controller-gone' }
   /** To all, on every change. */
   | { readonly kind: 'lifecycle'; readonly lifecycle: HostLifecycle }
+  /** To all: every process has the new configuration. Earlier releases ignore it. */
+  | { readonly kind: 'reloaded'; readonly why: string; readonly changes: readonly string[] }
   /** To all. */
   | { readonly kind: 'log-level'; readonly level: string };
 
@@ -144,11 +150,18 @@ export type HostRequest =
    * nothing changes.
    */
   | { readonly kind: 'reload'; readonly why: string }
+  /** Reads the configuration and answers what a reload would do. Changes nothing. */
+  | { readonly kind: 'preview-reload' }
   /** Answered when the supervisor has changed the state. */
   | { readonly kind: 'maintenance'; readonly on: boolean; readonly why: string };
 
 export type HostAnswer =
-  | { readonly ok: true; readonly lifecycle: HostLifecycle }
+  | {
+      readonly ok: true;
+      readonly lifecycle: HostLifecycle;
+      /** Answers `preview-reload`. Missing from a supervisor of an earlier release. */
+      readonly preview?: ReloadPreview;
+    }
   /** Gives the reason and the remedy. */
   | { readonly ok: false; readonly message: string };
 
@@ -158,6 +171,8 @@ export interface FailureDetails {
   /** The address that it could not listen on. */
   readonly address?: string;
   readonly port?: number;
+  /** The file that it could not use. */
+  readonly path?: string;
 }
 
 export type FromChild =

@@ -1,5 +1,6 @@
 import { effectiveConfig } from '../config/effective.ts';
 import type { Config } from '../config/schema.ts';
+import { shownOptions } from '../config/shown-options.ts';
 import type { ChildPort, StartChild } from './child-port.ts';
 import { fdsOf, inheritedAs } from './child-port.ts';
 import type { SocketsByName } from './host-sockets.ts';
@@ -43,12 +44,14 @@ class ChildFailed extends Error {
   readonly code: string | undefined;
   readonly address: string | undefined;
   readonly port: number | undefined;
+  readonly path: string | undefined;
 
-  constructor(message: string, { code, address, port }: FailureDetails = {}) {
+  constructor(message: string, { code, address, port, path }: FailureDetails = {}) {
     super(message);
     this.code = code;
     this.address = address;
     this.port = port;
+    this.path = path;
   }
 }
 
@@ -116,6 +119,7 @@ export class ProcessRegistry {
       id,
       config,
       shownConfig: effectiveConfig(config),
+      ...(role === 'controller' ? { shownOptions: shownOptions(config) } : {}),
       ...this.#options.initOf(),
       workers: this.#members('worker')
         .filter((other) => other !== child)

@@ -1,6 +1,6 @@
 import { withRetiring } from '../config/retiring.ts';
 import type { Config } from '../config/schema.ts';
-import { explainBindError } from './explain-bind-error.ts';
+import { explainStartError } from './explain-start-error.ts';
 import type { HostSockets } from './host-sockets.ts';
 import type { ChildRole } from './messages.ts';
 import type { LiveProcess } from './process-registry.ts';
@@ -62,7 +62,7 @@ export class RollingReplacement {
     const config = asked ?? before;
     this.#refuseWhileEnding();
     await sockets.ensure(config).catch((error: unknown) => {
-      throw explainBindError(error, config);
+      throw explainStartError(error, config);
     });
     try {
       await this.#replaceWorkers(config);

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { formatChange, reloadable } from '../config/changes.ts';
+import { changesBetween, formatChange, reloadable } from '../config/changes.ts';
+import { previewReload } from '../config/preview.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { nextLevel } from '../telemetry/logger.ts';
@@ -23,8 +24,12 @@ export interface SupervisorOptions {
   /** The name of this gateway among its peers. */
   readonly replica: string;
   readonly workersOf: (config: Config) => number;
-  /** Reads the configuration again. Throws an error that lists all problems if it is invalid. */
-  readonly readConfig: () => Config;
+  /**
+   * Reads the configuration again. Throws an error that lists all problems if it is invalid.
+   *
+   * @param isTry nothing follows from it, so it prints no warnings
+   */
+  readonly readConfig: (options?: { readonly isTry: boolean }) => Config;
   readonly startChild: StartChild;
   readonly sockets: HostSockets;
   readonly logger: Logger;
@@ -200,6 +205,10 @@ export class Supervisor {
         case 'reload':
           await this.#reload(what.why).workers;
           break;
+        case 'preview-reload': {
+          const read = (): Config => this.#options.readConfig({ isTry: true });
+          return { ok: true, lifecycle: this.#state, preview: previewReload(this.#config, read) };
+        }
         case 'maintenance':
           if (!this.#lifecycle.maintain(what.on, what.why)) {
             return { ok: false, message: 'the gateway is stopping: start it again first' };
@@ -275,6 +284,8 @@ export class Supervisor {
   #commitConfig(config: Config, why: string): void {
     const before = this.#config;
     this.#config = config;
+    const changes = changesBetween(before, config).map(formatChange);
+    this.#registry.broadcast({ kind: 'reloaded', why, changes });
     if (config.logging.level !== before.logging.level) this.#setLevel(config.logging.level);
     // As with SAP Web Dispatcher, a reload ends maintenance.
     this.#lifecycle.maintain(false, why);

@@ -3,6 +3,9 @@ import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { GatewayState } from '../core/lifecycle.ts';
 import type { StatePages } from '../core/state-page.ts';
+import { hasPassed } from '../core/via.ts';
+import type { ClientShares } from './client-shares.ts';
+import { hasHiddenDotSegment } from './dot-segments.ts';
 import { hasForwardingHeaders } from './headers.ts';
 import type { Pool } from './pool.ts';
 import type { RequestContext } from './request-context.ts';
@@ -12,13 +15,16 @@ export interface AdmissionOptions {
   readonly statePages: StatePages;
   readonly gatewayState: GatewayState;
   readonly maxInFlight: number;
+  readonly shares: Pick<ClientShares, 'hasTenth'>;
   /** Refuse forwarding headers from clients that are not trusted proxies, instead of replacing them. */
   readonly refusesUntrusted: boolean;
+  /** The gateway's name in `Via`. */
+  readonly via: string;
 }
 
 /** An accepted request. */
 export interface Admitted {
-  /** `undefined` for a request for the gateway's state page. */
+  /** `undefined` for a request that the gateway itself answers: for its state page, or OPTIONS. */
   readonly pool: Pool | undefined;
   readonly framing: Framing;
 }
@@ -26,9 +32,11 @@ export interface Admitted {
 /** Accepts or refuses requests and finds the pool of each, before anything is looked up or read for them. */
 export class Admission {
   readonly #options: AdmissionOptions;
+  readonly #openToAll: number;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
+    this.#openToAll = options.maxInFlight - Math.floor(options.maxInFlight / 10);
   }
 
   /**
@@ -36,22 +44,28 @@ export class Admission {
    * @throws GatewayError if the request is refused
    */
   admit(context: RequestContext, inFlight: number): Admitted {
-    const { pools, gatewayState, maxInFlight, refusesUntrusted } = this.#options;
+    const { pools, gatewayState, refusesUntrusted, via } = this.#options;
     const { raw } = context;
+    if (!context.isHttp) throw new GatewayError('GW_REQUEST_MALFORMED');
     if (context.tooManyHeaders) throw new GatewayError('GW_HEADER_TOO_LARGE');
     const framing = checkFraming(raw);
+    context.isLast = framing.upgrades;
+    checkExpectation(raw);
     // The answer to TRACE would show the request's cookies to everyone who can read it.
     if (raw.method === 'TRACE') throw new GatewayError('GW_METHOD_UNSUPPORTED');
+    if (raw.method === 'OPTIONS' && concernsGateway(context)) return { pool: undefined, framing };
     const target = originForm(context.request.originalUrl);
     if (target === undefined) throw new GatewayError('GW_REQUEST_MALFORMED');
     context.path = target.path;
+    // Before the state page, so that a gateway whose instance is its own port does not take that page for a health page.
+    if (raw.headers.via !== undefined && hasPassed(raw.headers.via, via)) throw new GatewayError('GW_LOOP');
     // Answered even when overloaded: taking this gateway out would only move the load to the others.
     if (this.#isStatePage(target.path)) {
       context.isStatePoll = raw.method === 'GET' || raw.method === 'HEAD';
       if (!context.isStatePoll) throw new GatewayError('GW_METHOD_UNSUPPORTED');
       return { pool: undefined, framing };
     }
-    if (inFlight > maxInFlight) throw new GatewayError('GW_OVERLOADED');
+    this.checkLoad(context, inFlight);
     if (refusesUntrusted && !context.connection.isTrusted && hasForwardingHeaders(raw))
       throw new GatewayError('GW_FORWARDED_UNTRUSTED');
     context.host = target.host ?? framing.host;
@@ -63,11 +77,40 @@ export class Admission {
     return { pool, framing };
   }
 
+  /**
+   * The last tenth of all places is for clients that have less than a tenth of them.
+   *
+   * @param inFlight the number of requests in the gateway, this one included
+   * @throws GatewayError if there are too many
+   */
+  checkLoad(context: RequestContext, inFlight: number): void {
+    const { maxInFlight, shares } = this.#options;
+    if (inFlight <= this.#openToAll) return;
+    if (inFlight > maxInFlight || shares.hasTenth(context.client ?? context.connection.peer))
+      throw new GatewayError('GW_OVERLOADED');
+  }
+
   #isStatePage(path: string): boolean {
     const { statePages } = this.#options;
     // Nearly no path needs to be normalised before the comparison.
     return statePages.paths.has(path) || (MAY_DIFFER.test(path) && statePages.covers(path));
   }
+}
+
+// An absolute form with an empty path stands for "*" (RFC 9112 §3.2.4).
+const WHOLE_SERVER = /^(?:\*|https?:\/\/[^/?#@]+)$/i;
+
+/**
+ * Does OPTIONS ask about the gateway? Either by its target, or because `Max-Forwards` lets it go no further (RFC 9110
+ * §7.6.2). Otherwise notes what remains of `Max-Forwards`.
+ */
+function concernsGateway(context: RequestContext): boolean {
+  if (WHOLE_SERVER.test(context.request.originalUrl)) return true;
+  const field = context.raw.headers['max-forwards'];
+  if (typeof field !== 'string' || !/^\d{1,9}$/.test(field)) return false;
+  if (Number(field) === 0) return true;
+  context.maxForwards = Number(field) - 1;
+  return false;
 }
 
 // Matches a query, parameters of a segment, or encoded characters.
@@ -79,6 +122,11 @@ export interface Framing {
   readonly contentLength: number | undefined;
   readonly chunked: boolean;
   readonly host: string | undefined;
+  /**
+   * It asks for another protocol. The gateway ignores that (RFC 9110 §7.8), but Node's parser drops what stands behind
+   * the request in the same piece of input.
+   */
+  readonly upgrades: boolean;
 }
 
 // RFC 3986 §3.2.2 host and optional port, without userinfo: what RFC 9110 §7.2 allows in Host.
@@ -98,6 +146,7 @@ function checkFraming(raw: IncomingMessage): Framing {
   let hosts = 0;
   let contentLength: number | undefined;
   let transferEncoding: string | undefined;
+  let upgrades = false;
   let refusal: ErrorCode | undefined;
 
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -109,6 +158,9 @@ function checkFraming(raw: IncomingMessage): Framing {
           hosts += 1;
           host = value;
         }
+        break;
+      case 7:
+        if (name.toLowerCase() === 'upgrade') upgrades = true;
         break;
       case 14:
         // The parser has already refused repeated, signed and non-decimal lengths.
@@ -140,16 +192,27 @@ function checkFraming(raw: IncomingMessage): Framing {
     if (transferEncoding !== undefined || (contentLength ?? 0) > 0) refusal = 'GW_REQUEST_MALFORMED';
   }
   if (refusal !== undefined) throw new GatewayError(refusal);
-  return { contentLength, chunked: transferEncoding !== undefined, host };
+  return { contentLength, chunked: transferEncoding !== undefined, host, upgrades };
+}
+
+/**
+ * Refuses expectations that the gateway cannot meet (RFC 9110 §10.1.1). They do not count in HTTP/1.0.
+ *
+ * @throws GatewayError
+ */
+function checkExpectation({ headers, httpVersionMinor }: IncomingMessage): void {
+  const { expect } = headers;
+  if (expect === undefined || httpVersionMinor === 0) return;
+  if (expect.trim().toLowerCase() !== '100-continue') throw new GatewayError('GW_EXPECTATION_FAILED');
 }
 
 function bodyMeansNothing(method: string): boolean {
   return method === 'GET' || method === 'HEAD' || method === 'TRACE';
 }
 
-// A "." or ".." segment, plain or percent-encoded, lets a path leave the prefix by which its pool was found.
-// Servlet containers cut a segment at ";", so they read "..;x" as ".." too.
-const DOT_SEGMENT = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:$|[/\\?;]|%2f|%5c|%3b)/i;
+// A "." or ".." segment lets a path leave the prefix by which its pool was found. Servlet containers cut a segment at
+// ";", so they read "..;x" as ".." too.
+const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:$|[/;])/;
 
 /**
  * The origin form (RFC 9112 §3.2.1) of a request target, exactly as sent, or `undefined` if the target cannot be
@@ -168,8 +231,13 @@ export function originForm(target: string): { path: string; host?: string } | un
   if (path.includes('#') || path.includes('\\')) return undefined;
   const query = path.indexOf('?');
   const pathname = query < 0 ? path : path.slice(0, query);
-  // Nearly no path contains a dot or a percent sign, so this check saves the cost of the regular expression.
-  if ((pathname.includes('.') || pathname.includes('%')) && DOT_SEGMENT.test(pathname)) return undefined;
+  // Nearly no path contains a percent sign, and few a dot.
+  if (
+    pathname.includes('%')
+      ? hasHiddenDotSegment(pathname)
+      : pathname.includes('.') && DOT_SEGMENT.test(pathname)
+  )
+    return undefined;
   return host === undefined ? { path } : { path, host };
 }
 
@@ -218,8 +286,9 @@ export class PoolTable<P> {
   }
 }
 
+/** Without port, and without the dot that ends a fully qualified name. */
 function hostname(host: string): string {
-  return host.replace(/:\d*$/, '').toLowerCase();
+  return host.replace(/\.?(?::\d*)?$/, '').toLowerCase();
 }
 
 /** `/ici` covers `/ici`, `/ici/x` and `/ici?x`, and not `/icing`. */

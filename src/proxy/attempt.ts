@@ -3,8 +3,10 @@ import { errors } from 'undici';
 import { GatewayError } from '../core/errors.ts';
 import type { FailureKind } from '../core/failure.ts';
 import type { Target } from '../core/target.ts';
+import type { AnswerHeads } from './headers.ts';
+import { answerKind } from './headers.ts';
 import { BodyBrokeOff } from './request-body.ts';
-import type { Upstream } from './upstream.ts';
+import type { AwaitsHead, Sender, Upstream } from './upstream.ts';
 
 export type AttemptOutcome = 'answered' | FailureKind;
 
@@ -19,6 +21,7 @@ export interface AttemptRequest {
   maySend(): boolean;
   /** Called right before the answer is passed on: is the client still there? */
   isAwaited(): boolean;
+  readonly sender: Sender;
 }
 
 // Answers up to this size are held until they are complete; nearly all of ICI's are that small. They go out in one
@@ -55,12 +58,13 @@ interface InnerHandler {
  * to a connection. undici calls {@link onConnect} synchronously before it writes, and does not write a request that is
  * aborted there.
  */
-export class Attempt implements InnerHandler {
+export class Attempt implements InnerHandler, AwaitsHead {
   /** Rejects with a {@link GatewayError} if the request itself is at fault, because its streamed body is too large. */
   readonly outcome: Promise<AttemptOutcome>;
   readonly request: AttemptRequest;
   readonly upstream: Upstream;
   place = -1;
+  heads: AnswerHeads | undefined;
   /** When sending began, in monotonic ms. `undefined` proves that nothing was sent. */
   sentAt: number | undefined;
   /** When the response header arrived, in monotonic ms. */
@@ -87,8 +91,8 @@ export class Attempt implements InnerHandler {
   #connections: object | undefined;
   /** Runs while the answer arrives from a lost instance; fires when it stalls. */
   #stallTimer: NodeJS.Timeout | undefined;
-  /** The client reads the answer more slowly than it arrives. */
-  #isPaused = false;
+  /** Since when the client does not take what has arrived; `undefined` while it does. */
+  #pausedAt: number | undefined;
 
   constructor(upstream: Upstream, request: AttemptRequest) {
     this.upstream = upstream;
@@ -137,6 +141,11 @@ export class Attempt implements InnerHandler {
     else this.#stallTimer ??= setTimeout(() => this.#onStall(), LOST_IDLE_MS);
   }
 
+  /** For how long the client has not taken what has arrived of the answer, in ms. */
+  unreadMs(now: number): number {
+    return this.#over || this.#pausedAt === undefined ? 0 : now - this.#pausedAt;
+  }
+
   /** Hands the request to undici. `inner` gets the response. */
   dispatch(options: Dispatcher.DispatchOptions, inner: Dispatcher.DispatchHandler): boolean {
     const { request, upstream } = this;
@@ -160,6 +169,7 @@ export class Attempt implements InnerHandler {
       return;
     }
     this.#abort = abort;
+    this.heads?.expect();
     this.sentAt = performance.now();
     this.upstream.sent(this.sentAt);
     this.upstream.begin(this);
@@ -171,15 +181,20 @@ export class Attempt implements InnerHandler {
     this.headerAt = performance.now();
     this.upstream.headerEnded(this.headerAt, true);
     this.responseHeaders = headers;
+    const kind = answerKind(headers);
+    if (kind === 'unreadable') {
+      this.cancel('junk-response');
+      return false;
+    }
     this.#held = { statusCode, headers, resume, statusText };
-    return true;
+    return kind === 'events' ? this.#release() : true;
   }
 
   onData(chunk: Buffer): boolean {
     this.responseBytes += chunk.length;
     this.#stallTimer?.refresh();
     const flowing = this.#take(chunk);
-    this.#isPaused = !flowing;
+    this.#pausedAt = flowing ? undefined : performance.now();
     return flowing;
   }
 
@@ -194,8 +209,10 @@ export class Attempt implements InnerHandler {
   }
 
   onError(error: Error): void {
-    if (this.#held?.statusCode === 304 && error instanceof errors.ResponseContentLengthMismatchError) {
-      // A 304 may have the Content-Length of the body that it omits (RFC 9110 §8.6), but undici waits for that body.
+    const status = this.#held?.statusCode;
+    const hasNoBody = status === 204 || status === 304;
+    if (hasNoBody && error instanceof errors.ResponseContentLengthMismatchError) {
+      // Such an answer ends with its header, whatever length that states (RFC 9112 §6.3), but undici waits for a body.
       this.onComplete([]);
       return;
     }
@@ -217,9 +234,15 @@ export class Attempt implements InnerHandler {
     const chunks = this.#chunks;
     this.#held = undefined;
     this.#chunks = [];
-    let flowing = this.#inner?.onHeaders(held.statusCode, held.headers, held.resume, held.statusText) ?? true;
+    const resume = this.whole === undefined ? () => this.#resume(held) : held.resume;
+    let flowing = this.#inner?.onHeaders(held.statusCode, held.headers, resume, held.statusText) ?? true;
     for (const chunk of chunks) flowing = this.#inner?.onData(chunk) ?? true;
     return flowing;
+  }
+
+  #resume(held: HeldHeader): void {
+    this.#pausedAt = undefined;
+    held.resume();
   }
 
   /** Classifies an error by the state of the attempt first, and only then by the kind of error. */
@@ -248,7 +271,7 @@ export class Attempt implements InnerHandler {
 
   #onStall(): void {
     // While paused, the client is the one that stalls.
-    if (this.#isPaused) this.#stallTimer?.refresh();
+    if (this.#pausedAt !== undefined) this.#stallTimer?.refresh();
     else this.#abort?.(new errors.BodyTimeoutError());
   }
 
@@ -260,6 +283,6 @@ export class Attempt implements InnerHandler {
     if (this.sentAt !== undefined && this.headerAt === undefined) {
       this.upstream.headerEnded(performance.now(), false);
     }
-    this.upstream.leave();
+    this.upstream.leave(this.request.sender.network);
   }
 }

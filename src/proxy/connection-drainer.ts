@@ -1,14 +1,10 @@
 import type { Server as HttpServer } from 'node:http';
-import type { Socket } from 'node:net';
 import { Server as NetServer } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
+import type { Connections } from '../sockets/connections.ts';
 
 // Reached only if connections arrive faster than they are accepted; all from before the stop are then accepted.
 const LONGEST_ACCEPT_MS = 10_000;
-
-/** Where a connection is among those of its server. */
-const PLACE = Symbol('place');
-type Accepted = Socket & { [PLACE]?: number };
 
 /**
  * Ends a listening HTTP server without breaking an accepted connection.
@@ -18,27 +14,15 @@ type Accepted = Socket & { [PLACE]?: number };
  */
 export class ConnectionDrainer {
   readonly #server: HttpServer;
-  /** All connections. Node's own list lacks those in a TLS handshake. An array, as in `Upstream.attempts`. */
-  readonly #sockets: Accepted[] = [];
+  readonly #connections: Connections;
   /** Each answer is the last on its connection, so that clients reconnect to another gateway. */
   isAnnounced = false;
   #isAborted = false;
   #ended: Promise<void> | undefined;
 
-  /** To be created before the server listens. */
-  constructor(server: HttpServer) {
+  constructor(server: HttpServer, connections: Connections) {
     this.#server = server;
-    server.on('connection', (socket: Accepted) => {
-      socket[PLACE] = this.#sockets.push(socket) - 1;
-      socket.once('close', () => this.#closed(socket));
-    });
-  }
-
-  #closed(socket: Accepted): void {
-    const place = socket[PLACE] as number;
-    const last = this.#sockets.pop() as Accepted;
-    last[PLACE] = place;
-    if (last !== socket) this.#sockets[place] = last;
+    this.#connections = connections;
   }
 
   announce(): void {
@@ -58,7 +42,7 @@ export class ConnectionDrainer {
   abortAll(): void {
     this.#isAborted = true;
     this.#server.closeAllConnections();
-    for (const socket of [...this.#sockets]) socket.destroy();
+    this.#connections.destroyAll();
   }
 
   async #stopAccepting(): Promise<void> {
@@ -81,7 +65,7 @@ export class ConnectionDrainer {
     const note = (): void => {
       found = true;
     };
-    this.#server.on('connection', note).on('drop', note);
+    this.#server.on('connection', note);
     const until = performance.now() + LONGEST_ACCEPT_MS;
     // The current turn may already have accepted its connections.
     await turn();
@@ -89,6 +73,6 @@ export class ConnectionDrainer {
       found = false;
       await turn();
     } while (found && !this.#isAborted && performance.now() < until);
-    this.#server.off('connection', note).off('drop', note);
+    this.#server.off('connection', note);
   }
 }

@@ -5,7 +5,7 @@ import replyFrom from '@fastify/reply-from';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Dispatcher } from 'undici';
 import type { Attempt, AttemptOutcome } from './attempt.ts';
-import { responseHeaders } from './headers.ts';
+import { responseHeaders, without } from './headers.ts';
 import type { RequestContext } from './request-context.ts';
 
 /** Sends an attempt and passes its answer on to the client. */
@@ -119,17 +119,24 @@ function passOn(
   requestIdHeader: string,
 ): void {
   const { response } = context;
-  const headers = responseHeaders(raw, requestIdHeader, context.request.id);
+  const all = responseHeaders(raw, requestIdHeader, context.request.id);
+  // RFC 9110 §8.6: a 204 has no length.
+  const headers = status === 204 ? without(all, ['content-length']) : all;
   // The instance sent no length, but a held body is complete, so its length is known.
   if (whole !== undefined && whole.length > 0 && !hasLength(headers)) {
     headers.push('content-length', String(whole.length));
   }
   // If the request was not read to its end, the rest must not be taken for the next request.
-  if (!context.raw.complete) headers.push('connection', 'close');
+  context.isLast ||= !context.raw.complete;
   context.prepareAnswer();
   response.writeHead(status, headers);
-  if (whole === undefined) pipeline(stream, response, ignore);
-  else response.end(whole);
+  if (whole !== undefined) {
+    response.end(whole);
+    return;
+  }
+  // The first event of a stream may be far away.
+  response.flushHeaders();
+  pipeline(stream, response, ignore);
 }
 
 function hasLength(headers: readonly string[]): boolean {

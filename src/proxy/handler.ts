@@ -1,3 +1,4 @@
+import type { Visit } from '../core/agent-bindings.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { ERRORS, GatewayError } from '../core/errors.ts';
 import { FAILURES } from '../core/failure.ts';
@@ -5,21 +6,22 @@ import type { GatewayState } from '../core/lifecycle.ts';
 import type { Coordinator } from '../core/ports.ts';
 import type { StatePages } from '../core/state-page.ts';
 import type { Target } from '../core/target.ts';
-import { checkTarget } from '../core/target.ts';
+import { checkTarget, isDraining } from '../core/target.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Admission } from './admission.ts';
 import type { AttemptOutcome } from './attempt.ts';
 import { Attempt } from './attempt.ts';
+import { noteConnectionLogin } from './connection-login.ts';
 import type { Forwarder } from './forwarder.ts';
 import { connectionTokens, requestHeaders } from './headers.ts';
 import type { Identifier } from './identify.ts';
-import { LogonSearch } from './logon.ts';
 import type { Maintenance } from './maintenance.ts';
 import { maintenanceAnswer } from './maintenance.ts';
 import type { Pool } from './pool.ts';
 import type { FaultStatus, OwnAnswer } from './reply-with-fault.ts';
 import { ownAnswer, sendOwnAnswer } from './reply-with-fault.ts';
+import type { ArrivingBytes } from './request-body.ts';
 import { RequestBody } from './request-body.ts';
 import type { RequestContext } from './request-context.ts';
 import type { TargetFinder, Wait, WaitReason } from './target-finder.ts';
@@ -38,11 +40,15 @@ export interface ProxyHandlerOptions {
   readonly faultStatus: FaultStatus;
   readonly parkMs: number;
   readonly maxBodyBytes: number;
+  readonly arriving: ArrivingBytes;
   /** Bodies up to this size are read completely before anything is forwarded. */
   readonly heldBytes: number;
   readonly keepClientHost: boolean;
   readonly requestIdHeader: string;
-  readonly via: string;
+  /** The value of `Via` for requests that came with HTTP/1.0, and for others. */
+  readonly via10: string;
+  readonly via11: string;
+  readonly keepsLookAlikes: boolean;
   readonly scheme: 'http' | 'https';
   readonly statePages: StatePages;
   readonly gatewayState: GatewayState;
@@ -54,6 +60,8 @@ interface ParkedFor extends Omit<Wait, 'wait'> {
   readonly wait: WaitReason | 'refused';
 }
 
+/** For `Allow`. Other methods pass too, but no agent needs them. */
+const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 const REFUSED: ParkedFor = { wait: 'refused' };
 // Reached only if an instance alternately refuses connections and passes its probes.
 const MAX_ATTEMPTS = 50;
@@ -61,14 +69,13 @@ const MAX_ATTEMPTS = 50;
 /** Handles a request from its acceptance to its answer. */
 export class ProxyHandler {
   readonly #options: ProxyHandlerOptions;
-  readonly #logons: LogonSearch;
   #inFlight = 0;
 
   constructor(options: ProxyHandlerOptions) {
     this.#options = options;
-    this.#logons = new LogonSearch(options.heldBytes);
   }
 
+  /** The requests that have arrived and are not answered. */
   get inFlight(): number {
     return this.#inFlight;
   }
@@ -78,7 +85,9 @@ export class ProxyHandler {
     this.#inFlight += 1;
     try {
       const pool = await this.#accept(context);
-      if (pool === undefined) this.#sendState(context);
+      // The rest of the request may have turned out to be malformed meanwhile.
+      if (context.fault !== undefined) throw context.fault;
+      if (pool === undefined) this.#answerItself(context);
       else await this.#deliver(context, pool);
     } catch (error) {
       if (context.closed) return;
@@ -96,12 +105,12 @@ export class ProxyHandler {
       }
     } finally {
       this.#inFlight -= 1;
-      context.reservedAt?.leave();
+      context.reservedAt?.leave(context.network);
     }
   }
 
   /**
-   * Accepts the request and identifies its agent. Returns its pool, or `undefined` if it asks for the gateway's state.
+   * Accepts the request and identifies its agent. Returns its pool, or `undefined` if the gateway itself answers.
    *
    * @throws GatewayError if it is refused
    */
@@ -112,11 +121,22 @@ export class ProxyHandler {
     const { pool, framing } = admission.admit(context, this.#inFlight);
     if (pool === undefined) return undefined;
     identifier.check(context, names);
-    const body = new RequestBody(context.raw, framing.contentLength, framing.chunked, maxBodyBytes);
+    const { contentLength, chunked } = framing;
+    const body = new RequestBody(context.raw, contentLength, chunked, maxBodyBytes, this.#options.arriving);
     context.body = body;
-    // A small body is read completely, so that it can be sent again and is never forwarded in part.
-    if (body.mayFit(heldBytes)) await body.collect(heldBytes);
-    await identifier.identify(context, pool, (at, one) => targets.isKnownBySession(at, one));
+    // Only now, because it is an answer too: a request that is refused gets the final one at once.
+    if (context.raw.headers.expect !== undefined) context.sendContinue();
+    const isArriving = !body.complete;
+    // Clients that send slowly must not keep others out.
+    if (isArriving) this.#inFlight -= 1;
+    try {
+      // A small body is read completely, so that it can be sent again and is never forwarded in part.
+      if (body.mayFit(heldBytes)) await body.collect(heldBytes);
+      await identifier.identify(context, pool, (at, one) => targets.isKnownBySession(at, one));
+    } finally {
+      if (isArriving) this.#inFlight += 1;
+    }
+    if (isArriving) admission.checkLoad(context, this.#inFlight);
     return pool;
   }
 
@@ -130,6 +150,9 @@ export class ProxyHandler {
     let waitError: ErrorCode = 'GW_NO_INSTANCE';
     while (context.isLive && context.attempts < MAX_ATTEMPTS) {
       const { changes } = pool;
+      // Only then may a log-on move the agent.
+      if (context.isLogon === undefined && pool.operations.haveLogon && isDraining(pool.routingState.view))
+        context.isLogon = await pool.operations.isLogon(context);
       const found = await this.#options.targets.find(pool, context);
       if (context.sessionLost && (await this.#mustReportLoss(context, pool)))
         throw new GatewayError('GW_SESSION_LOST');
@@ -145,7 +168,7 @@ export class ProxyHandler {
           continue;
         }
         context.target = found;
-        const outcome = await this.#attempt(context, pool, upstream, found);
+        const outcome = await this.#visit(context, pool, upstream, found);
         if (outcome === 'answered') return;
         // The target changed in the meantime.
         if (context.attempt?.withdrawn === true) continue;
@@ -174,9 +197,9 @@ export class ProxyHandler {
   }
 
   /** Must the agent be told that the session was lost with its instance? Not if the agent logs on again anyway. */
-  async #mustReportLoss(context: RequestContext, { sessionLost }: Pool): Promise<boolean> {
-    if (sessionLost.answer === 'pass') return false;
-    return !(await this.#logons.isLogon(context, sessionLost.logonOperations));
+  async #mustReportLoss(context: RequestContext, { sessionLost, operations }: Pool): Promise<boolean> {
+    if (sessionLost === 'pass') return false;
+    return !(context.isLogon ?? (await operations.isLogon(context)));
   }
 
   /**
@@ -185,7 +208,9 @@ export class ProxyHandler {
    * @throws GatewayError if none becomes free in time
    */
   async #queue(context: RequestContext, upstream: Upstream): Promise<void> {
-    const how = await context.wait(upstream.queue, this.#options.parkMs);
+    const waiting = context.wait(upstream.queue, this.#options.parkMs);
+    upstream.relieve();
+    const how = await waiting;
     // `dismissed` means that the instance is lost, so another target must be found.
     if (how === 'changed') context.reservedAt = upstream;
     this.#options.metrics.parked.inc({ pool: context.pool?.name ?? '', reason: 'place', outcome: how });
@@ -198,12 +223,47 @@ export class ProxyHandler {
     pool: Pool,
     { wait: reason, againMs }: ParkedFor,
     maxMs: number,
-  ): Promise<Woken | 'full' | 'again'> {
+  ): Promise<Woken | 'again'> {
     const ms = againMs === undefined ? maxMs : Math.min(maxMs, againMs);
     const woken = await context.wait(pool.parking, ms);
     const how = woken === 'timeout' && ms < maxMs ? 'again' : woken;
     this.#options.metrics.parked.inc({ pool: pool.name, reason, outcome: how });
     return how;
+  }
+
+  /** {@link #attempt} as a request of its agent. If it was a log-off, the binding ends. */
+  async #visit(
+    context: RequestContext,
+    pool: Pool,
+    upstream: Upstream,
+    target: Target,
+  ): Promise<AttemptOutcome> {
+    const { logOffs } = pool.bindings;
+    const visit = pool.operations.haveLogoff ? logOffs.begin(target) : undefined;
+    if (visit === undefined) return this.#attempt(context, pool, upstream, target);
+    let isStreaming = false;
+    try {
+      const outcome = await this.#attempt(context, pool, upstream, target);
+      isStreaming = outcome === 'answered' && context.attempt?.whole === undefined && !context.closed;
+      if (outcome === 'answered') void this.#endIfLogoff(context, pool, visit);
+      return outcome;
+    } finally {
+      if (isStreaming) context.response.once('close', () => logOffs.end(visit));
+      else logOffs.end(visit);
+    }
+  }
+
+  /** Never rejects. */
+  async #endIfLogoff(context: RequestContext, pool: Pool, visit: Visit): Promise<void> {
+    const { operations, bindings, logoffGraceMs } = pool;
+    const { attempt, response } = context;
+    if (attempt === undefined) return;
+    try {
+      if (await operations.isLogoff(context, response.statusCode, attempt))
+        await bindings.logOffs.logOff(visit, logoffGraceMs);
+    } catch (error) {
+      this.#options.logger.error({ err: error, requestId: context.request.id }, 'a log-off was not noted');
+    }
   }
 
   async #attempt(
@@ -223,6 +283,7 @@ export class ProxyHandler {
       target,
       maySend: () => maySend(context, pool),
       isAwaited: () => !context.closed && !context.raw.aborted,
+      sender: context,
     });
     let outcome: AttemptOutcome;
     try {
@@ -235,6 +296,8 @@ export class ProxyHandler {
     const { withdrawn } = attempt;
     this.#options.metrics.attempts.inc(pool.name, upstream.id, withdrawn ? 'withdrawn' : outcome);
     if (outcome !== 'answered' && !withdrawn) context.failure = outcome;
+    if (outcome === 'answered' && context.response.statusCode === 401)
+      noteConnectionLogin(upstream, attempt.responseHeaders, this.#options.logger);
     return outcome;
   }
 
@@ -251,11 +314,24 @@ export class ProxyHandler {
       clientHost: context.host,
       requestIdHeader: this.#options.requestIdHeader,
       requestId: context.request.id,
-      via: this.#options.via,
+      via: raw.httpVersionMinor === 0 ? this.#options.via10 : this.#options.via11,
+      maxForwards: context.maxForwards,
+      keepsLookAlikes: this.#options.keepsLookAlikes,
     });
   }
 
-  #sendState(context: RequestContext): void {
+  #answerItself(context: RequestContext): void {
+    if (!context.isStatePoll) {
+      context.decision = 'own';
+      context.isLast ||= !context.raw.complete;
+      context.prepareAnswer();
+      context.response.writeHead(204, {
+        allow: METHODS,
+        [this.#options.requestIdHeader]: context.request.id,
+      });
+      context.response.end();
+      return;
+    }
     this.#send(
       context,
       { ...this.#options.statePages.answer(this.#options.gatewayState.state()), contentType: 'text/plain' },
@@ -276,9 +352,10 @@ export class ProxyHandler {
 
   #send(context: RequestContext, answer: OwnAnswer, close: boolean): void {
     const { response, raw, request } = context;
-    context.prepareAnswer();
     // The rest of an unread body, or of a request with doubtful framing, must not be taken for a request.
-    sendOwnAnswer(response, answer, [this.#options.requestIdHeader, request.id], close || !raw.complete);
+    context.isLast ||= close || !raw.complete;
+    context.prepareAnswer();
+    sendOwnAnswer(response, answer, [this.#options.requestIdHeader, request.id], context.isLast);
   }
 }
 
@@ -287,8 +364,8 @@ function enterUpstream(context: RequestContext, upstream: Upstream | undefined):
   const reservedAt = context.reservedAt;
   context.reservedAt = undefined;
   if (reservedAt !== undefined && reservedAt === upstream) return true;
-  reservedAt?.leave();
-  return upstream?.tryEnter() ?? false;
+  reservedAt?.leave(context.network);
+  return upstream?.tryEnter(context.network) ?? false;
 }
 
 /** Called right before the first byte: the lease may have ended or the view changed since the target was found. */

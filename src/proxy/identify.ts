@@ -1,9 +1,12 @@
 import { GatewayError } from '../core/errors.ts';
+import type { UnnamedReason } from '../core/seen-names.ts';
+import { valueAsSent } from '../core/stored-name.ts';
+import { canonicalUser } from '../core/user-name.ts';
 import { addressMask } from '../identity/client-address.ts';
 import type { HeaderIdentity, HeaderIdentityExtractor } from '../identity/header-identity.ts';
-import { canonicalUser } from '../identity/user-name.ts';
 import type { BodySearch } from '../soap/body-search.ts';
-import type { ScanResult } from '../soap/scan-result.ts';
+import type { ScanProblem, ScanResult } from '../soap/scan-result.ts';
+import type { OperationList } from './agent-operations.ts';
 import type { Pool } from './pool.ts';
 import type { RequestContext } from './request-context.ts';
 
@@ -13,14 +16,16 @@ export interface IdentifyOptions {
   readonly search: BodySearch | undefined;
   /** Search the body even if header or cookie names the agent. */
   readonly bodyFirst: boolean;
-  /** Is it an operation with which an agent logs on? `undefined` if none is configured. */
-  readonly isLogon: ((operation: string) => boolean) | undefined;
+  /** The operations with which agents log on; `undefined` if none is configured. */
+  readonly logon: OperationList | undefined;
   /** How much of a body is read before it is forwarded. */
   readonly searchBytes: number;
   /** How to treat a request without a user in its header whose body cannot be read. */
   readonly onUnreadable: 'anonymous' | 'refuse';
   readonly addressMask: { readonly ipv4: number; readonly ipv6: number };
 }
+
+const TILDE = 0x7e;
 
 /** Finds the names of a request's agent. */
 export class Identifier {
@@ -35,8 +40,8 @@ export class Identifier {
   /** Copies the names in the header to the context. */
   readHeader(context: RequestContext): HeaderIdentity {
     const found = this.#options.header.extract(context.raw.rawHeaders);
-    context.user = found.user;
-    context.session = found.session;
+    context.user = named(found.user);
+    context.session = named(found.session);
     return found;
   }
 
@@ -52,6 +57,7 @@ export class Identifier {
     isKnown: (pool: Pool, context: RequestContext) => boolean,
   ): Promise<void> {
     if (!pool.bindsAgents) return;
+    context.isIdentified = true;
     if (this.#needsBody(context, () => isKnown(pool, context))) await this.#readBody(context);
     // Even if there is a session, because the store may find that it names no agent.
     if (context.user === undefined && pool.anonymous === 'address') this.#readAddress(context);
@@ -61,7 +67,7 @@ export class Identifier {
   check(context: RequestContext, found: HeaderIdentity): void {
     if (found.ambiguous) throw new GatewayError('GW_IDENTITY_AMBIGUOUS');
     if (found.refused === undefined) return;
-    context.ignore(found.refused);
+    context.ignore(found.refused.source, found.refused.reason);
     if (found.user === undefined && found.session === undefined)
       throw new GatewayError('GW_IDENTITY_UNUSABLE');
   }
@@ -71,27 +77,30 @@ export class Identifier {
    * operations are configured, a known session is searched too: the request may be a log-on of another user.
    */
   #needsBody(context: RequestContext, sessionIsKnown: () => boolean): boolean {
-    const { search, bodyFirst, isLogon } = this.#options;
+    const { search, bodyFirst, logon } = this.#options;
     if (search === undefined || context.body === undefined) return false;
     if (context.body.complete && context.body.head.length === 0) return false;
     if (bodyFirst) return true;
     if (context.user !== undefined) return false;
-    return isLogon !== undefined || context.session === undefined || !sessionIsKnown();
+    return logon !== undefined || context.session === undefined || !sessionIsKnown();
   }
 
   async #readBody(context: RequestContext): Promise<void> {
-    const { search, searchBytes } = this.#options;
+    const { search, searchBytes, logon } = this.#options;
     const { body } = context;
     if (search === undefined || body === undefined) return;
     await body.collect(searchBytes);
-    const { headers } = context.raw;
-    const searched = search.search(
-      body.head,
-      { contentType: headers['content-type'], contentEncoding: headers['content-encoding'] },
-      body.complete,
-    );
+    const headers = {
+      contentType: context.raw.headers['content-type'],
+      contentEncoding: context.raw.headers['content-encoding'],
+    };
+    const searched = search.search(body.head, headers, body.complete);
     // It is a promise only if the body had to be inflated.
-    this.#take(context, searched instanceof Promise ? await searched : searched);
+    const found = searched instanceof Promise ? await searched : searched;
+    const { operation } = found;
+    const isLogon =
+      operation !== undefined && (logon?.includes(operation, body.head, headers, body.complete) ?? false);
+    this.#take(context, found, isLogon instanceof Promise ? await isLogon : isLogon);
   }
 
   /** Uses the client's address as a name, in pools with `anonymous: address`. */
@@ -100,25 +109,50 @@ export class Identifier {
     if (client !== undefined) context.address = this.#networkOf(client);
   }
 
-  #take(context: RequestContext, found: ScanResult): void {
+  #take(context: RequestContext, found: ScanResult, isLogon: boolean): void {
     if (found.version !== undefined) context.soapVersionOfBody = found.version;
     context.operation = found.operation;
-    for (const reason of found.refused ?? []) context.ignore(reason);
-    const { isLogon } = this.#options;
-    const isOwn = found.operation !== undefined && isLogon?.(found.operation) === true;
+    for (const reason of found.refused ?? []) context.ignore('body', reason);
     if (context.user === undefined && found.user !== undefined) {
-      context.user = canonicalUser(found.user);
-      context.userIsFound = !isOwn;
+      context.user = named(canonicalUser(found.user));
+      context.userIsFound = !isLogon;
+      context.userIsInBody = true;
     }
     if (context.session === undefined && found.session !== undefined) {
-      context.session = found.session;
-      context.sessionIsFound = !isOwn;
+      context.session = named(found.session);
+      context.sessionIsFound = !isLogon;
+      context.sessionIsInBody = true;
     }
-    if (isLogon !== undefined && context.user !== undefined && context.session !== undefined) unlink(context);
+    context.unnamedBecause = reasonOf(found);
+    const { logon } = this.#options;
+    if (logon !== undefined && context.user !== undefined && context.session !== undefined) unlink(context);
     const isUnreadable = found.problem !== undefined && context.user === undefined;
     if (isUnreadable && this.#options.onUnreadable === 'refuse')
       throw new GatewayError('GW_ENVELOPE_MALFORMED');
   }
+}
+
+const REASONS: Readonly<Record<ScanProblem, UnnamedReason>> = {
+  doctype: 'doctype',
+  malformed: 'not-xml',
+  'not-soap': 'not-xml',
+  encoding: 'encoding',
+  compressed: 'encoding',
+  limit: 'too-deep',
+  truncated: 'too-long',
+  multipart: 'multipart',
+};
+
+/** Why the body has no names, if it has none. */
+function reasonOf({ problem, refused, isDeeper }: ScanResult): UnnamedReason | undefined {
+  if (problem !== undefined) return REASONS[problem];
+  if (refused !== undefined) return 'refused';
+  return isDeeper === true ? 'too-deep' : undefined;
+}
+
+/** Every digest begins with a tilde, and nearly no other name does. */
+function named(value: string | undefined): string | undefined {
+  return value?.charCodeAt(0) === TILDE ? valueAsSent(value) : value;
 }
 
 /** Only a log-on proves that user and session belong to one agent. Otherwise drops a found name, the user first. */

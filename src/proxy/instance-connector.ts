@@ -3,14 +3,15 @@ import { isIP, Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { connect as connectTls } from 'node:tls';
 import type { buildConnector } from 'undici';
-import { Client, errors } from 'undici';
+import { errors } from 'undici';
 
 /**
  * Creates the connector of one client. `isAnswerAwaited` says, when a connection ends, if an answer on it is still
- * awaited.
+ * awaited; `adapt` gets each connection that was opened.
  */
 export type InstanceConnector = (
   isAnswerAwaited: () => boolean,
+  adapt: (socket: Socket) => void,
   addresses?: CurrentAddresses,
 ) => buildConnector.connector;
 
@@ -24,12 +25,19 @@ const KEEP_ALIVE_MS = 60_000;
 /**
  * Opens connections to one instance. TLS certificates are checked against the instance's own name. undici's connector
  * would check against the Host header of the client's request instead.
+ *
+ * @param onError is called with each error of a connection that could not be opened
  */
-export function instanceConnector(origin: URL, tls: ConnectionOptions, timeoutMs: number): InstanceConnector {
+export function instanceConnector(
+  origin: URL,
+  tls: ConnectionOptions,
+  timeoutMs: number,
+  onError: (error: Error) => void = () => undefined,
+): InstanceConnector {
   const isSecure = origin.protocol === 'https:';
   const { servername = tlsName(origin) } = tls;
   let session: Buffer | undefined;
-  return (isAnswerAwaited, addresses) =>
+  return (isAnswerAwaited, adapt, addresses) =>
     ({ hostname, port: given }, callback) => {
       const port = given === '' ? (isSecure ? 443 : 80) : Number(given);
       const raw = new InstanceSocket(isAnswerAwaited);
@@ -39,8 +47,13 @@ export function instanceConnector(origin: URL, tls: ConnectionOptions, timeoutMs
         if (isSettled) return;
         isSettled = true;
         clearTimeout(timer);
-        if (error === undefined) callback(null, socket);
-        else callback(error, null);
+        if (error === undefined) {
+          adapt(socket);
+          callback(null, socket);
+        } else {
+          onError(error);
+          callback(error, null);
+        }
       };
       const giveUp = (): void => {
         const message = `no connection to ${hostname}:${port} within ${timeoutMs} ms`;
@@ -86,18 +99,6 @@ function lookupOf(addresses: readonly string[] | undefined): { lookup?: LookupFu
   };
 }
 
-/** A client of undici that resets a connection if it ends before the awaited answer. */
-export function instanceClient(
-  origin: string | URL,
-  options: Client.Options,
-  connect: InstanceConnector,
-  addresses?: CurrentAddresses,
-): Client {
-  const isAnswerAwaited = (): boolean => client.stats.running > 0;
-  const client: Client = new Client(origin, { ...options, connect: connect(isAnswerAwaited, addresses) });
-  return client;
-}
-
 /**
  * A socket that is reset instead of closed while an answer on it is awaited. After an orderly close, the kernel goes on
  * sending for minutes. A request could then reach an instance long after its agent was moved elsewhere.
@@ -119,8 +120,11 @@ class InstanceSocket extends Socket {
   }
 }
 
-/** `''` for an address: then there is no SNI, and the certificate must contain the address (RFC 6066 §3). */
+/**
+ * `''` for an address: then there is no SNI, and the certificate must contain the address. A name has no dot at its end
+ * (RFC 6066 §3).
+ */
 function tlsName(origin: URL): string {
-  const host = origin.hostname.replace(/^\[(.*)\]$/, '$1');
+  const host = origin.hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '');
   return isIP(host) === 0 ? host : '';
 }

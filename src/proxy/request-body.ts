@@ -2,6 +2,38 @@ import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../core/errors.ts';
 
 const NOTHING = Buffer.alloc(0);
+// What a piece of a body takes of the memory beside its bytes, roughly. Clients may send a byte at a time.
+const PIECE_BYTES = 512;
+
+// A client that sends less than this in a second has stalled, although it sends.
+const WORTHWHILE_BYTES = 16 * 1_024;
+
+/** What the bodies that are arriving take of the memory together. */
+export class ArrivingBytes {
+  #bytes = 0;
+  readonly #most: number;
+  readonly #onTooMany: () => void;
+
+  /** @param onTooMany is called when they take more than `most`, and may give up some of them */
+  constructor(most: number, onTooMany: () => void) {
+    this.#most = most;
+    this.#onTooMany = onTooMany;
+  }
+
+  /** What must be given up, so that a tenth is free again; 0 or less if nothing must. */
+  get excess(): number {
+    return this.#bytes - this.#most * 0.9;
+  }
+
+  add(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes > this.#most) this.#onTooMany();
+  }
+
+  remove(bytes: number): void {
+    this.#bytes -= bytes;
+  }
+}
 
 /** The client's body broke off while it was streamed. undici would report this as an error of the instance. */
 export class BodyBrokeOff extends Error {
@@ -20,20 +52,39 @@ export class RequestBody {
   #head: Buffer = NOTHING;
   #complete: boolean;
   #begun = false;
+  /** Since when the stream has been waiting for the client; `undefined` while it does not. */
+  #waitsSince: number | undefined;
+  /** How long it had to wait for the last `fresh` bytes, in ms. */
+  #waitedMs = 0;
+  #fresh = 0;
+  #arriving = 0;
+  readonly #all: ArrivingBytes;
   #stopCollecting: ((error: Error) => void) | undefined;
 
   /** @param maxBytes a longer body is refused with `GW_BODY_TOO_LARGE`, at once if its length is announced */
-  constructor(raw: IncomingMessage, contentLength: number | undefined, chunked: boolean, maxBytes: number) {
+  constructor(
+    raw: IncomingMessage,
+    contentLength: number | undefined,
+    chunked: boolean,
+    maxBytes: number,
+    all: ArrivingBytes,
+  ) {
     if (contentLength !== undefined && contentLength > maxBytes) throw new GatewayError('GW_BODY_TOO_LARGE');
     this.#raw = raw;
     this.#maxBytes = maxBytes;
     this.#length = contentLength;
+    this.#all = all;
     this.#complete = !chunked && (contentLength ?? 0) === 0;
   }
 
   /** What {@link collect} has read. */
   get head(): Buffer {
     return this.#head;
+  }
+
+  /** What it takes of the memory while it is collected. */
+  get arriving(): number {
+    return this.#arriving;
   }
 
   /** True if the head is the whole body. */
@@ -66,6 +117,8 @@ export class RequestBody {
       const settle = (error?: Error): void => {
         raw.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
         this.#stopCollecting = undefined;
+        this.#all.remove(this.#arriving);
+        this.#arriving = 0;
         this.#head = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
         if (error === undefined) resolve();
         else reject(error);
@@ -73,6 +126,10 @@ export class RequestBody {
       const onData = (chunk: Buffer): void => {
         chunks.push(chunk);
         size += chunk.length;
+        this.#arriving += chunk.length + PIECE_BYTES;
+        this.#all.add(chunk.length + PIECE_BYTES);
+        // It may have been given up.
+        if (this.#stopCollecting === undefined) return;
         if (size > this.#maxBytes) {
           settle(new GatewayError('GW_BODY_TOO_LARGE'));
         } else if (size >= bytes && size !== this.#length) {
@@ -90,6 +147,11 @@ export class RequestBody {
       raw.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
       raw.resume();
     });
+  }
+
+  /** For how long a stream has been waiting for the client to send a worthwhile piece, in ms. */
+  stalledMs(now: number): number {
+    return this.#waitedMs + (this.#waitsSince === undefined ? 0 : now - this.#waitsSince);
   }
 
   /** Ends {@link collect} with this error if it is running, because the rest of the body will not come. */
@@ -112,16 +174,31 @@ export class RequestBody {
     let size = this.#head.length;
     if (size > 0) yield this.#head;
     this.#head = NOTHING;
+    this.#waitsSince = performance.now();
     try {
       for await (const chunk of this.#raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+        this.#noteWaited(chunk.length);
         size += chunk.length;
         if (size > this.#maxBytes) throw new GatewayError('GW_BODY_TOO_LARGE');
         yield chunk;
+        this.#waitsSince = performance.now();
       }
     } catch (error) {
       throw error instanceof GatewayError
         ? error
         : new BodyBrokeOff('the client left while it sent the body', { cause: error });
+    } finally {
+      this.#waitsSince = undefined;
+      this.#waitedMs = 0;
     }
+  }
+
+  #noteWaited(bytes: number): void {
+    this.#waitedMs += performance.now() - (this.#waitsSince as number);
+    this.#waitsSince = undefined;
+    this.#fresh += bytes;
+    if (this.#fresh < WORTHWHILE_BYTES) return;
+    this.#fresh = 0;
+    this.#waitedMs = 0;
   }
 }

@@ -5,6 +5,8 @@ import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { FailureKind } from '../core/failure.ts';
 import type { InstanceId } from '../core/instance.ts';
+import { networkOf } from '../core/network.ts';
+import type { NamePlace, UnnamedReason } from '../core/seen-names.ts';
 import type { Target } from '../core/target.ts';
 import type { SoapVersion } from '../soap/media-type.ts';
 import { soapVersionOf } from '../soap/media-type.ts';
@@ -13,19 +15,34 @@ import type { ClientConnection } from './client-connection.ts';
 import type { Pool } from './pool.ts';
 import type { RequestBody } from './request-body.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
-import type { Upstream } from './upstream.ts';
+import type { Sender, Upstream } from './upstream.ts';
 import type { Waiter, WaitQueue, Woken } from './wait-queue.ts';
 
+// Most answers come sooner, so that a client that has ended its side seldom gets an interim one.
+const ASK_AFTER_MS = 250;
+// The first interim answer makes the system of a client that has left reset the connection; the second one meets that.
+const INTERIM_ANSWERS = 2;
+
+/** What is needed of Fastify's request. Requests with a method that Fastify does not know have only this. */
+export type ClientRequest = Pick<FastifyRequest, 'id' | 'raw' | 'originalUrl'>;
+export type ClientReply = Pick<FastifyReply, 'raw' | 'from'>;
+
+/** A value that stands in the place of a name and is not used. */
+export interface IgnoredValue {
+  readonly source: NamePlace;
+  readonly reason: string;
+}
+
 /** How a request was routed, for logs and metrics. */
-export type RouteDecision = Decision | 'anonymous' | 'parked' | 'refused';
+export type RouteDecision = Decision | 'anonymous' | 'parked' | 'refused' | 'own';
 
 /**
  * One request from its header to the last byte of its answer: what is known about it, what is running for it, and what
  * must stop when it ends.
  */
-export class RequestContext {
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
+export class RequestContext implements Sender {
+  readonly request: ClientRequest;
+  readonly reply: ClientReply;
   /** In monotonic ms. */
   readonly startedAt: number;
   readonly connection: ClientConnection;
@@ -43,11 +60,20 @@ export class RequestContext {
   /** The name is only in the body, and the operation is not a log-on. */
   userIsFound = false;
   sessionIsFound = false;
+  /** The name is only in the body, in whatever operation. */
+  userIsInBody = false;
+  sessionIsInBody = false;
   address: string | undefined;
+  /** Its names have been looked for. */
+  isIdentified = false;
+  /** What kept the body from naming an agent. */
+  unnamedBecause: UnnamedReason | undefined;
   /** The local name of the first element in the SOAP Body, if it was searched. */
   operation: string | undefined;
+  /** An agent logs on with it; `undefined` until that is needed. */
+  isLogon: boolean | undefined;
   /** Why values in the places of names were not used. */
-  ignored: string[] | undefined;
+  ignored: IgnoredValue[] | undefined;
   /** The instance to which an ignored name from the body leads. */
   passedOver: InstanceId | undefined;
 
@@ -73,15 +99,22 @@ export class RequestContext {
   closed = false;
   /** It asks for the state of the gateway, so it is not a pool's traffic. */
   isStatePoll = false;
+  /** What is left of `Max-Forwards`, if the gateway has to count it down. */
+  maxForwards: number | undefined;
   /** It has more header fields than allowed; the parser dropped the rest. */
   tooManyHeaders = false;
+  /** Its request line names HTTP. */
+  isHttp = true;
+  /** The connection ends with its answer. What the client sends behind it is dropped. */
+  isLast = false;
   readonly #deadline: NodeJS.Timeout;
   readonly #drainer: { readonly isAnnounced: boolean };
   #waiter: Waiter | undefined;
+  #asking: NodeJS.Timeout | undefined;
 
   constructor(
-    request: FastifyRequest,
-    reply: FastifyReply,
+    request: ClientRequest,
+    reply: ClientReply,
     connection: ClientConnection,
     totalMs: number,
     trustedProxies: TrustedProxies,
@@ -100,9 +133,9 @@ export class RequestContext {
     this.#deadline = setTimeout(expire, totalMs, this);
   }
 
-  ignore(reason: string): void {
+  ignore(source: NamePlace, reason: string): void {
     this.ignored ??= [];
-    this.ignored.push(reason);
+    this.ignored.push({ source, reason });
   }
 
   /** The SOAP version, from the body if it was searched, else from the header; `undefined` if it is not SOAP. */
@@ -114,6 +147,12 @@ export class RequestContext {
     );
   }
 
+  /** What counts as one client. */
+  get network(): string {
+    const { client, connection } = this;
+    return client === undefined || client === connection.peer ? connection.network : networkOf(client);
+  }
+
   get raw(): IncomingMessage {
     return this.request.raw;
   }
@@ -122,11 +161,16 @@ export class RequestContext {
     return this.reply.raw;
   }
 
+  /** The client sends nothing more on its connection. It may still read the answer, or have left. */
+  get clientHasEnded(): boolean {
+    return this.raw.socket.readableEnded;
+  }
+
   /** To be called before the header of the answer is written. Decides whether the connection stays open after it. */
   prepareAnswer(): void {
-    // The rest of the body must not be taken for a request.
-    if (!this.raw.complete) this.connection.linger();
-    if (this.#drainer.isAnnounced) this.response.shouldKeepAlive = false;
+    if (this.isLast) this.connection.linger();
+    if (this.isLast || this.#drainer.isAnnounced || (this.clientHasEnded && !this.connection.hasMore))
+      this.response.shouldKeepAlive = false;
   }
 
   get elapsedMs(): number {
@@ -140,11 +184,11 @@ export class RequestContext {
 
   /**
    * Waits in the queue for at most `maxMs`. The deadline, or the client leaving, cancels the wait. Returns `'full'` at
-   * once if the queue is full.
+   * once if the queue is full, and later if this request gives way to one of another client.
    */
-  async wait(queue: WaitQueue, maxMs: number): Promise<Woken | 'full'> {
+  async wait(queue: WaitQueue, maxMs: number): Promise<Woken> {
     if (!this.isLive) return 'cancelled';
-    const waiter = queue.enter(Math.max(0, maxMs));
+    const waiter = queue.enter(Math.max(0, maxMs), this.network);
     if (waiter === undefined) return 'full';
     this.#waiter = waiter;
     const begunAt = performance.now();
@@ -172,13 +216,52 @@ export class RequestContext {
     this.#waiter?.cancel();
     this.body?.abandon(this.fault);
     this.attempt?.cancel('client-aborted');
-    if (this.response.headersSent) this.response.destroy();
+    // A complete answer, such as an early refusal, still goes out.
+    if (this.response.headersSent && !this.response.writableEnded) this.response.destroy();
+  }
+
+  /** For how long its instance has been waiting for the client to send or to read, in ms. */
+  stalledMs(now: number): number {
+    return Math.max(this.body?.stalledMs(now) ?? 0, this.attempt?.unreadMs(now) ?? 0);
+  }
+
+  /** Called if others need its place at the instance. */
+  giveWay(): void {
+    this.error = 'GW_OVERLOADED';
+    this.abandon('GW_OVERLOADED');
+  }
+
+  /** The client waits for this before it sends the body. Never sent to HTTP/1.0. */
+  sendContinue(): void {
+    if (this.raw.httpVersionMinor === 1) this.response.writeContinue();
+  }
+
+  /**
+   * Called when the client has ended its side of the connection. A client that still reads gets its answer (RFC 9112
+   * §9.6). One that has left looks the same, and its request should not wait for an instance or occupy one. Interim
+   * answers tell them apart: only a client that reads does not answer them with a reset.
+   */
+  clientEnded(): void {
+    // It has left in the middle of its body. If it asked for an upgrade, the parser does not say so.
+    if (!this.raw.complete && !this.response.headersSent && !this.connection.isRefused) {
+      this.response.destroy();
+      return;
+    }
+    if (this.raw.httpVersionMinor === 0) return;
+    this.#asking ??= setTimeout(askClient, ASK_AFTER_MS, this, INTERIM_ANSWERS);
+  }
+
+  askClient(times: number): void {
+    if (this.closed || this.response.headersSent) return;
+    this.response.writeContinue();
+    if (times > 1) this.#asking = setTimeout(askClient, ASK_AFTER_MS, this, times - 1);
   }
 
   /** Called when the client has left or has its answer. */
   close(): void {
     this.closed = true;
     clearTimeout(this.#deadline);
+    clearTimeout(this.#asking);
     this.#waiter?.cancel();
     if (this.response.writableFinished) return;
     this.failure = this.attempt?.brokeOff === true ? 'response-aborted' : 'client-aborted';
@@ -188,4 +271,8 @@ export class RequestContext {
 
 function expire(context: RequestContext): void {
   context.expire();
+}
+
+function askClient(context: RequestContext, times: number): void {
+  context.askClient(times);
 }

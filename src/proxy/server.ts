@@ -1,22 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { STATUS_CODES } from 'node:http';
+import { METHODS } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TlsOptions } from 'node:tls';
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
+import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 import Fastify from 'fastify';
-import type { ErrorCode } from '../core/errors.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { AccessLog } from './access-log.ts';
 import { ClientConnection } from './client-connection.ts';
+import { ClientShares, CONNECTION } from './client-shares.ts';
 import { ConnectionDrainer } from './connection-drainer.ts';
 import type { Carrier, Forwarder } from './forwarder.ts';
 import { createForwarder, REQUEST_CONTEXT } from './forwarder.ts';
 import type { ProxyHandler } from './handler.ts';
 import type { ProxyProtocolOptions } from './proxy-protocol-listener.ts';
 import { acceptProxyProtocol } from './proxy-protocol-listener.ts';
-import { ownAnswer } from './reply-with-fault.ts';
+import type { ParserError } from './refusals.ts';
+import { Refusals } from './refusals.ts';
+import type { FaultStatus } from './reply-with-fault.ts';
+import type { ClientReply, ClientRequest } from './request-context.ts';
 import { RequestContext } from './request-context.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 
@@ -25,6 +28,12 @@ export interface ListenerOptions {
   readonly headerBytes: number;
   readonly headers: number;
   readonly connections: number;
+  /** Called for each connection that is closed at once, because there are as many and none can give way. */
+  readonly onDropped: () => void;
+  /** Called for connections of a client that are closed to make room for new ones. */
+  readonly onGivenUp: (client: string, connections: number) => void;
+  readonly inFlight: number;
+  readonly arrivingBytes: number;
   readonly headerTimeoutMs: number;
   readonly bodyTimeoutMs: number;
   readonly idleTimeoutMs: number;
@@ -33,23 +42,27 @@ export interface ListenerOptions {
   readonly proxyProtocol: ProxyProtocolOptions | undefined;
   readonly trustedProxies: TrustedProxies;
   readonly requestIdHeader: string;
+  readonly faultStatus: FaultStatus;
   readonly metrics: Metrics;
   readonly accessLog: AccessLog;
 }
 
 // How often Node checks for clients that send too slowly. This is the precision of both time-outs.
 const SLOWNESS_CHECK_MS = 500;
+const CR = 13;
+const LF = 10;
+/** The methods that Fastify routes. The parser knows others, which belong to RTSP. */
+const ROUTED: ReadonlySet<string> = new Set(METHODS);
 // A client's request id goes to logs and headers, so only harmless characters are accepted.
 const ACCEPTABLE_ID = /^[\w.:@/+=-]{1,128}$/;
 
-/** The facts of a connection, kept in its socket: a `WeakMap` would keep them until the old generation is collected. */
-const CONNECTION = Symbol('connection');
 type Named = Socket & { [CONNECTION]?: ClientConnection };
 
 export interface Listener {
   readonly fastify: FastifyInstance;
   readonly forwarder: Forwarder;
   readonly drainer: ConnectionDrainer;
+  readonly shares: ClientShares;
   /** To be called once before listening, because handler and forwarder need each other. */
   attach(handler: ProxyHandler): void;
 }
@@ -63,22 +76,36 @@ export async function createListener(options: ListenerOptions): Promise<Listener
     socket[CONNECTION] ??= new ClientConnection(socket, options.trustedProxies);
     return socket[CONNECTION];
   };
-  const fastify = Fastify(serverOptions(options, connectionOf)) as unknown as FastifyInstance;
+  const refusals = new Refusals({ ...options, connectionOf });
+  const fastify = Fastify(serverOptions(options, connectionOf, refusals)) as unknown as FastifyInstance;
   const { server } = fastify;
+  function onData(this: Socket, chunk: Buffer): void {
+    read(connectionOf(this), chunk);
+  }
+  server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+    // Before the parser's own listener. Node then gives the input to the parser piece by piece, which costs about 7 µs
+    // of processor time for each connection.
+    socket.prependListener('data', onData);
+    reportErrorsAfterUpgrade(socket);
+    socket.on('end', onEnd);
+  });
   // First, so that the other listeners do not see a connection before its PROXY header has been read.
   if (options.proxyProtocol !== undefined) acceptProxyProtocol(server, options.proxyProtocol);
-  const drainer = new ConnectionDrainer(server);
-  server.maxConnections = options.connections;
+  const shares = new ClientShares(server, options);
+  const drainer = new ConnectionDrainer(server, shares.connections);
+  // A client may end its side after its request and still read the answer.
+  (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
   server.maxHeadersCount = options.headers + 1;
-  server.on('drop', () => options.metrics.connectionsDropped.inc());
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
-    refuseSocket(connectionOf(socket as Socket), socket as Socket, 'GW_METHOD_UNSUPPORTED'),
+  server.on('connect', (request: IncomingMessage, socket: Duplex) =>
+    refusals.onConnect(request, socket as Socket),
   );
 
   const forwarder = await createForwarder(fastify, options.requestIdHeader);
   let handler: ProxyHandler | undefined;
-  const onRequest = (request: FastifyRequest, reply: FastifyReply): void => {
+  const onRequest = (request: ClientRequest, reply: ClientReply): void => {
     const connection = connectionOf(request.raw.socket);
+    const isHttp = namesHttp(connection, request.raw.method ?? '', request.originalUrl);
+    connection.lastResponse = reply.raw;
     // Read and drop what a refused client still sends.
     if (connection.isLingering) {
       request.raw.resume();
@@ -86,24 +113,33 @@ export async function createListener(options: ListenerOptions): Promise<Listener
     }
     // Node delivers pipelined requests at once. Each begins only when the earlier ones are answered. It does not begin
     // at all after one that ends the connection, because it may have been smuggled in with that one.
-    if (reply.raw.socket !== null) begin(request, reply, connection);
-    else if (!connection.enqueue()) request.raw.socket.destroy();
+    if (reply.raw.socket !== null) begin(request, reply, connection, isHttp);
     else {
+      connection.enqueue();
       reply.raw.once('socket', () => {
         connection.dequeue();
-        begin(request, reply, connection);
+        begin(request, reply, connection, isHttp);
       });
     }
   };
-  const begin = (request: FastifyRequest, reply: FastifyReply, connection: ClientConnection): void => {
+  const begin = (
+    request: ClientRequest,
+    reply: ClientReply,
+    connection: ClientConnection,
+    isHttp: boolean,
+  ): void => {
     const { totalTimeoutMs, trustedProxies } = options;
     const context = new RequestContext(request, reply, connection, totalTimeoutMs, trustedProxies, drainer);
     (request as unknown as Carrier)[REQUEST_CONTEXT] = context;
     const response = reply.raw as ServerResponse & Carrier;
     response[REQUEST_CONTEXT] = context;
     response.on('close', onClose);
+    if (context.clientHasEnded) context.clientEnded();
     if (request.raw.rawHeaders.length / 2 > options.headers) context.tooManyHeaders = true;
+    context.isHttp = isHttp;
     void handler?.serve(context);
+    if (connection.faultOfLast !== undefined && !request.raw.complete)
+      context.abandon(connection.faultOfLast);
   };
   function onClose(this: ServerResponse & Carrier): void {
     const context = this[REQUEST_CONTEXT] as RequestContext;
@@ -113,6 +149,18 @@ export async function createListener(options: ListenerOptions): Promise<Listener
     if (!server.listening) setImmediate(() => server.closeIdleConnections());
   }
 
+  // Node's own answers, and Fastify's to methods that it does not know, would bypass the checks of the handler.
+  const [route] = server.listeners('request') as ((raw: IncomingMessage, response: ServerResponse) => void)[];
+  const receive = (raw: IncomingMessage, response: ServerResponse): void => {
+    if (ROUTED.has(raw.method ?? '')) route?.(raw, response);
+    else if (raw.method === 'PRI') refusals.onPreface(raw);
+    else {
+      const id = requestId(raw, options, connectionOf);
+      onRequest({ id, raw, originalUrl: raw.url ?? '' }, { raw: response } as ClientReply);
+    }
+  };
+  server.removeAllListeners('request');
+  server.on('request', receive).on('checkContinue', receive).on('checkExpectation', receive);
   fastify.addHook('onRequest', onRequest as Parameters<typeof fastify.addHook>[1] as never);
   fastify.all('/*', neverReached);
   fastify.setNotFoundHandler(neverReached);
@@ -120,17 +168,105 @@ export async function createListener(options: ListenerOptions): Promise<Listener
     fastify,
     forwarder,
     drainer,
+    shares,
     attach(given) {
       handler = given;
     },
   };
 }
 
+/** The piece of input that Node's parser is about to read. */
+let piece: Buffer = Buffer.alloc(0);
+
+const RTSP = Buffer.from('RTSP/');
+
+/** Remembers the line with which the piece begins if it may be a request line, before the parser reads the piece. */
+function read(connection: ClientConnection, chunk: Buffer): void {
+  piece = chunk;
+  connection.mentionsRtsp ||= chunk.includes(RTSP) || endsInside(connection.lastBytes, chunk);
+  const last = chunk.toString('latin1', Math.max(0, chunk.length - RTSP.length));
+  connection.lastBytes = last.length < RTSP.length ? (connection.lastBytes + last).slice(-RTSP.length) : last;
+  if (connection.lineIsComplete || connection.lastResponse?.req.complete === false) return;
+  let from = 0;
+  // Empty lines before a request line do not count (RFC 9112 §2.2).
+  if (connection.line === '') while (chunk[from] === CR || chunk[from] === LF) from += 1;
+  const found = chunk.indexOf(LF, from);
+  connection.line += chunk.toString('latin1', from, found < 0 ? chunk.length : found);
+  connection.lineIsComplete = found >= 0;
+}
+
+/** Does the name of the protocol begin in the piece before, and end in this one? */
+function endsInside(lastBytes: string, chunk: Buffer): boolean {
+  if (lastBytes === '') return false;
+  return (lastBytes + chunk.toString('latin1', 0, RTSP.length)).includes('RTSP/');
+}
+
+/**
+ * Does the request line name HTTP? Node's parser also accepts RTSP and ICE, and does not tell them from HTTP. To be
+ * called when the parser has read the header.
+ *
+ * @param target as sent
+ */
+function namesHttp(connection: ClientConnection, method: string, target: string): boolean {
+  const { line, lineIsComplete, mentionsRtsp } = connection;
+  connection.line = '';
+  connection.lineIsComplete = false;
+  if (mentionsRtsp) connection.mentionsRtsp = piece.includes(RTSP);
+  if (method === 'SOURCE' || !ROUTED.has(method)) return false;
+  if (!mentionsRtsp) return true;
+  // A pipelined request may have begun inside a piece. Its line is unknown then.
+  const [first, second, protocol] = line.split(/ +/);
+  return lineIsComplete && first === method && second === target && protocol?.startsWith('HTTP/') === true;
+}
+
+/** What is used here of Node's parser, which its types do not describe. */
+interface Parser {
+  /** The request that is being read, or was read last. */
+  readonly incoming?: (IncomingMessage & { readonly upgrade?: boolean | null }) | null;
+  /** Returns how much of the piece was read, or what is wrong with it. */
+  execute(piece: Buffer): number | Error;
+}
+
+/**
+ * Makes the parser of a connection report errors in the body of a request that asks for an upgrade. Node does not: its
+ * parser expects another protocol behind the header, although the server ignores the upgrade and reads a body. Such a
+ * request would wait until its body times out.
+ *
+ * To be called when Node has begun to read the connection.
+ */
+function reportErrorsAfterUpgrade(socket: Socket & { readonly parser?: Parser | null }): void {
+  const { parser } = socket;
+  // Node uses parsers again, and what follows holds for all requests of all servers.
+  if (parser == null || Object.hasOwn(parser, 'execute')) return;
+  const { execute } = parser;
+  parser.execute = function (this: Parser, piece) {
+    const read = execute.call(this, piece);
+    if (read === piece.length || typeof read !== 'number') return read;
+    // The parser may only stop behind a request.
+    const { incoming } = this;
+    const isRequest = typeof incoming?.method === 'string';
+    if (!isRequest || incoming.complete || incoming.upgrade === true) return read;
+    return Object.assign(new Error('malformed body of a request that asks for an upgrade'), {
+      code: 'HPE_INVALID_BODY',
+      reason: 'Malformed body after Upgrade',
+    });
+  };
+}
+
+/** The client has ended its side of the connection. */
+function onEnd(this: Connection): void {
+  this._httpMessage?.[REQUEST_CONTEXT]?.clientEnded();
+}
+
 function neverReached(): never {
   throw new Error('a request got past onRequest');
 }
 
-function serverOptions(options: ListenerOptions, connectionOf: ConnectionOf): FastifyServerOptions {
+function serverOptions(
+  options: ListenerOptions,
+  connectionOf: ConnectionOf,
+  refusals: Refusals,
+): FastifyServerOptions {
   const { tls } = options;
   const http = {
     maxHeaderSize: options.headerBytes,
@@ -152,7 +288,7 @@ function serverOptions(options: ListenerOptions, connectionOf: ConnectionOf): Fa
     requestTimeout: http.requestTimeout,
     keepAliveTimeout: options.idleTimeoutMs,
     clientErrorHandler: (error: ParserError, socket: Duplex) =>
-      onClientError(error, socket as Connection, connectionOf),
+      refusals.onClientError(error, socket as Socket),
     forceCloseConnections: 'idle' as const,
     // While closing, serve requests on open connections. Fastify would refuse them with its own message.
     return503OnClosing: false,
@@ -160,7 +296,13 @@ function serverOptions(options: ListenerOptions, connectionOf: ConnectionOf): Fa
   if (tls === undefined) return { ...shared, http } as unknown as FastifyServerOptions;
   return {
     ...shared,
-    https: { ...http, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: options.headerTimeoutMs },
+    // `allowHalfOpen` is on without TLS.
+    https: {
+      ...http,
+      ...tls,
+      allowHalfOpen: true,
+      handshakeTimeout: options.headerTimeoutMs,
+    },
   } as unknown as FastifyServerOptions;
 }
 
@@ -175,61 +317,5 @@ function requestId(
   return randomUUID();
 }
 
-interface ParserError extends Error {
-  readonly code?: string;
-  /** The parser's own message. */
-  readonly reason?: string;
-}
-
 type ConnectionOf = (socket: Socket) => ClientConnection;
 type Connection = Socket & { _httpMessage?: (ServerResponse & Carrier) | null };
-
-/** Handles input that the parser refused or that took too long. Later input on the connection cannot be trusted. */
-function onClientError(error: ParserError, socket: Connection, connectionOf: ConnectionOf): void {
-  const connection = connectionOf(socket);
-  // The parser repeats the error for every later piece.
-  if (connection.isLingering && error.code !== 'ECONNRESET') return;
-  const pending = socket._httpMessage;
-  const context = pending?.[REQUEST_CONTEXT];
-  // The connection ended in the middle of a body, so the client has left.
-  const hasLeft = error.code === 'HPE_INVALID_EOF_STATE' && pending?.req.complete === false;
-  if (error.code === 'ECONNRESET' || hasLeft || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  if (pending === undefined || pending === null) {
-    refuseSocket(connection, socket, codeOf(error));
-  } else if (!pending.req.complete && context !== undefined) {
-    context.abandon(codeOf(error));
-  } else {
-    // The previous request was complete, so it gets its answer, which is the last on this connection.
-    pending.shouldKeepAlive = false;
-    pending.once('finish', () => socket.destroySoon());
-  }
-}
-
-function codeOf(error: ParserError): ErrorCode {
-  switch (error.code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return 'GW_HEADER_TOO_LARGE';
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return 'GW_REQUEST_TIMEOUT';
-    case 'HPE_INVALID_VERSION':
-      // This reason means a version that is not supported; any other means text that is no version.
-      return error.reason === 'Invalid HTTP version' ? 'GW_VERSION_UNSUPPORTED' : 'GW_REQUEST_MALFORMED';
-    default:
-      return 'GW_REQUEST_MALFORMED';
-  }
-}
-
-/** Answers with a line of text and ends the connection, because there is no request to answer. */
-function refuseSocket(connection: ClientConnection, socket: Socket, code: ErrorCode): void {
-  const answer = ownAnswer(code, undefined, randomUUID(), 'exact');
-  const body = Buffer.from(answer.body);
-  connection.linger();
-  socket.write(
-    `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}\r\ncontent-type: ${answer.contentType}\r\n` +
-      `content-length: ${body.length}\r\nconnection: close\r\n\r\n${answer.body}`,
-  );
-  socket.destroySoon();
-}

@@ -1,19 +1,21 @@
 import type { Bound, CachedBinding, Decision } from '../core/agent-bindings.ts';
 import { rendezvous } from '../core/balancers.ts';
-import type { Binding } from '../core/binding.ts';
+import type { Binding, Proposal } from '../core/binding.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Name, RequestName } from '../core/identity.ts';
 import { byWeight, namesOf } from '../core/identity.ts';
-import type { InstanceState } from '../core/instance.ts';
 import { isUsable } from '../core/instance.ts';
+import type { Cause } from '../core/origin.ts';
 import type { Coordinator } from '../core/ports.ts';
-import { NamesNoAgent, StaleView, StoreUnavailable, wasLate } from '../core/ports.ts';
+import { NamesNoAgent, StaleView, StoreFull, StoreUnavailable, wasLate } from '../core/ports.ts';
 import { storedKey } from '../core/stored-name.ts';
 import type { Target, WayToBind } from '../core/target.ts';
-import { allPlaceAlike, checkTarget, wayToBind } from '../core/target.ts';
+import { allPlaceAlike, checkTarget, drainingIn, lossOf, wayToBind } from '../core/target.ts';
+import { NOWHERE } from '../core/view/agreed-view.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import { placementAt } from '../core/view/view.ts';
+import { groupOf, groupPlaceAlone, proposeInGroup, proposeNew } from './placing.ts';
 import type { Pool } from './pool.ts';
 import type { RequestContext } from './request-context.ts';
 
@@ -86,9 +88,10 @@ export class TargetFinder {
         else if (error instanceof NamesNoAgent) {
           // The session names no agent, so go on without it.
           context.session = undefined;
-          context.ignore('shared');
+          context.ignore(context.sessionIsInBody ? 'body' : 'cookie', 'shared');
           continue;
-        } else throw error;
+        } else if (error instanceof StoreFull) throw new GatewayError('GW_BINDINGS_FULL', error);
+        else throw error;
         isLate = wasLate(error);
       }
       // After the same failure twice, a third turn would not help. A stale view is different: a newer one exists.
@@ -157,9 +160,13 @@ export class TargetFinder {
     if (balancer !== rendezvous || first?.kind !== 'user' || first.found === true) return undefined;
     if (!bindings.isComplete) return undefined;
     if (!allPlaceAlike(routingState, performance.now(), Date.now())) return undefined;
-    const chosen = rendezvous(routingState.candidates, storedKey(first));
+    const group = groupOf(pool, context);
+    // Other gateways may not know of this group, or the store may find no room for it there.
+    if (group !== undefined && (pool.maxAgents.size > 0 || pool.groups?.ofUser(first.value) === undefined))
+      return undefined;
+    const chosen = this.#propose(pool, context, storedKey(first), 'degraded');
     if (chosen === undefined) return undefined;
-    const { binding, decision } = bindings.claimAlone(names, placementAt(chosen));
+    const { binding, decision } = bindings.claimAlone(names, chosen);
     const target = targetBy(binding, routingState.view.epoch, this.known(pool, context));
     if (checkTarget(routingState, target, performance.now(), Date.now()) !== 'forward') return undefined;
     recordDecision(context, decision);
@@ -218,9 +225,12 @@ export class TargetFinder {
     const { routingState, bindings } = pool;
     const { way, epoch } = howToBind(routingState);
     if (way === 'renew' || way === 'wait') return noWay(routingState, way);
-    const proposal = this.#propose(pool, storedKey(names[0] as Name), way);
+    const key = storedKey(names[0] as Name);
+    // An operator is ending the binding. A new one can be made when that is done.
+    if (routingState.view.moving.get(key) === NOWHERE) return VIEW;
+    const proposal = this.#propose(pool, context, key, way);
     if (way === 'degraded') {
-      const bound = proposal && bindings.claimAlone(names, placementAt(proposal));
+      const bound = proposal && bindings.claimAlone(names, proposal);
       if (bound !== undefined) take(context, bound);
       return knownHere(pool, names, epoch) ?? noInstance(routingState);
     }
@@ -233,8 +243,10 @@ export class TargetFinder {
     }
     // A store that is late may be away. Ask the view store already now, so that this is known when the claim fails.
     const late = setTimeout(() => void this.#coordinator.renew(pool.name), LATE_MS);
+    const cause: Cause = moveOf(routingState, key) ?? { kind: 'claimed', balancer: pool.balancerName };
+    const leaves = context.isLogon === true ? drainingIn(routingState.view) : undefined;
     const bound = await bindings
-      .claim(names, placementAt(proposal), routingState.fencingToken)
+      .claim(names, { ...proposal, cause }, routingState.fencingToken, leaves)
       .finally(() => clearTimeout(late));
     take(context, bound);
     return { binding: bound.binding, epoch };
@@ -250,27 +262,42 @@ export class TargetFinder {
     const { way, epoch } = howToBind(routingState);
     if (way === 'renew' || way === 'wait') return noWay(routingState, way);
     // By the root and not the request's first name, so that all gateways propose the same instance.
-    const next = this.#propose(pool, storedKey(from.root), way);
+    const key = storedKey(from.root);
+    const next = this.#propose(pool, context, key, way);
     if (next === undefined) return noInstance(routingState);
+    const loss = lossOf(routingState.view, from);
+    const cause =
+      moveOf(routingState, key) ?? (loss && ({ kind: 'rebound', from: from.instance, loss } as const));
     const moved =
       way === 'claim'
-        ? await bindings.rebind(names, from, placementAt(next), routingState.fencingToken)
-        : bindings.moveAlone(names, from, placementAt(next));
+        ? await bindings.rebind(names, from, { ...next, cause }, routingState.fencingToken)
+        : bindings.moveAlone(names, from, next);
     if (moved.decision === 'rebound') context.sessionLost = true;
     recordDecision(context, moved.decision);
     return { binding: moved.binding, epoch };
   }
 
-  #propose(pool: Pool, key: string, way: WayToBind): InstanceState | undefined {
+  #propose(pool: Pool, context: RequestContext, key: string, way: WayToBind): Proposal | undefined {
     const { view, candidates } = pool.routingState;
     const to = view.moving.get(key);
     if (to !== undefined) {
       const target = view.instances.get(to);
-      return target !== undefined && isUsable(target) ? target : undefined;
+      return target !== undefined && isUsable(target) ? placementAt(target) : undefined;
     }
+    const group = groupOf(pool, context);
+    if (group !== undefined)
+      return way === 'degraded' ? groupPlaceAlone(pool, group) : proposeInGroup(pool, group);
     // Without the store, gateways cannot agree, but with rendezvous hashing all of them choose the same instance.
-    return way === 'degraded' ? rendezvous(candidates, key) : pool.balancer(candidates, key, pool.load);
+    const chosen = way === 'degraded' ? rendezvous(candidates, key) : proposeNew(pool, key);
+    return chosen && placementAt(chosen);
   }
+}
+
+/** The operator's move of the agent, if one is under way. */
+function moveOf({ view }: RoutingState, key: string): Cause | undefined {
+  if (!view.moving.has(key)) return undefined;
+  const { by = '', why = '' } = view.moves?.get(key) ?? {};
+  return { kind: 'moved', by, why };
 }
 
 /** The error for a request that has waited without success. */

@@ -1,9 +1,10 @@
-import type { Client, Dispatcher } from 'undici';
-import { Pool } from 'undici';
+import type { Socket } from 'node:net';
+import type { Dispatcher } from 'undici';
+import { Client, Pool } from 'undici';
 import type { InstanceId } from '../core/instance.ts';
 import type { Target } from '../core/target.ts';
-import type { InstanceConnector } from './instance-connector.ts';
-import { instanceClient } from './instance-connector.ts';
+import { AnswerHeads } from './headers.ts';
+import type { CurrentAddresses, InstanceConnector } from './instance-connector.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 export interface UpstreamOptions {
@@ -19,18 +20,34 @@ export interface UpstreamOptions {
   readonly idleTimeoutMs: number;
   /** Older connections get no more requests. */
   readonly maxAgeMs: number;
+  /** The longest header of an answer. */
+  readonly responseHeaderBytes: number;
   readonly responseHeaderTimeoutMs: number;
   readonly responseIdleTimeoutMs: number;
 }
 
+/** The client that an attempt is for. */
+export interface Sender {
+  /** Its address, or the network that counts as one. */
+  readonly network: string;
+  /** For how long the attempt has been waiting for the client to send or to read, in ms; 0 if it does not wait. */
+  stalledMs(now: number): number;
+  /** To be called if others need its place. */
+  giveWay(): void;
+}
+
 /** The part of an attempt that the upstream needs after sending. */
 export interface SentAttempt {
-  readonly request: { readonly target: Target };
+  readonly request: { readonly target: Target; readonly sender: Sender };
   /** Its place among {@link Upstream.attempts}, which the upstream keeps here; -1 if it is not among them. */
   place: number;
   /** To be called when its instance is lost. */
   giveUp(): void;
 }
+
+// Clients are servers in the same data centre: a healthy one is not waited for that long.
+const STALLED_MS = 1_000;
+const RELIEVE_EVERY_MS = 250;
 
 /** One instance as the proxy sees it: its connections, the number of its requests, and how long it has been silent. */
 export class Upstream {
@@ -46,22 +63,23 @@ export class Upstream {
    * the time for the garbage of a request.
    */
   readonly #attempts: SentAttempt[] = [];
-  readonly #maxInFlight: number;
+  readonly #places: Places;
   readonly #options: UpstreamOptions;
   #connections: Connections;
   readonly #retired = new Set<Connections>();
   /** The addresses for new connections; undefined means that the system's resolver is used. */
   #addresses: readonly string[] | undefined;
-  #inFlight = 0;
+  #relief: NodeJS.Timeout | undefined;
   #awaitingHeader = 0;
   #lastSign = 0;
+  #lastSent = performance.now();
 
   constructor(options: UpstreamOptions) {
     this.id = options.id;
     this.origin = options.origin;
     this.authority = new URL(options.origin).host;
     this.closeAfterEach = options.closeAfterEach;
-    this.#maxInFlight = options.maxInFlight;
+    this.#places = new Places(options.maxInFlight);
     this.queue = new WaitQueue(options.maxQueued);
     this.#options = options;
     this.#connections = this.#open();
@@ -89,27 +107,46 @@ export class Upstream {
   }
 
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#places.taken;
   }
 
-  /** Takes a place for one attempt, or returns false if all are taken. */
-  tryEnter(): boolean {
-    if (this.#inFlight >= this.#maxInFlight) return false;
-    this.#inFlight += 1;
-    return true;
+  /** Takes a place for one attempt, or returns false if there is none for this client. */
+  tryEnter(client: string): boolean {
+    return this.#places.tryTake(client);
   }
 
-  /** Releases a place, which goes to the request that has waited longest, if there is one. */
-  leave(): void {
-    // Requests wait only while all places are taken.
-    const isAwaited = this.#inFlight >= this.#maxInFlight && this.queue.wakeOne();
-    if (!isAwaited) this.#inFlight -= 1;
+  /** Releases a place that the client has taken. It goes to the next waiting request whose client may take it. */
+  leave(client: string): void {
+    // Requests wait only while places are scarce.
+    const isAwaited = this.#places.areScarce;
+    this.#places.release(client);
+    if (isAwaited) this.queue.wakeOne((waiting) => this.#places.tryTake(waiting));
+  }
+
+  /**
+   * To be called when a request waits for a place. Attempts that wait for slow clients give way, one for each request in
+   * the queue.
+   */
+  relieve(): void {
+    if (this.#relief !== undefined || this.queue.size === 0) return;
+    const now = performance.now();
+    const stalled = this.#attempts
+      .map(({ request: { sender } }) => ({ sender, ms: sender.stalledMs(now) }))
+      .filter(({ ms }) => ms >= STALLED_MS)
+      .sort((a, b) => b.ms - a.ms)
+      .slice(0, this.queue.size);
+    this.#relief = setTimeout(() => {
+      this.#relief = undefined;
+      this.relieve();
+    }, RELIEVE_EVERY_MS).unref();
+    for (const { sender } of stalled) sender.giveWay();
   }
 
   /** To be called when a request was handed to a connection. */
   sent(now: number): void {
     if (this.#awaitingHeader === 0) this.#lastSign = now;
     this.#awaitingHeader += 1;
+    this.#lastSent = now;
   }
 
   /** To be called when a response header has arrived, or can no longer arrive. */
@@ -121,6 +158,11 @@ export class Upstream {
   /** How long requests have been waiting without any response from the instance, in ms; 0 if none waits. */
   silence(now: number): number {
     return this.#awaitingHeader === 0 ? 0 : now - this.#lastSign;
+  }
+
+  /** Milliseconds since the last request was sent, or since the process started. */
+  idle(now: number): number {
+    return now - this.#lastSent;
   }
 
   /** Identifies the present connections, for a later call of {@link isCurrent}. */
@@ -166,25 +208,69 @@ export class Upstream {
   }
 }
 
+/**
+ * A limited number of places that clients share. The last tenth is for clients that hold less than a tenth of them: one
+ * that takes all it can get keeps none of the others out. Fewer than ten places have no such part.
+ */
+export class Places {
+  readonly #limit: number;
+  readonly #tenth: number;
+  readonly #held = new Map<string, number>();
+  #taken = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+    this.#tenth = Math.floor(limit / 10);
+  }
+
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /** Those are left, at most, that are not for everyone. */
+  get areScarce(): boolean {
+    return this.#taken >= this.#limit - this.#tenth;
+  }
+
+  /** Takes a place, or returns false if there is none for the client. */
+  tryTake(client: string): boolean {
+    const held = this.#held.get(client) ?? 0;
+    if (this.areScarce && (this.#taken >= this.#limit || held >= this.#tenth)) return false;
+    this.#held.set(client, held + 1);
+    this.#taken += 1;
+    return true;
+  }
+
+  /** Gives back a place that the client has taken. */
+  release(client: string): void {
+    const left = (this.#held.get(client) ?? 0) - 1;
+    if (left > 0) this.#held.set(client, left);
+    else this.#held.delete(client);
+    this.#taken -= 1;
+  }
+}
+
 /** Connections to one instance that are retired together. */
 class Connections {
   readonly pool: Pool;
   #resets = false;
 
   constructor(options: UpstreamOptions, addresses: readonly string[] | undefined) {
-    const connect: InstanceConnector = (isAnswerAwaited) =>
+    const connect: InstanceConnector = (isAnswerAwaited, adapt) =>
       options.connect(
         () => this.#resets || isAnswerAwaited(),
+        adapt,
         () => addresses,
       );
     this.pool = new Pool(options.origin, {
-      factory: (origin, given) => instanceClient(origin, given as Client.Options, connect),
+      factory: (origin, given) => new InstanceClient(origin, given as Client.Options, connect),
       pipelining: 1,
       // maxInFlight limits the number before undici does, because undici's queue has no deadline.
       connections: null,
       clientTtl: options.maxAgeMs,
       keepAliveTimeout: options.idleTimeoutMs,
       keepAliveMaxTimeout: options.idleTimeoutMs,
+      maxHeaderSize: options.responseHeaderBytes,
       headersTimeout: options.responseHeaderTimeoutMs,
       bodyTimeout: options.responseIdleTimeoutMs,
     });
@@ -197,4 +283,106 @@ class Connections {
       // The pool was destroyed in the meantime, so no connection is left.
     });
   }
+}
+
+/** The longest header of an answer that is read, if the configuration does not allow more. */
+export const ANSWER_HEADER_BYTES = 64 * 1_024;
+
+/** A client of undici that resets a connection if it ends before the awaited answer. */
+export class InstanceClient extends Client {
+  readonly #heads: AnswerHeads;
+
+  constructor(
+    origin: string | URL,
+    options: Client.Options,
+    connect: InstanceConnector,
+    addresses?: CurrentAddresses,
+  ) {
+    const { maxHeaderSize = ANSWER_HEADER_BYTES } = options;
+    const heads = new AnswerHeads(maxHeaderSize);
+    const adapt = (socket: Socket): void => {
+      heads.expect();
+      adaptStream(socket, heads);
+    };
+    super(origin, {
+      ...options,
+      maxHeaderSize,
+      connect: connect(() => this.stats.running > 0, adapt, addresses),
+    });
+    this.#heads = heads;
+  }
+
+  /** Tells an attempt which answers it will get, so that it can say when it sends. */
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    (handler as AwaitsHead).heads = this.#heads;
+    return super.dispatch(options, handler);
+  }
+}
+
+/** What sends a request calls `heads.expect()` right before the first byte. */
+export interface AwaitsHead {
+  heads?: AnswerHeads | undefined;
+}
+
+/** The instance reset the connection. */
+class ConnectionReset extends Error {
+  override readonly name = 'ConnectionReset';
+}
+
+type Written = (error?: Error | null) => void;
+
+// What writing fails with if the peer has closed or reset the connection.
+const PEER_IS_GONE: ReadonlySet<string | undefined> = new Set(['EPIPE', 'ECONNRESET']);
+
+/**
+ * Changes what undici sees of an open connection to an instance:
+ *
+ * - the heads of answers, corrected by `heads`,
+ * - a reset as an error that has no code. undici takes ECONNRESET for the regular end of an answer that ends with its
+ *   connection, so that half an answer would count as a whole one,
+ * - no error of writing if the instance no longer reads. An instance that refuses a body without reading it closes at
+ *   once. Its answer has arrived, and must be read before the reset counts.
+ */
+function adaptStream(socket: Socket, heads: AnswerHeads): void {
+  const push = socket.push.bind(socket);
+  socket.push = (chunk: Buffer | null, encoding?: BufferEncoding): boolean => {
+    if (chunk === null) {
+      if (!isReset(socket)) return push(null);
+      socket.destroy(new ConnectionReset('the instance reset the connection'));
+      return false;
+    }
+    const taken = heads.take(chunk);
+    // To push nothing would mean that nothing can be read for now.
+    return taken.length === 0 || push(taken, encoding);
+  };
+
+  const destroy = socket.destroy.bind(socket);
+  socket.destroy = (error?: NodeJS.ErrnoException): Socket =>
+    destroy(error?.code === 'ECONNRESET' ? new ConnectionReset(error.message, { cause: error }) : error);
+
+  // The stream passes the same callback to every write, so one wrapper serves all of them.
+  let given: Written | undefined;
+  let wrapped: Written | undefined;
+  const tolerant = (written: Written): Written => {
+    if (wrapped !== undefined && written === given) return wrapped;
+    given = written;
+    wrapped = (error) => {
+      const { code } = (error ?? {}) as NodeJS.ErrnoException;
+      written(PEER_IS_GONE.has(code) ? null : error);
+    };
+    return wrapped;
+  };
+  const write = socket._write.bind(socket);
+  socket._write = (chunk, encoding, written) => write(chunk, encoding, tolerant(written));
+  const writev = socket._writev?.bind(socket);
+  if (writev !== undefined) socket._writev = (chunks, written) => writev(chunks, tolerant(written));
+}
+
+/**
+ * At the end of the data, was the connection reset rather than closed? libuv reports an end for a reset that arrives
+ * together with data. Only a connection that was closed by one side still has a peer. This works once, because Node
+ * keeps the address of a peer.
+ */
+function isReset(socket: Socket): boolean {
+  return socket.remoteAddress === undefined;
 }

@@ -195,7 +195,8 @@ const CLOSED_BY_TIMER = /Socket timeout|Command timed out|ETIMEDOUT|connection l
 /** The failure of a command. Without a connection, it names the reason why the connection was lost. */
 function failureOf(client: CommandClient, cause: unknown): StoreUnavailable {
   const isUnconnected =
-    cause instanceof Error && /Stream isn't writeable|max retries per request/.test(cause.message);
+    cause instanceof Error &&
+    /Stream isn't writeable|max retries per request|Cluster isn't ready/.test(cause.message);
   if (!isUnconnected) return unavailable(cause);
   const reason = reasons.get(client) ?? 'connection lost';
   const wasLate = CLOSED_BY_TIMER.test(reason) && performance.now() - lateTimerAt < LATE_TIMER_RELEVANT_MS;
@@ -224,11 +225,19 @@ function reportState(client: CommandClient, onState: (state: 'up' | 'down', deta
     reasons.delete(client);
     onState('up', 'connected');
   });
-  client.on('error', (error: Error) => {
-    reason = error.message;
+  client.on('error', (error: Error & { readonly lastNodeError?: unknown }) => {
+    // Of a cluster it says only that all nodes failed.
+    if (error.lastNodeError === undefined) reason = error.message;
     reasons.set(client, reason);
     // If the error ends an established connection, `close` follows and reports it.
     if (!up) reportLoss();
+  });
+  client.on('node error', (error: Error, node: string) => {
+    const isSilent = /^(Connection is closed|timeout)/.test(error.message);
+    // What closed the connection came before, if it was more than a node that refuses connections.
+    if (isSilent && reasons.has(client)) return;
+    reason = isSilent ? `the node ${node} does not answer` : error.message;
+    reasons.set(client, reason);
   });
   client.on('close', () => {
     if (!up) return;

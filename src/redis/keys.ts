@@ -15,3 +15,8 @@ export function fencingTokenKey(keyPrefix: string, pool: string): string {
 export function bindingsChannel(keyPrefix: string, pool: string): string {
   return poolKey(keyPrefix, pool, 'bindings');
 }
+
+/** The key of the registry of gateways, which belongs to no pool. */
+export function gatewaysKey(keyPrefix: string): string {
+  return `${keyPrefix}:gateways`;
+}

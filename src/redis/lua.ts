@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { SOURCES } from '../package.ts';
 
+/**
+ * The first line of scripts that Redis runs even beyond `maxmemory`. The room between that limit and the memory of the
+ * machine is for what gateways agree on, and for agents who are already bound.
+ */
+const EVEN_WITHOUT_ROOM = '#!lua flags=allow-oom\n';
+
 /** A constant that a script takes from TypeScript: a number, a text, or a table of numbers by text. */
 export type LuaConstant = number | string | Readonly<Record<string, number>>;
 
@@ -16,6 +22,14 @@ const INCLUDE = /^--- @include "(.+)"$/gm;
 export function loadLua(file: string, constants: Readonly<Record<string, LuaConstant>> = {}): string {
   const lines = Object.entries(constants).map(([name, value]) => `local ${name} = ${literal(value)}\n`);
   return lines.join('') + withIncludes(new URL(file, SOURCES));
+}
+
+/** {@link loadLua} for a script that must not be refused for lack of memory, so it must not add much. */
+export function loadLuaThatNeedsNoRoom(
+  file: string,
+  constants?: Readonly<Record<string, LuaConstant>>,
+): string {
+  return EVEN_WITHOUT_ROOM + loadLua(file, constants);
 }
 
 function withIncludes(file: URL): string {

@@ -9,6 +9,16 @@ const REMEDIES: readonly (readonly [RegExp, string])[] = [
     /\bREADONLY\b/,
     'this Redis is a replica; give the address of the master, or affinity.redis.sentinels to follow it',
   ],
+  [
+    /All sentinels are unreachable.*Connection is closed/,
+    'no Sentinel takes a connection; check affinity.redis.sentinels, and whether they run',
+  ],
+  [/All sentinels are unreachable.*NOAUTH/, 'give affinity.redis.sentinelPasswordFile'],
+  [
+    /All sentinels are unreachable.*WRONGPASS/,
+    'check affinity.redis.sentinelUsername and sentinelPasswordFile',
+  ],
+  [/^the node \S+ does not answer/, 'check affinity.redis.cluster, and whether the nodes run'],
   [/Cluster redirections/, 'the master of the slot is away; see CLUSTER NODES'],
   [
     /\bMOVED\b|\bCROSSSLOT\b/,
@@ -37,6 +47,11 @@ export function unavailable(cause: unknown): StoreUnavailable {
   const message = cause instanceof Error ? cause.message : String(cause);
   const remedy = REMEDIES.find(([pattern]) => pattern.test(message))?.[1];
   return new StoreUnavailable(`redis: ${message}${remedy === undefined ? '' : ` (${remedy})`}`, cause);
+}
+
+/** Redis has reached its `maxmemory`, and has not carried out the command. */
+export function isOutOfMemory(message: string): boolean {
+  return /\bOOM\b/.test(message);
 }
 
 /** The ACL user lacks a right, so trying again does not help. */

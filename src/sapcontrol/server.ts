@@ -1,11 +1,15 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Fastify from 'fastify';
 import { ActRefused } from '../core/act-refused.ts';
+import { networkOf } from '../core/network.ts';
+import { loopAnswer } from '../core/via.ts';
+import { basicCredentials } from '../passwords/credentials.ts';
+import type { PasswordGate } from '../passwords/password-gate.ts';
+import { Connections } from '../sockets/connections.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { readCall, writeFault, writeResponse } from './envelope.ts';
 import type { MethodName } from './message-types.ts';
 import type { Methods } from './methods.ts';
-import type { PasswordGate } from './password-gate.ts';
 import { SoapFault } from './soap-fault.ts';
 import { wsdl } from './wsdl.ts';
 
@@ -23,6 +27,8 @@ export interface SapControlServerOptions {
   readonly keepPendingConnections: (fastify: FastifyInstance) => void;
   /** Host and port for the WSDL if the request has no Host header. */
   readonly authority: string;
+  /** The gateway's name in `Via`. */
+  readonly via: string;
 }
 
 const MOST_BYTES = 64 * 1_024;
@@ -43,8 +49,8 @@ class Refusal extends SoapFault {
 /**
  * The SAPControl web service on its own listener.
  *
- *   POST /…     a method call at any path; clients use `/` and `/SAPControl.cgi`
- *   GET /?wsdl, GET /SAPControl.cgi?wsdl
+ *   POST /…       a method call at any path; clients use `/` and `/SAPControl.cgi`
+ *   GET /…?wsdl   the WSDL, at any path and in any letter case; clients use `/`, `/SAPControl`, `/sapcontrol.cgi`
  */
 export function createSapControlServer(options: SapControlServerOptions): FastifyInstance {
   const { methods, trust, logger, authority } = options;
@@ -57,12 +63,18 @@ export function createSapControlServer(options: SapControlServerOptions): Fastif
     // While the gateway stops, requests on open connections still get the real state instead of a 503.
     return503OnClosing: false,
     // Any path will do, even one that cannot be decoded.
-    rewriteUrl: ({ url = '/', method }) => (method === 'POST' ? '/' : url),
+    rewriteUrl: ({ url = '/', method }) => (method === 'POST' ? '/' : asksForWsdl(url) ? '/?wsdl' : url),
     frameworkErrors: (_error, _request, reply) => notFound(reply),
   });
-  fastify.server.maxConnections = MOST_CONNECTIONS;
+  const tooMany = (peer: string): void =>
+    logger.warn({ peer }, 'closed a connection: the SAPControl port has too many');
+  new Connections(fastify.server, { most: MOST_CONNECTIONS, onRefused: tooMany, onGiveWay: tooMany });
   options.keepPendingConnections(fastify);
   fastify.removeAllContentTypeParsers();
+  fastify.addHook('onRequest', async ({ headers }, reply) => {
+    const loop = loopAnswer(headers.via, options.via);
+    return loop && reply.code(loop.status).type('text/plain').send(loop.text);
+  });
   fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
   fastify.post('/', async (request, reply) => {
@@ -73,13 +85,10 @@ export function createSapControlServer(options: SapControlServerOptions): Fastif
     const answer = await methods.run(call, (method) => requireAccess(method, request, trust, logger));
     return reply.type(XML).send(writeResponse(call.method, answer));
   });
-  for (const path of ['/', '/SAPControl.cgi']) {
-    fastify.get<{ Querystring: Record<string, unknown> }>(path, async ({ query, headers }, reply) => {
-      if (!Object.keys(query).some((key) => key.toLowerCase() === 'wsdl'))
-        return reply.code(404).type('text/plain').send('POST a SOAP message here, or GET /?wsdl\n');
-      return reply.type(XML).send(wsdl(`http://${headers.host ?? authority}/SAPControl.cgi`));
-    });
-  }
+  fastify.get('/', async ({ url, headers }, reply) => {
+    if (!asksForWsdl(url)) return notFound(reply);
+    return reply.type(XML).send(wsdl(`http://${headers.host ?? authority}/SAPControl.cgi`));
+  });
   fastify.setNotFoundHandler((_request, reply) => notFound(reply));
   fastify.setErrorHandler<FastifyError | SoapFault>((error, _request, reply) => {
     answerError(error, reply, logger);
@@ -87,8 +96,13 @@ export function createSapControlServer(options: SapControlServerOptions): Fastif
   return fastify;
 }
 
-function notFound(reply: FastifyReply): void {
-  reply.code(404).type('text/plain').send('not found: this port has /?wsdl and takes SOAP by POST\n');
+function notFound(reply: FastifyReply): FastifyReply {
+  return reply.code(404).type('text/plain').send('not found: this port has /?wsdl and takes SOAP by POST\n');
+}
+
+/** Is the query `wsdl`, or has it a parameter of this name? */
+function asksForWsdl(url: string): boolean {
+  return /^[^?#]*\?(?:[^#]*&)?wsdl(?:[&=#]|$)/i.test(url);
 }
 
 /** Throws if the caller may not call `method`. */
@@ -106,22 +120,25 @@ async function requireAccess(
       'Server',
       `permission denied: ${method} needs the Unix socket or sapcontrol.passwordFile, which this gateway does not have`,
     );
-  const verdict = trust === 'everyone' ? TRUSTED : await trust.check(headers.authorization);
+  if (trust === 'everyone') {
+    logger.info({ method, user: 'owner of the socket', peer }, 'sapcontrol call allowed');
+    return;
+  }
+  const shown = basicCredentials(headers.authorization);
+  if (shown === undefined)
+    throw new Refusal(401, `${method} needs a user and password, by Basic authentication`);
+  const verdict = await trust.check(shown, networkOf(peer));
   switch (verdict.kind) {
     case 'granted':
-      logger.info({ method, user: verdict.user, peer }, 'sapcontrol call allowed');
+      logger.info({ method, user: verdict.record.user, peer }, 'sapcontrol call allowed');
       return;
     case 'busy':
       throw new Refusal(503, 'too many passwords are being checked; try again');
-    case 'absent':
-      throw new Refusal(401, `${method} needs a user and password, by Basic authentication`);
     case 'wrong':
       logger.warn({ method, peer }, 'sapcontrol call refused: wrong user or password');
       throw new Refusal(401, 'invalid credentials: the user or the password is wrong');
   }
 }
-
-const TRUSTED = { kind: 'granted', user: 'owner of the socket' } as const;
 
 function answerError(error: FastifyError | SoapFault, reply: FastifyReply, logger: Logger): void {
   const { fault, status } = faultOf(error);

@@ -38,6 +38,7 @@ export type AgentEvent =
   | {
       readonly type: 'request';
       readonly agent: string;
+      readonly method: string;
       /** The id under which connectors count the deliveries of the request. */
       readonly id: string;
       /** Both on the clock of `performance.now()`. */
@@ -49,6 +50,8 @@ export type AgentEvent =
       readonly failure: string | undefined;
     }
   | { readonly type: 'logon'; readonly agent: string; readonly at: AnsweredBy; readonly again: boolean }
+  /** `answered`: the connector has confirmed work mode 1. */
+  | { readonly type: 'logoff'; readonly agent: string; readonly answered: boolean }
   /** The connector at `at` does not know the agent, which was at `from`. */
   | {
       readonly type: 'told';
@@ -141,9 +144,10 @@ export class AgentRecord {
     this.#onEvent({ type: 'logon', agent, at, again });
   }
 
-  loggedOff(agent: string): void {
+  loggedOff(agent: string, answered: boolean): void {
     this.#logoffs += 1;
     this.#loggedOn.delete(agent);
+    this.#onEvent({ type: 'logoff', agent, answered });
   }
 
   /** The connector of each agent that is logged on. */

@@ -67,9 +67,13 @@ export class Child {
   }
 
   signal(name: NodeJS.Signals): void {
+    this.#send(this.#group ? -this.pid : this.pid, name);
+  }
+
+  #send(pid: number, name: NodeJS.Signals): void {
     if (this.ended) return;
     try {
-      process.kill(this.#group ? -this.pid : this.pid, name);
+      process.kill(pid, name);
     } catch {
       // The process ended between the check and the signal.
     }
@@ -84,7 +88,7 @@ export class Child {
   /** Sends SIGTERM, and SIGKILL after `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     if (this.ended) return;
-    process.kill(this.pid, 'SIGTERM');
+    this.#send(this.pid, 'SIGTERM');
     const timer = setTimeout(() => this.signal('SIGKILL'), graceMs);
     await this.exited;
     clearTimeout(timer);

@@ -1,7 +1,14 @@
 import { mediaTypeOf, writeFault } from '../soap/writer.ts';
 import type { Session, Sessions } from './sessions.ts';
 import type { Message, Parameters } from './wire.ts';
-import { LOGGED_OFF, UNKNOWN_SESSION, writeMessage, writeParameters } from './wire.ts';
+import {
+  LOGGED_OFF,
+  OBJECT_METHODS,
+  UNKNOWN_CALL,
+  UNKNOWN_SESSION,
+  writeMessage,
+  writeParameters,
+} from './wire.ts';
 
 /** One SOAP request, as the connector parsed it. */
 export interface SoapCall {
@@ -43,8 +50,11 @@ export function answerSoap(sessions: Sessions, call: SoapCall, self: ConnectorId
   const { method, version } = call.message;
   if (method === '') return fault(call, self, 'not a SOAP message');
 
-  const session = sessions.find(call.user, call.sessionId);
-  if (session === undefined && !WITHOUT_SESSION.has(method)) return fault(call, self, UNKNOWN_SESSION);
+  const session = sessions.find(call.user, call.sessionId, call.message.parameter('callId'));
+  if (session === undefined && !isForAnyone(call)) {
+    const isObject = isUnnamed(call) && OBJECT_METHODS.has(method);
+    return fault(call, self, isObject ? UNKNOWN_CALL : UNKNOWN_SESSION);
+  }
   if (session !== undefined) session.requests += 1;
 
   const result = perform(sessions, session, call);
@@ -54,6 +64,16 @@ export function answerSoap(sessions: Sessions, call: SoapCall, self: ConnectorId
     contentType: mediaTypeOf(version),
     body: writeMessage(version, `${method}Response`, [...receipt(call, self), ...result]),
   };
+}
+
+function isUnnamed({ user, sessionId }: SoapCall): boolean {
+  return user === '' && sessionId === '';
+}
+
+/** Also the search for all agents may come without the agent who searches. */
+function isForAnyone(call: SoapCall): boolean {
+  const { method } = call.message;
+  return WITHOUT_SESSION.has(method) || (method === 'getPresence' && isUnnamed(call));
 }
 
 /** Returns the parameters of the answer, or the string of a Fault. */
@@ -95,8 +115,14 @@ function perform(sessions: Sessions, session: Session | undefined, call: SoapCal
     }
     case 'getPresence':
       return [['users', sessions.users()]];
+    case 'setWorkcenter':
+      if (session !== undefined) session.workCenter = message.parameter('workcenter') ?? '';
+      return [];
+    case 'makeCall':
+      if (session !== undefined) sessions.addCall(session, message.parameter('callId') ?? '');
+      return [['result', 'OK']];
     default:
-      // setCurrentQueues, setAttachedData, makeCall and all other methods of an agent's work.
+      // setCurrentQueues, setAttachedData, transferCall and all other methods of an agent's work.
       return [['result', 'OK']];
   }
 }

@@ -13,6 +13,7 @@ import type { Session } from './sessions.ts';
 import { Sessions } from './sessions.ts';
 import {
   CONNECTOR_HEADER,
+  callerOf,
   DELIVERY_HEADER,
   decodeBody,
   ECHO_HEADER,
@@ -385,7 +386,7 @@ function callOf(request: IncomingMessage, body: Buffer): SoapCall {
   const header = request.headers[USER_HEADER];
   return {
     message,
-    user: (typeof header === 'string' ? header.trim() : '') || (message.parameter('user') ?? ''),
+    user: (typeof header === 'string' ? header.trim() : '') || callerOf(message),
     sessionId: readCookie(request.headers.cookie, SESSION_COOKIE) ?? '',
     sha256: createHash('sha256').update(body).digest('hex'),
   };

@@ -5,14 +5,19 @@ export interface Session {
   readonly sessionId: string;
   readonly loggedOnAt: string;
   workMode: string;
+  /** The text with which the agent chose a work center. It holds a password. */
+  workCenter: string;
   requests: number;
   /** Callback URL by application id. */
   readonly subscriptions: Map<string, string>;
+  /** The ids of its latest calls. */
+  readonly calls: string[];
 }
 
 /** More sessions point to an error of the caller: a connector serves some hundreds of agents. */
 const MAX_SESSIONS = 20_000;
 const MAX_SUBSCRIPTIONS = 32;
+const MAX_CALLS = 8;
 
 /**
  * The agents that are logged on at one connector. In memory only: no other connector
@@ -25,14 +30,19 @@ export class Sessions {
     return this.#byUser.size;
   }
 
-  /** Keyed by user, or by session id if the request names no user. */
-  find(user: string, sessionId: string): Session | undefined {
+  /** Keyed by user; if the request names no user by session id, and if it has none either by the id of a call. */
+  find(user: string, sessionId: string, callId = ''): Session | undefined {
     if (user !== '') return this.#byUser.get(canonical(user));
-    if (sessionId === '') return undefined;
+    if (sessionId === '' && callId === '') return undefined;
     for (const session of this.#byUser.values()) {
-      if (session.sessionId === sessionId) return session;
+      if (sessionId === '' ? session.calls.includes(callId) : session.sessionId === sessionId) return session;
     }
     return undefined;
+  }
+
+  addCall(session: Session, callId: string): void {
+    session.calls.push(callId);
+    if (session.calls.length > MAX_CALLS) session.calls.shift();
   }
 
   /**
@@ -51,8 +61,10 @@ export class Sessions {
         sessionId,
         loggedOnAt: new Date().toISOString(),
         workMode: '',
+        workCenter: '',
         requests: 0,
         subscriptions: new Map(),
+        calls: [],
       };
       this.#byUser.set(key, session);
     }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mediaTypeOf } from '../soap/writer.ts';
 import type { AgentRecord } from './agent-stats.ts';
+import type { Dialect } from './dialects.ts';
 import type { Pauses } from './pauses.ts';
 import type { Random } from './random.ts';
 import type { HttpAnswer, SoapClient } from './soap-client.ts';
@@ -9,12 +10,18 @@ import type { AnsweredBy } from './split-detector.ts';
 import type { Parameters } from './wire.ts';
 import {
   CONNECTOR_HEADER,
+  CUSTOM_WORKMODES,
+  callerOf,
   DELIVERY_HEADER,
+  EVERYONE,
+  FIRST_CUSTOM_WORKMODE,
   INCARNATION_HEADER,
   LOGGED_OFF,
   NOT_READY,
+  PASSWORD,
   READY,
   readElement,
+  readMessage,
   SESSION_COOKIE,
   UNKNOWN_SESSION,
   USER_HEADER,
@@ -28,6 +35,11 @@ export interface AgentHabits {
   readonly ratePerAgent: number;
   /** With SAP Note 1640673: user and session in the HTTP header. Without: the user in the body only. */
   readonly withHeaders: boolean;
+  readonly dialect: Dialect;
+  /** Also requests whose body names no agent, or another one: those to a call, transfers, the search for all agents. */
+  readonly objectMethods: boolean;
+  /** Another agent of the run. */
+  readonly colleague: (random: Random) => string;
   /** Writes the user name in random letter case, as different parts of SAP may. */
   readonly mixedCase: boolean;
   /** The size of the attached data. */
@@ -52,6 +64,7 @@ export class SoapAgent {
   readonly #random: Random;
   readonly #run: string;
   #sessionId = '';
+  #callId = '';
   #logons = 0;
   #requests = 0;
   #loggedOn = false;
@@ -97,6 +110,7 @@ export class SoapAgent {
   async #logOn(again: boolean): Promise<Outcome> {
     this.#logons += 1;
     this.#sessionId = this.#newSessionId();
+    this.#callId = '';
     this.#record.splits.loggingOn(this.user);
     const first = await Promise.all([
       this.#send('exchangeProductInformation', [['product', 'SAP CRM (simulated)']]),
@@ -105,6 +119,9 @@ export class SoapAgent {
       this.#send('subscribe', this.#subscription('container')),
     ]);
     if (first.some((outcome) => outcome === 'failed')) return 'failed';
+    const workcenter = `4711;${PASSWORD};2001`;
+    const seated = await this.#send('setWorkcenter', this.#named(['workcenter', workcenter]));
+    if (seated !== 'ok') return seated;
     const ready = await this.#send('setCurrentWorkmode', this.#named(['workmode', READY]));
     if (ready !== 'ok') return ready;
     const place = this.#record.splits.placeOf(this.user);
@@ -121,8 +138,8 @@ export class SoapAgent {
     await Promise.all(
       ['ui', 'container'].map((name) => this.#send('unsubscribe', this.#named(['appId', this.#appId(name)]))),
     );
-    await this.#send('setCurrentWorkmode', this.#named(['workmode', LOGGED_OFF]));
-    this.#record.loggedOff(this.user);
+    const outcome = await this.#send('setCurrentWorkmode', this.#named(['workmode', LOGGED_OFF]));
+    this.#record.loggedOff(this.user, outcome === 'ok');
   }
 
   async #workOnce(): Promise<Outcome> {
@@ -135,15 +152,36 @@ export class SoapAgent {
 
   #sendWork(): Promise<Outcome> {
     const choice = this.#random();
-    if (choice < 0.55) return this.#send('setAttachedData', this.#attachedData());
-    if (choice < 0.7) return this.#send('getAttributes', this.#named());
-    if (choice < 0.85) {
-      const workmode = this.#random() < 0.5 ? READY : NOT_READY;
-      return this.#send('setCurrentWorkmode', this.#named(['workmode', workmode]));
-    }
-    if (choice < 0.92) return this.#send('getPresence', this.#named(['pattern', '*']));
-    if (choice < 0.96) return this.#send('setCurrentQueues', this.#named(['queues', ['sales', 'service']]));
-    return this.#send('makeCall', this.#named(['remoteNumber', '+41315550100']));
+    if (choice < 0.5) return this.#send('setAttachedData', this.#attachedData());
+    if (choice < 0.65) return this.#send('getAttributes', this.#named());
+    if (choice < 0.8) return this.#send('setCurrentWorkmode', this.#named(['workmode', this.#workmode()]));
+    if (choice < 0.85) return this.#send('setCurrentQueues', this.#atWork(['queues', ['sales', 'service']]));
+    if (choice < 0.9 || !this.#habits.objectMethods)
+      return this.#send('getPresence', this.#atWork(['pattern', EVERYONE]));
+    if (choice < 0.92) return this.#send('getPresence', [[this.#habits.dialect.workElement, EVERYONE]]);
+    if (choice < 0.96 || this.#callId === '') return this.#makeCall();
+    if (choice < 0.98) return this.#send('holdCall', [['callId', this.#callId]]);
+    const colleague = this.#habits.colleague(this.#random);
+    return this.#send('transferCall', [
+      ['callId', this.#callId],
+      [this.#habits.dialect.workElement, colleague],
+    ]);
+  }
+
+  async #makeCall(): Promise<Outcome> {
+    const callId = `${this.#run}-${this.user}-${this.#requests}-call`;
+    const logons = this.#logons;
+    const call = this.#atWork(['remoteNumber', '+41315550100'], ['callId', callId]);
+    const outcome = await this.#send('makeCall', call);
+    if (outcome === 'ok' && logons === this.#logons) this.#callId = callId;
+    return outcome;
+  }
+
+  #workmode(): string {
+    const choice = this.#random();
+    if (choice < 0.4) return READY;
+    if (choice < 0.8) return NOT_READY;
+    return String(FIRST_CUSTOM_WORKMODE + Math.floor(this.#random() * CUSTOM_WORKMODES));
   }
 
   /** Sends one request and records the outcome. Never rejects. */
@@ -169,17 +207,17 @@ export class SoapAgent {
       const answer = await this.#client.post(this.#url(), headers, body);
       const by = answeredBy(answer);
       const failure = by === undefined ? faultCodeOf(answer) : undefined;
-      this.#record.ended({ agent: this.user, id, begunAt, by, failure });
-      return this.#take(method, parameters, body, answer, begunAt);
+      this.#record.ended({ agent: this.user, method, id, begunAt, by, failure });
+      return this.#take(method, body, answer, begunAt);
     } catch (error) {
       const failure = error instanceof NoAnswer ? error.code : String(error);
       this.#record.error(failure);
-      this.#record.ended({ agent: this.user, id, begunAt, by: undefined, failure });
+      this.#record.ended({ agent: this.user, method, id, begunAt, by: undefined, failure });
       return 'failed';
     }
   }
 
-  #take(method: string, parameters: Parameters, body: Buffer, answer: HttpAnswer, begunAt: number): Outcome {
+  #take(method: string, body: Buffer, answer: HttpAnswer, begunAt: number): Outcome {
     const now = performance.now();
     const code = answer.status === 200 ? undefined : faultCodeOf(answer);
     if (code === undefined) this.#record.answered(now - begunAt);
@@ -188,7 +226,7 @@ export class SoapAgent {
     const by = answeredBy(answer);
     if (by === undefined) return code === undefined ? 'ok' : 'failed';
     // Any connector may answer a request that names no agent.
-    const names = this.#habits.withHeaders || parameters.some(([name]) => name === 'user');
+    const names = this.#habits.withHeaders || callerOf(readMessage(body.toString())) !== '';
     this.#record.answeredBy(names ? this.user : undefined, by, begunAt, now);
     this.#compare(names, body, answer.body);
 
@@ -213,7 +251,11 @@ export class SoapAgent {
   }
 
   #named(...more: (readonly [string, string | readonly string[]])[]): Parameters {
-    return [['user', this.#spelled()], ...more];
+    return [[this.#habits.dialect.userElement, this.#spelled()], ...more];
+  }
+
+  #atWork(...more: (readonly [string, string | readonly string[]])[]): Parameters {
+    return [[this.#habits.dialect.workElement, this.#spelled()], ...more];
   }
 
   #subscription(name: string): Parameters {
@@ -229,7 +271,7 @@ export class SoapAgent {
   #attachedData(): Parameters {
     const { min, max } = this.#habits.bodyBytes;
     const filler = 'x'.repeat(Math.floor(min + this.#random() * (max - min)));
-    return this.#named([
+    return this.#atWork([
       'attachedData',
       `<ItemAttachedData><Application id="SAP-IC"><user>PLACEHOLDER</user><CV01>${filler}</CV01></Application></ItemAttachedData>`,
     ]);

@@ -1,6 +1,7 @@
 import type { SoapVersion } from '../soap/media-type.ts';
 import { SOAP_NAMESPACES, writeEnvelope } from '../soap/writer.ts';
 import { escapeXml } from '../soap/xml-text.ts';
+import { DIALECTS } from './dialects.ts';
 
 /**
  * The messages between the simulators. The wire format of ICI is not public. The methods are those that SAP and
@@ -23,11 +24,29 @@ export const INCARNATION_HEADER = 'x-incarnation';
 
 /** The fault string that makes SAP log an agent on again. */
 export const UNKNOWN_SESSION = 'unknown session';
+/** The fault string of a request that names only a call, at a connector without that call. */
+export const UNKNOWN_CALL = 'unknown call';
 
 /** Work modes with a fixed meaning in SAP; all others are configuration. */
 export const LOGGED_OFF = '1';
 export const READY = '2';
 export const NOT_READY = '3';
+
+/** Customers number their own work modes from here; a language has at most 47. */
+export const FIRST_CUSTOM_WORKMODE = 1_001;
+export const CUSTOM_WORKMODES = 47;
+
+/** The search for all agents, in place of an agent's name. */
+export const EVERYONE = '*';
+
+/** Methods whose caller stands in the header at best: their body names an object, or another agent. */
+export const OBJECT_METHODS: ReadonlySet<string> = new Set(['holdCall', 'transferCall']);
+
+/**
+ * A password in the text with which agents choose their work center. It is a bait: no log line, metric or answer of a
+ * gateway may hold it.
+ */
+export const PASSWORD = 'Sim-Passw0rd-never-shown';
 
 /** Parameters in order; a list is written as `item` elements. */
 export type Parameters = readonly (readonly [name: string, value: string | readonly string[]])[];
@@ -85,6 +104,17 @@ export interface Message {
   /** The local name of the first element in the Body; `''` if there is none. */
   readonly method: string;
   parameter(name: string): string | undefined;
+}
+
+const USER_ELEMENTS = [
+  ...new Set(Object.values(DIALECTS).flatMap(({ userElement, workElement }) => [userElement, workElement])),
+];
+
+/** The agent who sends a message, if its body says so; `''` if it does not. */
+export function callerOf(message: Message): string {
+  if (OBJECT_METHODS.has(message.method)) return '';
+  const named = USER_ELEMENTS.map((name) => message.parameter(name)).find((user) => user !== undefined);
+  return named === undefined || named === EVERYONE ? '' : named;
 }
 
 const METHOD = /<(?:[^\s<>/:!?]+:)?Body(?:\s[^>]*)?>(?:\s|<!--[\s\S]*?-->)*<(?:[^\s<>/:!?]+:)?([^\s<>/:!?]+)/;

@@ -1,3 +1,7 @@
+import type { ByteEncoding } from './encoding.ts';
+import { decodeBytes } from './encoding.ts';
+import { hasBytes } from './xml-markup.ts';
+
 /** An element that holds a name of the agent. The order of rules in a list is their precedence. */
 export interface ElementRule {
   readonly kind: 'user' | 'session';
@@ -56,7 +60,7 @@ const UNDERSCORE = 0x5f;
 const HYPHEN = 0x2d;
 
 /** Do these bytes equal the folded name, if case, `_` and `-` are ignored? The folded name is ASCII. */
-export function equalsFolded(bytes: Buffer, start: number, end: number, folded: Buffer): boolean {
+function equalsFolded(bytes: Buffer, start: number, end: number, folded: Buffer): boolean {
   // Folding only shortens a name.
   if (end - start < folded.length) return false;
   let at = start;
@@ -70,6 +74,31 @@ export function equalsFolded(bytes: Buffer, start: number, end: number, folded: 
   }
   while (at < end && (bytes[at] === UNDERSCORE || bytes[at] === HYPHEN)) at++;
   return at === end;
+}
+
+/** Do these bytes spell the name? */
+export function isNamed(
+  name: CompiledName,
+  bytes: Buffer,
+  start: number,
+  end: number,
+  encoding: ByteEncoding,
+): boolean {
+  if (!name.isAscii && encoding !== 'utf-8') return decodeBytes(bytes, start, end, encoding) === name.text;
+  return end - start === name.utf8.length && hasBytes(bytes, start, name.utf8);
+}
+
+/** The same, if case, `_` and `-` are ignored. */
+export function isLike(
+  name: CompiledName,
+  bytes: Buffer,
+  start: number,
+  end: number,
+  encoding: ByteEncoding,
+): boolean {
+  if (name.isAscii) return equalsFolded(bytes, start, end, name.foldedBytes);
+  const text = decodeBytes(bytes, start, end, encoding);
+  return text !== undefined && foldName(text) === name.folded;
 }
 
 /** For each byte, 1 if one of the names can begin with it. This rules out most elements with one look. */

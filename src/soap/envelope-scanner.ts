@@ -1,14 +1,15 @@
 import type { CompiledName, CompiledRule, ElementRule } from './element-rules.ts';
-import { compileName, equalsFolded, foldName } from './element-rules.ts';
+import { compileName, isLike, isNamed } from './element-rules.ts';
 import type { ByteEncoding } from './encoding.ts';
 import { decodeBytes, openText } from './encoding.ts';
 import { Findings } from './findings.ts';
 import type { SoapVersion } from './media-type.ts';
+import { OTHERS, References } from './references.ts';
 import type { Plan, ScanOptions } from './scan-plan.ts';
 import { compilePlan } from './scan-plan.ts';
 import type { ScanProblem, ScanResult } from './scan-result.ts';
 import { failed } from './scan-result.ts';
-import { SOAP_NAMESPACES } from './writer.ts';
+import { soapVersionOfNamespace } from './writer.ts';
 import {
   BANG,
   BROKEN,
@@ -22,7 +23,7 @@ import {
   endOfName,
   endOfSpace,
   endOfTag,
-  hasBytes,
+  isBlank,
   isSpaceByte,
   LT,
   nextMarkup,
@@ -39,11 +40,7 @@ const HEADER = compileName('Header');
 const BODY = compileName('Body');
 
 const OPERATION_DEPTH = 3;
-
-const VERSIONS: ReadonlyMap<string, SoapVersion> = new Map<string, SoapVersion>([
-  [SOAP_NAMESPACES['1.1'], '1.1'],
-  [SOAP_NAMESPACES['1.2'], '1.2'],
-]);
+const PARAMETER_DEPTH = 4;
 
 /**
  * Finds the names of the agent in a SOAP envelope, and the operation.
@@ -94,18 +91,24 @@ class Scan {
   /** Start and end of the open elements' names, by depth, down to `maxDepth`. */
   readonly #nameStarts: number[] = [0];
   readonly #nameEnds: number[] = [0];
+  /** Where the tag of the element ends that is being placed. */
+  #tagEnd = 0;
   #section: Section = 'none';
   /** Start and end of the open operation's local name. */
   #operationStart = 0;
   #operationEnd = 0;
 
+  /** The namespace of the Envelope: `''` for none, `undefined` if it is not declared. */
+  #namespace: string | undefined;
   #version: SoapVersion | undefined;
   #operation: string | undefined;
   readonly #findings: Findings;
+  readonly #references: References;
 
   /** Depth of the open element that holds names of other people, 0 if there is none. */
   #othersDepth = 0;
   #isOver = false;
+  #isDeeper: true | undefined;
   #problem: ScanProblem | undefined;
 
   constructor(plan: Plan, bytes: Buffer, encoding: ByteEncoding, complete: boolean) {
@@ -115,6 +118,7 @@ class Scan {
     this.#complete = complete;
     this.#scope = new NamespaceScope(bytes, encoding);
     const sessionRules = plan.session.length + plan.lists.length;
+    this.#references = new References(bytes);
     this.#findings = new Findings(bytes, encoding, plan.user.length, sessionRules, plan.check);
   }
 
@@ -126,7 +130,7 @@ class Scan {
       const from = at;
       at = nextMarkup(this.#bytes, from);
       if (this.#findings.candidateDepth !== 0 && at > from) this.#findings.addPiece(from, at, 0);
-      if (this.#depth === 0 && at > from && !this.#isBlank(from, at)) this.#problem = 'not-soap';
+      if (this.#depth === 0 && at > from && !isBlank(this.#bytes, from, at)) this.#problem = 'not-soap';
       if (this.#problem !== undefined) break;
     }
     if (at === BROKEN) this.#problem ??= 'malformed';
@@ -140,6 +144,7 @@ class Scan {
       operation: this.#operation,
       version: this.#version,
       problem: this.#problem,
+      isDeeper: this.#isDeeper,
     };
   }
 
@@ -147,9 +152,7 @@ class Scan {
     const bytes = this.#bytes;
     let at = 0;
     while (at < bytes.length && isSpaceByte(bytes[at])) at++;
-    if (at < bytes.length ? bytes[at] !== LT : this.#complete) {
-      this.#problem = 'not-soap';
-    }
+    if (at < bytes.length ? bytes[at] !== LT : this.#complete) this.#problem = 'not-soap';
     if (this.#problem !== undefined) return BROKEN;
     return at < bytes.length ? at : RAN_OUT;
   }
@@ -208,13 +211,14 @@ class Scan {
     if (depth <= this.#plan.maxDepth || depth === 1) {
       this.#nameStarts[depth] = nameStart;
       this.#nameEnds[depth] = nameEnd;
-      if (depth === 1 || this.#plan.usesNamespaces) {
+      this.#tagEnd = tagEnd;
+      if (depth <= 2 || this.#plan.usesNamespaces) {
         this.#problem = this.#scope.enter(depth, nameEnd, tagEnd);
         if (this.#problem !== undefined) return BROKEN;
       }
       const localStart = startOfLocalName(bytes, nameStart, nameEnd);
       if (!this.#place(depth, nameStart, localStart, nameEnd)) return BROKEN;
-    }
+    } else this.#isDeeper = true;
     if (bytes[tagEnd - 1] === SLASH) this.#leave();
     return tagEnd + 1;
   }
@@ -222,25 +226,52 @@ class Scan {
   /** Handles an element by its position. Returns false if it is not allowed there. */
   #place(depth: number, nameStart: number, localStart: number, nameEnd: number): boolean {
     if (depth === 1) {
-      if (!this.#isNamed(ENVELOPE, localStart, nameEnd)) {
+      if (!isNamed(ENVELOPE, this.#bytes, localStart, nameEnd, this.#encoding)) {
         this.#problem = 'not-soap';
         return false;
       }
-      const namespace = this.#scope.resolve(nameStart, Math.max(nameStart, localStart - 1));
-      this.#version = namespace === undefined ? undefined : VERSIONS.get(namespace);
+      this.#namespace = this.#namespaceOf(nameStart, localStart);
+      this.#version = soapVersionOfNamespace(this.#namespace);
       this.#isOver = this.#hasAll();
     } else if (depth === 2) {
-      if (this.#isNamed(BODY, localStart, nameEnd)) this.#section = 'body';
-      else if (this.#isNamed(HEADER, localStart, nameEnd)) this.#section = 'header';
-      else this.#section = 'none';
+      this.#section = this.#sectionOf(nameStart, localStart, nameEnd);
     } else if (this.#section !== 'none') {
-      if (depth === 3) {
+      if (depth === OPERATION_DEPTH) {
         this.#operationStart = localStart;
         this.#operationEnd = nameEnd;
         if (this.#plan.wantsOperation && this.#section === 'body') this.#takeOperation();
+        if (this.#isReferred(nameEnd)) return true;
       }
       this.#match(depth, nameStart, localStart, nameEnd);
     }
+    return true;
+  }
+
+  /** Header and Body have the namespace of their Envelope. An element of another namespace only has the same name. */
+  #sectionOf(nameStart: number, localStart: number, nameEnd: number): Section {
+    const isBody = isNamed(BODY, this.#bytes, localStart, nameEnd, this.#encoding);
+    if (!isBody && !isNamed(HEADER, this.#bytes, localStart, nameEnd, this.#encoding)) return 'none';
+    if (this.#namespaceOf(nameStart, localStart) !== this.#namespace) return 'none';
+    return isBody ? 'body' : 'header';
+  }
+
+  #namespaceOf(nameStart: number, localStart: number): string | undefined {
+    return this.#scope.resolve(nameStart, Math.max(nameStart, localStart - 1));
+  }
+
+  /**
+   * Takes a child of Body for the elements that refer to it. Returns true if it holds the value of one of them. Else its
+   * children count as those of the operation that refers to it.
+   */
+  #isReferred(nameEnd: number): boolean {
+    const { userRank, sessionRank } = this.#findings;
+    const reference = this.#references.to(nameEnd, this.#tagEnd, userRank, sessionRank);
+    if (reference === undefined) return false;
+    this.#operationStart = reference.operationStart;
+    this.#operationEnd = reference.operationEnd;
+    if (reference.userRule === OTHERS) this.#othersDepth = OPERATION_DEPTH;
+    if (reference.userRule < 0 && reference.sessionRule < 0) return false;
+    this.#findings.openCandidate(OPERATION_DEPTH, reference.userRule, reference.sessionRule);
     return true;
   }
 
@@ -260,13 +291,25 @@ class Scan {
       if (depth === this.#findings.listDepth + 1) this.#findings.openItem(depth);
       return;
     }
-    const { user, session, firsts } = this.#plan;
+    const { user, session, firsts, usesOperations } = this.#plan;
+    if (usesOperations && depth === PARAMETER_DEPTH) this.#note(nameEnd, -1, -1);
     if (firsts[this.#bytes[localStart] as number] === 0) return;
     const { userRank, sessionRank } = this.#findings;
     const userRule = this.#firstMatch(user, userRank, depth, nameStart, localStart, nameEnd);
     const sessionRule = this.#firstMatch(session, sessionRank, depth, nameStart, localStart, nameEnd);
-    if (userRule !== -1 || sessionRule !== -1) this.#findings.openCandidate(depth, userRule, sessionRule);
-    else if (depth > OPERATION_DEPTH) this.#matchOthers(depth, localStart, nameEnd);
+    if (userRule !== -1 || sessionRule !== -1) {
+      this.#findings.openCandidate(depth, userRule, sessionRule);
+      this.#note(nameEnd, userRule, sessionRule);
+    } else if (depth > OPERATION_DEPTH) {
+      this.#matchOthers(depth, localStart, nameEnd);
+    }
+  }
+
+  /** Notes the element if its content stands elsewhere in the Body. */
+  #note(nameEnd: number, userRule: number, sessionRule: number): void {
+    if (nameEnd === this.#tagEnd || this.#section !== 'body') return;
+    const [start, end] = [this.#operationStart, this.#operationEnd];
+    this.#references.note(nameEnd, this.#tagEnd, start, end, userRule, sessionRule);
   }
 
   #matchOthers(depth: number, localStart: number, nameEnd: number): void {
@@ -274,6 +317,7 @@ class Scan {
     for (const name of others) {
       if (!this.#isLike(name, localStart, nameEnd)) continue;
       this.#othersDepth = depth;
+      this.#note(nameEnd, OTHERS, -1);
       return;
     }
     for (let index = 0; index < lists.length; index++) {
@@ -301,8 +345,7 @@ class Scan {
         if (!this.#isLike(rule.operation, this.#operationStart, this.#operationEnd)) continue;
       }
       if (rule.namespace !== undefined) {
-        const prefixEnd = Math.max(nameStart, localStart - 1);
-        if (this.#scope.resolve(nameStart, prefixEnd) !== rule.namespace) continue;
+        if (this.#namespaceOf(nameStart, localStart) !== rule.namespace) continue;
       }
       return index;
     }
@@ -341,7 +384,7 @@ class Scan {
       if (this.#hasAll()) this.#isOver = true;
     }
     if (depth > this.#plan.maxDepth && depth > 2) return;
-    if (this.#plan.usesNamespaces) this.#scope.leave(depth);
+    if (depth === 2 || this.#plan.usesNamespaces) this.#scope.leave(depth);
     if (depth === 2) {
       if (this.#section === 'body') this.#isOver = true;
       this.#section = 'none';
@@ -350,24 +393,8 @@ class Scan {
     }
   }
 
-  /** Compares a name exactly or loosely, as configured. */
   #isLike(name: CompiledName, start: number, end: number): boolean {
-    if (!this.#plan.isLoose) return this.#isNamed(name, start, end);
-    if (name.isAscii) return equalsFolded(this.#bytes, start, end, name.foldedBytes);
-    const text = decodeBytes(this.#bytes, start, end, this.#encoding);
-    return text !== undefined && foldName(text) === name.folded;
-  }
-
-  #isNamed(name: CompiledName, start: number, end: number): boolean {
-    const bytes = this.#bytes;
-    if (!name.isAscii && this.#encoding !== 'utf-8') {
-      return decodeBytes(bytes, start, end, this.#encoding) === name.text;
-    }
-    return end - start === name.utf8.length && hasBytes(bytes, start, name.utf8);
-  }
-
-  #isBlank(start: number, end: number): boolean {
-    for (let at = start; at < end; at++) if (!isSpaceByte(this.#bytes[at])) return false;
-    return true;
+    if (this.#plan.isLoose) return isLike(name, this.#bytes, start, end, this.#encoding);
+    return isNamed(name, this.#bytes, start, end, this.#encoding);
   }
 }

@@ -28,6 +28,7 @@ export interface Plan {
   readonly check: CheckValue | undefined;
   readonly maxDepth: number;
   readonly usesNamespaces: boolean;
+  readonly usesOperations: boolean;
   readonly wantsOperation: boolean;
 }
 
@@ -46,6 +47,7 @@ export function compilePlan(rules: readonly ElementRule[], options: ScanOptions)
     check: options.check,
     maxDepth: options.maxDepth,
     usesNamespaces: rules.some((rule) => rule.namespace !== undefined),
+    usesOperations: rules.some((rule) => rule.operation !== undefined),
     wantsOperation: options.wantsOperation ?? false,
   };
 }

@@ -25,6 +25,8 @@ export interface ScanResult {
   /** According to the namespace of the Envelope. */
   readonly version?: SoapVersion | undefined;
   readonly problem?: ScanProblem | undefined;
+  /** It has elements below the depth that is searched. */
+  readonly isDeeper?: true | undefined;
 }
 
 export function failed(problem: ScanProblem): ScanResult {

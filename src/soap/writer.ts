@@ -6,6 +6,11 @@ export const SOAP_NAMESPACES: Readonly<Record<SoapVersion, string>> = {
   '1.2': 'http://www.w3.org/2003/05/soap-envelope',
 };
 
+export function soapVersionOfNamespace(namespace: string | undefined): SoapVersion | undefined {
+  if (namespace === SOAP_NAMESPACES['1.1']) return '1.1';
+  return namespace === SOAP_NAMESPACES['1.2'] ? '1.2' : undefined;
+}
+
 const PREFIXES: Readonly<Record<SoapVersion, string>> = { '1.1': 'SOAP-ENV', '1.2': 'env' };
 
 /** SOAP 1.1 §4.4.1. */

@@ -186,6 +186,12 @@ export function nextAttribute(bytes: Buffer, from: number, to: number, attribute
   return at < to ? at + 1 : BROKEN;
 }
 
+/** Is there only white space from `start` to `end`? */
+export function isBlank(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (!isSpaceByte(bytes[at])) return false;
+  return true;
+}
+
 /** Are the bytes at `from` those of `wanted`? */
 export function hasBytes(bytes: Buffer, from: number, wanted: Buffer): boolean {
   for (let index = 0; index < wanted.length; index++) {

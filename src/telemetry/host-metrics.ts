@@ -65,11 +65,44 @@ export class HostMetrics {
     this.#ended = merged([this.#ended, counted as Snapshot]);
   }
 
+  /**
+   * The counters of all processes, added up by names of the caller's choice.
+   *
+   * @param metrics those that count, and the names to which each of their values is added
+   */
+  async sums(metrics: ReadonlyMap<string, NamesOf>): Promise<ReadonlyMap<string, number>> {
+    const readable = [...metrics.keys()].map((name) =>
+      this.#own.getSingleMetric(name),
+    ) as unknown as Readable[];
+    const own = await Promise.all(readable.map((metric) => metric.get()));
+    const sums = new Map<string, number>();
+    for (const { name, values } of [...own, ...[...this.#newest.values()].flat(), ...this.#ended]) {
+      const namesOf = metrics.get(name);
+      if (namesOf === undefined) continue;
+      for (const { value, labels, metricName = name } of values as readonly Value[]) {
+        for (const sum of namesOf(labels, metricName)) sums.set(sum, (sums.get(sum) ?? 0) + value);
+      }
+    }
+    return sums;
+  }
+
   /** All metrics in the Prometheus text format. */
   async text(): Promise<string> {
     const own = (await this.#own.getMetricsAsJSON()) as unknown as Snapshot;
     return sum([own, ...this.#newest.values(), this.#ended]).metrics();
   }
+}
+
+/** @param metricName ends with `_bucket`, `_sum` or `_count` for a value of a histogram */
+export type NamesOf = (
+  labels: Readonly<Record<string, string | number>>,
+  metricName: string,
+) => readonly string[];
+
+interface Value {
+  readonly value: number;
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly metricName?: string;
 }
 
 interface Readable {

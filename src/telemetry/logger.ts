@@ -1,6 +1,10 @@
 import { writeSync } from 'node:fs';
-import type { Logger } from 'pino';
+import { isatty } from 'node:tty';
+import type { Logger, LoggerOptions } from 'pino';
 import { pino } from 'pino';
+import { showHidden } from '../core/hidden-characters.ts';
+import { RatedLines } from './rated-lines.ts';
+import { terminalLine } from './terminal-log.ts';
 
 export type { Logger };
 
@@ -16,6 +20,8 @@ const MAX_PENDING_BYTES = 16 * 1_024 * 1_024;
 
 // The same limit for notices, of which a gateway writes only a few lines.
 const MAX_NOTICES_BYTES = 64 * 1_024;
+
+const WARN = pino.levels.values['warn'] as number;
 
 const FLUSH_LIMIT_MS = 500;
 // Count failed checks, not time: a pause of this process does not mean that the reader is gone.
@@ -40,8 +46,8 @@ export interface ProcessLog {
 }
 
 /**
- * Writes JSON lines to standard output, at most {@link FLUSH_MS} late. Also logs an uncaught error, which ends the
- * process. If lines cannot be written, the process continues without them.
+ * Writes JSON lines, or on a terminal lines for people, to standard output, at most {@link FLUSH_MS} late. Also logs an
+ * uncaught error, which ends the process. If lines cannot be written, the process continues without them.
  *
  * @param child the id of this process, if the gateway has several
  */
@@ -61,13 +67,19 @@ export function openProcessLog(level: string, child?: string): ProcessLog {
   };
   destination.on('write', onWritten);
   destination.on('error', onWritten);
-  const options = { level, base: { pid: process.pid, ...(child === undefined ? {} : { child }) } };
-  const logger = pino(options, destination);
+  const rated = new RatedLines();
+  const options = loggerOptions(level, child, rated);
+  const toText = isatty(STANDARD_OUTPUT) ? terminalLine : undefined;
+  const output =
+    toText === undefined ? destination : { write: (line: string) => destination.write(toText(line)) };
+  const logger = pino(options, output);
 
   const flushSync = destination.flushSync.bind(destination);
   // pino calls this when the process ends, and it retries a broken pipe without end (sonic-boom 4.2.1).
   destination.flushSync = () => undefined;
-  const crashLogger = pino(options, { write: (line) => void writeSync(STANDARD_OUTPUT, line) });
+  const crashLogger = pino(options, {
+    write: (line) => void writeSync(STANDARD_OUTPUT, toText?.(line) ?? line),
+  });
   process.on('uncaughtExceptionMonitor', (error) => {
     // A listener handles the error, so the process continues.
     if (process.listenerCount('uncaughtException') > 0) return;
@@ -92,7 +104,27 @@ export function openProcessLog(level: string, child?: string): ProcessLog {
     logger,
     close: () => {
       clearInterval(timer);
+      rated.flush();
       return flushAll(destination);
+    },
+  };
+}
+
+/**
+ * @param child the id of this process, if the gateway has several
+ * @param rated limits how often warnings are repeated
+ */
+export function loggerOptions(level: string, child?: string, rated = new RatedLines()): LoggerOptions {
+  return {
+    level,
+    base: { pid: process.pid, ...(child === undefined ? {} : { child }) },
+    hooks: {
+      logMethod(args, method, levelOfLine) {
+        if (levelOfLine < WARN) method.apply(this, args);
+        else rated.write(this, args, method);
+      },
+      // Names and paths come from clients.
+      streamWrite: showHidden,
     },
   };
 }

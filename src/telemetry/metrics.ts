@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { Durations, Tally } from './request-metrics.ts';
+import { Durations, NameCounts, Tally } from './request-metrics.ts';
 
 /**
  * All metrics of the gateway. Label values come only from limited sets such as pools, instances and decisions, never
@@ -44,10 +44,11 @@ export class Metrics {
     'Agents that were found bound to two instances, and are served by one of them from then on',
     ['pool'],
   );
-  readonly namesIgnored = this.#counter(
-    'gateway_names_ignored_total',
-    'Names in requests that were not used, by reason: found (in a body, and bound to another instance than the name that decides), shared (a session on which several users alternate), or why the value cannot be a name',
-    ['pool', 'reason'],
+  readonly names = new NameCounts(this.registry);
+  readonly namesReplaced = this.#counter(
+    'gateway_names_replaced_total',
+    'Names with a single request so far that gave way to new ones, because the pool has affinity.maxBindings names or Redis no memory',
+    ['pool'],
   );
   readonly affinityOperations = this.#counter(
     'gateway_affinity_operations_total',
@@ -81,11 +82,21 @@ export class Metrics {
     'Requests at the instance, including those that are still connecting',
     ['pool', 'instance'],
   );
-  readonly inFlight = this.#gauge('gateway_in_flight', 'Requests in the gateway', []);
+  readonly inFlight = this.#gauge('gateway_in_flight', 'Requests in the gateway that have arrived', []);
   readonly connectionsDropped = this.#counter(
     'gateway_connections_dropped_total',
-    'Connections closed at once because limits.connections was reached',
+    'Connections of clients closed at once because limits.connections or the limit of open files was reached, and no other one could give way',
     [],
+  );
+  readonly connectionsGivenUp = this.#counter(
+    'gateway_connections_given_up_total',
+    'Idle and slow connections of clients closed to make room for new ones, because limits.connections or the limit of open files was reached',
+    [],
+  );
+  readonly filesExhausted = this.#counter(
+    'gateway_files_exhausted_total',
+    'Connections that the limit of open files prevented: of clients (accept), to instances (connect), of probes (probe)',
+    ['at'],
   );
   readonly connectionFaults = this.#counter(
     'gateway_connection_faults_total',
@@ -99,7 +110,7 @@ export class Metrics {
   );
   readonly configDifferences = this.#gauge(
     'gateway_config_differences',
-    'Parts in which the configuration of this gateway differs from the agreed one, by effect: overridden (the gateway uses the agreed value), unready (an instance that takes agents is missing here), refused (the gateway does not serve the pool)',
+    'Parts in which the configuration of this gateway differs from the agreed one, by effect: overridden (the gateway uses the agreed value), tolerated (it uses its own, and one of the two finds names where the other finds none), unready (an instance that takes agents is missing here), refused (the gateway does not serve the pool)',
     ['pool', 'effect'],
   );
   readonly viewEpoch = this.#gauge('gateway_view_epoch', 'Epoch of the view of the pool', ['pool']);

@@ -1,5 +1,7 @@
 import type { Metric, Registry } from 'prom-client';
 import { Counter } from 'prom-client';
+import type { NamePlace, NameSource, SeenNames, UnnamedReason } from '../core/seen-names.ts';
+import { ignoredKey } from '../core/seen-names.ts';
 
 type Counts = Map<string, number>;
 
@@ -29,9 +31,9 @@ export class Tally {
     });
   }
 
-  inc(first: string, second: string, third: string): void {
+  inc(first: string, second: string, third: string, by = 1): void {
     const thirds = within(within(this.#counts, first), second);
-    thirds.set(third, (thirds.get(third) ?? 0) + 1);
+    thirds.set(third, (thirds.get(third) ?? 0) + by);
   }
 }
 
@@ -41,6 +43,156 @@ function within<V>(map: Map<string, Map<string, V>>, key: string): Map<string, V
   const made = new Map<string, V>();
   map.set(key, made);
   return made;
+}
+
+const SLOT_MS = 5 * 60_000;
+const SLOTS = 12;
+
+interface Slot {
+  /** Counts periods of SLOT_MS. */
+  number: number;
+  readonly counts: Map<string, Counts>;
+}
+
+/** Counts by pool and one more key over the last hour, in twelve slots of five minutes. */
+export class LastHour<Key extends string = string> {
+  readonly #slots: readonly Slot[] = Array.from({ length: SLOTS }, () => ({ number: -1, counts: new Map() }));
+  readonly #mostKeys: number;
+  readonly #others: Key | undefined;
+
+  /**
+   * @param mostKeys of a pool in a slot; later ones count as `others`, because clients may choose the keys
+   * @param others `undefined`: later ones are not counted
+   */
+  constructor(mostKeys = Number.POSITIVE_INFINITY, others?: Key) {
+    this.#mostKeys = mostKeys;
+    this.#others = others;
+  }
+
+  inc(pool: string, key: Key, now = performance.now()): void {
+    const number = Math.floor(now / SLOT_MS);
+    const slot = this.#slots[number % SLOTS] as Slot;
+    if (slot.number !== number) {
+      slot.number = number;
+      slot.counts.clear();
+    }
+    const counts = within(slot.counts, pool);
+    const isNew = counts.size >= this.#mostKeys && !counts.has(key);
+    const counted = isNew ? this.#others : key;
+    if (counted !== undefined) counts.set(counted, (counts.get(counted) ?? 0) + 1);
+  }
+
+  /** The sums of a pool, the greatest first. */
+  of(pool: string, now = performance.now()): Map<Key, number> {
+    const oldest = Math.floor(now / SLOT_MS) - SLOTS + 1;
+    const sums = new Map<Key, number>();
+    for (const { number, counts } of this.#slots) {
+      if (number < oldest) continue;
+      for (const [key, count] of counts.get(pool) ?? [])
+        sums.set(key as Key, (sums.get(key as Key) ?? 0) + count);
+    }
+    return new Map([...sums].sort(([, a], [, b]) => b - a));
+  }
+}
+
+// Of a pool in five minutes. ICI has some dozens of operations.
+const MOST_OPERATIONS = 100;
+const MOST_LETTERS = 100;
+const OTHERS = '(others)';
+const NO_OPERATION = '(no operation)';
+
+/** How requests name their agents, for Prometheus and over the last hour. */
+export class NameCounts {
+  readonly #total: Tally;
+  readonly #ignoredTotal: Tally;
+  readonly #sources = new LastHour<NameSource>();
+  readonly #reasons = new LastHour<UnnamedReason>();
+  readonly #operations = new LastHour<string>(MOST_OPERATIONS, OTHERS);
+  readonly #ignored = new LastHour();
+  readonly #conflicts = new LastHour<string>(MOST_OPERATIONS, OTHERS);
+
+  constructor(registry: Registry) {
+    this.#total = new Tally(
+      registry,
+      'gateway_identity_total',
+      'Requests of pools that bind agents, by where the name that decides was found (header, cookie, body, address, none), and why there was none (otherwise empty)',
+      ['pool', 'source', 'reason'],
+    );
+    this.#ignoredTotal = new Tally(
+      registry,
+      'gateway_names_ignored_total',
+      'Names in requests that were not used, by source (header, cookie, body) and reason: found (in a body, and bound to another instance than the name that decides), shared (a session on which several users alternate), conflict (two sessions beside a user), or why the value cannot be a name',
+      ['pool', 'source', 'reason'],
+    );
+  }
+
+  named(pool: string, source: Exclude<NameSource, 'none'>): void {
+    this.#total.inc(pool, source, '');
+    this.#sources.inc(pool, source);
+  }
+
+  /** @param operation its local name, if the body was searched and has one */
+  unnamed(pool: string, reason: UnnamedReason, operation: string | undefined): void {
+    this.#total.inc(pool, 'none', reason);
+    this.#sources.inc(pool, 'none');
+    this.#reasons.inc(pool, reason);
+    this.#operations.inc(pool, shortened(operation));
+  }
+
+  /** Counts a value that was not used as a name. */
+  ignored(pool: string, source: NamePlace, reason: string): void {
+    this.#ignoredTotal.inc(pool, source, reason);
+    this.#ignored.inc(pool, ignoredKey(source, reason));
+  }
+
+  /** Counts a name in a body that is bound to another instance than the name that decided. */
+  conflict(pool: string, operation: string | undefined): void {
+    this.#conflicts.inc(pool, shortened(operation));
+  }
+
+  /** Begins the series of a pool at zero. */
+  begin(pool: string): void {
+    for (const source of NAMED) this.#total.inc(pool, source, '', 0);
+    for (const reason of UNNAMED) this.#total.inc(pool, 'none', reason, 0);
+    for (const [source, reasons] of Object.entries(IGNORED))
+      for (const reason of reasons) this.#ignoredTotal.inc(pool, source, reason, 0);
+  }
+
+  ofLastHour(pool: string): SeenNames {
+    return {
+      sources: this.#sources.of(pool),
+      reasons: this.#reasons.of(pool),
+      operations: this.#operations.of(pool),
+      ignored: this.#ignored.of(pool),
+      conflicts: this.#conflicts.of(pool),
+    };
+  }
+}
+
+const NAMED = ['header', 'cookie', 'body', 'address'] as const;
+const UNNAMED: readonly UnnamedReason[] = [
+  ...(['no-name', 'refused', 'shared', 'doctype', 'not-xml', 'encoding', 'multipart'] as const),
+  ...(['too-deep', 'too-long'] as const),
+];
+const IGNORED: Readonly<Record<NamePlace, readonly string[]>> = {
+  header: ['length', 'characters', 'pattern'],
+  cookie: ['length', 'characters', 'conflict', 'shared'],
+  body: [
+    'found',
+    'shared',
+    'wildcard',
+    'space',
+    'url',
+    'telephone',
+    'semicolon',
+    'length',
+    'characters',
+    'pattern',
+  ],
+};
+
+function shortened(operation = NO_OPERATION): string {
+  return operation.slice(0, MOST_LETTERS);
 }
 
 interface Observed {
@@ -71,15 +223,18 @@ export class Durations {
   }
 
   observe(pool: string, seconds: number): void {
-    let observed = this.#byPool.get(pool);
-    if (observed === undefined) {
-      observed = { buckets: new Float64Array(this.#bounds.length + 1), sum: 0 };
-      this.#byPool.set(pool, observed);
-    }
+    const observed = this.#byPool.get(pool) ?? this.begin(pool);
     let bucket = 0;
     while (seconds > (this.#bounds[bucket] ?? Number.POSITIVE_INFINITY)) bucket += 1;
     (observed.buckets[bucket] as number) += 1;
     observed.sum += seconds;
+  }
+
+  /** Begins a pool's series at zero. */
+  begin(pool: string): Observed {
+    const observed = { buckets: new Float64Array(this.#bounds.length + 1), sum: 0 };
+    this.#byPool.set(pool, observed);
+    return observed;
   }
 
   /** The method through which prom-client reads a metric. */

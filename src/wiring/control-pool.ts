@@ -1,10 +1,13 @@
-import type { PoolBindings, PoolSource } from '../admin/pool-source.ts';
+import { HealthHistory } from '../admin/health-history.ts';
+import type { LastProbe, PoolBindings, PoolSource } from '../admin/pool-source.ts';
 import type { Pattern } from '../config/pattern.ts';
 import { compilePattern } from '../config/pattern.ts';
+import { probedUrl } from '../config/rules-addresses.ts';
 import type { Config, HealthConfig, InstanceConfig, PoolConfig } from '../config/schema.ts';
 import { parsePointer, parseStatusRange } from '../config/syntax.ts';
 import type { CoordinatorEvents, Publisher } from '../coordination/coordinator-options.ts';
 import { PoolCoordinator } from '../coordination/pool-coordinator.ts';
+import type { AgentGroups } from '../core/agent-groups.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { ViewStoreClient } from '../core/ports.ts';
 import { compactIncarnation } from '../core/stored-name.ts';
@@ -18,7 +21,10 @@ import { createProbe } from '../health/probe.ts';
 import { Prober } from '../health/prober.ts';
 import { HOST_CLOCK_OFFSET_MS } from '../process/ipc/host-clock.ts';
 import type { PoolLoad } from '../process/ipc/pool-load.ts';
-import { instanceClient, instanceConnector } from '../proxy/instance-connector.ts';
+import { instanceConnector } from '../proxy/instance-connector.ts';
+import { InstanceClient } from '../proxy/upstream.ts';
+import { pageText } from '../soap/encoding.ts';
+import { parseMediaType } from '../soap/media-type.ts';
 import { tlsOf } from './data-pool.ts';
 import { poolParts, poolRules, poolWeights } from './pool-parts.ts';
 
@@ -29,6 +35,7 @@ export interface Traffic {
   writeBack(storeGeneration: string): Promise<unknown>;
   /** Lets waiting requests try again, because a suspect instance has passed a probe. */
   wakeParked(): void;
+  seenNames: PoolSource['seenNames'];
 }
 
 export interface ControlPoolParts {
@@ -44,12 +51,18 @@ export interface ControlPoolParts {
     refreshCounts(): Promise<void>;
   };
   readonly traffic: Traffic;
+  /** The counters of the pool's requests. */
+  readonly counted: Pick<PoolSource, 'traffic' | 'identitySources'>;
   /** The configuration of the workers. Missing if this process carries the traffic itself. */
   readonly workerParts?: () => ConfigParts | undefined;
+  /** Who belongs to which group. */
+  readonly groups?: AgentGroups | undefined;
   /** Passes the routing state to the processes that act on it. */
   readonly publisher?: Publisher;
   /** What the workers know from an earlier controller. */
   readonly earlierKnowledge?: Knowledge | undefined;
+  /** Called with each error of a probe's connection. */
+  readonly onConnectError: (error: Error) => void;
   /** Replaces the system's resolver. */
   readonly resolve?: Resolve;
 }
@@ -71,6 +84,8 @@ export interface ControlPool {
 const RENEWALS_PER_LEASE = 3;
 const LONGEST_RENEWAL_MS = 1_000;
 const COUNT_EVERY_MS = 1_000;
+// Enough to find when each instance last went up or down; only the times of older changes stay unknown.
+const EVENTS_READ = 200;
 // A store that hangs for less than this share is not away yet: it may still carry out a claim that waits in it.
 const AWAY_SHARE_OF_LEASE = 0.6;
 // Short, because without peers no other gateway can place an agent elsewhere.
@@ -111,8 +126,18 @@ export function composeControlPool(
       prober.hasten(id);
     },
   });
-  const prober = composeProber(poolConfig, config, coordinator, traffic, addresses);
+  const lastProbes = new Map<InstanceId, LastProbe>();
+  const prober = composeProber(
+    poolConfig,
+    config,
+    coordinator,
+    traffic,
+    addresses,
+    lastProbes,
+    parts.onConnectError,
+  );
   coordinator.attach(prober);
+  const health = new HealthHistory(coordinator);
   const origins = new Map(poolConfig.instances.map(({ id, url }) => [id, new URL(url).origin]));
   let counting: NodeJS.Timeout | undefined;
 
@@ -124,7 +149,13 @@ export function composeControlPool(
       name,
       mode,
       operations: coordinator,
+      balancer: poolConfig.balancer,
+      groupOf: (user) => parts.groups?.ofUser(user)?.name,
       url: (id) => origins.get(id) ?? '',
+      lastProbe: (id) => lastProbes.get(id),
+      healthSince: (id) => health.since(id),
+      ...parts.counted,
+      seenNames: traffic.seenNames,
       inFlight: (id) => traffic.load().instances.get(id)?.inFlight ?? 0,
       queued: (id) => traffic.load().instances.get(id)?.queued ?? 0,
       boundAgents,
@@ -138,7 +169,12 @@ export function composeControlPool(
       addresses.start();
       prober.start();
       await coordinator.start();
-      counting = setInterval(() => void count(), COUNT_EVERY_MS);
+      void health.readLog(EVENTS_READ);
+      counting = setInterval(() => {
+        void count();
+        // Reads a changed file, and tells what is wrong with it, also while no operator asks.
+        void parts.groups?.version;
+      }, COUNT_EVERY_MS);
     },
     close: async ({ leave } = { leave: true }) => {
       clearInterval(counting);
@@ -200,6 +236,8 @@ function composeProber(
   coordinator: PoolCoordinator,
   traffic: Traffic,
   addresses: Addresses,
+  lastProbes: Map<InstanceId, LastProbe>,
+  onConnectError: (error: Error) => void,
 ): Prober {
   const { health } = poolConfig;
   return new Prober({
@@ -211,11 +249,17 @@ function composeProber(
     probes: new Map(
       poolConfig.instances.map((instance) => [
         instance.id,
-        composeProbe(instance, health, config, addresses),
+        composeProbe(instance, health, config, addresses, onConnectError),
       ]),
     ),
     epoch: () => coordinator.agreed.epoch,
-    onObservation: (id, observation, epoch) => coordinator.observed(id, observation, epoch),
+    onObservation: (id, observation, epoch) => {
+      const { passed, reason } = observation;
+      const { inFlight = 1, idleMs = 0 } = traffic.load().instances.get(id) ?? {};
+      const isUnused = inFlight === 0 && idleMs >= config.identity.logoffGrace;
+      lastProbes.set(id, { at: Date.now(), passed, reason });
+      return coordinator.observed(id, { ...observation, isUnused }, epoch);
+    },
     onSettled: () => coordinator.settle(),
     onSuspectPassed: () => traffic.wakeParked(),
     silenceOf: (id) => traffic.load().instances.get(id)?.silenceMs ?? 0,
@@ -227,18 +271,22 @@ function composeProbe(
   health: HealthConfig,
   config: Config,
   addresses: Addresses,
+  onConnectError: (error: Error) => void,
 ): Probe {
-  const url = new URL(instance.url);
+  const url = probedUrl(instance.url, health.port);
   const ranges = health.expectedStatus.flatMap((text) => parseStatusRange(text) ?? []);
   const pattern = (text: string | undefined): Pattern | undefined =>
     text === undefined ? undefined : compilePattern(text);
-  const connect = instanceConnector(url, tlsOf(instance), Math.min(config.timeouts.connect, health.timeout));
+  const timeoutMs = Math.min(config.timeouts.connect, health.timeout);
+  const connect = instanceConnector(url, tlsOf(instance), timeoutMs, onConnectError);
   return createProbe(
     {
       path: health.path,
       host: health.host,
+      headers: health.headers,
+      via: config.forwarding.via,
       open: () =>
-        instanceClient(url.origin, { pipelining: 1 }, connect, () => addresses.known.get(instance.id)),
+        new InstanceClient(url.origin, { pipelining: 1 }, connect, () => addresses.known.get(instance.id)),
     },
     {
       timeoutMs: health.timeout,
@@ -248,7 +296,10 @@ function composeProbe(
       incarnation: incarnationOf(health),
       emptyMatches: pattern(health.emptyMatches),
     },
-    compactIncarnation,
+    {
+      text: (page, type) => pageText(page, parseMediaType(type?.toString()).charset),
+      compact: compactIncarnation,
+    },
   );
 }
 

@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { StoreBindings } from '../affinity/store-bindings.ts';
+import type { ReloadPreview } from '../config/preview.ts';
 import type { PoolConfig } from '../config/schema.ts';
+import { GatewayAnnouncer } from '../coordination/gateway-announcer.ts';
+import { ActRefused } from '../core/act-refused.ts';
 import type { GatewayStatus } from '../core/gateway-status.ts';
 import { LEASE_SHARE } from '../core/view/lease.ts';
 import type { ServedPool } from '../process/ipc/embedded-store-server.ts';
@@ -17,18 +20,26 @@ import type {
   WorkerId,
 } from '../process/messages.ts';
 import { isOneProcess } from '../process/messages.ts';
+import { listenOn } from '../sockets/listen.ts';
 import { HostMetrics } from '../telemetry/host-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { listenOn, urlOf, whereToListen } from './addresses.ts';
+import { urlOf, whereToListen } from './addresses.ts';
 import type { Admin } from './admin.ts';
 import { composeAdmin } from './admin.ts';
+import { warnIfOpen } from './admin-access.ts';
+import { advertisedUrl } from './advertise.ts';
 import { watchClock } from './clock.ts';
 import type { ControlPool } from './control-pool.ts';
 import { composeControlPool } from './control-pool.ts';
 import { coordinatorEvents } from './events.ts';
+import { GatewayEvents } from './gateway-events.ts';
+import { composeGroups } from './groups.ts';
+import { beginSeries } from './initial-series.ts';
 import { displayed, nameDisplay } from './names.ts';
+import { composeOpenFiles, warnOfFewFiles } from './open-files.ts';
 import { Opened } from './opened.ts';
+import { RecentTraffic } from './recent-traffic.ts';
 import { composeSapControl, supervised } from './sapcontrol.ts';
 import type { SharedParts } from './shared-parts.ts';
 import { openStores } from './stores.ts';
@@ -75,9 +86,13 @@ async function start(
   opened: Opened,
   shared: SharedParts | undefined,
 ): Promise<RunningController> {
-  const { config, replica, shownConfig } = init;
+  const { config, replica, shownConfig, shownOptions = [] } = init;
   const metrics = shared?.metrics ?? new Metrics();
+  beginSeries(metrics, config);
+  const openFiles = composeOpenFiles(config, metrics, logger);
+  warnOfFewFiles(config, logger);
   const hostMetrics = new HostMetrics(metrics.registry, init.host.startedAt);
+  const recent = new RecentTraffic(hostMetrics);
   const showName = nameDisplay(config.logging.names, init.secret);
   let lifecycle: HostLifecycle = init.lifecycle;
   const tellTotals = async (to: WorkerId | 'workers'): Promise<void> => {
@@ -111,12 +126,21 @@ async function start(
     init.workers.map(({ id }) => id as WorkerId),
     COLLECT_MS,
   );
+  const pools: ControlPool[] = [];
+  const gatewayEvents = new GatewayEvents(init, {
+    pools: () => pools.map(({ source }) => source),
+    logger,
+  });
+  // Before the events: those that have come meanwhile are handled at once.
+  let announcer: GatewayAnnouncer | undefined;
   const host = supervised({ init, channel, logger, status: () => admin.status() });
   workers.listen(channel, (event) => {
     host.onEvent(event);
+    gatewayEvents.onEvent(event);
     switch (event.kind) {
       case 'lifecycle':
         lifecycle = event.lifecycle;
+        announcer?.changed();
         break;
       case 'log-level':
         logger.level = event.level;
@@ -125,7 +149,6 @@ async function start(
   });
   const knowledge = await collected;
 
-  const pools: ControlPool[] = [];
   const stores = await (shared?.openStores ?? openStores)(
     config,
     {
@@ -147,18 +170,28 @@ async function start(
     const { name } = poolConfig;
     const load = () => workers.load(name);
     const store = stores.open(name);
-    const bindings = new StoreBindings(store, () => load().cachedBindings);
+    const bindings = new StoreBindings(store, replica, {
+      cached: () => load().cachedBindings,
+      aliases: (key) => workers.aliases(name, key),
+    });
     const pool = composeControlPool(poolConfig, config, {
+      onConnectError: (error) => openFiles.failed('probe', error),
       viewStore: stores.viewStore(name),
       leaseMs: config.coordination.lease,
       replica,
       coordinatorEvents: coordinatorEvents(name, logger, metrics),
       newId: randomUUID,
       bindings,
+      groups: composeGroups(poolConfig, logger, { tellsOfLarge: true }),
       traffic: {
         load,
         writeBack: (storeGeneration) => workers.writeBack(name, storeGeneration),
         wakeParked: () => workers.wakeParked(name),
+        seenNames: () => workers.seenNames(name),
+      },
+      counted: {
+        traffic: () => recent.traffic(name),
+        identitySources: () => recent.identitySources(name),
       },
       workerParts: () => workers.oldestParts(name),
       publisher: { publish: () => workers.publish(name), mayActUntil: () => workers.mayActUntil(name) },
@@ -194,12 +227,15 @@ async function start(
     for (const pool of pools) await pool.close({ leave: isLeaving });
   });
 
+  const scheme = config.admin.tls === undefined ? 'http' : 'https';
   const admin = composeAdmin(config, {
     pools: pools.map(({ source }) => source),
     metrics,
     logger,
     replica,
+    secret: init.secret,
     shownConfig,
+    shownOptions,
     startedAt: new Date(init.host.startedAt),
     state: () => lifecycle.state,
     lifecycle: {
@@ -209,7 +245,13 @@ async function start(
       restart: (why) => channel.ask({ kind: 'restart', why }),
       reload: (why) => channel.ask({ kind: 'reload', why }),
     },
+    previewReload: () => previewReload(channel),
+    recordGatewayEvent: gatewayEvents.record,
     inFlight: () => workers.inFlight,
+    recent,
+    isShared: stores.isShared,
+    gateways: stores.gateways,
+    advertised: () => advertisedUrl(config.admin.advertise, scheme, admin.server.server.address()),
     scrape: async () => {
       await workers.refreshMetrics();
       const text = await hostMetrics.text();
@@ -223,7 +265,8 @@ async function start(
     for (const { coordinator } of pools) coordinator.trustClock(isTrustworthy, reason);
   });
   void Promise.all(pools.map(({ coordinator }) => coordinator.settled())).then(() => channel.settled());
-  await Promise.all(pools.map((pool) => pool.start()));
+  await Promise.all([...pools.map((pool) => pool.start()), recent.start()]);
+  opened.add(() => recent.stop());
   clock.start();
   opened.add(() => clock.stop());
   const totalsTimer = setInterval(() => void tellTotals('workers'), TOTALS_EVERY_MS);
@@ -231,26 +274,48 @@ async function start(
   opened.add(() => closeAdmin(admin));
   await admin.server.ready();
   await listenOn(admin.server.server, whereToListen(init, 'admin', config.admin.address));
-  let sapControlUrl: string | undefined;
-  if (config.sapcontrol !== undefined) {
-    const sapControl = composeSapControl(config, config.sapcontrol, host.parts, metrics);
-    sapControlUrl = await sapControl.listen(init.sockets.sapcontrol);
+  warnIfOpen(config.admin, admin.server.server.address(), logger);
+  if (stores.gateways !== undefined) {
+    const announced = new GatewayAnnouncer({ registry: stores.gateways, entry: () => admin.entry() });
+    announcer = announced;
+    for (const { coordinator } of pools) coordinator.onChange(() => announced.changed());
+    opened.add(() => announced.close({ remove: isLeaving }));
+    announced.start();
+  }
+  const sapControl = config.sapcontrol && composeSapControl(config, config.sapcontrol, host.parts, metrics);
+  if (sapControl !== undefined) {
     opened.add(() => sapControl.close());
-    logger.info({ address: sapControlUrl, socket: config.sapcontrol.socket }, 'sapcontrol listening');
+    await sapControl.listen(init.sockets.sapcontrol);
+    const { url } = sapControl;
+    if (url !== undefined)
+      logger.info({ address: url, socket: config.sapcontrol?.socket }, 'sapcontrol listening');
   }
 
   return {
     // Computed on use: a socket from a service manager may be a Unix socket, which has no URL.
     get adminUrl() {
-      return urlOf('http', admin.server.server.address() as AddressInfo);
+      return urlOf(scheme, admin.server.server.address() as AddressInfo);
     },
-    sapControlUrl,
+    get sapControlUrl() {
+      return sapControl?.url;
+    },
     status: () => admin.status(),
     end: async ({ kind }: ShutdownCommand) => {
       isLeaving = kind === 'leave';
       await opened.close();
     },
   };
+}
+
+/** @throws ActRefused if the supervisor refuses, or is of a release that cannot tell */
+async function previewReload(channel: HostChannel): Promise<ReloadPreview> {
+  const answer = await channel.ask({ kind: 'preview-reload' });
+  if (!answer.ok) throw new ActRefused(409, answer.message);
+  if (answer.preview !== undefined) return answer.preview;
+  throw new ActRefused(
+    409,
+    'the supervisor of this gateway is of an earlier release: stop the gateway and start it again, or ask `ici-gateway check --against`',
+  );
 }
 
 /** Lets pending requests finish first: one of them may have asked for the change that ends this process. */

@@ -15,6 +15,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { guardServer } from './connections.ts';
 import { composeIdentifier } from './identifier.ts';
+import type { OpenFiles } from './open-files.ts';
 import { composeProxyProtocol } from './proxy-protocol.ts';
 
 /** Builds the data plane, ready to listen. */
@@ -26,6 +27,7 @@ export async function composeListener(
   logger: Logger,
   showName: (name: string) => string,
   gatewayState: GatewayState,
+  openFiles: OpenFiles,
 ): Promise<{ listener: Listener; server: ProxyHandler }> {
   const { limits, timeouts, forwarding, listen, logging, maintenance } = config;
   const trustedProxies = new TrustedProxies(forwarding.trustedProxies);
@@ -34,7 +36,12 @@ export async function composeListener(
     tls: listen.tls === undefined ? undefined : readListenerTls(listen.tls),
     headerBytes: limits.headerBytes,
     headers: limits.headers,
-    connections: limits.connections,
+    connections: openFiles.connections,
+    onDropped: openFiles.dropped,
+    onGivenUp: openFiles.givenUp,
+    inFlight: limits.inFlight,
+    // As much as the bodies of all requests in flight may take.
+    arrivingBytes: limits.inFlight * limits.identityBytes,
     headerTimeoutMs: timeouts.requestHeader,
     bodyTimeoutMs: timeouts.requestBody,
     idleTimeoutMs: timeouts.clientIdle,
@@ -42,6 +49,7 @@ export async function composeListener(
     proxyProtocol: composeProxyProtocol(config, metrics, logger),
     trustedProxies,
     requestIdHeader,
+    faultStatus: config.faults.status,
     metrics,
     accessLog: new AccessLog({
       metrics,
@@ -58,7 +66,9 @@ export async function composeListener(
       statePages,
       gatewayState,
       maxInFlight: limits.inFlight,
+      shares: listener.shares,
       refusesUntrusted: forwarding.untrusted === 'refuse',
+      via: forwarding.via,
     }),
     identifier: composeIdentifier(config),
     targets: new TargetFinder(coordinator),
@@ -69,10 +79,13 @@ export async function composeListener(
     faultStatus: config.faults.status,
     parkMs: timeouts.park,
     maxBodyBytes: limits.bodyBytes,
+    arriving: listener.shares.arriving,
     heldBytes: limits.identityBytes,
     keepClientHost: forwarding.host === 'client',
     requestIdHeader,
-    via: `1.1 ${forwarding.via}`,
+    via10: `1.0 ${forwarding.via}`,
+    via11: `1.1 ${forwarding.via}`,
+    keepsLookAlikes: forwarding.lookAlikes === 'keep',
     scheme: listen.tls === undefined ? 'http' : 'https',
     gatewayState,
     statePages,

@@ -3,17 +3,20 @@ import { Bindings } from '../affinity/bindings.ts';
 import type { BindingsEvents } from '../affinity/bindings-options.ts';
 import type { Config, InstanceConfig, PoolConfig } from '../config/schema.ts';
 import { readClientTls } from '../config/secrets.ts';
+import type { AgentGroups } from '../core/agent-groups.ts';
 import { createBalancer } from '../core/balancers.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { isUsable } from '../core/instance.ts';
 import type { AffinityStore } from '../core/ports.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import type { PoolLoad } from '../process/ipc/pool-load.ts';
+import type { OperationRule } from '../proxy/agent-operations.ts';
+import { AgentOperations, OperationList } from '../proxy/agent-operations.ts';
 import { AttemptAborter } from '../proxy/attempt-aborter.ts';
 import { instanceConnector } from '../proxy/instance-connector.ts';
 import type { Pool } from '../proxy/pool.ts';
 import { bindsAgents } from '../proxy/pool.ts';
-import { Upstream } from '../proxy/upstream.ts';
+import { ANSWER_HEADER_BYTES, Upstream } from '../proxy/upstream.ts';
 import { WaitQueue } from '../proxy/wait-queue.ts';
 
 /** What the data half of a pool needs from its control half: the routing state, bound agents and addresses. */
@@ -28,7 +31,10 @@ export interface ControlHalf {
 
 export interface DataPoolParts {
   readonly bindings: Bindings;
+  readonly groups: AgentGroups | undefined;
   readonly control: ControlHalf;
+  /** Called with each error of a connection to an instance that could not be opened. */
+  readonly onConnectError: (error: Error) => void;
 }
 
 /** The half of a pool that carries traffic. */
@@ -42,18 +48,26 @@ export interface DataPool {
   close(): Promise<void>;
 }
 
-/** @param epoch of the newest agreed view that this process knows */
+/**
+ * @param gateway the name of this gateway
+ * @param epoch of the newest agreed view that this process knows
+ */
 export function composeBindings(
   { affinity, identity }: Config,
   store: AffinityStore,
+  gateway: string,
   events: BindingsEvents,
   epoch: () => number,
+  groups?: AgentGroups,
 ): Bindings {
   return new Bindings({
     store,
+    gateway,
     cache: new BindingCache({ maxEntries: affinity.cacheEntries, idleLifetimeMs: affinity.idleLifetime }),
     sessionsAreProvisional: identity.order.some((source) => source === 'header' || source === 'body'),
     epoch,
+    groups,
+    hasLogOffs: identity.logoff.length > 0,
     events,
   });
 }
@@ -61,11 +75,14 @@ export function composeBindings(
 export function composeDataPool(
   poolConfig: PoolConfig,
   config: Config,
-  { bindings, control }: DataPoolParts,
+  { bindings, groups, control, onConnectError }: DataPoolParts,
 ): DataPool {
   const { limits } = config;
   const upstreams = new Map(
-    poolConfig.instances.map((instance) => [instance.id, composeUpstream(instance, poolConfig, config)]),
+    poolConfig.instances.map((instance) => [
+      instance.id,
+      composeUpstream(instance, poolConfig, config, onConnectError),
+    ]),
   );
   const parking = new WaitQueue(limits.parked);
   const pool: Pool = {
@@ -73,13 +90,20 @@ export function composeDataPool(
     mode: poolConfig.mode,
     bindsAgents: bindsAgents(poolConfig),
     anonymous: poolConfig.anonymous,
-    sessionLost: poolConfig.sessionLost,
+    sessionLost: poolConfig.sessionLost.answer,
+    operations: composeOperations(poolConfig, config),
+    logoffGraceMs: config.identity.logoffGrace,
     balancer: createBalancer(poolConfig.balancer),
+    balancerName: poolConfig.balancer,
     anonymousBalancer: createBalancer('round-robin'),
     load: {
       inFlight: (id) => upstreams.get(id)?.inFlight ?? 0,
       boundAgents: (id) => control.boundAgents(id),
     },
+    groups,
+    maxAgents: new Map(
+      poolConfig.instances.flatMap(({ id, maxAgents }) => (maxAgents === undefined ? [] : [[id, maxAgents]])),
+    ),
     bindings,
     upstreams,
     parking,
@@ -114,6 +138,7 @@ export function composeDataPool(
               inFlight: upstream.inFlight,
               queued: upstream.queue.size,
               silenceMs: upstream.silence(now),
+              idleMs: upstream.idle(now),
             },
           ]),
         ),
@@ -133,18 +158,33 @@ export function composeDataPool(
   };
 }
 
-function composeUpstream(instance: InstanceConfig, pool: PoolConfig, config: Config): Upstream {
+function composeOperations({ sessionLost }: PoolConfig, { identity, limits }: Config): AgentOperations {
+  const { logon, logoff, elementMatch: match } = identity;
+  const maxBytes = limits.identityBytes;
+  const list = (rules: readonly OperationRule[]): OperationList =>
+    new OperationList(rules, { match, maxBytes, maxDepth: limits.xmlDepth });
+  const older = sessionLost.logonOperations.map((operation) => ({ operation }));
+  return new AgentOperations({ logon: list([...logon, ...older]), logoff: list(logoff), maxBytes });
+}
+
+function composeUpstream(
+  instance: InstanceConfig,
+  pool: PoolConfig,
+  config: Config,
+  onConnectError: DataPoolParts['onConnectError'],
+): Upstream {
   const { timeouts, limits } = config;
   const url = new URL(instance.url);
   return new Upstream({
     id: instance.id,
     origin: url.origin,
-    connect: instanceConnector(url, tlsOf(instance), timeouts.connect),
+    connect: instanceConnector(url, tlsOf(instance), timeouts.connect, onConnectError),
     maxInFlight: instance.maxInFlight,
     maxQueued: limits.queued,
     closeAfterEach: pool.connections === 'per-request',
     idleTimeoutMs: timeouts.instanceIdle,
     maxAgeMs: timeouts.connectionAge,
+    responseHeaderBytes: Math.max(limits.headerBytes, ANSWER_HEADER_BYTES),
     responseHeaderTimeoutMs: timeouts.responseHeader,
     responseIdleTimeoutMs: timeouts.responseIdle,
   });

@@ -106,7 +106,8 @@ export function bindingsEvents(
         'binding conflict: an agent was bound to two instances and follows one of them from now on',
       );
     },
-    onShared: () => metrics.namesIgnored.inc({ pool, reason: 'shared' }),
+    onShared: () => metrics.names.ignored(pool, 'cookie', 'shared'),
+    onReplaced: (names) => metrics.namesReplaced.inc({ pool }, names),
     onRebound: () => metrics.rebinds.inc({ pool }),
     onOperation: (operation, outcome, seconds) => {
       metrics.affinityOperations.inc({ pool, operation, outcome });

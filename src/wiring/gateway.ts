@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { effectiveConfig } from '../config/effective.ts';
 import type { Config } from '../config/schema.ts';
+import { shownOptions } from '../config/shown-options.ts';
 import type { GatewayStatus } from '../core/gateway-status.ts';
 import type { StopTimes } from '../process/lifecycle-driver.ts';
 import { Lifecycle } from '../process/lifecycle-driver.ts';
@@ -178,6 +179,7 @@ function initialMessages(config: Config, lifecycle: () => HostLifecycle): (role:
     protocol: PROTOCOL,
     config,
     shownConfig: effectiveConfig(config),
+    shownOptions: shownOptions(config),
     replica: replicaName(config),
     secret: randomBytes(32).toString('base64'),
     logLevel: config.logging.level,

@@ -3,9 +3,9 @@ import { compilePattern } from '../config/pattern.ts';
 import type { Config } from '../config/schema.ts';
 import { foundUserCheck } from '../identity/found-user.ts';
 import { HeaderIdentityExtractor } from '../identity/header-identity.ts';
+import { OperationList } from '../proxy/agent-operations.ts';
 import { Identifier } from '../proxy/identify.ts';
 import { BodySearch } from '../soap/body-search.ts';
-import { foldName } from '../soap/element-rules.ts';
 
 // Elements about other people, and data of the call. Names inside them are not the agent's.
 const OTHERS = [
@@ -24,18 +24,13 @@ function anchored(pattern: string | undefined): Pattern | undefined {
   return pattern === undefined ? undefined : compilePattern(`^(?:${pattern})$`);
 }
 
-function logonTest({
-  logon,
-  elementMatch,
-}: Config['identity']): ((operation: string) => boolean) | undefined {
-  if (logon.length === 0) return undefined;
-  const comparable = elementMatch === 'loose' ? foldName : (name: string) => name;
-  const operations = new Set(logon.map(({ operation }) => comparable(operation)));
-  return (operation) => operations.has(comparable(operation));
-}
-
 export function composeIdentifier({ identity, limits }: Pick<Config, 'identity' | 'limits'>): Identifier {
   const { order } = identity;
+  const logon = new OperationList(identity.logon, {
+    match: identity.elementMatch,
+    maxBytes: limits.identityBytes,
+    maxDepth: limits.xmlDepth,
+  });
   const asks = (source: 'header' | 'cookie' | 'body'): boolean => order.includes(source);
   const rules = [
     ...identity.userElements.map(({ name, ...rest }) => ({ kind: 'user' as const, local: name, ...rest })),
@@ -65,7 +60,7 @@ export function composeIdentifier({ identity, limits }: Pick<Config, 'identity' 
         })
       : undefined,
     bodyFirst: before('body', 'header'),
-    isLogon: logonTest(identity),
+    logon: logon.isEmpty ? undefined : logon,
     searchBytes: limits.identityBytes,
     onUnreadable: identity.onUnreadable,
     addressMask: identity.addressMask,

@@ -1,12 +1,12 @@
 import { isRetiring } from '../config/retiring.ts';
 import type { Config, PoolConfig } from '../config/schema.ts';
 import { KEY_FORMAT } from '../core/stored-name.ts';
+import { USER_NAME_FORM } from '../core/user-name.ts';
 import { partsOf } from '../core/view/agreed-config.ts';
 import type { ConfigParts } from '../core/view/config-parts.ts';
 import { parseFailback } from '../core/view/failback.ts';
 import type { Failback } from '../core/view/policy.ts';
 import type { PoolRules } from '../core/view/pool-rules.ts';
-import { USER_NAME_FORM } from '../identity/user-name.ts';
 import { bindsAgents } from '../proxy/pool.ts';
 
 /**
@@ -30,7 +30,8 @@ export function poolParts(configured: PoolConfig, config: Config): ConfigParts {
 
 /** The options that decide under which names agents are known, and for how long. Only for pools that bind agents. */
 function namingParts(pool: PoolConfig, { identity, affinity, limits }: Config): ConfigParts {
-  const { onUnreadable: _, addressMask, ...rules } = identity;
+  // They name no agent.
+  const { onUnreadable: _, logoff: _logoff, logoffGrace: _grace, addressMask, ...rules } = identity;
   const bindsByAddress = pool.anonymous === 'address';
   return {
     ...Object.fromEntries(Object.entries(rules).map(([option, value]) => [`identity.${option}`, value])),

@@ -14,8 +14,6 @@ const REMEDIES: Partial<Record<ProxyOutcome, string>> = {
   untrusted:
     'closed a connection that is not from listen.proxyProtocolFrom: add its address if it is a balancer that speaks the PROXY protocol, or set listen.proxyProtocol to accept',
 };
-// A misconfigured balancer makes the same mistake with every connection.
-const REPEAT_MS = 10_000;
 
 /** How the data listener handles PROXY headers; `undefined` if it expects none. */
 export function composeProxyProtocol(
@@ -24,7 +22,6 @@ export function composeProxyProtocol(
   logger: Logger,
 ): ProxyProtocolOptions | undefined {
   if (listen.proxyProtocol === 'off') return undefined;
-  const lastLoggedAt = new Map<ProxyOutcome, number>();
   return {
     others: listen.proxyProtocol === 'require' ? 'refuse' : 'serve',
     from: new TrustedProxies(listen.proxyProtocolFrom),
@@ -32,11 +29,7 @@ export function composeProxyProtocol(
     onOutcome: (outcome, peer) => {
       metrics.proxyConnections.inc({ outcome });
       const remedy = REMEDIES[outcome];
-      const now = performance.now();
-      if (remedy === undefined || now - (lastLoggedAt.get(outcome) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS)
-        return;
-      lastLoggedAt.set(outcome, now);
-      logger.warn({ peer, outcome }, remedy);
+      if (remedy !== undefined) logger.warn({ peer, outcome }, remedy);
     },
   };
 }

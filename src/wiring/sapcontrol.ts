@@ -7,6 +7,8 @@ import type { Config, SapControlConfig } from '../config/schema.ts';
 import { readPasswordFile } from '../config/secrets.ts';
 import { ActRefused } from '../core/act-refused.ts';
 import type { GatewayStatus } from '../core/gateway-status.ts';
+import { PasswordGate } from '../passwords/password-gate.ts';
+import { explainStartError } from '../process/explain-start-error.ts';
 import type {
   HostChannel,
   HostEvent,
@@ -16,14 +18,15 @@ import type {
   LiveChild,
 } from '../process/messages.ts';
 import { isOneProcess } from '../process/messages.ts';
+import { KeptListeners } from '../sapcontrol/kept-listeners.ts';
 import { Methods } from '../sapcontrol/methods.ts';
-import { PasswordGate } from '../sapcontrol/password-gate.ts';
 import { createSapControlServer } from '../sapcontrol/server.ts';
 import type { SapControlSource } from '../sapcontrol/source.ts';
-import { listenAtPath } from '../sapcontrol/unix-socket.ts';
+import { UnixSocket } from '../sapcontrol/unix-socket.ts';
+import { listenOn } from '../sockets/listen.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { bindOptions, listenOn, urlOf } from './addresses.ts';
+import { bindOptions, urlOf } from './addresses.ts';
 import { guardServer } from './connections.ts';
 import { sapParameters } from './sap-parameters.ts';
 
@@ -34,12 +37,14 @@ export type SapControlParts = Omit<SapControlSource, 'identity' | 'builtAt' | 'p
 
 export interface SapControl {
   /**
-   * Listens on the port and on the Unix socket, and returns the URL, such as `http://127.0.0.1:50013`. If one of the
-   * two fails, closes the other and rejects.
+   * Listens on the port and on the Unix socket, as far as that is possible, and goes on trying what is not. Resolves
+   * after the first attempt.
    *
    * @param inherited a port that is already bound
    */
-  listen(inherited?: InheritedSocket): Promise<string>;
+  listen(inherited?: InheritedSocket): Promise<void>;
+  /** Such as `http://127.0.0.1:50013`; `undefined` while the port cannot be had. */
+  readonly url: string | undefined;
   close(): Promise<void>;
 }
 
@@ -106,12 +111,16 @@ export function supervised({ init, channel, status, logger }: SupervisedParts): 
 /** The reason in the log. */
 const WHY = 'SAPControl';
 
+// How soon a listener comes back whose file was removed, or whose place was taken.
+const LISTEN_AGAIN_MS = 5_000;
+
 /** Builds the SAPControl web service of one gateway, with its two listeners. */
 export function composeSapControl(
   config: Config,
   options: SapControlConfig,
   { logger, ...parts }: SapControlParts,
   metrics: Metrics,
+  againMs = LISTEN_AGAIN_MS,
 ): SapControl {
   const host = hostname();
   const parameters = sapParameters(config, options, host);
@@ -132,38 +141,53 @@ export function composeSapControl(
   const gate =
     passwordFile === undefined ? undefined : new PasswordGate(() => readPasswordFile(passwordFile));
   const authority = options.address;
-  const open = createSapControlServer({ methods, trust: gate, logger, authority, keepPendingConnections });
-  const owned = createSapControlServer({
-    methods,
-    trust: 'everyone',
-    logger,
-    authority,
-    keepPendingConnections,
-  });
+  const common = { methods, logger, authority, keepPendingConnections, via: config.forwarding.via };
+  const open = createSapControlServer({ ...common, trust: gate });
+  const owned = createSapControlServer({ ...common, trust: 'everyone' });
   for (const { server } of [open, owned]) guardServer(server, metrics, logger);
-  let removeSocket = async (): Promise<void> => {};
-
-  const close = async (): Promise<void> => {
-    // First, so that the process that takes over finds the path free.
-    await removeSocket();
-    // Fastify ends only connections of listeners that it opened itself.
-    open.server.closeAllConnections();
-    await Promise.all([open.close(), owned.close()]);
+  const socket = new UnixSocket(owned.server, options.socket);
+  let kept: KeptListeners | undefined;
+  const url = (): string | undefined => {
+    const address = open.server.listening ? open.server.address() : null;
+    return address === null ? undefined : urlOf('http', address as AddressInfo);
   };
   return {
     listen: async (inherited) => {
-      try {
-        removeSocket = await listenAtPath(owned, options.socket);
-        await open.ready();
-        await listenOn(open.server, inherited ?? bindOptions(options.address));
-      } catch (error) {
-        await close();
-        throw error;
-      }
-      const address = open.server.address() as AddressInfo;
-      port = address.port;
-      return urlOf('http', address);
+      await Promise.all([open.ready(), owned.ready()]);
+      kept = new KeptListeners(
+        [
+          {
+            name: options.address,
+            isOpen: async () => open.server.listening,
+            open: async () => {
+              await listenOn(open.server, inherited ?? bindOptions(options.address)).catch((error) => {
+                const { message } = explainStartError(error, config) as Error;
+                throw new Error(`sapcontrol.address: ${message}`, { cause: error });
+              });
+              ({ port } = open.server.address() as AddressInfo);
+            },
+          },
+          {
+            name: options.socket,
+            isOpen: async () => owned.server.listening && !(await socket.isLost()),
+            open: () => socket.open(),
+          },
+        ],
+        againMs,
+        logger,
+      );
+      await kept.start();
     },
-    close,
+    get url() {
+      return url();
+    },
+    close: async () => {
+      await kept?.stop();
+      // First, so that the process that takes over finds the path free.
+      await socket.remove();
+      // Fastify ends only connections of listeners that it opened itself.
+      for (const { server } of [open, owned]) server.closeAllConnections();
+      await Promise.all([open.close(), owned.close()]);
+    },
   };
 }

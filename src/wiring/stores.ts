@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import { RedisStore } from '../affinity/redis/store.ts';
 import type { Config } from '../config/schema.ts';
 import { LocalViewStore } from '../coordination/local-view-store.ts';
+import { RedisGatewayRegistry } from '../coordination/redis/gateway-registry.ts';
 import { RedisViewStore } from '../coordination/redis/view-store.ts';
+import type { GatewayRegistry } from '../core/gateways.ts';
 import type { AffinityStore, ViewStoreClient } from '../core/ports.ts';
 import type { Calls } from '../process/ipc/calls.ts';
 import { EmbeddedStoreClient } from '../process/ipc/embedded-store-client.ts';
@@ -15,6 +17,8 @@ export interface Stores {
   readonly isShared: boolean;
   open(pool: string): AffinityStore;
   viewStore(pool: string): ViewStoreClient;
+  /** Where the gateways of these stores are listed; `undefined` if no other gateway can use them. */
+  readonly gateways: GatewayRegistry | undefined;
   close(): Promise<void>;
 }
 
@@ -72,11 +76,11 @@ const JOIN_SHARE = 1 / 3;
  * @param mayBeAway do not fail if the embedded store cannot be opened, because workers still know the agents
  */
 export async function openStores(
-  { affinity: config, coordination }: Config,
+  { affinity: config, coordination, admin }: Config,
   events: StoreEvents,
   mayBeAway = false,
 ): Promise<Stores> {
-  const { idleLifetime, keyPrefix, redis } = config;
+  const { idleLifetime: idleLifetimeMs, maxBindings, keyPrefix, redis } = config;
   if (config.store === 'redis' && redis !== undefined) {
     let connected: () => void = () => {};
     const firstContact = new Promise<void>((resolve) => {
@@ -101,14 +105,16 @@ export async function openStores(
     const { lease: leaseMs } = coordination;
     return {
       isShared: true,
-      open: (pool) => new RedisStore(connection, pool, { keyPrefix, idleLifetimeMs: idleLifetime }),
+      open: (pool) => new RedisStore(connection, pool, { keyPrefix, idleLifetimeMs, maxBindings }),
       viewStore: (pool) =>
         new RedisViewStore(connection, pool, {
           keyPrefix,
           leaseMs,
           joinMs: leaseMs * JOIN_SHARE,
           confirmedBy: redis.confirmedBy,
+          keepActsMs: admin.keepActs,
         }),
+      gateways: new RedisGatewayRegistry(connection, { keyPrefix }),
       close: () => connection.close(),
     };
   }
@@ -117,14 +123,16 @@ export async function openStores(
   const embedded = openEmbedded({ directory: config.stateDir, mayBeAway });
   return {
     isShared: false,
-    open: (pool) => embedded.store(pool, { idleLifetimeMs: idleLifetime }),
+    open: (pool) => embedded.store(pool, { idleLifetimeMs, maxBindings }),
     viewStore: (pool) =>
       new LocalViewStore({
         leaseMs: 0,
         joinMs: 0,
+        keepActsMs: admin.keepActs,
         file: join(config.stateDir, `agreement-${pool}.json`),
         requireStore: () => embedded.requireRoom(),
       }),
+    gateways: undefined,
     close: () => embedded.close(),
   };
 }

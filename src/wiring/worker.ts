@@ -16,16 +16,19 @@ import { requireStore } from '../process/ipc/require-store.ts';
 import type { HostChannel, HostEvent, Init, RunningChild, ShutdownCommand } from '../process/messages.ts';
 import { isOneProcess } from '../process/messages.ts';
 import type { Pool } from '../proxy/pool.ts';
+import { listenOn } from '../sockets/listen.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import type { Totals } from '../telemetry/totals.ts';
-import { listenOn, urlOf, whereToListen } from './addresses.ts';
+import { urlOf, whereToListen } from './addresses.ts';
 import { watchClock } from './clock.ts';
 import { composeListener, cutOff } from './data-listener.ts';
 import type { DataPool } from './data-pool.ts';
 import { composeBindings, composeDataPool } from './data-pool.ts';
 import { bindingsEvents } from './events.ts';
+import { composeGroups } from './groups.ts';
 import { displayed, nameDisplay } from './names.ts';
+import { composeOpenFiles } from './open-files.ts';
 import { Opened } from './opened.ts';
 import { poolParts } from './pool-parts.ts';
 import type { SharedParts } from './shared-parts.ts';
@@ -78,6 +81,7 @@ async function start(
 ): Promise<RunningWorker> {
   const { config } = init;
   const metrics = shared?.metrics ?? new Metrics();
+  const openFiles = composeOpenFiles(config, metrics, logger);
   const showName = nameDisplay(config.logging.names, init.secret);
   const tell = (body: ToController | CallMessage): void => channel.send('controller', body);
   const parts = new Map(config.pools.map((pool) => [pool.name, poolParts(pool, config)]));
@@ -93,6 +97,8 @@ async function start(
       await pools.find(({ pool }) => pool.name === name)?.bindings.writeBack(storeGeneration);
     },
     metrics: readMetrics,
+    aliases: async (name, key) => pools.find(({ pool }) => pool.name === name)?.bindings.aliasesOf(key),
+    seenNames: async (name) => metrics.names.ofLastHour(name),
   } satisfies WorkerCalls);
   const controller: ControllerCalls = {
     renew: async (pool) => void (await calls.call('renew', [pool], RENEW_MS)),
@@ -127,11 +133,14 @@ async function start(
   opened.add(() => stores.close());
   const compose = (poolConfig: PoolConfig): (typeof pools)[number] => {
     const { name } = poolConfig;
+    const groups = composeGroups(poolConfig, logger);
     const bindings = composeBindings(
       config,
       stores.open(name),
+      init.replica,
       bindingsEvents(name, logger, metrics, (one) => displayed(one, showName)),
       () => coordinator.agreedEpoch(name),
+      groups,
     );
     const control = {
       routingState: coordinator.routingState(name),
@@ -139,7 +148,12 @@ async function start(
       boundAgents: (instance: string) => coordinator.boundAgents(name, instance),
       addresses: (instance: string) => coordinator.addresses(name, instance),
     };
-    const data = composeDataPool(poolConfig, config, { bindings, control });
+    const data = composeDataPool(poolConfig, config, {
+      bindings,
+      groups,
+      control,
+      onConnectError: (error) => openFiles.failed('connect', error),
+    });
     coordinator.beforeAdopting(name, data.giveUp);
     return { ...data, bindings };
   };
@@ -173,6 +187,7 @@ async function start(
     logger,
     showName,
     gatewayState,
+    openFiles,
   );
 
   opened.add(() => listener.fastify.close());

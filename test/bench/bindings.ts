@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openEmbedded } from '../../src/affinity/embedded/store.ts';
 import { RedisStore } from '../../src/affinity/redis/store.ts';
+import type { Proposal } from '../../src/core/binding.ts';
 import type { Name } from '../../src/core/identity.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
 import { openRedis } from '../../src/redis/connection.ts';
@@ -37,8 +38,13 @@ function namesOf(agent: number, withSession: boolean): Name[] {
   return withSession ? [user, { kind: 'session', value: `SID:ANON:host_${agent}:session` }] : [user];
 }
 
-function placementOf(agent: number) {
-  return { instance: `connector-${agent % 4}`, incarnation: '2026-11-22T01:36:00Z' };
+function placementOf(agent: number): Proposal {
+  return {
+    instance: `connector-${agent % 4}`,
+    incarnation: '2026-11-22T01:36:00Z',
+    cause: { kind: 'claimed', balancer: 'rendezvous' },
+    gateway: 'crm-gw-01-1a2b3c',
+  };
 }
 
 async function measure(
@@ -91,7 +97,10 @@ async function measure(
     });
     await probe('  counts                   ', () => store.counts(), 50);
     await probe('  page of 100              ', () => store.list({ limit: 100 }), 50);
-    for (let i = 0; i < PROBES; i += 1) await store.release({ kind: 'user', value: `${newcomer}${i}` });
+    for (let i = 0; i < PROBES; i += 1) {
+      const bound = await store.renew([{ kind: 'user', value: `${newcomer}${i}` }]);
+      if (bound !== undefined) await store.release(bound, fencingToken);
+    }
   }
 }
 

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sendSignal } from '../support/processes.ts';
 
 /** A program under measurement: a process group of its own, whose output goes to a file. */
 export interface Program {
@@ -25,7 +26,7 @@ export class Workbench {
 
   constructor() {
     process.once('exit', () => {
-      for (const group of this.#groups) signalGroup(group, 'SIGKILL');
+      for (const group of this.#groups) sendSignal(-group, 'SIGKILL');
       rmSync(this.directory, { recursive: true, force: true });
     });
     for (const [signal, code] of [
@@ -74,18 +75,10 @@ export class Workbench {
 async function stopGroup(child: ChildProcess, group: number): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise((resolve) => child.once('exit', resolve));
-  signalGroup(group, 'SIGTERM');
-  const cut = setTimeout(() => signalGroup(group, 'SIGKILL'), STOP_MS);
+  sendSignal(-group, 'SIGTERM');
+  const cut = setTimeout(() => sendSignal(-group, 'SIGKILL'), STOP_MS);
   await gone;
   clearTimeout(cut);
-}
-
-function signalGroup(group: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-group, signal);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
 }
 
 /**

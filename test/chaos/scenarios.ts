@@ -2,7 +2,7 @@ import type { PoolStatus } from '../../src/core/gateway-status.ts';
 import { eventually } from '../support/eventually.ts';
 import type { KeptConnections } from '../support/load.ts';
 import { keepConnections } from '../support/load.ts';
-import { childrenOf } from '../support/processes.ts';
+import { childrenOf, sendSignal } from '../support/processes.ts';
 import { endedOf } from './load.ts';
 import type { EndedRequest } from './measures.ts';
 import { pause } from './pause.ts';
@@ -151,7 +151,7 @@ export const SCENARIOS: readonly Scenario[] = [
     shows: lacksOne,
     strike: async ({ gateways: [g1] }) => {
       // All processes at once, as when its machine fails.
-      for (const pid of processesOf(g1)) process.kill(pid, 'SIGKILL');
+      for (const pid of processesOf(g1)) sendSignal(pid, 'SIGKILL');
       await g1.kill();
     },
     heal: nothing,
@@ -227,7 +227,7 @@ async function stopAndLose({ network, gateways, instances: [a] }: Stage, { kept 
     const known = Array.from({ length: STALE_REQUESTS }, (_, i) => agentName(mode, i));
     kept.set(mode, await keepConnections(`${g1.url}/${mode}`, known));
   }
-  for (const pid of processesOf(g1)) process.kill(pid, 'SIGSTOP');
+  for (const pid of processesOf(g1)) sendSignal(pid, 'SIGSTOP');
   for (const { host } of others) await network.cut(host, a.host);
 }
 
@@ -249,7 +249,7 @@ async function continueStale(stage: Stage, findings: Findings, storeLateMs: numb
   }
   const waiting = await Promise.all([...findings.kept.values()].map((connections) => connections.send()));
   if (storeLateMs > 0) await stage.cutFromStore(g1);
-  for (const pid of processesOf(g1)) process.kill(pid, 'SIGCONT');
+  for (const pid of processesOf(g1)) sendSignal(pid, 'SIGCONT');
   if (storeLateMs > 0) {
     await pause(storeLateMs);
     await stage.healToStore(g1);

@@ -4,6 +4,7 @@ import type { ConnectorProcess } from '../../src/simulator/connector-process.ts'
 import { startConnectorProcess } from '../../src/simulator/connector-process.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { PROGRAM, startGatewayProcess } from '../support/gateway-process.ts';
+import { writeTokenFile } from '../support/operator.ts';
 import type { Balancer } from './balancer.ts';
 import { startBalancer } from './balancer.ts';
 import type { Address } from './fault-proxy.ts';
@@ -57,6 +58,9 @@ export async function setStage(openNetwork: () => Promise<Network>): Promise<Sta
     const instances = await three(['a', 'b', 'c'], (name) => startInstance(name, network, closers));
     // If a proxy is between a gateway and Redis, this path is cut.
     const store = network.kind === 'proxy' ? await network.host('store') : undefined;
+    // The status of gateways is read from another host.
+    const token = writeTokenFile();
+    closers.push(async () => token.remove());
     const keyPrefix = `chaos-${randomBytes(4).toString('hex')}`;
     const gateways = await three(['g1', 'g2', 'g3'], async (name) => {
       const host = await network.host(name);
@@ -65,7 +69,7 @@ export async function setStage(openNetwork: () => Promise<Network>): Promise<Sta
       const free = { address: `${host.address}:0` };
       const config = {
         listen: free,
-        admin: free,
+        admin: { ...free, tokenFile: token.path },
         pools,
         affinity: { keyPrefix, redis: redisOptions },
         coordination: { replica: name },

@@ -1,17 +1,14 @@
-import * as fc from 'fast-check';
-import { expect } from 'vitest';
 import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
 import type { SessionHolds } from '../../src/core/evidence.ts';
 import { ruling } from '../../src/core/evidence.ts';
 import type { Name, RequestName } from '../../src/core/identity.ts';
 import { namedBy, nameKey, parseNameKey } from '../../src/core/identity.ts';
-import type { AffinityStore, KnownBinding } from '../../src/core/ports.ts';
-import { NamesNoAgent } from '../../src/core/ports.ts';
+import type { Cause } from '../../src/core/origin.ts';
+import type { KnownBinding } from '../../src/core/ports.ts';
 import { storedForm } from '../../src/core/stored-name.ts';
-import { at, listAll, session, user } from './affinity-store-support.ts';
 
 /** AffinityStore without time, in plain maps: a name either holds a binding or leads to a name that does. */
-class Model {
+export class Model {
   readonly roots = new Map<string, Binding>();
   readonly pointers = new Map<string, string>();
   /** Keys of roots and of pointers that were found and never asserted. */
@@ -19,8 +16,26 @@ class Model {
   /** Users who had a session before, and sessions that are shared. */
   readonly former = new Map<string, string[]>();
   readonly shared = new Set<string>();
+  /** Why each root was made or moved last. */
+  readonly causes = new Map<string, Cause['kind']>();
+  /** The generation of each root's last released binding; the root's mark if it was only found. */
+  readonly released = new Map<string, { readonly generation: number; readonly found: boolean }>();
+  /** Roots whose agents have logged off and sent no request since. */
+  readonly loggedOff = new Set<string>();
   /** Bindings that callers may still have cached. */
   readonly seen: Binding[] = [];
+  /** Names on probation, the oldest first. */
+  readonly newcomers = new Set<string>();
+  readonly most: number;
+
+  constructor(most = Number.POSITIVE_INFINITY) {
+    this.most = most;
+  }
+
+  /** The names with an entry. */
+  get names(): number {
+    return new Set([...this.roots.keys(), ...this.pointers.keys()]).size;
+  }
 
   resolve(name: Name): Binding | undefined {
     const key = keyOf(name);
@@ -34,9 +49,14 @@ class Model {
     return root !== undefined && this.roots.has(root) ? root : undefined;
   }
 
-  claim(names: readonly RequestName[], proposal: Placement): Claim | 'no-agent' {
+  claim(
+    names: readonly RequestName[],
+    proposal: Placement,
+    leaves: readonly string[] = [],
+  ): Claim | 'no-agent' | 'full' {
     const named = namedBy(names);
     const keys = new Map(names.map((name) => [name.kind === 'session' ? 'session' : 'user', keyOf(name)]));
+    for (const key of keys.values()) this.leave(this.rootOf(key) ?? '', leaves);
     const [user, session] = [keys.get('user'), keys.get('session')];
     const userRoot = this.rootOf(user);
     const sessionRoot = this.rootOf(session);
@@ -45,20 +65,37 @@ class Model {
     const userHas = held === undefined ? 'nothing' : this.found.has(userRoot ?? '') ? 'found' : 'binding';
     let by = ruling(named, userHas, this.sessionHolds(session, userRoot, sessionRoot));
     if (by === 'no-agent') return 'no-agent';
+    const added = [by === 'session' ? undefined : user, by === 'user' ? undefined : session].filter(
+      (key): key is string => key !== undefined && !this.roots.has(key) && !this.pointers.has(key),
+    );
+    const isOfSession = by === 'session' || by === 'take' || by === 'take-found';
+    const replaced = this.replace(added.length, (isOfSession ? at : held) !== undefined, [
+      ...keys.values(),
+      userRoot,
+      sessionRoot,
+    ]);
+    if (replaced === undefined) return 'full';
+    for (const key of keys.values()) this.newcomers.delete(key);
     if (by === 'link' && session !== undefined && at !== undefined && userRoot !== sessionRoot) {
       if (sessionRoot !== session && !this.found.has(session))
         by = this.handOn(session, user ?? '', sessionRoot ?? '');
     }
-    const decider = by === 'session' ? session : user;
-    const root = (by === 'session' ? sessionRoot : userRoot) ?? decider ?? '';
+    const root = (by === 'session' ? (sessionRoot ?? this.rootWithout(session)) : userRoot) ?? user ?? '';
     const leads = parseNameKey(root) as Name;
+    const ended = this.released.get(root);
     const now = this.shared.has(session ?? '') ? undefined : at;
     const isTaken = by === 'take' || by === 'take-found';
-    let binding = (by === 'session' ? at : held) ?? { ...proposal, root: leads, generation: 1 };
-    const generation = Math.max(held?.generation ?? 0, at?.generation ?? 0) + 1;
+    const next = { ...proposal, root: leads, generation: (ended?.generation ?? 0) + 1 };
+    let binding = (by === 'session' ? at : held) ?? next;
+    const generation = Math.max(held?.generation ?? ended?.generation ?? 0, at?.generation ?? 0) + 1;
     if (isTaken && at !== undefined) binding = { ...at, root: leads, generation };
     const made = !isTaken && (by === 'session' ? at : held) === undefined;
+    if (made || isTaken) this.causes.set(keyOf(binding.root), made ? 'claimed' : 'joined');
     this.hold(binding);
+    if (made && by === 'session') {
+      this.mark(root, ended?.found === true);
+      if (root !== session) this.pointers.set(session ?? '', root);
+    }
     if (by !== 'session') {
       const isOnlyFound = named.user === 'found' && (held === undefined || userHas === 'found');
       this.mark(root, isOnlyFound || (by === 'take-found' && named.user === 'found'));
@@ -69,8 +106,63 @@ class Model {
       if (by !== 'keep') this.mark(session, by.endsWith('found'));
     }
     const lost = by === 'session' || isTaken ? held : now;
-    if (lost === undefined || samePlace(lost, binding)) return { binding, made, by };
-    return { binding, made, by, conflict: { instance: lost.instance, incarnation: lost.incarnation } };
+    this.newcomers.delete(root);
+    for (const key of added) this.newcomers.add(key);
+    const told = {
+      ...(added.length > 0 ? ({ isNew: true } as const) : {}),
+      ...(replaced.length > 0 ? { replaced: replaced.map((key) => parseNameKey(key) as Name) } : {}),
+    };
+    if (lost === undefined || samePlace(lost, binding)) return { binding, made, by, ...told };
+    return {
+      binding,
+      made,
+      by,
+      ...told,
+      conflict: { instance: lost.instance, incarnation: lost.incarnation },
+    };
+  }
+
+  /** The names that give way to `added` new ones; `undefined` if there is no room for an agent who is not bound. */
+  replace(added: number, isBound: boolean, except: readonly (string | undefined)[]): string[] | undefined {
+    const over = Math.min(added, this.names + added - this.most);
+    const places = [...this.newcomers].filter((key) => !except.includes(key)).slice(0, Math.max(over, 0));
+    if (places.length < over && !isBound) return undefined;
+    for (const key of places) {
+      this.roots.delete(key);
+      this.pointers.delete(key);
+      this.former.delete(key);
+      this.newcomers.delete(key);
+    }
+    return places;
+  }
+
+  /** Ends the binding of an agent who has logged off and logs on again. */
+  leave(root: string, leaves: readonly string[]): void {
+    if (!this.loggedOff.has(root) || !leaves.includes(this.roots.get(root)?.instance ?? '')) return;
+    this.roots.delete(root);
+    this.loggedOff.delete(root);
+    this.newcomers.delete(root);
+  }
+
+  logOff(expected: Binding): Binding | undefined {
+    const key = keyOf(expected.root);
+    const held = this.roots.get(key);
+    if (held?.generation !== expected.generation) return undefined;
+    const after = { ...held, generation: held.generation + 1 };
+    this.hold(after);
+    this.released.set(key, { generation: after.generation, found: this.found.has(key) });
+    this.loggedOff.add(key);
+    this.newcomers.delete(key);
+    return after;
+  }
+
+  renew(names: readonly Name[]): Binding | undefined {
+    const held = names.map((name) => this.resolve(name)).find((binding) => binding !== undefined);
+    if (held === undefined) return undefined;
+    this.loggedOff.delete(keyOf(held.root));
+    this.newcomers.delete(keyOf(held.root));
+    for (const name of names) if (this.resolve(name) === held) this.newcomers.delete(keyOf(name));
+    return held;
   }
 
   sessionHolds(
@@ -108,27 +200,51 @@ class Model {
     if (held !== undefined && !(isItself && held.generation === expected.generation)) {
       return { binding: held, made: false };
     }
-    const binding = { ...proposal, root: expected.root, generation: expected.generation + 1 };
+    const ended = this.released.get(keyOf(expected.root))?.generation ?? 0;
+    const generation = Math.max(expected.generation, ended) + 1;
+    const binding = { ...proposal, root: expected.root, generation };
+    this.causes.set(keyOf(binding.root), 'rebound');
+    this.newcomers.delete(keyOf(binding.root));
     if (held === undefined) this.mark(keyOf(expected.root), false);
     this.hold(binding);
     return { binding, made: true };
   }
 
-  release(name: Name): void {
-    const held = this.resolve(name);
-    if (held !== undefined) this.roots.delete(keyOf(held.root));
-    this.pointers.delete(keyOf(name));
-    this.shared.delete(keyOf(name));
-    this.former.delete(keyOf(name));
+  release(expected: Binding): Binding | undefined {
+    const key = keyOf(expected.root);
+    const held = this.resolve(expected.root);
+    if (held === undefined) return undefined;
+    if (keyOf(held.root) !== key || held.generation !== expected.generation) return held;
+    this.roots.delete(key);
+    this.newcomers.delete(key);
+    this.former.delete(key);
+    this.released.set(key, { generation: held.generation, found: this.found.has(key) });
+    return undefined;
   }
 
-  restore({ binding, aliases }: KnownBinding): Binding {
-    const held = this.resolve(binding.root) ?? binding;
+  /** The root that the next binding of a session without one gets: its user, if the user's binding was released. */
+  rootWithout(session: string | undefined): string | undefined {
+    const root = this.pointers.get(session ?? '');
+    return root === undefined || this.pointers.has(root) ? session : root;
+  }
+
+  restore({ binding, aliases, placedAt }: KnownBinding): Binding | undefined {
+    const key = keyOf(binding.root);
+    const known = this.resolve(binding.root);
+    const ended = this.released.get(key)?.generation ?? 0;
+    if (known === undefined && placedAt === undefined && ended > 0 && binding.generation <= ended)
+      return undefined;
+    const held = known ?? binding;
+    const wasLoggedOff = placedAt === undefined && this.loggedOff.has(keyOf(held.root));
     const free = aliases.filter(
       (alias) => this.resolve(alias) === undefined && !this.shared.has(keyOf(alias)),
     );
-    if (this.resolve(binding.root) === undefined) this.mark(keyOf(binding.root), false);
+    if (this.resolve(binding.root) === undefined) {
+      this.mark(keyOf(binding.root), false);
+      this.causes.set(key, placedAt === undefined ? 'written-back' : 'placed-alone');
+    }
     this.hold(held);
+    if (wasLoggedOff) this.loggedOff.add(keyOf(held.root));
     for (const alias of free) {
       if (keyOf(alias) === keyOf(held.root)) continue;
       this.pointers.set(keyOf(alias), keyOf(held.root));
@@ -139,6 +255,7 @@ class Model {
 
   hold(binding: Binding): void {
     this.pointers.delete(keyOf(binding.root));
+    this.loggedOff.delete(keyOf(binding.root));
     this.roots.set(keyOf(binding.root), binding);
     this.seen.push(binding);
   }
@@ -150,129 +267,7 @@ class Model {
   }
 }
 
-type Step = (model: Model, store: AffinityStore, fencingToken: string) => Promise<void>;
-
-/** An empty pool, and a fencing token that is valid there. */
-export type OpenPool = () => Promise<{ readonly store: AffinityStore; readonly fencingToken: string }>;
-
-const users = fc.constantFrom('A', 'B', 'C').map(user);
-const evidence = fc.record({ found: fc.boolean() });
-const borne = (names: fc.Arbitrary<Name>): fc.Arbitrary<RequestName> =>
-  fc.tuple(names, evidence).map(([name, how]) => ({ ...name, ...how }));
-const sessions = fc.constantFrom('1', '2', '3').map(session);
-const anyName = fc.oneof(users, sessions);
-const placements = fc
-  .tuple(fc.constantFrom('x', 'y', 'z'), fc.constantFrom('1', '2'))
-  .map(([i, n]) => at(i, n));
-const claims = fc.oneof(
-  { weight: 3, arbitrary: fc.tuple(borne(users), borne(sessions)) },
-  { weight: 1, arbitrary: borne(users).map((name) => [name]) },
-  { weight: 1, arbitrary: borne(sessions).map((name) => [name]) },
-);
-const requests = fc.oneof(
-  fc.tuple(users, sessions),
-  users.map((name) => [name]),
-  sessions.map((name) => [name]),
-);
-
-const steps: fc.Arbitrary<[string, Step]> = fc.oneof(
-  { weight: 6, arbitrary: fc.tuple(claims, placements).map(([names, place]) => claimStep(names, place)) },
-  { weight: 3, arbitrary: fc.tuple(fc.nat(), placements).map(([which, place]) => rebindStep(which, place)) },
-  { weight: 2, arbitrary: requests.map(renewStep) },
-  { weight: 2, arbitrary: anyName.map(releaseStep) },
-  { weight: 1, arbitrary: fc.tuple(fc.nat(), fc.uniqueArray(sessions)).map(([w, s]) => restoreStep(w, s)) },
-);
-
-function claimStep(names: readonly RequestName[], place: Placement): [string, Step] {
-  return [
-    `claim ${names.map((name) => keyOf(name) + (name.found === true ? '?' : ''))} ${place.instance}/${place.incarnation}`,
-    async (model, store, fencingToken) => {
-      const claimed = store.claim(names, place, fencingToken).catch((error: unknown) => {
-        if (error instanceof NamesNoAgent) return 'no-agent';
-        throw error;
-      });
-      expect(await claimed).toEqual(model.claim(names, place));
-    },
-  ];
-}
-
-function rebindStep(which: number, place: Placement): [string, Step] {
-  return [
-    `rebind #${which} ${place.instance}/${place.incarnation}`,
-    async (model, store, fencingToken) => {
-      const expected = model.seen[which % (model.seen.length || 1)];
-      if (expected === undefined) return;
-      expect(await store.rebind(expected, place, fencingToken)).toEqual(model.rebind(expected, place));
-    },
-  ];
-}
-
-function renewStep(names: readonly Name[]): [string, Step] {
-  return [
-    `renew ${names.map(keyOf)}`,
-    async (model, store) => {
-      const held = names.map((name) => model.resolve(name)).find((binding) => binding !== undefined);
-      expect(await store.renew(names)).toEqual(held);
-    },
-  ];
-}
-
-function releaseStep(name: Name): [string, Step] {
-  return [
-    `release ${keyOf(name)}`,
-    async (model, store) => {
-      await store.release(name);
-      model.release(name);
-    },
-  ];
-}
-
-function restoreStep(which: number, aliases: readonly Name[]): [string, Step] {
-  return [
-    `restore #${which} with ${aliases.map(keyOf)}`,
-    async (model, store) => {
-      const binding = model.seen[which % (model.seen.length || 1)];
-      if (binding === undefined) return;
-      const known = { binding, aliases, epoch: 1 };
-      expect(await store.restore([known])).toEqual([model.restore(known)]);
-    },
-  ];
-}
-
-/** After any history of steps the store answers as the model does. `open` gives an empty pool. */
-export async function behavesLikeTheModel(open: OpenPool, runs: number): Promise<void> {
-  await fc.assert(
-    fc.asyncProperty(fc.array(steps, { maxLength: 30 }), async (history) => {
-      const { store, fencingToken } = await open();
-      const model = new Model();
-      for (const [, step] of history) await step(model, store, fencingToken);
-      expect(new Map(await store.counts())).toEqual(model.counts());
-      for (const name of [...model.roots.values()].map((binding) => binding.root)) {
-        expect(await store.renew([name])).toEqual(model.resolve(name));
-      }
-      await store.close();
-    }),
-    { numRuns: runs },
-  );
-}
-
-/** The same for listings, which take longer. */
-export async function listsLikeTheModel(open: OpenPool, runs: number): Promise<void> {
-  await fc.assert(
-    fc.asyncProperty(fc.array(steps, { minLength: 10, maxLength: 30 }), async (history) => {
-      const { store, fencingToken } = await open();
-      const model = new Model();
-      for (const [, step] of history) await step(model, store, fencingToken);
-      const listed = (await listAll(store, { limit: 2 })).map(({ binding }) => binding);
-      const byKey = (a: Binding, b: Binding): number => (keyOf(a.root) < keyOf(b.root) ? -1 : 1);
-      expect(listed.sort(byKey)).toEqual([...model.roots.values()].sort(byKey));
-      await store.close();
-    }),
-    { numRuns: runs },
-  );
-}
-
-function keyOf(name: Name): string {
+export function keyOf(name: Name): string {
   const { kind, value } = storedForm(name);
   return nameKey(kind, value);
 }

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, expect } from 'vitest';
+import { bucketOf } from '../../src/affinity/packing.ts';
 import type { Placement } from '../../src/core/binding.ts';
 import type { Name } from '../../src/core/identity.ts';
-import type { AffinityStore, ListedBinding } from '../../src/core/ports.ts';
+import type { AffinityStore, BindingQuery, ListedBinding } from '../../src/core/ports.ts';
 
 export interface OpenStore {
   readonly store: AffinityStore;
@@ -34,7 +35,7 @@ export function opensStores(
 
 export async function listAll(
   store: AffinityStore,
-  query: { instance?: string; limit: number },
+  query: BindingQuery & { limit: number },
 ): Promise<ListedBinding[]> {
   const all: ListedBinding[] = [];
   let cursor: string | undefined;
@@ -45,6 +46,16 @@ export async function listAll(
     cursor = page.cursor;
   } while (cursor !== undefined);
   return all;
+}
+
+/** Users whose names are all fields of the same hash in Redis. */
+export function inOneBucket(count: number): Name[] {
+  const names: Name[] = [];
+  const bucket = bucketOf('uX0');
+  for (let i = 0; names.length < count; i += 1) {
+    if (bucketOf(`uX${i}`) === bucket) names.push(user(`X${i}`));
+  }
+  return names;
 }
 
 /** A key prefix that no other test uses. */

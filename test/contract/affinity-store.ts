@@ -1,8 +1,13 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Binding } from '../../src/core/binding.ts';
+import type { Binding, Claim } from '../../src/core/binding.ts';
+import type { Name } from '../../src/core/identity.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
 import { storedForm } from '../../src/core/stored-name.ts';
 import { affinityContentsContract } from './affinity-contents.ts';
+import { affinityFiltersContract } from './affinity-filters.ts';
+import { affinityGroupsContract } from './affinity-groups.ts';
+import { affinityLogOffContract } from './affinity-logoff.ts';
+import { affinityOriginsContract } from './affinity-origins.ts';
 import type { OpenStore } from './affinity-store-support.ts';
 import { at, HOUR_MS, opensStores, session, user } from './affinity-store-support.ts';
 
@@ -12,6 +17,10 @@ export function affinityStoreContract(
   open: (idleLifetimeMs: number) => Promise<OpenStore>,
 ): void {
   affinityContentsContract(name, open);
+  affinityFiltersContract(name, open);
+  affinityGroupsContract(name, open);
+  affinityLogOffContract(name, open);
+  affinityOriginsContract(name, open);
   describe(`${name} as an AffinityStore`, () => {
     const openFor = opensStores(open);
     let store: AffinityStore;
@@ -154,7 +163,7 @@ export function affinityStoreContract(
 
     test('rebind makes a binding that has ended meanwhile again, with the next generation', async () => {
       const { binding } = await store.claim([user('MILLER')], at('a'), fencingToken);
-      await store.release(user('MILLER'));
+      await store.release(binding, fencingToken);
 
       const claim = await store.rebind(binding, at('b'), fencingToken);
 
@@ -186,14 +195,60 @@ export function affinityStoreContract(
       expect(await store.renew([binding.root])).toEqual(binding);
     });
 
-    test('release ends a binding by any of its names', async () => {
-      await store.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
-      await store.release(session('s1'));
+    test('release ends a binding for all its names', async () => {
+      const { binding } = await store.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
+
+      expect(await store.release(binding, fencingToken)).toBeUndefined();
 
       expect(await store.renew([user('MILLER')])).toBeUndefined();
       expect(await store.renew([session('s1')])).toBeUndefined();
       expect(await store.counts()).toEqual(new Map());
-      await store.release(user('UNKNOWN'));
+      expect((await store.list({})).bindings).toEqual([]);
+      expect(await store.release(binding, fencingToken)).toBeUndefined();
+    });
+
+    test('release changes nothing if the binding was moved meanwhile, and returns the one that holds', async () => {
+      const { binding } = await store.claim([user('MILLER')], at('a'), fencingToken);
+      const moved = await store.rebind(binding, at('b'), fencingToken);
+
+      expect(await store.release(binding, fencingToken)).toEqual(moved.binding);
+      expect(await store.renew([user('MILLER')])).toEqual(moved.binding);
+    });
+
+    test('release of a session that has become a user’s returns the user’s binding', async () => {
+      const { binding } = await store.claim([session('s1')], at('a'), fencingToken);
+      const known = await store.claim([user('MILLER'), session('s1')], at('a'), fencingToken);
+
+      expect(await store.release(binding, fencingToken)).toEqual(known.binding);
+      expect(await store.renew([session('s1')])).toEqual(known.binding);
+    });
+
+    test('the binding after a released one has a later generation, however it is made', async () => {
+      const generationAfter = async (
+        make: (name: Name, ended: Binding) => Promise<Claim>,
+      ): Promise<number> => {
+        const name = user(`U${made++}`);
+        let { binding } = await store.claim([name], at('a'), fencingToken);
+        for (const place of [at('b'), at('c')])
+          ({ binding } = await store.rebind(binding, place, fencingToken));
+        await store.release(binding, fencingToken);
+        return (await make(name, binding)).binding.generation;
+      };
+      let made = 0;
+      const claimed = (name: Name): Promise<Claim> => store.claim([name], at('d'), fencingToken);
+      const rebound = async (name: Name, ended: Binding): Promise<Claim> => {
+        const next = await claimed(name);
+        await store.release(next.binding, fencingToken);
+        return store.rebind(ended, at('d'), fencingToken);
+      };
+      const taken = async (name: Name): Promise<Claim> => {
+        await store.claim([session('s9')], at('d'), fencingToken);
+        return store.claim([name, session('s9')], at('e'), fencingToken);
+      };
+
+      expect(await generationAfter(claimed)).toBe(4);
+      expect(await generationAfter(rebound)).toBe(5);
+      expect(await generationAfter(taken)).toBe(4);
     });
 
     test('restore writes back missing bindings, and existing ones win', async () => {

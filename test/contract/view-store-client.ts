@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { ViewStoreClient } from '../../src/core/ports.ts';
-import type { AgreedView } from '../../src/core/view/agreed-view.ts';
+import type { AgreedView, LoggedEvent, PoolEvent } from '../../src/core/view/agreed-view.ts';
 import { NO_VIEW } from '../../src/core/view/agreed-view.ts';
 import { NO_POLICY } from '../../src/core/view/policy.ts';
 import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
@@ -299,6 +299,17 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
         expect((await one.sync(request('r1', { policyKnown: 1 }))).policy).toEqual(policy);
         expect(await one.commitPolicy({ base: 1, policy: policyOf(2), events: [] })).toBe(true);
       });
+
+      test('a policy that an operator decided on another view is not taken', async () => {
+        await openForOne();
+        const [before, now] = [viewOf(1, 'before'), viewOf(1, 'now')];
+        await one.propose({ replica: 'r1', base: '', view: now, events: [] });
+        const change = { base: 0, policy: policyOf(1), events: [eventOf('act')] };
+
+        expect(await one.commitPolicy({ ...change, onView: before.id })).toBe(false);
+        expect(await one.acts(10)).toEqual([]);
+        expect(await one.commitPolicy({ ...change, onView: now.id })).toBe(true);
+      });
     });
 
     test('reports are sent to replicas that do not know them', async () => {
@@ -318,22 +329,56 @@ export function viewStoreClientContract(name: string, open: OpenViewStoreWith): 
       expect((await one.sync({ ...same, reportsKnown: reply.reportsVersion })).reports).toHaveLength(1);
     });
 
-    test('the newest events come first, and the oldest are dropped', async () => {
-      await openForOne();
-      for (let version = 1; version <= 11; version += 1) {
-        const events = Array.from({ length: 100 }, (_, i) => eventOf(`${version}/${i} "|"`));
-        await one.commitPolicy({ base: version - 1, policy: policyOf(version), events });
-      }
+    describe('the event log', () => {
+      const actOf = (why: string): PoolEvent => ({ ...eventOf(why), kind: 'admin', source: '10.0.0.7' });
 
-      const some = await two.events(2);
-      expect(some).toEqual([
-        { ...eventOf('11/99 "|"'), at: expect.any(Number), epoch: 0 },
-        { ...eventOf('11/98 "|"'), at: expect.any(Number), epoch: 0 },
-      ]);
-      const all = await one.events(5_000);
-      expect(all).toHaveLength(1_000);
-      expect(all.at(-1)).toMatchObject({ why: '2/0 "|"' });
-      expect(await one.events(0)).toEqual([]);
+      test('lists the newest acts first, page by page', async () => {
+        await openForOne();
+        for (let version = 1; version <= 3; version += 1) {
+          const events = Array.from({ length: 10 }, (_, i) => actOf(`${version}/${i} "|"`));
+          await one.commitPolicy({ base: version - 1, policy: policyOf(version), events });
+        }
+
+        expect(await two.acts(2)).toEqual([
+          { ...actOf('3/9 "|"'), at: expect.any(Number), epoch: 0 },
+          { ...actOf('3/8 "|"'), at: expect.any(Number), epoch: 0 },
+        ]);
+        expect((await one.acts(10, 25)).map(({ why }) => why)).toEqual(
+          [4, 3, 2, 1, 0].map((i) => `1/${i} "|"`),
+        );
+        expect(await one.acts(10, 30)).toEqual([]);
+        expect(await one.acts(0)).toEqual([]);
+      });
+
+      test('keeps acts, however many views follow', async () => {
+        const restored = await openForOne();
+        await one.record([actOf('maintenance')]);
+        const view = viewOf(1, 'x');
+        const events = Array.from({ length: 1_100 }, (_, i) => eventOf(`${i}`));
+        expect(await one.propose({ replica: 'r1', base: '', view, events })).toBe(true);
+
+        expect((await one.acts(10)).map(({ why }) => why)).toEqual(['maintenance']);
+        const views = await one.events(5_000);
+        expect(views).toHaveLength(1_000);
+        expect([views[0]?.why, views.at(-1)?.why]).toEqual(['1099', '100']);
+        expect(await one.events(0)).toEqual([]);
+        expect(restored).not.toBe('');
+      });
+
+      test('counts an act that is repeated, so that it pushes no other one out', async () => {
+        await openForOne();
+        for (const why of ['on', 'off', 'on', 'off', 'on']) await one.record([actOf(why)]);
+
+        const acts = await one.acts(10);
+        expect(acts.map(({ why, times }) => [why, times])).toEqual([
+          ['on', 3],
+          ['off', 2],
+        ]);
+        const [on, off] = acts as [LoggedEvent, LoggedEvent];
+        expect(on.firstAt).toBeLessThanOrEqual(off.firstAt as number);
+        await one.record([{ ...actOf('on'), source: '10.0.0.8' }]);
+        expect((await one.acts(1))[0]).not.toHaveProperty('times');
+      });
     });
   });
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { ViewStoreClient } from '../../src/core/ports.ts';
-import type { AgreedView } from '../../src/core/view/agreed-view.ts';
+import type { AgreedView, LoggedEvent } from '../../src/core/view/agreed-view.ts';
 import { NO_VIEW } from '../../src/core/view/agreed-view.ts';
 import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
 import { ViewStore } from '../../src/core/view/view-store.ts';
@@ -117,7 +117,13 @@ class Pair {
 
   async commitPolicy(replica: number, behind: number): Promise<void> {
     const base = Math.max(0, this.#policies - behind);
-    const change = { base, policy: policyOf(base + 1), events: [eventOf(`policy ${base}`)] };
+    const change = {
+      base,
+      policy: policyOf(base + 1),
+      events: [eventOf(`policy ${base}`)],
+      // Of the newest view that was proposed, which another one may have come before.
+      onView: base % 2 === 0 ? undefined : this.#views.at(-1)?.id,
+    };
     const taken = await this.#client(replica).commitPolicy(change);
     expect(taken).toBe(
       this.#hasBegun ? false : this.reference.commitPolicy(change, this.#generation, this.#now),
@@ -187,9 +193,11 @@ class Pair {
   }
 
   async finish(): Promise<void> {
-    const times = ({ at: _, ...event }: { at: number }) => event;
+    const times = ({ at: _at, firstAt: _firstAt, ...event }: LoggedEvent) => event;
     const events = await this.#client(0).events(1_000);
     expect(events.map(times)).toEqual([...this.reference.events].reverse().map(times));
+    const acts = await this.#client(0).acts(1_000);
+    expect(acts.map(times)).toEqual([...this.reference.acts].reverse().map(times));
     for (const client of this.#clients) await client.close();
   }
 

@@ -59,6 +59,8 @@ function numbered(client: ViewStoreClient): ViewStoreClient {
     commitPolicy: (change) => client.commitPolicy(change),
     leave: (replica) => client.leave(replica),
     events: (limit) => client.events(limit),
+    acts: (limit, skipped) => client.acts(limit, skipped),
+    record: (acts) => client.record(acts),
     suspect: (instance) => client.suspect(instance),
     listen: (listener) => client.listen(listener),
     close: () => client.close(),

@@ -204,7 +204,7 @@ describe.concurrent('standby', () => {
     const pcs = findTool('pcs') ?? 'pcs-is-not-installed';
     writeFileSync(
       join(path, 'pcs'),
-      `#!/bin/sh\nif [ "$2" = create ]; then set -- "$@" --force; fi\nexec ${pcs} -f ${cib} "$@"\n`,
+      `#!/bin/sh\ncase $2 in create | update) set -- "$@" --force ;; esac\nexec ${pcs} -f ${cib} "$@"\n`,
       { mode: 0o755 },
     );
     writeFileSync(
@@ -219,11 +219,18 @@ describe.concurrent('standby', () => {
         <status/>
       </cib>`,
     );
-    const { code, text } = await runProgramFile('/bin/sh', [join(DEPLOY, 'pacemaker/cluster.sh')], {
-      env: { PATH: `${path}:${process.env['PATH']}`, ICI_ADDRESS: '10.0.1.10' },
-    });
-    expect({ code, text: code === 0 ? '' : text }).toEqual(OK);
-    const made = readFileSync(cib, 'utf8');
+    const makes = async (address: string): Promise<string> => {
+      const { code, text } = await runProgramFile('/bin/sh', [join(DEPLOY, 'pacemaker/cluster.sh')], {
+        env: { PATH: `${path}:${process.env['PATH']}`, ICI_ADDRESS: address },
+      });
+      expect({ code, text: code === 0 ? '' : text }).toEqual(OK);
+      return readFileSync(cib, 'utf8');
+    };
+    await makes('10.0.1.9');
+    // Run again, it changes the address and nothing else.
+    const made = await makes('10.0.1.10');
+    expect(made).toContain('name="ip" value="10.0.1.10"');
+    expect(made.match(/<rsc_location /g)).toHaveLength(1);
     expect([...made.matchAll(/<primitive id="([^"]+)"/g)].map(([, id]) => id)).toEqual([
       'ici-gateway',
       'ici-gateway-state',

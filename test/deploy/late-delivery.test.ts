@@ -7,6 +7,7 @@ import type { Host } from '../chaos/network.ts';
 import { eventually } from '../support/eventually.ts';
 import { PROGRAM, startGatewayProcess } from '../support/gateway-process.ts';
 import { post } from '../support/load.ts';
+import { writeTokenFile } from '../support/operator.ts';
 import { inTcpTable, tcpConnections } from '../support/tcp-table.ts';
 
 /** The link between a gateway and an instance breaks during a request, and works again after the agent was moved. */
@@ -38,11 +39,14 @@ test('a request that was given up is never delivered after the link works again'
     instances.push({ host, connector });
   }
   const here = await network.host('g');
+  const token = writeTokenFile();
+  opened.push({ close: async () => token.remove() });
   const gateway = await startGatewayProcess(
     {
       workers: 1,
       listen: { address: `${here.address}:0` },
-      admin: { address: `${here.address}:0` },
+      // Its status is read from another host.
+      admin: { address: `${here.address}:0`, tokenFile: token.path },
       pools: [
         {
           name: 'ici',

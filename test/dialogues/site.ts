@@ -12,6 +12,7 @@ import type {
   BindingQuery,
   Coordinator,
   KnownBinding,
+  LogOff,
 } from '../../src/core/ports.ts';
 import type { Replica } from '../../src/core/view/replica.ts';
 import { EmbeddedStoreServer } from '../../src/process/ipc/embedded-store-server.ts';
@@ -139,18 +140,27 @@ class Gateway {
     const { cacheEntries, balancer, random } = this.#options;
     const bindings = new Bindings({
       store: this.#store,
+      gateway: 'site',
       cache: new BindingCache({ maxEntries: cacheEntries, idleLifetimeMs: HOUR_MS }),
       sessionsAreProvisional: true,
       epoch: () => this.#replica.agreed.epoch,
-      events: { onConflict: () => {}, onShared: () => {}, onRebound: () => {}, onOperation: () => {} },
+      events: {
+        onConflict: () => {},
+        onShared: () => {},
+        onReplaced: () => {},
+        onRebound: () => {},
+        onOperation: () => {},
+      },
     });
     const pool: Partial<Pool> = {
       name: POOL,
       mode: 'sticky',
       bindsAgents: true,
       anonymous: 'any',
-      sessionLost: { answer: 'pass', logonOperations: [] },
+      sessionLost: 'pass',
       balancer: createBalancer(balancer, random),
+      balancerName: balancer,
+      maxAgents: new Map(),
       anonymousBalancer: createBalancer('round-robin'),
       load: { inFlight: () => 0, boundAgents: () => Math.floor(random() * 10) },
       bindings,
@@ -176,21 +186,35 @@ class SharedStore implements AffinityStore {
     this.#server = new EmbeddedStoreServer(new Map([[POOL, pool]]), (_pool, news) => tell(news));
   }
 
-  claim(names: readonly RequestName[], proposal: Placement, fencingToken: string) {
+  claim(
+    names: readonly RequestName[],
+    proposal: Placement,
+    fencingToken: string,
+    oldest?: Name,
+    leaves?: readonly string[],
+  ) {
     const borne = this.#weighsNames ? names : names.map(({ kind, value }) => ({ kind, value }));
-    return this.#server.storeClaim(POOL, borne, proposal, fencingToken);
+    return this.#server.storeClaim(POOL, borne, proposal, fencingToken, oldest, leaves);
   }
 
   rebind(expected: Binding, proposal: Placement, fencingToken: string) {
     return this.#server.storeRebind(POOL, expected, proposal, fencingToken);
   }
 
-  renew(names: readonly Name[]) {
-    return this.#server.storeRenew(POOL, names);
+  find(names: readonly Name[]) {
+    return this.#server.storeFind(POOL, names);
   }
 
-  release(name: Name) {
-    return this.#server.storeRelease(POOL, name);
+  renew(names: readonly Name[], seenAgoMs?: number) {
+    return this.#server.storeRenew(POOL, names, seenAgoMs);
+  }
+
+  release(expected: Binding, fencingToken: string) {
+    return this.#server.storeRelease(POOL, expected, fencingToken);
+  }
+
+  logOff(expected: Binding, logOff: LogOff) {
+    return this.#server.storeLogOff(POOL, expected, logOff);
   }
 
   restore(entries: readonly KnownBinding[]) {
@@ -210,9 +234,11 @@ class SharedStore implements AffinityStore {
     listener.onGap();
   }
 
-  hear({ bound, moved }: StoreNews): void {
-    if (moved.length > 0) this.#listener?.onMoved(moved);
-    if (bound !== undefined) this.#listener?.onBound(bound.binding, bound.aliases, bound.epoch);
+  hear({ bound, moved, loggedOff }: StoreNews): void {
+    if (loggedOff !== undefined) this.#listener?.onLoggedOff(moved[0] as Name, loggedOff);
+    else if (moved.length > 0) this.#listener?.onMoved(moved);
+    if (bound !== undefined)
+      this.#listener?.onBound(bound.binding, bound.aliases, bound.epoch, bound.isNew === true);
   }
 
   async close(): Promise<void> {}

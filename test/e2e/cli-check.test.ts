@@ -56,7 +56,10 @@ beforeAll(() => {
       - { id: b, url: 'http://10.0.0.2:8080' }
     balancer: random
 affinity: { redis: { url: 'redis://:hunter2@10.0.0.9' } }
+limits: { connections: 500, inFlight: 100 }
 `,
+    // It holds a password.
+    { mode: 0o600 },
   );
   writeFileSync(bad, `pools:\n  - name: ici\n    instances: []\ntimeouts: { parc: 5s }\n`);
 });
@@ -71,10 +74,25 @@ describe('ici-gateway check', () => {
       out: `listens on 127.0.0.1:8080, admin plane on 127.0.0.1:9090
 pool ici: failover, 2 instances (a, b), every host, /
 store: redis
+open files: a worker can need 700
 configuration is valid, 1 warning
 `,
     });
     expect(err).toMatch(/^warning: .*good\.yaml:6:15 pools\[0\]\.balancer: has no effect in a failover pool/);
+  });
+
+  test('says that a gateway of this shell could open too few files', async () => {
+    const { out } = await runProgram('prlimit', [
+      '--nofile=400',
+      process.execPath,
+      MAIN,
+      'check',
+      '--config',
+      good,
+    ]);
+    expect(out).toContain(
+      'open files: a worker can need 700; with the 400 of this shell it would take 200 connections of clients (limits.connections: 500)',
+    );
   });
 
   test('reports every problem of an invalid file on standard error, and ends with 1', async () => {
@@ -155,7 +173,7 @@ describe('the command line', () => {
   });
 
   test('prints its version', async () => {
-    expect((await run(['--version'])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect((await run(['--version'])).out).toMatch(/^\d+\.\d+\.\d+\n(?:.*\n)*Node v\d+\./);
   });
 });
 

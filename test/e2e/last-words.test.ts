@@ -1,4 +1,7 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 const LOGGER = new URL('../../build/src/telemetry/logger.js', import.meta.url).href;
@@ -15,6 +18,24 @@ function loggedBy(script: string): string[] {
   const lines = stdout.split('\n').filter((line) => line !== '');
   return lines.map((line) => JSON.parse(line).msg);
 }
+
+test('a log is for people on a terminal, and JSON elsewhere', () => {
+  const script = `
+    const { openProcessLog } = await import(${JSON.stringify(LOGGER)});
+    const log = openProcessLog('info', 'worker-1');
+    log.logger.warn({ pool: 'ici' }, 'no instance is up');
+    await log.close();
+  `;
+  const file = join(mkdtempSync(join(tmpdir(), 'ici-log-')), 'log.mjs');
+  writeFileSync(file, script);
+  // `script` of util-linux gives a command a terminal.
+  const { stdout } = spawnSync('script', ['-qec', `'${process.execPath}' '${file}'`, '/dev/null'], {
+    encoding: 'utf8',
+  });
+  rmSync(dirname(file), { recursive: true });
+  expect(stdout.trimEnd()).toMatch(/^\d\d:\d\d:\d\d\.\d{3} WARN {2}\[worker-1\] no instance is up pool=ici$/);
+  expect(loggedBy("log.logger.info('for programs'); await log.close();")).toEqual(['for programs']);
+});
 
 describe('a log', () => {
   // The second size is about one block, so that the next line is in another block.

@@ -187,7 +187,8 @@ describe('two gateways on one Redis', () => {
       const logged = gateways
         .flatMap(({ log }) => log)
         .filter(({ msg }) => msg.startsWith('binding conflict'));
-      expect(logged.length).toBeGreaterThanOrEqual(conflicting);
+      // Not each of them: a warning that is repeated has a rate.
+      expect(logged.length).toBeGreaterThan(0);
       // Anyone who reads a session value can use the session,
       // so its digest, which begins with a tilde, replaces it.
       expect(logged.filter((line) => /session:[^~]/.test(JSON.stringify(line)))).toEqual([]);

@@ -1,8 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { stringify } from 'yaml';
+import type { OpenApiDocument } from '../../src/admin/openapi.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
+import { AnswerContract } from '../support/answer-contract.ts';
+import type { Ended } from '../support/cli.ts';
+import { runCommand } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';
 import type { GatedInstance } from '../support/gated-instance.ts';
 import { startGatedInstance } from '../support/gated-instance.ts';
@@ -11,11 +15,12 @@ import { startGatewayProcess } from '../support/gateway-process.ts';
 import { childrenOf } from '../support/host-processes.ts';
 import type { Outcome, RunningLoad } from '../support/load.ts';
 import { startLoad, users } from '../support/load.ts';
+import { ask } from '../support/operator.ts';
 import { subscribeEnvelope } from '../support/soap.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 
 // On a busy machine a process takes several times as long to start.
-const PATIENT = { within: 45_000 };
+const PATIENT = { within: 90_000 };
 // A pause between requests; otherwise the test would measure its own clients.
 const PAUSE_MS = 120;
 const AGENTS = users(8, 'AGENT');
@@ -66,7 +71,7 @@ const configOf = (
 });
 
 async function start(config: Record<string, unknown>): Promise<GatewayProcess> {
-  const gateway = await startGatewayProcess(config, { readyMs: 30_000 });
+  const gateway = await startGatewayProcess(config);
   running.push(gateway);
   return gateway;
 }
@@ -112,6 +117,42 @@ describe('a reload', () => {
     const bound = await placesUnder(load);
     expect(bound.toSorted().join('')).toMatch(/^a+b+$/);
 
+    const changes = ['pools[ici].instances[b]: removed', 'timeouts.total: 1m → 50s'];
+    const agentsAtB = bound.filter((place) => place === 'b').length;
+    gateway.configure(configOf(['a'], { total: '50s' }));
+    await eventually(async () => {
+      const answer = await fetch(`${gateway.adminUrl}/reload/preview`);
+      expect([answer.status, await answer.json()]).toEqual([
+        200,
+        {
+          text: 'a reload brings it into effect',
+          problems: [],
+          changes,
+          refused: [],
+          agents: agentsAtB,
+          moves: [{ pool: 'ici', instance: 'b', agents: agentsAtB, movesAll: false, why: 'it is removed' }],
+        },
+      ]);
+    }, PATIENT);
+    const described = (await (await fetch(`${gateway.adminUrl}/openapi.json`)).json()) as OpenApiDocument;
+    const answer = await fetch(`${gateway.adminUrl}/reload/preview`);
+    const given = { status: 200, type: 'application/json', text: await answer.text() };
+    expect(new AnswerContract(described).problems('GET /reload/preview', given)).toEqual([]);
+    const preview = (): Promise<Ended> =>
+      runCommand(['reload', '--dry-run', '--admin', gateway.adminUrl], {}, { hasColors: false });
+    expect(await preview()).toMatchObject({
+      code: 0,
+      out: [
+        ...changes,
+        'a reload brings it into effect',
+        `pool ici: ${agentsAtB} bound agents of b would move, because it is removed`,
+        `${agentsAtB} bound agents would move\n`,
+      ].join('\n'),
+    });
+    gateway.configure(configOf(['a'], { total: 'soon' }));
+    expect(await preview()).toMatchObject({ code: 3, out: expect.stringContaining('timeouts.total') });
+    expect(await instancesOf(gateway)).toEqual(['a', 'b']);
+
     await reload(gateway, configOf(['a'], { total: '50s' }));
     await eventually(async () => expect(await instancesOf(gateway)).toEqual(['a']), PATIENT);
     const seen = load.outcomes.length;
@@ -119,10 +160,11 @@ describe('a reload', () => {
     const outcomes = await load.stop();
     expect(failures(outcomes)).toEqual([]);
     expect(placesOf(outcomes)).toEqual(bound.map((place) => (place === 'b' ? 'ba' : 'a')));
-    expect(gateway.log.find(({ msg }) => msg === 'new configuration')?.['changes']).toEqual([
-      'pools[ici].instances[b]: removed',
-      'timeouts.total: 1m → 50s',
-    ]);
+    expect(gateway.log.find(({ msg }) => msg === 'new configuration')?.['changes']).toEqual(changes);
+    await eventually(async () => {
+      const { events } = (await ask(gateway.adminUrl, 'GET', '/pools/ici/events?kind=options')).body;
+      expect(events).toMatchObject([{ kind: 'options', to: changes.join('; '), why: 'SIGHUP' }]);
+    });
   });
 
   test('that removes an instance keeps serving its agents there while another gateway still has it', async () => {

@@ -17,7 +17,7 @@ const DEV = 'npm run dev';
 
 /** The expected output, by the beginning of the snippet. */
 const RUN: Readonly<Record<string, RegExp>> = {
-  // The gateway reads the token when it starts, so this is the first.
+  // The gateway needs the token when it starts, so this is the first.
   'openssl rand -hex 32': /^$/,
   [DEV]: /listening/,
   "curl -s -H 'soapuser: MILLER'": /"name":"(\w)".*\n.*"name":"\1".*\n.*"name":"\w"/,
@@ -26,6 +26,8 @@ const RUN: Readonly<Record<string, RegExp>> = {
   'ici-gateway check --config new.yaml --against': /timeouts\.park: 5s → 3s/,
   'curl -s http://127.0.0.1:9090/readyz': /^Running\n+\{"bindings":\[/,
   'ici-gateway admin drain ici a': /"draining"[\s\S]*"events"/,
+  'export ICI_GATEWAY_ADMIN__TOKEN_FILE': /"agents"[\s\S]*"gateways"/,
+  "echo 'a long password' | ici-gateway hash-password": /^$/,
   'ici-gateway admin activate presence b': /"active": ?"b"/,
   'curl -s -X POST -H "authorization:': /"enabled"/,
   'ici-gateway simulate agents --url': /no agent|0 splits|p99/,

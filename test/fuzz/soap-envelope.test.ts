@@ -118,7 +118,7 @@ const ENVELOPE = fc
     prolog: sequence(MISC, 2),
     before: fc.oneof(MISC, fc.constantFrom('', '\n')),
     header: fc.option(SECTION),
-    extra: fc.option(LEAF.filter((leaf) => !/^<[^ />\n\t\r]*Body/.test(leaf))),
+    extra: fc.option(fc.oneof(LEAF, BLOCK)),
     body: SECTION,
     after: fc.option(BLOCK),
   })
@@ -213,6 +213,7 @@ function read(text: string): { user: string | undefined; session: string | undef
   };
 
   for (const section of elementsOf(root.children)) {
+    if (namespaceOf([root, section]) !== namespaceOf([root])) continue;
     if (section.local === 'Header' || section.local === 'Body') visit([root, section], section.local);
     if (section.local === 'Body') break;
   }

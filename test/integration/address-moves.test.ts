@@ -64,6 +64,7 @@ pools:
   const gateway = await startGateway(config, pino({ level: 'silent' }), {
     openStores: async () => ({
       isShared: false,
+      gateways: undefined,
       open: () => store,
       viewStore: () => new LocalViewStore({ leaseMs: 0, joinMs: 0 }),
       close: async () => undefined,

@@ -1,18 +1,19 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { ask } from '../support/operator.ts';
 import { AdministeredGateway, WHY } from './admin-acts-support.ts';
 
 let on: AdministeredGateway;
 
-beforeEach(async () => {
+// No request changes anything, so one gateway is enough for all.
+beforeAll(async () => {
   on = await AdministeredGateway.prepare();
+  await on.start('');
 });
 
-afterEach(() => on.close());
+afterAll(() => on.close());
 
 describe('authorization of changes', () => {
   test('refuses every change without the token', async () => {
-    await on.start('');
     const path = '/pools/ici/instances/a/disable';
     const bare = await ask(on.gateway.adminUrl, 'POST', path, WHY, '');
     expect(bare.status).toBe(401);
@@ -25,10 +26,15 @@ describe('authorization of changes', () => {
   });
 
   test('refuses every change if no token is configured', async () => {
-    await on.startWith(`pools: [{ name: ici, instances: [{ id: a, url: '${on.connectors[0]?.url}' }] }]`);
-    const { status, body } = await on.change('/instances/a/disable');
-    expect([status, body]).toEqual([403, { error: 'this admin plane is read-only: set admin.tokenFile' }]);
-    expect((await on.read('/events')).status).toBe(200);
+    const bare = await AdministeredGateway.prepare();
+    onTestFinished(() => bare.close());
+    await bare.startWith(`pools: [{ name: ici, instances: [{ id: a, url: '${bare.connectors[0]?.url}' }] }]`);
+    const { status, body } = await bare.change('/instances/a/disable');
+    expect([status, body.error]).toEqual([
+      403,
+      expect.stringContaining('is read-only: set admin.passwordFile'),
+    ]);
+    expect((await bare.read('/events')).status).toBe(200);
   });
 });
 
@@ -55,9 +61,7 @@ describe('an invalid request', () => {
     ['/instances/a/drain', 'patch', 'the body must be object; send a JSON object'],
   ];
 
-  // No request changes anything, so one gateway is enough for all.
   test('is refused with the field and its valid values', async () => {
-    await on.start('');
     for (const [path, body, message] of CASES) {
       const answer = await on.change(path, body);
       const asked = `${path} with ${JSON.stringify(body)}`;
@@ -69,8 +73,49 @@ describe('an invalid request', () => {
     );
   });
 
+  const ODD_VALUES = [null, 0, 1, true, 'true', '', [], ['x'], {}];
+
+  test('no value is taken for one of another type, whatever the route', async () => {
+    const { body: api } = await ask(on.gateway.adminUrl, 'GET', '/openapi.json');
+    const asked: string[] = [];
+    for (const [path, methods] of Object.entries(api.paths as Record<string, Methods>)) {
+      for (const [method, { requestBody }] of Object.entries(methods)) {
+        const { properties = {}, required = [] } = requestBody?.content['application/json'].schema ?? {};
+        const body = Object.fromEntries(required.map((field) => [field, field === 'on' ? true : 'x']));
+        for (const [field, { type }] of Object.entries(properties)) {
+          for (const value of ODD_VALUES) {
+            if (typeof value === type && value !== '') continue;
+            const at = path.replace('{pool}', 'ici').replace('{instance}', 'a');
+            const name = method.toUpperCase() as 'POST' | 'PUT';
+            const answer = await ask(on.gateway.adminUrl, name, at, { ...body, [field]: value });
+            const what = `${name} ${path} with ${field} ${JSON.stringify(value)}`;
+            expect(answer.status, `${what}: ${JSON.stringify(answer.body)}`).toBe(400);
+            expect(answer.body.error, what).toContain(`${field} must be `);
+            asked.push(what);
+          }
+        }
+      }
+    }
+    expect(asked).toContain('POST /maintenance with on null');
+    expect(asked).toContain('POST /maintenance with on "true"');
+  });
+
+  test.each([
+    ['of another store', 'x'],
+    ['too long', 'x'.repeat(4_090)],
+    ['too long for a key', '\u20ac'.repeat(1_000)],
+  ])('a cursor that is %s is not an outage of the store', async (_, cursor) => {
+    for (const path of ['/bindings?', '/pools/ici/agents?', '/pools/ici/drain/a?', '/pools/ici/events?']) {
+      const url = `${path}cursor=${encodeURIComponent(cursor)}`;
+      const { status, body } = await ask(on.gateway.adminUrl, 'GET', url);
+      expect([status, body.error], path).toEqual([
+        400,
+        expect.stringMatching(/cursor must be|unknown cursor/),
+      ]);
+    }
+  });
+
   test('distinguishes missing pools and instances from changes that cannot be made', async () => {
-    await on.start('');
     const unknown = await ask(on.gateway.adminUrl, 'POST', '/pools/icy/instances/a/drain', WHY);
     expect([unknown.status, unknown.body.error]).toEqual([404, 'no pool is named icy; there is ici']);
     const missing = await on.change('/instances/z/drain');
@@ -85,3 +130,18 @@ describe('an invalid request', () => {
     expect((await on.change('/instances/a/release')).body.error).toBe('a is not in quarantine');
   });
 });
+
+interface Methods {
+  readonly [method: string]: {
+    readonly requestBody?: {
+      readonly content: {
+        readonly 'application/json': {
+          readonly schema: {
+            readonly properties: Readonly<Record<string, { readonly type: string }>>;
+            readonly required?: readonly string[];
+          };
+        };
+      };
+    };
+  };
+}

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import type { InstanceStatus } from '../../src/core/gateway-status.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
@@ -49,6 +50,11 @@ pools:
   /** Without a token, if the options have none. */
   async startWith(config: string, options: TestGatewayOptions = {}): Promise<void> {
     this.#started = await startTestGateway(config, options);
+  }
+
+  /** Replaces the content of the token file, which the gateway reads again. */
+  replaceToken(token: string): void {
+    writeFileSync(this.#token.path, token);
   }
 
   get gateway(): TestGateway {

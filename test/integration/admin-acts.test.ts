@@ -26,7 +26,7 @@ describe('draining', () => {
     const { status, body } = await on.change('/instances/a/drain', { ...WHY, by: 'ops', deadline: '1h' });
     expect(status).toBe(200);
     expect(body).toMatchObject({ inEffect: true, instance: { id: 'a', admin: 'draining' } });
-    expect(body.instance.act).toMatchObject({ by: 'ops', why: 'patch the host' });
+    expect(body.instance.act).toMatchObject({ by: 'admin (says ops)', why: 'patch the host' });
 
     const after = await on.place(users(30, 'NEW'));
     expect([...after.values()]).not.toContain('a');
@@ -101,7 +101,7 @@ describe('disabling and enabling', () => {
         instance: 'b',
         from: 'enabled',
         to: 'disabled',
-        by: 'ops',
+        by: 'admin (says ops)',
         why: 'patch the host',
       }),
     ]);
@@ -112,7 +112,7 @@ describe('disabling and enabling', () => {
         msg: 'act of an operator',
         act: 'disable',
         instance: 'b',
-        by: 'ops',
+        by: 'admin (says ops)',
         pool: 'ici',
       }),
     );
@@ -127,9 +127,12 @@ describe('disabling and enabling', () => {
     await on.change('/instances/b/disable', { ...WHY, by: 'ops' });
     await on.gateway.close();
     await on.start('', 'sticky', { stateDir });
-    expect(on.instance('b')).toMatchObject({ admin: 'disabled', act: { by: 'ops', why: 'patch the host' } });
+    expect(on.instance('b')).toMatchObject({
+      admin: 'disabled',
+      act: { by: 'admin (says ops)', why: 'patch the host' },
+    });
     expect((await on.read('/events')).body.events).toContainEqual(
-      expect.objectContaining({ kind: 'admin', instance: 'b', by: 'ops' }),
+      expect.objectContaining({ kind: 'admin', instance: 'b', by: 'admin (says ops)' }),
     );
   });
 });
@@ -219,6 +222,11 @@ describe('a failover pool', () => {
     expect((await on.change('/activate', { ...WHY, instance: 'c' })).body.error).toBe(
       'c is already the active instance',
     );
+    const forgotten = await on.change('/agents/forget', { ...WHY, agent: 'MILLER' });
+    expect([forgotten.status, forgotten.body.error]).toEqual([
+      409,
+      'pool ici is failover: all its agents are at the active instance together',
+    ]);
 
     expect((await on.change('/failback')).body).toMatchObject({ inEffect: true, active: 'a' });
     expect((await post(on.gateway.url, 'MILLER')).connector).toBe('a');

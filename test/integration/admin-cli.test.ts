@@ -1,5 +1,7 @@
+import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
+import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
@@ -40,9 +42,16 @@ const run = (args: readonly string[], env: Record<string, string> = { USER: 'ops
   runCommand(['admin', ...args], env);
 
 const at = (): string[] => ['--admin', gateway.adminUrl];
-const why = (): string[] => [...at(), '--token-file', token.path, '--why', 'patch'];
+const known = (): string[] => [...at(), '--token-file', token.path];
+const why = (): string[] => [...known(), '--why', 'patch'];
 
 describe('ici-gateway admin', () => {
+  test('without a token names the flag, and not a header', async () => {
+    const { code, err } = await run(['drain', 'spread', 'a', '--why', 'x', ...at()]);
+    expect([code, err]).toEqual([1, expect.stringContaining('give --token-file or $ICI_GATEWAY')]);
+    expect(err).not.toMatch(/Bearer|DEBUG/);
+  });
+
   test('drains and enables an instance, and shows the operator', async () => {
     const agents = await Promise.all(users(8, 'CLI').map((user) => post(gateway.url, user)));
     expect(agents.map(({ connector }) => connector)).toContain('a');
@@ -50,14 +59,17 @@ describe('ici-gateway admin', () => {
     expect(drained).toMatchObject({ code: 0, err: '' });
     expect(JSON.parse(drained.out).instance).toMatchObject({
       admin: 'draining',
-      act: { by: 'ops', why: 'patch' },
+      act: { by: 'admin (says ops)', why: 'patch' },
     });
     const enabled = await run(['enable', 'spread', 'a', '--by', 'me', ...why()]);
-    expect(JSON.parse(enabled.out).instance).toMatchObject({ admin: 'enabled', act: { by: 'me' } });
-    const { events } = JSON.parse((await run(['events', 'spread', '--limit', '2', ...at()])).out);
+    expect(JSON.parse(enabled.out).instance).toMatchObject({
+      admin: 'enabled',
+      act: { by: 'admin (says me)' },
+    });
+    const { events } = JSON.parse((await run(['events', 'spread', '--limit', '2', ...known()])).out);
     expect(events).toMatchObject([
-      { kind: 'admin', instance: 'a', from: 'draining', to: 'enabled', by: 'me' },
-      { kind: 'admin', instance: 'a', from: 'enabled', to: 'draining', by: 'ops' },
+      { kind: 'admin', instance: 'a', from: 'draining', to: 'enabled', by: 'admin (says me)' },
+      { kind: 'admin', instance: 'a', from: 'enabled', to: 'draining', by: 'admin (says ops)' },
     ]);
   });
 
@@ -78,12 +90,22 @@ describe('ici-gateway admin', () => {
     expect((await post(gateway.url, 'MILLER')).connector).toBe(from);
   });
 
+  test('forgets an agent', async () => {
+    const { connector } = await post(gateway.url, 'BROWN');
+    expect(JSON.parse((await run(['forget', 'spread', 'brown', ...why()])).out)).toMatchObject({
+      instance: connector,
+      forgotten: true,
+    });
+    const unknown = await run(['forget', 'spread', 'brown', ...why()]);
+    expect([unknown.code, unknown.out]).toEqual([1, '']);
+  });
+
   test('activates, fails back, and sets the failback policy', async () => {
     expect(JSON.parse((await run(['activate', 'one', 'b', ...why()])).out)).toMatchObject({ active: 'b' });
     expect(JSON.parse((await run(['failback', 'one', ...why()])).out)).toMatchObject({ active: 'a' });
     const policy = await run(['failback-policy', 'one', 'at 03:30', '--zone', 'UTC', ...why()]);
     expect(JSON.parse(policy.out)).toEqual({ failback: 'at 03:30', zone: 'UTC' });
-    const { pools } = JSON.parse((await run(['status', ...at()])).out);
+    const { pools } = JSON.parse((await run(['status', ...known()])).out);
     expect(pools[1]).toMatchObject({
       active: { instance: 'a' },
       failback: { policy: 'at 03:30', by: 'operator' },
@@ -95,7 +117,10 @@ describe('ici-gateway admin', () => {
     expect(refused).toMatchObject({ code: 1, out: '' });
     expect(refused.err).toContain('a is not in quarantine (status 409)');
     const bare = await run(['drain', 'spread', 'a', ...at(), '--why', 'patch']);
-    expect([bare.code, bare.err]).toEqual([1, expect.stringContaining('changes need the token')]);
+    expect([bare.code, bare.err]).toEqual([
+      1,
+      expect.stringMatching(/needs a log-in.*; give --token-file .*\(status 401\)/),
+    ]);
     const unreachable = await run(['status', '--admin', `http://127.0.0.1:${await freePort()}`]);
     expect([unreachable.code, unreachable.err]).toEqual([1, expect.stringContaining('ECONNREFUSED')]);
     // "localhost:" parses as a URL scheme, which once gave "Invalid URL".
@@ -119,6 +144,35 @@ describe('ici-gateway admin', () => {
     const excess = await run(['status', 'spread']);
     expect(excess.code).toBe(2);
     expect(excess.err).not.toContain('--config');
+  });
+
+  test.each([
+    ['is left to a token with a name of its own', { kind: 'token', user: 'robot' }, { why: 'patch' }],
+    [
+      'is that of the user at the shell with the shared token',
+      { kind: 'token', user: 'admin' },
+      { why: 'patch', by: 'ops' },
+    ],
+    ['is that of the user at the shell for an earlier release', undefined, { why: 'patch', by: 'ops' }],
+  ])('who made a change %s', async (_, session, expected) => {
+    const bodies: unknown[] = [];
+    const server = createHttpServer(async (request, response) => {
+      const isChange = request.method === 'POST';
+      if (isChange) bodies.push(await json(request));
+      response.writeHead(isChange || session !== undefined ? 200 : 404);
+      response.end(JSON.stringify(isChange ? { instance: { id: 'a' } } : (session ?? {})));
+    });
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    const { port } = server.address() as AddressInfo;
+    const there = ['--admin', `http://127.0.0.1:${port}`, '--token-file', token.path];
+    expect((await run(['enable', 'spread', 'a', '--why', 'patch', ...there])).code).toBe(0);
+    server.closeAllConnections();
+    await new Promise((resolve) => {
+      server.close(resolve);
+    });
+    expect(bodies).toEqual([expected]);
   });
 
   test.each([

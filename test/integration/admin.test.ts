@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
@@ -54,7 +55,7 @@ describe('the admin API', () => {
   });
 
   test('lists its paths in the answer to any other path, even one that cannot be decoded', async () => {
-    for (const path of ['/elsewhere', '/%zz', `/pools/${'x'.repeat(1_000)}/events`]) {
+    for (const path of ['/elsewhere', '/%zz', `/pools/${'x'.repeat(2_000)}/events`]) {
       const { status, text } = await get(path);
       expect([path, status, text]).toEqual([path, 404, expect.stringMatching(/^not found: /)]);
     }
@@ -91,6 +92,31 @@ describe('the admin API', () => {
       expect(gateway.status().pools[0]?.instances.map(({ boundAgents }) => boundAgents)).toEqual([5, 5]),
     );
     expect((await get('/metrics')).text).toContain('gateway_bindings{pool="ici",instance="a"} 5');
+  });
+
+  test('tells what the last probe found, who reports what, the shares of the instances and the traffic', async () => {
+    await Promise.all(users(10, 'AGENT').map((user) => post(gateway.url, user)));
+    await connectors[1]?.close();
+    const [pool] = await eventually(() => {
+      const { pools, alarms } = gateway.status();
+      expect(pools[0]?.instances.map(({ health }) => health)).toEqual(['up', 'down']);
+      expect(pools[0]?.traffic).toEqual({ requests: 10, faults: 0 });
+      expect(pools[0]?.instances.map(({ share }) => share)).toEqual([0.5, 0.5]);
+      expect(alarms.map(({ id }) => id)).toEqual(['IciPoolWithoutSpare/ici', 'IciInstanceDown/ici/b']);
+      return pools;
+    });
+    const [a, b] = pool?.instances ?? [];
+    expect(a).toMatchObject({ lastProbe: { ok: true, text: null }, weightShare: 1 });
+    expect(b).toMatchObject({
+      lastProbe: { ok: false, text: expect.stringMatching(/ECONNREFUSED/) },
+      weightShare: 0,
+    });
+    const { replica } = gateway.status();
+    expect([a?.reports, b?.reports]).toEqual([[{ replica, verdict: 'up' }], [{ replica, verdict: 'down' }]]);
+    for (const since of [a?.healthSince, b?.healthSince, b?.lastProbe?.at])
+      expect(Date.now() - Date.parse(since ?? '')).toBeLessThan(60_000);
+    expect(pool).toMatchObject({ balancer: 'round-robin' });
+    expect(gateway.status()).toMatchObject({ host: hostname(), admin: { advertise: null } });
   });
 
   test('names its pools, and the error in a request', async () => {

@@ -77,6 +77,10 @@ describe('while the store is away', () => {
     expect(await site.claim(two, [user('KNOWN')], B)).toBe('a');
     expect(await site.claim(two, [session('S')], B)).toBe('c');
     expect([...one.conflicts, ...two.conflicts]).toEqual([]);
+    const { bindings } = await one.bindings.list({ details: true });
+    const causes = bindings.map(({ binding, origin }) => [binding.root.value, origin?.cause.kind]);
+    expect(causes).toContainEqual(['KNOWN', 'written-back']);
+    expect(causes).toContainEqual(['NEW', 'placed-alone']);
   });
 
   test('a new session of a known agent belongs to that agent, also when the store is back', async () => {

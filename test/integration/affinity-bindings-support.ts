@@ -37,6 +37,7 @@ export interface SideOptions {
   readonly idleLifetimeMs?: number;
   readonly sessionsAreProvisional?: boolean;
   readonly maxEntries?: number;
+  readonly maxBindings?: number;
   /** Long time-outs by default, for a busy machine. */
   readonly commandTimeoutMs?: number;
   /** Wraps the store. */
@@ -72,7 +73,8 @@ export class Site {
     idleLifetimeMs = 60_000,
     sessionsAreProvisional = true,
     maxEntries = 1_000,
-    commandTimeoutMs = 3_000,
+    maxBindings = 1_000_000,
+    commandTimeoutMs = 15_000,
     between = (store) => store,
   }: SideOptions = {}): Promise<Side> {
     const conflicts: string[] = [];
@@ -87,11 +89,13 @@ export class Site {
     });
     await eventually(() => connection.ping());
     const bindings = new Bindings({
-      store: between(new RedisStore(connection, 'ici', { keyPrefix: 'test', idleLifetimeMs })),
+      gateway: 'gw1',
+      store: between(new RedisStore(connection, 'ici', { keyPrefix: 'test', idleLifetimeMs, maxBindings })),
       cache: new BindingCache({ maxEntries, idleLifetimeMs }),
       sessionsAreProvisional,
       epoch: () => this.epoch,
       events: {
+        onReplaced: () => {},
         onRebound: () => {},
         onShared: () => {},
         onConflict: (names, was, now) =>

@@ -8,10 +8,11 @@ import { storedForm } from '../../src/core/stored-name.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { evidenceContract } from '../contract/affinity-evidence.ts';
-import { behavesLikeTheModel, listsLikeTheModel } from '../contract/affinity-model.ts';
+import { behavesLikeTheModel, FEW, listsLikeTheModel } from '../contract/affinity-histories.ts';
+import { affinityLimitsContract } from '../contract/affinity-limits.ts';
 import { affinityStoreContract } from '../contract/affinity-store.ts';
 import type { OpenStore } from '../contract/affinity-store-support.ts';
-import { at, session, uniquePrefix, user } from '../contract/affinity-store-support.ts';
+import { at, inOneBucket, session, uniquePrefix, user } from '../contract/affinity-store-support.ts';
 import { eventually } from '../support/eventually.ts';
 import { openViewStore, setFencingToken } from '../support/fencing-token.ts';
 import { redisCommand } from '../support/redis-command.ts';
@@ -28,10 +29,10 @@ async function connect(): Promise<RedisConnection> {
   return redis;
 }
 
-async function openStore(idleLifetimeMs: number): Promise<OpenStore> {
+async function openStore(idleLifetimeMs: number, maxBindings = 1_000_000): Promise<OpenStore> {
   const redis = await connect();
   const keyPrefix = uniquePrefix();
-  const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs });
+  const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs, maxBindings });
   // The normal state: no gateway has bindings to write back.
   await openViewStore(port, keyPrefix);
   return {
@@ -46,6 +47,7 @@ async function openStore(idleLifetimeMs: number): Promise<OpenStore> {
 
 affinityStoreContract('the Redis store', openStore);
 evidenceContract('the Redis store', openStore);
+affinityLimitsContract('the Redis store', (maxBindings) => openStore(HOUR_MS, maxBindings));
 
 describe('the Redis store', () => {
   const connections: RedisConnection[] = [];
@@ -56,11 +58,14 @@ describe('the Redis store', () => {
     return redis;
   }
 
-  async function openPool(redis: RedisConnection): Promise<{ store: AffinityStore; fencingToken: string }> {
+  async function openPool(
+    redis: RedisConnection,
+    maxBindings = 1_000_000,
+  ): Promise<{ store: AffinityStore; fencingToken: string; keyPrefix: string }> {
     const keyPrefix = uniquePrefix();
     await openViewStore(port, keyPrefix);
-    const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
-    return { store, fencingToken: await setFencingToken(port, keyPrefix) };
+    const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS, maxBindings });
+    return { store, fencingToken: await setFencingToken(port, keyPrefix), keyPrefix };
   }
 
   afterEach(async () => {
@@ -70,6 +75,11 @@ describe('the Redis store', () => {
   test('behaves like the model for any history', async () => {
     const redis = await connected();
     await behavesLikeTheModel(() => openPool(redis), 100);
+  });
+
+  test('behaves like the model where names give way to each other', async () => {
+    const redis = await connected();
+    await behavesLikeTheModel((maxBindings) => openPool(redis, maxBindings), 60, FEW);
   });
 
   test('lists like the model after any history', async () => {
@@ -122,6 +132,7 @@ describe('the Redis store', () => {
       onBound: ({ root, instance, generation }, aliases, epoch) =>
         heard.push(`${root.value} at ${instance} #${generation} in ${epoch}: ${of(aliases)}`),
       onMoved: (names) => heard.push(`forget ${of(names)}`),
+      onLoggedOff: ({ value }, { generation }) => heard.push(`${value} logged off #${generation}`),
       onGap: () => heard.push('gap'),
     });
     await eventually(() => expect(heard).toEqual(['gap']));
@@ -146,8 +157,8 @@ describe('the Redis store', () => {
     await ours.claim([session('s2')], at('c'), fencingToken);
     await ours.claim([user('MILLER'), session('s2')], at('c'), fencingToken);
     await ours.claim([session('s3')], at('c'), fencingToken);
-    await ours.claim([user('SMITH'), session('s3')], at('a'), fencingToken);
-    await ours.release(session('s3'));
+    const smith = await ours.claim([user('SMITH'), session('s3')], at('a'), fencingToken);
+    await ours.release(smith.binding, fencingToken);
 
     const [s0, s1, s2, s3] = ['s0', 's1', 's2', 's3'].map((value) => storedForm(session(value)).value);
     await eventually(() =>
@@ -161,7 +172,7 @@ describe('the Redis store', () => {
         `${s3} at c #1 in 7: `,
         `forget ${s3}`,
         `SMITH at c #2 in 7: ${s3}`,
-        `forget ${s3},SMITH`,
+        'forget SMITH',
       ]),
     );
   });
@@ -199,7 +210,7 @@ describe('the Redis store', () => {
     await eventually(() => expect(heard).toEqual([expect.stringMatching(/^LAST/)]));
   });
 
-  test('refuses claims and moves with another fencing token than the current one, and changes nothing', async () => {
+  test('refuses claims, moves and releases with another fencing token than the current one, and changes nothing', async () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
     const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS });
@@ -210,6 +221,8 @@ describe('the Redis store', () => {
     const outcomes = await Promise.allSettled([
       ...Array.from({ length: 200 }, (_, i) => store.claim([user(`U${i}`), session(`s${i}`)], at('a'), old)),
       store.rebind(binding, at('b'), old),
+      store.release(binding, old),
+      store.release(binding, ''),
       store.claim([user('U0')], at('a'), ''),
     ]);
 
@@ -278,7 +291,9 @@ describe('the Redis store', () => {
 
     expect(keys.length).toBeGreaterThanOrEqual(6);
     for (const key of keys)
-      expect(key).toMatch(new RegExp(`^${keyPrefix}:\\{(crm|mail)\\}:(b:\\d+|counts|fence)$`));
+      expect(key).toMatch(
+        new RegExp(`^${keyPrefix}:\\{(crm|mail)\\}:(b:\\d+|counts|aliases|newcomers|held|fence)$`),
+      );
     expect(await crm.counts()).toEqual(new Map([['a', 1]]));
   });
 
@@ -300,9 +315,15 @@ describe('the Redis store', () => {
     const redis = await connected();
     const keyPrefix = uniquePrefix();
     const fencingToken = await setFencingToken(port, keyPrefix);
-    const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: 20 });
-    // All in one bucket, so that the bucket never expires as a whole.
-    const names = sameBucket(200);
+    // Each name has ended a few claims later.
+    const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: 1 });
+    // All in one bucket, and the first one stays, so that the bucket never expires as a whole.
+    const [first, ...names] = inOneBucket(200) as [Name, ...Name[]];
+    await new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs: HOUR_MS }).claim(
+      [first],
+      at('a'),
+      fencingToken,
+    );
     let longest = 0;
     for (const name of names) {
       await store.claim([name], at('a'), fencingToken);
@@ -311,6 +332,37 @@ describe('the Redis store', () => {
     }
 
     expect(longest).toBeLessThan(120);
+  });
+
+  test('has never more names than it may have, whatever many gateways claim at once, and those who are bound stay', async () => {
+    const keyPrefix = uniquePrefix();
+    const fencingToken = await setFencingToken(port, keyPrefix);
+    const options = { keyPrefix, idleLifetimeMs: HOUR_MS, maxBindings: 50 };
+    const stores = [await connected(), await connected()].map(
+      (redis) => new RedisStore(redis, 'crm', options),
+    ) as [RedisStore, RedisStore];
+    const claim = (name: Name, i: number) => stores[i % 2]?.claim([name], at('a'), fencingToken);
+    const agents = Array.from({ length: 20 }, (_, i) => user(`AGENT${i}`));
+    for (let round = 0; round < 2; round += 1) await Promise.all(agents.map(claim));
+
+    const invented = Array.from({ length: 300 }, (_, i) => claim(user(`X${i}`), i));
+    const outcomes = await Promise.allSettled([...invented, ...agents.map(claim)]);
+
+    for (const outcome of outcomes.slice(300)) expect(outcome).toMatchObject({ status: 'fulfilled' });
+    expect(await stores[0].counts()).toEqual(new Map([['a', 50]]));
+    for (const agent of agents) expect(await stores[1].find([agent])).toBeDefined();
+  });
+
+  test('keeps a name that a gateway of an earlier release has renewed', async () => {
+    const { store, fencingToken, keyPrefix } = await openPool(await connected(), 2);
+    await store.claim([user('A')], at('a'), fencingToken);
+    await store.claim([user('B')], at('a'), fencingToken);
+    // Earlier releases write a later end, and know nothing of probation.
+    const later = Date.now() + 2 * HOUR_MS;
+    await redisCommand(port, 'HSET', `${keyPrefix}:{crm}:b:${bucketOf('uA')}`, 'uA', `=a|1|1|${later}`);
+
+    expect((await store.claim([user('C')], at('a'), fencingToken)).replaced).toEqual([user('B')]);
+    expect(await store.find([user('A')])).toBeDefined();
   });
 
   test('works with a server that has lost its scripts', async () => {
@@ -339,12 +391,3 @@ describe('the Redis store', () => {
     expect(listed?.expiresInMs).toBeLessThanOrEqual((HOUR_MS / 2) * (33 / 32));
   });
 });
-
-function sameBucket(count: number): Name[] {
-  const names: Name[] = [];
-  const bucket = bucketOf('uX0');
-  for (let i = 0; names.length < count; i += 1) {
-    if (bucketOf(`uX${i}`) === bucket) names.push(user(`X${i}`));
-  }
-  return names;
-}

@@ -12,6 +12,7 @@ import type { Ended } from '../support/cli.ts';
 import { runCommand } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';
 import { post, users } from '../support/load.ts';
+import { writeTokenFile } from '../support/operator.ts';
 import type { TestGateway } from '../support/test-gateway.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 
@@ -52,7 +53,9 @@ describe('a configuration compared with a running gateway', () => {
 
   beforeAll(async () => {
     connectors = await Promise.all(['a', 'b'].map((name) => startConnector({ name })));
-    gateway = await startTestGateway(poolOf(connectors), { stateDir: directory });
+    // The default, which the gateways of other tests do not have.
+    const size = 'affinity: { cacheEntries: 200000 }';
+    gateway = await startTestGateway(poolOf(connectors, size), { stateDir: directory });
     await Promise.all(users(AGENTS, 'AGENT').map((user) => post(gateway.url, user)));
     await eventually(() =>
       expect(gateway.status().pools[0]?.instances.map(({ boundAgents }) => boundAgents)).toEqual([6, 6]),
@@ -170,4 +173,22 @@ describe('without a gateway to compare with', () => {
       expect(code).toBe(1);
     });
   });
+});
+
+test('a gateway with a token is asked with one', async () => {
+  const token = writeTokenFile();
+  const pools = poolOf([{ name: 'a', url: 'http://127.0.0.1:9' }]);
+  const gateway = await startTestGateway(pools, { env: token.env, whileStarting: true });
+  const bare = await check(pools, gateway.adminUrl);
+  expect([bare.code, bare.err]).toEqual([1, expect.stringContaining('needs a token: give --token-file')]);
+  const { code, out } = await check(pools, gateway.adminUrl, '--token-file', token.path);
+  expect([code, out]).toEqual([0, expect.stringContaining('  admin.tokenFile: removed')]);
+  // What stands above the file stays after a reload.
+  expect(out).toContain(
+    '(the gateway was started with ICI_GATEWAY_ADMIN__TOKEN_FILE, which stands above the file)',
+  );
+  expect(out).toContain('a reload would not bring all of it into effect');
+
+  await gateway.close();
+  token.remove();
 });

@@ -221,7 +221,12 @@ describe('a gateway that would send agents elsewhere', () => {
     expect((await post(two.url, 'MILLER')).status).toBe(200);
     expect(await readyz(one)).toEqual([503, expect.stringContaining('Drifted\npool ici: url:a is')]);
     expect(await eventsOf(two)).toContainEqual(
-      expect.objectContaining({ kind: 'configured', ...WHY, to: expect.stringContaining(elsewhere.url) }),
+      expect.objectContaining({
+        kind: 'configured',
+        why: WHY.why,
+        by: 'admin (says ops)',
+        to: expect.stringContaining(elsewhere.url),
+      }),
     );
   });
 });
@@ -284,6 +289,29 @@ describe('a rolling change', () => {
     await eventually(() => expect(partsThatDiffer(three)).toEqual([]));
     for (const gateway of [two, three])
       expect(await placedBy(gateway, `${gateway.status().replica}x`)).toEqual(new Set(['a']));
+  });
+
+  test('of elements that name more agents keeps every gateway serving, and each names by its own', async () => {
+    const named = async ({ url }: TestGateway, element: string) => {
+      const body = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><op><${element}>MILLER</${element}></op></s:Body></s:Envelope>`;
+      const sent = { method: 'POST', headers: { 'content-type': 'text/xml' }, body };
+      return (await fetch(url, sent)).headers.get('x-connector');
+    };
+    const one = await start({ extra: 'identity: { userElements: [user] }' });
+    const two = await start({ extra: 'identity: { userElements: [user, login] }' });
+    await eventually(() => {
+      const [elements] = [poolOf(one).configuration.agreed?.['identity.userElements']];
+      expect(elements).toEqual([{ name: 'user' }, { name: 'login' }]);
+    });
+    for (const gateway of [one, two]) expect(await readyz(gateway)).toEqual([200, 'Running\n']);
+    expect(partsThatDiffer(two)).toEqual(['identity.userElements tolerated']);
+    const at = await named(one, 'user');
+    expect(at).toMatch(/^[ab]$/);
+    for (let turn = 0; turn < 3; turn += 1) expect(await named(two, 'login')).toBe(at);
+    const metrics = String((await ask(one.adminUrl, 'GET', '/metrics')).body);
+    expect(metrics).toContain('gateway_config_differences{pool="ici",effect="tolerated"} 1');
+    const three = await start({ extra: 'identity: { userElements: [login, user] }' });
+    expect((await readyz(three))[0]).toBe(503);
   });
 
   test('that removes an instance makes a gateway unready, unless the instance is disabled first', async () => {

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { storedForm } from '../../src/core/stored-name.ts';
 import { eventually } from '../support/eventually.ts';
 import type { TestGateway } from '../support/test-gateway.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
@@ -61,10 +62,10 @@ logging: { level: debug }
   }
   const place = async (...request: Parameters<typeof send>): Promise<string> => (await send(...request)).text;
 
-  async function ignored(reason: string): Promise<number> {
+  async function ignored(source: string, reason: string): Promise<number> {
     const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
     const found = new RegExp(
-      `^gateway_names_ignored_total\\{pool="ici",reason="${reason}"\\} (\\d+)$`,
+      `^gateway_names_ignored_total\\{pool="ici",source="${source}",reason="${reason}"\\} (\\d+)$`,
       'm',
     ).exec(metrics);
     return Number(found?.[1] ?? 0);
@@ -80,7 +81,7 @@ logging: { level: debug }
     expect(await place('<user>*</user><appId>A2</appId>')).toBe(smith);
     expect(await place('<appId>A2</appId>')).toBe(smith);
     expect(await place('<user>*</user><userId>MILLER</userId>')).toBe(miller);
-    await eventually(async () => expect(await ignored('wildcard')).toBe(3));
+    await eventually(async () => expect(await ignored('body', 'wildcard')).toBe(3));
   });
 
   test('of other agents are ignored if the session is known, counted, and logged with their operation', async () => {
@@ -95,13 +96,34 @@ logging: { level: debug }
 
     expect(await place('<appId>A1</appId>')).toBe(session);
     expect(await place('<userId>OTHER</userId>')).toBe(other);
-    await eventually(async () => expect(await ignored('found')).toBe(1));
+    await eventually(async () => expect(await ignored('body', 'found')).toBe(1));
     const line = gateway.log.find(({ msg }) =>
       msg.startsWith('a name found in the body is bound to another instance'),
     );
     expect(line).toMatchObject({ level: 20, operation: 'getPresence', user: 'OTHER', passedOver: other });
     const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
     expect(metrics).not.toMatch(/^gateway_affinity_conflicts_total\{.*\} [1-9]/m);
+  });
+
+  test('in the form of the digests that logs and listings show lead to no agent', async () => {
+    await start('{}');
+    const long = 'M'.repeat(60);
+    const sent = (user: string, session: string) => ({
+      headers: { soapuser: user, cookie: `WS_SESSION_ID=${session}` },
+    });
+    const miller = await place('', sent(long, 'secret'));
+    const smith = await place('', sent('SMITH', 'other'));
+    expect(smith).not.toBe(miller);
+    const listed = (await (await fetch(`${gateway.adminUrl}/bindings?limit=10`)).json()) as object;
+    const digest = storedForm({ kind: 'user', value: long }).value;
+    expect(JSON.stringify(listed)).toContain(digest);
+
+    await place('', sent('SMITH', storedForm({ kind: 'session', value: 'secret' }).value));
+    await place(`<user>${digest}</user><appId>other</appId>`);
+
+    expect(await place('', { headers: { cookie: 'WS_SESSION_ID=secret' } })).toBe(miller);
+    expect(await place('', { headers: { cookie: 'WS_SESSION_ID=other' } })).toBe(smith);
+    expect(await place('', { headers: { soapuser: long } })).toBe(miller);
   });
 
   test('are found in any spelling, and not in elements about other agents', async () => {
@@ -154,7 +176,7 @@ logging: { level: debug }
     await start("{ userPattern: { header: '[A-Z]+', body: 'AG[0-9]+' } }");
     const known = await place('<userId>ag1</userId>');
     expect(await place('<userId>X1</userId><user>AG1</user>')).toBe(known);
-    expect(await ignored('pattern')).toBe(1);
+    expect(await ignored('body', 'pattern')).toBe(1);
     expect(await send('', { headers: { soapuser: 'AG1' } })).toMatchObject({ status: 400 });
     expect((await send('', { headers: { soapuser: 'MILLER' } })).status).toBe(200);
   });
@@ -171,9 +193,25 @@ logging: { level: debug }
     const refused = await send('<user>MILLER</user>', { headers: { cookie: tooLong } });
     expect(refused.status).toBe(400);
     expect(refused.text).toContain('GW_IDENTITY_UNUSABLE');
-    await eventually(async () => expect(await ignored('length')).toBe(3));
+    await eventually(async () => expect(await ignored('cookie', 'length')).toBe(2));
+    await eventually(async () => expect(await ignored('header', 'length')).toBe(1));
+    expect((await send('', { headers: { cookie: 'WS_SESSION_ID=A\tB' } })).status).toBe(400);
+    expect((await send('', { headers: { soapuser: 'A\tB' } })).status).toBe(400);
+    await eventually(async () => expect(await ignored('cookie', 'characters')).toBe(1));
+    await eventually(async () => expect(await ignored('header', 'characters')).toBe(1));
+    const two = 'WS_SESSION_ID=A1; WS_SESSION_ID=A2';
+    expect(await send('', { headers: { soapuser: 'MILLER', cookie: two } })).toEqual(both);
+    await eventually(async () => expect(await ignored('cookie', 'conflict')).toBe(1));
+    expect((await send('', { headers: { cookie: two } })).status).toBe(400);
     // A text that is not a user in a body is one in a header.
     expect((await send('', { headers: { soapuser: '*', cookie: 'WS_SESSION_ID=%' } })).status).toBe(200);
+  });
+
+  test('show their hidden characters in listings', async () => {
+    await start('{}');
+    await send('<user>MIL\u200bLER\u202e</user>');
+    const listed = await (await fetch(`${gateway.adminUrl}/pools/ici/agents`)).text();
+    expect(listed).toContain('"MIL\\u200bLER\\u202e"');
   });
 
   test('do not depend on the cache: a session bound by the cookie stays after the gateway has forgotten it', async () => {

@@ -22,6 +22,7 @@ beforeEach(async () => {
     closeAfterEach: false,
     idleTimeoutMs: 1_000,
     maxAgeMs: 60_000,
+    responseHeaderBytes: 16_384,
     responseHeaderTimeoutMs: 1_000,
     responseIdleTimeoutMs: 1_000,
   });
@@ -33,7 +34,7 @@ afterEach(async () => {
 });
 
 function dispatch(answers: { maySend: boolean; isAwaited: boolean }): Attempt {
-  expect(upstream.tryEnter()).toBe(true);
+  expect(upstream.tryEnter('sap')).toBe(true);
   const attempt = new Attempt(upstream, {
     path: '/',
     headers: ['host', 'a'],
@@ -41,6 +42,7 @@ function dispatch(answers: { maySend: boolean; isAwaited: boolean }): Attempt {
     target: { instance: 'i1', incarnation: '', root: undefined, entry: undefined },
     maySend: () => answers.maySend,
     isAwaited: () => answers.isAwaited,
+    sender: { network: 'sap', stalledMs: () => 0, giveWay: () => undefined },
   });
   const note = (what: string) => (): boolean => {
     passedOn.push(what);

@@ -49,6 +49,7 @@ test('a single process resets requests at a lost instance before it acknowledges
   const gateway = await startGateway(config, pino({ level: 'silent' }), {
     openStores: async () => ({
       isShared: false,
+      gateways: undefined,
       open: () => STORE,
       viewStore: () => watched,
       close: async () => undefined,

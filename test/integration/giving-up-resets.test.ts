@@ -98,6 +98,7 @@ function upstreamTo(peer: Peer, isSecure: boolean, responseHeaderTimeoutMs = 60_
     closeAfterEach: false,
     idleTimeoutMs: 60_000,
     maxAgeMs: 60_000,
+    responseHeaderBytes: 16_384,
     responseHeaderTimeoutMs,
     responseIdleTimeoutMs: 60_000,
   });
@@ -176,6 +177,39 @@ describe.each([
     upstream.retire(false);
     await eventually(() => expect(peer.seen).toContain('end'));
     expect(peer.seen).not.toContain('ECONNRESET');
+  });
+
+  test.each(['later than', 'together with'])(
+    'that the instance resets %s half an answer without a length ends that answer as broken off',
+    async (when) => {
+      const peer = await Peer.start(isSecure);
+      const attempt = send(upstreamTo(peer, isSecure), 1);
+      await eventually(() => expect(peer.received).toBeGreaterThan(0));
+      const [raw] = peer.sockets;
+      const reset = (): void => void raw?.resetAndDestroy();
+      const half = 'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf';
+      peer.stream?.write(half, when === 'later than' ? undefined : reset);
+      if (when === 'later than') {
+        await eventually(() => expect(attempt.responseBytes).toBe(4));
+        reset();
+      }
+      expect(['response-aborted', 'empty-response']).toContain(await attempt.outcome);
+      if (when === 'later than') expect(attempt.brokeOff).toBe(true);
+    },
+  );
+
+  test('is read to its end when the instance answers and closes without reading the request', async () => {
+    const peer = await Peer.start(isSecure);
+    const attempt = send(upstreamTo(peer, isSecure), FULL);
+    await eventually(() => expect(peer.received).toBeGreaterThan(0));
+    const [raw] = peer.sockets;
+    const refusal = 'HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig';
+    peer.stream?.write(refusal, () => void raw?.destroy());
+    const outcome = await attempt.outcome;
+    // Over TLS Node may drop what has arrived when a write fails; the client then gets 502 GW_OUTCOME_UNKNOWN.
+    if (isSecure && outcome === 'empty-response') return;
+    expect(outcome).toBe('answered');
+    expect(attempt.whole?.toString()).toBe('big');
   });
 
   test('is reset when it is idle and the instance is lost', async () => {

@@ -4,13 +4,11 @@ import { connect } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
-import { createAdminServer } from '../../src/admin/admin-server.ts';
 import { keepPendingConnections } from '../../src/admin/idle-connections.ts';
 import type { ControlAnswer } from '../../src/core/lifecycle.ts';
-import { StatePages } from '../../src/core/state-page.ts';
 import { Methods } from '../../src/sapcontrol/methods.ts';
 import { createSapControlServer } from '../../src/sapcontrol/server.ts';
-import { Metrics } from '../../src/telemetry/metrics.ts';
+import { bareAdminServer } from '../support/admin-server.ts';
 import { fakeSource } from '../support/sapcontrol.ts';
 
 const LIMIT_MS = 400;
@@ -49,18 +47,9 @@ function adminServer({ run }: Slow): FastifyInstance {
     await run();
     return { ok: true };
   };
-  return createAdminServer({
-    pools: [],
-    token: 'token',
-    readers: { name: () => undefined, key: () => '', show: () => '', duration: () => undefined },
-    logger: SILENT,
-    metrics: new Metrics({ processMetrics: false }),
+  return bareAdminServer({
     lifecycle: { maintain: act, stop: act, restart: act, reload: act },
-    state: () => 'Running',
-    status: () => fakeSource().status(),
     scrape: async () => PAGE,
-    statePages: new StatePages({ prefixes: [], alwaysOk: false }),
-    config: {},
   });
 }
 
@@ -71,6 +60,7 @@ function sapControlServer({ run }: Slow): FastifyInstance {
     trust: 'everyone',
     logger: SILENT,
     authority: 'localhost',
+    via: 'ici-gateway',
     keepPendingConnections,
   });
 }
@@ -92,7 +82,7 @@ async function open(): Promise<Socket> {
 }
 
 const post = (path: string, body: string, headers = ''): string =>
-  `POST ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`;
+  `POST ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`;
 
 const ACT = '{"by":"me","why":"test"}';
 const RELOAD = post('/reload', ACT, 'Authorization: Bearer token\r\nContent-Type: application/json\r\n');
@@ -139,6 +129,6 @@ test('the admin API ends a connection whose answer is not read', async () => {
   });
   const deaf = await open();
   deaf.pause();
-  deaf.write('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n');
+  deaf.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n');
   await ended;
 });

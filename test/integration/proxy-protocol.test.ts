@@ -146,7 +146,7 @@ describe('behind a balancer, a client', () => {
   test('that disconnects right after the request is noticed, as without a header', async () => {
     const gateway = await start();
     const client = await open(gateway.port);
-    client.socket.end(Buffer.concat([LINE, Buffer.from(REQUEST)]));
+    client.socket.end(Buffer.concat([LINE, Buffer.from(REQUEST.slice(0, -1))]));
     await client.untilEnd();
     client.leave();
     await eventually(() =>

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RedisStore } from '../../src/affinity/redis/store.ts';
+import { RedisGatewayRegistry } from '../../src/coordination/redis/gateway-registry.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
@@ -9,6 +10,7 @@ import { viewStoreClientContract } from '../contract/view-store-client.ts';
 import { sharedViewStoreContract } from '../contract/view-store-shared.ts';
 import { raceClaims } from '../support/claim-race.ts';
 import { eventually } from '../support/eventually.ts';
+import { entryOf } from '../support/gateway-entry.ts';
 import type { RedisCluster } from '../support/redis-cluster.ts';
 import { startCluster } from '../support/redis-cluster.ts';
 import { redisCommand } from '../support/redis-command.ts';
@@ -59,6 +61,14 @@ describe('a Redis Cluster', () => {
     }
 
     for (const { port } of cluster.servers) expect(await viewStoresAt(port, keyPrefix)).toBeGreaterThan(0);
+  });
+
+  test('keeps the registry of gateways on one of them', async () => {
+    const registry = new RedisGatewayRegistry(redis, { keyPrefix: uniquePrefix() });
+    await registry.write(entryOf('one'));
+    await registry.write(entryOf('two'));
+    await registry.remove('one');
+    expect(await registry.list()).toMatchObject([{ replica: 'two' }]);
   });
 
   test('that must confirm writes without having replicas is unavailable, and the error names the reason', async () => {

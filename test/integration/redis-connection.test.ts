@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RedisStore } from '../../src/affinity/redis/store.ts';
+import { RedisGatewayRegistry } from '../../src/coordination/redis/gateway-registry.ts';
 import { RedisViewStore } from '../../src/coordination/redis/view-store.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
-import type { RedisAddress, RedisLogin } from '../../src/redis/clients.ts';
+import type { RedisAddress, RedisLogin, RedisNode } from '../../src/redis/clients.ts';
 import type { RedisConnection, RedisLink } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { at, session, user } from '../contract/affinity-store-support.ts';
@@ -15,9 +16,10 @@ import { eventOf, policyOf } from '../contract/view-store-support.ts';
 import { readDocument } from '../support/documents.ts';
 import { eventually } from '../support/eventually.ts';
 import { setFencingToken } from '../support/fencing-token.ts';
+import { entryOf } from '../support/gateway-entry.ts';
 import { redisCommand } from '../support/redis-command.ts';
 import type { RedisServer } from '../support/redis-server.ts';
-import { startRedis } from '../support/redis-server.ts';
+import { freePort, startRedis } from '../support/redis-server.ts';
 import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 import { fencingTokenOn, viewStoreOn } from '../support/redis-view-stores.ts';
 import { request } from '../support/view-store-requests.ts';
@@ -156,7 +158,12 @@ describe('an ACL user without access to all channels', () => {
     const store = new RedisStore(redis, 'ici', { keyPrefix: 'gw', idleLifetimeMs: 60_000 });
     let gaps = 0;
     let news = 0;
-    store.listen({ onBound: () => undefined, onMoved: () => undefined, onGap: () => (gaps += 1) });
+    store.listen({
+      onBound: () => undefined,
+      onMoved: () => undefined,
+      onLoggedOff: () => undefined,
+      onGap: () => (gaps += 1),
+    });
     viewStore.listen({ onNews: () => (news += 1), onSuspect: () => undefined });
 
     await expect(viewStore.sync(request('r1'))).rejects.toThrow(/channel.*give it &<affinity\.keyPrefix>:\*/);
@@ -205,6 +212,7 @@ describe('a Redis with TLS and an ACL user', () => {
     store.listen({
       onBound: () => heard.push('bound'),
       onMoved: () => heard.push('moved'),
+      onLoggedOff: () => heard.push('logged off'),
       onGap: () => heard.push('gap'),
     });
 
@@ -214,7 +222,8 @@ describe('a Redis with TLS and an ACL user', () => {
     expect(await store.counts()).toEqual(new Map([['b', 1]]));
     expect((await store.list({})).bindings).toHaveLength(1);
     await eventually(async () => {
-      await store.release(user('A'));
+      const held = await store.claim([user('A')], at('a'), fencingToken);
+      await store.release(held.binding, fencingToken);
       expect(heard).toContain('moved');
     });
 
@@ -232,8 +241,28 @@ describe('a Redis with TLS and an ACL user', () => {
     expect(generation).toMatch(/\.[0-9a-f]{40}$/);
     expect((await one.sync(request('r1', { restored }))).open).toBe(true);
     expect(await one.commitPolicy({ base: 0, policy: policyOf(1), events: [eventOf('act')] })).toBe(true);
-    expect(await two.events(1)).toHaveLength(1);
+    expect(await two.acts(1)).toHaveLength(1);
     await one.leave('r1');
+
+    const registry = new RedisGatewayRegistry(redis, { keyPrefix: 'gw' });
+    await registry.write(entryOf('r1'));
+    expect(await registry.list()).toMatchObject([{ replica: 'r1' }]);
+    await registry.remove('r1');
+    expect(await registry.list()).toEqual([]);
+  });
+
+  test.each([
+    ['node of a cluster', (node: RedisNode) => ({ cluster: [node] }), 'does not answer', 'cluster'],
+    [
+      'Sentinel',
+      (node: RedisNode) => ({ sentinels: [node], masterName: 'm' }),
+      'All sentinels are unreachable',
+      'sentinels',
+    ],
+  ])('names what to check when no %s answers', async (_, addressOf, reason, option) => {
+    open(addressOf({ host: '127.0.0.1', port: await freePort() }));
+    await eventually(() => expect(redis.ping()).rejects.toThrow(reason));
+    await expect(redis.ping()).rejects.toThrow(`affinity.redis.${option}`);
   });
 
   test.each([

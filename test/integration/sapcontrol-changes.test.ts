@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   basic,
@@ -72,13 +74,26 @@ describe('a change', () => {
 
   test('limits the number of passwords that wait for a check', async () => {
     const attempts = await Promise.all(
-      Array.from({ length: 40 }, async () => send(STOP, { headers: basic('müller', 'no') })),
+      Array.from({ length: 120 }, async () => send(STOP, { headers: basic('müller', 'no') })),
     );
     const statuses = attempts.map(({ status }) => status);
     expect(statuses).toContain(401);
     expect(statuses).toContain(503);
     expect(new Set(statuses).size).toBe(2);
     expect((await send(STOP, { headers: OPERATOR })).status).toBe(200);
+  });
+
+  test('is answered beside 105 idle connections and 30 guessers', async () => {
+    const { hostname, port } = new URL(served.url);
+    const idle = Array.from({ length: 105 }, () => connect(Number(port), hostname).on('error', () => {}));
+    try {
+      await Promise.all(idle.map((socket) => once(socket, 'connect')));
+      const guesses = Array.from({ length: 30 }, () => send(STOP, { headers: basic('müller', 'no') }));
+      expect((await send(STOP, { headers: OPERATOR })).status).toBe(200);
+      expect(new Set((await Promise.all(guesses)).map(({ status }) => status))).toEqual(new Set([401]));
+    } finally {
+      for (const socket of idle) socket.destroy();
+    }
   });
 
   test('is refused to a page in a browser', async () => {

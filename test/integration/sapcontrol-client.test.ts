@@ -5,8 +5,8 @@ import type { Client } from 'soap';
 import { BasicAuthSecurity, createClientAsync } from 'soap';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { formatPasswordLine } from '../../src/core/password-record.ts';
+import { hashPassword } from '../../src/passwords/password.ts';
 import { METHODS } from '../../src/sapcontrol/message-types.ts';
-import { hashPassword } from '../../src/sapcontrol/password.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 import { eventually } from '../support/eventually.ts';
@@ -23,7 +23,7 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ici-sapcontrol-'));
   const passwordFile = join(folder, 'passwords');
   const cost = { logN: 14, blockSize: 1, parallelization: 1 };
-  writeFileSync(passwordFile, formatPasswordLine(await hashPassword('müller', 'pa:ß', cost)));
+  writeFileSync(passwordFile, formatPasswordLine(await hashPassword('müller', 'pa:ß', { cost })));
   connector = await startConnector({ name: 'a' });
   gateway = await startTestGateway(`
 pools: [{ name: ici, health: { path: /health }, instances: [{ id: a, url: '${connector.url}' }] }]

@@ -3,11 +3,12 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { XMLParser } from 'fast-xml-parser';
 import { pino } from 'pino';
 import { loadConfig } from '../../src/config/load.ts';
 import { formatPasswordLine } from '../../src/core/password-record.ts';
-import { hashPassword } from '../../src/sapcontrol/password.ts';
+import { hashPassword } from '../../src/passwords/password.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import type { SapControl } from '../../src/wiring/sapcontrol.ts';
 import { composeSapControl } from '../../src/wiring/sapcontrol.ts';
@@ -16,6 +17,8 @@ import { fakeSource } from '../support/sapcontrol.ts';
 
 // Cheaper than in production, so that tests are fast.
 const COST = { logN: 14, blockSize: 1, parallelization: 1 };
+/** How soon a listener is opened again. */
+const AGAIN_MS = 20;
 export const PASSWORD = 'pa:ß wort';
 
 export interface Answer {
@@ -43,7 +46,7 @@ const passwordFileIn = (folder: string): string => join(folder, 'passwords');
 
 /** Replaces the file. */
 export async function writePasswordFile(path: string, user: string, password: string): Promise<void> {
-  const line = formatPasswordLine(await hashPassword(user, password, COST));
+  const line = formatPasswordLine(await hashPassword(user, password, { cost: COST }));
   writeFileSync(path, `# operators\n${line}\n`);
 }
 
@@ -51,7 +54,9 @@ export async function writePasswordFile(path: string, user: string, password: st
 export class ServedSapControl {
   readonly folder: string;
   readonly source: FakeSource;
+  readonly log: { readonly level: number; readonly msg: string }[] = [];
   socketPath: string;
+  address = '127.0.0.1:0';
   service: SapControl;
   url = '';
 
@@ -66,7 +71,8 @@ export class ServedSapControl {
     const folder = mkdtempSync(join(tmpdir(), 'ici-sapcontrol-'));
     await writePasswordFile(passwordFileIn(folder), 'müller', PASSWORD);
     const served = new ServedSapControl(folder);
-    served.url = await served.service.listen();
+    await served.service.listen();
+    served.url = served.service.url ?? '';
     return served;
   }
 
@@ -79,19 +85,27 @@ export class ServedSapControl {
     const { config } = loadConfig({
       text: `
 pools: [{ name: ici, instances: [{ id: a, url: 'http://10.0.0.1:8080' }, { id: b, url: 'https://10.0.0.2' }] }]
-sapcontrol: { instanceNumber: '07', address: '127.0.0.1:0', socket: '${this.socketPath}'${more} }
+sapcontrol: { instanceNumber: '07', address: '${this.address}', socket: '${this.socketPath}'${more} }
 `,
       env: {},
     });
     if (config.sapcontrol === undefined) throw new Error('the section is missing');
-    const parts = { ...this.source, logger: pino({ level: 'silent' }) };
-    return composeSapControl(config, config.sapcontrol, parts, new Metrics({ processMetrics: false }));
+    const sink = new Writable({
+      write: (chunk, _encoding, done) => {
+        this.log.push(JSON.parse(String(chunk)));
+        done();
+      },
+    });
+    const parts = { ...this.source, logger: pino({ base: null }, sink) };
+    const metrics = new Metrics({ processMetrics: false });
+    return composeSapControl(config, config.sapcontrol, parts, metrics, AGAIN_MS);
   }
 
   /** Starts another service, without a password file, after the present one was closed. */
   async startAnother(): Promise<void> {
     this.service = this.compose();
-    this.url = await this.service.listen();
+    await this.service.listen();
+    this.url = this.service.url ?? this.url;
   }
 
   async close(): Promise<void> {

@@ -222,18 +222,27 @@ describe('read methods', () => {
     expect(unknown.body.Fault.faultstring).toContain('an empty name lists');
   });
 
-  test('are described by a WSDL at both of its addresses', async () => {
-    for (const path of ['/?wsdl', '/?WSDL', '/SAPControl.cgi?wsdl']) {
-      const { status, text } = await send('', { method: 'GET', path, headers: { host: 'crmgw1:50713' } });
-      expect([status, /location="([^"]*)"/.exec(text)?.[1]]).toEqual([
+  test.each(['port', 'socket'])('are described by a WSDL at any path of the %s', async (where) => {
+    const way = { method: 'GET', socket: where === 'socket', headers: { host: 'crmgw1:50713' } };
+    for (const path of [
+      '/?wsdl',
+      '/?WSDL',
+      '/SAPControl.cgi?wsdl',
+      '/sapcontrol?wsdl',
+      '/SAPControl?Wsdl=',
+      '/SAPHostControl/?x=1&wsdl',
+      '/%zz?wsdl',
+    ]) {
+      const { status, text } = await send('', { ...way, path });
+      expect([path, status, /location="([^"]*)"/.exec(text)?.[1]]).toEqual([
+        path,
         200,
         'http://crmgw1:50713/SAPControl.cgi',
       ]);
     }
-    expect((await send('', { method: 'GET', path: '/' })).status).toBe(404);
-    for (const path of ['/elsewhere?wsdl', '/%zz?wsdl']) {
-      const { status, text } = await send('', { method: 'GET', path });
-      expect([status, text]).toEqual([404, expect.stringMatching(/^not found: /)]);
+    for (const path of ['/', '/wsdl', '/?x=wsdl', '/?wsdl2', '/elsewhere', '/%zz']) {
+      const { status, text } = await send('', { ...way, path });
+      expect([path, status, text]).toEqual([path, 404, expect.stringMatching(/^not found: /)]);
     }
   });
 });

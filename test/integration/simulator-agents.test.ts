@@ -219,6 +219,32 @@ describe('simulated agents', () => {
     expect(running.stats().requests).toBe(stats.requests);
   });
 
+  test('leave at the end of a shift, by work mode 1, while the others keep working', async () => {
+    const [a] = await connectors('a');
+    const left: string[] = [];
+    const running = agents({
+      urls: [a?.url ?? ''],
+      agents: 5,
+      // Those who leave do not wait for their next work.
+      ratePerAgent: 0.001,
+      onEvent: (event) => {
+        if (event.type === 'logoff' && event.answered) left.push(event.agent);
+      },
+    });
+    await eventually(() => expect(running.stats().loggedOn).toBe(5));
+    await running.leave(3, 20);
+    expect(
+      a
+        ?.sessions()
+        .map(({ user }) => user)
+        .toSorted(),
+    ).toEqual(['AGENT0004', 'AGENT0005']);
+    expect(left.toSorted()).toEqual(['AGENT0001', 'AGENT0002', 'AGENT0003']);
+    // More than are there.
+    await running.leave(3, 0);
+    expect(a?.sessions()).toEqual([]);
+  });
+
   test('send the same bytes in the same order for the same seed', async () => {
     const transcript = async (seed: number) => {
       const bodies: string[] = [];
@@ -244,7 +270,7 @@ describe('simulated agents', () => {
 
   test.each([
     [{ urls: [] }, 'at least one'],
-    [{ urls: ['http://crm.example.com/'] }, 'not on this machine'],
+    [{ urls: ['http://crm.example.com/'] }, 'give --allow-remote'],
     [{ urls: ['https://127.0.0.1/'] }, 'not an http URL'],
     [{ agents: 5_001 }, 'agents must be from 1 to 5000'],
     [{ forMs: 90_000_000 }, 'forMs must be'],

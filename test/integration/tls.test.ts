@@ -22,11 +22,13 @@ const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-tls-'));
 const at = (name: string): string => join(directory, name);
 const pem = (name: string): string => readFileSync(at(name), 'utf8');
 
-function certify(name: string, names: string, authority?: string): void {
+const ELLIPTIC = 'ec -pkeyopt ec_paramgen_curve:prime256v1';
+
+function certify(name: string, names: string, authority?: string, key = ELLIPTIC): void {
   execFileSync(
     'openssl',
     [
-      ...'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2'.split(' '),
+      ...`req -x509 -newkey ${key} -nodes -days 2`.split(' '),
       ...['-keyout', at(`${name}.key`), '-out', at(`${name}.pem`), '-subj', `/CN=${name}`],
       ...(names === '' ? [] : ['-addext', `subjectAltName=${names}`]),
       ...(authority === undefined
@@ -51,6 +53,7 @@ beforeAll(() => {
   certify('named', 'DNS:ici.internal', 'ca');
   certify('client', '', 'ca');
   certify('stranger', 'IP:127.0.0.1');
+  certify('rsa', 'IP:127.0.0.1', 'ca', 'rsa:2048');
 });
 afterEach(async () => {
   for (const one of opened.splice(0).reverse()) await one.close();
@@ -77,9 +80,10 @@ async function instance(certificate: string, options: object = {}): Promise<Seen
 }
 
 /** @param connect the time limit to connect; by default long enough for a busy machine */
-async function gatewayTo(url: string, tls: string, connect = '5s'): Promise<TestGateway> {
+async function gatewayTo(url: string, tls: string, connect = '5s', fall = 3): Promise<TestGateway> {
+  const pool = poolOf([url], '', tls === '' ? '' : `tls: { ${tls} }`);
   const gateway = await startTestGateway(
-    `${poolOf([url], '', tls === '' ? '' : `tls: { ${tls} }`)}timeouts: { connect: ${connect}, park: 50ms }\n`,
+    `${pool.replace('timeout:', `fall: ${fall}, timeout:`)}timeouts: { connect: ${connect}, park: 50ms }\n`,
   );
   opened.push(gateway);
   return gateway;
@@ -193,7 +197,9 @@ describe('TLS to an instance', () => {
       },
     });
     const { port } = server.address() as { port: number };
-    const gateway = await gatewayTo(`https://127.0.0.1:${port}`, `caFile: ${at('ca.pem')}`, '300ms');
+    // The probes hang too. The instance must still be up when the request comes, however late that is.
+    const gateway = await gatewayTo(`https://127.0.0.1:${port}`, `caFile: ${at('ca.pem')}`, '300ms', 100);
+    await eventually(() => expect(gateway.status().pools[0]?.instances[0]?.health).toBe('up'));
     hangs = true;
     expect((await call(gateway)).status).toBe(503);
     await eventually(() =>
@@ -204,10 +210,13 @@ describe('TLS to an instance', () => {
 });
 
 describe('TLS to clients', () => {
-  async function secureGateway(extra = ''): Promise<{ upstream: WireUpstream; port: number }> {
+  async function secureGateway(
+    extra = '',
+    certificate = 'instance',
+  ): Promise<{ upstream: WireUpstream; port: number }> {
     const upstream = await WireUpstream.start();
     const { config } = loadConfig({
-      text: `listen: { address: '127.0.0.1:0', tls: { certFile: ${at('instance.pem')}, keyFile: ${at('instance.key')}${extra} } }
+      text: `listen: { address: '127.0.0.1:0', tls: { certFile: ${at(`${certificate}.pem`)}, keyFile: ${at(`${certificate}.key`)}${extra} } }
 admin: { address: '127.0.0.1:0' }
 affinity: { stateDir: ${at(`state-${upstream.port}`)} }
 ${poolOf([upstream.url])}`,
@@ -226,6 +235,15 @@ ${poolOf([upstream.url])}`,
     expect((await client.response()).status).toBe(200);
     await client.end();
     expect(upstream.requests[0]?.get('x-forwarded-proto')).toBe('https');
+  });
+
+  test('answers a client that has ended its side after the request', async () => {
+    const { upstream, port } = await secureGateway();
+    upstream.answer = (request, socket) => void setTimeout(OK, 30, request, socket);
+    const client = await WireClient.open(port, { ca: pem('ca.pem') });
+    client.send(soapPost('/', ENVELOPE)).socket.end();
+    expect((await client.response()).status).toBe(200);
+    await client.end();
   });
 
   test('with clientCaFile serves only clients with a certificate', async () => {
@@ -252,6 +270,52 @@ ${poolOf([upstream.url])}`,
       ciphers: 'ALL:@SECLEVEL=0',
     } as const;
     await expect(WireClient.open(port, old)).rejects.toThrow(/protocol version|EPROTO|alert/i);
+  });
+
+  describe('of version 1.2', () => {
+    const offering = (port: number, ciphers: string): Promise<string> =>
+      WireClient.open(port, {
+        ca: pem('ca.pem'),
+        maxVersion: 'TLSv1.2',
+        ciphers: `${ciphers}:@SECLEVEL=0`,
+      }).then(
+        (client) => {
+          client.leave();
+          return 'accepted';
+        },
+        () => 'refused',
+      );
+
+    // CBC, a tag of 8 bytes, and a key without forward secrecy.
+    const WEAK = [
+      'ECDHE-RSA-AES256-SHA',
+      'ECDHE-RSA-AES256-SHA384',
+      'AES128-GCM-SHA256',
+      'AES256-CCM8',
+      'AES128-SHA',
+    ];
+    const STRONG = ['ECDHE-RSA-AES128-GCM-SHA256', 'ECDHE-RSA-CHACHA20-POLY1305'];
+
+    test('has only suites with forward secrecy and authenticated encryption', async () => {
+      const { port } = await secureGateway('', 'rsa');
+      for (const suite of STRONG) expect([suite, await offering(port, suite)]).toEqual([suite, 'accepted']);
+      for (const suite of WEAK) expect([suite, await offering(port, suite)]).toEqual([suite, 'refused']);
+      const newer = await WireClient.open(port, { ca: pem('ca.pem'), minVersion: 'TLSv1.3' });
+      newer.leave();
+    });
+
+    test('has those of listen.tls.ciphers, and version 1.3 stays', async () => {
+      const { port } = await secureGateway(', ciphers: AES128-GCM-SHA256', 'rsa');
+      expect(await offering(port, 'AES128-GCM-SHA256')).toBe('accepted');
+      expect(await offering(port, 'ECDHE-RSA-AES128-GCM-SHA256')).toBe('refused');
+      const newer = await WireClient.open(port, { ca: pem('ca.pem'), minVersion: 'TLSv1.3' });
+      newer.leave();
+    });
+
+    test('is refused where listen.tls.minVersion says so', async () => {
+      const { port } = await secureGateway(', minVersion: TLSv1.3', 'rsa');
+      expect(await offering(port, STRONG.join(':'))).toBe('refused');
+    });
   });
 
   test('ends a connection that speaks plain HTTP', async () => {

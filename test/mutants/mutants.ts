@@ -8,7 +8,10 @@ export interface Mutant {
   readonly tests: readonly string[];
 }
 
-/** Faults in the parts that keep an agent at one instance. The tests have to notice each of them. */
+/**
+ * Faults in the parts that keep an agent at one instance, and in those that keep strangers from changing that. The tests
+ * have to notice each of them.
+ */
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a request is sent without a second check once there is a connection',
@@ -55,8 +58,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an answer is cached although news of a move has overtaken it',
     file: 'src/affinity/bindings.ts',
-    search: 'if (this.#invalidations.isOutdated([...led, claim.binding.root], askedAt)) return;',
-    replace: '',
+    search: 'if (this.#invalidations.isOutdated([...led, claim.binding.root], askedAt)) {',
+    replace: 'if (false) {',
     tests: ['test/integration/affinity-bindings-overtaken.test.ts'],
   },
   {
@@ -210,6 +213,20 @@ export const MUTANTS: readonly Mutant[] = [
     tests: ['test/integration/affinity-redis.test.ts'],
   },
   {
+    name: 'a reason counts although a gateway that keeps none has moved the binding',
+    file: 'src/affinity/redis/listed-lines.ts',
+    search: 'if (Number(packed.slice(0, start)) !== generation) return {};',
+    replace: '',
+    tests: ['test/integration/affinity-release.test.ts'],
+  },
+  {
+    name: 'a renewed binding loses since when and why it holds',
+    file: 'src/affinity/redis/head.lua',
+    search: 'because = origin_of(field, old)',
+    replace: 'because = nil',
+    tests: ['test/integration/affinity-redis.test.ts'],
+  },
+  {
     name: 'a write-back replaces a stored binding while the store is open',
     file: 'src/affinity/redis/restore.lua',
     search: '(is_closed and field == asked and root.generation < mine.generation)',
@@ -271,5 +288,56 @@ export const MUTANTS: readonly Mutant[] = [
     search: "if (!this.isEffective || reply.viewId !== this.#agreed.id) this.#fencingToken = '';",
     replace: '',
     tests: ['test/unit/core/view/adopted.test.ts'],
+  },
+  {
+    name: 'the admin port answers under any name',
+    file: 'src/admin/auth/guard.ts',
+    search: "if (!access.isOwnHost(headers.host) && !UNDER_ANY_NAME.has(request.routeOptions.url ?? ''))",
+    replace: 'if (!access.isOwnHost(headers.host) && headers.host === undefined)',
+    tests: ['test/integration/admin-forgery.test.ts'],
+  },
+  {
+    name: 'a page of another origin may change something',
+    file: 'src/admin/auth/guard.ts',
+    search: 'if (isChange(request) && !isOwnOrigin(headers.origin, headers.host))',
+    replace: "if (headers.origin === 'null')",
+    tests: ['test/integration/admin-forgery.test.ts'],
+  },
+  {
+    name: 'a change by a session needs no header',
+    file: 'src/admin/auth/guard.ts',
+    search: 'if (caller.session !== undefined && isChange(request) && headers[CONSOLE_HEADER] === undefined)',
+    replace: "if (caller.session !== undefined && headers[CONSOLE_HEADER] === '')",
+    tests: ['test/integration/admin-forgery.test.ts'],
+  },
+  {
+    name: 'a viewer may act',
+    file: 'src/admin/auth/guard.ts',
+    search: 'if (!mayUse(required, caller.role)) return withoutRole(caller, required);',
+    replace:
+      "if (caller.kind === 'loopback' && !mayUse(required, caller.role)) return withoutRole(caller, required);",
+    tests: ['test/integration/admin-forgery.test.ts'],
+  },
+  {
+    name: 'the signature of a session is not compared',
+    file: 'src/admin/auth/sessions.ts',
+    search: 'if (shown.length !== expected.length || !timingSafeEqual(shown, expected)) return undefined;',
+    replace:
+      'if (shown.length !== expected.length && !timingSafeEqual(expected, expected)) return undefined;',
+    tests: ['test/integration/admin-access.test.ts'],
+  },
+  {
+    name: 'the operator of a change is who the request claims',
+    file: 'src/admin/auth/guard.ts',
+    search: 'else if (by === undefined || by === caller.user) named.by = caller.user;',
+    replace: "else if (by === undefined || by !== '') named.by = by ?? caller.user;",
+    tests: ['test/integration/admin-access.test.ts'],
+  },
+  {
+    name: 'wrong passwords slow down nothing',
+    file: 'src/admin/auth/failed-logins.ts',
+    search: 'if (wait > 0) return wait;',
+    replace: 'if (wait > LONGEST_WAIT_MS) return wait;',
+    tests: ['test/integration/admin-access.test.ts'],
   },
 ];

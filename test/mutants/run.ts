@@ -7,6 +7,7 @@ import type { ChildProcess } from 'node:child_process';
 import { execFileSync, spawn } from 'node:child_process';
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -18,6 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { sendSignal } from '../support/processes.ts';
 import type { Mutant } from './mutants.ts';
 import { MUTANTS } from './mutants.ts';
 
@@ -33,6 +35,8 @@ seconds for each change. Ends with 1 if a change was not noticed, or if the plac
 
 /** The time after which a test that hangs counts as failed; its own limits are shorter. */
 const LIMIT_MS = 300_000;
+
+const MOST_OUTPUT = 4_000;
 
 const root = resolve(import.meta.dirname, '../../..');
 let running: ChildProcess | undefined;
@@ -59,12 +63,19 @@ function copyTree(to: string): void {
   for (const name of readdirSync(join(root, 'node_modules'))) {
     if (name !== '.vite') symlinkSync(join(root, 'node_modules', name), join(to, 'node_modules', name));
   }
+  // Redis, where it was fetched for the tests: see test/support/ensure-redis.ts.
+  const programs = join(root, 'build/programs');
+  if (!existsSync(programs)) return;
+  mkdirSync(join(to, 'build'));
+  symlinkSync(programs, join(to, 'build/programs'));
 }
 
 interface Outcome {
   readonly passed: number;
   /** Titles of the tests that failed. */
   readonly failed: readonly string[];
+  /** The end of what the test runner printed. */
+  readonly output: string;
 }
 
 /** Runs test files in the copy. Files that cannot be loaded have no test that fails. */
@@ -85,7 +96,8 @@ async function runTests(tree: string, tests: readonly string[]): Promise<Outcome
   // Its own children are in its group.
   endRunning();
   running = undefined;
-  if (child.signalCode !== null) return { passed: 0, failed: [`no end within ${LIMIT_MS / 1_000} s`] };
+  if (child.signalCode !== null)
+    return { passed: 0, failed: [`no end within ${LIMIT_MS / 1_000} s`], output: '' };
   try {
     const { testResults } = JSON.parse(readFileSync(result, 'utf8')) as {
       testResults: { assertionResults: { status: string; fullName: string }[] }[];
@@ -94,19 +106,16 @@ async function runTests(tree: string, tests: readonly string[]): Promise<Outcome
     return {
       passed: results.filter(({ status }) => status === 'passed').length,
       failed: results.filter(({ status }) => status === 'failed').map(({ fullName }) => fullName),
+      output: output.slice(-MOST_OUTPUT),
     };
   } catch {
-    throw new Error(`the tests ended without a result:\n${output.slice(-4_000)}`);
+    throw new Error(`the tests ended without a result:\n${output.slice(-MOST_OUTPUT)}`);
   }
 }
 
 function endRunning(): void {
   if (running?.pid === undefined) return;
-  try {
-    process.kill(-running.pid, 'SIGKILL');
-  } catch {
-    // It has ended.
-  }
+  sendSignal(-running.pid, 'SIGKILL');
 }
 
 async function main(): Promise<number> {
@@ -148,7 +157,7 @@ async function main(): Promise<number> {
   say(`without a change: ${files.length} test files`);
   const sound = await runTests(tree, files);
   if (sound.failed.length > 0 || sound.passed === 0) {
-    say(`  FAILED: ${sound.failed.join('; ') || 'no test ran'}`);
+    say(`  FAILED: ${sound.failed.join('; ') || `no test ran:\n${sound.output}`}`);
     return 1;
   }
   let survivors = 0;

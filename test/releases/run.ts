@@ -16,6 +16,7 @@ import type { Arrival, Move } from '../support/arrivals.ts';
 import { whereaboutsIn } from '../support/arrivals.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { PROGRAM, startGatewayProcess } from '../support/gateway-process.ts';
+import { ask, writeTokenFile } from '../support/operator.ts';
 import { startRedis } from '../support/redis-server.ts';
 import { Traffic } from './traffic.ts';
 
@@ -35,6 +36,7 @@ if an agent was split, a request arrived twice, or an agent was not served in th
 
 const root = resolve(import.meta.dirname, '../../..');
 const READY_MS = 60_000;
+const FORGOTTEN = 40;
 
 type Release = 'old' | 'new';
 
@@ -88,6 +90,9 @@ class Site {
   readonly instances: ConnectorProcess[] = [];
   /** The times at which each instance was killed. */
   readonly #deaths = new Map<string, number[]>();
+  /** When each agent was forgotten, from request to answer. */
+  readonly #forgets = new Map<string, { readonly begunAt: number; readonly endedAt: number }[]>();
+  readonly #token = writeTokenFile();
   readonly gateways = new Map<string, GatewayProcess>();
   readonly traffic: Traffic;
   readonly lines: Line[] = [];
@@ -116,12 +121,14 @@ class Site {
     await Promise.all([...this.gateways.values()].map((gateway) => gateway.close()));
     for (const instance of this.instances) await instance.close();
     await this.#redis?.stop();
+    this.#token.remove();
   }
 
   /** Starts a gateway under a name, which is also the name of its replica. */
   async up(name: string, release: Release): Promise<void> {
     const config = {
       workers: 1,
+      admin: { address: '127.0.0.1:0', tokenFile: this.#token.path },
       coordination: { replica: name },
       pools: [
         {
@@ -196,6 +203,19 @@ class Site {
     await this.#redis?.start();
   }
 
+  /** An operator ends the bindings of some agents through this gateway, while their requests come through all. */
+  async forget(name: string, count: number): Promise<void> {
+    const adminUrl = this.gateways.get(name)?.adminUrl ?? '';
+    for (const agent of this.traffic.agents.slice(0, count)) {
+      const body = { agent: agent.name, why: 'a trial' };
+      const begunAt = performance.now();
+      const { status, body: answer } = await ask(adminUrl, 'POST', '/pools/ici/agents/forget', body);
+      if (status !== 200) throw new Problem(`${agent.name} is not forgotten: ${JSON.stringify(answer)}`);
+      const forget = { begunAt, endedAt: performance.now() };
+      this.#forgets.set(agent.name, [...(this.#forgets.get(agent.name) ?? []), forget]);
+    }
+  }
+
   /** New agents, half of them by each naming, over some seconds. */
   async newAgents(): Promise<void> {
     this.#names += 1;
@@ -207,9 +227,18 @@ class Site {
   async step(name: string, run: () => Promise<void>): Promise<void> {
     await run();
     await pause(1_500);
+    // Each act allows one change of the instance.
+    const acts = new Map([...this.#forgets].map(([agent, forgets]) => [agent, [...forgets]]));
+    const wasForgotten = (left: Arrival, at: number): boolean => {
+      const ofAgent = acts.get(left.agent) ?? [];
+      const act = ofAgent.findIndex(({ begunAt, endedAt }) => left.at <= endedAt && begunAt <= at);
+      if (act !== -1) ofAgent.splice(act, 1);
+      return act !== -1;
+    };
     const { splits: all, repeated } = whereaboutsIn(await this.#arrivals(), {
       mayLeave: (left, at) =>
-        this.#deaths.get(left.instance)?.some((death) => left.at <= death && death <= at) === true,
+        this.#deaths.get(left.instance)?.some((death) => left.at <= death && death <= at) === true ||
+        wasForgotten(left, at),
       request: (id) => this.traffic.times.get(id),
     });
     this.repeated = repeated;
@@ -249,6 +278,7 @@ async function run(site: Site): Promise<void> {
     await site.newAgents();
     await site.newAgents();
   });
+  await site.step('agents are forgotten through the new gateway', () => site.forget('g2', FORGOTTEN));
   await site.step('an instance is killed and comes back', async () => {
     await site.killInstance(0);
     await site.newAgents();
@@ -296,6 +326,7 @@ async function run(site: Site): Promise<void> {
       await site.newAgents();
     }
   });
+  await site.step('agents are forgotten under the new release alone', () => site.forget('g1', FORGOTTEN));
   await site.traffic.stop();
 }
 

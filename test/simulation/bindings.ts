@@ -62,6 +62,11 @@ export class KnownBindings {
     this.#entries.set(agent, this.entryOf(binding, 0, false));
   }
 
+  /** News that an operator ended the binding. A placement made alone is still to be written back. */
+  forget({ root }: Binding): void {
+    if (this.#entries.get(root.value)?.alone === false) this.#entries.delete(root.value);
+  }
+
   /** The target while the store is away. Known agents stay. */
   placeAlone(agent: string, placement: Placement): Entry {
     const known = this.#entries.get(agent);

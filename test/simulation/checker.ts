@@ -23,6 +23,7 @@ export type Invariant =
   | 'one instance at a time'
   | 'epochs do not overlap'
   | 'moves for a reason'
+  | 'no gateway serves a released binding'
   | 'nothing is forgotten'
   | 'never sent twice'
   | 'nothing arrives late'
@@ -154,6 +155,18 @@ export class Checker {
     if (isSamePlace(from, to) || !isServedBy(view, from, agent)) return;
     const what = `${agent} is moved from ${place(from)} to ${place(to)}, but view ${view.id} has the agent served there`;
     this.#violated('moves for a reason', what);
+  }
+
+  /** 2: when an operator's act ends a binding, no gateway may act on it any more. */
+  onReleased(binding: Binding): void {
+    for (const gateway of this.#world.gateways.filter(mayAct)) {
+      const entry = gateway.bindings.get(binding.root.value);
+      if (entry === undefined || entry.alone) continue;
+      const { replica, host } = gateway;
+      if (checkTarget(replica, entry.routed, host.mono, host.wall) !== 'forward') continue;
+      const what = `${gateway.id} would send ${binding.root.value} to ${place(entry.routed)} when its binding at ${place(binding)} ends`;
+      this.#violated('no gateway serves a released binding', what);
+    }
   }
 
   /**

@@ -94,6 +94,11 @@ export class Gateway {
     );
   }
 
+  /** Its release cannot forget agents. */
+  get isEarlier(): boolean {
+    return this.world.setup.earlier === this.number;
+  }
+
   /** The connector that it sends to for the instance. */
   connector(id: InstanceId): Instance {
     return this.connectors.get(id) ?? this.world.instance(id);
@@ -133,10 +138,15 @@ export class Gateway {
     this.updateReport();
   }
 
-  commitPolicy(change: (policy: Policy) => Policy, tries = 5): void {
+  commitPolicy(
+    change: (policy: Policy) => Policy,
+    { tries = 5, onTaken }: { readonly tries?: number; readonly onTaken?: () => void } = {},
+  ): void {
     const { policy } = this.replica.lastSync;
     const again = (): void => {
-      if (tries > 1) this.host.after(RETRY_MS, () => this.commitPolicy(change, tries - 1));
+      if (tries < 2) return;
+      const rest = onTaken === undefined ? { tries: tries - 1 } : { tries: tries - 1, onTaken };
+      this.host.after(RETRY_MS, () => this.commitPolicy(change, rest));
     };
     const next = { ...change(policy), version: policy.version + 1 };
     const request = { base: policy.version, policy: next, events: [] };
@@ -146,7 +156,8 @@ export class Gateway {
       (taken) => {
         this.replica.storeAnswered(this.host.moment);
         this.sync();
-        if (!taken) again();
+        if (taken) onTaken?.();
+        else again();
       },
       again,
     );

@@ -48,14 +48,20 @@ const WEIGHTS: readonly (readonly [Kind, number])[] = [
  * The share of the stories that get an additional fault of each kind. Each kind draws separate random numbers, so that
  * the stories without it stay the same. Add a new kind of fault here.
  */
-const MORE: readonly (readonly [Kind, number])[] = [
+const MORE: readonly (readonly [kind: Kind, share: number, stream?: number])[] = [
   ['store-far', 0.15],
   ['store-partial', 0.1],
   ['store-pause', 0.15],
   ['busy', 0.1],
   ['drift', 0.06],
   ['link-held', 0.1],
+  // With this number, the first stories that show each earlier planted bug have none.
+  ['forget', 0.2, 9],
 ];
+// The shares of the stories with a forgotten agent in which one gateway is of an earlier release, and in which the
+// gateway that carries out the act is paused in the middle of it.
+const EARLIER_SHARE = 0.3;
+const PAUSED_SHARE = 0.3;
 // The share of the stories in which gateways have different leases, and these leases.
 const UNEQUAL_SHARE = 0.25;
 // A number of no fault above. With this one, the first stories that show each planted bug keep equal leases.
@@ -73,10 +79,16 @@ export function generate(seed: number): Story {
     faults.push(faultAt(moment(random, faults), kindOf(random), setup, random));
   const events = [...faults, ...requests(random, faults, healedAt(faults))];
   let agents = AGENTS + faults.length;
-  for (const [i, [kind, share]] of MORE.entries()) {
-    const own = seededRandom(seed * MORE_PRIME + i);
+  let earlier: number | undefined;
+  for (const [i, [kind, share, stream = i]] of MORE.entries()) {
+    const own = seededRandom(seed * MORE_PRIME + stream);
     if (own() >= share) continue;
-    const fault = faultAt(moment(own, faults), kind, setup, own);
+    let fault = faultAt(moment(own, faults), kind, setup, own);
+    if (fault.kind === 'forget') {
+      fault = { ...fault, agent: agents };
+      if (own() < EARLIER_SHARE) earlier = Math.floor(own() * REPLICAS);
+      if (own() < PAUSED_SHARE) events.push(pauseDuring(fault, own));
+    }
     const healed = healedAt([...events, fault]);
     events.push(fault, ...newcomers(own, fault, agents), ...lateRequests(own, agents + 1, healed));
     agents += 1;
@@ -88,7 +100,13 @@ export function generate(seed: number): Story {
   const failback = events.some(({ kind }) => kind === 'drift') ? ({ failback: 'immediate' } as const) : {};
   return {
     seed,
-    setup: { ...setup, ...failback, ...(leases && { leases }), agents },
+    setup: {
+      ...setup,
+      ...failback,
+      ...(leases && { leases }),
+      ...(earlier !== undefined && { earlier }),
+      agents,
+    },
     events,
     healed: healedAt(events),
   };
@@ -220,12 +238,19 @@ function faultAt(at: number, kind: Kind, setup: Setup, random: Random): StoryEve
       return { at, kind, how: pick(random, ['never', 'immediate', 'when-idle'] as const) };
     case 'move':
       return { at, kind, agent: Math.floor(random() * setup.agents), instance };
+    case 'forget':
+      return { at, kind, agent: 0, replica };
     case 'request':
       return { at, kind, agent: Math.floor(random() * setup.agents), replica };
     case 'activate':
     case 'release':
       return { at, kind, instance };
   }
+}
+
+function pauseDuring({ at, replica }: Extract<StoryEvent, { kind: 'forget' }>, random: Random): StoryEvent {
+  const ms = Math.round((0.5 + random() * 1.5) * LEASE_MS);
+  return { at: Math.round(at + random() * 80), kind: 'stop', replica, ms };
 }
 
 function whoDrifts(what: Variant, random: Random): 'one' | 'in turn' | 'all' {
@@ -265,6 +290,11 @@ function newcomers(random: Random, fault: StoryEvent, agent: number): StoryEvent
   if (fault.kind === 'link-held')
     return [-NEWCOMER_MS, -NEWCOMER_MS / 2, 0, 20, fault.ms / 2, fault.ms / 2, fault.ms * 0.9].map((after) =>
       requestAt(fault.at + after + random() * 200, agent, random),
+    );
+  // All gateways know the agent when its binding ends, and requests come all the time.
+  if (fault.kind === 'forget')
+    return [-600, -500, -400, -20, 0, 10, 20, 40, 80, 300, 1_000].map((after) =>
+      requestAt(Math.max(500, fault.at + after + random() * 20), agent, random),
     );
   return Array.from({ length: NEWCOMER_REQUESTS }, () => {
     const at = random() < 0.5 ? fault.at - random() * NEWCOMER_MS : endOf(fault) + random() * NEWCOMER_MS;

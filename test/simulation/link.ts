@@ -10,7 +10,7 @@ import { STORE_TIMEOUT_MS } from './times.ts';
 type PartialStore = Pick<Extract<StoryEvent, { kind: 'store-partial' }>, 'commands' | 'refused'>;
 
 const COMMANDS: Readonly<Record<PartialStore['commands'], readonly Command['kind'][]>> = {
-  bindings: ['claim', 'rebind', 'lookup'],
+  bindings: ['claim', 'rebind', 'lookup', 'release'],
   agreement: ['sync', 'propose', 'commitPolicy'],
   'write-backs': ['restore'],
 };

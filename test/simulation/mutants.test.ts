@@ -24,6 +24,9 @@ const SHOWS_AT: Readonly<Record<string, number>> = {
   'serve with another configuration': 130,
   'decide by its own priorities': 889,
   'give up nothing that it has sent': 210,
+  'forget an agent without waiting for the others': 18,
+  'release without a fencing token': 191,
+  'begin with generation 1 after a release': 7_108,
   'restore the first, not the latest': 6_116,
 };
 

@@ -6,6 +6,7 @@ import type { View } from '../../src/core/view/view.ts';
 import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
 import type { Entry } from './bindings.ts';
 import { KnownBindings } from './bindings.ts';
+import { Forget } from './forget.ts';
 import type { Rules } from './rules.ts';
 import { RULES } from './rules.ts';
 import { Store } from './store.ts';
@@ -109,6 +110,27 @@ class DecidesByItself extends Replica {
   }
 }
 
+/** Ends the binding without waiting until all gateways refuse the agent. */
+class ForgetsAtOnce extends Forget {
+  protected override isRefusedEverywhere(): boolean {
+    return true;
+  }
+}
+
+/** Ends a binding whatever view is in effect, so also when the command comes late. */
+class ReleasesWithoutToken extends Store {
+  protected override release(expected: Binding): Binding | undefined | 'stale' {
+    return this.remove(expected);
+  }
+}
+
+/** The next binding of a forgotten agent has the first generation again. */
+class BeginsGenerationsAgain extends Store {
+  protected override lastReleased(): number {
+    return 0;
+  }
+}
+
 /** Always takes its cache for current. */
 class TrustsForever extends KnownBindings {
   protected override entryOf(binding: Binding, epoch: number, alone: boolean): Entry {
@@ -144,5 +166,14 @@ export const MUTANTS: Readonly<Record<string, Rules>> = {
   },
   'decide by its own priorities': { ...RULES, createReplica: (options) => new DecidesByItself(options) },
   'give up nothing that it has sent': { ...RULES, mustGiveUp: () => false },
+  'forget an agent without waiting for the others': {
+    ...RULES,
+    createForget: (gateway, agent) => new ForgetsAtOnce(gateway, agent),
+  },
+  'release without a fencing token': { ...RULES, createStore: (events) => new ReleasesWithoutToken(events) },
+  'begin with generation 1 after a release': {
+    ...RULES,
+    createStore: (events) => new BeginsGenerationsAgain(events),
+  },
   'restore the first, not the latest': { ...RULES, createStore: (events) => new RestoresEarlier(events) },
 };

@@ -1,7 +1,8 @@
 import type { Binding, Placement } from '../../src/core/binding.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
 import type { Target } from '../../src/core/target.ts';
-import { checkTarget, wayToBind } from '../../src/core/target.ts';
+import { checkTarget, movesTo, wayToBind } from '../../src/core/target.ts';
+import { NOWHERE } from '../../src/core/view/agreed-view.ts';
 import type { Replica } from '../../src/core/view/replica.ts';
 import { placementAt } from '../../src/core/view/view.ts';
 import type { Random } from '../../src/simulator/random.ts';
@@ -90,8 +91,12 @@ export class Request {
 
   /** Returns false if the binding has to be moved first. */
   #follow(route: Route): boolean {
-    const { replica, host } = this.gateway;
-    const verdict = checkTarget(replica, route.routed, host.mono, host.wall);
+    const { replica, host, isEarlier } = this.gateway;
+    let verdict = checkTarget(replica, route.routed, host.mono, host.wall);
+    // To an earlier release, `NOWHERE` is an instance that does not exist.
+    const isEffective = !replica.isBlocked && replica.before === undefined;
+    if (isEarlier && verdict === 'wait' && isEffective && movesTo(replica.view, route.routed) === NOWHERE)
+      verdict = 'move';
     switch (verdict) {
       case 'renew':
       case 'wait':
@@ -135,10 +140,14 @@ export class Request {
   #claim(): void {
     const { gateway } = this;
     const agent = this.#name;
-    const { replica, host, bindings, world } = gateway;
+    const { replica, host, bindings, world, isEarlier } = gateway;
     const way = wayToBind(replica, host.mono, host.wall);
     if (way === 'renew' || way === 'wait') {
       this.#stay(way);
+      return;
+    }
+    if (!isEarlier && replica.view.moving.get(this.#key) === NOWHERE) {
+      this.#park();
       return;
     }
     const to = this.#propose();

@@ -2,6 +2,8 @@ import { mustGiveUp } from '../../src/core/give-up.ts';
 import { Replica } from '../../src/core/view/replica.ts';
 import type { ReplicaOptions } from '../../src/core/view/replica-options.ts';
 import { KnownBindings } from './bindings.ts';
+import { Forget } from './forget.ts';
+import type { Gateway } from './gateway.ts';
 import type { StoreEvents } from './store.ts';
 import { Store } from './store.ts';
 
@@ -10,6 +12,7 @@ export interface Rules {
   createReplica(options: ReplicaOptions): Replica;
   createStore(events: StoreEvents): Store;
   createBindings(replica: Replica): KnownBindings;
+  createForget(gateway: Gateway, agent: string): Forget;
   readonly mustGiveUp: typeof mustGiveUp;
 }
 
@@ -17,5 +20,6 @@ export const RULES: Rules = {
   createReplica: (options) => new Replica(options),
   createStore: (events) => new Store(events),
   createBindings: (replica) => new KnownBindings(replica),
+  createForget: (gateway, agent) => new Forget(gateway, agent),
   mustGiveUp,
 };

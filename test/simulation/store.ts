@@ -37,10 +37,11 @@ export type Command =
       readonly proposal: Placement;
       readonly fencingToken: string;
     }
+  | { readonly kind: 'release'; readonly expected: Binding; readonly fencingToken: string }
   | { readonly kind: 'lookup'; readonly agent: string }
   | { readonly kind: 'restore'; readonly entries: readonly Remembered[] };
 
-/** The answer to each command; a claim or rebind may be `stale`. */
+/** The answer to each command; a claim, rebind or release may be `stale`. */
 export interface Answers {
   sync: SyncReply;
   propose: boolean;
@@ -48,6 +49,8 @@ export interface Answers {
   leave: undefined;
   claim: Claim | 'stale';
   rebind: Claim | 'stale';
+  /** The binding that still holds. */
+  release: Binding | undefined | 'stale';
   lookup: Binding | undefined;
   restore: readonly Binding[];
 }
@@ -56,6 +59,8 @@ export interface Answers {
 export interface State {
   readonly viewStore: ViewStore;
   readonly bindings: Map<string, Binding>;
+  /** The generation of each agent's last released binding. */
+  readonly released: Map<string, number>;
 }
 
 interface Logged {
@@ -72,6 +77,8 @@ export interface StoreEvents {
   /** A write-back, not a request, has replaced a binding. */
   onReplaced(binding: Binding): void;
   onMoved(from: Binding, to: Binding, view: AgreedView): void;
+  /** An operator has ended the binding. */
+  onReleased(binding: Binding): void;
   onNews(): void;
   onOpen(): void;
   /** A view has waited this long for acknowledgements that it could have had, by the store's clock. */
@@ -207,6 +214,8 @@ export class Store {
         return this.claim(command.agent, command.proposal, command.fencingToken);
       case 'rebind':
         return this.rebind(command.expected, command.proposal, command.fencingToken);
+      case 'release':
+        return this.release(command.expected, command.fencingToken);
       case 'lookup':
         return this.#state.bindings.get(command.agent);
       case 'restore':
@@ -232,7 +241,7 @@ export class Store {
     const held = this.#state.bindings.get(agent);
     if (held !== undefined) return { binding: held, made: false };
     return this.put(
-      { ...proposal, root: { kind: 'user', value: agent }, generation: 1 },
+      { ...proposal, root: { kind: 'user', value: agent }, generation: this.lastReleased(agent) + 1 },
       undefined,
       fencingToken,
     );
@@ -242,11 +251,28 @@ export class Store {
     if (this.isStale(fencingToken)) return 'stale';
     const held = this.#state.bindings.get(expected.root.value);
     if (held !== undefined && held.generation !== expected.generation) return { binding: held, made: false };
-    return this.put(
-      { ...proposal, root: expected.root, generation: expected.generation + 1 },
-      held,
-      fencingToken,
-    );
+    const generation = Math.max(expected.generation, this.lastReleased(expected.root.value)) + 1;
+    return this.put({ ...proposal, root: expected.root, generation }, held, fencingToken);
+  }
+
+  protected release(expected: Binding, fencingToken: string): Binding | undefined | 'stale' {
+    return this.isStale(fencingToken) ? 'stale' : this.remove(expected);
+  }
+
+  protected remove(expected: Binding): Binding | undefined {
+    const { bindings, released } = this.#state;
+    const agent = expected.root.value;
+    const held = bindings.get(agent);
+    if (held === undefined || held.generation !== expected.generation) return held;
+    bindings.delete(agent);
+    released.set(agent, held.generation);
+    if (!this.#isReplaying) this.#events.onReleased(held);
+    return undefined;
+  }
+
+  /** The generation of the agent's last released binding, or 0. */
+  protected lastReleased(agent: string): number {
+    return this.#state.released.get(agent) ?? 0;
   }
 
   protected held(agent: string): Binding | undefined {
@@ -306,5 +332,5 @@ export function generationOf(fencingToken: string): string {
 }
 
 function openState(): State {
-  return { viewStore: new ViewStore(timesOf(LEASE_MS)), bindings: new Map() };
+  return { viewStore: new ViewStore(timesOf(LEASE_MS)), bindings: new Map(), released: new Map() };
 }

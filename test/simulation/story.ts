@@ -88,6 +88,7 @@ export type StoryEvent = { readonly at: number } & (
   | { readonly kind: 'failback'; readonly how: 'never' | 'immediate' | 'when-idle' }
   | { readonly kind: 'move'; readonly agent: number; readonly instance: number }
   | { readonly kind: 'release'; readonly instance: number }
+  | { readonly kind: 'forget'; readonly agent: number; readonly replica: number }
 );
 
 /** The fixed properties of a story. */
@@ -102,6 +103,8 @@ export interface Setup {
   readonly incarnations: 'shown' | 'counted' | 'unknown';
   readonly instances: number;
   readonly agents: number;
+  /** The replica whose gateways are of an earlier release, which cannot forget agents. */
+  readonly earlier?: number;
   /** The configured lease of each replica, if not all have the default. */
   readonly leases?: readonly number[];
   /** How each replica's clocks differ from true time; `rate` is near 1. */
@@ -136,6 +139,7 @@ export function tell({ setup, events, seed }: Story): string {
     `seed ${seed}: ${mode} pool of ${instances} instances, ${clocks.length} replicas, quorum ${quorum}`,
     `  onStoreLoss ${onStoreLoss}, incarnations ${incarnations}, quarantine ${setup.quarantines ? 'on' : 'off'}`,
   ];
+  if (setup.earlier !== undefined) head.push(`  replica ${setup.earlier} of an earlier release`);
   if (setup.leases !== undefined) head.push(`  leases ${setup.leases.join(', ')} ms`);
   return [...head, ...events.map((event) => `  ${clock(event.at)}  ${line(event)}`)].join('\n');
 }

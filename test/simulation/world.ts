@@ -62,6 +62,10 @@ export class World {
         }),
       onReplaced: (binding) => this.#publish(({ bindings }) => bindings.learnRestored(binding)),
       onMoved: (from, to, view) => this.checker.onMoved(from, to, view),
+      onReleased: (binding) => {
+        this.checker.onReleased(binding);
+        this.#publish(({ bindings }) => bindings.forget(binding));
+      },
       onNews: () => this.#publish((gateway) => gateway.onNews()),
       onOpen: () => this.checker.onOpen(),
       onPending: (view, ms) => this.checker.onPending(view, ms),
@@ -198,6 +202,9 @@ export class World {
       case 'leave':
       case 'wall-jump':
         this.#disturb(event, event.replica);
+        break;
+      case 'forget':
+        this.#forget(event);
         break;
       case 'admin':
       case 'activate':
@@ -341,6 +348,13 @@ export class World {
     if (gateway === undefined) return;
     gateway.leave();
     this.#restart(gateway, restartMs);
+  }
+
+  #forget({ agent, replica }: EventOf<'forget'>): void {
+    const running = this.gateways.filter(({ host }) => host.isRunning);
+    const gateway = running.find(({ number }) => number === replica) ?? running[0];
+    if (gateway === undefined || gateway.isEarlier) return;
+    this.rules.createForget(gateway, this.agents[agent] as string).start();
   }
 
   /** The policy after an operator's act. */

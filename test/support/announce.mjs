@@ -8,6 +8,10 @@ const RUNS = {
     'npm run test:deploy: about one minute, and needs haproxy, keepalived, pcs, promtool and others (see deploy/README.md). ' +
     'What is not installed is fetched from Debian into build/programs, up to 60 MB and 500 MB unpacked ' +
     '(nothing is installed, started or enabled).',
+  'test:console':
+    'npm run test:console: about one minute, and needs Chromium and a redis-server or valkey-server. ' +
+    'What is not installed is fetched from Debian into build/programs, up to 200 MB and 550 MB unpacked ' +
+    '(nothing is installed, started or enabled). All servers listen on loopback, on free ports.',
 };
 
 process.stdout.write(`${RUNS[process.argv[2]]}\n`);

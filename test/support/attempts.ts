@@ -11,7 +11,7 @@ export function sendAttempt(
     body = null,
   }: { instance?: string; method?: string; path?: string; body?: Buffer | null } = {},
 ): Attempt {
-  if (!upstream.tryEnter()) throw new Error('the instance is at its limit');
+  if (!upstream.tryEnter('sap')) throw new Error('the instance is at its limit');
   const attempt = new Attempt(upstream, {
     path,
     headers: ['host', 'a'],
@@ -19,6 +19,7 @@ export function sendAttempt(
     target: { instance, incarnation: '', root: undefined, entry: undefined },
     maySend: () => true,
     isAwaited: () => true,
+    sender: { network: 'sap', stalledMs: () => 0, giveWay: () => undefined },
   });
   const inner = {
     onConnect: () => undefined,

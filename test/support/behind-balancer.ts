@@ -32,10 +32,12 @@ export function startBehind(yaml: string, { mode = 'accept', tls }: Behind = {})
   });
 }
 
-/** The number of connections by outcome. */
+/** The number of connections by outcome, without the outcomes that none had. */
 export async function proxyOutcomes(gateway: TestGateway): Promise<Record<string, number>> {
   const { values } = await gateway.metrics.proxyConnections.get();
-  return Object.fromEntries(values.map(({ labels, value }) => [labels.outcome, value]));
+  return Object.fromEntries(
+    values.filter(({ value }) => value > 0).map(({ labels, value }) => [labels.outcome, value]),
+  );
 }
 
 export interface Certificate {

@@ -73,6 +73,8 @@ export async function raceClaims({ redis: address, pairs, onProgress }: RaceOpti
       const { fencingToken, view } = coordinator.routingState;
       if (fencingToken === '') {
         await coordinator.renew();
+        // While the view store is in doubt that resolves at once, and no answer can be read before the next turn.
+        await new Promise(setImmediate);
         continue;
       }
       const { assignable } = view;

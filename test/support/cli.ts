@@ -1,9 +1,15 @@
-import type { Output } from '../../src/cli/output.ts';
+import type { Output, Terminal } from '../../src/cli/output.ts';
 import { runProgram } from '../../src/cli/program.ts';
 
 /** An output that records the written text. */
 export class RecordedOutput implements Output {
   readonly written = { out: '', err: '' };
+  readonly terminal: Terminal | undefined;
+
+  /** @param terminal missing if the output is not read at a terminal */
+  constructor(terminal?: Terminal) {
+    this.terminal = terminal;
+  }
 
   readonly out = (text: string): void => {
     this.written.out += text;
@@ -22,8 +28,12 @@ export interface Ended {
 }
 
 /** Runs a command of `ici-gateway` in this process. */
-export async function runCommand(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
-  const output = new RecordedOutput();
+export async function runCommand(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  terminal?: Terminal,
+): Promise<Ended> {
+  const output = new RecordedOutput(terminal);
   const code = await runProgram(['node', 'ici-gateway', ...args], env, output);
   return { code, ...output.written };
 }

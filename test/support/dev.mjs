@@ -2,8 +2,9 @@
 // in src. Options of `ici-gateway start` may follow `--`. Ctrl-C ends everything.
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
 import { context } from 'esbuild';
-import { BUNDLE } from '../../esbuild.config.mjs';
+import { BUNDLE, CONSOLE } from '../../esbuild.config.mjs';
 
 const OUT = 'build/dev';
 const MAIN = `${OUT}/main.js`;
@@ -40,7 +41,7 @@ function startGateway() {
   );
   gateway = child;
   say(
-    "curl -s -D - -o /dev/null -H 'soapuser: MILLER' http://127.0.0.1:8080/ici; state: http://127.0.0.1:9090/status",
+    "curl -s -D - -o /dev/null -H 'soapuser: MILLER' http://127.0.0.1:8080/ici; console: http://127.0.0.1:9090/",
   );
 }
 
@@ -74,13 +75,26 @@ const restarting = {
     }),
 };
 
+// The gateway reads the console when it starts.
+const restartingIfRunning = {
+  name: 'restart for the console',
+  setup: (build) =>
+    build.onEnd(({ errors }) => {
+      if (errors.length === 0 && isRunning(gateway)) restarts = restarts.then(restart);
+    }),
+};
+
 const bundle = await context({ ...BUNDLE, outdir: OUT, plugins: [restarting] });
+const web = await context({ ...CONSOLE, plugins: [...CONSOLE.plugins, restartingIfRunning] });
+mkdirSync(CONSOLE.outdir, { recursive: true });
+await web.rebuild();
+await web.watch();
 await bundle.watch();
 
 async function end() {
   if (isEnding) return;
   isEnding = true;
-  await Promise.all([bundle.dispose(), stopGateway()]);
+  await Promise.all([bundle.dispose(), web.dispose(), stopGateway()]);
   for (const connector of connectors) connector.kill('SIGKILL');
 }
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => void end());

@@ -1,7 +1,13 @@
-import type { Binding, Claim, Placement } from '../../src/core/binding.ts';
+import type { Binding, Claim, Placement, Proposal } from '../../src/core/binding.ts';
 import type { Name } from '../../src/core/identity.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
-import type { AffinityListener, AffinityStore, BindingPage, KnownBinding } from '../../src/core/ports.ts';
+import type {
+  AffinityListener,
+  AffinityStore,
+  BindingPage,
+  KnownBinding,
+  ListedBinding,
+} from '../../src/core/ports.ts';
 import { StaleView, StoreUnavailable } from '../../src/core/ports.ts';
 import { storedKey } from '../../src/core/stored-name.ts';
 
@@ -9,6 +15,8 @@ import { storedKey } from '../../src/core/stored-name.ts';
 export class FencedStore implements AffinityStore {
   readonly bindings = new Map<string, Binding>();
   readonly asked: string[] = [];
+  /** Why each binding was made or moved, by the key of its root. */
+  readonly causes = new Map<string, Proposal['cause']>();
   isAway = false;
   /** Runs during a call, before the answer. */
   meanwhile: (() => void)[] = [];
@@ -19,18 +27,24 @@ export class FencedStore implements AffinityStore {
     this.#fencingToken = fencingToken;
   }
 
-  async claim([name]: readonly Name[], proposal: Placement, fencingToken: string): Promise<Claim> {
+  async claim([name]: readonly Name[], proposal: Proposal, fencingToken: string): Promise<Claim> {
     this.#ask('claim', fencingToken);
     const held = this.bindings.get(storedKey(name as Name));
     if (held !== undefined) return { binding: held, made: false };
+    this.causes.set(storedKey(name as Name), proposal.cause);
     return { binding: this.hold(name as Name, proposal, 1), made: true };
   }
 
-  async rebind(expected: Binding, proposal: Placement, fencingToken: string): Promise<Claim> {
+  async rebind(expected: Binding, proposal: Proposal, fencingToken: string): Promise<Claim> {
     this.#ask('rebind', fencingToken);
     const held = this.bindings.get(storedKey(expected.root));
     if (held !== undefined && held.generation !== expected.generation) return { binding: held, made: false };
+    this.causes.set(storedKey(expected.root), proposal.cause);
     return { binding: this.hold(expected.root, proposal, expected.generation + 1), made: true };
+  }
+
+  async find(): Promise<ListedBinding | undefined> {
+    return undefined;
   }
 
   async renew([name]: readonly Name[]): Promise<Binding | undefined> {
@@ -46,9 +60,18 @@ export class FencedStore implements AffinityStore {
     });
   }
 
-  async release(name: Name): Promise<void> {
-    this.#ask('release');
-    this.bindings.delete(storedKey(name));
+  async release({ root, generation }: Binding, fencingToken: string): Promise<Binding | undefined> {
+    this.#ask('release', fencingToken);
+    const held = this.bindings.get(storedKey(root));
+    if (held !== undefined && held.generation !== generation) return held;
+    this.bindings.delete(storedKey(root));
+    return undefined;
+  }
+
+  async logOff({ root, generation }: Binding): Promise<Binding | undefined> {
+    this.#ask('logOff');
+    const held = this.bindings.get(storedKey(root));
+    return held?.generation === generation ? this.hold(root, held, generation + 1) : undefined;
   }
 
   async counts(): Promise<ReadonlyMap<InstanceId, number>> {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GatewayStatus } from '../../src/core/gateway-status.ts';
@@ -53,7 +53,8 @@ export async function startGatewayProcess(
   {
     prefix = [],
     main = MAIN,
-    readyMs = 45_000,
+    // Some seconds of processor time, of which a busy machine gives a tenth.
+    readyMs = 90_000,
     keeps = () => true,
     whileStarting = false,
   }: StartOptions = {},
@@ -82,7 +83,7 @@ export async function startGatewayProcess(
     },
   });
   const get = async (path: string): Promise<string> => {
-    const response = await fetch(`${adminUrl}${path}`);
+    const response = await fetch(`${adminUrl}${path}`, { headers: tokenOf(config) });
     const text = await response.text();
     if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);
     return text;
@@ -124,4 +125,10 @@ export async function startGatewayProcess(
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** The header with the token of the admin port, if the configuration names one. */
+function tokenOf({ admin }: Record<string, unknown>): Record<string, string> {
+  const { tokenFile } = (admin ?? {}) as { readonly tokenFile?: string };
+  return tokenFile === undefined ? {} : { authorization: `Bearer ${readFileSync(tokenFile, 'utf8').trim()}` };
 }

@@ -1,6 +1,11 @@
 import { configTable } from '../../src/config/reference.ts';
 import { ERRORS } from '../../src/core/errors.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
+import { adminDocument } from './admin-server.ts';
+import { changesTable, readsTable, statusesTable } from './admin-tables.ts';
+
+const ADMIN_API = 'deploy/docs/admin-api.md';
+const admin = await adminDocument();
 
 function errorTable(): string {
   const rows = Object.entries(ERRORS).map(
@@ -31,6 +36,11 @@ export interface GeneratedPart {
 
 /** The generated parts, by the name in their markers. */
 export const GENERATED: Readonly<Record<string, GeneratedPart>> = {
+  'admin-reads': { page: ADMIN_API, render: () => readsTable(admin) },
+  'admin-changes': { page: ADMIN_API, render: () => changesTable(admin, 'pools') },
+  'admin-gateway': { page: ADMIN_API, render: () => changesTable(admin, 'gateway') },
+  'admin-log-in': { page: ADMIN_API, render: () => changesTable(admin, 'access') },
+  'admin-answers': { page: ADMIN_API, render: statusesTable },
   config: { page: 'deploy/docs/configuration.md', render: configTable },
   errors: { page: 'deploy/docs/errors.md', render: errorTable },
   metrics: { page: 'deploy/docs/metrics.md', render: metricTable },

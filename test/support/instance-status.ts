@@ -1,4 +1,4 @@
-import type { InstanceStatus } from '../../src/core/gateway-status.ts';
+import type { GatewayStatus, InstanceStatus, PoolStatus } from '../../src/core/gateway-status.ts';
 
 /** The status of an instance that is up, enabled and without agents, except for the given fields. */
 export function anInstanceStatus(given: Partial<InstanceStatus> = {}): InstanceStatus {
@@ -8,6 +8,9 @@ export function anInstanceStatus(given: Partial<InstanceStatus> = {}): InstanceS
     admin: 'enabled',
     act: null,
     health: 'up',
+    healthSince: null,
+    lastProbe: null,
+    reports: [],
     quarantined: false,
     incarnation: null,
     lives: 1,
@@ -17,8 +20,53 @@ export function anInstanceStatus(given: Partial<InstanceStatus> = {}): InstanceS
     priority: 1,
     active: true,
     boundAgents: 0,
+    share: 0,
+    weightShare: 0,
     inFlight: 0,
     queued: 0,
+    ...given,
+  };
+}
+
+/** The status of a sticky pool without instances in which nothing is wrong, except for the given fields. */
+export function aPoolStatus(given: Partial<PoolStatus> = {}): PoolStatus {
+  return {
+    name: 'ici',
+    mode: 'sticky',
+    balancer: given.mode === 'failover' ? null : 'rendezvous',
+    epoch: 1,
+    settled: true,
+    configuration: { agreed: null, servesHere: true, missingHere: [], differences: [] },
+    view: { id: 'x', effective: true, pendingSince: null },
+    active: null,
+    failback: null,
+    standing: 'leased',
+    leaseRemainingMs: null,
+    replicas: [],
+    parked: 0,
+    traffic: { requests: 0, faults: 0 },
+    identitySources: [],
+    affinity: { available: true, cachedBindings: 0, claimsFail: null },
+    instances: [],
+    ...given,
+  };
+}
+
+/** The status of a gateway in which nothing is wrong, except for the given fields. */
+export function aGatewayStatus(given: Partial<GatewayStatus> = {}): GatewayStatus {
+  return {
+    state: 'Running',
+    alarms: [],
+    version: '1.2.3',
+    host: 'host-1',
+    workers: 2,
+    admin: { advertise: null },
+    replica: 'gw-1',
+    shared: true,
+    certificates: [],
+    startedAt: '2019-05-01T20:20:38.000Z',
+    inFlight: 0,
+    pools: [],
     ...given,
   };
 }

@@ -1,26 +1,41 @@
 import type { TestSpecification } from 'vitest/node';
 import { BaseSequencer } from 'vitest/node';
 
+/** By project, so that the processes that have loaded the modules of one run all of its files, before they are replaced. */
+const PROJECTS = ['integration', 'simulation', 'fuzz', 'unit'];
+
 /** The files that take longest, longest first. */
 const LONGEST = [
-  'e2e/upgrade',
-  'e2e/drills',
-  'e2e/supervisor',
   'e2e/reload',
-  'e2e/workers',
   'e2e/lost-output',
+  'e2e/workers',
+  'e2e/supervisor',
+  'e2e/snippets',
+  'e2e/drills',
+  'e2e/upgrade',
+  'e2e/operated',
+  'e2e/shutdown',
+  'e2e/cli-check',
+  'e2e/states',
+  'e2e/one-agent-one-instance',
+  'e2e/stopped-gateway',
+  'e2e/socket-activation',
   'fault/redis',
   'fault/instances',
-  'e2e/one-agent-one-instance',
-  'e2e/cli-check',
-  'e2e/stopped-gateway',
-  'e2e/operated',
-  'e2e/states',
   'fault/agreement',
-  'e2e/socket-activation',
+  'integration/admin-shared',
   'integration/forwarding-agreement',
+  'integration/bodies-bounded',
+  'integration/affinity-bindings',
   'integration/simulator-process',
-  'simulation/simulation',
+  'integration/redis-connection',
+  'integration/affinity-bindings-away',
+  'integration/files-of-one-request',
+  'integration/affinity-redis',
+  'integration/config-drift',
+  'integration/redis-cluster',
+  'integration/tls',
+  'fuzz/sockets',
 ];
 
 /** Starts long files first: a long file that starts last would run alone. On a new machine, size says little about time. */
@@ -30,6 +45,9 @@ export class LongestFirst extends BaseSequencer {
       const at = LONGEST.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
       return at === -1 ? LONGEST.length : at;
     };
-    return (await super.sort(files)).toSorted((one, other) => place(one) - place(other));
+    const projectOf = ({ project }: TestSpecification): number => PROJECTS.indexOf(project.name);
+    return (await super.sort(files)).toSorted(
+      (one, other) => projectOf(one) - projectOf(other) || place(one) - place(other),
+    );
   }
 }

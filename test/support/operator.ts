@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const TOKEN = 'token-of-the-tests-0123456789';
+export const TOKEN = 'token-of-the-tests-0123456789';
 
 /** A file with {@link TOKEN}, for `admin.tokenFile`. */
 export interface TokenFile {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { eventually } from './eventually.ts';
 
@@ -19,12 +20,34 @@ export function childrenOf(parent: number): ProcessInfo[] {
   return found;
 }
 
-/** Sends SIGSTOP; resolves when the process has really stopped, so that a test can count its sockets. */
-export async function halt(pid: number): Promise<void> {
-  process.kill(pid, 'SIGSTOP');
-  await eventually(
+/**
+ * Sends a signal to a process that may have ended by itself, or by its supervisor.
+ *
+ * @param pid negative for a process group
+ * @returns false if it has ended
+ */
+export function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    return false;
+  }
+}
+
+/**
+ * Sends SIGSTOP; resolves when the process has really stopped, so that a test can count its sockets.
+ *
+ * @returns false if it has ended
+ */
+export async function halt(pid: number): Promise<boolean> {
+  sendSignal(pid, 'SIGSTOP');
+  return eventually(
     () => {
-      if (statOf(pid)?.state !== 'T') throw new Error(`process ${pid} does not stop`);
+      const state = statOf(pid)?.state;
+      if (state === undefined || state === 'Z') return false;
+      if (state !== 'T') throw new Error(`process ${pid} does not stop`);
+      return true;
     },
     { every: 1 },
   );
@@ -60,4 +83,10 @@ function read(file: string): string {
   } catch {
     return '';
   }
+}
+
+/** Keeps processes, with all their threads, on one core. */
+export function pin(core: number, pids: readonly number[]): void {
+  for (const pid of pids)
+    execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', String(core), String(pid)]);
 }

@@ -28,7 +28,9 @@ export function viewStoreOn(
       ])),
     beginGeneration: async () => void (await redis.claims.run('testMark', [key('ledger')], [randomUUID()])),
     lose: async () => {
-      const keys = ['ledger', 'replicas', 'opinions', 'fence', 'events', 'leases', 'configs'].map(key);
+      const keys = ['ledger', 'replicas', 'opinions', 'fence', 'events', 'leases', 'configs', 'acts'].map(
+        key,
+      );
       await redis.claims.run('testDelete', keys, []);
     },
     fencingToken: async () => String((await redis.claims.run('testGet', [key('fence')], [])) ?? ''),

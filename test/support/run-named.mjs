@@ -5,6 +5,8 @@ import { spawn } from 'node:child_process';
 const TOOLS = 'tsc -p tsconfig.bench.json';
 const BUILD = 'tsc -p tsconfig.json && node esbuild.config.mjs';
 const REDIS = 'node build/test/support/ensure-redis.js';
+const PROGRAMS = 'node build/test/support/ensure-tools.js';
+const BROWSER = 'node build/test/support/ensure-browser.js';
 
 const all = [BUILD, TOOLS, REDIS];
 
@@ -44,6 +46,26 @@ const RUNS = {
       all,
       'node build/test/chaos/chaos.js',
     ],
+    'admin-flood': [
+      'a flood of every route of the admin port, beside the response times of known agents',
+      all,
+      'node build/test/admin-flood/run.js',
+    ],
+    alerts: [
+      'the alerts of deploy/prometheus in a real Prometheus, at the first event of their kind',
+      [...all, PROGRAMS],
+      'node build/test/alerts/run.js',
+    ],
+    'console-cost': [
+      'what an open console costs its gateway, and how long a search takes, with 10,000 agents',
+      [...all, BROWSER],
+      'node build/test/console-cost/run.js',
+    ],
+    attacks: [
+      'slow, idle and guessing clients and a flood of names, beside the response times of 50 agents',
+      all,
+      'node build/test/attacks/run.js',
+    ],
     drills: ['the procedures of the runbook, under load', all, 'node build/test/drills/run.js'],
     releases: [
       'an upgrade from the last release and back, under load',
@@ -51,6 +73,16 @@ const RUNS = {
       'node build/test/releases/run.js',
     ],
     pauses: ['pauses of Redis, of any length', all, 'node build/test/pauses/pauses.js'],
+    groups: [
+      'teams that share an instance, through three gateways, while instances are lost, added and drained',
+      all,
+      'node build/test/groups/run.js',
+    ],
+    shift: [
+      'the end of a shift while an instance drains: when the drain ends, and which bindings are left',
+      all,
+      'node build/test/shift/run.js',
+    ],
     pairs: [
       'one agent stays at one instance, with 10,000 agents',
       all,
@@ -65,6 +97,11 @@ const RUNS = {
       'dialogues of agents whose names stand in bodies',
       [TOOLS],
       'node build/test/dialogues/run.js',
+    ],
+    fuzz: [
+      'mutated messages for all ports of a gateway, for five minutes',
+      [TOOLS],
+      'node build/test/fuzz/run.js',
     ],
   },
 };

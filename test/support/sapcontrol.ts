@@ -1,7 +1,7 @@
 import { ActRefused } from '../../src/core/act-refused.ts';
 import type { GatewayStatus } from '../../src/core/gateway-status.ts';
 import type { SapControlSource, SapState } from '../../src/sapcontrol/source.ts';
-import { anInstanceStatus } from './instance-status.ts';
+import { aGatewayStatus, anInstanceStatus, aPoolStatus } from './instance-status.ts';
 
 export interface FakeSource extends SapControlSource {
   /** The recorded calls, oldest first. */
@@ -17,27 +17,11 @@ const INSTANCE = anInstanceStatus({
   queued: 1,
 });
 
-const STATUS: GatewayStatus = {
-  state: 'Running',
-  version: '1.2.3',
-  replica: 'gw-1',
-  startedAt: '2019-05-01T20:20:38.000Z',
+const STATUS: GatewayStatus = aGatewayStatus({
   inFlight: 3,
   pools: [
-    {
-      name: 'ici',
+    aPoolStatus({
       mode: 'failover',
-      epoch: 1,
-      settled: true,
-      configuration: { agreed: null, servesHere: true, missingHere: [], differences: [] },
-      view: { id: 'v', effective: true, pendingSince: null },
-      active: null,
-      failback: null,
-      standing: 'leased',
-      leaseRemainingMs: null,
-      replicas: [],
-      parked: 0,
-      affinity: { available: true, cachedBindings: 0, claimsFail: null },
       instances: [
         INSTANCE,
         {
@@ -50,9 +34,9 @@ const STATUS: GatewayStatus = {
           queued: 0,
         },
       ],
-    },
+    }),
   ],
-};
+});
 
 /** A gateway with two workers that only records calls. */
 export function fakeSource(): FakeSource {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { eventually } from './eventually.ts';
+import { sendSignal } from './processes.ts';
 import type { LogLine } from './test-gateway.ts';
 
 const MANAGER = fileURLToPath(new URL('../fixtures/process/service-manager.mjs', import.meta.url));
@@ -29,7 +30,7 @@ export async function startServiceManager(program: readonly string[]): Promise<S
   const log: LogLine[] = [];
   createInterface(child.stdout).on('line', (line) => log.push(JSON.parse(line) as LogLine));
   const close = async (): Promise<void> => {
-    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
+    if (child.pid !== undefined && child.exitCode === null) sendSignal(-child.pid, 'SIGKILL');
     await exited;
   };
   try {

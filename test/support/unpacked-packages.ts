@@ -23,7 +23,15 @@ const ROOT = fileURLToPath(import.meta.url).replace(/(\/build)?\/test\/support\/
 const UNPACKED = join(ROOT, 'build', 'programs');
 
 /** The paths of programs from unpacked packages; a set that was not downloaded has none. */
-export const UNPACKED_PROGRAMS = ['redis', 'deploy'].map((set) => join(UNPACKED, set, 'bin'));
+export const UNPACKED_PROGRAMS = ['redis', 'deploy', 'browser'].map((set) => join(UNPACKED, set, 'bin'));
+
+/** The configuration of fontconfig. */
+const FONTS = 'etc/fonts/fonts.conf';
+
+/** Programs that Debian starts by a script with absolute paths. */
+const BEHIND_SCRIPTS: Readonly<Record<string, string>> = {
+  'chromium-headless-shell': 'usr/lib/chromium/chromium-headless-shell',
+};
 
 /**
  * Downloads packages, and those dependencies that this machine lacks, into the set's
@@ -65,6 +73,7 @@ export function unpack(set: string, packages: readonly string[]): string | undef
       .find((failure) => failure !== undefined);
   if (problem === undefined) {
     adaptPcs(root, folder);
+    adaptFonts(root, folder);
     writeStarters(work, root, folder);
     for (const path of [lists, archives]) rmSync(path, { recursive: true });
     renameSync(work, folder);
@@ -89,22 +98,22 @@ function writeStarters(work: string, root: string, folder: string): void {
   const home = join(folder, 'root');
   const libraries = ['usr/lib', 'lib'].flatMap((lib) => {
     const triplets = entries(join(root, lib)).filter((name) => name.endsWith('-linux-gnu'));
-    return ['', ...triplets, ...triplets.map((triplet) => `${triplet}/systemd`)].map((sub) =>
-      join(home, lib, sub),
-    );
+    const own = triplets.flatMap((triplet) => [triplet, `${triplet}/systemd`, `${triplet}/pulseaudio`]);
+    return ['', ...own].map((sub) => join(home, lib, sub));
   });
   const environment = [
     `LD_LIBRARY_PATH='${libraries.join(':')}'`,
     `PYTHONPATH='${home}/usr/lib/python3/dist-packages'`,
     `PCMK_schema_directory='${home}/usr/share/pacemaker'`,
     `SYSTEMD_UNIT_PATH='${home}/lib/systemd/system:'`,
+    ...(existsSync(join(root, FONTS)) ? [`FONTCONFIG_FILE='${join(home, FONTS)}'`] : []),
   ].join(' ');
   const bin = join(work, 'bin');
   mkdirSync(bin);
   const python = ['/usr/bin/python3', join(home, 'usr/bin/python3')].find(existsSync) ?? 'python3';
   for (const place of ['bin', 'sbin', 'usr/bin', 'usr/sbin']) {
     for (const name of entries(join(root, place))) {
-      const program = join(home, place, name);
+      const program = join(home, BEHIND_SCRIPTS[name] ?? join(place, name));
       // `-E` in the first line would make Python ignore the module path.
       const interpreter = isPython(join(root, place, name)) ? `'${python}' -s ` : '';
       const starter = join(bin, name);
@@ -125,6 +134,14 @@ function isPython(file: string): boolean {
     // A link to a target outside.
     return false;
   }
+}
+
+/** Fonts are found by absolute paths from one file. It is unpacked only where the machine has none. */
+function adaptFonts(root: string, folder: string): void {
+  const file = join(root, FONTS);
+  if (!existsSync(file)) return;
+  const adapted = readFileSync(file, 'utf8').replaceAll('<dir>/usr/', `<dir>${join(folder, 'root')}/usr/`);
+  writeFileSync(file, adapted);
 }
 
 /** pcs starts other programs of its set by absolute paths from one file. */

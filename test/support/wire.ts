@@ -4,6 +4,9 @@ import type { ConnectionOptions, TlsOptions } from 'node:tls';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { eventually } from './eventually.ts';
 
+// A limit for what hangs: gateway, instance and clients share a processor, on a busy machine with others too.
+const PATIENT_MS = 30_000;
+
 /**
  * Both ends of a proxy at byte level: a client that writes any bytes, and an upstream
  * that records all received bytes. Neither uses Node's HTTP, which would correct
@@ -96,7 +99,7 @@ export class WireClient {
   }
 
   /** Resolves once `isThere` is true for the received data; rejects if the connection ends before. */
-  async until(isThere: (bytes: Buffer) => boolean, within = 5_000): Promise<void> {
+  async until(isThere: (bytes: Buffer) => boolean, within = PATIENT_MS): Promise<void> {
     let examined = -1;
     const came = await eventually(
       () => {
@@ -129,7 +132,7 @@ export class WireClient {
   }
 
   /** All data until the peer ends its side or the connection breaks. */
-  async untilEnd(within = 5_000): Promise<Buffer> {
+  async untilEnd(within = PATIENT_MS): Promise<Buffer> {
     await eventually(
       () => {
         if (!this.isOver) throw new Error(`still open after ${JSON.stringify(this.text)}`);

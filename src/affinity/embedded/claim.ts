@@ -1,14 +1,26 @@
 import { hash } from 'node:crypto';
-import type { Binding, Claim, Placement } from '../../core/binding.ts';
+import type { Binding, Claim, GroupProposal, Placement } from '../../core/binding.ts';
 import type { Named, Ruling, SessionHolds, UserHolds } from '../../core/evidence.ts';
 import { ruling } from '../../core/evidence.ts';
 import type { Name } from '../../core/identity.ts';
 import { parseNameKey } from '../../core/identity.ts';
-import type { RootEntry } from '../packing.ts';
+import { storedKey } from '../../core/stored-name.ts';
+import { JOINED, originText, readOrigin } from '../origin-text.ts';
+import type { Entry, RootEntry } from '../packing.ts';
+import { isRoot } from '../packing.ts';
 import { DIGITS, MOST_FORMER, SHARED } from '../session-note.ts';
+import type { EmbeddedGroups } from './groups.ts';
 import type { EmbeddedTables, Found } from './tables.ts';
 
 const NOTHING: Found = { entry: undefined, field: undefined, root: undefined };
+const NO_NAMES: readonly string[] = [];
+
+/** What an origin consists of, see affinity/origin-text.ts. */
+export interface Because {
+  readonly since: number;
+  readonly epoch: number;
+  readonly reason: string;
+}
 
 export interface ClaimStep {
   readonly named: Named;
@@ -16,18 +28,118 @@ export interface ClaimStep {
   readonly user: string | undefined;
   readonly session: string | undefined;
   readonly place: Placement;
+  /** The most names that the pool may have. */
+  readonly most: number;
+  /** An alias to remove if the session becomes an alias. */
+  readonly oldest: string | undefined;
+  /** The group of the agent, which decides about the place. */
+  readonly group: GroupProposal | undefined;
+  /** Instances at which the binding of an agent who has logged off ends, because this is a log-on. */
+  readonly leaves: readonly string[];
+  /** Why the place is proposed; `undefined` if the caller does not say. */
+  readonly because: Because | undefined;
   readonly now: number;
   readonly end: number;
 }
 
-/** Does what affinity/redis/claim.lua does. Returns `undefined` if the names name no agent. */
-export function claim(tables: EmbeddedTables, step: ClaimStep): Claim | undefined {
-  const { user, session, place, now, end } = step;
+/** Does what affinity/redis/claim.lua does. */
+export function claim(
+  tables: EmbeddedTables,
+  groups: EmbeddedGroups,
+  step: ClaimStep,
+): Claim | 'no-agent' | 'full' {
+  const { user, session, now } = step;
+  for (const name of step.leaves.length === 0 ? NO_NAMES : [user, session]) leave(tables, name, step);
   const ofUser = user === undefined ? NOTHING : tables.resolve(user, now);
-  let ofSession = session === undefined ? NOTHING : tables.resolve(session, now);
+  const ofSession = session === undefined ? NOTHING : tables.resolve(session, now);
   const by = rule(tables, step, ofUser, ofSession);
-  if (by === 'no-agent') return undefined;
-  if (by === 'session') return claimBySession(tables, step, ofUser, ofSession);
+  if (by === 'no-agent') return by;
+  const added = namesToAdd(step, by, ofUser, ofSession);
+  const replaced = makeRoom(tables, step, added, isKnown(by, ofUser, ofSession));
+  if (replaced === undefined) return 'full';
+  const { group, end } = step;
+  const place = group && groups.place(tables, group, '', now);
+  const placed = place === undefined ? step : { ...step, place };
+  const claimed =
+    by === 'session'
+      ? claimBySession(tables, placed, ofUser, ofSession)
+      : claimByUser(tables, placed, by, ofUser, ofSession);
+  if (group !== undefined)
+    groups.note(group, storedKey(claimed.binding.root), claimed.binding.instance, claimed.made, end);
+  for (const name of [user, session]) if (name !== undefined) tables.newcomers.remove(name);
+  tables.newcomers.remove(storedKey(claimed.binding.root));
+  for (const name of added) tables.newcomers.add(name, end);
+  tables.grow(added.length - replaced.length);
+  if (by === 'session' && claimed.made) tables.countAgain();
+  if (added.at(-1) === session) dropOldest(tables, step, claimed);
+  return {
+    ...claimed,
+    ...(added.length > 0 ? ({ isNew: true } as const) : {}),
+    ...(replaced.length > 0 ? { replaced: replaced.map(toName) } : {}),
+  };
+}
+
+/** Ends the binding of an agent who has logged off, so that the log-on places the agent elsewhere. */
+function leave(tables: EmbeddedTables, name: string | undefined, { leaves, now }: ClaimStep): void {
+  const { field, root } = name === undefined ? NOTHING : tables.resolve(name, now);
+  if (field === undefined || root === undefined || !leaves.includes(root.instance)) return;
+  if (tables.loggedOffAt(field, root, now) === undefined) return;
+  tables.removeRoot(field, root);
+  tables.countAgain();
+}
+
+/** The names that get an entry which they do not have. */
+function namesToAdd({ user, session }: ClaimStep, by: Ruling, ofUser: Found, ofSession: Found): string[] {
+  const added: string[] = [];
+  if (user !== undefined && by !== 'session' && ofUser.entry === undefined) added.push(user);
+  if (session !== undefined && by !== 'user' && ofSession.entry === undefined) added.push(session);
+  return added;
+}
+
+/** Has the agent a binding already? */
+function isKnown(by: Ruling, ofUser: Found, ofSession: Found): boolean {
+  const isOfSession = by === 'session' || by === 'take' || by === 'take-found';
+  return (isOfSession ? ofSession : ofUser).root !== undefined;
+}
+
+/** Removes names on probation if there are too many names, and returns them; `undefined` if there is no room. */
+function makeRoom(
+  tables: EmbeddedTables,
+  { user, session, most, now }: ClaimStep,
+  added: readonly string[],
+  isBound: boolean,
+): readonly string[] | undefined {
+  if (added.length === 0) return NO_NAMES;
+  const over = Math.min(added.length, tables.held(most, now) + added.length - most);
+  if (over <= 0) return NO_NAMES;
+  const roots = [user, session].map((name) => name && tables.resolve(name, now).field);
+  const places = tables.onProbation(over, [user, session, ...roots], now);
+  if (places.length < over && !isBound) return undefined;
+  for (const field of places) {
+    tables.remove(field, tables.resolve(field, now).entry);
+    tables.newcomers.remove(field);
+  }
+  return places;
+}
+
+function dropOldest(tables: EmbeddedTables, { oldest, now }: ClaimStep, { binding }: Claim): void {
+  const entry = oldest === undefined ? undefined : tables.resolve(oldest, now).entry;
+  if (oldest === undefined || entry === undefined || isRoot(entry)) return;
+  if (entry.root !== storedKey(binding.root)) return;
+  tables.remove(oldest, entry);
+  tables.newcomers.remove(oldest);
+  tables.grow(-1);
+}
+
+function claimByUser(
+  tables: EmbeddedTables,
+  step: ClaimStep,
+  by: Ruling,
+  ofUser: Found,
+  leading: Found,
+): Claim {
+  const { user, session, because, now, end } = step;
+  let ofSession = leading;
   // The session is shared from now on, so it must not lead to an agent.
   if (by === 'user' && session !== undefined && tables.note(session, now) === SHARED) {
     tables.remove(session, ofSession.entry);
@@ -42,14 +154,16 @@ export function claim(tables: EmbeddedTables, step: ClaimStep): Claim | undefine
   let root: RootEntry;
   let displaced: RootEntry | undefined;
   if ((by === 'take' || by === 'take-found') && at !== undefined) {
-    const generation = Math.max(held?.generation ?? 0, at.generation) + 1;
-    root = { instance: at.instance, incarnation: at.incarnation, generation, end, found: isFound };
+    const before = held ?? tables.released(field, now);
+    const generation = Math.max(before.generation, at.generation) + 1;
+    root = { instance: at.instance, incarnation: at.incarnation, generation, end, found: isFound, used: now };
+    root = withOrigin(root, because && joined(at, because));
     displaced = held;
   } else if (held !== undefined) {
-    root = { ...held, end, found: held.found === true && isFound };
+    root = { ...held, end, found: held.found === true && isFound, used: now };
   } else {
     field = user as string;
-    root = { ...place, generation: 1, end, found: isFound };
+    root = { ...madeFor(field, tables, step), found: isFound };
   }
   tables.writeRoot(field, held, root, now);
   if (field !== user) {
@@ -66,18 +180,45 @@ export function claim(tables: EmbeddedTables, step: ClaimStep): Claim | undefine
   return answer(field, root, made, displaced, by);
 }
 
+/** The binding to make for a root that has none. */
+function madeFor(field: string, tables: EmbeddedTables, { place, because, now, end }: ClaimStep): RootEntry {
+  const { generation, found } = tables.released(field, now);
+  return withOrigin({ ...place, generation: generation + 1, end, found, used: now }, because);
+}
+
 function claimBySession(
   tables: EmbeddedTables,
-  { session, place, now, end }: ClaimStep,
+  step: ClaimStep,
   ofUser: Found,
-  { entry, field = session as string, root: held }: Found,
+  { entry, field: heldBy, root: held }: Found,
 ): Claim {
-  const root = held === undefined ? { ...place, generation: 1, end } : { ...held, end };
+  const { session, now, end } = step;
+  const field = heldBy ?? rootWithout(tables, session as string, entry, now);
+  const root = held === undefined ? madeFor(field, tables, step) : { ...held, end, used: now };
   tables.writeRoot(field, held, root, now);
-  if (field !== session && held !== undefined) {
+  if (field !== session) {
     tables.writePointer(session as string, entry, { root: field, end, found: entry?.found === true }, now);
   }
   return answer(field, root, held === undefined, ofUser.root, 'session');
+}
+
+/** The user takes over the place of its session, and so has been there for as long as the session. */
+function joined({ origin }: RootEntry, because: Because): Because {
+  const was = origin === undefined ? undefined : readOrigin(origin);
+  return { ...because, since: was?.since ?? because.since, reason: JOINED + because.reason.slice(1) };
+}
+
+export function withOrigin(root: RootEntry, because: Because | undefined): RootEntry {
+  if (because === undefined) return root;
+  return { ...root, origin: originText(because.since, because.epoch, because.reason) };
+}
+
+/**
+ * The root to bind for a session without a binding: the session's user, if an operator ended the binding of that user.
+ */
+function rootWithout(tables: EmbeddedTables, session: string, entry: Entry | undefined, now: number): string {
+  const isFree = entry === undefined || isRoot(entry) || tables.resolve(entry.root, now).entry !== undefined;
+  return isFree ? session : entry.root;
 }
 
 /** The ruling for what the two names hold now. Notes the session's previous user. */

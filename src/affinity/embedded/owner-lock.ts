@@ -23,7 +23,7 @@ export function lockDirectory(directory: string): OwnerLock {
   const draft = `${path}.${process.pid}`;
   removeDrafts(directory);
   try {
-    writeFileSync(draft, mine);
+    writeFileSync(draft, mine, { mode: 0o600 });
     // Several rounds, because another process may take or release the lock between any two of these steps.
     for (let round = 0; round < 5; round += 1) {
       if (tryLink(draft, path)) return { release: () => releaseOwn(path, mine) };

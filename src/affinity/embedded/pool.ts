@@ -1,7 +1,9 @@
 import type { RootDatabase } from 'lmdb';
-import type { Binding, Claim, Placement } from '../../core/binding.ts';
+import type { Binding, Claim, Proposal } from '../../core/binding.ts';
 import type { Name, RequestName } from '../../core/identity.ts';
 import { namedBy, parseNameKey } from '../../core/identity.ts';
+import type { InstanceId } from '../../core/instance.ts';
+import { UNSURE_MS } from '../../core/log-off.ts';
 import type {
   AffinityStore,
   BindingPage,
@@ -9,18 +11,25 @@ import type {
   KnownBinding,
   ListedAlias,
   ListedBinding,
+  LogOff,
 } from '../../core/ports.ts';
-import { NamesNoAgent, StoreUnavailable } from '../../core/ports.ts';
+import { NamesNoAgent, StoreFull, StoreUnavailable, UnknownCursor } from '../../core/ports.ts';
 import { storedKey } from '../../core/stored-name.ts';
+import { epochOf } from '../../core/view/view-store.ts';
+import { readOrigin, reasonText } from '../origin-text.ts';
 import type { RootEntry } from '../packing.ts';
-import { endOf, packable, quantumOf } from '../packing.ts';
+import { endOf, packable, packableGroup, quantumOf } from '../packing.ts';
 import { SHARED } from '../session-note.ts';
-import { claim, toBinding, toName } from './claim.ts';
+import type { Because } from './claim.ts';
+import { claim, toBinding, toName, withOrigin } from './claim.ts';
+import { EmbeddedGroups } from './groups.ts';
 import { EmbeddedTables } from './tables.ts';
 
 export interface EmbeddedPoolOptions {
   /** How long a binding lives after it was last claimed or renewed. */
   readonly idleLifetimeMs: number;
+  /** The most names that the pool may have, roots and aliases; no limit by default. */
+  readonly maxBindings?: number;
 }
 
 // One sweep takes a fraction of a millisecond, and a million bindings are swept in well under an hour.
@@ -47,8 +56,10 @@ export class EmbeddedPool implements AffinityStore {
   readonly #pool: string;
   /** Unset until the store has been opened. */
   #opened: EmbeddedTables | undefined;
+  readonly #groups = new EmbeddedGroups();
   readonly #idleLifetimeMs: number;
   readonly #quantum: number;
+  readonly #maxBindings: number;
   readonly #clock: () => number;
   readonly #sweeper: NodeJS.Timeout;
   #closed = false;
@@ -59,12 +70,20 @@ export class EmbeddedPool implements AffinityStore {
     this.#pool = pool;
     this.#idleLifetimeMs = options.idleLifetimeMs;
     this.#quantum = quantumOf(options.idleLifetimeMs);
+    this.#maxBindings = options.maxBindings ?? Number.MAX_SAFE_INTEGER;
     this.#clock = clock;
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_EVERY_MS).unref();
   }
 
-  async claim(names: readonly RequestName[], proposal: Placement): Promise<Claim> {
+  async claim(
+    names: readonly RequestName[],
+    proposal: Proposal,
+    fencingToken: string,
+    oldest?: Name,
+    leaves: readonly InstanceId[] = [],
+  ): Promise<Claim> {
     const place = packable(proposal);
+    const group = proposal.group && packableGroup(proposal.group);
     const user = names.find(({ kind }) => kind !== 'session');
     const session = names.find(({ kind }) => kind === 'session');
     const step = {
@@ -72,14 +91,22 @@ export class EmbeddedPool implements AffinityStore {
       user: user && storedKey(user),
       session: session && storedKey(session),
       place,
+      group,
+      most: this.#maxBindings,
+      oldest: oldest && storedKey(oldest),
+      leaves,
     };
-    const claimed = this.#step((now, end) => claim(this.#tables, { ...step, now, end }));
-    if (claimed === undefined) throw new NamesNoAgent();
+    const claimed = this.#step((now, end) =>
+      claim(this.#tables, this.#groups, { ...step, because: because(proposal, fencingToken, now), now, end }),
+    );
+    if (claimed === 'no-agent') throw new NamesNoAgent();
+    if (claimed === 'full') throw new StoreFull();
     return claimed;
   }
 
-  async rebind(expected: Binding, proposal: Placement): Promise<Claim> {
-    const place = packable(proposal);
+  async rebind(expected: Binding, proposal: Proposal, fencingToken: string): Promise<Claim> {
+    const proposed = packable(proposal);
+    const group = proposal.group && packableGroup(proposal.group);
     const asked = storedKey(expected.root);
     return this.#step((now, end) => {
       const { entry, field, root } = this.#tables.resolve(asked, now);
@@ -87,24 +114,37 @@ export class EmbeddedPool implements AffinityStore {
         return { binding: toBinding(field as string, root), made: false };
       }
       const found = root?.found === true;
-      const moved: RootEntry = { ...place, generation: expected.generation + 1, end, found };
+      const generation = Math.max(expected.generation, this.#tables.released(asked, now).generation) + 1;
+      // An operator moves an agent who is idle.
+      const used = proposal.cause?.kind === 'moved' ? root?.used : now;
+      const place = (group && this.#groups.place(this.#tables, group, asked, now)) ?? proposed;
+      const { instance, incarnation } = place;
+      const after = { instance, incarnation, generation, end, found, used };
+      const moved = withOrigin(after, because(proposal, fencingToken, now));
       this.#tables.writeRoot(asked, entry, moved, now);
+      this.#tables.newcomers.remove(asked);
+      if (root === undefined) this.#tables.countAgain();
+      if (group !== undefined) this.#groups.note(group, asked, instance, true, end);
       return { binding: toBinding(asked, moved), made: true };
     });
   }
 
-  async renew(names: readonly Name[]): Promise<Binding | undefined> {
+  async renew(names: readonly Name[], seenAgoMs = 0): Promise<Binding | undefined> {
     const fields = names.map(storedKey);
     return this.#step((now, end) => {
       const found = fields.map((name) => this.#tables.resolve(name, now));
       const holds = found.find(({ root }) => root !== undefined);
       if (holds?.root === undefined || holds.field === undefined) return undefined;
       const { field, root } = holds;
-      this.#tables.writeRoot(field, root, { ...root, end }, now);
+      const leftAt = this.#tables.loggedOffAt(field, root, now);
+      if (leftAt !== undefined && now - seenAgoMs < leftAt - UNSURE_MS) return undefined;
+      this.#tables.writeRoot(field, root, { ...root, end, used: now }, now);
+      this.#tables.newcomers.remove(field);
       fields.forEach((name, i) => {
         const leads = found[i];
         if (leads?.field === field && name !== field) {
           const { entry } = leads;
+          this.#tables.newcomers.remove(name);
           this.#tables.writePointer(name, entry, { root: field, end, found: entry?.found === true }, now);
         }
       });
@@ -112,18 +152,33 @@ export class EmbeddedPool implements AffinityStore {
     });
   }
 
-  async release(name: Name): Promise<void> {
+  async release(expected: Binding): Promise<Binding | undefined> {
+    const asked = storedKey(expected.root);
+    return this.#step((now, end) => {
+      const { field, root } = this.#tables.resolve(asked, now);
+      if (root === undefined) return undefined;
+      if (field !== asked || root.generation !== expected.generation) return toBinding(field as string, root);
+      this.#tables.release(asked, root, end, now);
+      return undefined;
+    });
+  }
+
+  async logOff(
+    { root: name, generation }: Binding,
+    { graceMs, ageMs }: LogOff,
+  ): Promise<Binding | undefined> {
     const asked = storedKey(name);
-    this.#step((now) => {
-      const { entry, field, root } = this.#tables.resolve(asked, now);
-      this.#tables.remove(asked, entry);
-      if (field !== undefined && field !== asked) this.#tables.remove(field, root);
+    return this.#step((now, noted) => {
+      const { field, root } = this.#tables.resolve(asked, now);
+      if (root === undefined || field !== asked || root.generation !== generation) return undefined;
+      const end = endOf(now, graceMs, quantumOf(graceMs));
+      return toBinding(asked, this.#tables.logOff(asked, root, { at: now - ageMs, end, noted }, now));
     });
   }
 
   /** Atomic for a few names at a time, not for all together. */
-  async restore(entries: readonly KnownBinding[]): Promise<Binding[]> {
-    const held: Binding[] = [];
+  async restore(entries: readonly KnownBinding[]): Promise<(Binding | undefined)[]> {
+    const held: (Binding | undefined)[] = [];
     let part: KnownBinding[] = [];
     let names = 0;
     const write = (): void => {
@@ -151,10 +206,20 @@ export class EmbeddedPool implements AffinityStore {
     return this.#step((now) => this.#tables.counts(now));
   }
 
+  async find(names: readonly Name[]): Promise<ListedBinding | undefined> {
+    return this.#step((now) => {
+      for (const name of names) {
+        const { field, root } = this.#tables.resolve(storedKey(name), now);
+        if (field !== undefined && root !== undefined) return listed(field, root, now, true);
+      }
+      return undefined;
+    });
+  }
+
   async list(query: BindingQuery): Promise<BindingPage> {
     const limit = Math.max(1, query.limit ?? DEFAULT_PAGE);
-    const isBeyondRoots = query.cursor?.startsWith(BEYOND_ROOTS) === true;
-    if (isBeyondRoots) return { bindings: [], ...(await this.#listAliases(limit, query.cursor ?? '')) };
+    const isBeyondRoots = query.aliasesOf !== undefined || query.cursor?.startsWith(BEYOND_ROOTS) === true;
+    if (isBeyondRoots) return { bindings: [], ...(await this.#listAliases(limit, query)) };
     const page = await this.#listRoots(limit, query);
     if (query.aliases !== true) return page;
     return { ...page, aliases: [], cursor: page.cursor ?? BEYOND_ROOTS };
@@ -170,8 +235,11 @@ export class EmbeddedPool implements AffinityStore {
   }
 
   async #listRoots(limit: number, query: BindingQuery): Promise<BindingPage> {
+    if (query.cursor !== undefined && parseNameKey(query.cursor) === undefined)
+      throw new UnknownCursor(query.cursor);
     const bindings: ListedBinding[] = [];
-    const atOnce = query.instance === undefined ? Math.min(limit, LISTED_AT_ONCE) : LISTED_AT_ONCE;
+    const takesAll = query.instance === undefined && query.prefix === undefined && query.idleMs === undefined;
+    const atOnce = takesAll ? Math.min(limit, LISTED_AT_ONCE) : LISTED_AT_ONCE;
     let after = query.cursor;
     do {
       if (bindings.length > 0 || after !== query.cursor) await nextTurn();
@@ -181,10 +249,8 @@ export class EmbeddedPool implements AffinityStore {
         ...this.#tables.slice(from, atOnce, now),
       }));
       for (const [field, root] of roots) {
-        if (query.instance !== undefined && root.instance !== query.instance) continue;
-        // An earlier release stored another kind of name; those entries expire.
-        if (parseNameKey(field) === undefined) continue;
-        bindings.push({ binding: toBinding(field, root), expiresInMs: root.end - now });
+        if (!this.#isWanted(field, root, query, now)) continue;
+        bindings.push(listed(field, root, now, query.details === true));
         if (bindings.length === limit) return { bindings, cursor: field };
       }
       after = last;
@@ -192,23 +258,63 @@ export class EmbeddedPool implements AffinityStore {
     return { bindings, cursor: undefined };
   }
 
-  async #listAliases(
-    limit: number,
-    cursor: string,
-  ): Promise<{ aliases: ListedAlias[]; cursor: string | undefined }> {
-    const after = cursor.slice(BEYOND_ROOTS.length);
-    const { pointers, last } = this.#step((now) =>
-      this.#tables.slicePointers(after === '' ? undefined : after, Math.min(limit, LISTED_AT_ONCE), now),
-    );
-    const aliases = pointers.map(([field, root]) => ({ name: toName(field), root: toName(root) }));
-    return { aliases, cursor: last === undefined ? undefined : BEYOND_ROOTS + last };
+  #isWanted(field: string, { instance, end }: RootEntry, query: BindingQuery, now: number): boolean {
+    if (query.instance !== undefined && instance !== query.instance) return false;
+    const { idleMs = 0 } = query;
+    // With 0, all bindings are wanted, also those whose rounded end is further away than a lifetime.
+    if (idleMs > 0 && end > now - idleMs + this.#idleLifetimeMs) return false;
+    const name = parseNameKey(field);
+    // An earlier release stored another kind of name; those entries expire.
+    return name?.value.startsWith(query.prefix ?? '') === true;
   }
 
-  #restore({ binding, aliases }: KnownBinding, now: number, end: number): Binding {
+  async #listAliases(
+    limit: number,
+    { cursor = BEYOND_ROOTS, aliasesOf }: BindingQuery,
+  ): Promise<{ aliases: ListedAlias[]; cursor: string | undefined }> {
+    const only = aliasesOf && new Set(aliasesOf.map(storedKey));
+    const atOnce = only === undefined ? Math.min(limit, LISTED_AT_ONCE) : LISTED_AT_ONCE;
+    const aliases: ListedAlias[] = [];
+    let after = cursor === BEYOND_ROOTS ? undefined : cursor.slice(BEYOND_ROOTS.length);
+    do {
+      const from = after;
+      const { pointers, last } = this.#step((now) => this.#tables.slicePointers(from, atOnce, now));
+      for (const [field, root] of pointers) {
+        if (only?.has(root) === false) continue;
+        aliases.push({ name: toName(field), root: toName(root) });
+        if (aliases.length === limit) return { aliases, cursor: BEYOND_ROOTS + field };
+      }
+      after = last;
+      if (after !== undefined) await nextTurn();
+    } while (after !== undefined);
+    return { aliases, cursor: undefined };
+  }
+
+  #restore(known: KnownBinding, now: number, end: number): Binding | undefined {
+    const { binding, aliases, epoch, placedAt, usedAgoMs = 0, gateway } = known;
     const asked = storedKey(binding.root);
     const held = this.#tables.resolve(asked, now);
     const field = held.field ?? asked;
-    const root = { ...(held.root ?? { ...packable(binding), generation: binding.generation }), end };
+    const wasServed = placedAt !== undefined;
+    const released = this.#tables.released(asked, now).generation;
+    if (held.root === undefined && !wasServed && released > 0 && binding.generation <= released)
+      return undefined;
+    const leftAt = held.root && this.#tables.loggedOffAt(field, held.root, now);
+    const endsSoon = leftAt !== undefined && !wasServed;
+    const kind = placedAt === undefined ? 'written-back' : 'placed-alone';
+    const since = now - (placedAt === undefined ? 0 : Math.max(0, Date.now() - placedAt));
+    const root =
+      held.root === undefined
+        ? withOrigin(
+            {
+              ...packable(binding),
+              generation: binding.generation,
+              end,
+              used: Math.round(now - usedAgoMs),
+            },
+            { since, epoch, reason: reasonText({ kind }, gateway) },
+          )
+        : { ...held.root, end: endsSoon ? held.root.end : end };
     // Before the root is written: a pointer that an earlier binding left behind would lead to it again.
     const followers = new Map<string, boolean>();
     for (const alias of aliases.map(storedKey)) {
@@ -218,6 +324,7 @@ export class EmbeddedPool implements AffinityStore {
       else if (leads.field === field) followers.set(alias, leads.entry?.found === true);
     }
     this.#tables.writeRoot(field, held.root, root, now);
+    this.#tables.countAgain();
     for (const [alias, found] of followers) {
       const { entry } = this.#tables.resolve(alias, now);
       this.#tables.writePointer(alias, entry, { root: field, end, found }, now);
@@ -254,6 +361,23 @@ export class EmbeddedPool implements AffinityStore {
       );
     }
   }
+}
+
+function because({ cause, gateway }: Proposal, fencingToken: string, now: number): Because | undefined {
+  if (cause === undefined) return undefined;
+  return { since: now, epoch: epochOf(fencingToken), reason: reasonText(cause, gateway) };
+}
+
+function listed(field: string, root: RootEntry, now: number, withDetails: boolean): ListedBinding {
+  const line = { binding: toBinding(field, root), expiresInMs: root.end - now };
+  if (!withDetails) return line;
+  const origin = root.origin === undefined ? undefined : readOrigin(root.origin);
+  return {
+    ...line,
+    found: root.found === true,
+    ...(origin === undefined ? {} : { origin }),
+    ...(root.used === undefined ? {} : { usedAt: root.used }),
+  };
 }
 
 function nextTurn(): Promise<void> {

@@ -113,7 +113,7 @@ export function reserve(dataFile: string, lockFile: string): void {
 }
 
 function writeZeros(path: string, bytes: number): void {
-  const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o664);
+  const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
   try {
     for (let at = 0; at < bytes; ) at += writeSync(file, ZEROS, 0, Math.min(CHUNK_BYTES, bytes - at), at);
   } finally {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RootDatabase } from 'lmdb';
 import { open } from 'lmdb';
@@ -40,8 +40,8 @@ const DATA_FILE = 'data.mdb';
 const LOCK_FILE = 'lock.mdb';
 // This is address space, not memory. Growing the map later would count the same pages twice.
 const MAP_BYTES = 1024 ** 3;
-// Each pool has six tables.
-const MAX_TABLES = 768;
+// Each pool has nine tables.
+const MAX_TABLES = 1_152;
 // The pause between attempts to open the store, each of which locks the directory.
 const OPEN_AGAIN_MS = 100;
 
@@ -125,6 +125,7 @@ function openDirectory(directory: string): Opened {
     // An existing file gets its reserve before LMDB opens it.
     if (!isNew) new EmbeddedRoom(dataFile, MAP_BYTES).close();
     const environment = openEnvironment(directory);
+    for (const file of [dataFile, lockFile]) closeToOthers(file);
     try {
       return { environment, room: new EmbeddedRoom(dataFile, MAP_BYTES), lock };
     } catch (error) {
@@ -135,6 +136,15 @@ function openDirectory(directory: string): Opened {
   } catch (error) {
     lock.release();
     throw error;
+  }
+}
+
+/** LMDB makes files that others may read, and the directory of an earlier release lets others in. */
+function closeToOthers(file: string): void {
+  try {
+    chmodSync(file, 0o600);
+  } catch {
+    // It belongs to another user, who decides.
   }
 }
 
@@ -172,7 +182,7 @@ function damaged(directory: string, why: string, cause?: unknown): Error {
 
 function makeDirectory(directory: string): void {
   try {
-    mkdirSync(directory, { recursive: true });
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
     if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS' || code === 'EIO') throw error;

@@ -7,19 +7,104 @@
 -- The note on a session is `shared`, or lists its previous users, each as the first digits of a digest. If one of them
 -- takes the session back, it becomes shared.
 --
---   ARGV[4..6]   the proposed instance and incarnation, and the rulings; the others: see head.lua
---   returns      {'holds', ...}, see `answer`, with the letter of the ruling at its end; {'no-agent'}; {'stale'}; or
---                {'declare', ...}
---   constants    SHARED, MOST_FORMER, DIGITS: the note `shared`, the number of previous users in any other note, and
---                the digits for each (affinity/session-note.ts); RULING_AT: the position of each situation's letter
+-- A new name is on probation until it is asked about a second time. Beyond the most names that a pool may have, a new
+-- one takes the place of those on probation, the oldest first. If there are none, a claim that would bind an unknown
+-- agent is refused; one of a known agent adds its alias all the same, because the agent could not be found by it.
+--
+--   ARGV[4..5]   the proposed instance and incarnation
+--   ARGV[6]      `<rulings>|<most names>|<more>`. more: '' or JSON; `oldest`: an alias to remove if the session becomes
+--                an alias; `places`: names on probation, each as {name, since}, that earlier calls reserved;
+--                `group`: the group of the agent, see groups.lua. The others: see head.lua
+--   returns      {'holds', ...}, see `answer`, with the letter of the ruling at its end, 1 if a name of it is new, else
+--                0, and the names that it replaced; {'no-agent'}; {'full'}; {'stale'}; {'declare', ...}; or
+--                {'replace', name, since...}: names on probation, reserved for the next call
+--   constants    JOINED: the letter of that cause (affinity/origin-text.ts);
+--                SHARED, MOST_FORMER, DIGITS: the note `shared`, the number of previous users in any other note, and
+--                the digits for each (affinity/session-note.ts); RESERVED, AT_ONCE: what is added to the score of a
+--                reserved name, and how many are reserved at once; RULING_AT: the position of each situation's letter
 --                (core/evidence.ts)
 
 --- @include "head.lua"
-local instance, incarnation, rulings = ARGV[4], ARGV[5], ARGV[6]
+--- @include "groups.lua"
+local instance, incarnation = ARGV[4], ARGV[5]
+local rulings, most, more = string.match(ARGV[6], '^(%a+)|(%d+)|(.*)$')
+most, more = tonumber(most), more ~= '' and cjson.decode(more) or {}
+local places, group = more.places or {}, more.group
 
-local function proposal(generation)
-  return { instance = instance, incarnation = incarnation, generation = generation }
+-- The number of live names. Counting takes longer than a claim, so the sum is kept for a second.
+local function names_held()
+  local known = redis.call('GET', held)
+  if known then return tonumber(known) end
+  local total = 0
+  for _, key in ipairs({ counts, aliases }) do
+    local all = redis.call('HGETALL', key)
+    for i = 1, #all, 2 do
+      if not ended(all[i]) then total = total + tonumber(all[i + 1]) end
+    end
+  end
+  redis.call('SET', held, total, 'PX', 1000)
+  return total
 end
+
+local function score(number) return string.format('%.0f', number) end
+
+-- Puts a new name on probation.
+local function enter(name, i)
+  redis.call('ZADD', newcomers, score(time[1] * 1e6 + time[2] + i), name)
+  local last = (NOW - idle_lifetime - QUANTUM) * 1000
+  for _, from in ipairs({ 0, RESERVED }) do
+    local over = redis.call('ZRANGEBYSCORE', newcomers, score(from), score(from + last), 'LIMIT', 0, 2)
+    if #over > 0 then redis.call('ZREM', newcomers, unpack(over)) end
+  end
+  keep(newcomers)
+end
+
+-- Reserves names on probation for the caller's next call: a higher score keeps them from other calls.
+local function reserve(except)
+  local reserved, is_own = {}, {}
+  for _, name in ipairs(except) do is_own[name] = true end
+  local all = redis.call('ZRANGEBYSCORE', newcomers, 0, '(' .. RESERVED, 'WITHSCORES', 'LIMIT', 0, AT_ONCE)
+  for i = 1, #all, 2 do
+    if not is_own[all[i]] then
+      redis.call('ZADD', newcomers, score(all[i + 1] + RESERVED), all[i])
+      reserved[#reserved + 1] = all[i]
+      reserved[#reserved + 1] = score(tonumber(all[i + 1]))
+    end
+  end
+  return reserved
+end
+
+-- Is the reserved name still on probation? Its second request may have come meanwhile, or have come to a gateway of an
+-- earlier release, which only renewed the entry.
+local function is_on_probation(place)
+  local name, since = place[1], tonumber(place[2])
+  if tonumber(redis.call('ZSCORE', newcomers, name) or 0) ~= since + RESERVED then return false end
+  local entry = read(name)
+  if entry and entry.e == end_of(math.floor(since / 1000)) then return true end
+  redis.call('ZREM', newcomers, name)
+  return false
+end
+
+-- Gives back the reserved names whose places are not needed.
+local function give_back()
+  for _, place in ipairs(places) do
+    redis.call('ZADD', newcomers, 'XX', 'LT', place[2], place[1])
+  end
+end
+
+-- The binding to make for a root that has none.
+local function proposal(field)
+  local generation, found = last_released(field)
+  return { instance = instance, incarnation = incarnation, generation = generation + 1, found = found }
+end
+
+-- The user takes over the place of its session, and so has been there for as long as the session.
+local function joined(session_root, root)
+  local was = origin_of(session_root, root)
+  local since = was and tonumber(string.match(was, '^%d+'))
+  return origin(since or NOW, epoch, reason == '' and '' or JOINED .. string.sub(reason, 2))
+end
+
 local user, session = name(1), name(2)
 if not session and string.sub(user, 1, 1) == 's' then user, session = nil, user end
 local user_entry, user_field, user_root, entry, field, root
@@ -28,8 +113,25 @@ if session then entry, field, root = resolve(session) end
 local again = redirect()
 if again then return again end
 
+-- Ends the binding of an agent who has logged off, so that the log-on places the agent elsewhere.
+local leaves = {}
+for _, id in ipairs(more.leaves or {}) do leaves[id] = true end
+local function leave(field, root)
+  if not root or not leaves[root.instance] or not logged_off(field, root) then return false end
+  count(root.instance, root.e, -1)
+  redis.call('HDEL', bucket[field], field, '!!' .. field)
+  redis.call('DEL', held)
+  return true
+end
+local has_left = leave(user_field, user_root)
+if field ~= user_field and leave(field, root) then has_left = true end
+if has_left then
+  if user then user_entry, user_field, user_root = resolve(user) end
+  if session then entry, field, root = resolve(session) end
+end
+
 local is_same = root and user_root and field == user_field
-local noted = session and not is_same and note(session)
+local noted = session and not is_same and note(session, '')
 local session_holds = 'nothing'
 if noted == SHARED then session_holds = 'shared'
 elseif is_same then session_holds = 'same'
@@ -37,8 +139,47 @@ elseif root then session_holds = field == session and 'itself' or entry.found an
 local user_holds = user_root and (user_root.found and 'found' or 'binding') or 'nothing'
 local at = RULING_AT[user_holds .. ' ' .. session_holds]
 local by, is_found = string.sub(rulings, at, at), string.sub(rulings, 1, 1) == 'f'
-if noted == SHARED then write_note(session, noted) end
-if by == 'n' then return { 'no-agent' } end
+if by == 'n' then
+  if noted == SHARED then write_note(session, '', noted) end
+  return { 'no-agent' }
+end
+
+local makes = by == 's' and not root or by ~= 's' and by ~= 't' and by ~= 'g' and not user_root
+if group and makes then
+  local place = place_in_group(group, '')
+  again = redirect()
+  if again then return again end
+  if place then instance, incarnation = place.instance, place.incarnation end
+end
+
+local new, is_known = {}, user_root
+if user and by ~= 's' and not user_entry then new[1] = user end
+if session and by ~= 'u' and not entry then new[#new + 1] = session end
+if by == 's' or by == 't' or by == 'g' then is_known = root end
+
+local replaced = {}
+if #new > 0 then
+  -- An operator may have lowered the limit, so not more give way than come.
+  local over = math.min(#new, names_held() + #new - most)
+  for _, place in ipairs(places) do
+    if #replaced < over and is_on_probation(place) then replaced[#replaced + 1] = place[1] end
+  end
+  if #replaced < over then
+    local more_places = reserve({ user or '', session or '', user_field or '', field or '' })
+    if #more_places > 0 then return { 'replace', unpack(more_places) } end
+    if not is_known then
+      give_back()
+      return { 'full' }
+    end
+  end
+  for _, name in ipairs(replaced) do
+    remove(name, read(name))
+    redis.call('ZREM', newcomers, name)
+  end
+  if #replaced > 0 then moved(unpack(replaced)) end
+  give_back()
+end
+if noted == SHARED then write_note(session, '', noted) end
 
 if by == 'l' and session_holds == 'other' then
   local function digest(field) return string.sub(redis.sha1hex(field), 1, DIGITS) end
@@ -47,12 +188,12 @@ if by == 'l' and session_holds == 'other' then
     if string.sub(former, i, i + DIGITS - 1) == mine then by = 'u' end
   end
   if by == 'u' then
-    write_note(session, SHARED)
-    redis.call('HDEL', bucket[session], session)
+    remove(session, entry)
+    write_note(session, '', SHARED)
     moved(session)
     entry, field, root = nil, nil, nil
   else
-    write_note(session, string.sub(former .. digest(field), -MOST_FORMER * DIGITS))
+    write_note(session, '', string.sub(former .. digest(field), -MOST_FORMER * DIGITS))
   end
 end
 
@@ -64,25 +205,29 @@ if by == 's' then
     if field ~= session then write_pointer(session, entry, field, entry.found) end
     if user_root and not same_place(user_root, root) then displaced = user_root end
   else
-    leads, holds, made, is_news = session, proposal(1), true, true
-    write_root(session, nil, holds)
+    -- An operator may have ended the binding of the session's user.
+    leads = entry and not read(entry.root) and entry.root or session
+    holds, made, is_news = proposal(leads), true, true
+    write_root(leads, nil, holds, origin(NOW, epoch, reason))
+    if leads ~= session then write_pointer(session, entry, leads, entry.found) end
   end
 else
   if by == 't' or by == 'g' then
-    local generation = math.max(user_root and user_root.generation or 0, root.generation) + 1
     leads, is_news = user_field or user, true
+    local held_generation = user_root and user_root.generation or last_released(leads)
+    local generation = math.max(held_generation, root.generation) + 1
     holds = { instance = root.instance, incarnation = root.incarnation, generation = generation, found = is_found }
     if user_root and not same_place(user_root, root) then displaced = user_root end
-    write_root(leads, user_root, holds)
+    write_root(leads, user_root, holds, joined(field, root))
   elseif user_root then
     leads, holds = user_field, user_root
     holds = { instance = holds.instance, incarnation = holds.incarnation, generation = holds.generation,
       found = holds.found and is_found }
     write_root(leads, user_root, holds)
   else
-    leads, holds, made, is_news = user, proposal(1), true, true
+    leads, holds, made, is_news = user, proposal(user), true, true
     holds.found = is_found
-    write_root(user, nil, holds)
+    write_root(user, nil, holds, origin(NOW, epoch, reason))
   end
   if leads ~= user then write_pointer(user, user_entry, leads, user_entry.found) end
   if session and by == 'u' then
@@ -97,12 +242,36 @@ else
   end
 end
 
+-- At the end, because Redis checks its memory only before the first write, and not for commands that free some.
+local asked_again = { leads }
+if user_entry then asked_again[2] = user end
+if entry then asked_again[#asked_again + 1] = session end
+settle(asked_again)
+local added = #new - #replaced
+for i, name in ipairs(new) do enter(name, i) end
+local oldest = more.oldest
+if oldest and new[#new] == session and session then
+  local dropped = read(oldest)
+  if dropped and dropped.root == leads then
+    remove(oldest, dropped)
+    redis.call('ZREM', newcomers, oldest)
+    added = added - 1
+  end
+end
+if #new > 0 then redis.call('INCRBY', held, added) end
+-- The root of a known session was made again, so the names are counted again.
+if by == 's' and made and leads ~= session then redis.call('DEL', held) end
+
+if group then note_member(group, leads, holds.instance, made) end
+
 if is_news then
   local first, last = 1, names_asked
   if by == 's' then first = last end
   if by == 'u' then last = first end
-  bound(leads, holds, epoch, first, last)
+  bound(leads, holds, epoch, first, last, #new > 0)
 end
 local reply = answer(leads, holds, made, displaced)
 reply[#reply + 1] = by
+reply[#reply + 1] = #new > 0 and 1 or 0
+for _, name in ipairs(replaced) do reply[#reply + 1] = name end
 return reply

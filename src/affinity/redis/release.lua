@@ -1,17 +1,24 @@
--- Removes a name and the root that it leads to.
+-- Ends a root if it still has the expected generation; see AffinityStore.release. The only name asked about is that of
+-- the root. Pointers to it stay: they lead to the root's next binding.
 --
---   ARGV[4..6]   unused; the others: see head.lua
---   returns      {'released'}; {'none'} if the name had no binding; or {'declare', ...}
+--   ARGV[4..5]   unused
+--   ARGV[6]      the expected generation; the others: see head.lua
+--   returns      {'released'}; {'none'} if the name has no binding; {'holds', ...} if it has another one, see `answer`;
+--                {'stale'}; or {'declare', ...}
 
 --- @include "head.lua"
+local expected = tonumber(ARGV[6])
 local asked = name(1)
 local entry, field, root = resolve(asked)
 local again = redirect()
 if again then return again end
 
-redis.call('HDEL', bucket[asked], asked, '!' .. asked)
 if not root then return { 'none' } end
+if field ~= asked or root.generation ~= expected then return answer(field, root, false) end
 count(root.instance, root.e, -1)
-redis.call('HDEL', bucket[field], field)
-if field == asked then moved(asked) else moved(asked, field) end
+redis.call('HDEL', bucket[asked], asked, '!' .. asked, '!!' .. asked)
+settle({ asked })
+redis.call('DEL', held)
+write_note(asked, RELEASED, string.format('%s%d', root.found and '0' or '', root.generation))
+moved(asked)
 return { 'released' }

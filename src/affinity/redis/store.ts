@@ -1,54 +1,68 @@
-import type { Binding, Claim, Placement } from '../../core/binding.ts';
-import { rulingOf, rulingsFor } from '../../core/evidence.ts';
+import { randomUUID } from 'node:crypto';
+import type { Binding, Claim, GroupProposal, Proposal } from '../../core/binding.ts';
 import type { Name, RequestName } from '../../core/identity.ts';
-import { namedBy, parseNameKey } from '../../core/identity.ts';
+import type { InstanceId } from '../../core/instance.ts';
 import type {
   AffinityListener,
   AffinityStore,
   BindingPage,
   BindingQuery,
   KnownBinding,
-  ListedAlias,
   ListedBinding,
+  LogOff,
 } from '../../core/ports.ts';
-import { NamesNoAgent, StaleView, StoreUnavailable, UnknownCursor } from '../../core/ports.ts';
+import { NamesNoAgent, StaleView, StoreFull, StoreUnavailable } from '../../core/ports.ts';
 import { storedForm, storedKey } from '../../core/stored-name.ts';
 import { epochOf } from '../../core/view/view-store.ts';
 import type { RedisCommands, RedisConnection } from '../../redis/connection.ts';
 import { bindingsChannel, fencingTokenKey, poolKey } from '../../redis/keys.ts';
 import type { RedisSubscriber } from '../../redis/subscriber.ts';
-import { BUCKETS, bucketOf, isRoot, packable, quantumOf, unpack } from '../packing.ts';
+import { isOutOfMemory } from '../../redis/unavailable.ts';
+import { reasonText } from '../origin-text.ts';
+import type { RootEntry } from '../packing.ts';
+import { bucketOf, packable, quantumOf, unpack } from '../packing.ts';
+import type { ClaimText, Place } from './claim-text.ts';
+import { claimText, rebindText } from './claim-text.ts';
+import { listedBinding, toName } from './listed-lines.ts';
+import type { ListArguments } from './lister.ts';
+import { Lister } from './lister.ts';
+import { callerText } from './logoff-message.ts';
+import { tell, toClaim } from './replies.ts';
 import type { ScriptName } from './scripts.ts';
 import { SCRIPTS } from './scripts.ts';
 
-// A pointer leads elsewhere in the next round only if it was moved in between.
-const MAX_ROUNDS = 4;
+// A pointer leads elsewhere in the next round only if it was moved in between. Members of a group take two rounds.
+const MAX_ROUNDS = 6;
 // Enough bindings in flight to hide the round trips, and few enough for an answer within the time-out.
 const RESTORED_BY_SCRIPT = 32;
 const SCRIPTS_RESTORING_AT_ONCE = 4;
-// Redis serves no other client during a script. With this many buckets it takes well under a millisecond.
-const BUCKETS_LISTED_AT_ONCE = 16;
-const SCRIPTS_LISTED_AT_ONCE = 32;
-const DEFAULT_PAGE = 100;
 
 export interface RedisStoreOptions {
   /** The prefix of all keys and channels. */
   readonly keyPrefix: string;
   /** How long a binding lives after its last claim or renewal. */
   readonly idleLifetimeMs: number;
+  /** The most names that the pool may have, roots and aliases; no limit by default. */
+  readonly maxBindings?: number;
 }
 
 /** The arguments of a script besides names. */
 interface Step {
-  readonly placement?: Placement;
-  /** ARGV[6]: a generation or rulings. */
-  readonly sixth?: string;
+  readonly proposal?: Proposal;
+  /** ARGV[4] and ARGV[5], if the step has no proposal. */
+  readonly times?: readonly [string, string];
+  /** ARGV[10], if the step has no proposal. */
+  readonly text?: string;
+  /** ARGV[6]: a generation, or what {@link ClaimText} makes. */
+  readonly sixth?: string | ClaimText;
   readonly fencingToken?: string;
   readonly epoch?: number;
+  /** A field that the script may need besides the names. */
+  readonly declared?: string | undefined;
 }
 
 /** What restore.lua returns. */
-type RestoreReply = readonly [readonly string[], readonly (1 | '' | readonly (string | number)[])[]];
+type RestoreReply = readonly [readonly string[], readonly (1 | 0 | '' | readonly (string | number)[])[]];
 
 /**
  * The bindings of one pool in Redis.
@@ -66,6 +80,13 @@ export class RedisStore implements AffinityStore {
   readonly #viewStore: string;
   readonly #channel: string;
   readonly #lifetime: readonly [string, string, string];
+  /** The keys that follow those of the buckets. */
+  readonly #names: readonly [string, string, string];
+  readonly #maxBindings: number;
+  readonly #idleLifetimeMs: number;
+  readonly #lister: Lister;
+  /** Marks the log-offs of this client, which its subscription tells of too. */
+  readonly #origin = randomUUID();
   #closed = false;
 
   constructor(redis: RedisConnection, pool: string, options: RedisStoreOptions) {
@@ -73,7 +94,7 @@ export class RedisStore implements AffinityStore {
     this.#redis = redis.claims;
     this.#redis.define(SCRIPTS);
     this.#listings = redis.listings;
-    this.#listings.define({ gwList: SCRIPTS.gwList });
+    this.#listings.define({ gwList: SCRIPTS.gwList, gwFind: SCRIPTS.gwFind });
     this.#subscriber = redis.subscriber;
     this.#keys = key('');
     this.#counts = key('counts');
@@ -81,38 +102,76 @@ export class RedisStore implements AffinityStore {
     this.#viewStore = key('ledger');
     this.#channel = bindingsChannel(options.keyPrefix, pool);
     const quantum = quantumOf(options.idleLifetimeMs);
+    this.#names = [key('aliases'), key('newcomers'), key('held')];
+    this.#maxBindings = options.maxBindings ?? Number.MAX_SAFE_INTEGER;
     this.#lifetime = [String(options.idleLifetimeMs), String(quantum), this.#channel];
+    this.#idleLifetimeMs = options.idleLifetimeMs;
+    this.#lister = new Lister({
+      run: (buckets, args) => this.#list(buckets, args),
+      idleLifetimeMs: options.idleLifetimeMs,
+    });
   }
 
-  async claim(names: readonly RequestName[], proposal: Placement, fencingToken: string): Promise<Claim> {
-    return this.#withToken('gwClaim', names.map(storedKey), proposal, rulingsOf(names), fencingToken);
+  async claim(
+    names: readonly RequestName[],
+    proposal: Proposal,
+    fencingToken: string,
+    oldest?: Name,
+    leaves?: readonly InstanceId[],
+  ): Promise<Claim> {
+    const fields = names.map(storedKey);
+    const dropped = oldest && storedKey(oldest);
+    try {
+      const text = claimText(names, this.#maxBindings, dropped, proposal.group, leaves);
+      return await this.#withToken('gwClaim', fields, proposal, text, fencingToken, dropped);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable) || !isOutOfMemory(error.message)) throw error;
+      const text = claimText(names, 0, dropped, proposal.group, leaves);
+      return this.#withToken('gwClaimWithoutRoom', fields, proposal, text, fencingToken, dropped);
+    }
   }
 
-  async rebind(expected: Binding, proposal: Placement, fencingToken: string): Promise<Claim> {
+  async rebind(expected: Binding, proposal: Proposal, fencingToken: string): Promise<Claim> {
     return this.#withToken(
       'gwRebind',
       [storedKey(expected.root)],
       proposal,
-      String(expected.generation),
+      rebindText(expected.generation, proposal.group),
       fencingToken,
     );
   }
 
-  async renew(names: readonly Name[]): Promise<Binding | undefined> {
-    const reply = await this.#step('gwRenew', names.map(storedKey), {});
+  async renew(names: readonly Name[], seenAgoMs = 0): Promise<Binding | undefined> {
+    const sixth = String(Math.floor(seenAgoMs));
+    const reply = await this.#step('gwRenew', names.map(storedKey), { sixth });
     return reply[0] === 'none' ? undefined : toClaim(reply).binding;
   }
 
-  async release(name: Name): Promise<void> {
-    await this.#step('gwRelease', [storedKey(name)], {});
+  async release({ root, generation }: Binding, fencingToken: string): Promise<Binding | undefined> {
+    const reply = await this.#step('gwRelease', [storedKey(root)], {
+      sixth: String(generation),
+      fencingToken,
+    });
+    return reply[0] === 'holds' ? toClaim(reply).binding : undefined;
+  }
+
+  async logOff({ root, generation }: Binding, { graceMs, ageMs }: LogOff): Promise<Binding | undefined> {
+    const reply = await this.#step('gwLogOff', [storedKey(root)], {
+      times: [String(graceMs), String(quantumOf(graceMs))],
+      sixth: String(generation),
+      text: callerText(ageMs, this.#origin),
+    });
+    if (reply[0] === 'none') return undefined;
+    const { binding, made } = toClaim(reply);
+    return made ? binding : undefined;
   }
 
   /** Atomic for each entry, not for all together. */
-  async restore(entries: readonly KnownBinding[]): Promise<Binding[]> {
-    const held: Binding[] = [];
+  async restore(entries: readonly KnownBinding[]): Promise<(Binding | undefined)[]> {
+    const held: (Binding | undefined)[] = [];
     const atOnce = RESTORED_BY_SCRIPT * SCRIPTS_RESTORING_AT_ONCE;
     for (let start = 0; start < entries.length; start += atOnce) {
-      const parts: Promise<Binding[]>[] = [];
+      const parts: Promise<(Binding | undefined)[]>[] = [];
       for (let i = start; i < Math.min(start + atOnce, entries.length); i += RESTORED_BY_SCRIPT) {
         parts.push(this.#restore(entries.slice(i, i + RESTORED_BY_SCRIPT)));
       }
@@ -122,50 +181,31 @@ export class RedisStore implements AffinityStore {
   }
 
   async counts(): Promise<ReadonlyMap<string, number>> {
-    const flat = (await this.#call('gwCounts', [this.#counts, this.#fencingToken], this.#arguments())) as (
-      | string
-      | number
-    )[];
+    const flat = (await this.#call(
+      'gwCounts',
+      [this.#counts, this.#fencingToken],
+      [...this.#lifetime, '', '', '0', '0', '', '0', ''],
+    )) as (string | number)[];
     const counts = new Map<string, number>();
     for (let i = 0; i < flat.length; i += 2) counts.set(String(flat[i]), Number(flat[i + 1]));
     return counts;
   }
 
-  /**
-   * Reads the buckets in order, and the fields of each bucket in order, so a binding that lives throughout the listing
-   * appears exactly once.
-   */
-  async list(query: BindingQuery): Promise<BindingPage> {
-    const limit = Math.max(1, query.limit ?? DEFAULT_PAGE);
-    const bindings: ListedBinding[] = [];
-    const aliases: ListedAlias[] = [];
-    const page = (cursor: string | undefined): BindingPage =>
-      query.aliases === true ? { bindings, aliases, cursor } : { bindings, cursor };
-    let [bucket, after] = parseCursor(query.cursor);
-    let told = 0;
-    // Grows while nothing is found, so that a nearly empty store takes few round trips.
-    let scripts = 1;
-    while (bucket < BUCKETS) {
-      const toldBefore = told;
-      for (const found of await this.#listBuckets(bucket, scripts, query)) {
-        for (const [field, line] of found) {
-          if (after !== undefined && field <= after) continue;
-          if ('binding' in line) bindings.push(line);
-          else aliases.push(line);
-          told += 1;
-          if (told === limit) return page(`${bucket}.${field}`);
-        }
-        after = undefined;
-        bucket += 1;
-      }
-      scripts = told > toldBefore ? 1 : Math.min(scripts * 2, SCRIPTS_LISTED_AT_ONCE);
-    }
-    return page(undefined);
+  async find(names: readonly Name[]): Promise<ListedBinding | undefined> {
+    const reply = await this.#step('gwFind', names.map(storedKey), {}, this.#listings);
+    if (reply[0] === 'none') return undefined;
+    const [, now, field, packed, origin] = reply.map(String) as [string, string, string, string, string];
+    const root = unpack(packed) as RootEntry;
+    return listedBinding(toName(field), root, Number(now), origin, this.#idleLifetimeMs);
+  }
+
+  list(query: BindingQuery): Promise<BindingPage> {
+    return this.#lister.list(query);
   }
 
   listen(listener: AffinityListener): void {
     this.#subscriber.listen(this.#channel, {
-      onMessage: (message) => tell(listener, JSON.parse(message) as string[]),
+      onMessage: (message) => tell(listener, JSON.parse(message) as string[], this.#origin),
       onHeard: () => listener.onGap(),
     });
   }
@@ -178,73 +218,105 @@ export class RedisStore implements AffinityStore {
   async #withToken(
     script: ScriptName,
     names: readonly string[],
-    placement: Placement,
-    sixth: string,
+    proposal: Proposal,
+    sixth: string | ClaimText,
     fencingToken: string,
+    declared?: string,
   ): Promise<Claim> {
-    // The script would skip the check for an empty token.
-    if (fencingToken === '') throw new StaleView('no view is in effect');
     try {
-      return toClaim(
-        await this.#step(script, names, { placement, sixth, fencingToken, epoch: epochOf(fencingToken) }),
-      );
+      const step = { proposal, sixth, fencingToken, epoch: epochOf(fencingToken), declared };
+      return toClaim(await this.#step(script, names, step));
     } catch (error) {
       throw error instanceof StoreUnavailable ? answeredByClaim(error) : error;
     }
   }
 
-  /** Runs a script on the names, and again with the roots that it asks to be declared. */
-  async #step(script: ScriptName, names: readonly string[], step: Step): Promise<(string | number)[]> {
-    const proposal = step.placement === undefined ? undefined : packable(step.placement);
-    const fields = [...names];
+  /** Runs a script on the names, and again with the fields that it asks to be declared or has reserved. */
+  async #step(
+    script: ScriptName,
+    names: readonly string[],
+    { proposal, times, text, sixth = '0', fencingToken, epoch = 0, declared }: Step,
+    redis = this.#redis,
+  ): Promise<(string | number)[]> {
+    // The script would skip the check for an empty token.
+    if (fencingToken === '') throw new StaleView('no view is in effect');
+    const { instance, incarnation } = proposal === undefined ? NO_PLACEMENT : packable(proposal);
+    const [fourth, fifth] = times ?? [instance, incarnation];
+    const reason = text ?? reasonText(proposal?.cause, proposal?.gateway);
+    const fields = declared === undefined ? [...names] : [...names, declared];
+    const places: Place[] = [];
+    const group = proposal?.group === undefined ? [] : this.#groupKeys(proposal.group);
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const keys = [
         this.#counts,
         this.#fencingToken,
         ...fields.map((field) => this.#bucketKey(bucketOf(field))),
+        ...this.#names,
+        ...group,
       ];
-      const reply = (await this.#call(script, keys, [
+      const args = [
         ...this.#lifetime,
-        proposal?.instance ?? '',
-        proposal?.incarnation ?? '',
-        step.sixth ?? '0',
+        fourth,
+        fifth,
+        typeof sixth === 'string' ? sixth : sixth(places),
         String(names.length),
-        step.fencingToken ?? '',
-        String(step.epoch ?? 0),
+        fencingToken ?? '',
+        String(epoch),
+        reason,
         ...fields,
-      ])) as (string | number)[];
+      ];
+      const reply = (await this.#call(script, keys, args, redis)) as (string | number)[];
       if (reply[0] === 'stale') throw new StaleView('the view has changed');
       if (reply[0] === 'no-agent') throw new NamesNoAgent();
-      if (reply[0] !== 'declare') return reply;
-      fields.push(...(reply.slice(1) as string[]));
+      if (reply[0] === 'full') throw new StoreFull();
+      if (reply[0] === 'declare') fields.push(...(reply.slice(1) as string[]));
+      else if (reply[0] === 'replace') {
+        for (let i = 1; i < reply.length; i += 2) places.push([String(reply[i]), String(reply[i + 1])]);
+        fields.push(...places.slice((1 - reply.length) / 2).map(([field]) => field));
+      } else return reply;
     }
     throw movedTooOften();
   }
 
   /** Writes back the bindings in one script, and again those for which it asks roots to be declared. */
-  async #restore(entries: readonly KnownBinding[]): Promise<Binding[]> {
-    const held: Binding[] = [];
+  async #restore(entries: readonly KnownBinding[]): Promise<(Binding | undefined)[]> {
+    const held: (Binding | undefined)[] = [];
     const names = entries.map(({ binding, aliases }) => [binding.root, ...aliases].map(storedKey));
     let todo = entries.map((_, i) => i);
     const declared: string[] = [];
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const fields = [...todo.flatMap((i) => names[i] as string[]), ...declared];
       const known = todo.map((i) => {
-        const { binding, epoch } = entries[i] as KnownBinding;
+        const { binding, epoch, placedAt, usedAgoMs = 0, gateway } = entries[i] as KnownBinding;
         const { instance, incarnation } = packable(binding);
-        return [instance, incarnation, binding.generation, epoch, names[i]?.length];
+        const kind = placedAt === undefined ? 'written-back' : 'placed-alone';
+        const heldForMs = placedAt === undefined ? 0 : Math.max(0, Date.now() - placedAt);
+        const reason = reasonText({ kind }, gateway);
+        return [
+          instance,
+          incarnation,
+          binding.generation,
+          epoch,
+          names[i]?.length,
+          reason,
+          heldForMs,
+          Math.round(usedAgoMs),
+          placedAt === undefined ? 0 : 1,
+        ];
       });
       const keys = [
         this.#counts,
         this.#viewStore,
         ...fields.map((field) => this.#bucketKey(bucketOf(field))),
+        ...this.#names,
       ];
-      const args = [...this.#lifetime, JSON.stringify(known), '', '0', '0', '', '0', ...fields];
+      const args = [...this.#lifetime, JSON.stringify(known), '', '0', '0', '', '0', '', ...fields];
       const [undeclared, results] = (await this.#call('gwRestore', keys, args)) as RestoreReply;
       const left: number[] = [];
       for (const [j, i] of todo.entries()) {
         const result = results[j] as RestoreReply[1][number];
         if (result === '') left.push(i);
+        else if (result === 0) held[i] = undefined;
         else held[i] = result === 1 ? asGiven(entries[i] as KnownBinding) : toClaim(result).binding;
       }
       if (left.length === 0) return held;
@@ -264,32 +336,14 @@ export class RedisStore implements AffinityStore {
     return redis.run(script, keys, args);
   }
 
-  async #listBuckets(
-    first: number,
-    scripts: number,
-    query: BindingQuery,
-  ): Promise<[string, ListedBinding | ListedAlias][][]> {
-    const starts: number[] = [];
-    for (let i = 0; i < scripts; i += 1) {
-      const start = first + i * BUCKETS_LISTED_AT_ONCE;
-      if (start < BUCKETS) starts.push(start);
-    }
-    const replies = await Promise.all(
-      starts.map((start) => {
-        const end = Math.min(start + BUCKETS_LISTED_AT_ONCE, BUCKETS);
-        const keys = [this.#counts, this.#fencingToken];
-        for (let bucket = start; bucket < end; bucket += 1) keys.push(this.#bucketKey(bucket));
-        return this.#call('gwList', keys, this.#arguments(query), this.#listings);
-      }),
-    );
-    return (replies as [string, ...string[][]][]).flatMap(([now, ...buckets]) =>
-      buckets.map((flat) => toListed(flat, Number(now))),
-    );
+  #list(buckets: readonly number[], { instance, prefix, aliases, filter }: ListArguments): Promise<unknown> {
+    const keys = [this.#counts, this.#fencingToken, ...buckets.map((bucket) => this.#bucketKey(bucket))];
+    const args = [...this.#lifetime, instance, prefix, aliases ? '1' : '0', '0', '', '0', filter];
+    return this.#call('gwList', keys, args, this.#listings);
   }
 
-  /** The arguments of scripts that take no fields. */
-  #arguments({ instance = '', aliases = false }: BindingQuery = {}): string[] {
-    return [...this.#lifetime, instance, '', aliases ? '1' : '0', '0', '', '0'];
+  #groupKeys({ name }: GroupProposal): string[] {
+    return [`${this.#keys}groups`, `${this.#keys}members:${name}`];
   }
 
   #bucketKey(bucket: number): string {
@@ -297,19 +351,7 @@ export class RedisStore implements AffinityStore {
   }
 }
 
-/** The rulings for each way in which a request can name its agent, computed once. */
-const rulings = new Map<string, string>();
-
-function rulingsOf(names: readonly RequestName[]): string {
-  const named = namedBy(names);
-  const key = `${named.user} ${named.session}`;
-  let letters = rulings.get(key);
-  if (letters === undefined) {
-    letters = rulingsFor(named);
-    rulings.set(key, letters);
-  }
-  return letters;
-}
+const NO_PLACEMENT = { instance: '', incarnation: '' };
 
 /** The same failure, but its late answer is the claim, or `undefined` if the store did nothing. */
 function answeredByClaim(failure: StoreUnavailable): StoreUnavailable {
@@ -330,63 +372,4 @@ function movedTooOften(): StoreUnavailable {
 
 function asGiven({ binding }: KnownBinding): Binding {
   return { root: storedForm(binding.root), ...packable(binding), generation: binding.generation };
-}
-
-/** Passes on a message that `moved` or `bound` of the scripts published. */
-function tell(listener: AffinityListener, [kind, ...rest]: readonly string[]): void {
-  if (kind === 'moved') {
-    listener.onMoved(rest.map(toName));
-    return;
-  }
-  const [epoch, field = '', instance = '', incarnation = '', generation, ...aliases] = rest;
-  const binding = { root: toName(field), instance, incarnation, generation: Number(generation) };
-  listener.onBound(binding, aliases.map(toName), Number(epoch));
-}
-
-/** The claim in the reply that `answer` of the scripts made. */
-function toClaim(reply: readonly (string | number)[]): Claim {
-  const [, field, instance, incarnation, generation, made, displaced, displacedIncarnation, letter] = reply;
-  const binding: Binding = {
-    root: toName(String(field)),
-    instance: String(instance),
-    incarnation: String(incarnation),
-    generation: Number(generation),
-  };
-  const by = letter === undefined ? {} : { by: rulingOf(String(letter)) };
-  if (displaced === '') return { binding, made: made === 1, ...by };
-  const conflict = { instance: String(displaced), incarnation: String(displacedIncarnation) };
-  return { binding, made: made === 1, conflict, ...by };
-}
-
-function toName(field: string): Name {
-  const name = parseNameKey(field);
-  if (name === undefined) throw new Error(`the affinity store has a name that cannot be read: ${field}`);
-  return name;
-}
-
-function toListed(flat: readonly string[], now: number): [string, ListedBinding | ListedAlias][] {
-  const listed: [string, ListedBinding | ListedAlias][] = [];
-  for (let i = 0; i < flat.length; i += 2) {
-    const field = flat[i] as string;
-    const name = parseNameKey(field);
-    // An earlier release stored another kind of name; those entries expire.
-    if (name === undefined) continue;
-    const entry = unpack(flat[i + 1] as string);
-    if (isRoot(entry)) {
-      const { end, ...holds } = entry;
-      listed.push([field, { binding: { root: name, ...holds }, expiresInMs: end - now }]);
-    } else {
-      listed.push([field, { name, root: toName(entry.root) }]);
-    }
-  }
-  return listed.sort(([a], [b]) => (a < b ? -1 : 1));
-}
-
-/** `<bucket>.<last listed field>` */
-function parseCursor(cursor: string | undefined): [number, string | undefined] {
-  if (cursor === undefined) return [0, undefined];
-  const dot = cursor.indexOf('.');
-  const bucket = Number.parseInt(cursor, 10);
-  if (dot < 1 || !(bucket >= 0)) throw new UnknownCursor(cursor);
-  return [bucket, cursor.slice(dot + 1)];
 }

@@ -1,4 +1,4 @@
--- Returns the last events, oldest first.
+-- Returns the last changes of the view, oldest first.
 --
 --   KEYS[5]     events, see head.lua
 --   ARGV[5]     how many

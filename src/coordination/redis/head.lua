@@ -10,22 +10,25 @@
 --   KEYS[4]    fencing token (string); missing while agents may not be placed. It expires half a lease after the last
 --              sync, so that a claim delayed by a stalled server cannot place an agent that gateways have since placed
 --              without the store
---   KEYS[5]    events (list), each at|epoch|JSON
+--   KEYS[5]    changes of views (list), each at|epoch|JSON; earlier releases also log operators' acts there
 --   KEYS[6]    leases (hash): id -> seq|leaseUntil|end|since; leaseUntil is 0 without a lease. It is separate from the
 --              registration because gateways of an earlier release read that one to the end of the text. They write
 --              only the registration: if its end differs from the one here, the gateway counts as holding a lease until
 --              the registration ends
 --   KEYS[7]    configs (hash): id -> joined|JSON, valid for the registration with the same `joined`. Earlier releases
 --              neither write nor remove it, so an entry of an older registration with the same id does not count
+--   KEYS[8]    operators' acts (list), each at|epoch|times|firstAt|JSON, in the order of the last time
 --   ARGV[1]    a random text, which becomes the mark if there is none
 --   ARGV[2]    the caller's lease in milliseconds
 --   ARGV[3]    channel on which the scripts publish news
 --   ARGV[4]    id of the caller, so that it can ignore its own news
 --   ARGV[5..]  see each script
---   constants  MOST_EVENTS, OVERDUE_SHARE, MOST_LEASES_CLOSED (core/view/view-store-limits.ts)
+--   constants  MOST_EVENTS, MOST_ACTS, COMPARED_ACTS, REPEATED_WITHIN_MS, OVERDUE_SHARE, MOST_LEASES_CLOSED
+--              (core/view/view-store-limits.ts)
 --
 -- The scripts use Redis's clock. Flags are '1' and ''.
-local view_store_key, replicas_key, reports_key, token_key, events_key, leases_key, configs_key = unpack(KEYS)
+local view_store_key, replicas_key, reports_key, token_key, events_key, leases_key, configs_key, acts_key =
+  unpack(KEYS)
 local new_mark, caller_lease, news_channel, origin = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 
 --- @include "../../redis/replication.lua"
@@ -119,6 +122,35 @@ local function log(events)
     redis.call('RPUSH', events_key, text(NOW) .. '|' .. text(epoch) .. '|' .. event)
   end
   if #events > 0 then redis.call('LTRIM', events_key, -MOST_EVENTS, -1) end
+end
+
+-- As core/view/act-log.ts does.
+local function log_acts(acts, kept_ms)
+  if #acts == 0 then return end
+  local latest = redis.call('LRANGE', acts_key, -COMPARED_ACTS, -1)
+  for _, act in ipairs(acts) do
+    local times, first_at = 1, text(NOW)
+    for i = #latest, 1, -1 do
+      local at, repeats, first, json = string.match(latest[i], '^(%d+)|%d+|(%d+)|(%d+)|(.*)$')
+      if json == act and NOW - tonumber(at) < REPEATED_WITHIN_MS then
+        redis.call('LREM', acts_key, -1, latest[i])
+        table.remove(latest, i)
+        times, first_at = repeats + 1, first
+        break
+      end
+    end
+    local entry = table.concat({ text(NOW), text(epoch), text(times), first_at, act }, '|')
+    redis.call('RPUSH', acts_key, entry)
+    latest[#latest + 1] = entry
+    if #latest > COMPARED_ACTS then table.remove(latest, 1) end
+  end
+  redis.call('LTRIM', acts_key, -MOST_ACTS, -1)
+  -- Few at a time: others follow with the next acts.
+  for _ = 1, COMPARED_ACTS do
+    local oldest = redis.call('LINDEX', acts_key, 0)
+    if tonumber(string.match(oldest or '', '^%d+') or NOW) > NOW - kept_ms then break end
+    redis.call('LPOP', acts_key)
+  end
 end
 
 local function fencing_token()

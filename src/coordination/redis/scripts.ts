@@ -1,8 +1,22 @@
-import { MOST_EVENTS, MOST_LEASES_CLOSED, OVERDUE_SHARE } from '../../core/view/view-store-limits.ts';
-import { loadLua } from '../../redis/lua.ts';
+import {
+  COMPARED_ACTS,
+  MOST_ACTS,
+  MOST_EVENTS,
+  MOST_LEASES_CLOSED,
+  OVERDUE_SHARE,
+  REPEATED_WITHIN_MS,
+} from '../../core/view/view-store-limits.ts';
+import { loadLuaThatNeedsNoRoom } from '../../redis/lua.ts';
 
 const load = (name: string): string =>
-  loadLua(`coordination/redis/${name}.lua`, { MOST_EVENTS, MOST_LEASES_CLOSED, OVERDUE_SHARE });
+  loadLuaThatNeedsNoRoom(`coordination/redis/${name}.lua`, {
+    COMPARED_ACTS,
+    MOST_ACTS,
+    MOST_EVENTS,
+    MOST_LEASES_CLOSED,
+    OVERDUE_SHARE,
+    REPEATED_WITHIN_MS,
+  });
 
 /** The scripts of the view store in Redis, by the name of the client command that runs each. */
 export const VIEW_STORE_SCRIPTS = {
@@ -10,7 +24,9 @@ export const VIEW_STORE_SCRIPTS = {
   gwPropose: load('propose'),
   gwCommitPolicy: load('commit-policy'),
   gwLeave: load('leave'),
+  gwRecord: load('record'),
   gwEvents: load('events'),
+  gwActs: load('acts'),
   gwTell: load('tell'),
   gwReplicas: load('replicas'),
 } as const;

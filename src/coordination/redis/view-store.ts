@@ -2,19 +2,13 @@ import { randomUUID } from 'node:crypto';
 import type { InstanceId } from '../../core/instance.ts';
 import type { ViewStoreClient, ViewStoreListener } from '../../core/ports.ts';
 import { StoreUnavailable } from '../../core/ports.ts';
-import type { AgreedView, PoolEvent } from '../../core/view/agreed-view.ts';
+import type { AgreedView, LoggedEvent, PoolEvent } from '../../core/view/agreed-view.ts';
 import { NO_VIEW } from '../../core/view/agreed-view.ts';
 import type { ConfigParts } from '../../core/view/config-parts.ts';
 import type { HealthReport, ReplicaReport } from '../../core/view/health-report.ts';
 import type { Policy } from '../../core/view/policy.ts';
 import { NO_POLICY } from '../../core/view/policy.ts';
-import type {
-  LoggedEvent,
-  PolicyRequest,
-  ProposeRequest,
-  SyncReply,
-  SyncRequest,
-} from '../../core/view/view-store.ts';
+import type { PolicyRequest, ProposeRequest, SyncReply, SyncRequest } from '../../core/view/view-store.ts';
 import type { RedisCommands, RedisConnection } from '../../redis/connection.ts';
 import { bindingsChannel, fencingTokenKey, poolKey } from '../../redis/keys.ts';
 import type { RedisSubscriber } from '../../redis/subscriber.ts';
@@ -29,6 +23,8 @@ export interface RedisViewStoreOptions {
   readonly joinMs: number;
   /** The number of Redis replicas that must confirm a write before it counts. */
   readonly confirmedBy: number;
+  /** How long operators' acts are kept, in milliseconds. Default: without end. */
+  readonly keepActsMs?: number;
 }
 
 /** The view store of one pool in Redis. The scripts in coordination/redis/*.lua hold its rules. */
@@ -64,6 +60,7 @@ export class RedisViewStore implements ViewStoreClient {
       key('events'),
       key('leases'),
       key('configs'),
+      key('acts'),
     ];
     this.#channel = key('news');
     this.#bindingsChannel = bindingsChannel(options.keyPrefix, pool);
@@ -119,9 +116,13 @@ export class RedisViewStore implements ViewStoreClient {
     return (await this.#write('gwPropose', args)) === 1;
   }
 
-  async commitPolicy({ base, policy, events }: PolicyRequest): Promise<boolean> {
-    const args = [String(base), String(policy.version), JSON.stringify(policy), ...events.map(toJson)];
-    return (await this.#write('gwCommitPolicy', args)) === 1;
+  async commitPolicy({ base, policy, events, onView = '' }: PolicyRequest): Promise<boolean> {
+    const args = [String(base), String(policy.version), JSON.stringify(policy), onView];
+    return (await this.#write('gwCommitPolicy', [...args, ...this.#acts(events)])) === 1;
+  }
+
+  async record(acts: readonly PoolEvent[]): Promise<void> {
+    await this.#write('gwRecord', this.#acts(acts));
   }
 
   async leave(replica: string): Promise<void> {
@@ -132,6 +133,12 @@ export class RedisViewStore implements ViewStoreClient {
     if (limit < 1) return [];
     const lines = (await this.#run('gwEvents', [String(limit)])) as readonly string[];
     return lines.map(toEvent).reverse();
+  }
+
+  async acts(limit: number, skipped = 0): Promise<readonly LoggedEvent[]> {
+    if (limit < 1) return [];
+    const lines = (await this.#run('gwActs', [String(limit), String(skipped)])) as readonly string[];
+    return lines.map(toAct).reverse();
   }
 
   suspect(instance: InstanceId): void {
@@ -180,6 +187,10 @@ export class RedisViewStore implements ViewStoreClient {
       `redis: ${confirmations} of ${confirmedBy} replicas confirmed in time (affinity.redis.confirmedBy); ` +
         'check for a replica that is away or lags',
     );
+  }
+
+  #acts(acts: readonly PoolEvent[]): string[] {
+    return [String(this.#options.keepActsMs ?? Number.MAX_SAFE_INTEGER), ...acts.map(toJson)];
   }
 
   #arguments(args: readonly string[]): string[] {
@@ -253,6 +264,14 @@ function toEvent(line: string): LoggedEvent {
   const [at = '', epoch = ''] = line.split('|', 2);
   const event = JSON.parse(line.slice(at.length + epoch.length + 2)) as PoolEvent;
   return { ...event, at: Number(at), epoch: Number(epoch) };
+}
+
+/** `<at>|<epoch>|<times>|<firstAt>|<JSON>` */
+function toAct(line: string): LoggedEvent {
+  const [at = '', epoch = '', times = '', firstAt = ''] = line.split('|', 4);
+  const act = JSON.parse(line.slice([at, epoch, times, firstAt].join('|').length + 1)) as PoolEvent;
+  const repeats = times === '1' ? {} : { times: Number(times), firstAt: Number(firstAt) };
+  return { ...act, at: Number(at), epoch: Number(epoch), ...repeats };
 }
 
 function toJson(event: PoolEvent): string {

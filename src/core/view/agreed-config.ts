@@ -1,4 +1,5 @@
 import type { AdminState, InstanceId } from '../instance.ts';
+import { widens } from '../naming-rules.ts';
 import type { ConfigParts } from './config-parts.ts';
 import type { Quorum, ReplicaReport } from './health-report.ts';
 import { memoizePair } from './memoize.ts';
@@ -10,10 +11,11 @@ import type { Fit } from './view.ts';
  * What happens when a gateway configures another value than the agreed one.
  *
  * - `overridden`: the gateway uses the agreed value.
+ * - `tolerated`: the gateway uses its own value. One of the two only names requests that the other does not.
  * - `refused`: the gateway does not serve the pool, because it would send agents to other instances than its peers
  *   do.
  */
-export type DriftEffect = 'overridden' | 'refused';
+export type DriftEffect = 'overridden' | 'tolerated' | 'refused';
 
 /** One part of the configuration in which a gateway differs from what is agreed. */
 export interface Difference {
@@ -46,7 +48,8 @@ export function splitPart(part: string): {
     : { name: part.slice(0, at), instance: part.slice(at + 1) };
 }
 
-export function effectOf(part: string): DriftEffect {
+/** The effect of a difference, unless it is tolerated. */
+export function effectOf(part: string): Exclude<DriftEffect, 'tolerated'> {
   return OVERRIDDEN.has(splitPart(part).name) ? 'overridden' : 'refused';
 }
 
@@ -147,11 +150,15 @@ function compared(agreed: ConfigParts, configured: ConfigParts): Comparison {
   for (const [part, value] of Object.entries(configured)) {
     const { instance } = splitPart(part);
     if (agreed[part] !== undefined) {
-      if (!isSame(agreed[part], value))
-        differences.push({ part, effect: effectOf(part), agreed: agreed[part], configured: value });
+      if (!isSame(agreed[part], value)) differences.push({ part, ...difference(part, agreed[part], value) });
     } else if (instance === undefined || listed.has(instance)) open.push(part);
   }
   return { differences, open, isRefused: differences.some(({ effect }) => effect === 'refused') };
+}
+
+function difference(part: string, agreed: unknown, configured: unknown): Omit<Difference, 'part'> {
+  const isTolerated = widens(part, agreed, configured) || widens(part, configured, agreed);
+  return { effect: isTolerated ? 'tolerated' : effectOf(part), agreed, configured };
 }
 
 /** The parts in which a gateway differs from the agreed configuration. */

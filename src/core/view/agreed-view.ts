@@ -22,14 +22,23 @@ export interface AgreedInstance {
   readonly lostAt: number;
 }
 
-/** An operator's move of one agent to another instance. */
+/**
+ * In place of the instance that an agent is moved to: an operator ends the agent's binding, and until it has ended no
+ * instance may serve the agent. No instance has this id, so earlier releases do not serve the agent either.
+ */
+export const NOWHERE = '';
+
+/** An operator's move of one agent to another instance, or the end of the agent's binding. */
 export interface AgentMove {
   /** The key of the root of the agent's binding, in stored form. */
   readonly key: string;
   readonly from: InstanceId;
-  readonly to: InstanceId;
+  readonly to: InstanceId | typeof NOWHERE;
   /** The move counts as done from then on, even if the agent was idle; milliseconds since the Unix epoch. */
   readonly until: number;
+  /** The operator and the reason. Missing if a gateway of an earlier release has begun the move. */
+  readonly by?: string;
+  readonly why?: string;
 }
 
 /**
@@ -51,7 +60,7 @@ export interface AgreedView {
   readonly activeSince: number;
   /** The id of the operator's last carried-out request to activate an instance. */
   readonly activated: string;
-  /** Agents that only the instance they are moved to may serve. */
+  /** Agents that only the instance they are moved to may serve; {@link NOWHERE} means none. */
   readonly moving: readonly AgentMove[];
   /** The configuration that all gateways act on. Missing until a gateway has started whose release supports it. */
   readonly config?: ConfigParts;
@@ -71,6 +80,12 @@ export const NO_VIEW: AgreedView = Object.freeze({
   moving: Object.freeze([]) as readonly AgentMove[],
 });
 
+/**
+ * What concerns one gateway, and so is in the event logs of all its pools. `state` and `options`: the gateway's state or
+ * its own options changed, for whatever reason, such as a signal. The others: an operator asked for it.
+ */
+export type GatewayEventKind = 'maintenance' | 'stop' | 'restart' | 'reload' | 'state' | 'options';
+
 /** A change made by a new view or by an operator: one line of the pool's event log. */
 export interface PoolEvent {
   readonly kind:
@@ -83,10 +98,12 @@ export interface PoolEvent {
     | 'drained'
     | 'admin'
     | 'moved'
+    | 'forgotten'
     | 'failback-policy'
     | 'configured'
     | 'activate'
-    | 'release';
+    | 'release'
+    | GatewayEventKind;
   /** The instance concerned; `''` if the event concerns the whole pool. */
   readonly instance: InstanceId | '';
   readonly from: string;
@@ -94,4 +111,18 @@ export interface PoolEvent {
   /** The replica or the operator that caused the change. */
   readonly by: string;
   readonly why: string;
+  /** The address from which an operator acted. */
+  readonly source?: string;
+  /** The gateway that alone is concerned. */
+  readonly gateway?: string;
+}
+
+/** An event as the log stores it. */
+export interface LoggedEvent extends PoolEvent {
+  /** Milliseconds since the Unix epoch; of an act that was repeated, the last time. */
+  readonly at: number;
+  readonly epoch: number;
+  /** How often an act was repeated, and when it was made first. Missing if it was made once. */
+  readonly times?: number;
+  readonly firstAt?: number;
 }

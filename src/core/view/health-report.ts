@@ -8,6 +8,11 @@ export interface Verdict {
   readonly incarnation: string;
   /** The epoch in which a probe started that found no sessions on the instance; 0 if none did. */
   readonly emptyAt: number;
+  /**
+   * The same, if the replica had also sent the instance no request for a while. Missing if not, and in reports of an
+   * earlier release.
+   */
+  readonly vacantAt?: number;
 }
 
 /** One replica's verdicts on a pool's instances. An instance is missing until the replica can judge it. */
@@ -42,4 +47,12 @@ export function reportsNeeded(quorum: Quorum, verdict: 'up' | 'down', live: numb
     case 'all':
       return verdict === 'down' ? live : 1;
   }
+}
+
+/**
+ * Has every replica found, since this epoch, that the health page of the instance shows no sessions, and sent the
+ * instance no requests?
+ */
+export function areVacant(reports: readonly ReplicaReport[], id: InstanceId, epoch: number): boolean {
+  return reports.length > 0 && reports.every(({ report }) => (report?.verdicts[id]?.vacantAt ?? 0) >= epoch);
 }

@@ -72,10 +72,12 @@ export class LocalHealthReport {
     // An inherited verdict is not reported until this process confirms it, or has seen enough to replace it.
     const isInherited = this.#verdicts[id] === undefined && streak > 0;
     if (state === 'unknown' || isInherited) return false;
+    const isEmpty = observation.passed && observation.isEmpty === true;
     const verdict: Verdict = {
       health: state,
       incarnation: (observation.passed ? observation.incarnation : undefined) ?? '',
-      emptyAt: observation.passed && observation.isEmpty === true ? epoch : 0,
+      emptyAt: isEmpty ? epoch : 0,
+      ...(isEmpty && observation.isUnused === true ? { vacantAt: epoch } : {}),
     };
     if (isSame(this.#verdicts[id], verdict)) return false;
     this.#verdicts[id] = verdict;
@@ -84,5 +86,6 @@ export class LocalHealthReport {
 }
 
 function isSame(a: Verdict | undefined, b: Verdict): boolean {
-  return a?.health === b.health && a.incarnation === b.incarnation && a.emptyAt === b.emptyAt;
+  if (a?.health !== b.health || a.incarnation !== b.incarnation) return false;
+  return a.emptyAt === b.emptyAt && a.vacantAt === b.vacantAt;
 }

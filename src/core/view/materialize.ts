@@ -46,5 +46,6 @@ export function materialize(agreed: AgreedView, { pool, rules, parts }: Configur
     instances,
     active: agreed.active,
     moving: new Map(agreed.moving.map(({ key, to }) => [key, to])),
+    moves: new Map(agreed.moving.map((move) => [move.key, move])),
   });
 }

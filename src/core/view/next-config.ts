@@ -1,4 +1,5 @@
 import type { InstanceId } from '../instance.ts';
+import { widens } from '../naming-rules.ts';
 import {
   describeChange,
   effectOf,
@@ -88,7 +89,8 @@ export interface NextConfig {
  *
  * A part changes when an operator requests it, or when every live gateway that has the part configures the same new
  * value. Refused gateways have no say, so a mistake at one gateway does not block the others. A part that causes
- * refusal changes only when no live gateway serves by the agreed value and a new gateway starts.
+ * refusal changes only when no live gateway serves by the agreed value and a new gateway starts. A part that names
+ * agents is widened as soon as one gateway has it wider, so that a third one cannot widen it in another way.
  */
 export function nextConfig(circumstances: ConfigCircumstances): NextConfig | undefined {
   const { agreed, own, requested } = circumstances;
@@ -102,7 +104,16 @@ export function nextConfig(circumstances: ConfigCircumstances): NextConfig | und
     return undefined;
   const replaced = mayReplaceRefused(circumstances, agreed) ? withRefusedParts(agreed, own) : agreed;
   const config = withUnanimous(replaced, circumstances.reports);
-  return isSame(config, agreed) ? undefined : { config, why: 'all gateways are configured like this' };
+  if (isSame(config, agreed)) return undefined;
+  const isByAll = withoutRefused(circumstances.reports, config).every(
+    (report) => report.config === undefined || isAgreed(config, report.config),
+  );
+  return {
+    config,
+    why: isByAll
+      ? 'all gateways are configured like this'
+      : 'a gateway is configured like this, and finds names where the others find none',
+  };
 }
 
 /** No live gateway serves by the agreed configuration, and all are configured like this one. */
@@ -136,13 +147,25 @@ function withUnanimous(agreed: ConfigParts, reports: readonly ReplicaReport[]): 
     const { instance } = splitPart(part);
     if (part === 'instances' || (instance !== undefined && !listed.has(instance))) continue;
     const isNew = agreed[part] === undefined;
-    if (effectOf(part) === 'refused' && !isNew) continue;
+    if (effectOf(part) === 'refused' && !isNew) {
+      const value = widest(configs, part, agreed[part]);
+      if (value !== undefined) next[part] = value;
+      continue;
+    }
     // This part comes from a later release. If gateways differ in it, one of them must be refused at once.
     const isDecided = isNew && effectOf(part) === 'refused';
     const value = isDecided ? configs.find((config) => config[part] !== undefined)?.[part] : all(part);
     if (value !== undefined) next[part] = value;
   }
   return tidy(next);
+}
+
+/** The value that names more requests than the agreed one, or that all gateways have now and that names fewer. */
+function widest(configs: readonly ConfigParts[], part: string, agreed: unknown): unknown {
+  const values = configs.flatMap((config) => (config[part] === undefined ? [] : [config[part]]));
+  const wider = values.find((value) => !isSame(value, agreed) && widens(part, agreed, value));
+  const common = unanimous(configs, part);
+  return wider ?? (common !== undefined && widens(part, common, agreed) ? common : undefined);
 }
 
 /** The value that all gateways with this part agree on; `undefined` if they differ. */

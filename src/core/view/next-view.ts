@@ -1,15 +1,21 @@
 import type { InstanceId } from '../instance.ts';
 import { failbackIn, instancesIn, rulesBy, withoutRefused } from './agreed-config.ts';
 import type { AgentMove, AgreedInstance, AgreedView, PoolEvent } from './agreed-view.ts';
+import { NOWHERE } from './agreed-view.ts';
 import type { ConfigParts } from './config-parts.ts';
+import { isFailbackTime } from './failback-time.ts';
 import type { ReplicaReport, Verdict } from './health-report.ts';
-import { reportsNeeded } from './health-report.ts';
+import { areVacant, reportsNeeded } from './health-report.ts';
 import { newIncarnation, withIncarnation } from './incarnations.ts';
 import type { LocalConfigPart } from './next-config.ts';
 import { configStep } from './next-config.ts';
 import type { Failback, Policy } from './policy.ts';
-import { isFailbackTime } from './policy.ts';
 import type { PoolRules } from './pool-rules.ts';
+
+/** Why an instance became the active one, in the event log. */
+export const REQUESTED = 'requested by an operator';
+export const LOST = 'the active instance is lost';
+const FIRST = 'no instance was active before';
 
 export interface Circumstances {
   /** One for each live replica. */
@@ -111,7 +117,11 @@ class NextView {
   }
 
   #moving(): readonly AgentMove[] {
-    const moving = this.#circumstances.policy.moves.filter(({ until }) => this.#circumstances.now < until);
+    const { policy, now, config } = this.#circumstances;
+    // Without the store no binding can end, so in degraded mode those agents stay where they are.
+    const moving = policy.moves.filter(
+      ({ to, until }) => now < until && (config !== undefined || to !== NOWHERE),
+    );
     const before = this.#view.moving;
     const isSame =
       moving.length === before.length &&
@@ -126,7 +136,7 @@ class NextView {
 
   /**
    * If bindings to an instance could be moved away until now and cannot any more, everything learnt about them before
-   * is outdated.
+   * is outdated. Log-ons move agents away from an instance that drains.
    */
   #noteLosses(active: InstanceId | '', moving: readonly AgentMove[]): void {
     for (const [id, instance] of Object.entries(this.#instances)) {
@@ -134,7 +144,8 @@ class NextView {
       const couldServe = before !== undefined && this.#serves(before, id, this.#view.active);
       const moveEnded = this.#view.moving.some((move) => move.from === id && !moving.includes(move));
       const hasRestarted = before !== undefined && instance.incarnation !== before.incarnation;
-      if ((this.#serves(instance, id, active) && !couldServe) || moveEnded || hasRestarted) {
+      const hasDrained = before?.admin === 'draining' && instance.admin !== 'draining';
+      if ((this.#serves(instance, id, active) && !couldServe) || moveEnded || hasRestarted || hasDrained) {
         this.#instances[id] = { ...instance, lostAt: this.#view.epoch };
       }
     }
@@ -212,7 +223,7 @@ class NextView {
       instance: id,
       from: 'draining',
       to: 'disabled',
-      why: isLate ? 'its deadline has passed' : 'no agents are bound to it any more',
+      why: isLate ? 'its deadline has passed' : this.#whyDrained(id),
     });
     return { ...next, admin: 'disabled' };
   }
@@ -220,8 +231,15 @@ class NextView {
   #isDrained(id: InstanceId): boolean {
     // Before the first round of probes is over, it is not known which agents the instance serves.
     if (!this.#view.settled) return false;
-    if (this.#rules.mode === 'sticky') return this.#circumstances.boundAgents(id) === 0;
+    if (this.#rules.mode === 'sticky')
+      return this.#circumstances.boundAgents(id) === 0 || areVacant(this.#reports, id, this.#view.epoch);
     return this.#view.active !== id || this.#isIdle();
+  }
+
+  #whyDrained(id: InstanceId): string {
+    return this.#rules.mode === 'sticky' && this.#circumstances.boundAgents(id) !== 0
+      ? 'its health page shows no sessions, and it gets no requests'
+      : 'no agents are bound to it any more';
   }
 
   #isIdle(): boolean {
@@ -313,7 +331,7 @@ class NextView {
 
     if (incumbent === undefined || incumbent.health !== 'up' || incumbent.admin === 'disabled') {
       if (first === undefined) return { active: incumbent === undefined ? '' : active, activated };
-      return { active: this.#activate(first, 'the active instance is lost', active), activated };
+      return { active: this.#activate(first, active === '' ? FIRST : LOST, active), activated };
     }
     const requested = policy.activate;
     if (requested !== undefined && requested.id !== activated) {
@@ -321,7 +339,7 @@ class NextView {
       const canServe = requestedInstance?.health === 'up' && requestedInstance.admin === 'enabled';
       const next = canServe && requested.instance !== active;
       return {
-        active: next ? this.#activate(requested.instance, 'requested by an operator', active) : active,
+        active: next ? this.#activate(requested.instance, REQUESTED, active) : active,
         activated: requested.id,
       };
     }

@@ -37,7 +37,9 @@ export function withMove(policy: Policy, move: AgentMove, now: number): Policy {
 
 /** Removes a move that is done or given up. Another move of the same agent stays. */
 export function withoutMove(policy: Policy, move: AgentMove, now: number): Policy {
-  const isOver = ({ key, to, until }: AgentMove): boolean =>
-    now >= until || (key === move.key && to === move.to && until === move.until);
-  return { ...policy, moves: policy.moves.filter((one) => !isOver(one)) };
+  return { ...policy, moves: policy.moves.filter((one) => now < one.until && !isSameMove(one, move)) };
+}
+
+export function isSameMove(a: AgentMove, b: AgentMove): boolean {
+  return a.key === b.key && a.to === b.to && a.until === b.until;
 }

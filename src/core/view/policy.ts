@@ -64,26 +64,3 @@ export const NO_POLICY: Policy = Object.freeze({
   released: Object.freeze({}),
   moves: Object.freeze([]) as readonly AgentMove[],
 });
-
-/** How long after its time of day a missed failback may still happen. */
-const FAILBACK_WINDOW_MINUTES = 5;
-
-/** Is it the time of day set in the policy? */
-export function isFailbackTime(time: string, zone: string, now: number): boolean {
-  const [hours = 0, minutes = 0] = time.split(':').map(Number);
-  const parts = clock(zone).formatToParts(now);
-  const part = (type: string): number => Number(parts.find((p) => p.type === type)?.value ?? 0);
-  const since = (part('hour') % 24) * 60 + part('minute') - (hours * 60 + minutes);
-  return (since + 1_440) % 1_440 < FAILBACK_WINDOW_MINUTES;
-}
-
-const clocks = new Map<string, Intl.DateTimeFormat>();
-
-function clock(zone: string): Intl.DateTimeFormat {
-  let format = clocks.get(zone);
-  if (format === undefined) {
-    format = new Intl.DateTimeFormat('en-GB', { timeZone: zone, hour: '2-digit', minute: '2-digit' });
-    clocks.set(zone, format);
-  }
-  return format;
-}

@@ -1,10 +1,12 @@
-import type { AgreedView, PoolEvent } from './agreed-view.ts';
+import type { ActLogLimits } from './act-log.ts';
+import { ActLog } from './act-log.ts';
+import type { AgreedView, LoggedEvent, PoolEvent } from './agreed-view.ts';
 import { NO_VIEW } from './agreed-view.ts';
 import type { ConfigParts } from './config-parts.ts';
 import type { HealthReport, ReplicaReport } from './health-report.ts';
 import type { Policy } from './policy.ts';
 import { NO_POLICY } from './policy.ts';
-import { MOST_EVENTS, MOST_LEASES_CLOSED, OVERDUE_SHARE } from './view-store-limits.ts';
+import { MOST_ACTS, MOST_EVENTS, MOST_LEASES_CLOSED, OVERDUE_SHARE } from './view-store-limits.ts';
 
 /** What a replica sends to the view store about once a second, and whenever it has news. */
 export interface SyncRequest {
@@ -79,14 +81,10 @@ export interface PolicyRequest {
   /** The version that the new one is based on. */
   readonly base: number;
   readonly policy: Policy;
+  /** What the operator did. */
   readonly events: readonly PoolEvent[];
-}
-
-/** An event as the log stores it. */
-export interface LoggedEvent extends PoolEvent {
-  /** Milliseconds since the Unix epoch. */
-  readonly at: number;
-  readonly epoch: number;
+  /** The id of the only view on which it may be written; any if missing. */
+  readonly onView?: string | undefined;
 }
 
 export interface ViewStoreTimes {
@@ -100,6 +98,8 @@ export interface ViewStoreState {
   readonly view: AgreedView;
   readonly policy: Policy;
   readonly events: readonly LoggedEvent[];
+  /** What operators did. Missing in a state that an earlier release wrote: it is among `events` then. */
+  readonly acts?: readonly LoggedEvent[];
 }
 
 interface Registration {
@@ -167,18 +167,24 @@ export class ViewStore {
   #reportsVersion = 1;
   #replicas = new Map<string, Registration>();
   #events: LoggedEvent[] = [];
+  #acts = new ActLog();
+  readonly #actLimits: ActLogLimits;
 
-  constructor(options: ViewStoreTimes & { readonly state?: ViewStoreState }) {
+  constructor(
+    options: ViewStoreTimes & { readonly state?: ViewStoreState; readonly actLimits?: ActLogLimits },
+  ) {
     this.#leaseMs = options.leaseMs;
     this.#joinMs = options.joinMs;
+    this.#actLimits = options.actLimits ?? { most: MOST_ACTS, keptMs: Number.POSITIVE_INFINITY };
     if (options.state === undefined) return;
     this.#view = options.state.view;
     this.#policy = options.state.policy;
     this.#events = [...options.state.events];
+    this.#acts = new ActLog(options.state.acts);
   }
 
   get state(): ViewStoreState {
-    return { view: this.#view, policy: this.#policy, events: this.#events };
+    return { view: this.#view, policy: this.#policy, events: this.#events, acts: this.#acts.entries };
   }
 
   /**
@@ -190,8 +196,14 @@ export class ViewStore {
     return holds && !this.#isOverdue(now) ? `${this.#view.id}:${this.#storeGeneration}` : '';
   }
 
+  /** The changes of the view, oldest first. */
   get events(): readonly LoggedEvent[] {
     return this.#events;
+  }
+
+  /** What operators did, oldest first. */
+  get acts(): readonly LoggedEvent[] {
+    return this.#acts.entries;
   }
 
   /**
@@ -258,13 +270,19 @@ export class ViewStore {
     return true;
   }
 
-  /** Writes the next policy if it is based on the present one, and the store has not lost data. */
+  /** Writes the next policy if it is based on the present policy and view, and the store has not lost data. */
   commitPolicy(request: PolicyRequest, storeGeneration: string, now: number): boolean {
-    if (storeGeneration !== this.#storeGeneration || !this.#isOpen || request.base !== this.#policy.version)
-      return false;
+    const { base, onView = this.#view.id } = request;
+    if (storeGeneration !== this.#storeGeneration || !this.#isOpen) return false;
+    if (base !== this.#policy.version || onView !== this.#view.id) return false;
     this.#policy = request.policy;
-    this.#log(request.events, now);
+    this.record(request.events, now);
     return true;
+  }
+
+  /** Logs what an operator did. */
+  record(acts: readonly PoolEvent[], now: number): void {
+    this.#acts.record(acts, now, this.#view.epoch, this.#actLimits);
   }
 
   /** The replica stops and no longer acts, so the others need not wait for its lease to end. */

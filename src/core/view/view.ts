@@ -1,6 +1,7 @@
 import type { Placement } from '../binding.ts';
 import type { InstanceId, InstanceState } from '../instance.ts';
 import { isAssignable, isUsable } from '../instance.ts';
+import type { AgentMove } from './agreed-view.ts';
 
 /** `failover`: one active instance serves all agents. `sticky`: agents are spread, and each stays on its instance. */
 export type PoolMode = 'failover' | 'sticky';
@@ -10,6 +11,9 @@ export type PoolMode = 'failover' | 'sticky';
  * its peers do, so it does not serve the pool. `unknown`: not decided yet.
  */
 export type Fit = 'agreed' | 'differs' | 'unknown';
+
+/** The operator who moves an agent, and why. */
+export type MoveReason = Pick<AgentMove, 'by' | 'why'>;
 
 /**
  * What the replicas agree on about a pool's instances at one moment. It is immutable: every change makes a new view
@@ -26,8 +30,13 @@ export interface View {
   readonly instances: ReadonlyMap<InstanceId, InstanceState>;
   /** Failover pools: the instance that serves all agents; `''` if there is none. */
   readonly active: InstanceId | '';
-  /** Agents being moved, by the key of their root, with the instance they are moved to. Almost always empty. */
+  /**
+   * Agents being moved, by the key of their root, with the instance they are moved to, or `NOWHERE` while an operator
+   * ends their binding. Almost always empty.
+   */
   readonly moving: ReadonlyMap<string, InstanceId>;
+  /** Who moves them and why, by the same keys. Missing in messages from an earlier release. */
+  readonly moves?: ReadonlyMap<string, MoveReason>;
   /** Instances that may take new agents. Precomputed, because every claim needs them. */
   readonly assignable: readonly InstanceState[];
 }
@@ -41,6 +50,7 @@ export function makeView(view: {
   readonly instances: Iterable<InstanceState>;
   readonly active: InstanceId | '';
   readonly moving: ReadonlyMap<string, InstanceId>;
+  readonly moves?: ReadonlyMap<string, MoveReason>;
 }): View {
   const instances = new Map<InstanceId, InstanceState>();
   for (const instance of view.instances) instances.set(instance.id, instance);

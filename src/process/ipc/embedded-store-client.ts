@@ -1,4 +1,4 @@
-import type { Binding, Claim, Placement } from '../../core/binding.ts';
+import type { Binding, Claim, Proposal } from '../../core/binding.ts';
 import type { Name, RequestName } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
 import type {
@@ -7,8 +7,10 @@ import type {
   BindingPage,
   BindingQuery,
   KnownBinding,
+  ListedBinding,
+  LogOff,
 } from '../../core/ports.ts';
-import { NamesNoAgent, StaleView, StoreUnavailable, UnknownCursor } from '../../core/ports.ts';
+import { NamesNoAgent, StaleView, StoreFull, StoreUnavailable, UnknownCursor } from '../../core/ports.ts';
 import type { Calls } from './calls.ts';
 import type { StoreNews } from './messages.ts';
 
@@ -31,28 +33,42 @@ export class EmbeddedStoreClient implements AffinityStore {
     this.#isLocal = isLocal;
   }
 
-  claim(names: readonly RequestName[], proposal: Placement, fencingToken: string): Promise<Claim> {
-    return this.#ask('storeClaim', [names, proposal, fencingToken]);
+  claim(
+    names: readonly RequestName[],
+    proposal: Proposal,
+    fencingToken: string,
+    oldest?: Name,
+    leaves?: readonly InstanceId[],
+  ): Promise<Claim> {
+    return this.#ask('storeClaim', [names, proposal, fencingToken, oldest, leaves]);
   }
 
-  rebind(expected: Binding, proposal: Placement, fencingToken: string): Promise<Claim> {
+  rebind(expected: Binding, proposal: Proposal, fencingToken: string): Promise<Claim> {
     return this.#ask('storeRebind', [expected, proposal, fencingToken]);
   }
 
-  renew(names: readonly Name[]): Promise<Binding | undefined> {
-    return this.#ask('storeRenew', [names]);
+  renew(names: readonly Name[], seenAgoMs?: number): Promise<Binding | undefined> {
+    return this.#ask('storeRenew', [names, seenAgoMs]);
   }
 
-  release(name: Name): Promise<void> {
-    return this.#ask('storeRelease', [name]);
+  release(expected: Binding, fencingToken: string): Promise<Binding | undefined> {
+    return this.#ask('storeRelease', [expected, fencingToken]);
   }
 
-  restore(entries: readonly KnownBinding[]): Promise<Binding[]> {
+  logOff(expected: Binding, logOff: LogOff): Promise<Binding | undefined> {
+    return this.#ask('storeLogOff', [expected, logOff]);
+  }
+
+  restore(entries: readonly KnownBinding[]): Promise<(Binding | undefined)[]> {
     return this.#ask('storeRestore', [entries], BULK_MS);
   }
 
   counts(): Promise<ReadonlyMap<InstanceId, number>> {
     return this.#ask('storeCounts', []);
+  }
+
+  find(names: readonly Name[]): Promise<ListedBinding | undefined> {
+    return this.#ask('storeFind', [names]);
   }
 
   list(query: BindingQuery): Promise<BindingPage> {
@@ -65,9 +81,13 @@ export class EmbeddedStoreClient implements AffinityStore {
   }
 
   /** Applies a change that another process made through the controller. */
-  applyNews({ bound, moved }: StoreNews): void {
-    if (moved.length > 0) this.#listener?.onMoved(moved);
-    if (bound !== undefined) this.#listener?.onBound(bound.binding, bound.aliases, bound.epoch);
+  applyNews({ bound, moved, loggedOff }: StoreNews): void {
+    if (loggedOff !== undefined) this.#listener?.onLoggedOff(moved[0] as Name, loggedOff);
+    else if (moved.length > 0) this.#listener?.onMoved(moved);
+    if (bound !== undefined) {
+      const { binding, aliases, epoch, isNew = false } = bound;
+      this.#listener?.onBound(binding, aliases, epoch, isNew);
+    }
   }
 
   /** Reports a gap in the news: the controller has ended, perhaps before it sent its last changes. */
@@ -89,6 +109,7 @@ export class EmbeddedStoreClient implements AffinityStore {
     } catch (error) {
       const { name, message } = error as Error;
       if (name === 'NamesNoAgent') throw new NamesNoAgent();
+      if (name === 'StoreFull') throw new StoreFull();
       if (name === 'StaleView') throw new StaleView(message);
       if (name === 'StoreUnavailable') throw new StoreUnavailable(message);
       if (name === 'UnknownCursor') throw new UnknownCursor(message);

@@ -1,7 +1,8 @@
-import type { Binding, Placement } from '../../core/binding.ts';
+import type { Binding, Proposal } from '../../core/binding.ts';
 import { leadsTo } from '../../core/evidence.ts';
 import type { Name, RequestName } from '../../core/identity.ts';
-import type { AffinityStore, BindingQuery, KnownBinding } from '../../core/ports.ts';
+import type { InstanceId } from '../../core/instance.ts';
+import type { AffinityStore, BindingQuery, KnownBinding, LogOff } from '../../core/ports.ts';
 import { StaleView } from '../../core/ports.ts';
 import { storedForm } from '../../core/stored-name.ts';
 import type { StoreNews } from './messages.ts';
@@ -33,9 +34,16 @@ export class EmbeddedStoreServer {
     this.#notifyOthers = notifyOthers;
   }
 
-  async storeClaim(pool: string, names: readonly RequestName[], proposal: Placement, fencingToken: string) {
+  async storeClaim(
+    pool: string,
+    names: readonly RequestName[],
+    proposal: Proposal,
+    fencingToken: string,
+    oldest?: Name,
+    leaves?: readonly InstanceId[],
+  ) {
     const { store } = this.#checkedPool(pool, fencingToken);
-    const claim = await store.claim(names, proposal, fencingToken);
+    const claim = await store.claim(names, proposal, fencingToken, oldest, leaves);
     const { root } = claim.binding;
     const leads = leadsTo(claim.by ?? 'link');
     const leading = names.filter(({ kind }) => (kind === 'session' ? leads.session : leads.user));
@@ -45,24 +53,38 @@ export class EmbeddedStoreServer {
     // The session may have been bound elsewhere before it followed the user, or before it was shared.
     const moved =
       names.length === 1 || claim.by === 'session' ? NOTHING_MOVED : names.slice(1).map(storedForm);
-    this.#notify(pool, claim.binding, aliases, moved);
+    const { isNew, replaced = NOTHING_MOVED } = claim;
+    this.#notify(pool, claim.binding, aliases, [...moved, ...replaced], isNew);
     return claim;
   }
 
-  async storeRebind(pool: string, expected: Binding, proposal: Placement, fencingToken: string) {
+  async storeRebind(pool: string, expected: Binding, proposal: Proposal, fencingToken: string) {
     const { store } = this.#checkedPool(pool, fencingToken);
     const claim = await store.rebind(expected, proposal, fencingToken);
     if (claim.made) this.#notify(pool, claim.binding, [], NOTHING_MOVED);
     return claim;
   }
 
-  storeRenew(pool: string, names: readonly Name[]) {
-    return this.#pool(pool).store.renew(names);
+  storeRenew(pool: string, names: readonly Name[], seenAgoMs?: number) {
+    return this.#pool(pool).store.renew(names, seenAgoMs);
   }
 
-  async storeRelease(pool: string, name: Name) {
-    await this.#pool(pool).store.release(name);
-    this.#notifyOthers(pool, { bound: undefined, moved: [storedForm(name)] });
+  async storeRelease(pool: string, expected: Binding, fencingToken: string) {
+    const { store } = this.#checkedPool(pool, fencingToken);
+    const holds = await store.release(expected, fencingToken);
+    if (holds === undefined)
+      this.#notifyOthers(pool, { bound: undefined, moved: [storedForm(expected.root)] });
+    return holds;
+  }
+
+  async storeLogOff(pool: string, expected: Binding, logOff: LogOff) {
+    const left = await this.#pool(pool).store.logOff(expected, logOff);
+    if (left !== undefined) {
+      const { graceMs: endsInMs, ageMs } = logOff;
+      const loggedOff = { generation: left.generation, endsInMs, ageMs };
+      this.#notifyOthers(pool, { bound: undefined, moved: [storedForm(expected.root)], loggedOff });
+    }
+    return left;
   }
 
   storeRestore(pool: string, entries: readonly KnownBinding[]) {
@@ -73,12 +95,22 @@ export class EmbeddedStoreServer {
     return this.#pool(pool).store.counts();
   }
 
+  storeFind(pool: string, names: readonly Name[]) {
+    return this.#pool(pool).store.find(names);
+  }
+
   storeList(pool: string, query: BindingQuery) {
     return this.#pool(pool).store.list(query);
   }
 
-  #notify(pool: string, binding: Binding, aliases: readonly Name[], moved: readonly Name[]): void {
-    this.#notifyOthers(pool, { bound: { binding, aliases, epoch: this.#pool(pool).epoch() }, moved });
+  #notify(
+    pool: string,
+    binding: Binding,
+    aliases: readonly Name[],
+    moved: readonly Name[],
+    isNew = false,
+  ): void {
+    this.#notifyOthers(pool, { bound: { binding, aliases, epoch: this.#pool(pool).epoch(), isNew }, moved });
   }
 
   #checkedPool(pool: string, fencingToken: string): ServedPool {

@@ -1,6 +1,8 @@
 import type { Binding } from '../../core/binding.ts';
 import type { Name } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
+import type { HeardLogOff } from '../../core/ports.ts';
+import type { SeenNames } from '../../core/seen-names.ts';
 import type { ConfigParts } from '../../core/view/config-parts.ts';
 import type { Knowledge } from '../../core/view/replica-options.ts';
 import type { RoutingStateSnapshot } from '../../core/view/routing-state-copy.ts';
@@ -42,8 +44,16 @@ export type ToWorker =
 export interface StoreNews {
   readonly moved: readonly Name[];
   readonly bound:
-    | { readonly binding: Binding; readonly aliases: readonly Name[]; readonly epoch: number }
+    | {
+        readonly binding: Binding;
+        readonly aliases: readonly Name[];
+        readonly epoch: number;
+        /** Missing from a controller of an earlier release. */
+        readonly isNew?: boolean;
+      }
     | undefined;
+  /** The first of the moved names is the root of an agent who has logged off. Earlier releases only forget it. */
+  readonly loggedOff?: HeardLogOff;
 }
 
 export type ToController =
@@ -73,6 +83,15 @@ export interface WorkerCalls {
   /** Resolves once the worker has written all its bindings into this generation of the store. */
   writeBack(pool: string, storeGeneration: string): Promise<void>;
   metrics(): Promise<readonly unknown[]>;
+  /**
+   * The latest other names that lead to a root, as the worker has them cached; `undefined` if it may lack some. A worker
+   * of an earlier release rejects.
+   *
+   * @param key of the root's stored form
+   */
+  aliases(pool: string, key: string): Promise<readonly Name[] | undefined>;
+  /** How requests named their agents in the last hour. A worker of an earlier release rejects. */
+  seenNames(pool: string): Promise<SeenNames>;
 }
 
 /** Calls to the controller. */

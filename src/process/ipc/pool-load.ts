@@ -8,6 +8,8 @@ export interface InstanceLoad {
   readonly queued: number;
   /** How long requests have been waiting without any sign of life from the instance, in ms; 0 if none are waiting. */
   readonly silenceMs: number;
+  /** Milliseconds since the last request, or since the process started. Missing from a worker of an earlier release. */
+  readonly idleMs?: number;
 }
 
 /** The traffic of a pool at one moment. */
@@ -66,5 +68,7 @@ function merge(a: InstanceLoad, b: InstanceLoad): InstanceLoad {
     inFlight: a.inFlight + b.inFlight,
     queued: a.queued + b.queued,
     silenceMs: Math.max(a.silenceMs, b.silenceMs),
+    // A process of an earlier release may have sent one just now.
+    idleMs: Math.min(a.idleMs ?? 0, b.idleMs ?? 0),
   };
 }

@@ -1,32 +1,18 @@
-import type { InstanceId } from '../../core/instance.ts';
+import type { Name } from '../../core/identity.ts';
 import { StoreUnavailable } from '../../core/ports.ts';
+import type { SeenNames } from '../../core/seen-names.ts';
 import type { ConfigParts } from '../../core/view/config-parts.ts';
 import type { Knowledge } from '../../core/view/replica-options.ts';
-import type { RoutingStateSnapshot } from '../../core/view/routing-state-copy.ts';
-import type { Unanswered } from '../../core/view/store-outage.ts';
 import type { Totals } from '../../telemetry/totals.ts';
 import type { HostChannel, HostEvent, WorkerId } from '../messages.ts';
 import type { CallMessage } from './calls.ts';
 import { Calls } from './calls.ts';
+import type { CoordinatorPort } from './coordinator-port.ts';
 import { HOST_CLOCK_OFFSET_MS } from './host-clock.ts';
 import type { ControllerCalls, ToController, ToWorker, WorkerLoad } from './messages.ts';
 import type { PoolLoad } from './pool-load.ts';
 import { sumOf, UNKNOWN_LOAD } from './pool-load.ts';
 import { ViewAckTracker } from './view-ack-tracker.ts';
-
-/** What the workers need from the controller for one pool. */
-export interface CoordinatorPort {
-  readonly snapshot: RoutingStateSnapshot;
-  /** Reports that every worker has acknowledged the view or can no longer act on any view. */
-  confirm(viewId: string): void;
-  suspect(instance: InstanceId): void;
-  renew(): Promise<void>;
-  /** @param claim its times are by the clock of this process */
-  storeFailed(claim: Unanswered): Promise<void>;
-  counts(): ReadonlyMap<InstanceId, number>;
-  addresses?(): ReadonlyMap<InstanceId, readonly string[]>;
-  knowledge(): Knowledge;
-}
 
 export interface WorkersOptions {
   readonly send: (to: WorkerId | 'workers', body: ToWorker | CallMessage) => void;
@@ -62,11 +48,10 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const KILLED_WITHIN_MS = 2_000;
 const SILENCE_CHECKS = 8;
 const METRICS_MS = 500;
+// The store is asked if the worker is busier than that.
+const ALIASES_MS = 100;
 
-/**
- * The workers of this host, as the controller sees them: which ones exist, which view
- * each may act on until when, and the load of all of them together.
- */
+/** The workers of this host, as the controller sees them: which exist, which view each may act on, and their load. */
 export class Workers {
   readonly #options: WorkersOptions;
   readonly #workers = new Map<WorkerId, Worker>();
@@ -211,6 +196,19 @@ export class Workers {
           this.#options.onMetrics(id, metrics as readonly unknown[]);
       }),
     );
+  }
+
+  /** The latest names that lead to a root, as one worker has them cached; `undefined` if it may lack some. */
+  async aliases(pool: string, key: string): Promise<readonly Name[] | undefined> {
+    const [worker] = this.#workers.values();
+    const asking = worker?.calls.call('aliases', [pool, key], ALIASES_MS).catch(() => undefined);
+    return (await asking) as readonly Name[] | undefined;
+  }
+
+  /** How requests named their agents in the last hour, at each worker; `undefined` if it does not answer in time. */
+  async seenNames(pool: string): Promise<readonly (SeenNames | undefined)[]> {
+    const ask = ({ calls }: Worker) => calls.call('seenNames', [pool], METRICS_MS).catch(() => undefined);
+    return (await Promise.all([...this.#workers.values()].map(ask))) as (SeenNames | undefined)[];
   }
 
   /** Sends to all workers but one. */

@@ -8,8 +8,8 @@ import { at, session, user } from '../../contract/affinity-store-support.ts';
 
 const LIFETIME_MS = 1_000;
 
-function aCache({ maxEntries = 100 } = {}): BindingCache {
-  return new BindingCache({ maxEntries, idleLifetimeMs: LIFETIME_MS });
+function aCache({ maxEntries = 100, idleLifetimeMs = LIFETIME_MS } = {}): BindingCache {
+  return new BindingCache({ maxEntries, idleLifetimeMs });
 }
 
 function asked(askedAt: number, epoch = 1): Confirmation {
@@ -160,6 +160,14 @@ describe('the binding cache', () => {
     expect(cache.isAlive(entry, 600)).toBe(false);
     expect(cache.hasEnded(entry, 1_099)).toBe(false);
     expect(cache.hasEnded(entry, 1_100)).toBe(true);
+  });
+
+  test('has a binding renewed at least once a minute, so that its last use is known', () => {
+    const cache = aCache({ idleLifetimeMs: 12 * 3_600_000 });
+    const entry = cache.put([user('A')], aBinding(user('A')), asked(0));
+
+    expect(cache.needsRenewal(entry, 59_999)).toBe(false);
+    expect(cache.needsRenewal(entry, 60_000)).toBe(true);
   });
 
   test('a binding that was used without the store stays valid', () => {

@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -8,7 +17,8 @@ import type { Embedded } from '../../../src/affinity/embedded/store.ts';
 import { openEmbedded } from '../../../src/affinity/embedded/store.ts';
 import { StoreUnavailable } from '../../../src/core/ports.ts';
 import { evidenceContract } from '../../contract/affinity-evidence.ts';
-import { behavesLikeTheModel, listsLikeTheModel } from '../../contract/affinity-model.ts';
+import { behavesLikeTheModel, FEW, listsLikeTheModel } from '../../contract/affinity-histories.ts';
+import { affinityLimitsContract } from '../../contract/affinity-limits.ts';
 import { affinityStoreContract } from '../../contract/affinity-store.ts';
 import type { OpenStore } from '../../contract/affinity-store-support.ts';
 import { at, session, user } from '../../contract/affinity-store-support.ts';
@@ -18,11 +28,11 @@ import { eventually } from '../../support/eventually.ts';
 // The process that uses the store keeps the view store too, so the store accepts any fencing token.
 const FENCING_TOKEN = '1.view:local';
 
-async function openStore(idleLifetimeMs: number): Promise<OpenStore> {
+async function openStore(idleLifetimeMs: number, maxBindings = 1_000_000): Promise<OpenStore> {
   const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-lmdb-'));
   const embedded = openEmbedded({ directory });
   return {
-    store: embedded.store('crm', { idleLifetimeMs }),
+    store: embedded.store('crm', { idleLifetimeMs, maxBindings }),
     fencingToken: FENCING_TOKEN,
     close: async () => {
       await embedded.close();
@@ -33,6 +43,7 @@ async function openStore(idleLifetimeMs: number): Promise<OpenStore> {
 
 affinityStoreContract('the embedded store', openStore);
 evidenceContract('the embedded store', openStore);
+affinityLimitsContract('the embedded store', (maxBindings) => openStore(3_600_000, maxBindings));
 
 describe('the embedded store', () => {
   const HOUR_MS = 3_600_000;
@@ -62,6 +73,19 @@ describe('the embedded store', () => {
         fencingToken: FENCING_TOKEN,
       }),
       60,
+    );
+  });
+
+  test('behaves like the model where names give way to each other', async () => {
+    const embedded = openIt();
+    let pools = 0;
+    await behavesLikeTheModel(
+      async (maxBindings = 0) => ({
+        store: embedded.store(`p${pools++}`, { idleLifetimeMs: HOUR_MS, maxBindings }),
+        fencingToken: FENCING_TOKEN,
+      }),
+      40,
+      FEW,
     );
   });
 
@@ -196,6 +220,24 @@ describe('the embedded store', () => {
     expect(() => openIt()).toThrow('remove data.mdb');
     rmSync(join(directory, 'data.mdb'));
     openIt();
+  });
+
+  test('no other user can read it, nor the directory that it makes', async () => {
+    const made = join(directory, 'made');
+    const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
+    const modes = (): [string, string][] =>
+      readdirSync(made).map((name) => [name, modeOf(join(made, name))] as [string, string]);
+    const embedded = openEmbedded({ directory: made });
+    expect(modeOf(made)).toBe('700');
+    expect(modes().length).toBeGreaterThan(1);
+    expect(modes()).toEqual(modes().map(([name]) => [name, '600']));
+    await embedded.close();
+
+    // As an earlier release has left them.
+    for (const name of ['data.mdb', 'lock.mdb']) chmodSync(join(made, name), 0o664);
+    const again = openEmbedded({ directory: made });
+    expect(modes()).toEqual(modes().map(([name]) => [name, '600']));
+    await again.close();
   });
 
   test('a closed store refuses, so the caller goes on without it', async () => {

@@ -1,9 +1,12 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { SharedTexts } from '../../../src/affinity/embedded/packing.ts';
 import { fieldOf, keyBytes, packBytes, unpackBytes } from '../../../src/affinity/embedded/packing.ts';
+import { originText, readOrigin, reasonText } from '../../../src/affinity/origin-text.ts';
 import type { Entry } from '../../../src/affinity/packing.ts';
 import { BUCKETS, bucketOf, endOf, pack, quantumOf, unpack } from '../../../src/affinity/packing.ts';
-import { compactIncarnation, storedForm, storedKey } from '../../../src/core/stored-name.ts';
+import type { Cause } from '../../../src/core/origin.ts';
+import { compactIncarnation, storedForm, storedKey, valueAsSent } from '../../../src/core/stored-name.ts';
 import { session, user } from '../../contract/affinity-store-support.ts';
 
 const entries: fc.Arbitrary<Entry> = fc.oneof(
@@ -32,6 +35,14 @@ describe('the stored form of names', () => {
         expect(storedForm(storedForm(name))).toEqual(storedForm(name));
       }),
     );
+  });
+
+  test('of a value that a request sends is never the stored form of another agent', () => {
+    for (const kind of ['user', 'session'] as const) {
+      const shown = storedForm({ kind, value: 'X'.repeat(60) });
+      expect(storedForm({ kind, value: valueAsSent(shown.value) })).not.toEqual(shown);
+    }
+    expect(valueAsSent('~MILLER')).toBe('~MILLER');
   });
 
   test('is short, however long the name is', () => {
@@ -65,17 +76,36 @@ describe('a compact incarnation', () => {
 
 describe('packed entries', () => {
   test('unpack to the packed values, as text and as bytes', async () => {
-    const known: { instance: string; incarnation: string }[] = [];
-    const placements = {
-      numberOf: (instance: string, incarnation: string) => known.push({ instance, incarnation }) - 1,
-      placementOf: (number: number) => known[number] as { instance: string; incarnation: string },
-    };
+    const texts = sharedTexts();
     await fc.assert(
       fc.property(entries, (entry) => {
         expect(unpack(pack(entry))).toEqual(entry);
-        expect(unpackBytes(packBytes(entry, placements), placements)).toEqual(entry);
+        expect(unpackBytes(packBytes(entry, texts), texts)).toEqual(entry);
       }),
     );
+  });
+
+  test('of roots hold origins as bytes, after those that earlier releases read', async () => {
+    const texts = sharedTexts();
+    const root = { instance: 'a', incarnation: '7', generation: 3, end: 1_800_000_000_000 };
+    const causes: Cause[] = [
+      { kind: 'claimed', balancer: 'random' },
+      { kind: 'rebound', from: 'b', loss: 'removed' },
+      { kind: 'moved', by: 'KLEIN|1', why: 'é|\n2|3' },
+    ];
+    for (const cause of causes) {
+      const entry = { ...root, origin: originText(1_799_999_999_999, 12, reasonText(cause, 'gw1')) };
+      const bytes = packBytes(entry, texts);
+      expect(unpackBytes(bytes, texts)).toEqual(entry);
+      expect(bytes.subarray(0, 15)).toEqual(packBytes(root, texts));
+      expect(readOrigin(entry.origin)).toEqual({
+        since: 1_799_999_999_999,
+        epoch: 12,
+        gateway: 'gw1',
+        cause,
+      });
+    }
+    expect(texts.reasons).toEqual(['c|gw1|r', 'r|gw1|gb']);
   });
 
   test('have the same keys as bytes and as text', async () => {
@@ -124,3 +154,20 @@ describe('buckets', () => {
     expect(filled.filter((count) => count === 0).length).toBeLessThan(10);
   });
 });
+
+function sharedTexts(): SharedTexts & { readonly reasons: string[] } {
+  const placements: string[] = [];
+  const reasons: string[] = [];
+  const numberIn = (texts: string[], text: string): number =>
+    texts.includes(text) ? texts.indexOf(text) : texts.push(text) - 1;
+  return {
+    reasons,
+    numberOf: (instance, incarnation) => numberIn(placements, `${instance}|${incarnation}`),
+    placementOf: (number) => {
+      const [instance = '', incarnation = ''] = placements[number]?.split('|') ?? [];
+      return { instance, incarnation };
+    },
+    numberOfReason: (reason) => numberIn(reasons, reason),
+    reasonOf: (number) => reasons[number] as string,
+  };
+}

@@ -184,6 +184,68 @@ describe('a reload', () => {
     expect(reason?.startsWith(`${path} needs a restart, because `)).toBe(true);
   });
 
+  const sticky = (identity: string): string => `${poolOf(A)}identity: ${identity}\n`;
+  const NAMES = '{ userElements: [userId, user], userPattern: { header: "[A-Z]+", body: "A[0-9]+" } }';
+
+  test.each([
+    ['elements at the end', '[userId, user, { name: login, operation: makeCall }]', '"[A-Z]+"', '"A[0-9]+"'],
+    ['wider patterns', '[userId, user]', '"[A-Z]+|X[0-9]"', '"A[0-9]+|B[0-9]+|C"'],
+    ['no pattern', '[userId, user]', 'null', '"A[0-9]+"'],
+  ])('can name more agents by %s, and says why', (_, elements, header, body) => {
+    const patterns = `{ ${header === 'null' ? '' : `header: ${header}, `}body: ${body} }`;
+    const after = sticky(`{ userElements: ${elements}, userPattern: ${patterns} }`);
+    const changes = between(sticky(NAMES), after);
+    expect(changes.length).toBeGreaterThan(0);
+    for (const { applies, because, rebinds } of changes)
+      expect([applies, because, rebinds]).toEqual([
+        'reload',
+        'it can only name requests that named no agent before',
+        undefined,
+      ]);
+    expect(refused(sticky(NAMES), after)).toEqual([]);
+    // And not back.
+    expect(refused(after, sticky(NAMES)).length).toBe(changes.length);
+  });
+
+  test('can add log-ons to others, because they join names', () => {
+    const [one, two] = [sticky('{ logon: [subscribe] }'), sticky('{ logon: [logOn, subscribe] }')];
+    expect(between(one, two)).toEqual([
+      expect.objectContaining({
+        applies: 'reload',
+        because: 'it joins names of one agent, and parts none',
+      }),
+    ]);
+    // Without a list, every operation joins names, and with one no other does.
+    for (const [before, after] of [
+      [two, one],
+      [sticky('{}'), one],
+      [one, sticky('{}')],
+    ] as const)
+      expect(refused(before, after)).toEqual([expect.stringContaining('identity.logon needs a restart')]);
+  });
+
+  test.each([
+    ['identity.userElements', '{ userElements: [user, userId] }', '{ userElements: [userId, user] }'],
+    ['identity.userElements', '{ userElements: [userId] }', '{ userElements: [login, userId] }'],
+    [
+      'identity.userElements',
+      '{ userElements: [{ name: user, operation: subscribe }] }',
+      '{ userElements: [user] }',
+    ],
+    // A request that names a user may then follow the session of another person.
+    ['identity.sessionElements', '{ sessionElements: [appId] }', '{ sessionElements: [appId, id] }'],
+    ['identity.userPattern.body', '{}', '{ userPattern: { body: "A+" } }'],
+    [
+      'identity.userPattern.header',
+      '{ userPattern: { header: "A+" } }',
+      '{ userPattern: { header: "A+B" } }',
+    ],
+  ])('is refused if %s could give an agent a second name: %s to %s', (path, before, after) => {
+    expect(refused(sticky(before), sticky(after))).toEqual([
+      expect.stringContaining(`${path} needs a restart, because old and new workers would know one agent`),
+    ]);
+  });
+
   test('names every change that it cannot make, and the resulting change of the store', () => {
     expect(refused(`${MINIMAL}workers: 1\n`, `${MINIMAL}    mode: sticky\nworkers: 2\n${REDIS}`)).toEqual([
       expect.stringContaining('pools[ici].mode'),

@@ -47,6 +47,11 @@ describe('environment variables', () => {
     expect(config.affinity.store).toBe('redis');
   });
 
+  test('are not options if they are for the commands of operators', () => {
+    const { config } = load(MINIMAL, { env: { ICI_GATEWAY_ADMIN__URL: 'http://127.0.0.1:1' } });
+    expect(config.admin).toEqual(load(MINIMAL).config.admin);
+  });
+
   test('merge a section into that of the file', () => {
     const text = `${MINIMAL}timeouts: { park: 1s, connect: 2s }`;
     const { timeouts } = load(text, { env: { ICI_GATEWAY_TIMEOUTS: '{ park: 3s }' } }).config;

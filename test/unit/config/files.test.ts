@@ -1,8 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { formatProblem } from '../../../src/config/problem.ts';
 import {
   readAdminToken,
   readClientTls,
@@ -25,8 +26,10 @@ beforeAll(() => {
     'text.pem': 'no certificate',
     password: ' hunter2\n\n',
     empty: '\n',
+    'api-token': '0123456789abcdef',
   };
-  for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content);
+  for (const [name, content] of Object.entries(files))
+    writeFileSync(join(directory, name), content, { mode: 0o600 });
 });
 
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -36,6 +39,11 @@ const problemsHere = (text: string): string[] =>
   problemsOf(text, { file: join(directory, 'gateway.yaml') }).map((line) =>
     line.replaceAll(`${directory}/`, ''),
   );
+
+const warningsHere = (text: string): string[] =>
+  load(text, { file: join(directory, 'gateway.yaml') })
+    .warnings.map(formatProblem)
+    .map((line) => line.replaceAll(`${directory}/`, '').replace(/^gateway\.yaml:\d+:\d+ /, ''));
 
 const listenTls = (tls: string): string => `${MINIMAL}listen: { tls: ${tls} }`;
 
@@ -51,7 +59,19 @@ describe('files that the configuration names', () => {
       ca: CERTIFICATE,
       requestCert: true,
       rejectUnauthorized: true,
+      minVersion: 'TLSv1.2',
+      ciphers: expect.stringMatching(/^TLS_AES_256_GCM_SHA384:.*:ECDHE-RSA-AES128-GCM-SHA256:/),
     });
+  });
+
+  test('come with cipher suites that OpenSSL knows', () => {
+    const pair = 'certFile: cert.pem, keyFile: key.pem';
+    expect(problemsHere(listenTls(`{ ${pair}, ciphers: 'ECDHE+AESGCM', minVersion: TLSv1.1 }`))).toEqual([
+      expect.stringMatching(/listen\.tls\.minVersion: must be .*TLSv1\.2/),
+    ]);
+    expect(problemsHere(listenTls(`{ ${pair}, ciphers: STRONG }`))).toEqual([
+      expect.stringMatching(/listen\.tls\.ciphers: STRONG has no cipher suite that OpenSSL knows/),
+    ]);
   });
 
   test('are each reported if unusable', () => {
@@ -198,5 +218,53 @@ describe('the examples', () => {
     expect(warnings).toEqual([]);
     expect(config.pools.map((pool) => pool.name)).toEqual(['production', 'test']);
     expect(config.pools[1]?.instances[1]?.tls?.serverName).toBe('connector.example.com');
+  });
+});
+
+describe('a file with a secret that every user of the host may read', () => {
+  const remedy = (file: string): string =>
+    `${file} is open to every user of this host (mode 644); run: chmod o= ${file}`;
+  const modes = (mode: number, ...names: string[]): void => {
+    for (const name of names) chmodSync(join(directory, name), mode);
+  };
+  afterEach(() => modes(0o600, 'key.pem', 'password', 'api-token'));
+
+  test.each([
+    ['listen.tls.keyFile', listenTls('{ certFile: cert.pem, keyFile: key.pem }'), 'key.pem'],
+    ['admin.tokenFile', `${MINIMAL}admin: { tokenFile: api-token }`, 'api-token'],
+    [
+      'admin.tokens[0].file',
+      `${MINIMAL}admin: { tokens: [{ name: t, role: viewer, file: api-token }] }`,
+      'api-token',
+    ],
+    [
+      'affinity.redis.passwordFile',
+      `${MINIMAL}affinity: { redis: { url: 'redis://r', passwordFile: password } }`,
+      'password',
+    ],
+    [
+      'pools[0].instances[0].tls.keyFile',
+      `pools: [{ name: p, instances: [{ id: a, url: 'https://a', tls: { certFile: cert.pem, keyFile: key.pem } }] }]`,
+      'key.pem',
+    ],
+  ])('is a warning at %s', (option, text, file) => {
+    modes(0o640, file);
+    expect(warningsHere(text)).toEqual([]);
+    modes(0o644, file);
+    expect(warningsHere(text)).toEqual([`${option}: ${remedy(file)}`]);
+  });
+
+  test.each([
+    ['affinity.redis.url', "affinity: { redis: { url: 'redis://:hunter2@r' } }"],
+    ['pools[0].health.headers', '    health: { headers: [{ name: X-Key, value: hunter2 }] }'],
+  ])('is a warning if the configuration file itself is one, because of %s', (option, line) => {
+    const file = join(directory, 'gateway.yaml');
+    writeFileSync(file, '', { mode: 0o644 });
+    try {
+      expect(warningsHere(MINIMAL)).toEqual([]);
+      expect(warningsHere(MINIMAL + line)).toEqual([`${option}: is a secret, and ${remedy('gateway.yaml')}`]);
+    } finally {
+      rmSync(file);
+    }
   });
 });

@@ -71,13 +71,13 @@ describe('values have one form', () => {
   test('hosts are lower case, urls end after the port, networks have a width', () => {
     const { config } = load(`pools:
   - name: p
-    match: { hosts: [ICI.Example.COM] }
+    match: { hosts: [ICI.Example.COM, crm.example.com.] }
     instances: [{ id: a, url: 'HTTP://Host:8080/' }]
     health: { expectedStatus: [204, 300-302] }
 identity: { userElements: [{ name: user, operation: subscribe }, agent] }
 forwarding: { trustedProxies: [10.0.0.1, 10.0.0.0/08] }
 `);
-    expect(config.pools[0]?.match.hosts).toEqual(['ici.example.com']);
+    expect(config.pools[0]?.match.hosts).toEqual(['ici.example.com', 'crm.example.com']);
     expect(config.pools[0]?.instances[0]?.url).toBe('http://host:8080');
     expect(config.pools[0]?.health.expectedStatus).toEqual(['204', '300-302']);
     expect(config.identity.userElements).toEqual([

@@ -311,13 +311,20 @@ describe('warnings', () => {
 
   test('logons that cannot be distinguished from other requests', () => {
     expect(warningsOf(`${MINIMAL}    sessionLost: { answer: fault }`)).toEqual([
-      expect.stringMatching(/logonOperations: is empty, so even the first logon after a lost session/),
+      expect.stringMatching(
+        /sessionLost.answer: is fault and identity.logon is empty, so even the first logon after a lost session/,
+      ),
     ]);
+    const known = `${MINIMAL}    sessionLost: { answer: fault }\nidentity: { logon: [subscribe] }`;
+    expect(warningsOf(known)).toEqual([]);
+    expect(warningsOf(`${MINIMAL}    sessionLost: { answer: fault, logonOperations: [subscribe] }`)).toEqual(
+      [],
+    );
   });
 
-  test('logons that no option uses', () => {
-    expect(warningsOf(`${MINIMAL}    sessionLost: { logonOperations: [subscribe] }`)).toEqual([
-      expect.stringMatching(/logonOperations: has no effect while answer is pass/),
+  test('log-offs without log-ons', () => {
+    expect(warningsOf(`${MINIMAL}identity: { logoff: [logOff] }`)).toEqual([
+      expect.stringMatching(/identity.logoff: is set but identity.logon is empty/),
     ]);
   });
 

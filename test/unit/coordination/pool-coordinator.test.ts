@@ -139,6 +139,26 @@ describe('a view store whose answers are slow', () => {
     await eventually(() => expect(g2.leaseRemaining).toBeGreaterThan(0));
     expect(target(g2)).toBe('b');
   });
+
+  test('writes a change after that of another gateway, whose policy it tells late', async () => {
+    const viewStore = new LocalViewStore({ leaseMs: 0, joinMs: 0 });
+    const g1 = coordinators.make('g1', viewStore);
+    const g2 = coordinators.make(
+      'g2',
+      slow(viewStore, () => 120),
+    );
+    await Promise.all([g1.start(), g2.start()]);
+    await eventually(() => expect([g1, g2].map(({ lastSync }) => lastSync.isOpen)).toEqual([true, true]));
+    const act = { id: 'x', state: 'disabled', by: 'operator', at: 0, why: '', deadline: 0 } as const;
+    await g1.commitPolicy((policy) => ({ ...policy, instances: { ...policy.instances, a: act } }), []);
+
+    const { instances } = await g2.commitPolicy(
+      (policy) => ({ ...policy, instances: { ...policy.instances, b: act } }),
+      [],
+    );
+
+    expect(instances).toEqual({ a: act, b: act });
+  });
 });
 
 describe('a view store that fails', () => {

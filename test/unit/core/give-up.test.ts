@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { isLost, mustGiveUp } from '../../../src/core/give-up.ts';
 import type { InstanceState } from '../../../src/core/instance.ts';
 import type { Target } from '../../../src/core/target.ts';
+import { NOWHERE } from '../../../src/core/view/agreed-view.ts';
 import { NO_LEASE } from '../../../src/core/view/lease.ts';
 import type { Mode, RoutingState } from '../../../src/core/view/routing-state.ts';
 import type { View } from '../../../src/core/view/view.ts';
@@ -65,6 +66,12 @@ describe('an instance that is down by the view', () => {
   test('sticky: ends those of an agent who is being moved to an instance that takes no other agents', () => {
     const view = { ...aView(a(DOWN), b({ weight: 0 })), moving: new Map([['u:x', 'b']]) };
     expect([ends(view, { way: X }), ends(view, { way: Y })]).toEqual([true, false]);
+  });
+
+  test('sticky: ends none of an agent whose binding an operator is ending, while no other instance can take over', () => {
+    const moving = new Map([['u:x', NOWHERE]]);
+    expect(ends({ ...aView(a(DOWN), b(DOWN)), moving }, { way: X })).toBe(false);
+    expect(ends({ ...aView(a(DOWN), b()), moving }, { way: X })).toBe(true);
   });
 
   test('failover: ends requests once another one is active', () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -17,7 +17,7 @@ const read = (file: string): string => readFileSync(new URL(file, DEPLOY), 'utf8
 interface Rule {
   readonly alert: string;
   readonly expr: string;
-  readonly labels: { readonly severity: string; readonly runbook: string };
+  readonly annotations: { readonly runbook_url: string };
 }
 
 const RULES = (parse(read('prometheus/alerts.yaml')) as { groups: { rules: Rule[] }[] }).groups.flatMap(
@@ -96,9 +96,10 @@ describe('the runbook', () => {
 
   test.each(RULES)(
     'has the section to which the alert $alert points, and the section names the alert',
-    ({ alert, labels }) => {
-      expect(parts).toContain(labels.runbook);
-      const part = RUNBOOK.split(/^#+ /m).find((text) => text.startsWith(`${labels.runbook}\n`));
+    ({ alert, annotations }) => {
+      const runbook = annotations.runbook_url.split('#').at(-1) ?? '';
+      expect(parts).toContain(runbook);
+      const part = RUNBOOK.split(/^#+ /m).find((text) => text.startsWith(`${runbook}\n`));
       expect(part).toContain(`\`${alert}\``);
     },
   );
@@ -217,8 +218,11 @@ describe('the balancers notice a stopping gateway before it stops accepting', ()
 function configOf(text: string) {
   const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-deploy-'));
   try {
-    for (const [, name = ''] of text.matchAll(/\/run\/secrets\/ici-gateway\/(\S+)/g))
-      writeFileSync(join(directory, name), 'a-secret-of-24-characters', { mode: 0o600 });
+    for (const [, name = ''] of text.matchAll(/\/run\/secrets\/ici-gateway\/(\S+)/g)) {
+      const published = new URL(`compose/${name}`, DEPLOY);
+      const secret = existsSync(published) ? readFileSync(published) : 'a-secret-of-24-characters';
+      writeFileSync(join(directory, name), secret, { mode: 0o600 });
+    }
     const file = join(directory, 'gateway.yaml');
     writeFileSync(file, text.replaceAll('/run/secrets/ici-gateway', directory));
     const { config, warnings } = loadConfig({ file, env: {} });

@@ -1,6 +1,4 @@
-import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { createAdminServer } from '../../../src/admin/admin-server.ts';
 import type { OptionNode } from '../../../src/config/option.ts';
 import { OPTIONS } from '../../../src/config/schema.ts';
 import { ERRORS } from '../../../src/core/errors.ts';
@@ -20,8 +18,8 @@ const LINE_LENGTH = 120;
 const STATUS_FIELDS = ['affinity.claimsFail', 'affinity.available'];
 
 const EXPECTED_PAGES = [
-  ...['admin-api', 'benchmarks', 'client-address', 'cluster', 'configuration', 'errors', 'failure-modes'],
-  ...['metrics', 'operations', 'routing', 'sapcontrol', 'security'],
+  ...['admin-api', 'benchmarks', 'client-address', 'cluster', 'configuration', 'console', 'errors'],
+  ...['failure-modes', 'metrics', 'operations', 'routing', 'sapcontrol', 'security'],
 ];
 
 describe('the README', () => {
@@ -119,47 +117,6 @@ test('operations.md and sapcontrol.md have the answers of every state', () => {
     expect(answers?.page !== 'refused', state).toBe(acceptsConnections);
   }
 });
-
-test('admin-api.md and operations.md list every path of the admin port, and no other', async () => {
-  const act = async () => ({ ok: true }) as const;
-  const server = createAdminServer({
-    pools: [],
-    token: 'token',
-    readers: { name: () => undefined, key: () => '', show: () => '', duration: () => undefined },
-    logger: pino({ level: 'silent' }),
-    metrics: new Metrics({ processMetrics: false }),
-    lifecycle: { maintain: act, stop: act, restart: act, reload: act },
-    state: () => 'Running',
-    status: () => ({}) as never,
-    scrape: async () => '',
-    statePages: new StatePages({ prefixes: [], alwaysOk: false }),
-    config: {},
-  });
-  await server.ready();
-  const routes = server.printRoutes({ commonPrefix: false });
-  await server.close();
-  const served = pathsOf(routes).map((path) => path.replace(':pool', 'P').replace(':instance', 'I'));
-  const reads = tableBelow(readDocument('deploy/docs/operations.md'), '| path | answer |');
-  const api = readDocument('deploy/docs/admin-api.md');
-  const [shared = '', own = ''] = api.split('These concern only');
-  const acts = [shared, own].flatMap((text) => tableBelow(text, '| request | body'));
-  const documented = [
-    ...reads.map(([path = '']) => `GET ${path.replaceAll('`', '')}`),
-    ...acts.map(([request = '']) => request.replaceAll('`', '').replace(/\?.*/, '')),
-  ];
-  expect(documented.toSorted()).toEqual(served.toSorted());
-});
-
-/** `METHOD path` for each line of the tree, in which a path that continues another one is indented below it. */
-function pathsOf(tree: string): string[] {
-  const above: string[] = [];
-  return Array.from(tree.matchAll(/^([ │├└─]*)(\S+) \((\w+)/gm), ([, indent = '', end = '', method]) => {
-    const depth = indent.length / 4;
-    above.length = depth - 1;
-    above.push(end);
-    return `${method} ${above.join('')}`;
-  });
-}
 
 test('sapcontrol.md lists every method, and says which are open', () => {
   const rows = tableBelow(readDocument('deploy/docs/sapcontrol.md'), '| method | open |');

@@ -35,7 +35,7 @@ describe('the scripts of package.json', () => {
 
   test('exist if a document names them', () => {
     const unknown = namingFiles().flatMap(([path, text]) =>
-      [...text.matchAll(/npm run (?:--silent |-s )?([a-z]+(?::[a-z]+)*)(?: ([a-zA-Z]+))?/g)]
+      [...text.matchAll(/npm run (?:--silent |-s )?([a-z]+(?::[a-z]+)*)(?: ([a-zA-Z-]*[a-zA-Z]))?/g)]
         .filter(([, name = '', argument]) => !isKnown(name, argument))
         .map(([found]) => `${path}: ${found}`),
     );
@@ -47,5 +47,5 @@ describe('the scripts of package.json', () => {
 function isKnown(name: string, argument: string | undefined): boolean {
   if (scripts[name] === undefined) return false;
   const isOfRunner = name === 'bench' || name === 'trial';
-  return !isOfRunner || argument === 'NAME' || new RegExp(`^    ${argument}: \\[`, 'm').test(runner);
+  return !isOfRunner || argument === 'NAME' || new RegExp(`^    '?${argument}'?: \\[`, 'm').test(runner);
 }

@@ -15,6 +15,7 @@ describe('a user name found in a body', () => {
     ['030/1234567', 'telephone'],
     ['(030) 1234567', 'telephone'],
     ['tel:4711', 'telephone'],
+    ['4711;Passw0rd;2001', 'semicolon'],
   ])('%s does not count, for its %s', (value, reason) => {
     expect(refusalOf(value)).toBe(reason);
     expect(foundUserCheck(undefined)('user', value)).toBe(reason);

@@ -71,6 +71,42 @@ describe('the header of a request', () => {
     });
   });
 
+  test('with two sessions beside a user has the user alone, and says that a session was not used', () => {
+    for (const cookies of [['WS_SESSION_ID=a; WS_SESSION_ID=b'], ['WS_SESSION_ID=a', 'WS_SESSION_ID=b']]) {
+      const fields = cookies.map((value): [string, string] => ['Cookie', value]);
+      const expected = {
+        user: 'U1',
+        session: undefined,
+        ambiguous: false,
+        refused: { source: 'cookie', reason: 'conflict' },
+      };
+      expect(extract(['soapuser', 'U1'], ...fields)).toMatchObject(expected);
+      expect(extract(...fields, ['soapuser', 'U1'])).toMatchObject(expected);
+      expect(extract(['soapuser', 'U'.repeat(257)], ...fields)).toMatchObject({ ambiguous: true });
+    }
+  });
+
+  test.each([
+    ['a session with a TAB', 'WS_SESSION_ID=a\tb', 'characters'],
+    ['a session of 4,097 characters', `WS_SESSION_ID=${'a'.repeat(4_097)}`, 'length'],
+  ])('does not use %s', (_what, cookie, reason) => {
+    const refused = { source: 'cookie', reason };
+    expect(extract(['cookie', cookie])).toMatchObject({ user: undefined, session: undefined, refused });
+    expect(extract(['cookie', cookie], ['soapuser', 'U1'])).toMatchObject({ user: 'U1', refused });
+  });
+
+  test.each([
+    ['a TAB', 'A\tB', 'characters'],
+    ['257 characters', 'x'.repeat(257), 'length'],
+  ])('does not use a user with %s', (_what, user, reason) => {
+    const refused = { source: 'header', reason };
+    expect(extract(['soapuser', user])).toMatchObject({ user: undefined, refused });
+    expect(extract(['soapuser', user], ['cookie', 'WS_SESSION_ID=a'])).toMatchObject({
+      session: 'a',
+      refused,
+    });
+  });
+
   test.each(['soapuser', 'close, SoapUser', 'keep-alive ,\tCOOKIE', 'cookie'])(
     'is ambiguous when Connection is %j: the instance would not get the routing header',
     (connection) => {

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { KEY_FORMAT, storedKey } from '../../../src/core/stored-name.ts';
-import { canonicalUser, USER_NAME_FORM } from '../../../src/identity/user-name.ts';
+import { canonicalUser, USER_NAME_FORM } from '../../../src/core/user-name.ts';
 import { session, user } from '../../contract/affinity-store-support.ts';
 
 // Names in whose upper case, normal form or stored form rules differ. Names may be added, and then all digests change.

@@ -4,8 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { loadConfig } from '../../../src/config/load.ts';
 import { Channel } from '../../../src/process/channel.ts';
+import { HostSockets } from '../../../src/process/host-sockets.ts';
 import { bindSocket, inheritedSockets } from '../../../src/process/listening-socket.ts';
 import type { FromChild, HostEvent, ToChild } from '../../../src/process/messages.ts';
 import { claimPidFile, readPidFile } from '../../../src/process/pid-file.ts';
@@ -72,10 +74,10 @@ describe('a pid file', () => {
 describe('signals', () => {
   const acts: string[] = [];
   let source: EventEmitter;
+  let install: (terminal: { isOpen: () => boolean } | undefined) => void;
   let end: () => void;
   beforeEach(() => {
     acts.length = 0;
-    source = new EventEmitter();
     const ended = new Promise<void>((resolve) => {
       end = resolve;
     });
@@ -85,8 +87,14 @@ describe('signals', () => {
       reload: (why: string) => acts.push(`reload ${why}`),
       moveLogLevel: (step: number) => acts.push(`level ${step}`),
     };
-    installSignalHandlers(target, () => undefined, source);
+    install = (terminal) => {
+      source = new EventEmitter();
+      installSignalHandlers(target, () => undefined, terminal, source);
+    };
+    install(undefined);
   });
+
+  afterEach(() => void vi.useRealTimers());
 
   test('have the effects that SAP administrators know', () => {
     for (const name of ['SIGHUP', 'SIGUSR1', 'SIGUSR2']) source.emit(name);
@@ -101,6 +109,25 @@ describe('signals', () => {
     source.emit(name);
     source.emit('SIGTERM');
     expect(acts).toEqual([`stop ${name} ${times}`, 'stop SIGTERM again {"pollInterval":0,"timeout":0}']);
+  });
+
+  test('that a terminal sends when it is closed stop softly, however often they come', () => {
+    vi.useFakeTimers();
+    install({ isOpen: () => false });
+    source.emit('SIGHUP');
+    source.emit('SIGHUP');
+    vi.advanceTimersByTime(1_000);
+    source.emit('SIGHUP');
+    vi.advanceTimersByTime(1_000);
+    expect(acts).toEqual(['stop its terminal was closed {}']);
+  });
+
+  test('reload if the terminal is still open', () => {
+    vi.useFakeTimers();
+    install({ isOpen: () => true });
+    source.emit('SIGHUP');
+    vi.advanceTimersByTime(1_000);
+    expect(acts).toEqual(['reload SIGHUP']);
   });
 
   test('have no handlers once the gateway has ended', async () => {
@@ -133,6 +160,31 @@ describe('a bound socket', () => {
     } finally {
       server.close();
     }
+  });
+});
+
+describe('the sockets of a gateway', () => {
+  const { config } = loadConfig({
+    env: { HOME: '/tmp' },
+    text: "pools: [{ name: ici, instances: [{ id: a, url: 'http://10.0.0.1' }] }]\nsapcontrol: {}",
+  });
+  const socketsWithout = (taken: string): HostSockets =>
+    new HostSockets({
+      inherited: new Map(),
+      bind: async (address) => {
+        if (address === taken) throw new Error('bind EADDRINUSE');
+        return { fd: 0, address, close: () => undefined };
+      },
+    });
+
+  test('may lack that of SAPControl, because monitoring keeps no traffic from starting', async () => {
+    const sockets = socketsWithout('127.0.0.1:50013');
+    await sockets.ensure(config);
+    expect(Object.keys(sockets.all(config))).toEqual(['data', 'admin']);
+  });
+
+  test('have that of the data plane', async () => {
+    await expect(socketsWithout('127.0.0.1:8080').ensure(config)).rejects.toThrow('EADDRINUSE');
   });
 });
 

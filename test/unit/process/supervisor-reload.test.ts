@@ -38,6 +38,50 @@ describe('a reload', () => {
     expect(children.all).toHaveLength(3);
   });
 
+  test('can be previewed: what changes, what is refused, or the problems; nothing follows from it', async () => {
+    await on.start();
+    const preview = async (text: string) => {
+      on.nextConfig = () => configOf(text);
+      return on.answerTo(children.controller, { kind: 'preview-reload' });
+    };
+    expect(await preview('')).toMatchObject({
+      answer: {
+        ok: true,
+        preview: { text: 'the gateway already runs with this configuration', changes: [] },
+      },
+    });
+    expect(await preview('logging: { level: debug }\n')).toMatchObject({
+      answer: {
+        preview: {
+          text: 'a reload brings it into effect',
+          changes: ['logging.level: info → debug'],
+          refused: [],
+          config: { logging: { level: 'debug' } },
+        },
+      },
+    });
+    expect(await preview('coordination: { lease: 5s }\n')).toMatchObject({
+      answer: {
+        preview: { refused: [expect.stringMatching(/^coordination.lease needs a restart, because /)] },
+      },
+    });
+    on.nextConfig = () => {
+      throw new Error('gateway.yaml:3:5 pools must not be empty\ngateway.yaml:9:1 x is not known');
+    };
+    expect(await on.answerTo(children.controller, { kind: 'preview-reload' })).toMatchObject({
+      answer: {
+        ok: true,
+        preview: {
+          problems: ['gateway.yaml:3:5 pools must not be empty', 'gateway.yaml:9:1 x is not known'],
+        },
+      },
+    });
+    expect(children.all).toHaveLength(3);
+    expect(on.log.filter(({ level }) => Number(level) > 30)).toEqual([]);
+    // Warnings would be printed as often as an operator looks.
+    expect(new Set(on.configReads)).toEqual(new Set(['try']));
+  });
+
   test('to a port in use changes nothing, and the answer names the remedy', async () => {
     await on.start();
     on.taken = '127.0.0.1:8081';

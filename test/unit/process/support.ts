@@ -24,6 +24,8 @@ export class Supervised {
   nextConfig: () => Config = () => configOf();
   /** Addresses on which another process listens. */
   taken = '';
+  /** What the supervisor has read the configuration for. */
+  readonly configReads: ('try' | 'use')[] = [];
   /** The configured number of workers. */
   workers = WORKERS;
   readonly supervisor: Supervisor;
@@ -46,7 +48,10 @@ export class Supervised {
       config: configOf(),
       replica: 'gw-1',
       workersOf: () => this.workers,
-      readConfig: () => this.nextConfig(),
+      readConfig: (options) => {
+        this.configReads.push(options?.isTry === true ? 'try' : 'use');
+        return this.nextConfig();
+      },
       startChild: startChild ?? this.children.start,
       sockets,
       logger: pino({ level: 'trace', base: null }, { write: (line) => this.log.push(JSON.parse(line)) }),
@@ -62,7 +67,7 @@ export class Supervised {
   async answerTo(child: FakeChild, what: HostRequest): Promise<unknown> {
     child.say({ kind: 'request', request: 7, what });
     await pass();
-    return child.got.find(({ kind }) => kind === 'answer');
+    return child.got.findLast(({ kind }) => kind === 'answer');
   }
 
   async hasEnded(): Promise<boolean> {

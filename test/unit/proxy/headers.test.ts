@@ -52,6 +52,8 @@ const FACTS: Omit<RequestHeaderFacts, 'rawHeaders' | 'connectionTokens'> = {
   requestIdHeader: 'x-request-id',
   requestId: 'id',
   via: '1.1 ici-gateway',
+  maxForwards: undefined,
+  keepsLookAlikes: false,
 };
 
 describe('the header of a response', () => {
@@ -113,5 +115,37 @@ describe('the header of a request', () => {
       requestHeaders({ ...FACTS, peerTrusted: true, rawHeaders, connectionTokens: undefined }),
     );
     expect(sent).toContainEqual(['x-forwarded-for', '10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.9']);
+  });
+
+  const namesSent = (rawHeaders: string[], facts: Partial<RequestHeaderFacts> = {}): string[] =>
+    pairs(requestHeaders({ ...FACTS, ...facts, rawHeaders, connectionTokens: undefined })).map(
+      ([field]) => field,
+    );
+
+  test.each(['X-Real-IP', 'True-Client-IP', 'X-Forwarded-Prefix', 'X-Forwarded-Server', 'Forwarded'])(
+    'holds %s only from a trusted proxy',
+    (field) => {
+      expect(namesSent([field, '6.6.6.6'])).not.toContain(field);
+      expect(namesSent([field, '6.6.6.6'], { peerTrusted: true })).toContain(field);
+    },
+  );
+
+  test.each([
+    'Transfer_Encoding',
+    'Content_Length',
+    'X_Forwarded_For',
+    'X-Forwarded_For',
+    'x_real_ip',
+    'Proxy_Connection',
+    'X_Request_ID',
+  ])('holds the look-alike %s only if they are kept', (field) => {
+    for (const peerTrusted of [false, true]) {
+      expect(namesSent([field, '1'], { peerTrusted })).not.toContain(field);
+      expect(namesSent([field, '1'], { peerTrusted, keepsLookAlikes: true })).toContain(field);
+    }
+  });
+
+  test('holds other fields with underscores', () => {
+    expect(namesSent(['soap_user', 'x', 'X_A', 'y'])).toEqual(expect.arrayContaining(['soap_user', 'X_A']));
   });
 });

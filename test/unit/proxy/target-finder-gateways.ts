@@ -1,13 +1,14 @@
 import { vi } from 'vitest';
 import { BindingCache } from '../../../src/affinity/binding-cache.ts';
 import { Bindings } from '../../../src/affinity/bindings.ts';
+import type { AgentGroups } from '../../../src/core/agent-groups.ts';
 import type { Coordinator } from '../../../src/core/ports.ts';
 import type { Target } from '../../../src/core/target.ts';
 import { checkTarget } from '../../../src/core/target.ts';
 import type { Replica } from '../../../src/core/view/replica.ts';
 import type { Unanswered } from '../../../src/core/view/store-outage.ts';
 import type { PoolMode } from '../../../src/core/view/view.ts';
-import type { Pool, SessionLostPolicy } from '../../../src/proxy/pool.ts';
+import type { Pool, SessionLostAnswer } from '../../../src/proxy/pool.ts';
 import type { RequestContext } from '../../../src/proxy/request-context.ts';
 import { TargetFinder } from '../../../src/proxy/target-finder.ts';
 import { Agreement, UP } from '../../support/agreement.ts';
@@ -32,7 +33,7 @@ export class Side {
   readonly targets: TargetFinder;
   renewals = 0;
 
-  constructor(number: number, mode: PoolMode, answer: SessionLostPolicy['answer']) {
+  constructor(number: number, mode: PoolMode, answer: SessionLostAnswer, groups?: AgentGroups) {
     this.replica = agreement.replicas[number] as Replica;
     this.targets = new TargetFinder({
       suspect: () => {},
@@ -50,15 +51,26 @@ export class Side {
       mode,
       bindsAgents: mode === 'sticky' || answer === 'fault',
       anonymous: 'any',
-      sessionLost: { answer, logonOperations: [] },
+      sessionLost: answer,
       balancer: (candidates) => candidates.find(({ id }) => id === preferred) ?? candidates[0],
+      balancerName: 'rendezvous',
+      groups,
+      maxAgents: new Map(),
       anonymousBalancer: (candidates) => candidates[0],
       bindings: new Bindings({
         store,
+        gateway: `gateway-${number}`,
         cache: new BindingCache({ maxEntries: 100, idleLifetimeMs: 3_600_000 }),
         sessionsAreProvisional: false,
+        groups,
         epoch: () => this.replica.agreed.epoch,
-        events: { onConflict: () => {}, onShared: () => {}, onRebound: () => {}, onOperation: () => {} },
+        events: {
+          onConflict: () => {},
+          onShared: () => {},
+          onReplaced: () => {},
+          onRebound: () => {},
+          onOperation: () => {},
+        },
       }),
       routingState: this.replica,
     } as Partial<Pool> as Pool;
@@ -89,6 +101,7 @@ export class Side {
 export const request = (user?: string): RequestContext =>
   ({
     request: { id: 'r' },
+    raw: { headers: {} },
     user,
     session: undefined,
     address: undefined,
@@ -105,13 +118,15 @@ export function begin(
     replicas?: number;
     onStoreLoss?: 'continue' | 'refuse';
     cutOffMs?: number;
-    answer?: SessionLostPolicy['answer'];
+    answer?: SessionLostAnswer;
+    groups?: AgentGroups;
   } = {},
 ): Side[] {
   agreement = new Agreement({ instances: ['a', 'b', 'c'], ...options });
   preferred = 'a';
   store = new FencedStore(() => agreement.fencingToken);
-  return agreement.replicas.map((_, i) => new Side(i, options.mode ?? 'sticky', options.answer ?? 'pass'));
+  const { mode = 'sticky', answer = 'pass', groups } = options;
+  return agreement.replicas.map((_, i) => new Side(i, mode, answer, groups));
 }
 
 /** Advances the monotonic clock by a minute. */

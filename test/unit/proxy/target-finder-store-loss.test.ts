@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { rendezvous } from '../../../src/core/balancers.ts';
+import { NOWHERE } from '../../../src/core/view/agreed-view.ts';
+import { withMove } from '../../../src/core/view/policy-changes.ts';
 import { DOWN } from '../../support/agreement.ts';
 import type { Side } from './target-finder-gateways.ts';
 import { ALL_UP, agreement, begin, leaseEnds, prefer, request, store } from './target-finder-gateways.ts';
@@ -66,6 +68,19 @@ describe('a store that does not answer', () => {
     expect(await one.waitsFor('U')).toBe('store');
     leaseEnds();
     expect(await one.to('U')).toBe('a');
+  });
+
+  test('leaves an agent where it is whose binding an operator was about to end', async () => {
+    const [side] = begin() as [Side];
+    await side.to('U');
+    const move = { key: 'uU', from: 'a', to: NOWHERE, until: 1e15 };
+    agreement.commitPolicy((policy) => withMove(policy, move, 0));
+    away(side);
+    expect(await side.waitsFor('U')).toBe('view');
+    leaseEnds();
+    prefer('b');
+    agreement.sync(side.replica);
+    expect(await side.to('U')).toBe('a');
   });
 
   test('moves the agents of an instance that this gateway finds down', async () => {

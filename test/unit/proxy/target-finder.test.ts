@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { withMove } from '../../../src/core/view/policy-changes.ts';
+import { NOWHERE } from '../../../src/core/view/agreed-view.ts';
+import { withMove, withoutMove } from '../../../src/core/view/policy-changes.ts';
 import { errorAfterWait } from '../../../src/proxy/target-finder.ts';
 import { DOWN, UP } from '../../support/agreement.ts';
 import type { Side } from './target-finder-gateways.ts';
@@ -106,6 +107,64 @@ describe('an agent of a sticky pool', () => {
     expect(side.mayStillSend(way)).toBe(true);
     expect(side.mayStillSend({ ...way, instance: 'a' })).toBe(false);
     expect(await side.to('OTHER')).toBe('a');
+  });
+
+  test('waits while an operator ends its binding, and is then placed as a new one', async () => {
+    const [side] = begin() as [Side];
+    const way = await side.route(request('U'));
+    await side.to('OTHER');
+    const { length } = store.asked;
+    const move = { key: 'uU', from: 'a', to: NOWHERE, until: 1e15 };
+    const unknown = { ...move, key: 'uUNKNOWN' };
+    for (const one of [move, unknown]) agreement.commitPolicy((policy) => withMove(policy, one, 0));
+
+    expect(side.mayStillSend(way)).toBe(false);
+    for (const user of ['U', 'UNKNOWN']) expect(await side.waitsFor(user)).toBe('view');
+    expect(store.asked).toHaveLength(length);
+    expect(await side.to('OTHER')).toBe('a');
+
+    store.bindings.delete('uU');
+    agreement.commitPolicy((policy) => withoutMove(policy, move, 0));
+    prefer('b');
+    const context = request('U');
+    expect(await side.route(context)).toMatchObject({ instance: 'b' });
+    expect(context).toMatchObject({ decision: 'claimed', sessionLost: false });
+  });
+});
+
+describe('the store learns why', () => {
+  const causeOf = (name: string) => store.causes.get(`u${name}`);
+  const down = { kind: 'rebound', from: 'a', loss: 'down' };
+  const restarted = { kind: 'rebound', from: 'b', loss: 'restarted' };
+
+  test('an agent is placed, and moved when its instance has lost it', async () => {
+    const [side] = begin() as [Side];
+    agreement.agreeOn({ ...ALL_UP, b: { ...UP, incarnation: '1' } });
+    await side.to('U');
+    expect(causeOf('U')).toEqual({ kind: 'claimed', balancer: 'rendezvous' });
+
+    prefer('b');
+    agreement.agreeOn({ a: DOWN, b: { ...UP, incarnation: '1' }, c: UP });
+    await side.to('U');
+    expect(causeOf('U')).toEqual(down);
+
+    agreement.agreeOn({ a: DOWN, b: { ...UP, incarnation: '2' }, c: UP });
+    await side.to('U');
+    expect(causeOf('U')).toEqual(restarted);
+  });
+
+  test('an agent is moved by an operator, also if a request of the agent comes first', async () => {
+    const [side] = begin() as [Side];
+    await side.to('U');
+    const move = { key: 'uU', from: 'a', to: 'c', until: 1e15 };
+    agreement.commitPolicy((policy) => withMove(policy, { ...move, by: 'KLEIN', why: 'echo' }, 0));
+    await side.to('U');
+    expect(causeOf('U')).toEqual({ kind: 'moved', by: 'KLEIN', why: 'echo' });
+
+    // A gateway of an earlier release begins a move without saying who and why.
+    agreement.commitPolicy((policy) => withMove(policy, { ...move, to: 'b' }, 0));
+    await side.to('U');
+    expect(causeOf('U')).toEqual({ kind: 'moved', by: '', why: '' });
   });
 });
 

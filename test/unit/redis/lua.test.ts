@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SCRIPTS } from '../../../src/affinity/redis/scripts.ts';
+import { GATEWAY_SCRIPTS } from '../../../src/coordination/redis/gateway-registry.ts';
 import { VIEW_STORE_SCRIPTS } from '../../../src/coordination/redis/scripts.ts';
 import { SOURCES } from '../../../src/package.ts';
 import { loadLua } from '../../../src/redis/lua.ts';
@@ -51,7 +52,7 @@ test.each(files)('%s begins with its contract, and names its keys and arguments 
 });
 
 test('each script is one of the files, and every file is in a script', () => {
-  const texts = [...Object.values(SCRIPTS), ...Object.values(VIEW_STORE_SCRIPTS)];
+  const texts = [SCRIPTS, VIEW_STORE_SCRIPTS, GATEWAY_SCRIPTS].flatMap((scripts) => Object.values(scripts));
   for (const text of texts) expect(text).not.toContain('@include');
   for (const file of files) {
     const first = readFileSync(new URL(file, SOURCES), 'utf8').split('\n')[0] as string;

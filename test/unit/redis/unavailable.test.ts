@@ -23,6 +23,8 @@ test.each([
   ['CLUSTERDOWN Hash slot not served', 'CLUSTER INFO'],
   ['NOAUTH Authentication required.', 'passwordFile'],
   ['WRONGPASS invalid username-password pair or user is disabled.', 'username and passwordFile'],
+  ['All sentinels are unreachable. Last error: Connection is closed.', 'affinity.redis.sentinels'],
+  ['All sentinels are unreachable. Last error: NOAUTH HELLO must be called', 'sentinelPasswordFile'],
   ["NOPERM this user has no permissions to run the 'evalsha' command", 'ACL LOG'],
   ["OOM command not allowed when used memory > 'maxmemory'.", 'maxmemory-policy'],
   ['NOREPLICAS Not enough good replicas to write.', 'min-replicas-to-write'],

@@ -176,6 +176,7 @@ describe('a look-alike does not match', () => {
       session: 'SID%3aANON%3acrmapp1_CRP_00%3aXkq3-NEW==',
       version: '1.1',
       problem: undefined,
+      isDeeper: true,
     });
   });
 

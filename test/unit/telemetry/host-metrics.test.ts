@@ -101,3 +101,28 @@ test('the start time of the host appears once, whatever the number of processes'
     `process_start_time_seconds ${STARTED_AT / 1_000}`,
   ]);
 });
+
+test('the sums of chosen counters cover this process, the others and the ended ones', async () => {
+  const own = new Metrics({ processMetrics: false });
+  own.requests.inc('ici', 'bound', '2xx');
+  own.requestDuration.observe('ici', 20);
+  const metrics = host(own.registry);
+  const worker = new Metrics({ processMetrics: false });
+  worker.requests.inc('ici', 'bound', '2xx');
+  worker.requests.inc('ici', 'bound', '5xx');
+  worker.requests.inc('other', 'bound', '5xx');
+  worker.requestDuration.observe('ici', 2);
+  metrics.update('worker-1', await worker.registry.getMetricsAsJSON());
+  metrics.update('worker-2', await worker.registry.getMetricsAsJSON());
+  metrics.ended('worker-2');
+  const sums = await metrics.sums(
+    new Map([
+      ['gateway_requests_total', ({ pool }) => ['all', String(pool)]],
+      [
+        'gateway_request_duration_seconds',
+        ({ le }, name) => (name.endsWith('_bucket') && le === 10 ? ['fast'] : []),
+      ],
+    ]),
+  );
+  expect(Object.fromEntries(sums)).toEqual({ all: 7, ici: 5, other: 2, fast: 2 });
+});

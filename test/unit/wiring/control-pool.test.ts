@@ -33,10 +33,13 @@ async function start(publish: (() => void) | undefined): Promise<ControlPool> {
       counts: new Map(),
       refreshCounts: async () => undefined,
     } as never,
+    counted: { traffic: () => ({ requests: 0, faults: 0 }), identitySources: () => [] },
+    onConnectError: () => undefined,
     traffic: {
       load: () => ({ instances: new Map(), parked: 0, cachedBindings: 0, isMirrored: true, idleMs: 0 }),
       writeBack: async () => undefined,
       wakeParked: () => undefined,
+      seenNames: async () => [],
     },
     ...(publish === undefined ? {} : { publisher: { publish, mayActUntil: () => Number.POSITIVE_INFINITY } }),
   });

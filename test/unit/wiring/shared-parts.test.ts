@@ -23,6 +23,7 @@ test('stores that two halves of one process share are opened once, tell both, an
     opened.push(events);
     return {
       isShared: true,
+      gateways: undefined,
       close: async () => {
         closed += 1;
       },

@@ -93,6 +93,39 @@ describe('the agreed configuration', () => {
     expect(decided([OTHER_URL, OTHER_URL])).toBeUndefined();
   });
 
+  const ELEMENTS = 'identity.userElements';
+  const naming = (...names: string[]): ConfigParts => ({
+    [ELEMENTS]: names.map((name) => ({ name })),
+    ...AGREED,
+  });
+
+  test('names more agents as soon as one gateway does, and fewer when all do', () => {
+    const given = { agreed: naming('user') };
+    expect(decided([naming('user'), naming('user', 'login')], given)).toEqual(naming('user', 'login'));
+    expect(decided([naming('user', 'login'), naming('user')], { agreed: naming('user', 'login') })).toBe(
+      undefined,
+    );
+    expect(decided([naming('user'), naming('user')], { agreed: naming('user', 'login') })).toEqual(
+      naming('user'),
+    );
+    // Two that name other agents than each other: one of them is refused.
+    const next = decided([naming('user', 'a'), naming('user', 'b')], given);
+    expect(next).toEqual(naming('user', 'a'));
+    expect(fitOf(next, naming('user', 'b'))).toBe('differs');
+    expect(decided([naming('login', 'user'), naming('user')], given)).toBeUndefined();
+  });
+
+  test('is served by a gateway that names more or fewer agents, with its own value', () => {
+    expect(fitOf(naming('user'), naming('user', 'login'))).toBe('agreed');
+    expect(differencesOf(naming('user', 'login'), naming('user'))).toEqual([
+      expect.objectContaining({ part: ELEMENTS, effect: 'tolerated' }),
+    ]);
+    expect(fitOf(naming('user'), naming('login'))).toBe('differs');
+    const pattern = (header: string) => having({ 'identity.userPattern': { header } });
+    expect(fitOf(pattern('A+'), pattern('A+|B'))).toBe('agreed');
+    expect(fitOf(pattern('A+'), pattern('B'))).toBe('differs');
+  });
+
   test('changes beside a gateway that is refused', () => {
     expect(decided([SWAPPED, SWAPPED, OTHER_URL])).toEqual(SWAPPED);
     expect(decided([OTHER_URL, SWAPPED, SWAPPED])).toEqual(SWAPPED);

@@ -5,7 +5,7 @@ import type { ReplicaReport, Verdict } from '../../../../src/core/view/health-re
 import type { Circumstances } from '../../../../src/core/view/next-view.ts';
 import { nextView } from '../../../../src/core/view/next-view.ts';
 import type { AdminAct, Failback, Policy } from '../../../../src/core/view/policy.ts';
-import { isFailbackTime, NO_POLICY } from '../../../../src/core/view/policy.ts';
+import { NO_POLICY } from '../../../../src/core/view/policy.ts';
 import type { PoolRules } from '../../../../src/core/view/pool-rules.ts';
 
 const UP: Verdict = { health: 'up', incarnation: '', emptyAt: 0 };
@@ -75,6 +75,18 @@ class Story {
 }
 
 const both = { a: UP, b: UP };
+
+test('the first active instance of a pool takes over from none that was lost', () => {
+  const circumstances: Circumstances = {
+    reports: [{ replica: 'g0', report: { verdicts: both, settled: true, idle: false } }],
+    policy: NO_POLICY,
+    rules: new Story({ mode: 'failover' }).rules,
+    now: 0,
+    boundAgents: () => 0,
+  };
+  const events = nextView(new Story().view, circumstances)?.events ?? [];
+  expect(events.find(({ kind }) => kind === 'active')?.why).toBe('no instance was active before');
+});
 
 describe('the health of an instance', () => {
   test.each([
@@ -277,21 +289,6 @@ describe('the active instance of a failover pool', () => {
     expect(story.say(both).view.active).toBe('b');
     story.policy = { ...story.policy, version: 2, released: { a: story.view.epoch } };
     expect(story.say(both).view.active).toBe('a');
-  });
-});
-
-describe('the time of day of a failback', () => {
-  test.each([
-    ['22:00', 'Europe/Zurich', '2026-11-22T21:00:00Z', true],
-    ['22:00', 'Europe/Zurich', '2026-11-22T21:04:59Z', true],
-    ['22:00', 'Europe/Zurich', '2026-11-22T21:05:00Z', false],
-    ['22:00', 'Europe/Zurich', '2026-11-22T20:59:59Z', false],
-    // In summer the zone is one hour ahead.
-    ['22:00', 'Europe/Zurich', '2026-07-22T20:00:00Z', true],
-    ['23:58', 'UTC', '2026-11-22T00:01:00Z', true],
-    ['00:00', 'UTC', '2026-11-22T00:00:00Z', true],
-  ])('%s in %s at %s: %s', (time, zone, at, due) => {
-    expect(isFailbackTime(time, zone, Date.parse(at))).toBe(due);
   });
 });
 

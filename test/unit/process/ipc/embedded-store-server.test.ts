@@ -22,8 +22,26 @@ test('a worker that acts on a view other than the controller’s changes nothing
   holds = 'of-controller';
   await expect(claim()).rejects.toBeInstanceOf(StaleView);
   await expect(server.storeRebind('ici', binding, AT_A, 'of-worker')).rejects.toBeInstanceOf(StaleView);
+  await expect(server.storeRelease('ici', binding, 'of-worker')).rejects.toBeInstanceOf(StaleView);
   // No view is in effect.
   holds = '';
   await expect(server.storeClaim('ici', [USER], AT_A, '')).rejects.toBeInstanceOf(StaleView);
   expect([store.asked, told.length]).toEqual([['claim'], 1]);
+});
+
+test('a released binding is news for the other workers, a release that changes nothing is none', async () => {
+  const store = new FencedStore(() => 'token');
+  const told: unknown[] = [];
+  const server = new EmbeddedStoreServer(
+    new Map([['ici', { store, fencingToken: () => 'token', epoch: () => 1 }]]),
+    (_, news) => void told.push(news),
+  );
+  const { binding } = await server.storeClaim('ici', [USER], AT_A, 'token');
+  const { binding: moved } = await server.storeRebind('ici', binding, { ...AT_A, instance: 'b' }, 'token');
+  told.length = 0;
+
+  expect(await server.storeRelease('ici', binding, 'token')).toEqual(moved);
+  expect(told).toEqual([]);
+  expect(await server.storeRelease('ici', moved, 'token')).toBeUndefined();
+  expect(told).toEqual([{ bound: undefined, moved: [USER] }]);
 });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { CoordinatorPort } from '../../../../src/process/ipc/coordinator-port.ts';
 import type { RoutingStateUpdate, ToWorker } from '../../../../src/process/ipc/messages.ts';
 import { RemoteCoordinator } from '../../../../src/process/ipc/remote-coordinator.ts';
-import type { CoordinatorPort } from '../../../../src/process/ipc/workers.ts';
 import { Workers } from '../../../../src/process/ipc/workers.ts';
 import { aSnapshot } from '../../../support/snapshots.ts';
 

@@ -1,0 +1,67 @@
+import type { InstanceStatus } from '../../../core/gateway-status.ts';
+import type { GatewayLine } from '../../../core/gateways.ts';
+import type { Role } from '../../../core/role.ts';
+
+/** What the admin API answers: the types of core/ where it has some. */
+
+export type { AgentLine, AgentPage, AgentStatus } from '../../../core/agent-status.ts';
+export type { Consequence, PoolConsequence } from '../../../core/consequence.ts';
+export type { Alarm, GatewayStatus, InstanceStatus, PoolStatus } from '../../../core/gateway-status.ts';
+export type { GatewayLine } from '../../../core/gateways.ts';
+export type { ReloadPreviewStatus } from '../../../core/reload-preview-status.ts';
+export type { SeenNamesStatus } from '../../../core/seen-names.ts';
+export type { ShownOption } from '../../../core/shown-option.ts';
+
+export interface Session {
+  readonly user: string | null;
+  readonly role: Role | null;
+  readonly kind: 'user' | 'token' | 'loopback' | null;
+  readonly loginPossible: boolean;
+}
+
+export interface DrainAnswer {
+  readonly instance: string;
+  readonly admin: InstanceStatus['admin'];
+  readonly deadline: string | null;
+  readonly remaining: number;
+  readonly agents: readonly {
+    readonly name: string;
+    readonly lastActive: string;
+    readonly expiresInSeconds: number;
+  }[];
+  readonly lastActiveWithinSeconds: number;
+  readonly next: string | null;
+}
+
+export interface GatewaysAnswer {
+  readonly gateways: readonly GatewayLine[];
+  /** The store is away, so only the gateway that answers is listed. */
+  readonly partial: boolean;
+  readonly reason: string | null;
+}
+
+export interface PoolEvent {
+  readonly at: string;
+  readonly kind: string;
+  readonly instance: string;
+  readonly from: string;
+  readonly to: string;
+  readonly by: string;
+  readonly why: string;
+  readonly source?: string;
+  readonly gateway?: string;
+  readonly times?: number;
+}
+
+export interface SecurityEntry {
+  readonly at: string;
+  readonly kind: string;
+  readonly user: string | null;
+  readonly role: string | null;
+  readonly source: string;
+  readonly act: string | null;
+  readonly pool: string | null;
+  readonly instance: string | null;
+  readonly why: string | null;
+  readonly outcome: string;
+}

@@ -1,0 +1,83 @@
+import type { Visit } from '../core/agent-bindings.ts';
+import type { Placement } from '../core/binding.ts';
+
+/**
+ * How old a request may be that undoes a log-off at another gateway. The message about the log-off takes that long at
+ * most: a gateway that is without messages for longer learns that there is a gap.
+ */
+const REMEMBERED_MS = 2_000;
+// Each new agent is followed by a look at that many old ones, so that agents who are gone do not add up.
+const LOOKED_AT = 2;
+
+interface Activity {
+  inFlight: number;
+  /** When a request last began or ended, in monotonic ms; minus infinity if it was a log-off. */
+  seenAt: number;
+  requests: number;
+}
+
+/**
+ * Which agents have requests under way in this process, or had some a moment ago. A request that acts on a cached
+ * binding never reaches the store, so only this tells that an agent is there although another gateway says that the
+ * agent has logged off.
+ */
+export class AgentActivity {
+  /** By the key of the root, in the order of the last request. */
+  readonly #agents = new Map<string, Activity>();
+
+  begin(key: string, { instance, incarnation }: Placement, now: number): Visit {
+    const known = this.#agents.get(key);
+    const activity = known ?? { inFlight: 0, seenAt: now, requests: 0 };
+    const isAlone = activity.inFlight === 0;
+    activity.inFlight += 1;
+    activity.seenAt = now;
+    activity.requests += 1;
+    if (known !== undefined) this.#agents.delete(key);
+    this.#agents.set(key, activity);
+    if (known === undefined) this.#forgetOld(now);
+    return { key, instance, incarnation, begunAt: now, number: activity.requests, isAlone };
+  }
+
+  /** The instance may have acted on it until now. */
+  end({ key }: Visit, now: number): void {
+    const activity = this.#agents.get(key);
+    if (activity === undefined) return;
+    activity.inFlight -= 1;
+    activity.seenAt = now;
+  }
+
+  /** May the instance have got another request of the agent after this one? Requests may overtake each other. */
+  isFollowed({ key, number, isAlone }: Visit): boolean {
+    return !isAlone || this.#agents.get(key)?.requests !== number;
+  }
+
+  /** The agent has logged off with this request. It is no sign that the agent is there. */
+  loggedOff(visit: Visit): void {
+    const activity = this.#agents.get(visit.key);
+    if (activity?.requests === visit.number) activity.seenAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /**
+   * How long ago the last request ended, if it may have come after a log-off elsewhere; 0 if one is under way.
+   *
+   * @param ageMs how long before its message the request came with which the agent logged off
+   */
+  lastSeen(key: string, ageMs: number, now: number): number | undefined {
+    const activity = this.#agents.get(key);
+    if (activity === undefined) return undefined;
+    if (activity.inFlight > 0) return 0;
+    const agoMs = now - activity.seenAt;
+    return agoMs <= REMEMBERED_MS + ageMs ? agoMs : undefined;
+  }
+
+  #forgetOld(now: number): void {
+    let looks = LOOKED_AT;
+    for (const [key, { inFlight, seenAt }] of this.#agents) {
+      if (looks === 0) return;
+      looks -= 1;
+      if (inFlight > 0) continue;
+      if (now - seenAt <= REMEMBERED_MS) return;
+      this.#agents.delete(key);
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import type { GroupProposal, Placement } from '../../core/binding.ts';
+import type { HeldGroup } from '../../core/groups.ts';
+import { placeInGroup } from '../../core/groups.ts';
+import type { EmbeddedTables } from './tables.ts';
+
+interface Held extends HeldGroup {
+  size: number;
+  /** The root fields of the members who came since the group was placed. */
+  readonly members: Set<string>;
+  end: number;
+}
+
+/**
+ * Where the groups of a pool are; see affinity/redis/groups.lua. Only in memory: after a restart, the workers know from
+ * the bindings where the members are.
+ */
+export class EmbeddedGroups {
+  readonly #held = new Map<string, Held>();
+
+  /** Where to place the agent with this root field. */
+  place(tables: EmbeddedTables, proposal: GroupProposal, asked: string, now: number): Placement | undefined {
+    for (const [name, { end }] of this.#held) if (end <= now) this.#held.delete(name);
+    const held = this.#held.get(proposal.name);
+    const counts = tables.counts(now);
+    return placeInGroup(proposal, {
+      held,
+      others: [...this.#held.values()].filter((one) => one !== held),
+      bound: (instance) => counts.get(instance) ?? 0,
+      isOccupied: (placement) => {
+        for (const field of held?.members ?? [])
+          if (field !== asked && isThere(tables, field, placement, now)) return true;
+        return false;
+      },
+    });
+  }
+
+  /** Notes that the agent is bound to the instance. One who is bound elsewhere than the group changes nothing. */
+  note({ name, size }: GroupProposal, field: string, instance: string, isPlaced: boolean, end: number): void {
+    let held = this.#held.get(name);
+    if (held?.instance !== instance) {
+      if (!isPlaced) return;
+      held = { instance, size, members: new Set(), end };
+      this.#held.set(name, held);
+    }
+    held.members.add(field);
+    held.size = Math.max(size, held.members.size);
+    held.end = end;
+  }
+}
+
+function isThere(
+  tables: EmbeddedTables,
+  field: string,
+  { instance, incarnation }: Placement,
+  now: number,
+): boolean {
+  const { field: root, root: entry } = tables.resolve(field, now);
+  if (root !== field || entry?.instance !== instance) return false;
+  return incarnation === '' || entry.incarnation === '' || entry.incarnation === incarnation;
+}

@@ -1,0 +1,132 @@
+import type { AgentLogOffs, CachedBinding, Visit } from '../core/agent-bindings.ts';
+import type { Placement } from '../core/binding.ts';
+import type { Name } from '../core/identity.ts';
+import { UNSURE_MS } from '../core/log-off.ts';
+import type { AffinityStore, HeardLogOff } from '../core/ports.ts';
+import { StoreUnavailable } from '../core/ports.ts';
+import { storedKey } from '../core/stored-name.ts';
+import { AgentActivity } from './agent-activity.ts';
+import type { BindingCache } from './binding-cache.ts';
+import { RecentInvalidations } from './recent-invalidations.ts';
+import type { StoreMonitor } from './store-monitor.ts';
+import type { WriteBackQueue } from './write-back-queue.ts';
+
+export interface LogOffsOptions {
+  readonly store: AffinityStore;
+  readonly cache: BindingCache;
+  readonly queue: WriteBackQueue;
+  readonly monitor: StoreMonitor;
+  /** False if {@link LogOffs.begin} is not called for every request. */
+  readonly seesRequests: boolean;
+  /** What answers of the store must be newer than. */
+  readonly invalidations: RecentInvalidations;
+  /** {@link AffinityStore.renew}; `told`: the names that are known to lead to the binding. */
+  readonly renew: (names: readonly Name[], told: readonly Name[], seenAgoMs: number) => Promise<unknown>;
+}
+
+/**
+ * Ends the bindings of agents who log off, and restarts the lifetime of those who turn out to be there after all. When
+ * in doubt, the agent is there: a binding that lives too long costs less than an agent without one.
+ */
+export class LogOffs implements AgentLogOffs {
+  readonly #activity = new AgentActivity();
+  readonly #options: LogOffsOptions;
+  readonly #recent = new RecentInvalidations();
+
+  constructor(options: LogOffsOptions) {
+    this.#options = options;
+  }
+
+  begin({
+    root,
+    instance,
+    incarnation,
+  }: Placement & { readonly root?: Name | undefined }): Visit | undefined {
+    if (root === undefined) return undefined;
+    return this.#activity.begin(storedKey(root), { instance, incarnation }, performance.now());
+  }
+
+  end(visit: Visit): void {
+    this.#activity.end(visit, performance.now());
+  }
+
+  /** The agent has logged off with this request, which the instance has answered. Never rejects. */
+  async logOff(visit: Visit, graceMs: number): Promise<void> {
+    const { store, cache, monitor } = this.#options;
+    if (this.#activity.isFollowed(visit)) return;
+    // Also if another gateway is first: CRM sends several requests when an agent logs off.
+    this.#activity.loggedOff(visit);
+    const entry = cache.peek(visit.key);
+    if (entry === undefined || entry.key !== visit.key) return;
+    const { binding } = entry;
+    // The agent was moved meanwhile: it has not logged off there.
+    if (binding.instance !== visit.instance || binding.incarnation !== visit.incarnation) return;
+    const names = [...entry.names];
+    const now = performance.now();
+    this.#note(binding.root, now);
+    // Requests that come before the store has answered ask it too.
+    entry.checkedAt = Number.NEGATIVE_INFINITY;
+    try {
+      const step = store.logOff(binding, { graceMs, ageMs: now - visit.begunAt });
+      const left = await monitor.count('logoff', step);
+      if (left === undefined) return;
+      // The store may have carried out a claim before this that was asked after it.
+      this.#note(binding.root, performance.now());
+      cache.endSoon(visit.key, left.generation, now + graceMs);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      // The store may do it later, when the agent may be there again.
+      error.timedOut?.answer.then(
+        () => this.#restart(names),
+        () => {},
+      );
+      return;
+    }
+    const tookMs = performance.now() - now;
+    if (this.#activity.isFollowed(visit) || tookMs > UNSURE_MS) await this.#restart(names);
+  }
+
+  /** Another gateway tells that the agent with this root has logged off. */
+  heard(root: Name, { generation, endsInMs, ageMs }: HeardLogOff): void {
+    const now = performance.now();
+    const key = storedKey(root);
+    this.#note(root, now);
+    const entry = this.#options.cache.endSoon(key, generation, now + endsInMs);
+    // In doubt, the agent is there: log-offs count when all gateways know of them.
+    const seenAgoMs = this.#options.seesRequests ? this.#activity.lastSeen(key, ageMs, now) : 0;
+    if (seenAgoMs !== undefined) void this.#restart(entry?.names ?? [root], seenAgoMs);
+  }
+
+  /**
+   * To be called if news came while the store was asked for a request: a log-off after the store's answer ends the
+   * binding of an agent who is there.
+   *
+   * @param names the root first
+   */
+  afterClaim(names: readonly Name[], askedAt: number): void {
+    if (this.#recent.isOutdated(names.slice(0, 1), askedAt)) void this.#restart(names);
+  }
+
+  /** Lets the store know later that an agent is there after a log-off. */
+  keep(entry: CachedBinding): void {
+    entry.isEnding = false;
+    this.#options.queue.write(entry.names, entry.binding, entry.epoch, Date.now());
+  }
+
+  /** @param seenAgoMs see {@link AffinityStore.renew} */
+  async #restart(names: readonly Name[], seenAgoMs = 0): Promise<void> {
+    try {
+      await this.#options.renew(names, names, seenAgoMs);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      const { cache } = this.#options;
+      const entry = names.map((name) => cache.peek(storedKey(name))).find((one) => one !== undefined);
+      if (entry !== undefined) this.keep(entry);
+    }
+  }
+
+  #note(root: Name, now: number): void {
+    this.#options.invalidations.add([root], now);
+    this.#recent.add([root], now);
+  }
+}

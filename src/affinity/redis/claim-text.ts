@@ -1,0 +1,50 @@
+import type { GroupProposal } from '../../core/binding.ts';
+import { rulingsFor } from '../../core/evidence.ts';
+import type { RequestName } from '../../core/identity.ts';
+import { namedBy } from '../../core/identity.ts';
+import type { InstanceId } from '../../core/instance.ts';
+import { packableGroup } from '../packing.ts';
+
+/** A name on probation that is reserved for a claim, and since when it is. */
+export type Place = readonly [field: string, since: string];
+/** ARGV[6] of a claim. */
+export type ClaimText = (places: readonly Place[]) => string;
+
+/** The rulings for each way in which a request can name its agent, computed once. */
+const rulings = new Map<string, string>();
+
+function rulingsOf(names: readonly RequestName[]): string {
+  const named = namedBy(names);
+  const key = `${named.user} ${named.session}`;
+  let letters = rulings.get(key);
+  if (letters === undefined) {
+    letters = rulingsFor(named);
+    rulings.set(key, letters);
+  }
+  return letters;
+}
+
+export function claimText(
+  names: readonly RequestName[],
+  maxBindings: number,
+  oldest: string | undefined,
+  proposed: GroupProposal | undefined,
+  leaves: readonly InstanceId[] | undefined,
+): ClaimText {
+  const head = `${rulingsOf(names)}|${maxBindings}|`;
+  const group = proposed && groupText(proposed);
+  return (places) => {
+    if (oldest === undefined && group === undefined && leaves === undefined && places.length === 0)
+      return head;
+    return head + JSON.stringify({ oldest, group, leaves, places: places.length === 0 ? undefined : places });
+  };
+}
+
+function groupText(group: GroupProposal): object {
+  return { ...packableGroup(group), isLimited: group.places.some(({ most }) => most > 0) };
+}
+
+/** ARGV[6] of a rebind. */
+export function rebindText(generation: number, group: GroupProposal | undefined): string {
+  return group === undefined ? String(generation) : `${generation}|${JSON.stringify(groupText(group))}`;
+}

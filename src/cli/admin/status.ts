@@ -1,0 +1,108 @@
+import type { Command } from 'commander';
+import type { Alarm, GatewayStatus, InstanceStatus, PoolStatus } from '../../core/gateway-status.ts';
+import { askAdmin } from './client.ts';
+import type { AdminContext, ReadFlags } from './context.ts';
+import { EXIT_NO, read, readCommand } from './context.ts';
+import type { Colour, Column, Look } from './present.ts';
+import { counted, NONE, printable, show, since, table } from './present.ts';
+
+/** Gateways of earlier releases list no alarms. */
+type Status = Omit<GatewayStatus, 'alarms'> & Partial<Pick<GatewayStatus, 'alarms'>>;
+
+export function addStatus(admin: Command, context: AdminContext): void {
+  readCommand(admin, 'status', 'Show the state of the gateway, its pools and instances.').action(
+    async (flags: ReadFlags) => {
+      await read<Status>(context, flags, { path: '/status' }, statusText);
+    },
+  );
+  readCommand(
+    admin,
+    'alarms',
+    'Show what is wrong, since when, and what to do. The exit code is 3 if there is anything.',
+  ).action(async (flags: ReadFlags) => {
+    const { env, output, exitWith } = context;
+    const { body } = await askAdmin<Status>(flags, { method: 'GET', path: '/status' }, env);
+    if (body.alarms === undefined)
+      throw new Error(`the gateway (${body.version}) does not list alarms; ask one of this release`);
+    show(output, flags, { alarms: body.alarms }, ({ alarms }, look) => alarmsText(alarms, look));
+    if (body.alarms.length > 0) exitWith(EXIT_NO);
+  });
+}
+
+function statusText(status: Status, look: Look): string {
+  const { replica, version, state, startedAt, pools, alarms, shared } = status;
+  const head = [
+    printable(replica),
+    look.paint(state === 'Running' ? 'green' : 'yellow', state),
+    version,
+    `started ${since(startedAt, look)}`,
+  ].join('  ');
+  return [
+    head,
+    // Missing from an earlier release.
+    ...(shared === false ? ['embedded store, which no other gateway shares'] : []),
+    ...(alarms === undefined ? [] : ['', alarmsText(alarms, look)]),
+    ...pools.flatMap((pool) => ['', poolText(pool, look)]),
+  ].join('\n');
+}
+
+function alarmsText(alarms: readonly Alarm[], look: Look): string {
+  if (alarms.length === 0) return look.paint('green', 'no alarms');
+  return alarms.map((alarm) => alarmText(alarm, look)).join('\n');
+}
+
+function alarmText(alarm: Alarm, look: Look): string {
+  const { severity, pool, instance, text, remedy, runbook } = alarm;
+  const where = [pool, instance].filter((one) => one !== null).join('/');
+  const word = look.paint(severity === 'critical' ? 'red' : 'yellow', severity.toUpperCase());
+  const began = alarm.since === null ? '' : `  since ${since(alarm.since, look)}`;
+  return [
+    `${word}  ${printable(where === '' ? text : `${where}: ${text}`)}${began}`,
+    `  ${printable(remedy)}  (deploy/RUNBOOK.md${runbook})`,
+  ].join('\n');
+}
+
+function poolText(pool: PoolStatus, look: Look): string {
+  const { name, mode, epoch, view, standing, parked, instances, active } = pool;
+  const agents = instances.reduce((sum, { boundAgents }) => sum + boundAgents, 0);
+  const parts = [
+    look.paint('bold', `${printable(name)} (${mode})`),
+    active === null ? '' : `${printable(active.instance)} is active since ${since(active.since, look)}`,
+    `view ${epoch} ${view.effective ? 'in effect' : look.paint('yellow', 'not in effect yet')}`,
+    look.paint(standing === 'leased' ? undefined : 'yellow', standing),
+    mode === 'sticky' ? counted(agents, 'agent') : '',
+    parked === 0 ? '' : look.paint('yellow', `${counted(parked, 'request')} waiting`),
+  ];
+  return [parts.filter((part) => part !== '').join('  '), table(INSTANCE_COLUMNS, instances, look)].join(
+    '\n',
+  );
+}
+
+const INSTANCE_COLUMNS: readonly Column<InstanceStatus>[] = [
+  { head: 'INSTANCE', cell: ({ id }) => id },
+  { head: 'STATE', cell: stateWords, colour: stateColour },
+  { head: 'AGENTS', cell: ({ boundAgents }) => String(boundAgents), right: true },
+  { head: 'IN FLIGHT', cell: ({ inFlight }) => String(inFlight), right: true },
+  { head: 'QUEUED', cell: ({ queued }) => String(queued), right: true },
+  { head: 'STARTS', cell: ({ lives }) => String(lives), right: true },
+  { head: 'URL', cell: ({ url }) => url },
+  { head: 'CHANGED BY', cell: ({ act }) => (act === null ? NONE : `${act.by}: ${act.why}`) },
+];
+
+function stateWords(instance: InstanceStatus): string {
+  const { health, admin, active, quarantined, unreachableHere, cutOffHere } = instance;
+  return [
+    health,
+    admin === 'enabled' ? '' : admin,
+    quarantined ? 'in quarantine' : '',
+    cutOffHere ? 'cut off here' : unreachableHere ? 'unreachable here' : '',
+    active ? '' : 'standby',
+  ]
+    .filter((word) => word !== '')
+    .join(', ');
+}
+
+function stateColour({ health, admin, quarantined, unreachableHere }: InstanceStatus): Colour | undefined {
+  if (health === 'down') return 'red';
+  return health === 'up' && admin === 'enabled' && !quarantined && !unreachableHere ? 'green' : 'yellow';
+}

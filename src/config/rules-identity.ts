@@ -1,0 +1,43 @@
+import type { Path } from './problem.ts';
+import type { CheckContext, Rule } from './rule.ts';
+import type { Config } from './schema.ts';
+
+export const IDENTITY_RULES: readonly Rule<Config>[] = [
+  {
+    reads: [
+      ['identity', 'logon'],
+      ['pools', '*', 'sessionLost'],
+    ],
+    check: someLogon,
+  },
+  {
+    reads: [
+      ['identity', 'logon'],
+      ['identity', 'logoff'],
+    ],
+    check: operationsAreWhole,
+  },
+];
+
+function someLogon({ identity, pools }: Config, _at: Path, { warn }: CheckContext): void {
+  for (const [index, { sessionLost }] of pools.entries()) {
+    const { answer, logonOperations } = sessionLost;
+    if (answer === 'fault' && identity.logon.length + logonOperations.length === 0)
+      warn(
+        ['pools', index, 'sessionLost', 'answer'],
+        'is fault and identity.logon is empty, so even the first logon after a lost session is answered with a Fault; list the operations of a logon in identity.logon',
+      );
+  }
+}
+
+function operationsAreWhole({ identity }: Config, _at: Path, { error, warn }: CheckContext): void {
+  for (const list of ['logon', 'logoff'] as const)
+    for (const [index, { element, value }] of identity[list].entries())
+      if ((element === undefined) !== (value === undefined))
+        error(['identity', list, index], 'has only one of element and value; give both or neither');
+  if (identity.logoff.length > 0 && identity.logon.length === 0)
+    warn(
+      ['identity', 'logoff'],
+      'is set but identity.logon is empty, so agents who log on again stay at an instance that drains; list the operations of a logon',
+    );
+}

@@ -1,0 +1,151 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { BodyHeaders } from '../soap/body-search.ts';
+import { BodySearch } from '../soap/body-search.ts';
+import type { ElementMatch } from '../soap/element-rules.ts';
+import { foldName } from '../soap/element-rules.ts';
+import { fieldIn } from './headers.ts';
+import type { RequestBody } from './request-body.ts';
+
+// Envelope, Body, operation.
+const OPERATION_DEPTH = 3;
+const FAULT = 'Fault';
+
+/** An operation, or one in which an element has this value. */
+export interface OperationRule {
+  readonly operation: string;
+  readonly element?: string;
+  readonly value?: string;
+}
+
+export interface OperationLimits {
+  readonly match: ElementMatch;
+  /** How much of a body is searched. */
+  readonly maxBytes: number;
+  /** How deep elements are looked for. */
+  readonly maxDepth: number;
+}
+
+/** A configured list of operations. */
+export class OperationList {
+  readonly isEmpty: boolean;
+  readonly #rules: readonly {
+    readonly operation: string;
+    readonly value: string;
+    readonly search: BodySearch | undefined;
+  }[];
+  readonly #comparable: (name: string) => string;
+
+  constructor(rules: readonly OperationRule[], { match, maxBytes, maxDepth }: OperationLimits) {
+    this.#comparable = match === 'loose' ? foldName : (name) => name;
+    this.#rules = rules.map(({ operation, element, value = '' }) => ({
+      operation: this.#comparable(operation),
+      value,
+      search:
+        element === undefined
+          ? undefined
+          : new BodySearch([{ kind: 'session', local: element, operation }], { maxBytes, maxDepth, match }),
+    }));
+    this.isEmpty = rules.length === 0;
+  }
+
+  /**
+   * Is a request with this operation in the list? A promise only if its body must be inflated.
+   *
+   * @param isComplete false if the bytes are only the beginning of the body
+   */
+  includes(
+    operation: string,
+    bytes: Buffer,
+    headers: BodyHeaders,
+    isComplete: boolean,
+  ): boolean | Promise<boolean> {
+    const name = this.#comparable(operation);
+    const rules = this.#rules.filter((rule) => rule.operation === name);
+    if (rules.some(({ search }) => search === undefined)) return true;
+    const found = rules.map(({ search, value }) => {
+      const searched = (search as BodySearch).search(bytes, headers, isComplete);
+      const has = ({ session, problem }: Awaited<typeof searched>): boolean =>
+        problem === undefined && session === value;
+      return searched instanceof Promise ? searched.then(has) : has(searched);
+    });
+    if (found.some((one) => one === true)) return true;
+    return found.some((one) => one instanceof Promise)
+      ? Promise.all(found).then((all) => all.includes(true))
+      : false;
+  }
+}
+
+/** What is read of a request. */
+export interface OperationRequest {
+  readonly raw: { readonly headers: IncomingHttpHeaders };
+  readonly body: Pick<RequestBody, 'head' | 'complete' | 'collect'> | undefined;
+  /** If the body was searched already. */
+  readonly operation: string | undefined;
+}
+
+/** The answer of an instance. */
+export interface Answer {
+  /** Its body; `undefined` if that was too large to be held. */
+  readonly whole: Buffer | undefined;
+  /** Names and values alternating. */
+  readonly responseHeaders: readonly Buffer[];
+}
+
+export interface AgentOperationsOptions {
+  readonly logon: OperationList;
+  readonly logoff: OperationList;
+  /** How much of a body is held before it is forwarded. */
+  readonly maxBytes: number;
+}
+
+/**
+ * Recognises the requests with which agents log on and off, by the first element of the SOAP Body, as instances do.
+ * SOAPAction is usually empty. A body that cannot be read is neither.
+ */
+export class AgentOperations {
+  // Fields, because every request reads them.
+  readonly haveLogon: boolean;
+  readonly haveLogoff: boolean;
+  readonly #options: AgentOperationsOptions;
+  readonly #search: BodySearch;
+
+  constructor(options: AgentOperationsOptions) {
+    this.#options = options;
+    this.haveLogon = !options.logon.isEmpty;
+    this.haveLogoff = !options.logoff.isEmpty;
+    const { maxBytes } = options;
+    this.#search = new BodySearch([], { maxBytes, maxDepth: OPERATION_DEPTH, wantsOperation: true });
+  }
+
+  isLogon(request: OperationRequest): Promise<boolean> {
+    return this.#isIn(this.#options.logon, request);
+  }
+
+  /** Has the agent logged off with this request? Only if it and its answer were held whole, and it got no Fault. */
+  async isLogoff(
+    request: OperationRequest,
+    status: number,
+    { whole, responseHeaders }: Answer,
+  ): Promise<boolean> {
+    if (whole === undefined || status < 200 || status > 299 || request.body?.complete !== true) return false;
+    if (!(await this.#isIn(this.#options.logoff, request))) return false;
+    if (whole.length === 0) return true;
+    const headers = {
+      contentType: fieldIn(responseHeaders, 'content-type'),
+      contentEncoding: fieldIn(responseHeaders, 'content-encoding'),
+    };
+    const { operation, problem } = await this.#search.search(whole, headers, true);
+    return problem === undefined && operation !== FAULT;
+  }
+
+  async #isIn(list: OperationList, { body, raw, operation: known }: OperationRequest): Promise<boolean> {
+    if (body === undefined || list.isEmpty) return false;
+    await body.collect(this.#options.maxBytes);
+    const headers = {
+      contentType: raw.headers['content-type'],
+      contentEncoding: raw.headers['content-encoding'],
+    };
+    const operation = known ?? (await this.#search.search(body.head, headers, body.complete)).operation;
+    return operation !== undefined && list.includes(operation, body.head, headers, body.complete);
+  }
+}

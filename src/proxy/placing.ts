@@ -1,0 +1,73 @@
+import { byRendezvous, rendezvous } from '../core/balancers.ts';
+import type { Group, GroupProposal, Placement, Proposal } from '../core/binding.ts';
+import type { InstanceId, InstanceState } from '../core/instance.ts';
+import { isUsable } from '../core/instance.ts';
+import { allows } from '../core/target.ts';
+import { decodeHeaderValue } from '../core/user-name.ts';
+import { placementAt } from '../core/view/view.ts';
+import type { Pool } from './pool.ts';
+import type { RequestContext } from './request-context.ts';
+
+/** The group of a request's agent. */
+export function groupOf({ groups }: Pool, { user, raw }: RequestContext): Group | undefined {
+  if (groups === undefined) return undefined;
+  const sent = groups.header === undefined ? undefined : raw.headers[groups.header];
+  return groups.of(user, typeof sent === 'string' ? decodeHeaderValue(sent) : undefined);
+}
+
+/** Proposes an instance for an agent of the group; the store decides by the same information where the group is. */
+export function proposeInGroup(pool: Pool, group: Group): Proposal | undefined {
+  const { routingState, balancer, load, maxAgents } = pool;
+  const { view, candidates } = routingState;
+  const key = keyOf(group);
+  const first = pool.balancerName === 'rendezvous' ? undefined : balancer(candidates, key, load);
+  const order = byRendezvous(candidates, key);
+  if (first !== undefined) order.unshift(...order.splice(order.indexOf(first), 1));
+  const known = knownPlace(pool, group);
+  const proposed = order[0] ?? (known === undefined ? undefined : view.instances.get(known));
+  if (proposed === undefined) return undefined;
+  const proposal: GroupProposal = {
+    ...group,
+    places: order.map((one) => ({
+      ...placementAt(one),
+      weight: one.weight,
+      most: maxAgents.get(one.id) ?? 0,
+    })),
+    closed: [...view.instances.values()]
+      .filter((one) => isUsable(one) && !candidates.includes(one))
+      .map(placementAt),
+    isByLoad: pool.balancerName === 'least-bound',
+    known,
+  };
+  return { ...placementAt(proposed), group: proposal };
+}
+
+/**
+ * Where to place an agent of the group without the store: where its members are, as far as this gateway knows, and else
+ * by rendezvous of the group, so that all gateways choose alike.
+ */
+export function groupPlaceAlone(pool: Pool, group: Group): Placement | undefined {
+  const { view, candidates } = pool.routingState;
+  const known = knownPlace(pool, group);
+  const chosen = known === undefined ? rendezvous(candidates, keyOf(group)) : view.instances.get(known);
+  return chosen && placementAt(chosen);
+}
+
+/** Proposes an instance for a new agent without a group. */
+export function proposeNew({ routingState, balancer, load, maxAgents }: Pool, key: string) {
+  const { candidates } = routingState;
+  if (maxAgents.size === 0) return balancer(candidates, key, load);
+  const room = ({ id }: InstanceState): number => (maxAgents.get(id) ?? Infinity) - load.boundAgents(id);
+  const most = Math.max(...candidates.map(room));
+  const fitting = candidates.filter((one) => (most > 0 ? room(one) > 0 : room(one) === most));
+  return balancer(fitting, key, load);
+}
+
+function knownPlace({ bindings, routingState }: Pool, { name }: Group): InstanceId | undefined {
+  return bindings.placeOf(name, (binding) => allows(routingState.view, binding));
+}
+
+/** No key of a name begins with this letter. */
+function keyOf({ name }: Group): string {
+  return `g${name}`;
+}

@@ -1,0 +1,80 @@
+// The event loop accepts one connection in each of its turns, so a burst waits in the kernel's queue, in the order of
+// arrival, as long as each is served at once. While more come, so many turns only accept.
+const MOST_DEFERRED = 16;
+// As many requests begin in one turn at most, so that none of them takes long.
+const EACH_TURN = 4;
+
+/**
+ * Serves what arrives in bursts a few at a time, and the addresses in turns. A burst from one address then delays
+ * neither what is under way nor what comes from another one.
+ */
+export class Turns<T> {
+  readonly #mostWaiting: number;
+  readonly #serve: (item: T) => void;
+  /** What waits from each address. The address whose turn it is comes first. */
+  readonly #waiting = new Map<string, T[]>();
+  #size = 0;
+  /** Something has come in this turn of the event loop. */
+  #hasCome = false;
+  /** This turn or the one before belongs to a burst. */
+  #isBurst = false;
+  /** How many turns in a row have served nothing, because more came. */
+  #deferred = 0;
+
+  /** @param mostWaiting beyond which all that comes is served, before more can come */
+  constructor(mostWaiting: number, serve: (item: T) => void) {
+    this.#mostWaiting = mostWaiting;
+    this.#serve = serve;
+  }
+
+  /** Serves it at once, unless something came in this turn of the event loop or in the one before. */
+  add(address: string, item: T): void {
+    const waits = this.#isBurst;
+    this.#hasCome = true;
+    this.#continue();
+    if (waits) this.#push(address, item);
+    else this.#serve(item);
+  }
+
+  #push(address: string, item: T): void {
+    this.#size += 1;
+    const waiting = this.#waiting.get(address);
+    if (waiting === undefined) this.#waiting.set(address, [item]);
+    else waiting.push(item);
+  }
+
+  #continue(): void {
+    if (this.#isBurst) return;
+    this.#isBurst = true;
+    setImmediate(() => this.#endTurn());
+  }
+
+  #endTurn(): void {
+    const hasCome = this.#hasCome;
+    this.#isBurst = false;
+    this.#hasCome = false;
+    if (hasCome || this.#size > 0) this.#continue();
+    if (hasCome && this.#deferred < MOST_DEFERRED && this.#size < this.#mostWaiting) {
+      this.#deferred += 1;
+      return;
+    }
+    this.#deferred = 0;
+    for (let i = 0; i < EACH_TURN; i += 1) {
+      const item = this.#take();
+      if (item === undefined) return;
+      this.#serve(item);
+    }
+  }
+
+  #take(): T | undefined {
+    const [first] = this.#waiting;
+    if (first === undefined) return undefined;
+    const [address, items] = first;
+    const item = items.shift();
+    this.#size -= 1;
+    // Its next turn comes after those of all others.
+    this.#waiting.delete(address);
+    if (items.length > 0) this.#waiting.set(address, items);
+    return item;
+  }
+}

@@ -1,0 +1,122 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { BindingCache } from '../../../src/affinity/binding-cache.ts';
+import { LogOffs } from '../../../src/affinity/log-offs.ts';
+import { RecentInvalidations } from '../../../src/affinity/recent-invalidations.ts';
+import { StoreMonitor } from '../../../src/affinity/store-monitor.ts';
+import { WriteBackQueue } from '../../../src/affinity/write-back-queue.ts';
+import type { Visit } from '../../../src/core/agent-bindings.ts';
+import type { Binding } from '../../../src/core/binding.ts';
+import type { AffinityStore } from '../../../src/core/ports.ts';
+
+const GRACE_MS = 30_000;
+const ROOT = { kind: 'user', value: 'MILLER' } as const;
+const BINDING: Binding = { root: ROOT, instance: 'a', incarnation: '1', generation: 1 };
+const HEARD = { generation: 2, endsInMs: GRACE_MS, ageMs: 5 };
+
+describe('a gateway with an agent who logs off', () => {
+  let logOffs: LogOffs;
+  /** What the store is asked. */
+  let asked: string[];
+  let answer: Binding | undefined;
+
+  beforeEach(() => {
+    asked = [];
+    answer = { ...BINDING, generation: 2 };
+    const cache = new BindingCache({ maxEntries: 10, idleLifetimeMs: 3_600_000 });
+    cache.put([ROOT], BINDING, { askedAt: performance.now(), epoch: 1 });
+    const store: Partial<AffinityStore> = {
+      logOff: async ({ generation }) => {
+        asked.push(`log off #${generation}`);
+        return answer;
+      },
+    };
+    logOffs = new LogOffs({
+      store: store as AffinityStore,
+      cache,
+      queue: new WriteBackQueue(),
+      monitor: new StoreMonitor({ onOperation: () => {} }),
+      seesRequests: true,
+      invalidations: new RecentInvalidations(),
+      renew: async () => void asked.push('renew'),
+    });
+  });
+
+  /** A request of the agent that the instance has answered. */
+  const visit = (): Visit => {
+    const begun = logOffs.begin(BINDING) as Visit;
+    logOffs.end(begun);
+    return begun;
+  };
+
+  test('tells the store', async () => {
+    await logOffs.logOff(visit(), GRACE_MS);
+
+    expect(asked).toEqual(['log off #1']);
+  });
+
+  test('does not take the log-off for a sign of life, when another gateway was first', async () => {
+    answer = undefined;
+    await logOffs.logOff(visit(), GRACE_MS);
+
+    logOffs.heard(ROOT, HEARD);
+
+    expect(asked).toEqual(['log off #1']);
+  });
+
+  test('keeps the binding if news of the log-off comes during a request', () => {
+    logOffs.begin(BINDING);
+
+    logOffs.heard(ROOT, HEARD);
+
+    expect(asked).toEqual(['renew']);
+  });
+
+  test('asks the store to keep the binding if news of the log-off comes right after a request', () => {
+    visit();
+
+    logOffs.heard(ROOT, HEARD);
+
+    expect(asked).toEqual(['renew']);
+  });
+
+  test('does nothing at news of an agent without requests', () => {
+    logOffs.heard(ROOT, HEARD);
+
+    expect(asked).toEqual([]);
+  });
+
+  test('does not end the binding if a later request has begun', async () => {
+    const first = visit();
+    visit();
+
+    await logOffs.logOff(first, GRACE_MS);
+
+    expect(asked).toEqual([]);
+  });
+
+  test('does not end the binding if another request was under way, which may have overtaken the log-off', async () => {
+    logOffs.begin(BINDING);
+
+    await logOffs.logOff(visit(), GRACE_MS);
+
+    expect(asked).toEqual([]);
+  });
+
+  test('keeps the binding if a request comes while the store is told', async () => {
+    const ending = logOffs.logOff(visit(), GRACE_MS);
+    visit();
+
+    await ending;
+
+    expect(asked).toEqual(['log off #1', 'renew']);
+  });
+
+  test('does not end the binding of an agent who was moved meanwhile', async () => {
+    const elsewhere = logOffs.begin({ ...BINDING, instance: 'b' }) as Visit;
+    logOffs.end(elsewhere);
+
+    await logOffs.logOff(elsewhere, GRACE_MS);
+
+    expect(asked).toEqual([]);
+  });
+});

@@ -1,0 +1,57 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { Turns } from '../../../src/sockets/turns.ts';
+
+describe('what arrives', () => {
+  function recording(most = 1_000): { served: string[]; add: (...items: string[]) => void } {
+    const served: string[] = [];
+    const turns = new Turns<string>(most, (item) => served.push(item));
+    const add = (...items: string[]): void => {
+      for (const item of items) turns.add(item.charAt(0), item);
+    };
+    return { served, add };
+  }
+
+  test('alone is served at once', async () => {
+    const { served, add } = recording();
+    for (const item of ['a1', 'a2', 'a3']) {
+      add(item);
+      expect(served.at(-1)).toBe(item);
+      await turn();
+      await turn();
+    }
+  });
+
+  test('in a burst is served when no more comes, a few at a time, and addresses in turns', async () => {
+    const { served, add } = recording();
+    add('a1', 'a2', 'a3', 'a4', 'a5', 'a6', 'b1', 'c1');
+    expect(served).toEqual(['a1']);
+    await turn();
+    expect(served).toEqual(['a1']);
+    await turn();
+    expect(served.slice(1)).toEqual(['a2', 'b1', 'c1', 'a3']);
+    await turn();
+    expect(served.slice(5)).toEqual(['a4', 'a5', 'a6']);
+  });
+
+  test('in every turn is served too, but later than that of other addresses', async () => {
+    const { served, add } = recording();
+    for (let i = 1; i <= 100; i += 1) {
+      add(`a${i}`);
+      if (i === 50) add('b1');
+      await turn();
+    }
+    expect(served.length).toBeGreaterThanOrEqual(20);
+    expect(served.length).toBeLessThan(30);
+    expect(served.indexOf('b1')).toBeLessThan(16);
+  });
+
+  test('does not wait if as much waits as may', async () => {
+    const { served, add } = recording(3);
+    for (let i = 1; i <= 100; i += 1) {
+      add(`a${i}`);
+      await turn();
+      expect(i - served.length).toBeLessThanOrEqual(3);
+    }
+  });
+});
