@@ -7,6 +7,26 @@ export function median(values: readonly number[]): number {
   return ((sorted[half - 1] as number) + (sorted[half] as number)) / 2;
 }
 
+/**
+ * The interval in which the median of all such values lies with a probability of at least 95 %, whatever their distribution:
+ * between two order statistics (sign test). Of fewer than six values, the smallest and the largest one, which is less sure.
+ */
+export function medianInterval(values: readonly number[]): readonly [low: number, high: number] {
+  const sorted = [...values].sort((a, b) => a - b);
+  const n = sorted.length;
+  let left = 0;
+  let term = 0.5 ** n;
+  let below = term;
+  // `below` is the probability that at most `left` of the values are under the median.
+  while (left < n >> 1) {
+    term *= (n - left) / (left + 1);
+    if (below + term > 0.025) break;
+    below += term;
+    left += 1;
+  }
+  return [sorted[left] ?? Number.NaN, sorted[n - 1 - left] ?? Number.NaN];
+}
+
 /** The least-squares line through points: its slope, and its value at an x. */
 export function fitLine(points: readonly { readonly x: number; readonly y: number }[]): {
   readonly slope: number;

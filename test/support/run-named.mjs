@@ -23,6 +23,11 @@ const RUNS = {
       [BUILD, TOOLS],
       'node build/test/bench/workers.js',
     ],
+    'naming-rules': [
+      'what rules for log-on and log-off cost a known request',
+      [BUILD, TOOLS],
+      'node build/test/bench/naming-rules.js',
+    ],
     memory: [
       'whether the memory of a gateway stays flat under load',
       [BUILD, TOOLS],
@@ -109,7 +114,7 @@ const RUNS = {
 const [kind, name, ...options] = process.argv.slice(2);
 const run = Object.hasOwn(RUNS[kind], name ?? '') ? RUNS[kind][name] : undefined;
 if (run === undefined) {
-  const lines = Object.entries(RUNS[kind]).map(([each, [shows]]) => `  ${each.padEnd(12)}${shows}\n`);
+  const lines = Object.entries(RUNS[kind]).map(([each, [shows]]) => `  ${each.padEnd(13)}${shows}\n`);
   process.stderr.write(`Usage: npm run ${kind} NAME [-- OPTIONS]\n\n${lines.join('')}`);
   process.exit(2);
 }
