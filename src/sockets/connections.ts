@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
 import { networkOf } from '../core/network.ts';
 import { Turns } from './turns.ts';
 
@@ -22,6 +23,9 @@ export interface ConnectionsOptions {
 export type ServedSocket = Socket & {
   readonly _httpMessage?: (ServerResponse & { readonly req: IncomingMessage }) | null;
 };
+
+/** An option of `createServer`, which HTTP does not pass on. */
+type Pausable = Server & { pauseOnConnect: boolean };
 
 /** What is known of an accepted connection. */
 const FACTS = Symbol('facts');
@@ -59,12 +63,19 @@ export class Connections {
     // TLS and HTTP must not spend time on a connection that is refused.
     const accept = server.listeners('connection');
     server.removeAllListeners('connection');
+    // What waits costs only its place: its request stays in the kernel. A TLS server would pause its second socket too.
+    const isPaused = !(server instanceof TlsServer);
+    (server as Pausable).pauseOnConnect = isPaused;
     // A connection that waits to be served has no request in flight yet, so it could give way at the limit.
-    const turns = new Turns<Accepted>(options.most / 2, (socket) => {
+    const turns = new Turns<Accepted>(options.most, (socket) => {
       if (socket.destroyed) return;
-      // The client has ended it without a byte while it waited, and no event will tell the listeners so.
-      if (socket.readableEnded) socket.destroy();
-      else for (const listener of accept) listener.call(server, socket);
+      // With TLS, it is read while it waits. If the client has ended it, no event will tell the listeners so.
+      if (socket.readableEnded) {
+        socket.destroy();
+        return;
+      }
+      if (isPaused) beginToRead(socket);
+      for (const listener of accept) listener.call(server, socket);
     });
     server.on('connection', (socket: Accepted) => {
       if (this.#admit(socket)) turns.add(factsOf(socket).peer, socket);
@@ -164,6 +175,12 @@ export class Connections {
     const last = Float64Array.from(times).sort()[Math.min(count, times.length) - 1] as number;
     return sockets.filter((_socket, i) => (times[i] as number) <= last).slice(0, count);
   }
+}
+
+/** Leaves the socket as Node accepts it without `pauseOnConnect`. */
+function beginToRead(socket: Socket): void {
+  (socket as { readableFlowing: boolean | null }).readableFlowing = null;
+  socket.read(0);
 }
 
 function factsOf(socket: Accepted): Facts {

@@ -1,6 +1,10 @@
 // The event loop accepts one connection in each of its turns, so a burst waits in the kernel's queue, in the order of
 // arrival, as long as each is served at once. While more come, so many turns only accept.
-const MOST_DEFERRED = 16;
+const MOST_DEFERRED = 64;
+// While others connect too, all of `mostWaiting` may wait: those of the largest share then give way. Without others, half
+// of it: the rest waits in the kernel's queue, and none is lost.
+const OTHERS_MS = 10_000;
+const ALONE = 0.5;
 // As many requests begin in one turn at most, so that none of them takes long.
 const EACH_TURN = 4;
 
@@ -20,8 +24,11 @@ export class Turns<T> {
   #isBurst = false;
   /** How many turns in a row have served nothing, because more came. */
   #deferred = 0;
+  #lastAddress: string | undefined;
+  /** When something last came from another address than before it, in monotonic ms. */
+  #othersAt = Number.NEGATIVE_INFINITY;
 
-  /** @param mostWaiting beyond which all that comes is served, before more can come */
+  /** @param mostWaiting beyond which what waits is served, before more can come */
   constructor(mostWaiting: number, serve: (item: T) => void) {
     this.#mostWaiting = mostWaiting;
     this.#serve = serve;
@@ -30,10 +37,22 @@ export class Turns<T> {
   /** Serves it at once, unless something came in this turn of the event loop or in the one before. */
   add(address: string, item: T): void {
     const waits = this.#isBurst;
+    this.#notice(address);
     this.#hasCome = true;
     this.#continue();
     if (waits) this.#push(address, item);
     else this.#serve(item);
+  }
+
+  #notice(address: string): void {
+    if (address === this.#lastAddress) return;
+    if (this.#lastAddress !== undefined) this.#othersAt = performance.now();
+    this.#lastAddress = address;
+  }
+
+  #mayDefer(): boolean {
+    const isAlone = performance.now() - this.#othersAt > OTHERS_MS;
+    return this.#deferred < MOST_DEFERRED && this.#size < this.#mostWaiting * (isAlone ? ALONE : 1);
   }
 
   #push(address: string, item: T): void {
@@ -54,7 +73,7 @@ export class Turns<T> {
     this.#isBurst = false;
     this.#hasCome = false;
     if (hasCome || this.#size > 0) this.#continue();
-    if (hasCome && this.#deferred < MOST_DEFERRED && this.#size < this.#mostWaiting) {
+    if (hasCome && this.#mayDefer()) {
       this.#deferred += 1;
       return;
     }

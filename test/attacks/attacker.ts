@@ -27,6 +27,7 @@ const TELL_EVERY_MS = 250;
 const TRICKLE_EVERY_MS = 1_000;
 const READ_NOTHING_MS = 3_000;
 const AGAIN_AFTER_MS = 100;
+const OPENED_WITHIN_MS = 1_000;
 const LOOK_EVERY_MS = 20;
 // Another address than that of the agents.
 const ATTACKER = '127.0.0.2';
@@ -39,7 +40,10 @@ setPriority(LOWEST_PRIORITY);
 process.on('disconnect', () => process.exit());
 process.on('message', (attack: Attack) => {
   if (attack.kind === 'invented names') invent(attack);
-  else for (let i = 0; i < attack.sockets; i += 1) keepOpen(attack);
+  // Not all at once: what is measured is the attack, not its first moment.
+  else
+    for (let i = 0; i < attack.sockets; i += 1)
+      setTimeout(keepOpen, Math.random() * OPENED_WITHIN_MS, attack);
   setInterval(() => process.send?.({ opened, closed, answers } satisfies Progress), TELL_EVERY_MS);
 });
 
@@ -79,26 +83,34 @@ function keepOpen(attack: Attack): void {
           socket.write('GET /long HTTP/1.1\r\nhost: gateway\r\nsoapuser: READER\r\n\r\n');
           socket.once('data', () => socket.pause());
           // A client that does not read does not notice that its connection was closed.
-          setTimeout(() => socket.destroy(), READ_NOTHING_MS);
+          setTimeout(() => socket.destroy(), around(READ_NOTHING_MS));
           break;
         case 'guessers':
           socket.write(request);
           break;
       }
     },
-    () => setTimeout(keepOpen, AGAIN_AFTER_MS, attack),
+    () => setTimeout(keepOpen, around(AGAIN_AFTER_MS), attack),
   );
+}
+
+/** Attackers are independent of each other: connections that are closed together are not opened together again. */
+function around(ms: number): number {
+  return ms * (0.5 + Math.random());
 }
 
 /** An open loop, bounded by the number of sockets. */
 function invent({ port, rate = 0, sockets }: Attack): void {
+  const most = (2 * rate * LOOK_EVERY_MS) / 1_000;
   const begunAt = performance.now();
   let sent = 0;
+  let pending = 0;
   setInterval(() => {
     const due = ((performance.now() - begunAt) / 1_000) * rate;
-    // What this machine cannot send in time is left out.
-    if (due - sent > rate) sent = due - rate;
-    for (; sent < due && opened - closed < sockets; sent += 1) {
+    // What this machine cannot send in time is left out, because to make up for it would be a burst, not a rate.
+    if (due - sent > most) sent = due - most;
+    for (; sent < due && pending < sockets; sent += 1) {
+      pending += 1;
       const user = `INVENTED${process.pid}X${sent}`;
       const body = subscribeEnvelope({ user });
       open(
@@ -107,7 +119,9 @@ function invent({ port, rate = 0, sockets }: Attack): void {
           socket.write(
             `POST /ici HTTP/1.1\r\nhost: gateway\r\nsoapuser: ${user}\r\nconnection: close\r\ncontent-type: text/xml\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
           ),
-        () => undefined,
+        () => {
+          pending -= 1;
+        },
       );
     }
   }, LOOK_EVERY_MS);

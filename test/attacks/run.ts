@@ -105,7 +105,7 @@ function attacksOn({ gateway, sapPort }: Target): readonly [name: string, attack
         },
       ],
     ],
-    ['invented names', [{ kind: 'invented names', port, sockets: 300, rate: Number(values.names) }]],
+    ['invented names', [{ kind: 'invented names', port, sockets: 3_000, rate: Number(values.names) }]],
   ];
 }
 

@@ -36,22 +36,34 @@ describe('what arrives', () => {
 
   test('in every turn is served too, but later than that of other addresses', async () => {
     const { served, add } = recording();
-    for (let i = 1; i <= 100; i += 1) {
+    for (let i = 1; i <= 400; i += 1) {
       add(`a${i}`);
-      if (i === 50) add('b1');
+      if (i === 100) add('b1');
       await turn();
     }
     expect(served.length).toBeGreaterThanOrEqual(20);
     expect(served.length).toBeLessThan(30);
-    expect(served.indexOf('b1')).toBeLessThan(16);
+    expect(served.indexOf('b1')).toBeLessThan(12);
   });
 
-  test('does not wait if as much waits as may', async () => {
-    const { served, add } = recording(3);
+  test('from one address alone is served if half as much waits as may', async () => {
+    const { served, add } = recording(6);
     for (let i = 1; i <= 100; i += 1) {
       add(`a${i}`);
       await turn();
       expect(i - served.length).toBeLessThanOrEqual(3);
     }
+  });
+
+  test('from several addresses waits until as much waits as may', async () => {
+    const { served, add } = recording(20);
+    add('b1');
+    const waiting: number[] = [];
+    for (let i = 1; i <= 60; i += 1) {
+      add(`a${i}`);
+      await turn();
+      waiting.push(i + 1 - served.length);
+    }
+    expect(Math.max(...waiting)).toBe(19);
   });
 });
