@@ -38,6 +38,8 @@ export interface Wait {
 interface Learnt {
   readonly binding: Binding;
   readonly epoch: number;
+  /** What was proposed and not needed. */
+  readonly unused?: Proposal | undefined;
 }
 
 // Every turn after the first follows an answer of the view store, and every move an act of another gateway. A request
@@ -215,7 +217,7 @@ export class TargetFinder {
       if (verdict === 'forward') return target;
       if (verdict === 'outdated' && routingState.fencingToken === '') return STORE;
       if (verdict === 'outdated') learnt = await this.#claim(pool, context, names);
-      else if (verdict === 'move') learnt = await this.#move(pool, context, names, learnt.binding);
+      else if (verdict === 'move') learnt = await this.#move(pool, context, names, learnt);
       else return stay(verdict);
     }
     return VIEW;
@@ -249,21 +251,21 @@ export class TargetFinder {
       .claim(names, { ...proposal, cause }, routingState.fencingToken, leaves)
       .finally(() => clearTimeout(late));
     take(context, bound);
-    return { binding: bound.binding, epoch };
+    return { binding: bound.binding, epoch, unused: bound.decision === 'bound' ? proposal : undefined };
   }
 
   async #move(
     pool: Pool,
     context: RequestContext,
     names: readonly Name[],
-    from: Binding,
+    { binding: from, unused }: Learnt,
   ): Promise<Learnt | Wait> {
     const { routingState, bindings } = pool;
     const { way, epoch } = howToBind(routingState);
     if (way === 'renew' || way === 'wait') return noWay(routingState, way);
     // By the root and not the request's first name, so that all gateways propose the same instance.
     const key = storedKey(from.root);
-    const next = this.#propose(pool, context, key, way);
+    const next = turnOf(pool, key, unused) ?? this.#propose(pool, context, key, way);
     if (next === undefined) return noInstance(routingState);
     const loss = lossOf(routingState.view, from);
     const cause =
@@ -291,6 +293,19 @@ export class TargetFinder {
     const chosen = way === 'degraded' ? rendezvous(candidates, key) : proposeNew(pool, key);
     return chosen && placementAt(chosen);
   }
+}
+
+/** An agent takes one turn, although its binding is claimed before it is moved. Other balancers go by the key. */
+function turnOf(
+  { balancerName, routingState }: Pool,
+  key: string,
+  unused: Proposal | undefined,
+): Proposal | undefined {
+  if (balancerName !== 'round-robin' || unused === undefined || unused.group !== undefined) return undefined;
+  const { view, candidates } = routingState;
+  const { instance, incarnation } = unused;
+  const isOpen = candidates.some((one) => one.id === instance && one.incarnation === incarnation);
+  return isOpen && !view.moving.has(key) ? unused : undefined;
 }
 
 /** The operator's move of the agent, if one is under way. */

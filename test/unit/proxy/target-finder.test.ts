@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { createBalancer } from '../../../src/core/balancers.ts';
 import { NOWHERE } from '../../../src/core/view/agreed-view.ts';
 import { withMove, withoutMove } from '../../../src/core/view/policy-changes.ts';
 import { errorAfterWait } from '../../../src/proxy/target-finder.ts';
@@ -31,6 +32,17 @@ describe('an agent of a sticky pool', () => {
     const next = request('U');
     expect(await side.route(next)).toMatchObject({ instance: 'b' });
     expect(next).toMatchObject({ decision: 'bound', sessionLost: false });
+  });
+
+  test('takes one turn when it is moved, so that the agents of a lost instance are spread', async () => {
+    const [side] = begin() as [Side];
+    Object.assign(side.pool, { balancer: createBalancer('round-robin'), balancerName: 'round-robin' });
+    const agents = Array.from({ length: 12 }, (_, i) => `U${i}`);
+    for (const agent of agents) await side.to(agent);
+    agreement.agreeOn({ ...ALL_UP, a: DOWN });
+    const places: string[] = [];
+    for (const agent of agents) places.push(await side.to(agent));
+    expect(places.filter((id) => id === 'b')).toHaveLength(6);
   });
 
   test('is moved when its instance has a new incarnation', async () => {
