@@ -1,4 +1,5 @@
-import type { Binding, Claim, Proposal } from './binding.ts';
+import type { Binding, Claim, GroupProposal, Proposal } from './binding.ts';
+import type { Holdings } from './holdings.ts';
 import type { Name, RequestName } from './identity.ts';
 import type { InstanceId } from './instance.ts';
 import type { Origin } from './origin.ts';
@@ -100,6 +101,16 @@ export interface AffinityListener {
   onGap(): void;
 }
 
+/** What else {@link AffinityStore.peek} looks at. */
+export interface PeekOptions {
+  /** The step that is forecast needs this fencing token; `undefined` if it needs none. */
+  readonly fencingToken?: string | undefined;
+  /** The group of the agent. */
+  readonly group?: GroupProposal | undefined;
+  /** The agent is to be moved, so it does not count as a member of its group that stays. */
+  readonly isMove?: boolean;
+}
+
 /**
  * Stores, for one pool, which instance each identity is bound to.
  *
@@ -186,6 +197,13 @@ export interface AffinityStore {
    * they are, so that an operator who looks at an agent does not keep the binding alive.
    */
   find(names: readonly Name[]): Promise<ListedBinding | undefined>;
+
+  /**
+   * What the names of a request hold, so that `core/holdings.ts` can forecast what a claim would do. Changes nothing.
+   *
+   * @throws StaleView as {@link claim} would
+   */
+  peek(names: readonly RequestName[], options?: PeekOptions): Promise<Holdings>;
 
   /** Lists live bindings that match the query, page by page, in no particular order. */
   list(query: BindingQuery): Promise<BindingPage>;

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { expect } from 'vitest';
-import type { Binding, Placement, Proposal } from '../../src/core/binding.ts';
+import type { Binding, Claim, Placement, Proposal } from '../../src/core/binding.ts';
+import { forecastClaim } from '../../src/core/holdings.ts';
 import type { Name, RequestName } from '../../src/core/identity.ts';
 import type { Cause } from '../../src/core/origin.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
@@ -73,6 +74,7 @@ function claimStep(
   return [
     `claim ${names.map((name) => keyOf(name) + (name.found === true ? '?' : ''))} ${place.instance}/${place.incarnation} from ${from}`,
     async (model, store, fencingToken) => {
+      const forecast = forecastClaim(names, await store.peek(names, { fencingToken }), place, from).claim;
       const claimed = store
         .claim(names, because(place, CLAIMED), fencingToken, undefined, from)
         .catch((error: unknown) => {
@@ -80,9 +82,19 @@ function claimStep(
           if (error instanceof StoreFull) return 'full';
           throw error;
         });
-      expect(await claimed).toEqual(model.claim(names, place, from));
+      const claim = await claimed;
+      expect(claim).toEqual(model.claim(names, place, from));
+      if (claim !== 'full') expect(forecast ?? 'no-agent').toEqual(forecastable(claim));
     },
   ];
+}
+
+/** What of a claim can be told before. */
+function forecastable(claim: Claim | 'no-agent'): unknown {
+  if (claim === 'no-agent') return claim;
+  const { isNew: _isNew, replaced: _replaced, binding, ...rest } = claim;
+  const isNewBinding = rest.made || rest.by === 'take' || rest.by === 'take-found';
+  return { ...rest, binding: isNewBinding ? { ...binding, generation: 0 } : binding };
 }
 
 function rebindStep(which: number, place: Placement): [string, Step] {

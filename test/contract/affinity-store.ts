@@ -8,6 +8,7 @@ import { affinityFiltersContract } from './affinity-filters.ts';
 import { affinityGroupsContract } from './affinity-groups.ts';
 import { affinityLogOffContract } from './affinity-logoff.ts';
 import { affinityOriginsContract } from './affinity-origins.ts';
+import { affinityPeekContract } from './affinity-peek.ts';
 import type { OpenStore } from './affinity-store-support.ts';
 import { at, HOUR_MS, opensStores, session, user } from './affinity-store-support.ts';
 
@@ -19,6 +20,7 @@ export function affinityStoreContract(
   affinityContentsContract(name, open);
   affinityFiltersContract(name, open);
   affinityGroupsContract(name, open);
+  affinityPeekContract(name, open);
   affinityLogOffContract(name, open);
   affinityOriginsContract(name, open);
   describe(`${name} as an AffinityStore`, () => {

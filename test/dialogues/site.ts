@@ -13,6 +13,7 @@ import type {
   Coordinator,
   KnownBinding,
   LogOff,
+  PeekOptions,
 } from '../../src/core/ports.ts';
 import type { Replica } from '../../src/core/view/replica.ts';
 import { EmbeddedStoreServer } from '../../src/process/ipc/embedded-store-server.ts';
@@ -203,6 +204,11 @@ class SharedStore implements AffinityStore {
 
   find(names: readonly Name[]) {
     return this.#server.storeFind(POOL, names);
+  }
+
+  peek(names: readonly RequestName[], options?: PeekOptions) {
+    const borne = this.#weighsNames ? names : names.map(({ kind, value }) => ({ kind, value }));
+    return this.#server.storePeek(POOL, borne, options);
   }
 
   renew(names: readonly Name[], seenAgoMs?: number) {

@@ -224,6 +224,8 @@ describe('the Redis store', () => {
       store.release(binding, old),
       store.release(binding, ''),
       store.claim([user('U0')], at('a'), ''),
+      store.peek([user('U0')], { fencingToken: old }),
+      store.peek([user('U0')], { fencingToken: '' }),
     ]);
 
     for (const outcome of outcomes) {

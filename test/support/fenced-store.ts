@@ -1,4 +1,5 @@
 import type { Binding, Claim, Placement, Proposal } from '../../src/core/binding.ts';
+import type { Holdings } from '../../src/core/holdings.ts';
 import type { Name } from '../../src/core/identity.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
 import type {
@@ -7,9 +8,10 @@ import type {
   BindingPage,
   KnownBinding,
   ListedBinding,
+  PeekOptions,
 } from '../../src/core/ports.ts';
 import { StaleView, StoreUnavailable } from '../../src/core/ports.ts';
-import { storedKey } from '../../src/core/stored-name.ts';
+import { storedForm, storedKey } from '../../src/core/stored-name.ts';
 
 /** A store in memory for root names only. It can be away, and records its calls. */
 export class FencedStore implements AffinityStore {
@@ -45,6 +47,22 @@ export class FencedStore implements AffinityStore {
 
   async find(): Promise<ListedBinding | undefined> {
     return undefined;
+  }
+
+  async peek([name]: readonly Name[], { fencingToken }: PeekOptions = {}): Promise<Holdings> {
+    if (this.isAway) throw new StoreUnavailable('away');
+    if (fencingToken !== undefined && fencingToken !== this.#fencingToken())
+      throw new StaleView('another fencing token is valid');
+    const root = storedForm(name as Name);
+    const binding = this.bindings.get(storedKey(root));
+    const holding = { binding, root, isFound: false, isFoundAlias: false, hasLoggedOff: false };
+    const isSession = root.kind === 'session';
+    return {
+      user: isSession ? undefined : holding,
+      session: isSession ? holding : undefined,
+      note: undefined,
+      place: undefined,
+    };
   }
 
   async renew([name]: readonly Name[]): Promise<Binding | undefined> {

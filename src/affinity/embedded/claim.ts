@@ -1,14 +1,14 @@
-import { hash } from 'node:crypto';
 import type { Binding, Claim, GroupProposal, Placement } from '../../core/binding.ts';
-import type { Named, Ruling, SessionHolds, UserHolds } from '../../core/evidence.ts';
+import type { Named, Ruling } from '../../core/evidence.ts';
 import { ruling } from '../../core/evidence.ts';
+import { isHandedOn, sessionHolds, userHolds } from '../../core/holdings.ts';
 import type { Name } from '../../core/identity.ts';
 import { parseNameKey } from '../../core/identity.ts';
 import { storedKey } from '../../core/stored-name.ts';
 import { JOINED, originText, readOrigin } from '../origin-text.ts';
 import type { Entry, RootEntry } from '../packing.ts';
 import { isRoot } from '../packing.ts';
-import { DIGITS, MOST_FORMER, SHARED } from '../session-note.ts';
+import { DIGITS, digestOf, MOST_FORMER, readNote, SHARED } from '../session-note.ts';
 import type { EmbeddedGroups } from './groups.ts';
 import type { EmbeddedTables, Found } from './tables.ts';
 
@@ -216,7 +216,12 @@ export function withOrigin(root: RootEntry, because: Because | undefined): RootE
 /**
  * The root to bind for a session without a binding: the session's user, if an operator ended the binding of that user.
  */
-function rootWithout(tables: EmbeddedTables, session: string, entry: Entry | undefined, now: number): string {
+export function rootWithout(
+  tables: EmbeddedTables,
+  session: string,
+  entry: Entry | undefined,
+  now: number,
+): string {
   const isFree = entry === undefined || isRoot(entry) || tables.resolve(entry.root, now).entry !== undefined;
   return isFree ? session : entry.root;
 }
@@ -225,37 +230,25 @@ function rootWithout(tables: EmbeddedTables, session: string, entry: Entry | und
 function rule(tables: EmbeddedTables, step: ClaimStep, ofUser: Found, ofSession: Found): Ruling {
   const { named, user, session, now, end } = step;
   const isSame = ofUser.root !== undefined && ofUser.field === ofSession.field;
-  const noted = session === undefined || isSame ? undefined : tables.note(session, now);
-  const has = noted === SHARED ? 'shared' : sessionHolds(session, ofSession, isSame);
-  if (noted === SHARED) tables.writeNote(session as string, SHARED, end, now);
-  const by = ruling(named, userHolds(ofUser), has);
-  if (by !== 'link' || has !== 'other') return by;
-  const former = noted ?? '';
-  const mine = digest(user as string);
-  for (let i = 0; i < former.length; i += DIGITS) {
-    if (former.slice(i, i + DIGITS) !== mine) continue;
+  const text = session === undefined || isSame ? undefined : tables.note(session, now);
+  const noted = readNote(text, user);
+  if (noted === 'shared') tables.writeNote(session as string, SHARED, end, now);
+  const has = sessionHolds({
+    isShared: noted === 'shared',
+    isSame,
+    hasBinding: ofSession.root !== undefined,
+    isRoot: ofSession.field === session,
+    isFoundAlias: ofSession.entry?.found === true,
+  });
+  const by = ruling(named, userHolds(ofUser.root !== undefined, ofUser.root?.found === true), has);
+  if (!isHandedOn(by, has)) return by;
+  if (noted === 'alternates') {
     tables.writeNote(session as string, SHARED, end, now);
     return 'user';
   }
-  const kept = (former + digest(ofSession.field as string)).slice(-MOST_FORMER * DIGITS);
+  const kept = ((text ?? '') + digestOf(ofSession.field as string)).slice(-MOST_FORMER * DIGITS);
   tables.writeNote(session as string, kept, end, now);
   return by;
-}
-
-function userHolds({ root }: Found): UserHolds {
-  if (root === undefined) return 'nothing';
-  return root.found === true ? 'found' : 'binding';
-}
-
-function sessionHolds(
-  session: string | undefined,
-  { entry, field, root }: Found,
-  isSame: boolean,
-): SessionHolds {
-  if (isSame) return 'same';
-  if (root === undefined) return 'nothing';
-  if (field === session) return 'itself';
-  return entry?.found === true ? 'found-other' : 'other';
 }
 
 function answer(
@@ -269,10 +262,6 @@ function answer(
   if (displaced === undefined || samePlace(displaced, root)) return { binding, made, by };
   const conflict = { instance: displaced.instance, incarnation: displaced.incarnation };
   return { binding, made, conflict, by };
-}
-
-function digest(field: string): string {
-  return hash('sha1', field, 'hex').slice(0, DIGITS);
 }
 
 function samePlace(a: Placement, b: Placement): boolean {

@@ -1,5 +1,6 @@
 import type { RootDatabase } from 'lmdb';
 import type { Binding, Claim, Proposal } from '../../core/binding.ts';
+import type { Holdings } from '../../core/holdings.ts';
 import type { Name, RequestName } from '../../core/identity.ts';
 import { namedBy, parseNameKey } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
@@ -12,6 +13,7 @@ import type {
   ListedAlias,
   ListedBinding,
   LogOff,
+  PeekOptions,
 } from '../../core/ports.ts';
 import { NamesNoAgent, StoreFull, StoreUnavailable, UnknownCursor } from '../../core/ports.ts';
 import { storedKey } from '../../core/stored-name.ts';
@@ -23,6 +25,7 @@ import { SHARED } from '../session-note.ts';
 import type { Because } from './claim.ts';
 import { claim, toBinding, toName, withOrigin } from './claim.ts';
 import { EmbeddedGroups } from './groups.ts';
+import { peek } from './peek.ts';
 import { EmbeddedTables } from './tables.ts';
 
 export interface EmbeddedPoolOptions {
@@ -214,6 +217,10 @@ export class EmbeddedPool implements AffinityStore {
       }
       return undefined;
     });
+  }
+
+  async peek(names: readonly RequestName[], options?: PeekOptions): Promise<Holdings> {
+    return this.#step((now) => peek(this.#tables, this.#groups, names, options, now));
   }
 
   async list(query: BindingQuery): Promise<BindingPage> {

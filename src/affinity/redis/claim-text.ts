@@ -40,7 +40,8 @@ export function claimText(
   };
 }
 
-function groupText(group: GroupProposal): object {
+/** A group as scripts read it. */
+export function groupText(group: GroupProposal): object {
   return { ...packableGroup(group), isLimited: group.places.some(({ most }) => most > 0) };
 }
 

@@ -1,6 +1,12 @@
 import type { Binding, Claim } from '../../core/binding.ts';
 import { rulingOf } from '../../core/evidence.ts';
+import type { Holding, Holdings } from '../../core/holdings.ts';
+import type { RequestName } from '../../core/identity.ts';
 import type { AffinityListener } from '../../core/ports.ts';
+import { storedKey } from '../../core/stored-name.ts';
+import type { RootEntry } from '../packing.ts';
+import { unpack } from '../packing.ts';
+import { readNote } from '../session-note.ts';
 import { toName } from './listed-lines.ts';
 import { readLogOff } from './logoff-message.ts';
 
@@ -43,4 +49,39 @@ export function toClaim(reply: readonly (string | number)[]): Claim {
   if (displaced === '') return { binding, made: made === 1, ...by };
   const conflict = { instance: String(displaced), incarnation: String(displacedIncarnation) };
   return { binding, made: made === 1, conflict, ...by };
+}
+
+const PER_NAME = 5;
+
+/** What peek.lua returns. */
+export function toHoldings(names: readonly RequestName[], reply: readonly (string | number)[]): Holdings {
+  const [, instance, incarnation, ...rest] = reply.map(String) as [string, string, string, ...string[]];
+  const notes = new Map<RequestName, string>();
+  const holdings = names.map((name, i): Holding => {
+    const [field = '', packed = '', isFoundAlias, hasLoggedOff, note = ''] = rest.slice(i * PER_NAME);
+    if (note !== '') notes.set(name, note);
+    const root = toName(field);
+    const entry = packed === '' ? undefined : (unpack(packed) as RootEntry);
+    return {
+      root,
+      binding: entry && {
+        root,
+        instance: entry.instance,
+        incarnation: entry.incarnation,
+        generation: entry.generation,
+      },
+      isFound: entry?.found === true,
+      isFoundAlias: isFoundAlias === '1',
+      hasLoggedOff: hasLoggedOff === '1',
+    };
+  });
+  const userAt = names.findIndex(({ kind }) => kind !== 'session');
+  const sessionAt = names.findIndex(({ kind }) => kind === 'session');
+  const [user, session] = [names[userAt], names[sessionAt]];
+  return {
+    user: holdings[userAt],
+    session: holdings[sessionAt],
+    note: session && readNote(notes.get(session), user && storedKey(user)),
+    place: instance === '' ? undefined : { instance, incarnation },
+  };
 }

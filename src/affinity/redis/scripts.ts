@@ -35,6 +35,7 @@ export const SCRIPTS = {
   gwCounts: load('counts'),
   gwList: load('list'),
   gwFind: load('find'),
+  gwPeek: load('peek', { MOST_MEMBERS }),
 } as const;
 
 export type ScriptName = keyof typeof SCRIPTS;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Binding, Claim, GroupProposal, Proposal } from '../../core/binding.ts';
+import type { Holdings } from '../../core/holdings.ts';
 import type { Name, RequestName } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
 import type {
@@ -10,6 +11,7 @@ import type {
   KnownBinding,
   ListedBinding,
   LogOff,
+  PeekOptions,
 } from '../../core/ports.ts';
 import { NamesNoAgent, StaleView, StoreFull, StoreUnavailable } from '../../core/ports.ts';
 import { storedForm, storedKey } from '../../core/stored-name.ts';
@@ -22,12 +24,12 @@ import { reasonText } from '../origin-text.ts';
 import type { RootEntry } from '../packing.ts';
 import { bucketOf, packable, quantumOf, unpack } from '../packing.ts';
 import type { ClaimText, Place } from './claim-text.ts';
-import { claimText, rebindText } from './claim-text.ts';
+import { claimText, groupText, rebindText } from './claim-text.ts';
 import { listedBinding, toName } from './listed-lines.ts';
 import type { ListArguments } from './lister.ts';
 import { Lister } from './lister.ts';
 import { callerText } from './logoff-message.ts';
-import { tell, toClaim } from './replies.ts';
+import { tell, toClaim, toHoldings } from './replies.ts';
 import type { ScriptName } from './scripts.ts';
 import { SCRIPTS } from './scripts.ts';
 
@@ -56,6 +58,8 @@ interface Step {
   /** ARGV[6]: a generation, or what {@link ClaimText} makes. */
   readonly sixth?: string | ClaimText;
   readonly fencingToken?: string;
+  /** The group of the agent, if the step has no proposal. */
+  readonly group?: GroupProposal;
   readonly epoch?: number;
   /** A field that the script may need besides the names. */
   readonly declared?: string | undefined;
@@ -94,7 +98,7 @@ export class RedisStore implements AffinityStore {
     this.#redis = redis.claims;
     this.#redis.define(SCRIPTS);
     this.#listings = redis.listings;
-    this.#listings.define({ gwList: SCRIPTS.gwList, gwFind: SCRIPTS.gwFind });
+    this.#listings.define({ gwList: SCRIPTS.gwList, gwFind: SCRIPTS.gwFind, gwPeek: SCRIPTS.gwPeek });
     this.#subscriber = redis.subscriber;
     this.#keys = key('');
     this.#counts = key('counts');
@@ -199,6 +203,20 @@ export class RedisStore implements AffinityStore {
     return listedBinding(toName(field), root, Number(now), origin, this.#idleLifetimeMs);
   }
 
+  async peek(
+    names: readonly RequestName[],
+    { fencingToken, group, isMove = false }: PeekOptions = {},
+  ): Promise<Holdings> {
+    const fields = names.map(storedKey);
+    const step = {
+      sixth: group === undefined ? '' : JSON.stringify(groupText(group)),
+      text: isMove ? (fields[0] as string) : '',
+      ...(group === undefined ? {} : { group }),
+      ...(fencingToken === undefined ? {} : { fencingToken }),
+    };
+    return toHoldings(names, await this.#step('gwPeek', fields, step, this.#listings));
+  }
+
   list(query: BindingQuery): Promise<BindingPage> {
     return this.#lister.list(query);
   }
@@ -235,7 +253,7 @@ export class RedisStore implements AffinityStore {
   async #step(
     script: ScriptName,
     names: readonly string[],
-    { proposal, times, text, sixth = '0', fencingToken, epoch = 0, declared }: Step,
+    { proposal, times, text, sixth = '0', fencingToken, epoch = 0, declared, ...step }: Step,
     redis = this.#redis,
   ): Promise<(string | number)[]> {
     // The script would skip the check for an empty token.
@@ -245,14 +263,15 @@ export class RedisStore implements AffinityStore {
     const reason = text ?? reasonText(proposal?.cause, proposal?.gateway);
     const fields = declared === undefined ? [...names] : [...names, declared];
     const places: Place[] = [];
-    const group = proposal?.group === undefined ? [] : this.#groupKeys(proposal.group);
+    const group = proposal?.group ?? step.group;
+    const groupKeys = group === undefined ? [] : this.#groupKeys(group);
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const keys = [
         this.#counts,
         this.#fencingToken,
         ...fields.map((field) => this.#bucketKey(bucketOf(field))),
         ...this.#names,
-        ...group,
+        ...groupKeys,
       ];
       const args = [
         ...this.#lifetime,

@@ -1,4 +1,5 @@
 import type { Binding, Claim, Proposal } from '../../core/binding.ts';
+import type { Holdings } from '../../core/holdings.ts';
 import type { Name, RequestName } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
 import type {
@@ -9,6 +10,7 @@ import type {
   KnownBinding,
   ListedBinding,
   LogOff,
+  PeekOptions,
 } from '../../core/ports.ts';
 import { NamesNoAgent, StaleView, StoreFull, StoreUnavailable, UnknownCursor } from '../../core/ports.ts';
 import type { Calls } from './calls.ts';
@@ -69,6 +71,10 @@ export class EmbeddedStoreClient implements AffinityStore {
 
   find(names: readonly Name[]): Promise<ListedBinding | undefined> {
     return this.#ask('storeFind', [names]);
+  }
+
+  peek(names: readonly RequestName[], options?: PeekOptions): Promise<Holdings> {
+    return this.#ask('storePeek', [names, options]);
   }
 
   list(query: BindingQuery): Promise<BindingPage> {

@@ -2,7 +2,7 @@ import type { Binding, Proposal } from '../../core/binding.ts';
 import { leadsTo } from '../../core/evidence.ts';
 import type { Name, RequestName } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
-import type { AffinityStore, BindingQuery, KnownBinding, LogOff } from '../../core/ports.ts';
+import type { AffinityStore, BindingQuery, KnownBinding, LogOff, PeekOptions } from '../../core/ports.ts';
 import { StaleView } from '../../core/ports.ts';
 import { storedForm } from '../../core/stored-name.ts';
 import type { StoreNews } from './messages.ts';
@@ -97,6 +97,12 @@ export class EmbeddedStoreServer {
 
   storeFind(pool: string, names: readonly Name[]) {
     return this.#pool(pool).store.find(names);
+  }
+
+  async storePeek(pool: string, names: readonly RequestName[], options: PeekOptions = {}) {
+    const { fencingToken } = options;
+    const { store } = fencingToken === undefined ? this.#pool(pool) : this.#checkedPool(pool, fencingToken);
+    return store.peek(names, options);
   }
 
   storeList(pool: string, query: BindingQuery) {

@@ -23,6 +23,9 @@ test('a worker that acts on a view other than the controller’s changes nothing
   await expect(claim()).rejects.toBeInstanceOf(StaleView);
   await expect(server.storeRebind('ici', binding, AT_A, 'of-worker')).rejects.toBeInstanceOf(StaleView);
   await expect(server.storeRelease('ici', binding, 'of-worker')).rejects.toBeInstanceOf(StaleView);
+  await expect(server.storePeek('ici', [USER], { fencingToken: 'of-worker' })).rejects.toBeInstanceOf(
+    StaleView,
+  );
   // No view is in effect.
   holds = '';
   await expect(server.storeClaim('ici', [USER], AT_A, '')).rejects.toBeInstanceOf(StaleView);
