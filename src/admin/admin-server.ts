@@ -15,6 +15,7 @@ import { protectAnswers } from './auth/response-headers.ts';
 import { SecurityLog } from './auth/security-log.ts';
 import { addSessionRoutes } from './auth/session-routes.ts';
 import { addConsole } from './console-files.ts';
+import { addExplainRoutes } from './explain-routes.ts';
 import { addGatewayRoutes } from './gateway-routes.ts';
 import { keepPendingConnections } from './idle-connections.ts';
 import { addInstanceRoutes } from './instance-routes.ts';
@@ -105,6 +106,7 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
   addStreamRoute(routes, options);
   addAgentRoutes(routes, options);
   addSeenNamesRoute(routes, options);
+  addExplainRoutes(routes, options);
   addDescription(routes, described);
   addSessionRoutes(routes, access, securityLog);
   addInstanceRoutes(routes, options, runner);

@@ -1,5 +1,6 @@
 import type { BalancerName } from '../core/balancers.ts';
 import type { Binding, Proposal } from '../core/binding.ts';
+import type { ExplainQuestion, Explanation } from '../core/explanation.ts';
 import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { BindingPage, BindingQuery, EventLog, ListedBinding } from '../core/ports.ts';
@@ -91,6 +92,10 @@ export interface PoolSource {
   /** The IANA time zone for a time of day without a zone. */
   readonly zone: string;
   readonly balancer: BalancerName;
+  /** The most agents that each instance should have, as far as they are limited. */
+  readonly maxAgents: ReadonlyMap<InstanceId, number>;
+  /** Whether the gateway goes on while the store is away. */
+  readonly onStoreLoss: 'continue' | 'refuse';
   /** The group of a user by the file and the patterns of `groups`. */
   groupOf(user: string): string | undefined;
   url(instance: InstanceId): string;
@@ -103,6 +108,12 @@ export interface PoolSource {
   identitySources(): readonly SourceShare[];
   /** How requests named their agents in the last hour, at each worker; `undefined` if it does not answer. */
   seenNames(): Promise<readonly (SeenNames | undefined)[]>;
+  /**
+   * How a worker would route a request now. Nothing is changed by it.
+   *
+   * @throws ActRefused if no worker answers
+   */
+  explain(question: Omit<ExplainQuestion, 'pool'>): Promise<Explanation>;
   inFlight(instance: InstanceId): number;
   queued(instance: InstanceId): number;
   boundAgents(instance: InstanceId): number;

@@ -4,5 +4,7 @@ import type { RequiredRole } from '../core/role.ts';
 declare module 'fastify' {
   interface FastifyContextConfig {
     readonly role: RequiredRole;
+    /** Nothing is changed, whatever the method; so no log calls it an act. */
+    readonly isQuestion?: boolean;
   }
 }

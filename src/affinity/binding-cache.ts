@@ -5,6 +5,8 @@ import type { Name, Names } from '../core/identity.ts';
 import { nameKey, parseNameKey } from '../core/identity.ts';
 import { renewalIntervalMs } from '../core/renewal.ts';
 import { storedForm, storedKey } from '../core/stored-name.ts';
+import { isCurrent } from '../core/target.ts';
+import type { View } from '../core/view/view.ts';
 
 /** How current an answer of the store about a binding is. */
 export interface Confirmation {
@@ -28,6 +30,21 @@ const KEY_START = {
   session: nameKey('session', ''),
   address: nameKey('address', ''),
 } as const;
+
+/** What a cached binding must be newer than, so that the store need not be asked. */
+export class Trust {
+  /**
+   * Messages may have been missed before this moment, in monotonic milliseconds. Until listening starts, all are: the
+   * connection for them may be down from the beginning.
+   */
+  since = Number.POSITIVE_INFINITY;
+  readonly sessionsAreProvisional: boolean;
+
+  /** @param sessionsAreProvisional see `BindingsOptions` */
+  constructor(sessionsAreProvisional: boolean) {
+    this.sessionsAreProvisional = sessionsAreProvisional;
+  }
+}
 
 interface Entry extends CachedBinding {
   names: Name[];
@@ -224,6 +241,21 @@ export class BindingCache {
   /** Every name in stored form with its binding, roots included. Tolerates changes during the iteration. */
   entries(): IterableIterator<[string, CachedBinding]> {
     return this.#byStored.entries();
+  }
+
+  /** May it be acted on by this view, while the store answers, without asking the store? */
+  isConfirmed(entry: CachedBinding, view: View, now: number, trust: Trust): boolean {
+    const { instance, root } = entry.binding;
+    // A log-on at another gateway may move the agent away from there.
+    if (view.instances.get(instance)?.admin === 'draining' && view.mode === 'sticky') return false;
+    if (entry.checkedAt < trust.since || !this.isAlive(entry, now)) return false;
+    if (!isCurrent(view, instance, entry.epoch)) return false;
+    return !(trust.sessionsAreProvisional && root.kind === 'session');
+  }
+
+  /** Is it the best information while the store does not answer? */
+  mayHold(entry: CachedBinding, view: View, now: number): boolean {
+    return !this.hasEnded(entry, now) && isCurrent(view, entry.binding.instance, entry.epoch);
   }
 
   /** It cannot have ended in the store, and is not about to. */

@@ -5,15 +5,16 @@ import { byWeight, nameKey } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { AffinityStore, BindingPage, BindingQuery, KnownBinding } from '../core/ports.ts';
 import { StaleView, StoreUnavailable } from '../core/ports.ts';
-import { isCurrent } from '../core/target.ts';
 import type { ClaimTrouble } from '../core/view/claim-watch.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import { epochOf } from '../core/view/view-store.ts';
 import type { BindingCache, Confirmation } from './binding-cache.ts';
+import { Trust } from './binding-cache.ts';
 import type { BindingsOptions } from './bindings-options.ts';
 import { CacheWarmer } from './cache-warmer.ts';
 import { leading, leadingTo, oldestAlias, passedOver } from './claimed-names.ts';
 import { DegradedDecisions } from './degraded-decisions.ts';
+import { ExplainedBindings } from './explained-bindings.ts';
 import { KnownMembers } from './known-members.ts';
 import { LogOffs } from './log-offs.ts';
 import { RecentInvalidations } from './recent-invalidations.ts';
@@ -53,11 +54,7 @@ export class Bindings implements AgentBindings {
   readonly #timedOutClaims = new TimedOutClaims(() => this.#onLateAnswers());
   #onLateAnswers: () => void = () => {};
   #counts: ReadonlyMap<InstanceId, number> | undefined;
-  /**
-   * Messages may have been missed before this moment, in monotonic milliseconds. Until listening starts, all are: the
-   * connection for them may be down from the beginning.
-   */
-  #trustedSince = Number.POSITIVE_INFINITY;
+  readonly #trust: Trust;
   /** The latest known store generation. */
   #storeGeneration: string | undefined;
   #refreshing: Promise<void> | undefined;
@@ -65,6 +62,7 @@ export class Bindings implements AgentBindings {
   constructor(options: BindingsOptions) {
     const { store, cache, epoch, gateway, hasLogOffs = true } = options;
     [this.#options, this.#store, this.#cache] = [options, store, cache];
+    this.#trust = new Trust(options.sessionsAreProvisional);
     this.#members = options.groups && new KnownMembers(options.groups, cache);
     this.#monitor = new StoreMonitor(options.events);
     this.#degraded = new DegradedDecisions(cache, this.#writeBackQueue, options.events.onConflict);
@@ -96,7 +94,7 @@ export class Bindings implements AgentBindings {
       onMoved: (names) => this.#onMoved(names),
       onLoggedOff: (root, logOff) => this.logOffs.heard(root, logOff),
       onGap: () => {
-        this.#trustedSince = performance.now();
+        this.#trust.since = performance.now();
         this.#warmer.mayHaveMissed();
       },
     });
@@ -123,7 +121,7 @@ export class Bindings implements AgentBindings {
 
   /** The same for all bindings, and none was missed or evicted since: a name that is not known here is new. */
   get isComplete(): boolean {
-    return this.#warmer.isComplete && Number.isFinite(this.#trustedSince);
+    return this.#warmer.isComplete && Number.isFinite(this.#trust.since);
   }
 
   /** The cached aliases of a root, its newest ones; `undefined` if some may not be cached. */
@@ -157,7 +155,7 @@ export class Bindings implements AgentBindings {
    */
   hearing(state: 'up' | 'down'): void {
     if (state === 'up') return;
-    this.#trustedSince = Number.POSITIVE_INFINITY;
+    this.#trust.since = Number.POSITIVE_INFINITY;
     this.#warmer.mayHaveMissed();
   }
 
@@ -196,22 +194,22 @@ export class Bindings implements AgentBindings {
       if (entry.isEnding) this.logOffs.keep(entry);
       return true;
     }
-    // A log-on at another gateway may move the agent away from there.
-    if (view.instances.get(entry.binding.instance)?.admin === 'draining' && view.mode === 'sticky')
-      return false;
-    if (entry.checkedAt < this.#trustedSince || !this.#cache.isAlive(entry, now)) return false;
-    if (!isCurrent(view, entry.binding.instance, entry.epoch)) return false;
-    if (this.#options.sessionsAreProvisional && entry.binding.root.kind === 'session') return false;
+    if (!this.#cache.isConfirmed(entry, view, now, this.#trust)) return false;
     if (this.#cache.needsRenewal(entry, now) && !entry.renewing) void this.#renew(entry);
     return true;
   }
 
   /** Is it the best information while the store does not answer, although a message may have been missed? */
   isUsableUnconfirmed(entry: CachedBinding, { view }: Pick<RoutingState, 'view'>): boolean {
-    if (this.#cache.hasEnded(entry, performance.now())) return false;
-    if (!isCurrent(view, entry.binding.instance, entry.epoch)) return false;
+    if (!this.#cache.mayHold(entry, view, performance.now())) return false;
     if (entry.isEnding) this.logOffs.keep(entry);
     return true;
+  }
+
+  /** The same bindings for a request that is only explained. Nothing is changed by them. */
+  explained(): ExplainedBindings {
+    const [store, cache, trust] = [this.#store, this.#cache, this.#trust];
+    return new ExplainedBindings({ bindings: this, store, cache, trust, degraded: this.#degraded });
   }
 
   /** Makes the agent's next request ask the store. */

@@ -4,9 +4,22 @@ import type { SessionHolds } from '../core/evidence.ts';
 import { leadsTo, ruling } from '../core/evidence.ts';
 import type { Name, RequestName } from '../core/identity.ts';
 import { namedBy, nameKey } from '../core/identity.ts';
+import type { InstanceId } from '../core/instance.ts';
 import { storedForm } from '../core/stored-name.ts';
 import type { BindingCache } from './binding-cache.ts';
 import type { WriteBackQueue } from './write-back-queue.ts';
+
+/** Which binding the names of a request lead to, as far as this gateway knows. */
+interface Weighed {
+  /** `undefined` if the agent is new here. */
+  readonly known: CachedBinding | undefined;
+  /** The names that lead to it, or will. */
+  readonly leading: readonly RequestName[];
+  /** See {@link Bound.passedOver}. */
+  readonly passedOver: InstanceId | undefined;
+  /** The other placement of an agent who is bound to two instances. */
+  readonly elsewhere: Placement | undefined;
+}
 
 /** Decides about bindings while the store is away. Every decision enters the write-back queue. */
 export class DegradedDecisions {
@@ -24,8 +37,20 @@ export class DegradedDecisions {
     this.#onConflict = onConflict;
   }
 
-  /** Known agents stay, unknown ones are placed. The names are weighed by the store's own rules, on cached data. */
+  /** Known agents stay, unknown ones are placed. */
   claim(names: readonly RequestName[], placement: Placement): Bound {
+    const { known, leading, passedOver, elsewhere } = this.weigh(names);
+    if (known === undefined) {
+      const root = leading[0] ?? (names[0] as Name);
+      return { binding: this.place(leading, root, placement), decision: 'storeless' };
+    }
+    this.#join(leading, known);
+    if (elsewhere !== undefined) this.#onConflict(names, elsewhere, known.binding);
+    return { binding: known.binding, decision: 'bound', passedOver };
+  }
+
+  /** Weighs the names by the store's own rules, on cached data. Changes nothing. */
+  weigh(names: readonly RequestName[]): Weighed {
     const user = names.find(({ kind }) => kind !== 'session');
     const session = names.find(({ kind }) => kind === 'session');
     const ofUser = user && this.#get(user);
@@ -36,19 +61,14 @@ export class DegradedDecisions {
     const leading = names.filter(({ kind }) => (kind === 'session' ? leads.session : leads.user));
     const takes = by === 'session' || by === 'take' || by === 'take-found';
     const known = takes ? ofSession : ofUser;
-    if (known === undefined) {
-      const root = leading[0] ?? (names[0] as Name);
-      return { binding: this.place(leading, root, placement), decision: 'storeless' };
-    }
-    this.#join(leading, known);
-    const other = (takes ? ofUser : ofSession)?.binding ?? known.binding;
+    const other = (takes ? ofUser : ofSession)?.binding ?? known?.binding;
     const isFound = named.user === 'found' || named.session === 'found';
-    const isElsewhere = other.instance !== known.binding.instance;
-    if (isElsewhere && !isFound) this.#onConflict(names, other, known.binding);
+    const isElsewhere = known !== undefined && other?.instance !== known.binding.instance;
     return {
-      binding: known.binding,
-      decision: 'bound',
-      passedOver: isElsewhere && isFound ? other.instance : undefined,
+      known,
+      leading,
+      passedOver: isElsewhere && isFound ? other?.instance : undefined,
+      elsewhere: isElsewhere && !isFound ? other : undefined,
     };
   }
 

@@ -56,6 +56,18 @@ export function rendezvous(candidates: readonly InstanceState[], key: string): I
   return best;
 }
 
+/** The candidates with room for one more agent; those with most room if none has any. */
+export function withRoom(
+  candidates: readonly InstanceState[],
+  load: Load,
+  maxAgents: ReadonlyMap<InstanceId, number>,
+): readonly InstanceState[] {
+  if (maxAgents.size === 0) return candidates;
+  const room = ({ id }: InstanceState): number => (maxAgents.get(id) ?? Infinity) - load.boundAgents(id);
+  const most = Math.max(...candidates.map(room));
+  return candidates.filter((one) => (most > 0 ? room(one) > 0 : room(one) === most));
+}
+
 /** The candidates in the order in which {@link rendezvous} prefers them. */
 export function byRendezvous(candidates: readonly InstanceState[], key: string): InstanceState[] {
   const left = [...candidates];

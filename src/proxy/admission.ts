@@ -8,7 +8,7 @@ import type { ClientShares } from './client-shares.ts';
 import { hasHiddenDotSegment } from './dot-segments.ts';
 import { hasForwardingHeaders } from './headers.ts';
 import type { Pool } from './pool.ts';
-import type { RequestContext } from './request-context.ts';
+import type { AdmittedRequest } from './request-context.ts';
 
 export interface AdmissionOptions {
   readonly pools: PoolTable<Pool>;
@@ -43,7 +43,7 @@ export class Admission {
    * @param inFlight the number of requests in the gateway, this one included
    * @throws GatewayError if the request is refused
    */
-  admit(context: RequestContext, inFlight: number): Admitted {
+  admit(context: AdmittedRequest, inFlight: number): Admitted {
     const { pools, gatewayState, refusesUntrusted, via } = this.#options;
     const { raw } = context;
     if (!context.isHttp) throw new GatewayError('GW_REQUEST_MALFORMED');
@@ -73,7 +73,6 @@ export class Admission {
     if (pool === undefined) throw new GatewayError('GW_POOL_UNKNOWN');
     context.pool = pool;
     if (gatewayState.inMaintenance) throw new GatewayError('GW_MAINTENANCE');
-    pool.lastRequestAt = context.startedAt;
     return { pool, framing };
   }
 
@@ -83,7 +82,7 @@ export class Admission {
    * @param inFlight the number of requests in the gateway, this one included
    * @throws GatewayError if there are too many
    */
-  checkLoad(context: RequestContext, inFlight: number): void {
+  checkLoad(context: AdmittedRequest, inFlight: number): void {
     const { maxInFlight, shares } = this.#options;
     if (inFlight <= this.#openToAll) return;
     if (inFlight > maxInFlight || shares.hasTenth(context.client ?? context.connection.peer))
@@ -104,7 +103,7 @@ const WHOLE_SERVER = /^(?:\*|https?:\/\/[^/?#@]+)$/i;
  * Does OPTIONS ask about the gateway? Either by its target, or because `Max-Forwards` lets it go no further (RFC 9110
  * §7.6.2). Otherwise notes what remains of `Max-Forwards`.
  */
-function concernsGateway(context: RequestContext): boolean {
+function concernsGateway(context: AdmittedRequest): boolean {
   if (WHOLE_SERVER.test(context.request.originalUrl)) return true;
   const field = context.raw.headers['max-forwards'];
   if (typeof field !== 'string' || !/^\d{1,9}$/.test(field)) return false;
@@ -254,6 +253,10 @@ interface Rule<P> {
   readonly pool: P;
 }
 
+export interface TriedRule<P> extends Rule<P> {
+  readonly matches: boolean;
+}
+
 /** Finds the pool of a request: a rule with its host before one for any host, then the longest path prefix. */
 export class PoolTable<P> {
   readonly #rules: readonly Rule<P>[];
@@ -280,10 +283,20 @@ export class PoolTable<P> {
   find(host: string | undefined, path: string): P | undefined {
     if (this.#only !== undefined) return this.#only;
     const name = host === undefined ? undefined : hostname(host);
-    return this.#rules.find(
-      (rule) => (rule.host === undefined || rule.host === name) && startsWithPath(path, rule.path),
-    )?.pool;
+    return this.#rules.find((rule) => matches(rule, name, path))?.pool;
   }
+
+  /** The rules up to the first one that matches, in the order in which they are tried. */
+  tried(host: string | undefined, path: string): readonly TriedRule<P>[] {
+    const name = host === undefined ? undefined : hostname(host);
+    const found = this.#rules.findIndex((rule) => matches(rule, name, path));
+    const rules = found < 0 ? this.#rules : this.#rules.slice(0, found + 1);
+    return rules.map((rule, i) => ({ ...rule, matches: i === found }));
+  }
+}
+
+function matches<P>(rule: Rule<P>, name: string | undefined, path: string): boolean {
+  return (rule.host === undefined || rule.host === name) && startsWithPath(path, rule.path);
 }
 
 /** Without port, and without the dot that ends a fully qualified name. */

@@ -6,7 +6,7 @@ import type { GatewayState } from '../core/lifecycle.ts';
 import type { Coordinator } from '../core/ports.ts';
 import type { StatePages } from '../core/state-page.ts';
 import type { Target } from '../core/target.ts';
-import { checkTarget, isDraining } from '../core/target.ts';
+import { checkTarget } from '../core/target.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Admission } from './admission.ts';
@@ -24,8 +24,9 @@ import { ownAnswer, sendOwnAnswer } from './reply-with-fault.ts';
 import type { ArrivingBytes } from './request-body.ts';
 import { RequestBody } from './request-body.ts';
 import type { RequestContext } from './request-context.ts';
+import { mustReportLoss } from './session-lost.ts';
 import type { TargetFinder, Wait, WaitReason } from './target-finder.ts';
-import { errorAfterWait } from './target-finder.ts';
+import { errorAfterWait, logonMayMove } from './target-finder.ts';
 import type { Upstream } from './upstream.ts';
 import type { Woken } from './wait-queue.ts';
 
@@ -120,6 +121,7 @@ export class ProxyHandler {
     const names = identifier.readHeader(context);
     const { pool, framing } = admission.admit(context, this.#inFlight);
     if (pool === undefined) return undefined;
+    pool.lastRequestAt = context.startedAt;
     identifier.check(context, names);
     const { contentLength, chunked } = framing;
     const body = new RequestBody(context.raw, contentLength, chunked, maxBodyBytes, this.#options.arriving);
@@ -150,11 +152,10 @@ export class ProxyHandler {
     let waitError: ErrorCode = 'GW_NO_INSTANCE';
     while (context.isLive && context.attempts < MAX_ATTEMPTS) {
       const { changes } = pool;
-      // Only then may a log-on move the agent.
-      if (context.isLogon === undefined && pool.operations.haveLogon && isDraining(pool.routingState.view))
+      if (context.isLogon === undefined && logonMayMove(pool))
         context.isLogon = await pool.operations.isLogon(context);
       const found = await this.#options.targets.find(pool, context);
-      if (context.sessionLost && (await this.#mustReportLoss(context, pool)))
+      if (context.sessionLost && (await mustReportLoss(context, pool)))
         throw new GatewayError('GW_SESSION_LOST');
       let wait = REFUSED;
       if ('wait' in found) {
@@ -194,12 +195,6 @@ export class ProxyHandler {
       }
     }
     throw context.fault ?? new GatewayError(context.expired ? 'GW_DEADLINE' : waitError);
-  }
-
-  /** Must the agent be told that the session was lost with its instance? Not if the agent logs on again anyway. */
-  async #mustReportLoss(context: RequestContext, { sessionLost, operations }: Pool): Promise<boolean> {
-    if (sessionLost === 'pass') return false;
-    return !(context.isLogon ?? (await operations.isLogon(context)));
   }
 
   /**

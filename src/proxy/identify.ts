@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import type { Names } from '../core/identity.ts';
 import type { UnnamedReason } from '../core/seen-names.ts';
 import { valueAsSent } from '../core/stored-name.ts';
 import { canonicalUser } from '../core/user-name.ts';
@@ -8,7 +9,7 @@ import type { BodySearch } from '../soap/body-search.ts';
 import type { ScanProblem, ScanResult } from '../soap/scan-result.ts';
 import type { OperationList } from './agent-operations.ts';
 import type { Pool } from './pool.ts';
-import type { RequestContext } from './request-context.ts';
+import type { IdentifiedRequest } from './request-context.ts';
 
 export interface IdentifyOptions {
   readonly header: HeaderIdentityExtractor;
@@ -38,7 +39,7 @@ export class Identifier {
   }
 
   /** Copies the names in the header to the context. */
-  readHeader(context: RequestContext): HeaderIdentity {
+  readHeader(context: IdentifiedRequest): HeaderIdentity {
     const found = this.#options.header.extract(context.raw.rawHeaders);
     context.user = named(found.user);
     context.session = named(found.session);
@@ -52,9 +53,9 @@ export class Identifier {
    * @throws GatewayError if the body cannot be read and such requests are refused
    */
   async identify(
-    context: RequestContext,
+    context: IdentifiedRequest,
     pool: Pool,
-    isKnown: (pool: Pool, context: RequestContext) => boolean,
+    isKnown: (pool: Pool, names: Names) => boolean,
   ): Promise<void> {
     if (!pool.bindsAgents) return;
     context.isIdentified = true;
@@ -64,7 +65,7 @@ export class Identifier {
   }
 
   /** @throws GatewayError if the header names more than one agent, or only names that cannot be used */
-  check(context: RequestContext, found: HeaderIdentity): void {
+  check(context: IdentifiedRequest, found: HeaderIdentity): void {
     if (found.ambiguous) throw new GatewayError('GW_IDENTITY_AMBIGUOUS');
     if (found.refused === undefined) return;
     context.ignore(found.refused.source, found.refused.reason);
@@ -76,7 +77,7 @@ export class Identifier {
    * Must the body be searched? Usually only if the header names no user and its session is unknown here. If log-on
    * operations are configured, a known session is searched too: the request may be a log-on of another user.
    */
-  #needsBody(context: RequestContext, sessionIsKnown: () => boolean): boolean {
+  #needsBody(context: IdentifiedRequest, sessionIsKnown: () => boolean): boolean {
     const { search, bodyFirst, logon } = this.#options;
     if (search === undefined || context.body === undefined) return false;
     if (context.body.complete && context.body.head.length === 0) return false;
@@ -85,7 +86,7 @@ export class Identifier {
     return logon !== undefined || context.session === undefined || !sessionIsKnown();
   }
 
-  async #readBody(context: RequestContext): Promise<void> {
+  async #readBody(context: IdentifiedRequest): Promise<void> {
     const { search, searchBytes, logon } = this.#options;
     const { body } = context;
     if (search === undefined || body === undefined) return;
@@ -104,12 +105,12 @@ export class Identifier {
   }
 
   /** Uses the client's address as a name, in pools with `anonymous: address`. */
-  #readAddress(context: RequestContext): void {
+  #readAddress(context: IdentifiedRequest): void {
     const { client } = context;
     if (client !== undefined) context.address = this.#networkOf(client);
   }
 
-  #take(context: RequestContext, found: ScanResult, isLogon: boolean): void {
+  #take(context: IdentifiedRequest, found: ScanResult, isLogon: boolean): void {
     if (found.version !== undefined) context.soapVersionOfBody = found.version;
     context.operation = found.operation;
     for (const reason of found.refused ?? []) context.ignore('body', reason);
@@ -156,7 +157,7 @@ function named(value: string | undefined): string | undefined {
 }
 
 /** Only a log-on proves that user and session belong to one agent. Otherwise drops a found name, the user first. */
-function unlink(context: RequestContext): void {
+function unlink(context: IdentifiedRequest): void {
   if (context.userIsFound) {
     context.user = undefined;
     context.userIsFound = false;

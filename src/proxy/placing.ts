@@ -1,15 +1,18 @@
-import { byRendezvous, rendezvous } from '../core/balancers.ts';
+import { byRendezvous, rendezvous, withRoom } from '../core/balancers.ts';
 import type { Group, GroupProposal, Placement, Proposal } from '../core/binding.ts';
-import type { InstanceId, InstanceState } from '../core/instance.ts';
+import type { InstanceId } from '../core/instance.ts';
 import { isUsable } from '../core/instance.ts';
 import { allows } from '../core/target.ts';
 import { decodeHeaderValue } from '../core/user-name.ts';
 import { placementAt } from '../core/view/view.ts';
 import type { Pool } from './pool.ts';
-import type { RequestContext } from './request-context.ts';
+import type { RoutedRequest } from './request-context.ts';
 
 /** The group of a request's agent. */
-export function groupOf({ groups }: Pool, { user, raw }: RequestContext): Group | undefined {
+export function groupOf(
+  { groups }: Pool,
+  { user, raw }: Pick<RoutedRequest, 'user' | 'raw'>,
+): Group | undefined {
   if (groups === undefined) return undefined;
   const sent = groups.header === undefined ? undefined : raw.headers[groups.header];
   return groups.of(user, typeof sent === 'string' ? decodeHeaderValue(sent) : undefined);
@@ -55,12 +58,7 @@ export function groupPlaceAlone(pool: Pool, group: Group): Placement | undefined
 
 /** Proposes an instance for a new agent without a group. */
 export function proposeNew({ routingState, balancer, load, maxAgents }: Pool, key: string) {
-  const { candidates } = routingState;
-  if (maxAgents.size === 0) return balancer(candidates, key, load);
-  const room = ({ id }: InstanceState): number => (maxAgents.get(id) ?? Infinity) - load.boundAgents(id);
-  const most = Math.max(...candidates.map(room));
-  const fitting = candidates.filter((one) => (most > 0 ? room(one) > 0 : room(one) === most));
-  return balancer(fitting, key, load);
+  return balancer(withRoom(routingState.candidates, load, maxAgents), key, load);
 }
 
 function knownPlace({ bindings, routingState }: Pool, { name }: Group): InstanceId | undefined {

@@ -129,7 +129,8 @@ export class Refusals {
   }
 }
 
-function codeOf(error: ParserError): ErrorCode {
+/** The answer to input that the parser refuses. */
+export function codeOf(error: Pick<ParserError, 'code' | 'reason'>): ErrorCode {
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW':
       return 'GW_HEADER_TOO_LARGE';

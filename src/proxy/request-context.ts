@@ -269,6 +269,57 @@ export class RequestContext implements Sender {
   }
 }
 
+/** What {@link Admission} reads and notes. */
+export type AdmittedRequest = Pick<
+  RequestContext,
+  'raw' | 'path' | 'host' | 'pool' | 'isLast' | 'isStatePoll' | 'maxForwards'
+> &
+  Readonly<Pick<RequestContext, 'isHttp' | 'tooManyHeaders' | 'client'>> & {
+    readonly request: Pick<ClientRequest, 'originalUrl'>;
+    readonly connection: Pick<ClientConnection, 'peer' | 'isTrusted'>;
+  };
+
+/** What {@link Identifier} reads and notes. */
+export type IdentifiedRequest = Pick<
+  RequestContext,
+  | 'raw'
+  | 'user'
+  | 'session'
+  | 'address'
+  | 'userIsFound'
+  | 'sessionIsFound'
+  | 'userIsInBody'
+  | 'sessionIsInBody'
+  | 'soapVersionOfBody'
+  | 'operation'
+  | 'isIdentified'
+  | 'unnamedBecause'
+  | 'ignore'
+> &
+  Readonly<Pick<RequestContext, 'client'>> & {
+    readonly body: Pick<RequestBody, 'head' | 'complete' | 'collect'> | undefined;
+  };
+
+/** What {@link TargetFinder} reads and notes. */
+export type RoutedRequest = Pick<
+  RequestContext,
+  | 'user'
+  | 'session'
+  | 'address'
+  | 'userIsFound'
+  | 'sessionIsFound'
+  | 'sessionIsInBody'
+  | 'ignore'
+  | 'isLogon'
+  | 'decision'
+  | 'passedOver'
+  | 'sessionLost'
+  | 'epoch'
+> & {
+  readonly raw: Pick<IncomingMessage, 'headers'>;
+  readonly request: Pick<ClientRequest, 'id'>;
+};
+
 function expire(context: RequestContext): void {
   context.expire();
 }

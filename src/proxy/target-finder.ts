@@ -3,7 +3,7 @@ import { rendezvous } from '../core/balancers.ts';
 import type { Binding, Proposal } from '../core/binding.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
-import type { Name, RequestName } from '../core/identity.ts';
+import type { Name, Names, RequestName } from '../core/identity.ts';
 import { byWeight, namesOf } from '../core/identity.ts';
 import { isUsable } from '../core/instance.ts';
 import type { Cause } from '../core/origin.ts';
@@ -11,13 +11,13 @@ import type { Coordinator } from '../core/ports.ts';
 import { NamesNoAgent, StaleView, StoreFull, StoreUnavailable, wasLate } from '../core/ports.ts';
 import { storedKey } from '../core/stored-name.ts';
 import type { Target, WayToBind } from '../core/target.ts';
-import { allPlaceAlike, checkTarget, drainingIn, lossOf, wayToBind } from '../core/target.ts';
+import { allPlaceAlike, checkTarget, drainingIn, isDraining, lossOf, wayToBind } from '../core/target.ts';
 import { NOWHERE } from '../core/view/agreed-view.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import { placementAt } from '../core/view/view.ts';
 import { groupOf, groupPlaceAlone, proposeInGroup, proposeNew } from './placing.ts';
 import type { Pool } from './pool.ts';
-import type { RequestContext } from './request-context.ts';
+import type { RoutedRequest } from './request-context.ts';
 
 /**
  * What a request waits for.
@@ -69,12 +69,12 @@ export class TargetFinder {
   }
 
   /** The cached binding of the request's agent. */
-  known(pool: Pool, context: RequestContext): CachedBinding | undefined {
-    return pool.bindsAgents ? pool.bindings.findFor(context) : undefined;
+  known(pool: Pool, names: Names): CachedBinding | undefined {
+    return pool.bindsAgents ? pool.bindings.findFor(names) : undefined;
   }
 
   /** @throws GatewayError if the request must be refused */
-  async find(pool: Pool, context: RequestContext): Promise<Target | Wait> {
+  async find(pool: Pool, context: RoutedRequest): Promise<Target | Wait> {
     let trouble: Wait | undefined;
     let isLate = false;
     for (let turn = 0; turn < MOST_TURNS; turn += 1) {
@@ -109,7 +109,7 @@ export class TargetFinder {
   }
 
   /** The target, if it is known without the store; `undefined` if the store must be asked. */
-  #fromCache(pool: Pool, context: RequestContext): Target | Wait | undefined {
+  #fromCache(pool: Pool, context: RoutedRequest): Target | Wait | undefined {
     const { routingState, bindings } = pool;
     context.epoch = routingState.view.epoch;
     const { fit, settled } = routingState.view;
@@ -134,9 +134,9 @@ export class TargetFinder {
   }
 
   /** Is the request's agent known here by a session alone, so that no other name needs to be looked for? */
-  isKnownBySession(pool: Pool, context: RequestContext): boolean {
-    if (context.session === undefined || context.user !== undefined) return false;
-    const entry = this.known(pool, context);
+  isKnownBySession(pool: Pool, names: Names): boolean {
+    if (names.session === undefined || names.user !== undefined) return false;
+    const entry = this.known(pool, names);
     if (entry === undefined) return false;
     const { routingState, bindings } = pool;
     const isDegraded = routingState.modeAt(performance.now(), Date.now()) === 'degraded';
@@ -144,7 +144,7 @@ export class TargetFinder {
   }
 
   /** The target by a cached binding that the store should confirm, while the store does not answer. */
-  #unconfirmed(pool: Pool, context: RequestContext): Target | undefined {
+  #unconfirmed(pool: Pool, context: RoutedRequest): Target | undefined {
     const { routingState, bindings } = pool;
     const entry = this.known(pool, context);
     if (entry === undefined || !bindings.isUsableUnconfirmed(entry, routingState)) return undefined;
@@ -155,7 +155,7 @@ export class TargetFinder {
   }
 
   /** The target of a new agent without the store, if every gateway would place the agent at the same instance. */
-  #alike(pool: Pool, context: RequestContext, names: readonly RequestName[]): Target | undefined {
+  #alike(pool: Pool, context: RoutedRequest, names: readonly RequestName[]): Target | undefined {
     const { routingState, bindings, balancer } = pool;
     // For a session alone, or a user who was only found, another gateway may choose another instance.
     const [first] = names;
@@ -176,7 +176,7 @@ export class TargetFinder {
   }
 
   /** For requests without a name, and for pools whose active instance serves all agents. */
-  #findUnbound(pool: Pool, context: RequestContext): Target | Wait {
+  #findUnbound(pool: Pool, context: RoutedRequest): Target | Wait {
     const { routingState, mode } = pool;
     const { view, candidates } = routingState;
     const chosen =
@@ -198,7 +198,7 @@ export class TargetFinder {
    * Gets or makes the binding, and moves it if the request may not go there. That takes one step each, unless the view
    * changes in the meantime or another gateway moves the binding too.
    */
-  async #bind(pool: Pool, context: RequestContext, names: readonly RequestName[]): Promise<Target | Wait> {
+  async #bind(pool: Pool, context: RoutedRequest, names: readonly RequestName[]): Promise<Target | Wait> {
     const { routingState } = pool;
     // The store may still carry out an earlier claim of this agent, so this gateway must not decide something else.
     const isAsked = pool.bindings.awaitsAnswer(names);
@@ -223,7 +223,7 @@ export class TargetFinder {
     return VIEW;
   }
 
-  async #claim(pool: Pool, context: RequestContext, names: readonly RequestName[]): Promise<Learnt | Wait> {
+  async #claim(pool: Pool, context: RoutedRequest, names: readonly RequestName[]): Promise<Learnt | Wait> {
     const { routingState, bindings } = pool;
     const { way, epoch } = howToBind(routingState);
     if (way === 'renew' || way === 'wait') return noWay(routingState, way);
@@ -256,7 +256,7 @@ export class TargetFinder {
 
   async #move(
     pool: Pool,
-    context: RequestContext,
+    context: RoutedRequest,
     names: readonly Name[],
     { binding: from, unused }: Learnt,
   ): Promise<Learnt | Wait> {
@@ -279,7 +279,7 @@ export class TargetFinder {
     return { binding: moved.binding, epoch };
   }
 
-  #propose(pool: Pool, context: RequestContext, key: string, way: WayToBind): Proposal | undefined {
+  #propose(pool: Pool, context: RoutedRequest, key: string, way: WayToBind): Proposal | undefined {
     const { view, candidates } = pool.routingState;
     const to = view.moving.get(key);
     if (to !== undefined) {
@@ -313,6 +313,11 @@ function moveOf({ view }: RoutingState, key: string): Cause | undefined {
   if (!view.moving.has(key)) return undefined;
   const { by = '', why = '' } = view.moves?.get(key) ?? {};
   return { kind: 'moved', by, why };
+}
+
+/** Only then is it worth knowing whether the request is a log-on: it may move the agent. */
+export function logonMayMove({ operations, routingState }: Pool): boolean {
+  return operations.haveLogon && isDraining(routingState.view);
 }
 
 /** The error for a request that has waited without success. */
@@ -376,7 +381,7 @@ function noInstance({ view, cutOff }: RoutingState): Wait {
 }
 
 /** @throws GatewayError if the pool refuses requests without a name */
-function isBound(pool: Pool, { user, session, address }: RequestContext): boolean {
+function isBound(pool: Pool, { user, session, address }: RoutedRequest): boolean {
   if (!pool.bindsAgents) return false;
   if (user !== undefined || session !== undefined || address !== undefined) return true;
   if (pool.mode === 'sticky' && pool.anonymous === 'refuse') throw new GatewayError('GW_IDENTITY_MISSING');
@@ -396,12 +401,12 @@ function knownHere({ bindings }: Pool, names: readonly RequestName[], epoch: num
   return undefined;
 }
 
-function take(context: RequestContext, { decision, passedOver }: Bound): void {
+function take(context: RoutedRequest, { decision, passedOver }: Bound): void {
   recordDecision(context, decision);
   context.passedOver ??= passedOver;
 }
 
 /** A later `bound` does not overwrite `claimed` or `rebound`, which say more. */
-function recordDecision(context: RequestContext, decision: Decision | 'anonymous'): void {
+function recordDecision(context: RoutedRequest, decision: Decision | 'anonymous'): void {
   if (decision !== 'bound' || context.decision === 'refused') context.decision = decision;
 }

@@ -115,6 +115,11 @@ export class Upstream {
     return this.#places.tryTake(client);
   }
 
+  /** Would {@link tryEnter} give it one? */
+  hasPlaceFor(client: string): boolean {
+    return this.#places.mayTake(client);
+  }
+
   /** Releases a place that the client has taken. It goes to the next waiting request whose client may take it. */
   leave(client: string): void {
     // Requests wait only while places are scarce.
@@ -234,11 +239,16 @@ export class Places {
 
   /** Takes a place, or returns false if there is none for the client. */
   tryTake(client: string): boolean {
-    const held = this.#held.get(client) ?? 0;
-    if (this.areScarce && (this.#taken >= this.#limit || held >= this.#tenth)) return false;
-    this.#held.set(client, held + 1);
+    if (!this.mayTake(client)) return false;
+    this.#held.set(client, (this.#held.get(client) ?? 0) + 1);
     this.#taken += 1;
     return true;
+  }
+
+  /** Is there a place for the client? */
+  mayTake(client: string): boolean {
+    if (!this.areScarce) return true;
+    return this.#taken < this.#limit && (this.#held.get(client) ?? 0) < this.#tenth;
   }
 
   /** Gives back a place that the client has taken. */

@@ -25,7 +25,7 @@ import { instanceConnector } from '../proxy/instance-connector.ts';
 import { InstanceClient } from '../proxy/upstream.ts';
 import { pageText } from '../soap/encoding.ts';
 import { parseMediaType } from '../soap/media-type.ts';
-import { tlsOf } from './data-pool.ts';
+import { maxAgentsOf, tlsOf } from './data-pool.ts';
 import { poolParts, poolRules, poolWeights } from './pool-parts.ts';
 
 /** What the control half needs from the workers, or from the data half in the same process. */
@@ -36,6 +36,7 @@ export interface Traffic {
   /** Lets waiting requests try again, because a suspect instance has passed a probe. */
   wakeParked(): void;
   seenNames: PoolSource['seenNames'];
+  explain: PoolSource['explain'];
 }
 
 export interface ControlPoolParts {
@@ -150,12 +151,15 @@ export function composeControlPool(
       mode,
       operations: coordinator,
       balancer: poolConfig.balancer,
+      maxAgents: maxAgentsOf(poolConfig),
+      onStoreLoss: config.affinity.onStoreLoss,
       groupOf: (user) => parts.groups?.ofUser(user)?.name,
       url: (id) => origins.get(id) ?? '',
       lastProbe: (id) => lastProbes.get(id),
       healthSince: (id) => health.since(id),
       ...parts.counted,
       seenNames: traffic.seenNames,
+      explain: traffic.explain,
       inFlight: (id) => traffic.load().instances.get(id)?.inFlight ?? 0,
       queued: (id) => traffic.load().instances.get(id)?.queued ?? 0,
       boundAgents,

@@ -188,6 +188,7 @@ async function start(
         writeBack: (storeGeneration) => workers.writeBack(name, storeGeneration),
         wakeParked: () => workers.wakeParked(name),
         seenNames: () => workers.seenNames(name),
+        explain: (question) => workers.explain({ ...question, pool: name }),
       },
       counted: {
         traffic: () => recent.traffic(name),

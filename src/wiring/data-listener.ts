@@ -1,10 +1,12 @@
 import type { Config, PoolConfig } from '../config/schema.ts';
 import { readListenerTls, readMaintenancePage } from '../config/secrets.ts';
+import type { ExplainableBindings } from '../core/explainable-bindings.ts';
 import type { GatewayState } from '../core/lifecycle.ts';
 import type { Coordinator } from '../core/ports.ts';
 import { StatePages } from '../core/state-page.ts';
 import { AccessLog } from '../proxy/access-log.ts';
 import { Admission, PoolTable } from '../proxy/admission.ts';
+import { Explainer } from '../proxy/explain.ts';
 import { ProxyHandler } from '../proxy/handler.ts';
 import type { Pool } from '../proxy/pool.ts';
 import type { Listener } from '../proxy/server.ts';
@@ -14,7 +16,7 @@ import { TrustedProxies } from '../proxy/trusted-proxies.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { guardServer } from './connections.ts';
-import { composeIdentifier } from './identifier.ts';
+import { composeIdentifier, explainedNaming } from './identifier.ts';
 import type { OpenFiles } from './open-files.ts';
 import { composeProxyProtocol } from './proxy-protocol.ts';
 
@@ -28,7 +30,8 @@ export async function composeListener(
   showName: (name: string) => string,
   gatewayState: GatewayState,
   openFiles: OpenFiles,
-): Promise<{ listener: Listener; server: ProxyHandler }> {
+  explained: (pool: Pool) => ExplainableBindings,
+): Promise<{ listener: Listener; server: ProxyHandler; explainer: Explainer }> {
   const { limits, timeouts, forwarding, listen, logging, maintenance } = config;
   const trustedProxies = new TrustedProxies(forwarding.trustedProxies);
   const requestIdHeader = forwarding.requestIdHeader.toLowerCase();
@@ -60,17 +63,20 @@ export async function composeListener(
   });
   guardServer(listener.fastify.server, metrics, logger);
   const statePages = new StatePages(config.statePage);
+  const table = poolTable(config.pools, pools);
+  const admission = new Admission({
+    pools: table,
+    statePages,
+    gatewayState,
+    maxInFlight: limits.inFlight,
+    shares: listener.shares,
+    refusesUntrusted: forwarding.untrusted === 'refuse',
+    via: forwarding.via,
+  });
+  const identifier = composeIdentifier(config);
   const server = new ProxyHandler({
-    admission: new Admission({
-      pools: poolTable(config.pools, pools),
-      statePages,
-      gatewayState,
-      maxInFlight: limits.inFlight,
-      shares: listener.shares,
-      refusesUntrusted: forwarding.untrusted === 'refuse',
-      via: forwarding.via,
-    }),
-    identifier: composeIdentifier(config),
+    admission,
+    identifier,
     targets: new TargetFinder(coordinator),
     coordinator,
     forwarder: listener.forwarder,
@@ -95,7 +101,21 @@ export async function composeListener(
     },
   });
   listener.attach(server);
-  return { listener, server };
+  const explainer = new Explainer({
+    pools,
+    table,
+    admission,
+    identifier,
+    naming: explainedNaming(config),
+    trustedProxies,
+    explained,
+    inFlight: () => server.inFlight,
+    limits,
+    maxBodyBytes: limits.bodyBytes,
+    heldBytes: limits.identityBytes,
+    parkMs: timeouts.park,
+  });
+  return { listener, server, explainer };
 }
 
 /**

@@ -101,9 +101,7 @@ export function composeDataPool(
       boundAgents: (id) => control.boundAgents(id),
     },
     groups,
-    maxAgents: new Map(
-      poolConfig.instances.flatMap(({ id, maxAgents }) => (maxAgents === undefined ? [] : [[id, maxAgents]])),
-    ),
+    maxAgents: maxAgentsOf(poolConfig),
     bindings,
     upstreams,
     parking,
@@ -156,6 +154,12 @@ export function composeDataPool(
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
     },
   };
+}
+
+export function maxAgentsOf({ instances }: PoolConfig): ReadonlyMap<InstanceId, number> {
+  return new Map(
+    instances.flatMap(({ id, maxAgents }) => (maxAgents === undefined ? [] : [[id, maxAgents]])),
+  );
 }
 
 function composeOperations({ sessionLost }: PoolConfig, { identity, limits }: Config): AgentOperations {

@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts';
 import { foundUserCheck } from '../identity/found-user.ts';
 import { HeaderIdentityExtractor } from '../identity/header-identity.ts';
 import { OperationList } from '../proxy/agent-operations.ts';
+import type { ExplainedNaming } from '../proxy/explained-request.ts';
 import { Identifier } from '../proxy/identify.ts';
 import { BodySearch } from '../soap/body-search.ts';
 
@@ -22,6 +23,17 @@ const OTHERS = [
 
 function anchored(pattern: string | undefined): Pattern | undefined {
   return pattern === undefined ? undefined : compilePattern(`^(?:${pattern})$`);
+}
+
+/** What explanations say about where names are looked for. */
+export function explainedNaming({ identity }: Pick<Config, 'identity'>): ExplainedNaming {
+  const { order, userHeader, sessionCookie, logon } = identity;
+  return {
+    userHeader: order.includes('header') ? userHeader : undefined,
+    sessionCookie: order.includes('cookie') ? sessionCookie : undefined,
+    readsBodies: order.includes('body'),
+    hasLogon: logon.length > 0,
+  };
 }
 
 export function composeIdentifier({ identity, limits }: Pick<Config, 'identity' | 'limits'>): Identifier {

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import type { PoolConfig } from '../config/schema.ts';
+import type { ExplainQuestion, Explanation } from '../core/explanation.ts';
 import type { LifecycleState } from '../core/lifecycle.ts';
 import { shownState } from '../core/lifecycle.ts';
 import type { CallMessage } from '../process/ipc/calls.ts';
@@ -91,6 +92,10 @@ async function start(
   // A controller in the same process reads the shared metrics itself.
   const readMetrics = async (): Promise<readonly unknown[]> =>
     shared === undefined ? metrics.registry.getMetricsAsJSON() : [];
+  const bindingsOf = (pool: Pool) =>
+    (pools.find((one) => one.pool === pool) as (typeof pools)[number]).bindings;
+  let explain = (_question: ExplainQuestion): Promise<Explanation> =>
+    Promise.reject(new Error('the worker has not started yet'));
   const calls = new Calls(tell, {
     writeBack: async (name, storeGeneration) => {
       // A controller with a newer configuration may name a pool that this worker does not have.
@@ -99,6 +104,7 @@ async function start(
     metrics: readMetrics,
     aliases: async (name, key) => pools.find(({ pool }) => pool.name === name)?.bindings.aliasesOf(key),
     seenNames: async (name) => metrics.names.ofLastHour(name),
+    explain: async (question) => explain(question),
   } satisfies WorkerCalls);
   const controller: ControllerCalls = {
     renew: async (pool) => void (await calls.call('renew', [pool], RENEW_MS)),
@@ -179,7 +185,7 @@ async function start(
     // A field, not a getter, because every request reads it.
     inMaintenance: init.lifecycle.inMaintenance,
   };
-  const { listener, server } = await composeListener(
+  const { listener, server, explainer } = await composeListener(
     config,
     pools.map(({ pool }) => pool),
     coordinator,
@@ -188,7 +194,9 @@ async function start(
     showName,
     gatewayState,
     openFiles,
+    (pool) => bindingsOf(pool).explained(),
   );
+  explain = (question) => explainer.explain(question);
 
   opened.add(() => listener.fastify.close());
 

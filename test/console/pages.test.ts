@@ -22,6 +22,7 @@ const PAGES: readonly (readonly [page: string, hash: string])[] = [
   ['gateway', '#/gateway'],
   ['events', '#/events?pool=ici'],
   ['config', '#/config'],
+  ['explain', '#/explain?pool=ici&user=MILLER'],
 ];
 
 beforeAll(async () => {

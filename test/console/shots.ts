@@ -16,6 +16,7 @@ export const PAGES: Readonly<Record<string, string>> = {
   gateway: '#/gateway',
   events: '#/events?pool=ici',
   config: '#/config',
+  explain: '#/explain?pool=ici&user=MILLER',
 };
 
 /** Older than what any page takes for new. */
@@ -115,6 +116,18 @@ async function confirmed(ui: Console, why: string): Promise<void> {
 }
 
 export const SCENES: readonly Scene[] = [
+  {
+    name: 'explained',
+    hash: '#/explain?pool=ici&user=MILLER',
+    play: async (ui) => {
+      await ui.loaded();
+      await ui.id('explain-ok').click();
+      await ui.id('explanation').waitFor();
+      await ui.id('what-if-instance').selectOption('a');
+      await ui.id('what-if-ok').click();
+      await ui.id('what-if-answer').waitFor();
+    },
+  },
   { name: 'login', hash: '#/', user: null, play: (ui) => ui.id('page-login').waitFor() },
   {
     name: 'login-wrong',

@@ -27,6 +27,7 @@ const RUN: Readonly<Record<string, RegExp>> = {
   'curl -s http://127.0.0.1:9090/readyz': /^Running\n+\{"bindings":\[/,
   'ici-gateway admin drain ici a': /"draining"[\s\S]*"events"/,
   'export ICI_GATEWAY_ADMIN__TOKEN_FILE': /"agents"[\s\S]*"gateways"/,
+  'ici-gateway admin explain ici': /"outcome": "forward"[\s\S]*"moves"/,
   "echo 'a long password' | ici-gateway hash-password": /^$/,
   'ici-gateway admin activate presence b': /"active": ?"b"/,
   'curl -s -X POST -H "authorization:': /"enabled"/,

@@ -54,6 +54,26 @@ const CALLS: Readonly<Record<RouteName, readonly Call[]>> = {
     { query: 'limit=1', status: 400 },
   ],
   'GET /pools/{pool}/identity': [{ status: 200 }],
+  'POST /pools/{pool}/what-if': [
+    { body: { change: 'instance-dies', instance: 'a' }, status: 200 },
+    { at: { pool: 'presence' }, body: { change: 'instance-dies', instance: 'a', names: 0 }, status: 200 },
+    { body: { change: 'weight', instance: 'a', weight: 3 }, status: 200 },
+    { body: { change: 'store-goes' }, status: 200 },
+    { body: { change: 'weight', instance: 'a' }, status: 400 },
+    { body: { change: 'burn' }, status: 400 },
+    { body: { change: 'drain', instance: 'z' }, status: 404 },
+    { body: { change: 'gateway-goes', gateway: 'none' }, status: 404 },
+  ],
+  'POST /pools/{pool}/explain': [
+    { body: { user: 'MILLER' }, status: 200 },
+    { body: { headers: ['soapuser: JONES', 'cookie: WS_SESSION_ID=1'], from: '10.0.0.7' }, status: 200 },
+    { body: { request: 'GET / HTTP/1.1\nhost: x\n\n' }, status: 200 },
+    { at: { pool: 'presence' }, body: { session: 's1' }, status: 200 },
+    { body: {}, status: 400 },
+    { body: { user: 'MILLER', request: 'GET / HTTP/1.1\n\n' }, status: 400 },
+    { body: { user: 'MILLER', from: 'here' }, status: 400 },
+    { at: { pool: 'none' }, body: { user: 'MILLER' }, status: 404 },
+  ],
   'GET /pools/{pool}/agents': [
     { status: 200 },
     { query: 'prefix=mil&instance=a&idleSince=0s&limit=1', status: 200 },
@@ -229,7 +249,7 @@ describe('an answer', () => {
       await expectAnswer(route, { body: WHY, status: 401 }, { authorization: 'Bearer wrong' });
       await expectAnswer(route, { body: {}, status: 400 });
       await expectAnswer(route, { body: { ...WHY, other: 1 }, status: 400 });
-      await expectAnswer(route, { body: { why: 'x'.repeat(9_000) }, status: 413 });
+      await expectAnswer(route, { body: { why: 'x'.repeat(300_000) }, status: 413 });
       await expectAnswer(route, { body: 'why', status: 415 }, { authorization, 'content-type': 'text/csv' });
     }
   });

@@ -53,7 +53,8 @@ function rowsOf({ paths }: OpenApiDocument): Row[] {
   return Object.entries(paths).flatMap(([path, operations]) =>
     Object.entries(operations).map(([method, operation]) => ({
       request: `\`${method.toUpperCase()} ${shortened(path)}${queryOf(operation)}\``,
-      isRead: method === 'get',
+      // Viewers change nothing, but some of their questions need a body.
+      isRead: method === 'get' || operation['x-role'] === 'viewer',
       operation,
     })),
   );

@@ -40,8 +40,9 @@ export function guard(fastify: FastifyInstance, access: Access, log: SecurityLog
   });
   fastify.addHook('preHandler', async (request, reply) => nameOperator(request, reply));
   fastify.addHook('onResponse', async (request, reply) => {
-    if (isChange(request) && request.caller !== undefined && needs(request) !== 'public')
-      recordAct(request, request.caller, reply.statusCode, log);
+    const { isQuestion } = request.routeOptions.config;
+    if (isQuestion === true || !isChange(request) || request.caller === undefined) return;
+    if (needs(request) !== 'public') recordAct(request, request.caller, reply.statusCode, log);
   });
 }
 

@@ -13,6 +13,7 @@ import { Agents } from './pages/agents.tsx';
 import { ConfigPage } from './pages/config.tsx';
 import { DrainPage } from './pages/drain.tsx';
 import { Events } from './pages/events.tsx';
+import { ExplainPage } from './pages/explain.tsx';
 import { GatewayPage } from './pages/gateway.tsx';
 import { Login } from './pages/login.tsx';
 import { Overview } from './pages/overview.tsx';
@@ -72,6 +73,8 @@ function PageOf({ here: { place } }: { readonly here: Route }) {
       return <Events />;
     case 'config':
       return <ConfigPage />;
+    case 'explain':
+      return <ExplainPage />;
     case 'unknown':
       return (
         <Page name="unknown" title="There is no such page">

@@ -32,6 +32,11 @@ function answers<const S extends Status>(...statuses: readonly S[]): Answers<S> 
 export const READ_REFUSALS = answers(400, 404, 503);
 /** What a route that lists agents may answer instead. */
 export const LIST_REFUSALS = answers(400, 404, 429, 503);
+/** What a route may answer instead to a question that needs a body. */
+export const QUESTION_REFUSALS = {
+  ...answers(400, 404, 409, 415, 503),
+  413: refusal('the question is too long'),
+};
 /** What a route that changes something may answer instead. */
 export const CHANGE_REFUSALS = answers(400, 404, 409, 413, 415, 503);
 /** What a route that changes a pool may answer instead. */

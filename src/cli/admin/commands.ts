@@ -3,11 +3,13 @@ import { examples } from '../output.ts';
 import { addAgents } from './agents.ts';
 import type { AdminContext } from './context.ts';
 import { addEvents } from './events.ts';
+import { addExplain } from './explain.ts';
 import { addGateway } from './gateway.ts';
 import { addIdentity } from './identity.ts';
 import { addInstances } from './instances.ts';
 import { addPools } from './pools.ts';
 import { addStatus } from './status.ts';
+import { addWhatIf } from './what-if.ts';
 
 /** `ici-gateway admin`: calls the admin API of a running gateway. */
 export function addAdmin(program: Command, context: AdminContext): void {
@@ -31,6 +33,9 @@ ${examples([
   'ici-gateway admin status',
   'ici-gateway admin agent MILLER',
   'ici-gateway admin agents ici --instance a --idle-since 30m',
+  'ici-gateway admin explain ici --user MILLER',
+  'ici-gateway admin explain ici --file request.txt',
+  'ici-gateway admin what-if ici --instance-dies a',
   'ici-gateway admin drain ici a --why "patch the host" --deadline 30m --watch --token-file admin.token',
   'ici-gateway admin disable ici a --dry-run',
   'ici-gateway admin move ici MILLER b --why "complains of echo" --token-file admin.token',
@@ -42,6 +47,8 @@ ${examples([
   addStatus(admin, context);
   addAgents(admin, context);
   addIdentity(admin, context);
+  addExplain(admin, context);
+  addWhatIf(admin, context);
   addInstances(admin, context);
   addPools(admin, context);
   addEvents(admin, context);

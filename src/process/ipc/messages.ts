@@ -1,4 +1,5 @@
 import type { Binding } from '../../core/binding.ts';
+import type { ExplainQuestion, Explanation } from '../../core/explanation.ts';
 import type { Name } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
 import type { HeardLogOff } from '../../core/ports.ts';
@@ -92,6 +93,8 @@ export interface WorkerCalls {
   aliases(pool: string, key: string): Promise<readonly Name[] | undefined>;
   /** How requests named their agents in the last hour. A worker of an earlier release rejects. */
   seenNames(pool: string): Promise<SeenNames>;
+  /** How the worker would route a request now. A worker of an earlier release rejects. */
+  explain(question: ExplainQuestion): Promise<Explanation>;
 }
 
 /** Calls to the controller. */

@@ -1,3 +1,5 @@
+import { ActRefused } from '../../core/act-refused.ts';
+import type { ExplainQuestion, Explanation } from '../../core/explanation.ts';
 import type { Name } from '../../core/identity.ts';
 import { StoreUnavailable } from '../../core/ports.ts';
 import type { SeenNames } from '../../core/seen-names.ts';
@@ -50,6 +52,8 @@ const SILENCE_CHECKS = 8;
 const METRICS_MS = 500;
 // The store is asked if the worker is busier than that.
 const ALIASES_MS = 100;
+// A worker asks the store for it, twice at most.
+const EXPLAIN_MS = 5_000;
 
 /** The workers of this host, as the controller sees them: which exist, which view each may act on, and their load. */
 export class Workers {
@@ -209,6 +213,19 @@ export class Workers {
   async seenNames(pool: string): Promise<readonly (SeenNames | undefined)[]> {
     const ask = ({ calls }: Worker) => calls.call('seenNames', [pool], METRICS_MS).catch(() => undefined);
     return (await Promise.all([...this.#workers.values()].map(ask))) as (SeenNames | undefined)[];
+  }
+
+  /**
+   * How a worker would route a request now.
+   *
+   * @throws ActRefused if none answers
+   */
+  async explain(question: ExplainQuestion): Promise<Explanation> {
+    for (const { calls } of this.#workers.values()) {
+      const explanation = await calls.call('explain', [question], EXPLAIN_MS).catch(() => undefined);
+      if (explanation !== undefined) return explanation as Explanation;
+    }
+    throw new ActRefused(409, 'no worker of this gateway could explain it now: try again, or see its log');
   }
 
   /** Sends to all workers but one. */

@@ -40,6 +40,9 @@ async function start(publish: (() => void) | undefined): Promise<ControlPool> {
       writeBack: async () => undefined,
       wakeParked: () => undefined,
       seenNames: async () => [],
+      explain: async () => {
+        throw new Error('there is no worker');
+      },
     },
     ...(publish === undefined ? {} : { publisher: { publish, mayActUntil: () => Number.POSITIVE_INFINITY } }),
   });

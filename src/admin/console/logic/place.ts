@@ -1,6 +1,16 @@
 /** The part of the address after `#`: the page, what it is about, and its filters. */
 
-const PAGES = ['overview', 'agents', 'agent', 'pool', 'drain', 'gateway', 'events', 'config'] as const;
+const PAGES = [
+  'overview',
+  'agents',
+  'agent',
+  'pool',
+  'drain',
+  'gateway',
+  'events',
+  'config',
+  'explain',
+] as const;
 
 export type Page = (typeof PAGES)[number];
 
@@ -37,8 +47,8 @@ function pageOf(parts: readonly string[]): Partial<Place> {
     if (third === 'drain' && second !== undefined && fourth !== undefined)
       return { page: 'drain', pool: second, instance: fourth };
   }
-  if ((first === 'gateway' || first === 'events' || first === 'config') && second === undefined)
-    return { page: first };
+  const isAlone = first === 'gateway' || first === 'events' || first === 'config' || first === 'explain';
+  if (isAlone && second === undefined) return { page: first };
   return {};
 }
 
@@ -72,6 +82,7 @@ export const toPool = (pool: string): string => `#/pools/${encode(pool)}`;
 export const toDrain = (pool: string, instance: string): string =>
   `${toPool(pool)}/drain/${encode(instance)}`;
 export const toEvents = (query: Query = {}): string => withQuery('#/events', query);
+export const toExplain = (query: Query = {}): string => withQuery('#/explain', query);
 export const toConfig = (query: Query = {}): string => withQuery('#/config', query);
 
 /** The same address with some filters changed; an empty one is left out. */

@@ -4,7 +4,7 @@ import { usePoll } from '../data/poll.ts';
 import { route } from '../data/route.ts';
 import { useStore } from '../data/store.ts';
 import { command } from '../logic/acts.ts';
-import { toAgents, toPool } from '../logic/place.ts';
+import { toAgents, toExplain, toPool } from '../logic/place.ts';
 import { number, showHidden } from '../logic/text.ts';
 import { durationText } from '../logic/time.ts';
 import { ActButton } from '../parts/act-button.tsx';
@@ -62,7 +62,18 @@ export function AgentPage() {
             : undefined
         }
       >
-        {(agent) => agent !== GONE && <Facts facts={factsOf(agent)} />}
+        {(agent) =>
+          agent !== GONE && (
+            <>
+              <Facts facts={factsOf(agent)} />
+              {agent.kind === 'user' && (
+                <p>
+                  <a href={toExplain({ pool, user: agent.name })}>How a request would be routed now</a>
+                </p>
+              )}
+            </>
+          )
+        }
       </Panel>
     </Page>
   );

@@ -5,7 +5,7 @@ import { route } from '../data/route.ts';
 import { logOut, session } from '../data/session.ts';
 import { useStore } from '../data/store.ts';
 import type { Place } from '../logic/place.ts';
-import { GATEWAY, OVERVIEW, POOLS, toAgents, toConfig, toEvents } from '../logic/place.ts';
+import { GATEWAY, OVERVIEW, POOLS, toAgents, toConfig, toEvents, toExplain } from '../logic/place.ts';
 import { stateLevel } from '../logic/served.ts';
 import { Badge } from './badge.tsx';
 import { FindAgent } from './find-agent.tsx';
@@ -101,6 +101,7 @@ function Navigation() {
     ['Pools', POOLS, ['pool', 'drain']],
     ['Gateway', GATEWAY, ['gateway']],
     ['Events', toEvents(), ['events']],
+    ['Explain', toExplain(), ['explain']],
     ['Configuration', toConfig(), ['config']],
   ];
   return (

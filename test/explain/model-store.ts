@@ -1,0 +1,118 @@
+import type { Binding, Claim, Proposal } from '../../src/core/binding.ts';
+import type { Holding, Holdings } from '../../src/core/holdings.ts';
+import type { Name, RequestName } from '../../src/core/identity.ts';
+import { nameKey, parseNameKey } from '../../src/core/identity.ts';
+import type {
+  AffinityListener,
+  AffinityStore,
+  BindingPage,
+  KnownBinding,
+  ListedBinding,
+  LogOff,
+  PeekOptions,
+} from '../../src/core/ports.ts';
+import { NamesNoAgent, StaleView, StoreUnavailable } from '../../src/core/ports.ts';
+import { keyOf, Model } from '../contract/affinity-model.ts';
+
+/** An AffinityStore in memory: the model of the contract tests, without a limit. */
+export class ModelStore implements AffinityStore {
+  readonly model = new Model();
+  isAway = false;
+  /** The only valid fencing token. */
+  fencingToken = '1.t:g';
+
+  async claim(
+    names: readonly RequestName[],
+    proposal: Proposal,
+    fencingToken: string,
+    _oldest?: Name,
+    leaves?: readonly string[],
+  ): Promise<Claim> {
+    this.#ask(fencingToken);
+    const claim = this.model.claim(names, proposal, leaves);
+    if (claim === 'no-agent') throw new NamesNoAgent();
+    if (claim === 'full') throw new Error('the model has no limit');
+    return claim;
+  }
+
+  async rebind(expected: Binding, proposal: Proposal, fencingToken: string): Promise<Claim> {
+    this.#ask(fencingToken);
+    return this.model.rebind(expected, proposal);
+  }
+
+  async peek(names: readonly RequestName[], { fencingToken }: PeekOptions = {}): Promise<Holdings> {
+    this.#ask(fencingToken);
+    const user = names.find(({ kind }) => kind !== 'session');
+    const session = names.find(({ kind }) => kind === 'session');
+    const key = session === undefined ? '' : keyOf(session);
+    const { shared, former } = this.model;
+    const alternates = user !== undefined && former.get(key)?.includes(keyOf(user)) === true;
+    return {
+      user: user && this.#holding(user),
+      session: session && this.#holding(session),
+      note: shared.has(key) ? 'shared' : alternates ? 'alternates' : undefined,
+      place: undefined,
+    };
+  }
+
+  async find(names: readonly Name[]): Promise<ListedBinding | undefined> {
+    this.#ask();
+    const binding = names.map((name) => this.model.resolve(name)).find((one) => one !== undefined);
+    return binding && { binding, expiresInMs: 1_000 };
+  }
+
+  async renew(names: readonly Name[]): Promise<Binding | undefined> {
+    this.#ask();
+    return this.model.renew(names);
+  }
+
+  async restore(entries: readonly KnownBinding[]): Promise<(Binding | undefined)[]> {
+    this.#ask();
+    return entries.map((entry) => this.model.restore(entry));
+  }
+
+  async release(expected: Binding, fencingToken: string): Promise<Binding | undefined> {
+    this.#ask(fencingToken);
+    return this.model.release(expected);
+  }
+
+  async logOff(expected: Binding, _logOff: LogOff): Promise<Binding | undefined> {
+    this.#ask();
+    return this.model.logOff(expected);
+  }
+
+  async counts(): Promise<ReadonlyMap<string, number>> {
+    return this.model.counts();
+  }
+
+  async list(): Promise<BindingPage> {
+    const bindings = [...this.model.roots.values()].map((binding) => ({ binding, expiresInMs: 1_000 }));
+    return { bindings, cursor: undefined };
+  }
+
+  listen(listener: AffinityListener): void {
+    listener.onGap();
+  }
+
+  async close(): Promise<void> {}
+
+  #holding(name: Name): Holding {
+    const key = keyOf(name);
+    const binding = this.model.resolve(name);
+    const root = binding === undefined ? undefined : nameKey(binding.root.kind, binding.root.value);
+    const next = root ?? this.model.rootWithout(key) ?? key;
+    return {
+      binding,
+      root: parseNameKey(next) as Name,
+      isFound: root !== undefined && this.model.found.has(root),
+      isFoundAlias: !this.model.roots.has(key) && this.model.found.has(key),
+      hasLoggedOff: root !== undefined && this.model.loggedOff.has(root),
+    };
+  }
+
+  #ask(fencingToken?: string): void {
+    if (this.isAway) throw new StoreUnavailable('away');
+    if (fencingToken !== undefined && fencingToken !== this.fencingToken)
+      throw new StaleView('another fencing token is valid');
+  }
+}
