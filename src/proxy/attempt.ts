@@ -6,6 +6,7 @@ import type { Target } from '../core/target.ts';
 import type { AnswerHeads } from './headers.ts';
 import { answerKind } from './headers.ts';
 import { BodyBrokeOff } from './request-body.ts';
+import { StreamPacer } from './stream-pacer.ts';
 import type { AwaitsHead, Sender, Upstream } from './upstream.ts';
 
 export type AttemptOutcome = 'answered' | FailureKind;
@@ -30,6 +31,9 @@ const HELD_BYTES = 64 * 1_024;
 
 // After its instance is lost, an answer that has begun may stall for this long.
 const LOST_IDLE_MS = 1_000;
+
+/** All streams of this process share its event loop. */
+const pacer = new StreamPacer();
 
 // undici uses the last one for contradicting lengths in a header.
 const JUNK = [errors.HTTPParserError, errors.HeadersOverflowError, errors.ResponseContentLengthMismatchError];
@@ -93,6 +97,9 @@ export class Attempt implements InnerHandler, AwaitsHead {
   #stallTimer: NodeJS.Timeout | undefined;
   /** Since when the client does not take what has arrived; `undefined` while it does. */
   #pausedAt: number | undefined;
+  #resumeAnswer: (() => void) | undefined;
+  /** The client takes what arrives, but other streams come first. */
+  #isPaced = false;
 
   constructor(upstream: Upstream, request: AttemptRequest) {
     this.upstream = upstream;
@@ -187,15 +194,20 @@ export class Attempt implements InnerHandler, AwaitsHead {
       return false;
     }
     this.#held = { statusCode, headers, resume, statusText };
+    this.#resumeAnswer = resume;
     return kind === 'events' ? this.#release() : true;
   }
 
   onData(chunk: Buffer): boolean {
     this.responseBytes += chunk.length;
     this.#stallTimer?.refresh();
-    const flowing = this.#take(chunk);
+    if (this.#held !== undefined) {
+      this.#chunks.push(chunk);
+      if (this.responseBytes <= HELD_BYTES) return true;
+    }
+    const flowing = this.#held === undefined ? (this.#inner?.onData(chunk) ?? true) : this.#release();
     this.#pausedAt = flowing ? undefined : performance.now();
-    return flowing;
+    return flowing && this.#keepPace(chunk.length);
   }
 
   onComplete(trailers: string[] | null): void {
@@ -234,15 +246,24 @@ export class Attempt implements InnerHandler, AwaitsHead {
     const chunks = this.#chunks;
     this.#held = undefined;
     this.#chunks = [];
-    const resume = this.whole === undefined ? () => this.#resume(held) : held.resume;
+    const resume = this.whole === undefined ? () => this.#resume() : held.resume;
     let flowing = this.#inner?.onHeaders(held.statusCode, held.headers, resume, held.statusText) ?? true;
     for (const chunk of chunks) flowing = this.#inner?.onData(chunk) ?? true;
     return flowing;
   }
 
-  #resume(held: HeldHeader): void {
+  /** reply-from calls it also if it has not paused the answer. */
+  #resume(): void {
     this.#pausedAt = undefined;
-    held.resume();
+    if (!this.#isPaced) this.#resumeAnswer?.();
+  }
+
+  #keepPace(bytes: number): boolean {
+    this.#isPaced = !pacer.pass(bytes, () => {
+      this.#isPaced = false;
+      this.#resumeAnswer?.();
+    });
+    return !this.#isPaced;
   }
 
   /** Classifies an error by the state of the attempt first, and only then by the kind of error. */
@@ -257,12 +278,6 @@ export class Attempt implements InnerHandler, AwaitsHead {
     if (this.brokeOff) return 'response-aborted';
     if (JUNK.some((junk) => error instanceof junk)) return 'junk-response';
     return this.headerAt === undefined ? 'empty-response' : 'junk-response';
-  }
-
-  #take(chunk: Buffer): boolean {
-    if (this.#held === undefined) return this.#inner?.onData(chunk) ?? true;
-    this.#chunks.push(chunk);
-    return this.responseBytes <= HELD_BYTES || this.#release();
   }
 
   #maySend(): boolean {

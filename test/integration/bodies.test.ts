@@ -151,6 +151,21 @@ describe('a response body', () => {
     },
   );
 
+  test('that is long arrives complete beside many others, for which it pauses', async () => {
+    const body = randomBytes(3 * KB * KB);
+    upstream.answer = (_request, socket) => {
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`);
+      socket.write(body);
+    };
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, async () => {
+        const answer = await fetch(gateway.url, { method: 'POST', body: ENVELOPE });
+        return sha(new Uint8Array(await answer.arrayBuffer()));
+      }),
+    );
+    expect(new Set(answers)).toEqual(new Set([sha(body)]));
+  });
+
   test('in chunks reaches an HTTP/1.0 client unchunked, up to the end of the connection', async () => {
     const body = randomBytes(200_000);
     upstream.answer = (_request, socket) => {
