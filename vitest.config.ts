@@ -7,6 +7,8 @@ export default defineConfig({
     globals: false,
     // Half of the time of a core went into loading the same modules for each file. No test leaves anything behind in them.
     isolate: false,
+    // Each project would translate the same modules for itself, and so would the next run.
+    experimental: { fsModuleCache: true },
     // Much of what they do is waiting, for processes, leases and probes: on two cores, three at a time.
     maxWorkers: Math.max(3, availableParallelism() - 1),
     sequence: { sequencer: LongestFirst },
@@ -19,11 +21,12 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
-          // For what hangs: some hash passwords or draw thousands of cases, on a core that others have too.
-          testTimeout: 30_000,
+          // For what hangs: some hash passwords or draw thousands of cases, on a core that others have too. Longer than
+          // `eventually` waits, whose last error says more than a time-out.
+          testTimeout: 120_000,
         },
       },
-      { extends: true, test: { name: 'fuzz', include: ['test/fuzz/**/*.test.ts'], testTimeout: 60_000 } },
+      { extends: true, test: { name: 'fuzz', include: ['test/fuzz/**/*.test.ts'], testTimeout: 120_000 } },
       {
         extends: true,
         test: {
@@ -38,8 +41,8 @@ export default defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           globalSetup: ['test/support/redis-global-setup.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 300_000,
+          hookTimeout: 180_000,
         },
       },
       {
@@ -62,8 +65,8 @@ export default defineConfig({
           // What needs programs or rights that not everybody has: `npm test` leaves it out.
           include: ['test/deploy/**/*.test.ts'],
           globalSetup: ['test/support/redis-global-setup.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
+          testTimeout: 300_000,
+          hookTimeout: 180_000,
           sequence: { groupOrder: 4 },
         },
       },
@@ -74,7 +77,7 @@ export default defineConfig({
           // What needs a browser: `npm run test:console` fetches one, and `npm test` leaves it out.
           include: ['test/console/**/*.test.ts'],
           globalSetup: ['test/console/browser-global-setup.ts'],
-          testTimeout: 120_000,
+          testTimeout: 300_000,
           // A hook starts Redis, connectors and up to three gateways, while two other files do the same.
           hookTimeout: 180_000,
         },
@@ -85,8 +88,8 @@ export default defineConfig({
           name: 'timing',
           include: ['test/timing/**/*.test.ts'],
           globalSetup: ['test/support/redis-global-setup.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
+          testTimeout: 300_000,
+          hookTimeout: 180_000,
           // What promises milliseconds, one file at a time and with nothing beside it.
           fileParallelism: false,
           sequence: { groupOrder: 3 },

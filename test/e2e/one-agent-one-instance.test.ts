@@ -16,7 +16,7 @@ if (!(Number.isInteger(AGENTS) && AGENTS > 0)) throw new Error('ICI_TEST_AGENTS 
 // The number of agents with simultaneous first requests.
 const AT_ONCE = 40;
 // How long a first request is repeated that was refused unsent.
-const SLOW_STORE_MS = 10_000;
+const SLOW_STORE_MS = 60_000;
 
 interface Names {
   user?: string;

@@ -14,6 +14,8 @@ import type { LifeRecord } from '../support/life-record.ts';
 import { callSapControl, colourOf, portsOfItsOwn, recordLife } from '../support/life-record.ts';
 import { post, startOpenLoad } from '../support/load.ts';
 import { ask, writeTokenFile } from '../support/operator.ts';
+import { childrenOf } from '../support/processes.ts';
+import { waitedSince } from '../support/processor-wait.ts';
 import type { Question } from '../support/states-table.ts';
 import { QUESTIONS, statesOfDocs } from '../support/states-table.ts';
 import type { LogLine } from '../support/test-gateway.ts';
@@ -141,6 +143,7 @@ test.concurrent('balancers and monitors get the answers of operations.md over a 
   await eventually(() => expect(slow.waiting.requests).toBe(1));
   const load = startOpenLoad([`${url}/quick`], ['SMITH'], 50);
   onTestFinished(async () => void (await load.stop()));
+  const waited = waitedSince([process.pid, gateway.pid, ...childrenOf(gateway.pid).map(({ pid }) => pid)]);
   const askedAt = performance.now();
   await act('/stop', {});
   const begunAt = performance.now();
@@ -148,6 +151,8 @@ test.concurrent('balancers and monitors get the answers of operations.md over a 
   await until('Draining');
   await eventually(() => expect(load.outcomes.some(({ status }) => status === 0)).toBe(true));
   const outcomes = await load.stop();
+  // They end with the last request.
+  const waitedMs = waited();
   slow.answerRequests();
   expect(await pending).toMatchObject({ status: 200 });
   await until('Stopped');
@@ -170,7 +175,7 @@ test.concurrent('balancers and monitors get the answers of operations.md over a 
   expect(accepted.filter(({ status }) => status !== 200)).toEqual([]);
   expect(accepted.filter(({ startedAt }) => startedAt > begunAt).length).toBeGreaterThan(3);
   expect(Math.max(...accepted.map(({ startedAt }) => startedAt)) - begunAt).toBeLessThan(
-    STATUS_POLL_MS + LATE_MS,
+    STATUS_POLL_MS + LATE_MS + waitedMs,
   );
   const refusedAt = outcomes
     .filter(({ status }) => status === 0)
@@ -201,9 +206,10 @@ test.concurrent('a gateway whose instances are not probed in maxInitTime is Runn
     expect(running?.askedAt, question).toBeLessThan(Math.max(over, listened) + LATE_MS);
   }
   await eventually(() => expect(logged(gateway, 'running')?.['why']).toBe('lifecycle.maxInitTime is over'));
-  const late = Number(logged(gateway, 'running')?.['time']) - over;
-  expect(late).toBeGreaterThan(-CLOCK_GRAIN_MS);
-  expect(late).toBeLessThan(LATE_MS);
+  const timeOf = (text: string): number => Number(logged(gateway, text)?.['time']);
+  expect(timeOf('running')).toBeGreaterThan(over - CLOCK_GRAIN_MS);
+  // A busy machine may need more time to start the processes.
+  expect(timeOf('running')).toBeLessThan(Math.max(over, timeOf('listening')) + LATE_MS);
 
   // A cluster on the same host needs no password there.
   const processes = await callSapControl('GetProcessList', { socketPath });

@@ -255,28 +255,31 @@ describe('the state that a gateway reports', () => {
 
   test('names the participating gateways and the rest of the lease', async () => {
     const [one] = await startBoth('failover');
-    const pool = poolOf(one);
-    expect(pool).toMatchObject({
-      standing: 'leased',
-      view: { effective: true, pendingSince: null },
-      active: { instance: 'a' },
-      failback: { policy: 'never', zone: null, by: 'configuration' },
+    // A busy machine can cost a gateway its lease for a moment.
+    await eventually(async () => {
+      const pool = poolOf(one);
+      expect(pool).toMatchObject({
+        standing: 'leased',
+        view: { effective: true, pendingSince: null },
+        active: { instance: 'a' },
+        failback: { policy: 'never', zone: null, by: 'configuration' },
+      });
+      expect(pool.leaseRemainingMs).toBeGreaterThan(0);
+      expect(pool.leaseRemainingMs).toBeLessThanOrEqual(900);
+      const scraped = (await ask(one.adminUrl, 'GET', '/metrics')).body;
+      for (const line of [
+        'gateway_view_effective{pool="ici"} 1',
+        'gateway_replicas{pool="ici"} 2',
+        'gateway_active_instance{pool="ici",instance="a"} 1',
+        'gateway_active_instance{pool="ici",instance="b"} 0',
+        'gateway_instance_quarantined{pool="ici",instance="a"} 0',
+      ])
+        expect(scraped).toContain(line);
+      expect(scraped).toMatch(/gateway_lease_seconds\{pool="ici"\} 0\.\d/);
+      expect(scraped).toMatch(
+        /gateway_ledger_operations_total\{pool="ici",operation="sync",outcome="ok"\} [1-9]/,
+      );
     });
-    expect(pool.leaseRemainingMs).toBeGreaterThan(0);
-    expect(pool.leaseRemainingMs).toBeLessThanOrEqual(900);
-    const scraped = (await ask(one.adminUrl, 'GET', '/metrics')).body;
-    for (const line of [
-      'gateway_view_effective{pool="ici"} 1',
-      'gateway_replicas{pool="ici"} 2',
-      'gateway_active_instance{pool="ici",instance="a"} 1',
-      'gateway_active_instance{pool="ici",instance="b"} 0',
-      'gateway_instance_quarantined{pool="ici",instance="a"} 0',
-    ])
-      expect(scraped).toContain(line);
-    expect(scraped).toMatch(/gateway_lease_seconds\{pool="ici"\} 0\.\d/);
-    expect(scraped).toMatch(
-      /gateway_ledger_operations_total\{pool="ici",operation="sync",outcome="ok"\} [1-9]/,
-    );
   });
 
   test('while the store is away changes are refused with that reason', async () => {

@@ -6,6 +6,7 @@ import { createGzip, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
+import { mainThreadWaitedMs } from '../support/processor-wait.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 import { OK, poolOf, WireClient, WireUpstream } from '../support/wire.ts';
 
@@ -90,12 +91,6 @@ async function growthDuring(run: () => Promise<unknown>): Promise<number> {
 async function longestStandstillMs(): Promise<number> {
   const text = await gateway.metrics();
   return 1_000 * Number(/^nodejs_eventloop_lag_max_seconds\S* (\S+)$/m.exec(text)?.[1]);
-}
-
-/** How long the gateway's main thread has waited for a processor since its start: see proc_pid_schedstat(5). */
-function waitedForProcessorMs(): number {
-  const [, waited] = readFileSync(`/proc/${gateway.pid}/task/${gateway.pid}/schedstat`, 'utf8').split(' ');
-  return Number(waited) / 1e6;
 }
 
 async function post(body: Buffer, type: string, fields = ''): Promise<number> {
@@ -257,12 +252,12 @@ describe('a hostile message', () => {
       // run is enough.
       for (let tries = 1; tries <= MOST_TRIES && standstill >= LONGEST_STANDSTILL_MS; tries += 1) {
         await longestStandstillMs();
-        const waited = waitedForProcessorMs();
+        const waited = mainThreadWaitedMs(gateway.pid);
         const grown = await growthDuring(async () => {
           expect(await post(body, type, fields)).toBe(200);
         });
         growth = Math.min(growth, grown);
-        const blocked = (await longestStandstillMs()) - (waitedForProcessorMs() - waited);
+        const blocked = (await longestStandstillMs()) - (mainThreadWaitedMs(gateway.pid) - waited);
         standstill = Math.min(standstill, blocked);
         expect(upstream.requests).toHaveLength(tries);
         expect(upstream.requests.at(-1)?.body.equals(body)).toBe(true);

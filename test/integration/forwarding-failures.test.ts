@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { halt } from '../support/processes.ts';
+import { stopwatch } from '../support/processor-wait.ts';
 import { LISTENING, tcpConnections } from '../support/tcp-table.ts';
 import type { LogLine, TestGateway } from '../support/test-gateway.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
@@ -37,9 +38,9 @@ async function gatewayTo(urls: readonly string[], rest = ''): Promise<TestGatewa
     close: async () => {
       await eventually(() => expect(gateway.status().inFlight).toBe(0));
       for (const { inFlight } of gateway.status().pools[0]?.instances ?? []) expect(inFlight).toBe(0);
-      const begun = performance.now();
+      const tookMs = stopwatch();
       await gateway.close();
-      expect(performance.now() - begun).toBeLessThan(1_500);
+      expect(tookMs()).toBeLessThan(1_500);
     },
   });
   return gateway;

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
+import { stopwatch } from '../support/processor-wait.ts';
 import { freePort } from '../support/redis-server.ts';
 import type { TestGateway } from '../support/test-gateway.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
@@ -133,13 +134,13 @@ describe('the total deadline', () => {
       instanceOptions: 'maxInFlight: 1',
       rest: 'timeouts: { total: 1s, park: 1s, connect: 200ms }\n',
     });
-    const begun = performance.now();
+    const tookMs = stopwatch();
     const clients = [await begin(gateway, '/1')];
     await eventually(() => expect(held).toHaveLength(1));
     clients.push(await begin(gateway, '/2'), await begin(gateway, '/3'));
     const answers = await Promise.all(clients.map((client) => client.response()));
     // One after the other they would take 1, 2 and 3 s.
-    expect(performance.now() - begun).toBeLessThan(2_900);
+    expect(tookMs()).toBeLessThan(2_900);
     expect(answers.map(({ status }) => status)).toEqual([504, 504, 504]);
     // The second may still get the place of the first before its own deadline: then its outcome is unknown.
     const codes = answers.map(({ body }) => /GW_[A-Z_]+/.exec(body.toString())?.[0]);
@@ -286,7 +287,7 @@ describe('a client that leaves', () => {
       const client = await begin(gateway, '/left');
       await eventually(() => expect(held).toHaveLength(1));
       client[how]();
-      await eventually(() => expect(held[0]?.socket.destroyed).toBe(true), { within: 1_500 });
+      await eventually(() => expect(held[0]?.socket.destroyed).toBe(true), { within: 10_000 });
       await leftBehind(gateway);
       expect(gateway.requests()[0]).toMatchObject({ status: 499, sent: true });
     },
@@ -314,7 +315,7 @@ describe('a client that leaves', () => {
       await eventually(() => expect(upstream.trafficSockets.size).toBe(1));
       client[how]();
       const [socket] = upstream.trafficSockets;
-      await eventually(() => expect(socket?.destroyed).toBe(true), { within: 1_500 });
+      await eventually(() => expect(socket?.destroyed).toBe(true), { within: 10_000 });
       await leftBehind(gateway);
       expect(upstream.requests).toHaveLength(0);
     },
@@ -363,7 +364,7 @@ describe('a client that leaves', () => {
     await client.until((bytes) => bytes.length > 500_000);
     client.leave();
     const [socket] = upstream.trafficSockets;
-    await eventually(() => expect(socket?.destroyed).toBe(true), { within: 1_500 });
+    await eventually(() => expect(socket?.destroyed).toBe(true), { within: 10_000 });
     await leftBehind(gateway);
   });
 

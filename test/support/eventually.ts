@@ -12,7 +12,7 @@ const LONGEST_PAUSE_MS = 30;
  */
 export async function eventually<T>(
   condition: () => T | Promise<T>,
-  { within = 15_000, every }: { within?: number; every?: number } = {},
+  { within = 60_000, every }: { within?: number; every?: number } = {},
 ): Promise<T> {
   const startedAt = performance.now();
   const deadline = startedAt + within;

@@ -3,6 +3,7 @@ import { connect, createServer } from 'node:net';
 import type { ConnectionOptions, TlsOptions } from 'node:tls';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { eventually } from './eventually.ts';
+import { stopwatch } from './processor-wait.ts';
 
 // A limit for what hangs: gateway, instance and clients share a processor, on a busy machine with others too.
 const PATIENT_MS = 30_000;
@@ -131,14 +132,22 @@ export class WireClient {
     return first as WireResponse;
   }
 
-  /** All data until the peer ends its side or the connection breaks. */
+  /**
+   * All data until the peer ends its side or the connection breaks.
+   *
+   * @param within the most time that this may take, without that for which this process, and with it a gateway of the
+   *   test, got no processor
+   */
   async untilEnd(within = PATIENT_MS): Promise<Buffer> {
+    const tookMs = stopwatch();
     await eventually(
       () => {
         if (!this.isOver) throw new Error(`still open after ${JSON.stringify(this.text)}`);
       },
-      { within, every: 2 },
+      { within: Math.max(within, PATIENT_MS), every: 2 },
     );
+    const ms = tookMs();
+    if (ms > within) throw new Error(`it ended after ${Math.round(ms)} ms and not ${within}`);
     return this.bytes;
   }
 
