@@ -1,11 +1,26 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync, gzipSync, constants as zlib } from 'node:zlib';
 import { build } from 'esbuild';
 import { Marked } from 'marked';
 import { gfmHeadingId } from 'marked-gfm-heading-id';
+
+/**
+ * The parts of undici that the gateway and reply-from use. The rest (fetch, WebSocket, mocks, caches) is half of the code
+ * that a worker would load.
+ */
+const UNDICI = `
+const Dispatcher = require('./lib/dispatcher/dispatcher');
+Object.assign(Dispatcher.prototype, require('./lib/api'));
+module.exports = {
+  Dispatcher,
+  Client: require('./lib/dispatcher/client'),
+  Pool: require('./lib/dispatcher/pool'),
+  BalancedPool: require('./lib/dispatcher/balanced-pool'),
+  errors: require('./lib/core/errors'),
+};`;
 
 /** The program as `main.js` and the chunks that it loads when it needs them: see src/decisions/0025-one-bundle.md. */
 export const BUNDLE = {
@@ -23,6 +38,16 @@ export const BUNDLE = {
   banner: {
     js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
   },
+  plugins: [
+    {
+      name: 'undici',
+      setup: ({ onLoad }) =>
+        onLoad({ filter: /\/node_modules\/undici\/index\.js$/ }, ({ path }) => ({
+          contents: UNDICI,
+          resolveDir: dirname(path),
+        })),
+    },
+  ],
   sourcemap: true,
   sourcesContent: false,
   logLevel: 'warning',
