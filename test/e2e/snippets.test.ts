@@ -1,7 +1,8 @@
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { codeBlocks, REFERENCE, ROOT, readDocument } from '../support/documents.ts';
 import { PROGRAM } from '../support/gateway-process.ts';
@@ -74,7 +75,7 @@ const EXECUTED = SNIPPETS.filter((snippet) => beginning(RUN, snippet) !== undefi
 
 let folder: string;
 
-beforeAll(() => {
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ici-snippets-'));
   mkdirSync(join(folder, 'bin'));
   const program = `#!/bin/sh\nexec ${PROGRAM.map((word) => `'${word}'`).join(' ')} "$@"\n`;
@@ -92,14 +93,18 @@ beforeAll(() => {
   const [command = '', ...args] = ownNetwork
     ? [...inside, 'sh', '-c', `${loopback} && ${commands}`]
     : ['sh', '-c', commands];
-  const { stdout, stderr, status } = spawnSync(command, args, {
-    cwd: folder,
-    env: { ...process.env, PATH: `${join(folder, 'bin')}:${process.env['PATH']}`, USER: 'tester' },
-    encoding: 'utf8',
-    timeout: 100_000,
-  });
-  if (status !== 0) throw new Error(`the snippets were not run to the end:\n${stdout}${stderr}`);
-}, 110_000);
+  try {
+    // About 20 s, and several times as long on a busy machine. Not synchronous: vitest waits a minute for an answer.
+    await promisify(execFile)(command, args, {
+      cwd: folder,
+      env: { ...process.env, PATH: `${join(folder, 'bin')}:${process.env['PATH']}`, USER: 'tester' },
+      timeout: 280_000,
+    });
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout?: string; stderr?: string };
+    throw new Error(`the snippets were not run to the end:\n${stdout}${stderr}`, { cause: error });
+  }
+}, 300_000);
 
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
@@ -118,7 +123,7 @@ function script(): string {
   ];
   const others = numbers.filter((i) => ![dev, token, ...ofReadme].includes(i));
   const waits = (url: string): string =>
-    `for i in {1..300}; do curl -sf ${url} > ready && break; sleep 0.1; done; test -s ready || { cat *.log *.out; exit 1; }; rm ready`;
+    `for i in {1..1200}; do curl -sf ${url} > ready && break; sleep 0.1; done; test -s ready || { cat *.log *.out; exit 1; }; rm ready`;
   const readyz = waits('http://127.0.0.1:9090/readyz');
   return [
     // Background commands get a separate process group, which ends with them.
