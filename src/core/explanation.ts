@@ -90,6 +90,8 @@ export interface Explanation {
   readonly waitsFor: ExplainedWait | null;
   /** The error that it gets, at once or after a wait without success. */
   readonly error: ErrorCode | null;
+  /** Other errors, if the balancer chooses otherwise. */
+  readonly otherErrors: readonly ErrorCode[];
   readonly names: readonly ExplainedName[];
   /** The epoch of the view by which it was explained. */
   readonly epoch: number;

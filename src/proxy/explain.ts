@@ -121,9 +121,10 @@ export class Explainer {
       if (request.body.mayFit(heldBytes)) await request.body.collect(heldBytes);
       return await this.#identify(found, request, names, steps);
     } catch (error) {
-      if (!(error instanceof GatewayError)) throw error;
+      const refusal = raw.complete ? error : new GatewayError('GW_REQUEST_MALFORMED', error);
+      if (!(refusal instanceof GatewayError)) throw refusal;
       if (steps.length === 0) steps.push(...admissionSteps(request, table, request.pool));
-      return this.#refused(pool, request, steps, error);
+      return this.#refused(pool, request, steps, error instanceof GatewayError ? error : refusal);
     } finally {
       close();
     }
@@ -158,12 +159,12 @@ export class Explainer {
     source: 'asked' | undefined,
   ): Promise<Explanation> {
     const found = await this.#find(pool, asked);
-    const { target, oneOf, request } = found;
+    const { target, oneOf, otherErrors, request } = found;
     // As the router leaves them: it goes on without a session that names no agent.
     const names = namesOfRequest(request, source);
     steps.push(...routeSteps(pool, found));
     const epoch = pool.routingState.view.epoch;
-    const common = { names, epoch, steps, oneOf };
+    const common = { names, epoch, steps, oneOf, otherErrors };
     const unless =
       oneOf.length > 0 && !('instance' in target)
         ? ` If the balancer chooses ${oneOf.join(' or ')}, it goes there at once.`
@@ -220,12 +221,21 @@ export class Explainer {
       const balancer = isKnown ? pool.balancer : unknown;
       const dry: Pool = { ...pool, bindings, balancer, anonymousBalancer: unknown };
       const copy = request.copy();
-      tried.push({ request: copy, bindings, target: await this.#targetIn(dry, copy), oneOf: [] });
+      tried.push({
+        request: copy,
+        bindings,
+        target: await this.#targetIn(dry, copy),
+        oneOf: [],
+        otherErrors: [],
+      });
     }
     const places = new Set(tried.flatMap(({ target }) => ('instance' in target ? [target.instance] : [])));
     const other = tried.find(({ target }) => !('instance' in target));
     const found = other ?? (tried[0] as Found);
-    return places.size > 1 || other !== undefined ? { ...found, oneOf: [...places] } : found;
+    const errors = new Set(tried.flatMap(({ target }) => errorOf(target, pool) ?? []));
+    errors.delete(errorOf(found.target, pool) as ErrorCode);
+    const oneOf = places.size > 1 || other !== undefined ? [...places] : [];
+    return { ...found, oneOf, otherErrors: [...errors] };
   }
 
   async #targetIn(dry: Pool, request: ExplainedRequest): Promise<Found['target']> {
@@ -272,6 +282,7 @@ export class Explainer {
       instance: null,
       incarnation: null,
       oneOf: [],
+      otherErrors: [],
       waitsFor: null,
       error,
       names: namesOfRequest(request, undefined),
@@ -279,6 +290,11 @@ export class Explainer {
       steps,
     };
   }
+}
+
+function errorOf(target: Found['target'], { routingState }: Pool): ErrorCode | undefined {
+  if (target instanceof GatewayError) return target.code;
+  return 'wait' in target ? errorAfterWait(target, routingState) : undefined;
 }
 
 const WAITS: Readonly<Record<Wait['wait'], string>> = {

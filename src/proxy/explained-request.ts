@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { GatewayError } from '../core/errors.ts';
+import type { ErrorCode, GatewayError } from '../core/errors.ts';
 import type { ExplainableBindings } from '../core/explainable-bindings.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { UnnamedReason } from '../core/seen-names.ts';
@@ -34,6 +34,8 @@ export interface Found {
   readonly target: Target | Wait | GatewayError;
   /** Where the request could go instead, or also, because the balancer's choice cannot be told before. */
   readonly oneOf: readonly InstanceId[];
+  /** The errors that the request would get with other choices of the balancer. */
+  readonly otherErrors: readonly ErrorCode[];
 }
 
 type Raw = Pick<IncomingMessage, 'headers' | 'rawHeaders' | 'method' | 'url'>;

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { GroupProposal } from '../../src/core/binding.ts';
+import { forecastClaim } from '../../src/core/holdings.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
 import type { OpenStore } from './affinity-store-support.ts';
 import { at, HOUR_MS, opensStores, session, user } from './affinity-store-support.ts';
@@ -36,6 +37,21 @@ export function affinityPeekContract(
       expect([after?.usedAt, after?.binding]).toEqual([before?.usedAt, before?.binding]);
       expect(await store.find([user('NEW'), session('s2')])).toBeUndefined();
       expect(new Map(await store.counts())).toEqual(new Map([['a', 1]]));
+    });
+
+    test('tells that a session comes back to a user who had it, so that its next claim shares it', async () => {
+      const claim = (who: string) => store.claim([user(who), session('s1')], at(who), fencingToken);
+      const forecast = async (who: string) => {
+        const names = [user(who), session('s1')];
+        return forecastClaim(names, await store.peek(names, { fencingToken }), at(who)).by;
+      };
+      await claim('A');
+      expect(await forecast('B')).toBe('link');
+      await claim('B');
+
+      expect(await forecast('A')).toBe('user');
+      expect((await claim('A')).by).toBe('user');
+      expect((await store.peek([user('B'), session('s1')])).note).toBe('shared');
     });
 
     test('tells of a log-off, and does not undo it', async () => {

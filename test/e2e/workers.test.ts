@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, inject, test } from 'vitest';
+import type { Explanation } from '../../src/core/explanation.ts';
 import type { PoolStatus } from '../../src/core/gateway-status.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
@@ -72,6 +73,16 @@ async function poolOf({ adminUrl }: GatewayProcess): Promise<PoolStatus> {
   return pools[0] as PoolStatus;
 }
 
+/** Where a worker says that a request of the agent would go. */
+async function explainedPlace({ adminUrl }: GatewayProcess, user: string): Promise<string | null> {
+  const answer = await fetch(`${adminUrl}/pools/ici/explain`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ request: `POST / HTTP/1.1\nHost: gw\nsoapuser: ${user}\n\n` }),
+  });
+  return ((await answer.json()) as Explanation).instance;
+}
+
 /** The number of ended requests, as counted by all processes of the gateway. */
 async function requestsCounted({ adminUrl }: GatewayProcess): Promise<number> {
   const text = await (await fetch(`${adminUrl}/metrics`)).text();
@@ -90,6 +101,8 @@ describe.each([
     const first = await Promise.all([...agents, ...agents].map((user) => post(running.url, user)));
     const places = placesOf(first);
     expect(new Set(places.values()).size).toBe(2);
+
+    for (const user of agents.slice(0, 5)) expect(await explainedPlace(running, user)).toBe(places.get(user));
 
     const { workers: atFirst } = childrenOf(running.pid);
     expect(atFirst.size).toBe(2);

@@ -340,4 +340,33 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'if (wait > LONGEST_WAIT_MS) return wait;',
     tests: ['test/integration/admin-access.test.ts'],
   },
+  {
+    name: 'an explanation renews the binding that it looks at',
+    file: 'src/affinity/explained-bindings.ts',
+    search: 'return isDegraded || cache.isConfirmed(entry, state.view, performance.now(), trust);',
+    replace: 'return this.#options.bindings.isTrusted(entry, state, isDegraded);',
+    tests: ['test/unit/proxy/explain.test.ts'],
+  },
+  {
+    name: 'an explanation binds the agent',
+    file: 'src/affinity/explained-bindings.ts',
+    search: 'const { known, leading, passedOver: other } = this.#options.degraded.weigh(names);',
+    replace:
+      'this.#options.bindings.claimAlone(names, placement); const { known, leading, passedOver: other } = this.#options.degraded.weigh(names);',
+    tests: ['test/unit/proxy/explain.test.ts'],
+  },
+  {
+    name: 'the forecast of a claim takes a session that comes back for a session of the agent',
+    file: 'src/core/holdings.ts',
+    search: "const isShared = note === 'alternates' && isHandedOn(ruled, holds.sessionHolds);",
+    replace: 'const isShared = false;',
+    tests: ['test/unit/affinity/embedded.test.ts'],
+  },
+  {
+    name: 'a moved agent takes two turns',
+    file: 'src/proxy/target-finder.ts',
+    search: 'return isOpen && !view.moving.has(key) ? unused : undefined;',
+    replace: 'return isOpen && !view.moving.has(key) ? undefined : undefined;',
+    tests: ['test/unit/proxy/target-finder.test.ts'],
+  },
 ];

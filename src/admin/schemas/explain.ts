@@ -76,6 +76,9 @@ export const EXPLANATION = Type.Object(
       word(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]),
       'the error that the request would get, at once or after a wait without success',
     ),
+    otherErrors: Type.Array(word(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]), {
+      description: 'other errors that it would get if the balancer chose otherwise',
+    }),
     names: Type.Array(NAME, { description: 'the names of the agent that count' }),
     epoch: count('the number of the view by which it was explained'),
     steps: Type.Array(STEP, { description: 'the rules of routing in the order in which they are looked at' }),

@@ -52,8 +52,20 @@ const COLOURS: Readonly<Record<ExplainedOutcome, Colour>> = {
 };
 
 function explanationText(explanation: Explanation, look: Look): string {
-  const { pool, outcome, sentence, decision, instance, incarnation, oneOf, error, names, epoch, steps } =
-    explanation;
+  const {
+    pool,
+    outcome,
+    sentence,
+    decision,
+    instance,
+    incarnation,
+    oneOf,
+    error,
+    otherErrors,
+    names,
+    epoch,
+    steps,
+  } = explanation;
   const life = incarnation === null ? '' : `, incarnation ${incarnation}`;
   const to = oneOf.length > 0 ? `one of ${oneOf.join(', ')}` : `${instance ?? NONE}${life}`;
   const bears = names.map(({ kind, value, evidence, source }) => `${kind}:${value} (${evidence}, ${source})`);
@@ -62,7 +74,7 @@ function explanationText(explanation: Explanation, look: Look): string {
     ['names', bears.length === 0 ? NONE : bears.join(', ')],
     ['instance', to],
     ['decision', decision ?? NONE],
-    ['error', error ?? NONE],
+    ['error', error === null ? NONE : [error, ...otherErrors].join(' or ')],
     ['view', `epoch ${epoch}`],
   ];
   const columns = [

@@ -124,8 +124,19 @@ function ExplainPanel({ pool, user }: { readonly pool: string; readonly user: st
 }
 
 function ExplanationView({ explanation }: { readonly explanation: Explanation }) {
-  const { sentence, outcome, decision, names, epoch, error, steps, oneOf, instance, incarnation } =
-    explanation;
+  const {
+    sentence,
+    outcome,
+    decision,
+    names,
+    epoch,
+    error,
+    steps,
+    oneOf,
+    otherErrors,
+    instance,
+    incarnation,
+  } = explanation;
   return (
     <div data-testid="explanation">
       <p data-testid="explain-sentence">
@@ -136,7 +147,7 @@ function ExplanationView({ explanation }: { readonly explanation: Explanation })
           ['Instance', oneOf.length > 0 ? `one of ${oneOf.join(', ')}` : instance],
           ['Incarnation', incarnation],
           ['Decision', decision],
-          ['Error', error],
+          ['Error', error === null ? null : [error, ...otherErrors].join(' or ')],
           [
             'Names',
             names
