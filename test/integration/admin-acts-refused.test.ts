@@ -84,7 +84,8 @@ describe('an invalid request', () => {
         const body = Object.fromEntries(required.map((field) => [field, field === 'on' ? true : 'x']));
         for (const [field, { type }] of Object.entries(properties)) {
           for (const value of ODD_VALUES) {
-            if (typeof value === type && value !== '') continue;
+            const typeOfValue = Array.isArray(value) ? 'array' : typeof value;
+            if (typeOfValue === type && value !== '') continue;
             const at = path.replace('{pool}', 'ici').replace('{instance}', 'a');
             const name = method.toUpperCase() as 'POST' | 'PUT';
             const answer = await ask(on.gateway.adminUrl, name, at, { ...body, [field]: value });
