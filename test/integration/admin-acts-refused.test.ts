@@ -81,11 +81,12 @@ describe('an invalid request', () => {
     for (const [path, methods] of Object.entries(api.paths as Record<string, Methods>)) {
       for (const [method, { requestBody }] of Object.entries(methods)) {
         const { properties = {}, required = [] } = requestBody?.content['application/json'].schema ?? {};
-        const body = Object.fromEntries(required.map((field) => [field, field === 'on' ? true : 'x']));
+        const valid = (field: string): unknown =>
+          field === 'on' ? true : (properties[field]?.enum?.[0] ?? 'x');
+        const body = Object.fromEntries(required.map((field) => [field, valid(field)]));
         for (const [field, { type }] of Object.entries(properties)) {
           for (const value of ODD_VALUES) {
-            const typeOfValue = Array.isArray(value) ? 'array' : typeof value;
-            if (typeOfValue === type && value !== '') continue;
+            if (typesOf(value).includes(type) && value !== '') continue;
             const at = path.replace('{pool}', 'ici').replace('{instance}', 'a');
             const name = method.toUpperCase() as 'POST' | 'PUT';
             const answer = await ask(on.gateway.adminUrl, name, at, { ...body, [field]: value });
@@ -132,13 +133,25 @@ describe('an invalid request', () => {
   });
 });
 
+/** The types of JSON Schema that the value has. */
+function typesOf(value: unknown): string[] {
+  if (value === null) return ['null'];
+  if (Array.isArray(value)) return ['array'];
+  return Number.isInteger(value) ? ['number', 'integer'] : [typeof value];
+}
+
+interface Property {
+  readonly type: string;
+  readonly enum?: readonly string[];
+}
+
 interface Methods {
   readonly [method: string]: {
     readonly requestBody?: {
       readonly content: {
         readonly 'application/json': {
           readonly schema: {
-            readonly properties: Readonly<Record<string, { readonly type: string }>>;
+            readonly properties: Readonly<Record<string, Property>>;
             readonly required?: readonly string[];
           };
         };
