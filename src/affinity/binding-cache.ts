@@ -5,7 +5,7 @@ import type { Name, Names } from '../core/identity.ts';
 import { nameKey, parseNameKey } from '../core/identity.ts';
 import { renewalIntervalMs } from '../core/renewal.ts';
 import { storedForm, storedKey } from '../core/stored-name.ts';
-import { isCurrent } from '../core/target.ts';
+import { isCurrent, isDrainingAt } from '../core/target.ts';
 import type { View } from '../core/view/view.ts';
 
 /** How current an answer of the store about a binding is. */
@@ -147,12 +147,19 @@ export class BindingCache {
   }
 
   /**
-   * The alias that the agent has had for longest, if one more would be too many. The store gives it up too; otherwise
-   * each log-on, or a client with another session in each request, would leave one more name there.
+   * The alias that the agent of a request has had for longest, if one more would be too many. The store gives it up too;
+   * otherwise each log-on, or a client with another session in each request, would leave one more name there.
    */
-  oldestAlias(key: string): Name | undefined {
-    const names = this.#byStored.get(key)?.names;
+  oldestAlias([user, session]: readonly Name[]): Name | undefined {
+    if (user === undefined || session === undefined) return undefined;
+    const names = this.#byStored.get(storedKey(user))?.names;
     return names !== undefined && names.length >= MAX_NAMES ? names[1] : undefined;
+  }
+
+  /** The names that are known to lead to the binding; other names of the request may be another agent's. */
+  leadingTo({ root }: Binding, names: readonly Name[]): readonly Name[] {
+    const key = storedKey(root);
+    return names.filter(({ kind, value }) => this.#find(kind, value)?.key === key);
   }
 
   /** Takes the store's answer about these names. Drops it if a message about a later move arrived before it. */
@@ -247,7 +254,7 @@ export class BindingCache {
   isConfirmed(entry: CachedBinding, view: View, now: number, trust: Trust): boolean {
     const { instance, root } = entry.binding;
     // A log-on at another gateway may move the agent away from there.
-    if (view.instances.get(instance)?.admin === 'draining' && view.mode === 'sticky') return false;
+    if (isDrainingAt(view, instance)) return false;
     if (entry.checkedAt < trust.since || !this.isAlive(entry, now)) return false;
     if (!isCurrent(view, instance, entry.epoch)) return false;
     return !(trust.sessionsAreProvisional && root.kind === 'session');

@@ -1,5 +1,6 @@
 import type { AgentBindings, AgentLogOffs, Bound, CachedBinding } from '../core/agent-bindings.ts';
 import type { Binding, Placement, Proposal } from '../core/binding.ts';
+import { passedOver } from '../core/claimed-names.ts';
 import type { ExplainableBindings, StoreNote } from '../core/explainable-bindings.ts';
 import { forecastClaim, forecastLookup } from '../core/holdings.ts';
 import type { Name, Names, RequestName } from '../core/identity.ts';
@@ -8,7 +9,6 @@ import type { AffinityStore } from '../core/ports.ts';
 import { NamesNoAgent } from '../core/ports.ts';
 import { storedForm, storedKey } from '../core/stored-name.ts';
 import type { BindingCache, Trust } from './binding-cache.ts';
-import { passedOver } from './claimed-names.ts';
 import type { DegradedDecisions } from './degraded-decisions.ts';
 
 export interface ExplainedBindingsOptions {

@@ -20,8 +20,8 @@ export interface LogOffsOptions {
   readonly seesRequests: boolean;
   /** What answers of the store must be newer than. */
   readonly invalidations: RecentInvalidations;
-  /** {@link AffinityStore.renew}; `told`: the names that are known to lead to the binding. */
-  readonly renew: (names: readonly Name[], told: readonly Name[], seenAgoMs: number) => Promise<unknown>;
+  /** {@link AffinityStore.renew}, for names that are known to lead to the binding. */
+  readonly renew: (names: readonly Name[], seenAgoMs: number) => Promise<unknown>;
 }
 
 /**
@@ -116,7 +116,7 @@ export class LogOffs implements AgentLogOffs {
   /** @param seenAgoMs see {@link AffinityStore.renew} */
   async #restart(names: readonly Name[], seenAgoMs = 0): Promise<void> {
     try {
-      await this.#options.renew(names, names, seenAgoMs);
+      await this.#options.renew(names, seenAgoMs);
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
       const { cache } = this.#options;

@@ -1,22 +1,9 @@
 import type { CachedBinding } from '../core/agent-bindings.ts';
-import type { Binding } from '../core/binding.ts';
+import type { Binding, Placement } from '../core/binding.ts';
+import type { Name } from '../core/identity.ts';
 import type { AffinityStore, KnownBinding } from '../core/ports.ts';
 import type { BindingCache } from './binding-cache.ts';
 import type { WriteBackQueue } from './write-back-queue.ts';
-
-/**
- * Called for each binding that was written back.
- *
- * @param held what the store holds now; `undefined` if the binding has ended
- * @param wasDecidedHere the binding was made or moved here without the store
- * @param askedAt when the store was asked, in monotonic milliseconds
- */
-export type OnWrittenBack = (
-  written: KnownBinding,
-  held: Binding | undefined,
-  wasDecidedHere: boolean,
-  askedAt: number,
-) => void;
 
 export interface WriteBackOptions {
   readonly store: AffinityStore;
@@ -24,7 +11,10 @@ export interface WriteBackOptions {
   readonly queue: WriteBackQueue;
   /** The name of this gateway. */
   readonly gateway: string;
-  readonly onWrittenBack: OnWrittenBack;
+  /** Did news about these names come since then, in monotonic milliseconds? */
+  readonly isOutdated: (names: readonly Name[], askedAt: number) => boolean;
+  /** One of these names led to `was`, and the store has something else. */
+  readonly onConflict: (names: readonly Name[], was: Placement, now: Placement) => void;
 }
 
 const WRITTEN_AT_ONCE = 256;
@@ -43,6 +33,11 @@ export class WriteBack {
 
   constructor(options: WriteBackOptions) {
     this.#options = options;
+  }
+
+  /** Must the queue be written before the store is used for anything else? */
+  get isDue(): boolean {
+    return this.#options.queue.size > 0;
   }
 
   /**
@@ -120,9 +115,29 @@ export class WriteBack {
     const { store, gateway } = this.#options;
     const held = await store.restore(entries.map((entry) => ({ ...entry, gateway })));
     for (const [i, entry] of entries.entries()) {
-      this.#options.onWrittenBack(entry, held[i], wereDecidedHere, askedAt);
+      this.#learn(entry, held[i], wereDecidedHere, askedAt);
     }
     return entries.length;
+  }
+
+  /** @param held what the store holds now; `undefined` if the binding has ended */
+  #learn(
+    { binding, aliases }: KnownBinding,
+    held: Binding | undefined,
+    wasDecidedHere: boolean,
+    askedAt: number,
+  ): void {
+    const { cache, isOutdated, onConflict } = this.#options;
+    const names = [binding.root, ...aliases];
+    if (held === undefined) {
+      cache.forget(binding.root);
+      return;
+    }
+    const isSamePlace = held.instance === binding.instance && held.incarnation === binding.incarnation;
+    if (wasDecidedHere && !isSamePlace) onConflict(names, binding, held);
+    if (isOutdated(names, askedAt)) return;
+    // Writing back is not based on a view. An unchanged binding keeps its epoch; any other is not confirmed yet.
+    cache.put(names, held, { askedAt, epoch: 0 });
   }
 }
 

@@ -98,6 +98,11 @@ export function drainingIn({ instances, mode }: View): InstanceId[] {
   return [...instances.values()].filter(({ admin }) => admin === 'draining').map(({ id }) => id);
 }
 
+/** Is this one of them? Then what is cached about bindings to it may be outdated at any time. */
+export function isDrainingAt({ instances, mode }: View, id: InstanceId): boolean {
+  return mode === 'sticky' && instances.get(id)?.admin === 'draining';
+}
+
 /** Are there any? */
 export function isDraining({ instances, mode }: View): boolean {
   if (mode !== 'sticky') return false;

@@ -57,15 +57,15 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'an answer is cached although news of a move has overtaken it',
-    file: 'src/affinity/bindings.ts',
-    search: 'if (this.#invalidations.isOutdated([...led, claim.binding.root], askedAt)) {',
+    file: 'src/affinity/claims.ts',
+    search: 'if (invalidations.isOutdated([...led, claim.binding.root], askedAt)) {',
     replace: 'if (false) {',
     tests: ['test/integration/affinity-bindings-overtaken.test.ts'],
   },
   {
     name: 'a written-back binding is cached although news of a move has overtaken it',
-    file: 'src/affinity/bindings.ts',
-    search: 'if (this.#invalidations.isOutdated(names, askedAt)) return;',
+    file: 'src/affinity/write-back.ts',
+    search: 'if (isOutdated(names, askedAt)) return;',
     replace: '',
     tests: ['test/integration/affinity-bindings-overtaken.test.ts'],
   },
@@ -185,9 +185,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a written-back binding counts as looked up',
-    file: 'src/affinity/bindings.ts',
-    search: 'this.#cache.put(names, held, { askedAt, epoch: 0 });',
-    replace: 'this.#cache.put(names, held, { askedAt, epoch: this.#options.epoch() });',
+    file: 'src/affinity/write-back.ts',
+    search: 'cache.put(names, held, { askedAt, epoch: 0 });',
+    replace: 'cache.put(names, held, { askedAt, epoch: 1e9 });',
     tests: ['test/integration/affinity-bindings-away.test.ts'],
   },
   {

@@ -12,14 +12,8 @@
 --   constants    LOGOFF_NAME: begins the name that carries the message
 
 --- @include "head.lua"
-local lasts, step, expected = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local asked = name(1)
-local entry, field, root = resolve(asked)
-local again = redirect()
-if again then return again end
-
-if not root then return { 'none' } end
-if field ~= asked or root.generation ~= expected then return answer(field, root, false) end
+--- @include "expected-root.lua"
+local lasts, step = tonumber(ARGV[4]), tonumber(ARGV[5])
 local root_end = math.min((math.floor((NOW + lasts) / step) + 1) * step, tonumber(root.e))
 local e = string.format('%.0f', root_end)
 local after = {

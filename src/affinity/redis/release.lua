@@ -7,14 +7,7 @@
 --                {'stale'}; or {'declare', ...}
 
 --- @include "head.lua"
-local expected = tonumber(ARGV[6])
-local asked = name(1)
-local entry, field, root = resolve(asked)
-local again = redirect()
-if again then return again end
-
-if not root then return { 'none' } end
-if field ~= asked or root.generation ~= expected then return answer(field, root, false) end
+--- @include "expected-root.lua"
 count(root.instance, root.e, -1)
 redis.call('HDEL', bucket[asked], asked, '!' .. asked, '!!' .. asked)
 settle({ asked })
