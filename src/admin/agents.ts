@@ -67,7 +67,7 @@ export async function agentStatus(
 
 /** The place of an agent of a sticky pool. */
 function atBound(pool: PoolSource, listed: ListedBinding, isStaying: boolean) {
-  const { binding, origin } = listed;
+  const { binding, origin, loggedOff, expiresInMs } = listed;
   const { operations } = pool;
   const lost = lossOf(operations.routingState.view, binding);
   const { name, kind, ...line } = agentLine(pool, listed);
@@ -75,11 +75,13 @@ function atBound(pool: PoolSource, listed: ListedBinding, isStaying: boolean) {
   // The operator's move comes first.
   const loss = isStaying ? lost : undefined;
   const { instance } = binding;
+  const now = operations.storeNow;
+  const endsAt = loggedOff === true ? now + expiresInMs : undefined;
   return {
     ...line,
     current: lost === undefined,
     cause: causeOf(origin),
-    sentence: explainBinding({ agent, instance, origin, loss }, operations.storeNow),
+    sentence: explainBinding({ agent, instance, origin, loss, endsAt }, now),
   };
 }
 
@@ -112,6 +114,7 @@ function atActive(
     },
     sentence: explainActive(shownName(name), { pool: pool.name, active, since, event, request }, storeNow),
     lastActive: bound?.lastActive ?? null,
+    loggedOff: bound?.loggedOff ?? false,
     expiresInSeconds: bound?.expiresInSeconds ?? null,
   };
 }
@@ -129,6 +132,7 @@ function agentLine(pool: PoolSource, listed: ListedBinding): AgentLine {
     group: (root.kind === 'user' ? pool.groupOf(root.value) : undefined) ?? null,
     boundSince: origin === undefined ? null : iso(origin.since),
     lastActive: lastActiveOf(listed, pool),
+    loggedOff: listed.loggedOff === true,
     expiresInSeconds: Math.round(expiresInMs / 1_000),
   };
 }

@@ -13,6 +13,8 @@ export interface BindingStatus {
   readonly generation: number;
   /** The time of the agent's last request, accurate to {@link BindingListing.lastActiveWithinSeconds}. */
   readonly lastActive: string;
+  /** The agent has logged off and sent no request since, so the binding ends soon. */
+  readonly loggedOff: boolean;
   readonly expiresInSeconds: number;
 }
 
@@ -62,6 +64,7 @@ function bindingStatus(listed: ListedBinding, pool: PoolSource): BindingStatus {
     incarnation: binding.incarnation === '' ? null : binding.incarnation,
     generation: binding.generation,
     lastActive: lastActiveOf(listed, pool),
+    loggedOff: listed.loggedOff === true,
     expiresInSeconds: Math.round(expiresInMs / 1_000),
   };
 }

@@ -1,6 +1,7 @@
 import type { BalancerName } from '../core/balancers.ts';
 import type { Binding, Proposal } from '../core/binding.ts';
 import type { ExplainQuestion, Explanation } from '../core/explanation.ts';
+import type { GroupsThere } from '../core/groups.ts';
 import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { BindingPage, BindingQuery, EventLog, ListedBinding } from '../core/ports.ts';
@@ -98,6 +99,8 @@ export interface PoolSource {
   readonly onStoreLoss: 'continue' | 'refuse';
   /** The group of a user by the file and the patterns of `groups`. */
   groupOf(user: string): string | undefined;
+  /** The groups at the instance; `undefined` if no agent belongs to a group, or it is not known yet. */
+  groupsAt(instance: InstanceId): GroupsThere | undefined;
   url(instance: InstanceId): string;
   lastProbe(instance: InstanceId): LastProbe | undefined;
   /** Since when the verdict on the instance is so, in milliseconds since the Unix epoch; `undefined` if not known. */

@@ -149,9 +149,10 @@ export function addReadRoutes(
         admin,
         deadline: act?.deadline ?? null,
         remaining: boundAgents,
-        agents: bindings.map(({ name, lastActive, expiresInSeconds }) => ({
+        agents: bindings.map(({ name, lastActive, loggedOff, expiresInSeconds }) => ({
           name,
           lastActive,
+          loggedOff,
           expiresInSeconds,
         })),
         ...page,

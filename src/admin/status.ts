@@ -1,5 +1,6 @@
 import type {
   ConfigurationStatus,
+  GroupsStatus,
   InstanceStatus,
   PoolStatus,
   ProbeStatus,
@@ -170,6 +171,8 @@ export function instanceStatus(pool: PoolSource, instance: InstanceState): Insta
     priority: instance.priority,
     active: pool.mode === 'sticky' || id === routingState.view.active,
     boundAgents: pool.boundAgents(id),
+    maxAgents: pool.maxAgents.get(id) ?? null,
+    groups: groupsStatus(pool, id),
     ...sharesOf(pool, instance),
     inFlight: pool.inFlight(id),
     queued: pool.queued(id),
@@ -188,6 +191,12 @@ function reportOn(id: InstanceId, { replica, report }: ReplicaReport): ReportSta
   if (report === undefined) return [{ replica, verdict: 'abstains' }];
   const verdict = report.verdicts[id]?.health;
   return verdict === undefined ? [] : [{ replica, verdict }];
+}
+
+function groupsStatus(pool: PoolSource, id: InstanceId): GroupsStatus | null {
+  const there = pool.groupsAt(id);
+  if (there === undefined) return null;
+  return { number: there.groups, agents: there.agents, largest: there.largest ?? null };
 }
 
 function sharesOf(

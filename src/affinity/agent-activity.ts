@@ -6,6 +6,8 @@ import type { Placement } from '../core/binding.ts';
  * most: a gateway that is without messages for longer learns that there is a gap.
  */
 const REMEMBERED_MS = 2_000;
+// All requests that a client sends when an agent logs off come within this time. People take longer to log on again.
+const LOGGING_OFF_MS = 5_000;
 // Each new agent is followed by a look at that many old ones, so that agents who are gone do not add up.
 const LOOKED_AT = 2;
 
@@ -14,6 +16,8 @@ interface Activity {
   /** When a request last began or ended, in monotonic ms; minus infinity if it was a log-off. */
   seenAt: number;
   requests: number;
+  /** When the agent logged off, if no request has begun since; minus infinity otherwise. In monotonic ms. */
+  loggedOffAt: number;
 }
 
 /**
@@ -27,15 +31,22 @@ export class AgentActivity {
 
   begin(key: string, { instance, incarnation }: Placement, now: number): Visit {
     const known = this.#agents.get(key);
-    const activity = known ?? { inFlight: 0, seenAt: now, requests: 0 };
+    const activity = known ?? {
+      inFlight: 0,
+      seenAt: now,
+      requests: 0,
+      loggedOffAt: Number.NEGATIVE_INFINITY,
+    };
     const isAlone = activity.inFlight === 0;
+    const followsLogOff = now - activity.loggedOffAt <= LOGGING_OFF_MS;
+    activity.loggedOffAt = Number.NEGATIVE_INFINITY;
     activity.inFlight += 1;
     activity.seenAt = now;
     activity.requests += 1;
     if (known !== undefined) this.#agents.delete(key);
     this.#agents.set(key, activity);
     if (known === undefined) this.#forgetOld(now);
-    return { key, instance, incarnation, begunAt: now, number: activity.requests, isAlone };
+    return { key, instance, incarnation, begunAt: now, number: activity.requests, isAlone, followsLogOff };
   }
 
   /** The instance may have acted on it until now. */
@@ -52,9 +63,24 @@ export class AgentActivity {
   }
 
   /** The agent has logged off with this request. It is no sign that the agent is there. */
-  loggedOff(visit: Visit): void {
+  loggedOff(visit: Visit, now: number): void {
     const activity = this.#agents.get(visit.key);
-    if (activity?.requests === visit.number) activity.seenAt = Number.NEGATIVE_INFINITY;
+    if (activity?.requests !== visit.number) return;
+    activity.seenAt = Number.NEGATIVE_INFINITY;
+    activity.loggedOffAt = now;
+  }
+
+  /** The agent has logged off elsewhere, and no request is known here that came after that. */
+  loggedOffElsewhere(key: string, now: number): void {
+    const activity = this.#agents.get(key);
+    if (activity !== undefined) activity.loggedOffAt = now;
+    else
+      this.#agents.set(key, {
+        inFlight: 0,
+        seenAt: Number.NEGATIVE_INFINITY,
+        requests: 0,
+        loggedOffAt: now,
+      });
   }
 
   /**

@@ -55,7 +55,7 @@ export class LogOffs implements AgentLogOffs {
     const { store, cache, monitor } = this.#options;
     if (this.#activity.isFollowed(visit)) return;
     // Also if another gateway is first: CRM sends several requests when an agent logs off.
-    this.#activity.loggedOff(visit);
+    this.#activity.loggedOff(visit, performance.now());
     const entry = cache.peek(visit.key);
     if (entry === undefined || entry.key !== visit.key) return;
     const { binding } = entry;
@@ -95,6 +95,7 @@ export class LogOffs implements AgentLogOffs {
     // In doubt, the agent is there: log-offs count when all gateways know of them.
     const seenAgoMs = this.#options.seesRequests ? this.#activity.lastSeen(key, ageMs, now) : 0;
     if (seenAgoMs !== undefined) void this.#restart(entry?.names ?? [root], seenAgoMs);
+    else this.#activity.loggedOffElsewhere(key, now);
   }
 
   /**

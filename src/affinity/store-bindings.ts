@@ -1,4 +1,5 @@
 import type { Binding, Proposal } from '../core/binding.ts';
+import type { GroupsThere } from '../core/groups.ts';
 import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { AffinityStore, BindingPage, BindingQuery, ListedBinding } from '../core/ports.ts';
@@ -22,11 +23,17 @@ export class StoreBindings {
   readonly #workers: WorkerCaches;
   readonly #aliases: AliasFinder;
   readonly #lists = new FewAtOnce();
+  readonly #hasGroups: boolean;
   #counts: ReadonlyMap<InstanceId, number> | undefined;
+  #groups: ReadonlyMap<InstanceId, GroupsThere> | undefined;
 
-  /** @param gateway the name of this gateway */
-  constructor(store: AffinityStore, gateway: string, workers: WorkerCaches) {
+  /**
+   * @param gateway the name of this gateway
+   * @param hasGroups the store is asked where groups are
+   */
+  constructor(store: AffinityStore, gateway: string, workers: WorkerCaches, { hasGroups = false } = {}) {
     this.#store = store;
+    this.#hasGroups = hasGroups;
     this.#gateway = gateway;
     this.#workers = workers;
     this.#aliases = new AliasFinder(store);
@@ -41,10 +48,16 @@ export class StoreBindings {
     return this.#counts;
   }
 
-  /** Never rejects. */
+  /** Where the groups are, as of the store's last answer; `undefined` before the first, and without groups. */
+  get groups(): ReadonlyMap<InstanceId, GroupsThere> | undefined {
+    return this.#groups;
+  }
+
+  /** Refreshes the numbers of agents and groups. Never rejects. */
   async refreshCounts(): Promise<void> {
     try {
       this.#counts = await this.#store.counts();
+      if (this.#hasGroups) this.#groups = await this.#store.groups();
     } catch (error) {
       // Keep the last known counts.
       if (!(error instanceof StoreUnavailable)) throw error;

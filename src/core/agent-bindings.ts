@@ -36,6 +36,8 @@ export interface Visit extends Placement {
   readonly number: number;
   /** No other request of the agent was under way when it began. */
   readonly isAlone: boolean;
+  /** It is the first one after a log-off a moment ago, as far as this process knows. */
+  readonly followsLogOff: boolean;
 }
 
 /** How a request came by its binding; the `decision` of logs and metrics. */

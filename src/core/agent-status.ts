@@ -19,6 +19,8 @@ export interface AgentLine {
   readonly boundSince: string | null;
   /** The time of the agent's last request, accurate to `lastActiveWithinSeconds`. */
   readonly lastActive: string;
+  /** The agent has logged off and sent no request since, so the binding ends soon. Earlier releases do not tell. */
+  readonly loggedOff: boolean;
   readonly expiresInSeconds: number;
 }
 
@@ -62,6 +64,7 @@ export interface AgentStatus {
   readonly aliases: readonly { readonly kind: NameKind; readonly name: string }[];
   readonly lastActive: string | null;
   readonly lastActiveWithinSeconds: number;
+  readonly loggedOff: boolean;
   readonly expiresInSeconds: number | null;
   readonly moving: { readonly to: InstanceId } | null;
 }

@@ -145,6 +145,7 @@ function* poolConditions(replica: string, pool: PoolStatus, recent: RecentCounts
       text: `pool ${name} has all the names that it may have: new ones take the places of those that came once`,
       remedy: 'Find out who sends the names; raise affinity.maxBindings only if they are real agents.',
     };
+  yield* groupConditions(pool);
   const unnamed = recent.unnamed(name);
   if (unnamed.over > unnamed.of * UNNAMED_SHARE)
     yield {
@@ -162,6 +163,20 @@ function* poolConditions(replica: string, pool: PoolStatus, recent: RecentCounts
       remedy:
         'The request lines of the log say whether they wait for a connector or for an instance to come up.',
     };
+}
+
+/** Members have no room at the connector where the others of their group are. */
+function* groupConditions({ name, instances }: PoolStatus): Generator<Condition> {
+  for (const { id, maxAgents, groups } of instances) {
+    // Earlier releases do not tell.
+    if (maxAgents == null || groups == null || groups.agents <= maxAgents) continue;
+    const { largest } = groups;
+    yield {
+      ...ofInstance('IciGroupsTooLarge', 'warning', name, id, '#groups-too-large'),
+      text: `the groups at connector ${id} of pool ${name} have more members than its maxAgents`,
+      remedy: `${groups.agents} members, maxAgents is ${maxAgents}${largest === null ? '' : `, the largest group is ${largest.name} with ${largest.agents}`}. Split it, raise maxAgents, or add an instance.`,
+    };
+  }
 }
 
 /** An operator who stops a connector for a patch has disabled it before. */

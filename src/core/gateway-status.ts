@@ -38,6 +38,14 @@ export interface ReportStatus {
   readonly verdict: 'up' | 'down' | 'abstains';
 }
 
+/** The groups of agents at an instance. */
+export interface GroupsStatus {
+  readonly number: number;
+  /** All members, as far as they are known, whether or not they are logged on. */
+  readonly agents: number;
+  readonly largest: { readonly name: string; readonly agents: number } | null;
+}
+
 export interface InstanceStatus {
   readonly id: InstanceId;
   readonly url: string;
@@ -63,6 +71,10 @@ export interface InstanceStatus {
   readonly priority: number;
   readonly active: boolean;
   readonly boundAgents: number;
+  /** The most agents that it should have; `null` without a limit. Earlier releases do not tell. */
+  readonly maxAgents: number | null;
+  /** `null` if no agent belongs to a group, or it is not known yet. Earlier releases do not tell. */
+  readonly groups: GroupsStatus | null;
   /** Its share of the agents that are bound in the pool, from 0 to 1. */
   readonly share: number;
   /** The share of new agents that its weight gives it now, from 0 to 1. */

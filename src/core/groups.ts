@@ -8,6 +8,35 @@ export interface HeldGroup {
   readonly size: number;
 }
 
+/** The groups that a store has at one instance. A group counts until its members have been away for a lifetime. */
+export interface GroupsThere {
+  readonly groups: number;
+  /** The sum of their sizes. */
+  readonly agents: number;
+  /** Of several equal ones, the first by name; `undefined` without groups. */
+  readonly largest: { readonly name: string; readonly agents: number } | undefined;
+}
+
+export const NO_GROUPS: GroupsThere = { groups: 0, agents: 0, largest: undefined };
+
+/** Sums up where groups are. affinity/redis/held-groups.lua does the same. */
+export function groupsByInstance(
+  groups: Iterable<readonly [name: string, held: HeldGroup]>,
+): Map<InstanceId, GroupsThere> {
+  const there = new Map<InstanceId, GroupsThere>();
+  for (const [name, { instance, size: agents }] of groups) {
+    const { groups: number = 0, agents: sum = 0, largest } = there.get(instance) ?? {};
+    const isLargest =
+      largest === undefined || agents > largest.agents || (agents === largest.agents && name < largest.name);
+    there.set(instance, {
+      groups: number + 1,
+      agents: sum + agents,
+      largest: isLargest ? { name, agents } : largest,
+    });
+  }
+  return there;
+}
+
 /** What a store knows when it places an agent of a group. */
 export interface GroupState {
   /** Where the group is; `undefined` if the store does not know it. */

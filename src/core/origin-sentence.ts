@@ -11,6 +11,8 @@ export interface Whereabouts {
   readonly origin: Origin | undefined;
   /** How the instance has lost the agent, if the binding no longer counts. */
   readonly loss?: Loss | undefined;
+  /** When the binding ends, if the agent has logged off; milliseconds since the Unix epoch. */
+  readonly endsAt?: number | undefined;
 }
 
 /** Why an instance of a failover pool is the active one. */
@@ -26,7 +28,14 @@ export interface Activation {
 }
 
 /** Says in one sentence on which instance the agent is, since when, and why. */
-export function explainBinding({ agent, instance, origin, loss }: Whereabouts, now: number): string {
+export function explainBinding(whereabouts: Whereabouts, now: number): string {
+  const { endsAt } = whereabouts;
+  const place = placeText(whereabouts, now);
+  if (endsAt === undefined) return place;
+  return `${place} The agent has logged off, so the binding ends at ${timeText(endsAt, now)} unless a request comes before.`;
+}
+
+function placeText({ agent, instance, origin, loss }: Whereabouts, now: number): string {
   const next =
     loss === undefined ? '' : ` But ${instance} ${LOSSES[loss].is}, so the next request moves the agent.`;
   if (origin === undefined)

@@ -1,4 +1,5 @@
 import type { Binding, Claim, GroupProposal, Proposal } from './binding.ts';
+import type { GroupsThere } from './groups.ts';
 import type { Holdings } from './holdings.ts';
 import type { Name, RequestName } from './identity.ts';
 import type { InstanceId } from './instance.ts';
@@ -33,6 +34,8 @@ export interface ListedBinding {
    * Missing if a gateway of an earlier release restarted it, or no details were asked for.
    */
   readonly usedAt?: number;
+  /** Set if the agent has logged off and sent no request since. Not known of bindings without `usedAt`. */
+  readonly loggedOff?: true;
   /** Only names that were found in bodies have used it so far. Known if details were asked for. */
   readonly found?: boolean;
   /** Missing if no details were asked for, or if a gateway of an earlier release made or moved the binding. */
@@ -191,6 +194,9 @@ export interface AffinityStore {
 
   /** The number of live bindings of each instance. The cost does not depend on how many there are. */
   counts(): Promise<ReadonlyMap<InstanceId, number>>;
+
+  /** Where the groups of agents are. */
+  groups(): Promise<ReadonlyMap<InstanceId, GroupsThere>>;
 
   /**
    * The binding of the first of these names that has one, with details. Unlike {@link renew} it leaves lifetimes as

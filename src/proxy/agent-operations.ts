@@ -138,14 +138,31 @@ export class AgentOperations {
     return problem === undefined && operation !== FAULT;
   }
 
-  async #isIn(list: OperationList, { body, raw, operation: known }: OperationRequest): Promise<boolean> {
+  /**
+   * The operation of a request that is neither a log-on nor a log-off; `''` if it cannot be read.
+   */
+  async otherOperation(request: OperationRequest): Promise<string | undefined> {
+    const { logon, logoff } = this.#options;
+    if ((await this.#isIn(logoff, request)) || (await this.#isIn(logon, request))) return undefined;
+    return (await this.#operationOf(request)) ?? '';
+  }
+
+  async #isIn(list: OperationList, request: OperationRequest): Promise<boolean> {
+    const { body } = request;
     if (body === undefined || list.isEmpty) return false;
-    await body.collect(this.#options.maxBytes);
-    const headers = {
-      contentType: raw.headers['content-type'],
-      contentEncoding: raw.headers['content-encoding'],
-    };
-    const operation = known ?? (await this.#search.search(body.head, headers, body.complete)).operation;
+    const operation = await this.#operationOf(request);
+    const headers = headersOf(request);
     return operation !== undefined && list.includes(operation, body.head, headers, body.complete);
   }
+
+  async #operationOf(request: OperationRequest): Promise<string | undefined> {
+    const { body, operation } = request;
+    if (body === undefined) return undefined;
+    await body.collect(this.#options.maxBytes);
+    return operation ?? (await this.#search.search(body.head, headersOf(request), body.complete)).operation;
+  }
+}
+
+function headersOf({ raw }: OperationRequest): BodyHeaders {
+  return { contentType: raw.headers['content-type'], contentEncoding: raw.headers['content-encoding'] };
 }

@@ -256,9 +256,21 @@ export class ProxyHandler {
     try {
       if (await operations.isLogoff(context, response.statusCode, attempt))
         await bindings.logOffs.logOff(visit, logoffGraceMs);
+      else if (visit.followsLogOff) await this.#tellWhatFollows(context, pool);
     } catch (error) {
       this.#options.logger.error({ err: error, requestId: context.request.id }, 'a log-off was not noted');
     }
+  }
+
+  /** Names the request that keeps the binding after a log-off: its operation may be missing in the list of log-offs. */
+  async #tellWhatFollows(context: RequestContext, { name: pool, operations }: Pool): Promise<void> {
+    const operation = await operations.otherOperation(context);
+    if (operation === undefined) return;
+    this.#options.metrics.afterLogOff.inc({ pool });
+    this.#options.logger.warn(
+      { pool, operation },
+      'a request after a log-off keeps the binding: if it belongs to the log-off, add its operation to identity.logoff',
+    );
   }
 
   async #attempt(

@@ -44,6 +44,11 @@ export class Metrics {
     'Agents that were found bound to two instances, and are served by one of them from then on',
     ['pool'],
   );
+  readonly afterLogOff = this.#counter(
+    'gateway_requests_after_logoff_total',
+    'Requests within 5 s after a log-off of their agent that are in no list: each keeps the binding for its whole lifetime',
+    ['pool'],
+  );
   readonly names = new NameCounts(this.registry);
   readonly namesReplaced = this.#counter(
     'gateway_names_replaced_total',
@@ -67,6 +72,21 @@ export class Metrics {
     ['pool'],
   );
   readonly bindings = this.#gauge('gateway_bindings', 'Live bindings in the store', ['pool', 'instance']);
+  readonly groups = this.#gauge(
+    'gateway_groups',
+    'Groups of agents that are placed at the instance; only in pools with groups',
+    ['pool', 'instance'],
+  );
+  readonly groupAgents = this.#gauge(
+    'gateway_group_agents',
+    'Members of the groups that are placed at the instance, whether or not they are logged on',
+    ['pool', 'instance'],
+  );
+  readonly maxAgents = this.#gauge(
+    'gateway_instance_max_agents',
+    'The most agents that the instance should have (maxAgents); only with that limit',
+    ['pool', 'instance'],
+  );
   readonly instanceUp = this.#gauge(
     'gateway_instance_up',
     '1 if the instance is up, 0 if it is down or its health is not yet known',

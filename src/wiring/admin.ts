@@ -178,6 +178,11 @@ function readGauges(metrics: Metrics, sources: readonly PoolSource[], status: Ga
       metrics.instanceCutOff.set(labels, instance.cutOffHere ? 1 : 0);
       if (mode === 'failover') metrics.instanceActive.set(labels, instance.active ? 1 : 0);
       metrics.bindings.set(labels, instance.boundAgents);
+      if (instance.maxAgents !== null) metrics.maxAgents.set(labels, instance.maxAgents);
+      if (instance.groups !== null) {
+        metrics.groups.set(labels, instance.groups.number);
+        metrics.groupAgents.set(labels, instance.groups.agents);
+      }
       metrics.instanceInFlight.set(labels, instance.inFlight);
     }
   }

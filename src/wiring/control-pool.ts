@@ -8,6 +8,8 @@ import { parsePointer, parseStatusRange } from '../config/syntax.ts';
 import type { CoordinatorEvents, Publisher } from '../coordination/coordinator-options.ts';
 import { PoolCoordinator } from '../coordination/pool-coordinator.ts';
 import type { AgentGroups } from '../core/agent-groups.ts';
+import type { GroupsThere } from '../core/groups.ts';
+import { NO_GROUPS } from '../core/groups.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { ViewStoreClient } from '../core/ports.ts';
 import { compactIncarnation } from '../core/stored-name.ts';
@@ -49,6 +51,7 @@ export interface ControlPoolParts {
   readonly newId: () => string;
   readonly bindings: PoolBindings & {
     readonly counts: ReadonlyMap<InstanceId, number> | undefined;
+    readonly groups: ReadonlyMap<InstanceId, GroupsThere> | undefined;
     refreshCounts(): Promise<void>;
   };
   readonly traffic: Traffic;
@@ -154,6 +157,7 @@ export function composeControlPool(
       maxAgents: maxAgentsOf(poolConfig),
       onStoreLoss: config.affinity.onStoreLoss,
       groupOf: (user) => parts.groups?.ofUser(user)?.name,
+      groupsAt: (id) => bindings.groups && (bindings.groups.get(id) ?? NO_GROUPS),
       url: (id) => origins.get(id) ?? '',
       lastProbe: (id) => lastProbes.get(id),
       healthSince: (id) => health.since(id),

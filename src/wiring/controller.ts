@@ -170,10 +170,12 @@ async function start(
     const { name } = poolConfig;
     const load = () => workers.load(name);
     const store = stores.open(name);
-    const bindings = new StoreBindings(store, replica, {
+    const groups = composeGroups(poolConfig, logger, { tellsOfLarge: true });
+    const caches = {
       cached: () => load().cachedBindings,
-      aliases: (key) => workers.aliases(name, key),
-    });
+      aliases: (key: string) => workers.aliases(name, key),
+    };
+    const bindings = new StoreBindings(store, replica, caches, { hasGroups: groups !== undefined });
     const pool = composeControlPool(poolConfig, config, {
       onConnectError: (error) => openFiles.failed('probe', error),
       viewStore: stores.viewStore(name),
@@ -182,7 +184,7 @@ async function start(
       coordinatorEvents: coordinatorEvents(name, logger, metrics),
       newId: randomUUID,
       bindings,
-      groups: composeGroups(poolConfig, logger, { tellsOfLarge: true }),
+      groups,
       traffic: {
         load,
         writeBack: (storeGeneration) => workers.writeBack(name, storeGeneration),

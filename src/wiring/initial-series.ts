@@ -87,7 +87,13 @@ export function beginSeries(metrics: Metrics, { pools, listen }: Pick<Config, 'p
         metrics.ledgerOperations.inc({ pool, operation, outcome }, 0);
     for (const act of POOL_ACTS)
       for (const outcome of ACT_OUTCOMES) metrics.adminActs.inc({ pool, act, outcome }, 0);
-    for (const counter of [metrics.rebinds, metrics.conflicts, metrics.namesReplaced, metrics.abstentions])
+    for (const counter of [
+      metrics.rebinds,
+      metrics.conflicts,
+      metrics.namesReplaced,
+      metrics.afterLogOff,
+      metrics.abstentions,
+    ])
       counter.inc({ pool }, 0);
     metrics.names.begin(pool);
     metrics.requestDuration.begin(pool);

@@ -175,6 +175,21 @@ export function affinityGroupsContract(
       expect(await placeOf('C', group('too large', '', { size: 60, places }))).toBe('b');
     });
 
+    test('tells where groups are, with their members, and which is the largest', async () => {
+      expect(await store.groups()).toEqual(new Map());
+      await claim('A', group('sales', 'a', { size: 7 }));
+      await claim('B', group('support', 'a', { size: 2 }));
+      await claim('C', group('other', 'b'));
+      await claim('D', group('other', 'b'));
+
+      expect(await store.groups()).toEqual(
+        new Map([
+          ['a', { groups: 2, agents: 9, largest: { name: 'sales', agents: 7 } }],
+          ['b', { groups: 1, agents: 2, largest: { name: 'other', agents: 2 } }],
+        ]),
+      );
+    });
+
     test('counts and listings do not show groups', async () => {
       await claim('A', group('sales', 'ab'));
 

@@ -50,6 +50,19 @@ export function affinityLogOffContract(
       expect(Math.abs((usedAt ?? 0) - begun)).toBeLessThan(5_000);
     });
 
+    test('listings show that the agent has logged off, until the next request', async () => {
+      const isLoggedOff = async (): Promise<boolean | undefined> =>
+        (await store.list({ details: true })).bindings[0]?.loggedOff;
+      expect(await isLoggedOff()).toBeUndefined();
+
+      await store.logOff(binding, LOG_OFF);
+      expect(await isLoggedOff()).toBe(true);
+      expect((await store.find([user('MILLER')]))?.loggedOff).toBe(true);
+
+      await store.renew([user('MILLER')]);
+      expect(await isLoggedOff()).toBeUndefined();
+    });
+
     test('it ends after the grace, and the next binding has a later generation', async () => {
       const left = (await store.logOff(binding, { graceMs: 20, ageMs: 0 })) as Binding;
 

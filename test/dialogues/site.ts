@@ -231,6 +231,10 @@ class SharedStore implements AffinityStore {
     return this.#server.storeCounts(POOL);
   }
 
+  groups() {
+    return this.#server.storeGroups(POOL);
+  }
+
   list(query: BindingQuery) {
     return this.#server.storeList(POOL, query);
   }

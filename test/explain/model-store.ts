@@ -1,4 +1,5 @@
 import type { Binding, Claim, Proposal } from '../../src/core/binding.ts';
+import type { GroupsThere } from '../../src/core/groups.ts';
 import type { Holding, Holdings } from '../../src/core/holdings.ts';
 import type { Name, RequestName } from '../../src/core/identity.ts';
 import { nameKey, parseNameKey } from '../../src/core/identity.ts';
@@ -83,6 +84,10 @@ export class ModelStore implements AffinityStore {
 
   async counts(): Promise<ReadonlyMap<string, number>> {
     return this.model.counts();
+  }
+
+  async groups(): Promise<ReadonlyMap<string, GroupsThere>> {
+    return new Map();
   }
 
   async list(): Promise<BindingPage> {

@@ -85,6 +85,56 @@ affinity: { keyPrefix: ${keyPrefix}, idleLifetime: 1h, redis: { url: '${inject('
     await isThere();
   });
 
+  test('is shown to operators as one who has logged off, until the next request', async () => {
+    const patient = await startTestGateway(config.replace('logoffGrace: 2s', 'logoffGrace: 10m'), {
+      env: token.env,
+    });
+    try {
+      const get = async (path: string) => (await ask(two.adminUrl, 'GET', path)).body;
+      await send(patient, LOG_ON);
+      await send(patient, LOG_OFF);
+      await isLeaving();
+
+      expect(await get('/bindings')).toMatchObject({ bindings: [{ name: AGENT, loggedOff: true }] });
+      expect(await get('/pools/ici/agents')).toMatchObject({ agents: [{ name: AGENT, loggedOff: true }] });
+      const left = await get(`/pools/ici/agents/${AGENT}`);
+      const sentence = expect.stringContaining('has logged off, so the binding ends at');
+      expect(left).toMatchObject({ loggedOff: true, sentence });
+
+      await send(two, 'makeCall');
+      await isThere();
+      expect(await get('/bindings')).toMatchObject({ bindings: [{ name: AGENT, loggedOff: false }] });
+      const back = await get(`/pools/ici/agents/${AGENT}`);
+      expect(back).toMatchObject({ loggedOff: false, sentence: expect.not.stringContaining('logged off') });
+    } finally {
+      await patient.close();
+    }
+  });
+
+  test('is warned about if the next request of the log-off is in no list, at any gateway', async () => {
+    const told = (gateway: TestGateway) =>
+      gateway.log.filter(({ msg }) => msg.startsWith('a request after a log-off keeps the binding'));
+    const logOffWith = async (gateway: TestGateway, next: string): Promise<void> => {
+      await send(one, LOG_ON);
+      await send(one, LOG_OFF);
+      await isLeaving();
+      await send(gateway, next);
+      await isThere();
+    };
+
+    await logOffWith(one, 'unsubscribe');
+    await eventually(() => expect(told(one)).toMatchObject([{ pool: 'ici', operation: 'unsubscribe' }]));
+    await logOffWith(two, 'deleteItem');
+    await eventually(() => expect(told(two)).toMatchObject([{ pool: 'ici', operation: 'deleteItem' }]));
+
+    // Neither a log-on nor a second log-off is one.
+    await logOffWith(one, LOG_ON);
+    await send(one, LOG_OFF);
+    await send(one, LOG_OFF);
+    await isLeaving();
+    expect([...told(one), ...told(two)]).toHaveLength(2);
+  });
+
   test('keeps the binding while a gateway is not configured for log-offs', async () => {
     const three = await startTestGateway(config.replace(`, logoff: [${LOG_OFF}], logoffGrace: 2s`, ''), {
       env: token.env,

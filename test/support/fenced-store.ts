@@ -1,4 +1,5 @@
 import type { Binding, Claim, Placement, Proposal } from '../../src/core/binding.ts';
+import type { GroupsThere } from '../../src/core/groups.ts';
 import type { Holdings } from '../../src/core/holdings.ts';
 import type { Name } from '../../src/core/identity.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
@@ -93,6 +94,10 @@ export class FencedStore implements AffinityStore {
   }
 
   async counts(): Promise<ReadonlyMap<InstanceId, number>> {
+    return new Map();
+  }
+
+  async groups(): Promise<ReadonlyMap<InstanceId, GroupsThere>> {
     return new Map();
   }
 

@@ -20,6 +20,8 @@ export function anInstanceStatus(given: Partial<InstanceStatus> = {}): InstanceS
     priority: 1,
     active: true,
     boundAgents: 0,
+    maxAgents: null,
+    groups: null,
     share: 0,
     weightShare: 0,
     inFlight: 0,

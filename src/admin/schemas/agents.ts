@@ -21,6 +21,9 @@ const NAME = Type.String({
 });
 const LAST_ACTIVE = time("the agent's last request, as exact as lastActiveWithinSeconds says");
 const EXPIRES = Type.Integer({ description: 'seconds until the binding ends without a request' });
+const LOGGED_OFF = Type.Boolean({
+  description: 'the agent has logged off and sent no request since, so the binding ends soon',
+});
 const WITHIN = count('the greatest error of lastActive, in seconds, in either direction');
 const INCARNATION = nullable(Type.String(), 'the run of the instance; null if it is not known');
 
@@ -31,6 +34,7 @@ const BINDING = Type.Object(
     incarnation: INCARNATION,
     generation: count('grows by one with every move'),
     lastActive: LAST_ACTIVE,
+    loggedOff: LOGGED_OFF,
     expiresInSeconds: EXPIRES,
   },
   { title: 'BindingStatus', description: 'one agent and its instance' },
@@ -95,6 +99,7 @@ const AGENT_LINE = Type.Object(
     group: GROUP,
     boundSince: BOUND_SINCE,
     lastActive: LAST_ACTIVE,
+    loggedOff: LOGGED_OFF,
     expiresInSeconds: EXPIRES,
   },
   { title: 'AgentLine', description: 'one agent' },
@@ -155,6 +160,7 @@ export const AGENT = Type.Object(
     }),
     lastActive: nullable(LAST_ACTIVE, 'null if the pool binds no agents'),
     lastActiveWithinSeconds: WITHIN,
+    loggedOff: LOGGED_OFF,
     expiresInSeconds: nullable(EXPIRES, 'null if the pool binds no agents'),
     moving: nullable(
       Type.Object({
@@ -175,7 +181,12 @@ export const AGENT_PARAMS = Type.Object({
 
 export const AGENT_QUERY = query({ kind: Type.Optional(KIND) });
 
-const DRAINING_AGENT = Type.Object({ name: NAME, lastActive: LAST_ACTIVE, expiresInSeconds: EXPIRES });
+const DRAINING_AGENT = Type.Object({
+  name: NAME,
+  lastActive: LAST_ACTIVE,
+  loggedOff: LOGGED_OFF,
+  expiresInSeconds: EXPIRES,
+});
 
 export const DRAIN = Type.Object(
   {

@@ -35,6 +35,15 @@ const REPORT = Type.Object(
 
 const share = (description: string) => Type.Number({ minimum: 0, maximum: 1, description });
 
+const GROUPS = Type.Object(
+  {
+    number: count('how many groups are placed there; one whose members are all away counts for a lifetime'),
+    agents: count('their members, as far as they are known, whether or not they are logged on'),
+    largest: nullable(Type.Object({ name: Type.String(), agents: Type.Integer() }), 'null without groups'),
+  },
+  { title: 'GroupsStatus' },
+);
+
 export const INSTANCE_STATUS = Type.Object(
   {
     id: Type.String(),
@@ -62,6 +71,8 @@ export const INSTANCE_STATUS = Type.Object(
     priority: Type.Number({ description: 'failover pools: the lowest is preferred' }),
     active: Type.Boolean({ description: 'it may serve agents; in a failover pool only one does' }),
     boundAgents: count('agents that are bound to it'),
+    maxAgents: nullable(Type.Integer(), 'the most agents that it should have; null without a limit'),
+    groups: nullable(GROUPS, 'the groups of agents there; null if the pool has none'),
     share: share('its share of the agents that are bound in the pool'),
     weightShare: share('the share of new agents that its weight gives it now'),
     inFlight: count('requests at the instance, the ones being connected included'),

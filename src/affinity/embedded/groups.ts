@@ -1,6 +1,7 @@
 import type { GroupProposal, Placement } from '../../core/binding.ts';
-import type { HeldGroup } from '../../core/groups.ts';
-import { placeInGroup } from '../../core/groups.ts';
+import type { GroupsThere, HeldGroup } from '../../core/groups.ts';
+import { groupsByInstance, placeInGroup } from '../../core/groups.ts';
+import type { InstanceId } from '../../core/instance.ts';
 import type { EmbeddedTables } from './tables.ts';
 
 interface Held extends HeldGroup {
@@ -17,9 +18,15 @@ interface Held extends HeldGroup {
 export class EmbeddedGroups {
   readonly #held = new Map<string, Held>();
 
+  /** How many of them are at each instance. */
+  byInstance(now: number): ReadonlyMap<InstanceId, GroupsThere> {
+    this.#forgetEnded(now);
+    return groupsByInstance(this.#held);
+  }
+
   /** Where to place the agent with this root field. */
   place(tables: EmbeddedTables, proposal: GroupProposal, asked: string, now: number): Placement | undefined {
-    for (const [name, { end }] of this.#held) if (end <= now) this.#held.delete(name);
+    this.#forgetEnded(now);
     const held = this.#held.get(proposal.name);
     const counts = tables.counts(now);
     return placeInGroup(proposal, {
@@ -45,6 +52,10 @@ export class EmbeddedGroups {
     held.members.add(field);
     held.size = Math.max(size, held.members.size);
     held.end = end;
+  }
+
+  #forgetEnded(now: number): void {
+    for (const [name, { end }] of this.#held) if (end <= now) this.#held.delete(name);
   }
 }
 

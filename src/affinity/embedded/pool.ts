@@ -1,10 +1,11 @@
 import type { RootDatabase } from 'lmdb';
 import type { Binding, Claim, Proposal } from '../../core/binding.ts';
+import type { GroupsThere } from '../../core/groups.ts';
 import type { Holdings } from '../../core/holdings.ts';
 import type { Name, RequestName } from '../../core/identity.ts';
 import { namedBy, parseNameKey } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
-import { UNSURE_MS } from '../../core/log-off.ts';
+import { hasLoggedOff, UNSURE_MS } from '../../core/log-off.ts';
 import type {
   AffinityStore,
   BindingPage,
@@ -209,11 +210,15 @@ export class EmbeddedPool implements AffinityStore {
     return this.#step((now) => this.#tables.counts(now));
   }
 
+  async groups(): Promise<ReadonlyMap<InstanceId, GroupsThere>> {
+    return this.#groups.byInstance(this.#clock());
+  }
+
   async find(names: readonly Name[]): Promise<ListedBinding | undefined> {
     return this.#step((now) => {
       for (const name of names) {
         const { field, root } = this.#tables.resolve(storedKey(name), now);
-        if (field !== undefined && root !== undefined) return listed(field, root, now, true);
+        if (field !== undefined && root !== undefined) return this.#listed(field, root, now, true);
       }
       return undefined;
     });
@@ -257,12 +262,26 @@ export class EmbeddedPool implements AffinityStore {
       }));
       for (const [field, root] of roots) {
         if (!this.#isWanted(field, root, query, now)) continue;
-        bindings.push(listed(field, root, now, query.details === true));
+        bindings.push(this.#listed(field, root, now, query.details === true));
         if (bindings.length === limit) return { bindings, cursor: field };
       }
       after = last;
     } while (after !== undefined);
     return { bindings, cursor: undefined };
+  }
+
+  #listed(field: string, root: RootEntry, now: number, withDetails: boolean): ListedBinding {
+    const { end, used, found } = root;
+    const origin = root.origin === undefined ? undefined : readOrigin(root.origin);
+    const line = { binding: toBinding(field, root), expiresInMs: end - now };
+    if (!withDetails) return line;
+    return {
+      ...line,
+      found: found === true,
+      ...(origin === undefined ? {} : { origin }),
+      ...(used === undefined ? {} : { usedAt: used }),
+      ...(hasLoggedOff(end, used, this.#idleLifetimeMs) ? { loggedOff: true } : {}),
+    };
   }
 
   #isWanted(field: string, { instance, end }: RootEntry, query: BindingQuery, now: number): boolean {
@@ -373,18 +392,6 @@ export class EmbeddedPool implements AffinityStore {
 function because({ cause, gateway }: Proposal, fencingToken: string, now: number): Because | undefined {
   if (cause === undefined) return undefined;
   return { since: now, epoch: epochOf(fencingToken), reason: reasonText(cause, gateway) };
-}
-
-function listed(field: string, root: RootEntry, now: number, withDetails: boolean): ListedBinding {
-  const line = { binding: toBinding(field, root), expiresInMs: root.end - now };
-  if (!withDetails) return line;
-  const origin = root.origin === undefined ? undefined : readOrigin(root.origin);
-  return {
-    ...line,
-    found: root.found === true,
-    ...(origin === undefined ? {} : { origin }),
-    ...(root.used === undefined ? {} : { usedAt: root.used }),
-  };
 }
 
 function nextTurn(): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Name } from '../../core/identity.ts';
 import { parseNameKey } from '../../core/identity.ts';
+import { hasLoggedOff } from '../../core/log-off.ts';
 import type { ListedAlias, ListedBinding } from '../../core/ports.ts';
 import { readOrigin } from '../origin-text.ts';
 import type { RootEntry } from '../packing.ts';
@@ -49,6 +50,7 @@ export function listedBinding(
     found,
     ...(origin === undefined ? {} : { origin }),
     ...(usedAt === undefined ? {} : { usedAt }),
+    ...(hasLoggedOff(end, usedAt, idleLifetimeMs) ? { loggedOff: true as const } : {}),
   };
 }
 

@@ -1,8 +1,11 @@
 import type { Binding, Claim } from '../../core/binding.ts';
 import { rulingOf } from '../../core/evidence.ts';
+import type { GroupsThere } from '../../core/groups.ts';
 import type { Holding, Holdings } from '../../core/holdings.ts';
 import type { RequestName } from '../../core/identity.ts';
+import type { InstanceId } from '../../core/instance.ts';
 import type { AffinityListener } from '../../core/ports.ts';
+import { StoreUnavailable } from '../../core/ports.ts';
 import { storedKey } from '../../core/stored-name.ts';
 import type { RootEntry } from '../packing.ts';
 import { unpack } from '../packing.ts';
@@ -84,4 +87,28 @@ export function toHoldings(names: readonly RequestName[], reply: readonly (strin
     note: session && readNote(notes.get(session), user && storedKey(user)),
     place: instance === '' ? undefined : { instance, incarnation },
   };
+}
+
+/** What held-groups.lua returns. */
+export function toGroups(flat: readonly (string | number)[]): ReadonlyMap<InstanceId, GroupsThere> {
+  const there = new Map<InstanceId, GroupsThere>();
+  for (let i = 0; i < flat.length; i += 5) {
+    const [instance, groups, agents, name, most] = flat.slice(i, i + 5);
+    const largest = { name: String(name), agents: Number(most) };
+    there.set(String(instance), { groups: Number(groups), agents: Number(agents), largest });
+  }
+  return there;
+}
+
+/** The same failure, but its late answer is the claim, or `undefined` if the store did nothing. */
+export function answeredByClaim(failure: StoreUnavailable): StoreUnavailable {
+  if (failure.timedOut === undefined) return failure;
+  const { wasLate, answer } = failure.timedOut;
+  const claim = answer.then((reply) => {
+    const parts = reply as (string | number)[];
+    return parts[0] === 'holds' ? toClaim(parts) : undefined;
+  });
+  // The caller need not wait for it.
+  claim.catch(() => {});
+  return new StoreUnavailable(failure.message, failure.cause, { wasLate, answer: claim });
 }

@@ -33,6 +33,7 @@ export const SCRIPTS = {
   gwLogOff: loadForBound('logoff', { LOGOFF_NAME }),
   gwRestore: loadForBound('restore', { SHARED }),
   gwCounts: load('counts'),
+  gwHeldGroups: load('held-groups'),
   gwList: load('list'),
   gwFind: load('find'),
   gwPeek: load('peek', { MOST_MEMBERS }),

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Binding, Claim, GroupProposal, Proposal } from '../../core/binding.ts';
+import type { GroupsThere } from '../../core/groups.ts';
 import type { Holdings } from '../../core/holdings.ts';
 import type { Name, RequestName } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
@@ -29,7 +30,7 @@ import { listedBinding, toName } from './listed-lines.ts';
 import type { ListArguments } from './lister.ts';
 import { Lister } from './lister.ts';
 import { callerText } from './logoff-message.ts';
-import { tell, toClaim, toHoldings } from './replies.ts';
+import { answeredByClaim, tell, toClaim, toGroups, toHoldings } from './replies.ts';
 import type { ScriptName } from './scripts.ts';
 import { SCRIPTS } from './scripts.ts';
 
@@ -193,6 +194,13 @@ export class RedisStore implements AffinityStore {
     const counts = new Map<string, number>();
     for (let i = 0; i < flat.length; i += 2) counts.set(String(flat[i]), Number(flat[i + 1]));
     return counts;
+  }
+
+  async groups(): Promise<ReadonlyMap<InstanceId, GroupsThere>> {
+    const keys = [this.#counts, this.#fencingToken, ...this.#names, `${this.#keys}groups`];
+    const args = [...this.#lifetime, '', '', '0', '0', '', '0', ''];
+    const flat = (await this.#call('gwHeldGroups', keys, args)) as (string | number)[];
+    return toGroups(flat);
   }
 
   async find(names: readonly Name[]): Promise<ListedBinding | undefined> {
@@ -371,19 +379,6 @@ export class RedisStore implements AffinityStore {
 }
 
 const NO_PLACEMENT = { instance: '', incarnation: '' };
-
-/** The same failure, but its late answer is the claim, or `undefined` if the store did nothing. */
-function answeredByClaim(failure: StoreUnavailable): StoreUnavailable {
-  if (failure.timedOut === undefined) return failure;
-  const { wasLate, answer } = failure.timedOut;
-  const claim = answer.then((reply) => {
-    const parts = reply as (string | number)[];
-    return parts[0] === 'holds' ? toClaim(parts) : undefined;
-  });
-  // The caller need not wait for it.
-  claim.catch(() => {});
-  return new StoreUnavailable(failure.message, failure.cause, { wasLate, answer: claim });
-}
 
 function movedTooOften(): StoreUnavailable {
   return new StoreUnavailable(`redis: a name moved during each of ${MAX_ROUNDS} attempts to read it`);

@@ -168,7 +168,11 @@ function agentColumns(agents: readonly AgentLine[], within: number, look: Look):
     { head: 'INSTANCE', cell: ({ instance }) => instance },
     { head: 'SINCE', cell: ({ boundSince }) => (boundSince === null ? NONE : since(boundSince, look)) },
     { head: 'LAST REQUEST', cell: ({ lastActive }) => lastRequest(lastActive, within, look) },
-    { head: 'ENDS IN', cell: ({ expiresInSeconds }) => span(expiresInSeconds * 1_000), right: true },
+    {
+      head: 'ENDS IN',
+      cell: (line) => `${span(line.expiresInSeconds * 1_000)}${line.loggedOff ? ', logged off' : ''}`,
+      right: true,
+    },
     { head: 'NAMED BY', cell: ({ identity }) => NAMED_BY[identity] },
   ];
 }
@@ -188,7 +192,10 @@ function agentText(agent: AgentStatus, look: Look): string {
   if (lastActive !== null)
     pairs.push(['last request', lastRequest(lastActive, agent.lastActiveWithinSeconds, look)]);
   if (expiresInSeconds !== null)
-    pairs.push(['ends in', `${span(expiresInSeconds * 1_000)} without a request`]);
+    pairs.push([
+      'ends in',
+      `${span(expiresInSeconds * 1_000)} without a request${agent.loggedOff ? ', because the agent has logged off' : ''}`,
+    ]);
   if (generation !== null) pairs.push(['generation', String(generation)]);
   if (moving !== null) pairs.push(['moving to', moving.to]);
   return [look.paint('bold', printable(agent.sentence)), fields(pairs, look)].join('\n');

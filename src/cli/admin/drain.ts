@@ -18,6 +18,8 @@ export interface DrainAnswer {
 interface DrainedAgent {
   readonly name: string;
   readonly lastActive: string;
+  /** Earlier releases do not tell. */
+  readonly loggedOff?: boolean;
   readonly expiresInSeconds: number;
 }
 
@@ -218,5 +220,10 @@ function agentLines(
 const COLUMNS = (within: number, look: Look): Column<DrainedAgent>[] => [
   { head: 'AGENT', cell: ({ name }) => name },
   { head: 'LAST REQUEST', cell: ({ lastActive }) => lastRequest(lastActive, within, look) },
-  { head: 'ENDS IN', cell: ({ expiresInSeconds }) => span(expiresInSeconds * 1_000), right: true },
+  {
+    head: 'ENDS IN',
+    cell: ({ expiresInSeconds, loggedOff }) =>
+      `${span(expiresInSeconds * 1_000)}${loggedOff === true ? ', logged off' : ''}`,
+    right: true,
+  },
 ];

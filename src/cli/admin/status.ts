@@ -73,9 +73,10 @@ function poolText(pool: PoolStatus, look: Look): string {
     mode === 'sticky' ? counted(agents, 'agent') : '',
     parked === 0 ? '' : look.paint('yellow', `${counted(parked, 'request')} waiting`),
   ];
-  return [parts.filter((part) => part !== '').join('  '), table(INSTANCE_COLUMNS, instances, look)].join(
-    '\n',
-  );
+  // Earlier releases do not tell of groups.
+  const hasGroups = instances.some(({ groups }) => groups != null);
+  const columns = hasGroups ? INSTANCE_COLUMNS.toSpliced(3, 0, GROUPS_COLUMN) : INSTANCE_COLUMNS;
+  return [parts.filter((part) => part !== '').join('  '), table(columns, instances, look)].join('\n');
 }
 
 const INSTANCE_COLUMNS: readonly Column<InstanceStatus>[] = [
@@ -88,6 +89,15 @@ const INSTANCE_COLUMNS: readonly Column<InstanceStatus>[] = [
   { head: 'URL', cell: ({ url }) => url },
   { head: 'CHANGED BY', cell: ({ act }) => (act === null ? NONE : `${act.by}: ${act.why}`) },
 ];
+
+const GROUPS_COLUMN: Column<InstanceStatus> = { head: 'GROUPS', cell: ({ groups }) => groupsText(groups) };
+
+/** The number of groups, their members, and the largest group. */
+function groupsText(groups: InstanceStatus['groups'] | undefined): string {
+  if (groups == null || groups.largest === null) return NONE;
+  const { number, agents, largest } = groups;
+  return `${number} of ${counted(agents, 'agent')}, largest ${largest.name} (${largest.agents})`;
+}
 
 function stateWords(instance: InstanceStatus): string {
   const { health, admin, active, quarantined, unreachableHere, cutOffHere } = instance;

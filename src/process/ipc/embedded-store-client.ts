@@ -1,4 +1,5 @@
 import type { Binding, Claim, Proposal } from '../../core/binding.ts';
+import type { GroupsThere } from '../../core/groups.ts';
 import type { Holdings } from '../../core/holdings.ts';
 import type { Name, RequestName } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
@@ -67,6 +68,10 @@ export class EmbeddedStoreClient implements AffinityStore {
 
   counts(): Promise<ReadonlyMap<InstanceId, number>> {
     return this.#ask('storeCounts', []);
+  }
+
+  groups(): Promise<ReadonlyMap<InstanceId, GroupsThere>> {
+    return this.#ask('storeGroups', []);
   }
 
   find(names: readonly Name[]): Promise<ListedBinding | undefined> {

@@ -95,6 +95,10 @@ export class EmbeddedStoreServer {
     return this.#pool(pool).store.counts();
   }
 
+  storeGroups(pool: string) {
+    return this.#pool(pool).store.groups();
+  }
+
   storeFind(pool: string, names: readonly Name[]) {
     return this.#pool(pool).store.find(names);
   }

@@ -77,6 +77,11 @@ const CASES: Readonly<Record<string, readonly [status: GatewayStatus, recent?: P
   IciAgentsSplit: [gatewayWith({}), { splits: () => 3 }],
   IciBindingsFull: [gatewayWith({}), { refused: () => 1 }],
   IciNamesGiveWay: [gatewayWith({}), { replaced: () => 1 }],
+  IciGroupsTooLarge: [
+    gatewayWith(
+      instances({ maxAgents: 50, groups: { number: 2, agents: 51, largest: { name: 'sales', agents: 31 } } }),
+    ),
+  ],
   IciOutcomeUnknown: [aGatewayStatus(), { outcomeUnknown: 2 }],
   IciRequestsFail: [aGatewayStatus(), { failures: { over: 3, of: 100 } }],
   IciAgentsUnnamed: [gatewayWith({}), { unnamed: () => ({ over: 3, of: 100 }) }],

@@ -29,6 +29,7 @@ export interface DrainAnswer {
   readonly agents: readonly {
     readonly name: string;
     readonly lastActive: string;
+    readonly loggedOff: boolean;
     readonly expiresInSeconds: number;
   }[];
   readonly lastActiveWithinSeconds: number;

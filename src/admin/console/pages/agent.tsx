@@ -156,7 +156,7 @@ function factsOf(agent: AgentStatus): readonly Fact[] {
     [
       'Ends',
       agent.expiresInSeconds !== null &&
-        `in ${durationText(agent.expiresInSeconds * 1_000)} without a request`,
+        `in ${durationText(agent.expiresInSeconds * 1_000)} without a request${agent.loggedOff ? ', because the agent has logged off' : ''}`,
     ],
     ['Named by', agent.identity && IDENTITY[agent.identity]],
     ['Generation', agent.generation !== null && number(agent.generation)],

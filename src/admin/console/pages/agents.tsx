@@ -164,7 +164,10 @@ function AgentTable({ pool, page, query }: AgentTableProps) {
                 <LastRequest iso={agent.lastActive} withinSeconds={lastActiveWithinSeconds} />
               </td>
               <td class="wide">{IDENTITY[agent.identity]}</td>
-              <td class="wide number">{durationText(agent.expiresInSeconds * 1_000)}</td>
+              <td class="wide number">
+                {durationText(agent.expiresInSeconds * 1_000)}
+                {agent.loggedOff && <span class="muted"> logged off</span>}
+              </td>
             </tr>
           ))}
         </tbody>

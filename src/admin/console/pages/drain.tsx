@@ -150,7 +150,7 @@ function Left({ answer, pool }: { readonly answer: DrainAnswer; readonly pool: s
           </tr>
         </thead>
         <tbody>
-          {latest.map(({ name, lastActive, expiresInSeconds }) => (
+          {latest.map(({ name, lastActive, loggedOff, expiresInSeconds }) => (
             <tr key={name} data-testid="agent-row" data-agent={name}>
               <th scope="row">
                 <code>
@@ -160,7 +160,10 @@ function Left({ answer, pool }: { readonly answer: DrainAnswer; readonly pool: s
               <td>
                 <LastRequest iso={lastActive} withinSeconds={lastActiveWithinSeconds} />
               </td>
-              <td class="number">{durationText(expiresInSeconds * 1_000)}</td>
+              <td class="number">
+                {durationText(expiresInSeconds * 1_000)}
+                {loggedOff && <span class="muted"> logged off</span>}
+              </td>
             </tr>
           ))}
         </tbody>

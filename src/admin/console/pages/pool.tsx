@@ -4,7 +4,7 @@ import { route } from '../data/route.ts';
 import { useStore } from '../data/store.ts';
 import { toAgents, toDrain, toEvents, toPool } from '../logic/place.ts';
 import { instanceWord } from '../logic/served.ts';
-import { count, list, number, percent } from '../logic/text.ts';
+import { count, list, number, percent, showHidden } from '../logic/text.ts';
 import { ActButton } from '../parts/act-button.tsx';
 import { Badge } from '../parts/badge.tsx';
 import { Differences } from '../parts/differences.tsx';
@@ -124,6 +124,7 @@ function InstanceRow({ pool, instance }: { readonly pool: PoolStatus; readonly i
       </td>
       <td class="number">
         <a href={toAgents({ pool: pool.name, instance: id })}>{number(boundAgents)}</a>
+        <GroupsText groups={instance.groups} />
       </td>
       <td class="number wide">
         {number(inFlight)}
@@ -142,6 +143,18 @@ function InstanceRow({ pool, instance }: { readonly pool: PoolStatus; readonly i
         )}
       </td>
     </tr>
+  );
+}
+
+/** Nothing without groups, and from a gateway of an earlier release. */
+function GroupsText({ groups }: { readonly groups: InstanceStatus['groups'] | undefined }) {
+  if (groups == null || groups.largest === null) return null;
+  const { number: some, agents, largest } = groups;
+  return (
+    <div class="muted small">
+      {count(some, 'group')} of {count(agents, 'agent')}, largest {showHidden(largest.name)} (
+      {number(largest.agents)})
+    </div>
   );
 }
 

@@ -36,6 +36,7 @@ test('agents are sorted by a column, downwards after the second click', () => {
     group: null,
     boundSince,
     lastActive: '2026-01-01T00:00:00Z',
+    loggedOff: false,
     expiresInSeconds: 1,
   });
   const agents = [agent('B', '2026-01-02'), agent('C', null), agent('A', '2026-01-02')];
