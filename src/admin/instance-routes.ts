@@ -1,17 +1,16 @@
 import type { Static } from 'typebox';
 import Type from 'typebox';
-import { ActRefused } from '../core/act-refused.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { ActRunner } from './act-runner.ts';
 import type { ActsOptions, Readers } from './admin-options.ts';
-import { momentOf } from './moments.ts';
+import { deadlineOf } from './deadline.ts';
 import type { Act } from './pool-acts.ts';
 import { instanceOf, release, setAdmin } from './pool-acts.ts';
 import type { PoolSource } from './pool-source.ts';
 import { poolOf } from './request-errors.ts';
 import type { AdminRoutes } from './route.ts';
 import { DRAIN_FIELDS, INSTANCE_CHANGED, poolActBody } from './schemas/acts.ts';
-import { INSTANCE_PARAMS, MOMENT_EXPECTS } from './schemas/fields.ts';
+import { INSTANCE_PARAMS } from './schemas/fields.ts';
 import { POOL_CHANGE_REFUSALS } from './schemas/refusals.ts';
 import { instanceStatus } from './status.ts';
 
@@ -46,7 +45,13 @@ const VERBS: readonly Verb[] = [
       'the instance keeps its agents and takes no new ones; it is disabled when its last binding has ended, or at the deadline',
     body: Type.Unsafe<Body>(DRAIN_BODY),
     run: (pool, id, act, { deadline }, readers) =>
-      setAdmin(pool, id, 'draining', deadlineOf(deadline, pool.operations.storeNow, readers), act),
+      setAdmin(
+        pool,
+        id,
+        'draining',
+        deadline === undefined ? 0 : deadlineOf(deadline, pool.operations.storeNow, readers),
+        act,
+      ),
   },
   {
     verb: 'disable',
@@ -90,15 +95,4 @@ export function addInstanceRoutes(
       },
     );
   }
-}
-
-const LONGEST_DRAIN_MS = 31 * 24 * 3_600_000;
-
-function deadlineOf(text: string | undefined, now: number, readers: Readers): number {
-  if (text === undefined) return 0;
-  const at = momentOf(text, now, 1, readers);
-  if (Number.isNaN(at)) throw new ActRefused(400, `deadline must be ${MOMENT_EXPECTS}`);
-  if (at > now + LONGEST_DRAIN_MS) throw new ActRefused(400, 'deadline must be within 31 days');
-  if (at <= now) throw new ActRefused(400, 'deadline has passed; give a later one, or disable the instance');
-  return at;
 }

@@ -9,6 +9,7 @@ import {
   withActive,
   withAdmin,
   withFailback,
+  withRebalance,
   withRelease,
   withRequestedConfig,
 } from '../core/view/policy-changes.ts';
@@ -121,6 +122,30 @@ export async function setFailback(pool: PoolSource, failback: Failback, act: Act
     from: formatFailback(operations.lastSync.policy.failback),
     to: failback.kind === 'at' ? `${formatFailback(failback)} ${failback.zone}` : failback.kind,
   });
+}
+
+/**
+ * Lets agents move to instances with fewer agents as they log on again.
+ *
+ * @param until milliseconds since the Unix epoch; 0 ends it
+ */
+export async function setRebalance(pool: PoolSource, until: number, act: Act): Promise<boolean> {
+  const { operations, name, mode } = pool;
+  if (mode !== 'sticky')
+    throw new ActRefused(409, `pool ${name} is ${mode}: all its agents are at the active instance`);
+  if (!pool.knowsLogOffs)
+    throw new ActRefused(
+      409,
+      'agents move only as they log off and on again: configure identity.logon and identity.logoff first',
+    );
+  const { by, why } = act;
+  const shown = (at: number): string => (at > 0 ? new Date(at).toISOString() : 'never');
+  await commit(operations, act, (policy) => withRebalance(policy, { by, why, until }), {
+    ...event('rebalance', act),
+    from: shown(operations.agreed.rebalancesUntil ?? 0),
+    to: shown(until),
+  });
+  return takesEffect(operations, () => (operations.agreed.rebalancesUntil ?? 0) === until);
 }
 
 /** Makes this gateway's configuration the agreed one. Gateways that cannot follow it stop serving the pool. */

@@ -10,9 +10,10 @@ import type { Failback } from '../core/view/policy.ts';
 import type { ActRunner } from './act-runner.ts';
 import type { ActsOptions, Readers } from './admin-options.ts';
 import type { AgentName } from './binding-change.ts';
+import { deadlineOf } from './deadline.ts';
 import { forgetAgent } from './forget-agent.ts';
 import { moveAgent } from './move-agent.ts';
-import { activate, adoptConfig, failBack, setFailback } from './pool-acts.ts';
+import { activate, adoptConfig, failBack, setFailback, setRebalance } from './pool-acts.ts';
 import type { PoolSource } from './pool-source.ts';
 import { poolOf } from './request-errors.ts';
 import type { AdminRoutes } from './route.ts';
@@ -23,11 +24,16 @@ import {
   FAILBACK_FIELDS,
   FAILBACK_SET,
   poolActBody,
+  REBALANCE_FIELDS,
+  REBALANCED,
 } from './schemas/acts.ts';
 import { AGENT_NAMES, FORGOTTEN, MOVE, MOVED } from './schemas/agents.ts';
 import { POOL_PARAMS } from './schemas/fields.ts';
 import { POOL_CHANGE_REFUSALS } from './schemas/refusals.ts';
 import { configurationStatus, iso } from './status.ts';
+
+// A shift, and some hours more.
+const REBALANCED_FOR = '12h';
 
 /** Changes of a whole pool, and of one agent. */
 export function addPoolRoutes(routes: AdminRoutes, { pools, readers }: ActsOptions, runner: ActRunner): void {
@@ -96,6 +102,33 @@ export function addPoolRoutes(routes: AdminRoutes, { pools, readers }: ActsOptio
       const failback = failbackOf(body.policy, body.zone ?? pool.zone);
       await runner.run({ pool, act: 'failback-policy', body }, (act) => setFailback(pool, failback, act));
       return { failback: formatFailback(failback), zone: failback.kind === 'at' ? failback.zone : null };
+    },
+  );
+  routes.post(
+    '/pools/:pool/rebalance',
+    {
+      schema: {
+        summary:
+          'sticky pools: for some time, agents who have logged off move to instances with fewer agents as they log on again',
+        tags: ['pools'],
+        params: POOL_PARAMS,
+        body: poolActBody(REBALANCE_FIELDS),
+        response: { ...REBALANCED, ...POOL_CHANGE_REFUSALS },
+      },
+      config: { role: 'operator' },
+    },
+    async ({ params, body }, reply) => {
+      const pool = poolOf(pools, params);
+      const { storeNow } = pool.operations;
+      if (body.end === true && body.deadline !== undefined)
+        throw new ActRefused(400, 'deadline or end may be given, and not both');
+      const until = body.end === true ? 0 : deadlineOf(body.deadline ?? REBALANCED_FOR, storeNow, readers);
+      const inEffect = await runner.run({ pool, act: 'rebalance', body }, (act) =>
+        setRebalance(pool, until, act),
+      );
+      return reply
+        .code(inEffect ? 200 : 202)
+        .send({ ...outcome(pool, inEffect), until: until === 0 ? null : iso(until) });
     },
   );
   routes.post(

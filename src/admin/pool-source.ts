@@ -97,6 +97,10 @@ export interface PoolSource {
   readonly maxAgents: ReadonlyMap<InstanceId, number>;
   /** Whether the gateway goes on while the store is away. */
   readonly onStoreLoss: 'continue' | 'refuse';
+  /** Log-ons and log-offs are configured. */
+  readonly knowsLogOffs: boolean;
+  /** Agents move as they log on again, by the configuration. */
+  readonly rebalancesAlways: boolean;
   /** The group of a user by the file and the patterns of `groups`. */
   groupOf(user: string): string | undefined;
   /** The groups at the instance; `undefined` if no agent belongs to a group, or it is not known yet. */

@@ -97,6 +97,7 @@ export function poolStatus(pool: PoolSource, pendingSince: number | undefined): 
           by: failbackBy,
         }
       : null,
+    rebalance: rebalanceStatus(pool),
     standing: mode === 'degraded' ? 'storeless' : mode,
     leaseRemainingMs: Number.isFinite(leaseRemaining) ? Math.round(leaseRemaining) : null,
     replicas: lastSync.reports.map(replicaStatus),
@@ -110,6 +111,14 @@ export function poolStatus(pool: PoolSource, pendingSince: number | undefined): 
     },
     instances: [...routingState.view.instances.values()].map((instance) => instanceStatus(pool, instance)),
   };
+}
+
+function rebalanceStatus({ mode, rebalancesAlways, operations }: PoolSource): PoolStatus['rebalance'] {
+  if (mode !== 'sticky') return null;
+  if (rebalancesAlways) return { until: null, by: 'configuration', why: '' };
+  const { rebalancesUntil = 0 } = operations.agreed;
+  const { by = '', why = '' } = operations.lastSync.policy.rebalance ?? {};
+  return rebalancesUntil === 0 ? null : { until: iso(rebalancesUntil), by, why };
 }
 
 function claimsFail(pool: PoolSource): PoolStatus['affinity']['claimsFail'] {

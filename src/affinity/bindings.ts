@@ -5,6 +5,7 @@ import { nameKey } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { AffinityStore, BindingPage, BindingQuery } from '../core/ports.ts';
 import { StoreUnavailable } from '../core/ports.ts';
+import type { Rebalance } from '../core/rebalance.ts';
 import type { ClaimTrouble } from '../core/view/claim-watch.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import type { BindingCache } from './binding-cache.ts';
@@ -207,9 +208,10 @@ export class Bindings implements AgentBindings {
     proposal: Proposal,
     fencingToken: string,
     leaves?: readonly InstanceId[],
+    rebalance?: Rebalance,
   ): Promise<Bound> {
     if (this.#writer.isDue) await this.#writer.writeQueue();
-    const bound = await this.#claims.claim(names, proposal, fencingToken, leaves);
+    const bound = await this.#claims.claim(names, proposal, fencingToken, leaves, rebalance);
     if (proposal.group !== undefined) this.#members?.add(proposal.group.name, bound.binding.root);
     return bound;
   }

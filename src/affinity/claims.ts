@@ -6,6 +6,7 @@ import { byWeight } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { AffinityStore } from '../core/ports.ts';
 import { StaleView } from '../core/ports.ts';
+import type { Rebalance } from '../core/rebalance.ts';
 import { epochOf } from '../core/view/view-store.ts';
 import type { BindingCache, Confirmation } from './binding-cache.ts';
 import type { BindingsEvents } from './bindings-options.ts';
@@ -70,6 +71,7 @@ export class Claims {
     proposal: Proposal,
     fencingToken: string,
     leaves: readonly InstanceId[] | undefined,
+    rebalance: Rebalance | undefined,
   ): Promise<Bound> {
     const { store, cache } = this.#options;
     const asked = this.#asking(epochOf(fencingToken));
@@ -77,7 +79,7 @@ export class Claims {
       names,
       asked,
       'claim',
-      store.claim(names, this.#named(proposal), fencingToken, cache.oldestAlias(names), leaves),
+      store.claim(names, this.#named(proposal), fencingToken, cache.oldestAlias(names), leaves, rebalance),
     );
     const decision = claim.made ? 'claimed' : 'bound';
     return { binding: claim.binding, decision, passedOver: passedOver(names, claim) };

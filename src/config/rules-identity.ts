@@ -17,6 +17,15 @@ export const IDENTITY_RULES: readonly Rule<Config>[] = [
     ],
     check: operationsAreWhole,
   },
+  {
+    reads: [
+      ['identity', 'logon'],
+      ['identity', 'logoff'],
+      ['pools', '*', 'sessionLost'],
+      ['pools', '*', 'rebalance'],
+    ],
+    check: rebalanceSeesLogOffs,
+  },
 ];
 
 function someLogon({ identity, pools }: Config, _at: Path, { warn }: CheckContext): void {
@@ -26,6 +35,17 @@ function someLogon({ identity, pools }: Config, _at: Path, { warn }: CheckContex
       warn(
         ['pools', index, 'sessionLost', 'answer'],
         'is fault and identity.logon is empty, so even the first logon after a lost session is answered with a Fault; list the operations of a logon in identity.logon',
+      );
+  }
+}
+
+function rebalanceSeesLogOffs({ identity, pools }: Config, _at: Path, { warn }: CheckContext): void {
+  for (const [index, { rebalance, sessionLost }] of pools.entries()) {
+    const logons = identity.logon.length + sessionLost.logonOperations.length;
+    if (rebalance === 'logon' && (logons === 0 || identity.logoff.length === 0))
+      warn(
+        ['pools', index, 'rebalance'],
+        'has no effect: agents move only as they log off and on again; list these operations in identity.logoff and identity.logon',
       );
   }
 }

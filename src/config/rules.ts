@@ -102,6 +102,7 @@ export const POOL_RULES: readonly Rule<PoolConfig>[] = [
   { reads: [['instances', '*', 'url']], check: instanceUrlsDiffer },
   { reads: [['mode'], ['instances', '*', 'weight']], check: someWeight },
   { reads: [['mode'], ['balancer']], check: isUsedIn('sticky', 'balancer') },
+  { reads: [['mode'], ['rebalance']], check: isUsedIn('sticky', 'rebalance') },
   { reads: [['mode'], ['failback']], check: isUsedIn('failover', 'failback') },
   { reads: [['mode'], ['failbackZone']], check: isUsedIn('failover', 'failbackZone') },
   { reads: [['mode'], ['idleAfter']], check: isUsedIn('failover', 'idleAfter') },
@@ -305,7 +306,7 @@ function someWeight({ mode, instances }: PoolConfig, at: Path, { error }: CheckC
 
 function isUsedIn(
   mode: PoolConfig['mode'],
-  option: 'balancer' | 'failback' | 'failbackZone' | 'idleAfter',
+  option: 'balancer' | 'rebalance' | 'failback' | 'failbackZone' | 'idleAfter',
 ): Rule<PoolConfig>['check'] {
   return (pool, at, { given, warn }) => {
     if (pool.mode !== mode && given([...at, option]))

@@ -1,5 +1,14 @@
 import Type from 'typebox';
-import { path, reload, section, TOKEN, TOKEN_EXPECTS, text, written } from './option.ts';
+import { choice, path, reload, section, TOKEN, TOKEN_EXPECTS, text, written } from './option.ts';
+
+/** Of a pool. */
+export const rebalance = reload(
+  choice(
+    ['never', 'logon'],
+    'When agents of a sticky pool move to an instance that has fewer agents for its weight, such as a new one. `logon`: an agent who has logged off (`identity.logoff`) and logs on again (`identity.logon`) some seconds later, while the binding still lasts for `identity.logoffGrace`, is placed like a new agent, if that makes the shares more even. An agent of a group stays with the group; a group without bound members is placed again. `never`: the agent stays. `ici-gateway admin rebalance` does the same for some hours. No agent who is logged on is ever moved for balance.',
+    { default: 'never' },
+  ),
+);
 
 /** Of an instance. */
 export const maxAgents = reload(

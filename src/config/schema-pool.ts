@@ -13,7 +13,7 @@ import {
   text,
   written,
 } from './option.ts';
-import { groups, maxAgents } from './schema-groups.ts';
+import { groups, maxAgents, rebalance } from './schema-groups.ts';
 
 export const NAME = '^[A-Za-z0-9._-]{1,64}$';
 export const NAME_EXPECTS = 'a name of 1 to 64 letters, digits, ".", "_" and "-"';
@@ -331,9 +331,7 @@ export const pool = section('Instances that serve one ICI endpoint.', {
     choice(
       ['failover', 'sticky'],
       '`failover`: all requests go to one active instance, and the next takes over when it fails. `sticky`: agents are spread over all instances, and each agent stays at one.',
-      {
-        default: 'failover',
-      },
+      { default: 'failover' },
     ),
   ),
   balancer: reload(
@@ -344,6 +342,7 @@ export const pool = section('Instances that serve one ICI endpoint.', {
     ),
   ),
   groups,
+  rebalance,
   anonymous: reload(
     choice(
       ['any', 'address', 'refuse'],

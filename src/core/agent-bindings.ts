@@ -1,6 +1,7 @@
 import type { Binding, Placement, Proposal } from './binding.ts';
 import type { Name, Names, RequestName } from './identity.ts';
 import type { InstanceId } from './instance.ts';
+import type { Rebalance } from './rebalance.ts';
 import type { RoutingState } from './view/routing-state.ts';
 
 /** A binding as this process last saw it, shared by all its names. Times are monotonic milliseconds. */
@@ -93,6 +94,7 @@ export interface AgentBindings {
     proposal: Proposal,
     fencingToken: string,
     leaves?: readonly InstanceId[],
+    rebalance?: Rebalance,
   ): Promise<Bound>;
   /** Moves the binding, unless another gateway has already; returns the one that holds. */
   rebind(names: readonly Name[], expected: Binding, proposal: Proposal, fencingToken: string): Promise<Bound>;

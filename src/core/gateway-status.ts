@@ -133,6 +133,16 @@ export interface PoolStatus {
     readonly zone: string | null;
     readonly by: 'configuration' | 'operator';
   } | null;
+  /**
+   * Agents move to instances with fewer agents as they log on again: until when, and who asked for it. `null` if they do
+   * not. Earlier releases do not tell.
+   */
+  readonly rebalance: {
+    /** `null`: always, by the configuration. */
+    readonly until: string | null;
+    readonly by: string;
+    readonly why: string;
+  } | null;
   /** The degraded mode is called `storeless` here, as in the log: monitoring compares this word. */
   readonly standing: Exclude<Mode, 'degraded'> | 'storeless';
   /** The rest of the lease in milliseconds; `null` if the gateway has no peers. */

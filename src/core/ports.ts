@@ -4,6 +4,7 @@ import type { Holdings } from './holdings.ts';
 import type { Name, RequestName } from './identity.ts';
 import type { InstanceId } from './instance.ts';
 import type { Origin } from './origin.ts';
+import type { Rebalance } from './rebalance.ts';
 import type { LoggedEvent, PoolEvent } from './view/agreed-view.ts';
 import type { RoutingState } from './view/routing-state.ts';
 import type { Unanswered } from './view/store-outage.ts';
@@ -136,6 +137,8 @@ export interface AffinityStore {
    * @param oldest an alias of the agent to give up if the claim adds one
    * @param leaves set for a log-on: at these instances, the binding of an agent who has logged off ends now, so that
    *   the claim makes a new one
+   * @param rebalance set for a log-on: the same where an instance has more than its share, unless the agent's group has
+   *   other members there
    * @throws StaleView if that view is not in effect; nothing was done then
    * @throws NamesNoAgent
    * @throws StoreFull if there is no place for an agent who is not bound; nothing was done then
@@ -146,6 +149,7 @@ export interface AffinityStore {
     fencingToken: string,
     oldest?: Name,
     leaves?: readonly InstanceId[],
+    rebalance?: Rebalance,
   ): Promise<Claim>;
 
   /**

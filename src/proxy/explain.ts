@@ -18,13 +18,14 @@ import { routeSteps } from './explain-route.ts';
 import type { ExplainedNaming, Found } from './explained-request.ts';
 import { bareRequest, ExplainedRequest } from './explained-request.ts';
 import type { Identifier } from './identify.ts';
+import { logonMayMove } from './placing.ts';
 import type { Pool } from './pool.ts';
 import { ArrivingBytes, RequestBody } from './request-body.ts';
 import type { RequestTextLimits } from './request-text.ts';
 import { readRequestText } from './request-text.ts';
 import { mustReportLoss } from './session-lost.ts';
 import type { Wait } from './target-finder.ts';
-import { errorAfterWait, logonMayMove, TargetFinder } from './target-finder.ts';
+import { errorAfterWait, TargetFinder } from './target-finder.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 
 export interface ExplainerOptions {
@@ -240,7 +241,7 @@ export class Explainer {
 
   async #targetIn(dry: Pool, request: ExplainedRequest): Promise<Found['target']> {
     try {
-      if (request.isLogon === undefined && logonMayMove(dry))
+      if (request.isLogon === undefined && dry.operations.haveLogon && logonMayMove(dry, request))
         request.isLogon = await dry.operations.isLogon(request);
       const target = await this.#targets.find(dry, request);
       const isTold = request.sessionLost && (await mustReportLoss(request, dry));

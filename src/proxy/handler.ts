@@ -18,6 +18,7 @@ import { connectionTokens, requestHeaders } from './headers.ts';
 import type { Identifier } from './identify.ts';
 import type { Maintenance } from './maintenance.ts';
 import { maintenanceAnswer } from './maintenance.ts';
+import { logonMayMove } from './placing.ts';
 import type { Pool } from './pool.ts';
 import type { FaultStatus, OwnAnswer } from './reply-with-fault.ts';
 import { ownAnswer, sendOwnAnswer } from './reply-with-fault.ts';
@@ -26,7 +27,7 @@ import { RequestBody } from './request-body.ts';
 import type { RequestContext } from './request-context.ts';
 import { mustReportLoss } from './session-lost.ts';
 import type { TargetFinder, Wait, WaitReason } from './target-finder.ts';
-import { errorAfterWait, logonMayMove } from './target-finder.ts';
+import { errorAfterWait } from './target-finder.ts';
 import type { Upstream } from './upstream.ts';
 import type { Woken } from './wait-queue.ts';
 
@@ -152,7 +153,7 @@ export class ProxyHandler {
     let waitError: ErrorCode = 'GW_NO_INSTANCE';
     while (context.isLive && context.attempts < MAX_ATTEMPTS) {
       const { changes } = pool;
-      if (context.isLogon === undefined && logonMayMove(pool))
+      if (context.isLogon === undefined && pool.operations.haveLogon && logonMayMove(pool, context))
         context.isLogon = await pool.operations.isLogon(context);
       const found = await this.#options.targets.find(pool, context);
       if (context.sessionLost && (await mustReportLoss(context, pool)))

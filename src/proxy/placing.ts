@@ -1,8 +1,10 @@
 import { byRendezvous, rendezvous, withRoom } from '../core/balancers.ts';
 import type { Group, GroupProposal, Placement, Proposal } from '../core/binding.ts';
+import type { Names } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { isUsable } from '../core/instance.ts';
-import { allows } from '../core/target.ts';
+import type { Rebalance } from '../core/rebalance.ts';
+import { allows, isDraining } from '../core/target.ts';
 import { decodeHeaderValue } from '../core/user-name.ts';
 import { placementAt } from '../core/view/view.ts';
 import type { Pool } from './pool.ts';
@@ -59,6 +61,27 @@ export function groupPlaceAlone(pool: Pool, group: Group): Placement | undefined
 /** Proposes an instance for a new agent without a group. */
 export function proposeNew({ routingState, balancer, load, maxAgents }: Pool, key: string) {
   return balancer(withRoom(routingState.candidates, load, maxAgents), key, load);
+}
+
+/** Only then is it worth knowing whether the request is a log-on, if these are configured: it may move the agent. */
+export function logonMayMove(pool: Pool, names: Names): boolean {
+  if (isDraining(pool.routingState.view)) return true;
+  if (!canRebalance(pool)) return false;
+  // An agent who is known here, and has not logged off, stays.
+  const known = pool.bindings.findFor(names);
+  return known === undefined || known.isEnding;
+}
+
+/** May agents of the pool move as they log on again? Only where it is known who has logged off, and who logs on. */
+export function canRebalance({ mode, rebalancesAlways = false, routingState, operations }: Pool): boolean {
+  if (mode !== 'sticky' || !(rebalancesAlways || routingState.view.rebalances === true)) return false;
+  return operations.haveLogon && operations.haveLogoff;
+}
+
+/** How the agent who logs on may move. */
+export function rebalanceIn({ routingState, heardMs = Infinity }: Pool): Rebalance {
+  const weights = Object.fromEntries(routingState.view.assignable.map(({ id, weight }) => [id, weight]));
+  return { weights, heardMs };
 }
 
 function knownPlace({ bindings, routingState }: Pool, { name }: Group): InstanceId | undefined {

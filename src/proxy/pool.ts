@@ -34,6 +34,10 @@ export interface Pool {
   /** Spreads requests that name no agent. */
   readonly anonymousBalancer: Balancer;
   readonly load: Load;
+  /** Agents move as they log on again, also without an operator's request. */
+  readonly rebalancesAlways?: boolean;
+  /** {@link Rebalance.heardMs} */
+  readonly heardMs?: number;
   /** Who belongs to which group; `undefined` if no agent belongs to one. */
   readonly groups: AgentGroups | undefined;
   /** The most agents that each instance should have, as far as they are limited. */

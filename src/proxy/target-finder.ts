@@ -11,11 +11,18 @@ import type { Coordinator } from '../core/ports.ts';
 import { NamesNoAgent, StaleView, StoreFull, StoreUnavailable, wasLate } from '../core/ports.ts';
 import { storedKey } from '../core/stored-name.ts';
 import type { Target, WayToBind } from '../core/target.ts';
-import { allPlaceAlike, checkTarget, drainingIn, isDraining, lossOf, wayToBind } from '../core/target.ts';
+import { allPlaceAlike, checkTarget, drainingIn, lossOf, wayToBind } from '../core/target.ts';
 import { NOWHERE } from '../core/view/agreed-view.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import { placementAt } from '../core/view/view.ts';
-import { groupOf, groupPlaceAlone, proposeInGroup, proposeNew } from './placing.ts';
+import {
+  canRebalance,
+  groupOf,
+  groupPlaceAlone,
+  proposeInGroup,
+  proposeNew,
+  rebalanceIn,
+} from './placing.ts';
 import type { Pool } from './pool.ts';
 import type { RoutedRequest } from './request-context.ts';
 
@@ -246,9 +253,11 @@ export class TargetFinder {
     // A store that is late may be away. Ask the view store already now, so that this is known when the claim fails.
     const late = setTimeout(() => void this.#coordinator.renew(pool.name), LATE_MS);
     const cause: Cause = moveOf(routingState, key) ?? { kind: 'claimed', balancer: pool.balancerName };
-    const leaves = context.isLogon === true ? drainingIn(routingState.view) : undefined;
+    const isLogon = context.isLogon === true;
+    const leaves = isLogon ? drainingIn(routingState.view) : undefined;
+    const rebalance = isLogon && canRebalance(pool) ? rebalanceIn(pool) : undefined;
     const bound = await bindings
-      .claim(names, { ...proposal, cause }, routingState.fencingToken, leaves)
+      .claim(names, { ...proposal, cause }, routingState.fencingToken, leaves, rebalance)
       .finally(() => clearTimeout(late));
     take(context, bound);
     return { binding: bound.binding, epoch, unused: bound.decision === 'bound' ? proposal : undefined };
@@ -313,11 +322,6 @@ function moveOf({ view }: RoutingState, key: string): Cause | undefined {
   if (!view.moving.has(key)) return undefined;
   const { by = '', why = '' } = view.moves?.get(key) ?? {};
   return { kind: 'moved', by, why };
-}
-
-/** Only then is it worth knowing whether the request is a log-on: it may move the agent. */
-export function logonMayMove({ operations, routingState }: Pool): boolean {
-  return operations.haveLogon && isDraining(routingState.view);
 }
 
 /** The error for a request that has waited without success. */

@@ -156,6 +156,8 @@ export function composeControlPool(
       balancer: poolConfig.balancer,
       maxAgents: maxAgentsOf(poolConfig),
       onStoreLoss: config.affinity.onStoreLoss,
+      knowsLogOffs: knowsLogOffs(poolConfig, config),
+      rebalancesAlways: poolConfig.rebalance === 'logon',
       groupOf: (user) => parts.groups?.ofUser(user)?.name,
       groupsAt: (id) => bindings.groups && (bindings.groups.get(id) ?? NO_GROUPS),
       url: (id) => origins.get(id) ?? '',
@@ -191,6 +193,10 @@ export function composeControlPool(
       await coordinator.close(leave);
     },
   };
+}
+
+function knowsLogOffs({ sessionLost }: PoolConfig, { identity }: Config): boolean {
+  return identity.logoff.length > 0 && identity.logon.length + sessionLost.logonOperations.length > 0;
 }
 
 function composeCoordinator(

@@ -8,6 +8,7 @@ import { createBalancer } from '../core/balancers.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { isUsable } from '../core/instance.ts';
 import type { AffinityStore } from '../core/ports.ts';
+import { heardWithinMs } from '../core/rebalance.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import type { PoolLoad } from '../process/ipc/pool-load.ts';
 import type { OperationRule } from '../proxy/agent-operations.ts';
@@ -100,6 +101,8 @@ export function composeDataPool(
       inFlight: (id) => upstreams.get(id)?.inFlight ?? 0,
       boundAgents: (id) => control.boundAgents(id),
     },
+    rebalancesAlways: poolConfig.rebalance === 'logon',
+    heardMs: heardWithinMs(config.coordination.lease, config.affinity.redis?.commandTimeout ?? 0),
     groups,
     maxAgents: maxAgentsOf(poolConfig),
     bindings,

@@ -53,7 +53,7 @@ const BINDING_OPERATIONS = ['claim', 'rebind', 'lookup', 'renew', 'logoff'];
 const VIEW_OPERATIONS = ['sync', 'propose', 'decree'];
 const POOL_ACTS = [
   ...['enable', 'drain', 'disable', 'release', 'activate', 'failback', 'failback-policy'],
-  ...['adopt-config', 'move', 'forget'],
+  ...['rebalance', 'adopt-config', 'move', 'forget'],
 ];
 const GATEWAY_ACTS = ['maintenance-on', 'maintenance-off', 'stop', 'restart', 'reload'];
 const ACT_OUTCOMES = ['ok', 'refused', 'unavailable'];

@@ -6,6 +6,7 @@ import type { Name, RequestName } from '../../src/core/identity.ts';
 import type { Cause } from '../../src/core/origin.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
 import { NamesNoAgent, StoreFull } from '../../src/core/ports.ts';
+import type { Rebalance } from '../../src/core/rebalance.ts';
 import { keyOf, Model } from './affinity-model.ts';
 import { at, HOUR_MS, listAll, session, user } from './affinity-store-support.ts';
 
@@ -36,6 +37,12 @@ const placements = fc
   .map(([i, n]) => at(i, n));
 /** The instances that a log-on leaves; `undefined` if the claim is not for a log-on. */
 const leaves = fc.constantFrom(undefined, undefined, ['x', 'y']);
+/** How a log-on may leave an instance with more than its share; `undefined` if the pool is not rebalanced. */
+const rebalances = fc.constantFrom<(Rebalance | undefined)[]>(
+  undefined,
+  { weights: { x: 1, y: 1, z: 1 }, heardMs: 0 },
+  { weights: { x: 1, y: 50 }, heardMs: 0 },
+);
 const claims = fc.oneof(
   { weight: 3, arbitrary: fc.tuple(borne(users), borne(sessions)) },
   { weight: 1, arbitrary: borne(users).map((name) => [name]) },
@@ -51,8 +58,8 @@ const steps: fc.Arbitrary<[string, Step]> = fc.oneof(
   {
     weight: 6,
     arbitrary: fc
-      .tuple(claims, placements, leaves)
-      .map(([names, place, from]) => claimStep(names, place, from)),
+      .tuple(claims, placements, leaves, rebalances)
+      .map(([names, place, from, rebalance]) => claimStep(names, place, from, rebalance)),
   },
   { weight: 3, arbitrary: fc.tuple(fc.nat(), placements).map(([which, place]) => rebindStep(which, place)) },
   { weight: 2, arbitrary: requests.map(renewStep) },
@@ -70,21 +77,24 @@ function claimStep(
   names: readonly RequestName[],
   place: Placement,
   from: readonly string[] | undefined,
+  rebalance: Rebalance | undefined,
 ): [string, Step] {
   return [
-    `claim ${names.map((name) => keyOf(name) + (name.found === true ? '?' : ''))} ${place.instance}/${place.incarnation} from ${from}`,
+    `claim ${names.map((name) => keyOf(name) + (name.found === true ? '?' : ''))} ${place.instance}/${place.incarnation} from ${from}${rebalance === undefined ? '' : ` by ${JSON.stringify(rebalance.weights)}`}`,
     async (model, store, fencingToken) => {
       const forecast = forecastClaim(names, await store.peek(names, { fencingToken }), place, from).claim;
       const claimed = store
-        .claim(names, because(place, CLAIMED), fencingToken, undefined, from)
+        .claim(names, because(place, CLAIMED), fencingToken, undefined, from, rebalance)
         .catch((error: unknown) => {
           if (error instanceof NamesNoAgent) return 'no-agent';
           if (error instanceof StoreFull) return 'full';
           throw error;
         });
       const claim = await claimed;
-      expect(claim).toEqual(model.claim(names, place, from));
-      if (claim !== 'full') expect(forecast ?? 'no-agent').toEqual(forecastable(claim));
+      expect(claim).toEqual(model.claim(names, place, from, rebalance));
+      // Whether a log-on moves an agent for balance is not forecast.
+      if (claim !== 'full' && rebalance === undefined)
+        expect(forecast ?? 'no-agent').toEqual(forecastable(claim));
     },
   ];
 }

@@ -5,6 +5,8 @@ import type { Name, RequestName } from '../../src/core/identity.ts';
 import { namedBy, nameKey, parseNameKey } from '../../src/core/identity.ts';
 import type { Cause } from '../../src/core/origin.ts';
 import type { KnownBinding } from '../../src/core/ports.ts';
+import type { Rebalance } from '../../src/core/rebalance.ts';
+import { isBetterAt } from '../../src/core/rebalance.ts';
 import { storedForm } from '../../src/core/stored-name.ts';
 
 /** AffinityStore without time, in plain maps: a name either holds a binding or leads to a name that does. */
@@ -53,10 +55,13 @@ export class Model {
     names: readonly RequestName[],
     proposal: Placement,
     leaves: readonly string[] = [],
+    rebalance?: Rebalance,
   ): Claim | 'no-agent' | 'full' {
     const named = namedBy(names);
     const keys = new Map(names.map((name) => [name.kind === 'session' ? 'session' : 'user', keyOf(name)]));
-    for (const key of keys.values()) this.leave(this.rootOf(key) ?? '', leaves);
+    const roots = new Set([...keys.values()].map((key) => this.rootOf(key) ?? ''));
+    const leaving = [...roots].filter((root) => this.mayLeave(root, proposal.instance, leaves, rebalance));
+    for (const root of leaving) this.leave(root);
     const [user, session] = [keys.get('user'), keys.get('session')];
     const userRoot = this.rootOf(user);
     const sessionRoot = this.rootOf(session);
@@ -136,9 +141,16 @@ export class Model {
     return places;
   }
 
+  mayLeave(root: string, to: string, leaves: readonly string[], rebalance: Rebalance | undefined): boolean {
+    const held = this.roots.get(root);
+    if (held === undefined || !this.loggedOff.has(root)) return false;
+    if (leaves.includes(held.instance)) return true;
+    const counts = this.counts();
+    return rebalance !== undefined && isBetterAt(held.instance, to, rebalance, (id) => counts.get(id) ?? 0);
+  }
+
   /** Ends the binding of an agent who has logged off and logs on again. */
-  leave(root: string, leaves: readonly string[]): void {
-    if (!this.loggedOff.has(root) || !leaves.includes(this.roots.get(root)?.instance ?? '')) return;
+  leave(root: string): void {
     this.roots.delete(root);
     this.loggedOff.delete(root);
     this.newcomers.delete(root);

@@ -9,6 +9,7 @@ import { affinityGroupsContract } from './affinity-groups.ts';
 import { affinityLogOffContract } from './affinity-logoff.ts';
 import { affinityOriginsContract } from './affinity-origins.ts';
 import { affinityPeekContract } from './affinity-peek.ts';
+import { affinityRebalanceContract } from './affinity-rebalance.ts';
 import type { OpenStore } from './affinity-store-support.ts';
 import { at, HOUR_MS, opensStores, session, user } from './affinity-store-support.ts';
 
@@ -22,6 +23,7 @@ export function affinityStoreContract(
   affinityGroupsContract(name, open);
   affinityPeekContract(name, open);
   affinityLogOffContract(name, open);
+  affinityRebalanceContract(name, open);
   affinityOriginsContract(name, open);
   describe(`${name} as an AffinityStore`, () => {
     const openFor = opensStores(open);

@@ -19,11 +19,12 @@ import { AgentOperations, OperationList } from '../../src/proxy/agent-operations
 import { Explainer } from '../../src/proxy/explain.ts';
 import { ExplainedRequest } from '../../src/proxy/explained-request.ts';
 import type { Identifier } from '../../src/proxy/identify.ts';
+import { logonMayMove } from '../../src/proxy/placing.ts';
 import type { Pool } from '../../src/proxy/pool.ts';
 import { ArrivingBytes, RequestBody } from '../../src/proxy/request-body.ts';
 import { readRequestText } from '../../src/proxy/request-text.ts';
 import { mustReportLoss } from '../../src/proxy/session-lost.ts';
-import { errorAfterWait, logonMayMove, TargetFinder } from '../../src/proxy/target-finder.ts';
+import { errorAfterWait, TargetFinder } from '../../src/proxy/target-finder.ts';
 import { TrustedProxies } from '../../src/proxy/trusted-proxies.ts';
 import type { Upstream } from '../../src/proxy/upstream.ts';
 import { composeIdentifier, explainedNaming } from '../../src/wiring/identifier.ts';
@@ -159,7 +160,7 @@ export class World {
       context.body = new RequestBody(raw, contentLength, chunked, 2_000, arriving);
       if (context.body.mayFit(1_000)) await context.body.collect(1_000);
       await this.#identifier.identify(context, pool, (at, one) => this.#targets.isKnownBySession(at, one));
-      if (context.isLogon === undefined && logonMayMove(pool))
+      if (context.isLogon === undefined && pool.operations.haveLogon && logonMayMove(pool, context))
         context.isLogon = await pool.operations.isLogon(context);
       const target = await this.#targets.find(pool, context);
       if (context.sessionLost && (await mustReportLoss(context, pool))) return { error: 'GW_SESSION_LOST' };

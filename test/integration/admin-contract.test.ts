@@ -129,6 +129,12 @@ const CALLS: Readonly<Record<RouteName, readonly Call[]>> = {
   'PUT /pools/{pool}/failback-policy': [
     { at: { pool: 'presence' }, body: { ...WHY, policy: 'at 03:30', zone: 'UTC' }, status: 200 },
   ],
+  // Log-ons and log-offs are not configured.
+  'POST /pools/{pool}/rebalance': [
+    { body: { ...WHY, deadline: '8h' }, status: 409 },
+    { body: { ...WHY, deadline: 'soon' }, status: 400 },
+    { body: { ...WHY, deadline: '8h', end: true }, status: 400 },
+  ],
   'POST /pools/{pool}/adopt-config': [
     { body: WHY, status: 409 },
     { body: { ...WHY, ifView: 'an earlier one' }, status: 409 },

@@ -8,6 +8,7 @@ import type { Embedded } from '../../src/affinity/embedded/store.ts';
 import { openEmbedded } from '../../src/affinity/embedded/store.ts';
 import type { Binding } from '../../src/core/binding.ts';
 import type { AffinityListener, AffinityStore } from '../../src/core/ports.ts';
+import type { Rebalance } from '../../src/core/rebalance.ts';
 import { seededRandom } from '../../src/simulator/random.ts';
 import { anInstance, aView } from '../support/instances.ts';
 
@@ -19,6 +20,14 @@ const GRACE_MS = 10_000;
 const TOKEN = '1.t:g';
 const VIEW = { view: aView(anInstance({ id: 'a' }), anInstance({ id: 'b' })) };
 const EVENTS = { onConflict() {}, onShared() {}, onReplaced() {}, onRebound() {}, onOperation() {} };
+
+/** News takes up to 300 ms, and a question to the store 80 ms. */
+const HEARD_MS = Number(process.env['LOG_OFF_HEARD_MS'] ?? 1_000);
+/** So uneven that every log-on moves the agent there, if it may. */
+const TOWARDS: Readonly<Record<string, Rebalance>> = {
+  a: { weights: { a: 1_000_000, b: 1 }, heardMs: HEARD_MS },
+  b: { weights: { a: 1, b: 1_000_000 }, heardMs: HEARD_MS },
+};
 
 type Random = () => number;
 type Operation = 'log on' | 'work' | 'log off';
@@ -99,8 +108,13 @@ class Agent {
   readonly #gateways: readonly Bindings[];
   readonly history: string[] = [];
   session: string | undefined;
+  /** How often a log-on has moved the agent. */
+  moves = 0;
+  readonly #isRebalanced: boolean;
+  #last: string | undefined;
 
-  constructor(seed: number, gateways: readonly Bindings[]) {
+  constructor(seed: number, gateways: readonly Bindings[], isRebalanced: boolean) {
+    this.#isRebalanced = isRebalanced;
     this.name = `AGENT${seed}`;
     this.#random = seededRandom(seed);
     this.#gateways = gateways;
@@ -112,11 +126,19 @@ class Agent {
     for (let step = 0; step < steps; step += 1) {
       // Often before the answer to the step before.
       if (this.#random() < 0.5) await running.at(-1);
-      await pause(this.#random() < 0.6 ? between(0, 30, this.#random) : between(0, 3_000, this.#random));
+      const isSoon = this.#random() < (this.#isRebalanced ? 0.4 : 0.6);
+      const latest = this.#isRebalanced ? 5_000 : 3_000;
+      await pause(between(0, isSoon ? 30 : latest, this.#random));
       const choice = this.#random();
       running.push(this.#send(choice < 0.45 ? 'log off' : choice < 0.8 ? 'log on' : 'work'));
     }
     await Promise.all(running);
+  }
+
+  /** With rebalancing, the other instance. */
+  #proposed(): 'a' | 'b' {
+    if (this.#isRebalanced && this.#last !== undefined) return this.#last === 'a' ? 'b' : 'a';
+    return this.#random() < 0.5 ? 'a' : 'b';
   }
 
   async #send(operation: Operation): Promise<void> {
@@ -125,14 +147,14 @@ class Agent {
     const name = { kind: 'user', value: this.name } as const;
     random = this.#random;
     const known = bindings.get(name);
+    const proposed = this.#proposed();
+    const rebalance = this.#isRebalanced && operation === 'log on' ? TOWARDS[proposed] : undefined;
     const { binding } =
       known !== undefined && bindings.isTrusted(known, VIEW, false)
         ? known
-        : await bindings.claim(
-            [name],
-            { instance: this.#random() < 0.5 ? 'a' : 'b', incarnation: '' },
-            TOKEN,
-          );
+        : await bindings.claim([name], { instance: proposed, incarnation: '' }, TOKEN, undefined, rebalance);
+    if (this.#last !== undefined && this.#last !== binding.instance) this.moves += 1;
+    this.#last = binding.instance;
     const visit = bindings.logOffs.begin(binding);
     if (visit === undefined) throw new Error('names no agent');
     await pause(between(1, 50, this.#random));
@@ -163,23 +185,33 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-test(`an agent who logs on while or after a log-off keeps the binding, in ${SEEDS} races through two gateways`, async () => {
-  const gateways = [gateway(), gateway()];
-  let over = 0;
-  for (let first = 1; first <= SEEDS; first += AT_ONCE) {
-    const agents = Array.from({ length: AT_ONCE }, (_, i) => new Agent(first + i, gateways));
-    const ended = Promise.all(agents.map((agent) => agent.live()));
-    await vi.advanceTimersByTimeAsync(25_000);
-    await ended;
-    await vi.advanceTimersByTimeAsync(2 * GRACE_MS);
-    for (const { name, session, history } of agents) {
-      const held = await store.find([{ kind: 'user', value: name }]);
-      const story = `${name}\n${history.join('\n')}`;
-      expect(story).not.toContain('split');
-      if (session !== undefined) expect(held?.binding.instance, story).toBe(session);
-      else if (held === undefined) over += 1;
+test.each([
+  ['keeps the binding', false],
+  ['has one binding, also where log-ons move agents for balance', true],
+])(
+  `an agent who logs on while or after a log-off %s, in ${SEEDS} races through two gateways`,
+  async (_, isRebalanced) => {
+    const gateways = [gateway(), gateway()];
+    let over = 0;
+    let moves = 0;
+    for (let first = 1; first <= SEEDS; first += AT_ONCE) {
+      const agents = Array.from({ length: AT_ONCE }, (_, i) => new Agent(first + i, gateways, isRebalanced));
+      const ended = Promise.all(agents.map((agent) => agent.live()));
+      await vi.advanceTimersByTimeAsync(40_000);
+      await ended;
+      await vi.advanceTimersByTimeAsync(2 * GRACE_MS);
+      for (const { name, session, history, moves: some } of agents) {
+        moves += some;
+        const held = await store.find([{ kind: 'user', value: name }]);
+        const story = `${name}\n${history.join('\n')}`;
+        expect(story).not.toContain('split');
+        if (session !== undefined) expect(held?.binding.instance, story).toBe(session);
+        else if (held === undefined) over += 1;
+      }
     }
-  }
-  // So that the promise is not kept by bindings that never end.
-  expect(over).toBeGreaterThan(SEEDS / 20);
-}, 600_000);
+    // So that the promise is not kept by bindings that never end.
+    expect(over).toBeGreaterThan(SEEDS / 20);
+    if (isRebalanced) expect(moves).toBeGreaterThan(SEEDS / 50);
+  },
+  600_000,
+);

@@ -42,6 +42,7 @@ export function aPoolStatus(given: Partial<PoolStatus> = {}): PoolStatus {
     view: { id: 'x', effective: true, pendingSince: null },
     active: null,
     failback: null,
+    rebalance: null,
     standing: 'leased',
     leaseRemainingMs: null,
     replicas: [],

@@ -11,6 +11,7 @@ import {
   query,
   text,
   time,
+  timeOrNull,
   word,
 } from './fields.ts';
 import { CONFIGURATION_STATUS, INSTANCE_STATUS, SHOWN_STATE } from './status.ts';
@@ -44,6 +45,10 @@ export const FAILBACK_FIELDS = {
   policy: text(20, FAILBACK_EXPECTS),
   zone: Type.Optional(text(64, ZONE_EXPECTS)),
 };
+export const REBALANCE_FIELDS = {
+  deadline: Type.Optional(text(40, `when it ends, 12 hours from now by default: ${MOMENT_EXPECTS}`)),
+  end: Type.Optional(Type.Boolean({ description: 'ends it now' })),
+};
 export const MAINTENANCE_FIELDS = { on: Type.Boolean({ description: 'true or false' }) };
 export const STOP_FIELDS = { softTimeout: Type.Optional(text(40, DURATION_EXPECTS)) };
 
@@ -63,6 +68,10 @@ export const ACTIVATED = outcomes('Activated', {
   since: time('since when it is active'),
 });
 export const CONFIGURED = outcomes('Configured', { configuration: CONFIGURATION_STATUS });
+
+export const REBALANCED = outcomes('Rebalanced', {
+  until: timeOrNull('until when agents move as they log on again; null if they do not'),
+});
 
 export const FAILBACK_SET = Type.Object(
   {

@@ -16,6 +16,7 @@ const KINDS: Readonly<Record<PoolEvent['kind'], true>> = {
   moved: true,
   forgotten: true,
   'failback-policy': true,
+  rebalance: true,
   configured: true,
   activate: true,
   release: true,

@@ -143,6 +143,12 @@ const FAILBACK = Type.Object({
   by: word(['configuration', 'operator'], { description: 'who set the policy' }),
 });
 
+const REBALANCE = Type.Object({
+  until: timeOrNull('null if the configuration says so, without an end'),
+  by: Type.String({ description: 'the operator, or `configuration`' }),
+  why: Type.String({ description: 'the reason that the operator gave' }),
+});
+
 const CLAIMS_FAIL = Type.Object({
   since: time('since when'),
   error: Type.String({ description: "the store's error" }),
@@ -164,6 +170,10 @@ const POOL_STATUS = Type.Object(
     configuration: CONFIGURATION_STATUS,
     active: nullable(ACTIVE, 'failover pools: the active instance; null if there is none'),
     failback: nullable(FAILBACK, 'failover pools: when the pool returns to a preferred instance'),
+    rebalance: nullable(
+      REBALANCE,
+      'agents move to instances with fewer agents as they log on again; null if they do not',
+    ),
     standing: word(['leased', 'waiting', 'storeless'], {
       description: 'by which right this gateway acts: storeless means that the store is away',
     }),

@@ -4,6 +4,8 @@ import { ruling } from '../../core/evidence.ts';
 import { isHandedOn, sessionHolds, userHolds } from '../../core/holdings.ts';
 import type { Name } from '../../core/identity.ts';
 import { parseNameKey } from '../../core/identity.ts';
+import type { Rebalance } from '../../core/rebalance.ts';
+import { isBetterAt } from '../../core/rebalance.ts';
 import { storedKey } from '../../core/stored-name.ts';
 import { JOINED, originText, readOrigin } from '../origin-text.ts';
 import type { Entry, RootEntry } from '../packing.ts';
@@ -36,6 +38,8 @@ export interface ClaimStep {
   readonly group: GroupProposal | undefined;
   /** Instances at which the binding of an agent who has logged off ends, because this is a log-on. */
   readonly leaves: readonly string[];
+  /** The same where an instance has more than its share. */
+  readonly rebalance: Rebalance | undefined;
   /** Why the place is proposed; `undefined` if the caller does not say. */
   readonly because: Because | undefined;
   readonly now: number;
@@ -49,7 +53,7 @@ export function claim(
   step: ClaimStep,
 ): Claim | 'no-agent' | 'full' {
   const { user, session, now } = step;
-  for (const name of step.leaves.length === 0 ? NO_NAMES : [user, session]) leave(tables, name, step);
+  leave(tables, groups, step);
   const ofUser = user === undefined ? NOTHING : tables.resolve(user, now);
   const ofSession = session === undefined ? NOTHING : tables.resolve(session, now);
   const by = rule(tables, step, ofUser, ofSession);
@@ -58,7 +62,7 @@ export function claim(
   const replaced = makeRoom(tables, step, added, isKnown(by, ofUser, ofSession));
   if (replaced === undefined) return 'full';
   const { group, end } = step;
-  const place = group && groups.place(tables, group, '', now);
+  const place = group && groups.place(tables, group, { asked: '', now });
   const placed = place === undefined ? step : { ...step, place };
   const claimed =
     by === 'session'
@@ -79,13 +83,38 @@ export function claim(
   };
 }
 
-/** Ends the binding of an agent who has logged off, so that the log-on places the agent elsewhere. */
-function leave(tables: EmbeddedTables, name: string | undefined, { leaves, now }: ClaimStep): void {
-  const { field, root } = name === undefined ? NOTHING : tables.resolve(name, now);
-  if (field === undefined || root === undefined || !leaves.includes(root.instance)) return;
-  if (tables.loggedOffAt(field, root, now) === undefined) return;
-  tables.removeRoot(field, root);
-  tables.countAgain();
+/** Ends the binding of an agent who has logged off, if the log-on may place the agent elsewhere. */
+function leave(tables: EmbeddedTables, groups: EmbeddedGroups, step: ClaimStep): void {
+  const { user, session, leaves, rebalance, now } = step;
+  if (leaves.length === 0 && rebalance === undefined) return;
+  const found = [user, session].map((name) => (name === undefined ? NOTHING : tables.resolve(name, now)));
+  const roots = new Map(found.map(({ field, root }) => [field, root]));
+  // Both are decided before one of them ends.
+  const leaving = [...roots].filter(([field, root]) => mayLeave(tables, groups, field, root, step));
+  for (const [field, root] of leaving) {
+    tables.removeRoot(field as string, root as RootEntry);
+    tables.countAgain();
+  }
+}
+
+function mayLeave(
+  tables: EmbeddedTables,
+  groups: EmbeddedGroups,
+  field: string | undefined,
+  root: RootEntry | undefined,
+  { leaves, rebalance, group, place, now }: ClaimStep,
+): boolean {
+  const logOff = field === undefined || root === undefined ? undefined : tables.logOffOf(field, root, now);
+  if (field === undefined || root === undefined || logOff === undefined) return false;
+  const { instance } = root;
+  if (leaves.includes(instance)) return true;
+  if (rebalance === undefined || now - logOff.since < rebalance.heardMs) return false;
+  if (group !== undefined) {
+    const there = groups.place(tables, group, { asked: field, leaving: instance, now });
+    return there !== undefined && there.instance !== instance;
+  }
+  const counts = tables.counts(now);
+  return isBetterAt(instance, place.instance, rebalance, (id) => counts.get(id) ?? 0);
 }
 
 /** The names that get an entry which they do not have. */

@@ -24,15 +24,23 @@ export class EmbeddedGroups {
     return groupsByInstance(this.#held);
   }
 
-  /** Where to place the agent with this root field. */
-  place(tables: EmbeddedTables, proposal: GroupProposal, asked: string, now: number): Placement | undefined {
+  /**
+   * Where to place the agent with the root field `asked`.
+   *
+   * @param leaving where the agent is bound who may leave
+   */
+  place(
+    tables: EmbeddedTables,
+    proposal: GroupProposal,
+    { asked, leaving, now }: { readonly asked: string; readonly leaving?: InstanceId; readonly now: number },
+  ): Placement | undefined {
     this.#forgetEnded(now);
     const held = this.#held.get(proposal.name);
     const counts = tables.counts(now);
     return placeInGroup(proposal, {
       held,
       others: [...this.#held.values()].filter((one) => one !== held),
-      bound: (instance) => counts.get(instance) ?? 0,
+      bound: (instance) => (counts.get(instance) ?? 0) - (instance === leaving ? 1 : 0),
       isOccupied: (placement) => {
         for (const field of held?.members ?? [])
           if (field !== asked && isThere(tables, field, placement, now)) return true;

@@ -23,7 +23,7 @@ export function peek(
     user: user && holding(tables, storedKey(user), now),
     session: session && holding(tables, storedKey(session), now),
     note: session && readNote(tables.note(storedKey(session), now), user && storedKey(user)),
-    place: group && groups.place(tables, packableGroup(group), asked, now),
+    place: group && groups.place(tables, packableGroup(group), { asked, now }),
   };
 }
 

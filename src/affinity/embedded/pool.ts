@@ -17,6 +17,7 @@ import type {
   PeekOptions,
 } from '../../core/ports.ts';
 import { NamesNoAgent, StoreFull, StoreUnavailable, UnknownCursor } from '../../core/ports.ts';
+import type { Rebalance } from '../../core/rebalance.ts';
 import { storedKey } from '../../core/stored-name.ts';
 import { epochOf } from '../../core/view/view-store.ts';
 import { readOrigin, reasonText } from '../origin-text.ts';
@@ -85,6 +86,7 @@ export class EmbeddedPool implements AffinityStore {
     fencingToken: string,
     oldest?: Name,
     leaves: readonly InstanceId[] = [],
+    rebalance?: Rebalance,
   ): Promise<Claim> {
     const place = packable(proposal);
     const group = proposal.group && packableGroup(proposal.group);
@@ -99,6 +101,7 @@ export class EmbeddedPool implements AffinityStore {
       most: this.#maxBindings,
       oldest: oldest && storedKey(oldest),
       leaves,
+      rebalance,
     };
     const claimed = this.#step((now, end) =>
       claim(this.#tables, this.#groups, { ...step, because: because(proposal, fencingToken, now), now, end }),
@@ -121,7 +124,7 @@ export class EmbeddedPool implements AffinityStore {
       const generation = Math.max(expected.generation, this.#tables.released(asked, now).generation) + 1;
       // An operator moves an agent who is idle.
       const used = proposal.cause?.kind === 'moved' ? root?.used : now;
-      const place = (group && this.#groups.place(this.#tables, group, asked, now)) ?? proposed;
+      const place = (group && this.#groups.place(this.#tables, group, { asked, now })) ?? proposed;
       const { instance, incarnation } = place;
       const after = { instance, incarnation, generation, end, found, used };
       const moved = withOrigin(after, because(proposal, fencingToken, now));

@@ -203,17 +203,26 @@ export class EmbeddedTables {
     const after = { ...root, generation: root.generation + 1, end: Math.min(end, root.end), used: now };
     this.writeRoot(field, root, after, now);
     this.newcomers.remove(field);
-    this.writeNote(LOGGED_OFF + field, `${after.generation}|${Math.round(at)}`, after.end, now);
+    this.writeNote(LOGGED_OFF + field, `${after.generation}|${Math.round(at)}|${now}`, after.end, now);
     this.writeNote(RELEASED + field, `${isFound(root) ? '0' : ''}${after.generation}`, noted, now);
     return after;
   }
 
   /** When the agent of this live root has logged off; `undefined` if not, or if a request has come since. */
-  loggedOffAt(field: string, { generation, end }: RootEntry, now: number): number | undefined {
+  loggedOffAt(field: string, root: RootEntry, now: number): number | undefined {
+    return this.logOffOf(field, root, now)?.at;
+  }
+
+  /** The same, and since when the store knows that. */
+  logOffOf(
+    field: string,
+    { generation, end }: RootEntry,
+    now: number,
+  ): { readonly at: number; readonly since: number } | undefined {
     const note = this.#notes.live(keyBytes(LOGGED_OFF + field), now);
     if (note === undefined || endOfBytes(note) !== end) return undefined;
-    const [of, at] = note.toString('utf8', NOTE_AT).split('|');
-    return of === String(generation) ? Number(at) : undefined;
+    const [of, at, since] = note.toString('utf8', NOTE_AT).split('|').map(Number);
+    return of === generation && at !== undefined && since !== undefined ? { at, since } : undefined;
   }
 
   /** Removes a live root. The note on the name stays. */

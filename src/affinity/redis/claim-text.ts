@@ -3,6 +3,7 @@ import { rulingsFor } from '../../core/evidence.ts';
 import type { RequestName } from '../../core/identity.ts';
 import { namedBy } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
+import type { Rebalance } from '../../core/rebalance.ts';
 import { packableGroup } from '../packing.ts';
 
 /** A name on probation that is reserved for a claim, and since when it is. */
@@ -24,19 +25,26 @@ function rulingsOf(names: readonly RequestName[]): string {
   return letters;
 }
 
+/** What few claims have. */
+export interface MoreOfClaim {
+  readonly oldest: string | undefined;
+  readonly group: GroupProposal | undefined;
+  readonly leaves: readonly InstanceId[] | undefined;
+  readonly rebalance: Rebalance | undefined;
+}
+
 export function claimText(
   names: readonly RequestName[],
   maxBindings: number,
-  oldest: string | undefined,
-  proposed: GroupProposal | undefined,
-  leaves: readonly InstanceId[] | undefined,
+  { oldest, group: proposed, leaves, rebalance }: MoreOfClaim,
 ): ClaimText {
   const head = `${rulingsOf(names)}|${maxBindings}|`;
+  const isBare = (oldest ?? proposed ?? leaves ?? rebalance) === undefined;
   const group = proposed && groupText(proposed);
   return (places) => {
-    if (oldest === undefined && group === undefined && leaves === undefined && places.length === 0)
-      return head;
-    return head + JSON.stringify({ oldest, group, leaves, places: places.length === 0 ? undefined : places });
+    if (isBare && places.length === 0) return head;
+    const reserved = places.length === 0 ? undefined : places;
+    return head + JSON.stringify({ oldest, group, leaves, rebalance, places: reserved });
   };
 }
 

@@ -14,7 +14,9 @@
 --   ARGV[4..5]   the proposed instance and incarnation
 --   ARGV[6]      `<rulings>|<most names>|<more>`. more: '' or JSON; `oldest`: an alias to remove if the session becomes
 --                an alias; `places`: names on probation, each as {name, since}, that earlier calls reserved;
---                `group`: the group of the agent, see groups.lua. The others: see head.lua
+--                `group`: the group of the agent, see groups.lua; for a log-on, `leaves`: instances at which the
+--                binding of an agent who has logged off ends, and `rebalance`: how it ends where an instance has more
+--                than its share, see core/rebalance.ts. The others: see head.lua
 --   returns      {'holds', ...}, see `answer`, with the letter of the ruling at its end, 1 if a name of it is new, else
 --                0, and the names that it replaced; {'no-agent'}; {'full'}; {'stale'}; {'declare', ...}; or
 --                {'replace', name, since...}: names on probation, reserved for the next call
@@ -29,7 +31,7 @@
 local instance, incarnation = ARGV[4], ARGV[5]
 local rulings, most, more = string.match(ARGV[6], '^(%a+)|(%d+)|(.*)$')
 most, more = tonumber(most), more ~= '' and cjson.decode(more) or {}
-local places, group = more.places or {}, more.group
+local places, group, rebalance = more.places or {}, more.group, more.rebalance
 
 -- The number of live names. Counting takes longer than a claim, so the sum is kept for a second.
 local function names_held()
@@ -113,19 +115,41 @@ if session then entry, field, root = resolve(session) end
 local again = redirect()
 if again then return again end
 
--- Ends the binding of an agent who has logged off, so that the log-on places the agent elsewhere.
 local leaves = {}
 for _, id in ipairs(more.leaves or {}) do leaves[id] = true end
+
+-- Does `isBetterAt` in core/rebalance.ts: would the instance still have as many agents for its weight as the other?
+local function is_better_at(from, to)
+  local here, there = rebalance.weights[from] or 0, rebalance.weights[to] or 0
+  if from == to or here == 0 or there == 0 then return false end
+  local bound = bound_agents()
+  return (bound[from] or 0) / here > ((bound[to] or 0) + 1) / there
+end
+
+-- May a log-on end this binding, so that it makes a new one elsewhere? Only if the agent has logged off. Meaningless if
+-- a bucket is not declared, see `redirect`.
+local function may_leave(field, root)
+  if not root then return false end
+  local left_at, told_at = logged_off(field, root)
+  if not left_at then return false end
+  if leaves[root.instance] then return true end
+  if not rebalance or NOW - told_at < rebalance.heardMs then return false end
+  if not group then return is_better_at(root.instance, instance) end
+  local place = place_in_group(group, field, root.instance)
+  return place ~= nil and place.instance ~= root.instance
+end
 local function leave(field, root)
-  if not root or not leaves[root.instance] or not logged_off(field, root) then return false end
   count(root.instance, root.e, -1)
   redis.call('HDEL', bucket[field], field, '!!' .. field)
   redis.call('DEL', held)
-  return true
 end
-local has_left = leave(user_field, user_root)
-if field ~= user_field and leave(field, root) then has_left = true end
-if has_left then
+local user_leaves = may_leave(user_field, user_root)
+local other_leaves = field ~= user_field and may_leave(field, root)
+again = redirect()
+if again then return again end
+if user_leaves then leave(user_field, user_root) end
+if other_leaves then leave(field, root) end
+if user_leaves or other_leaves then
   if user then user_entry, user_field, user_root = resolve(user) end
   if session then entry, field, root = resolve(session) end
 end

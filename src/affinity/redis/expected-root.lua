@@ -1,5 +1,5 @@
--- Finds the root that the caller knows, and answers if it has another generation now. To be included after head.lua; the
--- only name asked about is that of the root. ARGV[6]: the expected generation.
+-- Finds the root that the caller knows, and answers if it has another generation now. To be included after head.lua.
+-- The only name asked about is that of the root. ARGV[6]: the expected generation.
 local expected = tonumber(ARGV[6])
 local asked = name(1)
 local entry, field, root = resolve(asked)

@@ -12,16 +12,23 @@ local function held_group(name)
   return { instance = instance, size = tonumber(size), last = last }
 end
 
--- The preferred place among those with room for the whole group; without one, the place with most room.
-local function best_place(group, own)
+-- The number of agents of each instance.
+local function bound_agents()
+  local bound, all = {}, redis.call('HGETALL', counts)
+  for i = 1, #all, 2 do
+    local at = string.match(all[i], '^([^|]*)|')
+    if not ended(all[i]) then bound[at] = (bound[at] or 0) + tonumber(all[i + 1]) end
+  end
+  return bound
+end
+
+-- The preferred place among those with room for the whole group; without one, the place with most room. leaving: where
+-- the agent is bound who may leave; nil for others.
+local function best_place(group, own, leaving)
   local load, size = {}, math.max(1, group.size, own and own.size or 0)
   if group.isByLoad or group.isLimited then
-    local bound, all = {}, redis.call('HGETALL', counts)
-    for i = 1, #all, 2 do
-      local at = string.match(all[i], '^([^|]*)|')
-      if not ended(all[i]) then bound[at] = (bound[at] or 0) + tonumber(all[i + 1]) end
-    end
-    all = redis.call('HGETALL', groups)
+    local bound, all = bound_agents(), redis.call('HGETALL', groups)
+    if leaving and bound[leaving] then bound[leaving] = bound[leaving] - 1 end
     for i = 1, #all, 2 do
       if all[i] ~= group.name and not ended(all[i + 1]) then
         local at, expected = string.match(all[i + 1], '^([^|]*)|(%d+)')
@@ -65,9 +72,10 @@ local function is_occupied(place, last, asked)
 end
 
 -- Where to place the agent with the root field `asked`. Meaningless if a bucket is not declared, see `redirect`.
-local function place_in_group(group, asked)
+-- leaving: see `best_place`.
+local function place_in_group(group, asked, leaving)
   local own = held_group(group.name)
-  local best, here = best_place(group, own), nil
+  local best, here = best_place(group, own, leaving), nil
   for _, some in ipairs({ group.places, group.closed }) do
     for _, place in ipairs(some) do
       if place.instance == (own and own.instance or group.known) then here = place end

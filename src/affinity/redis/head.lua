@@ -29,9 +29,9 @@
 --                generation: a release that keeps no origins may have moved the binding. Its end tells when the agent
 --                last used the binding, see `end_of_origin`. '!=' and the field of a root
 --                -> the generation of its last released binding, with the same mark as in a root (see release.lua).
---                '!-' and the field of a root -> `<generation>|<when>|<end>`, if its agent has logged off (see
---                logoff.lua). It counts only while the root has that generation and end, so any step that restarts the
---                lifetime ends it
+--                '!-' and the field of a root -> `<generation>|<when>|<since>|<end>`, if its agent has logged off: when
+--                the request came, and since when the store knows (see logoff.lua). It counts only while the root has
+--                that generation and end, so any step that restarts the lifetime ends it
 local BUCKETS_FROM, FIELDS_FROM = 3, 11
 local counts, fencing_token_key = KEYS[1], KEYS[2]
 local idle_lifetime, QUANTUM, channel = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
@@ -233,11 +233,12 @@ local function remove(field, entry)
   redis.call('HDEL', bucket[field], field, '!' .. field, '!!' .. field)
 end
 
--- When the agent of this live root has logged off; nil if not, or if a request has come since.
+-- When the agent of this live root has logged off, and since when the store knows that; nil if not, or if a request has
+-- come since.
 local function logged_off(field, root)
   local mark = redis.call('HGET', bucket[field], '!' .. LOGGED_OFF .. field) or ''
-  local generation, at, e = string.match(mark, '^(%d+)|(%d+)|(%d+)$')
-  if tonumber(generation) == root.generation and e == root.e then return tonumber(at) end
+  local generation, at, told, e = string.match(mark, '^(%d+)|(%d+)|(%d+)|(%d+)$')
+  if tonumber(generation) == root.generation and e == root.e then return tonumber(at), tonumber(told) end
 end
 
 -- Names that are asked about again are no longer on probation.

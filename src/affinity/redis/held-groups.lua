@@ -2,8 +2,8 @@
 --
 --   KEYS[6]      groups (hash), see groups.lua
 --   ARGV[4..6]   unused; the others: see head.lua
---   returns      flat: for each instance its id, how many groups are there, the sum of their sizes, and name and size of
---                the largest
+--   returns      flat: for each instance its id, how many groups are there, the sum of their sizes, and name and size
+--                of the largest
 
 --- @include "head.lua"
 local held_at, order = {}, {}

@@ -25,7 +25,7 @@ local after = {
 local text = origin_of(asked, root)
 write_root(asked, root, after, text, end_of_origin(NOW, root_end), e)
 local at = NOW - tonumber(string.match(reason, '^%d+'))
-write_note(asked, LOGGED_OFF, string.format('%d|%.0f', after.generation, at), e)
+write_note(asked, LOGGED_OFF, string.format('%d|%.0f|%.0f', after.generation, at, NOW), e)
 write_note(asked, RELEASED, string.format('%s%d', root.found and '0' or '', after.generation))
 settle({ asked })
 -- Earlier releases forget both names: the root, and one that no agent has.

@@ -15,6 +15,7 @@ import type {
   PeekOptions,
 } from '../../core/ports.ts';
 import { NamesNoAgent, StaleView, StoreFull, StoreUnavailable } from '../../core/ports.ts';
+import type { Rebalance } from '../../core/rebalance.ts';
 import { storedForm, storedKey } from '../../core/stored-name.ts';
 import { epochOf } from '../../core/view/view-store.ts';
 import type { RedisCommands, RedisConnection } from '../../redis/connection.ts';
@@ -123,15 +124,17 @@ export class RedisStore implements AffinityStore {
     fencingToken: string,
     oldest?: Name,
     leaves?: readonly InstanceId[],
+    rebalance?: Rebalance,
   ): Promise<Claim> {
     const fields = names.map(storedKey);
     const dropped = oldest && storedKey(oldest);
+    const more = { oldest: dropped, group: proposal.group, leaves, rebalance };
     try {
-      const text = claimText(names, this.#maxBindings, dropped, proposal.group, leaves);
+      const text = claimText(names, this.#maxBindings, more);
       return await this.#withToken('gwClaim', fields, proposal, text, fencingToken, dropped);
     } catch (error) {
       if (!(error instanceof StoreUnavailable) || !isOutOfMemory(error.message)) throw error;
-      const text = claimText(names, 0, dropped, proposal.group, leaves);
+      const text = claimText(names, 0, more);
       return this.#withToken('gwClaimWithoutRoom', fields, proposal, text, fencingToken, dropped);
     }
   }

@@ -18,6 +18,15 @@ interface FailbackPolicy {
   readonly zone: string | null;
 }
 
+interface RebalanceFlags {
+  readonly deadline?: string;
+  readonly end?: boolean;
+}
+
+interface Rebalanced {
+  readonly until: string | null;
+}
+
 /** The changes of a whole pool. */
 export function addPools(admin: Command, context: AdminContext): void {
   weighedCommand(
@@ -53,6 +62,28 @@ export function addPools(admin: Command, context: AdminContext): void {
         { policy, zone },
         (set) => `failback: ${set.failback}${set.zone === null ? '' : ` ${set.zone}`}`,
         'PUT',
+      ),
+    );
+  changeCommand(
+    admin,
+    'rebalance <pool>',
+    'For some hours, let agents of a sticky pool who have logged off move to instances with fewer agents as they log on again. No agent who is logged on is moved.',
+  )
+    .option(
+      '--deadline <when>',
+      'when it ends: a duration such as 30m, or a time such as 2026-03-01T22:00:00Z (default: 12h)',
+    )
+    .option('--end', 'end it now')
+    .action((pool: string, { deadline, end, ...flags }: ChangeFlags & RebalanceFlags) =>
+      change<Rebalanced>(
+        context,
+        flags,
+        `${poolPath(pool)}/rebalance`,
+        { deadline, end },
+        ({ until }, look) =>
+          until === null
+            ? `agents of ${printable(pool)} stay where they are as they log on again`
+            : `agents of ${printable(pool)} move as they log on again, until ${since(until, look)}`,
       ),
     );
   changeCommand(

@@ -71,6 +71,8 @@ function poolText(pool: PoolStatus, look: Look): string {
     `view ${epoch} ${view.effective ? 'in effect' : look.paint('yellow', 'not in effect yet')}`,
     look.paint(standing === 'leased' ? undefined : 'yellow', standing),
     mode === 'sticky' ? counted(agents, 'agent') : '',
+    // Earlier releases do not tell.
+    pool.rebalance == null ? '' : 'agents move as they log on again',
     parked === 0 ? '' : look.paint('yellow', `${counted(parked, 'request')} waiting`),
   ];
   // Earlier releases do not tell of groups.

@@ -62,6 +62,11 @@ export interface AgreedView {
   readonly activated: string;
   /** Agents that only the instance they are moved to may serve; {@link NOWHERE} means none. */
   readonly moving: readonly AgentMove[];
+  /**
+   * Until when an agent who has logged off may move at the next log-on, to where fewer agents are: an operator's request.
+   * 0 or missing without one. Earlier releases keep it, and move no agent for it.
+   */
+  readonly rebalancesUntil?: number;
   /** The configuration that all gateways act on. Missing until a gateway has started whose release supports it. */
   readonly config?: ConfigParts;
   /** The id of the operator's last carried-out request to change the configuration. */
@@ -100,6 +105,7 @@ export interface PoolEvent {
     | 'moved'
     | 'forgotten'
     | 'failback-policy'
+    | 'rebalance'
     | 'configured'
     | 'activate'
     | 'release'

@@ -46,6 +46,7 @@ export function materialize(agreed: AgreedView, { pool, rules, parts }: Configur
     instances,
     active: agreed.active,
     moving: new Map(agreed.moving.map(({ key, to }) => [key, to])),
+    rebalances: (agreed.rebalancesUntil ?? 0) > 0,
     moves: new Map(agreed.moving.map((move) => [move.key, move])),
   });
 }

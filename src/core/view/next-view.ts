@@ -10,6 +10,7 @@ import { newIncarnation, withIncarnation } from './incarnations.ts';
 import type { LocalConfigPart } from './next-config.ts';
 import { configStep } from './next-config.ts';
 import type { Failback, Policy } from './policy.ts';
+import { rebalancesBy } from './policy.ts';
 import type { PoolRules } from './pool-rules.ts';
 
 /** Why an instance became the active one, in the event log. */
@@ -84,12 +85,15 @@ class NextView {
     if (active !== this.#view.active || settled !== this.#view.settled || activated !== this.#view.activated)
       this.#changed = true;
     const moving = this.#moving();
+    const rebalancesUntil = rebalancesBy(this.#circumstances);
+    if (rebalancesUntil !== (this.#view.rebalancesUntil ?? 0)) this.#changed = true;
     if (!this.#changed) return undefined;
     this.#noteLosses(active, moving);
     const activeSince = active === this.#view.active ? this.#view.activeSince : this.#circumstances.now;
     return {
       view: {
         ...this.#view,
+        ...(rebalancesUntil === (this.#view.rebalancesUntil ?? 0) ? {} : { rebalancesUntil }),
         settled,
         instances: this.#instances,
         active,

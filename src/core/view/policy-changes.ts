@@ -1,7 +1,7 @@
 import type { InstanceId } from '../instance.ts';
 import type { AgentMove } from './agreed-view.ts';
 import type { RequestedConfig } from './config-parts.ts';
-import type { AdminAct, Failback, Policy } from './policy.ts';
+import type { AdminAct, Failback, Policy, RequestedRebalance } from './policy.ts';
 
 /** Operators' decisions as functions from the present policy to the next. The caller sets the version. */
 
@@ -22,6 +22,10 @@ export function withFailback(policy: Policy, failback: Failback): Policy {
 /** @param quarantinedAt the quarantine to end; one that starts later is not affected */
 export function withRelease(policy: Policy, instance: InstanceId, quarantinedAt: number): Policy {
   return { ...policy, released: { ...policy.released, [instance]: quarantinedAt } };
+}
+
+export function withRebalance(policy: Policy, rebalance: RequestedRebalance): Policy {
+  return { ...policy, rebalance };
 }
 
 /** Asks all gateways to act by this configuration. */

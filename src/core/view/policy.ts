@@ -22,6 +22,14 @@ export interface AdminAct {
   readonly deadline: number;
 }
 
+/** An operator lets agents move as they log on again. */
+export interface RequestedRebalance {
+  readonly by: string;
+  readonly why: string;
+  /** Milliseconds since the Unix epoch; 0 if an operator has ended it. */
+  readonly until: number;
+}
+
 /**
  * Rules that must be the same in all gateways of a store, whatever their configurations say. The agreed configuration
  * holds them too; this copy is for releases that do not know it.
@@ -50,6 +58,8 @@ export interface Policy {
   readonly released: Readonly<Record<InstanceId, number>>;
   /** Moves of single agents in progress. The next policy drops those that are over. */
   readonly moves: readonly AgentMove[];
+  /** Until when agents move to instances that have fewer as they log on again; missing before the first request. */
+  readonly rebalance?: RequestedRebalance;
   /** The configuration that an operator requested; missing before the first request. */
   readonly config?: RequestedConfig;
 }
@@ -64,3 +74,9 @@ export const NO_POLICY: Policy = Object.freeze({
   released: Object.freeze({}),
   moves: Object.freeze([]) as readonly AgentMove[],
 });
+
+/** Until when agents move as they log on again; 0 if no request holds any more. */
+export function rebalancesBy({ policy, now }: { readonly policy: Policy; readonly now: number }): number {
+  const until = policy.rebalance?.until ?? 0;
+  return now < until ? until : 0;
+}

@@ -37,6 +37,8 @@ export interface View {
   readonly moving: ReadonlyMap<string, InstanceId>;
   /** Who moves them and why, by the same keys. Missing in messages from an earlier release. */
   readonly moves?: ReadonlyMap<string, MoveReason>;
+  /** Agents may move as they log on again. Missing in messages from an earlier release. */
+  readonly rebalances?: boolean;
   /** Instances that may take new agents. Precomputed, because every claim needs them. */
   readonly assignable: readonly InstanceState[];
 }
@@ -51,6 +53,8 @@ export function makeView(view: {
   readonly active: InstanceId | '';
   readonly moving: ReadonlyMap<string, InstanceId>;
   readonly moves?: ReadonlyMap<string, MoveReason>;
+  /** Agents may move as they log on again. Missing in messages from an earlier release. */
+  readonly rebalances?: boolean;
 }): View {
   const instances = new Map<InstanceId, InstanceState>();
   for (const instance of view.instances) instances.set(instance.id, instance);

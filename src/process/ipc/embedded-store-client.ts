@@ -14,6 +14,7 @@ import type {
   PeekOptions,
 } from '../../core/ports.ts';
 import { NamesNoAgent, StaleView, StoreFull, StoreUnavailable, UnknownCursor } from '../../core/ports.ts';
+import type { Rebalance } from '../../core/rebalance.ts';
 import type { Calls } from './calls.ts';
 import type { StoreNews } from './messages.ts';
 
@@ -42,8 +43,9 @@ export class EmbeddedStoreClient implements AffinityStore {
     fencingToken: string,
     oldest?: Name,
     leaves?: readonly InstanceId[],
+    rebalance?: Rebalance,
   ): Promise<Claim> {
-    return this.#ask('storeClaim', [names, proposal, fencingToken, oldest, leaves]);
+    return this.#ask('storeClaim', [names, proposal, fencingToken, oldest, leaves, rebalance]);
   }
 
   rebind(expected: Binding, proposal: Proposal, fencingToken: string): Promise<Claim> {

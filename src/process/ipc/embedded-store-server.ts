@@ -4,6 +4,7 @@ import type { Name, RequestName } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
 import type { AffinityStore, BindingQuery, KnownBinding, LogOff, PeekOptions } from '../../core/ports.ts';
 import { StaleView } from '../../core/ports.ts';
+import type { Rebalance } from '../../core/rebalance.ts';
 import { storedForm } from '../../core/stored-name.ts';
 import type { StoreNews } from './messages.ts';
 
@@ -41,9 +42,10 @@ export class EmbeddedStoreServer {
     fencingToken: string,
     oldest?: Name,
     leaves?: readonly InstanceId[],
+    rebalance?: Rebalance,
   ) {
     const { store } = this.#checkedPool(pool, fencingToken);
-    const claim = await store.claim(names, proposal, fencingToken, oldest, leaves);
+    const claim = await store.claim(names, proposal, fencingToken, oldest, leaves, rebalance);
     const { root } = claim.binding;
     const leads = leadsTo(claim.by ?? 'link');
     const leading = names.filter(({ kind }) => (kind === 'session' ? leads.session : leads.user));

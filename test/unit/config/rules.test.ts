@@ -322,6 +322,16 @@ describe('warnings', () => {
     );
   });
 
+  test('rebalancing where no log-off or log-on can be seen', () => {
+    const pool = `${MINIMAL}    mode: sticky\n    rebalance: logon\n`;
+    const message = expect.stringMatching(
+      /rebalance: has no effect: agents move only as they log off and on/,
+    );
+    expect(warningsOf(pool)).toEqual([message]);
+    expect(warningsOf(`${pool}identity: { logon: [subscribe] }`)).toEqual([message]);
+    expect(warningsOf(`${pool}identity: { logon: [subscribe], logoff: [unsubscribe] }`)).toEqual([]);
+  });
+
   test('log-offs without log-ons', () => {
     expect(warningsOf(`${MINIMAL}identity: { logoff: [logOff] }`)).toEqual([
       expect.stringMatching(/identity.logoff: is set but identity.logon is empty/),

@@ -16,6 +16,7 @@ export const EVENT_KINDS: Readonly<Record<string, string>> = {
   moved: 'agent moved',
   forgotten: 'agent forgotten',
   'failback-policy': 'failback policy set',
+  rebalance: 'rebalancing set by an operator',
   configured: 'configuration agreed',
   activate: 'activated by an operator',
   release: 'released by an operator',
@@ -60,6 +61,10 @@ export function eventText({ kind, instance, from, to, gateway = '' }: PoolEvent)
       return `agent on ${instance} forgotten`;
     case 'failback-policy':
       return `failback policy ${to}${from === '' ? '' : ` (was ${from})`}`;
+    case 'rebalance':
+      return to === 'never'
+        ? 'agents stay as they log on again'
+        : `agents move as they log on again, until ${to}`;
     case 'configured':
       return 'configuration agreed';
     case 'maintenance':

@@ -146,6 +146,16 @@ function InstanceRow({ pool, instance }: { readonly pool: PoolStatus; readonly i
   );
 }
 
+function Rebalance({ until, by }: NonNullable<PoolStatus['rebalance']>) {
+  if (until === null) return <>agents move as they log on again</>;
+  return (
+    <>
+      agents move as they log on again, until <When iso={until} />{' '}
+      <span class="muted">by {showHidden(by)}</span>
+    </>
+  );
+}
+
 /** Nothing without groups, and from a gateway of an earlier release. */
 function GroupsText({ groups }: { readonly groups: InstanceStatus['groups'] | undefined }) {
   if (groups == null || groups.largest === null) return null;
@@ -215,6 +225,8 @@ function PoolFacts({ pool }: { readonly pool: PoolStatus }) {
         </>
       ),
     ],
+    // A gateway of an earlier release does not tell.
+    ['Rebalance', pool.rebalance != null && <Rebalance key="rebalance" {...pool.rebalance} />],
     ['View', <View key="view" pool={pool} />],
     [
       'Lease here',

@@ -112,6 +112,7 @@ describe('an event', () => {
     [{ kind: 'admin', from: 'enabled', to: 'draining' }, 'a began to drain'],
     [{ kind: 'active', from: 'b', to: 'a' }, 'a is active after b'],
     [{ kind: 'failback-policy', from: 'never', to: 'immediate' }, 'failback policy immediate (was never)'],
+    [{ kind: 'rebalance', to: 'never' }, 'agents stay as they log on again'],
     [{ kind: 'moved', from: 'a', to: 'b' }, 'agent moved from a to b'],
     [{ kind: 'forgotten', from: 'a' }, 'agent on a forgotten'],
     [{ kind: 'of a later release', to: 'x' }, 'of a later release a to x'],

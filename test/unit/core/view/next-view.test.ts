@@ -88,6 +88,25 @@ test('the first active instance of a pool takes over from none that was lost', (
   expect(events.find(({ kind }) => kind === 'active')?.why).toBe('no instance was active before');
 });
 
+test("an operator's rebalancing holds until its time is over, or an operator ends it", () => {
+  const story = new Story().say(both);
+  const ask = (until: number): void => {
+    story.policy = { ...story.policy, version: 1, rebalance: { by: 'x', why: 'y', until } };
+    story.say(both);
+  };
+  const { now } = story;
+  expect(story.view.rebalancesUntil).toBeUndefined();
+  ask(now + 1_000);
+  expect(story.view.rebalancesUntil).toBe(now + 1_000);
+  story.now = now + 1_000;
+  expect(story.say(both).view.rebalancesUntil).toBe(0);
+
+  ask(now + 2_000);
+  expect(story.view.rebalancesUntil).toBe(now + 2_000);
+  ask(0);
+  expect(story.view.rebalancesUntil).toBe(0);
+});
+
 describe('the health of an instance', () => {
   test.each([
     { quorum: 'majority', down: 1, live: 3, health: 'up' },
