@@ -184,6 +184,20 @@ export const MUTANTS: readonly Mutant[] = [
     tests: ['test/unit/affinity/binding-cache.test.ts'],
   },
   {
+    name: 'a log-on moves an agent for balance before every gateway has heard of the log-off',
+    file: 'src/affinity/redis/claim.lua',
+    search: 'if not rebalance or NOW - told_at < rebalance.heardMs then return false end',
+    replace: 'if not rebalance then return false end',
+    tests: ['test/integration/affinity-redis.test.ts'],
+  },
+  {
+    name: 'the same in the embedded store',
+    file: 'src/affinity/embedded/claim.ts',
+    search: 'if (rebalance === undefined || now - logOff.since < rebalance.heardMs) return false;',
+    replace: 'if (rebalance === undefined) return false;',
+    tests: ['test/unit/affinity/embedded.test.ts'],
+  },
+  {
     name: 'a written-back binding counts as looked up',
     file: 'src/affinity/write-back.ts',
     search: 'cache.put(names, held, { askedAt, epoch: 0 });',
