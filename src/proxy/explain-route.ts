@@ -146,7 +146,12 @@ function noteSteps(pool: Pool, note: StoreNote): ExplainStep[] {
         binding === undefined ? null : made ? `a new binding to ${binding.instance}` : bindingText(binding);
       return [
         ...holdingSteps(holdings),
-        { part: 'evidence', applies: true, rule: RULINGS[by], found: place },
+        {
+          part: 'evidence',
+          applies: true,
+          rule: by === 'user' && holdings.session === undefined ? 'the user decides' : RULINGS[by],
+          found: place,
+        },
       ];
     }
     case 'lookup':

@@ -2,8 +2,8 @@ import { useState } from 'preact/hooks';
 import { speak } from '../data/announcer.ts';
 import type { Problem } from '../data/client.ts';
 import { change as ask } from '../data/client.ts';
-import type { Explanation, GatewaysAnswer, PoolStatus, WhatIf } from '../data/contract.ts';
-import { live } from '../data/live.ts';
+import type { Explanation, GatewaysAnswer, WhatIf } from '../data/contract.ts';
+import { live, STALE_AFTER_MS } from '../data/live.ts';
 import { usePoll } from '../data/poll.ts';
 import { filter, route } from '../data/route.ts';
 import { useStore } from '../data/store.ts';
@@ -22,6 +22,7 @@ import { Badge } from '../parts/badge.tsx';
 import { Facts } from '../parts/facts.tsx';
 import { Field, PoolField } from '../parts/filters.tsx';
 import { Page } from '../parts/page.tsx';
+import { Panel } from '../parts/panel.tsx';
 import { ProblemText } from '../parts/problem.tsx';
 import { Table } from '../parts/table.tsx';
 
@@ -39,7 +40,7 @@ export function ExplainPage() {
         <PoolField pools={pools} value={pool} />
       </form>
       <ExplainPanel key={`explain ${pool}`} pool={pool} user={query['user'] ?? ''} />
-      <WhatIfPanel key={`what-if ${pool}`} pool={pool} pools={pools} />
+      <WhatIfPanel key={`what-if ${pool}`} pool={pool} />
     </Page>
   );
 }
@@ -182,14 +183,10 @@ function ExplanationView({ explanation }: { readonly explanation: Explanation })
   );
 }
 
-interface WhatIfPanelProps {
-  readonly pool: string;
-  readonly pools: readonly PoolStatus[];
-}
-
 const NOTHING: AskedChange = { change: 'instance-dies', instance: '', weight: '', gateway: '' };
 
-function WhatIfPanel({ pool, pools }: WhatIfPanelProps) {
+function WhatIfPanel({ pool }: { readonly pool: string }) {
+  const { status, at, problem: statusProblem } = useStore(live);
   const [asked, setAsked] = useState(NOTHING);
   const { isAsking, body, problem, send } = useQuestion<WhatIf>(
     `/pools/${encodeURIComponent(pool)}/what-if`,
@@ -200,61 +197,65 @@ function WhatIfPanel({ pool, pools }: WhatIfPanelProps) {
   const { change } = asked;
   const needsInstance = change !== 'gateway-goes' && change !== 'store-goes';
   return (
-    <section class="panel" data-testid="panel-what-if" aria-labelledby="heading-what-if">
-      <header>
-        <h2 id="heading-what-if">What would happen, if …</h2>
-      </header>
-      <div class="body">
-        <form
-          class="filters"
-          onSubmit={(event) => {
-            event.preventDefault();
-            if (question !== undefined) void send(question);
-          }}
-        >
-          <Field label="Change">
-            <select
-              data-testid="what-if-change"
-              value={change}
-              onChange={({ currentTarget }) => set({ change: currentTarget.value as Change })}
-            >
-              {Object.entries(CHANGES).map(([value, text]) => (
-                <option key={value} value={value}>
-                  {text}
-                </option>
-              ))}
-            </select>
-          </Field>
-          {needsInstance && (
-            <Choice
-              label="Instance"
-              name="instance"
-              value={asked.instance}
-              choices={instancesOf(pools, pool)}
-              onChange={(instance) => set({ instance })}
-            />
-          )}
-          {change === 'weight' && (
-            <Field label="Weight">
-              <input
-                data-testid="what-if-weight"
-                inputMode="decimal"
-                value={asked.weight}
-                onInput={({ currentTarget }) => set({ weight: currentTarget.value })}
-              />
+    <Panel
+      name="what-if"
+      title="What would happen, if …"
+      source={{ data: status, at, problem: statusProblem }}
+      staleAfter={STALE_AFTER_MS}
+    >
+      {({ pools }) => (
+        <>
+          <form
+            class="filters"
+            onSubmit={(event) => {
+              event.preventDefault();
+              if (question !== undefined) void send(question);
+            }}
+          >
+            <Field label="Change">
+              <select
+                data-testid="what-if-change"
+                value={change}
+                onChange={({ currentTarget }) => set({ change: currentTarget.value as Change })}
+              >
+                {Object.entries(CHANGES).map(([value, text]) => (
+                  <option key={value} value={value}>
+                    {text}
+                  </option>
+                ))}
+              </select>
             </Field>
-          )}
-          {change === 'gateway-goes' && (
-            <GatewayChoice value={asked.gateway} onChange={(gateway) => set({ gateway })} />
-          )}
-          <button type="submit" data-testid="what-if-ok" disabled={question === undefined || isAsking}>
-            Compute
-          </button>
-        </form>
-        {problem !== undefined && <ProblemText problem={problem} />}
-        {body !== undefined && <WhatIfView answer={body} />}
-      </div>
-    </section>
+            {needsInstance && (
+              <Choice
+                label="Instance"
+                name="instance"
+                value={asked.instance}
+                choices={instancesOf(pools, pool)}
+                onChange={(instance) => set({ instance })}
+              />
+            )}
+            {change === 'weight' && (
+              <Field label="Weight">
+                <input
+                  data-testid="what-if-weight"
+                  inputMode="decimal"
+                  value={asked.weight}
+                  onInput={({ currentTarget }) => set({ weight: currentTarget.value })}
+                />
+              </Field>
+            )}
+            {change === 'gateway-goes' && (
+              <GatewayChoice value={asked.gateway} onChange={(gateway) => set({ gateway })} />
+            )}
+            <button type="submit" data-testid="what-if-ok" disabled={question === undefined || isAsking}>
+              Compute
+            </button>
+          </form>
+          {problem !== undefined && <ProblemText problem={problem} />}
+          {body !== undefined && <WhatIfView answer={body} />}
+        </>
+      )}
+    </Panel>
   );
 }
 
@@ -292,7 +293,7 @@ function GatewayChoice({ value, onChange }: Pick<ChoiceProps, 'value' | 'onChang
 }
 
 function WhatIfView({ answer }: { readonly answer: WhatIf }) {
-  const { text, notes, instances, moves, names, active, stranded } = answer;
+  const { text, notes, instances, moves, names, active, stranded, isExact } = answer;
   return (
     <div data-testid="what-if-answer">
       <p class={stranded > 0 ? 'bad' : undefined} data-testid="what-if-text">
@@ -352,7 +353,7 @@ function WhatIfView({ answer }: { readonly answer: WhatIf }) {
                   <code>{showHidden(name)}</code>
                 </th>
                 <td>{from}</td>
-                <td>{to ?? 'one of those above'}</td>
+                <td>{to ?? (isExact ? 'nowhere' : 'one of those above')}</td>
               </tr>
             ))}
           </tbody>
