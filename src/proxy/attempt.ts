@@ -7,7 +7,8 @@ import type { AnswerHeads } from './headers.ts';
 import { answerKind } from './headers.ts';
 import { BodyBrokeOff } from './request-body.ts';
 import { StreamPacer } from './stream-pacer.ts';
-import type { AwaitsHead, Sender, Upstream } from './upstream.ts';
+import type { AwaitsHead, Upstream } from './upstream.ts';
+import type { Sender } from './upstream-options.ts';
 
 export type AttemptOutcome = 'answered' | FailureKind;
 

@@ -15,7 +15,8 @@ import type { ClientConnection } from './client-connection.ts';
 import type { Pool } from './pool.ts';
 import type { RequestBody } from './request-body.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
-import type { Sender, Upstream } from './upstream.ts';
+import type { Upstream } from './upstream.ts';
+import type { Sender } from './upstream-options.ts';
 import type { Waiter, WaitQueue, Woken } from './wait-queue.ts';
 
 // Most answers come sooner, so that a client that has ended its side seldom gets an interim one.

@@ -2,48 +2,10 @@ import type { Socket } from 'node:net';
 import type { Dispatcher } from 'undici';
 import { Client, Pool } from 'undici';
 import type { InstanceId } from '../core/instance.ts';
-import type { Target } from '../core/target.ts';
 import { AnswerHeads } from './headers.ts';
 import type { CurrentAddresses, InstanceConnector } from './instance-connector.ts';
+import type { SentAttempt, UpstreamOptions } from './upstream-options.ts';
 import { WaitQueue } from './wait-queue.ts';
-
-export interface UpstreamOptions {
-  readonly id: InstanceId;
-  /** Scheme, host and port. */
-  readonly origin: string;
-  readonly connect: InstanceConnector;
-  readonly maxInFlight: number;
-  readonly maxQueued: number;
-  /** One connection per request instead of kept-alive ones. */
-  readonly closeAfterEach: boolean;
-  /** Idle connections are closed after this time. It must be shorter than the instance's own limit. */
-  readonly idleTimeoutMs: number;
-  /** Older connections get no more requests. */
-  readonly maxAgeMs: number;
-  /** The longest header of an answer. */
-  readonly responseHeaderBytes: number;
-  readonly responseHeaderTimeoutMs: number;
-  readonly responseIdleTimeoutMs: number;
-}
-
-/** The client that an attempt is for. */
-export interface Sender {
-  /** Its address, or the network that counts as one. */
-  readonly network: string;
-  /** For how long the attempt has been waiting for the client to send or to read, in ms; 0 if it does not wait. */
-  stalledMs(now: number): number;
-  /** To be called if others need its place. */
-  giveWay(): void;
-}
-
-/** The part of an attempt that the upstream needs after sending. */
-export interface SentAttempt {
-  readonly request: { readonly target: Target; readonly sender: Sender };
-  /** Its place among {@link Upstream.attempts}, which the upstream keeps here; -1 if it is not among them. */
-  place: number;
-  /** To be called when its instance is lost. */
-  giveUp(): void;
-}
 
 // Clients are servers in the same data centre: a healthy one is not waited for that long.
 const STALLED_MS = 1_000;
@@ -351,14 +313,17 @@ const PEER_IS_GONE: ReadonlySet<string | undefined> = new Set(['EPIPE', 'ECONNRE
  * - a reset as an error that has no code. undici takes ECONNRESET for the regular end of an answer that ends with its
  *   connection, so that half an answer would count as a whole one,
  * - no error of writing if the instance no longer reads. An instance that refuses a body without reading it closes at
- *   once. Its answer has arrived, and must be read before the reset counts.
+ *   once. Its answer has arrived, and must be read before the reset counts,
+ * - no end while undici has paused an answer. At the end of an answer that ends with its connection, undici asserts that
+ *   it has not, and throws where nothing can catch it, so that the process would end. The end comes when it reads on.
  */
 function adaptStream(socket: Socket, heads: AnswerHeads): void {
   const push = socket.push.bind(socket);
+  const end = endAfterPauses(socket, () => void push(null));
   socket.push = (chunk: Buffer | null, encoding?: BufferEncoding): boolean => {
     if (chunk === null) {
-      if (!isReset(socket)) return push(null);
-      socket.destroy(new ConnectionReset('the instance reset the connection'));
+      if (isReset(socket)) socket.destroy(new ConnectionReset('the instance reset the connection'));
+      else end();
       return false;
     }
     const taken = heads.take(chunk);
@@ -386,6 +351,37 @@ function adaptStream(socket: Socket, heads: AnswerHeads): void {
   socket._write = (chunk, encoding, written) => write(chunk, encoding, tolerant(written));
   const writev = socket._writev?.bind(socket);
   if (writev !== undefined) socket._writev = (chunks, written) => writev(chunks, tolerant(written));
+}
+
+/** Returns what calls `end`: at once, or after undici has resumed an answer that it has paused. */
+function endAfterPauses(socket: Socket, end: () => void): () => void {
+  let isPaused = false;
+  let isEnding = false;
+  const endUnlessPaused = (): void => {
+    if (isPaused) return;
+    end();
+    // Tells undici, as Node does after each end.
+    socket.read(0);
+  };
+  // undici gives back what it has not read when it pauses, even if that is nothing, and reads when it resumes.
+  const unshift = socket.unshift.bind(socket);
+  socket.unshift = (rest: Buffer): void => {
+    isPaused = true;
+    unshift(rest);
+  };
+  const read = socket.read.bind(socket);
+  socket.read = (size?: number): unknown => {
+    // Node itself asks for 0 bytes when something has arrived.
+    if (isPaused && size === undefined) {
+      isPaused = false;
+      if (isEnding) process.nextTick(endUnlessPaused);
+    }
+    return read(size);
+  };
+  return () => {
+    isEnding = true;
+    endUnlessPaused();
+  };
 }
 
 /**

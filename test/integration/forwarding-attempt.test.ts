@@ -33,9 +33,14 @@ afterEach(async () => {
   await wire.close();
 });
 
-function dispatch(answers: { maySend: boolean; isAwaited: boolean }): Attempt {
+interface Answers {
+  readonly maySend: boolean;
+  readonly isAwaited: boolean;
+}
+
+function attemptOf(answers: Answers): Attempt {
   expect(upstream.tryEnter('sap')).toBe(true);
-  const attempt = new Attempt(upstream, {
+  return new Attempt(upstream, {
     path: '/',
     headers: ['host', 'a'],
     body: null,
@@ -44,6 +49,10 @@ function dispatch(answers: { maySend: boolean; isAwaited: boolean }): Attempt {
     isAwaited: () => answers.isAwaited,
     sender: { network: 'sap', stalledMs: () => 0, giveWay: () => undefined },
   });
+}
+
+function dispatch(answers: Answers): Attempt {
+  const attempt = attemptOf(answers);
   const note = (what: string) => (): boolean => {
     passedOn.push(what);
     return true;
@@ -89,6 +98,46 @@ describe('an attempt', () => {
     expect(await attempt.outcome).toBe('client-aborted');
     await eventually(() => expect(upstream.inFlight).toBe(0));
     expect(wire.requests).toHaveLength(0);
+  });
+});
+
+// undici 7 asserts that no answer is paused when a connection ends, and the worker would end with all its requests.
+describe('an answer that ends with its connection while its client reads slowly', () => {
+  const body = 'x'.repeat(300_000);
+  const chunked = `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
+
+  test.each([
+    ['without a length', '', body],
+    ['with a length', `Content-Length: ${body.length}\r\n`, body],
+    ['in chunks', 'Transfer-Encoding: chunked\r\n', chunked],
+  ])('is passed on whole: %s', async (_name, field, sent) => {
+    wire.answer = (_request, socket) =>
+      socket.end(`HTTP/1.1 200 OK\r\nConnection: close\r\n${field}\r\n${sent}`);
+    const attempt = attemptOf({ maySend: true, isAwaited: true });
+    let resume: () => void = () => undefined;
+    let bytes = 0;
+    let isComplete = false;
+    const slow = {
+      onConnect: () => undefined,
+      onHeaders: (_status: number, _headers: Buffer[], resumes: () => void) => {
+        resume = resumes;
+        return true;
+      },
+      onData: (chunk: Buffer) => {
+        bytes += chunk.length;
+        // undici passes it on as it resumes.
+        if (chunk.length === 0) return true;
+        setTimeout(() => resume(), 1);
+        return false;
+      },
+      onComplete: () => {
+        isComplete = true;
+      },
+      onError: (error: Error) => attempt.fail(error),
+    };
+    attempt.dispatch({ method: 'GET', path: '', origin: '' }, slow as never);
+    await eventually(() => expect(upstream.inFlight).toBe(0));
+    expect([isComplete, bytes]).toEqual([true, body.length]);
   });
 });
 
