@@ -12,6 +12,19 @@ beforeEach(async () => {
 
 afterEach(() => on.close());
 
+async function nextMillisecond(): Promise<void> {
+  const now = Date.now();
+  await eventually(() => expect(Date.now()).toBeGreaterThan(now));
+}
+
+/** A time in milliseconds at which nothing else happens. */
+async function momentOfItsOwn(): Promise<string> {
+  await nextMillisecond();
+  const moment = new Date().toISOString();
+  await nextMillisecond();
+  return moment;
+}
+
 const viewOf = (): string => on.gateway.status().pools[0]?.view.id ?? '';
 
 describe('an act that names the view that the operator saw', () => {
@@ -74,7 +87,7 @@ describe('the event log', () => {
     await on.start('');
     await on.change('/instances/a/disable', { ...WHY, by: 'ops' });
     await on.change('/instances/b/drain', { ...WHY, by: 'JONES' });
-    const between = new Date().toISOString();
+    const between = await momentOfItsOwn();
     await on.change('/instances/a/enable', { ...WHY, by: 'JONES' });
     expect(await kinds('kind=admin')).toEqual(['admin a', 'admin b', 'admin a']);
     expect(await kinds('kind=admin&instance=a')).toEqual(['admin a', 'admin a']);
