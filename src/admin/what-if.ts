@@ -34,6 +34,10 @@ export interface WhatIfQuestion {
 // Enough for every site that is known, and a few seconds of reading.
 const MOST_BINDINGS = 200_000;
 const PAGE = 1_000;
+// More than any pool has. Each agent who moves is weighed against each of them.
+const MOST_INSTANCES = 200;
+// The process has leases to renew meanwhile.
+const AT_A_STRETCH_MS = 10;
 
 /**
  * What a change would do to the agents who are bound now. The next view is computed by the rules that make views, and
@@ -63,7 +67,8 @@ export async function whatIf(pool: PoolSource, question: WhatIfQuestion): Promis
   const after = shown(pool, changed, supposedView(changed));
   const { unreachable } = operations.routingState;
   const candidates = after.assignable.filter(({ id }) => !unreachable.has(id));
-  const moves = movesBetween(before, after, candidates, bindings, placingOf(pool), question.names);
+  const placing = placingOf(pool);
+  const moves = await movesBetween(before, after, candidates, bindings, placing, question.names, breathing());
   const isFailedOver = pool.mode === 'failover' && before.active !== '' && before.active !== after.active;
   const isRefused = question.change === 'store-goes' && pool.onStoreLoss === 'refuse';
   return {
@@ -126,11 +131,33 @@ function changedBy(pool: PoolSource, question: WhatIfQuestion, causes: ViewCause
     case 'config': {
       const { parts } = question;
       if (parts === undefined) throw new ActRefused(400, 'parts is missing');
+      if (!isListOfIds(parts['instances']))
+        throw new ActRefused(400, `parts.instances must be a list of at most ${MOST_INSTANCES} ids`);
       const added = newIn(pool, parts);
       const reports = verdict(causes.reports, added, 'up');
       return { ...causes, reports, agreed: { ...causes.agreed, config: parts }, parts };
     }
   }
+}
+
+function isListOfIds(value: unknown): boolean {
+  return (
+    Array.isArray(value) && value.length <= MOST_INSTANCES && value.every((id) => typeof id === 'string')
+  );
+}
+
+/** Lets the event loop turn now and then. */
+function breathing(): () => Promise<void> | undefined {
+  let since = performance.now();
+  return () => {
+    if (performance.now() - since < AT_A_STRETCH_MS) return undefined;
+    return new Promise((resolve) =>
+      setImmediate(() => {
+        since = performance.now();
+        resolve();
+      }),
+    );
+  };
 }
 
 function known(pool: PoolSource, id: InstanceId | undefined): InstanceId {

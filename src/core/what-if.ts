@@ -106,15 +106,17 @@ export interface Moves {
  *
  * @param candidates the instances that take new agents after the change
  * @param most the most names that are told
+ * @param breathe called for each agent who moves, because placing many takes seconds; waits if others should have a turn
  */
-export function movesBetween(
+export async function movesBetween(
   before: View,
   after: View,
   candidates: readonly InstanceState[],
   bindings: readonly Binding[],
   pool: WhatIfPool,
   most: number,
-): Moves {
+  breathe: () => Promise<void> | undefined,
+): Promise<Moves> {
   const counts = new Map<InstanceId, number>();
   const staying: Binding[] = [];
   const moving: Binding[] = [];
@@ -129,6 +131,8 @@ export function movesBetween(
   let stranded = 0;
   let alreadyLost = 0;
   for (const binding of moving) {
+    const pause = breathe();
+    if (pause !== undefined) await pause;
     const to = place(binding);
     const { instance: from, root } = binding;
     if (to !== undefined) add(counts, to, 1);
@@ -179,13 +183,14 @@ function placer(
   const balancer = createBalancer(name === 'random' ? 'round-robin' : name);
   const load: Load = { boundAgents: (id) => counts.get(id) ?? 0, inFlight: (id) => now.inFlight(id) };
   const groups = new Map<string, Placement | undefined>();
+  let known: ReadonlyMap<string, InstanceId> | undefined;
   const closed = [...after.instances.values()].filter((one) => isUsable(one) && !candidates.includes(one));
   const placeOfGroup = (group: string): Placement | undefined => {
     const key = `g${group}`;
     const first = name === 'rendezvous' ? undefined : balancer(candidates, key, load);
     const order = byRendezvous(candidates, key);
     if (first !== undefined) order.unshift(...order.splice(order.indexOf(first), 1));
-    const members = staying.filter((binding) => groupOf(binding) === group);
+    known ??= placesOfGroups(staying, groupOf);
     const places = order.map((one) => ({
       ...placementAt(one),
       weight: one.weight,
@@ -198,7 +203,7 @@ function placer(
         places,
         closed: closed.map(placementAt),
         isByLoad: name === 'least-bound',
-        known: members[0]?.instance,
+        known: known.get(group),
       },
       { held: undefined, others: [], bound: (id) => counts.get(id) ?? 0, isOccupied: () => true },
     );
@@ -210,6 +215,19 @@ function placer(
     if (!groups.has(group)) groups.set(group, placeOfGroup(group));
     return groups.get(group)?.instance;
   };
+}
+
+/** Where each group has members. */
+function placesOfGroups(
+  staying: readonly Binding[],
+  groupOf: WhatIfPool['groupOf'],
+): ReadonlyMap<string, InstanceId> {
+  const places = new Map<string, InstanceId>();
+  for (const binding of staying) {
+    const group = groupOf(binding);
+    if (group !== undefined && !places.has(group)) places.set(group, binding.instance);
+  }
+  return places;
 }
 
 function serves({ instances, mode, active }: View, id: InstanceId): boolean {

@@ -161,6 +161,20 @@ describe('other changes', () => {
     }
   });
 
+  test.each([
+    ['no list', 'abc'],
+    ['other values than ids', ['a', 1]],
+    ['more than can be weighed', Array.from({ length: 201 }, (_, i) => `i${i}`)],
+  ])('a configuration whose instances are %s is refused', async (_what, instances) => {
+    await start('mode: sticky');
+    const question = { change: 'config', parts: { instances } };
+    const { status, body } = await ask(gateway.adminUrl, 'POST', '/pools/ici/what-if', question, '');
+    expect([status, body]).toEqual([
+      400,
+      { error: expect.stringContaining('parts.instances must be a list') },
+    ]);
+  });
+
   test('the command shows the same to people', async () => {
     await start('mode: sticky, balancer: rendezvous');
     await sendAll();
