@@ -29,6 +29,11 @@ export class AgentActivity {
   /** By the key of the root, in the order of the last request. */
   readonly #agents = new Map<string, Activity>();
 
+  /** How many agents are remembered. */
+  get size(): number {
+    return this.#agents.size;
+  }
+
   begin(key: string, { instance, incarnation }: Placement, now: number): Visit {
     const known = this.#agents.get(key);
     const activity = known ?? {
@@ -73,14 +78,17 @@ export class AgentActivity {
   /** The agent has logged off elsewhere, and no request is known here that came after that. */
   loggedOffElsewhere(key: string, now: number): void {
     const activity = this.#agents.get(key);
-    if (activity !== undefined) activity.loggedOffAt = now;
-    else
-      this.#agents.set(key, {
-        inFlight: 0,
-        seenAt: Number.NEGATIVE_INFINITY,
-        requests: 0,
-        loggedOffAt: now,
-      });
+    if (activity !== undefined) {
+      activity.loggedOffAt = now;
+      return;
+    }
+    this.#agents.set(key, {
+      inFlight: 0,
+      seenAt: Number.NEGATIVE_INFINITY,
+      requests: 0,
+      loggedOffAt: now,
+    });
+    this.#forgetOld(now);
   }
 
   /**
@@ -98,11 +106,11 @@ export class AgentActivity {
 
   #forgetOld(now: number): void {
     let looks = LOOKED_AT;
-    for (const [key, { inFlight, seenAt }] of this.#agents) {
+    for (const [key, { inFlight, seenAt, loggedOffAt }] of this.#agents) {
       if (looks === 0) return;
       looks -= 1;
       if (inFlight > 0) continue;
-      if (now - seenAt <= REMEMBERED_MS) return;
+      if (now - seenAt <= REMEMBERED_MS || now - loggedOffAt <= LOGGING_OFF_MS) return;
       this.#agents.delete(key);
     }
   }
