@@ -1,11 +1,6 @@
 import type { Visit } from '../core/agent-bindings.ts';
 import type { Placement } from '../core/binding.ts';
 
-/**
- * How old a request may be that undoes a log-off at another gateway. The message about the log-off takes that long at
- * most: a gateway that is without messages for longer learns that there is a gap.
- */
-const REMEMBERED_MS = 2_000;
 // All requests that a client sends when an agent logs off come within this time. People take longer to log on again.
 const LOGGING_OFF_MS = 5_000;
 // Each new agent is followed by a look at that many old ones, so that agents who are gone do not add up.
@@ -28,6 +23,15 @@ interface Activity {
 export class AgentActivity {
   /** By the key of the root, in the order of the last request. */
   readonly #agents = new Map<string, Activity>();
+  readonly #rememberedMs: number;
+
+  /**
+   * @param rememberedMs how old a request may be that undoes a log-off at another gateway. The message about the log-off
+   *   takes that long at most: a gateway that is without messages for longer learns that there is a gap
+   */
+  constructor(rememberedMs: number) {
+    this.#rememberedMs = rememberedMs;
+  }
 
   /** How many agents are remembered. */
   get size(): number {
@@ -101,7 +105,7 @@ export class AgentActivity {
     if (activity === undefined) return undefined;
     if (activity.inFlight > 0) return 0;
     const agoMs = now - activity.seenAt;
-    return agoMs <= REMEMBERED_MS + ageMs ? agoMs : undefined;
+    return agoMs <= this.#rememberedMs + ageMs ? agoMs : undefined;
   }
 
   #forgetOld(now: number): void {
@@ -110,7 +114,7 @@ export class AgentActivity {
       if (looks === 0) return;
       looks -= 1;
       if (inFlight > 0) continue;
-      if (now - seenAt <= REMEMBERED_MS || now - loggedOffAt <= LOGGING_OFF_MS) return;
+      if (now - seenAt <= this.#rememberedMs || now - loggedOffAt <= LOGGING_OFF_MS) return;
       this.#agents.delete(key);
     }
   }

@@ -31,6 +31,8 @@ export interface BindingsOptions {
   readonly groups?: AgentGroups | undefined;
   /** False if no log-off is configured here, so that nothing tells of requests under way. True by default. */
   readonly hasLogOffs?: boolean;
+  /** How late news of a log-off may be, before this gateway knows that it misses news. Default: 2 s. */
+  readonly newsWithinMs?: number;
   /** The epoch of the newest agreed view that is known here, whether or not it is in effect. */
   readonly epoch: () => number;
   readonly events: BindingsEvents;

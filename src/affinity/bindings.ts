@@ -79,6 +79,7 @@ export class Bindings implements AgentBindings {
       queue,
       monitor,
       seesRequests: hasLogOffs,
+      newsWithinMs: options.newsWithinMs,
       invalidations,
       renew: (...asked) => this.#claims.renew(...asked),
     });

@@ -16,6 +16,8 @@ export interface LogOffsOptions {
   readonly cache: BindingCache;
   readonly queue: WriteBackQueue;
   readonly monitor: StoreMonitor;
+  /** How late news of a log-off may be, before this gateway knows that it misses news. Default: 2 s. */
+  readonly newsWithinMs?: number | undefined;
   /** False if {@link LogOffs.begin} is not called for every request. */
   readonly seesRequests: boolean;
   /** What answers of the store must be newer than. */
@@ -24,17 +26,21 @@ export interface LogOffsOptions {
   readonly renew: (names: readonly Name[], seenAgoMs: number) => Promise<unknown>;
 }
 
+// News is rarely later than this, so an earlier request came before the log-off.
+const USUAL_NEWS_MS = 2_000;
+
 /**
  * Ends the bindings of agents who log off, and restarts the lifetime of those who turn out to be there after all. When
  * in doubt, the agent is there: a binding that lives too long costs less than an agent without one.
  */
 export class LogOffs implements AgentLogOffs {
-  readonly #activity = new AgentActivity();
+  readonly #activity: AgentActivity;
   readonly #options: LogOffsOptions;
   readonly #recent = new RecentInvalidations();
 
   constructor(options: LogOffsOptions) {
     this.#options = options;
+    this.#activity = new AgentActivity(options.newsWithinMs ?? USUAL_NEWS_MS);
   }
 
   begin({
@@ -95,7 +101,8 @@ export class LogOffs implements AgentLogOffs {
     // In doubt, the agent is there: log-offs count when all gateways know of them.
     const seenAgoMs = this.#options.seesRequests ? this.#activity.lastSeen(key, ageMs, now) : 0;
     if (seenAgoMs !== undefined) void this.#restart(entry?.names ?? [root], seenAgoMs);
-    else this.#activity.loggedOffElsewhere(key, now);
+    if (seenAgoMs === undefined || seenAgoMs > USUAL_NEWS_MS + ageMs)
+      this.#activity.loggedOffElsewhere(key, now);
   }
 
   /**

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { BindingCache } from '../../../src/affinity/binding-cache.ts';
 import { LogOffs } from '../../../src/affinity/log-offs.ts';
 import { RecentInvalidations } from '../../../src/affinity/recent-invalidations.ts';
@@ -36,6 +36,7 @@ describe('a gateway with an agent who logs off', () => {
       queue: new WriteBackQueue(),
       monitor: new StoreMonitor({ onOperation: () => {} }),
       seesRequests: true,
+      newsWithinMs: 7_000,
       invalidations: new RecentInvalidations(),
       renew: async () => void asked.push('renew'),
     });
@@ -77,6 +78,25 @@ describe('a gateway with an agent who logs off', () => {
     logOffs.heard(ROOT, HEARD);
 
     expect(asked).toEqual(['renew']);
+  });
+
+  test.each([
+    ['asks the store to keep the binding', 'may be that late', 6_900, ['renew']],
+    ['does nothing', 'cannot be that late', 7_100, []],
+  ])('%s if a request ended before the news, which %s', (_, __, ms, expected) => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      visit();
+      vi.advanceTimersByTime(ms);
+
+      logOffs.heard(ROOT, HEARD);
+
+      expect(asked).toEqual(expected);
+      // News is rarely that late, so the agent's next request probably follows the log-off.
+      expect(logOffs.begin(BINDING)?.followsLogOff).toBe(true);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('does nothing at news of an agent without requests', () => {
