@@ -68,6 +68,7 @@ export const CONFIG_RULES: readonly Rule<Config>[] = [
     reads: [
       ['coordination', 'lease'],
       ['affinity', 'redis'],
+      ['pools', '*', 'rebalance'],
     ],
     check: leaseOutlastsCommands,
   },
@@ -238,16 +239,21 @@ function redisAddress(redis: RedisConfig, path: Path, { error }: CheckContext): 
 }
 
 function leaseOutlastsCommands(
-  { affinity: { redis }, coordination: { lease } }: Config,
+  { affinity: { redis }, coordination: { lease }, pools }: Config,
   _: Path,
-  { warn }: CheckContext,
+  { warn, error }: CheckContext,
 ): void {
   const third = Math.floor(lease / 3);
-  if (redis !== undefined && redis.commandTimeout > third)
-    warn(
-      ['affinity', 'redis', 'commandTimeout'],
-      `${longer(redis.commandTimeout, 'a third of coordination.lease', third)}, or one slow answer can cost the lease`,
+  if (redis === undefined || redis.commandTimeout <= third) return;
+  const at = ['affinity', 'redis', 'commandTimeout'];
+  const problem = longer(redis.commandTimeout, 'a third of coordination.lease', third);
+  // The other gateways do not know this gateway's time-out, and rely on this limit.
+  if (pools.some(({ rebalance }) => rebalance === 'logon'))
+    error(
+      at,
+      `${problem}, or agents could move before this gateway knows that they have logged off (rebalance)`,
     );
+  else warn(at, `${problem}, or one slow answer can cost the lease`);
 }
 
 function withinTotal(part: 'park' | 'connect'): Rule<Config>['check'] {

@@ -5,7 +5,7 @@ import { choice, path, reload, section, TOKEN, TOKEN_EXPECTS, text, written } fr
 export const rebalance = reload(
   choice(
     ['never', 'logon'],
-    'When agents of a sticky pool move to an instance that has fewer agents for its weight, such as a new one. `logon`: an agent who has logged off (`identity.logoff`) and logs on again (`identity.logon`) some seconds later, while the binding still lasts for `identity.logoffGrace`, is placed like a new agent, if that makes the shares more even. An agent of a group stays with the group; a group without bound members is placed again. `never`: the agent stays. `ici-gateway admin rebalance` does the same for some hours. No agent who is logged on is ever moved for balance.',
+    'When agents of a sticky pool move to an instance that has fewer agents for its weight, such as a new one. `logon`: an agent who has logged off (`identity.logoff`) and logs on again (`identity.logon`) some seconds later, while the binding still lasts for `identity.logoffGrace`, is placed like a new agent, if that makes the shares more even. An agent of a group stays with the group; a group without bound members is placed again. `never`: the agent stays. `ici-gateway admin rebalance` does the same for some hours. An agent who has not logged off stays, and so does one who has sent a request since, except in the rare cases that `src/decisions/0038` names.',
     { default: 'never' },
   ),
 );

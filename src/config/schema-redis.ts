@@ -56,7 +56,7 @@ export const redis = section(
     ),
     commandTimeout: reload(
       duration(
-        'Time for one command. After a time-out the gateway asks the store again; the store counts as away once it has not answered for 0.6 of `coordination.lease`.',
+        'Time for one command. After a time-out the gateway asks the store again; the store counts as away once it has not answered for 0.6 of `coordination.lease`. At most a third of that; where agents move as they log on again (`rebalance`), the other gateways rely on it.',
         {
           default: `${COMMAND_MS}ms`,
           atLeast: '5ms',

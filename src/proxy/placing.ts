@@ -73,15 +73,22 @@ export function logonMayMove(pool: Pool, names: Names): boolean {
 }
 
 /** May agents of the pool move as they log on again? Only where it is known who has logged off, and who logs on. */
-export function canRebalance({ mode, rebalancesAlways = false, routingState, operations }: Pool): boolean {
-  if (mode !== 'sticky' || !(rebalancesAlways || routingState.view.rebalances === true)) return false;
+export function canRebalance({
+  mode,
+  rebalancesAlways = false,
+  routingState,
+  operations,
+  heard,
+}: Pool): boolean {
+  if (mode !== 'sticky' || heard === undefined) return false;
+  if (!(rebalancesAlways || routingState.view.rebalances === true)) return false;
   return operations.haveLogon && operations.haveLogoff;
 }
 
 /** How the agent who logs on may move. */
-export function rebalanceIn({ routingState, heardMs = Infinity }: Pool): Rebalance {
+export function rebalanceIn({ routingState, heard }: Pool): Rebalance | undefined {
   const weights = Object.fromEntries(routingState.view.assignable.map(({ id, weight }) => [id, weight]));
-  return { weights, heardMs };
+  return heard && { weights, ...heard };
 }
 
 function knownPlace({ bindings, routingState }: Pool, { name }: Group): InstanceId | undefined {

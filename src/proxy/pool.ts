@@ -2,6 +2,7 @@ import type { AgentBindings } from '../core/agent-bindings.ts';
 import type { AgentGroups } from '../core/agent-groups.ts';
 import type { Balancer, BalancerName, Load } from '../core/balancers.ts';
 import type { InstanceId } from '../core/instance.ts';
+import type { Rebalance } from '../core/rebalance.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import type { PoolMode } from '../core/view/view.ts';
 import type { AgentOperations } from './agent-operations.ts';
@@ -36,8 +37,8 @@ export interface Pool {
   readonly load: Load;
   /** Agents move as they log on again, also without an operator's request. */
   readonly rebalancesAlways?: boolean;
-  /** {@link Rebalance.heardMs} */
-  readonly heardMs?: number;
+  /** {@link Rebalance.heardMs} and {@link Rebalance.leaseMs}. Without them no agent moves. */
+  readonly heard?: Pick<Rebalance, 'heardMs' | 'leaseMs'>;
   /** Who belongs to which group; `undefined` if no agent belongs to one. */
   readonly groups: AgentGroups | undefined;
   /** The most agents that each instance should have, as far as they are limited. */

@@ -8,6 +8,7 @@ import { createBalancer } from '../core/balancers.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { isUsable } from '../core/instance.ts';
 import type { AffinityStore } from '../core/ports.ts';
+import type { Rebalance } from '../core/rebalance.ts';
 import { heardWithinMs } from '../core/rebalance.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import type { PoolLoad } from '../process/ipc/pool-load.ts';
@@ -54,13 +55,14 @@ export interface DataPool {
  * @param epoch of the newest agreed view that this process knows
  */
 export function composeBindings(
-  { affinity, identity }: Config,
+  config: Config,
   store: AffinityStore,
   gateway: string,
   events: BindingsEvents,
   epoch: () => number,
   groups?: AgentGroups,
 ): Bindings {
+  const { affinity, identity } = config;
   return new Bindings({
     store,
     gateway,
@@ -69,6 +71,7 @@ export function composeBindings(
     epoch,
     groups,
     hasLogOffs: identity.logoff.length > 0,
+    newsWithinMs: heardIn(config).heardMs,
     events,
   });
 }
@@ -102,7 +105,7 @@ export function composeDataPool(
       boundAgents: (id) => control.boundAgents(id),
     },
     rebalancesAlways: poolConfig.rebalance === 'logon',
-    heardMs: heardWithinMs(config.coordination.lease, config.affinity.redis?.commandTimeout ?? 0),
+    heard: heardIn(config),
     groups,
     maxAgents: maxAgentsOf(poolConfig),
     bindings,
@@ -157,6 +160,10 @@ export function composeDataPool(
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
     },
   };
+}
+
+function heardIn({ coordination: { lease }, affinity }: Config): Pick<Rebalance, 'heardMs' | 'leaseMs'> {
+  return { heardMs: heardWithinMs(lease, affinity.redis?.commandTimeout ?? 0), leaseMs: lease };
 }
 
 export function maxAgentsOf({ instances }: PoolConfig): ReadonlyMap<InstanceId, number> {

@@ -40,8 +40,8 @@ const leaves = fc.constantFrom(undefined, undefined, ['x', 'y']);
 /** How a log-on may leave an instance with more than its share; `undefined` if the pool is not rebalanced. */
 const rebalances = fc.constantFrom<(Rebalance | undefined)[]>(
   undefined,
-  { weights: { x: 1, y: 1, z: 1 }, heardMs: 0 },
-  { weights: { x: 1, y: 50 }, heardMs: 0 },
+  { weights: { x: 1, y: 1, z: 1 }, heardMs: 0, leaseMs: HOUR_MS },
+  { weights: { x: 1, y: 50 }, heardMs: 0, leaseMs: HOUR_MS },
 );
 const claims = fc.oneof(
   { weight: 3, arbitrary: fc.tuple(borne(users), borne(sessions)) },

@@ -5,7 +5,8 @@ import type { Rebalance } from '../../src/core/rebalance.ts';
 import type { OpenStore } from './affinity-store-support.ts';
 import { at, HOUR_MS, opensStores, session, user } from './affinity-store-support.ts';
 
-const EVEN: Rebalance = { weights: { a: 1, b: 1 }, heardMs: 0 };
+const HEARD = { heardMs: 0, leaseMs: HOUR_MS };
+const EVEN: Rebalance = { weights: { a: 1, b: 1 }, ...HEARD };
 
 /** What every AffinityStore does with a log-on if an instance may have more than its share. */
 export function affinityRebalanceContract(
@@ -79,13 +80,13 @@ export function affinityRebalanceContract(
     test('shares go by weight, and an instance without a weight has none', async () => {
       for (const who of ['B', 'C', 'D']) await bind(who, 'a');
       let left = await leave(await bind('A', 'a'));
-      const heavy: Rebalance = { weights: { a: 4, b: 1 }, heardMs: 0 };
-      for (const rebalance of [heavy, { weights: { b: 1 }, heardMs: 0 }, { weights: { a: 1 }, heardMs: 0 }]) {
+      const heavy: Rebalance = { weights: { a: 4, b: 1 }, ...HEARD };
+      for (const rebalance of [heavy, { weights: { b: 1 }, ...HEARD }, { weights: { a: 1 }, ...HEARD }]) {
         expect(await logOn('A', 'b', rebalance)).toMatchObject({ made: false });
         left = await leave(left);
       }
 
-      expect(await logOn('A', 'b', { weights: { a: 3, b: 1 }, heardMs: 0 })).toMatchObject({ made: true });
+      expect(await logOn('A', 'b', { weights: { a: 3, b: 1 }, ...HEARD })).toMatchObject({ made: true });
     });
 
     test('an agent stays who is logged on, or has sent a request after the log-off', async () => {

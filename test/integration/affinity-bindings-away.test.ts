@@ -231,7 +231,7 @@ describe('a store that has lost everything', () => {
 
     await two.bindings.writeBack();
     await one.bindings.writeBack();
-    await openViewStore(site.redis.port, 'test', 'ici');
+    await openViewStore(site.redis.port, 'test', { pool: 'ici' });
     await site.agree(1);
 
     expect(await site.claim(two, [user('U')], C)).toBe('b');

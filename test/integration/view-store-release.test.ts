@@ -10,34 +10,13 @@ import { uniquePrefix } from '../contract/affinity-store-support.ts';
 import { letOpen, policyOf, REPORT, TIMES, viewOf } from '../contract/view-store-support.ts';
 import { startBareReplica } from '../support/bare-replica.ts';
 import { eventually } from '../support/eventually.ts';
-import { scriptsOfLastRelease } from '../support/last-release.ts';
+import { viewStoreOfLastRelease } from '../support/last-release.ts';
 import { REDIS_TIMEOUTS } from '../support/redis-timeouts.ts';
 import { viewStoreOn } from '../support/redis-view-stores.ts';
 import { request } from '../support/view-store-requests.ts';
 
 const POOL = 'crm';
 const CONFIG = { quorum: 'all', 'url:a': 'http://a' };
-// The fields that the scripts of the last release know.
-const KEYS = 5;
-const SYNC_ARGUMENTS = 20;
-const SYNC_REPLY = 11;
-
-const LAST_RELEASE = scriptsOfLastRelease('ledger');
-
-/** The connection of a gateway of the last release: its scripts, with its arguments and results. */
-function ofLastRelease(redis: RedisConnection): RedisConnection {
-  const { viewStore } = redis;
-  const run = async (script: string, keys: readonly string[], args: readonly string[]): Promise<unknown> => {
-    if (script !== 'gwSync') return viewStore.run(script, keys.slice(0, KEYS), args);
-    const reply = await viewStore.run(script, keys.slice(0, KEYS), args.slice(0, SYNC_ARGUMENTS));
-    const parts = reply as unknown[];
-    return [...parts.slice(0, SYNC_REPLY), '', ...parts.slice(SYNC_REPLY), 'configs', []];
-  };
-  return {
-    ...redis,
-    viewStore: { ...viewStore, run, define: (ours) => viewStore.define({ ...ours, ...LAST_RELEASE }) },
-  };
-}
 
 let connections: RedisConnection[];
 let keyPrefix: string;
@@ -63,7 +42,7 @@ describe('a view store shared by gateways of the last release and of this one', 
   let passTime: (ms: number) => Promise<void>;
 
   beforeEach(async () => {
-    last = viewStoreOn(ofLastRelease(await connect()), TIMES, { keyPrefix }).connect();
+    last = viewStoreOn(viewStoreOfLastRelease(await connect()), TIMES, { keyPrefix }).connect();
     const viewStore = viewStoreOn(await connect(), TIMES, { keyPrefix });
     ours = viewStore.connect();
     passTime = viewStore.passTime;
@@ -152,7 +131,7 @@ describe('a view store shared by gateways of the last release and of this one', 
 
 test('gateways of this release neither refuse one without a registration, nor revert its views without end', async () => {
   const times = { leaseMs: 500, joinMs: 0 };
-  const last = viewStoreOn(ofLastRelease(await connect()), times, { keyPrefix }).connect();
+  const last = viewStoreOn(viewStoreOfLastRelease(await connect()), times, { keyPrefix }).connect();
   const redis = await connect();
   const known: PoolCoordinator[] = [];
   let restored = '';

@@ -186,9 +186,16 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a log-on moves an agent for balance before every gateway has heard of the log-off',
     file: 'src/affinity/redis/claim.lua',
-    search: 'if not rebalance or NOW - told_at < rebalance.heardMs then return false end',
+    search: 'if not rebalance or not is_heard(told_at) then return false end',
     replace: 'if not rebalance then return false end',
     tests: ['test/integration/affinity-redis.test.ts'],
+  },
+  {
+    name: 'the same before a gateway with a longer lease has heard of it',
+    file: 'src/affinity/redis/claim.lua',
+    search: ' + math.max(0, longest - rebalance.leaseMs) * HEARD_LEASES',
+    replace: '',
+    tests: ['test/integration/rebalance-lease.test.ts'],
   },
   {
     name: 'the same in the embedded store',

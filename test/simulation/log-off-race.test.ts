@@ -25,8 +25,8 @@ const EVENTS = { onConflict() {}, onShared() {}, onReplaced() {}, onRebound() {}
 const HEARD_MS = Number(process.env['LOG_OFF_HEARD_MS'] ?? 1_000);
 /** So uneven that every log-on moves the agent there, if it may. */
 const TOWARDS: Readonly<Record<string, Rebalance>> = {
-  a: { weights: { a: 1_000_000, b: 1 }, heardMs: HEARD_MS },
-  b: { weights: { a: 1, b: 1_000_000 }, heardMs: HEARD_MS },
+  a: { weights: { a: 1_000_000, b: 1 }, heardMs: HEARD_MS, leaseMs: HEARD_MS },
+  b: { weights: { a: 1, b: 1_000_000 }, heardMs: HEARD_MS, leaseMs: HEARD_MS },
 };
 
 type Random = () => number;

@@ -16,7 +16,12 @@ export async function setFencingToken(
   return fencingToken;
 }
 
-/** Marks a pool as open for views and claims, as the scripts of the view store would. */
-export async function openViewStore(port: number, keyPrefix: string, pool = 'crm'): Promise<void> {
-  await redisCommand(port, 'HSET', `${keyPrefix}:{${pool}}:ledger`, 'open', '1');
+/** Marks a pool as open for views and claims, as the scripts of the view store would, for gateways with this lease. */
+export async function openViewStore(
+  port: number,
+  keyPrefix: string,
+  { pool = 'crm', leaseMs = 1_000 } = {},
+): Promise<void> {
+  const key = `${keyPrefix}:{${pool}}:ledger`;
+  await redisCommand(port, 'HSET', key, 'open', '1', 'lease', String(leaseMs));
 }

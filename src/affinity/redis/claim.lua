@@ -11,6 +11,7 @@
 -- one takes the place of those on probation, the oldest first. If there are none, a claim that would bind an unknown
 -- agent is refused; one of a known agent adds its alias all the same, because the agent could not be found by it.
 --
+--   KEYS[#KEYS]  the view store, if the claim says `rebalance`
 --   ARGV[4..5]   the proposed instance and incarnation
 --   ARGV[6]      `<rulings>|<most names>|<more>`. more: '' or JSON; `oldest`: an alias to remove if the session becomes
 --                an alias; `places`: names on probation, each as {name, since}, that earlier calls reserved;
@@ -24,7 +25,7 @@
 --                SHARED, MOST_FORMER, DIGITS: the note `shared`, the number of previous users in any other note, and
 --                the digits for each (affinity/session-note.ts); RESERVED, AT_ONCE: what is added to the score of a
 --                reserved name, and how many are reserved at once; RULING_AT: the position of each situation's letter
---                (core/evidence.ts)
+--                (core/evidence.ts); HEARD_LEASES (core/rebalance.ts)
 
 --- @include "head.lua"
 --- @include "groups.lua"
@@ -126,6 +127,14 @@ local function is_better_at(from, to)
   return (bound[from] or 0) / here > ((bound[to] or 0) + 1) / there
 end
 
+-- Has every gateway heard of a log-off that the store knows of since then? The scripts of the view store, in every
+-- release, note the longest lease of the pool's gateways.
+local function is_heard(since)
+  local longest = tonumber(redis.call('HGET', KEYS[#KEYS], 'lease') or '')
+  if not longest then return false end
+  return NOW - since >= rebalance.heardMs + math.max(0, longest - rebalance.leaseMs) * HEARD_LEASES
+end
+
 -- May a log-on end this binding, so that it makes a new one elsewhere? Only if the agent has logged off. Meaningless if
 -- a bucket is not declared, see `redirect`.
 local function may_leave(field, root)
@@ -133,7 +142,7 @@ local function may_leave(field, root)
   local left_at, told_at = logged_off(field, root)
   if not left_at then return false end
   if leaves[root.instance] then return true end
-  if not rebalance or NOW - told_at < rebalance.heardMs then return false end
+  if not rebalance or not is_heard(told_at) then return false end
   if not group then return is_better_at(root.instance, instance) end
   local place = place_in_group(group, field, root.instance)
   return place ~= nil and place.instance ~= root.instance

@@ -14,7 +14,8 @@
 --                aliases (hash): `|<end>` -> live pointers that end then;
 --                newcomers (sorted set): each name on probation -> since when, in microseconds (see claim.lua);
 --                held (string): how many names are live, as counted within the last second;
---                groups, members: only for an agent of a group, see groups.lua
+--                groups, members: only for an agent of a group, see groups.lua;
+--                the view store: only for a claim that says so, see claim.lua
 --   ARGV[1]      idle lifetime in milliseconds
 --   ARGV[2]      quantum in milliseconds
 --   ARGV[3]      channel on which the scripts publish changes of bindings

@@ -1,5 +1,6 @@
 import { RULING_AT } from '../../core/evidence.ts';
 import { UNSURE_MS } from '../../core/log-off.ts';
+import { HEARD_LEASES } from '../../core/rebalance.ts';
 import type { LuaConstant } from '../../redis/lua.ts';
 import { loadLua, loadLuaThatNeedsNoRoom } from '../../redis/lua.ts';
 import { JOINED, MOVED } from '../origin-text.ts';
@@ -20,7 +21,17 @@ const loadForBound = (name: string, constants?: Readonly<Record<string, LuaConst
 // The buckets of a script's names must be declared, and each takes two arguments.
 const MOST_MEMBERS = 2_000;
 
-const CLAIM_CONSTANTS = { MOST_MEMBERS, JOINED, SHARED, MOST_FORMER, DIGITS, RESERVED, AT_ONCE, RULING_AT };
+const CLAIM_CONSTANTS = {
+  MOST_MEMBERS,
+  JOINED,
+  SHARED,
+  MOST_FORMER,
+  DIGITS,
+  RESERVED,
+  AT_ONCE,
+  RULING_AT,
+  HEARD_LEASES,
+};
 
 /** The scripts of the Redis store, by the name of the client command that runs each. */
 export const SCRIPTS = {

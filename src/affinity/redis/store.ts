@@ -65,6 +65,8 @@ interface Step {
   readonly epoch?: number;
   /** A field that the script may need besides the names. */
   readonly declared?: string | undefined;
+  /** The script reads the view store. */
+  readonly readsViewStore?: boolean;
 }
 
 /** What restore.lua returns. */
@@ -129,24 +131,19 @@ export class RedisStore implements AffinityStore {
     const fields = names.map(storedKey);
     const dropped = oldest && storedKey(oldest);
     const more = { oldest: dropped, group: proposal.group, leaves, rebalance };
+    const step = { proposal, fencingToken, declared: dropped, readsViewStore: rebalance !== undefined };
     try {
-      const text = claimText(names, this.#maxBindings, more);
-      return await this.#withToken('gwClaim', fields, proposal, text, fencingToken, dropped);
+      const sixth = claimText(names, this.#maxBindings, more);
+      return await this.#withToken('gwClaim', fields, { ...step, sixth });
     } catch (error) {
       if (!(error instanceof StoreUnavailable) || !isOutOfMemory(error.message)) throw error;
-      const text = claimText(names, 0, more);
-      return this.#withToken('gwClaimWithoutRoom', fields, proposal, text, fencingToken, dropped);
+      return this.#withToken('gwClaimWithoutRoom', fields, { ...step, sixth: claimText(names, 0, more) });
     }
   }
 
   async rebind(expected: Binding, proposal: Proposal, fencingToken: string): Promise<Claim> {
-    return this.#withToken(
-      'gwRebind',
-      [storedKey(expected.root)],
-      proposal,
-      rebindText(expected.generation, proposal.group),
-      fencingToken,
-    );
+    const sixth = rebindText(expected.generation, proposal.group);
+    return this.#withToken('gwRebind', [storedKey(expected.root)], { proposal, sixth, fencingToken });
   }
 
   async renew(names: readonly Name[], seenAgoMs = 0): Promise<Binding | undefined> {
@@ -247,14 +244,10 @@ export class RedisStore implements AffinityStore {
   async #withToken(
     script: ScriptName,
     names: readonly string[],
-    proposal: Proposal,
-    sixth: string | ClaimText,
-    fencingToken: string,
-    declared?: string,
+    step: Step & { readonly fencingToken: string },
   ): Promise<Claim> {
     try {
-      const step = { proposal, sixth, fencingToken, epoch: epochOf(fencingToken), declared };
-      return toClaim(await this.#step(script, names, step));
+      return toClaim(await this.#step(script, names, { ...step, epoch: epochOf(step.fencingToken) }));
     } catch (error) {
       throw error instanceof StoreUnavailable ? answeredByClaim(error) : error;
     }
@@ -275,14 +268,15 @@ export class RedisStore implements AffinityStore {
     const fields = declared === undefined ? [...names] : [...names, declared];
     const places: Place[] = [];
     const group = proposal?.group ?? step.group;
-    const groupKeys = group === undefined ? [] : this.#groupKeys(group);
+    const lastKeys = group === undefined ? [] : this.#groupKeys(group);
+    if (step.readsViewStore === true) lastKeys.push(this.#viewStore);
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const keys = [
         this.#counts,
         this.#fencingToken,
         ...fields.map((field) => this.#bucketKey(bucketOf(field))),
         ...this.#names,
-        ...groupKeys,
+        ...lastKeys,
       ];
       const args = [
         ...this.#lifetime,

@@ -67,7 +67,7 @@ export function addPools(admin: Command, context: AdminContext): void {
   changeCommand(
     admin,
     'rebalance <pool>',
-    'For some hours, let agents of a sticky pool who have logged off move to instances with fewer agents as they log on again. No agent who is logged on is moved.',
+    'For some hours, let agents of a sticky pool who have logged off move to instances with fewer agents as they log on again. Agents who have not logged off, or have sent a request since, stay.',
   )
     .option(
       '--deadline <when>',

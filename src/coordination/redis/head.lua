@@ -4,7 +4,7 @@
 --
 --   KEYS[1]    view store (hash): mark, life, since, last, lease, open, survivors, epoch, id, effective, view, ballots,
 --              version, policy. `life` is the store generation, `ballots` the version of health reports and configs,
---              `version` that of the policy
+--              `version` that of the policy, `lease` the longest of the gateways, which claim.lua reads too
 --   KEYS[2]    replicas (hash): id -> end|joined|restored|acknowledged
 --   KEYS[3]    health reports (hash): id -> JSON
 --   KEYS[4]    fencing token (string); missing while agents may not be placed. It expires half a lease after the last

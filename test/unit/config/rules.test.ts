@@ -346,6 +346,14 @@ describe('warnings', () => {
     ]);
   });
 
+  test('the same where agents move as they log on again, which is an error', () => {
+    const text = (lease: string): string =>
+      `${MINIMAL}    mode: sticky\n    rebalance: logon\nidentity: { logon: [subscribe], logoff: [unsubscribe] }\n` +
+      `affinity: { redis: { url: redis://r, commandTimeout: 500ms } }\ncoordination: { lease: ${lease} }`;
+    expect(warningsOf(text('1500ms'))).toEqual([]);
+    expect(() => warningsOf(text('1499ms'))).toThrow(/agents could move before this gateway knows/);
+  });
+
   test('certificates that are not verified, with the name of the instance', () => {
     const text = `pools: [{ name: p, instances: [{ id: conn-7, url: 'https://a', tls: { verify: false } }] }]`;
     expect(warningsOf(text)).toEqual([
