@@ -1,10 +1,11 @@
 import { ActRefused } from '../core/act-refused.ts';
+import { FewAtOnce } from '../core/few-at-once.ts';
 import type { ActsOptions } from './admin-options.ts';
 import { poolOf } from './request-errors.ts';
 import type { AdminRoutes } from './route.ts';
 import { EXPLAIN_BODY, EXPLAIN_BYTES, EXPLANATION } from './schemas/explain.ts';
 import { POOL_PARAMS } from './schemas/fields.ts';
-import { LIST_REFUSALS, QUESTION_REFUSALS } from './schemas/refusals.ts';
+import { QUESTION_REFUSALS } from './schemas/refusals.ts';
 import { WHAT_IF, WHAT_IF_BODY, WHAT_IF_BYTES } from './schemas/what-if.ts';
 import { whatIf } from './what-if.ts';
 
@@ -15,6 +16,9 @@ export function addExplainRoutes(
   routes: AdminRoutes,
   { pools, readers }: Pick<ActsOptions, 'pools' | 'readers'>,
 ): void {
+  // Explanations take time of the workers, forecasts time of this process. Neither waits for the other.
+  const explanations = new FewAtOnce('requests are explained');
+  const forecasts = new FewAtOnce('changes are weighed');
   routes.post(
     '/pools/:pool/explain',
     {
@@ -41,7 +45,7 @@ export function addExplainRoutes(
         throw new ActRefused(400, 'user must be a user name');
       if (from !== undefined && (from.includes('/') || readers.name('address', from) === undefined))
         throw new ActRefused(400, 'from must be an address');
-      return pool.explain({ user, session, headers, request, from });
+      return explanations.run(() => pool.explain({ user, session, headers, request, from }));
     },
   );
   routes.post(
@@ -53,11 +57,13 @@ export function addExplainRoutes(
         tags: ['pools'],
         params: POOL_PARAMS,
         body: WHAT_IF_BODY,
-        response: { 200: WHAT_IF, ...QUESTION_REFUSALS, 429: LIST_REFUSALS[429] },
+        response: { 200: WHAT_IF, ...QUESTION_REFUSALS },
       },
       config: { role: 'viewer', isQuestion: true },
     },
-    async ({ params, body: { names = NAMES_TOLD, ...question } }) =>
-      whatIf(poolOf(pools, params), { ...question, names }),
+    async ({ params, body: { names = NAMES_TOLD, ...question } }) => {
+      const pool = poolOf(pools, params);
+      return forecasts.run(() => whatIf(pool, { ...question, names }));
+    },
   );
 }

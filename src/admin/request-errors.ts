@@ -4,6 +4,9 @@ import { StoreUnavailable } from '../core/ports.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { PoolSource } from './pool-source.ts';
 
+// Lists and questions take seconds at most.
+const RETRY_AFTER_SECONDS = 3;
+
 /** Answers what a route throws: `{"error": "…"}` with the reason and the remedy. */
 export function answerErrors(
   logger: Logger,
@@ -12,15 +15,17 @@ export function answerErrors(
     if (error.validation !== undefined) return reply.code(400).send({ error: explain(error, request) });
     if (error instanceof StoreUnavailable) {
       // The store may have made the change and only its answer was lost.
+      const { isQuestion } = request.routeOptions.config;
       const doubt =
-        request.method === 'GET'
+        request.method === 'GET' || isQuestion === true
           ? ''
           : '; the event log shows whether the change was made, once the store is back';
       return reply.code(503).send({ error: `the store is away: ${error.message}${doubt}` });
     }
     if (error instanceof ViewChanged) return reply.code(409).send({ error: error.message, view: error.view });
     const status = error.statusCode ?? 500;
-    if (status < 500) return reply.code(status).send({ error: error.message });
+    if (status === 429) reply.header('retry-after', RETRY_AFTER_SECONDS);
+    if (status < 500 || error instanceof ActRefused) return reply.code(status).send({ error: error.message });
     logger.error({ err: error }, 'the admin plane failed');
     return reply.code(500).send({ error: 'the gateway failed; see its log' });
   };

@@ -13,6 +13,7 @@ import { withAdmin } from '../core/view/policy-changes.ts';
 import type { ViewCauses } from '../core/view/supposed-view.ts';
 import { rulesOf, supposedView } from '../core/view/supposed-view.ts';
 import type { View } from '../core/view/view.ts';
+import { unknownParts, wrongPart } from '../core/view/wrong-part.ts';
 import type { Moves, WhatIf, WhatIfChange } from '../core/what-if.ts';
 import { movesBetween } from '../core/what-if.ts';
 import { instanceOf } from './pool-acts.ts';
@@ -34,8 +35,6 @@ export interface WhatIfQuestion {
 // Enough for every site that is known, and a few seconds of reading.
 const MOST_BINDINGS = 200_000;
 const PAGE = 1_000;
-// More than any pool has. Each agent who moves is weighed against each of them.
-const MOST_INSTANCES = 200;
 // The process has leases to renew meanwhile.
 const AT_A_STRETCH_MS = 10;
 
@@ -51,6 +50,8 @@ export async function whatIf(pool: PoolSource, question: WhatIfQuestion): Promis
   const { agreed } = operations;
   if (agreed.epoch === 0)
     throw new ActRefused(409, `pool ${pool.name} has no view yet: its gateways are starting`);
+  const wrong = question.parts && wrongPart(question.parts);
+  if (wrong !== undefined) throw new ActRefused(400, wrong);
   const { bindings, isComplete } = await readBindings(pool);
   const counts = countsOf(bindings);
   const causes: ViewCauses = {
@@ -129,21 +130,13 @@ function changedBy(pool: PoolSource, question: WhatIfQuestion, causes: ViewCause
     case 'store-goes':
       return causes;
     case 'config': {
-      const { parts } = question;
-      if (parts === undefined) throw new ActRefused(400, 'parts is missing');
-      if (!isListOfIds(parts['instances']))
-        throw new ActRefused(400, `parts.instances must be a list of at most ${MOST_INSTANCES} ids`);
+      if (question.parts === undefined) throw new ActRefused(400, 'parts is missing');
+      const parts = { ...causes.parts, ...causes.agreed.config, ...question.parts };
       const added = newIn(pool, parts);
       const reports = verdict(causes.reports, added, 'up');
       return { ...causes, reports, agreed: { ...causes.agreed, config: parts }, parts };
     }
   }
-}
-
-function isListOfIds(value: unknown): boolean {
-  return (
-    Array.isArray(value) && value.length <= MOST_INSTANCES && value.every((id) => typeof id === 'string')
-  );
 }
 
 /** Lets the event loop turn now and then. */
@@ -280,7 +273,12 @@ function notesOf(
     notes.push(
       `the workers of this gateway have cached ${pool.bindings.cached} bindings; ${replicas} gateways use the store`,
     );
-  if (change === 'config') for (const id of newIn(pool, parts)) notes.push(`${id} is new and counts as up`);
+  if (change === 'config') {
+    for (const id of newIn(pool, parts)) notes.push(`${id} is new and counts as up`);
+    const unknown = unknownParts(parts);
+    if (unknown.length > 0)
+      notes.push(`parts that this gateway does not know change nothing here: ${unknown.join(', ')}`);
+  }
   if (change === 'drain')
     notes.push('agents who have logged off and log on again leave the instance, if identity.logon is set');
   if (alreadyLost > 0)

@@ -2,6 +2,7 @@ import type { AgentBindings, AgentLogOffs, Bound, CachedBinding } from '../core/
 import type { Binding, Placement, Proposal } from '../core/binding.ts';
 import { passedOver } from '../core/claimed-names.ts';
 import type { ExplainableBindings, StoreNote } from '../core/explainable-bindings.ts';
+import type { Holdings } from '../core/holdings.ts';
 import { forecastClaim, forecastLookup } from '../core/holdings.ts';
 import type { Name, Names, RequestName } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
@@ -37,7 +38,11 @@ export class ExplainedBindings implements ExplainableBindings {
   readonly notes: StoreNote[] = [];
 
   constructor(options: ExplainedBindingsOptions) {
-    this.#options = options;
+    this.#options = { ...options, store: askingOnce(options.store) };
+  }
+
+  again(): ExplainedBindings {
+    return new ExplainedBindings(this.#options);
   }
 
   get isComplete(): boolean {
@@ -160,4 +165,17 @@ export class ExplainedBindings implements ExplainableBindings {
     for (const name of [binding.root, ...names]) this.#decided.set(storedKey(name), entry);
     return binding;
   }
+}
+
+/** Asks the store the same thing once, also if it does not answer: the router would ask for each choice of a balancer. */
+function askingOnce(store: Pick<AffinityStore, 'peek'>): Pick<AffinityStore, 'peek'> {
+  const asked = new Map<string, Promise<Holdings>>();
+  return {
+    peek: (names, options) => {
+      const key = JSON.stringify([names, options]);
+      const asking = asked.get(key) ?? store.peek(names, options);
+      asked.set(key, asking);
+      return asking;
+    },
+  };
 }

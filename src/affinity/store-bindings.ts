@@ -1,4 +1,5 @@
 import type { Binding, Proposal } from '../core/binding.ts';
+import { FewAtOnce } from '../core/few-at-once.ts';
 import type { GroupsThere } from '../core/groups.ts';
 import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
@@ -6,7 +7,6 @@ import type { AffinityStore, BindingPage, BindingQuery, ListedBinding } from '..
 import { StoreUnavailable } from '../core/ports.ts';
 import { storedKey } from '../core/stored-name.ts';
 import { AliasFinder } from './alias-finder.ts';
-import { FewAtOnce } from './few-at-once.ts';
 
 /** What the workers have cached. */
 export interface WorkerCaches {
@@ -22,7 +22,7 @@ export class StoreBindings {
   readonly #gateway: string;
   readonly #workers: WorkerCaches;
   readonly #aliases: AliasFinder;
-  readonly #lists = new FewAtOnce();
+  readonly #lists = new FewAtOnce('lists are read');
   readonly #hasGroups: boolean;
   #counts: ReadonlyMap<InstanceId, number> | undefined;
   #groups: ReadonlyMap<InstanceId, GroupsThere> | undefined;

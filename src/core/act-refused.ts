@@ -2,9 +2,9 @@
 export class ActRefused extends Error {
   override readonly name: string = 'ActRefused';
   /** The status on the admin port. SAPControl answers with a SOAP Fault in each case. */
-  readonly statusCode: 400 | 404 | 409 | 429;
+  readonly statusCode: 400 | 404 | 409 | 429 | 503;
 
-  constructor(statusCode: 400 | 404 | 409 | 429, message: string) {
+  constructor(statusCode: ActRefused['statusCode'], message: string) {
     super(message);
     this.statusCode = statusCode;
   }

@@ -21,4 +21,6 @@ export type StoreNote =
 /** Bindings by which nothing is changed, and which note what was asked of them. */
 export interface ExplainableBindings extends AgentBindings {
   readonly notes: readonly StoreNote[];
+  /** The same for one more way through the router. What the store has answered is not asked again. */
+  again(): ExplainableBindings;
 }

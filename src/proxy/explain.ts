@@ -1,3 +1,5 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { ActRefused } from '../core/act-refused.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { ExplainableBindings } from '../core/explainable-bindings.ts';
@@ -10,6 +12,7 @@ import type {
 } from '../core/explanation.ts';
 import { networkOf } from '../core/network.ts';
 import type { Coordinator } from '../core/ports.ts';
+import { StoreUnavailable } from '../core/ports.ts';
 import { canonicalUser } from '../core/user-name.ts';
 import type { HeaderIdentity } from '../identity/header-identity.ts';
 import type { Admission, PoolTable } from './admission.ts';
@@ -45,6 +48,11 @@ export interface ExplainerOptions {
   readonly parkMs: number;
 }
 
+// Less than the controller waits for a worker.
+const MOST_MS = 3_000;
+// More than nearly all pools have instances. A choice takes a tenth of a millisecond.
+const CHOICES_EACH_TURN = 16;
+
 /** Nothing is reported to it, because no request has failed. */
 const SILENT: Coordinator = {
   routingState: () => {
@@ -68,10 +76,14 @@ export class Explainer {
     this.#options = options;
   }
 
-  /** @throws Error if there is no such pool, or the question is not complete */
+  /**
+   * @throws ActRefused if this worker has no such pool
+   * @throws StoreUnavailable if the store answers too slowly
+   */
   async explain(question: ExplainQuestion): Promise<Explanation> {
     const pool = this.#options.pools.find(({ name }) => name === question.pool);
-    if (pool === undefined) throw new Error(`no pool is named ${question.pool}`);
+    // Its configuration may be older than that of the controller.
+    if (pool === undefined) throw new ActRefused(409, `this worker has no pool named ${question.pool}`);
     if (question.request !== undefined) return this.#explainText(pool, question.request, question.from);
     if (question.headers !== undefined) return this.#explainHeaders(pool, question.headers, question.from);
     return this.#explainNames(pool, question);
@@ -210,9 +222,21 @@ export class Explainer {
    */
   async #find(pool: Pool, request: ExplainedRequest): Promise<Found> {
     const tried: Found[] = [];
+    const first = this.#options.explained(pool);
+    const until = performance.now() + MOST_MS;
+    // The body is searched once, whatever the choice is.
+    let searching: Promise<boolean> | undefined;
+    const isLogon = (): Promise<boolean> => {
+      searching ??= pool.operations.isLogon(request);
+      return searching;
+    };
     let choices = 1;
     for (let choice = 0; choice < choices; choice += 1) {
-      const bindings = this.#options.explained(pool);
+      if (performance.now() > until)
+        throw new StoreUnavailable('it answers too slowly to explain the request');
+      // Requests have their turn meanwhile.
+      if (choice % CHOICES_EACH_TURN === CHOICES_EACH_TURN - 1) await turn();
+      const bindings = first.again();
       // Another request may come before this one, and chance decides for `random`.
       const unknown: Pool['balancer'] = (candidates) => {
         choices = Math.max(choices, candidates.length);
@@ -225,7 +249,7 @@ export class Explainer {
       tried.push({
         request: copy,
         bindings,
-        target: await this.#targetIn(dry, copy),
+        target: await this.#targetIn(dry, copy, isLogon),
         oneOf: [],
         otherErrors: [],
       });
@@ -239,12 +263,18 @@ export class Explainer {
     return { ...found, oneOf, otherErrors: [...errors] };
   }
 
-  async #targetIn(dry: Pool, request: ExplainedRequest): Promise<Found['target']> {
+  async #targetIn(
+    dry: Pool,
+    request: ExplainedRequest,
+    isLogon: () => Promise<boolean>,
+  ): Promise<Found['target']> {
     try {
-      if (request.isLogon === undefined && dry.operations.haveLogon && logonMayMove(dry, request))
-        request.isLogon = await dry.operations.isLogon(request);
+      const { operations, sessionLost } = dry;
+      if (request.isLogon === undefined && operations.haveLogon && logonMayMove(dry, request))
+        request.isLogon = await isLogon();
       const target = await this.#targets.find(dry, request);
-      const isTold = request.sessionLost && (await mustReportLoss(request, dry));
+      const isTold =
+        request.sessionLost && (await mustReportLoss(request, { sessionLost, operations: { isLogon } }));
       return isTold ? new GatewayError('GW_SESSION_LOST') : target;
     } catch (error) {
       if (error instanceof GatewayError) return error;

@@ -1,4 +1,4 @@
-import type { OperationRequest } from './agent-operations.ts';
+import type { AgentOperations, OperationRequest } from './agent-operations.ts';
 import type { Pool } from './pool.ts';
 import type { RoutedRequest } from './request-context.ts';
 
@@ -8,7 +8,10 @@ import type { RoutedRequest } from './request-context.ts';
  */
 export async function mustReportLoss(
   request: Pick<RoutedRequest, 'isLogon'> & OperationRequest,
-  { sessionLost, operations }: Pool,
+  {
+    sessionLost,
+    operations,
+  }: Pick<Pool, 'sessionLost'> & { readonly operations: Pick<AgentOperations, 'isLogon'> },
 ): Promise<boolean> {
   if (sessionLost === 'pass') return false;
   return !(request.isLogon ?? (await operations.isLogon(request)));

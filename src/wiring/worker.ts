@@ -1,8 +1,10 @@
 import type { AddressInfo } from 'node:net';
 import type { PoolConfig } from '../config/schema.ts';
+import { ActRefused } from '../core/act-refused.ts';
 import type { ExplainQuestion, Explanation } from '../core/explanation.ts';
 import type { LifecycleState } from '../core/lifecycle.ts';
 import { shownState } from '../core/lifecycle.ts';
+import { StoreUnavailable } from '../core/ports.ts';
 import type { CallMessage } from '../process/ipc/calls.ts';
 import { Calls } from '../process/ipc/calls.ts';
 import type {
@@ -95,7 +97,7 @@ async function start(
   const bindingsOf = (pool: Pool) =>
     (pools.find((one) => one.pool === pool) as (typeof pools)[number]).bindings;
   let explain = (_question: ExplainQuestion): Promise<Explanation> =>
-    Promise.reject(new Error('the worker has not started yet'));
+    Promise.reject(new ActRefused(409, 'this worker is starting: try again'));
   const calls = new Calls(tell, {
     writeBack: async (name, storeGeneration) => {
       // A controller with a newer configuration may name a pool that this worker does not have.
@@ -104,7 +106,12 @@ async function start(
     metrics: readMetrics,
     aliases: async (name, key) => pools.find(({ pool }) => pool.name === name)?.bindings.aliasesOf(key),
     seenNames: async (name) => metrics.names.ofLastHour(name),
-    explain: async (question) => explain(question),
+    explain: (question) =>
+      explain(question).catch((error: unknown) => {
+        if (!(error instanceof StoreUnavailable || error instanceof ActRefused))
+          logger.error({ err: error }, 'explaining a request failed');
+        throw error;
+      }),
   } satisfies WorkerCalls);
   const controller: ControllerCalls = {
     renew: async (pool) => void (await calls.call('renew', [pool], RENEW_MS)),

@@ -19,6 +19,8 @@ import { keyOf, Model } from '../contract/affinity-model.ts';
 export class ModelStore implements AffinityStore {
   readonly model = new Model();
   isAway = false;
+  /** How often it was asked for what names hold. */
+  peeks = 0;
   /** The only valid fencing token. */
   fencingToken = '1.t:g';
 
@@ -42,6 +44,7 @@ export class ModelStore implements AffinityStore {
   }
 
   async peek(names: readonly RequestName[], { fencingToken }: PeekOptions = {}): Promise<Holdings> {
+    this.peeks += 1;
     this.#ask(fencingToken);
     const user = names.find(({ kind }) => kind !== 'session');
     const session = names.find(({ kind }) => kind === 'session');

@@ -61,6 +61,7 @@ const CALLS: Readonly<Record<RouteName, readonly Call[]>> = {
     { body: { change: 'store-goes' }, status: 200 },
     { body: { change: 'weight', instance: 'a' }, status: 400 },
     { body: { change: 'burn' }, status: 400 },
+    { body: { change: 'config', parts: { instances: ['a'], quorum: 7 } }, status: 400 },
     { body: { change: 'drain', instance: 'z' }, status: 404 },
     { body: { change: 'gateway-goes', gateway: 'none' }, status: 404 },
   ],

@@ -96,8 +96,12 @@ describe('what is told before an instance dies is what then happens', () => {
     await sendAll();
 
     const told = await whatIf({ change: 'instance-dies', instance: 'a' });
+    // Parts that are not given, such as the mode, stay as they are.
+    const removed = await whatIf({ change: 'config', parts: { instances: ['b', 'c'], quorun: 'all' } });
     await die('a');
 
+    expect(removed).toMatchObject({ agents: null, active: { before: 'a', after: 'b' } });
+    expect(removed.notes).toEqual([expect.stringContaining('does not know change nothing here: quorun')]);
     const { body } = await ask(gateway.adminUrl, 'GET', '/status', undefined, '');
     expect(told).toMatchObject({ agents: null, active: { before: 'a', after: 'b' } });
     expect((body as GatewayStatus).pools[0]?.active?.instance).toBe('b');

@@ -16,9 +16,9 @@ export const REFUSALS = {
   413: 'the body is larger than 8 KiB',
   415: 'the body is not JSON',
   421: 'the admin port is not known by the name in the Host header: see admin.hosts',
-  429: 'too many lists are read at once, or too many wrong passwords came from this address; Retry-After says how long to wait',
+  429: 'too many lists are read or questions answered at once, or too many wrong passwords came from this address; Retry-After says how long to wait',
   500: 'the gateway failed; its log has the reason',
-  503: 'the store is away',
+  503: 'the store is away, or does not answer in time',
 } as const;
 
 type Status = keyof typeof REFUSALS;
@@ -34,7 +34,7 @@ export const READ_REFUSALS = answers(400, 404, 503);
 export const LIST_REFUSALS = answers(400, 404, 429, 503);
 /** What a route may answer instead to a question that needs a body. */
 export const QUESTION_REFUSALS = {
-  ...answers(400, 404, 409, 415, 503),
+  ...answers(400, 404, 409, 415, 429, 503),
   413: refusal('the question is too long'),
 };
 /** What a route that changes something may answer instead. */

@@ -22,7 +22,7 @@ export const WHAT_IF_BODY = Type.Object(
         type: 'object',
         additionalProperties: true,
         description:
-          'the parts of a configuration that gateways compare, as the command makes them of a file',
+          'the parts of a configuration that gateways compare, as the command makes them of a file; parts other than instances may be missing, and stay as they are',
       }),
     ),
     names: Type.Optional(

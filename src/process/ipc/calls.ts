@@ -10,7 +10,7 @@ export type CallMessage =
   | { readonly kind: 'throw'; readonly call: number; readonly name: string; readonly message: string };
 
 /** No answer arrived, or none in time. The peer may have carried out the call nevertheless. */
-class CallFailed extends Error {
+export class CallFailed extends Error {
   override readonly name = 'CallFailed';
 }
 
@@ -22,6 +22,16 @@ class RemoteError extends Error {
     super(message);
     this.name = name;
   }
+}
+
+/** The peer is of an earlier release, which does not know the method. */
+export function isUnknownMethod(error: unknown, method: string): boolean {
+  return error instanceof RemoteError && error.message === unknownMethod(method);
+}
+
+// Earlier releases say the same.
+function unknownMethod(method: string): string {
+  return `no method is named ${method}`;
 }
 
 type Methods = { readonly [method: string]: (...args: never[]) => Promise<unknown> };
@@ -94,7 +104,7 @@ export class Calls {
   async #answer(call: number, method: string, args: readonly unknown[]): Promise<void> {
     try {
       const target = this.#targets.find((one) => method in one);
-      if (target === undefined) throw new Error(`no method is named ${method}`);
+      if (target === undefined) throw new Error(unknownMethod(method));
       this.#send({ kind: 'return', call, value: await target[method]?.(...(args as never[])) });
     } catch (error) {
       const { name, message } = error as Error;

@@ -1,4 +1,3 @@
-import { ActRefused } from '../../core/act-refused.ts';
 import type { ExplainQuestion, Explanation } from '../../core/explanation.ts';
 import type { Name } from '../../core/identity.ts';
 import { StoreUnavailable } from '../../core/ports.ts';
@@ -10,6 +9,7 @@ import type { HostChannel, HostEvent, WorkerId } from '../messages.ts';
 import type { CallMessage } from './calls.ts';
 import { Calls } from './calls.ts';
 import type { CoordinatorPort } from './coordinator-port.ts';
+import { ExplainingWorkers } from './explaining-workers.ts';
 import { HOST_CLOCK_OFFSET_MS } from './host-clock.ts';
 import type { ControllerCalls, ToController, ToWorker, WorkerLoad } from './messages.ts';
 import type { PoolLoad } from './pool-load.ts';
@@ -52,8 +52,6 @@ const SILENCE_CHECKS = 8;
 const METRICS_MS = 500;
 // The store is asked if the worker is busier than that.
 const ALIASES_MS = 100;
-// A worker asks the store for it, twice at most.
-const EXPLAIN_MS = 5_000;
 
 /** The workers of this host, as the controller sees them: which exist, which view each may act on, and their load. */
 export class Workers {
@@ -66,6 +64,7 @@ export class Workers {
   readonly #published = new Set<string>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
   readonly #knowledge = new Map<string, Knowledge>();
+  readonly #explaining = new ExplainingWorkers();
   #onHello: () => void = () => {};
 
   constructor(options: WorkersOptions) {
@@ -218,14 +217,11 @@ export class Workers {
   /**
    * How a worker would route a request now.
    *
-   * @throws ActRefused if none answers
+   * @throws ActRefused if no worker can tell
+   * @throws StoreUnavailable
    */
-  async explain(question: ExplainQuestion): Promise<Explanation> {
-    for (const { calls } of this.#workers.values()) {
-      const explanation = await calls.call('explain', [question], EXPLAIN_MS).catch(() => undefined);
-      if (explanation !== undefined) return explanation as Explanation;
-    }
-    throw new ActRefused(409, 'no worker of this gateway could explain it now: try again, or see its log');
+  explain(question: ExplainQuestion): Promise<Explanation> {
+    return this.#explaining.explain([...this.#workers.values()], question);
   }
 
   /** Sends to all workers but one. */

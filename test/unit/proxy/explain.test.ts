@@ -8,6 +8,9 @@ import { World } from '../../explain/world.ts';
 /** `EXPLAIN_SEEDS=100000 npx vitest run --project unit test/unit/proxy/explain.test.ts` runs more. */
 const SEEDS = Number(process.env['EXPLAIN_SEEDS'] ?? 1_500);
 
+/** The names, the names without a session that is shared, and the move. */
+const MOST_PEEKS = 3;
+
 const WAYS = [
   ...['bound', 'claimed', 'rebound', 'storeless', 'anonymous', 'answer', 'other-pool'],
   ...['starting', 'no-instance', 'view', 'lease', 'store'],
@@ -42,7 +45,11 @@ async function differsFor(seed: number): Promise<string | undefined> {
   const request = world.request();
   const from = random.of(['10.0.0.1', '192.0.2.1']);
   const before = world.snapshot();
+  world.store.peeks = 0;
   const explanation = await world.explainer.explain({ pool: 'ici', request, from });
+  // Whatever number of instances the balancer may choose. Where a group is placed may depend on the choice.
+  if (world.pool.groups === undefined && world.store.peeks > MOST_PEEKS)
+    return `seed ${seed}: the store was asked ${world.store.peeks} times`;
   const after = world.snapshot();
   if (after !== before) return `seed ${seed}: the explanation changed something:\n${before}\n${after}`;
   const told = toldBy(explanation);
