@@ -286,8 +286,8 @@ export class Attempt implements InnerHandler, AwaitsHead {
   }
 
   #onStall(): void {
-    // While paused, the client is the one that stalls.
-    if (this.#pausedAt !== undefined) this.#stallTimer?.refresh();
+    // While paused, the client is the one that stalls. While paced, this process takes nothing.
+    if (this.#pausedAt !== undefined || this.#isPaced) this.#stallTimer?.refresh();
     else this.#abort?.(new errors.BodyTimeoutError());
   }
 
