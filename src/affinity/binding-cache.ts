@@ -126,7 +126,7 @@ export class BindingCache {
 
   /** {@link find} for names that may have been found in a body: the entry that the store would choose. */
   findFor({ user, session, userIsFound, sessionIsFound }: Names): CachedBinding | undefined {
-    if (session !== undefined && (userIsFound || sessionIsFound)) {
+    if (user !== undefined && session !== undefined && (userIsFound || sessionIsFound)) {
       const known = this.find(undefined, session);
       if (userIsFound && known?.binding.root.kind === 'user') return known;
       // The user decides, and the session leads somewhere already, so there is no link to make.

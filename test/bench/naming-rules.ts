@@ -13,20 +13,22 @@ import { parseArgs } from 'node:util';
 import type { Started } from './contenders.ts';
 import { startGateway, startUpstream } from './contenders.ts';
 import { median, medianInterval, table } from './figures.ts';
-import type { Naming } from './load.ts';
-import { findGenerator, load } from './load.ts';
+import type { LoadPlan, Naming } from './load.ts';
+import { findGenerator, load, numbered, PATH, requestParts } from './load.ts';
 import { cpuSeconds, Workbench } from './processes.ts';
 
 const MOST = { header: 1.02, body: 1.05 } as const;
 const NAMINGS = ['header', 'body'] as const satisfies readonly Naming[];
 const CONCURRENCY = 16;
 const AGENTS = 500;
+const PLAN = { connections: 'new', run: '', agents: AGENTS, concurrency: CONCURRENCY } as const;
 const WARM_UP_SECONDS = 4;
 const LEAD_IN_SECONDS = 1;
-// The load is of setWorkmode, so every request by body reads the element of the rule, as far as it has one.
+// The load is neither a log-on nor a log-off, as nearly all requests are.
+const LOG_ON = 'logon';
 const RULES = `identity:
-  logon: [{operation: logon}]
-  logoff: [{operation: setWorkmode, element: workmode, value: '1'}]
+  logon: [{operation: ${LOG_ON}}]
+  logoff: [{operation: setCurrentWorkmode, element: workmode, value: '1'}]
 `;
 
 const { values } = parseArgs({
@@ -67,8 +69,10 @@ try {
   for (let start = 0; start < starts; start += 1) {
     const plain = await startGateway(bench, upstream.url, `plain-${start}`);
     const rules = await startGateway(bench, upstream.url, `rules-${start}`, ['--config', file]);
-    for (const naming of NAMINGS)
-      for (const gateway of [plain, rules]) await microsOf(gateway, naming, WARM_UP_SECONDS);
+    for (const gateway of [plain, rules]) {
+      await logOn(gateway.url);
+      for (const naming of NAMINGS) await microsOf(gateway, naming, WARM_UP_SECONDS);
+    }
     for (let pair = 0; pair < pairs; pair += 1) {
       process.stderr.write(`start ${start + 1} of ${starts}, pair ${pair + 1} of ${pairs}\n`);
       for (const naming of NAMINGS) {
@@ -89,11 +93,24 @@ try {
   await bench.close();
 }
 
+/** With the rules, a request by body knows its agent by the session that a log-on has linked. */
+async function logOn(url: string): Promise<void> {
+  const { headers, body } = requestParts({ ...PLAN, naming: 'body', url, seconds: 0 });
+  for (let agent = 1; agent <= AGENTS; agent += 1) {
+    const answer = await fetch(`${url}${PATH}`, {
+      method: 'POST',
+      headers: { ...headers, SOAPAction: `"${LOG_ON}"` },
+      body: numbered(body.replaceAll('setWorkmode', LOG_ON), agent),
+    });
+    if (answer.status !== 200) throw new Error(`a log-on got ${answer.status}`);
+  }
+}
+
 /** Processor time of a request, in microseconds. */
 async function microsOf({ url, program }: Started, naming: Naming, forSeconds: number): Promise<number> {
   const before = cpuSeconds(program.pid);
-  const plan = { naming, connections: 'new', run: '', agents: AGENTS, concurrency: CONCURRENCY } as const;
-  const { requests, errors } = await load({ ...plan, url, seconds: forSeconds }, generator, bench.directory);
+  const plan: LoadPlan = { ...PLAN, naming, url, seconds: forSeconds };
+  const { requests, errors } = await load(plan, generator, bench.directory);
   if (errors > 0) throw new Error(`${errors} of ${requests} requests failed`);
   return ((cpuSeconds(program.pid) - before) * 1e6) / requests;
 }

@@ -159,6 +159,17 @@ logging: { level: debug }
     expect(await place('<appId>A1</appId>')).toBe(other);
   });
 
+  test.each([
+    ['user and session', '<user>MILLER</user><sessionId>S</sessionId>'],
+    ['the session', '<sessionId>S</sessionId>'],
+  ])('of an agent who has logged on cost no more claims (%s)', async (_, names) => {
+    await start('{ logon: [logon] }');
+    const instance = await place('<user>MILLER</user><sessionId>S</sessionId>', { operation: 'logon' });
+    for (let i = 0; i < 10; i += 1) expect(await place(names)).toBe(instance);
+    const { values } = await gateway.metrics.affinityOperations.get();
+    expect(values.find(({ labels }) => labels.operation === 'claim')).toMatchObject({ value: 1 });
+  });
+
   test('never overrule the header, even if the body comes first', async () => {
     await start('{ order: [body, header, cookie] }');
     const miller = await place('', { headers: { soapuser: 'MILLER' } });
