@@ -29,8 +29,9 @@ beforeAll(async () => {
   [browser, stage] = await Promise.all([openBrowser(), Stage.start()]);
   await stage.bind(['MILLER', ...users(20, 'AGENT')]);
   await stage.searchAgents();
-  // One instance that is down and one that is drained, so that alarms, signs and colours are on the pages.
-  await stage.did(['admin', 'drain', 'ici', 'b', '--deadline', '30m', '--why', 'patch of the host']);
+  // One instance that is down and one that is drained, so that alarms, signs and colours are on the pages. The deadline is
+  // on another day, so it is shown with its date.
+  await stage.did(['admin', 'drain', 'ici', 'b', '--deadline', '30h', '--why', 'patch of the host']);
   await stage.connector('c').behave({ mode: 'refuse' });
   for (const index of stage.gateways.keys())
     await eventually(async () => expect((await stage.instance('ici', 'c', index)).health).toBe('down'));

@@ -12,7 +12,7 @@ import { QUESTIONS } from './states-table.ts';
 const PAGE_PATH = '/sap/wdisp/admin/publicicp/show_init_statepub.icp';
 const EVERY_MS = 30;
 // The processes of a gateway get its state one after the other, so they may show different states for a moment.
-const AGREED_WITHIN_MS = 1_500;
+const AGREED_WITHIN_MS = 500;
 
 /** The addresses of a gateway. */
 export interface Ports {
