@@ -3,6 +3,7 @@ import type { BodyHeaders } from '../soap/body-search.ts';
 import { BodySearch } from '../soap/body-search.ts';
 import type { ElementMatch } from '../soap/element-rules.ts';
 import { foldName } from '../soap/element-rules.ts';
+import { NameFilter } from '../soap/name-filter.ts';
 import { fieldIn } from './headers.ts';
 import type { RequestBody } from './request-body.ts';
 
@@ -25,27 +26,43 @@ export interface OperationLimits {
   readonly maxDepth: number;
 }
 
+interface CompiledOperation {
+  readonly value: string;
+  readonly search: BodySearch | undefined;
+}
+
 /** A configured list of operations. */
 export class OperationList {
   readonly isEmpty: boolean;
-  readonly #rules: readonly {
-    readonly operation: string;
-    readonly value: string;
-    readonly search: BodySearch | undefined;
-  }[];
+  /** By the comparable form of the operation. */
+  readonly #rules = new Map<string, CompiledOperation[]>();
+  readonly #filter: NameFilter;
   readonly #comparable: (name: string) => string;
 
   constructor(rules: readonly OperationRule[], { match, maxBytes, maxDepth }: OperationLimits) {
-    this.#comparable = match === 'loose' ? foldName : (name) => name;
-    this.#rules = rules.map(({ operation, element, value = '' }) => ({
-      operation: this.#comparable(operation),
-      value,
-      search:
-        element === undefined
-          ? undefined
-          : new BodySearch([{ kind: 'session', local: element, operation }], { maxBytes, maxDepth, match }),
-    }));
     this.isEmpty = rules.length === 0;
+    this.#comparable = match === 'loose' ? foldName : (name) => name;
+    const names = rules.map(({ operation }) => operation);
+    this.#filter = new NameFilter(names, match);
+    for (const { operation, element: local, value = '' } of rules) {
+      const name = this.#comparable(operation);
+      const search =
+        local === undefined
+          ? undefined
+          : new BodySearch([{ kind: 'session', local, operation }], { maxBytes, maxDepth, match });
+      this.#rules.set(name, [...(this.#rules.get(name) ?? []), { value, search }]);
+    }
+  }
+
+  /**
+   * Can a request with this whole body be in the list? Far cheaper than to find its operation.
+   *
+   * @param operation if it is known
+   */
+  mayInclude(bytes: Buffer, headers: BodyHeaders, operation?: string): boolean {
+    if (this.isEmpty) return false;
+    if (operation !== undefined) return this.#rules.has(this.#comparable(operation));
+    return this.#filter.mayHave(bytes, headers);
   }
 
   /**
@@ -59,8 +76,8 @@ export class OperationList {
     headers: BodyHeaders,
     isComplete: boolean,
   ): boolean | Promise<boolean> {
-    const name = this.#comparable(operation);
-    const rules = this.#rules.filter((rule) => rule.operation === name);
+    const rules = this.#rules.get(this.#comparable(operation));
+    if (rules === undefined) return false;
     if (rules.some(({ search }) => search === undefined)) return true;
     const found = rules.map(({ search, value }) => {
       const searched = (search as BodySearch).search(bytes, headers, isComplete);
@@ -117,6 +134,13 @@ export class AgentOperations {
     this.#search = new BodySearch([], { maxBytes, maxDepth: OPERATION_DEPTH, wantsOperation: true });
   }
 
+  /** Can this be a request with which the agent logs off? Nearly all others are ruled out at once. */
+  mayBeLogoff(request: OperationRequest): boolean {
+    const { body, operation } = request;
+    if (body?.complete !== true) return false;
+    return this.#options.logoff.mayInclude(body.head, headersOf(request), operation);
+  }
+
   isLogon(request: OperationRequest): Promise<boolean> {
     return this.#isIn(this.#options.logon, request);
   }
@@ -127,7 +151,7 @@ export class AgentOperations {
     status: number,
     { whole, responseHeaders }: Answer,
   ): Promise<boolean> {
-    if (whole === undefined || status < 200 || status > 299 || request.body?.complete !== true) return false;
+    if (whole === undefined || status < 200 || status > 299 || !this.mayBeLogoff(request)) return false;
     if (!(await this.#isIn(this.#options.logoff, request))) return false;
     if (whole.length === 0) return true;
     const headers = {
@@ -150,8 +174,10 @@ export class AgentOperations {
   async #isIn(list: OperationList, request: OperationRequest): Promise<boolean> {
     const { body } = request;
     if (body === undefined || list.isEmpty) return false;
-    const operation = await this.#operationOf(request);
+    await body.collect(this.#options.maxBytes);
     const headers = headersOf(request);
+    if (body.complete && !list.mayInclude(body.head, headers, request.operation)) return false;
+    const operation = await this.#operationOf(request);
     return operation !== undefined && list.includes(operation, body.head, headers, body.complete);
   }
 

@@ -241,7 +241,8 @@ export class ProxyHandler {
     try {
       const outcome = await this.#attempt(context, pool, upstream, target);
       isStreaming = outcome === 'answered' && context.attempt?.whole === undefined && !context.closed;
-      if (outcome === 'answered') void this.#endIfLogoff(context, pool, visit);
+      if (outcome === 'answered' && (visit.followsLogOff || pool.operations.mayBeLogoff(context)))
+        void this.#endIfLogoff(context, pool, visit);
       return outcome;
     } finally {
       if (isStreaming) context.response.once('close', () => logOffs.end(visit));

@@ -1,7 +1,9 @@
 import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { OperationRule } from '../../../src/proxy/agent-operations.ts';
 import { AgentOperations, OperationList } from '../../../src/proxy/agent-operations.ts';
+import { BodySearch } from '../../../src/soap/body-search.ts';
 
 const LIMITS = { match: 'loose', maxBytes: 65_536, maxDepth: 12 } as const;
 const WORK_MODE = { operation: 'setCurrentWorkmode', element: 'workmode', value: '1' };
@@ -100,4 +102,31 @@ describe('a request with which an agent logs off', () => {
     expect(await isLogoff(several, { head: envelope('<log-off/>') })).toBe(true);
     expect(await isLogoff(several, { head: workMode('2') })).toBe(false);
   });
+});
+
+test('what is ruled out without a search is nothing that a search finds', () => {
+  const letter = (one: string): fc.Arbitrary<string> =>
+    fc.constantFrom(one, one.toUpperCase(), `${one}_`, `${one}-`, 'ä');
+  const name = fc.tuple(...[...'logo'].map(letter)).map((letters) => letters.join(''));
+  const search = new BodySearch([], { ...LIMITS, wantsOperation: true });
+  let included = 0;
+  fc.assert(
+    fc.property(
+      name,
+      fc.constantFrom<BufferEncoding>('utf8', 'latin1', 'utf16le'),
+      fc.constantFrom('exact', 'loose'),
+      (operation, encoding, match) => {
+        const list = new OperationList([{ operation: 'logo' }], { ...LIMITS, match });
+        const bytes = Buffer.from(String(envelope(`<${operation}/>`)), encoding);
+        const found = search.search(bytes, {}, true);
+        if (found instanceof Promise) throw new Error('nothing is compressed');
+        const isIn =
+          found.operation !== undefined && list.includes(found.operation, bytes, {}, true) === true;
+        if (isIn) expect(list.mayInclude(bytes, {})).toBe(true);
+        included += Number(isIn);
+      },
+    ),
+    { numRuns: 2_000 },
+  );
+  expect(included).toBeGreaterThan(100);
 });
