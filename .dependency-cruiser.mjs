@@ -37,6 +37,7 @@ const USED_IN = {
   ioredis: ['redis/', 'affinity/redis/', 'coordination/redis/'],
   lmdb: ['affinity/embedded/'],
   'lru-cache': ['affinity/', 'proxy/', 'simulator/'],
+  'modern-tar': ['admin/incident-route.ts', 'cli/admin/incident.ts'],
   pino: ['telemetry/'],
   preact: ['admin/console/'],
   'prom-client': ['telemetry/'],

@@ -1,6 +1,8 @@
 import type { TlsOptions } from 'node:tls';
 import type { GatewayStatus } from '../core/gateway-status.ts';
 import type { Name, NameKind } from '../core/identity.ts';
+import type { EndedRequests } from '../core/incident/facts.ts';
+import type { KeptLine } from '../core/incident/state-lines.ts';
 import type { LifecycleControl, ShownState } from '../core/lifecycle.ts';
 import type { ReloadPreviewStatus } from '../core/reload-preview-status.ts';
 import type { RequiredRole } from '../core/role.ts';
@@ -45,6 +47,17 @@ export type RecordGatewayEvent = (
   },
 ) => Promise<void>;
 
+/** What an incident archive holds and no other route shows. */
+export interface IncidentSources {
+  /** The last lines of the log, the oldest first. */
+  readonly lines: () => readonly KeptLine[];
+  readonly ended: (withinMs: number) => EndedRequests;
+  /** What the store is, with its version. Rejects while it is away. */
+  readonly storeVersion: () => Promise<string>;
+  /** The versions of what this gateway shares with others, such as the form of stored names. */
+  readonly formats: Readonly<Record<string, number>>;
+}
+
 export interface AdminServerOptions extends ActsOptions {
   readonly status: () => GatewayStatus;
   readonly gateways: () => Promise<GatewayListing>;
@@ -52,6 +65,7 @@ export interface AdminServerOptions extends ActsOptions {
   readonly previewReload: () => Promise<ReloadPreviewStatus>;
   /** All metrics in the Prometheus text format. */
   readonly scrape: () => Promise<string>;
+  readonly incident: IncidentSources;
   readonly statePages: StatePages;
   /** The gateway's name in `Via`. */
   readonly via: string;

@@ -18,6 +18,7 @@ import { addConsole } from './console-files.ts';
 import { addExplainRoutes } from './explain-routes.ts';
 import { addGatewayRoutes } from './gateway-routes.ts';
 import { keepPendingConnections } from './idle-connections.ts';
+import { addIncidentRoute } from './incident-route.ts';
 import { addInstanceRoutes } from './instance-routes.ts';
 import type { OpenApiDocument } from './openapi.ts';
 import { openApiDocument } from './openapi.ts';
@@ -107,6 +108,7 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
   addAgentRoutes(routes, options);
   addSeenNamesRoute(routes, options);
   addExplainRoutes(routes, options);
+  addIncidentRoute(routes, options);
   addDescription(routes, described);
   addSessionRoutes(routes, access, securityLog);
   addInstanceRoutes(routes, options, runner);

@@ -16,6 +16,10 @@ export interface CoordinatorEvents {
   /** The reason why claims fail although the view store answers; `undefined` when they work again. */
   onClaims?(failure: string | undefined): void;
   onAbstention(abstains: boolean, reason: string): void;
+  /** Another gateway takes part in the pool, or no longer does. */
+  onPeer?(gateway: string, change: 'came' | 'gone'): void;
+  /** The store may have lost data. */
+  onStoreRenewed?(): void;
   /** Writing bindings back failed, although the store is not away. It will be tried again. */
   onNotRestored(error: unknown): void;
   /** A probe failed: the first one at a healthy instance, or the one that made this gateway report it as down. */

@@ -20,6 +20,7 @@ import type { SyncReply, SyncRequest } from '../core/view/view-store.ts';
 import { answerWithin } from './answer-deadline.ts';
 import type { PoolCoordinatorOptions } from './coordinator-options.ts';
 import { DriftReporter } from './drift-reporter.ts';
+import { PeerReporter } from './peer-reporter.ts';
 import { PolicyWriter } from './policy-writer.ts';
 import { PoolEventLog } from './pool-event-log.ts';
 
@@ -55,6 +56,7 @@ export class PoolCoordinator {
   #reportedState: string | undefined;
   #reportedView: View;
   readonly #driftReporter: DriftReporter;
+  readonly #peerReporter: PeerReporter;
   readonly log: EventLog;
   #detail: string | undefined;
 
@@ -64,6 +66,7 @@ export class PoolCoordinator {
     this.log = new PoolEventLog(options.viewStore);
     this.#reportedView = this.#replica.view;
     this.#driftReporter = new DriftReporter(options.events);
+    this.#peerReporter = new PeerReporter(options.events, options.replica.id);
     this.#report = new LocalHealthReport(options.thresholds, this.#replica.agreed.instances);
     this.#policyWriter = new PolicyWriter({
       known: this.#replica,
@@ -159,9 +162,8 @@ export class PoolCoordinator {
     clearTimeout(this.#cutOffTimer);
     await this.#syncing;
     if (leave) {
-      await this.#options.viewStore.leave(this.#options.replica.id).catch(() => {
-        // The other gateways then wait for the end of the lease.
-      });
+      // Without an answer the other gateways wait for the end of the lease.
+      await this.#options.viewStore.leave(this.#options.replica.id).catch(() => undefined);
     }
     await this.#options.viewStore.close();
   }
@@ -387,6 +389,7 @@ export class PoolCoordinator {
       this.#options.events.onStoreState(replica.isAway ? 'away' : 'available', this.#detail);
       this.#detail = undefined;
     }
+    this.#peerReporter.report(replica.lastSync);
     this.#driftReporter.report(driftOf(replica.agreed, replica.parts));
     clearTimeout(this.#cutOffTimer);
     const cutOffInMs = replica.nextCutOffAt - performance.now();

@@ -49,6 +49,8 @@ export interface RedisCommands {
   ): Promise<{ readonly reply: unknown; readonly confirmations: number }>;
   /** Rejects unless Redis answers in time. */
   ping(): Promise<void>;
+  /** The version of the server; of one server in a cluster. */
+  version(): Promise<string>;
 }
 
 /** The connections of a process to Redis, shared by its pools. */
@@ -160,6 +162,11 @@ function commandsOf(client: CommandClient, commandMs: number, limitMs: number): 
       return { reply, confirmations: Number(confirmations) };
     },
     ping: async () => void (await available(client, client.ping(), limitMs)),
+    version: async () => {
+      const text = await available(client, client.info('server'), limitMs);
+      const versions = text.matchAll(/^(redis|valkey)_version:(\S+)/gm);
+      return Array.from(versions, ([, name, version]) => `${name} ${version}`).join(', ');
+    },
   };
 }
 

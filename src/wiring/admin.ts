@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import type { Readers, RecordGatewayEvent } from '../admin/admin-options.ts';
+import type { IncidentSources, Readers, RecordGatewayEvent } from '../admin/admin-options.ts';
 import { createAdminServer } from '../admin/admin-server.ts';
 import { coalesce } from '../admin/coalesce.ts';
 import { readConsole } from '../admin/console-files.ts';
@@ -22,13 +22,14 @@ import { shownState } from '../core/lifecycle.ts';
 import { adminConnectionsWithin } from '../core/open-files.ts';
 import type { ShownOption } from '../core/shown-option.ts';
 import { StatePages } from '../core/state-page.ts';
-import { storedKey } from '../core/stored-name.ts';
-import { canonicalUser } from '../core/user-name.ts';
+import { KEY_FORMAT, storedKey } from '../core/stored-name.ts';
+import { canonicalUser, USER_NAME_FORM } from '../core/user-name.ts';
 import type { DriftEffect } from '../core/view/agreed-config.ts';
 import { driftOf } from '../core/view/local-config.ts';
 import { addressMask } from '../identity/client-address.ts';
 import { CONSOLE, VERSION } from '../package.ts';
 import { fileLimit } from '../process/file-limit.ts';
+import { PROTOCOL } from '../process/messages.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { adminAccess } from './admin-access.ts';
@@ -51,7 +52,9 @@ export interface AdminParts {
   readonly state: () => LifecycleState;
   readonly lifecycle: LifecycleControl;
   readonly inFlight: () => number;
-  readonly recent: RecentCounts;
+  readonly recent: RecentCounts & Pick<IncidentSources, 'ended'>;
+  readonly lines: IncidentSources['lines'];
+  readonly storeVersion: IncidentSources['storeVersion'];
   /** Other gateways can use the store. */
   readonly isShared: boolean;
   /** `undefined` if no other gateway can use the store. */
@@ -129,6 +132,12 @@ export function composeAdmin(config: Config, parts: AdminParts): Admin {
     access: adminAccess(admin, parts.secret, logger),
     metricsRole: admin.metrics === 'open' ? 'public' : 'viewer',
     readers: { name: nameReader(config.identity), key: storedKey, show: showName, duration: parseDuration },
+    incident: {
+      lines: parts.lines,
+      ended: (withinMs) => parts.recent.ended(withinMs),
+      storeVersion: parts.storeVersion,
+      formats: { protocol: PROTOCOL, keyFormat: KEY_FORMAT, userNameForm: USER_NAME_FORM },
+    },
     // Each scrape asks all workers, so a flood of them must not.
     scrape: coalesce(async () => {
       readGauges(metrics, pools, status());

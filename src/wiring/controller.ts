@@ -22,6 +22,7 @@ import type {
 import { isOneProcess } from '../process/messages.ts';
 import { listenOn } from '../sockets/listen.ts';
 import { HostMetrics } from '../telemetry/host-metrics.ts';
+import { KeptLines } from '../telemetry/kept-lines.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { urlOf, whereToListen } from './addresses.ts';
@@ -82,10 +83,12 @@ export async function startController(
 async function start(
   init: Init,
   channel: HostChannel,
-  logger: Logger,
+  processLog: Logger,
   opened: Opened,
   shared: SharedParts | undefined,
 ): Promise<RunningController> {
+  const kept = new KeptLines();
+  const logger = kept.keeping(processLog);
   const { config, replica, shownConfig, shownOptions = [] } = init;
   const metrics = shared?.metrics ?? new Metrics();
   beginSeries(metrics, config);
@@ -143,7 +146,7 @@ async function start(
         announcer?.changed();
         break;
       case 'log-level':
-        logger.level = event.level;
+        processLog.level = event.level;
         break;
     }
   });
@@ -234,7 +237,8 @@ async function start(
   const admin = composeAdmin(config, {
     pools: pools.map(({ source }) => source),
     metrics,
-    logger,
+    // Its lines name operators and where they are; the security log keeps those.
+    logger: processLog,
     replica,
     secret: init.secret,
     shownConfig,
@@ -252,6 +256,8 @@ async function start(
     recordGatewayEvent: gatewayEvents.record,
     inFlight: () => workers.inFlight,
     recent,
+    lines: () => kept.lines,
+    storeVersion: () => stores.version(),
     isShared: stores.isShared,
     gateways: stores.gateways,
     advertised: () => advertisedUrl(config.admin.advertise, scheme, admin.server.server.address()),

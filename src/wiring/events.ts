@@ -1,6 +1,7 @@
 import type { BindingsEvents } from '../affinity/bindings-options.ts';
 import type { CoordinatorEvents } from '../coordination/coordinator-options.ts';
 import type { Name } from '../core/identity.ts';
+import { STATE_LINES } from '../core/incident/state-lines.ts';
 import type { View } from '../core/view/view.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -12,28 +13,17 @@ export function coordinatorEvents(pool: string, logger: Logger, metrics: Metrics
     onView: (before, after) => reportView(pool, logger, metrics, before, after),
     onStoreState: (state, detail) => {
       const fields = { pool, store: state, ...(detail === undefined ? {} : { detail }) };
-      if (state === 'away') logger.warn(fields, 'affinity store away');
-      else logger.info(fields, 'affinity store available');
+      if (state === 'away') logger.warn(fields, STATE_LINES.storeAway);
+      else logger.info(fields, STATE_LINES.storeAvailable);
     },
     onCutOff: (instances) => {
       const fields = { pool, instances: [...instances] };
-      if (instances.size > 0) {
-        logger.warn(
-          fields,
-          'instances cannot be reached from here, although other gateways reach them: not ready',
-        );
-      } else {
-        logger.info(fields, 'this gateway reaches all instances again that other gateways reach');
-      }
+      if (instances.size > 0) logger.warn(fields, STATE_LINES.cutOff);
+      else logger.info(fields, STATE_LINES.reached);
     },
     onClaims: (failure) => {
-      if (failure === undefined)
-        logger.info({ pool }, 'claims are answered again, or the whole store is away');
-      else
-        logger.warn(
-          { pool, detail: failure },
-          'claims fail here, although the view store answers: not ready',
-        );
+      if (failure === undefined) logger.info({ pool }, STATE_LINES.claimsWork);
+      else logger.warn({ pool, detail: failure }, STATE_LINES.claimsFail);
     },
     onDrift: ({ differences, missing, serves, ready }) => {
       const fields = { pool, differences, missing, serves, ready };
@@ -50,13 +40,16 @@ export function coordinatorEvents(pool: string, logger: Logger, metrics: Metrics
     },
     onAbstention: (abstains, reason) => {
       if (abstains) metrics.abstentions.inc({ pool });
-      logger.info({ pool, abstains, reason }, `health report ${abstains ? 'withheld' : 'sent again'}`);
+      logger.info({ pool, abstains, reason }, abstains ? STATE_LINES.withheld : STATE_LINES.sentAgain);
     },
+    onPeer: (gateway, change) =>
+      logger.info({ pool, gateway }, change === 'came' ? STATE_LINES.gatewayCame : STATE_LINES.gatewayGone),
+    onStoreRenewed: () => logger.warn({ pool }, STATE_LINES.storeRenewed),
     onNotRestored: (error) =>
       logger.error({ pool, err: error }, 'bindings are not written back yet, so no new agent is bound'),
     onProbeFailed: (instance, reason, isDownNow) => {
       const fields = { pool, instance, reason };
-      if (isDownNow) logger.warn(fields, 'probes find an instance down');
+      if (isDownNow) logger.warn(fields, STATE_LINES.probesFail);
       else logger.info(fields, 'probe failed');
     },
     onOperation: (operation, outcome) => metrics.ledgerOperations.inc({ pool, operation, outcome }),

@@ -1,6 +1,8 @@
 import type { RecentCounts } from '../core/alarms.ts';
 import { isFailure, SLOW_SECONDS } from '../core/alarms.ts';
 import { CounterHistory } from '../core/counter-history.ts';
+import { ERRORS } from '../core/errors.ts';
+import type { EndedRequests } from '../core/incident/facts.ts';
 import type { NameSource, SourceShare } from '../core/seen-names.ts';
 import { SEEN_SECONDS, sharesOf } from '../core/seen-names.ts';
 import type { HostMetrics, NamesOf } from '../telemetry/host-metrics.ts';
@@ -33,6 +35,7 @@ const COUNTED: ReadonlyMap<string, NamesOf> = new Map<string, NamesOf>([
   [
     'gateway_errors_total',
     ({ code }) => [
+      `error/${code}`,
       ...(isFailure(String(code)) ? ['failures'] : []),
       ...(code === 'GW_OUTCOME_UNKNOWN' ? ['unknown'] : []),
     ],
@@ -134,6 +137,16 @@ export class RecentTraffic implements RecentCounts {
       over: this.#history.increase('failures', within),
       of: this.#history.increase('requests', within),
     };
+  }
+
+  /** Of the last 15 minutes at most. */
+  ended(withinMs: number): EndedRequests {
+    const within = Math.min(withinMs, KEEP_MS);
+    const errors = Object.keys(ERRORS).flatMap((code) => {
+      const requests = this.#history.increase(`error/${code}`, within);
+      return requests > 0 ? [{ code, requests }] : [];
+    });
+    return { withinMs: within, ended: this.#history.increase('requests', within), errors };
   }
 
   get dropped(): number {

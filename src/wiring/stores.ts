@@ -19,6 +19,8 @@ export interface Stores {
   viewStore(pool: string): ViewStoreClient;
   /** Where the gateways of these stores are listed; `undefined` if no other gateway can use them. */
   readonly gateways: GatewayRegistry | undefined;
+  /** What the store is, with its version. Rejects with `StoreUnavailable`. */
+  version(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -115,6 +117,7 @@ export async function openStores(
           keepActsMs: admin.keepActs,
         }),
       gateways: new RedisGatewayRegistry(connection, { keyPrefix }),
+      version: () => connection.listings.version(),
       close: () => connection.close(),
     };
   }
@@ -133,6 +136,7 @@ export async function openStores(
         requireStore: () => embedded.requireRoom(),
       }),
     gateways: undefined,
+    version: async () => 'embedded',
     close: () => embedded.close(),
   };
 }

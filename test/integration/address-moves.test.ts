@@ -65,6 +65,7 @@ pools:
     openStores: async () => ({
       isShared: false,
       gateways: undefined,
+      version: async () => 'embedded',
       open: () => store,
       viewStore: () => new LocalViewStore({ leaseMs: 0, joinMs: 0 }),
       close: async () => undefined,

@@ -36,6 +36,11 @@ const CALLS: Readonly<Record<RouteName, readonly Call[]>> = {
   'GET /config': [{ status: 200 }],
   'GET /config/options': [{ status: 200 }],
   'GET /openapi.json': [{ status: 200 }],
+  'GET /incident': [
+    { query: 'last=1h&names=readable', status: 200 },
+    { query: 'last=2d', status: 400 },
+    { query: 'names=all', status: 400 },
+  ],
   'GET /session': [{ status: 200 }],
   // This gateway has no users.
   'POST /session': [

@@ -40,6 +40,7 @@ function ofLastRelease(redis: RedisConnection): RedisConnection {
     },
     runConfirmed: (...command) => commands.runConfirmed(...command),
     ping: () => commands.ping(),
+    version: () => commands.version(),
   });
   return { ...redis, claims: withItsScripts(redis.claims), listings: withItsScripts(redis.listings) };
 }

@@ -50,6 +50,7 @@ test('a single process resets requests at a lost instance before it acknowledges
     openStores: async () => ({
       isShared: false,
       gateways: undefined,
+      version: async () => 'embedded',
       open: () => STORE,
       viewStore: () => watched,
       close: async () => undefined,

@@ -31,6 +31,12 @@ export function bareAdminServer(options: Partial<AdminServerOptions> = {}): Fast
     },
     gateways: async () => ({ gateways: [], partial: false, reason: null }),
     scrape: async () => '',
+    incident: {
+      lines: () => [],
+      ended: (withinMs) => ({ withinMs, ended: 0, errors: [] }),
+      storeVersion: async () => 'embedded',
+      formats: {},
+    },
     via: 'ici-gateway',
     statePages: new StatePages({ prefixes: [], alwaysOk: false }),
     config: {},

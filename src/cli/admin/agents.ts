@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import type { AgentLine, AgentPage, AgentStatus } from '../../core/agent-status.ts';
 import type { GatewayStatus } from '../../core/gateway-status.ts';
+import { span } from '../../core/span.ts';
 import { AdminRefused, askAdmin } from './client.ts';
 import type { AdminContext, ChangeFlags, ReadFlags } from './context.ts';
 import { change, changeCommand, EXIT_NO, poolPath, read, readCommand } from './context.ts';
 import type { Column, Look } from './present.ts';
-import { counted, fields, lastRequest, NONE, printable, show, since, span, table } from './present.ts';
+import { counted, fields, lastRequest, NONE, printable, show, since, table } from './present.ts';
 
 interface ListFlags extends ReadFlags {
   readonly prefix?: string;

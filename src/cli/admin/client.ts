@@ -49,9 +49,28 @@ const ANSWER_MS = 120_000;
 /** Asks the admin API of a gateway. Throws an Error with the reason, and the remedy if there is one. */
 export async function askAdmin<Body>(
   flags: AdminFlags,
-  { method, path, query = {}, body, signal }: Question,
+  question: Question,
   env: Environment,
 ): Promise<Answer<Body>> {
+  const { status, content } = await askFor(flags, question, env);
+  return { status, body: JSON.parse(content.toString()) as Body };
+}
+
+/** Asks for a file. Throws like {@link askAdmin}. */
+export async function askFile(
+  flags: AdminFlags,
+  question: Omit<Question, 'method'>,
+  env: Environment,
+): Promise<Buffer> {
+  const { content } = await askFor(flags, { method: 'GET', ...question }, env);
+  return content;
+}
+
+async function askFor(
+  flags: AdminFlags,
+  { method, path, query = {}, body, signal }: Question,
+  env: Environment,
+): Promise<{ readonly status: number; readonly content: Buffer }> {
   const base = adminUrl(flags, env);
   const url = new URL(path, base);
   for (const [name, value] of Object.entries(query))
@@ -67,11 +86,11 @@ export async function askAdmin<Body>(
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
   };
-  const { ok, status, text } = await send(url, request).catch((error: unknown) => {
+  const { ok, status, content } = await send(url, request).catch((error: unknown) => {
     throw noAnswerError(error, base, method !== 'GET');
   });
-  if (!ok) throw refusal(status, text, { path, hasToken: 'authorization' in token });
-  return { status, body: JSON.parse(text) as Body };
+  if (!ok) throw refusal(status, content.toString(), { path, hasToken: 'authorization' in token });
+  return { status, content };
 }
 
 export type TokenHeader = Readonly<Record<string, string>>;
@@ -101,9 +120,9 @@ function adminUrl(flags: AdminFlags, env: Environment): string {
 async function send(
   url: URL,
   request: RequestInit,
-): Promise<{ readonly ok: boolean; readonly status: number; readonly text: string }> {
+): Promise<{ readonly ok: boolean; readonly status: number; readonly content: Buffer }> {
   const answer = await fetch(url, request);
-  return { ok: answer.ok, status: answer.status, text: await answer.text() };
+  return { ok: answer.ok, status: answer.status, content: Buffer.from(await answer.arrayBuffer()) };
 }
 
 // With these errors the request may have arrived. All other errors come before the first byte is sent.

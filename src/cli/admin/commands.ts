@@ -6,6 +6,7 @@ import { addEvents } from './events.ts';
 import { addExplain } from './explain.ts';
 import { addGateway } from './gateway.ts';
 import { addIdentity } from './identity.ts';
+import { addIncident } from './incident.ts';
 import { addInstances } from './instances.ts';
 import { addPools } from './pools.ts';
 import { addStatus } from './status.ts';
@@ -28,7 +29,7 @@ Exit codes:
   1    refused, or no answer
   2    the command line is wrong
   3    the answer is no: "agent" found no binding, or "alarms" an alarm; "reload --dry-run" would be refused
-  130  Ctrl-C ended --watch before the drain was over; the drain goes on
+  130  Ctrl-C ended --watch before the drain was over, and the drain goes on; or it ended "incident"
 ${examples([
   'ici-gateway admin status',
   'ici-gateway admin agent MILLER',
@@ -40,6 +41,7 @@ ${examples([
   'ici-gateway admin disable ici a --dry-run',
   'ici-gateway admin move ici MILLER b --why "complains of echo" --token-file admin.token',
   'ici-gateway admin events ici --since 24h --by jones',
+  'ici-gateway admin incident --last 15m -o incident.tar.gz --token-file admin.token',
   'ici-gateway admin maintenance on --why "new release of the connector" --token-file admin.token',
   'ici-gateway admin failback-policy ici "at 03:30" --zone Europe/Berlin --why "quiet then" --token-file admin.token',
 ])}`,
@@ -52,5 +54,6 @@ ${examples([
   addInstances(admin, context);
   addPools(admin, context);
   addEvents(admin, context);
+  addIncident(admin, context);
   addGateway(admin, context);
 }

@@ -1,8 +1,9 @@
+import { span } from '../../core/span.ts';
 import { AdminSilent, askAdmin, pause } from './client.ts';
 import type { AdminContext, ReadFlags } from './context.ts';
 import { poolPath } from './context.ts';
 import type { Column, Look } from './present.ts';
-import { clock, counted, lastRequest, lookOf, printable, since, span, table } from './present.ts';
+import { clock, counted, lastRequest, lookOf, printable, since, table } from './present.ts';
 
 /** A drain in progress. */
 export interface DrainAnswer {

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import type { GatewayLine } from '../../core/gateways.ts';
 import type { ShownOption } from '../../core/shown-option.ts';
+import { span } from '../../core/span.ts';
 import { askAdmin } from './client.ts';
 import type { AdminContext, ChangeFlags, ReadFlags } from './context.ts';
 import { change, changeCommand, read, readCommand } from './context.ts';
 import type { Colour, Column, Look } from './present.ts';
-import { NONE, printable, show, since, span, table } from './present.ts';
+import { NONE, printable, show, since, table } from './present.ts';
 
 interface Gateways {
   readonly gateways: readonly GatewayLine[];

@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import { showHidden } from '../../core/hidden-characters.ts';
+import { span } from '../../core/span.ts';
 import type { Output, Terminal } from '../output.ts';
 
 export type Colour = 'red' | 'green' | 'yellow' | 'dim' | 'bold';
@@ -79,22 +80,6 @@ export function printable(text: string): string {
 }
 
 const SECOND = 1_000;
-const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
-
-/** Such as `3h 12m`: the two largest units. */
-export function span(ms: number): string {
-  const left = Math.max(0, ms);
-  if (left < MINUTE) return `${Math.floor(left / SECOND)}s`;
-  if (left < HOUR) return joined(left, MINUTE, 'm', SECOND, 's');
-  return left < DAY ? joined(left, HOUR, 'h', MINUTE, 'm') : joined(left, DAY, 'd', HOUR, 'h');
-}
-
-function joined(ms: number, large: number, largeUnit: string, small: number, smallUnit: string): string {
-  const rest = Math.floor((ms % large) / small);
-  return `${Math.floor(ms / large)}${largeUnit}${rest === 0 ? '' : ` ${rest}${smallUnit}`}`;
-}
 
 /** A time in the zone of this host, and how long ago it was, such as `08:02:11 (3h 12m ago)`. */
 export function since(iso: string, { now }: Look): string {

@@ -7,9 +7,9 @@ import {
   printable,
   show,
   since,
-  span,
   table,
 } from '../../../src/cli/admin/present.ts';
+import { span } from '../../../src/core/span.ts';
 import { RecordedOutput } from '../../support/cli.ts';
 
 const PLAIN = lookOf({ hasColors: false });

@@ -1,0 +1,180 @@
+import type { IncidentEvent, IncidentFacts } from '../core/incident/facts.ts';
+import { firstPage } from '../core/incident/first-page.ts';
+import { seenNamesStatus } from '../core/seen-names.ts';
+import { MOST_EVENTS } from '../core/view/view-store-limits.ts';
+import { builtFrom, VERSION } from '../package.ts';
+import type { AdminServerOptions } from './admin-options.ts';
+import { listEvents } from './event-log.ts';
+import { knowAgents, namesIn } from './incident-names.ts';
+import type { PoolSource } from './pool-source.ts';
+
+export type IncidentOptions = Pick<
+  AdminServerOptions,
+  'pools' | 'status' | 'gateways' | 'config' | 'options' | 'scrape' | 'readers' | 'incident'
+>;
+
+export interface IncidentQuestion {
+  /** Milliseconds since the Unix epoch. */
+  readonly from: number;
+  readonly to: number;
+  /** Names of people are replaced. */
+  readonly isHashed: boolean;
+}
+
+const FIRST_PAGE = 'README.txt';
+
+// Before they are compressed. Larger files are left out, and the first page says so.
+const MOST_FILE_BYTES = 8 * 1_024 * 1_024;
+const MOST_BYTES = 32 * 1_024 * 1_024;
+// A store or worker that hangs must not keep an operator waiting who asks because of it.
+const PART_MS = 5_000;
+
+/** The value that the file of a part holds; text for a file that is not JSON. */
+interface Part {
+  readonly name: string;
+  readonly about: string;
+  readonly value: unknown;
+}
+
+/** The files of an archive by their names, the first page first. Takes a few seconds at most. Never rejects. */
+export async function incidentFiles(
+  options: IncidentOptions,
+  { from, to, isHashed }: IncidentQuestion,
+): Promise<ReadonlyMap<string, string>> {
+  const { pools, status, gateways, config, options: shown, scrape, incident } = options;
+  const missing: string[] = [];
+  const within = <T>(what: string, reading: Promise<T>): Promise<T | undefined> =>
+    inTime(reading).catch((error: Error) => void missing.push(`${what}: ${error.message}`));
+  const now = status();
+  const [listing, metrics, store, ofPools] = await Promise.all([
+    within('other gateways', gateways()),
+    within('metrics', scrape()),
+    within('the version of the store', incident.storeVersion()),
+    Promise.all(pools.map((pool) => readPool(pool, { from, to, isHashed }, options, within))),
+  ]);
+  if (listing?.partial === true) missing.push(`other gateways: ${listing.reason}`);
+  const facts: IncidentFacts = {
+    from,
+    to,
+    status: now,
+    gateways: listing?.gateways ?? [],
+    events: ofPools.flatMap(({ events }) => events),
+    lines: incident.lines().filter((line) => (line.lastAt ?? line.at) >= from && line.at <= to),
+    requests: incident.ended(to - from),
+  };
+  const commit = builtFrom();
+  const parts: Part[] = [
+    { name: 'status.json', about: 'what GET /status answers: pools, instances, reports, alarms', value: now },
+    { name: 'gateways.json', about: 'all gateways that share the store', value: listing ?? {} },
+    { name: 'config.json', about: 'the configuration in effect, with secrets masked', value: config },
+    { name: 'options.json', about: 'each option, its default and where it comes from', value: shown },
+    {
+      name: 'versions.json',
+      about: 'versions of the gateway, of Node, of the store and of stored forms',
+      value: {
+        gateway: VERSION,
+        commit: commit ?? null,
+        node: process.version,
+        store: store ?? null,
+        ...incident.formats,
+      },
+    },
+    { name: 'log.json', about: "the last lines of the controller's log", value: facts.lines },
+    { name: 'requests.json', about: 'how many requests ended, and with which errors', value: facts.requests },
+    { name: 'metrics.txt', about: 'what GET /metrics answers', value: metrics ?? '' },
+    ...ofPools.flatMap(({ parts: own }) => own),
+  ];
+  const names = isHashed ? namesIn(facts, options) : undefined;
+  if (names !== undefined)
+    await Promise.all(
+      pools.map((pool) =>
+        within(`names of the agents of pool ${pool.name}, in texts`, knowAgents(names, pool)),
+      ),
+    );
+  const files = new Map<string, string>();
+  const abouts = new Map<string, string>();
+  let bytes = 0;
+  for (const { name, about, value } of parts) {
+    // The process has leases to renew meanwhile.
+    await new Promise((resolve) => setImmediate(resolve));
+    const text =
+      typeof value === 'string' ? value : `${JSON.stringify(names?.json(value) ?? value, null, 1)}\n`;
+    const size = Buffer.byteLength(text);
+    if (size > MOST_FILE_BYTES || bytes + size > MOST_BYTES) {
+      missing.push(`${name}: it has ${size} bytes, which is too much`);
+      continue;
+    }
+    bytes += size;
+    files.set(name, text);
+    abouts.set(name, about);
+  }
+  const page = firstPage(facts, { commit, node: process.version, files: abouts, missing, isHashed });
+  return new Map([[FIRST_PAGE, names?.text(page) ?? page], ...files]);
+}
+
+type Within = <T>(what: string, reading: Promise<T>) => Promise<T | undefined>;
+
+/** What the archive holds of one pool. */
+async function readPool(
+  pool: PoolSource,
+  { from, to, isHashed }: IncidentQuestion,
+  { readers }: Pick<IncidentOptions, 'readers'>,
+  within: Within,
+): Promise<{ readonly events: readonly IncidentEvent[]; readonly parts: readonly Part[] }> {
+  const { name, operations } = pool;
+  const query = {
+    since: new Date(from).toISOString(),
+    until: new Date(to).toISOString(),
+    limit: MOST_EVENTS,
+  };
+  const [log, seen] = await Promise.all([
+    within(`events of pool ${name}`, listEvents(operations, query, readers)),
+    within(`identity of pool ${name}`, pool.seenNames()),
+  ]);
+  // From where an operator acted tells who it was.
+  const events = (log?.events ?? []).map(({ source, ...event }) => ({
+    ...event,
+    ...(isHashed ? {} : { source }),
+  }));
+  const { agreed, lastSync, parts } = operations;
+  const { policy, reports } = lastSync;
+  const folder = `pools/${encodeURIComponent(name)}`;
+  return {
+    events: events.map(({ at, firstAt, ...event }) => ({
+      ...event,
+      pool: name,
+      at: Date.parse(at),
+      ...(firstAt === undefined ? {} : { firstAt: Date.parse(firstAt) }),
+    })),
+    parts: [
+      {
+        name: `${folder}/view.json`,
+        about:
+          'what the gateways agree on, the reports and decisions it follows from, and this configuration',
+        value: { agreed, reports, policy, parts },
+      },
+      {
+        name: `${folder}/events.json`,
+        about: 'the event log of the period, the newest first',
+        value: { events, next: log?.next ?? null },
+      },
+      {
+        name: `${folder}/identity.json`,
+        about: 'how requests of the last hour named their agents',
+        value: seen === undefined ? {} : seenNamesStatus(name, seen),
+      },
+    ],
+  };
+}
+
+async function inTime<T>(reading: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${PART_MS / 1_000} s`)), PART_MS);
+  });
+  try {
+    return await Promise.race([reading, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
