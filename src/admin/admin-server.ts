@@ -17,6 +17,7 @@ import { addSessionRoutes } from './auth/session-routes.ts';
 import { addConsole } from './console-files.ts';
 import { addExplainRoutes } from './explain-routes.ts';
 import { addGatewayRoutes } from './gateway-routes.ts';
+import { addHistoryRoutes } from './history-routes.ts';
 import { keepPendingConnections } from './idle-connections.ts';
 import { addIncidentRoute } from './incident-route.ts';
 import { addInstanceRoutes } from './instance-routes.ts';
@@ -107,6 +108,7 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
   addStreamRoute(routes, options);
   addAgentRoutes(routes, options);
   addSeenNamesRoute(routes, options);
+  addHistoryRoutes(routes, options);
   addExplainRoutes(routes, options);
   addIncidentRoute(routes, options);
   addDescription(routes, described);

@@ -2,6 +2,7 @@ import type { BalancerName } from '../core/balancers.ts';
 import type { Binding, Proposal } from '../core/binding.ts';
 import type { ExplainQuestion, Explanation } from '../core/explanation.ts';
 import type { GroupsThere } from '../core/groups.ts';
+import type { PoolHistory } from '../core/history/pool-history.ts';
 import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { BindingPage, BindingQuery, EventLog, ListedBinding } from '../core/ports.ts';
@@ -113,6 +114,7 @@ export interface PoolSource {
   traffic(): { readonly requests: number; readonly faults: number };
   /** Where the requests of the last hour named their agents. */
   identitySources(): readonly SourceShare[];
+  readonly history: Pick<PoolHistory, 'part'>;
   /** How requests named their agents in the last hour, at each worker; `undefined` if it does not answer. */
   seenNames(): Promise<readonly (SeenNames | undefined)[]>;
   /**

@@ -55,6 +55,7 @@ export class AccessLog {
 
     metrics.requests.inc(pool, context.decision, CLASSES[Math.floor(status / 100)] ?? '0xx');
     metrics.requestDuration.observe(pool, durationMs / 1_000);
+    if (pool !== '') metrics.seconds.ended(pool, status, durationMs, context.error);
     for (const { source, reason } of context.ignored ?? NONE) metrics.names.ignored(pool, source, reason);
     const source = context.isIdentified ? sourceOf(context) : undefined;
     if (source === 'none') metrics.names.unnamed(pool, reasonOf(context), context.operation);

@@ -304,6 +304,7 @@ export class ProxyHandler {
     }
     const { withdrawn } = attempt;
     this.#options.metrics.attempts.inc(pool.name, upstream.id, withdrawn ? 'withdrawn' : outcome);
+    if (!withdrawn) this.#options.metrics.seconds.attempted(pool.name, upstream.id, outcome !== 'answered');
     if (outcome !== 'answered' && !withdrawn) context.failure = outcome;
     if (outcome === 'answered' && context.response.statusCode === 401)
       noteConnectionLogin(upstream, attempt.responseHeaders, this.#options.logger);

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { Durations, NameCounts, Tally } from './request-metrics.ts';
+import { SecondCounts } from './second-counts.ts';
 
 /**
  * All metrics of the gateway. Label values come only from limited sets such as pools, instances and decisions, never
@@ -179,6 +180,9 @@ export class Metrics {
     'Changes that operators requested from this gateway, by outcome',
     ['pool', 'act', 'outcome'],
   );
+
+  /** What the history needs of each second; not for Prometheus. */
+  readonly seconds = new SecondCounts();
 
   constructor({ processMetrics = true } = {}) {
     if (processMetrics) collectDefaultMetrics({ register: this.registry });

@@ -10,6 +10,7 @@ import { PoolCoordinator } from '../coordination/pool-coordinator.ts';
 import type { AgentGroups } from '../core/agent-groups.ts';
 import type { GroupsThere } from '../core/groups.ts';
 import { NO_GROUPS } from '../core/groups.ts';
+import type { PoolSample } from '../core/history/pool-history.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { ViewStoreClient } from '../core/ports.ts';
 import { compactIncarnation } from '../core/stored-name.ts';
@@ -56,7 +57,7 @@ export interface ControlPoolParts {
   };
   readonly traffic: Traffic;
   /** The counters of the pool's requests. */
-  readonly counted: Pick<PoolSource, 'traffic' | 'identitySources'>;
+  readonly counted: Pick<PoolSource, 'traffic' | 'identitySources' | 'history'>;
   /** The configuration of the workers. Missing if this process carries the traffic itself. */
   readonly workerParts?: () => ConfigParts | undefined;
   /** Who belongs to which group. */
@@ -76,6 +77,8 @@ export interface ControlPool {
   readonly coordinator: PoolCoordinator;
   readonly source: PoolSource;
   boundAgents(instance: InstanceId): number;
+  /** The pool at this moment, for its history. */
+  sample(): PoolSample;
   /** The resolved addresses of instances whose URLs contain a host name. */
   addresses(): KnownAddresses;
   /** Resolves after the first request to the view store, while the first probes run. */
@@ -148,6 +151,15 @@ export function composeControlPool(
   return {
     coordinator,
     boundAgents,
+    sample: () => {
+      const { counts } = bindings;
+      const { instances, parked } = traffic.load();
+      let inFlight = 0;
+      for (const load of instances.values()) inFlight += load.inFlight;
+      const ids = [...coordinator.routingState.view.instances.keys()];
+      const agents = counts && new Map(ids.map((id) => [id, counts.get(id) ?? 0]));
+      return { inFlight, parked, agents };
+    },
     addresses: () => addresses.known,
     source: {
       name,

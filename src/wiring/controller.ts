@@ -36,6 +36,7 @@ import { composeControlPool } from './control-pool.ts';
 import { coordinatorEvents } from './events.ts';
 import { GatewayEvents } from './gateway-events.ts';
 import { composeGroups } from './groups.ts';
+import { Histories } from './history.ts';
 import { beginSeries } from './initial-series.ts';
 import { displayed, nameDisplay } from './names.ts';
 import { composeOpenFiles, warnOfFewFiles } from './open-files.ts';
@@ -115,6 +116,7 @@ async function start(
     watchdogMs: config.lifecycle.watchdogTimeout,
     ...(shared === undefined ? {} : { loadNow: () => shared.workerLoad?.() }),
     onMetrics: (worker, snapshot) => hostMetrics.update(worker, snapshot),
+    onSecond: (worker, second, counts) => histories.report(worker, second, counts),
     onGone: (worker) => {
       hostMetrics.ended(worker);
       void tellTotals('workers');
@@ -124,6 +126,13 @@ async function start(
       void tellTotals(worker);
     },
   });
+  const histories: Histories = new Histories(
+    config.pools.map(({ name }) => name),
+    {
+      workers: () => workers.serving,
+      sample: (name) => (pools.find(({ source }) => source.name === name) as ControlPool).sample(),
+    },
+  );
   // Register existing workers before handling events; otherwise we would wait forever for one that has already exited.
   const collected = workers.collectKnowledge(
     init.workers.map(({ id }) => id as WorkerId),
@@ -198,6 +207,7 @@ async function start(
       counted: {
         traffic: () => recent.traffic(name),
         identitySources: () => recent.identitySources(name),
+        history: histories.of(name),
       },
       workerParts: () => workers.oldestParts(name),
       publisher: { publish: () => workers.publish(name), mayActUntil: () => workers.mayActUntil(name) },
@@ -276,6 +286,8 @@ async function start(
   void Promise.all(pools.map(({ coordinator }) => coordinator.settled())).then(() => channel.settled());
   await Promise.all([...pools.map((pool) => pool.start()), recent.start()]);
   opened.add(() => recent.stop());
+  histories.start();
+  opened.add(() => histories.stop());
   clock.start();
   opened.add(() => clock.stop());
   const totalsTimer = setInterval(() => void tellTotals('workers'), TOTALS_EVERY_MS);

@@ -34,6 +34,7 @@ import { displayed, nameDisplay } from './names.ts';
 import { composeOpenFiles } from './open-files.ts';
 import { Opened } from './opened.ts';
 import { poolParts } from './pool-parts.ts';
+import { everySecond } from './second-timer.ts';
 import type { SharedParts } from './shared-parts.ts';
 import { openWorkerStores } from './stores.ts';
 
@@ -285,8 +286,13 @@ async function start(
     timers.push(setInterval(() => void tellMetrics(), METRICS_EVERY_MS));
   }
 
+  const tellSecond = (second: number): void =>
+    tell({ kind: 'second', second, counts: metrics.seconds.take() });
+  const stopSeconds = everySecond(tellSecond);
+
   opened.add(() => {
     for (const timer of timers) clearInterval(timer);
+    stopSeconds();
   });
 
   if (shared !== undefined) shared.workerLoad = loadNow;
@@ -319,6 +325,7 @@ async function start(
       clearTimeout(timer);
       // The counters since the last report belong to the gateway and must outlive this process.
       await tellMetrics();
+      tellSecond(Math.floor(Date.now() / 1_000));
       await opened.close();
     },
   };

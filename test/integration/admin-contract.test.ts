@@ -59,6 +59,13 @@ const CALLS: Readonly<Record<RouteName, readonly Call[]>> = {
     { query: 'limit=1', status: 400 },
   ],
   'GET /pools/{pool}/identity': [{ status: 200 }],
+  'GET /pools/{pool}/history': [
+    { status: 200 },
+    { query: 'step=minute&from=1h&to=1m', status: 200 },
+    { query: 'step=hour', status: 400 },
+    { query: 'from=soon', status: 400 },
+    { at: { pool: 'none' }, status: 404 },
+  ],
   'POST /pools/{pool}/what-if': [
     { body: { change: 'instance-dies', instance: 'a' }, status: 200 },
     { at: { pool: 'presence' }, body: { change: 'instance-dies', instance: 'a', names: 0 }, status: 200 },

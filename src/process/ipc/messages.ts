@@ -1,5 +1,6 @@
 import type { Binding } from '../../core/binding.ts';
 import type { ExplainQuestion, Explanation } from '../../core/explanation.ts';
+import type { CountsOfSecond } from '../../core/history/pool-counts.ts';
 import type { Name } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
 import type { HeardLogOff } from '../../core/ports.ts';
@@ -70,6 +71,8 @@ export type ToController =
   | { readonly kind: 'adopted'; readonly pool: string; readonly viewId: string }
   | { readonly kind: 'suspect'; readonly pool: string; readonly instance: InstanceId }
   | { readonly kind: 'load'; readonly load: WorkerLoad }
+  /** What the worker counted in a second since the Unix epoch, sent at its end. Earlier releases ignore it. */
+  | { readonly kind: 'second'; readonly second: number; readonly counts: CountsOfSecond }
   /** In the format of prom-client's `getMetricsAsJSON`. */
   | { readonly kind: 'metrics'; readonly metrics: readonly unknown[] };
 

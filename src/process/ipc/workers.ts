@@ -1,6 +1,6 @@
 import type { ExplainQuestion, Explanation } from '../../core/explanation.ts';
+import type { CountsOfSecond } from '../../core/history/pool-counts.ts';
 import type { Name } from '../../core/identity.ts';
-import { StoreUnavailable } from '../../core/ports.ts';
 import type { SeenNames } from '../../core/seen-names.ts';
 import type { ConfigParts } from '../../core/view/config-parts.ts';
 import type { Knowledge } from '../../core/view/replica-options.ts';
@@ -15,6 +15,7 @@ import type { ControllerCalls, ToController, ToWorker, WorkerLoad } from './mess
 import type { PoolLoad } from './pool-load.ts';
 import { sumOf, UNKNOWN_LOAD } from './pool-load.ts';
 import { ViewAckTracker } from './view-ack-tracker.ts';
+import { writeBackBy } from './writing-back.ts';
 
 export interface WorkersOptions {
   readonly send: (to: WorkerId | 'workers', body: ToWorker | CallMessage) => void;
@@ -23,6 +24,8 @@ export interface WorkersOptions {
   /** The time after which the watchdog kills a silent worker, in ms; 0 means never. */
   readonly watchdogMs: number;
   readonly onMetrics: (worker: WorkerId, metrics: readonly unknown[]) => void;
+  /** A worker has counted the requests of a second. */
+  readonly onSecond?: (worker: WorkerId, second: number, counts: CountsOfSecond) => void;
   readonly onGone: (worker: WorkerId) => void;
   /** A worker has said hello and returned the totals of an earlier controller. */
   readonly onHello: (worker: WorkerId, totals: Totals | undefined) => void;
@@ -42,13 +45,9 @@ interface Worker {
   messagesReceived: number;
 }
 
-// Many bindings take long to write back, even for a healthy worker.
-const WRITE_BACK_MS = 30_000;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 // A worker reports its load several times a second. The watchdog kills a worker that hangs. Until then, and for some
 // time more, write-back waits for it: it may have placed agents on its own, which no other process knows.
 const KILLED_WITHIN_MS = 2_000;
-const SILENCE_CHECKS = 8;
 const METRICS_MS = 500;
 // The store is asked if the worker is busier than that.
 const ALIASES_MS = 100;
@@ -233,6 +232,12 @@ export class Workers {
     return this.#workers.size;
   }
 
+  /** The workers that may carry traffic: also those of an earlier controller that have not said hello yet. */
+  get serving(): readonly WorkerId[] {
+    const all = [...this.#workers.values()];
+    return all.filter(({ id, hasSaidHello }) => hasSaidHello || this.#inherited.has(id)).map(({ id }) => id);
+  }
+
   get inFlight(): number {
     let sum = 0;
     for (const worker of this.#workers.values()) sum += this.#loadOf(worker)?.inFlight ?? 0;
@@ -297,6 +302,9 @@ export class Workers {
         break;
       case 'metrics':
         this.#options.onMetrics(worker.id, message.metrics);
+        break;
+      case 'second':
+        this.#options.onSecond?.(worker.id, message.second, message.counts);
         break;
     }
   }
@@ -380,35 +388,4 @@ export class Workers {
 /** The number of a worker. Numbers grow in the order of starts. */
 function numberOf({ id }: Worker): number {
   return Number(id.slice(id.lastIndexOf('-') + 1));
-}
-
-async function writeBackBy(
-  worker: Worker,
-  pool: string,
-  storeGeneration: string,
-  silenceMs: number | undefined,
-): Promise<void> {
-  let watch: NodeJS.Timeout | undefined;
-  const silence = new Promise<void>((resolve) => {
-    if (silenceMs === undefined) return;
-    let { messagesReceived: receivedBefore } = worker;
-    let silentChecks = 0;
-    // Count checks, not time: after a pause, this process has not read yet what the worker sent meanwhile.
-    watch = setInterval(() => {
-      silentChecks = worker.messagesReceived === receivedBefore ? silentChecks + 1 : 0;
-      receivedBefore = worker.messagesReceived;
-      if (silentChecks === SILENCE_CHECKS) resolve();
-    }, silenceMs / SILENCE_CHECKS);
-  });
-  try {
-    const limitMs = silenceMs === undefined ? LONGEST_TIMER_MS : WRITE_BACK_MS;
-    await Promise.race([worker.calls.call('writeBack', [pool, storeGeneration], limitMs), silence]);
-  } catch (error) {
-    const { name, message } = error as Error;
-    // The worker has ended, and its knowledge is gone with it.
-    if (name === 'CallFailed') return;
-    throw name === 'StoreUnavailable' ? new StoreUnavailable(message) : error;
-  } finally {
-    clearInterval(watch);
-  }
 }

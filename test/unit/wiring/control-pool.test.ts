@@ -2,6 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import { loadConfig } from '../../../src/config/load.ts';
 import type { PoolConfig } from '../../../src/config/schema.ts';
 import { LocalViewStore } from '../../../src/coordination/local-view-store.ts';
+import { PoolHistory } from '../../../src/core/history/pool-history.ts';
 import type { ControlPool } from '../../../src/wiring/control-pool.ts';
 import { composeControlPool } from '../../../src/wiring/control-pool.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -33,7 +34,11 @@ async function start(publish: (() => void) | undefined): Promise<ControlPool> {
       counts: new Map(),
       refreshCounts: async () => undefined,
     } as never,
-    counted: { traffic: () => ({ requests: 0, faults: 0 }), identitySources: () => [] },
+    counted: {
+      traffic: () => ({ requests: 0, faults: 0 }),
+      identitySources: () => [],
+      history: new PoolHistory(),
+    },
     onConnectError: () => undefined,
     traffic: {
       load: () => ({ instances: new Map(), parked: 0, cachedBindings: 0, isMirrored: true, idleMs: 0 }),
