@@ -4,6 +4,7 @@ import type { Name, NameKind } from '../core/identity.ts';
 import type { EndedRequests } from '../core/incident/facts.ts';
 import type { KeptLine } from '../core/incident/state-lines.ts';
 import type { LifecycleControl, ShownState } from '../core/lifecycle.ts';
+import type { AskedWorker, RequestQuery, WorkerRequests } from '../core/recent-requests.ts';
 import type { ReloadPreviewStatus } from '../core/reload-preview-status.ts';
 import type { RequiredRole } from '../core/role.ts';
 import type { ShownOption } from '../core/shown-option.ts';
@@ -63,6 +64,8 @@ export interface AdminServerOptions extends ActsOptions {
   readonly gateways: () => Promise<GatewayListing>;
   /** @throws ActRefused if this gateway cannot reload */
   readonly previewReload: () => Promise<ReloadPreviewStatus>;
+  /** The last requests of each worker. */
+  readonly recentRequests: (query: RequestQuery) => Promise<readonly AskedWorker<WorkerRequests>[]>;
   /** All metrics in the Prometheus text format. */
   readonly scrape: () => Promise<string>;
   readonly incident: IncidentSources;

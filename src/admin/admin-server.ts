@@ -27,6 +27,7 @@ import { addPoolRoutes } from './pool-routes.ts';
 import { addProbeRoutes } from './probe-routes.ts';
 import { addReadRoutes } from './read-routes.ts';
 import { answerErrors } from './request-errors.ts';
+import { addRequestRoutes } from './request-routes.ts';
 import type { AdminRoutes, DescribedRoute } from './route.ts';
 import { collectRoutes } from './route.ts';
 import { checkLater } from './schema-checks.ts';
@@ -106,6 +107,7 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
   addProbeRoutes(routes, options);
   addReadRoutes(routes, options);
   addStreamRoute(routes, options);
+  addRequestRoutes(routes, options);
   addAgentRoutes(routes, options);
   addSeenNamesRoute(routes, options);
   addHistoryRoutes(routes, options);

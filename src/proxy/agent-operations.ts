@@ -34,6 +34,8 @@ interface CompiledOperation {
 /** A configured list of operations. */
 export class OperationList {
   readonly isEmpty: boolean;
+  readonly names: readonly string[];
+  readonly match: ElementMatch;
   /** By the comparable form of the operation. */
   readonly #rules = new Map<string, CompiledOperation[]>();
   readonly #filter: NameFilter;
@@ -42,8 +44,9 @@ export class OperationList {
   constructor(rules: readonly OperationRule[], { match, maxBytes, maxDepth }: OperationLimits) {
     this.isEmpty = rules.length === 0;
     this.#comparable = match === 'loose' ? foldName : (name) => name;
-    const names = rules.map(({ operation }) => operation);
-    this.#filter = new NameFilter(names, match);
+    this.match = match;
+    this.names = rules.map(({ operation }) => operation);
+    this.#filter = new NameFilter(this.names, match);
     for (const { operation, element: local, value = '' } of rules) {
       const name = this.#comparable(operation);
       const search =
@@ -54,6 +57,10 @@ export class OperationList {
     }
   }
 
+  has(operation: string): boolean {
+    return this.#rules.has(this.#comparable(operation));
+  }
+
   /**
    * Can a request with this whole body be in the list? Far cheaper than to find its operation.
    *
@@ -61,7 +68,7 @@ export class OperationList {
    */
   mayInclude(bytes: Buffer, headers: BodyHeaders, operation?: string): boolean {
     if (this.isEmpty) return false;
-    if (operation !== undefined) return this.#rules.has(this.#comparable(operation));
+    if (operation !== undefined) return this.has(operation);
     return this.#filter.mayHave(bytes, headers);
   }
 
@@ -96,8 +103,8 @@ export class OperationList {
 export interface OperationRequest {
   readonly raw: { readonly headers: IncomingHttpHeaders };
   readonly body: Pick<RequestBody, 'head' | 'complete' | 'collect'> | undefined;
-  /** If the body was searched already. */
-  readonly operation: string | undefined;
+  /** If the body was searched already; noted if it is searched here. */
+  operation: string | undefined;
 }
 
 /** The answer of an instance. */
@@ -125,20 +132,24 @@ export class AgentOperations {
   readonly haveLogoff: boolean;
   readonly #options: AgentOperationsOptions;
   readonly #search: BodySearch;
+  readonly #either: NameFilter;
 
   constructor(options: AgentOperationsOptions) {
     this.#options = options;
-    this.haveLogon = !options.logon.isEmpty;
-    this.haveLogoff = !options.logoff.isEmpty;
-    const { maxBytes } = options;
+    const { logon, logoff, maxBytes } = options;
+    this.haveLogon = !logon.isEmpty;
+    this.haveLogoff = !logoff.isEmpty;
+    this.#either = new NameFilter([...logon.names, ...logoff.names], logoff.match);
     this.#search = new BodySearch([], { maxBytes, maxDepth: OPERATION_DEPTH, wantsOperation: true });
   }
 
-  /** Can this be a request with which the agent logs off? Nearly all others are ruled out at once. */
-  mayBeLogoff(request: OperationRequest): boolean {
+  /** Can the agent log on or off with this request? Nearly all others are ruled out at once. */
+  mayBeEither(request: OperationRequest): boolean {
     const { body, operation } = request;
     if (body?.complete !== true) return false;
-    return this.#options.logoff.mayInclude(body.head, headersOf(request), operation);
+    const { logon, logoff } = this.#options;
+    if (operation !== undefined) return logon.has(operation) || logoff.has(operation);
+    return this.#either.mayHave(body.head, headersOf(request));
   }
 
   isLogon(request: OperationRequest): Promise<boolean> {
@@ -151,7 +162,7 @@ export class AgentOperations {
     status: number,
     { whole, responseHeaders }: Answer,
   ): Promise<boolean> {
-    if (whole === undefined || status < 200 || status > 299 || !this.mayBeLogoff(request)) return false;
+    if (whole === undefined || status < 200 || status > 299 || request.body?.complete !== true) return false;
     if (!(await this.#isIn(this.#options.logoff, request))) return false;
     if (whole.length === 0) return true;
     const headers = {
@@ -182,10 +193,11 @@ export class AgentOperations {
   }
 
   async #operationOf(request: OperationRequest): Promise<string | undefined> {
-    const { body, operation } = request;
+    const { body } = request;
     if (body === undefined) return undefined;
     await body.collect(this.#options.maxBytes);
-    return operation ?? (await this.#search.search(body.head, headersOf(request), body.complete)).operation;
+    request.operation ??= (await this.#search.search(body.head, headersOf(request), body.complete)).operation;
+    return request.operation;
   }
 }
 

@@ -241,7 +241,7 @@ export class ProxyHandler {
     try {
       const outcome = await this.#attempt(context, pool, upstream, target);
       isStreaming = outcome === 'answered' && context.attempt?.whole === undefined && !context.closed;
-      if (outcome === 'answered' && (visit.followsLogOff || pool.operations.mayBeLogoff(context)))
+      if (outcome === 'answered' && (visit.followsLogOff || pool.operations.mayBeEither(context)))
         void this.#endIfLogoff(context, pool, visit);
       return outcome;
     } finally {
@@ -256,9 +256,13 @@ export class ProxyHandler {
     const { attempt, response } = context;
     if (attempt === undefined) return;
     try {
-      if (await operations.isLogoff(context, response.statusCode, attempt))
-        await bindings.logOffs.logOff(visit, logoffGraceMs);
-      else if (visit.followsLogOff) await this.#tellWhatFollows(context, pool);
+      context.isLogoff = await operations.isLogoff(context, response.statusCode, attempt);
+      if (context.isLogoff) await bindings.logOffs.logOff(visit, logoffGraceMs);
+      else {
+        // For those who read of the agent's requests.
+        context.isLogon ??= await operations.isLogon(context);
+        if (visit.followsLogOff) await this.#tellWhatFollows(context, pool);
+      }
     } catch (error) {
       this.#options.logger.error({ err: error, requestId: context.request.id }, 'a log-off was not noted');
     }

@@ -73,6 +73,8 @@ export class RequestContext implements Sender {
   operation: string | undefined;
   /** An agent logs on with it; `undefined` until that is needed. */
   isLogon: boolean | undefined;
+  /** An agent has logged off with it. */
+  isLogoff = false;
   /** Why values in the places of names were not used. */
   ignored: IgnoredValue[] | undefined;
   /** The instance to which an ignored name from the body leads. */

@@ -1,5 +1,10 @@
 import { hostname } from 'node:os';
-import type { IncidentSources, Readers, RecordGatewayEvent } from '../admin/admin-options.ts';
+import type {
+  AdminServerOptions,
+  IncidentSources,
+  Readers,
+  RecordGatewayEvent,
+} from '../admin/admin-options.ts';
 import { createAdminServer } from '../admin/admin-server.ts';
 import { coalesce } from '../admin/coalesce.ts';
 import { readConsole } from '../admin/console-files.ts';
@@ -55,6 +60,7 @@ export interface AdminParts {
   readonly recent: RecentCounts & Pick<IncidentSources, 'ended'>;
   readonly lines: IncidentSources['lines'];
   readonly storeVersion: IncidentSources['storeVersion'];
+  readonly recentRequests: AdminServerOptions['recentRequests'];
   /** Other gateways can use the store. */
   readonly isShared: boolean;
   /** `undefined` if no other gateway can use the store. */
@@ -121,6 +127,7 @@ export function composeAdmin(config: Config, parts: AdminParts): Admin {
     gateways: () => gatewayListing(entry(), parts.gateways, status().pools),
     lifecycle,
     recordGatewayEvent: parts.recordGatewayEvent,
+    recentRequests: parts.recentRequests,
     statePages: new StatePages(statePage),
     via: config.forwarding.via,
     console: { files: readConsole(CONSOLE), prefixes: statePage.prefixes },

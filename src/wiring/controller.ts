@@ -265,6 +265,7 @@ async function start(
     previewReload: () => previewReload(channel),
     recordGatewayEvent: gatewayEvents.record,
     inFlight: () => workers.inFlight,
+    recentRequests: (query) => workers.recentRequests(query),
     recent,
     lines: () => kept.lines,
     storeVersion: () => stores.version(),

@@ -4,11 +4,12 @@ import type { ExplainableBindings } from '../core/explainable-bindings.ts';
 import type { GatewayState } from '../core/lifecycle.ts';
 import type { Coordinator } from '../core/ports.ts';
 import { StatePages } from '../core/state-page.ts';
-import { AccessLog } from '../proxy/access-log.ts';
+import { AccessLog, RequestRing } from '../proxy/access-log.ts';
 import { Admission, PoolTable } from '../proxy/admission.ts';
 import { Explainer } from '../proxy/explain.ts';
 import { ProxyHandler } from '../proxy/handler.ts';
 import type { Pool } from '../proxy/pool.ts';
+import { RecentRequests } from '../proxy/recent-requests.ts';
 import type { Listener } from '../proxy/server.ts';
 import { createListener } from '../proxy/server.ts';
 import { TargetFinder } from '../proxy/target-finder.ts';
@@ -31,10 +32,12 @@ export async function composeListener(
   gatewayState: GatewayState,
   openFiles: OpenFiles,
   explained: (pool: Pool) => ExplainableBindings,
-): Promise<{ listener: Listener; server: ProxyHandler; explainer: Explainer }> {
+): Promise<{ listener: Listener; server: ProxyHandler; explainer: Explainer; recent: RecentRequests }> {
   const { limits, timeouts, forwarding, listen, logging, maintenance } = config;
   const trustedProxies = new TrustedProxies(forwarding.trustedProxies);
   const requestIdHeader = forwarding.requestIdHeader.toLowerCase();
+  const hidden = logging.names === 'readable' ? undefined : showName;
+  const recent = new RequestRing();
   const listener = await createListener({
     tls: listen.tls === undefined ? undefined : readListenerTls(listen.tls),
     headerBytes: limits.headerBytes,
@@ -58,7 +61,8 @@ export async function composeListener(
       metrics,
       logger,
       logRequests: logging.requests,
-      showName: logging.names === 'readable' ? undefined : showName,
+      showName: hidden,
+      recent,
     }),
   });
   guardServer(listener.fastify.server, metrics, logger);
@@ -115,7 +119,7 @@ export async function composeListener(
     heldBytes: limits.identityBytes,
     parkMs: timeouts.park,
   });
-  return { listener, server, explainer };
+  return { listener, server, explainer, recent: new RecentRequests(recent, hidden) };
 }
 
 /**

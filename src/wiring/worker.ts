@@ -5,6 +5,7 @@ import type { ExplainQuestion, Explanation } from '../core/explanation.ts';
 import type { LifecycleState } from '../core/lifecycle.ts';
 import { shownState } from '../core/lifecycle.ts';
 import { StoreUnavailable } from '../core/ports.ts';
+import type { RequestQuery, WorkerRequests } from '../core/recent-requests.ts';
 import type { CallMessage } from '../process/ipc/calls.ts';
 import { Calls } from '../process/ipc/calls.ts';
 import type {
@@ -99,6 +100,9 @@ async function start(
     (pools.find((one) => one.pool === pool) as (typeof pools)[number]).bindings;
   let explain = (_question: ExplainQuestion): Promise<Explanation> =>
     Promise.reject(new ActRefused(409, 'this worker is starting: try again'));
+  let findRequests = (_query: RequestQuery): WorkerRequests => {
+    throw new Error('this worker is starting');
+  };
   const calls = new Calls(tell, {
     writeBack: async (name, storeGeneration) => {
       // A controller with a newer configuration may name a pool that this worker does not have.
@@ -107,6 +111,7 @@ async function start(
     metrics: readMetrics,
     aliases: async (name, key) => pools.find(({ pool }) => pool.name === name)?.bindings.aliasesOf(key),
     seenNames: async (name) => metrics.names.ofLastHour(name),
+    recentRequests: async (query) => findRequests(query),
     explain: (question) =>
       explain(question).catch((error: unknown) => {
         if (!(error instanceof StoreUnavailable || error instanceof ActRefused))
@@ -193,7 +198,7 @@ async function start(
     // A field, not a getter, because every request reads it.
     inMaintenance: init.lifecycle.inMaintenance,
   };
-  const { listener, server, explainer } = await composeListener(
+  const { listener, server, explainer, recent } = await composeListener(
     config,
     pools.map(({ pool }) => pool),
     coordinator,
@@ -205,6 +210,7 @@ async function start(
     (pool) => bindingsOf(pool).explained(),
   );
   explain = (question) => explainer.explain(question);
+  findRequests = (query) => recent.find(query);
 
   opened.add(() => listener.fastify.close());
 

@@ -66,6 +66,14 @@ const CALLS: Readonly<Record<RouteName, readonly Call[]>> = {
     { query: 'from=soon', status: 400 },
     { at: { pool: 'none' }, status: 404 },
   ],
+  'GET /requests': [
+    { status: 200 },
+    { query: 'pool=ici&user=MILLER&code=any&limit=5', status: 200 },
+    { query: 'after=-', status: 200 },
+    { query: 'after=then', status: 400 },
+    { query: 'code=GW_NONE', status: 400 },
+    { query: 'pool=none', status: 404 },
+  ],
   'POST /pools/{pool}/what-if': [
     { body: { change: 'instance-dies', instance: 'a' }, status: 200 },
     { at: { pool: 'presence' }, body: { change: 'instance-dies', instance: 'a', names: 0 }, status: 200 },

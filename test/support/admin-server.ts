@@ -30,6 +30,7 @@ export function bareAdminServer(options: Partial<AdminServerOptions> = {}): Fast
       throw new Error('this server has no configuration');
     },
     gateways: async () => ({ gateways: [], partial: false, reason: null }),
+    recentRequests: async () => [],
     scrape: async () => '',
     incident: {
       lines: () => [],

@@ -10,6 +10,7 @@ const SOURCES: Readonly<Record<NameSource, true>> = {
   address: true,
   none: true,
 };
+export const NAME_SOURCES = Object.keys(SOURCES) as NameSource[];
 const PLACES: Readonly<Record<NamePlace, true>> = { header: true, cookie: true, body: true };
 const REASONS: Readonly<Record<UnnamedReason, true>> = {
   'no-name': true,
@@ -30,7 +31,7 @@ const OPERATION = Type.Object({
 });
 
 export const SOURCE_SHARE = Type.Object({
-  source: word(Object.keys(SOURCES) as NameSource[], {
+  source: word(NAME_SOURCES, {
     description: 'where the name that decides was found; none: the request names no agent',
   }),
   requests: REQUESTS,

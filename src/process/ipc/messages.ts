@@ -4,6 +4,7 @@ import type { CountsOfSecond } from '../../core/history/pool-counts.ts';
 import type { Name } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
 import type { HeardLogOff } from '../../core/ports.ts';
+import type { RequestQuery, WorkerRequests } from '../../core/recent-requests.ts';
 import type { SeenNames } from '../../core/seen-names.ts';
 import type { ConfigParts } from '../../core/view/config-parts.ts';
 import type { Knowledge } from '../../core/view/replica-options.ts';
@@ -98,6 +99,8 @@ export interface WorkerCalls {
   seenNames(pool: string): Promise<SeenNames>;
   /** How the worker would route a request now. A worker of an earlier release rejects. */
   explain(question: ExplainQuestion): Promise<Explanation>;
+  /** The last requests that it has handled. A worker of an earlier release rejects. */
+  recentRequests(query: RequestQuery): Promise<WorkerRequests>;
 }
 
 /** Calls to the controller. */

@@ -1,6 +1,7 @@
 import type { ExplainQuestion, Explanation } from '../../core/explanation.ts';
 import type { CountsOfSecond } from '../../core/history/pool-counts.ts';
 import type { Name } from '../../core/identity.ts';
+import type { AskedWorker, RequestQuery, WorkerRequests } from '../../core/recent-requests.ts';
 import type { SeenNames } from '../../core/seen-names.ts';
 import type { ConfigParts } from '../../core/view/config-parts.ts';
 import type { Knowledge } from '../../core/view/replica-options.ts';
@@ -11,7 +12,7 @@ import { Calls } from './calls.ts';
 import type { CoordinatorPort } from './coordinator-port.ts';
 import { ExplainingWorkers } from './explaining-workers.ts';
 import { HOST_CLOCK_OFFSET_MS } from './host-clock.ts';
-import type { ControllerCalls, ToController, ToWorker, WorkerLoad } from './messages.ts';
+import type { ControllerCalls, ToController, ToWorker, WorkerCalls, WorkerLoad } from './messages.ts';
 import type { PoolLoad } from './pool-load.ts';
 import { sumOf, UNKNOWN_LOAD } from './pool-load.ts';
 import { ViewAckTracker } from './view-ack-tracker.ts';
@@ -209,8 +210,12 @@ export class Workers {
 
   /** How requests named their agents in the last hour, at each worker; `undefined` if it does not answer in time. */
   async seenNames(pool: string): Promise<readonly (SeenNames | undefined)[]> {
-    const ask = ({ calls }: Worker) => calls.call('seenNames', [pool], METRICS_MS).catch(() => undefined);
-    return (await Promise.all([...this.#workers.values()].map(ask))) as (SeenNames | undefined)[];
+    return (await this.#askAll<SeenNames>('seenNames', pool)).map(({ told }) => told);
+  }
+
+  /** The last requests of each worker. */
+  recentRequests(query: RequestQuery): Promise<readonly AskedWorker<WorkerRequests>[]> {
+    return this.#askAll('recentRequests', query);
   }
 
   /**
@@ -221,6 +226,14 @@ export class Workers {
    */
   explain(question: ExplainQuestion): Promise<Explanation> {
     return this.#explaining.explain([...this.#workers.values()], question);
+  }
+
+  #askAll<Told>(method: keyof WorkerCalls, ...args: unknown[]): Promise<AskedWorker<Told>[]> {
+    const ask = async ({ id, calls }: Worker) => ({
+      worker: id,
+      told: (await calls.call(method, args, METRICS_MS).catch(() => undefined)) as Told | undefined,
+    });
+    return Promise.all([...this.#workers.values()].map(ask));
   }
 
   /** Sends to all workers but one. */

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { AccessLog } from '../../../src/proxy/access-log.ts';
+import { AccessLog, RequestRing } from '../../../src/proxy/access-log.ts';
 import type { RequestContext } from '../../../src/proxy/request-context.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
 
@@ -36,6 +36,7 @@ function logged(context: object, base: Record<string, unknown> = { pid: 7 }): st
     logger: pino({ base }, sink),
     logRequests: true,
     showName: undefined,
+    recent: new RequestRing(1, 8_192),
   });
   log.ended(context as RequestContext);
   return text;
