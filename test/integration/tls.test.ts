@@ -218,6 +218,7 @@ describe('TLS to clients', () => {
     const { config } = loadConfig({
       text: `listen: { address: '127.0.0.1:0', tls: { certFile: ${at(`${certificate}.pem`)}, keyFile: ${at(`${certificate}.key`)}${extra} } }
 admin: { address: '127.0.0.1:0' }
+timeouts: { requestHeader: 2m }
 affinity: { stateDir: ${at(`state-${upstream.port}`)} }
 ${poolOf([upstream.url])}`,
       env: {},
@@ -244,6 +245,16 @@ ${poolOf([upstream.url])}`,
     client.send(soapPost('/', ENVELOPE)).socket.end();
     expect((await client.response()).status).toBe(200);
     await client.end();
+  });
+
+  test.each([
+    ['without a byte, as health checks do', ''],
+    ['during its handshake', '\x16\x03\x01\x02\x00'],
+  ])('ends a connection that its client ends %s', async (_, sent) => {
+    const { port } = await secureGateway();
+    const client = await WireClient.open(port);
+    client.send(sent).socket.end();
+    await client.untilEnd();
   });
 
   test('with clientCaFile serves only clients with a certificate', async () => {
