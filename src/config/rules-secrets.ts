@@ -6,7 +6,7 @@ import { isRecord } from './tree.ts';
 
 const OTHERS = 0o007;
 const PERMISSIONS = 0o777;
-const SECRET_FILE = /^(?:key|token|.*password)File$/i;
+const SECRET_FILE = /^(?:.*key|token|.*password)File$/i;
 
 /** Warns of files with secrets that every user of the host may read. Whether a group may is the operator's decision. */
 export function secretsArePrivate(config: Config, _: Path, { fileOf, warn }: CheckContext): void {

@@ -59,6 +59,13 @@ const listen = section('Where SAP CRM connects.', {
             ),
           ),
         ),
+        ticketKeyFile: reload(
+          Type.Optional(
+            path(
+              'File with a secret of 32 or more characters from which the keys of session tickets are made. Gateways with the same secret resume each other’s TLS sessions, so a client that connects to another gateway needs no full handshake. By default each gateway has a secret of its own, in memory, which all its workers use.',
+            ),
+          ),
+        ),
         ...tlsProtocol,
       }),
     ),

@@ -54,6 +54,19 @@ function readCiphers(given = TLS12_CIPHERS): string {
   return ciphers;
 }
 
+// As many bits as the keys of the tickets have, if it is random and in hex.
+const SHORTEST_TICKET_SECRET = 32;
+
+/** The secret from which the keys of TLS session tickets are made. Throws {@link SecretUnreadable}. */
+export function readTicketSecret(file: string): string {
+  const secret = readSecretFile('ticketKeyFile', file);
+  if (secret.length >= SHORTEST_TICKET_SECRET) return secret;
+  throw new SecretUnreadable(
+    'ticketKeyFile',
+    `${file} must contain ${SHORTEST_TICKET_SECRET} or more characters; make one with: openssl rand -hex 32`,
+  );
+}
+
 /** Reads the TLS files for connections that the gateway opens with `tls.connect`, undici and ioredis. */
 export function readClientTls(tls: ClientTlsConfig): ConnectionOptions {
   const options: ConnectionOptions = { rejectUnauthorized: tls.verify };
@@ -71,13 +84,14 @@ export function readClientTls(tls: ClientTlsConfig): ConnectionOptions {
 export function tlsFileProblems(
   tls: Partial<ListenerTlsConfig> & Partial<ClientTlsConfig>,
 ): SecretUnreadable[] {
-  const { caFile, clientCaFile, certFile, keyFile, ciphers } = tls;
+  const { caFile, clientCaFile, certFile, keyFile, ticketKeyFile, ciphers } = tls;
   const problems: SecretUnreadable[] = [];
   const attempt = (read: () => unknown): void => {
     problems.push(...problemsOf(read));
   };
   if (caFile !== undefined) attempt(() => readCertificates('caFile', caFile));
   if (clientCaFile !== undefined) attempt(() => readCertificates('clientCaFile', clientCaFile));
+  if (ticketKeyFile !== undefined) attempt(() => readTicketSecret(ticketKeyFile));
   if (ciphers !== undefined) attempt(() => readCiphers(ciphers));
   const before = problems.length;
   if (certFile !== undefined) attempt(() => readCertificates('certFile', certFile));

@@ -1,10 +1,13 @@
-import type { Config, PoolConfig } from '../config/schema.ts';
-import { readListenerTls, readMaintenancePage } from '../config/secrets.ts';
+import type { Server as TlsServer } from 'node:tls';
+import type { PoolConfig } from '../config/schema.ts';
+import { readListenerTls, readMaintenancePage, readTicketSecret } from '../config/secrets.ts';
 import type { ExplainableBindings } from '../core/explainable-bindings.ts';
 import type { GatewayState } from '../core/lifecycle.ts';
 import type { Coordinator } from '../core/ports.ts';
 import { StatePages } from '../core/state-page.ts';
 import { AccessLog, RequestRing } from '../proxy/access-log.ts';
+import type { Init } from '../process/messages.ts';
+import { AccessLog } from '../proxy/access-log.ts';
 import { Admission, PoolTable } from '../proxy/admission.ts';
 import { Explainer } from '../proxy/explain.ts';
 import { ProxyHandler } from '../proxy/handler.ts';
@@ -14,6 +17,7 @@ import type { Listener } from '../proxy/server.ts';
 import { createListener } from '../proxy/server.ts';
 import { TargetFinder } from '../proxy/target-finder.ts';
 import { TrustedProxies } from '../proxy/trusted-proxies.ts';
+import { TicketKeys } from '../sockets/ticket-keys.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { guardServer } from './connections.ts';
@@ -23,7 +27,7 @@ import { composeProxyProtocol } from './proxy-protocol.ts';
 
 /** Builds the data plane, ready to listen. */
 export async function composeListener(
-  config: Config,
+  { config, secret }: Pick<Init, 'config' | 'secret'>,
   pools: readonly Pool[],
   coordinator: Coordinator,
   metrics: Metrics,
@@ -38,8 +42,12 @@ export async function composeListener(
   const requestIdHeader = forwarding.requestIdHeader.toLowerCase();
   const hidden = logging.names === 'readable' ? undefined : showName;
   const recent = new RequestRing();
+  const tls = listen.tls && readListenerTls(listen.tls);
+  const ticketKeyFile = listen.tls?.ticketKeyFile;
+  const tickets =
+    tls && new TicketKeys(ticketKeyFile === undefined ? secret : readTicketSecret(ticketKeyFile), tls);
   const listener = await createListener({
-    tls: listen.tls === undefined ? undefined : readListenerTls(listen.tls),
+    tls: tls && { ...tls, ...tickets?.options(Date.now()) },
     headerBytes: limits.headerBytes,
     headers: limits.headers,
     connections: openFiles.connections,
@@ -65,7 +73,9 @@ export async function composeListener(
       recent,
     }),
   });
-  guardServer(listener.fastify.server, metrics, logger);
+  const { server: httpServer } = listener.fastify;
+  guardServer(httpServer, metrics, logger);
+  tickets?.rotate(httpServer as unknown as TlsServer);
   const statePages = new StatePages(config.statePage);
   const table = poolTable(config.pools, pools);
   const admission = new Admission({

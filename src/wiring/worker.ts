@@ -200,6 +200,8 @@ async function start(
   };
   const { listener, server, explainer, recent } = await composeListener(
     config,
+  const { listener, server, explainer } = await composeListener(
+    init,
     pools.map(({ pool }) => pool),
     coordinator,
     metrics,

@@ -90,6 +90,17 @@ describe('files that the configuration names', () => {
     ]);
   });
 
+  test('the secret of session tickets must be long', () => {
+    const tls = (file: string): string =>
+      listenTls(`{ certFile: cert.pem, keyFile: key.pem, ticketKeyFile: ${file} }`);
+    expect(problemsHere(tls('password'))).toEqual([
+      expect.stringMatching(
+        /listen\.tls\.ticketKeyFile: password must contain 32 or more characters; make one with: openssl rand -hex 32$/,
+      ),
+    ]);
+    expect(loadHere(tls('key.pem')).listen.tls?.ticketKeyFile).toBe(join(directory, 'key.pem'));
+  });
+
   test('must be PEM for a certificate', () => {
     const text = `pools: [{ name: p, instances: [{ id: a, url: 'https://a', tls: { caFile: text.pem } }] }]`;
     expect(problemsHere(text)).toEqual([
