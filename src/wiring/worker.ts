@@ -199,8 +199,6 @@ async function start(
     inMaintenance: init.lifecycle.inMaintenance,
   };
   const { listener, server, explainer, recent } = await composeListener(
-    config,
-  const { listener, server, explainer } = await composeListener(
     init,
     pools.map(({ pool }) => pool),
     coordinator,
