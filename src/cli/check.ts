@@ -1,4 +1,3 @@
-import type { Environment } from '../config/computed.ts';
 import { effectiveYaml } from '../config/effective.ts';
 import { jsonSchema } from '../config/json-schema.ts';
 import { formatProblem } from '../config/problem.ts';
@@ -6,10 +5,11 @@ import type { Config, PoolConfig } from '../config/schema.ts';
 import { fileLimit } from '../process/file-limit.ts';
 import { filesOf } from '../wiring/open-files.ts';
 import { tokenHeader } from './admin/client.ts';
+import type { AdminContext } from './admin/context.ts';
+import { EXIT_NO } from './admin/context.ts';
 import { askGateway, compare, comparisonText } from './against.ts';
 import { SHARED_WITH_NONE } from './embedded-store.ts';
 import { loadFromFlags } from './load-flags.ts';
-import type { Output } from './output.ts';
 import type { StartFlags } from './start-options.ts';
 
 export interface CheckFlags extends StartFlags {
@@ -25,7 +25,7 @@ export interface CheckFlags extends StartFlags {
  * `ici-gateway check`. Throws `ConfigInvalid`, whose problems the program prints, or an Error with the
  * reason if it cannot compare.
  */
-export async function runCheck(flags: CheckFlags, env: Environment, output: Output): Promise<void> {
+export async function runCheck(flags: CheckFlags, { env, output, exitWith }: AdminContext): Promise<void> {
   if (flags.schema === true) {
     output.out(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
     return;
@@ -37,6 +37,7 @@ export async function runCheck(flags: CheckFlags, env: Environment, output: Outp
   if (flags.against !== undefined) {
     const comparison = compare(config, await askGateway(flags.against, tokenHeader(flags.tokenFile, env)));
     output.out(flags.json === true ? `${JSON.stringify(comparison, null, 2)}\n` : comparisonText(comparison));
+    if (!comparison.reloadable) exitWith(EXIT_NO);
     return;
   }
   output.out(flags.print === true ? effectiveYaml(config) : summary(config, warnings.length));

@@ -11,6 +11,7 @@ import type { DialectName } from '../simulator/dialects.ts';
 import { DIALECT_NAMES } from '../simulator/dialects.ts';
 import { TOKEN_FILE_VARIABLE } from './admin/client.ts';
 import { addAdmin } from './admin/commands.ts';
+import type { AdminContext } from './admin/context.ts';
 import type { CheckFlags } from './check.ts';
 import type { Output } from './output.ts';
 import { examples } from './output.ts';
@@ -122,11 +123,11 @@ function buildProgram(env: Environment, output: Output, exitWith: (code: number)
       'ici-gateway demo',
     ]),
   );
+  const context = { env, output, exitWith };
   addStart(program, env, output);
-  addCheck(program, env, output);
+  addCheck(program, context);
   addSimulate(program, exitWith);
   addDemo(program, exitWith);
-  const context = { env, output, exitWith };
   addAdmin(program, context);
   addHostCommands(program, context);
   addHashPassword(program, output);
@@ -161,7 +162,7 @@ ${examples([
     });
 }
 
-function addCheck(program: Command, env: Environment, output: Output): void {
+function addCheck(program: Command, context: AdminContext): void {
   const command = program.command('check').description('Check a configuration without starting anything.');
   addStartFlags(command)
     .option('--print', 'print the effective configuration as YAML, secrets masked')
@@ -175,7 +176,8 @@ function addCheck(program: Command, env: Environment, output: Output): void {
     .addHelpText(
       'after',
       `
-Exit code: 0 if the configuration is valid, 1 if it is invalid; standard error then lists every problem.
+Exit code: 0 if the configuration is valid, 1 if it is invalid; standard error then lists every problem. With --against:
+3 if a reload would be refused.
 With --against it is 0 even if agents would move, and 1 if the gateway does not answer. Run the comparison
 on the gateway's host, because some defaults, such as the number of workers, depend on the host.
 ${examples([
@@ -187,7 +189,7 @@ ${examples([
     )
     .action(async (flags: CheckFlags) => {
       const { runCheck } = await import('./check.ts');
-      await runCheck(flags, env, output);
+      await runCheck(flags, context);
     });
 }
 

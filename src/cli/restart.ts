@@ -39,7 +39,7 @@ export function addHostCommands(program: Command, context: AdminContext): void {
       .option('--by <name>', 'your name for the log ($USER)')
       .action((flags: HostFlags) => run(act, flags, context));
   add('restart', "Restart the gateway's processes one at a time with the installed version.")
-    .requiredOption(
+    .option(
       '--rolling',
       'restart one process after another without interruption; required, because it is the only kind of restart',
     )
@@ -65,7 +65,15 @@ export function addHostCommands(program: Command, context: AdminContext): void {
   add('stop', 'Stop the gateway. It answers the requests in progress first.');
 }
 
-async function run(act: Act, { pidFile, dryRun, ...flags }: HostFlags, context: AdminContext): Promise<void> {
+async function run(
+  act: Act,
+  { pidFile, dryRun, rolling, ...flags }: HostFlags,
+  context: AdminContext,
+): Promise<void> {
+  if (act === 'restart' && rolling !== true)
+    throw new Error(
+      'give --rolling, the only kind of restart: it replaces one process after another and refuses changes that a reload refuses. For those, stop the gateway and start it again',
+    );
   if (dryRun === true) return preview(context, flags);
   if (pidFile === undefined) return ask(act, context, flags);
   const pid = readPidFile(pidFile);

@@ -116,17 +116,23 @@ function* differences(difference: Difference): Generator<Difference> {
 }
 
 function isListOfSections(schema: OptionNode, value: unknown): value is readonly object[] {
-  return schema.items?.type === 'object' && Array.isArray(value);
+  if (schema.items?.type !== 'object' || !Array.isArray(value)) return false;
+  // Entries without a key, such as patterns, are told as a whole list: their order matters.
+  return value.every((entry) => keyOf(entry as Entry) !== undefined);
 }
 
-/** The key of an entry: `name` of a pool, `id` of an instance. */
-function byName(entries: readonly object[]): Map<string, object> {
-  return new Map(
-    entries.map((entry) => {
-      const { id, name } = entry as { readonly id?: string; readonly name?: string };
-      return [String(name ?? id), entry];
-    }),
-  );
+/** By the key of an entry: `name` of a pool, `id` of an instance. */
+function byName(entries: readonly Entry[]): Map<string, object> {
+  return new Map(entries.map((entry) => [String(keyOf(entry)), entry]));
+}
+
+interface Entry {
+  readonly id?: string;
+  readonly name?: string;
+}
+
+function keyOf({ id, name }: Entry): string | undefined {
+  return name ?? id;
 }
 
 /** A text says why there is none, where there mostly is one. */

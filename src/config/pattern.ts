@@ -31,8 +31,8 @@ const DIFFERING = /\\u\{([0-9A-Fa-f]+)\}|\\u([0-9A-Fa-f]{4})|\\.|\[\^?\]|[[\].]|
  *
  * @throws Error whose message completes a sentence that begins with the name of the option
  */
-export function compilePattern(text: string): Pattern {
-  const compiled = compile(text);
+export function compilePattern(text: string, { ignoresCase = false } = {}): Pattern {
+  const compiled = compile(text, ignoresCase ? RE2JS.CASE_INSENSITIVE : 0);
   const steps = compiled.programSize();
   if (steps <= MAX_STEPS) return compiled;
   throw new Error(
@@ -45,7 +45,7 @@ export function countGroups(text: string): number {
   return compile(text).groupCount();
 }
 
-function compile(text: string): RE2JS {
+function compile(text: string, flags = 0): RE2JS {
   try {
     new RegExp(text, 'u');
   } catch (error) {
@@ -53,7 +53,7 @@ function compile(text: string): RE2JS {
   }
   const translated = translate(text);
   try {
-    return RE2JS.compile(translated);
+    return RE2JS.compile(translated, flags);
   } catch (error) {
     throw invalid(`${(error as Error).message}; patterns follow the syntax of RE2`);
   }

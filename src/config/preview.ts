@@ -45,10 +45,12 @@ export function previewReload(current: Config, read: () => Config): ReloadPrevie
   }
 }
 
+// Not "restart": `ici-gateway restart --rolling` replaces processes as a reload does, and refuses the same.
+const NEEDS_STOP =
+  'a reload would be refused: leave out what needs a restart, or stop the gateway and start it again with this configuration';
+
 /** Whether a reload brings the changes into effect. */
 export function effectText(changes: readonly Pick<Change, 'applies'>[]): string {
   if (changes.length === 0) return 'the gateway already runs with this configuration';
-  return changes.every(({ applies }) => applies === 'reload')
-    ? RELOADABLE
-    : 'a reload would be refused: restart the gateway with this configuration';
+  return changes.every(({ applies }) => applies === 'reload') ? RELOADABLE : NEEDS_STOP;
 }

@@ -78,7 +78,7 @@ export const RESTARTS: Readonly<Record<RestartName, Restart>> = {
   }),
   userElements: otherNames({
     isWider: (before, after) => isAppended(before.userElements, after.userElements),
-    only: 'add elements at the end, behind all that are there or by default',
+    only: 'add elements at the end, behind all that are there or by default; so keep a misspelt element, which finds nothing, and add the right one behind it',
   }),
   embeddedStore: { ...OTHER_STORE, unless: (before, after) => !usesStore(before, after, 'embedded') },
   instanceUrl: {

@@ -1,3 +1,4 @@
+import { foldName } from '../core/naming-rules.ts';
 import type { Path } from './problem.ts';
 import type { CheckContext, Rule } from './rule.ts';
 import type { Config } from './schema.ts';
@@ -16,6 +17,14 @@ export const IDENTITY_RULES: readonly Rule<Config>[] = [
       ['identity', 'logoff'],
     ],
     check: operationsAreWhole,
+  },
+  {
+    reads: [
+      ['identity', 'logon'],
+      ['identity', 'logoff'],
+      ['identity', 'elementMatch'],
+    ],
+    check: operationsTellValuesApart,
   },
   {
     reads: [
@@ -60,4 +69,19 @@ function operationsAreWhole({ identity }: Config, _at: Path, { error, warn }: Ch
       ['identity', 'logoff'],
       'is set but identity.logon is empty, so agents who log on again stay at an instance that drains; list the operations of a logon',
     );
+}
+
+/** An operation whose element decides in one entry should not count with every value in another. */
+function operationsTellValuesApart({ identity }: Config, _at: Path, { warn }: CheckContext): void {
+  const { logon, logoff, elementMatch } = identity;
+  const comparable = elementMatch === 'loose' ? foldName : (name: string) => name;
+  const withElement = [...logon, ...logoff].filter(({ element }) => element !== undefined);
+  const decided = new Set(withElement.map(({ operation }) => comparable(operation)));
+  for (const [list, rules] of Object.entries({ logon, logoff }))
+    for (const [index, { operation, element }] of rules.entries())
+      if (element === undefined && decided.has(comparable(operation)))
+        warn(
+          ['identity', list, index],
+          `counts ${operation} with every value, although another entry names an element of it; give element and value here too, or remove this entry`,
+        );
 }

@@ -26,7 +26,7 @@ const pattern = section('Users whose names match belong to the group.', {
   users: reload(
     written(
       'pattern',
-      'Regular expression that the whole user name matches, in upper case: names are compared so.',
+      'Regular expression that the whole user name matches. Upper and lower case are the same, as in user names.',
     ),
   ),
   group: reload(

@@ -52,3 +52,8 @@ export function isWiderPattern(before: string | undefined, after: string | undef
   if (after === undefined || after === before) return true;
   return before !== undefined && after.startsWith(`${before}|`);
 }
+
+/** The form of a name of an element or operation for loose comparison. */
+export function foldName(text: string): string {
+  return text.replace(/[_-]/g, '').toLowerCase();
+}

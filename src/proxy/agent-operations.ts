@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { foldName } from '../core/naming-rules.ts';
 import type { BodyHeaders } from '../soap/body-search.ts';
 import { BodySearch } from '../soap/body-search.ts';
 import type { ElementMatch } from '../soap/element-rules.ts';
-import { foldName } from '../soap/element-rules.ts';
 import { NameFilter } from '../soap/name-filter.ts';
 import { fieldIn } from './headers.ts';
 import type { RequestBody } from './request-body.ts';

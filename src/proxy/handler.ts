@@ -275,7 +275,7 @@ export class ProxyHandler {
     this.#options.metrics.afterLogOff.inc({ pool });
     this.#options.logger.warn(
       { pool, operation },
-      'a request after a log-off keeps the binding: if it belongs to the log-off, add its operation to identity.logoff',
+      'a request after a log-off keeps the binding: if it belongs to the log-off, add its operation to identity.logoff; if agents also send this operation while they work, give element and value too, as in { operation: setCurrentWorkmode, element: …, value: … }: the operation alone would end bindings of agents who work',
     );
   }
 

@@ -1,3 +1,4 @@
+import { foldName } from '../core/naming-rules.ts';
 import type { ByteEncoding } from './encoding.ts';
 import { decodeBytes } from './encoding.ts';
 import { hasBytes } from './xml-markup.ts';
@@ -49,11 +50,6 @@ export function compileName(text: string): CompiledName {
   const folded = foldName(text);
   const foldedBytes = Buffer.from(folded, 'utf8');
   return { text, folded, foldedBytes, utf8, isAscii: utf8.length === text.length };
-}
-
-/** The form of a name for loose comparison. */
-export function foldName(text: string): string {
-  return text.replace(/[_-]/g, '').toLowerCase();
 }
 
 const UNDERSCORE = 0x5f;

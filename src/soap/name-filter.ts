@@ -1,6 +1,6 @@
+import { foldName } from '../core/naming-rules.ts';
 import type { BodyHeaders } from './body-search.ts';
 import type { ElementMatch } from './element-rules.ts';
-import { foldName } from './element-rules.ts';
 
 const LT = 0x3c;
 

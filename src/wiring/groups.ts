@@ -45,7 +45,10 @@ export function composeGroups(
         );
   return new AgentGroups({
     file: watched && (() => watched.content),
-    patterns: patterns.map(({ users, group }) => ({ users: compilePattern(`^(?:${users})$`), group })),
+    patterns: patterns.map(({ users, group }) => ({
+      users: compilePattern(`^(?:${users})$`, { ignoresCase: true }),
+      group,
+    })),
     header: header?.toLowerCase(),
   });
 }

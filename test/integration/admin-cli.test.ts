@@ -121,6 +121,15 @@ describe('ici-gateway admin', () => {
       1,
       expect.stringMatching(/needs a log-in.*; give --token-file .*\(status 401\)/),
     ]);
+    const reload = await runCommand(['reload', ...at()]);
+    expect(reload.err).toMatch(
+      /; give --token-file .*, or on the gateway's host `ici-gateway reload --pid-file FILE`/,
+    );
+    const restart = await runCommand(['restart', ...known()]);
+    expect([restart.code, restart.err]).toEqual([
+      1,
+      expect.stringContaining('stop the gateway and start it'),
+    ]);
     const unreachable = await run(['status', '--admin', `http://127.0.0.1:${await freePort()}`]);
     expect([unreachable.code, unreachable.err]).toEqual([1, expect.stringContaining('ECONNREFUSED')]);
     // "localhost:" parses as a URL scheme, which once gave "Invalid URL".

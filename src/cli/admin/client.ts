@@ -152,6 +152,13 @@ function remedyOf(why: string): string {
   return '';
 }
 
+/** What needs no token on the host of the gateway. */
+const HOST_REMEDIES: Readonly<Record<string, string>> = {
+  '/reload': ", or on the gateway's host `ici-gateway reload --pid-file FILE`",
+  '/restart': ", or on the gateway's host `ici-gateway restart --rolling --pid-file FILE`",
+  '/stop': ", or on the gateway's host `ici-gateway stop --pid-file FILE`",
+};
+
 function refusal(
   status: number,
   text: string,
@@ -162,7 +169,8 @@ function refusal(
   if (status === 404 && reason === undefined)
     return new AdminRefused(status, `the gateway has no ${path}: it is of an earlier release`, false);
   const isLocked = status === 401 || status === 403;
-  const remedy = isLocked && !hasToken ? `; give --token-file or $${TOKEN_FILE_VARIABLE}` : '';
+  const remedy =
+    isLocked && !hasToken ? `; give --token-file or $${TOKEN_FILE_VARIABLE}${HOST_REMEDIES[path] ?? ''}` : '';
   // The gateway speaks to those who send HTTP.
   if (status === 401 && !hasToken) return new AdminRefused(status, `this needs a log-in${remedy}`, false);
   return new AdminRefused(status, `${reason ?? text.trim()}${remedy}`, status === 404);

@@ -54,6 +54,26 @@ describe('how a change applies', () => {
     section('A section.', { a: text('An option.') });
   });
 
+  test('entries without a name are told as one list, because their order matters', () => {
+    const groups = (patterns: string) => `${poolOf(A)}    groups: { patterns: [${patterns}] }\n`;
+    const one = '{ users: "A.*", group: one }';
+    const two = '{ users: "B.*", group: two }';
+    expect(lines(poolOf(A), groups(one))).toEqual([
+      'pools[ici].groups.patterns: [] → [{"users":"A.*","group":"one"}]',
+    ]);
+    expect(lines(groups(`${one}, ${two}`), groups(`${two}, ${one}`))).toHaveLength(1);
+  });
+
+  test('a misspelt element can stay, with the right one behind it', () => {
+    const elements = (names: string) => `${poolOf(A)}identity: { userElements: [${names}] }\n`;
+    expect(refused(elements('agentLogn'), elements('agentLogn, agentLogin'))).toEqual([]);
+    expect(refused(elements('agentLogn'), elements('agentLogin'))).toEqual([
+      expect.stringContaining(
+        'keep a misspelt element, which finds nothing, and add the right one behind it',
+      ),
+    ]);
+  });
+
   test('every reason completes a sentence', () => {
     for (const { because } of Object.values(RESTARTS)) expect(because).toMatch(/^[a-z].*[^.]$/);
   });

@@ -338,6 +338,18 @@ describe('warnings', () => {
     ]);
   });
 
+  test('an operation that counts with every value where another entry names a value', () => {
+    const logoff = (more: string) =>
+      warningsOf(
+        `${MINIMAL}identity: { logon: [logOn], logoff: [{ operation: setMode, element: mode, value: '1' }, ${more}] }`,
+      );
+    expect(logoff('SET_MODE')).toEqual([
+      expect.stringMatching(/identity.logoff\[1\]: counts SET_MODE with every value, although another entry/),
+    ]);
+    expect(logoff("{ operation: setMode, element: mode, value: '0' }")).toEqual([]);
+    expect(logoff('setModes')).toEqual([]);
+  });
+
   test('a command time-out that is too long for the lease', () => {
     const redis = 'redis: { url: redis://r, commandTimeout: 500ms }';
     expect(warningsOf(`${MINIMAL}affinity: { ${redis} }\ncoordination: { lease: 1500ms }`)).toEqual([]);
