@@ -1,11 +1,12 @@
 import { STEPS } from '../core/history/history-table.ts';
 import type { ActsOptions } from './admin-options.ts';
+import { listEpochs } from './epochs.ts';
 import { sinceOf } from './moments.ts';
 import { poolOf } from './request-errors.ts';
 import type { AdminRoutes } from './route.ts';
 import { POOL_PARAMS } from './schemas/fields.ts';
-import { HISTORY, HISTORY_QUERY } from './schemas/history.ts';
-import { REFUSALS, refusal } from './schemas/refusals.ts';
+import { EPOCHS, EPOCHS_QUERY, HISTORY, HISTORY_QUERY } from './schemas/history.ts';
+import { READ_REFUSALS, REFUSALS, refusal } from './schemas/refusals.ts';
 import { iso } from './status.ts';
 
 const SECOND_MS = 1_000;
@@ -42,5 +43,20 @@ export function addHistoryRoutes(
       );
       return { pool: pool.name, stepSeconds: seconds, from: iso(first * SECOND_MS), ...part };
     },
+  );
+  routes.get(
+    '/pools/:pool/epochs',
+    {
+      schema: {
+        summary:
+          "each change of the pool's view: when, by which rule, who had reported what, and how many agents it moved",
+        tags: ['pools'],
+        params: POOL_PARAMS,
+        querystring: EPOCHS_QUERY,
+        response: { 200: EPOCHS, ...READ_REFUSALS },
+      },
+      config: { role: 'viewer' },
+    },
+    async ({ params, query }) => listEpochs(poolOf(pools, params).operations, query, readers),
   );
 }

@@ -23,6 +23,7 @@ import { DriftReporter } from './drift-reporter.ts';
 import { PeerReporter } from './peer-reporter.ts';
 import { PolicyWriter } from './policy-writer.ts';
 import { PoolEventLog } from './pool-event-log.ts';
+import { Suspicions } from './suspicions.ts';
 
 const RETRY_MS = 100;
 // Spreads syncs after news that no request waits for, so that many replicas do not ask at once.
@@ -38,7 +39,7 @@ export class PoolCoordinator {
   readonly #report: LocalHealthReport;
   readonly #policyWriter: PolicyWriter;
   readonly #listeners = new Set<() => void>();
-  readonly #announcedAt = new Map<InstanceId, number>();
+  readonly #suspicions = new Suspicions((id) => this.agreed.instances[id]?.health);
   #probes: ProbeControl | undefined;
   #timer: NodeJS.Timeout | undefined;
   #cutOffTimer: NodeJS.Timeout | undefined;
@@ -200,15 +201,14 @@ export class PoolCoordinator {
 
   /** To be called when a request failed at the instance. */
   suspect(instance: InstanceId): void {
+    this.#suspicions.seen(instance, 'down');
     this.#probes?.hasten(instance);
-    const last = this.#announcedAt.get(instance) ?? Number.NEGATIVE_INFINITY;
-    if (performance.now() - last < this.#options.suspectEveryMs) return;
-    this.#announcedAt.set(instance, performance.now());
-    this.#options.viewStore.suspect(instance);
+    this.#suspicions.tell(instance, this.#options);
   }
 
   /** Takes the result of one probe. `epoch`: the one in which the probe began. */
   observed(id: InstanceId, observation: Observation, epoch: number): HealthRecord {
+    this.#suspicions.seen(id, observation.passed ? 'up' : 'down');
     const { record, isFirstDoubt, isDownNow, isNews } = this.#report.observed(id, observation, epoch);
     if (isFirstDoubt || isDownNow) this.#options.events.onProbeFailed(id, observation.reason, isDownNow);
     // Let the peers probe too, even before this gateway reports the instance as down.
@@ -311,7 +311,7 @@ export class PoolCoordinator {
     });
     this.#replica.accept(request, await this.#ask('sync', answer), sent, now());
     this.#restoreWhatIsLost();
-    const proposal = this.#replica.proposal(this.#options.boundAgents);
+    const proposal = this.#replica.proposal(this.#options.boundAgents, this.#suspicions.lastedMs);
     if (proposal !== undefined) {
       const isTaken = await this.#ask('propose', this.#options.viewStore.propose(proposal));
       if (isTaken) this.#replica.proposed(proposal.view, now());

@@ -59,6 +59,12 @@ const CALLS: Readonly<Record<RouteName, readonly Call[]>> = {
     { query: 'limit=1', status: 400 },
   ],
   'GET /pools/{pool}/identity': [{ status: 200 }],
+  'GET /pools/{pool}/epochs': [
+    { status: 200 },
+    { query: 'since=1h&limit=2', status: 200 },
+    { query: 'since=soon', status: 400 },
+    { at: { pool: 'none' }, status: 404 },
+  ],
   'GET /pools/{pool}/history': [
     { status: 200 },
     { query: 'step=minute&from=1h&to=1m', status: 200 },

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import type { PoolCoordinator } from '../../src/coordination/pool-coordinator.ts';
 import type { ViewStoreClient } from '../../src/core/ports.ts';
-import type { AgreedView } from '../../src/core/view/agreed-view.ts';
+import type { AgreedView, PoolEvent } from '../../src/core/view/agreed-view.ts';
+import { epochLines } from '../../src/core/view/epoch-line.ts';
 import { driftOf } from '../../src/core/view/local-config.ts';
 import { viewId } from '../../src/core/view/view-store.ts';
 import type { RedisConnection } from '../../src/redis/connection.ts';
@@ -81,6 +82,45 @@ describe('a view store shared by gateways of the last release and of this one', 
     });
     expect(await proposes.sync(request(id, adopted))).toMatchObject({ effective: true, fencingToken });
   });
+
+  test.each(['this', 'the last'])(
+    'what a change follows from stays in the log of %s release',
+    async (whose) => {
+      const restored = await openForBoth();
+      const reader = whose === 'this' ? ours : last;
+      const down: PoolEvent = {
+        kind: 'down',
+        instance: 'a',
+        from: 'up',
+        to: 'down',
+        by: 'new',
+        why: '1 of 2',
+      };
+      const basis = { reports: { new: 'down', old: 'down' }, agents: 7, doubtedMs: 900 } as const;
+      const events = [{ ...down, basis }];
+      expect(await ours.propose({ replica: 'new', base: '', view: viewOf(1, 'x'), events })).toBe(true);
+      const adopted = { epoch: 1, viewId: viewOf(1, 'x').id, restored, held: true };
+      for (const [client, id] of [
+        [ours, 'new'],
+        [last, 'old'],
+        [ours, 'new'],
+      ] as const)
+        await client.sync(request(id, adopted));
+      const view = viewOf(2, 'y');
+      expect(await last.propose({ replica: 'old', base: viewOf(1, 'x').id, view, events: [down] })).toBe(
+        true,
+      );
+      const log = await reader.events(10);
+      expect(log.map(({ epoch, basis: found }) => [epoch, found])).toEqual([
+        [2, undefined],
+        [1, basis],
+      ]);
+      expect(epochLines(log, []).map(({ agents, seconds }) => [agents, seconds])).toEqual([
+        [undefined, undefined],
+        [7, 0.9],
+      ]);
+    },
+  );
 
   test('the registration of each stays unchanged when the other syncs', async () => {
     const restored = await openForBoth();

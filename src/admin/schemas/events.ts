@@ -28,7 +28,26 @@ const KINDS: Readonly<Record<PoolEvent['kind'], true>> = {
   options: true,
 };
 
-const EVENT_KINDS = Object.keys(KINDS) as [PoolEvent['kind'], ...PoolEvent['kind'][]];
+export const EVENT_KINDS = Object.keys(KINDS) as [PoolEvent['kind'], ...PoolEvent['kind'][]];
+
+export const BASIS = Type.Object(
+  {
+    reports: Type.Record(Type.String(), word(['up', 'down', 'unknown', 'abstains']), {
+      description: 'what each live gateway had reported of the instance',
+    }),
+    agents: Type.Optional(count('agents bound to the instance at that moment; missing if not counted')),
+    doubtedMs: Type.Optional(
+      count(
+        'milliseconds from the first failed probe or request, or the first passed probe, at the gateway that proposed the view; missing if it saw none itself',
+      ),
+    ),
+  },
+  {
+    title: 'EventBasis',
+    description:
+      "what a change of an instance's health follows from; missing from gateways of the last release",
+  },
+);
 
 const EVENT = Type.Object(
   {
@@ -42,6 +61,7 @@ const EVENT = Type.Object(
     why: Type.String(),
     source: Type.Optional(Type.String({ description: 'the address from which the operator acted' })),
     gateway: Type.Optional(Type.String({ description: 'the gateway that alone is concerned' })),
+    basis: Type.Optional(BASIS),
     times: Type.Optional(count('how often an act was repeated within minutes; missing for once')),
     firstAt: Type.Optional(time('when a repeated act was made first')),
   },

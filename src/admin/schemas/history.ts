@@ -1,6 +1,8 @@
 import Type from 'typebox';
 import { STEPS } from '../../core/history/history-table.ts';
-import { MOMENT_EXPECTS, nullable, query, text, time, word } from './fields.ts';
+import type { EpochCause } from '../../core/view/epoch-line.ts';
+import { BASIS, EVENT_KINDS } from './events.ts';
+import { count, limit, MOMENT_EXPECTS, nullable, query, text, time, word } from './fields.ts';
 
 const STEP_NAMES = Object.keys(STEPS) as [keyof typeof STEPS, ...(keyof typeof STEPS)[]];
 
@@ -49,5 +51,67 @@ export const HISTORY = Type.Object(
     title: 'PoolHistory',
     description:
       'what this gateway saw of a pool, with one value for each step in every list, the oldest first',
+  },
+);
+
+// Every cause, once; one that is missing here is an error.
+const CAUSES: Readonly<Record<EpochCause, true>> = {
+  'probes-failed': true,
+  'probes-passed': true,
+  start: true,
+  restart: true,
+  failover: true,
+  failback: true,
+  drain: true,
+  empty: true,
+  configuration: true,
+  operator: true,
+};
+const MOST_EPOCHS = 1_000;
+
+export const EPOCHS_QUERY = query({
+  since: Type.Optional(text(40, MOMENT_EXPECTS)),
+  limit: limit(MOST_EPOCHS),
+});
+
+const EPOCH = Type.Object(
+  {
+    epoch: count("the number of the view; for an operator's act the one after that on which it was decided"),
+    at: time('when it was agreed, by the clock of the store'),
+    cause: word(Object.keys(CAUSES) as [EpochCause, ...EpochCause[]], {
+      description: 'the rule that decided first',
+    }),
+    changes: Type.Array(
+      Type.Object({
+        kind: word(EVENT_KINDS),
+        instance: Type.String({ description: 'the instance concerned; empty if it concerns the whole pool' }),
+        from: Type.String(),
+        to: Type.String(),
+        by: Type.String({ description: 'the gateway that proposed it, or the operator' }),
+        why: Type.String(),
+        basis: Type.Optional(BASIS),
+      }),
+      { description: 'all that changed, what decided first' },
+    ),
+    agents: nullable(
+      Type.Integer({ minimum: 0 }),
+      'agents who had to be served elsewhere or to log on again; null if not known',
+    ),
+    seconds: nullable(
+      Type.Number({ minimum: 0 }),
+      'from the first doubt of the gateway that proposed it to the agreed view; null if not known',
+    ),
+  },
+  { title: 'EpochLine', description: "one change of a pool's view" },
+);
+
+export const EPOCHS = Type.Object(
+  {
+    epochs: Type.Array(EPOCH),
+    more: Type.Boolean({ description: 'there are earlier ones; ask with a greater limit' }),
+  },
+  {
+    title: 'EpochLines',
+    description: "the changes of a pool's view that the event log has, the newest first",
   },
 );

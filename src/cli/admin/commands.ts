@@ -5,6 +5,7 @@ import type { AdminContext } from './context.ts';
 import { addEvents } from './events.ts';
 import { addExplain } from './explain.ts';
 import { addGateway } from './gateway.ts';
+import { addHistory } from './history.ts';
 import { addIdentity } from './identity.ts';
 import { addIncident } from './incident.ts';
 import { addInstances } from './instances.ts';
@@ -41,6 +42,8 @@ ${examples([
   'ici-gateway admin disable ici a --dry-run',
   'ici-gateway admin move ici MILLER b --why "complains of echo" --token-file admin.token',
   'ici-gateway admin events ici --since 24h --by jones',
+  'ici-gateway admin history ici --last 15m',
+  'ici-gateway admin epochs ici --since 24h',
   'ici-gateway admin incident --last 15m -o incident.tar.gz --token-file admin.token',
   'ici-gateway admin maintenance on --why "new release of the connector" --token-file admin.token',
   'ici-gateway admin failback-policy ici "at 03:30" --zone Europe/Berlin --why "quiet then" --token-file admin.token',
@@ -54,6 +57,7 @@ ${examples([
   addInstances(admin, context);
   addPools(admin, context);
   addEvents(admin, context);
+  addHistory(admin, context);
   addIncident(admin, context);
   addGateway(admin, context);
 }

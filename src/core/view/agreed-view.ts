@@ -91,6 +91,19 @@ export const NO_VIEW: AgreedView = Object.freeze({
  */
 export type GatewayEventKind = 'maintenance' | 'stop' | 'restart' | 'reload' | 'state' | 'options';
 
+/** What a change of an instance's health follows from. Missing in events of earlier releases. */
+export interface EventBasis {
+  /** What each live gateway had reported of the instance. */
+  readonly reports: Readonly<Record<string, 'up' | 'down' | 'unknown' | 'abstains'>>;
+  /** The agents that were bound to the instance and must be served elsewhere, or log on again; missing if not counted. */
+  readonly agents?: number;
+  /**
+   * From the first sign that contradicted the view before, at the gateway that proposed this one, to the proposal. Missing
+   * if that gateway saw none itself.
+   */
+  readonly doubtedMs?: number;
+}
+
 /** A change made by a new view or by an operator: one line of the pool's event log. */
 export interface PoolEvent {
   readonly kind:
@@ -121,6 +134,7 @@ export interface PoolEvent {
   readonly source?: string;
   /** The gateway that alone is concerned. */
   readonly gateway?: string;
+  readonly basis?: EventBasis;
 }
 
 /** An event as the log stores it. */

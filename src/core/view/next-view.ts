@@ -13,9 +13,10 @@ import type { Failback, Policy } from './policy.ts';
 import { rebalancesBy } from './policy.ts';
 import type { PoolRules } from './pool-rules.ts';
 
-/** Why an instance became the active one, in the event log. */
+/** Why something changed, in the event log. */
 export const REQUESTED = 'requested by an operator';
 export const LOST = 'the active instance is lost';
+export const RELEASED = 'released by an operator';
 const FIRST = 'no instance was active before';
 
 export interface Circumstances {
@@ -311,7 +312,7 @@ class NextView {
     if (!isReleased && !verdicts.some(({ health, emptyAt }) => health === 'up' && emptyAt >= since)) {
       return instance;
     }
-    const why = isReleased ? 'released by an operator' : 'its health page shows no sessions';
+    const why = isReleased ? RELEASED : 'its health page shows no sessions';
     this.#events.push({ kind: 'cleared', instance: id, from: 'quarantined', to: '', why });
     return { ...instance, quarantinedAt: 0 };
   }

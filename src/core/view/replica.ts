@@ -4,6 +4,8 @@ import type { AgreedView, PoolEvent } from './agreed-view.ts';
 import { NO_VIEW } from './agreed-view.ts';
 import { ClaimWatch } from './claim-watch.ts';
 import type { ConfigParts } from './config-parts.ts';
+import type { ProposerKnowledge } from './event-basis.ts';
+import { withBasis } from './event-basis.ts';
 import type { HealthReport } from './health-report.ts';
 import type { LastSync } from './last-sync.ts';
 import { afterSync, countedReports, NO_SYNC } from './last-sync.ts';
@@ -319,13 +321,21 @@ export class Replica extends LeaseHolder implements RoutingState {
   }
 
   /** The next view, if this replica sees a reason for one. */
-  proposal(boundAgents: (instance: InstanceId) => number | undefined): ProposeRequest | undefined {
+  proposal(
+    boundAgents: ProposerKnowledge['boundAgents'],
+    doubtedMs: ProposerKnowledge['doubtedMs'] = () => undefined,
+  ): ProposeRequest | undefined {
     if (!this.#lastSync.isOpen || !this.isEffective) return undefined;
     const reports = countedReports(this.#lastSync, this.#options.leaseMs);
     const config = this.#config.partAt(this.#lastSync.askedAt);
     const next = this.#next(this.#agreed, { reports, boundAgents, config });
     if (next === undefined) return undefined;
-    const events = next.events.map((event): PoolEvent => ({ ...event, by: this.#options.id }));
+    const events = next.events.map(
+      (event): PoolEvent => ({
+        ...withBasis(event, { reports, boundAgents, doubtedMs }),
+        by: this.#options.id,
+      }),
+    );
     return { replica: this.#options.id, base: this.#agreed.id, view: next.view, events };
   }
 
