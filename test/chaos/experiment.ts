@@ -2,6 +2,8 @@ import type { PoolStatus } from '../../src/core/gateway-status.ts';
 import type { Arrival, Whereabouts } from '../support/arrivals.ts';
 import { whereaboutsIn } from '../support/arrivals.ts';
 import { eventually } from '../support/eventually.ts';
+import { findingsIn, readIncident } from '../support/incident.ts';
+import { foretell, unforeseen } from './foresight.ts';
 import type { OpenLoad } from './load.ts';
 import { startOpenLoad } from './load.ts';
 import type { FaultTimes, Measures } from './measures.ts';
@@ -35,6 +37,11 @@ export interface Row extends Measures {
   readonly agreedMs: number;
   /** The reason, if they never did. */
   readonly disagreement: string | undefined;
+  /** The fault in the words of an incident archive, and what its first page should say and does not. */
+  readonly fault: string;
+  readonly unnamed: readonly string[];
+  /** In what the agents differ from what was foretold; missing if nothing was asked. */
+  readonly unforeseen: readonly string[] | undefined;
 }
 
 const AGENTS: Readonly<Record<Mode, number>> = { sticky: 12, failover: 6 };
@@ -73,6 +80,10 @@ export async function runExperiment(
     };
     const before = await look();
 
+    const { foretold } = scenario;
+    const foresights =
+      foretold && (await Promise.all(crowds.map(({ mode }) => foretell(stage, witness, mode, foretold))));
+
     const findings: Findings = { waited: [], kept: new Map() };
     const from = performance.now();
     const observer = new Observer(scenario, look, before);
@@ -82,6 +93,11 @@ export async function runExperiment(
     await scenario.goOn?.(stage, findings);
     await pause(durationMs - (performance.now() - from));
     await observer.end();
+    const named = findingsIn(await readIncident(witness.adminUrl));
+    const surprises = foresights?.map((foresight, i) =>
+      unforeseen(foresight, witness, (crowds[i] as Crowd).mode),
+    );
+    const unforeseenOf = surprises && (await Promise.all(surprises));
     const healing = performance.now();
     await scenario.heal(stage);
     const healedAt = performance.now();
@@ -91,7 +107,7 @@ export async function runExperiment(
     await Promise.all(crowds.map(({ load }) => load.stop()));
     const arrivals = await arrivalsAt(stage);
 
-    return crowds.map(({ mode, load }): Row => {
+    return crowds.map(({ mode, load }, i): Row => {
       const requests = [...load.requests, ...findings.waited.filter(({ agent }) => modeOf(agent) === mode)];
       const newcomers = scenario.newcomers === true ? newcomersOf(mode) : [];
       const placed = new Set(
@@ -123,6 +139,11 @@ export async function runExperiment(
         examples: examplesOf(found, from, (id) => byId.get(id)?.begunAt),
         agreedMs,
         disagreement,
+        fault: named[0] ?? '',
+        unnamed: scenario.archive
+          .filter((text, n) => !(n === 0 ? named.slice(0, 1) : named).some((finding) => text.test(finding)))
+          .map(String),
+        unforeseen: unforeseenOf?.[i],
       };
     });
   } finally {

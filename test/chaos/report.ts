@@ -72,6 +72,7 @@ export function remarks(row: Row): string[] {
     .filter(({ met }) => !met)
     .map(({ text }) => `${where}: MISSED ${text}`);
   if (row.disagreement !== undefined) missed.push(`${where}: ${row.disagreement}`);
+  missed.push(`${where}: the archive says: ${row.fault}`);
   missed.push(...row.examples.map((example) => `${where}: ${example}`));
   const told = Object.entries(row.failures).map(([code, count]) => `${count} ${code}`);
   return told.length === 0 ? missed : [...missed, `${where}: failed with ${told.join(', ')}`];

@@ -3,6 +3,7 @@ import { eventually } from '../support/eventually.ts';
 import type { KeptConnections } from '../support/load.ts';
 import { keepConnections } from '../support/load.ts';
 import { childrenOf, sendSignal } from '../support/processes.ts';
+import type { Foretold } from './foresight.ts';
 import { endedOf } from './load.ts';
 import type { EndedRequest } from './measures.ts';
 import { pause } from './pause.ts';
@@ -34,6 +35,10 @@ export interface Scenario {
   readonly witness: 'struck' | 'peer';
   /** New agents log on while the fault lasts. */
   readonly newcomers?: boolean;
+  /** What the first page of an archive says that is made before the end of the fault; the first is the fault. */
+  readonly archive: readonly [RegExp, ...RegExp[]];
+  /** What is asked before the fault: the agents go where the answer says. */
+  readonly foretold?: Foretold;
   strike(stage: Stage, findings: Findings): Promise<void>;
   /** Whether the observing gateway shows the fault; missing if there is nothing to see. */
   readonly shows?: (now: PoolStatus, before: PoolStatus) => boolean;
@@ -55,6 +60,7 @@ export const SCENARIOS: readonly Scenario[] = [
     cuts: true,
     witness: 'struck',
     shows: (now) => first(now)?.cutOffHere === true,
+    archive: [/^gateway g1-\S+ alone cannot reach instance a of .* – since /],
     strike: ({ network, gateways: [g1], instances: [a] }) => network.cut(g1.host, a.host),
     heal: ({ network, gateways: [g1], instances: [a] }) => network.heal(g1.host, a.host),
   },
@@ -65,6 +71,8 @@ export const SCENARIOS: readonly Scenario[] = [
     cuts: true,
     witness: 'peer',
     shows: isDown,
+    archive: [/^instance a of pools failover, sticky is down: .* 3 of 3 gateways report it/],
+    foretold: { change: 'instance-dies', instance: 'a' },
     strike: async ({ network, gateways, instances: [a] }) => {
       await Promise.all(gateways.map(({ host }) => network.cut(host, a.host)));
     },
@@ -78,6 +86,7 @@ export const SCENARIOS: readonly Scenario[] = [
     witness: 'struck',
     newcomers: true,
     shows: storeIsAway,
+    archive: [/^the affinity store is away for gateway g1-\S+ .* – since /],
     strike: (stage) => stage.cutFromStore(stage.gateways[0]),
     heal: (stage) => stage.healToStore(stage.gateways[0]),
   },
@@ -85,6 +94,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'gateway-cut-from-gateways',
     title: 'a gateway cut off from the other gateways (there is no link between them)',
     witness: 'peer',
+    archive: [/^none was found/],
     strike: async ({ network, gateways: [g1, ...others] }) => {
       for (const { host } of others) await network.cut(g1.host, host);
     },
@@ -98,6 +108,8 @@ export const SCENARIOS: readonly Scenario[] = [
     witness: 'peer',
     newcomers: true,
     shows: storeIsAway,
+    archive: [/^the affinity store is away for gateway g2-\S+ .* – from .* to /, /may have lost data/],
+    foretold: { change: 'store-goes' },
     strike: ({ redis }) => redis.nodes[0].kill(),
     goOn: promotion,
     heal: ({ redis }) => redis.nodes[0].start(),
@@ -108,6 +120,7 @@ export const SCENARIOS: readonly Scenario[] = [
     witness: 'peer',
     newcomers: true,
     shows: storeIsAway,
+    archive: [/^the affinity store is away for gateway g2-\S+ .* – from .* to /, /may have lost data/],
     strike: async ({ redis }) => redis.nodes[0].signal('SIGSTOP'),
     goOn: async (stage, findings) => {
       await promotion(stage, findings);
@@ -121,6 +134,8 @@ export const SCENARIOS: readonly Scenario[] = [
     bereaves: true,
     witness: 'peer',
     shows: isDown,
+    archive: [/^instance a of pools failover, sticky is down: .*its process (does not run|has ended)/],
+    foretold: { change: 'instance-dies', instance: 'a' },
     strike: ({ instances: [a] }) => a.kill(),
     heal: nothing,
   },
@@ -130,6 +145,8 @@ export const SCENARIOS: readonly Scenario[] = [
     bereaves: true,
     witness: 'peer',
     shows: isDown,
+    archive: [/^instance a of pools failover, sticky is down: .*its process hangs/],
+    foretold: { change: 'instance-dies', instance: 'a' },
     strike: async ({ instances: [a] }) => a.stop(),
     heal: async ({ instances: [a] }) => a.cont(),
   },
@@ -139,6 +156,7 @@ export const SCENARIOS: readonly Scenario[] = [
     bereaves: true,
     witness: 'peer',
     shows: (now, before) => isDown(now) || first(now)?.incarnation !== first(before)?.incarnation,
+    archive: [/^instance a of pools failover, sticky was started again/],
     strike: ({ instances: [a] }) => a.kill(),
     goOn: ({ instances: [a] }) => a.restart(),
     heal: nothing,
@@ -149,6 +167,8 @@ export const SCENARIOS: readonly Scenario[] = [
     losesGateway: true,
     witness: 'peer',
     shows: lacksOne,
+    archive: [/^gateway g1-\S+ is (gone|silent): .*its processes were killed/],
+    foretold: { change: 'gateway-goes', gateway: 0 },
     strike: async ({ gateways: [g1] }) => {
       // All processes at once, as when its machine fails.
       for (const pid of processesOf(g1)) sendSignal(pid, 'SIGKILL');
@@ -163,6 +183,10 @@ export const SCENARIOS: readonly Scenario[] = [
     cuts: true,
     witness: 'peer',
     shows: isDown,
+    archive: [
+      /^instance a of pools failover, sticky is down/,
+      /^gateway g1-\S+ took no part: .* – from .* to /,
+    ],
     strike: stopAndLose,
     goOn: (stage, findings) => continueStale(stage, findings, 0),
     heal: reachAgain,
@@ -174,6 +198,10 @@ export const SCENARIOS: readonly Scenario[] = [
     cuts: true,
     witness: 'peer',
     shows: isDown,
+    archive: [
+      /^instance a of pools failover, sticky is down/,
+      /^gateway g1-\S+ took no part: .* – from .* to /,
+    ],
     strike: stopAndLose,
     goOn: (stage, findings) => continueStale(stage, findings, STORE_LATE_MS),
     heal: reachAgain,

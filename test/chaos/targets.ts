@@ -17,6 +17,14 @@ export function targetsOf(row: Row): Target[] {
     none('agents moved in vain', row.movedInVain),
     none('agents never served again', row.lost),
     atMost('one view after', row.agreedMs, AGREED_MS),
+    {
+      text: `the archive names the fault (${row.fault}; no ${row.unnamed.join(', ')})`,
+      met: row.unnamed.length === 0,
+    },
+    {
+      text: `all came as foretold (${row.unforeseen?.join('; ')})`,
+      met: (row.unforeseen ?? []).length === 0,
+    },
   ];
   // A stopped process handles the data in its buffers when it continues; no setting can prevent that.
   const late = none('requests that arrived late', row.late);
