@@ -3,6 +3,7 @@ import { parseNameKey } from '../core/identity.ts';
 import type { IncidentFacts } from '../core/incident/facts.ts';
 import { Pseudonyms } from '../core/incident/pseudonyms.ts';
 import { ROLES } from '../core/role.ts';
+import type { ShownOption } from '../core/shown-option.ts';
 import type { PoolEvent } from '../core/view/agreed-view.ts';
 import type { AdminServerOptions } from './admin-options.ts';
 import type { PoolSource } from './pool-source.ts';
@@ -22,6 +23,8 @@ const ACTS = new Set<PoolEvent['kind']>([
   ...(['maintenance', 'stop', 'restart', 'reload'] as const),
 ]);
 
+const MASK = '***';
+const USERS_OPTION = /\.groups\.patterns\b.*\.users$/;
 const PAGE = 1_000;
 const MOST_PAGES = 20;
 
@@ -74,6 +77,22 @@ export async function knowAgents(names: Pseudonyms, { bindings }: PoolSource): P
     if (cursor === undefined) return;
   }
   throw new Error(`only ${PAGE * MOST_PAGES} of them were looked for`);
+}
+
+/** The configuration without the patterns of groups, which may be lists of users. */
+export function withoutUsers(config: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(config, (key, value) => (key === 'patterns' ? maskedPatterns(value) : value)),
+  );
+}
+
+/** The same of options that are shown one by one. */
+export function withoutShownUsers(options: readonly ShownOption[]): readonly ShownOption[] {
+  return options.map((one) => (USERS_OPTION.test(one.path) ? { ...one, value: MASK } : one));
+}
+
+function maskedPatterns(patterns: unknown): unknown {
+  return Array.isArray(patterns) ? patterns.map((one) => ({ ...one, users: MASK })) : patterns;
 }
 
 /** The log shows them as `user:MILLER`. */

@@ -1,3 +1,4 @@
+import { STEPS } from '../core/history/history-table.ts';
 import type { IncidentEvent, IncidentFacts } from '../core/incident/facts.ts';
 import { firstPage } from '../core/incident/first-page.ts';
 import { seenNamesStatus } from '../core/seen-names.ts';
@@ -5,8 +6,9 @@ import { MOST_EVENTS } from '../core/view/view-store-limits.ts';
 import { builtFrom, VERSION } from '../package.ts';
 import type { AdminServerOptions } from './admin-options.ts';
 import { listEvents } from './event-log.ts';
-import { knowAgents, namesIn } from './incident-names.ts';
+import { knowAgents, namesIn, withoutShownUsers, withoutUsers } from './incident-names.ts';
 import type { PoolSource } from './pool-source.ts';
+import { iso } from './status.ts';
 
 export type IncidentOptions = Pick<
   AdminServerOptions,
@@ -28,6 +30,7 @@ const MOST_FILE_BYTES = 8 * 1_024 * 1_024;
 const MOST_BYTES = 32 * 1_024 * 1_024;
 // A store or worker that hangs must not keep an operator waiting who asks because of it.
 const PART_MS = 5_000;
+const SECOND_MS = 1_000;
 
 /** The value that the file of a part holds; text for a file that is not JSON. */
 interface Part {
@@ -66,8 +69,16 @@ export async function incidentFiles(
   const parts: Part[] = [
     { name: 'status.json', about: 'what GET /status answers: pools, instances, reports, alarms', value: now },
     { name: 'gateways.json', about: 'all gateways that share the store', value: listing ?? {} },
-    { name: 'config.json', about: 'the configuration in effect, with secrets masked', value: config },
-    { name: 'options.json', about: 'each option, its default and where it comes from', value: shown },
+    {
+      name: 'config.json',
+      about: 'the configuration in effect, with secrets masked',
+      value: isHashed ? withoutUsers(config) : config,
+    },
+    {
+      name: 'options.json',
+      about: 'each option, its default and where it comes from',
+      value: isHashed ? withoutShownUsers(shown) : shown,
+    },
     {
       name: 'versions.json',
       about: 'versions of the gateway, of Node, of the store and of stored forms',
@@ -163,8 +174,21 @@ async function readPool(
         about: 'how requests of the last hour named their agents',
         value: seen === undefined ? {} : seenNamesStatus(name, seen),
       },
+      {
+        name: `${folder}/history.json`,
+        about: 'requests, errors, latencies and agents at this gateway, each second or minute of the period',
+        // As text, because it holds numbers and ids alone.
+        value: JSON.stringify(historyOf(pool, from, to)),
+      },
     ],
   };
+}
+
+function historyOf({ history }: PoolSource, from: number, to: number): object {
+  const { seconds, kept } = STEPS.second;
+  const step = to - from <= seconds * kept * SECOND_MS ? 'second' : 'minute';
+  const { from: first, ...part } = history.part(step, from / SECOND_MS, to / SECOND_MS);
+  return { stepSeconds: STEPS[step].seconds, from: iso(first * SECOND_MS), ...part };
 }
 
 async function inTime<T>(reading: Promise<T>): Promise<T> {

@@ -156,7 +156,7 @@ export const SCENARIOS: readonly Scenario[] = [
     bereaves: true,
     witness: 'peer',
     shows: (now, before) => isDown(now) || first(now)?.incarnation !== first(before)?.incarnation,
-    archive: [/^instance a of pools failover, sticky was started again/],
+    archive: [/^instance a of pools failover, sticky was started again: .* – at /],
     strike: ({ instances: [a] }) => a.kill(),
     goOn: ({ instances: [a] }) => a.restart(),
     heal: nothing,

@@ -1,6 +1,7 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
+import { filesOf, findingsIn } from '../support/incident.ts';
 import { users } from '../support/load.ts';
 import { openBrowser } from './browser.ts';
 import { Console } from './console.ts';
@@ -115,6 +116,18 @@ describe('the overview', () => {
     const ui = await open();
     await ui.page.goto(`${ui.url}/sap/wdisp/admin`);
     await ui.id('page-overview').waitFor();
+  });
+
+  test('has a button that downloads an archive, whose first page names the fault', async () => {
+    const ui = await open();
+    await stage.connector('c').behave({ mode: 'refuse' });
+    await ui.page.locator('[data-testid="instance-card"][data-instance="c"][data-state="down"]').waitFor();
+    const [download] = await Promise.all([ui.page.waitForEvent('download'), ui.id('incident').click()]);
+    expect(download.suggestedFilename()).toMatch(/^incident-\d{8}T\d{6}Z\.tar\.gz$/);
+    const parts: Buffer[] = [];
+    for await (const part of await download.createReadStream()) parts.push(part as Buffer);
+    const findings = findingsIn(await filesOf(Buffer.concat(parts)));
+    expect(findings).toContainEqual(expect.stringMatching(/^instance c of .* is down/));
   });
 
   test('draws curves while it is open', async () => {

@@ -13,6 +13,7 @@ import { PASSWORD } from '../../src/simulator/wire.ts';
 import { eventually } from '../support/eventually.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
+import { readIncident } from '../support/incident.ts';
 import { ask, TOKEN, writeTokenFile } from '../support/operator.ts';
 
 // Agents choose their work center by a text with a password: `id;password;device`. No text of a gateway may hold it.
@@ -125,7 +126,7 @@ async function readAll({ adminUrl }: GatewayProcess): Promise<void> {
     act: 'drain',
   };
   for (const [path, { get }] of Object.entries(paths)) {
-    if (get === undefined || path === '/status/stream') continue;
+    if (get === undefined || path === '/status/stream' || path === '/incident') continue;
     const query = (get.parameters ?? []).filter((one) => one.in === 'query' && one.required);
     const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => given[name] ?? name);
     const asked = Object.fromEntries(query.map(({ name }) => [name, given[name] ?? '']));
@@ -135,6 +136,9 @@ async function readAll({ adminUrl }: GatewayProcess): Promise<void> {
     expect([url, status]).toEqual([url, path === '/reload/preview' ? 409 : 200]);
     texts.push([`GET ${path}`, typeof body === 'string' ? body : JSON.stringify(body)]);
   }
+  // It is compressed.
+  const files = await readIncident(adminUrl, '?names=readable');
+  for (const [name, text] of files) texts.push([`GET /incident: ${name}`, text]);
   const ending = new AbortController();
   const { body } = await fetch(`${adminUrl}/status/stream`, {
     headers: { authorization: `Bearer ${TOKEN}` },

@@ -16,7 +16,7 @@ import type { TestGateway } from '../support/test-gateway.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 
 const SECRETS = ['bait-redis-password', 'bait-probe-header', 'bait-cookie', 'bait-body', TOKEN];
-const NAMES = ['BAITAGENT', 'BAITMOVED', 'bait-operator'];
+const NAMES = ['BAITPATTERN', 'BAITAGENT', 'BAITMOVED', 'bait-operator'];
 
 let token: TokenFile;
 let connectors: SimulatedConnector[];
@@ -35,7 +35,7 @@ beforeAll(async () => {
   const instances = connectors.map(({ name, url }) => `{ id: ${name}, url: '${url}' }`).join(', ');
   const health = `{ path: /health, interval: 100ms, fastInterval: 50ms, fall: 2, headers: [{ name: x-key, value: bait-probe-header }] }`;
   const config = `
-pools: [{ name: ici, mode: sticky, health: ${health}, instances: [${instances}] }]
+pools: [{ name: ici, mode: sticky, groups: { patterns: [{ users: BAITPATTERN, group: team }] }, health: ${health}, instances: [${instances}] }]
 affinity: { redis: { url: 'redis://:bait-redis-password@127.0.0.1:${redis.port}' } }
 coordination: { lease: 1500ms }
 `;
@@ -83,7 +83,7 @@ describe('an incident archive', () => {
       'README.txt',
       ...['status.json', 'gateways.json', 'config.json', 'options.json', 'versions.json', 'log.json'],
       ...['requests.json', 'metrics.txt'],
-      ...['pools/ici/view.json', 'pools/ici/events.json', 'pools/ici/identity.json'],
+      ...['view', 'events', 'identity', 'history'].map((name) => `pools/ici/${name}.json`),
     ]);
     const text = [...hashed].join('\n');
     for (const bait of SECRETS) expect(text).not.toContain(bait);
@@ -96,6 +96,7 @@ describe('an incident archive', () => {
     const readable = [...(await incident(one, '?names=readable'))].join('\n');
     for (const bait of SECRETS) expect(readable).not.toContain(bait);
     expect(readable).toContain('user:BAITMOVED: baitagent complains');
+    expect(readable).toContain('BAITPATTERN');
   });
 
   test('is for operators', async () => {
@@ -110,9 +111,9 @@ describe('an incident archive', () => {
     const file = join(folder, 'incident.tar.gz');
     const command = ['admin', 'incident', '--last', '1h', '-o', file, '--admin', adminUrl];
     const first = await runCommand(command, token.env, { hasColors: false });
-    expect(first).toMatchObject({ code: 0, out: expect.stringMatching(/^THE FAULT: .*\n.*12 files\n$/) });
+    expect(first).toMatchObject({ code: 0, out: expect.stringMatching(/^THE FAULT: .*\n.*13 files\n$/) });
     expect(statSync(file).mode & 0o777).toBe(0o600);
-    expect((await filesOf(readFileSync(file))).size).toBe(12);
+    expect((await filesOf(readFileSync(file))).size).toBe(13);
 
     writeFileSync(file, 'mine');
     expect(await runCommand(command, token.env)).toMatchObject({
@@ -122,7 +123,7 @@ describe('an incident archive', () => {
     expect(readFileSync(file, 'utf8')).toBe('mine');
     expect(await runCommand([...command, '--force'], token.env)).toMatchObject({ code: 0 });
     expect(await runCommand([...command.slice(0, -1), url, '--force'], token.env)).toMatchObject({ code: 1 });
-    expect((await filesOf(readFileSync(file))).size).toBe(12);
+    expect((await filesOf(readFileSync(file))).size).toBe(13);
     expect(readdirSync(folder)).toEqual(['incident.tar.gz']);
   });
 });

@@ -1,6 +1,8 @@
 import { span } from '../span.ts';
 import type { Finding } from './facts.ts';
 
+const SHORTEST_MS = 1_000;
+
 /** A time in UTC to a tenth of a second, with the date if it is not that of `to`. */
 export function moment(at: number, to: number): string {
   const [date = '', time = ''] = new Date(at).toISOString().split('T');
@@ -8,9 +10,10 @@ export function moment(at: number, to: number): string {
   return new Date(to).toISOString().startsWith(date) ? short : `${date} ${short}`;
 }
 
-/** Such as `since 10:03:04.1 (8s)`, or `from 10:03:04.1 to 10:03:09.2 (5s)`. */
+/** Such as `since 10:03:04.1 (8s)`, `at 10:03:04.1`, or `from 10:03:04.1 to 10:03:09.2 (5s)`. */
 export function lasting({ since, until }: Pick<Finding, 'since' | 'until'>, to: number): string {
   if (since === undefined) return until === undefined ? 'now' : `until ${moment(until, to)}`;
+  if (until !== undefined && until - since < SHORTEST_MS) return `at ${moment(since, to)}`;
   if (until === undefined) return `since ${moment(since, to)} (${span(to - since)})`;
   return `from ${moment(since, to)} to ${moment(until, to)} (${span(until - since)})`;
 }

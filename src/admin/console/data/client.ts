@@ -11,6 +11,8 @@ export type Answer<Body> =
 // A move may wait for other gateways several times, and a restart waits for one process after another.
 const CHANGE_MS = 120_000;
 const READ_MS = 10_000;
+// The gateway may wait for the store and its workers, one after the other.
+const FILE_MS = 60_000;
 
 /** Called when the gateway no longer knows the session. */
 let onSessionEnd: () => void = () => undefined;
@@ -26,6 +28,11 @@ export function read<Body>(path: string, signal?: AbortSignal): Promise<Answer<B
 /** Reads, and tells the gateway that the user has done something. */
 export function readAfterAction<Body>(path: string): Promise<Answer<Body>> {
   return ask<Body>(path, { method: 'GET', headers: MARK }, READ_MS);
+}
+
+/** Reads a file, and tells the gateway that the user has done something. */
+export function readFile(path: string): Promise<Answer<Blob>> {
+  return ask<Blob>(path, { method: 'GET', headers: MARK }, FILE_MS, undefined, (response) => response.blob());
 }
 
 export function change<Body>(
@@ -48,6 +55,7 @@ async function ask<Body>(
   init: RequestInit,
   withinMs: number,
   signal?: AbortSignal,
+  bodyOf: (response: Response) => Promise<unknown> = async (response) => parse(await response.text()),
 ): Promise<Answer<Body>> {
   const timeout = AbortSignal.timeout(withinMs);
   const isChange = init.method !== 'GET';
@@ -59,8 +67,8 @@ async function ask<Body>(
       signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
     });
     clock.learn(response.headers.get('date'));
+    if (response.ok) return { ok: true, status: response.status, body: (await bodyOf(response)) as Body };
     const text = await response.text();
-    if (response.ok) return { ok: true, status: response.status, body: parse(text) as Body };
     // A wrong password is no ended session.
     if (response.status === 401 && path !== '/session') onSessionEnd();
     const retryAfter = response.headers.get('retry-after');

@@ -75,3 +75,8 @@ export function parseDuration(text: string): number | undefined {
   const ms = UNITS[unit];
   return amount === undefined || ms === undefined ? undefined : Number(amount) * ms;
 }
+
+/** Such as `20260301T220000Z`, for the name of a file. */
+export function fileTime(at: number): string {
+  return new Date(at).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+}

@@ -10,6 +10,7 @@ import { AlarmList } from '../parts/alarm-list.tsx';
 import { Badge } from '../parts/badge.tsx';
 import { CurvesPanel } from '../parts/curves-panel.tsx';
 import { GatewaysPanel } from '../parts/gateways-panel.tsx';
+import { IncidentButton } from '../parts/incident-button.tsx';
 import { InstanceCard } from '../parts/instance-card.tsx';
 import { Page } from '../parts/page.tsx';
 import { Panel } from '../parts/panel.tsx';
@@ -33,6 +34,7 @@ export function Overview() {
         source={source}
         staleAfter={STALE_AFTER_MS}
         empty={({ alarms }) => (alarms.length === 0 ? 'No alarm.' : undefined)}
+        side={<IncidentButton />}
       >
         {({ alarms }) => <AlarmList alarms={alarms} />}
       </Panel>
