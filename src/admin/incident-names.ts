@@ -33,7 +33,7 @@ const AGENT = /^(?:user|session|address):(.+?): /;
 
 /** Pseudonyms for the agents and operators that an archive names. Each archive has others. */
 export function namesIn(
-  { status, gateways, events, lines }: IncidentFacts,
+  { status, gateways, events, lines, recent }: IncidentFacts,
   { pools, config }: Pick<AdminServerOptions, 'pools' | 'config'>,
 ): Pseudonyms {
   const replicas = [
@@ -62,6 +62,7 @@ export function namesIn(
       names.know(by);
     }
   }
+  for (const { user } of recent) names.know(user);
   for (const { fields } of lines) for (const name of namesOf(fields['names'])) names.know(name);
   for (const name of tokenNames(config)) names.know(name);
   return names;
@@ -72,7 +73,11 @@ export async function knowAgents(names: Pseudonyms, { bindings }: PoolSource): P
   let cursor: string | undefined;
   for (let page = 0; page < MOST_PAGES; page += 1) {
     const read = await bindings.list({ limit: PAGE, ...(cursor === undefined ? {} : { cursor }) });
-    for (const { binding } of read.bindings) names.know(binding.root.value);
+    for (const { binding } of read.bindings) {
+      const { kind, value } = binding.root;
+      // A digest is no name.
+      if (kind !== 'session' && !value.startsWith('~')) names.know(value);
+    }
     cursor = read.cursor;
     if (cursor === undefined) return;
   }

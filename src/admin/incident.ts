@@ -1,6 +1,8 @@
 import { STEPS } from '../core/history/history-table.ts';
 import type { IncidentEvent, IncidentFacts } from '../core/incident/facts.ts';
 import { firstPage } from '../core/incident/first-page.ts';
+import type { Pseudonyms } from '../core/incident/pseudonyms.ts';
+import { requestsStatus } from '../core/recent-requests.ts';
 import { seenNamesStatus } from '../core/seen-names.ts';
 import { MOST_EVENTS } from '../core/view/view-store-limits.ts';
 import { builtFrom, VERSION } from '../package.ts';
@@ -12,7 +14,15 @@ import { iso } from './status.ts';
 
 export type IncidentOptions = Pick<
   AdminServerOptions,
-  'pools' | 'status' | 'gateways' | 'config' | 'options' | 'scrape' | 'readers' | 'incident'
+  | 'pools'
+  | 'status'
+  | 'gateways'
+  | 'config'
+  | 'options'
+  | 'scrape'
+  | 'readers'
+  | 'incident'
+  | 'recentRequests'
 >;
 
 export interface IncidentQuestion {
@@ -30,6 +40,7 @@ const MOST_FILE_BYTES = 8 * 1_024 * 1_024;
 const MOST_BYTES = 32 * 1_024 * 1_024;
 // A store or worker that hangs must not keep an operator waiting who asks because of it.
 const PART_MS = 5_000;
+const MOST_REQUESTS = 5_000;
 const SECOND_MS = 1_000;
 
 /** The value that the file of a part holds; text for a file that is not JSON. */
@@ -39,73 +50,27 @@ interface Part {
   readonly value: unknown;
 }
 
-/** The files of an archive by their names, the first page first. Takes a few seconds at most. Never rejects. */
+/** The files of an archive by their names, the first page first. Takes some seconds at most. Never rejects. */
 export async function incidentFiles(
   options: IncidentOptions,
-  { from, to, isHashed }: IncidentQuestion,
+  question: IncidentQuestion,
 ): Promise<ReadonlyMap<string, string>> {
-  const { pools, status, gateways, config, options: shown, scrape, incident } = options;
   const missing: string[] = [];
-  const within = <T>(what: string, reading: Promise<T>): Promise<T | undefined> =>
+  const within: Within = (what, reading) =>
     inTime(reading).catch((error: Error) => void missing.push(`${what}: ${error.message}`));
-  const now = status();
-  const [listing, metrics, store, ofPools] = await Promise.all([
-    within('other gateways', gateways()),
-    within('metrics', scrape()),
-    within('the version of the store', incident.storeVersion()),
-    Promise.all(pools.map((pool) => readPool(pool, { from, to, isHashed }, options, within))),
-  ]);
-  if (listing?.partial === true) missing.push(`other gateways: ${listing.reason}`);
-  const facts: IncidentFacts = {
-    from,
-    to,
-    status: now,
-    gateways: listing?.gateways ?? [],
-    events: ofPools.flatMap(({ events }) => events),
-    lines: incident.lines().filter((line) => (line.lastAt ?? line.at) >= from && line.at <= to),
-    requests: incident.ended(to - from),
-  };
-  const commit = builtFrom();
-  const parts: Part[] = [
-    { name: 'status.json', about: 'what GET /status answers: pools, instances, reports, alarms', value: now },
-    { name: 'gateways.json', about: 'all gateways that share the store', value: listing ?? {} },
-    {
-      name: 'config.json',
-      about: 'the configuration in effect, with secrets masked',
-      value: isHashed ? withoutUsers(config) : config,
-    },
-    {
-      name: 'options.json',
-      about: 'each option, its default and where it comes from',
-      value: isHashed ? withoutShownUsers(shown) : shown,
-    },
-    {
-      name: 'versions.json',
-      about: 'versions of the gateway, of Node, of the store and of stored forms',
-      value: {
-        gateway: VERSION,
-        commit: commit ?? null,
-        node: process.version,
-        store: store ?? null,
-        ...incident.formats,
-      },
-    },
-    { name: 'log.json', about: "the last lines of the controller's log", value: facts.lines },
-    { name: 'requests.json', about: 'how many requests ended, and with which errors', value: facts.requests },
-    { name: 'metrics.txt', about: 'what GET /metrics answers', value: metrics ?? '' },
-    ...ofPools.flatMap(({ parts: own }) => own),
-  ];
+  const { facts, parts } = await gather(options, question, within, missing);
+  const { isHashed } = question;
   const names = isHashed ? namesIn(facts, options) : undefined;
   if (names !== undefined)
     await Promise.all(
-      pools.map((pool) =>
+      options.pools.map((pool) =>
         within(`names of the agents of pool ${pool.name}, in texts`, knowAgents(names, pool)),
       ),
     );
   const files = new Map<string, string>();
   const abouts = new Map<string, string>();
   let bytes = 0;
-  for (const { name, about, value } of parts) {
+  for (const { name, about, value } of [requestsPart(facts, names), ...parts]) {
     // The process has leases to renew meanwhile.
     await new Promise((resolve) => setImmediate(resolve));
     const text =
@@ -119,8 +84,84 @@ export async function incidentFiles(
     files.set(name, text);
     abouts.set(name, about);
   }
-  const page = firstPage(facts, { commit, node: process.version, files: abouts, missing, isHashed });
+  const about = { commit: builtFrom(), node: process.version, files: abouts, missing, isHashed };
+  const page = firstPage(facts, about);
   return new Map([[FIRST_PAGE, names?.text(page) ?? page], ...files]);
+}
+
+/** Reads everything at once, because a store or a worker may be slow. */
+async function gather(
+  options: IncidentOptions,
+  question: IncidentQuestion,
+  within: Within,
+  missing: string[],
+): Promise<{ readonly facts: IncidentFacts; readonly parts: readonly Part[] }> {
+  const { pools, config, options: shown, incident } = options;
+  const { from, to, isHashed } = question;
+  const status = options.status();
+  const [listing, metrics, store, asked = [], ofPools] = await Promise.all([
+    within('other gateways', options.gateways()),
+    within('metrics', options.scrape()),
+    within('the version of the store', incident.storeVersion()),
+    within('requests', options.recentRequests({ limit: MOST_REQUESTS })),
+    Promise.all(pools.map((pool) => readPool(pool, question, options, within))),
+  ]);
+  if (listing?.partial === true) missing.push(`other gateways: ${listing.reason}`);
+  const { requests, silent } = requestsStatus(asked, { limit: MOST_REQUESTS });
+  for (const worker of silent) missing.push(`requests of ${worker}: no answer in time`);
+  const facts: IncidentFacts = {
+    from,
+    to,
+    status,
+    gateways: listing?.gateways ?? [],
+    events: ofPools.flatMap(({ events }) => events),
+    lines: incident.lines().filter((line) => (line.lastAt ?? line.at) >= from && line.at <= to),
+    requests: incident.ended(to - from),
+    recent: requests.filter(({ at }) => Date.parse(at) >= from),
+  };
+  const versions = {
+    gateway: VERSION,
+    commit: builtFrom() ?? null,
+    node: process.version,
+    store: store ?? null,
+  };
+  const part = (name: string, about: string, value: unknown): Part => ({ name, about, value });
+  const parts = [
+    part('errors.json', 'how many requests of the last minutes ended, and with which errors', facts.requests),
+    part('status.json', 'what GET /status answers: pools, instances, reports, alarms', status),
+    part('gateways.json', 'all gateways that share the store', listing ?? {}),
+    part('log.json', "the last lines of the controller's log", facts.lines),
+    part('metrics.txt', 'what GET /metrics answers', metrics ?? ''),
+    part(
+      'config.json',
+      'the configuration in effect, with secrets masked',
+      isHashed ? withoutUsers(config) : config,
+    ),
+    part(
+      'options.json',
+      'each option, its default and where it comes from',
+      isHashed ? withoutShownUsers(shown) : shown,
+    ),
+    part('versions.json', 'versions of the gateway, of Node, of the store and of what is stored', {
+      ...versions,
+      ...incident.formats,
+    }),
+    ...ofPools.flatMap(({ parts: own }) => own),
+  ];
+  return { facts, parts };
+}
+
+/** Addresses of clients can belong to people. They are replaced here alone: instances may have the same. */
+function requestsPart({ recent }: IncidentFacts, names: Pseudonyms | undefined): Part {
+  const requests =
+    names === undefined
+      ? recent
+      : recent.map(({ client, ...one }) => ({ ...one, client: client === null ? null : names.of(client) }));
+  return {
+    name: 'requests.json',
+    about: 'the last requests of the period: how they were routed and answered, the newest first',
+    value: requests,
+  };
 }
 
 type Within = <T>(what: string, reading: Promise<T>) => Promise<T | undefined>;

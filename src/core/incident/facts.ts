@@ -1,5 +1,6 @@
 import type { GatewayStatus } from '../gateway-status.ts';
 import type { GatewayLine } from '../gateways.ts';
+import type { RecentRequest } from '../recent-requests.ts';
 import type { LoggedEvent } from '../view/agreed-view.ts';
 import type { KeptLine } from './state-lines.ts';
 
@@ -27,6 +28,8 @@ export interface IncidentFacts {
   /** Of the period, the oldest first. */
   readonly lines: readonly KeptLine[];
   readonly requests: EndedRequests;
+  /** The last requests of the period that the workers keep, the newest first. */
+  readonly recent: readonly RecentRequest[];
 }
 
 /** Something that is wrong, or was. */

@@ -1,7 +1,7 @@
 import { ERRORS } from '../errors.ts';
 import type { GatewayLine } from '../gateways.ts';
 import { span } from '../span.ts';
-import type { IncidentEvent, IncidentFacts } from './facts.ts';
+import type { EndedRequests, IncidentEvent, IncidentFacts } from './facts.ts';
 import { findingsOf } from './findings.ts';
 import { lasting, moment, poolsText } from './moments.ts';
 
@@ -19,6 +19,7 @@ export interface ArchiveDescription {
 
 const MOST_CHANGES = 200;
 const MOST_LETTERS = 100;
+const MOST_SAMPLES = 3;
 // The same change in two pools is agreed a moment apart.
 const TOGETHER_MS = 2_000;
 
@@ -35,7 +36,7 @@ export function firstPage(facts: IncidentFacts, about: ArchiveDescription): stri
     ...section('ALARMS', status.alarms.map(alarmText)),
     ...section(`REQUESTS that ended at this gateway in the last ${span(requests.withinMs)}`, [
       `${requests.ended} in all`,
-      ...requests.errors.map(errorText),
+      ...requests.errors.map((error) => errorText(error, facts)),
     ]),
     ...section('GATEWAYS', gateways.map(gatewayText)),
     ...section('WHAT CHANGED, the newest last', changesOf(facts)),
@@ -75,9 +76,17 @@ function alarmText(alarm: IncidentFacts['status']['alarms'][number]): string {
   return `${severity}: ${text}${since === null ? '' : `, since ${since}`}. ${remedy} (deploy/RUNBOOK.md${runbook})`;
 }
 
-function errorText({ code, requests }: { readonly code: string; readonly requests: number }): string {
+function errorText(
+  { code, requests }: EndedRequests['errors'][number],
+  { recent }: Pick<IncidentFacts, 'recent'>,
+): string {
   const message = (ERRORS as Readonly<Record<string, { readonly message: string }>>)[code]?.message;
-  return `${requests} got ${code}${message === undefined ? '' : `: ${message}`}`;
+  const samples = recent.filter((request) => request.code === code);
+  const places = new Set(samples.flatMap(({ instance }) => instance ?? []));
+  const at = places.size === 0 ? '' : ` (${[...places].sort().join(', ')})`;
+  const ids = samples.slice(0, MOST_SAMPLES).map(({ requestId }) => requestId);
+  const such = ids.length === 0 ? '' : `; such as ${ids.join(', ')}`;
+  return `${requests} got ${code}${at}${message === undefined ? '' : `: ${message}`}${such}`;
 }
 
 function gatewayText({ replica, self, state, version, silent, seenSecondsAgo, pools }: GatewayLine): string {

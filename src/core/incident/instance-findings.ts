@@ -1,11 +1,10 @@
 import type { InstanceStatus, PoolStatus } from '../gateway-status.ts';
 import type { Finding, IncidentFacts } from './facts.ts';
-import type { Interval } from './moments.ts';
 import { intervals, poolsText } from './moments.ts';
 import { STATE_LINES } from './state-lines.ts';
 
 /** What happened to an instance in one pool. */
-interface Trouble extends Interval {
+interface Trouble extends Pick<Finding, 'since' | 'until'> {
   readonly id: string;
   readonly pool: string;
   /** The same kind of trouble of the same process in another pool is told once. */
@@ -40,7 +39,9 @@ function together(troubles: readonly Trouble[]): Finding[] {
     const [first] = group as [Trouble];
     return {
       text: first.text.replace('%', poolsText(group.map(({ pool }) => pool))),
-      since: Math.min(...group.map(({ since }) => since)),
+      since: group.some(({ since }) => since === undefined)
+        ? undefined
+        : Math.min(...group.map(({ since = 0 }) => since)),
       until: group.some(({ until }) => until === undefined)
         ? undefined
         : Math.max(...group.map(({ until = 0 }) => until)),
@@ -50,8 +51,11 @@ function together(troubles: readonly Trouble[]): Finding[] {
 }
 
 function poolTroubles({ name, instances, settled }: PoolStatus): Trouble[] {
-  if (!settled || instances.some(({ health }) => health === 'up')) return [];
-  const since = Math.max(...instances.map(({ healthSince }) => Date.parse(healthSince ?? '') || 0));
+  if (!settled || instances.length === 0 || instances.some(({ health }) => health === 'up')) return [];
+  const times = instances.map(({ healthSince }) => timeOf(healthSince));
+  const since = times.some((time) => time === undefined)
+    ? undefined
+    : Math.max(...times.map((time = 0) => time));
   return [
     {
       id: '',
@@ -65,15 +69,19 @@ function poolTroubles({ name, instances, settled }: PoolStatus): Trouble[] {
   ];
 }
 
+function timeOf(iso: string | null): number | undefined {
+  return iso === null ? undefined : Date.parse(iso);
+}
+
 function downTroubles(facts: IncidentFacts, { name: pool }: PoolStatus, instance: InstanceStatus): Trouble[] {
   const { id, health, healthSince } = instance;
   const changes = facts.events
     .filter((event) => event.pool === pool && event.instance === id && /^(up|down)$/.test(event.kind))
     .toSorted((a, b) => a.at - b.at)
     .map(({ at, kind }) => ({ at, begins: kind === 'down' }));
-  const found = intervals(changes);
+  const found: Pick<Finding, 'since' | 'until'>[] = intervals(changes);
   if (health === 'down' && !found.some(({ until }) => until === undefined))
-    found.push({ since: Date.parse(healthSince ?? '') || facts.from, until: undefined });
+    found.push({ since: timeOf(healthSince), until: undefined });
   return found.map((interval, i) => {
     const isNow = interval.until === undefined;
     const reports = isNow ? reportsText(instance) : '';
@@ -91,7 +99,7 @@ function downTroubles(facts: IncidentFacts, { name: pool }: PoolStatus, instance
 /** What the probes found, in the words of the probe and what they usually mean. */
 function causeOf(
   { lines }: IncidentFacts,
-  { since, until }: Interval,
+  { since, until }: Pick<Finding, 'since' | 'until'>,
   { id, lastProbe }: InstanceStatus,
 ): string {
   // A probe fails before the gateways agree.
@@ -101,7 +109,7 @@ function causeOf(
       fields['instance'] === id &&
       at <= (until ?? Number.POSITIVE_INFINITY),
   );
-  const isNear = line !== undefined && line.at > since - NEAR_MS;
+  const isNear = line !== undefined && (since === undefined || line.at > since - NEAR_MS);
   const now = until === undefined && lastProbe?.ok === false ? lastProbe.text : null;
   const reason = now ?? (isNear ? String(line.fields['reason']) : undefined);
   if (reason === undefined) return 'the probes of this gateway do not say why';

@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto';
 // Shorter names stand in too many words.
 const SHORTEST_IN_TEXT = 3;
 // Such names are rare; each is looked for in every text.
-const MOST_ODD = 500;
+const MOST_ODD = 50;
 // What a name may consist of that is found as one word.
 const WORD = /[\p{L}\p{N}_][\p{L}\p{N}_.@\\$-]*/gu;
 const WHOLE_WORD = /^[\p{L}\p{N}_][\p{L}\p{N}_.@\\$-]*$/u;
@@ -50,6 +50,12 @@ export class Pseudonyms {
       this.#odd.push(name);
   }
 
+  /** The pseudonym of a name that stands in no text. */
+  of(name: string): string {
+    const hash = createHmac('sha256', this.#key).update(name.toUpperCase()).digest('base64url');
+    return `name-${hash.slice(0, 12)}`;
+  }
+
   /** The text with the names replaced that stand in it as words. */
   text(text: string): string {
     const whole = this.#pseudonym(text);
@@ -92,8 +98,7 @@ export class Pseudonyms {
     if (!this.#known.has(folded)) return undefined;
     let pseudonym = this.#known.get(folded);
     if (pseudonym === undefined) {
-      const hash = createHmac('sha256', this.#key).update(folded).digest('base64url');
-      pseudonym = `name-${hash.slice(0, 12)}`;
+      pseudonym = this.of(folded);
       this.#known.set(folded, pseudonym);
     }
     return pseudonym;
