@@ -12,6 +12,8 @@ export interface Result {
   readonly quiet: Phase;
   /** During the same attack on a server that does nothing. */
   readonly decoy: Phase;
+  /** Requests at a server of Node without a gateway, during the same attack on it. */
+  readonly bare: Phase;
   readonly attack: Phase;
   readonly progress: Progress;
   readonly operators: { asked: number; refused: number };
@@ -34,13 +36,13 @@ export function report(results: readonly Result[]): void {
       [
         'attack',
         'agents',
-        ...['p50 ms quiet', 'decoy', 'attack', 'p99 ms quiet', 'decoy', 'attack'],
+        ...['p50 ms quiet', 'decoy', 'bare', 'attack', 'p99 ms quiet', 'decoy', 'bare', 'attack'],
         ...['refused', 'operators', 'refused', 'workers', 'RSS'],
       ],
-      ...results.map(({ name, quiet, decoy, attack, operators, workers, rss }) => [
+      ...results.map(({ name, quiet, decoy, bare, attack, operators, workers, rss }) => [
         name,
         String(attack.durations.length),
-        ...[0.5, 0.99].flatMap((share) => [quiet, decoy, attack].map((phase) => ms(at(phase, share)))),
+        ...[0.5, 0.99].flatMap((share) => [quiet, decoy, bare, attack].map((phase) => ms(at(phase, share)))),
         String(refusedIn({ quiet, decoy, attack })),
         String(operators.asked),
         String(operators.refused),

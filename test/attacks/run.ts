@@ -1,13 +1,14 @@
 /**
  * Attacks a gateway while 50 agents send requests at a steady rate, and compares their response times with those before
- * each attack, and with those during the same attack on a server that does nothing. Fails if an agent is refused, an
- * operator is locked out, the p99 of the agents more than doubles, or memory exceeds its bound.
+ * each attack, and with those during the same attack on a server that does nothing. Shows beside them what a server of
+ * Node without a gateway makes the agents wait under the same attack. Fails if an agent is refused, an operator is
+ * locked out, the p99 of the agents more than doubles, or memory exceeds its bound.
  *
  *   npm run trial attacks -- --seconds 300 --apart
  *   npm run trial attacks -- --seconds 60 --only 'slow readers'
  *
  * With `--apart`, agents and workers have a core of their own, and the attackers, instances, Redis and the controller
- * have another one. The server that does nothing is on the core of that which it stands for.
+ * have another one. The two other servers are on the core of that which they stand for.
  */
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
@@ -45,7 +46,7 @@ const { values } = parseArgs({
 const AGENTS = 50;
 const GIVE_UP_MS = 10_000;
 /** Of the time for an attack. */
-const SHARES = { quiet: 0.3, decoy: 0.3, attack: 0.4 };
+const SHARES = { quiet: 0.2, decoy: 0.2, bare: 0.2, attack: 0.4 };
 const MB = 1_024 * 1_024;
 
 const LIMITS = { connections: 1_000, inFlight: 500 };
@@ -62,8 +63,15 @@ interface Target {
   readonly gateway: GatewayProcess;
   readonly redisPort: number;
   readonly sapPort: number;
-  /** Of the server that does nothing. */
-  readonly decoy: { readonly pid: number; readonly port: number };
+  /** The server that does nothing. */
+  readonly decoy: Other;
+  /** The server of Node without a gateway. */
+  readonly bare: Other;
+}
+
+interface Other {
+  readonly pid: number;
+  readonly port: number;
 }
 
 const guess = (path: string, type: string, body: string, more = ''): string =>
@@ -122,8 +130,12 @@ async function main(): Promise<void> {
     instances.map(async (child) => (await once(child, 'message'))[0] as number),
   );
   const sapPort = await freePort();
-  const decoy = fork(new URL('./decoy.js', import.meta.url), [String(LIMITS.connections)]);
-  const [decoyPort] = (await once(decoy, 'message')) as [number];
+  const others = ['decoy', 'bare'].map((name) =>
+    fork(new URL(`./${name}.js`, import.meta.url), [String(LIMITS.connections)]),
+  );
+  const [decoy, bare] = (await Promise.all(
+    others.map(async (child) => ({ pid: child.pid, port: (await once(child, 'message'))[0] })),
+  )) as [Other, Other];
   let gateway: GatewayProcess | undefined;
   try {
     gateway = await startGatewayProcess({
@@ -156,10 +168,9 @@ async function main(): Promise<void> {
       pin(0, [process.pid, ...workers.values()]);
       pin(1, [gateway.pid, controller, redis.pid, ...instances.map(({ pid = 0 }) => pid)]);
     }
-    const { pid = 0 } = decoy;
-    await attackAll({ gateway, redisPort: redis.port, sapPort, decoy: { pid, port: decoyPort } });
+    await attackAll({ gateway, redisPort: redis.port, sapPort, decoy, bare });
   } finally {
-    for (const child of [decoy, ...instances]) child.kill('SIGKILL');
+    for (const child of [...others, ...instances]) child.kill('SIGKILL');
     await gateway?.close();
     await redis.stop();
     rmSync(folder, { recursive: true });
@@ -208,19 +219,23 @@ async function attack(
   agents: readonly string[],
   ms: number,
 ): Promise<Result> {
-  const { gateway, decoy } = target;
+  const { gateway, decoy, bare } = target;
   const phases = Object.fromEntries(
     Object.keys(SHARES).map((phase) => [phase, { durations: [], refused: 0 }]),
   ) as unknown as Record<keyof typeof SHARES, Phase>;
-  const send = (phase: keyof typeof SHARES): Promise<void> =>
-    sendSteadily(gateway.url, agents, ms * SHARES[phase], phases[phase]);
+  const send = (phase: keyof typeof SHARES, url = gateway.url): Promise<void> =>
+    sendSteadily(url, agents, ms * SHARES[phase], phases[phase]);
+  const attackOther = async ({ port }: Other, sending: () => Promise<void>): Promise<void> => {
+    const attackers = await startAttackers(parts.map((part) => ({ ...part, port })));
+    await sending();
+    for (const { child } of attackers) child.kill('SIGKILL');
+    await sleep(1_000);
+  };
   await send('quiet');
   const isOnTraffic = parts.some(({ port }) => port === Number(new URL(gateway.url).port));
-  if (values.apart) pin(isOnTraffic ? 0 : 1, [decoy.pid]);
-  const onDecoy = await startAttackers(parts.map((part) => ({ ...part, port: decoy.port })));
-  await send('decoy');
-  for (const { child } of onDecoy) child.kill('SIGKILL');
-  await sleep(1_000);
+  if (values.apart) pin(isOnTraffic ? 0 : 1, [decoy.pid, bare.pid]);
+  await attackOther(decoy, () => send('decoy'));
+  await attackOther(bare, () => send('bare', `http://127.0.0.1:${bare.port}`));
   const attackers = await startAttackers(parts);
   let rss = 0;
   const watch = setInterval(() => {
