@@ -10,7 +10,7 @@ import { SOCKET_NAMES } from './messages.ts';
  * inherits its descriptor and listens with `server.listen({ fd, backlog })`. While no
  * child is alive, connections wait in the kernel's queue.
  *
- * This is the only file here that uses undocumented parts of Node; decision 0016
+ * This is the only file of this folder that uses undocumented parts of Node; decision 0016
  * says why.
  */
 export interface ListeningSocket {

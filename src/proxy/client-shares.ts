@@ -15,7 +15,7 @@ export interface ClientSharesOptions {
   /** What bodies that are arriving may take of the memory together. */
   readonly arrivingBytes: number;
   readonly onDropped: () => void;
-  readonly onGivenUp: (client: string, connections: number) => void;
+  readonly onGivenUp: (client: string) => void;
 }
 
 /** The facts of a connection, kept in its socket: a `WeakMap` would keep them until the old generation is collected. */
@@ -50,12 +50,10 @@ export class ClientShares {
       addressOf,
       lastRequestAt: (socket) => lastContext(socket)?.startedAt,
       onRefused: onDropped,
-      onGiveWay: (client, sockets) => {
-        onGivenUp(client, sockets.length);
-        for (const socket of sockets) {
-          const context = arrivingAt(socket);
-          if (context !== undefined) context.error = 'GW_OVERLOADED';
-        }
+      onGiveWay: (client, socket) => {
+        onGivenUp(client);
+        const context = socket && arrivingAt(socket);
+        if (context !== undefined) context.error = 'GW_OVERLOADED';
       },
     });
   }

@@ -57,22 +57,18 @@ export class ConnectionDrainer {
   }
 
   /**
-   * Accepts connections that the kernel has completed, because closing the server would reset them. Each turn of the
-   * event loop accepts at least one, so after a turn without any there are none.
+   * Accepts connections that the kernel has completed, because closing the server would reset them, and serves them all.
+   * Each turn of the event loop accepts at least one, so after a turn without any there are none.
    */
   async #acceptWaiting(): Promise<void> {
-    let found = false;
-    const note = (): void => {
-      found = true;
-    };
-    this.#server.on('connection', note);
     const until = performance.now() + LONGEST_ACCEPT_MS;
     // The current turn may already have accepted its connections.
     await turn();
-    do {
-      found = false;
+    for (;;) {
+      const before = this.#connections.arrivals;
       await turn();
-    } while (found && !this.#isAborted && performance.now() < until);
-    this.#server.off('connection', note);
+      const areAll = this.#connections.arrivals === before && this.#connections.waiting === 0;
+      if (areAll || this.#isAborted || performance.now() >= until) return;
+    }
   }
 }

@@ -30,8 +30,8 @@ export interface ListenerOptions {
   readonly connections: number;
   /** Called for each connection that is closed at once, because there are as many and none can give way. */
   readonly onDropped: () => void;
-  /** Called for connections of a client that are closed to make room for new ones. */
-  readonly onGivenUp: (client: string, connections: number) => void;
+  /** Called for each connection of a client that is closed to make room for new ones. */
+  readonly onGivenUp: (client: string) => void;
   readonly inFlight: number;
   readonly arrivingBytes: number;
   readonly headerTimeoutMs: number;

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
-import { Server as TlsServer } from 'node:tls';
 import { networkOf } from '../core/network.ts';
+import type { AcceptedHandle } from './accepted-handles.ts';
+import { takeAccepted } from './accepted-handles.ts';
 import { Turns } from './turns.ts';
 
 export interface ConnectionsOptions {
@@ -15,17 +16,14 @@ export interface ConnectionsOptions {
   readonly lastRequestAt?: (socket: ServedSocket) => number | undefined;
   /** Called for each new connection that is closed because no other one can give way to it. */
   readonly onRefused: (address: string) => void;
-  /** Called for connections of one address that give way, before they are closed. */
-  readonly onGiveWay: (address: string, sockets: readonly ServedSocket[]) => void;
+  /** Called for a connection that gives way, before it is closed. Without `socket`, it has waited to be served. */
+  readonly onGiveWay: (address: string, socket?: ServedSocket) => void;
 }
 
 /** The socket from which Node reads requests, with the answer that it is for at the moment. */
 export type ServedSocket = Socket & {
   readonly _httpMessage?: (ServerResponse & { readonly req: IncomingMessage }) | null;
 };
-
-/** An option of `createServer`, which HTTP does not pass on. */
-type Pausable = Server & { pauseOnConnect: boolean };
 
 /** What is known of an accepted connection. */
 const FACTS = Symbol('facts');
@@ -40,8 +38,18 @@ interface Facts {
   served: ServedSocket;
 }
 
-// Looking for connections that give way visits all of them, so it makes room for several new ones at once.
-const ROOM = 50;
+// Above this share of the limit, what waits gives way first: it costs least to close.
+const WAITING_SHARE = 0.5;
+// Looking for connections that give way visits all of them, so what it finds serves for several new ones.
+const FOUND_SHARE = 0.1;
+const FOUND_FOR_MS = 100;
+
+/** A connection that may give way, and since when the gateway has waited for its client. */
+interface Found {
+  readonly socket: Accepted;
+  readonly address: string;
+  readonly since: number;
+}
 
 /**
  * All connections of a server, and their limit. At the limit, connections give way to new ones: the oldest ones of the
@@ -58,36 +66,52 @@ export class Connections {
   readonly #sockets: Accepted[] = [];
   readonly #counts = new Map<string, number>();
 
+  /** Connections that were accepted and are not served yet. What waits costs little: its request stays in the kernel. */
+  readonly #turns: Turns<AcceptedHandle>;
+  #arrivals = 0;
+  /** The next one that gives way is the last. */
+  #found: Found[] = [];
+  #foundAt = 0;
+
   constructor(server: Server, options: ConnectionsOptions) {
     this.#options = options;
+    const { most } = options;
     // TLS and HTTP must not spend time on a connection that is refused.
-    const accept = server.listeners('connection');
+    const listeners = server.listeners('connection');
     server.removeAllListeners('connection');
-    // What waits costs only its place: its request stays in the kernel. A TLS server would pause its second socket too.
-    const isPaused = !(server instanceof TlsServer);
-    (server as Pausable).pauseOnConnect = isPaused;
-    // A connection that waits to be served has no request in flight yet, so it could give way at the limit.
-    const turns = new Turns<Accepted>(options.most, (socket) => {
-      if (socket.destroyed) return;
-      // With TLS, it is read while it waits. If the client has ended it, no event will tell the listeners so.
-      if (socket.readableEnded) {
-        socket.destroy();
-        return;
-      }
-      if (isPaused) beginToRead(socket);
-      for (const listener of accept) listener.call(server, socket);
-    });
     server.on('connection', (socket: Accepted) => {
-      if (this.#admit(socket)) turns.add(factsOf(socket).peer, socket);
+      this.#arrivals += 1;
+      if (!this.#admit(socket)) return;
+      for (const listener of listeners) listener.call(server, socket);
     });
     server.on('secureConnection', (served: Socket & { readonly _parent?: Accepted }) => {
       const facts = served._parent?.[FACTS];
       if (facts !== undefined) facts.served = served;
     });
+    const serve = takeAccepted(server, (accepted) => {
+      this.#arrivals += 1;
+      const isFull = this.#sockets.length + this.#turns.size >= most;
+      if (isFull && this.#turns.size < most * WAITING_SHARE) this.#makeRoom();
+      this.#turns.add(peerOf(accepted), accepted);
+    });
+    this.#turns = new Turns<AcceptedHandle>({
+      room: () => most - this.#sockets.length,
+      serve,
+      drop: (accepted, address) => {
+        options.onGiveWay(address);
+        accepted.close();
+      },
+    });
   }
 
-  get size(): number {
-    return this.#sockets.length;
+  /** Grows with each connection that is accepted, and with each that begins to be served. */
+  get arrivals(): number {
+    return this.#arrivals;
+  }
+
+  /** How many are accepted and not served yet. */
+  get waiting(): number {
+    return this.#turns.size;
   }
 
   /** The sockets from which requests are read. */
@@ -97,13 +121,14 @@ export class Connections {
 
   /** Closes all at once. */
   destroyAll(): void {
+    for (const accepted of this.#turns.takeAll()) accepted.close();
     for (const socket of [...this.#sockets]) socket.destroy();
   }
 
   #admit(socket: Accepted): boolean {
     const { most, mostOfOne } = this.#options;
     const peer = networkOf(socket.remoteAddress ?? '');
-    const isFull = this.#sockets.length >= most && !this.#makeRoom(Math.ceil(most / ROOM));
+    const isFull = this.#sockets.length >= most && !this.#makeRoom();
     if (isFull || (mostOfOne !== undefined && !this.#count(peer, mostOfOne))) {
       socket.destroy();
       this.#options.onRefused(peer);
@@ -117,7 +142,7 @@ export class Connections {
 
   /** Counts one more of an address. Returns false if it has too many, of which none can give way. */
   #count(peer: string, mostOfOne: number): boolean {
-    if ((this.#counts.get(peer) ?? 0) >= mostOfOne && !this.#makeRoom(1, peer)) return false;
+    if ((this.#counts.get(peer) ?? 0) >= mostOfOne && !this.#giveWay(this.#look(1, peer)[0])) return false;
     this.#counts.set(peer, (this.#counts.get(peer) ?? 0) + 1);
     return true;
   }
@@ -135,12 +160,42 @@ export class Connections {
     else this.#counts.set(peer, left);
   }
 
+  /** Closes a connection. Returns false if none can give way. */
+  #makeRoom(): boolean {
+    if (performance.now() - this.#foundAt > FOUND_FOR_MS) this.#found = [];
+    for (;;) {
+      const found = this.#found.pop();
+      if (found === undefined) break;
+      if (this.#stillWaits(found)) return this.#giveWay(found);
+    }
+    this.#found = this.#look(Math.ceil(this.#options.most * FOUND_SHARE));
+    this.#foundAt = performance.now();
+    return this.#giveWay(this.#found.pop());
+  }
+
+  #giveWay(found: Found | undefined): boolean {
+    if (found === undefined) return false;
+    const { address, socket } = found;
+    this.#options.onGiveWay(address, servedBy(socket));
+    this.#remove(socket);
+    socket.destroy();
+    return true;
+  }
+
+  #stillWaits({ socket, since }: Found): boolean {
+    return (
+      this.#sockets[factsOf(socket).place] === socket &&
+      waitsForClient(servedBy(socket)) &&
+      this.#waitsSince(socket) === since
+    );
+  }
+
   /**
-   * Closes up to `room` connections. Returns false if none can give way.
+   * Finds up to `count` connections that can give way, all of one address. The oldest is the last.
    *
    * @param only the address that has too many; `undefined` for that which has most
    */
-  #makeRoom(room: number, only?: string): boolean {
+  #look(count: number, only?: string): Found[] {
     const waiting = new Map<string, Accepted[]>();
     for (const socket of this.#sockets) {
       if (!waitsForClient(servedBy(socket))) continue;
@@ -152,15 +207,10 @@ export class Connections {
     }
     let [most] = waiting;
     for (const one of waiting) if (one[1].length > (most?.[1].length ?? 0)) most = one;
-    if (most === undefined) return false;
+    if (most === undefined) return [];
     const [address, sockets] = most;
-    const oldest = this.#oldest(sockets, room);
-    this.#options.onGiveWay(address, oldest.map(servedBy));
-    for (const socket of oldest) {
-      this.#remove(socket);
-      socket.destroy();
-    }
-    return true;
+    const found = sockets.map((socket) => ({ socket, address, since: this.#waitsSince(socket) }));
+    return found.sort((a, b) => b.since - a.since).slice(-count);
   }
 
   #addressOf(socket: Accepted): string {
@@ -168,19 +218,15 @@ export class Connections {
     return address === undefined ? factsOf(socket).peer : networkOf(address);
   }
 
-  #oldest(sockets: readonly Accepted[], count: number): readonly Accepted[] {
-    const times = sockets.map(
-      (socket) => this.#options.lastRequestAt?.(servedBy(socket)) ?? factsOf(socket).acceptedAt,
-    );
-    const last = Float64Array.from(times).sort()[Math.min(count, times.length) - 1] as number;
-    return sockets.filter((_socket, i) => (times[i] as number) <= last).slice(0, count);
+  #waitsSince(socket: Accepted): number {
+    return this.#options.lastRequestAt?.(servedBy(socket)) ?? factsOf(socket).acceptedAt;
   }
 }
 
-/** Leaves the socket as Node accepts it without `pauseOnConnect`. */
-function beginToRead(socket: Socket): void {
-  (socket as { readableFlowing: boolean | null }).readableFlowing = null;
-  socket.read(0);
+function peerOf(accepted: AcceptedHandle): string {
+  const peer: { address?: string } = {};
+  accepted.getpeername?.(peer);
+  return networkOf(peer.address ?? '');
 }
 
 function factsOf(socket: Accepted): Facts {

@@ -1,20 +1,27 @@
 // The event loop accepts one connection in each of its turns, so a burst waits in the kernel's queue, in the order of
 // arrival, as long as each is served at once. While more come, so many turns only accept.
 const MOST_DEFERRED = 64;
-// While others connect too, all of `mostWaiting` may wait: those of the largest share then give way. Without others, half
+// While others connect too, all of the room may be taken: those of the largest share then give way. Without others, half
 // of it: the rest waits in the kernel's queue, and none is lost.
 const OTHERS_MS = 10_000;
 const ALONE = 0.5;
 // As many requests begin in one turn at most, so that none of them takes long.
 const EACH_TURN = 4;
 
+export interface TurnsOptions<T> {
+  /** How many may wait at the moment. */
+  readonly room: () => number;
+  readonly serve: (item: T) => void;
+  /** Called for what has waited longest of the address that has most waiting, if there is no more room. */
+  readonly drop: (item: T, address: string) => void;
+}
+
 /**
  * Serves what arrives in bursts a few at a time, and the addresses in turns. A burst from one address then delays
  * neither what is under way nor what comes from another one.
  */
 export class Turns<T> {
-  readonly #mostWaiting: number;
-  readonly #serve: (item: T) => void;
+  readonly #options: TurnsOptions<T>;
   /** What waits from each address. The address whose turn it is comes first. */
   readonly #waiting = new Map<string, T[]>();
   #size = 0;
@@ -28,10 +35,21 @@ export class Turns<T> {
   /** When something last came from another address than before it, in monotonic ms. */
   #othersAt = Number.NEGATIVE_INFINITY;
 
-  /** @param mostWaiting beyond which what waits is served, before more can come */
-  constructor(mostWaiting: number, serve: (item: T) => void) {
-    this.#mostWaiting = mostWaiting;
-    this.#serve = serve;
+  constructor(options: TurnsOptions<T>) {
+    this.#options = options;
+  }
+
+  /** How many wait. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Removes and returns all that wait. */
+  takeAll(): T[] {
+    const items = [...this.#waiting.values()].flat();
+    this.#waiting.clear();
+    this.#size = 0;
+    return items;
   }
 
   /** Serves it at once, unless something came in this turn of the event loop or in the one before. */
@@ -40,8 +58,12 @@ export class Turns<T> {
     this.#notice(address);
     this.#hasCome = true;
     this.#continue();
-    if (waits) this.#push(address, item);
-    else this.#serve(item);
+    if (!waits) {
+      this.#options.serve(item);
+      return;
+    }
+    this.#push(address, item);
+    if (this.#size > this.#options.room() && !this.#isAlone()) this.#dropOne();
   }
 
   #notice(address: string): void {
@@ -50,9 +72,13 @@ export class Turns<T> {
     this.#lastAddress = address;
   }
 
+  #isAlone(): boolean {
+    return performance.now() - this.#othersAt > OTHERS_MS;
+  }
+
   #mayDefer(): boolean {
-    const isAlone = performance.now() - this.#othersAt > OTHERS_MS;
-    return this.#deferred < MOST_DEFERRED && this.#size < this.#mostWaiting * (isAlone ? ALONE : 1);
+    if (this.#deferred >= MOST_DEFERRED) return false;
+    return !this.#isAlone() || this.#size < this.#options.room() * ALONE;
   }
 
   #push(address: string, item: T): void {
@@ -81,8 +107,19 @@ export class Turns<T> {
     for (let i = 0; i < EACH_TURN; i += 1) {
       const item = this.#take();
       if (item === undefined) return;
-      this.#serve(item);
+      this.#options.serve(item);
     }
+  }
+
+  #dropOne(): void {
+    let [most] = this.#waiting;
+    for (const one of this.#waiting) if (one[1].length > (most?.[1].length ?? 0)) most = one;
+    if (most === undefined) return;
+    const [address, items] = most;
+    const item = items.shift() as T;
+    this.#size -= 1;
+    if (items.length === 0) this.#waiting.delete(address);
+    this.#options.drop(item, address);
   }
 
   #take(): T | undefined {

@@ -10,8 +10,8 @@ export interface OpenFiles {
   readonly connections: number;
   /** To be called when a connection of a client was closed at once, because there are as many. */
   dropped(): void;
-  /** To be called when idle or slow connections of a client are closed to make room for new ones. */
-  givenUp(client: string, closed: number): void;
+  /** To be called when an idle, slow or waiting connection of a client is closed to make room for new ones. */
+  givenUp(client: string): void;
   /** To be called with each error of a connection that the gateway opens. */
   failed(at: 'connect' | 'probe', error: NodeJS.ErrnoException): void;
 }
@@ -41,18 +41,18 @@ export function composeOpenFiles(config: Limits, metrics: Metrics, logger: Logge
         `closed a connection of a client at once, because of the limit of open files: ${REMEDY}`,
       );
     },
-    givenUp: (client, closed) => {
-      metrics.connectionsGivenUp.inc(closed);
+    givenUp: (client) => {
+      metrics.connectionsGivenUp.inc();
       if (connections === limits.connections) {
         logger.warn(
-          { client, closed, connections },
+          { client, closed: 1, connections },
           'closed idle or slow connections of a client to make room: limits.connections is reached',
         );
         return;
       }
-      metrics.filesExhausted.inc({ at: 'accept' }, closed);
+      metrics.filesExhausted.inc({ at: 'accept' });
       logger.warn(
-        { client, closed, connections, files },
+        { client, closed: 1, connections, files },
         `closed idle or slow connections of a client to make room, because of the limit of open files: ${REMEDY}`,
       );
     },

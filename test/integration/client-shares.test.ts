@@ -229,6 +229,27 @@ describe('connections that arrive together', () => {
     await Promise.all(closed);
   });
 
+  test('are all served if the gateway stops before it has served them', async () => {
+    await start('connections: 1000');
+    burst(100, HONEST);
+    burst(100, ATTACKER);
+    await gateway.close(5_000);
+    expect(gateway.requests().filter(({ status }) => status === 200)).toHaveLength(200);
+  });
+
+  test('and are too many end for the address with most of them, and are served for the other', async () => {
+    await start('connections: 20');
+    burst(5, HONEST);
+    burst(200, ATTACKER);
+    burst(5, HONEST);
+    for (const socket of sockets) socket.resume();
+    await eventually(() => expect(sockets.every(({ closed }) => closed)).toBe(true));
+    const honest = gateway.requests().filter(({ client }) => client === HONEST);
+    expect(honest.map(({ status }) => status)).toEqual(Array(10).fill(200));
+    const [given] = (await gateway.metrics.connectionsGivenUp.get()).values;
+    expect(given?.value).toBe(210 - gateway.requests().length);
+  });
+
   test('are all served, also if they are more than there may be at once', async () => {
     await start('connections: 50');
     burst(200, HONEST);

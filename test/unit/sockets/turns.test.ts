@@ -3,13 +3,22 @@ import { describe, expect, test } from 'vitest';
 import { Turns } from '../../../src/sockets/turns.ts';
 
 describe('what arrives', () => {
-  function recording(most = 1_000): { served: string[]; add: (...items: string[]) => void } {
+  function recording(most = 1_000): {
+    served: string[];
+    dropped: string[];
+    add: (...items: string[]) => void;
+  } {
     const served: string[] = [];
-    const turns = new Turns<string>(most, (item) => served.push(item));
+    const dropped: string[] = [];
+    const turns = new Turns<string>({
+      room: () => most,
+      serve: (item) => served.push(item),
+      drop: (item) => dropped.push(item),
+    });
     const add = (...items: string[]): void => {
       for (const item of items) turns.add(item.charAt(0), item);
     };
-    return { served, add };
+    return { served, dropped, add };
   }
 
   test('alone is served at once', async () => {
@@ -55,15 +64,30 @@ describe('what arrives', () => {
     }
   });
 
-  test('from several addresses waits until as much waits as may', async () => {
-    const { served, add } = recording(20);
+  test('from several addresses waits until as much waits as may, also while more comes', async () => {
+    const { served, dropped, add } = recording(20);
     add('b1');
     const waiting: number[] = [];
     for (let i = 1; i <= 60; i += 1) {
       add(`a${i}`);
       await turn();
-      waiting.push(i + 1 - served.length);
+      waiting.push(i + 1 - served.length - dropped.length);
     }
-    expect(Math.max(...waiting)).toBe(19);
+    expect(Math.max(...waiting)).toBe(20);
+  });
+
+  test('from several addresses gives way if there is no more room: the first of the largest share', async () => {
+    const { served, dropped, add } = recording(5);
+    add('b1', 'b2', 'a1', 'a2', 'a3', 'a4', 'a5', 'c1');
+    expect(dropped).toEqual(['a1', 'a2']);
+    for (let i = 0; i < 3; i += 1) await turn();
+    expect(served).toEqual(['b1', 'b2', 'a3', 'c1', 'a4', 'a5']);
+  });
+
+  test('from one address alone does not give way', async () => {
+    const { served, dropped, add } = recording(2);
+    add('a1', 'a2', 'a3', 'a4', 'a5');
+    for (let i = 0; i < 3; i += 1) await turn();
+    expect([served, dropped]).toEqual([['a1', 'a2', 'a3', 'a4', 'a5'], []]);
   });
 });
