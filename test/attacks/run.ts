@@ -130,9 +130,8 @@ async function main(): Promise<void> {
     instances.map(async (child) => (await once(child, 'message'))[0] as number),
   );
   const sapPort = await freePort();
-  const others = ['decoy', 'bare'].map((name) =>
-    fork(new URL(`./${name}.js`, import.meta.url), [String(LIMITS.connections)]),
-  );
+  const modules = [new URL('./decoy.js', import.meta.url), new URL('./bare.js', import.meta.url)];
+  const others = modules.map((module) => fork(module, [String(LIMITS.connections)]));
   const [decoy, bare] = (await Promise.all(
     others.map(async (child) => ({ pid: child.pid, port: (await once(child, 'message'))[0] })),
   )) as [Other, Other];
