@@ -43,6 +43,15 @@ export interface SeenNames {
   readonly ignored: ReadonlyMap<string, number>;
   /** Operations whose body names an agent who is bound to another instance than the name that decided. */
   readonly conflicts: ReadonlyMap<string, number>;
+  // Processes of earlier releases do not tell the rest.
+  /** For how long the process has counted, at most {@link SEEN_SECONDS}. */
+  readonly seconds?: number;
+  /** Bodies that were searched for names. */
+  readonly searched?: number;
+  /** In how many of them each configured element held the name, by {@link lookedForKey}. */
+  readonly found?: ReadonlyMap<string, number>;
+  /** Elements that hold text, in a sample of the requests that named no agent, by {@link elementKey}. */
+  readonly elements?: ReadonlyMap<string, number>;
 }
 
 /** `share`: of all requests, from 0 to 1. */
@@ -52,10 +61,23 @@ export interface SourceShare {
   readonly share: number;
 }
 
+export interface UnnamedOperation {
+  readonly operation: string;
+  readonly requests: number;
+  /** Names of its elements that hold text, in a sample. Gateways of earlier releases do not tell. */
+  readonly elements?: readonly string[];
+}
+
+export interface FoundElement {
+  readonly kind: 'user' | 'session';
+  readonly element: string;
+  readonly requests: number;
+}
+
 /** What an operator sees of it: the sums of all processes of a gateway, the greatest first. */
 export interface SeenNamesStatus {
   readonly pool: string;
-  /** The length of the period that is counted; workers that started later count from then on. */
+  /** The length of the period that is counted: an hour, or less if all workers started later, as after a reload. */
   readonly seconds: number;
   /** Some worker did not answer, so its requests are missing. */
   readonly partial: boolean;
@@ -63,7 +85,11 @@ export interface SeenNamesStatus {
   readonly sources: readonly SourceShare[];
   readonly reasons: readonly { readonly reason: UnnamedReason; readonly requests: number }[];
   /** The most frequent ones. */
-  readonly unnamedOperations: readonly { readonly operation: string; readonly requests: number }[];
+  readonly unnamedOperations: readonly UnnamedOperation[];
+  /** Bodies that were searched for names. */
+  readonly searched: number;
+  /** Each configured element, the best first, and in how many bodies it held the name. */
+  readonly elements: readonly FoundElement[];
   readonly ignored: readonly {
     readonly source: NamePlace;
     readonly reason: string;
@@ -76,8 +102,19 @@ export function ignoredKey(source: NamePlace, reason: string): string {
   return `${source} ${reason}`;
 }
 
+export function lookedForKey(kind: FoundElement['kind'], element: string): string {
+  return `${kind} ${element}`;
+}
+
+/** A name of an element has no line break. */
+export function elementKey(operation: string, element: string): string {
+  return `${element}\n${operation}`;
+}
+
 export const SEEN_SECONDS = 3_600;
 const MOST_OPERATIONS = 20;
+const MOST_ELEMENTS = 20;
+const NOTHING: ReadonlyMap<string, number> = new Map();
 
 /** @param answers of all processes; `undefined` for those that did not answer */
 export function seenNamesStatus(pool: string, answers: readonly (SeenNames | undefined)[]): SeenNamesStatus {
@@ -87,20 +124,45 @@ export function seenNamesStatus(pool: string, answers: readonly (SeenNames | und
     sums(seen.map(of))
       .slice(0, MOST_OPERATIONS)
       .map(([operation, count]) => ({ operation, requests: count }));
+  const elements = sums(seen.map((one) => one.elements ?? NOTHING));
   return {
     pool,
-    seconds: SEEN_SECONDS,
+    seconds: Math.max(0, ...seen.map(({ seconds = SEEN_SECONDS }) => seconds)),
     partial: seen.length < answers.length,
     requests: totalOf(sources),
     sources: sharesOf(sources),
     reasons: sums(seen.map((one) => one.reasons)).map(([reason, count]) => ({ reason, requests: count })),
-    unnamedOperations: operations((one) => one.operations),
+    unnamedOperations: operations((one) => one.operations).map((one) => ({
+      ...one,
+      elements: elementsOf(one.operation, elements),
+    })),
+    searched: seen.reduce((sum, { searched = 0 }) => sum + searched, 0),
+    elements: foundElements(seen),
     ignored: sums(seen.map((one) => one.ignored)).map(([key, values]) => {
       const [source, reason = ''] = key.split(' ') as [NamePlace, string?];
       return { source, reason, values };
     }),
     conflicts: operations((one) => one.conflicts),
   };
+}
+
+function elementsOf(operation: string, elements: readonly (readonly [string, number])[]): string[] {
+  const end = elementKey(operation, '');
+  return elements
+    .filter(([key]) => key.endsWith(end))
+    .slice(0, MOST_ELEMENTS)
+    .map(([key]) => key.slice(0, -end.length));
+}
+
+/** In the order of the configuration. */
+function foundElements(seen: readonly SeenNames[]): FoundElement[] {
+  const found = new Map<string, number>();
+  for (const one of seen)
+    for (const [key, count] of one.found ?? NOTHING) found.set(key, (found.get(key) ?? 0) + count);
+  return [...found].map(([key, requests]) => {
+    const at = key.indexOf(' ');
+    return { kind: key.slice(0, at) as FoundElement['kind'], element: key.slice(at + 1), requests };
+  });
 }
 
 /** The greatest first, without those that named no request. */

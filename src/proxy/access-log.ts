@@ -4,8 +4,12 @@ import { FAILURES } from '../core/failure.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { NameSource, UnnamedReason } from '../core/seen-names.ts';
 import { storedForm } from '../core/stored-name.ts';
+import { BodySearch } from '../soap/body-search.ts';
+import { ElementLister } from '../soap/element-lister.ts';
+import type { ScanResult } from '../soap/scan-result.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { headersOf } from './agent-operations.ts';
 import type { IgnoredValue, RequestContext, RouteDecision } from './request-context.ts';
 
 export interface AccessLogOptions {
@@ -37,6 +41,9 @@ const CLASSES = ['0xx', '1xx', '2xx', '3xx', '4xx', '5xx'];
 // The hashes of this many sessions are cached, which covers a full pool.
 const REMEMBERED_SESSIONS = 10_000;
 const LOGGED_DIGEST = 12;
+// Clients choose it.
+const LOGGED_OPERATION = 100;
+const LISTED = { maxBytes: 64 * 1_024, maxDepth: 0 };
 
 interface LoggedFacts extends Pick<RequestFacts, 'pool' | 'user' | 'source' | 'status' | 'durationMs'> {
   /** Of the session. */
@@ -47,6 +54,7 @@ interface LoggedFacts extends Pick<RequestFacts, 'pool' | 'user' | 'source' | 's
 /** Writes one log line, updates the counters and keeps the facts for each request when it has ended. */
 export class AccessLog {
   readonly #options: AccessLogOptions;
+  readonly #elements = new BodySearch([], LISTED, new ElementLister());
   readonly #sessions = new LRUCache<string, string>({ max: REMEMBERED_SESSIONS });
 
   constructor(options: AccessLogOptions) {
@@ -67,8 +75,9 @@ export class AccessLog {
     if (pool !== '') metrics.seconds.ended(pool, status, durationMs, context.error);
     for (const { source, reason } of context.ignored ?? NONE) metrics.names.ignored(pool, source, reason);
     const source = context.isIdentified ? sourceOf(context) : undefined;
-    if (source === 'none') metrics.names.unnamed(pool, reasonOf(context), context.operation);
+    if (source === 'none') this.#unnamed(context, pool);
     else if (source !== undefined) metrics.names.named(pool, source);
+    if (context.found !== undefined) metrics.names.searched(pool, context.found);
     if (context.passedOver !== undefined) this.#passedOver(context, pool, context.passedOver);
     if (context.error !== undefined) metrics.errors.inc({ code: context.error });
     const user = context.user ?? userOf(context);
@@ -105,6 +114,21 @@ export class AccessLog {
     metrics.errors.inc({ code: facts.error });
     this.#options.recent.add({ ...NOTHING_KNOWN, ...facts, code: facts.error });
     if (logRequests) logger.info({ ...facts, pool: '', decision: 'refused' }, 'request');
+  }
+
+  /** Counts a request that names no agent, and now and then lists the elements of its body. */
+  #unnamed(context: RequestContext, pool: string): void {
+    const { names } = this.#options.metrics;
+    const { operation, body } = context;
+    names.unnamed(pool, reasonOf(context), operation);
+    // A body that was streamed is gone.
+    if (context.found === undefined || body === undefined || body.head.length === 0) return;
+    if (!names.wantsElements(pool, operation)) return;
+    const headers = headersOf(context);
+    const listed = this.#elements.search(body.head, headers, body.complete);
+    const take = ({ elements = [] }: ScanResult): void => names.elements(pool, operation, elements);
+    if (listed instanceof Promise) void listed.then(take);
+    else take(listed);
   }
 
   /** Counts and logs that a name found in the body is bound elsewhere, and that another name decided. */
@@ -152,6 +176,7 @@ export class AccessLog {
         instance: context.instance,
         user: user === undefined ? undefined : this.#shown(user),
         session: digest === undefined ? undefined : shortened(digest),
+        operation: context.operation?.slice(0, LOGGED_OPERATION),
         identitySource: source,
         identityReason: source === 'none' ? reasonOf(context) : undefined,
         epoch: context.epoch,

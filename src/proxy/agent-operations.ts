@@ -201,6 +201,7 @@ export class AgentOperations {
   }
 }
 
-function headersOf({ raw }: OperationRequest): BodyHeaders {
+/** What the search of a body reads of its header. */
+export function headersOf({ raw }: Pick<OperationRequest, 'raw'>): BodyHeaders {
   return { contentType: raw.headers['content-type'], contentEncoding: raw.headers['content-encoding'] };
 }

@@ -5,6 +5,7 @@ import type { InstanceId } from '../core/instance.ts';
 import type { UnnamedReason } from '../core/seen-names.ts';
 import type { Target } from '../core/target.ts';
 import type { SoapVersion } from '../soap/media-type.ts';
+import type { ScanResult } from '../soap/scan-result.ts';
 import type { Pool } from './pool.ts';
 import type { RequestBody } from './request-body.ts';
 import type {
@@ -65,6 +66,7 @@ export class ExplainedRequest implements AdmittedRequest, IdentifiedRequest, Rou
   sessionIsInBody = false;
   isIdentified = false;
   unnamedBecause: UnnamedReason | undefined;
+  found: ScanResult | undefined;
   operation: string | undefined;
   isLogon: boolean | undefined;
   ignored: IgnoredValue[] = [];

@@ -113,6 +113,7 @@ export class Identifier {
   #take(context: IdentifiedRequest, found: ScanResult, isLogon: boolean): void {
     if (found.version !== undefined) context.soapVersionOfBody = found.version;
     context.operation = found.operation;
+    context.found = found;
     for (const reason of found.refused ?? []) context.ignore('body', reason);
     if (context.user === undefined && found.user !== undefined) {
       context.user = named(canonicalUser(found.user));

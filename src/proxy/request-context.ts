@@ -10,6 +10,7 @@ import type { NamePlace, UnnamedReason } from '../core/seen-names.ts';
 import type { Target } from '../core/target.ts';
 import type { SoapVersion } from '../soap/media-type.ts';
 import { soapVersionOf } from '../soap/media-type.ts';
+import type { ScanResult } from '../soap/scan-result.ts';
 import type { Attempt } from './attempt.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { Pool } from './pool.ts';
@@ -69,6 +70,8 @@ export class RequestContext implements Sender {
   isIdentified = false;
   /** What kept the body from naming an agent. */
   unnamedBecause: UnnamedReason | undefined;
+  /** What the search of its body found, if it was searched. */
+  found: ScanResult | undefined;
   /** The local name of the first element in the SOAP Body, if it was searched. */
   operation: string | undefined;
   /** An agent logs on with it; `undefined` until that is needed. */
@@ -297,6 +300,7 @@ export type IdentifiedRequest = Pick<
   | 'operation'
   | 'isIdentified'
   | 'unnamedBecause'
+  | 'found'
   | 'ignore'
 > &
   Readonly<Pick<RequestContext, 'client'>> & {

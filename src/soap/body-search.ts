@@ -23,11 +23,15 @@ export interface BodySearchLimits extends ScanOptions {
  * bytes; the gateway forwards the body unchanged.
  */
 export class BodySearch {
-  readonly #scanner: EnvelopeScanner;
+  readonly #scanner: Pick<EnvelopeScanner, 'scan'>;
   readonly #maxBytes: number;
 
-  constructor(rules: readonly ElementRule[], limits: BodySearchLimits) {
-    this.#scanner = new EnvelopeScanner(rules, limits);
+  constructor(
+    rules: readonly ElementRule[],
+    limits: BodySearchLimits,
+    scanner: Pick<EnvelopeScanner, 'scan'> = new EnvelopeScanner(rules, limits),
+  ) {
+    this.#scanner = scanner;
     this.#maxBytes = limits.maxBytes;
   }
 

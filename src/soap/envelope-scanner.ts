@@ -5,7 +5,7 @@ import { decodeBytes, openText } from './encoding.ts';
 import { Findings } from './findings.ts';
 import type { SoapVersion } from './media-type.ts';
 import { OTHERS, References } from './references.ts';
-import type { Plan, ScanOptions } from './scan-plan.ts';
+import type { Plan, ScanOptions, Section } from './scan-plan.ts';
 import { compilePlan } from './scan-plan.ts';
 import type { ScanProblem, ScanResult } from './scan-result.ts';
 import { failed } from './scan-result.ts';
@@ -75,9 +75,6 @@ export class EnvelopeScanner {
   }
 }
 
-/** The part of the Envelope that the scan has reached. */
-type Section = 'none' | 'header' | 'body';
-
 /** The state of one scan of one document. */
 class Scan {
   readonly #plan: Plan;
@@ -136,11 +133,13 @@ class Scan {
     if (at === BROKEN) this.#problem ??= 'malformed';
     if (at === RAN_OUT) this.#problem ??= this.#complete ? 'malformed' : 'truncated';
     if (this.#problem !== undefined && this.#problem !== 'truncated') return failed(this.#problem);
-    const { user, session, refused } = this.#findings;
+    const { user, session, refused, userRank, sessionRank } = this.#findings;
     return {
       user,
       session,
       refused,
+      userRank: this.#plan.wantsRanks ? userRank : undefined,
+      sessionRank: this.#plan.wantsRanks ? sessionRank : undefined,
       operation: this.#operation,
       version: this.#version,
       problem: this.#problem,

@@ -7,6 +7,8 @@ export interface ScanOptions {
   readonly maxDepth: number;
   /** Also find the operation; needs a depth of 3. */
   readonly wantsOperation?: boolean;
+  /** Also tell which rules found the names. */
+  readonly wantsRanks?: boolean;
   /** `exact` by default. */
   readonly match?: ElementMatch;
   /** Elements that hold a list of sessions. A list counts only if it has one item, and after all rules. */
@@ -15,6 +17,9 @@ export interface ScanOptions {
   readonly others?: readonly string[];
   readonly check?: CheckValue;
 }
+
+/** The part of the Envelope that a scan has reached. */
+export type Section = 'none' | 'header' | 'body';
 
 /** What scans look for, compiled once. */
 export interface Plan {
@@ -30,6 +35,7 @@ export interface Plan {
   readonly usesNamespaces: boolean;
   readonly usesOperations: boolean;
   readonly wantsOperation: boolean;
+  readonly wantsRanks: boolean;
 }
 
 export function compilePlan(rules: readonly ElementRule[], options: ScanOptions): Plan {
@@ -49,5 +55,6 @@ export function compilePlan(rules: readonly ElementRule[], options: ScanOptions)
     usesNamespaces: rules.some((rule) => rule.namespace !== undefined),
     usesOperations: rules.some((rule) => rule.operation !== undefined),
     wantsOperation: options.wantsOperation ?? false,
+    wantsRanks: options.wantsRanks ?? false,
   };
 }

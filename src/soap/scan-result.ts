@@ -25,6 +25,12 @@ export interface ScanResult {
   /** According to the namespace of the Envelope. */
   readonly version?: SoapVersion | undefined;
   readonly problem?: ScanProblem | undefined;
+  /** If requested, the index of the rule that found the name among those of its kind; their number if none did. */
+  readonly userRank?: number | undefined;
+  /** The same among the session rules, and behind them the lists. */
+  readonly sessionRank?: number | undefined;
+  /** Local names of elements that hold text, if only these were searched for. */
+  readonly elements?: readonly string[];
   /** It has elements below the depth that is searched. */
   readonly isDeeper?: true | undefined;
 }

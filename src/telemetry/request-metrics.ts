@@ -1,7 +1,7 @@
 import type { Metric, Registry } from 'prom-client';
 import { Counter } from 'prom-client';
 import type { NamePlace, NameSource, SeenNames, UnnamedReason } from '../core/seen-names.ts';
-import { ignoredKey } from '../core/seen-names.ts';
+import { elementKey, ignoredKey, SEEN_SECONDS } from '../core/seen-names.ts';
 
 type Counts = Map<string, number>;
 
@@ -69,7 +69,8 @@ export class LastHour<Key extends string = string> {
     this.#others = others;
   }
 
-  inc(pool: string, key: Key, now = performance.now()): void {
+  /** Returns how often the key came in this slot; 0 if it is not counted. */
+  inc(pool: string, key: Key, now = performance.now()): number {
     const number = Math.floor(now / SLOT_MS);
     const slot = this.#slots[number % SLOTS] as Slot;
     if (slot.number !== number) {
@@ -79,7 +80,10 @@ export class LastHour<Key extends string = string> {
     const counts = within(slot.counts, pool);
     const isNew = counts.size >= this.#mostKeys && !counts.has(key);
     const counted = isNew ? this.#others : key;
-    if (counted !== undefined) counts.set(counted, (counts.get(counted) ?? 0) + 1);
+    if (counted === undefined) return 0;
+    const count = (counts.get(counted) ?? 0) + 1;
+    counts.set(counted, count);
+    return count;
   }
 
   /** The sums of a pool, the greatest first. */
@@ -98,8 +102,26 @@ export class LastHour<Key extends string = string> {
 // Of a pool in five minutes. ICI has some dozens of operations.
 const MOST_OPERATIONS = 100;
 const MOST_LETTERS = 100;
+// In five minutes, of an operation and a pool: the requests whose elements are listed, and the names that are kept.
+const MOST_LISTED = 3;
+const MOST_ELEMENTS = 1_000;
 const OTHERS = '(others)';
 const NO_OPERATION = '(no operation)';
+
+// No name of an element is empty.
+const SEARCHED = '';
+
+/** What is looked for in bodies, as in {@link lookedForKey}. */
+export interface LookedFor {
+  readonly user: readonly string[];
+  readonly session: readonly string[];
+}
+
+/** Which rule of each kind found a name. */
+interface FoundAt {
+  readonly userRank?: number | undefined;
+  readonly sessionRank?: number | undefined;
+}
 
 /** How requests name their agents, for Prometheus and over the last hour. */
 export class NameCounts {
@@ -110,6 +132,11 @@ export class NameCounts {
   readonly #operations = new LastHour<string>(MOST_OPERATIONS, OTHERS);
   readonly #ignored = new LastHour();
   readonly #conflicts = new LastHour<string>(MOST_OPERATIONS, OTHERS);
+  readonly #listed = new LastHour<string>(MOST_OPERATIONS);
+  readonly #elements = new LastHour<string>(MOST_ELEMENTS);
+  readonly #found = new LastHour<string>();
+  readonly #begunAt = performance.now();
+  #lookedFor: LookedFor = { user: [], session: [] };
 
   constructor(registry: Registry) {
     this.#total = new Tally(
@@ -139,6 +166,31 @@ export class NameCounts {
     this.#operations.inc(pool, shortened(operation));
   }
 
+  /** Names the elements in which names are looked for, in the order of their rules. */
+  lookFor(elements: LookedFor): void {
+    this.#lookedFor = elements;
+  }
+
+  /** Counts a searched body, and the elements that held its names. */
+  searched(pool: string, { userRank, sessionRank }: FoundAt): void {
+    const { user, session } = this.#lookedFor;
+    this.#found.inc(pool, SEARCHED);
+    const [ofUser, ofSession] = [user[userRank ?? -1], session[sessionRank ?? -1]];
+    if (ofUser !== undefined) this.#found.inc(pool, ofUser);
+    if (ofSession !== undefined) this.#found.inc(pool, ofSession);
+  }
+
+  /** Should the elements of this request be listed, because it names no agent? Few are, so that it costs little. */
+  wantsElements(pool: string, operation: string | undefined): boolean {
+    const count = this.#listed.inc(pool, shortened(operation));
+    return count > 0 && count <= MOST_LISTED;
+  }
+
+  /** Notes the names of elements in a request that names no agent. */
+  elements(pool: string, operation: string | undefined, names: readonly string[]): void {
+    for (const name of names) this.#elements.inc(pool, elementKey(shortened(operation), name));
+  }
+
   /** Counts a value that was not used as a name. */
   ignored(pool: string, source: NamePlace, reason: string): void {
     this.#ignoredTotal.inc(pool, source, reason);
@@ -159,12 +211,18 @@ export class NameCounts {
   }
 
   ofLastHour(pool: string): SeenNames {
+    const found = this.#found.of(pool);
+    const lookedFor = [...this.#lookedFor.user, ...this.#lookedFor.session];
     return {
       sources: this.#sources.of(pool),
       reasons: this.#reasons.of(pool),
       operations: this.#operations.of(pool),
       ignored: this.#ignored.of(pool),
       conflicts: this.#conflicts.of(pool),
+      seconds: Math.min(SEEN_SECONDS, Math.round((performance.now() - this.#begunAt) / 1_000)),
+      searched: found.get(SEARCHED) ?? 0,
+      found: new Map(lookedFor.map((key) => [key, found.get(key) ?? 0])),
+      elements: this.#elements.of(pool),
     };
   }
 }

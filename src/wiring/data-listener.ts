@@ -20,7 +20,7 @@ import { TicketKeys } from '../sockets/ticket-keys.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { guardServer } from './connections.ts';
-import { composeIdentifier, explainedNaming } from './identifier.ts';
+import { composeIdentifier, explainedNaming, lookedFor } from './identifier.ts';
 import type { OpenFiles } from './open-files.ts';
 import { composeProxyProtocol } from './proxy-protocol.ts';
 
@@ -87,6 +87,7 @@ export async function composeListener(
     via: forwarding.via,
   });
   const identifier = composeIdentifier(config);
+  metrics.names.lookFor(lookedFor(config));
   const server = new ProxyHandler({
     admission,
     identifier,

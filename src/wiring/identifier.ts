@@ -1,12 +1,14 @@
 import type { Pattern } from '../config/pattern.ts';
 import { compilePattern } from '../config/pattern.ts';
 import type { Config } from '../config/schema.ts';
+import { lookedForKey } from '../core/seen-names.ts';
 import { foundUserCheck } from '../identity/found-user.ts';
 import { HeaderIdentityExtractor } from '../identity/header-identity.ts';
 import { OperationList } from '../proxy/agent-operations.ts';
 import type { ExplainedNaming } from '../proxy/explained-request.ts';
 import { Identifier } from '../proxy/identify.ts';
 import { BodySearch } from '../soap/body-search.ts';
+import type { LookedFor } from '../telemetry/request-metrics.ts';
 
 // Elements about other people, and data of the call. Names inside them are not the agent's.
 const OTHERS = [
@@ -33,6 +35,18 @@ export function explainedNaming({ identity }: Pick<Config, 'identity'>): Explain
     sessionCookie: order.includes('cookie') ? sessionCookie : undefined,
     readsBodies: order.includes('body'),
     hasLogon: logon.length > 0,
+  };
+}
+
+/** The elements in which names are looked for, in the order in which {@link composeIdentifier} compiles the rules. */
+export function lookedFor({ identity }: Pick<Config, 'identity'>): LookedFor {
+  const { order, userElements, sessionElements, sessionLists } = identity;
+  if (!order.includes('body')) return { user: [], session: [] };
+  const label = ({ name, namespace, operation }: (typeof userElements)[number]): string =>
+    [name, operation && `in ${operation}`, namespace && `of ${namespace}`].filter(Boolean).join(' ');
+  return {
+    user: userElements.map((rule) => lookedForKey('user', label(rule))),
+    session: [...sessionElements.map(label), ...sessionLists].map((one) => lookedForKey('session', one)),
   };
 }
 
@@ -68,6 +82,7 @@ export function composeIdentifier({ identity, limits }: Pick<Config, 'identity' 
           lists: identity.sessionLists,
           others: OTHERS,
           wantsOperation: true,
+          wantsRanks: true,
           check: foundUserCheck(anchored(identity.userPattern.body)),
         })
       : undefined,

@@ -54,6 +54,7 @@ describe('the log line of a request says where its agent was named', () => {
   ])('%s', async (source, sent) => {
     const line = await lineOf(sent);
     expect([line['identitySource'], line['identityReason']]).toEqual([source, undefined]);
+    if (source === 'body') expect(line['operation']).toBe('login');
   });
 
   test.each<[reason: string, sent: Sent]>([
@@ -84,10 +85,14 @@ test('metric, admin API and CLI show the same shares, and the operations that na
   );
   expect(seen['unnamedOperations']).toEqual(
     expect.arrayContaining([
-      { operation: 'getParts', requests: 1 },
-      { operation: 'login', requests: 2 },
+      { operation: 'getParts', requests: 1, elements: ['id'] },
+      { operation: 'login', requests: 2, elements: ['userId', 'x'] },
     ]),
   );
+  // Two bodies were empty or of another format, and header and cookie named the agents of three others.
+  expect(seen['searched']).toBe(9);
+  expect((seen['elements'] as object[])[0]).toEqual({ kind: 'user', element: 'userId', requests: 1 });
+  expect((seen['elements'] as object[])[1]).toEqual({ kind: 'user', element: 'user', requests: 0 });
   expect(seen['ignored']).toEqual([{ source: 'body', reason: 'wildcard', values: 1 }]);
   await eventually(async () => {
     const { pools } = (await (await fetch(`${gateway.adminUrl}/status`)).json()) as GatewayStatus;
@@ -105,8 +110,9 @@ test('metric, admin API and CLI show the same shares, and the operations that na
     {},
     { hasColors: false },
   );
-  expect(cli.out).toMatch(/^13 requests in the last hour\n/);
+  expect(cli.out).toMatch(/^13 requests in the last \d+s, since its workers started\n/);
   expect(cli.out).toMatch(/no agent {2,}69\.2 % {2}9\n/);
   expect(cli.out).toMatch(/wildcard \(SOAP body\) +1\n/);
-  expect(cli.out).toMatch(/operation that named no agent +number\n/);
+  expect(cli.out).toMatch(/\ngetParts +1 +id\n/);
+  expect(cli.out).toMatch(/\nuserId \(user\) +1\nuser \(user\) +0\n/);
 });

@@ -41,7 +41,9 @@ export const SOURCE_SHARE = Type.Object({
 export const SEEN_NAMES = Type.Object(
   {
     pool: Type.String(),
-    seconds: count('the length of the period; a worker that started later counts from then on'),
+    seconds: count(
+      'the length of the period: an hour, or less if all workers started later, as after a reload',
+    ),
     partial: Type.Boolean({ description: 'a worker did not answer in time, so its requests are missing' }),
     requests: count('requests of the period'),
     sources: Type.Array(SOURCE_SHARE),
@@ -53,9 +55,28 @@ export const SEEN_NAMES = Type.Object(
         requests: REQUESTS,
       }),
     ),
-    unnamedOperations: Type.Array(OPERATION, {
-      description: 'the twenty operations that most often named no agent',
-    }),
+    unnamedOperations: Type.Array(
+      Type.Object({
+        ...OPERATION.properties,
+        elements: Type.Optional(
+          Type.Array(Type.String(), {
+            description: 'local names of its elements that hold text, in a sample of its requests; no values',
+          }),
+        ),
+      }),
+      { description: 'the twenty operations that most often named no agent' },
+    ),
+    searched: count('bodies that were searched for names'),
+    elements: Type.Array(
+      Type.Object({
+        kind: word(['user', 'session'], { description: 'what it names' }),
+        element: Type.String({
+          description: 'as in identity; one of another namespace or operation names that too',
+        }),
+        requests: count('bodies in which it held the name'),
+      }),
+      { description: 'the configured elements, the best first' },
+    ),
     ignored: Type.Array(
       Type.Object({
         source: word(Object.keys(PLACES) as NamePlace[], { description: 'where the value stood' }),

@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
-import type { SeenNamesStatus } from '../../core/seen-names.ts';
-import { SOURCE_TEXTS } from '../../core/seen-names.ts';
+import type { SeenNamesStatus, UnnamedOperation } from '../../core/seen-names.ts';
+import { SEEN_SECONDS, SOURCE_TEXTS } from '../../core/seen-names.ts';
+import { span } from '../../core/span.ts';
 import type { AdminContext, ReadFlags } from './context.ts';
 import { poolPath, read, readCommand } from './context.ts';
-import type { Look } from './present.ts';
-import { counted, fields, table } from './present.ts';
+import type { Column, Look } from './present.ts';
+import { counted, fields, NONE, table } from './present.ts';
 
 export function addIdentity(admin: Command, context: AdminContext): void {
   readCommand(
@@ -18,7 +19,7 @@ export function addIdentity(admin: Command, context: AdminContext): void {
 
 function seenNamesText(seen: SeenNamesStatus, look: Look): string {
   if (seen.requests === 0)
-    return `pool ${seen.pool}: no request that needed an agent's name in the last hour`;
+    return `pool ${seen.pool}: no request that needed an agent's name in the last ${periodOf(seen)}`;
   const numbers = <Row>(
     name: string,
     of: (row: Row) => string,
@@ -38,7 +39,7 @@ function seenNamesText(seen: SeenNamesStatus, look: Look): string {
           ),
         ];
   return [
-    `${counted(seen.requests, 'request')} in the last hour${seen.partial ? ', without a worker that did not answer' : ''}`,
+    `${counted(seen.requests, 'request')} in the last ${periodOf(seen)}${seen.partial ? ', without a worker that did not answer' : ''}`,
     fields(
       seen.sources.map(({ source, requests, share }) => [
         SOURCE_TEXTS[source],
@@ -52,11 +53,13 @@ function seenNamesText(seen: SeenNamesStatus, look: Look): string {
       (one) => one.requests,
       seen.reasons,
     ),
+    ...(seen.unnamedOperations.length === 0 ? [] : [table(OPERATION_COLUMNS, seen.unnamedOperations, look)]),
+    // Gateways of earlier releases do not tell.
     ...numbers(
-      'operation that named no agent',
-      (one) => one.operation,
+      `element that held the name in ${seen.searched ?? 0} searched ${seen.searched === 1 ? 'body' : 'bodies'}`,
+      (one) => `${one.element} (${one.kind})`,
       (one) => one.requests,
-      seen.unnamedOperations,
+      seen.elements ?? [],
     ),
     ...numbers(
       'value not used, because',
@@ -71,4 +74,18 @@ function seenNamesText(seen: SeenNamesStatus, look: Look): string {
       seen.conflicts,
     ),
   ].join('\n\n');
+}
+
+/** The columns of operations that named no agent. */
+const OPERATION_COLUMNS: readonly Column<UnnamedOperation>[] = [
+  { head: 'operation that named no agent', cell: ({ operation }) => operation },
+  { head: 'number', cell: ({ requests }) => String(requests), right: true },
+  {
+    head: 'its elements with text: is one of them the agent?',
+    cell: ({ elements = [] }) => (elements.length === 0 ? NONE : elements.join(', ')),
+  },
+];
+
+function periodOf({ seconds }: SeenNamesStatus): string {
+  return seconds >= SEEN_SECONDS ? 'hour' : `${span(seconds * 1_000)}, since its workers started`;
 }

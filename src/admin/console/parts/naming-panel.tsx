@@ -27,7 +27,7 @@ export function NamingPanel({ pool }: { readonly pool: string }) {
 }
 
 function Naming({ seen }: { readonly seen: SeenNamesStatus }) {
-  const { sources, reasons, unnamedOperations, ignored, conflicts } = seen;
+  const { sources, reasons, unnamedOperations, searched, elements, ignored, conflicts } = seen;
   return (
     <>
       <Numbers
@@ -43,7 +43,14 @@ function Naming({ seen }: { readonly seen: SeenNamesStatus }) {
       />
       <Numbers
         head="Operation that named no agent"
-        rows={unnamedOperations.map(({ operation, requests }) => [operation, requests])}
+        rows={unnamedOperations.map(({ operation, requests, elements: names = [] }) => [
+          names.length === 0 ? operation : `${operation}, with the elements ${names.join(', ')}`,
+          requests,
+        ])}
+      />
+      <Numbers
+        head={`Element that held the name, of ${number(searched)} searched`}
+        rows={elements.map(({ kind, element, requests }) => [`${element} (${kind})`, requests])}
       />
       <Numbers
         head="Value not used, because"
