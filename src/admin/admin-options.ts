@@ -1,4 +1,5 @@
 import type { TlsOptions } from 'node:tls';
+import type { ErrorCode } from '../core/errors.ts';
 import type { GatewayStatus } from '../core/gateway-status.ts';
 import type { Name, NameKind } from '../core/identity.ts';
 import type { EndedRequests } from '../core/incident/facts.ts';
@@ -66,6 +67,8 @@ export interface AdminServerOptions extends ActsOptions {
   readonly previewReload: () => Promise<ReloadPreviewStatus>;
   /** The last requests of each worker. */
   readonly recentRequests: (query: RequestQuery) => Promise<readonly AskedWorker<WorkerRequests>[]>;
+  /** How often the gateway has answered with this error since it started. */
+  readonly errorCount: (code: ErrorCode) => number;
   /** All metrics in the Prometheus text format. */
   readonly scrape: () => Promise<string>;
   readonly incident: IncidentSources;

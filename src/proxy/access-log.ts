@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { ErrorCode } from '../core/errors.ts';
 import { FAILURES } from '../core/failure.ts';
 import type { InstanceId } from '../core/instance.ts';
+import type { AgentAct } from '../core/recent-requests.ts';
 import type { NameSource, UnnamedReason } from '../core/seen-names.ts';
 import { storedForm } from '../core/stored-name.ts';
 import { BodySearch } from '../soap/body-search.ts';
@@ -94,8 +95,7 @@ export class AccessLog {
       instance: context.instance,
       decision: context.decision,
       operation: context.operation,
-      isLogon: context.isLogon === true,
-      isLogoff: context.isLogoff,
+      act: context.act ?? (context.isLogon === true ? 'logon' : undefined),
       status,
       code: context.error,
       attempts: context.attempts,
@@ -259,8 +259,7 @@ export interface RequestFacts {
   readonly instance: InstanceId | undefined;
   readonly decision: RouteDecision;
   readonly operation: string | undefined;
-  readonly isLogon: boolean;
-  readonly isLogoff: boolean;
+  readonly act: AgentAct | undefined;
   readonly status: number;
   readonly code: ErrorCode | undefined;
   readonly attempts: number;
@@ -277,8 +276,7 @@ const NOTHING_KNOWN = {
   instance: undefined,
   decision: 'refused',
   operation: undefined,
-  isLogon: false,
-  isLogoff: false,
+  act: undefined,
   attempts: 0,
   durationMs: 0,
   instanceMs: undefined,
@@ -361,7 +359,7 @@ export class RequestRing {
     this.waitedMs[at] = facts.waitedMs;
     this.status[at] = facts.status;
     this.attempts[at] = facts.attempts;
-    this.act[at] = facts.isLogoff ? 2 : facts.isLogon ? 1 : 0;
+    this.act[at] = facts.act === undefined ? 0 : facts.act === 'logon' ? 1 : 2;
     this.pool[at] = facts.pool;
     this.instance[at] = facts.instance;
     this.decision[at] = facts.decision;

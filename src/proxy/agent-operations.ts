@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { foldName } from '../core/naming-rules.ts';
+import type { AgentAct } from '../core/recent-requests.ts';
 import type { BodyHeaders } from '../soap/body-search.ts';
 import { BodySearch } from '../soap/body-search.ts';
 import type { ElementMatch } from '../soap/element-rules.ts';
@@ -150,6 +151,12 @@ export class AgentOperations {
     const { logon, logoff } = this.#options;
     if (operation !== undefined) return logon.has(operation) || logoff.has(operation);
     return this.#either.mayHave(body.head, headersOf(request));
+  }
+
+  /** The list in which the request stands, whatever its answer is. */
+  async actOf(request: OperationRequest): Promise<AgentAct | undefined> {
+    if (await this.#isIn(this.#options.logoff, request)) return 'logoff';
+    return (await this.isLogon(request)) ? 'logon' : undefined;
   }
 
   isLogon(request: OperationRequest): Promise<boolean> {

@@ -239,9 +239,12 @@ export class ProxyHandler {
     if (visit === undefined) return this.#attempt(context, pool, upstream, target);
     let isStreaming = false;
     try {
+      const mayMatter = pool.operations.mayBeEither(context);
+      // Before it is sent: the log line may be written as soon as it is answered.
+      if (mayMatter) context.act = await pool.operations.actOf(context);
       const outcome = await this.#attempt(context, pool, upstream, target);
       isStreaming = outcome === 'answered' && context.attempt?.whole === undefined && !context.closed;
-      if (outcome === 'answered' && (visit.followsLogOff || pool.operations.mayBeEither(context)))
+      if (outcome === 'answered' && (visit.followsLogOff || mayMatter))
         void this.#endIfLogoff(context, pool, visit);
       return outcome;
     } finally {
@@ -256,13 +259,9 @@ export class ProxyHandler {
     const { attempt, response } = context;
     if (attempt === undefined) return;
     try {
-      context.isLogoff = await operations.isLogoff(context, response.statusCode, attempt);
-      if (context.isLogoff) await bindings.logOffs.logOff(visit, logoffGraceMs);
-      else {
-        // For those who read of the agent's requests.
-        context.isLogon ??= await operations.isLogon(context);
-        if (visit.followsLogOff) await this.#tellWhatFollows(context, pool);
-      }
+      if (await operations.isLogoff(context, response.statusCode, attempt))
+        await bindings.logOffs.logOff(visit, logoffGraceMs);
+      else if (visit.followsLogOff) await this.#tellWhatFollows(context, pool);
     } catch (error) {
       this.#options.logger.error({ err: error, requestId: context.request.id }, 'a log-off was not noted');
     }

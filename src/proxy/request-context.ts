@@ -6,6 +6,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { FailureKind } from '../core/failure.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { networkOf } from '../core/network.ts';
+import type { AgentAct } from '../core/recent-requests.ts';
 import type { NamePlace, UnnamedReason } from '../core/seen-names.ts';
 import type { Target } from '../core/target.ts';
 import type { SoapVersion } from '../soap/media-type.ts';
@@ -76,8 +77,8 @@ export class RequestContext implements Sender {
   operation: string | undefined;
   /** An agent logs on with it; `undefined` until that is needed. */
   isLogon: boolean | undefined;
-  /** An agent has logged off with it. */
-  isLogoff = false;
+  /** The list in which its operation stands, as far as that was needed. */
+  act: AgentAct | undefined;
   /** Why values in the places of names were not used. */
   ignored: IgnoredValue[] | undefined;
   /** The instance to which an ignored name from the body leads. */

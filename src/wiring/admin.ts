@@ -18,6 +18,7 @@ import { readListenerTls } from '../config/secrets.ts';
 import { parseDuration } from '../config/units.ts';
 import type { AlarmMemory, RecentCounts } from '../core/alarms.ts';
 import { alarmsOf } from '../core/alarms.ts';
+import type { ErrorCode } from '../core/errors.ts';
 import type { GatewayStatus } from '../core/gateway-status.ts';
 import type { GatewayEntry, GatewayRegistry } from '../core/gateways.ts';
 import { gatewayEntry } from '../core/gateways.ts';
@@ -57,7 +58,7 @@ export interface AdminParts {
   readonly state: () => LifecycleState;
   readonly lifecycle: LifecycleControl;
   readonly inFlight: () => number;
-  readonly recent: RecentCounts & Pick<IncidentSources, 'ended'>;
+  readonly recent: RecentCounts & Pick<IncidentSources, 'ended'> & { errors(code: ErrorCode): number };
   readonly lines: IncidentSources['lines'];
   readonly storeVersion: IncidentSources['storeVersion'];
   readonly recentRequests: AdminServerOptions['recentRequests'];
@@ -128,6 +129,7 @@ export function composeAdmin(config: Config, parts: AdminParts): Admin {
     lifecycle,
     recordGatewayEvent: parts.recordGatewayEvent,
     recentRequests: parts.recentRequests,
+    errorCount: (code) => parts.recent.errors(code),
     statePages: new StatePages(statePage),
     via: config.forwarding.via,
     console: { files: readConsole(CONSOLE), prefixes: statePage.prefixes },

@@ -1,6 +1,7 @@
 import type { RecentCounts } from '../core/alarms.ts';
 import { isFailure, SLOW_SECONDS } from '../core/alarms.ts';
 import { CounterHistory } from '../core/counter-history.ts';
+import type { ErrorCode } from '../core/errors.ts';
 import { ERRORS } from '../core/errors.ts';
 import type { EndedRequests } from '../core/incident/facts.ts';
 import type { NameSource, SourceShare } from '../core/seen-names.ts';
@@ -147,6 +148,11 @@ export class RecentTraffic implements RecentCounts {
       return requests > 0 ? [{ code, requests }] : [];
     });
     return { withinMs: within, ended: this.#history.increase('requests', within), errors };
+  }
+
+  /** Since the gateway started. */
+  errors(code: ErrorCode): number {
+    return this.#history.value(`error/${code}`);
   }
 
   get dropped(): number {

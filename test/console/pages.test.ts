@@ -23,6 +23,8 @@ const PAGES: readonly (readonly [page: string, hash: string])[] = [
   ['events', '#/events?pool=ici'],
   ['config', '#/config'],
   ['explain', '#/explain?pool=ici&user=MILLER'],
+  ['live', '#/live'],
+  ['errors', '#/errors'],
 ];
 
 beforeAll(async () => {

@@ -17,11 +17,13 @@ export const PAGES: Readonly<Record<string, string>> = {
   events: '#/events?pool=ici',
   config: '#/config',
   explain: '#/explain?pool=ici&user=MILLER',
+  live: '#/live?pool=ici',
+  errors: '#/errors',
 };
 
 /** Older than what any page takes for new. */
 const STALE_MS = 60_000;
-const DATA = /\/(status|pools|gateways|config|security-log|reload)(\/|\?|$)/;
+const DATA = /\/(status|pools|gateways|config|security-log|reload|requests|errors)(\/|\?|$)/;
 
 /** Prepares the answers of the gateway before the page is opened. */
 export async function prepare(page: Page, state: State): Promise<void> {
@@ -57,6 +59,9 @@ async function changed(route: Route, change: (body: Body) => Body): Promise<void
 
 const EMPTY: Body = {
   agents: [],
+  requests: [],
+  errors: [],
+  unnamedOperations: [],
   events: [],
   entries: [],
   gateways: [],
@@ -85,6 +90,7 @@ function halved(body: Body): Body {
     const [first] = body['events'] as Body[];
     return { ...body, events: Array.from({ length: 200 }, (_none, i) => ({ ...first, at: timeOf(i) })) };
   }
+  if (Array.isArray(body['silent'])) return { ...body, silent: ['worker-2'] };
   if ('remaining' in body) return { ...body, remaining: Number(body['remaining']) + 1_200 };
   if ('boundSince' in body)
     return {

@@ -72,6 +72,7 @@ const CALLS: Readonly<Record<RouteName, readonly Call[]>> = {
     { query: 'from=soon', status: 400 },
     { at: { pool: 'none' }, status: 404 },
   ],
+  'GET /errors': [{ status: 200 }],
   'GET /requests': [
     { status: 200 },
     { query: 'pool=ici&user=MILLER&code=any&limit=5', status: 200 },

@@ -31,6 +31,7 @@ export function bareAdminServer(options: Partial<AdminServerOptions> = {}): Fast
     },
     gateways: async () => ({ gateways: [], partial: false, reason: null }),
     recentRequests: async () => [],
+    errorCount: () => 0,
     scrape: async () => '',
     incident: {
       lines: () => [],

@@ -12,9 +12,11 @@ import { AgentPage } from './pages/agent.tsx';
 import { Agents } from './pages/agents.tsx';
 import { ConfigPage } from './pages/config.tsx';
 import { DrainPage } from './pages/drain.tsx';
+import { ErrorsPage } from './pages/errors.tsx';
 import { Events } from './pages/events.tsx';
 import { ExplainPage } from './pages/explain.tsx';
 import { GatewayPage } from './pages/gateway.tsx';
+import { LivePage } from './pages/live.tsx';
 import { Login } from './pages/login.tsx';
 import { Overview } from './pages/overview.tsx';
 import { PoolPage } from './pages/pool.tsx';
@@ -75,6 +77,10 @@ function PageOf({ here: { place } }: { readonly here: Route }) {
       return <ConfigPage />;
     case 'explain':
       return <ExplainPage />;
+    case 'live':
+      return <LivePage />;
+    case 'errors':
+      return <ErrorsPage />;
     case 'unknown':
       return (
         <Page name="unknown" title="There is no such page">

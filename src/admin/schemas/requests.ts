@@ -5,7 +5,7 @@ import { ANY_CODE } from '../../core/recent-requests.ts';
 import { count, INSTANCE, limit, nullable, query, text, time, timeOrNull, word } from './fields.ts';
 import { NAME_SOURCES } from './seen-names.ts';
 
-const CODES = Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]];
+export const CODES = Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]];
 
 const RECENT_REQUEST = Type.Object(
   {
@@ -27,7 +27,7 @@ const RECENT_REQUEST = Type.Object(
     ),
     act: nullable(
       word(['logon', 'logoff']),
-      'a log-on or log-off by identity.logon and identity.logoff; null also if the gateway had no need to know',
+      'whether its operation stands in identity.logon or identity.logoff; null also if the gateway had no need to know',
     ),
     status: Type.Integer({ description: 'the status of the answer; 499 if the client left before' }),
     code: nullable(word(CODES), 'the error of the gateway; null if the instance or the gateway answered'),

@@ -10,6 +10,7 @@ import { addIdentity } from './identity.ts';
 import { addIncident } from './incident.ts';
 import { addInstances } from './instances.ts';
 import { addPools } from './pools.ts';
+import { addRequests } from './requests.ts';
 import { addStatus } from './status.ts';
 import { addWhatIf } from './what-if.ts';
 
@@ -35,6 +36,8 @@ ${examples([
   'ici-gateway admin status',
   'ici-gateway admin agent MILLER',
   'ici-gateway admin agents ici --instance a --idle-since 30m',
+  'ici-gateway admin requests ici --user MILLER --follow',
+  'ici-gateway admin errors',
   'ici-gateway admin explain ici --user MILLER',
   'ici-gateway admin explain ici --file request.txt',
   'ici-gateway admin what-if ici --instance-dies a',
@@ -52,6 +55,7 @@ ${examples([
   addStatus(admin, context);
   addAgents(admin, context);
   addIdentity(admin, context);
+  addRequests(admin, context);
   addExplain(admin, context);
   addWhatIf(admin, context);
   addInstances(admin, context);

@@ -17,8 +17,7 @@ const REQUEST: RequestFacts = {
   instance: 'a',
   decision: 'bound',
   operation: 'getParts',
-  isLogon: false,
-  isLogoff: false,
+  act: undefined,
   status: 200,
   code: undefined,
   attempts: 1,
@@ -73,8 +72,8 @@ describe('what is kept of a request', () => {
   test('is null where nothing is known', () => {
     const { recent } = ringOf(8, [
       { pool: '', user: undefined, session: undefined, source: undefined, instance: undefined },
-      { client: undefined, operation: undefined, isLogon: true },
-      { isLogoff: true },
+      { client: undefined, operation: undefined, act: 'logon' },
+      { act: 'logoff' },
     ]);
     expect(recent.find({ limit: 3 }).requests).toMatchObject([
       { act: 'logoff' },
@@ -194,7 +193,6 @@ const ENDED = {
   path: '/ici?password=bait-password',
   decision: 'bound',
   instance: 'a',
-  isLogoff: false,
   session: 'bait-session',
   body: { head: Buffer.from('<logon><password>bait-password</password></logon>') },
   attempts: 1,

@@ -6,9 +6,11 @@ import type { Role } from '../../../core/role.ts';
 
 export type { AgentLine, AgentPage, AgentStatus } from '../../../core/agent-status.ts';
 export type { Consequence, PoolConsequence } from '../../../core/consequence.ts';
+export type { ErrorLine, ErrorsStatus } from '../../../core/error-advice.ts';
 export type { ExplainStep, Explanation } from '../../../core/explanation.ts';
 export type { Alarm, GatewayStatus, InstanceStatus, PoolStatus } from '../../../core/gateway-status.ts';
 export type { GatewayLine } from '../../../core/gateways.ts';
+export type { RecentRequest, RecentRequestsStatus } from '../../../core/recent-requests.ts';
 export type { ReloadPreviewStatus } from '../../../core/reload-preview-status.ts';
 export type { SeenNamesStatus } from '../../../core/seen-names.ts';
 export type { ShownOption } from '../../../core/shown-option.ts';

@@ -10,9 +10,14 @@ const PAGES = [
   'events',
   'config',
   'explain',
+  'live',
+  'errors',
 ] as const;
 
 export type Page = (typeof PAGES)[number];
+
+/** Pages that are about this gateway as a whole. */
+const ALONE: readonly Page[] = ['gateway', 'events', 'config', 'explain', 'live', 'errors'];
 
 export interface Place {
   readonly page: Page | 'unknown';
@@ -47,8 +52,8 @@ function pageOf(parts: readonly string[]): Partial<Place> {
     if (third === 'drain' && second !== undefined && fourth !== undefined)
       return { page: 'drain', pool: second, instance: fourth };
   }
-  const isAlone = first === 'gateway' || first === 'events' || first === 'config' || first === 'explain';
-  if (isAlone && second === undefined) return { page: first };
+  const isAlone = ALONE.some((page) => page === first);
+  if (isAlone && second === undefined) return { page: first as Page };
   return {};
 }
 
@@ -83,6 +88,8 @@ export const toDrain = (pool: string, instance: string): string =>
   `${toPool(pool)}/drain/${encode(instance)}`;
 export const toEvents = (query: Query = {}): string => withQuery('#/events', query);
 export const toExplain = (query: Query = {}): string => withQuery('#/explain', query);
+export const toLive = (query: Query = {}): string => withQuery('#/live', query);
+export const ERRORS_PAGE = '#/errors';
 export const toConfig = (query: Query = {}): string => withQuery('#/config', query);
 
 /** The same address with some filters changed; an empty one is left out. */

@@ -1,5 +1,9 @@
+import { ERRORS } from '../../../core/errors.ts';
+
 export { showHidden } from '../../../core/hidden-characters.ts';
 export { SOURCE_TEXTS } from '../../../core/seen-names.ts';
+
+export const ERROR_CODES: readonly string[] = Object.keys(ERRORS);
 
 /** `1 agent`, `2 agents`. */
 export function count(amount: number, one: string, many = `${one}s`): string {

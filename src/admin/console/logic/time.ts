@@ -53,6 +53,11 @@ function pair(seconds: number, large: number, largeUnit: string, small: number, 
   return `${Math.floor(seconds / large)} ${largeUnit}${rest === 0 ? '' : ` ${rest} ${smallUnit}`}`;
 }
 
+/** `8 ms`, `1.25 s`. */
+export function millisecondsText(ms: number): string {
+  return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(2)} s`;
+}
+
 /** `12 s ago`, `in 3 min`, `now`. */
 export function relativeText(at: number, now: number): string {
   const distance = now - at;

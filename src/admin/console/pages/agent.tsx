@@ -8,6 +8,7 @@ import { toAgents, toExplain, toPool } from '../logic/place.ts';
 import { number, showHidden } from '../logic/text.ts';
 import { durationText } from '../logic/time.ts';
 import { ActButton } from '../parts/act-button.tsx';
+import { AgentRequests } from '../parts/agent-requests.tsx';
 import { Copy, Id } from '../parts/copy.tsx';
 import type { Fact } from '../parts/facts.tsx';
 import { Facts } from '../parts/facts.tsx';
@@ -75,8 +76,25 @@ export function AgentPage() {
           )
         }
       </Panel>
+      <RequestsOf asked={name} pool={pool} kind={kind} agent={data} isGone={isGone} />
     </Page>
   );
+}
+
+interface RequestsOfProps {
+  readonly asked: string;
+  readonly pool: string;
+  readonly kind: string | undefined;
+  readonly agent: AgentStatus | undefined;
+  readonly isGone: boolean;
+}
+
+/** Requests bear users and sessions; an agent who is known by address has neither. */
+function RequestsOf({ asked, pool, kind, agent, isGone }: RequestsOfProps) {
+  if (agent === undefined && !isGone) return null;
+  const known = agent?.kind ?? (kind === 'session' ? 'session' : 'user');
+  if (known === 'address') return null;
+  return <AgentRequests pool={pool} kind={known} name={agent?.name ?? asked} agent={agent} />;
 }
 
 interface AgentActsProps {

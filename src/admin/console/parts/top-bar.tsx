@@ -5,7 +5,17 @@ import { route } from '../data/route.ts';
 import { logOut, session } from '../data/session.ts';
 import { useStore } from '../data/store.ts';
 import type { Place } from '../logic/place.ts';
-import { GATEWAY, OVERVIEW, POOLS, toAgents, toConfig, toEvents, toExplain } from '../logic/place.ts';
+import {
+  ERRORS_PAGE,
+  GATEWAY,
+  OVERVIEW,
+  POOLS,
+  toAgents,
+  toConfig,
+  toEvents,
+  toExplain,
+  toLive,
+} from '../logic/place.ts';
 import { stateLevel } from '../logic/served.ts';
 import { Badge } from './badge.tsx';
 import { FindAgent } from './find-agent.tsx';
@@ -100,6 +110,8 @@ function Navigation() {
     ['Agents', toAgents(), ['agents', 'agent']],
     ['Pools', POOLS, ['pool', 'drain']],
     ['Gateway', GATEWAY, ['gateway']],
+    ['Live', toLive(), ['live']],
+    ['Errors', ERRORS_PAGE, ['errors']],
     ['Events', toEvents(), ['events']],
     ['Explain', toExplain(), ['explain']],
     ['Configuration', toConfig(), ['config']],
