@@ -2,7 +2,7 @@ import type { ErrorCode } from './errors.ts';
 import { ERRORS } from './errors.ts';
 import type { RecentRequest } from './recent-requests.ts';
 
-/** At whom to look first. */
+/** Where to look first. */
 export type ErrorOwner = 'client' | 'instance' | 'gateway' | 'store';
 
 interface Advice {

@@ -130,7 +130,7 @@ describe('the commands', () => {
     );
     expect(out.match(/MILLER/g)).toHaveLength(3);
     expect(out).toMatch(/kept since/);
-    expect((await run(['requests', '--user', 'NOBODY'])).out).toMatch(/^no request fits; kept since/);
+    expect((await run(['requests', '--user', 'UNKNOWN'])).out).toMatch(/^no request fits; kept since/);
   });
 
   test('print what to do about errors', async () => {

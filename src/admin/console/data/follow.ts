@@ -6,7 +6,7 @@ import type { Polled } from './poll.ts';
 
 const EVERY_MS = 1_000;
 /** The most requests that a page keeps. */
-export const MOST_SHOWN = 300;
+const MOST_SHOWN = 300;
 
 export interface Followed {
   /** The newest first. */
