@@ -10,7 +10,12 @@ interface Activity {
   inFlight: number;
   /** When a request last began or ended, in monotonic ms; minus infinity if it was a log-off. */
   seenAt: number;
-  requests: number;
+  /** Counts the groups of requests that overlap in time. */
+  group: number;
+  /** When the last group began, in monotonic ms. */
+  groupBegunAt: number;
+  /** How many requests of the last group are not known to be log-offs. */
+  others: number;
   /** When the agent logged off, if no request has begun since; minus infinity otherwise. In monotonic ms. */
   loggedOffAt: number;
 }
@@ -40,22 +45,21 @@ export class AgentActivity {
 
   begin(key: string, { instance, incarnation }: Placement, now: number): Visit {
     const known = this.#agents.get(key);
-    const activity = known ?? {
-      inFlight: 0,
-      seenAt: now,
-      requests: 0,
-      loggedOffAt: Number.NEGATIVE_INFINITY,
-    };
-    const isAlone = activity.inFlight === 0;
+    const activity = known ?? noActivity();
     const followsLogOff = now - activity.loggedOffAt <= LOGGING_OFF_MS;
+    if (activity.inFlight === 0) {
+      activity.group += 1;
+      activity.groupBegunAt = now;
+      activity.others = 0;
+    }
     activity.loggedOffAt = Number.NEGATIVE_INFINITY;
     activity.inFlight += 1;
+    activity.others += 1;
     activity.seenAt = now;
-    activity.requests += 1;
     if (known !== undefined) this.#agents.delete(key);
     this.#agents.set(key, activity);
     if (known === undefined) this.#forgetOld(now);
-    return { key, instance, incarnation, begunAt: now, number: activity.requests, isAlone, followsLogOff };
+    return { key, instance, incarnation, group: activity.group, followsLogOff };
   }
 
   /** The instance may have acted on it until now. */
@@ -63,20 +67,28 @@ export class AgentActivity {
     const activity = this.#agents.get(key);
     if (activity === undefined) return;
     activity.inFlight -= 1;
-    activity.seenAt = now;
+    if (activity.others > 0) activity.seenAt = now;
   }
 
-  /** May the instance have got another request of the agent after this one? Requests may overtake each other. */
-  isFollowed({ key, number, isAlone }: Visit): boolean {
-    return !isAlone || this.#agents.get(key)?.requests !== number;
+  /** May the instance have got another request of the agent after this log-off? Requests may overtake each other. */
+  isFollowed({ key, group }: Visit): boolean {
+    const activity = this.#agents.get(key);
+    return activity?.group !== group || activity.others > 0;
   }
 
-  /** The agent has logged off with this request. It is no sign that the agent is there. */
-  loggedOff(visit: Visit, now: number): void {
+  /**
+   * The agent has logged off with this request, which is no sign that the agent is there. Returns when the first of the
+   * requests began that overlap with it, if all are log-offs: CRM sends several. Returns `undefined` if the instance may
+   * have got another request after them.
+   */
+  loggedOff(visit: Visit, now: number): number | undefined {
     const activity = this.#agents.get(visit.key);
-    if (activity?.requests !== visit.number) return;
+    if (activity?.group !== visit.group) return undefined;
+    activity.others -= 1;
+    if (activity.others > 0) return undefined;
     activity.seenAt = Number.NEGATIVE_INFINITY;
     activity.loggedOffAt = now;
+    return activity.groupBegunAt;
   }
 
   /** The agent has logged off elsewhere, and no request is known here that came after that. */
@@ -86,12 +98,7 @@ export class AgentActivity {
       activity.loggedOffAt = now;
       return;
     }
-    this.#agents.set(key, {
-      inFlight: 0,
-      seenAt: Number.NEGATIVE_INFINITY,
-      requests: 0,
-      loggedOffAt: now,
-    });
+    this.#agents.set(key, { ...noActivity(), loggedOffAt: now });
     this.#forgetOld(now);
   }
 
@@ -118,4 +125,15 @@ export class AgentActivity {
       this.#agents.delete(key);
     }
   }
+}
+
+function noActivity(): Activity {
+  return {
+    inFlight: 0,
+    seenAt: Number.NEGATIVE_INFINITY,
+    group: 0,
+    groupBegunAt: 0,
+    others: 0,
+    loggedOffAt: Number.NEGATIVE_INFINITY,
+  };
 }

@@ -1,7 +1,6 @@
 import type { AgentLogOffs, CachedBinding, Visit } from '../core/agent-bindings.ts';
 import type { Placement } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
-import { UNSURE_MS } from '../core/log-off.ts';
 import type { AffinityStore, HeardLogOff } from '../core/ports.ts';
 import { StoreUnavailable } from '../core/ports.ts';
 import { storedKey } from '../core/stored-name.ts';
@@ -28,6 +27,13 @@ export interface LogOffsOptions {
 
 // News is rarely later than this, so an earlier request came before the log-off.
 const USUAL_NEWS_MS = 2_000;
+
+// The store compares the time of a log-off with those of requests at other gateways, by its own clock, and learns of it a
+// little too late. So a log-off is dated back by as long as it may take to the store. If it took longer, it is sent again
+// with the next of these times, and in the end undone. Requests that end within this time before it keep the binding.
+const DATED_BACK_MS = [3, 30, 300];
+// Not much longer, because other gateways count on what is undone after two command time-outs (decision 0038).
+const SENT_AGAIN_MS = 300;
 
 /**
  * Ends the bindings of agents who log off, and restarts the lifetime of those who turn out to be there after all. When
@@ -59,26 +65,35 @@ export class LogOffs implements AgentLogOffs {
   /** The agent has logged off with this request, which the instance has answered. Never rejects. */
   async logOff(visit: Visit, graceMs: number): Promise<void> {
     const { store, cache, monitor } = this.#options;
-    if (this.#activity.isFollowed(visit)) return;
     // Also if another gateway is first: CRM sends several requests when an agent logs off.
-    this.#activity.loggedOff(visit, performance.now());
+    const begunAt = this.#activity.loggedOff(visit, performance.now());
+    if (begunAt === undefined) return;
     const entry = cache.peek(visit.key);
     if (entry === undefined || entry.key !== visit.key) return;
-    const { binding } = entry;
+    let { binding } = entry;
     // The agent was moved meanwhile: it has not logged off there.
     if (binding.instance !== visit.instance || binding.incarnation !== visit.incarnation) return;
     const names = [...entry.names];
-    const now = performance.now();
-    this.#note(binding.root, now);
-    // Requests that come before the store has answered ask it too.
-    entry.checkedAt = Number.NEGATIVE_INFINITY;
+    const first = performance.now();
+    let isNoted = false;
     try {
-      const step = store.logOff(binding, { graceMs, ageMs: now - visit.begunAt });
-      const left = await monitor.count('logoff', step);
-      if (left === undefined) return;
-      // The store may have carried out a claim before this that was asked after it.
-      this.#note(binding.root, performance.now());
-      cache.endSoon(visit.key, left.generation, now + graceMs);
+      for (const backMs of DATED_BACK_MS) {
+        const sent = performance.now();
+        if (sent - first > SENT_AGAIN_MS) break;
+        this.#note(binding.root, sent);
+        // Requests that come before the store has answered ask it too.
+        entry.checkedAt = Number.NEGATIVE_INFINITY;
+        const step = store.logOff(binding, { graceMs, ageMs: sent - begunAt + backMs });
+        const left = await monitor.count('logoff', step);
+        if (left === undefined) return;
+        isNoted = true;
+        // The store may have carried out a claim before this that was asked after it.
+        this.#note(binding.root, performance.now());
+        cache.endSoon(visit.key, left.generation, sent + graceMs);
+        if (this.#activity.isFollowed(visit)) break;
+        if (performance.now() - sent <= backMs) return;
+        binding = left;
+      }
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
       // The store may do it later, when the agent may be there again.
@@ -86,10 +101,10 @@ export class LogOffs implements AgentLogOffs {
         () => this.#restart(names),
         () => {},
       );
+      if (isNoted) await this.#restart(names);
       return;
     }
-    const tookMs = performance.now() - now;
-    if (this.#activity.isFollowed(visit) || tookMs > UNSURE_MS) await this.#restart(names);
+    await this.#restart(names);
   }
 
   /** Another gateway tells that the agent with this root has logged off. */

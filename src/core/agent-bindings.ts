@@ -31,12 +31,8 @@ export interface CachedBinding {
 export interface Visit extends Placement {
   /** The key of the root, in stored form. */
   readonly key: string;
-  /** When it began, in monotonic milliseconds. */
-  readonly begunAt: number;
-  /** Counts the requests of the agent, as far as they are remembered. */
-  readonly number: number;
-  /** No other request of the agent was under way when it began. */
-  readonly isAlone: boolean;
+  /** Which of the agent's groups of overlapping requests it belongs to. */
+  readonly group: number;
   /** It is the first one after a log-off a moment ago, as far as this process knows. */
   readonly followsLogOff: boolean;
 }

@@ -1,18 +1,19 @@
 /**
- * The end of a shift while an instance drains: agents work through two gateways and log off; tells how long after the
+ * The end of a shift while an instance drains: agents work through two gateways of several workers and log off; tells how long after the
  * last log-off the drain ends, and which bindings are left.
  *
  *   npm run trial shift -- --agents 500 --over 60
  */
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import type { InstanceStatus } from '../../src/core/gateway-status.ts';
 import { startAgents } from '../../src/simulator/agents.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 import { eventually } from '../support/eventually.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
+import { startGatewayProcess } from '../support/gateway-process.ts';
 import { ask, writeTokenFile } from '../support/operator.ts';
 import { startRedis } from '../support/redis-server.ts';
-import type { TestGateway } from '../support/test-gateway.ts';
-import { startTestGateway } from '../support/test-gateway.ts';
 
 const USAGE = `Lets agents log off while their instance drains, and measures when the drain ends.
 
@@ -20,6 +21,7 @@ const USAGE = `Lets agents log off while their instance drains, and measures whe
   --over N     seconds over which they log off (default 60)
   --grace N    identity.logoffGrace in seconds (default 30)
   --rate N     work steps per second and agent until then (default 0.1)
+  --workers N  of each gateway (default 2)
   --page       let the drain also end by the health page
   --help
 
@@ -38,6 +40,7 @@ async function main(): Promise<void> {
       over: { type: 'string', default: '60' },
       grace: { type: 'string', default: '30' },
       rate: { type: 'string', default: '0.1' },
+      workers: { type: 'string', default: '2' },
       page: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -70,15 +73,15 @@ async function main(): Promise<void> {
       keyPrefix: `shift-${randomBytes(4).toString('hex')}`,
       redis: { url: redis.url, commandTimeout: '1s' },
     },
-    logging: { level: 'warn' },
-    workers: 0,
+    logging: { requests: false },
+    admin: { address: '127.0.0.1:0', tokenFile: token.path },
+    workers: Number(values.workers),
   };
-  const yaml = Object.entries(config).map(([section, value]) => `${section}: ${JSON.stringify(value)}`);
-  const gateways = await Promise.all(
-    Array.from({ length: GATEWAYS }, () => startTestGateway(yaml.join('\n'), { env: token.env })),
-  );
-  const [first] = gateways as [TestGateway];
-  const drained = () => first.status().pools[0]?.instances.find(({ id }) => id === DRAINED);
+  const gateways = await Promise.all(Array.from({ length: GATEWAYS }, () => startGatewayProcess(config)));
+  const [first] = gateways as [GatewayProcess];
+  const instances = async (): Promise<readonly InstanceStatus[]> =>
+    (await first.status()).pools[0]?.instances ?? [];
+  const drained = async () => (await instances()).find(({ id }) => id === DRAINED);
   const running = startAgents({
     urls: gateways.map(({ url }) => url),
     agents,
@@ -99,22 +102,21 @@ async function main(): Promise<void> {
     print(`${agents} agents, ${there} at ${DRAINED}, which drains; all log off within ${values.over} s\n`);
     await running.leave(agents, overMs);
     const lastAt = performance.now();
-    print(`all have logged off; ${drained()?.boundAgents} bindings are left at ${DRAINED}\n`);
+    print(`all have logged off; ${(await drained())?.boundAgents} bindings are left at ${DRAINED}\n`);
     await eventually(
-      () => {
-        if (drained()?.admin !== 'disabled') throw new Error(`${drained()?.boundAgents} bindings are left`);
+      async () => {
+        const one = await drained();
+        if (one?.admin !== 'disabled') throw new Error(`${one?.boundAgents} bindings are left`);
       },
       { within: graceMs + 60_000, every: 50 },
     ).catch((error: unknown) => print(`the drain has not ended: ${String(error)}\n`));
     const afterMs = performance.now() - lastAt - graceMs;
     const { body } = await ask(first.adminUrl, 'GET', '/pools/ici/events');
     const stats = running.stats();
-    const isDrained = drained()?.admin === 'disabled';
+    const isDrained = (await drained())?.admin === 'disabled';
     print(`drained: ${isDrained}, ${(afterMs / 1_000).toFixed(1)} s after the grace of the last log-off\n`);
     print(`${JSON.stringify(body).match(/"kind":"drained"[^}]*/)?.[0] ?? ''}\n`);
-    print(
-      `bindings left: ${first.status().pools[0]?.instances.map(({ id, boundAgents }) => `${id} ${boundAgents}`)}\n`,
-    );
+    print(`bindings left: ${(await instances()).map(({ id, boundAgents }) => `${id} ${boundAgents}`)}\n`);
     print(`${JSON.stringify(stats)}\n`);
     const { splits, relogons } = stats;
     if (!isDrained || afterMs > ALLOWED_MS || splits > 0 || relogons > 0) process.exitCode = 1;

@@ -5,7 +5,7 @@ import type { Holdings } from '../../core/holdings.ts';
 import type { Name, RequestName } from '../../core/identity.ts';
 import { namedBy, parseNameKey } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
-import { hasLoggedOff, UNSURE_MS } from '../../core/log-off.ts';
+import { hasLoggedOff } from '../../core/log-off.ts';
 import type {
   AffinityStore,
   BindingPage,
@@ -144,7 +144,7 @@ export class EmbeddedPool implements AffinityStore {
       if (holds?.root === undefined || holds.field === undefined) return undefined;
       const { field, root } = holds;
       const leftAt = this.#tables.loggedOffAt(field, root, now);
-      if (leftAt !== undefined && now - seenAgoMs < leftAt - UNSURE_MS) return undefined;
+      if (leftAt !== undefined && now - seenAgoMs < leftAt) return undefined;
       this.#tables.writeRoot(field, root, { ...root, end, used: now }, now);
       this.#tables.newcomers.remove(field);
       fields.forEach((name, i) => {

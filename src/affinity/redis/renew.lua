@@ -6,7 +6,6 @@
 --                agent has logged off after that, nothing is done. The others: see head.lua
 --   returns      {'holds', ...}, see `answer`; {'none'} if no name has a binding, or nothing is done; or
 --                {'declare', ...}
---   constants    UNSURE_MS (core/log-off.ts)
 
 --- @include "head.lua"
 local seen_ago = tonumber(ARGV[6])
@@ -21,7 +20,7 @@ local again = redirect()
 if again then return again end
 if not root then return { 'none' } end
 local left_at = logged_off(field, root)
-if left_at and NOW - seen_ago < left_at - UNSURE_MS then return { 'none' } end
+if left_at and NOW - seen_ago < left_at then return { 'none' } end
 
 local led = { field }
 write_root(field, root, root)

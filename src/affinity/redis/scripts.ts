@@ -1,5 +1,4 @@
 import { RULING_AT } from '../../core/evidence.ts';
-import { UNSURE_MS } from '../../core/log-off.ts';
 import { HEARD_LEASES } from '../../core/rebalance.ts';
 import type { LuaConstant } from '../../redis/lua.ts';
 import { loadLua, loadLuaThatNeedsNoRoom } from '../../redis/lua.ts';
@@ -39,7 +38,7 @@ export const SCRIPTS = {
   /** For a Redis beyond its `maxmemory`: with 0 as the most names, so that they do not become more. */
   gwClaimWithoutRoom: loadForBound('claim', CLAIM_CONSTANTS),
   gwRebind: loadForBound('rebind', { MOVED, MOST_MEMBERS }),
-  gwRenew: loadForBound('renew', { UNSURE_MS }),
+  gwRenew: loadForBound('renew'),
   gwRelease: loadForBound('release'),
   gwLogOff: loadForBound('logoff', { LOGOFF_NAME }),
   gwRestore: loadForBound('restore', { SHARED }),

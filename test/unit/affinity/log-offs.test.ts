@@ -18,16 +18,21 @@ describe('a gateway with an agent who logs off', () => {
   /** What the store is asked. */
   let asked: string[];
   let answer: Binding | undefined;
+  /** How long the store takes for each log-off, in ms; nothing by default. */
+  let delays: number[];
 
   beforeEach(() => {
     asked = [];
+    delays = [];
     answer = { ...BINDING, generation: 2 };
     const cache = new BindingCache({ maxEntries: 10, idleLifetimeMs: 3_600_000 });
     cache.put([ROOT], BINDING, { askedAt: performance.now(), epoch: 1 });
     const store: Partial<AffinityStore> = {
       logOff: async ({ generation }) => {
         asked.push(`log off #${generation}`);
-        return answer;
+        const ms = delays.shift();
+        if (ms !== undefined) await new Promise((resolve) => setTimeout(resolve, ms));
+        return answer && { ...BINDING, generation: generation + 1 };
       },
     };
     logOffs = new LogOffs({
@@ -120,6 +125,36 @@ describe('a gateway with an agent who logs off', () => {
     await logOffs.logOff(visit(), GRACE_MS);
 
     expect(asked).toEqual([]);
+  });
+
+  test('ends the binding when all log-offs are answered that overlap, and none of them is a sign of life', async () => {
+    const [first, second] = [logOffs.begin(BINDING), logOffs.begin(BINDING)] as [Visit, Visit];
+    for (const one of [first, second]) logOffs.end(one);
+    await logOffs.logOff(first, GRACE_MS);
+    expect(asked).toEqual([]);
+
+    await logOffs.logOff(second, GRACE_MS);
+    logOffs.heard(ROOT, HEARD);
+
+    expect(asked).toEqual(['log off #1']);
+  });
+
+  test.each([
+    ['is sent again if the store took longer than it was dated back', [10], ['log off #1', 'log off #2']],
+    ['is undone if the store is slow', [10, 50, 310], ['log off #1', 'log off #2', 'log off #3', 'renew']],
+    ['is undone at once if the store is too slow to try again', [310], ['log off #1', 'renew']],
+  ])('%s', async (_, took, expected) => {
+    vi.useFakeTimers({ toFake: ['performance', 'setTimeout'] });
+    try {
+      delays = [...took];
+      const ending = logOffs.logOff(visit(), GRACE_MS);
+      await vi.advanceTimersByTimeAsync(1_000);
+      await ending;
+
+      expect(asked).toEqual(expected);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('keeps the binding if a request comes while the store is told', async () => {
