@@ -7,6 +7,7 @@ import { seenNamesStatus } from '../core/seen-names.ts';
 import { MOST_EVENTS } from '../core/view/view-store-limits.ts';
 import { builtFrom, VERSION } from '../package.ts';
 import type { AdminServerOptions } from './admin-options.ts';
+import { listEpochs } from './epochs.ts';
 import { listEvents } from './event-log.ts';
 import { knowAgents, namesIn, withoutShownUsers, withoutUsers } from './incident-names.ts';
 import type { PoolSource } from './pool-source.ts';
@@ -179,8 +180,9 @@ async function readPool(
     until: new Date(to).toISOString(),
     limit: MOST_EVENTS,
   };
-  const [log, seen] = await Promise.all([
+  const [log, epochs, seen] = await Promise.all([
     within(`events of pool ${name}`, listEvents(operations, query, readers)),
+    within(`epochs of pool ${name}`, listEpochs(operations, query, readers)),
     within(`identity of pool ${name}`, pool.seenNames()),
   ]);
   // From where an operator acted tells who it was.
@@ -209,6 +211,11 @@ async function readPool(
         name: `${folder}/events.json`,
         about: 'the event log of the period, the newest first',
         value: { events, next: log?.next ?? null },
+      },
+      {
+        name: `${folder}/epochs.json`,
+        about: 'each change of the view: by which rule, who had reported what, how many agents it moved',
+        value: epochs ?? {},
       },
       {
         name: `${folder}/identity.json`,

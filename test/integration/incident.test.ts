@@ -84,7 +84,7 @@ describe('an incident archive', () => {
     expect([...hashed.keys()]).toEqual([
       ...['README.txt', 'requests.json', 'errors.json', 'status.json', 'gateways.json', 'log.json'],
       ...['metrics.txt', 'config.json', 'options.json', 'versions.json'],
-      ...['view', 'events', 'identity', 'history'].map((name) => `pools/ici/${name}.json`),
+      ...['view', 'events', 'epochs', 'identity', 'history'].map((name) => `pools/ici/${name}.json`),
     ]);
     const text = [...hashed].join('\n');
     for (const bait of SECRETS) expect(text).not.toContain(bait);
@@ -116,9 +116,9 @@ describe('an incident archive', () => {
     const file = join(folder, 'incident.tar.gz');
     const command = ['admin', 'incident', '--last', '1h', '-o', file, '--admin', adminUrl];
     const first = await runCommand(command, token.env, { hasColors: false });
-    expect(first).toMatchObject({ code: 0, out: expect.stringMatching(/^THE FAULT: .*\n.*14 files\n$/) });
+    expect(first).toMatchObject({ code: 0, out: expect.stringMatching(/^THE FAULT: .*\n.*15 files\n$/) });
     expect(statSync(file).mode & 0o777).toBe(0o600);
-    expect((await filesOf(readFileSync(file))).size).toBe(14);
+    expect((await filesOf(readFileSync(file))).size).toBe(15);
 
     writeFileSync(file, 'mine');
     expect(await runCommand(command, token.env)).toMatchObject({
@@ -128,7 +128,7 @@ describe('an incident archive', () => {
     expect(readFileSync(file, 'utf8')).toBe('mine');
     expect(await runCommand([...command, '--force'], token.env)).toMatchObject({ code: 0 });
     expect(await runCommand([...command.slice(0, -1), url, '--force'], token.env)).toMatchObject({ code: 1 });
-    expect((await filesOf(readFileSync(file))).size).toBe(14);
+    expect((await filesOf(readFileSync(file))).size).toBe(15);
     expect(readdirSync(folder)).toEqual(['incident.tar.gz']);
   });
 });
