@@ -19,6 +19,7 @@ const PAGES: readonly (readonly [page: string, hash: string])[] = [
   ['pool', '#/pools/ici'],
   ['pool', '#/pools/phone'],
   ['drain', '#/pools/ici/drain/b'],
+  ['history', '#/pools/ici/history'],
   ['gateway', '#/gateway'],
   ['events', '#/events?pool=ici'],
   ['config', '#/config'],

@@ -13,6 +13,7 @@ export const PAGES: Readonly<Record<string, string>> = {
   pool: '#/pools/ici',
   'pool-failover': '#/pools/phone',
   drain: '#/pools/ici/drain/b',
+  history: '#/pools/ici/history',
   gateway: '#/gateway',
   events: '#/events?pool=ici',
   config: '#/config',
@@ -68,6 +69,8 @@ const EMPTY: Body = {
   alarms: [],
   next: null,
   remaining: 0,
+  knownSeconds: [],
+  epochs: [],
 };
 
 function emptied(body: Body): Body {
@@ -91,6 +94,11 @@ function halved(body: Body): Body {
     return { ...body, events: Array.from({ length: 200 }, (_none, i) => ({ ...first, at: timeOf(i) })) };
   }
   if (Array.isArray(body['silent'])) return { ...body, silent: ['worker-2'] };
+  if (Array.isArray(body['knownSeconds'])) {
+    const known = body['knownSeconds'] as number[];
+    const first = known.indexOf(1);
+    return { ...body, knownSeconds: known.map((seconds, i) => (i === first + 2 ? 0 : seconds)) };
+  }
   if ('remaining' in body) return { ...body, remaining: Number(body['remaining']) + 1_200 };
   if ('boundSince' in body)
     return {

@@ -39,7 +39,7 @@ test('operators see what happened lately: the epochs of a pool, and its history'
   expect(lost.changes[0]).toMatchObject({ kind: 'down', instance: 'a', basis: { agents: moved } });
   expect(Object.values(lost.changes[0].basis.reports)).toEqual(['down']);
   expect(lost.epoch).toBe(gateway.status().pools[0]?.epoch);
-  const lines = (await ask(['epochs', 'ici'], false)).split('\n');
+  const lines = (await ask(['epochs', 'ici'], false)).trimEnd().split('\n');
   expect(lines[1]).toMatch(/ probes-failed +a down.* \d\.\ds +\d+ +\S+ down /);
   expect(lines.at(-1)).toMatch(/ 1 +configuration +configured /);
 

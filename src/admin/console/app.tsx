@@ -16,6 +16,7 @@ import { ErrorsPage } from './pages/errors.tsx';
 import { Events } from './pages/events.tsx';
 import { ExplainPage } from './pages/explain.tsx';
 import { GatewayPage } from './pages/gateway.tsx';
+import { HistoryPage } from './pages/history.tsx';
 import { LivePage } from './pages/live.tsx';
 import { Login } from './pages/login.tsx';
 import { Overview } from './pages/overview.tsx';
@@ -69,6 +70,8 @@ function PageOf({ here: { place } }: { readonly here: Route }) {
       return <PoolPage key={pool} />;
     case 'drain':
       return <DrainPage key={`${pool}/${instance}`} />;
+    case 'history':
+      return <HistoryPage key={pool} />;
     case 'gateway':
       return <GatewayPage />;
     case 'events':

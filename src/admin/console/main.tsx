@@ -4,6 +4,7 @@ import './style/base.css';
 import './style/frame.css';
 import './style/parts.css';
 import './style/cards.css';
+import './style/history.css';
 import { App, openFirstPage } from './app.tsx';
 import { noteActions } from './data/activity.ts';
 import { copyTimesAsIso } from './data/clipboard.ts';

@@ -1,6 +1,8 @@
 import type { InstanceStatus } from '../../../core/gateway-status.ts';
 import type { GatewayLine } from '../../../core/gateways.ts';
+import type { HistoryPart } from '../../../core/history/pool-history.ts';
 import type { Role } from '../../../core/role.ts';
+import type { EpochLine } from '../../../core/view/epoch-line.ts';
 
 /** What the admin API answers: the types of core/ where it has some. */
 
@@ -14,6 +16,7 @@ export type { RecentRequest, RecentRequestsStatus } from '../../../core/recent-r
 export type { ReloadPreviewStatus } from '../../../core/reload-preview-status.ts';
 export type { SeenNamesStatus } from '../../../core/seen-names.ts';
 export type { ShownOption } from '../../../core/shown-option.ts';
+export type { EpochCause } from '../../../core/view/epoch-line.ts';
 export type { WhatIf } from '../../../core/what-if.ts';
 
 export interface Session {
@@ -56,6 +59,17 @@ export interface PoolEvent {
   readonly source?: string;
   readonly gateway?: string;
   readonly times?: number;
+}
+
+export interface HistoryAnswer extends Omit<HistoryPart, 'from'> {
+  readonly from: string;
+  readonly stepSeconds: number;
+}
+
+export interface EpochAnswer extends Omit<EpochLine, 'at' | 'agents' | 'seconds'> {
+  readonly at: string;
+  readonly agents: number | null;
+  readonly seconds: number | null;
 }
 
 export interface SecurityEntry {

@@ -6,6 +6,7 @@ const PAGES = [
   'agent',
   'pool',
   'drain',
+  'history',
   'gateway',
   'events',
   'config',
@@ -49,6 +50,8 @@ function pageOf(parts: readonly string[]): Partial<Place> {
     return { page: 'agent', pool: second ?? '', name: third };
   if (first === 'pools') {
     if (third === undefined) return { page: 'pool', pool: second ?? '' };
+    if (third === 'history' && second !== undefined && fourth === undefined)
+      return { page: 'history', pool: second };
     if (third === 'drain' && second !== undefined && fourth !== undefined)
       return { page: 'drain', pool: second, instance: fourth };
   }
@@ -86,6 +89,8 @@ export const POOLS = '#/pools';
 export const toPool = (pool: string): string => `#/pools/${encode(pool)}`;
 export const toDrain = (pool: string, instance: string): string =>
   `${toPool(pool)}/drain/${encode(instance)}`;
+export const toHistory = (pool: string, query: Query = {}): string =>
+  withQuery(`${toPool(pool)}/history`, query);
 export const toEvents = (query: Query = {}): string => withQuery('#/events', query);
 export const toExplain = (query: Query = {}): string => withQuery('#/explain', query);
 export const toLive = (query: Query = {}): string => withQuery('#/live', query);

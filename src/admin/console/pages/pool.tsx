@@ -2,7 +2,7 @@ import type { InstanceStatus, PoolStatus } from '../data/contract.ts';
 import { live, STALE_AFTER_MS } from '../data/live.ts';
 import { route } from '../data/route.ts';
 import { useStore } from '../data/store.ts';
-import { toAgents, toDrain, toEvents, toPool } from '../logic/place.ts';
+import { toAgents, toDrain, toEvents, toHistory, toPool } from '../logic/place.ts';
 import { instanceWord } from '../logic/served.ts';
 import { count, list, number, percent, showHidden } from '../logic/text.ts';
 import { ActButton } from '../parts/act-button.tsx';
@@ -253,9 +253,11 @@ function PoolFacts({ pool }: { readonly pool: PoolStatus }) {
     ['Bindings in memory here', number(affinity.cachedBindings)],
     [
       'History',
-      <a key="events" href={toEvents({ pool: name })}>
-        Events of this pool
-      </a>,
+      <>
+        <a href={toHistory(name)}>Requests, latencies and changes of the view</a>
+        <br />
+        <a href={toEvents({ pool: name })}>Events of this pool</a>
+      </>,
     ],
   ];
   return <Facts facts={facts} />;

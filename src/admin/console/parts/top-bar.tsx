@@ -108,7 +108,7 @@ function Navigation() {
   const links: readonly (readonly [text: string, href: string, pages: readonly Place['page'][]])[] = [
     ['Overview', OVERVIEW, ['overview']],
     ['Agents', toAgents(), ['agents', 'agent']],
-    ['Pools', POOLS, ['pool', 'drain']],
+    ['Pools', POOLS, ['pool', 'drain', 'history']],
     ['Gateway', GATEWAY, ['gateway']],
     ['Live', toLive(), ['live']],
     ['Errors', ERRORS_PAGE, ['errors']],

@@ -20,6 +20,7 @@ describe('the address of a page', () => {
     ['#/pools', 'pool'],
     ['#/pools/ici', 'pool'],
     ['#/pools/ici/drain/a', 'drain'],
+    ['#/pools/ici/history', 'history'],
     ['#/gateway', 'gateway'],
     ['#/events?by=ops', 'events'],
     ['#/config', 'config'],
