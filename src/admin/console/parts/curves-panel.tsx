@@ -10,7 +10,7 @@ import { Panel } from './panel.tsx';
 const FEWEST = 3;
 const STALE_AFTER_MS = 20_000;
 
-/** The last minutes, since this page was opened: the gateway keeps no history. */
+/** The last minutes, of the whole gateway, since the console was opened. */
 export function CurvesPanel() {
   const all = useStore(samples);
   const { problem } = useStore(live);
