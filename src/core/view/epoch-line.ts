@@ -56,7 +56,7 @@ const DECIDING: readonly EpochCause[] = [
  *
  * A view without an event, such as the one in which an agent's move ends, is not in the log and so is missing.
  *
- * @param views the events of views
+ * @param views the events of views, the newest first
  * @param acts what operators did; an act takes effect in the view after the one on which it was decided
  */
 export function epochLines(views: readonly LoggedEvent[], acts: readonly LoggedEvent[]): EpochLine[] {
@@ -67,7 +67,8 @@ export function epochLines(views: readonly LoggedEvent[], acts: readonly LoggedE
     if (before === undefined) byView.set(key, [found]);
     else before.push(found);
   };
-  for (const event of views)
+  // The log is read with the newest first.
+  for (const event of [...views].reverse())
     enter(`${event.epoch} ${event.at}`, { event, epoch: event.epoch, cause: causeOf(event), at: event.at });
   for (const event of acts) {
     if (!ACTS.has(event.kind)) continue;

@@ -59,17 +59,11 @@ export function EpochTable({ epochs, chosen }: EpochTableProps) {
         <thead>
           <tr>
             <th scope="col">Agreed</th>
-            <th scope="col" class="number">
-              View
-            </th>
+            <th scope="col">View</th>
             <th scope="col">Cause</th>
             <th scope="col">Changes</th>
-            <th scope="col" class="number">
-              Took
-            </th>
-            <th scope="col" class="number">
-              Agents
-            </th>
+            <th scope="col">Took</th>
+            <th scope="col">Agents</th>
             <th scope="col">Reports</th>
           </tr>
         </thead>
@@ -90,7 +84,7 @@ function EpochRow({ epoch, isChosen }: { readonly epoch: EpochAnswer; readonly i
       <th scope="row" tabIndex={-1}>
         <When iso={epoch.at} />
       </th>
-      <td class="number">{number(epoch.epoch)}</td>
+      <td>{number(epoch.epoch)}</td>
       <td>{CAUSES[epoch.cause]}</td>
       <td class="across">
         {showHidden(changesText(epoch))}
@@ -98,9 +92,9 @@ function EpochRow({ epoch, isChosen }: { readonly epoch: EpochAnswer; readonly i
           {showHidden([first?.why, first && `by ${first.by}`].filter(Boolean).join(', '))}
         </div>
       </td>
-      <td class="number">{epoch.seconds === null ? '–' : `${epoch.seconds.toFixed(1)} s`}</td>
-      <td class="number">{epoch.agents === null ? '–' : count(epoch.agents, 'agent')}</td>
-      <td class="across">{showHidden(reportsText(epoch)) || '–'}</td>
+      <td>{epoch.seconds === null ? '' : `${epoch.seconds.toFixed(1)} s`}</td>
+      <td>{epoch.agents === null ? '' : count(epoch.agents, 'agent')}</td>
+      <td class="across">{showHidden(reportsText(epoch))}</td>
     </tr>
   );
 }

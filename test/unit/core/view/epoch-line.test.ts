@@ -27,7 +27,7 @@ test('the events of one view are one line, and what decided comes first', () => 
   );
   expect(others).toEqual([]);
   expect(line).toMatchObject({ epoch: 7, at: AT + 7_000, cause: 'probes-failed', agents: 12, seconds: 2.34 });
-  expect(line?.changes.map(({ kind }) => kind)).toEqual(['quarantined', 'down', 'active']);
+  expect(line?.changes.map(({ kind }) => kind)).toEqual(['down', 'quarantined', 'active']);
 });
 
 test.each<[cause: string, event: LoggedEvent]>([
