@@ -117,6 +117,7 @@ export async function startUpstream(bench: Workbench): Promise<Started> {
  * pool, each request logged, to a file.
  *
  * @param name of its state directory
+ * @param main its main file, by default that of this build
  */
 export async function startGateway(
   bench: Workbench,
@@ -124,11 +125,12 @@ export async function startGateway(
   name: string,
   flags: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
+  main = MAIN,
 ): Promise<Started & { readonly adminUrl: string }> {
   const addresses = ['--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'];
   const pool = ['--mode', 'sticky', '--instance', `a=${upstream}`];
   const program = bench.start(
-    [process.execPath, MAIN, 'start', '--workers', '0', ...addresses, ...pool, ...flags],
+    [process.execPath, main, 'start', '--workers', '0', ...addresses, ...pool, ...flags],
     {
       ...env,
       XDG_STATE_HOME: `${bench.directory}/${name}`,

@@ -1,14 +1,15 @@
 /**
  * What do rules for log-on and log-off cost a request of a known agent?
  *
- *   npm run bench naming-rules -- [--starts 5] [--pairs 6] [--seconds 2]
+ *   npm run bench naming-rules -- [--starts 5] [--pairs 6] [--seconds 2] [--against <folder>]
  *
  * Two gateways, with and without the rules, are loaded in turns, and a ratio is of two neighbours. Two processes that run
- * the same code are not equally fast, so both are started again several times.
+ * the same code are not equally fast, so both are started again several times. With `--against`, both have the rules, and
+ * one runs the build in another folder: that is what a change of the code costs.
  */
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Started } from './contenders.ts';
 import { startGateway, startUpstream } from './contenders.ts';
@@ -36,13 +37,14 @@ const { values } = parseArgs({
     starts: { type: 'string', default: '5' },
     pairs: { type: 'string', default: '6' },
     seconds: { type: 'string', default: '2' },
+    against: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
 if (values.help) {
   print(
     'A known request with and without rules for log-on and log-off. About six minutes.\n\n' +
-      '  --starts <n>   of both gateways, 5\n  --pairs <n>    after each start, 6\n  --seconds <n>  of each turn, 2',
+      '  --starts <n>   of both gateways, 5\n  --pairs <n>    after each start, 6\n  --seconds <n>  of each turn, 2\n  --against <folder>  the root of another build, which is compared instead',
   );
   process.exit(0);
 }
@@ -67,8 +69,20 @@ try {
       `${starts} starts, ${pairs} pairs of ${seconds} s each, new connections.`,
   );
   for (let start = 0; start < starts; start += 1) {
-    const plain = await startGateway(bench, upstream.url, `plain-${start}`);
-    const rules = await startGateway(bench, upstream.url, `rules-${start}`, ['--config', file]);
+    const withRules = ['--config', file];
+    const { against } = values;
+    const plain =
+      against === undefined
+        ? await startGateway(bench, upstream.url, `plain-${start}`)
+        : await startGateway(
+            bench,
+            upstream.url,
+            `other-${start}`,
+            withRules,
+            {},
+            resolve(against, 'dist/main.js'),
+          );
+    const rules = await startGateway(bench, upstream.url, `rules-${start}`, withRules);
     for (const gateway of [plain, rules]) {
       await logOn(gateway.url);
       for (const naming of NAMINGS) await microsOf(gateway, naming, WARM_UP_SECONDS);
@@ -133,7 +147,9 @@ function report(): void {
       verdict,
     ];
   });
-  const head = ['named by', 'µs without', 'µs with rules', 'ratio', '95 % interval', 'target', ''];
+  const heads =
+    values.against === undefined ? ['µs without', 'µs with rules'] : ['µs other build', 'µs this build'];
+  const head = ['named by', ...heads, 'ratio', '95 % interval', 'target', ''];
   print(`\n${table([head, ...rows])}`);
 }
 
