@@ -21,7 +21,7 @@ const TOKEN = '1.t:g';
 const VIEW = { view: aView(anInstance({ id: 'a' }), anInstance({ id: 'b' })) };
 const EVENTS = { onConflict() {}, onShared() {}, onReplaced() {}, onRebound() {}, onOperation() {} };
 
-/** News takes up to 300 ms, and a question to the store 80 ms. */
+/** News takes up to 300 ms, and a question to the store 80 ms; a log-off 200 ms. */
 const HEARD_MS = Number(process.env['LOG_OFF_HEARD_MS'] ?? 1_000);
 /** So uneven that every log-on moves the agent there, if it may. */
 const TOWARDS: Readonly<Record<string, Rebalance>> = {
@@ -51,11 +51,11 @@ class Link {
   /** The link as a store. */
   asStore(): AffinityStore {
     const call =
-      <Args extends unknown[], Result>(method: (...args: Args) => Promise<Result>) =>
+      <Args extends unknown[], Result>(method: (...args: Args) => Promise<Result>, mostMs = 40) =>
       async (...args: Args): Promise<Result> => {
-        await pause(between(0, 40));
+        await pause(between(0, mostMs));
         const result = await method.apply(store, args);
-        await pause(between(0, 40));
+        await pause(between(0, mostMs));
         return result;
       };
     return {
@@ -70,7 +70,7 @@ class Link {
         const news = { generation: left?.generation ?? 0, endsInMs: how.graceMs, ageMs: how.ageMs };
         if (left !== undefined) this.#tell(left, (one) => one.onLoggedOff(left.root, news));
         return left;
-      }),
+      }, 100),
       listen: (listener) => {
         this.#listener = listener;
         listeners.add(listener);
