@@ -81,7 +81,7 @@ function atBound(pool: PoolSource, listed: ListedBinding, isStaying: boolean) {
     ...line,
     current: lost === undefined,
     cause: causeOf(origin),
-    sentence: explainBinding({ agent, instance, origin, loss, endsAt }, now),
+    sentence: explainBinding({ agent, instance, origin, loss, endsAt, group: line.group ?? undefined }, now),
   };
 }
 

@@ -8,6 +8,7 @@ import type { Cause, Loss, Origin } from '../core/origin.ts';
  */
 const CAUSES: Readonly<Record<Cause['kind'], string>> = {
   claimed: 'c',
+  grouped: 'g',
   joined: 'j',
   rebound: 'r',
   moved: 'm',
@@ -28,6 +29,8 @@ const LOSSES: Readonly<Record<Loss, string>> = {
   removed: 'g',
   inactive: 'i',
 };
+export const CLAIMED = CAUSES.claimed;
+export const GROUPED = CAUSES.grouped;
 export const JOINED = CAUSES.joined;
 export const MOVED = CAUSES.moved;
 

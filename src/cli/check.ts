@@ -2,11 +2,13 @@ import { effectiveYaml } from '../config/effective.ts';
 import { jsonSchema } from '../config/json-schema.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config, PoolConfig } from '../config/schema.ts';
+import { readGroupFile } from '../config/secrets.ts';
 import { fileLimit } from '../process/file-limit.ts';
 import { filesOf } from '../wiring/open-files.ts';
 import { tokenHeader } from './admin/client.ts';
 import type { AdminContext } from './admin/context.ts';
 import { EXIT_NO } from './admin/context.ts';
+import { counted } from './admin/present.ts';
 import { askGateway, compare, comparisonText } from './against.ts';
 import { SHARED_WITH_NONE } from './embedded-store.ts';
 import { loadFromFlags } from './load-flags.ts';
@@ -72,5 +74,11 @@ function poolLine(pool: PoolConfig): string {
   const hosts = pool.match.hosts.length === 0 ? 'every host' : pool.match.hosts.join(', ');
   const ids = pool.instances.map((instance) => instance.id).join(', ');
   const instances = pool.instances.length === 1 ? '1 instance' : `${pool.instances.length} instances`;
-  return `pool ${pool.name}: ${pool.mode}, ${instances} (${ids}), ${hosts}, ${pool.match.paths.join(', ')}`;
+  return `pool ${pool.name}: ${pool.mode}, ${instances} (${ids}), ${hosts}, ${pool.match.paths.join(', ')}${groupsText(pool)}`;
+}
+
+function groupsText({ mode, groups: { file } }: PoolConfig): string {
+  if (mode !== 'sticky' || file === undefined) return '';
+  const groups = readGroupFile(file);
+  return `, ${counted(groups.size, 'user')} in ${counted(new Set(groups.values()).size, 'group')}`;
 }

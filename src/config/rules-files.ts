@@ -1,6 +1,6 @@
 import { accessSync, constants, lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { tooLarge } from '../core/group-file.ts';
+import { alikeGroups, tooLarge } from '../core/group-file.ts';
 import type { Path } from './problem.ts';
 import type { CheckContext } from './rule.ts';
 import type {
@@ -128,7 +128,13 @@ export function groupsFit(pool: PoolConfig, at: Path, { given, error, warn }: Ch
   reportFiles(error, [...at, 'groups'], problems);
   if (problems.length > 0) return;
   const most = Math.max(...instances.map(({ maxAgents = Infinity }) => maxAgents));
-  for (const { name, size } of tooLarge(readGroupFile(groups.file), most))
+  const content = readGroupFile(groups.file);
+  for (const [one, other] of alikeGroups(content))
+    warn(
+      [...at, 'groups', 'file'],
+      `${groups.file}: the groups ${one} and ${other} differ only in upper and lower case, and so are two groups; write them alike if they are one`,
+    );
+  for (const { name, size } of tooLarge(content, most))
     warn(
       [...at, 'groups', 'file'],
       `${groups.file}: the group ${name} has ${size} users, more than maxAgents of any instance (${most}); it is placed where most room is: split it, or raise maxAgents`,

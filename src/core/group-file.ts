@@ -46,6 +46,18 @@ export function tooLarge(groups: GroupFile['groups'], most: number): Group[] {
   return [...new Set(groups.values())].filter(({ size }) => size > most);
 }
 
+/** Names of groups that differ only in upper and lower case, in pairs. */
+export function alikeGroups(groups: GroupFile['groups']): [string, string][] {
+  const first = new Map<string, string>();
+  const alike: [string, string][] = [];
+  for (const name of new Set([...groups.values()].map((group) => group.name))) {
+    const before = first.get(name.toLowerCase());
+    if (before === undefined) first.set(name.toLowerCase(), name);
+    else alike.push([before, name]);
+  }
+  return alike;
+}
+
 /** The name as it is compared, or `undefined` for what cannot be the name of a group. */
 export function groupName(raw: string): string | undefined {
   const name = raw.trim().normalize('NFC');

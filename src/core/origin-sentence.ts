@@ -9,6 +9,8 @@ export interface Whereabouts {
   readonly agent: string;
   readonly instance: InstanceId;
   readonly origin: Origin | undefined;
+  /** The group of the agent by the configuration, as it is now. */
+  readonly group?: string | undefined;
   /** How the instance has lost the agent, if the binding no longer counts. */
   readonly loss?: Loss | undefined;
   /** When the binding ends, if the agent has logged off; milliseconds since the Unix epoch. */
@@ -35,14 +37,14 @@ export function explainBinding(whereabouts: Whereabouts, now: number): string {
   return `${place} The agent has logged off, so the binding ends at ${timeText(endsAt, now)} unless a request comes before.`;
 }
 
-function placeText({ agent, instance, origin, loss }: Whereabouts, now: number): string {
+function placeText({ agent, instance, origin, group, loss }: Whereabouts, now: number): string {
   const next =
     loss === undefined ? '' : ` But ${instance} ${LOSSES[loss].is}, so the next request moves the agent.`;
   if (origin === undefined)
     return `${agent} is on ${instance}; since when and why is not known, because a gateway of an earlier release bound the agent.${next}`;
   const { cause } = origin;
   const since = `${timeText(origin.since, now)}${cause.kind === 'written-back' ? ' or earlier' : ''}`;
-  const because = `${reasonOf(cause, instance)}${whereText(origin)}`;
+  const because = `${reasonOf(cause, instance, group)}${whereText(origin)}`;
   return `${agent} is on ${instance} since ${since}, because ${because}.${next}`;
 }
 
@@ -65,10 +67,12 @@ export function activationOf(
   return { event, request: events.slice(at).find(({ kind, to }) => kind === 'activate' && to === active) };
 }
 
-function reasonOf(cause: Cause, instance: InstanceId): string {
+function reasonOf(cause: Cause, instance: InstanceId, group: string | undefined): string {
   switch (cause.kind) {
     case 'claimed':
       return `the balancer ${cause.balancer} chose it for the agent's first request`;
+    case 'grouped':
+      return `its group ${group === undefined ? '' : `${group} `}was there`;
     case 'joined':
       return "the agent's session was already bound there";
     case 'rebound':

@@ -39,8 +39,13 @@ export function composeGroups(
           () => read(file),
           (error) =>
             logger.warn(
-              { pool: name, option: 'groups.file', err: error },
+              { pool: name, option: 'groups.file', reason: error.message },
               'a changed file is not valid; its last valid content counts',
+            ),
+          () =>
+            logger.info(
+              { pool: name, option: 'groups.file' },
+              'a file was read again and is valid: it counts',
             ),
         );
   return new AgentGroups({

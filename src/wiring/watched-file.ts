@@ -11,6 +11,8 @@ export class WatchedFile<Content> {
   readonly #path: string;
   readonly #read: () => Content;
   readonly #onProblem: (error: Error) => void;
+  readonly #onRepaired: () => void;
+  #isWrong = false;
   #content: Content;
   #stamp: string;
   #lookedAt = performance.now();
@@ -18,11 +20,18 @@ export class WatchedFile<Content> {
   /**
    * @param read throws if the file is not valid; the first time that ends the constructor
    * @param onProblem is called once for each change after which the file is not valid
+   * @param onRepaired is called when it is valid again
    */
-  constructor(path: string, read: () => Content, onProblem: (error: Error) => void) {
+  constructor(
+    path: string,
+    read: () => Content,
+    onProblem: (error: Error) => void,
+    onRepaired: () => void = () => {},
+  ) {
     this.#path = path;
     this.#read = read;
     this.#onProblem = onProblem;
+    this.#onRepaired = onRepaired;
     // First, so that a change during the read is found later.
     this.#stamp = stampOf(path);
     this.#content = read();
@@ -37,7 +46,10 @@ export class WatchedFile<Content> {
     this.#stamp = stamp;
     try {
       this.#content = this.#read();
+      if (this.#isWrong) this.#onRepaired();
+      this.#isWrong = false;
     } catch (error) {
+      this.#isWrong = true;
       this.#onProblem(error as Error);
     }
     return this.#content;

@@ -39,6 +39,23 @@ export function affinityGroupsContract(
       expect(await placeOf('C', group('other', 'ba'))).toBe('b');
     });
 
+    test('tells that the group decided, but of the first member that the balancer did', async () => {
+      const cause = { kind: 'claimed', balancer: 'least-bound' } as const;
+      const causeOf = async (who: string, of?: GroupProposal) => {
+        await store.claim([user(who)], { ...at('a'), cause, gateway: 'gw', group: of }, fencingToken);
+        return (await store.find([user(who)]))?.origin;
+      };
+      expect(await causeOf('A', group('sales', 'ab'))).toMatchObject({ cause });
+      expect(await causeOf('B', group('sales', 'ba'))).toMatchObject({
+        gateway: 'gw',
+        cause: { kind: 'grouped' },
+      });
+      expect(await causeOf('C', group('other', 'a', { known: 'a' }))).toMatchObject({
+        cause: { kind: 'grouped' },
+      });
+      expect(await causeOf('D')).toMatchObject({ cause });
+    });
+
     test('of simultaneous first claims of members, all reach one instance', async () => {
       const members = Array.from({ length: 30 }, (_, i) => `M${i}`);
       const orders = ['abcd', 'bcda', 'cdab', 'dabc'];

@@ -55,6 +55,7 @@ export const BINDINGS_QUERY = query({
 // Every word once; one that is missing here is an error.
 const CAUSES: Readonly<Record<AgentCause['kind'], true>> = {
   claimed: true,
+  grouped: true,
   joined: true,
   rebound: true,
   moved: true,
@@ -124,7 +125,7 @@ const CAUSE = Type.Object(
   {
     kind: oneOf(
       CAUSES,
-      'claimed: placed by the balancer; joined: took over the place of its session; rebound: its instance had lost it; moved: by an operator; placed-alone: while the store was away; written-back: after the store had lost the binding; active: all agents of a failover pool are at the active instance; unknown: a gateway of an earlier release bound it',
+      'claimed: placed by the balancer; grouped: placed where its group was; joined: took over the place of its session; rebound: its instance had lost it; moved: by an operator; placed-alone: while the store was away; written-back: after the store had lost the binding; active: all agents of a failover pool are at the active instance; unknown: a gateway of an earlier release bound it',
     ),
     gateway: nullable(Type.String(), 'the gateway that did it, shortened in the middle if its name is long'),
     balancer: nullable(Type.String(), 'the balancer that chose the instance'),

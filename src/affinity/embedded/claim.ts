@@ -7,7 +7,7 @@ import { parseNameKey } from '../../core/identity.ts';
 import type { Rebalance } from '../../core/rebalance.ts';
 import { isBetterAt } from '../../core/rebalance.ts';
 import { storedKey } from '../../core/stored-name.ts';
-import { JOINED, originText, readOrigin } from '../origin-text.ts';
+import { CLAIMED, GROUPED, JOINED, originText, readOrigin } from '../origin-text.ts';
 import type { Entry, RootEntry } from '../packing.ts';
 import { isRoot } from '../packing.ts';
 import { DIGITS, digestOf, MOST_FORMER, readNote, SHARED } from '../session-note.ts';
@@ -63,7 +63,8 @@ export function claim(
   if (replaced === undefined) return 'full';
   const { group, end } = step;
   const place = group && groups.place(tables, group, { asked: '', now });
-  const placed = place === undefined ? step : { ...step, place };
+  const because = place && groups.isAt(group, place.instance) ? grouped(step.because) : step.because;
+  const placed = place === undefined ? step : { ...step, place, because };
   const claimed =
     by === 'session'
       ? claimBySession(tables, placed, ofUser, ofSession)
@@ -235,6 +236,12 @@ function claimBySession(
 function joined({ origin }: RootEntry, because: Because): Because {
   const was = origin === undefined ? undefined : readOrigin(origin);
   return { ...because, since: was?.since ?? because.since, reason: JOINED + because.reason.slice(1) };
+}
+
+/** The group decided, if the balancer would have. */
+function grouped(because: Because | undefined): Because | undefined {
+  if (because?.reason.startsWith(CLAIMED) !== true) return because;
+  return { ...because, reason: GROUPED + because.reason.slice(1) };
 }
 
 export function withOrigin(root: RootEntry, because: Because | undefined): RootEntry {

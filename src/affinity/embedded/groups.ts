@@ -49,6 +49,11 @@ export class EmbeddedGroups {
     });
   }
 
+  /** Is the group at this instance, as far as it is known? */
+  isAt({ name, known }: GroupProposal, instance: InstanceId): boolean {
+    return (this.#held.get(name)?.instance ?? known) === instance;
+  }
+
   /** Notes that the agent is bound to the instance. One who is bound elsewhere than the group changes nothing. */
   note({ name, size }: GroupProposal, field: string, instance: string, isPlaced: boolean, end: number): void {
     let held = this.#held.get(name);

@@ -21,7 +21,7 @@
 --   returns      {'holds', ...}, see `answer`, with the letter of the ruling at its end, 1 if a name of it is new, else
 --                0, and the names that it replaced; {'no-agent'}; {'full'}; {'stale'}; {'declare', ...}; or
 --                {'replace', name, since...}: names on probation, reserved for the next call
---   constants    JOINED: the letter of that cause (affinity/origin-text.ts);
+--   constants    CLAIMED, GROUPED, JOINED: the letters of these causes (affinity/origin-text.ts);
 --                SHARED, MOST_FORMER, DIGITS: the note `shared`, the number of previous users in any other note, and
 --                the digits for each (affinity/session-note.ts); RESERVED, AT_ONCE: what is added to the score of a
 --                reserved name, and how many are reserved at once; RULING_AT: the position of each situation's letter
@@ -179,10 +179,11 @@ end
 
 local makes = by == 's' and not root or by ~= 's' and by ~= 't' and by ~= 'g' and not user_root
 if group and makes then
-  local place = place_in_group(group, '')
+  local place, is_there = place_in_group(group, '')
   again = redirect()
   if again then return again end
   if place then instance, incarnation = place.instance, place.incarnation end
+  if is_there and string.sub(reason, 1, 1) == CLAIMED then reason = GROUPED .. string.sub(reason, 2) end
 end
 
 local new, is_known = {}, user_root

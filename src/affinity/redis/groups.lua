@@ -71,7 +71,8 @@ local function is_occupied(place, last, asked)
   return false
 end
 
--- Where to place the agent with the root field `asked`. Meaningless if a bucket is not declared, see `redirect`.
+-- Where to place the agent with the root field `asked`, and whether the group is there. Meaningless if a bucket is not
+-- declared, see `redirect`.
 -- leaving: see `best_place`.
 local function place_in_group(group, asked, leaving)
   local own = held_group(group.name)
@@ -81,9 +82,9 @@ local function place_in_group(group, asked, leaving)
       if place.instance == (own and own.instance or group.known) then here = place end
     end
   end
-  if not here or best and here.instance == best.instance then return best end
-  if not own or is_occupied(here, own.last, asked) then return here end
-  return best
+  if not here or best and here.instance == best.instance then return best, here ~= nil end
+  if not own or is_occupied(here, own.last, asked) then return here, true end
+  return best, false
 end
 
 -- Notes that the agent is bound to the instance. One who is bound elsewhere than the group changes nothing.

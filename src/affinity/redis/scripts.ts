@@ -2,7 +2,7 @@ import { RULING_AT } from '../../core/evidence.ts';
 import { HEARD_LEASES } from '../../core/rebalance.ts';
 import type { LuaConstant } from '../../redis/lua.ts';
 import { loadLua, loadLuaThatNeedsNoRoom } from '../../redis/lua.ts';
-import { JOINED, MOVED } from '../origin-text.ts';
+import { CLAIMED, GROUPED, JOINED, MOVED } from '../origin-text.ts';
 import { DIGITS, MOST_FORMER, SHARED } from '../session-note.ts';
 import { LOGOFF_NAME } from './logoff-message.ts';
 
@@ -22,6 +22,8 @@ const MOST_MEMBERS = 2_000;
 
 const CLAIM_CONSTANTS = {
   MOST_MEMBERS,
+  CLAIMED,
+  GROUPED,
   JOINED,
   SHARED,
   MOST_FORMER,

@@ -24,6 +24,8 @@ interface DrainedAgent {
   readonly expiresInSeconds: number;
 }
 
+const NO_LOG_OFF =
+  'none of these has logged off: the drain waits until each one does (identity.logoff) or has been idle to the end (ENDS IN)';
 const EVERY_MS = 1_000;
 // A controller that is replaced answers again within seconds.
 const SILENCE_MS = 60_000;
@@ -211,10 +213,13 @@ function agentLines(
 ): string[] {
   if (agents.length === 0) return [];
   const shown = agents.slice(0, most);
+  // Earlier releases do not tell.
+  const noneLoggedOff = agents.every(({ loggedOff }) => loggedOff === false);
   const more = remaining - shown.length;
   return [
     table(COLUMNS(within, look), shown, look),
     ...(more > 0 ? [look.paint('dim', `and ${counted(more, 'other')}`)] : []),
+    ...(noneLoggedOff ? [look.paint('dim', NO_LOG_OFF)] : []),
   ].flatMap((text) => text.split('\n'));
 }
 

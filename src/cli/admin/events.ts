@@ -10,6 +10,8 @@ import { clock, NONE, show, table, timeHead } from './present.ts';
 
 // The most that a gateway lists in one page.
 const PAGE = '1000';
+// Of one side of a change, in the table.
+const MOST_LETTERS = 60;
 
 interface EventFlags extends ReadFlags {
   readonly limit: string;
@@ -123,7 +125,7 @@ function eventColumns(look: Look): Column<EventLine>[] {
 }
 
 function changeText({ from, to, times = 1 }: EventLine): string {
-  const change = from === to ? orNone(to) : `${orNone(from)} → ${orNone(to)}`;
+  const change = from === to ? shortened(to) : `${shortened(from)} → ${shortened(to)}`;
   return times === 1 ? change : `${change} (${times} times)`;
 }
 
@@ -145,6 +147,12 @@ function securityColumns(look: Look): Column<SecurityEntry>[] {
     { head: 'OUTCOME', cell: ({ outcome }) => orNone(outcome) },
     { head: 'WHY', cell: ({ why }) => orNone(why) },
   ];
+}
+
+/** A changed option may be a long list; `--json` and `--csv` show all of it. */
+function shortened(text: string | null | undefined): string {
+  const shown = orNone(text);
+  return shown.length <= MOST_LETTERS ? shown : `${shown.slice(0, MOST_LETTERS - 1)}…`;
 }
 
 function orNone(text: string | null | undefined): string {

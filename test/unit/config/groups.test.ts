@@ -45,6 +45,13 @@ test('a group that is larger than every instance should be is told', () => {
   expect(warnings(pool(`groups: { file: ${directory}/good }`, 'sticky', ', maxAgents: 2'))).toEqual([]);
 });
 
+test('groups whose names differ only in case are told, because they are two', () => {
+  writeFileSync(join(directory, 'case'), 'MILLER;sales\nSMITH;Sales\nJONES;service\n');
+  expect(warnings(pool(`groups: { file: ${directory}/case }`))).toEqual([
+    expect.stringContaining('the groups sales and Sales differ only in upper and lower case'),
+  ]);
+});
+
 test('options of groups have no effect in a failover pool', () => {
   expect(warnings(pool('groups: { header: team }', 'failover', ', maxAgents: 5'))).toEqual([
     'pools[0].groups.header: has no effect in a failover pool; remove it, or set mode to sticky',

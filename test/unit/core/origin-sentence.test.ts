@@ -48,6 +48,14 @@ describe('the sentence on an agent of a sticky pool', () => {
     expect(sentence(cause)).toBe(`MILLER is on b since 08:02 UTC, ${because}`);
   });
 
+  test('a member of a group is where the group was', () => {
+    const origin = { since: SINCE, epoch: 7, gateway: 'gw1', cause: { kind: 'grouped' } } as const;
+    const of = (group?: string) => explainBinding({ agent: 'MILLER', instance: 'b', origin, group }, NOW);
+    expect(of('sales')).toContain(', because its group sales was there (at gateway gw1, in epoch 7).');
+    // Named by a header of the request, or in no group any more.
+    expect(of()).toContain(', because its group was there (');
+  });
+
   test('a binding that was written back may be older', () => {
     expect(sentence({ kind: 'written-back' }, { epoch: 0 })).toBe(
       'MILLER is on b since 08:02 UTC or earlier, because the gateway still knew b when it wrote back what the ' +
