@@ -183,3 +183,28 @@ function sums<Key>(all: readonly ReadonlyMap<Key, number>[]): [Key, number][] {
   for (const counts of all) for (const [key, count] of counts) sum.set(key, (sum.get(key) ?? 0) + count);
   return [...sum].sort(([, a], [, b]) => b - a);
 }
+
+/** Where a name that decides can be found. */
+export const NAMED = ['header', 'cookie', 'body', 'address'] as const;
+/** Why a request can have no name. */
+export const UNNAMED: readonly UnnamedReason[] = [
+  ...(['no-name', 'refused', 'shared', 'doctype', 'not-xml', 'encoding', 'multipart'] as const),
+  ...(['too-deep', 'too-long'] as const),
+];
+/** Why a name can be left out, by where it was found. */
+export const IGNORED: Readonly<Record<NamePlace, readonly string[]>> = {
+  header: ['length', 'characters', 'pattern'],
+  cookie: ['length', 'characters', 'conflict', 'shared'],
+  body: [
+    'found',
+    'shared',
+    'wildcard',
+    'space',
+    'url',
+    'telephone',
+    'semicolon',
+    'length',
+    'characters',
+    'pattern',
+  ],
+};

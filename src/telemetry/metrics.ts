@@ -1,6 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { Durations, NameCounts, Tally } from './request-metrics.ts';
-import { SecondCounts } from './second-counts.ts';
+import { Durations, NameCounts, SecondCounts, Tally } from './request-metrics.ts';
 
 /**
  * All metrics of the gateway. Label values come only from limited sets such as pools, instances and decisions, never
