@@ -7,10 +7,10 @@ export type Loss = 'down' | 'disabled' | 'restarted' | 'removed' | 'inactive';
 /**
  * Why a binding was made or moved.
  *
- * `claimed`: a new agent was placed by the balancer. `grouped`: its group was there. `joined`: the agent's session had been bound without a user name
- * before, and the user took over its place. `rebound`: the instance before had lost the agent. `moved`: an operator
- * moved the agent. `placed-alone`: a gateway placed the agent while the store was away. `written-back`: the store had
- * lost the binding, and a gateway wrote it back from its memory.
+ * `claimed`: a new agent was placed by the balancer. `grouped`: its group was there. `joined`: the agent's session had
+ * been bound without a user name before, and the user took over its place. `rebound`: the instance before had lost the
+ * agent. `moved`: an operator moved the agent. `placed-alone`: a gateway placed the agent while the store was away.
+ * `written-back`: the store had lost the binding, and a gateway wrote it back from its memory.
  */
 export type Cause =
   | { readonly kind: 'claimed'; readonly balancer: BalancerName }

@@ -27,6 +27,8 @@ const RUN: Readonly<Record<string, RegExp>> = {
   'ici-gateway check --config new.yaml --against': /timeouts\.park: 5s → 3s/,
   'curl -s http://127.0.0.1:9090/readyz': /^Running\n+\{"bindings":\[/,
   'ici-gateway admin drain ici a': /"draining"[\s\S]*"events"/,
+  'ici-gateway admin history ici': /"step"/,
+  'ici-gateway admin epochs ici': /up/,
   'export ICI_GATEWAY_ADMIN__TOKEN_FILE': /"agents"[\s\S]*"gateways"/,
   'ici-gateway admin explain ici': /"outcome": "forward"[\s\S]*"moves"/,
   "echo 'a long password' | ici-gateway hash-password": /^$/,
