@@ -169,7 +169,9 @@ describe('its first page names the fault', () => {
     await redis.start();
     await eventually(async () => {
       const findings = findingsIn(await incident(one));
-      expect(findings).toContainEqual(expect.stringMatching(/^the affinity store is away .* – (?:from .* to|at) /));
+      expect(findings).toContainEqual(
+        expect.stringMatching(/^the affinity store is away .* – (?:from .* to|at) /),
+      );
       expect(findings).toContainEqual(expect.stringContaining('may have lost data'));
     }, SELDOM);
   });
