@@ -28,14 +28,17 @@ interface Activity {
 export class AgentActivity {
   /** By the key of the root, in the order of the last request. */
   readonly #agents = new Map<string, Activity>();
+  readonly #newsWithinMs: number;
   readonly #rememberedMs: number;
 
   /**
-   * @param rememberedMs how old a request may be that undoes a log-off at another gateway. The message about the log-off
-   *   takes that long at most: a gateway that is without messages for longer learns that there is a gap
+   * @param newsWithinMs how late a message about a log-off may be: a gateway that is without messages for longer learns
+   *   that there is a gap
+   * @param longestAgeMs how long before its message the request may have come with which an agent logged off
    */
-  constructor(rememberedMs: number) {
-    this.#rememberedMs = rememberedMs;
+  constructor(newsWithinMs: number, longestAgeMs: number) {
+    this.#newsWithinMs = newsWithinMs;
+    this.#rememberedMs = newsWithinMs + longestAgeMs;
   }
 
   /** How many agents are remembered. */
@@ -112,7 +115,7 @@ export class AgentActivity {
     if (activity === undefined) return undefined;
     if (activity.inFlight > 0) return 0;
     const agoMs = now - activity.seenAt;
-    return agoMs <= this.#rememberedMs + ageMs ? agoMs : undefined;
+    return agoMs <= this.#newsWithinMs + ageMs ? agoMs : undefined;
   }
 
   #forgetOld(now: number): void {

@@ -88,7 +88,7 @@ export class Bindings implements AgentBindings {
   }
 
   async close(): Promise<void> {
-    await this.#warmer.close();
+    await Promise.all([this.#warmer.close(), this.logOffs.close()]);
     await this.#store.close();
   }
 

@@ -30,10 +30,22 @@ const USUAL_NEWS_MS = 2_000;
 
 // The store compares the time of a log-off with those of requests at other gateways, by its own clock, and learns of it a
 // little too late. So a log-off is dated back by as long as it may take to the store. If it took longer, it is sent again
-// with the next of these times, and in the end undone. Requests that end within this time before it keep the binding.
-const DATED_BACK_MS = [3, 30, 300];
-// Not much longer, because other gateways count on what is undone after two command time-outs (decision 0038).
-const SENT_AGAIN_MS = 300;
+// with the next of these times. Requests that end within this time before it keep the binding. A store that stays slow is
+// told once more after each pause, and in the end the log-off is undone.
+const TRIES = [
+  { backMs: 3, pauseMs: 0 },
+  { backMs: 30, pauseMs: 0 },
+  { backMs: 300, pauseMs: 0 },
+  { backMs: 300, pauseMs: 250 },
+  { backMs: 300, pauseMs: 500 },
+];
+// Meanwhile a request that came after the log-off may not count, and no log-on may be moved for that (decision 0038).
+const TRIED_MS = 1_500;
+// Nor may the binding end.
+const TRIED_FOR_GRACE = 1 / 4;
+// A log-off that the instance or the store took longer to answer is in doubt: elsewhere, requests are remembered for that
+// long.
+const LONGEST_AGE_MS = 30_000;
 
 /**
  * Ends the bindings of agents who log off, and restarts the lifetime of those who turn out to be there after all. When
@@ -43,10 +55,19 @@ export class LogOffs implements AgentLogOffs {
   readonly #activity: AgentActivity;
   readonly #options: LogOffsOptions;
   readonly #recent = new RecentInvalidations();
+  readonly #closing = new AbortController();
+  /** Log-offs of which the store is being told. */
+  readonly #untold = new Set<Promise<void>>();
 
   constructor(options: LogOffsOptions) {
     this.#options = options;
-    this.#activity = new AgentActivity(options.newsWithinMs ?? USUAL_NEWS_MS);
+    this.#activity = new AgentActivity(options.newsWithinMs ?? USUAL_NEWS_MS, LONGEST_AGE_MS);
+  }
+
+  /** Undoes log-offs that wait until the store is quicker. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.allSettled(this.#untold);
   }
 
   begin({
@@ -64,26 +85,43 @@ export class LogOffs implements AgentLogOffs {
 
   /** The agent has logged off with this request, which the instance has answered. Never rejects. */
   async logOff(visit: Visit, graceMs: number): Promise<void> {
-    const { store, cache, monitor } = this.#options;
+    const { cache } = this.#options;
     // Also if another gateway is first: CRM sends several requests when an agent logs off.
     const begunAt = this.#activity.loggedOff(visit, performance.now());
     if (begunAt === undefined) return;
     const entry = cache.peek(visit.key);
     if (entry === undefined || entry.key !== visit.key) return;
-    let { binding } = entry;
+    const { instance, incarnation } = entry.binding;
     // The agent was moved meanwhile: it has not logged off there.
-    if (binding.instance !== visit.instance || binding.incarnation !== visit.incarnation) return;
+    if (instance !== visit.instance || incarnation !== visit.incarnation) return;
+    const told = this.#tell(visit, entry, begunAt, graceMs);
+    this.#untold.add(told);
+    try {
+      await told;
+    } finally {
+      this.#untold.delete(told);
+    }
+  }
+
+  /** Tells the store until it is certain that it takes no later request for an earlier one, or undoes it. */
+  async #tell(visit: Visit, entry: CachedBinding, begunAt: number, graceMs: number): Promise<void> {
+    const { store, cache, monitor } = this.#options;
+    let { binding } = entry;
     const names = [...entry.names];
     const first = performance.now();
     let isNoted = false;
     try {
-      for (const backMs of DATED_BACK_MS) {
+      for (const { backMs, pauseMs } of TRIES) {
+        if (pauseMs > 0) await this.#pause(pauseMs);
         const sent = performance.now();
-        if (sent - first > SENT_AGAIN_MS) break;
+        const ageMs = sent - begunAt + backMs;
+        const isTooLate =
+          ageMs > LONGEST_AGE_MS || sent - first > Math.min(TRIED_MS, TRIED_FOR_GRACE * graceMs);
+        if (isTooLate || this.#closing.signal.aborted || this.#activity.isFollowed(visit)) break;
         this.#note(binding.root, sent);
         // Requests that come before the store has answered ask it too.
         entry.checkedAt = Number.NEGATIVE_INFINITY;
-        const step = store.logOff(binding, { graceMs, ageMs: sent - begunAt + backMs });
+        const step = store.logOff(binding, { graceMs, ageMs, isAgain: isNoted });
         const left = await monitor.count('logoff', step);
         if (left === undefined) return;
         isNoted = true;
@@ -101,10 +139,22 @@ export class LogOffs implements AgentLogOffs {
         () => this.#restart(names),
         () => {},
       );
-      if (isNoted) await this.#restart(names);
-      return;
     }
-    await this.#restart(names);
+    if (isNoted) await this.#restart(names);
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { signal } = this.#closing;
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const timer = setTimeout(end, ms);
+      signal.addEventListener('abort', end);
+      if (signal.aborted) end();
+    });
   }
 
   /** Another gateway tells that the agent with this root has logged off. */

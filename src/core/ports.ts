@@ -80,6 +80,8 @@ export interface LogOff {
   readonly graceMs: number;
   /** How long ago the request came with which the agent logged off. */
   readonly ageMs: number;
+  /** It was told before, and counts only if nothing has restarted the lifetime since. */
+  readonly isAgain?: boolean;
 }
 
 /** What a listener learns of a log-off at another gateway. */

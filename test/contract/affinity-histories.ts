@@ -64,7 +64,10 @@ const steps: fc.Arbitrary<[string, Step]> = fc.oneof(
   { weight: 3, arbitrary: fc.tuple(fc.nat(), placements).map(([which, place]) => rebindStep(which, place)) },
   { weight: 2, arbitrary: requests.map(renewStep) },
   { weight: 2, arbitrary: fc.nat().map(releaseStep) },
-  { weight: 2, arbitrary: fc.nat().map(logOffStep) },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(fc.nat(), fc.boolean()).map(([which, isAgain]) => logOffStep(which, isAgain)),
+  },
   {
     weight: 1,
     arbitrary: fc
@@ -142,16 +145,16 @@ function releaseStep(which: number): [string, Step] {
 }
 
 /** Mostly of a binding that holds, and sometimes of one that was moved or has ended. */
-function logOffStep(which: number): [string, Step] {
+function logOffStep(which: number, isAgain: boolean): [string, Step] {
   return [
-    `log off #${which}`,
+    `log off #${which}${isAgain ? ' again' : ''}`,
     async (model, store) => {
       const from = which % 4 === 0 ? model.seen : [...model.roots.values()];
       const expected = from[which % (from.length || 1)];
       if (expected === undefined) return;
       // Longer than a history takes.
-      const logOff = { graceMs: HOUR_MS / 2, ageMs: 0 };
-      expect(await store.logOff(expected, logOff)).toEqual(model.logOff(expected));
+      const logOff = { graceMs: HOUR_MS / 2, ageMs: 0, isAgain };
+      expect(await store.logOff(expected, logOff)).toEqual(model.logOff(expected, isAgain));
     },
   ];
 }

@@ -117,8 +117,20 @@ export function affinityLogOffContract(
 
       expect(await expiresInMs()).toBeGreaterThan(HOUR_MS / 2);
       expect(await store.counts()).toEqual(new Map([['a', 1]]));
+      expect(await store.logOff(left, { ...LOG_OFF, isAgain: true })).toBeUndefined();
+      expect(await expiresInMs()).toBeGreaterThan(HOUR_MS / 2);
       // So that no log-on moves the agent any more.
       expect(await logOn('a')).toMatchObject({ made: false, binding: left });
+    });
+
+    test('it can be told again with an earlier time, which a renewal for a request after that undoes', async () => {
+      const first = (await store.logOff(binding, LOG_OFF)) as Binding;
+
+      const left = await store.logOff(first, { graceMs: GRACE_MS, ageMs: 2_000, isAgain: true });
+
+      expect(left).toEqual({ ...binding, generation: 3 });
+      expect(await expiresInMs()).toBeLessThan(1.1 * GRACE_MS);
+      expect(await store.renew([user('MILLER')], 1_000)).toEqual(left);
     });
 
     test('a renewal for a request that ended before it does not undo it', async () => {

@@ -156,10 +156,11 @@ export class Model {
     this.newcomers.delete(root);
   }
 
-  logOff(expected: Binding): Binding | undefined {
+  logOff(expected: Binding, isAgain = false): Binding | undefined {
     const key = keyOf(expected.root);
     const held = this.roots.get(key);
     if (held?.generation !== expected.generation) return undefined;
+    if (isAgain && !this.loggedOff.has(key)) return undefined;
     const after = { ...held, generation: held.generation + 1 };
     this.hold(after);
     this.released.set(key, { generation: after.generation, found: this.found.has(key) });

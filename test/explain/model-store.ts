@@ -80,9 +80,9 @@ export class ModelStore implements AffinityStore {
     return this.model.release(expected);
   }
 
-  async logOff(expected: Binding, _logOff: LogOff): Promise<Binding | undefined> {
+  async logOff(expected: Binding, { isAgain = false }: LogOff): Promise<Binding | undefined> {
     this.#ask();
-    return this.model.logOff(expected);
+    return this.model.logOff(expected, isAgain);
   }
 
   async counts(): Promise<ReadonlyMap<string, number>> {

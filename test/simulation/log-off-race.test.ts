@@ -21,8 +21,8 @@ const TOKEN = '1.t:g';
 const VIEW = { view: aView(anInstance({ id: 'a' }), anInstance({ id: 'b' })) };
 const EVENTS = { onConflict() {}, onShared() {}, onReplaced() {}, onRebound() {}, onOperation() {} };
 
-/** News takes up to 300 ms, and a question to the store 80 ms; a log-off 200 ms. */
-const HEARD_MS = Number(process.env['LOG_OFF_HEARD_MS'] ?? 1_000);
+/** News takes up to 300 ms, and a question to the store 80 ms; a log-off 200 ms, every fourth 800 ms. */
+const HEARD_MS = Number(process.env['LOG_OFF_HEARD_MS'] ?? 3_000);
 /** So uneven that every log-on moves the agent there, if it may. */
 const TOWARDS: Readonly<Record<string, Rebalance>> = {
   a: { weights: { a: 1_000_000, b: 1 }, heardMs: HEARD_MS, leaseMs: HEARD_MS },
@@ -51,11 +51,12 @@ class Link {
   /** The link as a store. */
   asStore(): AffinityStore {
     const call =
-      <Args extends unknown[], Result>(method: (...args: Args) => Promise<Result>, mostMs = 40) =>
+      <Args extends unknown[], Result>(method: (...args: Args) => Promise<Result>, mostMs = 40, slowMs = 0) =>
       async (...args: Args): Promise<Result> => {
-        await pause(between(0, mostMs));
+        const each = slowMs > 0 && random() < 0.25 ? slowMs : mostMs;
+        await pause(between(0, each));
         const result = await method.apply(store, args);
-        await pause(between(0, mostMs));
+        await pause(between(0, each));
         return result;
       };
     return {
@@ -65,12 +66,16 @@ class Link {
         return claim;
       }),
       renew: call(store.renew),
-      logOff: call(async (expected, how) => {
-        const left = await store.logOff(expected, how);
-        const news = { generation: left?.generation ?? 0, endsInMs: how.graceMs, ageMs: how.ageMs };
-        if (left !== undefined) this.#tell(left, (one) => one.onLoggedOff(left.root, news));
-        return left;
-      }, 100),
+      logOff: call(
+        async (expected, how) => {
+          const left = await store.logOff(expected, how);
+          const news = { generation: left?.generation ?? 0, endsInMs: how.graceMs, ageMs: how.ageMs };
+          if (left !== undefined) this.#tell(left, (one) => one.onLoggedOff(left.root, news));
+          return left;
+        },
+        100,
+        400,
+      ),
       listen: (listener) => {
         this.#listener = listener;
         listeners.add(listener);

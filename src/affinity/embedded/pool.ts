@@ -172,12 +172,13 @@ export class EmbeddedPool implements AffinityStore {
 
   async logOff(
     { root: name, generation }: Binding,
-    { graceMs, ageMs }: LogOff,
+    { graceMs, ageMs, isAgain = false }: LogOff,
   ): Promise<Binding | undefined> {
     const asked = storedKey(name);
     return this.#step((now, noted) => {
       const { field, root } = this.#tables.resolve(asked, now);
       if (root === undefined || field !== asked || root.generation !== generation) return undefined;
+      if (isAgain && this.#tables.loggedOffAt(field, root, now) === undefined) return undefined;
       const end = endOf(now, graceMs, quantumOf(graceMs));
       return toBinding(asked, this.#tables.logOff(asked, root, { at: now - ageMs, end, noted }, now));
     });

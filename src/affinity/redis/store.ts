@@ -160,10 +160,13 @@ export class RedisStore implements AffinityStore {
     return reply[0] === 'holds' ? toClaim(reply).binding : undefined;
   }
 
-  async logOff({ root, generation }: Binding, { graceMs, ageMs }: LogOff): Promise<Binding | undefined> {
+  async logOff(
+    { root, generation }: Binding,
+    { graceMs, ageMs, isAgain = false }: LogOff,
+  ): Promise<Binding | undefined> {
     const reply = await this.#step('gwLogOff', [storedKey(root)], {
       times: [String(graceMs), String(quantumOf(graceMs))],
-      sixth: String(generation),
+      sixth: isAgain ? `${generation}|again` : String(generation),
       text: callerText(ageMs, this.#origin),
     });
     if (reply[0] === 'none') return undefined;

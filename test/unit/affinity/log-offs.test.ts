@@ -28,8 +28,8 @@ describe('a gateway with an agent who logs off', () => {
     const cache = new BindingCache({ maxEntries: 10, idleLifetimeMs: 3_600_000 });
     cache.put([ROOT], BINDING, { askedAt: performance.now(), epoch: 1 });
     const store: Partial<AffinityStore> = {
-      logOff: async ({ generation }) => {
-        asked.push(`log off #${generation}`);
+      logOff: async ({ generation }, { isAgain }) => {
+        asked.push(`log off #${generation}${isAgain ? ' again' : ''}`);
         const ms = delays.shift();
         if (ms !== undefined) await new Promise((resolve) => setTimeout(resolve, ms));
         return answer && { ...BINDING, generation: generation + 1 };
@@ -139,19 +139,83 @@ describe('a gateway with an agent who logs off', () => {
     expect(asked).toEqual(['log off #1']);
   });
 
+  const AGAIN = ['log off #1', 'log off #2 again', 'log off #3 again', 'log off #4 again'];
+
   test.each([
-    ['is sent again if the store took longer than it was dated back', [10], ['log off #1', 'log off #2']],
-    ['is undone if the store is slow', [10, 50, 310], ['log off #1', 'log off #2', 'log off #3', 'renew']],
-    ['is undone at once if the store is too slow to try again', [310], ['log off #1', 'renew']],
+    ['is sent again if the store took longer than it was dated back', [10], AGAIN.slice(0, 2)],
+    ['is sent again when the store may be quicker', [10, 50, 310], AGAIN],
+    ['is undone if the store stays slow', [10, 50, 310, 310, 310], [...AGAIN, 'log off #5 again', 'renew']],
   ])('%s', async (_, took, expected) => {
     vi.useFakeTimers({ toFake: ['performance', 'setTimeout'] });
     try {
       delays = [...took];
       const ending = logOffs.logOff(visit(), GRACE_MS);
-      await vi.advanceTimersByTimeAsync(1_000);
+      await vi.advanceTimersByTimeAsync(4_000);
       await ending;
 
       expect(asked).toEqual(expected);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('is undone, and not sent again, if a request comes while it waits until the store is quicker', async () => {
+    vi.useFakeTimers({ toFake: ['performance', 'setTimeout'] });
+    try {
+      delays = [10, 50, 310];
+      const ending = logOffs.logOff(visit(), GRACE_MS);
+      await vi.advanceTimersByTimeAsync(400);
+      expect(asked).toEqual(AGAIN.slice(0, 3));
+      visit();
+      await vi.advanceTimersByTimeAsync(400);
+      await ending;
+
+      expect(asked).toEqual([...AGAIN.slice(0, 3), 'renew']);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('is undone if the process ends while it waits', async () => {
+    vi.useFakeTimers({ toFake: ['performance', 'setTimeout'] });
+    try {
+      delays = [10, 50, 310];
+      const ending = logOffs.logOff(visit(), GRACE_MS);
+      await vi.advanceTimersByTimeAsync(400);
+
+      await logOffs.close();
+
+      expect(asked).toEqual([...AGAIN.slice(0, 3), 'renew']);
+      await ending;
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('is undone before it could end a binding with a short grace', async () => {
+    vi.useFakeTimers({ toFake: ['performance', 'setTimeout'] });
+    try {
+      delays = [10, 50, 310];
+      const ending = logOffs.logOff(visit(), 1_000);
+      await vi.advanceTimersByTimeAsync(1_000);
+      await ending;
+
+      expect(asked).toEqual([...AGAIN.slice(0, 3), 'renew']);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('that was answered very late keeps the binding, because nothing is known of other requests', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      const begun = logOffs.begin(BINDING) as Visit;
+      vi.advanceTimersByTime(31_000);
+      logOffs.end(begun);
+
+      await logOffs.logOff(begun, GRACE_MS);
+
+      expect(asked).toEqual([]);
     } finally {
       vi.useRealTimers();
     }
