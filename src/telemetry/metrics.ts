@@ -1,5 +1,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { Durations, NameCounts, SecondCounts, Tally } from './request-metrics.ts';
+import { Durations } from './durations.ts';
+import { NameCounts } from './name-counts.ts';
+import { SecondCounts } from './second-counts.ts';
+import { Tally } from './tally.ts';
 
 /**
  * All metrics of the gateway. Label values come only from limited sets such as pools, instances and decisions, never

@@ -8,7 +8,7 @@ import { OperationList } from '../proxy/agent-operations.ts';
 import type { ExplainedNaming } from '../proxy/explained-request.ts';
 import { Identifier } from '../proxy/identify.ts';
 import { BodySearch } from '../soap/body-search.ts';
-import type { LookedFor } from '../telemetry/request-metrics.ts';
+import type { LookedFor } from '../telemetry/name-counts.ts';
 
 // Elements about other people, and data of the call. Names inside them are not the agent's.
 const OTHERS = [

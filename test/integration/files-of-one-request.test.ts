@@ -7,7 +7,8 @@ import type { TestGateway } from '../support/test-gateway.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
 import { ENVELOPE, poolOf, soapPost, WireClient, WireUpstream } from '../support/wire.ts';
 
-const MOST_FILES = 20;
+// The last five only count: how the agent was named, in total and over the last hour, the duration, and the second.
+const MOST_FILES = 24;
 
 /** The files that the map of `src` lists under "Files of one request". */
 function listedFiles(): string[] {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { LastHour } from '../../../src/telemetry/request-metrics.ts';
+import { LastHour } from '../../../src/telemetry/last-hour.ts';
 
 const MINUTE = 60_000;
 

@@ -1,7 +1,7 @@
 import { Histogram, Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
+import { Durations } from '../../../src/telemetry/durations.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
-import { Durations } from '../../../src/telemetry/request-metrics.ts';
 
 describe('metrics of every request', () => {
   test('count by their labels', async () => {
