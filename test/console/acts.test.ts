@@ -5,12 +5,17 @@ import { openBrowser } from './browser.ts';
 import { Console } from './console.ts';
 import { Stage } from './stage.ts';
 
+// What rebalancing needs.
+const KNOWS_LOG_OFFS = {
+  identity: { logon: [{ operation: 'logOn' }], logoff: [{ operation: 'logOff' }] },
+};
+
 let browser: Browser;
 let stage: Stage;
 let ui: Console;
 
 beforeAll(async () => {
-  [browser, stage] = await Promise.all([openBrowser(), Stage.start()]);
+  [browser, stage] = await Promise.all([openBrowser(), Stage.start({ more: KNOWS_LOG_OFFS })]);
   await stage.bind(['MILLER', 'SMITH', 'JONES', 'BROWN', 'TAYLOR', 'DAVIES']);
 });
 afterEach(() => ui.close());
@@ -42,6 +47,8 @@ const inPool = (pool: string, verb: string, instance: string) => ({
     return { admin, why: act?.why, deadline: act?.deadline === null, quarantined, active };
   },
 });
+
+const rebalanced = async () => (await stage.pool('ici', 1)).rebalance;
 
 const ACTS: readonly TriedAct[] = [
   { name: 'drain', ...inPool('ici', 'drain', 'b'), before: () => operate('enable', 'ici', 'b') },
@@ -92,6 +99,21 @@ const ACTS: readonly TriedAct[] = [
     },
     before: () => operate('failback-policy', 'phone', 'never'),
     state: async () => (await stage.pool('phone', 1)).failback,
+  },
+  {
+    name: 'rebalance',
+    hash: '#/pools/ici',
+    button: (one) => one.id('act-rebalance'),
+    fields: (one) => one.id('confirm-until').fill('2999-01-01T00:00:00Z'),
+    before: () => operate('rebalance', 'ici', '--end'),
+    state: rebalanced,
+  },
+  {
+    name: 'rebalance-end',
+    hash: '#/pools/ici',
+    button: (one) => one.id('act-rebalance-end'),
+    before: () => operate('rebalance', 'ici'),
+    state: async () => (await rebalanced()) === null,
   },
   {
     name: 'move',

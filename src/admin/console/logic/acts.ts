@@ -11,6 +11,8 @@ export type Verb =
   | 'activate'
   | 'failback'
   | 'failback-policy'
+  | 'rebalance'
+  | 'rebalance-end'
   | 'adopt-config'
   | 'move'
   | 'forget'
@@ -31,7 +33,7 @@ export interface Act {
 
 /** What the operator fills in beside the reason; `''` is not sent. */
 export type Fields = Readonly<Partial<Record<FieldName, string>>>;
-export type FieldName = 'deadline' | 'softTimeout' | 'policy' | 'zone' | 'instance';
+export type FieldName = 'deadline' | 'until' | 'softTimeout' | 'policy' | 'zone' | 'instance';
 
 export interface ActRequest {
   readonly method: 'POST' | 'PUT';
@@ -74,6 +76,18 @@ export const ACTS: Readonly<Record<Verb, Kind>> = {
     title: ofPool('Set the failback policy'),
     fields: ['policy', 'zone'],
     role: 'admin',
+  },
+  rebalance: {
+    button: 'Rebalance',
+    title: ({ pool }) => `Rebalance pool ${pool}`,
+    fields: ['until'],
+    role: 'operator',
+  },
+  'rebalance-end': {
+    button: 'End rebalancing',
+    title: ({ pool }) => `End the rebalancing of pool ${pool}`,
+    fields: [],
+    role: 'operator',
   },
   'adopt-config': {
     button: 'Adopt this configuration',
@@ -152,6 +166,10 @@ export function requestOf(act: Act, fields: Fields, why: string, view: string | 
     case 'failback':
     case 'adopt-config':
       return post(`${path}/${verb}`);
+    case 'rebalance':
+      return post(`${path}/rebalance`, given({ deadline: fields.until }));
+    case 'rebalance-end':
+      return post(`${path}/rebalance`, { end: true });
     case 'failback-policy':
       return {
         method: 'PUT',
@@ -198,6 +216,10 @@ function wordsOf({ verb, pool, instance, agent }: Act, fields: Fields): readonly
     case 'failback':
     case 'adopt-config':
       return ['admin', verb, pool];
+    case 'rebalance':
+      return ['admin', 'rebalance', pool, ...option('--deadline', fields.until)];
+    case 'rebalance-end':
+      return ['admin', 'rebalance', pool, '--end'];
     case 'failback-policy':
       return ['admin', verb, pool, fields.policy ?? '', ...option('--zone', fields.zone)];
     case 'move':

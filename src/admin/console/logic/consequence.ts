@@ -27,6 +27,10 @@ export function localConsequence(
       return 'The processes of this gateway are replaced one by one and read the configuration again. If it is invalid, nothing changes.';
     case 'failback-policy':
       return `The policy holds for all gateways and outranks the configuration.${fields.policy === 'immediate' ? ' The pool may return at once, and then all its agents must log on again.' : ''}`;
+    case 'rebalance':
+      return 'Agents who have logged off move to instances with fewer agents as they log on again. All others stay. No agent has to log on again for it.';
+    case 'rebalance-end':
+      return 'Agents stay where they are as they log on again. No agent moves back.';
     case 'adopt-config':
       return adoptText(act, status);
     default:

@@ -146,12 +146,26 @@ function InstanceRow({ pool, instance }: { readonly pool: PoolStatus; readonly i
   );
 }
 
-function Rebalance({ until, by }: NonNullable<PoolStatus['rebalance']>) {
+function Rebalance({ pool: { name, rebalance } }: { readonly pool: PoolStatus }) {
+  if (rebalance === null)
+    return (
+      <>
+        agents stay as they log on again{' '}
+        <span class="buttons">
+          <ActButton verb="rebalance" pool={name} />
+        </span>
+      </>
+    );
+  const { until, by } = rebalance;
+  // The configuration says so, and no operator can end it.
   if (until === null) return <>agents move as they log on again</>;
   return (
     <>
       agents move as they log on again, until <When iso={until} />{' '}
-      <span class="muted">by {showHidden(by)}</span>
+      <span class="muted">by {showHidden(by)}</span>{' '}
+      <span class="buttons">
+        <ActButton verb="rebalance-end" pool={name} />
+      </span>
     </>
   );
 }
@@ -226,7 +240,10 @@ function PoolFacts({ pool }: { readonly pool: PoolStatus }) {
       ),
     ],
     // A gateway of an earlier release does not tell.
-    ['Rebalance', pool.rebalance != null && <Rebalance key="rebalance" {...pool.rebalance} />],
+    [
+      'Rebalance',
+      mode === 'sticky' && pool.rebalance !== undefined && <Rebalance key="rebalance" pool={pool} />,
+    ],
     ['View', <View key="view" pool={pool} />],
     [
       'Lease here',

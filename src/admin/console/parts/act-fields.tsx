@@ -33,6 +33,7 @@ interface FieldProps {
 
 const TEXTS: Readonly<Record<string, readonly [label: string, example: string]>> = {
   deadline: ['Latest end of the drain (optional)', '30m, or 2026-03-01T22:00:00Z'],
+  until: ['Until (optional; 12 hours from now by default)', '30m, or 2026-03-01T22:00:00Z'],
   softTimeout: ['Cut off requests without an answer after (optional)', '30s'],
   zone: ['Time zone', 'Europe/Berlin'],
 };

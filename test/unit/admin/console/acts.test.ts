@@ -83,6 +83,15 @@ const CASES: readonly (readonly [
   [act('maintenance-off'), {}, 'POST /maintenance', { on: false }, 'maintenance off'],
   [act('stop'), { softTimeout: '30s' }, 'POST /stop', { softTimeout: '30s' }, 'stop --soft-timeout 30s'],
   [act('stop'), { softTimeout: ' ' }, 'POST /stop', {}, 'stop'],
+  [
+    act('rebalance', { pool: 'p' }),
+    { until: '2h' },
+    'POST /pools/p/rebalance',
+    { deadline: '2h' },
+    'rebalance p --deadline 2h',
+  ],
+  [act('rebalance', { pool: 'p' }), {}, 'POST /pools/p/rebalance', {}, 'rebalance p'],
+  [act('rebalance-end', { pool: 'p' }), {}, 'POST /pools/p/rebalance', { end: true }, 'rebalance p --end'],
 ];
 
 describe('an act', () => {
