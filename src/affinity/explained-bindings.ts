@@ -7,7 +7,7 @@ import { forecastClaim, forecastLookup } from '../core/holdings.ts';
 import type { Name, Names, RequestName } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { AffinityStore } from '../core/ports.ts';
-import { NamesNoAgent } from '../core/ports.ts';
+import { NamesNoAgent, StoreFull } from '../core/ports.ts';
 import { storedForm, storedKey } from '../core/stored-name.ts';
 import type { BindingCache, Trust } from './binding-cache.ts';
 import type { DegradedDecisions } from './degraded-decisions.ts';
@@ -83,17 +83,19 @@ export class ExplainedBindings implements ExplainableBindings {
     leaves?: readonly InstanceId[],
   ): Promise<Bound> {
     const { group } = proposal;
-    const holdings = await this.#options.store.peek(names, { fencingToken, group });
-    const { by, claim, ...holds } = forecastClaim(names, holdings, proposal, leaves);
+    const holdings = await this.#options.store.peek(names, { fencingToken, group, needsRoom: true });
+    const { by, claim, isFull, ...holds } = forecastClaim(names, holdings, proposal, leaves);
     this.notes.push({
       kind: 'claim',
       by,
       ...holds,
       holdings,
       binding: claim?.binding,
-      made: claim?.made === true,
+      made: claim?.made === true && !isFull,
+      isFull,
     });
     if (claim === undefined) throw new NamesNoAgent();
+    if (isFull) throw new StoreFull();
     return {
       binding: claim.binding,
       decision: claim.made ? 'claimed' : 'bound',

@@ -13,6 +13,7 @@ export type StoreNote =
       readonly holdings: Holdings;
       readonly binding: Binding | undefined;
       readonly made: boolean;
+      readonly isFull: boolean;
     }
   | { readonly kind: 'lookup'; readonly holdings: Holdings; readonly binding: Binding | undefined }
   | { readonly kind: 'alone'; readonly binding: Binding | undefined }

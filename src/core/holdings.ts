@@ -4,7 +4,7 @@ import { ruling } from './evidence.ts';
 import type { Name, RequestName } from './identity.ts';
 import { byWeight, namedBy } from './identity.ts';
 import type { InstanceId } from './instance.ts';
-import { storedForm } from './stored-name.ts';
+import { storedForm, storedKey } from './stored-name.ts';
 
 /** What one name holds in the store. */
 export interface Holding {
@@ -18,6 +18,16 @@ export interface Holding {
   readonly isFoundAlias: boolean;
   /** The agent has logged off, and no request has come since. */
   readonly hasLoggedOff: boolean;
+  /** The name has no entry in the store: it holds no binding and leads to none, not even to one that has ended. */
+  readonly isNew: boolean;
+}
+
+/** Whether new names have room in the store, see `affinity.maxBindings`. */
+export interface NameRoom {
+  /** How many more names the pool may have; negative if an operator has lowered the limit. */
+  readonly free: number;
+  /** How many names on probation would give way, up to as many as the request has. */
+  readonly replaceable: number;
 }
 
 /**
@@ -33,6 +43,8 @@ export interface Holdings {
   readonly session: Holding | undefined;
   readonly note: SessionNote;
   readonly place: Placement | undefined;
+  /** `undefined` if it was not asked for. */
+  readonly room: NameRoom | undefined;
 }
 
 export interface SessionFacts {
@@ -76,10 +88,12 @@ export interface ClaimForecast {
   readonly sessionHolds: SessionHolds;
   /** `undefined` if the names name no agent. The generation of a new binding is not known and 0. */
   readonly claim: Pick<Claim, 'binding' | 'made' | 'conflict' | 'by'> | undefined;
+  /** The claim is refused, because the store has no room for the new names of an agent who is not bound. */
+  readonly isFull: boolean;
 }
 
 /**
- * What a claim of these names would do, without doing it. It does not tell whether the store has room for a new name.
+ * What a claim of these names would do, without doing it.
  *
  * @param leaves see {@link AffinityStore.claim}
  */
@@ -89,13 +103,17 @@ export function forecastClaim(
   proposal: Placement,
   leaves: readonly InstanceId[] = [],
 ): ClaimForecast {
-  const user = left(holdings.user, leaves);
-  const session = left(holdings.session, leaves);
+  const asked = names.find(({ kind }) => kind === 'session');
+  const user = left(
+    holdings.user,
+    names.find(({ kind }) => kind !== 'session'),
+    leaves,
+  );
+  const session = left(holdings.session, asked, leaves);
   const { note } = holdings;
   const held = user?.binding;
   const at = session?.binding;
   const isSame = held !== undefined && at !== undefined && isName(held.root, at.root);
-  const asked = names.find(({ kind }) => kind === 'session');
   const holds = {
     userHolds: userHolds(held !== undefined, user?.isFound === true),
     sessionHolds: sessionHolds({
@@ -110,7 +128,7 @@ export function forecastClaim(
   const ruled = ruling(namedBy(names), holds.userHolds, holds.sessionHolds);
   const isShared = note === 'alternates' && isHandedOn(ruled, holds.sessionHolds);
   const by = isShared ? 'user' : ruled;
-  if (by === 'no-agent') return { by, ...holds, claim: undefined };
+  if (by === 'no-agent') return { by, ...holds, claim: undefined, isFull: false };
   const isTaken = by === 'take' || by === 'take-found';
   const { instance, incarnation } = holdings.place ?? proposal;
   const made = (root: Name): Binding => ({ root, instance, incarnation, generation: 0 });
@@ -133,7 +151,28 @@ export function forecastClaim(
         ? {}
         : { conflict: { instance: other.instance, incarnation: other.incarnation } }),
     },
+    isFull: (by === 'session' || isTaken ? at : held) === undefined && lacksRoom(by, holdings, user, session),
   };
+}
+
+/** Would the claim add more names than the pool may have, although names on probation give way? */
+function lacksRoom(
+  by: Ruling,
+  { room, user: userBefore, session: sessionBefore }: Holdings,
+  user: Holding | undefined,
+  session: Holding | undefined,
+): boolean {
+  if (room === undefined) return false;
+  const newUser = by !== 'session' && user?.isNew === true;
+  const newSession = by !== 'user' && session?.isNew === true;
+  const added = Number(newUser) + Number(newSession);
+  const ended = new Set<string>();
+  for (const [before, after] of [
+    [userBefore, user],
+    [sessionBefore, session],
+  ])
+    if (before?.binding !== undefined && after?.binding === undefined) ended.add(storedKey(before.root));
+  return Math.min(added, added - room.free - ended.size) > room.replaceable;
 }
 
 /** The binding that a look-up of these names would find. */
@@ -146,9 +185,15 @@ export function forecastLookup(names: readonly RequestName[], holdings: Holdings
 }
 
 /** The binding of an agent who has logged off ends there, because a log-on places the agent elsewhere. */
-function left(holding: Holding | undefined, leaves: readonly InstanceId[]): Holding | undefined {
+function left(
+  holding: Holding | undefined,
+  name: Name | undefined,
+  leaves: readonly InstanceId[],
+): Holding | undefined {
   if (holding?.binding === undefined || !holding.hasLoggedOff) return holding;
-  return leaves.includes(holding.binding.instance) ? { ...holding, binding: undefined } : holding;
+  if (!leaves.includes(holding.binding.instance)) return holding;
+  const isItself = name !== undefined && isName(holding.binding.root, storedForm(name));
+  return { ...holding, binding: undefined, isNew: isItself };
 }
 
 /** The root of a new binding of the user. */

@@ -115,6 +115,8 @@ export interface PeekOptions {
   readonly group?: GroupProposal | undefined;
   /** The agent is to be moved, so it does not count as a member of its group that stays. */
   readonly isMove?: boolean;
+  /** Whether new names have room is asked too. */
+  readonly needsRoom?: boolean;
 }
 
 /**

@@ -141,9 +141,13 @@ const RULINGS: Readonly<Record<Ruling, string>> = {
 function noteSteps(pool: Pool, note: StoreNote): ExplainStep[] {
   switch (note.kind) {
     case 'claim': {
-      const { holdings, by, binding, made } = note;
+      const { holdings, by, binding, made, isFull } = note;
       const place =
-        binding === undefined ? null : made ? `a new binding to ${binding.instance}` : bindingText(binding);
+        binding === undefined || isFull
+          ? null
+          : made
+            ? `a new binding to ${binding.instance}`
+            : bindingText(binding);
       return [
         ...holdingSteps(holdings),
         {
@@ -152,6 +156,7 @@ function noteSteps(pool: Pool, note: StoreNote): ExplainStep[] {
           rule: by === 'user' && holdings.session === undefined ? 'the user decides' : RULINGS[by],
           found: place,
         },
+        ...roomSteps(note),
       ];
     }
     case 'lookup':
@@ -185,6 +190,25 @@ function noteSteps(pool: Pool, note: StoreNote): ExplainStep[] {
       ];
     }
   }
+}
+
+/** Nothing if there is room for a new agent, or the agent is not new. */
+function roomSteps({
+  holdings: { room },
+  made,
+  isFull,
+}: Extract<StoreNote, { kind: 'claim' }>): ExplainStep[] {
+  if (!isFull && (!made || room === undefined || room.free > 0)) return [];
+  return [
+    {
+      part: 'store',
+      applies: isFull,
+      rule: 'an agent who is not bound needs room in the store: affinity.maxBindings',
+      found: isFull
+        ? 'the pool has its most names, and no new name gives way'
+        : 'the pool has its most names; one that came with a single request so far would give way',
+    },
+  ];
 }
 
 function holdingSteps({

@@ -85,7 +85,8 @@ function claimStep(
   return [
     `claim ${names.map((name) => keyOf(name) + (name.found === true ? '?' : ''))} ${place.instance}/${place.incarnation} from ${from}${rebalance === undefined ? '' : ` by ${JSON.stringify(rebalance.weights)}`}`,
     async (model, store, fencingToken) => {
-      const forecast = forecastClaim(names, await store.peek(names, { fencingToken }), place, from).claim;
+      const holdings = await store.peek(names, { fencingToken, needsRoom: true });
+      const { claim: forecast, isFull } = forecastClaim(names, holdings, place, from);
       const claimed = store
         .claim(names, because(place, CLAIMED), fencingToken, undefined, from, rebalance)
         .catch((error: unknown) => {
@@ -96,8 +97,9 @@ function claimStep(
       const claim = await claimed;
       expect(claim).toEqual(model.claim(names, place, from, rebalance));
       // Whether a log-on moves an agent for balance is not forecast.
-      if (claim !== 'full' && rebalance === undefined)
-        expect(forecast ?? 'no-agent').toEqual(forecastable(claim));
+      if (rebalance !== undefined) return;
+      expect(isFull).toBe(claim === 'full');
+      if (claim !== 'full') expect(forecast ?? 'no-agent').toEqual(forecastable(claim));
     },
   ];
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { forecastClaim } from '../../src/core/holdings.ts';
 import type { Name } from '../../src/core/identity.ts';
 import type { AffinityStore } from '../../src/core/ports.ts';
 import { StoreFull } from '../../src/core/ports.ts';
@@ -60,6 +61,44 @@ export function affinityLimitsContract(
       const { binding } = await claim(user('A'));
       await store.release(binding, opened.fencingToken);
       expect(await claim(user('E'))).toMatchObject({ made: true });
+    });
+
+    test('a look tells whether a claim will be refused, and gives no name away', async () => {
+      const isRefused = async (...names: Name[]): Promise<boolean> => {
+        const look = await store.peek(names, { fencingToken: opened.fencingToken, needsRoom: true });
+        return forecastClaim(names, look, at('a')).isFull;
+      };
+      await bind('A', 'B', 'C');
+      expect(await isRefused(user('E'))).toBe(false);
+      await bind('D');
+      // All are on probation.
+      expect(await isRefused(user('E'), session('9'))).toBe(false);
+      await bind('A', 'B', 'C');
+      expect(await isRefused(user('E'))).toBe(false);
+      expect(await isRefused(user('E'), session('9'))).toBe(true);
+      // Its own name gives no way to its session, and the agent is known.
+      expect(await isRefused(user('D'), session('9'))).toBe(false);
+      expect(await isBound(user('D'))).toBe(true);
+
+      await store.renew([user('D')]);
+      expect(await isRefused(user('E'))).toBe(true);
+      await expect(claim(user('E'))).rejects.toBeInstanceOf(StoreFull);
+      expect(await isRefused(user('A'), session('9'))).toBe(false);
+      const { binding } = await claim(user('A'));
+      await store.release(binding, opened.fencingToken);
+      expect(await isRefused(user('E'))).toBe(false);
+    });
+
+    test('a log-on that leaves its binding has its place', async () => {
+      for (let round = 0; round < 2; round += 1) await bind('A', 'B', 'C', 'D');
+      const { binding } = await claim(user('A'));
+      await store.logOff(binding, { graceMs: 60_000, ageMs: 0 });
+
+      const look = await store.peek([user('A')], { fencingToken: opened.fencingToken, needsRoom: true });
+      expect(forecastClaim([user('A')], look, at('b'), ['a']).isFull).toBe(false);
+      expect(forecastClaim([user('A')], look, at('b'), ['a']).claim).toMatchObject({ made: true });
+      const again = store.claim([user('A')], at('b'), opened.fencingToken, undefined, ['a']);
+      expect(await again).toMatchObject({ made: true });
     });
 
     test('links a new session of a bound agent, moves it and writes it back, although there is no place', async () => {

@@ -1,6 +1,6 @@
 import type { Binding, Claim, Proposal } from '../../src/core/binding.ts';
 import type { GroupsThere } from '../../src/core/groups.ts';
-import type { Holding, Holdings } from '../../src/core/holdings.ts';
+import type { Holding, Holdings, NameRoom } from '../../src/core/holdings.ts';
 import type { Name, RequestName } from '../../src/core/identity.ts';
 import { nameKey, parseNameKey } from '../../src/core/identity.ts';
 import type {
@@ -12,17 +12,22 @@ import type {
   LogOff,
   PeekOptions,
 } from '../../src/core/ports.ts';
-import { NamesNoAgent, StaleView, StoreUnavailable } from '../../src/core/ports.ts';
+import { NamesNoAgent, StaleView, StoreFull, StoreUnavailable } from '../../src/core/ports.ts';
 import { keyOf, Model } from '../contract/affinity-model.ts';
 
-/** An AffinityStore in memory: the model of the contract tests, without a limit. */
+/** An AffinityStore in memory: the model of the contract tests. */
 export class ModelStore implements AffinityStore {
-  readonly model = new Model();
+  readonly model: Model;
   isAway = false;
   /** How often it was asked for what names hold. */
   peeks = 0;
   /** The only valid fencing token. */
   fencingToken = '1.t:g';
+
+  /** @param most names of the pool */
+  constructor(most?: number) {
+    this.model = new Model(most);
+  }
 
   async claim(
     names: readonly RequestName[],
@@ -34,7 +39,7 @@ export class ModelStore implements AffinityStore {
     this.#ask(fencingToken);
     const claim = this.model.claim(names, proposal, leaves);
     if (claim === 'no-agent') throw new NamesNoAgent();
-    if (claim === 'full') throw new Error('the model has no limit');
+    if (claim === 'full') throw new StoreFull();
     return claim;
   }
 
@@ -43,7 +48,10 @@ export class ModelStore implements AffinityStore {
     return this.model.rebind(expected, proposal);
   }
 
-  async peek(names: readonly RequestName[], { fencingToken }: PeekOptions = {}): Promise<Holdings> {
+  async peek(
+    names: readonly RequestName[],
+    { fencingToken, needsRoom = false }: PeekOptions = {},
+  ): Promise<Holdings> {
     this.peeks += 1;
     this.#ask(fencingToken);
     const user = names.find(({ kind }) => kind !== 'session');
@@ -56,6 +64,7 @@ export class ModelStore implements AffinityStore {
       session: session && this.#holding(session),
       note: shared.has(key) ? 'shared' : alternates ? 'alternates' : undefined,
       place: undefined,
+      room: needsRoom ? this.#room(names.map(keyOf)) : undefined,
     };
   }
 
@@ -104,6 +113,12 @@ export class ModelStore implements AffinityStore {
 
   async close(): Promise<void> {}
 
+  #room(names: readonly string[]): NameRoom {
+    const own = new Set(names.flatMap((name) => [name, this.model.rootOf(name)]));
+    const replaceable = [...this.model.newcomers].filter((name) => !own.has(name)).length;
+    return { free: this.model.most - this.model.names, replaceable: Math.min(replaceable, names.length) };
+  }
+
   #holding(name: Name): Holding {
     const key = keyOf(name);
     const binding = this.model.resolve(name);
@@ -114,6 +129,7 @@ export class ModelStore implements AffinityStore {
       root: parseNameKey(next) as Name,
       isFound: root !== undefined && this.model.found.has(root),
       isFoundAlias: !this.model.roots.has(key) && this.model.found.has(key),
+      isNew: !this.model.roots.has(key) && !this.model.pointers.has(key),
       hasLoggedOff: root !== undefined && this.model.loggedOff.has(root),
     };
   }

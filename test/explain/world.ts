@@ -78,7 +78,7 @@ const CONFIGS = [
 
 /** One worker with its pool in any state, and requests of any kind. */
 export class World {
-  readonly store = new ModelStore();
+  readonly store: ModelStore;
   readonly bindings: Bindings;
   readonly #cache = new BindingCache({ maxEntries: 100, idleLifetimeMs: 3_600_000 });
   readonly pool: Pool;
@@ -92,6 +92,7 @@ export class World {
 
   constructor(random: Random) {
     this.#random = random;
+    this.store = new ModelStore(random.chance(0.15) ? random.below(5) : undefined);
     const config = random.of(CONFIGS);
     const groups = random.chance(0.2)
       ? new AgentGroups({

@@ -56,13 +56,21 @@ export class FencedStore implements AffinityStore {
       throw new StaleView('another fencing token is valid');
     const root = storedForm(name as Name);
     const binding = this.bindings.get(storedKey(root));
-    const holding = { binding, root, isFound: false, isFoundAlias: false, hasLoggedOff: false };
+    const holding = {
+      binding,
+      root,
+      isFound: false,
+      isFoundAlias: false,
+      hasLoggedOff: false,
+      isNew: binding === undefined,
+    };
     const isSession = root.kind === 'session';
     return {
       user: isSession ? undefined : holding,
       session: isSession ? holding : undefined,
       note: undefined,
       place: undefined,
+      room: undefined,
     };
   }
 

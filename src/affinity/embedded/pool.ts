@@ -229,7 +229,7 @@ export class EmbeddedPool implements AffinityStore {
   }
 
   async peek(names: readonly RequestName[], options?: PeekOptions): Promise<Holdings> {
-    return this.#step((now) => peek(this.#tables, this.#groups, names, options, now));
+    return this.#step((now) => peek(this.#tables, this.#groups, names, options, this.#maxBindings, now));
   }
 
   async list(query: BindingQuery): Promise<BindingPage> {

@@ -29,23 +29,15 @@
 
 --- @include "head.lua"
 --- @include "groups.lua"
+--- @include "room.lua"
 local instance, incarnation = ARGV[4], ARGV[5]
 local rulings, most, more = string.match(ARGV[6], '^(%a+)|(%d+)|(.*)$')
 most, more = tonumber(most), more ~= '' and cjson.decode(more) or {}
 local places, group, rebalance = more.places or {}, more.group, more.rebalance
 
--- The number of live names. Counting takes longer than a claim, so the sum is kept for a second.
 local function names_held()
-  local known = redis.call('GET', held)
-  if known then return tonumber(known) end
-  local total = 0
-  for _, key in ipairs({ counts, aliases }) do
-    local all = redis.call('HGETALL', key)
-    for i = 1, #all, 2 do
-      if not ended(all[i]) then total = total + tonumber(all[i + 1]) end
-    end
-  end
-  redis.call('SET', held, total, 'PX', 1000)
+  local total, is_kept = count_names()
+  if not is_kept then redis.call('SET', held, total, 'PX', 1000) end
   return total
 end
 
@@ -77,13 +69,11 @@ local function reserve(except)
   return reserved
 end
 
--- Is the reserved name still on probation? Its second request may have come meanwhile, or have come to a gateway of an
--- earlier release, which only renewed the entry.
+-- Is the reserved name still on probation? Its second request may have come meanwhile.
 local function is_on_probation(place)
   local name, since = place[1], tonumber(place[2])
   if tonumber(redis.call('ZSCORE', newcomers, name) or 0) ~= since + RESERVED then return false end
-  local entry = read(name)
-  if entry and entry.e == end_of(math.floor(since / 1000)) then return true end
+  if is_unused_since(name, since) then return true end
   redis.call('ZREM', newcomers, name)
   return false
 end

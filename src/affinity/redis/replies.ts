@@ -54,14 +54,14 @@ export function toClaim(reply: readonly (string | number)[]): Claim {
   return { binding, made: made === 1, conflict, ...by };
 }
 
-const PER_NAME = 5;
+const PER_NAME = 6;
 
 /** What peek.lua returns. */
 export function toHoldings(names: readonly RequestName[], reply: readonly (string | number)[]): Holdings {
-  const [, instance, incarnation, ...rest] = reply.map(String) as [string, string, string, ...string[]];
+  const [, instance = '', incarnation = '', free = '', replaceable, ...rest] = reply.map(String);
   const notes = new Map<RequestName, string>();
   const holdings = names.map((name, i): Holding => {
-    const [field = '', packed = '', isFoundAlias, hasLoggedOff, note = ''] = rest.slice(i * PER_NAME);
+    const [field = '', packed = '', isFoundAlias, hasLoggedOff, isNew, note = ''] = rest.slice(i * PER_NAME);
     if (note !== '') notes.set(name, note);
     const root = toName(field);
     const entry = packed === '' ? undefined : (unpack(packed) as RootEntry);
@@ -76,6 +76,7 @@ export function toHoldings(names: readonly RequestName[], reply: readonly (strin
       isFound: entry?.found === true,
       isFoundAlias: isFoundAlias === '1',
       hasLoggedOff: hasLoggedOff === '1',
+      isNew: isNew === '1',
     };
   });
   const userAt = names.findIndex(({ kind }) => kind !== 'session');
@@ -86,6 +87,7 @@ export function toHoldings(names: readonly RequestName[], reply: readonly (strin
     session: holdings[sessionAt],
     note: session && readNote(notes.get(session), user && storedKey(user)),
     place: instance === '' ? undefined : { instance, incarnation },
+    room: free === '' ? undefined : { free: Number(free), replaceable: Number(replaceable) },
   };
 }
 

@@ -48,7 +48,7 @@ export const SCRIPTS = {
   gwHeldGroups: load('held-groups'),
   gwList: load('list'),
   gwFind: load('find'),
-  gwPeek: load('peek', { MOST_MEMBERS }),
+  gwPeek: load('peek', { MOST_MEMBERS, RESERVED, AT_ONCE }),
 } as const;
 
 export type ScriptName = keyof typeof SCRIPTS;

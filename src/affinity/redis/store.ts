@@ -216,10 +216,11 @@ export class RedisStore implements AffinityStore {
 
   async peek(
     names: readonly RequestName[],
-    { fencingToken, group, isMove = false }: PeekOptions = {},
+    { fencingToken, group, isMove = false, needsRoom = false }: PeekOptions = {},
   ): Promise<Holdings> {
     const fields = names.map(storedKey);
-    const step = {
+    const step: Step = {
+      times: [needsRoom ? String(this.#maxBindings) : '', ''],
       sixth: group === undefined ? '' : JSON.stringify(groupText(group)),
       text: isMove ? (fields[0] as string) : '',
       ...(group === undefined ? {} : { group }),

@@ -14,7 +14,13 @@ const MOST_PEEKS = 3;
 const WAYS = [
   ...['bound', 'claimed', 'rebound', 'storeless', 'anonymous', 'answer', 'other-pool'],
   ...['starting', 'no-instance', 'view', 'lease', 'store'],
-  ...['GW_POOL_UNKNOWN', 'GW_IDENTITY_AMBIGUOUS', 'GW_IDENTITY_MISSING', 'GW_SESSION_LOST'],
+  ...[
+    'GW_POOL_UNKNOWN',
+    'GW_IDENTITY_AMBIGUOUS',
+    'GW_IDENTITY_MISSING',
+    'GW_SESSION_LOST',
+    'GW_BINDINGS_FULL',
+  ],
   ...['GW_CONFIG_DIFFERS', 'GW_INSTANCE_CUT_OFF', 'GW_MAINTENANCE', 'GW_FORWARDED_UNTRUSTED'],
 ];
 
