@@ -1,174 +1,111 @@
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { MAIN } from '../../src/package.ts';
-import { eventually } from '../support/eventually.ts';
-import { findRedisProgram, freePort, startRedis } from '../support/redis-server.ts';
-import { findHaproxy, writeHaproxyConfig } from './haproxy.ts';
+import type { RedisServer } from '../support/redis-server.ts';
+import { findRedisProgram, startRedis } from '../support/redis-server.ts';
 import type { Naming } from './load.ts';
-import type { Program, Workbench } from './processes.ts';
+import { findCaddy, findHaproxy, findNginx, startCaddy, startHaproxy, startNginx } from './other-proxies.ts';
+import type { Workbench } from './processes.ts';
+import type { Stage, Started } from './started.ts';
+import { startBare, startGateway } from './started.ts';
 
 export interface Contender {
-  readonly name: string;
+  readonly title: string;
   readonly naming: Naming;
-  readonly url: string;
-  /** The process group whose processor time is counted. */
-  readonly group: number;
+  /** A gateway, which another build can be compared with. */
+  readonly isGateway?: true;
+  start(stage: Stage): Promise<Started>;
+  /** What has to be there for it, if it is missing. */
+  missing?(): string | undefined;
 }
+
+const SILENT = { ICI_GATEWAY_LOGGING__REQUESTS: 'false' };
 
 export const CONTENDERS = {
-  direct: 'the upstream alone, a node:http server',
-  'haproxy-header': 'haproxy, stick table keyed by the header soapuser',
-  'haproxy-body': 'haproxy, stick table keyed by the user that Lua finds in the body',
-  node: 'bare node:http and undici',
-  'reply-from': 'bare Fastify and @fastify/reply-from',
-  'http-proxy': 'bare http-proxy',
-  'gateway-header': 'ici-gateway, known agents, by header',
-  'gateway-body': 'ici-gateway, known agents, by body',
-  'gateway-new-redis': 'ici-gateway, a new agent each request, Redis',
-  'gateway-new-embedded': 'ici-gateway, a new agent each request, embedded store',
-} as const;
+  haproxy: {
+    title: 'haproxy, stick table keyed by the header soapuser',
+    naming: 'header',
+    missing: () => findHaproxy().missing,
+    start: (stage) => startHaproxy(stage, 'header'),
+  },
+  'haproxy-body': {
+    title: 'haproxy, stick table keyed by the user that Lua finds in the body',
+    naming: 'body',
+    missing: () => findHaproxy().missing ?? findHaproxy().missingLua,
+    start: (stage) => startHaproxy(stage, 'body'),
+  },
+  nginx: {
+    title: 'nginx, hash of the header soapuser',
+    naming: 'header',
+    missing: () => findNginx().missing,
+    start: startNginx,
+  },
+  caddy: {
+    title: 'caddy, hash of the header soapuser',
+    naming: 'header',
+    missing: () => findCaddy().missing,
+    start: startCaddy,
+  },
+  net: bare('bare net: bytes passed on, a connection to the instance for each', 'net'),
+  floor: bare('bare node:http and undici dispatch, answer in one piece: the floor', 'floor'),
+  node: bare('bare node:http and undici request', 'node'),
+  'http-proxy': bare('bare http-proxy', 'http-proxy'),
+  'reply-from': bare('bare Fastify and @fastify/reply-from', 'reply-from'),
+  'reply-from-log': bare('the same with its log (pino)', 'reply-from-log'),
+  gateway: gateway('ici-gateway, known agent by header', 'header'),
+  'gateway-no-log': gateway('the same without a log of requests', 'header', { env: SILENT }),
+  'gateway-body': gateway('ici-gateway, known agent by body', 'body'),
+  'gateway-body-no-log': gateway('the same without a log of requests', 'body', { env: SILENT }),
+  'gateway-worker': gateway('ici-gateway with workers: 1, by header', 'header', {
+    flags: ['--workers', '1'],
+  }),
+  'gateway-new-redis': {
+    ...gateway('ici-gateway, a new agent each time, Redis', 'new', { redis: true }),
+    missing: () => (findRedisProgram() === undefined ? 'no redis-server: npm run redis' : undefined),
+  },
+  'gateway-new-embedded': gateway('ici-gateway, a new agent each time, embedded store', 'new'),
+} as const satisfies Readonly<Record<string, Contender>>;
 
 export type ContenderName = keyof typeof CONTENDERS;
+export const CONTENDER_NAMES = Object.keys(CONTENDERS) as ContenderName[];
 
-const UPSTREAM = fileURLToPath(new URL('./upstream.js', import.meta.url));
-const BARE = fileURLToPath(new URL('./bare-proxies.js', import.meta.url));
-const READY_MS = 15_000;
-
-export interface Lineup {
-  readonly contenders: readonly Contender[];
-  /** The contenders that were left out, with the reasons. */
-  readonly missing: readonly string[];
+export function contenderOf(name: ContenderName): Contender {
+  return CONTENDERS[name];
 }
 
-/** Starts the upstream and the wanted contenders, and waits until each of them answers. */
-export async function startContenders(bench: Workbench, wanted: readonly ContenderName[]): Promise<Lineup> {
-  const upstream = await startUpstream(bench);
-  const contenders: Contender[] = [];
-  const missing: string[] = [];
-  const gateways = new Map<string, Promise<Started>>();
-  // The gateway for known agents is one process, whatever names the requests have.
-  const gateway = (store: string, flags: () => Promise<string[]>): Promise<Started> => {
-    const started =
-      gateways.get(store) ?? flags().then((more) => startGateway(bench, upstream.url, store, more));
-    gateways.set(store, started);
-    return started;
-  };
-  const add = async (name: ContenderName, naming: Naming, started: Promise<Started>): Promise<void> => {
-    const { url, program } = await started;
-    contenders.push({ name, naming, url, group: program.pid });
-  };
-  const none = async (): Promise<string[]> => [];
-
-  for (const name of wanted) {
-    switch (name) {
-      case 'direct':
-        contenders.push({ name, naming: 'header', url: upstream.url, group: upstream.program.pid });
-        break;
-      case 'haproxy-header':
-      case 'haproxy-body': {
-        const key = name === 'haproxy-header' ? 'header' : 'body';
-        const { installed, lua } = findHaproxy();
-        if (!installed) missing.push(`${name}: haproxy is not installed`);
-        else if (key === 'body' && !lua) missing.push(`${name}: this haproxy was built without Lua`);
-        else await add(name, key, startHaproxy(bench, upstream.url, key));
-        break;
-      }
-      case 'node':
-      case 'reply-from':
-      case 'http-proxy':
-        await add(name, 'header', startBare(bench, name, upstream.url));
-        break;
-      case 'gateway-header':
-        await add(name, 'header', gateway('known', none));
-        break;
-      case 'gateway-body':
-        await add(name, 'body', gateway('known', none));
-        break;
-      case 'gateway-new-embedded':
-        await add(name, 'new', gateway('embedded', none));
-        break;
-      case 'gateway-new-redis':
-        if (findRedisProgram() === undefined) missing.push(`${name}: redis-server is not installed`);
-        else {
-          const withRedis = async (): Promise<string[]> => {
-            const redis = await startRedis();
-            bench.onClose(() => redis.stop());
-            return ['--redis', redis.url];
-          };
-          await add(name, 'new', gateway('redis', withRedis));
-        }
-        break;
-    }
-  }
-  return { contenders, missing };
+function bare(title: string, kind: string): Contender {
+  return { title, naming: 'header', start: ({ bench, upstream }) => startBare(bench, kind, upstream) };
 }
 
-export interface Started {
-  readonly url: string;
-  readonly program: Program;
+interface GatewayOptions {
+  readonly flags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly redis?: boolean;
 }
 
-export async function startUpstream(bench: Workbench): Promise<Started> {
-  const program = bench.start([process.execPath, UPSTREAM]);
-  return { url: await printedUrl(program, /^(http:\S+)$/m), program };
-}
-
-/**
- * The built gateway as operators start it: all defaults, one instance in a sticky
- * pool, each request logged, to a file.
- *
- * @param name of its state directory
- * @param main its main file, by default that of this build
- */
-export async function startGateway(
-  bench: Workbench,
-  upstream: string,
-  name: string,
-  flags: readonly string[] = [],
-  env: Readonly<Record<string, string>> = {},
-  main = MAIN,
-): Promise<Started & { readonly adminUrl: string }> {
-  const addresses = ['--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'];
-  const pool = ['--mode', 'sticky', '--instance', `a=${upstream}`];
-  const program = bench.start(
-    [process.execPath, main, 'start', '--workers', '0', ...addresses, ...pool, ...flags],
-    {
-      ...env,
-      XDG_STATE_HOME: `${bench.directory}/${name}`,
+function gateway(
+  title: string,
+  naming: Naming,
+  { flags = [], env = {}, redis = false }: GatewayOptions = {},
+): Contender {
+  return {
+    title,
+    naming,
+    isGateway: true,
+    start: async ({ bench, upstream, turn, main = MAIN }) => {
+      const store = redis ? await redisOf(bench) : undefined;
+      const more = store === undefined ? flags : [...flags, '--redis', `${store.url}`];
+      return startGateway(bench, upstream, join('state', String(turn)), more, env, main);
     },
-  );
-  const url = await printedUrl(program, /"address":"([^"]+)","msg":"listening"/);
-  const adminUrl = await printedUrl(program, /"address":"([^"]+)","msg":"admin listening"/);
-  await eventually(() => answers(url), { within: READY_MS });
-  return { url, adminUrl, program };
+  };
 }
 
-async function startBare(bench: Workbench, kind: string, upstream: string): Promise<Started> {
-  const program = bench.start([process.execPath, BARE, kind, upstream]);
-  return { url: await printedUrl(program, /^(http:\S+)$/m), program };
-}
+let redisServer: Promise<RedisServer> | undefined;
 
-async function startHaproxy(bench: Workbench, upstream: string, key: 'header' | 'body'): Promise<Started> {
-  const port = await freePort();
-  const config = writeHaproxyConfig(bench.directory, port, upstream, key);
-  const program = bench.start(['haproxy', '-db', '-f', config]);
-  const url = `http://127.0.0.1:${port}`;
-  await eventually(() => answers(url), { within: READY_MS });
-  return { url, program };
-}
-
-function printedUrl(program: Program, pattern: RegExp): Promise<string> {
-  return eventually(
-    () => {
-      const output = program.output();
-      const url = pattern.exec(output)?.[1];
-      if (url === undefined) throw new Error(`it did not start: ${output.slice(-2_000)}`);
-      return url;
-    },
-    { within: READY_MS, every: 50 },
-  );
-}
-
-async function answers(url: string): Promise<void> {
-  const { status } = await fetch(url, { signal: AbortSignal.timeout(1_000) });
-  if (status !== 200) throw new Error(`${url} answered ${status}`);
+/** One for all turns: agents of another turn have other names. */
+function redisOf(bench: Workbench): Promise<RedisServer> {
+  redisServer ??= startRedis().then((server) => {
+    bench.onClose(() => server.stop());
+    return server;
+  });
+  return redisServer;
 }

@@ -27,6 +27,32 @@ export function medianInterval(values: readonly number[]): readonly [low: number
   return [sorted[left] ?? Number.NaN, sorted[n - 1 - left] ?? Number.NaN];
 }
 
+export type Verdict = 'pass' | 'fail' | 'undecided';
+
+/** The ratios of neighbouring pairs: their median, and the interval of {@link medianInterval}. */
+export interface Ratio {
+  readonly pairs: number;
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+// Fewer say too little: the interval of six is from the smallest to the largest.
+const FEWEST_PAIRS = 15;
+
+export function ratioOf(of: readonly number[], over: readonly number[]): Ratio {
+  const ratios = of.slice(0, over.length).map((value, pair) => value / (over[pair] as number));
+  const [low, high] = medianInterval(ratios);
+  return { pairs: ratios.length, median: median(ratios), low, high };
+}
+
+/** Whether a ratio is at most a target. Undecided while the interval contains the target, or with fewer than 15 pairs. */
+export function judge({ pairs, low, high }: Ratio, most: number): Verdict {
+  if (pairs < FEWEST_PAIRS) return 'undecided';
+  if (high <= most) return 'pass';
+  return low > most ? 'fail' : 'undecided';
+}
+
 /** The least-squares line through points: its slope, and its value at an x. */
 export function fitLine(points: readonly { readonly x: number; readonly y: number }[]): {
   readonly slope: number;

@@ -4,13 +4,17 @@
  * of JSON, a `LoadResult`.
  */
 import { Agent, request } from 'node:http';
+import { request as requestTls, Agent as TlsAgent } from 'node:https';
 import { Histogram } from '../../src/simulator/histogram.ts';
 import type { LoadPlan } from './load.ts';
 import { numbered, PATH, requestParts } from './load.ts';
 
 const plan = JSON.parse(process.argv[2] ?? '') as LoadPlan;
 const { headers, body } = requestParts(plan);
-const agent = new Agent({ keepAlive: plan.connections === 'kept', maxSockets: plan.concurrency });
+const isTls = plan.url.startsWith('https:');
+const sockets = { keepAlive: plan.connections === 'kept', maxSockets: plan.concurrency };
+const agent = isTls ? new TlsAgent({ ...sockets, rejectUnauthorized: false }) : new Agent(sockets);
+const open = isTls ? requestTls : request;
 const begunAt = performance.now();
 const until = begunAt + plan.seconds * 1_000;
 const durations = new Histogram();
@@ -29,7 +33,7 @@ function once(): Promise<void> {
       errors += 1;
       resolve();
     };
-    request(`${plan.url}${PATH}`, { method: 'POST', agent, headers: fields }, (response) => {
+    open(`${plan.url}${PATH}`, { method: 'POST', agent, headers: fields }, (response) => {
       response.once('error', fail).resume();
       response.once('end', () => {
         durations.record(performance.now() - startedAt);

@@ -12,11 +12,11 @@
  * is. Exit code 1 if it grew more.
  */
 import { parseArgs } from 'node:util';
-import { startGateway, startUpstream } from './contenders.ts';
 import { fitLine, table } from './figures.ts';
 import type { LoadPlan } from './load.ts';
 import { findGenerator, load } from './load.ts';
 import { Workbench } from './processes.ts';
+import { startGateway, startUpstream } from './started.ts';
 
 interface Reading {
   /** Since the load began. */

@@ -11,12 +11,12 @@ import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Started } from './contenders.ts';
-import { startGateway, startUpstream } from './contenders.ts';
 import { median, medianInterval, table } from './figures.ts';
 import type { LoadPlan, Naming } from './load.ts';
 import { findGenerator, load, numbered, PATH, requestParts } from './load.ts';
 import { cpuSeconds, Workbench } from './processes.ts';
+import type { Started } from './started.ts';
+import { startGateway, startUpstream } from './started.ts';
 
 const MOST = { header: 1.02, body: 1.05 } as const;
 const NAMINGS = ['header', 'body'] as const satisfies readonly Naming[];

@@ -1,55 +1,82 @@
 /**
  * What does a request cost in the gateway, next to other proxies, in one run on this machine?
  *
- *   npm run bench proxies -- [--quick] [--only gateway-header,reply-from] [--connections new|kept]
+ *   npm run bench proxies -- [--only floor,gateway,tls] [--connections new|kept] [--against PATH] [--quick]
  *
- * The most useful figure is processor time per request, which depends less than
- * rates and latencies on the other load of the machine. Contenders take turns in
- * several short rounds, each is loaded to its limit, and medians are shown; a
- * ratio is the median of the ratios of the rounds.
+ * The figure is processor time, of all processes of a proxy, which depends less than rates and latencies on the other load
+ * of the machine. In each round every contender starts, takes load that does not count, is measured, and ends; it has a
+ * core of its own, beside that of the load generator and a cheap upstream. A ratio is of two contenders in the same round.
  */
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Contender, ContenderName } from './contenders.ts';
-import { CONTENDERS, startContenders } from './contenders.ts';
-import { median, table } from './figures.ts';
-import type { Connections, LoadPlan } from './load.ts';
-import { findGenerator, load } from './load.ts';
-import { cpuSeconds, Workbench } from './processes.ts';
+import { against, besideFile, judgeTrees, OTHER } from './against.ts';
+import { BULK_TURN_SECONDS, bulkContenders, measureBulk } from './bulk.ts';
+import type { ContenderName } from './contenders.ts';
+import { CONTENDER_NAMES, contenderOf } from './contenders.ts';
+import { divideCores } from './cores.ts';
+import type { Connections } from './load.ts';
+import { findGenerator } from './load.ts';
+import { measureOpenLoop, OPEN_TURN_SECONDS, openContenders } from './open-loop.ts';
+import { Workbench } from './processes.ts';
+import type { SectionReport } from './report.ts';
+import { print, printReport, requestRows, tell } from './report.ts';
+import type { TurnPlan } from './requests.ts';
+import { CONCURRENCY, loadedTurn, turnSeconds } from './requests.ts';
+import { takeTurns } from './rounds.ts';
+import { measureStart, START_TURN_SECONDS } from './start-size.ts';
+import { startUpstream } from './started.ts';
+import { judgeRequests } from './targets.ts';
+import { measureTls, TLS_TURN_SECONDS } from './tls.ts';
 
-interface Sample {
-  readonly cpuMicros: number;
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly errors: number;
-}
-
-type Samples = ReadonlyMap<string, Sample[]>;
-
-const CONCURRENCY = 16;
-const AGENTS = 500;
-// More than one run can send, so that each request has another agent.
-const ENDLESS = 10_000_000;
-const TARGETS: readonly {
-  readonly of: ContenderName;
-  readonly over: ContenderName;
-  readonly most: number;
-}[] = [
-  { of: 'gateway-header', over: 'reply-from', most: 1.15 },
-  { of: 'gateway-body', over: 'gateway-header', most: 1.1 },
-];
-const TITLES: Readonly<Record<Connections, string>> = {
+const FILE = 'build/bench/proxies.json';
+const CONNECTIONS: Readonly<Record<Connections, string>> = {
   new: 'A new TCP connection per request',
   kept: 'Kept-alive connections',
 };
+/** Beside the requests of contenders. */
+const SECTIONS = {
+  bulk: {
+    title: 'bodies of 50 MB up and down',
+    seconds: () => bulkContenders().length * BULK_TURN_SECONDS,
+    measure: measureBulk,
+  },
+  tls: {
+    title: 'TLS, full handshakes and resumed sessions',
+    seconds: () => TLS_TURN_SECONDS,
+    measure: measureTls,
+  },
+  open: {
+    title: 'latency at 500/s and 1,000/s in an open loop',
+    seconds: () => openContenders().length * OPEN_TURN_SECONDS,
+    measure: measureOpenLoop,
+  },
+  start: {
+    title: 'time to Running, and memory',
+    seconds: () => 2 * START_TURN_SECONDS,
+    measure: measureStart,
+  },
+} as const;
+type SectionName = keyof typeof SECTIONS;
+const SECTION_NAMES = Object.keys(SECTIONS) as SectionName[];
 
-const HELP = `The gateway beside other proxies, in one run on loopback.
+const HELP = `The gateway beside other proxies, on loopback. Exit code 1 if a target is missed.
 
-  --quick              fewer and shorter rounds, about a minute
-  --only <a,b,…>       of ${Object.keys(CONTENDERS).join(', ')}
+  --only <a,b,…>       these contenders and sections; all without it
   --connections <how>  new (one TCP connection per request) or kept; both without it
-`;
+  --rounds <n>         15, the fewest for verdicts
+  --seconds <n>        of each measurement, 2
+  --lead-in <n>        seconds of load before it that do not count, 6
+  --quick              3 rounds, 1 s and 3 s
+  --against <path>     another tree, built, whose gateways are measured beside those of this one; or a file of an
+                       earlier run, which is shown beside this one, without verdicts
+  --json <file>        all figures, ${FILE} without it
+
+Contenders, whose requests are measured:
+${CONTENDER_NAMES.map((name) => `  ${name.padEnd(20)} ${contenderOf(name).title}\n`).join('')}
+Sections:
+${SECTION_NAMES.map((name) => `  ${name.padEnd(20)} ${SECTIONS[name].title}\n`).join('')}`;
 
 const { values: flags } = parseArgs({
   options: {
@@ -57,114 +84,114 @@ const { values: flags } = parseArgs({
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
     connections: { type: 'string' },
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
+    'lead-in': { type: 'string' },
+    against: { type: 'string' },
+    json: { type: 'string', default: FILE },
   },
 });
 if (flags.help) {
   print(HELP);
   process.exit(0);
 }
-const wanted = wantedContenders(flags.only);
-const modes = wantedModes(flags.connections);
-const plan = flags.quick ? { rounds: 3, seconds: 1, warmUp: 3 } : { rounds: 5, seconds: 2, warmUp: 5 };
-const generator = findGenerator();
-const bench = new Workbench();
+const count = numberOf('rounds', flags.quick ? 3 : 15);
+const rounds = { count, tell };
+const plan: TurnPlan = {
+  generator: findGenerator(),
+  connections: wantedConnections(flags.connections),
+  seconds: numberOf('seconds', flags.quick ? 1 : 2),
+  leadInSeconds: numberOf('lead-in', flags.quick ? 3 : 6),
+};
+const other = flags.against === undefined ? {} : against(flags.against);
+const asked = wanted(flags.only);
+const missing = new Map(asked.contenders.map((name) => [name, contenderOf(name).missing?.()]));
+const contenders = asked.contenders.filter((name) => missing.get(name) === undefined);
+const others = other.main === undefined ? [] : contenders.filter((name) => contenderOf(name).isGateway);
+const labels = contenders.flatMap((name) => (others.includes(name) ? [name, `${name}${OTHER}`] : [name]));
 
+const cores = divideCores();
+const bench = new Workbench(cores);
 try {
-  const { contenders, missing } = await startContenders(bench, wanted);
-  print(
+  const machine =
     `node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}; load from ` +
-      `${generator === 'wrk' ? 'wrk' : 'a node client (wrk is not installed)'}, ${CONCURRENCY} at a time, ` +
-      `${plan.rounds} rounds of ${plan.seconds} s; 2 KB SOAP requests of ${AGENTS} agents.\n` +
-      'The gateway runs with its defaults; each request is logged, to a file.',
+    `${plan.generator === 'wrk' ? 'wrk' : 'a node client (wrk is not installed)'}, ${CONCURRENCY} at a time; ` +
+    (cores === undefined
+      ? 'all on the same cores (one core, or no taskset)'
+      : `contenders on core ${cores.ofMeasured}, load and upstream on core ${cores.ofOthers}`);
+  print(
+    `${machine}; ${count} rounds of ${plan.seconds} s after ${plan.leadInSeconds} s; 2 KB SOAP requests.`,
   );
-  for (const line of missing) print(`left out: ${line}`);
-  for (const connections of modes) {
-    report(connections, contenders, await measure(contenders, connections));
+  for (const name of contenders) print(`  ${name.padEnd(20)} ${contenderOf(name).title}`);
+  for (const [name, reason] of missing) if (reason !== undefined) print(`left out: ${name}: ${reason}`);
+  const ofSections = asked.sections.reduce((sum, name) => sum + SECTIONS[name].seconds(), 0);
+  tell(`about ${Math.ceil((count * (labels.length * turnSeconds(plan) + ofSections)) / 60)} minutes`);
+  const upstream = (await startUpstream(bench)).url;
+  const reports = await measureRequests(upstream);
+  for (const name of asked.sections) {
+    const report = await SECTIONS[name].measure({ bench, upstream }, rounds);
+    printReport(report);
+    reports.push(report);
   }
+  if (other.file !== undefined) printReport(besideFile(other.file, reports));
+  save(machine, reports);
+  if (reports.some(({ judged }) => judged.some(({ verdict }) => verdict === 'fail'))) process.exitCode = 1;
 } finally {
   await bench.close();
 }
 
-async function measure(contenders: readonly Contender[], connections: Connections): Promise<Samples> {
-  const samples = new Map<string, Sample[]>(contenders.map(({ name }) => [name, []]));
-  for (const contender of contenders) await sample(contender, connections, plan.warmUp, 'W');
-  for (let round = 0; round < plan.rounds; round += 1) {
-    // In both directions, so that none always follows the same one.
-    const order = round % 2 === 0 ? contenders : contenders.toReversed();
-    for (const contender of order) {
-      const run = `${connections === 'new' ? 'N' : 'K'}${round}`;
-      samples.get(contender.name)?.push(await sample(contender, connections, plan.seconds, run));
-    }
-  }
-  return samples;
-}
-
-async function sample(
-  { url, naming, group }: Contender,
-  connections: Connections,
-  seconds: number,
-  run: string,
-): Promise<Sample> {
-  const agents = naming === 'new' ? ENDLESS : AGENTS;
-  const one: LoadPlan = { url, naming, connections, seconds, run, agents, concurrency: CONCURRENCY };
-  const before = cpuSeconds(group);
-  const result = await load(one, generator, bench.directory);
-  const cpu = cpuSeconds(group) - before;
-  return {
-    cpuMicros: (cpu * 1e6) / result.requests,
-    perSecond: result.requests / result.seconds,
-    p50Ms: result.p50Ms,
-    p99Ms: result.p99Ms,
-    errors: result.errors,
-  };
-}
-
-function report(connections: Connections, contenders: readonly Contender[], samples: Samples): void {
-  const rows = contenders.map(({ name }) => {
-    const all = samples.get(name) ?? [];
-    const of = (pick: (one: Sample) => number): number => median(all.map(pick));
-    return [
-      CONTENDERS[name as ContenderName],
-      of(({ cpuMicros }) => cpuMicros).toFixed(1),
-      of(({ perSecond }) => perSecond).toFixed(0),
-      of(({ p50Ms }) => p50Ms).toFixed(2),
-      of(({ p99Ms }) => p99Ms).toFixed(2),
-      String(all.reduce((sum, { errors }) => sum + errors, 0)),
-    ];
+async function measureRequests(upstream: string): Promise<SectionReport[]> {
+  if (labels.length === 0) return [];
+  let turn = 0;
+  const turns = await takeTurns(labels, rounds, (label) => {
+    turn += 1;
+    const [name] = label.split('@') as [ContenderName];
+    const main = label.endsWith(OTHER) ? other.main : undefined;
+    return loadedTurn(name, { bench, upstream, turn, main }, plan);
   });
-  print(`\n${TITLES[connections]}\n`);
-  print(table([['', 'CPU µs/request', 'requests/s', 'p50 ms', 'p99 ms', 'errors'], ...rows]));
-  print('');
-  for (const { of, over, most } of TARGETS) {
-    const ratio = ratioOf(samples.get(of) ?? [], samples.get(over) ?? []);
-    if (Number.isNaN(ratio)) continue;
-    const verdict = ratio <= most ? 'PASS' : 'short of the target';
-    print(`CPU of ${of} / ${over}: ${ratio.toFixed(2)} (target <= ${most.toFixed(2)}): ${verdict}`);
-  }
+  const judged = [...judgeRequests(turns), ...judgeTrees(turns, others, plan.connections)];
+  const reports = plan.connections.map((connections, i) => ({
+    title: CONNECTIONS[connections],
+    rows: requestRows(turns, connections),
+    judged: i === plan.connections.length - 1 ? judged : [],
+    data: Object.fromEntries([...turns].map(([name, all]) => [name, all.map((one) => one[connections])])),
+  }));
+  for (const report of reports) printReport(report);
+  return reports;
 }
 
-/** NaN if either was not measured. */
-function ratioOf(of: readonly Sample[], over: readonly Sample[]): number {
-  if (over.length === 0) return Number.NaN;
-  return median(of.map(({ cpuMicros }, round) => cpuMicros / (over[round]?.cpuMicros ?? Number.NaN)));
+function save(machine: string, reports: readonly SectionReport[]): void {
+  const file = resolve(flags.json);
+  mkdirSync(dirname(file), { recursive: true });
+  const sections = reports.map(({ title, judged, data }) => ({ title, judged, data }));
+  const all = { date: new Date(), machine, rounds: count, plan, against: flags.against, sections };
+  writeFileSync(file, `${JSON.stringify(all, undefined, 1)}\n`);
+  print(`\nall figures: ${file}`);
 }
 
-function wantedContenders(only: string | undefined): ContenderName[] {
-  const all = Object.keys(CONTENDERS) as ContenderName[];
-  if (only === undefined) return all;
-  const names = only.split(',');
-  const unknown = names.filter((name) => !(name in CONTENDERS));
+function wanted(only: string | undefined): { contenders: ContenderName[]; sections: SectionName[] } {
+  const names: readonly string[] =
+    only?.split(',') ??
+    (other.main === undefined
+      ? [...CONTENDER_NAMES, ...SECTION_NAMES]
+      : CONTENDER_NAMES.filter((name) => contenderOf(name).isGateway));
+  const contenders = CONTENDER_NAMES.filter((name) => names.includes(name));
+  const sections = SECTION_NAMES.filter((name) => names.includes(name));
+  const known: readonly string[] = [...CONTENDER_NAMES, ...SECTION_NAMES];
+  const unknown = names.filter((name) => !known.includes(name));
   if (unknown.length > 0)
-    throw new Error(`no such contender: ${unknown.join(', ')}; there are ${all.join(', ')}`);
-  return all.filter((name) => names.includes(name));
+    throw new Error(`--only: there is no ${unknown.join(', ')}, only ${known.join(', ')}`);
+  return { contenders, sections };
 }
 
-function wantedModes(connections: string | undefined): Connections[] {
+function wantedConnections(connections: string | undefined): Connections[] {
   if (connections === undefined) return ['new', 'kept'];
   if (connections === 'new' || connections === 'kept') return [connections];
   throw new Error('--connections is new or kept');
 }
 
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+function numberOf(name: 'rounds' | 'seconds' | 'lead-in', otherwise: number): number {
+  const value = flags[name] === undefined ? otherwise : Number(flags[name]);
+  if (!(Number.isInteger(value) && value >= 1)) throw new Error(`--${name} is a whole number of at least 1`);
+  return value;
 }

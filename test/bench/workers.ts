@@ -17,12 +17,12 @@ import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { childrenOf } from '../support/host-processes.ts';
-import { startGateway, startUpstream } from './contenders.ts';
 import { median, table } from './figures.ts';
 import type { LoadResult } from './load.ts';
 import { findGenerator, load } from './load.ts';
 import { cpuSeconds, cpuSecondsOf, Workbench } from './processes.ts';
 import { limitProcessors } from './processor-limit.ts';
+import { startGateway, startUpstream } from './started.ts';
 
 interface Gateway {
   readonly url: string;

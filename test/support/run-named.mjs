@@ -6,6 +6,7 @@ const TOOLS = 'tsc -p tsconfig.bench.json';
 const BUILD = 'tsc -p tsconfig.json && node esbuild.config.mjs';
 const REDIS = 'node build/test/support/ensure-redis.js';
 const PROGRAMS = 'node build/test/support/ensure-tools.js';
+const PROXIES = 'node build/test/support/ensure-proxies.js';
 const BROWSER = 'node build/test/support/ensure-browser.js';
 
 const all = [BUILD, TOOLS, REDIS];
@@ -14,8 +15,8 @@ const all = [BUILD, TOOLS, REDIS];
 const RUNS = {
   bench: {
     proxies: [
-      'what a request costs, beside other proxies',
-      [BUILD, TOOLS],
+      'what a request, a handshake, 50 MB and a start cost, beside other proxies',
+      [BUILD, TOOLS, REDIS, PROXIES],
       'node build/test/bench/proxies.js',
     ],
     workers: [

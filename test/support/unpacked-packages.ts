@@ -23,7 +23,9 @@ const ROOT = fileURLToPath(import.meta.url).replace(/(\/build)?\/test\/support\/
 const UNPACKED = join(ROOT, 'build', 'programs');
 
 /** The paths of programs from unpacked packages; a set that was not downloaded has none. */
-export const UNPACKED_PROGRAMS = ['redis', 'deploy', 'browser'].map((set) => join(UNPACKED, set, 'bin'));
+export const UNPACKED_PROGRAMS = ['redis', 'deploy', 'browser', 'bench'].map((set) =>
+  join(UNPACKED, set, 'bin'),
+);
 
 /** The configuration of fontconfig. */
 const FONTS = 'etc/fonts/fonts.conf';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { medianInterval } from '../../bench/figures.ts';
+import { judge, medianInterval, ratioOf } from '../../bench/figures.ts';
 
 // Ranks of the sign test for 95 %, as in printed tables.
 test.each([
@@ -15,3 +15,17 @@ test.each([
     expect(medianInterval(values)).toEqual([low, high]);
   },
 );
+
+test('a ratio is the median of the ratios of pairs, not the ratio of medians', () => {
+  expect(ratioOf([2, 9, 4], [1, 3, 4])).toEqual({ pairs: 3, median: 2, low: 1, high: 3 });
+});
+
+test.each([
+  { pairs: 15, low: 1.1, high: 1.2, verdict: 'pass' },
+  { pairs: 15, low: 1.1, high: 1.3, verdict: 'undecided' },
+  { pairs: 15, low: 1.2, high: 1.3, verdict: 'undecided' },
+  { pairs: 15, low: 1.21, high: 1.3, verdict: 'fail' },
+  { pairs: 14, low: 1.1, high: 1.2, verdict: 'undecided' },
+])('$pairs pairs between $low and $high are, for a target of 1.2: $verdict', ({ verdict, ...ratio }) => {
+  expect(judge({ ...ratio, median: (ratio.low + ratio.high) / 2 }, 1.2)).toBe(verdict);
+});

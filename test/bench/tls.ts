@@ -1,0 +1,122 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CERTIFICATE, KEY } from '../unit/config/tls-fixture.ts';
+import { findGenerator, load } from './load.ts';
+import { cpuSeconds } from './processes.ts';
+import type { SectionReport } from './report.ts';
+import { spread } from './report.ts';
+import { AGENTS, CONCURRENCY } from './requests.ts';
+import type { Rounds } from './rounds.ts';
+import { takeTurns } from './rounds.ts';
+import type { Stage } from './started.ts';
+import { startGateway } from './started.ts';
+import { judged } from './targets.ts';
+import { askTls, requestBytes } from './wire-client.ts';
+
+/** TLS to a gateway with two workers: a request on a new connection, after a full handshake and on a resumed session. */
+
+interface Sample {
+  readonly fullMicros: number;
+  readonly resumedMicros: number;
+  /** The share of connections with a session that resumed it. */
+  readonly resumed: number;
+}
+
+const SECONDS = 3;
+const LEAD_IN_SECONDS = 5;
+const MOST_CPU = 0.7;
+const LEAST_RESUMED = 0.98;
+export const TLS_TURN_SECONDS = 3 + LEAD_IN_SECONDS + 2 * SECONDS;
+
+export async function measureTls(stage: Omit<Stage, 'turn'>, rounds: Rounds): Promise<SectionReport> {
+  const generator = findGenerator();
+  const turns = await takeTurns(['gateway over TLS'], rounds, (_, round) => turnOf(stage, generator, round));
+  const samples = turns.get('gateway over TLS') ?? [];
+  const of = (pick: (sample: Sample) => number): number[] => samples.map(pick);
+  const row = (title: string, values: readonly number[]): string[] => [title, ...spread(values)];
+  return {
+    title: 'TLS 1.3, a new connection per request, two workers',
+    rows: [
+      ['', 'CPU µs/request: min', 'median', 'max'],
+      row(
+        'full handshake',
+        of(({ fullMicros }) => fullMicros),
+      ),
+      row(
+        'resumed session',
+        of(({ resumedMicros }) => resumedMicros),
+      ),
+    ],
+    judged: [
+      judged(
+        'CPU, resumed / full handshake',
+        of(({ resumedMicros }) => resumedMicros),
+        of(({ fullMicros }) => fullMicros),
+        MOST_CPU,
+      ),
+      judged(
+        'sessions that are not resumed, of those that may be',
+        of(({ resumed }) => 1 - resumed),
+        samples.map(() => 1),
+        1 - LEAST_RESUMED,
+      ),
+    ],
+    data: { gateway: samples },
+  };
+}
+
+async function turnOf(
+  { bench, upstream, main }: Omit<Stage, 'turn'>,
+  generator: ReturnType<typeof findGenerator>,
+  round: number,
+): Promise<Sample> {
+  const file = (name: string, content: string): string => {
+    writeFileSync(join(bench.directory, name), content, { mode: 0o600 });
+    return join(bench.directory, name);
+  };
+  const env = {
+    ICI_GATEWAY_LISTEN__TLS__CERT_FILE: file('cert.pem', CERTIFICATE),
+    ICI_GATEWAY_LISTEN__TLS__KEY_FILE: file('key.pem', KEY),
+  };
+  const { url, program } = await startGateway(bench, upstream, `tls-${round}`, ['--workers', '2'], env, main);
+  try {
+    const requests = Array.from({ length: AGENTS }, (_, agent) => requestBytes(url, agent));
+    const { session } = await askTls(url, requests[0] as Buffer);
+    const own = { url, naming: 'header', connections: 'new', run: '', agents: AGENTS } as const;
+    await load({ ...own, concurrency: CONCURRENCY, seconds: LEAD_IN_SECONDS }, generator, bench.directory);
+    await handshakes(url, requests, 1, session);
+    const micros = async (given?: Buffer): Promise<{ micros: number; share: number }> => {
+      const before = cpuSeconds(program.pid);
+      const { count, resumed } = await handshakes(url, requests, SECONDS, given);
+      return { micros: ((cpuSeconds(program.pid) - before) * 1e6) / count, share: resumed / count };
+    };
+    // In both orders.
+    const first = await micros(round % 2 === 0 ? undefined : session);
+    const second = await micros(round % 2 === 0 ? session : undefined);
+    const [full, again] = round % 2 === 0 ? [first, second] : [second, first];
+    return { fullMicros: full.micros, resumedMicros: again.micros, resumed: again.share };
+  } finally {
+    await program.kill();
+  }
+}
+
+/** A closed loop, in which every request has a connection of its own. */
+async function handshakes(
+  url: string,
+  requests: readonly Buffer[],
+  seconds: number,
+  session?: Buffer,
+): Promise<{ readonly count: number; readonly resumed: number }> {
+  const until = performance.now() + seconds * 1_000;
+  let count = 0;
+  let resumed = 0;
+  const loop = async (): Promise<void> => {
+    while (performance.now() < until) {
+      const { isResumed } = await askTls(url, requests[count % requests.length] as Buffer, session);
+      count += 1;
+      if (isResumed) resumed += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, loop));
+  return { count, resumed };
+}
