@@ -66,7 +66,7 @@ const HELP = `The gateway beside other proxies, on loopback. Exit code 1 if a ta
   --only <a,b,…>       these contenders and sections; all without it
   --connections <how>  new (one TCP connection per request) or kept; both without it
   --rounds <n>         15, the fewest for verdicts
-  --seconds <n>        of each measurement, 2
+  --seconds <n>        of each measurement, 4
   --lead-in <n>        seconds of load before it that do not count, 6
   --quick              3 rounds, 1 s and 3 s
   --against <path>     another tree, built, whose gateways are measured beside those of this one; or a file of an
@@ -100,7 +100,7 @@ const rounds = { count, tell };
 const plan: TurnPlan = {
   generator: findGenerator(),
   connections: wantedConnections(flags.connections),
-  seconds: numberOf('seconds', flags.quick ? 1 : 2),
+  seconds: numberOf('seconds', flags.quick ? 1 : 4),
   leadInSeconds: numberOf('lead-in', flags.quick ? 3 : 6),
 };
 const other = flags.against === undefined ? {} : against(flags.against);

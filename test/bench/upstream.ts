@@ -10,7 +10,8 @@ import { createServer } from 'node:net';
 const BODY =
   '<?xml version="1.0" encoding="utf-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/">' +
   '<soapenv:Body><setWorkmodeResponse/></soapenv:Body></soapenv:Envelope>';
-const ANSWER = Buffer.from(headOf(BODY.length) + BODY);
+const ANSWER = Buffer.from(headOf(BODY.length, false) + BODY);
+const LAST_ANSWER = Buffer.from(headOf(BODY.length, true) + BODY);
 const PIECE = Buffer.alloc(64 * 1_024, 'x');
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 const LAST_CHUNK = '0\r\n\r\n';
@@ -70,14 +71,14 @@ function messageOf(head: string): Message {
 
 function answer(socket: Socket, { bytes, closes }: Message): void {
   if (bytes > 0) send(socket, bytes, closes);
-  else if (closes) socket.end(ANSWER);
+  else if (closes) socket.end(LAST_ANSWER);
   else socket.write(ANSWER);
 }
 
 /** As fast as the client reads. */
 function send(socket: Socket, bytes: number, closes: boolean): void {
   let left = bytes;
-  socket.write(headOf(bytes));
+  socket.write(headOf(bytes, closes));
   const go = (): void => {
     while (left > 0) {
       const piece = left < PIECE.length ? PIECE.subarray(0, left) : PIECE;
@@ -92,6 +93,7 @@ function send(socket: Socket, bytes: number, closes: boolean): void {
   go();
 }
 
-function headOf(length: number): string {
-  return `HTTP/1.1 200 OK\r\nContent-Type: text/xml; charset=utf-8\r\nContent-Length: ${length}\r\n\r\n`;
+function headOf(length: number, closes: boolean): string {
+  const end = closes ? 'Connection: close\r\n\r\n' : '\r\n';
+  return `HTTP/1.1 200 OK\r\nContent-Type: text/xml; charset=utf-8\r\nContent-Length: ${length}\r\n${end}`;
 }

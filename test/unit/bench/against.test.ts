@@ -52,7 +52,7 @@ test('an earlier run is shown beside this one for what both measured, without a 
   const file = join(directory, 'earlier.json');
   const sections = [{ title: 'A', data: { gateway: [{ cpuMicros: 400 }, null], floor: [{ cpuMicros: 1 }] } }];
   writeFileSync(file, JSON.stringify({ date: '2026-11-30', sections }));
-  const now = [{ cpuMicros: 440 }, { cpuMicros: 460 }, { cpuMicros: 420 }];
+  const now = [{ cpuMicros: 460 }, { cpuMicros: 440 }, { cpuMicros: 420 }];
   const report = besideFile(file, [
     { title: 'A', rows: [], judged: [], data: { gateway: now } },
     { title: 'B', rows: [], judged: [], data: { gateway: [{ upMs: 1 }] } },
