@@ -9,8 +9,8 @@ export default defineConfig({
     isolate: false,
     // Each project would translate the same modules for itself, and so would the next run.
     experimental: { fsModuleCache: true },
-    // Much of what they do is waiting, for processes, leases and probes: on two cores, three at a time.
-    maxWorkers: Math.max(3, availableParallelism() - 1),
+    // Much of what they do is waiting, for processes, leases and probes: on two cores, four at a time.
+    maxWorkers: Math.max(4, availableParallelism() - 1),
     sequence: { sequencer: LongestFirst },
     reporters: ['default', './test/support/tally-reporter.ts'],
     // `npm run coverage`; what runs in processes of its own, as in test/e2e, does not count.
@@ -80,6 +80,8 @@ export default defineConfig({
           testTimeout: 300_000,
           // A hook starts Redis, connectors and up to three gateways, while two other files do the same.
           hookTimeout: 180_000,
+          // Beside those of `deploy`, which wait more than they work.
+          sequence: { groupOrder: 4 },
         },
       },
       {
