@@ -40,6 +40,7 @@ pools:
     health: { path: /health, interval: 200ms, fastInterval: 100ms, emptyMatches: '"sessions":0' }
     instances: [${connectors.map(({ name, url }) => `{ id: ${name}, url: '${url}' }`).join(', ')}]
 affinity: { keyPrefix: ${keyPrefix}, idleLifetime: 1h, redis: { url: '${inject('redisUrl')}' } }
+coordination: { lease: 2s }
 `;
     [one, two] = (await Promise.all([0, 1].map(() => startTestGateway(config, { env: token.env })))) as [
       TestGateway,
