@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BindingCache } from '../../../src/affinity/binding-cache.ts';
 import { LogOffs } from '../../../src/affinity/log-offs.ts';
 import { RecentInvalidations } from '../../../src/affinity/recent-invalidations.ts';
@@ -22,6 +22,8 @@ describe('a gateway with an agent who logs off', () => {
   let delays: number[];
 
   beforeEach(() => {
+    // On a busy machine, the store would seem slow.
+    vi.useFakeTimers({ toFake: ['performance', 'setTimeout'] });
     asked = [];
     delays = [];
     answer = { ...BINDING, generation: 2 };
@@ -45,6 +47,10 @@ describe('a gateway with an agent who logs off', () => {
       invalidations: new RecentInvalidations(),
       renew: async () => void asked.push('renew'),
     });
+  });
+
+  afterEach(() => {
+    vi.useRealTimers();
   });
 
   /** A request of the agent that the instance has answered. */
@@ -89,19 +95,14 @@ describe('a gateway with an agent who logs off', () => {
     ['asks the store to keep the binding', 'may be that late', 6_900, ['renew']],
     ['does nothing', 'cannot be that late', 7_100, []],
   ])('%s if a request ended before the news, which %s', (_, __, ms, expected) => {
-    vi.useFakeTimers({ toFake: ['performance'] });
-    try {
-      visit();
-      vi.advanceTimersByTime(ms);
+    visit();
+    vi.advanceTimersByTime(ms);
 
-      logOffs.heard(ROOT, HEARD);
+    logOffs.heard(ROOT, HEARD);
 
-      expect(asked).toEqual(expected);
-      // News is rarely that late, so the agent's next request probably follows the log-off.
-      expect(logOffs.begin(BINDING)?.followsLogOff).toBe(true);
-    } finally {
-      vi.useRealTimers();
-    }
+    expect(asked).toEqual(expected);
+    // News is rarely that late, so the agent's next request probably follows the log-off.
+    expect(logOffs.begin(BINDING)?.followsLogOff).toBe(true);
   });
 
   test('does nothing at news of an agent without requests', () => {
@@ -146,79 +147,54 @@ describe('a gateway with an agent who logs off', () => {
     ['is sent again when the store may be quicker', [10, 50, 310], AGAIN],
     ['is undone if the store stays slow', [10, 50, 310, 310, 310], [...AGAIN, 'log off #5 again', 'renew']],
   ])('%s', async (_, took, expected) => {
-    vi.useFakeTimers({ toFake: ['performance', 'setTimeout'] });
-    try {
-      delays = [...took];
-      const ending = logOffs.logOff(visit(), GRACE_MS);
-      await vi.advanceTimersByTimeAsync(4_000);
-      await ending;
+    delays = [...took];
+    const ending = logOffs.logOff(visit(), GRACE_MS);
+    await vi.advanceTimersByTimeAsync(4_000);
+    await ending;
 
-      expect(asked).toEqual(expected);
-    } finally {
-      vi.useRealTimers();
-    }
+    expect(asked).toEqual(expected);
   });
 
   test('is undone, and not sent again, if a request comes while it waits until the store is quicker', async () => {
-    vi.useFakeTimers({ toFake: ['performance', 'setTimeout'] });
-    try {
-      delays = [10, 50, 310];
-      const ending = logOffs.logOff(visit(), GRACE_MS);
-      await vi.advanceTimersByTimeAsync(400);
-      expect(asked).toEqual(AGAIN.slice(0, 3));
-      visit();
-      await vi.advanceTimersByTimeAsync(400);
-      await ending;
+    delays = [10, 50, 310];
+    const ending = logOffs.logOff(visit(), GRACE_MS);
+    await vi.advanceTimersByTimeAsync(400);
+    expect(asked).toEqual(AGAIN.slice(0, 3));
+    visit();
+    await vi.advanceTimersByTimeAsync(400);
+    await ending;
 
-      expect(asked).toEqual([...AGAIN.slice(0, 3), 'renew']);
-    } finally {
-      vi.useRealTimers();
-    }
+    expect(asked).toEqual([...AGAIN.slice(0, 3), 'renew']);
   });
 
   test('is undone if the process ends while it waits', async () => {
-    vi.useFakeTimers({ toFake: ['performance', 'setTimeout'] });
-    try {
-      delays = [10, 50, 310];
-      const ending = logOffs.logOff(visit(), GRACE_MS);
-      await vi.advanceTimersByTimeAsync(400);
+    delays = [10, 50, 310];
+    const ending = logOffs.logOff(visit(), GRACE_MS);
+    await vi.advanceTimersByTimeAsync(400);
 
-      await logOffs.close();
+    await logOffs.close();
 
-      expect(asked).toEqual([...AGAIN.slice(0, 3), 'renew']);
-      await ending;
-    } finally {
-      vi.useRealTimers();
-    }
+    expect(asked).toEqual([...AGAIN.slice(0, 3), 'renew']);
+    await ending;
   });
 
   test('is undone before it could end a binding with a short grace', async () => {
-    vi.useFakeTimers({ toFake: ['performance', 'setTimeout'] });
-    try {
-      delays = [10, 50, 310];
-      const ending = logOffs.logOff(visit(), 1_000);
-      await vi.advanceTimersByTimeAsync(1_000);
-      await ending;
+    delays = [10, 50, 310];
+    const ending = logOffs.logOff(visit(), 1_000);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await ending;
 
-      expect(asked).toEqual([...AGAIN.slice(0, 3), 'renew']);
-    } finally {
-      vi.useRealTimers();
-    }
+    expect(asked).toEqual([...AGAIN.slice(0, 3), 'renew']);
   });
 
   test('that was answered very late keeps the binding, because nothing is known of other requests', async () => {
-    vi.useFakeTimers({ toFake: ['performance'] });
-    try {
-      const begun = logOffs.begin(BINDING) as Visit;
-      vi.advanceTimersByTime(31_000);
-      logOffs.end(begun);
+    const begun = logOffs.begin(BINDING) as Visit;
+    vi.advanceTimersByTime(31_000);
+    logOffs.end(begun);
 
-      await logOffs.logOff(begun, GRACE_MS);
+    await logOffs.logOff(begun, GRACE_MS);
 
-      expect(asked).toEqual([]);
-    } finally {
-      vi.useRealTimers();
-    }
+    expect(asked).toEqual([]);
   });
 
   test('keeps the binding if a request comes while the store is told', async () => {
