@@ -5,8 +5,8 @@
 --
 --   ARGV[4]      how long the root lasts from now on, in milliseconds
 --   ARGV[5]      quantum of its end
---   ARGV[6]      the expected generation, and `|again` if the caller has told the same log-off before: it counts only if
---                nothing has restarted the lifetime since
+--   ARGV[6]      the expected generation, and `|again` if the caller has told the same log-off before: it counts only
+--                if nothing has restarted the lifetime since
 --   ARGV[10]     `<age>|<caller>`: how long ago the request came with which the agent logged off, and who tells it (see
 --                affinity/redis/logoff-message.ts). The others: see head.lua
 --   returns      {'holds', ...}, see `answer`, `made` if this call has done it; {'none'}; or {'declare', ...}
@@ -14,7 +14,8 @@
 
 --- @include "head.lua"
 --- @include "expected-root.lua"
-if string.find(ARGV[6], 'again', 1, true) and not logged_off(field, root) then return answer(field, root, false) end
+local is_again = string.find(ARGV[6], 'again', 1, true)
+if is_again and not logged_off(field, root) then return answer(field, root, false) end
 
 local lasts, step = tonumber(ARGV[4]), tonumber(ARGV[5])
 local root_end = math.min((math.floor((NOW + lasts) / step) + 1) * step, tonumber(root.e))

@@ -7,8 +7,8 @@
 --   returns      {'peeked', instance and incarnation where the group would be placed, or ''; how many more names the
 --                pool may have, which is negative beyond the limit, and how many would give way, or '' and ''; and for
 --                each name: the field of the root that it leads to, or that gets its next binding; the entry of that
---                root, or ''; 1 if the name is an alias that was only found, else 0; 1 if the agent has logged off, else
---                0; 1 if the name is new, else 0; and the note on the name, or ''}; {'stale'}; or {'declare', ...}
+--                root, or ''; 1 if the name is an alias that was only found, else 0; 1 if the agent has logged off,
+--                else 0; 1 if the name is new, else 0; and the note on the name, or ''}; {'stale'}; or {'declare', ...}
 --   constants    MOST_MEMBERS: see groups.lua; RESERVED, AT_ONCE: see claim.lua
 
 --- @include "head.lua"
