@@ -78,7 +78,7 @@ export default defineConfig({
           include: ['test/console/**/*.test.ts'],
           globalSetup: ['test/console/browser-global-setup.ts'],
           testTimeout: 300_000,
-          // A hook starts Redis, connectors and up to three gateways, while two other files do the same.
+          // A hook starts Redis, connectors and up to three gateways, while three other files do the same.
           hookTimeout: 180_000,
           // Beside those of `deploy`, which wait more than they work.
           sequence: { groupOrder: 4 },
