@@ -80,8 +80,8 @@ export default defineConfig({
           testTimeout: 300_000,
           // A hook starts Redis, connectors and up to three gateways, while three other files do the same.
           hookTimeout: 180_000,
-          // Beside those of `deploy`, which wait more than they work.
-          sequence: { groupOrder: 4 },
+          // After those of `deploy`: a browser wants both cores.
+          sequence: { groupOrder: 5 },
         },
       },
       {
