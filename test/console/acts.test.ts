@@ -48,7 +48,13 @@ const inPool = (pool: string, verb: string, instance: string) => ({
   },
 });
 
-const rebalanced = async () => (await stage.pool('ici', 1)).rebalance;
+const rebalanced = async () => {
+  const { rebalance } = await stage.pool('ici', 1);
+  return rebalance && { until: rebalance.until, why: rebalance.why };
+};
+
+// The same for the command and the console.
+const IN_AN_HOUR = new Date(Date.now() + 3_600_000).toISOString();
 
 const ACTS: readonly TriedAct[] = [
   { name: 'drain', ...inPool('ici', 'drain', 'b'), before: () => operate('enable', 'ici', 'b') },
@@ -104,7 +110,7 @@ const ACTS: readonly TriedAct[] = [
     name: 'rebalance',
     hash: '#/pools/ici',
     button: (one) => one.id('act-rebalance'),
-    fields: (one) => one.id('confirm-until').fill('2999-01-01T00:00:00Z'),
+    fields: (one) => one.id('confirm-until').fill(IN_AN_HOUR),
     before: () => operate('rebalance', 'ici', '--end'),
     state: rebalanced,
   },
@@ -112,7 +118,7 @@ const ACTS: readonly TriedAct[] = [
     name: 'rebalance-end',
     hash: '#/pools/ici',
     button: (one) => one.id('act-rebalance-end'),
-    before: () => operate('rebalance', 'ici'),
+    before: () => operate('rebalance', 'ici', '--deadline', IN_AN_HOUR),
     state: async () => (await rebalanced()) === null,
   },
   {
