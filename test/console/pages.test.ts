@@ -96,6 +96,29 @@ test.each(inWidths)('page %s (%s) needs no horizontal scroll at %i px', async (_
 });
 
 describe('at 360 px', () => {
+  test.each([
+    ['live', '#/live', 'Status: '],
+    ['pool', '#/pools/ici', 'Agents: '],
+    ['history', '#/pools/ici/history', 'Cause: '],
+    ['explain', '#/explain?pool=ici&user=MILLER', 'Rule and what it found: '],
+  ])('each cell of a table of page %s says its heading', async (page, hash, heading) => {
+    await open(hash, { width: 360 });
+    if (page === 'explain') await ui.id('explain-ok').click();
+    await ui.page.locator('.stack tbody td').first().waitFor();
+    const told = await ui.page.evaluate<string[]>(
+      `[...document.querySelectorAll('.stack tbody td')].map((cell) => getComputedStyle(cell, '::before').content)`,
+    );
+    expect(told.filter((one) => !/^"?.+: "?$/.test(one) || one === 'none')).toEqual([]);
+    expect(told.join()).toContain(heading.trim());
+  });
+
+  test('the link of the page that is open is in sight', async () => {
+    await open('#/config', { width: 360 });
+    const link = await ui.page.locator('nav [aria-current="page"]').boundingBox();
+    expect(link?.x).toBeGreaterThanOrEqual(0);
+    expect((link?.x ?? 0) + (link?.width ?? 999)).toBeLessThanOrEqual(360);
+  });
+
   test('state, find, drain and stop can be used', async () => {
     await open('#/', { width: 360 });
     expect(await ui.id('verdict').isVisible()).toBe(true);

@@ -10,6 +10,7 @@ import { chromium } from 'playwright-core';
 import { chromiumOptions } from '../support/chromium.ts';
 import { eventually } from '../support/eventually.ts';
 import { startLoad, users } from '../support/load.ts';
+import { subscribeEnvelope } from '../support/soap.ts';
 import { Console, THEMES } from './console.ts';
 import { age, PAGES, prepare, SCENES, STATES } from './shots.ts';
 import { Stage } from './stage.ts';
@@ -82,7 +83,7 @@ try {
   await browser.close();
 }
 
-/** One instance drained, one lost: most of the pictures show an ordinary bad day. */
+/** One instance drained, one lost, two requests in error: most of the pictures show an ordinary bad day. */
 async function disturb(): Promise<void> {
   await eventually(() => {
     if (load.outcomes.length < AGENTS.length) throw new Error('not all agents are bound');
@@ -92,4 +93,12 @@ async function disturb(): Promise<void> {
   await eventually(async () => {
     if ((await stage.instance('ici', 'c')).health !== 'down') throw new Error('c is not down');
   });
+  for (const { url } of stage.gateways) {
+    await fetch(url, { method: 'POST', headers: { soapuser: 'X'.repeat(1_000) } });
+    await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'text/xml' },
+      body: subscribeEnvelope({}),
+    });
+  }
 }

@@ -62,7 +62,9 @@ export function EpochTable({ epochs, chosen }: EpochTableProps) {
             <th scope="col">View</th>
             <th scope="col">Cause</th>
             <th scope="col">Changes</th>
-            <th scope="col">Took</th>
+            <th scope="col" class="number">
+              Took
+            </th>
             <th scope="col">Agents</th>
             <th scope="col">Reports</th>
           </tr>
@@ -92,7 +94,7 @@ function EpochRow({ epoch, isChosen }: { readonly epoch: EpochAnswer; readonly i
           {showHidden([first?.why, first && `by ${first.by}`].filter(Boolean).join(', '))}
         </div>
       </td>
-      <td>{epoch.seconds === null ? '' : `${epoch.seconds.toFixed(1)} s`}</td>
+      <td class="number">{epoch.seconds === null ? '' : `${epoch.seconds.toFixed(1)} s`}</td>
       <td>{epoch.agents === null ? '' : count(epoch.agents, 'agent')}</td>
       <td class="across">{showHidden(reportsText(epoch))}</td>
     </tr>

@@ -1,9 +1,9 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 interface TableProps {
   readonly label: string;
-  /** On a narrow screen each row becomes a block. */
+  /** On a narrow screen each row becomes a block, in which each cell says its heading. */
   readonly isStacked?: boolean;
   readonly children: ComponentChildren;
 }
@@ -21,6 +21,9 @@ export function Table({ label, isStacked = false, children }: TableProps) {
     if (element.firstElementChild !== null) watch.observe(element.firstElementChild);
     return () => watch.disconnect();
   }, []);
+  useLayoutEffect(() => {
+    if (isStacked && holder.current !== null) nameCells(holder.current);
+  });
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the keys go between the links and buttons inside
     <div
@@ -35,6 +38,13 @@ export function Table({ label, isStacked = false, children }: TableProps) {
       </table>
     </div>
   );
+}
+
+/** Gives each cell the heading of its column, which the style sheet shows on a narrow screen. */
+function nameCells(holder: HTMLElement): void {
+  const heads = [...holder.querySelectorAll('thead th')].map(({ textContent }) => textContent?.trim() ?? '');
+  for (const cell of holder.querySelectorAll<HTMLTableCellElement>('tbody td:not([data-head], [colspan])'))
+    cell.dataset['head'] = heads[cell.cellIndex] ?? '';
 }
 
 function moveBetweenRows(event: KeyboardEvent): void {

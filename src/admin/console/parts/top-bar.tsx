@@ -1,3 +1,4 @@
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { live, STALE_AFTER_MS } from '../data/live.ts';
 import type { Theme } from '../data/preferences.ts';
 import { theme, zone } from '../data/preferences.ts';
@@ -103,8 +104,17 @@ function User() {
   );
 }
 
+// So much of the page before is in sight that the bar is seen to scroll.
+const NEXT_PX = 40;
+
 function Navigation() {
   const { place } = useStore(route);
+  const bar = useRef<HTMLElement>(null);
+  useLayoutEffect(() => {
+    const current = bar.current?.querySelector<HTMLElement>('[aria-current]');
+    // On a narrow screen the bar scrolls, and the page itself must not.
+    if (bar.current !== null && current != null) bar.current.scrollLeft = current.offsetLeft - NEXT_PX;
+  }, [place.page]);
   const links: readonly (readonly [text: string, href: string, pages: readonly Place['page'][]])[] = [
     ['Overview', OVERVIEW, ['overview']],
     ['Agents', toAgents(), ['agents', 'agent']],
@@ -117,7 +127,7 @@ function Navigation() {
     ['Configuration', toConfig(), ['config']],
   ];
   return (
-    <nav aria-label="Pages">
+    <nav aria-label="Pages" ref={bar}>
       {links.map(([text, href, pages]) => (
         <a key={text} href={href} aria-current={pages.includes(place.page) ? 'page' : undefined}>
           {text}
