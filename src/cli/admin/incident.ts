@@ -1,4 +1,5 @@
-import { existsSync, linkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, linkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { Command } from 'commander';
 import { askFile } from './client.ts';
@@ -15,7 +16,9 @@ interface IncidentFlags extends ReadFlags {
 
 const READABLE_BY_OWNER = 0o600;
 const PROGRESS_MS = 1_000;
-const EXIT_INTERRUPTED = 130;
+/** By shell convention: 128 plus the number of the signal. */
+const EXITS = { SIGINT: 130, SIGTERM: 143 } as const;
+type Ended = keyof typeof EXITS;
 // What the gateway puts into an archive, before it is compressed.
 const MOST_BYTES = 64 * 1_024 * 1_024;
 const FIRST_PAGE = 'README.txt';
@@ -36,10 +39,15 @@ export function addIncident(admin: Command, context: AdminContext): void {
     .action(async ({ last, output: file, names = false, force = false, ...flags }: IncidentFlags) => {
       const { env, output, exitWith } = context;
       if (!force && existsSync(file)) throw alreadyThere(file);
+      requireFolder(file);
       const interrupted = new AbortController();
-      // Also ends the process only after a write, so that no half of a file is left.
-      const onSignal = (): void => interrupted.abort();
-      process.once('SIGINT', onSignal);
+      let exitCode = 0;
+      // Not once: a second signal during the write would end the process, and leave half of a file.
+      const onSignal = (signal: Ended): void => {
+        exitCode = EXITS[signal];
+        interrupted.abort();
+      };
+      for (const signal of Object.keys(EXITS)) process.on(signal, onSignal);
       const startedAt = performance.now();
       const timer = setInterval(() => {
         const seconds = Math.round((performance.now() - startedAt) / 1_000);
@@ -60,10 +68,10 @@ export function addIncident(admin: Command, context: AdminContext): void {
       } catch (error) {
         if (!interrupted.signal.aborted) throw error;
         output.err('stopped; nothing was written\n');
-        exitWith(EXIT_INTERRUPTED);
+        exitWith(exitCode);
       } finally {
         clearInterval(timer);
-        process.off('SIGINT', onSignal);
+        for (const signal of Object.keys(EXITS)) process.off(signal, onSignal);
       }
     });
 }
@@ -91,7 +99,7 @@ function writeWhole(file: string, content: Buffer, force: boolean): void {
     if (force) renameSync(draft, file);
     else appear(draft, file);
   } catch (error) {
-    throw (error as NodeJS.ErrnoException).code === 'EEXIST' ? alreadyThere(file) : error;
+    throw (error as NodeJS.ErrnoException).code === 'EEXIST' ? alreadyThere(file) : notWritten(file, error);
   } finally {
     rmSync(draft, { force: true });
   }
@@ -105,6 +113,27 @@ function appear(draft: string, file: string): void {
     if (existsSync(file)) throw error;
     renameSync(draft, file);
   }
+}
+
+/** Says so before the gateway makes an archive for nothing. */
+function requireFolder(file: string): void {
+  try {
+    accessSync(dirname(file), constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw notWritten(file, error);
+  }
+}
+
+const NO_ROOM = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+function notWritten(file: string, error: unknown): Error {
+  const { code = 'error', message } = error as NodeJS.ErrnoException;
+  const remedy = NO_ROOM.has(code)
+    ? 'make room there, or name a file on another disk'
+    : 'name a file in a folder that exists and that you may write to';
+  // The rest of the message names the draft.
+  const [why = message] = message.split(',');
+  return new Error(`${file} cannot be written (${why}): ${remedy}`, { cause: error });
 }
 
 function alreadyThere(file: string): Error {
