@@ -38,7 +38,7 @@ export function addAgentRoutes(
       },
       config: { role: 'viewer' },
     },
-    async ({ params, query: { prefix, idleSince, limit = AGENTS_LISTED, ...query } }) => {
+    async ({ params, query: { prefix, idleSince, group, limit = AGENTS_LISTED, ...query } }) => {
       const pool = poolOf(pools, params);
       const filter: BindingQuery = {
         ...query,
@@ -46,7 +46,7 @@ export function addAgentRoutes(
         ...(prefix === undefined ? {} : { prefix: prefixOf(prefix, readers) }),
         ...(idleSince === undefined ? {} : { idleMs: idleMsOf(idleSince, pool, readers) }),
       };
-      return agentPage(pool, filter);
+      return agentPage(pool, filter, group);
     },
   );
   routes.get(

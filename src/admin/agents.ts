@@ -3,7 +3,7 @@ import type { AgentCause, AgentLine, AgentPage, AgentStatus } from '../core/agen
 import type { Name } from '../core/identity.ts';
 import type { Activation } from '../core/origin-sentence.ts';
 import { activationOf, explainActive, explainBinding, LOSSES } from '../core/origin-sentence.ts';
-import type { BindingQuery, ListedBinding } from '../core/ports.ts';
+import type { BindingPage, BindingQuery, ListedBinding } from '../core/ports.ts';
 import { lossOf } from '../core/target.ts';
 import { NOWHERE } from '../core/view/agreed-view.ts';
 import { lastActiveOf, lastActiveWithinSeconds } from './listing.ts';
@@ -12,16 +12,49 @@ import { iso } from './status.ts';
 
 // A failover pool has few events, and an older one says nothing about the present active instance.
 const EVENTS_READ = 500;
+const MEMBERS_LISTED = 100;
+const MOST_PARTS = 50;
 const NO_DETAILS = { gateway: null, balancer: null, epoch: null, by: null, why: null };
 
-/** @throws StoreUnavailable */
-export async function agentPage(pool: PoolSource, query: BindingQuery): Promise<AgentPage> {
-  const { bindings, cursor } = await pool.bindings.list({ ...query, details: true });
+/**
+ * @param group only agents of this group
+ * @throws StoreUnavailable
+ */
+export async function agentPage(pool: PoolSource, query: BindingQuery, group?: string): Promise<AgentPage> {
+  const { bindings, cursor } = await (group === undefined
+    ? pool.bindings.list({ ...query, details: true })
+    : membersPage(pool, query, group));
   return {
     agents: bindings.map((listed) => agentLine(pool, listed)),
     lastActiveWithinSeconds: lastActiveWithinSeconds(pool, bindings),
     next: cursor ?? null,
   };
+}
+
+/**
+ * The store does not know groups. So each part that is read is as small as what is missing, and the page ends where its
+ * last member is, or after some parts.
+ */
+async function membersPage(pool: PoolSource, query: BindingQuery, group: string): Promise<BindingPage> {
+  const bindings: ListedBinding[] = [];
+  const limit = query.limit ?? MEMBERS_LISTED;
+  let { cursor } = query;
+  for (let part = 0; part < MOST_PARTS && bindings.length < limit; part += 1) {
+    const from = cursor === undefined ? {} : { cursor };
+    const page = await pool.bindings.list({
+      ...query,
+      ...from,
+      limit: limit - bindings.length,
+      details: true,
+    });
+    for (const one of page.bindings) {
+      const { kind, value } = one.binding.root;
+      if (kind === 'user' && pool.groupOf(value) === group) bindings.push(one);
+    }
+    cursor = page.cursor;
+    if (cursor === undefined) break;
+  }
+  return { bindings, cursor };
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { BalancerName } from '../core/balancers.ts';
 import type { Binding, Proposal } from '../core/binding.ts';
 import type { ExplainQuestion, Explanation } from '../core/explanation.ts';
+import type { FileProblem } from '../core/group-file.ts';
 import type { GroupsThere } from '../core/groups.ts';
 import type { PoolHistory } from '../core/history/pool-history.ts';
 import type { Name } from '../core/identity.ts';
@@ -104,6 +105,8 @@ export interface PoolSource {
   readonly rebalancesAlways: boolean;
   /** The group of a user by the file and the patterns of `groups`. */
   groupOf(user: string): string | undefined;
+  /** Why the changed file of groups is not used; `undefined` if it is. */
+  readonly groupFileProblem: FileProblem | undefined;
   /** The groups at the instance; `undefined` if no agent belongs to a group, or it is not known yet. */
   groupsAt(instance: InstanceId): GroupsThere | undefined;
   url(instance: InstanceId): string;

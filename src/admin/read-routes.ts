@@ -2,6 +2,7 @@ import Type from 'typebox';
 import { consequenceOf } from '../core/consequence.ts';
 import { StoreUnavailable } from '../core/ports.ts';
 import type { AdminServerOptions } from './admin-options.ts';
+import { drainFacts } from './drain-facts.ts';
 import { listEvents } from './event-log.ts';
 import { bindingListing } from './listing.ts';
 import { instanceOf } from './pool-acts.ts';
@@ -144,15 +145,18 @@ export function addReadRoutes(
       const { id, admin, act, boundAgents } = instanceStatus(pool, instanceOf(pool, params.instance));
       const listing = await bindingListing(pool, { limit: AGENTS_LISTED, ...query, instance: id });
       const { bindings, ...page } = listing;
+      const { loggedOff, lastEnd } = await drainFacts(pool, id, boundAgents);
       return {
         instance: id,
         admin,
         deadline: act?.deadline ?? null,
         remaining: boundAgents,
-        agents: bindings.map(({ name, lastActive, loggedOff, expiresInSeconds }) => ({
+        loggedOff,
+        lastEnd,
+        agents: bindings.map(({ name, lastActive, loggedOff: hasLoggedOff, expiresInSeconds }) => ({
           name,
           lastActive,
-          loggedOff,
+          loggedOff: hasLoggedOff,
           expiresInSeconds,
         })),
         ...page,

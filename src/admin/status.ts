@@ -98,6 +98,7 @@ export function poolStatus(pool: PoolSource, pendingSince: number | undefined): 
         }
       : null,
     rebalance: rebalanceStatus(pool),
+    groupFileProblem: groupFileProblem(pool),
     standing: mode === 'degraded' ? 'storeless' : mode,
     leaseRemainingMs: Number.isFinite(leaseRemaining) ? Math.round(leaseRemaining) : null,
     replicas: lastSync.reports.map(replicaStatus),
@@ -119,6 +120,10 @@ function rebalanceStatus({ mode, rebalancesAlways, operations }: PoolSource): Po
   const { rebalancesUntil = 0 } = operations.agreed;
   const { by = '', why = '' } = operations.lastSync.policy.rebalance ?? {};
   return rebalancesUntil === 0 ? null : { until: iso(rebalancesUntil), by, why };
+}
+
+function groupFileProblem({ groupFileProblem: problem }: PoolSource): PoolStatus['groupFileProblem'] {
+  return problem === undefined ? null : { since: iso(problem.since), reason: problem.reason };
 }
 
 function claimsFail(pool: PoolSource): PoolStatus['affinity']['claimsFail'] {

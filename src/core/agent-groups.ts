@@ -1,5 +1,5 @@
 import type { Group } from './binding.ts';
-import type { GroupFile } from './group-file.ts';
+import type { FileProblem, GroupFile } from './group-file.ts';
 import { groupName } from './group-file.ts';
 
 /** Users whose names match belong to the group. */
@@ -11,6 +11,8 @@ export interface GroupPattern {
 export interface AgentGroupsOptions {
   /** The present content of the file; `undefined` without a file. */
   readonly file: (() => GroupFile['groups']) | undefined;
+  /** Why the present file is not used. */
+  readonly problem?: (() => FileProblem | undefined) | undefined;
   /** The first that matches decides. */
   readonly patterns: readonly GroupPattern[];
   /** The header that names the group of a request's agent, in lower case. */
@@ -20,13 +22,19 @@ export interface AgentGroupsOptions {
 /** Which agent belongs to which group. The file comes before the patterns, and they come before the header. */
 export class AgentGroups {
   readonly #file: AgentGroupsOptions['file'];
+  readonly #problem: AgentGroupsOptions['problem'];
   readonly #patterns: readonly (Omit<GroupPattern, 'group'> & { readonly group: Group })[];
   readonly header: string | undefined;
 
-  constructor({ file, patterns, header }: AgentGroupsOptions) {
+  constructor({ file, problem, patterns, header }: AgentGroupsOptions) {
     this.#file = file;
+    this.#problem = problem;
     this.#patterns = patterns.map(({ users, group }) => ({ users, group: { name: group, size: 0 } }));
     this.header = header;
+  }
+
+  get fileProblem(): FileProblem | undefined {
+    return this.#problem?.();
   }
 
   /** Another one after each change of the file. */

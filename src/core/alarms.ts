@@ -165,8 +165,18 @@ function* poolConditions(replica: string, pool: PoolStatus, recent: RecentCounts
     };
 }
 
-/** Members have no room at the connector where the others of their group are. */
-function* groupConditions({ name, instances }: PoolStatus): Generator<Condition> {
+/** The file of groups cannot be used, or members have no room where the others of their group are. */
+function* groupConditions({ name, instances, groupFileProblem }: PoolStatus): Generator<Condition> {
+  // Earlier releases do not tell.
+  if (groupFileProblem != null)
+    yield {
+      ...ofPool('IciGroupFileInvalid', 'warning', name, '#group-file-invalid'),
+      since: groupFileProblem.since,
+      // The file may be written at this moment.
+      toleratedMs: MOMENT_MS,
+      text: `the file of groups of pool ${name} cannot be used: its last valid content counts`,
+      remedy: `${groupFileProblem.reason}. Correct the file; the gateway reads it again within a second.`,
+    };
   for (const { id, maxAgents, groups } of instances) {
     // Earlier releases do not tell.
     if (maxAgents == null || groups == null || groups.agents <= maxAgents) continue;

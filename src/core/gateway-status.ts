@@ -143,6 +143,8 @@ export interface PoolStatus {
     readonly by: string;
     readonly why: string;
   } | null;
+  /** Why the changed file of groups is not used, so that its last valid content counts. Earlier releases do not tell. */
+  readonly groupFileProblem: { readonly since: string; readonly reason: string } | null;
   /** The degraded mode is called `storeless` here, as in the log: monitoring compares this word. */
   readonly standing: Exclude<Mode, 'degraded'> | 'storeless';
   /** The rest of the lease in milliseconds; `null` if the gateway has no peers. */

@@ -15,6 +15,13 @@ const UNFIT = /\p{C}/u;
 const MOST_LINES = 100_000;
 const MOST_PROBLEMS = 10;
 
+/** Why a file that has changed is not used; its last valid content counts. */
+export interface FileProblem {
+  /** In milliseconds since the Unix epoch. */
+  readonly since: number;
+  readonly reason: string;
+}
+
 /** Parses a file of groups. Empty lines and lines that start with `#` are ignored. */
 export function parseGroupFile(text: string): GroupFile {
   const names = new Map<string, string>();

@@ -85,6 +85,11 @@ export class Metrics {
     'Members of the groups that are placed at the instance, whether or not they are logged on',
     ['pool', 'instance'],
   );
+  readonly groupFileValid = this.#gauge(
+    'gateway_group_file_valid',
+    '0 if the file of groups has changed and cannot be used, so that its last valid content counts, otherwise 1; only in pools with groups',
+    ['pool'],
+  );
   readonly maxAgents = this.#gauge(
     'gateway_instance_max_agents',
     'The most agents that the instance should have (maxAgents); only with that limit',

@@ -186,8 +186,10 @@ function readGauges(metrics: Metrics, sources: readonly PoolSource[], status: Ga
     metrics.leaseSeconds.set({ pool }, operations.leaseRemaining / 1_000);
     metrics.replicas.set({ pool }, operations.lastSync.replicas);
   }
-  for (const { name: pool, mode, epoch, affinity, instances } of status.pools) {
+  for (const { name: pool, mode, epoch, affinity, instances, groupFileProblem } of status.pools) {
     metrics.affinityAvailable.set({ pool }, affinity.available ? 1 : 0);
+    if (instances.some(({ groups }) => groups !== null))
+      metrics.groupFileValid.set({ pool }, groupFileProblem === null ? 1 : 0);
     metrics.viewEpoch.set({ pool }, epoch);
     for (const instance of instances) {
       const labels = { pool, instance: instance.id };

@@ -171,6 +171,9 @@ export function composeControlPool(
       knowsLogOffs: knowsLogOffs(poolConfig, config),
       rebalancesAlways: poolConfig.rebalance === 'logon',
       groupOf: (user) => parts.groups?.ofUser(user)?.name,
+      get groupFileProblem() {
+        return parts.groups?.fileProblem;
+      },
       groupsAt: (id) => bindings.groups && (bindings.groups.get(id) ?? NO_GROUPS),
       url: (id) => origins.get(id) ?? '',
       lastProbe: (id) => lastProbes.get(id),

@@ -50,6 +50,7 @@ export function composeGroups(
         );
   return new AgentGroups({
     file: watched && (() => watched.content),
+    problem: watched && (() => watched.problem),
     patterns: patterns.map(({ users, group }) => ({
       users: compilePattern(`^(?:${users})$`, { ignoresCase: true }),
       group,

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import type { FileProblem } from '../core/group-file.ts';
 
 // A file is looked at when it is needed, and at most this often.
 const LOOK_EVERY_MS = 1_000;
@@ -12,7 +13,7 @@ export class WatchedFile<Content> {
   readonly #read: () => Content;
   readonly #onProblem: (error: Error) => void;
   readonly #onRepaired: () => void;
-  #isWrong = false;
+  #problem: FileProblem | undefined;
   #content: Content;
   #stamp: string;
   #lookedAt = performance.now();
@@ -37,6 +38,11 @@ export class WatchedFile<Content> {
     this.#content = read();
   }
 
+  /** What is wrong with the file, as far as the last look at its content told. */
+  get problem(): FileProblem | undefined {
+    return this.#problem;
+  }
+
   get content(): Content {
     const now = performance.now();
     if (now - this.#lookedAt < LOOK_EVERY_MS) return this.#content;
@@ -46,10 +52,11 @@ export class WatchedFile<Content> {
     this.#stamp = stamp;
     try {
       this.#content = this.#read();
-      if (this.#isWrong) this.#onRepaired();
-      this.#isWrong = false;
+      if (this.#problem !== undefined) this.#onRepaired();
+      this.#problem = undefined;
     } catch (error) {
-      this.#isWrong = true;
+      const { message: reason } = error as Error;
+      this.#problem = { since: this.#problem?.since ?? Date.now(), reason };
       this.#onProblem(error as Error);
     }
     return this.#content;

@@ -43,6 +43,7 @@ export function aPoolStatus(given: Partial<PoolStatus> = {}): PoolStatus {
     active: null,
     failback: null,
     rebalance: null,
+    groupFileProblem: null,
     standing: 'leased',
     leaseRemainingMs: null,
     replicas: [],

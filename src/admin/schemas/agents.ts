@@ -114,6 +114,12 @@ export const AGENTS = Type.Object(
 export const AGENTS_QUERY = query({
   prefix: Type.Optional(text(256, 'the begin of the name')),
   instance: Type.Optional(INSTANCE),
+  group: Type.Optional(
+    text(
+      256,
+      'only agents of this group, by the file or the patterns of groups; a page may have fewer than limit',
+    ),
+  ),
   idleSince: Type.Optional(
     text(40, `${MOMENT_EXPECTS}: only agents whose last request is at least that old`),
   ),
@@ -195,6 +201,13 @@ export const DRAIN = Type.Object(
     admin: word(['enabled', 'draining', 'disabled']),
     deadline: timeOrNull('when the drain ends at the latest; null without a deadline'),
     remaining: count('agents that are still bound to the instance, as counted once a second'),
+    loggedOff: nullable(
+      Type.Integer({ minimum: 0 }),
+      'how many of them have logged off; null if there are too many to look at each',
+    ),
+    lastEnd: timeOrNull(
+      'when the last of their bindings ends, if none of them sends a request; null if there is none, or too many',
+    ),
     agents: Type.Array(DRAINING_AGENT),
     lastActiveWithinSeconds: WITHIN,
     next: NEXT,

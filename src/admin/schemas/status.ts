@@ -174,6 +174,10 @@ const POOL_STATUS = Type.Object(
       REBALANCE,
       'agents move to instances with fewer agents as they log on again; null if they do not',
     ),
+    groupFileProblem: nullable(
+      Type.Object({ since: time('since when'), reason: Type.String() }),
+      'why the changed file of groups is not used: its last valid content counts; null if it is used, or there is none',
+    ),
     standing: word(['leased', 'waiting', 'storeless'], {
       description: 'by which right this gateway acts: storeless means that the store is away',
     }),

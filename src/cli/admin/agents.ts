@@ -11,6 +11,7 @@ import { counted, fields, lastRequest, NONE, printable, show, since, table } fro
 interface ListFlags extends ReadFlags {
   readonly prefix?: string;
   readonly instance?: string;
+  readonly group?: string;
   readonly idleSince?: string;
   readonly limit: string;
   readonly cursor?: string;
@@ -31,6 +32,7 @@ export function addAgents(admin: Command, context: AdminContext): void {
   )
     .option('--prefix <text>', 'only names that begin with this')
     .option('--instance <id>', 'only those of this instance')
+    .option('--group <name>', 'only those of this group, by the file or the patterns of groups')
     .option(
       '--idle-since <when>',
       'only those without a request since: a duration such as 30m, or a time such as 2026-03-01T22:00:00Z',
@@ -40,10 +42,10 @@ export function addAgents(admin: Command, context: AdminContext): void {
     .action(
       async (
         pool: string | undefined,
-        { prefix, instance, idleSince, limit, cursor, ...flags }: ListFlags,
+        { prefix, instance, group, idleSince, limit, cursor, ...flags }: ListFlags,
       ) => {
         const path = `${poolPath(pool ?? (await onlyPool(context, flags)))}/agents`;
-        const query = { prefix, instance, idleSince, limit, cursor };
+        const query = { prefix, instance, group, idleSince, limit, cursor };
         await read<AgentPage>(context, flags, { path, query }, pageText);
       },
     );

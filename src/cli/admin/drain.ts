@@ -11,6 +11,9 @@ export interface DrainAnswer {
   readonly admin: 'enabled' | 'draining' | 'disabled';
   readonly deadline: string | null;
   readonly remaining: number;
+  /** `null` with very many agents. Earlier releases do not tell. */
+  readonly loggedOff?: number | null;
+  readonly lastEnd?: string | null;
   readonly agents: readonly DrainedAgent[];
   readonly lastActiveWithinSeconds: number;
   readonly next: string | null;
@@ -41,7 +44,7 @@ export function drainPath(pool: string, instance: string): string {
 
 /** The agents that are left. */
 export function drainText(drain: DrainAnswer, look: Look): string {
-  return [headOf(drain, look), ...agentLines(drain, drain.agents.length, look)].join('\n');
+  return [...headLines(drain, look), ...agentLines(drain, drain.agents.length, look)].join('\n');
 }
 
 /**
@@ -169,7 +172,7 @@ async function screenOf({ output, env }: AdminContext, { json }: ReadFlags): Pro
     progress: (drain, before) => {
       const look = lookOf(terminal);
       frame = [
-        headOf(drain, look),
+        ...headLines(drain, look),
         bar(before - drain.remaining, before, look),
         ...agentLines(drain, MOST_SHOWN, look),
         look.paint('dim', 'Ctrl-C ends the watching, not the drain'),
@@ -199,6 +202,18 @@ function headOf({ instance, admin, deadline, remaining }: DrainAnswer, look: Loo
   const end = deadline === null ? 'no deadline' : `deadline ${since(deadline, look)}`;
   const state = look.paint(admin === 'draining' ? 'yellow' : undefined, admin);
   return `${look.paint('bold', printable(instance))}  ${state}  ${counted(remaining, 'agent')} left  ${end}`;
+}
+
+function headLines(drain: DrainAnswer, look: Look): string[] {
+  const why = whyText(drain, look);
+  return [headOf(drain, look), ...(why === undefined ? [] : [look.paint('dim', why)])];
+}
+
+/** Why the drain lasts: who has not logged off, and when the last binding ends. */
+export function whyText({ remaining, loggedOff, lastEnd }: DrainAnswer, look: Look): string | undefined {
+  if (remaining === 0 || loggedOff == null || lastEnd == null) return undefined;
+  const soon = `${loggedOff} of ${counted(remaining, 'agent')} ${loggedOff === 1 ? 'has' : 'have'} logged off`;
+  return `${soon}; if no agent sends a request, the last binding ends ${since(lastEnd, look)}`;
 }
 
 function bar(gone: number, all: number, look: Look): string {

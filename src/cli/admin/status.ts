@@ -2,7 +2,9 @@ import type { Command } from 'commander';
 import type { Alarm, GatewayStatus, InstanceStatus, PoolStatus } from '../../core/gateway-status.ts';
 import { askAdmin } from './client.ts';
 import type { AdminContext, ReadFlags } from './context.ts';
-import { EXIT_NO, read, readCommand } from './context.ts';
+import { EXIT_NO, readCommand } from './context.ts';
+import type { DrainAnswer } from './drain.ts';
+import { drainPath, whyText } from './drain.ts';
 import type { Colour, Column, Look } from './present.ts';
 import { counted, NONE, printable, show, since, table } from './present.ts';
 
@@ -12,7 +14,11 @@ type Status = Omit<GatewayStatus, 'alarms'> & Partial<Pick<GatewayStatus, 'alarm
 export function addStatus(admin: Command, context: AdminContext): void {
   readCommand(admin, 'status', 'Show the state of the gateway, its pools and instances.').action(
     async (flags: ReadFlags) => {
-      await read<Status>(context, flags, { path: '/status' }, statusText);
+      const { env, output } = context;
+      const { body } = await askAdmin<Status>(flags, { method: 'GET', path: '/status' }, env);
+      const isForPeople = output.terminal !== undefined && flags.json !== true;
+      const drains = isForPeople ? await drainsOf(body, context, flags) : [];
+      show(output, flags, body, (status, look) => statusText(status, drains, look));
     },
   );
   readCommand(
@@ -29,7 +35,34 @@ export function addStatus(admin: Command, context: AdminContext): void {
   });
 }
 
-function statusText(status: Status, look: Look): string {
+interface Drain {
+  readonly pool: string;
+  readonly answer: DrainAnswer;
+}
+
+/** What the status does not tell of the instances that drain. */
+async function drainsOf(
+  { pools }: Status,
+  { env }: AdminContext,
+  flags: ReadFlags,
+): Promise<readonly Drain[]> {
+  const asked = pools.flatMap(({ name: pool, instances }) =>
+    instances
+      .filter(({ admin, boundAgents }) => admin === 'draining' && boundAgents > 0)
+      .map(async ({ id }): Promise<Drain[]> => {
+        const question = { method: 'GET', path: drainPath(pool, id), query: { limit: 1 } } as const;
+        try {
+          return [{ pool, answer: (await askAdmin<DrainAnswer>(flags, question, env)).body }];
+        } catch {
+          // The store may be away. The status is shown all the same.
+          return [];
+        }
+      }),
+  );
+  return (await Promise.all(asked)).flat();
+}
+
+function statusText(status: Status, drains: readonly Drain[], look: Look): string {
   const { replica, version, state, startedAt, pools, alarms, shared } = status;
   const head = [
     printable(replica),
@@ -42,8 +75,17 @@ function statusText(status: Status, look: Look): string {
     // Missing from an earlier release.
     ...(shared === false ? ['embedded store, which no other gateway shares'] : []),
     ...(alarms === undefined ? [] : ['', alarmsText(alarms, look)]),
-    ...pools.flatMap((pool) => ['', poolText(pool, look)]),
+    ...pools.flatMap((pool) => [
+      '',
+      poolText(pool, look),
+      ...drains.filter((drain) => drain.pool === pool.name).flatMap((drain) => drainLine(drain, look)),
+    ]),
   ].join('\n');
+}
+
+function drainLine({ answer }: Drain, look: Look): string[] {
+  const why = whyText(answer, look);
+  return why === undefined ? [] : [look.paint('yellow', printable(`${answer.instance} drains: ${why}`))];
 }
 
 function alarmsText(alarms: readonly Alarm[], look: Look): string {
@@ -78,7 +120,13 @@ function poolText(pool: PoolStatus, look: Look): string {
   // Earlier releases do not tell of groups.
   const hasGroups = instances.some(({ groups }) => groups != null);
   const columns = hasGroups ? INSTANCE_COLUMNS.toSpliced(3, 0, GROUPS_COLUMN) : INSTANCE_COLUMNS;
-  return [parts.filter((part) => part !== '').join('  '), table(columns, instances, look)].join('\n');
+  return [
+    parts.filter((part) => part !== '').join('  '),
+    table(columns, instances, look),
+    ...(hasGroups
+      ? [look.paint('dim', `members of a group: ici-gateway admin agents ${printable(name)} --group NAME`)]
+      : []),
+  ].join('\n');
 }
 
 const INSTANCE_COLUMNS: readonly Column<InstanceStatus>[] = [

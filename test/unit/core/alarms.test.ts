@@ -77,6 +77,7 @@ const CASES: Readonly<Record<string, readonly [status: GatewayStatus, recent?: P
   IciAgentsSplit: [gatewayWith({}), { splits: () => 3 }],
   IciBindingsFull: [gatewayWith({}), { refused: () => 1 }],
   IciNamesGiveWay: [gatewayWith({}), { replaced: () => 1 }],
+  IciGroupFileInvalid: [gatewayWith({ groupFileProblem: { since: ago(60), reason: 'line 1 has no ";"' } })],
   IciGroupsTooLarge: [
     gatewayWith(
       instances({ maxAgents: 50, groups: { number: 2, agents: 51, largest: { name: 'sales', agents: 31 } } }),

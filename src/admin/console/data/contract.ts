@@ -31,6 +31,9 @@ export interface DrainAnswer {
   readonly admin: InstanceStatus['admin'];
   readonly deadline: string | null;
   readonly remaining: number;
+  /** `null` with very many agents. Gateways of an earlier release do not tell. */
+  readonly loggedOff?: number | null;
+  readonly lastEnd?: string | null;
   readonly agents: readonly {
     readonly name: string;
     readonly lastActive: string;

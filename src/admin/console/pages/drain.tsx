@@ -114,6 +114,15 @@ function Progress({ answer, pool, most }: ProgressProps) {
       <Facts
         facts={[
           [admin === 'enabled' ? 'Agents' : 'Agents left', <strong key="left">{number(remaining)}</strong>],
+          ['Have logged off', answer.loggedOff == null ? undefined : number(answer.loggedOff)],
+          [
+            'Last binding ends',
+            answer.lastEnd != null && (
+              <>
+                <When iso={answer.lastEnd} /> <span class="muted">if no agent sends a request</span>
+              </>
+            ),
+          ],
           ['Gone since this page was opened', number(most - remaining)],
           ['In flight', shown === undefined ? undefined : count(shown.inFlight, 'request')],
           ['State', admin],
