@@ -112,6 +112,15 @@ describe('at 360 px', () => {
     expect(told.join()).toContain(heading.trim());
   });
 
+  test('the numbers beside long headings are in sight', async () => {
+    await open('#/pools/ici', { width: 360 });
+    await ui.panel('identity').getByText('Element that held the name').waitFor();
+    const wide = await ui.page.evaluate<number>(
+      `[...document.querySelectorAll('.scroll')].filter((one) => one.scrollWidth > one.clientWidth).length`,
+    );
+    expect(wide).toBe(0);
+  });
+
   test('the link of the page that is open is in sight', async () => {
     await open('#/config', { width: 360 });
     const link = await ui.page.locator('nav [aria-current="page"]').boundingBox();

@@ -51,6 +51,9 @@ test('the members of a group are listed, page by page', async () => {
   const namesIn = ({ agents }: AgentPage): string[] => agents.map(({ name }) => name);
   expect(namesIn(JSON.parse(out)).toSorted()).toEqual(['MILLER', 'SMITH']);
   expect(namesIn(JSON.parse((await command(['agents', '--group', 'none'])).out))).toEqual([]);
+  expect((await command(['agents', '--group', 'none'], { hasColors: false })).out).toBe(
+    'no agent of group none is bound; members by a header (groups.header) are not known here\n',
+  );
 
   const found: string[] = [];
   let next: string | null = '';
@@ -82,7 +85,7 @@ test('a drain says how many agents have logged off, and when the last binding en
   const lastSeconds = (Date.parse(body.lastEnd) - Date.now()) / 1_000;
   expect(Math.abs(lastSeconds - Math.max(...seconds))).toBeLessThan(10);
 
-  const why = /1 of 4 agents has logged off; if no agent sends a request, the last binding ends .*\(in /;
+  const why = /logged off: 1 of 4 agents; if no agent sends a request, the last binding ends .*\(in /;
   await eventually(async () =>
     expect((await command(['draining', 'ici', 'a'], { hasColors: false })).out).toMatch(why),
   );

@@ -3,6 +3,7 @@ import 'uplot/dist/uPlot.min.css';
 import './style/base.css';
 import './style/frame.css';
 import './style/parts.css';
+import './style/stack.css';
 import './style/cards.css';
 import './style/history.css';
 import { App, openFirstPage } from './app.tsx';

@@ -46,7 +46,7 @@ export function addAgents(admin: Command, context: AdminContext): void {
       ) => {
         const path = `${poolPath(pool ?? (await onlyPool(context, flags)))}/agents`;
         const query = { prefix, instance, group, idleSince, limit, cursor };
-        await read<AgentPage>(context, flags, { path, query }, pageText);
+        await read<AgentPage>(context, flags, { path, query }, (page, look) => pageText(page, look, group));
       },
     );
   readCommand(
@@ -144,8 +144,18 @@ async function onlyPool(context: AdminContext, flags: ReadFlags): Promise<string
   throw new Error(`name a pool: ${names.join(', ')}`);
 }
 
-function pageText({ agents, lastActiveWithinSeconds, next }: AgentPage, look: Look): string {
-  if (agents.length === 0) return next === null ? 'no agents' : `no agents on this page; --cursor ${next}`;
+function pageText(
+  { agents, lastActiveWithinSeconds, next }: AgentPage,
+  look: Look,
+  group: string | undefined,
+): string {
+  if (agents.length === 0 && next === null)
+    return group === undefined
+      ? 'no agents'
+      : printable(
+          `no agent of group ${group} is bound; members by a header (groups.header) are not known here`,
+        );
+  if (agents.length === 0) return `no agents on this page; --cursor ${next}`;
   const more = next === null ? [] : [`more: --cursor ${printable(next)}`];
   return [
     table(agentColumns(agents, lastActiveWithinSeconds, look), agents, look),

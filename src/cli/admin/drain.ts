@@ -212,8 +212,7 @@ function headLines(drain: DrainAnswer, look: Look): string[] {
 /** Why the drain lasts: who has not logged off, and when the last binding ends. */
 export function whyText({ remaining, loggedOff, lastEnd }: DrainAnswer, look: Look): string | undefined {
   if (remaining === 0 || loggedOff == null || lastEnd == null) return undefined;
-  const soon = `${loggedOff} of ${counted(remaining, 'agent')} ${loggedOff === 1 ? 'has' : 'have'} logged off`;
-  return `${soon}; if no agent sends a request, the last binding ends ${since(lastEnd, look)}`;
+  return `logged off: ${loggedOff} of ${counted(remaining, 'agent')}; if no agent sends a request, the last binding ends ${since(lastEnd, look)}`;
 }
 
 function bar(gone: number, all: number, look: Look): string {

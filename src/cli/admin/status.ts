@@ -114,7 +114,7 @@ function poolText(pool: PoolStatus, look: Look): string {
     look.paint(standing === 'leased' ? undefined : 'yellow', standing),
     mode === 'sticky' ? counted(agents, 'agent') : '',
     // Earlier releases do not tell.
-    pool.rebalance == null ? '' : 'agents move as they log on again',
+    pool.rebalance == null ? '' : rebalanceText(pool.rebalance, look),
     parked === 0 ? '' : look.paint('yellow', `${counted(parked, 'request')} waiting`),
   ];
   // Earlier releases do not tell of groups.
@@ -127,6 +127,11 @@ function poolText(pool: PoolStatus, look: Look): string {
       ? [look.paint('dim', `members of a group: ici-gateway admin agents ${printable(name)} --group NAME`)]
       : []),
   ].join('\n');
+}
+
+function rebalanceText({ until }: NonNullable<PoolStatus['rebalance']>, look: Look): string {
+  const text = 'agents move as they log on again';
+  return until === null ? text : `${text} until ${since(until, look)}`;
 }
 
 const INSTANCE_COLUMNS: readonly Column<InstanceStatus>[] = [
