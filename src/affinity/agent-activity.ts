@@ -3,7 +3,8 @@ import type { Placement } from '../core/binding.ts';
 
 // All requests that a client sends when an agent logs off come within this time. People take longer to log on again.
 const LOGGING_OFF_MS = 5_000;
-// Each new agent is followed by a look at that many old ones, so that agents who are gone do not add up.
+// Each new agent is followed by a look at that many others in turn, so that those who are gone do not add up: about as
+// many are remembered as are there.
 const LOOKED_AT = 2;
 
 interface Activity {
@@ -26,7 +27,7 @@ interface Activity {
  * agent has logged off.
  */
 export class AgentActivity {
-  /** By the key of the root, in the order of the last request. */
+  /** By the key of the root, in the order in which they are looked at. */
   readonly #agents = new Map<string, Activity>();
   readonly #newsWithinMs: number;
   readonly #rememberedMs: number;
@@ -59,9 +60,10 @@ export class AgentActivity {
     activity.inFlight += 1;
     activity.others += 1;
     activity.seenAt = now;
-    if (known !== undefined) this.#agents.delete(key);
-    this.#agents.set(key, activity);
-    if (known === undefined) this.#forgetOld(now);
+    if (known === undefined) {
+      this.#agents.set(key, activity);
+      this.#forgetOld(now);
+    }
     return { key, instance, incarnation, group: activity.group, followsLogOff };
   }
 
@@ -120,12 +122,13 @@ export class AgentActivity {
 
   #forgetOld(now: number): void {
     let looks = LOOKED_AT;
-    for (const [key, { inFlight, seenAt, loggedOffAt }] of this.#agents) {
+    for (const [key, activity] of this.#agents) {
       if (looks === 0) return;
       looks -= 1;
-      if (inFlight > 0) continue;
-      if (now - seenAt <= this.#rememberedMs || now - loggedOffAt <= LOGGING_OFF_MS) return;
       this.#agents.delete(key);
+      const { inFlight, seenAt, loggedOffAt } = activity;
+      if (inFlight > 0 || now - seenAt <= this.#rememberedMs || now - loggedOffAt <= LOGGING_OFF_MS)
+        this.#agents.set(key, activity);
     }
   }
 }

@@ -47,9 +47,9 @@ interface HeldHeader {
   readonly statusText: string;
 }
 
-/** The callbacks of undici 7 that reply-from's request handler implements. */
-interface InnerHandler {
-  onConnect(abort: (reason?: Error) => void, context: object): void;
+/** The callbacks of undici 7 that an attempt implements, and what gets the answer from it. */
+export interface InnerHandler {
+  onConnect(abort: (reason?: Error) => void, context?: object): void;
   onHeaders(statusCode: number, headers: Buffer[], resume: () => void, statusText: string): boolean;
   onData(chunk: Buffer): boolean;
   onComplete(trailers: string[] | null): void;
@@ -155,10 +155,10 @@ export class Attempt implements InnerHandler, AwaitsHead {
   }
 
   /** Hands the request to undici. `inner` gets the response. */
-  dispatch(options: Dispatcher.DispatchOptions, inner: Dispatcher.DispatchHandler): boolean {
+  dispatch(options: Dispatcher.DispatchOptions, inner: InnerHandler): boolean {
     const { request, upstream } = this;
     this.#connections = upstream.connections;
-    this.#inner = inner as unknown as InnerHandler;
+    this.#inner = inner;
     options.origin = upstream.origin;
     options.path = request.path;
     options.headers = request.headers;

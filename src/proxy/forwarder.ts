@@ -4,6 +4,8 @@ import { pipeline } from 'node:stream';
 import replyFrom from '@fastify/reply-from';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Dispatcher } from 'undici';
+import type { Receive, ReceivedAnswer } from './answer-receiver.ts';
+import { AnswerReceiver, HELD } from './answer-receiver.ts';
 import type { Attempt, AttemptOutcome } from './attempt.ts';
 import { responseHeaders, without } from './headers.ts';
 import type { RequestContext } from './request-context.ts';
@@ -21,19 +23,25 @@ export interface Forwarder {
 const ATTEMPT = Symbol('attempt');
 type MarkedHeaders = { [ATTEMPT]?: Attempt };
 
+// reply-from gives a callback.
+const NEVER = new Promise<never>(() => {});
+
 /** The property under which reply-from's handlers find the context of their request. */
 export const REQUEST_CONTEXT = Symbol('request context');
 export type Carrier = { [REQUEST_CONTEXT]?: RequestContext };
 
 /**
  * The dispatcher that reply-from uses. reply-from builds target, header and body in its own way. This class replaces
- * them by those of the attempt, byte for byte as the client sent them, and dispatches to the attempt's instance.
+ * them by those of the attempt, byte for byte as the client sent them, and dispatches to the attempt's instance. What
+ * undici's `request()` does with the answer is replaced by an {@link AnswerReceiver}.
  */
 class AttemptDispatcher extends Dispatcher {
-  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+  override request(...args: unknown[]): Promise<never> {
+    const [options, receive] = args as [Dispatcher.DispatchOptions, Receive];
     const attempt = (options.headers as MarkedHeaders)[ATTEMPT];
     if (attempt === undefined) throw new Error('reply-from dispatched a request that has no attempt');
-    return attempt.dispatch(options, handler);
+    attempt.dispatch(options, new AnswerReceiver(attempt, receive));
+    return NEVER;
   }
 
   override close(): Promise<void>;
@@ -72,22 +80,23 @@ export async function createForwarder(fastify: FastifyInstance, requestIdHeader:
     onResponse: (
       request: FastifyRequest,
       reply: FastifyReply,
-      response: { statusCode: number; stream: Readable },
+      response: { statusCode: number; stream: ReceivedAnswer['body'] },
     ) => {
       const context = contextOf(request);
       const { attempt } = context;
-      response.stream.on('error', ignore);
+      const { statusCode, stream } = response;
+      if (stream !== HELD) (stream as Readable).on('error', ignore);
       try {
         if (attempt === undefined || attempt.settled) {
-          response.stream.destroy();
+          stream.destroy();
           return;
         }
         reply.hijack();
-        passOn(context, attempt, response.statusCode, response.stream, requestIdHeader);
+        passOn(context, attempt, statusCode, stream, requestIdHeader);
         attempt.settle('answered');
       } catch (error) {
         // An error thrown from here would be uncaught and end the process.
-        response.stream.destroy();
+        stream.destroy();
         attempt?.fail(error);
       }
     },
@@ -115,7 +124,7 @@ function passOn(
   context: RequestContext,
   { responseHeaders: raw, whole }: Attempt,
   status: number,
-  stream: Readable,
+  stream: ReceivedAnswer['body'],
   requestIdHeader: string,
 ): void {
   const { response } = context;
@@ -130,13 +139,13 @@ function passOn(
   context.isLast ||= !context.raw.complete;
   context.prepareAnswer();
   response.writeHead(status, headers);
-  if (whole !== undefined) {
+  if (stream === HELD) {
     response.end(whole);
     return;
   }
   // The first event of a stream may be far away.
   response.flushHeaders();
-  pipeline(stream, response, ignore);
+  pipeline(stream as Readable, response, ignore);
 }
 
 function hasLength(headers: readonly string[]): boolean {

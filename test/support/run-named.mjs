@@ -24,10 +24,10 @@ const RUNS = {
       [BUILD, TOOLS],
       'node build/test/bench/workers.js',
     ],
-    'naming-rules': [
-      'what rules for log-on and log-off cost a known request',
-      [BUILD, TOOLS],
-      'node build/test/bench/naming-rules.js',
+    'added-cost': [
+      'what rules for log-on and log-off, or recording, cost a known request',
+      [TOOLS],
+      'node build/test/bench/added-cost.js',
     ],
     memory: [
       'whether the memory of a gateway stays flat under load',
