@@ -10,12 +10,12 @@ import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { eventually } from '../support/eventually.ts';
-import { startUpstream } from './contenders.ts';
-import { median, medianInterval, table } from './figures.ts';
+import { judge, median, ratioOf, table } from './figures.ts';
 import type { LoadPlan, Naming } from './load.ts';
 import { findGenerator, load, numbered, PATH, requestParts } from './load.ts';
 import type { Program } from './processes.ts';
 import { Workbench } from './processes.ts';
+import { startUpstream } from './started.ts';
 import type { Slot } from './switched-gateway.ts';
 
 const PARTS = {
@@ -138,18 +138,17 @@ async function loadFor(url: string, naming: Naming, forSeconds: number): Promise
 function report(): void {
   const rows = NAMINGS.map((naming) => {
     const { off, on } = micros[naming];
-    const ratios = on.map((value, i) => value / (off[i] as number));
-    const [low, high] = medianInterval(ratios);
+    const ratio = ratioOf(on, off);
     const most = PARTS[part].most[naming];
-    const verdict = high <= most ? 'PASS' : low > most ? 'short of the target' : 'undecided';
-    if (low > most) process.exitCode = 1;
+    const verdict = judge(ratio, most);
+    if (verdict === 'fail') process.exitCode = 1;
     return [
       naming,
-      String(ratios.length),
+      String(ratio.pairs),
       median(off).toFixed(1),
       median(on).toFixed(1),
-      median(ratios).toFixed(3),
-      `${low.toFixed(3)} to ${high.toFixed(3)}`,
+      ratio.median.toFixed(3),
+      `${ratio.low.toFixed(3)} to ${ratio.high.toFixed(3)}`,
       most.toFixed(2),
       verdict,
     ];

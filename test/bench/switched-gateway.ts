@@ -16,7 +16,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { AccessLog, RequestRing } from '../../src/proxy/access-log.ts';
 import { AgentOperations } from '../../src/proxy/agent-operations.ts';
 import { openProcessLog } from '../../src/telemetry/logger.ts';
-import { SecondCounts } from '../../src/telemetry/request-metrics.ts';
+import { SecondCounts } from '../../src/telemetry/second-counts.ts';
 import { startGateway } from '../../src/wiring/gateway.ts';
 import { eventually } from '../support/eventually.ts';
 
