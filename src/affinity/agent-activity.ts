@@ -21,6 +21,11 @@ interface Activity {
   loggedOffAt: number;
 }
 
+/** Leads to what is remembered of its agent: that is kept while the request is under way. */
+interface OwnVisit extends Visit {
+  readonly activity: Activity;
+}
+
 /**
  * Which agents have requests under way in this process, or had some a moment ago. A request that acts on a cached
  * binding never reaches the store, so only this tells that an agent is there although another gateway says that the
@@ -47,7 +52,7 @@ export class AgentActivity {
     return this.#agents.size;
   }
 
-  begin(key: string, { instance, incarnation }: Placement, now: number): Visit {
+  begin(key: string, { instance, incarnation }: Placement, now: number): OwnVisit {
     const known = this.#agents.get(key);
     const activity = known ?? noActivity();
     const followsLogOff = now - activity.loggedOffAt <= LOGGING_OFF_MS;
@@ -64,13 +69,12 @@ export class AgentActivity {
       this.#agents.set(key, activity);
       this.#forgetOld(now);
     }
-    return { key, instance, incarnation, group: activity.group, followsLogOff };
+    return { key, instance, incarnation, group: activity.group, followsLogOff, activity };
   }
 
   /** The instance may have acted on it until now. */
-  end({ key }: Visit, now: number): void {
-    const activity = this.#agents.get(key);
-    if (activity === undefined) return;
+  end(visit: Visit, now: number): void {
+    const { activity } = visit as OwnVisit;
     activity.inFlight -= 1;
     if (activity.others > 0) activity.seenAt = now;
   }

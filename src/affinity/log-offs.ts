@@ -1,5 +1,4 @@
 import type { AgentLogOffs, CachedBinding, Visit } from '../core/agent-bindings.ts';
-import type { Placement } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
 import type { AffinityStore, HeardLogOff } from '../core/ports.ts';
 import { StoreUnavailable } from '../core/ports.ts';
@@ -70,13 +69,10 @@ export class LogOffs implements AgentLogOffs {
     await Promise.allSettled(this.#untold);
   }
 
-  begin({
-    root,
-    instance,
-    incarnation,
-  }: Placement & { readonly root?: Name | undefined }): Visit | undefined {
+  begin(target: Parameters<AgentLogOffs['begin']>[0]): Visit | undefined {
+    const { root, entry } = target;
     if (root === undefined) return undefined;
-    return this.#activity.begin(storedKey(root), { instance, incarnation }, performance.now());
+    return this.#activity.begin(entry?.key ?? storedKey(root), target, performance.now());
   }
 
   end(visit: Visit): void {

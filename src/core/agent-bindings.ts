@@ -50,7 +50,9 @@ export interface Bound {
 /** The requests of agents that are under way, and those with which agents log off. */
 export interface AgentLogOffs {
   /** Notes that a request begins that is bound there. To be followed by {@link end}. */
-  begin(target: Placement & { readonly root?: Name | undefined }): Visit | undefined;
+  begin(
+    target: Placement & { readonly root?: Name | undefined; readonly entry?: CachedBinding | undefined },
+  ): Visit | undefined;
   end(visit: Visit): void;
   /**
    * The instance has answered this request, with which its agent logs off: the binding ends after `graceMs`, unless a

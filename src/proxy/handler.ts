@@ -170,7 +170,7 @@ export class ProxyHandler {
           continue;
         }
         context.target = found;
-        const outcome = await this.#visit(context, pool, upstream, found);
+        const outcome = await this.#attempt(context, pool, upstream, found);
         if (outcome === 'answered') return;
         // The target changed in the meantime.
         if (context.attempt?.withdrawn === true) continue;
@@ -227,30 +227,70 @@ export class ProxyHandler {
     return how;
   }
 
-  /** {@link #attempt} as a request of its agent. If it was a log-off, the binding ends. */
-  async #visit(
+  /** Sends the request once, as a visit of its agent. If it was a log-off, the binding ends. */
+  async #attempt(
     context: RequestContext,
     pool: Pool,
     upstream: Upstream,
     target: Target,
   ): Promise<AttemptOutcome> {
-    const { logOffs } = pool.bindings;
-    const visit = pool.operations.haveLogoff ? logOffs.begin(target) : undefined;
-    if (visit === undefined) return this.#attempt(context, pool, upstream, target);
+    const { operations, bindings } = pool;
+    const visit = operations.haveLogoff ? bindings.logOffs.begin(target) : undefined;
     let isStreaming = false;
     try {
-      const mayMatter = pool.operations.mayBeEither(context);
+      const mayMatter = visit !== undefined && operations.mayBeEither(context);
       // Before it is sent: the log line may be written as soon as it is answered.
-      if (mayMatter) context.act = await pool.operations.actOf(context);
-      const outcome = await this.#attempt(context, pool, upstream, target);
-      isStreaming = outcome === 'answered' && context.attempt?.whole === undefined && !context.closed;
-      if (outcome === 'answered' && (visit.followsLogOff || mayMatter))
-        void this.#endIfLogoff(context, pool, visit);
+      if (mayMatter) context.act = await operations.actOf(context);
+      const attempt = this.#newAttempt(context, pool, upstream, target);
+      let outcome: AttemptOutcome;
+      try {
+        outcome = await this.#options.forwarder.forward(context, attempt);
+      } catch (error) {
+        context.failure = 'client-aborted';
+        this.#options.metrics.attempts.inc(pool.name, upstream.id, context.failure);
+        throw error;
+      }
+      this.#count(context, pool, attempt, outcome);
+      if (visit !== undefined && outcome === 'answered') {
+        isStreaming = attempt.whole === undefined && !context.closed;
+        if (visit.followsLogOff || mayMatter) void this.#endIfLogoff(context, pool, visit);
+      }
       return outcome;
     } finally {
-      if (isStreaming) context.response.once('close', () => logOffs.end(visit));
-      else logOffs.end(visit);
+      if (visit !== undefined) {
+        if (isStreaming) context.response.once('close', () => bindings.logOffs.end(visit));
+        else bindings.logOffs.end(visit);
+      }
     }
+  }
+
+  #newAttempt(context: RequestContext, pool: Pool, upstream: Upstream, target: Target): Attempt {
+    context.attempts += 1;
+    context.instance = upstream.id;
+    context.failure = undefined;
+    return new Attempt(upstream, {
+      path: context.path,
+      headers: this.#headers(context, upstream),
+      body: context.body?.payload() ?? null,
+      target,
+      maySend: () => maySend(context, pool),
+      isAwaited: () => !context.closed && !context.raw.aborted,
+      sender: context,
+    });
+  }
+
+  #count(
+    context: RequestContext,
+    { name: pool }: Pool,
+    { upstream, withdrawn, responseHeaders }: Attempt,
+    outcome: AttemptOutcome,
+  ): void {
+    const { metrics, logger } = this.#options;
+    metrics.attempts.inc(pool, upstream.id, withdrawn ? 'withdrawn' : outcome);
+    if (!withdrawn) metrics.seconds.attempted(pool, upstream.id, outcome !== 'answered');
+    if (outcome !== 'answered' && !withdrawn) context.failure = outcome;
+    if (outcome === 'answered' && context.response.statusCode === 401)
+      noteConnectionLogin(upstream, responseHeaders, logger);
   }
 
   /** Never rejects. */
@@ -276,42 +316,6 @@ export class ProxyHandler {
       { pool, operation },
       'a request after a log-off keeps the binding: if it belongs to the log-off, add its operation to identity.logoff; if agents also send this operation while they work, give element and value too, as in { operation: setCurrentWorkmode, element: …, value: … }: the operation alone would end bindings of agents who work',
     );
-  }
-
-  async #attempt(
-    context: RequestContext,
-    pool: Pool,
-    upstream: Upstream,
-    target: Target,
-  ): Promise<AttemptOutcome> {
-    const { body } = context;
-    context.attempts += 1;
-    context.instance = upstream.id;
-    context.failure = undefined;
-    const attempt = new Attempt(upstream, {
-      path: context.path,
-      headers: this.#headers(context, upstream),
-      body: body?.payload() ?? null,
-      target,
-      maySend: () => maySend(context, pool),
-      isAwaited: () => !context.closed && !context.raw.aborted,
-      sender: context,
-    });
-    let outcome: AttemptOutcome;
-    try {
-      outcome = await this.#options.forwarder.forward(context, attempt);
-    } catch (error) {
-      context.failure = 'client-aborted';
-      this.#options.metrics.attempts.inc(pool.name, upstream.id, context.failure);
-      throw error;
-    }
-    const { withdrawn } = attempt;
-    this.#options.metrics.attempts.inc(pool.name, upstream.id, withdrawn ? 'withdrawn' : outcome);
-    if (!withdrawn) this.#options.metrics.seconds.attempted(pool.name, upstream.id, outcome !== 'answered');
-    if (outcome !== 'answered' && !withdrawn) context.failure = outcome;
-    if (outcome === 'answered' && context.response.statusCode === 401)
-      noteConnectionLogin(upstream, attempt.responseHeaders, this.#options.logger);
-    return outcome;
   }
 
   #headers(context: RequestContext, upstream: Upstream): string[] {

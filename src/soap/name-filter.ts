@@ -4,17 +4,33 @@ import type { ElementMatch } from './element-rules.ts';
 
 const LT = 0x3c;
 
+// The usual beginning of an envelope, as far as the name of the operation. Body has the prefix of Envelope and does not
+// change its meaning, so it is the Body. An envelope that is written in another way takes a look at all of its bytes.
+const SPACE = String.raw`[ \t\r\n]`;
+const NAME = String.raw`[A-Za-z_][\w-]*`;
+const ATTRIBUTES = `(?:${SPACE}(?:[^<>"']|"[^<>"]*"|'[^<>']*')*)?`;
+const USUAL = new RegExp(
+  String.raw`^(?:<\?xml[^<>]*\?>)?${SPACE}*<((?:${NAME}:)?)Envelope${ATTRIBUTES}>` +
+    String.raw`${SPACE}*<\1Body(?![^<>]*xmlns)${ATTRIBUTES}>${SPACE}*<(?:${NAME}:)?(${NAME})(?:${SPACE}|[/>])`,
+);
+const USUAL_BYTES = 1_024;
+
 /**
- * Rules out that an element of a body has one of these names, by a look whether the name stands anywhere in its bytes:
- * XML has no other way to write a name. Far cheaper than a search. In doubt, the name may be there.
+ * Rules out that a request has one of these operations. Far cheaper than a search: it looks at the usual place of the
+ * operation, or else whether a name stands anywhere in the bytes, because XML has no other way to write one. In doubt,
+ * the operation may be there.
  */
 export class NameFilter {
-  /** `undefined` if a name has other bytes in another encoding. */
+  /** Anywhere in these bytes; `undefined` if a name has other bytes in another encoding. */
   readonly #isIn: ((bytes: Buffer) => boolean) | undefined;
+  readonly #is: (operation: string) => boolean;
 
   constructor(names: readonly string[], match: ElementMatch) {
+    const spellings = match === 'loose' ? looseSpellings(names) : undefined;
+    const one = spellings === undefined ? undefined : new RegExp(`^[_-]*(?:${spellings})[_-]*$`, 'i');
+    this.#is = one === undefined ? (name) => names.includes(name) : (name) => one.test(name);
     if (names.some((name) => Buffer.byteLength(name) !== name.length)) return;
-    this.#isIn = match === 'loose' ? loosely(names) : exactly(names);
+    this.#isIn = spellings === undefined ? exactly(names) : loosely(spellings);
   }
 
   /** @param bytes the whole body */
@@ -25,7 +41,8 @@ export class NameFilter {
     if (contentType !== undefined && /multipart/i.test(contentType)) return true;
     // In UTF-16, `<` has two bytes.
     if (bytes[0] !== LT || bytes[1] === 0) return true;
-    return this.#isIn(bytes);
+    const operation = USUAL.exec(bytes.toString('latin1', 0, USUAL_BYTES))?.[2];
+    return operation === undefined ? this.#isIn(bytes) : this.#is(operation);
   }
 }
 
@@ -34,10 +51,13 @@ function exactly(names: readonly string[]): (bytes: Buffer) => boolean {
   return (bytes) => wanted.some((name) => bytes.includes(name));
 }
 
-function loosely(names: readonly string[]): (bytes: Buffer) => boolean {
-  const spellings = names.map((name) =>
-    [...foldName(name)].map((character) => character.replace(/\W/, '\\$&')).join('[_-]*'),
-  );
-  const pattern = new RegExp(spellings.join('|'), 'i');
+function loosely(spellings: string): (bytes: Buffer) => boolean {
+  const pattern = new RegExp(spellings, 'i');
   return (bytes) => pattern.test(bytes.toString('latin1'));
+}
+
+function looseSpellings(names: readonly string[]): string {
+  return names
+    .map((name) => [...foldName(name)].map((character) => character.replace(/\W/, '\\$&')).join('[_-]*'))
+    .join('|');
 }
