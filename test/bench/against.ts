@@ -12,6 +12,8 @@ import { judged } from './targets.ts';
 export interface Against {
   /** The main file of another build. */
   readonly main?: string;
+  /** The commit of that build, where it knows it. */
+  readonly commit?: string | undefined;
   /** The results of an earlier run. */
   readonly file?: string;
 }
@@ -26,7 +28,8 @@ export function against(path: string): Against {
   const main = resolve(path, 'dist/main.js');
   if (!existsSync(main))
     throw new Error(`--against: ${path} is not built: there is no ${join(path, 'dist/main.js')}`);
-  return { main };
+  const commitFile = resolve(path, 'dist/commit');
+  return { main, commit: existsSync(commitFile) ? readFileSync(commitFile, 'utf8').trim() : undefined };
 }
 
 /** This tree / the other one, of each gateway: an interval under 1 says that this one needs less. */

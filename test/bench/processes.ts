@@ -27,6 +27,7 @@ export class Workbench {
   readonly #groups = new Set<number>();
   readonly #cores: Cores | undefined;
   #started = 0;
+  #interrupted = false;
 
   /** @param cores where the measured programs run; everything else runs where this process does */
   constructor(cores?: Cores) {
@@ -39,7 +40,10 @@ export class Workbench {
       ['SIGINT', 130],
       ['SIGTERM', 143],
     ] as const) {
-      process.once(signal, () => void this.close().finally(() => process.exit(code)));
+      process.once(signal, () => {
+        this.#interrupted = true;
+        void this.#close().finally(() => process.exit(code));
+      });
     }
   }
 
@@ -88,7 +92,13 @@ export class Workbench {
     return { pid, output: () => readFileSync(log, 'utf8'), stop, kill };
   }
 
+  /** Never resolves after a signal, whose handler ends this process: that the signal ended the load too is no failure. */
   async close(): Promise<void> {
+    if (this.#interrupted) return new Promise(() => undefined);
+    return this.#close();
+  }
+
+  async #close(): Promise<void> {
     for (const close of this.#closers.splice(0).reverse()) await close();
     rmSync(this.directory, { recursive: true, force: true });
   }

@@ -11,6 +11,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { builtFrom } from '../../src/package.ts';
 import { against, besideFile, judgeTrees, OTHER } from './against.ts';
 import { BULK_TURN_SECONDS, bulkContenders, measureBulk } from './bulk.ts';
 import type { ContenderName } from './contenders.ts';
@@ -164,7 +165,8 @@ function save(machine: string, reports: readonly SectionReport[]): void {
   const file = resolve(flags.json);
   mkdirSync(dirname(file), { recursive: true });
   const sections = reports.map(({ title, judged, data }) => ({ title, judged, data }));
-  const all = { date: new Date(), machine, rounds: count, plan, against: flags.against, sections };
+  const commits = { commit: builtFrom(), against: flags.against, againstCommit: other.commit };
+  const all = { date: new Date(), ...commits, machine, rounds: count, plan, sections };
   writeFileSync(file, `${JSON.stringify(all, undefined, 1)}\n`);
   print(`\nall figures: ${file}`);
 }

@@ -1,6 +1,7 @@
 // `npm run bench NAME` and `npm run trial NAME`: builds what the program needs, and runs it with the remaining arguments.
 // Plain JavaScript, since nothing is compiled yet.
 import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 
 const TOOLS = 'tsc -p tsconfig.bench.json';
 const BUILD = 'tsc -p tsconfig.json && node esbuild.config.mjs';
@@ -127,6 +128,6 @@ const child = spawn('sh', ['-c', steps.join(' && '), 'sh', ...options], { stdio:
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => child.kill('SIGTERM'));
 child.on('exit', (code, signal) => {
-  if (signal !== null) process.kill(process.pid, signal);
-  else process.exitCode = code;
+  // As a shell tells it: a signal to this process would only meet the handlers above.
+  process.exitCode = signal === null ? code : 128 + constants.signals[signal];
 });

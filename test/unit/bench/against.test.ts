@@ -40,9 +40,10 @@ test('what to compare with is a built tree or a file of results', () => {
   const built = join(directory, 'built');
   mkdirSync(join(built, 'dist'), { recursive: true });
   writeFileSync(join(built, 'dist/main.js'), '');
+  writeFileSync(join(built, 'dist/commit'), '0123456789ab\n');
   const file = join(directory, 'run.json');
   writeFileSync(file, '{}');
-  expect(against(built)).toEqual({ main: join(built, 'dist/main.js') });
+  expect(against(built)).toEqual({ main: join(built, 'dist/main.js'), commit: '0123456789ab' });
   expect(against(file)).toEqual({ file });
   expect(() => against(directory)).toThrow('is not built');
   expect(() => against(join(directory, 'nothing'))).toThrow('there is no');
