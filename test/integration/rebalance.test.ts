@@ -6,6 +6,7 @@ import { openRedis } from '../../src/redis/connection.ts';
 import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 import { uniquePrefix } from '../contract/affinity-store-support.ts';
+import { runCommand } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';
 import { post } from '../support/load.ts';
 import type { TokenFile } from '../support/operator.ts';
@@ -117,5 +118,11 @@ affinity:
     await eventually(() =>
       expect(gateways.map((one) => one.status().pools[0]?.rebalance)).toEqual([null, null]),
     );
+    const epochs = ['admin', 'epochs', 'ici', '--admin', gateway(0).adminUrl];
+    const { out } = await runCommand(epochs, token.env, { hasColors: false });
+    expect(out.split('\n').filter((line) => line.includes('rebalance'))).toEqual([
+      expect.stringMatching(/ operator +rebalance ended \(was until [\d: -]+\) /),
+      expect.stringMatching(/ operator +rebalance until [\d: -]+ /),
+    ]);
   });
 });

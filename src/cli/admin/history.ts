@@ -163,7 +163,7 @@ function epochsText({ epochs, more }: EpochAnswer, look: Look): string {
       cell: ({ cause }) => cause,
       colour: ({ cause }) => (cause === 'probes-failed' || cause === 'failover' ? 'red' : undefined),
     },
-    { head: 'CHANGES', cell: ({ changes }) => changes.map(changeText).join('; ') },
+    { head: 'CHANGES', cell: ({ changes }) => changes.map((one) => changeText(one, look)).join('; ') },
     {
       head: 'TOOK',
       cell: ({ seconds }) => (seconds === null ? NONE : `${seconds.toFixed(1)}s`),
@@ -180,9 +180,18 @@ function epochsText({ epochs, more }: EpochAnswer, look: Look): string {
   ].join('\n');
 }
 
-function changeText({ kind, instance, to }: ShownEpoch['changes'][number]): string {
+function changeText({ kind, instance, from, to }: ShownEpoch['changes'][number], look: Look): string {
+  if (kind === 'rebalance') return rebalanceText(from, to, look);
   const what = kind === 'admin' ? to : kind;
   return instance === '' ? what : `${instance} ${what}`;
+}
+
+/** @param from the end of the rebalancing before, and `to` that after: `never` if there is none */
+function rebalanceText(from: string, to: string, { now }: Look): string {
+  const until = (moment: string): string => `until ${clock(Date.parse(moment), now)}`;
+  const isNone = (moment: string): boolean => Number.isNaN(Date.parse(moment));
+  const before = isNone(from) ? '' : ` (was ${until(from)})`;
+  return isNone(to) ? `rebalance ended${before}` : `rebalance ${until(to)}${before}`;
 }
 
 /** Such as `gw1 down, gw2 up`. */

@@ -22,12 +22,10 @@ export function ErrorsPage() {
         title="Errors of this gateway since it started"
         source={source}
         staleAfter={STALE_AFTER_MS}
-        empty={({ errors }) =>
-          occurred(errors).length === 0 ? 'No error since the gateway started.' : undefined
+        empty={({ errors, silent }) =>
+          occurred(errors).length === 0 ? noneOf(silent, 'No error since the gateway started.') : undefined
         }
-        partial={({ silent }) =>
-          silent.length === 0 ? undefined : `${list(silent)} did not answer, so requests are missing.`
-        }
+        partial={gapOf}
         side={<Copy isWide what="command" text={command(['admin', 'errors'], location.origin)} />}
       >
         {({ errors }) => <ErrorTable errors={occurred(errors)} />}
@@ -37,9 +35,12 @@ export function ErrorsPage() {
         title="Operations that named no agent in the last hour"
         source={source}
         staleAfter={STALE_AFTER_MS}
-        empty={({ unnamedOperations }) =>
-          unnamedOperations.length === 0 ? 'Every request that had to name an agent named one.' : undefined
+        empty={({ unnamedOperations, silent }) =>
+          unnamedOperations.length === 0
+            ? noneOf(silent, 'Every request that had to name an agent named one.')
+            : undefined
         }
+        partial={gapOf}
       >
         {({ unnamedOperations }) => (
           <Table label="Operations that named no agent">
@@ -68,6 +69,15 @@ export function ErrorsPage() {
       </Panel>
     </Page>
   );
+}
+
+function gapOf({ silent }: ErrorsStatus): string | undefined {
+  return silent.length === 0 ? undefined : `${list(silent)} did not answer, so requests are missing.`;
+}
+
+/** What an empty list says: not that there was none, while a process has not answered. */
+function noneOf(silent: readonly string[], none: string): string {
+  return silent.length === 0 ? none : 'Not known: the processes that answered had none.';
 }
 
 /** A sample may be newer than the count. */

@@ -16,7 +16,12 @@ export function NamingPanel({ pool }: { readonly pool: string }) {
       title="How requests named their agents in the last hour"
       source={source}
       staleAfter={STALE_AFTER_MS}
-      empty={({ requests }) => (requests === 0 ? 'No request had to name an agent.' : undefined)}
+      empty={({ requests, partial }) => {
+        if (requests > 0) return undefined;
+        return partial
+          ? 'Not known: the workers that answered had none.'
+          : 'No request had to name an agent.';
+      }}
       partial={({ partial }) =>
         partial ? 'A worker did not answer, so its requests are missing.' : undefined
       }
