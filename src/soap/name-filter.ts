@@ -10,10 +10,12 @@ const SPACE = String.raw`[ \t\r\n]`;
 const NAME = String.raw`[A-Za-z_][\w-]*`;
 const ATTRIBUTES = `(?:${SPACE}(?:[^<>"']|"[^<>"]*"|'[^<>']*')*)?`;
 const USUAL = new RegExp(
-  String.raw`^(?:<\?xml[^<>]*\?>)?${SPACE}*<((?:${NAME}:)?)Envelope${ATTRIBUTES}>` +
-    String.raw`${SPACE}*<\1Body(?![^<>]*xmlns)${ATTRIBUTES}>${SPACE}*<(?:${NAME}:)?(${NAME})(?:${SPACE}|[/>])`,
+  String.raw`^((?:<\?xml[^<>]*\?>)?${SPACE}*<((?:${NAME}:)?)Envelope${ATTRIBUTES}>` +
+    String.raw`${SPACE}*<\2Body(?![^<>]*xmlns)${ATTRIBUTES}>${SPACE}*<)(?:${NAME}:)?(${NAME})(?:${SPACE}|[/>])`,
 );
+const NAME_AT_START = new RegExp(`^(?:${NAME}:)?(${NAME})(?:${SPACE}|[/>])`);
 const USUAL_BYTES = 1_024;
+const NAME_BYTES = 128;
 
 /**
  * Rules out that a request has one of these operations. Far cheaper than a search: it looks at the usual place of the
@@ -24,6 +26,13 @@ export class NameFilter {
   /** Anywhere in these bytes; `undefined` if a name has other bytes in another encoding. */
   readonly #isIn: ((bytes: Buffer) => boolean) | undefined;
   readonly #is: (operation: string) => boolean;
+  /**
+   * What the last envelope of the usual form had before the name of its operation. All those of one client have the same,
+   * and to compare bytes is far cheaper than to read them.
+   */
+  #usual: Buffer | undefined;
+  /** The last media type of a body of one part. */
+  #onePart: string | undefined;
 
   constructor(names: readonly string[], match: ElementMatch) {
     const spellings = match === 'loose' ? looseSpellings(names) : undefined;
@@ -38,11 +47,31 @@ export class NameFilter {
     if (this.#isIn === undefined) return true;
     // Compressed, or with parts that may be encoded.
     if (contentEncoding !== undefined && contentEncoding !== '') return true;
-    if (contentType !== undefined && /multipart/i.test(contentType)) return true;
+    if (contentType !== this.#onePart) {
+      if (contentType !== undefined && /multipart/i.test(contentType)) return true;
+      this.#onePart = contentType;
+    }
     // In UTF-16, `<` has two bytes.
     if (bytes[0] !== LT || bytes[1] === 0) return true;
-    const operation = USUAL.exec(bytes.toString('latin1', 0, USUAL_BYTES))?.[2];
+    const operation = this.#operationIn(bytes);
     return operation === undefined ? this.#isIn(bytes) : this.#is(operation);
+  }
+
+  /** The local name of the operation in an envelope of the usual form; `undefined` if it has another form. */
+  #operationIn(bytes: Buffer): string | undefined {
+    const usual = this.#usual;
+    if (usual !== undefined && bytes.length >= usual.length) {
+      const { length } = usual;
+      const isAlike = bytes.compare(usual, 0, length, 0, length) === 0;
+      const name = isAlike
+        ? NAME_AT_START.exec(bytes.toString('latin1', length, length + NAME_BYTES))?.[1]
+        : undefined;
+      if (name !== undefined) return name;
+    }
+    const found = USUAL.exec(bytes.toString('latin1', 0, USUAL_BYTES));
+    const [, before = '', , name] = found ?? [];
+    if (name !== undefined) this.#usual = Buffer.from(bytes.subarray(0, before.length));
+    return name;
   }
 }
 

@@ -112,6 +112,21 @@ describe('a body that cannot have an element of the name', () => {
     });
   });
 
+  test('is one that begins as the one before and has another operation', () => {
+    const filter = new NameFilter([NAME], 'exact');
+    const asked = ['answerCall', NAME, 'answerCall', `m:${NAME}`, `x${NAME}`, NAME.slice(1)];
+    expect(asked.map((operation) => filter.mayHave(envelope(operation), XML))).toEqual(
+      asked.map((operation) => operation.replace('m:', '') === NAME),
+    );
+    // It begins alike, and then has no operation at the usual place.
+    const comment = Buffer.from(String(envelope('answerCall')).replace('<answerCall', `<!-- --><${NAME}`));
+    expect(filter.mayHave(comment, XML)).toBe(true);
+    const multipart = { ...XML, contentType: 'multipart/related' };
+    expect([XML, multipart, XML, multipart].map((headers) => filter.mayHave(envelope('x'), headers))).toEqual(
+      [false, true, false, true],
+    );
+  });
+
   test('is one whose operation is another, although the name stands in it', () => {
     const bytes = envelope(`log><text>${NAME}</text></log`);
     for (const filter of [exact, loose]) expect(filter.mayHave(bytes, XML)).toBe(false);
