@@ -2,6 +2,9 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './test/support/longest-first.ts';
 
+// Files whose tests start several processes each.
+const PROCESSES_AT_ONCE = Math.max(4, availableParallelism() - 1);
+
 export default defineConfig({
   test: {
     globals: false,
@@ -9,9 +12,15 @@ export default defineConfig({
     isolate: false,
     // Each project would translate the same modules for itself, and so would the next run.
     experimental: { fsModuleCache: true },
-    // Much of what they do is waiting, for processes, leases and probes: on two cores, four at a time.
-    maxWorkers: Math.max(4, availableParallelism() - 1),
+    // Much of what they do is waiting, for leases, probes and processes.
+    maxWorkers: Math.max(6, availableParallelism() - 1),
     sequence: { sequencer: LongestFirst },
+    tags: [
+      {
+        name: 'long',
+        description: 'left out by `npm test`; `npm run test:long` runs these, and so does .ci/run',
+      },
+    ],
     reporters: ['default', './test/support/tally-reporter.ts'],
     // `npm run coverage`; what runs in processes of its own, as in test/e2e, does not count.
     coverage: { include: ['src/**/*.ts'], reportOnFailure: true, reporter: ['text-summary', 'html'] },
@@ -51,6 +60,7 @@ export default defineConfig({
           name: 'e2e',
           // After the others: processes of their own and thousands of requests want both cores.
           sequence: { groupOrder: 1 },
+          maxWorkers: PROCESSES_AT_ONCE,
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: ['test/support/redis-global-setup.ts'],
           // For what hangs: the starts of a test cost up to a minute of processor time where ten programs share a core.
@@ -68,6 +78,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 180_000,
           sequence: { groupOrder: 4 },
+          maxWorkers: PROCESSES_AT_ONCE,
         },
       },
       {
@@ -82,6 +93,7 @@ export default defineConfig({
           hookTimeout: 180_000,
           // After those of `deploy`: a browser wants both cores.
           sequence: { groupOrder: 5 },
+          maxWorkers: PROCESSES_AT_ONCE,
         },
       },
       {
@@ -107,6 +119,7 @@ export default defineConfig({
           hookTimeout: 180_000,
           // Beside each other, since much of their time is leases and probes that run out, but not beside thousands of requests.
           sequence: { groupOrder: 2 },
+          maxWorkers: PROCESSES_AT_ONCE,
         },
       },
     ],

@@ -30,7 +30,7 @@ function expectNothingLost(report: DrillReport): void {
   expect(report.requests).toBeGreaterThan(0);
 }
 
-describe('clients that open a new connection for each request', () => {
+describe('clients that open a new connection for each request', { tags: 'long' }, () => {
   test('do not notice a rolling restart', async () => {
     const report = await drillRestarts(gateway, options(1));
     expectNothingLost(report);

@@ -122,13 +122,12 @@ async function runningAt(): Promise<string> {
 }
 
 describe('a gateway', () => {
-  test.each([
-    ['standard output and then standard error', ['stdout', 'stderr'], 0],
-    ['standard error and then standard output', ['stderr', 'stdout'], 0],
-    ['standard output and then standard error', ['stdout', 'stderr'], 1],
-  ] as const)(
-    'keeps running and stops softly when %s is closed (%s, with %d workers)',
-    async (_, outputs, workers) => {
+  describe.each([
+    ['standard output and then standard error', ['stdout', 'stderr'], 0, {}],
+    ['standard error and then standard output', ['stderr', 'stdout'], 0, { tags: 'long' }],
+    ['standard output and then standard error', ['stdout', 'stderr'], 1, { tags: 'long' }],
+  ] as const)('whose %s are closed (%s, with %d workers),', (_, outputs, workers, options) => {
+    test('keeps running and stops softly', options, async () => {
       start(workers);
       const url = await runningAt();
       for (const output of outputs) {
@@ -138,12 +137,14 @@ describe('a gateway', () => {
       }
       child.kill('SIGTERM');
       expect(await ended).toEqual([0, null]);
-    },
-  );
+    });
+  });
 
-  test.each([0, 1])(
-    'with %d workers keeps running and stops softly when its output is full',
-    async (workers) => {
+  describe.each([
+    [0, {}],
+    [1, { tags: 'long' }],
+  ])('with %d workers', (workers, options) => {
+    test('keeps running and stops softly when its output is full', options, async () => {
       const port = await freePort();
       start(workers, { port, streams: [FULL_DISK, FULL_DISK] });
       const url = `http://127.0.0.1:${port}`;
@@ -152,12 +153,14 @@ describe('a gateway', () => {
       for (let i = 0; i < 50; i += 1) expect((await post(url, 'MILLER')).status).toBe(200);
       child.kill('SIGTERM');
       expect(await ended).toEqual([0, null]);
-    },
-  );
+    });
+  });
 
-  test.each([0, 1])(
-    'with %d workers keeps running and stops softly when its full standard error has no reader',
-    async (workers) => {
+  describe.each([
+    [0, { tags: 'long' }],
+    [1, {}],
+  ])('with %d workers', (workers, options) => {
+    test('keeps running and stops softly when its full standard error has no reader', options, async () => {
       const port = await freePort();
       const [reading, writing] = fullPipe();
       try {
@@ -177,10 +180,10 @@ describe('a gateway', () => {
         closeSync(reading);
         closeSync(writing);
       }
-    },
-  );
+    });
+  });
 
-  test('ends when it crashes, even if its log has no reader', async () => {
+  test('ends when it crashes, even if its log has no reader', { tags: 'long' }, async () => {
     start(0, { env: CRASHES_ON_SIGWINCH });
     const url = await runningAt();
     child.stdout?.removeAllListeners('data').pause();

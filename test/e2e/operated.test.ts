@@ -184,7 +184,9 @@ function voices(text: string): string[] {
   return [...new Set(lines.map(({ child }) => String(child ?? 'supervisor')))].sort();
 }
 
-test('SIGUSR1 and SIGUSR2 change the log level of every process and of its successors', async () => {
+test('SIGUSR1 and SIGUSR2 change the log level of every process and of its successors', {
+  tags: 'long',
+}, async () => {
   const everyone = (): string[] => ['controller', 'supervisor', ...workers()];
   const loud = await mark();
   await eventually(() => expect(voices(loud)).toEqual(everyone()));

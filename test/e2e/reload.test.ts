@@ -174,7 +174,9 @@ describe('a reload', () => {
     });
   });
 
-  test('that removes an instance keeps serving its agents there while another gateway still has it', async () => {
+  test('that removes an instance keeps serving its agents there while another gateway still has it', {
+    tags: 'long',
+  }, async () => {
     const gateway = await start(configOf(['a', 'b']));
     // It runs in the test's process and must not count as dead when that process is delayed for a second.
     const other = await startTestGateway(stringify(configOf(['a', 'b'], { lease: '2500ms' })));
@@ -236,7 +238,7 @@ const CHANGES = [
   ['that renames a pool', ['first'], 2, ['second'], 2],
 ] as const;
 
-describe('a reload with pending requests at the replaced workers,', () => {
+describe('a reload with pending requests at the replaced workers,', { tags: 'long' }, () => {
   let gateway: GatewayProcess;
 
   beforeAll(async () => {

@@ -139,7 +139,7 @@ describe('a gateway whose log has no reader', () => {
 
   afterEach(() => connector.close());
 
-  test('serves, and ends on a signal', async () => {
+  test('serves, and ends on a signal', { tags: 'long' }, async () => {
     const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
     // Standard output is a pipe without a reader.
     const child = spawn(

@@ -77,41 +77,6 @@ const EXECUTED = SNIPPETS.filter((snippet) => beginning(RUN, snippet) !== undefi
 
 let folder: string;
 
-beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'ici-snippets-'));
-  mkdirSync(join(folder, 'bin'));
-  const program = `#!/bin/sh\nexec ${PROGRAM.map((word) => `'${word}'`).join(' ')} "$@"\n`;
-  writeFileSync(join(folder, 'bin/ici-gateway'), program, { mode: 0o755 });
-  symlinkSync(join(ROOT, 'deploy'), join(folder, 'deploy'));
-  writeFileSync(join(folder, 'gateway.yaml'), CONFIG);
-  writeFileSync(join(folder, 'new.yaml'), `${CONFIG}timeouts: { park: 3s }\n`);
-  EXECUTED.forEach(({ text }, i) => {
-    writeFileSync(join(folder, `${i}.sh`), text);
-  });
-  writeFileSync(join(folder, 'run.sh'), script());
-  const inside = ['unshare', '--map-root-user', '--net'];
-  const [loopback, commands] = ['ip link set lo up', 'bash run.sh'];
-  const ownNetwork = spawnSync(inside[0] as string, [...inside.slice(1), 'sh', '-c', loopback]).status === 0;
-  const [command = '', ...args] = ownNetwork
-    ? [...inside, 'sh', '-c', `${loopback} && ${commands}`]
-    : ['sh', '-c', commands];
-  try {
-    // About 20 s, and several times as long on a busy machine. Not synchronous: vitest waits a minute for an answer.
-    await promisify(execFile)(command, args, {
-      cwd: folder,
-      env: { ...process.env, PATH: `${join(folder, 'bin')}:${process.env['PATH']}`, USER: 'tester' },
-      timeout: 280_000,
-    });
-  } catch (error) {
-    const { stdout, stderr } = error as { stdout?: string; stderr?: string };
-    throw new Error(`the snippets were not run to the end:\n${stdout}${stderr}`, { cause: error });
-  }
-}, 300_000);
-
-afterAll(() => {
-  rmSync(folder, { recursive: true, force: true });
-});
-
 /** Runs each snippet in a separate shell, and keeps its output and exit code. */
 function script(): string {
   const run = (i: number): string =>
@@ -159,7 +124,43 @@ test('every snippet is run, or has a reason why not', () => {
     ).toBe(true);
 });
 
-describe('an unchanged snippet', () => {
+describe('an unchanged snippet', { tags: 'long' }, () => {
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'ici-snippets-'));
+    mkdirSync(join(folder, 'bin'));
+    const program = `#!/bin/sh\nexec ${PROGRAM.map((word) => `'${word}'`).join(' ')} "$@"\n`;
+    writeFileSync(join(folder, 'bin/ici-gateway'), program, { mode: 0o755 });
+    symlinkSync(join(ROOT, 'deploy'), join(folder, 'deploy'));
+    writeFileSync(join(folder, 'gateway.yaml'), CONFIG);
+    writeFileSync(join(folder, 'new.yaml'), `${CONFIG}timeouts: { park: 3s }\n`);
+    EXECUTED.forEach(({ text }, i) => {
+      writeFileSync(join(folder, `${i}.sh`), text);
+    });
+    writeFileSync(join(folder, 'run.sh'), script());
+    const inside = ['unshare', '--map-root-user', '--net'];
+    const [loopback, commands] = ['ip link set lo up', 'bash run.sh'];
+    const ownNetwork =
+      spawnSync(inside[0] as string, [...inside.slice(1), 'sh', '-c', loopback]).status === 0;
+    const [command = '', ...args] = ownNetwork
+      ? [...inside, 'sh', '-c', `${loopback} && ${commands}`]
+      : ['sh', '-c', commands];
+    try {
+      // About 20 s, and several times as long on a busy machine. Not synchronous: vitest waits a minute for an answer.
+      await promisify(execFile)(command, args, {
+        cwd: folder,
+        env: { ...process.env, PATH: `${join(folder, 'bin')}:${process.env['PATH']}`, USER: 'tester' },
+        timeout: 280_000,
+      });
+    } catch (error) {
+      const { stdout, stderr } = error as { stdout?: string; stderr?: string };
+      throw new Error(`the snippets were not run to the end:\n${stdout}${stderr}`, { cause: error });
+    }
+  }, 300_000);
+
+  afterAll(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
   test.each(EXECUTED.map((snippet, i) => ({ ...snippet, i })))('$page: $text', (snippet) => {
     const read = (end: string): string => readFileSync(join(folder, `${snippet.i}.${end}`), 'utf8');
     expect({ code: read('code').trim(), err: read('err') }).toEqual({ code: '0', err: '' });

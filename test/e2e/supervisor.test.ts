@@ -117,7 +117,7 @@ function keepSending(): { stop(): Promise<Outcome[]> } {
   };
 }
 
-describe('a gateway of several processes', () => {
+describe('a gateway of several processes', { tags: 'long' }, () => {
   let asked = 0;
   /** Sends one request for each of this many agents, all at once. */
   const ask = (agents: number): Promise<Outcome[]> => {
@@ -136,7 +136,9 @@ describe('a gateway of several processes', () => {
     expect(failures(await ask(1))).toEqual([]);
   });
 
-  test('keeps the counters of a worker even if the controller crashes first and the worker right after it', async () => {
+  test('keeps the counters of a worker even if the controller crashes first and the worker right after it', {
+    tags: 'long',
+  }, async () => {
     await processes(1);
     const [worker, controller] = [one('worker'), one('controller')];
     expect(failures(await ask(30))).toEqual([]);
@@ -159,22 +161,9 @@ describe('a gateway of several processes', () => {
     });
   });
 
-  test('exports every metric that the alerts and the dashboard use', async () => {
-    const text = await gateway.metrics();
-    const shown = new Set(['up']);
-    for (const [, name, type] of text.matchAll(/^# TYPE (\w+) (\w+)$/gm)) {
-      const series = type === 'histogram' ? ['_bucket', '_sum', '_count'] : [''];
-      for (const suffix of series) shown.add(`${name}${suffix}`);
-    }
-    const asked = ['prometheus/alerts.yaml', 'grafana/ici-gateway.json'].flatMap((file) => {
-      const queries = readFileSync(new URL(`../../deploy/${file}`, import.meta.url), 'utf8');
-      return [...queries.matchAll(/\b(\w+)\{job=/g)].map(([, name = '']) => name);
-    });
-    expect(asked.length).toBeGreaterThan(50);
-    expect(asked.filter((name) => !shown.has(name))).toEqual([]);
-  });
-
-  test('continues its counters when processes are replaced, and keeps its own start time', async () => {
+  test('continues its counters when processes are replaced, and keeps its own start time', {
+    tags: 'long',
+  }, async () => {
     const counted = async () => {
       const text = await gateway.metrics();
       const sum = (name: string): number =>
@@ -214,20 +203,6 @@ describe('a gateway of several processes', () => {
     await processes(1);
   });
 
-  test('lets clients wait that connect while its only worker is down, and serves them all', async () => {
-    expect(failures(await ask(10))).toEqual([]);
-    const dead = one('worker');
-    process.kill(dead.pid, 'SIGKILL');
-    await eventually(() => expect(isAlive(dead.pid)).toBe(false));
-    expect(failures(await ask(100))).toEqual([]);
-    expect(one('worker').pid).not.toBe(dead.pid);
-    await eventually(() =>
-      expect(
-        gateway.log.findLast(({ msg }) => msg === 'a worker ended unexpectedly and restarts'),
-      ).toMatchObject({ childPid: dead.pid }),
-    );
-  });
-
   test('handles signals in its supervisor only, which ends the other processes first', async () => {
     const children = await processes(1);
     // Like Ctrl-C on a terminal: to every process of the group.
@@ -243,6 +218,36 @@ describe('a gateway whose worker hangs or crashes', () => {
   // Longer than the delays of a busy machine.
   share(1, {
     lifecycle: { watchdogTimeout: '2s', statusPollInterval: '60s', shutdownTimeout: '60s' },
+  });
+
+  test('exports every metric that the alerts and the dashboard use', async () => {
+    const text = await gateway.metrics();
+    const shown = new Set(['up']);
+    for (const [, name, type] of text.matchAll(/^# TYPE (\w+) (\w+)$/gm)) {
+      const series = type === 'histogram' ? ['_bucket', '_sum', '_count'] : [''];
+      for (const suffix of series) shown.add(`${name}${suffix}`);
+    }
+    const asked = ['prometheus/alerts.yaml', 'grafana/ici-gateway.json'].flatMap((file) => {
+      const queries = readFileSync(new URL(`../../deploy/${file}`, import.meta.url), 'utf8');
+      return [...queries.matchAll(/\b(\w+)\{job=/g)].map(([, name = '']) => name);
+    });
+    expect(asked.length).toBeGreaterThan(50);
+    expect(asked.filter((name) => !shown.has(name))).toEqual([]);
+  });
+
+  test('lets clients wait that connect while its only worker is down, and serves them all', async () => {
+    expect(failures([await post(gateway.url, 'MILLER')])).toEqual([]);
+    const dead = one('worker');
+    process.kill(dead.pid, 'SIGKILL');
+    await eventually(() => expect(isAlive(dead.pid)).toBe(false));
+    const asked = users(100, 'AGENT').map((user) => post(gateway.url, user));
+    expect(failures(await Promise.all(asked))).toEqual([]);
+    expect(one('worker').pid).not.toBe(dead.pid);
+    await eventually(() =>
+      expect(
+        gateway.log.findLast(({ msg }) => msg === 'a worker ended unexpectedly and restarts'),
+      ).toMatchObject({ childPid: dead.pid }),
+    );
   });
 
   test('replaces a worker that hangs', async () => {

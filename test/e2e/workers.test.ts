@@ -91,67 +91,71 @@ async function requestsCounted({ adminUrl }: GatewayProcess): Promise<number> {
 }
 
 describe.each([
-  ['a store that other gateways share', shared],
-  ['the store of this host alone', () => ({})],
-])('two workers, with %s,', (_store, affinity) => {
-  test('bind an agent to one instance, and keep the binding when a worker or the controller is killed', async () => {
-    const running = await start(affinity(), { mode: 'sticky', balancer: 'random' });
-    const agents = users(30, 'AGENT');
-    // At once, so that both workers see each agent for the first time at the same moment.
-    const first = await Promise.all([...agents, ...agents].map((user) => post(running.url, user)));
-    const places = placesOf(first);
-    expect(new Set(places.values()).size).toBe(2);
+  ['a store that other gateways share', shared, {}],
+  ['the store of this host alone', () => ({}), { tags: 'long' }],
+])('two workers, with %s,', (_store, affinity, options) => {
+  test(
+    'bind an agent to one instance, and keep the binding when a worker or the controller is killed',
+    options,
+    async () => {
+      const running = await start(affinity(), { mode: 'sticky', balancer: 'random' });
+      const agents = users(30, 'AGENT');
+      // At once, so that both workers see each agent for the first time at the same moment.
+      const first = await Promise.all([...agents, ...agents].map((user) => post(running.url, user)));
+      const places = placesOf(first);
+      expect(new Set(places.values()).size).toBe(2);
 
-    for (const user of agents.slice(0, 5)) {
-      // None while a busy machine costs the worker its lease.
-      const place = await eventually(async () => {
-        const explained = await explainedPlace(running, user);
-        expect(explained).not.toBeNull();
-        return explained;
-      });
-      expect(place).toBe(places.get(user));
-    }
+      for (const user of agents.slice(0, 5)) {
+        // None while a busy machine costs the worker its lease.
+        const place = await eventually(async () => {
+          const explained = await explainedPlace(running, user);
+          expect(explained).not.toBeNull();
+          return explained;
+        });
+        expect(place).toBe(places.get(user));
+      }
 
-    const { workers: atFirst } = childrenOf(running.pid);
-    expect(atFirst.size).toBe(2);
-    for (const pid of atFirst.values()) {
-      // The controller then has its counters. A worker that does not answer in time is asked again.
-      await eventually(async () =>
-        expect(await requestsCounted(running)).toBeGreaterThanOrEqual(first.length),
-      );
-      process.kill(pid, 'SIGKILL');
+      const { workers: atFirst } = childrenOf(running.pid);
+      expect(atFirst.size).toBe(2);
+      for (const pid of atFirst.values()) {
+        // The controller then has its counters. A worker that does not answer in time is asked again.
+        await eventually(async () =>
+          expect(await requestsCounted(running)).toBeGreaterThanOrEqual(first.length),
+        );
+        process.kill(pid, 'SIGKILL');
+        await eventually(() => {
+          const { workers } = childrenOf(running.pid);
+          expect([...workers.values()]).not.toContain(pid);
+          expect(workers.size).toBe(2);
+        });
+        const again = await Promise.all(agents.map((user) => post(running.url, user)));
+        expect(placesOf([...first, ...again])).toEqual(places);
+      }
+
+      // The controller: its successor continues with its state, and no client sees an error meanwhile.
+      const load = startLoad([running.url], agents, 60);
+      const { epoch } = await poolOf(running);
+      const counted = await requestsCounted(running);
+      const before = load.outcomes.length;
+      const { controller } = childrenOf(running.pid);
+      process.kill(controller as number, 'SIGKILL');
       await eventually(() => {
-        const { workers } = childrenOf(running.pid);
-        expect([...workers.values()]).not.toContain(pid);
-        expect(workers.size).toBe(2);
+        const now = childrenOf(running.pid).controller;
+        expect(now === undefined || now === controller).toBe(false);
       });
-      const again = await Promise.all(agents.map((user) => post(running.url, user)));
-      expect(placesOf([...first, ...again])).toEqual(places);
-    }
-
-    // The controller: its successor continues with its state, and no client sees an error meanwhile.
-    const load = startLoad([running.url], agents, 60);
-    const { epoch } = await poolOf(running);
-    const counted = await requestsCounted(running);
-    const before = load.outcomes.length;
-    const { controller } = childrenOf(running.pid);
-    process.kill(controller as number, 'SIGKILL');
-    await eventually(() => {
-      const now = childrenOf(running.pid).controller;
-      expect(now === undefined || now === controller).toBe(false);
-    });
-    await eventually(async () => expect((await poolOf(running)).standing).toBe('leased'));
-    const { length } = load.outcomes;
-    await eventually(() => expect(load.outcomes.length).toBeGreaterThan(length + 50));
-    const outcomes = await load.stop();
-    expect(placesOf([...first, ...outcomes])).toEqual(places);
-    expect((await poolOf(running)).epoch).toBe(epoch);
-    // The counters of ended workers remain. One request of each agent may have ended between the two reads.
-    const since = outcomes.length - before - agents.length;
-    await eventually(async () =>
-      expect(await requestsCounted(running)).toBeGreaterThanOrEqual(counted + since),
-    );
-  });
+      await eventually(async () => expect((await poolOf(running)).standing).toBe('leased'));
+      const { length } = load.outcomes;
+      await eventually(() => expect(load.outcomes.length).toBeGreaterThan(length + 50));
+      const outcomes = await load.stop();
+      expect(placesOf([...first, ...outcomes])).toEqual(places);
+      expect((await poolOf(running)).epoch).toBe(epoch);
+      // The counters of ended workers remain. One request of each agent may have ended between the two reads.
+      const since = outcomes.length - before - agents.length;
+      await eventually(async () =>
+        expect(await requestsCounted(running)).toBeGreaterThanOrEqual(counted + since),
+      );
+    },
+  );
 });
 
 describe('a paused worker', () => {
@@ -180,7 +184,7 @@ describe('a paused worker', () => {
 });
 
 describe('a busy failover pool that goes back to the preferred instance when it is idle', () => {
-  test('does not while the workers that know its load are being replaced', async () => {
+  test('does not while the workers that know its load are being replaced', { tags: 'long' }, async () => {
     const pool = { mode: 'failover', failback: 'when-idle', idleAfter: '60s' };
     const running = await start(shared(), pool, { workers: 1 });
     const [a] = connectors as [SimulatedConnector, SimulatedConnector];
@@ -211,7 +215,7 @@ describe('a busy failover pool that goes back to the preferred instance when it 
   });
 });
 
-describe('two workers that start while Redis is away', () => {
+describe('two workers that start while Redis is away', { tags: 'long' }, () => {
   test('both start, because neither knows an agent, however late one is, and bind each agent to the same instance', async () => {
     const away = { keyPrefix: 'away', redis: { url: 'redis://127.0.0.1:1' } };
     const running = await start(away, { mode: 'sticky' }, { whileStarting: true });

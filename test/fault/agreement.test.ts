@@ -106,7 +106,7 @@ function placedAt(outcomes: readonly Outcome[], instance: string): string[] {
   return [...placesIn(outcomes)].filter(([, at]) => at.at(-1) === instance).map(([user]) => user);
 }
 
-describe('a gateway', () => {
+describe('a gateway', { tags: 'long' }, () => {
   beforeAll(() => setStage(true));
   afterAll(strikeStage);
 
@@ -184,7 +184,9 @@ describe('a gateway', () => {
   });
 });
 
-describe('an instance that is killed while one of three gateways has all the traffic', () => {
+describe('an instance that is killed while one of three gateways has all the traffic', {
+  tags: 'long',
+}, () => {
   beforeAll(() => setStage(false));
   afterAll(strikeStage);
 

@@ -248,7 +248,9 @@ describe('an instance that hangs under load', () => {
 });
 
 describe('instances that are killed, hung, reset and restarted under load', () => {
-  test('no POST is delivered twice and every request is answered within its total deadline', async () => {
+  test('no POST is delivered twice and every request is answered within its total deadline', {
+    tags: 'long',
+  }, async () => {
     const saidBefore = gateways.map(({ log }) => log.length);
     const running = await loadOn(40, 'TRIED', 150);
     const [a, b, c] = connectors as [ConnectorProcess, ConnectorProcess, ConnectorProcess];

@@ -70,7 +70,7 @@ describe('Redis that hangs under load', () => {
 });
 
 // The last test, because it starts one more gateway.
-describe('Redis that is killed under load', () => {
+describe('Redis that is killed under load', { tags: 'long' }, () => {
   test('affects no known agent; all gateways place new ones alike, and all agents stay when Redis returns empty', async () => {
     const running = await stage.loadOn(40, 'ROBBED');
     load = running;

@@ -9,7 +9,7 @@ import { Site } from './site.ts';
  */
 
 const SEED = 1;
-const DURATION_MS = 9_000;
+const DURATION_MS = 5_000;
 
 let site: Site;
 beforeAll(async () => {

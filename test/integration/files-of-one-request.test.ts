@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import type { Executed } from '../support/executed-files.ts';
 import { executedBy } from '../support/executed-files.ts';
@@ -48,15 +48,17 @@ async function request(fields: readonly string[]): Promise<void> {
 }
 
 /** The request of an agent whose binding is cached, over a connection that is kept alive. */
-test.each([
-  ['the user header and a session cookie', ['soapuser: AGENT1', 'Cookie: WS_SESSION_ID=abc']],
-  ['the user header', ['soapuser: AGENT1']],
-  ['the session cookie of a known user', ['Cookie: WS_SESSION_ID=abc']],
-])('a request of a known agent, named by %s, runs code of few files', async (_by, fields) => {
-  for (let warm = 0; warm < 20; warm += 1) await request(fields);
-  const executed = await executedBy(() => request(fields));
-  expect(listedFiles().length).toBeLessThanOrEqual(MOST_FILES);
-  expect(listedFiles(), report(executed)).toEqual(expect.arrayContaining([...executed.keys()]));
+describe.each([
+  ['the user header and a session cookie', ['soapuser: AGENT1', 'Cookie: WS_SESSION_ID=abc'], {}],
+  ['the user header', ['soapuser: AGENT1'], { tags: 'long' }],
+  ['the session cookie of a known user', ['Cookie: WS_SESSION_ID=abc'], { tags: 'long' }],
+])('a request of a known agent, named by %s,', (_by, fields, options) => {
+  test('runs code of few files', options, async () => {
+    for (let warm = 0; warm < 20; warm += 1) await request(fields);
+    const executed = await executedBy(() => request(fields));
+    expect(listedFiles().length).toBeLessThanOrEqual(MOST_FILES);
+    expect(listedFiles(), report(executed)).toEqual(expect.arrayContaining([...executed.keys()]));
+  });
 });
 
 function report(executed: Executed): string {

@@ -34,21 +34,24 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-viewStoreClientContract('the view store on a Redis Cluster', async (times) => viewStoreOn(redis, times));
-sharedViewStoreContract('the view store on a Redis Cluster', async (times) => viewStoreOn(redis, times));
+// Beside one Redis, as in redis-view-store.test.ts and affinity-redis.test.ts: there each of them runs in `npm test` too.
+describe('the contracts', { tags: 'long' }, () => {
+  viewStoreClientContract('the view store on a Redis Cluster', async (times) => viewStoreOn(redis, times));
+  sharedViewStoreContract('the view store on a Redis Cluster', async (times) => viewStoreOn(redis, times));
 
-affinityStoreContract('the store on a Redis Cluster', async (idleLifetimeMs) => {
-  const keyPrefix = uniquePrefix();
-  const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs });
-  return { store, fencingToken: await fencingTokenOn(redis, keyPrefix), close: () => store.close() };
+  affinityStoreContract('the store on a Redis Cluster', async (idleLifetimeMs) => {
+    const keyPrefix = uniquePrefix();
+    const store = new RedisStore(redis, 'crm', { keyPrefix, idleLifetimeMs });
+    return { store, fencingToken: await fencingTokenOn(redis, keyPrefix), close: () => store.close() };
+  });
 });
 
 describe('a Redis Cluster', () => {
   test('gives two gateways that claim the same new agent one answer', async () => {
-    const result = await raceClaims({ redis: { cluster: cluster.nodes }, pairs: 3_000 });
+    const result = await raceClaims({ redis: { cluster: cluster.nodes }, pairs: 1_000 });
 
-    expect(result).toMatchObject({ pairs: 3_000, splits: 0 });
-    expect(result.contested).toBeGreaterThan(1_000);
+    expect(result).toMatchObject({ pairs: 1_000, splits: 0 });
+    expect(result.contested).toBeGreaterThan(300);
   });
 
   test('keeps pools on all its masters', async () => {

@@ -193,7 +193,7 @@ describe('simulate', () => {
   });
 });
 
-describe('the demo', () => {
+describe('the demo', { tags: 'long' }, () => {
   /** A separate temporary directory, to find files that it leaves behind. */
   function demo(program: readonly string[], once: boolean): Run & { readonly directory: string } {
     const directory = mkdtempSync(join(tmpdir(), 'ici-demo-test-'));

@@ -30,7 +30,7 @@ const SHOWS_AT: Readonly<Record<string, number>> = {
   'restore the first, not the latest': 6_116,
 };
 
-test.each(Object.entries(MUTANTS))('a gateway that would %s is found', (name, rules) => {
+test.each(Object.entries(MUTANTS))('a gateway that would %s is found', { tags: 'long' }, (name, rules) => {
   const from = Math.min(SHOWS_AT[name] ?? 1, MOST_SCHEDULES);
   const found = firstFailure(rules, 1, from) ?? firstFailure(rules, MOST_SCHEDULES);
   expect(found).toContain('violated:');

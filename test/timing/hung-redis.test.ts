@@ -24,7 +24,9 @@ const inWords = (figures: Figures): string =>
     .map(([name, { ms, most }]) => `${name} ${ms.toFixed(0)} of ${most.toFixed(0)}`)
     .join(', ');
 
-test('Redis that hangs under load delays no known agent, and the first new ones by 150 ms if all gateways place alike, else by a share of a lease', async () => {
+test('Redis that hangs under load delays no known agent, and the first new ones by 150 ms if all gateways place alike, else by a share of a lease', {
+  tags: 'long',
+}, async () => {
   const stage = await GatewaysOnRedis.start();
   onTestFinished(() => stage.close());
   // A process without processor time is late too; a delay of the gateway itself shows at each hang.

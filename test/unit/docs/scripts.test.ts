@@ -33,6 +33,17 @@ describe('the scripts of package.json', () => {
     expect(described.toSorted()).toEqual(Object.keys(scripts).toSorted());
   });
 
+  test('run every test with a tag in test:long, which finds its files by the text', () => {
+    const files = namingFiles().filter(([path]) => path.endsWith('.test.ts'));
+    const tagged = files.filter(([, text]) => /\btags\b/.test(text.replaceAll("tags: 'long'", '')));
+    expect(tagged.map(([path]) => path)).toEqual([]);
+    expect(scripts['test']).toContain("--tags-filter '!long'");
+    expect(scripts['test:long']).toContain('grep -rl "tags: .long." test');
+    const ci = readFileSync(join(ROOT, '.ci/run'), 'utf8');
+    for (const each of ['npm test', 'npm run test:long'])
+      expect(ci).toMatch(new RegExp(`^tests '.*' ${each}$`, 'm'));
+  });
+
   test('exist if a document names them', () => {
     const unknown = namingFiles().flatMap(([path, text]) =>
       [...text.matchAll(/npm run (?:--silent |-s )?([a-z]+(?::[a-z]+)*)(?: ([a-zA-Z-]*[a-zA-Z]))?/g)]
