@@ -5,8 +5,10 @@ import type { FailureKind } from '../core/failure.ts';
 import type { Target } from '../core/target.ts';
 import type { AnswerHeads } from './headers.ts';
 import { answerKind } from './headers.ts';
-import { BodyBrokeOff } from './request-body.ts';
 import { StreamPacer } from './stream-pacer.ts';
+import type { StreamedBody } from './streamed-body.ts';
+import { BodyBrokeOff } from './streamed-body.ts';
+import { streams } from './streams.ts';
 import type { AwaitsHead, Upstream } from './upstream.ts';
 import type { Sender } from './upstream-options.ts';
 
@@ -16,7 +18,7 @@ export type AttemptOutcome = 'answered' | FailureKind;
 export interface AttemptRequest {
   readonly path: string;
   readonly headers: string[];
-  readonly body: Buffer | AsyncIterable<Buffer> | null;
+  readonly body: Buffer | StreamedBody | null;
   /** The instance, and the binding that leads to it. */
   readonly target: Target;
   /** Called right before the first byte: may the request still go to this instance? */
@@ -90,6 +92,8 @@ export class Attempt implements InnerHandler, AwaitsHead {
   #inner: InnerHandler | undefined;
   #abort: ((reason?: Error) => void) | undefined;
   #over = false;
+  /** Its body or its answer is passed on as it comes. */
+  #streams = false;
   #held: HeldHeader | undefined;
   #chunks: Buffer[] = [];
   /** The connections to which it was dispatched. */
@@ -162,7 +166,7 @@ export class Attempt implements InnerHandler, AwaitsHead {
     options.origin = upstream.origin;
     options.path = request.path;
     options.headers = request.headers;
-    // undici sends any async iterable, although its types allow only streams.
+    // undici needs less of a stream than its types say.
     options.body = request.body as Buffer | null;
     if (upstream.closeAfterEach) options.reset = true;
     // Constant, so that undici keeps its TLS connections although the Host header differs between requests.
@@ -181,6 +185,7 @@ export class Attempt implements InnerHandler, AwaitsHead {
     this.sentAt = performance.now();
     this.upstream.sent(this.sentAt);
     this.upstream.begin(this);
+    if (this.request.body !== null && !Buffer.isBuffer(this.request.body)) this.#stream();
     this.#inner?.onConnect(abort, context);
   }
 
@@ -247,13 +252,21 @@ export class Attempt implements InnerHandler, AwaitsHead {
     const chunks = this.#chunks;
     this.#held = undefined;
     this.#chunks = [];
-    const resume = this.whole === undefined ? () => this.#resume() : held.resume;
+    const isWhole = this.whole !== undefined;
+    const resume = isWhole ? held.resume : () => this.#resume();
+    if (!isWhole) this.#stream();
     let flowing = this.#inner?.onHeaders(held.statusCode, held.headers, resume, held.statusText) ?? true;
     for (const chunk of chunks) flowing = this.#inner?.onData(chunk) ?? true;
     return flowing;
   }
 
-  /** reply-from calls it also if it has not paused the answer. */
+  #stream(): void {
+    if (this.#streams || this.#over) return;
+    this.#streams = true;
+    streams.begin();
+  }
+
+  /** The client takes more. */
   #resume(): void {
     this.#pausedAt = undefined;
     if (!this.#isPaced) this.#resumeAnswer?.();
@@ -294,6 +307,7 @@ export class Attempt implements InnerHandler, AwaitsHead {
   #end(): void {
     if (this.#over) return;
     this.#over = true;
+    if (this.#streams) streams.end();
     clearTimeout(this.#stallTimer);
     this.upstream.end(this);
     if (this.sentAt !== undefined && this.headerAt === undefined) {

@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { pipeline, Readable } from 'node:stream';
 import replyFrom from '@fastify/reply-from';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Dispatcher } from 'undici';
 import type { Attempt, AttemptOutcome, InnerHandler } from './attempt.ts';
 import { responseHeaders, without } from './headers.ts';
 import type { RequestContext } from './request-context.ts';
+import { StreamedAnswer } from './streamed-answer.ts';
 
 /** Sends an attempt and passes its answer on to the client. */
 export interface Forwarder {
@@ -32,7 +32,7 @@ interface ReceivedAnswer {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string>>;
   /** {@link HELD} if the attempt has the whole body. */
-  readonly body: Readable | typeof HELD;
+  readonly body: StreamedAnswer | typeof HELD;
 }
 
 type Receive = (error: Error | null, answer?: ReceivedAnswer) => void;
@@ -40,8 +40,6 @@ type Receive = (error: Error | null, answer?: ReceivedAnswer) => void;
 const NO_HEADERS = {};
 /** In the place of the stream of a held answer: there is nothing to end. */
 const HELD = { destroy: (): void => {} };
-// As undici, and as Node's streams of files.
-const HIGH_WATER_MARK = 64 * 1_024;
 
 /**
  * The dispatcher that reply-from uses. reply-from builds target, header and body in its own way. This class replaces
@@ -79,7 +77,7 @@ class AnswerReceiver implements InnerHandler {
   readonly #attempt: Attempt;
   #receive: Receive | undefined;
   #abort: (reason?: Error) => void = () => {};
-  #stream: AnswerStream | undefined;
+  #stream: StreamedAnswer | undefined;
 
   constructor(attempt: Attempt, receive: Receive) {
     this.#attempt = attempt;
@@ -92,7 +90,7 @@ class AnswerReceiver implements InnerHandler {
 
   onHeaders(statusCode: number, _headers: Buffer[], resume: () => void): boolean {
     if (statusCode < 200) return true;
-    if (this.#attempt.whole === undefined) this.#stream = new AnswerStream(resume, this.#abort);
+    if (this.#attempt.whole === undefined) this.#stream = new StreamedAnswer(resume, this.#abort);
     const receive = this.#receive;
     this.#receive = undefined;
     receive?.(null, { statusCode, headers: NO_HEADERS, body: this.#stream ?? HELD });
@@ -100,11 +98,11 @@ class AnswerReceiver implements InnerHandler {
   }
 
   onData(chunk: Buffer): boolean {
-    return this.#stream?.push(chunk) ?? true;
+    return this.#stream?.write(chunk) ?? true;
   }
 
   onComplete(): void {
-    this.#stream?.push(null);
+    this.#stream?.end();
   }
 
   onError(error: Error): void {
@@ -112,23 +110,7 @@ class AnswerReceiver implements InnerHandler {
     this.#receive = undefined;
     // Not while undici's own steps go on.
     if (receive !== undefined) queueMicrotask(() => receive(error));
-    else queueMicrotask(() => this.#stream?.destroy(error));
-  }
-}
-
-/** An answer that is passed on as it comes. If it is left before its end, the attempt is aborted. */
-class AnswerStream extends Readable {
-  readonly #abort: (reason?: Error) => void;
-
-  constructor(resume: () => void, abort: (reason?: Error) => void) {
-    super({ read: resume, highWaterMark: HIGH_WATER_MARK });
-    this.#abort = abort;
-  }
-
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    if (error !== null || !this.readableEnded)
-      this.#abort(error ?? new Error('the answer was not read to its end'));
-    done(error);
+    else this.#stream?.fail();
   }
 }
 
@@ -159,7 +141,6 @@ export async function createForwarder(fastify: FastifyInstance, requestIdHeader:
       const context = contextOf(request);
       const { attempt } = context;
       const { statusCode, stream } = response;
-      if (stream !== HELD) (stream as Readable).on('error', ignore);
       try {
         if (attempt === undefined || attempt.settled) {
           stream.destroy();
@@ -213,13 +194,13 @@ function passOn(
   context.isLast ||= !context.raw.complete;
   context.prepareAnswer();
   response.writeHead(status, headers);
-  if (stream === HELD) {
+  if (!(stream instanceof StreamedAnswer)) {
     response.end(whole);
     return;
   }
   // The first event of a stream may be far away.
   response.flushHeaders();
-  pipeline(stream as Readable, response, ignore);
+  stream.passTo(response);
 }
 
 function hasLength(headers: readonly string[]): boolean {
@@ -228,8 +209,6 @@ function hasLength(headers: readonly string[]): boolean {
   }
   return false;
 }
-
-function ignore(): void {}
 
 function contextOf(request: FastifyRequest): RequestContext {
   const context = (request as unknown as Carrier)[REQUEST_CONTEXT];

@@ -133,8 +133,10 @@ export class ProxyHandler {
     // Clients that send slowly must not keep others out.
     if (isArriving) this.#inFlight -= 1;
     try {
-      // A small body is read completely, so that it can be sent again and is never forwarded in part.
-      if (body.mayFit(heldBytes)) await body.collect(heldBytes);
+      // A small body is read completely, so that it can be sent again and is never forwarded in part. Of a large one, the
+      // first piece: the last check of an attempt must come right before its first byte, and no instance has to wait for a
+      // client that sends a header only.
+      await body.collect(body.mayFit(heldBytes) ? heldBytes : 1);
       await identifier.identify(context, pool, (at, one) => targets.isKnownBySession(at, one));
     } finally {
       if (isArriving) this.#inFlight += 1;

@@ -1,12 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../core/errors.ts';
+import { StreamedBody } from './streamed-body.ts';
 
 const NOTHING = Buffer.alloc(0);
 // What a piece of a body takes of the memory beside its bytes, roughly. Clients may send a byte at a time.
 const PIECE_BYTES = 512;
-
-// A client that sends less than this in a second has stalled, although it sends.
-const WORTHWHILE_BYTES = 16 * 1_024;
 
 /** What the bodies that are arriving take of the memory together. */
 export class ArrivingBytes {
@@ -35,11 +33,6 @@ export class ArrivingBytes {
   }
 }
 
-/** The client's body broke off while it was streamed. undici would report this as an error of the instance. */
-export class BodyBrokeOff extends Error {
-  override readonly name = 'BodyBrokeOff';
-}
-
 /**
  * A request's body. Its beginning (the head) is held in memory, so that it can be searched, and sent again as long as
  * nothing was sent. The rest streams. Of a small body, the head is everything.
@@ -51,12 +44,8 @@ export class RequestBody {
   readonly #length: number | undefined;
   #head: Buffer = NOTHING;
   #complete: boolean;
-  #begun = false;
-  /** Since when the stream has been waiting for the client; `undefined` while it does not. */
-  #waitsSince: number | undefined;
-  /** How long it had to wait for the last `fresh` bytes, in ms. */
-  #waitedMs = 0;
-  #fresh = 0;
+  /** What the last attempt sends, if it is not all in the head. */
+  #streamed: StreamedBody | undefined;
   #arriving = 0;
   readonly #all: ArrivingBytes;
   #stopCollecting: ((error: Error) => void) | undefined;
@@ -103,16 +92,18 @@ export class RequestBody {
   }
 
   /**
-   * Reads until the end, or until at least `bytes` have arrived. Rejects with `GW_BODY_TOO_LARGE`, or with the
-   * connection's error if the client leaves or the chunks are malformed.
+   * Reads until the end, or until at least `bytes` have arrived, also of a body that was read in part. Rejects with `GW_BODY_TOO_LARGE`, or with the
+   * connection's error if the client leaves or the chunks are malformed. Reads nothing once a stream has begun.
    */
   collect(bytes: number): Promise<void> {
     if (this.#complete || this.#head.length >= bytes) return Promise.resolve();
+    // The rest belongs to the attempt that sends it.
+    if (this.#streamed?.hasBegun === true) return Promise.resolve();
     const raw = this.#raw;
     // It would emit no more events.
     if (raw.destroyed) return Promise.reject(new Error('the client left while it sent the body'));
-    const chunks: Buffer[] = [];
-    let size = 0;
+    const chunks: Buffer[] = this.#head.length === 0 ? [] : [this.#head];
+    let size = this.#head.length;
     return new Promise<void>((resolve, reject) => {
       const settle = (error?: Error): void => {
         raw.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
@@ -151,7 +142,7 @@ export class RequestBody {
 
   /** For how long a stream has been waiting for the client to send a worthwhile piece, in ms. */
   stalledMs(now: number): number {
-    return this.#waitedMs + (this.#waitsSince === undefined ? 0 : now - this.#waitsSince);
+    return this.#streamed?.stalledMs(now) ?? 0;
   }
 
   /** Ends {@link collect} with this error if it is running, because the rest of the body will not come. */
@@ -163,42 +154,17 @@ export class RequestBody {
    * The body for one attempt. The rest is read only when the attempt starts to send, so that another attempt can follow
    * one that sent nothing.
    */
-  payload(): Buffer | AsyncIterable<Buffer> | null {
+  payload(): Buffer | StreamedBody | null {
     if (this.#complete) return this.#head.length === 0 ? null : this.#head;
-    return this.#stream();
+    if (this.#streamed?.hasBegun === true) throw new Error('a streamed body can be sent only once');
+    this.#streamed = new StreamedBody(this.#raw, () => this.#takeHead(), this.#maxBytes);
+    return this.#streamed;
   }
 
-  async *#stream(): AsyncGenerator<Buffer> {
-    if (this.#begun) throw new Error('a streamed body can be sent only once');
-    this.#begun = true;
-    let size = this.#head.length;
-    if (size > 0) yield this.#head;
+  /** Its memory is free when it has been sent. */
+  #takeHead(): Buffer {
+    const head = this.#head;
     this.#head = NOTHING;
-    this.#waitsSince = performance.now();
-    try {
-      for await (const chunk of this.#raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-        this.#noteWaited(chunk.length);
-        size += chunk.length;
-        if (size > this.#maxBytes) throw new GatewayError('GW_BODY_TOO_LARGE');
-        yield chunk;
-        this.#waitsSince = performance.now();
-      }
-    } catch (error) {
-      throw error instanceof GatewayError
-        ? error
-        : new BodyBrokeOff('the client left while it sent the body', { cause: error });
-    } finally {
-      this.#waitsSince = undefined;
-      this.#waitedMs = 0;
-    }
-  }
-
-  #noteWaited(bytes: number): void {
-    this.#waitedMs += performance.now() - (this.#waitsSince as number);
-    this.#waitsSince = undefined;
-    this.#fresh += bytes;
-    if (this.#fresh < WORTHWHILE_BYTES) return;
-    this.#fresh = 0;
-    this.#waitedMs = 0;
+    return head;
   }
 }

@@ -6,6 +6,7 @@ import type { GatewayState } from '../core/lifecycle.ts';
 import type { Coordinator } from '../core/ports.ts';
 import { StatePages } from '../core/state-page.ts';
 import type { Init } from '../process/messages.ts';
+import { tuneForStreams } from '../process/runtime.ts';
 import { AccessLog, RequestRing } from '../proxy/access-log.ts';
 import { Admission, PoolTable } from '../proxy/admission.ts';
 import { Explainer } from '../proxy/explain.ts';
@@ -14,6 +15,7 @@ import type { Pool } from '../proxy/pool.ts';
 import { RecentRequests } from '../proxy/recent-requests.ts';
 import type { Listener } from '../proxy/server.ts';
 import { createListener } from '../proxy/server.ts';
+import { streams } from '../proxy/streams.ts';
 import { TargetFinder } from '../proxy/target-finder.ts';
 import { TrustedProxies } from '../proxy/trusted-proxies.ts';
 import { TicketKeys } from '../sockets/ticket-keys.ts';
@@ -115,6 +117,7 @@ export async function composeListener(
     },
   });
   listener.attach(server);
+  streams.onBusy(tuneForStreams);
   const explainer = new Explainer({
     pools,
     table,

@@ -93,6 +93,12 @@ async function longestStandstillMs(): Promise<number> {
   return 1_000 * Number(/^nodejs_eventloop_lag_max_seconds\S* (\S+)$/m.exec(text)?.[1]);
 }
 
+/** How often the whole heap of the gateway was collected. */
+async function fullCollections(): Promise<number> {
+  const text = await gateway.metrics();
+  return Number(/^nodejs_gc_duration_seconds_count\{\S*kind="major"\S* (\S+)$/m.exec(text)?.[1] ?? 0);
+}
+
 async function post(body: Buffer, type: string, fields = ''): Promise<number> {
   const client = await WireClient.open(port);
   client.send(
@@ -107,6 +113,8 @@ async function post(body: Buffer, type: string, fields = ''): Promise<number> {
 describe('90 MB stream through a process that grows by less than half of that', () => {
   // Nearly the body limit, so that buffering it would show, whatever the garbage collector does.
   const SIZE = 90;
+  // Each costs as much as tens of megabytes that pass. There used to be five for an upload and three for a download.
+  const MOST_COLLECTIONS = 3;
 
   /** Sends zeros by the megabyte, and resolves with the answer's body. */
   async function upload(megabytes: number): Promise<string> {
@@ -132,10 +140,12 @@ describe('90 MB stream through a process that grows by less than half of that', 
   test('from the client to the instance', async () => {
     // Once before, so that the measurement does not include the warm-up of the process.
     expect(await upload(SIZE)).toBe(digestOf(SIZE));
+    const collected = await fullCollections();
     const growth = await growthDuring(async () => {
       expect(await upload(SIZE)).toBe(digestOf(SIZE));
     });
     expect(growth).toBeLessThan((SIZE / 2) * MB);
+    expect((await fullCollections()) - collected).toBeLessThan(MOST_COLLECTIONS);
   });
 
   async function download(megabytes: number): Promise<string> {
@@ -166,10 +176,12 @@ describe('90 MB stream through a process that grows by less than half of that', 
 
   test('from the instance to a client that reads slowly', async () => {
     expect(await download(SIZE)).toBe(digestOf(SIZE));
+    const collected = await fullCollections();
     const growth = await growthDuring(async () => {
       expect(await download(SIZE)).toBe(digestOf(SIZE));
     });
     expect(growth).toBeLessThan((SIZE / 2) * MB);
+    expect((await fullCollections()) - collected).toBeLessThan(MOST_COLLECTIONS);
   });
 });
 

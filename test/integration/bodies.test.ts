@@ -101,6 +101,15 @@ describe('a request body', () => {
     expect(upstream.requests[0]?.body.toString()).toBe('hello');
   });
 
+  test('whose first byte never comes is not sent to any instance', async () => {
+    const client = await WireClient.open(gateway.port);
+    client.send(`${HEAD}soapuser: MILLER\r\nContent-Length: 1000000\r\n\r\n`);
+    // A request that came later has been answered, so this one has been read.
+    await call(Buffer.from(soapPost('/later', ENVELOPE)));
+    client.leave();
+    await eventually(() => expect(gateway.requests().at(-1)).toMatchObject({ path: '/', attempts: 0 }));
+  });
+
   test('that is answered before it is completely read is not parsed as the next request', async () => {
     const hasty = await WireUpstream.start();
     const own = await startTestGateway(poolOf([hasty.url]));
