@@ -3,6 +3,7 @@ import { isatty } from 'node:tty';
 import type { Logger, LoggerOptions } from 'pino';
 import { pino } from 'pino';
 import { showHidden } from '../core/hidden-characters.ts';
+import { LogOutput } from './log-output.ts';
 import { RatedLines } from './rated-lines.ts';
 import { terminalLine } from './terminal-log.ts';
 
@@ -10,22 +11,15 @@ export type { Logger };
 
 const STANDARD_OUTPUT = 1;
 const STANDARD_ERROR = 2;
-// Lines are written in blocks; otherwise every request would cost a system call.
-const BLOCK_BYTES = 2_048;
-// PIPE_BUF of Linux: several processes write to one pipe, and longer writes could interleave.
-const MAX_WRITE_BYTES = 4_096;
-const FLUSH_MS = 100;
-// The limit for unwritten lines while no process reads standard output; beyond it lines are dropped to save memory.
-const MAX_PENDING_BYTES = 16 * 1_024 * 1_024;
-
-// The same limit for notices, of which a gateway writes only a few lines.
+// The limit for unwritten notices, of which a gateway writes only a few lines.
 const MAX_NOTICES_BYTES = 64 * 1_024;
 
 const WARN = pino.levels.values['warn'] as number;
 
+const CHECK_MS = 100;
 const FLUSH_LIMIT_MS = 500;
 // Count failed checks, not time: a pause of this process does not mean that the reader is gone.
-const FLUSH_CHECKS = FLUSH_LIMIT_MS / FLUSH_MS;
+const FLUSH_CHECKS = FLUSH_LIMIT_MS / CHECK_MS;
 
 // From least to most detail. `logging.level` names one of them.
 const BY_DETAIL = ['silent', 'error', 'warn', 'info', 'debug', 'trace'];
@@ -38,35 +32,20 @@ export function nextLevel(level: string, step: 1 | -1): string {
 export interface ProcessLog {
   readonly logger: Logger;
   /**
-   * Writes out pending lines. Resolves with false if no process has read them for
-   * {@link FLUSH_LIMIT_MS}: then a thread of this process hangs in a write, and a
-   * normal exit would wait for it without end.
+   * Writes out pending lines. Resolves with false if no process reads them and a thread of this process hangs in a
+   * write: a normal exit would wait for it without end.
    */
   close(): Promise<boolean>;
 }
 
 /**
- * Writes JSON lines, or on a terminal lines for people, to standard output, at most {@link FLUSH_MS} late. Also logs an
- * uncaught error, which ends the process. If lines cannot be written, the process continues without them.
+ * Writes JSON lines, or on a terminal lines for people, to standard output. Also logs an uncaught error, which ends the
+ * process. If lines cannot be written, the process continues without them.
  *
  * @param child the id of this process, if the gateway has several
  */
 export function openProcessLog(level: string, child?: string): ProcessLog {
-  const destination = pino.destination({
-    dest: STANDARD_OUTPUT,
-    sync: false,
-    minLength: BLOCK_BYTES,
-    maxWrite: MAX_WRITE_BYTES,
-    maxLength: MAX_PENDING_BYTES,
-  });
-  // A full disk must not crash the process: pino retries pending lines with the next ones (but not after a broken
-  // pipe).
-  let failedFlushes = 0;
-  const onWritten = (): void => {
-    failedFlushes = 0;
-  };
-  destination.on('write', onWritten);
-  destination.on('error', onWritten);
+  const destination = new LogOutput(STANDARD_OUTPUT);
   const rated = new RatedLines();
   const options = loggerOptions(level, child, rated);
   const toText = isatty(STANDARD_OUTPUT) ? terminalLine : undefined;
@@ -74,9 +53,6 @@ export function openProcessLog(level: string, child?: string): ProcessLog {
     toText === undefined ? destination : { write: (line: string) => destination.write(toText(line)) };
   const logger = pino(options, output);
 
-  const flushSync = destination.flushSync.bind(destination);
-  // pino calls this when the process ends, and it retries a broken pipe without end (sonic-boom 4.2.1).
-  destination.flushSync = () => undefined;
   const crashLogger = pino(options, {
     write: (line) => void writeSync(STANDARD_OUTPUT, toText?.(line) ?? line),
   });
@@ -84,28 +60,22 @@ export function openProcessLog(level: string, child?: string): ProcessLog {
     // A listener handles the error, so the process continues.
     if (process.listenerCount('uncaughtException') > 0) return;
     // Without a reader, a last write (even Node's own) would block without end.
-    if (failedFlushes >= FLUSH_CHECKS) exitNow();
+    if (destination.isStuck) exitNow();
     if (!logger.isLevelEnabled('error')) return;
     try {
       crashLogger.error({ err: error }, 'crashed: uncaught error, which is a bug in the gateway');
       // That write succeeded, so a reader exists; write the pending lines too.
-      flushSync();
+      destination.flushSync();
     } catch {
       // Node prints the error on standard error.
     }
   });
 
-  const timer = setInterval(() => {
-    failedFlushes += 1;
-    destination.flush();
-  }, FLUSH_MS);
-  timer.unref();
   return {
     logger,
     close: () => {
-      clearInterval(timer);
       rated.flush();
-      return flushAll(destination);
+      return destination.close();
     },
   };
 }
@@ -161,7 +131,7 @@ function flushAll(destination: Destination): Promise<boolean> {
     const timer = setInterval(() => {
       checksLeft -= 1;
       if (checksLeft === 0) end(false);
-    }, FLUSH_MS);
+    }, CHECK_MS);
     const end = (isWritten: boolean): void => {
       clearInterval(timer);
       resolve(isWritten);
