@@ -7,11 +7,12 @@ import { parseAddress } from './syntax.ts';
 
 /** Finds instances that are this gateway itself, to which it would send every request again and again. */
 export function instancesAreOthers(config: Config, _: Path, { given, error, warn }: CheckContext): void {
-  const { pools, listen, admin, sapcontrol } = config;
+  const { pools, listen, admin, sapcontrol, peers } = config;
   const listeners: [section: string, address: string | undefined][] = [
     ['listen', listen.address],
     ['admin', admin.address],
     ['sapcontrol', sapcontrol?.address],
+    ['peers', peers?.address],
   ];
   const refuse = (at: Path, value: string | number, url: string): void => {
     const found = listeners.find(([, address]) => address !== undefined && leadsTo(url, address));

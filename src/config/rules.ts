@@ -13,6 +13,7 @@ import {
   sapControlSocket,
 } from './rules-files.ts';
 import { IDENTITY_RULES } from './rules-identity.ts';
+import { peersFit } from './rules-peers.ts';
 import { secretsArePrivate } from './rules-secrets.ts';
 import type { Config, InstanceConfig, PoolConfig, RedisConfig } from './schema.ts';
 import { formatDuration, formatSize } from './units.ts';
@@ -34,6 +35,7 @@ export const CONFIG_RULES: readonly Rule<Config>[] = [
       ['listen', 'address'],
       ['admin', 'address'],
       ['sapcontrol'],
+      ['peers'],
       ['pools', '*', 'instances', '*', 'url'],
       ['pools', '*', 'health', 'port'],
     ],
@@ -47,6 +49,10 @@ export const CONFIG_RULES: readonly Rule<Config>[] = [
       ['listen', 'address'],
     ],
     check: proxyProtocolHasSources,
+  },
+  {
+    reads: [['peers'], ['listen', 'address'], ['admin', 'address'], ['affinity', 'store']],
+    check: peersFit,
   },
   { reads: [['maintenance', 'pageFile']], check: maintenancePage },
   {

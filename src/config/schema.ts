@@ -20,6 +20,7 @@ import { coordination } from './schema-coordination.ts';
 import { identity } from './schema-identity.ts';
 import { lifecycle, maintenance, statePage } from './schema-lifecycle.ts';
 import { limits, timeouts } from './schema-limits.ts';
+import { peers } from './schema-peers.ts';
 import { pool } from './schema-pool.ts';
 import { redis } from './schema-redis.ts';
 import { sapcontrol } from './schema-sapcontrol.ts';
@@ -255,6 +256,7 @@ export const ConfigSchema = section('Configuration of ici-gateway.', {
   identity,
   affinity,
   coordination,
+  peers: reload(Type.Optional(peers)),
   timeouts,
   limits,
   forwarding,
@@ -286,4 +288,5 @@ export type ListenerTlsConfig = NonNullable<Config['listen']['tls']>;
 export type AdminConfig = Config['admin'];
 export type AffinityConfig = Config['affinity'];
 export type SapControlConfig = NonNullable<Config['sapcontrol']>;
+export type PeersConfig = NonNullable<Config['peers']>;
 export type RedisConfig = NonNullable<AffinityConfig['redis']>;

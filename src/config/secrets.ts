@@ -54,16 +54,30 @@ function readCiphers(given = TLS12_CIPHERS): string {
   return ciphers;
 }
 
-// As many bits as the keys of the tickets have, if it is random and in hex.
-const SHORTEST_TICKET_SECRET = 32;
+// As many bits as the keys have that are made from it, if it is random and in hex.
+const SHORTEST_SECRET = 32;
 
 /** The secret from which the keys of TLS session tickets are made. Throws {@link SecretUnreadable}. */
 export function readTicketSecret(file: string): string {
-  const secret = readSecretFile('ticketKeyFile', file);
-  if (secret.length >= SHORTEST_TICKET_SECRET) return secret;
+  return readLongSecret('ticketKeyFile', file);
+}
+
+/** The secret that gateways share. Throws {@link SecretUnreadable}. */
+export function readPeerSecret(file: string): string {
+  return readLongSecret('keyFile', file);
+}
+
+/** The problems of the file with the secret that gateways share. */
+export function peerSecretProblems(file: string): SecretUnreadable[] {
+  return problemsOf(() => readPeerSecret(file));
+}
+
+function readLongSecret(option: string, file: string): string {
+  const secret = readSecretFile(option, file);
+  if (secret.length >= SHORTEST_SECRET) return secret;
   throw new SecretUnreadable(
-    'ticketKeyFile',
-    `${file} must contain ${SHORTEST_TICKET_SECRET} or more characters; make one with: openssl rand -hex 32`,
+    option,
+    `${file} must contain ${SHORTEST_SECRET} or more characters; make one with: openssl rand -hex 32`,
   );
 }
 

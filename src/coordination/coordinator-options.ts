@@ -53,6 +53,8 @@ export interface PoolCoordinatorOptions {
   readonly boundAgents: (instance: InstanceId) => number | undefined;
   /** Has this gateway had no request for the pool for long enough to call it idle? */
   readonly isIdle: () => boolean;
+  /** Where this gateway takes requests of its peers, as `host:port`; missing if it takes none. */
+  readonly relayAt?: string | undefined;
   readonly events: CoordinatorEvents;
   readonly publisher?: Publisher;
 }

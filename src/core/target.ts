@@ -18,7 +18,8 @@ import type { View } from './view/view.ts';
  * - `renew`: the lease has ended; ask the view store before anything else.
  * - `outdated`: the binding may have been moved since it was learnt; ask the store.
  * - `differs`: this replica's configuration differs from the agreed one, so it must not serve the pool.
- * - `cut-off`: only this replica cannot reach the instance, or does not know it; no agent is moved for that.
+ * - `cut-off`: only this replica cannot reach the instance, or does not know it, and no peer can relay the request; no
+ *   agent is moved for that.
  */
 export type Verdict = 'forward' | 'move' | 'wait' | 'renew' | 'outdated' | 'cut-off' | 'differs';
 
@@ -61,7 +62,9 @@ export function checkTarget(
   if (!allowed) return movesTo(routingState.view, binding) === NOWHERE ? 'wait' : 'move';
   const { instance, epoch } = binding;
   if (epoch !== undefined && !isCurrent(routingState.view, instance, epoch)) return 'outdated';
-  return routingState.cutOff.has(instance) || routingState.unconfigured.has(instance) ? 'cut-off' : 'forward';
+  if (routingState.unconfigured.has(instance)) return 'cut-off';
+  const canRelay = routingState.relays?.has(instance) === true;
+  return routingState.cutOff.has(instance) && !canRelay ? 'cut-off' : 'forward';
 }
 
 /** The other replicas may still act by the previous configuration. */

@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import type { ListeningSocket } from './listening-socket.ts';
 import type { ChildRole, SocketName } from './messages.ts';
-import { SOCKET_NAMES } from './messages.ts';
+import { SOCKET_NAMES, WORKER_SOCKETS } from './messages.ts';
 
 export interface HostSocketsOptions {
   readonly bind: (address: string) => Promise<ListeningSocket>;
@@ -49,7 +49,7 @@ export class HostSockets {
   /** The sockets on which a child of this role and configuration listens. */
   of(role: ChildRole, config: Config): SocketsByName {
     const all = Object.entries(this.all(config));
-    return Object.fromEntries(all.filter(([name]) => (name === 'data') === (role === 'worker')));
+    return Object.fromEntries(all.filter(([name]) => WORKER_SOCKETS.has(name) === (role === 'worker')));
   }
 
   /** The sockets on which all children of this configuration together listen. */
@@ -79,9 +79,10 @@ export class HostSockets {
   }
 }
 
-function namedBy({ listen, admin, sapcontrol }: Config): [SocketName, string][] {
+function namedBy({ listen, admin, sapcontrol, peers }: Config): [SocketName, string][] {
   const addresses: Partial<Record<SocketName, string>> = { data: listen.address, admin: admin.address };
   if (sapcontrol !== undefined) addresses.sapcontrol = sapcontrol.address;
+  if (peers !== undefined) addresses.peers = peers.address;
   return SOCKET_NAMES.flatMap((name): [SocketName, string][] => {
     const address = addresses[name];
     return address === undefined ? [] : [[name, address]];

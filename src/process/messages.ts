@@ -36,8 +36,10 @@ export interface LiveChild {
 }
 
 /** The listening sockets of a gateway, by the names that systemd units use for them. */
-export const SOCKET_NAMES = ['data', 'admin', 'sapcontrol'] as const;
+export const SOCKET_NAMES = ['data', 'admin', 'sapcontrol', 'peers'] as const;
 export type SocketName = (typeof SOCKET_NAMES)[number];
+/** Those on which workers listen. The controller has the others. */
+export const WORKER_SOCKETS: ReadonlySet<string> = new Set<SocketName>(['data', 'peers']);
 
 /** An inherited listening socket: `server.listen({ fd, backlog })`. */
 export interface InheritedSocket {

@@ -9,6 +9,7 @@ import type { HostSockets } from './host-sockets.ts';
 import type { StopTimes } from './lifecycle-driver.ts';
 import { Lifecycle } from './lifecycle-driver.ts';
 import type { HostAnswer, HostLifecycle, HostRequest, SocketName } from './messages.ts';
+import { WORKER_SOCKETS } from './messages.ts';
 import type { LiveProcess } from './process-registry.ts';
 import { ProcessRegistry } from './process-registry.ts';
 import { ProcessSlot } from './process-slot.ts';
@@ -115,7 +116,7 @@ export class Supervisor {
   /** The bound address, such as `127.0.0.1:8080`; undefined if the gateway does not listen on that socket. */
   addressOf(name: SocketName): string | undefined {
     const { sockets } = this.#options;
-    return sockets.of(name === 'data' ? 'worker' : 'controller', this.#config)[name]?.address;
+    return sockets.of(WORKER_SOCKETS.has(name) ? 'worker' : 'controller', this.#config)[name]?.address;
   }
 
   /**

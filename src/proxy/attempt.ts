@@ -5,6 +5,7 @@ import type { FailureKind } from '../core/failure.ts';
 import type { Target } from '../core/target.ts';
 import type { AnswerHeads } from './headers.ts';
 import { answerKind } from './headers.ts';
+import { NotRelayed, RelayFailed } from './relay-outcome.ts';
 import { StreamPacer } from './stream-pacer.ts';
 import type { StreamedBody } from './streamed-body.ts';
 import { BodyBrokeOff } from './streamed-body.ts';
@@ -26,6 +27,8 @@ export interface AttemptRequest {
   /** Called right before the answer is passed on: is the client still there? */
   isAwaited(): boolean;
   readonly sender: Sender;
+  /** Sends the request through a peer; without it, it goes over a connection of this gateway. */
+  readonly relay?: ((method: string, headers: string[], handler: InnerHandler) => void) | undefined;
 }
 
 // Answers up to this size are held until they are complete; nearly all of ICI's are that small. They go out in one
@@ -88,6 +91,8 @@ export class Attempt implements InnerHandler, AwaitsHead {
   #resolve: (outcome: AttemptOutcome) => void = () => {};
   #reject: (error: GatewayError) => void = () => {};
   #settled = false;
+  /** A peer took it and did not send it. */
+  #wasNotRelayed = false;
   #cancelledAs: FailureKind | undefined;
   #inner: InnerHandler | undefined;
   #abort: ((reason?: Error) => void) | undefined;
@@ -113,6 +118,11 @@ export class Attempt implements InnerHandler, AwaitsHead {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+  }
+
+  /** The instance has certainly got no byte of it. */
+  get isUnsent(): boolean {
+    return this.sentAt === undefined || this.#wasNotRelayed;
   }
 
   get settled(): boolean {
@@ -148,7 +158,8 @@ export class Attempt implements InnerHandler, AwaitsHead {
 
   /** To be called when the instance is lost. Resets the connection, unless an answer has begun, which may finish. */
   giveUp(): void {
-    if (this.#over || this.sentAt === undefined) return;
+    // The peer gives it up itself, because it acts on the same views, and says so.
+    if (this.#over || this.sentAt === undefined || this.request.relay !== undefined) return;
     if (this.headerAt === undefined) this.cancel('instance-lost');
     else this.#stallTimer ??= setTimeout(() => this.#onStall(), LOST_IDLE_MS);
   }
@@ -163,6 +174,10 @@ export class Attempt implements InnerHandler, AwaitsHead {
     const { request, upstream } = this;
     this.#connections = upstream.connections;
     this.#inner = inner;
+    if (request.relay !== undefined) {
+      request.relay(options.method, request.headers, this);
+      return true;
+    }
     options.origin = upstream.origin;
     options.path = request.path;
     options.headers = request.headers;
@@ -286,6 +301,9 @@ export class Attempt implements InnerHandler, AwaitsHead {
     if (this.sentAt === undefined) {
       return error instanceof errors.InvalidArgumentError ? 'unsendable' : 'connect-failure';
     }
+    this.#wasNotRelayed = error instanceof NotRelayed;
+    if (this.#wasNotRelayed) return 'connect-failure';
+    if (error instanceof RelayFailed) return error.kind;
     if (error instanceof BodyBrokeOff) return 'client-aborted';
     if (error instanceof errors.HeadersTimeoutError) return 'response-timeout';
     // If a body becomes invalid HTTP, it counts as broken off.
@@ -295,7 +313,10 @@ export class Attempt implements InnerHandler, AwaitsHead {
   }
 
   #maySend(): boolean {
-    return this.request.maySend() && this.upstream.isCurrent(this.#connections as object);
+    const { request, upstream } = this;
+    return (
+      request.maySend() && (request.relay !== undefined || upstream.isCurrent(this.#connections as object))
+    );
   }
 
   #onStall(): void {

@@ -4,6 +4,7 @@ import { ERRORS, GatewayError } from '../core/errors.ts';
 import { FAILURES } from '../core/failure.ts';
 import type { GatewayState } from '../core/lifecycle.ts';
 import type { Coordinator } from '../core/ports.ts';
+import type { Route } from '../core/relay.ts';
 import type { StatePages } from '../core/state-page.ts';
 import type { Target } from '../core/target.ts';
 import { checkTarget } from '../core/target.ts';
@@ -20,6 +21,7 @@ import type { Maintenance } from './maintenance.ts';
 import { maintenanceAnswer } from './maintenance.ts';
 import { logonMayMove } from './placing.ts';
 import type { Pool } from './pool.ts';
+import type { Relaying } from './relaying.ts';
 import type { FaultStatus, OwnAnswer } from './reply-with-fault.ts';
 import { ownAnswer, sendOwnAnswer } from './reply-with-fault.ts';
 import type { ArrivingBytes } from './request-body.ts';
@@ -37,6 +39,8 @@ export interface ProxyHandlerOptions {
   readonly targets: TargetFinder;
   readonly coordinator: Coordinator;
   readonly forwarder: Forwarder;
+  /** Missing if no peers are configured. */
+  readonly relaying: Relaying | undefined;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly faultStatus: FaultStatus;
@@ -64,6 +68,7 @@ interface ParkedFor extends Omit<Wait, 'wait'> {
 
 /** For `Allow`. Other methods pass too, but no agent needs them. */
 const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
+const NO_ROUTES: readonly Route[] = [];
 const REFUSED: ParkedFor = { wait: 'refused' };
 // Reached only if an instance alternately refuses connections and passes its probes.
 const MAX_ATTEMPTS = 50;
@@ -151,7 +156,9 @@ export class ProxyHandler {
    * @throws GatewayError if the request is refused
    */
   async #deliver(context: RequestContext, pool: Pool): Promise<void> {
+    const { relaying } = this.#options;
     let parkUntil: number | undefined;
+    let failed: readonly Route[] = NO_ROUTES;
     let waitError: ErrorCode = 'GW_NO_INSTANCE';
     while (context.isLive && context.attempts < MAX_ATTEMPTS) {
       const { changes } = pool;
@@ -172,12 +179,14 @@ export class ProxyHandler {
           continue;
         }
         context.target = found;
+        const route = relaying?.nextRoute(context, pool, found, failed) ?? 'direct';
+        context.route = route;
         const outcome = await this.#attempt(context, pool, upstream, found);
         if (outcome === 'answered') return;
         // The target changed in the meantime.
         if (context.attempt?.withdrawn === true) continue;
         const { mayRetry, hastensProbe, answer } = FAILURES[outcome];
-        if (hastensProbe) this.#options.coordinator.suspect(pool.name, upstream.id);
+        if (hastensProbe && route === 'direct') this.#options.coordinator.suspect(pool.name, upstream.id);
         if (found.entry !== undefined) pool.bindings.invalidate(found.entry);
         if (!mayRetry) {
           const fault = context.fault ?? (answer && new GatewayError(answer));
@@ -185,6 +194,10 @@ export class ProxyHandler {
           throw fault;
         }
         waitError = answer ?? waitError;
+        failed = [...failed, route];
+        if (relaying?.nextRoute(context, pool, found, failed) !== undefined) continue;
+        // After the wait, all of them may work again.
+        failed = NO_ROUTES;
       }
       // The change to wait for happened while the target was looked up.
       if (pool.changes !== changes) continue;
@@ -278,16 +291,19 @@ export class ProxyHandler {
       maySend: () => maySend(context, pool),
       isAwaited: () => !context.closed && !context.raw.aborted,
       sender: context,
+      relay: this.#options.relaying?.sender(context, pool, target),
     });
   }
 
   #count(
     context: RequestContext,
     { name: pool }: Pool,
-    { upstream, withdrawn, responseHeaders }: Attempt,
+    attempt: Attempt,
     outcome: AttemptOutcome,
   ): void {
-    const { metrics, logger } = this.#options;
+    const { metrics, logger, relaying } = this.#options;
+    const { upstream, withdrawn, responseHeaders } = attempt;
+    relaying?.ended(context, pool, attempt, outcome);
     metrics.attempts.inc(pool, upstream.id, withdrawn ? 'withdrawn' : outcome);
     if (!withdrawn) metrics.seconds.attempted(pool, upstream.id, outcome !== 'answered');
     if (outcome !== 'answered' && !withdrawn) context.failure = outcome;

@@ -7,6 +7,7 @@ import type { FailureKind } from '../core/failure.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { networkOf } from '../core/network.ts';
 import type { AgentAct } from '../core/recent-requests.ts';
+import type { Route } from '../core/relay.ts';
 import type { NamePlace, UnnamedReason } from '../core/seen-names.ts';
 import type { Target } from '../core/target.ts';
 import type { SoapVersion } from '../soap/media-type.ts';
@@ -93,6 +94,8 @@ export class RequestContext implements Sender {
   epoch = 0;
   attempts = 0;
   attempt: Attempt | undefined;
+  /** How its last attempt went to the instance. */
+  route: Route = 'direct';
   failure: FailureKind | undefined;
   error: ErrorCode | undefined;
   parkedMs = 0;

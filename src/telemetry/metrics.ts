@@ -37,6 +37,11 @@ export class Metrics {
     'Waits of unsent requests, by what they waited for and how the wait ended',
     ['pool', 'reason', 'outcome'],
   );
+  readonly relays = this.#counter(
+    'gateway_relays_total',
+    'Requests that a gateway handed to a peer because it could not reach the instance (direction out), and those that it took from peers (in), by what became of them',
+    ['pool', 'instance', 'direction', 'outcome'],
+  );
   readonly rebinds = this.#counter(
     'gateway_rebinds_total',
     'Bindings that this gateway moved because their instance or incarnation was gone',

@@ -253,6 +253,7 @@ function composeCoordinator(
     doubtMs: affinity.redis?.commandTimeout ?? LONGEST_RENEWAL_MS,
     answerMs: parts.leaseMs / RENEWALS_PER_LEASE,
     suspectEveryMs: health.fastInterval,
+    relayAt: config.peers?.advertise ?? config.peers?.address,
     ...callbacks,
     events: parts.coordinatorEvents,
     ...(parts.publisher === undefined ? {} : { publisher: parts.publisher }),

@@ -25,6 +25,7 @@ import { guardServer } from './connections.ts';
 import { composeIdentifier, explainedNaming, lookedFor } from './identifier.ts';
 import type { OpenFiles } from './open-files.ts';
 import { composeProxyProtocol } from './proxy-protocol.ts';
+import { composeRelaying } from './relaying.ts';
 
 /** Builds the data plane, ready to listen. */
 export async function composeListener(
@@ -96,6 +97,7 @@ export async function composeListener(
     targets: new TargetFinder(coordinator),
     coordinator,
     forwarder: listener.forwarder,
+    relaying: composeRelaying(config, metrics),
     metrics,
     logger,
     faultStatus: config.faults.status,

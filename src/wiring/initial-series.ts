@@ -62,7 +62,7 @@ const ACT_OUTCOMES = ['ok', 'refused', 'unavailable'];
  * Gives every known series of the counters the value 0. Prometheus sees an increase only between two samples: without
  * the first one, no alert would fire for the first event of its kind.
  */
-export function beginSeries(metrics: Metrics, { pools, listen }: Pick<Config, 'pools' | 'listen'>): void {
+export function beginSeries(metrics: Metrics, { pools, listen, peers }: Pick<Config, 'pools' | 'listen' | 'peers'>): void {
   if (listen.proxyProtocol !== 'off')
     for (const outcome of PROXY_OUTCOMES) metrics.proxyConnections.inc({ outcome }, 0);
   for (const at of ['accept', 'connect', 'probe']) metrics.filesExhausted.inc({ at }, 0);
@@ -77,7 +77,7 @@ export function beginSeries(metrics: Metrics, { pools, listen }: Pick<Config, 'p
       for (const status of CLASSES) metrics.requests.inc(pool, decision, status, 0);
     for (const reason of WAITS)
       for (const outcome of WAIT_ENDS) metrics.parked.inc({ pool, reason, outcome }, 0);
-    for (const { id } of instances) beginInstance(metrics, pool, id);
+    for (const { id } of instances) beginInstance(metrics, pool, id, peers !== undefined);
     for (const operation of BINDING_OPERATIONS) {
       for (const outcome of STORE_OUTCOMES) metrics.affinityOperations.inc({ pool, operation, outcome }, 0);
       metrics.affinityDuration.zero({ pool, operation });
@@ -100,9 +100,12 @@ export function beginSeries(metrics: Metrics, { pools, listen }: Pick<Config, 'p
   }
 }
 
-function beginInstance(metrics: Metrics, pool: string, instance: string): void {
+function beginInstance(metrics: Metrics, pool: string, instance: string, hasPeers: boolean): void {
   for (const outcome of ['answered', 'withdrawn', ...Object.keys(FAILURES)])
     metrics.attempts.inc(pool, instance, outcome, 0);
+  for (const outcome of ['answered', 'unsent', ...Object.keys(FAILURES)])
+    for (const direction of hasPeers ? ['in', 'out'] : [])
+      metrics.relays.inc({ pool, instance, direction, outcome }, 0);
   for (const to of ['up', 'down', 'restarted']) metrics.instanceTransitions.inc({ pool, instance, to }, 0);
 }
 

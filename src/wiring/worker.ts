@@ -35,6 +35,7 @@ import { displayed, nameDisplay } from './names.ts';
 import { composeOpenFiles } from './open-files.ts';
 import { Opened } from './opened.ts';
 import { poolParts } from './pool-parts.ts';
+import { listenForPeers } from './relaying.ts';
 import { everySecond } from './second-timer.ts';
 import type { SharedParts } from './shared-parts.ts';
 import { openWorkerStores } from './stores.ts';
@@ -311,10 +312,18 @@ async function start(
   );
   await listener.fastify.ready();
   await listenOn(listener.fastify.server, whereToListen(init, 'data', config.listen.address));
+  const peers = await listenForPeers(
+    init,
+    pools.map(({ pool }) => pool),
+    metrics,
+    logger,
+  );
+  opened.add(() => peers?.abortAll());
   let isCut = false;
   const abortPending = (): void => {
     if (!isCut) cutOff(listener, server, logger);
     isCut = true;
+    peers?.abortAll();
   };
 
   return {
@@ -327,7 +336,7 @@ async function start(
     abortPending,
     end: async ({ graceMs }: ShutdownCommand) => {
       const timer = setTimeout(abortPending, graceMs);
-      await listener.drainer.stopAccepting();
+      await Promise.all([listener.drainer.stopAccepting(), peers?.stopAccepting()]);
       clearTimeout(timer);
       // The counters since the last report belong to the gateway and must outlive this process.
       await tellMetrics();

@@ -22,6 +22,8 @@ export interface HealthReport {
   readonly settled: boolean;
   /** This replica has had no request for the pool during the pool's idle time. */
   readonly idle: boolean;
+  /** Host and port at which this replica takes requests of its peers. Missing if it takes none, and in earlier releases. */
+  readonly relayAt?: string;
 }
 
 /** The report of a live replica. It abstains while its event loop lags or after its clock jumped. */

@@ -22,12 +22,21 @@ export class LocalHealthReport {
   readonly #thresholds: Thresholds;
   readonly #records = new Map<InstanceId, HealthRecord>();
   readonly #verdicts: Record<InstanceId, Verdict> = {};
+  readonly #relayAt: string | undefined;
   #isSettled = false;
   #abstains = false;
 
-  /** @param known what an earlier process of this replica knew, if there was one */
-  constructor(thresholds: Thresholds, known: Readonly<Record<InstanceId, Pick<AgreedInstance, 'health'>>>) {
+  /**
+   * @param known what an earlier process of this replica knew, if there was one
+   * @param relayAt {@link HealthReport.relayAt}
+   */
+  constructor(
+    thresholds: Thresholds,
+    known: Readonly<Record<InstanceId, Pick<AgreedInstance, 'health'>>>,
+    relayAt?: string,
+  ) {
     this.#thresholds = thresholds;
+    this.#relayAt = relayAt;
     // The first probe of a new process must not overturn a verdict that agents rely on.
     for (const [id, { health }] of Object.entries(known)) {
       this.#records.set(id, { state: health, streak: 0 });
@@ -46,7 +55,8 @@ export class LocalHealthReport {
   /** The report to send; `undefined` abstains. */
   report(idle: boolean): HealthReport | undefined {
     if (this.#abstains) return undefined;
-    return { verdicts: { ...this.#verdicts }, settled: this.#isSettled, idle };
+    const report = { verdicts: { ...this.#verdicts }, settled: this.#isSettled, idle };
+    return this.#relayAt === undefined ? report : { ...report, relayAt: this.#relayAt };
   }
 
   /** Adds one observation. `epoch` is the one in which the probe started. */

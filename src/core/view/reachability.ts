@@ -3,6 +3,7 @@ import type { HealthReport, ReplicaReport } from './health-report.ts';
 import type { View } from './view.ts';
 
 const NO_INSTANCES: ReadonlySet<InstanceId> = new Set();
+const NO_RELAYS: ReadonlyMap<InstanceId, readonly string[]> = new Map();
 
 interface ComparedInputs {
   readonly view: View;
@@ -36,6 +37,7 @@ export class Reachability {
   #since: ReadonlyMap<InstanceId, number> = new Map();
   #cutOff = NO_INSTANCES;
   #failing = NO_INSTANCES;
+  #relays = NO_RELAYS;
 
   /** @param cutOffMs how long only this replica must fail to reach an instance for it to count as cut off */
   constructor(cutOffMs: number) {
@@ -53,6 +55,11 @@ export class Reachability {
 
   get cutOff(): ReadonlySet<InstanceId> {
     return this.#cutOff;
+  }
+
+  /** The addresses of the peers that can relay a request to the instance, because they report it as up. */
+  get relays(): ReadonlyMap<InstanceId, readonly string[]> {
+    return this.#relays;
   }
 
   /** Instances whose last probe failed, whatever the verdict is. */
@@ -95,6 +102,7 @@ export class Reachability {
     this.#reachedByOthers = new Set([...unreachable].filter(isReached));
     // An instance that recovers in between starts its time again.
     this.#since = new Map([...this.#since].filter(([id]) => this.#reachedByOthers.has(id)));
+    this.#relays = relaysOf(view, others);
     const { assignable } = view;
     this.#candidates =
       unreachable.size === 0 && unconfigured.size === 0
@@ -122,4 +130,19 @@ export class Reachability {
     this.#cutOff = new Set(cutOff);
     return true;
   }
+}
+
+function relaysOf(view: View, others: readonly ReplicaReport[]): ReadonlyMap<InstanceId, readonly string[]> {
+  if (!others.some(({ report }) => report?.relayAt !== undefined)) return NO_RELAYS;
+  const relays = new Map<InstanceId, string[]>();
+  for (const { report } of others) {
+    if (report?.relayAt === undefined) continue;
+    for (const [id, { health }] of Object.entries(report.verdicts)) {
+      if (health !== 'up' || view.instances.get(id)?.health !== 'up') continue;
+      const known = relays.get(id);
+      if (known === undefined) relays.set(id, [report.relayAt]);
+      else known.push(report.relayAt);
+    }
+  }
+  return relays;
 }

@@ -105,6 +105,10 @@ export class Replica extends LeaseHolder implements RoutingState {
     return this.#reachability.failing;
   }
 
+  get relays(): RoutingState['relays'] {
+    return this.#reachability.relays;
+  }
+
   get unconfigured(): ReadonlySet<InstanceId> {
     return this.#unconfigured;
   }

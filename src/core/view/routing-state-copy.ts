@@ -22,8 +22,8 @@ export interface RoutingStateSnapshot extends Omit<RoutingState, 'unconfigured' 
 
 /** What another process needs to act for the replica. The lease is on this process's monotonic clock. */
 export function snapshotOf(replica: Replica): RoutingStateSnapshot {
-  const { view, before, isBlocked, fencingToken, unreachable, candidates, cutOff, failing, isDrifted } =
-    replica;
+  const { view, before, isBlocked, fencingToken, unreachable, candidates, cutOff, failing, relays } = replica;
+  const { isDrifted } = replica;
   const { claimFailure, placesAlone, hearsStore, placesAlike, leaseEnd, agreed, actedOn } = replica;
   return {
     viewId: actedOn,
@@ -35,6 +35,7 @@ export function snapshotOf(replica: Replica): RoutingStateSnapshot {
     candidates,
     cutOff,
     failing,
+    relays,
     isDrifted,
     claimFailure,
     placesAlone,
@@ -66,6 +67,7 @@ export class RoutingStateCopy extends LeaseHolder implements RoutingState {
   claimFailure: string | undefined = undefined;
   cutOff = NO_INSTANCES;
   failing = NO_INSTANCES;
+  relays: RoutingState['relays'] = undefined;
   leaseEnd = NO_LEASE;
   /** This worker's own set: during a reload a worker still knows instances that the controller has dropped. */
   unconfigured = NO_INSTANCES;
@@ -113,6 +115,7 @@ export class RoutingStateCopy extends LeaseHolder implements RoutingState {
     this.claimFailure = received.claimFailure;
     this.cutOff = received.cutOff;
     this.failing = received.failing;
+    this.relays = received.relays;
     this.placesAlone = received.placesAlone;
     this.hearsStore = received.hearsStore;
     this.placesAlike = received.placesAlike;
@@ -151,6 +154,7 @@ export function facets(
     routingState.claimFailure === undefined,
     ids(routingState.unreachable),
     ids(routingState.cutOff),
+    [...(routingState.relays ?? [])].join('|'),
     ids(routingState.candidates.map(({ id }) => id)),
   ];
 }

@@ -38,6 +38,11 @@ export interface RoutingState {
   readonly cutOff: ReadonlySet<InstanceId>;
   /** Instances whose last probe by this replica failed, whatever its verdict. */
   readonly failing: ReadonlySet<InstanceId>;
+  /**
+   * The addresses of the peers that can relay a request to an instance, as long as the view is agreed. Missing in
+   * messages from an earlier release.
+   */
+  readonly relays?: ReadonlyMap<InstanceId, readonly string[]> | undefined;
   /** Until when the view may be acted on; negative infinity without a lease. */
   readonly leaseEnd: Moment;
   /** Instances of the view that this replica's configuration does not name. It cannot send anything to them. */

@@ -1,0 +1,138 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import type { SimulatedConnector } from '../../src/simulator/connector.ts';
+import { startConnector } from '../../src/simulator/connector.ts';
+import type { FaultProxy } from '../chaos/fault-proxy.ts';
+import { startFaultProxy } from '../chaos/fault-proxy.ts';
+import { eventually } from '../support/eventually.ts';
+import { post, users } from '../support/load.ts';
+import { freePort } from '../support/redis-server.ts';
+import type { TestGateway } from '../support/test-gateway.ts';
+import { startTestGateway } from '../support/test-gateway.ts';
+
+const INSTANCES = ['a', 'b', 'c'];
+
+/** Gateways that reach the instances over links that can be cut. */
+class Stage {
+  readonly directory = mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
+  readonly keyFile = join(this.directory, 'peers.key');
+  connectors: SimulatedConnector[] = [];
+  gateways: TestGateway[] = [];
+  readonly #links = new Map<string, FaultProxy>();
+
+  constructor() {
+    writeFileSync(this.keyFile, randomBytes(32).toString('hex'), { mode: 0o600 });
+  }
+
+  /** @param keys the file with the key of each gateway; '' for a gateway that has no section `peers` */
+  async start(keys: readonly string[]): Promise<void> {
+    this.connectors = await Promise.all(INSTANCES.map((name) => startConnector({ name })));
+    const keyPrefix = `relay-${randomBytes(4).toString('hex')}`;
+    this.gateways = await Promise.all(keys.map((keyFile, i) => this.#startGateway(i, keyFile, keyPrefix)));
+  }
+
+  async #startGateway(gateway: number, keyFile: string, keyPrefix: string): Promise<TestGateway> {
+    const instances = this.connectors.map(async ({ name: id, host, port, url: commonUrl }) => {
+      const link = await startFaultProxy(() => ({ host, port }));
+      this.#links.set(`${gateway}${id}`, link);
+      return { id, url: `http://${link.host}:${link.port}`, commonUrl };
+    });
+    const peers = { address: `127.0.0.1:${await freePort()}`, keyFile };
+    return startTestGateway(`
+pools:
+  - name: ici
+    mode: sticky
+    balancer: least-bound
+    health: { path: /health, interval: 200ms, fastInterval: 50ms, timeout: 5s, fall: 2 }
+    instances: ${JSON.stringify(await Promise.all(instances))}
+coordination: { lease: 2s }
+affinity: { keyPrefix: ${keyPrefix}, redis: { url: '${inject('redisUrl')}' } }
+${keyFile === '' ? '' : `peers: ${JSON.stringify(peers)}`}
+`);
+  }
+
+  /** From now on, connections of the gateway to the instance are refused. */
+  async cut(gateway: number, instance: string): Promise<void> {
+    await this.#links.get(`${gateway}${instance}`)?.close();
+  }
+
+  /** Sends one request of each agent through one gateway; returns the answering connector, or the error code. */
+  async answers(gateway: number, agents: readonly string[]): Promise<Map<string, string | undefined>> {
+    const { url } = this.gateways[gateway] as TestGateway;
+    const outcomes = await Promise.all(agents.map((user) => post(url, user)));
+    return new Map(outcomes.map(({ user, connector, code }) => [user, code ?? connector]));
+  }
+
+  async counted(gateway: number, direction: string, outcome: string): Promise<number> {
+    const text = await (await fetch(`${(this.gateways[gateway] as TestGateway).adminUrl}/metrics`)).text();
+    const series = `gateway_relays_total{pool="ici",instance="a",direction="${direction}",outcome="${outcome}"}`;
+    const line = text.split('\n').find((one) => one.startsWith(`${series} `));
+    return Number(line?.slice(series.length) ?? Number.NaN);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.gateways.map((gateway) => gateway.close()));
+    await Promise.all(this.connectors.map((connector) => connector.close()));
+    await Promise.all([...this.#links.values()].map((link) => link.close().catch(() => {})));
+    rmSync(this.directory, { recursive: true });
+  }
+}
+
+let stage: Stage;
+beforeEach(() => {
+  stage = new Stage();
+});
+afterEach(() => stage.close());
+
+/** Starts the gateways, and binds agents. Returns their places; some are at each instance. */
+async function bound(keys: readonly string[]): Promise<Map<string, string | undefined>> {
+  await stage.start(keys);
+  const places = await stage.answers(0, users(20, 'AGENT'));
+  expect([...new Set(places.values())].sort()).toEqual(INSTANCES);
+  return places;
+}
+
+describe('a gateway that cannot connect to an instance', () => {
+  test('serves the agents there through a peer, from the first refused connection on, and moves none', async () => {
+    const places = await bound([stage.keyFile, stage.keyFile, stage.keyFile]);
+    await stage.cut(0, 'a');
+    const until = performance.now() + 3_000;
+    for (let turns = 0; turns < 3 || performance.now() < until; turns += 1)
+      expect(await stage.answers(0, [...places.keys()])).toEqual(places);
+    for (const peer of [1, 2]) expect(await stage.answers(peer, [...places.keys()])).toEqual(places);
+    expect(await stage.counted(0, 'out', 'answered')).toBeGreaterThan(0);
+  });
+
+  test('does so where each gateway is cut off from another instance', async () => {
+    const places = await bound([stage.keyFile, stage.keyFile, stage.keyFile]);
+    for (const [gateway, instance] of INSTANCES.entries()) await stage.cut(gateway, instance);
+    const until = performance.now() + 2_000;
+    for (let turns = 0; turns < 3 || performance.now() < until; turns += 1)
+      for (const gateway of [0, 1, 2])
+        expect(await stage.answers(gateway, [...places.keys()])).toEqual(places);
+  });
+
+  test('hands no request to a peer with another key, and says that the instance is cut off', async () => {
+    const other = join(stage.directory, 'other.key');
+    writeFileSync(other, randomBytes(32).toString('hex'), { mode: 0o600 });
+    const places = await bound([stage.keyFile, other]);
+    const atA = [...places].flatMap(([agent, place]) => (place === 'a' ? [agent] : []));
+    await stage.cut(0, 'a');
+    await eventually(async () =>
+      expect([...new Set((await stage.answers(0, atA)).values())]).toEqual(['GW_UPSTREAM_UNREACHABLE']),
+    );
+    expect(await stage.counted(0, 'out', 'answered')).toBe(0);
+  });
+
+  test('hands none to a gateway of an earlier release, or without an address for peers', async () => {
+    const places = await bound([stage.keyFile, '']);
+    const atA = [...places].flatMap(([agent, place]) => (place === 'a' ? [agent] : []));
+    await stage.cut(0, 'a');
+    await eventually(async () =>
+      expect([...new Set((await stage.answers(0, atA)).values())]).toEqual(['GW_INSTANCE_CUT_OFF']),
+    );
+  });
+});
