@@ -13,7 +13,6 @@ import {
   orderToField,
   outcomeFromField,
   RELAY_PATH,
-  STILL_WAITING_MS,
   splitHead,
 } from './relay-message.ts';
 import { NotRelayed, RelayFailed } from './relay-outcome.ts';
@@ -22,12 +21,12 @@ export interface RelayClientOptions {
   readonly key: SharedKey;
   /** Time for a peer to accept a connection, and then to say 100, in ms. Nothing was sent until then. */
   readonly judgeMs: number;
+  /** How long a peer that has the request may say nothing, in ms: while it waits for the instance, it says so. */
+  readonly silentMs: number;
   /** The longest gap between bytes of an answer, in ms. */
   readonly idleMs: number;
 }
 
-// A peer that waits for an instance says so twice a second.
-const SILENT_MS = 5 * STILL_WAITING_MS;
 // The longest head of an answer, as JSON.
 const HEAD_BYTES = 1_024 * 1_024;
 
@@ -119,7 +118,7 @@ class Exchange {
 
   #send(message: Buffer): void {
     if (this.#isOver || this.#isSent) return;
-    this.#wait(SILENT_MS, 'the peer went silent');
+    this.#wait(this.#options.silentMs, 'the peer went silent');
     // It may abort, and then nothing may be written.
     this.#handler.onConnect((reason) => this.#fail(reason ?? new Error('aborted')), {});
     if (this.#isOver) return;

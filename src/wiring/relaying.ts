@@ -14,12 +14,14 @@ import { whereToListen } from './addresses.ts';
 const PURPOSE = 'ici-gateway relay';
 // Peers are in the same data centre. One that does not answer by then does not get the request.
 const JUDGE_MS = 500;
+// It then says twice a second that it waits for the instance.
+const SILENT_MS = 2_000;
 
 /** What hands requests to peers; `undefined` if none are configured. */
 export function composeRelaying({ peers, timeouts }: Config, metrics: Metrics): Relaying | undefined {
   if (peers === undefined) return undefined;
   const key = new SharedKey(readPeerSecret(peers.keyFile), PURPOSE);
-  return new Relaying(new RelayClient({ key, judgeMs: JUDGE_MS, idleMs: timeouts.responseIdle }), metrics);
+  return new Relaying(new RelayClient({ key, judgeMs: JUDGE_MS, silentMs: SILENT_MS, idleMs: timeouts.responseIdle }), metrics);
 }
 
 /** Takes requests of peers, if that is configured. */

@@ -72,3 +72,30 @@ describe('an instance that one replica cannot reach', () => {
     expect(at(320, others, hasLease)).toEqual([]);
   });
 });
+
+describe('the peers that can relay a request', () => {
+  const at = (relayAt: string, a: typeof UP): HealthReport => ({ ...says(a), relayAt });
+
+  test('are those that report the instance up and take requests of peers', () => {
+    const reachability = new Reachability(100);
+    reachability.compare(bothUp, says(DOWN), [
+      { replica: 'p1', report: at('p1:1', UP) },
+      { replica: 'p2', report: at('p2:1', DOWN) },
+      { replica: 'p3', report: says(UP) },
+      { replica: 'p4', report: undefined },
+    ]);
+    expect([...reachability.relays]).toEqual([
+      ['a', ['p1:1']],
+      ['b', ['p1:1', 'p2:1']],
+    ]);
+  });
+
+  test('are none for an instance that the view calls down, and none while the view is not agreed', () => {
+    const reachability = new Reachability(100);
+    const down = aView(anInstance({ id: 'a', health: 'down' }), anInstance({ id: 'b' }));
+    reachability.compare(down, says(DOWN), [{ replica: 'p1', report: at('p1:1', UP) }]);
+    expect([...reachability.relays.keys()]).toEqual(['b']);
+    reachability.compare(bothUp, says(DOWN), []);
+    expect(reachability.relays.size).toBe(0);
+  });
+});

@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest';
+import type { Route } from '../../../src/core/relay.ts';
+import { judgeRelayed, nextRoute } from '../../../src/core/relay.ts';
+import { checkTarget } from '../../../src/core/target.ts';
+import { NO_LEASE } from '../../../src/core/view/lease.ts';
+import type { RoutingState } from '../../../src/core/view/routing-state.ts';
+import { anInstance, aView } from '../../support/instances.ts';
+
+const VIEW = { ...aView(anInstance({ id: 'a' }), anInstance({ id: 'b' })), epoch: 7 };
+const A = new Set(['a']);
+const RELAYS = new Map([['a', ['p1:1', 'p2:1']]]);
+const P1 = { peer: 'p1:1' };
+const P2 = { peer: 'p2:1' };
+
+function routingState(given: Partial<RoutingState> = {}): RoutingState {
+  return {
+    view: VIEW,
+    before: undefined,
+    isBlocked: false,
+    fencingToken: 'f',
+    unreachable: new Set(),
+    candidates: VIEW.assignable,
+    cutOff: new Set(),
+    failing: new Set(),
+    leaseEnd: NO_LEASE,
+    unconfigured: new Set(),
+    placesAlone: false,
+    hearsStore: false,
+    placesAlike: false,
+    modeAt: () => 'leased',
+    ...given,
+  };
+}
+
+describe('the route of an attempt', () => {
+  /** All routes of a request that no route can take, in order. */
+  function routes(given: Partial<RoutingState>): Route[] {
+    const failed: Route[] = [];
+    for (;;) {
+      const route = nextRoute(routingState(given), 'a', failed);
+      if (route === undefined) return failed;
+      failed.push(route);
+    }
+  }
+
+  test('is direct and no other, if no peer can relay', () => {
+    expect(routes({})).toEqual(['direct']);
+    expect(routes({ failing: A })).toEqual(['direct']);
+    expect(routes({ relays: new Map([['b', ['p1:1']]]) })).toEqual(['direct']);
+  });
+
+  test('is direct, and then leads through each peer that reports the instance up', () => {
+    expect(routes({ relays: RELAYS })).toEqual(['direct', P1, P2]);
+  });
+
+  test('leads through the peers first while the own probes of the instance fail', () => {
+    expect(routes({ relays: RELAYS, failing: A })).toEqual([P1, P2, 'direct']);
+  });
+});
+
+describe('a gateway that is cut off from an instance', () => {
+  const target = { instance: 'a', incarnation: '' };
+
+  test('still routes its agents there if a peer can relay', () => {
+    expect(checkTarget(routingState({ cutOff: A }), target, 0, 0)).toBe('cut-off');
+    expect(checkTarget(routingState({ cutOff: A, relays: RELAYS }), target, 0, 0)).toBe('forward');
+  });
+
+  test('does not, if its configuration lacks the instance', () => {
+    expect(checkTarget(routingState({ unconfigured: A, relays: RELAYS }), target, 0, 0)).toBe('cut-off');
+  });
+});
+
+describe('a gateway sends a request of a peer', () => {
+  const judged = (given: Partial<RoutingState>, viewEpoch = 7): boolean =>
+    judgeRelayed(routingState(given), { target: { instance: 'a', incarnation: '' }, viewEpoch }, 0, 0);
+
+  test('by a view that is at least as new as that of the peer', () => {
+    expect([6, 7, 8].map((epoch) => judged({}, epoch))).toEqual([true, true, false]);
+  });
+
+  test('only with a lease', () => {
+    for (const mode of ['waiting', 'degraded'] as const) expect(judged({ modeAt: () => mode })).toBe(false);
+  });
+
+  test('only if its own probes reach the instance, so that none is handed on', () => {
+    expect([judged({ failing: A }), judged({ unreachable: A, cutOff: A, relays: RELAYS })]).toEqual([false, false]);
+  });
+
+  test('only if its view lets the instance serve the agent', () => {
+    const lost = { ...aView(anInstance({ id: 'a', health: 'down' }), anInstance({ id: 'b' })), epoch: 7 };
+    expect(judged({ view: lost })).toBe(false);
+    // The view before allows it, and not all gateways have adopted the new one.
+    expect(judged({ view: lost, before: VIEW })).toBe(false);
+    expect(judged({ view: VIEW, before: lost })).toBe(false);
+    expect(judged({ isBlocked: true })).toBe(false);
+  });
+});
