@@ -162,7 +162,7 @@ export class AccessLog {
   #write(context: RequestContext, facts: LoggedFacts): void {
     const { attempt, parkedMs, failure, error } = context;
     const { pool, user, digest, source, status, durationMs, instanceMs } = facts;
-    const sent = attempt?.sentAt !== undefined;
+    const sent = attempt?.isUnsent === false;
     this.#options.logger.info(
       {
         requestId: context.request.id,
@@ -180,6 +180,7 @@ export class AccessLog {
         identityReason: source === 'none' ? reasonOf(context) : undefined,
         epoch: context.epoch,
         attempts: context.attempts,
+        relayedBy: context.route === 'direct' ? undefined : context.route.peer,
         durationMs: hundredths(durationMs),
         instanceMs: instanceMs === undefined ? undefined : hundredths(instanceMs),
         parkedMs: parkedMs === 0 ? undefined : hundredths(parkedMs),

@@ -5,8 +5,9 @@ import type { ExplainStep } from '../core/explanation.ts';
 import type { Holding } from '../core/holdings.ts';
 import type { Name } from '../core/identity.ts';
 import { namesOf } from '../core/identity.ts';
-import type { InstanceState } from '../core/instance.ts';
+import type { InstanceId, InstanceState } from '../core/instance.ts';
 import { LOSSES } from '../core/origin-sentence.ts';
+import { nextRoute } from '../core/relay.ts';
 import { storedForm } from '../core/stored-name.ts';
 import { checkTarget, isCurrent, lossOf, movesTo } from '../core/target.ts';
 import { NOWHERE } from '../core/view/agreed-view.ts';
@@ -324,9 +325,16 @@ function targetSteps({ routingState }: Pool, { target, request }: Found): Explai
     part: 'target',
     applies: verdict === 'forward',
     rule: `${target.instance} may be sent the request now`,
-    found: verdict,
+    found: verdict === 'forward' ? `forward${wayText(routingState, target.instance)}` : verdict,
   });
   return steps;
+}
+
+function wayText(routingState: RoutingState, instance: InstanceId): string {
+  const route = nextRoute(routingState, instance, []);
+  return route === 'direct' || route === undefined
+    ? ''
+    : `, through the peer ${route.peer}, because the last probe from here failed`;
 }
 
 function bindingOf({ target }: Found): Binding | undefined {

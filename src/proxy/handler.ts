@@ -295,12 +295,7 @@ export class ProxyHandler {
     });
   }
 
-  #count(
-    context: RequestContext,
-    { name: pool }: Pool,
-    attempt: Attempt,
-    outcome: AttemptOutcome,
-  ): void {
+  #count(context: RequestContext, { name: pool }: Pool, attempt: Attempt, outcome: AttemptOutcome): void {
     const { metrics, logger, relaying } = this.#options;
     const { upstream, withdrawn, responseHeaders } = attempt;
     relaying?.ended(context, pool, attempt, outcome);

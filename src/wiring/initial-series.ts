@@ -62,7 +62,10 @@ const ACT_OUTCOMES = ['ok', 'refused', 'unavailable'];
  * Gives every known series of the counters the value 0. Prometheus sees an increase only between two samples: without
  * the first one, no alert would fire for the first event of its kind.
  */
-export function beginSeries(metrics: Metrics, { pools, listen, peers }: Pick<Config, 'pools' | 'listen' | 'peers'>): void {
+export function beginSeries(
+  metrics: Metrics,
+  { pools, listen, peers }: Pick<Config, 'pools' | 'listen' | 'peers'>,
+): void {
   if (listen.proxyProtocol !== 'off')
     for (const outcome of PROXY_OUTCOMES) metrics.proxyConnections.inc({ outcome }, 0);
   for (const at of ['accept', 'connect', 'probe']) metrics.filesExhausted.inc({ at }, 0);

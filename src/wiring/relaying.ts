@@ -21,7 +21,10 @@ const SILENT_MS = 2_000;
 export function composeRelaying({ peers, timeouts }: Config, metrics: Metrics): Relaying | undefined {
   if (peers === undefined) return undefined;
   const key = new SharedKey(readPeerSecret(peers.keyFile), PURPOSE);
-  return new Relaying(new RelayClient({ key, judgeMs: JUDGE_MS, silentMs: SILENT_MS, idleMs: timeouts.responseIdle }), metrics);
+  return new Relaying(
+    new RelayClient({ key, judgeMs: JUDGE_MS, silentMs: SILENT_MS, idleMs: timeouts.responseIdle }),
+    metrics,
+  );
 }
 
 /** Takes requests of peers, if that is configured. */

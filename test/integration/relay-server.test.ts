@@ -27,7 +27,10 @@ beforeAll(async () => {
   writeFileSync(keyFile, SECRET, { mode: 0o600 });
   instance = await WireUpstream.start();
   port = await freePort();
-  const affinity = { keyPrefix: `relay-${randomBytes(4).toString('hex')}`, redis: { url: inject('redisUrl') } };
+  const affinity = {
+    keyPrefix: `relay-${randomBytes(4).toString('hex')}`,
+    redis: { url: inject('redisUrl') },
+  };
   gateway = await startTestGateway(
     `${poolOf([instance.url])}peers: ${JSON.stringify({ address: `127.0.0.1:${port}`, keyFile })}\naffinity: ${JSON.stringify(affinity)}\n`,
   );

@@ -102,7 +102,8 @@ export class Reachability {
     this.#reachedByOthers = new Set([...unreachable].filter(isReached));
     // An instance that recovers in between starts its time again.
     this.#since = new Map([...this.#since].filter(([id]) => this.#reachedByOthers.has(id)));
-    this.#relays = relaysOf(view, others);
+    // Who takes no requests of peers hands none on either.
+    this.#relays = report?.relayAt === undefined ? NO_RELAYS : relaysOf(view, others);
     const { assignable } = view;
     this.#candidates =
       unreachable.size === 0 && unconfigured.size === 0

@@ -139,7 +139,6 @@ export class Replica extends LeaseHolder implements RoutingState {
     return this.#agreed;
   }
 
-  /** What the view store told last. */
   get lastSync(): LastSync {
     return this.#lastSync;
   }

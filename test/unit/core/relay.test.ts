@@ -84,7 +84,10 @@ describe('a gateway sends a request of a peer', () => {
   });
 
   test('only if its own probes reach the instance, so that none is handed on', () => {
-    expect([judged({ failing: A }), judged({ unreachable: A, cutOff: A, relays: RELAYS })]).toEqual([false, false]);
+    expect([judged({ failing: A }), judged({ unreachable: A, cutOff: A, relays: RELAYS })]).toEqual([
+      false,
+      false,
+    ]);
   });
 
   test('only if its view lets the instance serve the agent', () => {

@@ -78,7 +78,7 @@ describe('the peers that can relay a request', () => {
 
   test('are those that report the instance up and take requests of peers', () => {
     const reachability = new Reachability(100);
-    reachability.compare(bothUp, says(DOWN), [
+    reachability.compare(bothUp, at('own:1', DOWN), [
       { replica: 'p1', report: at('p1:1', UP) },
       { replica: 'p2', report: at('p2:1', DOWN) },
       { replica: 'p3', report: says(UP) },
@@ -93,9 +93,16 @@ describe('the peers that can relay a request', () => {
   test('are none for an instance that the view calls down, and none while the view is not agreed', () => {
     const reachability = new Reachability(100);
     const down = aView(anInstance({ id: 'a', health: 'down' }), anInstance({ id: 'b' }));
-    reachability.compare(down, says(DOWN), [{ replica: 'p1', report: at('p1:1', UP) }]);
+    const peers = [{ replica: 'p1', report: at('p1:1', UP) }];
+    reachability.compare(down, at('own:1', DOWN), peers);
     expect([...reachability.relays.keys()]).toEqual(['b']);
-    reachability.compare(bothUp, says(DOWN), []);
+    reachability.compare(bothUp, at('own:1', DOWN), []);
+    expect(reachability.relays.size).toBe(0);
+  });
+
+  test('are none for a replica that takes no requests of peers itself', () => {
+    const reachability = new Reachability(100);
+    reachability.compare(bothUp, says(DOWN), [{ replica: 'p1', report: at('p1:1', UP) }]);
     expect(reachability.relays.size).toBe(0);
   });
 });
