@@ -288,5 +288,4 @@ export type ListenerTlsConfig = NonNullable<Config['listen']['tls']>;
 export type AdminConfig = Config['admin'];
 export type AffinityConfig = Config['affinity'];
 export type SapControlConfig = NonNullable<Config['sapcontrol']>;
-export type PeersConfig = NonNullable<Config['peers']>;
 export type RedisConfig = NonNullable<AffinityConfig['redis']>;
