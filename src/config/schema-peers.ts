@@ -21,7 +21,7 @@ export const peers = section(
     ),
     keyFile: reload(
       path(
-        'File with a secret of 32 or more characters, the same at all gateways, with which they prove to each other who they are (TLS with a pre-shared key). Make one with: openssl rand -hex 32',
+        'File with a secret of 32 or more characters, the same at all gateways, with which they prove to each other who they are (TLS with a pre-shared key). `openssl rand -hex 32` makes one.',
       ),
     ),
   },

@@ -19,7 +19,8 @@ const ENDED = {
   epoch: 4,
   attempts: 1,
   elapsedMs: 12.3456,
-  attempt: { sentAt: 1, headerAt: 3.5, responseBytes: 465 },
+  attempt: { sentAt: 1, headerAt: 3.5, responseBytes: 465, isUnsent: false },
+  route: 'direct',
   parkedMs: 0,
 } as const;
 
@@ -95,7 +96,7 @@ describe('the log line of a request', () => {
 
   test('omits fields that do not apply, and has the fields of a failure', () => {
     const { instance, user, session, attempt, ...rest } = ENDED;
-    const failed = { ...rest, attempt: { responseBytes: 0 }, failure: 'connect-failure' };
+    const failed = { ...rest, attempt: { responseBytes: 0, isUnsent: true }, failure: 'connect-failure' };
     const parsed = JSON.parse(logged(failed, {}));
     for (const field of ['instance', 'user', 'session', 'instanceMs', 'parkedMs', 'outcomeUnknown', 'error'])
       expect(Object.keys(parsed)).not.toContain(field);

@@ -20,6 +20,7 @@ test('the routing state goes to workers under the names that the last release re
     'leaseEnd',
     'placesAlike',
     'placesAlone',
+    'relays',
     'unreachable',
     'view',
     'viewId',
