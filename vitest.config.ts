@@ -13,7 +13,7 @@ export default defineConfig({
     // Each project would translate the same modules for itself, and so would the next run.
     experimental: { fsModuleCache: true },
     // Much of what they do is waiting, for leases, probes and processes.
-    maxWorkers: Math.max(6, availableParallelism() - 1),
+    maxWorkers: Math.max(8, availableParallelism() - 1),
     sequence: { sequencer: LongestFirst },
     tags: [
       {

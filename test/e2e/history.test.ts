@@ -53,7 +53,9 @@ async function history(): Promise<HistoryPart> {
 const sumOf = (values: readonly (number | null)[] | undefined): number =>
   (values ?? []).reduce<number>((sum, value) => sum + (value ?? 0), 0);
 
-test('the requests of all workers are in it, once each; a worker that hangs leaves a gap', async () => {
+test('the requests of all workers are in it, once each; a worker that hangs leaves a gap', {
+  tags: 'long',
+}, async () => {
   // Requests before the first whole second are not counted.
   await eventually(async () => expect((await history()).knownSeconds).toContain(1));
   const outcomes = await Promise.all(

@@ -41,7 +41,9 @@ async function requests(query: Record<string, string> = {}): Promise<RecentReque
 
 const usersOf = ({ requests: listed }: RecentRequestsStatus) => listed.map(({ user }) => user).sort();
 
-test('a follower sees the requests of both workers once; a stopped worker delays no answer for long', async () => {
+test('a follower sees the requests of both workers once; a stopped worker delays no answer for long', {
+  tags: 'long',
+}, async () => {
   const agents = users(40, 'AGENT');
   await Promise.all(agents.map((user) => post(gateway.url, user)));
   const first = await eventually(async () => {

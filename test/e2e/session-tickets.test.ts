@@ -52,7 +52,9 @@ async function connectTo({ url }: GatewayProcess, session?: Buffer): Promise<[Bu
   return [next, isResumed];
 }
 
-test('a TLS session is resumed by every worker, their successors and other gateways with the same secret', async () => {
+test('a TLS session is resumed by every worker, their successors and other gateways with the same secret', {
+  tags: 'long',
+}, async () => {
   const [first, second] = await Promise.all([start(2), start(0)]);
   const [session] = await connectTo(first);
   const resumed = async (gateway: GatewayProcess): Promise<number> => {

@@ -81,7 +81,9 @@ describe('a paused gateway', () => {
     await Promise.all(clients.map((client) => client.close()));
   });
 
-  test('delays a new view until its lease has ended, and thereby only the agents that the view moves', async () => {
+  test('delays a new view until its lease has ended, and thereby only the agents that the view moves', {
+    tags: 'long',
+  }, async () => {
     await start('sticky', '7s');
     const [one, , stopped] = gateways as [GatewayProcess, GatewayProcess, GatewayProcess];
     const [a] = connectors as [SimulatedConnector];

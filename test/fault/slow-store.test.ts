@@ -53,7 +53,9 @@ async function poolOf(gateway: GatewayProcess): Promise<PoolStatus> {
   return pools[0] as PoolStatus;
 }
 
-test('a view without a dead instance is in effect as soon as always while Redis answers one of three gateways slowly', async () => {
+test('a view without a dead instance is in effect as soon as always while Redis answers one of three gateways slowly', {
+  tags: 'long',
+}, async () => {
   const [, ...fast] = gateways;
   for (const { url } of fast) expect(await post(url, 'MILLER')).toMatchObject({ connector: 'a' });
   storeLink.delay(120, 300);

@@ -132,7 +132,7 @@ describe('a gateway whose claims fail while the view store answers', () => {
     await expectRecovery(site);
   });
 
-  test('reports the error of a Redis that accepts no more connections', async () => {
+  test('reports the error of a Redis that accepts no more connections', { tags: 'long' }, async () => {
     const redis = await startRedis();
     closers.push(() => redis.stop());
     const site = await start(redis.port);

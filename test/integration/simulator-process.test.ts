@@ -66,7 +66,7 @@ function run(file: string, args: readonly string[], env: Record<string, string> 
   return { child, output: () => output, ended };
 }
 
-describe('a simulated connector as a process', () => {
+describe('a simulated connector as a process', { tags: 'long' }, () => {
   test('is killed, and restarts on the same port', async () => {
     const connector = await connectorProcess();
     const first = await incarnationOf(connector.url);
