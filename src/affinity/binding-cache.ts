@@ -121,7 +121,7 @@ export class BindingCache {
     if (user === undefined) return session === undefined ? undefined : this.#find('session', session);
     const entry = this.#find('user', user);
     if (entry === undefined || session === undefined) return entry;
-    return this.#find('session', session) === entry || this.#isShared(session) ? entry : undefined;
+    return this.#at('session', session) === entry || this.#isShared(session) ? entry : undefined;
   }
 
   /** {@link find} for names that may have been found in a body: the entry that the store would choose. */
@@ -311,11 +311,21 @@ export class BindingCache {
   }
 
   #find(kind: Name['kind'], value: string): Entry | undefined {
-    const key = KEY_START[kind] + value;
-    const entry = this.#byStored.get(key) ?? this.#byRaw.get(key) ?? this.#adopt({ kind, value });
+    const entry = this.#at(kind, value);
     // Marks the entry as used, for the order of eviction.
     if (entry !== undefined) this.#entries.get(entry.key);
     return entry;
+  }
+
+  /** Does not count as a use. Nearly all sessions are sent otherwise than they are stored, and nearly no other name. */
+  #at(kind: Name['kind'], value: string): Entry | undefined {
+    const key = KEY_START[kind] + value;
+    const isSession = kind === 'session';
+    return (
+      (isSession ? this.#byRaw : this.#byStored).get(key) ??
+      (isSession ? this.#byStored : this.#byRaw).get(key) ??
+      this.#adopt({ kind, value })
+    );
   }
 
   /** A name that is known only in stored form, as after a restart, gets its entry in the other index too. */

@@ -1,5 +1,5 @@
 import type { CachedBinding } from './agent-bindings.ts';
-import type { Placement } from './binding.ts';
+import type { Binding, Placement } from './binding.ts';
 import type { Name } from './identity.ts';
 import type { InstanceId, InstanceState } from './instance.ts';
 import { isUsable } from './instance.ts';
@@ -31,6 +31,11 @@ export interface Target extends Placement {
   readonly epoch?: number;
   /** The binding in the cache. */
   readonly entry?: CachedBinding | undefined;
+}
+
+export function targetBy(binding: Binding, epoch: number, entry: CachedBinding | undefined): Target {
+  const { instance, incarnation, root } = binding;
+  return { instance, incarnation, epoch, root, entry };
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Visit } from '../core/agent-bindings.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { ERRORS, GatewayError } from '../core/errors.ts';
 import { FAILURES } from '../core/failure.ts';
+import type { Names } from '../core/identity.ts';
 import type { GatewayState } from '../core/lifecycle.ts';
 import type { Coordinator } from '../core/ports.ts';
 import type { Route } from '../core/relay.ts';
@@ -76,10 +77,12 @@ const MAX_ATTEMPTS = 50;
 /** Handles a request from its acceptance to its answer. */
 export class ProxyHandler {
   readonly #options: ProxyHandlerOptions;
+  readonly #isKnownBySession: (pool: Pool, names: Names) => boolean;
   #inFlight = 0;
 
   constructor(options: ProxyHandlerOptions) {
     this.#options = options;
+    this.#isKnownBySession = (pool, names) => options.targets.isKnownBySession(pool, names);
   }
 
   /** The requests that have arrived and are not answered. */
@@ -122,7 +125,7 @@ export class ProxyHandler {
    * @throws GatewayError if it is refused
    */
   async #accept(context: RequestContext): Promise<Pool | undefined> {
-    const { identifier, admission, targets, heldBytes, maxBodyBytes } = this.#options;
+    const { identifier, admission, heldBytes, maxBodyBytes } = this.#options;
     // First, so that the log names the agent even if the request is refused.
     const names = identifier.readHeader(context);
     const { pool, framing } = admission.admit(context, this.#inFlight);
@@ -142,7 +145,8 @@ export class ProxyHandler {
       // first piece: the last check of an attempt must come right before its first byte, and no instance has to wait for a
       // client that sends a header only.
       await body.collect(body.mayFit(heldBytes) ? heldBytes : 1);
-      await identifier.identify(context, pool, (at, one) => targets.isKnownBySession(at, one));
+      const search = identifier.identify(context, pool, this.#isKnownBySession);
+      if (search !== undefined) await search;
     } finally {
       if (isArriving) this.#inFlight += 1;
     }
@@ -164,7 +168,8 @@ export class ProxyHandler {
       const { changes } = pool;
       if (context.isLogon === undefined && pool.operations.haveLogon && logonMayMove(pool, context))
         context.isLogon = await pool.operations.isLogon(context);
-      const found = await this.#options.targets.find(pool, context);
+      const { targets } = this.#options;
+      const found = targets.findAtOnce(pool, context) ?? (await targets.find(pool, context));
       if (context.sessionLost && (await mustReportLoss(context, pool)))
         throw new GatewayError('GW_SESSION_LOST');
       let wait = REFUSED;

@@ -47,19 +47,29 @@ export class Identifier {
   }
 
   /**
-   * Finds the names that the header does not have, if the pool needs them.
+   * Finds the names that the header does not have, if the pool needs them. Returns a promise only if the body must be
+   * searched. Rejects with a GatewayError if the body cannot be read and such requests are refused.
    *
    * @param isKnown is the agent known here by the session alone?
-   * @throws GatewayError if the body cannot be read and such requests are refused
    */
-  async identify(
+  identify(
     context: IdentifiedRequest,
     pool: Pool,
     isKnown: (pool: Pool, names: Names) => boolean,
-  ): Promise<void> {
-    if (!pool.bindsAgents) return;
+  ): Promise<void> | undefined {
+    if (!pool.bindsAgents) return undefined;
     context.isIdentified = true;
-    if (this.#needsBody(context, () => isKnown(pool, context))) await this.#readBody(context);
+    if (this.#needsBody(context, pool, isKnown)) return this.#identifyByBody(context, pool);
+    this.#useAddress(context, pool);
+    return undefined;
+  }
+
+  async #identifyByBody(context: IdentifiedRequest, pool: Pool): Promise<void> {
+    await this.#readBody(context);
+    this.#useAddress(context, pool);
+  }
+
+  #useAddress(context: IdentifiedRequest, pool: Pool): void {
     // Even if there is a session, because the store may find that it names no agent.
     if (context.user === undefined && pool.anonymous === 'address') this.#readAddress(context);
   }
@@ -77,13 +87,17 @@ export class Identifier {
    * Must the body be searched? Usually only if the header names no user and its session is unknown here. If log-on
    * operations are configured, a known session is searched too: the request may be a log-on of another user.
    */
-  #needsBody(context: IdentifiedRequest, sessionIsKnown: () => boolean): boolean {
+  #needsBody(
+    context: IdentifiedRequest,
+    pool: Pool,
+    isKnown: (pool: Pool, names: Names) => boolean,
+  ): boolean {
     const { search, bodyFirst, logon } = this.#options;
     if (search === undefined || context.body === undefined) return false;
     if (context.body.complete && context.body.head.length === 0) return false;
     if (bodyFirst) return true;
     if (context.user !== undefined) return false;
-    return logon !== undefined || context.session === undefined || !sessionIsKnown();
+    return logon !== undefined || context.session === undefined || !isKnown(pool, context);
   }
 
   async #readBody(context: IdentifiedRequest): Promise<void> {

@@ -106,7 +106,10 @@ export class RequestBody {
     let size = this.#head.length;
     return new Promise<void>((resolve, reject) => {
       const settle = (error?: Error): void => {
-        raw.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
+        if (this.#stopCollecting === undefined) return;
+        // Listeners of a complete body will not be called for another one, and removing them takes time.
+        if (!this.#complete)
+          raw.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
         this.#stopCollecting = undefined;
         this.#all.remove(this.#arriving);
         this.#arriving = 0;

@@ -186,8 +186,7 @@ const RTSP = Buffer.from('RTSP/');
 function read(connection: ClientConnection, chunk: Buffer): void {
   piece = chunk;
   connection.mentionsRtsp ||= chunk.includes(RTSP) || endsInside(connection.lastBytes, chunk);
-  const last = chunk.toString('latin1', Math.max(0, chunk.length - RTSP.length));
-  connection.lastBytes = last.length < RTSP.length ? (connection.lastBytes + last).slice(-RTSP.length) : last;
+  connection.lastBytes = lastBytesOf(connection.lastBytes, chunk);
   if (connection.lineIsComplete || connection.lastResponse?.req.complete === false) return;
   let from = 0;
   // Empty lines before a request line do not count (RFC 9112 §2.2).
@@ -195,6 +194,14 @@ function read(connection: ClientConnection, chunk: Buffer): void {
   const found = chunk.indexOf(LF, from);
   connection.line += chunk.toString('latin1', from, found < 0 ? chunk.length : found);
   connection.lineIsComplete = found >= 0;
+}
+
+/** The end of the input, if the name of the protocol may begin in it. */
+function lastBytesOf(before: string, chunk: Buffer): string {
+  const from = Math.max(0, chunk.length - RTSP.length);
+  let mayBegin = before !== '' && from === 0;
+  for (let at = from; at < chunk.length; at += 1) mayBegin ||= chunk[at] === RTSP[0];
+  return mayBegin ? (before + chunk.toString('latin1', from)).slice(-RTSP.length) : '';
 }
 
 /** Does the name of the protocol begin in the piece before, and end in this one? */

@@ -11,7 +11,7 @@ import type { Coordinator } from '../core/ports.ts';
 import { NamesNoAgent, StaleView, StoreFull, StoreUnavailable, wasLate } from '../core/ports.ts';
 import { storedKey } from '../core/stored-name.ts';
 import type { Target, WayToBind } from '../core/target.ts';
-import { allPlaceAlike, checkTarget, drainingIn, lossOf, wayToBind } from '../core/target.ts';
+import { allPlaceAlike, checkTarget, drainingIn, lossOf, targetBy, wayToBind } from '../core/target.ts';
 import { NOWHERE } from '../core/view/agreed-view.ts';
 import type { RoutingState } from '../core/view/routing-state.ts';
 import { placementAt } from '../core/view/view.ts';
@@ -78,6 +78,12 @@ export class TargetFinder {
   /** The cached binding of the request's agent. */
   known(pool: Pool, names: Names): CachedBinding | undefined {
     return pool.bindsAgents ? pool.bindings.findFor(names) : undefined;
+  }
+
+  /** What {@link find} finds without a promise, as for known agents; `undefined` if it must be called. */
+  findAtOnce(pool: Pool, context: RoutedRequest): Target | Wait | undefined {
+    const found = this.#fromCache(pool, context);
+    return found === LEASE ? undefined : found;
   }
 
   /** @throws GatewayError if the request must be refused */
@@ -347,11 +353,6 @@ function stay(verdict: 'wait' | 'renew' | 'cut-off' | 'differs'): Wait {
   if (verdict === 'differs') throw new GatewayError('GW_CONFIG_DIFFERS');
   if (verdict === 'cut-off') throw new GatewayError('GW_INSTANCE_CUT_OFF');
   return verdict === 'renew' ? LEASE : VIEW;
-}
-
-function targetBy(binding: Binding, epoch: number, entry: CachedBinding | undefined): Target {
-  const { instance, incarnation, root } = binding;
-  return { instance, incarnation, epoch, root, entry };
 }
 
 /** Without a lease, the epoch is 0, so that the store is asked again when it is back. */
