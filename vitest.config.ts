@@ -12,8 +12,8 @@ export default defineConfig({
     isolate: false,
     // Each project would translate the same modules for itself, and so would the next run.
     experimental: { fsModuleCache: true },
-    // Much of what they do is waiting, for leases, probes and processes.
-    maxWorkers: Math.max(8, availableParallelism() - 1),
+    // What computes all the time. Each worker of each project first loads the modules, for some seconds.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     sequence: { sequencer: LongestFirst },
     tags: [
       {
@@ -48,6 +48,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'integration',
+          // Much of what they do is waiting, for leases and probes: on two cores, seven at a time.
+          sequence: { groupOrder: 1 },
+          maxWorkers: Math.max(7, availableParallelism() - 1),
           include: ['test/integration/**/*.test.ts'],
           globalSetup: ['test/support/redis-global-setup.ts'],
           testTimeout: 300_000,
@@ -59,7 +62,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           // After the others: processes of their own and thousands of requests want both cores.
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
           maxWorkers: PROCESSES_AT_ONCE,
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: ['test/support/redis-global-setup.ts'],
@@ -77,7 +80,7 @@ export default defineConfig({
           globalSetup: ['test/support/redis-global-setup.ts'],
           testTimeout: 300_000,
           hookTimeout: 180_000,
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 5 },
           maxWorkers: PROCESSES_AT_ONCE,
         },
       },
@@ -92,7 +95,7 @@ export default defineConfig({
           // A hook starts Redis, connectors and up to three gateways, while three other files do the same.
           hookTimeout: 180_000,
           // After those of `deploy`: a browser wants both cores.
-          sequence: { groupOrder: 5 },
+          sequence: { groupOrder: 6 },
           maxWorkers: PROCESSES_AT_ONCE,
         },
       },
@@ -106,7 +109,7 @@ export default defineConfig({
           hookTimeout: 180_000,
           // What promises milliseconds, one file at a time and with nothing beside it.
           fileParallelism: false,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
       {
@@ -118,7 +121,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 180_000,
           // Beside each other, since much of their time is leases and probes that run out, but not beside thousands of requests.
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
           maxWorkers: PROCESSES_AT_ONCE,
         },
       },

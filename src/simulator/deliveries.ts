@@ -34,7 +34,8 @@ export class Deliveries {
 
   constructor(limit: number) {
     this.#limit = limit;
-    this.#counts = new LRUCache({ max: limit });
+    // With `max` it would reserve memory for all of them at once, at each start of a connector.
+    this.#counts = new LRUCache({ maxSize: limit, sizeCalculation: () => 1 });
   }
 
   /** Records the header of a request with these ids. */

@@ -59,3 +59,18 @@ test('page Errors says what to do, and the page of an agent what happened', asyn
     .getByText(code ?? '')
     .waitFor();
 });
+
+test('page Errors says that it is not known whether there was an error while a worker has not answered', async () => {
+  ui = await Console.open(browser, stage, null);
+  const body = { errors: [], unnamedOperations: [], silent: ['worker-2'] };
+  await ui.page.route(
+    ({ pathname }) => pathname === '/errors',
+    (route) => route.fulfill({ json: body }),
+  );
+  await ui.goto('#/errors');
+  for (const name of ['errors', 'unnamed']) {
+    const panel = ui.id(`panel-${name}`);
+    await panel.getByText('Not known: the processes that answered had none.').waitFor();
+    await panel.getByText('worker-2 did not answer, so requests are missing.').waitFor();
+  }
+});
