@@ -136,7 +136,10 @@ export class RequestBody {
         settle();
       };
       const onError = (error: Error): void => settle(error);
-      const onClose = (): void => settle(new Error('the client left while it sent the body'));
+      const onClose = (): void => {
+        // It comes after a whole body too, and an error takes longer than all the rest.
+        if (!this.#complete) settle(new Error('the client left while it sent the body'));
+      };
       this.#stopCollecting = settle;
       raw.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
       raw.resume();
