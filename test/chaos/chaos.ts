@@ -3,7 +3,7 @@
  * load of simulated agents; one fault at a time, each in a new set-up.
  *
  *   npm run trial chaos -- [--only NAME]... [--mode sticky|failover|both] [--network namespaces|proxy]
- *                    [--duration SECONDS] [--markdown]
+ *                    [--duration SECONDS] [--peers] [--markdown]
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,6 +28,7 @@ Brings about one fault after the other, prints what each cost, and ends with 1 i
   --mode <mode>        sticky, failover or both (both: two pools over the same instances)
   --network <kind>     namespaces (needs root and iproute2) or proxy; default: what is possible
   --duration <s>       how long each fault lasts at least, in seconds, from 3 to 60 (8)
+  --peers              gateways relay requests for each other
   --markdown           print the table as Markdown
   --help
 
@@ -43,6 +44,7 @@ interface Settings {
   readonly modes: readonly Mode[];
   readonly openNetwork: () => Promise<Network>;
   readonly durationMs: number;
+  readonly withPeers: boolean;
   readonly markdown: boolean;
 }
 
@@ -55,6 +57,7 @@ function settings(): Settings | undefined {
       mode: { type: 'string', default: 'both' },
       network: { type: 'string' },
       duration: { type: 'string', default: '8' },
+      peers: { type: 'boolean', default: false },
       markdown: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -71,6 +74,7 @@ function settings(): Settings | undefined {
     modes,
     openNetwork: networkOf(values.network),
     durationMs: seconds * 1_000,
+    withPeers: values.peers,
     markdown: values.markdown,
   };
 }
@@ -121,7 +125,7 @@ async function main(): Promise<number> {
       stage = await setStage(async () => {
         opened = await asked.openNetwork();
         return opened;
-      });
+      }, asked.withPeers);
       const running = runExperiment(stage, scenario, asked.modes, asked.durationMs);
       const own = await within(running, ROW_LIMIT_MS + asked.durationMs);
       rows.push(...own);

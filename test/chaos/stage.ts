@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import type { PoolStatus } from '../../src/core/gateway-status.ts';
 import type { ConnectorProcess } from '../../src/simulator/connector-process.ts';
 import { startConnectorProcess } from '../../src/simulator/connector-process.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { PROGRAM, startGatewayProcess } from '../support/gateway-process.ts';
 import { writeTokenFile } from '../support/operator.ts';
+import { freePort } from '../support/redis-server.ts';
 import type { Balancer } from './balancer.ts';
 import { startBalancer } from './balancer.ts';
 import type { Address } from './fault-proxy.ts';
@@ -44,8 +46,12 @@ const READY_MS = 90_000;
 
 type Three<T> = [T, T, T];
 
-/** Gateways have the default settings. Leaves nothing behind when it rejects. */
-export async function setStage(openNetwork: () => Promise<Network>): Promise<Stage> {
+/**
+ * Gateways have the default settings. Leaves nothing behind when it rejects.
+ *
+ * @param withPeers whether gateways relay requests for each other
+ */
+export async function setStage(openNetwork: () => Promise<Network>, withPeers: boolean): Promise<Stage> {
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer();
@@ -61,12 +67,15 @@ export async function setStage(openNetwork: () => Promise<Network>): Promise<Sta
     // The status of gateways is read from another host.
     const token = writeTokenFile();
     closers.push(async () => token.remove());
+    const keyFile = `${token.path}.peers`;
+    writeFileSync(keyFile, randomBytes(32).toString('hex'), { mode: 0o600 });
     const keyPrefix = `chaos-${randomBytes(4).toString('hex')}`;
     const gateways = await three(['g1', 'g2', 'g3'], async (name) => {
       const host = await network.host(name);
       const redisOptions = store === undefined ? watched(redis) : await relayed(network, host, store, redis);
       const pools = await poolsOf(network, host, instances);
       const free = { address: `${host.address}:0` };
+      const port = withPeers ? await freePort() : 0;
       const config = {
         listen: free,
         admin: { ...free, tokenFile: token.path },
@@ -74,6 +83,7 @@ export async function setStage(openNetwork: () => Promise<Network>): Promise<Sta
         affinity: { keyPrefix, redis: redisOptions },
         coordination: { replica: name },
         workers: 1,
+        ...(withPeers ? { peers: { address: `${host.address}:${port}`, keyFile } } : {}),
       };
       const gateway = await startGatewayProcess(config, { prefix: host.prefix, readyMs: READY_MS });
       closers.push(() => gateway.close());
