@@ -8,6 +8,7 @@ import type { RelayOrder } from '../../src/proxy/relay-message.ts';
 import { encodeHead, ORDER_FIELD, OUTCOME_FIELD, orderToField } from '../../src/proxy/relay-message.ts';
 import { SharedKey } from '../../src/sockets/shared-key.ts';
 import { eventually } from '../support/eventually.ts';
+import { ask, writeTokenFile } from '../support/operator.ts';
 import { freePort } from '../support/redis-server.ts';
 import type { TestGateway } from '../support/test-gateway.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
@@ -17,6 +18,7 @@ import { ENVELOPE, OK, poolOf, WireClient, WireUpstream } from '../support/wire.
 
 const SECRET = randomBytes(32).toString('hex');
 const KEY = new SharedKey(SECRET, 'ici-gateway relay');
+const token = writeTokenFile();
 const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
 let gateway: TestGateway;
 let instance: WireUpstream;
@@ -33,11 +35,13 @@ beforeAll(async () => {
   };
   gateway = await startTestGateway(
     `${poolOf([instance.url])}peers: ${JSON.stringify({ address: `127.0.0.1:${port}`, keyFile })}\naffinity: ${JSON.stringify(affinity)}\n`,
+    { env: token.env },
   );
 });
 afterAll(async () => {
   await gateway.close();
   await instance.close();
+  token.remove();
   rmSync(directory, { recursive: true });
 });
 beforeEach(() => {
@@ -96,6 +100,14 @@ async function send(fields: readonly string[], body: Buffer): Promise<WireClient
   return client.send(`${head}\r\n\r\n`).send(body);
 }
 
+/** An operator changes what the instance may take. Resolves when the gateway acts on it. */
+async function act(what: 'disable' | 'enable'): Promise<void> {
+  const answer = await ask(gateway.adminUrl, 'POST', `/pools/ici/instances/i1/${what}`, { why: 'a test' });
+  expect(answer.status).toBe(200);
+  const wanted = what === 'disable' ? 'disabled' : 'enabled';
+  await eventually(() => expect(gateway.pools[0]?.routingState.view.instances.get('i1')?.admin).toBe(wanted));
+}
+
 const orderField = `${ORDER_FIELD}: ${orderToField(ORDER)}`;
 
 describe('a request of a peer', () => {
@@ -145,6 +157,22 @@ describe('a request of a peer', () => {
     // Its place is free again.
     expect(gateway.pools[0]?.upstreams.get('i1')?.inFlight).toBe(0);
     client.leave();
+  });
+
+  test('is not sent if the instance may no longer take it when its body has come', async () => {
+    const length = `Content-Length: ${MESSAGE.length}`;
+    const client = await send([orderField, 'Expect: 100-continue', length], Buffer.alloc(0));
+    await client.until((bytes) => bytes.includes('HTTP/1.1 100 '));
+    await act('disable');
+    try {
+      client.send(MESSAGE);
+      const response = await client.response();
+      expect([response.status, response.get(OUTCOME_FIELD)]).toEqual([409, 'unsent']);
+      expect(instance.requests).toHaveLength(0);
+    } finally {
+      await act('enable');
+      client.leave();
+    }
   });
 
   test('is given up when the peer gives it up: the connection to the instance is reset', async () => {

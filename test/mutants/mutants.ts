@@ -1,12 +1,5 @@
-export interface Mutant {
-  readonly name: string;
-  readonly file: string;
-  /** Must stand in the file exactly once. */
-  readonly search: string;
-  readonly replace: string;
-  /** The test files of which at least one test has to fail. */
-  readonly tests: readonly string[];
-}
+import type { Mutant } from './mutant.ts';
+import { RELAY_MUTANTS } from './relay-mutants.ts';
 
 /**
  * Faults in the parts that keep an agent at one instance, and in those that keep strangers from changing that. The tests
@@ -23,10 +16,11 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an attempt does not check whether it may be sent',
     file: 'src/proxy/attempt.ts',
-    search: 'return this.request.maySend() && ',
-    replace: 'return (this.request.maySend() || true) && ',
+    search: 'request.maySend() && ',
+    replace: '(request.maySend() || true) && ',
     tests: ['test/integration/forwarding-first-byte.test.ts'],
   },
+  ...RELAY_MUTANTS,
   {
     name: 'a view is acknowledged before the workers have adopted it',
     file: 'src/core/view/replica.ts',
