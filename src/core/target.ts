@@ -112,8 +112,9 @@ export function isDrainingAt({ instances, mode }: View, id: InstanceId): boolean
 }
 
 /** Are there any? */
-export function isDraining({ instances, mode }: View): boolean {
-  if (mode !== 'sticky') return false;
+export function isDraining({ instances, assignable, mode }: View): boolean {
+  // Usually all take new agents, so none drains. With log-on rules every request asks.
+  if (mode !== 'sticky' || assignable.length === instances.size) return false;
   for (const { admin } of instances.values()) if (admin === 'draining') return true;
   return false;
 }
