@@ -71,8 +71,9 @@ export function claim(
       : claimByUser(tables, placed, by, ofUser, ofSession);
   if (group !== undefined)
     groups.note(group, storedKey(claimed.binding.root), claimed.binding.instance, claimed.made, end);
-  for (const name of [user, session]) if (name !== undefined) tables.newcomers.remove(name);
-  tables.newcomers.remove(storedKey(claimed.binding.root));
+  for (const name of new Set([user, session, storedKey(claimed.binding.root)])) {
+    if (name !== undefined && !added.includes(name)) tables.newcomers.remove(name);
+  }
   for (const name of added) tables.newcomers.add(name, end);
   tables.grow(added.length - replaced.length);
   if (by === 'session' && claimed.made) tables.countAgain();

@@ -3,30 +3,29 @@ import type { Binding, Claim, Proposal } from '../../core/binding.ts';
 import type { GroupsThere } from '../../core/groups.ts';
 import type { Holdings } from '../../core/holdings.ts';
 import type { Name, RequestName } from '../../core/identity.ts';
-import { namedBy, parseNameKey } from '../../core/identity.ts';
+import { namedBy } from '../../core/identity.ts';
 import type { InstanceId } from '../../core/instance.ts';
-import { hasLoggedOff } from '../../core/log-off.ts';
 import type {
   AffinityStore,
   BindingPage,
   BindingQuery,
   KnownBinding,
-  ListedAlias,
   ListedBinding,
   LogOff,
   PeekOptions,
 } from '../../core/ports.ts';
-import { NamesNoAgent, StoreFull, StoreUnavailable, UnknownCursor } from '../../core/ports.ts';
+import { NamesNoAgent, StoreFull, StoreUnavailable } from '../../core/ports.ts';
 import type { Rebalance } from '../../core/rebalance.ts';
 import { storedKey } from '../../core/stored-name.ts';
 import { epochOf } from '../../core/view/view-store.ts';
-import { readOrigin, reasonText } from '../origin-text.ts';
-import type { RootEntry } from '../packing.ts';
+import { reasonText } from '../origin-text.ts';
 import { endOf, packable, packableGroup, quantumOf } from '../packing.ts';
 import { SHARED } from '../session-note.ts';
 import type { Because } from './claim.ts';
-import { claim, toBinding, toName, withOrigin } from './claim.ts';
+import { claim, toBinding, withOrigin } from './claim.ts';
 import { EmbeddedGroups } from './groups.ts';
+import { EmbeddedLister } from './lister.ts';
+import { nextTurn } from './next-turn.ts';
 import { peek } from './peek.ts';
 import { EmbeddedTables } from './tables.ts';
 
@@ -40,14 +39,10 @@ export interface EmbeddedPoolOptions {
 // One sweep takes a fraction of a millisecond, and a million bindings are swept in well under an hour.
 const SWEEP_EVERY_MS = 250;
 const SWEPT_AT_ONCE = 250;
-const LISTED_AT_ONCE = 1_000;
 // Each name may change a different page, and the reserved room covers this many: see affinity/embedded/room.ts.
 const NAMES_AT_ONCE = 8;
 // After this many bindings, requests get a turn.
 const RESTORED_AT_ONCE = 100;
-const DEFAULT_PAGE = 100;
-// Starts the cursor of a listing that has passed all roots and continues with the aliases. No key begins with it.
-const BEYOND_ROOTS = '>';
 
 /**
  * The bindings of one pool in the store of a single host. It does what affinity/redis/*.lua do, each step in one
@@ -62,6 +57,7 @@ export class EmbeddedPool implements AffinityStore {
   /** Unset until the store has been opened. */
   #opened: EmbeddedTables | undefined;
   readonly #groups = new EmbeddedGroups();
+  readonly #lister: EmbeddedLister;
   readonly #idleLifetimeMs: number;
   readonly #quantum: number;
   readonly #maxBindings: number;
@@ -77,6 +73,10 @@ export class EmbeddedPool implements AffinityStore {
     this.#quantum = quantumOf(options.idleLifetimeMs);
     this.#maxBindings = options.maxBindings ?? Number.MAX_SAFE_INTEGER;
     this.#clock = clock;
+    this.#lister = new EmbeddedLister(
+      (read) => this.#step((now) => read(this.#tables, now)),
+      options.idleLifetimeMs,
+    );
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_EVERY_MS).unref();
   }
 
@@ -222,7 +222,7 @@ export class EmbeddedPool implements AffinityStore {
     return this.#step((now) => {
       for (const name of names) {
         const { field, root } = this.#tables.resolve(storedKey(name), now);
-        if (field !== undefined && root !== undefined) return this.#listed(field, root, now, true);
+        if (field !== undefined && root !== undefined) return this.#lister.listed(field, root, now, true);
       }
       return undefined;
     });
@@ -232,13 +232,8 @@ export class EmbeddedPool implements AffinityStore {
     return this.#step((now) => peek(this.#tables, this.#groups, names, options, this.#maxBindings, now));
   }
 
-  async list(query: BindingQuery): Promise<BindingPage> {
-    const limit = Math.max(1, query.limit ?? DEFAULT_PAGE);
-    const isBeyondRoots = query.aliasesOf !== undefined || query.cursor?.startsWith(BEYOND_ROOTS) === true;
-    if (isBeyondRoots) return { bindings: [], ...(await this.#listAliases(limit, query)) };
-    const page = await this.#listRoots(limit, query);
-    if (query.aliases !== true) return page;
-    return { ...page, aliases: [], cursor: page.cursor ?? BEYOND_ROOTS };
+  list(query: BindingQuery): Promise<BindingPage> {
+    return this.#lister.list(query);
   }
 
   listen(): void {
@@ -248,76 +243,6 @@ export class EmbeddedPool implements AffinityStore {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#sweeper);
-  }
-
-  async #listRoots(limit: number, query: BindingQuery): Promise<BindingPage> {
-    if (query.cursor !== undefined && parseNameKey(query.cursor) === undefined)
-      throw new UnknownCursor(query.cursor);
-    const bindings: ListedBinding[] = [];
-    const takesAll = query.instance === undefined && query.prefix === undefined && query.idleMs === undefined;
-    const atOnce = takesAll ? Math.min(limit, LISTED_AT_ONCE) : LISTED_AT_ONCE;
-    let after = query.cursor;
-    do {
-      if (bindings.length > 0 || after !== query.cursor) await nextTurn();
-      const from = after;
-      const { now, roots, last } = this.#step((now) => ({
-        now,
-        ...this.#tables.slice(from, atOnce, now),
-      }));
-      for (const [field, root] of roots) {
-        if (!this.#isWanted(field, root, query, now)) continue;
-        bindings.push(this.#listed(field, root, now, query.details === true));
-        if (bindings.length === limit) return { bindings, cursor: field };
-      }
-      after = last;
-    } while (after !== undefined);
-    return { bindings, cursor: undefined };
-  }
-
-  #listed(field: string, root: RootEntry, now: number, withDetails: boolean): ListedBinding {
-    const { end, used, found } = root;
-    const origin = root.origin === undefined ? undefined : readOrigin(root.origin);
-    const line = { binding: toBinding(field, root), expiresInMs: end - now };
-    if (!withDetails) return line;
-    return {
-      ...line,
-      found: found === true,
-      ...(origin === undefined ? {} : { origin }),
-      ...(used === undefined ? {} : { usedAt: used }),
-      ...(hasLoggedOff(end, used, this.#idleLifetimeMs) ? { loggedOff: true } : {}),
-    };
-  }
-
-  #isWanted(field: string, { instance, end }: RootEntry, query: BindingQuery, now: number): boolean {
-    if (query.instance !== undefined && instance !== query.instance) return false;
-    const { idleMs = 0 } = query;
-    // With 0, all bindings are wanted, also those whose rounded end is further away than a lifetime.
-    if (idleMs > 0 && end > now - idleMs + this.#idleLifetimeMs) return false;
-    const name = parseNameKey(field);
-    // An earlier release stored another kind of name; those entries expire.
-    return name?.value.startsWith(query.prefix ?? '') === true;
-  }
-
-  async #listAliases(
-    limit: number,
-    { cursor = BEYOND_ROOTS, aliasesOf }: BindingQuery,
-  ): Promise<{ aliases: ListedAlias[]; cursor: string | undefined }> {
-    const only = aliasesOf && new Set(aliasesOf.map(storedKey));
-    const atOnce = only === undefined ? Math.min(limit, LISTED_AT_ONCE) : LISTED_AT_ONCE;
-    const aliases: ListedAlias[] = [];
-    let after = cursor === BEYOND_ROOTS ? undefined : cursor.slice(BEYOND_ROOTS.length);
-    do {
-      const from = after;
-      const { pointers, last } = this.#step((now) => this.#tables.slicePointers(from, atOnce, now));
-      for (const [field, root] of pointers) {
-        if (only?.has(root) === false) continue;
-        aliases.push({ name: toName(field), root: toName(root) });
-        if (aliases.length === limit) return { aliases, cursor: BEYOND_ROOTS + field };
-      }
-      after = last;
-      if (after !== undefined) await nextTurn();
-    } while (after !== undefined);
-    return { aliases, cursor: undefined };
   }
 
   #restore(known: KnownBinding, now: number, end: number): Binding | undefined {
@@ -396,10 +321,4 @@ export class EmbeddedPool implements AffinityStore {
 function because({ cause, gateway }: Proposal, fencingToken: string, now: number): Because | undefined {
   if (cause === undefined) return undefined;
   return { since: now, epoch: epochOf(fencingToken), reason: reasonText(cause, gateway) };
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }

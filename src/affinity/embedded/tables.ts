@@ -49,6 +49,9 @@ const LOGGED_OFF = '-';
 const COUNTED_FOR_MS = 1_000;
 const SWEPT_FOR_ROOM = 250;
 
+// Finding the first one takes longer than reading those that follow.
+const CHECKED_TOGETHER = 16;
+
 const NOTHING: Found = { entry: undefined, field: undefined, root: undefined };
 
 /**
@@ -177,7 +180,7 @@ export class EmbeddedTables {
     bytes.writeUIntBE(end, 1, 6);
     bytes.write(text, NOTE_AT);
     this.#notes.table.putSync(keyBytes(field), bytes);
-    this.#notes.sweep(2, now);
+    this.#notes.grew(now);
   }
 
   released(field: string, now: number): Released {
@@ -323,8 +326,7 @@ export class EmbeddedTables {
     if (old !== undefined && isRoot(old) === isRoot(entry)) return;
     // Even an ended entry goes: the name must not be found in both tables.
     other.table.removeSync(key);
-    // The table grew by one entry, so check two others: ended entries never outnumber live ones.
-    table.sweep(2, now);
+    table.grew(now);
   }
 
   #count({ instance, end }: RootEntry, by: number): void {
@@ -343,6 +345,7 @@ function isFound(entry: Entry | undefined): boolean {
 class SweptTable {
   readonly table: Database<Buffer, Buffer>;
   #sweptTo: Buffer | undefined;
+  #unchecked = 0;
 
   constructor(environment: RootDatabase, name: string) {
     this.table = environment.openDB({ name, encoding: 'binary', keyEncoding: 'binary', cache: false });
@@ -365,6 +368,14 @@ class SweptTable {
     for (const { key, value } of this.table.getRange({ ...start, limit }))
       entries.push([fieldOf(key), value]);
     return { entries, last: entries.length === limit ? entries.at(-1)?.[0] : undefined };
+  }
+
+  /** There is one entry more, so two others are checked: ended entries never outnumber live ones by much. */
+  grew(now: number): void {
+    this.#unchecked += 2;
+    if (this.#unchecked < CHECKED_TOGETHER) return;
+    this.#unchecked = 0;
+    this.sweep(CHECKED_TOGETHER, now);
   }
 
   sweep(limit: number, now: number): void {
