@@ -343,7 +343,8 @@ export class BindingCache {
     if (before !== entry) {
       if (before !== undefined) this.#detach(key, before);
       this.#byStored.set(key, entry);
-      entry.names.push(stored);
+      // A new array has no room for more names, which would take most of its memory.
+      entry.names = [...entry.names, stored];
       const oldest = entry.names[1];
       if (entry.names.length > MAX_NAMES && oldest !== undefined) {
         this.#detach(nameKey(oldest.kind, oldest.value), entry);

@@ -3,6 +3,7 @@ import type { AffinityStore, BindingPage } from '../core/ports.ts';
 import { StoreUnavailable } from '../core/ports.ts';
 import { storedKey } from '../core/stored-name.ts';
 import type { BindingCache } from './binding-cache.ts';
+import { pause, Slices } from './pauses.ts';
 
 export interface CacheWarmerOptions {
   readonly store: AffinityStore;
@@ -36,8 +37,7 @@ export class CacheWarmer {
   #gaps = 0;
   #scannedAt = Number.NEGATIVE_INFINITY;
   #scanning: Promise<void> | undefined;
-  #wake: (() => void) | undefined;
-  #isClosed = false;
+  readonly #closing = new AbortController();
 
   constructor(options: CacheWarmerOptions) {
     this.#options = options;
@@ -64,15 +64,14 @@ export class CacheWarmer {
   tick(): void {
     const isOld =
       performance.now() - this.#scannedAt >= this.#options.cache.idleLifetimeMs / SCANS_PER_LIFETIME;
-    if (this.#isClosed || this.#scanning !== undefined || !(this.#isDue || isOld)) return;
+    if (this.#closing.signal.aborted || this.#scanning !== undefined || !(this.#isDue || isOld)) return;
     this.#scanning = this.#scan().finally(() => {
       this.#scanning = undefined;
     });
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#wake?.();
+    this.#closing.abort();
     await this.#scanning;
   }
 
@@ -97,13 +96,14 @@ export class CacheWarmer {
           limit: PAGE,
           ...(cursor === undefined ? {} : { cursor }),
         });
-        if (!this.#take(page, waiting, askedAt, epoch)) {
+        if (!(await this.#take(page, waiting, askedAt, epoch))) {
           this.#hasScanned = true;
           return;
         }
         cursor = page.cursor;
-        if (cursor !== undefined) await this.#pause((performance.now() - askedAt) * PAUSES_PER_PAGE);
-      } while (cursor !== undefined && !this.#isClosed);
+        const ms = (performance.now() - askedAt) * PAUSES_PER_PAGE;
+        if (cursor !== undefined) await pause(Math.max(ms, SHORTEST_PAUSE_MS), this.#closing.signal);
+      } while (cursor !== undefined && !this.#closing.signal.aborted);
       this.#end(gaps, evicted);
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
@@ -124,9 +124,17 @@ export class CacheWarmer {
   }
 
   /** Returns false if the cache is full. */
-  #take(page: BindingPage, waiting: Map<string, Name[]>, askedAt: number, epoch: number): boolean {
+  async #take(
+    page: BindingPage,
+    waiting: Map<string, Name[]>,
+    askedAt: number,
+    epoch: number,
+  ): Promise<boolean> {
     const { cache, isOutdated } = this.#options;
+    const slices = new Slices();
     for (const { binding, expiresInMs } of page.bindings) {
+      // News that comes meanwhile is newer than the page, and counts below.
+      if (slices.isOver) await slices.next();
       const key = storedKey(binding.root);
       if (isOutdated([binding.root], askedAt)) continue;
       if (cache.isFull && cache.peek(key)?.key !== key) return false;
@@ -137,6 +145,7 @@ export class CacheWarmer {
       cache.put(names, binding, { askedAt, renewedAt, epoch });
     }
     for (const { name, root } of page.aliases ?? []) {
+      if (slices.isOver) await slices.next();
       if (isOutdated([name, root], askedAt)) continue;
       const key = storedKey(root);
       const entry = cache.peek(key);
@@ -144,15 +153,5 @@ export class CacheWarmer {
       else waiting.set(key, [...(waiting.get(key) ?? []), name]);
     }
     return true;
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, Math.max(ms, SHORTEST_PAUSE_MS));
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 }

@@ -5,6 +5,7 @@ import { StoreUnavailable } from '../core/ports.ts';
 import { storedKey } from '../core/stored-name.ts';
 import { AgentActivity } from './agent-activity.ts';
 import type { BindingCache } from './binding-cache.ts';
+import { pause } from './pauses.ts';
 import { RecentInvalidations } from './recent-invalidations.ts';
 import type { StoreMonitor } from './store-monitor.ts';
 import type { WriteBackQueue } from './write-back-queue.ts';
@@ -108,7 +109,7 @@ export class LogOffs implements AgentLogOffs {
     let isNoted = false;
     try {
       for (const { backMs, pauseMs } of TRIES) {
-        if (pauseMs > 0) await this.#pause(pauseMs);
+        if (pauseMs > 0) await pause(pauseMs, this.#closing.signal);
         const sent = performance.now();
         const ageMs = sent - begunAt + backMs;
         const isTooLate =
@@ -137,20 +138,6 @@ export class LogOffs implements AgentLogOffs {
       );
     }
     if (isNoted) await this.#restart(names);
-  }
-
-  #pause(ms: number): Promise<void> {
-    const { signal } = this.#closing;
-    return new Promise((resolve) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const timer = setTimeout(end, ms);
-      signal.addEventListener('abort', end);
-      if (signal.aborted) end();
-    });
   }
 
   /** Another gateway tells that the agent with this root has logged off. */

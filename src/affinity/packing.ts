@@ -53,12 +53,25 @@ export function unpack(packed: string): Entry {
   if (!packed.startsWith('=') || end === undefined)
     throw new Error(`the affinity store has an entry that cannot be read: ${packed}`);
   return {
-    instance: instance as string,
-    incarnation: incarnation as string,
+    instance: shared(instance as string),
+    incarnation: shared(incarnation as string),
     generation: Number(generation),
     end: Number(end),
     ...(FOUND.test(generation as string) ? { found: true } : {}),
   };
+}
+
+const texts = new Map<string, string>();
+const MOST_TEXTS = 10_000;
+
+/** One copy of a text that many entries have. A part of an entry's text would also keep the whole of it in memory. */
+function shared(text: string): string {
+  const known = texts.get(text);
+  if (known !== undefined) return known;
+  if (texts.size >= MOST_TEXTS) texts.clear();
+  const own = Buffer.from(text).toString();
+  texts.set(own, own);
+  return own;
 }
 
 /** The placement in the characters that packed entries allow. */

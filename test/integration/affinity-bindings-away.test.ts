@@ -63,6 +63,24 @@ describe('while the store is away', () => {
     expect(one.bindings.isTrusted(entry, site, true)).toBe(true);
   });
 
+  test('an agent beyond the cache is a new one; afterwards the binding of a gateway that knew the agent wins', async () => {
+    const small = await site.open({ maxEntries: 1 });
+    await site.claim(small, [user('FIRST')], A);
+    await site.claim(small, [user('SECOND')], A);
+    expect(small.bindings.find('FIRST', undefined)).toBeUndefined();
+    await eventually(() => expect(one.bindings.find('FIRST', undefined)).toBeDefined());
+    await site.redis.kill();
+
+    const placed = small.bindings.claimAlone([user('FIRST')], B);
+    expect([placed.binding.instance, placed.decision]).toEqual(['b', 'storeless']);
+    // The cache has room for one agent, so the other one is beyond it now.
+    expect(small.bindings.find('SECOND', undefined)).toBeUndefined();
+
+    await comeBackEmpty(one, small);
+    expect(await site.claim(small, [user('FIRST')], C)).toBe('a');
+    expect(small.conflicts).toHaveLength(1);
+  });
+
   test('known agents stay, new ones are placed as proposed, and all bindings are written back', async () => {
     await site.claim(one, [user('KNOWN')], A);
     await eventually(() => expect(two.bindings.find('KNOWN', undefined)).toBeDefined());

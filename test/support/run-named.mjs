@@ -35,6 +35,11 @@ const RUNS = {
       [BUILD, TOOLS],
       'node build/test/bench/memory.js',
     ],
+    warming: [
+      'for how long a process stands still while it reads or lists many bindings, and the memory of each',
+      [TOOLS, REDIS],
+      'node build/test/bench/warming.js',
+    ],
     view: ['what the agreement costs at the store', [BUILD, TOOLS], 'node build/test/bench/view.js'],
     claims: [
       'first requests of an agent that come at once through two gateways',

@@ -9,7 +9,7 @@ import { toBinding, toName } from './claim.ts';
 import { nextTurn } from './next-turn.ts';
 import type { EmbeddedTables } from './tables.ts';
 
-const LISTED_AT_ONCE = 1_000;
+const LISTED_AT_ONCE = 250;
 const DEFAULT_PAGE = 100;
 // Starts the cursor of a listing that has passed all roots and continues with the aliases. No key begins with it.
 const BEYOND_ROOTS = '>';
