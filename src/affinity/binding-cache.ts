@@ -7,6 +7,8 @@ import { renewalIntervalMs } from '../core/renewal.ts';
 import { storedForm, storedKey } from '../core/stored-name.ts';
 import { isCurrent, isDrainingAt } from '../core/target.ts';
 import type { View } from '../core/view/view.ts';
+import { withRoom } from './growing-cache.ts';
+import type { Trust } from './trust.ts';
 
 /** How current an answer of the store about a binding is. */
 export interface Confirmation {
@@ -31,21 +33,6 @@ const KEY_START = {
   address: nameKey('address', ''),
 } as const;
 
-/** What a cached binding must be newer than, so that the store need not be asked. */
-export class Trust {
-  /**
-   * Messages may have been missed before this moment, in monotonic milliseconds. Until listening starts, all are: the
-   * connection for them may be down from the beginning.
-   */
-  since = Number.POSITIVE_INFINITY;
-  readonly sessionsAreProvisional: boolean;
-
-  /** @param sessionsAreProvisional see `BindingsOptions` */
-  constructor(sessionsAreProvisional: boolean) {
-    this.sessionsAreProvisional = sessionsAreProvisional;
-  }
-}
-
 interface Entry extends CachedBinding {
   names: Name[];
   /** From the key of a name as requests send it to the key of its stored form, where the two differ. */
@@ -56,6 +43,8 @@ interface Entry extends CachedBinding {
 const MAX_NAMES = 8;
 // Shared sessions are a fault of the client. Usually there is none, or one that all agents send.
 const MAX_SHARED = 1_000;
+// Room for all that may be cached would take 10 ms and 6 MB at each start of a process.
+const FIRST_ENTRIES = 1_000;
 
 /**
  * The bindings that this process knows, so that known agents need no store lookup: those served here, and as many
@@ -66,7 +55,7 @@ const MAX_SHARED = 1_000;
  */
 export class BindingCache {
   readonly idleLifetimeMs: number;
-  readonly #entries: LRUCache<string, Entry>;
+  #entries: LRUCache<string, Entry>;
   readonly #byRaw = new Map<string, Entry>();
   readonly #byStored = new Map<string, Entry>();
   readonly #shared = new LRUCache<string, number>({ max: MAX_SHARED });
@@ -79,7 +68,7 @@ export class BindingCache {
 
   constructor({ maxEntries, idleLifetimeMs }: BindingCacheOptions) {
     this.#entries = new LRUCache({
-      max: maxEntries,
+      max: Math.min(FIRST_ENTRIES, maxEntries),
       dispose: (entry, _key, reason) => {
         if (reason === 'evict') this.#evicted += 1;
         this.#unlink(entry);
@@ -304,6 +293,7 @@ export class BindingCache {
       isEnding: false,
       raw: undefined,
     };
+    this.#entries = withRoom(this.#entries, this.#maxEntries);
     this.#entries.set(key, entry);
     this.#byStored.set(key, entry);
     this.#onAdded(root);

@@ -9,8 +9,9 @@ import type { InstanceId } from '../core/instance.ts';
 import type { AffinityStore } from '../core/ports.ts';
 import { NamesNoAgent, StoreFull } from '../core/ports.ts';
 import { storedForm, storedKey } from '../core/stored-name.ts';
-import type { BindingCache, Trust } from './binding-cache.ts';
+import type { BindingCache } from './binding-cache.ts';
 import type { DegradedDecisions } from './degraded-decisions.ts';
+import type { Trust } from './trust.ts';
 
 export interface ExplainedBindingsOptions {
   readonly bindings: AgentBindings;

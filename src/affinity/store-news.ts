@@ -1,7 +1,8 @@
 import type { Name } from '../core/identity.ts';
 import type { AffinityStore, HeardLogOff } from '../core/ports.ts';
-import type { BindingCache, Trust } from './binding-cache.ts';
+import type { BindingCache } from './binding-cache.ts';
 import { RecentInvalidations } from './recent-invalidations.ts';
+import type { Trust } from './trust.ts';
 
 export interface StoreNewsOptions {
   readonly store: AffinityStore;

@@ -136,6 +136,30 @@ describe('the binding cache', () => {
     expect(cache.find(undefined, 's12')).toBeUndefined();
   });
 
+  test('takes memory as it fills, and then evicts in the same order as ever', () => {
+    const before = process.memoryUsage().arrayBuffers;
+    aCache({ maxEntries: 200_000 });
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(200_000);
+
+    const most = 20_000;
+    const cache = aCache({ maxEntries: most });
+    const name = (n: number): Name => user(`AGENT${n}`);
+    for (let n = 0; n < most; n += 1) {
+      cache.put([name(n)], aBinding(name(n)), asked(0));
+      // The first one stays the most recently used.
+      cache.find('AGENT0', undefined);
+    }
+    expect(cache.size).toBe(most);
+    expect(cache.isFull).toBe(true);
+    expect(cache.evicted).toBe(0);
+
+    cache.put([user('MILLER')], aBinding(user('MILLER')), asked(0));
+    expect(cache.evicted).toBe(1);
+    expect(cache.find('AGENT0', undefined)).toBeDefined();
+    expect(cache.find('AGENT1', undefined)).toBeUndefined();
+    expect(cache.find('AGENT2', undefined)).toBeDefined();
+  });
+
   test('makes room by evicting the least recently used binding', () => {
     const cache = aCache({ maxEntries: 2 });
     cache.put([user('A'), session('a')], aBinding(user('A')), asked(0));
