@@ -8,6 +8,9 @@ const CHILDREN: Readonly<Record<ChildRole, () => Promise<BuildChild>>> = {
   worker: async () => (await import('./wiring/worker.ts')).startWorker,
 };
 
+/** What a role loads once it knows its configuration: a standby process should not take that time from its agents. */
+const MORE_OF_STANDBY = (): Promise<unknown> => import('./wiring/redis-stores.ts');
+
 // A standby process is forked as `spare`: it has no role yet.
 const child = /^--child=(controller|worker|spare)$/.exec(process.argv[2] ?? '')?.[1];
 if (child === undefined || process.send === undefined) {
@@ -16,5 +19,5 @@ if (child === undefined || process.send === undefined) {
   process.exitCode = await runProgram(process.argv, process.env, PROCESS_OUTPUT);
 } else {
   const { runChild } = await import('./process/child.ts');
-  await runChild(child as ChildRole | 'spare', CHILDREN);
+  await runChild(child as ChildRole | 'spare', CHILDREN, MORE_OF_STANDBY);
 }

@@ -1,7 +1,7 @@
 import { parse } from 'node:querystring';
 import type { FastifyInstance, FastifyReply, FastifyServerOptions } from 'fastify';
 import Fastify from 'fastify';
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { showHidden } from '../core/hidden-characters.ts';
 import { loopAnswer } from '../core/via.ts';
 import { VERSION } from '../package.ts';

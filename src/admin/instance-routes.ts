@@ -1,5 +1,5 @@
 import type { Static } from 'typebox';
-import Type from 'typebox';
+import * as Type from 'typebox';
 import type { InstanceId } from '../core/instance.ts';
 import type { ActRunner } from './act-runner.ts';
 import type { ActsOptions, Readers } from './admin-options.ts';

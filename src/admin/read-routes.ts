@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { consequenceOf } from '../core/consequence.ts';
 import { StoreUnavailable } from '../core/ports.ts';
 import type { AdminServerOptions } from './admin-options.ts';

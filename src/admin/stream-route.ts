@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import type { AdminServerOptions } from './admin-options.ts';
 import type { AdminRoutes } from './route.ts';
 import { refusal } from './schemas/refusals.ts';

@@ -1,5 +1,5 @@
 import type { TProperties, TSchema, TSchemaOptions } from 'typebox';
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { LONGEST_TIMER_DAYS } from '../core/longest-timer.ts';
 import type { ComputedName } from './computed.ts';
 import type { SyntaxName } from './syntax.ts';

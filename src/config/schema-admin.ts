@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { ROLES } from '../core/role.ts';
 import { choice, duration, path, reload, section, text, written } from './option.ts';
 import { NAME, NAME_EXPECTS } from './schema-pool.ts';

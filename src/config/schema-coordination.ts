@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { choice, duration, reload, restart, section, text } from './option.ts';
 import { NAME, NAME_EXPECTS } from './schema-pool.ts';
 

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { choice, path, reload, section, TOKEN, TOKEN_EXPECTS, text, written } from './option.ts';
 
 /** Of a pool. */

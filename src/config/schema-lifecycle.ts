@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { duration, flag, path, reload, section, text } from './option.ts';
 
 export const lifecycle = section('How the gateway starts and stops, with the states of SAP Web Dispatcher.', {

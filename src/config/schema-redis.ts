@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { COMMAND_MS } from '../core/command-time.ts';
 import { count, duration, path, reload, restart, section, text, written } from './option.ts';
 import { clientTls } from './schema-pool.ts';

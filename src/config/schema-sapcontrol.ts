@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { path, reload, section, text, written } from './option.ts';
 
 export const sapcontrol = section(

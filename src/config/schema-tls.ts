@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { choice, reload, text } from './option.ts';
 
 /** What a listener speaks, in each section of a listener's TLS. */

@@ -26,10 +26,12 @@ const HEARTBEAT_MS = 250;
  *
  * @param role the role it will get; a standby process (`spare`) can get either
  * @param loads import the code of each role, which takes a while
+ * @param loadMore what a standby process imports besides
  */
 export async function runChild(
   role: ChildRole | 'spare',
   loads: Readonly<Record<ChildRole, () => Promise<BuildChild>>>,
+  loadMore: () => Promise<unknown>,
 ): Promise<void> {
   for (const name of SUPERVISOR_SIGNALS) process.on(name, () => undefined);
   process.on('disconnect', exitNow);
@@ -44,7 +46,7 @@ export async function runChild(
   tuneHeap();
   if (role === 'spare') {
     process.title = 'ici-gateway: spare';
-    void Promise.all(Object.values(loads).map((load) => load())).then(() => channel.loaded());
+    void Promise.all([...Object.values(loads), loadMore].map((load) => load())).then(() => channel.loaded());
   }
   const init = await channel.init;
   process.title = `ici-gateway: ${init.id}`;

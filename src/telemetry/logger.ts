@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { showHidden } from '../core/hidden-characters.ts';
 import { LogOutput } from './log-output.ts';
 import { RatedLines } from './rated-lines.ts';
+import { withSourceLines } from './source-lines.ts';
 import { terminalLine } from './terminal-log.ts';
 
 export type { Logger };
@@ -63,6 +64,8 @@ export function openProcessLog(level: string, child?: string): ProcessLog {
     if (destination.isStuck) exitNow();
     if (!logger.isLevelEnabled('error')) return;
     try {
+      // Node prints it too.
+      if (error.stack !== undefined) error.stack = withSourceLines(error.stack);
       crashLogger.error({ err: error }, 'crashed: uncaught error, which is a bug in the gateway');
       // That write succeeded, so a reader exists; write the pending lines too.
       destination.flushSync();

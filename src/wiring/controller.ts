@@ -42,9 +42,9 @@ import { displayed, nameDisplay } from './names.ts';
 import { composeOpenFiles, warnOfFewFiles } from './open-files.ts';
 import { Opened } from './opened.ts';
 import { RecentTraffic } from './recent-traffic.ts';
-import { composeSapControl, supervised } from './sapcontrol.ts';
 import type { SharedParts } from './shared-parts.ts';
 import { openStores } from './stores.ts';
+import { supervised } from './supervised.ts';
 
 // Healthy workers answer at once. A worker that hangs may act on what it knows until its lease ends.
 const COLLECT_MS = 500;
@@ -304,7 +304,10 @@ async function start(
     opened.add(() => announced.close({ remove: isLeaving }));
     announced.start();
   }
-  const sapControl = config.sapcontrol && composeSapControl(config, config.sapcontrol, host.parts, metrics);
+  // Loaded on use: it brings the parser of XML.
+  const sapControl =
+    config.sapcontrol &&
+    (await import('./sapcontrol.ts')).composeSapControl(config, config.sapcontrol, host.parts, metrics);
   if (sapControl !== undefined) {
     opened.add(() => sapControl.close());
     await sapControl.listen(init.sockets.sapcontrol);

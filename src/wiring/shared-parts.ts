@@ -1,7 +1,8 @@
 import type { Resolve } from '../health/addresses.ts';
 import type { WorkerLoad } from '../process/ipc/messages.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { OpenStores, StoreEvents, Stores } from './stores.ts';
+import type { StoreEvents, Stores } from './opened-stores.ts';
+import type { OpenStores } from './stores.ts';
 
 /** What a controller and a worker share in a gateway of a single process. In separate processes each has its own. */
 export interface SharedParts {

@@ -84,7 +84,7 @@ const restartingIfRunning = {
     }),
 };
 
-const bundle = await context({ ...BUNDLE, outdir: OUT, plugins: [restarting] });
+const bundle = await context({ ...BUNDLE, outdir: OUT, plugins: [...BUNDLE.plugins, restarting] });
 const web = await context({ ...CONSOLE, plugins: [...CONSOLE.plugins, restartingIfRunning] });
 mkdirSync(CONSOLE.outdir, { recursive: true });
 await web.rebuild();

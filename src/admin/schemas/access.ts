@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { ROLES } from '../../core/role.ts';
 import { limit, nullable, query, text, time, word } from './fields.ts';
 

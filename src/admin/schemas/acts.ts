@@ -1,5 +1,5 @@
 import type { TProperties } from 'typebox';
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { WEIGHED_ACTS } from '../../core/consequence.ts';
 import { FAILBACK_EXPECTS, ZONE_EXPECTS } from '../../core/view/failback.ts';
 import {

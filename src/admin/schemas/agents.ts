@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import type { AgentCause, AgentIdentity } from '../../core/agent-status.ts';
 import type { NameKind } from '../../core/identity.ts';
 import {

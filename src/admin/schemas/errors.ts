@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import type { ErrorOwner } from '../../core/error-advice.ts';
 import { count, nullable, time, word } from './fields.ts';
 import { CODES } from './requests.ts';

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import type { PoolEvent } from '../../core/view/agreed-view.ts';
 import { MOST_EVENTS } from '../../core/view/view-store-limits.ts';
 import { CURSOR, count, INSTANCE, limit, MOMENT_EXPECTS, NEXT, query, text, time, word } from './fields.ts';

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import type { ErrorCode } from '../../core/errors.ts';
 import { ERRORS } from '../../core/errors.ts';
 import {

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { nullable, word } from './fields.ts';
 import { DIFFERENCE, SHOWN_STATE } from './status.ts';
 

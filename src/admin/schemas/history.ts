@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { STEPS } from '../../core/history/history-table.ts';
 import type { EpochCause } from '../../core/view/epoch-line.ts';
 import { BASIS, EVENT_KINDS } from './events.ts';

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { query, text, word } from './fields.ts';
 
 export const INCIDENT_QUERY = query({

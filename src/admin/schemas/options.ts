@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { nullable } from './fields.ts';
 
 const OPTION = Type.Object(

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 
 const ERROR = Type.String({ description: 'what is wrong, and what to do' });
 

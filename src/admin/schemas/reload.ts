@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { count } from './fields.ts';
 
 const MOVE = Type.Object(

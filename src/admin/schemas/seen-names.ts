@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import type { NamePlace, NameSource, UnnamedReason } from '../../core/seen-names.ts';
 import { count, word } from './fields.ts';
 

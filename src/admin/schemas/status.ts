@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { count, nullable, time, timeOrNull, word } from './fields.ts';
 import { SOURCE_SHARE } from './seen-names.ts';
 

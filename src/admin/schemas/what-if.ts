@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import * as Type from 'typebox';
 import { WHAT_IF_CHANGES } from '../../core/what-if.ts';
 import { count, INSTANCE, nullable, text, word } from './fields.ts';
 

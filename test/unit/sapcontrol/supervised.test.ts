@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { ActRefused } from '../../../src/core/act-refused.ts';
 import type { HostAnswer, HostChannel, HostRequest, Init, LiveChild } from '../../../src/process/messages.ts';
-import { supervised } from '../../../src/wiring/sapcontrol.ts';
+import { supervised } from '../../../src/wiring/supervised.ts';
 import { load, MINIMAL } from '../config/support.ts';
 
 const worker = (number: number): LiveChild => ({ id: `worker-${number}`, pid: 1_000 + number, startedAt: 0 });

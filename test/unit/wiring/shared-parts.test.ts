@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Config } from '../../../src/config/schema.ts';
+import type { StoreEvents, Stores } from '../../../src/wiring/opened-stores.ts';
 import { openedOnce } from '../../../src/wiring/shared-parts.ts';
-import type { StoreEvents, Stores } from '../../../src/wiring/stores.ts';
 
 const CONFIG = {} as Config;
 

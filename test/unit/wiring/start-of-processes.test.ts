@@ -25,10 +25,13 @@ function loadedWith(entry: string): string[] {
 // half of its start again; processes get a configuration that is resolved.
 test.each([
   // Its admin API is described with typebox: about 30 ms of its start.
-  ['wiring/controller.ts', /^(yaml$|config\/(schema|load)\.ts)/],
-  ['wiring/worker.ts', /^(yaml$|typebox|config\/(schema|load)\.ts)/],
-])('%s loads neither the schema nor the parser of the configuration', (entry, unwanted) => {
-  const loaded = loadedWith(entry);
-  expect(loaded).toContain('undici');
-  expect(loaded.filter((name) => unwanted.test(name))).toEqual([]);
-});
+  ['wiring/controller.ts', /^(yaml$|config\/(schema|load)\.ts|ioredis|lmdb|fast-xml-parser)/],
+  ['wiring/worker.ts', /^(yaml$|typebox|config\/(schema|load)\.ts|ioredis|lmdb)/],
+])(
+  '%s loads neither the schema and the parser of the configuration, nor a store, nor SAPControl',
+  (entry, unwanted) => {
+    const loaded = loadedWith(entry);
+    expect(loaded).toContain('undici');
+    expect(loaded.filter((name) => unwanted.test(name))).toEqual([]);
+  },
+);
