@@ -49,6 +49,8 @@ function share(workers: number, more: Record<string, unknown> = {}, whileStartin
           },
         ],
         coordination: { lease: '1s' },
+        // On a busy machine a controller may take longer than a lease to start; no limit may fail requests meanwhile.
+        timeouts: { park: '30s' },
         affinity: {
           keyPrefix: `host-${randomBytes(4).toString('hex')}`,
           redis: { url: inject('redisUrl') },

@@ -5,7 +5,7 @@ const RUNS = {
     "a redis-server or valkey-server. Where none is on the PATH, Debian's is fetched into build/programs " +
     '(nothing is installed, started or enabled). All servers listen on loopback, on free ports.',
   'test:long':
-    'npm run test:long: about 4 minutes on two idle cores, and needs what npm test needs. All servers listen on loopback, ' +
+    'npm run test:long: about 3 minutes on two idle cores, and needs what npm test needs. All servers listen on loopback, ' +
     'on free ports.',
   'test:deploy':
     'npm run test:deploy: about one minute, and needs haproxy, keepalived, pcs, promtool and others (see deploy/README.md). ' +
