@@ -27,6 +27,8 @@ export interface RelayServerOptions {
   readonly pools: readonly Pool[];
   /** The longest request: its head as JSON, and its body. */
   readonly messageBytes: number;
+  /** Write a line for each request. */
+  readonly logRequests: boolean;
   readonly metrics: Metrics;
   readonly logger: Logger;
 }
@@ -135,20 +137,21 @@ export class RelayServer {
     const how = await attempt.outcome.finally(() => clearInterval(still));
     const { isUnsent } = attempt;
     const outcome: RelayOutcome = how !== 'answered' && isUnsent ? 'unsent' : how;
-    const { metrics, logger } = this.#options;
+    const { metrics, logger, logRequests } = this.#options;
     metrics.attempts.inc(pool.name, upstream.id, attempt.withdrawn ? 'withdrawn' : how);
     metrics.relays.inc({ pool: pool.name, instance: upstream.id, direction: 'in', outcome });
-    logger.info(
-      {
-        requestId: order.requestId,
-        pool: pool.name,
-        instance: upstream.id,
-        epoch: pool.routingState.view.epoch,
-        outcome,
-        durationMs: Math.round(performance.now() - begunAt),
-      },
-      'relayed a request for a peer',
-    );
+    if (logRequests)
+      logger.info(
+        {
+          requestId: order.requestId,
+          pool: pool.name,
+          instance: upstream.id,
+          epoch: pool.routingState.view.epoch,
+          outcome,
+          durationMs: Math.round(performance.now() - begunAt),
+        },
+        'relayed a request for a peer',
+      );
     if (outcome !== 'answered') end(response, isUnsent ? 409 : 502, outcome);
   }
 

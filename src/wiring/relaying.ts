@@ -47,6 +47,7 @@ export async function listenForPeers(
     pools,
     // Names and values of fields may double in JSON.
     messageBytes: limits.identityBytes + 2 * limits.headerBytes,
+    logRequests: init.config.logging.requests,
     metrics,
     logger,
   });
