@@ -84,7 +84,8 @@ describe('a paused gateway', () => {
   test('delays a new view until its lease has ended, and thereby only the agents that the view moves', {
     tags: 'long',
   }, async () => {
-    await start('sticky', '7s');
+    // Far longer than a busy machine needs from the pause to the last look at the view.
+    await start('sticky', '12s');
     const [one, , stopped] = gateways as [GatewayProcess, GatewayProcess, GatewayProcess];
     const [a] = connectors as [SimulatedConnector];
     const placed = await Promise.all(users(10, 'AGENT').map((user) => post(one.url, user)));
