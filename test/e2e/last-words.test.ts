@@ -51,9 +51,9 @@ describe('a log', () => {
 
   test('records a crash, even after a pause of the process', () => {
     const logged = loggedBy(`
-      log.logger.info('before');
-      const until = performance.now() + 800;
       setTimeout(() => {
+        log.logger.info('before');
+        const until = performance.now() + 800;
         while (performance.now() < until);
         throw new Error('a fault of this test');
       });
