@@ -300,12 +300,12 @@ export class ProxyHandler {
     });
   }
 
-  #count(context: RequestContext, { name: pool }: Pool, attempt: Attempt, outcome: AttemptOutcome): void {
+  #count(context: RequestContext, pool: Pool, attempt: Attempt, outcome: AttemptOutcome): void {
     const { metrics, logger, relaying } = this.#options;
     const { upstream, withdrawn, responseHeaders } = attempt;
     relaying?.ended(context, pool, attempt, outcome);
-    metrics.attempts.inc(pool, upstream.id, withdrawn ? 'withdrawn' : outcome);
-    if (!withdrawn) metrics.seconds.attempted(pool, upstream.id, outcome !== 'answered');
+    metrics.attempts.inc(pool.name, upstream.id, withdrawn ? 'withdrawn' : outcome);
+    if (!withdrawn) metrics.seconds.attempted(pool.name, upstream.id, outcome !== 'answered');
     if (outcome !== 'answered' && !withdrawn) context.failure = outcome;
     if (outcome === 'answered' && context.response.statusCode === 401)
       noteConnectionLogin(upstream, responseHeaders, logger);

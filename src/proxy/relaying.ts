@@ -6,12 +6,18 @@ import type { Attempt, AttemptOutcome, AttemptRequest } from './attempt.ts';
 import type { Pool } from './pool.ts';
 import type { RelayClient } from './relay-client.ts';
 import type { RequestContext } from './request-context.ts';
+import type { Upstream } from './upstream.ts';
+
+// A probe that began before an instance answered through a peer is answered within this time too, if the path from here
+// works.
+const CONFIRM_MS = 500;
 
 /** Decides which requests go through peers, and hands them over. */
 export class Relaying {
   readonly #client: RelayClient;
-
   readonly #metrics: Metrics;
+  /** Those that have answered through a peer, although probes from here fail. */
+  readonly #doubted = new Set<Upstream>();
 
   constructor(client: RelayClient, metrics: Metrics) {
     this.#client = client;
@@ -45,9 +51,27 @@ export class Relaying {
   }
 
   /** To be called when an attempt has ended. */
-  ended({ route }: RequestContext, pool: string, attempt: Attempt, how: AttemptOutcome): void {
+  ended({ route }: RequestContext, pool: Pool, attempt: Attempt, how: AttemptOutcome): void {
     if (route === 'direct') return;
+    const { upstream } = attempt;
     const outcome = how !== 'answered' && attempt.isUnsent ? 'unsent' : how;
-    this.#metrics.relays.inc({ pool, instance: attempt.upstream.id, direction: 'out', outcome });
+    this.#metrics.relays.inc({ pool: pool.name, instance: upstream.id, direction: 'out', outcome });
+    if (how === 'answered') this.#answeredPeer(pool, upstream);
+  }
+
+  /**
+   * The instance is well. If no probe from here has passed some time later, it is the path from here that is broken, and
+   * what was written to it before will not be answered: that need not wait until the instance counts as cut off.
+   */
+  #answeredPeer({ routingState }: Pool, upstream: Upstream): void {
+    const isFailing = (): boolean => routingState.failing.has(upstream.id);
+    if (!isFailing() || this.#doubted.has(upstream)) return;
+    const since = performance.now();
+    this.#doubted.add(upstream);
+    setTimeout(() => {
+      this.#doubted.delete(upstream);
+      if (!isFailing()) return;
+      for (const attempt of upstream.attempts) if ((attempt.sentAt ?? since) < since) attempt.giveUp();
+    }, CONFIRM_MS).unref();
   }
 }

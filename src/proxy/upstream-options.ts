@@ -36,6 +36,8 @@ export interface SentAttempt {
   readonly request: { readonly target: Target; readonly sender: Sender };
   /** Its place among {@link Upstream.attempts}, which the upstream keeps here; -1 if it is not among them. */
   place: number;
+  /** When sending began, in monotonic ms. */
+  readonly sentAt: number | undefined;
   /** To be called when its instance is lost. */
   giveUp(): void;
 }

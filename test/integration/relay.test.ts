@@ -28,13 +28,20 @@ class Stage {
   }
 
   /** @param keys the file with the key of each gateway; '' for a gateway that has no section `peers` */
-  async start(keys: readonly string[]): Promise<void> {
+  async start(keys: readonly string[], health: object = { timeout: '5s', fall: 2 }): Promise<void> {
     this.connectors = await Promise.all(INSTANCES.map((name) => startConnector({ name })));
     const keyPrefix = `relay-${randomBytes(4).toString('hex')}`;
-    this.gateways = await Promise.all(keys.map((keyFile, i) => this.#startGateway(i, keyFile, keyPrefix)));
+    this.gateways = await Promise.all(
+      keys.map((keyFile, i) => this.#startGateway(i, keyFile, keyPrefix, health)),
+    );
   }
 
-  async #startGateway(gateway: number, keyFile: string, keyPrefix: string): Promise<TestGateway> {
+  async #startGateway(
+    gateway: number,
+    keyFile: string,
+    keyPrefix: string,
+    health: object,
+  ): Promise<TestGateway> {
     const instances = this.connectors.map(async ({ name: id, host, port, url: commonUrl }) => {
       const link = await startFaultProxy(() => ({ host, port }));
       this.#links.set(`${gateway}${id}`, link);
@@ -46,13 +53,18 @@ pools:
   - name: ici
     mode: sticky
     balancer: least-bound
-    health: { path: /health, interval: 200ms, fastInterval: 50ms, timeout: 5s, fall: 2 }
+    health: ${JSON.stringify({ path: '/health', interval: '200ms', fastInterval: '50ms', ...health })}
     instances: ${JSON.stringify(await Promise.all(instances))}
 coordination: { lease: 2s }
 timeouts: { park: 500ms }
 affinity: { keyPrefix: ${keyPrefix}, redis: { url: '${inject('redisUrl')}' } }
 ${keyFile === '' ? '' : `peers: ${JSON.stringify(peers)}`}
 `);
+  }
+
+  /** From now on, the gateway can connect to the instance, and nothing comes back. */
+  silence(gateway: number, instance: string): void {
+    this.#links.get(`${gateway}${instance}`)?.silence();
   }
 
   /** From now on, connections of the gateway to the instance are refused. */
@@ -89,8 +101,8 @@ beforeEach(() => {
 afterEach(() => stage.close());
 
 /** Starts the gateways, and binds agents. Returns their places; some are at each instance. */
-async function bound(keys: readonly string[]): Promise<Map<string, string | undefined>> {
-  await stage.start(keys);
+async function bound(keys: readonly string[], health?: object): Promise<Map<string, string | undefined>> {
+  await stage.start(keys, health);
   const places = await stage.answers(0, users(20, 'AGENT'));
   expect([...new Set(places.values())].sort()).toEqual(INSTANCES);
   return places;
@@ -114,6 +126,25 @@ describe('a gateway that cannot connect to an instance', () => {
     for (let turns = 0; turns < 3 || performance.now() < until; turns += 1)
       for (const gateway of [0, 1, 2])
         expect(await stage.answers(gateway, [...places.keys()])).toEqual(places);
+  });
+
+  test('gives up what it wrote into a broken path once the instance has answered through a peer', async () => {
+    // It never counts as cut off.
+    const places = await bound([stage.keyFile, stage.keyFile], { timeout: '400ms', fall: 100 });
+    const atA = [...places].flatMap(([agent, place]) => (place === 'a' ? [agent] : []));
+    expect(await stage.answers(0, atA)).toEqual(new Map(atA.map((agent) => [agent, 'a'])));
+    stage.silence(0, 'a');
+    const written = stage.answers(0, atA);
+    // Others go on to send.
+    const later: Promise<Map<string, string | undefined>>[] = [];
+    const timer = setInterval(() => later.push(stage.answers(0, atA.slice(0, 1))), 100);
+    try {
+      expect([...new Set((await written).values())]).toEqual(['GW_OUTCOME_UNKNOWN']);
+    } finally {
+      clearInterval(timer);
+    }
+    await Promise.all(later);
+    expect(await stage.answers(0, atA)).toEqual(new Map(atA.map((agent) => [agent, 'a'])));
   });
 
   test('hands no request to a peer with another key', async () => {
