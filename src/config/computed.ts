@@ -26,10 +26,21 @@ export type ComputedName =
   | 'zone'
   | 'sapInstanceName'
   | 'sapControlAddress'
-  | 'sapControlSocket';
+  | 'sapControlSocket'
+  | 'probeInterval'
+  | 'probeFastInterval'
+  | 'probeTimeout'
+  | 'probeFall';
 
 // More workers share only the port, and the host needs cores for other work too.
 const MOST_WORKERS = 4;
+
+/** How soon an instance counts as down, by `health.profile`. */
+const PROFILES = {
+  careful: { interval: '2s', fastInterval: '250ms', timeout: '1s', fall: 3 },
+  balanced: { interval: '1s', fastInterval: '200ms', timeout: '600ms', fall: 3 },
+  fast: { interval: '500ms', fastInterval: '100ms', timeout: '300ms', fall: 2 },
+} as const;
 
 /** Defaults that depend on other options or on the environment. */
 export const COMPUTED: Readonly<Record<ComputedName, Computed>> = {
@@ -76,7 +87,29 @@ export const COMPUTED: Readonly<Record<ComputedName, Computed>> = {
       return join(folder, `.sapstream5${instanceNumberOf(around)}13`);
     },
   },
+  probeInterval: byProfile('interval'),
+  probeFastInterval: byProfile('fastInterval'),
+  probeTimeout: byProfile('timeout'),
+  probeFall: byProfile('fall'),
 };
+
+function byProfile(option: keyof (typeof PROFILES)['careful']): Computed {
+  const values = Object.entries(PROFILES).map(
+    ([profile, { [option]: value }]) => `\`${value}\` (${profile})`,
+  );
+  return {
+    label: values.join(', '),
+    compute: ({ around }) => PROFILES[profileOf(around)][option],
+  };
+}
+
+/** An invalid profile is reported at its own option. */
+function profileOf(around: unknown): keyof typeof PROFILES {
+  const written = isRecord(around) ? around['profile'] : undefined;
+  return typeof written === 'string' && Object.hasOwn(PROFILES, written)
+    ? (written as keyof typeof PROFILES)
+    : 'careful';
+}
 
 /** An invalid number is reported at its own option, and not a second time here. */
 function instanceNumberOf(around: unknown): string {

@@ -86,6 +86,7 @@ export interface OptionNode {
 
 interface Bounds {
   readonly default?: string;
+  readonly computed?: ComputedName;
   readonly atLeast?: string;
   readonly atMost?: string;
 }

@@ -3,7 +3,7 @@
  * load of simulated agents; one fault at a time, each in a new set-up.
  *
  *   npm run trial chaos -- [--only NAME]... [--mode sticky|failover|both] [--network namespaces|proxy]
- *                    [--duration SECONDS] [--peers] [--markdown]
+ *                    [--duration SECONDS] [--peers] [--profile NAME] [--markdown]
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ import type { Network } from './network.ts';
 import { proxyNetwork } from './network.ts';
 import { markdownTable, plainTable, remarks } from './report.ts';
 import { SCENARIOS } from './scenarios.ts';
-import type { Mode, Stage } from './stage.ts';
+import type { Mode, Stage, StageOptions } from './stage.ts';
 import { MODES, setStage } from './stage.ts';
 import { targetsOf } from './targets.ts';
 
@@ -29,6 +29,7 @@ Brings about one fault after the other, prints what each cost, and ends with 1 i
   --network <kind>     namespaces (needs root and iproute2) or proxy; default: what is possible
   --duration <s>       how long each fault lasts at least, in seconds, from 3 to 60 (8)
   --peers              gateways relay requests for each other
+  --profile <name>     health.profile: careful (default), balanced or fast
   --markdown           print the table as Markdown
   --help
 
@@ -44,7 +45,7 @@ interface Settings {
   readonly modes: readonly Mode[];
   readonly openNetwork: () => Promise<Network>;
   readonly durationMs: number;
-  readonly withPeers: boolean;
+  readonly stage: StageOptions;
   readonly markdown: boolean;
 }
 
@@ -58,6 +59,7 @@ function settings(): Settings | undefined {
       network: { type: 'string' },
       duration: { type: 'string', default: '8' },
       peers: { type: 'boolean', default: false },
+      profile: { type: 'string', default: 'careful' },
       markdown: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -74,7 +76,7 @@ function settings(): Settings | undefined {
     modes,
     openNetwork: networkOf(values.network),
     durationMs: seconds * 1_000,
-    withPeers: values.peers,
+    stage: { withPeers: values.peers, profile: values.profile },
     markdown: values.markdown,
   };
 }
@@ -125,7 +127,7 @@ async function main(): Promise<number> {
       stage = await setStage(async () => {
         opened = await asked.openNetwork();
         return opened;
-      }, asked.withPeers);
+      }, asked.stage);
       const running = runExperiment(stage, scenario, asked.modes, asked.durationMs);
       const own = await within(running, ROW_LIMIT_MS + asked.durationMs);
       rows.push(...own);

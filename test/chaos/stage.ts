@@ -46,12 +46,18 @@ const READY_MS = 90_000;
 
 type Three<T> = [T, T, T];
 
-/**
- * Gateways have the default settings. Leaves nothing behind when it rejects.
- *
- * @param withPeers whether gateways relay requests for each other
- */
-export async function setStage(openNetwork: () => Promise<Network>, withPeers: boolean): Promise<Stage> {
+export interface StageOptions {
+  /** Gateways relay requests for each other. */
+  readonly withPeers: boolean;
+  /** `health.profile`. */
+  readonly profile: string;
+}
+
+/** Gateways have the default settings otherwise. Leaves nothing behind when it rejects. */
+export async function setStage(
+  openNetwork: () => Promise<Network>,
+  { withPeers, profile }: StageOptions,
+): Promise<Stage> {
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer();
@@ -73,7 +79,7 @@ export async function setStage(openNetwork: () => Promise<Network>, withPeers: b
     const gateways = await three(['g1', 'g2', 'g3'], async (name) => {
       const host = await network.host(name);
       const redisOptions = store === undefined ? watched(redis) : await relayed(network, host, store, redis);
-      const pools = await poolsOf(network, host, instances);
+      const pools = await poolsOf(network, host, instances, profile);
       const free = { address: `${host.address}:0` };
       const port = withPeers ? await freePort() : 0;
       const config = {
@@ -160,6 +166,7 @@ async function poolsOf(
   network: Network,
   gateway: Host,
   instances: readonly StagedInstance[],
+  profile: string,
 ): Promise<Record<string, unknown>[]> {
   const reached = await Promise.all(
     instances.map(async (instance) => {
@@ -172,7 +179,7 @@ async function poolsOf(
     name: mode,
     mode,
     match: { paths: [`/${mode}`] },
-    health: { path: '/health', incarnation: '"incarnation":"([^"]+)"' },
+    health: { profile, path: '/health', incarnation: '"incarnation":"([^"]+)"' },
     instances: reached,
   }));
 }
