@@ -28,6 +28,8 @@ export type StartChild = (start: ChildStart) => ChildPort;
 
 // 0 to 2 are standard input and output, 3 is the channel.
 const FIRST_SOCKET_FD = 4;
+// V8's threads that collect garbage want the cores of the workers, and the worker waits for them.
+const GARBAGE_COLLECTION = '--single-threaded-gc';
 // A child with this many unread messages has stopped reading. Killing it keeps the queue from filling our memory.
 const MAX_UNREAD = 10_000;
 
@@ -57,6 +59,7 @@ export function forking(module: string): StartChild {
         stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...Object.values(fds)],
         // Preserves what JSON loses: Infinity, undefined, bytes.
         serialization: 'advanced',
+        execArgv: [...process.execArgv.filter((flag) => flag !== GARBAGE_COLLECTION), GARBAGE_COLLECTION],
         env,
       });
     } catch (error) {

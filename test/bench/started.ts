@@ -46,7 +46,17 @@ export async function startGateway(
   const addresses = ['--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'];
   const pool = ['--mode', 'sticky', '--instance', `a=${upstream}`];
   const program = bench.startPinned(
-    [process.execPath, main, 'start', '--workers', '0', ...addresses, ...pool, ...flags],
+    [
+      process.execPath,
+      '--single-threaded-gc',
+      main,
+      'start',
+      '--workers',
+      '0',
+      ...addresses,
+      ...pool,
+      ...flags,
+    ],
     {
       ...env,
       XDG_STATE_HOME: `${bench.directory}/${name}`,

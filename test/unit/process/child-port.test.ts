@@ -1,4 +1,7 @@
 import { ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { forking } from '../../../src/process/child-port.ts';
 import type { FakeChild } from '../../support/fake-children.ts';
@@ -61,4 +64,19 @@ describe.each([
     expect(on.children.ids).toHaveLength(3);
     expect(on.children.standbys).toHaveLength(1);
   });
+});
+
+test('a child collects its garbage without threads that want the cores of others', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ici-gateway-test-'));
+  try {
+    const main = join(directory, 'main.mjs');
+    writeFileSync(main, 'process.send(process.execArgv, () => process.disconnect());');
+    const received: unknown[] = [];
+    const onMessage = (message: unknown): void => void received.push(message);
+    const port = forking(main)({ role: 'worker', fds: {}, onMessage });
+    await port.exited;
+    expect(received).toEqual([expect.arrayContaining(['--single-threaded-gc'])]);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
