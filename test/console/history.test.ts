@@ -35,7 +35,10 @@ test('a viewer sees curves and the changes of the view on one time axis, and ope
   const lost = ui.page.locator('tr[data-chosen]').filter({ hasText: 'c is down' });
   expect(await lost.innerText()).toMatch(/gateways lost an instance/);
   expect(await lost.innerText()).toMatch(/: down/);
-  expect(await ui.page.evaluate(`document.activeElement.closest('tr')?.dataset.testid`)).toBe('epoch');
+  // After the browser has painted the row.
+  await eventually(async () =>
+    expect(await ui.page.evaluate(`document.activeElement.closest('tr')?.dataset.testid`)).toBe('epoch'),
+  );
   expect(await accessibilityProblems(ui.page)).toEqual([]);
 });
 
