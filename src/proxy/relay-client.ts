@@ -84,7 +84,9 @@ class Exchange {
       () => !this.#isOver || this.#answer?.complete !== true,
       () => {},
     );
-    const { hostname, port, host } = this.#peer;
+    const { port, host } = this.#peer;
+    // Without the brackets of an IPv6 address.
+    const hostname = this.#peer.hostname.replace(/^\[|\]$/g, '');
     const request = httpRequest({
       method: 'POST',
       path: RELAY_PATH,

@@ -108,7 +108,7 @@ export const SCENARIOS: readonly Scenario[] = [
     witness: 'peer',
     newcomers: true,
     shows: storeIsAway,
-    archive: [/^the affinity store is away for gateway g2-\S+ .* – from .* to /, /may have lost data/],
+    archive: [/^the affinity store is away for gateway g2-\S+ .* – (from .* to|at) /, /may have lost data/],
     foretold: { change: 'store-goes' },
     strike: ({ redis }) => redis.nodes[0].kill(),
     goOn: promotion,
@@ -120,7 +120,7 @@ export const SCENARIOS: readonly Scenario[] = [
     witness: 'peer',
     newcomers: true,
     shows: storeIsAway,
-    archive: [/^the affinity store is away for gateway g2-\S+ .* – from .* to /, /may have lost data/],
+    archive: [/^the affinity store is away for gateway g2-\S+ .* – (from .* to|at) /, /may have lost data/],
     strike: async ({ redis }) => redis.nodes[0].signal('SIGSTOP'),
     goOn: async (stage, findings) => {
       await promotion(stage, findings);

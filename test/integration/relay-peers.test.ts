@@ -33,15 +33,15 @@ afterEach(async () => {
 
 type Serve = (response: ServerResponse, body: Promise<Buffer>, request: IncomingMessage) => unknown;
 
-async function startPeer(serve: Serve, key = KEY): Promise<string> {
+async function startPeer(serve: Serve, key = KEY, host = '127.0.0.1'): Promise<string> {
   peer = createServer(key.server);
   peer.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     responses.push(response);
     serve(response, bodyOf(request), request);
   });
-  peer.listen(0, '127.0.0.1');
+  peer.listen(0, host.replace(/[[\]]/g, ''));
   await once(peer, 'listening');
-  return `127.0.0.1:${(peer.address() as AddressInfo).port}`;
+  return `${host}:${(peer.address() as AddressInfo).port}`;
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {
@@ -105,31 +105,38 @@ const ended = (calls: Calls): Promise<void> =>
   });
 
 describe('a request that goes through a peer', () => {
-  test('arrives as it is, with where it is to go, and so does the answer', async () => {
-    let order: unknown;
-    let received: Buffer | undefined;
-    const address = await startPeer(async (response, body, request) => {
-      order = orderFromField(request.headers[ORDER_FIELD]);
-      response.writeContinue();
-      received = await body;
-      response.writeProcessing();
-      response.writeHead(200, { [OUTCOME_FIELD]: 'answered' });
-      response.write(encodeHead({ status: 500, statusText: 'Oops', headers: ['X-Two', 'M\xfcller'] }));
-      response.end('<fault/>');
-    });
-    const calls = send(address);
-    await ended(calls);
-    expect(calls).toEqual({
-      connected: 1,
-      status: 500,
-      headers: ['X-Two', 'M\xfcller'],
-      body: '<fault/>',
-      isComplete: true,
-      error: undefined,
-    });
-    expect(order).toEqual(ORDER);
-    expect(received).toEqual(Buffer.concat([encodeHead(HEAD), Buffer.from('<body/>')]));
-  });
+  test.each(['127.0.0.1', '[::1]'])(
+    'arrives as it is at %s, with where it is to go, and so does the answer',
+    async (host) => {
+      let order: unknown;
+      let received: Buffer | undefined;
+      const address = await startPeer(
+        async (response, body, request) => {
+          order = orderFromField(request.headers[ORDER_FIELD]);
+          response.writeContinue();
+          received = await body;
+          response.writeProcessing();
+          response.writeHead(200, { [OUTCOME_FIELD]: 'answered' });
+          response.write(encodeHead({ status: 500, statusText: 'Oops', headers: ['X-Two', 'M\xfcller'] }));
+          response.end('<fault/>');
+        },
+        KEY,
+        host,
+      );
+      const calls = send(address);
+      await ended(calls);
+      expect(calls).toEqual({
+        connected: 1,
+        status: 500,
+        headers: ['X-Two', 'M\xfcller'],
+        body: '<fault/>',
+        isComplete: true,
+        error: undefined,
+      });
+      expect(order).toEqual(ORDER);
+      expect(received).toEqual(Buffer.concat([encodeHead(HEAD), Buffer.from('<body/>')]));
+    },
+  );
 });
 
 describe('it is certain that nothing was sent', () => {
