@@ -72,7 +72,7 @@ try {
       `${starts} starts, ${seconds} s each, new connections. ${PARTS[part].what}:`,
   );
   for (let start = 0; start < starts; start += 1) {
-    const program = bench.start([process.execPath, GATEWAY, part, upstream.url]);
+    const program = bench.start([process.execPath, '--single-threaded-gc', GATEWAY, part, upstream.url]);
     const [url, control] = await printedUrls(program);
     await logOn(url);
     for (const naming of NAMINGS) await loadFor(url, naming, WARM_UP_SECONDS);
