@@ -91,10 +91,16 @@ function isName(value: unknown): boolean {
   return (kind === 'user' || kind === 'session' || kind === 'address') && typeof text === 'string';
 }
 
-/** `undefined` if it is none, so that what became of the request is unknown. */
+/**
+ * `undefined` if it is none, so that what became of the request is unknown. Only `unsent` lets it be sent again: a failure
+ * that would let it, or that is not answered, does not come from a peer that has taken a request.
+ */
 export function outcomeFromField(field: unknown): RelayOutcome | undefined {
   if (field === 'answered' || field === 'unsent') return field;
-  return typeof field === 'string' && field in FAILURES ? (field as FailureKind) : undefined;
+  if (typeof field !== 'string' || !Object.hasOwn(FAILURES, field)) return undefined;
+  const kind = field as FailureKind;
+  const { mayRetry, answer } = FAILURES[kind];
+  return mayRetry || answer === undefined ? undefined : kind;
 }
 
 /** A head with its length, as a message begins. */

@@ -47,7 +47,6 @@ export class RelayServer {
   readonly server: Server;
   readonly #options: RelayServerOptions;
   readonly #pools: ReadonlyMap<string, Pool>;
-  #inFlight = 0;
 
   constructor(options: RelayServerOptions) {
     this.#options = options;
@@ -72,21 +71,13 @@ export class RelayServer {
       });
   }
 
-  /** The requests of peers that are not answered. */
-  get inFlight(): number {
-    return this.#inFlight;
-  }
-
   /** Never rejects. */
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    this.#inFlight += 1;
     try {
       await this.#relay(request, response);
     } catch (error) {
       this.#options.logger.error({ err: error }, 'relaying a request failed in the gateway');
       response.destroy();
-    } finally {
-      this.#inFlight -= 1;
     }
   }
 

@@ -228,6 +228,15 @@ describe('what became of the request is unknown', () => {
     expect((error as RelayFailed).kind).toBe('instance-lost');
   });
 
+  // The first would be sent again, and the second not be answered.
+  test.each(['connect-failure', 'client-aborted'])(
+    'if the peer says %s, which no peer says then',
+    async (kind) => {
+      const { error } = await unknown((response) => response.writeHead(502, { [OUTCOME_FIELD]: kind }).end());
+      expect(error).not.toBeInstanceOf(RelayFailed);
+    },
+  );
+
   test('if the peer says something else', async () => {
     expect((await unknown((response) => response.writeHead(200).end('ok'))).error).not.toBeInstanceOf(
       RelayFailed,

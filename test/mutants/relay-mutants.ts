@@ -44,4 +44,11 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     replace: ".on('error', () => this.#fail(new NotRelayed()))\n      .on('close'",
     tests: ['test/integration/relay-peers.test.ts'],
   },
+  {
+    name: 'a peer can have a request sent again that it has taken',
+    file: 'src/proxy/relay-message.ts',
+    search: 'return mayRetry || answer === undefined ? undefined : kind;',
+    replace: 'return answer === undefined ? undefined : kind;',
+    tests: ['test/integration/relay-peers.test.ts'],
+  },
 ];
