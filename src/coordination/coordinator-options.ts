@@ -2,6 +2,7 @@ import type { Thresholds } from '../core/health.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { ViewStoreClient } from '../core/ports.ts';
 import type { Drift } from '../core/view/local-config.ts';
+import type { RelayOffer } from '../core/view/local-health-report.ts';
 import type { ReplicaOptions } from '../core/view/replica-options.ts';
 import type { View } from '../core/view/view.ts';
 
@@ -53,8 +54,8 @@ export interface PoolCoordinatorOptions {
   readonly boundAgents: (instance: InstanceId) => number | undefined;
   /** Has this gateway had no request for the pool for long enough to call it idle? */
   readonly isIdle: () => boolean;
-  /** Where this gateway takes requests of its peers, as `host:port`; missing if it takes none. */
-  readonly relayAt?: string | undefined;
+  /** How this gateway takes requests of its peers; missing if it takes none. To be followed by `renew` if it changes. */
+  readonly relay?: RelayOffer | undefined;
   readonly events: CoordinatorEvents;
   readonly publisher?: Publisher;
 }

@@ -68,7 +68,7 @@ export class PoolCoordinator {
     this.#reportedView = this.#replica.view;
     this.#driftReporter = new DriftReporter(options.events);
     this.#peerReporter = new PeerReporter(options.events, options.replica.id);
-    this.#report = new LocalHealthReport(options.thresholds, this.#replica.agreed.instances, options.relayAt);
+    this.#report = new LocalHealthReport(options.thresholds, this.#replica.agreed.instances, options.relay);
     this.#policyWriter = new PolicyWriter({
       known: this.#replica,
       write: (request) => this.#ask('decree', options.viewStore.commitPolicy(request)),

@@ -17,20 +17,24 @@ const DIRECT = 'direct';
  * The next route to try, or `undefined` if all have failed. Peers come first while this gateway's probes of the instance
  * fail: what is written to a broken path may arrive or not, so its outcome would be unknown.
  *
+ * Chance chooses among the peers. So each gets its share, whatever the agents do, and a peer that fails or hangs delays
+ * no agent's requests every time.
+ *
  * @param failed the routes that could not take the request since it last waited
+ * @param chance from 0 to below 1
  */
 export function nextRoute(
   { relays, failing }: Pick<RoutingState, 'relays' | 'failing'>,
   instance: InstanceId,
   failed: readonly Route[],
+  chance: number,
 ): Route | undefined {
   const peers = relays?.get(instance);
   if (peers === undefined) return failed.length === 0 ? DIRECT : undefined;
-  const hasFailed = (address: string): boolean =>
-    failed.some((route) => route !== DIRECT && route.peer === address);
   const mayBeDirect = !failed.includes(DIRECT);
   if (mayBeDirect && !failing.has(instance)) return DIRECT;
-  const peer = peers.find((address) => !hasFailed(address));
+  const left = peers.filter((address) => !failed.some((route) => route !== DIRECT && route.peer === address));
+  const peer = left[Math.floor(chance * left.length)];
   if (peer !== undefined) return { peer };
   return mayBeDirect ? DIRECT : undefined;
 }

@@ -331,10 +331,9 @@ function targetSteps({ routingState }: Pool, { target, request }: Found): Explai
 }
 
 function wayText(routingState: RoutingState, instance: InstanceId): string {
-  const route = nextRoute(routingState, instance, []);
-  return route === 'direct' || route === undefined
-    ? ''
-    : `, through the peer ${route.peer}, because the last probe from here failed`;
+  if (nextRoute(routingState, instance, [], 0) === 'direct') return '';
+  const peers = routingState.relays?.get(instance) ?? [];
+  return `, through ${peers.length > 1 ? 'one of the peers' : 'the peer'} ${peers.join(', ')}, because the last probe from here failed`;
 }
 
 function bindingOf({ target }: Found): Binding | undefined {

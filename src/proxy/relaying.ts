@@ -34,7 +34,7 @@ export class Relaying {
     { instance }: Target,
     failed: readonly Route[],
   ): Route | undefined {
-    const route = nextRoute(routingState, instance, failed);
+    const route = nextRoute(routingState, instance, failed, Math.random());
     if (route === undefined || route === 'direct' || body?.complete !== false) return route;
     return failed.length === 0 ? 'direct' : undefined;
   }

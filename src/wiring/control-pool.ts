@@ -47,6 +47,8 @@ export interface ControlPoolParts {
   readonly leaseMs: number;
   /** This gateway's name among its peers; unique among the live ones. */
   readonly replica: string;
+  /** Is the gateway neither starting nor in maintenance nor stopping? */
+  readonly isRunning: () => boolean;
   readonly coordinatorEvents: CoordinatorEvents;
   /** Makes the ids of views unique. */
   readonly newId: () => string;
@@ -253,7 +255,10 @@ function composeCoordinator(
     doubtMs: affinity.redis?.commandTimeout ?? LONGEST_RENEWAL_MS,
     answerMs: parts.leaseMs / RENEWALS_PER_LEASE,
     suspectEveryMs: health.fastInterval,
-    relayAt: config.peers?.advertise ?? config.peers?.address,
+    relay: config.peers && {
+      at: config.peers.advertise ?? config.peers.address,
+      isRunning: parts.isRunning,
+    },
     ...callbacks,
     events: parts.coordinatorEvents,
     ...(parts.publisher === undefined ? {} : { publisher: parts.publisher }),

@@ -153,6 +153,8 @@ async function start(
       case 'lifecycle':
         lifecycle = event.lifecycle;
         announcer?.changed();
+        // Peers hand requests to this gateway only while it runs.
+        if (config.peers !== undefined) for (const { coordinator } of pools) void coordinator.renew();
         break;
       case 'log-level':
         processLog.level = event.level;
@@ -193,6 +195,7 @@ async function start(
       viewStore: stores.viewStore(name),
       leaseMs: config.coordination.lease,
       replica,
+      isRunning: () => lifecycle.state === 'Running',
       coordinatorEvents: coordinatorEvents(name, logger, metrics),
       newId: randomUUID,
       bindings,

@@ -9,6 +9,7 @@ import type { FaultProxy } from '../chaos/fault-proxy.ts';
 import { startFaultProxy } from '../chaos/fault-proxy.ts';
 import { eventually } from '../support/eventually.ts';
 import { post, users } from '../support/load.ts';
+import { ask, writeTokenFile } from '../support/operator.ts';
 import { freePort } from '../support/redis-server.ts';
 import type { TestGateway } from '../support/test-gateway.ts';
 import { startTestGateway } from '../support/test-gateway.ts';
@@ -21,6 +22,7 @@ class Stage {
   readonly keyFile = join(this.directory, 'peers.key');
   connectors: SimulatedConnector[] = [];
   gateways: TestGateway[] = [];
+  readonly #token = writeTokenFile();
   readonly #links = new Map<string, FaultProxy>();
 
   constructor() {
@@ -48,7 +50,8 @@ class Stage {
       return { id, url: `http://${link.host}:${link.port}`, commonUrl };
     });
     const peers = { address: `127.0.0.1:${await freePort()}`, keyFile };
-    return startTestGateway(`
+    return startTestGateway(
+      `
 pools:
   - name: ici
     mode: sticky
@@ -59,7 +62,9 @@ coordination: { lease: 2s }
 timeouts: { park: 500ms }
 affinity: { keyPrefix: ${keyPrefix}, redis: { url: '${inject('redisUrl')}' } }
 ${keyFile === '' ? '' : `peers: ${JSON.stringify(peers)}`}
-`);
+`,
+      { env: this.#token.env },
+    );
   }
 
   /** From now on, the gateway can connect to the instance, and nothing comes back. */
@@ -79,6 +84,11 @@ ${keyFile === '' ? '' : `peers: ${JSON.stringify(peers)}`}
     return new Map(outcomes.map(({ user, connector, code }) => [user, code ?? connector]));
   }
 
+  async maintain(gateway: number): Promise<void> {
+    const { adminUrl } = this.gateways[gateway] as TestGateway;
+    expect((await ask(adminUrl, 'POST', '/maintenance', { on: true, why: 'a test' })).status).toBe(200);
+  }
+
   async counted(gateway: number, direction: string, outcome: string): Promise<number> {
     const text = await (await fetch(`${(this.gateways[gateway] as TestGateway).adminUrl}/metrics`)).text();
     const series = `gateway_relays_total{pool="ici",instance="a",direction="${direction}",outcome="${outcome}"}`;
@@ -91,6 +101,7 @@ ${keyFile === '' ? '' : `peers: ${JSON.stringify(peers)}`}
     await Promise.all(this.connectors.map((connector) => connector.close()));
     await Promise.all([...this.#links.values()].map((link) => link.close().catch(() => {})));
     rmSync(this.directory, { recursive: true });
+    this.#token.remove();
   }
 }
 
@@ -126,6 +137,29 @@ describe('a gateway that cannot connect to an instance', () => {
     for (let turns = 0; turns < 3 || performance.now() < until; turns += 1)
       for (const gateway of [0, 1, 2])
         expect(await stage.answers(gateway, [...places.keys()])).toEqual(places);
+  });
+
+  test('spreads their requests over its peers, and leaves out one in maintenance while another one can relay', async () => {
+    const places = await bound([stage.keyFile, stage.keyFile, stage.keyFile]);
+    const atA = [...places].flatMap(([agent, place]) => (place === 'a' ? [agent] : []));
+    const served = new Map(atA.map((agent) => [agent, 'a']));
+    const relayed = (): Promise<number[]> =>
+      Promise.all([1, 2].map((peer) => stage.counted(peer, 'in', 'answered')));
+    await stage.cut(0, 'a');
+    await eventually(async () => {
+      expect(await stage.answers(0, atA)).toEqual(served);
+      expect(Math.min(...(await relayed()))).toBeGreaterThan(4);
+    });
+
+    await stage.maintain(1);
+    // As soon as the others have its report.
+    await eventually(async () => {
+      const [before] = await relayed();
+      for (let turns = 0; turns < 4; turns += 1) expect(await stage.answers(0, atA)).toEqual(served);
+      expect((await relayed())[0]).toBe(before);
+    });
+    await stage.maintain(2);
+    for (let turns = 0; turns < 4; turns += 1) expect(await stage.answers(0, atA)).toEqual(served);
   });
 
   test('gives up what it wrote into a broken path once the instance has answered through a peer', async () => {

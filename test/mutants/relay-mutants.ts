@@ -51,4 +51,18 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     replace: 'return answer === undefined ? undefined : kind;',
     tests: ['test/integration/relay-peers.test.ts'],
   },
+  {
+    name: 'the first peer gets all requests',
+    file: 'src/core/relay.ts',
+    search: 'left[Math.floor(chance * left.length)]',
+    replace: 'left[0]',
+    tests: ['test/unit/core/relay.test.ts'],
+  },
+  {
+    name: 'a peer in maintenance gets its share',
+    file: 'src/core/view/reachability.ts',
+    search: 'report.relaysLast === true ? last : relays',
+    replace: 'relays',
+    tests: ['test/unit/core/view/reachability.test.ts'],
+  },
 ];

@@ -24,6 +24,11 @@ export interface HealthReport {
   readonly idle: boolean;
   /** Host and port at which this replica takes requests of its peers. Missing if it takes none, and in earlier releases. */
   readonly relayAt?: string;
+  /**
+   * This replica is starting, in maintenance or stopping, so peers choose another one if one can relay. Missing
+   * otherwise, and in reports of an earlier release.
+   */
+  readonly relaysLast?: true;
 }
 
 /** The report of a live replica. It abstains while its event loop lags or after its clock jumped. */

@@ -4,6 +4,14 @@ import type { InstanceId } from '../instance.ts';
 import type { AgreedInstance } from './agreed-view.ts';
 import type { HealthReport, Verdict } from './health-report.ts';
 
+/** How a gateway takes requests of its peers. */
+export interface RelayOffer {
+  /** {@link HealthReport.relayAt} */
+  readonly at: string;
+  /** Is it neither starting nor in maintenance nor stopping? */
+  readonly isRunning: () => boolean;
+}
+
 /** The effect of one probe on the local health report. */
 export interface Observed {
   readonly record: HealthRecord;
@@ -22,21 +30,21 @@ export class LocalHealthReport {
   readonly #thresholds: Thresholds;
   readonly #records = new Map<InstanceId, HealthRecord>();
   readonly #verdicts: Record<InstanceId, Verdict> = {};
-  readonly #relayAt: string | undefined;
+  readonly #relay: RelayOffer | undefined;
   #isSettled = false;
   #abstains = false;
 
   /**
    * @param known what an earlier process of this replica knew, if there was one
-   * @param relayAt {@link HealthReport.relayAt}
+   * @param relay missing if it takes none
    */
   constructor(
     thresholds: Thresholds,
     known: Readonly<Record<InstanceId, Pick<AgreedInstance, 'health'>>>,
-    relayAt?: string,
+    relay?: RelayOffer,
   ) {
     this.#thresholds = thresholds;
-    this.#relayAt = relayAt;
+    this.#relay = relay;
     // The first probe of a new process must not overturn a verdict that agents rely on.
     for (const [id, { health }] of Object.entries(known)) {
       this.#records.set(id, { state: health, streak: 0 });
@@ -56,7 +64,9 @@ export class LocalHealthReport {
   report(idle: boolean): HealthReport | undefined {
     if (this.#abstains) return undefined;
     const report = { verdicts: { ...this.#verdicts }, settled: this.#isSettled, idle };
-    return this.#relayAt === undefined ? report : { ...report, relayAt: this.#relayAt };
+    if (this.#relay === undefined) return report;
+    const { at: relayAt, isRunning } = this.#relay;
+    return isRunning() ? { ...report, relayAt } : { ...report, relayAt, relaysLast: true };
   }
 
   /** Adds one observation. `epoch` is the one in which the probe started. */

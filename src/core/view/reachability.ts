@@ -133,17 +133,20 @@ export class Reachability {
   }
 }
 
+/** Those that relay last are named only for instances to which no other can relay. */
 function relaysOf(view: View, others: readonly ReplicaReport[]): ReadonlyMap<InstanceId, readonly string[]> {
   if (!others.some(({ report }) => report?.relayAt !== undefined)) return NO_RELAYS;
+  const last = new Map<InstanceId, string[]>();
   const relays = new Map<InstanceId, string[]>();
   for (const { report } of others) {
     if (report?.relayAt === undefined) continue;
+    const among = report.relaysLast === true ? last : relays;
     for (const [id, { health }] of Object.entries(report.verdicts)) {
       if (health !== 'up' || view.instances.get(id)?.health !== 'up') continue;
-      const known = relays.get(id);
-      if (known === undefined) relays.set(id, [report.relayAt]);
+      const known = among.get(id);
+      if (known === undefined) among.set(id, [report.relayAt]);
       else known.push(report.relayAt);
     }
   }
-  return relays;
+  return last.size === 0 ? relays : new Map([...last, ...relays]);
 }

@@ -34,10 +34,10 @@ function routingState(given: Partial<RoutingState> = {}): RoutingState {
 
 describe('the route of an attempt', () => {
   /** All routes of a request that no route can take, in order. */
-  function routes(given: Partial<RoutingState>): Route[] {
+  function routes(given: Partial<RoutingState>, chance = 0): Route[] {
     const failed: Route[] = [];
     for (;;) {
-      const route = nextRoute(routingState(given), 'a', failed);
+      const route = nextRoute(routingState(given), 'a', failed, chance);
       if (route === undefined) return failed;
       failed.push(route);
     }
@@ -55,6 +55,23 @@ describe('the route of an attempt', () => {
 
   test('leads through the peers first while the own probes of the instance fail', () => {
     expect(routes({ relays: RELAYS, failing: A })).toEqual([P1, P2, 'direct']);
+  });
+
+  test('leads through the peers in any order, so that each gets its share', () => {
+    const relays = new Map([['a', ['p1:1', 'p2:1', 'p3:1']]]);
+    const shares = new Map<string, number>();
+    for (let i = 0; i < 300; i += 1) {
+      const [first, ...others] = routes({ relays, failing: A }, i / 300) as { peer: string }[];
+      shares.set(first?.peer ?? '', (shares.get(first?.peer ?? '') ?? 0) + 1);
+      // And none twice.
+      expect(new Set([first, ...others].map((route) => route?.peer)).size).toBe(4);
+    }
+    expect([...shares]).toEqual([
+      ['p1:1', 100],
+      ['p2:1', 100],
+      ['p3:1', 100],
+    ]);
+    expect(routes({ relays: RELAYS, failing: A }, 0.999)).toEqual([P2, P1, 'direct']);
   });
 });
 

@@ -28,6 +28,7 @@ async function start(publish: (() => void) | undefined): Promise<ControlPool> {
     viewStore: new LocalViewStore({ leaseMs: 300, joinMs: 0 }),
     leaseMs: 300,
     replica: 'g1',
+    isRunning: () => true,
     coordinatorEvents: SILENT_EVENTS,
     newId: () => `${Math.random()}`,
     bindings: {

@@ -63,6 +63,15 @@ describe('the report of a gateway on its probes', () => {
     });
   });
 
+  test('says where the gateway takes requests of peers, and that it relays last unless it runs', () => {
+    let isRunning = true;
+    const report = new LocalHealthReport(THRESHOLDS, {}, { at: 'g1:1', isRunning: () => isRunning });
+    const plain = aReport().report(true);
+    expect(report.report(true)).toEqual({ ...plain, relayAt: 'g1:1' });
+    isRunning = false;
+    expect(report.report(true)).toEqual({ ...plain, relayAt: 'g1:1', relaysLast: true });
+  });
+
   test('keeps the verdicts of an earlier process until it has enough probes of its own', () => {
     const report = new LocalHealthReport(THRESHOLDS, { a: { health: 'up' } });
     expect(observe(report, FAIL, FAIL)).toEqual([

@@ -90,6 +90,20 @@ describe('the peers that can relay a request', () => {
     ]);
   });
 
+  test('are those that relay last only if no other one can', () => {
+    const reachability = new Reachability(100);
+    const last = (relayAt: string, a: typeof UP): HealthReport => ({ ...at(relayAt, a), relaysLast: true });
+    reachability.compare(bothUp, at('own:1', DOWN), [
+      { replica: 'p1', report: last('p1:1', UP) },
+      { replica: 'p2', report: at('p2:1', DOWN) },
+      { replica: 'p3', report: last('p3:1', UP) },
+    ]);
+    expect([...reachability.relays]).toEqual([
+      ['a', ['p1:1', 'p3:1']],
+      ['b', ['p2:1']],
+    ]);
+  });
+
   test('are none for an instance that the view calls down, and none while the view is not agreed', () => {
     const reachability = new Reachability(100);
     const down = aView(anInstance({ id: 'a', health: 'down' }), anInstance({ id: 'b' }));
