@@ -55,6 +55,10 @@ export class ClientConnection {
   lineIsComplete = false;
   /** The input since the piece with the end of the last request's header mentions RTSP. */
   mentionsRtsp = false;
+  /** The piece of input that the parser is reading has been looked at. */
+  isPieceNoted = false;
+  /** Before that piece, the body of a request was being read. */
+  isInBody = false;
   /** Of the piece of input that was read last, as many as the name of a protocol has. */
   lastBytes = '';
   readonly #socket: Socket;

@@ -95,6 +95,7 @@ export class ProxyHandler {
     this.#inFlight += 1;
     try {
       const pool = await this.#accept(context);
+      if (pool === undefined && !context.raw.complete) await pieceIsRead();
       // The rest of the request may have turned out to be malformed meanwhile.
       if (context.fault !== undefined) throw context.fault;
       if (pool === undefined) this.#answerItself(context);
@@ -392,6 +393,11 @@ export class ProxyHandler {
     context.prepareAnswer();
     sendOwnAnswer(response, answer, [this.#options.requestIdHeader, request.id], context.isLast);
   }
+}
+
+/** Resolves when the parser has read the piece of input to its end, so that what is malformed in it is known. */
+function pieceIsRead(): Promise<void> {
+  return new Promise(setImmediate);
 }
 
 /** Takes a place at the upstream for the request, the reserved or a free one. Releases a place reserved elsewhere. */

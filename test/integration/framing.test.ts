@@ -213,6 +213,18 @@ describe('the answer to a refused request', () => {
     expect(upstream.requests.map(({ target }) => target)).toEqual(['/a']);
   });
 
+  test('to a pipelined request of another protocol, behind the end of a body that reads like its line', async () => {
+    const client = await WireClient.open(gateway.port);
+    const quoted = 'POST /b HTTP/1.1\r\n';
+    client.send(`POST /a HTTP/1.1\r\n${SOAP}Content-Length: ${1 + quoted.length}\r\n\r\n-`);
+    // So that the gateway reads the parts apart.
+    await fetch(`${gateway.adminUrl}/livez`);
+    client.send(`${quoted}POST /b RTSP/1.0\r\nHost: a\r\n\r\n`);
+    expect((await client.responses(2)).map(({ status }) => status)).toEqual([200, 400]);
+    await client.end();
+    expect(upstream.requests.map(({ target }) => target)).toEqual(['/a']);
+  });
+
   test('comes after that to an earlier request, even if the client has ended its side', async () => {
     const client = await WireClient.open(gateway.port);
     const logged = gateway.requests().length;
