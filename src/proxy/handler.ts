@@ -1,4 +1,3 @@
-import type { Visit } from '../core/agent-bindings.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { ERRORS, GatewayError } from '../core/errors.ts';
 import { FAILURES } from '../core/failure.ts';
@@ -18,6 +17,7 @@ import { noteConnectionLogin } from './connection-login.ts';
 import type { Forwarder } from './forwarder.ts';
 import { connectionTokens, requestHeaders } from './headers.ts';
 import type { Identifier } from './identify.ts';
+import { endIfLogoff } from './log-off.ts';
 import type { Maintenance } from './maintenance.ts';
 import { maintenanceAnswer } from './maintenance.ts';
 import { logonMayMove } from './placing.ts';
@@ -274,7 +274,7 @@ export class ProxyHandler {
       this.#count(context, pool, attempt, outcome);
       if (visit !== undefined && outcome === 'answered') {
         isStreaming = attempt.whole === undefined && !context.closed;
-        if (visit.followsLogOff || mayMatter) void this.#endIfLogoff(context, pool, visit);
+        if (visit.followsLogOff || mayMatter) void endIfLogoff(context, pool, visit, this.#options);
       }
       return outcome;
     } finally {
@@ -310,31 +310,6 @@ export class ProxyHandler {
     if (outcome !== 'answered' && !withdrawn) context.failure = outcome;
     if (outcome === 'answered' && context.response.statusCode === 401)
       noteConnectionLogin(upstream, responseHeaders, logger);
-  }
-
-  /** Never rejects. */
-  async #endIfLogoff(context: RequestContext, pool: Pool, visit: Visit): Promise<void> {
-    const { operations, bindings, logoffGraceMs } = pool;
-    const { attempt, response } = context;
-    if (attempt === undefined) return;
-    try {
-      if (await operations.isLogoff(context, response.statusCode, attempt))
-        await bindings.logOffs.logOff(visit, logoffGraceMs);
-      else if (visit.followsLogOff) await this.#tellWhatFollows(context, pool);
-    } catch (error) {
-      this.#options.logger.error({ err: error, requestId: context.request.id }, 'a log-off was not noted');
-    }
-  }
-
-  /** Names the request that keeps the binding after a log-off: its operation may be missing in the list of log-offs. */
-  async #tellWhatFollows(context: RequestContext, { name: pool, operations }: Pool): Promise<void> {
-    const operation = await operations.otherOperation(context);
-    if (operation === undefined) return;
-    this.#options.metrics.afterLogOff.inc({ pool });
-    this.#options.logger.warn(
-      { pool, operation },
-      'a request after a log-off keeps the binding: if it belongs to the log-off, add its operation to identity.logoff; if agents also send this operation while they work, give element and value too, as in { operation: setCurrentWorkmode, element: …, value: … }: the operation alone would end bindings of agents who work',
-    );
   }
 
   #headers(context: RequestContext, upstream: Upstream): string[] {
