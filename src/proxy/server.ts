@@ -224,21 +224,25 @@ function notePiece(connection: ClientConnection, parser: Parser | null | undefin
 }
 
 /**
- * Called when the parser has read a piece. Returns the result, or an error that Node does not see: behind the header of a
- * request that asks for an upgrade, its parser expects another protocol, although the server ignores the upgrade and
- * reads a body. If that is malformed, the request would wait until its body times out.
+ * Called when the parser has read a piece. Returns the result, or an error where Node would go on wrongly: behind the
+ * header of a request that asks for an upgrade, its parser expects another protocol, although the server ignores the
+ * upgrade and reads a body; if that is malformed, the request would wait until its body times out. After a beginning like
+ * that of HTTP/2, which is refused already, Node would destroy the connection and with it the answer.
  */
 function endPiece(connection: ClientConnection, parser: Parser, result: PieceResult): PieceResult {
   notePiece(connection, parser);
   connection.isPieceNoted = false;
   connection.isInBody = connection.lastResponse?.req.complete === false;
+  if (typeof result !== 'number') return result;
+  const { incoming } = parser;
+  if (incoming?.method === 'PRI') return malformed('HTTP/2');
   // The parser may only stop behind a request.
-  if (!connection.isInBody || result === piece.length || typeof result !== 'number') return result;
-  if (parser.incoming?.upgrade === true) return result;
-  return Object.assign(new Error('malformed body of a request that asks for an upgrade'), {
-    code: 'HPE_INVALID_BODY',
-    reason: 'Malformed body after Upgrade',
-  });
+  if (!connection.isInBody || result === piece.length || incoming?.upgrade === true) return result;
+  return malformed('Malformed body after Upgrade');
+}
+
+function malformed(reason: string): Error {
+  return Object.assign(new Error(reason), { code: 'HPE_INVALID_BODY', reason });
 }
 
 /** Remembers the line with which the piece begins, if it may be a request line. */

@@ -173,8 +173,18 @@ describe('the answer to a refused request', () => {
     expect(await counted()).toEqual({ requests: before.requests + 1, errors: before.errors + 1 });
   });
 
-  test('to what begins like HTTP/2 is sent before Node destroys the connection', async () => {
+  test('to what begins like HTTP/2 can be read by a client that keeps sending', async () => {
     await refused('PRI /HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello');
+    const client = await WireClient.open(gateway.port);
+    client.send('PRI /HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect((await client.response()).status).toBe(400);
+    for (const more of ['SM\r\n\r\n', 'x']) {
+      client.send(more);
+      // So that a reset would have arrived.
+      await fetch(`${gateway.adminUrl}/livez`);
+    }
+    expect(client.socket.errored).toBeNull();
+    client.leave();
   });
 
   test('to a tunnel comes after the answers to earlier requests', async () => {
