@@ -31,6 +31,8 @@ export interface AgentsOptions {
   readonly mixedCase?: boolean;
   readonly bodyBytes?: { readonly min: number; readonly max: number };
   readonly workPerLogon?: number;
+  /** After a failed work step an agent tries again this soon; by default it goes on with its next one. */
+  readonly retryMs?: number;
   /** The time over which the first logons are spread; 10 ms per agent by default. */
   readonly rampMs?: number;
   /** The time limit of one request; 65 s by default, which is longer than a gateway takes to report a timeout. */
@@ -200,6 +202,7 @@ function habitsOf(options: AgentsOptions): Omit<AgentHabits, 'colleague'> {
     mixedCase: options.mixedCase ?? false,
     bodyBytes,
     workPerLogon: options.workPerLogon ?? Number.POSITIVE_INFINITY,
+    retryMs: options.retryMs ?? Number.POSITIVE_INFINITY,
   };
 }
 

@@ -46,6 +46,8 @@ export interface AgentHabits {
   readonly bodyBytes: { readonly min: number; readonly max: number };
   /** Work steps after which the agent logs off and on again; unlimited by default. */
   readonly workPerLogon: number;
+  /** The longest pause after a failed work step. */
+  readonly retryMs: number;
 }
 
 type Outcome = 'ok' | 'relogon' | 'failed';
@@ -89,6 +91,7 @@ export class SoapAgent {
   /** Logs on and works until `stopping` is true. Ends soon after the pauses have ended. */
   async work(stopping: () => boolean): Promise<void> {
     let again = false;
+    let hasFailed = false;
     let work = 0;
     while (!stopping()) {
       if (!this.#loggedOn) {
@@ -97,9 +100,12 @@ export class SoapAgent {
         work = 0;
         continue;
       }
-      await this.#pauses.pause(this.#untilNextWork());
+      const next = this.#untilNextWork();
+      await this.#pauses.pause(hasFailed ? Math.min(next, this.#habits.retryMs) : next);
       if (stopping()) break;
-      again = (await this.#workOnce()) === 'relogon';
+      const outcome = await this.#workOnce();
+      again = outcome === 'relogon';
+      hasFailed = outcome === 'failed';
       if (again) continue;
       work += 1;
       if (work >= this.#habits.workPerLogon) await this.logOff();
@@ -145,7 +151,7 @@ export class SoapAgent {
   async #workOnce(): Promise<Outcome> {
     const count = this.#random() < PARALLEL_SHARE ? 2 : 1;
     const outcomes = await Promise.all(Array.from({ length: count }, () => this.#sendWork()));
-    if (!outcomes.includes('relogon')) return 'ok';
+    if (!outcomes.includes('relogon')) return outcomes.includes('failed') ? 'failed' : 'ok';
     this.#loggedOn = false;
     return 'relogon';
   }

@@ -1,5 +1,6 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
+import { Transform } from 'node:stream';
 import type { Address } from './fault-proxy.ts';
 
 export interface Backend {
@@ -11,6 +12,8 @@ export interface Backend {
 /** A balancer in front of several gateways that forwards TCP connections without reading them. */
 export interface Balancer {
   readonly url: string;
+  /** From now on every piece of data of a new connection arrives so many ms later, in both directions. */
+  delay(ms: number): void;
   close(): Promise<void>;
 }
 
@@ -28,6 +31,7 @@ export async function startBalancer(backends: readonly Backend[]): Promise<Balan
   const failures = backends.map(() => 0);
   const sockets = new Set<Socket>();
   let turn = 0;
+  let delayMs = 0;
 
   const inTurn = (): Backend[] => {
     turn += 1;
@@ -77,8 +81,13 @@ export async function startBalancer(backends: readonly Backend[]): Promise<Balan
       server.on('error', () => client.resetAndDestroy());
       client.on('error', () => server.resetAndDestroy());
       client.once('close', () => server.destroy());
-      client.pipe(server);
-      server.pipe(client);
+      if (delayMs > 0) {
+        client.pipe(later(delayMs)).pipe(server);
+        server.pipe(later(delayMs)).pipe(client);
+      } else {
+        client.pipe(server);
+        server.pipe(client);
+      }
     });
   };
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (client) => {
@@ -90,6 +99,9 @@ export async function startBalancer(backends: readonly Backend[]): Promise<Balan
   });
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    delay: (ms) => {
+      delayMs = ms;
+    },
     close: async () => {
       clearInterval(timer);
       const closed = new Promise((resolve) => server.close(resolve));
@@ -97,4 +109,12 @@ export async function startBalancer(backends: readonly Backend[]): Promise<Balan
       await closed;
     },
   };
+}
+
+function later(ms: number): Transform {
+  return new Transform({
+    transform: (chunk, _encoding, pass) => {
+      setTimeout(() => pass(null, chunk), ms);
+    },
+  });
 }

@@ -9,11 +9,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { isUsage, Usage } from '../support/usage.ts';
+import { networkOf } from './choose-network.ts';
 import type { Row } from './experiment.ts';
 import { runExperiment } from './experiment.ts';
-import { namespaceNetwork, namespacesProblem } from './namespaces.ts';
 import type { Network } from './network.ts';
-import { proxyNetwork } from './network.ts';
 import { markdownTable, plainTable, remarks } from './report.ts';
 import { SCENARIOS } from './scenarios.ts';
 import type { Mode, Stage, StageOptions } from './stage.ts';
@@ -49,8 +49,6 @@ interface Settings {
   readonly markdown: boolean;
 }
 
-class Usage extends Error {}
-
 function settings(): Settings | undefined {
   const { values } = parseArgs({
     options: {
@@ -71,28 +69,16 @@ function settings(): Settings | undefined {
   if (modes.length === 0) throw new Usage('--mode must be sticky, failover or both');
   const seconds = Number(values.duration);
   if (!(seconds >= 3 && seconds <= 60)) throw new Usage('--duration must be from 3 to 60');
+  const { open, note } = networkOf(values.network);
+  say(`network: ${note}`);
   return {
     scenarios: SCENARIOS.filter(({ name }) => values.only?.includes(name) ?? true),
     modes,
-    openNetwork: networkOf(values.network),
+    openNetwork: open,
     durationMs: seconds * 1_000,
     stage: { withPeers: values.peers, profile: values.profile },
     markdown: values.markdown,
   };
-}
-
-function networkOf(asked: string | undefined): () => Promise<Network> {
-  if (asked !== undefined && asked !== 'namespaces' && asked !== 'proxy') {
-    throw new Usage('--network must be namespaces or proxy');
-  }
-  const problem = asked === 'proxy' ? undefined : namespacesProblem();
-  if (asked === 'namespaces' && problem !== undefined) throw new Usage(`--network namespaces: ${problem}`);
-  if (asked === 'proxy' || problem !== undefined) {
-    say(`network: fault proxy${problem === undefined ? '' : ` (no namespaces: ${problem})`}`);
-    return async () => proxyNetwork();
-  }
-  say('network: namespaces');
-  return namespaceNetwork;
 }
 
 async function main(): Promise<number> {
@@ -173,12 +159,7 @@ function say(line: string): void {
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (
-    !(error instanceof Usage) &&
-    (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') !== true
-  ) {
-    throw error;
-  }
-  say((error as Error).message);
+  if (!isUsage(error)) throw error;
+  say(error.message);
   process.exitCode = 2;
 }

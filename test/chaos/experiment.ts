@@ -11,7 +11,7 @@ import { measure } from './measures.ts';
 import { pause } from './pause.ts';
 import type { Findings, Scenario } from './scenarios.ts';
 import { agentName, isAtWork } from './scenarios.ts';
-import type { Mode, Stage } from './stage.ts';
+import type { Mode, Stage, StagedGateway } from './stage.ts';
 import { MODES, statusOf } from './stage.ts';
 
 /** The result of one fault for one pool. */
@@ -103,7 +103,8 @@ export async function runExperiment(
     const healing = performance.now();
     await scenario.heal(stage);
     const healedAt = performance.now();
-    const { agreedMs, disagreement } = await untilAgreed(stage, scenario, modes);
+    const alive = scenario.losesGateway === true ? stage.gateways.slice(1) : stage.gateways;
+    const { agreedMs, disagreement } = await untilAgreed(alive, modes);
     await Promise.all(crowds.map((crowd) => untilFree(crowd, healedAt)));
     if (scenario.cuts === true) await pause(AFTER_CUT_MS - (performance.now() - healedAt));
     await Promise.all(crowds.map(({ load }) => load.stop()));
@@ -231,14 +232,12 @@ class Observer {
   }
 }
 
-/** Resolves with the time it took; infinite if it took too long. */
-async function untilAgreed(
-  stage: Stage,
-  scenario: Scenario,
+/** Resolves with the time until all gateways acted on one view; infinite if it took too long. */
+export async function untilAgreed(
+  alive: readonly StagedGateway[],
   modes: readonly Mode[],
 ): Promise<Pick<Row, 'agreedMs' | 'disagreement'>> {
   const begunAt = performance.now();
-  const alive = scenario.losesGateway === true ? stage.gateways.slice(1) : stage.gateways;
   try {
     await eventually(
       async () => {

@@ -288,7 +288,7 @@ async function continueStale(stage: Stage, findings: Findings, storeLateMs: numb
 }
 
 /** The workers, the controller and the supervisor. */
-function processesOf({ pid }: StagedGateway): number[] {
+export function processesOf({ pid }: StagedGateway): number[] {
   return [...childrenOf(pid).map((child) => child.pid), pid];
 }
 

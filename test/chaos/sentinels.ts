@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -25,6 +25,10 @@ export interface WatchedRedis {
   readonly sentinels: readonly RedisNode[];
   /** The address of the master, according to a majority of the sentinels. */
   master(): Promise<Address>;
+  /** Rejects unless the sentinels agree on a master, which has the other node as its replica. */
+  requireWhole(): Promise<void>;
+  /** Removes all data of the master. */
+  empty(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -91,7 +95,8 @@ export async function startWatchedRedis(network: Network): Promise<WatchedRedis>
       `sentinel down-after-milliseconds ${MASTER_NAME} ${DOWN_AFTER_MS}`,
       `sentinel failover-timeout ${MASTER_NAME} 5000`,
     ];
-    writeFileSync(file, `${lines.join('\n')}\n`);
+    // A sentinel keeps there what it has learned.
+    if (!existsSync(file)) writeFileSync(file, `${lines.join('\n')}\n`);
     return [file, '--sentinel'];
   };
 
@@ -101,22 +106,29 @@ export async function startWatchedRedis(network: Network): Promise<WatchedRedis>
     const sentinels = await Promise.all(
       ['s1', 's2', 's3'].map((name) => startNode(name, sentinel(name, master.address))),
     );
-    await eventually(
-      async () => {
-        const info = String(await ask(replica.address, 'INFO', 'replication'));
-        if (!info.includes('master_link_status:up')) throw new Error('the replica does not follow yet');
-        for (const { address } of sentinels) {
-          const known = String(await ask(address, 'INFO', 'sentinel'));
-          if (!/status=ok,.*slaves=1,sentinels=3/.test(known)) throw new Error(`sentinel: ${known}`);
-        }
-      },
-      { within: READY_MS, every: 50 },
-    );
+    const nodes = [master, replica] as const;
+    const requireWhole = async (): Promise<void> => {
+      const { port } = await masterOf(sentinels);
+      for (const node of nodes) {
+        const info = String(await ask(node.address, 'INFO', 'replication'));
+        const wanted = node.address.port === port ? 'role:master' : 'master_link_status:up';
+        if (!info.includes(wanted)) throw new Error(`${node.host.name} does not say ${wanted}`);
+      }
+      for (const { address } of sentinels) {
+        const known = String(await ask(address, 'INFO', 'sentinel'));
+        if (!/status=ok,.*slaves=1,sentinels=3/.test(known)) throw new Error(`sentinel: ${known}`);
+      }
+    };
+    await eventually(requireWhole, { within: READY_MS, every: 50 });
     return {
       masterName: MASTER_NAME,
-      nodes: [master, replica],
+      nodes,
       sentinels,
       master: () => masterOf(sentinels),
+      requireWhole,
+      empty: async () => {
+        await ask(await masterOf(sentinels), 'FLUSHALL');
+      },
       close,
     };
   } catch (error) {

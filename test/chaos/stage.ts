@@ -7,6 +7,7 @@ import type { GatewayProcess } from '../support/gateway-process.ts';
 import { PROGRAM, startGatewayProcess } from '../support/gateway-process.ts';
 import { writeTokenFile } from '../support/operator.ts';
 import { freePort } from '../support/redis-server.ts';
+import type { LogLine } from '../support/test-gateway.ts';
 import type { Balancer } from './balancer.ts';
 import { startBalancer } from './balancer.ts';
 import type { Address } from './fault-proxy.ts';
@@ -21,18 +22,19 @@ export type Mode = (typeof MODES)[number];
 export interface StagedGateway extends GatewayProcess {
   readonly name: string;
   readonly host: Host;
+  readonly config: Readonly<Record<string, unknown>>;
 }
 
 export interface StagedInstance extends ConnectorProcess {
   readonly host: Host;
 }
 
-/** Three gateways with a balancer in front, three instances, and Redis under Sentinel: all processes. */
+/** Three gateways with a balancer in front, instances, and Redis under Sentinel: all processes. */
 export interface Stage {
   readonly network: Network;
-  readonly gateways: readonly [StagedGateway, StagedGateway, StagedGateway];
+  readonly gateways: Three<StagedGateway>;
   /** The first is the preferred one of the failover pool. */
-  readonly instances: readonly [StagedInstance, StagedInstance, StagedInstance];
+  readonly instances: readonly [StagedInstance, ...StagedInstance[]];
   readonly redis: WatchedRedis;
   readonly balancer: Balancer;
   /** The paths between a gateway and Redis. */
@@ -44,19 +46,23 @@ export interface Stage {
 /** Two leases, a first round of probes, and reserve for a busy machine. */
 const READY_MS = 90_000;
 
-type Three<T> = [T, T, T];
+type Three<T> = readonly [T, T, T];
 
 export interface StageOptions {
   /** Gateways relay requests for each other. */
   readonly withPeers: boolean;
   /** `health.profile`. */
   readonly profile: string;
+  /** The names of the instances; a, b and c by default. */
+  readonly instances?: readonly [string, ...string[]];
+  /** More options of every gateway. */
+  readonly gateway?: Readonly<Record<string, unknown>>;
 }
 
 /** Gateways have the default settings otherwise. Leaves nothing behind when it rejects. */
 export async function setStage(
   openNetwork: () => Promise<Network>,
-  { withPeers, profile }: StageOptions,
+  { withPeers, profile, instances: names = ['a', 'b', 'c'], gateway: more = {} }: StageOptions,
 ): Promise<Stage> {
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
@@ -67,7 +73,7 @@ export async function setStage(
     closers.push(network.close);
     const redis = await startWatchedRedis(network);
     closers.push(redis.close);
-    const instances = await three(['a', 'b', 'c'], (name) => startInstance(name, network, closers));
+    const instances = await all(names, (name) => startInstance(name, network, closers));
     // If a proxy is between a gateway and Redis, this path is cut.
     const store = network.kind === 'proxy' ? await network.host('store') : undefined;
     // The status of gateways is read from another host.
@@ -76,24 +82,27 @@ export async function setStage(
     const keyFile = `${token.path}.peers`;
     writeFileSync(keyFile, randomBytes(32).toString('hex'), { mode: 0o600 });
     const keyPrefix = `chaos-${randomBytes(4).toString('hex')}`;
-    const gateways = await three(['g1', 'g2', 'g3'], async (name) => {
+    const gateways = await all(['g1', 'g2', 'g3'] as const, async (name) => {
       const host = await network.host(name);
       const redisOptions = store === undefined ? watched(redis) : await relayed(network, host, store, redis);
       const pools = await poolsOf(network, host, instances, profile);
-      const free = { address: `${host.address}:0` };
-      const port = withPeers ? await freePort() : 0;
+      // A gateway that is started again must be at the same address.
+      const address = async (): Promise<string> => `${host.address}:${await freePort()}`;
       const config = {
-        listen: free,
-        admin: { ...free, tokenFile: token.path },
+        listen: { address: await address() },
+        admin: { address: await address(), tokenFile: token.path },
         pools,
         affinity: { keyPrefix, redis: redisOptions },
         coordination: { replica: name },
         workers: 1,
-        ...(withPeers ? { peers: { address: `${host.address}:${port}`, keyFile } } : {}),
+        ...(withPeers ? { peers: { address: await address(), keyFile } } : {}),
+        ...more,
       };
-      const gateway = await startGatewayProcess(config, { prefix: host.prefix, readyMs: READY_MS });
+      const keeps = ({ msg }: LogLine): boolean => msg !== 'request';
+      const gateway = await startGatewayProcess(config, { prefix: host.prefix, readyMs: READY_MS, keeps });
       closers.push(() => gateway.close());
-      return Object.assign(gateway, { name, host });
+      // Its getters must stay getters: a gateway that is started again has another id.
+      return Object.assign(gateway, { name, host, config });
     });
     const balancer = await startBalancer(
       gateways.map(({ url, adminUrl }) => ({ address: addressOf(url), readyUrl: `${adminUrl}/readyz` })),
@@ -190,8 +199,13 @@ function addressOf(url: string): Address {
 }
 
 /** Starts all at once, and waits for all, so that started ones can be closed. */
-async function three<T>(names: Three<string>, start: (name: string) => Promise<T>): Promise<Three<T>> {
+async function all<Names extends readonly string[], T>(
+  names: Names,
+  start: (name: string) => Promise<T>,
+): Promise<{ [K in keyof Names]: T }> {
   const started = await Promise.allSettled(names.map(start));
   for (const outcome of started) if (outcome.status === 'rejected') throw outcome.reason;
-  return started.map((outcome) => (outcome as PromiseFulfilledResult<T>).value) as Three<T>;
+  return started.map((outcome) => (outcome as PromiseFulfilledResult<T>).value) as {
+    [K in keyof Names]: T;
+  };
 }

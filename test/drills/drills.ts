@@ -1,4 +1,5 @@
 import { eventually } from '../support/eventually.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
 import { PROGRAM } from '../support/gateway-process.ts';
 import { startHaproxy } from '../support/haproxy.ts';
 import { childrenOf } from '../support/host-processes.ts';
@@ -249,7 +250,10 @@ function serving({ pid, serving }: DrilledGateway, count: number): Promise<numbe
 }
 
 /** Resolves when all children are replaced. */
-async function replaced(gateway: DrilledGateway, ask: () => Promise<void> | void): Promise<Strike> {
+export async function replaced(
+  gateway: Pick<GatewayProcess, 'log'>,
+  ask: () => Promise<void> | void,
+): Promise<Strike> {
   const before = gateway.log.length;
   const askedAt = performance.now();
   await ask();

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startRedis } from '../support/redis-server.ts';
+import { isUsage, Usage } from '../support/usage.ts';
 import type { DrillOptions, DrillReport } from './drills.ts';
 import {
   drillController,
@@ -78,8 +79,6 @@ ${Object.entries(DRILLS)
   --workers <n>      of each gateway (4 where workers are killed, 1 of each of two gateways, else 2)
   --help
 `;
-
-class Usage extends Error {}
 
 const { values } = parseArgs({
   options: {
@@ -200,7 +199,7 @@ function say(text: string): void {
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (!(error instanceof Usage)) throw error;
+  if (!isUsage(error)) throw error;
   say(error.message);
   process.exitCode = 2;
 }

@@ -185,6 +185,15 @@ describe('simulated agents', () => {
     expect((await running.stop()).relogons).toBe(0);
   });
 
+  test('try again soon after a failed step if told to', async () => {
+    const [a] = await connectors('a');
+    const running = agents({ urls: [a?.url ?? ''], agents: 1, ratePerAgent: 2, retryMs: 1 });
+    await eventually(() => expect(running.stats().loggedOn).toBe(1));
+    await a?.behave({ mode: 'fault', appliesTo: 'soap' });
+    // At the rate of its work this would take about a minute.
+    await eventually(() => expect(running.stats().requests).toBeGreaterThan(120), { within: 30_000 });
+  });
+
   test('stop when the signal is aborted', async () => {
     const [a] = await connectors('a');
     const controller = new AbortController();

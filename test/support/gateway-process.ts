@@ -27,6 +27,8 @@ export interface GatewayProcess {
   kill(): Promise<void>;
   /** Sends SIGTERM; resolves when it has ended by itself, and rejects after a minute. */
   stop(): Promise<void>;
+  /** Starts it again with the same files, after {@link kill} or {@link stop}; resolves when it is ready. */
+  start(): Promise<void>;
   /** Sends SIGTERM and removes its files. */
   close(): Promise<void>;
 }
@@ -69,19 +71,21 @@ export async function startGatewayProcess(
   const log: LogLine[] = [];
   let url = '';
   let adminUrl = '';
-  const child = new Child({
-    program: [...prefix, process.execPath, main],
-    args: ['start', '--config', file],
-    env: { XDG_STATE_HOME: directory },
-    // Ends with the test, whatever its result.
-    bond: 'tied',
-    onLine: (text) => {
-      const line = JSON.parse(text) as LogLine;
-      if (keeps(line)) log.push(line);
-      if (line.msg === 'listening') url = String(line['address']);
-      if (line.msg === 'admin listening') adminUrl = String(line['address']);
-    },
-  });
+  const spawn = (): Child =>
+    new Child({
+      program: [...prefix, process.execPath, main],
+      args: ['start', '--config', file],
+      env: { XDG_STATE_HOME: directory },
+      // Ends with the test, whatever its result.
+      bond: 'tied',
+      onLine: (text) => {
+        const line = JSON.parse(text) as LogLine;
+        if (keeps(line)) log.push(line);
+        if (line.msg === 'listening') url = String(line['address']);
+        if (line.msg === 'admin listening') adminUrl = String(line['address']);
+      },
+    });
+  let child = spawn();
   const get = async (path: string): Promise<string> => {
     const response = await fetch(`${adminUrl}${path}`, { headers: tokenOf(config) });
     const text = await response.text();
@@ -104,7 +108,9 @@ export async function startGatewayProcess(
     get adminUrl() {
       return adminUrl;
     },
-    pid: child.pid,
+    get pid() {
+      return child.pid;
+    },
     log,
     signal: (name) => child.signal(name),
     configure,
@@ -119,6 +125,12 @@ export async function startGatewayProcess(
         },
         { within: STOP_MS },
       );
+    },
+    start: async () => {
+      url = '';
+      adminUrl = '';
+      child = spawn();
+      await child.until(ready(), readyMs, 'the gateway');
     },
     close: async () => {
       await child.stop(5_000);

@@ -95,6 +95,11 @@ const RUNS = {
       all,
       'node build/test/shift/run.js',
     ],
+    soak: [
+      'random faults for an hour, one or two at a time, under the load of 2,000 agents; ends with a page',
+      all,
+      'node build/test/soak/run.js',
+    ],
     pairs: [
       'one agent stays at one instance, with 10,000 agents',
       all,
