@@ -31,6 +31,8 @@ export class NameFilter {
    * and to compare bytes is far cheaper than to read them.
    */
   #usual: Buffer | undefined;
+  /** The beginning of the last envelope that was ruled out, with the name of its operation: most requests have the same. */
+  #ruledOut: Buffer | undefined;
   /** The last media type of a body of one part. */
   #onePart: string | undefined;
 
@@ -53,26 +55,33 @@ export class NameFilter {
     }
     // In UTF-16, `<` has two bytes.
     if (bytes[0] !== LT || bytes[1] === 0) return true;
-    const operation = this.#operationIn(bytes);
-    return operation === undefined ? this.#isIn(bytes) : this.#is(operation);
+    if (this.#ruledOut !== undefined && beginsWith(bytes, this.#ruledOut)) return false;
+    const found = this.#operationIn(bytes);
+    if (found === undefined) return this.#isIn(bytes);
+    if (this.#is(found.operation)) return true;
+    this.#ruledOut = Buffer.from(bytes.subarray(0, found.end));
+    return false;
   }
 
-  /** The local name of the operation in an envelope of the usual form; `undefined` if it has another form. */
-  #operationIn(bytes: Buffer): string | undefined {
+  /** The local name of the operation in an envelope of the usual form, and where it ends; `undefined` in another form. */
+  #operationIn(bytes: Buffer): { readonly operation: string; readonly end: number } | undefined {
     const usual = this.#usual;
-    if (usual !== undefined && bytes.length >= usual.length) {
+    if (usual !== undefined && beginsWith(bytes, usual)) {
       const { length } = usual;
-      const isAlike = bytes.compare(usual, 0, length, 0, length) === 0;
-      const name = isAlike
-        ? NAME_AT_START.exec(bytes.toString('latin1', length, length + NAME_BYTES))?.[1]
-        : undefined;
-      if (name !== undefined) return name;
+      const [all = '', operation] =
+        NAME_AT_START.exec(bytes.toString('latin1', length, length + NAME_BYTES)) ?? [];
+      if (operation !== undefined) return { operation, end: length + all.length };
     }
-    const found = USUAL.exec(bytes.toString('latin1', 0, USUAL_BYTES));
-    const [, before = '', , name] = found ?? [];
-    if (name !== undefined) this.#usual = Buffer.from(bytes.subarray(0, before.length));
-    return name;
+    const [all = '', before = '', , operation] = USUAL.exec(bytes.toString('latin1', 0, USUAL_BYTES)) ?? [];
+    if (operation === undefined) return undefined;
+    this.#usual = Buffer.from(bytes.subarray(0, before.length));
+    return { operation, end: all.length };
   }
+}
+
+function beginsWith(bytes: Buffer, beginning: Buffer): boolean {
+  const { length } = beginning;
+  return bytes.length >= length && bytes.compare(beginning, 0, length, 0, length) === 0;
 }
 
 function exactly(names: readonly string[]): (bytes: Buffer) => boolean {

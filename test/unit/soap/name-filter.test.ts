@@ -37,6 +37,17 @@ describe('a body that cannot have an element of the name', () => {
     expect(exact.mayHave(bytes, { ...XML, ...headers })).toBe(true);
   });
 
+  test('is none whose name begins like that of the last body that was ruled out', () => {
+    const filter = new NameFilter(['answerCallBack'], 'exact');
+    for (const [operation, mayHave] of [
+      ['answerCall', false],
+      ['answerCall', false],
+      ['answerCallBack', true],
+      ['answerCall', false],
+    ] as const)
+      expect(filter.mayHave(envelope(operation), XML), operation).toBe(mayHave);
+  });
+
   test('is none if the name has other bytes in other encodings', () => {
     expect(new NameFilter(['abmeldenÄ'], 'exact').mayHave(envelope('answerCall'), XML)).toBe(true);
   });
