@@ -7,6 +7,8 @@ import type { PoolHistory } from '../core/history/pool-history.ts';
 import type { Name } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { BindingPage, BindingQuery, EventLog, ListedBinding } from '../core/ports.ts';
+import type { Conclusion } from '../core/probes/advice.ts';
+import type { InstanceEvidence } from '../core/probes/evidence.ts';
 import type { SeenNames, SourceShare } from '../core/seen-names.ts';
 import type { AgreedView, PoolEvent } from '../core/view/agreed-view.ts';
 import type { ClaimTrouble } from '../core/view/claim-watch.ts';
@@ -111,6 +113,8 @@ export interface PoolSource {
   groupsAt(instance: InstanceId): GroupsThere | undefined;
   url(instance: InstanceId): string;
   lastProbe(instance: InstanceId): LastProbe | undefined;
+  /** What the probes of the last days have shown. */
+  readonly probes: { readonly conclusion: Conclusion; of(instance: InstanceId): InstanceEvidence };
   /** Since when the verdict on the instance is so, in milliseconds since the Unix epoch; `undefined` if not known. */
   healthSince(instance: InstanceId): number | undefined;
   /** Ended requests since the gateway started, and those of them that were answered with a status from 500. */

@@ -1,13 +1,16 @@
 import type {
+  AnswersStatus,
   ConfigurationStatus,
   GroupsStatus,
   InstanceStatus,
   PoolStatus,
   ProbeStatus,
+  ProbesStatus,
   ReplicaStatus,
   ReportStatus,
 } from '../core/gateway-status.ts';
 import type { InstanceId, InstanceState } from '../core/instance.ts';
+import { answerTimes } from '../core/probes/evidence.ts';
 import { differencesOf } from '../core/view/agreed-config.ts';
 import { formatFailback } from '../core/view/failback.ts';
 import type { ReplicaReport } from '../core/view/health-report.ts';
@@ -101,6 +104,7 @@ export function poolStatus(pool: PoolSource, pendingSince: number | undefined): 
     groupFileProblem: groupFileProblem(pool),
     standing: mode === 'degraded' ? 'storeless' : mode,
     leaseRemainingMs: Number.isFinite(leaseRemaining) ? Math.round(leaseRemaining) : null,
+    probes: probesStatus(pool),
     replicas: lastSync.reports.map(replicaStatus),
     parked: pool.parked(),
     traffic: pool.traffic(),
@@ -175,6 +179,7 @@ export function instanceStatus(pool: PoolSource, instance: InstanceState): Insta
     health: instance.health,
     healthSince: isoOrNull(pool.healthSince(id)),
     lastProbe: probeStatus(pool, id),
+    answers: answersStatus(pool, id),
     reports: lastSync.reports.flatMap((report) => reportOn(id, report)),
     quarantined: instance.quarantined,
     incarnation: instance.incarnation === '' ? null : instance.incarnation,
@@ -198,6 +203,40 @@ function probeStatus(pool: PoolSource, id: InstanceId): ProbeStatus | null {
   if (probe === undefined) return null;
   const { at, passed, reason = 'the probe failed' } = probe;
   return { at: iso(at), ok: passed, text: passed ? null : reason };
+}
+
+function probesStatus({ probes }: PoolSource): ProbesStatus {
+  const { since, watchedMs, settings, safeAboveMs = null, advice, text } = probes.conclusion;
+  return {
+    since: isoOrNull(since),
+    watchedSeconds: Math.floor(watchedMs / 1_000),
+    settings: settings.map(({ profile = null, isPresent, ...one }) => ({
+      profile,
+      present: isPresent,
+      ...one,
+    })),
+    safeAboveMs,
+    advice,
+    text,
+  };
+}
+
+function answersStatus({ probes }: PoolSource, id: InstanceId): AnswersStatus | null {
+  const evidence = probes.of(id);
+  const { since, watchedMs, longest } = evidence;
+  const times = answerTimes(evidence);
+  if (since === undefined || times === undefined) return null;
+  return {
+    since: iso(since),
+    watchedSeconds: Math.floor(watchedMs / 1_000),
+    p50Ms: tenths(times.p50),
+    p99Ms: tenths(times.p99),
+    longest: longest && { ms: longest.ms, at: iso(longest.at) },
+  };
+}
+
+function tenths(ms: number): number {
+  return Math.round(ms * 10) / 10;
 }
 
 /** What a gateway reports about the instance; nothing if it has not seen enough of it. */

@@ -7,6 +7,7 @@ import { StatusStreams } from './status-streams.ts';
 // They change with every request, probe or second, without anything having happened. `at`: of the last probe.
 const NO_NEWS = new Set([
   ...[
+    'answers',
     'at',
     'cachedBindings',
     'identitySources',

@@ -1,7 +1,9 @@
 import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
+import type { Profile } from '../core/probes/advice.ts';
 import type { Path } from './problem.ts';
 import { isRecord } from './tree.ts';
+import { parseDuration } from './units.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -40,7 +42,7 @@ const PROFILES = {
   careful: { interval: '2s', fastInterval: '250ms', timeout: '1s', fall: 3 },
   balanced: { interval: '1s', fastInterval: '200ms', timeout: '600ms', fall: 3 },
   fast: { interval: '500ms', fastInterval: '100ms', timeout: '300ms', fall: 2 },
-} as const;
+} as const satisfies Record<Profile, unknown>;
 
 /** Defaults that depend on other options or on the environment. */
 export const COMPUTED: Readonly<Record<ComputedName, Computed>> = {
@@ -92,6 +94,18 @@ export const COMPUTED: Readonly<Record<ComputedName, Computed>> = {
   probeTimeout: byProfile('timeout'),
   probeFall: byProfile('fall'),
 };
+
+/** The values of each profile, in ms; those of `fall` are numbers of probes. */
+export function healthProfiles() {
+  const ms = (text: string): number => parseDuration(text) as number;
+  return Object.entries(PROFILES).map(([profile, { interval, fastInterval, timeout, fall }]) => ({
+    profile: profile as Profile,
+    interval: ms(interval),
+    fastInterval: ms(fastInterval),
+    timeout: ms(timeout),
+    fall,
+  }));
+}
 
 function byProfile(option: keyof (typeof PROFILES)['careful']): Computed {
   const values = Object.entries(PROFILES).map(

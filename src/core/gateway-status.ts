@@ -1,6 +1,7 @@
 import type { BalancerName } from './balancers.ts';
 import type { InstanceId, InstanceState } from './instance.ts';
 import type { ShownState } from './lifecycle.ts';
+import type { Advice, Profile } from './probes/advice.ts';
 import type { SourceShare } from './seen-names.ts';
 import type { Difference } from './view/agreed-config.ts';
 import type { ConfigParts } from './view/config-parts.ts';
@@ -46,6 +47,40 @@ export interface GroupsStatus {
   readonly largest: { readonly name: string; readonly agents: number } | null;
 }
 
+/** How soon an instance answered the probes of this gateway over the last days. */
+export interface AnswersStatus {
+  readonly since: string;
+  readonly watchedSeconds: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** The longest time without a passed probe after which the instance passed one without having restarted. */
+  readonly longest: { readonly ms: number; readonly at: string } | null;
+}
+
+/** What the probes of the last days say about the options that decide how soon an instance counts as down. */
+export interface ProbesStatus {
+  /** Since when every instance has been watched; `null` if one has not. */
+  readonly since: string | null;
+  /** Of the instance that was watched for the shortest time. */
+  readonly watchedSeconds: number;
+  /** The slowest first. */
+  readonly settings: readonly {
+    /** `null` for values that are no profile. */
+    readonly profile: Profile | null;
+    readonly present: boolean;
+    /** The shortest time without any answer that can turn an instance down. */
+    readonly pauseMs: number;
+    /** About how long it takes until an instance that hangs counts as down. */
+    readonly detectionMs: number;
+    /** How often an instance could have counted as down that had not restarted. */
+    readonly losses: number;
+  }[];
+  /** With a `timeout × fall` above it, no pause would have turned an instance down; `null` without any answer. */
+  readonly safeAboveMs: number | null;
+  readonly advice: Advice;
+  readonly text: string;
+}
+
 export interface InstanceStatus {
   readonly id: InstanceId;
   readonly url: string;
@@ -57,6 +92,8 @@ export interface InstanceStatus {
   readonly healthSince: string | null;
   /** `null` until the first probe has ended. */
   readonly lastProbe: ProbeStatus | null;
+  /** `null` until it has passed a probe. Earlier releases do not tell. */
+  readonly answers: AnswersStatus | null;
   /** One for each gateway that has seen enough of the instance, or abstains. */
   readonly reports: readonly ReportStatus[];
   readonly quarantined: boolean;
@@ -149,6 +186,8 @@ export interface PoolStatus {
   readonly standing: Exclude<Mode, 'degraded'> | 'storeless';
   /** The rest of the lease in milliseconds; `null` if the gateway has no peers. */
   readonly leaseRemainingMs: number | null;
+  /** Earlier releases do not tell. */
+  readonly probes: ProbesStatus;
   readonly replicas: readonly ReplicaStatus[];
   readonly parked: number;
   /** Ended requests since the gateway started, and those of them that were answered with a status from 500. */

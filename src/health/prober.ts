@@ -1,6 +1,7 @@
 import type { HealthRecord, Observation } from '../core/health.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { ProbeControl } from '../core/ports.ts';
+import type { ProbeResult } from '../core/probes/silences.ts';
 import type { Probe } from './probe.ts';
 
 export interface ProberOptions {
@@ -15,6 +16,8 @@ export interface ProberOptions {
   readonly probes: ReadonlyMap<InstanceId, Probe>;
   /** @param epoch the epoch in effect when the probe began */
   readonly onObservation: (instance: InstanceId, observation: Observation, epoch: number) => HealthRecord;
+  /** Called with every probe, also with one that says nothing about the instance. */
+  readonly onResult?: (instance: InstanceId, result: ProbeResult) => void;
   readonly epoch: () => number;
   readonly onSettled: () => void;
   /** Called when a suspected instance passes a probe. */
@@ -99,9 +102,22 @@ export class Prober implements ProbeControl {
     subject.latenessAtStart = this.#latenessAt(subject.startedAt);
     subject.isRunning = true;
     const epoch = this.#options.epoch();
+    const waitedMs = this.#options.silenceOf(subject.id);
     const observation = await subject.probe();
     subject.isRunning = false;
     if (this.#stopped) return;
+
+    const { startedAt, latenessAtStart: lateAtStart } = subject;
+    const endedAt = performance.now();
+    const lateAtEnd = this.#latenessAt(endedAt);
+    this.#options.onResult?.(subject.id, {
+      observation,
+      startedAt,
+      endedAt,
+      lateAtStart,
+      lateAtEnd,
+      waitedMs,
+    });
 
     if (observation.hasTimedOut === true && this.#wasLate(subject)) {
       // This process was too slow itself, so the time-out says nothing about the instance. Probe again.

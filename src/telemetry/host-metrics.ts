@@ -55,14 +55,15 @@ export class HostMetrics {
     return { by: this.#id, counted: merged([counted, this.#ended]) };
   }
 
-  /** Takes over the totals of an earlier process; only the first call counts. */
-  inherit(totals: Totals | undefined): void {
-    if (this.#hasInherited || totals === undefined) return;
+  /** Takes over the totals of an earlier process; only the first call counts. Returns whether it did. */
+  inherit(totals: Totals | undefined): boolean {
+    if (this.#hasInherited || totals === undefined) return false;
     const { by, counted } = totals;
     // A worker that says hello twice may return totals that this process itself has sent.
-    if (by === this.#id || counted.length === 0) return;
+    if (by === this.#id || counted.length === 0) return false;
     this.#hasInherited = true;
     this.#ended = merged([this.#ended, counted as Snapshot]);
+    return true;
   }
 
   /**

@@ -182,6 +182,12 @@ export class Metrics {
     '1 while this gateway cannot reach the instance although its peers can',
     ['pool', 'instance'],
   );
+  readonly probeSilence = this.#histogram(
+    'gateway_probe_silence_seconds',
+    'Time without a passed probe after which an instance passed one without having restarted: for most probes the time to their answer',
+    ['pool', 'instance'],
+    [0.01, 0.1, 0.3, 0.6, 1, 1.8, 3, 6, 15, 60],
+  );
   readonly ledgerOperations = this.#counter(
     'gateway_ledger_operations_total',
     'Operations on the view store, in which the gateways agree, by outcome',

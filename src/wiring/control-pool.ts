@@ -22,6 +22,7 @@ import { byPattern, byPointer } from '../health/incarnation.ts';
 import type { Probe } from '../health/probe.ts';
 import { createProbe } from '../health/probe.ts';
 import { Prober } from '../health/prober.ts';
+import type { WatchedProbes } from '../health/watched-probes.ts';
 import { HOST_CLOCK_OFFSET_MS } from '../process/ipc/host-clock.ts';
 import type { PoolLoad } from '../process/ipc/pool-load.ts';
 import { instanceConnector } from '../proxy/instance-connector.ts';
@@ -68,6 +69,7 @@ export interface ControlPoolParts {
   readonly publisher?: Publisher;
   /** What the workers know from an earlier controller. */
   readonly earlierKnowledge?: Knowledge | undefined;
+  readonly probes: WatchedProbes;
   /** Called with each error of a probe's connection. */
   readonly onConnectError: (error: Error) => void;
   /** Replaces the system's resolver. */
@@ -136,15 +138,7 @@ export function composeControlPool(
     },
   });
   const lastProbes = new Map<InstanceId, LastProbe>();
-  const prober = composeProber(
-    poolConfig,
-    config,
-    coordinator,
-    traffic,
-    addresses,
-    lastProbes,
-    parts.onConnectError,
-  );
+  const prober = composeProber(poolConfig, config, coordinator, traffic, addresses, lastProbes, parts);
   coordinator.attach(prober);
   const health = new HealthHistory(coordinator);
   const origins = new Map(poolConfig.instances.map(({ id, url }) => [id, new URL(url).origin]));
@@ -180,6 +174,7 @@ export function composeControlPool(
       url: (id) => origins.get(id) ?? '',
       lastProbe: (id) => lastProbes.get(id),
       healthSince: (id) => health.since(id),
+      probes: parts.probes,
       ...parts.counted,
       seenNames: traffic.seenNames,
       explain: traffic.explain,
@@ -199,6 +194,7 @@ export function composeControlPool(
       void health.readLog(EVENTS_READ);
       counting = setInterval(() => {
         void count();
+        parts.probes.look();
         // Reads a changed file, and tells what is wrong with it, also while no operator asks.
         void parts.groups?.version;
       }, COUNT_EVERY_MS);
@@ -272,7 +268,7 @@ function composeProber(
   traffic: Traffic,
   addresses: Addresses,
   lastProbes: Map<InstanceId, LastProbe>,
-  onConnectError: (error: Error) => void,
+  { probes, onConnectError }: Pick<ControlPoolParts, 'probes' | 'onConnectError'>,
 ): Prober {
   const { health } = poolConfig;
   return new Prober({
@@ -287,6 +283,7 @@ function composeProber(
         composeProbe(instance, health, config, addresses, onConnectError),
       ]),
     ),
+    onResult: (id, result) => probes.observed(id, result),
     epoch: () => coordinator.agreed.epoch,
     onObservation: (id, observation, epoch) => {
       const { passed, reason } = observation;

@@ -45,6 +45,7 @@ import { RecentTraffic } from './recent-traffic.ts';
 import type { SharedParts } from './shared-parts.ts';
 import { openStores } from './stores.ts';
 import { supervised } from './supervised.ts';
+import { ProbesOfPools } from './watched-probes.ts';
 
 // Healthy workers answer at once. A worker that hangs may act on what it knows until its lease ends.
 const COLLECT_MS = 500;
@@ -97,12 +98,14 @@ async function start(
   warnOfFewFiles(config, logger);
   const hostMetrics = new HostMetrics(metrics.registry, init.host.startedAt);
   const recent = new RecentTraffic(hostMetrics);
+  const probes = new ProbesOfPools(config, logger, metrics);
   const showName = nameDisplay(config.logging.names, init.secret);
   let lifecycle: HostLifecycle = init.lifecycle;
   const tellTotals = async (to: WorkerId | 'workers'): Promise<void> => {
     // The workers keep the totals for the next controller. A gateway of a single process has no next controller.
     if (shared !== undefined) return;
-    channel.send(to, { kind: 'totals', totals: await hostMetrics.totals() } satisfies ToWorker);
+    const totals = { ...(await hostMetrics.totals()), probes: probes.kept };
+    channel.send(to, { kind: 'totals', totals } satisfies ToWorker);
   };
   const servedPools = new Map<string, ServedPool>();
   const workers: Workers = new Workers({
@@ -122,7 +125,7 @@ async function start(
       void tellTotals('workers');
     },
     onHello: (worker, totals) => {
-      hostMetrics.inherit(totals);
+      if (hostMetrics.inherit(totals)) probes.inherit(totals?.probes);
       void tellTotals(worker);
     },
   });
@@ -215,6 +218,7 @@ async function start(
       workerParts: () => workers.oldestParts(name),
       publisher: { publish: () => workers.publish(name), mayActUntil: () => workers.mayActUntil(name) },
       earlierKnowledge: knowledge.get(name),
+      probes: probes.of(name),
       ...(shared?.resolve === undefined ? {} : { resolve: shared.resolve }),
     });
     const { coordinator } = pool;

@@ -109,6 +109,7 @@ function beginInstance(metrics: Metrics, pool: string, instance: string, hasPeer
   for (const outcome of ['answered', 'unsent', ...Object.keys(FAILURES)])
     for (const direction of hasPeers ? ['in', 'out'] : [])
       metrics.relays.inc({ pool, instance, direction, outcome }, 0);
+  metrics.probeSilence.zero({ pool, instance });
   for (const to of ['up', 'down', 'restarted']) metrics.instanceTransitions.inc({ pool, instance, to }, 0);
 }
 

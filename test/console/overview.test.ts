@@ -149,6 +149,17 @@ test('the page of a pool shows how requests named their agents, and which did no
   expect(await help.getAttribute('href')).toBe('/runbook#agents-unnamed');
 });
 
+test('the page of a pool says how soon its instances answer probes, and what that says about health.profile', async () => {
+  const ui = await open('#/pools/ici');
+  await eventually(async () => {
+    expect(await ui.panel('pool').innerText()).toMatch(
+      /probes watched for \d+\w+ only, since .* UTC; advice needs a day/,
+    );
+    const row = ui.page.locator('[data-testid="instance-card"][data-instance="a"]');
+    expect(await row.innerText()).toMatch(/answers half of the probes in [\d.]+ ms, 99 % in [\d.]+ ms/);
+  });
+});
+
 describe('the configuration', () => {
   test('shows the value of each option in effect, with its default and where it comes from', async () => {
     const ui = await open('#/config');

@@ -163,7 +163,7 @@ describe('a gateway of several processes', { tags: 'long' }, () => {
     });
   });
 
-  test('continues its counters when processes are replaced, and keeps its own start time', {
+  test('continues its counters and what it knows of probes when processes are replaced, and keeps its own start time', {
     tags: 'long',
   }, async () => {
     const counted = async () => {
@@ -179,6 +179,7 @@ describe('a gateway of several processes', { tags: 'long' }, () => {
         // Only in the controller.
         operations: sum('gateway_ledger_operations_total'),
         start: sum('process_start_time_seconds'),
+        probedSince: (await gateway.status()).pools[0]?.instances[0]?.answers?.since,
       };
     };
     const replaced = (controller: number): Promise<void> =>
@@ -197,6 +198,8 @@ describe('a gateway of several processes', { tags: 'long' }, () => {
       await replaced(pid);
       const after = await counted();
       expect(after.processor).toBeGreaterThanOrEqual(before.processor);
+      expect(after.probedSince).toBe(before.probedSince);
+      expect(before.probedSince).toBeDefined();
       expect(after.collections).toBeGreaterThanOrEqual(before.collections);
       expect(after.operations).toBeGreaterThanOrEqual(before.operations);
       expect(after.start * 1_000).toBe(startedAt);

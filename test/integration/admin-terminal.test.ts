@@ -70,6 +70,7 @@ describe('at a terminal', () => {
     expect(out).toMatch(/^a +up, draining +3 +0 +0 +\d+ +http:\/\/\S+ +admin \(says ops\): patch the host$/m);
     expect(out).toMatch(/^one \(failover\) {2}a is active since /m);
     expect(out).toMatch(/^b +up, standby /m);
+    expect(out).toMatch(/^health\.profile: probes watched for \S+ only.*; advice needs a day$/m);
   });
 
   test('changes and events are sentences and tables', async () => {

@@ -11,6 +11,8 @@ export interface GatedInstance {
   /** Answers all waiting requests, and later ones at once. */
   answerProbes(): void;
   answerRequests(): void;
+  /** Makes new probes wait again. */
+  holdProbes(): void;
   /** Makes new requests wait again. */
   holdRequests(): void;
   /** Closes every connection, answered or not. */
@@ -33,6 +35,7 @@ export async function startGatedInstance(): Promise<GatedInstance> {
     },
     answerProbes: () => probes.open(),
     answerRequests: () => requests.open(),
+    holdProbes: () => probes.shut(),
     holdRequests: () => requests.shut(),
     close: () =>
       new Promise((resolve) => {

@@ -25,6 +25,56 @@ const PROBE = Type.Object(
   { title: 'ProbeStatus', description: "this gateway's last probe of an instance" },
 );
 
+const ANSWERS = Type.Object(
+  {
+    since: time('the first probe that counts'),
+    watchedSeconds: count('for how long the instance was watched without a restart'),
+    p50Ms: Type.Number({ description: 'half of the probes were answered within this time' }),
+    p99Ms: Type.Number({ description: '99 of 100 probes were' }),
+    longest: nullable(
+      Type.Object({ ms: Type.Integer(), at: time('when it ended') }),
+      'the longest time without a passed probe after which the instance passed one without having restarted; null before the first',
+    ),
+  },
+  { title: 'AnswersStatus', description: 'how soon an instance answered the probes of the last seven days' },
+);
+
+const PROBES = Type.Object(
+  {
+    since: timeOrNull('since when every instance has been watched; null if one has not'),
+    watchedSeconds: count('for how long the instance was watched that was watched least'),
+    settings: Type.Array(
+      Type.Object({
+        profile: nullable(
+          word(['careful', 'balanced', 'fast']),
+          'of `health.profile`; null for values that are no profile',
+        ),
+        present: Type.Boolean({ description: 'it is in effect' }),
+        pauseMs: Type.Number({
+          description: 'the shortest time without any answer that can turn an instance down',
+        }),
+        detectionMs: Type.Integer({
+          description: 'about how long it takes until an instance that hangs counts as down',
+        }),
+        losses: count('how often an instance could have counted as down that had not restarted'),
+      }),
+      { description: 'the slowest first' },
+    ),
+    safeAboveMs: nullable(
+      Type.Integer(),
+      'with a `timeout` × `fall` above it, no pause would have turned an instance down; null without any answer',
+    ),
+    advice: word(['unsure', 'keep', 'careful', 'balanced', 'fast'], {
+      description: 'unsure: an instance was watched for less than a day; else the profile to change to',
+    }),
+    text: Type.String({ description: 'the same in words' }),
+  },
+  {
+    title: 'ProbesStatus',
+    description: "what this gateway's probes of the last seven days say about `health.profile`",
+  },
+);
+
 const REPORT = Type.Object(
   {
     replica: Type.String({ description: 'the name of the gateway among its peers' }),
@@ -53,6 +103,7 @@ export const INSTANCE_STATUS = Type.Object(
     health: word(['unknown', 'up', 'down'], { description: "the gateways' common verdict" }),
     healthSince: timeOrNull('since when the verdict is so; null if this gateway does not know'),
     lastProbe: nullable(PROBE, "this gateway's last probe; null until the first one has ended"),
+    answers: nullable(ANSWERS, 'null until it has passed a probe of this gateway'),
     reports: Type.Array(REPORT, {
       description: 'of each gateway that has seen enough of the instance, or abstains',
     }),
@@ -182,6 +233,7 @@ const POOL_STATUS = Type.Object(
       description: 'by which right this gateway acts: storeless means that the store is away',
     }),
     leaseRemainingMs: nullable(Type.Integer(), 'the rest of the lease; null if the gateway has no peers'),
+    probes: PROBES,
     replicas: Type.Array(REPLICA_STATUS, { description: 'the gateways that take part' }),
     parked: count('requests that wait for an instance'),
     traffic: Type.Object({

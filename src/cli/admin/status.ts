@@ -123,6 +123,8 @@ function poolText(pool: PoolStatus, look: Look): string {
   return [
     parts.filter((part) => part !== '').join('  '),
     table(columns, instances, look),
+    // Missing from an earlier release.
+    ...(pool.probes == null ? [] : [look.paint('dim', `health.profile: ${printable(pool.probes.text)}`)]),
     ...(hasGroups
       ? [look.paint('dim', `members of a group: ici-gateway admin agents ${printable(name)} --group NAME`)]
       : []),

@@ -15,6 +15,11 @@ export function latencyBucket(ms: number): number {
   return bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1;
 }
 
+/** The duration in milliseconds that all durations in the bucket are shorter than. */
+export function bucketEnd(bucket: number): number {
+  return 2 ** ((bucket + 1) / PER_DOUBLING + SHORTEST_LOG2);
+}
+
 /**
  * The durations in milliseconds that these shares of all requests do not exceed; not numbers without requests.
  *

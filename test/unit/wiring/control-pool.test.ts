@@ -1,10 +1,13 @@
+import pino from 'pino';
 import { afterEach, expect, test } from 'vitest';
 import { loadConfig } from '../../../src/config/load.ts';
 import type { PoolConfig } from '../../../src/config/schema.ts';
 import { LocalViewStore } from '../../../src/coordination/local-view-store.ts';
 import { PoolHistory } from '../../../src/core/history/pool-history.ts';
+import { Metrics } from '../../../src/telemetry/metrics.ts';
 import type { ControlPool } from '../../../src/wiring/control-pool.ts';
 import { composeControlPool } from '../../../src/wiring/control-pool.ts';
+import { ProbesOfPools } from '../../../src/wiring/watched-probes.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startGatedInstance } from '../../support/gated-instance.ts';
 import { SILENT_EVENTS } from '../../support/silent-events.ts';
@@ -41,6 +44,9 @@ async function start(publish: (() => void) | undefined): Promise<ControlPool> {
       history: new PoolHistory(),
     },
     onConnectError: () => undefined,
+    probes: new ProbesOfPools(config, pino({ level: 'silent' }), new Metrics({ processMetrics: false })).of(
+      'ici',
+    ),
     traffic: {
       load: () => ({ instances: new Map(), parked: 0, cachedBindings: 0, isMirrored: true, idleMs: 0 }),
       writeBack: async () => undefined,

@@ -118,6 +118,7 @@ function InstanceRow({ pool, instance }: { readonly pool: PoolStatus; readonly i
           probe <Probe instance={instance} /> <span class="muted separator">·</span>{' '}
           <Reports instance={instance} />
         </div>
+        <Answers answers={instance.answers} />
         <div class="small wide">
           <Incarnation instance={instance} />
         </div>
@@ -143,6 +144,22 @@ function InstanceRow({ pool, instance }: { readonly pool: PoolStatus; readonly i
         )}
       </td>
     </tr>
+  );
+}
+
+/** Nothing before the first answer, and from a gateway of an earlier release. */
+function Answers({ answers }: { readonly answers: InstanceStatus['answers'] | undefined }) {
+  if (answers == null) return null;
+  const { p50Ms, p99Ms, longest } = answers;
+  return (
+    <div class="muted small">
+      answers half of the probes in {number(p50Ms)} ms, 99 % in {number(p99Ms)} ms
+      {longest !== null && (
+        <>
+          ; longest silence {number(longest.ms)} ms <When iso={longest.at} only="relative" />
+        </>
+      )}
+    </div>
   );
 }
 
@@ -266,6 +283,8 @@ function PoolFacts({ pool }: { readonly pool: PoolStatus }) {
       'Gateways',
       `${number(replicas.length)}${abstaining.length === 0 ? '' : `; ${list(abstaining)} abstains`}`,
     ],
+    // Missing from an earlier release.
+    ['Probes of the last days', pool.probes?.text],
     ['Waiting for an instance', count(parked, 'request')],
     ['Bindings in memory here', number(affinity.cachedBindings)],
     [
