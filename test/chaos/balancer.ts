@@ -14,6 +14,8 @@ export interface Balancer {
   readonly url: string;
   /** From now on every piece of data of a new connection arrives so many ms later, in both directions. */
   delay(ms: number): void;
+  /** Why it reset connections of clients, and when, on the clock of `performance.now()`. */
+  readonly resets: readonly { readonly at: number; readonly why: string }[];
   close(): Promise<void>;
 }
 
@@ -32,6 +34,11 @@ export async function startBalancer(backends: readonly Backend[]): Promise<Balan
   const sockets = new Set<Socket>();
   let turn = 0;
   let delayMs = 0;
+  const resets: { at: number; why: string }[] = [];
+  const reset = (client: Socket, why: string): void => {
+    if (!client.destroyed) resets.push({ at: performance.now(), why });
+    client.resetAndDestroy();
+  };
 
   const inTurn = (): Backend[] => {
     turn += 1;
@@ -64,7 +71,7 @@ export async function startBalancer(backends: readonly Backend[]): Promise<Balan
   };
   const forward = (client: Socket, [first, ...others]: readonly Backend[]): void => {
     if (first === undefined || client.destroyed) {
-      client.resetAndDestroy();
+      reset(client, 'no gateway took the connection');
       return;
     }
     const server = connect({ ...first.address, noDelay: true, allowHalfOpen: true });
@@ -78,7 +85,7 @@ export async function startBalancer(backends: readonly Backend[]): Promise<Balan
     server.once('connect', () => {
       clearTimeout(late);
       server.off('error', passOver);
-      server.on('error', () => client.resetAndDestroy());
+      server.on('error', ({ message }) => reset(client, `${first.address.host}: ${message}`));
       client.on('error', () => server.resetAndDestroy());
       client.once('close', () => server.destroy());
       if (delayMs > 0) {
@@ -99,6 +106,7 @@ export async function startBalancer(backends: readonly Backend[]): Promise<Balan
   });
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    resets,
     delay: (ms) => {
       delayMs = ms;
     },

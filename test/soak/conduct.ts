@@ -7,6 +7,7 @@ import { facing } from './faults.ts';
 import type { Planned } from './plan.ts';
 import { titleOf } from './plan.ts';
 import type { Happened } from './windows.ts';
+import { AFTER_MS } from './windows.ts';
 
 export interface Conducted {
   /** From the end of each episode until all gateways acted on one view, in ms. */
@@ -27,7 +28,7 @@ export interface ConductOptions {
 }
 
 /** A fault may take longer to end than planned; the next one still leaves the gateways this time. */
-const LEAST_CALM_MS = 8_000;
+const LEAST_CALM_MS = AFTER_MS + 2_000;
 const WHOLE_MS = 30_000;
 
 /**
@@ -44,7 +45,7 @@ export async function conduct(
   const problems: string[] = [];
   const agreedMs: number[] = [];
   let left = 0;
-  let calmSince = startedAt;
+  let calmSince = startedAt - LEAST_CALM_MS;
   const cause = async (planned: Planned): Promise<void> => {
     const title = titleOf(planned);
     try {

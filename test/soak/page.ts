@@ -1,4 +1,4 @@
-import type { Account } from './account.ts';
+import type { Account, Loss } from './account.ts';
 import { clock, SLOW_MS } from './account.ts';
 import type { Checked } from './checker.ts';
 import type { Conducted } from './conduct.ts';
@@ -27,6 +27,10 @@ export interface Run {
   /** Agents who were not served again. */
   readonly stranded: readonly string[];
   readonly corrupted: number;
+  /** The longest time for which the program of the agents and the balancer itself stood still. */
+  readonly stalledMs: number;
+  /** Why the balancer reset connections although there was no fault. */
+  readonly resets: readonly string[];
   readonly readings: readonly Reading[];
   readonly trends: readonly Trend[];
   /** The gateway of which no process is ended. */
@@ -59,7 +63,7 @@ export function promisesOf(run: Run): Promised[] {
       checked.late.map(({ id, instance, at }) => `${id} at ${instance} at ${clock(at)}`),
     ),
     none('requests changed on their way', run.corrupted, []),
-    none('failures without a fault', account.unexplained.length, account.unexplained),
+    none('failures without a fault', account.unexplained.length, [...account.unexplained, ...run.resets]),
     none('agents not served again', stranded.length, stranded),
     none('faults or views that went wrong', conducted.problems.length, conducted.problems),
     none('answers that no instance has a record of', checked.unrecorded.length, checked.unrecorded),
@@ -150,7 +154,7 @@ export function pageOf(run: Run): string {
     '',
     '## Answers',
     '',
-    `All: p50 ${ms(p50Ms)}, p99 ${ms(p99Ms)}, slowest ${ms(maxMs)}. Without a fault near: p50 ${ms(calm.p50Ms)}, p99 ${ms(calm.p99Ms)}, slowest ${ms(calm.maxMs)}.`,
+    `All: p50 ${ms(p50Ms)}, p99 ${ms(p99Ms)}, slowest ${ms(maxMs)}. Without a fault near: p50 ${ms(calm.p50Ms)}, p99 ${ms(calm.p99Ms)}, slowest ${ms(calm.maxMs)}. The program that sends the requests and balances the connections stood still for at most ${ms(run.stalledMs)}.`,
     '',
     ...table(
       ['slowest', 'agent', 'method', 'begun at', 'fault'],
@@ -192,6 +196,8 @@ function lossTable({ account, happened }: Run): string[] {
       'failures',
     ],
     rows
+      // Of pairs, only those that cost something.
+      .filter(({ cause, loss }) => times.has(cause) || hasCost(loss))
       .toSorted((a, b) => (b.loss?.lostMs ?? 0) - (a.loss?.lostMs ?? 0))
       .map(({ cause, loss }) => [
         cause,
@@ -202,6 +208,10 @@ function lossTable({ account, happened }: Run): string[] {
         [...(loss?.failures ?? [])].map(([code, count]) => `${count} ${code}`).join(', '),
       ]),
   );
+}
+
+function hasCost(loss: Loss | undefined): boolean {
+  return loss !== undefined && loss.refused + loss.broken + loss.slow + loss.relogons + loss.lostMs > 0;
 }
 
 function overTime({ readings, from, to }: Run): string[] {

@@ -8,6 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { networkOf } from '../chaos/choose-network.ts';
 import type { Network } from '../chaos/network.ts';
@@ -17,7 +18,7 @@ import { setStage } from '../chaos/stage.ts';
 import type { Arrival } from '../support/arrivals.ts';
 import { sendSignal } from '../support/processes.ts';
 import { isUsage, Usage } from '../support/usage.ts';
-import { Account } from './account.ts';
+import { Account, clock } from './account.ts';
 import { check } from './checker.ts';
 import { conduct } from './conduct.ts';
 import { agentOf, Crew } from './crew.ts';
@@ -26,6 +27,7 @@ import { pageOf, promisesOf, storyOf } from './page.ts';
 import { CALM, planOf, titleOf } from './plan.ts';
 import { Sampler, trendsOf } from './sampler.ts';
 import type { Happened } from './windows.ts';
+import { blamed } from './windows.ts';
 
 const INSTANCES = ['a', 'b', 'c', 'd', 'e'] as const;
 const GATEWAYS = 3;
@@ -166,6 +168,8 @@ interface Settings {
 async function soak(stage: Stage, { minutes, seed, agents, plan, signal }: Settings): Promise<boolean> {
   const happened: Happened[] = [];
   const account = new Account(happened);
+  const loop = monitorEventLoopDelay();
+  loop.enable();
   const crew = new Crew({ url: stage.balancer.url, agents, minutes, seed, account });
   let sampler: Sampler | undefined;
   try {
@@ -175,12 +179,14 @@ async function soak(stage: Stage, { minutes, seed, agents, plan, signal }: Setti
     sampler = new Sampler(stage.gateways);
     const from = performance.now();
     account.open(from);
+    loop.reset();
     const forMs = minutes * 60_000;
     const conducted = await conduct(stage, plan, happened, { startedAt: from, forMs, signal, say });
     const to = performance.now();
     // After an early end there was no calm in which they could have been served.
     const stranded = account.close(to, signal.aborted ? from : to - CALM.last);
     sampler.close();
+    loop.disable();
     const { logons } = crew;
     say('agents log off');
     await crew.stop();
@@ -198,6 +204,10 @@ async function soak(stage: Stage, { minutes, seed, agents, plan, signal }: Setti
       logons,
       isWhole: !signal.aborted,
       corrupted: crew.corrupted,
+      stalledMs: loop.max / 1e6,
+      resets: stage.balancer.resets
+        .filter(({ at }) => at <= to && blamed(happened, at, at).length === 0)
+        .map(({ at, why }) => `balancer: ${why} at ${clock(at)}`),
       readings: sampler.readings,
       trends: trendsOf(sampler.readings, from, to),
       spared: `g${GATEWAYS}`,
