@@ -1,6 +1,7 @@
 import type { BalancerName } from '../core/balancers.ts';
 import type { Binding, Proposal } from '../core/binding.ts';
 import type { ExplainQuestion, Explanation } from '../core/explanation.ts';
+import type { RelaysStatus } from '../core/gateway-status.ts';
 import type { FileProblem } from '../core/group-file.ts';
 import type { GroupsThere } from '../core/groups.ts';
 import type { PoolHistory } from '../core/history/pool-history.ts';
@@ -119,6 +120,8 @@ export interface PoolSource {
   healthSince(instance: InstanceId): number | undefined;
   /** Ended requests since the gateway started, and those of them that were answered with a status from 500. */
   traffic(): { readonly requests: number; readonly faults: number };
+  /** The requests of the last 15 minutes that went to the instance through peers; `undefined` without `peers`. */
+  relayed(instance: InstanceId): Pick<RelaysStatus, 'sent' | 'taken'> | undefined;
   /** Where the requests of the last hour named their agents. */
   identitySources(): readonly SourceShare[];
   readonly history: Pick<PoolHistory, 'part'>;

@@ -6,6 +6,7 @@ import type {
   PoolStatus,
   ProbeStatus,
   ProbesStatus,
+  RelaysStatus,
   ReplicaStatus,
   ReportStatus,
 } from '../core/gateway-status.ts';
@@ -155,6 +156,7 @@ function replicaStatus({ replica, report }: ReplicaReport): ReplicaStatus {
   return {
     replica,
     abstains: report === undefined,
+    relayAt: report?.relayAt ?? null,
     down: verdicts.filter(([, { health }]) => health === 'down').map(([id]) => id),
   };
 }
@@ -186,6 +188,7 @@ export function instanceStatus(pool: PoolSource, instance: InstanceState): Insta
     lives: agreed.instances[id]?.lives ?? 0,
     unreachableHere: routingState.unreachable.has(id),
     cutOffHere: routingState.cutOff.has(id),
+    relays: relaysStatus(pool, id),
     weight: instance.weight,
     priority: instance.priority,
     active: pool.mode === 'sticky' || id === routingState.view.active,
@@ -219,6 +222,12 @@ function probesStatus({ probes }: PoolSource): ProbesStatus {
     advice,
     text,
   };
+}
+
+function relaysStatus({ operations, relayed }: PoolSource, id: InstanceId): RelaysStatus | null {
+  const { failing, relays } = operations.routingState;
+  const counts = relayed(id);
+  return counts === undefined ? null : { active: failing.has(id) && relays?.has(id) === true, ...counts };
 }
 
 function answersStatus({ probes }: PoolSource, id: InstanceId): AnswersStatus | null {

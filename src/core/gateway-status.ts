@@ -81,6 +81,15 @@ export interface ProbesStatus {
   readonly text: string;
 }
 
+/** The requests that go to an instance through peers. */
+export interface RelaysStatus {
+  /** Requests go there through peers now, because the probes of this gateway fail. */
+  readonly active: boolean;
+  /** Those of the last 15 minutes that this gateway handed to peers, and those that it took from them. */
+  readonly sent: number;
+  readonly taken: number;
+}
+
 export interface InstanceStatus {
   readonly id: InstanceId;
   readonly url: string;
@@ -104,6 +113,8 @@ export interface InstanceStatus {
   readonly unreachableHere: boolean;
   /** The same for so long that peers would have noticed too, so this gateway itself is cut off. */
   readonly cutOffHere: boolean;
+  /** `null` without `peers`. Earlier releases do not tell. */
+  readonly relays: RelaysStatus | null;
   readonly weight: number;
   readonly priority: number;
   readonly active: boolean;
@@ -126,6 +137,8 @@ export interface ReplicaStatus {
   /** The gateway withholds its health report, because its event loop lagged or its clock jumped. */
   readonly abstains: boolean;
   readonly down: readonly InstanceId[];
+  /** Host and port at which it takes requests of peers; `null` if it takes none, or abstains. Earlier releases do not tell. */
+  readonly relayAt: string | null;
 }
 
 /** A part in which a live gateway's configuration differs from the agreed one. */

@@ -57,6 +57,8 @@ export type GatewayLine = Nullable<Omit<GatewayEntry, 'replica' | 'pools'>> & {
   readonly replica: string;
   /** The gateway that answers. */
   readonly self: boolean;
+  /** Host and port at which it takes requests of peers, by its health reports; `null` if it takes none, or abstains. */
+  readonly relayAt: string | null;
   /** `null` if the gateway writes no entry; then the view store knows it. */
   readonly seenSecondsAgo: number | null;
   /** It has not written its entry for so long that what it wrote last is no longer its state. */
@@ -139,11 +141,16 @@ export function listGateways(
   const unknown = new Set(
     pools.flatMap(({ replicas }) => replicas.map(({ replica }) => replica)).filter((one) => !known.has(one)),
   );
+  const relayAt = ({ replica }: { readonly replica: string }): string | null =>
+    pools.flatMap(({ replicas }) => replicas.find((one) => one.replica === replica)?.relayAt ?? [])[0] ??
+    null;
   return [
     { ...own, self: true, seenSecondsAgo: 0, silent: false },
     ...[...others.values()].map(lineOf),
     ...[...unknown].map((replica) => lineOfUnknown(replica, pools)),
-  ].toSorted(byReplica);
+  ]
+    .map((line) => ({ ...line, relayAt: relayAt(line) }))
+    .toSorted(byReplica);
 }
 
 function lineOf({
@@ -152,7 +159,7 @@ function lineOf({
 }: {
   readonly entry: GatewayEntry;
   readonly seenAgoMs: number;
-}): GatewayLine {
+}): Omit<GatewayLine, 'relayAt'> {
   return {
     ...entry,
     self: false,
@@ -166,7 +173,7 @@ function lineOf({
   };
 }
 
-function lineOfUnknown(replica: string, pools: readonly PoolStatus[]): GatewayLine {
+function lineOfUnknown(replica: string, pools: readonly PoolStatus[]): Omit<GatewayLine, 'relayAt'> {
   return {
     replica,
     self: false,

@@ -60,7 +60,7 @@ export interface ControlPoolParts {
   };
   readonly traffic: Traffic;
   /** The counters of the pool's requests. */
-  readonly counted: Pick<PoolSource, 'traffic' | 'identitySources' | 'history'>;
+  readonly counted: Pick<PoolSource, 'traffic' | 'relayed' | 'identitySources' | 'history'>;
   /** The configuration of the workers. Missing if this process carries the traffic itself. */
   readonly workerParts?: () => ConfigParts | undefined;
   /** Who belongs to which group. */

@@ -212,6 +212,7 @@ async function start(
       },
       counted: {
         traffic: () => recent.traffic(name),
+        relayed: (id) => (config.peers === undefined ? undefined : recent.relayed(name, id)),
         identitySources: () => recent.identitySources(name),
         history: histories.of(name),
       },

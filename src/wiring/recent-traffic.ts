@@ -47,6 +47,11 @@ const COUNTED: ReadonlyMap<string, NamesOf> = new Map<string, NamesOf>([
     'gateway_affinity_operations_total',
     ({ pool, outcome }) => (outcome === 'full' ? [`refused/${pool}`] : []),
   ],
+  [
+    'gateway_relays_total',
+    ({ pool, instance, direction, outcome }) =>
+      outcome === 'unsent' ? [] : [`relayed/${pool}/${instance}/${direction}`],
+  ],
   ['gateway_names_replaced_total', ({ pool }) => [`replaced/${pool}`]],
   [
     'gateway_identity_total',
@@ -103,6 +108,13 @@ export class RecentTraffic implements RecentCounts {
 
   transitions(pool: string, instance: string): number {
     return this.#history.increase(`transitions/${pool}/${instance}`, 15 * MINUTE_MS);
+  }
+
+  /** Of the last 15 minutes. */
+  relayed(pool: string, instance: string): { readonly sent: number; readonly taken: number } {
+    const of = (direction: string): number =>
+      this.#history.increase(`relayed/${pool}/${instance}/${direction}`, 15 * MINUTE_MS);
+    return { sent: of('out'), taken: of('in') };
   }
 
   abstentions(pool: string): number {

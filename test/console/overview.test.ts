@@ -149,6 +149,35 @@ test('the page of a pool shows how requests named their agents, and which did no
   expect(await help.getAttribute('href')).toBe('/runbook#agents-unnamed');
 });
 
+test('the page of a pool says which instances are reached through peers, and the overview where gateways take such requests', async () => {
+  const ui = await open('#/pools/ici');
+  const row = ui.page.locator('[data-testid="instance-card"][data-instance="a"]');
+  await row.waitFor();
+  expect(await row.innerText()).not.toContain('peers');
+  // As if this gateway alone were cut off from an instance.
+  await ui.page.route(/\/status(\/stream)?$/, async (route) => {
+    const { body } = await stage.ask('GET', '/status');
+    for (const { instances } of body.pools) instances[0].relays = { active: true, sent: 12, taken: 3 };
+    const stream = `event: status\ndata: ${JSON.stringify(body)}\n\n`;
+    if (!route.request().url().endsWith('/stream')) await route.fulfill({ json: body });
+    else await route.fulfill({ contentType: 'text/event-stream', body: stream });
+  });
+  await ui.page.route(/\/gateways$/, async (route) => {
+    const { body } = await stage.ask('GET', '/gateways');
+    body.gateways[1].relayAt = '10.0.0.2:8010';
+    await route.fulfill({ json: body });
+  });
+  await ui.page.reload();
+  await eventually(async () =>
+    expect(await row.innerText()).toMatch(
+      /through peers 12 requests to peers and 3 from peers in 15 minutes/i,
+    ),
+  );
+  await ui.goto('#/');
+  const other = ui.page.locator('[data-testid="gateway-row"]').nth(1);
+  await eventually(async () => expect(await other.innerText()).toContain('10.0.0.2:8010'));
+});
+
 test('the page of a pool says how soon its instances answer probes, and what that says about health.profile', async () => {
   const ui = await open('#/pools/ici');
   await eventually(async () => {

@@ -7,6 +7,7 @@ import type { SimulatedConnector } from '../../src/simulator/connector.ts';
 import { startConnector } from '../../src/simulator/connector.ts';
 import type { FaultProxy } from '../chaos/fault-proxy.ts';
 import { startFaultProxy } from '../chaos/fault-proxy.ts';
+import { runCommand } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';
 import { post, users } from '../support/load.ts';
 import { ask, writeTokenFile } from '../support/operator.ts';
@@ -84,6 +85,13 @@ ${keyFile === '' ? '' : `peers: ${JSON.stringify(peers)}`}
     return new Map(outcomes.map(({ user, connector, code }) => [user, code ?? connector]));
   }
 
+  /** What a command shows at a terminal. */
+  async typed(gateway: number, ...command: string[]): Promise<string> {
+    const { adminUrl } = this.gateways[gateway] as TestGateway;
+    const env = { ...this.#token.env, ICI_GATEWAY_ADMIN__URL: adminUrl };
+    return (await runCommand(['admin', ...command], env, { hasColors: false })).out;
+  }
+
   async maintain(gateway: number): Promise<void> {
     const { adminUrl } = this.gateways[gateway] as TestGateway;
     expect((await ask(adminUrl, 'POST', '/maintenance', { on: true, why: 'a test' })).status).toBe(200);
@@ -128,6 +136,43 @@ describe('a gateway that cannot connect to an instance', () => {
       expect(await stage.answers(0, [...places.keys()])).toEqual(places);
     for (const peer of [1, 2]) expect(await stage.answers(peer, [...places.keys()])).toEqual(places);
     expect(await stage.counted(0, 'out', 'answered')).toBeGreaterThan(0);
+  });
+
+  test('tells operators so, how many it relayed, and which gateways take them at which address', async () => {
+    const places = await bound([stage.keyFile, stage.keyFile, '']);
+    const relaysAt = (gateway: number) => {
+      const [pool] = (stage.gateways[gateway] as TestGateway).status().pools;
+      return pool?.instances.map(({ id, relays }) => [id, relays]);
+    };
+    const none = { active: false, sent: 0, taken: 0 };
+    expect(relaysAt(0)).toEqual(INSTANCES.map((id) => [id, none]));
+    expect(relaysAt(2)).toEqual(INSTANCES.map((id) => [id, null]));
+    await stage.cut(0, 'a');
+    // The controller reads the counters once a second.
+    await eventually(async () => {
+      await stage.answers(0, [...places.keys()]);
+      expect(relaysAt(0)).toEqual([
+        ['a', { active: true, sent: expect.toSatisfy((sent: number) => sent > 0), taken: 0 }],
+        ['b', none],
+        ['c', none],
+      ]);
+      expect(relaysAt(1)?.[0]).toEqual(['a', { active: false, sent: 0, taken: expect.any(Number) }]);
+    });
+    await eventually(() =>
+      expect(relaysAt(1)?.[0]?.[1]).toMatchObject({ taken: expect.toSatisfy((taken: number) => taken > 0) }),
+    );
+
+    const status = await stage.typed(0, 'status');
+    expect(status).toMatch(
+      /^a +up, unreachable here, through peers |^a +up, (cut off here, )?through peers /m,
+    );
+    expect(status).toMatch(
+      /^relayed requests are taken by \S+ at 127\.0\.0\.1:\d+, \S+ at 127\.0\.0\.1:\d+$/m,
+    );
+    expect(status).toMatch(/^a: \d+ requests? to peers and 0 from peers in 15 minutes$/m);
+    const gateways = await stage.typed(0, 'gateways');
+    expect(gateways).toMatch(/ TAKES RELAYED AT\n/);
+    expect(gateways.match(/ 127\.0\.0\.1:\d+\n/g)).toHaveLength(2);
   });
 
   test('does so where each gateway is cut off from another instance', async () => {

@@ -17,6 +17,7 @@ export function anInstanceStatus(given: Partial<InstanceStatus> = {}): InstanceS
     lives: 1,
     unreachableHere: false,
     cutOffHere: false,
+    relays: null,
     weight: 1,
     priority: 1,
     active: true,

@@ -31,6 +31,10 @@ const GATEWAY = Type.Object(
     workers: nullable(Type.Integer(), 'configured workers; 0 for a gateway of a single process'),
     startedAt: nullable(Type.String({ format: 'date-time' }), 'when the gateway started'),
     admin: nullable(Type.String(), 'the URL of its admin port for other hosts'),
+    relayAt: nullable(
+      Type.String(),
+      'host and port at which it takes requests of peers; null if it takes none, or abstains',
+    ),
     seenSecondsAgo: nullable(Type.Integer(), 'the age of this entry; null if the gateway writes none'),
     silent: Type.Boolean({
       description: 'it has told nothing for 6 s or longer, so its state and leases are not known now',

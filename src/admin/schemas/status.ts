@@ -94,6 +94,17 @@ const GROUPS = Type.Object(
   { title: 'GroupsStatus' },
 );
 
+const RELAYS = Type.Object(
+  {
+    active: Type.Boolean({
+      description: 'requests go there through peers now, because the probes of this gateway fail',
+    }),
+    sent: count('requests of the last 15 minutes that this gateway handed to peers'),
+    taken: count('those that it took from peers'),
+  },
+  { title: 'RelaysStatus', description: 'the requests that go to an instance through peers' },
+);
+
 export const INSTANCE_STATUS = Type.Object(
   {
     id: Type.String(),
@@ -118,6 +129,7 @@ export const INSTANCE_STATUS = Type.Object(
     cutOffHere: Type.Boolean({
       description: 'the same for so long that this gateway itself counts as cut off',
     }),
+    relays: nullable(RELAYS, 'null without `peers`'),
     weight: Type.Number({ description: 'the share of new agents relative to the other instances' }),
     priority: Type.Number({ description: 'failover pools: the lowest is preferred' }),
     active: Type.Boolean({ description: 'it may serve agents; in a failover pool only one does' }),
@@ -139,6 +151,10 @@ const REPLICA_STATUS = Type.Object(
       description: 'it withholds its health report, because its event loop lagged or its clock jumped',
     }),
     down: Type.Array(Type.String(), { description: 'the instances that it reports as down' }),
+    relayAt: nullable(
+      Type.String(),
+      'host and port at which it takes requests of peers; null if it takes none, or abstains',
+    ),
   },
   { title: 'ReplicaStatus', description: 'the health report of one live gateway' },
 );

@@ -82,7 +82,7 @@ const OPTION_COLUMNS: readonly Column<ShownOption>[] = [
 function gatewaysText({ gateways, partial, reason }: Gateways, look: Look): string {
   const notes = gateways.flatMap((gateway) => notesOf(gateway).map((note) => look.paint('yellow', note)));
   return [
-    table(COLUMNS(look), gateways, look),
+    table(columnsOf(gateways, look), gateways, look),
     ...notes,
     ...(partial
       ? [look.paint('yellow', `only this gateway is listed, because ${printable(reason ?? '')}`)]
@@ -100,6 +100,17 @@ const COLUMNS = (look: Look): Column<GatewayLine>[] => [
   { head: 'POOLS', cell: poolsText },
   { head: 'ADMIN', cell: ({ admin }) => admin ?? NONE },
 ];
+
+/** The column of addresses only if a gateway takes requests of peers. Earlier releases tell none. */
+function columnsOf(gateways: readonly GatewayLine[], look: Look): Column<GatewayLine>[] {
+  const takes = gateways.some(({ relayAt }) => relayAt != null);
+  return [...COLUMNS(look), ...(takes ? [RELAY_COLUMN] : [])];
+}
+
+const RELAY_COLUMN: Column<GatewayLine> = {
+  head: 'TAKES RELAYED AT',
+  cell: ({ relayAt }) => relayAt ?? NONE,
+};
 
 /** What a silent gateway said last is no longer its state. */
 function stateCell(gateway: GatewayLine): string {

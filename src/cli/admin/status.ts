@@ -123,12 +123,26 @@ function poolText(pool: PoolStatus, look: Look): string {
   return [
     parts.filter((part) => part !== '').join('  '),
     table(columns, instances, look),
+    ...relayLines(pool).map((line) => look.paint('dim', printable(line))),
     // Missing from an earlier release.
     ...(pool.probes == null ? [] : [look.paint('dim', `health.profile: ${printable(pool.probes.text)}`)]),
     ...(hasGroups
       ? [look.paint('dim', `members of a group: ici-gateway admin agents ${printable(name)} --group NAME`)]
       : []),
   ].join('\n');
+}
+
+/** Nothing if no gateway takes requests of peers, and from an earlier release. */
+function relayLines({ replicas, instances }: PoolStatus): string[] {
+  const peers = replicas.flatMap(({ replica, relayAt }) =>
+    relayAt == null ? [] : `${replica} at ${relayAt}`,
+  );
+  if (peers.length === 0) return [];
+  const relayed = instances.flatMap(({ id, relays }) => {
+    if (relays == null || (relays.sent === 0 && relays.taken === 0)) return [];
+    return `${id}: ${counted(relays.sent, 'request')} to peers and ${relays.taken} from peers in 15 minutes`;
+  });
+  return [`relayed requests are taken by ${peers.join(', ')}`, ...relayed];
 }
 
 function rebalanceText({ until }: NonNullable<PoolStatus['rebalance']>, look: Look): string {
@@ -157,12 +171,14 @@ function groupsText(groups: InstanceStatus['groups'] | undefined): string {
 }
 
 function stateWords(instance: InstanceStatus): string {
-  const { health, admin, active, quarantined, unreachableHere, cutOffHere } = instance;
+  const { health, admin, active, quarantined, unreachableHere, cutOffHere, relays } = instance;
   return [
     health,
     admin === 'enabled' ? '' : admin,
     quarantined ? 'in quarantine' : '',
     cutOffHere ? 'cut off here' : unreachableHere ? 'unreachable here' : '',
+    // Missing from an earlier release.
+    relays?.active === true ? 'through peers' : '',
     active ? '' : 'standby',
   ]
     .filter((word) => word !== '')

@@ -89,7 +89,7 @@ const CASES: Readonly<Record<string, readonly [status: GatewayStatus, recent?: P
   IciRequestsSlow: [gatewayWith({}), { slow: () => ({ over: 2, of: 100 }) }],
   IciConnectionsDropped: [aGatewayStatus(), { dropped: 1 }],
   IciGatewayLags: [
-    gatewayWith({ replicas: [{ replica: 'gw-1', abstains: false, down: [] }] }),
+    gatewayWith({ replicas: [{ replica: 'gw-1', abstains: false, down: [], relayAt: null }] }),
     { abstentions: () => 3 },
   ],
 };
@@ -194,7 +194,10 @@ test.each([
     gatewayWith({ view: { id: 'x', effective: false, pendingSince: ago(14) } }),
   ],
   ['the wait for the first lease', gatewayWith({ leaseRemainingMs: 0 })],
-  ['a short abstention', gatewayWith({ replicas: [{ replica: 'gw-2', abstains: true, down: [] }] })],
+  [
+    'a short abstention',
+    gatewayWith({ replicas: [{ replica: 'gw-2', abstains: true, down: [], relayAt: null }] }),
+  ],
 ])('%s is no alarm for 15 s', (_, status) => {
   const { alarms, memory } = alarmsOf(status, recentCounts(), new Map(), NOW);
   expect(alarms).toEqual([]);

@@ -42,10 +42,28 @@ describe('a gateway that tells nothing for 6 s', () => {
   });
 
   test('is not one that only the view store knows', () => {
-    const pool = aPoolStatus({ replicas: [{ replica: 'earlier', abstains: false, down: [] }] });
+    const pool = aPoolStatus({
+      replicas: [{ replica: 'earlier', abstains: false, down: [], relayAt: null }],
+    });
     const [, earlier] = listGateways(entryOf('a'), [], [pool]);
     expect(earlier).toMatchObject({ replica: 'earlier', silent: false, state: null });
   });
+});
+
+test('the address at which a gateway takes relayed requests comes from its health report in any pool', () => {
+  const replica = (name: string, relayAt: string | null) => ({
+    ...{ replica: name, abstains: false, down: [], relayAt },
+  });
+  const pools = [
+    aPoolStatus({ replicas: [replica('a', null), replica('b', '10.0.0.2:8010')] }),
+    aPoolStatus({ replicas: [replica('a', '10.0.0.1:8010'), replica('c', null)] }),
+  ];
+  const lines = listGateways(entryOf('a'), [{ entry: entryOf('b'), seenAgoMs: 0 }], pools);
+  expect(lines.map(({ replica: name, relayAt }) => [name, relayAt])).toEqual([
+    ['a', '10.0.0.1:8010'],
+    ['b', '10.0.0.2:8010'],
+    ['c', null],
+  ]);
 });
 
 describe('an entry of the registry', () => {

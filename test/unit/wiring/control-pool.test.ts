@@ -40,6 +40,7 @@ async function start(publish: (() => void) | undefined): Promise<ControlPool> {
     } as never,
     counted: {
       traffic: () => ({ requests: 0, faults: 0 }),
+      relayed: () => undefined,
       identitySources: () => [],
       history: new PoolHistory(),
     },

@@ -119,6 +119,7 @@ function InstanceRow({ pool, instance }: { readonly pool: PoolStatus; readonly i
           <Reports instance={instance} />
         </div>
         <Answers answers={instance.answers} />
+        <Relays relays={instance.relays} />
         <div class="small wide">
           <Incarnation instance={instance} />
         </div>
@@ -159,6 +160,21 @@ function Answers({ answers }: { readonly answers: InstanceStatus['answers'] | un
           ; longest silence {number(longest.ms)} ms <When iso={longest.at} only="relative" />
         </>
       )}
+    </div>
+  );
+}
+
+/** Nothing as long as nothing is relayed, and from a gateway of an earlier release. */
+function Relays({ relays }: { readonly relays: InstanceStatus['relays'] | undefined }) {
+  if (relays == null) return null;
+  const { active, sent, taken } = relays;
+  if (!active && sent === 0 && taken === 0) return null;
+  return (
+    <div class="small">
+      {active && <span class="tag">through peers</span>}{' '}
+      <span class="muted">
+        {count(sent, 'request')} to peers and {number(taken)} from peers in 15 minutes
+      </span>
     </div>
   );
 }

@@ -56,6 +56,9 @@ function GatewayTable({ gateways }: { readonly gateways: readonly GatewayLine[] 
           <th scope="col" class="wide">
             Lease
           </th>
+          <th scope="col" class="wide">
+            Takes relayed requests at
+          </th>
           <th scope="col">Console</th>
         </tr>
       </thead>
@@ -75,6 +78,7 @@ function GatewayTable({ gateways }: { readonly gateways: readonly GatewayLine[] 
             <td class="wide">
               <Standing gateway={one} />
             </td>
+            <td class="wide">{one.relayAt == null ? '–' : <code>{one.relayAt}</code>}</td>
             <td>
               <ConsoleLink gateway={one} />
             </td>
