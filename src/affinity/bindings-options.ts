@@ -1,5 +1,5 @@
 import type { AgentGroups } from '../core/agent-groups.ts';
-import type { Placement } from '../core/binding.ts';
+import type { Binding, Placement } from '../core/binding.ts';
 import type { Name } from '../core/identity.ts';
 import type { AffinityStore } from '../core/ports.ts';
 import type { BindingCache } from './binding-cache.ts';
@@ -8,6 +8,8 @@ import type { StoreOutcome } from './store-outcome.ts';
 export interface BindingsEvents {
   /** One of these names led to `was`. From now on the agent is served by `now`. */
   onConflict(names: readonly Name[], was: Placement, now: Placement): void;
+  /** This gateway placed or moved an agent while the store was away. The agent's other names are `aliases`. */
+  onDecidedAlone?(binding: Binding, aliases: readonly Name[]): void;
   /** Several users alternate on this session, so it names no agent. */
   onShared(session: Name): void;
   /** So many names on probation gave way to a new one. */

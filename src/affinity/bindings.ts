@@ -59,7 +59,7 @@ export class Bindings implements AgentBindings {
     [this.#options, this.#store, this.#cache] = [options, store, cache];
     [this.#monitor, this.#news, this.#trust] = [monitor, news, trust];
     this.#members = groups && new KnownMembers(groups, cache);
-    this.#degraded = new DegradedDecisions(cache, queue, onConflict);
+    this.#degraded = new DegradedDecisions(cache, queue, events);
     this.#writer = new WriteBack({ store, cache, queue, gateway, isOutdated, onConflict });
     this.#warmer = new CacheWarmer({ store, cache, epoch, isOutdated });
     this.#claims = new Claims({

@@ -7,6 +7,7 @@ import { namedBy, nameKey } from '../core/identity.ts';
 import type { InstanceId } from '../core/instance.ts';
 import { storedForm } from '../core/stored-name.ts';
 import type { BindingCache } from './binding-cache.ts';
+import type { BindingsEvents } from './bindings-options.ts';
 import type { WriteBackQueue } from './write-back-queue.ts';
 
 /** Which binding the names of a request lead to, as far as this gateway knows. */
@@ -25,16 +26,16 @@ interface Weighed {
 export class DegradedDecisions {
   readonly #cache: BindingCache;
   readonly #writeBackQueue: WriteBackQueue;
-  readonly #onConflict: (names: readonly Name[], was: Placement, now: Placement) => void;
+  readonly #events: Pick<BindingsEvents, 'onConflict' | 'onDecidedAlone'>;
 
   constructor(
     cache: BindingCache,
     writeBackQueue: WriteBackQueue,
-    onConflict: (names: readonly Name[], was: Placement, now: Placement) => void,
+    events: Pick<BindingsEvents, 'onConflict' | 'onDecidedAlone'>,
   ) {
     this.#cache = cache;
     this.#writeBackQueue = writeBackQueue;
-    this.#onConflict = onConflict;
+    this.#events = events;
   }
 
   /** Known agents stay, unknown ones are placed. */
@@ -45,7 +46,7 @@ export class DegradedDecisions {
       return { binding: this.place(leading, root, placement), decision: 'storeless' };
     }
     this.#join(leading, known);
-    if (elsewhere !== undefined) this.#onConflict(names, elsewhere, known.binding);
+    if (elsewhere !== undefined) this.#events.onConflict(names, elsewhere, known.binding);
     return { binding: known.binding, decision: 'bound', passedOver };
   }
 
@@ -78,6 +79,7 @@ export class DegradedDecisions {
     const binding: Binding = { root: { kind, value }, instance, incarnation, generation: 0 };
     const entry = this.#cache.decide(names, binding, performance.now());
     this.#writeBackQueue.write(entry.names, binding, 0, Date.now());
+    this.#events.onDecidedAlone?.(binding, entry.names.slice(1));
     return binding;
   }
 

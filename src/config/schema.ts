@@ -144,8 +144,14 @@ const affinity = section('Where bindings of agents to instances are stored.', {
   stateDir: restart(
     'embeddedStore',
     path(
-      'Directory of the embedded store and of other state that must survive a restart. Created if missing. Not on a network file system.',
+      'Directory of the embedded store, or of the snapshot. An embedded store creates it if it is missing; a snapshot does not. Not on a network file system.',
       { computed: 'stateDir' },
+    ),
+  ),
+  snapshot: reload(
+    flag(
+      'Keep a copy of bindings, view and decisions of operators in `affinity.stateDir`, if that directory exists. If Redis has lost everything and all gateways start again, agents stay at their instances. For stores in Redis; an embedded store is on disk already.',
+      true,
     ),
   ),
   redis: restart('redis', Type.Optional(redis)),

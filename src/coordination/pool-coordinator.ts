@@ -1,7 +1,7 @@
 import type { HealthRecord, Observation } from '../core/health.ts';
 import type { InstanceId } from '../core/instance.ts';
 import type { EventLog, ProbeControl } from '../core/ports.ts';
-import { StoreUnavailable, wasLate } from '../core/ports.ts';
+import { wasLate } from '../core/ports.ts';
 import type { AgreedView, PoolEvent } from '../core/view/agreed-view.ts';
 import type { ConfigParts } from '../core/view/config-parts.ts';
 import type { LastSync } from '../core/view/last-sync.ts';
@@ -11,6 +11,7 @@ import { driftOf } from '../core/view/local-config.ts';
 import { LocalHealthReport } from '../core/view/local-health-report.ts';
 import type { Policy } from '../core/view/policy.ts';
 import { Replica } from '../core/view/replica.ts';
+import type { Knowledge } from '../core/view/replica-options.ts';
 import type { Moment, RoutingState } from '../core/view/routing-state.ts';
 import type { RoutingStateSnapshot } from '../core/view/routing-state-copy.ts';
 import { facets, snapshotOf } from '../core/view/routing-state-copy.ts';
@@ -23,6 +24,7 @@ import { DriftReporter } from './drift-reporter.ts';
 import { PeerReporter } from './peer-reporter.ts';
 import { PolicyWriter } from './policy-writer.ts';
 import { PoolEventLog } from './pool-event-log.ts';
+import { Restorer } from './restorer.ts';
 import { Suspicions } from './suspicions.ts';
 
 const RETRY_MS = 100;
@@ -50,12 +52,13 @@ export class PoolCoordinator {
   #doubt: Promise<void> | undefined;
   #beginDoubt = (): void => {};
   #isDue = false;
-  #restoring = false;
   #isClosed = false;
   #wasAway = false;
   /** What the listeners were last told. */
   #reportedState: string | undefined;
   #reportedView: View;
+  /** Has bindings written back. */
+  readonly restorer: Restorer;
   readonly #driftReporter: DriftReporter;
   readonly #peerReporter: PeerReporter;
   readonly log: EventLog;
@@ -65,6 +68,7 @@ export class PoolCoordinator {
     this.#options = options;
     this.#replica = new Replica(options.replica);
     this.log = new PoolEventLog(options.viewStore);
+    this.restorer = new Restorer(this.#replica, options, () => void this.renew());
     this.#reportedView = this.#replica.view;
     this.#driftReporter = new DriftReporter(options.events);
     this.#peerReporter = new PeerReporter(options.events, options.replica.id);
@@ -108,6 +112,12 @@ export class PoolCoordinator {
 
   get isEffective(): boolean {
     return this.#replica.isEffective;
+  }
+
+  /** {@link Replica.recall} */
+  recall(knowledge: Knowledge): void {
+    this.#replica.recall(knowledge, now());
+    this.#notifyListeners();
   }
 
   /** The last answer of the view store. */
@@ -310,7 +320,7 @@ export class PoolCoordinator {
       onLate: (reply) => this.#learn(request, reply, sent),
     });
     this.#replica.accept(request, await this.#ask('sync', answer), sent, now());
-    this.#restoreWhatIsLost();
+    this.restorer.look();
     const proposal = this.#replica.proposal(this.#options.boundAgents, this.#suspicions.lastedMs);
     if (proposal !== undefined) {
       const isTaken = await this.#ask('propose', this.#options.viewStore.propose(proposal));
@@ -326,31 +336,9 @@ export class PoolCoordinator {
   #learn(request: SyncRequest, reply: SyncReply, sent: Moment): void {
     if (this.#isClosed) return;
     this.#replica.learn(request, reply, sent, now());
-    this.#restoreWhatIsLost();
+    this.restorer.look();
     this.#notifyListeners();
     if (this.#replica.hasNews) void this.renew();
-  }
-
-  #restoreWhatIsLost(): void {
-    const { storeGeneration } = this.#replica.lastSync;
-    if (storeGeneration !== '' && !this.#replica.isRestored) void this.#restore(storeGeneration);
-  }
-
-  /** Never rejects. */
-  async #restore(storeGeneration: string): Promise<void> {
-    if (this.#restoring) return;
-    this.#restoring = true;
-    try {
-      await this.#options.writeBack(storeGeneration);
-      this.#replica.restored(storeGeneration);
-    } catch (error) {
-      // The next sync tries again.
-      if (!(error instanceof StoreUnavailable)) this.#options.events.onNotRestored(error);
-      return;
-    } finally {
-      this.#restoring = false;
-    }
-    void this.renew();
   }
 
   async #ask<T>(operation: 'sync' | 'propose' | 'decree', answer: Promise<T>): Promise<T> {

@@ -23,6 +23,8 @@ export interface KnownBinding {
   readonly usedAgoMs?: number;
   /** The name of the gateway that knows it. */
   readonly gateway?: string;
+  /** Set if it is from a snapshot: milliseconds since the gateway that wrote that knew it. */
+  readonly snapshotAgoMs?: number;
 }
 
 /** One line of {@link AffinityStore.list}. */
@@ -197,6 +199,9 @@ export interface AffinityStore {
    * that holds for each entry, in order; `undefined` for one that has ended by a release or a log-off.
    *
    * An entry with `placedAt` tells of an agent who was served without the store: a log-off before that is undone.
+   *
+   * An entry of a snapshot counts only while the view store is closed, and never against one that a living gateway
+   * writes back, before or after it. Of two snapshots, the one that knew the binding later counts.
    */
   restore(entries: readonly KnownBinding[]): Promise<(Binding | undefined)[]>;
 

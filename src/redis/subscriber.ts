@@ -16,7 +16,7 @@ export class RedisSubscriber {
   readonly #client: Redis;
   readonly #backOff: BackOff;
   readonly #onState: (state: 'up' | 'down', detail: string) => void;
-  readonly #listeners = new Map<string, ChannelListener>();
+  readonly #listeners = new Map<string, Set<ChannelListener>>();
   /** Channels to which Redis refused a subscription because the ACL user may not use them. */
   readonly #forbidden = new Set<string>();
   #heartbeat: NodeJS.Timeout | undefined;
@@ -36,21 +36,25 @@ export class RedisSubscriber {
       for (const channel of this.#listeners.keys()) this.#subscribe(channel);
     });
     client.on('message', (channel: string, message: string) => {
-      this.#listeners.get(channel)?.onMessage(message);
+      for (const listener of this.#listeners.get(channel) ?? []) listener.onMessage(message);
     });
   }
 
-  /** A channel has one listener; a second one replaces the first. */
+  /** A channel may have several listeners: in a gateway of a single process, worker and controller share it. */
   listen(channel: string, listener: ChannelListener): void {
-    const known = this.#listeners.has(channel);
-    this.#listeners.set(channel, listener);
+    const known = this.#listeners.get(channel);
+    this.#listeners.set(channel, new Set([...(known ?? []), listener]));
     if (this.#heartbeat === undefined) this.#start();
-    else if (!known && this.#client.status === 'ready') this.#subscribe(channel);
+    // A second subscription changes nothing at the server, and its answer tells the new listener since when it hears.
+    else if (this.#client.status === 'ready') this.#subscribe(channel);
   }
 
-  forget(channel: string): void {
+  forget(channel: string, listener: ChannelListener): void {
+    const left = this.#listeners.get(channel);
+    if (left?.delete(listener) !== true || left.size > 0) return;
+    this.#listeners.delete(channel);
     this.#forbidden.delete(channel);
-    if (!this.#listeners.delete(channel) || this.#client.status !== 'ready') return;
+    if (this.#client.status !== 'ready') return;
     this.#client.unsubscribe(channel).catch(() => {
       // Messages without a listener are dropped anyway.
     });
@@ -81,7 +85,7 @@ export class RedisSubscriber {
     this.#client.subscribe(channel).then(
       () => {
         if (this.#forbidden.delete(channel) && this.#forbidden.size === 0) this.#onState('up', 'allowed');
-        this.#listeners.get(channel)?.onHeard();
+        for (const listener of this.#listeners.get(channel) ?? []) listener.onHeard();
       },
       (error: Error) => this.#refused(channel, error),
     );

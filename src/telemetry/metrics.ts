@@ -79,6 +79,16 @@ export class Metrics {
     '1 while the affinity store answers, 0 while the gateway works without it',
     ['pool'],
   );
+  readonly snapshotBindings = this.#counter(
+    'gateway_snapshot_bindings_total',
+    'Bindings in the snapshot when the gateway offered it to a Redis that had lost data, by outcome: restored, ended (idle for too long, or logged off), outdated (another gateway knew better), left (there was no time for them)',
+    ['pool', 'outcome'],
+  );
+  readonly snapshotBytes = this.#gauge(
+    'gateway_snapshot_bytes',
+    'Size of the snapshot of bindings when it was last written whole; 0 while there is none, because it was not written yet or cannot be',
+    ['pool'],
+  );
   readonly bindings = this.#gauge('gateway_bindings', 'Live bindings in the store', ['pool', 'instance']);
   readonly groups = this.#gauge(
     'gateway_groups',

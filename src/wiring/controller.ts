@@ -43,6 +43,8 @@ import { composeOpenFiles, warnOfFewFiles } from './open-files.ts';
 import { Opened } from './opened.ts';
 import { RecentTraffic } from './recent-traffic.ts';
 import type { SharedParts } from './shared-parts.ts';
+import type { PoolSnapshot } from './snapshots.ts';
+import { openSnapshots } from './snapshots.ts';
 import { openStores } from './stores.ts';
 import { supervised } from './supervised.ts';
 import { ProbesOfPools } from './watched-probes.ts';
@@ -108,6 +110,7 @@ async function start(
     channel.send(to, { kind: 'totals', totals } satisfies ToWorker);
   };
   const servedPools = new Map<string, ServedPool>();
+  const snapshots = new Map<string, PoolSnapshot>();
   const workers: Workers = new Workers({
     methodsFor: (asking) =>
       new EmbeddedStoreServer(servedPools, (pool, news) =>
@@ -120,6 +123,7 @@ async function start(
     ...(shared === undefined ? {} : { loadNow: () => shared.workerLoad?.() }),
     onMetrics: (worker, snapshot) => hostMetrics.update(worker, snapshot),
     onSecond: (worker, second, counts) => histories.report(worker, second, counts),
+    onDecidedAlone: (pool, binding, aliases) => snapshots.get(pool)?.decidedAlone(binding, aliases),
     onGone: (worker) => {
       hostMetrics.ended(worker);
       void tellTotals('workers');
@@ -183,6 +187,8 @@ async function start(
   opened.add(() => stores.close());
   opened.add(() => workers.close());
   opened.add(() => tellTotals('workers'));
+  const snapshotFiles = openSnapshots(config, logger, metrics);
+  opened.add(() => snapshotFiles.close());
   const compose = (poolConfig: PoolConfig): ControlPool => {
     const { name } = poolConfig;
     const load = () => workers.load(name);
@@ -193,7 +199,15 @@ async function start(
       aliases: (key: string) => workers.aliases(name, key),
     };
     const bindings = new StoreBindings(store, replica, caches, { hasGroups: groups !== undefined });
-    const pool = composeControlPool(poolConfig, config, {
+    const snapshot = snapshotFiles.open({
+      poolConfig,
+      coordinator: () => pool.coordinator,
+      openStore: () => stores.open(name),
+      gateway: replica,
+      isContinued: knowledge.has(name),
+    });
+    if (snapshot !== undefined) snapshots.set(name, snapshot);
+    const pool: ControlPool = composeControlPool(poolConfig, config, {
       onConnectError: (error) => openFiles.failed('probe', error),
       viewStore: stores.viewStore(name),
       leaseMs: config.coordination.lease,
@@ -205,7 +219,8 @@ async function start(
       groups,
       traffic: {
         load,
-        writeBack: (storeGeneration) => workers.writeBack(name, storeGeneration),
+        writeBack: (storeGeneration) =>
+          Promise.all([workers.writeBack(name, storeGeneration), snapshot?.recall()]),
         wakeParked: () => workers.wakeParked(name),
         seenNames: () => workers.seenNames(name),
         explain: (question) => workers.explain({ ...question, pool: name }),
@@ -249,6 +264,9 @@ async function start(
   for (const poolConfig of config.pools) pools.push(compose(poolConfig));
   opened.add(async () => {
     for (const pool of pools) await pool.close({ leave: isLeaving });
+  });
+  opened.add(async () => {
+    for (const snapshot of snapshots.values()) await snapshot.close();
   });
 
   const scheme = config.admin.tls === undefined ? 'http' : 'https';
@@ -295,6 +313,7 @@ async function start(
   void Promise.all(pools.map(({ coordinator }) => coordinator.settled())).then(() => channel.settled());
   await Promise.all([...pools.map((pool) => pool.start()), recent.start()]);
   opened.add(() => recent.stop());
+  for (const snapshot of snapshots.values()) snapshot.start();
   histories.start();
   opened.add(() => histories.stop());
   clock.start();

@@ -158,7 +158,10 @@ async function start(
       config,
       stores.open(name),
       init.replica,
-      bindingsEvents(name, logger, metrics, (one) => displayed(one, showName)),
+      {
+        ...bindingsEvents(name, logger, metrics, (one) => displayed(one, showName)),
+        onDecidedAlone: (binding, aliases) => tell({ kind: 'decided-alone', pool: name, binding, aliases }),
+      },
       () => coordinator.agreedEpoch(name),
       groups,
     );

@@ -35,6 +35,11 @@ const RUNS = {
       [BUILD, TOOLS],
       'node build/test/bench/memory.js',
     ],
+    snapshot: [
+      'what the snapshot of many bindings costs, on the disk, each second, and to restore',
+      [TOOLS, REDIS],
+      'node build/test/bench/snapshot.js',
+    ],
     warming: [
       'for how long a process stands still while it reads or lists many bindings, and the memory of each',
       [TOOLS, REDIS],

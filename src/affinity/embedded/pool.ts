@@ -251,6 +251,8 @@ export class EmbeddedPool implements AffinityStore {
     const held = this.#tables.resolve(asked, now);
     const field = held.field ?? asked;
     const wasServed = placedAt !== undefined;
+    // This view store is never closed.
+    if (known.snapshotAgoMs !== undefined) return held.root && toBinding(field, held.root);
     const released = this.#tables.released(asked, now).generation;
     if (held.root === undefined && !wasServed && released > 0 && binding.generation <= released)
       return undefined;

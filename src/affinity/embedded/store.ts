@@ -5,9 +5,9 @@ import { open } from 'lmdb';
 import { explainDiskError } from '../../core/disk-error.ts';
 import type { AffinityStore } from '../../core/ports.ts';
 import { StoreUnavailable } from '../../core/ports.ts';
+import type { OwnerLock } from '../owner-lock.ts';
+import { lockDirectory } from '../owner-lock.ts';
 import { damageOf } from './file.ts';
-import type { OwnerLock } from './owner-lock.ts';
-import { lockDirectory } from './owner-lock.ts';
 import type { EmbeddedPoolOptions } from './pool.ts';
 import { EmbeddedPool } from './pool.ts';
 import { EmbeddedRoom, reserve } from './room.ts';
@@ -115,7 +115,7 @@ export function openEmbedded({ directory, clock = Date.now, mayBeAway = false }:
 
 function openDirectory(directory: string): Opened {
   makeDirectory(directory);
-  const lock = lockDirectory(directory);
+  const lock = lockDirectory(directory, (by) => inUse(directory, by));
   try {
     const [dataFile, lockFile] = [join(directory, DATA_FILE), join(directory, LOCK_FILE)];
     const damage = damageOf(dataFile);
@@ -137,6 +137,13 @@ function openDirectory(directory: string): Opened {
     lock.release();
     throw error;
   }
+}
+
+function inUse(directory: string, by: string): Error {
+  return new Error(
+    `the affinity store in ${directory} is in use by ${by}; ` +
+      'stop that process or configure another directory: the embedded store serves only one process',
+  );
 }
 
 /** LMDB makes files that others may read, and the directory of an earlier release lets others in. */

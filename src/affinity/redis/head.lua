@@ -32,7 +32,8 @@
 --                -> the generation of its last released binding, with the same mark as in a root (see release.lua).
 --                '!-' and the field of a root -> `<generation>|<when>|<since>|<end>`, if its agent has logged off: when
 --                the request came, and since when the store knows (see logoff.lua). It counts only while the root has
---                that generation and end, so any step that restarts the lifetime ends it
+--                that generation and end, so any step that restarts the lifetime ends it. '!?' and the field of a root:
+--                see restore.lua
 local BUCKETS_FROM, FIELDS_FROM = 3, 11
 local counts, fencing_token_key = KEYS[1], KEYS[2]
 local idle_lifetime, QUANTUM, channel = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]

@@ -20,7 +20,7 @@ import { storedForm, storedKey } from '../../core/stored-name.ts';
 import { epochOf } from '../../core/view/view-store.ts';
 import type { RedisCommands, RedisConnection } from '../../redis/connection.ts';
 import { bindingsChannel, fencingTokenKey, poolKey } from '../../redis/keys.ts';
-import type { RedisSubscriber } from '../../redis/subscriber.ts';
+import type { ChannelListener, RedisSubscriber } from '../../redis/subscriber.ts';
 import { isOutOfMemory } from '../../redis/unavailable.ts';
 import { reasonText } from '../origin-text.ts';
 import type { RootEntry } from '../packing.ts';
@@ -95,6 +95,7 @@ export class RedisStore implements AffinityStore {
   readonly #lister: Lister;
   /** Marks the log-offs of this client, which its subscription tells of too. */
   readonly #origin = randomUUID();
+  #listener: ChannelListener | undefined;
   #closed = false;
 
   constructor(redis: RedisConnection, pool: string, options: RedisStoreOptions) {
@@ -234,15 +235,17 @@ export class RedisStore implements AffinityStore {
   }
 
   listen(listener: AffinityListener): void {
-    this.#subscriber.listen(this.#channel, {
+    if (this.#listener !== undefined) this.#subscriber.forget(this.#channel, this.#listener);
+    this.#listener = {
       onMessage: (message) => tell(listener, JSON.parse(message) as string[], this.#origin),
       onHeard: () => listener.onGap(),
-    });
+    };
+    this.#subscriber.listen(this.#channel, this.#listener);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#subscriber.forget(this.#channel);
+    if (this.#listener !== undefined) this.#subscriber.forget(this.#channel, this.#listener);
   }
 
   async #withToken(
@@ -315,7 +318,14 @@ export class RedisStore implements AffinityStore {
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const fields = [...todo.flatMap((i) => names[i] as string[]), ...declared];
       const known = todo.map((i) => {
-        const { binding, epoch, placedAt, usedAgoMs = 0, gateway } = entries[i] as KnownBinding;
+        const {
+          binding,
+          epoch,
+          placedAt,
+          usedAgoMs = 0,
+          gateway,
+          snapshotAgoMs,
+        } = entries[i] as KnownBinding;
         const { instance, incarnation } = packable(binding);
         const kind = placedAt === undefined ? 'written-back' : 'placed-alone';
         const heldForMs = placedAt === undefined ? 0 : Math.max(0, Date.now() - placedAt);
@@ -330,6 +340,7 @@ export class RedisStore implements AffinityStore {
           heldForMs,
           Math.round(usedAgoMs),
           placedAt === undefined ? 0 : 1,
+          ...(snapshotAgoMs === undefined ? [] : [Math.round(snapshotAgoMs)]),
         ];
       });
       const keys = [

@@ -11,7 +11,7 @@ import { NO_POLICY } from '../../core/view/policy.ts';
 import type { PolicyRequest, ProposeRequest, SyncReply, SyncRequest } from '../../core/view/view-store.ts';
 import type { RedisCommands, RedisConnection } from '../../redis/connection.ts';
 import { bindingsChannel, fencingTokenKey, poolKey } from '../../redis/keys.ts';
-import type { RedisSubscriber } from '../../redis/subscriber.ts';
+import type { ChannelListener, RedisSubscriber } from '../../redis/subscriber.ts';
 import { RedisReplicas } from './replicas.ts';
 import type { ViewStoreScript } from './scripts.ts';
 import { VIEW_STORE_SCRIPTS } from './scripts.ts';
@@ -39,7 +39,7 @@ export class RedisViewStore implements ViewStoreClient {
   readonly #origin = randomUUID();
   /** As of the last reply. */
   #storeGeneration = '';
-  #listens = false;
+  #listener: ChannelListener | undefined;
   #closed = false;
   /** When the latest registration ends, in monotonic ms. */
   #registeredUntil = Number.NEGATIVE_INFINITY;
@@ -148,8 +148,7 @@ export class RedisViewStore implements ViewStoreClient {
   }
 
   listen(listener: ViewStoreListener): void {
-    this.#listens = true;
-    this.#subscriber.listen(this.#channel, {
+    this.#listener = {
       onMessage: (message) => {
         const [origin, kind, ...rest] = message.split(' ');
         if (origin === this.#origin || kind === 'probe') return;
@@ -158,13 +157,13 @@ export class RedisViewStore implements ViewStoreClient {
       },
       // News may have been missed before the subscription.
       onHeard: () => listener.onNews(true),
-    });
+    };
+    this.#subscriber.listen(this.#channel, this.#listener);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    // Otherwise another view store's listener may be on the channel.
-    if (this.#listens) this.#subscriber.forget(this.#channel);
+    if (this.#listener !== undefined) this.#subscriber.forget(this.#channel, this.#listener);
   }
 
   #run(script: ViewStoreScript, args: readonly string[]): Promise<unknown> {

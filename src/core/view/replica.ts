@@ -14,7 +14,7 @@ import { driftOf, LocalConfig } from './local-config.ts';
 import { materialize } from './materialize.ts';
 import type { Circumstances } from './next-view.ts';
 import { Reachability } from './reachability.ts';
-import type { ReplicaOptions } from './replica-options.ts';
+import type { Knowledge, ReplicaOptions } from './replica-options.ts';
 import type { Moment, RoutingState } from './routing-state.ts';
 import type { Unanswered } from './store-outage.ts';
 import { StoreOutage } from './store-outage.ts';
@@ -68,12 +68,10 @@ export class Replica extends LeaseHolder implements RoutingState {
     this.#claims = new ClaimWatch(options.leaseMs * UNCLAIMED_SHARE_OF_LEASE);
     const parts = partsOf(options);
     this.#config = new LocalConfig(options.parts ?? (() => parts), options.leaseMs);
-    const { earlierKnowledge } = options;
-    if (earlierKnowledge !== undefined) {
-      this.#agreed = earlierKnowledge.agreed;
-      if (options.awaitsConfirmation !== true) this.#adopted = earlierKnowledge.agreed;
-      this.#lastSync = { ...NO_SYNC, policy: earlierKnowledge.policy };
-    }
+    const { agreed, policy } = options.earlierKnowledge ?? { agreed: NO_VIEW, policy: NO_SYNC.policy };
+    this.#agreed = agreed;
+    if (options.awaitsConfirmation !== true) this.#adopted = agreed;
+    this.#lastSync = { ...NO_SYNC, policy };
     this.#view = this.#materialize(this.#agreed);
   }
 
@@ -121,7 +119,6 @@ export class Replica extends LeaseHolder implements RoutingState {
     return this.#claims.failure;
   }
 
-  /** This gateway's configuration. */
   get parts(): ConfigParts {
     return this.#config.parts;
   }
@@ -166,8 +163,8 @@ export class Replica extends LeaseHolder implements RoutingState {
   }
 
   get placesAlike(): boolean {
-    const isAgreed = this.#lastSync.isOpen && this.isEffective;
-    return isAgreed && this.#outage.isDoubtful && this.#options.onStoreLoss === 'continue';
+    const isDoubtful = this.#outage.isDoubtful && this.#options.onStoreLoss === 'continue';
+    return isDoubtful && this.#lastSync.isOpen && this.isEffective;
   }
 
   /** The store has been silent for so long that it counts as away. */
@@ -276,13 +273,20 @@ export class Replica extends LeaseHolder implements RoutingState {
     this.#outage.answered(now.mono);
     if (request.seq <= this.#answered) return;
     this.#answered = request.seq;
-    const held = this.holdsLease(sent.mono, sent.wall);
     if (reply.storeGeneration !== this.#lastSync.storeGeneration) this.#restored = '';
     this.#lastSync = afterSync(this.#lastSync, reply, sent.mono);
     if (reply.open) this.#config.noteOpen(sent.mono);
     this.#acknowledged = request.viewId;
-    if (reply.view !== undefined) this.#adopt(reply.view, held);
+    if (reply.view !== undefined) this.#adopt(reply.view, this.holdsLease(sent.mono, sent.wall));
     this.#updateReachability();
+  }
+
+  /** Takes what this gateway knew before it ended, if the store has lost it and no living gateway has told it a view. */
+  recall({ agreed, policy }: Knowledge, { mono, wall }: Moment): void {
+    const { storeGeneration, isOpen } = this.#lastSync;
+    if (storeGeneration === '' || isOpen || this.#agreed.epoch > 0) return;
+    if (policy.version > this.#lastSync.policy.version) this.#lastSync = { ...this.#lastSync, policy };
+    this.#adopt(agreed, this.holdsLease(mono, wall));
   }
 
   /** The store answered something other than a sync, so it was there until now. */
@@ -333,19 +337,15 @@ export class Replica extends LeaseHolder implements RoutingState {
     const config = this.#config.partAt(this.#lastSync.askedAt);
     const next = this.#next(this.#agreed, { reports, boundAgents, config });
     if (next === undefined) return undefined;
-    const events = next.events.map(
-      (event): PoolEvent => ({
-        ...withBasis(event, { reports, boundAgents, doubtedMs }),
-        by: this.#options.id,
-      }),
-    );
-    return { replica: this.#options.id, base: this.#agreed.id, view: next.view, events };
+    const { id } = this.#options;
+    const known = { reports, boundAgents, doubtedMs };
+    const events = next.events.map((event): PoolEvent => ({ ...withBasis(event, known), by: id }));
+    return { replica: id, base: this.#agreed.id, view: next.view, events };
   }
 
   /** The view store accepted the proposal. It is the newest view now and waits for acknowledgements. */
   proposed(view: AgreedView, now: Moment): void {
     this.#adopt(view, this.holdsLease(now.mono, now.wall));
-    this.#updateReachability();
   }
 
   #adopt(view: AgreedView, held: boolean): void {

@@ -74,6 +74,13 @@ export type ToController =
   | { readonly kind: 'load'; readonly load: WorkerLoad }
   /** What the worker counted in a second since the Unix epoch, sent at its end. Earlier releases ignore it. */
   | { readonly kind: 'second'; readonly second: number; readonly counts: CountsOfSecond }
+  /** An agent was placed or moved while the store was away, for the snapshot. Earlier releases ignore it. */
+  | {
+      readonly kind: 'decided-alone';
+      readonly pool: string;
+      readonly binding: Binding;
+      readonly aliases: readonly Name[];
+    }
   /** In the format of prom-client's `getMetricsAsJSON`. */
   | { readonly kind: 'metrics'; readonly metrics: readonly unknown[] };
 

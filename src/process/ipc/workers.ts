@@ -1,3 +1,4 @@
+import type { Binding } from '../../core/binding.ts';
 import type { ExplainQuestion, Explanation } from '../../core/explanation.ts';
 import type { CountsOfSecond } from '../../core/history/pool-counts.ts';
 import type { Name } from '../../core/identity.ts';
@@ -27,6 +28,8 @@ export interface WorkersOptions {
   readonly onMetrics: (worker: WorkerId, metrics: readonly unknown[]) => void;
   /** A worker has counted the requests of a second. */
   readonly onSecond?: (worker: WorkerId, second: number, counts: CountsOfSecond) => void;
+  /** A worker has placed or moved an agent while the store was away. */
+  readonly onDecidedAlone?: (pool: string, binding: Binding, aliases: readonly Name[]) => void;
   readonly onGone: (worker: WorkerId) => void;
   /** A worker has said hello and returned the totals of an earlier controller. */
   readonly onHello: (worker: WorkerId, totals: Totals | undefined) => void;
@@ -315,6 +318,9 @@ export class Workers {
         break;
       case 'metrics':
         this.#options.onMetrics(worker.id, message.metrics);
+        break;
+      case 'decided-alone':
+        this.#options.onDecidedAlone?.(message.pool, message.binding, message.aliases);
         break;
       case 'second':
         this.#options.onSecond?.(worker.id, message.second, message.counts);

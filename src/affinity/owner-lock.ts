@@ -1,6 +1,6 @@
 import { linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isAlive } from '../../core/process-alive.ts';
+import { isAlive } from '../core/process-alive.ts';
 
 /** A directory that only one process uses. */
 export interface OwnerLock {
@@ -15,9 +15,9 @@ const LOCK_FILE = 'owner';
  * A process of another host, or of a container with its own process ids, looks like one that has exited. Such
  * processes must not share the directory.
  *
- * @throws Error if another process holds the lock
+ * @param inUse the error if another process holds the lock, which is named
  */
-export function lockDirectory(directory: string): OwnerLock {
+export function lockDirectory(directory: string, inUse: (by: string) => Error): OwnerLock {
   const path = join(directory, LOCK_FILE);
   const mine = describe(process.pid) ?? String(process.pid);
   const draft = `${path}.${process.pid}`;
@@ -29,13 +29,13 @@ export function lockDirectory(directory: string): OwnerLock {
       if (tryLink(draft, path)) return { release: () => releaseOwn(path, mine) };
       const owner = read(path);
       if (owner === undefined) continue;
-      if (describe(Number.parseInt(owner, 10)) === owner) throw inUse(directory, owner);
+      if (describe(Number.parseInt(owner, 10)) === owner) throw inUse(owned(owner));
       removeStale(path, owner);
     }
   } finally {
     rmSync(draft, { force: true });
   }
-  throw inUse(directory, read(path));
+  throw inUse(owned(read(path)));
 }
 
 /** Removes drafts of processes that were killed while they took the lock. */
@@ -47,12 +47,8 @@ function removeDrafts(directory: string): void {
   }
 }
 
-function inUse(directory: string, owner: string | undefined): Error {
-  const by = owner === undefined ? 'another process' : `process ${Number.parseInt(owner, 10)}`;
-  return new Error(
-    `the affinity store in ${directory} is in use by ${by}; ` +
-      'stop that process or configure another directory: the embedded store serves only one process',
-  );
+function owned(owner: string | undefined): string {
+  return owner === undefined ? 'another process' : `process ${Number.parseInt(owner, 10)}`;
 }
 
 /** A link makes the lock file appear complete or not at all, unlike a file that is created and then written. */
