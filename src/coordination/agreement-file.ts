@@ -18,7 +18,7 @@ interface Content extends Knowledge {
 
 const FORMAT = 1;
 
-/** The newest view and policy of a pool that the gateways agreed on, in a file that is written anew with each change. */
+/** The newest view and policy of a pool that the gateways agreed on, in a file that each change replaces. */
 export class AgreementFile {
   readonly #options: AgreementFileOptions;
   #view: AgreedView | undefined;

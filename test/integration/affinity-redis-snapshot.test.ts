@@ -119,7 +119,7 @@ describe('what snapshots offer to a Redis whose view store is closed', () => {
     expect(await place()).toBe('a');
   });
 
-  test('an agent whom an operator has forgotten is not brought back while the store knows that', async () => {
+  test('a binding that an operator has ended is not brought back while the store knows that', async () => {
     await openViewStore(port, keyPrefix);
     const fencingToken = await setFencingToken(port, keyPrefix);
     const { binding } = await store.claim([user('MILLER')], at('a'), fencingToken);

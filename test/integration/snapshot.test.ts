@@ -155,7 +155,7 @@ describe('everything restarted and Redis emptied', () => {
         expect.stringMatching(/^ici: restored 40 bindings from the snapshot of 20.*; 0 have ended since$/),
       );
     }
-    // What the files hold is for nobody else.
+    // Other users of the host may not read them.
     for (const name of ['ici.bindings', 'ici.json', 'one.json', '.'])
       expect(statSync(file(0, name)).mode & 0o077).toBe(0);
   });
@@ -192,7 +192,7 @@ describe('everything restarted and Redis emptied', () => {
     for (const gateway of await startGateways(1, 0)) expect(await placesAt(gateway)).toEqual(after);
   });
 
-  test('agents whose instance was restarted meanwhile are placed anew, all others stay', {
+  test('agents whose instance was restarted meanwhile are placed again, all others stay', {
     tags: 'long',
   }, async () => {
     const [one] = (await startGateways(0)) as [TestGateway];

@@ -177,7 +177,7 @@ test('an agent who has logged off is left out, unless the store says that a requ
 
 test('a file that cannot be written is removed, because it would miss changes; said once', async () => {
   await become('MILLER@a');
-  // No draft can be made in the place of a directory, whoever runs the test.
+  // No draft can be made in the place of a directory, not even by root.
   mkdirSync(`${path}.new`);
   news.onGap();
   await ticking(() => expect([failures.length, existsSync(path)]).toEqual([1, false]));
