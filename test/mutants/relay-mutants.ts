@@ -52,6 +52,13 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     tests: ['test/integration/relay-peers.test.ts'],
   },
   {
+    name: 'a gateway that places agents without the store hands their requests on',
+    file: 'src/core/view/replica.ts',
+    search: 'this.placesAlone ? undefined : this.#reachability.relays',
+    replace: 'this.#reachability.relays',
+    tests: ['test/unit/core/relay.test.ts'],
+  },
+  {
     name: 'the first peer gets all requests',
     file: 'src/core/relay.ts',
     search: 'left[Math.floor(chance * left.length)]',

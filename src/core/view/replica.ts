@@ -104,7 +104,7 @@ export class Replica extends LeaseHolder implements RoutingState {
   }
 
   get relays(): RoutingState['relays'] {
-    return this.#reachability.relays;
+    return this.placesAlone ? undefined : this.#reachability.relays;
   }
 
   get unconfigured(): ReadonlySet<InstanceId> {

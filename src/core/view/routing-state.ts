@@ -39,8 +39,9 @@ export interface RoutingState {
   /** Instances whose last probe by this replica failed, whatever its verdict. */
   readonly failing: ReadonlySet<InstanceId>;
   /**
-   * The addresses of the peers that can relay a request to an instance, as long as the view is agreed. Missing in
-   * messages from an earlier release.
+   * The addresses of the peers that can relay a request to an instance, as long as the view is agreed. Missing while this
+   * replica {@link placesAlone}, as others that reach the store may place the same agents elsewhere, and in messages from
+   * an earlier release.
    */
   readonly relays?: ReadonlyMap<InstanceId, readonly string[]> | undefined;
   /** Until when the view may be acted on; negative infinity without a lease. */

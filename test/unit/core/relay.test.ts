@@ -2,8 +2,11 @@ import { describe, expect, test } from 'vitest';
 import type { Route } from '../../../src/core/relay.ts';
 import { judgeRelayed, nextRoute } from '../../../src/core/relay.ts';
 import { checkTarget } from '../../../src/core/target.ts';
+import type { HealthReport } from '../../../src/core/view/health-report.ts';
 import { NO_LEASE } from '../../../src/core/view/lease.ts';
+import type { Replica } from '../../../src/core/view/replica.ts';
 import type { RoutingState } from '../../../src/core/view/routing-state.ts';
+import { Agreement, UP } from '../../support/agreement.ts';
 import { anInstance, aView } from '../../support/instances.ts';
 
 const VIEW = { ...aView(anInstance({ id: 'a' }), anInstance({ id: 'b' })), epoch: 7 };
@@ -73,6 +76,31 @@ describe('the route of an attempt', () => {
     ]);
     expect(routes({ relays: RELAYS, failing: A }, 0.999)).toEqual([P2, P1, 'direct']);
   });
+});
+
+test('a gateway that places agents without the store hands nothing on: others may place them elsewhere', () => {
+  const agreement = new Agreement({ instances: ['a'], replicas: 2 });
+  const [replica, peer] = agreement.replicas as [Replica, Replica];
+  const says = (health: 'up' | 'down', relayAt: string): HealthReport => ({
+    verdicts: { a: { ...UP, health } },
+    settled: true,
+    idle: false,
+    relayAt,
+  });
+  replica.setReport(says('down', 'own:1'));
+  peer.setReport(says('up', 'p1:1'));
+  agreement.agree();
+  expect([...(replica.relays ?? [])]).toEqual([['a', ['p1:1']]]);
+
+  agreement.isAway = true;
+  agreement.agree();
+  const { mono, wall } = { mono: performance.now(), wall: Date.now() };
+  expect([replica.placesAlone, replica.modeAt(mono, wall)]).toEqual([true, 'leased']);
+  expect(nextRoute(replica, 'a', ['direct'], 0)).toBeUndefined();
+
+  agreement.isAway = false;
+  agreement.agree();
+  expect([...(replica.relays ?? [])]).toEqual([['a', ['p1:1']]]);
 });
 
 describe('a gateway that is cut off from an instance', () => {
