@@ -2,11 +2,12 @@ import type { Binding, Placement } from '../../src/core/binding.ts';
 import type { Target } from '../../src/core/target.ts';
 import { checkTarget } from '../../src/core/target.ts';
 import type { AgreedView } from '../../src/core/view/agreed-view.ts';
+import type { Sending } from './attempts.ts';
 import { isSamePlace, keyOf } from './bindings.ts';
 import type { Gateway } from './gateway.ts';
 import { SLOWEST_CLOCK } from './gateway.ts';
 import type { Request } from './requests.ts';
-import { activeRoute } from './requests.ts';
+import { connectorOf, isSamePlacement, isServedBy, mayAct, place, servedWhileActing } from './served.ts';
 import {
   CONNECT_TIMEOUT_MS,
   CONVERGENCE_MS,
@@ -26,6 +27,7 @@ export type Invariant =
   | 'no gateway serves a released binding'
   | 'nothing is forgotten'
   | 'never sent twice'
+  | 'one hop only'
   | 'nothing arrives late'
   | 'every request is answered'
   | 'all come to agree'
@@ -68,6 +70,8 @@ export class Checker {
   readonly #losses = new Map<string, { readonly from: Placement; readonly at: number }[]>();
   readonly #sent = new Set<number>();
   readonly #delivered = new Set<number>();
+  /** The gateways that have handed requests to peers. */
+  readonly #handedBy = new Map<number, Gateway>();
   /** The times at which requests covered by a promise were sent. */
   readonly #promised = new Map<number, number>();
   /** Agents that a gateway has placed alone, although the store had answered it a moment before. */
@@ -81,16 +85,17 @@ export class Checker {
   }
 
   /** 1, by epochs: an agent moves in a later epoch than any in which it was at the earlier place. */
-  onSend(gateway: Gateway, agent: string, request: number, by: Target, alone: boolean): void {
-    const routed = connectorOf(gateway, by);
+  onSend(gateway: Gateway, { id: request, agent, target, alone, isRelayed }: Sending): void {
+    const routed = connectorOf(gateway, target);
     // 3, at the source: a sent request is never sent again.
     if (this.#sent.has(request)) this.#violated('never sent twice', `request ${request} is sent again`);
     this.#sent.add(request);
     const { replica, host } = gateway;
     // By the mode of the replica itself, so that a gateway that forgot to check its lease is not excused.
-    const isExcused = !this.#tooSoon.has(`${gateway.id} ${agent}`);
+    const isExcused = !isRelayed && !this.#tooSoon.has(`${gateway.id} ${agent}`);
     if (isExcused && (alone || replica.modeAt(host.mono, host.wall) === 'degraded')) return;
     this.#promised.set(request, this.#world.scheduler.now);
+    this.#checkOthers(gateway, agent, routed);
     const subject = this.#subject(agent);
     const { epoch } = replica.view;
     const history = this.#histories.get(subject);
@@ -140,6 +145,17 @@ export class Checker {
       replica.lastSync.isOpen && this.#world.scheduler.now - link.repliedAt < times.awayMs * SLOWEST_CLOCK;
     const isKnown = bindings.get(gateway.nameOf(agent))?.alone === true;
     if ((wasAwayTooSoon || hasJustAnswered) && !isKnown) this.#tooSoon.add(`${id} ${agent}`);
+  }
+
+  /** Only the gateway that got a request from its client hands it to a peer. */
+  onHanded(gateway: Gateway, request: number): void {
+    const first = this.#handedBy.get(request) ?? gateway;
+    this.#handedBy.set(request, first);
+    if (first !== gateway)
+      this.#violated(
+        'one hop only',
+        `request ${request}, which ${first.id} has handed on, is handed on by ${gateway.id}`,
+      );
   }
 
   /** 3 */
@@ -222,6 +238,18 @@ export class Checker {
           this.#violated('one instance at a time', what);
         }
       }
+    }
+    for (const { gateway, order } of this.#world.peers.aboutToBeSent())
+      this.#checkOthers(gateway, order.agent, connectorOf(gateway, order.target));
+  }
+
+  /** 1, by time: no gateway would forward the agent elsewhere when this one sends it there. */
+  #checkOthers(gateway: Gateway, agent: string, where: Placement): void {
+    for (const other of this.#world.gateways) {
+      const by = this.#servedBy(other, agent);
+      if (by === undefined || isSamePlacement(connectorOf(other, by), where)) continue;
+      const what = `${agent}: ${gateway.id} sends to ${place(where)}, ${other.id} would send to ${place(by)}`;
+      this.#violated('one instance at a time', what);
     }
   }
 
@@ -321,47 +349,4 @@ export class Checker {
   #violated(invariant: Invariant, what: string): void {
     this.violation ??= { invariant, at: this.#world.scheduler.now, what };
   }
-}
-
-function mayAct({ replica, host }: Gateway): boolean {
-  return host.isRunning && replica.modeAt(host.mono, host.wall) === 'leased';
-}
-
-function servedWhileActing(gateway: Gateway, agent: string): Target | undefined {
-  const { replica, host, bindings } = gateway;
-  const { mono, wall } = host;
-  if (replica.view.mode === 'failover') {
-    const active = activeRoute(replica)?.routed;
-    return active && checkTarget(replica, active, mono, wall) === 'forward' ? active : undefined;
-  }
-  const entry = bindings.get(gateway.nameOf(agent));
-  if (entry === undefined || entry.alone) return undefined;
-  return checkTarget(replica, entry.routed, mono, wall) === 'forward' ? entry.routed : undefined;
-}
-
-/** The connector itself: a gateway may have another one under the name. */
-function connectorOf(gateway: Gateway, placement: Target): Target;
-function connectorOf(gateway: Gateway, placement: Placement): Placement;
-function connectorOf(gateway: Gateway, placement: Placement): Placement {
-  const { id } = gateway.connector(placement.instance);
-  return id === placement.instance ? placement : { ...placement, instance: id };
-}
-
-/** Whether the view lets the instance serve the agent, in the incarnation of the binding. */
-function isServedBy(view: AgreedView, { instance, incarnation }: Placement, agent: string): boolean {
-  const state = view.instances[instance];
-  if (state === undefined || state.health !== 'up' || state.admin === 'disabled') return false;
-  const key = keyOf(agent);
-  if (view.moving.some((move) => move.key === key && move.to !== instance)) return false;
-  return incarnation === '' || state.incarnation === '' || state.incarnation === incarnation;
-}
-
-/** An unknown incarnation may be the same. */
-function isSamePlacement(a: Placement, b: Placement): boolean {
-  if (a.instance !== b.instance) return false;
-  return a.incarnation === b.incarnation || a.incarnation === '' || b.incarnation === '';
-}
-
-function place({ instance, incarnation }: Placement): string {
-  return incarnation === '' ? instance : `${instance} ${incarnation}`;
 }

@@ -290,13 +290,16 @@ export class Gateway {
     const { mono, wall } = host.moment;
     replica.tick(host.moment);
     this.sent.look();
-    const { view, before, isBlocked, fencingToken, placesAlone, hearsStore, isAway, cutOff } = replica;
+    const { view, before, isBlocked, fencingToken, placesAlone, hearsStore, isAway, cutOff, relays } =
+      replica;
     if (isAway && !this.#wasAway)
       this.wasAwayTooSoon =
         this.world.scheduler.now - this.link.repliedAt < this.times.awayMs * SLOWEST_CLOCK;
     this.#wasAway = isAway;
     const mode = replica.modeAt(mono, wall);
-    const told = [view, mode, isBlocked, before?.epoch, fencingToken, placesAlone, hearsStore, cutOff];
+    // As text, because the map is made again whenever a report changes.
+    const ways = relays === undefined || relays.size === 0 ? '' : [...relays].join('|');
+    const told = [view, mode, isBlocked, before?.epoch, fencingToken, placesAlone, hearsStore, cutOff, ways];
     if (told.every((value, i) => value === this.#told[i])) return;
     this.#told = told;
     this.world.touch();

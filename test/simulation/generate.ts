@@ -1,5 +1,7 @@
 import type { Random } from '../../src/simulator/random.ts';
 import { seededRandom } from '../../src/simulator/random.ts';
+import type { RelayFault } from './relay-story.ts';
+import { relayStory, takers } from './relay-story.ts';
 import type { Setup, Story, StoryEvent, Variant } from './story.ts';
 import { endOf, healedAt } from './story.ts';
 import { LEASE_MS, timesOf } from './times.ts';
@@ -8,6 +10,9 @@ const { awayMs: AWAY_MS, joinMs: JOIN_MS } = timesOf(LEASE_MS);
 const REPLICAS = 3;
 // The agents of the beginning. Each fault adds another one that no gateway knows yet.
 const AGENTS = 3;
+// Of the first kind.
+const MOST_FAULTS = 5;
+const MOST_BESIDE_RELAYS = 2;
 const FAULTS_FROM = 1_500;
 const FAULTS_UNTIL = 9_000;
 const REQUESTS = 24;
@@ -18,7 +23,7 @@ const NEWCOMER_MS = 600;
 // Keeps the random numbers of one seed's faults apart from those of the next seed.
 const MORE_PRIME = 1_009;
 
-type Kind = StoryEvent['kind'];
+type Kind = Exclude<StoryEvent['kind'], RelayFault>;
 
 // How likely each kind is, relative to the others.
 const WEIGHTS: readonly (readonly [Kind, number])[] = [
@@ -66,6 +71,8 @@ const PAUSED_SHARE = 0.3;
 const UNEQUAL_SHARE = 0.25;
 // A number of no fault above. With this one, the first stories that show each planted bug keep equal leases.
 const UNEQUAL_STREAM = 16;
+// As above, for stories whose gateways hand requests to each other.
+const RELAY_STREAM = 23;
 const LEASES = [1_000, 1_500, 2_000, LEASE_MS] as const;
 const TOTAL = WEIGHTS.reduce((sum, [, weight]) => sum + weight, 0);
 
@@ -74,7 +81,10 @@ export function generate(seed: number): Story {
   const random = seededRandom(seed);
   const setup = setUp(random);
   const faults: StoryEvent[] = [];
-  const count = 1 + Math.floor(random() * 5);
+  const relaying = seededRandom(seed * MORE_PRIME + RELAY_STREAM);
+  const relays = takers(relaying, REPLICAS);
+  // Those with peers get others in addition.
+  const count = 1 + Math.floor(random() * (relays === undefined ? MOST_FAULTS : MOST_BESIDE_RELAYS));
   for (let i = 0; i < count; i += 1)
     faults.push(faultAt(moment(random, faults), kindOf(random), setup, random));
   const events = [...faults, ...requests(random, faults, healedAt(faults))];
@@ -93,6 +103,13 @@ export function generate(seed: number): Story {
     events.push(fault, ...newcomers(own, fault, agents), ...lateRequests(own, agents + 1, healed));
     agents += 1;
   }
+  if (relays !== undefined) {
+    const { faults: cuts, requests: handed } = relayStory(relaying, setup, agents);
+    events.push(...cuts, ...handed.map((one) => ({ ...one, kind: 'request', agent: agents }) as const));
+    events.push(...lateRequests(relaying, agents + 1, healedAt(events)));
+    agents += 1;
+  }
+  leaveOutSuspendedClocks(events);
   const leases = unequalLeases(seededRandom(seed * MORE_PRIME + UNEQUAL_STREAM));
   if (leases !== undefined) loseLess(events, Math.min(...leases) / LEASE_MS);
   events.sort((a, b) => a.at - b.at);
@@ -105,6 +122,8 @@ export function generate(seed: number): Story {
       ...failback,
       ...(leases && { leases }),
       ...(earlier !== undefined && { earlier }),
+      // Earlier releases take no requests of peers.
+      ...(relays && { relays: relays.map((takes, i) => takes && i !== earlier) }),
       agents,
     },
     events,
@@ -121,6 +140,20 @@ function unequalLeases(random: Random): readonly number[] | undefined {
 function loseLess(events: StoryEvent[], share: number): void {
   for (const [i, event] of events.entries()) {
     if (event.kind === 'store-crash') events[i] = { ...event, lost: Math.round(event.lost * share) };
+  }
+}
+
+/** A machine that is suspended with both clocks cannot notice it: the limit that `deploy/docs/cluster.md` names. */
+function leaveOutSuspendedClocks(events: StoryEvent[]): void {
+  const isSuspended = (replica: number, at: number): boolean =>
+    events.some(
+      (event) =>
+        event.kind === 'suspend' && event.replica === replica && event.at <= at && at <= endOf(event),
+    );
+  for (let i = events.length - 1; i >= 0; i -= 1) {
+    const event = events[i] as StoryEvent;
+    if (event.kind === 'wall-jump' && event.by < 0 && isSuspended(event.replica, event.at))
+      events.splice(i, 1);
   }
 }
 

@@ -6,6 +6,11 @@ import type { Answers, Command, Store } from './store.ts';
 import type { StoryEvent } from './story.ts';
 import { STORE_TIMEOUT_MS } from './times.ts';
 
+type LinkFault = Extract<
+  StoryEvent,
+  { kind: 'store-cut' | 'store-lossy' | 'store-slow' | 'store-far' | 'store-partial' | 'deaf' }
+>;
+
 /** The commands that fail, and how. */
 type PartialStore = Pick<Extract<StoryEvent, { kind: 'store-partial' }>, 'commands' | 'refused'>;
 
@@ -66,6 +71,37 @@ export class Link {
     this.#scheduler = scheduler;
     this.#store = store;
     this.#random = random;
+  }
+
+  /** Begins a fault. */
+  impair(event: LinkFault): void {
+    const { faults } = this;
+    const until = this.#scheduler.now + event.ms;
+    const later = (before: number): number => Math.max(before, until);
+    switch (event.kind) {
+      case 'store-cut':
+        if (event.lost !== 'replies') faults.requestsLostUntil = later(faults.requestsLostUntil);
+        if (event.lost !== 'requests') faults.repliesLostUntil = later(faults.repliesLostUntil);
+        return;
+      case 'store-lossy':
+        faults.lossyUntil = later(faults.lossyUntil);
+        faults.lossShare = event.share;
+        return;
+      case 'store-slow':
+        faults.slowUntil = later(faults.slowUntil);
+        faults.slowBy = event.delay;
+        return;
+      case 'store-far':
+        faults.farUntil = later(faults.farUntil);
+        faults.farBy = event.delay;
+        return;
+      case 'store-partial':
+        faults.partialUntil = later(faults.partialUntil);
+        faults.partial = event;
+        return;
+      case 'deaf':
+        faults.deafUntil = later(faults.deafUntil);
+    }
   }
 
   /** Calls either `onReply` or `onFail`, once, unless the host dies before. `patience` is that of `coordination/answer-deadline.ts`. */

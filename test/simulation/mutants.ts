@@ -7,6 +7,7 @@ import type { SyncReply, SyncRequest } from '../../src/core/view/view-store.ts';
 import type { Entry } from './bindings.ts';
 import { KnownBindings } from './bindings.ts';
 import { Forget } from './forget.ts';
+import { RELAY_MUTANTS } from './relay-mutants.ts';
 import type { Rules } from './rules.ts';
 import { RULES } from './rules.ts';
 import { Store } from './store.ts';
@@ -176,4 +177,5 @@ export const MUTANTS: Readonly<Record<string, Rules>> = {
     createStore: (events) => new BeginsGenerationsAgain(events),
   },
   'restore the first, not the latest': { ...RULES, createStore: (events) => new RestoresEarlier(events) },
+  ...RELAY_MUTANTS,
 };

@@ -4,6 +4,7 @@ import type { InstanceId } from '../../src/core/instance.ts';
 import type { HealthReport, Verdict } from '../../src/core/view/health-report.ts';
 import type { Gateway } from './gateway.ts';
 import type { Instance } from './instances.ts';
+import { relayAddress } from './peers.ts';
 import { PROBE_FAST_MS, PROBE_MS, PROBE_TIMEOUT_MS, THRESHOLDS } from './times.ts';
 
 // The time for which a gateway abstains after a pause.
@@ -84,7 +85,9 @@ export class Prober {
       if (verdict === undefined) settled = false;
       else verdicts[id] = verdict;
     }
-    this.#report = { verdicts, settled, idle };
+    const { number, world } = this.#gateway;
+    const relays = world.setup.relays?.[number] === true;
+    this.#report = { verdicts, settled, idle, ...(relays && { relayAt: relayAddress(number) }) };
     return this.#report;
   }
 

@@ -1,21 +1,25 @@
 import type { Binding, Placement } from '../../src/core/binding.ts';
 import type { InstanceId } from '../../src/core/instance.ts';
+import type { Route } from '../../src/core/relay.ts';
+import { nextRoute } from '../../src/core/relay.ts';
 import type { Target } from '../../src/core/target.ts';
 import { checkTarget, movesTo, wayToBind } from '../../src/core/target.ts';
 import { NOWHERE } from '../../src/core/view/agreed-view.ts';
 import type { Replica } from '../../src/core/view/replica.ts';
 import { placementAt } from '../../src/core/view/view.ts';
 import type { Random } from '../../src/simulator/random.ts';
+import type { AttemptEnds } from './attempts.ts';
+import { Attempt } from './attempts.ts';
 import type { Entry } from './bindings.ts';
 import { keyOf } from './bindings.ts';
 import type { Gateway } from './gateway.ts';
 import type { Answers } from './store.ts';
-import { CONNECT_TIMEOUT_MS, PARK_MS, RETRY_MS, SLOW_MS } from './times.ts';
+import { PARK_MS, RETRY_MS, SLOW_MS } from './times.ts';
 
 export type Outcome = 'answered' | 'refused' | 'unknown';
 
 /** The target of a request, and the reason for it. */
-interface Route {
+interface Found {
   readonly routed: Target;
   /** This gateway has decided it alone. */
   readonly alone: boolean;
@@ -44,6 +48,10 @@ export class Request {
   #renewed = false;
   #deadline = Number.POSITIVE_INFINITY;
   #seen = 0;
+  /** The epoch of the view by which its target was found. */
+  #epoch = 0;
+  /** The routes that could not take it since it last waited. */
+  #failed: readonly Route[] = [];
 
   constructor(id: number, agent: string, gateway: Gateway, random: Random) {
     this.id = id;
@@ -69,6 +77,7 @@ export class Request {
     }
     this.#seen = gateway.changes;
     const { view } = gateway.replica;
+    this.#epoch = view.epoch;
     if (!view.settled) {
       this.#park();
     } else if (view.mode === 'failover') {
@@ -90,7 +99,7 @@ export class Request {
   }
 
   /** Returns false if the binding has to be moved first. */
-  #follow(route: Route): boolean {
+  #follow(route: Found): boolean {
     const { replica, host, isEarlier } = this.gateway;
     let verdict = checkTarget(replica, route.routed, host.mono, host.wall);
     // To an earlier release, `NOWHERE` is an instance that does not exist.
@@ -248,78 +257,51 @@ export class Request {
     return chosen && placementAt(chosen);
   }
 
-  #attempt(route: Route): void {
-    const { host, world, number } = this.gateway;
+  #attempt(found: Found): void {
+    const { gateway } = this;
+    const { replica, host } = gateway;
+    const { instance } = found.routed;
+    const chance = replica.relays?.has(instance) === true ? this.#random() : 0;
+    const route = nextRoute(replica, instance, this.#failed, chance) ?? 'direct';
+    const maySend = (): boolean => checkTarget(replica, found.routed, host.mono, host.wall) === 'forward';
+    const ends: AttemptEnds = {
+      onAnswered: () => {
+        if (route !== 'direct') gateway.sent.answeredThroughPeer(instance);
+        this.#end('answered');
+      },
+      onUnsent: () => this.#unsent(found, route),
+      onUnknown: () => this.#end('unknown'),
+      onWithdrawn: () => {
+        this.#renewed = false;
+        this.#route();
+      },
+    };
+    const { id, agent } = this;
+    const { routed: target, alone } = found;
+    if (route !== 'direct') {
+      const order = { id, agent, target, viewEpoch: this.#epoch };
+      gateway.world.peers.hand(gateway, route.peer, order, maySend, ends);
+      return;
+    }
     // A connection has to be opened; a slow client's body is read once.
     const isSlow = this.#attempts === 0 && this.#random() < 0.15;
     this.#attempts += 1;
-    const delay = isSlow ? this.#random() * SLOW_MS : 1;
-    host.after(delay, () => {
-      const instance = this.gateway.connector(route.routed.instance);
-      const { now } = world.scheduler;
-      // A connection that is still open takes it.
-      if (instance.isHeldFrom(number, now) && this.gateway.sent.isOpen(instance)) {
-        this.#send(route);
-        return;
-      }
-      switch (instance.reachedBy(number, now)) {
-        case 'answers':
-          this.#send(route);
-          return;
-        case 'refused':
-          this.#unsent(route, 1);
-          return;
-        case 'silent':
-          this.#unsent(route, CONNECT_TIMEOUT_MS);
-      }
-    });
+    const attempt = new Attempt({ gateway, id, agent, target, alone, isRelayed: false, maySend }, ends);
+    attempt.begin(isSlow ? this.#random() * SLOW_MS : 1);
   }
 
-  #unsent({ routed }: Route, after: number): void {
-    this.gateway.host.after(after, () => {
-      this.gateway.suspect(routed.instance);
-      this.#park();
-    });
-  }
-
-  /** The check right before the first byte, because anything may have happened since the target was found. */
-  #send(route: Route): void {
-    const { gateway, agent, id } = this;
-    const { host, world } = gateway;
-    if (!maySend(gateway, route)) {
+  /** Tries the next route, or waits. */
+  #unsent({ routed: { instance } }: Found, route: Route): void {
+    const { gateway } = this;
+    if (route === 'direct') gateway.suspect(instance);
+    this.#failed = [...this.#failed, route];
+    if (nextRoute(gateway.replica, instance, this.#failed, 0) !== undefined) {
       this.#renewed = false;
       this.#route();
       return;
     }
-    const instance = gateway.connector(route.routed.instance);
-    const { incarnation } = instance;
-    world.checker.onSend(gateway, agent, id, route.routed, route.alone);
-    const arrive = (): void => {
-      const { now } = world.scheduler;
-      if (instance.incarnation !== incarnation || instance.reachedBy(gateway.number, now) !== 'answers') {
-        host.after(1, () => this.#end('unknown'));
-        return;
-      }
-      world.checker.onDelivered(id);
-      instance.sessions.add(agent);
-      host.after(2, () => {
-        if (host.isAlive) gateway.sent.answered(instance);
-        this.#end('answered');
-      });
-    };
-    world.scheduler.after(2, () => {
-      if (!instance.isHeldFrom(gateway.number, world.scheduler.now)) {
-        arrive();
-        return;
-      }
-      gateway.sent.hold(instance, route.routed, {
-        onHealed: () => {
-          world.checker.onLate(gateway, agent, id, route.routed);
-          arrive();
-        },
-        onGivenUp: () => host.after(1, () => this.#end('unknown')),
-      });
-    });
+    this.#failed = [];
+    this.#park();
   }
 
   /** Waits for a change, but no longer than this. */
@@ -356,16 +338,12 @@ export class Request {
 }
 
 /** There is no store to confirm the binding. */
-function routeAlone({ routed: { instance, incarnation, root } }: Entry): Route {
+function routeAlone({ routed: { instance, incarnation, root } }: Entry): Found {
   return { routed: { instance, incarnation, ...(root === undefined ? {} : { root }) }, alone: true };
 }
 
 /** The target of every request of a failover pool. */
-export function activeRoute({ view }: Replica): Route | undefined {
+export function activeRoute({ view }: Replica): Found | undefined {
   const active = view.instances.get(view.active);
   return active && { routed: placementAt(active), alone: false };
-}
-
-function maySend({ replica, host }: Gateway, { routed }: Route): boolean {
-  return checkTarget(replica, routed, host.mono, host.wall) === 'forward';
 }

@@ -9,16 +9,19 @@ import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { describe } from './first-failure.ts';
 import { generate } from './generate.ts';
 import { MUTANTS } from './mutants.ts';
+import { SAFE_MUTANTS } from './relay-mutants.ts';
 import { RULES } from './rules.ts';
 import { shrink } from './shrink.ts';
 import { runStory } from './world.ts';
+
+const PLANTED = { ...MUTANTS, ...SAFE_MUTANTS };
 
 const USAGE = `Runs the pure core of several gateways through seeded schedules of faults, and checks what it promises.
 
   --schedules N   how many (default 100000)
   --seed S        of the first one; the others follow (default 1)
   --workers N     threads (default: one for each core)
-  --mutant NAME   with a planted bug: ${Object.keys(MUTANTS).join(', ')}
+  --mutant NAME   with a planted bug: ${Object.keys(PLANTED).join(', ')}
   --help
 `;
 
@@ -37,7 +40,7 @@ interface Report {
 }
 
 function rulesOf(mutant: string | undefined) {
-  return (mutant === undefined ? undefined : MUTANTS[mutant]) ?? RULES;
+  return (mutant === undefined ? undefined : PLANTED[mutant]) ?? RULES;
 }
 
 function work({ from, count, mutant }: Batch): Report {
@@ -134,7 +137,7 @@ async function main(): Promise<void> {
     return;
   }
   const { mutant } = values;
-  if (mutant !== undefined && MUTANTS[mutant] === undefined) throw new Error(`there is no mutant ${mutant}`);
+  if (mutant !== undefined && PLANTED[mutant] === undefined) throw new Error(`there is no mutant ${mutant}`);
   const failed = await runAll({
     schedules: wholeNumber(values.schedules, 'schedules'),
     seed: wholeNumber(values.seed, 'seed'),

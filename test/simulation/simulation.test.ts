@@ -35,7 +35,7 @@ test('a shrunk story still fails', () => {
 });
 
 /** Three gateways with exact clocks, for a promise that was broken once. */
-function storyOf(mode: PoolMode, events: readonly StoryEvent[]): Story {
+function storyOf(mode: PoolMode, events: readonly StoryEvent[], given: Partial<Setup> = {}): Story {
   const clocks = [0, 1, 2].map(() => ({ rate: 1, mono: 0, wall: 0 }));
   const setup: Setup = {
     mode,
@@ -46,6 +46,7 @@ function storyOf(mode: PoolMode, events: readonly StoryEvent[]): Story {
     instances: 2,
     agents: 1,
     clocks,
+    ...given,
   };
   return { seed: 1, setup, events, healed: healedAt(events) };
 }
@@ -66,5 +67,19 @@ test('an operator’s act that the store lost and that was repeated does not mak
     { at: 3_463, kind: 'admin', instance: 0, state: 'disabled' },
     { at: 3_662, kind: 'store-crash', ms: 6, lost: 368 },
   ]);
+  expect(runStory(story)).toBeUndefined();
+});
+
+test('a gateway that has lost the store hands on no request of an agent whom it has placed alone', () => {
+  const story = storyOf(
+    'sticky',
+    [
+      { at: 5_000, kind: 'store-cut', replica: 1, ms: 2_900, lost: 'requests' },
+      { at: 5_700, kind: 'instance-cut', replica: 1, instance: 0, ms: 1_800 },
+      { at: 7_600, kind: 'request', agent: 0, replica: 1 },
+      { at: 7_850, kind: 'request', agent: 0, replica: 2 },
+    ],
+    { onStoreLoss: 'continue', relays: [true, true, true] },
+  );
   expect(runStory(story)).toBeUndefined();
 });

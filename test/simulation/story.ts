@@ -38,6 +38,20 @@ export type StoryEvent = { readonly at: number } & (
       readonly instance: number;
       readonly ms: number;
     }
+  /** Each replica is cut off from another instance: that with its number and `shift` more. */
+  | { readonly kind: 'partition'; readonly shift: number; readonly ms: number }
+  /** Messages between two gateways come later or never. */
+  | { readonly kind: 'peer-cut'; readonly replica: number; readonly peer: number; readonly ms: number }
+  /** Each message between two gateways takes up to `delay` longer. */
+  | {
+      readonly kind: 'peer-slow';
+      readonly replica: number;
+      readonly peer: number;
+      readonly ms: number;
+      readonly delay: number;
+    }
+  /** The gateway answers its peers against the protocol. */
+  | { readonly kind: 'peer-lies'; readonly replica: number; readonly ms: number }
   /** The instance ends, and restarts with a new incarnation after `ms`. */
   | { readonly kind: 'instance-restart'; readonly instance: number; readonly ms: number }
   /** The instance answers no request for `ms`, and goes on with the same incarnation. */
@@ -105,6 +119,8 @@ export interface Setup {
   readonly agents: number;
   /** The replica whose gateways are of an earlier release, which cannot forget agents. */
   readonly earlier?: number;
+  /** Which replicas take requests of peers; none if it is missing. */
+  readonly relays?: readonly boolean[];
   /** The configured lease of each replica, if not all have the default. */
   readonly leases?: readonly number[];
   /** How each replica's clocks differ from true time; `rate` is near 1. */
@@ -140,8 +156,14 @@ export function tell({ setup, events, seed }: Story): string {
     `  onStoreLoss ${onStoreLoss}, incarnations ${incarnations}, quarantine ${setup.quarantines ? 'on' : 'off'}`,
   ];
   if (setup.earlier !== undefined) head.push(`  replica ${setup.earlier} of an earlier release`);
+  if (setup.relays !== undefined)
+    head.push(`  replicas that take requests of peers: ${takers(setup.relays)}`);
   if (setup.leases !== undefined) head.push(`  leases ${setup.leases.join(', ')} ms`);
   return [...head, ...events.map((event) => `  ${clock(event.at)}  ${line(event)}`)].join('\n');
+}
+
+function takers(relays: readonly boolean[]): string {
+  return [...relays.keys()].filter((replica) => relays[replica]).join(', ');
 }
 
 /** Seconds with milliseconds. */

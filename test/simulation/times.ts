@@ -26,6 +26,9 @@ export const THRESHOLDS = { rise: 2, fall: 3 } as const;
 /** The most that a slow client's body, or opening a connection, takes. */
 export const SLOW_MS = 3_000;
 export const CONNECT_TIMEOUT_MS = 1_000;
+/** How long a peer may take to accept a request, and how long it may then say nothing: `wiring/relaying.ts`. */
+export const ACCEPT_MS = 1_000;
+export const SILENT_MS = 2_000;
 export const CUT_OFF_MS = 1_750;
 /** A command to the store without an answer fails after this time. */
 export const STORE_TIMEOUT_MS = 500;

@@ -10,6 +10,7 @@ import { Gateway } from './gateway.ts';
 import { Host } from './host.ts';
 import { Instance } from './instances.ts';
 import { Link } from './link.ts';
+import { Peers } from './peers.ts';
 import { Request } from './requests.ts';
 import type { Rules } from './rules.ts';
 import { RULES } from './rules.ts';
@@ -24,9 +25,10 @@ const SAMPLE_MS = 250;
 const RESTART_MS = 200;
 // Moves of agents that send no requests end after this time.
 const MOVE_MS = 1_500;
+// Keeps the random numbers of the network between gateways apart from the others.
+const PEERS_SEED = 0x9ee2;
 
 type EventOf<K extends StoryEvent['kind']> = Extract<StoryEvent, { kind: K }>;
-type LinkFault = EventOf<'store-cut' | 'store-lossy' | 'store-slow' | 'store-far' | 'store-partial' | 'deaf'>;
 
 /** Everything that takes part in one story. */
 export class World {
@@ -41,6 +43,7 @@ export class World {
   readonly agents: readonly string[];
   readonly gateways: Gateway[] = [];
   readonly checker: Checker;
+  readonly peers: Peers;
   readonly #story: Story;
   readonly #links: readonly Link[];
   /** For each replica, how its configuration differs from that of the beginning. */
@@ -79,6 +82,7 @@ export class World {
     );
     this.configurations = new Configurations(this.setup, this.instances);
     this.checker = new Checker(this);
+    this.peers = new Peers(this, story.seed ^ PEERS_SEED);
   }
 
   run(): Violation | undefined {
@@ -165,7 +169,15 @@ export class World {
       case 'store-far':
       case 'store-partial':
       case 'deaf':
-        this.#impair(event, (this.#links[event.replica] as Link).faults);
+        (this.#links[event.replica] as Link).impair(event);
+        break;
+      case 'peer-cut':
+      case 'peer-slow':
+      case 'peer-lies':
+        this.peers.impair(event);
+        break;
+      case 'partition':
+        for (const number of this.setup.clocks.keys()) this.#cut(number, number + event.shift, event.ms);
         break;
       case 'instance-cut':
       case 'instance-restart':
@@ -224,7 +236,7 @@ export class World {
     const until = this.scheduler.now + event.ms;
     switch (event.kind) {
       case 'instance-cut':
-        instance.cutUntil[event.replica] = Math.max(instance.cutUntil[event.replica] as number, until);
+        this.#cut(event.replica, event.instance, event.ms);
         break;
       case 'instance-restart':
         instance.stop();
@@ -233,6 +245,11 @@ export class World {
       case 'instance-hang':
         instance.hangsUntil = Math.max(instance.hangsUntil, until);
     }
+  }
+
+  #cut(replica: number, instance: number, ms: number): void {
+    const { cutUntil } = this.instances[instance % this.instances.length] as Instance;
+    cutUntil[replica] = Math.max(cutUntil[replica] as number, this.scheduler.now + ms);
   }
 
   #hold({ ms, replica, who }: EventOf<'link-held'>, { heldUntil }: Instance): void {
@@ -258,35 +275,6 @@ export class World {
   ended(request: Request): void {
     this.#open.delete(request);
     this.checker.onEnd(request);
-  }
-
-  #impair(event: LinkFault, faults: Link['faults']): void {
-    const until = this.scheduler.now + event.ms;
-    const later = (before: number): number => Math.max(before, until);
-    switch (event.kind) {
-      case 'store-cut':
-        if (event.lost !== 'replies') faults.requestsLostUntil = later(faults.requestsLostUntil);
-        if (event.lost !== 'requests') faults.repliesLostUntil = later(faults.repliesLostUntil);
-        return;
-      case 'store-lossy':
-        faults.lossyUntil = later(faults.lossyUntil);
-        faults.lossShare = event.share;
-        return;
-      case 'store-slow':
-        faults.slowUntil = later(faults.slowUntil);
-        faults.slowBy = event.delay;
-        return;
-      case 'store-far':
-        faults.farUntil = later(faults.farUntil);
-        faults.farBy = event.delay;
-        return;
-      case 'store-partial':
-        faults.partialUntil = later(faults.partialUntil);
-        faults.partial = event;
-        return;
-      case 'deaf':
-        faults.deafUntil = later(faults.deafUntil);
-    }
   }
 
   #crashStore(ms: number, lost: number): void {
@@ -320,6 +308,7 @@ export class World {
   #restart(gateway: Gateway, afterMs: number): void {
     gateway.host.die();
     this.gateways.splice(this.gateways.indexOf(gateway), 1);
+    this.peers.ended(gateway);
     for (const request of this.#open) if (request.gateway === gateway) this.#open.delete(request);
     this.scheduler.after(afterMs, () => this.#startGateway(gateway.number));
   }
