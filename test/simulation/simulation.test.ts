@@ -70,7 +70,7 @@ test('an operator’s act that the store lost and that was repeated does not mak
   expect(runStory(story)).toBeUndefined();
 });
 
-test('a gateway that has lost the store hands on no request of an agent whom it has placed alone', () => {
+test('a gateway that has lost the store hands on no request of an agent that it has placed alone', () => {
   const story = storyOf(
     'sticky',
     [
