@@ -1,7 +1,7 @@
 import type { Environment } from '../config/computed.ts';
-import { CONFIG_VARIABLE } from '../config/environment.ts';
 import type { Loaded } from '../config/load.ts';
 import { loadConfig } from '../config/load.ts';
+import { CONFIG_VARIABLE } from '../config/variables.ts';
 import type { StartFlags } from './start-options.ts';
 import { overlayOf } from './start-options.ts';
 

@@ -1,21 +1,18 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { Environment } from '../config/computed.ts';
 import { ConfigInvalid, formatProblem } from '../config/problem.ts';
-import type { Config } from '../config/schema.ts';
 import { parseDuration, parseSize } from '../config/units.ts';
+import { TOKEN_FILE_VARIABLE } from '../config/variables.ts';
 import type { Role } from '../core/role.ts';
 import { ROLES } from '../core/role.ts';
 import { builtFrom, VERSION } from '../package.ts';
 import { PROTOCOL } from '../process/messages.ts';
 import type { DialectName } from '../simulator/dialects.ts';
 import { DIALECT_NAMES } from '../simulator/dialects.ts';
-import { TOKEN_FILE_VARIABLE } from './admin/client.ts';
-import { addAdmin } from './admin/commands.ts';
 import type { AdminContext } from './admin/context.ts';
 import type { CheckFlags } from './check.ts';
 import type { Output } from './output.ts';
 import { examples } from './output.ts';
-import { addHostCommands } from './restart.ts';
 import type { StartFlags } from './start-options.ts';
 import { addStartFlags, repeatable } from './start-options.ts';
 
@@ -53,9 +50,10 @@ interface DemoFlags {
  */
 export async function runProgram(argv: readonly string[], env: Environment, output: Output): Promise<number> {
   let exitCode = 0;
-  const program = buildProgram(env, output, (code) => {
+  const exitWith = (code: number): void => {
     exitCode = code;
-  });
+  };
+  const program = await buildProgram(argv[2], { env, output, exitWith });
   try {
     await program.parseAsync([...argv]);
     return exitCode;
@@ -105,7 +103,8 @@ function versionText(): string {
   ].join('\n');
 }
 
-function buildProgram(env: Environment, output: Output, exitWith: (code: number) => void): Command {
+async function buildProgram(command: string | undefined, context: AdminContext): Promise<Command> {
+  const { env, output, exitWith } = context;
   const program = new Command('ici-gateway')
     .description('Reverse proxy between SAP CRM and the instances of an ICI connector.')
     .version(versionText(), '-V, --version', 'print version, commit, Node and protocol')
@@ -123,13 +122,19 @@ function buildProgram(env: Environment, output: Output, exitWith: (code: number)
       'ici-gateway demo',
     ]),
   );
-  const context = { env, output, exitWith };
   addStart(program, env, output);
   addCheck(program, context);
   addSimulate(program, exitWith);
   addDemo(program, exitWith);
-  addAdmin(program, context);
-  addHostCommands(program, context);
+  // `start` stays for months: it keeps no memory for commands that ask a running gateway.
+  if (command !== 'start') {
+    const [{ addAdmin }, { addHostCommands }] = await Promise.all([
+      import('./admin/commands.ts'),
+      import('./restart.ts'),
+    ]);
+    addAdmin(program, context);
+    addHostCommands(program, context);
+  }
   addHashPassword(program, output);
   return program;
 }
@@ -151,14 +156,10 @@ ${examples([
 ])}`,
     )
     .action(async ({ pidFile, ...flags }: StartFlags & { readonly pidFile?: string }) => {
-      const { loadFromFlags } = await import('./load-flags.ts');
-      const readConfig = (warn: (text: string) => void): Config => {
-        const { config, warnings } = loadFromFlags(flags, env);
-        for (const warning of warnings) warn(`warning: ${formatProblem(warning)}\n`);
-        return config;
-      };
-      const { runStart } = await import('./start.ts');
-      await runStart({ config: readConfig(output.err), readConfig, pidFile });
+      const { configReader } = await import('./config-reader.ts');
+      const reader = configReader(flags, env);
+      const [read, { runStart }] = await Promise.all([reader.read(output.err), import('./start.ts')]);
+      await runStart({ read, reader, pidFile });
     });
 }
 

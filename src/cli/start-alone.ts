@@ -1,4 +1,4 @@
-import type { Config } from '../config/schema.ts';
+import type { ReadConfig } from '../config/read-config.ts';
 import { inheritedSockets } from '../process/listening-socket.ts';
 import type { SignalTarget } from '../process/signals.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -19,13 +19,13 @@ export interface Started {
 }
 
 /** Starts a gateway in this process. Rejects if it cannot start. */
-export async function startAlone(config: Config, logger: Logger): Promise<Started> {
+export async function startAlone(read: ReadConfig, logger: Logger): Promise<Started> {
   if (inheritedSockets(process.env, process.pid).size > 0) {
     throw new Error(
       'a gateway with workers: 0 cannot use sockets of systemd: start it without socket activation, or set workers to 1 or more',
     );
   }
-  const gateway = await startGateway(config, logger);
+  const gateway = await startGateway(read.config, logger, { shown: read });
   return {
     listens: Promise.resolve({ data: gateway.url, admin: gateway.adminUrl }),
     target: {

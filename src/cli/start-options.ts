@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { CONFIG_VARIABLE } from '../config/environment.ts';
 import type { Overlay, OverlayResult } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import type { Setting } from '../config/settings.ts';
 import type { Tree } from '../config/tree.ts';
 import { isRecord } from '../config/tree.ts';
+import { CONFIG_VARIABLE } from '../config/variables.ts';
 
 /** The flags of `start`. `check` has them too, so that it checks exactly the configuration that would start. */
 export interface StartFlags {

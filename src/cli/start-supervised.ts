@@ -1,28 +1,31 @@
-import type { Config } from '../config/schema.ts';
+import type { ReadConfig } from '../config/read-config.ts';
 import { forking } from '../process/child-port.ts';
 import { HostSockets } from '../process/host-sockets.ts';
 import { bindSocket, inheritedSockets } from '../process/listening-socket.ts';
-import type { SupervisorOptions } from '../process/supervisor.ts';
 import { Supervisor } from '../process/supervisor.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { replicaName } from '../wiring/names.ts';
+import type { ConfigReader } from './config-reader.ts';
 import type { ListensOn, Started } from './start-alone.ts';
 
 /** Starts a gateway of several processes. This one holds the ports and restarts processes that exit. */
 export function startSupervised(
-  config: Config,
-  readConfig: SupervisorOptions['readConfig'],
+  read: ReadConfig,
+  reader: ConfigReader,
+  warn: (text: string) => void,
   logger: Logger,
 ): Started {
+  const { config } = read;
   process.title = 'ici-gateway: supervisor';
   const program = process.argv[1];
   if (program === undefined)
     throw new Error('the path of this program is unknown: start it with node and its file');
   const supervisor = new Supervisor({
-    config,
+    read,
     replica: replicaName(config),
     workersOf: ({ workers }) => workers,
-    readConfig,
+    readConfig: (inEffect) => reader.readAgain(inEffect, warn),
+    previewReload: (inEffect) => reader.preview(inEffect),
     startChild: forking(program),
     sockets: new HostSockets({ bind: bindSocket, inherited: inheritedSockets(process.env, process.pid) }),
     logger,

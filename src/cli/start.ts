@@ -1,25 +1,26 @@
-import type { Config } from '../config/schema.ts';
+import type { ReadConfig } from '../config/read-config.ts';
 import { explainStartError } from '../process/explain-start-error.ts';
 import { claimPidFile, TITLE } from '../process/pid-file.ts';
 import { tuneHeap } from '../process/runtime.ts';
 import { ServiceManager } from '../process/service-manager.ts';
 import { installSignalHandlers } from '../process/signals.ts';
-import type { SupervisorOptions } from '../process/supervisor.ts';
 import { hasLostTerminal, hasTerminal, isAtTerminal } from '../process/terminal.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { exitNow, openNotices, openProcessLog } from '../telemetry/logger.ts';
+import type { ConfigReader } from './config-reader.ts';
 import { SHARED_WITH_NONE } from './embedded-store.ts';
 import type { Started } from './start-alone.ts';
 
 export interface StartOptions {
-  readonly config: Config;
-  /** Reads the configuration again in the same way as for this start, and prints warnings. Throws if it is invalid. */
-  readonly readConfig: (warn: (text: string) => void) => Config;
+  readonly read: ReadConfig;
+  /** Reads the configuration again in the same way as for this start. */
+  readonly reader: ConfigReader;
   readonly pidFile: string | undefined;
 }
 
 /** Runs a gateway until a signal, or the end of the parent process, ends it. Rejects if it cannot start. */
-export async function runStart({ config, readConfig, pidFile }: StartOptions): Promise<void> {
+export async function runStart({ read, reader, pidFile }: StartOptions): Promise<void> {
+  const { config } = read;
   // Install the handlers before title and pid file are visible: an early SIGHUP would end the process.
   let isReloadAsked = false;
   const onEarly = (): void => {
@@ -39,11 +40,7 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
   );
   let onDisconnect = (): void => undefined;
   try {
-    const { target, listens } = await start(
-      config,
-      ({ isTry } = { isTry: false }) => readConfig(isTry ? () => undefined : notices.write),
-      log.logger,
-    );
+    const { target, listens } = await start(read, reader, notices.write, log.logger);
     if (config.affinity.store === 'embedded')
       log.logger.warn(
         { stateDir: config.affinity.stateDir },
@@ -77,14 +74,15 @@ export async function runStart({ config, readConfig, pidFile }: StartOptions): P
 
 /** Loads only the code that this way of running needs, so that little can fail in a supervisor. */
 async function start(
-  config: Config,
-  readConfig: SupervisorOptions['readConfig'],
+  read: ReadConfig,
+  reader: ConfigReader,
+  warn: (text: string) => void,
   logger: Logger,
 ): Promise<Started> {
-  if (config.workers === 0) {
+  if (read.config.workers === 0) {
     const { startAlone } = await import('./start-alone.ts');
-    return startAlone(config, logger);
+    return startAlone(read, logger);
   }
   const { startSupervised } = await import('./start-supervised.ts');
-  return startSupervised(config, readConfig, logger);
+  return startSupervised(read, reader, warn, logger);
 }

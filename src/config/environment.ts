@@ -5,14 +5,9 @@ import type { Problem } from './problem.ts';
 import { formatPath, nearest } from './problem.ts';
 import type { Setting } from './settings.ts';
 import { isRecord } from './tree.ts';
+import { ADMIN_URL_VARIABLE, CONFIG_VARIABLE } from './variables.ts';
 
 const PREFIX = 'ICI_GATEWAY_';
-
-/** The configuration file, if there is no `--config`. */
-export const CONFIG_VARIABLE = 'ICI_GATEWAY_CONFIG';
-
-/** The gateway that `ici-gateway admin` asks, if there is no `--admin`. */
-export const ADMIN_URL_VARIABLE = 'ICI_GATEWAY_ADMIN__URL';
 
 /** They begin like options and are none. */
 const NO_OPTIONS: ReadonlySet<string> = new Set([CONFIG_VARIABLE, ADMIN_URL_VARIABLE]);

@@ -4,6 +4,7 @@ import { effectiveConfig } from './effective.ts';
 import type { OptionNode } from './option.ts';
 import type { Path } from './problem.ts';
 import { formatPath } from './problem.ts';
+import type { ReadConfig } from './read-config.ts';
 import type { Config } from './schema.ts';
 import { OPTIONS } from './schema.ts';
 import { isRecord } from './tree.ts';
@@ -17,6 +18,11 @@ const SOURCES = new WeakMap<Config, SourceOf>();
 
 export function rememberSources(config: Config, sourceOf: SourceOf): void {
   SOURCES.set(config, sourceOf);
+}
+
+/** A loaded configuration with what processes show of it. */
+export function withShown(config: Config): ReadConfig {
+  return { config, shownConfig: effectiveConfig(config), shownOptions: shownOptions(config) };
 }
 
 /** All options of a loaded configuration, in the order of the documentation. */

@@ -4,7 +4,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import { exitNow, openProcessLog } from '../telemetry/logger.ts';
 import { Channel } from './channel.ts';
 import type { ChildRole, FromChild, HostChannel, Init, RunningChild } from './messages.ts';
-import { PROTOCOL } from './messages.ts';
+import { checkProtocol } from './messages.ts';
 import { tuneHeap } from './runtime.ts';
 import { hasLostTerminal } from './terminal.ts';
 
@@ -69,13 +69,6 @@ export async function runChild(
   await sent;
   if (hasLostTerminal()) exitNow();
   process.exit(code);
-}
-
-function checkProtocol(protocol: number): void {
-  if (protocol === PROTOCOL) return;
-  throw new Error(
-    `the installed version cannot run beside the one that is running (their processes speak protocol ${PROTOCOL} and ${protocol}): stop the gateway and start it again instead of replacing its processes`,
-  );
 }
 
 /** Resolves when this message and all earlier ones have left this process, or when the channel is closed. */

@@ -17,6 +17,14 @@ import type { ShownOption } from '../core/shown-option.ts';
  */
 export const PROTOCOL = 1;
 
+/** @param protocol of the supervisor that sent a first message */
+export function checkProtocol(protocol: number): void {
+  if (protocol === PROTOCOL) return;
+  throw new Error(
+    `the installed version cannot run beside the one that is running (their processes speak protocol ${PROTOCOL} and ${protocol}): stop the gateway and start it again instead of replacing its processes`,
+  );
+}
+
 /** Such as `worker-7`. A supervisor never reuses a number. */
 export type WorkerId = `worker-${number}`;
 export type ChildId = 'controller' | WorkerId;

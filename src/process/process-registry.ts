@@ -1,6 +1,5 @@
-import { effectiveConfig } from '../config/effective.ts';
+import type { ReadConfig } from '../config/read-config.ts';
 import type { Config } from '../config/schema.ts';
-import { shownOptions } from '../config/shown-options.ts';
 import type { ChildPort, StartChild } from './child-port.ts';
 import { fdsOf, inheritedAs } from './child-port.ts';
 import type { SocketsByName } from './host-sockets.ts';
@@ -96,7 +95,11 @@ export class ProcessRegistry {
    *
    * @param standby the standby process that becomes the child; without it a new process starts
    */
-  start(role: ChildRole, config: Config, standby?: LoadedProcess): LiveProcess {
+  start(
+    role: ChildRole,
+    { config, shownConfig, shownOptions }: ReadConfig,
+    standby?: LoadedProcess,
+  ): LiveProcess {
     if (role === 'worker') this.#workers += 1;
     const id: ChildId = role === 'worker' ? `worker-${this.#workers}` : 'controller';
     if (this.#live.has(id)) throw new Error(`${id} is already running`);
@@ -118,8 +121,8 @@ export class ProcessRegistry {
       role,
       id,
       config,
-      shownConfig: effectiveConfig(config),
-      ...(role === 'controller' ? { shownOptions: shownOptions(config) } : {}),
+      shownConfig,
+      ...(role === 'controller' ? { shownOptions } : {}),
       ...this.#options.initOf(),
       workers: this.#members('worker')
         .filter((other) => other !== child)

@@ -1,4 +1,4 @@
-import type { Config } from '../config/schema.ts';
+import type { ReadConfig } from '../config/read-config.ts';
 import type { CrashRecord } from '../core/restart-backoff.ts';
 import { delayOf, isCrashLoop, NO_CRASHES, recordExit } from '../core/restart-backoff.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -6,7 +6,7 @@ import type { ChildRole } from './messages.ts';
 import type { LiveProcess } from './process-registry.ts';
 
 export interface ProcessSlotOptions {
-  readonly start: (config: Config) => LiveProcess;
+  readonly start: (config: ReadConfig) => LiveProcess;
   /** Whether another ready process does the same work while this slot is empty. */
   readonly hasReadyPeers: () => boolean;
   readonly logger: Logger;
@@ -20,20 +20,20 @@ export class ProcessSlot {
   readonly role: ChildRole;
   readonly #options: ProcessSlotOptions;
   /** The configuration of the next child. */
-  #config: Config;
-  #childConfig: Config | undefined;
+  #config: ReadConfig;
+  #childConfig: ReadConfig | undefined;
   #child: LiveProcess | undefined;
   #crashes: CrashRecord = NO_CRASHES;
   #timer: NodeJS.Timeout | undefined;
   #restarts = true;
 
-  constructor(role: ChildRole, config: Config, options: ProcessSlotOptions) {
+  constructor(role: ChildRole, config: ReadConfig, options: ProcessSlotOptions) {
     this.role = role;
     this.#config = config;
     this.#options = options;
   }
 
-  get config(): Config {
+  get config(): ReadConfig {
     return this.#config;
   }
 
@@ -53,7 +53,7 @@ export class ProcessSlot {
    * and returns the previous child, which keeps running. If the new child does not become
    * ready, rejects and leaves the slot as it was.
    */
-  async replace(config: Config): Promise<LiveProcess | undefined> {
+  async replace(config: ReadConfig): Promise<LiveProcess | undefined> {
     const next = this.#options.start(config);
     await next.ready;
     const before = this.#child;
@@ -70,7 +70,7 @@ export class ProcessSlot {
    *
    * @param shutDown receives the replaced child, or a new one that became ready too late
    */
-  async rollBack(config: Config, shutDown: (child: LiveProcess) => void): Promise<void> {
+  async rollBack(config: ReadConfig, shutDown: (child: LiveProcess) => void): Promise<void> {
     this.#config = config;
     await this.#tryRollBack(config, shutDown, NO_CRASHES);
   }
@@ -83,13 +83,13 @@ export class ProcessSlot {
   }
 
   /** After {@link release}: allows the next start, with this configuration. */
-  reuse(config: Config): void {
+  reuse(config: ReadConfig): void {
     this.#restarts = true;
     this.#config = config;
   }
 
   async #tryRollBack(
-    config: Config,
+    config: ReadConfig,
     shutDown: (child: LiveProcess) => void,
     failures: CrashRecord,
   ): Promise<void> {
@@ -125,7 +125,7 @@ export class ProcessSlot {
     if (before !== undefined) shutDown(before);
   }
 
-  #setChild(child: LiveProcess, config: Config): void {
+  #setChild(child: LiveProcess, config: ReadConfig): void {
     clearTimeout(this.#timer);
     this.#child = child;
     this.#childConfig = config;

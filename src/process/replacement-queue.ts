@@ -1,5 +1,3 @@
-import type { Config } from '../config/schema.ts';
-
 /** A requested replacement of all children. */
 export interface Replacement {
   /** Settles when the workers are replaced or cannot be, before the controller is. */
@@ -11,8 +9,8 @@ export interface Replacement {
 /** One replacement run, for all requests that came before it began. */
 export interface Run {
   readonly why: string;
-  /** The newest requested configuration; `undefined` keeps the current one. */
-  readonly config: Config | undefined;
+  /** Whether the configuration is read again; otherwise the current one stays. */
+  readonly isReload: boolean;
   readonly onWorkers: () => void;
 }
 
@@ -30,9 +28,9 @@ export class ReplacementQueue {
     this.#replace = replace;
   }
 
-  ask(why: string, config?: Config): Replacement {
+  ask(why: string, isReload: boolean): Replacement {
     this.#next ??= new Waiting(why);
-    if (config !== undefined) this.#next.config = config;
+    if (isReload) this.#next.isReload = true;
     const asked = this.#next;
     if (!this.#isRunning) void this.#run();
     return asked;
@@ -50,7 +48,7 @@ export class ReplacementQueue {
 
 class Waiting implements Replacement, Run {
   readonly why: string;
-  config: Config | undefined;
+  isReload = false;
   readonly workers: Promise<void>;
   readonly all: Promise<void>;
   onWorkers: () => void = () => undefined;

@@ -1,3 +1,4 @@
+import type { ReadConfig } from '../config/read-config.ts';
 import { withRetiring } from '../config/retiring.ts';
 import type { Config } from '../config/schema.ts';
 import { explainStartError } from './explain-start-error.ts';
@@ -18,16 +19,16 @@ export interface ReplaceableProcesses {
   readonly standby: StandbyProcess;
   readonly sockets: HostSockets;
   readonly workersOf: (config: Config) => number;
-  readonly newWorker: (config: Config) => ProcessSlot;
+  readonly newWorker: (config: ReadConfig) => ProcessSlot;
   /** The gateway is stopping: no process may start any more. */
   readonly isEnding: () => boolean;
 }
 
 export interface ReplacementPlan {
   /** The configuration in effect. */
-  readonly before: Config;
+  readonly before: ReadConfig;
   /** The requested configuration. Without it each child's successor gets the same configuration as the child. */
-  readonly asked: Config | undefined;
+  readonly asked: ReadConfig | undefined;
   /** Called when the workers are replaced, before the controller is. */
   readonly onWorkers: () => void;
 }
@@ -41,7 +42,7 @@ export interface ReplacementPlan {
 export class RollingReplacement {
   readonly #processes: ReplaceableProcesses;
   readonly #plan: ReplacementPlan;
-  readonly #originalConfigs: ReadonlyMap<ProcessSlot, Config>;
+  readonly #originalConfigs: ReadonlyMap<ProcessSlot, ReadConfig>;
   readonly #shutdowns: Promise<void>[] = [];
   #hasControllerEnded = false;
 
@@ -61,28 +62,29 @@ export class RollingReplacement {
     const { before, asked } = this.#plan;
     const config = asked ?? before;
     this.#refuseWhileEnding();
-    await sockets.ensure(config).catch((error: unknown) => {
-      throw explainStartError(error, config);
+    await sockets.ensure(config.config).catch((error: unknown) => {
+      throw explainStartError(error, config.config);
     });
     try {
       await this.#replaceWorkers(config);
       await this.#replaceController(config);
     } catch (error) {
       await this.#rollBack();
-      sockets.keepOnly(before);
+      sockets.keepOnly(before.config);
       throw error;
     }
-    for (const slot of workers.splice(workersOf(config))) this.#drain(slot.release());
+    for (const slot of workers.splice(workersOf(config.config))) this.#drain(slot.release());
     // Nothing accepts on removed addresses any more: closing them refuses new connections instead of letting them wait.
-    sockets.keepOnly(config);
+    sockets.keepOnly(config.config);
   }
 
-  async #replaceWorkers(config: Config): Promise<void> {
+  async #replaceWorkers(config: ReadConfig): Promise<void> {
     const { workers, standby, sockets, workersOf, newWorker } = this.#processes;
     const { before, asked } = this.#plan;
     // After a reload the workers keep removed instances until the next reload: other gateways may still use them.
-    const ofWorkers = asked === undefined ? undefined : withRetiring(before, asked);
-    const count = workersOf(config);
+    const ofWorkers =
+      asked === undefined ? undefined : { ...asked, config: withRetiring(before.config, asked.config) };
+    const count = workersOf(config.config);
     for (const slot of workers.slice(0, count)) {
       this.#refuseWhileEnding();
       this.#drain(await explainStartFailure(slot.role, slot.replace(ofWorkers ?? slot.config)));
@@ -98,10 +100,10 @@ export class RollingReplacement {
     // The admin API is unavailable between the end of the old controller and the start of the new one. A loaded standby
     // process shortens that gap.
     this.#refuseWhileEnding();
-    await standby.keep(sockets.all(config));
+    await standby.keep(sockets.all(config.config));
   }
 
-  async #replaceController(config: Config): Promise<void> {
+  async #replaceController(config: ReadConfig): Promise<void> {
     const { controller } = this.#processes;
     this.#plan.onWorkers();
     // The controller delivers the answer to the operator, so the answer must go out before the shutdown command.
@@ -138,7 +140,7 @@ export class RollingReplacement {
   }
 
   #drain(worker: LiveProcess | undefined): void {
-    const { shutdownTimeout: graceMs } = this.#plan.before.lifecycle;
+    const { shutdownTimeout: graceMs } = this.#plan.before.config.lifecycle;
     if (worker !== undefined) this.#shutdowns.push(worker.end({ kind: 'drain', graceMs }));
   }
 

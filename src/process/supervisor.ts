@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { changesBetween, formatChange, reloadable } from '../config/changes.ts';
-import { previewReload } from '../config/preview.ts';
+import type { ReloadPreview } from '../config/preview.ts';
+import type { ReadAgain, ReadConfig } from '../config/read-config.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { nextLevel } from '../telemetry/logger.ts';
@@ -13,7 +13,7 @@ import { WORKER_SOCKETS } from './messages.ts';
 import type { LiveProcess } from './process-registry.ts';
 import { ProcessRegistry } from './process-registry.ts';
 import { ProcessSlot } from './process-slot.ts';
-import type { Replacement, Run } from './replacement-queue.ts';
+import type { Run } from './replacement-queue.ts';
 import { ReplacementQueue } from './replacement-queue.ts';
 import type { ReplaceableProcesses } from './rolling-replacement.ts';
 import { RollingReplacement, SHUTDOWN_MS } from './rolling-replacement.ts';
@@ -21,16 +21,14 @@ import { StandbyProcess } from './standby-process.ts';
 import { Watchdog } from './watchdog.ts';
 
 export interface SupervisorOptions {
-  readonly config: Config;
+  readonly read: ReadConfig;
   /** The name of this gateway among its peers. */
   readonly replica: string;
   readonly workersOf: (config: Config) => number;
-  /**
-   * Reads the configuration again. Throws an error that lists all problems if it is invalid.
-   *
-   * @param isTry nothing follows from it, so it prints no warnings
-   */
-  readonly readConfig: (options?: { readonly isTry: boolean }) => Config;
+  /** Reads the configuration again, and compares it. Rejects with an error that lists all problems if it is invalid. */
+  readonly readConfig: (inEffect: Config) => Promise<ReadAgain>;
+  /** Reads the configuration, and prints no warnings: nothing follows from it. */
+  readonly previewReload: (inEffect: Config) => Promise<ReloadPreview>;
   readonly startChild: StartChild;
   readonly sockets: HostSockets;
   readonly logger: Logger;
@@ -55,7 +53,7 @@ export class Supervisor {
   readonly #standby: StandbyProcess;
   readonly #replacements = new ReplacementQueue((run) => this.#replace(run));
   readonly #startedAt = Date.now();
-  #config: Config;
+  #read: ReadConfig;
   #level: string;
   #why = '';
   #isReplacing = false;
@@ -68,8 +66,9 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    const { config, logger, replica, sockets } = options;
-    this.#config = config;
+    const { read, logger, replica, sockets } = options;
+    const { config } = read;
+    this.#read = read;
     this.#level = config.logging.level;
     // The same for all children and their successors.
     const secret = randomBytes(32).toString('base64');
@@ -104,7 +103,7 @@ export class Supervisor {
       onRequest: (what) => this.#answer(what),
     });
     this.#standby = new StandbyProcess({ startChild: options.startChild, logger, loadMs: READY_MS });
-    this.#controller = this.#newSlot('controller', config);
+    this.#controller = this.#newSlot('controller', read);
     const watchdog = new Watchdog({
       children: () => this.#allChildren(),
       timeoutMs: () => this.#config.lifecycle.watchdogTimeout,
@@ -134,7 +133,7 @@ export class Supervisor {
     }
     const children = [this.#controller.start()];
     while (this.#workers.length < workersOf(this.#config)) {
-      const slot = this.#newSlot('worker', this.#config);
+      const slot = this.#newSlot('worker', this.#read);
       this.#workers.push(slot);
       children.push(slot.start());
     }
@@ -163,7 +162,7 @@ export class Supervisor {
    * invalid, logs the problems and changes nothing.
    */
   async reload(why: string): Promise<void> {
-    await this.#reload(why).all.catch(() => {
+    await this.#replacements.ask(why, true).all.catch(() => {
       // The failure is already logged.
     });
   }
@@ -171,6 +170,10 @@ export class Supervisor {
   /** +1 logs more, -1 less, until a reload changes the configured level. */
   moveLogLevel(step: 1 | -1): void {
     this.#setLevel(nextLevel(this.#level, step));
+  }
+
+  get #config(): Config {
+    return this.#read.config;
   }
 
   get #state(): HostLifecycle {
@@ -201,14 +204,14 @@ export class Supervisor {
           break;
         }
         case 'restart':
-          await this.#replacements.ask(what.why).workers;
+          await this.#replacements.ask(what.why, false).workers;
           break;
         case 'reload':
-          await this.#reload(what.why).workers;
+          await this.#replacements.ask(what.why, true).workers;
           break;
         case 'preview-reload': {
-          const read = (): Config => this.#options.readConfig({ isTry: true });
-          return { ok: true, lifecycle: this.#state, preview: previewReload(this.#config, read) };
+          const preview = await this.#options.previewReload(this.#config);
+          return { ok: true, lifecycle: this.#state, preview };
         }
         case 'maintenance':
           if (!this.#lifecycle.maintain(what.on, what.why)) {
@@ -221,26 +224,11 @@ export class Supervisor {
     }
   }
 
-  #reload(why: string): Replacement {
-    let config: Config;
-    try {
-      config = this.#options.readConfig();
-    } catch (error) {
-      this.#options.logger.error(
-        { err: error },
-        'the new configuration is rejected; the current one stays in effect',
-      );
-      const refused = Promise.reject(error);
-      refused.catch(() => undefined);
-      return { workers: refused, all: refused };
-    }
-    return this.#replacements.ask(why, config);
-  }
-
   /** Logs the reason before it rejects. */
-  async #replace({ why, config: asked, onWorkers }: Run): Promise<void> {
+  async #replace({ why, isReload, onWorkers }: Run): Promise<void> {
     const { logger } = this.#options;
-    const before = this.#config;
+    const before = this.#read;
+    const asked = isReload ? await this.#readAgain() : undefined;
     try {
       if (asked !== undefined) this.#checkReloadable(asked, why);
       logger.info({ why }, 'replacing the processes');
@@ -272,22 +260,33 @@ export class Supervisor {
     }
   }
 
+  async #readAgain(): Promise<ReadAgain> {
+    try {
+      return await this.#options.readConfig(this.#config);
+    } catch (error) {
+      this.#options.logger.error(
+        { err: error },
+        'the new configuration is rejected; the current one stays in effect',
+      );
+      throw error;
+    }
+  }
+
   /** Throws an error with all reasons if a reload cannot apply the configuration. */
-  #checkReloadable(config: Config, why: string): void {
-    const { changes, refused } = reloadable(this.#config, config);
+  #checkReloadable({ reload: { changes, refused } }: ReadAgain, why: string): void {
     if (refused.length > 0) {
       throw new Error(`stop the gateway and start it again to change this:\n${refused.join('\n')}`);
     }
-    this.#options.logger.info({ why, changes: changes.map(formatChange) }, 'new configuration');
+    this.#options.logger.info({ why, changes }, 'new configuration');
   }
 
   /** Makes the configuration the current one, once every child has it. */
-  #commitConfig(config: Config, why: string): void {
-    const before = this.#config;
-    this.#config = config;
-    const changes = changesBetween(before, config).map(formatChange);
+  #commitConfig({ reload: { changes }, ...read }: ReadAgain, why: string): void {
+    const before = this.#config.logging.level;
+    this.#read = read;
     this.#registry.broadcast({ kind: 'reloaded', why, changes });
-    if (config.logging.level !== before.logging.level) this.#setLevel(config.logging.level);
+    const { level } = this.#config.logging;
+    if (level !== before) this.#setLevel(level);
     // As with SAP Web Dispatcher, a reload ends maintenance.
     this.#lifecycle.maintain(false, why);
   }
@@ -341,10 +340,10 @@ export class Supervisor {
     this.#registry.broadcast({ kind: 'log-level', level });
   }
 
-  #newSlot(role: 'controller' | 'worker', config: Config): ProcessSlot {
+  #newSlot(role: 'controller' | 'worker', read: ReadConfig): ProcessSlot {
     const { logger, sockets } = this.#options;
-    const start = (of: Config): LiveProcess => {
-      const child = this.#registry.start(role, of, this.#standby.take(sockets.of(role, of)));
+    const start = (of: ReadConfig): LiveProcess => {
+      const child = this.#registry.start(role, of, this.#standby.take(sockets.of(role, of.config)));
       child.ready.then(
         () => this.#keepStandby(),
         () => undefined,
@@ -353,6 +352,6 @@ export class Supervisor {
     };
     const hasReadyPeers = (): boolean =>
       role === 'worker' && this.#workers.some(({ child }) => child?.isReady === true);
-    return new ProcessSlot(role, config, { start, hasReadyPeers, logger });
+    return new ProcessSlot(role, read, { start, hasReadyPeers, logger });
   }
 }

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { effectiveConfig } from '../config/effective.ts';
+import type { ReadConfig } from '../config/read-config.ts';
 import type { Config } from '../config/schema.ts';
-import { shownOptions } from '../config/shown-options.ts';
 import type { GatewayStatus } from '../core/gateway-status.ts';
 import type { StopTimes } from '../process/lifecycle-driver.ts';
 import { Lifecycle } from '../process/lifecycle-driver.ts';
@@ -60,12 +59,16 @@ const UNLIMITED_MS = 0;
  * If an address cannot be bound or the store cannot be opened, it closes everything and rejects. A Redis that is away
  * is no reason to reject.
  *
- * @param replaced parts that tests replace
+ * @param shown the configuration with what operators see of it, if another process has read it; the rest replaces parts
+ *   in tests
  */
 export async function startGateway(
   config: Config,
   logger: Logger,
-  replaced: Partial<Pick<SharedParts, 'openStores' | 'resolve'>> = {},
+  {
+    shown,
+    ...replaced
+  }: Partial<Pick<SharedParts, 'openStores' | 'resolve'>> & { readonly shown?: ReadConfig } = {},
 ): Promise<Gateway> {
   const shared: SharedParts = {
     metrics: new Metrics(),
@@ -91,7 +94,8 @@ export async function startGateway(
     onSettled = resolve;
   });
   const channels = new LocalChannels({ onSettled, onRequest: async (what) => answer(what) });
-  const initOf = initialMessages(config, hostLifecycle);
+  const read = shown ?? (await import('../config/shown-options.ts')).withShown(config);
+  const initOf = initialMessages(read, hostLifecycle);
   let controller: RunningController | undefined;
   let worker: RunningWorker | undefined;
   let stop: Gateway['stop'] | undefined;
@@ -173,13 +177,16 @@ const WORKER: LiveChild & { readonly id: 'worker-1' } = {
 };
 
 /** Makes the first message to a role. */
-function initialMessages(config: Config, lifecycle: () => HostLifecycle): (role: ChildRole) => Init {
+function initialMessages(
+  { config, shownConfig, shownOptions }: ReadConfig,
+  lifecycle: () => HostLifecycle,
+): (role: ChildRole) => Init {
   const common = {
     kind: 'init',
     protocol: PROTOCOL,
     config,
-    shownConfig: effectiveConfig(config),
-    shownOptions: shownOptions(config),
+    shownConfig,
+    shownOptions,
     replica: replicaName(config),
     secret: randomBytes(32).toString('base64'),
     logLevel: config.logging.level,

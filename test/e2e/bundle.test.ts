@@ -23,7 +23,14 @@ function loadedWith(file: string, loaded = new Set<string>()): Set<string> {
 
 function load(role: string): { readonly bytes: number; readonly packages: readonly string[] } {
   const entry = readdirSync(DIST).find((name) => name.startsWith(`${role}-`) && name.endsWith('.js'));
-  const texts = [...loadedWith(entry as string)].map((file) => readFileSync(join(DIST, file), 'utf8'));
+  return contentOf(loadedWith(entry as string));
+}
+
+function contentOf(files: ReadonlySet<string>): {
+  readonly bytes: number;
+  readonly packages: readonly string[];
+} {
+  const texts = [...files].map((file) => readFileSync(join(DIST, file), 'utf8'));
   const modules = texts.flatMap((text) => [...text.matchAll(MODULE)].map(([, name = '']) => name));
   const packages = modules.flatMap((name) => (name.startsWith('node_modules/') ? [name.slice(13)] : []));
   return { bytes: texts.join('').length, packages: [...new Set(packages)] };
@@ -33,12 +40,29 @@ const NEVER = ['ajv', 'fast-json-stringify-compiler', 'ioredis', 'fast-xml-parse
 
 test.each([
   ['worker', 1_900_000, [...NEVER, 'typebox', 'lmdb']],
-  ['controller', 2_250_000, NEVER],
+  ['controller', 2_300_000, NEVER],
 ])('a %s loads little code, and no package that it may not need', (role, most, unwanted) => {
   const { bytes, packages } = load(role);
   expect(packages).toEqual(expect.arrayContaining(['undici', 'fastify', 'prom-client']));
   expect(packages.filter((name) => unwanted.includes(name))).toEqual([]);
   expect(bytes).toBeLessThan(most);
+});
+
+test('a supervisor loads little code, and not the packages that read a configuration', () => {
+  const names = [
+    /^main\.js$/,
+    /^program-/,
+    /^config-reader-/,
+    /^start-[A-Z0-9]{8}\.js$/,
+    /^start-supervised-/,
+  ];
+  const files = names.map(
+    (name) => readdirSync(DIST).find((file) => name.test(file) && file.endsWith('.js')) as string,
+  );
+  const { bytes, packages } = contentOf(new Set(files.flatMap((file) => [...loadedWith(file)])));
+  expect(packages).toEqual(expect.arrayContaining(['commander', 'pino']));
+  expect(packages.filter((name) => ['yaml', 'typebox'].includes(name))).toEqual([]);
+  expect(bytes).toBeLessThan(450_000);
 });
 
 test('the program has each module once, so that there is one undici', () => {

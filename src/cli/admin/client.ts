@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Environment } from '../../config/computed.ts';
-import { ADMIN_URL_VARIABLE } from '../../config/environment.ts';
 import { readAdminToken } from '../../config/secrets.ts';
+import { ADMIN_URL_VARIABLE, TOKEN_FILE_VARIABLE } from '../../config/variables.ts';
 
 export const DEFAULT_URL = 'http://127.0.0.1:9090';
-export const TOKEN_FILE_VARIABLE = 'ICI_GATEWAY_ADMIN__TOKEN_FILE';
 
 /** The flags that say which gateway is asked, and with which token. */
 export interface AdminFlags {

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import type { Environment } from '../../config/computed.ts';
-import { ADMIN_URL_VARIABLE } from '../../config/environment.ts';
 import { SHARED_TOKEN } from '../../config/rules-admin.ts';
+import { ADMIN_URL_VARIABLE, TOKEN_FILE_VARIABLE } from '../../config/variables.ts';
 import type { Output } from '../output.ts';
 import type { AdminFlags, Answer, Question } from './client.ts';
-import { askAdmin, DEFAULT_URL, TOKEN_FILE_VARIABLE } from './client.ts';
+import { askAdmin, DEFAULT_URL } from './client.ts';
 import type { JsonFlag, Look } from './present.ts';
 import { show } from './present.ts';
 

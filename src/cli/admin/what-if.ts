@@ -1,8 +1,6 @@
 import type { Command } from 'commander';
 import type { Environment } from '../../config/computed.ts';
-import { loadConfig } from '../../config/load.ts';
 import type { WhatIf, WhatIfInstance } from '../../core/what-if.ts';
-import { poolParts } from '../../wiring/pool-parts.ts';
 import { askAdmin } from './client.ts';
 import type { AdminContext, ReadFlags } from './context.ts';
 import { poolPath, readCommand } from './context.ts';
@@ -38,7 +36,7 @@ export function addWhatIf(admin: Command, context: AdminContext): void {
     .option('--config <file>', 'all gateways act by this configuration; instances that it adds count as up')
     .option('--names <n>', 'how many names to tell', '100');
   command.action(async (pool: string, flags: WhatIfFlags & ReadFlags & { readonly names: string }) => {
-    const [question, another] = questionsOf(flags, pool, context.env);
+    const [question, another] = await questionsOf(flags, pool, context.env);
     if (question === undefined || another !== undefined)
       command.error('error: name one change, such as --instance-dies a');
     const path = `${poolPath(pool)}/what-if`;
@@ -49,7 +47,7 @@ export function addWhatIf(admin: Command, context: AdminContext): void {
 }
 
 /** The changes that the flags name. */
-function questionsOf(flags: WhatIfFlags, pool: string, env: Environment): Question[] {
+async function questionsOf(flags: WhatIfFlags, pool: string, env: Environment): Promise<Question[]> {
   const { instanceDies, enable, disable, drain, weight, gatewayGoes, storeGoes, config } = flags;
   const of = (change: string, instance: string | undefined): Question[] =>
     instance === undefined ? [] : [{ change, instance }];
@@ -63,12 +61,14 @@ function questionsOf(flags: WhatIfFlags, pool: string, env: Environment): Questi
     ...(id === undefined ? [] : [{ change: 'weight', instance: id, weight: Number(amount) }]),
     ...(gatewayGoes === undefined ? [] : [{ change: 'gateway-goes', gateway: gatewayGoes }]),
     ...(storeGoes === true ? [{ change: 'store-goes' }] : []),
-    ...(config === undefined ? [] : [{ change: 'config', parts: partsIn(config, pool, env) }]),
+    ...(config === undefined ? [] : [{ change: 'config', parts: await partsIn(config, pool, env) }]),
   ];
 }
 
 /** What the file says of the pool, as gateways compare it. It holds no secrets. */
-function partsIn(file: string, name: string, env: Environment): object {
+async function partsIn(file: string, name: string, env: Environment): Promise<object> {
+  const { loadConfig } = await import('../../config/load.ts');
+  const { poolParts } = await import('../../wiring/pool-parts.ts');
   const { config } = loadConfig({ file, env });
   const pool = config.pools.find((one) => one.name === name);
   if (pool === undefined)

@@ -38,6 +38,21 @@ describe('a reload', () => {
     expect(children.all).toHaveLength(3);
   });
 
+  test('that waits for another replacement reads the configuration when its turn comes', async () => {
+    await on.start();
+    children.habits = { born: () => undefined };
+    const first = supervisor.reload('SIGHUP');
+    const second = supervisor.reload('SIGHUP');
+    await pass();
+    expect(on.configReads).toEqual(['use']);
+    on.nextConfig = () => configOf('logging: { level: debug }\n');
+    children.habits = {};
+    for (const { say } of children.living) say({ kind: 'ready' });
+    await Promise.all([first, second]);
+    expect(on.configReads).toEqual(['use', 'use']);
+    expect(children.controller.init.config.logging.level).toBe('debug');
+  });
+
   test('can be previewed: what changes, what is refused, or the problems; nothing follows from it', async () => {
     await on.start();
     const preview = async (text: string) => {

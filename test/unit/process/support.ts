@@ -1,6 +1,9 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, vi } from 'vitest';
+import { formatChange, reloadable } from '../../../src/config/changes.ts';
+import { previewReload } from '../../../src/config/preview.ts';
 import type { Config } from '../../../src/config/schema.ts';
+import { withShown } from '../../../src/config/shown-options.ts';
 import type { StartChild } from '../../../src/process/child-port.ts';
 import { HostSockets } from '../../../src/process/host-sockets.ts';
 import type { HostRequest } from '../../../src/process/messages.ts';
@@ -45,12 +48,18 @@ export class Supervised {
       },
     });
     this.supervisor = new Supervisor({
-      config: configOf(),
+      read: withShown(configOf()),
       replica: 'gw-1',
       workersOf: () => this.workers,
-      readConfig: (options) => {
-        this.configReads.push(options?.isTry === true ? 'try' : 'use');
-        return this.nextConfig();
+      readConfig: async (inEffect) => {
+        this.configReads.push('use');
+        const config = this.nextConfig();
+        const { changes, refused } = reloadable(inEffect, config);
+        return { ...withShown(config), reload: { changes: changes.map(formatChange), refused } };
+      },
+      previewReload: async (inEffect) => {
+        this.configReads.push('try');
+        return previewReload(inEffect, this.nextConfig);
       },
       startChild: startChild ?? this.children.start,
       sockets,

@@ -21,6 +21,18 @@ function loadedWith(entry: string): string[] {
   return [...loaded];
 }
 
+test('a supervisor does not load the code that knows all options, nor that of commands for operators', () => {
+  const loaded = [
+    'main.ts',
+    'cli/program.ts',
+    'cli/config-reader.ts',
+    'cli/start.ts',
+    'cli/start-supervised.ts',
+  ].flatMap(loadedWith);
+  expect(loaded).toContain('process/supervisor.ts');
+  expect(loaded.filter((name) => /^(yaml$|typebox|config\/schema|cli\/admin\/)/.test(name))).toEqual([]);
+});
+
 // Agents wait for a worker that takes the place of a dead one. The schema and the parser of the configuration cost it
 // half of its start again; processes get a configuration that is resolved.
 test.each([
