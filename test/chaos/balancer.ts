@@ -23,6 +23,7 @@ const CHECK_EVERY_MS = 500;
 const FALL = 2;
 /** Like `timeout connect` of a balancer on the same network. */
 const CONNECT_MS = 500;
+const TOO_LATE = new Error('connect timeout');
 
 /**
  * New connections go to the backends in turn, except those that two checks
@@ -76,7 +77,9 @@ export async function startBalancer(backends: readonly Backend[]): Promise<Balan
     }
     const server = connect({ ...first.address, noDelay: true, allowHalfOpen: true });
     track(server);
-    const late = setTimeout(() => server.destroy(new Error('connect timeout')), CONNECT_MS);
+    // First what has arrived: this program may have stood still meanwhile.
+    const giveUp = (): void => void setImmediate(() => server.connecting && server.destroy(TOO_LATE));
+    const late = setTimeout(giveUp, CONNECT_MS);
     const passOver = (): void => {
       clearTimeout(late);
       forward(client, others);

@@ -83,6 +83,12 @@ export class Account {
     this.#openSince = now;
   }
 
+  /** The agent went home, and needs no service any more. */
+  gone(agent: string, now: number): void {
+    this.#loggedOn.delete(agent);
+    this.#recovered(agent, now);
+  }
+
   get slowest(): readonly Slow[] {
     return this.#slowest;
   }

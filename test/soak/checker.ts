@@ -1,11 +1,12 @@
 import type { Arrival, Move, Whereabouts } from '../support/arrivals.ts';
 import { whereaboutsIn } from '../support/arrivals.ts';
 import type { Happened } from './windows.ts';
-import { AFTER_MS } from './windows.ts';
+import { AFTER_MS, overOf } from './windows.ts';
 
 /** What clients saw of a request. Times are on the clock of `performance.now()`. */
 export interface Asked {
   readonly begunAt: number;
+  /** When the client was told the answer, or the failure; infinite if it gave up by itself. */
   readonly endedAt: number;
   /** An instance answered it. */
   readonly isAnswered: boolean;
@@ -69,9 +70,10 @@ function mayLeave(
   firstAt: number,
   { faults, loggedOff, graceMs }: Known,
 ): boolean {
-  const isLost = faults.some(({ kind, instance, from, to = Number.POSITIVE_INFINITY }) => {
+  const isLost = faults.some((fault) => {
+    const { kind, instance, from } = fault;
     if (kind.bereaves !== true || instance !== left.instance || at < from || firstAt > from) return false;
-    return kind.forgets === true || at <= to + AFTER_MS;
+    return kind.forgets === true || at <= overOf(fault, faults) + AFTER_MS;
   });
   return isLost || (loggedOff.get(left.agent)?.some((off) => off >= left.at && off + graceMs <= at) ?? false);
 }

@@ -27,7 +27,7 @@ export interface Kind {
   readonly isolates?: true;
   /** No gateway reaches Redis. */
   readonly isAway?: true;
-  /** It ends with the start of a gateway. */
+  /** It starts processes that must learn the agents from Redis. */
   readonly isStarted?: true;
   /** A stopped or killed process, whose requests the kernel still delivers: at its instance, or anywhere. */
   readonly late?: 'there' | 'anywhere';
@@ -133,14 +133,14 @@ export const KINDS: readonly Kind[] = [
   {
     name: 'gateway-restarted',
     title: 'rolling restart of gateway {g}',
-    ...{ victim: 'gateway', ends: true, lasts: BRIEF },
+    ...{ victim: 'gateway', ends: true, isStarted: true, lasts: BRIEF },
     strike: ({ gateways: [g1] }) => replaced(g1, () => operate(g1.adminUrl, '/restart')),
     heal: complete,
   },
   {
     name: 'gateway-reloaded',
     title: 'gateway {g} reads another configuration, and then its own again',
-    ...{ victim: 'gateway', ends: true, lasts: SOME },
+    ...{ victim: 'gateway', ends: true, isStarted: true, lasts: SOME },
     strike: ({ gateways: [g1] }) => reload(g1, { ...g1.config, timeouts: { connect: '900ms' } }),
     heal: ({ gateways: [g1] }) => reload(g1, g1.config),
   },

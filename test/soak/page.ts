@@ -254,6 +254,14 @@ export function storyOf({ happened, from }: Pick<Run, 'happened' | 'from'>): str
   );
 }
 
+/** All splits and late deliveries, of which the page has the first few. */
+export function findingsOf({ checked }: Pick<Run, 'checked'>): string[] {
+  return [
+    ...checked.splits.map(({ from, to }) => `split: ${splitOf(from, to)}`),
+    ...checked.late.map(({ id, instance, at }) => `late: ${id} at ${instance} at ${clock(at)}`),
+  ];
+}
+
 function row(what: string, all: number, lost: number): string[] {
   return [what, String(all), String(lost), share(lost, all)];
 }

@@ -74,7 +74,7 @@ export function clashOf(one: Kind, other: Kind): string | undefined {
   if (pair.some(({ isolates }) => isolates) && pair.some(({ bereaves }) => bereaves))
     return 'a gateway that alone loses Redis does not learn of moves';
   if (pair.some(({ isAway }) => isAway) && pair.some(({ isStarted }) => isStarted))
-    return 'a gateway that starts while Redis is away knows no agent';
+    return 'a process that starts while Redis is away knows no agent';
   if (pair.every(({ ends }) => ends)) return 'a process that is replaced must not be missing otherwise';
   return undefined;
 }

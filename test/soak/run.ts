@@ -22,8 +22,9 @@ import { Account, clock } from './account.ts';
 import { check } from './checker.ts';
 import { conduct } from './conduct.ts';
 import { agentOf, Crew } from './crew.ts';
+import type { Kind } from './faults.ts';
 import { KINDS } from './faults.ts';
-import { pageOf, promisesOf, storyOf } from './page.ts';
+import { findingsOf, pageOf, promisesOf, storyOf } from './page.ts';
 import { CALM, planOf, titleOf } from './plan.ts';
 import { Sampler, trendsOf } from './sampler.ts';
 import type { Happened } from './windows.ts';
@@ -42,6 +43,7 @@ promise was broken. Ctrl-C ends it early, with the page of what was run.
   --minutes <n>      from the moment when all agents are logged on, up to ${MOST_MINUTES} (60)
   --seed <n>         the same seed and minutes cause the same faults at the same times (1)
   --agents <n>       from 100 to 2000 (2000)
+  --only <name>      only this kind of fault; may be given several times
   --network <kind>   namespaces (needs root and iproute2) or proxy; default: what is possible
   --page <file>      write the page there too
   --plan             print the faults, and end
@@ -60,6 +62,7 @@ function parse() {
         minutes: { type: 'string', default: '60' },
         seed: { type: 'string', default: '1' },
         agents: { type: 'string', default: '2000' },
+        only: { type: 'string', multiple: true },
         network: { type: 'string' },
         page: { type: 'string' },
         plan: { type: 'boolean', default: false },
@@ -79,6 +82,12 @@ function numberOf(flag: 'minutes' | 'seed' | 'agents', least: number, most: numb
   throw new Usage(`--${flag} must be from ${least} to ${most}`);
 }
 
+function kindsOf(names: readonly string[] | undefined): readonly Kind[] {
+  const unknown = names?.find((name) => !KINDS.some((kind) => kind.name === name));
+  if (unknown !== undefined) throw new Usage(`--only: there is no fault ${unknown}; --help lists them`);
+  return KINDS.filter(({ name }) => names?.includes(name) ?? true);
+}
+
 async function main(): Promise<number> {
   if (values.help) {
     process.stdout.write(HELP);
@@ -87,7 +96,8 @@ async function main(): Promise<number> {
   const minutes = numberOf('minutes', 0.5, MOST_MINUTES);
   const seed = numberOf('seed', 0, 2 ** 31);
   const agents = numberOf('agents', 100, 2_000);
-  const plan = planOf({ seed, minutes, kinds: KINDS, gateways: GATEWAYS, instances: INSTANCES.length });
+  const kinds = kindsOf(values.only);
+  const plan = planOf({ seed, minutes, kinds, gateways: GATEWAYS, instances: INSTANCES.length });
   if (values.plan) {
     for (const one of plan.flat())
       process.stdout.write(`${(one.atMs / 1_000).toFixed(1)} s: ${titleOf(one)}\n`);
@@ -174,7 +184,7 @@ async function soak(stage: Stage, { minutes, seed, agents, plan, signal }: Setti
   let sampler: Sampler | undefined;
   try {
     say(`${agents} agents log on`);
-    await crew.untilLoggedOn(signal);
+    await crew.logOn(signal);
     crew.beginShifts();
     sampler = new Sampler(stage.gateways);
     const from = performance.now();
@@ -212,7 +222,7 @@ async function soak(stage: Stage, { minutes, seed, agents, plan, signal }: Setti
       trends: trendsOf(sampler.readings, from, to),
       spared: `g${GATEWAYS}`,
     };
-    for (const line of storyOf(run)) say(line);
+    for (const line of [...storyOf(run), ...findingsOf(run)]) say(line);
     const page = pageOf(run);
     process.stdout.write(page);
     if (values.page !== undefined) writeFileSync(values.page, page);

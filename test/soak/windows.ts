@@ -37,3 +37,14 @@ export function lossOf(faults: readonly Happened[], instance: string, at: number
     (fault) => fault.kind.bereaves === true && fault.instance === instance && fault.from <= at,
   );
 }
+
+/** When a fault and those beside it were over: the recovery from one may wait for the end of another. */
+export function overOf(fault: Happened, faults: readonly Happened[]): number {
+  const to = fault.to ?? Number.POSITIVE_INFINITY;
+  return Math.max(
+    to,
+    ...faults
+      .filter((other) => other.from <= to && (other.to ?? Number.POSITIVE_INFINITY) >= fault.from)
+      .map((other) => other.to ?? Number.POSITIVE_INFINITY),
+  );
+}

@@ -92,6 +92,14 @@ describe('what agents lose', () => {
     expect([...account.losses.keys()]).toEqual(['gateway-killed + network-slow']);
   });
 
+  test('ends when the agent goes home', () => {
+    const account = accountWith(happened('instance-killed', 1_000, 2_000));
+    account.take(request(1_500, 1_600, 'GW_NO_INSTANCE'), 1_600);
+    account.gone('ANN', 4_500);
+    expect(account.lostMs).toBe(3_000);
+    expect(account.close(61_500, 20_000)).toEqual([]);
+  });
+
   test('goes on for agents who are not served again', () => {
     const account = accountWith(happened('instance-killed', 1_000, 2_000));
     account.take(request(1_500, 1_600, 'GW_NO_INSTANCE'), 1_600);

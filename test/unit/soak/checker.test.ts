@@ -45,6 +45,13 @@ describe('the deliveries of a soak', () => {
     expect(judge(later, { faults: [happened('instance-killed', 200, 900)] }).splits).toEqual([]);
   });
 
+  test('are none while another fault beside the loss lasts, which the recovery may wait for', () => {
+    const later = [arrival('ANN1', 'a1', 100), arrival('ANN2', 'b1', 900 + AFTER_MS + 1)];
+    const lost = happened('instance-cut-from-gateways', 200, 900);
+    expect(judge(later, { faults: [happened('gateway-killed', 100, 3_000), lost] }).splits).toEqual([]);
+    expect(judge(later, { faults: [lost, happened('gateway-killed', 901, 3_000)] }).splits).toHaveLength(1);
+  });
+
   test('are a split if an agent leaves the process that followed the killed one', () => {
     const next = [arrival('ANN1', 'a2', 950), arrival('ANN2', 'b1', 2_000)];
     expect(judge(next, { faults: [happened('instance-killed', 200, 900)] }).splits).toHaveLength(1);

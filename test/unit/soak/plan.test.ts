@@ -51,6 +51,7 @@ describe('the faults of a soak', () => {
     const kind = (name: string) => KINDS.find((one) => one.name === name) as (typeof KINDS)[number];
     expect(clashOf(kind('gateway-cut-from-redis'), kind('instance-killed'))).toMatch(/alone loses Redis/);
     expect(clashOf(kind('gateway-killed'), kind('master-killed'))).toMatch(/starts while Redis is away/);
+    expect(clashOf(kind('master-stopped'), kind('gateway-reloaded'))).toMatch(/starts while Redis is away/);
     expect(clashOf(kind('master-killed'), kind('redis-emptied'))).toMatch(/last copy/);
   });
 
