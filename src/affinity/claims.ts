@@ -130,10 +130,13 @@ export class Claims {
     operation: 'claim' | 'rebind',
     asking: Promise<Claim>,
   ): Promise<Claim> {
-    const claim = await this.#options.monitor.count(operation, asking).catch((failure: unknown) => {
+    let claim: Claim;
+    try {
+      claim = await this.#options.monitor.count(operation, asking);
+    } catch (failure) {
       this.#timedOut.await(names, failure, (late) => this.#learn(names, late, asked));
       throw failure;
-    });
+    }
     this.#learn(names, claim, asked);
     // What was done in an earlier store generation may be lost, so the caller has to ask again.
     if (asked.storeGeneration !== this.#storeGeneration)

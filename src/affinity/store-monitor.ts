@@ -1,7 +1,10 @@
 import { StoreUnavailable, wasLate } from '../core/ports.ts';
 import type { ClaimTrouble } from '../core/view/claim-watch.ts';
 import type { BindingsEvents } from './bindings-options.ts';
-import { reportOutcome } from './store-outcome.ts';
+import type { StoreOutcome } from './store-outcome.ts';
+import { outcomeOf } from './store-outcome.ts';
+
+type StoreOperation = 'claim' | 'rebind' | 'lookup' | 'renew' | 'logoff';
 
 // A store can answer reads while it refuses writes, so a successful read soon after a refused write proves nothing.
 const UNCLEAR_MS = 1_000;
@@ -24,20 +27,26 @@ export class StoreMonitor {
     return { error, firstAgoMs: now - first, lastAgoMs: now - last };
   }
 
-  /** Returns the same promise and counts its outcome. */
-  count<T>(operation: 'claim' | 'rebind' | 'lookup' | 'renew' | 'logoff', answer: Promise<T>): Promise<T> {
-    const told = reportOutcome(answer, (...how) => this.#events.onOperation(operation, ...how));
-    return this.watch(told, operation === 'claim' || operation === 'rebind');
+  /** Resolves as the answer does, and counts how the operation ended and how long it took. */
+  count<T>(operation: StoreOperation, answer: Promise<T>): Promise<T> {
+    return this.watch(answer, operation);
   }
 
-  /** {@link count} without counting. */
-  async watch<T>(answer: Promise<T>, writes = false): Promise<T> {
+  /** {@link count}; without an operation it is not counted. */
+  async watch<T>(answer: Promise<T>, operation?: StoreOperation): Promise<T> {
     const asked = performance.now();
+    const writes = operation === 'claim' || operation === 'rebind';
+    const end = (outcome: StoreOutcome): void => {
+      if (operation !== undefined)
+        this.#events.onOperation(operation, outcome, (performance.now() - asked) / 1_000);
+    };
     try {
       const result = await answer;
+      end('ok');
       this.#answered(writes);
       return result;
     } catch (error) {
+      end(outcomeOf(error));
       if (!(error instanceof StoreUnavailable)) this.#answered(writes);
       // If this process's own timer was late, the time-out says nothing about the store.
       else if (!wasLate(error)) this.#failed(asked, error.message, writes);

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { InstanceId, InstanceState } from './instance.ts';
 
 export type BalancerName = 'rendezvous' | 'round-robin' | 'least-bound' | 'least-in-flight' | 'random';
@@ -79,7 +79,7 @@ export function byRendezvous(candidates: readonly InstanceState[], key: string):
 /** A number in (0, 1) that depends only on the two strings. */
 function uniform(key: string, id: InstanceId): number {
   // The id's length comes first, so that no two pairs concatenate to the same text.
-  const digest = createHash('sha256').update(`${id.length}:${id}${key}`).digest();
+  const digest = hash('sha256', `${id.length}:${id}${key}`, 'buffer');
   return (digest.readUIntBE(0, 6) + 0.5) / 2 ** 48;
 }
 

@@ -10,9 +10,18 @@ const INCARNATION = /^[A-Za-z0-9_.:+-]{0,40}$/;
 /** Changes with the form of stored names: gateways with different forms would not find each other's bindings. */
 export const KEY_FORMAT = 1;
 
+/** One request looks a name up, claims it and caches it, and each time its digest is needed. */
+const digests = new Map<string, string>();
+const MOST_DIGESTS = 1_000;
+
 /** 16 bytes of SHA-256 in base64url; two names of a pool will never collide by chance. */
 function digest(value: string): string {
-  return hash('sha256', value, 'buffer').subarray(0, 16).toString('base64url');
+  const known = digests.get(value);
+  if (known !== undefined) return known;
+  const text = hash('sha256', value, 'buffer').subarray(0, 16).toString('base64url');
+  if (digests.size >= MOST_DIGESTS) digests.clear();
+  digests.set(value, text);
+  return text;
 }
 
 /**

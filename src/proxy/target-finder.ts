@@ -9,6 +9,7 @@ import { isUsable } from '../core/instance.ts';
 import type { Cause } from '../core/origin.ts';
 import type { Coordinator } from '../core/ports.ts';
 import { NamesNoAgent, StaleView, StoreFull, StoreUnavailable, wasLate } from '../core/ports.ts';
+import { SharedTimer } from '../core/shared-timer.ts';
 import { storedKey } from '../core/stored-name.ts';
 import type { Target, WayToBind } from '../core/target.ts';
 import { allPlaceAlike, checkTarget, drainingIn, lossOf, targetBy, wayToBind } from '../core/target.ts';
@@ -70,6 +71,7 @@ const STORE: Wait = { wait: 'store', againMs: 250 };
  */
 export class TargetFinder {
   readonly #coordinator: Coordinator;
+  readonly #late = new SharedTimer(LATE_MS);
 
   constructor(coordinator: Coordinator) {
     this.#coordinator = coordinator;
@@ -257,14 +259,14 @@ export class TargetFinder {
       return { binding, epoch };
     }
     // A store that is late may be away. Ask the view store already now, so that this is known when the claim fails.
-    const late = setTimeout(() => void this.#coordinator.renew(pool.name), LATE_MS);
+    const late = this.#late.start(() => void this.#coordinator.renew(pool.name));
     const cause: Cause = moveOf(routingState, key) ?? { kind: 'claimed', balancer: pool.balancerName };
     const isLogon = context.isLogon === true;
     const leaves = isLogon ? drainingIn(routingState.view) : undefined;
     const rebalance = isLogon && canRebalance(pool) ? rebalanceIn(pool) : undefined;
     const bound = await bindings
       .claim(names, { ...proposal, cause }, routingState.fencingToken, leaves, rebalance)
-      .finally(() => clearTimeout(late));
+      .finally(() => late.stop());
     take(context, bound);
     return { binding: bound.binding, epoch, unused: bound.decision === 'bound' ? proposal : undefined };
   }

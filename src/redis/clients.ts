@@ -84,8 +84,6 @@ function commonOptions(options: RedisLogin) {
     autoResendUnfulfilledCommands: false,
     // RedisSubscriber subscribes itself, because it must know when that is done.
     autoResubscribe: false,
-    // Longer than a silent connection stays open, so that even a late answer can be used.
-    commandTimeout: socketTimeout + BACKSTOP_MS,
     connectTimeout,
     // A server that hangs does not answer QUIT either.
     disconnectTimeout: connectTimeout,
@@ -120,7 +118,9 @@ function clusterOptions({
   return {
     lazyConnect,
     enableOfflineQueue,
-    redisOptions,
+    // A node without a connection keeps its commands. Longer than a silent connection stays open, so that even a late
+    // answer can be used.
+    redisOptions: { ...redisOptions, commandTimeout: redisOptions.socketTimeout + BACKSTOP_MS },
     clusterRetryStrategy: retryStrategy,
     clusterNodeRetryStrategy: retryStrategy,
     slotsRefreshTimeout: redisOptions.connectTimeout,

@@ -1,7 +1,10 @@
 import { StoreUnavailable } from '../core/ports.ts';
+import type { Wait } from '../core/shared-timer.ts';
+import { SharedTimer } from '../core/shared-timer.ts';
 import { BackOff } from './back-off.ts';
 import type { ClientOptions, CommandClient } from './clients.ts';
 import { commandClient, subscriberClient } from './clients.ts';
+import { SharedWrites } from './shared-writes.ts';
 import { RedisSubscriber } from './subscriber.ts';
 import { isDemoted, unavailable } from './unavailable.ts';
 
@@ -98,7 +101,9 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
   ): RedisCommands => {
     const client = watch(link, commandClient({ ...options, commandTimeoutMs }, onReadOnly));
     begin(client);
-    return commandsOf(client, commandTimeoutMs, answerLimitMs);
+    // Leases depend on the others, and listings are few.
+    const writes = link === 'claims' ? new SharedWrites(client) : undefined;
+    return commandsOf(new Answers(client, answerLimitMs, writes), commandTimeoutMs);
   };
   const limitMs = options.commandTimeoutMs;
   const claims = openCommands('claims', limitMs);
@@ -135,7 +140,8 @@ function begin(client: CommandClient): void {
 
 type Script = (...args: readonly (string | number)[]) => unknown;
 
-function commandsOf(client: CommandClient, commandMs: number, limitMs: number): RedisCommands {
+function commandsOf(answers: Answers, commandMs: number): RedisCommands {
+  const { client } = answers;
   return {
     define: (scripts) => {
       for (const [name, lua] of Object.entries(scripts)) {
@@ -144,11 +150,7 @@ function commandsOf(client: CommandClient, commandMs: number, limitMs: number): 
     },
     run: (script, keys, args) => {
       const command = client[script as keyof CommandClient] as unknown as Script;
-      return available(
-        client,
-        command.call(client, keys.length, ...keys, ...args) as Promise<unknown>,
-        limitMs,
-      );
+      return answers.to(() => command.call(client, keys.length, ...keys, ...args) as Promise<unknown>);
     },
     runConfirmed: async (script, keys, args, replicas) => {
       // One pipeline, so that in a cluster the script and WAIT go to the same node.
@@ -156,38 +158,77 @@ function commandsOf(client: CommandClient, commandMs: number, limitMs: number): 
       const command = pipeline[script as keyof typeof pipeline] as unknown as Script;
       command.call(pipeline, keys.length, ...keys, ...args);
       pipeline.wait(replicas, Math.ceil(commandMs / 2));
-      const replies = (await available(client, pipeline.exec(), limitMs)) ?? [];
+      const replies = (await answers.to(() => pipeline.exec())) ?? [];
       for (const [error] of replies) if (error !== null) throw unavailable(error);
       const [reply, confirmations] = replies.map(([, result]) => result);
       return { reply, confirmations: Number(confirmations) };
     },
-    ping: async () => void (await available(client, client.ping(), limitMs)),
+    ping: async () => void (await answers.to(() => client.ping())),
     version: async () => {
-      const text = await available(client, client.info('server'), limitMs);
+      const text = await answers.to(() => client.info('server'));
       const versions = text.matchAll(/^(redis|valkey)_version:(\S+)/gm);
       return Array.from(versions, ([, name, version]) => `${name} ${version}`).join(', ');
     },
   };
 }
 
-/**
- * Rejects if the reply takes longer than the limit, but first reads what has arrived. After a pause of this process,
- * timers run before sockets are read. ioredis's own time-out would then blame a Redis that answered long ago.
- */
-function available<T>(client: CommandClient, reply: Promise<T>, limitMs: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const begunAt = performance.now();
-    const timer = setTimeout(() => {
-      const wasLate = performance.now() - begunAt > limitMs + LATE_TIMER_MS;
-      if (wasLate) lateTimerAt = performance.now();
-      // Runs after the sockets have been read.
-      setImmediate(() => {
-        const message = `redis: no answer within ${limitMs} ms`;
-        reject(new StoreUnavailable(message, undefined, { wasLate, answer: reply }));
-      });
-    }, limitMs);
-    reply.then(resolve, (cause) => reject(failureOf(client, cause))).finally(() => clearTimeout(timer));
-  });
+/** The answers to the commands of one connection. */
+class Answers {
+  readonly client: CommandClient;
+  readonly #limitMs: number;
+  readonly #limits: SharedTimer;
+  readonly #writes: SharedWrites | undefined;
+
+  /** @param writes set if the commands of one turn of the event loop share a write */
+  constructor(client: CommandClient, limitMs: number, writes: SharedWrites | undefined) {
+    this.client = client;
+    this.#limitMs = limitMs;
+    this.#limits = new SharedTimer(limitMs);
+    this.#writes = writes;
+  }
+
+  /**
+   * Rejects if the answer takes longer than the limit, but first reads what has arrived. After a pause of this process,
+   * timers run before sockets are read. ioredis's own time-out would then blame a Redis that answered long ago.
+   */
+  to<T>(send: () => Promise<T>): Promise<T> {
+    this.#writes?.hold();
+    const answer = send();
+    return new Promise((resolve, reject) => {
+      let limit: Wait | undefined;
+      let isOver = false;
+      const begin = (): void => {
+        if (!isOver) limit = this.#limits.start((lateMs) => this.#overdue(answer, lateMs, reject));
+      };
+      const end = (): void => {
+        isOver = true;
+        limit?.stop();
+      };
+      // The limit counts from when Redis can read the command.
+      if (this.#writes === undefined) begin();
+      else this.#writes.afterWrite(begin);
+      answer.then(
+        (reply) => {
+          end();
+          resolve(reply);
+        },
+        (cause) => {
+          end();
+          reject(failureOf(this.client, cause));
+        },
+      );
+    });
+  }
+
+  #overdue(answer: Promise<unknown>, lateMs: number, reject: (error: StoreUnavailable) => void): void {
+    const wasLate = lateMs > LATE_TIMER_MS;
+    if (wasLate) lateTimerAt = performance.now();
+    // Runs after the sockets have been read.
+    setImmediate(() => {
+      const message = `redis: no answer within ${this.#limitMs} ms`;
+      reject(new StoreUnavailable(message, undefined, { wasLate, answer }));
+    });
+  }
 }
 
 /** When a timer of this process was last late, in monotonic ms. */

@@ -63,7 +63,8 @@ export class Metrics {
     'Names with a single request so far that gave way to new ones, because the pool has affinity.maxBindings names or Redis no memory',
     ['pool'],
   );
-  readonly affinityOperations = this.#counter(
+  readonly affinityOperations = new Tally(
+    this.registry,
     'gateway_affinity_operations_total',
     'Operations on the affinity store, by outcome',
     ['pool', 'operation', 'outcome'],

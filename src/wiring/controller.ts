@@ -244,6 +244,7 @@ async function start(
         store,
         fencingToken: () => routingState.fencingToken,
         epoch: () => coordinator.agreed.epoch,
+        together: stores.together,
       });
     }
     workers.addPool(name, {

@@ -103,7 +103,7 @@ export function bindingsEvents(
     onReplaced: (names) => metrics.namesReplaced.inc({ pool }, names),
     onRebound: () => metrics.rebinds.inc({ pool }),
     onOperation: (operation, outcome, seconds) => {
-      metrics.affinityOperations.inc({ pool, operation, outcome });
+      metrics.affinityOperations.inc(pool, operation, outcome);
       metrics.affinityDuration.observe({ pool, operation }, seconds);
     },
   };

@@ -82,7 +82,7 @@ export function beginSeries(
       for (const outcome of WAIT_ENDS) metrics.parked.inc({ pool, reason, outcome }, 0);
     for (const { id } of instances) beginInstance(metrics, pool, id, peers !== undefined);
     for (const operation of BINDING_OPERATIONS) {
-      for (const outcome of STORE_OUTCOMES) metrics.affinityOperations.inc({ pool, operation, outcome }, 0);
+      for (const outcome of STORE_OUTCOMES) metrics.affinityOperations.inc(pool, operation, outcome, 0);
       metrics.affinityDuration.zero({ pool, operation });
     }
     for (const operation of VIEW_OPERATIONS)

@@ -6,6 +6,8 @@ export interface Stores {
   readonly isShared: boolean;
   open(pool: string): AffinityStore;
   viewStore(pool: string): ViewStoreClient;
+  /** Begins an operation on bindings at the end of this turn, together with others; missing if that gains nothing. */
+  readonly together?: <T>(begin: () => Promise<T>) => Promise<T>;
   /** Where the gateways of these stores are listed; `undefined` if no other gateway can use them. */
   readonly gateways: GatewayRegistry | undefined;
   /** What the store is, with its version. Rejects with `StoreUnavailable`. */

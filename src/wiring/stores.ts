@@ -72,6 +72,7 @@ export async function openStores(
         file: join(config.stateDir, `agreement-${pool}.json`),
         requireStore: () => embedded.requireRoom(),
       }),
+    together: (begin) => embedded.together(begin),
     gateways: undefined,
     version: async () => 'embedded',
     close: () => embedded.close(),

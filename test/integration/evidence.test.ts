@@ -166,8 +166,9 @@ logging: { level: debug }
     await start('{ logon: [logon] }');
     const instance = await place('<user>MILLER</user><sessionId>S</sessionId>', { operation: 'logon' });
     for (let i = 0; i < 10; i += 1) expect(await place(names)).toBe(instance);
-    const { values } = await gateway.metrics.affinityOperations.get();
-    expect(values.find(({ labels }) => labels.operation === 'claim')).toMatchObject({ value: 1 });
+    expect(await gateway.metrics.registry.metrics()).toMatch(
+      /^gateway_affinity_operations_total{pool="ici",operation="claim",outcome="ok"} 1$/m,
+    );
   });
 
   test('never overrule the header, even if the body comes first', async () => {

@@ -28,6 +28,13 @@ import { CERTIFICATE, KEY } from '../unit/config/tls-fixture.ts';
 // For tests that check answers, not times.
 const PATIENT_MS = 5_000;
 const TIMES = { leaseMs: 60_000, joinMs: 0 };
+/** A script that keeps Redis busy. */
+const slowly = (
+  ms: number,
+): string => `local function now() local t = redis.call('TIME') return t[1] * 1e6 + t[2] end
+local ending = now() + ${ms * 1_000}
+while now() < ending do end
+return ARGV[1]`;
 // The rights that deploy/docs/cluster.md recommends for the gateway's user, for keys that begin with gw.
 const RIGHTS = (/~ici-gateway:.*/.exec(readDocument('deploy/docs/cluster.md'))?.[0] ?? '')
   .replaceAll('ici-gateway:', 'gw:')
@@ -133,6 +140,23 @@ describe('a slow Redis', () => {
     server.resume();
 
     expect((await listing).bindings).toHaveLength(1);
+  });
+});
+
+describe('a turn of the event loop that takes long', () => {
+  test('does not count as silence of a Redis that could not read the command yet', async () => {
+    server = await startRedis();
+    open({ url: server.url });
+    await eventually(() => redis.ping());
+    redis.claims.define({ testSlow: slowly(30) });
+    await redis.claims.run('testSlow', ['k'], ['0']);
+
+    const reply = redis.claims.run('testSlow', ['k'], ['1']);
+    // Longer than the limit, and not so long that the time-out would be excused.
+    const until = performance.now() + REDIS_TIMEOUTS.commandTimeoutMs + 10;
+    while (performance.now() < until);
+
+    expect(await reply).toBe('1');
   });
 });
 

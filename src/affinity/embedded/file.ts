@@ -8,7 +8,7 @@ const META_BYTES = 160;
 const MAGIC_AT = 24;
 const PAGE_SIZE_AT = 48;
 const LAST_PAGE_AT = 144;
-const TRANSACTION_AT = 152;
+export const TRANSACTION_AT = 152;
 // LMDB does not write pages that a transaction freed again, so the file may be that much shorter.
 const PAGES_NEVER_WRITTEN = 64n;
 

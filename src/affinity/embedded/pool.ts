@@ -27,6 +27,7 @@ import { EmbeddedGroups } from './groups.ts';
 import { EmbeddedLister } from './lister.ts';
 import { nextTurn } from './next-turn.ts';
 import { peek } from './peek.ts';
+import type { Steps } from './steps.ts';
 import { EmbeddedTables } from './tables.ts';
 
 export interface EmbeddedPoolOptions {
@@ -52,7 +53,7 @@ const RESTORED_AT_ONCE = 100;
  * only process that uses the store also keeps the view store, and reads the token in the same turn in which it claims.
  */
 export class EmbeddedPool implements AffinityStore {
-  readonly #withRoom: () => RootDatabase;
+  readonly #steps: Steps;
   readonly #pool: string;
   /** Unset until the store has been opened. */
   #opened: EmbeddedTables | undefined;
@@ -65,9 +66,8 @@ export class EmbeddedPool implements AffinityStore {
   readonly #sweeper: NodeJS.Timeout;
   #closed = false;
 
-  /** @param withRoom returns the store with disk space for one step, or throws StoreUnavailable */
-  constructor(withRoom: () => RootDatabase, pool: string, options: EmbeddedPoolOptions, clock: () => number) {
-    this.#withRoom = withRoom;
+  constructor(steps: Steps, pool: string, options: EmbeddedPoolOptions, clock: () => number) {
+    this.#steps = steps;
     this.#pool = pool;
     this.#idleLifetimeMs = options.idleLifetimeMs;
     this.#quantum = quantumOf(options.idleLifetimeMs);
@@ -240,6 +240,16 @@ export class EmbeddedPool implements AffinityStore {
     // Only this process changes the store, so there is nothing to tell it.
   }
 
+  /** Opens the tables, or creates them. Not inside a transaction. */
+  open(environment: RootDatabase): void {
+    this.#opened ??= new EmbeddedTables(environment, this.#pool);
+  }
+
+  /** What a step has added may not be stored. */
+  forget(): void {
+    this.#opened?.forget();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#sweeper);
@@ -306,12 +316,15 @@ export class EmbeddedPool implements AffinityStore {
     if (this.#closed) throw new StoreUnavailable('the affinity store is closed');
     const now = this.#clock();
     const end = endOf(now, this.#idleLifetimeMs, this.#quantum);
-    const environment = this.#withRoom();
     try {
-      this.#opened ??= new EmbeddedTables(environment, this.#pool);
-      return environment.transactionSync(() => transition(now, end));
+      return this.#steps.run(
+        (environment) => this.open(environment),
+        () => transition(now, end),
+      );
     } catch (cause) {
-      this.#opened?.forget();
+      // Nothing was begun.
+      if (cause instanceof StoreUnavailable) throw cause;
+      this.forget();
       throw new StoreUnavailable(
         `embedded store: ${cause instanceof Error ? cause.message : String(cause)}`,
         cause,

@@ -67,14 +67,17 @@ export class EmbeddedRoom {
   /**
    * To be called before each transaction.
    *
+   * @param steps how many the transaction carries out. Several must not take the last space of the disk, because each
+   *   can be carried out by itself
    * @throws the system's error if the disk cannot take what the transaction may write
    */
-  ensure(): void {
-    const needed = Math.min(this.#used.read() + STEP_BYTES, this.#mostBytes);
+  ensure(steps = 1): void {
+    const needed = Math.min(this.#used.read() + steps * STEP_BYTES, this.#mostBytes);
+    if (steps > 1 && needed > this.#bytes) requireFree(this.#path, needed - this.#bytes + LEFT_BYTES);
     if (needed > this.#bytes) this.#extend(needed);
     // Detects a file system that fails or has become read-only. LMDB does not use that byte yet.
     else writeSync(this.#file, ZEROS, 0, 1, this.#bytes - 1);
-    if (this.#isCopyOnWrite) requireFree(this.#path, STEP_BYTES);
+    if (this.#isCopyOnWrite) requireFree(this.#path, steps * STEP_BYTES);
   }
 
   close(): void {

@@ -11,6 +11,7 @@ import { damageOf } from './file.ts';
 import type { EmbeddedPoolOptions } from './pool.ts';
 import { EmbeddedPool } from './pool.ts';
 import { EmbeddedRoom, reserve } from './room.ts';
+import { Steps } from './steps.ts';
 
 export interface EmbeddedOptions {
   /** Created if it is missing. One process uses it at a time. */
@@ -25,6 +26,13 @@ export interface EmbeddedOptions {
 export interface Embedded {
   /** To be called once for each pool. */
   store(pool: string, options: EmbeddedPoolOptions): AffinityStore;
+  /**
+   * Begins an operation of a store at the end of this turn of the event loop. All that were begun in the turn are
+   * written together.
+   *
+   * @param begin calls one operation that finds or makes a binding, and nothing else that counts: it may be called twice
+   */
+  together<T>(begin: () => Promise<T>): Promise<T>;
   /** @throws StoreUnavailable while the disk has no space for a step */
   requireRoom(): void;
   close(): Promise<void>;
@@ -73,16 +81,26 @@ export function openEmbedded({ directory, clock = Date.now, mayBeAway = false }:
       throw failure;
     }
   };
-  const withRoom = (): RootDatabase => {
+  const withRoom = (steps = 1): RootDatabase => {
     if (isClosed) throw new StoreUnavailable('the affinity store is closed');
     const { environment, room } = opened ?? openNow();
     try {
-      room.ensure();
+      room.ensure(steps);
     } catch (error) {
       throw unavailable(directory, error);
     }
     return environment;
   };
+  const pools: EmbeddedPool[] = [];
+  const steps = new Steps({
+    withRoom,
+    openTables: (environment) => {
+      for (const pool of pools) pool.open(environment);
+    },
+    onAborted: () => {
+      for (const pool of pools) pool.forget();
+    },
+  });
 
   try {
     opened = openDirectory(directory);
@@ -92,17 +110,17 @@ export function openEmbedded({ directory, clock = Date.now, mayBeAway = false }:
     if (!mayBeAway)
       throw new Error(`${why}, or name another directory with --state-dir or affinity.stateDir`);
   }
-  const stores: AffinityStore[] = [];
   return {
-    store(pool, options) {
-      const store = new EmbeddedPool(withRoom, pool, options, clock);
-      stores.push(store);
-      return store;
+    store(name, options) {
+      const pool = new EmbeddedPool(steps, name, options, clock);
+      pools.push(pool);
+      return pool;
     },
+    together: (begin) => steps.together(begin),
     requireRoom: () => void withRoom(),
     async close() {
       isClosed = true;
-      for (const store of stores) await store.close();
+      for (const pool of pools) await pool.close();
       if (opened === undefined) return;
       const { environment, room, lock } = opened;
       opened = undefined;

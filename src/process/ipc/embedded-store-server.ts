@@ -13,7 +13,13 @@ export interface ServedPool {
   /** The fencing token of the view in effect now. */
   readonly fencingToken: () => string;
   readonly epoch: () => number;
+  /** Begins a claim at the end of this turn of the event loop, so that all claims of the turn are written together. */
+  readonly together?: Together | undefined;
 }
+
+export type Together = <T>(begin: () => Promise<T>) => Promise<T>;
+
+const atOnce: Together = (begin) => begin();
 
 const NOTHING_MOVED: readonly Name[] = [];
 
@@ -44,8 +50,12 @@ export class EmbeddedStoreServer {
     leaves?: readonly InstanceId[],
     rebalance?: Rebalance,
   ) {
-    const { store } = this.#checkedPool(pool, fencingToken);
-    const claim = await store.claim(names, proposal, fencingToken, oldest, leaves, rebalance);
+    const { together = atOnce } = this.#pool(pool);
+    // The token is compared when the claim begins.
+    const claim = await together(async () => {
+      const { store } = this.#checkedPool(pool, fencingToken);
+      return store.claim(names, proposal, fencingToken, oldest, leaves, rebalance);
+    });
     const { root } = claim.binding;
     const leads = leadsTo(claim.by ?? 'link');
     const leading = names.filter(({ kind }) => (kind === 'session' ? leads.session : leads.user));
