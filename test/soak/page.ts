@@ -43,7 +43,7 @@ export interface Promised {
 }
 
 /** In a shorter second half a slope says nothing: processes still grow after their start. */
-const LEAST_TREND_MS = 5 * 60_000;
+const LEAST_TREND_MS = 15 * 60_000;
 const ROWS_OVER_TIME = 10;
 const MOST_EXAMPLES = 5;
 const CHILDREN = ['supervisor', 'controller', 'worker'];
