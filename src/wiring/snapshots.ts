@@ -151,6 +151,7 @@ function composeSnapshot(
     : undefined;
 
   let isDone = isContinued;
+  let recalling: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let saving: Promise<void> | undefined;
   let hasFailed = false;
@@ -203,13 +204,21 @@ function composeSnapshot(
       );
   };
 
+  const recallOnce = async (): Promise<void> => {
+    // If it is open, nothing is lost, or others went on with what they have.
+    if (!coordinator().lastSync.isOpen)
+      await Promise.all([recorder === undefined ? undefined : recallAgents(), recallView()]);
+    isDone = true;
+  };
+
   return {
-    recall: async () => {
-      if (isDone) return;
-      // If it is open, nothing is lost, or others went on with what they have.
-      if (!coordinator().lastSync.isOpen)
-        await Promise.all([recorder === undefined ? undefined : recallAgents(), recallView()]);
-      isDone = true;
+    recall: () => {
+      if (isDone) return Promise.resolve();
+      // Another attempt to write back must not offer the same at the same time.
+      recalling ??= recallOnce().finally(() => {
+        recalling = undefined;
+      });
+      return recalling;
     },
     decidedAlone: (binding, aliases) => recorder?.decidedAlone(binding, aliases),
     start: () => {

@@ -206,6 +206,22 @@ export const SCENARIOS: readonly Scenario[] = [
     goOn: (stage, findings) => continueStale(stage, findings, STORE_LATE_MS),
     heal: reachAgain,
   },
+  {
+    name: 'all-restarted-redis-emptied',
+    title: 'all gateways and Redis killed at once, and started again without data',
+    witness: 'peer',
+    // A gateway that has just started does not know what was before.
+    archive: [/^/],
+    strike: async ({ gateways, redis }) => {
+      for (const gateway of gateways) for (const pid of processesOf(gateway)) sendSignal(pid, 'SIGKILL');
+      await Promise.all([...gateways, ...redis.nodes].map((one) => one.kill()));
+    },
+    goOn: async ({ gateways, redis: { nodes } }) => {
+      for (const node of nodes) await node.start();
+      await Promise.all(gateways.map((gateway) => gateway.start()));
+    },
+    heal: nothing,
+  },
 ];
 
 const PROMOTION_MS = 15_000;

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { PoolStatus } from '../../src/core/gateway-status.ts';
 import type { ConnectorProcess } from '../../src/simulator/connector-process.ts';
 import { startConnectorProcess } from '../../src/simulator/connector-process.ts';
@@ -92,7 +94,7 @@ export async function setStage(
         listen: { address: await address() },
         admin: { address: await address(), tokenFile: token.path },
         pools,
-        affinity: { keyPrefix, redis: redisOptions },
+        affinity: { keyPrefix, stateDir: mkdtempSync(join(tmpdir(), `${name}-state-`)), redis: redisOptions },
         coordination: { replica: name },
         workers: 1,
         ...(withPeers ? { peers: { address: await address(), keyFile } } : {}),

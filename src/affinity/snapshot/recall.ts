@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import type { AffinityStore } from '../../core/ports.ts';
+import type { AffinityStore, KnownBinding } from '../../core/ports.ts';
 import type { OfferedBindings } from '../../core/snapshot/contents.ts';
 import { SnapshotContents } from '../../core/snapshot/contents.ts';
 import { readLine } from '../../core/snapshot/records.ts';
@@ -48,19 +48,27 @@ export async function recallBindings(options: RecallOptions): Promise<Recalled |
   const begunAt = performance.now();
   const read = await readBindings(options, Date.now(), idleLifetimeMs);
   if (read === undefined) return undefined;
-  const { entries, ended, writtenAt } = read;
+  const { size, entries, ended, writtenAt } = read;
   let restored = 0;
   let offered = 0;
-  while (offered < entries.length && performance.now() - begunAt < limitMs) {
-    const some = entries.slice(offered, offered + OFFERED_AT_ONCE);
-    const held = await store.restore(some.map((entry) => ({ ...entry, gateway })));
+  let some: KnownBinding[] = [];
+  const offer = async (): Promise<void> => {
+    const held = await store.restore(some);
     for (const [i, { binding }] of some.entries()) {
       const now = held[i];
       if (now?.instance === binding.instance && now.incarnation === binding.incarnation) restored += 1;
     }
     offered += some.length;
+    some = [];
+  };
+  for (const entry of entries) {
+    some.push({ ...entry, gateway });
+    if (some.length < OFFERED_AT_ONCE) continue;
+    await offer();
+    if (performance.now() - begunAt >= limitMs) break;
   }
-  return { writtenAt, restored, ended, outdated: offered - restored, left: entries.length - offered };
+  if (some.length > 0) await offer();
+  return { writtenAt, restored, ended, outdated: offered - restored, left: size - offered };
 }
 
 async function readBindings(

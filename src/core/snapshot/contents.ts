@@ -6,10 +6,21 @@ import { keyOf } from './records.ts';
 
 type Bound = Extract<SnapshotRecord, { kind: 'bound' }>;
 
+/** A binding without its names: there can be a million of them. */
+interface Kept {
+  readonly instance: string;
+  readonly incarnation: string;
+  readonly generation: number;
+  readonly knownAt: number;
+  readonly endsAt: number;
+}
+
 /** What of a snapshot may be offered to a store that has lost its bindings. */
 export interface OfferedBindings {
-  /** The agents who were active last come first. */
-  readonly entries: readonly KnownBinding[];
+  /** How many there are. */
+  readonly size: number;
+  /** Each is made as it is taken. The agents who were active last come first. */
+  readonly entries: Iterable<KnownBinding>;
   /** So many have ended meanwhile: their agents sent nothing for an idle lifetime, or have logged off. */
   readonly ended: number;
 }
@@ -17,10 +28,12 @@ export interface OfferedBindings {
 /** The bindings that the lines of a file lead to. */
 export class SnapshotContents {
   /** By the key of the root. */
-  readonly #roots = new Map<string, Bound>();
+  readonly #roots = new Map<string, Kept>();
   readonly #loggedOff = new Set<string>();
   /** From the key of an alias to the key of its root. */
   readonly #aliases = new Map<string, string>();
+  /** One copy of each text that many bindings have. */
+  readonly #texts = new Map<string, string>();
 
   take(record: SnapshotRecord): void {
     switch (record.kind) {
@@ -44,43 +57,61 @@ export class SnapshotContents {
 
   /** @param now milliseconds since the Unix epoch */
   offered(now: number, idleLifetimeMs: number): OfferedBindings {
-    const aliases = new Map<string, Name[]>();
-    for (const [key, root] of this.#aliases) {
-      const name = parseNameKey(key);
-      const known = aliases.get(root);
-      if (known !== undefined && name !== undefined) known.push(name);
-      else if (name !== undefined && this.#roots.has(root)) aliases.set(root, [name]);
-    }
     const live = [...this.#roots].filter(([key, { endsAt }]) => endsAt > now && !this.#loggedOff.has(key));
     live.sort(([, a], [, b]) => b.endsAt - a.endsAt);
-    return {
-      entries: live.map(([key, { binding, knownAt, endsAt }]) => ({
-        binding,
-        aliases: aliases.get(key) ?? [],
+    const ended = this.#roots.size - live.length;
+    return { size: live.length, ended, entries: this.#entries(live, now, idleLifetimeMs) };
+  }
+
+  *#entries(
+    live: readonly (readonly [string, Kept])[],
+    now: number,
+    idleLifetimeMs: number,
+  ): Generator<KnownBinding> {
+    const aliases = new Map<string, string[]>();
+    for (const [alias, root] of this.#aliases) {
+      const known = aliases.get(root);
+      if (known === undefined) aliases.set(root, [alias]);
+      else known.push(alias);
+    }
+    for (const [key, { instance, incarnation, generation, knownAt, endsAt }] of live) {
+      yield {
+        binding: { root: parseNameKey(key) as Name, instance, incarnation, generation },
+        aliases: (aliases.get(key) ?? []).map((alias) => parseNameKey(alias) as Name),
         epoch: 0,
         // The clock may have been set back: then it counts as if it were used just now.
         usedAgoMs: Math.max(0, now + idleLifetimeMs - endsAt),
         snapshotAgoMs: Math.max(0, now - knownAt),
-      })),
-      ended: this.#roots.size - live.length,
-    };
+      };
+    }
   }
 
   /** A page that was read while a message came may be older than the message. */
-  #bind(record: Bound): void {
-    const key = keyOf(record.binding.root);
+  #bind({ binding, aliases, knownAt, endsAt }: Bound): void {
+    const key = keyOf(binding.root);
     const known = this.#roots.get(key);
-    const { generation } = record.binding;
+    const { generation } = binding;
     // Generation 0: this gateway decided it alone, after all that the store had told.
-    if (known === undefined || generation >= known.binding.generation || generation === 0) {
-      const endsAt = Math.max(record.endsAt, known?.binding.generation === generation ? known.endsAt : 0);
-      this.#roots.set(key, { ...record, aliases: [], endsAt });
+    if (known === undefined || generation >= known.generation || generation === 0) {
+      this.#roots.set(key, {
+        instance: this.#shared(binding.instance),
+        incarnation: this.#shared(binding.incarnation),
+        generation,
+        knownAt,
+        endsAt: Math.max(endsAt, known?.generation === generation ? known.endsAt : 0),
+      });
       this.#loggedOff.delete(key);
     }
     this.#aliases.delete(key);
-    for (const name of record.aliases) {
+    for (const name of aliases) {
       this.#roots.delete(keyOf(name));
       this.#aliases.set(keyOf(name), key);
     }
+  }
+
+  #shared(text: string): string {
+    const known = this.#texts.get(text);
+    if (known === undefined) this.#texts.set(text, text);
+    return known ?? text;
   }
 }

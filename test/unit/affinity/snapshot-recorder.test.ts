@@ -78,7 +78,7 @@ function places(): string[] {
     contents.take(record);
   }
   const { entries } = contents.offered(Date.now(), LIFETIME_MS);
-  return entries.map(({ binding }) => `${binding.root.value}@${binding.instance}`).sort();
+  return [...entries].map(({ binding }) => `${binding.root.value}@${binding.instance}`).sort();
 }
 
 /** Ticks, as every second, until that holds. */

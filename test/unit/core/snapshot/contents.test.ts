@@ -31,7 +31,7 @@ function offered(...records: SnapshotRecord[]): { places: string[]; ended: numbe
   const contents = new SnapshotContents();
   for (const record of records) contents.take(readBack(record));
   const { entries, ended } = contents.offered(NOW, LIFETIME_MS);
-  return { places: entries.map(({ binding }) => `${binding.root.value}@${binding.instance}`), ended };
+  return { places: [...entries].map(({ binding }) => `${binding.root.value}@${binding.instance}`), ended };
 }
 
 /** Through the text of a file. */
@@ -45,8 +45,9 @@ describe('what a snapshot offers', () => {
     contents.take({ kind: 'alias', name: SESSION, root: user('MILLER') });
     contents.take(bound('MILLER', 'a', 3, { knownAgo: 5_000, endsIn: 2 * HOUR_MS }));
     contents.take(bound('SMITH', 'b', 1, { endsIn: 11 * HOUR_MS }));
-    const { entries, ended } = contents.offered(NOW, LIFETIME_MS);
-    expect(ended).toBe(0);
+    const { size, ended, ...offered } = contents.offered(NOW, LIFETIME_MS);
+    const entries = [...offered.entries];
+    expect([size, ended]).toEqual([2, 0]);
     expect(entries.map(({ binding }) => binding.root.value)).toEqual(['SMITH', 'MILLER']);
     expect(entries[1]).toEqual({
       binding: { root: user('MILLER'), instance: 'a', incarnation: 'i1', generation: 3 },
@@ -85,7 +86,7 @@ describe('what a snapshot offers', () => {
     const contents = new SnapshotContents();
     for (const record of [bound('MILLER', 'a', 3, { aliases: [SESSION] }), left, bound('MILLER', 'a', 4)])
       contents.take(record);
-    expect(contents.offered(NOW, LIFETIME_MS).entries).toEqual([
+    expect([...contents.offered(NOW, LIFETIME_MS).entries]).toEqual([
       expect.objectContaining({ aliases: [SESSION] }),
     ]);
   });
@@ -94,9 +95,8 @@ describe('what a snapshot offers', () => {
     const contents = new SnapshotContents();
     contents.take(bound('MILLER', 'a', 1, { aliases: [SESSION] }));
     contents.take(bound('SMITH', 'b', 1, { aliases: [SESSION] }));
-    const aliases = contents
-      .offered(NOW, LIFETIME_MS)
-      .entries.map((entry) => [entry.binding.root.value, entry.aliases]);
+    const entries = [...contents.offered(NOW, LIFETIME_MS).entries];
+    const aliases = entries.map((entry) => [entry.binding.root.value, entry.aliases]);
     expect(aliases).toEqual(
       expect.arrayContaining([
         ['MILLER', []],
@@ -115,7 +115,7 @@ describe('what a snapshot offers', () => {
     };
     const joined = new SnapshotContents();
     for (const record of [root, bound('MILLER', 'a', 2, { aliases: [SESSION] })]) joined.take(record);
-    expect(joined.offered(NOW, LIFETIME_MS).entries.map(({ binding }) => binding.root)).toEqual([
+    expect([...joined.offered(NOW, LIFETIME_MS).entries].map(({ binding }) => binding.root)).toEqual([
       user('MILLER'),
     ]);
   });
@@ -123,7 +123,7 @@ describe('what a snapshot offers', () => {
   test('a clock that was set back makes an agent active just now, not in the future', () => {
     const contents = new SnapshotContents();
     contents.take(bound('MILLER', 'a', 3, { knownAgo: -HOUR_MS, endsIn: LIFETIME_MS + HOUR_MS }));
-    expect(contents.offered(NOW, LIFETIME_MS).entries).toEqual([
+    expect([...contents.offered(NOW, LIFETIME_MS).entries]).toEqual([
       expect.objectContaining({ usedAgoMs: 0, snapshotAgoMs: 0 }),
     ]);
   });
