@@ -19,6 +19,8 @@ export interface Known {
   readonly loggedOff: ReadonlyMap<string, readonly number[]>;
   /** How long a binding lives after that. */
   readonly graceMs: number;
+  /** The agent works at a failover pool, of which all agents move together. */
+  isOfFailover(agent: string): boolean;
   /** A proxy stands for the network, and delivers after a cut what it had received. */
   readonly hasProxy: boolean;
 }
@@ -60,7 +62,8 @@ export function check(arrivals: readonly Arrival[], known: Known): Checked {
 
 /**
  * An agent may leave an incarnation that has ended, at any time. If the instance goes on with its memory, only until all
- * gateways know that it is back. An agent who has logged off may be placed anywhere.
+ * gateways know that it is back; of a failover pool, all agents who were there until then may leave, each with the next request.
+ * An agent who has logged off may be placed anywhere.
  *
  * @param firstAt when the first request came to the incarnation that was left
  */
@@ -68,12 +71,13 @@ function mayLeave(
   left: Arrival,
   at: number,
   firstAt: number,
-  { faults, loggedOff, graceMs }: Known,
+  { faults, loggedOff, graceMs, isOfFailover }: Known,
 ): boolean {
   const isLost = faults.some((fault) => {
     const { kind, instance, from } = fault;
     if (kind.bereaves !== true || instance !== left.instance || at < from || firstAt > from) return false;
-    return kind.forgets === true || at <= overOf(fault, faults) + AFTER_MS;
+    const known = overOf(fault, faults) + AFTER_MS;
+    return kind.forgets === true || (isOfFailover(left.agent) ? left.at : at) <= known;
   });
   return isLost || (loggedOff.get(left.agent)?.some((off) => off >= left.at && off + graceMs <= at) ?? false);
 }

@@ -12,7 +12,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { networkOf } from '../chaos/choose-network.ts';
 import type { Network } from '../chaos/network.ts';
-import { processesOf } from '../chaos/scenarios.ts';
+import { agentName, processesOf } from '../chaos/scenarios.ts';
 import type { Stage } from '../chaos/stage.ts';
 import { setStage } from '../chaos/stage.ts';
 import type { Arrival } from '../support/arrivals.ts';
@@ -206,6 +206,7 @@ async function soak(stage: Stage, { minutes, seed, agents, plan, signal }: Setti
       faults: happened,
       loggedOff: crew.loggedOff,
       graceMs: GRACE_MS,
+      isOfFailover: (agent) => agent.startsWith(agentName('failover', 0).replace(/\d+$/, '')),
       hasProxy: stage.network.kind === 'proxy',
     });
     const run = {

@@ -14,7 +14,13 @@ function judge(arrivals: readonly Arrival[], known: Partial<Known> = {}) {
   const requests = new Map<string, Asked>(
     arrivals.map(({ id, at }) => [id, { begunAt: at - 1, endedAt: at + 1, isAnswered: true }]),
   );
-  const nothing = { faults: [], loggedOff: new Map(), graceMs: 30_000, hasProxy: false };
+  const nothing = {
+    faults: [],
+    loggedOff: new Map(),
+    graceMs: 30_000,
+    hasProxy: false,
+    isOfFailover: () => false,
+  };
   return check(arrivals, { ...nothing, ...known, requests: known.requests ?? requests });
 }
 
@@ -43,6 +49,15 @@ describe('the deliveries of a soak', () => {
     const later = [arrival('ANN1', 'a1', 100), arrival('ANN2', 'b1', 900 + AFTER_MS + 1)];
     expect(judge(later, { faults: [happened('instance-stopped', 200, 900)] }).splits).toHaveLength(1);
     expect(judge(later, { faults: [happened('instance-killed', 200, 900)] }).splits).toEqual([]);
+  });
+
+  test('are none if all agents of a failover pool leave, each with the next request', () => {
+    const faults = [happened('instance-stopped', 200, 900)];
+    const isOfFailover = () => true;
+    const later = [arrival('ANN1', 'a1', 100), arrival('ANN2', 'b1', 60_000)];
+    expect(judge(later, { faults, isOfFailover }).splits).toEqual([]);
+    const stayed = [arrival('ANN1', 'a1', 900 + AFTER_MS + 1), arrival('ANN2', 'b1', 60_000)];
+    expect(judge(stayed, { faults, isOfFailover }).splits).toHaveLength(1);
   });
 
   test('are none while another fault beside the loss lasts, which the recovery may wait for', () => {
