@@ -4,9 +4,12 @@ import { delayOf, isCrashLoop, NO_CRASHES, recordExit } from '../core/restart-ba
 import type { Logger } from '../telemetry/logger.ts';
 import type { ChildRole } from './messages.ts';
 import type { LiveProcess } from './process-registry.ts';
+import type { Restart } from './restart-queue.ts';
 
 export interface ProcessSlotOptions {
   readonly start: (config: ReadConfig) => LiveProcess;
+  /** Calls it when it is this slot's turn to replace a process that has ended. */
+  readonly whenItsTurn: (restart: Restart) => void;
   /** Whether another ready process does the same work while this slot is empty. */
   readonly hasReadyPeers: () => boolean;
   readonly logger: Logger;
@@ -151,7 +154,13 @@ export class ProcessSlot {
     } else {
       this.#options.logger.warn(fields, `a ${this.role} ended unexpectedly and restarts`);
     }
-    if (delayMs === 0) this.start();
-    else this.#timer = setTimeout(() => this.start(), delayMs);
+    const restart = (): void => this.#options.whenItsTurn(() => this.#restart());
+    if (delayMs === 0) restart();
+    else this.#timer = setTimeout(restart, delayMs);
+  }
+
+  /** Undefined if another process has taken the slot meanwhile, or none may. */
+  #restart(): LiveProcess | undefined {
+    return this.#restarts && this.#child === undefined ? this.start() : undefined;
   }
 }

@@ -15,6 +15,8 @@ import { ProcessRegistry } from './process-registry.ts';
 import { ProcessSlot } from './process-slot.ts';
 import type { Run } from './replacement-queue.ts';
 import { ReplacementQueue } from './replacement-queue.ts';
+import type { Restart } from './restart-queue.ts';
+import { RestartQueue } from './restart-queue.ts';
 import type { ReplaceableProcesses } from './rolling-replacement.ts';
 import { RollingReplacement, SHUTDOWN_MS } from './rolling-replacement.ts';
 import { StandbyProcess } from './standby-process.ts';
@@ -51,6 +53,7 @@ export class Supervisor {
   readonly #controller: ProcessSlot;
   readonly #workers: ProcessSlot[] = [];
   readonly #standby: StandbyProcess;
+  readonly #restarts = new RestartQueue();
   readonly #replacements = new ReplacementQueue((run) => this.#replace(run));
   readonly #startedAt = Date.now();
   #read: ReadConfig;
@@ -352,6 +355,7 @@ export class Supervisor {
     };
     const hasReadyPeers = (): boolean =>
       role === 'worker' && this.#workers.some(({ child }) => child?.isReady === true);
-    return new ProcessSlot(role, read, { start, hasReadyPeers, logger });
+    const whenItsTurn = (restart: Restart): void => this.#restarts.add(role, restart);
+    return new ProcessSlot(role, read, { start, whenItsTurn, hasReadyPeers, logger });
   }
 }

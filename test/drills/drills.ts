@@ -33,7 +33,11 @@ export interface DrillReport extends LoadReport {
 
 // For a machine with all cores busy, and a supervisor that restarts a child after up to 5 s.
 const RECOVERY_MS = 60_000;
-const WARM_MS = 500;
+/** V8 compiles the code of clients, gateway and instances. */
+const WARM_MS = 3_000;
+const UNDISTURBED_MS = 4_000;
+/** Replaced processes may leave something behind: the next standby process starts. */
+const AFTER_MS = 500;
 const CALM_MS = 3_000;
 /** Every so many times all workers are killed at once, so that for a while no process accepts connections. */
 const ALL_EVERY = 10;
@@ -42,16 +46,25 @@ const ENOUGH_WORKERS = 2;
 /** Starting a worker and the next standby process takes about a second of processor time, which the clients share. */
 const PACE_MS = 2_000;
 
-/** SIGKILL of random workers, and of all workers every tenth time. Each killed process counts. */
-export function drillKills(gateway: DrilledGateway, options: DrillOptions): Promise<DrillReport> {
+/**
+ * SIGKILL of workers. Each killed process counts.
+ *
+ * @param which `mixed`: one at random, and every tenth time all of them
+ */
+export function drillKills(
+  gateway: DrilledGateway,
+  options: DrillOptions,
+  which: 'one' | 'all' | 'mixed' = 'mixed',
+): Promise<DrillReport> {
   let strikes = 0;
   return drill(gateway, options, async ({ load }) => {
     strikes += 1;
-    const enough = Math.min(options.workers, ENOUGH_WORKERS);
+    const enough = which === 'mixed' ? Math.min(options.workers, ENOUGH_WORKERS) : options.workers;
     const live = await serving(gateway, enough);
     // At any moment of the other workers' start.
     await pause(Math.random() * 300);
-    const all = strikes % ALL_EVERY === 0;
+    load.phase = 'struck';
+    const all = which === 'all' || (which === 'mixed' && strikes % ALL_EVERY === 0);
     const victims = all ? live : [live[Math.floor(Math.random() * live.length)] as number];
     for (const pid of victims) await halt(pid);
     let count = 0;
@@ -65,22 +78,23 @@ export function drillKills(gateway: DrilledGateway, options: DrillOptions): Prom
     await serving(gateway, enough);
     const tookMs = performance.now() - killedAt;
     await pause(Math.max(0, PACE_MS - tookMs));
+    if (which !== 'mixed') load.phase = 'meanwhile';
     return { tookMs, count };
   });
 }
 
 /** Configurations that differ in weights, time limits and instances, each read on SIGHUP. */
 export function drillReloads(gateway: DrilledGateway, options: DrillOptions): Promise<DrillReport> {
-  return drill(gateway, options, async ({ turn }) => {
+  return drill(gateway, options, ({ load, turn }) => {
     gateway.vary(variantOf(turn + 1));
-    return replaced(gateway, () => gateway.signal('SIGHUP'));
+    return replacedUnder(load, gateway, () => gateway.signal('SIGHUP'));
   });
 }
 
 /** `ici-gateway restart --rolling`. */
 export function drillRestarts(gateway: DrilledGateway, options: DrillOptions): Promise<DrillReport> {
-  return drill(gateway, options, () =>
-    replaced(gateway, async () => {
+  return drill(gateway, options, ({ load }) =>
+    replacedUnder(load, gateway, async () => {
       const [node = '', ...program] = PROGRAM;
       const where = ['--admin', gateway.adminUrl, '--token-file', gateway.tokenFile];
       const { code, text } = await runProgramFile(node, [...program, 'restart', '--rolling', ...where]);
@@ -223,13 +237,16 @@ async function repeat(
   let done = 0;
   try {
     await pause(WARM_MS);
+    load.phase = 'calm';
+    await pause(UNDISTURBED_MS);
+    load.phase = 'struck';
     while (done < times && !signal.aborted) {
       const { tookMs, count = 1 } = await strike(done);
       longestMs = Math.max(longestMs, tookMs);
       done += count;
       onProgress(done, load.misses);
     }
-    await pause(WARM_MS);
+    await pause(AFTER_MS);
   } catch (error) {
     await load.stop();
     throw error;
@@ -269,6 +286,20 @@ export async function replaced(
     { within: RECOVERY_MS, every: 20 },
   );
   return { tookMs: performance.now() - askedAt };
+}
+
+/** The same, with an undisturbed time before the next replacement, which does not count. */
+async function replacedUnder(
+  load: SteadyLoad,
+  gateway: DrilledGateway,
+  ask: () => Promise<void> | void,
+): Promise<Strike> {
+  load.phase = 'struck';
+  const strike = await replaced(gateway, ask);
+  await pause(AFTER_MS);
+  load.phase = 'meanwhile';
+  await pause(PACE_MS);
+  return strike;
 }
 
 /** Resolves when the admin port shows a view in which every instance is up. */

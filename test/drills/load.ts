@@ -15,7 +15,10 @@ export interface LoadReport {
   readonly cut: number;
   /** Agents that another instance answered than before, although theirs stayed. */
   readonly moved: number;
+  /** Of the requests that were sent while something was killed or replaced, as {@link slowestMs}. */
   readonly p99Ms: number;
+  /** Of those that were sent before anything was. */
+  readonly calmP99Ms: number;
   readonly slowestMs: number;
   /** The agent of the request, and the time until it was connected. */
   readonly slowest: string;
@@ -23,7 +26,12 @@ export interface LoadReport {
   readonly examples: readonly string[];
 }
 
+/** What happens while a request is sent. The latency of one that is sent meanwhile does not count. */
+export type Phase = 'calm' | 'struck' | 'meanwhile';
+
 export interface SteadyLoad {
+  /** Of the requests that are sent from now on; at first `meanwhile`. */
+  phase: Phase;
   /** The failures so far that count, including refusals. */
   readonly misses: number;
   /** Records the connections, by client port, of a process that is killed now. */
@@ -51,18 +59,18 @@ const MOST_EXAMPLES = 8;
 export function startSteadyLoad({ url, perSecond, agents = 100, staying }: SteadyLoadOptions): SteadyLoad {
   const names = users(agents, 'DRILL');
   const served = new Map<string, string>();
-  const latencies = new Histogram();
+  const latencies = { calm: new Histogram(), struck: new Histogram() };
   const underWay = new Set<Promise<void>>();
   const excused = new Map<number, number>();
   const examples: string[] = [];
   const counts = { requests: 0, refused: 0, failed: 0, cut: 0, moved: 0 };
   let slowest: Outcome | undefined;
 
-  const record = (outcome: Outcome): void => {
+  const record = (outcome: Outcome, phase: Phase): void => {
     const { user, status, connector, error, port, startedAt, durationMs } = outcome;
     if (status === 200 && connector !== undefined) {
-      if (slowest === undefined || durationMs > slowest.durationMs) slowest = outcome;
-      latencies.record(durationMs);
+      if (phase === 'struck' && durationMs > (slowest?.durationMs ?? 0)) slowest = outcome;
+      if (phase !== 'meanwhile') latencies[phase].record(durationMs);
       const before = served.get(user);
       if (before !== undefined && before !== connector && staying.has(before)) {
         counts.moved += 1;
@@ -92,15 +100,17 @@ export function startSteadyLoad({ url, perSecond, agents = 100, staying }: Stead
     for (; dueAt <= now; dueAt += every) {
       const user = names[counts.requests % names.length] as string;
       counts.requests += 1;
+      const { phase } = load;
       const running = post(url, user, {}, 'getAttributes', { giveUpMs: GIVE_UP_MS }).then((outcome) => {
-        record(outcome);
+        record(outcome, phase);
         underWay.delete(running);
       });
       underWay.add(running);
     }
   }, TICK_MS);
 
-  return {
+  const load: SteadyLoad = {
+    phase: 'meanwhile',
     get misses() {
       return counts.refused + counts.failed;
     },
@@ -115,13 +125,15 @@ export function startSteadyLoad({ url, perSecond, agents = 100, staying }: Stead
       return {
         ...counts,
         perSecond: counts.requests / seconds,
-        p99Ms: latencies.quantile(0.99),
-        slowestMs: latencies.summary().maxMs,
+        p99Ms: latencies.struck.quantile(0.99),
+        calmP99Ms: latencies.calm.quantile(0.99),
+        slowestMs: latencies.struck.summary().maxMs,
         slowest: slowest === undefined ? 'none' : described(slowest),
         examples,
       };
     },
   };
+  return load;
 }
 
 function nameOf({ user, startedAt, port }: Outcome): string {

@@ -3,7 +3,9 @@
  * new TCP connection for each request, as SAP CRM opens it, in an open loop.
  *
  *   npm run trial drills -- [--only kills,reloads] [--kills 1000] [--restarts 200] [--reloads 200] [--cycles 100] [--rate 500]
+ *   [--busy 1]
  */
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,7 +47,14 @@ const cycles: Drill = async (stage, options) => {
 const DRILLS: Readonly<
   Record<
     string,
-    { readonly times: number; readonly workers: number; readonly run: Drill; readonly what: string }
+    {
+      readonly times: number;
+      readonly workers: number;
+      /** {@link USUAL_RATE} by default. */
+      readonly perSecond?: number;
+      readonly run: Drill;
+      readonly what: string;
+    }
   >
 > = {
   kills: {
@@ -54,8 +63,34 @@ const DRILLS: Readonly<
     run: alone(drillKills),
     what: 'SIGKILL of random workers, every tenth time of all',
   },
-  restarts: { times: 200, workers: 2, run: alone(drillRestarts), what: 'ici-gateway restart --rolling' },
-  reloads: { times: 200, workers: 2, run: alone(drillReloads), what: 'another configuration, and SIGHUP' },
+  one: {
+    times: 20,
+    workers: 4,
+    perSecond: 250,
+    run: alone((gateway, options) => drillKills(gateway, options, 'one')),
+    what: 'SIGKILL of one worker of four',
+  },
+  all: {
+    times: 40,
+    workers: 4,
+    perSecond: 250,
+    run: alone((gateway, options) => drillKills(gateway, options, 'all')),
+    what: 'SIGKILL of all workers at once',
+  },
+  restarts: {
+    times: 200,
+    workers: 2,
+    perSecond: 250,
+    run: alone(drillRestarts),
+    what: 'ici-gateway restart --rolling',
+  },
+  reloads: {
+    times: 200,
+    workers: 2,
+    perSecond: 250,
+    run: alone(drillReloads),
+    what: 'another configuration, and SIGHUP',
+  },
   cycles: {
     times: 100,
     workers: 1,
@@ -64,18 +99,20 @@ const DRILLS: Readonly<
   },
   controller: { times: 10, workers: 2, run: alone(drillController), what: 'SIGKILL of the controller' },
 };
+const USUAL_RATE = 500;
 const QUEUE = 'queue';
 const QUEUED = 100;
 
 const HELP = `Usage: npm run trial drills -- [options]
 
-Ends with 1 if a request failed that may not, or was refused.
+Ends with 1 if a request failed that may not, or was refused, or if answers came later than a target allows.
 
 ${Object.entries(DRILLS)
   .map(([name, { times, what }]) => `  --${`${name} <n>`.padEnd(16)} ${what} (${times})`)
   .join('\n')}
   --only <a,b,…>     of ${[...Object.keys(DRILLS), QUEUE].join(', ')}; queue: the only worker is killed, ${QUEUED} connect
-  --rate <n>         new connections per second (500)
+  --rate <n>         new connections per second (250 for one, all, restarts and reloads, else 500)
+  --busy <n>         processes that compute without end meanwhile (0)
   --workers <n>      of each gateway (4 where workers are killed, 1 of each of two gateways, else 2)
   --help
 `;
@@ -83,7 +120,8 @@ ${Object.entries(DRILLS)
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
-    rate: { type: 'string', default: '500' },
+    rate: { type: 'string' },
+    busy: { type: 'string', default: '0' },
     workers: { type: 'string' },
     help: { type: 'boolean', default: false },
     ...(Object.fromEntries(Object.keys(DRILLS).map((name) => [name, { type: 'string' }])) as Record<
@@ -110,11 +148,11 @@ async function main(): Promise<number> {
   const unknown = wanted.find((name) => !names.includes(name));
   if (unknown !== undefined)
     throw new Usage(`--only: there is no drill ${unknown}; there are ${names.join(', ')}`);
-  const perSecond = numberOf('rate', 500);
-  const plans = Object.entries(DRILLS).map(([name, { times, workers, ...rest }]) => ({
+  const plans = Object.entries(DRILLS).map(([name, { times, workers, perSecond = USUAL_RATE, ...rest }]) => ({
     name,
     times: numberOf(name, times),
     workers: numberOf('workers', workers),
+    perSecond: numberOf('rate', perSecond),
     ...rest,
   }));
 
@@ -122,6 +160,12 @@ async function main(): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'ici-drills-'));
   process.env['TMPDIR'] = directory;
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  const busy = Array.from({ length: Number(values.busy) }, () =>
+    spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }),
+  );
+  process.once('exit', () => {
+    for (const one of busy) one.kill('SIGKILL');
+  });
   const redis = await startRedis();
   let stage: Stage | undefined;
   const tidy = async (): Promise<void> => {
@@ -149,7 +193,9 @@ async function main(): Promise<number> {
 
   const lines: Line[] = [];
   try {
-    for (const { name, times, workers, run, what } of plans.filter((plan) => wanted.includes(plan.name))) {
+    for (const { name, times, workers, perSecond, run, what } of plans.filter((plan) =>
+      wanted.includes(plan.name),
+    )) {
       if (interrupted.signal.aborted) break;
       stage = await setStage(redis.url);
       const report = await run(stage, {
@@ -171,6 +217,7 @@ async function main(): Promise<number> {
       await tidy();
     }
   } finally {
+    for (const one of busy) one.kill('SIGKILL');
     await tidy();
     await redis.stop();
   }
