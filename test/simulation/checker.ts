@@ -7,7 +7,15 @@ import { isSamePlace, keyOf } from './bindings.ts';
 import type { Gateway } from './gateway.ts';
 import { SLOWEST_CLOCK } from './gateway.ts';
 import type { Request } from './requests.ts';
-import { connectorOf, isSamePlacement, isServedBy, mayAct, place, servedWhileActing } from './served.ts';
+import {
+  allKnowTheSame,
+  connectorOf,
+  isSamePlacement,
+  isServedBy,
+  mayAct,
+  place,
+  servedWhileActing,
+} from './served.ts';
 import {
   CONNECT_TIMEOUT_MS,
   CONVERGENCE_MS,
@@ -224,6 +232,7 @@ export class Checker {
     const acting = gateways.filter(mayAct);
     for (let i = 0; i < subjects; i += 1) {
       const agent = agents[i] as string;
+      if (allKnowTheSame(acting, agent)) continue;
       let first: Target | undefined;
       let who = '';
       for (const gateway of acting) {

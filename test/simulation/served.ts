@@ -13,15 +13,31 @@ export function mayAct({ replica, host }: Gateway): boolean {
 
 /** The only placement that would get the agent's request from this gateway now, if there is one. */
 export function servedWhileActing(gateway: Gateway, agent: string): Target | undefined {
-  const { replica, host, bindings } = gateway;
-  const { mono, wall } = host;
-  if (replica.view.mode === 'failover') {
-    const active = activeRoute(replica)?.routed;
-    return active && checkTarget(replica, active, mono, wall) === 'forward' ? active : undefined;
-  }
+  const { replica, host } = gateway;
+  const target = targetAt(gateway, agent);
+  if (target === undefined) return undefined;
+  return checkTarget(replica, target, host.mono, host.wall) === 'forward' ? target : undefined;
+}
+
+/** Where the gateway sends the agent if it may. */
+function targetAt(gateway: Gateway, agent: string): Target | undefined {
+  const { replica, bindings } = gateway;
+  if (replica.view.mode === 'failover') return activeRoute(replica)?.routed;
   const entry = bindings.get(gateway.nameOf(agent));
-  if (entry === undefined || entry.alone) return undefined;
-  return checkTarget(replica, entry.routed, mono, wall) === 'forward' ? entry.routed : undefined;
+  return entry === undefined || entry.alone ? undefined : entry.routed;
+}
+
+/** Nothing needs to be judged then. */
+export function allKnowTheSame(gateways: readonly Gateway[], agent: string): boolean {
+  let first: Placement | undefined;
+  for (const gateway of gateways) {
+    const target = targetAt(gateway, agent);
+    if (target === undefined) continue;
+    const where = connectorOf(gateway, target);
+    first ??= where;
+    if (where.instance !== first.instance || where.incarnation !== first.incarnation) return false;
+  }
+  return true;
 }
 
 /** The connector itself: a gateway may have another one under the name. */
