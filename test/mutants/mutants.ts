@@ -244,8 +244,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a write-back replaces a stored binding while the store is open',
     file: 'src/affinity/redis/restore.lua',
-    search: '(is_closed and field == asked and root.generation < mine.generation)',
-    replace: '(field == asked and root.generation < mine.generation)',
+    search: 'local replaces = root and is_closed and field == asked',
+    replace: 'local replaces = root and field == asked',
     tests: ['test/integration/affinity-redis.test.ts'],
   },
   {
