@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RedisStore } from '../../src/affinity/redis/store.ts';
 import { RedisGatewayRegistry } from '../../src/coordination/redis/gateway-registry.ts';
 import { RedisViewStore } from '../../src/coordination/redis/view-store.ts';
-import { StoreUnavailable } from '../../src/core/ports.ts';
+import { StoreUnavailable, wasLate } from '../../src/core/ports.ts';
 import type { RedisAddress, RedisLogin, RedisNode } from '../../src/redis/clients.ts';
 import type { RedisConnection, RedisLink } from '../../src/redis/connection.ts';
 import { openRedis } from '../../src/redis/connection.ts';
@@ -157,6 +157,26 @@ describe('a turn of the event loop that takes long', () => {
     while (performance.now() < until);
 
     expect(await reply).toBe('1');
+  });
+
+  test('excuses a time-out of a command that it kept from being written', async () => {
+    server = await startRedis();
+    open({ url: server.url });
+    await eventually(() => redis.ping());
+    redis.claims.define({ testSlow: slowly(300) });
+    await redis.claims.run('testSlow', ['k'], ['0']).catch(() => undefined);
+    await eventually(() => redis.ping());
+    const failure = async (blockedMs: number): Promise<unknown> => {
+      const reply = redis.claims.run('testSlow', ['k'], ['1']);
+      const until = performance.now() + blockedMs;
+      while (performance.now() < until);
+      const error = await reply.catch((caught: unknown) => caught);
+      await eventually(() => redis.ping());
+      return error;
+    };
+
+    expect(wasLate(await failure(100))).toBe(true);
+    await eventually(async () => expect(wasLate(await failure(0))).toBe(false));
   });
 });
 
